@@ -1,0 +1,164 @@
+//! The events, and what finds them: by stream, by tag, by idempotency key.
+
+use std::collections::HashMap;
+
+use factum::record::Place;
+use factum::{
+    Append, AppendError, Appended, Condition, Conflict, Direction, IdempotencyKey, Page,
+    Position, Read, RecordedEvent, Scope, StreamId, Tag, Timestamp, Version, Violation,
+};
+use uuid::Uuid;
+
+use crate::query;
+
+/// Indexes hold positions in ascending order; the event at position p is `events[p - 1]`.
+#[derive(Default)]
+pub(crate) struct Log {
+    events: Vec<RecordedEvent>,
+    streams: HashMap<StreamId, Vec<u64>>,
+    tags: HashMap<Tag, Vec<u64>>,
+    answers: HashMap<String, (Uuid, Appended)>,
+}
+
+impl Log {
+    pub(crate) fn head(&self) -> Position {
+        Position::new(self.events.len() as u64)
+    }
+
+    /// Stores a checked append.
+    pub(crate) fn append(&mut self, append: Append) -> Result<Appended, AppendError> {
+        if let Some(key) = &append.key
+            && let Some(first) = self.find(key)?
+        {
+            return Ok(first);
+        }
+        let violations = self.violations(&append);
+        if !violations.is_empty() {
+            return Err(Conflict { violations }.into());
+        }
+        let appended = self.store(append.streams);
+        if let Some(key) = append.key {
+            self.answers.insert(key.key, (key.fingerprint, appended.clone()));
+        }
+        Ok(appended)
+    }
+
+    pub(crate) fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {
+        match self.answers.get(&key.key) {
+            None => Ok(None),
+            Some((fingerprint, first)) if *fingerprint == key.fingerprint => {
+                Ok(Some(Appended { repeated: true, ..first.clone() }))
+            }
+            Some(_) => Err(AppendError::KeyReused { key: key.key.clone() }),
+        }
+    }
+
+    fn violations(&self, append: &Append) -> Vec<Violation> {
+        let streams = append.streams.iter().filter_map(|part| {
+            let actual = self.version(&part.stream);
+            (!part.expected.allows(actual)).then(|| Violation::Version {
+                stream: part.stream.clone(),
+                expected: part.expected,
+                actual,
+            })
+        });
+        let condition = append.condition.as_ref().and_then(|condition| {
+            self.newest_match(condition)
+                .map(|found| Violation::Condition { condition: condition.clone(), found })
+        });
+        streams.chain(condition).collect()
+    }
+
+    fn newest_match(&self, condition: &Condition) -> Option<Position> {
+        let positions = query::candidates(&condition.query, &self.tags, self.events.len());
+        let mut newer = positions.backward(u64::MAX).take_while(|p| *p > condition.after.get());
+        newer.find(|p| condition.query.matches(self.at(*p))).map(Position::new)
+    }
+
+    fn version(&self, stream: &StreamId) -> Version {
+        Version::new(self.streams.get(stream).map_or(0, Vec::len) as u64)
+    }
+
+    fn store(&mut self, streams: Vec<factum::StreamAppend>) -> Appended {
+        let last = self.events.last().map(|event| event.recorded_at);
+        let recorded_at = last.map_or_else(Timestamp::now, |last| last.max(Timestamp::now()));
+        let before = self.events.len();
+        let mut versions = Vec::with_capacity(streams.len());
+        for part in streams.into_iter().filter(|part| !part.events.is_empty()) {
+            let positions = self.streams.entry(part.stream.clone()).or_default();
+            for event in part.events {
+                let position = self.events.len() as u64 + 1;
+                positions.push(position);
+                for tag in &event.tags {
+                    let tagged = self.tags.entry(tag.clone()).or_default();
+                    if tagged.last() != Some(&position) {
+                        tagged.push(position);
+                    }
+                }
+                let version = Version::new(positions.len() as u64);
+                let place = Place { position: Position::new(position), version, recorded_at };
+                self.events.push(RecordedEvent::new(event, part.stream.clone(), place));
+            }
+            versions.push((part.stream, Version::new(positions.len() as u64)));
+        }
+        let count = (self.events.len() - before) as u64;
+        Appended { position: self.head(), count, versions, recorded_at, repeated: false }
+    }
+
+    pub(crate) fn read(&self, read: &Read) -> Page {
+        let limit = read.limit.max(1);
+        let mut events: Vec<&RecordedEvent> = match &read.scope {
+            Scope::Stream(stream) => {
+                let positions = self.streams.get(stream).map_or(&[][..], Vec::as_slice);
+                self.of_stream(positions, read).take(limit + 1).collect()
+            }
+            Scope::Streams(streams) => {
+                let lists = streams.iter().filter_map(|stream| self.streams.get(stream));
+                let positions = query::Candidates::merged(lists.map(Vec::as_slice));
+                self.at_positions(&positions, read).take(limit + 1).collect()
+            }
+            Scope::All(query) => {
+                let positions = query::candidates(query, &self.tags, self.events.len());
+                let found = self.at_positions(&positions, read);
+                found.filter(|event| query.matches(event)).take(limit + 1).collect()
+            }
+        };
+        let more = events.len() > limit;
+        events.truncate(limit);
+        Page { events: events.into_iter().cloned().collect(), head: self.head(), more }
+    }
+
+    fn of_stream<'l>(
+        &'l self,
+        positions: &'l [u64],
+        read: &Read,
+    ) -> Box<dyn Iterator<Item = &'l RecordedEvent> + 'l> {
+        let cursor = usize::try_from(read.cursor).unwrap_or(usize::MAX);
+        match read.direction {
+            Direction::Forward => {
+                let rest = positions.get(cursor..).unwrap_or_default();
+                Box::new(rest.iter().map(|p| self.at(*p)))
+            }
+            Direction::Backward => {
+                let rest = &positions[..cursor.saturating_sub(1).min(positions.len())];
+                Box::new(rest.iter().rev().map(|p| self.at(*p)))
+            }
+        }
+    }
+
+    fn at_positions<'l, 'p>(
+        &'l self,
+        positions: &'p query::Candidates<'l>,
+        read: &Read,
+    ) -> impl Iterator<Item = &'l RecordedEvent> + use<'l, 'p> {
+        let positions = match read.direction {
+            Direction::Forward => positions.forward(read.cursor),
+            Direction::Backward => positions.backward(read.cursor),
+        };
+        positions.map(|p| self.at(p))
+    }
+
+    fn at(&self, position: u64) -> &RecordedEvent {
+        &self.events[position as usize - 1]
+    }
+}

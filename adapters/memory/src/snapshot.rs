@@ -1,0 +1,27 @@
+//! Snapshots in a map.
+
+use async_trait::async_trait;
+use factum::{Snapshot, SnapshotStore, StoreError, StreamId};
+
+use crate::MemoryStore;
+
+#[async_trait]
+impl SnapshotStore for MemoryStore {
+    async fn save_snapshot(&self, snapshot: Snapshot) -> Result<(), StoreError> {
+        let mut snapshots = self.snapshots();
+        let known = snapshots.get(&snapshot.stream);
+        if known.is_none_or(|known| known.version <= snapshot.version) {
+            snapshots.insert(snapshot.stream.clone(), snapshot);
+        }
+        Ok(())
+    }
+
+    async fn load_snapshot(&self, stream: &StreamId) -> Result<Option<Snapshot>, StoreError> {
+        Ok(self.snapshots().get(stream).cloned())
+    }
+
+    async fn clear_snapshots(&self) -> Result<(), StoreError> {
+        self.snapshots().clear();
+        Ok(())
+    }
+}

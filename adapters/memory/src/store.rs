@@ -1,0 +1,82 @@
+//! [`MemoryStore`]: the log behind a lock, and whoever watches it.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use async_trait::async_trait;
+use factum::{
+    Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Position, Read, Snapshot,
+    StoreError, StreamId,
+};
+use tokio::sync::watch;
+
+use crate::log::Log;
+
+/// A store in memory. A handle: clones share the events, which live as long as the last of them.
+#[derive(Clone)]
+pub struct MemoryStore(Arc<Shared>);
+
+struct Shared {
+    log: RwLock<Log>,
+    snapshots: RwLock<HashMap<StreamId, Snapshot>>,
+    head: watch::Sender<Position>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(Arc::new(Shared {
+            log: RwLock::default(),
+            snapshots: RwLock::default(),
+            head: watch::Sender::new(Position::ZERO),
+        }))
+    }
+
+    fn log(&self) -> RwLockReadGuard<'_, Log> {
+        self.0.log.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn snapshots(&self) -> RwLockWriteGuard<'_, HashMap<StreamId, Snapshot>> {
+        self.0.snapshots.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore").field("head", &self.log().head()).finish()
+    }
+}
+
+#[async_trait]
+impl EventStore for MemoryStore {
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        append.check()?;
+        let mut log = self.0.log.write().unwrap_or_else(PoisonError::into_inner);
+        let appended = log.append(append)?;
+        // Under the lock, so that watchers see the head move in order.
+        if appended.count > 0 && !appended.repeated {
+            self.0.head.send_replace(appended.position);
+        }
+        Ok(appended)
+    }
+
+    async fn read(&self, read: Read) -> Result<Page, StoreError> {
+        Ok(self.log().read(&read))
+    }
+
+    async fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {
+        self.log().find(key)
+    }
+
+    fn watch(&self) -> watch::Receiver<Position> {
+        self.0.head.subscribe()
+    }
+}

@@ -1,0 +1,48 @@
+//! The keys of `#[command(…)]`.
+
+use syn::{Attribute, LitStr, Path, Type};
+
+use crate::attr::{Once, Place};
+use crate::errors::Errors;
+use crate::naming::short_name_fault;
+use crate::value;
+
+static PLACE: Place = Place {
+    name: "command",
+    title: "`#[command(…)]`",
+    keys: &["on", "query", "events", "name", "crate"],
+    example: "#[command(on = Account)]",
+};
+
+#[derive(Default)]
+pub(super) struct Keys {
+    pub(super) factum: Once<Path>,
+    pub(super) name: Once<LitStr>,
+    pub(super) on: Once<Type>,
+    pub(super) query: Once<Type>,
+    pub(super) events: Once<Type>,
+}
+
+impl Keys {
+    pub(super) fn read(attrs: &[Attribute], errors: &mut Errors) -> Self {
+        let mut keys = Self::default();
+        PLACE.read(attrs, errors, |key, input| {
+            if key == "crate" {
+                keys.factum.equals(key, input, value::module)
+            } else if key == "name" {
+                keys.name.equals(
+                    key,
+                    input,
+                    value::text("the name of a command", short_name_fault),
+                )
+            } else if key == "on" {
+                keys.on.equals(key, input, value::ty)
+            } else if key == "query" {
+                keys.query.equals(key, input, value::ty)
+            } else {
+                keys.events.equals(key, input, value::ty)
+            }
+        });
+        keys
+    }
+}

@@ -1,0 +1,93 @@
+//! `derive(Event)`: attributes → validity → expansion.
+
+mod expand;
+mod keys;
+mod kinds;
+mod serde_shape;
+
+use proc_macro2::TokenStream;
+use syn::{Data, DeriveInput};
+
+use crate::errors::Errors;
+use crate::item::{Item, fields, refuse_attributes, refuse_generics, refuse_union};
+use keys::ContainerKeys;
+use kinds::Kind;
+
+/// What the derive knows of a valid input.
+struct Model<'a> {
+    is_enum: bool,
+    kinds: Vec<Kind<'a>>,
+}
+
+pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
+    let mut errors = Errors::default();
+    if let Some(refusal) = refuse_union(&input.data, "derive `Event` on an enum or a struct") {
+        return refusal;
+    }
+    let place = if let Data::Enum(_) = input.data {
+        &keys::ENUM
+    } else {
+        &keys::STRUCT
+    };
+    let keys = ContainerKeys::read(place, &input.attrs, &mut errors);
+    let item = Item::new(input, &keys.factum);
+    let reason = "an event has no parameters: a stored name stands for one form of its fields";
+    refuse_generics(input, reason, &mut errors);
+    refuse_misplaced(input, &mut errors);
+    let model = model(input, &keys, &mut errors);
+    match errors.finish(model) {
+        Ok(model) => expand::expand(&item, &model),
+        Err(refusal) => expand::stub(&item, &refusal),
+    }
+}
+
+fn model<'a>(
+    input: &'a DeriveInput,
+    keys: &ContainerKeys,
+    errors: &mut Errors,
+) -> Option<Model<'a>> {
+    match &input.data {
+        Data::Struct(data) => {
+            let kind = kinds::of_struct(&input.ident, keys, &data.fields, errors)?;
+            Some(Model {
+                is_enum: false,
+                kinds: vec![kind],
+            })
+        }
+        Data::Enum(data) => {
+            serde_shape::check(input, data, errors);
+            if data.variants.is_empty() {
+                errors.at(
+                    &input.ident,
+                    "an event enum needs a variant: each is one kind of event",
+                );
+            }
+            let prefix = keys.prefix();
+            let kinds: Vec<_> = data
+                .variants
+                .iter()
+                .filter_map(|variant| kinds::of_variant(variant, prefix.as_deref(), errors))
+                .collect();
+            kinds::refuse_duplicates(&kinds, errors);
+            Some(Model {
+                is_enum: true,
+                kinds,
+            })
+        }
+        Data::Union(_) => None,
+    }
+}
+
+fn refuse_misplaced(input: &DeriveInput, errors: &mut Errors) {
+    let on_field = "a tag is the value of a field: write `#[tag]` on a field";
+    refuse_attributes(&input.attrs, &["tag"], on_field, errors);
+    if let Data::Enum(data) = &input.data {
+        for variant in &data.variants {
+            refuse_attributes(&variant.attrs, &["tag"], on_field, errors);
+        }
+    }
+    for field in fields(&input.data) {
+        let elsewhere = "`#[event(…)]` belongs on the type or on a variant; a field takes `#[tag]`";
+        refuse_attributes(&field.attrs, &["event"], elsewhere, errors);
+    }
+}

@@ -1,0 +1,128 @@
+//! [`Kind`]: one kind of event, checked.
+
+use std::collections::BTreeMap;
+
+use syn::ext::IdentExt;
+use syn::{Fields, Ident, LitStr, Path, Variant};
+
+use super::keys::{ContainerKeys, KindKeys};
+use crate::errors::Errors;
+use crate::field::{Tagged, tagged};
+use crate::naming::snake_case;
+
+/// A variant, or the struct itself.
+pub(super) struct Kind<'a> {
+    /// The variant, or the struct.
+    pub(super) ident: &'a Ident,
+    /// The stored name.
+    pub(super) name: String,
+    /// The stored name as the user wrote it.
+    written: Option<LitStr>,
+    pub(super) version: u32,
+    pub(super) upcasters: Vec<Path>,
+    pub(super) tags: Vec<Tagged>,
+}
+
+/// The only kind of a struct.
+pub(super) fn of_struct<'a>(
+    ident: &'a Ident,
+    keys: &ContainerKeys,
+    fields: &Fields,
+    errors: &mut Errors,
+) -> Option<Kind<'a>> {
+    let tags = tagged(fields, errors);
+    kind(ident, &keys.kind, keys.prefix().as_deref(), tags, errors)
+}
+
+/// The kind that a variant is.
+pub(super) fn of_variant<'a>(
+    variant: &'a Variant,
+    prefix: Option<&str>,
+    errors: &mut Errors,
+) -> Option<Kind<'a>> {
+    let keys = KindKeys::read(&variant.attrs, errors);
+    let tags = tagged(&variant.fields, errors);
+    kind(&variant.ident, &keys, prefix, tags, errors)
+}
+
+fn kind<'a>(
+    ident: &'a Ident,
+    keys: &KindKeys,
+    prefix: Option<&str>,
+    tags: Vec<Tagged>,
+    errors: &mut Errors,
+) -> Option<Kind<'a>> {
+    check_upcasters(keys, errors);
+    // A name that could not be read is reported already, and must not meet another one by accident.
+    if keys.name.key().is_some() && keys.name.get().is_none() {
+        return None;
+    }
+    let snake = || snake_case(&ident.unraw().to_string());
+    let name = match (keys.name.get(), prefix) {
+        (Some(name), _) => name.value(),
+        (None, Some(prefix)) => format!("{prefix}.{}", snake()),
+        (None, None) => snake(),
+    };
+    Some(Kind {
+        ident,
+        name,
+        written: keys.name.get().cloned(),
+        version: keys.version.get().map_or(1, |version| version.number),
+        upcasters: keys.upcast.get().cloned().unwrap_or_default(),
+        tags,
+    })
+}
+
+/// Each step from an older form to the next needs its upcaster.
+fn check_upcasters(keys: &KindKeys, errors: &mut Errors) {
+    let unreadable = |key: Option<&Ident>, read: bool| key.is_some() && !read;
+    if unreadable(keys.version.key(), keys.version.get().is_some())
+        || unreadable(keys.upcast.key(), keys.upcast.get().is_some())
+    {
+        return;
+    }
+    let version = keys.version.get().map_or(1, |version| version.number);
+    let needed = version as usize - 1;
+    let given = keys.upcast.get().map_or(0, Vec::len);
+    if given == needed {
+        return;
+    }
+    let plural = if needed == 1 { "upcaster" } else { "upcasters" };
+    let message = match needed {
+        0 => "version 1 needs no upcaster: raise `version` with each change of the stored form"
+            .into(),
+        _ if given == 0 => format!(
+            "version {version} needs {needed} {plural}, one for each step up from version 1: \
+             write `upcast = [v1_to_v2, …]`"
+        ),
+        _ => format!(
+            "version {version} needs {needed} {plural}, one for each step up from version 1: \
+             `upcast` names {given}"
+        ),
+    };
+    match (keys.upcast.key(), keys.version.get()) {
+        (Some(key), _) => errors.at(key, message),
+        (None, Some(version)) => errors.at(&version.literal, message),
+        (None, None) => {}
+    }
+}
+
+/// Two kinds under one stored name could not be told apart when they are read.
+pub(super) fn refuse_duplicates(kinds: &[Kind<'_>], errors: &mut Errors) {
+    let mut taken = BTreeMap::<&str, &Ident>::new();
+    for kind in kinds {
+        let Some(first) = taken.get(kind.name.as_str()) else {
+            taken.insert(&kind.name, kind.ident);
+            continue;
+        };
+        let Kind { ident, name, .. } = kind;
+        let message = format!(
+            "`{name}` is already the stored name of `{first}`: give `{ident}` another with \
+             `#[event(name = \"…\")]`"
+        );
+        match &kind.written {
+            Some(written) => errors.at(written, message),
+            None => errors.at(ident, message),
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! [`Item`]: what every derive asks of the type that it stands on.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{Attribute, Data, DeriveInput, Error, Field, Generics, Ident, Path};
+
+use crate::attr::Once;
+use crate::errors::Errors;
+
+/// The type, and the path to the framework.
+pub(crate) struct Item<'a> {
+    pub(crate) ident: &'a Ident,
+    pub(crate) generics: &'a Generics,
+    /// `::factum`, or what `crate = …` says.
+    pub(crate) factum: TokenStream,
+}
+
+impl<'a> Item<'a> {
+    pub(crate) fn new(input: &'a DeriveInput, factum: &Once<Path>) -> Self {
+        let factum = factum
+            .get()
+            .map_or_else(|| quote!(::factum), |path| quote!(#path));
+        Self {
+            ident: &input.ident,
+            generics: &input.generics,
+            factum,
+        }
+    }
+
+    /// `impl path for Type`, for a type without parameters.
+    pub(crate) fn head(&self, path: &TokenStream) -> TokenStream {
+        let ident = self.ident;
+        quote!(#[automatically_derived] impl #path for #ident)
+    }
+
+    /// `impl path for Type` on bad input, where the type may have parameters: they are taken to meet the
+    /// bounds of the trait.
+    pub(crate) fn stub_head(&self, path: &TokenStream, bounds: &TokenStream) -> TokenStream {
+        let ident = self.ident;
+        if self.generics.params.is_empty() {
+            return self.head(path);
+        }
+        let (params, args, clause) = self.generics.split_for_impl();
+        let predicates = clause
+            .map(|clause| clause.predicates.iter())
+            .into_iter()
+            .flatten();
+        quote! {
+            #[automatically_derived]
+            impl #params #path for #ident #args where #(#predicates,)* Self: #bounds
+        }
+    }
+}
+
+/// Refuses parameters; `reason` says what they would break.
+pub(crate) fn refuse_generics(input: &DeriveInput, reason: &str, errors: &mut Errors) {
+    if !input.generics.params.is_empty() {
+        errors.at(&input.generics, reason);
+    }
+}
+
+/// The refusal of a union. It stands alone: what a trait asks for, a union cannot derive.
+pub(crate) fn refuse_union(data: &Data, instead: &str) -> Option<TokenStream> {
+    let Data::Union(data) = data else { return None };
+    let message = format!("a union cannot say which of its fields is set: {instead}");
+    Some(Error::new_spanned(data.union_token, message).into_compile_error())
+}
+
+/// Refuses attributes of these names in a place where nothing would read them.
+pub(crate) fn refuse_attributes(
+    attrs: &[Attribute],
+    names: &[&str],
+    belongs: &str,
+    errors: &mut Errors,
+) {
+    for attr in attrs {
+        if names.iter().any(|name| attr.path().is_ident(name)) {
+            errors.at(attr, belongs);
+        }
+    }
+}
+
+/// Every field of the type, through all its variants.
+pub(crate) fn fields(data: &Data) -> Vec<&Field> {
+    match data {
+        Data::Struct(data) => data.fields.iter().collect(),
+        Data::Enum(data) => data
+            .variants
+            .iter()
+            .flat_map(|variant| &variant.fields)
+            .collect(),
+        Data::Union(data) => data.fields.named.iter().collect(),
+    }
+}

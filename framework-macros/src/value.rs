@@ -1,0 +1,87 @@
+//! The values behind the keys: texts, numbers, types and paths.
+
+use syn::parse::ParseStream;
+use syn::{Error, Lit, LitInt, LitStr, Path, Result, Type};
+
+/// A type, written without quotes.
+pub(crate) fn ty(input: ParseStream<'_>) -> Result<Type> {
+    unquoted(input, "a type")?;
+    input.parse()
+}
+
+/// A path, written without quotes.
+pub(crate) fn path(input: ParseStream<'_>) -> Result<Path> {
+    unquoted(input, "a path")?;
+    input.parse()
+}
+
+/// A path to a module: no generics.
+pub(crate) fn module(input: ParseStream<'_>) -> Result<Path> {
+    unquoted(input, "a path")?;
+    Path::parse_mod_style(input)
+}
+
+fn unquoted(input: ParseStream<'_>, what: &str) -> Result<()> {
+    if input.peek(Lit) {
+        let literal: Lit = input.parse()?;
+        return Err(Error::new_spanned(
+            literal,
+            format!("write {what} here, without quotes"),
+        ));
+    }
+    Ok(())
+}
+
+/// A whole number from 1.
+pub(crate) struct Counted<N> {
+    pub(crate) number: N,
+    pub(crate) literal: LitInt,
+}
+
+/// A `u32` from 1.
+pub(crate) fn version(input: ParseStream<'_>) -> Result<Counted<u32>> {
+    let literal: LitInt = input.parse()?;
+    match literal.base10_parse() {
+        Ok(number @ 1..) => Ok(Counted { number, literal }),
+        _ => Err(Error::new_spanned(
+            literal,
+            "a version is a whole number from 1 to 4294967295",
+        )),
+    }
+}
+
+/// A `u64` from 1.
+pub(crate) fn count(input: ParseStream<'_>) -> Result<Counted<u64>> {
+    let literal: LitInt = input.parse()?;
+    match literal.base10_parse() {
+        Ok(number @ 1..) => Ok(Counted { number, literal }),
+        _ => Err(Error::new_spanned(
+            literal,
+            "a number of events is a whole number from 1",
+        )),
+    }
+}
+
+/// A text that breaks no rule; `what` begins the message: `a category`.
+pub(crate) fn text(
+    what: &'static str,
+    fault: fn(&str) -> Option<&'static str>,
+) -> impl FnOnce(ParseStream<'_>) -> Result<LitStr> {
+    move |input| {
+        let text: LitStr = input.parse()?;
+        check(&text, what, fault)?;
+        Ok(text)
+    }
+}
+
+/// Refuses a text that breaks a rule.
+pub(crate) fn check(
+    text: &LitStr,
+    what: &str,
+    fault: fn(&str) -> Option<&'static str>,
+) -> Result<()> {
+    match fault(&text.value()) {
+        None => Ok(()),
+        Some(rule) => Err(Error::new_spanned(text, format!("{what} {rule}"))),
+    }
+}

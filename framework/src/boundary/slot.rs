@@ -1,0 +1,115 @@
+//! [`Slot`]: one aggregate that a command looks at, and what is known of it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::aggregate::Aggregate;
+use crate::append::{Condition, Expected};
+use crate::engine::source::{LoadError, Source};
+use crate::place::{Position, Version};
+use crate::stream::StreamId;
+
+/// One part of what a command looks at, as the engine handles it.
+#[async_trait]
+pub trait Part: Send {
+    /// The stream behind it; `None` for a query.
+    fn stream(&self) -> Option<&StreamId>;
+
+    /// The version that is known; 0 for a query.
+    fn version(&self) -> Version;
+
+    /// The position of the newest event that is known.
+    fn position(&self) -> Position;
+
+    /// What must not happen before the decision is stored.
+    fn condition(&self) -> Option<Condition>;
+
+    /// Takes the state from the cache, which may lag behind the store. `false`: it is not there.
+    fn load_warm(&mut self, source: &Source) -> bool;
+
+    /// Reads the state from the store.
+    async fn load(&mut self, source: &Source) -> Result<(), LoadError>;
+
+    /// Reads what is new since. `true`: there was something.
+    async fn refresh(&mut self, source: &Source) -> Result<bool, LoadError>;
+
+    /// Puts the state into the cache. `seen`: the version in the cache before, for the snapshot policy.
+    fn keep(&mut self, source: &Source, seen: Version);
+}
+
+/// One aggregate that a command looks at, and what is known of it.
+#[derive(Debug)]
+pub struct Slot<A> {
+    pub(crate) stream: StreamId,
+    pub(crate) state: Arc<A>,
+    pub(crate) version: Version,
+    pub(crate) position: Position,
+}
+
+impl<A: Aggregate> Slot<A> {
+    pub(crate) fn new(stream: StreamId) -> Self {
+        Self {
+            stream,
+            state: Arc::new(A::default()),
+            version: Version::ZERO,
+            position: Position::ZERO,
+        }
+    }
+
+    pub(crate) fn expected(&self) -> Expected {
+        match self.version {
+            Version::ZERO => Expected::NoStream,
+            version => Expected::Exact(version),
+        }
+    }
+
+    /// Takes the next event of the stream, which stands at `position`, into the state.
+    pub(crate) fn take(&mut self, event: &A::Event, position: Position) {
+        Arc::make_mut(&mut self.state).apply(event);
+        self.version = self.version.plus(1);
+        self.position = position;
+    }
+}
+
+#[async_trait]
+impl<A: Aggregate> Part for Slot<A> {
+    fn stream(&self) -> Option<&StreamId> {
+        Some(&self.stream)
+    }
+
+    fn version(&self) -> Version {
+        self.version
+    }
+
+    fn position(&self) -> Position {
+        self.position
+    }
+
+    fn condition(&self) -> Option<Condition> {
+        None
+    }
+
+    fn load_warm(&mut self, source: &Source) -> bool {
+        match source.cache.get::<A>(&self.stream) {
+            Some(warm) => {
+                *self = warm;
+                true
+            }
+            None => false,
+        }
+    }
+
+    async fn load(&mut self, source: &Source) -> Result<(), LoadError> {
+        *self = source.load(self.stream.clone()).await?;
+        Ok(())
+    }
+
+    async fn refresh(&mut self, source: &Source) -> Result<bool, LoadError> {
+        source.catch_up(self).await
+    }
+
+    fn keep(&mut self, source: &Source, seen: Version) {
+        source.keep(self, seen);
+    }
+}

@@ -1,0 +1,90 @@
+//! Between typed events and stored records.
+//!
+//! A variant is stored as its fields alone (`{"amount":30}` under the name `account.deposited`), so that
+//! a variant can be renamed in the code and the data stays readable with the backend's own tools.
+
+mod read;
+mod write;
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use crate::error::{DecodeError, DecodeFault, EncodeError};
+use crate::event::{Event, EventType};
+use crate::metadata::Metadata;
+use crate::record::{ContentType, NewEvent, RecordedEvent};
+use crate::upcast::upcast;
+
+pub use read::variant_from_json;
+pub use write::variant_to_json;
+
+/// The JSON of `value`, an event that is a struct.
+///
+/// # Errors
+/// What its `Serialize` says.
+pub fn struct_to_json<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, serde_json::Error> {
+    serde_json::to_vec(value)
+}
+
+/// An event that is a struct, from its JSON.
+///
+/// # Errors
+/// What its `Deserialize` says.
+pub fn struct_from_json<T: serde::de::DeserializeOwned>(json: &[u8]) -> Result<T, serde_json::Error> {
+    serde_json::from_slice(json)
+}
+
+/// The stored form of `event`, with a new id.
+pub(crate) fn encode<E: Event>(
+    event: &E,
+    metadata: &std::sync::Arc<Metadata>,
+) -> Result<NewEvent, EncodeError> {
+    let event_type = event.event_type();
+    let fault = |source: Box<dyn std::error::Error + Send + Sync>| EncodeError {
+        name: event_type.name,
+        source,
+    };
+    Ok(NewEvent {
+        id: Uuid::now_v7(),
+        name: Cow::Borrowed(event_type.name),
+        schema_version: event_type.version,
+        content_type: ContentType::Json,
+        data: Bytes::from(event.to_json().map_err(|error| fault(error.into()))?),
+        tags: event.tags().map_err(|error| fault(error.into()))?,
+        metadata: metadata.clone(),
+    })
+}
+
+/// The event that `record` holds, brought up to today's form.
+pub(crate) fn decode<E: Event>(record: &RecordedEvent) -> Result<E, DecodeError> {
+    let index = E::TYPES.iter().position(|event_type| event_type.name == record.name);
+    index
+        .ok_or(DecodeFault::UnknownName)
+        .and_then(|index| decode_as::<E>(index, &E::TYPES[index], record))
+        .map_err(|fault| DecodeError::new(record, fault))
+}
+
+fn decode_as<E: Event>(
+    index: usize,
+    event_type: &EventType,
+    record: &RecordedEvent,
+) -> Result<E, DecodeFault> {
+    if record.content_type != ContentType::Json {
+        return Err(DecodeFault::ContentType(record.content_type.clone()));
+    }
+    if record.schema_version > event_type.version {
+        return Err(DecodeFault::NewerVersion {
+            stored: record.schema_version,
+            known: event_type.version,
+        });
+    }
+    if record.schema_version == event_type.version {
+        return E::from_json(index, &record.data).map_err(DecodeFault::Json);
+    }
+    let old = serde_json::from_slice(&record.data).map_err(DecodeFault::Json)?;
+    let new = upcast(event_type, record.schema_version, old).map_err(DecodeFault::Upcast)?;
+    let new = serde_json::to_vec(&new).map_err(DecodeFault::Json)?;
+    E::from_json(index, &new).map_err(DecodeFault::Json)
+}

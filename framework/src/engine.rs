@@ -1,0 +1,151 @@
+//! [`Engine`]: executes commands and loads aggregates.
+
+pub(crate) mod cache;
+mod execute;
+mod history;
+mod load;
+mod queue;
+mod receipt;
+mod retry;
+pub(crate) mod source;
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::aggregate::Aggregate;
+use crate::command::Decide;
+use crate::place::Position;
+use crate::query::Query;
+use crate::store::Store;
+use crate::subscription::Subscription;
+
+pub use execute::{Execute, ExecuteError};
+pub use history::History;
+pub use load::{Load, Loaded};
+pub use receipt::Receipt;
+pub use retry::RetryPolicy;
+pub use source::LoadError;
+
+use cache::Cache;
+use queue::Queue;
+use source::Source;
+
+/// Executes commands and loads aggregates, on any store. A handle: cheap to clone, safe to share.
+///
+/// One engine per store and process is enough, and best: its queue and its warm states are its own.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    source: Source,
+    queue: Queue,
+    retry: RetryPolicy,
+}
+
+/// Settings of an [`Engine`].
+pub struct EngineBuilder {
+    store: Arc<dyn Store>,
+    retry: RetryPolicy,
+    warm_states: usize,
+}
+
+impl Engine {
+    /// An engine with the default settings.
+    #[must_use]
+    pub fn new(store: impl Store) -> Self {
+        Self::builder(store).build()
+    }
+
+    /// An engine with other settings.
+    #[must_use]
+    pub fn builder(store: impl Store) -> EngineBuilder {
+        EngineBuilder {
+            store: Arc::new(store),
+            retry: RetryPolicy::default(),
+            warm_states: 10_000,
+        }
+    }
+
+    /// Executes `command`: load what it looks at, decide, append, all atomically. Await what comes back,
+    /// after adding who and why:
+    ///
+    /// ```no_run
+    /// # use factum::prelude::*;
+    /// # async fn run<C: Decide>(engine: Engine, withdraw: C) -> Result<(), ExecuteError<C::Error>> {
+    /// let receipt = engine.execute(withdraw).by("alice").idempotency_key("req-7").await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// Commands of this engine that aim at the same stream queue; conflicts with other writers are decided
+    /// again by the [`RetryPolicy`]. If the future is dropped, the command has happened as a whole or not
+    /// at all; an idempotency key makes it safe to ask again.
+    pub fn execute<C: Decide>(&self, command: C) -> Execute<'_, C> {
+        Execute::new(self, command)
+    }
+
+    /// The state of the aggregate `id`: now, or at a version, a time or a position. An aggregate without
+    /// events is its default, at version 0.
+    ///
+    /// ```no_run
+    /// # use factum::prelude::*;
+    /// # async fn run<A: Aggregate>(engine: Engine, id: A::Id) -> Result<(), LoadError> {
+    /// let now = engine.load::<A>(&id).await?;
+    /// let first = engine.load::<A>(&id).at_version(1).await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn load<'e, A: Aggregate>(&'e self, id: &'e A::Id) -> Load<'e, A> {
+        Load::new(&self.0.source, id)
+    }
+
+    /// The events of the aggregate `id`, oldest first, with who, why and when.
+    pub fn history<'e, A: Aggregate>(&'e self, id: &'e A::Id) -> History<'e, A> {
+        History::new(&self.0.source, id)
+    }
+
+    /// The events that match `query` behind `after`: those stored already, then those to come.
+    #[must_use]
+    pub fn subscribe(&self, query: Query, after: Position) -> Subscription {
+        Subscription::new(self.0.source.store.clone(), query, after)
+    }
+
+    /// The store below.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.0.source.store
+    }
+}
+
+impl EngineBuilder {
+    /// How often a command is decided again after a conflict.
+    #[must_use]
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
+        self
+    }
+
+    /// How many states of aggregates are kept warm; 0: none. Default 10,000.
+    #[must_use]
+    pub fn warm_states(mut self, entries: usize) -> Self {
+        self.warm_states = entries;
+        self
+    }
+
+    /// The engine.
+    #[must_use]
+    pub fn build(self) -> Engine {
+        let source = Source { store: self.store, cache: Cache::new(self.warm_states) };
+        Engine(Arc::new(Inner { source, queue: Queue::new(), retry: self.retry }))
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("retry", &self.0.retry).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for EngineBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineBuilder").field("retry", &self.retry).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,105 @@
+//! [`Receipt`]: what became of a command.
+
+use crate::append::{Appended, StreamAppend};
+use crate::error::StoreError;
+use crate::place::{Position, Version};
+use crate::query::Query;
+use crate::read::Read;
+use crate::record::{Place, RecordedEvent};
+use crate::store::Store;
+use crate::stream::StreamId;
+
+/// What became of a command that was not refused.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Receipt {
+    position: Position,
+    versions: Vec<(StreamId, Version)>,
+    events: Vec<RecordedEvent>,
+    attempts: u32,
+    repeated: bool,
+}
+
+impl Receipt {
+    /// A reader that has come to this position knows everything that the command did. With no events, the
+    /// newest event that the command looked at; 0 if there was none.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// The version of the command's first stream, now.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.versions.first().map_or(Version::ZERO, |(_, version)| *version)
+    }
+
+    /// The streams that got events, and their versions now; without events, the streams looked at.
+    #[must_use]
+    pub fn versions(&self) -> &[(StreamId, Version)] {
+        &self.versions
+    }
+
+    /// The events that were stored.
+    #[must_use]
+    pub fn events(&self) -> &[RecordedEvent] {
+        &self.events
+    }
+
+    /// How often the command was decided; 0 if this is the first answer to the same idempotency key.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// The idempotency key was known: this is the first answer, and nothing happened now.
+    #[must_use]
+    pub fn repeated(&self) -> bool {
+        self.repeated
+    }
+
+    /// The receipt of an append of `streams`.
+    pub(crate) fn stored(appended: Appended, streams: Vec<StreamAppend>, attempts: u32) -> Self {
+        let mut position = Position::new(appended.position.get() - appended.count);
+        let mut events = Vec::with_capacity(appended.count as usize);
+        let mut versions = appended.versions.iter();
+        for part in streams.into_iter().filter(|part| !part.events.is_empty()) {
+            let last = versions.next().map_or(0, |(_, version)| version.get());
+            let mut version = Version::new(last.saturating_sub(part.events.len() as u64));
+            for event in part.events {
+                version = version.plus(1);
+                position = position.plus(1);
+                let place = Place { position, version, recorded_at: appended.recorded_at };
+                events.push(RecordedEvent::new(event, part.stream.clone(), place));
+            }
+        }
+        let Appended { position, versions, .. } = appended;
+        Self { position, versions, events, attempts, repeated: false }
+    }
+
+    /// The receipt of a decision that nothing needs to happen.
+    pub(crate) fn nothing(
+        position: Position,
+        versions: Vec<(StreamId, Version)>,
+        attempts: u32,
+    ) -> Self {
+        Self { position, versions, events: Vec::new(), attempts, repeated: false }
+    }
+
+    /// The first receipt again, its events read from the store.
+    pub(crate) async fn again(store: &dyn Store, first: Appended) -> Result<Self, StoreError> {
+        let mut after = Position::new(first.position.get() - first.count);
+        let mut events = Vec::with_capacity(first.count as usize);
+        while after < first.position && first.count > 0 {
+            let missing = (first.position.get() - after.get()) as usize;
+            let page = store.read(Read::all(Query::all()).after(after).limit(missing)).await?;
+            let Some(last) = page.events.last() else {
+                let gap = format!("no event behind position {after}, an append says otherwise");
+                return Err(StoreError::Corrupt(gap));
+            };
+            after = last.position;
+            events.extend(page.events);
+        }
+        let Appended { position, versions, .. } = first;
+        Ok(Self { position, versions, events, attempts: 0, repeated: true })
+    }
+}

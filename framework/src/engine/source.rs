@@ -1,0 +1,159 @@
+//! Where states come from: the cache, a snapshot, the events.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tracing::{Instrument as _, debug, warn};
+
+use super::cache::Cache;
+use crate::aggregate::{Aggregate, SnapshotPolicy};
+use crate::boundary::Slot;
+use crate::error::{DecodeError, StoreError};
+use crate::place::Version;
+use crate::read::Read;
+use crate::record::RecordedEvent;
+use crate::snapshot::Snapshot;
+use crate::store::Store;
+use crate::stream::StreamId;
+
+/// The store, and the warm states of aggregates.
+pub struct Source {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) cache: Cache,
+}
+
+/// A state could not be loaded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An event cannot be read by this code.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// The id is no key of a stream.
+    #[error(transparent)]
+    InvalidStreamId(#[from] crate::stream::InvalidStreamId),
+    /// The stream has not come to the version that was asked for.
+    #[error("{stream} is at version {actual}, there is no version {asked} yet")]
+    NoSuchVersion {
+        /// Which stream.
+        stream: StreamId,
+        /// The version that was asked for.
+        asked: Version,
+        /// Its version.
+        actual: Version,
+    },
+}
+
+impl Source {
+    /// The state of `stream` now: from its snapshot, if there is one that fits, and the events behind it.
+    pub(crate) async fn load<A: Aggregate>(&self, stream: StreamId) -> Result<Slot<A>, LoadError> {
+        let mut slot = match A::SNAPSHOT {
+            Some(policy) => self.restore(&policy, stream).await,
+            None => Slot::new(stream),
+        };
+        let seen = slot.version;
+        self.fold(&mut slot, |_| true).await?;
+        self.keep(&slot, seen);
+        Ok(slot)
+    }
+
+    /// Reads what is new in the stream of `slot`. `true`: there was something.
+    pub(crate) async fn catch_up<A: Aggregate>(
+        &self,
+        slot: &mut Slot<A>,
+    ) -> Result<bool, LoadError> {
+        let known = slot.version;
+        self.fold(slot, |_| true).await?;
+        if slot.version == known {
+            return Ok(false);
+        }
+        self.keep(slot, known);
+        Ok(true)
+    }
+
+    /// Folds the events behind the version of `slot` into it, as long as `wanted` says so.
+    pub(crate) async fn fold<A: Aggregate>(
+        &self,
+        slot: &mut Slot<A>,
+        wanted: impl Fn(&RecordedEvent) -> bool,
+    ) -> Result<(), LoadError> {
+        loop {
+            let page =
+                self.store.read(Read::stream(slot.stream.clone()).after(slot.version)).await?;
+            for record in &page.events {
+                if !wanted(record) {
+                    return Ok(());
+                }
+                slot.take(&record.decode()?, record.position);
+            }
+            if !page.more {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The state of the newest snapshot. One that cannot be used is ignored: the events have it all.
+    pub(crate) async fn restore<A: Aggregate>(
+        &self,
+        policy: &SnapshotPolicy<A>,
+        stream: StreamId,
+    ) -> Slot<A> {
+        let snapshot = match self.store.load_snapshot(&stream).await {
+            Ok(Some(snapshot)) if snapshot.schema_version == policy.schema_version => snapshot,
+            Ok(_) => return Slot::new(stream),
+            Err(error) => {
+                warn!(%stream, %error, "snapshot not loaded, replaying instead");
+                return Slot::new(stream);
+            }
+        };
+        match (policy.decode)(&snapshot.data) {
+            Ok(state) => Slot {
+                stream,
+                state: Arc::new(state),
+                version: snapshot.version,
+                position: snapshot.position,
+            },
+            Err(error) => {
+                warn!(%stream, %error, "snapshot does not decode, replaying instead");
+                Slot::new(stream)
+            }
+        }
+    }
+
+    /// Keeps the state warm, and as a snapshot if its version has passed a multiple of the policy's
+    /// number since `seen`.
+    pub(crate) fn keep<A: Aggregate>(&self, slot: &Slot<A>, seen: Version) {
+        self.cache.put(slot);
+        let Some(policy) = A::SNAPSHOT else { return };
+        let every = policy.every.max(1);
+        if seen >= slot.version || slot.version.get() / every == seen.get() / every {
+            return;
+        }
+        let data = match (policy.encode)(&slot.state) {
+            Ok(data) => Bytes::from(data),
+            Err(error) => {
+                warn!(stream = %slot.stream, %error, "snapshot not taken: the state does not serialize");
+                return;
+            }
+        };
+        let snapshot = Snapshot {
+            stream: slot.stream.clone(),
+            version: slot.version,
+            position: slot.position,
+            schema_version: policy.schema_version,
+            data,
+        };
+        let store = self.store.clone();
+        let save = async move {
+            let (stream, version) = (snapshot.stream.clone(), snapshot.version);
+            match store.save_snapshot(snapshot).await {
+                Ok(()) => debug!(%stream, %version, "snapshot taken"),
+                Err(error) => warn!(%stream, %version, %error, "snapshot not taken"),
+            }
+        };
+        tokio::spawn(save.in_current_span());
+    }
+}

@@ -1,0 +1,81 @@
+//! [`EventSet`]: one event type, or a tuple of several, as a projection or a tag query names them.
+
+use crate::aggregate::Apply;
+use crate::error::DecodeError;
+use crate::event::Event;
+use crate::record::RecordedEvent;
+
+/// One event type, or a tuple of up to six.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is neither an event nor a tuple of up to six events",
+    label = "not a set of events",
+    note = "write `#[derive(Event, Serialize, Deserialize)]` on each event type"
+)]
+pub trait EventSet: Send + Sync + 'static {
+    /// The stored names of all events in the set.
+    fn names() -> Vec<&'static str>;
+}
+
+/// A state that every event of a set can change; implemented for whatever implements [`Apply`] for each
+/// of them.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say how every event of `{S}` changes it",
+    note = "write `impl Apply<…> for {Self}` for each event type of the set"
+)]
+pub trait ApplySet<S: EventSet> {
+    /// Takes the event that `record` holds into the state.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if the record cannot be read; the state is unchanged.
+    fn apply_record(&mut self, record: &RecordedEvent) -> Result<(), DecodeError>;
+}
+
+impl<E: Event> EventSet for E {
+    fn names() -> Vec<&'static str> {
+        E::TYPES.iter().map(|event_type| event_type.name).collect()
+    }
+}
+
+impl<T: Apply<E>, E: Event> ApplySet<E> for T {
+    fn apply_record(&mut self, record: &RecordedEvent) -> Result<(), DecodeError> {
+        self.apply(&record.decode()?);
+        Ok(())
+    }
+}
+
+/// Whether an event type has this stored name.
+#[doc(hidden)]
+#[must_use]
+pub fn has_name<E: Event>(name: &str) -> bool {
+    E::TYPES.iter().any(|event_type| event_type.name == name)
+}
+
+macro_rules! event_set {
+    ($first:ident $(, $rest:ident)+) => {
+        impl<$first: Event $(, $rest: Event)+> EventSet for ($first, $($rest,)+) {
+            fn names() -> Vec<&'static str> {
+                let mut names = <$first as EventSet>::names();
+                $(names.extend(<$rest as EventSet>::names());)+
+                names
+            }
+        }
+
+        impl<T, $first: Event $(, $rest: Event)+> ApplySet<($first, $($rest,)+)> for T
+        where
+            T: Apply<$first> $(+ Apply<$rest>)+,
+        {
+            fn apply_record(&mut self, record: &RecordedEvent) -> Result<(), DecodeError> {
+                $(if has_name::<$rest>(&record.name) {
+                    return <T as ApplySet<$rest>>::apply_record(self, record);
+                })+
+                <T as ApplySet<$first>>::apply_record(self, record)
+            }
+        }
+    };
+}
+
+event_set!(A, B);
+event_set!(A, B, C);
+event_set!(A, B, C, D);
+event_set!(A, B, C, D, E);
+event_set!(A, B, C, D, E, F);

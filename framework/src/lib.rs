@@ -1,0 +1,124 @@
+//! Event sourcing with plain types, pure functions and pluggable stores.
+//!
+//! A domain is made of [`Event`]s, [`Aggregate`]s that [`Apply`] them, and [`Command`]s that [`Decide`];
+//! each trait has a derive of the same name. An [`Engine`] executes commands on a [`Store`], and
+//! [`Projections`] build read models from the events. The [`testkit`] tests a domain without a store, and
+//! a store against its promises.
+//!
+//! ```
+//! use factum::prelude::*;
+//!
+//! #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
+//! #[event(prefix = "lamp")]
+//! enum LampEvent { Switched { on: bool } }
+//!
+//! #[derive(Aggregate, Debug, Clone, Default)]
+//! #[aggregate(category = "lamp", id = u32, event = LampEvent)]
+//! struct Lamp { on: bool }
+//!
+//! impl Apply<LampEvent> for Lamp {
+//!     fn apply(&mut self, event: &LampEvent) {
+//!         let LampEvent::Switched { on } = event;
+//!         self.on = *on;
+//!     }
+//! }
+//!
+//! #[derive(Command, Debug, Clone, Serialize, Deserialize)]
+//! #[command(on = Lamp)]
+//! struct Switch { #[id] lamp: u32, on: bool }
+//!
+//! impl Decide for Switch {
+//!     type Error = std::convert::Infallible;
+//!     fn decide(&self, lamp: &Lamp) -> Result<Events<LampEvent>, Self::Error> {
+//!         if lamp.on == self.on {
+//!             return Ok(Events::none());
+//!         }
+//!         Ok(LampEvent::Switched { on: self.on }.into())
+//!     }
+//! }
+//!
+//! factum::testkit::given(()).when(Switch { lamp: 1, on: true }).then([LampEvent::Switched { on: true }]);
+//! ```
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub mod aggregate;
+pub mod append;
+pub mod boundary;
+mod codec;
+pub mod command;
+pub mod engine;
+pub mod error;
+pub mod event;
+mod event_set;
+mod events;
+pub mod metadata;
+mod place;
+pub mod prelude;
+mod projection;
+pub mod projections;
+mod query;
+pub mod read;
+pub mod record;
+pub mod snapshot;
+pub mod store;
+mod stream;
+mod subscription;
+pub mod tag;
+pub mod testkit;
+mod timestamp;
+mod upcast;
+
+pub use aggregate::{Aggregate, Apply, SnapshotPolicy};
+pub use append::{Append, Appended, Condition, Expected, IdempotencyKey, StreamAppend};
+pub use boundary::{Boundary, InvalidTarget, Queried};
+pub use command::{Command, Decide};
+pub use engine::{
+    Engine, EngineBuilder, ExecuteError, LoadError, Loaded, Receipt, RetryPolicy,
+};
+pub use error::{
+    AppendError, Conflict, DecodeError, DecodeFault, EncodeError, InvalidAppend, StoreError,
+    Violation,
+};
+pub use event::{Event, EventType};
+pub use event_set::{ApplySet, EventSet};
+pub use events::Events;
+pub use metadata::Metadata;
+pub use place::{Position, Version};
+pub use projection::{Project, ProjectSet, Projection, Step};
+pub use projections::{
+    InMemory, ProjectionError, ProjectionState, ProjectionStatus, Projections, ReadModel, WaitError,
+};
+pub use query::{Query, QueryItem};
+pub use read::{Direction, Page, Read, Scope};
+pub use record::{ContentType, NewEvent, Recorded, RecordedEvent};
+pub use snapshot::{Snapshot, SnapshotStore};
+pub use store::{EventStore, Store};
+pub use stream::{InvalidStreamId, StreamId};
+pub use subscription::Subscription;
+pub use tag::{InvalidTag, Tag};
+pub use timestamp::{InvalidTimestamp, Timestamp};
+pub use upcast::{UpcastError, Upcaster};
+
+pub use factum_macros::{Aggregate, Command, Event, Id, Projection};
+
+/// What the derives write into the user's crate. Not for people.
+#[doc(hidden)]
+pub mod __private {
+    pub use serde;
+    pub use serde_json;
+
+    pub use crate::codec::{struct_from_json, struct_to_json, variant_from_json, variant_to_json};
+    pub use crate::event_set::has_name;
+
+    use crate::query::Query;
+    use crate::tag::{InvalidTag, Tag};
+
+    /// The event type of an aggregate.
+    pub type EventOf<A> = <A as crate::Aggregate>::Event;
+
+    /// The query for any of `tags`, unless one of them is none.
+    pub fn any_tag<const N: usize>(tags: [Result<Tag, InvalidTag>; N]) -> Result<Query, InvalidTag> {
+        tags.into_iter().collect::<Result<Vec<_>, _>>().map(Query::any_tag)
+    }
+}

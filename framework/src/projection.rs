@@ -1,0 +1,100 @@
+//! [`Projection`] and [`Project`]: read models built from events.
+
+use crate::error::DecodeError;
+use crate::event::Event;
+use crate::event_set::{EventSet, has_name};
+use crate::record::{Recorded, RecordedEvent};
+
+/// Builds a read model from events. Derive it; write [`Project`] by hand.
+///
+/// ```
+/// use factum::prelude::*;
+///
+/// # #[derive(Event, Serialize, Deserialize)]
+/// # enum AccountEvent { Opened { owner: String }, Closed }
+/// /// How many accounts are open.
+/// #[derive(Projection, Default)]
+/// #[projection(name = "open_accounts", events = AccountEvent)]
+/// struct OpenAccounts { count: u64 }
+///
+/// impl Project<AccountEvent> for OpenAccounts {
+///     fn project(&mut self, event: &Recorded<AccountEvent>) {
+///         match event.event {
+///             AccountEvent::Opened { .. } => self.count += 1,
+///             AccountEvent::Closed => self.count -= 1,
+///         }
+///     }
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a projection",
+    label = "not a projection",
+    note = "write `#[derive(Projection)]` and `#[projection(name = \"…\", events = …)]` on it"
+)]
+pub trait Projection: Send + Sync + 'static {
+    /// Its name: one checkpoint and one status go by it.
+    const NAME: &'static str;
+    /// The version of the read model: raised, it is built anew from the first event.
+    const VERSION: u32;
+    /// The events that it takes.
+    type Events: EventSet;
+}
+
+/// What one event does to a read model in memory.
+///
+/// Pure, like [`Apply`](crate::Apply): a rebuild takes the same events in the same order.
+#[diagnostic::on_unimplemented(
+    message = "the projection `{Self}` does not say what `{E}` does to it",
+    label = "`impl Project<{E}> for {Self}` is missing",
+    note = "write `impl Project<{E}> for {Self} {{ fn project(&mut self, event: &Recorded<{E}>) {{ … }} }}`"
+)]
+pub trait Project<E: Event>: Projection {
+    /// Takes `event` into the read model.
+    fn project(&mut self, event: &Recorded<E>);
+}
+
+/// A read model in memory that takes every event of a set; implemented for whatever implements
+/// [`Project`] for each of them.
+#[diagnostic::on_unimplemented(
+    message = "the projection `{Self}` does not take every event of `{S}`",
+    note = "write `impl Project<…> for {Self}` for each event type of the set"
+)]
+pub trait ProjectSet<S: EventSet>: Projection {
+    /// Decodes `record`; what comes back takes the event into the read model.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if the record cannot be read.
+    fn prepare(record: &RecordedEvent) -> Result<Step<Self>, DecodeError>;
+}
+
+/// A decoded event, ready to be taken into the read model `P`.
+pub type Step<P> = Box<dyn FnOnce(&mut P) + Send>;
+
+impl<P: Project<E>, E: Event> ProjectSet<E> for P {
+    fn prepare(record: &RecordedEvent) -> Result<Step<P>, DecodeError> {
+        let event: Recorded<E> = record.clone().try_into()?;
+        Ok(Box::new(move |projection| projection.project(&event)))
+    }
+}
+
+macro_rules! project_set {
+    ($first:ident $(, $rest:ident)+) => {
+        impl<P, $first: Event $(, $rest: Event)+> ProjectSet<($first, $($rest,)+)> for P
+        where
+            P: Project<$first> $(+ Project<$rest>)+,
+        {
+            fn prepare(record: &RecordedEvent) -> Result<Step<P>, DecodeError> {
+                $(if has_name::<$rest>(&record.name) {
+                    return <P as ProjectSet<$rest>>::prepare(record);
+                })+
+                <P as ProjectSet<$first>>::prepare(record)
+            }
+        }
+    };
+}
+
+project_set!(A, B);
+project_set!(A, B, C);
+project_set!(A, B, C, D);
+project_set!(A, B, C, D, E);
+project_set!(A, B, C, D, E, F);

@@ -1,0 +1,80 @@
+//! [`Subscription`]: the events that are stored already, then those to come, without a gap.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use futures_util::Stream;
+use futures_util::stream::try_unfold;
+use tokio::sync::watch;
+
+use crate::error::StoreError;
+use crate::place::Position;
+use crate::query::Query;
+use crate::read::{MAX_PAGE, Page, Read};
+use crate::record::RecordedEvent;
+use crate::store::EventStore;
+
+/// The events that match a query, in the order of the store: those behind a position first (catch-up),
+/// then each as it is stored (live). Keep the [`position`](Self::position) to resume later.
+///
+/// An error does not end it: ask again, and it goes on from where it stood.
+pub struct Subscription {
+    store: Arc<dyn EventStore>,
+    query: Query,
+    position: Position,
+    head: watch::Receiver<Position>,
+    page_size: usize,
+}
+
+impl Subscription {
+    /// A subscription to `store`, behind `after`.
+    #[must_use]
+    pub fn new(store: Arc<dyn EventStore>, query: Query, after: Position) -> Self {
+        let head = store.watch();
+        Self { store, query, position: after, head, page_size: MAX_PAGE }
+    }
+
+    /// At most this many events in a page, 1 to [`MAX_PAGE`].
+    #[must_use]
+    pub fn page_size(mut self, size: usize) -> Self {
+        self.page_size = size;
+        self
+    }
+
+    /// Everything up to here has been given out.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// Waits until there is something behind the position, and gives it out. A page may hold no event: then
+    /// what was stored does not match the query, and only the position moves on.
+    ///
+    /// Cancel safe: nothing is lost if the future is dropped.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails, [`StoreError::Closed`] once it is closed.
+    pub async fn next_page(&mut self) -> Result<Page, StoreError> {
+        loop {
+            // Marked as seen before the read: what arrives during the read wakes the wait below.
+            self.head.borrow_and_update();
+            let read = Read::all(self.query.clone()).after(self.position).limit(self.page_size);
+            let page = self.store.read(read).await?;
+            if page.through() > self.position {
+                self.position = page.through();
+                return Ok(page);
+            }
+            self.head.changed().await.map_err(|_| StoreError::Closed)?;
+        }
+    }
+
+    /// The events one by one. The stream ends with the first error.
+    pub fn events(self) -> impl Stream<Item = Result<RecordedEvent, StoreError>> + Send {
+        try_unfold((self, VecDeque::new()), |(mut this, mut waiting)| async move {
+            while waiting.is_empty() {
+                waiting.extend(this.next_page().await?.events);
+            }
+            Ok(waiting.pop_front().map(|event| (event, (this, waiting))))
+        })
+    }
+}

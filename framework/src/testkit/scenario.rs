@@ -1,0 +1,326 @@
+//! Given these events, when this command, then those events, or this refusal.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use crate::aggregate::Aggregate;
+use crate::boundary::{Boundary, Queried, QuerySlot, Slot};
+use crate::codec;
+use crate::command::Decide;
+use crate::event::Event;
+use crate::event_set::{ApplySet, EventSet};
+use crate::events::Events;
+use crate::metadata::Metadata;
+use crate::place::{Position, Version};
+use crate::record::{Place, RecordedEvent};
+use crate::stream::StreamId;
+use crate::timestamp::Timestamp;
+
+/// Begins a scenario: these events have happened.
+///
+/// | the command looks at | `given` takes, and `then` |
+/// |---|---|
+/// | one aggregate | `[event, …]`, a `Vec` of events, or `()` for none |
+/// | several | a tuple of these |
+/// | a list | a `Vec` of these |
+/// | and a tag query | `given`: a tuple of the above and the events that the query may find; `then`: the above |
+///
+/// Every event takes the way through its stored form, so that one that would not survive storage shows here.
+///
+/// ```
+/// # use factum::prelude::*;
+/// # #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// # enum DoorEvent { Opened, Closed }
+/// # #[derive(Aggregate, Default, Clone)]
+/// # #[aggregate(category = "door", id = u8, event = DoorEvent)]
+/// # struct Door { open: bool }
+/// # impl Apply<DoorEvent> for Door {
+/// #     fn apply(&mut self, event: &DoorEvent) { self.open = matches!(event, DoorEvent::Opened) }
+/// # }
+/// # #[derive(Command, Serialize)]
+/// # #[command(on = Door)]
+/// # struct Close { #[id] door: u8 }
+/// # #[derive(Debug, PartialEq)]
+/// # struct AlreadyClosed;
+/// # impl std::fmt::Display for AlreadyClosed {
+/// #     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str("closed") }
+/// # }
+/// # impl std::error::Error for AlreadyClosed {}
+/// # impl Decide for Close {
+/// #     type Error = AlreadyClosed;
+/// #     fn decide(&self, door: &Door) -> Result<Events<DoorEvent>, AlreadyClosed> {
+/// #         if door.open { Ok(DoorEvent::Closed.into()) } else { Err(AlreadyClosed) }
+/// #     }
+/// # }
+/// use factum::testkit::given;
+///
+/// given([DoorEvent::Opened]).when(Close { door: 1 }).then([DoorEvent::Closed]);
+/// given(()).when(Close { door: 1 }).then_refused(AlreadyClosed);
+/// ```
+#[must_use]
+pub fn given<G>(past: G) -> Given<G> {
+    Given { past }
+}
+
+/// What has happened. Made by [`given`].
+#[must_use = "a scenario without `when` and `then` tests nothing"]
+#[derive(Debug)]
+pub struct Given<G> {
+    past: G,
+}
+
+/// What a command decided. Ends with one of its `then`s.
+#[must_use = "a scenario without `then` tests nothing"]
+pub struct Scenario<C: Decide> {
+    decided: Result<<C::On as Boundary>::Decision, C::Error>,
+}
+
+impl<G> Given<G> {
+    /// The command decides on what has happened.
+    ///
+    /// # Panics
+    /// If an id or a tag breaks the rules of its text, or an event does not survive its stored form.
+    #[track_caller]
+    pub fn when<C: Decide>(self, command: C) -> Scenario<C>
+    where
+        G: Past<C::On>,
+    {
+        let mut slots = match C::On::slots(command.target()) {
+            Ok(slots) => slots,
+            Err(error) => panic!("{error}"),
+        };
+        self.past.fill(&mut slots);
+        Scenario { decided: command.decide(C::On::state(&slots)) }
+    }
+}
+
+impl<C: Decide> Scenario<C> {
+    /// These events, and no others.
+    ///
+    /// # Panics
+    /// If the command was refused or decided otherwise.
+    #[track_caller]
+    pub fn then(self, expected: impl Outcome<C::On>)
+    where
+        <C::On as Boundary>::Decision: PartialEq + Debug,
+    {
+        match self.decided {
+            Ok(decision) => assert_eq!(decision, expected.decision(), "{} decided otherwise", C::NAME),
+            Err(refusal) => panic!("{} was refused: {refusal}", C::NAME),
+        }
+    }
+
+    /// This refusal.
+    ///
+    /// # Panics
+    /// If the command was not refused, or for another reason.
+    #[track_caller]
+    pub fn then_refused(self, expected: C::Error)
+    where
+        C::Error: PartialEq,
+        <C::On as Boundary>::Decision: Debug,
+    {
+        match self.decided {
+            Ok(decision) => panic!("{} was not refused, it decided {decision:?}", C::NAME),
+            Err(refusal) => assert_eq!(refusal, expected, "{} was refused otherwise", C::NAME),
+        }
+    }
+
+    /// The decision itself, for what the other `then`s cannot say.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub fn result(self) -> Result<<C::On as Boundary>::Decision, C::Error> {
+        self.decided
+    }
+}
+
+/// What can be `given` for the boundary `B`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not what can have happened to `{B}`",
+    note = "give a list of events for one aggregate, a tuple of lists for several, `()` for nothing"
+)]
+pub trait Past<B: Boundary> {
+    /// Lets it happen.
+    fn fill(self, slots: &mut B::Slots);
+}
+
+/// What `then` can name for the boundary `B`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not what a command on `{B}` can decide",
+    note = "name a list of events for one aggregate, a tuple of lists for several, `()` for nothing"
+)]
+pub trait Outcome<B: Boundary> {
+    /// The decision that is meant.
+    fn decision(self) -> B::Decision;
+}
+
+/// Events of any types, for a tag query.
+pub trait Facts {
+    /// Adds them in stored form.
+    fn record(self, records: &mut Vec<RecordedEvent>);
+}
+
+#[track_caller]
+fn record<E: Event>(event: &E, stream: StreamId, version: Version) -> RecordedEvent {
+    let stored = match codec::encode(event, &Arc::new(Metadata::default())) {
+        Ok(stored) => stored,
+        Err(error) => panic!("{error}: {}", error.source),
+    };
+    let position = Position::new(version.get());
+    RecordedEvent::new(stored, stream, Place { position, version, recorded_at: Timestamp::now() })
+}
+
+#[track_caller]
+fn fill<A: Aggregate>(events: impl IntoIterator<Item = A::Event>, slot: &mut Slot<A>) {
+    for event in events {
+        let stored = record(&event, slot.stream.clone(), slot.version.plus(1));
+        match stored.decode() {
+            Ok(event) => slot.take(&event, stored.position),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+impl<B: Boundary> Past<B> for () {
+    fn fill(self, _: &mut B::Slots) {}
+}
+
+impl<A: Aggregate, const N: usize> Past<A> for [A::Event; N] {
+    fn fill(self, slot: &mut Slot<A>) {
+        fill(self, slot);
+    }
+}
+
+impl<A: Aggregate> Past<A> for Vec<A::Event> {
+    fn fill(self, slot: &mut Slot<A>) {
+        fill(self, slot);
+    }
+}
+
+impl<A: Aggregate, G: Past<A>> Past<Vec<A>> for Vec<G> {
+    fn fill(self, slots: &mut Vec<Slot<A>>) {
+        assert_eq!(self.len(), slots.len(), "one list of events for each aggregate");
+        for (past, slot) in self.into_iter().zip(slots) {
+            past.fill(slot);
+        }
+    }
+}
+
+impl<B, Q, S, G, F> Past<Queried<B, Q, S>> for (G, F)
+where
+    B: Boundary,
+    Q: ApplySet<S> + Default + Send + Sync + 'static,
+    S: EventSet,
+    G: Past<B>,
+    F: Facts,
+{
+    fn fill(self, slots: &mut (B::Slots, QuerySlot<Q, S>)) {
+        self.0.fill(&mut slots.0);
+        let mut records = Vec::new();
+        self.1.record(&mut records);
+        for record in records {
+            if let Err(error) = slots.1.take(&record) {
+                panic!("{error}");
+            }
+        }
+    }
+}
+
+impl<B: Boundary> Outcome<B> for ()
+where
+    B::Decision: Default,
+{
+    fn decision(self) -> B::Decision {
+        B::Decision::default()
+    }
+}
+
+impl<A: Aggregate, const N: usize> Outcome<A> for [A::Event; N] {
+    fn decision(self) -> Events<A::Event> {
+        self.into()
+    }
+}
+
+impl<A: Aggregate> Outcome<A> for Vec<A::Event> {
+    fn decision(self) -> Events<A::Event> {
+        self.into()
+    }
+}
+
+impl<A: Aggregate, X: Outcome<A>> Outcome<Vec<A>> for Vec<X> {
+    fn decision(self) -> Vec<Events<A::Event>> {
+        self.into_iter().map(Outcome::<A>::decision).collect()
+    }
+}
+
+impl<B, Q, S, X, const N: usize> Outcome<Queried<B, Q, S>> for [X; N]
+where
+    B: Boundary,
+    Q: ApplySet<S> + Default + Send + Sync + 'static,
+    S: EventSet,
+    [X; N]: Outcome<B>,
+{
+    fn decision(self) -> B::Decision {
+        Outcome::<B>::decision(self)
+    }
+}
+
+impl<B, Q, S, X, Y> Outcome<Queried<B, Q, S>> for (X, Y)
+where
+    B: Boundary,
+    Q: ApplySet<S> + Default + Send + Sync + 'static,
+    S: EventSet,
+    (X, Y): Outcome<B>,
+{
+    fn decision(self) -> B::Decision {
+        Outcome::<B>::decision(self)
+    }
+}
+
+impl Facts for () {
+    fn record(self, _: &mut Vec<RecordedEvent>) {}
+}
+
+impl<E: Event, const N: usize> Facts for [E; N] {
+    fn record(self, records: &mut Vec<RecordedEvent>) {
+        Vec::from(self).record(records);
+    }
+}
+
+impl<E: Event> Facts for Vec<E> {
+    fn record(self, records: &mut Vec<RecordedEvent>) {
+        let stream = StreamId::new("given", "events").unwrap_or_else(|error| panic!("{error}"));
+        for event in self {
+            let version = Version::new(records.len() as u64 + 1);
+            records.push(record(&event, stream.clone(), version));
+        }
+    }
+}
+
+impl<F: Facts, G: Facts> Facts for (F, G) {
+    fn record(self, records: &mut Vec<RecordedEvent>) {
+        self.0.record(records);
+        self.1.record(records);
+    }
+}
+
+macro_rules! tuple_scenario {
+    ($($part:ident $past:ident $index:tt),+) => {
+        impl<$($part: Boundary, $past: Past<$part>),+> Past<($($part,)+)> for ($($past,)+) {
+            fn fill(self, slots: &mut ($($part::Slots,)+)) {
+                $(self.$index.fill(&mut slots.$index);)+
+            }
+        }
+
+        impl<$($part: Boundary, $past: Outcome<$part>),+> Outcome<($($part,)+)> for ($($past,)+) {
+            fn decision(self) -> ($($part::Decision,)+) {
+                ($(self.$index.decision(),)+)
+            }
+        }
+    };
+}
+
+tuple_scenario!(A X 0, B Y 1);
+tuple_scenario!(A X 0, B Y 1, C Z 2);
+tuple_scenario!(A X 0, B Y 1, C Z 2, D W 3);

@@ -1,0 +1,72 @@
+//! Points in time.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// A point in time in UTC, to the microsecond: what every backend stores without loss.
+///
+/// Prints and parses as RFC 3339, e.g. `2026-11-20T08:15:30.123456Z`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Timestamp(jiff::Timestamp);
+
+impl Timestamp {
+    /// Now, by the clock of this machine.
+    #[must_use]
+    pub fn now() -> Self {
+        Self::from_jiff(jiff::Timestamp::now())
+    }
+
+    /// Microseconds since 1970-01-01T00:00:00Z; what lies outside the years −9999 to 9999 becomes the
+    /// nearest end.
+    #[must_use]
+    pub fn from_micros(micros: i64) -> Self {
+        let end = if micros < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
+        Self::from_jiff(jiff::Timestamp::from_microsecond(micros).unwrap_or(end))
+    }
+
+    /// Microseconds since 1970-01-01T00:00:00Z.
+    #[must_use]
+    pub fn as_micros(self) -> i64 {
+        self.0.as_microsecond()
+    }
+
+    fn from_jiff(time: jiff::Timestamp) -> Self {
+        Self(jiff::Timestamp::from_microsecond(time.as_microsecond()).unwrap_or(time))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = InvalidTimestamp;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTimestamp> {
+        text.parse().map(Self::from_jiff).map_err(InvalidTimestamp)
+    }
+}
+
+impl TryFrom<String> for Timestamp {
+    type Error = InvalidTimestamp;
+
+    fn try_from(text: String) -> Result<Self, InvalidTimestamp> {
+        text.parse()
+    }
+}
+
+impl From<Timestamp> for String {
+    fn from(time: Timestamp) -> Self {
+        time.to_string()
+    }
+}
+
+/// A text that is no RFC 3339 time.
+#[derive(Debug, thiserror::Error)]
+#[error("not an RFC 3339 time")]
+pub struct InvalidTimestamp(#[source] jiff::Error);
