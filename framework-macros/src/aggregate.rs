@@ -5,7 +5,7 @@ use quote::{quote, quote_spanned};
 use syn::parse::ParseStream;
 use syn::{Attribute, Data, DeriveInput, Error, Ident, LitStr, Path, Result, Type};
 
-use crate::attr::{Once, Place};
+use crate::attr::{Once, Place, listed};
 use crate::errors::{Errors, Refusal};
 use crate::item::{Item, fields, refuse_attributes, refuse_generics, refuse_union};
 use crate::naming::category_fault;
@@ -87,20 +87,17 @@ impl Keys {
 
     fn model(&self, errors: &mut Errors, input: &DeriveInput) -> Option<Model<'_>> {
         let missing = [
-            (self.category.get().is_none(), "category = \"…\""),
-            (self.id.get().is_none(), "id = …"),
-            (self.event.get().is_none(), "event = …"),
+            (self.category.get().is_none(), "`category = \"…\"`"),
+            (self.id.get().is_none(), "`id = …`"),
+            (self.event.get().is_none(), "`event = …`"),
         ];
-        let missing: Vec<_> = missing
-            .into_iter()
-            .filter(|(missing, _)| *missing)
-            .map(|(_, key)| key)
-            .collect();
+        let missing = missing.into_iter().filter(|(missing, _)| *missing);
+        let missing: Vec<_> = missing.map(|(_, key)| key.to_owned()).collect();
         if !missing.is_empty() && errors.is_empty() {
-            let keys = missing.join(", ");
+            let keys = listed(&missing);
             errors.at(
                 &input.ident,
-                format!("an aggregate needs `#[aggregate({keys})]`"),
+                format!("an aggregate needs {keys} in `#[aggregate(…)]`"),
             );
         }
         Some(Model {
@@ -163,11 +160,11 @@ fn expand(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
              every,
              version,
          }| {
-            let span = proc_macro2::Span::call_site().located_at(key.span());
-            let policy = quote_spanned!(span=> #factum::SnapshotPolicy::json(#every, #version));
+            let (span, factum_there) = (key.span(), item.factum_at(key.span()));
+            let json = quote_spanned!(span=> #factum_there::SnapshotPolicy::<Self>::json);
             quote! {
                 const SNAPSHOT: ::core::option::Option<#factum::SnapshotPolicy<Self>> =
-                    ::core::option::Option::Some(#policy);
+                    ::core::option::Option::Some(#json(#every, #version));
             }
         },
     );

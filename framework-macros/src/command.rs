@@ -9,7 +9,7 @@ use syn::{Data, DeriveInput, Fields, Type};
 
 use crate::errors::Errors;
 use crate::field::{Identified, Tagged};
-use crate::item::{Item, fields, refuse_attributes, refuse_generics};
+use crate::item::{Item, fields, refuse_attributes, refuse_generics, refuse_union};
 use keys::Keys;
 
 /// What the derive knows of a valid input.
@@ -30,6 +30,9 @@ struct TagQuery<'a> {
 
 pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
     let mut errors = Errors::default();
+    if let Some(refusal) = refuse_union(&input.data, "derive `Command` on a struct") {
+        return refusal;
+    }
     let keys = Keys::read(&input.attrs, &mut errors);
     let item = Item::new(input, &keys.factum);
     let Some(fields) = struct_fields(input, &mut errors) else {
@@ -62,18 +65,12 @@ fn struct_fields<'a>(input: &'a DeriveInput, errors: &mut Errors) -> Option<&'a 
             errors.at(data.enum_token, message);
             None
         }
-        Data::Union(data) => {
-            errors.at(
-                data.union_token,
-                "a command is a struct: a union cannot say which field is set",
-            );
-            None
-        }
+        Data::Union(_) => None,
     }
 }
 
 fn refuse_misplaced(input: &DeriveInput, errors: &mut Errors) {
-    let on_field = "write it on the field that holds the value";
+    let on_field = "`#[id]` and `#[tag]` belong on the field that holds the value";
     refuse_attributes(&input.attrs, &["id", "tag"], on_field, errors);
     for field in fields(&input.data) {
         let belongs = "`#[command(…)]` belongs on the struct; a field takes `#[id]` or `#[tag]`";

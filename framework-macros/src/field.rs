@@ -1,10 +1,12 @@
 //! `#[id]` and `#[tag]` on a field.
 
+use std::collections::BTreeMap;
+
 use proc_macro2::{Span, TokenStream};
-use quote::{format_ident, quote_spanned};
+use quote::{format_ident, quote};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Attribute, Error, Field, Fields, LitStr, Member, Meta, Result};
+use syn::{Attribute, Error, Field, Fields, Ident, LitStr, Member, Meta, Result};
 
 use crate::errors::Errors;
 use crate::naming::tag_key_fault;
@@ -18,48 +20,54 @@ pub(crate) struct Tagged {
     pub(crate) attr: Attribute,
 }
 
-/// Where a field stands, for what is generated about it.
+/// Where a field stands: errors about what is generated from it land there.
 pub(crate) struct Spot {
-    pub(crate) member: Member,
-    /// The place of the field with the names of the expansion: errors about the field land on it.
+    member: Member,
+    index: usize,
     pub(crate) span: Span,
 }
 
 impl Spot {
-    fn new(member: Member, field: &Field) -> Self {
-        let place = field
+    fn new(index: usize, member: Member, field: &Field) -> Self {
+        let span = field
             .ident
             .as_ref()
             .map_or_else(|| field.ty.span(), Spanned::span);
         Self {
             member,
-            span: Span::call_site().located_at(place),
+            index,
+            span,
         }
     }
 
-    /// `&self.field`
-    pub(crate) fn borrowed(&self) -> TokenStream {
-        let member = match &self.member {
-            Member::Named(ident) => {
-                let mut ident = ident.clone();
-                ident.set_span(self.span);
-                Member::Named(ident)
-            }
-            Member::Unnamed(index) => Member::Unnamed(index.clone()),
-        };
-        quote_spanned!(self.span=> &self.#member)
+    /// The name of the field behind [`pattern`].
+    pub(crate) fn binding(&self) -> Ident {
+        format_ident!("field_{}", self.index, span = self.span)
     }
+}
+
+/// `path { field: binding, .. }`
+pub(crate) fn pattern<'a>(
+    path: &TokenStream,
+    spots: impl Iterator<Item = &'a Spot>,
+) -> TokenStream {
+    let spots: BTreeMap<_, _> = spots.map(|spot| (spot.index, spot)).collect();
+    let fields = spots.values().map(|spot| {
+        let (member, binding) = (&spot.member, spot.binding());
+        quote!(#member: #binding,)
+    });
+    quote!(#path { #(#fields)* .. })
 }
 
 /// The fields with a `#[tag]`.
 pub(crate) fn tagged(fields: &Fields, errors: &mut Errors) -> Vec<Tagged> {
     let mut found = Vec::new();
-    for (member, field) in fields.members().zip(fields) {
+    for (index, (member, field)) in fields.members().zip(fields).enumerate() {
         let mut attrs = named(&field.attrs, "tag");
         let Some(attr) = attrs.next() else { continue };
         match key(attr, field) {
             Ok(key) => {
-                let place = Spot::new(member, field);
+                let place = Spot::new(index, member, field);
                 found.push(Tagged {
                     key,
                     place,
@@ -106,14 +114,14 @@ pub(crate) struct Identified {
 /// The fields with an `#[id]`.
 pub(crate) fn identified(fields: &Fields, errors: &mut Errors) -> Vec<Identified> {
     let mut found = Vec::new();
-    for (member, field) in fields.members().zip(fields) {
+    for (index, (member, field)) in fields.members().zip(fields).enumerate() {
         let mut attrs = named(&field.attrs, "id");
         let Some(attr) = attrs.next() else { continue };
         if !matches!(attr.meta, Meta::Path(_)) {
             errors.at(&attr.meta, "`id` takes nothing here: write `#[id]`");
         }
         found.push(Identified {
-            place: Spot::new(member, field),
+            place: Spot::new(index, member, field),
             attr: attr.clone(),
         });
         for repeated in attrs {
@@ -128,9 +136,4 @@ pub(crate) fn identified(fields: &Fields, errors: &mut Errors) -> Vec<Identified
 
 fn named<'a>(attrs: &'a [Attribute], name: &'a str) -> impl Iterator<Item = &'a Attribute> {
     attrs.iter().filter(move |attr| attr.path().is_ident(name))
-}
-
-/// The name of a field inside of a pattern, e.g. of the first one: `field_0`.
-pub(crate) fn binding(index: usize, span: Span) -> syn::Ident {
-    format_ident!("field_{index}", span = span)
 }

@@ -57,31 +57,31 @@ fn inner<'a>(input: &'a DeriveInput, errors: &mut Errors) -> Option<&'a Type> {
 
 fn expand(item: &Item<'_>, inner: &Type) -> TokenStream {
     let (ident, serde) = (item.ident, serde(item));
-    let span = Span::call_site().located_at(inner.span());
+    let span = inner.span();
     let display = item.head(&quote!(::core::fmt::Display));
-    let show = quote_spanned!(span=> ::core::fmt::Display::fmt(&self.0, f));
+    let show = quote_spanned!(span=> <#inner as ::core::fmt::Display>::fmt);
     let from_str = item.head(&quote!(::core::str::FromStr));
-    let fallible = quote_spanned!(span=> <#inner as ::core::str::FromStr>);
+    let parses = quote_spanned!(span=> ::core::str::FromStr);
     let serialize = item.head(&quote!(#serde::Serialize));
-    let write = quote_spanned!(span=> #serde::Serialize::serialize(&self.0, serializer));
+    let write = quote_spanned!(span=> <#inner as #serde::Serialize>::serialize);
     let read = quote_spanned!(span=> <#inner as #serde::Deserialize<'de>>::deserialize);
     let from_inner = item.head(&quote!(::core::convert::From<#inner>));
     quote! {
         #display {
-            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result { #show }
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result { #show(&self.0, f) }
         }
 
-        #from_str {
-            type Err = #fallible::Err;
+        #from_str where #inner: #parses {
+            type Err = <#inner as #parses>::Err;
 
             fn from_str(text: &str) -> ::core::result::Result<Self, Self::Err> {
-                #fallible::from_str(text).map(Self)
+                <#inner as #parses>::from_str(text).map(Self)
             }
         }
 
         #serialize {
             fn serialize<S: #serde::Serializer>(&self, serializer: S)
-                -> ::core::result::Result<S::Ok, S::Error> { #write }
+                -> ::core::result::Result<S::Ok, S::Error> { #write(&self.0, serializer) }
         }
 
         #[automatically_derived]

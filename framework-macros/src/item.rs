@@ -1,6 +1,6 @@
 //! [`Item`]: what every derive asks of the type that it stands on.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use syn::{Attribute, Data, DeriveInput, Error, Field, Generics, Ident, Path};
 
@@ -25,6 +25,17 @@ impl<'a> Item<'a> {
             generics: &input.generics,
             factum,
         }
+    }
+
+    /// The path to the framework, standing at `span`: an error about what it leads to lands there.
+    pub(crate) fn factum_at(&self, span: Span) -> TokenStream {
+        let tokens = self.factum.clone().into_iter();
+        tokens
+            .map(|mut token| {
+                token.set_span(token.span().located_at(span));
+                token
+            })
+            .collect()
     }
 
     /// `impl path for Type`, for a type without parameters.

@@ -1,4 +1,19 @@
-//! .
+//! The derives of [`factum`](https://docs.rs/factum), which re-exports each beside its trait.
+//!
+//! | derive | on | attributes |
+//! |---|---|---|
+//! | [`Event`](macro@Event) | an enum or a struct | `#[event(…)]`, `#[tag]` |
+//! | [`Aggregate`](macro@Aggregate) | a struct or an enum | `#[aggregate(…)]` |
+//! | [`Command`](macro@Command) | a struct | `#[command(…)]`, `#[id]`, `#[tag]` |
+//! | [`Projection`](macro@Projection) | a struct or an enum | `#[projection(…)]` |
+//! | [`Id`](macro@Id) | a struct around one value | `#[id(crate = …)]` |
+//!
+//! A derive writes one impl of the trait of its name and nothing else: what the impl does, it does by
+//! calling functions of the framework. An attribute takes each key once, and refuses those that it does
+//! not know. No derive takes a type with parameters.
+//!
+//! Every derive takes `crate = path`, for where the framework goes by another name than `::factum`.
+
 mod aggregate;
 mod attr;
 mod command;
@@ -14,30 +29,190 @@ mod value;
 use proc_macro::TokenStream;
 use syn::{DeriveInput, parse_macro_input};
 
+/// Names the facts of an enum, or the one fact that a struct is, and stores them under these names.
+///
+/// `#[event(…)]` takes
+///
+/// | key | on | meaning | default |
+/// |---|---|---|---|
+/// | `prefix = "account"` | the type | stands before the names that are not written out | none |
+/// | `name = "account.opened"` | a variant, a struct | the whole stored name | `prefix.snake_case_of_its_name` |
+/// | `version = 3` | a variant, a struct | the version of the stored form | 1 |
+/// | `upcast = [v1_to_v2, v2_to_v3]` | a variant, a struct | the way up from older forms: one function for each version below; without brackets if it is one | none |
+/// | `crate = path` | the type | where the framework is | `::factum` |
+///
+/// `#[tag]` on a field tags the event with its value, under the field's name; `#[tag("course")]` under
+/// another one. The type of the field is `Display`.
+///
+/// A stored name is a contract with the events already stored: keep it with `name = "…"` when the
+/// Rust name changes. The fields of a variant are stored as serde writes them, so serde's attributes on
+/// fields work as ever; those which change the shape of the enum (`tag`, `untagged`, `skip` on a variant
+/// and their like) are refused.
+///
+/// ```
+/// use factum::{Event, UpcastError};
+/// use serde::{Deserialize, Serialize};
+/// use serde_json::Value;
+///
+/// #[derive(Event, Serialize, Deserialize)]
+/// #[event(prefix = "course")]
+/// enum CourseEvent {
+///     Opened { #[tag] course: u32 },       // course.opened, with the tag course:…
+///     #[event(version = 2, upcast = count_seats)]
+///     SeatsAdded { seats: u32 },           // course.seats_added, in its second form
+///     #[event(name = "course.shut")]
+///     Closed,                              // course.shut
+/// }
+///
+/// fn count_seats(mut old: Value) -> Result<Value, UpcastError> {
+///     let seats = old["names"].as_array().ok_or("no names")?.len();
+///     old["seats"] = seats.into();
+///     Ok(old)
+/// }
+///
+/// let names: Vec<_> = CourseEvent::TYPES.iter().map(|kind| kind.name).collect();
+/// assert_eq!(names, ["course.opened", "course.seats_added", "course.shut"]);
+/// assert_eq!(CourseEvent::Opened { course: 7 }.tags().unwrap()[0].as_str(), "course:7");
+/// ```
 #[proc_macro_derive(Event, attributes(event, tag, serde))]
 pub fn event(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     event::derive(&input).into()
 }
 
+/// Says which streams a state is folded from.
+///
+/// `#[aggregate(…)]` takes
+///
+/// | key | meaning | default |
+/// |---|---|---|
+/// | `category = "account"` | the category of its streams: at most 64 bytes, no `-`, no white space | required |
+/// | `id = Uuid` | the type of its id, which is `Display` | required |
+/// | `event = AccountEvent` | the type of its events | required |
+/// | `snapshot(every = 100)` | a snapshot every so many events; the state is `Serialize` and `Deserialize` | none |
+/// | `snapshot(every = 100, version = 2)` | … in this version of the state's form: raise it when the fields change | 1 |
+/// | `crate = path` | where the framework is | `::factum` |
+///
+/// The type is `Default` (the state before the first event) and `Clone`, and implements `Apply` for its
+/// events.
+///
+/// ```
+/// use factum::prelude::*;
+///
+/// # #[derive(Event, Serialize, Deserialize)]
+/// # enum LampEvent { Switched { on: bool } }
+/// #[derive(Aggregate, Default, Clone, Serialize, Deserialize)]
+/// #[aggregate(category = "lamp", id = u32, event = LampEvent, snapshot(every = 100))]
+/// struct Lamp { on: bool }
+///
+/// impl Apply<LampEvent> for Lamp {
+///     fn apply(&mut self, event: &LampEvent) {
+///         let LampEvent::Switched { on } = event;
+///         self.on = *on;
+///     }
+/// }
+///
+/// assert_eq!(Lamp::stream(&7).unwrap().to_string(), "lamp-7");
+/// ```
 #[proc_macro_derive(Aggregate, attributes(aggregate))]
 pub fn aggregate(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     aggregate::derive(&input).into()
 }
 
+/// Says what a command looks at: which fields hold the ids and the tags of it.
+///
+/// `#[command(…)]` takes
+///
+/// | key | meaning | default |
+/// |---|---|---|
+/// | `on = Account` | what it looks at: an aggregate, a tuple of two to four, or a `Vec` of one | required |
+/// | `query = Seats` | a state that a tag query folds, beside | none |
+/// | `events = (A, B)` | the events that the tag query takes: a type or a tuple of types | those of the one aggregate in `on` |
+/// | `name = "withdraw"` | its name in traces | the name of the struct |
+/// | `crate = path` | where the framework is | `::factum` |
+///
+/// and the fields take
+///
+/// | attribute | meaning |
+/// |---|---|
+/// | `#[id]` | which aggregate: one field for each element of a tuple, in its order; one field otherwise, which holds the list of ids for a `Vec` |
+/// | `#[tag]`, `#[tag("course")]` | with `query`: the query finds the events with this tag, named by the field or by the text. At least one; several widen it |
+///
+/// ```
+/// use factum::prelude::*;
+///
+/// # #[derive(Event, Serialize, Deserialize)]
+/// # enum LampEvent { Switched }
+/// # #[derive(Aggregate, Default, Clone)]
+/// # #[aggregate(category = "lamp", id = u32, event = LampEvent)]
+/// # struct Lamp;
+/// # impl Apply<LampEvent> for Lamp { fn apply(&mut self, _: &LampEvent) {} }
+/// #[derive(Command, Serialize)]
+/// #[command(on = Lamp)]
+/// struct Switch { #[id] lamp: u32, on: bool }
+///
+/// #[derive(Command, Serialize)]
+/// #[command(on = (Lamp, Lamp))]
+/// struct Swap { #[id] left: u32, #[id] right: u32 }
+///
+/// #[derive(Command, Serialize)]
+/// #[command(on = Vec<Lamp>)]
+/// struct SwitchAll(#[id] Vec<u32>);
+///
+/// assert_eq!(Switch::NAME, "Switch");
+/// assert_eq!(Swap { left: 1, right: 2 }.target(), (&1, &2));
+/// assert_eq!(SwitchAll(vec![1, 2]).target(), &[1, 2]);
+/// ```
 #[proc_macro_derive(Command, attributes(command, id, tag))]
 pub fn command(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     command::derive(&input).into()
 }
 
+/// Says which events a read model takes, and the name that its checkpoint goes by.
+///
+/// `#[projection(…)]` takes
+///
+/// | key | meaning | default |
+/// |---|---|---|
+/// | `events = (A, B)` | the events that it takes: a type or a tuple of types | required |
+/// | `name = "open_accounts"` | its name: at most 255 bytes, no white space | the type's name in snake case |
+/// | `version = 2` | the version of the read model: raised, it is built anew | 1 |
+/// | `crate = path` | where the framework is | `::factum` |
+///
+/// ```
+/// use factum::prelude::*;
+///
+/// # #[derive(Event, Serialize, Deserialize)]
+/// # enum AccountEvent { Opened }
+/// #[derive(Projection)]
+/// #[projection(events = AccountEvent, version = 2)]
+/// struct OpenAccounts { count: u64 }
+///
+/// assert_eq!((OpenAccounts::NAME, OpenAccounts::VERSION), ("open_accounts", 2));
+/// ```
 #[proc_macro_derive(Projection, attributes(projection))]
 pub fn projection(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     projection::derive(&input).into()
 }
 
+/// Makes an id of its own of a struct around one value: `Display`, `FromStr`, `Serialize` and
+/// `Deserialize` as that value, and `From` in both directions.
+///
+/// `#[id(crate = path)]` says where the framework is, if not at `::factum`. `Serialize` and
+/// `Deserialize` are not to be derived beside it.
+///
+/// ```
+/// use factum::Id;
+///
+/// #[derive(Id, Debug, Clone, PartialEq)]
+/// struct LampId(u32);
+///
+/// assert_eq!("7".parse::<LampId>().unwrap(), LampId(7));
+/// assert_eq!(LampId::from(7).to_string(), "7");
+/// ```
 #[proc_macro_derive(Id, attributes(id))]
 pub fn id(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);

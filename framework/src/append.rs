@@ -87,7 +87,10 @@ impl IdempotencyKey {
     /// [RFC 9562]: https://www.rfc-editor.org/rfc/rfc9562
     #[must_use]
     pub fn new(key: impl Into<String>, content: &[u8]) -> Self {
-        Self { key: key.into(), fingerprint: Uuid::new_v5(&Uuid::NAMESPACE_OID, content) }
+        Self {
+            key: key.into(),
+            fingerprint: Uuid::new_v5(&Uuid::NAMESPACE_OID, content),
+        }
     }
 }
 
@@ -115,8 +118,17 @@ impl Append {
 
     /// Also these events, to another stream.
     #[must_use]
-    pub fn and_stream(mut self, stream: StreamId, expected: Expected, events: Vec<NewEvent>) -> Self {
-        self.streams.push(StreamAppend { stream, expected, events });
+    pub fn and_stream(
+        mut self,
+        stream: StreamId,
+        expected: Expected,
+        events: Vec<NewEvent>,
+    ) -> Self {
+        self.streams.push(StreamAppend {
+            stream,
+            expected,
+            events,
+        });
         self
     }
 
@@ -147,18 +159,31 @@ impl Append {
     /// is empty or holds control characters, JSON that is not UTF-8.
     pub fn check(&self) -> Result<(), InvalidAppend> {
         for (index, stream) in self.streams.iter().enumerate() {
-            if self.streams[..index].iter().any(|earlier| earlier.stream == stream.stream) {
-                return Err(InvalidAppend::StreamTwice { stream: stream.stream.clone() });
+            if self.streams[..index]
+                .iter()
+                .any(|earlier| earlier.stream == stream.stream)
+            {
+                return Err(InvalidAppend::StreamTwice {
+                    stream: stream.stream.clone(),
+                });
             }
             stream.events.iter().try_for_each(check_event)?;
         }
         let count = self.count();
         if count > MAX_APPEND {
-            return Err(InvalidAppend::TooManyEvents { count, limit: MAX_APPEND });
+            return Err(InvalidAppend::TooManyEvents {
+                count,
+                limit: MAX_APPEND,
+            });
         }
         match &self.key {
-            Some(IdempotencyKey { key, .. }) if key.is_empty() || key.len() > MAX_IDEMPOTENCY_KEY => {
-                Err(InvalidAppend::Key { bytes: key.len(), limit: MAX_IDEMPOTENCY_KEY })
+            Some(IdempotencyKey { key, .. })
+                if key.is_empty() || key.len() > MAX_IDEMPOTENCY_KEY =>
+            {
+                Err(InvalidAppend::Key {
+                    bytes: key.len(),
+                    limit: MAX_IDEMPOTENCY_KEY,
+                })
             }
             _ => Ok(()),
         }
@@ -168,13 +193,20 @@ impl Append {
 fn check_event(event: &NewEvent) -> Result<(), InvalidAppend> {
     let bytes = event.data.len();
     if bytes > MAX_EVENT_DATA {
-        return Err(InvalidAppend::DataTooLarge { bytes, limit: MAX_EVENT_DATA });
+        return Err(InvalidAppend::DataTooLarge {
+            bytes,
+            limit: MAX_EVENT_DATA,
+        });
     }
     if event.name.is_empty() || event.name.len() > 255 || event.name.contains(char::is_control) {
-        return Err(InvalidAppend::Name { name: event.name.chars().take(80).collect() });
+        return Err(InvalidAppend::Name {
+            name: event.name.chars().take(80).collect(),
+        });
     }
     if event.content_type == crate::ContentType::Json && std::str::from_utf8(&event.data).is_err() {
-        return Err(InvalidAppend::JsonNotUtf8 { name: event.name.to_string() });
+        return Err(InvalidAppend::JsonNotUtf8 {
+            name: event.name.to_string(),
+        });
     }
     Ok(())
 }

@@ -102,7 +102,10 @@ impl<A: Aggregate> Boundary for A {
         metadata: &Arc<Metadata>,
         streams: &mut Vec<StreamAppend>,
     ) -> Result<(), EncodeError> {
-        let events = decision.as_slice().iter().map(|event| codec::encode(event, metadata));
+        let events = decision
+            .as_slice()
+            .iter()
+            .map(|event| codec::encode(event, metadata));
         streams.push(StreamAppend {
             stream: slot.stream.clone(),
             expected: slot.expected(),
@@ -147,10 +150,19 @@ impl<A: Aggregate> Boundary for Vec<A> {
     ) -> Result<(), EncodeError> {
         if decision.len() != slots.len() {
             let (got, needed) = (decision.len(), slots.len());
-            let source = format!("{got} lists of events for {needed} aggregates of {}", A::CATEGORY);
-            return Err(EncodeError { name: "a decision", source: source.into() });
+            let source = format!(
+                "{got} lists of events for {needed} aggregates of {}",
+                A::CATEGORY
+            );
+            return Err(EncodeError {
+                name: "a decision",
+                source: source.into(),
+            });
         }
-        slots.iter().zip(decision).try_for_each(|(slot, events)| A::encode(slot, events, metadata, streams))
+        slots
+            .iter()
+            .zip(decision)
+            .try_for_each(|(slot, events)| A::encode(slot, events, metadata, streams))
     }
 
     fn settle(slots: &mut Vec<Slot<A>>, decision: Vec<Events<A::Event>>, head: &mut Position) {

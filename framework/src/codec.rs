@@ -32,7 +32,9 @@ pub fn struct_to_json<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, serde_j
 ///
 /// # Errors
 /// What its `Deserialize` says.
-pub fn struct_from_json<T: serde::de::DeserializeOwned>(json: &[u8]) -> Result<T, serde_json::Error> {
+pub fn struct_from_json<T: serde::de::DeserializeOwned>(
+    json: &[u8],
+) -> Result<T, serde_json::Error> {
     serde_json::from_slice(json)
 }
 
@@ -59,7 +61,9 @@ pub(crate) fn encode<E: Event>(
 
 /// The event that `record` holds, brought up to today's form.
 pub(crate) fn decode<E: Event>(record: &RecordedEvent) -> Result<E, DecodeError> {
-    let index = E::TYPES.iter().position(|event_type| event_type.name == record.name);
+    let index = E::TYPES
+        .iter()
+        .position(|event_type| event_type.name == record.name);
     index
         .ok_or(DecodeFault::UnknownName)
         .and_then(|index| decode_as::<E>(index, &E::TYPES[index], record))

@@ -133,19 +133,30 @@ impl EngineBuilder {
     /// The engine.
     #[must_use]
     pub fn build(self) -> Engine {
-        let source = Source { store: self.store, cache: Cache::new(self.warm_states) };
-        Engine(Arc::new(Inner { source, queue: Queue::new(), retry: self.retry }))
+        let source = Source {
+            store: self.store,
+            cache: Cache::new(self.warm_states),
+        };
+        Engine(Arc::new(Inner {
+            source,
+            queue: Queue::new(),
+            retry: self.retry,
+        }))
     }
 }
 
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Engine").field("retry", &self.0.retry).finish_non_exhaustive()
+        f.debug_struct("Engine")
+            .field("retry", &self.0.retry)
+            .finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for EngineBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EngineBuilder").field("retry", &self.retry).finish_non_exhaustive()
+        f.debug_struct("EngineBuilder")
+            .field("retry", &self.retry)
+            .finish_non_exhaustive()
     }
 }

@@ -24,7 +24,9 @@ pub enum StoreError {
     #[error("the store holds something unreadable: {0}")]
     Corrupt(String),
     /// The data was written by a newer version of this adapter.
-    #[error("the store has schema version {found}, this code knows up to {known}: update the program")]
+    #[error(
+        "the store has schema version {found}, this code knows up to {known}: update the program"
+    )]
     NewerSchema {
         /// The version found.
         found: u32,
@@ -100,7 +102,11 @@ pub enum Violation {
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Version { stream, expected, actual } => {
+            Self::Version {
+                stream,
+                expected,
+                actual,
+            } => {
                 let expected = match expected {
                     Expected::Any => "anything".to_owned(),
                     Expected::NoStream => "no stream".to_owned(),
@@ -178,7 +184,9 @@ pub struct EncodeError {
 
 /// A stored event could not be read by this code.
 #[derive(Debug, thiserror::Error)]
-#[error("{name} (version {schema_version}) at position {position}, {stream} version {version}, cannot be decoded: {fault}")]
+#[error(
+    "{name} (version {schema_version}) at position {position}, {stream} version {version}, cannot be decoded: {fault}"
+)]
 pub struct DecodeError {
     /// Where it stands in the store.
     pub position: Position,

@@ -73,9 +73,7 @@ pub use aggregate::{Aggregate, Apply, SnapshotPolicy};
 pub use append::{Append, Appended, Condition, Expected, IdempotencyKey, StreamAppend};
 pub use boundary::{Boundary, InvalidTarget, Queried};
 pub use command::{Command, Decide};
-pub use engine::{
-    Engine, EngineBuilder, ExecuteError, LoadError, Loaded, Receipt, RetryPolicy,
-};
+pub use engine::{Engine, EngineBuilder, ExecuteError, LoadError, Loaded, Receipt, RetryPolicy};
 pub use error::{
     AppendError, Conflict, DecodeError, DecodeFault, EncodeError, InvalidAppend, StoreError,
     Violation,
@@ -118,7 +116,11 @@ pub mod __private {
     pub type EventOf<A> = <A as crate::Aggregate>::Event;
 
     /// The query for any of `tags`, unless one of them is none.
-    pub fn any_tag<const N: usize>(tags: [Result<Tag, InvalidTag>; N]) -> Result<Query, InvalidTag> {
-        tags.into_iter().collect::<Result<Vec<_>, _>>().map(Query::any_tag)
+    pub fn any_tag<const N: usize>(
+        tags: [Result<Tag, InvalidTag>; N],
+    ) -> Result<Query, InvalidTag> {
+        tags.into_iter()
+            .collect::<Result<Vec<_>, _>>()
+            .map(Query::any_tag)
     }
 }

@@ -92,8 +92,11 @@ impl Projections {
     pub async fn wait_for(&self, position: Position) -> Result<(), WaitError> {
         for running in &self.running {
             let mut status = running.status.clone();
-            let ready = status.wait_for(|status| status.position >= position || status.is_stopped());
-            let status = ready.await.map_err(|_| WaitError::ended(&running.status.borrow()))?;
+            let ready =
+                status.wait_for(|status| status.position >= position || status.is_stopped());
+            let status = ready
+                .await
+                .map_err(|_| WaitError::ended(&running.status.borrow()))?;
             if status.position < position {
                 return Err(WaitError::stopped(&status));
             }
@@ -104,7 +107,10 @@ impl Projections {
     /// How each projection stands.
     #[must_use]
     pub fn status(&self) -> Vec<ProjectionStatus> {
-        self.running.iter().map(|running| running.status.borrow().clone()).collect()
+        self.running
+            .iter()
+            .map(|running| running.status.borrow().clone())
+            .collect()
     }
 
     /// Empties the read model of the projection `name` and starts it again from the first event. Returns
@@ -129,11 +135,19 @@ impl Projections {
         name: &str,
         order: impl FnOnce(oneshot::Sender<Result<(), ProjectionError>>) -> Order,
     ) -> Result<(), ProjectionError> {
-        let running = self.running.iter().find(|running| running.status.borrow().name == name);
+        let running = self
+            .running
+            .iter()
+            .find(|running| running.status.borrow().name == name);
         let running = running.ok_or_else(|| format!("there is no projection {name:?}"))?;
         let (answer, answered) = oneshot::channel();
-        let gone = |name| move || ProjectionError::from(format!("the projection {name:?} has ended"));
-        running.orders.send(order(answer)).await.map_err(|_| gone(name)())?;
+        let gone =
+            |name| move || ProjectionError::from(format!("the projection {name:?} has ended"));
+        running
+            .orders
+            .send(order(answer))
+            .await
+            .map_err(|_| gone(name)())?;
         answered.await.map_err(|_| gone(name)())?
     }
 
@@ -178,14 +192,24 @@ impl ProjectionsBuilder {
     /// Outside a tokio runtime.
     #[must_use]
     pub fn start(self) -> Projections {
-        let Self { store, models, retry } = self;
+        let Self {
+            store,
+            models,
+            retry,
+        } = self;
         let running = models.into_iter().map(|model| {
             let (status, seen) = watch::channel(ProjectionStatus::new(model.name()));
             let (orders, inbox) = mpsc::channel(8);
             let runner = Runner::new(model, store.clone(), retry.clone(), status);
-            Running { status: seen, orders, task: tokio::spawn(runner.run(inbox)) }
+            Running {
+                status: seen,
+                orders,
+                task: tokio::spawn(runner.run(inbox)),
+            }
         });
-        Projections { running: running.collect() }
+        Projections {
+            running: running.collect(),
+        }
     }
 }
 

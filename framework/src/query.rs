@@ -40,13 +40,19 @@ impl Query {
     /// The events of streams in `category`.
     #[must_use]
     pub fn category(category: impl Into<String>) -> Self {
-        Self::all().or(QueryItem { category: Some(category.into()), ..QueryItem::default() })
+        Self::all().or(QueryItem {
+            category: Some(category.into()),
+            ..QueryItem::default()
+        })
     }
 
     /// The events of streams whose id begins with `prefix`.
     #[must_use]
     pub fn stream_prefix(prefix: impl Into<String>) -> Self {
-        Self::all().or(QueryItem { stream_prefix: Some(prefix.into()), ..QueryItem::default() })
+        Self::all().or(QueryItem {
+            stream_prefix: Some(prefix.into()),
+            ..QueryItem::default()
+        })
     }
 
     /// The events with one of these stored names; no names: every event.
@@ -56,7 +62,10 @@ impl Query {
         if names.is_empty() {
             return Self::all();
         }
-        Self::all().or(QueryItem { names, ..QueryItem::default() })
+        Self::all().or(QueryItem {
+            names,
+            ..QueryItem::default()
+        })
     }
 
     /// The events that carry any of these tags.
@@ -64,7 +73,9 @@ impl Query {
     /// Without tags it matches every event.
     #[must_use]
     pub fn any_tag(tags: impl IntoIterator<Item = Tag>) -> Self {
-        tags.into_iter().fold(Self::all(), |query, tag| query.or(QueryItem::default().tag(tag)))
+        tags.into_iter().fold(Self::all(), |query, tag| {
+            query.or(QueryItem::default().tag(tag))
+        })
     }
 
     /// Also the events that match `item`.
@@ -102,7 +113,11 @@ impl Query {
     /// Whether an event of this stream, stored name and tags matches.
     #[must_use]
     pub fn matches_parts(&self, stream: &StreamId, name: &str, tags: &[Tag]) -> bool {
-        self.items.is_empty() || self.items.iter().any(|item| item.matches(stream, name, tags))
+        self.items.is_empty()
+            || self
+                .items
+                .iter()
+                .any(|item| item.matches(stream, name, tags))
     }
 }
 
@@ -122,8 +137,13 @@ impl QueryItem {
     }
 
     fn matches(&self, stream: &StreamId, name: &str, tags: &[Tag]) -> bool {
-        self.category.as_deref().is_none_or(|category| stream.category() == category)
-            && self.stream_prefix.as_deref().is_none_or(|p| stream.as_str().starts_with(p))
+        self.category
+            .as_deref()
+            .is_none_or(|category| stream.category() == category)
+            && self
+                .stream_prefix
+                .as_deref()
+                .is_none_or(|p| stream.as_str().starts_with(p))
             && (self.names.is_empty() || self.names.iter().any(|wanted| wanted == name))
             && self.tags.iter().all(|tag| tags.contains(tag))
     }

@@ -71,7 +71,12 @@ impl Read {
     }
 
     fn of(scope: Scope) -> Self {
-        Self { scope, direction: Direction::Forward, cursor: 0, limit: MAX_PAGE }
+        Self {
+            scope,
+            direction: Direction::Forward,
+            cursor: 0,
+            limit: MAX_PAGE,
+        }
     }
 
     /// Forward, from behind `cursor`: a [`Version`](crate::Version) of one stream, a [`Position`]

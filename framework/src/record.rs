@@ -162,6 +162,9 @@ impl<E: Event> TryFrom<RecordedEvent> for Recorded<E> {
     type Error = DecodeError;
 
     fn try_from(record: RecordedEvent) -> Result<Self, DecodeError> {
-        Ok(Self { event: record.decode()?, record })
+        Ok(Self {
+            event: record.decode()?,
+            record,
+        })
     }
 }

@@ -82,7 +82,8 @@ fn broken_rule(text: &str) -> Option<&'static str> {
     if text.len() > MAX_STREAM_ID {
         return Some("a stream id has at most 512 bytes");
     }
-    text.contains(char::is_control).then_some("a stream id holds no control characters")
+    text.contains(char::is_control)
+        .then_some("a stream id holds no control characters")
 }
 
 impl FromStr for StreamId {
@@ -131,6 +132,9 @@ pub struct InvalidStreamId {
 
 impl InvalidStreamId {
     fn new(value: &str, rule: &'static str) -> Self {
-        Self { value: value.chars().take(80).collect(), rule }
+        Self {
+            value: value.chars().take(80).collect(),
+            rule,
+        }
     }
 }

@@ -31,7 +31,13 @@ impl Subscription {
     #[must_use]
     pub fn new(store: Arc<dyn EventStore>, query: Query, after: Position) -> Self {
         let head = store.watch();
-        Self { store, query, position: after, head, page_size: MAX_PAGE }
+        Self {
+            store,
+            query,
+            position: after,
+            head,
+            page_size: MAX_PAGE,
+        }
     }
 
     /// At most this many events in a page, 1 to [`MAX_PAGE`].
@@ -58,7 +64,9 @@ impl Subscription {
         loop {
             // Marked as seen before the read: what arrives during the read wakes the wait below.
             self.head.borrow_and_update();
-            let read = Read::all(self.query.clone()).after(self.position).limit(self.page_size);
+            let read = Read::all(self.query.clone())
+                .after(self.position)
+                .limit(self.page_size);
             let page = self.store.read(read).await?;
             if page.through() > self.position {
                 self.position = page.through();
@@ -70,11 +78,14 @@ impl Subscription {
 
     /// The events one by one. The stream ends with the first error.
     pub fn events(self) -> impl Stream<Item = Result<RecordedEvent, StoreError>> + Send {
-        try_unfold((self, VecDeque::new()), |(mut this, mut waiting)| async move {
-            while waiting.is_empty() {
-                waiting.extend(this.next_page().await?.events);
-            }
-            Ok(waiting.pop_front().map(|event| (event, (this, waiting))))
-        })
+        try_unfold(
+            (self, VecDeque::new()),
+            |(mut this, mut waiting)| async move {
+                while waiting.is_empty() {
+                    waiting.extend(this.next_page().await?.events);
+                }
+                Ok(waiting.pop_front().map(|event| (event, (this, waiting))))
+            },
+        )
     }
 }

@@ -79,6 +79,9 @@ pub struct InvalidTag {
 
 impl InvalidTag {
     fn new(value: &str, rule: &'static str) -> Self {
-        Self { value: value.chars().take(80).collect(), rule }
+        Self {
+            value: value.chars().take(80).collect(),
+            rule,
+        }
     }
 }

@@ -23,7 +23,11 @@ impl Timestamp {
     /// nearest end.
     #[must_use]
     pub fn from_micros(micros: i64) -> Self {
-        let end = if micros < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
+        let end = if micros < 0 {
+            jiff::Timestamp::MIN
+        } else {
+            jiff::Timestamp::MAX
+        };
         Self::from_jiff(jiff::Timestamp::from_microsecond(micros).unwrap_or(end))
     }
 

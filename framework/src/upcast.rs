@@ -31,7 +31,11 @@ pub(crate) fn upcast(
     let done = version.saturating_sub(1) as usize;
     for (index, step) in event_type.upcasters.iter().enumerate().skip(done) {
         json = step(json).map_err(|error| {
-            UpcastError(format!("from version {} to {}: {error}", index + 1, index + 2))
+            UpcastError(format!(
+                "from version {} to {}: {error}",
+                index + 1,
+                index + 2
+            ))
         })?;
     }
     Ok(json)

@@ -1,1 +1,4 @@
-//! .
+//! The lifecycle of small YAML specifications, with a full audit trail.
+
+pub mod domain;
+pub mod grpc;

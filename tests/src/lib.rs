@@ -1,1 +1,2 @@
-//! .
+//! What crosses crates. The README is a documentation test of this one.
+#![doc = include_str!("../../README.md")]

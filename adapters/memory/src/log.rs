@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use factum::record::Place;
 use factum::{
-    Append, AppendError, Appended, Condition, Conflict, Direction, IdempotencyKey, Page,
-    Position, Read, RecordedEvent, Scope, StreamId, Tag, Timestamp, Version, Violation,
+    Append, AppendError, Appended, Condition, Conflict, Direction, IdempotencyKey, Page, Position,
+    Read, RecordedEvent, Scope, StreamId, Tag, Timestamp, Version, Violation,
 };
 use uuid::Uuid;
 
@@ -38,7 +38,8 @@ impl Log {
         }
         let appended = self.store(append.streams);
         if let Some(key) = append.key {
-            self.answers.insert(key.key, (key.fingerprint, appended.clone()));
+            self.answers
+                .insert(key.key, (key.fingerprint, appended.clone()));
         }
         Ok(appended)
     }
@@ -46,10 +47,13 @@ impl Log {
     pub(crate) fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {
         match self.answers.get(&key.key) {
             None => Ok(None),
-            Some((fingerprint, first)) if *fingerprint == key.fingerprint => {
-                Ok(Some(Appended { repeated: true, ..first.clone() }))
-            }
-            Some(_) => Err(AppendError::KeyReused { key: key.key.clone() }),
+            Some((fingerprint, first)) if *fingerprint == key.fingerprint => Ok(Some(Appended {
+                repeated: true,
+                ..first.clone()
+            })),
+            Some(_) => Err(AppendError::KeyReused {
+                key: key.key.clone(),
+            }),
         }
     }
 
@@ -64,15 +68,22 @@ impl Log {
         });
         let condition = append.condition.as_ref().and_then(|condition| {
             self.newest_match(condition)
-                .map(|found| Violation::Condition { condition: condition.clone(), found })
+                .map(|found| Violation::Condition {
+                    condition: condition.clone(),
+                    found,
+                })
         });
         streams.chain(condition).collect()
     }
 
     fn newest_match(&self, condition: &Condition) -> Option<Position> {
         let positions = query::candidates(&condition.query, &self.tags, self.events.len());
-        let mut newer = positions.backward(u64::MAX).take_while(|p| *p > condition.after.get());
-        newer.find(|p| condition.query.matches(self.at(*p))).map(Position::new)
+        let mut newer = positions
+            .backward(u64::MAX)
+            .take_while(|p| *p > condition.after.get());
+        newer
+            .find(|p| condition.query.matches(self.at(*p)))
+            .map(Position::new)
     }
 
     fn version(&self, stream: &StreamId) -> Version {
@@ -96,13 +107,24 @@ impl Log {
                     }
                 }
                 let version = Version::new(positions.len() as u64);
-                let place = Place { position: Position::new(position), version, recorded_at };
-                self.events.push(RecordedEvent::new(event, part.stream.clone(), place));
+                let place = Place {
+                    position: Position::new(position),
+                    version,
+                    recorded_at,
+                };
+                self.events
+                    .push(RecordedEvent::new(event, part.stream.clone(), place));
             }
             versions.push((part.stream, Version::new(positions.len() as u64)));
         }
         let count = (self.events.len() - before) as u64;
-        Appended { position: self.head(), count, versions, recorded_at, repeated: false }
+        Appended {
+            position: self.head(),
+            count,
+            versions,
+            recorded_at,
+            repeated: false,
+        }
     }
 
     pub(crate) fn read(&self, read: &Read) -> Page {
@@ -115,17 +137,26 @@ impl Log {
             Scope::Streams(streams) => {
                 let lists = streams.iter().filter_map(|stream| self.streams.get(stream));
                 let positions = query::Candidates::merged(lists.map(Vec::as_slice));
-                self.at_positions(&positions, read).take(limit + 1).collect()
+                self.at_positions(&positions, read)
+                    .take(limit + 1)
+                    .collect()
             }
             Scope::All(query) => {
                 let positions = query::candidates(query, &self.tags, self.events.len());
                 let found = self.at_positions(&positions, read);
-                found.filter(|event| query.matches(event)).take(limit + 1).collect()
+                found
+                    .filter(|event| query.matches(event))
+                    .take(limit + 1)
+                    .collect()
             }
         };
         let more = events.len() > limit;
         events.truncate(limit);
-        Page { events: events.into_iter().cloned().collect(), head: self.head(), more }
+        Page {
+            events: events.into_iter().cloned().collect(),
+            head: self.head(),
+            more,
+        }
     }
 
     fn of_stream<'l>(

@@ -22,7 +22,10 @@ pub(crate) fn candidates<'l>(
         return all;
     }
     let rarest = |item: &QueryItem| {
-        let lists = item.tags.iter().map(|tag| tags.get(tag).map_or(&[][..], Vec::as_slice));
+        let lists = item
+            .tags
+            .iter()
+            .map(|tag| tags.get(tag).map_or(&[][..], Vec::as_slice));
         lists.min_by_key(|positions| positions.len())
     };
     Candidates::merged(query.items().iter().filter_map(rarest))

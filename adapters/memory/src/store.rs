@@ -39,7 +39,10 @@ impl MemoryStore {
     }
 
     pub(crate) fn snapshots(&self) -> RwLockWriteGuard<'_, HashMap<StreamId, Snapshot>> {
-        self.0.snapshots.write().unwrap_or_else(PoisonError::into_inner)
+        self.0
+            .snapshots
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -51,7 +54,9 @@ impl Default for MemoryStore {
 
 impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemoryStore").field("head", &self.log().head()).finish()
+        f.debug_struct("MemoryStore")
+            .field("head", &self.log().head())
+            .finish()
     }
 }
 

@@ -3,55 +3,99 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::Type;
+use syn::spanned::Spanned;
 
 use super::{Model, TagQuery};
 use crate::errors::Refusal;
-use crate::field::Tagged;
+use crate::field::{Tagged, pattern};
 use crate::item::Item;
 
 pub(super) fn expand(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
     let factum = &item.factum;
     let head = item.head(&quote!(#factum::Command));
     let name = &model.name;
-    let ids = model.ids.iter().map(|id| id.place.borrowed());
+    let on = on(item, model);
+    let tags = model.query.iter().flat_map(|query| &query.tags);
+    let spots = model
+        .ids
+        .iter()
+        .map(|id| &id.place)
+        .chain(tags.map(|tag| &tag.place));
+    let pattern = pattern(&quote!(Self), spots);
+    let ids = model.ids.iter().map(|id| id.place.binding());
     let ids = if let Type::Tuple(_) = model.on {
         quote!((#(#ids),*))
     } else {
         quote!(#(#ids)*)
     };
-    let (on, target) = match &model.query {
-        None => {
-            let on = model.on;
-            (quote!(#on), ids)
-        }
-        Some(query) => (
-            queried(factum, model.on, query),
-            with_tags(factum, &ids, &query.tags),
-        ),
+    let target = match &model.query {
+        None => ids,
+        Some(query) => with_tags(item, &ids, &query.tags),
     };
+    let clause = clause(item, model);
+    // Where a field is of another type than the id, the compiler points at `on` for the reason.
+    let (span, factum) = (model.on.span(), item.factum_at(model.on.span()));
+    let returned = quote_spanned!(span=> <#on as #factum::Boundary>::Target<'_>);
     quote! {
-        #head {
+        #head where #clause {
             const NAME: &'static str = #name;
             type On = #on;
 
-            fn target(&self) -> <Self::On as #factum::Boundary>::Target<'_> { #target }
+            fn target(&self) -> #returned {
+                let #pattern = self;
+                #target
+            }
         }
     }
 }
 
-fn queried(factum: &TokenStream, on: &Type, query: &TagQuery<'_>) -> TokenStream {
-    let state = query.state;
-    let events = match query.events {
-        Some(events) => quote!(#events),
-        None => quote!(#factum::__private::EventOf<#on>),
+/// What it looks at, or that and a tag query.
+fn on(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
+    let on = model.on;
+    let Some(query) = &model.query else {
+        return quote!(#on);
     };
-    quote!(#factum::Queried<#on, #state, #events>)
+    let state = query.state;
+    let (span, factum) = (state.span(), item.factum_at(state.span()));
+    let events = events_of(item, on, query);
+    quote_spanned!(span=> #factum::Queried<#on, #state, #events>)
 }
 
-fn with_tags(factum: &TokenStream, ids: &TokenStream, tags: &[Tagged]) -> TokenStream {
+/// What is asked of the types in the attribute, so that each hears of it in its own words.
+fn clause(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
+    let (on, span) = (model.on, model.on.span());
+    let factum = item.factum_at(span);
+    let boundary = quote_spanned!(span=> #on: #factum::Boundary);
+    let Some(query) = &model.query else {
+        return boundary;
+    };
+    let (state, span, factum) = (
+        query.state,
+        query.state.span(),
+        item.factum_at(query.state.span()),
+    );
+    let events = events_of(item, on, query);
+    quote_spanned! {span=>
+        #boundary,
+        #events: #factum::EventSet,
+        #state: #factum::ApplySet<#events> + ::core::default::Default
+    }
+}
+
+fn events_of(item: &Item<'_>, on: &Type, query: &TagQuery<'_>) -> TokenStream {
+    let factum = item.factum_at(query.state.span());
+    match query.events {
+        Some(events) => quote!(#events),
+        None => quote_spanned!(query.state.span()=> #factum::__private::EventOf<#on>),
+    }
+}
+
+fn with_tags(item: &Item<'_>, ids: &TokenStream, tags: &[Tagged]) -> TokenStream {
+    let factum = &item.factum;
     let tags = tags.iter().map(|tag| {
-        let (key, value) = (&tag.key, tag.place.borrowed());
-        quote_spanned!(tag.place.span=> #factum::Tag::new(#key, #value))
+        let (key, value, span) = (&tag.key, tag.place.binding(), tag.place.span);
+        let factum = item.factum_at(span);
+        quote_spanned!(span=> #factum::Tag::new(#key, #value))
     });
     quote!((#ids, #factum::__private::any_tag([#(#tags),*])))
 }

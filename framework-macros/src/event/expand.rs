@@ -6,7 +6,7 @@ use quote::{quote, quote_spanned};
 use super::Model;
 use super::kinds::Kind;
 use crate::errors::Refusal;
-use crate::field::binding;
+use crate::field::pattern;
 use crate::item::Item;
 
 pub(super) fn expand(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
@@ -14,28 +14,34 @@ pub(super) fn expand(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
     let head = item.head(&quote!(#factum::Event));
     let types = model.kinds.iter().map(|kind| event_type(factum, kind));
     let arms = model.kinds.iter().enumerate().map(|(index, kind)| {
-        let pattern = pattern(model, kind);
-        quote!(#pattern { .. } => #index,)
+        let path = path(model, kind);
+        quote!(#path { .. } => #index,)
     });
     let index = if model.is_enum {
         quote!(match self { #(#arms)* })
     } else {
         quote!(0)
     };
-    let tags = tags(factum, model);
+    let tags = tags(item, model);
     let (to_json, from_json) = if model.is_enum {
         (
-            quote!(variant_to_json(self)),
+            quote!(variant_to_json(event)),
             quote!(variant_from_json(index, json)),
         )
     } else {
-        (quote!(struct_to_json(self)), quote!(struct_from_json(json)))
+        (
+            quote!(struct_to_json(event)),
+            quote!(struct_from_json(json)),
+        )
     };
     let index_name = if model.is_enum {
         quote!(index)
     } else {
         quote!(_)
     };
+    let error = quote!(#factum::__private::serde_json::Error);
+    // The inner functions know that an event is `Serialize` and `Deserialize`. Where it is not, only the
+    // bound of the trait says so, and not each call as well.
     quote! {
         #head {
             const TYPES: &'static [#factum::EventType] = &[#(#types),*];
@@ -46,13 +52,19 @@ pub(super) fn expand(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
                 -> ::core::result::Result<::std::vec::Vec<#factum::Tag>, #factum::InvalidTag>
             { #tags }
 
-            fn to_json(&self)
-                -> ::core::result::Result<::std::vec::Vec<u8>, #factum::__private::serde_json::Error>
-            { #factum::__private::#to_json }
+            fn to_json(&self) -> ::core::result::Result<::std::vec::Vec<u8>, #error> {
+                fn to_json<E: #factum::Event>(event: &E)
+                    -> ::core::result::Result<::std::vec::Vec<u8>, #error>
+                { #factum::__private::#to_json }
+                to_json(self)
+            }
 
-            fn from_json(#index_name: usize, json: &[u8])
-                -> ::core::result::Result<Self, #factum::__private::serde_json::Error>
-            { #factum::__private::#from_json }
+            fn from_json(index: usize, json: &[u8]) -> ::core::result::Result<Self, #error> {
+                fn from_json<E: #factum::Event>(#index_name: usize, json: &[u8])
+                    -> ::core::result::Result<E, #error>
+                { #factum::__private::#from_json }
+                from_json(index, json)
+            }
         }
     }
 }
@@ -102,7 +114,7 @@ fn event_type(factum: &TokenStream, kind: &Kind<'_>) -> TokenStream {
 }
 
 /// `Self::Variant`, or `Self` of a struct.
-fn pattern(model: &Model<'_>, kind: &Kind<'_>) -> TokenStream {
+fn path(model: &Model<'_>, kind: &Kind<'_>) -> TokenStream {
     let ident = kind.ident;
     if model.is_enum {
         quote!(Self::#ident)
@@ -111,22 +123,18 @@ fn pattern(model: &Model<'_>, kind: &Kind<'_>) -> TokenStream {
     }
 }
 
-fn tags(factum: &TokenStream, model: &Model<'_>) -> TokenStream {
+fn tags(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
     if model.kinds.iter().all(|kind| kind.tags.is_empty()) {
         return quote!(::core::result::Result::Ok(::std::vec::Vec::new()));
     }
     let arms = model.kinds.iter().map(|kind| {
-        let pattern = pattern(model, kind);
-        let fields = kind.tags.iter().enumerate().map(|(index, tag)| {
-            let (member, name) = (&tag.place.member, binding(index, tag.place.span));
-            quote!(#member: #name,)
-        });
-        let tags = kind.tags.iter().enumerate().map(|(index, tag)| {
+        let pattern = pattern(&path(model, kind), kind.tags.iter().map(|tag| &tag.place));
+        let tags = kind.tags.iter().map(|tag| {
             let (key, span) = (&tag.key, tag.place.span);
-            let name = binding(index, span);
-            quote_spanned!(span=> #factum::Tag::new(#key, #name)?)
+            let (value, factum) = (tag.place.binding(), item.factum_at(span));
+            quote_spanned!(span=> #factum::Tag::new(#key, #value)?)
         });
-        quote!(#pattern { #(#fields)* .. } => ::std::vec![#(#tags),*],)
+        quote!(#pattern => ::std::vec![#(#tags),*],)
     });
     quote!(::core::result::Result::Ok(match self { #(#arms)* }))
 }

@@ -30,8 +30,9 @@ pub(super) fn of_struct<'a>(
     fields: &Fields,
     errors: &mut Errors,
 ) -> Option<Kind<'a>> {
+    check_upcasters(&keys.kind, errors);
     let tags = tagged(fields, errors);
-    kind(ident, &keys.kind, keys.prefix().as_deref(), tags, errors)
+    kind(ident, &keys.kind, keys.prefix().as_deref(), tags)
 }
 
 /// The kind that a variant is.
@@ -41,25 +42,21 @@ pub(super) fn of_variant<'a>(
     errors: &mut Errors,
 ) -> Option<Kind<'a>> {
     let keys = KindKeys::read(&variant.attrs, errors);
+    check_upcasters(&keys, errors);
     let tags = tagged(&variant.fields, errors);
-    kind(&variant.ident, &keys, prefix, tags, errors)
+    kind(&variant.ident, &keys, prefix, tags)
 }
 
+/// `None` if the name could not be read: that is reported, and must not meet another name by accident.
 fn kind<'a>(
     ident: &'a Ident,
     keys: &KindKeys,
     prefix: Option<&str>,
     tags: Vec<Tagged>,
-    errors: &mut Errors,
 ) -> Option<Kind<'a>> {
-    check_upcasters(keys, errors);
-    // A name that could not be read is reported already, and must not meet another one by accident.
-    if keys.name.key().is_some() && keys.name.get().is_none() {
-        return None;
-    }
     let snake = || snake_case(&ident.unraw().to_string());
-    let name = match (keys.name.get(), prefix) {
-        (Some(name), _) => name.value(),
+    let name = match (keys.name.key(), prefix) {
+        (Some(_), _) => keys.name.get()?.value(),
         (None, Some(prefix)) => format!("{prefix}.{}", snake()),
         (None, None) => snake(),
     };
@@ -93,7 +90,12 @@ fn check_upcasters(keys: &KindKeys, errors: &mut Errors) {
             .into(),
         _ if given == 0 => format!(
             "version {version} needs {needed} {plural}, one for each step up from version 1: \
-             write `upcast = [v1_to_v2, …]`"
+             write `upcast = {}`",
+            if needed == 1 {
+                "v1_to_v2"
+            } else {
+                "[v1_to_v2, …]"
+            }
         ),
         _ => format!(
             "version {version} needs {needed} {plural}, one for each step up from version 1: \

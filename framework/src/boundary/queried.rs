@@ -47,7 +47,12 @@ where
     fn slots((target, query): Self::Target<'_>) -> Result<Self::Slots, InvalidTarget> {
         let query = query?.restricted_to(&S::names());
         let position = Position::ZERO;
-        let slot = QuerySlot { query, state: Q::default(), position, events: PhantomData };
+        let slot = QuerySlot {
+            query,
+            state: Q::default(),
+            position,
+            events: PhantomData,
+        };
         Ok((B::slots(target)?, slot))
     }
 
@@ -103,7 +108,10 @@ where
     }
 
     fn condition(&self) -> Option<Condition> {
-        Some(Condition { query: self.query.clone(), after: self.position })
+        Some(Condition {
+            query: self.query.clone(),
+            after: self.position,
+        })
     }
 
     fn load_warm(&mut self, _source: &Source) -> bool {
@@ -117,8 +125,10 @@ where
     async fn refresh(&mut self, source: &Source) -> Result<bool, LoadError> {
         let mut changed = false;
         loop {
-            let page =
-                source.store.read(Read::all(self.query.clone()).after(self.position)).await?;
+            let page = source
+                .store
+                .read(Read::all(self.query.clone()).after(self.position))
+                .await?;
             for record in &page.events {
                 self.take(record)?;
                 changed = true;

@@ -18,7 +18,10 @@ type Json<'de> = serde_json::Deserializer<SliceRead<'de>>;
 pub fn variant_from_json<T: DeserializeOwned>(index: usize, json: &[u8]) -> Result<T, Error> {
     let mut json = serde_json::Deserializer::from_slice(json);
     let index = u32::try_from(index).unwrap_or(u32::MAX);
-    let value = T::deserialize(Variant { index, json: &mut json })?;
+    let value = T::deserialize(Variant {
+        index,
+        json: &mut json,
+    })?;
     json.end()?;
     Ok(value)
 }
@@ -42,7 +45,9 @@ impl<'de> serde::Deserializer<'de> for Variant<'_, 'de> {
     }
 
     fn deserialize_any<V: Visitor<'de>>(self, _visitor: V) -> Result<V::Value, Error> {
-        Err(serde::de::Error::custom("an event enum must deserialize as serde's derive does"))
+        Err(serde::de::Error::custom(
+            "an event enum must deserialize as serde's derive does",
+        ))
     }
 
     serde::forward_to_deserialize_any! {

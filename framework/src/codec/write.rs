@@ -58,7 +58,9 @@ impl<C: SerializeTuple> SerializeTupleVariant for AsVariant<C> {
 }
 
 fn no_variant<T, E: serde::ser::Error>() -> Result<T, E> {
-    Err(E::custom("an event enum must serialize as serde's derive does: as a named variant"))
+    Err(E::custom(
+        "an event enum must serialize as serde's derive does: as a named variant",
+    ))
 }
 
 macro_rules! refuse {
@@ -174,6 +176,8 @@ impl<S: Serializer> Serializer for Fields<S> {
         _: &'static str,
         _: usize,
     ) -> Result<Self::SerializeStruct, S::Error> {
-        Err(S::Error::custom("derive Event on the struct itself, or on an enum of variants"))
+        Err(S::Error::custom(
+            "derive Event on the struct itself, or on an enum of variants",
+        ))
     }
 }

@@ -47,7 +47,10 @@ impl Cache {
     /// Keeps the state, unless a later one is known.
     pub(crate) fn put<A: Aggregate>(&self, slot: &Slot<A>) {
         let Some(map) = &self.0 else { return };
-        if map.peek(&slot.stream).is_some_and(|known| known.version > slot.version) {
+        if map
+            .peek(&slot.stream)
+            .is_some_and(|known| known.version > slot.version)
+        {
             return;
         }
         map.insert(

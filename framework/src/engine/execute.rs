@@ -78,7 +78,13 @@ pub enum ExecuteError<E: std::error::Error + 'static> {
 
 impl<'e, C: Decide> Execute<'e, C> {
     pub(super) fn new(engine: &'e Engine, command: C) -> Self {
-        Self { engine, command, metadata: Metadata::default(), key: None, expected: None }
+        Self {
+            engine,
+            command,
+            metadata: Metadata::default(),
+            key: None,
+            expected: None,
+        }
     }
 
     /// Who gives the command.
@@ -123,7 +129,11 @@ impl<'e, C: Decide> Execute<'e, C> {
         if let Some(first) = known(inner, key.as_ref()).await? {
             return Ok(Receipt::again(&*inner.source.store, first).await?);
         }
-        let attempt = Attempt { execute: &self, key, inner };
+        let attempt = Attempt {
+            execute: &self,
+            key,
+            inner,
+        };
         let receipt = attempt.until_done(&mut slots).await?;
         drop(turn);
         span.record("attempts", receipt.attempts());
@@ -133,9 +143,14 @@ impl<'e, C: Decide> Execute<'e, C> {
     }
 
     fn idempotency_key_of_command(&self) -> Result<Option<IdempotencyKey>, EncodeError> {
-        let Some(key) = &self.key else { return Ok(None) };
-        let content = serde_json::to_vec(&(C::NAME, &self.command))
-            .map_err(|source| EncodeError { name: C::NAME, source: source.into() })?;
+        let Some(key) = &self.key else {
+            return Ok(None);
+        };
+        let content =
+            serde_json::to_vec(&(C::NAME, &self.command)).map_err(|source| EncodeError {
+                name: C::NAME,
+                source: source.into(),
+            })?;
         Ok(Some(IdempotencyKey::new(key, &content)))
     }
 }
@@ -145,7 +160,9 @@ impl<'e, C: Decide> IntoFuture for Execute<'e, C> {
     type IntoFuture = BoxFuture<'e, Self::Output>;
 
     fn into_future(mut self) -> Self::IntoFuture {
-        self.metadata.correlation_id.get_or_insert_with(Uuid::now_v7);
+        self.metadata
+            .correlation_id
+            .get_or_insert_with(Uuid::now_v7);
         let span = tracing::debug_span!(
             "execute",
             command = C::NAME,
@@ -225,7 +242,9 @@ impl<C: Decide> Attempt<'_, '_, C> {
             expected: Expected::Exact(expected),
             actual: first.version(),
         };
-        (first.version() != expected).then(|| Conflict { violations: vec![violation] })
+        (first.version() != expected).then(|| Conflict {
+            violations: vec![violation],
+        })
     }
 
     /// The receipt and the position ahead of the new events; no position if nothing was stored now.
@@ -236,7 +255,11 @@ impl<C: Decide> Attempt<'_, '_, C> {
         attempts: u32,
     ) -> Result<(Receipt, Option<Position>), AppendError> {
         let condition = parts::<C>(slots).iter().find_map(|part| part.condition());
-        let append = Append { streams: streams.clone(), condition, key: self.key.clone() };
+        let append = Append {
+            streams: streams.clone(),
+            condition,
+            key: self.key.clone(),
+        };
         let span = tracing::debug_span!("append", events = append.count());
         let store = &self.inner.source.store;
         let appended = store.append(append).instrument(span).await?;
@@ -258,9 +281,13 @@ fn parts<C: Decide>(slots: &mut Slots<C>) -> Vec<&mut dyn Part> {
 fn streams<C: Decide>(slots: &mut Slots<C>) -> Result<Vec<StreamId>, ExecuteError<C::Error>> {
     let mut streams: Vec<StreamId> = Vec::new();
     for part in parts::<C>(slots) {
-        let Some(stream) = part.stream() else { continue };
+        let Some(stream) = part.stream() else {
+            continue;
+        };
         if streams.contains(stream) {
-            return Err(ExecuteError::SameStream { stream: stream.clone() });
+            return Err(ExecuteError::SameStream {
+                stream: stream.clone(),
+            });
         }
         streams.push(stream.clone());
     }
@@ -325,8 +352,14 @@ fn settle<C: Decide>(
 
 fn unchanged<C: Decide>(slots: &mut Slots<C>, attempts: u32) -> Receipt {
     let parts = parts::<C>(slots);
-    let versions = parts.iter().filter_map(|part| Some((part.stream()?.clone(), part.version())));
-    let position = parts.iter().map(|part| part.position()).max().unwrap_or_default();
+    let versions = parts
+        .iter()
+        .filter_map(|part| Some((part.stream()?.clone(), part.version())));
+    let position = parts
+        .iter()
+        .map(|part| part.position())
+        .max()
+        .unwrap_or_default();
     Receipt::nothing(position, versions.collect(), attempts)
 }
 
@@ -336,10 +369,21 @@ impl<E: std::error::Error + 'static> From<LoadError> for ExecuteError<E> {
             LoadError::Store(error) => Self::Store(error),
             LoadError::Decode(error) => Self::Decode(error),
             LoadError::InvalidStreamId(error) => Self::InvalidTarget(error.into()),
-            LoadError::NoSuchVersion { stream, asked, actual } => {
+            LoadError::NoSuchVersion {
+                stream,
+                asked,
+                actual,
+            } => {
                 let expected = Expected::Exact(asked);
-                let violations = vec![Violation::Version { stream, expected, actual }];
-                Self::Conflict { conflict: Conflict { violations }, attempts: 0 }
+                let violations = vec![Violation::Version {
+                    stream,
+                    expected,
+                    actual,
+                }];
+                Self::Conflict {
+                    conflict: Conflict { violations },
+                    attempts: 0,
+                }
             }
         }
     }
@@ -348,7 +392,10 @@ impl<E: std::error::Error + 'static> From<LoadError> for ExecuteError<E> {
 impl<E: std::error::Error + 'static> From<AppendError> for ExecuteError<E> {
     fn from(error: AppendError) -> Self {
         match error {
-            AppendError::Conflict(conflict) => Self::Conflict { conflict, attempts: 1 },
+            AppendError::Conflict(conflict) => Self::Conflict {
+                conflict,
+                attempts: 1,
+            },
             AppendError::KeyReused { key } => Self::KeyReused { key },
             AppendError::Invalid(error) => Self::Invalid(error),
             AppendError::Store(error) => Self::Store(error),

@@ -23,7 +23,13 @@ pub struct History<'e, A: Aggregate> {
 
 impl<'e, A: Aggregate> History<'e, A> {
     pub(super) fn new(source: &'e Source, id: &'e A::Id) -> Self {
-        Self { source, id, after: Version::ZERO, limit: usize::MAX, aggregate: PhantomData }
+        Self {
+            source,
+            id,
+            after: Version::ZERO,
+            limit: usize::MAX,
+            aggregate: PhantomData,
+        }
     }
 
     /// Only what came behind `version`.
@@ -43,8 +49,11 @@ impl<'e, A: Aggregate> History<'e, A> {
         let (mut after, mut events) = (self.after, Vec::new());
         while events.len() < self.limit {
             let size = (self.limit - events.len()).min(MAX_PAGE);
-            let page =
-                self.source.store.read(Read::stream(stream.clone()).after(after).limit(size)).await?;
+            let page = self
+                .source
+                .store
+                .read(Read::stream(stream.clone()).after(after).limit(size))
+                .await?;
             for record in page.events {
                 after = record.version;
                 events.push(record.try_into()?);

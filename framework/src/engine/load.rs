@@ -43,7 +43,11 @@ impl At {
 
 impl<'e, A: Aggregate> Load<'e, A> {
     pub(super) fn new(source: &'e Source, id: &'e A::Id) -> Self {
-        Self { source, id, at: At::Now }
+        Self {
+            source,
+            id,
+            at: At::Now,
+        }
     }
 
     /// As it was at `version`: behind that many events. A version that is not there yet is an error.
@@ -74,7 +78,11 @@ impl<'e, A: Aggregate> Load<'e, A> {
             && slot.version < asked
         {
             let (stream, actual) = (slot.stream, slot.version);
-            return Err(LoadError::NoSuchVersion { stream, asked, actual });
+            return Err(LoadError::NoSuchVersion {
+                stream,
+                asked,
+                actual,
+            });
         }
         Ok(Loaded {
             state: slot.state,
@@ -97,11 +105,17 @@ impl<'e, A: Aggregate> Load<'e, A> {
         let mut slot = match (self.at, A::SNAPSHOT) {
             (At::Version(version), Some(policy)) => {
                 let slot = self.source.restore(&policy, stream.clone()).await;
-                if slot.version <= version { slot } else { Slot::new(stream) }
+                if slot.version <= version {
+                    slot
+                } else {
+                    Slot::new(stream)
+                }
             }
             _ => Slot::new(stream),
         };
-        self.source.fold(&mut slot, |record| self.at.includes(record)).await?;
+        self.source
+            .fold(&mut slot, |record| self.at.includes(record))
+            .await?;
         Ok(slot)
     }
 }

@@ -26,17 +26,29 @@ pub(crate) struct Turn<'q> {
 
 impl Queue {
     pub(crate) fn new() -> Self {
-        let shards = std::iter::repeat_with(Mutex::default).take(SHARDS).collect();
-        Self { shards, hasher: RandomState::new() }
+        let shards = std::iter::repeat_with(Mutex::default)
+            .take(SHARDS)
+            .collect();
+        Self {
+            shards,
+            hasher: RandomState::new(),
+        }
     }
 
     /// Waits until the streams, each given once, are free, in the same order for everybody: nobody waits in
     /// a circle. Dropping the future gives up the places in line.
     pub(crate) async fn turn(&self, mut streams: Vec<StreamId>) -> Turn<'_> {
         streams.sort_unstable();
-        let mut turn = Turn { queue: self, held: Vec::with_capacity(streams.len()) };
+        let mut turn = Turn {
+            queue: self,
+            held: Vec::with_capacity(streams.len()),
+        };
         for stream in streams {
-            let line = self.shard(&stream).entry(stream.clone()).or_default().clone();
+            let line = self
+                .shard(&stream)
+                .entry(stream.clone())
+                .or_default()
+                .clone();
             turn.held.push((stream, None));
             let guard = line.lock_owned().await;
             if let Some((_, held)) = turn.held.last_mut() {
@@ -48,12 +60,17 @@ impl Queue {
 
     fn shard(&self, stream: &StreamId) -> MutexGuard<'_, Shard> {
         let index = self.hasher.hash_one(stream) as usize % SHARDS;
-        self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
+        self.shards[index]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     #[cfg(test)]
     fn lines(&self) -> usize {
-        self.shards.iter().map(|shard| shard.lock().unwrap().len()).sum()
+        self.shards
+            .iter()
+            .map(|shard| shard.lock().unwrap().len())
+            .sum()
     }
 }
 
@@ -63,7 +80,10 @@ impl Drop for Turn<'_> {
             let mut shard = self.queue.shard(&stream);
             drop(guard);
             // Whoever waits holds the line as well; nobody can join while the shard is locked.
-            if shard.get(&stream).is_some_and(|line| Arc::strong_count(line) == 1) {
+            if shard
+                .get(&stream)
+                .is_some_and(|line| Arc::strong_count(line) == 1)
+            {
                 shard.remove(&stream);
             }
         }

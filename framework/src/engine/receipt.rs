@@ -30,7 +30,9 @@ impl Receipt {
     /// The version of the command's first stream, now.
     #[must_use]
     pub fn version(&self) -> Version {
-        self.versions.first().map_or(Version::ZERO, |(_, version)| *version)
+        self.versions
+            .first()
+            .map_or(Version::ZERO, |(_, version)| *version)
     }
 
     /// The streams that got events, and their versions now; without events, the streams looked at.
@@ -68,12 +70,24 @@ impl Receipt {
             for event in part.events {
                 version = version.plus(1);
                 position = position.plus(1);
-                let place = Place { position, version, recorded_at: appended.recorded_at };
+                let place = Place {
+                    position,
+                    version,
+                    recorded_at: appended.recorded_at,
+                };
                 events.push(RecordedEvent::new(event, part.stream.clone(), place));
             }
         }
-        let Appended { position, versions, .. } = appended;
-        Self { position, versions, events, attempts, repeated: false }
+        let Appended {
+            position, versions, ..
+        } = appended;
+        Self {
+            position,
+            versions,
+            events,
+            attempts,
+            repeated: false,
+        }
     }
 
     /// The receipt of a decision that nothing needs to happen.
@@ -82,7 +96,13 @@ impl Receipt {
         versions: Vec<(StreamId, Version)>,
         attempts: u32,
     ) -> Self {
-        Self { position, versions, events: Vec::new(), attempts, repeated: false }
+        Self {
+            position,
+            versions,
+            events: Vec::new(),
+            attempts,
+            repeated: false,
+        }
     }
 
     /// The first receipt again, its events read from the store.
@@ -91,7 +111,9 @@ impl Receipt {
         let mut events = Vec::with_capacity(first.count as usize);
         while after < first.position && first.count > 0 {
             let missing = (first.position.get() - after.get()) as usize;
-            let page = store.read(Read::all(Query::all()).after(after).limit(missing)).await?;
+            let page = store
+                .read(Read::all(Query::all()).after(after).limit(missing))
+                .await?;
             let Some(last) = page.events.last() else {
                 let gap = format!("no event behind position {after}, an append says otherwise");
                 return Err(StoreError::Corrupt(gap));
@@ -99,7 +121,15 @@ impl Receipt {
             after = last.position;
             events.extend(page.events);
         }
-        let Appended { position, versions, .. } = first;
-        Ok(Self { position, versions, events, attempts: 0, repeated: true })
+        let Appended {
+            position, versions, ..
+        } = first;
+        Ok(Self {
+            position,
+            versions,
+            events,
+            attempts: 0,
+            repeated: true,
+        })
     }
 }

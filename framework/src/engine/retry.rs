@@ -19,11 +19,17 @@ pub struct RetryPolicy {
 
 impl RetryPolicy {
     /// A conflict is reported at once.
-    pub const NEVER: Self = Self { attempts: 1, base: Duration::ZERO, cap: Duration::ZERO };
+    pub const NEVER: Self = Self {
+        attempts: 1,
+        base: Duration::ZERO,
+        cap: Duration::ZERO,
+    };
 
     /// The pause behind attempt number `attempt`, counted from 1.
     pub(crate) fn pause(&self, attempt: u32) -> Duration {
-        let longest = self.base.saturating_mul(2u32.saturating_pow(attempt.saturating_sub(1)));
+        let longest = self
+            .base
+            .saturating_mul(2u32.saturating_pow(attempt.saturating_sub(1)));
         longest.min(self.cap).mul_f64(fastrand::f64())
     }
 }
@@ -31,6 +37,10 @@ impl RetryPolicy {
 impl Default for RetryPolicy {
     /// 10 attempts, pauses from 2 milliseconds up to half a second.
     fn default() -> Self {
-        Self { attempts: 10, base: Duration::from_millis(2), cap: Duration::from_millis(500) }
+        Self {
+            attempts: 10,
+            base: Duration::from_millis(2),
+            cap: Duration::from_millis(500),
+        }
     }
 }

@@ -81,8 +81,10 @@ impl Source {
         wanted: impl Fn(&RecordedEvent) -> bool,
     ) -> Result<(), LoadError> {
         loop {
-            let page =
-                self.store.read(Read::stream(slot.stream.clone()).after(slot.version)).await?;
+            let page = self
+                .store
+                .read(Read::stream(slot.stream.clone()).after(slot.version))
+                .await?;
             for record in &page.events {
                 if !wanted(record) {
                     return Ok(());

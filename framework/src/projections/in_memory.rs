@@ -39,8 +39,14 @@ impl<P: Projection> InMemory<P> {
     /// A read model that starts, and starts again on a rebuild, as `make` says.
     #[must_use]
     pub fn from_fn(make: impl Fn() -> P + Send + Sync + 'static) -> Self {
-        let state = RwLock::new(State { model: make(), position: Position::ZERO });
-        Self(Arc::new(Inner { make: Box::new(make), state }))
+        let state = RwLock::new(State {
+            model: make(),
+            position: Position::ZERO,
+        });
+        Self(Arc::new(Inner {
+            make: Box::new(make),
+            state,
+        }))
     }
 
     /// Looks at the read model. The projection waits meanwhile, so do not hold it for long, and not across
@@ -68,7 +74,9 @@ impl<P> Clone for InMemory<P> {
 
 impl<P: Projection> fmt::Debug for InMemory<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InMemory").field("name", &P::NAME).finish_non_exhaustive()
+        f.debug_struct("InMemory")
+            .field("name", &P::NAME)
+            .finish_non_exhaustive()
     }
 }
 
@@ -91,7 +99,11 @@ where
 
     async fn project(&self, page: &Page) -> Result<(), ProjectionError> {
         // All are decoded before the first has an effect.
-        let steps: Vec<_> = page.events.iter().map(P::prepare).collect::<Result<_, _>>()?;
+        let steps: Vec<_> = page
+            .events
+            .iter()
+            .map(P::prepare)
+            .collect::<Result<_, _>>()?;
         let mut state = self.0.state.write().map_err(|_| {
             "a projection panicked here before, the read model may be torn: rebuild it".to_owned()
         })?;
@@ -106,7 +118,10 @@ where
         let model = (self.0.make)();
         self.0.state.clear_poison();
         let mut state = self.0.state.write().unwrap_or_else(PoisonError::into_inner);
-        *state = State { model, position: Position::ZERO };
+        *state = State {
+            model,
+            position: Position::ZERO,
+        };
         Ok(())
     }
 }

@@ -44,7 +44,12 @@ impl Runner {
         retry: RetryPolicy,
         status: watch::Sender<ProjectionStatus>,
     ) -> Self {
-        Self { model, store, retry, status }
+        Self {
+            model,
+            store,
+            retry,
+            status,
+        }
     }
 
     /// Runs until nobody holds the other end of `inbox`.
@@ -117,7 +122,8 @@ impl Runner {
     async fn obey(&self, order: Order) {
         match order {
             Order::Resume(answer) => {
-                self.status.send_modify(|status| status.state = ProjectionState::Starting);
+                self.status
+                    .send_modify(|status| status.state = ProjectionState::Starting);
                 let _ = answer.send(Ok(()));
             }
             Order::Rebuild(answer) => {
@@ -143,7 +149,11 @@ impl Runner {
         inbox: &mut mpsc::Receiver<Order>,
     ) -> std::ops::ControlFlow<()> {
         let stopped = failures >= self.retry.attempts;
-        let state = if stopped { ProjectionState::Stopped } else { ProjectionState::Retrying };
+        let state = if stopped {
+            ProjectionState::Stopped
+        } else {
+            ProjectionState::Retrying
+        };
         self.status.send_modify(|status| {
             status.state = state;
             status.last_error = Some(chain(error));
@@ -153,13 +163,20 @@ impl Runner {
             inbox.recv().await
         } else {
             let pause = self.retry.pause(failures);
-            warn!(error = chain(error), failures, ?pause, "projection failed, trying again");
+            warn!(
+                error = chain(error),
+                failures,
+                ?pause,
+                "projection failed, trying again"
+            );
             tokio::select! {
                 order = inbox.recv() => order,
                 () = tokio::time::sleep(pause) => return std::ops::ControlFlow::Continue(()),
             }
         };
-        let Some(order) = order else { return std::ops::ControlFlow::Break(()) };
+        let Some(order) = order else {
+            return std::ops::ControlFlow::Break(());
+        };
         debug!("projection goes on by order");
         self.obey(order).await;
         std::ops::ControlFlow::Continue(())
@@ -170,13 +187,19 @@ impl Runner {
 async fn guarded<T>(
     work: impl Future<Output = Result<T, ProjectionError>>,
 ) -> Result<T, ProjectionError> {
-    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| Err(panicked(&*panic).into()))
+    AssertUnwindSafe(work)
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|panic| Err(panicked(&*panic).into()))
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    format!("the projection panicked: {}", text.unwrap_or("without a text"))
+    format!(
+        "the projection panicked: {}",
+        text.unwrap_or("without a text")
+    )
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

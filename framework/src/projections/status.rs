@@ -95,12 +95,23 @@ pub struct WaitError {
 
 impl WaitError {
     pub(super) fn stopped(status: &ProjectionStatus) -> Self {
-        let error = status.last_error.clone().unwrap_or_else(|| "no error is known".to_owned());
-        Self { name: status.name.clone(), position: status.position, error }
+        let error = status
+            .last_error
+            .clone()
+            .unwrap_or_else(|| "no error is known".to_owned());
+        Self {
+            name: status.name.clone(),
+            position: status.position,
+            error,
+        }
     }
 
     pub(super) fn ended(status: &ProjectionStatus) -> Self {
         let error = "its task has ended".to_owned();
-        Self { name: status.name.clone(), position: status.position, error }
+        Self {
+            name: status.name.clone(),
+            position: status.position,
+            error,
+        }
     }
 }

@@ -90,7 +90,9 @@ impl<G> Given<G> {
             Err(error) => panic!("{error}"),
         };
         self.past.fill(&mut slots);
-        Scenario { decided: command.decide(C::On::state(&slots)) }
+        Scenario {
+            decided: command.decide(C::On::state(&slots)),
+        }
     }
 }
 
@@ -105,7 +107,12 @@ impl<C: Decide> Scenario<C> {
         <C::On as Boundary>::Decision: PartialEq + Debug,
     {
         match self.decided {
-            Ok(decision) => assert_eq!(decision, expected.decision(), "{} decided otherwise", C::NAME),
+            Ok(decision) => assert_eq!(
+                decision,
+                expected.decision(),
+                "{} decided otherwise",
+                C::NAME
+            ),
             Err(refusal) => panic!("{} was refused: {refusal}", C::NAME),
         }
     }
@@ -168,7 +175,15 @@ fn record<E: Event>(event: &E, stream: StreamId, version: Version) -> RecordedEv
         Err(error) => panic!("{error}: {}", error.source),
     };
     let position = Position::new(version.get());
-    RecordedEvent::new(stored, stream, Place { position, version, recorded_at: Timestamp::now() })
+    RecordedEvent::new(
+        stored,
+        stream,
+        Place {
+            position,
+            version,
+            recorded_at: Timestamp::now(),
+        },
+    )
 }
 
 #[track_caller]
@@ -200,7 +215,11 @@ impl<A: Aggregate> Past<A> for Vec<A::Event> {
 
 impl<A: Aggregate, G: Past<A>> Past<Vec<A>> for Vec<G> {
     fn fill(self, slots: &mut Vec<Slot<A>>) {
-        assert_eq!(self.len(), slots.len(), "one list of events for each aggregate");
+        assert_eq!(
+            self.len(),
+            slots.len(),
+            "one list of events for each aggregate"
+        );
         for (past, slot) in self.into_iter().zip(slots) {
             past.fill(slot);
         }

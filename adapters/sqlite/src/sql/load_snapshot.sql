@@ -1,0 +1,3 @@
+select version, position, schema_version, data
+from factum_snapshot
+where stream = ?1

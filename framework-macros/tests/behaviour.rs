@@ -1,0 +1,10 @@
+//! What the derived impls do.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+
+mod behaviour {
+    mod commands;
+    mod events;
+    mod ids;
+    mod upcasting;
+}

@@ -1,0 +1,149 @@
+//! What a command aims at, and the names of commands and projections.
+
+use std::convert::Infallible;
+
+use factum::prelude::*;
+use factum::testkit::given;
+use factum::{Query, Tag};
+
+#[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[event(prefix = "seat")]
+enum SeatEvent {
+    Taken {
+        #[tag]
+        course: u32,
+    },
+}
+
+#[derive(Aggregate, Debug, Default, Clone, Serialize, Deserialize)]
+#[aggregate(category = "seat", id = u32, event = SeatEvent, snapshot(every = 50, version = 2))]
+struct Seat {
+    taken: bool,
+}
+
+#[derive(Debug, Default)]
+struct TakenInCourse(u32);
+
+impl Apply<SeatEvent> for Seat {
+    fn apply(&mut self, _: &SeatEvent) {
+        self.taken = true;
+    }
+}
+
+impl Apply<SeatEvent> for TakenInCourse {
+    fn apply(&mut self, _: &SeatEvent) {
+        self.0 += 1;
+    }
+}
+
+#[derive(Command, Debug, Serialize)]
+#[command(on = Seat)]
+struct Take {
+    #[id]
+    seat: u32,
+    course: u32,
+}
+
+impl Decide for Take {
+    type Error = Infallible;
+
+    fn decide(&self, seat: &Seat) -> Result<Events<SeatEvent>, Infallible> {
+        if seat.taken {
+            return Ok(Events::none());
+        }
+        Ok(SeatEvent::Taken {
+            course: self.course,
+        }
+        .into())
+    }
+}
+
+#[derive(Command, Debug, Serialize)]
+#[command(on = (Seat, Seat), name = "seat.swap")]
+struct Swap(#[id] u32, #[id] u32);
+
+#[derive(Command, Debug, Serialize)]
+#[command(on = Vec<Seat>)]
+struct TakeAll {
+    #[id]
+    seats: Vec<u32>,
+}
+
+#[derive(Command, Debug, Serialize)]
+#[command(on = Seat, query = TakenInCourse)]
+struct TakeFirst {
+    #[id]
+    seat: u32,
+    #[tag]
+    course: u32,
+    #[tag("teacher")]
+    held_by: &'static str,
+}
+
+#[derive(Command, Debug, Serialize)]
+#[command(on = Seat, query = TakenInCourse)]
+struct TakeOwn {
+    #[id]
+    #[tag("course")]
+    seat: u32,
+}
+
+#[derive(Projection)]
+#[projection(events = SeatEvent)]
+struct HTTPRequests;
+
+#[test]
+fn the_target_is_what_the_marked_fields_hold() {
+    assert_eq!(Take { seat: 1, course: 7 }.target(), &1);
+    assert_eq!(Swap(1, 2).target(), (&1, &2));
+    assert_eq!(TakeAll { seats: vec![3, 4] }.target(), &[3, 4]);
+}
+
+#[test]
+fn the_tags_make_a_query_for_any_of_them() {
+    let tag = |key, value: &str| Tag::new(key, value).unwrap();
+    let (seat, query) = TakeFirst {
+        seat: 1,
+        course: 7,
+        held_by: "ann",
+    }
+    .target();
+    assert_eq!(seat, &1);
+    assert_eq!(
+        query.unwrap(),
+        Query::any_tag([tag("course", "7"), tag("teacher", "ann")])
+    );
+    let (seat, query) = TakeOwn { seat: 3 }.target();
+    assert_eq!(
+        (seat, query.unwrap()),
+        (&3, Query::any_tag([tag("course", "3")]))
+    );
+    let (_, query) = TakeFirst {
+        seat: 1,
+        course: 7,
+        held_by: "\n",
+    }
+    .target();
+    assert!(query.is_err());
+}
+
+#[test]
+fn a_derived_command_decides_on_a_derived_aggregate() {
+    let taken = || SeatEvent::Taken { course: 7 };
+    given(()).when(Take { seat: 1, course: 7 }).then([taken()]);
+    given([taken()]).when(Take { seat: 1, course: 7 }).then(());
+}
+
+#[test]
+fn names_come_from_the_type_unless_they_are_given() {
+    assert_eq!([Take::NAME, Swap::NAME], ["Take", "seat.swap"]);
+    assert_eq!(
+        (HTTPRequests::NAME, HTTPRequests::VERSION),
+        ("http_requests", 1)
+    );
+    let snapshot = Seat::SNAPSHOT.unwrap();
+    assert_eq!(
+        (Seat::CATEGORY, snapshot.every, snapshot.schema_version),
+        ("seat", 50, 2)
+    );
+}

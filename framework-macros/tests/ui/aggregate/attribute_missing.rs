@@ -1,0 +1,15 @@
+use factum::prelude::*;
+
+#[derive(Event, Serialize, Deserialize)]
+enum AccountEvent {
+    Opened,
+}
+
+#[derive(Aggregate, Default, Clone)]
+struct Account;
+
+impl Apply<AccountEvent> for Account {
+    fn apply(&mut self, _: &AccountEvent) {}
+}
+
+fn main() {}

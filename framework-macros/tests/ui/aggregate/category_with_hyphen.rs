@@ -1,0 +1,16 @@
+use factum::prelude::*;
+
+#[derive(Event, Serialize, Deserialize)]
+enum AccountEvent {
+    Opened,
+}
+
+#[derive(Aggregate, Default, Clone)]
+#[aggregate(category = "bank-account", id = u32, event = AccountEvent)]
+struct Account;
+
+impl Apply<AccountEvent> for Account {
+    fn apply(&mut self, _: &AccountEvent) {}
+}
+
+fn main() {}

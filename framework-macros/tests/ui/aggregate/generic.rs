@@ -1,0 +1,18 @@
+use factum::prelude::*;
+
+#[derive(Event, Serialize, Deserialize)]
+enum AccountEvent {
+    Opened,
+}
+
+#[derive(Aggregate, Default, Clone)]
+#[aggregate(category = "account", id = u32, event = AccountEvent)]
+struct Account<T> {
+    inner: T,
+}
+
+impl<T> Apply<AccountEvent> for Account<T> {
+    fn apply(&mut self, _: &AccountEvent) {}
+}
+
+fn main() {}

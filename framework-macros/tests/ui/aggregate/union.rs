@@ -1,0 +1,8 @@
+use factum::prelude::*;
+
+#[derive(Aggregate)]
+union Account {
+    balance: u64,
+}
+
+fn main() {}

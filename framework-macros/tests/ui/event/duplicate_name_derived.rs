@@ -1,0 +1,9 @@
+use factum::prelude::*;
+
+#[derive(Event, Serialize, Deserialize)]
+enum PageEvent {
+    HTTPSent,
+    HttpSent,
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use factum::prelude::*;
+
+#[derive(Event, Serialize, Deserialize)]
+enum AccountEvent {}
+
+fn main() {}

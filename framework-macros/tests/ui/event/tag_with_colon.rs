@@ -1,0 +1,11 @@
+use factum::prelude::*;
+
+#[derive(Event, Serialize, Deserialize)]
+enum CourseEvent {
+    Opened {
+        #[tag("course:id")]
+        course: u32,
+    },
+}
+
+fn main() {}

@@ -1,0 +1,9 @@
+use factum::prelude::*;
+
+#[derive(Event, Serialize, Deserialize)]
+enum AccountEvent {
+    #[event(prefix = "account")]
+    Opened,
+}
+
+fn main() {}

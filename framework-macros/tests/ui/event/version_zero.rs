@@ -1,0 +1,9 @@
+use factum::prelude::*;
+
+#[derive(Event, Serialize, Deserialize)]
+enum AccountEvent {
+    #[event(version = 0)]
+    Opened,
+}
+
+fn main() {}

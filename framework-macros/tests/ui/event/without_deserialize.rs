@@ -1,0 +1,8 @@
+use factum::prelude::*;
+
+#[derive(Event, Serialize)]
+struct Opened {
+    owner: String,
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use factum::prelude::*;
+
+#[derive(Event, Deserialize)]
+enum AccountEvent {
+    Opened { owner: String },
+}
+
+fn main() {}

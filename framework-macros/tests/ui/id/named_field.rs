@@ -1,0 +1,8 @@
+use factum::prelude::*;
+
+#[derive(Id)]
+struct AccountId {
+    id: u32,
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use factum::prelude::*;
+
+#[derive(Id)]
+union AccountId {
+    number: u32,
+}
+
+fn main() {}

@@ -1,0 +1,7 @@
+use factum::prelude::*;
+
+#[derive(Id)]
+#[id(prefix = "account")]
+struct AccountId(u32);
+
+fn main() {}

@@ -1,0 +1,15 @@
+//! The rules of specifications; knows neither tokio, SQL nor HTTP.
+
+mod content;
+mod content_error;
+mod name;
+mod yaml;
+mod yaml_check;
+mod yaml_guard;
+mod yaml_input;
+mod yaml_names;
+mod yaml_node;
+
+pub use content::{Content, DEFAULT_MAX_BYTES, MAX_MAX_BYTES};
+pub use content_error::{ContentError, Place};
+pub use name::{NameError, SpecName};

@@ -1,0 +1,399 @@
+//! What `Content::parse` takes and what it refuses, and where it says the fault is.
+
+use std::fs;
+use std::path::Path;
+
+use spec_service::domain::{Content, ContentError, DEFAULT_MAX_BYTES, MAX_MAX_BYTES, Place};
+
+fn refusal(text: &str) -> ContentError {
+    match Content::parse(text.as_bytes(), MAX_MAX_BYTES) {
+        Ok(_) => panic!("accepted: {text:?}"),
+        Err(refusal) => refusal,
+    }
+}
+
+fn place(line: usize, column: usize) -> Place {
+    Place { line, column }
+}
+
+fn accepted(text: &str) -> bool {
+    Content::parse(text.as_bytes(), MAX_MAX_BYTES).is_ok_and(|content| content.as_str() == text)
+}
+
+/// The key, where it stands again, where it stood first.
+fn duplicate(text: &str) -> (String, (usize, usize), (usize, usize)) {
+    match refusal(text) {
+        ContentError::DuplicateKey { key, at, first, .. } => {
+            (key, (at.line, at.column), (first.line, first.column))
+        }
+        other => panic!("{text:?} was refused for another reason: {other}"),
+    }
+}
+
+#[test]
+fn every_sample_is_accepted_with_default_limits() {
+    let mut samples = 0;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples");
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = fs::read(&path).unwrap();
+        let content = Content::parse(&bytes, DEFAULT_MAX_BYTES)
+            .unwrap_or_else(|refusal| panic!("{}: {refusal}", path.display()));
+        assert!(
+            content.as_str().starts_with("# "),
+            "{} says what it is",
+            path.display()
+        );
+        assert!(
+            (300..=2048).contains(&bytes.len()),
+            "{}: {} bytes",
+            path.display(),
+            bytes.len()
+        );
+        samples += 1;
+    }
+    assert!((14..=16).contains(&samples), "{samples} samples");
+}
+
+#[test]
+fn the_exact_bytes_are_kept() {
+    for text in [
+        "a: 1",
+        "a: 1\r\nb: 2\r\n",
+        "---\na: 1\n...\n",
+        "%YAML 1.2\n---\na: 1\n",
+        "# head\n\na:   'x'   # tail\n\n",
+        "größe: ½ 🦀\n",
+        "plain scalar",
+        "[]",
+        "''",
+        "null",
+    ] {
+        let content = Content::parse(text.as_bytes(), DEFAULT_MAX_BYTES).unwrap();
+        assert_eq!(content.as_str(), text);
+        assert_eq!(content.to_string(), text);
+    }
+}
+
+#[test]
+fn json_is_a_plain_string_and_what_is_stored_is_not_judged_again() {
+    let content = Content::parse(b"a: \"1\"\n", DEFAULT_MAX_BYTES).unwrap();
+    let json = serde_json::to_string(&content).unwrap();
+    assert_eq!(json, r#""a: \"1\"\n""#);
+    assert_eq!(serde_json::from_str::<Content>(&json).unwrap(), content);
+    assert_eq!(
+        serde_json::from_str::<Content>("\"a: [\"")
+            .unwrap()
+            .as_str(),
+        "a: ["
+    );
+}
+
+#[test]
+fn a_text_of_the_limit_is_taken_and_one_byte_more_is_not() {
+    let text = format!("a: {}", "x".repeat(DEFAULT_MAX_BYTES - 3));
+    assert!(Content::parse(text.as_bytes(), DEFAULT_MAX_BYTES).is_ok());
+    assert_eq!(
+        Content::parse(format!("{text}x").as_bytes(), DEFAULT_MAX_BYTES),
+        Err(ContentError::TooLong {
+            limit: 2048,
+            actual: 2049
+        }),
+    );
+}
+
+#[test]
+fn no_setting_raises_the_limit_above_one_mebibyte() {
+    let text = "x".repeat(MAX_MAX_BYTES + 1);
+    assert_eq!(
+        Content::parse(text.as_bytes(), usize::MAX),
+        Err(ContentError::TooLong {
+            limit: 1_048_576,
+            actual: 1_048_577
+        }),
+    );
+}
+
+#[test]
+fn nothing_and_comments_only_are_no_document() {
+    for text in ["", "\n", "  \n\t\n", "# a\n", "---\n", "---\n# a\n...\n"] {
+        assert_eq!(refusal(text), ContentError::Empty, "{text:?}");
+    }
+}
+
+#[test]
+fn a_second_document_is_refused_where_it_starts() {
+    for text in ["a: 1\n---\nb: 2\n", "a: 1\n---\n", "a\n--- \nb\n"] {
+        assert_eq!(
+            refusal(text),
+            ContentError::SeveralDocuments { at: place(2, 1) },
+            "{text:?}"
+        );
+    }
+    assert_eq!(
+        refusal("a: 1\n...\nb: 2\n"),
+        ContentError::SeveralDocuments { at: place(3, 1) }
+    );
+}
+
+#[test]
+fn bytes_that_are_not_utf_8_are_refused_where_they_stand() {
+    assert_eq!(
+        Content::parse(b"a: 1\r\n\xc3\xb6: \xff\n", DEFAULT_MAX_BYTES),
+        Err(ContentError::NotUtf8 {
+            at: place(2, 4),
+            offset: 10
+        }),
+    );
+    assert_eq!(
+        Content::parse(b"\xff\xfea\0", DEFAULT_MAX_BYTES)
+            .unwrap_err()
+            .code(),
+        "content_not_utf8",
+    );
+}
+
+#[test]
+fn characters_that_yaml_forbids_or_readers_dispute_are_refused() {
+    for character in [
+        '\0', '\u{7}', '\u{7f}', '\u{85}', '\u{2028}', '\u{2029}', '\u{feff}',
+    ] {
+        assert_eq!(
+            refusal(&format!("a: 1\nb: 'ö{character}'\n")),
+            ContentError::Unprintable {
+                at: place(2, 6),
+                character
+            },
+        );
+    }
+    assert_eq!(refusal("\u{feff}a: 1\n").place(), Some(place(1, 1)));
+    assert!(accepted(r#"a: "\u2028\0""#));
+}
+
+#[test]
+fn syntax_errors_name_line_and_column() {
+    for (text, line, column) in [
+        ("a: [1, 2\n", 2, 1),
+        ("a: 1\nb: 2: 3\n", 2, 5),
+        ("a: 1\n b: 2\n", 2, 3),
+        ("a: \"open\n", 1, 4),
+        ("a:\n\t- 1\n", 2, 2),
+        ("a: @b\n", 1, 4),
+        ("{a: 1]\n", 1, 6),
+        ("a: !x!y z\n", 1, 4),
+        ("größe: 1: 2\n", 1, 9),
+    ] {
+        let refusal = refusal(text);
+        assert_eq!(
+            (refusal.code(), refusal.line(), refusal.column()),
+            ("yaml_syntax", Some(line), Some(column)),
+            "{text:?}: {refusal}",
+        );
+    }
+}
+
+#[test]
+fn a_duplicate_key_is_named_with_both_places() {
+    let key = |key: &str, at, first| (key.to_owned(), at, first);
+    assert_eq!(duplicate("a: 1\na: 2\n"), key("a", (2, 1), (1, 1)));
+    assert_eq!(duplicate("{a: 1, b: 2, a: 3}"), key("a", (1, 14), (1, 2)));
+    assert_eq!(
+        duplicate("x:\n  - y:\n      k: 1\n      k: 2\n"),
+        key("k", (4, 7), (3, 7))
+    );
+    assert_eq!(
+        duplicate("x: [{k: 1, 'k': 2}]\n"),
+        key("k", (1, 12), (1, 6))
+    );
+    assert_eq!(duplicate("? a\n: 1\n? a\n"), key("a", (3, 3), (1, 3)));
+    assert_eq!(
+        refusal("a: 1\na: 2\n").to_string(),
+        "line 2, column 1: the key `a` is already used at line 1, column 1",
+    );
+}
+
+#[test]
+fn two_spellings_of_one_key_are_one_key() {
+    for text in [
+        "a: 1\n\"a\": 2\n",
+        "'a': 1\n\"\\x61\": 2\n",
+        "a: 1\n!!str a: 2\n",
+        "!!str 1: 1\n'1': 2\n",
+        "1: 1\n0x1: 2\n",
+        "8: 1\n0o10: 2\n",
+        "-0: 1\n0: 2\n",
+        "1.0: 1\n1.00: 2\n",
+        "1e3: 1\n1000.0: 2\n",
+        ".inf: 1\n.Inf: 2\n",
+        "~: 1\nnull: 2\n",
+        ": 1\n~: 2\n",
+        "true: 1\nTrue: 2\n",
+        "<<: {a: 1}\n<<: {b: 1}\n",
+        "&k a: 1\n*k : 2\n",
+        "? [a, 1]\n: 1\n? ['a', 0x1]\n: 2\n",
+        "? {a: 1, b: 2}\n: 1\n? {b: 2, a: 1}\n: 2\n",
+        "? &k [a]\n: 1\n? *k\n: 2\n",
+        "a: 1\n? |-\n  a\n: 2\n",
+    ] {
+        assert_eq!(refusal(text).code(), "yaml_duplicate_key", "{text:?}");
+    }
+}
+
+#[test]
+fn keys_that_differ_are_kept_apart() {
+    for text in [
+        "1: a\n'1': b\n",
+        "true: a\n'true': b\n",
+        "~: a\n'': b\n",
+        "1: a\n1.0: b\n",
+        "007: a\n7: b\n",
+        "a: 1\nA: 2\n",
+        "a: {k: 1}\nb: {k: 1}\n",
+        "!x a: 1\na: 2\n",
+        "? [a, b]\n: 1\n? [b, a]\n: 2\n",
+        "base: &base {a: 1}\nuse:\n  <<: *base\n  a: 2\n",
+    ] {
+        assert!(accepted(text), "{text:?}: {}", refusal(text));
+    }
+}
+
+#[test]
+fn aliases_name_one_anchor_before_them() {
+    let name = || "who".to_owned();
+    assert_eq!(
+        refusal("a: 1\nb: [*who]\n"),
+        ContentError::UndefinedAlias {
+            at: place(2, 5),
+            alias: name()
+        },
+    );
+    assert_eq!(
+        refusal("a: &who\n  - [*who]\n"),
+        ContentError::RecursiveAlias {
+            at: place(2, 6),
+            alias: name()
+        },
+    );
+    assert_eq!(
+        refusal("a: &who 1\nb: !x # y\n  &who 2\n"),
+        ContentError::DuplicateAnchor {
+            at: place(2, 4),
+            first: place(1, 4),
+            anchor: name()
+        },
+    );
+    assert_eq!(
+        refusal("a: &who: 1\n"),
+        ContentError::AnchorName {
+            at: place(1, 4),
+            anchor: "who:".to_owned()
+        },
+    );
+    assert!(accepted(
+        "ö: &who-1_A {x: y}\nb: *who-1_A\nc: [*who-1_A, !t &w z, *w]\n"
+    ));
+}
+
+#[test]
+fn nesting_ends_at_64_also_through_aliases() {
+    let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+    assert!(accepted(&nested(64)));
+    assert_eq!(
+        refusal(&nested(65)),
+        ContentError::TooDeep {
+            at: place(1, 65),
+            limit: 64
+        }
+    );
+    assert_eq!(refusal(&nested(300)).code(), "yaml_too_deep");
+    let through = |depth: usize| format!("- &a {}\n- [*a]\n", nested(depth));
+    assert!(accepted(&through(62)));
+    assert_eq!(refusal(&through(63)).code(), "yaml_too_deep");
+}
+
+#[test]
+fn aliases_may_stand_for_50_000_nodes_and_bytes_of_text() {
+    // Each alias stands for one node and 999 bytes of text.
+    let text = |aliases: usize| format!("- &a {}\n{}", "x".repeat(999), "- *a\n".repeat(aliases));
+    assert!(accepted(&text(50)));
+    assert_eq!(
+        refusal(&text(51)),
+        ContentError::AliasExpansion {
+            at: place(52, 3),
+            limit: 50_000,
+            actual: 51_000
+        },
+    );
+}
+
+#[test]
+fn a_document_may_have_50_000_nodes() {
+    assert!(accepted(&"- a\n".repeat(49_999)));
+    assert_eq!(
+        refusal(&"- a\n".repeat(50_000)),
+        ContentError::TooManyNodes {
+            at: place(50_000, 3),
+            limit: 50_000
+        },
+    );
+}
+
+#[test]
+fn a_flow_collection_may_have_8192_tokens() {
+    assert!(accepted(&format!("[{}]", "a,".repeat(4_000))));
+    assert_eq!(
+        refusal(&format!("[{}]", "a,".repeat(5_000))).code(),
+        "yaml_flow_too_long"
+    );
+}
+
+#[test]
+fn the_only_directive_is_yaml() {
+    assert_eq!(
+        refusal("# x\r\n%TAG ! tag:example.org,2026:\r\n---\na: 1\n"),
+        ContentError::Directive {
+            at: place(2, 1),
+            directive: "%TAG ! tag:example.org,2026:".to_owned(),
+        },
+    );
+    assert!(accepted("a: |\n  x\n  %TAG in a text\n"));
+}
+
+#[test]
+fn a_text_in_which_two_readers_find_different_nodes_is_refused() {
+    assert_eq!(
+        refusal("[!t :a]"),
+        ContentError::Ambiguous {
+            expected: 2,
+            actual: 3
+        }
+    );
+}
+
+#[test]
+fn a_message_stays_short_whatever_it_quotes() {
+    let long = "x".repeat(50_000);
+    for text in [
+        format!("{long}: 1\n{long}: 2\n"),
+        format!("a: !!int {long}\n"),
+        format!("a: *{long}\n"),
+        format!("%{long}\n"),
+        format!("? {long}\n: 1\n? {long}\n"),
+    ] {
+        let message = refusal(&text).to_string();
+        assert!(
+            message.chars().count() < 300 && !message.contains('\n'),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn what_only_the_second_reader_refuses_is_refused_with_its_place() {
+    let refusal = refusal("a: 1\nb: !!int x\n");
+    assert_eq!(
+        (refusal.code(), refusal.line()),
+        ("yaml_syntax", Some(2)),
+        "{refusal}"
+    );
+}

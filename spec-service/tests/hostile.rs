@@ -1,0 +1,256 @@
+//! Texts made to hurt: each is judged in bounded time, and nothing makes a reader panic.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+use serde_yaml::Value;
+use spec_service::domain::{Content, DEFAULT_MAX_BYTES, MAX_MAX_BYTES};
+
+/// Generous, because a machine may be busy: an optimized build judges each of these texts in less
+/// than 100 ms, a debug build in less than 800 ms.
+const BOUND: Duration = Duration::from_millis(if cfg!(debug_assertions) { 4000 } else { 500 });
+
+/// As many copies of `part` as make a mebibyte, less `room` bytes.
+fn fill(part: &str, room: usize) -> String {
+    part.repeat((MAX_MAX_BYTES - room) / part.len())
+}
+
+/// Levels of a list that holds the level before it nine times, each behind `padding` keys.
+fn laughs(levels: usize, padding: usize) -> String {
+    let keys: String = (0..padding).map(|key| format!("  k{key}: 0\n")).collect();
+    let level = |level: usize| {
+        let aliases = vec![format!("*a{}", level - 1); 9].join(", ");
+        format!("a{level}: &a{level}\n{keys}  x: [{aliases}]\n")
+    };
+    format!(
+        "a0: &a0 lol\n{}",
+        (1..=levels).map(level).collect::<String>()
+    )
+}
+
+#[track_caller]
+fn assert_judged(text: &str, verdict: &str) {
+    let start = Instant::now();
+    let found = Content::parse(text.as_bytes(), MAX_MAX_BYTES).map_or_else(|e| e.code(), |_| "ok");
+    let took = start.elapsed();
+    let head: String = text.chars().take(24).collect();
+    assert_eq!(found, verdict, "{head:?}");
+    assert!(took < BOUND, "{head:?} took {took:?}");
+}
+
+#[test]
+fn alias_bombs_are_refused() {
+    for (levels, padding) in [(9, 0), (9, 50), (400, 0), (40, 500)] {
+        assert_judged(&laughs(levels, padding), "yaml_alias_expansion");
+    }
+    let small = laughs(9, 10);
+    assert!(small.len() < DEFAULT_MAX_BYTES);
+    assert_judged(&small, "yaml_alias_expansion");
+
+    let quadratic = format!(
+        "a: &a [{}]\nb: [{}]\n",
+        "x,".repeat(1000),
+        "*a,".repeat(1000)
+    );
+    assert_judged(&quadratic, "yaml_alias_expansion");
+    let long = format!(
+        "a: &a {}\nb:\n{}",
+        "x".repeat(500_000),
+        "- *a\n".repeat(100_000)
+    );
+    assert_judged(&long, "yaml_alias_expansion");
+    assert_judged(
+        &format!("- &a x\n{}", fill("- *a\n", 8)),
+        "yaml_alias_expansion",
+    );
+    assert_judged(
+        &format!("- &a {{x: y}}\n{}", fill("- <<: *a\n", 16)),
+        "yaml_alias_expansion",
+    );
+    assert_judged("&a [*a, *a]", "yaml_recursive_alias");
+    assert_judged("a: &a {b: &b {c: *a, d: *b}}", "yaml_recursive_alias");
+}
+
+#[test]
+fn deep_nesting_is_refused() {
+    for part in [
+        "[", "{", "[[", "{a: ", "[{", "- ", "? ", "- ? ", "? - ", "- - - - ",
+    ] {
+        assert_judged(&fill(part, 0), "yaml_too_deep");
+    }
+    assert_judged(&fill(": ", 0), "yaml_too_deep");
+    let steps: String = (0..1400)
+        .map(|step| format!("{}a:\n", " ".repeat(step)))
+        .collect();
+    assert_judged(&steps, "yaml_too_deep");
+}
+
+#[test]
+fn huge_collections_are_refused() {
+    assert_judged(&fill("- a\n", 0), "yaml_too_many_nodes");
+    assert_judged(&fill("-\n", 0), "yaml_too_many_nodes");
+    assert_judged(&fill("- !a\n", 0), "yaml_too_many_nodes");
+    assert_judged(&fill("- [[a], {b: c}]\n", 0), "yaml_too_many_nodes");
+    assert_judged(&fill("a:\n", 0), "yaml_duplicate_key");
+    assert_judged(&fill("- &a\n", 0), "yaml_duplicate_anchor");
+    let keys: String = (0..90_000).map(|key| format!("{key}: 1\n")).collect();
+    assert_judged(&keys, "yaml_too_many_nodes");
+    let anchors: String = (0..60_000)
+        .map(|anchor| format!("- &a{anchor} x\n"))
+        .collect();
+    assert_judged(&anchors, "yaml_too_many_nodes");
+}
+
+#[test]
+fn huge_flow_collections_are_refused() {
+    for part in [
+        "a,", "[],", "a: b,", "? a,", "&a a,", "'a',", "*a,", "!a ,", "&a,", ": ", "&a ",
+    ] {
+        assert_judged(&format!("[{}]", fill(part, 2)), "yaml_flow_too_long");
+        assert_judged(&format!("{{{}}}", fill(part, 2)), "yaml_flow_too_long");
+    }
+    assert_judged(
+        &format!("{}{}", "[".repeat(250), fill("a,", 250)),
+        "yaml_flow_too_long",
+    );
+    let half = "a,".repeat(MAX_MAX_BYTES / 5);
+    let keys = format!("[{half}{}{half}{}]", "[".repeat(200), "]: x".repeat(200));
+    assert_judged(&keys, "yaml_flow_too_long");
+}
+
+#[test]
+fn many_flow_collections_of_nested_keys_cost_no_more_than_their_bytes() {
+    let half = "a,".repeat(1900);
+    let item = format!("- [{half}{}{half}{}]\n", "[".repeat(31), "]: x".repeat(31));
+    assert_judged(&fill(&item, 0), "yaml_too_many_nodes");
+    assert_judged(&item.repeat(6), "yaml_syntax");
+}
+
+#[test]
+fn the_largest_documents_allowed_are_read_in_time() {
+    let keys: String = (0..9_990)
+        .map(|key| format!("{key}: {{a: [{key}]}}\n"))
+        .collect();
+    assert_judged(&keys, "ok");
+    assert_judged(&"- {a: b, 1: 2, c: [d]}\n".repeat(6_200), "ok");
+    let aliases = format!("- &a {{x: [y]}}\n{}", "- *a\n".repeat(8_000));
+    assert_judged(&aliases, "ok");
+}
+
+#[test]
+fn long_scalars_and_blanks_are_read_in_one_go() {
+    for (text, verdict) in [
+        (fill("a", 0), "ok"),
+        (fill("a ", 0), "ok"),
+        (fill("a\n", 0), "ok"),
+        (fill("a\n\n\n", 0), "ok"),
+        (format!("\"{}\"", fill("a\n", 2)), "ok"),
+        (format!("\"{}\"", fill("\\n", 2)), "ok"),
+        (format!("'{}'", fill("''", 2)), "ok"),
+        (format!("|\n{}", fill(" a\n", 2)), "ok"),
+        (format!(">\n{}", fill(" a\n\n", 2)), "ok"),
+        (format!("a{}b", fill(" ", 2)), "ok"),
+        (fill("# a\n", 0), "yaml_empty"),
+        (fill("\n", 0), "yaml_empty"),
+        (fill(" ", 0), "yaml_empty"),
+        (format!("&{} a", fill("a", 3)), "ok"),
+        (format!("!{} a", fill("a", 3)), "ok"),
+        (format!("{}: a", fill("a", 3)), "yaml_syntax"),
+        (fill(":", 0), "yaml_syntax"),
+        (fill("a: ", 0), "yaml_syntax"),
+        (fill("'a' ", 0), "yaml_syntax"),
+        (fill("\t", 0), "yaml_empty"),
+        (fill("&a ", 0), "yaml_syntax"),
+        (fill("!a ", 0), "yaml_syntax"),
+        (fill("*a ", 0), "yaml_undefined_alias"),
+        (fill("...\n", 0), "yaml_flow_too_long"),
+        (fill("---\n", 0), "yaml_several_documents"),
+        (fill("%TAG !a! b\n", 0), "yaml_directive"),
+        (fill("%YAML 1.2\n", 0), "yaml_syntax"),
+        (fill("\u{feff}", 0), "yaml_unprintable_character"),
+        (fill("\r", 0), "yaml_empty"),
+    ] {
+        assert_judged(&text, verdict);
+    }
+}
+
+/// Pieces that YAML gives a meaning to.
+#[rustfmt::skip]
+const PIECES: &[&str] = &[
+    "a", "b: ", "a: ", "- ", "? ", ": ", ":", "\n", "\n  ", "\n    ", " ", "\t", "\r\n", "\r", "[", "]",
+    "{", "}", ", ", ",", "&a ", "&b ", "*a ", "*b", "!t ", "!!str ", "!!int ", "!", "!<x> ", "<<: ", "'",
+    "\"", "|\n", ">-\n", "|2\n", "# c\n", "#", "---", "--- ", "\n---\n", "...", "\n...\n", "%YAML 1.2\n",
+    "%", "@", "`", "~", "1", "0x1", "-0", ".5", "1e3", ".inf", "null", "true", "\\", "\\x41", "\\u12", "ö",
+    "🦀", "\u{feff}", "\u{85}", "\u{a0}", "\0", "'a'", "\"a\"", "[a]", "{a: b}", "a: 1\n", "- a\n",
+];
+
+fn soup() -> impl Strategy<Value = String> {
+    prop::collection::vec(prop::sample::select(PIECES), 0..40).prop_map(|pieces| pieces.concat())
+}
+
+/// A sample with some of its characters replaced by a piece, as a slip of the hand would.
+fn slip() -> impl Strategy<Value = String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples");
+    let samples: Vec<String> = fs::read_dir(folder)
+        .expect("the samples are there")
+        .map(|entry| entry.and_then(|entry| fs::read_to_string(entry.path())))
+        .map(|sample| sample.expect("a sample is text"))
+        .collect();
+    let piece = prop::sample::select(PIECES);
+    (
+        prop::sample::select(samples),
+        any::<prop::sample::Index>(),
+        0..4_usize,
+        piece,
+    )
+        .prop_map(|(sample, at, gone, piece)| {
+            let at = at.index(sample.chars().count());
+            let head = sample.chars().take(at);
+            let tail = sample.chars().skip(at + gone);
+            head.chain(piece.chars()).chain(tail).collect()
+        })
+}
+
+fn holds(bytes: &[u8]) -> Result<(), TestCaseError> {
+    match Content::parse(bytes, DEFAULT_MAX_BYTES) {
+        Ok(content) => {
+            prop_assert_eq!(content.as_str().as_bytes(), bytes);
+            let value = serde_yaml::from_str::<Value>(content.as_str());
+            prop_assert!(value.is_ok(), "{:?}: {:?}", content, value);
+        }
+        Err(refusal) => {
+            prop_assert!(!refusal.to_string().is_empty());
+            prop_assert!(
+                refusal
+                    .place()
+                    .is_none_or(|at| at.line > 0 && at.column > 0)
+            );
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_bytes_are_judged_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        holds(&bytes)?;
+    }
+
+    #[test]
+    fn any_text_is_judged_without_a_panic(text in ".{0,200}") {
+        holds(text.as_bytes())?;
+    }
+
+    #[test]
+    fn any_yaml_like_text_is_judged_without_a_panic(text in soup()) {
+        holds(text.as_bytes())?;
+    }
+    #[test]
+    fn any_slip_in_a_sample_is_judged_without_a_panic(text in slip()) {
+        holds(text.as_bytes())?;
+    }
+}
