@@ -2,8 +2,7 @@
 //!
 //! A domain is made of [`Event`]s, [`Aggregate`]s that [`Apply`] them, and [`Command`]s that [`Decide`];
 //! each trait has a derive of the same name. An [`Engine`] executes commands on a [`Store`], and
-//! [`Projections`] build read models from the events. The [`testkit`] tests a domain without a store, and
-//! a store against its promises.
+//! [`Projections`] build read models from the events. The [`testkit`] tests a domain without a store.
 //!
 //! ```
 //! use factum::prelude::*;

@@ -11,8 +11,8 @@ use crate::snapshot::SnapshotStore;
 
 /// Keeps events. Bytes in, bytes out: codecs and types live above.
 ///
-/// A store is a handle: cheap to clone, safe to share. Its promises are the cases of
-/// [`store_contract!`](crate::store_contract), which every adapter runs.
+/// A store is a handle: cheap to clone, safe to share. What each method promises is said
+/// beside it.
 #[async_trait]
 pub trait EventStore: Send + Sync + 'static {
     /// Stores all events of `append`, or none.

@@ -1,4 +1,4 @@
-//! Testing a domain without a store, and a store against its promises.
+//! Testing a domain without a store.
 
 mod scenario;
 

@@ -22,7 +22,11 @@ use crate::tag::InvalidTag;
 ///
 /// The decision is stored only if no event has arrived meanwhile that the query would find.
 #[derive(Debug)]
-pub struct Queried<B, Q, S>(PhantomData<fn() -> (B, Q, S)>);
+pub struct Queried<B, Q, S> {
+    boundary: PhantomData<fn() -> B>,
+    state: PhantomData<fn() -> Q>,
+    events: PhantomData<fn() -> S>,
+}
 
 /// The state of a tag query.
 #[derive(Debug)]

@@ -57,7 +57,6 @@ use crate::timestamp::Timestamp;
 /// given([DoorEvent::Opened]).when(Close { door: 1 }).then([DoorEvent::Closed]);
 /// given(()).when(Close { door: 1 }).then_refused(AlreadyClosed);
 /// ```
-#[must_use]
 pub fn given<G>(past: G) -> Given<G> {
     Given { past }
 }

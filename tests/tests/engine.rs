@@ -1,0 +1,186 @@
+//! The engine on the store in memory: conflicts, tag queries, idempotency, projections.
+
+use factum::prelude::*;
+use factum::{Conflict, Position, ProjectionState, Version};
+use factum_memory::MemoryStore;
+
+#[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[event(prefix = "seat")]
+enum SeatEvent {
+    Taken {
+        #[tag]
+        course: String,
+    },
+}
+
+#[derive(Aggregate, Debug, Clone, Default, Serialize, Deserialize)]
+#[aggregate(category = "seat", id = u32, event = SeatEvent, snapshot(every = 2))]
+struct Seat {
+    taken: u32,
+}
+
+impl Apply<SeatEvent> for Seat {
+    fn apply(&mut self, _: &SeatEvent) {
+        self.taken += 1;
+    }
+}
+
+/// How many seats of a course are taken; no single stream knows it.
+#[derive(Debug, Default)]
+struct Course {
+    taken: u32,
+}
+
+impl Apply<SeatEvent> for Course {
+    fn apply(&mut self, _: &SeatEvent) {
+        self.taken += 1;
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("the course is full")]
+struct Full;
+
+#[derive(Command, Debug, Clone, Serialize, Deserialize)]
+#[command(on = Seat, query = Course)]
+struct Enrol {
+    #[id]
+    seat: u32,
+    #[tag]
+    course: String,
+    limit: u32,
+}
+
+impl Decide for Enrol {
+    type Error = Full;
+    fn decide(&self, (_, course): (&Seat, &Course)) -> Result<Events<SeatEvent>, Full> {
+        if course.taken >= self.limit {
+            return Err(Full);
+        }
+        Ok(SeatEvent::Taken {
+            course: self.course.clone(),
+        }
+        .into())
+    }
+}
+
+#[derive(Projection, Default)]
+#[projection(name = "seats", events = SeatEvent)]
+struct Seats {
+    taken: u32,
+}
+
+impl Project<SeatEvent> for Seats {
+    fn project(&mut self, _: &Recorded<SeatEvent>) {
+        self.taken += 1;
+    }
+}
+
+fn enrol(seat: u32, limit: u32) -> Enrol {
+    Enrol {
+        seat,
+        course: "math".to_owned(),
+        limit,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tag_query_holds_its_limit_over_many_streams_and_engines() {
+    let store = MemoryStore::new();
+    let tasks = (0..40).map(|seat| {
+        let engine = Engine::builder(store.clone())
+            .retry(factum::RetryPolicy {
+                attempts: 1_000,
+                ..Default::default()
+            })
+            .build();
+        tokio::spawn(async move { engine.execute(enrol(seat, 10)).await })
+    });
+    let (mut taken, mut refused) = (0, 0);
+    for task in tasks.collect::<Vec<_>>() {
+        match task.await.unwrap() {
+            Ok(_) => taken += 1,
+            Err(ExecuteError::Refused(Full)) => refused += 1,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert_eq!((taken, refused), (10, 30));
+}
+
+#[tokio::test]
+async fn a_version_that_is_not_expected_is_a_conflict_and_stores_nothing() {
+    let engine = Engine::new(MemoryStore::new());
+    engine.execute(enrol(1, 10)).await.unwrap();
+    let error = engine.execute(enrol(1, 10)).expecting(0).await.unwrap_err();
+    let ExecuteError::Conflict {
+        conflict: Conflict { violations },
+        ..
+    } = error
+    else {
+        panic!("{error}");
+    };
+    assert_eq!(violations.len(), 1);
+    assert_eq!(
+        engine.load::<Seat>(&1).await.unwrap().version(),
+        Version::new(1)
+    );
+}
+
+#[tokio::test]
+async fn an_idempotency_key_gives_the_first_receipt_again_and_refuses_another_command() {
+    let engine = Engine::new(MemoryStore::new());
+    let first = engine
+        .execute(enrol(1, 1))
+        .idempotency_key("k")
+        .await
+        .unwrap();
+    let again = engine
+        .execute(enrol(1, 1))
+        .idempotency_key("k")
+        .await
+        .unwrap();
+    assert!(again.repeated());
+    assert_eq!(
+        (again.events(), again.position()),
+        (first.events(), first.position())
+    );
+    let other = engine.execute(enrol(2, 1)).idempotency_key("k").await;
+    assert!(matches!(other, Err(ExecuteError::KeyReused { .. })));
+}
+
+#[tokio::test]
+async fn a_stale_warm_state_refuses_nobody_and_loads_fresh() {
+    let store = MemoryStore::new();
+    let (one, two) = (Engine::new(store.clone()), Engine::new(store));
+    one.execute(enrol(1, 10)).await.unwrap();
+    two.execute(enrol(1, 10)).await.unwrap();
+    assert_eq!(one.load::<Seat>(&1).await.unwrap().taken, 2);
+    let receipt = one.execute(enrol(1, 10)).await.unwrap();
+    assert_eq!(
+        (receipt.version(), receipt.position()),
+        (Version::new(3), Position::new(3))
+    );
+    let early = one
+        .load::<Seat>(&1)
+        .at_position(Position::new(1))
+        .await
+        .unwrap();
+    assert_eq!((early.taken, early.version()), (1, Version::new(1)));
+}
+
+#[tokio::test]
+async fn a_projection_catches_up_stays_live_and_rebuilds_to_the_same() {
+    let engine = Engine::new(MemoryStore::new());
+    engine.execute(enrol(1, 10)).await.unwrap();
+    let seats = InMemory::<Seats>::new();
+    let projections = Projections::builder(&engine).with(seats.clone()).start();
+    let receipt = engine.execute(enrol(2, 10)).await.unwrap();
+    projections.wait_for(receipt.position()).await.unwrap();
+    assert_eq!(seats.read(|seats| seats.taken), 2);
+    projections.rebuild("seats").await.unwrap();
+    projections.wait_for(receipt.position()).await.unwrap();
+    assert_eq!(seats.read(|seats| seats.taken), 2);
+    let status = &projections.status()[0];
+    assert_eq!((status.state, status.lag()), (ProjectionState::Live, 0));
+    projections.stop().await;
+}
