@@ -2,6 +2,7 @@
 
 pub(crate) mod cache;
 mod execute;
+mod execute_error;
 mod history;
 mod load;
 mod queue;
@@ -19,7 +20,8 @@ use crate::query::Query;
 use crate::store::Store;
 use crate::subscription::Subscription;
 
-pub use execute::{Execute, ExecuteError};
+pub use execute::Execute;
+pub use execute_error::ExecuteError;
 pub use history::History;
 pub use load::{Load, Loaded};
 pub use receipt::Receipt;

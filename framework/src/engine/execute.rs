@@ -6,15 +6,14 @@ use futures_util::future::BoxFuture;
 use tracing::{Instrument as _, debug, field};
 use uuid::Uuid;
 
+use super::execute_error::ExecuteError;
 use super::receipt::Receipt;
 use super::source::LoadError;
 use super::{Engine, Inner};
 use crate::append::{Append, Expected, IdempotencyKey};
-use crate::boundary::{Boundary, InvalidTarget, Part};
+use crate::boundary::{Boundary, Part};
 use crate::command::Decide;
-use crate::error::{
-    AppendError, Conflict, DecodeError, EncodeError, InvalidAppend, StoreError, Violation,
-};
+use crate::error::{AppendError, Conflict, EncodeError, Violation};
 use crate::metadata::Metadata;
 use crate::place::{Position, Version};
 use crate::stream::StreamId;
@@ -27,53 +26,6 @@ pub struct Execute<'e, C> {
     metadata: Metadata,
     key: Option<String>,
     expected: Option<Version>,
-}
-
-/// A command did not happen.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ExecuteError<E: std::error::Error + 'static> {
-    /// The domain said no.
-    #[error(transparent)]
-    Refused(E),
-    /// Other writers were faster, as often as the retry policy allows; or the version that the caller
-    /// expects is not the stream's.
-    #[error("{conflict} (after {attempts} attempts)")]
-    Conflict {
-        /// Which expectations were violated last.
-        #[source]
-        conflict: Conflict,
-        /// How often the command was decided.
-        attempts: u32,
-    },
-    /// The command names one stream twice, e.g. a transfer from an account to itself.
-    #[error("the command looks at {stream} twice")]
-    SameStream {
-        /// Which stream.
-        stream: StreamId,
-    },
-    /// An id or a tag in the command breaks the rules of its text.
-    #[error(transparent)]
-    InvalidTarget(#[from] InvalidTarget),
-    /// The idempotency key stands for another command.
-    #[error("idempotency key {key:?} was already used for another command")]
-    KeyReused {
-        /// The key.
-        key: String,
-    },
-    /// The decision is more than a store takes.
-    #[error(transparent)]
-    Invalid(InvalidAppend),
-    /// An event, or the command under an idempotency key, does not serialize.
-    #[error(transparent)]
-    Encode(#[from] EncodeError),
-    /// A stored event cannot be read by this code.
-    #[error(transparent)]
-    Decode(#[from] DecodeError),
-    /// The store failed. Whether the command happened is not known; with an idempotency key it is safe to
-    /// ask again.
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }
 
 impl<'e, C: Decide> Execute<'e, C> {
@@ -361,44 +313,4 @@ fn unchanged<C: Decide>(slots: &mut Slots<C>, attempts: u32) -> Receipt {
         .max()
         .unwrap_or_default();
     Receipt::nothing(position, versions.collect(), attempts)
-}
-
-impl<E: std::error::Error + 'static> From<LoadError> for ExecuteError<E> {
-    fn from(error: LoadError) -> Self {
-        match error {
-            LoadError::Store(error) => Self::Store(error),
-            LoadError::Decode(error) => Self::Decode(error),
-            LoadError::InvalidStreamId(error) => Self::InvalidTarget(error.into()),
-            LoadError::NoSuchVersion {
-                stream,
-                asked,
-                actual,
-            } => {
-                let expected = Expected::Exact(asked);
-                let violations = vec![Violation::Version {
-                    stream,
-                    expected,
-                    actual,
-                }];
-                Self::Conflict {
-                    conflict: Conflict { violations },
-                    attempts: 0,
-                }
-            }
-        }
-    }
-}
-
-impl<E: std::error::Error + 'static> From<AppendError> for ExecuteError<E> {
-    fn from(error: AppendError) -> Self {
-        match error {
-            AppendError::Conflict(conflict) => Self::Conflict {
-                conflict,
-                attempts: 1,
-            },
-            AppendError::KeyReused { key } => Self::KeyReused { key },
-            AppendError::Invalid(error) => Self::Invalid(error),
-            AppendError::Store(error) => Self::Store(error),
-        }
-    }
 }
