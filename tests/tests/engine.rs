@@ -126,6 +126,32 @@ async fn a_version_that_is_not_expected_is_a_conflict_and_stores_nothing() {
     );
 }
 
+#[derive(Command, Debug, Clone, Serialize, Deserialize)]
+#[command(on = Seat)]
+struct Keep {
+    #[id]
+    seat: u32,
+}
+
+impl Decide for Keep {
+    type Error = Full;
+    fn decide(&self, _: &Seat) -> Result<Events<SeatEvent>, Full> {
+        Ok(Events::none())
+    }
+}
+
+#[tokio::test]
+async fn what_needs_nothing_is_decided_once_on_a_warm_state_that_is_current() {
+    let engine = Engine::new(MemoryStore::new());
+    let taken = engine.execute(enrol(1, 10)).await.unwrap();
+    let kept = engine.execute(Keep { seat: 1 }).await.unwrap();
+    assert_eq!((kept.events().len(), kept.attempts()), (0, 1));
+    assert_eq!(
+        (kept.position(), kept.version()),
+        (taken.position(), taken.version())
+    );
+}
+
 #[tokio::test]
 async fn an_idempotency_key_gives_the_first_receipt_again_and_refuses_another_command() {
     let engine = Engine::new(MemoryStore::new());

@@ -155,8 +155,7 @@ impl<C: Decide> Attempt<'_, '_, C> {
                 C::On::encode(slots, decision, &metadata, &mut streams)?;
             }
             let nothing = streams.iter().all(|part| part.events.is_empty());
-            if nothing && !current {
-                current = !refresh::<C>(self.inner, slots).await?;
+            if nothing && !current && refresh::<C>(self.inner, slots).await? {
                 continue;
             }
             let decision = decided.map_err(ExecuteError::Refused)?;

@@ -80,6 +80,10 @@ impl<G> Given<G> {
     /// # Panics
     /// If an id or a tag breaks the rules of its text, or an event does not survive its stored form.
     #[track_caller]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a scenario reads best with plain values"
+    )]
     pub fn when<C: Decide>(self, command: C) -> Scenario<C>
     where
         G: Past<C::On>,
@@ -121,6 +125,10 @@ impl<C: Decide> Scenario<C> {
     /// # Panics
     /// If the command was not refused, or for another reason.
     #[track_caller]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a scenario reads best with plain values"
+    )]
     pub fn then_refused(self, expected: C::Error)
     where
         C::Error: PartialEq,
