@@ -1,0 +1,319 @@
+//! [`Batch`]: appends that go out in one transaction, each judged on its own.
+
+use std::collections::HashMap;
+
+use factum::{
+    Append, AppendError, Appended, Conflict, ContentType, NewEvent, Position, StreamAppend,
+    StreamId, Timestamp, Version, Violation,
+};
+
+use crate::connection::Connection;
+use crate::error::Fault;
+use crate::find::{self, Answer};
+use crate::known::Stream;
+use crate::query;
+use crate::rows::{Rows, Table};
+
+static STREAMS: Table = Table::new("insert into factum_stream (key, id)", 2);
+static EVENTS: Table = Table::new(include_str!("sql/insert_events.sql"), 11);
+static TAGS: Table = Table::new("insert or ignore into factum_tag (position, tag)", 2);
+static KEYS: Table = Table::new(include_str!("sql/insert_keys.sql"), 5);
+
+/// What each append of a batch is told.
+pub(crate) type Answers = Vec<Result<Appended, AppendError>>;
+
+/// The store as it will be behind the appends that were taken so far, and the rows that make it so.
+struct Batch<'a> {
+    streams: HashMap<&'a StreamId, Stream>,
+    answers: HashMap<String, Answer>,
+    /// Positions of the batch begin behind it.
+    committed: Position,
+    head: Position,
+    last_key: i64,
+    recorded_at: Timestamp,
+    taken: Vec<&'a StreamAppend>,
+    rows: NewRows,
+}
+
+struct NewRows {
+    streams: Rows,
+    events: Rows,
+    tags: Rows,
+    keys: Rows,
+}
+
+/// Stores those of `appends` whose expectations hold, in one transaction.
+///
+/// On an error nothing was stored, unless it was the commit that failed: then that is not known.
+pub(crate) async fn store(
+    connection: &mut Connection,
+    appends: &[&Append],
+) -> Result<Answers, Fault> {
+    connection.begin().await?;
+    let mut batch = Batch::open(connection, appends).await?;
+    let mut answers = Vec::with_capacity(appends.len());
+    for append in appends {
+        answers.push(match batch.judge(connection, append).await? {
+            Ok(()) => Ok(batch.take(append)?),
+            Err(Refusal::Known(answer)) => answer,
+            Err(Refusal::Violated(violations)) => Err(Conflict { violations }.into()),
+        });
+    }
+    if batch.rows.is_empty() {
+        connection.release().await?;
+        return Ok(answers);
+    }
+    let Batch {
+        streams,
+        head,
+        last_key,
+        recorded_at,
+        rows,
+        ..
+    } = batch;
+    rows.insert(connection).await?;
+    connection.commit().await?;
+    let known = &mut connection.known;
+    (known.head, known.last_key, known.recorded_at) = (head, last_key, recorded_at);
+    for (id, stream) in streams {
+        known.streams.insert(id.clone(), stream);
+    }
+    Ok(answers)
+}
+
+/// Why an append stores nothing.
+enum Refusal {
+    /// Its idempotency key was used.
+    Known(Result<Appended, AppendError>),
+    Violated(Vec<Violation>),
+}
+
+impl<'a> Batch<'a> {
+    async fn open(connection: &mut Connection, appends: &[&'a Append]) -> Result<Self, Fault> {
+        let mut ids: Vec<&StreamId> = appends
+            .iter()
+            .flat_map(|append| append.streams.iter().map(|part| &part.stream))
+            .collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let stands = connection.learn(&ids).await?;
+        let keys = appends.iter().filter_map(|append| append.key.as_ref());
+        let keys: Vec<&str> = keys.map(|key| key.key.as_str()).collect();
+        let answers = match keys.is_empty() {
+            true => HashMap::new(),
+            false => find::answers(&mut connection.sqlite, &keys).await?,
+        };
+        let known = &connection.known;
+        Ok(Self {
+            streams: ids.into_iter().zip(stands).collect(),
+            answers,
+            committed: known.head,
+            head: known.head,
+            last_key: known.last_key,
+            recorded_at: known.recorded_at.max(Timestamp::now()),
+            taken: Vec::new(),
+            rows: NewRows {
+                streams: Rows::new(&STREAMS),
+                events: Rows::new(&EVENTS),
+                tags: Rows::new(&TAGS),
+                keys: Rows::new(&KEYS),
+            },
+        })
+    }
+
+    async fn judge(
+        &self,
+        connection: &mut Connection,
+        append: &Append,
+    ) -> Result<Result<(), Refusal>, Fault> {
+        if let Some(key) = &append.key
+            && let Some(answer) = self.answers.get(&key.key)
+        {
+            return Ok(Err(Refusal::Known(answer.again(key))));
+        }
+        let mut violations: Vec<Violation> = append
+            .streams
+            .iter()
+            .filter_map(|part| {
+                let actual = Version::new(self.streams.get(&part.stream)?.version);
+                (!part.expected.allows(actual)).then(|| Violation::Version {
+                    stream: part.stream.clone(),
+                    expected: part.expected,
+                    actual,
+                })
+            })
+            .collect();
+        if let Some(condition) = &append.condition
+            && let Some(found) = self.newest_match(connection, condition).await?
+        {
+            violations.push(Violation::Condition {
+                condition: condition.clone(),
+                found,
+            });
+        }
+        Ok(match violations.is_empty() {
+            true => Ok(()),
+            false => Err(Refusal::Violated(violations)),
+        })
+    }
+
+    /// The newest event behind `condition.after` that matches: in this batch, else in the file.
+    async fn newest_match(
+        &self,
+        connection: &mut Connection,
+        condition: &factum::Condition,
+    ) -> Result<Option<Position>, Fault> {
+        let events = self.taken.iter().rev().flat_map(|part| {
+            let events = part.events.iter().rev();
+            events.map(|event| (&part.stream, event))
+        });
+        let mut position = self.head;
+        for (stream, event) in events {
+            if position <= condition.after {
+                return Ok(None);
+            }
+            if condition
+                .query
+                .matches_parts(stream, &event.name, &event.tags)
+            {
+                return Ok(Some(position));
+            }
+            position = Position::new(position.get() - 1);
+        }
+        if self.committed <= condition.after {
+            return Ok(None);
+        }
+        query::newest_match(&mut connection.sqlite, condition).await
+    }
+
+    /// Makes the rows of an append that was judged to hold.
+    fn take(&mut self, append: &'a Append) -> Result<Appended, Fault> {
+        let before = self.head;
+        let mut versions = Vec::with_capacity(append.streams.len());
+        let mut metadata = MetadataText::default();
+        for part in append.streams.iter().filter(|part| !part.events.is_empty()) {
+            let stream = self.streams.get_mut(&part.stream);
+            let stream = stream.ok_or_else(|| Fault::corrupt("a stream that was not looked up"))?;
+            let key = match stream.key {
+                Some(key) => key,
+                None => {
+                    self.last_key += 1;
+                    self.rows.streams.begin();
+                    self.rows.streams.add(self.last_key)?;
+                    self.rows.streams.add(part.stream.as_str())?;
+                    self.last_key
+                }
+            };
+            stream.key = Some(key);
+            for event in &part.events {
+                self.head = self.head.plus(1);
+                stream.version += 1;
+                let place = Place {
+                    position: self.head.get() as i64,
+                    stream: key,
+                    version: stream.version as i64,
+                    recorded_at: self.recorded_at.as_micros(),
+                };
+                self.rows.add(event, &place, &mut metadata)?;
+            }
+            versions.push((part.stream.clone(), Version::new(stream.version)));
+            self.taken.push(part);
+        }
+        let appended = Appended {
+            position: self.head,
+            count: self.head.get() - before.get(),
+            versions,
+            recorded_at: self.recorded_at,
+            repeated: false,
+        };
+        if let Some(key) = &append.key {
+            let fingerprint = key.fingerprint;
+            self.rows.keys.begin();
+            self.rows.keys.add(key.key.as_str())?;
+            self.rows.keys.add(fingerprint.as_bytes().as_slice())?;
+            self.rows.keys.add(appended.position.get() as i64)?;
+            self.rows.keys.add(appended.count as i64)?;
+            self.rows.keys.add(appended.recorded_at.as_micros())?;
+            let answer = Answer {
+                fingerprint,
+                appended: appended.clone(),
+            };
+            self.answers.insert(key.key.clone(), answer);
+        }
+        Ok(appended)
+    }
+}
+
+struct Place {
+    position: i64,
+    stream: i64,
+    version: i64,
+    recorded_at: i64,
+}
+
+impl NewRows {
+    fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.keys.is_empty()
+    }
+
+    fn add(
+        &mut self,
+        event: &NewEvent,
+        place: &Place,
+        metadata: &mut MetadataText,
+    ) -> Result<(), Fault> {
+        let row = &mut self.events;
+        row.begin();
+        row.add(place.position)?;
+        row.add(place.stream)?;
+        row.add(place.version)?;
+        row.add(event.id.hyphenated().encode_lower(&mut [0; 36]) as &str)?;
+        row.add(&*event.name)?;
+        row.add(i64::from(event.schema_version))?;
+        match &event.content_type {
+            ContentType::Json => {
+                row.add(None::<&str>)?;
+                row.add(std::str::from_utf8(&event.data).map_err(Fault::corrupt)?)?;
+            }
+            other => {
+                row.add(other.as_str())?;
+                row.add(&*event.data)?;
+            }
+        }
+        row.add(metadata.of(event)?)?;
+        let tags = (!event.tags.is_empty()).then(|| serde_json::to_string(&event.tags));
+        row.add(tags.transpose().map_err(Fault::corrupt)?)?;
+        row.add(place.recorded_at)?;
+        for tag in &event.tags {
+            self.tags.begin();
+            self.tags.add(place.position)?;
+            self.tags.add(tag.as_str())?;
+        }
+        Ok(())
+    }
+
+    async fn insert(self, connection: &mut Connection) -> Result<(), Fault> {
+        for rows in [self.streams, self.events, self.tags, self.keys] {
+            rows.insert(&mut connection.sqlite).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The text of the metadata that the events of one append share.
+#[derive(Default)]
+struct MetadataText(Option<(std::sync::Arc<factum::Metadata>, std::sync::Arc<str>)>);
+
+impl MetadataText {
+    fn of(&mut self, event: &NewEvent) -> Result<std::sync::Arc<str>, Fault> {
+        if let Some((metadata, text)) = &self.0
+            && std::sync::Arc::ptr_eq(metadata, &event.metadata)
+        {
+            return Ok(text.clone());
+        }
+        let text = serde_json::to_string(&*event.metadata).map_err(Fault::corrupt)?;
+        let text: std::sync::Arc<str> = text.into();
+        self.0 = Some((event.metadata.clone(), text.clone()));
+        Ok(text)
+    }
+}

@@ -1,0 +1,118 @@
+//! [`SqliteOptions`]: how a file is opened.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use factum::StoreError;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, SqliteConnection, SqlitePool};
+
+use crate::error::{is_busy, store_error};
+use crate::store::SqliteStore;
+
+/// How a file is opened. Start with [`SqliteOptions::new`], end with [`open`](Self::open).
+#[derive(Debug, Clone)]
+pub struct SqliteOptions {
+    file: PathBuf,
+    readers: u32,
+    busy_timeout: Duration,
+}
+
+impl SqliteOptions {
+    /// The defaults, for `file`.
+    #[must_use]
+    pub fn new(file: impl Into<PathBuf>) -> Self {
+        Self {
+            file: file.into(),
+            readers: 8,
+            busy_timeout: Duration::from_secs(5),
+        }
+    }
+
+    /// At most this many connections that read at the same time; at least 1. Default 8.
+    #[must_use]
+    pub fn readers(mut self, connections: u32) -> Self {
+        self.readers = connections.max(1);
+        self
+    }
+
+    /// How long a write waits for another process that writes, before it fails with
+    /// [`StoreError::Unavailable`]. Default 5 seconds.
+    #[must_use]
+    pub fn busy_timeout(mut self, timeout: Duration) -> Self {
+        self.busy_timeout = timeout;
+        self
+    }
+
+    /// Opens the file, creates it if there is none, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// [`StoreError::NewerSchema`] if a newer version of this crate wrote the file,
+    /// [`StoreError::Unavailable`] if another process does not let go of it, [`StoreError::Failed`] if it
+    /// cannot be opened or is no SQLite database.
+    pub async fn open(self) -> Result<SqliteStore, StoreError> {
+        if self.file.as_os_str() == ":memory:" {
+            let reason = "each connection would see a database of its own; use `factum-memory`";
+            return Err(StoreError::Failed(reason.into()));
+        }
+        let writer = self.writer().await?;
+        let readers = self.readers_pool();
+        let watcher = self.reading().connect().await.map_err(store_error)?;
+        SqliteStore::start(writer, readers, watcher).await
+    }
+
+    /// The connection that writes, with the schema in place. A file that is just being created by another
+    /// process answers "busy" at once, without the timeout: so it is asked again.
+    async fn writer(&self) -> Result<SqliteConnection, StoreError> {
+        let until = tokio::time::Instant::now() + self.busy_timeout;
+        loop {
+            let error = match self.try_writer().await {
+                Err(StoreError::Unavailable(error)) => error,
+                other => return other,
+            };
+            if tokio::time::Instant::now() >= until {
+                return Err(StoreError::Unavailable(error));
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    async fn try_writer(&self) -> Result<SqliteConnection, StoreError> {
+        let options = self
+            .common()
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            // A checkpoint every 40 MB instead of 4: it is the longest pause that a writer sees.
+            .pragma("wal_autocheckpoint", "10000");
+        let mut connection = options.connect().await.map_err(|error| match error {
+            busy if is_busy(&busy) => StoreError::Unavailable(busy.into()),
+            other => StoreError::Failed(format!("{}: {other}", self.file.display()).into()),
+        })?;
+        crate::migrate::migrate(&mut connection).await?;
+        Ok(connection)
+    }
+
+    fn readers_pool(&self) -> SqlitePool {
+        SqlitePoolOptions::new()
+            .max_connections(self.readers)
+            // The database is in this process: a connection that answered a moment ago still does.
+            .test_before_acquire(false)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_lazy_with(self.reading())
+    }
+
+    fn reading(&self) -> SqliteConnectOptions {
+        self.common().pragma("query_only", "1")
+    }
+
+    fn common(&self) -> SqliteConnectOptions {
+        SqliteConnectOptions::new()
+            .filename(&self.file)
+            .busy_timeout(self.busy_timeout)
+            .pragma("cache_size", "-65536")
+            .foreign_keys(false)
+            .disable_statement_logging()
+    }
+}
