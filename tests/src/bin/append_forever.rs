@@ -1,0 +1,63 @@
+//! Appends to the SQLite file of its first argument as fast as it can, until it is killed. Prints a line for
+//! each append that was acknowledged: its number, the position of its last event, and how many it has.
+
+use std::io::Write as _;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use factum::{Append, ContentType, EventStore as _, Expected, Metadata, NewEvent, StreamId};
+use factum_sqlite::SqliteStore;
+use uuid::Uuid;
+
+const WRITERS: u64 = 16;
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let file = arguments.next().context("no file is given")?;
+    let round: u64 = arguments.next().context("no round is given")?.parse()?;
+    let store = SqliteStore::open(file).await?;
+    let writers: Vec<_> = (0..WRITERS)
+        .map(|writer| tokio::spawn(write(store.clone(), round, writer)))
+        .collect();
+    for writer in writers {
+        writer.await??;
+    }
+    Ok(())
+}
+
+async fn write(store: SqliteStore, round: u64, writer: u64) -> Result<()> {
+    for turn in 0.. {
+        let number = format!("{round}.{writer}.{turn}");
+        // One to three streams: its own, one that all writers share, one that is new.
+        let streams = [
+            format!("own-{writer}"),
+            "shared-all".to_owned(),
+            format!("new-{round}.{writer}.{turn}"),
+        ];
+        let streams = &streams[..1 + (turn % 3) as usize];
+        let count = streams.len() * 2;
+        let mut append = Append::default();
+        for stream in streams {
+            let stream: StreamId = stream.parse()?;
+            let events = vec![event(&number, count), event(&number, count)];
+            append = append.and_stream(stream, Expected::Any, events);
+        }
+        let appended = store.append(append).await?;
+        let line = format!("{number} {} {count}\n", appended.position);
+        std::io::stdout().lock().write_all(line.as_bytes())?;
+    }
+    Ok(())
+}
+
+fn event(number: &str, count: usize) -> NewEvent {
+    NewEvent {
+        id: Uuid::now_v7(),
+        name: "crash.written".into(),
+        schema_version: 1,
+        content_type: ContentType::Json,
+        data: format!(r#"{{"append":"{number}","count":{count}}}"#).into(),
+        tags: Vec::new(),
+        metadata: Arc::new(Metadata::default()),
+    }
+}
