@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures_util::Stream;
 use futures_util::stream::try_unfold;
 use tokio::sync::watch;
+use tracing::{Instrument as _, debug_span};
 
 use crate::error::StoreError;
 use crate::place::Position;
@@ -67,7 +68,8 @@ impl Subscription {
             let read = Read::all(self.query.clone())
                 .after(self.position)
                 .limit(self.page_size);
-            let page = self.store.read(read).await?;
+            let span = debug_span!("read", after = self.position.get());
+            let page = self.store.read(read).instrument(span).await?;
             if page.through() > self.position {
                 self.position = page.through();
                 return Ok(page);

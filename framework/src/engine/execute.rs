@@ -211,9 +211,16 @@ impl<C: Decide> Attempt<'_, '_, C> {
             condition,
             key: self.key.clone(),
         };
-        let span = tracing::debug_span!("append", events = append.count());
+        let span = tracing::debug_span!(
+            "append",
+            events = append.count(),
+            position = field::Empty,
+            versions = field::Empty,
+        );
         let store = &self.inner.source.store;
-        let appended = store.append(append).instrument(span).await?;
+        let appended = store.append(append).instrument(span.clone()).await?;
+        span.record("position", appended.position.get());
+        span.record("versions", field::debug(&appended.versions));
         if appended.repeated {
             return Ok((Receipt::again(&**store, appended).await?, None));
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tracing::{Instrument as _, debug, warn};
+use tracing::{Instrument as _, debug, debug_span, warn};
 
 use super::cache::Cache;
 use crate::aggregate::{Aggregate, SnapshotPolicy};
@@ -81,10 +81,9 @@ impl Source {
         wanted: impl Fn(&RecordedEvent) -> bool,
     ) -> Result<(), LoadError> {
         loop {
-            let page = self
-                .store
-                .read(Read::stream(slot.stream.clone()).after(slot.version))
-                .await?;
+            let read = Read::stream(slot.stream.clone()).after(slot.version);
+            let span = debug_span!("read", stream = %slot.stream, after = slot.version.get());
+            let page = self.store.read(read).instrument(span).await?;
             for record in &page.events {
                 if !wanted(record) {
                     return Ok(());
