@@ -1,6 +1,6 @@
-//! A page, in one statement and one row.
+//! A page, in one statement and one row: the driver pays for each row.
 
-use factum::{Direction, Page, Position, Read, Scope, StreamId};
+use factum::{Direction, Page, Position, Read, RecordedEvent, Scope, StreamId};
 use sqlx::{Row as _, SqliteConnection};
 
 use crate::error::Fault;
@@ -8,34 +8,115 @@ use crate::packed;
 use crate::query::Sql;
 
 /// The data in one page have about this many bytes at most, and one event at least.
-const PAGE_BYTES: i64 = 16 * 1024 * 1024;
+const PAGE_BYTES: usize = 16 * 1024 * 1024;
+
+const HEAD: &str = "select coalesce((select max(position) from factum_event), 0), ";
+
+/// A JSON array of the columns that [`packed`] takes.
+const PACKED: &str = "json_group_array(json_array(
+    e.position, s.id, e.version, e.id, e.name, e.schema_version, e.content_type,
+    iif(e.content_type is null, e.data, hex(e.data)), e.metadata, e.tags, e.recorded_at
+))";
+
+const EVENTS: &str = "
+    cross join factum_event e on e.position = page.position
+    cross join factum_stream s on s.key = e.stream";
 
 pub(crate) async fn page(connection: &mut SqliteConnection, read: &Read) -> Result<Page, Fault> {
-    let row = statement(read)?.fetch_one(connection).await?;
-    let head: i64 = row.try_get(0)?;
-    let found: i64 = row.try_get(1)?;
-    let mut events = packed::unpack(row.try_get(2)?)?;
     let limit = read.limit.max(1);
-    let more = found as usize > limit || (found as usize) > events.len();
+    let found = match small(connection, read, limit).await? {
+        Some(found) => found,
+        None => large(connection, read, limit).await?,
+    };
+    let Found {
+        head,
+        count,
+        mut events,
+    } = found;
+    let more = count > limit || count > events.len();
+    match read.direction {
+        Direction::Forward => events.sort_by_key(|event| event.position),
+        Direction::Backward => events.sort_by_key(|event| std::cmp::Reverse(event.position)),
+    }
     events.truncate(limit);
-    Ok(Page {
-        events,
-        head: Position::new(head as u64),
-        more,
+    Ok(Page { events, head, more })
+}
+
+struct Found {
+    head: Position,
+    /// How many events there are, at most one more than the limit; not all of them may be in `events`.
+    count: usize,
+    events: Vec<RecordedEvent>,
+}
+
+/// The page, unless an event is so large that a page of such events would be too large.
+async fn small(
+    connection: &mut SqliteConnection,
+    read: &Read,
+    limit: usize,
+) -> Result<Option<Found>, Fault> {
+    let most = (PAGE_BYTES / (limit + 1)) as i64;
+    let mut sql = Sql::default();
+    sql.push(HEAD)
+        .push("count(*), count(*) filter (where octet_length(e.data) > ");
+    sql.bind(most)?.push("), ").push(PACKED);
+    sql.push(" filter (where octet_length(e.data) <= ");
+    sql.bind(most)?.push(") from (");
+    positions(&mut sql, read, limit)?;
+    sql.push(") page").push(EVENTS);
+    let row = sql.fetch_one(connection).await?;
+    let too_large: i64 = row.try_get(2)?;
+    if too_large > 0 {
+        return Ok(None);
+    }
+    Ok(Some(Found {
+        head: Position::new(row.try_get::<i64, _>(0)? as u64),
+        count: row.try_get::<i64, _>(1)? as usize,
+        events: packed::unpack(row.try_get(3)?)?,
+    }))
+}
+
+/// The page, cut where its data come to [`PAGE_BYTES`]. Costs a table of its own, so it comes second.
+async fn large(
+    connection: &mut SqliteConnection,
+    read: &Read,
+    limit: usize,
+) -> Result<Found, Fault> {
+    let mut sql = Sql::default();
+    sql.push("with page as materialized (");
+    positions(&mut sql, read, limit)?;
+    sql.push(
+        "), sized as (
+            select position, sum(octet_length(data)) over (order by position",
+    );
+    sql.push(match read.direction {
+        Direction::Forward => "",
+        Direction::Backward => " desc",
+    });
+    sql.push(
+        " rows between unbounded preceding and 1 preceding) as ahead
+            from page cross join factum_event using (position)
+        ) ",
+    );
+    sql.push(HEAD)
+        .push("(select count(*) from page), ")
+        .push(PACKED);
+    sql.push(" from sized page")
+        .push(EVENTS)
+        .push(" where coalesce(page.ahead, 0) < ");
+    sql.bind(PAGE_BYTES as i64)?;
+    let row = sql.fetch_one(connection).await?;
+    Ok(Found {
+        head: Position::new(row.try_get::<i64, _>(0)? as u64),
+        count: row.try_get::<i64, _>(1)? as usize,
+        events: packed::unpack(row.try_get(2)?)?,
     })
 }
 
-/// Head, number of events that were found (at most one more than the limit), and the events in one text:
-/// the driver pays for each row.
-fn statement(read: &Read) -> Result<Sql, Fault> {
-    let mut sql = Sql::default();
-    sql.push(
-        "with page as materialized (
-            select e.position, octet_length(e.data) as bytes
-            from factum_event e
-            where ",
-    );
-    scope(&mut sql, &read.scope)?;
+/// The positions of the page and, if there is one, of the next event.
+fn positions(sql: &mut Sql, read: &Read, limit: usize) -> Result<(), Fault> {
+    sql.push("select e.position from factum_event e where ");
+    scope(sql, &read.scope)?;
     let cursor = i64::try_from(read.cursor).unwrap_or(i64::MAX);
     let place = match read.scope {
         Scope::Stream(_) => "e.version",
@@ -50,32 +131,10 @@ fn statement(read: &Read) -> Result<Sql, Fault> {
         sql.and_matches(query)?;
     }
     sql.push(" order by ").push(place).push(order);
-    sql.bind(i64::try_from(read.limit.max(1)).unwrap_or(i64::MAX - 1) + 1)?;
-    sql.push(
-        "), sized as (
-            select position, sum(bytes) over (order by position",
-    );
-    sql.push(match read.direction {
-        Direction::Forward => "",
-        Direction::Backward => " desc",
-    });
-    sql.push(
-        " rows between unbounded preceding and 1 preceding) as ahead
-            from page
-        )
-        select coalesce((select max(position) from factum_event), 0),
-               (select count(*) from page),
-               json_group_array(json_array(
-                   e.position, s.id, e.version, e.id, e.name, e.schema_version, e.content_type,
-                   iif(e.content_type is null, e.data, hex(e.data)), e.metadata, e.tags, e.recorded_at
-               ))
-        from sized
-        cross join factum_event e on e.position = sized.position
-        cross join factum_stream s on s.key = e.stream
-        where coalesce(sized.ahead, 0) < ",
-    );
-    sql.bind(PAGE_BYTES)?;
-    Ok(sql)
+    sql.bind(i64::try_from(limit).unwrap_or(i64::MAX - 1))?;
+    // A bare parameter as the limit makes SQLite prepare the statement again for each value.
+    sql.push(" + 1");
+    Ok(())
 }
 
 /// Ends with `and` where it says anything.
