@@ -1,8 +1,11 @@
 //! The rules of specifications; knows neither tokio, SQL nor HTTP.
 
+mod command;
 mod content;
 mod content_error;
 mod name;
+mod refusal;
+mod spec;
 mod yaml;
 mod yaml_check;
 mod yaml_guard;
@@ -10,6 +13,9 @@ mod yaml_input;
 mod yaml_names;
 mod yaml_node;
 
+pub use command::{CreateSpec, DeleteSpec, DeprecateSpec, MAX_TEXT, PublishSpec, UpdateSpec};
 pub use content::{Content, DEFAULT_MAX_BYTES, MAX_MAX_BYTES};
 pub use content_error::{ContentError, Place};
 pub use name::{NameError, SpecName};
+pub use refusal::{Action, Refusal};
+pub use spec::{Life, NameHolder, Spec, SpecEvent, SpecId, SpecState, UnknownState};

@@ -1,0 +1,175 @@
+//! [`AppError`]: why a request is not fulfilled, in facts that each API puts into its own words.
+
+use factum::{
+    AppendError, ExecuteError, LoadError, ProjectionError, StoreError, Violation, WaitError,
+};
+use thiserror::Error;
+
+use super::list::{InvalidCursor, MAX_LIMIT};
+use crate::domain::{ContentError, NameError, Refusal};
+
+type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a request is not fulfilled.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum AppError {
+    /// The name breaks a rule.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The content breaks a rule.
+    #[error(transparent)]
+    Content(#[from] ContentError),
+    /// The rules of the domain do not allow it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The specification has changed since the caller saw it.
+    #[error("the specification is at revision {actual}, expected {expected}")]
+    RevisionMismatch {
+        /// The revision that the caller expects.
+        expected: u64,
+        /// The revision that it has.
+        actual: u64,
+    },
+    /// The idempotency key was used for another request.
+    #[error("the idempotency key {key:?} was already used for another request")]
+    KeyReused {
+        /// The key.
+        key: String,
+    },
+    /// The idempotency key is empty or too long.
+    #[error("an idempotency key has 1 to 200 bytes, this one has {bytes}")]
+    Key {
+        /// The bytes it has.
+        bytes: usize,
+    },
+    /// More specifications, or fewer, than a page can have.
+    #[error("a page has 1 to {MAX_LIMIT} specifications, not {limit}")]
+    Limit {
+        /// What was asked for.
+        limit: usize,
+    },
+    /// The cursor was not given out by the list.
+    #[error(transparent)]
+    Cursor(#[from] InvalidCursor),
+    /// Others were faster, again and again. It is safe to try again.
+    #[error("the specification is being changed by others, try again")]
+    Contended,
+    /// The store does not answer at the moment.
+    #[error("the store is not available")]
+    Unavailable(#[source] Source),
+    /// Something is broken on this side.
+    #[error("the service failed")]
+    Internal(#[source] Source),
+}
+
+impl AppError {
+    /// The kind of error, as a word for machines; it never changes.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Name(_) => "invalid_name",
+            Self::Content(error) => error.code(),
+            Self::Refused(refusal) => match refusal {
+                Refusal::NotFound => "not_found",
+                Refusal::AlreadyExists => "already_exists",
+                Refusal::Deleted => "deleted",
+                Refusal::NameTaken { .. } => "name_taken",
+                Refusal::NotAllowed { .. } => "illegal_transition",
+                Refusal::AlreadyPublished { .. } => "already_published",
+                Refusal::NoSuchVersion { .. } => "no_such_version",
+                Refusal::VersionMismatch { .. } => "version_mismatch",
+                Refusal::NoReason => "reason_missing",
+                Refusal::TooLong { .. } => "too_long",
+            },
+            Self::RevisionMismatch { .. } => "revision_mismatch",
+            Self::KeyReused { .. } => "idempotency_key_reused",
+            Self::Key { .. } => "invalid_idempotency_key",
+            Self::Limit { .. } => "invalid_limit",
+            Self::Cursor(_) => "invalid_cursor",
+            Self::Contended => "contended",
+            Self::Unavailable(_) => "unavailable",
+            Self::Internal(_) => "internal",
+        }
+    }
+
+    /// The field of the request that breaks a rule, if one does.
+    #[must_use]
+    pub fn field(&self) -> Option<&'static str> {
+        match self {
+            Self::Name(_) => Some("name"),
+            Self::Content(_) => Some("content"),
+            Self::Refused(Refusal::NoReason) => Some("reason"),
+            Self::Refused(Refusal::TooLong { field, .. }) => Some(field),
+            Self::Limit { .. } => Some("limit"),
+            Self::Cursor(_) => Some("cursor"),
+            _ => None,
+        }
+    }
+}
+
+impl From<StoreError> for AppError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(_) | StoreError::Closed => Self::Unavailable(error.into()),
+            _ => Self::Internal(error.into()),
+        }
+    }
+}
+
+impl From<LoadError> for AppError {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Store(error) => error.into(),
+            other => Self::Internal(other.into()),
+        }
+    }
+}
+
+impl From<ExecuteError<Refusal>> for AppError {
+    fn from(error: ExecuteError<Refusal>) -> Self {
+        match error {
+            ExecuteError::Refused(refusal) => Self::Refused(refusal),
+            ExecuteError::KeyReused { key } => Self::KeyReused { key },
+            ExecuteError::Store(error) => error.into(),
+            ExecuteError::Conflict { .. } => Self::Contended,
+            other => Self::Internal(other.into()),
+        }
+    }
+}
+
+impl AppError {
+    /// What `error` means to a caller who expects the revision `expected`.
+    pub(super) fn expecting(error: ExecuteError<Refusal>, expected: u64) -> Self {
+        if let ExecuteError::Conflict { conflict, .. } = &error {
+            for violation in &conflict.violations {
+                if let Violation::Version { actual, .. } = violation {
+                    let actual = actual.get();
+                    return Self::RevisionMismatch { expected, actual };
+                }
+            }
+        }
+        error.into()
+    }
+}
+
+impl From<AppendError> for AppError {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Store(error) => error.into(),
+            other => Self::Internal(other.into()),
+        }
+    }
+}
+
+impl From<ProjectionError> for AppError {
+    fn from(error: ProjectionError) -> Self {
+        Self::Internal(error.into())
+    }
+}
+
+impl From<WaitError> for AppError {
+    fn from(error: WaitError) -> Self {
+        Self::Internal(error.into())
+    }
+}
