@@ -3,3 +3,7 @@
 pub mod app;
 pub mod domain;
 pub mod grpc;
+pub mod rest;
+pub mod server;
+pub mod settings;
+pub mod wiring;

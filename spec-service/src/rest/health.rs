@@ -1,0 +1,96 @@
+//! How the service stands, for people and for whoever runs it.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use serde::Serialize;
+
+use super::Api;
+use super::problem::Problem;
+
+/// `GET /livez`: the process answers.
+pub(super) async fn livez() -> &'static str {
+    "alive\n"
+}
+
+/// `GET /readyz`: the store takes writes, and lists are up to date. Fails first when the service stops.
+pub(super) async fn readyz(State(api): State<Api>) -> Response {
+    let not_ready = |detail: String| {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", detail).into_response()
+    };
+    if *api.stopping.borrow() {
+        return not_ready("the service is stopping".to_owned());
+    }
+    let health = api.specs.health().await;
+    if health.is_ready(api.ready_lag) {
+        return "ready\n".into_response();
+    }
+    let store = health.store.as_ref().err().cloned();
+    let errors = health
+        .projections
+        .iter()
+        .filter_map(|projection| projection.last_error.clone());
+    let reasons: Vec<String> = store.into_iter().chain(errors).collect();
+    match reasons[..] {
+        [] => not_ready(format!("lists are {} events behind", health.lag())),
+        _ => not_ready(reasons.join("; ")),
+    }
+}
+
+#[derive(Serialize)]
+struct HealthBody {
+    status: &'static str,
+    version: &'static str,
+    store: StoreBody,
+    projections: Vec<ProjectionBody>,
+}
+
+#[derive(Serialize)]
+struct StoreBody {
+    writable: bool,
+    head: u64,
+    error: Option<String>,
+}
+
+#[derive(Serialize)]
+struct ProjectionBody {
+    name: String,
+    state: String,
+    position: u64,
+    lag: u64,
+    last_error: Option<String>,
+}
+
+/// `GET /health`: all that is known; 503 where [`readyz`] fails.
+pub(super) async fn health(State(api): State<Api>) -> Response {
+    let health = api.specs.health().await;
+    let ready = health.is_ready(api.ready_lag) && !*api.stopping.borrow();
+    let head = health.head.get();
+    let projections = health
+        .projections
+        .into_iter()
+        .map(|projection| ProjectionBody {
+            state: format!("{:?}", projection.state).to_lowercase(),
+            position: projection.position.get(),
+            lag: head.saturating_sub(projection.position.get()),
+            name: projection.name,
+            last_error: projection.last_error,
+        });
+    let body = HealthBody {
+        status: if ready { "ready" } else { "not_ready" },
+        version: env!("CARGO_PKG_VERSION"),
+        store: StoreBody {
+            writable: health.store.is_ok(),
+            head,
+            error: health.store.err(),
+        },
+        projections: projections.collect(),
+    };
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (status, Json(body)).into_response()
+}

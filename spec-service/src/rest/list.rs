@@ -1,0 +1,72 @@
+//! The list of specifications.
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+
+use super::Api;
+use super::input::Parameters;
+use super::problem::{Answer, Problem};
+use crate::app::{Cursor, ListQuery, SpecSummary};
+use crate::domain::SpecState;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListParameters {
+    state: Option<String>,
+    limit: Option<usize>,
+    cursor: Option<String>,
+}
+
+#[derive(Serialize)]
+struct SummaryBody {
+    id: String,
+    name: String,
+    description: Option<String>,
+    latest_version: u64,
+    published_version: Option<u64>,
+    state: SpecState,
+    updated_at: String,
+}
+
+#[derive(Serialize)]
+pub(super) struct ListBody {
+    specs: Vec<SummaryBody>,
+    total: u64,
+    next_cursor: Option<String>,
+}
+
+/// `GET /v1/specs?state=&limit=&cursor=`: in the order of creation; without a state, all but the deleted.
+pub(super) async fn list(
+    State(api): State<Api>,
+    Parameters(parameters): Parameters<ListParameters>,
+) -> Answer<Json<ListBody>> {
+    let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+    let state = given(parameters.state).map(|state| state.parse::<SpecState>());
+    let cursor = given(parameters.cursor).map(|cursor| cursor.parse::<Cursor>());
+    let query = ListQuery {
+        state: state
+            .transpose()
+            .map_err(|error| Problem::malformed(error.to_string()))?,
+        limit: parameters.limit.unwrap_or(ListQuery::default().limit),
+        after: cursor.transpose().map_err(crate::app::AppError::from)?,
+    };
+    let page = api.specs.list(query).await?;
+    Ok(Json(ListBody {
+        specs: page.specs.into_iter().map(summary).collect(),
+        total: page.total,
+        next_cursor: page.next.map(|cursor| cursor.to_string()),
+    }))
+}
+
+fn summary(spec: SpecSummary) -> SummaryBody {
+    SummaryBody {
+        id: spec.id.to_string(),
+        name: spec.name.as_str().to_owned(),
+        description: spec.description,
+        latest_version: spec.latest_version,
+        published_version: spec.published_version,
+        state: spec.state,
+        updated_at: spec.updated_at.to_string(),
+    }
+}

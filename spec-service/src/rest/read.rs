@@ -1,0 +1,193 @@
+//! One specification, its versions, its history.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::Api;
+use super::content_type::{YAML, wants_yaml};
+use super::headers::{Tags, etag, yaml_etag};
+use super::input::{Id, Parameters, VersionNumber};
+use super::problem::{Answer, Problem};
+use crate::app::{AppError, Change, SpecVersion, SpecView};
+use crate::domain::{Content, Refusal, SpecId, SpecState};
+
+#[derive(Serialize)]
+struct SpecBody {
+    id: String,
+    name: String,
+    content: String,
+    description: Option<String>,
+    version: u64,
+    latest_version: u64,
+    published_version: Option<u64>,
+    state: SpecState,
+    created_at: String,
+    updated_at: String,
+    created_by: String,
+    updated_by: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct VersionParameter {
+    version: Option<u64>,
+}
+
+/// `GET /v1/specs/{id}`: the latest content, or that of `?version=`.
+pub(super) async fn spec(
+    State(api): State<Api>,
+    Id(id): Id,
+    Parameters(parameters): Parameters<VersionParameter>,
+    headers: HeaderMap,
+) -> Answer {
+    let view = api.specs.get(id, parameters.version).await?;
+    if view.state == SpecState::Deleted {
+        return Err(deleted(&view));
+    }
+    let yaml = wants_yaml(&headers);
+    let tag = if yaml { yaml_etag } else { etag }(view.revision);
+    let vary = (header::VARY, HeaderValue::from_static("accept"));
+    if Tags::if_none_match(&headers)?.contain(view.revision) {
+        return Ok((StatusCode::NOT_MODIFIED, [tag], [vary]).into_response());
+    }
+    if yaml {
+        return Ok(([tag], [vary], as_yaml(&view.content)).into_response());
+    }
+    let body = SpecBody {
+        id: view.id.to_string(),
+        name: view.name.as_str().to_owned(),
+        content: view.content.as_str().to_owned(),
+        description: view.description,
+        version: view.version,
+        latest_version: view.latest_version,
+        published_version: view.published_version,
+        state: view.state,
+        created_at: view.created_at.to_string(),
+        updated_at: view.updated_at.to_string(),
+        created_by: view.created_by,
+        updated_by: view.updated_by,
+    };
+    Ok(([tag], [vary], Json(body)).into_response())
+}
+
+fn as_yaml(content: &Content) -> Response {
+    ([(header::CONTENT_TYPE, YAML)], content.as_str().to_owned()).into_response()
+}
+
+/// 410, with when and by whom.
+fn deleted(view: &SpecView) -> Problem {
+    let problem: Problem = AppError::from(Refusal::Deleted).into();
+    problem
+        .fact("deleted_at", view.updated_at.to_string())
+        .fact("deleted_by", view.updated_by.clone())
+}
+
+/// `error`, with when and by whom if it is that the specification was deleted.
+pub(super) async fn told(api: &Api, id: SpecId, error: AppError) -> Problem {
+    if !matches!(error, AppError::Refused(Refusal::Deleted)) {
+        return error.into();
+    }
+    match api.specs.get(id, None).await {
+        Ok(view) => deleted(&view),
+        Err(error) => error.into(),
+    }
+}
+
+#[derive(Serialize)]
+struct VersionBody {
+    version: u64,
+    content: String,
+    created_at: String,
+    created_by: String,
+}
+
+impl From<SpecVersion> for VersionBody {
+    fn from(version: SpecVersion) -> Self {
+        Self {
+            version: version.version,
+            content: version.content.as_str().to_owned(),
+            created_at: version.created_at.to_string(),
+            created_by: version.created_by,
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct VersionsBody {
+    versions: Vec<VersionBody>,
+}
+
+/// `GET /v1/specs/{id}/versions`: every version, oldest first; those of deleted specifications, too.
+pub(super) async fn versions(State(api): State<Api>, Id(id): Id) -> Answer<Json<VersionsBody>> {
+    let versions = api.specs.versions(id).await?;
+    let versions = versions.into_iter().map(VersionBody::from).collect();
+    Ok(Json(VersionsBody { versions }))
+}
+
+/// `GET /v1/specs/{id}/versions/{n}`: a version never changes.
+pub(super) async fn version(
+    State(api): State<Api>,
+    Id(id): Id,
+    VersionNumber(number): VersionNumber,
+    headers: HeaderMap,
+) -> Answer {
+    let versions = api.specs.versions(id).await?;
+    let latest = versions.len() as u64;
+    let found = versions
+        .into_iter()
+        .find(|version| version.version == number);
+    let version = found.ok_or(AppError::Refused(Refusal::NoSuchVersion {
+        asked: number,
+        latest,
+    }))?;
+    let vary = [(header::VARY, HeaderValue::from_static("accept"))];
+    if wants_yaml(&headers) {
+        return Ok((vary, as_yaml(&version.content)).into_response());
+    }
+    Ok((vary, Json(VersionBody::from(version))).into_response())
+}
+
+#[derive(Serialize)]
+struct ChangeBody {
+    event_id: String,
+    event_type: String,
+    revision: u64,
+    position: u64,
+    occurred_at: String,
+    actor: String,
+    reason: Option<String>,
+    correlation_id: Option<String>,
+    payload: Box<RawValue>,
+}
+
+#[derive(Serialize)]
+pub(super) struct HistoryBody {
+    events: Vec<ChangeBody>,
+}
+
+/// `GET /v1/specs/{id}/history`: everything that ever happened to it, oldest first.
+pub(super) async fn history(State(api): State<Api>, Id(id): Id) -> Answer<Json<HistoryBody>> {
+    let changes = api.specs.history(id).await?;
+    let events = changes.iter().map(change).collect::<Result<_, _>>()?;
+    Ok(Json(HistoryBody { events }))
+}
+
+fn change(change: &Change) -> Result<ChangeBody, AppError> {
+    let record = &change.event.record;
+    let payload = RawValue::from_string(change.payload());
+    Ok(ChangeBody {
+        event_id: record.id.to_string(),
+        event_type: record.name.to_string(),
+        revision: record.version.get(),
+        position: record.position.get(),
+        occurred_at: record.recorded_at.to_string(),
+        actor: change.actor(),
+        reason: change.reason().map(str::to_owned),
+        correlation_id: record.metadata.correlation_id.map(|id| id.to_string()),
+        payload: payload.map_err(|error| AppError::Internal(error.into()))?,
+    })
+}

@@ -1,0 +1,100 @@
+//! Both APIs on their addresses, from start to stop.
+
+use std::future::Future;
+use std::io::Write as _;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tracing::{info, warn};
+
+use crate::rest::{self, Api};
+use crate::settings::Settings;
+use crate::wiring::Wired;
+
+/// Serves until SIGINT or SIGTERM: then `/readyz` fails, requests in flight finish, both servers stop, and the
+/// store closes.
+///
+/// # Errors
+/// If the database cannot be opened, an address is taken, or a server fails.
+pub async fn run(settings: Settings) -> Result<()> {
+    let wired = Wired::open(&settings.database_url, settings.max_content_bytes).await?;
+    let rest = listen("REST", settings.rest_addr).await?;
+    let (stopping, about_to_stop) = watch::channel(false);
+    let (stop, stopped) = watch::channel(false);
+    let api = Api {
+        specs: wired.specs.clone(),
+        max_content: settings.max_content_bytes,
+        ready_lag: settings.ready_lag,
+        stopping: about_to_stop,
+        timeout: settings.request_timeout,
+    };
+    let rest = axum::serve(rest, rest::router(api)).with_graceful_shutdown(until(stopped.clone()));
+    let servers = vec![("REST", tokio::spawn(rest.into_future()))];
+
+    signal().await?;
+    info!("stopping");
+    stopping.send_replace(true);
+    tokio::time::sleep(settings.drain).await;
+    stop.send_replace(true);
+    finish(servers, settings.grace).await;
+    wired.close().await;
+    info!("stopped");
+    Ok(())
+}
+
+/// Listens, and says so in one line on the standard output.
+async fn listen(api: &str, address: std::net::SocketAddr) -> Result<TcpListener> {
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("the {api} API cannot listen on {address}"))?;
+    let address = listener.local_addr()?;
+    writeln!(std::io::stdout(), "{api} API on http://{address}")?;
+    Ok(listener)
+}
+
+async fn until(mut stop: watch::Receiver<bool>) {
+    // An error means that the service is gone, which is a reason to stop, too.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+async fn finish(servers: Vec<(&str, JoinHandle<std::io::Result<()>>)>, grace: Duration) {
+    let deadline = tokio::time::Instant::now() + grace;
+    for (api, mut server) in servers {
+        match tokio::time::timeout_at(deadline, &mut server).await {
+            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Err(error))) => warn!(api, %error, "a server failed"),
+            Ok(Err(error)) => warn!(api, %error, "a server ended badly"),
+            Err(_) => {
+                warn!(
+                    api,
+                    "requests did not finish in time, their connections are cut"
+                );
+                server.abort();
+            }
+        }
+    }
+}
+
+/// Waits until someone wants the service to stop.
+#[cfg(unix)]
+fn signal() -> impl Future<Output = Result<()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        Ok(())
+    }
+}
+
+/// Waits until someone wants the service to stop.
+#[cfg(not(unix))]
+async fn signal() -> Result<()> {
+    Ok(tokio::signal::ctrl_c().await?)
+}
