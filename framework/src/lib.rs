@@ -97,6 +97,7 @@ pub use tag::{InvalidTag, Tag};
 pub use timestamp::{InvalidTimestamp, Timestamp};
 pub use upcast::{UpcastError, Upcaster};
 
+pub use async_trait::async_trait;
 pub use factum_macros::{Aggregate, Command, Event, Id, Projection};
 
 /// What the derives write into the user's crate. Not for people.

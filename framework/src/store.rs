@@ -12,7 +12,7 @@ use crate::snapshot::SnapshotStore;
 /// Keeps events. Bytes in, bytes out: codecs and types live above.
 ///
 /// A store is a handle: cheap to clone, safe to share. What each method promises is said
-/// beside it.
+/// beside it; [`store_contract!`](crate::store_contract) checks it.
 #[async_trait]
 pub trait EventStore: Send + Sync + 'static {
     /// Stores all events of `append`, or none.

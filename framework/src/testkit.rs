@@ -1,5 +1,26 @@
-//! Testing a domain without a store.
+//! Testing a domain without a store, and a store against its promises.
+//!
+//! [`given`] reads like a specification and needs no store. [`store_contract!`](crate::store_contract) is the
+//! suite that every adapter must pass, from its own crate in a few lines.
 
+#[doc(hidden)]
+pub mod contract;
+#[doc(hidden)]
+pub mod contract_append;
+#[doc(hidden)]
+pub mod contract_condition;
+#[doc(hidden)]
+pub mod contract_engine;
+#[doc(hidden)]
+pub mod contract_keys;
+#[doc(hidden)]
+pub mod contract_race;
+#[doc(hidden)]
+pub mod contract_read;
+#[doc(hidden)]
+pub mod contract_snapshot;
 mod scenario;
 
+pub use crate::store_contract;
+pub use contract::Backend;
 pub use scenario::{Given, Scenario, given};

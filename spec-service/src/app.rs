@@ -63,7 +63,8 @@ impl Specs {
         self
     }
 
-    /// The specification with its latest content, or with that of `version`. A deleted one, too.
+    /// The specification with the content of `version`; without one, with the content in force, or with the
+    /// latest if none was ever published. A deleted one, too.
     ///
     /// # Errors
     /// [`Refusal::NotFound`], [`Refusal::NoSuchVersion`], or the store's.
@@ -72,7 +73,7 @@ impl Specs {
         let spec = engine.load::<Spec>(&id).await?;
         let life = spec.life().ok_or(Refusal::NotFound)?;
         let latest = life.latest();
-        let version = version.unwrap_or(latest);
+        let version = version.or(life.published).unwrap_or(latest);
         let content = life.content(version).ok_or(Refusal::NoSuchVersion {
             asked: version,
             latest,

@@ -295,3 +295,64 @@ async fn a_projection_at_work_and_many_writers_do_not_disturb_each_other() {
     assert_eq!(positions, (1..=400).collect::<Vec<_>>());
     projections.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_that_run_the_same_projection_take_each_event_once() {
+    let (_dir, file) = file();
+    let (store, engine) = open(&file).await;
+    let (other_store, other) = open(&file).await;
+    let run = |engine: &Engine, store: &SqliteStore| {
+        Projections::builder(engine)
+            .with(store.read_model(Sums::default()))
+            .start()
+    };
+    let both = [run(&engine, &store), run(&other, &other_store)];
+    let mut last = Position::ZERO;
+    for amount in 1..=100 {
+        last = add(
+            if amount % 2 == 0 { &engine } else { &other },
+            amount,
+            amount,
+        )
+        .await;
+    }
+    for projections in &both {
+        projections.wait_for(last).await.unwrap();
+    }
+    assert_eq!(seen(&store).await, (100, 5050));
+
+    // What one empties, both fill again.
+    both[0].rebuild("sums").await.unwrap();
+    last = add(&other, 101, 101).await;
+    for projections in &both {
+        projections.wait_for(last).await.unwrap();
+    }
+    assert_eq!(seen(&other_store).await, (101, 5151));
+    for projections in both {
+        assert_eq!(projections.status()[0].last_error, None);
+        projections.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn an_older_version_leaves_a_newer_read_model_alone() {
+    let (_dir, file) = file();
+    let (store, engine) = open(&file).await;
+    let last = add(&engine, 1, 10).await;
+    let newer = Projections::builder(&engine)
+        .with(store.read_model(DoubleSums))
+        .start();
+    newer.wait_for(last).await.unwrap();
+    newer.stop().await;
+    let older = Projections::builder(&engine)
+        .with(store.read_model(Sums::default()))
+        .retry(impatient())
+        .start();
+    let error = older.wait_for(last).await.unwrap_err();
+    assert_eq!(
+        error.error,
+        "the read model \"sums\" is of version 2, this code knows version 1"
+    );
+    assert_eq!(seen(&store).await, (10, 110));
+    older.stop().await;
+}

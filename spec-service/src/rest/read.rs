@@ -37,7 +37,7 @@ pub(super) struct VersionParameter {
     version: Option<u64>,
 }
 
-/// `GET /v1/specs/{id}`: the latest content, or that of `?version=`.
+/// `GET /v1/specs/{id}`: the content in force, else the latest; or that of `?version=`.
 pub(super) async fn spec(
     State(api): State<Api>,
     Id(id): Id,

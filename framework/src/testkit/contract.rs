@@ -1,0 +1,238 @@
+//! [`store_contract!`](crate::store_contract): the promises of a store, as tests.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use uuid::Uuid;
+
+use crate::append::{Append, Appended, Expected};
+use crate::error::{AppendError, Conflict};
+use crate::metadata::Metadata;
+use crate::query::Query;
+use crate::read::Read;
+use crate::record::{ContentType, NewEvent, RecordedEvent};
+use crate::store::{EventStore, Store};
+use crate::stream::StreamId;
+use crate::tag::Tag;
+
+/// A place where a store can be opened, for [`store_contract!`](crate::store_contract).
+#[async_trait]
+pub trait Backend: Send + Sync + Sized + 'static {
+    /// The store under test; a handle, whose clones share what they need.
+    type Store: Store + Clone;
+
+    /// A new place, without events. It may go when the value is dropped.
+    async fn create() -> Self;
+
+    /// Another handle on the place, as another process would open it: nothing is shared with the handles
+    /// that are open already but what is stored.
+    async fn open(&self) -> Self::Store;
+}
+
+/// The promises of a store as tests, one for each case, for a [`Backend`](crate::testkit::Backend) that says
+/// where stores can be opened:
+///
+/// ```
+/// use factum::async_trait;
+/// use factum::testkit::Backend;
+/// # use factum_memory::MemoryStore;
+///
+/// struct Memory(MemoryStore);
+///
+/// #[async_trait]
+/// impl Backend for Memory {
+///     type Store = MemoryStore;
+///     async fn create() -> Self { Self(MemoryStore::new()) }
+///     async fn open(&self) -> MemoryStore { self.0.clone() }
+/// }
+///
+/// factum::store_contract!(Memory);
+/// ```
+///
+/// A store in memory cannot show that it outlives its process; everything else it must do as well.
+#[macro_export]
+macro_rules! store_contract {
+    ($backend:ty) => {
+        $crate::__contract_cases!($crate::__contract_tests, $backend);
+    };
+}
+
+/// The cases, in the only place that lists them.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __contract_cases {
+    ($with:path, $backend:ty) => {
+        $with! {
+            $backend;
+            contract_append: what_is_stored_comes_back_byte_for_byte;
+            contract_append: an_append_over_several_streams_is_all_or_nothing;
+            contract_append: every_violation_is_reported_in_order;
+            contract_append: an_expectation_is_judged_against_its_stream;
+            contract_append: an_append_without_events_only_checks;
+            contract_append: what_no_store_takes_is_refused;
+            contract_append: a_large_append_is_one_append;
+            contract_condition: a_condition_refuses_what_has_arrived_behind_it;
+            contract_condition: a_condition_refuses_a_neighbour_of_the_same_moment;
+            contract_keys: a_key_gives_the_first_answer_again;
+            contract_keys: a_key_used_for_other_content_is_an_error;
+            contract_keys: many_appends_with_one_key_store_once;
+            contract_keys: a_refused_append_leaves_its_key_free;
+            contract_keys: a_key_holds_for_an_append_without_events;
+            contract_race: of_many_that_expect_one_version_exactly_one_wins;
+            contract_race: appends_to_disjoint_streams_never_conflict;
+            contract_race: a_conflict_refuses_one_append_and_not_its_neighbours;
+            contract_race: readers_never_see_half_an_append;
+            contract_race: a_subscriber_sees_every_event_once_and_in_order;
+            contract_race: a_commit_through_one_handle_is_seen_by_the_other_at_once;
+            contract_race: a_watcher_wakes_for_whoever_commits;
+            contract_read: pages_go_forward_and_backward;
+            contract_read: a_page_says_whether_there_is_more;
+            contract_read: a_query_finds_what_matches_and_nothing_else;
+            contract_read: a_prefix_is_meant_literally;
+            contract_read: pages_of_large_events_lose_nothing;
+            contract_snapshot: the_newest_snapshot_comes_back;
+            contract_snapshot: state_from_a_snapshot_equals_a_replay;
+            contract_snapshot: a_snapshot_that_does_not_fit_is_ignored;
+            contract_engine: engines_on_two_handles_lose_no_update;
+            contract_engine: a_tag_query_holds_its_limit_over_two_handles;
+        }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __contract_tests {
+    ($backend:ty; $($area:ident: $case:ident;)*) => {
+        $(
+            #[test]
+            fn $case() {
+                $crate::testkit::contract::run(
+                    stringify!($case),
+                    $crate::testkit::$area::$case::<$backend>(),
+                );
+            }
+        )*
+    };
+}
+
+/// A case that takes longer hangs.
+const LONGEST: Duration = Duration::from_secs(120);
+
+/// Runs a case to its end.
+///
+/// # Panics
+/// If the case fails, or hangs.
+pub fn run(name: &str, case: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime starts");
+    runtime.block_on(async {
+        if tokio::time::timeout(LONGEST, case).await.is_err() {
+            panic!("{name} hangs: no end after {LONGEST:?}");
+        }
+    });
+}
+
+/// An event with a number to know it by.
+pub(super) fn event(number: u64) -> NewEvent {
+    NewEvent {
+        id: Uuid::now_v7(),
+        name: "contract.numbered".into(),
+        schema_version: 1,
+        content_type: ContentType::Json,
+        data: Bytes::from(format!(r#"{{"number":{number}}}"#)),
+        tags: Vec::new(),
+        metadata: Arc::new(Metadata::default()),
+    }
+}
+
+pub(super) fn events(numbers: impl IntoIterator<Item = u64>) -> Vec<NewEvent> {
+    numbers.into_iter().map(event).collect()
+}
+
+pub(super) fn tagged(number: u64, tags: &[&str]) -> NewEvent {
+    NewEvent {
+        tags: tags.iter().map(|text| tag(text)).collect(),
+        ..event(number)
+    }
+}
+
+pub(super) fn tag(text: &str) -> Tag {
+    text.to_owned().try_into().expect("a tag")
+}
+
+pub(super) fn stream(id: &str) -> StreamId {
+    id.parse().expect("a stream id")
+}
+
+/// The number of an event that [`event`] made.
+pub(super) fn number(event: &RecordedEvent) -> u64 {
+    #[derive(serde::Deserialize)]
+    struct Numbered {
+        number: u64,
+    }
+    let numbered: Numbered = serde_json::from_slice(&event.data).expect("a numbered event");
+    numbered.number
+}
+
+pub(super) fn numbers(events: &[RecordedEvent]) -> Vec<u64> {
+    events.iter().map(number).collect()
+}
+
+pub(super) async fn append(store: &impl EventStore, append: Append) -> Appended {
+    match store.append(append).await {
+        Ok(appended) => appended,
+        Err(error) => panic!("an append that must be taken was not: {error}"),
+    }
+}
+
+/// Appends `events` to `stream`, whatever its version.
+pub(super) async fn put(store: &impl EventStore, id: &str, events: Vec<NewEvent>) -> Appended {
+    append(store, Append::stream(stream(id), Expected::Any, events)).await
+}
+
+/// The conflict that an append must run into.
+pub(super) async fn conflict(store: &impl EventStore, append: Append) -> Conflict {
+    match store.append(append).await {
+        Err(AppendError::Conflict(conflict)) => conflict,
+        other => panic!("expected a conflict, got {other:?}"),
+    }
+}
+
+pub(super) async fn page(store: &impl EventStore, read: Read) -> crate::read::Page {
+    match store.read(read).await {
+        Ok(page) => page,
+        Err(error) => panic!("a page cannot be read: {error}"),
+    }
+}
+
+/// Every event of the store, read in pages of `size`.
+pub(super) async fn everything(store: &impl EventStore, size: usize) -> Vec<RecordedEvent> {
+    let mut events: Vec<RecordedEvent> = Vec::new();
+    loop {
+        let after = events.last().map_or(0, |event| event.position.get());
+        let page = page(store, Read::all(Query::all()).after(after).limit(size)).await;
+        assert!(page.events.len() <= size, "a page of more than {size}");
+        events.extend(page.events);
+        if !page.more {
+            return events;
+        }
+    }
+}
+
+/// Waits for all tasks, and passes on what they panic with.
+pub(super) async fn all<T>(tasks: impl IntoIterator<Item = tokio::task::JoinHandle<T>>) -> Vec<T> {
+    let mut results = Vec::new();
+    for task in tasks {
+        match task.await {
+            Ok(result) => results.push(result),
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+    results
+}

@@ -1,0 +1,138 @@
+//! Engines with warm states over two handles.
+
+use serde::{Deserialize, Serialize};
+
+use super::contract::{Backend, all, everything};
+use crate::prelude::*;
+use crate::{ExecuteError, RetryPolicy};
+
+#[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[event(crate = crate, prefix = "counter")]
+pub(super) enum CounterEvent {
+    Counted {
+        to: u64,
+        #[tag]
+        group: String,
+    },
+}
+
+#[derive(Aggregate, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[aggregate(crate = crate, category = "counter", id = u64, event = CounterEvent, snapshot(every = 5))]
+pub(super) struct Counter {
+    pub(super) count: u64,
+}
+
+impl Apply<CounterEvent> for Counter {
+    fn apply(&mut self, event: &CounterEvent) {
+        let CounterEvent::Counted { to, .. } = event;
+        self.count = *to;
+    }
+}
+
+#[derive(Command, Debug, Clone, Serialize, Deserialize)]
+#[command(crate = crate, on = Counter)]
+pub(super) struct Count {
+    #[id]
+    pub(super) counter: u64,
+}
+
+impl Decide for Count {
+    type Error = std::convert::Infallible;
+
+    fn decide(&self, counter: &Counter) -> Result<Events<CounterEvent>, Self::Error> {
+        let to = counter.count + 1;
+        let group = "all".to_owned();
+        Ok(CounterEvent::Counted { to, group }.into())
+    }
+}
+
+/// How many counts a group has seen, over all counters.
+#[derive(Default)]
+struct Group {
+    counts: u64,
+}
+
+impl Apply<CounterEvent> for Group {
+    fn apply(&mut self, _: &CounterEvent) {
+        self.counts += 1;
+    }
+}
+
+#[derive(Debug, PartialEq, thiserror::Error)]
+#[error("the group is full")]
+struct Full;
+
+#[derive(Command, Debug, Clone, Serialize, Deserialize)]
+#[command(crate = crate, on = Counter, query = Group)]
+struct CountInGroup {
+    #[id]
+    counter: u64,
+    #[tag]
+    group: String,
+    limit: u64,
+}
+
+impl Decide for CountInGroup {
+    type Error = Full;
+
+    fn decide(&self, (counter, group): (&Counter, &Group)) -> Result<Events<CounterEvent>, Full> {
+        if group.counts >= self.limit {
+            return Err(Full);
+        }
+        let to = counter.count + 1;
+        let group = self.group.clone();
+        Ok(CounterEvent::Counted { to, group }.into())
+    }
+}
+
+pub(super) fn patient(store: impl crate::Store) -> Engine {
+    let retry = RetryPolicy {
+        attempts: 1_000,
+        ..RetryPolicy::default()
+    };
+    Engine::builder(store).retry(retry).build()
+}
+
+/// Engines on two handles lose no update.
+pub async fn engines_on_two_handles_lose_no_update<B: Backend>() {
+    let place = B::create().await;
+    let engines = [patient(place.open().await), patient(place.open().await)];
+    let tasks = (0..16).map(|task| {
+        let engine = engines[task % 2].clone();
+        tokio::spawn(async move {
+            for _ in 0..5 {
+                engine.execute(Count { counter: 1 }).await.expect("a count");
+            }
+        })
+    });
+    all(tasks.collect::<Vec<_>>()).await;
+    for engine in &engines {
+        let counter = engine.load::<Counter>(&1).await.expect("a counter");
+        assert_eq!((counter.count, counter.version().get()), (80, 80));
+    }
+}
+
+/// A tag query holds its limit over two handles.
+pub async fn a_tag_query_holds_its_limit_over_two_handles<B: Backend>() {
+    let place = B::create().await;
+    let store = place.open().await;
+    let engines = [patient(store.clone()), patient(place.open().await)];
+    let tasks = (0..32).map(|task| {
+        let engine = engines[task % 2].clone();
+        tokio::spawn(async move {
+            let command = CountInGroup {
+                counter: task as u64,
+                group: "few".to_owned(),
+                limit: 7,
+            };
+            match engine.execute(command).await {
+                Ok(_) => true,
+                Err(ExecuteError::Refused(Full)) => false,
+                Err(error) => panic!("{error}"),
+            }
+        })
+    });
+    let counted = all(tasks.collect::<Vec<_>>()).await;
+    assert_eq!(counted.iter().filter(|counted| **counted).count(), 7);
+    assert_eq!(everything(&store, 100).await.len(), 7);
+}
