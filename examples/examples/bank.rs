@@ -6,7 +6,7 @@
 
 use factum::prelude::*;
 use factum_examples::bank::{
-    Account, AccountError, AccountEvent, AccountId, Close, Deposit, Open, Transfer, Withdraw,
+    Account, AccountEvent, AccountId, Close, Deposit, Open, Transfer, Withdraw,
 };
 use factum_memory::MemoryStore;
 use tokio::task::JoinSet;
@@ -164,7 +164,10 @@ async fn open(engine: &Engine, account: AccountId, customer: &str) -> anyhow::Re
 }
 
 /// A refusal is an answer, and so is that a command makes no sense; anything else is an error.
-fn tell(what: &str, answer: Result<Receipt, ExecuteError<AccountError>>) -> anyhow::Result<()> {
+fn tell<E>(what: &str, answer: Result<Receipt, ExecuteError<E>>) -> anyhow::Result<()>
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
     match answer {
         Ok(receipt) => println!("  {what}: done, events: {}", receipt.events().len()),
         Err(ExecuteError::Refused(refusal)) => println!("  {what}: refused, {refusal}"),
@@ -174,10 +177,13 @@ fn tell(what: &str, answer: Result<Receipt, ExecuteError<AccountError>>) -> anyh
     Ok(())
 }
 
-type Answers = JoinSet<Result<Receipt, ExecuteError<AccountError>>>;
-
 /// How many commands were executed, and how many refused.
-async fn count(mut tasks: Answers) -> anyhow::Result<(u32, u32)> {
+async fn count<E>(
+    mut tasks: JoinSet<Result<Receipt, ExecuteError<E>>>,
+) -> anyhow::Result<(u32, u32)>
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
     let (mut done, mut refused) = (0, 0);
     while let Some(answer) = tasks.join_next().await {
         match answer? {

@@ -1,3 +1,5 @@
+//! A bank: accounts, transfers between them, and how many of them a customer may have.
+
 use factum::prelude::*;
 
 #[derive(Id, Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,8 +44,6 @@ impl Apply<AccountEvent> for Account {
 
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum AccountError {
-    #[error("the account is open already")]
-    AlreadyOpen,
     #[error("the account is not open")]
     NotOpen,
     #[error("the account holds {balance}, which is too little")]
@@ -52,8 +52,6 @@ pub enum AccountError {
     TooMuch,
     #[error("the account still holds {balance}")]
     NotEmpty { balance: u64 },
-    #[error("{customer} has {MAX_ACCOUNTS} accounts already")]
-    TooManyAccounts { customer: String },
 }
 
 impl Account {
@@ -175,6 +173,14 @@ impl Apply<AccountEvent> for Customer {
     }
 }
 
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum OpenError {
+    #[error("the account is open already")]
+    AlreadyOpen,
+    #[error("{customer} has {MAX_ACCOUNTS} accounts already")]
+    TooManyAccounts { customer: String },
+}
+
 #[derive(Command, Debug, Clone, Serialize, Deserialize)]
 #[command(on = Account, query = Customer)]
 pub struct Open {
@@ -185,18 +191,18 @@ pub struct Open {
 }
 
 impl Decide for Open {
-    type Error = AccountError;
+    type Error = OpenError;
 
     fn decide(
         &self,
         (account, holder): (&Account, &Customer),
-    ) -> Result<Events<AccountEvent>, AccountError> {
+    ) -> Result<Events<AccountEvent>, OpenError> {
         let customer = self.customer.clone();
         if account.customer.is_some() {
-            return Err(AccountError::AlreadyOpen);
+            return Err(OpenError::AlreadyOpen);
         }
         if holder.accounts >= MAX_ACCOUNTS {
-            return Err(AccountError::TooManyAccounts { customer });
+            return Err(OpenError::TooManyAccounts { customer });
         }
         Ok(AccountEvent::Opened { customer }.into())
     }

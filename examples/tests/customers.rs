@@ -1,6 +1,6 @@
 //! How many accounts a customer may have.
 
-use bank::{AccountError, AccountEvent, AccountId, Open};
+use bank::{AccountEvent, AccountId, Open, OpenError};
 use factum::testkit::given;
 use factum_examples::bank;
 
@@ -21,7 +21,7 @@ fn a_third_account_is_opened_and_a_fourth_is_not() {
         .then([opened("Ada")]);
     given(((), [opened("Ada"), opened("Ada"), opened("Ada")]))
         .when(open)
-        .then_refused(AccountError::TooManyAccounts { customer });
+        .then_refused(OpenError::TooManyAccounts { customer });
 }
 
 #[test]

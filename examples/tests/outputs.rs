@@ -31,3 +31,8 @@ fn basic_workflow() {
 fn bank() {
     insta::assert_snapshot!(output_of("bank"));
 }
+
+#[test]
+fn projection_example() {
+    insta::assert_snapshot!(output_of("projection_example"));
+}
