@@ -228,10 +228,37 @@ fn every_page_with_a_program_is_a_documentation_test() {
         let has_program = blocks
             .iter()
             .any(|block| block.language.starts_with("rust"));
+        let unmarked = blocks
+            .iter()
+            .all(|block| !block.language.starts_with("rust,"));
+        assert!(
+            unmarked,
+            "{}: every program is compiled and run",
+            page.display()
+        );
         let path = page.strip_prefix(root()).unwrap().display().to_string();
         assert!(
             !has_program || tested.contains(&format!("include_str!(\"../../{path}\")")),
             "{path} holds Rust, and no documentation test takes it in"
         );
     }
+}
+
+/// A line `- `name` in `file`` names a test.
+#[test]
+fn the_tests_that_hold_the_guarantees_exist() {
+    let page = read(root().join("docs/src/guarantees.md"));
+    let mut count = 0;
+    for line in page.lines().filter(|line| line.starts_with("- `")) {
+        let quoted: Vec<&str> = line.split('`').skip(1).step_by(2).collect();
+        let [name, file, ..] = quoted[..] else {
+            panic!("a test without its file: {line}");
+        };
+        assert!(
+            read(root().join(file)).contains(&format!("fn {name}(")),
+            "{file} holds no {name}"
+        );
+        count += 1;
+    }
+    assert!(count > 0, "the guarantees name no tests");
 }
