@@ -215,7 +215,11 @@ fn the_code_of_the_tutorial_is_the_code_of_the_examples() {
         // The tutorial's package is called `bank`; here it is a module of the examples.
         let code = read(root().join("examples").join(ours));
         let code = code.replace("use factum_examples::bank;\n", "");
-        assert_eq!(text, code, "{file} of the tutorial is not examples/{ours}");
+        let other = text.lines().zip(code.lines()).find(|(a, b)| a != b);
+        assert!(
+            text == code,
+            "{file} of the tutorial is not examples/{ours}: {other:?}"
+        );
     }
 }
 
