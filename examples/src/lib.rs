@@ -1,1 +1,25 @@
-//! .
+//! The bank that the tutorial builds, for the examples to use, and the book's programs as documentation tests.
+
+#[expect(
+    missing_docs,
+    reason = "its text is the tutorial's, which explains it between the lines"
+)]
+pub mod bank;
+
+#[cfg(doctest)]
+mod book {
+    #[doc = include_str!("../../docs/src/errors.md")]
+    mod errors {}
+    #[doc = include_str!("../../docs/src/operations.md")]
+    mod operations {}
+    #[doc = include_str!("../../docs/src/tutorial/account.md")]
+    mod tutorial_account {}
+    #[doc = include_str!("../../docs/src/tutorial/customers.md")]
+    mod tutorial_customers {}
+    #[doc = include_str!("../../docs/src/tutorial/disk.md")]
+    mod tutorial_disk {}
+    #[doc = include_str!("../../docs/src/tutorial/read-models.md")]
+    mod tutorial_read_models {}
+    #[doc = include_str!("../../docs/src/tutorial/transfer.md")]
+    mod tutorial_transfer {}
+}

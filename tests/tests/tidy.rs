@@ -1,4 +1,5 @@
-//! The architecture: arrows between crates point one way, the domain stays pure, files stay small.
+//! The architecture: arrows between crates point one way, the domain stays pure, files and functions
+//! stay small, and a module lies where its name says.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,9 +10,14 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use cargo_metadata::{DependencyKind, MetadataCommand};
+use cargo_metadata::{DependencyKind, MetadataCommand, Package};
+use proc_macro2::Span;
+use syn::spanned::Spanned as _;
+use syn::visit::{self, Visit};
 
 const MAX_LINES: usize = 400;
+const MAX_FUNCTION: usize = 60;
+const MAX_DEPTH: usize = 2;
 const GENERATED: &str = "spec-service/src/grpc/generated.rs";
 
 fn root() -> PathBuf {
@@ -21,27 +27,30 @@ fn root() -> PathBuf {
         .unwrap()
 }
 
-/// Which crates of the workspace each one depends on, leaving out what only its tests need.
-fn arrows() -> HashMap<String, Vec<String>> {
+fn packages() -> Vec<Package> {
     let manifest = root().join("Cargo.toml");
     let metadata = MetadataCommand::new()
         .manifest_path(manifest)
         .no_deps()
-        .exec()
-        .unwrap();
-    let ours: Vec<String> = metadata
-        .packages
+        .exec();
+    metadata.unwrap().packages
+}
+
+/// What a package depends on, leaving out what only its tests need.
+fn dependencies(package: &Package) -> impl Iterator<Item = String> + '_ {
+    let normal = package
+        .dependencies
         .iter()
-        .map(|p| p.name.to_string())
-        .collect();
-    let arrows = metadata.packages.iter().map(|package| {
-        let normal = package
-            .dependencies
-            .iter()
-            .filter(|d| d.kind == DependencyKind::Normal);
-        let inside = normal
-            .map(|d| d.name.clone())
-            .filter(|name| ours.contains(name));
+        .filter(|d| d.kind == DependencyKind::Normal);
+    normal.map(|d| d.name.clone())
+}
+
+/// Which crates of the workspace each one depends on.
+fn arrows() -> HashMap<String, Vec<String>> {
+    let packages = packages();
+    let ours: Vec<String> = packages.iter().map(|p| p.name.to_string()).collect();
+    let arrows = packages.iter().map(|package| {
+        let inside = dependencies(package).filter(|name| ours.contains(name));
         (package.name.to_string(), inside.collect())
     });
     arrows.collect()
@@ -70,7 +79,15 @@ fn arrows_between_crates_point_one_way() {
     let arrows = arrows();
     assert_eq!(arrows["factum"], ["factum-macros"]);
     assert!(arrows["factum-macros"].is_empty());
-    for adapter in ["factum-memory", "factum-sqlite"] {
+    let adapters = packages();
+    let adapters = adapters
+        .iter()
+        .filter(|p| p.manifest_path.as_str().contains("/adapters/"));
+    let adapters: Vec<&str> = adapters.map(|p| p.name.as_str()).collect();
+    for known in ["factum-memory", "factum-sqlite"] {
+        assert!(adapters.contains(&known), "{known} is not in adapters/");
+    }
+    for adapter in adapters {
         assert_eq!(arrows[adapter], ["factum"], "{adapter}");
     }
     for (package, to) in &arrows {
@@ -107,22 +124,119 @@ fn the_domain_of_the_service_knows_no_runtime_no_sql_and_no_http() {
 }
 
 #[test]
+fn the_framework_knows_no_database_and_no_http() {
+    let packages = packages();
+    for package in packages
+        .iter()
+        .filter(|p| ["factum", "factum-macros"].contains(&p.name.as_str()))
+    {
+        let strangers = [
+            "sqlx", "rusqlite", "axum", "hyper", "http", "tonic", "prost", "reqwest",
+        ];
+        for dependency in dependencies(package) {
+            assert!(
+                !strangers.contains(&&*dependency),
+                "{} depends on {dependency}",
+                package.name
+            );
+        }
+    }
+}
+
+#[test]
+fn the_service_names_adapters_in_one_file_at_most() {
+    let names_an_adapter = |file: &PathBuf| {
+        let text = fs::read_to_string(file).unwrap();
+        ["factum_memory", "factum_sqlite", "factum_postgres"]
+            .iter()
+            .any(|adapter| text.contains(adapter))
+    };
+    let files: Vec<_> = sources_below("spec-service/src")
+        .into_iter()
+        .filter(names_an_adapter)
+        .collect();
+    assert!(files.len() <= 1, "adapters are named in {files:?}");
+}
+
+#[test]
 fn no_file_is_longer_than_the_budget() {
-    let folders = [
-        "framework",
-        "framework-macros",
-        "adapters",
-        "spec-service",
-        "examples",
-        "tests",
-    ];
-    for file in folders.into_iter().flat_map(sources_below) {
+    for file in sources_below("") {
         let lines = fs::read_to_string(&file).unwrap().lines().count();
         let allowed = lines <= MAX_LINES || file.ends_with(GENERATED);
         assert!(
             allowed,
             "{} has {lines} lines, the budget is {MAX_LINES}",
             file.display()
+        );
+    }
+}
+
+#[test]
+fn no_function_is_longer_than_the_budget() {
+    for file in sources_below("") {
+        if file.ends_with(GENERATED) {
+            continue;
+        }
+        let text = fs::read_to_string(&file).unwrap();
+        let parsed =
+            syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let mut functions = Functions::default();
+        functions.visit_file(&parsed);
+        for (name, lines) in functions.0 {
+            assert!(
+                lines <= MAX_FUNCTION,
+                "{name} in {} has {lines} lines, the budget is {MAX_FUNCTION}",
+                file.display()
+            );
+        }
+    }
+}
+
+/// Names and lengths of all functions with a body, those inside others included.
+#[derive(Default)]
+struct Functions(Vec<(String, usize)>);
+
+impl Functions {
+    fn add(&mut self, signature: &syn::Signature, body: Span) {
+        let lines = body.end().line + 1 - signature.span().start().line;
+        self.0.push((signature.ident.to_string(), lines));
+    }
+}
+
+impl<'ast> Visit<'ast> for Functions {
+    fn visit_item_fn(&mut self, function: &'ast syn::ItemFn) {
+        self.add(&function.sig, function.block.span());
+        visit::visit_item_fn(self, function);
+    }
+
+    fn visit_impl_item_fn(&mut self, function: &'ast syn::ImplItemFn) {
+        self.add(&function.sig, function.block.span());
+        visit::visit_impl_item_fn(self, function);
+    }
+
+    fn visit_trait_item_fn(&mut self, function: &'ast syn::TraitItemFn) {
+        if let Some(body) = &function.default {
+            self.add(&function.sig, body.span());
+        }
+        visit::visit_trait_item_fn(self, function);
+    }
+}
+
+#[test]
+fn modules_lie_two_levels_below_src_at_most_and_beside_their_parent() {
+    for file in sources_below("") {
+        let path = file.strip_prefix(root()).unwrap();
+        assert!(
+            !path.ends_with("mod.rs"),
+            "write {}.rs",
+            path.parent().unwrap().display()
+        );
+        let below_src = path.iter().skip_while(|part| *part != "src").skip(1);
+        let depth = below_src.count();
+        assert!(
+            depth <= MAX_DEPTH,
+            "{} lies {depth} levels below src, the budget is {MAX_DEPTH}",
+            path.display()
         );
     }
 }

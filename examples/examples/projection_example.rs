@@ -1,0 +1,177 @@
+//! Two read models of the bank, one in memory and one in SQLite: `cargo run --example projection_example`.
+//!
+//! The bank itself stands in `src/bank.rs`; the tutorial builds it step by step.
+
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+
+use async_trait::async_trait;
+use factum::prelude::*;
+use factum_examples::bank::{AccountEvent, AccountId, Deposit, Open, Transfer};
+use factum_sqlite::{BoxError, SqliteConnection, SqliteProjection, SqliteStore};
+
+// In memory: quick to write and to read, and filled from the first event at every start.
+
+/// What the bank as a whole holds.
+#[derive(Projection, Default)]
+#[projection(name = "totals", events = AccountEvent)]
+struct Totals {
+    accounts: u32,
+    money: u64,
+}
+
+impl Project<AccountEvent> for Totals {
+    fn project(&mut self, event: &Recorded<AccountEvent>) {
+        match &event.event {
+            AccountEvent::Opened { .. } => self.accounts += 1,
+            AccountEvent::Deposited { amount } => self.money += amount,
+            AccountEvent::Withdrawn { amount } => self.money -= amount,
+            AccountEvent::Closed { .. } => self.accounts -= 1,
+        }
+    }
+}
+
+// In a table beside the events: it survives a restart, and SQL can ask it anything.
+
+/// Every movement of money, one row each.
+#[derive(Projection)]
+#[projection(name = "statement", version = 1, events = AccountEvent)]
+struct Statement;
+
+#[async_trait]
+impl SqliteProjection for Statement {
+    async fn create(&self, db: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+        let sql = "create table if not exists statement (
+                       position integer primary key,
+                       account text not null,
+                       amount integer not null,
+                       by text not null)";
+        sqlx::query(sql).execute(db).await?;
+        Ok(())
+    }
+
+    async fn drop(&self, db: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+        sqlx::query("drop table if exists statement")
+            .execute(db)
+            .await?;
+        Ok(())
+    }
+
+    async fn project(
+        &self,
+        event: &Recorded<AccountEvent>,
+        db: &mut SqliteConnection,
+    ) -> Result<(), BoxError> {
+        let amount = match &event.event {
+            AccountEvent::Deposited { amount } => i64::try_from(*amount)?,
+            AccountEvent::Withdrawn { amount } => -i64::try_from(*amount)?,
+            AccountEvent::Opened { .. } | AccountEvent::Closed { .. } => return Ok(()),
+        };
+        let record = &event.record;
+        sqlx::query("insert into statement (position, account, amount, by) values (?, ?, ?, ?)")
+            .bind(i64::try_from(record.position.get())?)
+            .bind(record.stream.key())
+            .bind(amount)
+            .bind(record.metadata.actor.as_deref().unwrap_or("nobody"))
+            .execute(db)
+            .await?;
+        Ok(())
+    }
+}
+
+const ADA: AccountId = AccountId(1);
+const BOB: AccountId = AccountId(2);
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let store = SqliteStore::open(folder.path().join("bank.db")).await?;
+    let engine = Engine::new(store.clone());
+
+    println!("Before any projection runs, Ada and Bob open accounts, and Ada pays in 100.");
+    for (account, customer) in [(ADA, "Ada"), (BOB, "Bob")] {
+        let customer = customer.to_owned();
+        engine
+            .execute(Open { account, customer })
+            .by("the bank")
+            .await?;
+    }
+    engine
+        .execute(Deposit {
+            account: ADA,
+            amount: 100,
+        })
+        .by("ada")
+        .await?;
+
+    println!("The projections start, and catch up. Then Ada gives Bob 30.");
+    let totals = InMemory::<Totals>::new();
+    let projections = start(&engine, &store, &totals);
+    let transfer = Transfer {
+        from: ADA,
+        to: BOB,
+        amount: 30,
+    };
+    let receipt = engine.execute(transfer).by("ada").await?;
+    // Without this line, what follows might not show the transfer yet.
+    projections.wait_for(receipt.position()).await?;
+    show(&totals, &store).await?;
+    show_status(&projections);
+
+    println!("\nThe statement is rebuilt from the first event, and is the same.");
+    let before = statement(&store).await?;
+    projections.rebuild("statement").await?;
+    projections.wait_for(receipt.position()).await?;
+    println!("  the same: {}", statement(&store).await? == before);
+
+    println!("\nThe projections stop. Bob pays in 50, and they start again:");
+    println!("the table goes on where it stood, the one in memory from the first event.");
+    projections.stop().await;
+    let receipt = engine
+        .execute(Deposit {
+            account: BOB,
+            amount: 50,
+        })
+        .by("bob")
+        .await?;
+    let totals = InMemory::<Totals>::new();
+    let projections = start(&engine, &store, &totals);
+    projections.wait_for(receipt.position()).await?;
+    show(&totals, &store).await?;
+
+    projections.stop().await;
+    store.close().await;
+    Ok(())
+}
+
+fn start(engine: &Engine, store: &SqliteStore, totals: &InMemory<Totals>) -> Projections {
+    Projections::builder(engine)
+        .with(totals.clone())
+        .with(store.read_model(Statement))
+        .start()
+}
+
+async fn show(totals: &InMemory<Totals>, store: &SqliteStore) -> anyhow::Result<()> {
+    let (accounts, money) = totals.read(|totals| (totals.accounts, totals.money));
+    println!("  totals: {accounts} accounts, {money} in all");
+    for (position, account, amount, by) in statement(store).await? {
+        println!("  statement: event {position}, account {account}, {amount:+} by {by}");
+    }
+    Ok(())
+}
+
+fn show_status(projections: &Projections) {
+    for status in projections.status() {
+        let (state, position, lag) = (status.state, status.position, status.lag());
+        println!(
+            "  {} is {state:?} at position {position}, {lag} behind",
+            status.name
+        );
+    }
+}
+
+type Row = (i64, String, i64, String);
+
+async fn statement(store: &SqliteStore) -> sqlx::Result<Vec<Row>> {
+    let sql = "select position, account, amount, by from statement order by position";
+    sqlx::query_as(sql).fetch_all(store.pool()).await
+}
