@@ -5,7 +5,6 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
 use super::Api;
 use super::content_type::{YAML, wants_yaml};
@@ -161,7 +160,7 @@ struct ChangeBody {
     actor: String,
     reason: Option<String>,
     correlation_id: Option<String>,
-    payload: Box<RawValue>,
+    payload: serde_json::Value,
 }
 
 #[derive(Serialize)]
@@ -178,7 +177,7 @@ pub(super) async fn history(State(api): State<Api>, Id(id): Id) -> Answer<Json<H
 
 fn change(change: &Change) -> Result<ChangeBody, AppError> {
     let record = &change.event.record;
-    let payload = RawValue::from_string(change.payload());
+    let payload = serde_json::from_slice(&record.data);
     Ok(ChangeBody {
         event_id: record.id.to_string(),
         event_type: record.name.to_string(),
