@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
+use crate::grpc::{self, Grpc};
 use crate::rest::{self, Api};
 use crate::settings::Settings;
 use crate::wiring::Wired;
@@ -22,17 +23,29 @@ use crate::wiring::Wired;
 pub async fn run(settings: Settings) -> Result<()> {
     let wired = Wired::open(&settings.database_url, settings.max_content_bytes).await?;
     let rest = listen("REST", settings.rest_addr).await?;
+    let grpc = listen("gRPC", settings.grpc_addr).await?;
     let (stopping, about_to_stop) = watch::channel(false);
     let (stop, stopped) = watch::channel(false);
     let api = Api {
         specs: wired.specs.clone(),
         max_content: settings.max_content_bytes,
         ready_lag: settings.ready_lag,
-        stopping: about_to_stop,
+        stopping: about_to_stop.clone(),
         timeout: settings.request_timeout,
     };
-    let rest = axum::serve(rest, rest::router(api)).with_graceful_shutdown(until(stopped.clone()));
-    let servers = vec![("REST", tokio::spawn(rest.into_future()))];
+    let calls = Grpc {
+        specs: wired.specs.clone(),
+        max_content: settings.max_content_bytes,
+        timeout: settings.request_timeout,
+        stopping: about_to_stop,
+        stop: stopped.clone(),
+    };
+    let rest = axum::serve(rest, rest::router(api)).with_graceful_shutdown(until(stopped));
+    let rest = async { Ok(rest.await?) };
+    let servers = vec![
+        ("REST", tokio::spawn(rest)),
+        ("gRPC", tokio::spawn(grpc::serve(grpc, calls))),
+    ];
 
     signal().await?;
     info!("stopping");
@@ -60,7 +73,7 @@ async fn until(mut stop: watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-async fn finish(servers: Vec<(&str, JoinHandle<std::io::Result<()>>)>, grace: Duration) {
+async fn finish(servers: Vec<(&str, JoinHandle<Result<()>>)>, grace: Duration) {
     let deadline = tokio::time::Instant::now() + grace;
     for (api, mut server) in servers {
         match tokio::time::timeout_at(deadline, &mut server).await {

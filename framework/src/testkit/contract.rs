@@ -35,10 +35,10 @@ pub trait Backend: Send + Sync + Sized + 'static {
 /// The promises of a store as tests, one for each case, for a [`Backend`](crate::testkit::Backend) that says
 /// where stores can be opened:
 ///
-/// ```
+/// ```ignore
 /// use factum::async_trait;
 /// use factum::testkit::Backend;
-/// # use factum_memory::MemoryStore;
+/// use factum_memory::MemoryStore;
 ///
 /// struct Memory(MemoryStore);
 ///

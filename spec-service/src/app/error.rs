@@ -3,6 +3,7 @@
 use factum::{
     AppendError, ExecuteError, LoadError, ProjectionError, StoreError, Violation, WaitError,
 };
+use serde_json::Value;
 use thiserror::Error;
 
 use super::list::{InvalidCursor, MAX_LIMIT};
@@ -64,6 +65,12 @@ pub enum AppError {
 }
 
 impl AppError {
+    /// It and what caused it, for a log.
+    pub(crate) fn chain(&self) -> String {
+        let causes = std::iter::successors(std::error::Error::source(self), |cause| cause.source());
+        causes.fold(self.to_string(), |text, cause| format!("{text}: {cause}"))
+    }
+
     /// The kind of error, as a word for machines; it never changes.
     #[must_use]
     pub fn code(&self) -> &'static str {
@@ -93,6 +100,24 @@ impl AppError {
         }
     }
 
+    /// What a machine may want to know of it, by name.
+    #[must_use]
+    pub fn facts(&self) -> Vec<(&'static str, Value)> {
+        match self {
+            Self::Content(error) => error.place().map_or_else(Vec::new, |at| {
+                vec![("line", at.line.into()), ("column", at.column.into())]
+            }),
+            Self::Refused(refusal) => facts_of(refusal),
+            Self::RevisionMismatch { expected, actual } => {
+                vec![
+                    ("expected", (*expected).into()),
+                    ("actual", (*actual).into()),
+                ]
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// The field of the request that breaks a rule, if one does.
     #[must_use]
     pub fn field(&self) -> Option<&'static str> {
@@ -105,6 +130,37 @@ impl AppError {
             Self::Cursor(_) => Some("cursor"),
             _ => None,
         }
+    }
+}
+
+fn facts_of(refusal: &Refusal) -> Vec<(&'static str, Value)> {
+    match refusal {
+        Refusal::NameTaken { name } => vec![("name", name.as_str().into())],
+        Refusal::NotAllowed {
+            state,
+            action,
+            allowed,
+        } => {
+            let allowed: Vec<&str> = allowed.iter().map(|action| action.as_str()).collect();
+            vec![
+                ("state", state.as_str().into()),
+                ("action", action.as_str().into()),
+                ("allowed", allowed.into()),
+            ]
+        }
+        Refusal::AlreadyPublished { version } => vec![("version", (*version).into())],
+        Refusal::NoSuchVersion { latest, .. } => vec![("latest_version", (*latest).into())],
+        Refusal::VersionMismatch { expected, latest } => {
+            vec![
+                ("expected", (*expected).into()),
+                ("latest_version", (*latest).into()),
+            ]
+        }
+        Refusal::NotFound
+        | Refusal::AlreadyExists
+        | Refusal::Deleted
+        | Refusal::NoReason
+        | Refusal::TooLong { .. } => Vec::new(),
     }
 }
 

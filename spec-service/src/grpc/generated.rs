@@ -63,7 +63,7 @@ pub struct GetSpecRequest {
     /// The spec's id.
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
-    /// The version of its content. Left out: the latest.
+    /// The version of its content. Left out: the published one, or the latest if none was published.
     #[prost(uint64, optional, tag = "2")]
     pub version: ::core::option::Option<u64>,
 }
@@ -498,7 +498,8 @@ pub mod spec_service_client {
                 .insert(GrpcMethod::new("spec.v1.SpecService", "UpdateSpec"));
             self.inner.unary(req, path, codec).await
         }
-        /// Returns a spec with its latest version, or with the version asked for. Deleted specs too.
+        /// Returns a spec with the version asked for; without one, with the published version, or with the
+        /// latest if none was ever published. Deleted specs too.
         pub async fn get_spec(
             &mut self,
             request: impl tonic::IntoRequest<super::GetSpecRequest>,
@@ -652,8 +653,7 @@ pub mod spec_service_client {
         /// Streams the changes of all specs: first those already made, from the position asked for, then
         /// new ones as they are made. Each change comes once per call, in order, without gaps. To resume
         /// after a break, call again with the position after the last change that was handled. The
-        /// stream ends only when the caller cancels it, the caller reads too slowly, or the service
-        /// stops.
+        /// stream ends only when the caller cancels it, or the service stops.
         pub async fn watch_specs(
             &mut self,
             request: impl tonic::IntoRequest<super::WatchSpecsRequest>,
@@ -710,7 +710,8 @@ pub mod spec_service_server {
             tonic::Response<super::UpdateSpecResponse>,
             tonic::Status,
         >;
-        /// Returns a spec with its latest version, or with the version asked for. Deleted specs too.
+        /// Returns a spec with the version asked for; without one, with the published version, or with the
+        /// latest if none was ever published. Deleted specs too.
         async fn get_spec(
             &self,
             request: tonic::Request<super::GetSpecRequest>,
@@ -765,8 +766,7 @@ pub mod spec_service_server {
         /// Streams the changes of all specs: first those already made, from the position asked for, then
         /// new ones as they are made. Each change comes once per call, in order, without gaps. To resume
         /// after a break, call again with the position after the last change that was handled. The
-        /// stream ends only when the caller cancels it, the caller reads too slowly, or the service
-        /// stops.
+        /// stream ends only when the caller cancels it, or the service stops.
         async fn watch_specs(
             &self,
             request: tonic::Request<super::WatchSpecsRequest>,

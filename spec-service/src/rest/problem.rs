@@ -103,12 +103,16 @@ impl IntoResponse for Problem {
 
 impl From<AppError> for Problem {
     fn from(error: AppError) -> Self {
-        let (status, facts) = classify(&error);
+        let status = status(&error);
         if status.is_server_error() {
-            tracing::error!(error = chain(&error), "request failed");
+            tracing::error!(error = error.chain(), "request failed");
         }
         let mut problem = Self::new(status, error.code(), error.to_string());
-        problem.0.facts.extend(facts);
+        let facts = error.facts().into_iter();
+        problem
+            .0
+            .facts
+            .extend(facts.map(|(name, value)| (name.to_owned(), value)));
         if let (Some(field), true) = (error.field(), is_of_the_body(status)) {
             problem = problem.at(&format!("/{field}"));
         }
@@ -126,94 +130,33 @@ fn is_of_the_body(status: StatusCode) -> bool {
     )
 }
 
-type Facts = Vec<(String, Value)>;
-
-fn classify(error: &AppError) -> (StatusCode, Facts) {
-    let facts = |facts: &[(&str, Value)]| -> Facts {
-        facts
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), value.clone()))
-            .collect()
-    };
+fn status(error: &AppError) -> StatusCode {
     match error {
-        AppError::Name(_) | AppError::KeyReused { .. } => {
-            (StatusCode::UNPROCESSABLE_ENTITY, Facts::new())
+        AppError::Content(ContentError::TooLong { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
+        AppError::Name(_)
+        | AppError::Content(_)
+        | AppError::KeyReused { .. }
+        | AppError::Refused(Refusal::NoReason | Refusal::TooLong { .. }) => {
+            StatusCode::UNPROCESSABLE_ENTITY
         }
-        AppError::Content(error) => (
-            match error {
-                ContentError::TooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-                _ => StatusCode::UNPROCESSABLE_ENTITY,
-            },
-            error.place().map_or_else(Facts::new, |at| {
-                facts(&[("line", at.line.into()), ("column", at.column.into())])
-            }),
-        ),
-        AppError::Refused(refusal) => refused(refusal, facts),
-        AppError::RevisionMismatch { expected, actual } => (
-            StatusCode::PRECONDITION_FAILED,
-            facts(&[
-                ("expected", (*expected).into()),
-                ("actual", (*actual).into()),
-            ]),
-        ),
+        AppError::Refused(Refusal::NotFound | Refusal::NoSuchVersion { .. }) => {
+            StatusCode::NOT_FOUND
+        }
+        AppError::Refused(Refusal::Deleted) => StatusCode::GONE,
+        AppError::Refused(
+            Refusal::AlreadyExists
+            | Refusal::NameTaken { .. }
+            | Refusal::NotAllowed { .. }
+            | Refusal::AlreadyPublished { .. }
+            | Refusal::VersionMismatch { .. },
+        ) => StatusCode::CONFLICT,
+        AppError::RevisionMismatch { .. } => StatusCode::PRECONDITION_FAILED,
         AppError::Key { .. } | AppError::Limit { .. } | AppError::Cursor(_) => {
-            (StatusCode::BAD_REQUEST, Facts::new())
+            StatusCode::BAD_REQUEST
         }
-        AppError::Contended | AppError::Unavailable(_) => {
-            (StatusCode::SERVICE_UNAVAILABLE, Facts::new())
-        }
-        AppError::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, Facts::new()),
+        AppError::Contended | AppError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        AppError::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }
-}
-
-fn refused(refusal: &Refusal, facts: impl Fn(&[(&str, Value)]) -> Facts) -> (StatusCode, Facts) {
-    match refusal {
-        Refusal::NotFound => (StatusCode::NOT_FOUND, Facts::new()),
-        Refusal::Deleted => (StatusCode::GONE, Facts::new()),
-        Refusal::NameTaken { name } => (
-            StatusCode::CONFLICT,
-            facts(&[("name", name.as_str().into())]),
-        ),
-        Refusal::NotAllowed {
-            state,
-            action,
-            allowed,
-        } => {
-            let allowed: Vec<&str> = allowed.iter().map(|action| action.as_str()).collect();
-            let action = action.as_str();
-            let state = state.as_str();
-            let said = [
-                ("state", state.into()),
-                ("action", action.into()),
-                ("allowed", allowed.into()),
-            ];
-            (StatusCode::CONFLICT, facts(&said))
-        }
-        Refusal::AlreadyPublished { version } => (
-            StatusCode::CONFLICT,
-            facts(&[("version", (*version).into())]),
-        ),
-        Refusal::NoSuchVersion { latest, .. } => (
-            StatusCode::NOT_FOUND,
-            facts(&[("latest_version", (*latest).into())]),
-        ),
-        Refusal::VersionMismatch { expected, latest } => (
-            StatusCode::CONFLICT,
-            facts(&[
-                ("expected", (*expected).into()),
-                ("latest_version", (*latest).into()),
-            ]),
-        ),
-        Refusal::NoReason | Refusal::TooLong { .. } => {
-            (StatusCode::UNPROCESSABLE_ENTITY, Facts::new())
-        }
-        Refusal::AlreadyExists => (StatusCode::CONFLICT, Facts::new()),
-    }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// Puts an error that comes from below the handlers (no such route, a body that is too large, a timeout) into

@@ -1,0 +1,189 @@
+//! The calls.
+
+use std::pin::Pin;
+
+use async_trait::async_trait;
+use factum::Position;
+use futures_util::Stream;
+use futures_util::stream::unfold;
+use tokio::sync::watch;
+use tonic::{Request, Response, Status};
+
+use super::generated as proto;
+use super::generated::spec_service_server::SpecService;
+use super::{convert, metadata, status};
+use crate::app::{AppError, Changes, Cursor, ListQuery, NewSpec, NewVersion, Specs};
+
+type Answer<T> = Result<Response<T>, Status>;
+
+/// The specifications, as the contract says it.
+pub(super) struct Service {
+    specs: Specs,
+    stop: watch::Receiver<bool>,
+}
+
+impl Service {
+    pub(super) fn new(specs: Specs, stop: watch::Receiver<bool>) -> Self {
+        Self { specs, stop }
+    }
+}
+
+#[async_trait]
+impl SpecService for Service {
+    async fn create_spec(
+        &self,
+        request: Request<proto::CreateSpecRequest>,
+    ) -> Answer<proto::CreateSpecResponse> {
+        let context = metadata::context(&request, None)?;
+        let request = request.into_inner();
+        let new = NewSpec {
+            name: &request.name,
+            content: request.content.as_bytes(),
+            description: request.description,
+        };
+        let written = self.specs.create(new, &context).await?;
+        Ok(Response::new(proto::CreateSpecResponse {
+            id: written.id.to_string(),
+            version: written.latest_version,
+            revision: written.revision,
+        }))
+    }
+
+    async fn update_spec(
+        &self,
+        request: Request<proto::UpdateSpecRequest>,
+    ) -> Answer<proto::UpdateSpecResponse> {
+        let context = metadata::context(&request, request.get_ref().expected_revision)?;
+        let request = request.into_inner();
+        let id = convert::id(&request.id)?;
+        let new = NewVersion {
+            content: request.content.as_bytes(),
+            description: request.description,
+            expected_version: request.expected_version,
+        };
+        let written = self.specs.update(id, new, &context).await?;
+        Ok(Response::new(proto::UpdateSpecResponse {
+            version: written.latest_version,
+            revision: written.revision,
+        }))
+    }
+
+    async fn get_spec(
+        &self,
+        request: Request<proto::GetSpecRequest>,
+    ) -> Answer<proto::GetSpecResponse> {
+        let request = request.into_inner();
+        let id = convert::id(&request.id)?;
+        let view = self.specs.get(id, request.version).await?;
+        Ok(Response::new(convert::spec(view)))
+    }
+
+    async fn list_specs(
+        &self,
+        request: Request<proto::ListSpecsRequest>,
+    ) -> Answer<proto::ListSpecsResponse> {
+        let request = request.into_inner();
+        let mut query = ListQuery {
+            state: convert::state(request.state)?,
+            ..ListQuery::default()
+        };
+        if request.page_size > 0 {
+            query.limit = usize::try_from(request.page_size).unwrap_or(usize::MAX);
+        }
+        if !request.page_token.is_empty() {
+            let cursor = request.page_token.parse::<Cursor>();
+            query.after = Some(cursor.map_err(AppError::from)?);
+        }
+        let page = self.specs.list(query).await?;
+        Ok(Response::new(proto::ListSpecsResponse {
+            specs: page.specs.into_iter().map(convert::summary).collect(),
+            next_page_token: page
+                .next
+                .map(|cursor| cursor.to_string())
+                .unwrap_or_default(),
+            total: page.total,
+        }))
+    }
+
+    async fn publish_spec(
+        &self,
+        request: Request<proto::PublishSpecRequest>,
+    ) -> Answer<proto::PublishSpecResponse> {
+        let context = metadata::context(&request, request.get_ref().expected_revision)?;
+        let request = request.into_inner();
+        let id = convert::id(&request.id)?;
+        let written = self.specs.publish(id, request.version, &context).await?;
+        Ok(Response::new(proto::PublishSpecResponse {
+            published_version: written.published_version.unwrap_or_default(),
+            revision: written.revision,
+        }))
+    }
+
+    async fn deprecate_spec(
+        &self,
+        request: Request<proto::DeprecateSpecRequest>,
+    ) -> Answer<proto::DeprecateSpecResponse> {
+        let context = metadata::context(&request, request.get_ref().expected_revision)?;
+        let request = request.into_inner();
+        let id = convert::id(&request.id)?;
+        let written = self.specs.deprecate(id, request.reason, &context).await?;
+        Ok(Response::new(proto::DeprecateSpecResponse {
+            success: true,
+            revision: written.revision,
+        }))
+    }
+
+    async fn delete_spec(
+        &self,
+        request: Request<proto::DeleteSpecRequest>,
+    ) -> Answer<proto::DeleteSpecResponse> {
+        let context = metadata::context(&request, request.get_ref().expected_revision)?;
+        let request = request.into_inner();
+        let id = convert::id(&request.id)?;
+        let written = self.specs.delete(id, request.reason, &context).await?;
+        Ok(Response::new(proto::DeleteSpecResponse {
+            success: true,
+            revision: written.revision,
+        }))
+    }
+
+    async fn get_spec_history(
+        &self,
+        request: Request<proto::GetSpecHistoryRequest>,
+    ) -> Answer<proto::GetSpecHistoryResponse> {
+        let id = convert::id(&request.into_inner().id)?;
+        let changes = self.specs.history(id).await?;
+        let events = changes.iter().map(convert::event).collect();
+        Ok(Response::new(proto::GetSpecHistoryResponse { events }))
+    }
+
+    type WatchSpecsStream =
+        Pin<Box<dyn Stream<Item = Result<proto::SpecChange, Status>> + Send + 'static>>;
+
+    async fn watch_specs(
+        &self,
+        request: Request<proto::WatchSpecsRequest>,
+    ) -> Answer<Self::WatchSpecsStream> {
+        let from = Position::new(request.into_inner().from_position);
+        let watching = Some((self.specs.watch(from), self.stop.clone()));
+        // Asked for the next change only when the caller has room for it.
+        let changes = unfold(watching, |watching| async {
+            let (mut changes, mut stop) = watching?;
+            match next(&mut changes, &mut stop).await {
+                Ok(change) => Some((Ok(change), Some((changes, stop)))),
+                Err(status) => Some((Err(status), None)),
+            }
+        });
+        Ok(Response::new(Box::pin(changes)))
+    }
+}
+
+async fn next(
+    changes: &mut Changes,
+    stop: &mut watch::Receiver<bool>,
+) -> Result<proto::SpecChange, Status> {
+    tokio::select! {
+        _ = stop.wait_for(|stop| *stop) => Err(status::stopping()),
+        change = changes.next() => change.map(|change| convert::change(&change)).map_err(Status::from),
+    }
+}

@@ -1,0 +1,98 @@
+//! Errors as `google.rpc.Status` with details.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use serde_json::Value;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+use crate::app::AppError;
+use crate::domain::Refusal;
+
+const DOMAIN: &str = "spec-service";
+
+impl From<AppError> for Status {
+    fn from(error: AppError) -> Self {
+        of(&error)
+    }
+}
+
+fn of(error: &AppError) -> Status {
+    let code = code(error);
+    let mut details = ErrorDetails::new();
+    let facts: HashMap<String, String> = error
+        .facts()
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), plain(&value)))
+        .collect();
+    details.set_error_info(error.code().to_uppercase(), DOMAIN, facts);
+    if let Some(field) = error.field() {
+        details.add_bad_request_violation(field, error.to_string());
+    }
+    match code {
+        Code::Unavailable | Code::Aborted if retriable(error) => {
+            details.set_retry_info(Some(Duration::from_secs(1)));
+        }
+        Code::NotFound => {
+            details.set_resource_info("spec.v1.Spec", "", "", error.to_string());
+        }
+        Code::Internal => tracing::error!(error = error.chain(), "call failed"),
+        _ => {}
+    }
+    let message = match code {
+        Code::Internal => "the service failed; its log says why".to_owned(),
+        _ => error.to_string(),
+    };
+    Status::with_error_details(code, message, details)
+}
+
+/// A field or an entry of the metadata that cannot be read.
+pub(super) fn malformed(field: &str, rule: &str) -> Status {
+    let mut details = ErrorDetails::with_bad_request_violation(field, rule);
+    details.set_error_info("MALFORMED", DOMAIN, HashMap::new());
+    Status::with_error_details(Code::InvalidArgument, format!("{field}: {rule}"), details)
+}
+
+/// The stream of changes ends because the service does.
+pub(super) fn stopping() -> Status {
+    let details = ErrorDetails::with_retry_info(Some(Duration::from_secs(1)));
+    Status::with_error_details(Code::Unavailable, "the service is stopping", details)
+}
+
+fn retriable(error: &AppError) -> bool {
+    matches!(error, AppError::Contended | AppError::Unavailable(_))
+}
+
+fn code(error: &AppError) -> Code {
+    match error {
+        AppError::Name(_)
+        | AppError::Content(_)
+        | AppError::KeyReused { .. }
+        | AppError::Key { .. }
+        | AppError::Limit { .. }
+        | AppError::Cursor(_)
+        | AppError::Refused(Refusal::NoReason | Refusal::TooLong { .. }) => Code::InvalidArgument,
+        AppError::Refused(Refusal::NotFound | Refusal::NoSuchVersion { .. }) => Code::NotFound,
+        AppError::Refused(Refusal::NameTaken { .. } | Refusal::AlreadyExists) => {
+            Code::AlreadyExists
+        }
+        AppError::Refused(
+            Refusal::Deleted | Refusal::NotAllowed { .. } | Refusal::AlreadyPublished { .. },
+        ) => Code::FailedPrecondition,
+        AppError::Refused(Refusal::VersionMismatch { .. })
+        | AppError::RevisionMismatch { .. }
+        | AppError::Contended => Code::Aborted,
+        AppError::Unavailable(_) => Code::Unavailable,
+        AppError::Internal(_) => Code::Internal,
+    }
+}
+
+/// A fact as the text that `ErrorInfo` wants.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(values) => values.iter().map(plain).collect::<Vec<_>>().join(","),
+        other => other.to_string(),
+    }
+}
