@@ -66,7 +66,8 @@ pub async fn serve(listener: TcpListener, grpc: Grpc) -> Result<()> {
     let served = Server::builder()
         .timeout(grpc.timeout)
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
-        .layer(TraceLayer::new_for_grpc())
+        // What fails on this side is logged where it is turned into a status.
+        .layer(TraceLayer::new_for_grpc().on_failure(()))
         .add_service(specs)
         .add_service(health)
         .add_service(reflection().build_v1()?)

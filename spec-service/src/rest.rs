@@ -70,7 +70,12 @@ pub fn router(api: Api) -> Router {
         ))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(map_response(problem::in_form))
-        .layer(TraceLayer::new_for_http().make_span_with(span))
+        // What fails on this side is logged where it is turned into a problem.
+        .layer(
+            TraceLayer::new_for_http()
+                .make_span_with(span)
+                .on_failure(()),
+        )
         .layer(from_fn(headers::echo_correlation))
         .with_state(api)
 }

@@ -200,6 +200,31 @@ async fn a_restart_goes_on_behind_the_checkpoint() {
 }
 
 #[tokio::test]
+async fn a_restart_with_nothing_to_catch_up_is_live() {
+    let (_dir, file) = file();
+    for round in 1..=2 {
+        let (store, engine) = open(&file).await;
+        let last = if round == 1 {
+            add(&engine, 1, 5).await
+        } else {
+            Position::new(5)
+        };
+        let projections = Projections::builder(&engine)
+            .with(store.read_model(Sums::default()))
+            .start();
+        projections.wait_for(last).await.unwrap();
+        let status = &projections.status()[0];
+        assert_eq!(
+            (status.state, status.lag()),
+            (ProjectionState::Live, 0),
+            "round {round}"
+        );
+        projections.stop().await;
+        store.close().await;
+    }
+}
+
+#[tokio::test]
 async fn a_failure_leaves_nothing_of_its_page_and_skips_nothing() {
     let (_dir, file) = file();
     let (store, engine) = open(&file).await;

@@ -83,8 +83,17 @@ impl Runner {
             Ok(position) => position,
             Err(error) => return Left::Failed(error),
         };
-        self.status.send_modify(|status| status.position = position);
         let mut subscription = Subscription::new(self.store.clone(), self.model.query(), position);
+        let head = *self.store.watch().borrow();
+        self.status.send_modify(|status| {
+            status.position = position;
+            status.head = head;
+            status.state = if position >= head {
+                ProjectionState::Live
+            } else {
+                ProjectionState::CatchingUp
+            };
+        });
         loop {
             let page = tokio::select! {
                 biased;

@@ -186,7 +186,12 @@ impl From<ExecuteError<Refusal>> for AppError {
     fn from(error: ExecuteError<Refusal>) -> Self {
         match error {
             ExecuteError::Refused(refusal) => Self::Refused(refusal),
-            ExecuteError::KeyReused { key } => Self::KeyReused { key },
+            ExecuteError::KeyReused { key } => Self::KeyReused {
+                // Without the actor that the service puts ahead of it.
+                key: key
+                    .split_once('-')
+                    .map_or(key.clone(), |(_, key)| key.to_owned()),
+            },
             ExecuteError::Store(error) => error.into(),
             ExecuteError::Conflict { .. } => Self::Contended,
             other => Self::Internal(other.into()),

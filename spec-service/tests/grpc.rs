@@ -1,0 +1,435 @@
+//! The gRPC API, on the real server, with a real client.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[allow(dead_code, reason = "each test takes what it needs")]
+#[path = "support/server.rs"]
+mod server;
+
+use spec_service::grpc::generated::{
+    CreateSpecRequest, DeleteSpecRequest, DeprecateSpecRequest, GetSpecHistoryRequest,
+    GetSpecRequest, ListSpecsRequest, PublishSpecRequest, SpecState, UpdateSpecRequest,
+    WatchSpecsRequest,
+};
+use tonic::{Code, Request, Status};
+use tonic_types::StatusExt as _;
+
+use server::Server;
+
+fn start() -> (tempfile::TempDir, Server) {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path());
+    (dir, server)
+}
+
+fn new(name: &str, content: &str) -> CreateSpecRequest {
+    CreateSpecRequest {
+        name: name.to_owned(),
+        content: content.to_owned(),
+        description: None,
+    }
+}
+
+fn by<T>(actor: &str, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request
+        .metadata_mut()
+        .insert("x-user-id", actor.parse().unwrap());
+    request
+}
+
+fn get(id: &str) -> GetSpecRequest {
+    GetSpecRequest {
+        id: id.to_owned(),
+        version: None,
+    }
+}
+
+fn publish(id: &str, version: Option<u64>) -> PublishSpecRequest {
+    PublishSpecRequest {
+        id: id.to_owned(),
+        version,
+        expected_revision: None,
+    }
+}
+
+fn update(id: &str, content: &str) -> UpdateSpecRequest {
+    UpdateSpecRequest {
+        id: id.to_owned(),
+        content: content.to_owned(),
+        description: None,
+        expected_version: None,
+        expected_revision: None,
+    }
+}
+
+fn delete(id: &str) -> DeleteSpecRequest {
+    DeleteSpecRequest {
+        id: id.to_owned(),
+        reason: Some("gone".to_owned()),
+        expected_revision: None,
+    }
+}
+
+fn deprecate(id: &str, reason: &str) -> DeprecateSpecRequest {
+    DeprecateSpecRequest {
+        id: id.to_owned(),
+        reason: reason.to_owned(),
+        expected_revision: None,
+    }
+}
+
+#[tokio::test]
+async fn a_specification_lives_its_whole_life() {
+    let (_dir, server) = start();
+    let mut client = server.grpc().await;
+    let created = client
+        .create_spec(by("ada", new("limits", "limit: 250\n")))
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!((created.version, created.revision), (1, 1));
+    let id = created.id;
+    let published = client
+        .publish_spec(publish(&id, None))
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!((published.published_version, published.revision), (1, 2));
+    let updated = client
+        .update_spec(by("bob", update(&id, "limit: 300\n")))
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!((updated.version, updated.revision), (2, 3));
+
+    let spec = client.get_spec(get(&id)).await.unwrap().into_inner();
+    assert_eq!(
+        (spec.content.as_str(), spec.version, spec.latest_version),
+        ("limit: 250\n", 1, 2)
+    );
+    assert_eq!(
+        (spec.state(), spec.published_version),
+        (SpecState::Published, Some(1))
+    );
+    assert_eq!(
+        (spec.created_by.as_str(), spec.updated_by.as_str()),
+        ("ada", "bob")
+    );
+    assert!(spec.created_at.unwrap().seconds > 1_700_000_000);
+    let second = GetSpecRequest {
+        version: Some(2),
+        ..get(&id)
+    };
+    assert_eq!(
+        client.get_spec(second).await.unwrap().into_inner().content,
+        "limit: 300\n"
+    );
+
+    let list = client
+        .list_specs(ListSpecsRequest::default())
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(
+        (
+            list.total,
+            list.specs[0].id.as_str(),
+            list.next_page_token.as_str()
+        ),
+        (1, id.as_str(), "")
+    );
+    assert!(
+        client
+            .deprecate_spec(deprecate(&id, "see v3"))
+            .await
+            .unwrap()
+            .into_inner()
+            .success
+    );
+    assert!(
+        client
+            .delete_spec(by("eve", delete(&id)))
+            .await
+            .unwrap()
+            .into_inner()
+            .success
+    );
+    let deleted = client.get_spec(get(&id)).await.unwrap().into_inner();
+    assert_eq!(
+        (deleted.state(), deleted.updated_by.as_str()),
+        (SpecState::Deleted, "eve")
+    );
+
+    let history = GetSpecHistoryRequest { id: id.clone() };
+    let history = client
+        .get_spec_history(history)
+        .await
+        .unwrap()
+        .into_inner()
+        .events;
+    let told: Vec<_> = history
+        .iter()
+        .map(|event| {
+            (
+                event.event_type.as_str(),
+                event.user_id.as_str(),
+                event.version,
+            )
+        })
+        .collect();
+    let expected = [
+        ("spec.created", "ada", 1),
+        ("spec.published", "anonymous", 2),
+        ("spec.updated", "bob", 3),
+        ("spec.deprecated", "anonymous", 4),
+        ("spec.deleted", "eve", 5),
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(history[1].payload, r#"{"version":1}"#);
+    assert_eq!(history[4].reason.as_deref(), Some("gone"));
+}
+
+/// The code, the reason, and the field of a refusal.
+fn refusal<T: std::fmt::Debug>(result: Result<T, Status>) -> (Code, String, Option<String>) {
+    let status = result.unwrap_err();
+    let details = status.get_error_details();
+    let reason = details
+        .error_info()
+        .map(|info| info.reason.clone())
+        .unwrap_or_default();
+    let field = details
+        .bad_request()
+        .map(|bad| bad.field_violations[0].field.clone());
+    (status.code(), reason, field)
+}
+
+#[tokio::test]
+async fn a_refusal_has_its_code_and_its_facts() {
+    let (_dir, server) = start();
+    let mut client = server.grpc().await;
+    let id = client
+        .create_spec(new("taken", "a: 1\n"))
+        .await
+        .unwrap()
+        .into_inner()
+        .id;
+    let expected = |code, reason: &str, field: Option<&str>| {
+        (code, reason.to_owned(), field.map(str::to_owned))
+    };
+    let nobody = uuid::Uuid::now_v7().to_string();
+
+    let invalid = Code::InvalidArgument;
+    let got = refusal(client.create_spec(new("no spaces", "a: 1\n")).await);
+    assert_eq!(got, expected(invalid, "INVALID_NAME", Some("name")));
+    let got = refusal(client.create_spec(new("dup", "a: 1\na: 2\n")).await);
+    assert_eq!(
+        got,
+        expected(invalid, "YAML_DUPLICATE_KEY", Some("content"))
+    );
+    let got = refusal(client.get_spec(get("seven")).await);
+    assert_eq!(got, expected(invalid, "MALFORMED", Some("id")));
+    let got = refusal(client.deprecate_spec(deprecate(&id, " ")).await);
+    assert_eq!(
+        got,
+        expected(Code::FailedPrecondition, "ILLEGAL_TRANSITION", None)
+    );
+    for (list, reason, field) in [
+        (
+            ListSpecsRequest {
+                page_size: 101,
+                ..Default::default()
+            },
+            "INVALID_LIMIT",
+            "limit",
+        ),
+        (
+            ListSpecsRequest {
+                page_token: "?".to_owned(),
+                ..Default::default()
+            },
+            "INVALID_CURSOR",
+            "cursor",
+        ),
+        (
+            ListSpecsRequest {
+                state: Some(99),
+                ..Default::default()
+            },
+            "MALFORMED",
+            "state",
+        ),
+    ] {
+        assert_eq!(
+            refusal(client.list_specs(list).await),
+            expected(invalid, reason, Some(field))
+        );
+    }
+    let got = refusal(client.create_spec(new("taken", "a: 1\n")).await);
+    assert_eq!(got, expected(Code::AlreadyExists, "NAME_TAKEN", None));
+    let got = refusal(client.get_spec(get(&nobody)).await);
+    assert_eq!(got, expected(Code::NotFound, "NOT_FOUND", None));
+    let got = refusal(client.publish_spec(publish(&id, Some(2))).await);
+    assert_eq!(got, expected(Code::NotFound, "NO_SUCH_VERSION", None));
+    client.publish_spec(publish(&id, None)).await.unwrap();
+    let got = refusal(client.publish_spec(publish(&id, None)).await);
+    assert_eq!(
+        got,
+        expected(Code::FailedPrecondition, "ALREADY_PUBLISHED", None)
+    );
+    let got = refusal(client.deprecate_spec(deprecate(&id, " ")).await);
+    assert_eq!(got, expected(invalid, "REASON_MISSING", Some("reason")));
+    let stale = UpdateSpecRequest {
+        expected_version: Some(7),
+        ..update(&id, "a: 2\n")
+    };
+    assert_eq!(
+        refusal(client.update_spec(stale).await),
+        expected(Code::Aborted, "VERSION_MISMATCH", None)
+    );
+    let stale = UpdateSpecRequest {
+        expected_revision: Some(1),
+        ..update(&id, "a: 2\n")
+    };
+    let status = client.update_spec(stale).await.unwrap_err();
+    let details = status.get_error_details();
+    let facts = &details.error_info().unwrap().metadata;
+    assert_eq!(
+        (
+            status.code(),
+            facts["expected"].as_str(),
+            facts["actual"].as_str()
+        ),
+        (Code::Aborted, "1", "2")
+    );
+    client.delete_spec(delete(&id)).await.unwrap();
+    let got = refusal(client.update_spec(update(&id, "a: 2\n")).await);
+    assert_eq!(got, expected(Code::FailedPrecondition, "DELETED", None));
+    let oversize = client
+        .create_spec(new("large", &"x".repeat(1 << 20)))
+        .await
+        .unwrap_err();
+    assert_eq!(oversize.code(), Code::OutOfRange);
+
+    let with_key = |name: &str| {
+        let mut request = Request::new(new(name, "a: 1\n"));
+        request
+            .metadata_mut()
+            .insert("idempotency-key", "req-7".parse().unwrap());
+        request
+    };
+    let first = client
+        .create_spec(with_key("once"))
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(
+        client
+            .create_spec(with_key("once"))
+            .await
+            .unwrap()
+            .into_inner(),
+        first
+    );
+    let got = refusal(client.create_spec(with_key("other")).await);
+    assert_eq!(got, expected(invalid, "IDEMPOTENCY_KEY_REUSED", None));
+}
+
+#[tokio::test]
+async fn changes_are_watched_from_the_first_and_as_they_come() {
+    let (_dir, server) = start();
+    let mut client = server.grpc().await;
+    let first = client
+        .create_spec(new("first", "a: 1\n"))
+        .await
+        .unwrap()
+        .into_inner()
+        .id;
+    client.publish_spec(publish(&first, None)).await.unwrap();
+    let watch = |from_position| WatchSpecsRequest { from_position };
+    let mut all = client.watch_specs(watch(0)).await.unwrap().into_inner();
+    let mut later = client.watch_specs(watch(2)).await.unwrap().into_inner();
+    let second = client
+        .create_spec(new("second", "b: 1\n"))
+        .await
+        .unwrap()
+        .into_inner()
+        .id;
+    let expected = [
+        (1, &first, "spec.created"),
+        (2, &first, "spec.published"),
+        (3, &second, "spec.created"),
+    ];
+    for (position, id, event) in expected {
+        let change = all.message().await.unwrap().unwrap();
+        assert_eq!(
+            (
+                change.position,
+                &change.spec_id,
+                change.event.unwrap().event_type.as_str()
+            ),
+            (position, id, event)
+        );
+    }
+    for position in 2..=3 {
+        assert_eq!(later.message().await.unwrap().unwrap().position, position);
+    }
+    // The service stops: streams end with a reason, and the server with them.
+    server.terminate();
+    let ended = all.message().await.unwrap_err();
+    assert_eq!(
+        (ended.code(), ended.message()),
+        (Code::Unavailable, "the service is stopping")
+    );
+    drop(later);
+    assert!(server.wait().await.success());
+}
+
+#[tokio::test]
+async fn health_and_reflection_answer() {
+    use tonic_health::pb::health_client::HealthClient;
+    use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus};
+    use tonic_reflection::pb::v1::ServerReflectionRequest;
+    use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+    use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
+    use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
+
+    let (_dir, server) = start();
+    let mut health = HealthClient::new(server.channel().await);
+    for service in ["", "spec.v1.SpecService"] {
+        let check = HealthCheckRequest {
+            service: service.to_owned(),
+        };
+        let answer = health.check(check).await.unwrap().into_inner();
+        assert_eq!(answer.status(), ServingStatus::Serving, "{service:?}");
+    }
+    let mut reflection = ServerReflectionClient::new(server.channel().await);
+    let list = ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(MessageRequest::ListServices(String::new())),
+    };
+    let answers = reflection
+        .server_reflection_info(futures_util::stream::iter([list]))
+        .await
+        .unwrap();
+    let answer = answers
+        .into_inner()
+        .message()
+        .await
+        .unwrap()
+        .unwrap()
+        .message_response
+        .unwrap();
+    let MessageResponse::ListServicesResponse(services) = answer else {
+        panic!("{answer:?}")
+    };
+    let names: Vec<_> = services
+        .service
+        .iter()
+        .map(|service| service.name.as_str())
+        .collect();
+    assert!(
+        names.contains(&"spec.v1.SpecService") && names.contains(&"grpc.health.v1.Health"),
+        "{names:?}"
+    );
+}

@@ -1,0 +1,337 @@
+//! Both APIs together: real samples, races, crashes, restarts.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[allow(dead_code, reason = "each test takes what it needs")]
+#[path = "support/server.rs"]
+mod server;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use reqwest::{Method, StatusCode, header};
+use serde_json::{Value, json};
+use spec_service::grpc::generated::{
+    CreateSpecRequest, DeprecateSpecRequest, GetSpecRequest, PublishSpecRequest, SpecState,
+};
+
+use server::Server;
+
+fn samples() -> Vec<(String, String)> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples");
+    let mut samples: Vec<_> = std::fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| {
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            (name, std::fs::read_to_string(path).unwrap())
+        })
+        .collect();
+    samples.sort();
+    samples
+}
+
+#[tokio::test]
+async fn every_sample_lives_its_whole_life_over_both_apis() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path());
+    let mut client = server.grpc().await;
+    let samples = samples();
+    assert!(samples.len() >= 12);
+    for (name, content) in &samples {
+        // Created over REST, published over gRPC, read over both.
+        let id = server.create(name, content).await;
+        let publish = PublishSpecRequest {
+            id: id.clone(),
+            version: None,
+            expected_revision: Some(1),
+        };
+        client.publish_spec(publish).await.unwrap();
+        let path = format!("/v1/specs/{id}");
+        let yaml = server
+            .request(Method::GET, &path)
+            .header(header::ACCEPT, "application/yaml");
+        assert_eq!(
+            yaml.send().await.unwrap().bytes().await.unwrap(),
+            content.as_bytes(),
+            "{name}"
+        );
+        let spec = client
+            .get_spec(GetSpecRequest {
+                id: id.clone(),
+                version: None,
+            })
+            .await
+            .unwrap()
+            .into_inner();
+        assert_eq!(
+            (spec.state(), &spec.content, spec.revision),
+            (SpecState::Published, content, 2),
+            "{name}"
+        );
+
+        // Created over gRPC, the rest the other way round.
+        let twin = format!("{name}.twin");
+        let new = CreateSpecRequest {
+            name: twin,
+            content: content.clone(),
+            description: None,
+        };
+        let twin = client.create_spec(new).await.unwrap().into_inner().id;
+        let path = format!("/v1/specs/{twin}");
+        assert_eq!(server.json(&path).await["content"], *content);
+        assert_eq!(
+            server
+                .post(&format!("{path}/publish"), &json!({}))
+                .await
+                .status(),
+            StatusCode::OK
+        );
+        let update = server
+            .request(Method::PUT, &path)
+            .header(header::IF_MATCH, "\"2\"");
+        let update = update.json(&json!({"content": format!("{content}# revised\n")}));
+        assert_eq!(
+            update.send().await.unwrap().json::<Value>().await.unwrap(),
+            json!({"version": 2}),
+            "{name}"
+        );
+        let reason = "replaced".to_owned();
+        let deprecate = DeprecateSpecRequest {
+            id: twin.clone(),
+            reason,
+            expected_revision: Some(3),
+        };
+        assert_eq!(
+            client
+                .deprecate_spec(deprecate)
+                .await
+                .unwrap()
+                .into_inner()
+                .revision,
+            4
+        );
+        let deleted = server.request(Method::DELETE, &path).send().await.unwrap();
+        assert_eq!(deleted.status(), StatusCode::NO_CONTENT);
+        assert_eq!(server.get(&path).await.status(), StatusCode::GONE);
+    }
+    let listed = server.json("/v1/specs?state=published").await;
+    assert_eq!(listed["total"], samples.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_fifty_updates_with_one_tag_one_wins() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path());
+    let id = server.create("contended", "a: 0\n").await;
+    let puts = (0..50).map(|number| {
+        let put = server.request(Method::PUT, &format!("/v1/specs/{id}"));
+        put.header(header::IF_MATCH, "\"1\"")
+            .json(&json!({"content": format!("a: {number}\n")}))
+            .send()
+    });
+    let answers = join_all(puts).await;
+    let of = |status| {
+        answers
+            .iter()
+            .filter(|answer| answer.as_ref().unwrap().status() == status)
+            .count()
+    };
+    assert_eq!(
+        (of(StatusCode::OK), of(StatusCode::PRECONDITION_FAILED)),
+        (1, 49)
+    );
+    assert_eq!(
+        server.json(&format!("/v1/specs/{id}")).await["latest_version"],
+        2
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_fifty_creations_with_one_name_one_wins() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path());
+    let body = json!({"name": "wanted", "content": "a: 1\n"});
+    let posts = (0..50).map(|_| server.post("/v1/specs", &body));
+    let answers = join_all(posts).await;
+    let of = |status| {
+        answers
+            .iter()
+            .filter(|answer| answer.status() == status)
+            .count()
+    };
+    assert_eq!((of(StatusCode::CREATED), of(StatusCode::CONFLICT)), (1, 49));
+    assert_eq!(server.json("/v1/specs").await["total"], 1);
+}
+
+/// Creates specifications over both APIs until the server is gone; gives back what was acknowledged.
+async fn write_until_killed(
+    server: &Server,
+    round: usize,
+    kill_after: usize,
+) -> Vec<(String, String)> {
+    let acknowledged = Arc::new(tokio::sync::Mutex::new(Vec::new()));
+    let client = server.grpc().await;
+    let writers = (0..8).map(|writer| {
+        let (acknowledged, mut client) = (acknowledged.clone(), client.clone());
+        async move {
+            for number in 0.. {
+                let name = format!("r{round}.w{writer}.n{number}");
+                let id = if writer % 2 == 0 {
+                    let body = json!({"name": name, "content": "a: 1\n"});
+                    let post = server
+                        .request(Method::POST, "/v1/specs")
+                        .json(&body)
+                        .send()
+                        .await;
+                    let Ok(created) = post else { return };
+                    assert_eq!(created.status(), StatusCode::CREATED);
+                    let Ok(created) = created.json::<Value>().await else {
+                        return;
+                    };
+                    created["id"].as_str().unwrap().to_owned()
+                } else {
+                    let content = "a: 1\n".to_owned();
+                    let new = CreateSpecRequest {
+                        name: name.clone(),
+                        content,
+                        description: None,
+                    };
+                    let Ok(created) = client.create_spec(new).await else {
+                        return;
+                    };
+                    created.into_inner().id
+                };
+                let mut acknowledged = acknowledged.lock().await;
+                acknowledged.push((id, name));
+                if acknowledged.len() == kill_after {
+                    server.kill();
+                }
+            }
+        }
+    });
+    join_all(writers).await;
+    Arc::try_unwrap(acknowledged).unwrap().into_inner()
+}
+
+/// Every living specification, over all pages: id and name.
+async fn listed(server: &Server) -> Vec<(String, String)> {
+    let mut specs = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let page = server
+            .json(&format!("/v1/specs?limit=100&cursor={cursor}"))
+            .await;
+        for spec in page["specs"].as_array().unwrap() {
+            specs.push((
+                spec["id"].as_str().unwrap().to_owned(),
+                spec["name"].as_str().unwrap().to_owned(),
+            ));
+        }
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = next.to_owned(),
+            None => return specs,
+        }
+    }
+}
+
+/// Waits until the lists have everything that is stored.
+async fn caught_up(server: &Server) {
+    loop {
+        let health: Value = server.get("/health").await.json().await.unwrap();
+        let list = &health["projections"][0];
+        if list["lag"] == 0 && list["state"] == "live" {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_server_has_every_acknowledged_write_and_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut acknowledged = Vec::new();
+    for (round, kill_after) in [5, 40, 120].into_iter().enumerate() {
+        let server = Server::start(dir.path());
+        acknowledged.extend(write_until_killed(&server, round, kill_after).await);
+        drop(server);
+        let server = Server::start(dir.path());
+        caught_up(&server).await;
+        let listed = listed(&server).await;
+        for spec in &acknowledged {
+            assert!(listed.contains(spec), "round {round}: {} is lost", spec.1);
+            let found = server.json(&format!("/v1/specs/{}", spec.0)).await;
+            assert_eq!(found["name"], spec.1);
+        }
+        // It goes on: a write is listed at once.
+        let id = server.create(&format!("after-{round}"), "a: 1\n").await;
+        acknowledged.push((id, format!("after-{round}")));
+        assert_eq!(self::listed(&server).await.len(), listed.len() + 1);
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_is_dropped_and_built_anew_is_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path());
+    for (name, content) in samples() {
+        let id = server.create(&name, &content).await;
+        server
+            .post(&format!("/v1/specs/{id}/publish"), &json!({}))
+            .await;
+    }
+    let before = server.json("/v1/specs?limit=100").await;
+    server.terminate();
+    assert!(server.wait().await.success());
+
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(dir.path().join("specs.db"));
+    let mut file = sqlx::ConnectOptions::connect(&options).await.unwrap();
+    for sql in ["drop table spec_list", "delete from factum_checkpoint"] {
+        sqlx::query(sql).execute(&mut file).await.unwrap();
+    }
+    drop(file);
+
+    let server = Server::start(dir.path());
+    caught_up(&server).await;
+    assert_eq!(server.json("/v1/specs?limit=100").await, before);
+}
+
+#[tokio::test]
+async fn a_server_that_stops_says_so_first_and_finishes_what_is_under_way() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start_with(dir.path(), &[("DRAIN", "1"), ("GRACE", "30")]);
+    assert_eq!(server.get("/readyz").await.status(), StatusCode::OK);
+    // A request whose body is half there.
+    let body = r#"{"name": "slow", "content": "a: 1\n"}"#;
+    let (first, second) = body.split_at(10);
+    let address = server.rest.strip_prefix("http://").unwrap();
+    let mut slow = tokio::net::TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "POST /v1/specs HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{first}",
+        body.len()
+    );
+    slow.write_all(head.as_bytes()).await.unwrap();
+
+    server.terminate();
+    while server.get("/readyz").await.status() == StatusCode::OK {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(server.get("/livez").await.status(), StatusCode::OK);
+    assert_eq!(server.json("/v1/specs").await["total"], 0);
+    // Once no new connection is taken, the half request still gets its answer.
+    while tokio::net::TcpStream::connect(address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    slow.write_all(second.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    slow.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 201 Created\r\n"), "{answer}");
+    assert!(server.wait().await.success());
+
+    let server = Server::start(dir.path());
+    caught_up(&server).await;
+    assert_eq!(server.json("/v1/specs").await["specs"][0]["name"], "slow");
+}
