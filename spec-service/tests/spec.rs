@@ -1,0 +1,358 @@
+//! The rules of specifications, without a store.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use factum::Decide;
+use factum::prelude::*;
+use factum::testkit::given;
+use proptest::prelude::*;
+use spec_service::domain::{
+    Action, Content, CreateSpec, DEFAULT_MAX_BYTES, DeleteSpec, DeprecateSpec, MAX_TEXT,
+    NameHolder, PublishSpec, Refusal, Spec, SpecEvent, SpecId, SpecName, SpecState, UpdateSpec,
+};
+use uuid::Uuid;
+
+const SPEC: SpecId = SpecId(Uuid::from_u128(7));
+
+fn content(number: u64) -> Content {
+    Content::parse(format!("number: {number}\n").as_bytes(), DEFAULT_MAX_BYTES).unwrap()
+}
+
+fn name() -> SpecName {
+    "limits".parse().unwrap()
+}
+
+fn created() -> SpecEvent {
+    SpecEvent::Created {
+        name: name(),
+        description: Some("what it is for".to_owned()),
+        content: content(1),
+    }
+}
+
+fn updated(number: u64) -> SpecEvent {
+    SpecEvent::Updated {
+        description: Some("what it is for".to_owned()),
+        content: content(number),
+    }
+}
+
+fn published(version: u64) -> SpecEvent {
+    SpecEvent::Published { version }
+}
+
+fn deprecated() -> SpecEvent {
+    SpecEvent::Deprecated {
+        reason: "old".to_owned(),
+    }
+}
+
+fn deleted() -> SpecEvent {
+    SpecEvent::Deleted {
+        name: name(),
+        reason: None,
+    }
+}
+
+fn create() -> CreateSpec {
+    CreateSpec {
+        spec: SPEC,
+        name: name(),
+        description: Some("  what it is for \n".to_owned()),
+        content: content(1),
+    }
+}
+
+fn update(number: u64) -> UpdateSpec {
+    UpdateSpec {
+        spec: SPEC,
+        content: content(number),
+        description: None,
+        expected_version: None,
+    }
+}
+
+fn publish(version: Option<u64>) -> PublishSpec {
+    PublishSpec {
+        spec: SPEC,
+        version,
+    }
+}
+
+fn deprecate(reason: &str) -> DeprecateSpec {
+    DeprecateSpec {
+        spec: SPEC,
+        reason: reason.to_owned(),
+    }
+}
+
+fn delete() -> DeleteSpec {
+    DeleteSpec {
+        spec: SPEC,
+        reason: None,
+    }
+}
+
+/// A specification with this history.
+fn after(history: &[SpecEvent]) -> Spec {
+    let mut spec = Spec::default();
+    history.iter().for_each(|event| spec.apply(event));
+    spec
+}
+
+fn holder(history: &[SpecEvent]) -> NameHolder {
+    let mut holder = NameHolder::default();
+    history.iter().for_each(|event| holder.apply(event));
+    holder
+}
+
+fn refused<C: Decide<Error = Refusal, On = Spec>>(history: &[SpecEvent], command: C) -> Refusal
+where
+    C: Decide,
+{
+    command.decide(&after(history)).map(drop).unwrap_err()
+}
+
+#[test]
+fn a_creation_makes_a_draft() {
+    let events = create()
+        .decide((&Spec::default(), &NameHolder::default()))
+        .unwrap();
+    assert_eq!(events.as_slice(), [created()]);
+    let spec = after(&[created()]);
+    let life = spec.life().unwrap();
+    assert_eq!(
+        (life.state, life.latest(), life.published),
+        (SpecState::Draft, 1, None)
+    );
+}
+
+#[test]
+fn a_name_belongs_to_one_living_specification() {
+    let of = |history: &[SpecEvent]| {
+        create()
+            .decide((&Spec::default(), &holder(history)))
+            .map(drop)
+    };
+    assert_eq!(of(&[created()]), Err(Refusal::NameTaken { name: name() }));
+    assert_eq!(
+        of(&[created(), deprecated()]),
+        Err(Refusal::NameTaken { name: name() })
+    );
+    assert_eq!(of(&[created(), deleted()]), Ok(()));
+    assert_eq!(
+        of(&[created(), deleted(), created()]),
+        Err(Refusal::NameTaken { name: name() })
+    );
+    let again = create().decide((&after(&[created()]), &NameHolder::default()));
+    assert_eq!(again.map(drop), Err(Refusal::AlreadyExists));
+}
+
+#[test]
+fn an_update_adds_a_version_and_leaves_what_is_published() {
+    given([created()]).when(update(2)).then([updated(2)]);
+    given([created(), published(1)])
+        .when(update(2))
+        .then([updated(2)]);
+    // The same content again is a version, too.
+    given([created()]).when(update(1)).then([updated(1)]);
+    let spec = after(&[created(), published(1), updated(2)]);
+    let life = spec.life().unwrap();
+    assert_eq!(
+        (life.state, life.latest(), life.published),
+        (SpecState::Published, 2, Some(1))
+    );
+    assert_eq!(
+        (life.content(1), life.content(2), life.content(3)),
+        (Some(&content(1)), Some(&content(2)), None)
+    );
+    assert_eq!(life.content(0), None);
+}
+
+#[test]
+fn a_description_stays_is_replaced_or_removed() {
+    let with = |description: Option<&str>| UpdateSpec {
+        description: description.map(str::to_owned),
+        ..update(2)
+    };
+    let event = |description: Option<&str>| SpecEvent::Updated {
+        description: description.map(str::to_owned),
+        content: content(2),
+    };
+    given([created()])
+        .when(with(None))
+        .then([event(Some("what it is for"))]);
+    given([created()])
+        .when(with(Some("other")))
+        .then([event(Some("other"))]);
+    given([created()]).when(with(Some(" "))).then([event(None)]);
+    let long = with(Some(&"\u{e9}".repeat(MAX_TEXT + 1)));
+    let too_long = Refusal::TooLong {
+        field: "description",
+        limit: MAX_TEXT,
+        actual: MAX_TEXT + 1,
+    };
+    given([created()]).when(long).then_refused(too_long);
+    given([created()])
+        .when(with(Some(&"\u{e9}".repeat(MAX_TEXT))))
+        .then([event(Some(&"\u{e9}".repeat(MAX_TEXT)))]);
+}
+
+#[test]
+fn an_update_of_a_version_that_is_not_the_latest_is_refused() {
+    let expecting = |expected_version| UpdateSpec {
+        expected_version: Some(expected_version),
+        ..update(3)
+    };
+    given([created(), updated(2)])
+        .when(expecting(2))
+        .then([updated(3)]);
+    let stale = Refusal::VersionMismatch {
+        expected: 1,
+        latest: 2,
+    };
+    given([created(), updated(2)])
+        .when(expecting(1))
+        .then_refused(stale);
+}
+
+#[test]
+fn any_version_can_be_published_but_the_one_that_is() {
+    given([created(), updated(2)])
+        .when(publish(None))
+        .then([published(2)]);
+    given([created(), updated(2)])
+        .when(publish(Some(1)))
+        .then([published(1)]);
+    // A rollback.
+    given([created(), updated(2), published(2)])
+        .when(publish(Some(1)))
+        .then([published(1)]);
+    let already = Refusal::AlreadyPublished { version: 2 };
+    given([created(), updated(2), published(2)])
+        .when(publish(None))
+        .then_refused(already);
+    for asked in [0, 3, u64::MAX] {
+        let missing = Refusal::NoSuchVersion { asked, latest: 2 };
+        given([created(), updated(2)])
+            .when(publish(Some(asked)))
+            .then_refused(missing);
+    }
+}
+
+#[test]
+fn only_what_is_published_is_deprecated_and_with_a_reason() {
+    given([created(), published(1)])
+        .when(deprecate(" old "))
+        .then([deprecated()]);
+    given([created(), published(1)])
+        .when(deprecate(" \n"))
+        .then_refused(Refusal::NoReason);
+    let draft = Refusal::NotAllowed {
+        state: SpecState::Draft,
+        action: Action::Deprecate,
+        allowed: &[Action::Update, Action::Publish, Action::Delete],
+    };
+    assert_eq!(
+        draft.to_string(),
+        "a draft specification does not allow deprecate; allowed: update, publish, delete"
+    );
+    given([created()])
+        .when(deprecate("old"))
+        .then_refused(draft);
+}
+
+#[test]
+fn what_lives_can_be_deleted_and_what_is_deleted_is_gone() {
+    given([created()]).when(delete()).then([deleted()]);
+    given([created(), published(1)])
+        .when(delete())
+        .then([deleted()]);
+    given([created(), published(1), deprecated()])
+        .when(delete())
+        .then([deleted()]);
+    let gone = [created(), deleted()];
+    assert_eq!(refused(&gone, delete()), Refusal::Deleted);
+    assert_eq!(refused(&gone, update(2)), Refusal::Deleted);
+    assert_eq!(refused(&gone, publish(None)), Refusal::Deleted);
+    assert_eq!(refused(&gone, deprecate("r")), Refusal::Deleted);
+    assert_eq!(refused(&[], delete()), Refusal::NotFound);
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Update(u64),
+    Publish(Option<u64>),
+    Deprecate,
+    Delete,
+}
+
+impl Step {
+    fn action(&self) -> Action {
+        match self {
+            Self::Update(_) => Action::Update,
+            Self::Publish(_) => Action::Publish,
+            Self::Deprecate => Action::Deprecate,
+            Self::Delete => Action::Delete,
+        }
+    }
+
+    fn decide(&self, spec: &Spec) -> Result<Vec<SpecEvent>, Refusal> {
+        let events = match self {
+            Self::Update(number) => update(*number).decide(spec),
+            Self::Publish(version) => publish(*version).decide(spec),
+            Self::Deprecate => deprecate("r").decide(spec),
+            Self::Delete => delete().decide(spec),
+        };
+        events.map(|events| events.as_slice().to_vec())
+    }
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        4 => (0..100_u64).prop_map(Step::Update),
+        4 => proptest::option::of(0..6_u64).prop_map(Step::Publish),
+        1 => Just(Step::Deprecate),
+        1 => Just(Step::Delete),
+    ];
+    proptest::collection::vec(step, 0..40)
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_asked_the_rules_hold(steps in steps()) {
+        let mut spec = after(&[created()]);
+        let mut contents = vec![content(1)];
+        for step in steps {
+            let before = spec.life().unwrap().clone();
+            let decided = step.decide(&spec);
+            let allowed = Action::allowed_in(before.state).contains(&step.action());
+            match &decided {
+                Ok(events) => {
+                    prop_assert!(allowed, "{:?} was taken in {}", step, before.state);
+                    events.iter().for_each(|event| spec.apply(event));
+                }
+                Err(Refusal::NotAllowed { state, .. }) => {
+                    prop_assert_eq!(*state, before.state);
+                    prop_assert!(!allowed);
+                }
+                Err(Refusal::Deleted) => prop_assert_eq!(before.state, SpecState::Deleted),
+                Err(Refusal::NoSuchVersion { asked, latest }) => {
+                    prop_assert!(*asked == 0 || asked > latest);
+                }
+                Err(Refusal::AlreadyPublished { version }) => {
+                    prop_assert_eq!(before.published, Some(*version));
+                }
+                Err(other) => prop_assert!(false, "{:?} gave {other:?}", step),
+            }
+            if let (Step::Update(number), Ok(_)) = (&step, &decided) {
+                contents.push(content(*number));
+            }
+            let life = spec.life().unwrap();
+            // Versions are only ever added, and what is in force is one of them.
+            prop_assert_eq!(&life.contents, &contents);
+            prop_assert!(life.published.is_none_or(|version| life.content(version).is_some()));
+            prop_assert_eq!(life.state == SpecState::Draft, life.published.is_none() && life.state != SpecState::Deleted);
+        }
+    }
+}
