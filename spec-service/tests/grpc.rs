@@ -80,14 +80,14 @@ fn deprecate(id: &str, reason: &str) -> DeprecateSpecRequest {
 }
 
 #[tokio::test]
-async fn a_specification_lives_its_whole_life() {
+async fn what_is_published_is_served_while_a_new_version_is_made() {
     let (_dir, server) = start();
     let mut client = server.grpc().await;
     let created = client
         .create_spec(by("ada", new("limits", "limit: 250\n")))
         .await
-        .unwrap()
-        .into_inner();
+        .unwrap();
+    let created = created.into_inner();
     assert_eq!((created.version, created.revision), (1, 1));
     let id = created.id;
     let published = client
@@ -99,8 +99,8 @@ async fn a_specification_lives_its_whole_life() {
     let updated = client
         .update_spec(by("bob", update(&id, "limit: 300\n")))
         .await
-        .unwrap()
-        .into_inner();
+        .unwrap();
+    let updated = updated.into_inner();
     assert_eq!((updated.version, updated.revision), (2, 3));
 
     let spec = client.get_spec(get(&id)).await.unwrap().into_inner();
@@ -117,15 +117,12 @@ async fn a_specification_lives_its_whole_life() {
         ("ada", "bob")
     );
     assert!(spec.created_at.unwrap().seconds > 1_700_000_000);
-    let second = GetSpecRequest {
-        version: Some(2),
-        ..get(&id)
-    };
+    let mut second = get(&id);
+    second.version = Some(2);
     assert_eq!(
         client.get_spec(second).await.unwrap().into_inner().content,
         "limit: 300\n"
     );
-
     let list = client
         .list_specs(ListSpecsRequest::default())
         .await
@@ -139,29 +136,28 @@ async fn a_specification_lives_its_whole_life() {
         ),
         (1, id.as_str(), "")
     );
-    assert!(
-        client
-            .deprecate_spec(deprecate(&id, "see v3"))
-            .await
-            .unwrap()
-            .into_inner()
-            .success
-    );
-    assert!(
-        client
-            .delete_spec(by("eve", delete(&id)))
-            .await
-            .unwrap()
-            .into_inner()
-            .success
-    );
+}
+
+#[tokio::test]
+async fn what_is_deleted_keeps_its_content_and_its_history() {
+    let (_dir, server) = start();
+    let mut client = server.grpc().await;
+    let created = client
+        .create_spec(by("ada", new("limits", "limit: 250\n")))
+        .await;
+    let id = created.unwrap().into_inner().id;
+    client.publish_spec(publish(&id, None)).await.unwrap();
+    let deprecated = client.deprecate_spec(deprecate(&id, "see v3")).await;
+    assert!(deprecated.unwrap().into_inner().success);
+    let deleted = client.delete_spec(by("eve", delete(&id))).await;
+    assert!(deleted.unwrap().into_inner().success);
     let deleted = client.get_spec(get(&id)).await.unwrap().into_inner();
     assert_eq!(
         (deleted.state(), deleted.updated_by.as_str()),
         (SpecState::Deleted, "eve")
     );
 
-    let history = GetSpecHistoryRequest { id: id.clone() };
+    let history = GetSpecHistoryRequest { id };
     let history = client
         .get_spec_history(history)
         .await
@@ -174,20 +170,25 @@ async fn a_specification_lives_its_whole_life() {
             (
                 event.event_type.as_str(),
                 event.user_id.as_str(),
-                event.version,
+                event.reason.as_deref(),
             )
         })
         .collect();
     let expected = [
-        ("spec.created", "ada", 1),
-        ("spec.published", "anonymous", 2),
-        ("spec.updated", "bob", 3),
-        ("spec.deprecated", "anonymous", 4),
-        ("spec.deleted", "eve", 5),
+        ("spec.created", "ada", None),
+        ("spec.published", "anonymous", None),
+        ("spec.deprecated", "anonymous", Some("see v3")),
+        ("spec.deleted", "eve", Some("gone")),
     ];
     assert_eq!(told, expected);
-    assert_eq!(history[1].payload, r#"{"version":1}"#);
-    assert_eq!(history[4].reason.as_deref(), Some("gone"));
+    assert_eq!(
+        (
+            history[1].payload.as_str(),
+            history[1].version,
+            history[1].position
+        ),
+        (r#"{"version":1}"#, 2, 2)
+    );
 }
 
 /// The code, the reason, and the field of a refusal.
@@ -204,8 +205,62 @@ fn refusal<T: std::fmt::Debug>(result: Result<T, Status>) -> (Code, String, Opti
     (status.code(), reason, field)
 }
 
+fn expected(code: Code, reason: &str, field: Option<&str>) -> (Code, String, Option<String>) {
+    (code, reason.to_owned(), field.map(str::to_owned))
+}
+
 #[tokio::test]
-async fn a_refusal_has_its_code_and_its_facts() {
+async fn a_field_that_breaks_a_rule_is_named() {
+    let (_dir, server) = start();
+    let mut client = server.grpc().await;
+    let invalid = |reason, field| expected(Code::InvalidArgument, reason, Some(field));
+    let got = refusal(client.create_spec(new("no spaces", "a: 1\n")).await);
+    assert_eq!(got, invalid("INVALID_NAME", "name"));
+    let duplicate = client
+        .create_spec(new("dup", "a: 1\na: 2\n"))
+        .await
+        .unwrap_err();
+    let details = duplicate.get_error_details();
+    let facts = &details.error_info().unwrap().metadata;
+    assert_eq!(
+        (facts["line"].as_str(), facts["column"].as_str()),
+        ("2", "1")
+    );
+    assert_eq!(
+        refusal::<()>(Err(duplicate)),
+        invalid("YAML_DUPLICATE_KEY", "content")
+    );
+    assert_eq!(
+        refusal(client.get_spec(get("seven")).await),
+        invalid("MALFORMED", "id")
+    );
+    let mut list = ListSpecsRequest {
+        page_size: 101,
+        ..ListSpecsRequest::default()
+    };
+    assert_eq!(
+        refusal(client.list_specs(list.clone()).await),
+        invalid("INVALID_LIMIT", "limit")
+    );
+    (list.page_size, list.page_token) = (0, "?".to_owned());
+    assert_eq!(
+        refusal(client.list_specs(list.clone()).await),
+        invalid("INVALID_CURSOR", "cursor")
+    );
+    list.state = Some(99);
+    assert_eq!(
+        refusal(client.list_specs(list).await),
+        invalid("MALFORMED", "state")
+    );
+    let oversize = client
+        .create_spec(new("large", &"x".repeat(1 << 20)))
+        .await
+        .unwrap_err();
+    assert_eq!(oversize.code(), Code::OutOfRange);
+}
+
+#[tokio::test]
+async fn a_refusal_has_the_code_that_the_contract_says() {
     let (_dir, server) = start();
     let mut client = server.grpc().await;
     let id = client
@@ -214,63 +269,18 @@ async fn a_refusal_has_its_code_and_its_facts() {
         .unwrap()
         .into_inner()
         .id;
-    let expected = |code, reason: &str, field: Option<&str>| {
-        (code, reason.to_owned(), field.map(str::to_owned))
-    };
     let nobody = uuid::Uuid::now_v7().to_string();
-
-    let invalid = Code::InvalidArgument;
-    let got = refusal(client.create_spec(new("no spaces", "a: 1\n")).await);
-    assert_eq!(got, expected(invalid, "INVALID_NAME", Some("name")));
-    let got = refusal(client.create_spec(new("dup", "a: 1\na: 2\n")).await);
-    assert_eq!(
-        got,
-        expected(invalid, "YAML_DUPLICATE_KEY", Some("content"))
-    );
-    let got = refusal(client.get_spec(get("seven")).await);
-    assert_eq!(got, expected(invalid, "MALFORMED", Some("id")));
-    let got = refusal(client.deprecate_spec(deprecate(&id, " ")).await);
-    assert_eq!(
-        got,
-        expected(Code::FailedPrecondition, "ILLEGAL_TRANSITION", None)
-    );
-    for (list, reason, field) in [
-        (
-            ListSpecsRequest {
-                page_size: 101,
-                ..Default::default()
-            },
-            "INVALID_LIMIT",
-            "limit",
-        ),
-        (
-            ListSpecsRequest {
-                page_token: "?".to_owned(),
-                ..Default::default()
-            },
-            "INVALID_CURSOR",
-            "cursor",
-        ),
-        (
-            ListSpecsRequest {
-                state: Some(99),
-                ..Default::default()
-            },
-            "MALFORMED",
-            "state",
-        ),
-    ] {
-        assert_eq!(
-            refusal(client.list_specs(list).await),
-            expected(invalid, reason, Some(field))
-        );
-    }
     let got = refusal(client.create_spec(new("taken", "a: 1\n")).await);
     assert_eq!(got, expected(Code::AlreadyExists, "NAME_TAKEN", None));
     let got = refusal(client.get_spec(get(&nobody)).await);
     assert_eq!(got, expected(Code::NotFound, "NOT_FOUND", None));
     let got = refusal(client.publish_spec(publish(&id, Some(2))).await);
     assert_eq!(got, expected(Code::NotFound, "NO_SUCH_VERSION", None));
+    let got = refusal(client.deprecate_spec(deprecate(&id, "r")).await);
+    assert_eq!(
+        got,
+        expected(Code::FailedPrecondition, "ILLEGAL_TRANSITION", None)
+    );
     client.publish_spec(publish(&id, None)).await.unwrap();
     let got = refusal(client.publish_spec(publish(&id, None)).await);
     assert_eq!(
@@ -278,39 +288,33 @@ async fn a_refusal_has_its_code_and_its_facts() {
         expected(Code::FailedPrecondition, "ALREADY_PUBLISHED", None)
     );
     let got = refusal(client.deprecate_spec(deprecate(&id, " ")).await);
-    assert_eq!(got, expected(invalid, "REASON_MISSING", Some("reason")));
-    let stale = UpdateSpecRequest {
-        expected_version: Some(7),
-        ..update(&id, "a: 2\n")
-    };
     assert_eq!(
-        refusal(client.update_spec(stale).await),
-        expected(Code::Aborted, "VERSION_MISMATCH", None)
+        got,
+        expected(Code::InvalidArgument, "REASON_MISSING", Some("reason"))
     );
-    let stale = UpdateSpecRequest {
-        expected_revision: Some(1),
-        ..update(&id, "a: 2\n")
-    };
+    let mut stale = update(&id, "a: 2\n");
+    stale.expected_version = Some(7);
+    let got = refusal(client.update_spec(stale.clone()).await);
+    assert_eq!(got, expected(Code::Aborted, "VERSION_MISMATCH", None));
+    (stale.expected_version, stale.expected_revision) = (None, Some(1));
     let status = client.update_spec(stale).await.unwrap_err();
     let details = status.get_error_details();
     let facts = &details.error_info().unwrap().metadata;
-    assert_eq!(
-        (
-            status.code(),
-            facts["expected"].as_str(),
-            facts["actual"].as_str()
-        ),
-        (Code::Aborted, "1", "2")
+    let told = (
+        status.code(),
+        facts["expected"].as_str(),
+        facts["actual"].as_str(),
     );
+    assert_eq!(told, (Code::Aborted, "1", "2"));
     client.delete_spec(delete(&id)).await.unwrap();
     let got = refusal(client.update_spec(update(&id, "a: 2\n")).await);
     assert_eq!(got, expected(Code::FailedPrecondition, "DELETED", None));
-    let oversize = client
-        .create_spec(new("large", &"x".repeat(1 << 20)))
-        .await
-        .unwrap_err();
-    assert_eq!(oversize.code(), Code::OutOfRange);
+}
 
+#[tokio::test]
+async fn a_repeated_call_gives_the_first_answer() {
+    let (_dir, server) = start();
+    let mut client = server.grpc().await;
     let with_key = |name: &str| {
         let mut request = Request::new(new(name, "a: 1\n"));
         request
@@ -331,8 +335,16 @@ async fn a_refusal_has_its_code_and_its_facts() {
             .into_inner(),
         first
     );
-    let got = refusal(client.create_spec(with_key("other")).await);
-    assert_eq!(got, expected(invalid, "IDEMPOTENCY_KEY_REUSED", None));
+    let reused = client.create_spec(with_key("other")).await;
+    let message = reused.as_ref().unwrap_err().message().to_owned();
+    assert_eq!(
+        message,
+        "the idempotency key \"req-7\" was already used for another request"
+    );
+    assert_eq!(
+        refusal(reused),
+        expected(Code::InvalidArgument, "IDEMPOTENCY_KEY_REUSED", None)
+    );
 }
 
 #[tokio::test]

@@ -36,88 +36,76 @@ fn samples() -> Vec<(String, String)> {
 async fn every_sample_lives_its_whole_life_over_both_apis() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(dir.path());
-    let mut client = server.grpc().await;
     let samples = samples();
     assert!(samples.len() >= 12);
     for (name, content) in &samples {
-        // Created over REST, published over gRPC, read over both.
-        let id = server.create(name, content).await;
-        let publish = PublishSpecRequest {
-            id: id.clone(),
-            version: None,
-            expected_revision: Some(1),
-        };
-        client.publish_spec(publish).await.unwrap();
-        let path = format!("/v1/specs/{id}");
-        let yaml = server
-            .request(Method::GET, &path)
-            .header(header::ACCEPT, "application/yaml");
-        assert_eq!(
-            yaml.send().await.unwrap().bytes().await.unwrap(),
-            content.as_bytes(),
-            "{name}"
-        );
-        let spec = client
-            .get_spec(GetSpecRequest {
-                id: id.clone(),
-                version: None,
-            })
-            .await
-            .unwrap()
-            .into_inner();
-        assert_eq!(
-            (spec.state(), &spec.content, spec.revision),
-            (SpecState::Published, content, 2),
-            "{name}"
-        );
-
-        // Created over gRPC, the rest the other way round.
-        let twin = format!("{name}.twin");
-        let new = CreateSpecRequest {
-            name: twin,
-            content: content.clone(),
-            description: None,
-        };
-        let twin = client.create_spec(new).await.unwrap().into_inner().id;
-        let path = format!("/v1/specs/{twin}");
-        assert_eq!(server.json(&path).await["content"], *content);
-        assert_eq!(
-            server
-                .post(&format!("{path}/publish"), &json!({}))
-                .await
-                .status(),
-            StatusCode::OK
-        );
-        let update = server
-            .request(Method::PUT, &path)
-            .header(header::IF_MATCH, "\"2\"");
-        let update = update.json(&json!({"content": format!("{content}# revised\n")}));
-        assert_eq!(
-            update.send().await.unwrap().json::<Value>().await.unwrap(),
-            json!({"version": 2}),
-            "{name}"
-        );
-        let reason = "replaced".to_owned();
-        let deprecate = DeprecateSpecRequest {
-            id: twin.clone(),
-            reason,
-            expected_revision: Some(3),
-        };
-        assert_eq!(
-            client
-                .deprecate_spec(deprecate)
-                .await
-                .unwrap()
-                .into_inner()
-                .revision,
-            4
-        );
-        let deleted = server.request(Method::DELETE, &path).send().await.unwrap();
-        assert_eq!(deleted.status(), StatusCode::NO_CONTENT);
-        assert_eq!(server.get(&path).await.status(), StatusCode::GONE);
+        from_rest_to_grpc(&server, name, content).await;
+        from_grpc_to_rest(&server, &format!("{name}.twin"), content).await;
     }
     let listed = server.json("/v1/specs?state=published").await;
     assert_eq!(listed["total"], samples.len());
+}
+
+async fn from_rest_to_grpc(server: &Server, name: &str, content: &str) {
+    let mut client = server.grpc().await;
+    let id = server.create(name, content).await;
+    let publish = PublishSpecRequest {
+        id: id.clone(),
+        version: None,
+        expected_revision: Some(1),
+    };
+    client.publish_spec(publish).await.unwrap();
+    let yaml = server.request(Method::GET, &format!("/v1/specs/{id}"));
+    let yaml = yaml
+        .header(header::ACCEPT, "application/yaml")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(yaml.bytes().await.unwrap(), content.as_bytes(), "{name}");
+    let spec = client
+        .get_spec(GetSpecRequest { id, version: None })
+        .await
+        .unwrap()
+        .into_inner();
+    let told = (spec.state(), spec.content.as_str(), spec.revision);
+    assert_eq!(told, (SpecState::Published, content, 2), "{name}");
+}
+
+async fn from_grpc_to_rest(server: &Server, name: &str, content: &str) {
+    let mut client = server.grpc().await;
+    let new = CreateSpecRequest {
+        name: name.to_owned(),
+        content: content.to_owned(),
+        description: None,
+    };
+    let id = client.create_spec(new).await.unwrap().into_inner().id;
+    let path = format!("/v1/specs/{id}");
+    assert_eq!(server.json(&path).await["content"], content);
+    let published = server.post(&format!("{path}/publish"), &json!({})).await;
+    assert_eq!(published.status(), StatusCode::OK);
+    let update = server
+        .request(Method::PUT, &path)
+        .header(header::IF_MATCH, "\"2\"");
+    let update = update.json(&json!({"content": format!("{content}# revised\n")}));
+    let updated: Value = update.send().await.unwrap().json().await.unwrap();
+    assert_eq!(updated, json!({"version": 2}), "{name}");
+    let deprecate = DeprecateSpecRequest {
+        id,
+        reason: "replaced".to_owned(),
+        expected_revision: Some(3),
+    };
+    assert_eq!(
+        client
+            .deprecate_spec(deprecate)
+            .await
+            .unwrap()
+            .into_inner()
+            .revision,
+        4
+    );
+    let deleted = server.request(Method::DELETE, &path).send().await.unwrap();
+    assert_eq!(deleted.status(), StatusCode::NO_CONTENT);
+    assert_eq!(server.get(&path).await.status(), StatusCode::GONE);
 }
 
 #[tokio::test(flavor = "multi_thread")]

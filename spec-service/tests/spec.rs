@@ -106,10 +106,7 @@ fn holder(history: &[SpecEvent]) -> NameHolder {
     holder
 }
 
-fn refused<C: Decide<Error = Refusal, On = Spec>>(history: &[SpecEvent], command: C) -> Refusal
-where
-    C: Decide,
-{
+fn refused(history: &[SpecEvent], command: &impl Decide<Error = Refusal, On = Spec>) -> Refusal {
     command.decide(&after(history)).map(drop).unwrap_err()
 }
 
@@ -272,11 +269,11 @@ fn what_lives_can_be_deleted_and_what_is_deleted_is_gone() {
         .when(delete())
         .then([deleted()]);
     let gone = [created(), deleted()];
-    assert_eq!(refused(&gone, delete()), Refusal::Deleted);
-    assert_eq!(refused(&gone, update(2)), Refusal::Deleted);
-    assert_eq!(refused(&gone, publish(None)), Refusal::Deleted);
-    assert_eq!(refused(&gone, deprecate("r")), Refusal::Deleted);
-    assert_eq!(refused(&[], delete()), Refusal::NotFound);
+    assert_eq!(refused(&gone, &delete()), Refusal::Deleted);
+    assert_eq!(refused(&gone, &update(2)), Refusal::Deleted);
+    assert_eq!(refused(&gone, &publish(None)), Refusal::Deleted);
+    assert_eq!(refused(&gone, &deprecate("r")), Refusal::Deleted);
+    assert_eq!(refused(&[], &delete()), Refusal::NotFound);
 }
 
 #[derive(Debug, Clone)]

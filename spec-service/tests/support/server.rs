@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
 use serde_json::Value;
 use spec_service::grpc::generated::spec_service_client::SpecServiceClient;
 use tonic::transport::Channel;
@@ -126,4 +126,19 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The body of an error, with what every problem has checked.
+pub(crate) async fn problem(response: Response, status: StatusCode) -> Value {
+    assert_eq!(response.status(), status);
+    let content_type = response.headers()[header::CONTENT_TYPE]
+        .to_str()
+        .expect("a problem");
+    assert_eq!(content_type, "application/problem+json");
+    let problem: Value = response.json().await.expect("a problem");
+    assert_eq!(problem["status"], status.as_u16());
+    let code = problem["code"].as_str().expect("a problem");
+    assert_eq!(problem["type"], format!("urn:spec-service:problem:{code}"));
+    assert!(problem["title"].is_string() && problem["detail"].is_string());
+    problem
 }
