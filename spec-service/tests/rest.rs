@@ -144,6 +144,23 @@ async fn what_is_deleted_is_gone_but_for_its_history() {
         "limit: 250\n"
     );
 
+    // The name is free again.
+    assert_ne!(server.create("limits", "limit: 1\n").await, id);
+}
+
+#[tokio::test]
+async fn a_history_tells_who_did_what_and_why() {
+    let (_dir, server) = start();
+    let path = format!(
+        "/v1/specs/{}",
+        server.create("limits", "limit: 250\n").await
+    );
+    server.post(&format!("{path}/publish"), &json!({})).await;
+    server
+        .post(&format!("{path}/deprecate"), &json!({"reason": "see v3"}))
+        .await;
+    let delete = server.request(Method::DELETE, &format!("{path}?reason=gone"));
+    delete.header("x-actor", "eve").send().await.unwrap();
     let history = server.json(&format!("{path}/history")).await;
     let told: Vec<_> = history["events"]
         .as_array()
@@ -158,20 +175,22 @@ async fn what_is_deleted_is_gone_but_for_its_history() {
             )
         })
         .collect();
-    let event = |kind: &str, actor: &str, reason: Option<&str>| {
+    let event = |kind: &str, reason: Option<&str>| {
+        let actor = if kind == "spec.deleted" {
+            "eve"
+        } else {
+            "anonymous"
+        };
         (kind.to_owned(), actor.to_owned(), reason.map(str::to_owned))
     };
     let expected = [
-        event("spec.created", "anonymous", None),
-        event("spec.published", "anonymous", None),
-        event("spec.deprecated", "anonymous", Some("see v3")),
-        event("spec.deleted", "eve", Some("gone")),
+        event("spec.created", None),
+        event("spec.published", None),
+        event("spec.deprecated", Some("see v3")),
+        event("spec.deleted", Some("gone")),
     ];
     assert_eq!(told, expected);
     assert_eq!(history["events"][2]["payload"], json!({"reason": "see v3"}));
-
-    // The name is free again.
-    assert_ne!(server.create("limits", "limit: 1\n").await, id);
 }
 
 #[tokio::test]
