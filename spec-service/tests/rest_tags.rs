@@ -1,0 +1,118 @@
+//! Entity tags: what a caller has seen, and what it may therefore change.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[allow(dead_code, reason = "each test takes what it needs")]
+#[path = "support/server.rs"]
+mod server;
+
+use reqwest::{Method, Response, StatusCode, header};
+use serde_json::{Value, json};
+
+use server::{Server, problem};
+
+fn start() -> (tempfile::TempDir, Server) {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path());
+    (dir, server)
+}
+
+fn etag(response: &Response) -> String {
+    response.headers()[header::ETAG]
+        .to_str()
+        .unwrap()
+        .to_owned()
+}
+
+/// Replaces the content of `id` on the terms of `If-Match`.
+async fn put(server: &Server, id: &str, tag: &str) -> Response {
+    let put = server
+        .request(Method::PUT, &format!("/v1/specs/{id}"))
+        .header(header::IF_MATCH, tag);
+    put.json(&json!({"content": "a: 2\n"}))
+        .send()
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_write_that_does_not_match_changes_nothing() {
+    let (_dir, server) = start();
+    let id = server.create("etags", "a: 1\n").await;
+    for tag in ["\"2\"", "\"0\"", "W/\"1\"", "\"other\"", "\"7\", \"8\""] {
+        let told = problem(
+            put(&server, &id, tag).await,
+            StatusCode::PRECONDITION_FAILED,
+        )
+        .await;
+        assert_eq!(
+            (&told["code"], &told["actual"]),
+            (&json!("revision_mismatch"), &json!(1)),
+            "{tag}"
+        );
+    }
+    let malformed = problem(put(&server, &id, "1").await, StatusCode::BAD_REQUEST).await;
+    assert_eq!(malformed["code"], "malformed");
+    for (tag, after) in [
+        ("\"1\"", "\"2\""),
+        ("*", "\"3\""),
+        ("\"9\", \"3\"", "\"4\""),
+    ] {
+        let updated = put(&server, &id, tag).await;
+        assert_eq!(
+            (updated.status(), etag(&updated)),
+            (StatusCode::OK, after.to_owned()),
+            "{tag}"
+        );
+    }
+    let stale = |method: Method, path: &str, body: Value| {
+        let request = server.request(method, &format!("/v1/specs/{id}{path}"));
+        let sent = request.header(header::IF_MATCH, "\"1\"").json(&body).send();
+        async { problem(sent.await.unwrap(), StatusCode::PRECONDITION_FAILED).await }
+    };
+    stale(Method::POST, "/publish", json!({})).await;
+    stale(Method::POST, "/deprecate", json!({"reason": "old"})).await;
+    stale(Method::DELETE, "", json!({})).await;
+    assert_eq!(etag(&server.get(&format!("/v1/specs/{id}")).await), "\"4\"");
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_not_there_whatever_is_expected() {
+    let (_dir, server) = start();
+    let id = server.create("etags", "a: 1\n").await;
+    server
+        .request(Method::DELETE, &format!("/v1/specs/{id}"))
+        .send()
+        .await
+        .unwrap();
+    for tag in ["\"1\"", "\"2\"", "*", "\"1\", \"9\""] {
+        problem(put(&server, &id, tag).await, StatusCode::GONE).await;
+    }
+    let nobody = uuid::Uuid::now_v7().to_string();
+    for tag in ["\"1\"", "*", "\"1\", \"9\""] {
+        problem(put(&server, &nobody, tag).await, StatusCode::NOT_FOUND).await;
+    }
+}
+
+#[tokio::test]
+async fn what_the_caller_has_is_not_sent_again() {
+    let (_dir, server) = start();
+    let path = format!("/v1/specs/{}", server.create("etags", "a: 1\n").await);
+    for (tag, status) in [
+        ("\"1\"", StatusCode::NOT_MODIFIED),
+        ("W/\"1\"", StatusCode::NOT_MODIFIED),
+        ("\"7\", \"1\"", StatusCode::NOT_MODIFIED),
+        ("*", StatusCode::NOT_MODIFIED),
+        ("\"2\"", StatusCode::OK),
+    ] {
+        let get = server
+            .request(Method::GET, &path)
+            .header(header::IF_NONE_MATCH, tag);
+        let answer = get.send().await.unwrap();
+        assert_eq!(
+            (answer.status(), etag(&answer)),
+            (status, "\"1\"".to_owned()),
+            "{tag}"
+        );
+    }
+}
