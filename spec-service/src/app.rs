@@ -49,7 +49,7 @@ impl Specs {
     }
 
     /// The same, with contents of up to `bytes` bytes instead of
-    /// [`DEFAULT_MAX_BYTES`](crate::domain::DEFAULT_MAX_BYTES); at most
+    /// [`DEFAULT_MAX_BYTES`]; at most
     /// [`MAX_MAX_BYTES`](crate::domain::MAX_MAX_BYTES).
     ///
     /// # Panics

@@ -1,5 +1,7 @@
 //! The Spec Service.
 
+use std::io::IsTerminal as _;
+
 use anyhow::Result;
 use clap::Parser as _;
 use spec_service::settings::{LogFormat, Settings};
@@ -11,7 +13,8 @@ async fn main() -> Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     match settings.log_format {
         LogFormat::Text => logs.init(),
         LogFormat::Json => logs.json().init(),
