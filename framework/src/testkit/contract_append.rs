@@ -55,6 +55,7 @@ fn all_kinds() -> Vec<NewEvent> {
             ContentType::Json,
             "{\"text\":\"\u{e9}\u{1F980}\u{2028}\"}".into(),
         ),
+        of(ContentType::Json, b" \t{ \"spaces\" : 1 }\r\n".to_vec()),
         of(
             ContentType::Json,
             b"[1,2.50,1e400,\"  spaces  \" ]".to_vec(),
