@@ -258,10 +258,11 @@ fn the_tests_that_hold_the_guarantees_exist() {
         let [name, file, ..] = quoted[..] else {
             panic!("a test without its file: {line}");
         };
-        assert!(
-            read(root().join(file)).contains(&format!("fn {name}(")),
-            "{file} holds no {name}"
-        );
+        let text = read(root().join(file));
+        // A case of the contract suite is generic over the store.
+        let defined = ["(", "<B: Backend>("].map(|rest| format!("fn {name}{rest}"));
+        let found = defined.iter().any(|defined| text.contains(defined));
+        assert!(found, "{file} holds no {name}");
         count += 1;
     }
     assert!(count > 0, "the guarantees name no tests");
