@@ -17,7 +17,9 @@ const CALLERS: [usize; 4] = [1, 8, 32, 256];
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    println!("one event per command, each caller on an aggregate of its own; synchronous=FULL on both sides");
+    println!(
+        "one event per command, each caller on an aggregate of its own; synchronous=FULL on both sides"
+    );
     println!("callers | commands/s |    p50 |    p99 | raw rows/s in batches of that many | ratio");
     for callers in CALLERS {
         // Interleaved halves, so that a drift of the machine hits both sides.
@@ -59,7 +61,10 @@ async fn commands(callers: usize, round: Duration) -> Result<Measured> {
                 let mut taken = Vec::new();
                 while start.elapsed() < round {
                     let began = Instant::now();
-                    engine.execute(Deposit { account, amount: 1 }).by("alice").await?;
+                    engine
+                        .execute(Deposit { account, amount: 1 })
+                        .by("alice")
+                        .await?;
                     taken.push(began.elapsed());
                 }
                 anyhow::Ok(taken)

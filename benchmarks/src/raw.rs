@@ -7,7 +7,8 @@ use factum_sqlite::SqliteStore;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, SqliteConnection};
 
-const METADATA: &str = r#"{"actor":"alice","correlation_id":"019a5a4e-3f4c-7c3e-8f0a-1b2c3d4e5f60"}"#;
+const METADATA: &str =
+    r#"{"actor":"alice","correlation_id":"019a5a4e-3f4c-7c3e-8f0a-1b2c3d4e5f60"}"#;
 
 /// Transactions of `batch` rows, one multi-row statement each, on a file with the store's schema and settings.
 pub async fn rows_per_second(batch: usize, round: Duration) -> Result<f64> {
@@ -54,7 +55,9 @@ async fn transaction(
     batch: usize,
     version: i64,
 ) -> Result<()> {
-    sqlx::query("begin immediate").execute(&mut *connection).await?;
+    sqlx::query("begin immediate")
+        .execute(&mut *connection)
+        .await?;
     let mut query = sqlx::query(AssertSqlSafe(insert));
     for index in 0..batch as i64 {
         query = query

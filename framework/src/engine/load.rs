@@ -102,6 +102,13 @@ impl<'e, A: Aggregate> Load<'e, A> {
     }
 
     async fn back_then(&self, stream: StreamId) -> Result<Slot<A>, LoadError> {
+        let mut warm = Slot::new(stream.clone());
+        if let At::Version(asked) = self.at
+            && warm.load_warm(self.source)
+            && warm.version == asked
+        {
+            return Ok(warm);
+        }
         let mut slot = match (self.at, A::SNAPSHOT) {
             (At::Version(version), Some(policy)) => {
                 let slot = self.source.restore(&policy, stream.clone()).await;
