@@ -16,15 +16,9 @@ use tonic_types::StatusExt as _;
 use messages::{by, delete, deprecate, get, new, publish, update};
 use server::Server;
 
-fn start() -> (tempfile::TempDir, Server) {
-    let dir = tempfile::tempdir().unwrap();
-    let server = Server::start(dir.path());
-    (dir, server)
-}
-
 #[tokio::test]
 async fn what_is_published_is_served_while_a_new_version_is_made() {
-    let (_dir, server) = start();
+    let (_dir, server) = Server::fresh();
     let mut client = server.grpc().await;
     let created = client
         .create_spec(by("ada", new("limits", "limit: 250\n")))
@@ -83,7 +77,7 @@ async fn what_is_published_is_served_while_a_new_version_is_made() {
 
 #[tokio::test]
 async fn what_is_deleted_keeps_its_content_and_its_history() {
-    let (_dir, server) = start();
+    let (_dir, server) = Server::fresh();
     let mut client = server.grpc().await;
     let created = client
         .create_spec(by("ada", new("limits", "limit: 250\n")))
@@ -154,7 +148,7 @@ fn expected(code: Code, reason: &str, field: Option<&str>) -> (Code, String, Opt
 
 #[tokio::test]
 async fn a_field_that_breaks_a_rule_is_named() {
-    let (_dir, server) = start();
+    let (_dir, server) = Server::fresh();
     let mut client = server.grpc().await;
     let invalid = |reason, field| expected(Code::InvalidArgument, reason, Some(field));
     let got = refusal(client.create_spec(new("no spaces", "a: 1\n")).await);
@@ -204,7 +198,7 @@ async fn a_field_that_breaks_a_rule_is_named() {
 
 #[tokio::test]
 async fn a_refusal_has_the_code_that_the_contract_says() {
-    let (_dir, server) = start();
+    let (_dir, server) = Server::fresh();
     let mut client = server.grpc().await;
     let id = client
         .create_spec(new("taken", "a: 1\n"))
@@ -256,7 +250,7 @@ async fn a_refusal_has_the_code_that_the_contract_says() {
 
 #[tokio::test]
 async fn a_repeated_call_gives_the_first_answer() {
-    let (_dir, server) = start();
+    let (_dir, server) = Server::fresh();
     let mut client = server.grpc().await;
     let with_key = |name: &str| {
         let mut request = Request::new(new(name, "a: 1\n"));

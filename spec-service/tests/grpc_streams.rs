@@ -15,15 +15,9 @@ use tonic::Code;
 use messages::{new, publish};
 use server::Server;
 
-fn start() -> (tempfile::TempDir, Server) {
-    let dir = tempfile::tempdir().unwrap();
-    let server = Server::start(dir.path());
-    (dir, server)
-}
-
 #[tokio::test]
 async fn changes_are_watched_from_the_first_and_as_they_come() {
-    let (_dir, server) = start();
+    let (_dir, server) = Server::fresh();
     let mut client = server.grpc().await;
     let first = client
         .create_spec(new("first", "a: 1\n"))
@@ -80,7 +74,7 @@ async fn health_and_reflection_answer() {
     use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
     use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
-    let (_dir, server) = start();
+    let (_dir, server) = Server::fresh();
     let mut health = HealthClient::new(server.channel().await);
     for service in ["", "spec.v1.SpecService"] {
         let check = HealthCheckRequest {

@@ -34,8 +34,7 @@ fn samples() -> Vec<(String, String)> {
 
 #[tokio::test]
 async fn every_sample_lives_its_whole_life_over_both_apis() {
-    let dir = tempfile::tempdir().unwrap();
-    let server = Server::start(dir.path());
+    let (_dir, server) = Server::fresh();
     let samples = samples();
     assert!(samples.len() >= 12);
     for (name, content) in &samples {
@@ -110,8 +109,7 @@ async fn from_grpc_to_rest(server: &Server, name: &str, content: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_fifty_updates_with_one_tag_one_wins() {
-    let dir = tempfile::tempdir().unwrap();
-    let server = Server::start(dir.path());
+    let (_dir, server) = Server::fresh();
     let id = server.create("contended", "a: 0\n").await;
     let puts = (0..50).map(|number| {
         let put = server.request(Method::PUT, &format!("/v1/specs/{id}"));
@@ -138,8 +136,7 @@ async fn of_fifty_updates_with_one_tag_one_wins() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_fifty_creations_with_one_name_one_wins() {
-    let dir = tempfile::tempdir().unwrap();
-    let server = Server::start(dir.path());
+    let (_dir, server) = Server::fresh();
     let body = json!({"name": "wanted", "content": "a: 1\n"});
     let posts = (0..50).map(|_| server.post("/v1/specs", &body));
     let answers = join_all(posts).await;

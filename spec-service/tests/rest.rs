@@ -11,12 +11,6 @@ use serde_json::{Value, json};
 
 use server::{Server, problem};
 
-fn start() -> (tempfile::TempDir, Server) {
-    let dir = tempfile::tempdir().unwrap();
-    let server = Server::start(dir.path());
-    (dir, server)
-}
-
 fn etag(response: &Response) -> String {
     response.headers()[header::ETAG]
         .to_str()
@@ -26,7 +20,7 @@ fn etag(response: &Response) -> String {
 
 #[tokio::test]
 async fn what_is_published_is_served_while_a_new_version_is_made() {
-    let (_dir, server) = start();
+    let (_dir, server) = Server::fresh();
     let new = json!({"name": "limits", "content": "limit: 250\n", "description": "Card limits"});
     let created = server
         .request(Method::POST, "/v1/specs")
@@ -88,7 +82,7 @@ async fn what_is_published_is_served_while_a_new_version_is_made() {
 
 #[tokio::test]
 async fn an_older_version_can_be_published_again() {
-    let (_dir, server) = start();
+    let (_dir, server) = Server::fresh();
     let location = format!("/v1/specs/{}", server.create("limits", "limit: 1\n").await);
     let put = server
         .request(Method::PUT, &location)
@@ -110,7 +104,7 @@ async fn an_older_version_can_be_published_again() {
 
 #[tokio::test]
 async fn what_is_deleted_is_gone_but_for_its_history() {
-    let (_dir, server) = start();
+    let (_dir, server) = Server::fresh();
     let id = server.create("limits", "limit: 250\n").await;
     let path = format!("/v1/specs/{id}");
     server.post(&format!("{path}/publish"), &json!({})).await;
@@ -150,7 +144,7 @@ async fn what_is_deleted_is_gone_but_for_its_history() {
 
 #[tokio::test]
 async fn a_history_tells_who_did_what_and_why() {
-    let (_dir, server) = start();
+    let (_dir, server) = Server::fresh();
     let path = format!(
         "/v1/specs/{}",
         server.create("limits", "limit: 250\n").await
@@ -195,7 +189,7 @@ async fn a_history_tells_who_did_what_and_why() {
 
 #[tokio::test]
 async fn yaml_comes_back_byte_for_byte() {
-    let (_dir, server) = start();
+    let (_dir, server) = Server::fresh();
     let content = "# a comment\r\nkey:   \"\u{e9}\\t\u{1F980}\"  # spaces stay\r\n\n\n";
     let created = server
         .request(Method::POST, "/v1/specs?name=bytes&description=raw")
@@ -244,7 +238,7 @@ async fn yaml_comes_back_byte_for_byte() {
 
 #[tokio::test]
 async fn a_repeated_request_gives_the_first_answer() {
-    let (_dir, server) = start();
+    let (_dir, server) = Server::fresh();
     let post = |actor: &'static str, name: &'static str| {
         let post = server
             .request(Method::POST, "/v1/specs")
@@ -273,7 +267,7 @@ async fn a_repeated_request_gives_the_first_answer() {
 
 #[tokio::test]
 async fn a_list_is_paged_and_filtered() {
-    let (_dir, server) = start();
+    let (_dir, server) = Server::fresh();
     let mut ids = Vec::new();
     for number in 0..7 {
         ids.push(server.create(&format!("spec-{number}"), "a: 1\n").await);
@@ -323,7 +317,7 @@ async fn a_list_is_paged_and_filtered() {
 
 #[tokio::test]
 async fn a_correlation_id_goes_from_the_request_to_the_history() {
-    let (_dir, server) = start();
+    let (_dir, server) = Server::fresh();
     let id = "018f5a4e-3f4c-7c3e-8f0a-1b2c3d4e5f60";
     let created = server
         .request(Method::POST, "/v1/specs")

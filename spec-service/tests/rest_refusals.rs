@@ -11,12 +11,6 @@ use serde_json::{Value, json};
 
 use server::{Server, problem};
 
-fn start() -> (tempfile::TempDir, Server) {
-    let dir = tempfile::tempdir().unwrap();
-    let server = Server::start(dir.path());
-    (dir, server)
-}
-
 async fn send(server: &Server, method: &str, path: &str, body: (&str, Vec<u8>)) -> Response {
     let request = server.request(Method::from_bytes(method.as_bytes()).unwrap(), path);
     request
@@ -61,7 +55,7 @@ GET   /nowhere                    text/plain        404
 
 #[tokio::test]
 async fn what_cannot_be_read_is_a_problem_too() {
-    let (_dir, server) = start();
+    let (_dir, server) = Server::fresh();
     let id = server.create("here", "a: 1\n").await;
     let none = uuid::Uuid::now_v7().to_string();
     for line in CANNOT_BE_READ.trim().lines() {
@@ -111,7 +105,7 @@ invalid_field           /description  {"name": "n", "content": "a: 1", "descript
 
 #[tokio::test]
 async fn a_field_that_breaks_a_rule_is_pointed_at() {
-    let (_dir, server) = start();
+    let (_dir, server) = Server::fresh();
     for line in BREAKS_A_RULE.trim().lines() {
         let (words, body) = line.split_at(38);
         let words: Vec<&str> = words.split_whitespace().collect();
@@ -168,7 +162,7 @@ async fn a_field_that_breaks_a_rule_is_pointed_at() {
 
 #[tokio::test]
 async fn a_conflict_says_what_is_in_the_way() {
-    let (_dir, server) = start();
+    let (_dir, server) = Server::fresh();
     let id = server.create("taken", "a: 1\n").await;
     let path = format!("/v1/specs/{id}");
     let conflict = |path: String, body: Value| {
@@ -205,7 +199,7 @@ async fn a_conflict_says_what_is_in_the_way() {
 
 #[tokio::test]
 async fn a_publication_or_a_deprecation_that_cannot_be_says_why() {
-    let (_dir, server) = start();
+    let (_dir, server) = Server::fresh();
     let path = format!("/v1/specs/{}", server.create("taken", "a: 1\n").await);
     server.post(&format!("{path}/publish"), &json!({})).await;
     let twice = server

@@ -11,12 +11,6 @@ use serde_json::{Value, json};
 
 use server::{Server, problem};
 
-fn start() -> (tempfile::TempDir, Server) {
-    let dir = tempfile::tempdir().unwrap();
-    let server = Server::start(dir.path());
-    (dir, server)
-}
-
 fn etag(response: &Response) -> String {
     response.headers()[header::ETAG]
         .to_str()
@@ -37,7 +31,7 @@ async fn put(server: &Server, id: &str, tag: &str) -> Response {
 
 #[tokio::test]
 async fn a_write_that_does_not_match_changes_nothing() {
-    let (_dir, server) = start();
+    let (_dir, server) = Server::fresh();
     let id = server.create("etags", "a: 1\n").await;
     for tag in ["\"2\"", "\"0\"", "W/\"1\"", "\"other\"", "\"7\", \"8\""] {
         let told = problem(
@@ -78,7 +72,7 @@ async fn a_write_that_does_not_match_changes_nothing() {
 
 #[tokio::test]
 async fn what_is_not_there_is_not_there_whatever_is_expected() {
-    let (_dir, server) = start();
+    let (_dir, server) = Server::fresh();
     let id = server.create("etags", "a: 1\n").await;
     server
         .request(Method::DELETE, &format!("/v1/specs/{id}"))
@@ -96,7 +90,7 @@ async fn what_is_not_there_is_not_there_whatever_is_expected() {
 
 #[tokio::test]
 async fn what_the_caller_has_is_not_sent_again() {
-    let (_dir, server) = start();
+    let (_dir, server) = Server::fresh();
     let path = format!("/v1/specs/{}", server.create("etags", "a: 1\n").await);
     for (tag, status) in [
         ("\"1\"", StatusCode::NOT_MODIFIED),

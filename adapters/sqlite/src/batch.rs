@@ -3,21 +3,16 @@
 use std::collections::HashMap;
 
 use factum::{
-    Append, AppendError, Appended, Conflict, ContentType, NewEvent, Position, StreamAppend,
-    StreamId, Timestamp, Version, Violation,
+    Append, AppendError, Appended, Conflict, Position, StreamAppend, StreamId, Timestamp, Version,
+    Violation,
 };
 
 use crate::connection::Connection;
 use crate::error::Fault;
 use crate::find::{self, Answer};
 use crate::known::Stream;
+use crate::new_rows::{MetadataText, NewRows, Place};
 use crate::query;
-use crate::rows::{Rows, Table};
-
-static STREAMS: Table = Table::new("insert into factum_stream (key, id)", 2);
-static EVENTS: Table = Table::new(include_str!("sql/insert_events.sql"), 11);
-static TAGS: Table = Table::new("insert or ignore into factum_tag (position, tag)", 2);
-static KEYS: Table = Table::new(include_str!("sql/insert_keys.sql"), 5);
 
 /// What each append of a batch is told.
 pub(crate) type Answers = Vec<Result<Appended, AppendError>>;
@@ -33,13 +28,6 @@ struct Batch<'a> {
     recorded_at: Timestamp,
     taken: Vec<&'a StreamAppend>,
     rows: NewRows,
-}
-
-struct NewRows {
-    streams: Rows,
-    events: Rows,
-    tags: Rows,
-    keys: Rows,
 }
 
 /// Stores those of `appends` whose expectations hold, in one transaction.
@@ -112,12 +100,7 @@ impl<'a> Batch<'a> {
             last_key: known.last_key,
             recorded_at: known.recorded_at.max(Timestamp::now()),
             taken: Vec::new(),
-            rows: NewRows {
-                streams: Rows::new(&STREAMS),
-                events: Rows::new(&EVENTS),
-                tags: Rows::new(&TAGS),
-                keys: Rows::new(&KEYS),
-            },
+            rows: NewRows::new(),
         })
     }
 
@@ -198,9 +181,7 @@ impl<'a> Batch<'a> {
                 Some(key) => key,
                 None => {
                     self.last_key += 1;
-                    self.rows.streams.begin();
-                    self.rows.streams.add(self.last_key)?;
-                    self.rows.streams.add(part.stream.as_str())?;
+                    self.rows.add_stream(self.last_key, &part.stream)?;
                     self.last_key
                 }
             };
@@ -214,7 +195,7 @@ impl<'a> Batch<'a> {
                     version: stream.version as i64,
                     recorded_at: self.recorded_at.as_micros(),
                 };
-                self.rows.add(event, &place, &mut metadata)?;
+                self.rows.add_event(event, &place, &mut metadata)?;
             }
             versions.push((part.stream.clone(), Version::new(stream.version)));
             self.taken.push(part);
@@ -227,93 +208,13 @@ impl<'a> Batch<'a> {
             repeated: false,
         };
         if let Some(key) = &append.key {
-            let fingerprint = key.fingerprint;
-            self.rows.keys.begin();
-            self.rows.keys.add(key.key.as_str())?;
-            self.rows.keys.add(fingerprint.as_bytes().as_slice())?;
-            self.rows.keys.add(appended.position.get() as i64)?;
-            self.rows.keys.add(appended.count as i64)?;
-            self.rows.keys.add(appended.recorded_at.as_micros())?;
             let answer = Answer {
-                fingerprint,
+                fingerprint: key.fingerprint,
                 appended: appended.clone(),
             };
+            self.rows.add_key(&key.key, &answer)?;
             self.answers.insert(key.key.clone(), answer);
         }
         Ok(appended)
-    }
-}
-
-struct Place {
-    position: i64,
-    stream: i64,
-    version: i64,
-    recorded_at: i64,
-}
-
-impl NewRows {
-    fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.keys.is_empty()
-    }
-
-    fn add(
-        &mut self,
-        event: &NewEvent,
-        place: &Place,
-        metadata: &mut MetadataText,
-    ) -> Result<(), Fault> {
-        let row = &mut self.events;
-        row.begin();
-        row.add(place.position)?;
-        row.add(place.stream)?;
-        row.add(place.version)?;
-        row.add(event.id.hyphenated().encode_lower(&mut [0; 36]) as &str)?;
-        row.add(&*event.name)?;
-        row.add(i64::from(event.schema_version))?;
-        match &event.content_type {
-            ContentType::Json => {
-                row.add(None::<&str>)?;
-                row.add(std::str::from_utf8(&event.data).map_err(Fault::corrupt)?)?;
-            }
-            other => {
-                row.add(other.as_str())?;
-                row.add(&*event.data)?;
-            }
-        }
-        row.add(metadata.of(event)?)?;
-        let tags = (!event.tags.is_empty()).then(|| serde_json::to_string(&event.tags));
-        row.add(tags.transpose().map_err(Fault::corrupt)?)?;
-        row.add(place.recorded_at)?;
-        for tag in &event.tags {
-            self.tags.begin();
-            self.tags.add(place.position)?;
-            self.tags.add(tag.as_str())?;
-        }
-        Ok(())
-    }
-
-    async fn insert(self, connection: &mut Connection) -> Result<(), Fault> {
-        for rows in [self.streams, self.events, self.tags, self.keys] {
-            rows.insert(&mut connection.sqlite).await?;
-        }
-        Ok(())
-    }
-}
-
-/// The text of the metadata that the events of one append share.
-#[derive(Default)]
-struct MetadataText(Option<(std::sync::Arc<factum::Metadata>, std::sync::Arc<str>)>);
-
-impl MetadataText {
-    fn of(&mut self, event: &NewEvent) -> Result<std::sync::Arc<str>, Fault> {
-        if let Some((metadata, text)) = &self.0
-            && std::sync::Arc::ptr_eq(metadata, &event.metadata)
-        {
-            return Ok(text.clone());
-        }
-        let text = serde_json::to_string(&*event.metadata).map_err(Fault::corrupt)?;
-        let text: std::sync::Arc<str> = text.into();
-        self.0 = Some((event.metadata.clone(), text.clone()));
-        Ok(text)
     }
 }

@@ -17,6 +17,13 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// On a database of its own, which goes with the directory.
+    pub(crate) fn fresh() -> (tempfile::TempDir, Self) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let server = Self::start(dir.path());
+        (dir, server)
+    }
+
     pub(crate) fn start(dir: &Path) -> Self {
         Self::start_with(dir, &[])
     }
