@@ -1,7 +1,5 @@
 //! The streams of the gRPC API, and the services beside it.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 #[allow(dead_code, reason = "each test takes what it needs")]
 #[path = "support/messages.rs"]
 mod messages;

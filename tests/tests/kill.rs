@@ -47,6 +47,26 @@ async fn a_killed_writer_loses_nothing_acknowledged_and_leaves_nothing_half() {
     assert!(acknowledged.len() as u64 > ROUNDS);
 }
 
+#[tokio::test]
+async fn two_processes_on_one_file_keep_what_each_was_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("crash.db");
+    let mut acknowledged = Vec::new();
+    for round in 0..3 {
+        let writers = [100 + round * 2, 101 + round * 2].map(|number| {
+            let file = file.clone();
+            std::thread::spawn(move || write_until_killed(&file, number, 200 + number))
+        });
+        for writer in writers {
+            acknowledged.extend(writer.join().unwrap());
+        }
+        let store = SqliteStore::open(&file).await.unwrap();
+        let events = everything(&store).await;
+        store.close().await;
+        check(&events, &acknowledged, &format!("round {round}"));
+    }
+}
+
 /// Kills a writer once it has told of `moment` appends, and gives back all that it told of.
 fn write_until_killed(file: &Path, round: u64, moment: u64) -> Vec<Acknowledged> {
     let mut child: Child = Command::new(env!("CARGO_BIN_EXE_append_forever"))

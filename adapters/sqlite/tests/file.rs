@@ -151,3 +151,40 @@ async fn the_pool_refuses_to_write() {
         .unwrap_err();
     assert!(refused.to_string().contains("readonly"), "{refused}");
 }
+
+#[tokio::test]
+async fn a_file_that_another_process_holds_is_unavailable_and_then_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("bank.db");
+    let store = factum_sqlite::SqliteOptions::new(&file)
+        .busy_timeout(std::time::Duration::from_millis(50))
+        .open()
+        .await
+        .unwrap();
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&file);
+    let mut holder = sqlx::ConnectOptions::connect(&options).await.unwrap();
+    sqlx::query("begin immediate")
+        .execute(&mut holder)
+        .await
+        .unwrap();
+    let busy = store.append(opened()).await;
+    let unavailable = |error: &_| {
+        matches!(
+            error,
+            factum::AppendError::Store(StoreError::Unavailable(_))
+        )
+    };
+    assert!(busy.as_ref().is_err_and(unavailable), "{busy:?}");
+    // Who only reads does not wait.
+    assert_eq!(
+        store
+            .read(Read::all(Query::all()))
+            .await
+            .unwrap()
+            .events
+            .len(),
+        0
+    );
+    sqlx::query("rollback").execute(&mut holder).await.unwrap();
+    assert_eq!(store.append(opened()).await.unwrap().count, 2);
+}

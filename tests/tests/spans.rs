@@ -1,0 +1,103 @@
+//! What `tracing` sees: the spans of a command, of what it reads and appends, and of a projection.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use factum::prelude::*;
+use factum_memory::MemoryStore;
+use tracing::instrument::WithSubscriber as _;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::FmtSpan;
+
+#[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[event(prefix = "lamp")]
+enum LampEvent {
+    Switched,
+}
+
+#[derive(Aggregate, Debug, Clone, Default)]
+#[aggregate(category = "lamp", id = u64, event = LampEvent)]
+struct Lamp;
+
+impl Apply<LampEvent> for Lamp {
+    fn apply(&mut self, _: &LampEvent) {}
+}
+
+#[derive(Command, Debug, Clone, Serialize, Deserialize)]
+#[command(on = Lamp)]
+struct Switch {
+    #[id]
+    lamp: u64,
+}
+
+impl Decide for Switch {
+    type Error = std::convert::Infallible;
+
+    fn decide(&self, _: &Lamp) -> Result<Events<LampEvent>, Self::Error> {
+        Ok(LampEvent::Switched.into())
+    }
+}
+
+#[derive(Projection, Default)]
+#[projection(name = "lamps", events = LampEvent)]
+struct Lamps;
+
+impl Project<LampEvent> for Lamps {
+    fn project(&mut self, _: &Recorded<LampEvent>) {}
+}
+
+/// The log, kept.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'w> MakeWriter<'w> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'w self) -> Self {
+        self.clone()
+    }
+}
+
+#[tokio::test]
+async fn a_command_tells_its_streams_its_attempts_and_where_it_went() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(log.clone())
+        .with_ansi(false)
+        .without_time()
+        .with_max_level(tracing::Level::DEBUG)
+        .with_span_events(FmtSpan::CLOSE)
+        .finish();
+    let _default = tracing::subscriber::set_default(subscriber);
+    let work = async {
+        let engine = Engine::new(MemoryStore::new());
+        let lamps = InMemory::<Lamps>::new();
+        let projections = Projections::builder(&engine).with(lamps).start();
+        let receipt = engine.execute(Switch { lamp: 7 }).await.unwrap();
+        projections.wait_for(receipt.position()).await.unwrap();
+        projections.stop().await;
+    };
+    work.with_current_subscriber().await;
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    for expected in [
+        r#"execute{command="Switch" streams=[StreamId(lamp-7)] attempts=1 position=1}: factum"#,
+        ":read{stream=lamp-7 after=0}: factum",
+        ":append{events=1 position=1 versions=[(StreamId(lamp-7), Version(1))]}: factum",
+        r#"projection{name="lamps"}:read{after=0}: factum"#,
+        r#"projection{name="lamps"}:project{events=1}: factum"#,
+    ] {
+        assert!(log.contains(expected), "no {expected} in:\n{log}");
+    }
+}

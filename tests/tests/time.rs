@@ -1,0 +1,124 @@
+//! Time travel, on both stores: at a version, at a position, at a time.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use factum::prelude::*;
+use factum::{LoadError, Position, Store, Timestamp, Version};
+use factum_memory::MemoryStore;
+use factum_sqlite::SqliteStore;
+
+#[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[event(prefix = "gauge")]
+enum GaugeEvent {
+    Set { to: u64 },
+}
+
+#[derive(Aggregate, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[aggregate(category = "gauge", id = u64, event = GaugeEvent, snapshot(every = 3))]
+struct Gauge {
+    at: u64,
+}
+
+impl Apply<GaugeEvent> for Gauge {
+    fn apply(&mut self, event: &GaugeEvent) {
+        let GaugeEvent::Set { to } = event;
+        self.at = *to;
+    }
+}
+
+#[derive(Command, Debug, Clone, Serialize, Deserialize)]
+#[command(on = Gauge)]
+struct Set {
+    #[id]
+    gauge: u64,
+    to: u64,
+}
+
+impl Decide for Set {
+    type Error = std::convert::Infallible;
+
+    fn decide(&self, _: &Gauge) -> Result<Events<GaugeEvent>, Self::Error> {
+        Ok(GaugeEvent::Set { to: self.to }.into())
+    }
+}
+
+#[tokio::test]
+async fn time_travels_in_memory() {
+    travel(MemoryStore::new()).await;
+}
+
+#[tokio::test]
+async fn time_travels_on_sqlite() {
+    let dir = tempfile::tempdir().unwrap();
+    travel(
+        SqliteStore::open(dir.path().join("gauge.db"))
+            .await
+            .unwrap(),
+    )
+    .await;
+}
+
+async fn travel(store: impl Store + Clone) {
+    let engine = Engine::new(store.clone());
+    // The other gauge takes every second position.
+    for to in 1..=8 {
+        engine
+            .execute(Set { gauge: 1, to })
+            .by("ada")
+            .await
+            .unwrap();
+        engine.execute(Set { gauge: 2, to: 0 }).await.unwrap();
+    }
+    let history = engine.history::<Gauge>(&1).await.unwrap();
+    let cold = Engine::builder(store).warm_states(0).build();
+    for engine in [&engine, &cold] {
+        for (version, event) in (1..).zip(&history) {
+            let by_version = engine.load::<Gauge>(&1).at_version(version).await.unwrap();
+            let by_position = engine
+                .load::<Gauge>(&1)
+                .at_position(event.record.position)
+                .await
+                .unwrap();
+            let between = event.record.position.plus(1);
+            let behind = engine.load::<Gauge>(&1).at_position(between).await.unwrap();
+            for gauge in [by_version, by_position, behind] {
+                assert_eq!(
+                    (gauge.at, gauge.version()),
+                    (version, Version::new(version))
+                );
+            }
+            let same_time = history
+                .iter()
+                .filter(|other| other.record.recorded_at <= event.record.recorded_at);
+            let by_time = engine
+                .load::<Gauge>(&1)
+                .at_time(event.record.recorded_at)
+                .await
+                .unwrap();
+            assert_eq!(by_time.version().get(), same_time.count() as u64);
+        }
+        let before = engine
+            .load::<Gauge>(&1)
+            .at_time(Timestamp::from_micros(0))
+            .await
+            .unwrap();
+        assert!(!before.exists());
+        let nothing = engine
+            .load::<Gauge>(&1)
+            .at_position(Position::ZERO)
+            .await
+            .unwrap();
+        assert_eq!((*nothing).clone(), Gauge::default());
+        let missing = engine.load::<Gauge>(&1).at_version(9).await.unwrap_err();
+        assert!(
+            matches!(missing, LoadError::NoSuchVersion { actual, .. } if actual == Version::new(8))
+        );
+    }
+    let told: Vec<_> = history
+        .iter()
+        .map(|event| event.record.metadata.actor.as_deref())
+        .collect();
+    assert_eq!(told, [Some("ada"); 8]);
+    let last = engine.history::<Gauge>(&1).after(6).limit(1).await.unwrap();
+    assert_eq!(last[0].event, GaugeEvent::Set { to: 7 });
+}
