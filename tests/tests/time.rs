@@ -114,11 +114,25 @@ async fn travel(store: impl Store + Clone) {
             matches!(missing, LoadError::NoSuchVersion { actual, .. } if actual == Version::new(8))
         );
     }
+}
+
+#[tokio::test]
+async fn a_history_is_told_from_any_version_on() {
+    let engine = Engine::new(MemoryStore::new());
+    for to in 1..=8 {
+        engine
+            .execute(Set { gauge: 1, to })
+            .by("ada")
+            .await
+            .unwrap();
+    }
+    let history = engine.history::<Gauge>(&1).await.unwrap();
     let told: Vec<_> = history
         .iter()
         .map(|event| event.record.metadata.actor.as_deref())
         .collect();
     assert_eq!(told, [Some("ada"); 8]);
-    let last = engine.history::<Gauge>(&1).after(6).limit(1).await.unwrap();
-    assert_eq!(last[0].event, GaugeEvent::Set { to: 7 });
+    let seventh = engine.history::<Gauge>(&1).after(6).limit(1).await.unwrap();
+    assert_eq!(seventh.len(), 1);
+    assert_eq!(seventh[0].event, GaugeEvent::Set { to: 7 });
 }
