@@ -59,15 +59,16 @@ impl Sql {
         if items.is_empty() || items.iter().any(matches_all) {
             return Ok(());
         }
+        let groups = groups(items);
         self.push(" and (");
-        self.join(" or ", items, Self::item)?;
+        self.join(" or ", &groups, Self::group)?;
         self.push(")");
-        if items.iter().all(|item| !item.tags.is_empty()) {
+        if groups.iter().all(|group| !matches!(group.tags, Tags::Any)) {
             // Follows from the above; said apart so that SQLite goes by the index of tags.
             self.push(" and e.position in (");
-            self.join(" union ", items, |sql, item| {
+            self.join(" union ", &groups, |sql, group| {
                 sql.push("select * from (");
-                sql.tagged(&item.tags)?;
+                sql.tagged(&group.tags)?;
                 sql.push(")");
                 Ok(())
             })?;
@@ -76,7 +77,8 @@ impl Sql {
         Ok(())
     }
 
-    fn item(&mut self, item: &QueryItem) -> Result<(), Fault> {
+    fn group(&mut self, group: &Group<'_>) -> Result<(), Fault> {
+        let Group { item, tags } = group;
         self.push("(true");
         if let Some(category) = &item.category {
             self.push(" and exists (select 1 from factum_stream s where s.key = e.stream and s.category = ");
@@ -88,28 +90,83 @@ impl Sql {
             self.bind(prefix.as_str())?.push(")");
         }
         if !item.names.is_empty() {
-            self.push(" and e.name in (");
-            self.join(", ", &item.names, |sql, name| {
-                sql.bind(name.as_str()).map(drop)
-            })?;
-            self.push(")");
+            self.push(" and e.name in (select value from json_each(");
+            self.bind(json(&item.names)?)?.push("))");
         }
-        if !item.tags.is_empty() {
+        if !matches!(tags, Tags::Any) {
             self.push(" and e.position in (");
-            self.tagged(&item.tags)?;
+            self.tagged(tags)?;
             self.push(")");
         }
         self.push(")");
         Ok(())
     }
 
-    /// The positions of the events that carry all of `tags`.
-    fn tagged(&mut self, tags: &[Tag]) -> Result<(), Fault> {
-        self.join(" intersect ", tags, |sql, tag| {
-            sql.push("select position from factum_tag where tag = ");
-            sql.bind(tag.as_str()).map(drop)
-        })
+    /// The positions of the events that carry `tags`.
+    fn tagged(&mut self, tags: &Tags<'_>) -> Result<(), Fault> {
+        match tags {
+            Tags::Any => Ok(()),
+            Tags::OneOf(tags) => {
+                self.push(
+                    "select position from factum_tag where tag in (select value from json_each(",
+                );
+                self.bind(json(tags)?)?.push("))");
+                Ok(())
+            }
+            Tags::All(tags) => self.join(" intersect ", *tags, |sql, tag| {
+                sql.push("select position from factum_tag where tag = ");
+                sql.bind(tag.as_str()).map(drop)
+            }),
+        }
     }
+}
+
+/// Alternatives of a query that differ in nothing but their one tag are one: SQLite takes 500 selects in a
+/// union, and an expression 1,000 deep.
+struct Group<'q> {
+    item: &'q QueryItem,
+    tags: Tags<'q>,
+}
+
+enum Tags<'q> {
+    Any,
+    OneOf(Vec<&'q Tag>),
+    All(&'q [Tag]),
+}
+
+fn groups(items: &[QueryItem]) -> Vec<Group<'_>> {
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    for item in items {
+        let tags = match &item.tags[..] {
+            [] => Tags::Any,
+            [tag] => {
+                let same = groups.iter_mut().find_map(|group| match &mut group.tags {
+                    Tags::OneOf(tags) if differ_in_tags_only(group.item, item) => Some(tags),
+                    _ => None,
+                });
+                match same {
+                    Some(tags) => {
+                        tags.push(tag);
+                        continue;
+                    }
+                    None => Tags::OneOf(vec![tag]),
+                }
+            }
+            tags => Tags::All(tags),
+        };
+        groups.push(Group { item, tags });
+    }
+    groups
+}
+
+fn differ_in_tags_only(one: &QueryItem, other: &QueryItem) -> bool {
+    one.category == other.category
+        && one.stream_prefix == other.stream_prefix
+        && one.names == other.names
+}
+
+fn json(values: &impl serde::Serialize) -> Result<String, Fault> {
+    serde_json::to_string(values).map_err(Fault::corrupt)
 }
 
 fn matches_all(item: &QueryItem) -> bool {

@@ -91,6 +91,7 @@ macro_rules! __contract_cases {
             contract_read: pages_go_forward_and_backward;
             contract_read: a_page_says_whether_there_is_more;
             contract_read: a_query_finds_what_matches_and_nothing_else;
+            contract_read: a_query_may_have_many_tags_and_names;
             contract_read: a_prefix_is_meant_literally;
             contract_read: pages_of_large_events_lose_nothing;
             contract_snapshot: the_newest_snapshot_comes_back;

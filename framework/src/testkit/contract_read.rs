@@ -187,6 +187,27 @@ fn positions(events: &[RecordedEvent]) -> Vec<u64> {
     events.iter().map(|event| event.position.get()).collect()
 }
 
+/// A query may have many tags and names.
+pub async fn a_query_may_have_many_tags_and_names<B: Backend>() {
+    let place = B::create().await;
+    let store = place.open().await;
+    put(
+        &store,
+        "contract-a",
+        vec![tagged(1, &["k:7"]), tagged(2, &["k:3001"]), event(3)],
+    )
+    .await;
+    let tags = || (0..3_000).map(|number| tag(&format!("k:{number}")));
+    let found = page(&store, Read::all(Query::any_tag(tags()))).await;
+    assert_eq!(numbers(&found.events), [1]);
+    let names = (0..3_000).map(|number| format!("contract.other{number}"));
+    let found = page(&store, Read::all(Query::names(names.clone()))).await;
+    assert_eq!(numbers(&found.events), [0; 0]);
+    let names = names.chain(["contract.numbered".to_owned()]);
+    let found = page(&store, Read::all(Query::names(names))).await;
+    assert_eq!(numbers(&found.events), [1, 2, 3]);
+}
+
 /// A prefix is meant literally.
 pub async fn a_prefix_is_meant_literally<B: Backend>() {
     let place = B::create().await;
