@@ -1,0 +1,34 @@
+//! The factum store on PostgreSQL 15 and newer, where one machine is outgrown.
+//!
+//! One append is one round trip: a function judges every append of a batch on its own, under the lock that puts
+//! them in order, and the commit follows at once. Appends that arrive while a batch is under way go out together
+//! in the next. Any number of processes may use one database; several stores may live in it, each in a schema of
+//! its own.
+//!
+//! ```no_run
+//! # async fn run() -> Result<(), factum::StoreError> {
+//! use factum_postgres::PostgresStore;
+//!
+//! let store = PostgresStore::open("postgres://localhost/bank").await?;
+//! # store.close().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! For people, the schema holds a view: `select * from factum.events`.
+
+mod append;
+mod error;
+mod find;
+mod migrate;
+mod open;
+mod query;
+mod read;
+mod snapshot;
+mod store;
+mod watch;
+mod writer;
+
+pub use open::PostgresOptions;
+pub use sqlx::postgres::PgConnectOptions;
+pub use store::PostgresStore;

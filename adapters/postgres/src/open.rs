@@ -1,0 +1,104 @@
+//! [`PostgresOptions`]: how a database is opened.
+
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use factum::StoreError;
+use sqlx::ConnectOptions as _;
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions};
+
+use crate::error::store_error;
+use crate::store::PostgresStore;
+
+/// How a database is opened. Start with [`PostgresOptions::new`], end with [`open`](Self::open).
+#[derive(Debug, Clone)]
+pub struct PostgresOptions {
+    server: PgConnectOptions,
+    schema: String,
+    readers: u32,
+}
+
+impl PostgresOptions {
+    /// The defaults, for the database that `server` names.
+    #[must_use]
+    pub fn new(server: PgConnectOptions) -> Self {
+        Self {
+            server,
+            schema: "factum".to_owned(),
+            readers: 8,
+        }
+    }
+
+    /// The schema that holds the store; created if there is none. Default `factum`. 1 to 40 lower-case
+    /// letters, digits and `_`, the first no digit.
+    #[must_use]
+    pub fn schema(mut self, schema: impl Into<String>) -> Self {
+        self.schema = schema.into();
+        self
+    }
+
+    /// At most this many connections that read at the same time; at least 1. Default 8. One connection
+    /// writes, one listens.
+    #[must_use]
+    pub fn readers(mut self, connections: u32) -> Self {
+        self.readers = connections.max(1);
+        self
+    }
+
+    /// Connects, and brings the schema up to date.
+    ///
+    /// # Errors
+    /// [`StoreError::NewerSchema`] if a newer version of this crate wrote it, [`StoreError::Unavailable`] if
+    /// the server does not answer, [`StoreError::Failed`] if it refuses, or if the name of the schema breaks
+    /// its rule.
+    pub async fn open(self) -> Result<PostgresStore, StoreError> {
+        check(&self.schema)?;
+        // PostgreSQL takes names to be of the schema that is first on this path.
+        let server = self
+            .server
+            .options([("search_path", &self.schema)])
+            .disable_statement_logging();
+        let mut writer = server.connect().await.map_err(store_error)?;
+        crate::migrate::migrate(&mut writer, &self.schema).await?;
+        let pool = pool(&server, self.readers);
+        let mut listener = PgListener::connect_with(&pool).await.map_err(store_error)?;
+        let channel = format!("factum:{}", self.schema);
+        listener.listen(&channel).await.map_err(store_error)?;
+        PostgresStore::start(server, writer, pool, listener).await
+    }
+}
+
+fn pool(server: &PgConnectOptions, readers: u32) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(readers + 1)
+        .acquire_timeout(Duration::from_secs(10))
+        .connect_lazy_with(server.clone())
+}
+
+fn check(schema: &str) -> Result<(), StoreError> {
+    let first = schema
+        .bytes()
+        .next()
+        .is_some_and(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    let rest = schema
+        .bytes()
+        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+    if first && rest && schema.len() <= 40 {
+        return Ok(());
+    }
+    let reason =
+        format!("{schema:?} is no name of a schema: 1 to 40 of a-z, 0-9 and _, no digit first");
+    Err(StoreError::Failed(reason.into()))
+}
+
+impl PostgresStore {
+    /// Opens the database at `url`, e.g. `postgres://user@host/database`, with the default
+    /// [`PostgresOptions`].
+    ///
+    /// # Errors
+    /// As [`PostgresOptions::open`]; and [`StoreError::Failed`] if `url` cannot be read.
+    pub async fn open(url: &str) -> Result<Self, StoreError> {
+        let server = PgConnectOptions::from_str(url).map_err(store_error)?;
+        PostgresOptions::new(server).open().await
+    }
+}

@@ -1,0 +1,8 @@
+insert into snapshot (stream, version, position, schema_version, data)
+values ($1, $2, $3, $4, $5)
+on conflict (stream) do update
+set version        = excluded.version,
+    position       = excluded.position,
+    schema_version = excluded.schema_version,
+    data           = excluded.data
+where snapshot.version <= excluded.version

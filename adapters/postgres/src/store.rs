@@ -1,0 +1,114 @@
+//! [`PostgresStore`]: the handle, and what it asks the writer and the readers.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use factum::{
+    Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Position, Read, StoreError,
+};
+use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::error::store_error;
+use crate::writer::{Job, QUEUE, Writer};
+
+/// A store in a schema of a PostgreSQL database. A handle: clones share their connections, which are closed with
+/// the last of them, or by [`close`](Self::close).
+#[derive(Clone)]
+pub struct PostgresStore(Arc<Shared>);
+
+struct Shared {
+    jobs: mpsc::Sender<Job>,
+    pool: PgPool,
+    head: watch::Receiver<Position>,
+}
+
+impl PostgresStore {
+    pub(crate) async fn start(
+        server: PgConnectOptions,
+        writer: PgConnection,
+        pool: PgPool,
+        listener: PgListener,
+    ) -> Result<Self, StoreError> {
+        let sql = "select position from head";
+        let head: i64 = sqlx::query_scalar(sql)
+            .fetch_one(&pool)
+            .await
+            .map_err(store_error)?;
+        let (sender, head) = watch::channel(Position::new(head as u64));
+        let sender = Arc::new(sender);
+        let (alive, ended) = oneshot::channel();
+        let listener = tokio::spawn(crate::watch::listen(
+            listener,
+            pool.clone(),
+            sender.clone(),
+            ended,
+        ));
+        let (jobs, inbox) = mpsc::channel(QUEUE);
+        let writer = Writer {
+            server,
+            connection: Some(writer),
+            head: sender,
+            alive,
+            listener,
+        };
+        tokio::spawn(writer.run(inbox));
+        Ok(Self(Arc::new(Shared { jobs, pool, head })))
+    }
+
+    /// Connections to the database, with the store's schema as their path.
+    #[must_use]
+    pub fn pool(&self) -> &PgPool {
+        &self.0.pool
+    }
+
+    /// Lets appends under way finish, then closes the connections. Every handle answers
+    /// [`StoreError::Closed`] from then on.
+    pub async fn close(&self) {
+        let (answer, answered) = oneshot::channel();
+        if self.0.jobs.send(Job::Close(answer)).await.is_ok() {
+            // An error means that the writer has ended before, which is as good.
+            let _ = answered.await;
+        }
+        self.0.pool.close().await;
+    }
+}
+
+#[async_trait]
+impl EventStore for PostgresStore {
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        append.check()?;
+        let (answer, answered) = oneshot::channel();
+        let job = Job::Append(append, answer);
+        self.0
+            .jobs
+            .send(job)
+            .await
+            .map_err(|_| StoreError::Closed)?;
+        answered.await.map_err(|_| StoreError::Closed)?
+    }
+
+    async fn read(&self, read: Read) -> Result<Page, StoreError> {
+        let mut reader = self.0.pool.acquire().await.map_err(store_error)?;
+        Ok(crate::read::page(&mut reader, &read).await?)
+    }
+
+    async fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {
+        let mut reader = self.0.pool.acquire().await.map_err(store_error)?;
+        crate::find::find(&mut reader, key).await?
+    }
+
+    fn watch(&self) -> watch::Receiver<Position> {
+        self.0.head.clone()
+    }
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStore")
+            .field("head", &*self.0.head.borrow())
+            .finish_non_exhaustive()
+    }
+}

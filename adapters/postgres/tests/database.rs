@@ -1,0 +1,154 @@
+//! What is particular to the database: its schema, its view, ten that open it together.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "support/server.rs"]
+mod server;
+
+use std::sync::Arc;
+
+use factum::{
+    Append, AppendError, ContentType, EventStore as _, Expected, Metadata, NewEvent, Query, Read,
+    StoreError,
+};
+use uuid::Uuid;
+
+fn opened() -> Append {
+    let event = NewEvent {
+        id: Uuid::now_v7(),
+        name: "account.opened".into(),
+        schema_version: 1,
+        content_type: ContentType::Json,
+        data: r#"{"owner":"Ada"}"#.into(),
+        tags: vec!["owner:ada".to_owned().try_into().unwrap()],
+        metadata: Arc::new(Metadata::default()),
+    };
+    Append::stream(
+        "account-1".parse().unwrap(),
+        Expected::NoStream,
+        vec![event],
+    )
+}
+
+#[tokio::test]
+async fn the_view_shows_readable_json() {
+    let Some(options) = server::fresh() else {
+        return;
+    };
+    let store = options.open().await.unwrap();
+    store.append(opened()).await.unwrap();
+    let rows: Vec<(i64, String, i64, String, String, Vec<String>)> =
+        sqlx::query_as("select position, stream, version, name, data, tags from events")
+            .fetch_all(store.pool())
+            .await
+            .unwrap();
+    let [(1, stream, 1, name, data, tags)] = &rows[..] else {
+        panic!("{rows:?}")
+    };
+    assert_eq!(
+        (stream.as_str(), name.as_str()),
+        ("account-1", "account.opened")
+    );
+    assert_eq!(
+        (data.as_str(), &tags[..]),
+        (r#"{"owner":"Ada"}"#, &["owner:ada".to_owned()][..])
+    );
+}
+
+#[tokio::test]
+async fn ten_that_open_a_new_schema_together_all_succeed() {
+    let Some(options) = server::fresh() else {
+        return;
+    };
+    let opening: Vec<_> = (0..10)
+        .map(|_| tokio::spawn(options.clone().open()))
+        .collect();
+    let mut stores = Vec::new();
+    for store in opening {
+        stores.push(store.await.unwrap().unwrap());
+    }
+    stores[0].append(opened()).await.unwrap();
+    let page = stores[9].read(Read::all(Query::all())).await.unwrap();
+    assert_eq!(page.events.len(), 1);
+}
+
+#[tokio::test]
+async fn two_stores_in_one_database_know_nothing_of_each_other() {
+    let (Some(one), Some(other)) = (server::fresh(), server::fresh()) else {
+        return;
+    };
+    let (one, other) = (one.open().await.unwrap(), other.open().await.unwrap());
+    for store in [&one, &other] {
+        assert_eq!(store.append(opened()).await.unwrap().position.get(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_newer_schema_and_a_bad_name_are_refused() {
+    let Some(options) = server::fresh() else {
+        return;
+    };
+    let store = options.clone().open().await.unwrap();
+    sqlx::query("update schema_version set version = 7")
+        .execute(store.pool())
+        .await
+        .unwrap();
+    let refused = options.clone().open().await.unwrap_err();
+    assert!(
+        matches!(refused, StoreError::NewerSchema { found: 7, known: 1 }),
+        "{refused:?}"
+    );
+    for name in ["", "1a", "a-b", "A", "a; drop table event"] {
+        let refused = options.clone().schema(name).open().await.unwrap_err();
+        assert!(
+            matches!(refused, StoreError::Failed(_)),
+            "{name:?}: {refused:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_lost_is_made_again() {
+    let Some(options) = server::fresh() else {
+        return;
+    };
+    let store = options.open().await.unwrap();
+    store.append(opened()).await.unwrap();
+    sqlx::query(
+        "select pg_terminate_backend(pid) from pg_stat_activity
+         where pid <> pg_backend_pid() and query like '%append_all%'",
+    )
+    .execute(store.pool())
+    .await
+    .unwrap();
+    let lost = store.append(Append::default()).await;
+    let unavailable = |error: &_| matches!(error, AppendError::Store(StoreError::Unavailable(_)));
+    assert!(lost.as_ref().is_err_and(unavailable), "{lost:?}");
+    assert_eq!(
+        store
+            .append(Append::default())
+            .await
+            .unwrap()
+            .position
+            .get(),
+        1
+    );
+}
+
+#[tokio::test]
+async fn a_closed_store_says_so() {
+    let Some(options) = server::fresh() else {
+        return;
+    };
+    let store = options.open().await.unwrap();
+    let mut head = store.watch();
+    store.close().await;
+    let read = store.read(Read::all(Query::all())).await;
+    assert!(matches!(read, Err(StoreError::Closed)), "{read:?}");
+    let append = store.append(opened()).await;
+    assert!(
+        matches!(append, Err(AppendError::Store(StoreError::Closed))),
+        "{append:?}"
+    );
+    assert!(head.changed().await.is_err());
+}

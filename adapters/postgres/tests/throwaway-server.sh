@@ -1,0 +1,34 @@
+#!/bin/sh
+# A PostgreSQL server of its own, in a temporary directory, listening on a socket there. Prints the directory once
+# the server answers; stops and removes everything when its standard input ends, however the caller ended.
+set -eu
+
+for bin in "$(command -v initdb >/dev/null && dirname "$(command -v initdb)")" /usr/lib/postgresql/*/bin; do
+    [ -x "$bin/initdb" ] && [ -x "$bin/postgres" ] && break
+done
+[ -x "$bin/initdb" ] || { echo "no initdb and postgres on the path or below /usr/lib/postgresql" >&2; exit 3; }
+
+dir=$(mktemp -d "${TMPDIR:-/tmp}/factum-postgres.XXXXXX")
+trap 'rm -rf "$dir"' EXIT
+# The server refuses to run as root.
+as() { "$@"; }
+if [ "$(id -u)" = 0 ]; then
+    chown postgres "$dir"
+    as() { runuser -u postgres -- "$@"; }
+fi
+cd "$dir"
+as "$bin/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --locale=C --no-sync > "$dir/initdb.log"
+as "$bin/postgres" -D "$dir/data" -k "$dir" -c listen_addresses= -c max_connections=200 > "$dir/server.log" 2>&1 &
+server=$!
+stop() {
+    kill -INT "$(head -n 1 "$dir/data/postmaster.pid")" 2> /dev/null || true
+    wait $server || true
+    rm -rf "$dir"
+}
+trap stop EXIT
+until grep -q "ready to accept connections" "$dir/server.log"; do
+    kill -0 $server || { cat "$dir/server.log" >&2; exit 1; }
+    sleep 0.1
+done
+echo "$dir"
+cat > /dev/null
