@@ -15,6 +15,8 @@
 //! # }
 //! ```
 //!
+//! Read models can live in the same schema: see [`PostgresProjection`].
+//!
 //! For people, the schema holds a view: `select * from factum.events`.
 
 mod append;
@@ -22,13 +24,19 @@ mod error;
 mod find;
 mod migrate;
 mod open;
+mod projection;
 mod query;
 mod read;
+mod read_model;
 mod snapshot;
 mod store;
 mod watch;
 mod writer;
 
 pub use open::PostgresOptions;
-pub use sqlx::postgres::PgConnectOptions;
+pub use projection::{BoxError, PostgresProjection};
+pub use read_model::PostgresReadModel;
+pub use sqlx;
+pub use sqlx::PgPool;
+pub use sqlx::postgres::{PgConnectOptions, PgConnection};
 pub use store::PostgresStore;
