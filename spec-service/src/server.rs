@@ -21,7 +21,7 @@ use crate::wiring::Wired;
 /// # Errors
 /// If the database cannot be opened, an address is taken, or a server fails.
 pub async fn run(settings: Settings) -> Result<()> {
-    let wired = Wired::open(&settings.database_url, settings.max_content_bytes).await?;
+    let wired = Wired::open(&settings).await?;
     let rest = listen("REST", settings.rest_addr).await?;
     let grpc = listen("gRPC", settings.grpc_addr).await?;
     let (stopping, about_to_stop) = watch::channel(false);

@@ -12,9 +12,14 @@ use crate::domain::{DEFAULT_MAX_BYTES, MAX_MAX_BYTES};
 #[derive(Debug, Clone, Parser)]
 #[command(version, about)]
 pub struct Settings {
-    /// Where the specifications are kept: `sqlite:` and the path of a file.
+    /// Where the specifications are kept: `sqlite:` and the path of a file, or the URL of a PostgreSQL
+    /// database, `postgres://user@host/database`.
     #[arg(long, env = "DATABASE_URL", default_value = "sqlite:specs.db", value_parser = database)]
     pub database_url: Database,
+
+    /// The schema of a PostgreSQL database that holds the specifications; created if there is none.
+    #[arg(long, env = "DATABASE_SCHEMA", default_value = "specs")]
+    pub database_schema: String,
 
     /// Where the REST API listens.
     #[arg(long, env = "REST_ADDR", default_value = "127.0.0.1:3000")]
@@ -55,6 +60,8 @@ pub struct Settings {
 pub enum Database {
     /// A SQLite file.
     Sqlite(PathBuf),
+    /// A PostgreSQL database, by its URL.
+    Postgres(String),
 }
 
 /// How logs are written.
@@ -67,9 +74,14 @@ pub enum LogFormat {
 }
 
 fn database(url: &str) -> Result<Database, String> {
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        return Ok(Database::Postgres(url.to_owned()));
+    }
     let path = url.strip_prefix("sqlite:").ok_or_else(|| {
         let scheme = url.split_once(':').map_or("nothing", |(scheme, _)| scheme);
-        format!("begins with {scheme:?}, expected `sqlite:` and the path of a file")
+        format!(
+            "begins with {scheme:?}, expected `sqlite:` and the path of a file, or `postgres://`"
+        )
     })?;
     let path = path.strip_prefix("//").unwrap_or(path);
     match path {
@@ -98,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_database_is_a_sqlite_file() {
+    fn a_database_is_a_sqlite_file_or_a_postgres_url() {
         let file = |path: &str| Ok(Database::Sqlite(path.into()));
         assert_eq!(database("sqlite:specs.db"), file("specs.db"));
         assert_eq!(database("sqlite://specs.db"), file("specs.db"));
@@ -106,11 +118,12 @@ mod tests {
             database("sqlite:///var/lib/specs.db"),
             file("/var/lib/specs.db")
         );
-        let other = database("postgres://localhost/specs").unwrap_err();
-        assert_eq!(
-            other,
-            "begins with \"postgres\", expected `sqlite:` and the path of a file"
-        );
+        let other = database("mysql://localhost/specs").unwrap_err();
+        let expected =
+            "begins with \"mysql\", expected `sqlite:` and the path of a file, or `postgres://`";
+        assert_eq!(other, expected);
+        let url = "postgres://ada@localhost/specs";
+        assert_eq!(database(url), Ok(Database::Postgres(url.to_owned())));
         assert_eq!(database("sqlite:").unwrap_err(), "names no file");
     }
 

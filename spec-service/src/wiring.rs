@@ -1,78 +1,118 @@
-//! The one file that names an adapter: the store, and the list of specifications in a table of its file.
+//! The one file that names adapters: the store, and the list of specifications in a table of its database.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use anyhow::Context as _;
 use async_trait::async_trait;
 use factum::prelude::*;
 use factum::{Position, Projections, StoreError};
+use factum_postgres::{PgConnectOptions, PgConnection, PgPool};
+use factum_postgres::{PostgresOptions, PostgresProjection, PostgresStore};
 use factum_sqlite::{BoxError, SqliteConnection, SqlitePool, SqliteProjection, SqliteStore};
 use sqlx::Row as _;
 
 use crate::app::{AppError, Cursor, ListPage, ListQuery, SpecList, SpecSummary, Specs};
 use crate::domain::{SpecEvent, SpecId, SpecState};
-use crate::settings::Database;
+use crate::settings::{Database, Settings};
 
 /// The specifications in a database, and what closes it.
 pub struct Wired {
     /// The specifications.
     pub specs: Specs,
-    store: SqliteStore,
+    store: Store,
+}
+
+enum Store {
+    Sqlite(SqliteStore),
+    Postgres(PostgresStore),
 }
 
 impl Wired {
-    /// Opens `database`, creates it if there is none, and starts the projections.
+    /// Opens the database, creates what is missing, and starts the projections.
     ///
     /// # Errors
     /// If the database cannot be opened, or is of a newer version.
-    pub async fn open(database: &Database, max_content: usize) -> anyhow::Result<Self> {
-        let Database::Sqlite(file) = database;
-        let shown = file.display().to_string();
-        let store = SqliteStore::open(PathBuf::from(file)).await;
-        let store = store.with_context(|| format!("the database {shown} cannot be opened"))?;
+    pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
+        let wired = match &settings.database_url {
+            Database::Sqlite(file) => Self::sqlite(file).await,
+            Database::Postgres(url) => Self::postgres(url, &settings.database_schema).await,
+        };
+        let Self { specs, store } = wired.context("the database cannot be opened")?;
+        let specs = specs.max_content(settings.max_content_bytes);
+        Ok(Self { specs, store })
+    }
+
+    async fn sqlite(file: &Path) -> anyhow::Result<Self> {
+        let store = SqliteStore::open(file)
+            .await
+            .with_context(|| file.display().to_string())?;
         let engine = Engine::new(store.clone());
         let projections = Projections::builder(&engine)
             .with(store.read_model(SpecTable))
             .start();
-        let list = SqliteSpecList(store.pool().clone());
-        let specs = Specs::new(engine, projections, list).max_content(max_content);
+        let specs = Specs::new(engine, projections, SqliteSpecList(store.pool().clone()));
+        let store = Store::Sqlite(store);
+        Ok(Self { specs, store })
+    }
+
+    async fn postgres(url: &str, schema: &str) -> anyhow::Result<Self> {
+        let server: PgConnectOptions = url.parse()?;
+        let store = PostgresOptions::new(server).schema(schema).open().await?;
+        let engine = Engine::new(store.clone());
+        let projections = Projections::builder(&engine)
+            .with(store.read_model(SpecTable))
+            .start();
+        let specs = Specs::new(engine, projections, PostgresSpecList(store.pool().clone()));
+        let store = Store::Postgres(store);
         Ok(Self { specs, store })
     }
 
     /// Lets writes under way finish, and closes the database.
     pub async fn close(self) {
-        self.store.close().await;
+        match self.store {
+            Store::Sqlite(store) => store.close().await,
+            Store::Postgres(store) => store.close().await,
+        }
     }
 }
 
-/// The list of specifications, as a table.
+/// The list of specifications, as a table. `created` is the position of the creation: the order of the list, and
+/// what a cursor holds.
 #[derive(Projection)]
 #[projection(name = "spec_list", version = 1, events = SpecEvent)]
 struct SpecTable;
 
+// Understood by both databases.
+const CREATE_TABLE: &str = "create table if not exists spec_list (
+    id      text primary key,
+    created bigint not null unique,
+    state   text not null,
+    summary text not null
+)";
+const CREATE_INDEX: &str =
+    "create index if not exists spec_list_by_state on spec_list (state, created)";
+const DROP_TABLE: &str = "drop table if exists spec_list";
+const LOAD: &str = "select summary from spec_list where id = $1";
+const SAVE: &str = "insert into spec_list (id, created, state, summary) values ($1, $2, $3, $4)
+    on conflict (id) do update set state = excluded.state, summary = excluded.summary";
+
+/// The summary behind `event`, from that before it as it is stored.
+fn next(before: Option<String>, event: &Recorded<SpecEvent>) -> Result<SpecSummary, BoxError> {
+    let id: SpecId = event.record.stream.key().parse()?;
+    let before = before.map(|json| serde_json::from_str(&json)).transpose()?;
+    let next = SpecSummary::after(before, id, event);
+    Ok(next.ok_or_else(|| format!("{id} has no creation ahead of {}", event.record.name))?)
+}
+
 #[async_trait]
 impl SqliteProjection for SpecTable {
     async fn create(&self, db: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-        // `created` is the position of the creation: the order of the list, and what a cursor holds.
-        sqlx::raw_sql(
-            "create table if not exists spec_list (
-                 id      text primary key,
-                 created integer not null unique,
-                 state   text not null,
-                 summary text not null
-             ) without rowid;
-             create index if not exists spec_list_by_state on spec_list (state, created);",
-        )
-        .execute(db)
-        .await
-        .map(drop)
+        sqlx::query(CREATE_TABLE).execute(&mut *db).await?;
+        sqlx::query(CREATE_INDEX).execute(db).await.map(drop)
     }
 
     async fn drop(&self, db: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-        sqlx::query("drop table if exists spec_list")
-            .execute(db)
-            .await
-            .map(drop)
+        sqlx::query(DROP_TABLE).execute(db).await.map(drop)
     }
 
     async fn project(
@@ -80,26 +120,52 @@ impl SqliteProjection for SpecTable {
         event: &Recorded<SpecEvent>,
         db: &mut SqliteConnection,
     ) -> Result<(), BoxError> {
-        let key = event.record.stream.key();
-        let id: SpecId = key.parse()?;
-        let before: Option<String> =
-            sqlx::query_scalar("select summary from spec_list where id = ?")
-                .bind(key)
-                .fetch_optional(&mut *db)
-                .await?;
-        let before = before.map(|json| serde_json::from_str(&json)).transpose()?;
-        let summary = SpecSummary::after(before, id, event)
-            .ok_or_else(|| format!("{key} has no creation ahead of {}", event.record.name))?;
-        sqlx::query(
-            "insert into spec_list (id, created, state, summary) values (?, ?, ?, ?)
-             on conflict (id) do update set state = excluded.state, summary = excluded.summary",
-        )
-        .bind(key)
-        .bind(event.record.position.get() as i64)
-        .bind(summary.state.as_str())
-        .bind(serde_json::to_string(&summary)?)
-        .execute(db)
-        .await?;
+        let id = event.record.stream.key();
+        let before = sqlx::query_scalar(LOAD)
+            .bind(id)
+            .fetch_optional(&mut *db)
+            .await?;
+        let next = next(before, event)?;
+        sqlx::query(SAVE)
+            .bind(id)
+            .bind(event.record.position.get() as i64)
+            .bind(next.state.as_str())
+            .bind(serde_json::to_string(&next)?)
+            .execute(db)
+            .await?;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl PostgresProjection for SpecTable {
+    async fn create(&self, db: &mut PgConnection) -> Result<(), sqlx::Error> {
+        sqlx::query(CREATE_TABLE).execute(&mut *db).await?;
+        sqlx::query(CREATE_INDEX).execute(db).await.map(drop)
+    }
+
+    async fn drop(&self, db: &mut PgConnection) -> Result<(), sqlx::Error> {
+        sqlx::query(DROP_TABLE).execute(db).await.map(drop)
+    }
+
+    async fn project(
+        &self,
+        event: &Recorded<SpecEvent>,
+        db: &mut PgConnection,
+    ) -> Result<(), BoxError> {
+        let id = event.record.stream.key();
+        let before = sqlx::query_scalar(LOAD)
+            .bind(id)
+            .fetch_optional(&mut *db)
+            .await?;
+        let next = next(before, event)?;
+        sqlx::query(SAVE)
+            .bind(id)
+            .bind(event.record.position.get() as i64)
+            .bind(next.state.as_str())
+            .bind(serde_json::to_string(&next)?)
+            .execute(db)
+            .await?;
         Ok(())
     }
 }
@@ -110,12 +176,6 @@ struct SqliteSpecList(SqlitePool);
 #[async_trait]
 impl SpecList for SqliteSpecList {
     async fn page(&self, query: ListQuery) -> Result<ListPage, AppError> {
-        let wanted: Vec<&str> = SpecState::ALL
-            .into_iter()
-            .filter(|state| query.wants(*state))
-            .map(SpecState::as_str)
-            .collect();
-        let after = query.after.map_or(0, |cursor| cursor.0.get());
         // One statement, so that the total and the page are of the same moment.
         let row = sqlx::query(
             "select (select count(*) from spec_list where state in (select value from json_each(?1))),
@@ -124,26 +184,75 @@ impl SpecList for SqliteSpecList {
                          where created > ?2 and state in (select value from json_each(?1))
                          order by created limit ?3 + 1))",
         )
-        .bind(serde_json::to_string(&wanted).map_err(internal)?)
-        .bind(i64::try_from(after).unwrap_or(i64::MAX))
+        .bind(serde_json::to_string(&wanted(&query)).map_err(internal)?)
+        .bind(after(&query))
         .bind(i64::try_from(query.limit).unwrap_or(i64::MAX - 1))
         .fetch_one(&self.0)
         .await
         .map_err(unavailable)?;
         let total: i64 = row.try_get(0).map_err(internal)?;
-        let rows: Vec<(u64, String)> =
+        let rows: Vec<(i64, String)> =
             serde_json::from_str(row.try_get(1).map_err(internal)?).map_err(internal)?;
-        let next = (rows.len() > query.limit).then(|| rows[query.limit - 1].0);
-        let specs = rows.iter().take(query.limit);
-        let specs = specs
-            .map(|(_, summary)| serde_json::from_str(summary))
-            .collect::<Result<_, _>>();
-        Ok(ListPage {
-            specs: specs.map_err(internal)?,
-            total: total as u64,
-            next: next.map(|created| Cursor(Position::new(created))),
-        })
+        page(&query, total, &rows)
     }
+}
+
+/// Reads the table.
+struct PostgresSpecList(PgPool);
+
+#[async_trait]
+impl SpecList for PostgresSpecList {
+    async fn page(&self, query: ListQuery) -> Result<ListPage, AppError> {
+        // The total comes even where the page is empty.
+        let rows: Vec<(i64, Option<i64>, Option<String>)> = sqlx::query_as(
+            "select t.total, p.created, p.summary
+             from (select count(*) as total from spec_list where state = any ($1)) t
+             left join lateral (
+                 select created, summary from spec_list
+                 where created > $2 and state = any ($1)
+                 order by created limit $3 + 1
+             ) p on true
+             order by p.created",
+        )
+        .bind(wanted(&query))
+        .bind(after(&query))
+        .bind(i64::try_from(query.limit).unwrap_or(i64::MAX - 1))
+        .fetch_all(&self.0)
+        .await
+        .map_err(unavailable)?;
+        let total = rows.first().map_or(0, |row| row.0);
+        let rows: Vec<(i64, String)> = rows
+            .into_iter()
+            .filter_map(|row| row.1.zip(row.2))
+            .collect();
+        page(&query, total, &rows)
+    }
+}
+
+fn wanted(query: &ListQuery) -> Vec<&'static str> {
+    let states = SpecState::ALL
+        .into_iter()
+        .filter(|state| query.wants(*state));
+    states.map(SpecState::as_str).collect()
+}
+
+fn after(query: &ListQuery) -> i64 {
+    let after = query.after.map_or(0, |cursor| cursor.0.get());
+    i64::try_from(after).unwrap_or(i64::MAX)
+}
+
+/// A page of `rows`, which hold one more than the limit if there is another page.
+fn page(query: &ListQuery, total: i64, rows: &[(i64, String)]) -> Result<ListPage, AppError> {
+    let next = (rows.len() > query.limit).then(|| rows[query.limit - 1].0);
+    let specs = rows.iter().take(query.limit);
+    let specs = specs
+        .map(|(_, summary)| serde_json::from_str(summary))
+        .collect::<Result<_, _>>();
+    Ok(ListPage {
+        specs: specs.map_err(internal)?,
+        total: total as u64,
+        next: next.map(|created| Cursor(Position::new(created as u64))),
+    })
 }
 
 fn internal(error: impl Into<BoxError>) -> AppError {
@@ -152,7 +261,6 @@ fn internal(error: impl Into<BoxError>) -> AppError {
 
 fn unavailable(error: sqlx::Error) -> AppError {
     match error {
-        // While a rebuild drops the table and makes it anew, other connections wait: they never see it gone.
         sqlx::Error::PoolClosed => StoreError::Closed.into(),
         other => AppError::Unavailable(other.into()),
     }
