@@ -1,4 +1,4 @@
-//! Commands per second on SQLite, beside raw batched inserts of the same rows with the same durability, in
+//! Commands per second on SQLite and PostgreSQL, beside raw batched inserts of the same rows with the same durability, in
 //! one run: `cargo run --release --manifest-path benchmarks/Cargo.toml`.
 
 mod bank;
@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use factum::Engine;
+use factum_postgres::PostgresOptions;
 use factum_sqlite::SqliteStore;
 
 use bank::Deposit;
@@ -17,25 +18,47 @@ const CALLERS: [usize; 4] = [1, 8, 32, 256];
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    println!(
-        "one event per command, each caller on an aggregate of its own; synchronous=FULL on both sides"
-    );
-    println!("callers | commands/s |    p50 |    p99 | raw rows/s in batches of that many | ratio");
+    println!("one event per command, each caller on an aggregate of its own, warm");
+    println!("SQLite, synchronous=FULL on both sides");
+    println!("{TITLE}");
     for callers in CALLERS {
         // Interleaved halves, so that a drift of the machine hits both sides.
-        let first = raw::rows_per_second(callers, ROUND / 2).await?;
-        let ours = commands(callers, ROUND).await?;
-        let second = raw::rows_per_second(callers, ROUND / 2).await?;
-        let raw = (first + second) / 2.0;
-        println!(
-            "{callers:7} | {:10.0} | {:>6} | {:>6} | {raw:34.0} | {:4.0} %",
-            ours.per_second,
-            micros(ours.p50),
-            micros(ours.p99),
-            ours.per_second / raw * 100.0,
-        );
+        let first = raw::sqlite(callers, ROUND / 2).await?;
+        let dir = tempfile::tempdir_in(".")?;
+        let engine = Engine::new(SqliteStore::open(dir.path().join("bank.db")).await?);
+        let ours = commands(engine, callers, ROUND).await?;
+        let second = raw::sqlite(callers, ROUND / 2).await?;
+        ours.tell(callers, (first + second) / 2.0);
+    }
+    let Ok(url) = std::env::var("FACTUM_TEST_POSTGRES") else {
+        println!("PostgreSQL: not measured, FACTUM_TEST_POSTGRES names no server");
+        return Ok(());
+    };
+    println!("PostgreSQL, the server's own settings on both sides");
+    println!("{TITLE}");
+    for callers in CALLERS {
+        let first = raw::postgres(&url, callers, ROUND / 2).await?;
+        let options = PostgresOptions::new(url.parse()?).schema(raw::schema());
+        let ours = commands(Engine::new(options.open().await?), callers, ROUND).await?;
+        let second = raw::postgres(&url, callers, ROUND / 2).await?;
+        ours.tell(callers, (first + second) / 2.0);
     }
     Ok(())
+}
+
+const TITLE: &str =
+    "callers | commands/s |    p50 |    p99 | raw rows/s in batches of that many | ratio";
+
+impl Measured {
+    fn tell(&self, callers: usize, raw: f64) {
+        println!(
+            "{callers:7} | {:10.0} | {:>6} | {:>6} | {raw:34.0} | {:4.0} %",
+            self.per_second,
+            micros(self.p50),
+            micros(self.p99),
+            self.per_second / raw * 100.0,
+        );
+    }
 }
 
 struct Measured {
@@ -45,9 +68,7 @@ struct Measured {
 }
 
 /// `callers` tasks that execute command after command.
-async fn commands(callers: usize, round: Duration) -> Result<Measured> {
-    let dir = tempfile::tempdir_in(".")?;
-    let engine = Engine::new(SqliteStore::open(dir.path().join("bank.db")).await?);
+async fn commands(engine: Engine, callers: usize, round: Duration) -> Result<Measured> {
     for account in 0..callers as u64 {
         for _ in 0..10 {
             engine.execute(Deposit { account, amount: 1 }).await?;

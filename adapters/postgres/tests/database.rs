@@ -8,8 +8,8 @@ mod server;
 use std::sync::Arc;
 
 use factum::{
-    Append, AppendError, ContentType, EventStore as _, Expected, Metadata, NewEvent, Query, Read,
-    StoreError,
+    Append, AppendError, ContentType, EventStore as _, Expected, IdempotencyKey, Metadata,
+    NewEvent, Query, Read, StoreError, Version,
 };
 use uuid::Uuid;
 
@@ -151,4 +151,62 @@ async fn a_closed_store_says_so() {
         "{append:?}"
     );
     assert!(head.changed().await.is_err());
+}
+
+/// An opening of account `number` under a key of its own.
+fn keyed(number: u64) -> Append {
+    let mut append = opened();
+    append.streams[0].stream = format!("account-{number}").parse().unwrap();
+    append.once(IdempotencyKey::new(format!("key-{number}"), b"content"))
+}
+
+#[tokio::test]
+async fn a_batch_of_appends_to_different_streams_is_judged_one_by_one() {
+    let Some(options) = server::fresh() else {
+        return;
+    };
+    let store = options.open().await.unwrap();
+    for number in (0..40).step_by(4) {
+        let mut before = keyed(number);
+        before.key = None;
+        store.append(before).await.unwrap();
+    }
+    // Polled together, so that all but the first wait for one batch.
+    let appends = (0..40).map(|number| store.append(keyed(number)));
+    let answers = futures_util::future::join_all(appends).await;
+    for (number, answer) in (0..).zip(&answers) {
+        match answer {
+            Ok(appended) if number % 4 != 0 => {
+                let stream = format!("account-{number}").parse().unwrap();
+                assert_eq!(appended.versions, [(stream, Version::new(1))]);
+                let again = store.append(keyed(number)).await.unwrap();
+                assert!(again.repeated);
+                assert_eq!(
+                    (again.position, &again.versions),
+                    (appended.position, &appended.versions)
+                );
+            }
+            Err(AppendError::Conflict(conflict)) if number % 4 == 0 => {
+                let expected =
+                    format!("conflict: account-{number} is at version 1, expected no stream");
+                assert_eq!(conflict.to_string(), expected);
+            }
+            other => panic!("append {number}: {other:?}"),
+        }
+    }
+    let tagged = Query::any_tag(["owner:ada".to_owned().try_into().unwrap()]);
+    let page = store.read(Read::all(tagged)).await.unwrap();
+    let positions: Vec<u64> = page
+        .events
+        .iter()
+        .map(|event| event.position.get())
+        .collect();
+    assert_eq!(positions, (1..=40).collect::<Vec<_>>());
+    let mut told: Vec<u64> = answers
+        .iter()
+        .flatten()
+        .map(|appended| appended.position.get())
+        .collect();
+    told.sort_unstable();
+    assert_eq!(told, (11..=40).collect::<Vec<_>>());
 }

@@ -65,6 +65,26 @@ begin
     for update;
     first_position := head_position;
 
+    -- A few are sooner done one by one.
+    if array_length(a_streams, 1) > 4
+        and (select bool_and(c is null) from unnest(a_condition) c)
+        and (select pg_catalog.count(*) = pg_catalog.count(distinct i) from unnest(s_id) i)
+        and (select pg_catalog.count(k) = pg_catalog.count(distinct k) from unnest(a_key) k)
+        and not exists (select from idempotency i where i.key = any (a_key))
+    then
+        for outcome, "position", count, recorded_at, streams, versions, newest in
+            select d.*
+            from append_distinct(
+                a_key, a_fingerprint, a_streams, s_id, s_expected, s_events, e_id, e_name, e_schema_version,
+                e_content_type, e_data, e_bytes, e_metadata, e_tags, head_position, now_micros
+            ) d
+        loop
+            head_position := greatest(head_position, "position");
+            return next;
+        end loop;
+        a_streams := '{}';
+    end if;
+
     for a in 1 .. coalesce(array_length(a_streams, 1), 0) loop
         last_stream := first_stream + a_streams[a] - 1;
         events := coalesce((select sum(n) from unnest(s_events[first_stream:last_stream]) n), 0);
