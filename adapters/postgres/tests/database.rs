@@ -115,8 +115,9 @@ async fn a_connection_that_is_lost_is_made_again() {
     let store = options.open().await.unwrap();
     store.append(opened()).await.unwrap();
     sqlx::query(
-        "select pg_terminate_backend(pid) from pg_stat_activity
-         where pid <> pg_backend_pid() and query like '%append_all%'",
+        "select pg_terminate_backend(pid, 10000) from pg_stat_activity
+         where pid <> pg_backend_pid() and query like '%append_all%'
+           and application_name = current_setting('application_name')",
     )
     .execute(store.pool())
     .await

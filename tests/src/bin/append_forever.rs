@@ -3,10 +3,11 @@
 
 use std::io::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use factum::{Append, ContentType, EventStore as _, Expected, Metadata, NewEvent, StreamId};
-use factum_sqlite::SqliteStore;
+use factum_sqlite::{SqliteOptions, SqliteStore};
 use uuid::Uuid;
 
 const WRITERS: u64 = 16;
@@ -16,7 +17,9 @@ async fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let file = arguments.next().context("no file is given")?;
     let round: u64 = arguments.next().context("no round is given")?.parse()?;
-    let store = SqliteStore::open(file).await?;
+    // SQLite promises no turn to two processes that both write without a pause.
+    let patient = SqliteOptions::new(file).busy_timeout(Duration::from_secs(60));
+    let store = patient.open().await?;
     let writers: Vec<_> = (0..WRITERS)
         .map(|writer| tokio::spawn(write(store.clone(), round, writer)))
         .collect();

@@ -32,7 +32,12 @@ pub(crate) fn fresh() -> Option<PostgresOptions> {
     }
     let number = SCHEMAS.fetch_add(1, SeqCst);
     let schema = format!("test_{}_{number}", std::process::id());
-    server.map(|server| PostgresOptions::new(server).readers(4).schema(schema))
+    // The name tells the connections of one test from those of another.
+    server.map(|server| {
+        PostgresOptions::new(server.application_name(&schema))
+            .readers(4)
+            .schema(schema)
+    })
 }
 
 fn server() -> Option<PgConnectOptions> {
