@@ -8,11 +8,19 @@ pub mod contract;
 #[doc(hidden)]
 pub mod contract_append;
 #[doc(hidden)]
+pub mod contract_bounds;
+#[doc(hidden)]
 pub mod contract_condition;
+#[doc(hidden)]
+pub mod contract_durable;
 #[doc(hidden)]
 pub mod contract_engine;
 #[doc(hidden)]
 pub mod contract_keys;
+#[doc(hidden)]
+pub mod contract_model;
+#[doc(hidden)]
+pub mod contract_neighbours;
 #[doc(hidden)]
 pub mod contract_race;
 #[doc(hidden)]

@@ -112,6 +112,28 @@ pub async fn engines_on_two_handles_lose_no_update<B: Backend>() {
     }
 }
 
+/// A key counts once over two engines.
+pub async fn a_key_counts_once_over_two_engines<B: Backend>() {
+    let place = B::create().await;
+    let engines = [patient(place.open().await), patient(place.open().await)];
+    let tasks = (0..16).map(|task| {
+        let engine = engines[task % 2].clone();
+        tokio::spawn(async move {
+            let counted = engine.execute(Count { counter: 1 });
+            counted.idempotency_key("req-7").await.expect("a count")
+        })
+    });
+    let receipts = all(tasks.collect::<Vec<_>>()).await;
+    let first = receipts.iter().filter(|receipt| !receipt.repeated());
+    assert_eq!(first.count(), 1);
+    for receipt in &receipts {
+        assert_eq!(receipt.events(), receipts[0].events());
+        assert_eq!((receipt.position().get(), receipt.version().get()), (1, 1));
+    }
+    let counter = engines[1].load::<Counter>(&1).await.expect("a counter");
+    assert_eq!((counter.count, counter.version().get()), (1, 1));
+}
+
 /// A tag query holds its limit over two handles.
 pub async fn a_tag_query_holds_its_limit_over_two_handles<B: Backend>() {
     let place = B::create().await;

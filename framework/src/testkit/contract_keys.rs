@@ -66,6 +66,14 @@ pub async fn a_key_used_for_other_content_is_an_error<B: Backend>() {
             .once(IdempotencyKey::new("req-7", content))
     };
     append(&store, request(b"one")).await;
+    // Said before an expectation is judged.
+    let violated = Append::stream(stream("contract-a"), Expected::NoStream, events(1..=1))
+        .once(IdempotencyKey::new("req-7", b"two"));
+    let refused = store.append(violated).await;
+    assert!(
+        matches!(refused, Err(AppendError::KeyReused { .. })),
+        "{refused:?}"
+    );
     for store in [store.clone(), place.open().await] {
         let refused = store.append(request(b"two")).await;
         assert!(
@@ -98,6 +106,34 @@ pub async fn many_appends_with_one_key_store_once<B: Backend>() {
         assert_eq!(again(answer), again(&answers[0]));
     }
     assert_eq!(numbers(&everything(&handles[0], 100).await), [1, 2]);
+}
+
+/// Of many contents for one key one is taken, and stands for the key from then on.
+pub async fn of_many_contents_for_one_key_one_is_taken<B: Backend>() {
+    let place = B::create().await;
+    let handles = [place.open().await, place.open().await];
+    let request = |content: u64| {
+        Append::stream(stream("contract-a"), Expected::Any, events([content]))
+            .once(IdempotencyKey::new("req-7", &content.to_le_bytes()))
+    };
+    let tasks = (0..32_u64).map(|number| {
+        let store = handles[number as usize % 2].clone();
+        // Each content is asked for four times.
+        let content = number / 4;
+        tokio::spawn(async move {
+            match store.append(request(content)).await {
+                Ok(_) => Some(content),
+                Err(AppendError::KeyReused { key }) if key == "req-7" => None,
+                Err(error) => panic!("{error}"),
+            }
+        })
+    });
+    let taken = all(tasks.collect::<Vec<_>>()).await;
+    let stored = numbers(&everything(&handles[0], 100).await);
+    assert_eq!(stored.len(), 1);
+    for (taken, content) in taken.into_iter().zip((0..32).map(|number| number / 4)) {
+        assert_eq!(taken, (content == stored[0]).then_some(content));
+    }
 }
 
 /// A refused append leaves its key free.

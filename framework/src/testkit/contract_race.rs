@@ -13,7 +13,7 @@ use crate::place::{Position, Version};
 use crate::query::{Query, QueryItem};
 use crate::read::Read;
 use crate::record::RecordedEvent;
-use crate::store::EventStore as _;
+use crate::store::EventStore;
 use crate::subscription::Subscription;
 
 /// Of many that expect one version exactly one wins.
@@ -104,44 +104,67 @@ pub async fn a_conflict_refuses_one_append_and_not_its_neighbours<B: Backend>() 
     );
 }
 
+/// Reads backward from the head until `done`, three events to an append, each with its number.
+async fn newest_are_whole(store: impl EventStore, done: Arc<AtomicBool>) {
+    let mut last = false;
+    while !last {
+        last = done.load(SeqCst);
+        // A store that is always ready would leave the writers no thread.
+        tokio::task::yield_now().await;
+        let page = page(&store, Read::all(Query::all()).backward().limit(7)).await;
+        assert_eq!(page.head.get() % 3, 0, "half an append is at the head");
+        let newest = page.events.first().map_or(0, |event| event.position.get());
+        assert_eq!(
+            newest,
+            page.head.get(),
+            "the head is not where the newest event is"
+        );
+        for whole in page.events.chunks_exact(3) {
+            let first = number(&whole[0]);
+            assert!(
+                whole.iter().all(|event| number(event) == first),
+                "half an append"
+            );
+        }
+    }
+}
+
+/// Reads forward from the beginning in small pages until `done`.
+async fn oldest_are_whole(store: impl EventStore, done: Arc<AtomicBool>) {
+    let mut seen: Vec<u64> = Vec::new();
+    let mut last = false;
+    while !last {
+        last = done.load(SeqCst);
+        tokio::task::yield_now().await;
+        loop {
+            let read = Read::all(Query::all()).after(seen.len() as u64).limit(4);
+            let page = page(&store, read).await;
+            assert_eq!(page.head.get() % 3, 0, "half an append is at the head");
+            seen.extend(page.events.iter().map(number));
+            if !page.more {
+                // Nothing was left when the page was read: all up to its head has been seen.
+                assert_eq!(seen.len() as u64, page.head.get());
+                break;
+            }
+        }
+        let whole = |three: &[u64]| three.iter().all(|number| *number == three[0]);
+        assert!(seen.chunks(3).all(whole), "half an append");
+    }
+}
+
 /// Readers never see half an append.
 pub async fn readers_never_see_half_an_append<B: Backend>() {
     let place = B::create().await;
-    let (store, other) = (place.open().await, place.open().await);
+    let handles = [place.open().await, place.open().await];
     let done = Arc::new(AtomicBool::new(false));
-    let readers = [store.clone(), other.clone()].map(|store| {
-        let done = done.clone();
-        tokio::spawn(async move {
-            let mut last = false;
-            while !last {
-                last = done.load(SeqCst);
-                // A store that is always ready would leave the writers no thread.
-                tokio::task::yield_now().await;
-                let page = page(&store, Read::all(Query::all()).backward().limit(7)).await;
-                // Three events to an append, each with its number.
-                assert_eq!(page.head.get() % 3, 0, "half an append is at the head");
-                let newest = page.events.first().map_or(0, |event| event.position.get());
-                assert_eq!(
-                    newest,
-                    page.head.get(),
-                    "the head is not where the newest event is"
-                );
-                for whole in page.events.chunks_exact(3) {
-                    let first = number(&whole[0]);
-                    assert!(
-                        whole.iter().all(|event| number(event) == first),
-                        "half an append"
-                    );
-                }
-            }
-        })
-    });
+    let readers = [
+        tokio::spawn(newest_are_whole(handles[0].clone(), done.clone())),
+        tokio::spawn(newest_are_whole(handles[1].clone(), done.clone())),
+        tokio::spawn(oldest_are_whole(handles[0].clone(), done.clone())),
+        tokio::spawn(oldest_are_whole(handles[1].clone(), done.clone())),
+    ];
     let writers = (0..8_u64).map(|writer| {
-        let store = if writer % 2 == 0 {
-            store.clone()
-        } else {
-            other.clone()
-        };
+        let store = handles[(writer % 2) as usize].clone();
         tokio::spawn(async move {
             for turn in 0..20 {
                 let number = writer * 100 + turn;
@@ -158,7 +181,7 @@ pub async fn readers_never_see_half_an_append<B: Backend>() {
     all(writers.collect::<Vec<_>>()).await;
     done.store(true, SeqCst);
     all(readers).await;
-    assert_eq!(everything(&store, 100).await.len(), 8 * 20 * 3);
+    assert_eq!(everything(&handles[0], 100).await.len(), 8 * 20 * 3);
 }
 
 /// A subscriber sees every event once and in order.

@@ -1,13 +1,12 @@
-//! Pages, in both directions, and filters.
+//! Pages, in both directions, and what bounds them.
 
 use super::contract::{
     Backend, event, events, everything, numbers, page, put, stream, tag, tagged,
 };
 use crate::place::Position;
 use crate::query::{Query, QueryItem};
-use crate::read::{MAX_PAGE, Read, Scope};
+use crate::read::{MAX_PAGE, Read};
 use crate::record::{NewEvent, RecordedEvent};
-use crate::store::EventStore;
 
 /// Pages go forward and backward.
 pub async fn pages_go_forward_and_backward<B: Backend>() {
@@ -85,106 +84,25 @@ pub async fn a_page_says_whether_there_is_more<B: Backend>() {
             "{read:?}"
         );
     }
-}
-
-/// A small generator of numbers (Marsaglia's xorshift64), so that a seed tells all.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % sides
+    let ids = || [stream("contract-a"), stream("contract-b")];
+    for (read, more) in [
+        (Read::stream(stream("contract-a")).limit(4), true),
+        (Read::stream(stream("contract-a")).limit(5), false),
+        (Read::stream(stream("contract-a")).backward().limit(4), true),
+        (
+            Read::stream(stream("contract-a")).backward().limit(5),
+            false,
+        ),
+        (Read::streams(ids()).limit(7), true),
+        (Read::streams(ids()).limit(8), false),
+        (Read::streams(ids()).backward().limit(7), true),
+        (Read::streams(ids()).backward().limit(8), false),
+        (Read::all(Query::all()).backward().limit(7), true),
+        (Read::all(Query::all()).backward().limit(8), false),
+    ] {
+        let page = page(&store, read.clone()).await;
+        assert_eq!((page.more, page.head.get()), (more, 8), "{read:?}");
     }
-
-    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
-        from[self.roll(from.len() as u64) as usize]
-    }
-}
-
-const STREAMS: [&str; 6] = ["a-1", "a-2", "a-21", "A-1", "ab-1", "b-1"];
-const TAGS: [&str; 5] = ["k:1", "k:2", "K:1", "l:1", "l:"];
-const NAMES: [&str; 3] = ["x.made", "x.Made", "y.made"];
-
-fn random_event(dice: &mut Dice, number: u64) -> NewEvent {
-    let mut made = tagged(number, &[]);
-    // Sometimes the same tag twice.
-    made.tags = (0..dice.roll(4)).map(|_| tag(dice.pick(&TAGS))).collect();
-    made.name = dice.pick(&NAMES).into();
-    made
-}
-
-fn random_query(dice: &mut Dice) -> Query {
-    (0..dice.roll(3)).fold(Query::all(), |query, _| {
-        query.or(QueryItem {
-            category: (dice.roll(4) == 0).then(|| dice.pick(&["a", "A", "ab", "c"]).to_owned()),
-            stream_prefix: (dice.roll(4) == 0)
-                .then(|| dice.pick(&["a-", "a-2", "A", "", "c"]).to_owned()),
-            names: (0..dice.roll(3))
-                .map(|_| dice.pick(&NAMES).to_owned())
-                .collect(),
-            tags: (0..dice.roll(3)).map(|_| tag(dice.pick(&TAGS))).collect(),
-        })
-    })
-}
-
-/// A query finds what matches and nothing else.
-pub async fn a_query_finds_what_matches_and_nothing_else<B: Backend>() {
-    let place = B::create().await;
-    let store = place.open().await;
-    for seed in 1..=3_u64 {
-        let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        for number in 0..60 {
-            let event = random_event(&mut dice, number);
-            put(&store, dice.pick(&STREAMS), vec![event]).await;
-        }
-        let stored = everything(&store, MAX_PAGE).await;
-        for _ in 0..150 {
-            let query = random_query(&mut dice);
-            let cursor = dice.roll(stored.len() as u64 + 2);
-            let size = 1 + dice.roll(80) as usize;
-            let read = Read::all(query);
-            for read in [read.clone().after(cursor), read.before(cursor)] {
-                let read = read.limit(size);
-                assert_same(&store, &stored, read, seed).await;
-            }
-        }
-    }
-}
-
-/// Compares a page with the same found by hand.
-async fn assert_same(store: &impl EventStore, stored: &[RecordedEvent], read: Read, seed: u64) {
-    let Scope::All(query) = &read.scope else {
-        return;
-    };
-    let matching = stored.iter().filter(|event| query.matches(event));
-    let mut expected: Vec<_> = match read.direction {
-        crate::read::Direction::Forward => matching
-            .filter(|event| event.position.get() > read.cursor)
-            .collect(),
-        crate::read::Direction::Backward => matching
-            .filter(|event| event.position.get() < read.cursor)
-            .rev()
-            .collect(),
-    };
-    let more = expected.len() > read.limit;
-    expected.truncate(read.limit);
-    let found = page(store, read.clone()).await;
-    assert!(
-        found.events.iter().eq(expected.iter().copied()),
-        "seed {seed}, {read:?}: found {:?}, expected {:?}",
-        positions(&found.events),
-        expected
-            .iter()
-            .map(|event| event.position.get())
-            .collect::<Vec<_>>(),
-    );
-    assert_eq!(found.more, more, "seed {seed}, {read:?}");
-}
-
-fn positions(events: &[RecordedEvent]) -> Vec<u64> {
-    events.iter().map(|event| event.position.get()).collect()
 }
 
 /// A query may have many tags and names.
@@ -205,6 +123,24 @@ pub async fn a_query_may_have_many_tags_and_names<B: Backend>() {
     assert_eq!(numbers(&found.events), [0; 0]);
     let names = names.chain(["contract.numbered".to_owned()]);
     let found = page(&store, Read::all(Query::names(names))).await;
+    assert_eq!(numbers(&found.events), [1, 2, 3]);
+    let both = |number: u64| {
+        let tags = [tag("k:7"), tag(&format!("row:{number}"))];
+        tags.into_iter().fold(QueryItem::default(), QueryItem::tag)
+    };
+    let pairs = (0..700).fold(Query::all(), |query, number| query.or(both(number)));
+    let found = page(&store, Read::all(pairs)).await;
+    assert_eq!(numbers(&found.events), [0; 0]);
+    let many = tags().fold(QueryItem::default(), QueryItem::tag);
+    let found = page(&store, Read::all(Query::all().or(many))).await;
+    assert_eq!(numbers(&found.events), [0; 0]);
+    let prefixes = (0..1_200).fold(Query::stream_prefix("contract-a"), |query, number| {
+        query.or(QueryItem {
+            stream_prefix: Some(format!("other-{number}")),
+            ..QueryItem::default()
+        })
+    });
+    let found = page(&store, Read::all(prefixes)).await;
     assert_eq!(numbers(&found.events), [1, 2, 3]);
 }
 

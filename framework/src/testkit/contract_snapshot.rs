@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::contract::{Backend, stream};
+use super::contract::{Backend, all, stream};
 use super::contract_engine::{Count, Counter, patient};
 use crate::aggregate::Aggregate as _;
 use crate::engine::Engine;
@@ -50,11 +50,42 @@ pub async fn the_newest_snapshot_comes_back<B: Backend>() {
     save(&store, newer.clone()).await;
     assert_eq!(load(&store, "contract-a").await, Some(newer));
     assert_eq!(load(&store, "contract-b").await, None);
+    let of_b = Snapshot {
+        stream: stream("contract-b"),
+        ..snapshot(7, vec![7])
+    };
+    save(&store, of_b.clone()).await;
+    assert_eq!(load(&store, "contract-b").await, Some(of_b));
+    assert_eq!(
+        load(&store, "contract-a").await,
+        Some(snapshot(11, Vec::new()))
+    );
     store
         .clear_snapshots()
         .await
         .expect("snapshots can be cleared");
-    assert_eq!(load(&place.open().await, "contract-a").await, None);
+    for id in ["contract-a", "contract-b"] {
+        assert_eq!(load(&place.open().await, id).await, None);
+    }
+}
+
+/// Of snapshots saved together the newest stays.
+pub async fn of_snapshots_saved_together_the_newest_stays<B: Backend>() {
+    let place = B::create().await;
+    let handles = [place.open().await, place.open().await];
+    let tasks = (0..32_u64).map(|number| {
+        let store = handles[number as usize % 2].clone();
+        // Every version from 1 to 32, in a mixed order.
+        let version = 1 + number * 13 % 32;
+        tokio::spawn(async move { save(&store, snapshot(version, vec![version as u8])).await })
+    });
+    all(tasks.collect::<Vec<_>>()).await;
+    for store in &handles {
+        assert_eq!(
+            load(store, "contract-a").await,
+            Some(snapshot(32, vec![32]))
+        );
+    }
 }
 
 /// State from a snapshot equals a replay.
