@@ -1,183 +1,135 @@
-//! The contract suite can fail: stores that are broken in one way each, and the case that finds it.
+//! The contract suite can fail: for every case there is a store, broken in one way, that it finds.
 
-use std::panic::AssertUnwindSafe;
+#[path = "support/broken_store.rs"]
+mod broken_store;
 
-use factum::testkit::{
-    Backend, contract, contract_append, contract_condition, contract_keys, contract_race,
-    contract_read, contract_snapshot,
-};
-use factum::{
-    Append, AppendError, Appended, EventStore, Expected, IdempotencyKey, Page, Position, Read,
-    Snapshot, SnapshotStore, StoreError, StreamId, async_trait,
-};
-use factum_memory::MemoryStore;
-use tokio::sync::watch;
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
-/// What a store does wrong.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Fault {
-    IgnoresExpectations,
-    IgnoresConditions,
-    ForgetsKeys,
-    ReusesKeys,
-    StoresHalf,
-    SkipsAnEvent,
-    SaysThereIsNoMore,
-    SwallowsConflicts,
-    KeepsOldSnapshots,
-    ChangesData,
+use broken_store::{Fault, Place};
+use factum::testkit::{contract, contract_race, contract_read};
+
+/// What a case says that must fail.
+fn failure(run: impl FnOnce()) -> String {
+    let failed: Box<dyn Any + Send> =
+        catch_unwind(AssertUnwindSafe(run)).expect_err("the case did not find the fault");
+    let said = failed.downcast_ref::<String>().cloned();
+    said.or_else(|| failed.downcast_ref::<&str>().map(ToString::to_string))
+        .unwrap_or_default()
 }
 
-/// A sound store behind a fault; the number of its variant is the parameter.
-#[derive(Clone)]
-struct Broken<const FAULT: usize>(MemoryStore);
-
-const FAULTS: [Fault; 10] = [
-    Fault::IgnoresExpectations,
-    Fault::IgnoresConditions,
-    Fault::ForgetsKeys,
-    Fault::ReusesKeys,
-    Fault::StoresHalf,
-    Fault::SkipsAnEvent,
-    Fault::SaysThereIsNoMore,
-    Fault::SwallowsConflicts,
-    Fault::KeepsOldSnapshots,
-    Fault::ChangesData,
-];
-
-impl<const FAULT: usize> Broken<FAULT> {
-    fn is(fault: Fault) -> bool {
-        FAULTS[FAULT] == fault
-    }
-}
-
-#[async_trait]
-impl<const FAULT: usize> EventStore for Broken<FAULT> {
-    async fn append(&self, mut append: Append) -> Result<Appended, AppendError> {
-        append.check()?;
-        if Self::is(Fault::IgnoresExpectations) {
-            append
-                .streams
-                .iter_mut()
-                .for_each(|part| part.expected = Expected::Any);
-        }
-        if Self::is(Fault::IgnoresConditions) {
-            append.condition = None;
-        }
-        if Self::is(Fault::ForgetsKeys) {
-            append.key = None;
-        }
-        if let (true, Some(key)) = (Self::is(Fault::ReusesKeys), &mut append.key) {
-            key.fingerprint = Default::default();
-        }
-        if Self::is(Fault::ChangesData) {
-            let events = append.streams.iter_mut().flat_map(|part| &mut part.events);
-            events.for_each(|event| event.data = event.data.trim_ascii().to_vec().into());
-        }
-        if Self::is(Fault::StoresHalf) && append.streams.len() > 1 {
-            let rest = append.streams.split_off(1);
-            let first = self.0.append(append).await?;
-            let append = Append {
-                streams: rest,
-                ..Append::default()
-            };
-            let second = self.0.append(append).await?;
-            return Ok(Appended {
-                count: first.count + second.count,
-                versions: [first.versions, second.versions].concat(),
-                ..second
-            });
-        }
-        match self.0.append(append).await {
-            Err(AppendError::Conflict(_)) if Self::is(Fault::SwallowsConflicts) => {
-                self.0.append(Append::default()).await
-            }
-            other => other,
-        }
-    }
-
-    async fn read(&self, read: Read) -> Result<Page, StoreError> {
-        let mut page = self.0.read(read).await?;
-        if Self::is(Fault::SkipsAnEvent) {
-            page.events.retain(|event| event.position.get() % 50 != 0);
-        }
-        page.more &= !Self::is(Fault::SaysThereIsNoMore);
-        Ok(page)
-    }
-
-    async fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {
-        self.0.find(key).await
-    }
-
-    fn watch(&self) -> watch::Receiver<Position> {
-        self.0.watch()
-    }
-}
-
-#[async_trait]
-impl<const FAULT: usize> SnapshotStore for Broken<FAULT> {
-    async fn save_snapshot(&self, snapshot: Snapshot) -> Result<(), StoreError> {
-        if Self::is(Fault::KeepsOldSnapshots)
-            && self.load_snapshot(&snapshot.stream).await?.is_some()
-        {
-            return Ok(());
-        }
-        self.0.save_snapshot(snapshot).await
-    }
-
-    async fn load_snapshot(&self, stream: &StreamId) -> Result<Option<Snapshot>, StoreError> {
-        self.0.load_snapshot(stream).await
-    }
-
-    async fn clear_snapshots(&self) -> Result<(), StoreError> {
-        self.0.clear_snapshots().await
-    }
-}
-
-struct Place<const FAULT: usize>(MemoryStore);
-
-#[async_trait]
-impl<const FAULT: usize> Backend for Place<FAULT> {
-    type Store = Broken<FAULT>;
-
-    async fn create() -> Self {
-        Self(MemoryStore::new())
-    }
-
-    async fn open(&self) -> Self::Store {
-        Broken(self.0.clone())
-    }
-}
-
-/// The case must fail.
-fn found(name: &str, case: impl Future<Output = ()>) {
-    let run = AssertUnwindSafe(|| contract::run(name, case));
-    assert!(
-        std::panic::catch_unwind(run).is_err(),
-        "{name} did not find the fault"
-    );
-}
-
+/// The fault that each case of the suite finds.
 macro_rules! finds {
-    ($($test:ident: $fault:literal by $area:ident::$case:ident;)*) => {
-        $(
-            #[test]
-            fn $test() {
-                found(stringify!($case), $area::$case::<Place<$fault>>());
-            }
-        )*
+    ($($area:ident: $case:ident, $fault:ident;)*) => {
+        const FOUND: &[&str] = &[$(stringify!($case)),*];
+
+        mod finds {
+            use super::*;
+
+            $(
+                #[test]
+                fn $case() {
+                    type Store = Place<{ Fault::$fault as usize }>;
+                    let said = failure(|| {
+                        contract::run(stringify!($case), factum::testkit::$area::$case::<Store>);
+                    });
+                    assert!(!said.contains(" hangs: "), "{said}");
+                }
+            )*
+        }
     };
 }
 
 finds! {
-    an_ignored_expectation_is_found: 0 by contract_race::of_many_that_expect_one_version_exactly_one_wins;
-    an_ignored_condition_is_found: 1 by contract_condition::a_condition_refuses_what_has_arrived_behind_it;
-    a_forgotten_key_is_found: 2 by contract_keys::a_key_gives_the_first_answer_again;
-    a_key_for_any_content_is_found: 3 by contract_keys::a_key_used_for_other_content_is_an_error;
-    half_an_append_is_found: 4 by contract_append::an_append_over_several_streams_is_all_or_nothing;
-    a_skipped_event_is_found: 5 by contract_race::a_subscriber_sees_every_event_once_and_in_order;
-    a_page_that_hides_the_rest_is_found: 6 by contract_read::a_page_says_whether_there_is_more;
-    a_swallowed_conflict_is_found: 7 by contract_append::every_violation_is_reported_in_order;
-    an_old_snapshot_is_found: 8 by contract_snapshot::the_newest_snapshot_comes_back;
-    changed_data_are_found: 9 by contract_append::what_is_stored_comes_back_byte_for_byte;
+    contract_durable: what_is_stored_comes_back_byte_for_byte, ChangesData;
+    contract_durable: everything_outlives_its_handles, ForgetsKeysOnClose;
+    contract_append: an_append_over_several_streams_is_all_or_nothing, SwallowsConflicts;
+    contract_append: every_violation_is_reported_in_order, SortsStreams;
+    contract_append: an_expectation_is_judged_against_its_stream, IgnoresExpectations;
+    contract_append: an_append_without_events_only_checks, IgnoresExpectations;
+    contract_append: a_stream_without_events_only_checks, ChecksOnlyWhatItWrites;
+    contract_bounds: what_no_store_takes_is_refused, TakesTheInvalid;
+    contract_bounds: what_is_at_the_bounds_is_taken, RefusesTheLargest;
+    contract_bounds: names_that_look_alike_are_different, KeysIgnoreCase;
+    contract_bounds: a_large_append_is_one_append, LosesTheTail;
+    contract_bounds: an_append_may_have_many_streams, CutsReadsOfStreams;
+    contract_condition: a_condition_refuses_what_has_arrived_behind_it, IgnoresConditions;
+    contract_condition: a_condition_refuses_a_neighbour_of_the_same_moment, IgnoresConditions;
+    contract_keys: a_key_gives_the_first_answer_again, ForgetsKeys;
+    contract_keys: a_key_used_for_other_content_is_an_error, ReusesKeys;
+    contract_keys: many_appends_with_one_key_store_once, ForgetsKeys;
+    contract_keys: of_many_contents_for_one_key_one_is_taken, ReusesKeys;
+    contract_keys: a_refused_append_leaves_its_key_free, KeysOutliveConflicts;
+    contract_keys: a_key_holds_for_an_append_without_events, KeysNeedEvents;
+    contract_race: of_many_that_expect_one_version_exactly_one_wins, IgnoresExpectations;
+    contract_race: appends_to_disjoint_streams_never_conflict, RefusesSomeNeighbours;
+    contract_race: a_conflict_refuses_one_append_and_not_its_neighbours, RefusesSomeNeighbours;
+    contract_neighbours: each_answer_tells_of_its_own_append, AnswersLate;
+    contract_neighbours: two_that_check_what_the_other_writes_do_not_both_win, ChecksOnlyWhatItWrites;
+    contract_neighbours: a_dropped_append_can_be_asked_again, StoresHalf;
+    contract_race: readers_never_see_half_an_append, StoresHalf;
+    contract_race: a_subscriber_sees_every_event_once_and_in_order, SkipsAnEvent;
+    contract_race: a_commit_through_one_handle_is_seen_by_the_other_at_once, ReadsStale;
+    contract_read: pages_go_forward_and_backward, CountsFromTheCursor;
+    contract_read: a_page_says_whether_there_is_more, SaysThereIsNoMore;
+    contract_read: a_query_may_have_many_tags_and_names, CutsQueries;
+    contract_read: a_prefix_is_meant_literally, PrefixesArePatterns;
+    contract_read: pages_of_large_events_lose_nothing, CutsLargePages;
+    contract_model: a_read_finds_what_matches_and_nothing_else, TagsAreOptional;
+    contract_model: a_condition_is_judged_as_a_read_would, ConditionsIgnoreTags;
+    contract_snapshot: the_newest_snapshot_comes_back, KeepsOldSnapshots;
+    contract_snapshot: of_snapshots_saved_together_the_newest_stays, KeepsTheLastSnapshot;
+    contract_snapshot: state_from_a_snapshot_equals_a_replay, MovesSnapshots;
+    contract_snapshot: a_snapshot_that_does_not_fit_is_ignored, SnapshotsLoseTheirForm;
+    contract_engine: engines_on_two_handles_lose_no_update, IgnoresExpectations;
+    contract_engine: a_key_counts_once_over_two_engines, ForgetsKeys;
+    contract_engine: a_tag_query_holds_its_limit_over_two_handles, IgnoresConditions;
+}
+
+/// What a case says when it comes to no end.
+fn hang<F: Future<Output = ()>>(name: &'static str, case: fn() -> F) -> String
+where
+    F: 'static,
+{
+    failure(|| contract::run_within(Duration::from_secs(1), name, case))
+}
+
+#[test]
+fn a_watch_that_sleeps_through_the_other_handle_is_found() {
+    type Deaf = Place<{ Fault::HearsOnlyItself as usize }>;
+    let case = contract_race::a_watcher_wakes_for_whoever_commits::<Deaf>;
+    let said = hang("a_watcher_wakes_for_whoever_commits", case);
+    assert_eq!(
+        said,
+        "a_watcher_wakes_for_whoever_commits hangs: no end after 1s"
+    );
+}
+
+#[test]
+fn a_store_that_blocks_its_thread_is_found() {
+    type Blocking = Place<{ Fault::Blocks as usize }>;
+    let case = contract_read::pages_go_forward_and_backward::<Blocking>;
+    let said = hang("pages_go_forward_and_backward", case);
+    assert_eq!(said, "pages_go_forward_and_backward hangs: no end after 1s");
+}
+
+macro_rules! names {
+    ($backend:ty; $($area:ident: $case:ident;)*) => {
+        const CASES: &[&str] = &[$(stringify!($case)),*];
+    };
+}
+
+factum::__contract_cases!(names, ());
+
+#[test]
+fn every_case_finds_a_fault() {
+    let mut found = FOUND.to_vec();
+    found.push("a_watcher_wakes_for_whoever_commits");
+    let missing: Vec<_> = CASES.iter().filter(|case| !found.contains(case)).collect();
+    assert!(
+        missing.is_empty(),
+        "nothing shows that {missing:?} can fail"
+    );
+    assert_eq!(CASES.len(), found.len());
 }

@@ -167,7 +167,8 @@ pub fn run_within<F: Future<Output = ()>>(
 ) {
     // On a thread of its own: a store that blocks its thread would stop a timer of the runtime as well.
     let (alive, ended) = mpsc::channel::<()>();
-    let case = thread::spawn(move || {
+    let named = thread::Builder::new().name(name.to_owned());
+    let case = named.spawn(move || {
         let _alive = alive;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -176,6 +177,7 @@ pub fn run_within<F: Future<Output = ()>>(
             .expect("a runtime starts");
         runtime.block_on(case());
     });
+    let case = case.expect("a thread starts");
     if ended.recv_timeout(longest) == Err(RecvTimeoutError::Timeout) {
         panic!("{name} hangs: no end after {longest:?}");
     }
@@ -233,7 +235,7 @@ pub(super) fn numbers(events: &[RecordedEvent]) -> Vec<u64> {
 pub(super) async fn append(store: &impl EventStore, append: Append) -> Appended {
     match store.append(append).await {
         Ok(appended) => appended,
-        Err(error) => panic!("an append that must be taken was not: {error}"),
+        Err(error) => panic!("an append that must be taken was not: {error:?}"),
     }
 }
 
@@ -253,7 +255,7 @@ pub(super) async fn conflict(store: &impl EventStore, append: Append) -> Conflic
 pub(super) async fn page(store: &impl EventStore, read: Read) -> crate::read::Page {
     match store.read(read).await {
         Ok(page) => page,
-        Err(error) => panic!("a page cannot be read: {error}"),
+        Err(error) => panic!("a page cannot be read: {error:?}"),
     }
 }
 

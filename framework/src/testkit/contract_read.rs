@@ -4,7 +4,7 @@ use super::contract::{
     Backend, event, events, everything, numbers, page, put, stream, tag, tagged,
 };
 use crate::place::Position;
-use crate::query::{Query, QueryItem};
+use crate::query::Query;
 use crate::read::{MAX_PAGE, Read};
 use crate::record::{NewEvent, RecordedEvent};
 
@@ -123,24 +123,6 @@ pub async fn a_query_may_have_many_tags_and_names<B: Backend>() {
     assert_eq!(numbers(&found.events), [0; 0]);
     let names = names.chain(["contract.numbered".to_owned()]);
     let found = page(&store, Read::all(Query::names(names))).await;
-    assert_eq!(numbers(&found.events), [1, 2, 3]);
-    let both = |number: u64| {
-        let tags = [tag("k:7"), tag(&format!("row:{number}"))];
-        tags.into_iter().fold(QueryItem::default(), QueryItem::tag)
-    };
-    let pairs = (0..700).fold(Query::all(), |query, number| query.or(both(number)));
-    let found = page(&store, Read::all(pairs)).await;
-    assert_eq!(numbers(&found.events), [0; 0]);
-    let many = tags().fold(QueryItem::default(), QueryItem::tag);
-    let found = page(&store, Read::all(Query::all().or(many))).await;
-    assert_eq!(numbers(&found.events), [0; 0]);
-    let prefixes = (0..1_200).fold(Query::stream_prefix("contract-a"), |query, number| {
-        query.or(QueryItem {
-            stream_prefix: Some(format!("other-{number}")),
-            ..QueryItem::default()
-        })
-    });
-    let found = page(&store, Read::all(prefixes)).await;
     assert_eq!(numbers(&found.events), [1, 2, 3]);
 }
 

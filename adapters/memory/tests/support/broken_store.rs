@@ -1,0 +1,342 @@
+//! A sound store behind one fault, of those that stores really have.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+
+use factum::append::Condition;
+use factum::record::MAX_EVENT_DATA;
+use factum::testkit::Backend;
+use factum::{
+    Append, AppendError, Appended, Conflict, Direction, EventStore, Expected, IdempotencyKey,
+    InvalidAppend, Page, Position, Query, QueryItem, Read, Scope, Snapshot, SnapshotStore,
+    StoreError, StreamId, async_trait,
+};
+use factum_memory::MemoryStore;
+use tokio::sync::watch;
+
+/// What a store does wrong.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    AnswersLate,
+    Blocks,
+    ChangesData,
+    ChecksOnlyWhatItWrites,
+    ConditionsIgnoreTags,
+    CountsFromTheCursor,
+    CutsLargePages,
+    CutsQueries,
+    CutsReadsOfStreams,
+    ForgetsKeys,
+    ForgetsKeysOnClose,
+    HearsOnlyItself,
+    IgnoresConditions,
+    IgnoresExpectations,
+    KeepsOldSnapshots,
+    KeepsTheLastSnapshot,
+    KeysIgnoreCase,
+    KeysNeedEvents,
+    KeysOutliveConflicts,
+    LosesTheTail,
+    MovesSnapshots,
+    PrefixesArePatterns,
+    ReadsStale,
+    RefusesSomeNeighbours,
+    RefusesTheLargest,
+    ReusesKeys,
+    SaysThereIsNoMore,
+    SkipsAnEvent,
+    SnapshotsLoseTheirForm,
+    SortsStreams,
+    StoresHalf,
+    SwallowsConflicts,
+    TagsAreOptional,
+    TakesTheInvalid,
+}
+
+/// Where stores with the fault of this number are opened.
+pub(crate) struct Place<const FAULT: usize>(Arc<Shared>);
+
+struct Shared {
+    sound: MemoryStore,
+    appends: AtomicU64,
+    /// How often the last handle was closed.
+    closed: AtomicU64,
+    handles: AtomicU64,
+    snapshots: Mutex<HashMap<StreamId, Snapshot>>,
+}
+
+/// A store with the fault of this number.
+#[derive(Clone)]
+pub(crate) struct Broken<const FAULT: usize>(Arc<Handle>);
+
+struct Handle {
+    shared: Arc<Shared>,
+    /// The newest position that this handle has stored or read.
+    known: AtomicU64,
+    own: watch::Sender<Position>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if self.shared.handles.fetch_sub(1, SeqCst) == 1 {
+            self.shared.closed.fetch_add(1, SeqCst);
+        }
+    }
+}
+
+#[async_trait]
+impl<const FAULT: usize> Backend for Place<FAULT> {
+    type Store = Broken<FAULT>;
+
+    async fn create() -> Self {
+        Self(Arc::new(Shared {
+            sound: MemoryStore::new(),
+            appends: AtomicU64::new(0),
+            closed: AtomicU64::new(0),
+            handles: AtomicU64::new(0),
+            snapshots: Mutex::default(),
+        }))
+    }
+
+    async fn open(&self) -> Self::Store {
+        self.0.handles.fetch_add(1, SeqCst);
+        Broken(Arc::new(Handle {
+            shared: self.0.clone(),
+            known: AtomicU64::new(0),
+            own: watch::Sender::new(Position::ZERO),
+        }))
+    }
+}
+
+impl<const FAULT: usize> Broken<FAULT> {
+    fn is(fault: Fault) -> bool {
+        FAULT == fault as usize
+    }
+
+    fn sound(&self) -> &MemoryStore {
+        &self.0.shared.sound
+    }
+
+    fn key(&self, mut key: IdempotencyKey) -> IdempotencyKey {
+        if Self::is(Fault::ReusesKeys) {
+            key.fingerprint = Default::default();
+        }
+        if Self::is(Fault::KeysIgnoreCase) {
+            key.key = key.key.to_lowercase();
+        }
+        if Self::is(Fault::ForgetsKeysOnClose) {
+            let closed = self.0.shared.closed.load(SeqCst);
+            key.key = format!("{closed}:{}", key.key);
+        }
+        key
+    }
+
+    /// What the store takes `append` for.
+    fn taken_for(&self, mut append: Append) -> Append {
+        let writes = append.count() > 0;
+        if Self::is(Fault::IgnoresExpectations) {
+            let parts = append.streams.iter_mut();
+            parts.for_each(|part| part.expected = Expected::Any);
+        }
+        if Self::is(Fault::ChecksOnlyWhatItWrites) && writes {
+            append.streams.retain(|part| !part.events.is_empty());
+        }
+        if Self::is(Fault::SortsStreams) {
+            append
+                .streams
+                .sort_by(|one, two| one.stream.cmp(&two.stream));
+        }
+        if Self::is(Fault::LosesTheTail) {
+            let parts = append.streams.iter_mut();
+            parts.for_each(|part| part.events.truncate(1_000));
+        }
+        if Self::is(Fault::ChangesData) {
+            let events = append.streams.iter_mut().flat_map(|part| &mut part.events);
+            events.for_each(|event| event.data = event.data.trim_ascii().to_vec().into());
+        }
+        if Self::is(Fault::IgnoresConditions) {
+            append.condition = None;
+        }
+        if Self::is(Fault::ConditionsIgnoreTags) {
+            append.condition = append.condition.map(|condition| Condition {
+                query: each_item(&condition.query, |item| item.tags.clear()),
+                ..condition
+            });
+        }
+        let forgets = Self::is(Fault::ForgetsKeys) || Self::is(Fault::KeysNeedEvents) && !writes;
+        append.key = append.key.filter(|_| !forgets).map(|key| self.key(key));
+        append
+    }
+
+    /// The first stream, and then the rest.
+    async fn store_in_halves(&self, mut append: Append) -> Result<Appended, AppendError> {
+        let rest = append.streams.split_off(append.streams.len().min(1));
+        let first = self.sound().append(append).await?;
+        tokio::task::yield_now().await;
+        let append = Append {
+            streams: rest,
+            ..Append::default()
+        };
+        let second = self.sound().append(append).await?;
+        Ok(Appended {
+            count: first.count + second.count,
+            versions: [first.versions, second.versions].concat(),
+            ..second
+        })
+    }
+
+    fn refuse(&self, append: &Append) -> Result<(), AppendError> {
+        let number = self.0.shared.appends.fetch_add(1, SeqCst);
+        if Self::is(Fault::RefusesSomeNeighbours) && number % 8 == 7 {
+            let violations = Vec::new();
+            return Err(Conflict { violations }.into());
+        }
+        let mut events = append.streams.iter().flat_map(|part| &part.events);
+        if Self::is(Fault::RefusesTheLargest) && events.any(|e| e.data.len() >= MAX_EVENT_DATA) {
+            let (bytes, limit) = (MAX_EVENT_DATA, MAX_EVENT_DATA - 1);
+            return Err(InvalidAppend::DataTooLarge { bytes, limit }.into());
+        }
+        Ok(())
+    }
+}
+
+fn each_item(query: &Query, mut change: impl FnMut(&mut QueryItem)) -> Query {
+    let items = query.items().iter().cloned().map(|mut item| {
+        change(&mut item);
+        item
+    });
+    items.fold(Query::all(), Query::or)
+}
+
+#[async_trait]
+impl<const FAULT: usize> EventStore for Broken<FAULT> {
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        if append.check().is_err() && Self::is(Fault::TakesTheInvalid) {
+            return self.sound().append(Append::default()).await;
+        }
+        self.refuse(&append)?;
+        let append = self.taken_for(append);
+        let key = append.key.clone();
+        let mut answer = match Self::is(Fault::StoresHalf) {
+            true => self.store_in_halves(append).await,
+            false => self.sound().append(append).await,
+        };
+        if let Err(AppendError::Conflict(_)) = answer {
+            let nothing = Append::default();
+            if Self::is(Fault::SwallowsConflicts) {
+                answer = self.sound().append(nothing).await;
+            } else if let (true, Some(key)) = (Self::is(Fault::KeysOutliveConflicts), key) {
+                self.sound().append(nothing.once(key)).await?;
+            }
+        }
+        let mut appended = answer?;
+        if Self::is(Fault::AnswersLate) {
+            tokio::task::yield_now().await;
+            appended.position = *self.sound().watch().borrow();
+        }
+        self.0.known.fetch_max(appended.position.get(), SeqCst);
+        self.0.own.send_replace(appended.position);
+        Ok(appended)
+    }
+
+    async fn read(&self, mut read: Read) -> Result<Page, StoreError> {
+        while Self::is(Fault::Blocks) {
+            std::thread::park();
+        }
+        if Self::is(Fault::CountsFromTheCursor) && read.direction == Direction::Forward {
+            read.cursor = read.cursor.saturating_sub(1);
+        }
+        match &mut read.scope {
+            Scope::Streams(streams) if Self::is(Fault::CutsReadsOfStreams) => {
+                streams.truncate(1_000);
+            }
+            Scope::All(query) => *query = Self::misread(query),
+            _ => {}
+        }
+        let mut page = self.sound().read(read).await?;
+        if Self::is(Fault::SkipsAnEvent) {
+            page.events.retain(|event| event.position.get() % 50 != 0);
+        }
+        if Self::is(Fault::ReadsStale) {
+            let known = self.0.known.fetch_max(page.head.get(), SeqCst);
+            page.events.retain(|event| event.position.get() <= known);
+            page.head = Position::new(known);
+        }
+        if Self::is(Fault::CutsLargePages) {
+            let mut bytes = 0;
+            page.events.retain(|event| {
+                bytes += event.data.len();
+                bytes <= 8 * 1024 * 1024
+            });
+        }
+        page.more &= !Self::is(Fault::SaysThereIsNoMore);
+        Ok(page)
+    }
+
+    async fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {
+        self.sound().find(&self.key(key.clone())).await
+    }
+
+    fn watch(&self) -> watch::Receiver<Position> {
+        match Self::is(Fault::HearsOnlyItself) {
+            true => self.0.own.subscribe(),
+            false => self.sound().watch(),
+        }
+    }
+}
+
+impl<const FAULT: usize> Broken<FAULT> {
+    /// What the store takes the query of a read for.
+    fn misread(query: &Query) -> Query {
+        if Self::is(Fault::CutsQueries) {
+            let items = query.items().iter().take(5).cloned();
+            return items.fold(Query::all(), Query::or);
+        }
+        each_item(query, |item| {
+            if Self::is(Fault::TagsAreOptional) {
+                item.tags.truncate(1);
+            }
+            if let (true, Some(prefix)) = (
+                Self::is(Fault::PrefixesArePatterns),
+                &mut item.stream_prefix,
+            ) {
+                prefix.truncate(prefix.find('%').unwrap_or(prefix.len()));
+            }
+        })
+    }
+}
+
+#[async_trait]
+impl<const FAULT: usize> SnapshotStore for Broken<FAULT> {
+    async fn save_snapshot(&self, mut snapshot: Snapshot) -> Result<(), StoreError> {
+        if Self::is(Fault::KeepsTheLastSnapshot) {
+            let mut snapshots = self.0.shared.snapshots.lock().unwrap();
+            snapshots.insert(snapshot.stream.clone(), snapshot);
+            return Ok(());
+        }
+        let known = self.sound().load_snapshot(&snapshot.stream).await?;
+        if Self::is(Fault::KeepsOldSnapshots) && known.is_some() {
+            return Ok(());
+        }
+        if Self::is(Fault::SnapshotsLoseTheirForm) {
+            snapshot.schema_version = 1;
+        }
+        if Self::is(Fault::MovesSnapshots) {
+            snapshot.version = snapshot.version.plus(1);
+        }
+        self.sound().save_snapshot(snapshot).await
+    }
+
+    async fn load_snapshot(&self, stream: &StreamId) -> Result<Option<Snapshot>, StoreError> {
+        if Self::is(Fault::KeepsTheLastSnapshot) {
+            let snapshots = self.0.shared.snapshots.lock().unwrap();
+            return Ok(snapshots.get(stream).cloned());
+        }
+        self.sound().load_snapshot(stream).await
+    }
+
+    async fn clear_snapshots(&self) -> Result<(), StoreError> {
+        self.sound().clear_snapshots().await
+    }
+}
