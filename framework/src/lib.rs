@@ -2,7 +2,8 @@
 //!
 //! A domain is made of [`Event`]s, [`Aggregate`]s that [`Apply`] them, and [`Command`]s that [`Decide`];
 //! each trait has a derive of the same name. An [`Engine`] executes commands on a [`Store`], and
-//! [`Projections`] build read models from the events. The [`testkit`] tests a domain without a store.
+//! [`Projections`] build read models from the events. The [`testkit`] tests a domain without a store, and, with
+//! [`store_contract!`], a store against its promises.
 //!
 //! ```
 //! use factum::prelude::*;

@@ -88,10 +88,7 @@ finds! {
 }
 
 /// What a case says when it comes to no end.
-fn hang<F: Future<Output = ()>>(name: &'static str, case: fn() -> F) -> String
-where
-    F: 'static,
-{
+fn hang<F: Future<Output = ()>>(name: &str, case: impl FnOnce() -> F + Send + 'static) -> String {
     failure(|| contract::run_within(Duration::from_secs(1), name, case))
 }
 

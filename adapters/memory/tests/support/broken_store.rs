@@ -311,7 +311,7 @@ impl<const FAULT: usize> Broken<FAULT> {
 impl<const FAULT: usize> SnapshotStore for Broken<FAULT> {
     async fn save_snapshot(&self, mut snapshot: Snapshot) -> Result<(), StoreError> {
         if Self::is(Fault::KeepsTheLastSnapshot) {
-            let mut snapshots = self.0.shared.snapshots.lock().unwrap();
+            let mut snapshots = self.0.shared.snapshots.lock().expect("a lock");
             snapshots.insert(snapshot.stream.clone(), snapshot);
             return Ok(());
         }
@@ -330,7 +330,7 @@ impl<const FAULT: usize> SnapshotStore for Broken<FAULT> {
 
     async fn load_snapshot(&self, stream: &StreamId) -> Result<Option<Snapshot>, StoreError> {
         if Self::is(Fault::KeepsTheLastSnapshot) {
-            let snapshots = self.0.shared.snapshots.lock().unwrap();
+            let snapshots = self.0.shared.snapshots.lock().expect("a lock");
             return Ok(snapshots.get(stream).cloned());
         }
         self.sound().load_snapshot(stream).await
