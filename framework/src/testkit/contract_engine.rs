@@ -1,5 +1,7 @@
 //! Engines with warm states over two handles.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -93,44 +95,69 @@ impl Decide for CountInGroup {
     }
 }
 
-/// A store that lets others go first before it appends: decisions race even where a store never waits.
-struct Unhurried<S>(S);
+/// The store of one of several engines. Nobody's append goes out until each of them has decided, so that
+/// their first decisions rest on the same beginning, however fast the store is.
+struct Rival<S> {
+    store: S,
+    number: u8,
+    /// A bit for each rival that has decided.
+    decided: Arc<watch::Sender<u8>>,
+    all: u8,
+}
 
 #[async_trait]
-impl<S: Store> EventStore for Unhurried<S> {
+impl<S: Store> EventStore for Rival<S> {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        for _ in 0..3 {
-            tokio::task::yield_now().await;
-        }
-        self.0.append(append).await
+        self.decided.send_modify(|bits| *bits |= 1 << self.number);
+        let mut decided = self.decided.subscribe();
+        let together = decided.wait_for(|bits| *bits == self.all).await;
+        together.expect("the sender lives");
+        // And from then on others may go first.
+        tokio::task::yield_now().await;
+        self.store.append(append).await
     }
 
     async fn read(&self, read: Read) -> Result<Page, StoreError> {
-        self.0.read(read).await
+        self.store.read(read).await
     }
 
     async fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {
-        self.0.find(key).await
+        self.store.find(key).await
     }
 
     fn watch(&self) -> watch::Receiver<Position> {
-        self.0.watch()
+        self.store.watch()
     }
 }
 
 #[async_trait]
-impl<S: Store> SnapshotStore for Unhurried<S> {
+impl<S: Store> SnapshotStore for Rival<S> {
     async fn save_snapshot(&self, snapshot: Snapshot) -> Result<(), StoreError> {
-        self.0.save_snapshot(snapshot).await
+        self.store.save_snapshot(snapshot).await
     }
 
     async fn load_snapshot(&self, stream: &StreamId) -> Result<Option<Snapshot>, StoreError> {
-        self.0.load_snapshot(stream).await
+        self.store.load_snapshot(stream).await
     }
 
     async fn clear_snapshots(&self) -> Result<(), StoreError> {
-        self.0.clear_snapshots().await
+        self.store.clear_snapshots().await
     }
+}
+
+/// Engines on two handles of `place` that decide until they win, and both begin at the same beginning.
+async fn rivals<B: Backend>(place: &B) -> [Engine; 2] {
+    let decided = Arc::new(watch::Sender::new(0));
+    let rival = |store, number| {
+        let decided = decided.clone();
+        patient(Rival {
+            store,
+            number,
+            decided,
+            all: 0b11,
+        })
+    };
+    [rival(place.open().await, 0), rival(place.open().await, 1)]
 }
 
 /// An engine that decides until it wins.
@@ -139,13 +166,13 @@ pub(super) fn patient(store: impl Store) -> Engine {
         attempts: 1_000,
         ..RetryPolicy::default()
     };
-    Engine::builder(Unhurried(store)).retry(retry).build()
+    Engine::builder(store).retry(retry).build()
 }
 
 /// Engines on two handles lose no update.
 pub async fn engines_on_two_handles_lose_no_update<B: Backend>() {
     let place = B::create().await;
-    let engines = [patient(place.open().await), patient(place.open().await)];
+    let engines = rivals(&place).await;
     let tasks = (0..16).map(|task| {
         let engine = engines[task % 2].clone();
         tokio::spawn(async move {
@@ -165,7 +192,7 @@ pub async fn engines_on_two_handles_lose_no_update<B: Backend>() {
 /// A key counts once over two engines.
 pub async fn a_key_counts_once_over_two_engines<B: Backend>() {
     let place = B::create().await;
-    let engines = [patient(place.open().await), patient(place.open().await)];
+    let engines = rivals(&place).await;
     let tasks = (0..16).map(|task| {
         let engine = engines[task % 2].clone();
         tokio::spawn(async move {
@@ -184,27 +211,32 @@ pub async fn a_key_counts_once_over_two_engines<B: Backend>() {
     assert_eq!((counter.count, counter.version().get()), (1, 1));
 }
 
-/// A tag query holds its limit over two handles.
+/// A tag query holds its limit over two handles: of one, and of a few.
 pub async fn a_tag_query_holds_its_limit_over_two_handles<B: Backend>() {
     let place = B::create().await;
     let store = place.open().await;
-    let engines = [patient(store.clone()), patient(place.open().await)];
-    let tasks = (0..32).map(|task| {
-        let engine = engines[task % 2].clone();
-        tokio::spawn(async move {
-            let command = CountInGroup {
-                counter: task as u64,
-                group: "few".to_owned(),
-                limit: 7,
-            };
-            match engine.execute(command).await {
-                Ok(_) => true,
-                Err(ExecuteError::Refused(Full)) => false,
-                Err(error) => panic!("{error}"),
-            }
-        })
-    });
-    let counted = all(tasks.collect::<Vec<_>>()).await;
-    assert_eq!(counted.iter().filter(|counted| **counted).count(), 7);
-    assert_eq!(everything(&store, 100).await.len(), 7);
+    let engines = rivals(&place).await;
+    let mut stored = 0;
+    for (group, limit) in [("one", 1), ("few", 7)] {
+        let tasks = (0..32).map(|task| {
+            let engine = engines[task % 2].clone();
+            tokio::spawn(async move {
+                let command = CountInGroup {
+                    counter: task as u64,
+                    group: group.to_owned(),
+                    limit,
+                };
+                match engine.execute(command).await {
+                    Ok(_) => true,
+                    Err(ExecuteError::Refused(Full)) => false,
+                    Err(error) => panic!("{error}"),
+                }
+            })
+        });
+        let counted = all(tasks.collect::<Vec<_>>()).await;
+        let counted = counted.iter().filter(|counted| **counted).count() as u64;
+        assert_eq!(counted, limit, "in the group of {group}");
+        stored += limit as usize;
+        assert_eq!(everything(&store, 100).await.len(), stored);
+    }
 }
