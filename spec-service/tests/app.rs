@@ -1,7 +1,5 @@
 //! The application functions, below both APIs: lives, refusals, lists, changes as they happen.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 #[allow(dead_code, reason = "each test takes what it needs")]
 #[path = "support/memory.rs"]
 mod memory;

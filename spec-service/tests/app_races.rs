@@ -1,7 +1,5 @@
 //! Many callers of the application functions at once, and one that asks again.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 #[allow(dead_code, reason = "each test takes what it needs")]
 #[path = "support/memory.rs"]
 mod memory;
