@@ -78,15 +78,22 @@ impl<'e, C: Decide> Execute<'e, C> {
         span.record("streams", field::debug(&streams));
         let key = self.idempotency_key_of_command()?;
         let turn = inner.queue.turn(streams).await;
-        if let Some(first) = known(inner, key.as_ref()).await? {
-            return Ok(Receipt::again(&*inner.source.store, first).await?);
-        }
         let attempt = Attempt {
             execute: &self,
             key,
             inner,
         };
-        let receipt = attempt.until_done(&mut slots).await?;
+        if let Some(first) = attempt.first_answer().await? {
+            return Ok(first);
+        }
+        let receipt = match attempt.until_done(&mut slots).await {
+            // Another process may have got the same request done behind the look at the key: what it did
+            // is no reason to refuse it.
+            Err(no @ (ExecuteError::Refused(_) | ExecuteError::Conflict { .. })) => {
+                attempt.first_answer().await?.ok_or(no)?
+            }
+            done => done?,
+        };
         drop(turn);
         span.record("attempts", receipt.attempts());
         span.record("position", receipt.position().get());
@@ -183,6 +190,18 @@ impl<C: Decide> Attempt<'_, '_, C> {
         }
     }
 
+    /// The answer that was given to the key before, here or in another process.
+    async fn first_answer(&self) -> Result<Option<Receipt>, ExecuteError<C::Error>> {
+        let store = &*self.inner.source.store;
+        let Some(key) = &self.key else {
+            return Ok(None);
+        };
+        match store.find(key).await? {
+            Some(first) => Ok(Some(Receipt::again(store, first).await?)),
+            None => Ok(None),
+        }
+    }
+
     /// How the first stream differs from what the caller expects.
     fn unexpected(&self, slots: &mut Slots<C>) -> Option<Conflict> {
         let expected = self.execute.expected?;
@@ -250,17 +269,6 @@ fn streams<C: Decide>(slots: &mut Slots<C>) -> Result<Vec<StreamId>, ExecuteErro
         streams.push(stream.clone());
     }
     Ok(streams)
-}
-
-/// The answer that was given to this key before.
-async fn known(
-    inner: &Inner,
-    key: Option<&IdempotencyKey>,
-) -> Result<Option<crate::append::Appended>, AppendError> {
-    match key {
-        Some(key) => inner.source.store.find(key).await,
-        None => Ok(None),
-    }
 }
 
 /// Loads every part. `true`: the state as a whole was current at one moment since the command came in.

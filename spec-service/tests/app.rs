@@ -1,0 +1,211 @@
+//! The application functions, below both APIs: lives, refusals, lists, changes as they happen.
+
+#[allow(dead_code, reason = "each test takes what it needs")]
+#[path = "support/memory.rs"]
+mod memory;
+
+use factum::Position;
+use factum_memory::MemoryStore;
+use spec_service::app::{AppError, Context, ListQuery, Written};
+use spec_service::domain::{Refusal, SpecEvent, SpecState};
+
+use memory::{by, create, on, update, with_a_broken_read_model};
+
+#[tokio::test]
+async fn a_life_is_told_by_every_answer_and_by_what_is_read() {
+    let specs = on(&MemoryStore::new());
+    let created = create(&specs, "limits", &by("ann")).await.unwrap();
+    let id = created.id;
+    let answer = |latest_version, published_version, state, revision| Written {
+        id,
+        latest_version,
+        published_version,
+        state,
+        revision,
+    };
+    assert_eq!(created, answer(1, None, SpecState::Draft, 1));
+    let published = specs.publish(id, None, &by("bob")).await.unwrap();
+    assert_eq!(published, answer(1, Some(1), SpecState::Published, 2));
+    let updated = update(&specs, id, "limit: 2\n", &by("eve")).await.unwrap();
+    assert_eq!(updated, answer(2, Some(1), SpecState::Published, 3));
+
+    let in_force = specs.get(id, None).await.unwrap();
+    let told = (in_force.version, in_force.content.as_str());
+    assert_eq!(told, (1, "limit: 1\n"));
+    assert_eq!(
+        (&*in_force.created_by, &*in_force.updated_by),
+        ("ann", "eve")
+    );
+    assert!(in_force.created_at <= in_force.updated_at);
+    assert_eq!(
+        specs.get(id, Some(2)).await.unwrap().content.as_str(),
+        "limit: 2\n"
+    );
+    let versions = specs.versions(id).await.unwrap();
+    let versions: Vec<_> = versions
+        .iter()
+        .map(|made| (made.version, made.content.as_str(), &*made.created_by))
+        .collect();
+    assert_eq!(
+        versions,
+        [(1, "limit: 1\n", "ann"), (2, "limit: 2\n", "eve")]
+    );
+
+    let deprecated = specs.deprecate(id, "old".to_owned(), &by("bob")).await;
+    assert_eq!(
+        deprecated.unwrap(),
+        answer(2, Some(1), SpecState::Deprecated, 4)
+    );
+}
+
+#[tokio::test]
+async fn what_is_deleted_tells_who_deleted_it_and_keeps_its_history() {
+    let specs = on(&MemoryStore::new());
+    let id = create(&specs, "limits", &Context::default())
+        .await
+        .unwrap()
+        .id;
+    let reason = Some(" no use ".to_owned());
+    specs.delete(id, reason, &by("bob")).await.unwrap();
+
+    let gone = specs.get(id, None).await.unwrap();
+    assert_eq!((gone.state, &*gone.updated_by), (SpecState::Deleted, "bob"));
+    let history = specs.history(id).await.unwrap();
+    let told: Vec<_> = history
+        .iter()
+        .map(|change| (&*change.event.record.name, change.actor(), change.reason()))
+        .collect();
+    let expected = [
+        ("spec.created", "anonymous".to_owned(), None),
+        ("spec.deleted", "bob".to_owned(), Some("no use")),
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(gone.updated_at, history[1].event.record.recorded_at);
+
+    let refused = update(&specs, id, "limit: 2\n", &by("ann"))
+        .await
+        .unwrap_err();
+    assert!(matches!(refused, AppError::Refused(Refusal::Deleted)));
+    let namesake = create(&specs, "limits", &by("ann")).await.unwrap();
+    assert_ne!(namesake.id, id);
+    assert_eq!(specs.history(id).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn an_error_names_its_kind_and_its_field() {
+    let specs = on(&MemoryStore::new());
+    let id = create(&specs, "limits", &by("ann")).await.unwrap().id;
+    let told = |error: AppError| (error.code(), error.field());
+    let name = create(&specs, "no name", &by("ann")).await.unwrap_err();
+    assert_eq!(told(name), ("invalid_name", Some("name")));
+    let taken = create(&specs, "limits", &by("ann")).await.unwrap_err();
+    assert_eq!(taken.facts(), [("name", "limits".into())]);
+    assert_eq!(told(taken), ("name_taken", None));
+    let content = update(&specs, id, "a: 1\na: 2\n", &by("ann"))
+        .await
+        .unwrap_err();
+    assert_eq!(content.facts(), [("line", 2.into()), ("column", 1.into())]);
+    assert_eq!(content.field(), Some("content"));
+    let draft = specs.deprecate(id, "old".to_owned(), &by("ann")).await;
+    assert_eq!(told(draft.unwrap_err()), ("illegal_transition", None));
+    specs.publish(id, None, &by("ann")).await.unwrap();
+    let reason = specs.deprecate(id, " ".to_owned(), &by("ann")).await;
+    assert_eq!(
+        told(reason.unwrap_err()),
+        ("reason_missing", Some("reason"))
+    );
+    let version = specs.get(id, Some(7)).await.unwrap_err();
+    assert_eq!(told(version), ("no_such_version", None));
+}
+
+#[tokio::test]
+async fn a_list_shows_each_write_once_it_is_answered() {
+    let specs = on(&MemoryStore::new());
+    let mut ids = Vec::new();
+    for number in 0..5 {
+        let created = create(&specs, &format!("s{number}"), &by("ann"))
+            .await
+            .unwrap();
+        ids.push(created.id);
+        assert_eq!(
+            specs.list(ListQuery::default()).await.unwrap().total,
+            number + 1
+        );
+    }
+    specs.publish(ids[1], None, &by("bob")).await.unwrap();
+    specs.delete(ids[3], None, &by("bob")).await.unwrap();
+    let of = async |state| {
+        let query = ListQuery {
+            state,
+            ..ListQuery::default()
+        };
+        let page = specs.list(query).await.unwrap();
+        page.specs.iter().map(|spec| spec.id).collect::<Vec<_>>()
+    };
+    assert_eq!(of(None).await, [ids[0], ids[1], ids[2], ids[4]]);
+    assert_eq!(of(Some(SpecState::Published)).await, [ids[1]]);
+    assert_eq!(of(Some(SpecState::Deleted)).await, [ids[3]]);
+
+    let mut query = ListQuery {
+        limit: 3,
+        ..ListQuery::default()
+    };
+    let first = specs.list(query).await.unwrap();
+    assert_eq!((first.specs.len(), first.total), (3, 4));
+    query.after = Some(first.next.unwrap().to_string().parse().unwrap());
+    let second = specs.list(query).await.unwrap();
+    assert_eq!((second.specs[0].id, second.next), (ids[4], None));
+}
+
+#[tokio::test]
+async fn a_write_is_answered_though_the_list_has_stopped() {
+    let specs = with_a_broken_read_model();
+    let created = create(&specs, "limits", &by("ann")).await.unwrap();
+    assert_eq!(specs.get(created.id, None).await.unwrap().revision, 1);
+    let health = specs.health().await;
+    assert_eq!((health.store.clone(), health.lag()), (Ok(()), 1));
+    assert!(!health.is_ready(u64::MAX));
+    let error = health.projections[0].last_error.as_deref().unwrap();
+    assert!(error.contains("the disk is full"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changes_come_without_gap_from_before_into_what_is_written_meanwhile() {
+    let specs = on(&MemoryStore::new());
+    let id = create(&specs, "limits", &by("ann")).await.unwrap().id;
+    for number in 2..=10 {
+        update(&specs, id, &format!("limit: {number}\n"), &by("ann"))
+            .await
+            .unwrap();
+    }
+    let mut all = specs.watch(Position::ZERO);
+    let mut late = specs.watch(Position::new(5));
+    let writer = specs.clone();
+    let writing = tokio::spawn(async move {
+        for number in 11..=60 {
+            update(&writer, id, &format!("limit: {number}\n"), &by("bob"))
+                .await
+                .unwrap();
+        }
+        writer.delete(id, None, &by("bob")).await.unwrap();
+    });
+    for position in 1..=61 {
+        let change = all.next().await.unwrap();
+        assert_eq!(
+            (change.id, change.event.record.position.get()),
+            (id, position)
+        );
+        let actor = if position <= 10 { "ann" } else { "bob" };
+        assert_eq!(change.actor(), actor);
+        assert_eq!(
+            matches!(change.event.event, SpecEvent::Deleted { .. }),
+            position == 61
+        );
+    }
+    // The position that is asked for is the first that comes.
+    assert_eq!(
+        late.next().await.unwrap().event.record.position,
+        Position::new(5)
+    );
+    writing.await.unwrap();
+}
