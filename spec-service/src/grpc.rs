@@ -7,6 +7,7 @@ pub mod generated;
 mod metadata;
 mod service;
 mod status;
+mod trace;
 
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
+use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::trace::TraceLayer;
 
 use crate::app::Specs;
@@ -67,7 +69,14 @@ pub async fn serve(listener: TcpListener, grpc: Grpc) -> Result<()> {
         .timeout(grpc.timeout)
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         // What fails on this side is logged where it is turned into a status.
-        .layer(TraceLayer::new_for_grpc().on_failure(()))
+        .layer(
+            TraceLayer::new_for_grpc()
+                .make_span_with(trace::span)
+                .on_response(trace::Outcome)
+                .on_eos(trace::Outcome)
+                .on_failure(()),
+        )
+        .layer(CatchPanicLayer::custom(status::panicked))
         .add_service(specs)
         .add_service(health)
         .add_service(reflection().build_v1()?)

@@ -177,12 +177,12 @@ async fn a_field_that_breaks_a_rule_is_named() {
     };
     assert_eq!(
         refusal(client.list_specs(list.clone()).await),
-        invalid("INVALID_LIMIT", "limit")
+        invalid("INVALID_LIMIT", "page_size")
     );
     (list.page_size, list.page_token) = (0, "?".to_owned());
     assert_eq!(
         refusal(client.list_specs(list.clone()).await),
-        invalid("INVALID_CURSOR", "cursor")
+        invalid("INVALID_CURSOR", "page_token")
     );
     list.state = Some(99);
     assert_eq!(

@@ -88,11 +88,13 @@ impl Runner {
         self.status.send_modify(|status| {
             status.position = position;
             status.head = head;
-            status.state = if position >= head {
-                ProjectionState::Live
+            if position >= head {
+                // Another process did what failed here.
+                status.last_error = None;
+                status.state = ProjectionState::Live;
             } else {
-                ProjectionState::CatchingUp
-            };
+                status.state = ProjectionState::CatchingUp;
+            }
         });
         loop {
             let page = tokio::select! {

@@ -61,7 +61,8 @@ impl SpecService for Service {
             description: request.description,
             expected_version: request.expected_version,
         };
-        let written = self.specs.update(id, new, &context).await?;
+        let written = self.specs.update(id, new, &context).await;
+        let written = written.map_err(status::about(id))?;
         Ok(Response::new(proto::UpdateSpecResponse {
             version: written.latest_version,
             revision: written.revision,
@@ -74,7 +75,8 @@ impl SpecService for Service {
     ) -> Answer<proto::GetSpecResponse> {
         let request = request.into_inner();
         let id = convert::id(&request.id)?;
-        let view = self.specs.get(id, request.version).await?;
+        let view = self.specs.get(id, request.version).await;
+        let view = view.map_err(status::about(id))?;
         Ok(Response::new(convert::spec(view)))
     }
 
@@ -112,7 +114,8 @@ impl SpecService for Service {
         let context = metadata::context(&request, request.get_ref().expected_revision)?;
         let request = request.into_inner();
         let id = convert::id(&request.id)?;
-        let written = self.specs.publish(id, request.version, &context).await?;
+        let written = self.specs.publish(id, request.version, &context).await;
+        let written = written.map_err(status::about(id))?;
         Ok(Response::new(proto::PublishSpecResponse {
             published_version: written.published_version.unwrap_or_default(),
             revision: written.revision,
@@ -126,7 +129,8 @@ impl SpecService for Service {
         let context = metadata::context(&request, request.get_ref().expected_revision)?;
         let request = request.into_inner();
         let id = convert::id(&request.id)?;
-        let written = self.specs.deprecate(id, request.reason, &context).await?;
+        let written = self.specs.deprecate(id, request.reason, &context).await;
+        let written = written.map_err(status::about(id))?;
         Ok(Response::new(proto::DeprecateSpecResponse {
             success: true,
             revision: written.revision,
@@ -140,7 +144,8 @@ impl SpecService for Service {
         let context = metadata::context(&request, request.get_ref().expected_revision)?;
         let request = request.into_inner();
         let id = convert::id(&request.id)?;
-        let written = self.specs.delete(id, request.reason, &context).await?;
+        let written = self.specs.delete(id, request.reason, &context).await;
+        let written = written.map_err(status::about(id))?;
         Ok(Response::new(proto::DeleteSpecResponse {
             success: true,
             revision: written.revision,
@@ -152,7 +157,8 @@ impl SpecService for Service {
         request: Request<proto::GetSpecHistoryRequest>,
     ) -> Answer<proto::GetSpecHistoryResponse> {
         let id = convert::id(&request.into_inner().id)?;
-        let changes = self.specs.history(id).await?;
+        let changes = self.specs.history(id).await;
+        let changes = changes.map_err(status::about(id))?;
         let events = changes.iter().map(convert::event).collect();
         Ok(Response::new(proto::GetSpecHistoryResponse { events }))
     }

@@ -1,24 +1,33 @@
 //! Errors as `google.rpc.Status` with details.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::time::Duration;
 
 use serde_json::Value;
+use tonic::body::Body;
+use tonic::codegen::http;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::app::AppError;
-use crate::domain::Refusal;
+use crate::domain::{Refusal, SpecId};
 
 const DOMAIN: &str = "spec-service";
+const FAILED: &str = "the service failed; its log says why";
 
 impl From<AppError> for Status {
     fn from(error: AppError) -> Self {
-        of(&error)
+        of(&error, "")
     }
 }
 
-fn of(error: &AppError) -> Status {
+/// The same, of a call about one specification.
+pub(super) fn about(id: SpecId) -> impl FnOnce(AppError) -> Status {
+    move |error| of(&error, &id.to_string())
+}
+
+fn of(error: &AppError, resource: &str) -> Status {
     let code = code(error);
     let mut details = ErrorDetails::new();
     let facts: HashMap<String, String> = error
@@ -27,24 +36,32 @@ fn of(error: &AppError) -> Status {
         .map(|(name, value)| (name.to_owned(), plain(&value)))
         .collect();
     details.set_error_info(error.code().to_uppercase(), DOMAIN, facts);
-    if let Some(field) = error.field() {
+    if let Some(field) = field(error) {
         details.add_bad_request_violation(field, error.to_string());
     }
+    if retriable(error) {
+        details.set_retry_info(Some(Duration::from_secs(1)));
+    }
     match code {
-        Code::Unavailable | Code::Aborted if retriable(error) => {
-            details.set_retry_info(Some(Duration::from_secs(1)));
-        }
         Code::NotFound => {
-            details.set_resource_info("spec.v1.Spec", "", "", error.to_string());
+            details.set_resource_info("spec.v1.Spec", resource, "", error.to_string());
         }
-        Code::Internal => tracing::error!(error = error.chain(), "call failed"),
+        Code::Internal | Code::Unavailable => {
+            tracing::error!(error = error.chain(), "call failed");
+        }
         _ => {}
     }
     let message = match code {
-        Code::Internal => "the service failed; its log says why".to_owned(),
+        Code::Internal => FAILED.to_owned(),
         _ => error.to_string(),
     };
     Status::with_error_details(code, message, details)
+}
+
+/// The answer to a call that panicked; the panic itself is reported by the hook.
+pub(super) fn panicked(_: Box<dyn Any + Send>) -> http::Response<Body> {
+    let details = ErrorDetails::with_error_info("INTERNAL", DOMAIN, HashMap::new());
+    Status::with_error_details(Code::Internal, FAILED, details).into_http()
 }
 
 /// A field or an entry of the metadata that cannot be read.
@@ -56,8 +73,19 @@ pub(super) fn malformed(field: &str, rule: &str) -> Status {
 
 /// The stream of changes ends because the service does.
 pub(super) fn stopping() -> Status {
-    let details = ErrorDetails::with_retry_info(Some(Duration::from_secs(1)));
+    let mut details = ErrorDetails::with_retry_info(Some(Duration::from_secs(1)));
+    details.set_error_info("STOPPING", DOMAIN, HashMap::new());
     Status::with_error_details(Code::Unavailable, "the service is stopping", details)
+}
+
+/// The field as the contract calls it, or the entry of the metadata.
+fn field(error: &AppError) -> Option<&'static str> {
+    match error {
+        AppError::Limit { .. } => Some("page_size"),
+        AppError::Cursor(_) => Some("page_token"),
+        AppError::Key { .. } => Some("idempotency-key"),
+        other => other.field(),
+    }
 }
 
 fn retriable(error: &AppError) -> bool {

@@ -1,0 +1,48 @@
+//! One span for each call: who called what, and how it ended.
+
+use std::time::Duration;
+
+use tonic::Code;
+use tonic::codegen::http::{HeaderMap, Request, Response};
+use tower_http::trace::{DefaultOnResponse, OnEos, OnResponse};
+use tracing::Span;
+use tracing::field::{Empty, debug};
+
+pub(super) fn span<B>(request: &Request<B>) -> Span {
+    let entry = |name| {
+        let value = request.headers().get(name)?;
+        std::str::from_utf8(value.as_bytes()).ok()
+    };
+    tracing::info_span!(
+        "call",
+        method = request.uri().path(),
+        actor = entry("x-user-id"),
+        correlation_id = entry("x-correlation-id"),
+        code = Empty,
+    )
+}
+
+/// Records the code of a call: an answer without a message has it in its headers, any other behind its messages.
+#[derive(Clone, Copy)]
+pub(super) struct Outcome;
+
+impl<B> OnResponse<B> for Outcome {
+    fn on_response(self, response: &Response<B>, latency: Duration, span: &Span) {
+        record(response.headers(), span);
+        DefaultOnResponse::default().on_response(response, latency, span);
+    }
+}
+
+impl OnEos for Outcome {
+    fn on_eos(self, trailers: Option<&HeaderMap>, _: Duration, span: &Span) {
+        if let Some(trailers) = trailers {
+            record(trailers, span);
+        }
+    }
+}
+
+fn record(headers: &HeaderMap, span: &Span) {
+    if let Some(code) = headers.get("grpc-status") {
+        span.record("code", debug(Code::from_bytes(code.as_bytes())));
+    }
+}
