@@ -1,5 +1,7 @@
 //! What a store is asked to append, and what it answers.
 
+use std::collections::HashSet;
+
 use uuid::Uuid;
 
 use crate::error::InvalidAppend;
@@ -158,11 +160,9 @@ impl Append {
     /// [`InvalidAppend`]: a stream named twice, too many events, data or a key out of bounds, a name that
     /// is empty or holds control characters, JSON that is not UTF-8.
     pub fn check(&self) -> Result<(), InvalidAppend> {
-        for (index, stream) in self.streams.iter().enumerate() {
-            if self.streams[..index]
-                .iter()
-                .any(|earlier| earlier.stream == stream.stream)
-            {
+        let mut seen = HashSet::new();
+        for stream in &self.streams {
+            if self.streams.len() > 1 && !seen.insert(&stream.stream) {
                 return Err(InvalidAppend::StreamTwice {
                     stream: stream.stream.clone(),
                 });

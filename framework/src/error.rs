@@ -14,9 +14,13 @@ type Source = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// It may work when tried again: a lock was not free in time, a connection was lost.
+    /// Nothing was done, and it may work when tried again: a lock was not free in time, there is no
+    /// connection.
     #[error("the store is not available at the moment")]
     Unavailable(#[source] Source),
+    /// The connection was lost on the way: what was asked may have been done.
+    #[error("the connection to the store was lost before its answer came")]
+    Interrupted(#[source] Source),
     /// Trying again will not help.
     #[error("the store failed")]
     Failed(#[source] Source),
@@ -54,7 +58,8 @@ pub enum AppendError {
     /// No store takes this.
     #[error(transparent)]
     Invalid(#[from] InvalidAppend),
-    /// The backend failed. Whether the append happened is not known.
+    /// The backend failed. After [`StoreError::Unavailable`] nothing was stored, after
+    /// [`StoreError::Interrupted`] that is not known.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -97,6 +102,11 @@ pub enum Violation {
         /// The position of the newest event that matches.
         found: Position,
     },
+    /// The database found that the append ran into another transaction, and stored nothing.
+    Transaction {
+        /// What it says, with its code.
+        reason: String,
+    },
 }
 
 impl fmt::Display for Violation {
@@ -120,6 +130,9 @@ impl fmt::Display for Violation {
                 "the event at position {found} matches a query that was known up to position {}",
                 condition.after
             ),
+            Self::Transaction { reason } => {
+                write!(f, "the database met another transaction: {reason}")
+            }
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Executing a command: load, decide, append, and again on a conflict.
 
 use std::future::IntoFuture;
+use std::time::Instant;
 
 use futures_util::future::BoxFuture;
-use tracing::{Instrument as _, debug, field};
+use tracing::{Instrument as _, debug, field, warn};
 use uuid::Uuid;
 
 use super::execute_error::ExecuteError;
@@ -13,7 +14,7 @@ use super::{Engine, Inner};
 use crate::append::{Append, Expected, IdempotencyKey};
 use crate::boundary::{Boundary, Part};
 use crate::command::Decide;
-use crate::error::{AppendError, Conflict, EncodeError, Violation};
+use crate::error::{AppendError, Conflict, EncodeError, StoreError, Violation};
 use crate::metadata::Metadata;
 use crate::place::{Position, Version};
 use crate::stream::StreamId;
@@ -83,17 +84,7 @@ impl<'e, C: Decide> Execute<'e, C> {
             key,
             inner,
         };
-        if let Some(first) = attempt.first_answer().await? {
-            return Ok(first);
-        }
-        let receipt = match attempt.until_done(&mut slots).await {
-            // Another process may have got the same request done behind the look at the key: what it did
-            // is no reason to refuse it.
-            Err(no @ (ExecuteError::Refused(_) | ExecuteError::Conflict { .. })) => {
-                attempt.first_answer().await?.ok_or(no)?
-            }
-            done => done?,
-        };
+        let receipt = attempt.while_safe(&mut slots).await?;
         drop(turn);
         span.record("attempts", receipt.attempts());
         span.record("position", receipt.position().get());
@@ -143,6 +134,44 @@ struct Attempt<'a, 'e, C> {
 type Slots<C> = <<C as crate::command::Command>::On as Boundary>::Slots;
 
 impl<C: Decide> Attempt<'_, '_, C> {
+    /// Tries again when the store was not there, as long as the command cannot happen twice by it.
+    async fn while_safe(&self, slots: &mut Slots<C>) -> Result<Receipt, ExecuteError<C::Error>> {
+        let retry = &self.inner.retry;
+        let began = Instant::now();
+        let mut tries = 1;
+        loop {
+            let error = match self.once(slots).await {
+                Err(ExecuteError::Store(error)) => error,
+                done => return done,
+            };
+            let safe = match error {
+                StoreError::Unavailable(_) => true,
+                StoreError::Interrupted(_) => self.key.is_some(),
+                _ => false,
+            };
+            if !safe || tries >= retry.attempts || began.elapsed() >= retry.patience() {
+                return Err(error.into());
+            }
+            warn!(tries, error = %error, "the store was not there, trying again");
+            tokio::time::sleep(retry.pause(tries)).await;
+            tries += 1;
+        }
+    }
+
+    async fn once(&self, slots: &mut Slots<C>) -> Result<Receipt, ExecuteError<C::Error>> {
+        if let Some(first) = self.first_answer().await? {
+            return Ok(first);
+        }
+        match self.until_done(slots).await {
+            // Another process may have got the same request done behind the look at the key: what it did
+            // is no reason to refuse it.
+            Err(no @ (ExecuteError::Refused(_) | ExecuteError::Conflict { .. })) => {
+                self.first_answer().await?.ok_or(no)
+            }
+            done => done,
+        }
+    }
+
     async fn until_done(&self, slots: &mut Slots<C>) -> Result<Receipt, ExecuteError<C::Error>> {
         let metadata = std::sync::Arc::new(self.execute.metadata.clone());
         let mut current = load::<C>(self.inner, slots).await?;

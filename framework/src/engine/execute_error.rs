@@ -49,8 +49,9 @@ pub enum ExecuteError<E: std::error::Error + 'static> {
     /// A stored event cannot be read by this code.
     #[error(transparent)]
     Decode(#[from] DecodeError),
-    /// The store failed. Whether the command happened is not known; with an idempotency key it is safe to
-    /// ask again.
+    /// The store failed, as often as the retry policy allows where trying again was safe. After
+    /// [`StoreError::Interrupted`] it is not known whether the command happened; with an idempotency key it
+    /// is safe to ask again.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -58,6 +59,10 @@ pub enum ExecuteError<E: std::error::Error + 'static> {
 impl<E: std::error::Error + 'static> From<LoadError> for ExecuteError<E> {
     fn from(error: LoadError) -> Self {
         match error {
+            // To read changes nothing: what was lost on the way is not missed.
+            LoadError::Store(StoreError::Interrupted(cause)) => {
+                Self::Store(StoreError::Unavailable(cause))
+            }
             LoadError::Store(error) => Self::Store(error),
             LoadError::Decode(error) => Self::Decode(error),
             LoadError::InvalidStreamId(error) => Self::InvalidTarget(error.into()),

@@ -1,8 +1,12 @@
-//! How often and after what pause a command that met a conflict is decided again.
+//! How often and after what pause a command that met a conflict, or no store, is tried again.
 
 use std::time::Duration;
 
-/// How often, and after what pause, a command is decided again after a conflict.
+/// How often, and after what pause, a command is decided again after a conflict, or tried again because the
+/// store was not there.
+///
+/// The latter only where it cannot happen twice: with an idempotency key, or if the store says that nothing was
+/// done; and not beyond `attempts · cap` since the command came in.
 ///
 /// The pause before attempt n + 1 is chosen evenly between zero and `base · 2ⁿ⁻¹`, at most `cap` ("full
 /// jitter": Marc Brooker, *Exponential Backoff And Jitter*, 2015), so that writers in several processes
@@ -18,12 +22,17 @@ pub struct RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// A conflict is reported at once.
+    /// A conflict is reported at once, and so is a store that is not there.
     pub const NEVER: Self = Self {
         attempts: 1,
         base: Duration::ZERO,
         cap: Duration::ZERO,
     };
+
+    /// For how long a store that is not there is asked again.
+    pub(crate) fn patience(&self) -> Duration {
+        self.cap.saturating_mul(self.attempts)
+    }
 
     /// The pause behind attempt number `attempt`, counted from 1.
     pub(crate) fn pause(&self, attempt: u32) -> Duration {

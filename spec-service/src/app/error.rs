@@ -167,7 +167,9 @@ fn facts_of(refusal: &Refusal) -> Vec<(&'static str, Value)> {
 impl From<StoreError> for AppError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Unavailable(_) | StoreError::Closed => Self::Unavailable(error.into()),
+            StoreError::Unavailable(_) | StoreError::Interrupted(_) | StoreError::Closed => {
+                Self::Unavailable(error.into())
+            }
             _ => Self::Internal(error.into()),
         }
     }
