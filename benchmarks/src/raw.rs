@@ -90,7 +90,8 @@ pub async fn postgres(url: &str, batch: usize, round: Duration) -> Result<f64> {
     let store = options.open().await?;
     let mut connection = store.pool().acquire().await?;
     for stream in 1..=batch {
-        sqlx::query("insert into stream (id, version) values ($1, 0)")
+        sqlx::query("insert into stream (key, id) values ($1, $2)")
+            .bind(stream as i64)
             .bind(format!("account-{stream}"))
             .execute(&mut *connection)
             .await?;

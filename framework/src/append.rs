@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use uuid::Uuid;
 
-use crate::error::InvalidAppend;
+use crate::error::{InvalidAppend, Violation};
 use crate::place::{Position, Version};
 use crate::query::Query;
 use crate::record::{MAX_EVENT_DATA, NewEvent};
@@ -152,6 +152,20 @@ impl Append {
     #[must_use]
     pub fn count(&self) -> usize {
         self.streams.iter().map(|stream| stream.events.len()).sum()
+    }
+
+    /// Every expectation about a stream that does not hold, where `version` says where a stream stands. For a
+    /// store to answer with.
+    pub fn violations(&self, version: impl Fn(&StreamId) -> Version) -> Vec<Violation> {
+        let streams = self.streams.iter().filter_map(|part| {
+            let actual = version(&part.stream);
+            (!part.expected.allows(actual)).then(|| Violation::Version {
+                stream: part.stream.clone(),
+                expected: part.expected,
+                actual,
+            })
+        });
+        streams.collect()
     }
 
     /// Checks what every store refuses; a store calls this first.

@@ -58,14 +58,7 @@ impl Log {
     }
 
     fn violations(&self, append: &Append) -> Vec<Violation> {
-        let streams = append.streams.iter().filter_map(|part| {
-            let actual = self.version(&part.stream);
-            (!part.expected.allows(actual)).then(|| Violation::Version {
-                stream: part.stream.clone(),
-                expected: part.expected,
-                actual,
-            })
-        });
+        let mut violations = append.violations(|stream| self.version(stream));
         let condition = append.condition.as_ref().and_then(|condition| {
             self.newest_match(condition)
                 .map(|found| Violation::Condition {
@@ -73,7 +66,8 @@ impl Log {
                     found,
                 })
         });
-        streams.chain(condition).collect()
+        violations.extend(condition);
+        violations
     }
 
     fn newest_match(&self, condition: &Condition) -> Option<Position> {

@@ -1,8 +1,10 @@
-//! A batch of appends as the arguments of the function that judges and stores them, and its answers.
+//! Appends as the arguments of the function that judges and stores them, and its answers.
+
+use std::collections::HashMap;
 
 use factum::{
-    Append, AppendError, Appended, Condition, Conflict, ContentType, Expected, NewEvent, Position,
-    StreamId, Timestamp, Version, Violation,
+    Append, AppendError, Appended, Condition, Conflict, Expected, Position, StreamId, Timestamp,
+    Version, Violation,
 };
 use serde_json::json;
 use sqlx::Row as _;
@@ -10,9 +12,23 @@ use sqlx::postgres::{PgConnection, PgRow};
 use uuid::Uuid;
 
 use crate::error::Fault;
+use crate::find;
+use crate::known::Stream;
+use crate::rows::EventRows;
 
-/// What each append of a batch is told.
-pub(crate) type Answers = Vec<Result<Appended, AppendError>>;
+/// What each append is told.
+pub(crate) type Verdicts = Vec<Result<Appended, AppendError>>;
+
+/// What the appends are told, and what is known by it.
+pub(crate) struct Judged {
+    pub(crate) verdicts: Verdicts,
+    /// The head before.
+    pub(crate) before: Position,
+    /// The head now.
+    pub(crate) head: Position,
+    /// Where the streams stand that got events.
+    pub(crate) streams: Vec<(StreamId, Stream)>,
+}
 
 /// The arrays that `append_all` takes, by append, by stream, by event.
 #[derive(Default)]
@@ -20,55 +36,26 @@ struct Arguments {
     keys: Vec<Option<Vec<u8>>>,
     fingerprints: Vec<Option<Uuid>>,
     conditions: Vec<Option<String>>,
-    streams: Vec<i32>,
+    appends: Vec<i32>,
     ids: Vec<String>,
     expected: Vec<i64>,
     counts: Vec<i32>,
-    events: Events,
+    streams: Vec<i32>,
+    places: Vec<i32>,
+    events: EventRows,
 }
 
-#[derive(Default)]
-struct Events {
-    ids: Vec<Uuid>,
-    names: Vec<String>,
-    schema_versions: Vec<i64>,
-    content_types: Vec<Option<String>>,
-    data: Vec<Option<String>>,
-    bytes: Vec<Option<Vec<u8>>>,
-    metadata: Vec<String>,
-    tags: Vec<Option<String>>,
-}
-
-/// Stores those of `appends` whose expectations hold, in one round trip and one transaction.
+/// Stores those of `appends` whose expectations hold, in one round trip and one transaction. They must not get into
+/// each other's way: see `append_all`.
 pub(crate) async fn store(
     connection: &mut PgConnection,
     appends: &[&Append],
-) -> Result<Answers, Fault> {
+) -> Result<Judged, Fault> {
     let mut arguments = Arguments::default();
     for append in appends {
         arguments.add(append)?;
     }
-    let events = arguments.events;
-    let rows = sqlx::query(
-        "select * from append_all($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
-    )
-    .bind(arguments.keys)
-    .bind(arguments.fingerprints)
-    .bind(arguments.conditions)
-    .bind(arguments.streams)
-    .bind(arguments.ids)
-    .bind(arguments.expected)
-    .bind(arguments.counts)
-    .bind(events.ids)
-    .bind(events.names)
-    .bind(events.schema_versions)
-    .bind(events.content_types)
-    .bind(events.data)
-    .bind(events.bytes)
-    .bind(events.metadata)
-    .bind(events.tags)
-    .fetch_all(connection)
-    .await?;
+    let rows = arguments.call(connection).await?;
     if rows.len() != appends.len() {
         return Err(Fault::corrupt(format!(
             "{} answers to {} appends",
@@ -76,22 +63,62 @@ pub(crate) async fn store(
             appends.len()
         )));
     }
-    rows.iter()
-        .zip(appends)
-        .map(|(row, append)| answer(row, append))
-        .collect()
+    let mut judged = Judged {
+        verdicts: Vec::with_capacity(appends.len()),
+        before: Position::ZERO,
+        head: Position::ZERO,
+        streams: Vec::new(),
+    };
+    for (row, append) in rows.iter().zip(appends) {
+        judged.before = Position::new(row.try_get::<i64, _>("head")? as u64);
+        judged.head = judged.head.max(judged.before);
+        let outcome: &str = row.try_get("outcome")?;
+        let verdict = match (outcome, &append.key) {
+            ("stored", _) => Ok(judged.stored(row, append)?),
+            ("conflict", _) => Err(conflict(row, append)?.into()),
+            ("known", Some(key)) => match find::find(&mut *connection, key).await? {
+                Ok(Some(first)) => Ok(first),
+                Ok(None) => return Err(Fault::corrupt("an idempotency key came and went")),
+                Err(reused) => Err(reused),
+            },
+            (other, _) => return Err(Fault::corrupt(format!("the outcome {other:?}"))),
+        };
+        judged.verdicts.push(verdict);
+    }
+    Ok(judged)
+}
+
+impl Judged {
+    fn stored(&mut self, row: &PgRow, append: &Append) -> Result<Appended, Fault> {
+        let streams = append.streams.iter().filter(|part| !part.events.is_empty());
+        let appended = appended(
+            row,
+            streams.map(|part| part.stream.clone()).collect(),
+            false,
+        )?;
+        let keys: Option<Vec<i64>> = row.try_get("keys")?;
+        let streams = appended.versions.iter().zip(keys.unwrap_or_default());
+        self.streams.extend(streams.map(|((id, version), key)| {
+            let stream = Stream {
+                key: Some(key),
+                version: version.get(),
+            };
+            (id.clone(), stream)
+        }));
+        self.head = self.head.max(appended.position);
+        Ok(appended)
+    }
 }
 
 impl Arguments {
     fn add(&mut self, append: &Append) -> Result<(), Fault> {
-        self.keys
-            .push(append.key.as_ref().map(|key| key.key.clone().into_bytes()));
-        self.fingerprints
-            .push(append.key.as_ref().map(|key| key.fingerprint));
+        let key = append.key.as_ref();
+        self.keys.push(key.map(|key| key.key.clone().into_bytes()));
+        self.fingerprints.push(key.map(|key| key.fingerprint));
         self.conditions
             .push(append.condition.as_ref().map(condition));
-        self.streams.push(append.streams.len() as i32);
         for part in &append.streams {
+            self.appends.push(self.keys.len() as i32);
             self.ids.push(part.stream.to_string());
             self.expected.push(match part.expected {
                 Expected::Any => -1,
@@ -100,39 +127,34 @@ impl Arguments {
                 Expected::Exact(version) => version.get() as i64,
             });
             self.counts.push(part.events.len() as i32);
-            for event in &part.events {
+            for (place, event) in (1..).zip(&part.events) {
+                self.streams.push(self.ids.len() as i32);
+                self.places.push(place);
                 self.events.add(event)?;
             }
         }
         Ok(())
     }
-}
 
-impl Events {
-    fn add(&mut self, event: &NewEvent) -> Result<(), Fault> {
-        self.ids.push(event.id);
-        self.names.push(event.name.to_string());
-        self.schema_versions.push(i64::from(event.schema_version));
-        let (content_type, data, bytes) = match &event.content_type {
-            ContentType::Json => {
-                let text = std::str::from_utf8(&event.data).map_err(Fault::corrupt)?;
-                (None, Some(text.to_owned()), None)
-            }
-            other => (Some(other.to_string()), None, Some(event.data.to_vec())),
-        };
-        self.content_types.push(content_type);
-        self.data.push(data);
-        self.bytes.push(bytes);
-        self.metadata
-            .push(serde_json::to_string(&*event.metadata).map_err(Fault::corrupt)?);
-        let tags: Vec<&str> = event.tags.iter().map(factum::Tag::as_str).collect();
-        self.tags.push((!tags.is_empty()).then(|| tags.join("\n")));
-        Ok(())
+    async fn call(self, connection: &mut PgConnection) -> Result<Vec<PgRow>, Fault> {
+        let statement = sqlx::query(
+            "select * from append_all($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+        )
+        .bind(self.keys)
+        .bind(self.fingerprints)
+        .bind(self.conditions)
+        .bind(self.appends)
+        .bind(self.ids)
+        .bind(self.expected)
+        .bind(self.counts)
+        .bind(self.streams)
+        .bind(self.places);
+        Ok(self.events.bind(statement).fetch_all(connection).await?)
     }
 }
 
 /// The form that `newest_match` takes.
-fn condition(condition: &Condition) -> String {
+pub(crate) fn condition(condition: &Condition) -> String {
     let items = condition.query.items().iter().map(|item| {
         json!({
             "category": item.category,
@@ -145,66 +167,37 @@ fn condition(condition: &Condition) -> String {
     json!({ "after": condition.after.get(), "items": items }).to_string()
 }
 
-fn answer(row: &PgRow, append: &Append) -> Result<Result<Appended, AppendError>, Fault> {
-    let outcome: &str = row.try_get("outcome")?;
-    Ok(match outcome {
-        "stored" => Ok(appended(row, false)?),
-        "repeated" => Ok(appended(row, true)?),
-        "reused" => {
-            let key = append
-                .key
-                .as_ref()
-                .map(|key| key.key.clone())
-                .unwrap_or_default();
-            Err(AppendError::KeyReused { key })
-        }
-        "conflict" => Err(conflict(row, append)?.into()),
-        other => return Err(Fault::corrupt(format!("the outcome {other:?}"))),
-    })
-}
-
-/// Reads the columns `position`, `count`, `recorded_at`, `streams` and `versions`.
-pub(crate) fn appended(row: &PgRow, repeated: bool) -> Result<Appended, Fault> {
-    let streams: Option<Vec<String>> = row.try_get("streams")?;
+/// Reads the columns `position`, `count`, `recorded_at` and `versions`, the last those of `streams`.
+pub(crate) fn appended(
+    row: &PgRow,
+    streams: Vec<StreamId>,
+    repeated: bool,
+) -> Result<Appended, Fault> {
     let versions: Option<Vec<i64>> = row.try_get("versions")?;
-    let versions = streams
-        .unwrap_or_default()
-        .into_iter()
-        .zip(versions.unwrap_or_default());
-    let versions = versions.map(|(stream, version)| {
-        let stream: StreamId = stream.parse().map_err(Fault::corrupt)?;
-        Ok((stream, Version::new(version as u64)))
-    });
+    let versions = versions.unwrap_or_default().into_iter();
+    let versions = versions.map(|version| Version::new(version as u64));
     Ok(Appended {
         position: Position::new(row.try_get::<i64, _>("position")? as u64),
         count: row.try_get::<i64, _>("count")? as u64,
-        versions: versions.collect::<Result<_, Fault>>()?,
+        versions: streams.into_iter().zip(versions).collect(),
         recorded_at: Timestamp::from_micros(row.try_get("recorded_at")?),
         repeated,
     })
 }
 
 fn conflict(row: &PgRow, append: &Append) -> Result<Conflict, Fault> {
-    let actual: Vec<i64> = row.try_get("versions")?;
-    let streams = append
-        .streams
-        .iter()
-        .zip(actual)
-        .filter_map(|(part, actual)| {
-            let actual = Version::new(actual as u64);
-            (!part.expected.allows(actual)).then(|| Violation::Version {
-                stream: part.stream.clone(),
-                expected: part.expected,
-                actual,
-            })
-        });
+    let actual: Option<Vec<i64>> = row.try_get("versions")?;
+    let streams = append.streams.iter().map(|part| &part.stream);
+    let actual: HashMap<&StreamId, i64> = streams.zip(actual.unwrap_or_default()).collect();
+    let mut violations = append.violations(|stream| {
+        let actual = actual.get(stream);
+        Version::new(actual.map_or(0, |version| *version as u64))
+    });
     let newest: Option<i64> = row.try_get("newest")?;
     let condition = append.condition.as_ref().zip(newest);
-    let condition = condition.map(|(condition, found)| Violation::Condition {
+    violations.extend(condition.map(|(condition, found)| Violation::Condition {
         condition: condition.clone(),
         found: Position::new(found as u64),
-    });
-    Ok(Conflict {
-        violations: streams.chain(condition).collect(),
-    })
+    }));
+    Ok(Conflict { violations })
 }

@@ -3,12 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use factum::{AppendError, StoreError};
+use factum::{AppendError, Conflict, StoreError, Violation};
 
 /// A failure that every append of a batch can be told.
 #[derive(Debug, Clone)]
 pub(crate) enum Fault {
     Sql(Arc<sqlx::Error>),
+    /// Nothing was done by it.
+    InVain(Arc<sqlx::Error>),
     Corrupt(Arc<str>),
 }
 
@@ -17,17 +19,41 @@ impl Fault {
         Self::Corrupt(what.to_string().into())
     }
 
+    /// The same failure, where it is known that nothing was done.
+    pub(crate) fn in_vain(self) -> Self {
+        match self {
+            Self::Sql(error) => Self::InVain(error),
+            other => other,
+        }
+    }
+
+    fn sql(&self) -> Option<&sqlx::Error> {
+        match self {
+            Self::Sql(error) | Self::InVain(error) => Some(error),
+            Self::Corrupt(_) => None,
+        }
+    }
+
     /// Whether one append alone can be the cause, so that its neighbours may succeed without it: data
     /// exceptions, violated constraints, limits of the program.
     pub(crate) fn is_of_the_content(&self) -> bool {
-        let Self::Sql(error) = self else { return false };
-        matches!(class(error).as_deref(), Some("22" | "23" | "54"))
+        let class = self.sql().and_then(class);
+        matches!(class.as_deref(), Some("22" | "23" | "54"))
     }
 
     /// Whether the connection can be used again: the server refused a statement, and did not go away.
     pub(crate) fn leaves_the_connection(&self) -> bool {
-        let Self::Sql(error) = self else { return false };
-        class(error).is_some_and(|class| !matches!(class.as_str(), "08" | "57"))
+        let class = self.sql().map(class);
+        class.is_none_or(|class| class.is_some_and(|class| !matches!(class.as_str(), "08" | "57")))
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sql(error) | Self::InVain(error) => error.fmt(f),
+            Self::Corrupt(what) => what.fmt(f),
+        }
     }
 }
 
@@ -45,25 +71,43 @@ impl From<sqlx::Error> for Fault {
 
 impl From<Fault> for StoreError {
     fn from(fault: Fault) -> Self {
-        let error = match fault {
+        let (error, in_vain) = match fault {
             Fault::Corrupt(what) => return Self::Corrupt(what.to_string()),
-            Fault::Sql(error) => error,
+            Fault::Sql(error) => (error, false),
+            Fault::InVain(error) => (error, true),
         };
         match &*error {
             sqlx::Error::PoolClosed => Self::Closed,
-            sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) => Self::Unavailable(Box::new(error)),
-            // Connection exceptions, serialization failures, too many connections, the server stops.
+            sqlx::Error::PoolTimedOut => Self::Unavailable(Box::new(error)),
+            sqlx::Error::Io(_) if in_vain => Self::Unavailable(Box::new(error)),
+            sqlx::Error::Io(_) => Self::Interrupted(Box::new(error)),
             other => match class(other).as_deref() {
-                Some("08" | "40" | "53" | "57") => Self::Unavailable(Box::new(error)),
+                // Serialization failures and deadlocks, too few resources.
+                Some("40" | "53") => Self::Unavailable(Box::new(error)),
+                // Connection exceptions; the server stops, or starts.
+                Some("08" | "57") if in_vain => Self::Unavailable(Box::new(error)),
+                Some("08" | "57") => Self::Interrupted(Box::new(error)),
                 _ => Self::Failed(Box::new(error)),
             },
         }
     }
 }
 
+/// What another transaction can be the reason of: serialization failure, deadlock, unique violation.
+const RACES: [&str; 3] = ["40001", "40P01", "23505"];
+
 impl From<Fault> for AppendError {
     fn from(fault: Fault) -> Self {
-        Self::Store(fault.into())
+        let refused = fault.sql().and_then(sqlx::Error::as_database_error);
+        let race = refused.filter(|error| RACES.contains(&&*error.code().unwrap_or_default()));
+        match race {
+            Some(race) => {
+                let reason = format!("{race} ({})", race.code().unwrap_or_default());
+                let violations = vec![Violation::Transaction { reason }];
+                Self::Conflict(Conflict { violations })
+            }
+            None => Self::Store(fault.into()),
+        }
     }
 }
 

@@ -23,5 +23,9 @@ pub(crate) async fn find(
             key: key.key.clone(),
         }));
     }
-    Ok(Ok(Some(appended(&row, true)?)))
+    let streams: Option<Vec<String>> = row.try_get("streams")?;
+    let streams = streams.unwrap_or_default().into_iter();
+    let streams = streams.map(|id| id.parse().map_err(Fault::corrupt));
+    let streams = streams.collect::<Result<_, Fault>>()?;
+    Ok(Ok(Some(appended(&row, streams, true)?)))
 }

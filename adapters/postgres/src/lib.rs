@@ -20,14 +20,18 @@
 //! For people, the schema holds a view: `select * from factum.events`.
 
 mod append;
+mod batch;
 mod error;
 mod find;
+mod known;
+mod lost;
 mod migrate;
 mod open;
 mod projection;
 mod query;
 mod read;
 mod read_model;
+mod rows;
 mod snapshot;
 mod store;
 mod watch;

@@ -12,7 +12,10 @@ use crate::store::PostgresStore;
 
 /// The one function that the writer calls is planned once and for good, for tables that have grown: to plan it anew
 /// for each batch would take longer than to run it.
-const WRITING: [(&str, &str); 3] = [
+const WRITING: [(&str, &str); 4] = [
+    // Under the lock of the head each statement must see what was committed before it, whatever the database's
+    // default is.
+    ("default_transaction_isolation", "read committed"),
     ("plan_cache_mode", "force_generic_plan"),
     ("enable_seqscan", "off"),
     ("jit", "off"),

@@ -12,6 +12,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::error::store_error;
+use crate::known::Known;
 use crate::writer::{Job, QUEUE, Writer};
 
 /// A store in a schema of a PostgreSQL database. A handle: clones share their connections, which are closed with
@@ -50,6 +51,7 @@ impl PostgresStore {
         let writer = Writer {
             server,
             connection: Some(writer),
+            known: Known::new(*head.borrow()),
             head: sender,
             alive,
             listener,

@@ -1,5 +1,6 @@
 //! The task that writes: what arrives during a commit goes out with the next.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use factum::{Append, AppendError, Appended, Position};
@@ -9,8 +10,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tracing::{debug, warn};
 
-use crate::append::{self, Answers};
 use crate::error::Fault;
+use crate::known::Known;
+use crate::{append, batch, lost};
 
 /// Appends that wait; more let their callers wait.
 pub(crate) const QUEUE: usize = 1_024;
@@ -25,11 +27,13 @@ pub(crate) enum Job {
 }
 
 type Answer = oneshot::Sender<Result<Appended, AppendError>>;
+type Waiting = (Append, Answer);
 
 pub(crate) struct Writer {
     pub(crate) server: PgConnectOptions,
     /// `None`: it was lost; the next batch connects again.
     pub(crate) connection: Option<PgConnection>,
+    pub(crate) known: Known,
     pub(crate) head: Arc<watch::Sender<Position>>,
     /// Dropped when the writer ends, which ends `listener`.
     pub(crate) alive: oneshot::Sender<()>,
@@ -75,63 +79,171 @@ impl Writer {
         }
     }
 
-    async fn store(&mut self, jobs: Vec<(Append, Answer)>) {
-        if jobs.is_empty() {
-            return;
+    /// What can be judged here goes first; the database judges the rest.
+    async fn store(&mut self, jobs: Vec<Waiting>) {
+        let mut left = match self.known.is_worth_it(&appends(&jobs)) {
+            true => self.store_known(jobs).await,
+            false => jobs,
+        };
+        while !left.is_empty() {
+            let (round, later) = apart(left);
+            self.store_judged(round).await;
+            left = later;
         }
-        let (appends, answers): (Vec<_>, Vec<_>) = jobs.into_iter().unzip();
-        let appends: Vec<&Append> = appends.iter().collect();
-        match self.try_store(&appends).await {
-            Ok(done) => tell(answers, done),
-            Err(fault) if fault.is_of_the_content() && appends.len() > 1 => {
-                debug!(
-                    appends = appends.len(),
-                    "one of a batch failed, storing each alone"
-                );
-                for (append, answer) in appends.into_iter().zip(answers) {
-                    match self.try_store(&[append]).await {
-                        Ok(done) => tell([answer], done),
-                        Err(fault) => tell([answer], [Err(fault.into())]),
-                    }
+    }
+
+    /// Gives back what only the database can judge.
+    async fn store_known(&mut self, jobs: Vec<Waiting>) -> Vec<Waiting> {
+        let Some(mut connection) = self.connection.take() else {
+            return jobs;
+        };
+        let stored = batch::store(&mut connection, &mut self.known, &appends(&jobs)).await;
+        let verdicts = match stored {
+            Ok(verdicts) => verdicts,
+            Err(fault) if !fault.leaves_the_connection() => {
+                self.lost(jobs, fault).await;
+                return Vec::new();
+            }
+            // A key that was used, or data that no table takes: the database tells whose.
+            Err(fault) => {
+                debug!(%fault, "a batch failed, the database judges it");
+                self.known.forget();
+                None
+            }
+        };
+        self.connection = Some(connection);
+        self.advance();
+        let Some(verdicts) = verdicts else {
+            return jobs;
+        };
+        let mut left = Vec::new();
+        for ((append, answer), verdict) in jobs.into_iter().zip(verdicts) {
+            match verdict {
+                Some(verdict) => tell(answer, verdict),
+                None => left.push((append, answer)),
+            }
+        }
+        left
+    }
+
+    async fn store_judged(&mut self, jobs: Vec<Waiting>) {
+        match self.try_judged(&appends(&jobs)).await {
+            Ok(verdicts) => {
+                for ((_, answer), verdict) in jobs.into_iter().zip(verdicts) {
+                    tell(answer, verdict);
                 }
             }
+            Err(fault) if fault.is_of_the_content() && jobs.len() > 1 => {
+                debug!(
+                    appends = jobs.len(),
+                    "one of a batch failed, storing each alone"
+                );
+                for job in jobs {
+                    Box::pin(self.store_judged(vec![job])).await;
+                }
+            }
+            Err(fault @ Fault::Sql(_)) if !fault.leaves_the_connection() => {
+                self.lost(jobs, fault).await;
+            }
             Err(fault) => {
-                let failed = std::iter::repeat_with(|| Err(AppendError::from(fault.clone())));
-                tell(answers, failed);
+                for (_, answer) in jobs {
+                    tell(answer, Err(fault.clone().into()));
+                }
             }
         }
     }
 
-    async fn try_store(&mut self, appends: &[&Append]) -> Result<Answers, Fault> {
+    async fn try_judged(&mut self, appends: &[&Append]) -> Result<append::Verdicts, Fault> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => self.server.connect().await?,
+            None => {
+                let connected = self.server.connect().await;
+                connected.map_err(|error| Fault::from(error).in_vain())?
+            }
         };
-        let answers = append::store(&mut connection, appends).await;
-        let usable = answers
+        let judged = append::store(&mut connection, appends).await;
+        let usable = judged
             .as_ref()
             .err()
             .is_none_or(Fault::leaves_the_connection);
         self.connection = usable.then_some(connection);
-        let answers = answers?;
-        // Ahead of the answers: who is answered finds the head where it must be.
-        let newest = answers
-            .iter()
-            .flatten()
-            .filter(|appended| !appended.repeated);
-        if let Some(position) = newest.map(|appended| appended.position).max() {
-            crate::watch::advance(&self.head, position);
+        let judged = judged?;
+        self.known.take(&judged);
+        self.advance();
+        Ok(judged.verdicts)
+    }
+
+    /// Ahead of the answers: who is answered finds the head where it must be.
+    fn advance(&self) {
+        crate::watch::advance(&self.head, self.known.head);
+    }
+
+    /// Finds out what became of `jobs` when the connection was lost.
+    async fn lost(&mut self, jobs: Vec<Waiting>, fault: Fault) {
+        warn!(%fault, appends = jobs.len(), "the connection was lost");
+        let before = self.known.head;
+        self.known.forget();
+        let (found, fault) = match lost::found(&self.server, before, &appends(&jobs)).await {
+            Ok((connection, found)) => {
+                self.connection = Some(connection);
+                (found, fault.in_vain())
+            }
+            Err(error) => {
+                warn!(%error, "what became of the appends is not known");
+                (vec![None; jobs.len()], fault)
+            }
+        };
+        for ((_, answer), found) in jobs.into_iter().zip(found) {
+            tell(answer, found.ok_or_else(|| fault.clone().into()));
         }
-        Ok(answers)
     }
 }
 
+fn appends(jobs: &[Waiting]) -> Vec<&Append> {
+    jobs.iter().map(|(append, _)| append).collect()
+}
+
 /// Whoever does not wait for its answer any more is told nothing.
-fn tell(
-    waiting: impl IntoIterator<Item = Answer>,
-    answers: impl IntoIterator<Item = Result<Appended, AppendError>>,
-) {
-    for (waiting, answer) in waiting.into_iter().zip(answers) {
-        let _ = waiting.send(answer);
+fn tell(answer: Answer, verdict: Result<Appended, AppendError>) {
+    let _ = answer.send(verdict);
+}
+
+/// Those that cannot get into each other's way, the first among them, and the others: see `append_all`.
+fn apart(jobs: Vec<Waiting>) -> (Vec<Waiting>, Vec<Waiting>) {
+    let mut streams = HashSet::new();
+    let mut keys = HashSet::new();
+    let mut taken: Vec<&Append> = Vec::with_capacity(jobs.len());
+    let mut fits = Vec::with_capacity(jobs.len());
+    for (append, _) in &jobs {
+        let key = append.key.as_ref().map(|key| &key.key);
+        let mut parts = append.streams.iter().map(|part| &part.stream);
+        let alone = parts.all(|stream| !streams.contains(stream))
+            && key.is_none_or(|key| !keys.contains(key))
+            && taken
+                .iter()
+                .all(|other| !is_against(append, other) && !is_against(other, append));
+        if alone {
+            streams.extend(append.streams.iter().map(|part| &part.stream));
+            keys.extend(key);
+            taken.push(append);
+        }
+        fits.push(alone);
     }
+    let (round, later): (Vec<_>, Vec<_>) = jobs.into_iter().zip(fits).partition(|(_, fits)| *fits);
+    let jobs = |jobs: Vec<(Waiting, bool)>| jobs.into_iter().map(|(job, _)| job).collect();
+    (jobs(round), jobs(later))
+}
+
+/// Whether the condition of `one` matches an event of `other`.
+fn is_against(one: &Append, other: &Append) -> bool {
+    let Some(condition) = &one.condition else {
+        return false;
+    };
+    other.streams.iter().any(|part| {
+        let mut events = part.events.iter();
+        events.any(|event| {
+            let query = &condition.query;
+            query.matches_parts(&part.stream, &event.name, &event.tags)
+        })
+    })
 }

@@ -114,18 +114,10 @@ impl<'a> Batch<'a> {
         {
             return Ok(Err(Refusal::Known(answer.again(key))));
         }
-        let mut violations: Vec<Violation> = append
-            .streams
-            .iter()
-            .filter_map(|part| {
-                let actual = Version::new(self.streams.get(&part.stream)?.version);
-                (!part.expected.allows(actual)).then(|| Violation::Version {
-                    stream: part.stream.clone(),
-                    expected: part.expected,
-                    actual,
-                })
-            })
-            .collect();
+        let mut violations = append.violations(|stream| {
+            let stands = self.streams.get(stream);
+            Version::new(stands.map_or(0, |stands| stands.version))
+        });
         if let Some(condition) = &append.condition
             && let Some(found) = self.newest_match(connection, condition).await?
         {

@@ -7,16 +7,15 @@ insert into head (position, recorded_at) values (0, 0);
 
 -- Stream names are interned: the index that finds a stream's events holds integers, not texts.
 create table stream (
-    key     bigint generated always as identity primary key,
-    id      text collate "C" not null unique,
-    version bigint not null
+    key bigint primary key, -- the position of its first event
+    id  text collate "C" not null unique
 );
 
 -- Positions are assigned under the lock, gapless and in commit order. JSON data are text, as they came:
 -- `jsonb` would change them. Data of other content types are bytes.
 create table event (
     position       bigint primary key,
-    stream         bigint not null references stream (key),
+    stream         bigint not null, -- whose key; a foreign key would cost as much as the row
     version        bigint not null,
     id             uuid not null,
     name           text collate "C" not null,

@@ -1,187 +1,176 @@
--- The newest event behind `condition.after` that matches the query of `condition`:
--- {"after": 7, "items": [{"category": …, "prefix": …, "names": […], "tags": […]}, …]}, where what is absent
--- matches anything, and no items match every event.
-create or replace function newest_match(condition jsonb) returns bigint
-language sql stable as $$
-    select max(e.position)
-    from event e
-    join stream s on s.key = e.stream
-    where e.position > (condition ->> 'after')::bigint
-      and (jsonb_array_length(condition -> 'items') = 0 or exists (
-          select 1
-          from jsonb_array_elements(condition -> 'items') i
-          where (i ->> 'category' is null or split_part(s.id, '-', 1) = i ->> 'category')
-            and (i ->> 'prefix' is null or starts_with(s.id, i ->> 'prefix'))
-            and (jsonb_array_length(i -> 'names') = 0 or i -> 'names' ? e.name)
-            and not exists (
-                select 1
-                from jsonb_array_elements_text(i -> 'tags') wanted (tag)
-                where not wanted.tag = any (coalesce(string_to_array(e.tags, e'\n'), '{}'))
-            )
-      ))
+-- Whether an event matches one of `items`: [{"category": …, "prefix": …, "names": […], "tags": […]}, …], where what is
+-- absent matches anything, and no items match every event.
+create or replace function matches(items jsonb, stream text, name text, tags text) returns boolean
+language sql immutable as $$
+    select jsonb_array_length(items) = 0 or exists (
+        select 1
+        from jsonb_array_elements(items) i
+        where (i ->> 'category' is null or split_part(stream, '-', 1) = i ->> 'category')
+          and (i ->> 'prefix' is null or starts_with(stream, i ->> 'prefix'))
+          and (jsonb_array_length(i -> 'names') = 0 or i -> 'names' ? name)
+          and not exists (
+              select 1
+              from jsonb_array_elements_text(i -> 'tags') wanted (tag)
+              where not wanted.tag = any (coalesce(string_to_array(tags, e'\n'), '{}'))
+          )
+    )
 $$;
 
--- Stores those appends whose expectations hold, each as a whole, and tells of each what became of it.
+-- The newest event behind `condition.after` that matches `condition.items`.
+create or replace function newest_match(condition jsonb) returns bigint
+language plpgsql stable as $$
+declare
+    known_up_to bigint := condition ->> 'after';
+    items jsonb := condition -> 'items';
+    tagged text[];
+begin
+    select array_agg(i -> 'tags' ->> 0) into tagged from jsonb_array_elements(items) i;
+    -- Where each alternative asks for a tag, the index of tags finds what may match.
+    if array_position(tagged, null) is null and tagged is not null then
+        return (
+            select max(e.position)
+            from tag t
+            join event e on e.position = t.position
+            join stream s on s.key = e.stream
+            where t.tag = any (tagged) and t.position > known_up_to and matches(items, s.id, e.name, e.tags)
+        );
+    end if;
+    return (
+        select max(e.position)
+        from event e
+        join stream s on s.key = e.stream
+        where e.position > known_up_to and matches(items, s.id, e.name, e.tags)
+    );
+end
+$$;
+
+-- Stores those appends whose expectations hold, each as a whole, and tells of each what became of it. They must not
+-- get into each other's way: no stream and no key is named twice, and no condition matches an event of another.
 --
--- a_…: by append: idempotency key and fingerprint, condition (each may be null), number of streams
--- s_…: by stream of each append: id, expected version (-1: any, -2: one or more), number of events
--- e_…: by event of each stream
+-- a_…: by append: idempotency key and fingerprint, condition (each may be null)
+-- s_…: by stream of each append: which append, id, expected version (-1: any, -2: one or more), number of events
+-- e_…: by event of each stream: which stream, its place among the new events of that stream, and the row
 --
--- outcome: stored, repeated, reused (the key stands for other content), or conflict. For a conflict,
--- `versions` are those that the streams have, in the order of the append, and `newest` is the newest event
--- that violates the condition; otherwise `streams` are those that got events, and `versions` their new ones.
+-- outcome: stored, known (the key was used: nothing is judged), or conflict. `head` is that before the call. For a
+-- conflict, `versions` are those that the streams have, in the order of the append, and `newest` is the newest event
+-- that violates the condition; otherwise `keys` are those of the streams that got events, and `versions` their new ones.
 create or replace function append_all(
-    a_key bytea[], a_fingerprint uuid[], a_condition text[], a_streams int[],
-    s_id text[], s_expected bigint[], s_events int[],
-    e_id uuid[], e_name text[], e_schema_version bigint[], e_content_type text[],
+    a_key bytea[], a_fingerprint uuid[], a_condition text[],
+    s_append int[], s_id text[], s_expected bigint[], s_events int[],
+    e_stream int[], e_place int[], e_id uuid[], e_name text[], e_schema_version bigint[], e_content_type text[],
     e_data text[], e_bytes bytea[], e_metadata text[], e_tags text[]
 )
 returns table (
-    outcome text, "position" bigint, count bigint, recorded_at bigint,
-    streams text[], versions bigint[], newest bigint
+    outcome text, head bigint, "position" bigint, count bigint, recorded_at bigint,
+    keys bigint[], versions bigint[], newest bigint
 )
 language plpgsql as $$
 #variable_conflict use_column
 declare
-    head_position bigint;
-    now_micros bigint;
     first_position bigint;
-    first_stream int := 1;
-    first_event int := 1;
-    last_stream int;
-    events int;
-    holds boolean;
-    stream_key bigint;
-    stream_version bigint;
-    keys bigint[];
+    last_position bigint;
+    now_micros bigint;
+    known boolean[];
+    violating bigint[];
+    stream_keys bigint[];
     before bigint[];
-    violating bigint;
-    answer idempotency;
+    holds boolean[];
+    ahead bigint[];
 begin
     -- The lock: held until the commit, which follows at once.
     select h.position, greatest(h.recorded_at, (extract(epoch from clock_timestamp()) * 1e6)::bigint)
-    into head_position, now_micros
+    into first_position, now_micros
     from head h
     for update;
-    first_position := head_position;
 
-    -- A few are sooner done one by one.
-    if array_length(a_streams, 1) > 4
-        and (select bool_and(c is null) from unnest(a_condition) c)
-        and (select pg_catalog.count(*) = pg_catalog.count(distinct i) from unnest(s_id) i)
-        and (select pg_catalog.count(k) = pg_catalog.count(distinct k) from unnest(a_key) k)
-        and not exists (select from idempotency i where i.key = any (a_key))
-    then
-        for outcome, "position", count, recorded_at, streams, versions, newest in
-            select d.*
-            from append_distinct(
-                a_key, a_fingerprint, a_streams, s_id, s_expected, s_events, e_id, e_name, e_schema_version,
-                e_content_type, e_data, e_bytes, e_metadata, e_tags, head_position, now_micros
-            ) d
-        loop
-            head_position := greatest(head_position, "position");
-            return next;
-        end loop;
-        a_streams := '{}';
-    end if;
+    select array_agg(i.key is not null order by a.n),
+           array_agg(case when a.condition is not null then newest_match(a.condition::jsonb) end order by a.n)
+    into known, violating
+    from unnest(a_key, a_condition) with ordinality a (key, condition, n)
+    left join idempotency i on i.key = a.key;
 
-    for a in 1 .. coalesce(array_length(a_streams, 1), 0) loop
-        last_stream := first_stream + a_streams[a] - 1;
-        events := coalesce((select sum(n) from unnest(s_events[first_stream:last_stream]) n), 0);
-        <<one>>
-        begin
-            if a_key[a] is not null then
-                select i.* into answer from idempotency i where i.key = a_key[a];
-                if found and answer.fingerprint <> a_fingerprint[a] then
-                    return query select 'reused', null::bigint, null::bigint, null::bigint,
-                        null::text[], null::bigint[], null::bigint;
-                    exit one;
-                elsif found then
-                    return query
-                    select 'repeated', answer.position, answer.count, answer.recorded_at,
-                           array_agg(w.id order by w.first), array_agg(w.version order by w.first), null::bigint
-                    from (
-                        select s.id, max(e.version) as version, min(e.position) as first
-                        from event e
-                        join stream s on s.key = e.stream
-                        where e.position > answer.position - answer.count and e.position <= answer.position
-                        group by s.id
-                    ) w;
-                    exit one;
-                end if;
-            end if;
+    select array_agg(s.key order by p.n),
+           array_agg(coalesce((select max(e.version) from event e where e.stream = s.key), 0) order by p.n)
+    into stream_keys, before
+    from unnest(s_id) with ordinality p (id, n)
+    left join stream s on s.id = p.id;
 
-            holds := true;
-            keys := '{}';
-            before := '{}';
-            for p in first_stream .. last_stream loop
-                select s.key, s.version into stream_key, stream_version from stream s where s.id = s_id[p];
-                if not found then
-                    stream_key := null;
-                    stream_version := 0;
-                end if;
-                keys := keys || stream_key;
-                before := before || stream_version;
-                holds := holds and case s_expected[p]
-                    when -1 then true
-                    when -2 then stream_version > 0
-                    else stream_version = s_expected[p]
-                end;
-            end loop;
-            violating := null;
-            if a_condition[a] is not null then
-                violating := newest_match(a_condition[a]::jsonb);
-                holds := holds and violating is null;
-            end if;
-            if not holds then
-                return query select 'conflict', null::bigint, null::bigint, null::bigint,
-                    null::text[], before, violating;
-                exit one;
-            end if;
+    select array_agg(a.holds order by a.n)
+    into holds
+    from (
+        select g.n,
+               not known[g.n] and violating[g.n] is null and coalesce(bool_and(case p.expected
+                   when -1 then true
+                   when -2 then p.before > 0
+                   else p.before = p.expected
+               end), true) as holds
+        from generate_series(1, array_length(a_key, 1)) g (n)
+        left join unnest(s_append, s_expected, before) p (append, expected, before) on p.append = g.n
+        group by g.n
+    ) a;
 
-            streams := '{}';
-            versions := '{}';
-            for p in first_stream .. last_stream loop
-                continue when s_events[p] = 0;
-                stream_key := keys[p - first_stream + 1];
-                stream_version := before[p - first_stream + 1];
-                if stream_key is null then
-                    insert into stream (id, version) values (s_id[p], s_events[p])
-                    returning stream.key into stream_key;
-                else
-                    update stream s set version = stream_version + s_events[p] where s.key = stream_key;
-                end if;
-                insert into event
-                select head_position + n, stream_key, stream_version + n,
-                       e_id[first_event + n - 1], e_name[first_event + n - 1],
-                       e_schema_version[first_event + n - 1], e_content_type[first_event + n - 1],
-                       e_data[first_event + n - 1], e_bytes[first_event + n - 1],
-                       e_metadata[first_event + n - 1], e_tags[first_event + n - 1], now_micros
-                from generate_series(1, s_events[p]) n;
-                insert into tag
-                select t, head_position + n
-                from generate_series(1, s_events[p]) n
-                cross join string_to_table(e_tags[first_event + n - 1], e'\n') t
-                on conflict do nothing;
-                head_position := head_position + s_events[p];
-                first_event := first_event + s_events[p];
-                events := events - s_events[p];
-                streams := streams || s_id[p];
-                versions := versions || (stream_version + s_events[p]);
-            end loop;
-            count := coalesce((select sum(n) from unnest(s_events[first_stream:last_stream]) n), 0);
-            if a_key[a] is not null then
-                insert into idempotency values (a_key[a], a_fingerprint[a], head_position, count, now_micros);
-            end if;
-            return query select 'stored', head_position, count, now_micros, streams, versions, null::bigint;
-        end one;
-        first_stream := last_stream + 1;
-        first_event := first_event + events;
-    end loop;
+    -- The position behind which the new events of each stream stand; a new stream has that of its first as its key.
+    select array_agg(p.ahead order by p.n), array_agg(coalesce(p.key, p.ahead + 1) order by p.n), max(p.ahead + p.taken)
+    into ahead, stream_keys, last_position
+    from (
+        select q.n, q.key, q.taken, (first_position + sum(q.taken) over (order by q.n) - q.taken)::bigint as ahead
+        from (
+            select p.n, p.key, case when holds[p.append] then p.events else 0 end as taken
+            from unnest(s_append, s_events, stream_keys) with ordinality p (append, events, key, n)
+        ) q
+    ) p;
 
-    if head_position > first_position then
-        update head set position = head_position, recorded_at = now_micros;
-        perform pg_notify('factum:' || current_schema(), head_position::text);
+    insert into stream (key, id)
+    select p.key, p.id
+    from unnest(s_append, s_id, s_events, stream_keys, before) p (append, id, events, key, before)
+    where p.before = 0 and p.events > 0 and holds[p.append];
+
+    with stored as (
+        insert into event
+        select ahead[e.stream] + e.place, stream_keys[e.stream], before[e.stream] + e.place,
+               e.id, e.name, coalesce(e.schema_version, 1), e.content_type, e.data, e.bytes, e.metadata, e.tags,
+               now_micros
+        from unnest(e_stream, e_place, e_id, e_name, e_schema_version, e_content_type, e_data, e_bytes, e_metadata, e_tags)
+             e (stream, place, id, name, schema_version, content_type, data, bytes, metadata, tags)
+        where holds[s_append[e.stream]]
+        returning position, tags
+    )
+    insert into tag
+    select t, stored.position
+    from stored
+    cross join string_to_table(stored.tags, e'\n') t
+    on conflict do nothing;
+
+    return query
+    with answer as (
+        select g.n,
+               coalesce(sum(p.events), 0)::bigint as events,
+               array_agg(p.key order by p.n) filter (where p.events > 0) as keys,
+               array_agg(p.before + p.events order by p.n) filter (where p.events > 0) as behind,
+               array_agg(p.before order by p.n) filter (where p.n is not null) as before,
+               coalesce(max(p.ahead + p.events) filter (where p.events > 0), last_position, first_position) as last
+        from generate_series(1, array_length(a_key, 1)) g (n)
+        left join unnest(s_append, s_events, stream_keys, before, ahead)
+                  with ordinality p (append, events, key, before, ahead, n)
+            on p.append = g.n
+        group by g.n
+    ),
+    remembered as (
+        insert into idempotency
+        select a_key[a.n], a_fingerprint[a.n], a.last, a.events, now_micros
+        from answer a
+        where holds[a.n] and a_key[a.n] is not null
+    )
+    select case when known[a.n] then 'known' when holds[a.n] then 'stored' else 'conflict' end,
+           first_position, a.last, a.events, now_micros,
+           a.keys, case when holds[a.n] then a.behind else a.before end,
+           violating[a.n]
+    from answer a
+    order by a.n;
+
+    if last_position > first_position then
+        update head set position = last_position, recorded_at = now_micros;
+        perform pg_notify('factum:' || current_schema(), last_position::text);
     end if;
 end
 $$;

@@ -1,0 +1,220 @@
+//! [`Batch`]: appends that are judged here, on what the writer knows, and stored if that was still true.
+
+use std::collections::{HashMap, HashSet};
+
+use factum::{
+    Append, AppendError, Appended, Condition, Conflict, Position, StreamAppend, StreamId,
+    Timestamp, Version, Violation,
+};
+use sqlx::Row as _;
+use sqlx::postgres::PgConnection;
+use uuid::Uuid;
+
+use crate::error::Fault;
+use crate::known::{Known, Stream};
+use crate::rows::EventRows;
+
+/// The store as it will be behind the appends that were taken so far, and the rows that make it so.
+struct Batch<'a> {
+    /// Positions of the batch begin behind it.
+    committed: Position,
+    head: Position,
+    streams: HashMap<&'a StreamId, Stream>,
+    keys: HashSet<&'a str>,
+    taken: Vec<&'a StreamAppend>,
+    rows: Rows,
+}
+
+/// The arrays that `insert.sql` takes.
+#[derive(Default)]
+struct Rows {
+    stream_keys: Vec<i64>,
+    stream_ids: Vec<String>,
+    event_streams: Vec<i64>,
+    versions: Vec<i64>,
+    events: EventRows,
+    tags: Vec<String>,
+    tag_positions: Vec<i64>,
+    keys: Vec<Vec<u8>>,
+    fingerprints: Vec<Uuid>,
+    key_positions: Vec<i64>,
+    counts: Vec<i64>,
+}
+
+/// What an append is told; `None`: only the database can say.
+type Verdict = Option<Result<Appended, AppendError>>;
+
+/// Stores those of `appends` whose expectations hold, in one statement. `None`: nothing was stored, since somebody
+/// else has written, or since there is nothing to store by which one could tell.
+pub(crate) async fn store(
+    connection: &mut PgConnection,
+    known: &mut Known,
+    appends: &[&Append],
+) -> Result<Option<Vec<Verdict>>, Fault> {
+    let streams = appends.iter().flat_map(|append| &append.streams);
+    let mut ids: Vec<&StreamId> = streams.map(|part| &part.stream).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let Some(streams) = known.learn(connection, &ids).await? else {
+        return Ok(None);
+    };
+    let mut batch = Batch {
+        committed: known.head,
+        head: known.head,
+        streams,
+        keys: HashSet::new(),
+        taken: Vec::new(),
+        rows: Rows::default(),
+    };
+    let Some(newest) = known.newest(connection, appends).await? else {
+        return Ok(None);
+    };
+    let mut verdicts = Vec::with_capacity(appends.len());
+    for (append, newest) in appends.iter().zip(newest) {
+        verdicts.push(match batch.judge(append, newest) {
+            None => None,
+            Some(violations) if violations.is_empty() => Some(Ok(batch.take(append)?)),
+            Some(violations) => Some(Err(Conflict { violations }.into())),
+        });
+    }
+    if batch.rows.is_empty() {
+        return Ok(None);
+    }
+    let Batch {
+        committed,
+        head,
+        streams,
+        rows,
+        ..
+    } = batch;
+    let Some(recorded_at) = rows.insert(connection, committed, head).await? else {
+        known.forget();
+        return Ok(None);
+    };
+    known.head = head;
+    for (id, stream) in streams {
+        if stream.key.is_some() {
+            known.streams.insert(id.clone(), stream);
+        }
+    }
+    for appended in verdicts.iter_mut().flatten().flatten() {
+        appended.recorded_at = recorded_at;
+    }
+    Ok(Some(verdicts))
+}
+
+impl<'a> Batch<'a> {
+    /// What the append violates, where `newest` is the newest stored event that its condition matches. `None`:
+    /// that cannot be told here.
+    fn judge(&self, append: &Append, newest: Option<Position>) -> Option<Vec<Violation>> {
+        if let Some(key) = &append.key
+            && self.keys.contains(key.key.as_str())
+        {
+            return None;
+        }
+        let mut violations = append.violations(|stream| {
+            let stands = self.streams.get(stream).unwrap_or(&Stream::NONE);
+            Version::new(stands.version)
+        });
+        if let Some(condition) = &append.condition {
+            let found = self.newest_match(condition).or(newest);
+            violations.extend(found.map(|found| Violation::Condition {
+                condition: condition.clone(),
+                found,
+            }));
+        }
+        Some(violations)
+    }
+
+    /// The newest event of this batch that matches.
+    fn newest_match(&self, condition: &Condition) -> Option<Position> {
+        let events = self.taken.iter().rev().flat_map(|part| {
+            let events = part.events.iter().rev();
+            events.map(|event| (&part.stream, event))
+        });
+        let behind = events.take_while(|(stream, event)| {
+            let query = &condition.query;
+            !query.matches_parts(stream, &event.name, &event.tags)
+        });
+        let found = self.head.get() - behind.count() as u64;
+        (found > self.committed.get()).then(|| Position::new(found))
+    }
+
+    /// Makes the rows of an append that was judged to hold. When it is recorded is not known yet.
+    fn take(&mut self, append: &'a Append) -> Result<Appended, Fault> {
+        let before = self.head;
+        let mut versions = Vec::with_capacity(append.streams.len());
+        for part in append.streams.iter().filter(|part| !part.events.is_empty()) {
+            let stream = self.streams.entry(&part.stream).or_insert(Stream::NONE);
+            let first = self.head.plus(1).get() as i64;
+            let key = *stream.key.get_or_insert_with(|| {
+                self.rows.stream_keys.push(first);
+                self.rows.stream_ids.push(part.stream.to_string());
+                first
+            });
+            for event in &part.events {
+                self.head = self.head.plus(1);
+                stream.version += 1;
+                self.rows.event_streams.push(key);
+                self.rows.versions.push(stream.version as i64);
+                self.rows.events.add(event)?;
+                let tags: HashSet<&str> = event.tags.iter().map(factum::Tag::as_str).collect();
+                for tag in tags {
+                    self.rows.tags.push(tag.to_owned());
+                    self.rows.tag_positions.push(self.head.get() as i64);
+                }
+            }
+            versions.push((part.stream.clone(), Version::new(stream.version)));
+            self.taken.push(part);
+        }
+        let count = self.head.get() - before.get();
+        if let Some(key) = &append.key {
+            self.keys.insert(&key.key);
+            self.rows.keys.push(key.key.clone().into_bytes());
+            self.rows.fingerprints.push(key.fingerprint);
+            self.rows.key_positions.push(self.head.get() as i64);
+            self.rows.counts.push(count as i64);
+        }
+        Ok(Appended {
+            position: self.head,
+            count,
+            versions,
+            recorded_at: Timestamp::from_micros(0),
+            repeated: false,
+        })
+    }
+}
+
+impl Rows {
+    fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.keys.is_empty()
+    }
+
+    /// When they were recorded; `None`: the head was not `committed` any more, nothing was stored.
+    async fn insert(
+        self,
+        connection: &mut PgConnection,
+        committed: Position,
+        head: Position,
+    ) -> Result<Option<Timestamp>, Fault> {
+        let statement = sqlx::query(include_str!("sql/insert.sql"))
+            .bind(committed.get() as i64)
+            .bind(head.get() as i64)
+            .bind(self.stream_keys)
+            .bind(self.stream_ids)
+            .bind(self.event_streams)
+            .bind(self.versions);
+        let statement = self.events.bind(statement);
+        let row = statement
+            .bind(self.tags)
+            .bind(self.tag_positions)
+            .bind(self.keys)
+            .bind(self.fingerprints)
+            .bind(self.key_positions)
+            .bind(self.counts)
+            .fetch_optional(connection)
+            .await?;
+        let recorded_at = row.map(|row| row.try_get::<i64, _>("recorded_at"));
+        Ok(recorded_at.transpose()?.map(Timestamp::from_micros))
+    }
+}
