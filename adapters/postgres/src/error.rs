@@ -111,7 +111,7 @@ impl From<Fault> for AppendError {
     }
 }
 
-/// `error` as the framework's [`StoreError`].
+/// `error` as the framework's [`StoreError`], of what does no harm when it is done twice.
 pub(crate) fn store_error(error: sqlx::Error) -> StoreError {
-    Fault::from(error).into()
+    Fault::from(error).in_vain().into()
 }

@@ -11,7 +11,7 @@ use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::error::store_error;
+use crate::error::{Fault, store_error};
 use crate::known::Known;
 use crate::writer::{Job, QUEUE, Writer};
 
@@ -94,12 +94,14 @@ impl EventStore for PostgresStore {
 
     async fn read(&self, read: Read) -> Result<Page, StoreError> {
         let mut reader = self.0.pool.acquire().await.map_err(store_error)?;
-        Ok(crate::read::page(&mut reader, &read).await?)
+        let page = crate::read::page(&mut reader, &read).await;
+        Ok(page.map_err(Fault::in_vain)?)
     }
 
     async fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {
         let mut reader = self.0.pool.acquire().await.map_err(store_error)?;
-        crate::find::find(&mut reader, key).await?
+        let found = crate::find::find(&mut reader, key).await;
+        found.map_err(Fault::in_vain)?
     }
 
     fn watch(&self) -> watch::Receiver<Position> {

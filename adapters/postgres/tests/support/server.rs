@@ -16,6 +16,14 @@ static SCHEMAS: AtomicU64 = AtomicU64::new(0);
 ///
 /// With `FACTUM_REQUIRE_SERVICES=1` that is a failure.
 pub(crate) fn fresh() -> Option<PostgresOptions> {
+    behind().map(|(server, options)| options(server))
+}
+
+/// The same, in two steps: the server, and how to open a store by a way to it.
+pub(crate) fn behind() -> Option<(
+    PgConnectOptions,
+    impl Fn(PgConnectOptions) -> PostgresOptions,
+)> {
     let server = SERVER.get_or_init(server).clone();
     if server.is_none() {
         let required = std::env::var("FACTUM_REQUIRE_SERVICES").is_ok_and(|value| value == "1");
@@ -33,11 +41,10 @@ pub(crate) fn fresh() -> Option<PostgresOptions> {
     let number = SCHEMAS.fetch_add(1, SeqCst);
     let schema = format!("test_{}_{number}", std::process::id());
     // The name tells the connections of one test from those of another.
-    server.map(|server| {
-        PostgresOptions::new(server.application_name(&schema))
-            .readers(4)
-            .schema(schema)
-    })
+    let server = server?.application_name(&schema);
+    Some((server, move |way| {
+        PostgresOptions::new(way).readers(4).schema(schema.clone())
+    }))
 }
 
 fn server() -> Option<PgConnectOptions> {
