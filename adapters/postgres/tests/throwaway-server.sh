@@ -26,7 +26,7 @@ stop() {
     rm -rf "$dir"
 }
 trap stop EXIT
-until grep -q "ready to accept connections" "$dir/server.log"; do
+until grep -qs "ready to accept connections" "$dir/server.log"; do
     kill -0 $server || { cat "$dir/server.log" >&2; exit 1; }
     sleep 0.1
 done
