@@ -105,7 +105,7 @@ pub async fn a_conflict_refuses_one_append_and_not_its_neighbours<B: Backend>() 
 }
 
 /// Reads backward from the head until `done`, three events to an append, each with its number.
-async fn newest_are_whole(store: impl EventStore, done: Arc<AtomicBool>) {
+pub(super) async fn newest_are_whole(store: impl EventStore, done: Arc<AtomicBool>) {
     let mut last = false;
     while !last {
         last = done.load(SeqCst);
@@ -130,7 +130,7 @@ async fn newest_are_whole(store: impl EventStore, done: Arc<AtomicBool>) {
 }
 
 /// Reads forward from the beginning in small pages until `done`.
-async fn oldest_are_whole(store: impl EventStore, done: Arc<AtomicBool>) {
+pub(super) async fn oldest_are_whole(store: impl EventStore, done: Arc<AtomicBool>) {
     let mut seen: Vec<u64> = Vec::new();
     let mut last = false;
     while !last {
