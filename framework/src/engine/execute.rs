@@ -234,9 +234,11 @@ impl<C: Decide> Attempt<'_, '_, C> {
         let Some(key) = &self.key else {
             return Ok(None);
         };
-        match store.find(key).await? {
-            Some(first) => Ok(Some(Receipt::again(store, first).await?)),
-            None => Ok(None),
+        match store.find(key).await {
+            Ok(Some(first)) => Ok(Some(Receipt::again(store, first).await?)),
+            Ok(None) => Ok(None),
+            Err(AppendError::Store(error)) => Err(LoadError::Store(error).into()),
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -52,9 +52,8 @@ fn text(failure: &(dyn Any + Send)) -> &str {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Answer {
     Done(Receipt),
-    /// Nothing was done.
-    Unavailable,
-    /// It may have been done.
+    NotDone,
+    /// Done or not, that is not known.
     Interrupted,
 }
 
@@ -71,7 +70,9 @@ pub(super) async fn count(
     }
     match command.await {
         Ok(receipt) => Answer::Done(receipt),
-        Err(ExecuteError::Store(StoreError::Unavailable(_))) => Answer::Unavailable,
+        Err(ExecuteError::Store(StoreError::Unavailable(_)) | ExecuteError::Conflict { .. }) => {
+            Answer::NotDone
+        }
         Err(ExecuteError::Store(StoreError::Interrupted(_))) => Answer::Interrupted,
         Err(error) => panic!("a count under faults ended with {error:?}"),
     }
