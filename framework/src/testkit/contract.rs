@@ -100,6 +100,7 @@ macro_rules! __contract_cases {
             contract_keys: a_refused_append_leaves_its_key_free;
             contract_keys: a_key_holds_for_an_append_without_events;
             contract_race: of_many_that_expect_one_version_exactly_one_wins;
+            contract_race: of_many_that_expect_no_stream_exactly_one_wins;
             contract_race: appends_to_disjoint_streams_never_conflict;
             contract_race: a_conflict_refuses_one_append_and_not_its_neighbours;
             contract_neighbours: each_answer_tells_of_its_own_append;
@@ -114,6 +115,7 @@ macro_rules! __contract_cases {
             contract_read: a_query_may_have_many_tags_and_names;
             contract_read: a_prefix_is_meant_literally;
             contract_read: pages_of_large_events_lose_nothing;
+            contract_read: a_subscriber_is_given_what_no_codec_reads;
             contract_model: a_read_finds_what_matches_and_nothing_else;
             contract_model: a_condition_is_judged_as_a_read_would;
             contract_snapshot: the_newest_snapshot_comes_back;
@@ -260,7 +262,11 @@ pub(super) async fn conflict(store: &impl EventStore, append: Append) -> Conflic
 
 pub(super) async fn page(store: &impl EventStore, read: Read) -> crate::read::Page {
     match store.read(read).await {
-        Ok(page) => page,
+        Ok(page) => {
+            let stalls = page.more && page.events.is_empty();
+            assert!(!stalls, "an empty page says that there is more");
+            page
+        }
         Err(error) => panic!("a page cannot be read: {error:?}"),
     }
 }

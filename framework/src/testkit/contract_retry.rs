@@ -99,7 +99,8 @@ pub async fn commands_with_keys_happen_once_under_faults<B: Backend>() {
 pub async fn commands_without_keys_happen_at_most_once_under_faults<B: Backend>() {
     const CALLS: u64 = 12;
     let always = |faults| async move {
-        let store = Faulty::new(B::create().await.open().await, 1, faults);
+        let place = B::create().await;
+        let store = Faulty::new(place.open().await, 1, faults);
         let engine = hasty(store.clone(), 30);
         for call in 0..CALLS {
             let answer = count(engine.clone(), 1, call.to_string(), None).await;
