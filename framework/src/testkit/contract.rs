@@ -64,6 +64,9 @@ pub trait Backend: Send + Sync + Sized + 'static {
 /// Each case is a `#[test]` of its own beside the call, on a runtime of its own; a crate that has several
 /// backends calls the macro in a module for each. A case that finds no end fails after two minutes.
 ///
+/// The cases whose names speak of faults run over the store inside of a [`Faulty`](crate::testkit::Faulty), with
+/// a few seeds. A failure names its seed; the environment variable `FACTUM_SEED` chooses another one.
+///
 /// A store in memory cannot show that it outlives its process; everything else it must do as well.
 #[macro_export]
 macro_rules! store_contract {

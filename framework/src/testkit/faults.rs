@@ -5,8 +5,8 @@ use std::time::Duration;
 #[cfg(doc)]
 use crate::error::StoreError;
 
-/// How a [`Faulty`](super::Faulty) store fails, and how often: every rate is a probability from 0 to 1. An append meets one
-/// fault at most, so that the first six together should not exceed 1.
+/// How a [`Faulty`](super::Faulty) store fails, and how often: every rate is a probability from 0 to 1. An
+/// append meets one fault at most: of the first six rates, what exceeds 1 together has no effect.
 ///
 /// ```
 /// use factum::testkit::Faults;
