@@ -1,7 +1,8 @@
 //! Testing a domain without a store, and a store against its promises.
 //!
 //! [`given`] reads like a specification and needs no store. [`store_contract!`](crate::store_contract) is the
-//! suite that every adapter must pass, from its own crate in a few lines.
+//! suite that every adapter must pass, from its own crate in a few lines. [`Faulty`] makes any store fail, as a
+//! seed says.
 
 #[doc(hidden)]
 pub mod contract;
@@ -16,6 +17,8 @@ pub mod contract_durable;
 #[doc(hidden)]
 pub mod contract_engine;
 #[doc(hidden)]
+pub mod contract_faults;
+#[doc(hidden)]
 pub mod contract_keys;
 #[doc(hidden)]
 pub mod contract_model;
@@ -26,9 +29,15 @@ pub mod contract_race;
 #[doc(hidden)]
 pub mod contract_read;
 #[doc(hidden)]
+pub mod contract_retry;
+#[doc(hidden)]
 pub mod contract_snapshot;
+mod faults;
+mod faulty;
 mod scenario;
 
 pub use crate::store_contract;
 pub use contract::Backend;
+pub use faults::Faults;
+pub use faulty::Faulty;
 pub use scenario::{Given, Scenario, given};

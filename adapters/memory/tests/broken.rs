@@ -19,6 +19,12 @@ fn failure(run: impl FnOnce()) -> String {
         .unwrap_or_default()
 }
 
+/// Runs a case that must fail, and not by hanging.
+fn finds<F: Future<Output = ()>>(name: &str, case: impl FnOnce() -> F + Send + 'static) {
+    let said = failure(|| contract::run(name, case));
+    assert!(!said.contains(" hangs: "), "{said}");
+}
+
 /// The fault that each case of the suite finds.
 macro_rules! finds {
     ($($area:ident: $case:ident, $fault:ident;)*) => {
@@ -31,10 +37,7 @@ macro_rules! finds {
                 #[test]
                 fn $case() {
                     type Store = Place<{ Fault::$fault as usize }>;
-                    let said = failure(|| {
-                        contract::run(stringify!($case), factum::testkit::$area::$case::<Store>);
-                    });
-                    assert!(!said.contains(" hangs: "), "{said}");
+                    finds(stringify!($case), factum::testkit::$area::$case::<Store>);
                 }
             )*
         }
@@ -63,6 +66,7 @@ finds! {
     contract_keys: a_refused_append_leaves_its_key_free, KeysOutliveConflicts;
     contract_keys: a_key_holds_for_an_append_without_events, KeysNeedEvents;
     contract_race: of_many_that_expect_one_version_exactly_one_wins, IgnoresExpectations;
+    contract_race: of_many_that_expect_no_stream_exactly_one_wins, ChecksExistenceAhead;
     contract_race: appends_to_disjoint_streams_never_conflict, RefusesSomeNeighbours;
     contract_race: a_conflict_refuses_one_append_and_not_its_neighbours, RefusesSomeNeighbours;
     contract_neighbours: each_answer_tells_of_its_own_append, AnswersLate;
@@ -76,6 +80,7 @@ finds! {
     contract_read: a_query_may_have_many_tags_and_names, CutsQueries;
     contract_read: a_prefix_is_meant_literally, PrefixesArePatterns;
     contract_read: pages_of_large_events_lose_nothing, CutsLargePages;
+    contract_read: a_subscriber_is_given_what_no_codec_reads, DropsUndecodableRows;
     contract_model: a_read_finds_what_matches_and_nothing_else, TagsAreOptional;
     contract_model: a_condition_is_judged_as_a_read_would, ConditionsIgnoreTags;
     contract_snapshot: the_newest_snapshot_comes_back, KeepsOldSnapshots;
@@ -85,6 +90,56 @@ finds! {
     contract_engine: engines_on_two_handles_lose_no_update, IgnoresExpectations;
     contract_engine: a_key_counts_once_over_two_engines, ForgetsKeys;
     contract_engine: a_tag_query_holds_its_limit_over_two_handles, IgnoresConditions;
+    contract_retry: commands_with_keys_happen_once_under_faults, ForgetsKeys;
+    contract_retry: commands_without_keys_happen_at_most_once_under_faults, TakesCommitsForFailures;
+    contract_retry: an_answer_under_faults_tells_what_happened, TakesCommitsForFailures;
+    contract_faults: readers_see_every_event_once_under_faults, SkipsAnEvent;
+    contract_faults: state_from_a_snapshot_equals_a_replay_under_faults, SnapshotsLagBehindTheirState;
+    contract_faults: an_append_over_several_streams_is_whole_under_faults, StoresHalf;
+}
+
+/// Faults that event stores in the field have been found with, and the case that finds each.
+macro_rules! found_in_the_field {
+    ($($bug:ident: $area:ident: $case:ident, $fault:ident;)*) => {
+        mod found_in_the_field {
+            use super::*;
+
+            $(
+                #[test]
+                fn $bug() {
+                    type Store = Place<{ Fault::$fault as usize }>;
+                    finds(stringify!($case), factum::testkit::$area::$case::<Store>);
+                }
+            )*
+        }
+    };
+}
+
+found_in_the_field! {
+    a_lower_position_that_commits_later_is_skipped:
+        contract_race: a_subscriber_sees_every_event_once_and_in_order, LowerPositionsCommitLater;
+    a_lower_position_that_commits_later_is_skipped_under_faults:
+        contract_faults: readers_see_every_event_once_under_faults, LowerPositionsCommitLater;
+    a_slow_writer_makes_unrelated_streams_conflict:
+        contract_race: appends_to_disjoint_streams_never_conflict, SlowWritersRefuseOthers;
+    a_conflict_is_reported_as_success:
+        contract_race: a_conflict_refuses_one_append_and_not_its_neighbours, SwallowsConflicts;
+    a_conflict_is_reported_as_success_and_an_update_is_lost:
+        contract_engine: engines_on_two_handles_lose_no_update, SwallowsConflicts;
+    rows_that_cannot_be_decoded_are_dropped:
+        contract_durable: what_is_stored_comes_back_byte_for_byte, DropsUndecodableRows;
+    the_newest_events_are_applied_to_a_snapshot_twice:
+        contract_snapshot: state_from_a_snapshot_equals_a_replay, SnapshotsLagBehindTheirState;
+    a_restart_forgets_the_keys:
+        contract_durable: everything_outlives_its_handles, ForgetsKeysOnClose;
+    whether_a_stream_exists_is_checked_outside_of_the_transaction:
+        contract_engine: engines_on_two_handles_lose_no_update, ChecksExistenceAhead;
+    ids_are_cut:
+        contract_bounds: what_is_at_the_bounds_is_taken, CutsIds;
+    the_version_behind_the_last_is_negative:
+        contract_append: an_expectation_is_judged_against_its_stream, VersionsWrap;
+    the_place_behind_the_last_is_the_first:
+        contract_model: a_read_finds_what_matches_and_nothing_else, CursorsWrap;
 }
 
 /// What a case says when it comes to no end.

@@ -20,3 +20,27 @@ impl Backend for Memory {
 }
 
 factum::store_contract!(Memory);
+
+/// Calls and wake-ups that come late change nothing.
+mod late {
+    use factum::async_trait;
+    use factum::testkit::{Backend, Faults, Faulty};
+    use factum_memory::MemoryStore;
+
+    struct Late(MemoryStore);
+
+    #[async_trait]
+    impl Backend for Late {
+        type Store = Faulty<MemoryStore>;
+
+        async fn create() -> Self {
+            Self(MemoryStore::new())
+        }
+
+        async fn open(&self) -> Faulty<MemoryStore> {
+            Faulty::new(self.0.clone(), 1, Faults::DELAYS)
+        }
+    }
+
+    factum::store_contract!(Late);
+}

@@ -139,6 +139,7 @@ impl<C: Decide> Attempt<'_, '_, C> {
         let retry = &self.inner.retry;
         let began = Instant::now();
         let mut tries = 1;
+        let mut lost = None;
         loop {
             let error = match self.once(slots).await {
                 Err(ExecuteError::Store(error)) => error,
@@ -150,11 +151,19 @@ impl<C: Decide> Attempt<'_, '_, C> {
                 _ => false,
             };
             if !safe || tries >= retry.attempts || began.elapsed() >= retry.patience() {
-                return Err(error.into());
+                return Err(match (error, lost) {
+                    // This try did nothing; what an earlier one did is not known.
+                    (StoreError::Unavailable(_), Some(lost)) => lost,
+                    (error, _) => error,
+                }
+                .into());
             }
             warn!(tries, error = %error, "the store was not there, trying again");
             tokio::time::sleep(retry.pause(tries)).await;
             tries += 1;
+            if matches!(error, StoreError::Interrupted(_)) {
+                lost = Some(error);
+            }
         }
     }
 
@@ -225,9 +234,11 @@ impl<C: Decide> Attempt<'_, '_, C> {
         let Some(key) = &self.key else {
             return Ok(None);
         };
-        match store.find(key).await? {
-            Some(first) => Ok(Some(Receipt::again(store, first).await?)),
-            None => Ok(None),
+        match store.find(key).await {
+            Ok(Some(first)) => Ok(Some(Receipt::again(store, first).await?)),
+            Ok(None) => Ok(None),
+            Err(AppendError::Store(error)) => Err(LoadError::Store(error).into()),
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -111,9 +111,8 @@ impl Receipt {
         let mut events = Vec::with_capacity(first.count as usize);
         while after < first.position && first.count > 0 {
             let missing = (first.position.get() - after.get()) as usize;
-            let page = store
-                .read(Read::all(Query::all()).after(after).limit(missing))
-                .await?;
+            let read = Read::all(Query::all()).after(after).limit(missing);
+            let page = store.read(read).await.map_err(behind_the_deed)?;
             let Some(last) = page.events.last() else {
                 let gap = format!("no event behind position {after}, an append says otherwise");
                 return Err(StoreError::Corrupt(gap));
@@ -131,5 +130,13 @@ impl Receipt {
             attempts: 0,
             repeated: true,
         })
+    }
+}
+
+/// "Nothing was done" holds for the read, and not for the command.
+fn behind_the_deed(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Unavailable(cause) => StoreError::Interrupted(cause),
+        other => other,
     }
 }

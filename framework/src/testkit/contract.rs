@@ -64,6 +64,9 @@ pub trait Backend: Send + Sync + Sized + 'static {
 /// Each case is a `#[test]` of its own beside the call, on a runtime of its own; a crate that has several
 /// backends calls the macro in a module for each. A case that finds no end fails after two minutes.
 ///
+/// The cases whose names speak of faults run over the store inside of a [`Faulty`](crate::testkit::Faulty), with
+/// a few seeds. A failure names its seed; the environment variable `FACTUM_SEED` chooses another one.
+///
 /// A store in memory cannot show that it outlives its process; everything else it must do as well.
 #[macro_export]
 macro_rules! store_contract {
@@ -100,6 +103,7 @@ macro_rules! __contract_cases {
             contract_keys: a_refused_append_leaves_its_key_free;
             contract_keys: a_key_holds_for_an_append_without_events;
             contract_race: of_many_that_expect_one_version_exactly_one_wins;
+            contract_race: of_many_that_expect_no_stream_exactly_one_wins;
             contract_race: appends_to_disjoint_streams_never_conflict;
             contract_race: a_conflict_refuses_one_append_and_not_its_neighbours;
             contract_neighbours: each_answer_tells_of_its_own_append;
@@ -114,6 +118,7 @@ macro_rules! __contract_cases {
             contract_read: a_query_may_have_many_tags_and_names;
             contract_read: a_prefix_is_meant_literally;
             contract_read: pages_of_large_events_lose_nothing;
+            contract_read: a_subscriber_is_given_what_no_codec_reads;
             contract_model: a_read_finds_what_matches_and_nothing_else;
             contract_model: a_condition_is_judged_as_a_read_would;
             contract_snapshot: the_newest_snapshot_comes_back;
@@ -123,6 +128,12 @@ macro_rules! __contract_cases {
             contract_engine: engines_on_two_handles_lose_no_update;
             contract_engine: a_key_counts_once_over_two_engines;
             contract_engine: a_tag_query_holds_its_limit_over_two_handles;
+            contract_retry: commands_with_keys_happen_once_under_faults;
+            contract_retry: commands_without_keys_happen_at_most_once_under_faults;
+            contract_retry: an_answer_under_faults_tells_what_happened;
+            contract_faults: readers_see_every_event_once_under_faults;
+            contract_faults: state_from_a_snapshot_equals_a_replay_under_faults;
+            contract_faults: an_append_over_several_streams_is_whole_under_faults;
         }
     };
 }
@@ -254,7 +265,11 @@ pub(super) async fn conflict(store: &impl EventStore, append: Append) -> Conflic
 
 pub(super) async fn page(store: &impl EventStore, read: Read) -> crate::read::Page {
     match store.read(read).await {
-        Ok(page) => page,
+        Ok(page) => {
+            let stalls = page.more && page.events.is_empty();
+            assert!(!stalls, "an empty page says that there is more");
+            page
+        }
         Err(error) => panic!("a page cannot be read: {error:?}"),
     }
 }

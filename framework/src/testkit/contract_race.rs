@@ -51,6 +51,30 @@ pub async fn of_many_that_expect_one_version_exactly_one_wins<B: Backend>() {
     }
 }
 
+/// Of many that expect no stream exactly one wins.
+pub async fn of_many_that_expect_no_stream_exactly_one_wins<B: Backend>() {
+    let place = B::create().await;
+    let handles = [place.open().await, place.open().await];
+    for round in 0..8_usize {
+        let id = stream(&format!("contract-{round}"));
+        let tasks = (0..32).map(|number| {
+            let (store, id) = (handles[number % 2].clone(), id.clone());
+            tokio::spawn(async move {
+                let append = Append::stream(id, Expected::NoStream, events([number as u64]));
+                match store.append(append).await {
+                    Ok(_) => true,
+                    Err(AppendError::Conflict(_)) => false,
+                    Err(error) => panic!("{error}"),
+                }
+            })
+        });
+        let won = all(tasks.collect::<Vec<_>>()).await;
+        assert_eq!(won.iter().filter(|won| **won).count(), 1, "of {id}");
+        let stored = everything(&handles[0], 100).await;
+        assert_eq!(stored.len(), round + 1);
+    }
+}
+
 /// Appends to disjoint streams never conflict.
 pub async fn appends_to_disjoint_streams_never_conflict<B: Backend>() {
     let place = B::create().await;
@@ -105,7 +129,7 @@ pub async fn a_conflict_refuses_one_append_and_not_its_neighbours<B: Backend>() 
 }
 
 /// Reads backward from the head until `done`, three events to an append, each with its number.
-async fn newest_are_whole(store: impl EventStore, done: Arc<AtomicBool>) {
+pub(super) async fn newest_are_whole(store: impl EventStore, done: Arc<AtomicBool>) {
     let mut last = false;
     while !last {
         last = done.load(SeqCst);
@@ -130,7 +154,7 @@ async fn newest_are_whole(store: impl EventStore, done: Arc<AtomicBool>) {
 }
 
 /// Reads forward from the beginning in small pages until `done`.
-async fn oldest_are_whole(store: impl EventStore, done: Arc<AtomicBool>) {
+pub(super) async fn oldest_are_whole(store: impl EventStore, done: Arc<AtomicBool>) {
     let mut seen: Vec<u64> = Vec::new();
     let mut last = false;
     while !last {

@@ -1,12 +1,15 @@
 //! Pages, in both directions, and what bounds them.
 
+use std::sync::Arc;
+
 use super::contract::{
     Backend, event, events, everything, numbers, page, put, stream, tag, tagged,
 };
 use crate::place::Position;
 use crate::query::Query;
 use crate::read::{MAX_PAGE, Read};
-use crate::record::{NewEvent, RecordedEvent};
+use crate::record::{ContentType, NewEvent, RecordedEvent};
+use crate::subscription::Subscription;
 
 /// Pages go forward and backward.
 pub async fn pages_go_forward_and_backward<B: Backend>() {
@@ -185,4 +188,29 @@ pub async fn pages_of_large_events_lose_nothing<B: Backend>() {
         }
     }
     assert_eq!(numbers(&backward), (0..12).rev().collect::<Vec<_>>());
+}
+
+/// A subscriber is given what no codec reads, whole pages of it, and what lies behind.
+pub async fn a_subscriber_is_given_what_no_codec_reads<B: Backend>() {
+    let place = B::create().await;
+    let store = place.open().await;
+    for number in 0..9_u64 {
+        let content_type = match number {
+            8 => ContentType::Json,
+            _ => ContentType::Other("application/x-unknown".into()),
+        };
+        let unknown = NewEvent {
+            content_type,
+            schema_version: u32::MAX,
+            ..event(number)
+        };
+        put(&store, "contract-a", vec![unknown]).await;
+    }
+    let store = Arc::new(place.open().await);
+    let mut subscription = Subscription::new(store, Query::all(), Position::ZERO).page_size(3);
+    let mut seen = Vec::new();
+    while subscription.position() < Position::new(9) {
+        seen.extend(subscription.next_page().await.expect("a page").events);
+    }
+    assert_eq!(numbers(&seen), (0..9).collect::<Vec<_>>());
 }

@@ -1,5 +1,8 @@
 //! A sound store behind one fault, of those that stores really have.
 
+#[path = "peer_bugs.rs"]
+mod peer_bugs;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -13,6 +16,7 @@ use factum::{
     StoreError, StreamId, async_trait,
 };
 use factum_memory::MemoryStore;
+use peer_bugs::Peers;
 use tokio::sync::watch;
 
 /// What a store does wrong.
@@ -21,12 +25,16 @@ pub(crate) enum Fault {
     AnswersLate,
     Blocks,
     ChangesData,
+    ChecksExistenceAhead,
     ChecksOnlyWhatItWrites,
     ConditionsIgnoreTags,
     CountsFromTheCursor,
+    CursorsWrap,
+    CutsIds,
     CutsLargePages,
     CutsQueries,
     CutsReadsOfStreams,
+    DropsUndecodableRows,
     ForgetsKeys,
     ForgetsKeysOnClose,
     HearsOnlyItself,
@@ -38,6 +46,7 @@ pub(crate) enum Fault {
     KeysNeedEvents,
     KeysOutliveConflicts,
     LosesTheTail,
+    LowerPositionsCommitLater,
     MovesSnapshots,
     PrefixesArePatterns,
     ReadsStale,
@@ -46,12 +55,16 @@ pub(crate) enum Fault {
     ReusesKeys,
     SaysThereIsNoMore,
     SkipsAnEvent,
+    SlowWritersRefuseOthers,
+    SnapshotsLagBehindTheirState,
     SnapshotsLoseTheirForm,
     SortsStreams,
     StoresHalf,
     SwallowsConflicts,
     TagsAreOptional,
+    TakesCommitsForFailures,
     TakesTheInvalid,
+    VersionsWrap,
 }
 
 /// Where stores with the fault of this number are opened.
@@ -64,6 +77,7 @@ struct Shared {
     closed: AtomicU64,
     handles: AtomicU64,
     snapshots: Mutex<HashMap<StreamId, Snapshot>>,
+    peers: Peers,
 }
 
 /// A store with the fault of this number.
@@ -96,6 +110,7 @@ impl<const FAULT: usize> Backend for Place<FAULT> {
             closed: AtomicU64::new(0),
             handles: AtomicU64::new(0),
             snapshots: Mutex::default(),
+            peers: Peers::default(),
         }))
     }
 
@@ -216,12 +231,9 @@ impl<const FAULT: usize> EventStore for Broken<FAULT> {
             return self.sound().append(Append::default()).await;
         }
         self.refuse(&append)?;
-        let append = self.taken_for(append);
+        let append = Self::mistaken(self.taken_for(append));
         let key = append.key.clone();
-        let mut answer = match Self::is(Fault::StoresHalf) {
-            true => self.store_in_halves(append).await,
-            false => self.sound().append(append).await,
-        };
+        let mut answer = self.append_as_peers_do(append).await;
         if let Err(AppendError::Conflict(_)) = answer {
             let nothing = Append::default();
             if Self::is(Fault::SwallowsConflicts) {
@@ -247,6 +259,7 @@ impl<const FAULT: usize> EventStore for Broken<FAULT> {
         if Self::is(Fault::CountsFromTheCursor) && read.direction == Direction::Forward {
             read.cursor = read.cursor.saturating_sub(1);
         }
+        Self::misread_place(&mut read);
         match &mut read.scope {
             Scope::Streams(streams) if Self::is(Fault::CutsReadsOfStreams) => {
                 streams.truncate(1_000);
@@ -255,6 +268,7 @@ impl<const FAULT: usize> EventStore for Broken<FAULT> {
             _ => {}
         }
         let mut page = self.sound().read(read).await?;
+        self.lose_rows(&mut page);
         if Self::is(Fault::SkipsAnEvent) {
             page.events.retain(|event| event.position.get() % 50 != 0);
         }
@@ -325,6 +339,7 @@ impl<const FAULT: usize> SnapshotStore for Broken<FAULT> {
         if Self::is(Fault::MovesSnapshots) {
             snapshot.version = snapshot.version.plus(1);
         }
+        Self::lag(&mut snapshot);
         self.sound().save_snapshot(snapshot).await
     }
 

@@ -1,0 +1,180 @@
+//! The store that fails as a seed says does fail, and in no other way than it says.
+
+use factum::testkit::{Faults, Faulty};
+use factum::{
+    Append, AppendError, ContentType, EventStore as _, Expected, IdempotencyKey, Metadata,
+    NewEvent, Position, Query, Read, Snapshot, SnapshotStore as _, StoreError, StreamId, Version,
+};
+use factum_memory::MemoryStore;
+
+fn stream() -> StreamId {
+    "account-1".parse().expect("a stream id")
+}
+
+fn append() -> Append {
+    let event = NewEvent {
+        id: uuid::Uuid::now_v7(),
+        name: "account.opened".into(),
+        schema_version: 1,
+        content_type: ContentType::Json,
+        data: "{}".into(),
+        tags: Vec::new(),
+        metadata: std::sync::Arc::new(Metadata::default()),
+    };
+    Append::stream(stream(), Expected::Any, vec![event])
+}
+
+fn faulty(faults: Faults) -> Faulty<MemoryStore> {
+    Faulty::new(MemoryStore::new(), 7, faults)
+}
+
+fn head(store: &Faulty<MemoryStore>) -> u64 {
+    store.store().watch().borrow().get()
+}
+
+/// What becomes of some appends and reads: a letter for each.
+async fn fates(seed: u64) -> String {
+    let store = Faulty::new(MemoryStore::new(), seed, Faults::default());
+    let mut fates = String::new();
+    for number in 0..60 {
+        let key = IdempotencyKey::new(number.to_string(), b"");
+        fates.push(match store.append(append().once(key)).await {
+            Ok(_) => '.',
+            Err(AppendError::Store(StoreError::Unavailable(_))) => 'u',
+            Err(AppendError::Store(StoreError::Interrupted(_))) => 'i',
+            Err(error) => panic!("{error:?}"),
+        });
+        fates.push(match store.read(Read::all(Query::all())).await {
+            Ok(_) => '_',
+            Err(StoreError::Unavailable(_)) => 'U',
+            Err(StoreError::Interrupted(_)) => 'I',
+            Err(error) => panic!("{error:?}"),
+        });
+    }
+    fates
+}
+
+#[tokio::test]
+async fn the_same_calls_meet_the_same_faults() {
+    let met = fates(7).await;
+    assert_eq!(met, fates(7).await);
+    assert_ne!(met, fates(8).await);
+    for fate in ['.', 'u', 'i', '_', 'U', 'I'] {
+        assert!(met.contains(fate), "no {fate} in {met}");
+    }
+}
+
+#[tokio::test]
+async fn an_append_that_is_refused_rolled_back_or_unsent_stores_nothing() {
+    let none = Faults::NONE;
+    let refused = Faults {
+        refused: 1.0,
+        ..none
+    };
+    let rolled_back = Faults {
+        rolled_back: 1.0,
+        ..none
+    };
+    for store in [refused, rolled_back].map(faulty) {
+        let failed = store.append(append()).await;
+        let unavailable = matches!(failed, Err(AppendError::Store(StoreError::Unavailable(_))));
+        assert!(unavailable, "{failed:?}");
+        assert_eq!((head(&store), store.injected()), (0, 1));
+    }
+    let store = faulty(Faults {
+        unsent: 1.0,
+        ..none
+    });
+    let failed = store.append(append()).await;
+    assert_eq!(interrupted(failed), "seed 7, append 1: lost on its way");
+    assert_eq!((head(&store), store.injected()), (0, 1));
+}
+
+/// What an append says whose answer was lost.
+fn interrupted(answer: Result<factum::Appended, AppendError>) -> String {
+    match answer {
+        Err(AppendError::Store(StoreError::Interrupted(cause))) => cause.to_string(),
+        answer => panic!("{answer:?}"),
+    }
+}
+
+#[tokio::test]
+async fn an_append_without_an_answer_is_stored() {
+    let store = faulty(Faults {
+        unanswered: 1.0,
+        ..Faults::NONE
+    });
+    let failed = store.append(append()).await;
+    assert_eq!(interrupted(failed), "seed 7, append 1: the answer was lost");
+    assert_eq!((head(&store), store.injected()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_dropped_append_is_stored_or_not() {
+    let store = faulty(Faults {
+        dropped: 1.0,
+        ..Faults::NONE
+    });
+    let failed = store.append(append()).await;
+    assert_eq!(interrupted(failed), "seed 7, append 1: dropped");
+    assert!(head(&store) <= 1);
+}
+
+#[tokio::test]
+async fn only_an_append_with_a_key_comes_twice() {
+    let store = faulty(Faults {
+        twice: 1.0,
+        ..Faults::NONE
+    });
+    store.append(append()).await.expect("an answer");
+    assert_eq!((head(&store), store.injected()), (1, 0));
+    let key = IdempotencyKey::new("req-7", b"");
+    let answer = store.append(append().once(key)).await.expect("an answer");
+    assert_eq!(answer.position, Position::new(2));
+    assert_eq!((head(&store), store.injected()), (2, 1));
+}
+
+#[tokio::test]
+async fn everything_but_appends_fails_as_reads_do() {
+    let store = faulty(Faults {
+        reads: 1.0,
+        ..Faults::NONE
+    });
+    store.append(append()).await.expect("an answer");
+    let snapshot = Snapshot {
+        stream: stream(),
+        version: Version::new(1),
+        position: Position::new(1),
+        schema_version: 1,
+        data: "{}".into(),
+    };
+    assert!(store.read(Read::all(Query::all())).await.is_err());
+    assert!(
+        store
+            .find(&IdempotencyKey::new("req-7", b""))
+            .await
+            .is_err()
+    );
+    assert!(store.save_snapshot(snapshot).await.is_err());
+    assert!(store.load_snapshot(&stream()).await.is_err());
+    assert!(store.clear_snapshots().await.is_err());
+    assert_eq!(store.injected(), 5);
+}
+
+#[tokio::test]
+async fn no_wake_up_is_lost_and_some_are_for_nothing() {
+    let store = faulty(Faults {
+        wakes: 1.0,
+        ..Faults::DELAYS
+    });
+    let mut watcher = store.watch();
+    watcher.changed().await.expect("the store is open");
+    assert_eq!(*watcher.borrow_and_update(), Position::ZERO);
+    for number in 1..=5 {
+        store.append(append()).await.expect("an answer");
+        let woken = watcher
+            .wait_for(|head| *head >= Position::new(number))
+            .await;
+        assert_eq!(*woken.expect("the store is open"), Position::new(number));
+    }
+}
