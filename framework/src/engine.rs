@@ -1,5 +1,7 @@
 //! [`Engine`]: executes commands and loads aggregates.
 
+mod ahead;
+mod attempt;
 pub(crate) mod cache;
 mod execute;
 mod execute_error;

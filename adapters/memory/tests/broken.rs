@@ -133,7 +133,7 @@ found_in_the_field! {
     a_restart_forgets_the_keys:
         contract_durable: everything_outlives_its_handles, ForgetsKeysOnClose;
     whether_a_stream_exists_is_checked_outside_of_the_transaction:
-        contract_engine: engines_on_two_handles_lose_no_update, ChecksExistenceAhead;
+        contract_race: of_many_that_expect_no_stream_exactly_one_wins, ChecksExistenceAhead;
     ids_are_cut:
         contract_bounds: what_is_at_the_bounds_is_taken, CutsIds;
     the_version_behind_the_last_is_negative:

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 
 use super::{Boundary, InvalidTarget, Part};
 use crate::append::{Condition, StreamAppend};
+use crate::engine::cache::Warm;
 use crate::engine::source::{LoadError, Source};
 use crate::error::{DecodeError, EncodeError};
 use crate::event_set::{ApplySet, EventSet};
@@ -15,6 +16,7 @@ use crate::place::{Position, Version};
 use crate::query::Query;
 use crate::read::Read;
 use crate::record::RecordedEvent;
+use crate::snapshot::Snapshot;
 use crate::stream::StreamId;
 use crate::tag::InvalidTag;
 
@@ -118,9 +120,15 @@ where
         })
     }
 
-    fn load_warm(&mut self, _source: &Source) -> bool {
+    fn take_warm(&mut self, _warm: Warm) -> bool {
         false
     }
+
+    fn give_away(&mut self) -> Option<Warm> {
+        None
+    }
+
+    fn place(&mut self, _position: Position) {}
 
     async fn load(&mut self, source: &Source) -> Result<(), LoadError> {
         self.refresh(source).await.map(drop)
@@ -142,6 +150,10 @@ where
                 return Ok(changed);
             }
         }
+    }
+
+    fn snapshot(&self, _seen: Version) -> Option<Snapshot> {
+        None
     }
 
     fn keep(&mut self, _source: &Source, _seen: Version) {}

@@ -6,8 +6,10 @@ use async_trait::async_trait;
 
 use crate::aggregate::Aggregate;
 use crate::append::{Condition, Expected};
+use crate::engine::cache::Warm;
 use crate::engine::source::{LoadError, Source};
 use crate::place::{Position, Version};
+use crate::snapshot::Snapshot;
 use crate::stream::StreamId;
 
 /// One part of what a command looks at, as the engine handles it.
@@ -25,14 +27,23 @@ pub trait Part: Send {
     /// What must not happen before the decision is stored.
     fn condition(&self) -> Option<Condition>;
 
-    /// Takes the state from the cache, which may lag behind the store. `false`: it is not there.
-    fn load_warm(&mut self, source: &Source) -> bool;
+    /// Takes a state that is known. `false`: it is not one of this aggregate.
+    fn take_warm(&mut self, warm: Warm) -> bool;
+
+    /// Gives the state away, and knows nothing any more. `None`: there is none to be kept.
+    fn give_away(&mut self) -> Option<Warm>;
+
+    /// Learns where its newest event stands.
+    fn place(&mut self, position: Position);
 
     /// Reads the state from the store.
     async fn load(&mut self, source: &Source) -> Result<(), LoadError>;
 
     /// Reads what is new since. `true`: there was something.
     async fn refresh(&mut self, source: &Source) -> Result<bool, LoadError>;
+
+    /// The snapshot that is due, if the version before was `seen`.
+    fn snapshot(&self, seen: Version) -> Option<Snapshot>;
 
     /// Puts the state into the cache. `seen`: the version in the cache before, for the snapshot policy.
     fn keep(&mut self, source: &Source, seen: Version);
@@ -54,6 +65,15 @@ impl<A: Aggregate> Slot<A> {
             state: Arc::new(A::default()),
             version: Version::ZERO,
             position: Position::ZERO,
+        }
+    }
+
+    pub(crate) fn warm(&self) -> Warm {
+        Warm {
+            state: self.state.clone(),
+            version: self.version,
+            position: self.position,
+            lags: false,
         }
     }
 
@@ -90,14 +110,22 @@ impl<A: Aggregate> Part for Slot<A> {
         None
     }
 
-    fn load_warm(&mut self, source: &Source) -> bool {
-        match source.cache.get::<A>(&self.stream) {
-            Some(warm) => {
-                *self = warm;
-                true
-            }
-            None => false,
-        }
+    fn take_warm(&mut self, warm: Warm) -> bool {
+        let Ok(state) = warm.state.downcast() else {
+            return false;
+        };
+        (self.state, self.version, self.position) = (state, warm.version, warm.position);
+        true
+    }
+
+    fn give_away(&mut self) -> Option<Warm> {
+        let warm = self.warm();
+        *self = Self::new(self.stream.clone());
+        Some(warm)
+    }
+
+    fn place(&mut self, position: Position) {
+        self.position = position;
     }
 
     async fn load(&mut self, source: &Source) -> Result<(), LoadError> {
@@ -107,6 +135,10 @@ impl<A: Aggregate> Part for Slot<A> {
 
     async fn refresh(&mut self, source: &Source) -> Result<bool, LoadError> {
         source.catch_up(self).await
+    }
+
+    fn snapshot(&self, seen: Version) -> Option<Snapshot> {
+        Source::snapshot(self, seen)
     }
 
     fn keep(&mut self, source: &Source, seen: Version) {

@@ -5,19 +5,21 @@ use std::sync::Arc;
 
 use quick_cache::sync::Cache as Map;
 
-use crate::aggregate::Aggregate;
-use crate::boundary::Slot;
 use crate::place::{Position, Version};
 use crate::stream::StreamId;
 
 /// The states of the aggregates used last, bounded by their number.
 pub(crate) struct Cache(Option<Map<StreamId, Warm>>);
 
+/// The state of an aggregate, whichever it is.
 #[derive(Clone)]
-struct Warm {
-    state: Arc<dyn Any + Send + Sync>,
-    version: Version,
-    position: Position,
+pub struct Warm {
+    pub(crate) state: Arc<dyn Any + Send + Sync>,
+    pub(crate) version: Version,
+    /// Of the newest event in it.
+    pub(crate) position: Position,
+    /// It is known to lag behind the store, or may well do so.
+    pub(crate) lags: bool,
 }
 
 impl Cache {
@@ -27,14 +29,8 @@ impl Cache {
     }
 
     /// The state as it was kept, which may lag behind the store.
-    pub(crate) fn get<A: Aggregate>(&self, stream: &StreamId) -> Option<Slot<A>> {
-        let warm = self.0.as_ref()?.get(stream)?;
-        Some(Slot {
-            stream: stream.clone(),
-            state: warm.state.downcast().ok()?,
-            version: warm.version,
-            position: warm.position,
-        })
+    pub(crate) fn get(&self, stream: &StreamId) -> Option<Warm> {
+        self.0.as_ref()?.get(stream)
     }
 
     /// Lets go of a state that is about to change, so that it need not be copied.
@@ -44,22 +40,19 @@ impl Cache {
         }
     }
 
-    /// Keeps the state, unless a later one is known.
-    pub(crate) fn put<A: Aggregate>(&self, slot: &Slot<A>) {
-        let Some(map) = &self.0 else { return };
-        if map
-            .peek(&slot.stream)
-            .is_some_and(|known| known.version > slot.version)
-        {
-            return;
+    /// An append that went ahead of what is kept has failed; how far others came is not known here.
+    pub(crate) fn doubt(&self, stream: &StreamId) {
+        if let Some(warm) = self.get(stream) {
+            self.put(stream, Warm { lags: true, ..warm });
         }
-        map.insert(
-            slot.stream.clone(),
-            Warm {
-                state: slot.state.clone(),
-                version: slot.version,
-                position: slot.position,
-            },
-        );
+    }
+
+    /// Keeps the state, unless a later one is known.
+    pub(crate) fn put(&self, stream: &StreamId, warm: Warm) {
+        let Some(map) = &self.0 else { return };
+        let known = map.peek(stream);
+        if known.is_none_or(|known| known.version <= warm.version) {
+            map.insert(stream.clone(), warm);
+        }
     }
 }

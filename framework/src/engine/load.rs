@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 
 use super::source::{LoadError, Source};
 use crate::aggregate::Aggregate;
-use crate::boundary::{Part as _, Slot};
+use crate::boundary::Slot;
 use crate::place::{Position, Version};
 use crate::record::RecordedEvent;
 use crate::stream::StreamId;
@@ -94,7 +94,7 @@ impl<'e, A: Aggregate> Load<'e, A> {
 
     async fn now(&self, stream: StreamId) -> Result<Slot<A>, LoadError> {
         let mut slot = Slot::new(stream.clone());
-        if !slot.load_warm(self.source) {
+        if !self.source.load_warm(&mut slot).await? {
             return self.source.load(stream).await;
         }
         self.source.catch_up(&mut slot).await?;
@@ -104,7 +104,7 @@ impl<'e, A: Aggregate> Load<'e, A> {
     async fn back_then(&self, stream: StreamId) -> Result<Slot<A>, LoadError> {
         let mut warm = Slot::new(stream.clone());
         if let At::Version(asked) = self.at
-            && warm.load_warm(self.source)
+            && self.source.load_warm(&mut warm).await?
             && warm.version == asked
         {
             return Ok(warm);

@@ -7,7 +7,7 @@ use tracing::{Instrument as _, debug, debug_span, warn};
 
 use super::cache::Cache;
 use crate::aggregate::{Aggregate, SnapshotPolicy};
-use crate::boundary::Slot;
+use crate::boundary::{Part, Slot};
 use crate::error::{DecodeError, StoreError};
 use crate::place::Version;
 use crate::read::Read;
@@ -124,29 +124,50 @@ impl Source {
         }
     }
 
-    /// Keeps the state warm, and as a snapshot if its version has passed a multiple of the policy's
-    /// number since `seen`.
+    /// Takes the state of `part` from the cache, which may lag behind the store. `false`: it is not there.
+    pub(crate) async fn load_warm(&self, part: &mut dyn Part) -> Result<bool, LoadError> {
+        let warm = part.stream().and_then(|stream| self.cache.get(stream));
+        let Some(warm) = warm else { return Ok(false) };
+        let lags = warm.lags;
+        let taken = part.take_warm(warm);
+        if taken && lags {
+            part.refresh(self).await?;
+        }
+        Ok(taken)
+    }
+
+    /// Keeps the state warm, and as a snapshot if one is due.
     pub(crate) fn keep<A: Aggregate>(&self, slot: &Slot<A>, seen: Version) {
-        self.cache.put(slot);
-        let Some(policy) = A::SNAPSHOT else { return };
+        self.cache.put(&slot.stream, slot.warm());
+        if let Some(snapshot) = Self::snapshot(slot, seen) {
+            self.save(snapshot);
+        }
+    }
+
+    /// A snapshot, if the version of `slot` has passed a multiple of the policy's number since `seen`.
+    pub(crate) fn snapshot<A: Aggregate>(slot: &Slot<A>, seen: Version) -> Option<Snapshot> {
+        let policy = A::SNAPSHOT?;
         let every = policy.every.max(1);
         if seen >= slot.version || slot.version.get() / every == seen.get() / every {
-            return;
+            return None;
         }
         let data = match (policy.encode)(&slot.state) {
             Ok(data) => Bytes::from(data),
             Err(error) => {
                 warn!(stream = %slot.stream, %error, "snapshot not taken: the state does not serialize");
-                return;
+                return None;
             }
         };
-        let snapshot = Snapshot {
+        Some(Snapshot {
             stream: slot.stream.clone(),
             version: slot.version,
             position: slot.position,
             schema_version: policy.schema_version,
             data,
-        };
+        })
+    }
+
+    pub(crate) fn save(&self, snapshot: Snapshot) {
         let store = self.store.clone();
         let save = async move {
             let (stream, version) = (snapshot.stream.clone(), snapshot.version);

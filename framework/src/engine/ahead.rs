@@ -1,0 +1,178 @@
+//! Commands on a stream in demand do not wait for each other's commit: while one append is on its way, the next
+//! command decides on the state that it will leave, and goes out right behind.
+//!
+//! Nothing is promised on such a state. The append that rests on it expects the version that it would have, so it
+//! fails together with the one before; and a refusal waits until the state is stored.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::Inner;
+use super::cache::Warm;
+use super::queue::Turn;
+use crate::boundary::Part;
+use crate::place::{Position, Version};
+use crate::snapshot::Snapshot;
+use crate::stream::StreamId;
+
+/// The state of a stream behind an append that is on its way.
+#[derive(Clone)]
+pub(crate) struct Ahead {
+    pub(crate) warm: Warm,
+    pub(crate) chain: Arc<Chain>,
+}
+
+impl Ahead {
+    /// Whether its append was answered.
+    pub(crate) fn is_over(&self) -> bool {
+        let link = self.chain.0.borrow();
+        link.broken || link.version >= self.warm.version
+    }
+}
+
+/// Appends to one stream, each resting on the one before, none of them sure to be stored.
+pub(crate) struct Chain(watch::Sender<Link>);
+
+#[derive(Clone, Copy, Default)]
+struct Link {
+    /// What is stored of it.
+    version: Version,
+    position: Position,
+    /// An append has failed, and with it all behind it.
+    broken: bool,
+}
+
+impl Chain {
+    pub(crate) fn new() -> Self {
+        Self(watch::Sender::default())
+    }
+
+    pub(crate) fn advance(&self, version: Version, position: Position) {
+        self.0.send_modify(|link| {
+            if version > link.version {
+                (link.version, link.position) = (version, position);
+            }
+        });
+    }
+
+    pub(crate) fn break_off(&self) {
+        self.0.send_modify(|link| link.broken = true);
+    }
+
+    pub(crate) fn is_broken(&self) -> bool {
+        self.0.borrow().broken
+    }
+
+    /// The position of the newest event that is stored.
+    pub(crate) fn position(&self) -> Position {
+        self.0.borrow().position
+    }
+
+    /// Waits until `version` is stored. `false`: it will not be.
+    pub(crate) async fn is_stored(&self, version: Version) -> bool {
+        let mut link = self.0.subscribe();
+        let answered = link.wait_for(|link| link.broken || link.version >= version);
+        // An error cannot be: the sender is here.
+        answered.await.is_ok_and(|link| link.version >= version)
+    }
+}
+
+/// A command whose append is on its way, while others go on from the states that it leaves. Unless it is said to
+/// be stored, it has failed.
+pub(crate) struct GoneAhead<'q> {
+    inner: &'q Inner,
+    parts: Vec<Gone>,
+}
+
+/// What it leaves for one stream.
+struct Gone {
+    stream: StreamId,
+    chain: Arc<Chain>,
+    version: Version,
+    place: Place,
+    snapshot: Option<Snapshot>,
+}
+
+/// Where the newest event of a stream stands.
+enum Place {
+    /// This far behind the head ahead of the append.
+    New(Position),
+    /// Where it was.
+    Old(Position),
+    /// Where the append before has put it.
+    Before,
+}
+
+impl<'q> GoneAhead<'q> {
+    pub(crate) fn new(inner: &'q Inner) -> Self {
+        Self {
+            inner,
+            parts: Vec::new(),
+        }
+    }
+
+    /// Leaves the state of `part`, which was at `seen` before the decision and rests on `chain`, if on any.
+    pub(crate) fn leave(
+        &mut self,
+        part: &mut dyn Part,
+        turn: &mut Turn<'_>,
+        (seen, chain): (Version, Option<Arc<Chain>>),
+    ) {
+        let Some(stream) = part.stream().cloned() else {
+            return;
+        };
+        let place = match &chain {
+            _ if part.version() > seen => Place::New(part.position()),
+            Some(_) => Place::Before,
+            None => Place::Old(part.position()),
+        };
+        let snapshot = part.snapshot(seen);
+        let Some(warm) = part.give_away() else { return };
+        let chain = chain.unwrap_or_else(|| Arc::new(Chain::new()));
+        let version = warm.version;
+        let ahead = Ahead {
+            warm,
+            chain: chain.clone(),
+        };
+        turn.leave(&stream, Some(ahead));
+        self.parts.push(Gone {
+            stream,
+            chain,
+            version,
+            place,
+            snapshot,
+        });
+    }
+
+    /// The append is stored, behind `head`.
+    pub(crate) fn stored(mut self, head: Position) {
+        let Inner { source, queue, .. } = self.inner;
+        for gone in self.parts.drain(..) {
+            let position = match gone.place {
+                Place::New(behind) => head.plus(behind.get()),
+                Place::Old(position) => position,
+                Place::Before => gone.chain.position(),
+            };
+            let place = (gone.version, position);
+            if let Some(warm) = queue.stored(&gone.stream, &gone.chain, place) {
+                source.cache.put(&gone.stream, warm);
+            }
+            if let Some(snapshot) = gone.snapshot {
+                source.save(Snapshot {
+                    position,
+                    ..snapshot
+                });
+            }
+        }
+    }
+}
+
+impl Drop for GoneAhead<'_> {
+    fn drop(&mut self) {
+        for gone in self.parts.drain(..) {
+            self.inner.queue.broken(&gone.stream, &gone.chain);
+            self.inner.source.cache.doubt(&gone.stream);
+        }
+    }
+}
