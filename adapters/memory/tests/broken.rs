@@ -93,6 +93,7 @@ finds! {
     contract_retry: commands_with_keys_happen_once_under_faults, ForgetsKeys;
     contract_retry: commands_without_keys_happen_at_most_once_under_faults, TakesCommitsForFailures;
     contract_retry: an_answer_under_faults_tells_what_happened, TakesCommitsForFailures;
+    contract_retry: a_tag_query_holds_its_limit_under_faults, IgnoresConditions;
     contract_faults: readers_see_every_event_once_under_faults, SkipsAnEvent;
     contract_faults: state_from_a_snapshot_equals_a_replay_under_faults, SnapshotsLagBehindTheirState;
     contract_faults: an_append_over_several_streams_is_whole_under_faults, StoresHalf;

@@ -131,6 +131,7 @@ macro_rules! __contract_cases {
             contract_retry: commands_with_keys_happen_once_under_faults;
             contract_retry: commands_without_keys_happen_at_most_once_under_faults;
             contract_retry: an_answer_under_faults_tells_what_happened;
+            contract_retry: a_tag_query_holds_its_limit_under_faults;
             contract_faults: readers_see_every_event_once_under_faults;
             contract_faults: state_from_a_snapshot_equals_a_replay_under_faults;
             contract_faults: an_append_over_several_streams_is_whole_under_faults;

@@ -58,7 +58,7 @@ impl Decide for Count {
 
 /// How many counts a group has seen, over all counters.
 #[derive(Default)]
-struct Group {
+pub(super) struct Group {
     counts: u64,
 }
 
@@ -70,16 +70,16 @@ impl Apply<CounterEvent> for Group {
 
 #[derive(Debug, PartialEq, thiserror::Error)]
 #[error("the group is full")]
-struct Full;
+pub(super) struct Full;
 
 #[derive(Command, Debug, Clone, Serialize, Deserialize)]
 #[command(crate = crate, on = Counter, query = Group)]
-struct CountInGroup {
+pub(super) struct CountInGroup {
     #[id]
-    counter: u64,
+    pub(super) counter: u64,
     #[tag]
-    group: String,
-    limit: u64,
+    pub(super) group: String,
+    pub(super) limit: u64,
 }
 
 impl Decide for CountInGroup {

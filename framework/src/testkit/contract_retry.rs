@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::contract::{Backend, all, everything};
-use super::contract_engine::{Counter, patient};
+use super::contract_engine::{CountInGroup, Counter, Full, patient};
 use super::contract_faults::{Answer, count, with_seeds};
 use super::{Faults, Faulty};
-use crate::engine::{Engine, RetryPolicy};
+use crate::engine::{Engine, ExecuteError, Receipt, RetryPolicy};
+use crate::error::StoreError;
 use crate::record::RecordedEvent;
 use crate::store::Store;
 
@@ -183,4 +184,54 @@ async fn answers_tell_what_happened<B: Backend>(seed: u64, faults: Faults) {
         };
         assert!(told, "call {call}: {answer:?}, stored are {events:?}");
     }
+}
+
+/// Asks for a place in a group of four, under a key. `None`: what became of it is not known.
+async fn join(engine: Engine, key: u64) -> Option<Result<Receipt, Full>> {
+    let command = CountInGroup {
+        counter: key,
+        group: "few".to_owned(),
+        limit: 4,
+    };
+    let command = engine.execute(command).because(key.to_string());
+    match command.idempotency_key(format!("req-{key}")).await {
+        Ok(receipt) => Some(Ok(receipt)),
+        Err(ExecuteError::Refused(full)) => Some(Err(full)),
+        Err(ExecuteError::Store(StoreError::Unavailable(_) | StoreError::Interrupted(_))) => None,
+        Err(error) => panic!("a count in a group under faults ended with {error:?}"),
+    }
+}
+
+/// A tag query holds its limit under faults, and who has a place is never refused it.
+pub async fn a_tag_query_holds_its_limit_under_faults<B: Backend>() {
+    const KEYS: u64 = 10;
+    with_seeds(async |seed| {
+        let place = B::create().await;
+        let engines = [
+            Faulty::new(place.open().await, seed, Faults::default()),
+            Faulty::new(place.open().await, seed + 100, Faults::default()),
+        ]
+        .map(|store| hasty(store, 30));
+        let requests: Vec<u64> = (0..4).flat_map(|_| 0..KEYS).collect();
+        let asked = requests.iter().enumerate();
+        let asked = asked.map(|(n, key)| tokio::spawn(join(engines[n % 2].clone(), *key)));
+        let answers = all(asked.collect::<Vec<_>>()).await;
+
+        let sound = patient(place.open().await);
+        let mut last = Vec::new();
+        for key in 0..KEYS {
+            last.push(join(sound.clone(), key).await.expect("an answer"));
+        }
+        let stored = by_caller(&place.open().await).await;
+        assert_eq!(stored.len(), 4, "places in a group of four");
+        assert!(stored.values().all(|events| events.len() == 1));
+        for (key, answer) in requests.iter().zip(answers) {
+            match (answer, &last[*key as usize]) {
+                (Some(Ok(receipt)), Ok(first)) => assert_eq!(receipt.events(), first.events()),
+                (Some(Err(_)), Err(_)) | (None, _) => {}
+                (answer, last) => panic!("req-{key} ended with {answer:?}, and then with {last:?}"),
+            }
+        }
+    })
+    .await;
 }

@@ -26,7 +26,7 @@ pub struct Faults {
     /// The future of an append below is dropped on the way, so that it is stored as a whole or not at all, soon
     /// or never: [`StoreError::Interrupted`].
     pub dropped: f64,
-    /// An append with an idempotency key is delivered twice, and either answer comes back.
+    /// An append with an idempotency key is delivered twice, at once or later, and either answer comes back.
     pub twice: f64,
     /// A read, a look at a key, or whatever concerns a snapshot fails, with [`StoreError::Unavailable`] or
     /// [`StoreError::Interrupted`]. A snapshot may have been saved then.

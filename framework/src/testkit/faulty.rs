@@ -54,6 +54,7 @@ enum Kind {
 }
 
 /// One call, and what is thrown for it.
+#[derive(Clone)]
 struct Call {
     number: u64,
     kind: Kind,
@@ -205,9 +206,18 @@ impl<S: Store> Faulty<S> {
     ) -> Result<Appended, AppendError> {
         let store = &self.0.store;
         let first = store.append(append.clone()).await?;
+        self.0.injected.fetch_add(1, Relaxed);
+        if call.dice.u8(..3) == 0 {
+            let (late, mut call) = (self.clone(), call.clone());
+            tokio::spawn(async move {
+                late.pause(&mut call).await;
+                // Nobody waits for this answer.
+                let _ = late.0.store.append(append).await;
+            });
+            return Ok(first);
+        }
         self.pause(call).await;
         let second = store.append(append).await;
-        self.0.injected.fetch_add(1, Relaxed);
         if call.dice.bool() {
             return Ok(first);
         }
