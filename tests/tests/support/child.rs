@@ -1,0 +1,79 @@
+//! `command_forever` in a process of its own.
+
+use std::io::{BufRead as _, BufReader, Lines};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use factum_tests::load::Told;
+
+/// Killed with the value, too.
+pub(crate) struct Writer {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+    told: Vec<Told>,
+}
+
+impl Writer {
+    pub(crate) fn start(place: &str, name: &str) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_command_forever"))
+            .args([place, name])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let told = Vec::new();
+        Self { child, lines, told }
+    }
+
+    /// Waits until it has told of `count` more commands.
+    pub(crate) fn hear(&mut self, count: u64) {
+        for _ in 0..count {
+            let line = self.lines.next();
+            let line =
+                line.unwrap_or_else(|| panic!("the writer failed after {}", self.told.len()));
+            self.told.push(line.unwrap().parse().unwrap());
+        }
+    }
+
+    /// Kills it, and gives back all that it told of.
+    pub(crate) fn kill(mut self) -> Vec<Told> {
+        self.child.kill().unwrap();
+        // What is left in the pipe; a line is written whole or not at all, as it is shorter than the pipe's unit.
+        while let Some(line) = self.lines.next() {
+            self.told.push(line.unwrap().parse().unwrap());
+        }
+        let status = self.child.wait().unwrap();
+        assert!(!status.success(), "the writer ended by itself: {status}");
+        std::mem::take(&mut self.told)
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // Fails if it has ended, which is as good.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Moments that differ from run to run.
+pub(crate) struct Moments(u64);
+
+impl Moments {
+    pub(crate) fn new() -> Self {
+        Self(
+            std::time::UNIX_EPOCH
+                .elapsed()
+                .unwrap()
+                .subsec_nanos()
+                .into(),
+        )
+    }
+
+    /// 1 to `most`.
+    pub(crate) fn next(&mut self, most: u64) -> u64 {
+        // Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", 2014.
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        (mixed ^ (mixed >> 27)) % most + 1
+    }
+}

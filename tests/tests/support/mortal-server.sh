@@ -1,0 +1,66 @@
+#!/bin/sh
+# A PostgreSQL server of its own that can be killed: takes the orders `kill` and `start`, one a line, and answers each
+# with a line once it is done. First prints the directory that holds its socket, once the server answers. Stops and
+# removes everything when its standard input ends, however the caller ended.
+set -eu
+
+for bin in "$(command -v initdb > /dev/null && dirname "$(command -v initdb)")" /usr/lib/postgresql/*/bin; do
+    [ -x "$bin/initdb" ] && [ -x "$bin/postgres" ] && break
+done
+[ -x "$bin/initdb" ] || { echo "no initdb and postgres on the path or below /usr/lib/postgresql" >&2; exit 3; }
+
+dir=$(mktemp -d "${TMPDIR:-/tmp}/factum-mortal.XXXXXX")
+trap 'rm -rf "$dir"' EXIT
+# The server refuses to run as root.
+as() { "$@"; }
+if [ "$(id -u)" = 0 ]; then
+    chown postgres "$dir"
+    as() { runuser -u postgres -- "$@"; }
+fi
+cd "$dir"
+
+start() {
+    as "$bin/postgres" -D "$dir/data" -k "$dir" -c listen_addresses= -c max_connections=200 > "$dir/server.log" 2>&1 &
+    server=$!
+    until grep -q "ready to accept connections" "$dir/server.log"; do
+        kill -0 $server || { cat "$dir/server.log" >&2; exit 1; }
+        sleep 0.02
+    done
+    pid=$(head -n 1 "$dir/data/postmaster.pid")
+}
+
+# Whether a process has ended; one that nobody has waited for has, too.
+ended() { case "$(ps -o stat= -p "$1")" in '' | Z*) true ;; *) false ;; esac; }
+
+# Stopped first, so that it makes no more children meanwhile.
+kill_all() {
+    kill -STOP "$pid"
+    all="$pid $(pgrep -P "$pid")"
+    # One of the children may just have ended.
+    kill -KILL $all 2> /dev/null || true
+    # The data directory can be used again once the last of them is gone.
+    for one in $all; do
+        until ended "$one"; do sleep 0.01; done
+    done
+    wait $server || true
+    pid=
+}
+
+stop() {
+    trap '' HUP INT TERM
+    [ -z "${pid:-}" ] || kill_all
+    rm -rf "$dir"
+}
+trap stop EXIT
+
+as "$bin/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --locale=C --no-sync > "$dir/initdb.log"
+start
+echo "$dir"
+while read -r order; do
+    case $order in
+        kill) kill_all ;;
+        start) start ;;
+        *) echo "no such order: $order" >&2; exit 2 ;;
+    esac
+    echo "$order"
+done
