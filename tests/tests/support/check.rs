@@ -20,6 +20,14 @@ pub(crate) async fn everything(engine: &Engine) -> Vec<RecordedEvent> {
     }
 }
 
+/// The position of the newest event.
+pub(crate) async fn head(place: &str) -> u64 {
+    let backend = Backend::open(place).await.unwrap();
+    let head = backend.engine().store().watch().borrow().get();
+    backend.close().await;
+    head
+}
+
 /// That the store and the table are whole as they were left, and that the projection goes on from there.
 pub(crate) async fn whole(place: &str, told: &[Told], when: &str) {
     let backend = Backend::open(place).await.unwrap();

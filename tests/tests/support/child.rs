@@ -34,6 +34,17 @@ impl Writer {
         }
     }
 
+    /// Waits until it has told of a command behind `position`.
+    pub(crate) fn hear_beyond(&mut self, position: u64) {
+        while self
+            .told
+            .last()
+            .is_none_or(|told| told.position <= position)
+        {
+            self.hear(1);
+        }
+    }
+
     /// Kills it, and gives back all that it told of.
     pub(crate) fn kill(mut self) -> Vec<Told> {
         self.child.kill().unwrap();

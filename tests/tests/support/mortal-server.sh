@@ -15,11 +15,14 @@ trap 'rm -rf "$dir"' EXIT
 as() { "$@"; }
 if [ "$(id -u)" = 0 ]; then
     chown postgres "$dir"
-    as() { runuser -u postgres -- "$@"; }
+    # Unlike `runuser`, this leaves no process between, which would stop with the server.
+    as() { setpriv --reuid=postgres --regid=postgres --clear-groups "$@"; }
 fi
 cd "$dir"
 
 start() {
+    # What the last one said is not what this one says.
+    : > "$dir/server.log"
     as "$bin/postgres" -D "$dir/data" -k "$dir" -c listen_addresses= -c max_connections=200 > "$dir/server.log" 2>&1 &
     server=$!
     until grep -q "ready to accept connections" "$dir/server.log"; do

@@ -14,7 +14,10 @@ pub(crate) struct Server {
 impl Server {
     /// `None`: there are no binaries, which is said loudly. With `FACTUM_REQUIRE_SERVICES=1` that is a failure.
     pub(crate) fn start() -> Option<Self> {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/mortal-server.sh");
+        let script = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/support/mortal-server.sh"
+        );
         let mut script = Command::new("sh")
             .arg(script)
             .stdin(Stdio::piped())
@@ -26,14 +29,22 @@ impl Server {
         let Some(dir) = answers.next() else {
             script.wait().unwrap();
             let required = std::env::var("FACTUM_REQUIRE_SERVICES").is_ok_and(|value| value == "1");
-            assert!(!required, "no PostgreSQL server, and FACTUM_REQUIRE_SERVICES=1");
+            assert!(
+                !required,
+                "no PostgreSQL server, and FACTUM_REQUIRE_SERVICES=1"
+            );
             // Past the capture of the test harness.
             let loud = b"SKIPPED: no PostgreSQL server that a test may kill; install one\n";
             std::io::stderr().write_all(loud).unwrap();
             return None;
         };
         let dir = dir.unwrap();
-        Some(Self { script, orders, answers, dir })
+        Some(Self {
+            script,
+            orders,
+            answers,
+            dir,
+        })
     }
 
     pub(crate) fn url(&self) -> String {
