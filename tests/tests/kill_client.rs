@@ -6,6 +6,8 @@
 mod check;
 #[path = "support/child.rs"]
 mod child;
+#[path = "support/moments.rs"]
+mod moments;
 #[path = "support/server.rs"]
 mod server;
 
@@ -15,7 +17,8 @@ use std::time::Duration;
 use factum_postgres::PgConnectOptions;
 use factum_postgres::sqlx::{self, ConnectOptions as _};
 
-use child::{Moments, Writer};
+use child::Writer;
+use moments::Moments;
 use server::Server;
 
 #[tokio::test]

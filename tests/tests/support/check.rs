@@ -21,6 +21,7 @@ pub(crate) async fn everything(engine: &Engine) -> Vec<RecordedEvent> {
 }
 
 /// The position of the newest event.
+#[allow(dead_code, reason = "where only the server is killed")]
 pub(crate) async fn head(place: &str) -> u64 {
     let backend = Backend::open(place).await.unwrap();
     let head = backend.engine().store().watch().borrow().get();

@@ -23,7 +23,10 @@ cd "$dir"
 start() {
     # What the last one said is not what this one says.
     : > "$dir/server.log"
-    as "$bin/postgres" -D "$dir/data" -k "$dir" -c listen_addresses= -c max_connections=200 > "$dir/server.log" 2>&1 &
+    # The machine goes on, and with it what was written and not synced. To sync all of a data directory that never
+    # was would take the start behind a kill longer than anything else here.
+    as "$bin/postgres" -D "$dir/data" -k "$dir" -c listen_addresses= -c max_connections=200 -c fsync=off \
+        > "$dir/server.log" 2>&1 &
     server=$!
     until grep -q "ready to accept connections" "$dir/server.log"; do
         kill -0 $server || { cat "$dir/server.log" >&2; exit 1; }
