@@ -6,6 +6,8 @@
 mod check;
 #[path = "support/child.rs"]
 mod child;
+#[path = "support/lines.rs"]
+mod lines;
 #[path = "support/moments.rs"]
 mod moments;
 #[path = "support/server.rs"]
@@ -29,7 +31,7 @@ async fn a_killed_process_leaves_its_table_at_its_checkpoint() {
     let mut told = Vec::new();
     for round in 0..12 {
         let mut writer = Writer::start(&place, &format!("r{round}"));
-        writer.hear(moments.next(200));
+        writer.hear(moments.next(150));
         told.extend(writer.kill());
         check::whole(&place, &told, &format!("round {round}")).await;
     }
@@ -43,9 +45,9 @@ async fn a_killed_client_leaves_its_table_at_its_checkpoint() {
     let place = Place::new(url, "killed");
     let mut moments = Moments::new();
     let mut told = Vec::new();
-    for round in 0..12 {
+    for round in 0..8 {
         let mut writer = Writer::start(&place.of_writers(), &format!("r{round}"));
-        writer.hear(moments.next(200));
+        writer.hear(moments.next(150));
         told.extend(writer.kill());
         place.wait_until_left().await;
         check::whole(&place.of_checks(), &told, &format!("round {round}")).await;

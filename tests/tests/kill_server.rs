@@ -5,6 +5,8 @@
 
 #[path = "support/check.rs"]
 mod check;
+#[path = "support/lines.rs"]
+mod lines;
 #[path = "support/moments.rs"]
 mod moments;
 #[path = "support/server.rs"]
@@ -28,7 +30,7 @@ use moments::Moments;
 use server::Server;
 
 const WRITERS: usize = 8;
-const ROUNDS: usize = 6;
+const ROUNDS: usize = 4;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,14 +1,15 @@
 //! `command_forever` in a process of its own.
 
-use std::io::{BufRead as _, BufReader, Lines};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use factum_tests::load::Told;
+
+use crate::lines::Lines;
 
 /// Killed with the value, too.
 pub(crate) struct Writer {
     child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
+    lines: Lines,
     told: Vec<Told>,
 }
 
@@ -19,7 +20,7 @@ impl Writer {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let lines = Lines::of(child.stdout.take().unwrap());
         let told = Vec::new();
         Self { child, lines, told }
     }
@@ -30,7 +31,7 @@ impl Writer {
             let line = self.lines.next();
             let line =
                 line.unwrap_or_else(|| panic!("the writer failed after {}", self.told.len()));
-            self.told.push(line.unwrap().parse().unwrap());
+            self.told.push(line.parse().unwrap());
         }
     }
 
@@ -50,7 +51,7 @@ impl Writer {
         self.child.kill().unwrap();
         // What is left in the pipe; a line is written whole or not at all, as it is shorter than the pipe's unit.
         while let Some(line) = self.lines.next() {
-            self.told.push(line.unwrap().parse().unwrap());
+            self.told.push(line.parse().unwrap());
         }
         let status = self.child.wait().unwrap();
         assert!(!status.success(), "the writer ended by itself: {status}");

@@ -28,11 +28,12 @@ start() {
     as "$bin/postgres" -D "$dir/data" -k "$dir" -c listen_addresses= -c max_connections=200 -c fsync=off \
         > "$dir/server.log" 2>&1 &
     server=$!
+    tries=0
     until grep -q "ready to accept connections" "$dir/server.log"; do
-        kill -0 $server || { cat "$dir/server.log" >&2; exit 1; }
+        tries=$((tries + 1))
+        { kill -0 $server && [ $tries -lt 3000 ]; } || { cat "$dir/server.log" >&2; exit 1; }
         sleep 0.02
     done
-    pid=$(head -n 1 "$dir/data/postmaster.pid")
 }
 
 # Whether a process has ended; one that nobody has waited for has, too.
@@ -40,6 +41,7 @@ ended() { case "$(ps -o stat= -p "$1")" in '' | Z*) true ;; *) false ;; esac; }
 
 # Stopped first, so that it makes no more children meanwhile.
 kill_all() {
+    pid=$(head -n 1 "$dir/data/postmaster.pid")
     kill -STOP "$pid"
     all="$pid $(pgrep -P "$pid")"
     # One of the children may just have ended.
@@ -49,12 +51,15 @@ kill_all() {
         until ended "$one"; do sleep 0.01; done
     done
     wait $server || true
-    pid=
+    server=
 }
 
 stop() {
     trap '' HUP INT TERM
-    [ -z "${pid:-}" ] || kill_all
+    # Nothing runs between a kill and the next start.
+    if [ -n "${server:-}" ] && kill -0 "$server" 2> /dev/null; then
+        kill_all
+    fi
     rm -rf "$dir"
 }
 trap stop EXIT

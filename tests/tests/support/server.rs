@@ -1,13 +1,15 @@
 //! PostgreSQL servers for the tests, one of which can be killed.
 
-use std::io::{BufRead as _, BufReader, Lines, Write as _};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::io::Write as _;
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+use crate::lines::Lines;
 
 /// A server of one test. Ends with the value, and with the process, however that ends.
 pub(crate) struct Server {
     script: Child,
     orders: Option<ChildStdin>,
-    answers: Lines<BufReader<ChildStdout>>,
+    answers: Lines,
     dir: String,
 }
 
@@ -25,7 +27,7 @@ impl Server {
             .spawn()
             .unwrap();
         let orders = script.stdin.take();
-        let mut answers = BufReader::new(script.stdout.take().unwrap()).lines();
+        let mut answers = Lines::of(script.stdout.take().unwrap());
         let Some(dir) = answers.next() else {
             script.wait().unwrap();
             let required = std::env::var("FACTUM_REQUIRE_SERVICES").is_ok_and(|value| value == "1");
@@ -38,7 +40,6 @@ impl Server {
             std::io::stderr().write_all(loud).unwrap();
             return None;
         };
-        let dir = dir.unwrap();
         Some(Self {
             script,
             orders,
@@ -68,7 +69,7 @@ impl Server {
         writeln!(orders, "{order}").unwrap();
         let answer = self.answers.next();
         let answer = answer.unwrap_or_else(|| panic!("the server failed to {order}"));
-        assert_eq!(answer.unwrap(), order);
+        assert_eq!(answer, order);
     }
 }
 
