@@ -46,7 +46,16 @@ pub fn replay<'a>(events: impl IntoIterator<Item = (&'a str, u64)>) -> Jars {
 /// Counts events, in a table beside them.
 #[derive(Projection)]
 #[projection(name = "jars", events = JarEvent)]
-pub struct CountJars;
+pub struct CountJars {
+    /// Called for each event, inside the transaction.
+    pub taking: fn(),
+}
+
+impl Default for CountJars {
+    fn default() -> Self {
+        Self { taking: || {} }
+    }
+}
 
 #[async_trait]
 impl SqliteProjection for CountJars {
@@ -63,6 +72,7 @@ impl SqliteProjection for CountJars {
         event: &Recorded<JarEvent>,
         db: &mut SqliteConnection,
     ) -> Result<(), BoxError> {
+        (self.taking)();
         let fill = sqlx::query(FILL).bind(event.record.stream.as_str());
         let fill = fill.bind(event.record.position.get() as i64);
         Ok(fill.execute(db).await.map(drop)?)
@@ -84,6 +94,7 @@ impl PostgresProjection for CountJars {
         event: &Recorded<JarEvent>,
         db: &mut PgConnection,
     ) -> Result<(), BoxError> {
+        (self.taking)();
         let fill = sqlx::query(FILL).bind(event.record.stream.as_str());
         let fill = fill.bind(event.record.position.get() as i64);
         Ok(fill.execute(db).await.map(drop)?)
@@ -127,13 +138,13 @@ impl Backend {
         builder.retry(PATIENT).build()
     }
 
-    /// Runs [`CountJars`], which does not give up.
+    /// Runs `count`, which does not give up.
     #[must_use]
-    pub fn projections(&self, engine: &Engine) -> Projections {
+    pub fn projections(&self, engine: &Engine, count: CountJars) -> Projections {
         let builder = Projections::builder(engine).retry(PATIENT);
         match self {
-            Self::Sqlite(store) => builder.with(store.read_model(CountJars)),
-            Self::Postgres(store) => builder.with(store.read_model(CountJars)),
+            Self::Sqlite(store) => builder.with(store.read_model(count)),
+            Self::Postgres(store) => builder.with(store.read_model(count)),
         }
         .start()
     }
@@ -144,8 +155,8 @@ impl Backend {
     /// As the read model's.
     pub async fn checkpoint(&self) -> Result<Position, ProjectionError> {
         match self {
-            Self::Sqlite(store) => store.read_model(CountJars).open().await,
-            Self::Postgres(store) => store.read_model(CountJars).open().await,
+            Self::Sqlite(store) => store.read_model(CountJars::default()).open().await,
+            Self::Postgres(store) => store.read_model(CountJars::default()).open().await,
         }
     }
 

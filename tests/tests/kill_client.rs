@@ -32,6 +32,7 @@ async fn a_killed_process_leaves_its_table_at_its_checkpoint() {
     for round in 0..12 {
         let mut writer = Writer::start(&place, &format!("r{round}"));
         writer.hear(moments.next(150));
+        writer.hear_taking(moments.next(12));
         told.extend(writer.kill());
         check::whole(&place, &told, &format!("round {round}")).await;
     }
@@ -48,6 +49,7 @@ async fn a_killed_client_leaves_its_table_at_its_checkpoint() {
     for round in 0..8 {
         let mut writer = Writer::start(&place.of_writers(), &format!("r{round}"));
         writer.hear(moments.next(150));
+        writer.hear_taking(moments.next(12));
         told.extend(writer.kill());
         place.wait_until_left().await;
         check::whole(&place.of_checks(), &told, &format!("round {round}")).await;
@@ -67,6 +69,7 @@ async fn a_killed_client_does_not_disturb_another() {
             ["a", "b"].map(|name| Writer::start(&place.of_writers(), &format!("{name}{round}")));
         other.hear(1);
         killed.hear(moments.next(60));
+        killed.hear_taking(moments.next(12));
         told.extend(killed.kill());
         other.hear_beyond(check::head(&place.of_checks()).await);
         other.hear(moments.next(20));

@@ -21,7 +21,7 @@ use std::time::Duration;
 use factum::{Engine, ExecuteError, Position, Query, StoreError};
 use factum_postgres::PgConnectOptions;
 use factum_postgres::sqlx::{self, ConnectOptions as _, PgConnection};
-use factum_tests::backend::Backend;
+use factum_tests::backend::{Backend, CountJars};
 use factum_tests::load::{Fill, Told};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -87,7 +87,7 @@ impl Load {
         let place = format!("{}#factum", server.url());
         let backend = Backend::open(&place).await.unwrap();
         let engine = backend.engine();
-        let projections = backend.projections(&engine);
+        let projections = backend.projections(&engine, CountJars::default());
         let (last, _) = watch::channel(Position::ZERO);
         let subscriber = tokio::spawn(subscribe(engine.clone(), last.subscribe()));
         let (told, _) = watch::channel([0; WRITERS]);

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use factum::{Engine, Position, Query, Read, Recorded, RecordedEvent};
-use factum_tests::backend::{Backend, Jars, replay};
+use factum_tests::backend::{Backend, CountJars, Jars, replay};
 use factum_tests::load::{JarEvent, Told};
 
 /// Every event of the store.
@@ -39,7 +39,7 @@ pub(crate) async fn whole(place: &str, told: &[Told], when: &str) {
     let jars = backend.jars().await.unwrap();
     assert_eq!(jars, effects(&events, checkpoint), "{when}, as it was left");
     let head = Position::new(events.len() as u64);
-    let projections = backend.projections(&engine);
+    let projections = backend.projections(&engine, CountJars::default());
     projections.wait_for(head).await.unwrap();
     let jars = backend.jars().await.unwrap();
     assert_eq!(jars, effects(&events, head), "{when}, behind the restart");

@@ -27,12 +27,32 @@ impl Writer {
 
     /// Waits until it has told of `count` more commands.
     pub(crate) fn hear(&mut self, count: u64) {
-        for _ in 0..count {
-            let line = self.lines.next();
-            let line =
-                line.unwrap_or_else(|| panic!("the writer failed after {}", self.told.len()));
-            self.told.push(line.parse().unwrap());
+        let enough = self.told.len() + count as usize;
+        while self.told.len() < enough {
+            self.hear_line();
         }
+    }
+
+    /// Waits until its projection has taken `count` more events, and is in the middle of a page or close to it.
+    pub(crate) fn hear_taking(&mut self, count: u64) {
+        for _ in 0..count {
+            while self.hear_line() {}
+        }
+    }
+
+    /// Whether it tells of a command.
+    fn hear_line(&mut self) -> bool {
+        let line = self.lines.next();
+        let line = line.unwrap_or_else(|| panic!("the writer failed after {}", self.told.len()));
+        self.keep(&line)
+    }
+
+    fn keep(&mut self, line: &str) -> bool {
+        if line == "taking" {
+            return false;
+        }
+        self.told.push(line.parse().unwrap());
+        true
     }
 
     /// Waits until it has told of a command behind `position`.
@@ -51,7 +71,7 @@ impl Writer {
         self.child.kill().unwrap();
         // What is left in the pipe; a line is written whole or not at all, as it is shorter than the pipe's unit.
         while let Some(line) = self.lines.next() {
-            self.told.push(line.parse().unwrap());
+            self.keep(&line);
         }
         let status = self.child.wait().unwrap();
         assert!(!status.success(), "the writer ended by itself: {status}");
