@@ -46,7 +46,7 @@ async fn a_killed_client_leaves_its_table_at_its_checkpoint() {
     let place = Place::new(url, "killed");
     let mut moments = Moments::new();
     let mut told = Vec::new();
-    for round in 0..8 {
+    for round in 0..6 {
         let mut writer = Writer::start(&place.of_writers(), &format!("r{round}"));
         writer.hear(moments.next(150));
         writer.hear_taking(moments.next(12));

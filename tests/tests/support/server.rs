@@ -5,6 +5,9 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 
 use crate::lines::Lines;
 
+/// What the script ends with.
+const NO_BINARIES: i32 = 3;
+
 /// A server of one test. Ends with the value, and with the process, however that ends.
 pub(crate) struct Server {
     script: Child,
@@ -29,7 +32,8 @@ impl Server {
         let orders = script.stdin.take();
         let mut answers = Lines::of(script.stdout.take().unwrap());
         let Some(dir) = answers.next() else {
-            script.wait().unwrap();
+            // Any other end is a failure.
+            assert_eq!(script.wait().unwrap().code(), Some(NO_BINARIES));
             let required = std::env::var("FACTUM_REQUIRE_SERVICES").is_ok_and(|value| value == "1");
             assert!(
                 !required,
