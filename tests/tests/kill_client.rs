@@ -33,6 +33,8 @@ async fn a_killed_process_leaves_its_table_at_its_checkpoint() {
         let mut writer = Writer::start(&place, &format!("r{round}"));
         writer.hear(moments.next(150));
         writer.hear_taking(moments.next(12));
+        // Anywhere between here and behind the commit.
+        std::thread::sleep(Duration::from_micros(moments.next(4_000)));
         told.extend(writer.kill());
         check::whole(&place, &told, &format!("round {round}")).await;
     }
@@ -50,6 +52,8 @@ async fn a_killed_client_leaves_its_table_at_its_checkpoint() {
         let mut writer = Writer::start(&place.of_writers(), &format!("r{round}"));
         writer.hear(moments.next(150));
         writer.hear_taking(moments.next(12));
+        // Anywhere between here and behind the commit.
+        std::thread::sleep(Duration::from_micros(moments.next(4_000)));
         told.extend(writer.kill());
         place.wait_until_left().await;
         check::whole(&place.of_checks(), &told, &format!("round {round}")).await;
