@@ -1,5 +1,7 @@
 //! Commands on a stream in demand: they do not wait for each other's commit, and rest on nothing that is not stored.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
