@@ -5,97 +5,18 @@
 use std::sync::Arc;
 
 use factum::{
-    Append, Conflict, ContentType, EventStore, Expected, IdempotencyKey, Metadata, NewEvent,
-    Position, Query, Read, RecordedEvent, StreamId, Tag, Version, Violation,
+    Append, Conflict, EventStore, Expected, Position, RecordedEvent, StreamId, Version, Violation,
 };
 use factum_memory::MemoryStore;
-use factum_tests::history::{Answer, Call, Fault, History, Kind, Plan, Subscriber, run};
+use factum_tests::history::{Answer, Fault, History, Kind, Plan, run};
 use uuid::Uuid;
 
-const FIRST: usize = 0;
-const SECOND: usize = 1;
-const REFUSED: usize = 2;
-const PAGE: usize = 3;
-const KEYED: usize = 4;
-const AGAIN: usize = 5;
-const REUSED: usize = 6;
-const CONDITIONAL: usize = 7;
-const LAST: usize = 8;
+#[path = "support/good_history.rs"]
+mod good_history;
 
-fn stream(id: &str) -> StreamId {
-    id.parse().unwrap()
-}
-
-fn events(count: u64) -> Vec<NewEvent> {
-    let event = |_| NewEvent {
-        id: Uuid::now_v7(),
-        name: "x.made".into(),
-        schema_version: 1,
-        content_type: ContentType::Json,
-        data: "{}".into(),
-        tags: vec![Tag::new("k", 1).unwrap()],
-        metadata: Arc::new(Metadata::default()),
-    };
-    (0..count).map(event).collect()
-}
-
-fn one(expected: Expected, count: u64) -> Append {
-    Append::stream(stream("a-1"), expected, events(count))
-}
-
-fn exact(version: u64) -> Expected {
-    Expected::Exact(Version::new(version))
-}
-
-/// One client, one call behind the other, at ticks 0 and 1, 2 and 3, ….
-async fn good() -> History {
-    let store = MemoryStore::new();
-    let key = |content: &[u8]| IdempotencyKey::new("key", content);
-    let appends = [
-        one(Expected::NoStream, 2),
-        one(exact(2), 1).and_stream(stream("b-1"), Expected::Any, events(2)),
-        one(exact(2), 1),
-        one(Expected::Any, 1).once(key(b"content")),
-        one(exact(1), 1).once(key(b"content")),
-        one(Expected::Any, 1).once(key(b"other")),
-        one(Expected::Any, 1).unless(Query::category("b"), Position::new(5)),
-        one(Expected::Any, 1),
-    ];
-    let mut calls: Vec<Kind> = Vec::new();
-    for append in appends {
-        if calls.len() == PAGE {
-            let read = Read::stream(stream("a-1"));
-            let page = store.read(read.clone()).await.unwrap();
-            calls.push(Kind::Read(read, page));
-        }
-        let answer = store.append(append.clone()).await.into();
-        calls.push(Kind::Append(append, answer));
-    }
-    let log = store.read(Read::all(Query::all())).await.unwrap().events;
-    let all = Subscriber {
-        query: Query::all(),
-        seen: log.clone(),
-    };
-    let query = Query::category("a");
-    let some = log
-        .iter()
-        .filter(|event| query.matches(event))
-        .cloned()
-        .collect();
-    let subscribers = vec![all, Subscriber { query, seen: some }];
-    let calls = (0..).zip(calls);
-    let calls = calls.map(|(turn, kind)| Call {
-        client: 0,
-        began: turn * 2,
-        ended: turn * 2 + 1,
-        kind,
-    });
-    History {
-        calls: calls.collect(),
-        log,
-        subscribers,
-    }
-}
+use good_history::{
+    AGAIN, CONDITIONAL, FIRST, KEYED, LAST, PAGE, REFUSED, REUSED, SECOND, exact, good, stream,
+};
 
 /// The fault that is found once `wrong` has been at a good history, which must be tellable.
 async fn fault(wrong: impl FnOnce(&mut History)) -> Fault {

@@ -68,7 +68,7 @@ fn effect(log: &Log<'_>, history: &History, call: usize, made: &Call) -> Result<
         }
     };
     let span = match (answer, stored) {
-        (Answer::Unknown(_), None) | (Answer::NotStored(_), None) => return Ok(Effect::None),
+        (Answer::Unknown(_) | Answer::NotStored(_), None) => return Ok(Effect::None),
         (Answer::Unknown(_), Some(stored)) => return moved(stored),
         (Answer::Stored(told), Some(stored)) if !told.repeated => {
             check_receipt(log, call, told, stored)?;

@@ -77,7 +77,8 @@ impl Client {
             name: ["x.made", "y.made"][self.dice.roll(2) as usize].into(),
             schema_version: 1,
             content_type: ContentType::Json,
-            data: format!(r#"{{"client":{client},"turn":{turn}}}"#).into(),
+            // Byte for byte: the space behind it is a part of it.
+            data: format!("{{\"client\":{client},\"turn\":{turn}}} ").into(),
             tags: (0..self.dice.roll(3)).map(|_| self.tag()).collect(),
             metadata: Arc::new(Metadata::default()),
         }
@@ -102,9 +103,7 @@ impl Client {
         if self.dice.one_in(3) {
             item.names.push("x.made".to_owned());
         }
-        if self.dice.one_in(2) {
-            item.tags.push(self.tag());
-        }
+        item.tags = (0..self.dice.roll(3)).map(|_| self.tag()).collect();
         Query::all().or(item)
     }
 
