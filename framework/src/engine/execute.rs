@@ -78,9 +78,10 @@ impl<'e, C: Decide> Execute<'e, C> {
         let span = tracing::Span::current();
         span.record("streams", field::debug(&streams));
         let key = self.idempotency_key_of_command()?;
-        let turn = inner.queue.turn(streams).await;
+        let turn = inner.queue.turn(streams.clone()).await;
         let attempt = Attempt {
             execute: &self,
+            streams,
             key,
             inner,
         };
@@ -127,6 +128,8 @@ impl<'e, C: Decide> IntoFuture for Execute<'e, C> {
 /// What stays the same while a command is decided again and again.
 struct Attempt<'a, 'e, C> {
     execute: &'a Execute<'e, C>,
+    /// What the command looks at.
+    streams: Vec<StreamId>,
     key: Option<IdempotencyKey>,
     inner: &'a Inner,
 }
@@ -226,7 +229,7 @@ impl<C: Decide> Attempt<'_, '_, C> {
             return Ok(None);
         };
         match store.find(key).await? {
-            Some(first) => Ok(Some(Receipt::again(store, first).await?)),
+            Some(first) => Ok(Some(Receipt::again(store, first, &self.streams).await?)),
             None => Ok(None),
         }
     }
@@ -270,10 +273,11 @@ impl<C: Decide> Attempt<'_, '_, C> {
         span.record("position", appended.position.get());
         span.record("versions", field::debug(&appended.versions));
         if appended.repeated {
-            return Ok((Receipt::again(&**store, appended).await?, None));
+            let receipt = Receipt::again(&**store, appended, &self.streams).await?;
+            return Ok((receipt, None));
         }
         let head = Position::new(appended.position.get() - appended.count);
-        Ok((Receipt::stored(appended, streams, attempts), Some(head)))
+        Ok((Receipt::stored(&appended, streams, attempts), Some(head)))
     }
 }
 
