@@ -1,6 +1,6 @@
 //! [`Receipt`]: what became of a command.
 
-use crate::append::{Appended, Expected, StreamAppend};
+use crate::append::{Appended, Expected, MAX_APPEND, StreamAppend};
 use crate::error::StoreError;
 use crate::place::{Position, Version};
 use crate::query::Query;
@@ -116,8 +116,8 @@ impl Receipt {
         first: Appended,
         streams: &[StreamId],
     ) -> Result<Self, StoreError> {
-        let mut after = Position::new(first.position.get() - first.count);
-        let mut events = Vec::with_capacity(first.count as usize);
+        let mut after = Position::new(first.position.get().saturating_sub(first.count));
+        let mut events = Vec::with_capacity((first.count as usize).min(MAX_APPEND));
         while after < first.position && first.count > 0 {
             let missing = (first.position.get() - after.get()) as usize;
             let page = store
