@@ -118,22 +118,8 @@ struct Asked {
     body: Vec<u8>,
 }
 
-/// Requests that are nearly right, and some that are far from it; `{id}` is that of a specification.
-fn asked() -> impl Strategy<Value = Asked> {
-    let path = prop_oneof![
-        Just(String::new()),
-        Just("/{id}".to_owned()),
-        prop::sample::select(vec![
-            "publish",
-            "deprecate",
-            "versions",
-            "history",
-            "versions/1"
-        ])
-        .prop_map(|end| format!("/{{id}}/{end}")),
-        any::<String>().prop_map(|text| format!("/{text}")),
-        any::<String>().prop_map(|text| format!("/{{id}}/versions/{text}")),
-    ];
+/// A header that the service reads, and what it may hold.
+fn header() -> impl Strategy<Value = (&'static str, Vec<u8>)> {
     let name = prop::sample::select(vec![
         "x-actor",
         "x-correlation-id",
@@ -163,7 +149,11 @@ fn asked() -> impl Strategy<Value = Asked> {
         ])
         .prop_map(|text| text.as_bytes().to_vec()),
     ];
-    let body = prop_oneof![
+    (name, value)
+}
+
+fn body() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
         Just(Vec::new()),
         prop::collection::vec(any::<u8>(), 0..60),
         Just(br#"{"name":"n","content":"a: 1\n"}"#.to_vec()),
@@ -172,6 +162,24 @@ fn asked() -> impl Strategy<Value = Asked> {
         "[{]\"(name|content|version|reason)\":[\\[{\"0-9a-z}\\]-]{0,8}[}]?"
             .prop_map(String::into_bytes),
         Just(b"a: &a [*a]\n".to_vec()),
+    ]
+}
+
+/// Requests that are nearly right, and some that are far from it; `{id}` is that of a specification.
+fn asked() -> impl Strategy<Value = Asked> {
+    let path = prop_oneof![
+        Just(String::new()),
+        Just("/{id}".to_owned()),
+        prop::sample::select(vec![
+            "publish",
+            "deprecate",
+            "versions",
+            "history",
+            "versions/1"
+        ])
+        .prop_map(|end| format!("/{{id}}/{end}")),
+        any::<String>().prop_map(|text| format!("/{text}")),
+        any::<String>().prop_map(|text| format!("/{{id}}/versions/{text}")),
     ];
     let query = prop_oneof![
         Just(String::new()),
@@ -183,8 +191,8 @@ fn asked() -> impl Strategy<Value = Asked> {
         method,
         path,
         query,
-        prop::collection::vec((name, value), 0..4),
-        body,
+        prop::collection::vec(header(), 0..4),
+        body(),
     )
         .prop_map(|(method, path, query, headers, body)| Asked {
             method,
