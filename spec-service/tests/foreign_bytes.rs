@@ -210,7 +210,7 @@ async fn answers(server: &Server, id: &str, asked: Asked) {
     url.set_query(
         Some(&asked.query)
             .filter(|query| !query.is_empty())
-            .map(|query| query.as_str()),
+            .map(String::as_str),
     );
     let mut request = server
         .client
