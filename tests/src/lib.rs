@@ -2,4 +2,6 @@
 #![doc = include_str!("../../README.md")]
 
 pub mod backend;
+pub mod history;
 pub mod load;
+pub mod stores;

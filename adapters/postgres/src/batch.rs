@@ -139,7 +139,8 @@ impl<'a> Batch<'a> {
             !query.matches_parts(stream, &event.name, &event.tags)
         });
         let found = self.head.get() - behind.count() as u64;
-        (found > self.committed.get()).then(|| Position::new(found))
+        let known = self.committed.max(condition.after);
+        (found > known.get()).then(|| Position::new(found))
     }
 
     /// Makes the rows of an append that was judged to hold. When it is recorded is not known yet.

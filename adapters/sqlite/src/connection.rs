@@ -106,11 +106,12 @@ impl Connection {
                 .fetch_all(&mut self.sqlite)
                 .await?;
             for row in rows {
-                let stream = Stream {
-                    key: Some(row.try_get(1)?),
-                    version: row.try_get::<i64, _>(2)? as u64,
-                };
-                found.insert(row.try_get::<String, _>(0)?, stream);
+                let id: String = row.try_get(0)?;
+                let version: i64 = row.try_get(2)?;
+                let version = u64::try_from(version)
+                    .map_err(|_| Fault::corrupt(format!("stream {id} is at version {version}")))?;
+                let key = Some(row.try_get(1)?);
+                found.insert(id, Stream { key, version });
             }
         }
         let absent = Stream {

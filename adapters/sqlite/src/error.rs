@@ -13,6 +13,7 @@ pub(crate) enum Fault {
 }
 
 /// Primary result codes, <https://www.sqlite.org/rescode.html>.
+const SQLITE_ERROR: i32 = 1;
 const SQLITE_BUSY: i32 = 5;
 const SQLITE_LOCKED: i32 = 6;
 const SQLITE_TOOBIG: i32 = 18;
@@ -30,6 +31,27 @@ impl Fault {
                 matches!(result_code(error), Some(SQLITE_TOOBIG | SQLITE_CONSTRAINT))
             }
             Self::Corrupt(_) => false,
+        }
+    }
+
+    /// Whether what was read can be the cause: a value that the code does not take, or that SQLite's JSON
+    /// functions do not.
+    pub(crate) fn is_of_the_data(&self) -> bool {
+        match self {
+            Self::Corrupt(_) => true,
+            Self::Sqlite(error) => {
+                matches!(**error, sqlx::Error::ColumnDecode { .. })
+                    || result_code(error) == Some(SQLITE_ERROR)
+            }
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(error) => error.fmt(f),
+            Self::Corrupt(what) => f.write_str(what),
         }
     }
 }

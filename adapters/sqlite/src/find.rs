@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use factum::{AppendError, Appended, IdempotencyKey, Position, StreamId, Timestamp, Version};
+use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 use uuid::Uuid;
 
@@ -42,22 +43,38 @@ pub(crate) async fn answers(
         .await?;
     let mut answers = HashMap::with_capacity(rows.len());
     for row in rows {
-        let position: i64 = row.try_get(2)?;
-        let count: i64 = row.try_get(3)?;
-        let fingerprint: &[u8] = row.try_get(1)?;
-        let answer = Answer {
-            fingerprint: Uuid::from_slice(fingerprint).map_err(Fault::corrupt)?,
-            appended: Appended {
-                position: Position::new(position as u64),
-                count: count as u64,
-                versions: versions(connection, position - count + 1, position).await?,
-                recorded_at: Timestamp::from_micros(row.try_get(4)?),
-                repeated: false,
-            },
-        };
-        answers.insert(row.try_get(0)?, answer);
+        let key: String = row.try_get(0)?;
+        let corrupt = |what| Fault::corrupt(format!("the answer under key {key:?}: {what}"));
+        let mut answer = answer(&row).map_err(corrupt)?;
+        let Appended {
+            position, count, ..
+        } = answer.appended;
+        let (first, last) = (position.get() - count + 1, position.get());
+        answer.appended.versions = versions(connection, first as i64, last as i64).await?;
+        answers.insert(key, answer);
     }
     Ok(answers)
+}
+
+/// The answer that a row holds, without the versions.
+fn answer(row: &SqliteRow) -> Result<Answer, Fault> {
+    let position: i64 = row.try_get(2)?;
+    let count: i64 = row.try_get(3)?;
+    if !(0..=position).contains(&count) {
+        let what = format!("{count} events up to position {position}");
+        return Err(Fault::corrupt(what));
+    }
+    let fingerprint: &[u8] = row.try_get(1)?;
+    Ok(Answer {
+        fingerprint: Uuid::from_slice(fingerprint).map_err(Fault::corrupt)?,
+        appended: Appended {
+            position: Position::new(position as u64),
+            count: count as u64,
+            versions: Vec::new(),
+            recorded_at: Timestamp::from_micros(row.try_get(4)?),
+            repeated: false,
+        },
+    })
 }
 
 /// The streams that got the events of these positions, and their versions then.
@@ -74,7 +91,7 @@ async fn versions(
         .bind(last)
         .fetch_all(connection)
         .await?;
-    let version = |row: &sqlx::sqlite::SqliteRow| {
+    let version = |row: &SqliteRow| {
         let stream: &str = row.try_get(0)?;
         let version: i64 = row.try_get(1)?;
         let stream = stream.parse().map_err(Fault::corrupt)?;

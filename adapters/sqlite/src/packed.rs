@@ -40,16 +40,13 @@ struct Shared<'a> {
     metadata: Option<(Cow<'a, str>, Arc<Metadata>)>,
 }
 
+/// The error does not say which event it is about.
 pub(crate) fn unpack(json: &str) -> Result<Vec<RecordedEvent>, Fault> {
     let packed: Vec<Packed<'_>> = serde_json::from_str(json).map_err(Fault::corrupt)?;
     let mut shared = Shared::default();
     packed
         .into_iter()
-        .map(|event| {
-            let position = event.position;
-            recorded(event, &mut shared)
-                .map_err(|what| Fault::corrupt(format!("event at position {position}: {what}")))
-        })
+        .map(|event| recorded(event, &mut shared).map_err(Fault::corrupt))
         .collect()
 }
 

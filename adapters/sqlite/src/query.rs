@@ -37,6 +37,14 @@ impl Sql {
         Ok(query.fetch_one(connection).await?)
     }
 
+    pub(crate) async fn fetch_all(
+        self,
+        connection: &mut SqliteConnection,
+    ) -> Result<Vec<sqlx::sqlite::SqliteRow>, Fault> {
+        let query = sqlx::query_with(AssertSqlSafe(self.text), self.arguments);
+        Ok(query.fetch_all(connection).await?)
+    }
+
     /// Writes `parts` with `separator` between them.
     fn join<T>(
         &mut self,

@@ -18,11 +18,45 @@ const PACKED: &str = "json_group_array(json_array(
     iif(e.content_type is null, e.data, hex(e.data)), e.metadata, e.tags, e.recorded_at
 ))";
 
+/// An event whose stream is missing is there all the same: it is an error, not an event less.
 const EVENTS: &str = "
     cross join factum_event e on e.position = page.position
-    cross join factum_stream s on s.key = e.stream";
+    left join factum_stream s on s.key = e.stream";
 
 pub(crate) async fn page(connection: &mut SqliteConnection, read: &Read) -> Result<Page, Fault> {
+    match whole(connection, read).await {
+        Err(fault) if fault.is_of_the_data() => Err(locate(connection, read, fault).await?),
+        done => done,
+    }
+}
+
+/// `fault` with the position of the event that has it: each is read by itself.
+async fn locate(
+    connection: &mut SqliteConnection,
+    read: &Read,
+    fault: Fault,
+) -> Result<Fault, Fault> {
+    let mut sql = Sql::default();
+    positions(&mut sql, read, read.limit.max(1))?;
+    for row in sql.fetch_all(connection).await? {
+        let position: i64 = row.try_get(0)?;
+        if let Err(fault) = alone(connection, position).await {
+            let what = format!("event at position {position}: {fault}");
+            return Ok(Fault::corrupt(what));
+        }
+    }
+    Ok(fault)
+}
+
+async fn alone(connection: &mut SqliteConnection, position: i64) -> Result<(), Fault> {
+    let mut sql = Sql::default();
+    sql.push("select ").push(PACKED).push(" from (select ");
+    sql.bind(position)?.push(" as position) page").push(EVENTS);
+    let row = sql.fetch_one(connection).await?;
+    packed::unpack(row.try_get(0)?).map(drop)
+}
+
+async fn whole(connection: &mut SqliteConnection, read: &Read) -> Result<Page, Fault> {
     let limit = read.limit.max(1);
     let found = match small(connection, read, limit).await? {
         Some(found) => found,

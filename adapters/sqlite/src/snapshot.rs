@@ -31,11 +31,15 @@ impl SnapshotStore for SqliteStore {
             .await
             .map_err(store_error)?;
         let Some(row) = row else { return Ok(None) };
+        let place = |column| {
+            let place: i64 = row.try_get(column)?;
+            u64::try_from(place).map_err(|error| sqlx::Error::Decode(error.into()))
+        };
         let read = || {
             Ok::<_, sqlx::Error>(Snapshot {
                 stream: stream.clone(),
-                version: Version::new(row.try_get::<i64, _>(0)? as u64),
-                position: Position::new(row.try_get::<i64, _>(1)? as u64),
+                version: Version::new(place(0)?),
+                position: Position::new(place(1)?),
                 schema_version: row.try_get(2)?,
                 data: Bytes::copy_from_slice(row.try_get(3)?),
             })

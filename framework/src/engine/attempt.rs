@@ -213,7 +213,7 @@ impl<C: Decide> Attempt<'_, '_, C> {
             return Ok(None);
         };
         match store.find(key).await {
-            Ok(Some(first)) => Ok(Some(Receipt::again(store, first).await?)),
+            Ok(Some(first)) => Ok(Some(Receipt::again(store, first, &self.streams).await?)),
             Ok(None) => Ok(None),
             Err(AppendError::Store(error)) => Err(LoadError::Store(error).into()),
             Err(error) => Err(error.into()),
@@ -302,10 +302,13 @@ impl<C: Decide> Attempt<'_, '_, C> {
         span.record("position", appended.position.get());
         span.record("versions", field::debug(&appended.versions));
         if appended.repeated {
-            return Ok((Receipt::again(&**store, appended).await?, None));
+            return Ok((
+                Receipt::again(&**store, appended, &self.streams).await?,
+                None,
+            ));
         }
         let head = Position::new(appended.position.get() - appended.count);
-        Ok((Receipt::stored(appended, streams, attempts), Some(head)))
+        Ok((Receipt::stored(&appended, streams, attempts), Some(head)))
     }
 
     /// Takes a stored decision into the states, and keeps them warm.

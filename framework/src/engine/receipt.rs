@@ -1,6 +1,6 @@
 //! [`Receipt`]: what became of a command.
 
-use crate::append::{Appended, StreamAppend};
+use crate::append::{Appended, Expected, MAX_APPEND, StreamAppend};
 use crate::error::StoreError;
 use crate::place::{Position, Version};
 use crate::query::Query;
@@ -21,13 +21,14 @@ pub struct Receipt {
 
 impl Receipt {
     /// A reader that has come to this position knows everything that the command did. With no events, the
-    /// newest event that the command looked at; 0 if there was none.
+    /// newest event that the command looked at, 0 if there was none; under an idempotency key, the newest
+    /// event of the store.
     #[must_use]
     pub fn position(&self) -> Position {
         self.position
     }
 
-    /// The version of the command's first stream, now.
+    /// The version of the command's first stream, behind the command.
     #[must_use]
     pub fn version(&self) -> Version {
         self.versions
@@ -35,7 +36,7 @@ impl Receipt {
             .map_or(Version::ZERO, |(_, version)| *version)
     }
 
-    /// The streams that got events, and their versions now; without events, the streams looked at.
+    /// The streams that the command looked at, in its order, and their versions behind it.
     #[must_use]
     pub fn versions(&self) -> &[(StreamId, Version)] {
         &self.versions
@@ -60,29 +61,33 @@ impl Receipt {
     }
 
     /// The receipt of an append of `streams`.
-    pub(crate) fn stored(appended: Appended, streams: Vec<StreamAppend>, attempts: u32) -> Self {
+    pub(crate) fn stored(appended: &Appended, streams: Vec<StreamAppend>, attempts: u32) -> Self {
         let mut position = Position::new(appended.position.get() - appended.count);
         let mut events = Vec::with_capacity(appended.count as usize);
-        let mut versions = appended.versions.iter();
-        for part in streams.into_iter().filter(|part| !part.events.is_empty()) {
-            let last = versions.next().map_or(0, |(_, version)| version.get());
-            let mut version = Version::new(last.saturating_sub(part.events.len() as u64));
+        let mut versions = Vec::with_capacity(streams.len());
+        let mut new = appended.versions.iter();
+        for part in streams {
+            // Where nothing was added, the stream was as expected, and still is.
+            let last = match (part.events.is_empty(), part.expected) {
+                (false, _) => new.next().map_or(Version::ZERO, |(_, version)| *version),
+                (true, Expected::Exact(version)) => version,
+                (true, _) => Version::ZERO,
+            };
+            let mut version = last.get().saturating_sub(part.events.len() as u64);
             for event in part.events {
-                version = version.plus(1);
+                version += 1;
                 position = position.plus(1);
                 let place = Place {
                     position,
-                    version,
+                    version: Version::new(version),
                     recorded_at: appended.recorded_at,
                 };
                 events.push(RecordedEvent::new(event, part.stream.clone(), place));
             }
+            versions.push((part.stream, last));
         }
-        let Appended {
-            position, versions, ..
-        } = appended;
         Self {
-            position,
+            position: appended.position,
             versions,
             events,
             attempts,
@@ -105,10 +110,14 @@ impl Receipt {
         }
     }
 
-    /// The first receipt again, its events read from the store.
-    pub(crate) async fn again(store: &dyn Store, first: Appended) -> Result<Self, StoreError> {
-        let mut after = Position::new(first.position.get() - first.count);
-        let mut events = Vec::with_capacity(first.count as usize);
+    /// The first receipt again, for a command that looks at `streams`; its events are read from the store.
+    pub(crate) async fn again(
+        store: &dyn Store,
+        first: Appended,
+        streams: &[StreamId],
+    ) -> Result<Self, StoreError> {
+        let mut after = Position::new(first.position.get().saturating_sub(first.count));
+        let mut events = Vec::with_capacity((first.count as usize).min(MAX_APPEND));
         while after < first.position && first.count > 0 {
             let missing = (first.position.get() - after.get()) as usize;
             let read = Read::all(Query::all()).after(after).limit(missing);
@@ -120,11 +129,17 @@ impl Receipt {
             after = last.position;
             events.extend(page.events);
         }
-        let Appended {
-            position, versions, ..
-        } = first;
+        let mut versions = Vec::with_capacity(streams.len());
+        for stream in streams {
+            let written = first.versions.iter().find(|(written, _)| written == stream);
+            let version = match written {
+                Some((_, version)) => *version,
+                None => version_at(store, stream, first.position).await?,
+            };
+            versions.push((stream.clone(), version));
+        }
         Ok(Self {
-            position,
+            position: first.position,
             versions,
             events,
             attempts: 0,
@@ -139,4 +154,18 @@ fn behind_the_deed(error: StoreError) -> StoreError {
         StoreError::Unavailable(cause) => StoreError::Interrupted(cause),
         other => other,
     }
+}
+
+/// The version of `stream` when the event at `position` was the newest of the store.
+async fn version_at(
+    store: &dyn Store,
+    stream: &StreamId,
+    position: Position,
+) -> Result<Version, StoreError> {
+    let read = Read::streams([stream.clone()]).before(position.plus(1));
+    let page = store.read(read.limit(1)).await.map_err(behind_the_deed)?;
+    Ok(page
+        .events
+        .first()
+        .map_or(Version::ZERO, |event| event.version))
 }

@@ -47,6 +47,17 @@ pub enum LoadError {
     },
 }
 
+/// A state that leaves an event out would be wrong without a sign of it.
+fn follows(version: Version, record: &RecordedEvent) -> Result<(), StoreError> {
+    if record.version == version.plus(1) {
+        return Ok(());
+    }
+    Err(StoreError::Corrupt(format!(
+        "event at position {}: version {} of {} follows version {version}",
+        record.position, record.version, record.stream
+    )))
+}
+
 impl Source {
     /// The state of `stream` now: from its snapshot, if there is one that fits, and the events behind it.
     pub(crate) async fn load<A: Aggregate>(&self, stream: StreamId) -> Result<Slot<A>, LoadError> {
@@ -88,6 +99,7 @@ impl Source {
                 if !wanted(record) {
                     return Ok(());
                 }
+                follows(slot.version, record)?;
                 slot.take(&record.decode()?, record.position);
             }
             if !page.more {

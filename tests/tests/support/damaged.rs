@@ -1,0 +1,132 @@
+//! A SQLite file in order, and one that something else has written to.
+
+use std::path::Path;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use factum::prelude::*;
+use factum::{Append, ContentType, EventStore as _, Expected, NewEvent, StreamId, Tag};
+use factum_sqlite::sqlx::{self, AssertSqlSafe, Connection as _, SqliteConnection};
+use factum_sqlite::{SqliteOptions, SqliteStore};
+
+use crate::bank::{Account, Deposit, Open};
+
+/// A value of any of SQLite's types, and a text that is no UTF-8.
+#[derive(Debug, Clone)]
+pub(crate) enum Value {
+    Null,
+    Integer(i64),
+    Real(f64),
+    Text(String),
+    Bytes(Vec<u8>),
+    Torn(Vec<u8>),
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Damage {
+    pub(crate) table: &'static str,
+    pub(crate) column: &'static str,
+    pub(crate) row: i64,
+    pub(crate) value: Value,
+}
+
+pub(crate) fn stream(id: &str) -> StreamId {
+    id.parse().unwrap()
+}
+
+/// A file in order: account 1 has 4 events, account 2 has 2, a stream of bytes has 1; a key, a snapshot.
+pub(crate) static SOUND: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    block_on(async {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("sound.db");
+        let store = SqliteStore::open(&file).await.unwrap();
+        let engine = Engine::new(store.clone());
+        engine.execute(Open::<4>(1, 50)).by("ada").await.unwrap();
+        engine.execute(Open::<4>(2, 0)).await.unwrap();
+        let deposit = engine.execute(Deposit::<4>(1, 30)).by("ada");
+        deposit.idempotency_key("key").await.unwrap();
+        engine.execute(Deposit::<4>(2, 5)).await.unwrap();
+        let bytes = NewEvent {
+            id: uuid::Uuid::now_v7(),
+            name: "raw.taken".into(),
+            schema_version: 1,
+            content_type: ContentType::from("application/octet-stream"),
+            data: vec![0, 255, 1].into(),
+            tags: vec![Tag::new("k", 1).unwrap()],
+            metadata: Default::default(),
+        };
+        let append = Append::stream(stream("raw-1"), Expected::NoStream, vec![bytes]);
+        store.append(append).await.unwrap();
+        // A snapshot is taken behind the caller's back: here it is wanted for sure.
+        let account = engine.load::<Account<4>>(&1).await.unwrap();
+        let snapshot = factum::Snapshot {
+            stream: stream("account-1"),
+            version: account.version(),
+            position: account.position(),
+            schema_version: 1,
+            data: serde_json::to_vec(&*account).unwrap().into(),
+        };
+        factum::SnapshotStore::save_snapshot(&store, snapshot)
+            .await
+            .unwrap();
+        store.close().await;
+        std::fs::read(&file).unwrap()
+    })
+});
+
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let bounded = async { tokio::time::timeout(Duration::from_secs(20), future).await };
+    runtime
+        .unwrap()
+        .block_on(bounded)
+        .expect("an answer in time")
+}
+
+/// Writes the value past the store. `false`: SQLite itself does not take it there.
+async fn write(file: &Path, damage: &Damage) -> bool {
+    let options = sqlx::sqlite::SqliteConnectOptions::new()
+        .filename(file)
+        .foreign_keys(false);
+    let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+    let value = if matches!(damage.value, Value::Torn(_)) {
+        "cast(?1 as text)"
+    } else {
+        "?1"
+    };
+    let Damage {
+        table, column, row, ..
+    } = damage;
+    // Two tables have no row ids; they hold one row.
+    let which = if *table == "factum_idempotency" {
+        "?2 > 0"
+    } else {
+        "rowid = ?2"
+    };
+    let sql = format!("update {table} set {column} = {value} where {which}");
+    let sql = sqlx::query(AssertSqlSafe(sql));
+    let sql = match &damage.value {
+        Value::Null => sql.bind(None::<i64>),
+        Value::Integer(value) => sql.bind(value),
+        Value::Real(value) => sql.bind(value),
+        Value::Text(value) => sql.bind(value),
+        Value::Bytes(value) | Value::Torn(value) => sql.bind(value),
+    };
+    let written = sql.bind(row).execute(&mut connection).await;
+    connection.close().await.unwrap();
+    written.is_ok_and(|done| done.rows_affected() == 1)
+}
+
+/// A sound file but for `damage`; `None`: SQLite does not take it.
+pub(crate) async fn damaged(damage: &Damage) -> Option<(tempfile::TempDir, SqliteStore)> {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("damaged.db");
+    std::fs::write(&file, &*SOUND).unwrap();
+    if !write(&file, damage).await {
+        return None;
+    }
+    let store = SqliteOptions::new(&file).readers(1).open().await.unwrap();
+    Some((dir, store))
+}
