@@ -1,0 +1,167 @@
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use anyhow::{Context, Result, ensure};
+use tokio::task::JoinSet;
+
+use crate::{
+    Args, Bank, Scenario,
+    drive::{Measured, drive},
+    report::{refuse, report},
+};
+
+const ACCOUNTS: u64 = 4096;
+const PRIOR: usize = 10;
+/// Events per command while preparing.
+const BATCH: usize = 1000;
+
+/// Prepares the scenario and measures it; returns the line to print.
+///
+/// # Errors
+///
+/// Whatever the framework fails with, and a state that is not what the commands made it.
+pub async fn run<B: Bank>(args: &Args, bank: B) -> Result<String> {
+    if let Some(why) = bank.unsupported(args) {
+        return Ok(refuse(B::SIDE, args, why));
+    }
+    let bank = Arc::new(bank);
+    match args.scenario {
+        Scenario::Distinct => distinct(args, bank).await,
+        Scenario::Hot => hot(args, bank).await,
+        Scenario::Transfer => transfer(args, bank).await,
+        Scenario::Append => append(args, bank).await,
+        Scenario::Load | Scenario::LoadSnapshot => load(args, bank).await,
+        Scenario::CatchUp => catch_up(args, bank).await,
+    }
+}
+
+async fn distinct<B: Bank>(args: &Args, bank: Arc<B>) -> Result<String> {
+    prepare(&bank, ACCOUNTS, PRIOR).await?;
+    let callers = args.callers as u64;
+    let (note, own) = (bank.note(args.scenario), ACCOUNTS / callers);
+    let measured = drive(args.callers, args.duration(), move |caller, turn| {
+        let bank = bank.clone();
+        async move { bank.deposit(caller + turn % own * callers, 1).await }
+    });
+    Ok(finish::<B>(args, measured.await?, note))
+}
+
+/// All deposits acknowledged are found again, or the note says how many were lost.
+async fn hot<B: Bank>(args: &Args, bank: Arc<B>) -> Result<String> {
+    prepare(&bank, 1, PRIOR).await?;
+    let callers = args.callers;
+    let depositor = bank.clone();
+    let measured = drive(callers, args.duration(), move |_, _| {
+        let bank = depositor.clone();
+        async move { bank.deposit(0, 1).await }
+    });
+    let measured = measured.await?;
+    let acknowledged = (PRIOR + callers + measured.latencies.len()) as u64;
+    let balance = bank.load(0).await?;
+    let mut note = bank.note(args.scenario);
+    if balance != acknowledged {
+        note += &format!("; {acknowledged} deposits acknowledged, {balance} found");
+    }
+    Ok(finish::<B>(args, measured, note))
+}
+
+async fn transfer<B: Bank>(args: &Args, bank: Arc<B>) -> Result<String> {
+    prepare(&bank, ACCOUNTS, PRIOR).await?;
+    let callers = args.callers as u64;
+    let (note, own) = (bank.note(args.scenario), ACCOUNTS / 2 / callers);
+    let measured = drive(args.callers, args.duration(), move |caller, turn| {
+        let (bank, pair) = (bank.clone(), caller + turn % own * callers);
+        async move { bank.transfer(2 * pair, 2 * pair + 1).await }
+    });
+    Ok(finish::<B>(args, measured.await?, note))
+}
+
+async fn append<B: Bank>(args: &Args, bank: Arc<B>) -> Result<String> {
+    bank.settle().await?;
+    let (callers, size) = (args.callers as u64, args.size.max(1));
+    let note = bank.note(args.scenario);
+    let measured = drive(args.callers, args.duration(), move |caller, turn| {
+        let bank = bank.clone();
+        async move { bank.deposit(caller + turn * callers, size).await }
+    });
+    Ok(finish::<B>(args, measured.await?, note))
+}
+
+async fn load<B: Bank>(args: &Args, bank: Arc<B>) -> Result<String> {
+    let accounts = if args.size < 10_000 { 64 } else { 4 };
+    prepare(&bank, accounts, args.size).await?;
+    // The first load may be the one that stores the snapshot.
+    for account in 0..accounts {
+        bank.load(account).await?;
+    }
+    let (callers, size) = (args.callers as u64, args.size as u64);
+    let note = bank.note(args.scenario);
+    let measured = drive(args.callers, args.duration(), move |caller, turn| {
+        let bank = bank.clone();
+        async move {
+            let balance = bank.load((caller + turn * callers) % accounts).await?;
+            ensure!(
+                balance == size,
+                "a balance of {balance} after {size} deposits"
+            );
+            Ok(())
+        }
+    });
+    Ok(finish::<B>(args, measured.await?, note))
+}
+
+async fn catch_up<B: Bank>(args: &Args, bank: Arc<B>) -> Result<String> {
+    prepare(&bank, (args.size as u64).div_ceil(100), 100).await?;
+    let args = Args {
+        callers: 1,
+        ..args.clone()
+    };
+    let events = args.size.div_ceil(100) * 100;
+    let begin = Instant::now();
+    let handled = bank.catch_up(events).await?;
+    let took = begin.elapsed();
+    ensure!(handled == events, "{handled} of {events} events handled");
+    let measured = Measured {
+        count: handled,
+        latencies: vec![took],
+    };
+    Ok(report::<B>(
+        &args,
+        measured,
+        took.as_secs_f64(),
+        bank.note(args.scenario),
+    ))
+}
+
+fn finish<B: Bank>(args: &Args, measured: Measured, note: String) -> String {
+    report::<B>(args, measured, args.duration().as_secs_f64(), note)
+}
+
+/// Gives each of the accounts so many events.
+async fn prepare<B: Bank>(bank: &Arc<B>, accounts: u64, events: usize) -> Result<()> {
+    let next = Arc::new(AtomicU64::new(0));
+    let mut tasks = JoinSet::new();
+    for _ in 0..bank.preparers() {
+        let (bank, next) = (bank.clone(), next.clone());
+        tasks.spawn(async move {
+            loop {
+                let account = next.fetch_add(1, Ordering::Relaxed);
+                if account >= accounts {
+                    return anyhow::Ok(());
+                }
+                for begin in (0..events).step_by(BATCH) {
+                    bank.deposit(account, BATCH.min(events - begin)).await?;
+                }
+            }
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        done?.context("preparing the accounts")?;
+    }
+    bank.settle().await
+}

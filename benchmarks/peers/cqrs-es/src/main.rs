@@ -1,0 +1,29 @@
+//! Measures `cqrs-es` in memory and on PostgreSQL.
+
+mod account;
+mod bank;
+mod memory;
+mod postgres;
+
+use bank::CqrsEsBank;
+use benchmark_harness::{Args, Bank, Database, Parser, anyhow::Result, refuse, run, tokio};
+use memory::{Memory, silenced};
+use postgres::Postgres;
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let args = Args::parse();
+    let line = match &args.database {
+        Database::Memory => silenced(run(&args, CqrsEsBank::new(Memory::default()))).await?,
+        Database::Postgres(url) => {
+            run(&args, CqrsEsBank::new(Postgres::open(url, &args).await?)).await?
+        }
+        Database::Sqlite(_) => refuse(
+            CqrsEsBank::<Memory>::SIDE,
+            &args,
+            "SQLite is served by a crate of others",
+        ),
+    };
+    println!("{line}");
+    Ok(())
+}
