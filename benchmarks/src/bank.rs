@@ -1,39 +1,85 @@
-//! The domain that is measured.
+//! [`FactumBank`]: the accounts of the harness on an engine.
 
+use anyhow::Result;
+use benchmark_harness::{Args, Bank, Database, Scenario};
 use factum::prelude::*;
+use factum::{Position, Projections};
+use factum_memory::MemoryStore;
+use factum_postgres::PostgresStore;
+use factum_sqlite::SqliteStore;
 
-#[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[event(prefix = "account")]
-pub enum AccountEvent {
-    Deposited { amount: u64 },
+use crate::domain::{plain, snapshotted};
+
+/// `WARM`: states are kept in memory, as an engine does by default; otherwise every command reads its events.
+pub struct FactumBank<const WARM: bool> {
+    engine: Engine,
+    snapshots: bool,
 }
 
-#[derive(Aggregate, Debug, Clone, Default)]
-#[aggregate(category = "account", id = u64, event = AccountEvent)]
-pub struct Account {
-    balance: u64,
-}
-
-impl Apply<AccountEvent> for Account {
-    fn apply(&mut self, event: &AccountEvent) {
-        let AccountEvent::Deposited { amount } = event;
-        self.balance += amount;
+impl<const WARM: bool> FactumBank<WARM> {
+    pub async fn open(args: &Args) -> Result<Self> {
+        let builder = match &args.database {
+            Database::Memory => Engine::builder(MemoryStore::new()),
+            Database::Sqlite(path) => Engine::builder(SqliteStore::open(path).await?),
+            Database::Postgres(url) => Engine::builder(PostgresStore::open(url).await?),
+        };
+        let engine = match WARM {
+            true => builder.build(),
+            false => builder.warm_states(0).build(),
+        };
+        Ok(Self {
+            engine,
+            snapshots: args.scenario == Scenario::LoadSnapshot,
+        })
     }
 }
 
-#[derive(Command, Debug, Clone, Serialize, Deserialize)]
-#[command(on = Account)]
-pub struct Deposit {
-    #[id]
-    pub account: u64,
-    pub amount: u64,
-}
+impl<const WARM: bool> Bank for FactumBank<WARM> {
+    const SIDE: &'static str = match WARM {
+        true => "factum",
+        false => "factum, cold",
+    };
 
-impl Decide for Deposit {
-    type Error = std::convert::Infallible;
+    fn note(&self, _: Scenario) -> String {
+        String::new()
+    }
 
-    fn decide(&self, account: &Account) -> Result<Events<AccountEvent>, Self::Error> {
-        let amount = self.amount.min(u64::MAX - account.balance);
-        Ok(AccountEvent::Deposited { amount }.into())
+    async fn deposit(&self, account: u64, count: usize) -> Result<()> {
+        match self.snapshots {
+            true => {
+                let deposit = snapshotted::Deposit { account, count };
+                self.engine.execute(deposit).by("alice").await?;
+            }
+            false => {
+                let deposit = plain::Deposit { account, count };
+                self.engine.execute(deposit).by("alice").await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn transfer(&self, from: u64, to: u64) -> Result<()> {
+        let transfer = plain::Transfer { from, to };
+        self.engine.execute(transfer).by("alice").await?;
+        Ok(())
+    }
+
+    async fn load(&self, account: u64) -> Result<u64> {
+        Ok(match self.snapshots {
+            true => {
+                let account = self.engine.load::<snapshotted::Account>(&account);
+                account.await?.balance
+            }
+            false => self.engine.load::<plain::Account>(&account).await?.balance,
+        })
+    }
+
+    async fn catch_up(&self, events: usize) -> Result<usize> {
+        let counter = InMemory::<plain::Counter>::new();
+        let projections = Projections::builder(&self.engine)
+            .with(counter.clone())
+            .start();
+        projections.wait_for(Position::new(events as u64)).await?;
+        Ok(counter.read(|counter| counter.events))
     }
 }

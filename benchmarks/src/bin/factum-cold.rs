@@ -1,0 +1,12 @@
+//! Measures factum where nothing is warm.
+
+use anyhow::Result;
+use benchmark_harness::{Args, Parser, run};
+use factum_benchmarks::bank::FactumBank;
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let args = Args::parse();
+    println!("{}", run(&args, FactumBank::<false>::open(&args).await?).await?);
+    Ok(())
+}

@@ -1,0 +1,5 @@
+//! What the programs of this package share.
+
+pub mod bank;
+pub mod domain;
+pub mod raw;

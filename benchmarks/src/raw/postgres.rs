@@ -1,0 +1,108 @@
+//! Rows into and out of a schema as the store makes it.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use factum_postgres::PostgresStore;
+use sqlx::Connection as _;
+use sqlx::postgres::PgConnection;
+use uuid::Uuid;
+
+use super::{METADATA, RECORDED_AT, Rate, data, repeat};
+
+async fn open(url: &str) -> Result<PgConnection> {
+    PostgresStore::open(url).await?.close().await;
+    let mut connection = PgConnection::connect(url).await?;
+    sqlx::query("set search_path = factum")
+        .execute(&mut connection)
+        .await?;
+    Ok(connection)
+}
+
+/// Statements of `batch` rows in autocommit: `unnest`, or a plain `insert` of one row.
+pub async fn insert(url: &str, batch: usize, round: Duration) -> Result<Rate> {
+    let mut connection = open(url).await?;
+    repeat(batch, round, async |number| match batch {
+        1 => put_one(&mut connection, number).await,
+        _ => put(&mut connection, batch as i64, number).await,
+    })
+    .await
+}
+
+async fn put_one(connection: &mut PgConnection, number: i64) -> Result<()> {
+    sqlx::query(
+        "insert into event (position, stream, version, id, name, schema_version, data, metadata, recorded_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+    )
+    .bind(number + 1)
+    .bind(1_i64)
+    .bind(number + 1)
+    .bind(Uuid::now_v7())
+    .bind("account.deposited")
+    .bind(1_i64)
+    .bind(data())
+    .bind(METADATA)
+    .bind(RECORDED_AT)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn put(connection: &mut PgConnection, batch: i64, number: i64) -> Result<()> {
+    let rows = batch as usize;
+    let positions: Vec<i64> = (0..batch).map(|row| number * batch + row + 1).collect();
+    let ids: Vec<Uuid> = (0..batch).map(|_| Uuid::now_v7()).collect();
+    sqlx::query(
+        "insert into event (position, stream, version, id, name, schema_version, data, metadata, recorded_at)
+         select * from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::uuid[], $5::text[], $6::bigint[],
+                              $7::text[], $8::text[], $9::bigint[])",
+    )
+    .bind(positions)
+    .bind((1..=batch).collect::<Vec<_>>())
+    .bind(vec![number + 1; rows])
+    .bind(ids)
+    .bind(vec!["account.deposited"; rows])
+    .bind(vec![1_i64; rows])
+    .bind(vec![data(); rows])
+    .bind(vec![METADATA; rows])
+    .bind(vec![RECORDED_AT; rows])
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Reads `rows` rows in order, each into values of its own.
+pub async fn read(url: &str, rows: usize) -> Result<Rate> {
+    const BATCH: i64 = 500;
+    let mut connection = open(url).await?;
+    for stream in 1..=BATCH {
+        sqlx::query("insert into stream (key, id) values ($1, $2)")
+            .bind(stream)
+            .bind(format!("account-{stream}"))
+            .execute(&mut connection)
+            .await?;
+    }
+    for number in 0..(rows as i64 + BATCH - 1) / BATCH {
+        put(&mut connection, BATCH, number).await?;
+    }
+    sqlx::raw_sql("vacuum analyze")
+        .execute(&mut connection)
+        .await?;
+    let sql = "select e.position, s.id, e.version, e.id, e.name, e.schema_version, e.data, e.metadata, e.recorded_at
+               from event e join stream s on s.key = e.stream
+               where e.position > $1 order by e.position limit 1000";
+    let begin = Instant::now();
+    let (mut position, mut found) = (0, 0);
+    loop {
+        type Row = (i64, String, i64, Uuid, String, i64, String, String, i64);
+        let page: Vec<Row> = sqlx::query_as(sql)
+            .bind(position)
+            .fetch_all(&mut connection)
+            .await?;
+        let Some(last) = page.last() else { break };
+        position = last.0;
+        found += page.len();
+    }
+    let took = begin.elapsed();
+    Ok(Rate { rows: found, took })
+}
