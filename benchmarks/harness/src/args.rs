@@ -48,6 +48,8 @@ pub enum Scenario {
     LoadSnapshot,
     /// `size` stored events through a projection.
     CatchUp,
+    /// One event per command on one of ten accounts, where `size` events are stored.
+    Growth,
 }
 
 impl Scenario {
@@ -61,6 +63,7 @@ impl Scenario {
             Self::Load => "load",
             Self::LoadSnapshot => "load_snapshot",
             Self::CatchUp => "catch_up",
+            Self::Growth => "growth",
         }
     }
 }

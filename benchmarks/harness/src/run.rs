@@ -37,6 +37,7 @@ pub async fn run<B: Bank>(args: &Args, bank: B) -> Result<String> {
         Scenario::Append => append(args, bank).await,
         Scenario::Load | Scenario::LoadSnapshot => load(args, bank).await,
         Scenario::CatchUp => catch_up(args, bank).await,
+        Scenario::Growth => growth(args, bank).await,
     }
 }
 
@@ -136,6 +137,16 @@ async fn catch_up<B: Bank>(args: &Args, bank: Arc<B>) -> Result<String> {
         took.as_secs_f64(),
         bank.note(args.scenario),
     ))
+}
+
+async fn growth<B: Bank>(args: &Args, bank: Arc<B>) -> Result<String> {
+    prepare(&bank, (args.size as u64).div_ceil(100), 100).await?;
+    let note = bank.note(args.scenario);
+    let measured = drive(args.callers, args.duration(), move |caller, turn| {
+        let bank = bank.clone();
+        async move { bank.deposit((caller + turn) % 10, 1).await }
+    });
+    Ok(finish::<B>(args, measured.await?, note))
 }
 
 fn finish<B: Bank>(args: &Args, measured: Measured, note: String) -> String {

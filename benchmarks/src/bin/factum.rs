@@ -7,6 +7,9 @@ use factum_benchmarks::bank::FactumBank;
 #[tokio::main]
 async fn main() -> Result<()> {
     let args = Args::parse();
-    println!("{}", run(&args, FactumBank::<true>::open(&args).await?).await?);
+    println!(
+        "{}",
+        run(&args, FactumBank::<true>::open(&args).await?).await?
+    );
     Ok(())
 }

@@ -97,17 +97,7 @@ pub async fn read(path: &Path, rows: usize) -> Result<Rate> {
     let begin = Instant::now();
     let (mut position, mut found) = (0, 0);
     loop {
-        type Row = (
-            i64,
-            String,
-            i64,
-            String,
-            String,
-            i64,
-            String,
-            String,
-            i64,
-        );
+        type Row = (i64, String, i64, String, String, i64, String, String, i64);
         let page: Vec<Row> = sqlx::query_as(sql)
             .bind(position)
             .fetch_all(&mut connection)

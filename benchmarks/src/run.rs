@@ -1,0 +1,169 @@
+//! [`Runner`]: one measurement after the other, each on a database of its own.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use serde::Deserialize;
+use tokio::process::Command;
+
+use crate::Options;
+use crate::plan::Table;
+use crate::server::Server;
+use crate::sides::Side;
+
+/// The longest that a side may take for a scenario, with its preparation.
+const LONGEST: Duration = Duration::from_secs(300);
+
+/// What a side says of itself.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Measured {
+    pub side: String,
+    pub database: String,
+    pub scenario: String,
+    #[serde(default)]
+    pub callers: usize,
+    pub size: usize,
+    #[serde(default)]
+    pub per_second: f64,
+    #[serde(default)]
+    pub p50_us: f64,
+    #[serde(default)]
+    pub p99_us: f64,
+    #[serde(default)]
+    pub note: String,
+    pub unsupported: Option<String>,
+}
+
+pub struct Runner {
+    server: Option<Server>,
+    seconds: u64,
+    json: Option<File>,
+    measured: Vec<Measured>,
+}
+
+impl Runner {
+    pub async fn start(options: &Options) -> Result<Self> {
+        let wanted = options.databases.iter().any(|name| name == "postgres");
+        Ok(Self {
+            server: match wanted {
+                true => Some(Server::start().await?),
+                false => None,
+            },
+            seconds: options.seconds,
+            json: options.json.as_ref().map(File::create).transpose()?,
+            measured: Vec::new(),
+        })
+    }
+
+    pub fn postgres_version(&self) -> Option<&str> {
+        self.server.as_ref().map(|server| server.version.as_str())
+    }
+
+    pub fn measured(&self) -> &[Measured] {
+        &self.measured
+    }
+
+    pub async fn measure(&mut self, table: &Table, sides: &[Side]) -> Result<()> {
+        for side in sides {
+            let fits = side.raw == table.scenario.starts_with("raw")
+                && side.databases.contains(&table.database)
+                && (side.ours || table.scenario != "growth");
+            if !fits {
+                continue;
+            }
+            for callers in table.callers {
+                let Some(measured) = self.one(table, side, *callers).await? else {
+                    break;
+                };
+                let unsupported = measured.unsupported.is_some();
+                self.measured.push(measured);
+                if unsupported {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// `None`: the side failed, which is told.
+    async fn one(
+        &mut self,
+        table: &Table,
+        side: &Side,
+        callers: usize,
+    ) -> Result<Option<Measured>> {
+        let place = Place::fresh(table.database, self.server.as_ref()).await?;
+        let mut command = Command::new(&side.program);
+        match (side.raw, table.scenario) {
+            (true, "raw_read") => command.args(["--read", &table.size.to_string()]),
+            (true, _) => command.args(["--batch", &table.size.to_string()]),
+            (false, scenario) => command
+                .args([scenario, "--callers", &callers.to_string()])
+                .args(["--size", &table.size.to_string()]),
+        };
+        command
+            .args(["--database", &place.name])
+            .args(["--seconds", &self.seconds.to_string()])
+            .stdout(Stdio::piped())
+            .kill_on_drop(true);
+        let program = side.program.display();
+        let output = tokio::time::timeout(LONGEST, command.output()).await;
+        place.remove(self.server.as_ref()).await?;
+        let Ok(output) = output else {
+            eprintln!("{program} took longer than {LONGEST:?} for {}", table.title);
+            return Ok(None);
+        };
+        let output = output.with_context(|| program.to_string())?;
+        let line = String::from_utf8_lossy(&output.stdout);
+        let Ok(measured) = serde_json::from_str::<Measured>(&line) else {
+            eprintln!("{program} failed at {}: {:?}", table.title, output.status);
+            return Ok(None);
+        };
+        eprintln!("{}", line.trim());
+        if let Some(json) = &mut self.json {
+            json.write_all(line.as_bytes())?;
+        }
+        Ok(Some(measured))
+    }
+}
+
+/// A database that nobody has used.
+struct Place {
+    name: String,
+    dir: Option<tempfile::TempDir>,
+}
+
+impl Place {
+    async fn fresh(database: &str, server: Option<&Server>) -> Result<Self> {
+        Ok(match (database, server) {
+            ("sqlite", _) => {
+                let dir = tempfile::tempdir_in(".")?;
+                Self {
+                    name: format!("sqlite:{}", dir.path().join("bench.db").display()),
+                    dir: Some(dir),
+                }
+            }
+            ("postgres", Some(server)) => Self {
+                name: server.fresh().await?,
+                dir: None,
+            },
+            _ => Self {
+                name: "memory".to_owned(),
+                dir: None,
+            },
+        })
+    }
+
+    async fn remove(self, server: Option<&Server>) -> Result<()> {
+        if let Some(dir) = self.dir {
+            dir.close()?;
+        }
+        match server {
+            Some(server) if self.name.starts_with("postgres") => server.remove().await,
+            _ => Ok(()),
+        }
+    }
+}
