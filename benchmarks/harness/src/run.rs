@@ -24,8 +24,11 @@ const BATCH: usize = 1000;
 ///
 /// # Errors
 ///
-/// Whatever the framework fails with, and a state that is not what the commands made it.
+/// More callers than there are pairs of accounts; whatever the framework fails with; a state that is not
+/// what the commands made it.
 pub async fn run<B: Bank>(args: &Args, bank: B) -> Result<String> {
+    let pairs = ACCOUNTS as usize / 2;
+    ensure!((1..=pairs).contains(&args.callers), "1 to {pairs} callers");
     if let Some(why) = bank.unsupported(args) {
         return Ok(refuse(B::SIDE, args, why));
     }

@@ -48,15 +48,15 @@ impl Aggregate for Account {
         self.balance
             .checked_add(command.events as u64)
             .ok_or(Overflow)?;
+        // A snapshot store applies the events of a commit to `self` once more, and would store a
+        // balance that counts them twice.
+        let mut after = self.clone();
         for _ in 0..command.events {
-            sink.write(
-                Deposited {
-                    amount: 1,
-                    note: NOTE.to_owned(),
-                },
-                self,
-            )
-            .await;
+            let event = Deposited {
+                amount: 1,
+                note: NOTE.to_owned(),
+            };
+            sink.write(event, &mut after).await;
         }
         Ok(())
     }
