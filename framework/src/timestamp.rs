@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +17,10 @@ impl Timestamp {
     /// Now, by the clock of this machine.
     #[must_use]
     pub fn now() -> Self {
-        Self::from_jiff(jiff::Timestamp::now())
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        let since = since.unwrap_or_default();
+        // Microseconds since 1970 fit for 292,000 years.
+        Self::from_micros(since.as_secs() as i64 * 1_000_000 + i64::from(since.subsec_micros()))
     }
 
     /// Microseconds since 1970-01-01T00:00:00Z; what lies outside the years −9999 to 9999 becomes the

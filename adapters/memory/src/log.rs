@@ -85,8 +85,9 @@ impl Log {
     }
 
     fn store(&mut self, streams: Vec<factum::StreamAppend>) -> Appended {
+        let now = Timestamp::now();
         let last = self.events.last().map(|event| event.recorded_at);
-        let recorded_at = last.map_or_else(Timestamp::now, |last| last.max(Timestamp::now()));
+        let recorded_at = last.map_or(now, |last| last.max(now));
         let before = self.events.len();
         let mut versions = Vec::with_capacity(streams.len());
         for part in streams.into_iter().filter(|part| !part.events.is_empty()) {

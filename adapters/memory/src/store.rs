@@ -68,7 +68,12 @@ impl EventStore for MemoryStore {
         let appended = log.append(append)?;
         // Under the lock, so that watchers see the head move in order.
         if appended.count > 0 && !appended.repeated {
-            self.0.head.send_replace(appended.position);
+            let head = &self.0.head;
+            head.send_if_modified(|position| {
+                *position = appended.position;
+                // To wake nobody takes time, too.
+                head.receiver_count() > 0
+            });
         }
         Ok(appended)
     }

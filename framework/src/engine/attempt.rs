@@ -87,14 +87,17 @@ impl<C: Decide> Attempt<'_, '_, C> {
     }
 
     async fn once(&self, slots: &mut Slots<C>) -> Result<Receipt, ExecuteError<C::Error>> {
-        if let Some(first) = self.first_answer().await? {
+        let Some(key) = &self.key else {
+            return self.until_done(slots).await;
+        };
+        if let Some(first) = Box::pin(self.first_answer(key)).await? {
             return Ok(first);
         }
         match self.until_done(slots).await {
             // Another process may have got the same request done behind the look at the key: what it did
             // is no reason to refuse it.
             Err(no @ (ExecuteError::Refused(_) | ExecuteError::Conflict { .. })) => {
-                self.first_answer().await?.ok_or(no)
+                Box::pin(self.first_answer(key)).await?.ok_or(no)
             }
             done => done,
         }
@@ -106,7 +109,7 @@ impl<C: Decide> Attempt<'_, '_, C> {
         let mut ground = self.load(slots).await?;
         loop {
             if let Some(conflict) = self.unexpected(slots) {
-                if !ground.current && self.refresh(slots, &mut ground).await? {
+                if !ground.current && Box::pin(self.refresh(slots, &mut ground)).await? {
                     continue;
                 }
                 return Err(ExecuteError::Conflict { conflict, attempts });
@@ -119,7 +122,7 @@ impl<C: Decide> Attempt<'_, '_, C> {
                 C::On::encode(slots, decision, &metadata, &mut streams)?;
             }
             let nothing = streams.iter().all(|part| part.events.is_empty());
-            if nothing && !ground.current && self.refresh(slots, &mut ground).await? {
+            if nothing && !ground.current && Box::pin(self.refresh(slots, &mut ground)).await? {
                 continue;
             }
             let decision = decided.map_err(ExecuteError::Refused)?;
@@ -145,11 +148,11 @@ impl<C: Decide> Attempt<'_, '_, C> {
             }
             ground = match kept {
                 Some(mut kept) => {
-                    self.refresh(slots, &mut kept).await?;
+                    Box::pin(self.refresh(slots, &mut kept)).await?;
                     kept.current = false;
                     kept
                 }
-                None => self.load(slots).await?,
+                None => Box::pin(self.load(slots)).await?,
             };
         }
     }
@@ -207,11 +210,11 @@ impl<C: Decide> Attempt<'_, '_, C> {
     }
 
     /// The answer that was given to the key before, here or in another process.
-    async fn first_answer(&self) -> Result<Option<Receipt>, ExecuteError<C::Error>> {
+    async fn first_answer(
+        &self,
+        key: &IdempotencyKey,
+    ) -> Result<Option<Receipt>, ExecuteError<C::Error>> {
         let store = &*self.inner.source.store;
-        let Some(key) = &self.key else {
-            return Ok(None);
-        };
         match store.find(key).await {
             Ok(Some(first)) => Ok(Some(Receipt::again(store, first, &self.streams).await?)),
             Ok(None) => Ok(None),
