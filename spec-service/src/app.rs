@@ -130,12 +130,20 @@ impl Specs {
             .collect())
     }
 
-    /// A page of specifications, in the order of their creation.
+    /// A page of specifications, in the order of their creation. Waits until it shows what `query.known` asks
+    /// for.
     ///
     /// # Errors
-    /// [`AppError::Limit`], or the store's.
+    /// [`AppError::Limit`]; [`AppError::Unavailable`] if the list does not get there in time; or the store's.
     pub async fn list(&self, query: ListQuery) -> Result<ListPage, AppError> {
         query.check()?;
+        if let Some(position) = query.known {
+            let shown = self.0.projections.wait_for(position);
+            match tokio::time::timeout(LIST_TIMEOUT, shown).await {
+                Ok(shown) => shown.map_err(|error| AppError::Unavailable(error.into()))?,
+                Err(late) => return Err(AppError::Unavailable(late.into())),
+            }
+        }
         self.0.list.page(query).await
     }
 

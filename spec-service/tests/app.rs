@@ -22,6 +22,7 @@ async fn a_life_is_told_by_every_answer_and_by_what_is_read() {
         published_version,
         state,
         revision,
+        position: Position::new(revision),
     };
     assert_eq!(created, answer(1, None, SpecState::Draft, 1));
     let published = specs.publish(id, None, &by("bob")).await.unwrap();

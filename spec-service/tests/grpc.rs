@@ -147,6 +147,28 @@ fn expected(code: Code, reason: &str, field: Option<&str>) -> (Code, String, Opt
 }
 
 #[tokio::test]
+async fn a_list_shows_what_the_position_of_a_change_asks_for() {
+    let (_dir, server) = Server::fresh();
+    let mut client = server.grpc().await;
+    let created = client.create_spec(by("ada", new("limits", "limit: 250\n")));
+    let created = created.await.unwrap();
+    let position = created.metadata().get("x-position").unwrap().clone();
+    assert_eq!(position, "1");
+    let id = created.into_inner().id;
+    let deleted = client.delete_spec(delete(&id)).await.unwrap();
+    assert_eq!(deleted.metadata().get("x-position").unwrap(), "2");
+    let ask = |position| {
+        let mut list = Request::new(ListSpecsRequest::default());
+        list.metadata_mut().insert("x-position", position);
+        list
+    };
+    let listed = client.list_specs(ask(position)).await.unwrap();
+    assert_eq!(listed.into_inner().total, 0);
+    let malformed = client.list_specs(ask("one".parse().unwrap())).await;
+    assert_eq!(malformed.unwrap_err().code(), Code::InvalidArgument);
+}
+
+#[tokio::test]
 async fn a_field_that_breaks_a_rule_is_named() {
     let (_dir, server) = Server::fresh();
     let mut client = server.grpc().await;

@@ -97,6 +97,36 @@ async fn two_instances_on_one_database_keep_every_promise() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_alternates_reads_what_it_wrote() {
+    let Some((_database, url)) = database() else {
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let settings = [("DATABASE_URL", url.as_str())];
+    let servers = [(); 2].map(|()| Server::start_with(dir.path(), &settings));
+    for round in 1..=30_usize {
+        let (here, there) = (&servers[round % 2], &servers[(round + 1) % 2]);
+        let body = json!({"name": format!("spec.{round}"), "content": "a: 1\n"});
+        let created = here.post("/v1/specs", &body).await;
+        let position = created.headers()["x-position"].clone();
+        assert_eq!(position, round.to_string());
+        let list = there.request(Method::GET, "/v1/specs?limit=1");
+        let list = list.header("x-position", position).send().await.unwrap();
+        assert_eq!(list.json::<Value>().await.unwrap()["total"], round);
+    }
+    let list = |position| {
+        let list = servers[0].request(Method::GET, "/v1/specs");
+        list.header("x-position", position).send()
+    };
+    // What nobody has written is waited for in vain.
+    assert_eq!(
+        list("1000").await.unwrap().status(),
+        StatusCode::SERVICE_UNAVAILABLE
+    );
+    assert_eq!(list("-1").await.unwrap().status(), StatusCode::BAD_REQUEST);
+}
+
 #[tokio::test]
 async fn a_warm_state_here_does_not_hide_what_happened_there() {
     let Some((_database, url)) = database() else {

@@ -33,6 +33,8 @@ pub struct ListQuery {
     pub limit: usize,
     /// Those behind this place.
     pub after: Option<Cursor>,
+    /// The page must show what was written up to here, by whichever instance.
+    pub known: Option<Position>,
 }
 
 impl Default for ListQuery {
@@ -41,6 +43,7 @@ impl Default for ListQuery {
             state: None,
             limit: 50,
             after: None,
+            known: None,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The writes: parse, execute, and wait until lists show it.
 
-use factum::Receipt;
 use factum::prelude::*;
+use factum::{Position, Receipt};
 use uuid::Uuid;
 
 use super::{AppError, Context, Specs};
@@ -48,6 +48,8 @@ pub struct Written {
     pub state: SpecState,
     /// How many changes it had seen then.
     pub revision: u64,
+    /// A list that has come to this position shows it.
+    pub position: Position,
 }
 
 impl Specs {
@@ -198,6 +200,7 @@ impl Specs {
             published_version: life.published,
             state: life.state,
             revision: spec.version().get(),
+            position: receipt.position(),
         })
     }
 }

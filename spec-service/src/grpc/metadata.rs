@@ -1,11 +1,14 @@
 //! What the metadata of a call says.
 
-use tonic::{Request, Status};
+use factum::Position;
+use tonic::metadata::MetadataValue;
+use tonic::{Request, Response, Status};
 
 use super::status;
-use crate::app::Context;
+use crate::app::{Context, Written};
 
 const MAX_ACTOR: usize = 200;
+const POSITION: &str = "x-position";
 
 /// Who calls, and on what terms.
 pub(super) fn context<T>(request: &Request<T>, expected: Option<u64>) -> Result<Context, Status> {
@@ -27,6 +30,21 @@ pub(super) fn context<T>(request: &Request<T>, expected: Option<u64>) -> Result<
         expected_revision: expected,
         reason: None,
     })
+}
+
+/// The position up to which the caller knows what was written.
+pub(super) fn known<T>(request: &Request<T>) -> Result<Option<Position>, Status> {
+    let position = text(request, POSITION)?.map(str::parse).transpose();
+    let position = position.map_err(|_| status::malformed(POSITION, "it is no number"))?;
+    Ok(position.map(Position::new))
+}
+
+/// The answer to a change, with the position that shows it.
+pub(super) fn stamped<T>(written: &Written, message: T) -> Response<T> {
+    let mut response = Response::new(message);
+    let position = MetadataValue::from(written.position.get());
+    response.metadata_mut().insert(POSITION, position);
+    response
 }
 
 fn text<'r, T>(request: &'r Request<T>, key: &str) -> Result<Option<&'r str>, Status> {

@@ -42,11 +42,12 @@ impl SpecService for Service {
             description: request.description,
         };
         let written = self.specs.create(new, &context).await?;
-        Ok(Response::new(proto::CreateSpecResponse {
+        let message = proto::CreateSpecResponse {
             id: written.id.to_string(),
             version: written.latest_version,
             revision: written.revision,
-        }))
+        };
+        Ok(metadata::stamped(&written, message))
     }
 
     async fn update_spec(
@@ -63,10 +64,11 @@ impl SpecService for Service {
         };
         let written = self.specs.update(id, new, &context).await;
         let written = written.map_err(status::about(id))?;
-        Ok(Response::new(proto::UpdateSpecResponse {
+        let message = proto::UpdateSpecResponse {
             version: written.latest_version,
             revision: written.revision,
-        }))
+        };
+        Ok(metadata::stamped(&written, message))
     }
 
     async fn get_spec(
@@ -84,9 +86,11 @@ impl SpecService for Service {
         &self,
         request: Request<proto::ListSpecsRequest>,
     ) -> Answer<proto::ListSpecsResponse> {
+        let known = metadata::known(&request)?;
         let request = request.into_inner();
         let mut query = ListQuery {
             state: convert::state(request.state)?,
+            known,
             ..ListQuery::default()
         };
         if request.page_size > 0 {
@@ -116,10 +120,11 @@ impl SpecService for Service {
         let id = convert::id(&request.id)?;
         let written = self.specs.publish(id, request.version, &context).await;
         let written = written.map_err(status::about(id))?;
-        Ok(Response::new(proto::PublishSpecResponse {
+        let message = proto::PublishSpecResponse {
             published_version: written.published_version.unwrap_or_default(),
             revision: written.revision,
-        }))
+        };
+        Ok(metadata::stamped(&written, message))
     }
 
     async fn deprecate_spec(
@@ -131,10 +136,11 @@ impl SpecService for Service {
         let id = convert::id(&request.id)?;
         let written = self.specs.deprecate(id, request.reason, &context).await;
         let written = written.map_err(status::about(id))?;
-        Ok(Response::new(proto::DeprecateSpecResponse {
+        let message = proto::DeprecateSpecResponse {
             success: true,
             revision: written.revision,
-        }))
+        };
+        Ok(metadata::stamped(&written, message))
     }
 
     async fn delete_spec(
@@ -146,10 +152,11 @@ impl SpecService for Service {
         let id = convert::id(&request.id)?;
         let written = self.specs.delete(id, request.reason, &context).await;
         let written = written.map_err(status::about(id))?;
-        Ok(Response::new(proto::DeleteSpecResponse {
+        let message = proto::DeleteSpecResponse {
             success: true,
             revision: written.revision,
-        }))
+        };
+        Ok(metadata::stamped(&written, message))
     }
 
     async fn get_spec_history(

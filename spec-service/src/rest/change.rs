@@ -8,7 +8,7 @@ use axum::response::IntoResponse as _;
 use serde::{Deserialize, Serialize};
 
 use super::Api;
-use super::headers::{Caller, Tags, etag};
+use super::headers::{Caller, Tags, stamps};
 use super::input::{Body, Id, Parameters, from_json, required};
 use super::problem::{Answer, Problem};
 use super::read::told;
@@ -75,8 +75,8 @@ pub(super) async fn create(
         version: written.latest_version,
         state: written.state,
     };
-    let headers = [location, etag(written.revision)];
-    Ok((StatusCode::CREATED, headers, Json(body)).into_response())
+    let headers = stamps(&written);
+    Ok((StatusCode::CREATED, [location], headers, Json(body)).into_response())
 }
 
 #[derive(Default, Deserialize)]
@@ -116,7 +116,7 @@ pub(super) async fn update(target: Target, body: Body) -> Answer {
     let body = UpdatedBody {
         version: written.latest_version,
     };
-    Ok(([etag(written.revision)], Json(body)).into_response())
+    Ok((stamps(&written), Json(body)).into_response())
 }
 
 #[derive(Default, Deserialize)]
@@ -152,7 +152,7 @@ pub(super) async fn publish(target: Target, body: Body) -> Answer {
     let written = target
         .answer(api.specs.publish(*id, version, context).await)
         .await?;
-    Ok(([etag(written.revision)], Json(StateBody::from(written))).into_response())
+    Ok((stamps(&written), Json(StateBody::from(written))).into_response())
 }
 
 #[derive(Default, Deserialize)]
@@ -169,7 +169,7 @@ pub(super) async fn deprecate(target: Target, body: Body) -> Answer {
     let written = target
         .answer(api.specs.deprecate(*id, reason, context).await)
         .await?;
-    Ok(([etag(written.revision)], Json(StateBody::from(written))).into_response())
+    Ok((stamps(&written), Json(StateBody::from(written))).into_response())
 }
 
 #[derive(Deserialize)]
@@ -182,12 +182,13 @@ pub(super) struct DeleteParameters {
 pub(super) async fn delete(
     target: Target,
     Parameters(parameters): Parameters<DeleteParameters>,
-) -> Answer<StatusCode> {
+) -> Answer {
     let Target { api, id, context } = &target;
-    target
+    let written = target
         .answer(api.specs.delete(*id, parameters.reason, context).await)
         .await?;
-    Ok(StatusCode::NO_CONTENT)
+    let [_, position] = stamps(&written);
+    Ok((StatusCode::NO_CONTENT, [position]).into_response())
 }
 
 /// The specification that a request wants to change, by whom, and on what terms.

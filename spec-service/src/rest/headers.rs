@@ -5,13 +5,15 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
+use factum::Position;
 use uuid::Uuid;
 
 use super::problem::Problem;
-use crate::app::Context;
+use crate::app::{Context, Written};
 
 pub(super) const ACTOR: HeaderName = HeaderName::from_static("x-actor");
 pub(super) const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
+pub(super) const POSITION: HeaderName = HeaderName::from_static("x-position");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 
@@ -43,6 +45,28 @@ impl<S: Sync> FromRequestParts<S> for Caller {
             reason: None,
         }))
     }
+}
+
+/// The position up to which the caller knows what was written.
+pub(super) struct Known(pub(super) Option<Position>);
+
+impl<S: Sync> FromRequestParts<S> for Known {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let position = text(&parts.headers, &POSITION)?.map(str::parse).transpose();
+        let position =
+            position.map_err(|_| Problem::malformed(format!("{POSITION} is no number")))?;
+        Ok(Self(position.map(Position::new)))
+    }
+}
+
+/// What comes with the answer to every change: the entity tag, and the position that shows it.
+pub(super) fn stamps(written: &Written) -> [(HeaderName, String); 2] {
+    [
+        etag(written.revision),
+        (POSITION, written.position.get().to_string()),
+    ]
 }
 
 fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, Problem> {

@@ -5,6 +5,7 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
 use super::Api;
+use super::headers::Known;
 use super::input::Parameters;
 use super::problem::{Answer, Problem};
 use crate::app::{Cursor, ListQuery, SpecSummary};
@@ -39,6 +40,7 @@ pub(super) struct ListBody {
 /// `GET /v1/specs?state=&limit=&cursor=`: in the order of creation; without a state, all but the deleted.
 pub(super) async fn list(
     State(api): State<Api>,
+    Known(known): Known,
     Parameters(parameters): Parameters<ListParameters>,
 ) -> Answer<Json<ListBody>> {
     let given = |text: Option<String>| text.filter(|text| !text.is_empty());
@@ -50,6 +52,7 @@ pub(super) async fn list(
             .map_err(|error| Problem::malformed(error.to_string()))?,
         limit: parameters.limit.unwrap_or(ListQuery::default().limit),
         after: cursor.transpose().map_err(crate::app::AppError::from)?,
+        known,
     };
     let page = api.specs.list(query).await?;
     Ok(Json(ListBody {
