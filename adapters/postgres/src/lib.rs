@@ -31,6 +31,7 @@ mod projection;
 mod query;
 mod read;
 mod read_model;
+mod readers;
 mod rows;
 mod snapshot;
 mod store;

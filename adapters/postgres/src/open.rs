@@ -8,6 +8,7 @@ use sqlx::ConnectOptions as _;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions};
 
 use crate::error::store_error;
+use crate::readers::Readers;
 use crate::store::PostgresStore;
 
 /// The one function that the writer calls is planned once and for good, for tables that have grown: to plan it anew
@@ -18,6 +19,15 @@ const WRITING: [(&str, &str); 4] = [
     ("default_transaction_isolation", "read committed"),
     ("plan_cache_mode", "force_generic_plan"),
     ("enable_seqscan", "off"),
+    ("jit", "off"),
+];
+
+/// Pages are read in the order of an index, by statements that are planned once: to plan, or to compile, takes longer
+/// than to read.
+const READING: [(&str, &str); 4] = [
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("max_parallel_workers_per_gather", "0"),
     ("jit", "off"),
 ];
 
@@ -48,8 +58,8 @@ impl PostgresOptions {
         self
     }
 
-    /// At most this many connections that read at the same time; at least 1. Default 8. One connection
-    /// writes, one listens.
+    /// At most this many connections that read events at the same time, and as many for read models; at least 1.
+    /// Default 8. One connection writes, one listens.
     #[must_use]
     pub fn readers(mut self, connections: u32) -> Self {
         self.readers = connections.max(1);
@@ -76,7 +86,8 @@ impl PostgresOptions {
         let mut listener = PgListener::connect_with(&pool).await.map_err(store_error)?;
         let channel = format!("factum:{}", self.schema);
         listener.listen(&channel).await.map_err(store_error)?;
-        PostgresStore::start(writing, writer, pool, listener).await
+        let readers = Readers::new(server.options(READING), self.readers);
+        PostgresStore::start(writing, writer, (pool, readers), listener).await
     }
 }
 

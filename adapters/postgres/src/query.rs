@@ -1,4 +1,4 @@
-//! A [`Query`] as SQL, over `event e` and `stream s`.
+//! A [`Query`] as SQL, over `event e`.
 
 use factum::{Query, QueryItem};
 use sqlx::{Postgres, QueryBuilder};
@@ -46,18 +46,20 @@ fn alternative(
 ) {
     sql.push(" or (true");
     if let Some(category) = &item.category {
-        sql.push(" and split_part(s.id, '-', 1) = ")
+        sql.push(" and (select split_part(s.id, '-', 1) from stream s where s.key = e.stream) = ")
             .push_bind(category.clone());
     }
     if let Some(prefix) = &item.stream_prefix {
-        sql.push(" and starts_with(s.id, ")
+        sql.push(" and (select starts_with(s.id, ")
             .push_bind(prefix.clone())
-            .push(")");
+            .push(") from stream s where s.key = e.stream)");
     }
     if !item.names.is_empty() {
-        sql.push(" and e.name = any (")
+        // Without statistics the planner takes a name to be rare, and would sort all that there is; of this it
+        // expects every second event to match.
+        sql.push(" and coalesce(e.name = any (")
             .push_bind(item.names.clone())
-            .push(")");
+            .push("), false)");
     }
     if !all {
         sql.push(" and e.position in (select t.position from tag t where t.tag = any (");

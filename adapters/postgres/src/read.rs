@@ -20,42 +20,38 @@ const PAGE_BYTES: i64 = 16 * 1024 * 1024;
 pub(crate) async fn page(connection: &mut PgConnection, read: &Read) -> Result<Page, Fault> {
     let limit = read.limit.max(1);
     let rows = statement(read, limit).build().fetch_all(connection).await?;
-    let mut events = Vec::with_capacity(rows.len());
-    let mut head = Position::ZERO;
-    let mut count = 0;
+    let mut page = Page {
+        events: Vec::with_capacity(rows.len()),
+        head: Position::ZERO,
+        more: false,
+    };
     for row in &rows {
-        head = Position::new(row.try_get::<i64, _>("head")? as u64);
-        count = row.try_get::<i64, _>("found")? as usize;
+        page.head = Position::new(row.try_get::<i64, _>("head")? as u64);
         // The head comes even where no event does.
-        if row.try_get::<Option<i64>, _>("position")?.is_some() {
-            events.push(recorded(row, events.last())?);
+        if row.try_get::<Option<i64>, _>("position")?.is_none() {
+            continue;
         }
+        if page.events.len() == limit || row.try_get::<Option<bool>, _>("fits")? != Some(true) {
+            page.more = true;
+            break;
+        }
+        page.events.push(recorded(row, page.events.last())?);
     }
-    let more = count > limit || count > events.len();
-    events.truncate(limit);
-    Ok(Page { events, head, more })
+    Ok(page)
 }
 
-/// The events of a page and the one behind it, each with the head and how many were found.
+/// The events of a page and the one behind it, each with the head. What is beyond the size of a page comes without
+/// its data.
+///
+/// The limit is a part of the text: a plan that holds for any limit would sort instead of following the index.
 fn statement(read: &Read, limit: usize) -> QueryBuilder<Postgres> {
     let mut sql = QueryBuilder::new(
-        "with page as (
-            select e.*, s.id as stream_id
-            from event e
-            join stream s on s.key = e.stream
-            where ",
+        "select h.position as head, e.position, s.id as stream_id, e.version, e.id, e.name, e.schema_version,
+                e.content_type, case when e.fits then e.data end as data, case when e.fits then e.bytes end as bytes,
+                case when e.fits then e.metadata end as metadata, e.tags, e.recorded_at, e.fits
+         from (select position from head limit 1) h
+         left join lateral (select e.*, coalesce(sum(coalesce(octet_length(e.data), octet_length(e.bytes))) over (",
     );
-    match &read.scope {
-        Scope::Stream(stream) => {
-            sql.push("e.stream = (select key from stream where id = ");
-            sql.push_bind(stream.to_string()).push(") and ");
-        }
-        Scope::Streams(streams) => {
-            let ids: Vec<String> = streams.iter().map(ToString::to_string).collect();
-            sql.push("s.id = any (").push_bind(ids).push(") and ");
-        }
-        Scope::All(_) => {}
-    }
     let place = match read.scope {
         Scope::Stream(_) => "version",
         Scope::Streams(_) | Scope::All(_) => "position",
@@ -64,26 +60,29 @@ fn statement(read: &Read, limit: usize) -> QueryBuilder<Postgres> {
         Direction::Forward => (">", "asc"),
         Direction::Backward => ("<", "desc"),
     };
-    sql.push(format_args!("e.{place} {beyond} "));
-    sql.push_bind(i64::try_from(read.cursor).unwrap_or(i64::MAX));
-    if let Scope::All(query) = &read.scope {
-        and_matches(&mut sql, query);
-    }
-    sql.push(format_args!(" order by e.{place} {order} limit "));
-    sql.push_bind(i64::try_from(limit).unwrap_or(i64::MAX - 1) + 1);
     sql.push(format_args!(
-        "), sized as (
-            select *, sum(coalesce(octet_length(data), octet_length(bytes)))
-                      over (order by position {order} rows between unbounded preceding and 1 preceding) as ahead
-            from page
-        )
-        select h.position as head, (select count(*) from page) as found, e.position, e.stream_id, e.version, e.id,
-               e.name, e.schema_version, e.content_type, e.data, e.bytes, e.metadata, e.tags, e.recorded_at
-        from head h
-        left join sized e on coalesce(e.ahead, 0) < "
+        "order by e.{place} {order} rows between unbounded preceding and 1 preceding), 0) < {PAGE_BYTES} as fits
+         from event e where e.{place} {beyond} "
     ));
-    sql.push_bind(PAGE_BYTES);
-    sql.push(format_args!(" order by e.position {order}"));
+    sql.push_bind(i64::try_from(read.cursor).unwrap_or(i64::MAX));
+    match &read.scope {
+        Scope::Stream(stream) => {
+            sql.push(" and e.stream = (select key from stream where id = ");
+            sql.push_bind(stream.to_string()).push(")");
+        }
+        Scope::Streams(streams) => {
+            let ids: Vec<String> = streams.iter().map(ToString::to_string).collect();
+            sql.push(" and e.stream in (select key from stream where id = any (");
+            sql.push_bind(ids).push("))");
+        }
+        Scope::All(query) => and_matches(&mut sql, query),
+    }
+    let most = i64::try_from(limit).unwrap_or(i64::MAX - 1) + 1;
+    sql.push(format_args!(
+        " order by e.{place} {order} limit {most}) e on true
+         left join stream s on s.key = e.stream
+         order by e.position {order}"
+    ));
     sql
 }
 

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::error::{Fault, store_error};
 use crate::known::Known;
+use crate::readers::Readers;
 use crate::writer::{Job, QUEUE, Writer};
 
 /// A store in a schema of a PostgreSQL database. A handle: clones share their connections, which are closed with
@@ -22,7 +23,9 @@ pub struct PostgresStore(Arc<Shared>);
 
 struct Shared {
     jobs: mpsc::Sender<Job>,
+    /// For read models, and whoever else is a user of the database.
     pool: PgPool,
+    readers: Readers,
     head: watch::Receiver<Position>,
 }
 
@@ -30,7 +33,7 @@ impl PostgresStore {
     pub(crate) async fn start(
         server: PgConnectOptions,
         writer: PgConnection,
-        pool: PgPool,
+        (pool, readers): (PgPool, Readers),
         listener: PgListener,
     ) -> Result<Self, StoreError> {
         let sql = "select position from head";
@@ -57,7 +60,12 @@ impl PostgresStore {
             listener,
         };
         tokio::spawn(writer.run(inbox));
-        Ok(Self(Arc::new(Shared { jobs, pool, head })))
+        Ok(Self(Arc::new(Shared {
+            jobs,
+            pool,
+            readers,
+            head,
+        })))
     }
 
     /// Connections to the database, with the store's schema as their path.
@@ -74,6 +82,7 @@ impl PostgresStore {
             // An error means that the writer has ended before, which is as good.
             let _ = answered.await;
         }
+        self.0.readers.close().await;
         self.0.pool.close().await;
     }
 }
@@ -93,14 +102,22 @@ impl EventStore for PostgresStore {
     }
 
     async fn read(&self, read: Read) -> Result<Page, StoreError> {
-        let mut reader = self.0.pool.acquire().await.map_err(store_error)?;
-        let page = crate::read::page(&mut reader, &read).await;
+        let mut reader = self.0.readers.take().await?;
+        let mut page = crate::read::page(&mut reader.connection, &read).await;
+        if reader.renew(&page).await? {
+            page = crate::read::page(&mut reader.connection, &read).await;
+        }
+        reader.leave(&page);
         Ok(page.map_err(Fault::in_vain)?)
     }
 
     async fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {
-        let mut reader = self.0.pool.acquire().await.map_err(store_error)?;
-        let found = crate::find::find(&mut reader, key).await;
+        let mut reader = self.0.readers.take().await?;
+        let mut found = crate::find::find(&mut reader.connection, key).await;
+        if reader.renew(&found).await? {
+            found = crate::find::find(&mut reader.connection, key).await;
+        }
+        reader.leave(&found);
         found.map_err(Fault::in_vain)?
     }
 
