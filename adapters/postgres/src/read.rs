@@ -25,17 +25,19 @@ pub(crate) async fn page(connection: &mut PgConnection, read: &Read) -> Result<P
         head: Position::ZERO,
         more: false,
     };
+    let mut before = None;
     for row in &rows {
-        page.head = Position::new(row.try_get::<i64, _>("head")? as u64);
+        page.head = Position::new(row.try_get::<i64, _>(0)? as u64);
         // The head comes even where no event does.
-        if row.try_get::<Option<i64>, _>("position")?.is_none() {
+        if row.try_get::<Option<i64>, _>(1)?.is_none() {
             continue;
         }
-        if page.events.len() == limit || row.try_get::<Option<bool>, _>("fits")? != Some(true) {
+        if page.events.len() == limit || row.try_get::<Option<bool>, _>(13)? != Some(true) {
             page.more = true;
             break;
         }
-        page.events.push(recorded(row, page.events.last())?);
+        page.events.push(recorded(row, before, page.events.last())?);
+        before = Some(row);
     }
     Ok(page)
 }
@@ -86,29 +88,36 @@ fn statement(read: &Read, limit: usize) -> QueryBuilder<Postgres> {
     sql
 }
 
-/// `before`: the event ahead of it, which often has the same stream and metadata.
-fn recorded(row: &PgRow, before: Option<&RecordedEvent>) -> Result<RecordedEvent, Fault> {
-    let position = row.try_get::<i64, _>("position")?;
+/// `before`, `last`: the row ahead of it and what was read from that, which often has the same stream and metadata.
+fn recorded(
+    row: &PgRow,
+    before: Option<&PgRow>,
+    last: Option<&RecordedEvent>,
+) -> Result<RecordedEvent, Fault> {
+    let position = row.try_get::<i64, _>(1)?;
     let corrupt = |what: &dyn std::fmt::Display| {
         Fault::corrupt(format!("event at position {position}: {what}"))
     };
-    let stream: &str = row.try_get("stream_id")?;
-    let stream = match before {
-        Some(before) if before.stream.as_str() == stream => before.stream.clone(),
+    let stream: &str = row.try_get(2)?;
+    let stream = match last {
+        Some(last) if last.stream.as_str() == stream => last.stream.clone(),
         _ => stream.parse().map_err(|error| corrupt(&error))?,
     };
-    let content_type: Option<&str> = row.try_get("content_type")?;
+    let content_type: Option<&str> = row.try_get(7)?;
     let data = match content_type {
-        None => Bytes::from(row.try_get::<String, _>("data")?),
-        Some(_) => Bytes::from(row.try_get::<Vec<u8>, _>("bytes")?),
+        None => Bytes::from(row.try_get::<String, _>(8)?),
+        Some(_) => Bytes::from(row.try_get::<Vec<u8>, _>(9)?),
     };
-    let metadata: Metadata =
-        serde_json::from_str(row.try_get("metadata")?).map_err(|error| corrupt(&error))?;
-    let metadata = match before {
-        Some(before) if *before.metadata == metadata => before.metadata.clone(),
-        _ => Arc::new(metadata),
+    let text: &str = row.try_get(10)?;
+    let same = match before {
+        Some(before) => before.try_get::<&str, _>(10)? == text,
+        None => false,
     };
-    let tags: Option<&str> = row.try_get("tags")?;
+    let metadata = match last {
+        Some(last) if same => last.metadata.clone(),
+        _ => Arc::new(serde_json::from_str::<Metadata>(text).map_err(|error| corrupt(&error))?),
+    };
+    let tags: Option<&str> = row.try_get(11)?;
     let tags = tags.map(|tags| {
         tags.split('\n')
             .map(|tag| tag.to_owned().try_into())
@@ -117,10 +126,10 @@ fn recorded(row: &PgRow, before: Option<&RecordedEvent>) -> Result<RecordedEvent
     Ok(RecordedEvent {
         position: Position::new(position as u64),
         stream,
-        version: Version::new(row.try_get::<i64, _>("version")? as u64),
-        id: row.try_get("id")?,
-        name: Cow::Owned(row.try_get("name")?),
-        schema_version: u32::try_from(row.try_get::<i64, _>("schema_version")?)
+        version: Version::new(row.try_get::<i64, _>(3)? as u64),
+        id: row.try_get(4)?,
+        name: Cow::Owned(row.try_get(5)?),
+        schema_version: u32::try_from(row.try_get::<i64, _>(6)?)
             .map_err(|error| corrupt(&error))?,
         content_type: content_type.map_or(ContentType::Json, ContentType::from),
         data,
@@ -129,6 +138,6 @@ fn recorded(row: &PgRow, before: Option<&RecordedEvent>) -> Result<RecordedEvent
             .map_err(|error: factum::InvalidTag| corrupt(&error))?
             .unwrap_or_default(),
         metadata,
-        recorded_at: Timestamp::from_micros(row.try_get("recorded_at")?),
+        recorded_at: Timestamp::from_micros(row.try_get(12)?),
     })
 }
