@@ -9,83 +9,56 @@ pub struct Table {
     pub title: &'static str,
 }
 
+const ANY: &[&str] = &["memory", "sqlite", "postgres"];
+const DISK: &[&str] = &["sqlite", "postgres"];
 const EVERY: &[usize] = &[1, 8, 32, 256];
 const FEW: &[usize] = &[1, 32];
 const ONE: &[usize] = &[1];
+const MILLION: usize = 1_000_000;
 
+type Row = (
+    &'static str,
+    usize,
+    &'static [&'static str],
+    &'static [usize],
+    &'static str,
+);
+
+#[rustfmt::skip]
+const ROWS: &[Row] = &[
+    ("raw_insert", 1, DISK, ONE, "the driver alone: one row per commit"),
+    ("raw_insert", 100, DISK, ONE, "the driver alone: 100 rows per commit"),
+    ("distinct", 0, ANY, EVERY, "one event per command, over 4,096 aggregates with 10 events each"),
+    ("hot", 0, ANY, EVERY, "all callers on one aggregate"),
+    ("transfer", 0, ANY, FEW, "one decision over two aggregates, an event on each"),
+    ("append", 1, ANY, FEW, "a new aggregate with 1 event per command"),
+    ("append", 10, ANY, FEW, "a new aggregate with 10 events per command"),
+    ("append", 100, ANY, FEW, "a new aggregate with 100 events per command"),
+    ("load", 10, ANY, FEW, "loading an aggregate of 10 events"),
+    ("load", 100, ANY, FEW, "loading an aggregate of 100 events"),
+    ("load", 10_000, ANY, FEW, "loading an aggregate of 10,000 events"),
+    ("load_snapshot", 10_000, ANY, FEW, "the same where a snapshot is stored"),
+    ("raw_read", MILLION, DISK, ONE, "the driver alone: 1,000,000 rows read in order"),
+    ("catch_up", MILLION, ANY, ONE, "a projection over 1,000,000 stored events"),
+    ("growth", 1_000, DISK, ONE, "one command where 1,000 events are stored"),
+    ("growth", 100_000, DISK, ONE, "one command where 100,000 events are stored"),
+    ("growth", MILLION, DISK, ONE, "one command where 1,000,000 events are stored"),
+];
+
+/// By database.
 pub fn tables() -> Vec<Table> {
     let mut tables = Vec::new();
-    for database in ["memory", "sqlite", "postgres"] {
-        let mut add = |scenario, size, callers, title| {
-            tables.push(Table {
+    for database in ANY {
+        let of_database = ROWS.iter().filter(|row| row.2.contains(database));
+        tables.extend(
+            of_database.map(|&(scenario, size, _, callers, title)| Table {
                 scenario,
                 database,
                 size,
                 callers,
                 title,
-            });
-        };
-        if database != "memory" {
-            add("raw_insert", 1, ONE, "the driver alone: one row per commit");
-            add(
-                "raw_insert",
-                100,
-                ONE,
-                "the driver alone: 100 rows per commit",
-            );
-        }
-        let title = "one event per command, over 4,096 aggregates with 10 events each";
-        add("distinct", 0, EVERY, title);
-        add("hot", 0, EVERY, "all callers on one aggregate");
-        add(
-            "transfer",
-            0,
-            FEW,
-            "one decision over two aggregates, an event on each",
+            }),
         );
-        for (size, title) in [
-            (1, "a new aggregate with 1 event per command"),
-            (10, "a new aggregate with 10 events per command"),
-            (100, "a new aggregate with 100 events per command"),
-        ] {
-            add("append", size, FEW, title);
-        }
-        for (size, title) in [
-            (10, "loading an aggregate of 10 events"),
-            (100, "loading an aggregate of 100 events"),
-            (10_000, "loading an aggregate of 10,000 events"),
-        ] {
-            add("load", size, FEW, title);
-        }
-        add(
-            "load_snapshot",
-            10_000,
-            FEW,
-            "the same where a snapshot is stored",
-        );
-        if database != "memory" {
-            add(
-                "raw_read",
-                1_000_000,
-                ONE,
-                "the driver alone: rows read in order",
-            );
-        }
-        add(
-            "catch_up",
-            1_000_000,
-            ONE,
-            "a projection over 1,000,000 stored events",
-        );
-        if database != "memory" {
-            for (size, title) in [
-                (1_000, "one command, 1,000 events stored before"),
-                (100_000, "one command, 100,000 events stored before"),
-                (1_000_000, "one command, 1,000,000 events stored before"),
-            ] {
-                add("growth", size, ONE, title);
-            }
-        }
     }
     tables
 }

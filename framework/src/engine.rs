@@ -7,6 +7,7 @@ mod execute;
 mod execute_error;
 mod history;
 mod load;
+mod parts;
 mod queue;
 mod receipt;
 mod retry;

@@ -11,6 +11,7 @@ use super::Inner;
 use super::ahead::{Chain, GoneAhead};
 use super::execute::Execute;
 use super::execute_error::ExecuteError;
+use super::parts::{Decision, Slots, parts, unchanged};
 use super::queue::Turn;
 use super::receipt::Receipt;
 use super::source::LoadError;
@@ -29,9 +30,6 @@ pub(super) struct Attempt<'a, 'e, C> {
     pub(super) key: Option<IdempotencyKey>,
     pub(super) inner: &'a Inner,
 }
-
-type Slots<C> = <<C as Command>::On as Boundary>::Slots;
-type Decision<C> = <<C as Command>::On as Boundary>::Decision;
 
 /// What a command stands on.
 struct Ground<'q> {
@@ -361,42 +359,4 @@ impl<C: Decide> Attempt<'_, '_, C> {
         }
         gone
     }
-}
-
-fn parts<C: Decide>(slots: &mut Slots<C>) -> Vec<&mut dyn Part> {
-    let mut parts = Vec::new();
-    C::On::parts(slots, &mut parts);
-    parts
-}
-
-/// The streams, each of which a command may name only once.
-pub(super) fn streams<C: Decide>(
-    slots: &mut Slots<C>,
-) -> Result<Vec<StreamId>, ExecuteError<C::Error>> {
-    let mut streams: Vec<StreamId> = Vec::new();
-    for part in parts::<C>(slots) {
-        let Some(stream) = part.stream() else {
-            continue;
-        };
-        if streams.contains(stream) {
-            return Err(ExecuteError::SameStream {
-                stream: stream.clone(),
-            });
-        }
-        streams.push(stream.clone());
-    }
-    Ok(streams)
-}
-
-fn unchanged<C: Decide>(slots: &mut Slots<C>, attempts: u32) -> Receipt {
-    let parts = parts::<C>(slots);
-    let versions = parts
-        .iter()
-        .filter_map(|part| Some((part.stream()?.clone(), part.version())));
-    let position = parts
-        .iter()
-        .map(|part| part.position())
-        .max()
-        .unwrap_or_default();
-    Receipt::nothing(position, versions.collect(), attempts)
 }

@@ -7,8 +7,9 @@ use tracing::{Instrument as _, debug, field};
 use uuid::Uuid;
 
 use super::Engine;
-use super::attempt::{Attempt, streams};
+use super::attempt::Attempt;
 use super::execute_error::ExecuteError;
+use super::parts::streams;
 use super::receipt::Receipt;
 use crate::append::IdempotencyKey;
 use crate::boundary::Boundary as _;
