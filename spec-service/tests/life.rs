@@ -287,7 +287,7 @@ async fn a_server_that_stops_says_so_first_and_finishes_what_is_under_way() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     let dir = tempfile::tempdir().unwrap();
-    let server = Server::start_with(dir.path(), &[("DRAIN", "1"), ("GRACE", "30")]);
+    let server = Server::start_with(dir.path(), &[("DRAIN", "4"), ("GRACE", "30")]);
     assert_eq!(server.get("/readyz").await.status(), StatusCode::OK);
     // A request whose body is half there.
     let body = r#"{"name": "slow", "content": "a: 1\n"}"#;
