@@ -67,13 +67,7 @@ impl Runner {
     }
 
     pub async fn measure(&mut self, table: &Table, sides: &[Side]) -> Result<()> {
-        for side in sides {
-            let fits = side.raw == table.scenario.starts_with("raw")
-                && side.databases.contains(&table.database)
-                && (side.ours || table.scenario != "growth");
-            if !fits {
-                continue;
-            }
+        for side in sides.iter().filter(|side| side.measures(table)) {
             for callers in table.callers {
                 let Some(measured) = self.one(table, side, *callers).await? else {
                     break;

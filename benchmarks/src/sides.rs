@@ -5,6 +5,8 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
+use crate::plan::Table;
+
 /// A program, and what it can measure.
 pub struct Side {
     pub program: PathBuf,
@@ -13,6 +15,18 @@ pub struct Side {
     pub raw: bool,
     /// Ours: only we are measured with a store that grows.
     pub ours: bool,
+}
+
+impl Side {
+    pub fn measures(&self, table: &Table) -> bool {
+        let cold = self.program.ends_with("factum-cold");
+        let reads = ["distinct", "hot", "load", "load_snapshot"];
+        self.raw == table.scenario.starts_with("raw")
+            && self.databases.contains(&table.database)
+            && (self.ours || table.scenario != "growth")
+            // Warm or not is the same where nothing is read first.
+            && (!cold || reads.contains(&table.scenario))
+    }
 }
 
 const PEERS: [(&str, &[&str]); 6] = [

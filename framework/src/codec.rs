@@ -9,12 +9,12 @@ mod write;
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use uuid::Uuid;
 
 use crate::error::{DecodeError, DecodeFault, EncodeError};
 use crate::event::{Event, EventType};
 use crate::metadata::Metadata;
 use crate::record::{ContentType, NewEvent, RecordedEvent};
+use crate::unique::uuid_v7;
 use crate::upcast::upcast;
 
 pub use read::variant_from_json;
@@ -49,7 +49,7 @@ pub(crate) fn encode<E: Event>(
         source,
     };
     Ok(NewEvent {
-        id: Uuid::now_v7(),
+        id: uuid_v7(),
         name: Cow::Borrowed(event_type.name),
         schema_version: event_type.version,
         content_type: ContentType::Json,

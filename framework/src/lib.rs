@@ -67,6 +67,7 @@ mod subscription;
 pub mod tag;
 pub mod testkit;
 mod timestamp;
+mod unique;
 mod upcast;
 
 pub use aggregate::{Aggregate, Apply, SnapshotPolicy};

@@ -6,9 +6,10 @@
     reason = "a test that cannot read the sources has failed"
 )]
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 use proc_macro2::Span;
@@ -244,4 +245,22 @@ fn modules_lie_two_levels_below_src_at_most_and_beside_their_parent() {
             path.display()
         );
     }
+}
+
+#[test]
+fn a_program_on_the_store_in_memory_needs_few_crates() {
+    let tree = Command::new(env!("CARGO"))
+        .args(["tree", "--package", "factum-memory", "--prefix", "none"])
+        .args(["--edges", "normal,build", "--format", "{p}"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let tree = String::from_utf8(tree.stdout).unwrap();
+    let crates: BTreeSet<&str> = tree
+        .lines()
+        .map(|line| line.trim_end_matches(" (*)"))
+        .collect();
+    assert!(tree.starts_with("factum-memory "), "{tree}");
+    // With the program itself, 40.
+    assert!(crates.len() <= 39, "{}: {crates:#?}", crates.len());
 }

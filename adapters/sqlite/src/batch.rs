@@ -10,9 +10,10 @@ use factum::{
 use crate::connection::Connection;
 use crate::error::Fault;
 use crate::find::{self, Answer};
-use crate::known::Stream;
+use crate::known::{Behind, Known, Stream};
 use crate::new_rows::{MetadataText, NewRows, Place};
 use crate::query;
+use crate::rows::MOST;
 
 /// What each append of a batch is told.
 pub(crate) type Answers = Vec<Result<Appended, AppendError>>;
@@ -37,6 +38,11 @@ pub(crate) async fn store(
     connection: &mut Connection,
     appends: &[&Append],
 ) -> Result<Answers, Fault> {
+    if is_plain(&connection.known, appends)
+        && let Some(answers) = store_at_once(connection, appends).await?
+    {
+        return Ok(answers);
+    }
     connection.begin().await?;
     let mut batch = Batch::open(connection, appends).await?;
     let mut answers = Vec::with_capacity(appends.len());
@@ -51,22 +57,71 @@ pub(crate) async fn store(
         connection.release().await?;
         return Ok(answers);
     }
-    let Batch {
-        streams,
-        head,
-        last_key,
-        recorded_at,
-        rows,
-        ..
-    } = batch;
+    let (rows, behind) = batch.done();
     rows.insert(connection).await?;
     connection.commit().await?;
-    let known = &mut connection.known;
-    (known.head, known.last_key, known.recorded_at) = (head, last_key, recorded_at);
-    for (id, stream) in streams {
-        known.streams.insert(id.clone(), stream);
-    }
+    connection.known.take(behind);
     Ok(answers)
+}
+
+/// Whether the appends need nothing but events, of streams that are known.
+fn is_plain(known: &Known, appends: &[&Append]) -> bool {
+    let events: usize = appends.iter().map(|append| append.count()).sum();
+    let plain = |append: &&Append| {
+        let mut streams = append.streams.iter();
+        append.key.is_none()
+            && append.condition.is_none()
+            && streams.all(|part| {
+                let known = known.streams.peek(&part.stream);
+                known.is_some_and(|stream| stream.key.is_some() || part.events.is_empty())
+                    && part.events.iter().all(|event| event.tags.is_empty())
+            })
+    };
+    known.data_version.is_some() && (1..=MOST).contains(&events) && appends.iter().all(plain)
+}
+
+/// The same by one call of the driver, on what is known. `None`: nothing was stored, since somebody else has written,
+/// whose events stand where these were to stand; or since every append is refused, which only a look at the file
+/// can justify.
+async fn store_at_once(
+    connection: &mut Connection,
+    appends: &[&Append],
+) -> Result<Option<Answers>, Fault> {
+    let mut batch = Batch::on(&mut connection.known, appends);
+    let mut answers = Vec::with_capacity(appends.len());
+    for append in appends {
+        let violations = batch.violations(append);
+        answers.push(match violations.is_empty() {
+            true => Ok(batch.take(append)?),
+            false => Err(Conflict { violations }.into()),
+        });
+    }
+    if batch.rows.is_empty() {
+        return Ok(None);
+    }
+    let (rows, behind) = batch.done();
+    match connection.insert_at_once(rows).await {
+        Ok(()) => {
+            connection.known.take(behind);
+            Ok(Some(answers))
+        }
+        Err(fault) if fault.is_of_the_content() => {
+            connection.end_after_failure().await;
+            Ok(None)
+        }
+        Err(fault) => Err(fault),
+    }
+}
+
+/// The streams that the appends name, each once.
+fn streams<'a>(appends: &[&'a Append]) -> Vec<&'a StreamId> {
+    let mut ids: Vec<&StreamId> = appends
+        .iter()
+        .flat_map(|append| append.streams.iter().map(|part| &part.stream))
+        .collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
 }
 
 /// Why an append stores nothing.
@@ -78,12 +133,7 @@ enum Refusal {
 
 impl<'a> Batch<'a> {
     async fn open(connection: &mut Connection, appends: &[&'a Append]) -> Result<Self, Fault> {
-        let mut ids: Vec<&StreamId> = appends
-            .iter()
-            .flat_map(|append| append.streams.iter().map(|part| &part.stream))
-            .collect();
-        ids.sort_unstable();
-        ids.dedup();
+        let ids = streams(appends);
         let stands = connection.learn(&ids).await?;
         let keys = appends.iter().filter_map(|append| append.key.as_ref());
         let keys: Vec<&str> = keys.map(|key| key.key.as_str()).collect();
@@ -91,9 +141,27 @@ impl<'a> Batch<'a> {
             true => HashMap::new(),
             false => find::answers(&mut connection.sqlite, &keys).await?,
         };
-        let known = &connection.known;
-        Ok(Self {
-            streams: ids.into_iter().zip(stands).collect(),
+        Ok(Self::new(
+            &connection.known,
+            ids.into_iter().zip(stands).collect(),
+            answers,
+        ))
+    }
+
+    /// On streams that are known.
+    fn on(known: &mut Known, appends: &[&'a Append]) -> Self {
+        let ids = streams(appends).into_iter();
+        let stands = ids.filter_map(|id| Some((id, *known.streams.get(id)?)));
+        Self::new(known, stands.collect(), HashMap::new())
+    }
+
+    fn new(
+        known: &Known,
+        streams: HashMap<&'a StreamId, Stream>,
+        answers: HashMap<String, Answer>,
+    ) -> Self {
+        Self {
+            streams,
             answers,
             committed: known.head,
             head: known.head,
@@ -101,6 +169,25 @@ impl<'a> Batch<'a> {
             recorded_at: known.recorded_at.max(Timestamp::now()),
             taken: Vec::new(),
             rows: NewRows::new(),
+        }
+    }
+
+    /// The rows, and what is known once they are stored.
+    fn done(self) -> (NewRows, Behind) {
+        let streams = self.streams.into_iter();
+        let behind = Behind {
+            head: self.head,
+            last_key: self.last_key,
+            recorded_at: self.recorded_at,
+            streams: streams.map(|(id, stream)| (id.clone(), stream)).collect(),
+        };
+        (self.rows, behind)
+    }
+
+    fn violations(&self, append: &Append) -> Vec<Violation> {
+        append.violations(|stream| {
+            let stands = self.streams.get(stream);
+            Version::new(stands.map_or(0, |stands| stands.version))
         })
     }
 
@@ -114,10 +201,7 @@ impl<'a> Batch<'a> {
         {
             return Ok(Err(Refusal::Known(answer.again(key))));
         }
-        let mut violations = append.violations(|stream| {
-            let stands = self.streams.get(stream);
-            Version::new(stands.map_or(0, |stands| stands.version))
-        });
+        let mut violations = self.violations(append);
         if let Some(condition) = &append.condition
             && let Some(found) = self.newest_match(connection, condition).await?
         {

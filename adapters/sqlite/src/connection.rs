@@ -5,6 +5,7 @@ use sqlx::{Row as _, SqliteConnection};
 
 use crate::error::Fault;
 use crate::known::{Known, Stream};
+use crate::new_rows::NewRows;
 
 /// The one connection of this process that writes. Whoever holds it has the turn to write.
 pub(crate) struct Connection {
@@ -56,6 +57,15 @@ impl Connection {
             self.known.last_key = row.try_get(2)?;
             self.known.data_version = Some(data_version);
         }
+        Ok(())
+    }
+
+    /// A transaction of these rows, in one call of the driver.
+    pub(crate) async fn insert_at_once(&mut self, rows: NewRows) -> Result<(), Fault> {
+        self.idle().await?;
+        self.open = true;
+        rows.insert_at_once(self).await?;
+        self.open = false;
         Ok(())
     }
 

@@ -24,6 +24,14 @@ pub(crate) struct Known {
     pub(crate) streams: Cache<StreamId, Stream>,
 }
 
+/// How the store stands behind a batch.
+pub(crate) struct Behind {
+    pub(crate) head: Position,
+    pub(crate) recorded_at: Timestamp,
+    pub(crate) last_key: i64,
+    pub(crate) streams: Vec<(StreamId, Stream)>,
+}
+
 impl Known {
     /// Nothing.
     pub(crate) fn nothing() -> Self {
@@ -33,6 +41,15 @@ impl Known {
             recorded_at: Timestamp::from_micros(0),
             last_key: 0,
             streams: Cache::new(STREAMS),
+        }
+    }
+
+    /// A batch was stored.
+    pub(crate) fn take(&mut self, behind: Behind) {
+        (self.head, self.last_key, self.recorded_at) =
+            (behind.head, behind.last_key, behind.recorded_at);
+        for (id, stream) in behind.streams {
+            self.streams.insert(id, stream);
         }
     }
 

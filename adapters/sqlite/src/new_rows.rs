@@ -11,6 +11,7 @@ use crate::rows::{Rows, Table};
 
 static STREAMS: Table = Table::new("insert into factum_stream (key, id)", 2);
 static EVENTS: Table = Table::new(include_str!("sql/insert_events.sql"), 11);
+static EVENTS_AT_ONCE: Table = Table::at_once(include_str!("sql/insert_events.sql"), 11);
 static TAGS: Table = Table::new("insert or ignore into factum_tag (position, tag)", 2);
 static KEYS: Table = Table::new(include_str!("sql/insert_keys.sql"), 5);
 
@@ -97,6 +98,14 @@ impl NewRows {
             self.tags.add(tag.as_str())?;
         }
         Ok(())
+    }
+
+    /// Begin, events and commit as one call of the driver. There must be nothing else.
+    pub(crate) async fn insert_at_once(self, connection: &mut Connection) -> Result<(), Fault> {
+        self.events
+            .by(&EVENTS_AT_ONCE)
+            .insert(&mut connection.sqlite)
+            .await
     }
 
     pub(crate) async fn insert(self, connection: &mut Connection) -> Result<(), Fault> {

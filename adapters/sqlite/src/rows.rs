@@ -10,10 +10,12 @@ use crate::error::Fault;
 /// Statements are prepared for 1, 2, 4 … 512 rows, so that few texts serve every number of rows; rows
 /// beyond those given are NULL and left out by the statement.
 const SIZES: usize = 10;
-const MOST: usize = 1 << (SIZES - 1);
+pub(crate) const MOST: usize = 1 << (SIZES - 1);
 
 /// A table that rows are inserted into.
 pub(crate) struct Table {
+    /// What stands in front of the insert, and behind it.
+    frame: (&'static str, &'static str),
     insert: &'static str,
     columns: usize,
     texts: [OnceLock<Arc<str>>; SIZES],
@@ -29,6 +31,17 @@ impl Table {
     /// `insert`: the statement up to the rows. The first column is never NULL.
     pub(crate) const fn new(insert: &'static str, columns: usize) -> Self {
         Self {
+            frame: ("", ""),
+            insert,
+            columns,
+            texts: [const { OnceLock::new() }; SIZES],
+        }
+    }
+
+    /// The same, with a transaction of its own.
+    pub(crate) const fn at_once(insert: &'static str, columns: usize) -> Self {
+        Self {
+            frame: ("begin immediate; ", "; commit"),
             insert,
             columns,
             texts: [const { OnceLock::new() }; SIZES],
@@ -40,8 +53,11 @@ impl Table {
         let text = self.texts[size].get_or_init(|| {
             let row = format!("({})", vec!["?"; self.columns].join(", "));
             let rows = vec![row; 1 << size].join(", ");
-            let insert = self.insert;
-            format!("{insert} select * from (values {rows}) where column1 is not null").into()
+            let ((before, behind), insert) = (self.frame, self.insert);
+            format!(
+                "{before}{insert} select * from (values {rows}) where column1 is not null{behind}"
+            )
+            .into()
         });
         text.clone()
     }
@@ -57,6 +73,11 @@ impl Rows {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.chunks.is_empty()
+    }
+
+    /// The same rows, by the statement of another table.
+    pub(crate) fn by(self, table: &'static Table) -> Self {
+        Self { table, ..self }
     }
 
     /// Begins a row; [`Self::add`] gives its columns.

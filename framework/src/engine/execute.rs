@@ -4,7 +4,6 @@ use std::future::IntoFuture;
 
 use futures_util::future::BoxFuture;
 use tracing::{Instrument as _, debug, field};
-use uuid::Uuid;
 
 use super::Engine;
 use super::attempt::Attempt;
@@ -17,6 +16,7 @@ use crate::command::Decide;
 use crate::error::EncodeError;
 use crate::metadata::Metadata;
 use crate::place::Version;
+use crate::unique::uuid_v7;
 
 /// A command on its way; await it. Made by [`Engine::execute`](crate::Engine::execute).
 #[must_use = "a command does nothing until awaited"]
@@ -108,9 +108,7 @@ impl<'e, C: Decide> IntoFuture for Execute<'e, C> {
     type IntoFuture = BoxFuture<'e, Self::Output>;
 
     fn into_future(mut self) -> Self::IntoFuture {
-        self.metadata
-            .correlation_id
-            .get_or_insert_with(Uuid::now_v7);
+        self.metadata.correlation_id.get_or_insert_with(uuid_v7);
         let span = tracing::debug_span!(
             "execute",
             command = C::NAME,

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use uuid::Uuid;
 
 use crate::append::{Append, Appended, Expected};
 use crate::error::{AppendError, Conflict};
@@ -20,6 +19,7 @@ use crate::record::{ContentType, NewEvent, RecordedEvent};
 use crate::store::{EventStore, Store};
 use crate::stream::StreamId;
 use crate::tag::Tag;
+use crate::unique::uuid_v7;
 
 /// A place where a store can be opened, for [`store_contract!`](crate::store_contract).
 #[async_trait]
@@ -201,7 +201,7 @@ pub fn run_within<F: Future<Output = ()>>(
 /// An event with a number to know it by.
 pub(super) fn event(number: u64) -> NewEvent {
     NewEvent {
-        id: Uuid::now_v7(),
+        id: uuid_v7(),
         name: "contract.numbered".into(),
         schema_version: 1,
         content_type: ContentType::Json,

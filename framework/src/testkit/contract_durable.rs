@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::json;
-use uuid::Uuid;
 
 use super::contract::{
     Backend, append, conflict, event, events, everything, numbers, put, stream, tag, tagged,
@@ -17,14 +16,15 @@ use crate::query::Query;
 use crate::record::{ContentType, NewEvent, Place, RecordedEvent};
 use crate::snapshot::{Snapshot, SnapshotStore as _};
 use crate::store::EventStore as _;
+use crate::unique::uuid_v7;
 
 /// Events with everything in them that could get lost on the way.
 fn all_kinds() -> Vec<NewEvent> {
     let mut metadata = Metadata {
         actor: Some("Zoë \"the\" O'Neill \u{1F980}".into()),
         reason: Some("because\\of\u{0}everything\n".into()),
-        correlation_id: Some(Uuid::now_v7()),
-        causation_id: Some(Uuid::now_v7()),
+        correlation_id: Some(uuid_v7()),
+        causation_id: Some(uuid_v7()),
         tenant: Some("tenant-7".into()),
         trace_parent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()),
         ..Metadata::default()
