@@ -104,6 +104,26 @@ impl Decide for Move {
     }
 }
 
+/// Takes from one purse, and only looks at another.
+#[derive(Command, Debug, Clone, Serialize, Deserialize)]
+#[command(on = (Purse, Purse))]
+struct TakeBeside {
+    #[id]
+    from: u32,
+    #[id]
+    beside: u32,
+}
+
+impl Decide for TakeBeside {
+    type Error = TooFew;
+    fn decide(
+        &self,
+        _: (&Purse, &Purse),
+    ) -> Result<(Events<PurseEvent>, Events<PurseEvent>), TooFew> {
+        Ok((PurseEvent::Taken { coins: 1 }.into(), Events::none()))
+    }
+}
+
 type Waiting = (Append, oneshot::Sender<Result<Appended, AppendError>>);
 
 /// Appends wait, in order, until the test lets them pass.
@@ -132,6 +152,19 @@ impl Gate {
             let (append, answer) = self.waiting.lock().unwrap().pop_front().unwrap();
             let _ = answer.send(self.store.append(append).await);
         }
+    }
+
+    /// Stores two in order, and answers the second first: `between` waits until that was heard.
+    async fn answer_backward(&self, between: impl AsyncFnOnce()) {
+        self.gather(2).await;
+        let (one, two) = {
+            let mut waiting = self.waiting.lock().unwrap();
+            (waiting.pop_front().unwrap(), waiting.pop_front().unwrap())
+        };
+        let first = self.store.append(one.0).await;
+        two.1.send(self.store.append(two.0).await).unwrap();
+        between().await;
+        one.1.send(first).unwrap();
     }
 
     async fn fail(&self) {
@@ -331,4 +364,32 @@ async fn commands_over_two_streams_go_ahead_as_well() {
     assert_eq!((one.version().get(), two.version().get()), (8, 6));
     let newest = one.position().max(two.position());
     assert_eq!(newest.get(), 14);
+}
+
+#[tokio::test]
+async fn what_is_only_looked_at_keeps_its_place() {
+    let (gate, engine, first) = begin(10).await;
+    let fill = |purse| spawn(&engine, Fill { purse, coins: 5 });
+    let filled = [fill(2), fill(2)];
+    let (from, beside) = (1, 2);
+    let looked = spawn(&engine, TakeBeside { from, beside });
+    gate.pass(1).await;
+    first.await.unwrap().unwrap();
+    tokio::task::yield_now().await;
+    gate.pass(1).await;
+    let looked = Arc::new(tokio::sync::Mutex::new(Some(looked)));
+    gate.answer_backward(async || {
+        let looked = looked.lock().await.take().unwrap();
+        assert_eq!(looked.await.unwrap().unwrap().position().get(), 5);
+    })
+    .await;
+    for filled in filled {
+        filled.await.unwrap().unwrap();
+    }
+    for purse in [1, 2] {
+        let loaded = engine.load::<Purse>(&purse).await.unwrap();
+        let history = engine.history::<Purse>(&purse).await.unwrap();
+        let newest = history.last().unwrap().record.position;
+        assert_eq!(loaded.position(), newest, "purse {purse}");
+    }
 }

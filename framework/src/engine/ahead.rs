@@ -90,18 +90,9 @@ struct Gone {
     stream: StreamId,
     chain: Arc<Chain>,
     version: Version,
-    place: Place,
+    /// How far behind the head ahead of the append its newest event stands.
+    behind: u64,
     snapshot: Option<Snapshot>,
-}
-
-/// Where the newest event of a stream stands.
-enum Place {
-    /// This far behind the head ahead of the append.
-    New(Position),
-    /// Where it was.
-    Old(Position),
-    /// Where the append before has put it.
-    Before,
 }
 
 impl<'q> GoneAhead<'q> {
@@ -112,7 +103,8 @@ impl<'q> GoneAhead<'q> {
         }
     }
 
-    /// Leaves the state of `part`, which was at `seen` before the decision and rests on `chain`, if on any.
+    /// Leaves the new state of `part`, which was at `seen` before the decision and rests on `chain`, if on any. A state
+    /// that was only looked at is the business of whoever made it.
     pub(crate) fn leave(
         &mut self,
         part: &mut dyn Part,
@@ -122,38 +114,36 @@ impl<'q> GoneAhead<'q> {
         let Some(stream) = part.stream().cloned() else {
             return;
         };
-        let place = match &chain {
-            _ if part.version() > seen => Place::New(part.position()),
-            Some(_) => Place::Before,
-            None => Place::Old(part.position()),
-        };
+        let (is_new, behind) = (part.version() > seen, part.position().get());
         let snapshot = part.snapshot(seen);
         let Some(warm) = part.give_away() else { return };
-        let chain = chain.unwrap_or_else(|| Arc::new(Chain::new()));
         let version = warm.version;
-        let ahead = Ahead {
-            warm,
-            chain: chain.clone(),
+        let leave = |chain: &Arc<Chain>| {
+            let chain = chain.clone();
+            Some(Ahead { warm, chain })
         };
-        turn.leave(&stream, Some(ahead));
-        self.parts.push(Gone {
-            stream,
-            chain,
-            version,
-            place,
-            snapshot,
-        });
+        match (is_new, chain) {
+            (true, chain) => {
+                let chain = chain.unwrap_or_else(|| Arc::new(Chain::new()));
+                turn.leave(&stream, leave(&chain));
+                self.parts.push(Gone {
+                    stream,
+                    chain,
+                    version,
+                    behind,
+                    snapshot,
+                });
+            }
+            (false, Some(chain)) => turn.leave(&stream, leave(&chain)),
+            (false, None) => {}
+        }
     }
 
     /// The append is stored, behind `head`.
     pub(crate) fn stored(mut self, head: Position) {
         let Inner { source, queue, .. } = self.inner;
         for gone in self.parts.drain(..) {
-            let position = match gone.place {
-                Place::New(behind) => head.plus(behind.get()),
-                Place::Old(position) => position,
-                Place::Before => gone.chain.position(),
-            };
+            let position = head.plus(gone.behind);
             let place = (gone.version, position);
             if let Some(warm) = queue.stored(&gone.stream, &gone.chain, place) {
                 source.cache.put(&gone.stream, warm);

@@ -321,19 +321,20 @@ impl<C: Decide> Attempt<'_, '_, C> {
     ) {
         let source = &self.inner.source;
         let mut seen = Vec::with_capacity(ground.chains.len());
-        for (part, chain) in parts::<C>(slots).into_iter().zip(&ground.chains) {
+        for part in parts::<C>(slots) {
             seen.push(part.version());
-            if let Some(chain) = chain {
-                part.place(chain.position());
-            }
             if let Some(stream) = part.stream() {
                 source.cache.release(stream);
                 ground.turn.leave(stream, None);
             }
         }
         C::On::settle(slots, decision, &mut head);
-        for (part, seen) in parts::<C>(slots).into_iter().zip(seen) {
-            part.keep(source, seen);
+        let parts = parts::<C>(slots).into_iter().zip(seen);
+        for ((part, seen), chain) in parts.zip(&ground.chains) {
+            // Where the newest event of a state stands that was left by another, that one knows.
+            if chain.is_none() || part.version() > seen {
+                part.keep(source, seen);
+            }
         }
     }
 
