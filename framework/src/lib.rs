@@ -47,6 +47,8 @@ pub mod append;
 pub mod boundary;
 mod codec;
 pub mod command;
+mod delegate;
+pub mod document;
 pub mod engine;
 pub mod error;
 pub mod event;

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use crate::append::{Append, Appended, IdempotencyKey};
+use crate::document::DocumentStore;
 use crate::error::{AppendError, StoreError};
 use crate::place::Position;
 use crate::read::{Page, Read};
@@ -47,7 +48,7 @@ pub trait EventStore: Send + Sync + 'static {
     fn watch(&self) -> watch::Receiver<Position>;
 }
 
-/// Everything that the [`Engine`](crate::Engine) needs of a backend.
-pub trait Store: EventStore + SnapshotStore {}
+/// Everything that the [`Engine`](crate::Engine) and the runtime need of a backend.
+pub trait Store: EventStore + SnapshotStore + DocumentStore {}
 
-impl<T: EventStore + SnapshotStore> Store for T {}
+impl<T: EventStore + SnapshotStore + DocumentStore> Store for T {}

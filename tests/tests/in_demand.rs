@@ -197,20 +197,8 @@ impl EventStore for Gate {
     }
 }
 
-#[async_trait]
-impl SnapshotStore for Gate {
-    async fn save_snapshot(&self, snapshot: Snapshot) -> Result<(), StoreError> {
-        self.store.save_snapshot(snapshot).await
-    }
-
-    async fn load_snapshot(&self, stream: &StreamId) -> Result<Option<Snapshot>, StoreError> {
-        self.store.load_snapshot(stream).await
-    }
-
-    async fn clear_snapshots(&self) -> Result<(), StoreError> {
-        self.store.clear_snapshots().await
-    }
-}
+factum::delegate!(snapshots, [] Gate, |this| this.store);
+factum::delegate!(documents, [] Gate, |this| this.store);
 
 type Answer = JoinHandle<Result<Receipt, ExecuteError<TooFew>>>;
 

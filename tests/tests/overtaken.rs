@@ -99,20 +99,8 @@ impl EventStore for Overtaken {
     }
 }
 
-#[factum::async_trait]
-impl SnapshotStore for Overtaken {
-    async fn load_snapshot(&self, stream: &StreamId) -> Result<Option<Snapshot>, StoreError> {
-        self.store.load_snapshot(stream).await
-    }
-
-    async fn save_snapshot(&self, snapshot: Snapshot) -> Result<(), StoreError> {
-        self.store.save_snapshot(snapshot).await
-    }
-
-    async fn clear_snapshots(&self) -> Result<(), StoreError> {
-        self.store.clear_snapshots().await
-    }
-}
+factum::delegate!(snapshots, [] Overtaken, |this| this.store);
+factum::delegate!(documents, [] Overtaken, |this| this.store);
 
 #[tokio::test]
 async fn a_repetition_that_the_first_overtakes_is_not_refused_for_what_the_first_did() {

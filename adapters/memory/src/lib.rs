@@ -12,6 +12,7 @@
 //! # });
 //! ```
 
+mod document;
 mod log;
 mod query;
 mod snapshot;

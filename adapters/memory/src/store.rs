@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use async_trait::async_trait;
+use factum::document::MemoryDocuments;
 use factum::{
     Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Position, Read, Snapshot,
     StoreError, StreamId,
@@ -20,6 +21,7 @@ pub struct MemoryStore(Arc<Shared>);
 struct Shared {
     log: RwLock<Log>,
     snapshots: RwLock<HashMap<StreamId, Snapshot>>,
+    documents: MemoryDocuments,
     head: watch::Sender<Position>,
 }
 
@@ -30,12 +32,17 @@ impl MemoryStore {
         Self(Arc::new(Shared {
             log: RwLock::default(),
             snapshots: RwLock::default(),
+            documents: MemoryDocuments::new(),
             head: watch::Sender::new(Position::ZERO),
         }))
     }
 
     fn log(&self) -> RwLockReadGuard<'_, Log> {
         self.0.log.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn documents(&self) -> &MemoryDocuments {
+        &self.0.documents
     }
 
     pub(crate) fn snapshots(&self) -> RwLockWriteGuard<'_, HashMap<StreamId, Snapshot>> {

@@ -87,6 +87,12 @@ finds! {
     contract_snapshot: of_snapshots_saved_together_the_newest_stays, KeepsTheLastSnapshot;
     contract_snapshot: state_from_a_snapshot_equals_a_replay, MovesSnapshots;
     contract_snapshot: a_snapshot_that_does_not_fit_is_ignored, SnapshotsLoseTheirForm;
+    contract_documents: documents_outlive_their_handles, ForgetsDocumentsOnClose;
+    contract_documents: documents_are_scanned_in_the_order_of_their_keys, ScansIgnoreWhatIsBehind;
+    contract_documents: changes_are_made_together_or_not_at_all, ChangesOneByOne;
+    contract_documents: a_revision_is_never_given_twice, RevisionsStandStill;
+    contract_documents: of_many_that_change_one_document_exactly_one_does, ChangesBlindly;
+    contract_documents: documents_out_of_bounds_are_refused, TakesTheInvalid;
     contract_engine: engines_on_two_handles_lose_no_update, IgnoresExpectations;
     contract_engine: a_key_counts_once_over_two_engines, ForgetsKeys;
     contract_engine: a_tag_query_holds_its_limit_over_two_handles, IgnoresConditions;

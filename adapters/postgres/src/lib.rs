@@ -21,6 +21,7 @@
 
 mod append;
 mod batch;
+mod document;
 mod error;
 mod find;
 mod known;

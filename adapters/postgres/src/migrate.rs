@@ -10,7 +10,10 @@ use crate::error::store_error;
 const STEPS: [&str; 1] = [include_str!("migrations/1.sql")];
 
 /// Replaced at every step: the functions as they are today.
-const FUNCTIONS: &str = include_str!("migrations/append.sql");
+const FUNCTIONS: [&str; 2] = [
+    include_str!("migrations/append.sql"),
+    include_str!("migrations/change.sql"),
+];
 
 /// Of several processes that open a database together, one takes the steps that are missing. `schema` has been
 /// checked to be a plain name.
@@ -39,7 +42,9 @@ pub(crate) async fn migrate(connection: &mut PgConnection, schema: &str) -> Resu
         for step in &STEPS[found as usize..] {
             run(&mut transaction, *step).await?;
         }
-        run(&mut transaction, FUNCTIONS).await?;
+        for functions in FUNCTIONS {
+            run(&mut transaction, functions).await?;
+        }
         run(&mut transaction, "delete from schema_version").await?;
         sqlx::query("insert into schema_version (version) values ($1)")
             .bind(i64::from(known))

@@ -25,6 +25,7 @@
 
 mod batch;
 mod connection;
+mod document;
 mod error;
 mod find;
 mod known;

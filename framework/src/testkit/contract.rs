@@ -125,6 +125,12 @@ macro_rules! __contract_cases {
             contract_snapshot: of_snapshots_saved_together_the_newest_stays;
             contract_snapshot: state_from_a_snapshot_equals_a_replay;
             contract_snapshot: a_snapshot_that_does_not_fit_is_ignored;
+            contract_documents: documents_outlive_their_handles;
+            contract_documents: documents_are_scanned_in_the_order_of_their_keys;
+            contract_documents: changes_are_made_together_or_not_at_all;
+            contract_documents: a_revision_is_never_given_twice;
+            contract_documents: of_many_that_change_one_document_exactly_one_does;
+            contract_documents: documents_out_of_bounds_are_refused;
             contract_engine: engines_on_two_handles_lose_no_update;
             contract_engine: a_key_counts_once_over_two_engines;
             contract_engine: a_tag_query_holds_its_limit_over_two_handles;

@@ -10,7 +10,7 @@ use super::contract::{Backend, all, everything};
 use crate::prelude::*;
 use crate::{
     Append, AppendError, Appended, EventStore, ExecuteError, IdempotencyKey, Page, Position, Read,
-    RetryPolicy, Snapshot, SnapshotStore, Store, StoreError, StreamId,
+    RetryPolicy, Store, StoreError,
 };
 
 #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -130,20 +130,8 @@ impl<S: Store> EventStore for Rival<S> {
     }
 }
 
-#[async_trait]
-impl<S: Store> SnapshotStore for Rival<S> {
-    async fn save_snapshot(&self, snapshot: Snapshot) -> Result<(), StoreError> {
-        self.store.save_snapshot(snapshot).await
-    }
-
-    async fn load_snapshot(&self, stream: &StreamId) -> Result<Option<Snapshot>, StoreError> {
-        self.store.load_snapshot(stream).await
-    }
-
-    async fn clear_snapshots(&self) -> Result<(), StoreError> {
-        self.store.clear_snapshots().await
-    }
-}
+crate::delegate!(snapshots, [S: Store] Rival<S>, |this| this.store);
+crate::delegate!(documents, [S: Store] Rival<S>, |this| this.store);
 
 /// Engines on two handles of `place` that decide until they win, and both begin at the same beginning.
 async fn rivals<B: Backend>(place: &B) -> [Engine; 2] {

@@ -1,5 +1,7 @@
 //! [`Faulty`]: a store that fails as stores behind a network do, where a seed says so.
 
+mod documents;
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -41,7 +43,7 @@ struct Inner<S> {
     store: S,
     seed: u64,
     faults: Faults,
-    calls: [AtomicU64; 4],
+    calls: [AtomicU64; 5],
     injected: AtomicU64,
 }
 
@@ -51,6 +53,7 @@ enum Kind {
     Read,
     Snapshot,
     Watch,
+    Change,
 }
 
 /// One call, and what is thrown for it.
@@ -113,6 +116,7 @@ impl<S: Store> Faulty<S> {
             Kind::Read => "read",
             Kind::Snapshot => "snapshot call",
             Kind::Watch => "watch",
+            Kind::Change => "change of documents",
         };
         format!("seed {}, {kind} {}: {what}", self.0.seed, call.number).into()
     }

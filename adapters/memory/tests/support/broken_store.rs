@@ -1,5 +1,7 @@
 //! A sound store behind one fault, of those that stores really have.
 
+#[path = "broken_documents.rs"]
+mod broken_documents;
 #[path = "peer_bugs.rs"]
 mod peer_bugs;
 
@@ -24,7 +26,9 @@ use tokio::sync::watch;
 pub(crate) enum Fault {
     AnswersLate,
     Blocks,
+    ChangesBlindly,
     ChangesData,
+    ChangesOneByOne,
     ChecksExistenceAhead,
     ChecksOnlyWhatItWrites,
     ConditionsIgnoreTags,
@@ -35,6 +39,7 @@ pub(crate) enum Fault {
     CutsQueries,
     CutsReadsOfStreams,
     DropsUndecodableRows,
+    ForgetsDocumentsOnClose,
     ForgetsKeys,
     ForgetsKeysOnClose,
     HearsOnlyItself,
@@ -53,7 +58,9 @@ pub(crate) enum Fault {
     RefusesSomeNeighbours,
     RefusesTheLargest,
     ReusesKeys,
+    RevisionsStandStill,
     SaysThereIsNoMore,
+    ScansIgnoreWhatIsBehind,
     SkipsAnEvent,
     SlowWritersRefuseOthers,
     SnapshotsLagBehindTheirState,
@@ -127,6 +134,10 @@ impl<const FAULT: usize> Backend for Place<FAULT> {
 impl<const FAULT: usize> Broken<FAULT> {
     fn is(fault: Fault) -> bool {
         FAULT == fault as usize
+    }
+
+    fn was_closed(&self) -> bool {
+        self.0.shared.closed.load(SeqCst) > 0
     }
 
     fn sound(&self) -> &MemoryStore {

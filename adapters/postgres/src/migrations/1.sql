@@ -53,6 +53,16 @@ create table snapshot (
     data           bytea not null
 );
 
+-- What the runtime keeps beside the events: checkpoints and leases, dead letters, scheduled work.
+create table document (
+    key      text collate "C" primary key,
+    revision bigint not null,
+    value    text not null -- JSON
+);
+
+-- Never given back: a revision is of one change.
+create sequence revision;
+
 create table checkpoint (
     projection text primary key,
     version    bigint not null,

@@ -48,6 +48,19 @@ create table factum_snapshot (
     data           blob not null
 );
 
+-- What the runtime keeps beside the events: checkpoints and leases, dead letters, scheduled work.
+create table factum_document (
+    key      text primary key,
+    revision integer not null,
+    value    text not null -- JSON
+);
+
+-- One row: the last revision that was given out.
+create table factum_revision (
+    last integer not null
+);
+insert into factum_revision (last) values (0);
+
 create table factum_checkpoint (
     projection text primary key,
     version    integer not null,

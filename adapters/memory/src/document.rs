@@ -1,0 +1,22 @@
+//! Documents in a map.
+
+use async_trait::async_trait;
+use factum::StoreError;
+use factum::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
+
+use crate::MemoryStore;
+
+#[async_trait]
+impl DocumentStore for MemoryStore {
+    async fn change_documents(&self, changes: Changes) -> Result<Revision, ChangeError> {
+        self.documents().change_documents(changes).await
+    }
+
+    async fn find_documents(&self, keys: &[String]) -> Result<Vec<Document>, StoreError> {
+        self.documents().find_documents(keys).await
+    }
+
+    async fn scan_documents(&self, scan: Scan) -> Result<Vec<Document>, StoreError> {
+        self.documents().scan_documents(scan).await
+    }
+}

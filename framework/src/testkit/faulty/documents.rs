@@ -1,0 +1,43 @@
+//! Documents of a store that fails.
+
+use async_trait::async_trait;
+
+use super::super::faults::Fate;
+use super::{Faulty, Kind};
+use crate::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
+use crate::error::StoreError;
+use crate::store::Store;
+
+#[async_trait]
+impl<S: Store> DocumentStore for Faulty<S> {
+    async fn change_documents(&self, changes: Changes) -> Result<Revision, ChangeError> {
+        let mut call = self.call(Kind::Change);
+        self.pause(&mut call).await;
+        let store = &self.0.store;
+        let error = match self.0.faults.fate(call.dice.f64()) {
+            Fate::Sound | Fate::Twice => {
+                let answer = store.change_documents(changes).await;
+                self.pause(&mut call).await;
+                return answer;
+            }
+            Fate::Refused | Fate::RolledBack => self.unavailable(&call, "turned away"),
+            Fate::Unsent => self.interrupted(&call, "lost on its way"),
+            Fate::Unanswered | Fate::Dropped => {
+                store.change_documents(changes).await?;
+                self.interrupted(&call, "the answer was lost")
+            }
+        };
+        self.pause(&mut call).await;
+        Err(error.into())
+    }
+
+    async fn find_documents(&self, keys: &[String]) -> Result<Vec<Document>, StoreError> {
+        self.ask(Kind::Read, self.0.store.find_documents(keys))
+            .await
+    }
+
+    async fn scan_documents(&self, scan: Scan) -> Result<Vec<Document>, StoreError> {
+        self.ask(Kind::Read, self.0.store.scan_documents(scan))
+            .await
+    }
+}
