@@ -36,6 +36,7 @@ pub mod contract_retry;
 pub mod contract_snapshot;
 mod faults;
 mod faulty;
+mod faulty_documents;
 mod scenario;
 
 pub use crate::store_contract;

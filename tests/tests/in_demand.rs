@@ -9,7 +9,7 @@ use factum::async_trait;
 use factum::prelude::*;
 use factum::{
     Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Position, Read, RetryPolicy,
-    Snapshot, SnapshotStore, StoreError, StreamId,
+    SnapshotStore, StoreError, StreamId,
 };
 use factum_memory::MemoryStore;
 use tokio::sync::{Notify, oneshot, watch};

@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use factum::prelude::*;
 use factum::{
-    Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Position, Read, Snapshot,
-    SnapshotStore, StoreError, StreamId,
+    Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Position, Read, StoreError,
 };
 use factum_memory::MemoryStore;
 use tokio::sync::watch;

@@ -1,7 +1,5 @@
 //! [`Faulty`]: a store that fails as stores behind a network do, where a seed says so.
 
-mod documents;
-
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -48,7 +46,7 @@ struct Inner<S> {
 }
 
 #[derive(Clone, Copy)]
-enum Kind {
+pub(super) enum Kind {
     Append,
     Read,
     Snapshot,
@@ -58,10 +56,10 @@ enum Kind {
 
 /// One call, and what is thrown for it.
 #[derive(Clone)]
-struct Call {
+pub(super) struct Call {
     number: u64,
     kind: Kind,
-    dice: Rng,
+    pub(super) dice: Rng,
 }
 
 impl<S: Store> Faulty<S> {
@@ -89,7 +87,11 @@ impl<S: Store> Faulty<S> {
         self.0.injected.load(Relaxed)
     }
 
-    fn call(&self, kind: Kind) -> Call {
+    pub(super) fn faults(&self) -> &Faults {
+        &self.0.faults
+    }
+
+    pub(super) fn call(&self, kind: Kind) -> Call {
         let number = self.0.calls[kind as usize].fetch_add(1, Relaxed) + 1;
         let mut seeds = Rng::with_seed(self.0.seed);
         let own = seeds.u64(..).rotate_left(kind as u32 * 16);
@@ -97,7 +99,7 @@ impl<S: Store> Faulty<S> {
         Call { number, kind, dice }
     }
 
-    async fn pause(&self, call: &mut Call) {
+    pub(super) async fn pause(&self, call: &mut Call) {
         let faults = &self.0.faults;
         let (pauses, sleeps) = (call.dice.f64() < faults.pauses, call.dice.bool());
         let length = faults.longest_pause.mul_f64(call.dice.f64());
@@ -121,16 +123,16 @@ impl<S: Store> Faulty<S> {
         format!("seed {}, {kind} {}: {what}", self.0.seed, call.number).into()
     }
 
-    fn unavailable(&self, call: &Call, what: &str) -> StoreError {
+    pub(super) fn unavailable(&self, call: &Call, what: &str) -> StoreError {
         StoreError::Unavailable(self.fault(call, what))
     }
 
-    fn interrupted(&self, call: &Call, what: &str) -> StoreError {
+    pub(super) fn interrupted(&self, call: &Call, what: &str) -> StoreError {
         StoreError::Interrupted(self.fault(call, what))
     }
 
     /// What may be asked again without harm, but for the answer that may be lost.
-    async fn ask<T, E: From<StoreError>>(
+    pub(super) async fn ask<T, E: From<StoreError>>(
         &self,
         kind: Kind,
         work: impl Future<Output = Result<T, E>>,

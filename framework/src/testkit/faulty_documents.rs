@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 
-use super::super::faults::Fate;
-use super::{Faulty, Kind};
+use super::faults::Fate;
+use super::faulty::{Faulty, Kind};
 use crate::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
 use crate::error::StoreError;
 use crate::store::Store;
@@ -13,8 +13,8 @@ impl<S: Store> DocumentStore for Faulty<S> {
     async fn change_documents(&self, changes: Changes) -> Result<Revision, ChangeError> {
         let mut call = self.call(Kind::Change);
         self.pause(&mut call).await;
-        let store = &self.0.store;
-        let error = match self.0.faults.fate(call.dice.f64()) {
+        let store = self.store();
+        let error = match self.faults().fate(call.dice.f64()) {
             Fate::Sound | Fate::Twice => {
                 let answer = store.change_documents(changes).await;
                 self.pause(&mut call).await;
@@ -32,12 +32,12 @@ impl<S: Store> DocumentStore for Faulty<S> {
     }
 
     async fn find_documents(&self, keys: &[String]) -> Result<Vec<Document>, StoreError> {
-        self.ask(Kind::Read, self.0.store.find_documents(keys))
+        self.ask(Kind::Read, self.store().find_documents(keys))
             .await
     }
 
     async fn scan_documents(&self, scan: Scan) -> Result<Vec<Document>, StoreError> {
-        self.ask(Kind::Read, self.0.store.scan_documents(scan))
+        self.ask(Kind::Read, self.store().scan_documents(scan))
             .await
     }
 }
