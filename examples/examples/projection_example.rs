@@ -7,7 +7,7 @@
 use async_trait::async_trait;
 use factum::prelude::*;
 use factum_examples::bank::{AccountEvent, AccountId, Deposit, Open, Transfer};
-use factum_sqlite::{BoxError, SqliteConnection, SqliteProjection, SqliteStore};
+use factum_sqlite::{BoxError, SqliteProjection, SqliteStore, Tables};
 
 // In memory: quick to write and to read, and filled from the first event at every start.
 
@@ -39,27 +39,22 @@ struct Statement;
 
 #[async_trait]
 impl SqliteProjection for Statement {
-    async fn create(&self, db: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-        let sql = "create table if not exists statement (
+    async fn create(&self, db: &mut Tables<'_>) -> Result<(), sqlx::Error> {
+        let sql = db.sql(
+            "create table if not exists {statement} (
                        position integer primary key,
                        account text not null,
                        amount integer not null,
-                       by text not null)";
-        sqlx::query(sql).execute(db).await?;
-        Ok(())
-    }
-
-    async fn drop(&self, db: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-        sqlx::query("drop table if exists statement")
-            .execute(db)
-            .await?;
+                       by text not null)",
+        );
+        sqlx::query(sql).execute(&mut **db).await?;
         Ok(())
     }
 
     async fn project(
         &self,
         event: &Recorded<AccountEvent>,
-        db: &mut SqliteConnection,
+        db: &mut Tables<'_>,
     ) -> Result<(), BoxError> {
         let amount = match &event.event {
             AccountEvent::Deposited { amount } => i64::try_from(*amount)?,
@@ -67,12 +62,13 @@ impl SqliteProjection for Statement {
             AccountEvent::Opened { .. } | AccountEvent::Closed { .. } => return Ok(()),
         };
         let record = &event.record;
-        sqlx::query("insert into statement (position, account, amount, by) values (?, ?, ?, ?)")
+        let sql = "insert into {statement} (position, account, amount, by) values (?, ?, ?, ?)";
+        sqlx::query(db.sql(sql))
             .bind(i64::try_from(record.position.get())?)
             .bind(record.stream.key())
             .bind(amount)
             .bind(record.metadata.actor.as_deref().unwrap_or("nobody"))
-            .execute(db)
+            .execute(&mut **db)
             .await?;
         Ok(())
     }

@@ -86,9 +86,10 @@ pub use event_set::{ApplySet, EventSet};
 pub use events::Events;
 pub use metadata::Metadata;
 pub use place::{Position, Version};
-pub use projection::{Project, ProjectSet, Projection, Step};
+pub use projection::{Effect, Project, ProjectSet, Projection};
 pub use projections::{
-    InMemory, ProjectionError, ProjectionState, ProjectionStatus, Projections, ReadModel, WaitError,
+    DeadLetter, DeadLetterState, EventError, InMemory, OnFailure, ProjectionError, ProjectionState,
+    ProjectionStatus, Projections, ReadModel, Step, StepError, WaitError,
 };
 pub use query::{Query, QueryItem};
 pub use read::{Direction, Page, Read, Scope};

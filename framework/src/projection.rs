@@ -64,14 +64,14 @@ pub trait ProjectSet<S: EventSet>: Projection {
     ///
     /// # Errors
     /// [`DecodeError`] if the record cannot be read.
-    fn prepare(record: &RecordedEvent) -> Result<Step<Self>, DecodeError>;
+    fn prepare(record: &RecordedEvent) -> Result<Effect<Self>, DecodeError>;
 }
 
 /// A decoded event, ready to be taken into the read model `P`.
-pub type Step<P> = Box<dyn FnOnce(&mut P) + Send>;
+pub type Effect<P> = Box<dyn FnOnce(&mut P) + Send>;
 
 impl<P: Project<E>, E: Event> ProjectSet<E> for P {
-    fn prepare(record: &RecordedEvent) -> Result<Step<P>, DecodeError> {
+    fn prepare(record: &RecordedEvent) -> Result<Effect<P>, DecodeError> {
         let event: Recorded<E> = record.clone().try_into()?;
         Ok(Box::new(move |projection| projection.project(&event)))
     }
@@ -83,7 +83,7 @@ macro_rules! project_set {
         where
             P: Project<$first> $(+ Project<$rest>)+,
         {
-            fn prepare(record: &RecordedEvent) -> Result<Step<P>, DecodeError> {
+            fn prepare(record: &RecordedEvent) -> Result<Effect<P>, DecodeError> {
                 $(if has_name::<$rest>(&record.name) {
                     return <P as ProjectSet<$rest>>::prepare(record);
                 })+

@@ -1,105 +1,143 @@
-//! [`Projections`]: runs projections, each in a task of its own.
+//! [`Projections`]: runs projections, each in tasks of its own.
 
+mod builder;
+mod control;
+mod dead_letter;
+mod failure;
 mod in_memory;
-mod runner;
+mod instances;
+mod lease;
+mod parking;
+mod read_model;
 mod status;
+mod supervisor;
+mod tables;
+mod worker;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
 
-use async_trait::async_trait;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 
+use crate::document::DocumentStore;
 use crate::engine::{Engine, RetryPolicy};
+use crate::error::StoreError;
 use crate::place::Position;
-use crate::query::Query;
-use crate::read::Page;
 use crate::store::EventStore;
 
+pub use builder::{OnFailure, ProjectionsBuilder};
+pub use dead_letter::{DeadLetter, DeadLetterState};
+pub use failure::panicked;
 pub use in_memory::InMemory;
+pub use read_model::{EventError, ReadModel, Step, StepError};
 pub use status::{ProjectionError, ProjectionState, ProjectionStatus, WaitError};
+pub use tables::{fill_in, table};
 
-use runner::{Order, Runner};
+use control::Control;
+use failure::{chain, guarded, json};
+use instances::Instances;
+use status::Board;
 
-/// Where the effects of a projection go, together with its checkpoint.
-#[async_trait]
-pub trait ReadModel: Send + Sync + 'static {
-    /// The name of the projection.
-    fn name(&self) -> &str;
+/// How often a waiter looks how far another instance has come.
+const GLANCE: Duration = Duration::from_millis(20);
 
-    /// The events that it takes.
-    fn query(&self) -> Query;
-
-    /// Makes the read model ready and tells up to where it has come; 0 for a new one, and for one of
-    /// another version, which starts anew.
-    ///
-    /// # Errors
-    /// [`ProjectionError`] if the read model cannot be made ready.
-    async fn open(&self) -> Result<Position, ProjectionError>;
-
-    /// Takes the events of `page` and moves the checkpoint to [`Page::through`], both or neither.
-    ///
-    /// # Errors
-    /// [`ProjectionError`] if an event cannot be decoded or handled; nothing has changed then.
-    async fn project(&self, page: &Page) -> Result<(), ProjectionError>;
-
-    /// Empties the read model and moves the checkpoint to 0, both or neither.
-    ///
-    /// # Errors
-    /// [`ProjectionError`] if that fails.
-    async fn reset(&self) -> Result<(), ProjectionError>;
-}
-
-/// Projections at work. Dropping it ends them; [`stop`](Self::stop) lets them finish what they are at.
+/// Projections at work. Dropping it ends them; [`stop`](Self::stop) lets them finish what they are at, and tells
+/// other instances that they can go on at once.
 pub struct Projections {
     running: Vec<Running>,
+    /// Shows other instances that this one lives.
+    heart: Option<Heart>,
 }
 
 struct Running {
+    shared: Arc<Shared>,
     status: watch::Receiver<ProjectionStatus>,
-    orders: mpsc::Sender<Order>,
+    end: mpsc::Sender<()>,
     task: JoinHandle<()>,
 }
 
-/// Which projections to run, and how.
-pub struct ProjectionsBuilder {
+struct Heart {
+    instances: Arc<Instances>,
+    documents: Arc<dyn DocumentStore>,
+    task: JoinHandle<()>,
+}
+
+/// What the tasks of one projection share.
+struct Shared {
+    model: Arc<dyn ReadModel>,
     store: Arc<dyn EventStore>,
-    models: Vec<Arc<dyn ReadModel>>,
+    documents: Arc<dyn DocumentStore>,
+    instances: Arc<Instances>,
+    board: Board,
     retry: RetryPolicy,
+    on_failure: OnFailure,
+    /// An order was given here: look at the control.
+    poked: Notify,
+    /// A worker has taken a page while a build was to be filled.
+    arrived: Notify,
+    /// Somebody waits for a position.
+    wanted: Notify,
+    waiting: AtomicUsize,
+}
+
+impl Shared {
+    /// How long to look away from a partition that another instance works on.
+    fn glance(&self) -> Duration {
+        if self.waiting.load(SeqCst) > 0 {
+            GLANCE
+        } else {
+            self.instances.beat()
+        }
+    }
+}
+
+/// Counts one who waits, as long as it lives.
+struct Waiting<'a>(&'a Shared);
+
+impl<'a> Waiting<'a> {
+    fn new(shared: &'a Shared) -> Self {
+        shared.waiting.fetch_add(1, SeqCst);
+        shared.wanted.notify_waiters();
+        Self(shared)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, SeqCst);
+    }
 }
 
 impl Projections {
     /// Projections of the events in the engine's store.
     #[must_use]
     pub fn builder(engine: &Engine) -> ProjectionsBuilder {
-        ProjectionsBuilder {
-            store: engine.store().clone(),
-            models: Vec::new(),
-            retry: RetryPolicy {
-                attempts: 8,
-                base: std::time::Duration::from_millis(20),
-                cap: std::time::Duration::from_secs(5),
-            },
-        }
+        ProjectionsBuilder::new(engine.store().clone())
     }
 
-    /// Waits until every projection has come to `position`: a reader then sees what a writer with a
-    /// receipt of that position did.
+    /// Waits until every projection has come to `position`, here or in another instance: a reader then sees what a
+    /// writer with a receipt of that position did.
     ///
     /// # Errors
     /// [`WaitError`] names a projection that has stopped, with its last error.
     pub async fn wait_for(&self, position: Position) -> Result<(), WaitError> {
         for running in &self.running {
-            let mut status = running.status.clone();
-            let ready =
-                status.wait_for(|status| status.position >= position || status.is_stopped());
-            let status = ready
-                .await
-                .map_err(|_| WaitError::ended(&running.status.borrow()))?;
-            if status.position < position {
-                return Err(WaitError::stopped(&status));
-            }
+            running.wait(|status| status.position >= position).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the readers of every projection see a build of this code's version, which after a change of version
+    /// takes as long as it takes to build it.
+    ///
+    /// # Errors
+    /// [`WaitError`] names a projection that has stopped, with its last error.
+    pub async fn wait_until_current(&self) -> Result<(), WaitError> {
+        for running in &self.running {
+            running.wait(|status| status.current).await?;
         }
         Ok(())
     }
@@ -107,58 +145,191 @@ impl Projections {
     /// How each projection stands.
     #[must_use]
     pub fn status(&self) -> Vec<ProjectionStatus> {
-        self.running
-            .iter()
-            .map(|running| running.status.borrow().clone())
+        let each = self.running.iter();
+        each.map(|running| running.status.borrow().clone())
             .collect()
     }
 
-    /// Empties the read model of the projection `name` and starts it again from the first event. Returns
-    /// once it is empty; [`wait_for`](Self::wait_for) waits until it is full.
+    /// How the projection `name` stands, now and whenever that changes; `None`: there is no such projection.
+    #[must_use]
+    pub fn watch(&self, name: &str) -> Option<watch::Receiver<ProjectionStatus>> {
+        self.running(name)
+            .ok()
+            .map(|running| running.status.clone())
+    }
+
+    /// Builds the read model of the projection `name` anew, beside the one that readers see, and returns once they see
+    /// the new one. The build goes on if the future is dropped, and over restarts.
     ///
     /// # Errors
-    /// [`ProjectionError`] if there is no such projection, or its read model cannot be emptied.
+    /// [`ProjectionError`] if there is no such projection, or it stops.
     pub async fn rebuild(&self, name: &str) -> Result<(), ProjectionError> {
-        self.order(name, Order::Rebuild).await
+        self.anew(name, false).await
     }
 
-    /// Lets the stopped projection `name` try again, from where it stands.
+    /// Starts the read model of the projection `name` again from the first event, and returns once readers see
+    /// an empty one; [`wait_for`](Self::wait_for) waits until it is full.
     ///
     /// # Errors
-    /// [`ProjectionError`] if there is no such projection.
-    pub async fn resume(&self, name: &str) -> Result<(), ProjectionError> {
-        self.order(name, Order::Resume).await
+    /// [`ProjectionError`] if there is no such projection, or it stops.
+    pub async fn reset(&self, name: &str) -> Result<(), ProjectionError> {
+        self.anew(name, true).await
     }
 
-    async fn order(
+    async fn anew(&self, name: &str, at_once: bool) -> Result<(), ProjectionError> {
+        let running = self.running(name)?;
+        let mut build = 0;
+        running
+            .order(|control| {
+                build = control.add(&*running.shared.model);
+                control.at_once = at_once;
+                control.retries += 1;
+            })
+            .await?;
+        let seen = running.wait(|status| status.build >= build).await;
+        seen.map_err(|error| ProjectionError::Handler(error.into()))
+    }
+
+    /// Lets the projection `name` rest, in every instance, until [`resume`](Self::resume).
+    ///
+    /// # Errors
+    /// [`ProjectionError`] if there is no such projection, or the store fails.
+    pub async fn pause(&self, name: &str) -> Result<(), ProjectionError> {
+        self.running(name)?
+            .order(|control| control.paused = true)
+            .await
+    }
+
+    /// Lets the paused or stopped projection `name` go on from where it stands.
+    ///
+    /// # Errors
+    /// [`ProjectionError`] if there is no such projection, or the store fails.
+    pub async fn resume(&self, name: &str) -> Result<(), ProjectionError> {
+        let go_on = |control: &mut Control| {
+            control.paused = false;
+            control.resumed += 1;
+        };
+        let running = self.running(name)?;
+        running.shared.board.go_on();
+        running.order(go_on).await
+    }
+
+    /// Drops every build of the projection `name` that is older than the one that readers see: what is left of
+    /// earlier versions.
+    ///
+    /// # Errors
+    /// [`ProjectionError`] if there is no such projection, or the store fails.
+    pub async fn drop_old(&self, name: &str) -> Result<(), ProjectionError> {
+        let retire = |control: &mut Control| {
+            let serving = control.serving.unwrap_or_default();
+            for build in &mut control.builds {
+                build.retired |= build.number < serving;
+            }
+        };
+        self.running(name)?.order(retire).await
+    }
+
+    /// What the projection `name` could not take, in order: what waits, what was skipped, what was discarded.
+    ///
+    /// # Errors
+    /// [`ProjectionError`] if there is no such projection, or the store fails.
+    pub async fn dead_letters(&self, name: &str) -> Result<Vec<DeadLetter>, ProjectionError> {
+        let running = self.running(name)?;
+        let prefix = dead_letter::prefix(name, running.served().await?);
+        Ok(dead_letter::all(&*running.shared.documents, &prefix).await?)
+    }
+
+    /// Lets the projection `name` try what is parked again, each stream in order, in whichever instance works on it.
+    /// What works is no dead letter any more, and a stream of which nothing is left goes on.
+    ///
+    /// # Errors
+    /// [`ProjectionError`] if there is no such projection, or the store fails.
+    pub async fn retry(&self, name: &str) -> Result<(), ProjectionError> {
+        self.running(name)?
+            .order(|control| control.retries += 1)
+            .await
+    }
+
+    /// Decides that the parked event at `position` shall have no effect on the projection `name`, and why; and lets
+    /// it [try again](Self::retry) what is parked behind.
+    ///
+    /// # Errors
+    /// [`ProjectionError`] if there is no such projection or nothing parked there, or the store fails.
+    pub async fn discard(
         &self,
         name: &str,
-        order: impl FnOnce(oneshot::Sender<Result<(), ProjectionError>>) -> Order,
+        position: Position,
+        reason: impl Into<String>,
     ) -> Result<(), ProjectionError> {
+        let running = self.running(name)?;
+        let build = running.served().await?;
+        dead_letter::discard(
+            &*running.shared.documents,
+            (name, build),
+            position,
+            reason.into(),
+        )
+        .await?;
+        running.order(|control| control.retries += 1).await
+    }
+
+    fn running(&self, name: &str) -> Result<&Running, ProjectionError> {
         let running = self
             .running
             .iter()
-            .find(|running| running.status.borrow().name == name);
-        let running = running.ok_or_else(|| format!("there is no projection {name:?}"))?;
-        let (answer, answered) = oneshot::channel();
-        let gone =
-            |name| move || ProjectionError::from(format!("the projection {name:?} has ended"));
-        running
-            .orders
-            .send(order(answer))
-            .await
-            .map_err(|_| gone(name)())?;
-        answered.await.map_err(|_| gone(name)())?
+            .find(|running| running.shared.model.name() == name);
+        running.ok_or_else(|| format!("there is no projection {name:?}").into())
     }
 
     /// Lets every projection finish the page that it is at, and ends it.
     pub async fn stop(mut self) {
         for running in self.running.drain(..) {
-            let Running { orders, task, .. } = running;
-            drop(orders);
-            // A panic has been reported in the status.
+            let Running { end, task, .. } = running;
+            drop(end);
+            // A panic has been reported by the runtime.
             let _ = task.await;
         }
+        if let Some(heart) = self.heart.take() {
+            heart.task.abort();
+            heart.instances.leave(&*heart.documents).await;
+        }
+    }
+}
+
+impl Running {
+    async fn wait(&self, mut done: impl FnMut(&ProjectionStatus) -> bool) -> Result<(), WaitError> {
+        let mut status = self.status.clone();
+        let waiting = Waiting::new(&self.shared);
+        let found = status
+            .wait_for(|status| done(status) || status.is_stopped())
+            .await;
+        drop(waiting);
+        let Ok(found) = found.map(|found| found.clone()) else {
+            return Err(WaitError::ended(&self.status.borrow()));
+        };
+        if done(&found) {
+            Ok(())
+        } else {
+            Err(WaitError::stopped(&found))
+        }
+    }
+
+    /// Changes what is wanted of the projection, for every instance.
+    async fn order(&self, mut order: impl FnMut(&mut Control)) -> Result<(), ProjectionError> {
+        let shared = &*self.shared;
+        control::edit(&*shared.documents, shared.model.name(), |control| {
+            order(control);
+            Ok(true)
+        })
+        .await?;
+        shared.poked.notify_one();
+        Ok(())
+    }
+
+    /// The build that readers see.
+    async fn served(&self) -> Result<u64, ProjectionError> {
+        let read = control::read(&*self.shared.documents, self.shared.model.name()).await?;
+        Ok(read.control.serving.unwrap_or_default())
     }
 }
 
@@ -167,48 +338,8 @@ impl Drop for Projections {
         for running in &self.running {
             running.task.abort();
         }
-    }
-}
-
-impl ProjectionsBuilder {
-    /// Also this projection.
-    #[must_use]
-    pub fn with(mut self, model: impl ReadModel) -> Self {
-        self.models.push(Arc::new(model));
-        self
-    }
-
-    /// How often, and after what pause, a page that failed is tried again before the projection stops.
-    /// Default: 8 attempts, pauses up to 5 seconds.
-    #[must_use]
-    pub fn retry(mut self, policy: RetryPolicy) -> Self {
-        self.retry = policy;
-        self
-    }
-
-    /// Starts them, each in a task of the current tokio runtime.
-    ///
-    /// # Panics
-    /// Outside a tokio runtime.
-    #[must_use]
-    pub fn start(self) -> Projections {
-        let Self {
-            store,
-            models,
-            retry,
-        } = self;
-        let running = models.into_iter().map(|model| {
-            let (status, seen) = watch::channel(ProjectionStatus::new(model.name()));
-            let (orders, inbox) = mpsc::channel(8);
-            let runner = Runner::new(model, store.clone(), retry.clone(), status);
-            Running {
-                status: seen,
-                orders,
-                task: tokio::spawn(runner.run(inbox)),
-            }
-        });
-        Projections {
-            running: running.collect(),
+        if let Some(heart) = &self.heart {
+            heart.task.abort();
         }
     }
 }
@@ -217,4 +348,21 @@ impl fmt::Debug for Projections {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.status()).finish()
     }
+}
+
+/// How far the build that readers of the projection `name` see has come, whoever works on it; 0 if there is none.
+///
+/// # Errors
+/// [`StoreError`] if the backend fails.
+pub async fn checkpoint(documents: &dyn DocumentStore, name: &str) -> Result<Position, StoreError> {
+    let Some(served) = control::read(documents, name)
+        .await?
+        .control
+        .served()
+        .copied()
+    else {
+        return Ok(Position::ZERO);
+    };
+    let of = (served.number, served.partitions);
+    Ok(lease::progress(documents, name, of).await?.position)
 }

@@ -6,9 +6,9 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use factum::prelude::*;
 use factum::{Position, Projections, StoreError};
-use factum_postgres::{PgConnectOptions, PgConnection, PgPool};
+use factum_postgres::{PgConnectOptions, PgPool};
 use factum_postgres::{PostgresOptions, PostgresProjection, PostgresStore};
-use factum_sqlite::{BoxError, SqliteConnection, SqlitePool, SqliteProjection, SqliteStore};
+use factum_sqlite::{BoxError, SqlitePool, SqliteProjection, SqliteStore};
 use sqlx::Row as _;
 
 use crate::app::{AppError, Cursor, ListPage, ListQuery, SpecList, SpecSummary, Specs};
@@ -83,17 +83,16 @@ impl Wired {
 struct SpecTable;
 
 // Understood by both databases.
-const CREATE_TABLE: &str = "create table if not exists spec_list (
+const CREATE_TABLE: &str = "create table if not exists {spec_list} (
     id      text primary key,
     created bigint not null unique,
     state   text not null,
     summary text not null
 )";
 const CREATE_INDEX: &str =
-    "create index if not exists spec_list_by_state on spec_list (state, created)";
-const DROP_TABLE: &str = "drop table if exists spec_list";
-const LOAD: &str = "select summary from spec_list where id = $1";
-const SAVE: &str = "insert into spec_list (id, created, state, summary) values ($1, $2, $3, $4)
+    "create index if not exists {spec_list_by_state} on {spec_list} (state, created)";
+const LOAD: &str = "select summary from {spec_list} where id = $1";
+const SAVE: &str = "insert into {spec_list} (id, created, state, summary) values ($1, $2, $3, $4)
     on conflict (id) do update set state = excluded.state, summary = excluded.summary";
 
 /// The summary behind `event`, from that before it as it is stored.
@@ -106,32 +105,29 @@ fn next(before: Option<String>, event: &Recorded<SpecEvent>) -> Result<SpecSumma
 
 #[async_trait]
 impl SqliteProjection for SpecTable {
-    async fn create(&self, db: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-        sqlx::query(CREATE_TABLE).execute(&mut *db).await?;
-        sqlx::query(CREATE_INDEX).execute(db).await.map(drop)
-    }
-
-    async fn drop(&self, db: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-        sqlx::query(DROP_TABLE).execute(db).await.map(drop)
+    async fn create(&self, db: &mut factum_sqlite::Tables<'_>) -> Result<(), sqlx::Error> {
+        let (table, index) = (db.sql(CREATE_TABLE), db.sql(CREATE_INDEX));
+        sqlx::query(table).execute(&mut **db).await?;
+        sqlx::query(index).execute(&mut **db).await.map(drop)
     }
 
     async fn project(
         &self,
         event: &Recorded<SpecEvent>,
-        db: &mut SqliteConnection,
+        db: &mut factum_sqlite::Tables<'_>,
     ) -> Result<(), BoxError> {
         let id = event.record.stream.key();
-        let before = sqlx::query_scalar(LOAD)
+        let before = sqlx::query_scalar(db.sql(LOAD))
             .bind(id)
-            .fetch_optional(&mut *db)
+            .fetch_optional(&mut **db)
             .await?;
         let next = next(before, event)?;
-        sqlx::query(SAVE)
+        sqlx::query(db.sql(SAVE))
             .bind(id)
             .bind(event.record.position.get() as i64)
             .bind(next.state.as_str())
             .bind(serde_json::to_string(&next)?)
-            .execute(db)
+            .execute(&mut **db)
             .await?;
         Ok(())
     }
@@ -139,32 +135,29 @@ impl SqliteProjection for SpecTable {
 
 #[async_trait]
 impl PostgresProjection for SpecTable {
-    async fn create(&self, db: &mut PgConnection) -> Result<(), sqlx::Error> {
-        sqlx::query(CREATE_TABLE).execute(&mut *db).await?;
-        sqlx::query(CREATE_INDEX).execute(db).await.map(drop)
-    }
-
-    async fn drop(&self, db: &mut PgConnection) -> Result<(), sqlx::Error> {
-        sqlx::query(DROP_TABLE).execute(db).await.map(drop)
+    async fn create(&self, db: &mut factum_postgres::Tables<'_>) -> Result<(), sqlx::Error> {
+        let (table, index) = (db.sql(CREATE_TABLE), db.sql(CREATE_INDEX));
+        sqlx::query(table).execute(&mut **db).await?;
+        sqlx::query(index).execute(&mut **db).await.map(drop)
     }
 
     async fn project(
         &self,
         event: &Recorded<SpecEvent>,
-        db: &mut PgConnection,
+        db: &mut factum_postgres::Tables<'_>,
     ) -> Result<(), BoxError> {
         let id = event.record.stream.key();
-        let before = sqlx::query_scalar(LOAD)
+        let before = sqlx::query_scalar(db.sql(LOAD))
             .bind(id)
-            .fetch_optional(&mut *db)
+            .fetch_optional(&mut **db)
             .await?;
         let next = next(before, event)?;
-        sqlx::query(SAVE)
+        sqlx::query(db.sql(SAVE))
             .bind(id)
             .bind(event.record.position.get() as i64)
             .bind(next.state.as_str())
             .bind(serde_json::to_string(&next)?)
-            .execute(db)
+            .execute(&mut **db)
             .await?;
         Ok(())
     }

@@ -6,23 +6,19 @@ use std::str::FromStr as _;
 
 use anyhow::{Context as _, Result};
 use factum::prelude::*;
-use factum::{Position, ProjectionError, ReadModel as _, async_trait};
-use factum_postgres::{
-    PgConnectOptions, PgConnection, PostgresOptions, PostgresProjection, PostgresStore,
-};
-use factum_sqlite::{
-    BoxError, SqliteConnection, SqliteOptions, SqliteProjection, SqliteStore, sqlx,
-};
+use factum::projections::checkpoint;
+use factum::{Position, StoreError, async_trait};
+use factum_postgres::{PgConnectOptions, PostgresOptions, PostgresProjection, PostgresStore};
+use factum_sqlite::{BoxError, SqliteOptions, SqliteProjection, SqliteStore, sqlx};
 
 use crate::load::{JarEvent, PATIENT};
 
-const CREATE: &str = "create table if not exists jar
+const CREATE: &str = "create table if not exists {jar}
     (stream text primary key, count bigint not null, digest bigint not null)";
-const DROP: &str = "drop table if exists jar";
 /// The digest depends on each position and on their order. Both databases understand this.
-const FILL: &str = "insert into jar (stream, count, digest) values ($1, 1, $2)
+const FILL: &str = "insert into {jar} (stream, count, digest) values ($1, 1, $2)
     on conflict (stream) do update
-    set count = jar.count + 1, digest = (jar.digest * 31 + excluded.digest) % 1000003";
+    set count = {jar}.count + 1, digest = ({jar}.digest * 31 + excluded.digest) % 1000003";
 const ALL: &str = "select stream, count, digest from jar";
 
 /// How many events each stream has had their effect, and a digest of their positions.
@@ -59,45 +55,39 @@ impl Default for CountJars {
 
 #[async_trait]
 impl SqliteProjection for CountJars {
-    async fn create(&self, db: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-        sqlx::query(CREATE).execute(db).await.map(drop)
-    }
-
-    async fn drop(&self, db: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-        sqlx::query(DROP).execute(db).await.map(drop)
+    async fn create(&self, db: &mut factum_sqlite::Tables<'_>) -> Result<(), sqlx::Error> {
+        let create = db.sql(CREATE);
+        sqlx::query(create).execute(&mut **db).await.map(drop)
     }
 
     async fn project(
         &self,
         event: &Recorded<JarEvent>,
-        db: &mut SqliteConnection,
+        db: &mut factum_sqlite::Tables<'_>,
     ) -> Result<(), BoxError> {
         (self.taking)();
-        let fill = sqlx::query(FILL).bind(event.record.stream.as_str());
+        let fill = sqlx::query(db.sql(FILL)).bind(event.record.stream.as_str());
         let fill = fill.bind(event.record.position.get() as i64);
-        Ok(fill.execute(db).await.map(drop)?)
+        Ok(fill.execute(&mut **db).await.map(drop)?)
     }
 }
 
 #[async_trait]
 impl PostgresProjection for CountJars {
-    async fn create(&self, db: &mut PgConnection) -> Result<(), sqlx::Error> {
-        sqlx::query(CREATE).execute(db).await.map(drop)
-    }
-
-    async fn drop(&self, db: &mut PgConnection) -> Result<(), sqlx::Error> {
-        sqlx::query(DROP).execute(db).await.map(drop)
+    async fn create(&self, db: &mut factum_postgres::Tables<'_>) -> Result<(), sqlx::Error> {
+        let create = db.sql(CREATE);
+        sqlx::query(create).execute(&mut **db).await.map(drop)
     }
 
     async fn project(
         &self,
         event: &Recorded<JarEvent>,
-        db: &mut PgConnection,
+        db: &mut factum_postgres::Tables<'_>,
     ) -> Result<(), BoxError> {
         (self.taking)();
-        let fill = sqlx::query(FILL).bind(event.record.stream.as_str());
+        let fill = sqlx::query(db.sql(FILL)).bind(event.record.stream.as_str());
         let fill = fill.bind(event.record.position.get() as i64);
-        Ok(fill.execute(db).await.map(drop)?)
+        Ok(fill.execute(&mut **db).await.map(drop)?)
     }
 }
 
@@ -141,7 +131,9 @@ impl Backend {
     /// Runs `count`, which does not give up.
     #[must_use]
     pub fn projections(&self, engine: &Engine, count: CountJars) -> Projections {
-        let builder = Projections::builder(engine).retry(PATIENT);
+        let builder = Projections::builder(engine)
+            .retry(PATIENT)
+            .lease(std::time::Duration::from_millis(600));
         match self {
             Self::Sqlite(store) => builder.with(store.read_model(count)),
             Self::Postgres(store) => builder.with(store.read_model(count)),
@@ -152,11 +144,11 @@ impl Backend {
     /// How far the projection has come.
     ///
     /// # Errors
-    /// As the read model's.
-    pub async fn checkpoint(&self) -> Result<Position, ProjectionError> {
+    /// As the store's.
+    pub async fn checkpoint(&self) -> Result<Position, StoreError> {
         match self {
-            Self::Sqlite(store) => store.read_model(CountJars::default()).open().await,
-            Self::Postgres(store) => store.read_model(CountJars::default()).open().await,
+            Self::Sqlite(store) => checkpoint(store, "jars").await,
+            Self::Postgres(store) => checkpoint(store, "jars").await,
         }
     }
 

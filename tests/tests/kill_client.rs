@@ -69,14 +69,18 @@ async fn a_killed_client_does_not_disturb_another() {
     let mut moments = Moments::new();
     let mut told = Vec::new();
     for round in 0..3 {
-        let [mut killed, mut other] =
-            ["a", "b"].map(|name| Writer::start(&place.of_writers(), &format!("{name}{round}")));
+        let start = |name| Writer::start(&place.of_writers(), &format!("{name}{round}"));
+        // Whoever is first runs the projection.
+        let mut killed = start("a");
+        killed.hear_taking(1);
+        let mut other = start("b");
         other.hear(1);
         killed.hear(moments.next(60));
         killed.hear_taking(moments.next(12));
         told.extend(killed.kill());
         other.hear_beyond(check::head(&place.of_checks()).await);
-        other.hear(moments.next(20));
+        // It goes on with the projection, too.
+        other.hear_taking(moments.next(20));
         told.extend(other.kill());
         place.wait_until_left().await;
         check::whole(&place.of_checks(), &told, &format!("round {round}")).await;

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use factum::async_trait;
+use factum::document::Revision;
 use factum::prelude::*;
-use factum::{Page, Position, Projections, Query, ReadModel};
+use factum::{Projections, Query, ReadModel, Step, StepError, StoreError};
 use factum_memory::MemoryStore;
 
 #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,44 +41,45 @@ impl Decide for Light {
     }
 }
 
-/// Its first page fails here; when it is opened again, another process has taken that page.
+/// Its first step is taken by another instance at the same moment, and fails here.
 #[derive(Clone, Default)]
-struct Shared {
+struct Overtaken {
     failed: Arc<AtomicBool>,
 }
 
 #[async_trait]
-impl ReadModel for Shared {
+impl ReadModel for Overtaken {
     fn name(&self) -> &str {
-        "shared"
+        "overtaken"
+    }
+
+    fn version(&self) -> u32 {
+        1
     }
 
     fn query(&self) -> Query {
         Query::all()
     }
 
-    async fn open(&self) -> Result<Position, factum::ProjectionError> {
-        Ok(Position::new(self.failed.load(SeqCst).into()))
-    }
-
-    async fn project(&self, _: &Page) -> Result<(), factum::ProjectionError> {
-        self.failed.store(true, SeqCst);
-        Err("not here".to_owned().into())
-    }
-
-    async fn reset(&self) -> Result<(), factum::ProjectionError> {
-        unreachable!("nobody asks for it")
+    async fn project(&self, step: Step<'_>) -> Result<Revision, StepError> {
+        if self.failed.swap(true, SeqCst) {
+            return step.change().await;
+        }
+        step.change().await?;
+        Err(StoreError::Interrupted("the answer was lost".into()).into())
     }
 }
 
 #[tokio::test]
-async fn what_another_process_mended_is_no_error_of_this_one() {
+async fn what_was_done_though_the_answer_was_lost_is_no_error() {
     let engine = Engine::new(MemoryStore::new());
-    let shared = Shared::default();
-    let projections = Projections::builder(&engine).with(shared.clone()).start();
+    let overtaken = Overtaken::default();
+    let projections = Projections::builder(&engine)
+        .with(overtaken.clone())
+        .start();
     let receipt = engine.execute(Light { lamp: 1 }).await.unwrap();
     projections.wait_for(receipt.position()).await.unwrap();
-    assert!(shared.failed.load(SeqCst));
+    assert!(overtaken.failed.load(SeqCst));
     assert_eq!(projections.status()[0].last_error, None);
     projections.stop().await;
 }

@@ -36,6 +36,7 @@ mod readers;
 mod rows;
 mod snapshot;
 mod store;
+mod tables;
 mod watch;
 mod writer;
 
@@ -46,3 +47,4 @@ pub use sqlx;
 pub use sqlx::PgPool;
 pub use sqlx::postgres::{PgConnectOptions, PgConnection};
 pub use store::PostgresStore;
+pub use tables::Tables;

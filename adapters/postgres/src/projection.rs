@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use factum::{Event, Projection, Recorded};
-use sqlx::postgres::PgConnection;
+
+use crate::Tables;
 
 /// Any error of a projection's own code.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -10,36 +11,32 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// The tables of a projection whose read model lives in the schema of its events.
 ///
 /// The effect of an event and the checkpoint are one transaction: whatever happens, and however many processes
-/// run the projection, each event has its effect exactly once. Names are taken to be of the store's schema. Hand
+/// run the projection, each event has its effect exactly once. While the read model is built anew, the old one goes on
+/// serving: names in braces, see [`Tables::sql`], are those of the tables that are being filled, and readers use the plain
+/// names for those that are full. Names are taken to be of the store's schema. Hand
 /// it to [`PostgresStore::read_model`](crate::PostgresStore::read_model).
 #[async_trait]
 #[diagnostic::on_unimplemented(
     message = "the projection `{Self}` has no tables",
     label = "`impl PostgresProjection for {Self}` is missing",
-    note = "write `#[async_trait] impl PostgresProjection for {Self}` with `create`, `drop` and `project`"
+    note = "write `#[async_trait] impl PostgresProjection for {Self}` with `create` and `project`"
 )]
 pub trait PostgresProjection: Projection<Events: Event> {
-    /// Creates the tables that are missing.
+    /// Creates the tables and indexes that are missing, whose names stand in braces.
     ///
     /// # Errors
     /// What PostgreSQL says; the projection is tried again, then stops.
-    async fn create(&self, db: &mut PgConnection) -> Result<(), sqlx::Error>;
-
-    /// Drops the tables that are there: before a rebuild, or when the
-    /// [version](Projection::VERSION) was raised.
-    ///
-    /// # Errors
-    /// What PostgreSQL says; the projection is tried again, then stops.
-    async fn drop(&self, db: &mut PgConnection) -> Result<(), sqlx::Error>;
+    async fn create(&self, db: &mut Tables<'_>) -> Result<(), sqlx::Error>;
 
     /// Takes `event` into the tables, through `db`: inside the transaction that also moves the checkpoint. Do not
     /// end that transaction.
     ///
     /// # Errors
-    /// Anything; the transaction is rolled back and the page tried again, then the projection stops.
+    /// Anything; the transaction is rolled back and the event tried again, and then parked, or what else was chosen by
+    /// [`OnFailure`](factum::OnFailure).
     async fn project(
         &self,
         event: &Recorded<Self::Events>,
-        db: &mut PgConnection,
+        db: &mut Tables<'_>,
     ) -> Result<(), BoxError>;
 }

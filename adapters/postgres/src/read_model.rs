@@ -1,16 +1,21 @@
 //! [`PostgresReadModel`]: runs a projection into its tables.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::panic::AssertUnwindSafe;
 
 use async_trait::async_trait;
+use factum::document::Revision;
+use factum::projections::panicked;
 use factum::{
-    EventSet as _, Page, Position, Projection, ProjectionError, Query, ReadModel, Recorded,
-    StoreError,
+    EventError, EventSet as _, Projection, ProjectionError, Query, ReadModel, Recorded,
+    RecordedEvent, Step, StepError, StoreError,
 };
+use futures_util::FutureExt as _;
+
 use sqlx::postgres::PgConnection;
 
-use crate::error::store_error;
+use crate::error::{Fault, store_error};
+use crate::tables::{self, Tables};
 use crate::{PostgresProjection, PostgresStore};
 
 /// A projection together with the database that holds its tables; give it to
@@ -20,8 +25,6 @@ use crate::{PostgresProjection, PostgresStore};
 pub struct PostgresReadModel<P> {
     store: PostgresStore,
     projection: P,
-    /// Where the checkpoint was when this process last saw it.
-    seen: AtomicU64,
 }
 
 impl PostgresStore {
@@ -31,7 +34,6 @@ impl PostgresStore {
         PostgresReadModel {
             store: self.clone(),
             projection,
-            seen: AtomicU64::new(0),
         }
     }
 }
@@ -44,41 +46,81 @@ impl<P: Projection> fmt::Debug for PostgresReadModel<P> {
     }
 }
 
-impl<P: PostgresProjection> PostgresReadModel<P> {
-    /// Empty tables, and a checkpoint at 0.
-    async fn start_over(&self, db: &mut PgConnection) -> Result<(), StoreError> {
-        self.projection.drop(db).await.map_err(store_error)?;
-        self.projection.create(db).await.map_err(store_error)?;
-        save_checkpoint::<P>(db, Position::ZERO).await
-    }
+/// What is done to the tables of a build in one transaction.
+enum Work<'s> {
+    Prepare,
+    Project(&'s Step<'s>),
+    Serve(&'s Step<'s>),
+    Discard,
+}
 
-    async fn take(&self, page: &Page, db: &mut PgConnection) -> Result<Position, ProjectionError> {
-        let position = match load_checkpoint::<P>(db).await? {
-            Some(checkpoint) if checkpoint.version != i64::from(P::VERSION) => {
-                return Err(superseded::<P>(checkpoint.version));
+impl<P: PostgresProjection> PostgresReadModel<P> {
+    /// Does `work` as a whole or not at all.
+    async fn transact(&self, build: u64, work: Work<'_>) -> Result<Revision, StepError> {
+        let mut transaction = self.store.pool().begin().await.map_err(store_error)?;
+        let db = &mut *transaction;
+        let revision = match work {
+            Work::Prepare => {
+                self.prepare_alone(db, build).await?;
+                Revision::ABSENT
             }
-            Some(checkpoint) if checkpoint.position.get() >= self.seen.load(SeqCst) => {
-                checkpoint.position
+            Work::Project(step) => {
+                // First, since it says whether another instance has taken over.
+                let revision = crate::document::change(db, &step.changes).await?;
+                let mut tables = Tables::new(db, build);
+                for record in step.events {
+                    self.take(record, &mut tables).await?;
+                }
+                revision
             }
-            // Events between the checkpoint and the page would be skipped: open it again, from there.
-            _ => {
-                return Err("the read model was emptied by another process"
-                    .to_owned()
-                    .into());
+            Work::Serve(step) => {
+                let revision = crate::document::change(db, &step.changes).await?;
+                tables::show(db, self, build).await?;
+                revision
+            }
+            Work::Discard => {
+                tables::drop(db, self, build).await?;
+                Revision::ABSENT
             }
         };
-        for record in page
-            .events
-            .iter()
-            .filter(|record| record.position > position)
-        {
-            let event: Recorded<P::Events> = record.clone().try_into()?;
-            self.projection.project(&event, db).await?;
+        let committed = transaction.commit().await;
+        committed.map_err(|error| StoreError::from(Fault::from(error)))?;
+        Ok(revision)
+    }
+
+    /// Of several processes that make the tables together, one does at a time.
+    async fn prepare_alone(&self, db: &mut PgConnection, build: u64) -> Result<(), StepError> {
+        sqlx::query("select pg_advisory_xact_lock(hashtextextended(current_schema() || $1, 7305803126914704))")
+            .bind(P::NAME)
+            .execute(&mut *db)
+            .await
+            .map_err(store_error)?;
+        let mut tables = Tables::new(&mut *db, build);
+        self.projection
+            .create(&mut tables)
+            .await
+            .map_err(store_error)?;
+        let made = tables.made().await?;
+        tables::note(db, self, build, &made).await
+    }
+
+    async fn take(&self, record: &RecordedEvent, tables: &mut Tables<'_>) -> Result<(), StepError> {
+        let event: Recorded<P::Events> = record.clone().try_into()?;
+        let projected = AssertUnwindSafe(self.projection.project(&event, tables));
+        let error = match projected.catch_unwind().await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => error,
+            Err(panic) => panicked(&*panic).into(),
+        };
+        // What the server or another transaction is the reason of is no fault of the event.
+        match error.downcast::<sqlx::Error>() {
+            Ok(error) => Err(match store_error(*error) {
+                passes @ StoreError::Unavailable(_) => passes.into(),
+                StoreError::Failed(error) => EventError::new(record.position, error).into(),
+                other => EventError::new(record.position, other).into(),
+            }),
+            Err(error) => Err(EventError::new(record.position, error).into()),
         }
-        if page.through() > position {
-            save_checkpoint::<P>(db, page.through()).await?;
-        }
-        Ok(position.max(page.through()))
     }
 }
 
@@ -88,96 +130,29 @@ impl<P: PostgresProjection> ReadModel for PostgresReadModel<P> {
         P::NAME
     }
 
+    fn version(&self) -> u32 {
+        P::VERSION
+    }
+
     fn query(&self) -> Query {
         Query::names(P::Events::names())
     }
 
-    async fn open(&self) -> Result<Position, ProjectionError> {
-        let mut transaction = self.store.pool().begin().await.map_err(store_error)?;
-        // Of several processes that open it together, one makes the tables.
-        sqlx::query("select pg_advisory_xact_lock(hashtextextended(current_schema() || $1, 7305803126914704))")
-            .bind(P::NAME)
-            .execute(&mut *transaction)
-            .await
-            .map_err(store_error)?;
-        let position = match load_checkpoint::<P>(&mut transaction).await? {
-            Some(checkpoint) if checkpoint.version > i64::from(P::VERSION) => {
-                return Err(superseded::<P>(checkpoint.version));
-            }
-            Some(checkpoint) if checkpoint.version == i64::from(P::VERSION) => {
-                self.projection
-                    .create(&mut transaction)
-                    .await
-                    .map_err(store_error)?;
-                checkpoint.position
-            }
-            _ => {
-                self.start_over(&mut transaction).await?;
-                Position::ZERO
-            }
-        };
-        transaction.commit().await.map_err(store_error)?;
-        self.seen.store(position.get(), SeqCst);
-        Ok(position)
+    async fn prepare(&self, build: u64) -> Result<(), ProjectionError> {
+        let prepared = self.transact(build, Work::Prepare).await;
+        prepared.map(drop).map_err(ProjectionError::from)
     }
 
-    async fn project(&self, page: &Page) -> Result<(), ProjectionError> {
-        // Rolled back where it is dropped without a commit.
-        let mut transaction = self.store.pool().begin().await.map_err(store_error)?;
-        let position = self.take(page, &mut transaction).await?;
-        transaction.commit().await.map_err(store_error)?;
-        self.seen.store(position.get(), SeqCst);
-        Ok(())
+    async fn project(&self, step: Step<'_>) -> Result<Revision, StepError> {
+        self.transact(step.build, Work::Project(&step)).await
     }
 
-    async fn reset(&self) -> Result<(), ProjectionError> {
-        let mut transaction = self.store.pool().begin().await.map_err(store_error)?;
-        load_checkpoint::<P>(&mut transaction).await?;
-        self.start_over(&mut transaction).await?;
-        transaction.commit().await.map_err(store_error)?;
-        self.seen.store(0, SeqCst);
-        Ok(())
+    async fn serve(&self, step: Step<'_>) -> Result<Revision, StepError> {
+        self.transact(step.build, Work::Serve(&step)).await
     }
-}
 
-fn superseded<P: Projection>(version: i64) -> ProjectionError {
-    let (name, known) = (P::NAME, P::VERSION);
-    format!("the read model {name:?} is of version {version}, this code knows version {known}")
-        .into()
-}
-
-/// What the table of checkpoints says of a projection.
-struct Checkpoint {
-    version: i64,
-    position: Position,
-}
-
-/// Locks it, too: other processes that run the projection wait until the transaction ends.
-async fn load_checkpoint<P: Projection>(
-    db: &mut PgConnection,
-) -> Result<Option<Checkpoint>, StoreError> {
-    let sql = "select version, position from checkpoint where projection = $1 for update";
-    let row: Option<(i64, i64)> = sqlx::query_as(sql)
-        .bind(P::NAME)
-        .fetch_optional(db)
-        .await
-        .map_err(store_error)?;
-    Ok(row.map(|(version, position)| Checkpoint {
-        version,
-        position: Position::new(position as u64),
-    }))
-}
-
-async fn save_checkpoint<P: Projection>(
-    db: &mut PgConnection,
-    position: Position,
-) -> Result<(), StoreError> {
-    sqlx::query(include_str!("sql/save_checkpoint.sql"))
-        .bind(P::NAME)
-        .bind(i64::from(P::VERSION))
-        .bind(position.get() as i64)
-        .execute(db)
-        .await
-        .map_err(store_error)?;
-    Ok(())
+    async fn discard(&self, build: u64) -> Result<(), ProjectionError> {
+        let discarded = self.transact(build, Work::Discard).await;
+        discarded.map(drop).map_err(ProjectionError::from)
+    }
 }

@@ -40,6 +40,7 @@ mod read_model;
 mod rows;
 mod snapshot;
 mod store;
+mod tables;
 mod watch;
 mod writer;
 
@@ -49,3 +50,4 @@ pub use read_model::SqliteReadModel;
 pub use sqlx;
 pub use sqlx::{SqliteConnection, SqlitePool};
 pub use store::SqliteStore;
+pub use tables::Tables;

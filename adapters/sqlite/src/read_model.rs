@@ -1,18 +1,20 @@
 //! [`SqliteReadModel`]: runs a projection into its tables.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::panic::AssertUnwindSafe;
 
 use async_trait::async_trait;
+use factum::document::Revision;
+use factum::projections::panicked;
 use factum::{
-    EventSet as _, Page, Position, Projection, ProjectionError, Query, ReadModel, Recorded,
-    StoreError,
+    EventError, EventSet as _, Projection, ProjectionError, Query, ReadModel, Recorded,
+    RecordedEvent, Step, StepError, StoreError,
 };
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row as _, SqliteConnection};
+use futures_util::FutureExt as _;
 
 use crate::connection::Connection;
-use crate::error::{Fault, store_error};
+use crate::error::{is_busy, store_error};
+use crate::tables::{self, Tables};
 use crate::{SqliteProjection, SqliteStore};
 
 /// A projection together with the file that holds its tables; give it to
@@ -22,8 +24,6 @@ use crate::{SqliteProjection, SqliteStore};
 pub struct SqliteReadModel<P> {
     store: SqliteStore,
     projection: P,
-    /// Where the checkpoint was when this process last saw it.
-    seen: AtomicU64,
 }
 
 impl SqliteStore {
@@ -33,7 +33,6 @@ impl SqliteStore {
         SqliteReadModel {
             store: self.clone(),
             projection,
-            seen: AtomicU64::new(0),
         }
     }
 }
@@ -46,93 +45,83 @@ impl<P: Projection> fmt::Debug for SqliteReadModel<P> {
     }
 }
 
-impl<P: SqliteProjection> SqliteReadModel<P> {
-    /// Empty tables, and a checkpoint at 0.
-    async fn start_over(&self, db: &mut SqliteConnection) -> Result<(), Fault> {
-        self.projection.drop(db).await?;
-        self.projection.create(db).await?;
-        save_checkpoint::<P>(db, Position::ZERO).await
-    }
-
-    async fn try_open(&self, connection: &mut Connection) -> Result<Position, ProjectionError> {
-        connection.begin().await.map_err(StoreError::from)?;
-        let db = &mut connection.sqlite;
-        let position = match load_checkpoint::<P>(db).await.map_err(StoreError::from)? {
-            Some(checkpoint) if checkpoint.version > P::VERSION => {
-                return Err(superseded::<P>(checkpoint.version));
-            }
-            Some(checkpoint) if checkpoint.version == P::VERSION => {
-                self.projection.create(db).await.map_err(store_error)?;
-                checkpoint.position
-            }
-            _ => {
-                self.start_over(db).await.map_err(StoreError::from)?;
-                Position::ZERO
-            }
-        };
-        connection.commit().await.map_err(StoreError::from)?;
-        Ok(position)
-    }
-
-    /// Takes what is behind the checkpoint, which another process may have moved meanwhile.
-    async fn try_project(
-        &self,
-        connection: &mut Connection,
-        page: &Page,
-    ) -> Result<Position, ProjectionError> {
-        connection.begin().await.map_err(StoreError::from)?;
-        let db = &mut connection.sqlite;
-        let checkpoint = load_checkpoint::<P>(db).await.map_err(StoreError::from)?;
-        let position = match checkpoint {
-            Some(checkpoint) if checkpoint.version != P::VERSION => {
-                return Err(superseded::<P>(checkpoint.version));
-            }
-            Some(checkpoint) if checkpoint.position.get() >= self.seen.load(SeqCst) => {
-                checkpoint.position
-            }
-            // Events between the checkpoint and the page would be skipped: open it again, from there.
-            _ => {
-                return Err("the read model was emptied by another process"
-                    .to_owned()
-                    .into());
-            }
-        };
-        if page.through() <= position {
-            connection.release().await.map_err(StoreError::from)?;
-            return Ok(position);
-        }
-        for record in page
-            .events
-            .iter()
-            .filter(|record| record.position > position)
-        {
-            let event: Recorded<P::Events> = record.clone().try_into()?;
-            self.projection.project(&event, db).await?;
-        }
-        let saved = save_checkpoint::<P>(db, page.through()).await;
-        saved.map_err(StoreError::from)?;
-        connection.commit().await.map_err(StoreError::from)?;
-        Ok(page.through())
-    }
-
-    /// Remembers where the checkpoint is, or ends the transaction that failed.
-    async fn settle(
-        &self,
-        connection: &mut Connection,
-        result: Result<Position, ProjectionError>,
-    ) -> Result<Position, ProjectionError> {
-        match &result {
-            Ok(position) => self.seen.store(position.get(), SeqCst),
-            Err(_) => connection.end_after_failure().await,
-        }
-        result
-    }
+/// What is done to the tables of a build in one transaction.
+enum Work<'s> {
+    Prepare,
+    Project(&'s Step<'s>),
+    Serve(&'s Step<'s>),
+    Discard,
 }
 
-fn superseded<P: Projection>(version: u32) -> ProjectionError {
-    let (name, known) = (P::NAME, P::VERSION);
-    format!("the read model {name:?} is of version {version}, this code knows version {known}")
-        .into()
+impl<P: SqliteProjection> SqliteReadModel<P> {
+    /// Does `work` as a whole or not at all.
+    async fn transact(&self, build: u64, work: Work<'_>) -> Result<Revision, StepError> {
+        let mut turn = self.store.turn().take().await;
+        let connection = turn.as_mut().ok_or(StoreError::Closed)?;
+        let done = self.try_transact(connection, build, work).await;
+        if done.is_err() {
+            connection.end_after_failure().await;
+        }
+        done
+    }
+
+    async fn try_transact(
+        &self,
+        connection: &mut Connection,
+        build: u64,
+        work: Work<'_>,
+    ) -> Result<Revision, StepError> {
+        connection.begin().await.map_err(StoreError::from)?;
+        let db = &mut connection.sqlite;
+        let revision = match work {
+            Work::Prepare => {
+                let mut tables = Tables::new(&mut *db, build);
+                let created = self.projection.create(&mut tables).await;
+                created.map_err(store_error)?;
+                let made = tables.made().await?;
+                tables::note(db, self, build, &made).await?;
+                Revision::ABSENT
+            }
+            Work::Project(step) => {
+                // First, since it says whether another instance has taken over.
+                let revision = crate::document::change(db, &step.changes).await?;
+                let mut tables = Tables::new(db, build);
+                for record in step.events {
+                    self.take(record, &mut tables).await?;
+                }
+                revision
+            }
+            Work::Serve(step) => {
+                let revision = crate::document::change(db, &step.changes).await?;
+                tables::show(db, self, build).await?;
+                revision
+            }
+            Work::Discard => {
+                tables::drop(db, self, build).await?;
+                Revision::ABSENT
+            }
+        };
+        connection.commit().await.map_err(StoreError::from)?;
+        Ok(revision)
+    }
+
+    async fn take(&self, record: &RecordedEvent, tables: &mut Tables<'_>) -> Result<(), StepError> {
+        let event: Recorded<P::Events> = record.clone().try_into()?;
+        let projected = AssertUnwindSafe(self.projection.project(&event, tables));
+        let error = match projected.catch_unwind().await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => error,
+            Err(panic) => panicked(&*panic).into(),
+        };
+        // What the file is the reason of is no fault of the event.
+        match error.downcast::<sqlx::Error>() {
+            Ok(error) if is_busy(&error) => Err(store_error(*error).into()),
+            Ok(error) => {
+                Err(EventError::new(record.position, ProjectionError::Handler(error)).into())
+            }
+            Err(error) => Err(EventError::new(record.position, error).into()),
+        }
+    }
 }
 
 #[async_trait]
@@ -141,69 +130,29 @@ impl<P: SqliteProjection> ReadModel for SqliteReadModel<P> {
         P::NAME
     }
 
+    fn version(&self) -> u32 {
+        P::VERSION
+    }
+
     fn query(&self) -> Query {
         Query::names(P::Events::names())
     }
 
-    async fn open(&self) -> Result<Position, ProjectionError> {
-        let mut turn = self.store.turn().take().await;
-        let connection = turn.as_mut().ok_or(StoreError::Closed)?;
-        let opened = self.try_open(connection).await;
-        self.settle(connection, opened).await
+    async fn prepare(&self, build: u64) -> Result<(), ProjectionError> {
+        let prepared = self.transact(build, Work::Prepare).await;
+        prepared.map(drop).map_err(ProjectionError::from)
     }
 
-    async fn project(&self, page: &Page) -> Result<(), ProjectionError> {
-        let mut turn = self.store.turn().take().await;
-        let connection = turn.as_mut().ok_or(StoreError::Closed)?;
-        let projected = self.try_project(connection, page).await;
-        self.settle(connection, projected).await.map(drop)
+    async fn project(&self, step: Step<'_>) -> Result<Revision, StepError> {
+        self.transact(step.build, Work::Project(&step)).await
     }
 
-    async fn reset(&self) -> Result<(), ProjectionError> {
-        let mut turn = self.store.turn().take().await;
-        let connection = turn.as_mut().ok_or(StoreError::Closed)?;
-        let reset = async {
-            connection.begin().await?;
-            self.start_over(&mut connection.sqlite).await?;
-            connection.commit().await?;
-            Ok(Position::ZERO)
-        };
-        let reset = reset
-            .await
-            .map_err(|fault: Fault| StoreError::from(fault).into());
-        self.settle(connection, reset).await.map(drop)
+    async fn serve(&self, step: Step<'_>) -> Result<Revision, StepError> {
+        self.transact(step.build, Work::Serve(&step)).await
     }
-}
 
-/// What the table of checkpoints says of a projection.
-struct Checkpoint {
-    version: u32,
-    position: Position,
-}
-
-async fn load_checkpoint<P: Projection>(
-    db: &mut SqliteConnection,
-) -> Result<Option<Checkpoint>, Fault> {
-    let sql = "select version, position from factum_checkpoint where projection = ?";
-    let row = sqlx::query(sql).bind(P::NAME).fetch_optional(db).await?;
-    let checkpoint = |row: SqliteRow| {
-        Ok::<_, sqlx::Error>(Checkpoint {
-            version: row.try_get(0)?,
-            position: Position::new(row.try_get::<i64, _>(1)? as u64),
-        })
-    };
-    Ok(row.map(checkpoint).transpose()?)
-}
-
-async fn save_checkpoint<P: Projection>(
-    db: &mut SqliteConnection,
-    position: Position,
-) -> Result<(), Fault> {
-    sqlx::query(include_str!("sql/save_checkpoint.sql"))
-        .bind(P::NAME)
-        .bind(i64::from(P::VERSION))
-        .bind(position.get() as i64)
-        .execute(db)
-        .await?;
-    Ok(())
+    async fn discard(&self, build: u64) -> Result<(), ProjectionError> {
+        let discarded = self.transact(build, Work::Discard).await;
+        discarded.map(drop).map_err(ProjectionError::from)
+    }
 }

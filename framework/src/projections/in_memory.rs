@@ -1,16 +1,17 @@
 //! [`InMemory`]: a read model in the memory of the process, filled anew at every start.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 
 use async_trait::async_trait;
 
-use super::{ProjectionError, ReadModel};
+use super::{ProjectionError, ReadModel, Step, StepError, panicked};
+use crate::document::{DocumentStore, MemoryDocuments, Revision};
 use crate::event_set::EventSet as _;
-use crate::place::Position;
 use crate::projection::{ProjectSet, Projection};
 use crate::query::Query;
-use crate::read::Page;
 
 /// A read model in memory: give a clone to [`Projections`](crate::Projections), read the other. It is
 /// filled from the first event at every start of the program.
@@ -19,11 +20,15 @@ pub struct InMemory<P>(Arc<Inner<P>>);
 struct Inner<P> {
     make: Box<dyn Fn() -> P + Send + Sync>,
     state: RwLock<State<P>>,
+    documents: Arc<MemoryDocuments>,
 }
 
 struct State<P> {
-    model: P,
-    position: Position,
+    builds: BTreeMap<u64, P>,
+    /// Which one readers see.
+    serving: u64,
+    /// Those in which a panic has left half of an effect, perhaps.
+    torn: BTreeSet<u64>,
 }
 
 impl<P: Projection> InMemory<P> {
@@ -40,23 +45,33 @@ impl<P: Projection> InMemory<P> {
     #[must_use]
     pub fn from_fn(make: impl Fn() -> P + Send + Sync + 'static) -> Self {
         let state = RwLock::new(State {
-            model: make(),
-            position: Position::ZERO,
+            builds: BTreeMap::from([(0, make())]),
+            serving: 0,
+            torn: BTreeSet::new(),
         });
         Self(Arc::new(Inner {
             make: Box::new(make),
             state,
+            documents: Arc::default(),
         }))
     }
 
     /// Looks at the read model. The projection waits meanwhile, so do not hold it for long, and not across
     /// an `await`.
+    ///
+    /// # Panics
+    /// If `look` does.
     pub fn read<R>(&self, look: impl FnOnce(&P) -> R) -> R {
-        look(&self.state().model)
+        let state = self.0.state.read().unwrap_or_else(PoisonError::into_inner);
+        match state.builds.get(&state.serving) {
+            Some(model) => look(model),
+            // Never: what readers see is not discarded.
+            None => look(&(self.0.make)()),
+        }
     }
 
-    fn state(&self) -> RwLockReadGuard<'_, State<P>> {
-        self.0.state.read().unwrap_or_else(PoisonError::into_inner)
+    fn write(&self) -> RwLockWriteGuard<'_, State<P>> {
+        self.0.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -89,39 +104,69 @@ where
         P::NAME
     }
 
+    fn version(&self) -> u32 {
+        P::VERSION
+    }
+
     fn query(&self) -> Query {
         Query::names(P::Events::names())
     }
 
-    async fn open(&self) -> Result<Position, ProjectionError> {
-        Ok(self.state().position)
+    fn own_documents(&self) -> Option<Arc<dyn DocumentStore>> {
+        Some(self.0.documents.clone())
     }
 
-    async fn project(&self, page: &Page) -> Result<(), ProjectionError> {
+    async fn prepare(&self, build: u64) -> Result<(), ProjectionError> {
+        let mut state = self.write();
+        state.builds.entry(build).or_insert_with(|| (self.0.make)());
+        Ok(())
+    }
+
+    async fn project(&self, step: Step<'_>) -> Result<Revision, StepError> {
         // All are decoded before the first has an effect.
-        let steps: Vec<_> = page
+        let effects: Vec<_> = step
             .events
             .iter()
             .map(P::prepare)
             .collect::<Result<_, _>>()?;
-        let mut state = self.0.state.write().map_err(|_| {
-            "a projection panicked here before, the read model may be torn: rebuild it".to_owned()
-        })?;
-        for step in steps {
-            step(&mut state.model);
+        let build = step.build;
+        let revision = step.change().await?;
+        let mut state = self.write();
+        let State { builds, torn, .. } = &mut *state;
+        if torn.contains(&build) {
+            return Err(StepError::Torn("the projection panicked before".to_owned()));
         }
-        state.position = page.through();
-        Ok(())
+        let Some(model) = builds.get_mut(&build) else {
+            return Err(StepError::Lost);
+        };
+        let applied = catch_unwind(AssertUnwindSafe(|| {
+            for effect in effects {
+                effect(model);
+            }
+        }));
+        match applied {
+            Ok(()) => Ok(revision),
+            Err(panic) => {
+                torn.insert(build);
+                Err(StepError::Torn(panicked(&*panic)))
+            }
+        }
     }
 
-    async fn reset(&self) -> Result<(), ProjectionError> {
-        let model = (self.0.make)();
-        self.0.state.clear_poison();
-        let mut state = self.0.state.write().unwrap_or_else(PoisonError::into_inner);
-        *state = State {
-            model,
-            position: Position::ZERO,
-        };
+    async fn serve(&self, step: Step<'_>) -> Result<Revision, StepError> {
+        let build = step.build;
+        let revision = step.change().await?;
+        let mut state = self.write();
+        state.serving = build;
+        // The one that readers saw before there was any.
+        state.builds.remove(&0);
+        Ok(revision)
+    }
+
+    async fn discard(&self, build: u64) -> Result<(), ProjectionError> {
+        let mut state = self.write();
+        state.builds.remove(&build);
+        state.torn.remove(&build);
         Ok(())
     }
 }

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use factum::document::Revision;
 use factum::prelude::*;
-use factum::{Page, Position, ProjectionError, Query, ReadModel, RetryPolicy};
+use factum::{Position, Query, ReadModel, RetryPolicy, Step, StepError, StoreError};
 use factum_memory::MemoryStore;
 use spec_service::app::{
     AppError, Context, Cursor, ListPage, ListQuery, NewSpec, NewVersion, SpecList, SpecSummary,
@@ -69,16 +70,12 @@ impl ReadModel for Broken {
         Query::all()
     }
 
-    async fn open(&self) -> Result<Position, ProjectionError> {
-        Ok(Position::ZERO)
+    fn version(&self) -> u32 {
+        1
     }
 
-    async fn project(&self, _: &Page) -> Result<(), ProjectionError> {
-        Err("the disk is full".to_owned().into())
-    }
-
-    async fn reset(&self) -> Result<(), ProjectionError> {
-        Ok(())
+    async fn project(&self, _: Step<'_>) -> Result<Revision, StepError> {
+        Err(StoreError::Failed("the disk is full".into()).into())
     }
 }
 

@@ -63,12 +63,6 @@ create table document (
 -- Never given back: a revision is of one change.
 create sequence revision;
 
-create table checkpoint (
-    projection text primary key,
-    version    bigint not null,
-    position   bigint not null
-);
-
 -- For people: `select * from events`.
 create view events as
 select e.position,

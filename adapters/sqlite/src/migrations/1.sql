@@ -61,12 +61,6 @@ create table factum_revision (
 );
 insert into factum_revision (last) values (0);
 
-create table factum_checkpoint (
-    projection text primary key,
-    version    integer not null,
-    position   integer not null
-) without rowid;
-
 -- For people: `select * from events`.
 create view events as
 select e.position,

@@ -1,5 +1,0 @@
-insert into factum_checkpoint (projection, version, position)
-values (?1, ?2, ?3)
-on conflict (projection) do update
-set version  = excluded.version,
-    position = excluded.position

@@ -1,0 +1,152 @@
+//! [`Tables`]: the tables of one build of a read model.
+
+use std::collections::BTreeSet;
+use std::ops::{Deref, DerefMut};
+
+use factum::document::{Changes, Revision};
+use factum::projections::{fill_in, table};
+use factum::{ReadModel, StepError, StoreError};
+use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
+
+use crate::error::store_error;
+
+/// The tables of one build of a read model, and the connection to their file; reads like the connection.
+///
+/// A read model is rebuilt beside the one that readers see, so its tables have other names in each build. Write them in
+/// braces, and let [`sql`](Self::sql) fill them in; readers use the plain names:
+///
+/// ```
+/// # use factum_sqlite::Tables;
+/// # async fn add(db: &mut Tables<'_>) -> Result<(), sqlx::Error> {
+/// let insert = db.sql("insert into {owner} (account, name) values (?, ?)");
+/// sqlx::query(insert).bind("a-1").bind("alice").execute(&mut **db).await?;
+/// # Ok(()) }
+/// ```
+pub struct Tables<'c> {
+    connection: &'c mut SqliteConnection,
+    build: u64,
+    names: BTreeSet<String>,
+}
+
+impl<'c> Tables<'c> {
+    pub(crate) fn new(connection: &'c mut SqliteConnection, build: u64) -> Self {
+        Self {
+            connection,
+            build,
+            names: BTreeSet::new(),
+        }
+    }
+
+    /// `sql`, with the names in braces filled in.
+    pub fn sql(&mut self, sql: &'static str) -> AssertSqlSafe<String> {
+        let names = &mut self.names;
+        AssertSqlSafe(fill_in(sql, self.build, |name| {
+            if !names.contains(name) {
+                names.insert(name.to_owned());
+            }
+        }))
+    }
+
+    /// Those of the names that were filled in which are tables.
+    pub(crate) async fn made(self) -> Result<Vec<String>, StoreError> {
+        let mut made = Vec::new();
+        for name in self.names {
+            let sql = "select count(*) from sqlite_master where type = 'table' and name = ?";
+            let row = sqlx::query(sql).bind(table(&name, self.build));
+            let row = row.fetch_one(&mut *self.connection).await;
+            let count: i64 = row.and_then(|row| row.try_get(0)).map_err(store_error)?;
+            if count > 0 {
+                made.push(name);
+            }
+        }
+        Ok(made)
+    }
+}
+
+impl Deref for Tables<'_> {
+    type Target = SqliteConnection;
+
+    fn deref(&self) -> &SqliteConnection {
+        self.connection
+    }
+}
+
+impl DerefMut for Tables<'_> {
+    fn deref_mut(&mut self) -> &mut SqliteConnection {
+        self.connection
+    }
+}
+
+/// The key of the document that lists the tables of a build.
+fn key(model: &dyn ReadModel, build: u64) -> String {
+    format!("tables/{}/{build:010}", model.name())
+}
+
+/// The key of the document that lists the views that readers use.
+fn views_key(model: &dyn ReadModel) -> String {
+    format!("views/{}", model.name())
+}
+
+/// Notes down which tables `build` has.
+pub(crate) async fn note(
+    db: &mut SqliteConnection,
+    model: &dyn ReadModel,
+    build: u64,
+    tables: &[String],
+) -> Result<(), StepError> {
+    put(db, key(model, build), tables).await
+}
+
+async fn put(db: &mut SqliteConnection, key: String, names: &[String]) -> Result<(), StepError> {
+    let value = serde_json::to_string(names).map_err(|error| StoreError::Failed(error.into()))?;
+    let _: Revision = crate::document::change(db, &Changes::new().put(key, value)).await?;
+    Ok(())
+}
+
+async fn names(db: &mut SqliteConnection, key: &str) -> Result<Vec<String>, StoreError> {
+    let sql = "select value from factum_document where key = ?";
+    let row = sqlx::query(sql).bind(key).fetch_optional(db).await;
+    let value: Option<String> = row
+        .and_then(|row| row.map(|row| row.try_get(0)).transpose())
+        .map_err(store_error)?;
+    let names = value.map(|value| serde_json::from_str(&value)).transpose();
+    let names =
+        names.map_err(|error| StoreError::Corrupt(format!("the document {key:?}: {error}")))?;
+    Ok(names.unwrap_or_default())
+}
+
+/// From now on the plain names are those of `build`.
+pub(crate) async fn show(
+    db: &mut SqliteConnection,
+    model: &dyn ReadModel,
+    build: u64,
+) -> Result<(), StepError> {
+    for name in names(db, &views_key(model)).await? {
+        execute(db, format!("drop view if exists {name}")).await?;
+    }
+    let tables = names(db, &key(model, build)).await?;
+    for name in &tables {
+        let table = table(name, build);
+        execute(db, format!("create view {name} as select * from {table}")).await?;
+    }
+    put(db, views_key(model), &tables).await
+}
+
+/// Drops the tables of `build`.
+pub(crate) async fn drop(
+    db: &mut SqliteConnection,
+    model: &dyn ReadModel,
+    build: u64,
+) -> Result<(), StepError> {
+    let key = key(model, build);
+    for name in names(db, &key).await? {
+        execute(db, format!("drop table if exists {}", table(&name, build))).await?;
+    }
+    let _: Revision = crate::document::change(db, &Changes::new().delete(key)).await?;
+    Ok(())
+}
+
+async fn execute(db: &mut SqliteConnection, sql: String) -> Result<(), StoreError> {
+    let done = sqlx::query(AssertSqlSafe(sql)).execute(db).await;
+    done.map(std::mem::drop).map_err(store_error)
+}

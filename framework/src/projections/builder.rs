@@ -1,0 +1,132 @@
+//! [`ProjectionsBuilder`]: which projections to run, and how.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc};
+
+use super::instances::Instances;
+use super::status::Board;
+use super::supervisor::Supervisor;
+use super::{Heart, Projections, ReadModel, Running, Shared};
+use crate::document::DocumentStore;
+use crate::engine::RetryPolicy;
+use crate::store::Store;
+
+/// What becomes of an event that a projection cannot take, after the attempts of its policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum OnFailure {
+    /// It is parked as a [dead letter](super::DeadLetter), and every later event of its stream with it; the other
+    /// streams go on.
+    #[default]
+    Park,
+    /// The projection stops ahead of it. Nothing is skipped.
+    Stop,
+    /// The projection goes on without it, and keeps a record of that among its dead letters.
+    Skip,
+}
+
+/// Which projections to run, and how.
+pub struct ProjectionsBuilder {
+    store: Arc<dyn Store>,
+    models: Vec<(Arc<dyn ReadModel>, OnFailure)>,
+    retry: RetryPolicy,
+    lease: Duration,
+}
+
+impl ProjectionsBuilder {
+    pub(super) fn new(store: Arc<dyn Store>) -> Self {
+        Self {
+            store,
+            models: Vec::new(),
+            retry: RetryPolicy {
+                attempts: 8,
+                base: Duration::from_millis(20),
+                cap: Duration::from_secs(5),
+            },
+            lease: Duration::from_secs(5),
+        }
+    }
+
+    /// Also this projection, which parks what it cannot take.
+    #[must_use]
+    pub fn with(self, model: impl ReadModel) -> Self {
+        self.with_failures(model, OnFailure::default())
+    }
+
+    /// Also this projection, which does `on_failure` with what it cannot take.
+    #[must_use]
+    pub fn with_failures(mut self, model: impl ReadModel, on_failure: OnFailure) -> Self {
+        self.models.push((Arc::new(model), on_failure));
+        self
+    }
+
+    /// How often, and after what pause, an event that failed is tried again before it is parked, and whatever else
+    /// failed before the projection stops. While the store is not there it is tried without end.
+    /// Default: 8 attempts, pauses up to 5 seconds.
+    #[must_use]
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
+        self
+    }
+
+    /// How long an instance may give no sign before others take over its work. Each instance writes to the store
+    /// three times as often. Default: 5 seconds.
+    #[must_use]
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+
+    /// Starts them, in tasks of the current tokio runtime.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    #[must_use]
+    pub fn start(self) -> Projections {
+        let documents: Arc<dyn DocumentStore> = self.store.clone();
+        let shares = self
+            .models
+            .iter()
+            .any(|(model, _)| model.own_documents().is_none());
+        let instances = Arc::new(Instances::new(self.lease));
+        let heart = shares.then(|| Heart {
+            instances: instances.clone(),
+            documents: documents.clone(),
+            task: tokio::spawn(instances.clone().run(documents.clone())),
+        });
+        let alone = Arc::new(Instances::alone(self.lease));
+        let running = self.models.into_iter().map(|(model, on_failure)| {
+            let (instances, documents) = match model.own_documents() {
+                None => (instances.clone(), documents.clone()),
+                Some(own) => (alone.clone(), own),
+            };
+            let shared = Arc::new(Shared {
+                board: Board::new(model.name()),
+                model,
+                store: self.store.clone(),
+                documents,
+                instances,
+                retry: self.retry.clone(),
+                on_failure,
+                poked: Notify::new(),
+                arrived: Notify::new(),
+                wanted: Notify::new(),
+                waiting: AtomicUsize::new(0),
+            });
+            let (end, ended) = mpsc::channel(1);
+            Running {
+                status: shared.board.watch(),
+                task: tokio::spawn(Supervisor::new(shared.clone()).run(ended)),
+                shared,
+                end,
+            }
+        });
+        Projections {
+            running: running.collect(),
+            heart,
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! [`DeadLetter`]: an event that a projection could not take, kept as its position.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::{Deserialize, Serialize};
+
+use super::ProjectionError;
+use crate::document::{ChangeError, Changes, Document, DocumentStore, Scan};
+use crate::error::StoreError;
+use crate::place::Position;
+use crate::record::RecordedEvent;
+use crate::stream::StreamId;
+use crate::timestamp::Timestamp;
+
+/// An event that a projection could not take, or one behind it in the same stream. Only its place is kept: when it is
+/// tried again, the event is read as today's code reads it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct DeadLetter {
+    /// Its place in the store.
+    pub position: Position,
+    /// Its stream, of which every later event is parked, too.
+    pub stream: StreamId,
+    /// Its stored name.
+    pub name: String,
+    /// When it was parked.
+    pub parked_at: Timestamp,
+    /// What has become of it.
+    pub state: DeadLetterState,
+}
+
+/// What has become of a dead letter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum DeadLetterState {
+    /// It failed, the last time with this error, after so many attempts.
+    Failed {
+        /// The error, with its causes.
+        error: String,
+        /// How often it was tried in all.
+        attempts: u32,
+    },
+    /// It was not tried: an earlier event of its stream is parked.
+    Behind,
+    /// It failed, and the projection went on without it, as its [`OnFailure`](super::OnFailure) says.
+    Skipped {
+        /// The error, with its causes.
+        error: String,
+    },
+    /// Somebody decided that it shall have no effect.
+    Discarded {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl DeadLetter {
+    pub(super) fn new(event: &RecordedEvent, state: DeadLetterState) -> Self {
+        Self {
+            position: event.position,
+            stream: event.stream.clone(),
+            name: event.name.to_string(),
+            parked_at: Timestamp::now(),
+            state,
+        }
+    }
+
+    /// Whether it waits: to be tried again, or to be discarded.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        matches!(
+            self.state,
+            DeadLetterState::Failed { .. } | DeadLetterState::Behind
+        )
+    }
+}
+
+/// What waits of one partition, by stream.
+#[derive(Debug, Default)]
+pub(super) struct Parked {
+    streams: HashMap<StreamId, BTreeMap<Position, DeadLetter>>,
+}
+
+pub(super) fn prefix(name: &str, build: u64) -> String {
+    format!("parked/{name}/{build:010}/")
+}
+
+pub(super) fn key(name: &str, build: u64, position: Position) -> String {
+    format!("{}{:020}", prefix(name, build), position.get())
+}
+
+/// All dead letters of a build, whatever has become of them, by position.
+pub(super) async fn all(
+    documents: &dyn DocumentStore,
+    prefix: &str,
+) -> Result<Vec<DeadLetter>, StoreError> {
+    let mut letters = Vec::new();
+    let mut scan = Scan::prefix(prefix);
+    loop {
+        let page = documents.scan_documents(scan.clone()).await?;
+        for document in &page {
+            letters.push(document.decode()?);
+        }
+        match page.last() {
+            Some(last) if page.len() == scan.limit => scan = scan.after(&last.key),
+            _ => return Ok(letters),
+        }
+    }
+}
+
+/// The change that deletes every dead letter of a build.
+pub(super) async fn forget(
+    documents: &dyn DocumentStore,
+    name: &str,
+    build: u64,
+) -> Result<Changes, StoreError> {
+    let letters = all(documents, &prefix(name, build)).await?;
+    let keys = letters
+        .iter()
+        .map(|letter| key(name, build, letter.position));
+    Ok(keys.fold(Changes::new(), Changes::delete))
+}
+
+impl Parked {
+    pub(super) fn new(letters: Vec<DeadLetter>, mine: impl Fn(&StreamId) -> bool) -> Self {
+        let mut parked = Self::default();
+        for letter in letters {
+            if letter.is_waiting() && mine(&letter.stream) {
+                parked.insert(letter);
+            }
+        }
+        parked
+    }
+
+    pub(super) fn holds(&self, stream: &StreamId) -> bool {
+        self.streams.contains_key(stream)
+    }
+
+    pub(super) fn insert(&mut self, letter: DeadLetter) {
+        let stream = self.streams.entry(letter.stream.clone()).or_default();
+        stream.insert(letter.position, letter);
+    }
+
+    /// One letter less; the last of a stream lets the stream go on.
+    pub(super) fn remove(&mut self, stream: &StreamId, position: Position) {
+        if let Some(letters) = self.streams.get_mut(stream) {
+            letters.remove(&position);
+            if letters.is_empty() {
+                self.streams.remove(stream);
+            }
+        }
+    }
+
+    /// The first letter of each stream.
+    pub(super) fn firsts(&self) -> Vec<DeadLetter> {
+        let firsts = self
+            .streams
+            .values()
+            .filter_map(|letters| letters.values().next());
+        firsts.cloned().collect()
+    }
+
+    pub(super) fn first(&self, stream: &StreamId) -> Option<&DeadLetter> {
+        self.streams.get(stream)?.values().next()
+    }
+
+    pub(super) fn len(&self) -> u64 {
+        self.streams
+            .values()
+            .map(|letters| letters.len() as u64)
+            .sum()
+    }
+}
+
+/// Nothing is parked at that position.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("nothing of {name:?} is parked at position {position}")]
+struct NotParked {
+    name: String,
+    position: Position,
+}
+
+/// Marks a letter that waits.
+pub(super) async fn discard(
+    documents: &dyn DocumentStore,
+    (name, build): (&str, u64),
+    position: Position,
+    reason: String,
+) -> Result<(), ProjectionError> {
+    let not_parked = || NotParked {
+        name: name.to_owned(),
+        position,
+    };
+    let key = key(name, build, position);
+    let found = documents.find_documents(std::slice::from_ref(&key)).await?;
+    let document = found.first();
+    let letter: Option<DeadLetter> = document.map(Document::decode).transpose()?;
+    let (Some(document), Some(mut letter)) = (document, letter.filter(DeadLetter::is_waiting))
+    else {
+        return Err(ProjectionError::Handler(not_parked().into()));
+    };
+    letter.state = DeadLetterState::Discarded { reason };
+    let changes = Changes::new().put_if(&key, document.revision, super::json(&letter)?);
+    match documents.change_documents(changes).await {
+        Ok(_) => Ok(()),
+        // It has been tried meanwhile, and worked.
+        Err(ChangeError::Moved { .. }) => Err(ProjectionError::Handler(not_parked().into())),
+        Err(error) => Err(ProjectionError::Handler(error.into())),
+    }
+}

@@ -1,0 +1,173 @@
+//! [`ReadModel`]: where the effects of a projection go, together with its checkpoint.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::ProjectionError;
+use crate::document::{ChangeError, Changes, DocumentStore, Revision};
+use crate::error::{DecodeError, StoreError};
+use crate::place::Position;
+use crate::query::Query;
+use crate::record::RecordedEvent;
+
+/// Where the effects of a projection go, together with its checkpoint.
+///
+/// A read model may exist several times at once, in *builds*: while a new one is filled, the old one goes on
+/// serving. Builds are numbered from 1 and never again given the same number. What a build is at, and who
+/// works on it, is kept as documents; a read model changes them when it takes events.
+#[async_trait]
+pub trait ReadModel: Send + Sync + 'static {
+    /// The name of the projection: 1 to 200 bytes without `/` or control characters.
+    fn name(&self) -> &str;
+
+    /// The version of the read model. Raised, it is built anew beside the old one.
+    fn version(&self) -> u32;
+
+    /// The events that it takes.
+    fn query(&self) -> Query;
+
+    /// Over how many partitions its streams are spread, at least 1. Partitions are worked on at the same time, and by
+    /// several instances; the events of one stream stay in order.
+    fn partitions(&self) -> u16 {
+        1
+    }
+
+    /// Where it is kept how far it has come, if every instance has a read model of its own; `None`: they have one together,
+    /// so that is kept in the store, and one of them works on each partition.
+    fn own_documents(&self) -> Option<Arc<dyn DocumentStore>> {
+        None
+    }
+
+    /// Makes `build` ready to take events; it may be there already.
+    ///
+    /// # Errors
+    /// [`ProjectionError`] if it cannot be made ready.
+    async fn prepare(&self, build: u64) -> Result<(), ProjectionError> {
+        let _ = build;
+        Ok(())
+    }
+
+    /// Takes the events of `step`, and makes its changes: where both are in one database, in one transaction, otherwise
+    /// the events first. Gives back the revision of the changes.
+    ///
+    /// # Errors
+    /// [`StepError`]. Nothing has changed then, where that can be.
+    async fn project(&self, step: Step<'_>) -> Result<Revision, StepError>;
+
+    /// From now on readers see `build`; and makes the changes of `step`, which holds no events, both or neither.
+    ///
+    /// # Errors
+    /// [`StepError`]; nothing has changed then.
+    async fn serve(&self, step: Step<'_>) -> Result<Revision, StepError> {
+        step.change().await
+    }
+
+    /// Drops `build`, of which nothing may be left; it may be gone already.
+    ///
+    /// # Errors
+    /// [`ProjectionError`] if it cannot be dropped.
+    async fn discard(&self, build: u64) -> Result<(), ProjectionError> {
+        let _ = build;
+        Ok(())
+    }
+}
+
+/// Events for one build, and the changes of documents that go with them.
+#[derive(Clone)]
+pub struct Step<'a> {
+    /// Which build.
+    pub build: u64,
+    /// The events, in order.
+    pub events: &'a [RecordedEvent],
+    /// What changes with them: the checkpoint, and what was parked. It fails if another has taken over.
+    pub changes: Changes,
+    /// Where the changes are made, unless the read model makes them in a transaction of its own.
+    pub documents: &'a dyn DocumentStore,
+}
+
+impl Step<'_> {
+    /// Makes the changes of the step alone.
+    ///
+    /// # Errors
+    /// [`StepError::Lost`], or [`StepError::Store`].
+    pub async fn change(self) -> Result<Revision, StepError> {
+        Ok(self.documents.change_documents(self.changes).await?)
+    }
+}
+
+/// A step was not taken.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StepError {
+    /// One event could not be decoded or handled.
+    #[error(transparent)]
+    Failed(#[from] EventError),
+    /// Another instance has taken over.
+    #[error("another instance has taken over")]
+    Lost,
+    /// What the changes or the read model live in failed, whatever the events are.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The read model is torn: only a rebuild helps.
+    #[error("{0}; the read model may be torn: rebuild it")]
+    Torn(String),
+}
+
+/// One event could not be decoded or handled.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct EventError {
+    /// Which event.
+    pub position: Position,
+    /// Why.
+    #[source]
+    pub error: ProjectionError,
+}
+
+impl EventError {
+    /// The event at `position` failed with `error`.
+    #[must_use]
+    pub fn new(position: Position, error: impl Into<ProjectionError>) -> Self {
+        Self {
+            position,
+            error: error.into(),
+        }
+    }
+}
+
+impl From<ProjectionError> for StepError {
+    fn from(error: ProjectionError) -> Self {
+        match error {
+            ProjectionError::Store(error) => Self::Store(error),
+            ProjectionError::Decode(error) => error.into(),
+            ProjectionError::Handler(error) => Self::Store(StoreError::Failed(error)),
+        }
+    }
+}
+
+impl From<StepError> for ProjectionError {
+    fn from(error: StepError) -> Self {
+        match error {
+            StepError::Failed(error) => error.error,
+            StepError::Store(error) => Self::Store(error),
+            error => Self::Handler(error.into()),
+        }
+    }
+}
+
+impl From<DecodeError> for StepError {
+    fn from(error: DecodeError) -> Self {
+        Self::Failed(EventError::new(error.position, error))
+    }
+}
+
+impl From<ChangeError> for StepError {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::Moved { .. } => Self::Lost,
+            ChangeError::Store(error) => Self::Store(error),
+            ChangeError::Invalid(invalid) => Self::Store(StoreError::Failed(invalid.into())),
+        }
+    }
+}

@@ -1,0 +1,369 @@
+//! [`Worker`]: the task of one partition of one build. Takes its lease, catches up, stays live, retries, parks.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tracing::{Instrument as _, debug, error, warn};
+
+use super::control::{Build, Control};
+use super::dead_letter::{self, Parked};
+use super::lease::{self, Attempt, Lease};
+use super::status::Part;
+use super::{ProjectionState, Shared, StepError, chain, guarded};
+use crate::error::StoreError;
+use crate::read::Page;
+use crate::stream::StreamId;
+use crate::subscription::Subscription;
+
+pub(super) struct Worker {
+    pub(super) shared: Arc<Shared>,
+    pub(super) build: Build,
+    partition: u16,
+    key: String,
+    pub(super) control: watch::Receiver<Arc<Control>>,
+}
+
+/// Why a run with a lease was left.
+pub(super) enum Left {
+    /// Nobody wants the work any more, or not here.
+    End,
+    /// Others shall have the lease.
+    Give,
+    /// Another has taken over.
+    Lost,
+    Paused,
+    /// An order has come between.
+    Again,
+    Failed(StepError),
+}
+
+impl From<StepError> for Left {
+    fn from(error: StepError) -> Self {
+        match error {
+            StepError::Lost => Self::Lost,
+            StepError::Store(StoreError::Closed) => Self::End,
+            error => Self::Failed(error),
+        }
+    }
+}
+
+impl From<StoreError> for Left {
+    fn from(error: StoreError) -> Self {
+        StepError::from(error).into()
+    }
+}
+
+/// What is held while the lease is.
+pub(super) struct Held {
+    pub(super) lease: Lease,
+    pub(super) parked: Parked,
+    /// The order to try again that was obeyed last.
+    retries: u64,
+    pub(super) failures: u32,
+}
+
+impl Worker {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        build: Build,
+        partition: u16,
+        control: watch::Receiver<Arc<Control>>,
+    ) -> Self {
+        let key = lease::key(shared.model.name(), build.number, partition);
+        Self {
+            shared,
+            build,
+            partition,
+            key,
+            control,
+        }
+    }
+
+    /// Works until its build is dropped, or nobody sends the control any more.
+    pub(super) async fn run(mut self) {
+        let span = tracing::info_span!("projection", name = self.shared.model.name());
+        let instances = self.shared.instances.clone();
+        instances.count(true);
+        let work = async {
+            instances.ready().await;
+            while let Some(lease) = self.acquire().await {
+                instances.hold(&self.key);
+                self.own(lease).await;
+                instances.let_go(&self.key);
+            }
+        };
+        work.instrument(span).await;
+        instances.count(false);
+    }
+
+    fn wanted(&self) -> bool {
+        let control = self.control.borrow();
+        self.control.has_changed().is_ok() && control.wants(self.build.number)
+    }
+
+    pub(super) fn tell(&self, change: impl FnOnce(&mut Part)) {
+        let of = (self.build.number, self.partition);
+        self.shared.board.part(of, change);
+    }
+
+    /// Waits until the lease is free and this instance may have it; `None`: it is not wanted any more.
+    async fn acquire(&mut self) -> Option<Lease> {
+        let mut failures = 0;
+        loop {
+            if !self.wanted() {
+                return None;
+            }
+            let Shared {
+                documents,
+                instances,
+                ..
+            } = &*self.shared;
+            let pause = match Lease::take(&**documents, instances, &self.key).await {
+                Ok(Attempt::Taken(lease)) => return Some(lease),
+                Ok(Attempt::Left(checkpoint)) => {
+                    let head = *self.shared.store.watch().borrow();
+                    self.tell(|part| {
+                        part.state = ProjectionState::Elsewhere;
+                        part.owner = checkpoint.holder;
+                        part.head = head;
+                        part.last_error = None;
+                        part.come_to(checkpoint.position);
+                    });
+                    failures = 0;
+                    self.shared.glance()
+                }
+                Err(StoreError::Closed) => return None,
+                Err(error) => {
+                    failures += 1;
+                    self.tell(|part| {
+                        part.state = ProjectionState::Retrying;
+                        part.last_error = Some(chain(&error));
+                    });
+                    self.shared.retry.pause(failures)
+                }
+            };
+            tokio::select! {
+                changed = self.control.changed() => if changed.is_err() { return None },
+                () = self.shared.wanted.notified() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Works while the lease is held.
+    async fn own(&mut self, lease: Lease) {
+        let mut held = Held {
+            lease,
+            parked: Parked::default(),
+            retries: 0,
+            failures: 0,
+        };
+        let me = self.shared.instances.me();
+        self.tell(|part| {
+            part.owner = Some(me);
+            part.state = ProjectionState::Starting;
+        });
+        loop {
+            let left = match self.follow(&mut held).await {
+                Ok(never) => match never {},
+                Err(left) => left,
+            };
+            let goes_on = match left {
+                Left::Lost => {
+                    debug!("another instance has taken over");
+                    return;
+                }
+                Left::End | Left::Give => false,
+                Left::Again => true,
+                Left::Paused => self.rest(ProjectionState::Paused).await,
+                Left::Failed(error) => self.recover(error, &mut held).await,
+            };
+            if !goes_on {
+                let released = held.lease.release(&*self.shared.documents).await;
+                if let Err(error) = released {
+                    debug!(%error, "the lease was not given back, it will run out");
+                }
+                return;
+            }
+        }
+    }
+
+    /// Waits for another order; `false`: the work is not wanted any more.
+    async fn rest(&mut self, state: ProjectionState) -> bool {
+        self.tell(|part| part.state = state);
+        self.control.changed().await.is_ok() && self.wanted()
+    }
+
+    /// Takes page after page, until something comes between.
+    async fn follow(&mut self, held: &mut Held) -> Result<std::convert::Infallible, Left> {
+        self.begin(held).await?;
+        let query = self.shared.model.query();
+        let position = held.lease.position();
+        let mut subscription = Subscription::new(self.shared.store.clone(), query, position);
+        loop {
+            self.obey(held).await?;
+            let page = tokio::select! {
+                biased;
+                changed = self.control.changed() => match changed {
+                    Ok(()) => continue,
+                    Err(_) => return Err(Left::End),
+                },
+                page = subscription.next_page() => page?,
+                () = tokio::time::sleep(self.shared.instances.beat()) => continue,
+            };
+            self.take(held, &page).await?;
+            held.failures = 0;
+            self.report(held, &page);
+            self.shared.arrived.notify_one();
+        }
+    }
+
+    /// Makes the build ready, and learns what is parked.
+    async fn begin(&self, held: &mut Held) -> Result<(), Left> {
+        let shared = &*self.shared;
+        if !held.lease.find_again(&*shared.documents).await? {
+            return Err(Left::Lost);
+        }
+        let prepared = guarded(shared.model.prepare(self.build.number)).await;
+        prepared.map_err(|error| Left::Failed(error.into()))?;
+        held.retries = self.control.borrow().retries;
+        let prefix = dead_letter::prefix(shared.model.name(), self.build.number);
+        let letters = dead_letter::all(&*shared.documents, &prefix).await?;
+        held.parked = Parked::new(letters, |stream| self.is_mine(stream));
+        let head = *shared.store.watch().borrow();
+        self.tell(|part| {
+            part.come_to(held.lease.position());
+            part.head = head;
+            part.parked = held.parked.len();
+            part.state = ProjectionState::CatchingUp;
+            if part.position >= head {
+                // Another instance did what failed here.
+                part.last_error = None;
+                part.state = ProjectionState::Live;
+            }
+        });
+        Ok(())
+    }
+
+    /// What was ordered since the last page.
+    async fn obey(&mut self, held: &mut Held) -> Result<(), Left> {
+        let control = self.control.borrow_and_update().clone();
+        if !control.wants(self.build.number) {
+            return Err(Left::End);
+        }
+        if control.paused {
+            return Err(Left::Paused);
+        }
+        if self.shared.instances.has_too_many() {
+            return Err(Left::Give);
+        }
+        if control.retries > held.retries {
+            // Learns what was discarded, too.
+            self.begin(held).await?;
+            self.retry_parked(held).await?;
+        }
+        Ok(())
+    }
+
+    fn is_mine(&self, stream: &StreamId) -> bool {
+        let partitions = u64::from(self.build.partitions);
+        partitions == 1 || hash(stream.as_str()) % partitions == u64::from(self.partition)
+    }
+
+    /// Takes the events of `page`; what fails is parked, or skipped, or ends the run, as was chosen.
+    async fn take(&mut self, held: &mut Held, page: &Page) -> Result<(), Left> {
+        let mine = if self.build.partitions == 1 {
+            Cow::Borrowed(&page.events)
+        } else {
+            let mine = page
+                .events
+                .iter()
+                .filter(|event| self.is_mine(&event.stream));
+            Cow::Owned(mine.cloned().collect())
+        };
+        let span = tracing::debug_span!("project", events = mine.len());
+        let work = async {
+            let mut rest = &mine[..];
+            loop {
+                let failed = match self.step(held, rest, page.through()).await {
+                    Err(StepError::Failed(failed)) => failed,
+                    done => return Ok(done?),
+                };
+                let at = rest
+                    .iter()
+                    .position(|event| event.position == failed.position);
+                let Some(at) = at else {
+                    return Err(StepError::Failed(failed).into());
+                };
+                let (ahead, from) = rest.split_at(at);
+                if let Some(last) = ahead.last() {
+                    self.step(held, ahead, last.position).await?;
+                }
+                self.take_alone(held, &from[0]).await?;
+                rest = &from[1..];
+            }
+        };
+        work.instrument(span).await
+    }
+
+    fn report(&self, held: &Held, page: &Page) {
+        let newest = page.events.last().map(|event| event.recorded_at);
+        self.tell(|part| {
+            part.come_to(page.through());
+            part.head = page.head;
+            part.newest = newest.or(part.newest);
+            part.parked = held.parked.len();
+            part.last_error = None;
+            let caught_up = part.position >= part.head;
+            part.state = match part.state {
+                ProjectionState::Live => ProjectionState::Live,
+                _ if caught_up => ProjectionState::Live,
+                _ => ProjectionState::CatchingUp,
+            };
+        });
+    }
+
+    /// Pauses behind a failure, or stops and waits for an order; `false`: the work is not wanted any more.
+    async fn recover(&mut self, error: StepError, held: &mut Held) -> bool {
+        held.failures += 1;
+        let passes = matches!(
+            error,
+            StepError::Store(StoreError::Unavailable(_) | StoreError::Interrupted(_))
+        );
+        let torn = matches!(error, StepError::Torn(_));
+        let text = chain(&error);
+        self.tell(|part| {
+            part.last_error = Some(text.clone());
+            part.come_to(held.lease.position());
+        });
+        if torn || (!passes && held.failures >= self.shared.retry.attempts) {
+            error!(error = text, failures = held.failures, "projection stopped");
+            held.failures = 0;
+            return self.rest(ProjectionState::Stopped).await;
+        }
+        let pause = self.shared.retry.pause(held.failures);
+        warn!(
+            error = text,
+            failures = held.failures,
+            ?pause,
+            "projection failed, trying again"
+        );
+        self.tell(|part| part.state = ProjectionState::Retrying);
+        tokio::select! {
+            changed = self.control.changed() => changed.is_ok() && self.wanted(),
+            () = tokio::time::sleep(pause) => true,
+        }
+    }
+}
+
+/// Spreads streams over partitions: FNV-1a, which is the same in every process and version.
+/// <https://datatracker.ietf.org/doc/html/draft-eastlake-fnv>
+fn hash(text: &str) -> u64 {
+    let start = 0xcbf2_9ce4_8422_2325;
+    let mixed = text.bytes().fold(start, |hash: u64, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    // The low bits alone depend on too little.
+    mixed ^ (mixed >> 32)
+}
