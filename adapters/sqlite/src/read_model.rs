@@ -98,7 +98,7 @@ impl<P: SqliteProjection> SqliteReadModel<P> {
             }
         };
         if page.through() <= position {
-            connection.release().await.map_err(StoreError::from)?;
+            connection.rollback().await.map_err(StoreError::from)?;
             return Ok(position);
         }
         for record in page
