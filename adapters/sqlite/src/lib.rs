@@ -23,6 +23,7 @@
 //!
 //! Read models can live in the same file: see [`SqliteProjection`].
 
+mod ahead;
 mod batch;
 mod connection;
 mod error;
@@ -30,6 +31,7 @@ mod find;
 mod insert;
 mod known;
 mod migrate;
+mod names;
 mod open;
 mod projection;
 mod query;

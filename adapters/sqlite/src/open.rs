@@ -76,8 +76,10 @@ impl SqliteOptions {
         }
     }
 
+    /// How many threads read. More than this many for each core would only take the core from each other.
     pub(crate) fn most_readers(&self) -> usize {
-        self.readers as usize
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        (self.readers as usize).min(2 * cores)
     }
 
     /// The connection that writes, with the schema in place. A file that is just being created by another

@@ -16,6 +16,9 @@ const TOGETHER: usize = 16;
 /// Takes the connection, or why there is none; says whether the connection is to be kept.
 type Work = Box<dyn FnOnce(Result<&Connection, Fault>) -> bool + Send>;
 
+/// Closed if the readers were.
+pub(crate) type Answer<T> = oneshot::Receiver<Result<T, Fault>>;
+
 struct Job {
     length: Length,
     work: Work,
@@ -61,7 +64,7 @@ impl Readers {
         Self {
             queue: Arc::default(),
             file,
-            most: std::env::var("FR").map_or(most, |v| v.parse().unwrap()),
+            most,
             running: Mutex::new(Some(running)),
             ended: tokio::sync::Mutex::new(ended),
         }
@@ -73,6 +76,16 @@ impl Readers {
         length: Length,
         work: impl FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
+        let answer = self.start(length, work)?;
+        answer.await.map_err(|_| Fault::Closed)?
+    }
+
+    /// The same, for whoever does not wait yet.
+    pub(crate) fn start<T: Send + 'static>(
+        &self,
+        length: Length,
+        work: impl FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<Answer<T>, Fault> {
         let (answer, answered) = oneshot::channel();
         let work: Work = Box::new(move |connection| {
             // Who asked has gone.
@@ -85,7 +98,7 @@ impl Readers {
             keep
         });
         self.push(Job { length, work })?;
-        answered.await.map_err(|_| Fault::Closed)?
+        Ok(answered)
     }
 
     /// Lets the threads end, and waits until they have. What waits is answered with [`Fault::Closed`].
@@ -106,13 +119,13 @@ impl Readers {
         state.threads += usize::from(start);
         drop(state);
         match start {
-            true => self.start(),
+            true => self.spawn(),
             false => self.queue.work.notify_one(),
         }
         Ok(())
     }
 
-    fn start(&self) {
+    fn spawn(&self) {
         let running = lock(&self.running).clone();
         let reader = Reader {
             queue: self.queue.clone(),

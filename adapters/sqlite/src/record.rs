@@ -1,20 +1,22 @@
 //! Events as they come out of the file, row by row.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use factum::{ContentType, Metadata, Position, RecordedEvent, StreamId, Tag, Timestamp, Version};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 
 use crate::error::Fault;
+use crate::names::Names;
 
 /// The columns of an event `e`, in the order in which [`Records`] takes them.
 pub(crate) const COLUMNS: &str = "e.position, e.stream, e.version, e.id, e.name, e.schema_version, \
      e.content_type, e.data, e.metadata, e.tags, e.recorded_at";
 pub(crate) const DATA: usize = 7;
+/// Bytes of data that are allocated together at most.
+const CHUNK: usize = 16 * 1024;
 
 /// Makes records of rows. What rows share is read once.
 pub(crate) struct Records<'c> {
@@ -23,6 +25,10 @@ pub(crate) struct Records<'c> {
     only: Option<StreamId>,
     streams: HashMap<i64, StreamId>,
     metadata: Option<(String, Arc<Metadata>)>,
+    names: Names,
+    data: BytesMut,
+    /// The size of the next one.
+    chunk: usize,
 }
 
 impl<'c> Records<'c> {
@@ -32,6 +38,9 @@ impl<'c> Records<'c> {
             only,
             streams: HashMap::new(),
             metadata: None,
+            names: Names::default(),
+            data: BytesMut::new(),
+            chunk: CHUNK / 16,
         }
     }
 
@@ -58,15 +67,28 @@ impl<'c> Records<'c> {
             id: text(value(row, 3)?, "id")?
                 .parse()
                 .map_err(|error| format!("id: {error}"))?,
-            name: Cow::Owned(text(value(row, 4)?, "name")?.to_owned()),
+            name: self.names.get(text(value(row, 4)?, "name")?),
             schema_version: u32::try_from(schema_version)
                 .map_err(|_| format!("schema_version: {schema_version}"))?,
-            data: data(value(row, DATA)?, &content_type)?,
+            data: self.data(data(value(row, DATA)?, &content_type)?),
             content_type,
             metadata: self.metadata(text(value(row, 8)?, "metadata")?)?,
             tags: tags(value(row, 9)?)?,
             recorded_at: Timestamp::from_micros(integer(value(row, 10)?, "recorded_at")?),
         })
+    }
+
+    /// Neighbours share memory, but not so much that one who keeps an event keeps a whole page.
+    fn data(&mut self, bytes: &[u8]) -> Bytes {
+        if bytes.len() > CHUNK / 4 {
+            return Bytes::copy_from_slice(bytes);
+        }
+        if self.data.capacity() < bytes.len() {
+            self.data = BytesMut::with_capacity(self.chunk);
+            self.chunk = (2 * self.chunk).min(CHUNK);
+        }
+        self.data.extend_from_slice(bytes);
+        self.data.split().freeze()
     }
 
     fn stream(&mut self, key: ValueRef<'_>) -> Result<StreamId, Unreadable> {
@@ -151,13 +173,12 @@ fn wrong(value: ValueRef<'_>, expected: &str, column: &str) -> String {
     format!("invalid type: {found}, expected {expected}: {column}")
 }
 
-fn data(value: ValueRef<'_>, content_type: &ContentType) -> Result<Bytes, String> {
+fn data<'r>(value: ValueRef<'r>, content_type: &ContentType) -> Result<&'r [u8], String> {
     match (content_type, value) {
         (ContentType::Json, value) => text(value, "data").map(str::as_bytes),
         (_, ValueRef::Blob(bytes) | ValueRef::Text(bytes)) => Ok(bytes),
         (_, other) => Err(wrong(other, "bytes", "data")),
     }
-    .map(Bytes::copy_from_slice)
 }
 
 fn tags(value: ValueRef<'_>) -> Result<Vec<Tag>, String> {
