@@ -57,3 +57,48 @@ pub(crate) fn next(read: &Read, page: &Page) -> Option<Read> {
     };
     Some(next)
 }
+
+#[cfg(test)]
+mod tests {
+    use factum::{Position, Query};
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    fn page(more: bool) -> Page {
+        Page {
+            events: Vec::new(),
+            head: Position::new(7),
+            more,
+        }
+    }
+
+    fn put(ahead: &Ahead, read: &Read, page: Result<Page, Fault>) {
+        let (answer, answered) = oneshot::channel();
+        ahead.put(read.clone(), answered);
+        assert!(answer.send(page).is_ok());
+    }
+
+    #[tokio::test]
+    async fn only_a_full_page_is_given_and_only_once() {
+        let (ahead, read) = (Ahead::default(), Read::all(Query::all()));
+        put(&ahead, &read, Ok(page(true)));
+        assert_eq!(ahead.take(&read.clone().after(1_u64)).await, None);
+        assert_eq!(ahead.take(&read).await, Some(page(true)));
+        assert_eq!(ahead.take(&read).await, None);
+        put(&ahead, &read, Ok(page(false)));
+        assert_eq!(ahead.take(&read).await, None);
+        put(&ahead, &read, Err(Fault::Closed));
+        assert_eq!(ahead.take(&read).await, None);
+    }
+
+    #[tokio::test]
+    async fn what_nobody_asks_for_gives_way() {
+        let (ahead, read) = (Ahead::default(), Read::all(Query::all()));
+        for cursor in 0..=MOST as u64 {
+            put(&ahead, &read.clone().after(cursor), Ok(page(true)));
+        }
+        assert_eq!(ahead.take(&read.clone().after(0_u64)).await, None);
+        assert_eq!(ahead.take(&read.after(1_u64)).await, Some(page(true)));
+    }
+}

@@ -123,3 +123,49 @@ impl Transaction<'_> {
         Ok(found)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use rusqlite::ffi;
+
+    use super::*;
+    use crate::{SqliteOptions, SqliteStore};
+
+    fn fault(code: i32) -> Fault {
+        rusqlite::Error::SqliteFailure(ffi::Error::new(code), None).into()
+    }
+
+    /// Fails with `code` in the middle of a transaction; whether the connection is the same behind it.
+    fn is_kept(writing: &mut Writing, code: i32) -> bool {
+        let transaction = writing.begin().unwrap();
+        let sql = "create temp table if not exists mark (a)";
+        transaction.connection.execute_batch(sql).unwrap();
+        transaction.commit().unwrap();
+        let transaction = writing.begin().unwrap();
+        let sql = "insert into factum_stream (key, id) values (1, 'account-1')";
+        transaction.connection.execute_batch(sql).unwrap();
+        writing.end_after_failure(&fault(code));
+        let mut transaction = writing.begin().unwrap();
+        let stream = transaction.stream(&"account-1".parse().unwrap());
+        assert_eq!(stream.unwrap().key, None);
+        let kept = transaction.connection.execute_batch("select a from mark");
+        transaction.release().unwrap();
+        kept.is_ok()
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_failed_is_opened_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("bank.db");
+        SqliteStore::open(&file).await.unwrap().close().await;
+        let mut writing = Writing::new(SqliteOptions::new(&file).file());
+        for code in [ffi::SQLITE_IOERR, ffi::SQLITE_CORRUPT, ffi::SQLITE_NOTADB] {
+            assert!(!is_kept(&mut writing, code), "{code}");
+        }
+        for code in [ffi::SQLITE_CONSTRAINT, ffi::SQLITE_FULL, ffi::SQLITE_BUSY] {
+            assert!(is_kept(&mut writing, code), "{code}");
+        }
+    }
+}
