@@ -126,8 +126,6 @@ impl Transaction<'_> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
     use rusqlite::ffi;
 
     use super::*;
