@@ -36,7 +36,10 @@ impl SqliteOptions {
         }
     }
 
-    /// At most this many connections that read at the same time; at least 1. Default 8.
+    /// At most this many connections that read at the same time, and as many in
+    /// [`pool`](SqliteStore::pool); at least 1. Default 8.
+    ///
+    /// Events are read by at most two connections for each core.
     #[must_use]
     pub fn readers(mut self, connections: u32) -> Self {
         self.readers = connections.max(1);
@@ -138,6 +141,9 @@ impl SqliteOptions {
 }
 
 /// A file that is there, with its schema in place.
+///
+/// Events go through `rusqlite`, on threads of the store: `sqlx` hands each statement and each row from one thread to
+/// another, which costs more than SQLite itself. Read models are written by others, who await: they have `sqlx`.
 #[derive(Debug, Clone)]
 pub(crate) struct File {
     path: PathBuf,

@@ -142,6 +142,11 @@ impl Readers {
             });
         if let Err(error) = started {
             tracing::warn!(%error, "a thread that reads could not be started");
+            let mut state = lock(&self.queue.state);
+            if state.threads == 0 {
+                // Nobody is there to answer.
+                state.jobs.clear();
+            }
         }
     }
 }
