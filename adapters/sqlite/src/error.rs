@@ -4,20 +4,20 @@ use std::fmt;
 use std::sync::Arc;
 
 use factum::{AppendError, StoreError};
+use rusqlite::ffi::ErrorCode;
 
 /// A failure that every append of a batch can be told.
 #[derive(Debug, Clone)]
 pub(crate) enum Fault {
-    Sqlite(Arc<sqlx::Error>),
+    Sqlite(Arc<rusqlite::Error>),
+    Sqlx(Arc<sqlx::Error>),
     Corrupt(Arc<str>),
+    Closed,
 }
 
 /// Primary result codes, <https://www.sqlite.org/rescode.html>.
-const SQLITE_ERROR: i32 = 1;
 const SQLITE_BUSY: i32 = 5;
 const SQLITE_LOCKED: i32 = 6;
-const SQLITE_TOOBIG: i32 = 18;
-const SQLITE_CONSTRAINT: i32 = 19;
 
 impl Fault {
     pub(crate) fn corrupt(what: impl fmt::Display) -> Self {
@@ -27,23 +27,33 @@ impl Fault {
     /// Whether one append alone can be the cause, so that its neighbours may succeed without it.
     pub(crate) fn is_of_the_content(&self) -> bool {
         match self {
-            Self::Sqlite(error) => {
-                matches!(result_code(error), Some(SQLITE_TOOBIG | SQLITE_CONSTRAINT))
-            }
-            Self::Corrupt(_) => false,
+            Self::Sqlite(error) => matches!(
+                error.sqlite_error_code(),
+                Some(ErrorCode::TooBig | ErrorCode::ConstraintViolation)
+            ),
+            Self::Corrupt(_) => true,
+            Self::Sqlx(_) | Self::Closed => false,
         }
     }
 
-    /// Whether what was read can be the cause: a value that the code does not take, or that SQLite's JSON
-    /// functions do not.
-    pub(crate) fn is_of_the_data(&self) -> bool {
-        match self {
-            Self::Corrupt(_) => true,
-            Self::Sqlite(error) => {
-                matches!(**error, sqlx::Error::ColumnDecode { .. })
-                    || result_code(error) == Some(SQLITE_ERROR)
-            }
-        }
+    /// Whether the connection is in doubt: another may do better.
+    pub(crate) fn is_of_the_connection(&self) -> bool {
+        let Self::Sqlite(error) = self else {
+            return false;
+        };
+        matches!(
+            error.sqlite_error_code(),
+            Some(
+                ErrorCode::SystemIoFailure
+                    | ErrorCode::DatabaseCorrupt
+                    | ErrorCode::NotADatabase
+                    | ErrorCode::CannotOpen
+                    | ErrorCode::FileLockingProtocolFailed
+                    | ErrorCode::ApiMisuse
+                    | ErrorCode::OutOfMemory
+                    | ErrorCode::InternalMalfunction
+            )
+        )
     }
 }
 
@@ -51,39 +61,60 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(error) => error.fmt(f),
+            Self::Sqlx(error) => error.fmt(f),
             Self::Corrupt(what) => f.write_str(what),
+            Self::Closed => f.write_str("the store is closed"),
         }
     }
 }
 
-/// The primary result code that SQLite gave, if it was SQLite that failed.
-fn result_code(error: &sqlx::Error) -> Option<i32> {
-    let code = error.as_database_error()?.code()?;
-    code.parse::<i32>().ok().map(|extended| extended & 0xff)
-}
-
 /// Whether another writer holds the file.
 pub(crate) fn is_busy(error: &sqlx::Error) -> bool {
-    matches!(result_code(error), Some(SQLITE_BUSY | SQLITE_LOCKED))
+    let code = || {
+        let code = error.as_database_error()?.code()?;
+        code.parse::<i32>().ok().map(|extended| extended & 0xff)
+    };
+    matches!(code(), Some(SQLITE_BUSY | SQLITE_LOCKED))
+}
+
+impl From<rusqlite::Error> for Fault {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::Error::{
+            FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType,
+        };
+        match error {
+            FromSqlConversionFailure(..)
+            | IntegralValueOutOfRange(..)
+            | InvalidColumnType(..)
+            | rusqlite::Error::Utf8Error(..) => Self::corrupt(error),
+            other => Self::Sqlite(Arc::new(other)),
+        }
+    }
 }
 
 impl From<sqlx::Error> for Fault {
     fn from(error: sqlx::Error) -> Self {
-        Self::Sqlite(Arc::new(error))
+        Self::Sqlx(Arc::new(error))
     }
 }
 
 impl From<Fault> for StoreError {
     fn from(fault: Fault) -> Self {
-        let error = match fault {
-            Fault::Corrupt(what) => return Self::Corrupt(what.to_string()),
-            Fault::Sqlite(error) => error,
-        };
-        match &*error {
-            sqlx::Error::PoolClosed => Self::Closed,
-            sqlx::Error::PoolTimedOut => Self::Unavailable(Box::new(error)),
-            other if is_busy(other) => Self::Unavailable(Box::new(error)),
-            _ => Self::Failed(Box::new(error)),
+        match fault {
+            Fault::Corrupt(what) => Self::Corrupt(what.to_string()),
+            Fault::Closed => Self::Closed,
+            Fault::Sqlite(error) => match error.sqlite_error_code() {
+                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                    Self::Unavailable(Box::new(error))
+                }
+                _ => Self::Failed(Box::new(error)),
+            },
+            Fault::Sqlx(error) => match &*error {
+                sqlx::Error::PoolClosed => Self::Closed,
+                sqlx::Error::PoolTimedOut => Self::Unavailable(Box::new(error)),
+                other if is_busy(other) => Self::Unavailable(Box::new(error)),
+                _ => Self::Failed(Box::new(error)),
+            },
         }
     }
 }

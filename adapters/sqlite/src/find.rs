@@ -1,10 +1,7 @@
 //! The answers that were given to idempotency keys.
 
-use std::collections::HashMap;
-
 use factum::{AppendError, Appended, IdempotencyKey, Position, StreamId, Timestamp, Version};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row as _, SqliteConnection};
+use rusqlite::{Connection, OptionalExtension as _, Row};
 use uuid::Uuid;
 
 use crate::error::Fault;
@@ -18,7 +15,7 @@ pub(crate) struct Answer {
 
 impl Answer {
     /// The first answer again, for the same content.
-    pub(crate) fn again(&self, key: &IdempotencyKey) -> Result<Appended, AppendError> {
+    pub(crate) fn again(self, key: &IdempotencyKey) -> Result<Appended, AppendError> {
         if self.fingerprint != key.fingerprint {
             return Err(AppendError::KeyReused {
                 key: key.key.clone(),
@@ -26,76 +23,68 @@ impl Answer {
         }
         Ok(Appended {
             repeated: true,
-            ..self.appended.clone()
+            ..self.appended
         })
     }
 }
 
-/// The answers that were given to those of `keys` that were used.
-pub(crate) async fn answers(
-    connection: &mut SqliteConnection,
-    keys: &[&str],
-) -> Result<HashMap<String, Answer>, Fault> {
-    let json = serde_json::to_string(keys).map_err(Fault::corrupt)?;
-    let rows = sqlx::query(include_str!("sql/answers.sql"))
-        .bind(json)
-        .fetch_all(&mut *connection)
-        .await?;
-    let mut answers = HashMap::with_capacity(rows.len());
-    for row in rows {
-        let key: String = row.try_get(0)?;
-        let corrupt = |what| Fault::corrupt(format!("the answer under key {key:?}: {what}"));
-        let mut answer = answer(&row).map_err(corrupt)?;
-        let Appended {
-            position, count, ..
-        } = answer.appended;
-        let (first, last) = (position.get() - count + 1, position.get());
-        answer.appended.versions = versions(connection, first as i64, last as i64).await?;
-        answers.insert(key, answer);
-    }
-    Ok(answers)
-}
-
-/// The answer that a row holds, without the versions.
-fn answer(row: &SqliteRow) -> Result<Answer, Fault> {
-    let position: i64 = row.try_get(2)?;
-    let count: i64 = row.try_get(3)?;
+/// The answer that was given to `key`, if it was used.
+pub(crate) fn answer(connection: &Connection, key: &str) -> Result<Option<Answer>, Fault> {
+    let mut statement = connection.prepare_cached(include_str!("sql/answer.sql"))?;
+    let columns = |row: &Row<'_>| {
+        let fingerprint: Vec<u8> = row.get(0)?;
+        let numbers: (i64, i64, i64) = (row.get(1)?, row.get(2)?, row.get(3)?);
+        Ok((fingerprint, numbers))
+    };
+    let corrupt = |what: Fault| Fault::corrupt(format!("the answer under key {key:?}: {what}"));
+    let found = statement.query_row([key], columns).optional();
+    let found = found.map_err(|error| of_the_answer(error.into(), corrupt))?;
+    let Some((fingerprint, (position, count, recorded_at))) = found else {
+        return Ok(None);
+    };
     if !(0..=position).contains(&count) {
         let what = format!("{count} events up to position {position}");
-        return Err(Fault::corrupt(what));
+        return Err(corrupt(Fault::corrupt(what)));
     }
-    let fingerprint: &[u8] = row.try_get(1)?;
-    Ok(Answer {
-        fingerprint: Uuid::from_slice(fingerprint).map_err(Fault::corrupt)?,
+    let fingerprint = Uuid::from_slice(&fingerprint);
+    let versions = versions(connection, position - count + 1, position);
+    Ok(Some(Answer {
+        fingerprint: fingerprint.map_err(|error| corrupt(Fault::corrupt(error)))?,
         appended: Appended {
             position: Position::new(position as u64),
             count: count as u64,
-            versions: Vec::new(),
-            recorded_at: Timestamp::from_micros(row.try_get(4)?),
+            versions: versions.map_err(|fault| of_the_answer(fault, corrupt))?,
+            recorded_at: Timestamp::from_micros(recorded_at),
             repeated: false,
         },
-    })
+    }))
+}
+
+fn of_the_answer(fault: Fault, corrupt: impl Fn(Fault) -> Fault) -> Fault {
+    match fault {
+        Fault::Corrupt(_) => corrupt(fault),
+        other => other,
+    }
 }
 
 /// The streams that got the events of these positions, and their versions then.
-async fn versions(
-    connection: &mut SqliteConnection,
+fn versions(
+    connection: &Connection,
     first: i64,
     last: i64,
 ) -> Result<Vec<(StreamId, Version)>, Fault> {
     if first > last {
         return Ok(Vec::new());
     }
-    let rows = sqlx::query(include_str!("sql/versions.sql"))
-        .bind(first)
-        .bind(last)
-        .fetch_all(connection)
-        .await?;
-    let version = |row: &SqliteRow| {
-        let stream: &str = row.try_get(0)?;
-        let version: i64 = row.try_get(1)?;
+    let mut statement = connection.prepare_cached(include_str!("sql/versions.sql"))?;
+    let mut rows = statement.query([first, last])?;
+    let mut versions = Vec::new();
+    while let Some(row) = rows.next()? {
+        let stream: String = row.get(0)?;
+        let version: i64 = row.get(1)?;
         let stream = stream.parse().map_err(Fault::corrupt)?;
-        Ok((stream, Version::new(version as u64)))
-    };
-    rows.iter().map(version).collect()
+        let version = u64::try_from(version).map_err(Fault::corrupt)?;
+        versions.push((stream, Version::new(version)));
+    }
+    Ok(versions)
 }

@@ -1,4 +1,4 @@
-//! [`Known`]: what the writer knows of the file without asking, as long as nobody else writes.
+//! [`Known`]: what the writer knows of the file without asking, as long as nobody else appends.
 
 use factum::{Position, StreamId, Timestamp};
 use quick_cache::unsync::Cache;
@@ -13,23 +13,21 @@ pub(crate) struct Stream {
     pub(crate) version: u64,
 }
 
-/// Valid while SQLite's `data_version` is the same: that number changes when another connection commits.
-pub(crate) struct Known {
-    pub(crate) data_version: Option<i64>,
+/// How far the file goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct End {
     pub(crate) head: Position,
     /// When the newest event was recorded.
     pub(crate) recorded_at: Timestamp,
     /// The greatest key of a stream.
     pub(crate) last_key: i64,
-    pub(crate) streams: Cache<StreamId, Stream>,
 }
 
-/// How the store stands behind a batch.
-pub(crate) struct Behind {
-    pub(crate) head: Position,
-    pub(crate) recorded_at: Timestamp,
-    pub(crate) last_key: i64,
-    pub(crate) streams: Vec<(StreamId, Stream)>,
+/// Valid while SQLite's `data_version` is the same: that number changes when another connection commits.
+pub(crate) struct Known {
+    pub(crate) data_version: Option<i64>,
+    pub(crate) end: End,
+    pub(crate) streams: Cache<StreamId, Stream>,
 }
 
 impl Known {
@@ -37,20 +35,22 @@ impl Known {
     pub(crate) fn nothing() -> Self {
         Self {
             data_version: None,
-            head: Position::ZERO,
-            recorded_at: Timestamp::from_micros(0),
-            last_key: 0,
+            end: End {
+                head: Position::ZERO,
+                recorded_at: Timestamp::from_micros(0),
+                last_key: 0,
+            },
             streams: Cache::new(STREAMS),
         }
     }
 
-    /// A batch was stored.
-    pub(crate) fn take(&mut self, behind: Behind) {
-        (self.head, self.last_key, self.recorded_at) =
-            (behind.head, behind.last_key, behind.recorded_at);
-        for (id, stream) in behind.streams {
-            self.streams.insert(id, stream);
+    /// Others have written, and left the file at `end`. Every append moves the head, so if that stands where it
+    /// stood, what they wrote were no events.
+    pub(crate) fn others_wrote(&mut self, data_version: i64, end: End) {
+        if self.data_version.is_none() || self.end != end {
+            self.streams.clear();
         }
+        (self.data_version, self.end) = (Some(data_version), end);
     }
 
     pub(crate) fn forget(&mut self) {

@@ -23,26 +23,29 @@
 //!
 //! Read models can live in the same file: see [`SqliteProjection`].
 
+mod ahead;
 mod batch;
 mod connection;
 mod document;
 mod error;
 mod find;
+mod insert;
 mod known;
 mod migrate;
-mod new_rows;
+mod names;
 mod open;
-mod packed;
 mod projection;
 mod query;
 mod read;
 mod read_model;
-mod rows;
+mod readers;
+mod record;
 mod snapshot;
 mod store;
 mod tables;
 mod watch;
 mod writer;
+mod writing;
 
 pub use open::SqliteOptions;
 pub use projection::{BoxError, SqliteProjection};

@@ -4,11 +4,18 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use factum::StoreError;
+use rusqlite::{Connection, OpenFlags};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, SqliteConnection, SqlitePool};
 
-use crate::error::{is_busy, store_error};
+use crate::error::{Fault, is_busy, store_error};
 use crate::store::SqliteStore;
+
+/// A checkpoint every 40 MB instead of 4: it is the longest pause that a writer sees.
+const CHECKPOINT: &str = "10000";
+
+/// Statements that a connection keeps prepared.
+const STATEMENTS: usize = 100;
 
 /// How a file is opened. Start with [`SqliteOptions::new`], end with [`open`](Self::open).
 #[derive(Debug, Clone)]
@@ -29,7 +36,10 @@ impl SqliteOptions {
         }
     }
 
-    /// At most this many connections that read at the same time; at least 1. Default 8.
+    /// At most this many connections that read at the same time, and as many in
+    /// [`pool`](SqliteStore::pool); at least 1. Default 8.
+    ///
+    /// Events are read by at most two connections for each core.
     #[must_use]
     pub fn readers(mut self, connections: u32) -> Self {
         self.readers = connections.max(1);
@@ -55,10 +65,24 @@ impl SqliteOptions {
             let reason = "each connection would see a database of its own; use `factum-memory`";
             return Err(StoreError::Failed(reason.into()));
         }
-        let writer = self.writer().await?;
-        let readers = self.readers_pool();
+        let connection = self.writer().await?;
+        let pool = self.readers_pool();
         let watcher = self.reading().connect().await.map_err(store_error)?;
-        SqliteStore::start(writer, readers, watcher).await
+        SqliteStore::start(self, connection, pool, watcher).await
+    }
+
+    /// The file, for connections that belong to one thread.
+    pub(crate) fn file(&self) -> File {
+        File {
+            path: self.file.clone(),
+            busy_timeout: self.busy_timeout,
+        }
+    }
+
+    /// How many threads read. More than this many for each core would only take the core from each other.
+    pub(crate) fn most_readers(&self) -> usize {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        (self.readers as usize).min(2 * cores)
     }
 
     /// The connection that writes, with the schema in place. A file that is just being created by another
@@ -83,8 +107,7 @@ impl SqliteOptions {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
-            // A checkpoint every 40 MB instead of 4: it is the longest pause that a writer sees.
-            .pragma("wal_autocheckpoint", "10000");
+            .pragma("wal_autocheckpoint", CHECKPOINT);
         let mut connection = options.connect().await.map_err(|error| match error {
             busy if is_busy(&busy) => StoreError::Unavailable(busy.into()),
             other => StoreError::Failed(format!("{}: {other}", self.file.display()).into()),
@@ -114,5 +137,40 @@ impl SqliteOptions {
             .pragma("cache_size", "-65536")
             .foreign_keys(false)
             .disable_statement_logging()
+    }
+}
+
+/// A file that is there, with its schema in place.
+///
+/// Events go through `rusqlite`, on threads of the store: `sqlx` hands each statement and each row from one thread to
+/// another, which costs more than SQLite itself. Read models are written by others, who await: they have `sqlx`.
+#[derive(Debug, Clone)]
+pub(crate) struct File {
+    path: PathBuf,
+    busy_timeout: Duration,
+}
+
+impl File {
+    pub(crate) fn connect_to_write(&self) -> Result<Connection, Fault> {
+        let connection = self.connect()?;
+        connection.pragma_update(None, "synchronous", "full")?;
+        connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT)?;
+        Ok(connection)
+    }
+
+    pub(crate) fn connect_to_read(&self) -> Result<Connection, Fault> {
+        let connection = self.connect()?;
+        connection.pragma_update(None, "query_only", 1)?;
+        Ok(connection)
+    }
+
+    fn connect(&self) -> Result<Connection, Fault> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags)?;
+        connection.busy_timeout(self.busy_timeout)?;
+        connection.pragma_update(None, "cache_size", -65_536)?;
+        connection.pragma_update(None, "foreign_keys", 0)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        Ok(connection)
     }
 }

@@ -1,8 +1,8 @@
 //! A [`Query`] as SQL, over `factum_event e`.
 
 use factum::{Condition, Position, Query, QueryItem, Tag};
-use sqlx::sqlite::SqliteArguments;
-use sqlx::{Arguments as _, AssertSqlSafe, Encode, Row as _, Sqlite, SqliteConnection, Type};
+use rusqlite::types::Value;
+use rusqlite::{Connection, Row, params_from_iter};
 
 use crate::error::Fault;
 
@@ -10,7 +10,7 @@ use crate::error::Fault;
 #[derive(Default)]
 pub(crate) struct Sql {
     text: String,
-    arguments: SqliteArguments,
+    arguments: Vec<Value>,
 }
 
 impl Sql {
@@ -19,44 +19,24 @@ impl Sql {
         self
     }
 
-    pub(crate) fn bind<'v>(
-        &mut self,
-        value: impl Encode<'v, Sqlite> + Type<Sqlite>,
-    ) -> Result<&mut Self, Fault> {
+    pub(crate) fn bind(&mut self, value: impl Into<Value>) -> &mut Self {
         self.text.push('?');
-        let bound = self.arguments.add(value);
-        bound.map_err(|error| Fault::from(sqlx::Error::Encode(error)))?;
-        Ok(self)
+        self.arguments.push(value.into());
+        self
     }
 
-    pub(crate) async fn fetch_one(
+    /// Calls `take` for each row until it says that this is enough.
+    pub(crate) fn each(
         self,
-        connection: &mut SqliteConnection,
-    ) -> Result<sqlx::sqlite::SqliteRow, Fault> {
-        let query = sqlx::query_with(AssertSqlSafe(self.text), self.arguments);
-        Ok(query.fetch_one(connection).await?)
-    }
-
-    pub(crate) async fn fetch_all(
-        self,
-        connection: &mut SqliteConnection,
-    ) -> Result<Vec<sqlx::sqlite::SqliteRow>, Fault> {
-        let query = sqlx::query_with(AssertSqlSafe(self.text), self.arguments);
-        Ok(query.fetch_all(connection).await?)
-    }
-
-    /// Writes `parts` with `separator` between them.
-    fn join<T>(
-        &mut self,
-        separator: &'static str,
-        parts: impl IntoIterator<Item = T>,
-        mut write: impl FnMut(&mut Self, T) -> Result<(), Fault>,
+        connection: &Connection,
+        mut take: impl FnMut(&Row<'_>) -> Result<bool, Fault>,
     ) -> Result<(), Fault> {
-        for (index, part) in parts.into_iter().enumerate() {
-            if index > 0 {
-                self.push(separator);
+        let mut statement = connection.prepare_cached(&self.text)?;
+        let mut rows = statement.query(params_from_iter(self.arguments))?;
+        while let Some(row) = rows.next()? {
+            if !take(row)? {
+                break;
             }
-            write(self, part)?;
         }
         Ok(())
     }
@@ -68,18 +48,43 @@ impl Sql {
             return Ok(());
         }
         let groups = groups(items);
-        self.push(" and (");
-        self.join(" or ", &groups, Self::group)?;
-        self.push(")");
+        self.push(" and ");
+        self.any(&groups)?;
         if groups.iter().all(|group| !matches!(group.tags, Tags::Any)) {
             // Follows from the above; said apart so that SQLite goes by the index of tags.
             self.push(" and e.position in (");
-            self.join(" union ", &groups, |sql, group| {
-                sql.push("select * from (");
-                sql.tagged(&group.tags)?;
-                sql.push(")");
-                Ok(())
-            })?;
+            self.union(&groups)?;
+            self.push(")");
+        }
+        Ok(())
+    }
+
+    /// One of `groups` matches. In halves, since SQLite takes an expression no more than 1,000 deep.
+    fn any(&mut self, groups: &[Group<'_>]) -> Result<(), Fault> {
+        if let [group] = groups {
+            return self.group(group);
+        }
+        let (left, right) = groups.split_at(groups.len() / 2);
+        self.push("(");
+        self.any(left)?;
+        self.push(" or ");
+        self.any(right)?;
+        self.push(")");
+        Ok(())
+    }
+
+    /// The positions of the events that carry the tags of one of `groups`. In parts, since SQLite takes no more than
+    /// 500 selects in a union.
+    fn union(&mut self, groups: &[Group<'_>]) -> Result<(), Fault> {
+        const MOST: usize = 400;
+        let size = groups.len().div_ceil(MOST).max(1);
+        for (index, part) in groups.chunks(size).enumerate() {
+            self.push(if index == 0 { "" } else { " union " });
+            self.push("select * from (");
+            match part {
+                [group] => self.tagged(&group.tags)?,
+                parts => self.union(parts)?,
+            }
             self.push(")");
         }
         Ok(())
@@ -90,16 +95,16 @@ impl Sql {
         self.push("(true");
         if let Some(category) = &item.category {
             self.push(" and exists (select 1 from factum_stream s where s.key = e.stream and s.category = ");
-            self.bind(category.as_str())?.push(")");
+            self.bind(category.clone()).push(")");
         }
         if let Some(prefix) = &item.stream_prefix {
             self.push(" and exists (select 1 from factum_stream s where s.key = e.stream and substr(s.id, 1, ");
-            self.bind(prefix.chars().count() as i64)?.push(") = ");
-            self.bind(prefix.as_str())?.push(")");
+            self.bind(prefix.chars().count() as i64).push(") = ");
+            self.bind(prefix.clone()).push(")");
         }
         if !item.names.is_empty() {
             self.push(" and e.name in (select value from json_each(");
-            self.bind(json(&item.names)?)?.push("))");
+            self.bind(json(&item.names)?).push("))");
         }
         if !matches!(tags, Tags::Any) {
             self.push(" and e.position in (");
@@ -113,24 +118,32 @@ impl Sql {
     /// The positions of the events that carry `tags`.
     fn tagged(&mut self, tags: &Tags<'_>) -> Result<(), Fault> {
         match tags {
-            Tags::Any => Ok(()),
+            Tags::Any => {}
             Tags::OneOf(tags) => {
                 self.push(
                     "select position from factum_tag where tag in (select value from json_each(",
                 );
-                self.bind(json(tags)?)?.push("))");
-                Ok(())
+                self.bind(json(tags)?).push("))");
             }
-            Tags::All(tags) => self.join(" intersect ", *tags, |sql, tag| {
-                sql.push("select position from factum_tag where tag = ");
-                sql.bind(tag.as_str()).map(drop)
-            }),
+            Tags::AllOf(alternatives) => match &alternatives[..] {
+                [tags] => {
+                    for (index, tag) in tags.iter().enumerate() {
+                        self.push(if index == 0 { "" } else { " intersect " });
+                        self.push("select position from factum_tag where tag = ");
+                        self.bind(tag.as_str().to_owned());
+                    }
+                }
+                alternatives => {
+                    self.push(include_str!("sql/all_tags.sql"));
+                    self.arguments.push(json(alternatives)?.into());
+                }
+            },
         }
+        Ok(())
     }
 }
 
-/// Alternatives of a query that differ in nothing but their one tag are one: SQLite takes 500 selects in a
-/// union, and an expression 1,000 deep.
+/// Alternatives of a query that differ in nothing but their tags are one.
 struct Group<'q> {
     item: &'q QueryItem,
     tags: Tags<'q>,
@@ -139,30 +152,41 @@ struct Group<'q> {
 enum Tags<'q> {
     Any,
     OneOf(Vec<&'q Tag>),
-    All(&'q [Tag]),
+    /// All tags of one of these.
+    AllOf(Vec<&'q [Tag]>),
+}
+
+impl<'q> Tags<'q> {
+    fn of(tags: &'q [Tag]) -> Self {
+        match tags {
+            [] => Self::Any,
+            [tag] => Self::OneOf(vec![tag]),
+            tags => Self::AllOf(vec![tags]),
+        }
+    }
+
+    /// Whether `other` could be taken in.
+    fn takes(&mut self, other: &mut Self) -> bool {
+        match (self, other) {
+            (Self::Any, Self::Any) => {}
+            (Self::OneOf(tags), Self::OneOf(other)) => tags.append(other),
+            (Self::AllOf(tags), Self::AllOf(other)) => tags.append(other),
+            _ => return false,
+        }
+        true
+    }
 }
 
 fn groups(items: &[QueryItem]) -> Vec<Group<'_>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     for item in items {
-        let tags = match &item.tags[..] {
-            [] => Tags::Any,
-            [tag] => {
-                let same = groups.iter_mut().find_map(|group| match &mut group.tags {
-                    Tags::OneOf(tags) if differ_in_tags_only(group.item, item) => Some(tags),
-                    _ => None,
-                });
-                match same {
-                    Some(tags) => {
-                        tags.push(tag);
-                        continue;
-                    }
-                    None => Tags::OneOf(vec![tag]),
-                }
-            }
-            tags => Tags::All(tags),
-        };
-        groups.push(Group { item, tags });
+        let mut tags = Tags::of(&item.tags);
+        let mut alike = groups
+            .iter_mut()
+            .filter(|group| differ_in_tags_only(group.item, item));
+        if !alike.any(|group| group.tags.takes(&mut tags)) {
+            groups.push(Group { item, tags });
+        }
     }
     groups
 }
@@ -173,7 +197,7 @@ fn differ_in_tags_only(one: &QueryItem, other: &QueryItem) -> bool {
         && one.names == other.names
 }
 
-fn json(values: &impl serde::Serialize) -> Result<String, Fault> {
+fn json(values: &(impl serde::Serialize + ?Sized)) -> Result<String, Fault> {
     serde_json::to_string(values).map_err(Fault::corrupt)
 }
 
@@ -182,15 +206,18 @@ fn matches_all(item: &QueryItem) -> bool {
 }
 
 /// The newest event that violates `condition`.
-pub(crate) async fn newest_match(
-    connection: &mut SqliteConnection,
+pub(crate) fn newest_match(
+    connection: &Connection,
     condition: &Condition,
 ) -> Result<Option<Position>, Fault> {
     let mut sql = Sql::default();
     sql.push("select max(e.position) from factum_event e where e.position > ");
-    sql.bind(condition.after.get() as i64)?;
+    sql.bind(condition.after.get() as i64);
     sql.and_matches(&condition.query)?;
-    let row = sql.fetch_one(connection).await?;
-    let found: Option<i64> = row.try_get(0)?;
+    let mut found: Option<i64> = None;
+    sql.each(connection, |row| {
+        found = row.get(0)?;
+        Ok(true)
+    })?;
     Ok(found.map(|position| Position::new(position as u64)))
 }

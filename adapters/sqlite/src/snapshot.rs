@@ -3,10 +3,11 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use factum::{Position, Snapshot, SnapshotStore, StoreError, StreamId, Version};
-use sqlx::Row as _;
+use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use crate::SqliteStore;
 use crate::error::{Fault, store_error};
+use crate::readers::Length;
 
 #[async_trait]
 impl SnapshotStore for SqliteStore {
@@ -25,28 +26,9 @@ impl SnapshotStore for SqliteStore {
     }
 
     async fn load_snapshot(&self, stream: &StreamId) -> Result<Option<Snapshot>, StoreError> {
-        let row = sqlx::query(include_str!("sql/load_snapshot.sql"))
-            .bind(stream.as_str())
-            .fetch_optional(self.pool())
-            .await
-            .map_err(store_error)?;
-        let Some(row) = row else { return Ok(None) };
-        let place = |column| {
-            let place: i64 = row.try_get(column)?;
-            u64::try_from(place).map_err(|error| sqlx::Error::Decode(error.into()))
-        };
-        let read = || {
-            Ok::<_, sqlx::Error>(Snapshot {
-                stream: stream.clone(),
-                version: Version::new(place(0)?),
-                position: Position::new(place(1)?),
-                schema_version: row.try_get(2)?,
-                data: Bytes::copy_from_slice(row.try_get(3)?),
-            })
-        };
-        read()
-            .map(Some)
-            .map_err(|error| Fault::corrupt(format!("snapshot of {stream}: {error}")).into())
+        let stream = stream.clone();
+        let load = move |connection: &_| load(connection, &stream);
+        Ok(self.readers().run(Length::Short, load).await?)
     }
 
     async fn clear_snapshots(&self) -> Result<(), StoreError> {
@@ -60,4 +42,22 @@ impl SnapshotStore for SqliteStore {
             .map_err(store_error)?;
         Ok(())
     }
+}
+
+fn load(connection: &Connection, stream: &StreamId) -> Result<Option<Snapshot>, Fault> {
+    let mut statement = connection.prepare_cached(include_str!("sql/load_snapshot.sql"))?;
+    let snapshot = |row: &Row<'_>| {
+        Ok(Snapshot {
+            stream: stream.clone(),
+            version: Version::new(row.get(0)?),
+            position: Position::new(row.get(1)?),
+            schema_version: row.get(2)?,
+            data: Bytes::copy_from_slice(row.get_ref(3)?.as_bytes()?),
+        })
+    };
+    let loaded = statement.query_row([stream.as_str()], snapshot).optional();
+    loaded.map_err(|error| match error.into() {
+        Fault::Corrupt(what) => Fault::corrupt(format!("snapshot of {stream}: {what}")),
+        other => other,
+    })
 }

@@ -6,15 +6,23 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use factum::{
-    Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Position, Read, StoreError,
+    Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Position, Read, Scope,
+    StoreError,
 };
-use sqlx::{SqliteConnection, SqlitePool};
-use tokio::sync::{mpsc, oneshot, watch};
+use sqlx::{Connection as _, SqliteConnection, SqlitePool};
+use tokio::runtime::Handle;
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tracing::warn;
 
+use crate::ahead::{self, Ahead};
 use crate::connection::Connection;
 use crate::error::store_error;
 use crate::open::SqliteOptions;
+use crate::read;
+use crate::readers::{Length, Readers};
 use crate::writer::{Job, QUEUE, Turn, Writer};
+use crate::writing::Writing;
 
 /// A store in a SQLite file. A handle: clones share their connections, which are closed with the last of
 /// them, or by [`close`](Self::close).
@@ -24,8 +32,18 @@ pub struct SqliteStore(Arc<Shared>);
 struct Shared {
     jobs: mpsc::Sender<Job>,
     turn: Arc<Turn>,
-    readers: SqlitePool,
+    readers: Readers,
+    ahead: Ahead,
+    pool: SqlitePool,
     head: watch::Receiver<Position>,
+    watcher: Mutex<Option<Watcher>>,
+}
+
+/// The task that looks for what others commit.
+struct Watcher {
+    /// It ends when this is dropped.
+    alive: oneshot::Sender<()>,
+    task: JoinHandle<()>,
 }
 
 impl SqliteStore {
@@ -38,8 +56,9 @@ impl SqliteStore {
     }
 
     pub(crate) async fn start(
-        writer: SqliteConnection,
-        readers: SqlitePool,
+        options: SqliteOptions,
+        connection: SqliteConnection,
+        pool: SqlitePool,
         mut watcher: SqliteConnection,
     ) -> Result<Self, StoreError> {
         let sql = "select coalesce(max(position), 0) from factum_event";
@@ -50,28 +69,34 @@ impl SqliteStore {
         let (sender, head) = watch::channel(Position::new(head as u64));
         let sender = Arc::new(sender);
         let (alive, ended) = oneshot::channel();
-        let watcher = tokio::spawn(crate::watch::others(watcher, sender.clone(), ended));
-        let turn = Arc::new(Turn::new(Connection::new(writer)));
+        let task = tokio::spawn(crate::watch::others(watcher, sender.clone(), ended));
+        let turn = Arc::new(Turn::new(Connection::new(connection)));
         let (jobs, inbox) = mpsc::channel(QUEUE);
         let writer = Writer {
+            writing: Writing::new(options.file()),
             turn: turn.clone(),
             head: sender,
-            alive,
-            watcher,
+            runtime: Handle::current(),
         };
-        tokio::spawn(writer.run(inbox));
+        std::thread::Builder::new()
+            .name("factum-sqlite-writer".to_owned())
+            .spawn(move || writer.run(inbox))
+            .map_err(|error| StoreError::Failed(error.into()))?;
         Ok(Self(Arc::new(Shared {
             jobs,
             turn,
-            readers,
+            readers: Readers::new(options.file(), options.most_readers()),
+            ahead: Ahead::default(),
+            pool,
             head,
+            watcher: Mutex::new(Some(Watcher { alive, task })),
         })))
     }
 
     /// Connections that read the file, for read models and reports: what they try to write is refused.
     #[must_use]
     pub fn pool(&self) -> &SqlitePool {
-        &self.0.readers
+        &self.0.pool
     }
 
     /// Lets appends under way finish, then closes the file. Every handle answers
@@ -82,11 +107,34 @@ impl SqliteStore {
             // An error means that the writer has ended before, which is as good.
             let _ = answered.await;
         }
+        if let Some(Watcher { alive, task }) = self.0.watcher.lock().await.take() {
+            drop(alive);
+            // Ends by itself, and cannot fail in a way that matters now.
+            let _ = task.await;
+        }
+        if let Some(connection) = self.0.turn.take().await.take()
+            && let Err(error) = connection.sqlite.close().await
+        {
+            warn!(%error, "the connection was not closed in order");
+        }
         self.0.readers.close().await;
+        self.0.pool.close().await;
+    }
+
+    fn read_ahead(&self, read: Read) -> Result<(), StoreError> {
+        let asked = read.clone();
+        let page = move |connection: &_| read::page(connection, &read, ahead::PAGE_BYTES);
+        let page = self.0.readers.start(Length::Long, page)?;
+        self.0.ahead.put(asked, page);
+        Ok(())
     }
 
     pub(crate) fn turn(&self) -> &Turn {
         &self.0.turn
+    }
+
+    pub(crate) fn readers(&self) -> &Readers {
+        &self.0.readers
     }
 }
 
@@ -105,18 +153,33 @@ impl EventStore for SqliteStore {
     }
 
     async fn read(&self, read: Read) -> Result<Page, StoreError> {
-        let mut reader = self.0.readers.acquire().await.map_err(store_error)?;
-        Ok(crate::read::page(&mut reader, &read).await?)
+        let page = match self.0.ahead.take(&read).await {
+            Some(page) => Page {
+                head: page.head.max(*self.0.head.borrow()),
+                ..page
+            },
+            None => {
+                let length = match read.scope {
+                    Scope::Stream(_) => Length::Short,
+                    Scope::Streams(_) | Scope::All(_) => Length::Long,
+                };
+                let read = read.clone();
+                let page = move |connection: &_| read::page(connection, &read, read::PAGE_BYTES);
+                self.0.readers.run(length, page).await?
+            }
+        };
+        if let Some(next) = ahead::next(&read, &page) {
+            self.read_ahead(next)?;
+        }
+        Ok(page)
     }
 
     async fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {
-        let mut reader = self.0.readers.acquire().await.map_err(store_error)?;
-        let answers = crate::find::answers(&mut reader, &[&key.key]).await;
-        let answers = answers.map_err(StoreError::from)?;
-        answers
-            .get(&key.key)
-            .map(|answer| answer.again(key))
-            .transpose()
+        let text = key.key.clone();
+        let find = move |connection: &_| crate::find::answer(connection, &text);
+        let found = self.0.readers.run(Length::Short, find).await;
+        let found = found.map_err(StoreError::from)?;
+        found.map(|answer| answer.again(key)).transpose()
     }
 
     fn watch(&self) -> watch::Receiver<Position> {

@@ -1,16 +1,16 @@
-//! The task that writes: what arrives during a commit goes out with the next.
+//! The thread that appends: what arrives during a commit goes out with the next.
 
 use std::sync::Arc;
 
 use factum::{Append, AppendError, Appended, Position, StoreError};
-use sqlx::Connection as _;
+use tokio::runtime::Handle;
 use tokio::sync::{Mutex, MutexGuard, mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
-use tracing::{debug, warn};
+use tracing::debug;
 
 use crate::batch;
 use crate::connection::Connection;
 use crate::error::Fault;
+use crate::writing::Writing;
 
 /// Appends that wait; more let their callers wait.
 pub(crate) const QUEUE: usize = 1_024;
@@ -26,7 +26,8 @@ pub(crate) enum Job {
 
 type Answer = oneshot::Sender<Result<Appended, AppendError>>;
 
-/// The turn to write, in order of arrival. Empty once the store is closed.
+/// The turn to write, in order of arrival, and the connection of those who write no events. Empty once the store is
+/// closed.
 pub(crate) struct Turn(Mutex<Option<Connection>>);
 
 impl Turn {
@@ -40,19 +41,18 @@ impl Turn {
 }
 
 pub(crate) struct Writer {
+    pub(crate) writing: Writing,
     pub(crate) turn: Arc<Turn>,
     pub(crate) head: Arc<watch::Sender<Position>>,
-    /// Dropped when the writer ends, which ends `watcher`.
-    pub(crate) alive: oneshot::Sender<()>,
-    pub(crate) watcher: JoinHandle<()>,
+    pub(crate) runtime: Handle,
 }
 
 impl Writer {
-    /// Runs until it is told to close, or nobody can give it work any more.
-    pub(crate) async fn run(self, mut inbox: mpsc::Receiver<Job>) {
+    /// Runs until it is told to close, or nobody can give it work any more. Blocks.
+    pub(crate) fn run(mut self, mut inbox: mpsc::Receiver<Job>) {
         let mut jobs = Vec::with_capacity(MOST_APPENDS);
         let mut closing = None;
-        while closing.is_none() && inbox.recv_many(&mut jobs, MOST_APPENDS).await > 0 {
+        while closing.is_none() && inbox.blocking_recv_many(&mut jobs, MOST_APPENDS) > 0 {
             let mut batch = Vec::with_capacity(jobs.len());
             let mut events = 0;
             for job in jobs.drain(..) {
@@ -63,44 +63,39 @@ impl Writer {
                         events += append.count();
                         batch.push((append, answer));
                         if events >= MOST_EVENTS {
-                            self.store(std::mem::take(&mut batch)).await;
+                            self.store(std::mem::take(&mut batch));
                             events = 0;
                         }
                     }
                     Job::Close(answer) => closing = Some(answer),
                 }
             }
-            self.store(batch).await;
+            self.store(batch);
         }
         inbox.close();
-        self.close().await;
+        drop(self);
         if let Some(answer) = closing {
             let _ = answer.send(());
         }
     }
 
-    async fn close(self) {
-        drop(self.alive);
-        // Ends by itself, and cannot fail in a way that matters now.
-        let _ = self.watcher.await;
-        if let Some(connection) = self.turn.take().await.take()
-            && let Err(error) = connection.sqlite.close().await
-        {
-            warn!(%error, "the connection was not closed in order");
-        }
-    }
-
-    async fn store(&self, jobs: Vec<(Append, Answer)>) {
+    fn store(&mut self, jobs: Vec<(Append, Answer)>) {
         if jobs.is_empty() {
             return;
         }
-        let mut turn = self.turn.take().await;
+        let turn = self.turn.clone();
+        let mut turn = turn.0.blocking_lock();
         let Some(connection) = turn.as_mut() else {
             return refuse(jobs, || StoreError::Closed.into());
         };
+        if connection.is_open()
+            && let Err(fault) = self.runtime.block_on(connection.rollback())
+        {
+            return refuse(jobs, || fault.clone().into());
+        }
         let (appends, answers): (Vec<_>, Vec<_>) = jobs.into_iter().unzip();
         let appends: Vec<&Append> = appends.iter().collect();
-        match self.try_store(connection, &appends).await {
+        match self.try_store(&appends) {
             Ok(done) => tell(answers, done),
             Err(fault) if fault.is_of_the_content() && appends.len() > 1 => {
                 debug!(
@@ -108,7 +103,7 @@ impl Writer {
                     "one of a batch failed, storing each alone"
                 );
                 for (append, answer) in appends.into_iter().zip(answers) {
-                    match self.try_store(connection, &[append]).await {
+                    match self.try_store(&[append]) {
                         Ok(done) => tell([answer], done),
                         Err(fault) => tell([answer], [Err(fault.into())]),
                     }
@@ -121,20 +116,16 @@ impl Writer {
         }
     }
 
-    async fn try_store(
-        &self,
-        connection: &mut Connection,
-        appends: &[&Append],
-    ) -> Result<batch::Answers, Fault> {
-        let answers = match batch::store(connection, appends).await {
+    fn try_store(&mut self, appends: &[&Append]) -> Result<batch::Answers, Fault> {
+        let answers = match batch::store(&mut self.writing, appends) {
             Ok(answers) => answers,
             Err(fault) => {
-                connection.end_after_failure().await;
+                self.writing.end_after_failure(&fault);
                 return Err(fault);
             }
         };
         // Ahead of the answers: who is answered finds the head where it must be.
-        crate::watch::advance(&self.head, connection.known.head);
+        crate::watch::advance(&self.head, self.writing.known.end.head);
         Ok(answers)
     }
 }

@@ -1,0 +1,122 @@
+//! Queries of any size, over any of their parts.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::sync::Arc;
+
+use factum::{
+    Append, AppendError, ContentType, EventStore as _, Expected, Metadata, NewEvent, Position,
+    Query, QueryItem, Read, Tag,
+};
+use factum_sqlite::SqliteStore;
+use uuid::Uuid;
+
+fn tag(key: &str, value: usize) -> Tag {
+    Tag::new(key, value).unwrap()
+}
+
+/// Event `number` carries `course:number`, `student:number`, `every:1`.
+fn event(number: usize) -> NewEvent {
+    NewEvent {
+        id: Uuid::now_v7(),
+        name: format!("course.enrolled-{number}").into(),
+        schema_version: 1,
+        content_type: ContentType::Json,
+        data: "null".into(),
+        tags: vec![
+            tag("course", number),
+            tag("student", number),
+            tag("every", 1),
+        ],
+        metadata: Arc::new(Metadata::default()),
+    }
+}
+
+async fn store(events: usize) -> (tempfile::TempDir, SqliteStore) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(dir.path().join("school.db"))
+        .await
+        .unwrap();
+    let stream = "school-1".parse().unwrap();
+    let events = (1..=events).map(event).collect();
+    let append = Append::stream(stream, Expected::NoStream, events);
+    store.append(append).await.unwrap();
+    (dir, store)
+}
+
+async fn positions(store: &SqliteStore, query: &Query) -> Vec<u64> {
+    let page = store.read(Read::all(query.clone())).await.unwrap();
+    let positions = page.events.iter().map(|event| event.position.get());
+    positions.collect()
+}
+
+/// The query finds the events at `found`, and an append on the condition that there is none is refused with the last.
+async fn finds(store: &SqliteStore, query: Query, found: &[u64]) {
+    assert_eq!(positions(store, &query).await, found);
+    let append = Append::stream(
+        "school-2".parse().unwrap(),
+        Expected::Any,
+        vec![event(99_999)],
+    );
+    let refused = store.append(append.unless(query, Position::ZERO)).await;
+    let Err(AppendError::Conflict(conflict)) = refused else {
+        panic!("not refused: {refused:?}");
+    };
+    let factum::Violation::Condition { found: last, .. } = &conflict.violations[0] else {
+        panic!("{conflict:?}");
+    };
+    assert_eq!(Some(&last.get()), found.last());
+}
+
+#[tokio::test]
+async fn a_query_may_have_thousands_of_alternatives_of_two_tags() {
+    let (_dir, store) = store(9).await;
+    let both = |course, student| {
+        let item = QueryItem::default().tag(tag("course", course));
+        item.tag(tag("student", student))
+    };
+    let query = (5..5_000).fold(Query::all(), |query, number| {
+        query.or(both(number, number)).or(both(number, number + 1))
+    });
+    finds(&store, query, &[5, 6, 7, 8, 9]).await;
+}
+
+#[tokio::test]
+async fn all_tags_of_an_alternative_are_asked_for() {
+    let (_dir, store) = store(4).await;
+    let item = |tags: &[Tag]| QueryItem {
+        tags: tags.to_vec(),
+        ..QueryItem::default()
+    };
+    let query = Query::all()
+        .or(item(&[
+            tag("every", 1),
+            tag("course", 2),
+            tag("student", 2),
+        ]))
+        .or(item(&[
+            tag("every", 1),
+            tag("course", 3),
+            tag("student", 4),
+        ]))
+        .or(item(&[tag("course", 4), tag("student", 4)]));
+    finds(&store, query, &[2, 4]).await;
+}
+
+#[tokio::test]
+async fn a_query_may_have_a_thousand_alternatives_that_share_nothing() {
+    let (_dir, store) = store(9).await;
+    let query = (7..1_007).fold(Query::all(), |query, number| {
+        let item = QueryItem::default().name(format!("course.enrolled-{number}"));
+        query.or(item.tag(tag("course", number)))
+    });
+    finds(&store, query, &[7, 8, 9]).await;
+    let query = (8..1_008).fold(Query::all(), |query, number| {
+        query.or(QueryItem {
+            stream_prefix: Some(format!("school-{}", number % 2)),
+            names: vec![format!("course.enrolled-{number}")],
+            ..QueryItem::default()
+        })
+    });
+    finds(&store, query, &[9]).await;
+}
