@@ -121,3 +121,86 @@ impl Subscription {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::sync::{Arc, Mutex};
+
+    use async_trait::async_trait;
+    use tokio::sync::watch;
+
+    use super::Subscription;
+    use crate::append::{Append, Appended, IdempotencyKey};
+    use crate::error::{AppendError, StoreError};
+    use crate::place::Position;
+    use crate::query::Query;
+    use crate::read::{Page, Read};
+    use crate::store::EventStore;
+
+    /// Answers as it was told, each answer with the cursor that belongs to it.
+    struct Told {
+        answers: Mutex<VecDeque<(u64, Result<Page, StoreError>)>>,
+        head: watch::Sender<Position>,
+    }
+
+    #[async_trait]
+    impl EventStore for Told {
+        async fn append(&self, _: Append) -> Result<Appended, AppendError> {
+            Err(StoreError::Closed.into())
+        }
+
+        async fn read(&self, read: Read) -> Result<Page, StoreError> {
+            let answer = self.answers.lock().expect("no panic").pop_front();
+            let (cursor, answer) = answer.expect("no more reads than this");
+            assert_eq!(read.cursor, cursor);
+            // Somebody writes behind every read.
+            self.head.send_modify(|head| *head = head.plus(1));
+            answer
+        }
+
+        async fn find(&self, _: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {
+            Ok(None)
+        }
+
+        fn watch(&self) -> watch::Receiver<Position> {
+            self.head.subscribe()
+        }
+    }
+
+    fn page(head: u64) -> Result<Page, StoreError> {
+        Ok(Page {
+            events: Vec::new(),
+            head: Position::new(head),
+            more: false,
+        })
+    }
+
+    /// No event, and more behind: the next page is read ahead.
+    fn full(head: u64) -> Result<Page, StoreError> {
+        page(head).map(|page| Page { more: true, ..page })
+    }
+
+    #[tokio::test]
+    async fn what_was_read_ahead_comes_in_order_with_its_errors_and_hides_no_news() {
+        let failed = Err(StoreError::Corrupt("event at position 5".to_owned()));
+        let answers = [
+            (0, full(3)),
+            (3, full(4)),
+            (4, failed),
+            (4, full(6)),
+            // Read ahead, and there was nothing yet: read again, and not waited for.
+            (6, page(6)),
+            (6, page(7)),
+        ];
+        let store = Told {
+            answers: Mutex::new(answers.into()),
+            head: watch::Sender::new(Position::ZERO),
+        };
+        let mut told = Subscription::new(Arc::new(store), Query::all(), Position::ZERO);
+        for expected in [Some(3), Some(4), None, Some(6), Some(7)] {
+            let page = told.next_page().await.ok();
+            assert_eq!(page.map(|page| page.head.get()), expected);
+        }
+    }
+}

@@ -166,7 +166,7 @@ impl Drop for Turn {
             state.waiting.remove(0)
         };
         // Who goes away at this moment drops the turn again.
-        let _ = next.answer.send(Told::Turn(Turn(self.0.clone())));
+        let _ = next.answer.send(Told::Turn(Self(self.0.clone())));
     }
 }
 
