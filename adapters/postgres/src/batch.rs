@@ -25,7 +25,7 @@ struct Batch<'a> {
     rows: Rows,
 }
 
-/// The arrays that `insert.sql` takes.
+/// The arrays that `insert.sql` takes, or `insert_plain.sql`.
 #[derive(Default)]
 struct Rows {
     stream_keys: Vec<i64>,
@@ -200,23 +200,29 @@ impl Rows {
         committed: Position,
         head: Position,
     ) -> Result<Option<Timestamp>, Fault> {
-        let statement = sqlx::query(include_str!("sql/insert.sql"))
+        let plain = self.stream_keys.is_empty() && self.tags.is_empty() && self.keys.is_empty();
+        let sql = match plain {
+            true => include_str!("sql/insert_plain.sql"),
+            false => include_str!("sql/insert.sql"),
+        };
+        let mut statement = sqlx::query(sql)
             .bind(committed.get() as i64)
-            .bind(head.get() as i64)
-            .bind(self.stream_keys)
-            .bind(self.stream_ids)
-            .bind(self.event_streams)
-            .bind(self.versions);
-        let statement = self.events.bind(statement);
-        let row = statement
-            .bind(self.tags)
-            .bind(self.tag_positions)
-            .bind(self.keys)
-            .bind(self.fingerprints)
-            .bind(self.key_positions)
-            .bind(self.counts)
-            .fetch_optional(connection)
-            .await?;
+            .bind(head.get() as i64);
+        if !plain {
+            statement = statement.bind(self.stream_keys).bind(self.stream_ids);
+        }
+        statement = statement.bind(self.event_streams).bind(self.versions);
+        statement = self.events.bind(statement);
+        if !plain {
+            statement = statement
+                .bind(self.tags)
+                .bind(self.tag_positions)
+                .bind(self.keys)
+                .bind(self.fingerprints)
+                .bind(self.key_positions)
+                .bind(self.counts);
+        }
+        let row = statement.fetch_optional(connection).await?;
         let recorded_at = row.map(|row| row.try_get::<i64, _>("recorded_at"));
         Ok(recorded_at.transpose()?.map(Timestamp::from_micros))
     }

@@ -1,59 +1,123 @@
-//! A page, in one statement.
-
-use std::borrow::Cow;
-use std::sync::Arc;
+//! A page, in one statement that answers with one row.
 
 use bytes::Bytes;
-use factum::{
-    ContentType, Direction, Metadata, Page, Position, Read, RecordedEvent, Scope, Timestamp,
-    Version,
-};
+use factum::{Direction, Page, Position, Read, Scope};
 use sqlx::postgres::{PgConnection, PgRow};
-use sqlx::{Postgres, QueryBuilder, Row as _};
+use sqlx::{Postgres, QueryBuilder, Row as _, ValueRef as _};
 
 use crate::error::Fault;
+use crate::names::Names;
+use crate::packed::{self, PACKED, Row};
 use crate::query::and_matches;
+use crate::recorded::{self, Streams};
 
 /// The data in one page have about this many bytes at most, and one event at least.
 const PAGE_BYTES: i64 = 16 * 1024 * 1024;
+/// A page of events no larger than this has not too many bytes, whatever is in it.
+pub(crate) const SMALL: i64 = PAGE_BYTES / 1_000;
 
-pub(crate) async fn page(connection: &mut PgConnection, read: &Read) -> Result<Page, Fault> {
-    let limit = read.limit.max(1);
-    let rows = statement(read, limit).build().fetch_all(connection).await?;
-    let mut page = Page {
-        events: Vec::with_capacity(rows.len()),
-        head: Position::ZERO,
-        more: false,
-    };
-    let mut before = None;
-    for row in &rows {
-        page.head = Position::new(row.try_get::<i64, _>(0)? as u64);
-        // The head comes even where no event does.
-        if row.try_get::<Option<i64>, _>(1)?.is_none() {
-            continue;
-        }
-        if page.events.len() == limit || row.try_get::<Option<bool>, _>(13)? != Some(true) {
-            page.more = true;
-            break;
-        }
-        page.events.push(recorded(row, before, page.events.last())?);
-        before = Some(row);
-    }
-    Ok(page)
+/// Events as they came from the server.
+pub(crate) struct Found {
+    pub(crate) head: Position,
+    pub(crate) count: usize,
+    pub(crate) packed: Bytes,
 }
 
-/// The events of a page and the one behind it, each with the head. What is beyond the size of a page comes without
-/// its data.
+/// What the page may hold.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Bound {
+    /// Events that are small.
+    Small,
+    /// As many as have room.
+    Room,
+}
+
+pub(crate) async fn page(
+    connection: &mut PgConnection,
+    names: &Names,
+    read: &Read,
+) -> Result<Page, Fault> {
+    // To add up sizes takes as long as to read, and most events are small.
+    let found = find(connection, read, Bound::Small).await?;
+    let rows = rows_of(&found)?;
+    if rows.iter().all(|row| row.fits) {
+        return made(connection, names, read, (&found, &rows)).await;
+    }
+    let found = find(connection, read, Bound::Room).await?;
+    let rows = rows_of(&found)?;
+    made(connection, names, read, (&found, &rows)).await
+}
+
+async fn made(
+    connection: &mut PgConnection,
+    names: &Names,
+    read: &Read,
+    (found, rows): (&Found, &[Row<'_>]),
+) -> Result<Page, Fault> {
+    let streams = match &read.scope {
+        Scope::Stream(stream) => Streams::One(stream),
+        _ => {
+            let keys = rows.iter().map(|row| row.stream);
+            Streams::Many(names.of(connection, keys).await?)
+        }
+    };
+    page_of(found, rows, (read, &streams))
+}
+
+/// The page of those events that come first and fit.
+pub(crate) fn page_of(
+    found: &Found,
+    rows: &[Row<'_>],
+    (read, streams): (&Read, &Streams<'_>),
+) -> Result<Page, Fault> {
+    let limited = rows.iter().take(read.limit.max(1));
+    let fit = limited.take_while(|row| row.fits).count();
+    Ok(Page {
+        events: recorded::events(&found.packed, &rows[..fit], streams)?,
+        head: found.head,
+        more: fit < rows.len(),
+    })
+}
+
+/// The events in `found`, all of them.
+pub(crate) fn rows_of(found: &Found) -> Result<Vec<Row<'_>>, Fault> {
+    let rows = packed::rows(&found.packed)?;
+    match rows.len() == found.count {
+        true => Ok(rows),
+        false => Err(Fault::corrupt(format!(
+            "{} of {} events in a page",
+            rows.len(),
+            found.count
+        ))),
+    }
+}
+
+async fn find(connection: &mut PgConnection, read: &Read, bound: Bound) -> Result<Found, Fault> {
+    let row = statement(read, bound).build().fetch_one(connection).await?;
+    found(&row)
+}
+
+/// The columns head, count, packed.
+pub(crate) fn found(row: &PgRow) -> Result<Found, Fault> {
+    let head = row.try_get::<Option<i64>, _>(0)?;
+    let head = head.and_then(|head| u64::try_from(head).ok());
+    let packed = row.try_get_raw(2)?;
+    Ok(Found {
+        head: Position::new(head.ok_or_else(|| Fault::corrupt("no head"))?),
+        count: row.try_get::<i64, _>(1)? as usize,
+        packed: match packed.is_null() {
+            true => Bytes::new(),
+            false => Bytes::copy_from_slice(packed.as_bytes().map_err(Fault::corrupt)?),
+        },
+    })
+}
+
+/// The events of a page and the one behind it. What is beyond the bound comes without its data.
 ///
 /// The limit is a part of the text: a plan that holds for any limit would sort instead of following the index.
-fn statement(read: &Read, limit: usize) -> QueryBuilder<Postgres> {
-    let mut sql = QueryBuilder::new(
-        "select h.position as head, e.position, s.id as stream_id, e.version, e.id, e.name, e.schema_version,
-                e.content_type, case when e.fits then e.data end as data, case when e.fits then e.bytes end as bytes,
-                case when e.fits then e.metadata end as metadata, e.tags, e.recorded_at, e.fits
-         from (select position from head limit 1) h
-         left join lateral (select e.*, coalesce(sum(coalesce(octet_length(e.data), octet_length(e.bytes))) over (",
-    );
+fn statement(read: &Read, bound: Bound) -> QueryBuilder<Postgres> {
+    let mut sql = QueryBuilder::new("select (select position from head limit 1), count(*), ");
+    sql.push(PACKED);
     let place = match read.scope {
         Scope::Stream(_) => "version",
         Scope::Streams(_) | Scope::All(_) => "position",
@@ -62,10 +126,16 @@ fn statement(read: &Read, limit: usize) -> QueryBuilder<Postgres> {
         Direction::Forward => (">", "asc"),
         Direction::Backward => ("<", "desc"),
     };
-    sql.push(format_args!(
-        "order by e.{place} {order} rows between unbounded preceding and 1 preceding), 0) < {PAGE_BYTES} as fits
-         from event e where e.{place} {beyond} "
-    ));
+    let size = "coalesce(octet_length(e.data), octet_length(e.bytes))";
+    sql.push(" from (select e.*, ");
+    match bound {
+        Bound::Small => sql.push(format_args!("{size} <= {SMALL} as fits")),
+        Bound::Room => sql.push(format_args!(
+            "coalesce(sum({size}) over (order by e.{place} {order} rows between unbounded preceding and 1 preceding), 0)
+             < {PAGE_BYTES} as fits"
+        )),
+    };
+    sql.push(format_args!(" from event e where e.{place} {beyond} "));
     sql.push_bind(i64::try_from(read.cursor).unwrap_or(i64::MAX));
     match &read.scope {
         Scope::Stream(stream) => {
@@ -79,65 +149,7 @@ fn statement(read: &Read, limit: usize) -> QueryBuilder<Postgres> {
         }
         Scope::All(query) => and_matches(&mut sql, query),
     }
-    let most = i64::try_from(limit).unwrap_or(i64::MAX - 1) + 1;
-    sql.push(format_args!(
-        " order by e.{place} {order} limit {most}) e on true
-         left join stream s on s.key = e.stream
-         order by e.position {order}"
-    ));
+    let most = i64::try_from(read.limit.max(1)).unwrap_or(i64::MAX - 1) + 1;
+    sql.push(format_args!(" order by e.{place} {order} limit {most}) e"));
     sql
-}
-
-/// `before`, `last`: the row ahead of it and what was read from that, which often has the same stream and metadata.
-fn recorded(
-    row: &PgRow,
-    before: Option<&PgRow>,
-    last: Option<&RecordedEvent>,
-) -> Result<RecordedEvent, Fault> {
-    let position = row.try_get::<i64, _>(1)?;
-    let corrupt = |what: &dyn std::fmt::Display| {
-        Fault::corrupt(format!("event at position {position}: {what}"))
-    };
-    let stream: &str = row.try_get(2)?;
-    let stream = match last {
-        Some(last) if last.stream.as_str() == stream => last.stream.clone(),
-        _ => stream.parse().map_err(|error| corrupt(&error))?,
-    };
-    let content_type: Option<&str> = row.try_get(7)?;
-    let data = match content_type {
-        None => Bytes::from(row.try_get::<String, _>(8)?),
-        Some(_) => Bytes::from(row.try_get::<Vec<u8>, _>(9)?),
-    };
-    let text: &str = row.try_get(10)?;
-    let same = match before {
-        Some(before) => before.try_get::<&str, _>(10)? == text,
-        None => false,
-    };
-    let metadata = match last {
-        Some(last) if same => last.metadata.clone(),
-        _ => Arc::new(serde_json::from_str::<Metadata>(text).map_err(|error| corrupt(&error))?),
-    };
-    let tags: Option<&str> = row.try_get(11)?;
-    let tags = tags.map(|tags| {
-        tags.split('\n')
-            .map(|tag| tag.to_owned().try_into())
-            .collect()
-    });
-    Ok(RecordedEvent {
-        position: Position::new(position as u64),
-        stream,
-        version: Version::new(row.try_get::<i64, _>(3)? as u64),
-        id: row.try_get(4)?,
-        name: Cow::Owned(row.try_get(5)?),
-        schema_version: u32::try_from(row.try_get::<i64, _>(6)?)
-            .map_err(|error| corrupt(&error))?,
-        content_type: content_type.map_or(ContentType::Json, ContentType::from),
-        data,
-        tags: tags
-            .transpose()
-            .map_err(|error: factum::InvalidTag| corrupt(&error))?
-            .unwrap_or_default(),
-        metadata,
-        recorded_at: Timestamp::from_micros(row.try_get(12)?),
-    })
 }

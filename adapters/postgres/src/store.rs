@@ -12,7 +12,9 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::error::{Fault, store_error};
+use crate::gather::{self, Gathering};
 use crate::known::Known;
+use crate::names::Names;
 use crate::readers::Readers;
 use crate::writer::{Job, QUEUE, Writer};
 
@@ -26,6 +28,8 @@ struct Shared {
     /// For read models, and whoever else is a user of the database.
     pool: PgPool,
     readers: Readers,
+    names: Names,
+    gathering: Arc<Gathering>,
     head: watch::Receiver<Position>,
 }
 
@@ -64,6 +68,8 @@ impl PostgresStore {
             jobs,
             pool,
             readers,
+            names: Names::new(),
+            gathering: Arc::default(),
             head,
         })))
     }
@@ -102,10 +108,22 @@ impl EventStore for PostgresStore {
     }
 
     async fn read(&self, read: Read) -> Result<Page, StoreError> {
-        let mut reader = self.0.readers.take().await?;
-        let mut page = crate::read::page(&mut reader.connection, &read).await;
+        let Shared {
+            readers,
+            names,
+            gathering,
+            ..
+        } = &*self.0;
+        if let Some(stream) = gather::stream_of(&read) {
+            let page = gathering.page(readers, (&read, stream)).await;
+            if let Some(page) = page.map_err(Fault::in_vain)? {
+                return Ok(page);
+            }
+        }
+        let mut reader = readers.take().await?;
+        let mut page = crate::read::page(&mut reader.connection, names, &read).await;
         if reader.renew(&page).await? {
-            page = crate::read::page(&mut reader.connection, &read).await;
+            page = crate::read::page(&mut reader.connection, names, &read).await;
         }
         reader.leave(&page);
         Ok(page.map_err(Fault::in_vain)?)

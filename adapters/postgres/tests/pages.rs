@@ -1,0 +1,219 @@
+//! Pages: of large events, of what cannot be read, and asked for by many at the same time.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "support/server.rs"]
+mod server;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use factum::{
+    Append, ContentType, EventStore as _, Expected, Metadata, NewEvent, Query, Read, StoreError,
+    StreamId,
+};
+use factum_postgres::PostgresStore;
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+fn event(content_type: ContentType, data: Vec<u8>) -> NewEvent {
+    NewEvent {
+        id: Uuid::now_v7(),
+        name: "account.opened".into(),
+        schema_version: 1,
+        content_type,
+        data: data.into(),
+        tags: Vec::new(),
+        metadata: Arc::new(Metadata::default()),
+    }
+}
+
+fn stream(number: usize) -> StreamId {
+    StreamId::new("account", number).unwrap()
+}
+
+async fn put(store: &PostgresStore, number: usize, events: Vec<NewEvent>) {
+    let append = Append::stream(stream(number), Expected::Any, events);
+    store.append(append).await.unwrap();
+}
+
+fn json(length: usize) -> NewEvent {
+    let text = format!("\"{}\"", "x".repeat(length - 2));
+    event(ContentType::Json, text.into_bytes())
+}
+
+#[tokio::test]
+async fn pages_of_large_and_small_events_hold_them_all_and_not_too_much() {
+    const LARGE: usize = 7 * 1024 * 1024;
+    let Some(options) = server::fresh() else {
+        return;
+    };
+    let store = options.open().await.unwrap();
+    let bytes = || event(ContentType::from("application/cbor"), vec![0; 20_000]);
+    let sizes = [10, 16_777, LARGE, LARGE, LARGE, LARGE, 20_000, 10];
+    for size in sizes {
+        let event = if size == 20_000 { bytes() } else { json(size) };
+        put(&store, 1, vec![event]).await;
+    }
+    for read in [Read::all(Query::all()), Read::stream(stream(1))] {
+        let (mut found, mut pages, mut cursor) = (Vec::new(), 0, 0);
+        loop {
+            let page = store.read(read.clone().after(cursor)).await.unwrap();
+            let page_sizes = page.events.iter().map(|event| event.data.len());
+            assert!(page_sizes.clone().sum::<usize>() < 16 * 1024 * 1024 + LARGE);
+            found.extend(page_sizes);
+            pages += 1;
+            if !page.more {
+                break;
+            }
+            cursor = page.events.last().unwrap().version.get();
+        }
+        assert_eq!((&found[..], pages), (&sizes[..], 2));
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_named_and_not_left_out() {
+    for damage in [
+        "update event set version = -1 where position = 2",
+        "update event set data = null where position = 2",
+        "update event set metadata = '{' where position = 2",
+        "update event set schema_version = -1 where position = 2",
+        "update event set tags = '' where position = 2",
+        "update event set content_type = 'text/plain' where position = 2",
+    ] {
+        let Some(options) = server::fresh() else {
+            return;
+        };
+        let store = options.open().await.unwrap();
+        put(&store, 1, vec![json(10), json(10), json(10)]).await;
+        sqlx::query(damage).execute(store.pool()).await.unwrap();
+        let reads = [
+            Read::all(Query::all()),
+            Read::streams([stream(1)]),
+            Read::stream(stream(1)).backward(),
+            Read::stream(stream(1)),
+        ];
+        // A version that is not behind 0 is not found there; who counts versions finds the gap.
+        let found = reads.len() - usize::from(damage.contains("set version"));
+        for read in &reads[..found] {
+            let error = store.read(read.clone()).await.unwrap_err();
+            let StoreError::Corrupt(text) = &error else {
+                panic!("{damage}: {error:?}")
+            };
+            assert!(
+                text.starts_with("event at position 2: "),
+                "{damage}: {text}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stream_without_an_id_is_named() {
+    let Some(options) = server::fresh() else {
+        return;
+    };
+    let store = options.open().await.unwrap();
+    put(&store, 1, vec![json(10)]).await;
+    for damage in ["update stream set id = 'account'", "delete from stream"] {
+        sqlx::query(damage).execute(store.pool()).await.unwrap();
+        let error = store.read(Read::all(Query::all())).await.unwrap_err();
+        assert!(
+            matches!(&error, StoreError::Corrupt(text) if text.starts_with("event at position 1: ")),
+            "{error:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_that_ask_at_once_each_is_answered_its_own_whoever_goes_away() {
+    let Some(options) = server::fresh() else {
+        return;
+    };
+    let store = options.open().await.unwrap();
+    for number in 0..40 {
+        // From none to more than are gathered.
+        let events = (0..number * 3).map(|_| json(10)).collect();
+        put(&store, number, events).await;
+    }
+    for round in 0..20 {
+        let mut asking = JoinSet::new();
+        let mut leaving = Vec::new();
+        for number in 0..120 {
+            let store = store.clone();
+            let asked = asking.spawn(async move {
+                let (number, after) = (number % 40, number as u64 % 3);
+                let read = Read::stream(stream(number)).after(after);
+                let page = store.read(read).await.unwrap();
+                assert!(
+                    page.events
+                        .iter()
+                        .all(|event| event.stream == stream(number))
+                );
+                let versions: Vec<u64> = page.events.iter().map(|e| e.version.get()).collect();
+                let expected: Vec<u64> = (after + 1..=number as u64 * 3).collect();
+                assert_eq!((versions, page.more), (expected, false));
+            });
+            if number % 7 == round % 7 {
+                leaving.push(asked);
+            }
+        }
+        asking.join_next().await.unwrap().unwrap();
+        for asked in &leaving {
+            asked.abort();
+        }
+        while let Some(asked) = asking.join_next().await {
+            assert!(asked.is_ok() || asked.is_err_and(|error| error.is_cancelled()));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_is_asked_for_behind_an_append_holds_it() {
+    let Some(options) = server::fresh() else {
+        return;
+    };
+    let store = options.open().await.unwrap();
+    let mut writing = JoinSet::new();
+    for number in 0..32 {
+        let store = store.clone();
+        writing.spawn(async move {
+            for version in 1..=20 {
+                put(&store, number, vec![json(10)]).await;
+                let page = store.read(Read::stream(stream(number))).await.unwrap();
+                assert_eq!(page.events.len(), version);
+                assert!(page.head >= page.events[version - 1].position);
+            }
+        });
+    }
+    while let Some(written) = writing.join_next().await {
+        written.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_listener_listens_again_by_itself() {
+    let Some(options) = server::fresh() else {
+        return;
+    };
+    let one = options.clone().open().await.unwrap();
+    let other = options.open().await.unwrap();
+    let mut head = other.watch();
+    for number in 0..3_u64 {
+        let ended = async {
+            let sql = "select count(pg_terminate_backend(pid)) from pg_stat_activity
+                 where application_name = current_setting('application_name') and query like 'LISTEN%'";
+            while sqlx::query_scalar::<_, i64>(sql)
+                .fetch_one(one.pool())
+                .await
+                .unwrap()
+                < 2
+            {}
+        };
+        let ended = tokio::time::timeout(Duration::from_secs(20), ended);
+        ended.await.expect("two that listen");
+        put(&one, 1, vec![json(10)]).await;
+        head.wait_for(|head| head.get() > number).await.unwrap();
+    }
+}
