@@ -17,8 +17,10 @@ use super::receipt::Receipt;
 use super::source::LoadError;
 use crate::append::{Append, Appended, Expected, IdempotencyKey, StreamAppend};
 use crate::boundary::Boundary;
+use crate::codec::Encoder;
 use crate::command::Decide;
 use crate::error::{AppendError, Conflict, StoreError, Violation};
+use crate::few::Few;
 use crate::place::Position;
 use crate::stream::StreamId;
 
@@ -26,7 +28,7 @@ use crate::stream::StreamId;
 pub(super) struct Attempt<'a, 'e, C> {
     pub(super) execute: &'a Execute<'e, C>,
     /// What the command looks at.
-    pub(super) streams: Vec<StreamId>,
+    pub(super) streams: Few<StreamId>,
     pub(super) key: Option<IdempotencyKey>,
     pub(super) inner: &'a Inner,
 }
@@ -37,7 +39,7 @@ struct Ground<'q> {
     /// The state as a whole was current at one moment since the command came in.
     current: bool,
     /// What the state of each part rests on, if on an append that is on its way.
-    chains: Vec<Option<Arc<Chain>>>,
+    chains: Few<Option<Arc<Chain>>>,
 }
 
 /// A decision in both its forms.
@@ -52,13 +54,14 @@ impl<C: Decide> Attempt<'_, '_, C> {
     pub(super) async fn while_safe(
         &self,
         slots: &mut Slots<C>,
+        encoder: &mut Encoder,
     ) -> Result<Receipt, ExecuteError<C::Error>> {
         let retry = &self.inner.retry;
         let began = Instant::now();
         let mut tries = 1;
         let mut lost = None;
         loop {
-            let error = match self.once(slots).await {
+            let error = match self.once(slots, encoder).await {
                 Err(ExecuteError::Store(error)) => error,
                 done => return done,
             };
@@ -84,14 +87,18 @@ impl<C: Decide> Attempt<'_, '_, C> {
         }
     }
 
-    async fn once(&self, slots: &mut Slots<C>) -> Result<Receipt, ExecuteError<C::Error>> {
+    async fn once(
+        &self,
+        slots: &mut Slots<C>,
+        encoder: &mut Encoder,
+    ) -> Result<Receipt, ExecuteError<C::Error>> {
         let Some(key) = &self.key else {
-            return self.until_done(slots).await;
+            return self.until_done(slots, encoder).await;
         };
         if let Some(first) = Box::pin(self.first_answer(key)).await? {
             return Ok(first);
         }
-        match self.until_done(slots).await {
+        match Box::pin(self.until_done(slots, encoder)).await {
             // Another process may have got the same request done behind the look at the key: what it did
             // is no reason to refuse it.
             Err(no @ (ExecuteError::Refused(_) | ExecuteError::Conflict { .. })) => {
@@ -101,8 +108,11 @@ impl<C: Decide> Attempt<'_, '_, C> {
         }
     }
 
-    async fn until_done(&self, slots: &mut Slots<C>) -> Result<Receipt, ExecuteError<C::Error>> {
-        let metadata = Arc::new(self.execute.metadata.clone());
+    async fn until_done(
+        &self,
+        slots: &mut Slots<C>,
+        encoder: &mut Encoder,
+    ) -> Result<Receipt, ExecuteError<C::Error>> {
         let mut attempts = 0;
         let mut ground = self.load(slots).await?;
         loop {
@@ -117,7 +127,7 @@ impl<C: Decide> Attempt<'_, '_, C> {
             // A refusal, or that nothing needs to happen, must not rest on a state that has moved on.
             let mut streams = Vec::new();
             if let Ok(decision) = &decided {
-                C::On::encode(slots, decision, &metadata, &mut streams)?;
+                C::On::encode(slots, decision, encoder, &mut streams)?;
             }
             let nothing = streams.iter().all(|part| part.events.is_empty());
             if nothing && !ground.current && Box::pin(self.refresh(slots, &mut ground)).await? {
@@ -161,8 +171,8 @@ impl<C: Decide> Attempt<'_, '_, C> {
         let mut turn = self.inner.queue.turn(self.streams.clone()).await;
         let mut parts = parts::<C>(slots);
         let mut current = parts.len() == 1;
-        let mut chains = vec![None; parts.len()];
-        for (part, chain) in parts.iter_mut().zip(&mut chains) {
+        let mut chains: Few<_> = parts.iter().map(|_| None).collect();
+        for (part, chain) in parts.iter_mut().zip(chains.iter_mut()) {
             let ahead = part.stream().and_then(|stream| turn.ahead(stream));
             if let Some(ahead) = ahead
                 && part.take_warm(ahead.warm)
@@ -190,7 +200,7 @@ impl<C: Decide> Attempt<'_, '_, C> {
     ) -> Result<bool, LoadError> {
         let source = &self.inner.source;
         let mut changed = false;
-        for (part, chain) in parts::<C>(slots).into_iter().zip(&mut ground.chains) {
+        for (part, chain) in parts::<C>(slots).into_iter().zip(ground.chains.iter_mut()) {
             match chain.take() {
                 Some(chain) if chain.is_stored(part.version()).await => {
                     part.place(chain.position());
@@ -303,13 +313,11 @@ impl<C: Decide> Attempt<'_, '_, C> {
         span.record("position", appended.position.get());
         span.record("versions", field::debug(&appended.versions));
         if appended.repeated {
-            return Ok((
-                Receipt::again(&**store, appended, &self.streams).await?,
-                None,
-            ));
+            let again = Receipt::again(&**store, appended, &self.streams);
+            return Ok((Box::pin(again).await?, None));
         }
         let head = Position::new(appended.position.get() - appended.count);
-        Ok((Receipt::stored(&appended, streams, attempts), Some(head)))
+        Ok((Receipt::stored(appended, streams, attempts), Some(head)))
     }
 
     /// Takes a stored decision into the states, and keeps them warm.
@@ -320,17 +328,17 @@ impl<C: Decide> Attempt<'_, '_, C> {
         ground: &mut Ground<'_>,
     ) {
         let source = &self.inner.source;
-        let mut seen = Vec::with_capacity(ground.chains.len());
+        let mut seen = Few::new();
         for part in parts::<C>(slots) {
             seen.push(part.version());
+            part.release();
             if let Some(stream) = part.stream() {
-                source.cache.release(stream);
                 ground.turn.leave(stream, None);
             }
         }
         C::On::settle(slots, decision, &mut head);
         let parts = parts::<C>(slots).into_iter().zip(seen);
-        for ((part, seen), chain) in parts.zip(&ground.chains) {
+        for ((part, seen), chain) in parts.zip(ground.chains.iter()) {
             // Where the newest event of a state stands that was left by another, that one knows.
             if chain.is_none() || part.version() > seen {
                 part.keep(source, seen);
@@ -345,7 +353,7 @@ impl<C: Decide> Attempt<'_, '_, C> {
         decision: Decision<C>,
         mut ground: Ground<'_>,
     ) -> GoneAhead<'_> {
-        let mut seen = Vec::with_capacity(ground.chains.len());
+        let mut seen = Few::new();
         for part in parts::<C>(slots) {
             seen.push(part.version());
             if let Some(stream) = part.stream() {

@@ -1,6 +1,7 @@
 //! [`Execute`]: a command, and who gives it and why, until it is awaited.
 
 use std::future::IntoFuture;
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use tracing::{Instrument as _, debug, field};
@@ -12,18 +13,19 @@ use super::parts::streams;
 use super::receipt::Receipt;
 use crate::append::IdempotencyKey;
 use crate::boundary::Boundary as _;
+use crate::codec::Encoder;
 use crate::command::Decide;
 use crate::error::EncodeError;
 use crate::metadata::Metadata;
 use crate::place::Version;
-use crate::unique::uuid_v7;
+use crate::unique::Ids;
 
 /// A command on its way; await it. Made by [`Engine::execute`](crate::Engine::execute).
 #[must_use = "a command does nothing until awaited"]
 pub struct Execute<'e, C> {
     engine: &'e Engine,
     pub(super) command: C,
-    pub(super) metadata: Metadata,
+    metadata: Metadata,
     key: Option<String>,
     pub(super) expected: Option<Version>,
 }
@@ -70,7 +72,8 @@ impl<'e, C: Decide> Execute<'e, C> {
         self
     }
 
-    async fn run(self) -> Result<Receipt, ExecuteError<C::Error>> {
+    async fn run(mut self) -> Result<Receipt, ExecuteError<C::Error>> {
+        let mut encoder = self.encoder();
         let mut slots = C::On::slots(self.command.target())?;
         let streams = streams::<C>(&mut slots)?;
         let inner = &*self.engine.0;
@@ -83,11 +86,19 @@ impl<'e, C: Decide> Execute<'e, C> {
             key,
             inner,
         };
-        let receipt = attempt.while_safe(&mut slots).await?;
+        let receipt = attempt.while_safe(&mut slots, &mut encoder).await?;
         span.record("attempts", receipt.attempts());
         span.record("position", receipt.position().get());
         debug!(events = receipt.events().len(), "executed");
         Ok(receipt)
+    }
+
+    /// Takes the metadata, and completes it.
+    fn encoder(&mut self) -> Encoder {
+        let (mut ids, mut metadata) = (Ids::now(), std::mem::take(&mut self.metadata));
+        metadata.correlation_id.get_or_insert_with(|| ids.next());
+        let metadata = Arc::new(metadata);
+        Encoder { ids, metadata }
     }
 
     fn idempotency_key_of_command(&self) -> Result<Option<IdempotencyKey>, EncodeError> {
@@ -107,8 +118,7 @@ impl<'e, C: Decide> IntoFuture for Execute<'e, C> {
     type Output = Result<Receipt, ExecuteError<C::Error>>;
     type IntoFuture = BoxFuture<'e, Self::Output>;
 
-    fn into_future(mut self) -> Self::IntoFuture {
-        self.metadata.correlation_id.get_or_insert_with(uuid_v7);
+    fn into_future(self) -> Self::IntoFuture {
         let span = tracing::debug_span!(
             "execute",
             command = C::NAME,

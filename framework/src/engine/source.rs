@@ -67,7 +67,7 @@ impl Source {
         };
         let seen = slot.version;
         self.fold(&mut slot, |_| true).await?;
-        self.keep(&slot, seen);
+        self.keep(&mut slot, seen);
         Ok(slot)
     }
 
@@ -128,6 +128,7 @@ impl Source {
                 state: Arc::new(state),
                 version: snapshot.version,
                 position: snapshot.position,
+                kept: None,
             },
             Err(error) => {
                 warn!(%stream, %error, "snapshot does not decode, replaying instead");
@@ -138,10 +139,15 @@ impl Source {
 
     /// Takes the state of `part` from the cache, which may lag behind the store. `false`: it is not there.
     pub(crate) async fn load_warm(&self, part: &mut dyn Part) -> Result<bool, LoadError> {
-        let warm = part.stream().and_then(|stream| self.cache.get(stream));
-        let Some(warm) = warm else { return Ok(false) };
+        let kept = part.stream().and_then(|stream| self.cache.find(stream));
+        let Some((kept, warm)) = kept.and_then(|kept| kept.get().map(|warm| (kept, warm))) else {
+            return Ok(false);
+        };
         let lags = warm.lags;
         let taken = part.take_warm(warm);
+        if taken {
+            part.is_kept(kept);
+        }
         if taken && lags {
             part.refresh(self).await?;
         }
@@ -149,8 +155,11 @@ impl Source {
     }
 
     /// Keeps the state warm, and as a snapshot if one is due.
-    pub(crate) fn keep<A: Aggregate>(&self, slot: &Slot<A>, seen: Version) {
-        self.cache.put(&slot.stream, slot.warm());
+    pub(crate) fn keep<A: Aggregate>(&self, slot: &mut Slot<A>, seen: Version) {
+        match &slot.kept {
+            Some(kept) => kept.put(slot.warm()),
+            None => slot.kept = self.cache.put(&slot.stream, slot.warm()),
+        }
         if let Some(snapshot) = Self::snapshot(slot, seen) {
             self.save(snapshot);
         }
