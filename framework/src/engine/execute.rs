@@ -1,15 +1,15 @@
 //! [`Execute`]: a command, and who gives it and why, until it is awaited.
 
-use std::future::IntoFuture;
+use std::future::{IntoFuture, ready};
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use tracing::{Instrument as _, debug, field};
+use tracing::{Instrument as _, Span, debug, field};
 
 use super::Engine;
 use super::attempt::Attempt;
 use super::execute_error::ExecuteError;
-use super::parts::streams;
+use super::parts::{Slots, streams};
 use super::receipt::Receipt;
 use crate::append::IdempotencyKey;
 use crate::boundary::Boundary as _;
@@ -24,10 +24,10 @@ use crate::unique::Ids;
 #[must_use = "a command does nothing until awaited"]
 pub struct Execute<'e, C> {
     engine: &'e Engine,
-    pub(super) command: C,
+    command: C,
     metadata: Metadata,
     key: Option<String>,
-    pub(super) expected: Option<Version>,
+    expected: Option<Version>,
 }
 
 impl<'e, C: Decide> Execute<'e, C> {
@@ -72,33 +72,22 @@ impl<'e, C: Decide> Execute<'e, C> {
         self
     }
 
-    async fn run(mut self) -> Result<Receipt, ExecuteError<C::Error>> {
-        let mut encoder = self.encoder();
+    /// Everything that needs no store.
+    fn prepare(self) -> Result<(Attempt<'e, C>, Slots<C>, Encoder), ExecuteError<C::Error>> {
         let mut slots = C::On::slots(self.command.target())?;
         let streams = streams::<C>(&mut slots)?;
-        let inner = &*self.engine.0;
-        let span = tracing::Span::current();
-        span.record("streams", field::debug(&streams));
         let key = self.idempotency_key_of_command()?;
-        let attempt = Attempt {
-            execute: &self,
-            streams,
-            key,
-            inner,
-        };
-        let receipt = attempt.while_safe(&mut slots, &mut encoder).await?;
-        span.record("attempts", receipt.attempts());
-        span.record("position", receipt.position().get());
-        debug!(events = receipt.events().len(), "executed");
-        Ok(receipt)
-    }
-
-    /// Takes the metadata, and completes it.
-    fn encoder(&mut self) -> Encoder {
-        let (mut ids, mut metadata) = (Ids::now(), std::mem::take(&mut self.metadata));
+        let (mut ids, mut metadata) = (Ids::now(), self.metadata);
         metadata.correlation_id.get_or_insert_with(|| ids.next());
         let metadata = Arc::new(metadata);
-        Encoder { ids, metadata }
+        let attempt = Attempt {
+            command: self.command,
+            expected: self.expected,
+            streams,
+            key,
+            inner: &self.engine.0,
+        };
+        Ok((attempt, slots, Encoder { ids, metadata }))
     }
 
     fn idempotency_key_of_command(&self) -> Result<Option<IdempotencyKey>, EncodeError> {
@@ -126,6 +115,20 @@ impl<'e, C: Decide> IntoFuture for Execute<'e, C> {
             attempts = field::Empty,
             position = field::Empty,
         );
-        Box::pin(self.run().instrument(span))
+        // What the future holds is prepared ahead of it, so that it holds it only once.
+        let (attempt, mut slots, mut encoder) = match span.in_scope(|| self.prepare()) {
+            Ok(prepared) => prepared,
+            Err(error) => return Box::pin(ready(Err(error))),
+        };
+        span.record("streams", field::debug(&attempt.streams));
+        let run = async move {
+            let receipt = attempt.while_safe(&mut slots, &mut encoder).await?;
+            let span = Span::current();
+            span.record("attempts", receipt.attempts());
+            span.record("position", receipt.position().get());
+            debug!(events = receipt.events().len(), "executed");
+            Ok(receipt)
+        };
+        Box::pin(run.instrument(span))
     }
 }

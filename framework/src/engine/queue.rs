@@ -77,6 +77,28 @@ impl Queue {
         turn
     }
 
+    /// The turn, if nobody stands in the lines of the streams, and nothing is left there.
+    pub(crate) fn turn_now(&self, streams: &[StreamId]) -> Option<Turn<'_>> {
+        let mut turn = Turn {
+            queue: self,
+            held: Few::new(),
+        };
+        for stream in streams {
+            let mut shard = self.shard(stream);
+            let Entry::Vacant(free) = shard.entry(stream.clone()) else {
+                return None;
+            };
+            free.insert(Line {
+                held: true,
+                ..Line::default()
+            });
+            turn.held.push((stream.clone(), None));
+        }
+        turn.held
+            .sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        Some(turn)
+    }
+
     /// The head of the line with what was left there, or a place in it.
     fn join(&self, stream: &StreamId) -> Result<Option<Ahead>, Waiting<'_>> {
         let mut shard = self.shard(stream);

@@ -139,19 +139,24 @@ impl Source {
 
     /// Takes the state of `part` from the cache, which may lag behind the store. `false`: it is not there.
     pub(crate) async fn load_warm(&self, part: &mut dyn Part) -> Result<bool, LoadError> {
-        let kept = part.stream().and_then(|stream| self.cache.find(stream));
-        let Some((kept, warm)) = kept.and_then(|kept| kept.get().map(|warm| (kept, warm))) else {
+        let Some(lags) = self.take_warm(part) else {
             return Ok(false);
         };
-        let lags = warm.lags;
-        let taken = part.take_warm(warm);
-        if taken {
-            part.is_kept(kept);
-        }
-        if taken && lags {
+        if lags {
             part.refresh(self).await?;
         }
-        Ok(taken)
+        Ok(true)
+    }
+
+    /// Takes the state of `part` from the cache, and says whether it is known to lag. `None`: it is not there.
+    pub(crate) fn take_warm(&self, part: &mut dyn Part) -> Option<bool> {
+        let kept = self.cache.find(part.stream()?)?;
+        let warm = kept.get()?;
+        let lags = warm.lags;
+        part.take_warm(warm).then(|| {
+            part.is_kept(kept);
+            lags
+        })
     }
 
     /// Keeps the state warm, and as a snapshot if one is due.
