@@ -42,7 +42,7 @@ async fn main() -> Result<()> {
         (Database::Postgres(url), Some(rows)) => postgres::read(url, rows).await?,
     };
     let (side, scenario, size) = match (&args.database, args.read) {
-        (Database::Memory, _) => ("by hand", "by_hand", 0),
+        (Database::Memory, _) => ("by hand", "raw_by_hand", 0),
         (_, Some(rows)) => ("sqlx", "raw_read", rows),
         (_, None) => ("sqlx", "raw_insert", args.batch),
     };

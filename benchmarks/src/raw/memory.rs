@@ -3,12 +3,12 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, ensure};
 use benchmark_harness::NOTE;
 use serde::Serialize;
-use uuid::Uuid;
+use uuid::{Builder, Uuid};
 
 use super::Rate;
 
@@ -47,7 +47,7 @@ struct Bank {
 
 /// Checks, decides, applies, encodes the event, and stores it with its metadata.
 fn deposit(bank: &Mutex<Bank>, account: u64, actor: &str) -> Result<u64> {
-    let stream = format!("account-{account}");
+    let (now, stream) = (SystemTime::now(), format!("account-{account}"));
     let mut bank = bank.lock().ok().context("a poisoned lock")?;
     let bank = &mut *bank;
     let account = bank.accounts.entry(stream.clone()).or_default();
@@ -62,13 +62,20 @@ fn deposit(bank: &Mutex<Bank>, account: u64, actor: &str) -> Result<u64> {
         stream,
         version: account.version,
         name: "account.deposited",
-        id: Uuid::now_v7(),
-        correlation: Uuid::now_v7(),
+        id: id(now)?,
+        correlation: id(now)?,
         actor: actor.to_owned(),
-        recorded_at: SystemTime::now(),
+        recorded_at: now,
         data: serde_json::to_vec(&event)?,
     });
     Ok(bank.events.len() as u64)
+}
+
+fn id(now: SystemTime) -> Result<Uuid> {
+    let millis = now.duration_since(UNIX_EPOCH)?.as_millis() as u64;
+    let mut random = [0; 10];
+    random[..8].copy_from_slice(&fastrand::u64(..).to_be_bytes());
+    Ok(Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
 }
 
 /// Deposits, one after the other, over the accounts of `distinct`.
