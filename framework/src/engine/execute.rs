@@ -30,6 +30,8 @@ pub struct Execute<'e, C> {
     expected: Option<Version>,
 }
 
+type Prepared<'e, C> = (Attempt<'e, C>, Slots<C>, Encoder);
+
 impl<'e, C: Decide> Execute<'e, C> {
     pub(super) fn new(engine: &'e Engine, command: C) -> Self {
         Self {
@@ -73,7 +75,7 @@ impl<'e, C: Decide> Execute<'e, C> {
     }
 
     /// Everything that needs no store.
-    fn prepare(self) -> Result<(Attempt<'e, C>, Slots<C>, Encoder), ExecuteError<C::Error>> {
+    fn prepare(self) -> Result<Prepared<'e, C>, ExecuteError<C::Error>> {
         let mut slots = C::On::slots(self.command.target())?;
         let streams = streams::<C>(&mut slots)?;
         let key = self.idempotency_key_of_command()?;
