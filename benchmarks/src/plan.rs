@@ -10,6 +10,7 @@ pub struct Table {
 }
 
 const ANY: &[&str] = &["memory", "sqlite", "postgres"];
+const MEMORY: &[&str] = &["memory"];
 const DISK: &[&str] = &["sqlite", "postgres"];
 const EVERY: &[usize] = &[1, 8, 32, 256];
 const FEW: &[usize] = &[1, 32];
@@ -29,6 +30,7 @@ const ROWS: &[Row] = &[
     ("raw_insert", 1, DISK, ONE, "the driver alone: one row per commit"),
     ("raw_insert", 100, DISK, ONE, "the driver alone: 100 rows per commit"),
     ("distinct", 0, ANY, EVERY, "one event per command, over 4,096 aggregates with 10 events each"),
+    ("raw_by_hand", 0, MEMORY, ONE, "the same commands, each a function written by hand: no queue, no receipt, nobody reads"),
     ("hot", 0, ANY, EVERY, "all callers on one aggregate"),
     ("transfer", 0, ANY, FEW, "one decision over two aggregates, an event on each"),
     ("append", 1, ANY, FEW, "a new aggregate with 1 event per command"),

@@ -1,5 +1,6 @@
 //! The limit of the backend: the same rows, with nothing above the driver.
 
+pub mod memory;
 pub mod postgres;
 pub mod sqlite;
 

@@ -64,7 +64,7 @@ pub fn build(alone: bool) -> Result<Vec<Side>> {
         ours,
     };
     let mut sides = vec![
-        side("raw", &["sqlite", "postgres"], (true, false)),
+        side("raw", everywhere, (true, false)),
         side("factum", everywhere, (false, true)),
         side("factum-cold", everywhere, (false, true)),
     ];

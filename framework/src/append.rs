@@ -204,6 +204,11 @@ impl Append {
     }
 }
 
+fn has_control_characters(name: &str) -> bool {
+    // Most names are plain, and looked at fast.
+    !name.bytes().all(|byte| byte.is_ascii_graphic()) && name.contains(char::is_control)
+}
+
 fn check_event(event: &NewEvent) -> Result<(), InvalidAppend> {
     let bytes = event.data.len();
     if bytes > MAX_EVENT_DATA {
@@ -212,7 +217,7 @@ fn check_event(event: &NewEvent) -> Result<(), InvalidAppend> {
             limit: MAX_EVENT_DATA,
         });
     }
-    if event.name.is_empty() || event.name.len() > 255 || event.name.contains(char::is_control) {
+    if event.name.is_empty() || event.name.len() > 255 || has_control_characters(&event.name) {
         return Err(InvalidAppend::Name {
             name: event.name.chars().take(80).collect(),
         });

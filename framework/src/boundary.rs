@@ -3,14 +3,12 @@
 mod queried;
 mod slot;
 
-use std::sync::Arc;
-
 use crate::aggregate::Aggregate;
 use crate::append::StreamAppend;
-use crate::codec;
+use crate::codec::Encoder;
 use crate::error::EncodeError;
 use crate::events::Events;
-use crate::metadata::Metadata;
+use crate::few::Few;
 use crate::place::Position;
 use crate::stream::InvalidStreamId;
 use crate::tag::InvalidTag;
@@ -45,7 +43,7 @@ pub trait Boundary: Sized + Send + Sync + 'static {
     fn slots(target: Self::Target<'_>) -> Result<Self::Slots, InvalidTarget>;
 
     /// The parts one by one, those that hold streams in the order of the append.
-    fn parts<'s>(slots: &'s mut Self::Slots, parts: &mut Vec<&'s mut dyn Part>);
+    fn parts<'s>(slots: &'s mut Self::Slots, parts: &mut Few<&'s mut dyn Part>);
 
     /// The state, once every part is loaded.
     fn state(slots: &Self::Slots) -> Self::State<'_>;
@@ -57,7 +55,7 @@ pub trait Boundary: Sized + Send + Sync + 'static {
     fn encode(
         slots: &Self::Slots,
         decision: &Self::Decision,
-        metadata: &Arc<Metadata>,
+        encoder: &mut Encoder,
         streams: &mut Vec<StreamAppend>,
     ) -> Result<(), EncodeError>;
 
@@ -88,7 +86,7 @@ impl<A: Aggregate> Boundary for A {
         Ok(Slot::new(A::stream(id)?))
     }
 
-    fn parts<'s>(slot: &'s mut Slot<A>, parts: &mut Vec<&'s mut dyn Part>) {
+    fn parts<'s>(slot: &'s mut Slot<A>, parts: &mut Few<&'s mut dyn Part>) {
         parts.push(slot);
     }
 
@@ -99,17 +97,19 @@ impl<A: Aggregate> Boundary for A {
     fn encode(
         slot: &Slot<A>,
         decision: &Events<A::Event>,
-        metadata: &Arc<Metadata>,
+        encoder: &mut Encoder,
         streams: &mut Vec<StreamAppend>,
     ) -> Result<(), EncodeError> {
-        let events = decision
-            .as_slice()
-            .iter()
-            .map(|event| codec::encode(event, metadata));
+        let decision = decision.as_slice();
+        // Collected by hand: room for results is not set aside, since the first may be the last.
+        let mut events = Vec::with_capacity(decision.len());
+        for event in decision {
+            events.push(encoder.encode(event)?);
+        }
         streams.push(StreamAppend {
             stream: slot.stream.clone(),
             expected: slot.expected(),
-            events: events.collect::<Result<_, _>>()?,
+            events,
         });
         Ok(())
     }
@@ -132,7 +132,7 @@ impl<A: Aggregate> Boundary for Vec<A> {
         ids.iter().map(A::slots).collect()
     }
 
-    fn parts<'s>(slots: &'s mut Vec<Slot<A>>, parts: &mut Vec<&'s mut dyn Part>) {
+    fn parts<'s>(slots: &'s mut Vec<Slot<A>>, parts: &mut Few<&'s mut dyn Part>) {
         for slot in slots {
             parts.push(slot);
         }
@@ -145,7 +145,7 @@ impl<A: Aggregate> Boundary for Vec<A> {
     fn encode(
         slots: &Vec<Slot<A>>,
         decision: &Vec<Events<A::Event>>,
-        metadata: &Arc<Metadata>,
+        encoder: &mut Encoder,
         streams: &mut Vec<StreamAppend>,
     ) -> Result<(), EncodeError> {
         if decision.len() != slots.len() {
@@ -162,7 +162,7 @@ impl<A: Aggregate> Boundary for Vec<A> {
         slots
             .iter()
             .zip(decision)
-            .try_for_each(|(slot, events)| A::encode(slot, events, metadata, streams))
+            .try_for_each(|(slot, events)| A::encode(slot, events, encoder, streams))
     }
 
     fn settle(slots: &mut Vec<Slot<A>>, decision: Vec<Events<A::Event>>, head: &mut Position) {
@@ -184,7 +184,7 @@ macro_rules! tuple_boundary {
                 Ok(($($part::slots(target.$index)?,)+))
             }
 
-            fn parts<'s>(slots: &'s mut Self::Slots, parts: &mut Vec<&'s mut dyn Part>) {
+            fn parts<'s>(slots: &'s mut Self::Slots, parts: &mut Few<&'s mut dyn Part>) {
                 $($part::parts(&mut slots.$index, parts);)+
             }
 
@@ -195,10 +195,10 @@ macro_rules! tuple_boundary {
             fn encode(
                 slots: &Self::Slots,
                 decision: &Self::Decision,
-                metadata: &Arc<Metadata>,
+                encoder: &mut Encoder,
                 streams: &mut Vec<StreamAppend>,
             ) -> Result<(), EncodeError> {
-                $($part::encode(&slots.$index, &decision.$index, metadata, streams)?;)+
+                $($part::encode(&slots.$index, &decision.$index, encoder, streams)?;)+
                 Ok(())
             }
 

@@ -7,6 +7,7 @@ mod read;
 mod write;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -14,7 +15,7 @@ use crate::error::{DecodeError, DecodeFault, EncodeError};
 use crate::event::{Event, EventType};
 use crate::metadata::Metadata;
 use crate::record::{ContentType, NewEvent, RecordedEvent};
-use crate::unique::uuid_v7;
+use crate::unique::Ids;
 use crate::upcast::upcast;
 
 pub use read::variant_from_json;
@@ -25,7 +26,7 @@ pub use write::variant_to_json;
 /// # Errors
 /// What its `Serialize` says.
 pub fn struct_to_json<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, serde_json::Error> {
-    serde_json::to_vec(value)
+    write::written(|json| value.serialize(json))
 }
 
 /// An event that is a struct, from its JSON.
@@ -41,22 +42,37 @@ pub fn struct_from_json<T: serde::de::DeserializeOwned>(
 /// The stored form of `event`, with a new id.
 pub(crate) fn encode<E: Event>(
     event: &E,
-    metadata: &std::sync::Arc<Metadata>,
+    metadata: &Arc<Metadata>,
 ) -> Result<NewEvent, EncodeError> {
-    let event_type = event.event_type();
-    let fault = |source: Box<dyn std::error::Error + Send + Sync>| EncodeError {
-        name: event_type.name,
-        source,
-    };
-    Ok(NewEvent {
-        id: uuid_v7(),
-        name: Cow::Borrowed(event_type.name),
-        schema_version: event_type.version,
-        content_type: ContentType::Json,
-        data: Bytes::from(event.to_json().map_err(|error| fault(error.into()))?),
-        tags: event.tags().map_err(|error| fault(error.into()))?,
-        metadata: metadata.clone(),
-    })
+    let (ids, metadata) = (Ids::now(), metadata.clone());
+    Encoder { ids, metadata }.encode(event)
+}
+
+/// Gives the events of one command their stored form.
+#[derive(Debug)]
+pub struct Encoder {
+    pub(crate) ids: Ids,
+    pub(crate) metadata: Arc<Metadata>,
+}
+
+impl Encoder {
+    /// The stored form of `event`, with a new id.
+    pub(crate) fn encode<E: Event>(&mut self, event: &E) -> Result<NewEvent, EncodeError> {
+        let event_type = event.event_type();
+        let fault = |source: Box<dyn std::error::Error + Send + Sync>| EncodeError {
+            name: event_type.name,
+            source,
+        };
+        Ok(NewEvent {
+            id: self.ids.next(),
+            name: Cow::Borrowed(event_type.name),
+            schema_version: event_type.version,
+            content_type: ContentType::Json,
+            data: Bytes::from(event.to_json().map_err(|error| fault(error.into()))?),
+            tags: event.tags().map_err(|error| fault(error.into()))?,
+            metadata: self.metadata.clone(),
+        })
+    }
 }
 
 /// The event that `record` holds, brought up to today's form.

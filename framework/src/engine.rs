@@ -1,6 +1,7 @@
 //! [`Engine`]: executes commands and loads aggregates.
 
 mod ahead;
+mod appending;
 mod attempt;
 pub(crate) mod cache;
 mod execute;

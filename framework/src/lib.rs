@@ -54,6 +54,7 @@ pub mod error;
 pub mod event;
 mod event_set;
 mod events;
+mod few;
 pub mod metadata;
 mod place;
 pub mod prelude;

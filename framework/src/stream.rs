@@ -1,6 +1,7 @@
 //! The names of streams: `category-key`, for example `account-42`.
 
-use std::fmt;
+use std::cell::Cell;
+use std::fmt::{self, Write as _};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -8,6 +9,11 @@ use serde::{Deserialize, Serialize};
 
 const MAX_CATEGORY: usize = 64;
 const MAX_STREAM_ID: usize = 512;
+
+thread_local! {
+    /// Room to write an id in, so that only what is kept is allocated.
+    static TEXT: Cell<String> = const { Cell::new(String::new()) };
+}
 
 /// The id of a stream: a category, a `-`, and a key.
 ///
@@ -34,13 +40,25 @@ impl StreamId {
         if category.contains('-') {
             return Err(InvalidStreamId::new(category, "a category holds no `-`"));
         }
-        Self::checked(format!("{category}-{key}"))
+        // Taken out while in use: the text of a key may be made of another stream id.
+        let mut text = TEXT.take();
+        text.clear();
+        let written = write!(text, "{category}-{key}");
+        let stream = match written {
+            Ok(()) => Self::checked(&text),
+            Err(_) => Err(InvalidStreamId::new(
+                &text,
+                "the text of a key can be written",
+            )),
+        };
+        TEXT.set(text);
+        stream
     }
 
-    fn checked(text: String) -> Result<Self, InvalidStreamId> {
-        match broken_rule(&text) {
+    fn checked(text: &str) -> Result<Self, InvalidStreamId> {
+        match broken_rule(text) {
             None => Ok(Self(text.into())),
-            Some(rule) => Err(InvalidStreamId::new(&text, rule)),
+            Some(rule) => Err(InvalidStreamId::new(text, rule)),
         }
     }
 
@@ -73,7 +91,9 @@ fn broken_rule(text: &str) -> Option<&'static str> {
     if category.len() > MAX_CATEGORY {
         return Some("a category has at most 64 bytes");
     }
-    if category.contains(char::is_whitespace) {
+    // Most ids are plain: no need to look at each character twice.
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic());
+    if !is_plain && category.contains(char::is_whitespace) {
         return Some("a category holds no white space");
     }
     if key.is_empty() {
@@ -82,7 +102,7 @@ fn broken_rule(text: &str) -> Option<&'static str> {
     if text.len() > MAX_STREAM_ID {
         return Some("a stream id has at most 512 bytes");
     }
-    text.contains(char::is_control)
+    (!is_plain && text.contains(char::is_control))
         .then_some("a stream id holds no control characters")
 }
 
@@ -90,7 +110,7 @@ impl FromStr for StreamId {
     type Err = InvalidStreamId;
 
     fn from_str(text: &str) -> Result<Self, InvalidStreamId> {
-        Self::checked(text.to_owned())
+        Self::checked(text)
     }
 }
 
@@ -98,7 +118,7 @@ impl TryFrom<String> for StreamId {
     type Error = InvalidStreamId;
 
     fn try_from(text: String) -> Result<Self, InvalidStreamId> {
-        Self::checked(text)
+        Self::checked(&text)
     }
 }
 

@@ -7,6 +7,7 @@ use factum::{
     Append, AppendError, Appended, Condition, Conflict, Direction, IdempotencyKey, Page, Position,
     Read, RecordedEvent, Scope, StreamId, Tag, Timestamp, Version, Violation,
 };
+use foldhash::fast::RandomState;
 use uuid::Uuid;
 
 use crate::query;
@@ -15,8 +16,8 @@ use crate::query;
 #[derive(Default)]
 pub(crate) struct Log {
     events: Vec<RecordedEvent>,
-    streams: HashMap<StreamId, Vec<u64>>,
-    tags: HashMap<Tag, Vec<u64>>,
+    streams: HashMap<StreamId, Vec<u64>, RandomState>,
+    tags: HashMap<Tag, Vec<u64>, RandomState>,
     answers: HashMap<String, (Uuid, Appended)>,
 }
 

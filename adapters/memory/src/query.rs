@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use factum::{Query, QueryItem, Tag};
+use foldhash::fast::RandomState;
 
 /// Positions in ascending order.
 pub(crate) enum Candidates<'l> {
@@ -14,7 +15,7 @@ pub(crate) enum Candidates<'l> {
 /// A superset of the positions that match `query`, in a log of `len` events.
 pub(crate) fn candidates<'l>(
     query: &Query,
-    tags: &'l HashMap<Tag, Vec<u64>>,
+    tags: &'l HashMap<Tag, Vec<u64>, RandomState>,
     len: usize,
 ) -> Candidates<'l> {
     let all = Candidates::All { head: len as u64 };

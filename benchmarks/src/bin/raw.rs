@@ -1,16 +1,16 @@
-//! Measures the driver alone: rows inserted in batches, or rows read.
+//! Measures the driver alone: rows inserted in batches, or rows read; in memory, commands written by hand.
 
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, ensure};
 use benchmark_harness::{Database, Parser};
-use factum_benchmarks::raw::{postgres, sqlite};
+use factum_benchmarks::raw::{memory, postgres, sqlite};
 use serde_json::json;
 
 /// Rows per second through the driver, with nothing above it.
 #[derive(Parser)]
 struct Args {
-    /// `sqlite:PATH` or `postgres://URL`, which is empty.
+    /// `sqlite:PATH` or `postgres://URL`, which is empty; `memory`: the commands of `distinct`, written by hand.
     #[arg(long)]
     database: Database,
 
@@ -32,18 +32,22 @@ async fn main() -> Result<()> {
     let args = Args::parse();
     let round = Duration::from_secs(args.seconds);
     let rate = match (&args.database, args.read) {
-        (Database::Memory, _) => bail!("there is no driver of the memory"),
+        (Database::Memory, read) => {
+            ensure!(read.is_none(), "the memory is not read by hand");
+            memory::by_hand(round)?
+        }
         (Database::Sqlite(path), None) => sqlite::insert(path, args.batch, round).await?,
         (Database::Sqlite(path), Some(rows)) => sqlite::read(path, rows).await?,
         (Database::Postgres(url), None) => postgres::insert(url, args.batch, round).await?,
         (Database::Postgres(url), Some(rows)) => postgres::read(url, rows).await?,
     };
-    let (scenario, size) = match args.read {
-        Some(rows) => ("raw_read", rows),
-        None => ("raw_insert", args.batch),
+    let (side, scenario, size) = match (&args.database, args.read) {
+        (Database::Memory, _) => ("by hand", "raw_by_hand", 0),
+        (_, Some(rows)) => ("sqlx", "raw_read", rows),
+        (_, None) => ("sqlx", "raw_insert", args.batch),
     };
     let line = json!({
-        "side": "sqlx",
+        "side": side,
         "database": args.database.name(),
         "scenario": scenario,
         "callers": 1,

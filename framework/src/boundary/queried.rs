@@ -1,17 +1,17 @@
 //! [`Queried`]: a boundary widened by a tag query, which no single stream owns.
 
 use std::marker::PhantomData;
-use std::sync::Arc;
 
 use async_trait::async_trait;
 
 use super::{Boundary, InvalidTarget, Part};
 use crate::append::{Condition, StreamAppend};
-use crate::engine::cache::Warm;
+use crate::codec::Encoder;
+use crate::engine::cache::{Kept, Warm};
 use crate::engine::source::{LoadError, Source};
 use crate::error::{DecodeError, EncodeError};
 use crate::event_set::{ApplySet, EventSet};
-use crate::metadata::Metadata;
+use crate::few::Few;
 use crate::place::{Position, Version};
 use crate::query::Query;
 use crate::read::Read;
@@ -62,7 +62,7 @@ where
         Ok((B::slots(target)?, slot))
     }
 
-    fn parts<'s>(slots: &'s mut Self::Slots, parts: &mut Vec<&'s mut dyn Part>) {
+    fn parts<'s>(slots: &'s mut Self::Slots, parts: &mut Few<&'s mut dyn Part>) {
         B::parts(&mut slots.0, parts);
         parts.push(&mut slots.1);
     }
@@ -74,10 +74,10 @@ where
     fn encode(
         slots: &Self::Slots,
         decision: &Self::Decision,
-        metadata: &Arc<Metadata>,
+        encoder: &mut Encoder,
         streams: &mut Vec<StreamAppend>,
     ) -> Result<(), EncodeError> {
-        B::encode(&slots.0, decision, metadata, streams)
+        B::encode(&slots.0, decision, encoder, streams)
     }
 
     fn settle(slots: &mut Self::Slots, decision: Self::Decision, head: &mut Position) {
@@ -123,6 +123,10 @@ where
     fn take_warm(&mut self, _warm: Warm) -> bool {
         false
     }
+
+    fn is_kept(&mut self, _kept: Kept) {}
+
+    fn release(&self) {}
 
     fn give_away(&mut self) -> Option<Warm> {
         None

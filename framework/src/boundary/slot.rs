@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::aggregate::Aggregate;
 use crate::append::{Condition, Expected};
-use crate::engine::cache::Warm;
+use crate::engine::cache::{Kept, Warm};
 use crate::engine::source::{LoadError, Source};
 use crate::place::{Position, Version};
 use crate::snapshot::Snapshot;
@@ -29,6 +29,12 @@ pub trait Part: Send {
 
     /// Takes a state that is known. `false`: it is not one of this aggregate.
     fn take_warm(&mut self, warm: Warm) -> bool;
+
+    /// Learns where its state is kept.
+    fn is_kept(&mut self, kept: Kept);
+
+    /// Lets go of what is kept of a state that is about to change, so that it need not be copied.
+    fn release(&self);
 
     /// Gives the state away, and knows nothing any more. `None`: there is none to be kept.
     fn give_away(&mut self) -> Option<Warm>;
@@ -56,6 +62,8 @@ pub struct Slot<A> {
     pub(crate) state: Arc<A>,
     pub(crate) version: Version,
     pub(crate) position: Position,
+    /// Where the state is kept, if that is known.
+    pub(crate) kept: Option<Kept>,
 }
 
 impl<A: Aggregate> Slot<A> {
@@ -65,6 +73,7 @@ impl<A: Aggregate> Slot<A> {
             state: Arc::new(A::default()),
             version: Version::ZERO,
             position: Position::ZERO,
+            kept: None,
         }
     }
 
@@ -116,6 +125,16 @@ impl<A: Aggregate> Part for Slot<A> {
         };
         (self.state, self.version, self.position) = (state, warm.version, warm.position);
         true
+    }
+
+    fn is_kept(&mut self, kept: Kept) {
+        self.kept = Some(kept);
+    }
+
+    fn release(&self) {
+        if let Some(kept) = &self.kept {
+            kept.release();
+        }
     }
 
     fn give_away(&mut self) -> Option<Warm> {

@@ -1,10 +1,22 @@
 //! Writing a variant's fields without the variant's name around them.
 
+use std::cell::Cell;
+
 use serde::ser::{
     Error as _, Impossible, SerializeStruct, SerializeStructVariant, SerializeTuple,
     SerializeTupleVariant,
 };
 use serde::{Serialize, Serializer};
+
+/// An event that needs more has its room to itself.
+const MAX_ROOM: usize = 64 * 1024;
+
+thread_local! {
+    /// Room to write JSON in, so that it does not grow with each event anew.
+    static TEXT: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+type Json<'b> = serde_json::Serializer<&'b mut Vec<u8>>;
 
 /// The JSON of the fields of `value`, a variant of an externally tagged enum: an object for named fields
 /// and for none, an array for several unnamed ones, the value itself for one.
@@ -12,9 +24,21 @@ use serde::{Serialize, Serializer};
 /// # Errors
 /// What `Serialize` of a field says, or that `value` is no variant.
 pub fn variant_to_json<T: Serialize>(value: &T) -> Result<Vec<u8>, serde_json::Error> {
-    let mut json = serde_json::Serializer::new(Vec::with_capacity(128));
-    value.serialize(Fields(&mut json))?;
-    Ok(json.into_inner())
+    written(|json| value.serialize(Fields(json)))
+}
+
+/// What `write` writes, in no more room than it needs.
+pub(super) fn written(
+    write: impl FnOnce(&mut Json<'_>) -> Result<(), serde_json::Error>,
+) -> Result<Vec<u8>, serde_json::Error> {
+    // Taken out while in use: a `Serialize` may come back here.
+    let mut text = TEXT.take();
+    text.clear();
+    let done = write(&mut Json::new(&mut text)).map(|()| text.as_slice().to_vec());
+    if text.capacity() <= MAX_ROOM {
+        TEXT.set(text);
+    }
+    done
 }
 
 /// Takes a variant, and gives its fields to the serializer inside.

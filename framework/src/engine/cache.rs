@@ -1,7 +1,8 @@
 //! Warm states, so that a command on a known aggregate reads nothing.
 
 use std::any::Any;
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quick_cache::sync::Cache as Map;
 
@@ -9,7 +10,11 @@ use crate::place::{Position, Version};
 use crate::stream::StreamId;
 
 /// The states of the aggregates used last, bounded by their number.
-pub(crate) struct Cache(Option<Map<StreamId, Warm>>);
+pub(crate) struct Cache(Option<Map<StreamId, Kept>>);
+
+/// The place of one stream in the cache. Whoever holds it need not look for it again.
+#[derive(Clone)]
+pub struct Kept(Arc<Mutex<Option<Warm>>>);
 
 /// The state of an aggregate, whichever it is.
 #[derive(Clone)]
@@ -28,31 +33,61 @@ impl Cache {
         Self((entries > 0).then(|| Map::new(entries)))
     }
 
-    /// The state as it was kept, which may lag behind the store.
-    pub(crate) fn get(&self, stream: &StreamId) -> Option<Warm> {
+    /// Where the state of `stream` is kept. What is there may lag behind the store.
+    pub(crate) fn find(&self, stream: &StreamId) -> Option<Kept> {
         self.0.as_ref()?.get(stream)
-    }
-
-    /// Lets go of a state that is about to change, so that it need not be copied.
-    pub(crate) fn release(&self, stream: &StreamId) {
-        if let Some(map) = &self.0 {
-            map.remove(stream);
-        }
     }
 
     /// An append that went ahead of what is kept has failed; how far others came is not known here.
     pub(crate) fn doubt(&self, stream: &StreamId) {
-        if let Some(warm) = self.get(stream) {
-            self.put(stream, Warm { lags: true, ..warm });
+        if let Some(kept) = self.find(stream)
+            && let Some(warm) = &mut *kept.lock()
+        {
+            warm.lags = true;
         }
     }
 
-    /// Keeps the state, unless a later one is known.
-    pub(crate) fn put(&self, stream: &StreamId, warm: Warm) {
-        let Some(map) = &self.0 else { return };
-        let known = map.peek(stream);
-        if known.is_none_or(|known| known.version <= warm.version) {
-            map.insert(stream.clone(), warm);
+    /// Keeps the state, unless a later one is known, and says where.
+    pub(crate) fn put(&self, stream: &StreamId, warm: Warm) -> Option<Kept> {
+        let map = self.0.as_ref()?;
+        if let Some(kept) = map.get(stream) {
+            kept.put(warm);
+            return Some(kept);
         }
+        let kept = Kept(Arc::new(Mutex::new(Some(warm))));
+        map.insert(stream.clone(), kept.clone());
+        Some(kept)
+    }
+}
+
+impl Kept {
+    pub(crate) fn get(&self) -> Option<Warm> {
+        self.lock().clone()
+    }
+
+    /// Lets go of a state that is about to change, so that it need not be copied.
+    pub(crate) fn release(&self) {
+        self.lock().take();
+    }
+
+    /// Keeps the state, unless a later one is known.
+    pub(crate) fn put(&self, warm: Warm) {
+        let mut known = self.lock();
+        if known
+            .as_ref()
+            .is_none_or(|known| known.version <= warm.version)
+        {
+            *known = Some(warm);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Warm>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kept").finish_non_exhaustive()
     }
 }

@@ -1,32 +1,36 @@
 //! [`Execute`]: a command, and who gives it and why, until it is awaited.
 
-use std::future::IntoFuture;
+use std::future::{IntoFuture, ready};
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use tracing::{Instrument as _, debug, field};
+use tracing::{Instrument as _, Span, debug, field};
 
 use super::Engine;
 use super::attempt::Attempt;
 use super::execute_error::ExecuteError;
-use super::parts::streams;
+use super::parts::{Slots, streams};
 use super::receipt::Receipt;
 use crate::append::IdempotencyKey;
 use crate::boundary::Boundary as _;
+use crate::codec::Encoder;
 use crate::command::Decide;
 use crate::error::EncodeError;
 use crate::metadata::Metadata;
 use crate::place::Version;
-use crate::unique::uuid_v7;
+use crate::unique::Ids;
 
 /// A command on its way; await it. Made by [`Engine::execute`](crate::Engine::execute).
 #[must_use = "a command does nothing until awaited"]
 pub struct Execute<'e, C> {
     engine: &'e Engine,
-    pub(super) command: C,
-    pub(super) metadata: Metadata,
+    command: C,
+    metadata: Metadata,
     key: Option<String>,
-    pub(super) expected: Option<Version>,
+    expected: Option<Version>,
 }
+
+type Prepared<'e, C> = (Attempt<'e, C>, Slots<C>, Encoder);
 
 impl<'e, C: Decide> Execute<'e, C> {
     pub(super) fn new(engine: &'e Engine, command: C) -> Self {
@@ -70,24 +74,22 @@ impl<'e, C: Decide> Execute<'e, C> {
         self
     }
 
-    async fn run(self) -> Result<Receipt, ExecuteError<C::Error>> {
+    /// Everything that needs no store.
+    fn prepare(self) -> Result<Prepared<'e, C>, ExecuteError<C::Error>> {
         let mut slots = C::On::slots(self.command.target())?;
         let streams = streams::<C>(&mut slots)?;
-        let inner = &*self.engine.0;
-        let span = tracing::Span::current();
-        span.record("streams", field::debug(&streams));
         let key = self.idempotency_key_of_command()?;
+        let (mut ids, mut metadata) = (Ids::now(), self.metadata);
+        metadata.correlation_id.get_or_insert_with(|| ids.next());
+        let metadata = Arc::new(metadata);
         let attempt = Attempt {
-            execute: &self,
+            command: self.command,
+            expected: self.expected,
             streams,
             key,
-            inner,
+            inner: &self.engine.0,
         };
-        let receipt = attempt.while_safe(&mut slots).await?;
-        span.record("attempts", receipt.attempts());
-        span.record("position", receipt.position().get());
-        debug!(events = receipt.events().len(), "executed");
-        Ok(receipt)
+        Ok((attempt, slots, Encoder { ids, metadata }))
     }
 
     fn idempotency_key_of_command(&self) -> Result<Option<IdempotencyKey>, EncodeError> {
@@ -107,8 +109,7 @@ impl<'e, C: Decide> IntoFuture for Execute<'e, C> {
     type Output = Result<Receipt, ExecuteError<C::Error>>;
     type IntoFuture = BoxFuture<'e, Self::Output>;
 
-    fn into_future(mut self) -> Self::IntoFuture {
-        self.metadata.correlation_id.get_or_insert_with(uuid_v7);
+    fn into_future(self) -> Self::IntoFuture {
         let span = tracing::debug_span!(
             "execute",
             command = C::NAME,
@@ -116,6 +117,20 @@ impl<'e, C: Decide> IntoFuture for Execute<'e, C> {
             attempts = field::Empty,
             position = field::Empty,
         );
-        Box::pin(self.run().instrument(span))
+        // What the future holds is prepared ahead of it, so that it holds it only once.
+        let (attempt, mut slots, mut encoder) = match span.in_scope(|| self.prepare()) {
+            Ok(prepared) => prepared,
+            Err(error) => return Box::pin(ready(Err(error))),
+        };
+        span.record("streams", field::debug(&attempt.streams));
+        let run = async move {
+            let receipt = attempt.while_safe(&mut slots, &mut encoder).await?;
+            let span = Span::current();
+            span.record("attempts", receipt.attempts());
+            span.record("position", receipt.position().get());
+            debug!(events = receipt.events().len(), "executed");
+            Ok(receipt)
+        };
+        Box::pin(run.instrument(span))
     }
 }

@@ -4,13 +4,14 @@ use super::execute_error::ExecuteError;
 use super::receipt::Receipt;
 use crate::boundary::{Boundary, Part};
 use crate::command::{Command, Decide};
+use crate::few::Few;
 use crate::stream::StreamId;
 
 pub(super) type Slots<C> = <<C as Command>::On as Boundary>::Slots;
 pub(super) type Decision<C> = <<C as Command>::On as Boundary>::Decision;
 
-pub(super) fn parts<C: Decide>(slots: &mut Slots<C>) -> Vec<&mut dyn Part> {
-    let mut parts = Vec::new();
+pub(super) fn parts<C: Decide>(slots: &mut Slots<C>) -> Few<&mut dyn Part> {
+    let mut parts = Few::new();
     C::On::parts(slots, &mut parts);
     parts
 }
@@ -18,8 +19,8 @@ pub(super) fn parts<C: Decide>(slots: &mut Slots<C>) -> Vec<&mut dyn Part> {
 /// The streams, each of which a command may name only once.
 pub(super) fn streams<C: Decide>(
     slots: &mut Slots<C>,
-) -> Result<Vec<StreamId>, ExecuteError<C::Error>> {
-    let mut streams: Vec<StreamId> = Vec::new();
+) -> Result<Few<StreamId>, ExecuteError<C::Error>> {
+    let mut streams: Few<StreamId> = Few::new();
     for part in parts::<C>(slots) {
         let Some(stream) = part.stream() else {
             continue;

@@ -61,18 +61,24 @@ impl Receipt {
     }
 
     /// The receipt of an append of `streams`.
-    pub(crate) fn stored(appended: &Appended, streams: Vec<StreamAppend>, attempts: u32) -> Self {
+    pub(crate) fn stored(appended: Appended, streams: Vec<StreamAppend>, attempts: u32) -> Self {
         let mut position = Position::new(appended.position.get() - appended.count);
         let mut events = Vec::with_capacity(appended.count as usize);
-        let mut versions = Vec::with_capacity(streams.len());
-        let mut new = appended.versions.iter();
-        for part in streams {
-            // Where nothing was added, the stream was as expected, and still is.
-            let last = match (part.events.is_empty(), part.expected) {
-                (false, _) => new.next().map_or(Version::ZERO, |(_, version)| *version),
-                (true, Expected::Exact(version)) => version,
-                (true, _) => Version::ZERO,
-            };
+        let mut versions = appended.versions;
+        for (place, part) in streams.into_iter().enumerate() {
+            if part.events.is_empty() {
+                // The stream was as expected, and still is.
+                let version = match part.expected {
+                    Expected::Exact(version) => version,
+                    _ => Version::ZERO,
+                };
+                versions.insert(place, (part.stream, version));
+                continue;
+            }
+            if versions.len() == place {
+                versions.push((part.stream.clone(), Version::ZERO));
+            }
+            let last = versions[place].1;
             let mut version = last.get().saturating_sub(part.events.len() as u64);
             for event in part.events {
                 version += 1;
@@ -84,7 +90,6 @@ impl Receipt {
                 };
                 events.push(RecordedEvent::new(event, part.stream.clone(), place));
             }
-            versions.push((part.stream, last));
         }
         Self {
             position: appended.position,

@@ -67,7 +67,7 @@ impl Source {
         };
         let seen = slot.version;
         self.fold(&mut slot, |_| true).await?;
-        self.keep(&slot, seen);
+        self.keep(&mut slot, seen);
         Ok(slot)
     }
 
@@ -128,6 +128,7 @@ impl Source {
                 state: Arc::new(state),
                 version: snapshot.version,
                 position: snapshot.position,
+                kept: None,
             },
             Err(error) => {
                 warn!(%stream, %error, "snapshot does not decode, replaying instead");
@@ -138,19 +139,32 @@ impl Source {
 
     /// Takes the state of `part` from the cache, which may lag behind the store. `false`: it is not there.
     pub(crate) async fn load_warm(&self, part: &mut dyn Part) -> Result<bool, LoadError> {
-        let warm = part.stream().and_then(|stream| self.cache.get(stream));
-        let Some(warm) = warm else { return Ok(false) };
-        let lags = warm.lags;
-        let taken = part.take_warm(warm);
-        if taken && lags {
+        let Some(lags) = self.take_warm(part) else {
+            return Ok(false);
+        };
+        if lags {
             part.refresh(self).await?;
         }
-        Ok(taken)
+        Ok(true)
+    }
+
+    /// Takes the state of `part` from the cache, and says whether it is known to lag. `None`: it is not there.
+    pub(crate) fn take_warm(&self, part: &mut dyn Part) -> Option<bool> {
+        let kept = self.cache.find(part.stream()?)?;
+        let warm = kept.get()?;
+        let lags = warm.lags;
+        part.take_warm(warm).then(|| {
+            part.is_kept(kept);
+            lags
+        })
     }
 
     /// Keeps the state warm, and as a snapshot if one is due.
-    pub(crate) fn keep<A: Aggregate>(&self, slot: &Slot<A>, seen: Version) {
-        self.cache.put(&slot.stream, slot.warm());
+    pub(crate) fn keep<A: Aggregate>(&self, slot: &mut Slot<A>, seen: Version) {
+        match &slot.kept {
+            Some(kept) => kept.put(slot.warm()),
+            None => slot.kept = self.cache.put(&slot.stream, slot.warm()),
+        }
         if let Some(snapshot) = Self::snapshot(slot, seen) {
             self.save(snapshot);
         }
