@@ -23,9 +23,9 @@ use crate::projection::Projection;
 
 pub use process::Process;
 pub use states::{Explored, States, Transition};
-pub use survey::Surveyed;
 #[doc(hidden)]
 pub use survey::Outline;
+pub use survey::Surveyed;
 
 /// A domain, as its types tell it.
 #[derive(Debug)]

@@ -25,7 +25,12 @@ pub(super) fn write(catalog: &Catalog) -> Value {
             message["summary"] = summary.clone();
         }
         if !event.kind.tags.is_empty() {
-            message["tags"] = event.kind.tags.iter().map(|tag| json!({ "name": tag })).collect();
+            message["tags"] = event
+                .kind
+                .tags
+                .iter()
+                .map(|tag| json!({ "name": tag }))
+                .collect();
         }
         message["x-version"] = event.kind.version.into();
         messages.insert(key.clone(), message);

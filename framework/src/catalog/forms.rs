@@ -41,7 +41,7 @@ fn of_kind(kind: &str, keys: &Map<String, Value>) -> String {
             Some(values @ Value::Object(_)) => format!("map to {}", words(values)),
             _ => "object".to_owned(),
         },
-        ("null", _) => "nothing".to_owned(),
+        ("null", _) => "null".to_owned(),
         (_, Some(format)) => format!("{kind} ({format})"),
         _ => kind.to_owned(),
     }
@@ -93,7 +93,7 @@ pub(super) fn fields(schema: &Value) -> String {
     for (name, maybe) in required
         .iter()
         .map(|name| (*name, ""))
-        .chain(optional.map(|name| (name, ", if there is one")))
+        .chain(optional.map(|name| (name, "; may be absent")))
     {
         let schema = &properties[name];
         let (holds, doc) = (cell(&words(schema)), cell(&description(schema)));

@@ -57,8 +57,7 @@ fn readers(page: &mut Page, catalog: &Catalog) {
         let mut table = "| projection | version | takes | |\n|---|---|---|---|\n".to_owned();
         for projection in &catalog.projections {
             let takes = codes(projection.events.iter().copied());
-            let (name, version, doc) =
-                (projection.name, projection.version, cell(projection.doc));
+            let (name, version, doc) = (projection.name, projection.version, cell(projection.doc));
             let _ = writeln!(table, "| `{name}` | {version} | {takes} | {doc} |");
         }
         page.paragraph(&table);

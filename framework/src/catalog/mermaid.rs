@@ -112,11 +112,7 @@ pub(super) fn states(explored: &Explored) -> String {
         let (from, to) = (place(&transition.from), place(&transition.to));
         let arrow = (from, transition.event, to);
         if let (Some(from), Some(to), false) = (from, to, drawn.contains(&arrow)) {
-            let _ = writeln!(
-                text,
-                "    s{from} --> s{to}: {}",
-                quoted(transition.event)
-            );
+            let _ = writeln!(text, "    s{from} --> s{to}: {}", quoted(transition.event));
             drawn.push(arrow);
         }
     }

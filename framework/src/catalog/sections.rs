@@ -29,7 +29,9 @@ pub(super) fn aggregate(
 
 fn ways(explored: &Explored) -> String {
     let mut table = "| in | command | event | then |\n|---|---|---|---|\n".to_owned();
-    for transition in &explored.transitions {
+    let mut transitions: Vec<_> = explored.transitions.iter().collect();
+    transitions.sort_by_key(|way| explored.states.iter().position(|state| *state == way.from));
+    for transition in transitions {
         let (from, to) = (cell(&transition.from), cell(&transition.to));
         let (command, event) = (transition.command, transition.event);
         let _ = writeln!(table, "| {from} | `{command}` | `{event}` | {to} |");
@@ -62,12 +64,7 @@ fn event(page: &mut Page, catalog: &Catalog, event: &EventEntry<'_>) {
     page.paragraph(&fields(&event.schema));
 }
 
-pub(super) fn command(
-    page: &mut Page,
-    catalog: &Catalog,
-    command: &CommandEntry,
-    schema: &Value,
-) {
+pub(super) fn command(page: &mut Page, catalog: &Catalog, command: &CommandEntry, schema: &Value) {
     page.heading(&format!("### {}", command.name));
     page.paragraph(&description(schema));
     let looks: Vec<_> = command
