@@ -1,6 +1,7 @@
 #![doc = include_str!("catalog/catalog.md")]
 
 mod asyncapi;
+mod explore;
 mod forms;
 mod json;
 pub(crate) mod kinds;

@@ -39,12 +39,25 @@ fn of_kind(kind: &str, keys: &Map<String, Value>) -> String {
         ("array", _) => list(keys),
         ("object", _) => match keys.get("additionalProperties") {
             Some(values @ Value::Object(_)) => format!("map to {}", words(values)),
-            _ => "object".to_owned(),
+            _ => parts(keys),
         },
         ("null", _) => "null".to_owned(),
         (_, Some(format)) => format!("{kind} ({format})"),
         _ => kind.to_owned(),
     }
+}
+
+/// The fields of an object that has no name of its own.
+fn parts(keys: &Map<String, Value>) -> String {
+    let Some(Value::Object(properties)) = keys.get("properties") else {
+        return "object".to_owned();
+    };
+    let mut parts: Vec<_> = properties.iter().collect();
+    parts.sort_by_key(|(name, _)| *name);
+    let parts = parts
+        .into_iter()
+        .map(|(name, schema)| format!("`{name}`: {}", words(schema)));
+    format!("{{ {} }}", parts.collect::<Vec<_>>().join(", "))
 }
 
 fn list(keys: &Map<String, Value>) -> String {

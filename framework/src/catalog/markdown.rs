@@ -106,17 +106,7 @@ fn alternatives(page: &mut Page, schema: &Value) {
     };
     let mut table = "| holds | |\n|---|---|\n".to_owned();
     for alternative in alternatives {
-        let holds = match alternative.get("properties") {
-            Some(Value::Object(fields)) => {
-                let mut fields: Vec<_> = fields.iter().collect();
-                fields.sort_by_key(|(name, _)| *name);
-                let fields = fields
-                    .into_iter()
-                    .map(|(name, schema)| format!("`{name}`: {}", words(schema)));
-                fields.collect::<Vec<_>>().join(", ")
-            }
-            _ => words(alternative),
-        };
+        let holds = words(alternative);
         let doc = cell(&description(alternative));
         let _ = writeln!(table, "| {} | {doc} |", cell(&holds));
     }

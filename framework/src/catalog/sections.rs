@@ -19,7 +19,7 @@ pub(super) fn aggregate(
     page.paragraph(&format!("Streams: `{}-…`.", aggregate.category));
     if let Some(explored) = catalog.explored(aggregate.category) {
         page.diagram(&mermaid::states(explored));
-        page.paragraph(&ways(explored));
+        page.paragraph(&ways(catalog, explored));
     }
     let ours = |event: &&EventEntry<'_>| event.aggregate.category == aggregate.category;
     for entry in events.iter().filter(ours) {
@@ -27,10 +27,12 @@ pub(super) fn aggregate(
     }
 }
 
-fn ways(explored: &Explored) -> String {
+fn ways(catalog: &Catalog, explored: &Explored) -> String {
     let mut table = "| in | command | event | then |\n|---|---|---|---|\n".to_owned();
+    let state = |label: &str| explored.states.iter().position(|state| state == label);
+    let command = |name: &str| catalog.commands.iter().position(|entry| entry.name == name);
     let mut transitions: Vec<_> = explored.transitions.iter().collect();
-    transitions.sort_by_key(|way| explored.states.iter().position(|state| *state == way.from));
+    transitions.sort_by_key(|way| (state(&way.from), command(way.command)));
     for transition in transitions {
         let (from, to) = (cell(&transition.from), cell(&transition.to));
         let (command, event) = (transition.command, transition.event);
@@ -106,13 +108,11 @@ pub(super) fn command(page: &mut Page, catalog: &Catalog, command: &CommandEntry
 /// The events that the exploration saw the command lead to.
 fn led_to(catalog: &Catalog, command: &str) -> Vec<&'static str> {
     let mut led = Vec::new();
-    let transitions = catalog
-        .explored
-        .iter()
-        .flat_map(|explored| &explored.transitions);
-    for transition in transitions.filter(|transition| transition.command == command) {
-        if !led.contains(&transition.event) {
-            led.push(transition.event);
+    let found = catalog.explored.iter();
+    let found = found.flat_map(|explored| &explored.led_to);
+    for (_, event) in found.filter(|(known, _)| *known == command) {
+        if !led.contains(event) {
+            led.push(*event);
         }
     }
     led

@@ -1,30 +1,21 @@
 //! [`States`]: the states that an aggregate goes through, found by trying commands.
 
-use std::any::Any;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::aggregate::Aggregate;
-use crate::boundary::Boundary;
-use crate::codec;
 use crate::command::Decide;
-use crate::event::Event;
-use crate::events::Events;
-use crate::place::{Position, Version};
-use crate::record::{Place, RecordedEvent};
-use crate::stream::StreamId;
-use crate::timestamp::Timestamp;
 
+use super::explore::{Exploration, Sample, Stand};
 use super::survey::Surveyed;
-
-/// With more states than this, a label names amounts and not phases.
-const MOST_STATES: usize = 50;
 
 /// How to explore the states of an aggregate: what each state is called, and commands to try in it.
 ///
 /// Deciding and applying are pure, so the states need not be drawn by hand. The exploration begins with the
-/// state before the first event. In every state that it finds, under a label not seen before, it tries every
-/// command, and follows the events of those that are not refused.
+/// state before the first event. Wherever a way that was not seen before leads, it tries every command, and
+/// follows the events of those that are not refused, until no new way shows.
+///
+/// It shows what it found: each arrow is a decision that was made. What a command does only after the same way
+/// was gone twice, or only with other values than those of the samples, it does not find.
 ///
 /// ```
 /// # use factum::prelude::*;
@@ -58,13 +49,10 @@ const MOST_STATES: usize = 50;
 /// ```
 #[must_use = "nothing is explored before `explore`, or a catalog's `states`"]
 pub struct States<A: Aggregate> {
-    label: Box<dyn Fn(&A) -> String>,
-    samples: Vec<Box<dyn Sample<A>>>,
-    beside: Vec<Stand>,
+    pub(super) label: Box<dyn Fn(&A) -> String>,
+    pub(super) samples: Vec<Box<dyn Sample<A>>>,
+    pub(super) beside: Vec<Stand>,
 }
-
-/// Puts a state into its place, if it is one of its aggregate.
-type Stand = Box<dyn Fn(&mut dyn Any)>;
 
 /// The states that an exploration found, and the ways between them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +64,8 @@ pub struct Explored {
     pub states: Vec<String>,
     /// One for each event that a command led to.
     pub transitions: Vec<Transition>,
+    /// Each command, and an event that it led to, of this aggregate or another one that it looks at.
+    pub led_to: Vec<(&'static str, &'static str)>,
 }
 
 /// In the state `from` the command led to the event, behind which the state was `to`.
@@ -130,220 +120,6 @@ impl<A: Aggregate> States<A> {
     /// If there are more than 50 labels, if a command's id or tag breaks the rules of its text, or if an
     /// event cannot be stored.
     pub fn explore(&self) -> Explored {
-        let mut found = vec![Known {
-            label: (self.label)(&A::default()),
-            state: Arc::new(A::default()),
-            history: Vec::new(),
-        }];
-        let mut tried = BTreeSet::new();
-        let mut transitions: Vec<Transition> = Vec::new();
-        let mut labels = vec![found[0].label.clone()];
-        loop {
-            let known = found.len();
-            for attempt in self.attempts(known) {
-                if tried.insert(attempt) {
-                    self.attempt(attempt, &mut found, &mut transitions, &mut labels);
-                }
-            }
-            if found.len() == known {
-                return Explored {
-                    category: A::CATEGORY,
-                    states: labels,
-                    transitions,
-                };
-            }
-        }
+        Exploration::new(self).run()
     }
-
-    fn attempts(&self, known: usize) -> impl Iterator<Item = Attempt> {
-        let samples = self.samples.iter().enumerate();
-        samples.flat_map(move |(sample, command)| {
-            let parts = command.parts();
-            let others = if parts > 1 { known } else { 1 };
-            (0..known).flat_map(move |state| {
-                (0..others).flat_map(move |other| {
-                    (0..parts).map(move |part| Attempt {
-                        sample,
-                        part,
-                        state,
-                        other,
-                    })
-                })
-            })
-        })
-    }
-
-    fn attempt(
-        &self,
-        attempt: Attempt,
-        found: &mut Vec<Known<A>>,
-        transitions: &mut Vec<Transition>,
-        labels: &mut Vec<String>,
-    ) {
-        let sample = &self.samples[attempt.sample];
-        let (state, other) = (&found[attempt.state], &found[attempt.other]);
-        let decided = sample.decide(attempt.part, [state, other], &self.beside);
-        for (before, events) in decided.into_iter().filter(|(_, events)| !events.is_empty()) {
-            let before = &found[if before { attempt.state } else { attempt.other }];
-            let (mut now, mut from) = (A::clone(&before.state), before.label.clone());
-            let mut history = before.history.clone();
-            for event in events {
-                now.apply(&event);
-                history.push(record::<A>(&event, history.len() as u64 + 1));
-                let transition = Transition {
-                    from,
-                    command: sample.name(),
-                    event: event.event_type().name,
-                    to: (self.label)(&now),
-                };
-                from = transition.to.clone();
-                if !labels.contains(&from) {
-                    labels.push(from.clone());
-                }
-                if !transitions.contains(&transition) {
-                    transitions.push(transition);
-                }
-            }
-            assert!(
-                labels.len() <= MOST_STATES,
-                "more than {MOST_STATES} states of `{}`: a label names a phase, not an amount",
-                A::CATEGORY
-            );
-            if !found.iter().any(|known| known.label == from) {
-                found.push(Known {
-                    label: from,
-                    state: Arc::new(now),
-                    history,
-                });
-            }
-        }
-    }
-}
-
-/// A state that was found, and how it came about.
-struct Known<A> {
-    label: String,
-    state: Arc<A>,
-    history: Vec<RecordedEvent>,
-}
-
-/// The command `sample`, where its part number `part` is in one state, and all others are in another one.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Attempt {
-    sample: usize,
-    part: usize,
-    state: usize,
-    other: usize,
-}
-
-/// A command to try on `A`, and maybe others.
-trait Sample<A: Aggregate> {
-    fn name(&self) -> &'static str;
-
-    /// How many `A`s it looks at.
-    fn parts(&self) -> usize;
-
-    /// The events for each `A`, and whether it is the one in the first state; nothing if it refuses.
-    fn decide(
-        &self,
-        part: usize,
-        states: [&Known<A>; 2],
-        beside: &[Stand],
-    ) -> Vec<(bool, Vec<A::Event>)>;
-}
-
-impl<A: Aggregate, C: Decide> Sample<A> for C
-where
-    C::On: Surveyed,
-{
-    fn name(&self) -> &'static str {
-        C::NAME
-    }
-
-    fn parts(&self) -> usize {
-        let mut slots = slots(self);
-        let mut parts = Vec::new();
-        C::On::states(&mut slots, &mut parts);
-        parts.iter().filter(|part| part.is::<Arc<A>>()).count()
-    }
-
-    fn decide(
-        &self,
-        part: usize,
-        [state, other]: [&Known<A>; 2],
-        beside: &[Stand],
-    ) -> Vec<(bool, Vec<A::Event>)> {
-        let mut slots = slots(self);
-        let mut parts = Vec::new();
-        C::On::states(&mut slots, &mut parts);
-        // For each part: is it an `A`, and the one in the first state?
-        let mut places = Vec::new();
-        let mut count = 0;
-        for place in parts {
-            beside.iter().for_each(|stand| stand(place));
-            let Some(place) = place.downcast_mut::<Arc<A>>() else {
-                places.push(None);
-                continue;
-            };
-            let first = count == part;
-            place.clone_from(if first { &state.state } else { &other.state });
-            places.push(Some(first));
-            count += 1;
-        }
-        for first in places.iter().flatten() {
-            let known = if *first { state } else { other };
-            for record in &known.history {
-                C::On::recall(&mut slots, record);
-            }
-        }
-        let Ok(decision) = Decide::decide(self, C::On::state(&slots)) else {
-            return Vec::new();
-        };
-        taken_apart::<A, C>(&decision, &places)
-    }
-}
-
-/// The events of the parts that are `A`s. They are taken through their stored form, since an event need not be
-/// `Clone`.
-fn taken_apart<A: Aggregate, C: Decide>(
-    decision: &<C::On as Boundary>::Decision,
-    places: &[Option<bool>],
-) -> Vec<(bool, Vec<A::Event>)>
-where
-    C::On: Surveyed,
-{
-    let mut decided = Vec::new();
-    C::On::decided(decision, &mut decided);
-    let parts = places.iter().zip(decided);
-    let ours = parts.filter_map(|(place, events)| {
-        let events = events.downcast_ref::<Events<A::Event>>()?.as_slice();
-        let copy = |event| match record::<A>(event, 1).decode() {
-            Ok(event) => event,
-            Err(error) => panic!("{error}"),
-        };
-        Some(((*place)?, events.iter().map(copy).collect()))
-    });
-    ours.collect()
-}
-
-fn slots<C: Decide>(command: &C) -> <C::On as Boundary>::Slots {
-    match C::On::slots(command.target()) {
-        Ok(slots) => slots,
-        Err(error) => panic!("{}: {error}", C::NAME),
-    }
-}
-
-fn record<A: Aggregate>(event: &A::Event, version: u64) -> RecordedEvent {
-    let stream = StreamId::new(A::CATEGORY, "explored");
-    let stream = stream.unwrap_or_else(|error| panic!("{error}"));
-    let stored = match codec::encode(event, &Arc::default()) {
-        Ok(stored) => stored,
-        Err(error) => panic!("{error}: {}", error.source),
-    };
-    let place = Place {
-        position: Position::new(version),
-        version: Version::new(version),
-        recorded_at: Timestamp::from_micros(0),
-    };
-    RecordedEvent::new(stored, stream, place)
 }

@@ -4,6 +4,7 @@ use std::any::Any;
 
 use crate::aggregate::Aggregate;
 use crate::boundary::{Boundary, Queried, QuerySlot, Slot};
+use crate::event::Event;
 use crate::event_set::{ApplySet, EventSet};
 use crate::events::Events;
 use crate::record::RecordedEvent;
@@ -26,6 +27,10 @@ pub trait Surveyed: Boundary {
     /// The `Events` for each aggregate, in the order of [`Self::states`].
     #[doc(hidden)]
     fn decided<'d>(decision: &'d Self::Decision, events: &mut Vec<&'d dyn Any>);
+
+    /// The stored names of the events for every aggregate.
+    #[doc(hidden)]
+    fn told(decision: &Self::Decision, names: &mut Vec<&'static str>);
 
     /// Shows what has happened to the tag query.
     #[doc(hidden)]
@@ -68,6 +73,11 @@ impl<A: Aggregate> Surveyed for A {
     fn decided<'d>(decision: &'d Events<A::Event>, events: &mut Vec<&'d dyn Any>) {
         events.push(decision);
     }
+
+    fn told(decision: &Events<A::Event>, names: &mut Vec<&'static str>) {
+        let events = decision.as_slice().iter();
+        names.extend(events.map(|event| event.event_type().name));
+    }
 }
 
 impl<A: Aggregate> Surveyed for Vec<A> {
@@ -84,6 +94,12 @@ impl<A: Aggregate> Surveyed for Vec<A> {
     fn decided<'d>(decision: &'d Vec<Events<A::Event>>, events: &mut Vec<&'d dyn Any>) {
         for decision in decision {
             A::decided(decision, events);
+        }
+    }
+
+    fn told(decision: &Vec<Events<A::Event>>, names: &mut Vec<&'static str>) {
+        for decision in decision {
+            A::told(decision, names);
         }
     }
 }
@@ -107,6 +123,10 @@ where
         B::decided(decision, events);
     }
 
+    fn told(decision: &Self::Decision, names: &mut Vec<&'static str>) {
+        B::told(decision, names);
+    }
+
     fn recall(slots: &mut (B::Slots, QuerySlot<Q, S>), record: &RecordedEvent) {
         B::recall(&mut slots.0, record);
         if let Err(error) = slots.1.take(record) {
@@ -128,6 +148,10 @@ macro_rules! tuple_survey {
 
             fn decided<'d>(decision: &'d Self::Decision, events: &mut Vec<&'d dyn Any>) {
                 $($part::decided(&decision.$index, events);)+
+            }
+
+            fn told(decision: &Self::Decision, names: &mut Vec<&'static str>) {
+                $($part::told(&decision.$index, names);)+
             }
 
             fn recall(slots: &mut Self::Slots, record: &RecordedEvent) {

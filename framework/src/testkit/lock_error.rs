@@ -81,9 +81,9 @@ impl fmt::Display for LockFault {
                 };
                 write!(
                     f,
-                    "{event}, version {version}: {field} {reason}. What is stored lacks the upcaster from \
-                     version {version} to {next}: raise the version to {next} and write it (`#[event(version = \
-                     {next}, upcast = …)]`), or keep the old form readable"
+                    "{event}, version {version}: {field} {reason}. The upcaster from version \
+                     {version} to {next} is missing: raise the version to {next} and write it (`#[event(version \
+                     = {next}, upcast = …)]`), or keep the old form readable"
                 )
             }
             Self::Gone { event, instead } => {
