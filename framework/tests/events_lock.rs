@@ -1,22 +1,21 @@
-//! The rules of a lock on stored forms, one test each. Every verdict is held against what really becomes of a
-//! stored event.
+//! The rules of a lock on stored forms for the fields of an event, one test each. Every verdict is held against
+//! what really becomes of a stored event.
+
+#![allow(
+    clippy::wildcard_imports,
+    reason = "a form takes in what stands around it"
+)]
+
+#[path = "support/lock.rs"]
+#[allow(dead_code, reason = "each test takes what it needs")]
+mod support;
 
 use factum::Event;
-use factum::testkit::{EventsLock, LockError, LockFault, events_lock};
+use factum::testkit::{LockError, LockFault};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A module with the type `E` as it was or will be.
-macro_rules! form {
-    ($module:ident: $($item:item)*) => {
-        #[allow(dead_code)]
-        mod $module {
-            use super::*;
-
-            $(#[derive(Event, Debug, Serialize, Deserialize, JsonSchema)] $item)*
-        }
-    };
-}
+use support::{change, form, lock, locked, made, plain, survives, up};
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 struct Place {
@@ -56,52 +55,6 @@ enum Three {
     Tent,
 }
 
-form!(plain: #[event(prefix = "e")] pub(super) enum E { Made { name: String, count: u32 } });
-
-fn lock<E: Event + JsonSchema>() -> EventsLock {
-    events_lock("unused").event::<E>()
-}
-
-/// The file as it was written for `Old`.
-fn locked<Old: Event + JsonSchema>() -> String {
-    lock::<Old>().compare("").expect("a first lock")
-}
-
-/// What the lock says of the change from `Old` to `New`; the event `old` must fare as it says.
-fn change<Old: Event + JsonSchema, New: Event + JsonSchema>(
-    old: &Old,
-) -> Result<String, Vec<LockFault>> {
-    let verdict = lock::<New>().compare(&locked::<Old>());
-    let json = old.to_json().expect("an event");
-    let name = old.event_type().name;
-    let index = New::TYPES.iter().position(|kind| kind.name == name);
-    let read = index.is_some_and(|index| {
-        New::TYPES[index].version != old.event_type().version
-            || New::from_json(index, &json).is_ok()
-    });
-    assert_eq!(
-        verdict.is_ok(),
-        read,
-        "{verdict:?}, and the event is read: {read}"
-    );
-    match verdict {
-        Ok(text) => {
-            assert_eq!(
-                lock::<New>().compare(&text).expect("the same"),
-                text,
-                "a fixed point"
-            );
-            Ok(text)
-        }
-        Err(LockError::Broken(faults)) => Err(faults),
-        Err(other) => panic!("{other}"),
-    }
-}
-
-fn survives<Old: Event + JsonSchema, New: Event + JsonSchema>(old: &Old) -> String {
-    change::<Old, New>(old).expect("it survives")
-}
-
 /// The field and the reason of the only fault.
 fn breaks<Old: Event + JsonSchema, New: Event + JsonSchema>(old: &Old) -> (String, String) {
     let faults = change::<Old, New>(old).expect_err("it breaks");
@@ -116,13 +69,6 @@ fn breaks<Old: Event + JsonSchema, New: Event + JsonSchema>(old: &Old) -> (Strin
             },
         ] if event == "e.made" => (field.clone(), reason.clone()),
         other => panic!("{other:#?}"),
-    }
-}
-
-fn made() -> plain::E {
-    plain::E::Made {
-        name: "Ada".into(),
-        count: 3,
     }
 }
 
@@ -309,131 +255,6 @@ fn a_field_deep_inside_is_named_with_its_path() {
         lines: vec![Count { amount: 1 }],
     };
     assert_eq!(breaks::<_, new::E>(&old).0, "lines[].amount");
-}
-
-#[test]
-fn a_removed_event_breaks_until_it_is_retired() {
-    form!(old: #[event(prefix = "e")] pub(super) enum E { Made, Ended { why: String } });
-    form!(new: #[event(prefix = "e")] pub(super) enum E { Made });
-    let ended = old::E::Ended { why: "age".into() };
-    let faults = change::<_, new::E>(&ended).unwrap_err();
-    assert_eq!(
-        faults,
-        [LockFault::Gone {
-            event: "e.ended".into(),
-            instead: None
-        }]
-    );
-    let text = lock::<new::E>()
-        .retired("e.ended")
-        .compare(&locked::<old::E>())
-        .unwrap();
-    assert!(
-        text.contains(r#""retired": ["#) && text.contains(r#""why": "string""#),
-        "{text}"
-    );
-    let both = lock::<old::E>()
-        .retired("e.ended")
-        .compare(&text)
-        .unwrap_err()
-        .to_string();
-    assert!(
-        both.contains("e.ended is declared retired, and is in the code"),
-        "{both}"
-    );
-}
-
-#[test]
-fn a_retired_name_that_comes_back_still_has_its_old_form() {
-    form!(old: #[event(prefix = "e")] pub(super) enum E { Made, Ended { why: String } });
-    form!(new: #[event(prefix = "e")] pub(super) enum E { Made });
-    form!(back: #[event(prefix = "e")] pub(super) enum E { Made, Ended { why: u8 } });
-    let text = lock::<new::E>()
-        .retired("e.ended")
-        .compare(&locked::<old::E>())
-        .unwrap();
-    let error = lock::<back::E>().compare(&text).unwrap_err().to_string();
-    assert!(
-        error.contains("`why` is stored as string, and read as uint8"),
-        "{error}"
-    );
-}
-
-#[test]
-fn a_renamed_event_breaks_and_the_new_name_is_found() {
-    form!(new: #[event(prefix = "e")] pub(super) enum E { Created { name: String, count: u32 } });
-    let faults = change::<_, new::E>(&made()).unwrap_err();
-    let instead = Some("e.created".into());
-    assert_eq!(
-        faults,
-        [LockFault::Gone {
-            event: "e.made".into(),
-            instead
-        }]
-    );
-}
-
-#[test]
-fn a_raised_version_with_an_upcaster_may_have_any_form() {
-    form!(new: #[event(prefix = "e")] pub(super) enum E {
-        #[event(version = 2, upcast = up)]
-        Made { title: u8 }
-    });
-    let text = survives::<_, new::E>(&made());
-    assert!(
-        text.contains(r#""1": {"#) && text.contains(r#""2": {"#),
-        "{text}"
-    );
-    let lowered = lock::<plain::E>().compare(&text).unwrap_err();
-    let LockError::Broken(faults) = lowered else {
-        panic!("{lowered}")
-    };
-    let event = "e.made".to_owned();
-    assert_eq!(
-        faults,
-        [LockFault::Lowered {
-            event,
-            locked: 2,
-            version: 1
-        }]
-    );
-}
-
-fn up(json: serde_json::Value) -> Result<serde_json::Value, factum::UpcastError> {
-    Ok(json)
-}
-
-/// The derive does not let this happen; an impl by hand does.
-#[test]
-fn a_raised_version_without_an_upcaster_for_each_step_breaks() {
-    #[derive(Serialize, Deserialize, JsonSchema)]
-    struct ByHand;
-    impl Event for ByHand {
-        const TYPES: &'static [factum::EventType] = &[factum::EventType {
-            name: "e.made",
-            version: 3,
-            upcasters: &[up],
-            tags: &[],
-        }];
-        fn type_index(&self) -> usize {
-            0
-        }
-        fn tags(&self) -> Result<Vec<factum::Tag>, factum::InvalidTag> {
-            Ok(Vec::new())
-        }
-        fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
-            serde_json::to_vec(self)
-        }
-        fn from_json(_: usize, json: &[u8]) -> Result<Self, serde_json::Error> {
-            serde_json::from_slice(json)
-        }
-    }
-    let error = lock::<ByHand>().compare(&locked::<plain::E>()).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "what is stored would not be read any more\n\n- e.made, version 3, needs an upcaster for each step up \
-         from version 1, 2 in all, and has 1"
-    );
 }
 
 /// What an event writes it must read: here the field is left out where it is zero, and required.
