@@ -75,16 +75,22 @@ fn doc(attrs: &[Attribute]) -> Option<TokenStream> {
     let lines = attrs.iter().filter_map(|attr| match &attr.meta {
         Meta::NameValue(MetaNameValue {
             path,
-            value: Expr::Lit(ExprLit {
-                lit: Lit::Str(line),
-                ..
-            }),
+            value:
+                Expr::Lit(ExprLit {
+                    lit: Lit::Str(line),
+                    ..
+                }),
             ..
         }) if path.is_ident("doc") => Some(line.value()),
         _ => None,
     });
     let lines: Vec<_> = lines
-        .map(|line| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned())
+        .map(|line| {
+            line.strip_prefix(' ')
+                .unwrap_or(&line)
+                .trim_end()
+                .to_owned()
+        })
         .collect();
     let text = lines.join("\n");
     let text = text.trim();

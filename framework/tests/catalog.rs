@@ -122,7 +122,6 @@ impl Decide for Place {
                 to: None,
             }
             .into()),
-            (_, 1..) => Err(No),
             _ => Err(No),
         }
     }
@@ -182,7 +181,6 @@ struct Cancel {
 impl Decide for Cancel {
     type Error = No;
 
-    #[expect(clippy::type_complexity, reason = "a decision on three")]
     fn decide(
         &self,
         (order, stock, others): (&Order, &Stock, Vec<&Order>),

@@ -29,7 +29,7 @@ struct Place {
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 struct Line {
     amount: i64,
-    under: Vec<Line>,
+    under: Vec<Self>,
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

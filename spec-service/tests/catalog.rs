@@ -1,6 +1,6 @@
 //! The catalog that the service serves, its copy in the book, and the lock on what it stores.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[allow(dead_code, reason = "each test takes what it needs")]
 #[path = "support/server.rs"]

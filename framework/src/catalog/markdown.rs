@@ -47,7 +47,7 @@ impl Page {
     }
 
     pub(super) fn diagram(&mut self, diagram: &str) {
-        let _ = writeln!(self.0, "\n```mermaid\n{}```", diagram);
+        let _ = writeln!(self.0, "\n```mermaid\n{diagram}```");
     }
 }
 

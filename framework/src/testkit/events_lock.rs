@@ -117,7 +117,7 @@ impl EventsLock {
             }
         }
         for (name, kind) in &self.code {
-            self.hold(name, kind, &mut file, &mut broken);
+            hold(name, kind, &mut file, &mut broken);
         }
         if broken.is_empty() {
             file.retire(&self.retired);
@@ -125,47 +125,6 @@ impl EventsLock {
         } else {
             Err(LockError::Broken(broken))
         }
-    }
-
-    fn hold(&self, name: &str, kind: &Kind, file: &mut LockFile, broken: &mut Vec<LockFault>) {
-        let event = name.to_owned();
-        let EventType {
-            version, upcasters, ..
-        } = *kind.event_type;
-        if upcasters.len() as u64 + 1 != u64::from(version) {
-            let upcasters = upcasters.len();
-            broken.push(LockFault::Upcasters {
-                event,
-                version,
-                upcasters,
-            });
-            return;
-        }
-        let newest = file.newest(name);
-        if newest > version {
-            broken.push(LockFault::Lowered {
-                event,
-                locked: newest,
-                version,
-            });
-            return;
-        }
-        let locked = file.form(name, version);
-        let locked = locked.as_ref().unwrap_or(&kind.written);
-        let mut found = faults(locked, &kind.read);
-        // What is not stored yet must be read as well.
-        for fault in faults(&kind.written, &kind.read) {
-            if !found.contains(&fault) {
-                found.push(fault);
-            }
-        }
-        broken.extend(found.into_iter().map(|fault| LockFault::Unreadable {
-            event: event.clone(),
-            version,
-            field: fault.path,
-            reason: fault.reason,
-        }));
-        file.put(name, version, merged(locked, &kind.written));
     }
 
     /// A name that the code does not have, and the one that may have taken its place.
@@ -219,4 +178,46 @@ impl EventsLock {
         };
         panic!("{path}: {what}. Run the test with FACTUM_UPDATE=1, and check the file in");
     }
+}
+
+/// Holds one kind of event against the file, and takes in what it stores.
+fn hold(name: &str, kind: &Kind, file: &mut LockFile, broken: &mut Vec<LockFault>) {
+    let event = name.to_owned();
+    let EventType {
+        version, upcasters, ..
+    } = *kind.event_type;
+    if upcasters.len() as u64 + 1 != u64::from(version) {
+        let upcasters = upcasters.len();
+        broken.push(LockFault::Upcasters {
+            event,
+            version,
+            upcasters,
+        });
+        return;
+    }
+    let newest = file.newest(name);
+    if newest > version {
+        broken.push(LockFault::Lowered {
+            event,
+            locked: newest,
+            version,
+        });
+        return;
+    }
+    let locked = file.form(name, version);
+    let locked = locked.as_ref().unwrap_or(&kind.written);
+    let mut found = faults(locked, &kind.read);
+    // What is not stored yet must be read as well.
+    for fault in faults(&kind.written, &kind.read) {
+        if !found.contains(&fault) {
+            found.push(fault);
+        }
+    }
+    broken.extend(found.into_iter().map(|fault| LockFault::Unreadable {
+        event: event.clone(),
+        version,
+        field: fault.path,
+        reason: fault.reason,
+    }));
+    file.put(name, version, merged(locked, &kind.written));
 }

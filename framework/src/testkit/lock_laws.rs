@@ -74,14 +74,14 @@ fn sample(shape: &Shape, dice: &mut impl FnMut() -> usize) -> Value {
         ][dice() % 5]
             .clone(),
         Shape::Null | Shape::Other(_) => Value::Null,
-        Shape::Boolean => (dice() % 2 == 0).into(),
+        Shape::Boolean => (dice().is_multiple_of(2)).into(),
         Shape::Text(None) => ["", "draft", "text"][dice() % 3].into(),
         Shape::Text(Some(_)) => "0197a1b2-0000-7000-8000-000000000000".into(),
         Shape::Number => [json!(0.5), json!(3)][dice() % 2].clone(),
         Shape::Integer(range) => {
             let (min, max) = (range.min.unwrap_or(-1000), range.max.unwrap_or(1000));
             let number = [min, max, min + (max - min) / 2][dice() % 3];
-            i64::try_from(number).unwrap().into()
+            i64::try_from(number).expect("a small number").into()
         }
         Shape::Literal(literal) => literal.clone(),
         Shape::List(items, count) => {
@@ -93,14 +93,14 @@ fn sample(shape: &Shape, dice: &mut impl FnMut() -> usize) -> Value {
             let mut object = Map::new();
             if let Rest::Each(each) = rest {
                 for name in ["a", "b", "z"] {
-                    if dice() % 2 == 0 {
+                    if dice().is_multiple_of(2) {
                         object.insert(name.to_owned(), sample(each, dice));
                     }
                 }
             }
             for (name, field) in fields {
                 object.remove(name);
-                if field.always || dice() % 2 == 0 {
+                if field.always || dice().is_multiple_of(2) {
                     object.insert(name.clone(), sample(&field.shape, dice));
                 }
             }
@@ -119,10 +119,11 @@ fn sample(shape: &Shape, dice: &mut impl FnMut() -> usize) -> Value {
 /// Whether this JSON is read as that shape.
 fn reads(shape: &Shape, json: &Value) -> bool {
     match (shape, json) {
-        (Shape::Anything, _) | (Shape::Null, Value::Null) | (Shape::Boolean, Value::Bool(_)) => {
-            true
-        }
-        (Shape::Text(None), Value::String(_)) | (Shape::Number, Value::Number(_)) => true,
+        (Shape::Anything, _)
+        | (Shape::Null, Value::Null)
+        | (Shape::Boolean, Value::Bool(_))
+        | (Shape::Text(None), Value::String(_))
+        | (Shape::Number, Value::Number(_)) => true,
         (Shape::Text(Some(_)), Value::String(text)) => text.len() == 36,
         (Shape::Integer(range), Value::Number(number)) => number.as_i64().is_some_and(|number| {
             range.min.is_none_or(|min| min <= number.into())

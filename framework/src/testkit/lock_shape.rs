@@ -26,10 +26,10 @@ pub(super) enum Shape {
     Number,
     Literal(Value),
     /// And how many, if that is fixed.
-    List(Box<Shape>, Option<u64>),
-    Tuple(Vec<Shape>),
+    List(Box<Self>, Option<u64>),
+    Tuple(Vec<Self>),
     Object(BTreeMap<String, Field>, Rest),
-    OneOf(Vec<Shape>),
+    OneOf(Vec<Self>),
     Named(String),
     /// What this page has no word for.
     Other(Value),
