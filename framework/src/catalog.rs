@@ -188,19 +188,17 @@ impl Catalog {
         explored.find(|explored| explored.category == category)
     }
 
-    /// Every event once, in the order of the aggregates.
+    /// Every event of every aggregate, in their order.
     fn events<'a>(&'a self, generator: &mut SchemaGenerator) -> Vec<EventEntry<'a>> {
         let mut events: Vec<EventEntry<'_>> = Vec::new();
         for aggregate in &self.aggregates {
             let schemas = (aggregate.schemas)(generator);
             for (kind, schema) in aggregate.kinds.iter().zip(schemas) {
-                if events.iter().all(|event| event.kind.name != kind.name) {
-                    events.push(EventEntry {
-                        aggregate,
-                        kind,
-                        schema,
-                    });
-                }
+                events.push(EventEntry {
+                    aggregate,
+                    kind,
+                    schema,
+                });
             }
         }
         events

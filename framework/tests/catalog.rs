@@ -325,3 +325,26 @@ fn the_documentation_comment_of_a_type_is_known() {
     let tags: Vec<_> = OrderEvent::TYPES.iter().map(|kind| kind.tags).collect();
     assert_eq!(tags, [&["customer"][..], &[], &[], &[]]);
 }
+
+/// Each of them shows all of its events, and a document for tools has each once.
+#[test]
+fn two_aggregates_may_have_events_of_one_type() {
+    #[derive(Aggregate, Debug, Clone, Default)]
+    #[aggregate(category = "shelf", id = u8, event = StockEvent)]
+    struct Shelf;
+    impl Apply<StockEvent> for Shelf {
+        fn apply(&mut self, _: &StockEvent) {}
+    }
+    let catalog = Catalog::new("Store")
+        .aggregate::<Stock>()
+        .aggregate::<Shelf>();
+    let text = catalog.to_markdown();
+    assert_eq!(text.matches("#### `stock.stock_event`").count(), 2);
+    let schema = catalog.to_json_schema();
+    assert_eq!(schema["anyOf"].as_array().map(Vec::len), Some(1));
+    let asyncapi = catalog.to_asyncapi();
+    for category in ["stock", "shelf"] {
+        let messages = &asyncapi["channels"][category]["messages"];
+        assert!(messages["stock.stock_event"].is_object(), "{messages}");
+    }
+}

@@ -285,6 +285,10 @@ fn each_name_has_the_form_of_its_own_variant() {
         #[serde(rename = "aaa")]
         Moved { to: u8 },
         Stopped,
+        #[serde(rename(serialize = "a", deserialize = "z"))]
+        Weighed { grams: u16 },
+        #[serde(rename(serialize = "z", deserialize = "a"))]
+        Sold { cents: u64 },
     });
     let text = locked::<all::E>();
     let lock: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -294,6 +298,8 @@ fn each_name_has_the_form_of_its_own_variant() {
         found,
         [r#"{"name":"string"}"#, "{}", r#"{"to":"uint8"}"#, "{}"]
     );
+    let found = ["e.weighed", "e.sold"].map(of);
+    assert_eq!(found, [r#"{"grams":"uint16"}"#, r#"{"cents":"uint64"}"#]);
 }
 
 #[test]

@@ -7,17 +7,20 @@ use super::{Catalog, settings};
 pub(super) fn write(catalog: &Catalog) -> Value {
     let mut generator = settings().into_generator();
     let events = catalog.events(&mut generator);
-    let mut any = Vec::new();
+    let mut any: Vec<Value> = Vec::new();
     let mut named = Vec::new();
     for event in events {
         let mut schema = event.schema;
         if let Value::Object(keys) = &mut schema {
             keys.insert("title".to_owned(), event.kind.name.into());
             keys.insert("x-version".to_owned(), event.kind.version.into());
-            keys.insert("x-category".to_owned(), event.aggregate.category.into());
         }
         let name = format!("event.{}", event.kind.name);
-        any.push(json!({ "$ref": format!("#/$defs/{}", pointer(&name)) }));
+        let reference = json!({ "$ref": format!("#/$defs/{}", pointer(&name)) });
+        // Two aggregates may have events of one type.
+        if !any.contains(&reference) {
+            any.push(reference);
+        }
         named.push((name, schema));
     }
     for command in &catalog.commands {
