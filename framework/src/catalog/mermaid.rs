@@ -107,14 +107,22 @@ pub(super) fn states(explored: &Explored) -> String {
         let _ = writeln!(text, "    state \"{}\" as s{index}", quoted(state));
     }
     text.push_str("    [*] --> s0\n");
-    let mut drawn = Vec::new();
+    // Arrows between the same two states would be drawn over each other.
+    let mut arrows: Vec<((usize, usize), Vec<&str>)> = Vec::new();
     for transition in &explored.transitions {
-        let (from, to) = (place(&transition.from), place(&transition.to));
-        let arrow = (from, transition.event, to);
-        if let (Some(from), Some(to), false) = (from, to, drawn.contains(&arrow)) {
-            let _ = writeln!(text, "    s{from} --> s{to}: {}", quoted(transition.event));
-            drawn.push(arrow);
+        let (Some(from), Some(to)) = (place(&transition.from), place(&transition.to)) else {
+            continue;
+        };
+        let ends = (from, to);
+        match arrows.iter_mut().find(|(known, _)| *known == ends) {
+            Some((_, events)) if events.contains(&transition.event) => {}
+            Some((_, events)) => events.push(transition.event),
+            None => arrows.push((ends, vec![transition.event])),
         }
+    }
+    for ((from, to), events) in arrows {
+        let events: Vec<_> = events.into_iter().map(quoted).collect();
+        let _ = writeln!(text, "    s{from} --> s{to}: {}", events.join("<br/>"));
     }
     text
 }
