@@ -101,7 +101,7 @@ impl Flow {
 
 /// The states of one aggregate.
 pub(super) fn states(explored: &Explored) -> String {
-    let mut text = "stateDiagram-v2\n".to_owned();
+    let mut text = "stateDiagram-v2\n    direction LR\n".to_owned();
     let place = |label: &str| explored.states.iter().position(|state| state == label);
     for (index, state) in explored.states.iter().enumerate() {
         let _ = writeln!(text, "    state \"{}\" as s{index}", quoted(state));
