@@ -33,6 +33,11 @@ fn bank() {
 }
 
 #[test]
+fn catalog() {
+    insta::assert_snapshot!(output_of("catalog"));
+}
+
+#[test]
 fn projection_example() {
     insta::assert_snapshot!(output_of("projection_example"));
 }

@@ -148,6 +148,7 @@ fn refuse_misplaced(data: &Data, errors: &mut Errors) {
 fn expand(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
     let factum = &item.factum;
     let head = item.head(&quote!(#factum::Aggregate));
+    let doc = &item.doc;
     let Model {
         category,
         id,
@@ -173,6 +174,7 @@ fn expand(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
             type Id = #id;
             type Event = #event;
             const CATEGORY: &'static str = #category;
+            #doc
             #snapshot
         }
     }

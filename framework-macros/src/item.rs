@@ -2,7 +2,10 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
-use syn::{Attribute, Data, DeriveInput, Error, Field, Generics, Ident, Path};
+use syn::{
+    Attribute, Data, DeriveInput, Error, Expr, ExprLit, Field, Generics, Ident, Lit, Meta,
+    MetaNameValue, Path,
+};
 
 use crate::attr::Once;
 use crate::errors::Errors;
@@ -13,6 +16,8 @@ pub(crate) struct Item<'a> {
     pub(crate) generics: &'a Generics,
     /// `::factum`, or what `crate = …` says.
     pub(crate) factum: TokenStream,
+    /// `const DOC`, if there is a documentation comment.
+    pub(crate) doc: Option<TokenStream>,
 }
 
 impl<'a> Item<'a> {
@@ -24,6 +29,7 @@ impl<'a> Item<'a> {
             ident: &input.ident,
             generics: &input.generics,
             factum,
+            doc: doc(&input.attrs),
         }
     }
 
@@ -61,6 +67,34 @@ impl<'a> Item<'a> {
             impl #params #path for #ident #args where #(#predicates,)* Self: #bounds
         }
     }
+}
+
+/// The lines of the documentation comment; those that a macro writes (`#[doc = include_str!(…)]`) are not
+/// known here.
+fn doc(attrs: &[Attribute]) -> Option<TokenStream> {
+    let lines = attrs.iter().filter_map(|attr| match &attr.meta {
+        Meta::NameValue(MetaNameValue {
+            path,
+            value:
+                Expr::Lit(ExprLit {
+                    lit: Lit::Str(line),
+                    ..
+                }),
+            ..
+        }) if path.is_ident("doc") => Some(line.value()),
+        _ => None,
+    });
+    let lines: Vec<_> = lines
+        .map(|line| {
+            line.strip_prefix(' ')
+                .unwrap_or(&line)
+                .trim_end()
+                .to_owned()
+        })
+        .collect();
+    let text = lines.join("\n");
+    let text = text.trim();
+    (!text.is_empty()).then(|| quote!(const DOC: &'static str = #text;))
 }
 
 /// Refuses parameters; `reason` says what they would break.

@@ -97,6 +97,7 @@ fn refuse_misplaced(data: &Data, errors: &mut Errors) {
 fn expand(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
     let factum = &item.factum;
     let head = item.head(&quote!(#factum::Projection));
+    let doc = &item.doc;
     let Model {
         name,
         version,
@@ -106,6 +107,7 @@ fn expand(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
         #head {
             const NAME: &'static str = #name;
             const VERSION: u32 = #version;
+            #doc
             type Events = #events;
         }
     }

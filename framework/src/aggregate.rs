@@ -38,6 +38,8 @@ pub trait Aggregate: Apply<Self::Event> + Default + Clone + Send + Sync + 'stati
     type Event: Event;
     /// The category of its streams; holds no `-`.
     const CATEGORY: &'static str;
+    /// What it is, in its documentation comment.
+    const DOC: &'static str = "";
     /// When and how its state is kept as a snapshot; `None`: never.
     const SNAPSHOT: Option<SnapshotPolicy<Self>> = None;
 

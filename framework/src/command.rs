@@ -26,6 +26,8 @@ use crate::boundary::Boundary;
 pub trait Command: Serialize + Send + Sync + 'static {
     /// Its name in traces, and a part of what an idempotency key stands for.
     const NAME: &'static str;
+    /// The keys of the tags that its tag query looks for.
+    const TAGS: &'static [&'static str] = &[];
     /// What it looks at.
     type On: Boundary;
 

@@ -65,4 +65,6 @@ pub struct EventType {
     pub version: u32,
     /// `upcasters[n - 1]` turns version n into n + 1; there are `version - 1`.
     pub upcasters: &'static [Upcaster],
+    /// The keys of its tags, in the order of the fields.
+    pub tags: &'static [&'static str],
 }

@@ -39,12 +39,20 @@
 //!
 //! factum::testkit::given(()).when(Switch { lamp: 1, on: true }).then([LampEvent::Switched { on: true }]);
 //! ```
+//!
+//! # Features
+//!
+//! | feature | default | what |
+//! |---|---|---|
+//! | `catalog` | off | `catalog`: documentation of a domain out of its types; `testkit::events_lock`: a lock on what is stored. Brings in `schemars` |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod aggregate;
 pub mod append;
 pub mod boundary;
+#[cfg(feature = "catalog")]
+pub mod catalog;
 mod codec;
 pub mod command;
 mod delegate;

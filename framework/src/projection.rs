@@ -36,6 +36,8 @@ pub trait Projection: Send + Sync + 'static {
     const NAME: &'static str;
     /// The version of the read model: raised, it is built anew from the first event.
     const VERSION: u32;
+    /// What it is, in its documentation comment.
+    const DOC: &'static str = "";
     /// The events that it takes.
     type Events: EventSet;
 }

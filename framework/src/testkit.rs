@@ -2,7 +2,8 @@
 //!
 //! [`given`] reads like a specification and needs no store. [`store_contract!`](crate::store_contract) is the
 //! suite that every adapter must pass, from its own crate in a few lines. [`Faulty`] makes any store fail, as a
-//! seed says.
+//! seed says. With the feature `catalog`, `events_lock` holds the stored forms of events against a checked-in
+//! file.
 
 #[doc(hidden)]
 pub mod contract;
@@ -34,13 +35,33 @@ pub mod contract_read;
 pub mod contract_retry;
 #[doc(hidden)]
 pub mod contract_snapshot;
+#[cfg(feature = "catalog")]
+mod events_lock;
 mod faults;
 mod faulty;
 mod faulty_documents;
+#[cfg(feature = "catalog")]
+mod lock_error;
+#[cfg(feature = "catalog")]
+mod lock_file;
+#[cfg(feature = "catalog")]
+mod lock_fits;
+#[cfg(all(test, feature = "catalog"))]
+mod lock_laws;
+#[cfg(feature = "catalog")]
+mod lock_merge;
+#[cfg(feature = "catalog")]
+mod lock_schema;
+#[cfg(feature = "catalog")]
+mod lock_shape;
 mod scenario;
 
 pub use crate::store_contract;
 pub use contract::Backend;
+#[cfg(feature = "catalog")]
+pub use events_lock::{EventsLock, events_lock};
 pub use faults::Faults;
 pub use faulty::Faulty;
+#[cfg(feature = "catalog")]
+pub use lock_error::{LockError, LockFault};
 pub use scenario::{Given, Scenario, given};

@@ -78,3 +78,18 @@ impl From<Timestamp> for String {
 #[derive(Debug, thiserror::Error)]
 #[error("not an RFC 3339 time")]
 pub struct InvalidTimestamp(#[source] jiff::Error);
+
+#[cfg(feature = "catalog")]
+impl schemars::JsonSchema for Timestamp {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Timestamp".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "format": "date-time" })
+    }
+}

@@ -1,6 +1,7 @@
 //! The lifecycle of small YAML specifications, with a full audit trail.
 
 pub mod app;
+pub mod catalog;
 pub mod domain;
 pub mod grpc;
 pub mod rest;

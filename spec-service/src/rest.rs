@@ -1,6 +1,7 @@
 //! The REST API, under `/v1`. JSON fields are in snake_case, times in RFC 3339, states in lower case; every
 //! error is an RFC 9457 `application/problem+json`.
 
+mod catalog;
 mod change;
 mod content_type;
 mod headers;
@@ -60,6 +61,9 @@ pub fn router(api: Api) -> Router {
     // From the inside out: a problem that any layer below makes is put into its form on the way out.
     Router::new()
         .nest("/v1/specs", specs)
+        .route("/catalog", get(catalog::markdown))
+        .route("/catalog/schema.json", get(catalog::json_schema))
+        .route("/catalog/asyncapi.json", get(catalog::asyncapi))
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))
         .route("/health", get(health::health))

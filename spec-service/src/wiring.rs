@@ -80,7 +80,7 @@ impl Wired {
 /// what a cursor holds.
 #[derive(Projection)]
 #[projection(name = "spec_list", version = 1, events = SpecEvent)]
-struct SpecTable;
+pub(crate) struct SpecTable;
 
 // Understood by both databases.
 const CREATE_TABLE: &str = "create table if not exists {spec_list} (

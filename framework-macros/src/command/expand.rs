@@ -14,6 +14,7 @@ pub(super) fn expand(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
     let factum = &item.factum;
     let head = item.head(&quote!(#factum::Command));
     let name = &model.name;
+    let keys = tag_keys(model);
     let on = on(item, model);
     let tags = model.query.iter().flat_map(|query| &query.tags);
     let spots = model
@@ -39,6 +40,7 @@ pub(super) fn expand(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
     quote! {
         #head where #clause {
             const NAME: &'static str = #name;
+            #keys
             type On = #on;
 
             fn target(&self) -> #returned {
@@ -47,6 +49,13 @@ pub(super) fn expand(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
             }
         }
     }
+}
+
+/// The keys that the tag query looks for, if there is one.
+fn tag_keys(model: &Model<'_>) -> Option<TokenStream> {
+    let query = model.query.as_ref()?;
+    let keys = query.tags.iter().map(|tag| &tag.key);
+    Some(quote!(const TAGS: &'static [&'static str] = &[#(#keys),*];))
 }
 
 /// What it looks at, or that and a tag query.

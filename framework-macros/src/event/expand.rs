@@ -106,10 +106,17 @@ fn event_type(factum: &TokenStream, kind: &Kind<'_>) -> TokenStream {
         name,
         version,
         upcasters,
+        tags,
         ..
     } = kind;
+    let tags = tags.iter().map(|tag| &tag.key);
     quote! {
-        #factum::EventType { name: #name, version: #version, upcasters: &[#(#upcasters),*] }
+        #factum::EventType {
+            name: #name,
+            version: #version,
+            upcasters: &[#(#upcasters),*],
+            tags: &[#(#tags),*],
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What can be asked of specifications, and the rules for it.
 
 use factum::prelude::*;
+use schemars::JsonSchema;
 
 use super::refusal::{Action, Refusal};
 use super::spec::{Life, NameHolder, Spec, SpecEvent, SpecId, SpecState};
@@ -10,7 +11,7 @@ use super::{Content, SpecName};
 pub const MAX_TEXT: usize = 2_000;
 
 /// A new specification, as a draft, with version 1 of its content. No other living one has its name.
-#[derive(Command, Debug, Clone, Serialize, Deserialize)]
+#[derive(Command, Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[command(on = Spec, query = NameHolder)]
 pub struct CreateSpec {
     /// Its id, made by the caller.
@@ -49,7 +50,7 @@ impl Decide for CreateSpec {
 
 /// A new version of the content of a draft or published specification; what is published stays so. A
 /// content equal to the latest makes a new version, too: that someone set it again is a fact.
-#[derive(Command, Debug, Clone, Serialize, Deserialize)]
+#[derive(Command, Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[command(on = Spec)]
 pub struct UpdateSpec {
     /// Which one.
@@ -88,7 +89,7 @@ impl Decide for UpdateSpec {
 }
 
 /// Puts a version of a draft or published specification into force: a newer one, or an older one again.
-#[derive(Command, Debug, Clone, Serialize, Deserialize)]
+#[derive(Command, Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[command(on = Spec)]
 pub struct PublishSpec {
     /// Which one.
@@ -119,7 +120,7 @@ impl Decide for PublishSpec {
 }
 
 /// Marks a published specification as not to be used any more.
-#[derive(Command, Debug, Clone, Serialize, Deserialize)]
+#[derive(Command, Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[command(on = Spec)]
 pub struct DeprecateSpec {
     /// Which one.
@@ -140,7 +141,7 @@ impl Decide for DeprecateSpec {
 }
 
 /// Takes a living specification away; its name is free again, its history stays.
-#[derive(Command, Debug, Clone, Serialize, Deserialize)]
+#[derive(Command, Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[command(on = Spec)]
 pub struct DeleteSpec {
     /// Which one.

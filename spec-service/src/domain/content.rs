@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::content_error::{ContentError, Place};
@@ -21,7 +22,7 @@ pub const MAX_MAX_BYTES: usize = 1 << 20;
 /// event unreadable.
 ///
 /// A clone shares the text.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash, JsonSchema)]
 pub struct Content(Arc<str>);
 
 impl Content {

@@ -4,16 +4,17 @@ use std::fmt;
 use std::str::FromStr;
 
 use factum::prelude::*;
+use schemars::JsonSchema;
 use uuid::Uuid;
 
 use super::{Content, SpecName};
 
 /// What tells one specification from another.
-#[derive(Id, Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Id, Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema)]
 pub struct SpecId(pub Uuid);
 
 /// What happens to a specification. Who, when and why are in the metadata of each event.
-#[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[event(prefix = "spec")]
 pub enum SpecEvent {
     /// It came into being, with version 1 of its content, as a draft.

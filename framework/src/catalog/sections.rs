@@ -1,0 +1,119 @@
+//! The sections on an aggregate, its events, and a command.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use super::forms::{cell, codes, description, fields};
+use super::markdown::Page;
+use super::{AggregateEntry, Catalog, CommandEntry, EventEntry, Explored, mermaid};
+
+pub(super) fn aggregate(
+    page: &mut Page,
+    catalog: &Catalog,
+    aggregate: &AggregateEntry,
+    events: &[EventEntry<'_>],
+) {
+    page.heading(&format!("### {}", aggregate.name));
+    page.paragraph(aggregate.doc);
+    page.paragraph(&format!("Streams: `{}-…`.", aggregate.category));
+    if let Some(explored) = catalog.explored(aggregate.category) {
+        page.diagram(&mermaid::states(explored));
+        page.paragraph(&ways(catalog, explored));
+    }
+    let ours = |event: &&EventEntry<'_>| event.aggregate.category == aggregate.category;
+    for entry in events.iter().filter(ours) {
+        event(page, catalog, entry);
+    }
+}
+
+fn ways(catalog: &Catalog, explored: &Explored) -> String {
+    let mut table = "| in | command | event | then |\n|---|---|---|---|\n".to_owned();
+    let state = |label: &str| explored.states.iter().position(|state| state == label);
+    let command = |name: &str| catalog.commands.iter().position(|entry| entry.name == name);
+    let mut transitions: Vec<_> = explored.transitions.iter().collect();
+    transitions.sort_by_key(|way| (state(&way.from), command(way.command)));
+    for transition in transitions {
+        let (from, to) = (cell(&transition.from), cell(&transition.to));
+        let (command, event) = (transition.command, transition.event);
+        let _ = writeln!(table, "| {from} | `{command}` | `{event}` | {to} |");
+    }
+    table
+}
+
+fn event(page: &mut Page, catalog: &Catalog, event: &EventEntry<'_>) {
+    let kind = event.kind;
+    page.heading(&format!("#### `{}`", kind.name));
+    page.paragraph(&description(&event.schema));
+    let mut facts = format!("Version {}.", kind.version);
+    if !kind.tags.is_empty() {
+        let _ = write!(facts, " Tags: {}.", codes(kind.tags.iter().copied()));
+    }
+    let takes = |events: &[&str]| events.contains(&kind.name);
+    let projections = catalog.projections.iter();
+    let projections = projections
+        .filter(|projection| takes(&projection.events))
+        .map(|projection| projection.name);
+    let processes = catalog.processes.iter();
+    let processes = processes
+        .filter(|process| takes(&process.events))
+        .map(|process| &*process.name);
+    let takers = codes(projections.chain(processes));
+    if !takers.is_empty() {
+        let _ = write!(facts, " Taken by {takers}.");
+    }
+    page.paragraph(&facts);
+    page.paragraph(&fields(&event.schema));
+}
+
+pub(super) fn command(page: &mut Page, catalog: &Catalog, command: &CommandEntry, schema: &Value) {
+    page.heading(&format!("### {}", command.name));
+    page.paragraph(&description(schema));
+    let looks: Vec<_> = command
+        .outline
+        .aggregates
+        .iter()
+        .map(|looked| match looked.is_list {
+            true => format!("a list of {}", looked.name),
+            false => looked.name.clone(),
+        })
+        .collect();
+    let mut facts = format!("Looks at {}", looks.join(" and "));
+    if let Some((state, events)) = &command.outline.query {
+        let tags = codes(command.tags.iter().copied());
+        let events = codes(events.iter().copied());
+        let _ = write!(
+            facts,
+            ", and at {state}: every event of {events} with the same {tags}, in whatever stream"
+        );
+    }
+    facts.push('.');
+    let led = led_to(catalog, command.name);
+    if !led.is_empty() {
+        let _ = write!(facts, " Leads to {}.", codes(led));
+    }
+    let senders = catalog.processes.iter();
+    let senders = codes(
+        senders
+            .filter(|process| process.commands.contains(&command.name))
+            .map(|process| &*process.name),
+    );
+    if !senders.is_empty() {
+        let _ = write!(facts, " Sent by {senders}.");
+    }
+    page.paragraph(&facts);
+    page.paragraph(&fields(schema));
+}
+
+/// The events that the exploration saw the command lead to.
+fn led_to(catalog: &Catalog, command: &str) -> Vec<&'static str> {
+    let mut led = Vec::new();
+    let found = catalog.explored.iter();
+    let found = found.flat_map(|explored| &explored.led_to);
+    for (_, event) in found.filter(|(known, _)| *known == command) {
+        if !led.contains(event) {
+            led.push(*event);
+        }
+    }
+    led
+}
