@@ -119,13 +119,15 @@ impl Projections {
     }
 
     /// Waits until every projection has come to `position`, here or in another instance: a reader then sees what a
-    /// writer with a receipt of that position did.
+    /// writer with a receipt of that position did. With position 0 it waits until there are read models at all.
     ///
     /// # Errors
     /// [`WaitError`] names a projection that has stopped, with its last error.
     pub async fn wait_for(&self, position: Position) -> Result<(), WaitError> {
         for running in &self.running {
-            running.wait(|status| status.position >= position).await?;
+            running
+                .wait(|status| status.readable && status.position >= position)
+                .await?;
         }
         Ok(())
     }

@@ -50,6 +50,7 @@ impl Wired {
         let projections = Projections::builder(&engine)
             .with(store.read_model(SpecTable))
             .start();
+        readable(&projections).await;
         let specs = Specs::new(engine, projections, SqliteSpecList(store.pool().clone()));
         let store = Store::Sqlite(store);
         Ok(Self { specs, store })
@@ -62,6 +63,7 @@ impl Wired {
         let projections = Projections::builder(&engine)
             .with(store.read_model(SpecTable))
             .start();
+        readable(&projections).await;
         let specs = Specs::new(engine, projections, PostgresSpecList(store.pool().clone()));
         let store = Store::Postgres(store);
         Ok(Self { specs, store })
@@ -73,6 +75,14 @@ impl Wired {
             Store::Sqlite(store) => store.close().await,
             Store::Postgres(store) => store.close().await,
         }
+    }
+}
+
+/// Waits until there is a list to be read. If it cannot be made, specifications can be written all the same, and the
+/// health says why.
+async fn readable(projections: &Projections) {
+    if let Err(error) = projections.wait_for(Position::ZERO).await {
+        tracing::error!(%error, "there is no list of specifications");
     }
 }
 

@@ -272,7 +272,11 @@ async fn a_list_that_is_dropped_and_built_anew_is_the_same() {
 
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(dir.path().join("specs.db"));
     let mut file = sqlx::ConnectOptions::connect(&options).await.unwrap();
-    for sql in ["drop table spec_list", "delete from factum_checkpoint"] {
+    for sql in [
+        "drop view spec_list",
+        "drop table spec_list__1",
+        "delete from factum_document",
+    ] {
         sqlx::query(sql).execute(&mut file).await.unwrap();
     }
     drop(file);

@@ -23,7 +23,6 @@
 //!
 //! Read models can live in the same file: see [`SqliteProjection`].
 
-mod ahead;
 mod batch;
 mod connection;
 mod document;

@@ -9,10 +9,10 @@ use crate::query::Sql;
 use crate::record::{COLUMNS, DATA, Records};
 
 /// The data in one page have about this many bytes at most, and one event at least.
-pub(crate) const PAGE_BYTES: usize = 16 * 1024 * 1024;
+const PAGE_BYTES: usize = 16 * 1024 * 1024;
 
-/// Within a transaction; cut where its data come to `most` bytes.
-pub(crate) fn page(connection: &Connection, read: &Read, most: usize) -> Result<Page, Fault> {
+/// Within a transaction.
+pub(crate) fn page(connection: &Connection, read: &Read) -> Result<Page, Fault> {
     let sql = "select coalesce(max(position), 0) from factum_event";
     let head = connection.prepare_cached(sql)?;
     let head: i64 = { head }.query_row([], |row| row.get(0))?;
@@ -24,7 +24,7 @@ pub(crate) fn page(connection: &Connection, read: &Read, most: usize) -> Result<
     let mut records = Records::new(connection, only);
     let (mut events, mut bytes, mut more) = (Vec::new(), 0, false);
     statement(read, limit)?.each(connection, |row| {
-        if events.len() == limit || bytes >= most {
+        if events.len() == limit || bytes >= PAGE_BYTES {
             more = true;
             return Ok(false);
         }

@@ -16,9 +16,6 @@ const TOGETHER: usize = 16;
 /// Takes the connection, or why there is none; says whether the connection is to be kept.
 type Work = Box<dyn FnOnce(Result<&Connection, Fault>) -> bool + Send>;
 
-/// Closed if the readers were.
-pub(crate) type Answer<T> = oneshot::Receiver<Result<T, Fault>>;
-
 struct Job {
     length: Length,
     work: Work,
@@ -76,16 +73,6 @@ impl Readers {
         length: Length,
         work: impl FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
-        let answer = self.start(length, work)?;
-        answer.await.map_err(|_| Fault::Closed)?
-    }
-
-    /// The same, for whoever does not wait yet.
-    pub(crate) fn start<T: Send + 'static>(
-        &self,
-        length: Length,
-        work: impl FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
-    ) -> Result<Answer<T>, Fault> {
         let (answer, answered) = oneshot::channel();
         let work: Work = Box::new(move |connection| {
             // Who asked has gone.
@@ -98,7 +85,7 @@ impl Readers {
             keep
         });
         self.push(Job { length, work })?;
-        Ok(answered)
+        answered.await.map_err(|_| Fault::Closed)?
     }
 
     /// Lets the threads end, and waits until they have. What waits is answered with [`Fault::Closed`].

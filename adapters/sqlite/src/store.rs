@@ -15,7 +15,6 @@ use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tracing::warn;
 
-use crate::ahead::{self, Ahead};
 use crate::connection::Connection;
 use crate::error::store_error;
 use crate::open::SqliteOptions;
@@ -33,7 +32,6 @@ struct Shared {
     jobs: mpsc::Sender<Job>,
     turn: Arc<Turn>,
     readers: Readers,
-    ahead: Ahead,
     pool: SqlitePool,
     head: watch::Receiver<Position>,
     watcher: Mutex<Option<Watcher>>,
@@ -86,7 +84,6 @@ impl SqliteStore {
             jobs,
             turn,
             readers: Readers::new(options.file(), options.most_readers()),
-            ahead: Ahead::default(),
             pool,
             head,
             watcher: Mutex::new(Some(Watcher { alive, task })),
@@ -121,14 +118,6 @@ impl SqliteStore {
         self.0.pool.close().await;
     }
 
-    fn read_ahead(&self, read: Read) -> Result<(), StoreError> {
-        let asked = read.clone();
-        let page = move |connection: &_| read::page(connection, &read, ahead::PAGE_BYTES);
-        let page = self.0.readers.start(Length::Long, page)?;
-        self.0.ahead.put(asked, page);
-        Ok(())
-    }
-
     pub(crate) fn turn(&self) -> &Turn {
         &self.0.turn
     }
@@ -153,25 +142,12 @@ impl EventStore for SqliteStore {
     }
 
     async fn read(&self, read: Read) -> Result<Page, StoreError> {
-        let page = match self.0.ahead.take(&read).await {
-            Some(page) => Page {
-                head: page.head.max(*self.0.head.borrow()),
-                ..page
-            },
-            None => {
-                let length = match read.scope {
-                    Scope::Stream(_) => Length::Short,
-                    Scope::Streams(_) | Scope::All(_) => Length::Long,
-                };
-                let read = read.clone();
-                let page = move |connection: &_| read::page(connection, &read, read::PAGE_BYTES);
-                self.0.readers.run(length, page).await?
-            }
+        let length = match read.scope {
+            Scope::Stream(_) => Length::Short,
+            Scope::Streams(_) | Scope::All(_) => Length::Long,
         };
-        if let Some(next) = ahead::next(&read, &page) {
-            self.read_ahead(next)?;
-        }
-        Ok(page)
+        let page = move |connection: &_| read::page(connection, &read);
+        Ok(self.0.readers.run(length, page).await?)
     }
 
     async fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {

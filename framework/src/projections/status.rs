@@ -34,6 +34,8 @@ pub struct ProjectionStatus {
     pub owners: Vec<Option<Uuid>>,
     /// How many events are parked.
     pub parked: u64,
+    /// Readers find a build, if perhaps one of another version, and not full.
+    pub readable: bool,
     /// Readers see a build of this code's version, and not that of another, which goes on serving meanwhile.
     pub current: bool,
     /// The build that is being filled beside, and the position that it has come to.
@@ -75,6 +77,7 @@ impl ProjectionStatus {
             rate: 0.0,
             owners: Vec::new(),
             parked: 0,
+            readable: false,
             current: false,
             building: None,
             last_error: None,
@@ -258,6 +261,7 @@ impl Parts {
             .unwrap_or_default();
         status.owners = self.of(build).map(|part| part.owner).collect();
         status.parked = self.of(build).map(|part| part.parked).sum();
+        status.readable = served.is_some();
         status.current = served.is_some() && self.of(build).all(|part| !part.foreign);
         status.building = filled.map(|build| (build, self.position(build)));
         status.rate = self.of(filled.unwrap_or(build)).map(|part| part.rate).sum();

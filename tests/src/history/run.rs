@@ -178,6 +178,8 @@ impl Follower {
         let mut seen: Vec<RecordedEvent> = Vec::new();
         let mut calls = Vec::new();
         let mut late = None;
+        // Behind a full page the next one is read at once, before it is asked for.
+        let mut since = None;
         loop {
             let last = *end.borrow_and_update();
             if last.is_some_and(|last| self.subscription.position() >= last) {
@@ -187,7 +189,7 @@ impl Follower {
                 late = Some(tokio::time::Instant::now() + PATIENCE);
             }
             let read = Read::all(self.query.clone()).after(self.subscription.position());
-            let began = self.clock.tick();
+            let began = since.unwrap_or_else(|| self.clock.tick());
             let page: Page = tokio::select! {
                 page = self.subscription.next_page() => page?,
                 changed = end.changed() => match changed {
@@ -199,6 +201,7 @@ impl Follower {
                     if late.is_some() => break,
             };
             let ended = self.clock.tick();
+            since = page.more.then(|| self.clock.tick());
             seen.extend(page.events.iter().cloned());
             let kind = Kind::Read(read.limit(self.page_size), page);
             calls.push(Call {
