@@ -36,6 +36,9 @@ pub trait Projection: Send + Sync + 'static {
     const NAME: &'static str;
     /// The version of the read model: raised, it is built anew from the first event.
     const VERSION: u32;
+    /// Over how many partitions its streams are spread: they are worked on at the same time, and by several instances; the
+    /// events of one stream stay in order. Another number counts from the next build on.
+    const PARTITIONS: u16 = 1;
     /// The events that it takes.
     type Events: EventSet;
 }

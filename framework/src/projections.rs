@@ -28,7 +28,8 @@ use crate::error::StoreError;
 use crate::place::Position;
 use crate::store::EventStore;
 
-pub use builder::{OnFailure, ProjectionsBuilder};
+pub use builder::{OnFailure, ProjectionsBuilder, StartError};
+pub use control::{control_key, wants};
 pub use dead_letter::{DeadLetter, DeadLetterState};
 pub use failure::panicked;
 pub use in_memory::InMemory;
@@ -179,15 +180,25 @@ impl Projections {
     async fn anew(&self, name: &str, at_once: bool) -> Result<(), ProjectionError> {
         let running = self.running(name)?;
         let mut build = 0;
+        running.shared.board.go_on();
         running
             .order(|control| {
                 build = control.add(&*running.shared.model);
                 control.at_once = at_once;
-                control.retries += 1;
             })
             .await?;
-        let seen = running.wait(|status| status.build >= build).await;
-        seen.map_err(|error| ProjectionError::Handler(error.into()))
+        // What readers see may have stopped: that is what a new build is for.
+        let why = |status: &ProjectionStatus| status.why_stopped(build);
+        let seen = running.wait_or(
+            |status| status.build >= build,
+            |status| why(status).is_some(),
+        );
+        let (status, seen) = seen.await;
+        match why(&status) {
+            _ if seen => Ok(()),
+            Some(why) => Err(why.into()),
+            None => Err(ProjectionError::Handler(WaitError::ended(&status).into())),
+        }
     }
 
     /// Lets the projection `name` rest, in every instance, until [`resume`](Self::resume).
@@ -236,7 +247,8 @@ impl Projections {
     pub async fn dead_letters(&self, name: &str) -> Result<Vec<DeadLetter>, ProjectionError> {
         let running = self.running(name)?;
         let prefix = dead_letter::prefix(name, running.served().await?);
-        Ok(dead_letter::all(&*running.shared.documents, &prefix).await?)
+        let letters = dead_letter::all(&*running.shared.documents, &prefix).await?;
+        Ok(letters.into_iter().map(|letter| letter.letter).collect())
     }
 
     /// Lets the projection `name` try what is parked again, each stream in order, in whichever instance works on it.
@@ -283,9 +295,12 @@ impl Projections {
 
     /// Lets every projection finish the page that it is at, and ends it.
     pub async fn stop(mut self) {
-        for running in self.running.drain(..) {
-            let Running { end, task, .. } = running;
+        // All are told before the first is waited for.
+        let tasks = self.running.drain(..).map(|Running { end, task, .. }| {
             drop(end);
+            task
+        });
+        for task in tasks.collect::<Vec<_>>() {
             // A panic has been reported by the runtime.
             let _ = task.await;
         }
@@ -297,21 +312,28 @@ impl Projections {
 }
 
 impl Running {
-    async fn wait(&self, mut done: impl FnMut(&ProjectionStatus) -> bool) -> Result<(), WaitError> {
+    async fn wait(&self, done: impl Fn(&ProjectionStatus) -> bool) -> Result<(), WaitError> {
+        match self.wait_or(done, ProjectionStatus::is_stopped).await {
+            (_, true) => Ok(()),
+            (status, false) if status.is_stopped() => Err(WaitError::stopped(&status)),
+            (status, false) => Err(WaitError::ended(&status)),
+        }
+    }
+
+    /// Waits until it is done, or will not be; and whether it is.
+    async fn wait_or(
+        &self,
+        done: impl Fn(&ProjectionStatus) -> bool,
+        given_up: impl Fn(&ProjectionStatus) -> bool,
+    ) -> (ProjectionStatus, bool) {
         let mut status = self.status.clone();
         let waiting = Waiting::new(&self.shared);
-        let found = status
-            .wait_for(|status| done(status) || status.is_stopped())
-            .await;
+        let over = |status: &ProjectionStatus| done(status) || given_up(status);
+        let over = status.wait_for(over).await.map(|status| status.clone());
         drop(waiting);
-        let Ok(found) = found.map(|found| found.clone()) else {
-            return Err(WaitError::ended(&self.status.borrow()));
-        };
-        if done(&found) {
-            Ok(())
-        } else {
-            Err(WaitError::stopped(&found))
-        }
+        let status = over.unwrap_or_else(|_| self.status.borrow().clone());
+        let done = done(&status);
+        (status, done)
     }
 
     /// Changes what is wanted of the projection, for every instance.

@@ -79,6 +79,7 @@ impl<P: PostgresProjection> PostgresReadModel<P> {
                 revision
             }
             Work::Discard => {
+                alone::<P>(db).await?;
                 tables::drop(db, self, build).await?;
                 Revision::ABSENT
             }
@@ -88,13 +89,9 @@ impl<P: PostgresProjection> PostgresReadModel<P> {
         Ok(revision)
     }
 
-    /// Of several processes that make the tables together, one does at a time.
     async fn prepare_alone(&self, db: &mut PgConnection, build: u64) -> Result<(), StepError> {
-        sqlx::query("select pg_advisory_xact_lock(hashtextextended(current_schema() || $1, 7305803126914704))")
-            .bind(P::NAME)
-            .execute(&mut *db)
-            .await
-            .map_err(store_error)?;
+        alone::<P>(db).await?;
+        tables::is_wanted(db, self, build).await?;
         let mut tables = Tables::new(&mut *db, build);
         self.projection
             .create(&mut tables)
@@ -124,6 +121,14 @@ impl<P: PostgresProjection> PostgresReadModel<P> {
     }
 }
 
+/// Of several processes that make or drop tables together, one does at a time, up to the end of its transaction.
+async fn alone<P: Projection>(db: &mut PgConnection) -> Result<(), StoreError> {
+    let sql =
+        "select pg_advisory_xact_lock(hashtextextended(current_schema() || $1, 7305803126914704))";
+    let locked = sqlx::query(sql).bind(P::NAME).execute(db).await;
+    locked.map(drop).map_err(store_error)
+}
+
 #[async_trait]
 impl<P: PostgresProjection> ReadModel for PostgresReadModel<P> {
     fn name(&self) -> &str {
@@ -132,6 +137,10 @@ impl<P: PostgresProjection> ReadModel for PostgresReadModel<P> {
 
     fn version(&self) -> u32 {
         P::VERSION
+    }
+
+    fn partitions(&self) -> u16 {
+        P::PARTITIONS
     }
 
     fn query(&self) -> Query {

@@ -108,6 +108,10 @@ where
         P::VERSION
     }
 
+    fn partitions(&self) -> u16 {
+        P::PARTITIONS
+    }
+
     fn query(&self) -> Query {
         Query::names(P::Events::names())
     }

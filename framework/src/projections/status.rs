@@ -40,6 +40,8 @@ pub struct ProjectionStatus {
     pub building: Option<(u64, Position)>,
     /// What went wrong last, and is not mended yet.
     pub last_error: Option<String>,
+    /// Which builds do not go on, and why.
+    stopped: BTreeMap<u64, String>,
 }
 
 /// What a projection is at. Of several partitions, the one that is worst off counts.
@@ -78,7 +80,13 @@ impl ProjectionStatus {
             current: false,
             building: None,
             last_error: None,
+            stopped: BTreeMap::new(),
         }
+    }
+
+    /// Why `build` does not go on, if it has stopped.
+    pub(super) fn why_stopped(&self, build: u64) -> Option<String> {
+        self.stopped.get(&build).cloned()
     }
 
     /// How many events of the store it has not come to.
@@ -157,8 +165,18 @@ impl Default for Part {
 }
 
 impl Part {
+    /// It stands at `position`, which says nothing of how fast it came there.
+    pub(super) fn stand_at(&mut self, position: Position) {
+        self.moved = Instant::now();
+        self.position = position;
+    }
+
     /// It has come to `position`.
     pub(super) fn come_to(&mut self, position: Position) {
+        if self.position == Position::ZERO && self.state != ProjectionState::CatchingUp {
+            // Seen for the first time.
+            return self.stand_at(position);
+        }
         let passed = position.get().saturating_sub(self.position.get()) as f64;
         let seconds = self.moved.elapsed().as_secs_f64();
         if passed > 0.0 && seconds > 0.0 {
@@ -272,6 +290,12 @@ impl Parts {
         let worst = self.of(build).map(|part| part.state).max();
         status.state = worst.unwrap_or(ProjectionState::Starting);
         status.last_error = own().find_map(|part| part.last_error.clone());
+        let stopped = self.parts.iter();
+        let stopped = stopped.filter(|(_, part)| part.state == ProjectionState::Stopped);
+        let why = |part: &Part| part.last_error.clone().unwrap_or_default();
+        status.stopped = stopped
+            .map(|((build, _), part)| (*build, why(part)))
+            .collect();
         if let Some((state, error)) = &self.failure {
             status.state = *state;
             status.last_error = Some(error.clone());

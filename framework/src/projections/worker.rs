@@ -6,11 +6,11 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tracing::{Instrument as _, debug, error, warn};
 
-use super::control::{Build, Control};
+use super::control::{self, Build};
 use super::dead_letter::{self, Parked};
-use super::lease::{self, Attempt, Lease};
+use super::lease::{self, Attempt, Checkpoint, Lease};
 use super::status::Part;
-use super::{ProjectionState, Shared, StepError, chain, guarded};
+use super::{GLANCE, ProjectionState, Shared, StepError, chain, guarded};
 use crate::error::StoreError;
 use crate::read::Page;
 use crate::stream::StreamId;
@@ -21,7 +21,7 @@ pub(super) struct Worker {
     pub(super) build: Build,
     partition: u16,
     key: String,
-    pub(super) control: watch::Receiver<Arc<Control>>,
+    pub(super) control: watch::Receiver<Arc<control::Read>>,
 }
 
 /// Why a run with a lease was left.
@@ -58,8 +58,6 @@ impl From<StoreError> for Left {
 pub(super) struct Held {
     pub(super) lease: Lease,
     pub(super) parked: Parked,
-    /// The order to try again that was obeyed last.
-    retries: u64,
     pub(super) failures: u32,
 }
 
@@ -68,7 +66,7 @@ impl Worker {
         shared: Arc<Shared>,
         build: Build,
         partition: u16,
-        control: watch::Receiver<Arc<Control>>,
+        control: watch::Receiver<Arc<control::Read>>,
     ) -> Self {
         let key = lease::key(shared.model.name(), build.number, partition);
         Self {
@@ -84,9 +82,12 @@ impl Worker {
     pub(super) async fn run(mut self) {
         let span = tracing::info_span!("projection", name = self.shared.model.name());
         let instances = self.shared.instances.clone();
-        instances.count(true);
+        instances.want(&self.key);
         let work = async {
-            instances.ready().await;
+            tokio::select! {
+                () = instances.ready() => {}
+                () = self.ended() => return,
+            }
             while let Some(lease) = self.acquire().await {
                 instances.hold(&self.key);
                 self.own(lease).await;
@@ -94,12 +95,18 @@ impl Worker {
             }
         };
         work.instrument(span).await;
-        instances.count(false);
+        instances.unwant(&self.key);
+    }
+
+    /// Waits until nobody sends the control any more.
+    async fn ended(&self) {
+        let mut control = self.control.clone();
+        while control.changed().await.is_ok() {}
     }
 
     fn wanted(&self) -> bool {
         let control = self.control.borrow();
-        self.control.has_changed().is_ok() && control.wants(self.build.number)
+        self.control.has_changed().is_ok() && control.control.wants(self.build.number)
     }
 
     pub(super) fn tell(&self, change: impl FnOnce(&mut Part)) {
@@ -114,24 +121,24 @@ impl Worker {
             if !self.wanted() {
                 return None;
             }
-            let Shared {
-                documents,
-                instances,
-                ..
-            } = &*self.shared;
-            let pause = match Lease::take(&**documents, instances, &self.key).await {
+            let shared = self.shared.clone();
+            let wanted = shared.wanted.notified();
+            tokio::pin!(wanted);
+            // From here on it is heard.
+            wanted.as_mut().enable();
+            let known = self.control.borrow_and_update().clone();
+            let control = (&*control::key(shared.model.name()), known.revision);
+            let taken = Lease::take(&*shared.documents, &shared.instances, &self.key, control);
+            let pause = match taken.await {
                 Ok(Attempt::Taken(lease)) => return Some(lease),
                 Ok(Attempt::Left(checkpoint)) => {
-                    let head = *self.shared.store.watch().borrow();
-                    self.tell(|part| {
-                        part.state = ProjectionState::Elsewhere;
-                        part.owner = checkpoint.holder;
-                        part.head = head;
-                        part.last_error = None;
-                        part.come_to(checkpoint.position);
-                    });
+                    self.tell_of_other(checkpoint, known.control.resumed);
                     failures = 0;
-                    self.shared.glance()
+                    shared.glance()
+                }
+                Ok(Attempt::Outdated) => {
+                    shared.poked.notify_one();
+                    GLANCE
                 }
                 Err(StoreError::Closed) => return None,
                 Err(error) => {
@@ -140,15 +147,31 @@ impl Worker {
                         part.state = ProjectionState::Retrying;
                         part.last_error = Some(chain(&error));
                     });
-                    self.shared.retry.pause(failures)
+                    shared.retry.pause(failures)
                 }
             };
             tokio::select! {
                 changed = self.control.changed() => if changed.is_err() { return None },
-                () = self.shared.wanted.notified() => {}
+                () = wanted => {}
                 () = tokio::time::sleep(pause) => {}
             }
         }
+    }
+
+    fn tell_of_other(&self, checkpoint: Checkpoint, resumed: u64) {
+        let head = *self.shared.store.watch().borrow();
+        let stopped = checkpoint.stopped.filter(|stop| stop.resumed >= resumed);
+        self.tell(|part| {
+            part.state = match &stopped {
+                Some(_) => ProjectionState::Stopped,
+                None => ProjectionState::Elsewhere,
+            };
+            part.owner = checkpoint.holder;
+            part.head = head;
+            part.parked = checkpoint.parked;
+            part.last_error = stopped.map(|stop| stop.error);
+            part.come_to(checkpoint.position);
+        });
     }
 
     /// Works while the lease is held.
@@ -156,7 +179,6 @@ impl Worker {
         let mut held = Held {
             lease,
             parked: Parked::default(),
-            retries: 0,
             failures: 0,
         };
         let me = self.shared.instances.me();
@@ -215,7 +237,9 @@ impl Worker {
             self.take(held, &page).await?;
             held.failures = 0;
             self.report(held, &page);
-            self.shared.arrived.notify_one();
+            if self.control.borrow().control.serving < Some(self.build.number) {
+                self.shared.arrived.notify_one();
+            }
         }
     }
 
@@ -227,13 +251,12 @@ impl Worker {
         }
         let prepared = guarded(shared.model.prepare(self.build.number)).await;
         prepared.map_err(|error| Left::Failed(error.into()))?;
-        held.retries = self.control.borrow().retries;
         let prefix = dead_letter::prefix(shared.model.name(), self.build.number);
         let letters = dead_letter::all(&*shared.documents, &prefix).await?;
         held.parked = Parked::new(letters, |stream| self.is_mine(stream));
         let head = *shared.store.watch().borrow();
         self.tell(|part| {
-            part.come_to(held.lease.position());
+            part.stand_at(held.lease.position());
             part.head = head;
             part.parked = held.parked.len();
             part.state = ProjectionState::CatchingUp;
@@ -249,19 +272,26 @@ impl Worker {
     /// What was ordered since the last page.
     async fn obey(&mut self, held: &mut Held) -> Result<(), Left> {
         let control = self.control.borrow_and_update().clone();
+        let control = &control.control;
         if !control.wants(self.build.number) {
             return Err(Left::End);
         }
         if control.paused {
             return Err(Left::Paused);
         }
-        if self.shared.instances.has_too_many() {
+        if self.shared.instances.gives(&self.key) {
             return Err(Left::Give);
         }
-        if control.retries > held.retries {
+        if control.retries > held.lease.checkpoint().retries {
             // Learns what was discarded, too.
             self.begin(held).await?;
             self.retry_parked(held).await?;
+            let obeyed = Checkpoint {
+                retries: control.retries,
+                parked: held.parked.len(),
+                ..held.lease.checkpoint().clone()
+            };
+            self.note(held, obeyed).await?;
         }
         Ok(())
     }
@@ -335,11 +365,11 @@ impl Worker {
         let text = chain(&error);
         self.tell(|part| {
             part.last_error = Some(text.clone());
-            part.come_to(held.lease.position());
         });
         if torn || (!passes && held.failures >= self.shared.retry.attempts) {
             error!(error = text, failures = held.failures, "projection stopped");
             held.failures = 0;
+            self.note_stop(held, &text).await;
             return self.rest(ProjectionState::Stopped).await;
         }
         let pause = self.shared.retry.pause(held.failures);
