@@ -1,5 +1,6 @@
 //! [`Projections`]: runs projections, each in tasks of its own.
 
+mod acquire;
 mod builder;
 mod control;
 mod dead_letter;
@@ -11,6 +12,7 @@ mod parking;
 mod read_model;
 mod status;
 mod supervisor;
+mod switch;
 mod tables;
 mod worker;
 
@@ -44,6 +46,8 @@ use status::Board;
 
 /// How often a waiter looks how far another instance has come.
 const GLANCE: Duration = Duration::from_millis(20);
+/// How long what readers see is held for what replaces it, once everybody knows.
+const HOLD: Duration = Duration::from_millis(250);
 
 /// Projections at work. Dropping it ends them; [`stop`](Self::stop) lets them finish what they are at, and tells
 /// other instances that they can go on at once.

@@ -23,6 +23,9 @@ pub(super) struct Control {
     pub(super) retries: u64,
     /// Counts the orders to go on.
     pub(super) resumed: u64,
+    /// Counts the orders to hold what readers see for a moment, so that what replaces it can overtake it.
+    #[serde(default)]
+    pub(super) held: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

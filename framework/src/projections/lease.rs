@@ -76,6 +76,8 @@ pub(crate) struct Progress {
     pub(crate) holders: Vec<Option<Uuid>>,
     /// How many events are parked.
     pub(crate) parked: u64,
+    /// Somebody does not go on.
+    pub(crate) stopped: bool,
     found: Vec<Document>,
 }
 
@@ -94,6 +96,7 @@ pub(crate) async fn progress(
         farthest: Position::ZERO,
         holders: Vec::with_capacity(keys.len()),
         parked: 0,
+        stopped: false,
         found,
     };
     for key in &keys {
@@ -102,6 +105,7 @@ pub(crate) async fn progress(
         progress.farthest = progress.farthest.max(checkpoint.position);
         progress.holders.push(checkpoint.holder);
         progress.parked += checkpoint.parked;
+        progress.stopped |= checkpoint.stopped.is_some();
     }
     if keys.is_empty() {
         progress.position = Position::ZERO;

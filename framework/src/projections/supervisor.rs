@@ -12,15 +12,12 @@ use tracing::{info, warn};
 
 use super::control::{self, Control};
 use super::worker::Worker;
-use super::{
-    ProjectionError, ProjectionState, Shared, Step, StepError, chain, dead_letter, guarded, lease,
-};
+use super::{ProjectionError, ProjectionState, Shared, chain, dead_letter, guarded, lease};
 use crate::document::{ChangeError, Changes};
 use crate::error::StoreError;
-use crate::read::MAX_PAGE;
 
 pub(super) struct Supervisor {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     control: watch::Sender<Arc<control::Read>>,
     workers: HashMap<(u64, u16), JoinHandle<()>>,
     /// Since when a build is known to be of no use.
@@ -28,7 +25,9 @@ pub(super) struct Supervisor {
     /// Readers see a build that this code does not work on.
     foreign: bool,
     /// What was made ready to be shown.
-    ready: HashSet<u64>,
+    pub(super) ready: HashSet<u64>,
+    /// How often it was held what readers see, and when it may be again.
+    pub(super) holds: (u32, Instant),
 }
 
 impl Supervisor {
@@ -40,6 +39,7 @@ impl Supervisor {
             retired: HashMap::new(),
             foreign: false,
             ready: HashSet::new(),
+            holds: (0, Instant::now()),
         }
     }
 
@@ -173,86 +173,6 @@ impl Supervisor {
                     });
             }
         }
-    }
-
-    /// Lets readers see the newest own build, if it is ready.
-    async fn switch(
-        &mut self,
-        read: control::Read,
-    ) -> Result<ControlFlow<(), control::Read>, ProjectionError> {
-        let shared = self.shared.clone();
-        let Some(newest) = read.control.own(&*shared.model).last().copied() else {
-            return Ok(ControlFlow::Continue(read));
-        };
-        let served = read.control.served().copied();
-        let serves = read
-            .control
-            .serving
-            .is_some_and(|serving| serving >= newest.number);
-        if serves || newest.retired {
-            return Ok(ControlFlow::Continue(read));
-        }
-        if !self.ready.contains(&newest.number) {
-            guarded(shared.model.prepare(newest.number)).await?;
-            self.ready.insert(newest.number);
-        }
-        let interrupted = match served {
-            Some(served) => self.caught_up(&read, &newest, &served).await?,
-            None => Some(Changes::new()),
-        };
-        let Some(interrupted) = interrupted else {
-            return Ok(ControlFlow::Continue(read));
-        };
-        let mut control = read.control.clone();
-        control.serving = Some(newest.number);
-        control.at_once = false;
-        // A build of the same version is of no use any more; that of an older one is, until somebody says.
-        for build in &mut control.builds {
-            build.retired |= build.number < newest.number && build.version == newest.version;
-        }
-        let step = Step {
-            build: newest.number,
-            events: &[],
-            changes: control::change(shared.model.name(), &read, &control)?.with(interrupted),
-            documents: &*shared.documents,
-        };
-        match shared.model.serve(step).await {
-            Ok(_) => info!(
-                name = shared.model.name(),
-                build = newest.number,
-                "readers see another build"
-            ),
-            Err(StepError::Lost) => {}
-            Err(error) => return Err(error.into()),
-        }
-        Ok(ControlFlow::Break(()))
-    }
-
-    /// What the step must hold for `build` to show all that readers have seen before; `None`: it does not, or is
-    /// more than a page behind the head. Whoever works on `served` is made to look at the control first: it must
-    /// not be told of as what readers see when they do not.
-    async fn caught_up(
-        &self,
-        read: &control::Read,
-        build: &control::Build,
-        served: &control::Build,
-    ) -> Result<Option<Changes>, ProjectionError> {
-        let Shared {
-            model,
-            store,
-            documents,
-            ..
-        } = &*self.shared;
-        let head = store.watch().borrow().get();
-        let of = |build: &control::Build| (build.number, build.partitions);
-        let before = lease::progress(&**documents, model.name(), of(served)).await?;
-        if read.control.at_once {
-            return Ok(Some(before.interrupt()));
-        }
-        let now = lease::progress(&**documents, model.name(), of(build)).await?;
-        let near = head.saturating_sub(now.position.get()) <= MAX_PAGE as u64;
-        let all = now.position >= before.farthest;
-        Ok((near && all).then(|| before.interrupt()))
     }
 
     /// Tells of a build that readers see and only older code, or newer, works on.

@@ -8,9 +8,9 @@ use tracing::{Instrument as _, debug, error, warn};
 
 use super::control::{self, Build};
 use super::dead_letter::{self, Parked};
-use super::lease::{self, Attempt, Checkpoint, Lease};
+use super::lease::{self, Checkpoint, Lease};
 use super::status::Part;
-use super::{GLANCE, ProjectionState, Shared, StepError, chain, guarded};
+use super::{HOLD, ProjectionState, Shared, StepError, chain, guarded};
 use crate::error::StoreError;
 use crate::read::Page;
 use crate::stream::StreamId;
@@ -20,8 +20,10 @@ pub(super) struct Worker {
     pub(super) shared: Arc<Shared>,
     pub(super) build: Build,
     partition: u16,
-    key: String,
+    pub(super) key: String,
     pub(super) control: watch::Receiver<Arc<control::Read>>,
+    /// The order to hold that was obeyed last.
+    held: u64,
 }
 
 /// Why a run with a lease was left.
@@ -69,7 +71,9 @@ impl Worker {
         control: watch::Receiver<Arc<control::Read>>,
     ) -> Self {
         let key = lease::key(shared.model.name(), build.number, partition);
+        let held = control.borrow().control.held;
         Self {
+            held,
             shared,
             build,
             partition,
@@ -104,7 +108,7 @@ impl Worker {
         while control.changed().await.is_ok() {}
     }
 
-    fn wanted(&self) -> bool {
+    pub(super) fn wanted(&self) -> bool {
         let control = self.control.borrow();
         self.control.has_changed().is_ok() && control.control.wants(self.build.number)
     }
@@ -112,66 +116,6 @@ impl Worker {
     pub(super) fn tell(&self, change: impl FnOnce(&mut Part)) {
         let of = (self.build.number, self.partition);
         self.shared.board.part(of, change);
-    }
-
-    /// Waits until the lease is free and this instance may have it; `None`: it is not wanted any more.
-    async fn acquire(&mut self) -> Option<Lease> {
-        let mut failures = 0;
-        loop {
-            if !self.wanted() {
-                return None;
-            }
-            let shared = self.shared.clone();
-            let wanted = shared.wanted.notified();
-            tokio::pin!(wanted);
-            // From here on it is heard.
-            wanted.as_mut().enable();
-            let known = self.control.borrow_and_update().clone();
-            let control = (&*control::key(shared.model.name()), known.revision);
-            let taken = Lease::take(&*shared.documents, &shared.instances, &self.key, control);
-            let pause = match taken.await {
-                Ok(Attempt::Taken(lease)) => return Some(lease),
-                Ok(Attempt::Left(checkpoint)) => {
-                    self.tell_of_other(checkpoint, known.control.resumed);
-                    failures = 0;
-                    shared.glance()
-                }
-                Ok(Attempt::Outdated) => {
-                    shared.poked.notify_one();
-                    GLANCE
-                }
-                Err(StoreError::Closed) => return None,
-                Err(error) => {
-                    failures += 1;
-                    self.tell(|part| {
-                        part.state = ProjectionState::Retrying;
-                        part.last_error = Some(chain(&error));
-                    });
-                    shared.retry.pause(failures)
-                }
-            };
-            tokio::select! {
-                changed = self.control.changed() => if changed.is_err() { return None },
-                () = wanted => {}
-                () = tokio::time::sleep(pause) => {}
-            }
-        }
-    }
-
-    fn tell_of_other(&self, checkpoint: Checkpoint, resumed: u64) {
-        let head = *self.shared.store.watch().borrow();
-        let stopped = checkpoint.stopped.filter(|stop| stop.resumed >= resumed);
-        self.tell(|part| {
-            part.state = match &stopped {
-                Some(_) => ProjectionState::Stopped,
-                None => ProjectionState::Elsewhere,
-            };
-            part.owner = checkpoint.holder;
-            part.head = head;
-            part.parked = checkpoint.parked;
-            part.last_error = stopped.map(|stop| stop.error);
-            part.come_to(checkpoint.position);
-        });
     }
 
     /// Works while the lease is held.
@@ -279,6 +223,10 @@ impl Worker {
         if control.paused {
             return Err(Left::Paused);
         }
+        if control.held > self.held {
+            self.held = control.held;
+            self.hold().await;
+        }
         if self.shared.instances.gives(&self.key) {
             return Err(Left::Give);
         }
@@ -294,6 +242,15 @@ impl Worker {
             self.note(held, obeyed).await?;
         }
         Ok(())
+    }
+
+    /// Lets what replaces this build overtake it. Others may learn of the order only with their next beat.
+    async fn hold(&mut self) {
+        let build = self.build.number;
+        let replaced = |read: &Arc<control::Read>| read.control.serving != Some(build);
+        let longest = self.shared.instances.beat() + HOLD;
+        // Whatever ends it, the control says what is next.
+        let _ = tokio::time::timeout(longest, self.control.wait_for(replaced)).await;
     }
 
     fn is_mine(&self, stream: &StreamId) -> bool {
