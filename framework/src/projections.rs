@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
+use uuid::Uuid;
 
 use crate::document::DocumentStore;
 use crate::engine::{Engine, RetryPolicy};
@@ -53,6 +54,7 @@ const HOLD: Duration = Duration::from_millis(250);
 /// other instances that they can go on at once.
 pub struct Projections {
     running: Vec<Running>,
+    instance: Uuid,
     /// Shows other instances that this one lives.
     heart: Option<Heart>,
 }
@@ -145,6 +147,12 @@ impl Projections {
             running.wait(|status| status.current).await?;
         }
         Ok(())
+    }
+
+    /// What this instance is called among the [`owners`](ProjectionStatus::owners) of what several share.
+    #[must_use]
+    pub fn instance(&self) -> Uuid {
+        self.instance
     }
 
     /// How each projection stands.

@@ -18,6 +18,9 @@ use crate::error::{Fault, store_error};
 use crate::tables::{self, Tables};
 use crate::{PostgresProjection, PostgresStore};
 
+/// Whoever falls silent inside the transaction must not keep its locks, and others from taking over.
+const BEGIN: &str = "begin; set local idle_in_transaction_session_timeout = '5s'";
+
 /// A projection together with the database that holds its tables; give it to
 /// [`Projections`](factum::Projections).
 ///
@@ -57,7 +60,8 @@ enum Work<'s> {
 impl<P: PostgresProjection> PostgresReadModel<P> {
     /// Does `work` as a whole or not at all.
     async fn transact(&self, build: u64, work: Work<'_>) -> Result<Revision, StepError> {
-        let mut transaction = self.store.pool().begin().await.map_err(store_error)?;
+        let begun = self.store.pool().begin_with(BEGIN).await;
+        let mut transaction = begun.map_err(store_error)?;
         let db = &mut *transaction;
         let revision = match work {
             Work::Prepare => {

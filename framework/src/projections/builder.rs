@@ -178,6 +178,7 @@ impl ProjectionsBuilder {
         });
         Projections {
             running: running.collect(),
+            instance: instances.me(),
             heart,
         }
     }
