@@ -1,6 +1,7 @@
 //! [`Projections`]: runs projections, each in tasks of its own.
 
 mod acquire;
+mod board;
 mod builder;
 mod control;
 mod dead_letter;
@@ -36,14 +37,16 @@ pub use control::{control_key, wants};
 pub use dead_letter::{DeadLetter, DeadLetterState};
 pub use failure::panicked;
 pub use in_memory::InMemory;
+#[doc(hidden)]
+pub use lease::fence;
 pub use read_model::{EventError, ReadModel, Step, StepError};
 pub use status::{ProjectionError, ProjectionState, ProjectionStatus, WaitError};
 pub use tables::{fill_in, table};
 
+use board::Board;
 use control::Control;
 use failure::{chain, guarded, json};
 use instances::Instances;
-use status::Board;
 
 /// How often a waiter looks how far another instance has come.
 const GLANCE: Duration = Duration::from_millis(20);

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
 
+use super::board::Board;
 use super::instances::Instances;
-use super::status::Board;
 use super::supervisor::Supervisor;
 use super::{Heart, Projections, ReadModel, Running, Shared};
 use crate::document::DocumentStore;

@@ -1,6 +1,8 @@
 //! [`Lease`]: who works on a partition of a build, and how far it has come. One document, whose revision is the
 //! fence: whoever writes it at the revision that it wrote last is still the owner.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -214,4 +216,49 @@ impl Lease {
             _ => Ok(()),
         }
     }
+}
+
+/// An owner takes a lease and moves it; another takes it over; the owner moves it again, and the other does: which of
+/// these is done. For the contract suite.
+#[doc(hidden)]
+pub async fn fence(owner: &dyn DocumentStore, other: &dyn DocumentStore) -> [bool; 3] {
+    let control = owner.change_documents(Changes::new().put("control", "{}"));
+    let control = control.await.unwrap_or_default();
+    // Whoever has no time at all is taken for dead at once.
+    let (first, second) = (
+        Instances::alone(Duration::ZERO),
+        Instances::alone(Duration::ZERO),
+    );
+    let take = async |documents, instances| match Lease::take(
+        documents,
+        instances,
+        "fence",
+        ("control", control),
+    )
+    .await
+    {
+        Ok(Attempt::Taken(lease)) => Some(lease),
+        _ => None,
+    };
+    let advance = async |documents: &dyn DocumentStore, lease: Option<&Lease>, position| {
+        let lease = lease?;
+        let next = Checkpoint {
+            position: Position::new(position),
+            ..lease.checkpoint().clone()
+        };
+        documents
+            .change_documents(lease.advance(&next).ok()?)
+            .await
+            .ok()
+    };
+    let mut held = take(owner, &first).await;
+    let begun = advance(owner, held.as_ref(), 1).await;
+    if let (Some(lease), Some(revision)) = (&mut held, begun) {
+        let next = lease.checkpoint().clone();
+        lease.advanced(next, revision);
+    }
+    let taken = take(other, &second).await;
+    let late = advance(owner, held.as_ref(), 2).await;
+    let goes_on = advance(other, taken.as_ref(), 3).await;
+    [begun.is_some(), late.is_some(), goes_on.is_some()]
 }

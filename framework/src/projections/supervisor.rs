@@ -151,9 +151,7 @@ impl Supervisor {
             .filter(|build| !build.retired)
             .copied()
             .collect();
-        let wanted = |number| own.iter().any(|build| build.number == number);
-        let shown = |number| wanted(number) || control.serving == Some(number);
-        self.shared.board.builds(control.serving, shown);
+        self.shared.board.builds(control.serving, &own);
         self.control.send_if_modified(|known| {
             let changed = **known != *read;
             if changed {

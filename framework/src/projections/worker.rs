@@ -6,10 +6,10 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tracing::{Instrument as _, debug, error, warn};
 
+use super::board::Part;
 use super::control::{self, Build};
 use super::dead_letter::{self, Parked};
 use super::lease::{self, Checkpoint, Lease};
-use super::status::Part;
 use super::{HOLD, ProjectionState, Shared, StepError, chain, guarded};
 use crate::error::StoreError;
 use crate::read::Page;

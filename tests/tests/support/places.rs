@@ -42,6 +42,7 @@ pub(crate) fn schema(test: &str) -> Option<Place> {
 }
 
 /// Tests on a file, and on a schema where there is a server.
+#[allow(unused_macros, reason = "where the stores differ")]
 macro_rules! on_each {
     ($($test:ident;)*) => {
         mod sqlite {
@@ -65,4 +66,5 @@ macro_rules! on_each {
         }
     };
 }
+#[allow(unused_imports, reason = "where the stores differ")]
 pub(crate) use on_each;
