@@ -9,6 +9,7 @@ mod failure;
 mod in_memory;
 mod instances;
 mod lease;
+mod live;
 mod parking;
 mod read_model;
 mod status;

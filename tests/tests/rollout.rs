@@ -255,7 +255,52 @@ async fn a_version_that_is_taken_back_leaves_the_old_one_serving(place: &str) {
     backend.close().await;
 }
 
+/// Whatever was going on when a process ended, the next one takes it to its end.
+async fn a_crash_in_a_build_or_a_drop_leaves_no_table_behind(place: &str) {
+    let backend = Backend::open(place).await.unwrap();
+    let engine = backend.engine();
+    let mut last = Position::ZERO;
+    for turn in 0..100 {
+        let told = Fill::new("a", turn).execute(&engine).await.unwrap();
+        last = Position::new(told.position);
+    }
+    let first = run::<1, 1>(&backend, &engine);
+    first.wait_for(last).await.unwrap();
+    first.stop().await;
+
+    // It ends in the middle of its first page.
+    let (taken, mut taking) = watch::channel(0);
+    let count = Count::<2, 1> {
+        taking: Arc::new(move |_| {
+            taken.send_modify(|taken| *taken += 1);
+            Ok(())
+        }),
+        slow: Duration::from_millis(1),
+    };
+    let builder = Projections::builder(&engine).retry(PATIENT).lease(LEASE);
+    let torn = count.on(&backend, builder, OnFailure::Park).start();
+    taking.wait_for(|taken| *taken == 20).await.unwrap();
+    drop(torn);
+    assert_eq!(backend.tables().await.unwrap(), ["jar", "jar__1", "jar__2"]);
+
+    let second = run::<2, 1>(&backend, &engine);
+    within("the build", second.wait_until_current())
+        .await
+        .unwrap();
+    assert_eq!(second.status()[0].build, 2);
+    assert_is_a_replay(&backend, &engine).await;
+    second.drop_old("counts").await.unwrap();
+    drop(second);
+    let third = run::<2, 1>(&backend, &engine);
+    until_tables(&backend, &["jar", "jar__2"]).await;
+    within("the end", third.wait_for(last)).await.unwrap();
+    assert_is_a_replay(&backend, &engine).await;
+    third.stop().await;
+    backend.close().await;
+}
+
 places::on_each! {
+    a_crash_in_a_build_or_a_drop_leaves_no_table_behind;
     readers_of_a_new_version_see_every_event_all_the_time;
     a_reset_starts_from_nothing_and_a_pause_holds;
     a_build_keeps_the_partitions_that_it_was_begun_with;
