@@ -29,12 +29,11 @@ use uuid::Uuid;
 
 use crate::document::DocumentStore;
 use crate::engine::{Engine, RetryPolicy};
-use crate::error::StoreError;
 use crate::place::Position;
 use crate::store::EventStore;
 
 pub use builder::{OnFailure, ProjectionsBuilder, StartError};
-pub use control::{control_key, wants};
+pub use control::{checkpoint, control_key, wants};
 pub use dead_letter::{DeadLetter, DeadLetterState};
 pub use failure::panicked;
 pub use in_memory::InMemory;
@@ -386,21 +385,4 @@ impl fmt::Debug for Projections {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.status()).finish()
     }
-}
-
-/// How far the build that readers of the projection `name` see has come, whoever works on it; 0 if there is none.
-///
-/// # Errors
-/// [`StoreError`] if the backend fails.
-pub async fn checkpoint(documents: &dyn DocumentStore, name: &str) -> Result<Position, StoreError> {
-    let Some(served) = control::read(documents, name)
-        .await?
-        .control
-        .served()
-        .copied()
-    else {
-        return Ok(Position::ZERO);
-    };
-    let of = (served.number, served.partitions);
-    Ok(lease::progress(documents, name, of).await?.position)
 }

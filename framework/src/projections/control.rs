@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{ProjectionError, ReadModel};
 use crate::document::{ChangeError, Changes, DocumentStore, Revision};
 use crate::error::StoreError;
+use crate::place::Position;
 
 /// What is known of the builds of a projection.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -153,4 +154,16 @@ pub(super) async fn edit(
             }
         }
     }
+}
+
+/// How far the build that readers of the projection `name` see has come, whoever works on it; 0 if there is none.
+///
+/// # Errors
+/// [`StoreError`] if the backend fails.
+pub async fn checkpoint(documents: &dyn DocumentStore, name: &str) -> Result<Position, StoreError> {
+    let Some(served) = read(documents, name).await?.control.served().copied() else {
+        return Ok(Position::ZERO);
+    };
+    let of = (served.number, served.partitions);
+    Ok(super::lease::progress(documents, name, of).await?.position)
 }

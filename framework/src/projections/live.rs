@@ -14,6 +14,26 @@ impl<P: Projection> InMemory<P> {
     ///
     /// A result that was replaced before it was asked for is passed over: the newest counts. The stream ends with the
     /// read model's last handle. `look` is called while the projection waits, so it should be short.
+    ///
+    /// ```
+    /// use std::pin::pin;
+    ///
+    /// use factum::prelude::*;
+    /// use futures_util::StreamExt as _;
+    ///
+    /// # #[derive(Event, Serialize, Deserialize)]
+    /// # enum AccountEvent { Opened }
+    /// #[derive(Projection, Default)]
+    /// #[projection(events = AccountEvent)]
+    /// struct Open(u64);
+    ///
+    /// async fn show(model: InMemory<Open>) {
+    ///     let mut open = pin!(model.live(|open| open.0));
+    ///     while let Some((count, position)) = open.next().await {
+    ///         println!("{count} accounts are open at position {position}");
+    ///     }
+    /// }
+    /// ```
     pub fn live<R, L>(&self, look: L) -> impl Stream<Item = (R, Position)> + Send + use<P, R, L>
     where
         L: Fn(&P) -> R + Send + Sync + 'static,
