@@ -177,8 +177,9 @@ pub fn command(input: TokenStream) -> TokenStream {
 /// | key | meaning | default |
 /// |---|---|---|
 /// | `events = (A, B)` | the events that it takes: a type or a tuple of types | required |
-/// | `name = "open_accounts"` | its name: at most 255 bytes, no white space | the type's name in snake case |
+/// | `name = "open_accounts"` | its name: at most 200 bytes, no white space, no `/` | the type's name in snake case |
 /// | `version = 2` | the version of the read model: raised, it is built anew | 1 |
+/// | `partitions = 4` | over how many partitions its streams are spread, 1 to 1000 | 1 |
 /// | `crate = path` | where the framework is | `::factum` |
 ///
 /// ```

@@ -14,7 +14,7 @@ use crate::value::{self, Counted};
 static PLACE: Place = Place {
     name: "projection",
     title: "`#[projection(…)]`",
-    keys: &["name", "version", "events", "crate"],
+    keys: &["name", "version", "events", "partitions", "crate"],
     example: "#[projection(events = AccountEvent)]",
 };
 
@@ -24,11 +24,13 @@ struct Keys {
     name: Once<LitStr>,
     version: Once<Counted<u32>>,
     events: Once<Type>,
+    partitions: Once<Counted<u16>>,
 }
 
 struct Model<'a> {
     name: String,
     version: u32,
+    partitions: Option<u16>,
     events: &'a Type,
 }
 
@@ -56,10 +58,12 @@ impl Keys {
             if key == "crate" {
                 keys.factum.equals(key, input, value::module)
             } else if key == "name" {
-                let name = value::text("the name of a projection", short_name_fault);
+                let name = value::text("the name of a projection", name_fault);
                 keys.name.equals(key, input, name)
             } else if key == "version" {
                 keys.version.equals(key, input, value::version)
+            } else if key == "partitions" {
+                keys.partitions.equals(key, input, value::partitions)
             } else {
                 keys.events.equals(key, input, value::ty)
             }
@@ -77,9 +81,20 @@ impl Keys {
         Some(Model {
             name: self.name.get().map_or_else(derived, LitStr::value),
             version: self.version.get().map_or(1, |version| version.number),
+            partitions: self.partitions.get().map(|partitions| partitions.number),
             events: self.events.get()?,
         })
     }
+}
+
+fn name_fault(name: &str) -> Option<&'static str> {
+    if name.contains('/') {
+        return Some("holds no `/`");
+    }
+    if name.len() > 200 {
+        return Some("has at most 200 bytes");
+    }
+    short_name_fault(name)
 }
 
 fn refuse_misplaced(data: &Data, errors: &mut Errors) {
@@ -101,13 +116,16 @@ fn expand(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
     let Model {
         name,
         version,
+        partitions,
         events,
     } = model;
+    let partitions = partitions.map(|number| quote!(const PARTITIONS: u16 = #number;));
     quote! {
         #head {
             const NAME: &'static str = #name;
             const VERSION: u32 = #version;
             #doc
+            #partitions
             type Events = #events;
         }
     }

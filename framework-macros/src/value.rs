@@ -50,6 +50,18 @@ pub(crate) fn version(input: ParseStream<'_>) -> Result<Counted<u32>> {
     }
 }
 
+/// A `u16` from 1.
+pub(crate) fn partitions(input: ParseStream<'_>) -> Result<Counted<u16>> {
+    let literal: LitInt = input.parse()?;
+    match literal.base10_parse() {
+        Ok(number @ 1..=1_000) => Ok(Counted { number, literal }),
+        _ => Err(Error::new_spanned(
+            literal,
+            "a number of partitions is a whole number from 1 to 1000",
+        )),
+    }
+}
+
 /// A `u64` from 1.
 pub(crate) fn count(input: ParseStream<'_>) -> Result<Counted<u64>> {
     let literal: LitInt = input.parse()?;

@@ -98,7 +98,7 @@ pub use place::{Position, Version};
 pub use projection::{Effect, Project, ProjectSet, Projection};
 pub use projections::{
     DeadLetter, DeadLetterState, EventError, InMemory, OnFailure, ProjectionError, ProjectionState,
-    ProjectionStatus, Projections, ReadModel, Step, StepError, WaitError,
+    ProjectionStatus, Projections, ReadModel, StartError, Step, StepError, WaitError,
 };
 pub use query::{Query, QueryItem};
 pub use read::{Direction, Page, Read, Scope};

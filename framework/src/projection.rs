@@ -38,6 +38,9 @@ pub trait Projection: Send + Sync + 'static {
     const VERSION: u32;
     /// What it is, in its documentation comment.
     const DOC: &'static str = "";
+    /// Over how many partitions its streams are spread: they are worked on at the same time, and by several instances; the
+    /// events of one stream stay in order. Another number counts from the next build on.
+    const PARTITIONS: u16 = 1;
     /// The events that it takes.
     type Events: EventSet;
 }

@@ -1,5 +1,7 @@
 //! [`Projections`]: runs projections, each in tasks of its own.
 
+mod acquire;
+mod board;
 mod builder;
 mod control;
 mod dead_letter;
@@ -7,10 +9,12 @@ mod failure;
 mod in_memory;
 mod instances;
 mod lease;
+mod live;
 mod parking;
 mod read_model;
 mod status;
 mod supervisor;
+mod switch;
 mod tables;
 mod worker;
 
@@ -21,33 +25,39 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
+use uuid::Uuid;
 
 use crate::document::DocumentStore;
 use crate::engine::{Engine, RetryPolicy};
-use crate::error::StoreError;
 use crate::place::Position;
 use crate::store::EventStore;
 
-pub use builder::{OnFailure, ProjectionsBuilder};
+pub use builder::{OnFailure, ProjectionsBuilder, StartError};
+pub use control::{checkpoint, control_key, wants};
 pub use dead_letter::{DeadLetter, DeadLetterState};
 pub use failure::panicked;
 pub use in_memory::InMemory;
+#[doc(hidden)]
+pub use lease::fence;
 pub use read_model::{EventError, ReadModel, Step, StepError};
 pub use status::{ProjectionError, ProjectionState, ProjectionStatus, WaitError};
 pub use tables::{fill_in, table};
 
+use board::Board;
 use control::Control;
 use failure::{chain, guarded, json};
 use instances::Instances;
-use status::Board;
 
 /// How often a waiter looks how far another instance has come.
 const GLANCE: Duration = Duration::from_millis(20);
+/// How long what readers see is held for what replaces it, once everybody knows.
+const HOLD: Duration = Duration::from_millis(250);
 
 /// Projections at work. Dropping it ends them; [`stop`](Self::stop) lets them finish what they are at, and tells
 /// other instances that they can go on at once.
 pub struct Projections {
     running: Vec<Running>,
+    instance: Uuid,
     /// Shows other instances that this one lives.
     heart: Option<Heart>,
 }
@@ -144,6 +154,12 @@ impl Projections {
         Ok(())
     }
 
+    /// What this instance is called among the [`owners`](ProjectionStatus::owners) of what several share.
+    #[must_use]
+    pub fn instance(&self) -> Uuid {
+        self.instance
+    }
+
     /// How each projection stands.
     #[must_use]
     pub fn status(&self) -> Vec<ProjectionStatus> {
@@ -181,15 +197,25 @@ impl Projections {
     async fn anew(&self, name: &str, at_once: bool) -> Result<(), ProjectionError> {
         let running = self.running(name)?;
         let mut build = 0;
+        running.shared.board.go_on();
         running
             .order(|control| {
                 build = control.add(&*running.shared.model);
                 control.at_once = at_once;
-                control.retries += 1;
             })
             .await?;
-        let seen = running.wait(|status| status.build >= build).await;
-        seen.map_err(|error| ProjectionError::Handler(error.into()))
+        // What readers see may have stopped: that is what a new build is for.
+        let why = |status: &ProjectionStatus| status.why_stopped(build);
+        let seen = running.wait_or(
+            |status| status.build >= build,
+            |status| why(status).is_some(),
+        );
+        let (status, seen) = seen.await;
+        match why(&status) {
+            _ if seen => Ok(()),
+            Some(why) => Err(why.into()),
+            None => Err(ProjectionError::Handler(WaitError::ended(&status).into())),
+        }
     }
 
     /// Lets the projection `name` rest, in every instance, until [`resume`](Self::resume).
@@ -238,7 +264,8 @@ impl Projections {
     pub async fn dead_letters(&self, name: &str) -> Result<Vec<DeadLetter>, ProjectionError> {
         let running = self.running(name)?;
         let prefix = dead_letter::prefix(name, running.served().await?);
-        Ok(dead_letter::all(&*running.shared.documents, &prefix).await?)
+        let letters = dead_letter::all(&*running.shared.documents, &prefix).await?;
+        Ok(letters.into_iter().map(|letter| letter.letter).collect())
     }
 
     /// Lets the projection `name` try what is parked again, each stream in order, in whichever instance works on it.
@@ -285,9 +312,12 @@ impl Projections {
 
     /// Lets every projection finish the page that it is at, and ends it.
     pub async fn stop(mut self) {
-        for running in self.running.drain(..) {
-            let Running { end, task, .. } = running;
+        // All are told before the first is waited for.
+        let tasks = self.running.drain(..).map(|Running { end, task, .. }| {
             drop(end);
+            task
+        });
+        for task in tasks.collect::<Vec<_>>() {
             // A panic has been reported by the runtime.
             let _ = task.await;
         }
@@ -299,21 +329,28 @@ impl Projections {
 }
 
 impl Running {
-    async fn wait(&self, mut done: impl FnMut(&ProjectionStatus) -> bool) -> Result<(), WaitError> {
+    async fn wait(&self, done: impl Fn(&ProjectionStatus) -> bool) -> Result<(), WaitError> {
+        match self.wait_or(done, ProjectionStatus::is_stopped).await {
+            (_, true) => Ok(()),
+            (status, false) if status.is_stopped() => Err(WaitError::stopped(&status)),
+            (status, false) => Err(WaitError::ended(&status)),
+        }
+    }
+
+    /// Waits until it is done, or will not be; and whether it is.
+    async fn wait_or(
+        &self,
+        done: impl Fn(&ProjectionStatus) -> bool,
+        given_up: impl Fn(&ProjectionStatus) -> bool,
+    ) -> (ProjectionStatus, bool) {
         let mut status = self.status.clone();
         let waiting = Waiting::new(&self.shared);
-        let found = status
-            .wait_for(|status| done(status) || status.is_stopped())
-            .await;
+        let over = |status: &ProjectionStatus| done(status) || given_up(status);
+        let over = status.wait_for(over).await.map(|status| status.clone());
         drop(waiting);
-        let Ok(found) = found.map(|found| found.clone()) else {
-            return Err(WaitError::ended(&self.status.borrow()));
-        };
-        if done(&found) {
-            Ok(())
-        } else {
-            Err(WaitError::stopped(&found))
-        }
+        let status = over.unwrap_or_else(|_| self.status.borrow().clone());
+        let done = done(&status);
+        (status, done)
     }
 
     /// Changes what is wanted of the projection, for every instance.
@@ -350,21 +387,4 @@ impl fmt::Debug for Projections {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.status()).finish()
     }
-}
-
-/// How far the build that readers of the projection `name` see has come, whoever works on it; 0 if there is none.
-///
-/// # Errors
-/// [`StoreError`] if the backend fails.
-pub async fn checkpoint(documents: &dyn DocumentStore, name: &str) -> Result<Position, StoreError> {
-    let Some(served) = control::read(documents, name)
-        .await?
-        .control
-        .served()
-        .copied()
-    else {
-        return Ok(Position::ZERO);
-    };
-    let of = (served.number, served.partitions);
-    Ok(lease::progress(documents, name, of).await?.position)
 }

@@ -28,6 +28,8 @@ pub mod contract_model;
 #[doc(hidden)]
 pub mod contract_neighbours;
 #[doc(hidden)]
+pub mod contract_projection;
+#[doc(hidden)]
 pub mod contract_race;
 #[doc(hidden)]
 pub mod contract_read;

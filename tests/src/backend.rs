@@ -13,10 +13,10 @@ use factum_sqlite::{BoxError, SqliteOptions, SqliteProjection, SqliteStore, sqlx
 
 use crate::load::{JarEvent, PATIENT};
 
-const CREATE: &str = "create table if not exists {jar}
+pub(crate) const CREATE: &str = "create table if not exists {jar}
     (stream text primary key, count bigint not null, digest bigint not null)";
 /// The digest depends on each position and on their order. Both databases understand this.
-const FILL: &str = "insert into {jar} (stream, count, digest) values ($1, 1, $2)
+pub(crate) const FILL: &str = "insert into {jar} (stream, count, digest) values ($1, 1, $2)
     on conflict (stream) do update
     set count = {jar}.count + 1, digest = ({jar}.digest * 31 + excluded.digest) % 1000003";
 const ALL: &str = "select stream, count, digest from jar";
@@ -141,14 +141,29 @@ impl Backend {
         .start()
     }
 
-    /// How far the projection has come.
+    /// How far the projection `jars` has come.
     ///
     /// # Errors
     /// As the store's.
     pub async fn checkpoint(&self) -> Result<Position, StoreError> {
+        checkpoint(&**self.engine().store(), "jars").await
+    }
+
+    /// The tables and views whose names begin with `jar`.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn tables(&self) -> Result<Vec<String>, sqlx::Error> {
         match self {
-            Self::Sqlite(store) => checkpoint(store, "jars").await,
-            Self::Postgres(store) => checkpoint(store, "jars").await,
+            Self::Sqlite(store) => {
+                let sql = "select name from sqlite_master where name like 'jar%' order by name";
+                sqlx::query_scalar(sql).fetch_all(store.pool()).await
+            }
+            Self::Postgres(store) => {
+                let sql = "select relname::text from pg_class where relname like 'jar%' and relkind in ('r', 'v')
+                    and relnamespace = current_schema()::regnamespace order by relname";
+                sqlx::query_scalar(sql).fetch_all(store.pool()).await
+            }
         }
     }
 

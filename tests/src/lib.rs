@@ -2,6 +2,7 @@
 #![doc = include_str!("../../README.md")]
 
 pub mod backend;
+pub mod count;
 pub mod history;
 pub mod load;
 pub mod stores;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use factum::async_trait;
-use factum::document::Revision;
+use factum::document::{DocumentStore as _, Revision};
 use factum::prelude::*;
 use factum::{Projections, Query, ReadModel, Step, StepError, StoreError};
 use factum_memory::MemoryStore;
@@ -81,5 +81,82 @@ async fn what_was_done_though_the_answer_was_lost_is_no_error() {
     projections.wait_for(receipt.position()).await.unwrap();
     assert!(overtaken.failed.load(SeqCst));
     assert_eq!(projections.status()[0].last_error, None);
+    projections.stop().await;
+}
+
+/// Named as one likes; takes nothing.
+struct Named(&'static str);
+
+#[async_trait]
+impl ReadModel for Named {
+    fn name(&self) -> &str {
+        self.0
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn query(&self) -> Query {
+        Query::all()
+    }
+
+    async fn project(&self, step: Step<'_>) -> Result<Revision, StepError> {
+        step.change().await
+    }
+}
+
+#[tokio::test]
+async fn a_projection_has_a_name_of_its_own() {
+    let engine = Engine::new(MemoryStore::new());
+    let start = |names: &[&'static str]| {
+        let builder = Projections::builder(&engine);
+        let builder = names
+            .iter()
+            .fold(builder, |builder, name| builder.with(Named(name)));
+        builder.try_start().map(drop)
+    };
+    let long: &'static str = "n".repeat(201).leak();
+    for name in ["", "a/b", "a\nb", long] {
+        let error = start(&["fine", name]).unwrap_err().to_string();
+        let rule = "is no name of a projection: 1 to 200 bytes without `/` or control characters";
+        assert!(error.ends_with(rule), "{error}");
+    }
+    let error = start(&["a", "b", "a"]).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "the projection \"a\" is there twice: each needs a name of its own"
+    );
+    // Whatever else stands there is as good as any.
+    start(&["ö %_'\"", &long[1..], "{}"]).unwrap();
+}
+
+#[tokio::test]
+async fn a_control_that_somebody_has_written_by_hand_is_named_when_it_is_none() {
+    let store = MemoryStore::new();
+    let engine = Engine::new(store.clone());
+    let put = |value: &str| factum::document::Changes::new().put("projection/by hand", value);
+    store.change_documents(put("{\"builds\":7}")).await.unwrap();
+    let retry = factum::RetryPolicy {
+        attempts: 2,
+        base: std::time::Duration::from_millis(1),
+        cap: std::time::Duration::from_millis(1),
+    };
+    let builder = Projections::builder(&engine).retry(retry);
+    let projections = builder.with(Named("by hand")).start();
+    let error = projections.wait_for(1.into()).await.unwrap_err().error;
+    assert!(
+        error.contains("the document \"projection/by hand\""),
+        "{error}"
+    );
+    // No partitions are one, and a number that was given out is not given again.
+    let control = r#"{"serving":7,"builds":[{"number":7,"version":1,"partitions":0}],"last":0,
+        "paused":false,"at_once":false,"retries":0,"resumed":0}"#;
+    store.change_documents(put(control)).await.unwrap();
+    projections.resume("by hand").await.unwrap();
+    engine.execute(Light { lamp: 1 }).await.unwrap();
+    projections.wait_for(1.into()).await.unwrap();
+    projections.rebuild("by hand").await.unwrap();
+    assert_eq!(projections.status()[0].build, 8);
     projections.stop().await;
 }

@@ -93,6 +93,10 @@ finds! {
     contract_documents: a_revision_is_never_given_twice, RevisionsStandStill;
     contract_documents: of_many_that_change_one_document_exactly_one_does, ChangesBlindly;
     contract_documents: documents_out_of_bounds_are_refused, TakesTheInvalid;
+    contract_projection: a_projection_has_each_effect_once_under_faults, ChangesLoseTheLast;
+    contract_projection: a_poison_event_parks_its_stream_alone, KeepsWhatIsDeleted;
+    contract_projection: what_a_paused_owner_writes_is_refused, ChangesBlindly;
+    contract_projection: a_read_model_elsewhere_gets_every_event_under_faults, SkipsAnEvent;
     contract_engine: engines_on_two_handles_lose_no_update, IgnoresExpectations;
     contract_engine: a_key_counts_once_over_two_engines, ForgetsKeys;
     contract_engine: a_tag_query_holds_its_limit_over_two_handles, IgnoresConditions;

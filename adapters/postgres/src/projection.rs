@@ -29,7 +29,8 @@ pub trait PostgresProjection: Projection<Events: Event> {
     async fn create(&self, db: &mut Tables<'_>) -> Result<(), sqlx::Error>;
 
     /// Takes `event` into the tables, through `db`: inside the transaction that also moves the checkpoint. Do not
-    /// end that transaction.
+    /// end that transaction, and do not wait for anything but `db`: after five seconds without a statement the
+    /// server takes the transaction back, so that others can take over from a process that hangs.
     ///
     /// # Errors
     /// Anything; the transaction is rolled back and the event tried again, and then parked, or what else was chosen by

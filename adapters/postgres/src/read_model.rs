@@ -18,6 +18,9 @@ use crate::error::{Fault, store_error};
 use crate::tables::{self, Tables};
 use crate::{PostgresProjection, PostgresStore};
 
+/// Whoever falls silent inside the transaction must not keep its locks, and others from taking over.
+const BEGIN: &str = "begin; set local idle_in_transaction_session_timeout = '5s'";
+
 /// A projection together with the database that holds its tables; give it to
 /// [`Projections`](factum::Projections).
 ///
@@ -57,7 +60,8 @@ enum Work<'s> {
 impl<P: PostgresProjection> PostgresReadModel<P> {
     /// Does `work` as a whole or not at all.
     async fn transact(&self, build: u64, work: Work<'_>) -> Result<Revision, StepError> {
-        let mut transaction = self.store.pool().begin().await.map_err(store_error)?;
+        let begun = self.store.pool().begin_with(BEGIN).await;
+        let mut transaction = begun.map_err(store_error)?;
         let db = &mut *transaction;
         let revision = match work {
             Work::Prepare => {
@@ -79,6 +83,7 @@ impl<P: PostgresProjection> PostgresReadModel<P> {
                 revision
             }
             Work::Discard => {
+                alone::<P>(db).await?;
                 tables::drop(db, self, build).await?;
                 Revision::ABSENT
             }
@@ -88,13 +93,9 @@ impl<P: PostgresProjection> PostgresReadModel<P> {
         Ok(revision)
     }
 
-    /// Of several processes that make the tables together, one does at a time.
     async fn prepare_alone(&self, db: &mut PgConnection, build: u64) -> Result<(), StepError> {
-        sqlx::query("select pg_advisory_xact_lock(hashtextextended(current_schema() || $1, 7305803126914704))")
-            .bind(P::NAME)
-            .execute(&mut *db)
-            .await
-            .map_err(store_error)?;
+        alone::<P>(db).await?;
+        tables::is_wanted(db, self, build).await?;
         let mut tables = Tables::new(&mut *db, build);
         self.projection
             .create(&mut tables)
@@ -124,6 +125,14 @@ impl<P: PostgresProjection> PostgresReadModel<P> {
     }
 }
 
+/// Of several processes that make or drop tables together, one does at a time, up to the end of its transaction.
+async fn alone<P: Projection>(db: &mut PgConnection) -> Result<(), StoreError> {
+    let sql =
+        "select pg_advisory_xact_lock(hashtextextended(current_schema() || $1, 7305803126914704))";
+    let locked = sqlx::query(sql).bind(P::NAME).execute(db).await;
+    locked.map(drop).map_err(store_error)
+}
+
 #[async_trait]
 impl<P: PostgresProjection> ReadModel for PostgresReadModel<P> {
     fn name(&self) -> &str {
@@ -132,6 +141,10 @@ impl<P: PostgresProjection> ReadModel for PostgresReadModel<P> {
 
     fn version(&self) -> u32 {
         P::VERSION
+    }
+
+    fn partitions(&self) -> u16 {
+        P::PARTITIONS
     }
 
     fn query(&self) -> Query {

@@ -75,6 +75,7 @@ impl<P: SqliteProjection> SqliteReadModel<P> {
         let db = &mut connection.sqlite;
         let revision = match work {
             Work::Prepare => {
+                tables::is_wanted(db, self, build).await?;
                 let mut tables = Tables::new(&mut *db, build);
                 let created = self.projection.create(&mut tables).await;
                 created.map_err(store_error)?;
@@ -132,6 +133,10 @@ impl<P: SqliteProjection> ReadModel for SqliteReadModel<P> {
 
     fn version(&self) -> u32 {
         P::VERSION
+    }
+
+    fn partitions(&self) -> u16 {
+        P::PARTITIONS
     }
 
     fn query(&self) -> Query {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::{Deref, DerefMut};
 
 use factum::document::{Changes, Revision};
-use factum::projections::{fill_in, table};
+use factum::projections::{control_key, fill_in, table, wants};
 use factum::{ReadModel, StepError, StoreError};
 use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
 
@@ -104,15 +104,31 @@ async fn put(db: &mut SqliteConnection, key: String, names: &[String]) -> Result
 }
 
 async fn names(db: &mut SqliteConnection, key: &str) -> Result<Vec<String>, StoreError> {
-    let sql = "select value from factum_document where key = ?";
-    let row = sqlx::query(sql).bind(key).fetch_optional(db).await;
-    let value: Option<String> = row
-        .and_then(|row| row.map(|row| row.try_get(0)).transpose())
-        .map_err(store_error)?;
+    let value = document(db, key).await?;
     let names = value.map(|value| serde_json::from_str(&value)).transpose();
     let names =
         names.map_err(|error| StoreError::Corrupt(format!("the document {key:?}: {error}")))?;
     Ok(names.unwrap_or_default())
+}
+
+async fn document(db: &mut SqliteConnection, key: &str) -> Result<Option<String>, StoreError> {
+    let sql = "select value from factum_document where key = ?";
+    let value = sqlx::query_scalar(sql).bind(key).fetch_optional(db).await;
+    value.map_err(store_error)
+}
+
+/// Refuses to make `build` ready once it was dropped.
+pub(crate) async fn is_wanted(
+    db: &mut SqliteConnection,
+    model: &dyn ReadModel,
+    build: u64,
+) -> Result<(), StepError> {
+    let control = document(db, &control_key(model.name())).await?;
+    if wants(control.as_deref(), build)? {
+        Ok(())
+    } else {
+        Err(StepError::Lost)
+    }
 }
 
 /// From now on the plain names are those of `build`.

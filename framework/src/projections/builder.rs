@@ -1,13 +1,14 @@
 //! [`ProjectionsBuilder`]: which projections to run, and how.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
 
+use super::board::Board;
 use super::instances::Instances;
-use super::status::Board;
 use super::supervisor::Supervisor;
 use super::{Heart, Projections, ReadModel, Running, Shared};
 use crate::document::DocumentStore;
@@ -26,6 +27,26 @@ pub enum OnFailure {
     Stop,
     /// The projection goes on without it, and keeps a record of that among its dead letters.
     Skip,
+}
+
+/// Projections were not started.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The name of a projection is empty, too long, or holds what keys are made of.
+    #[error(
+        "{name:?} is no name of a projection: 1 to 200 bytes without `/` or control characters"
+    )]
+    Name {
+        /// The name, cut after 80 characters.
+        name: String,
+    },
+    /// Two projections of one name.
+    #[error("the projection {name:?} is there twice: each needs a name of its own")]
+    Twice {
+        /// The name.
+        name: String,
+    },
 }
 
 /// Which projections to run, and how.
@@ -83,9 +104,40 @@ impl ProjectionsBuilder {
     /// Starts them, in tasks of the current tokio runtime.
     ///
     /// # Panics
-    /// Outside a tokio runtime.
+    /// Outside a tokio runtime, and where [`try_start`](Self::try_start) fails.
     #[must_use]
+    #[expect(clippy::panic, reason = "a mistake in the program, found at its start")]
     pub fn start(self) -> Projections {
+        self.try_start().unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Starts them, in tasks of the current tokio runtime.
+    ///
+    /// # Errors
+    /// [`StartError`] if a projection is there twice, or its name is none.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn try_start(self) -> Result<Projections, StartError> {
+        let mut names = HashSet::new();
+        for (model, _) in &self.models {
+            let name = model.name();
+            if name.is_empty()
+                || name.len() > 200
+                || name.contains(|c: char| c == '/' || c.is_control())
+            {
+                let name = name.chars().take(80).collect();
+                return Err(StartError::Name { name });
+            }
+            if !names.insert(name) {
+                let name = name.to_owned();
+                return Err(StartError::Twice { name });
+            }
+        }
+        Ok(self.run())
+    }
+
+    fn run(self) -> Projections {
         let documents: Arc<dyn DocumentStore> = self.store.clone();
         let shares = self
             .models
@@ -126,6 +178,7 @@ impl ProjectionsBuilder {
         });
         Projections {
             running: running.collect(),
+            instance: instances.me(),
             heart,
         }
     }

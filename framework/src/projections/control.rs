@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{ProjectionError, ReadModel};
 use crate::document::{ChangeError, Changes, DocumentStore, Revision};
 use crate::error::StoreError;
+use crate::place::Position;
 
 /// What is known of the builds of a projection.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +24,9 @@ pub(super) struct Control {
     pub(super) retries: u64,
     /// Counts the orders to go on.
     pub(super) resumed: u64,
+    /// Counts the orders to hold what readers see for a moment, so that what replaces it can overtake it.
+    #[serde(default)]
+    pub(super) held: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,16 +61,19 @@ impl Control {
         self.build(self.serving?)
     }
 
-    /// Those that a code with this version and these partitions fills: what readers see, and what is to replace it.
+    /// Those that a code with this version fills: what readers see, and what is to replace it. Each keeps the partitions
+    /// that it was begun with.
     pub(super) fn own(&self, model: &dyn ReadModel) -> impl Iterator<Item = &Build> {
-        let (version, partitions) = (model.version(), model.partitions().max(1));
-        let own = move |build: &&Build| build.version == version && build.partitions == partitions;
-        self.builds.iter().filter(own)
+        let version = model.version();
+        self.builds
+            .iter()
+            .filter(move |build| build.version == version)
     }
 
     /// One more build, to be filled.
     pub(super) fn add(&mut self, model: &dyn ReadModel) -> u64 {
-        self.last += 1;
+        let highest = self.builds.iter().map(|build| build.number).max();
+        self.last = self.last.max(highest.unwrap_or_default()) + 1;
         self.builds.push(Build {
             number: self.last,
             version: model.version(),
@@ -75,6 +82,27 @@ impl Control {
         });
         self.last
     }
+}
+
+/// Whether a projection's `control` says that `build` is to be there: for a read model to ask in the transaction that makes
+/// it ready, about the document with the key [`control_key`], so that what was dropped is not made again by one who slept
+/// meanwhile.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] if the control cannot be read.
+pub fn wants(control: Option<&str>, build: u64) -> Result<bool, StoreError> {
+    let Some(control) = control else {
+        return Ok(false);
+    };
+    let control: Control = serde_json::from_str(control)
+        .map_err(|error| StoreError::Corrupt(format!("the control of a projection: {error}")))?;
+    Ok(control.wants(build))
+}
+
+/// The key of the document that says which builds of the projection `name` there are.
+#[must_use]
+pub fn control_key(name: &str) -> String {
+    key(name)
 }
 
 /// The key of the document.
@@ -87,9 +115,13 @@ pub(super) async fn read(documents: &dyn DocumentStore, name: &str) -> Result<Re
     let Some(document) = found.first() else {
         return Ok(Read::default());
     };
+    let mut control: Control = document.decode()?;
+    for build in &mut control.builds {
+        build.partitions = build.partitions.max(1);
+    }
     Ok(Read {
         revision: document.revision,
-        control: document.decode()?,
+        control,
     })
 }
 
@@ -122,4 +154,16 @@ pub(super) async fn edit(
             }
         }
     }
+}
+
+/// How far the build that readers of the projection `name` see has come, whoever works on it; 0 if there is none.
+///
+/// # Errors
+/// [`StoreError`] if the backend fails.
+pub async fn checkpoint(documents: &dyn DocumentStore, name: &str) -> Result<Position, StoreError> {
+    let Some(served) = read(documents, name).await?.control.served().copied() else {
+        return Ok(Position::ZERO);
+    };
+    let of = (served.number, served.partitions);
+    Ok(super::lease::progress(documents, name, of).await?.position)
 }

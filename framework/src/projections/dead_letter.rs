@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::{Deserialize, Serialize};
 
 use super::ProjectionError;
-use crate::document::{ChangeError, Changes, Document, DocumentStore, Scan};
+use crate::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
 use crate::error::StoreError;
 use crate::place::Position;
 use crate::record::RecordedEvent;
@@ -79,7 +79,14 @@ impl DeadLetter {
 /// What waits of one partition, by stream.
 #[derive(Debug, Default)]
 pub(super) struct Parked {
-    streams: HashMap<StreamId, BTreeMap<Position, DeadLetter>>,
+    streams: HashMap<StreamId, BTreeMap<Position, Letter>>,
+}
+
+/// A dead letter, and the revision of its document.
+#[derive(Debug, Clone)]
+pub(super) struct Letter {
+    pub(super) revision: Revision,
+    pub(super) letter: DeadLetter,
 }
 
 pub(super) fn prefix(name: &str, build: u64) -> String {
@@ -94,13 +101,16 @@ pub(super) fn key(name: &str, build: u64, position: Position) -> String {
 pub(super) async fn all(
     documents: &dyn DocumentStore,
     prefix: &str,
-) -> Result<Vec<DeadLetter>, StoreError> {
+) -> Result<Vec<Letter>, StoreError> {
     let mut letters = Vec::new();
     let mut scan = Scan::prefix(prefix);
     loop {
         let page = documents.scan_documents(scan.clone()).await?;
         for document in &page {
-            letters.push(document.decode()?);
+            letters.push(Letter {
+                revision: document.revision,
+                letter: document.decode()?,
+            });
         }
         match page.last() {
             Some(last) if page.len() == scan.limit => scan = scan.after(&last.key),
@@ -109,25 +119,30 @@ pub(super) async fn all(
     }
 }
 
-/// The change that deletes every dead letter of a build.
+/// Deletes every dead letter of a build.
 pub(super) async fn forget(
     documents: &dyn DocumentStore,
     name: &str,
     build: u64,
-) -> Result<Changes, StoreError> {
-    let letters = all(documents, &prefix(name, build)).await?;
-    let keys = letters
-        .iter()
-        .map(|letter| key(name, build, letter.position));
-    Ok(keys.fold(Changes::new(), Changes::delete))
+) -> Result<(), ChangeError> {
+    let scan = Scan::prefix(prefix(name, build));
+    loop {
+        let page = documents.scan_documents(scan.clone()).await?;
+        if page.is_empty() {
+            return Ok(());
+        }
+        let keys = page.into_iter().map(|document| document.key);
+        let deleted = keys.fold(Changes::new(), Changes::delete);
+        documents.change_documents(deleted).await?;
+    }
 }
 
 impl Parked {
-    pub(super) fn new(letters: Vec<DeadLetter>, mine: impl Fn(&StreamId) -> bool) -> Self {
+    pub(super) fn new(letters: Vec<Letter>, mine: impl Fn(&StreamId) -> bool) -> Self {
         let mut parked = Self::default();
-        for letter in letters {
-            if letter.is_waiting() && mine(&letter.stream) {
-                parked.insert(letter);
+        for Letter { revision, letter } in letters {
+            if mine(&letter.stream) {
+                parked.insert(letter, revision);
             }
         }
         parked
@@ -137,9 +152,12 @@ impl Parked {
         self.streams.contains_key(stream)
     }
 
-    pub(super) fn insert(&mut self, letter: DeadLetter) {
-        let stream = self.streams.entry(letter.stream.clone()).or_default();
-        stream.insert(letter.position, letter);
+    /// One letter more, if it waits.
+    pub(super) fn insert(&mut self, letter: DeadLetter, revision: Revision) {
+        if letter.is_waiting() {
+            let stream = self.streams.entry(letter.stream.clone()).or_default();
+            stream.insert(letter.position, Letter { revision, letter });
+        }
     }
 
     /// One letter less; the last of a stream lets the stream go on.
@@ -152,16 +170,12 @@ impl Parked {
         }
     }
 
-    /// The first letter of each stream.
-    pub(super) fn firsts(&self) -> Vec<DeadLetter> {
-        let firsts = self
-            .streams
-            .values()
-            .filter_map(|letters| letters.values().next());
-        firsts.cloned().collect()
+    pub(super) fn streams(&self) -> Vec<StreamId> {
+        self.streams.keys().cloned().collect()
     }
 
-    pub(super) fn first(&self, stream: &StreamId) -> Option<&DeadLetter> {
+    /// The first letter of `stream`.
+    pub(super) fn first(&self, stream: &StreamId) -> Option<&Letter> {
         self.streams.get(stream)?.values().next()
     }
 

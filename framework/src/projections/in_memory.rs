@@ -6,10 +6,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 
 use super::{ProjectionError, ReadModel, Step, StepError, panicked};
 use crate::document::{DocumentStore, MemoryDocuments, Revision};
 use crate::event_set::EventSet as _;
+use crate::place::Position;
 use crate::projection::{ProjectSet, Projection};
 use crate::query::Query;
 
@@ -21,10 +23,22 @@ struct Inner<P> {
     make: Box<dyn Fn() -> P + Send + Sync>,
     state: RwLock<State<P>>,
     documents: Arc<MemoryDocuments>,
+    changes: watch::Sender<()>,
+}
+
+/// A handle that does not keep the read model.
+pub(super) struct Weak<P>(std::sync::Weak<Inner<P>>);
+
+impl<P> Weak<P> {
+    pub(super) fn upgrade(&self) -> Option<InMemory<P>> {
+        self.0.upgrade().map(InMemory)
+    }
 }
 
 struct State<P> {
     builds: BTreeMap<u64, P>,
+    /// The newest event that had its effect on each.
+    positions: BTreeMap<u64, Position>,
     /// Which one readers see.
     serving: u64,
     /// Those in which a panic has left half of an effect, perhaps.
@@ -46,6 +60,7 @@ impl<P: Projection> InMemory<P> {
     pub fn from_fn(make: impl Fn() -> P + Send + Sync + 'static) -> Self {
         let state = RwLock::new(State {
             builds: BTreeMap::from([(0, make())]),
+            positions: BTreeMap::new(),
             serving: 0,
             torn: BTreeSet::new(),
         });
@@ -53,6 +68,7 @@ impl<P: Projection> InMemory<P> {
             make: Box::new(make),
             state,
             documents: Arc::default(),
+            changes: watch::Sender::new(()),
         }))
     }
 
@@ -62,12 +78,27 @@ impl<P: Projection> InMemory<P> {
     /// # Panics
     /// If `look` does.
     pub fn read<R>(&self, look: impl FnOnce(&P) -> R) -> R {
+        self.read_at(look).0
+    }
+
+    /// Also says which is the newest event that had its effect.
+    pub(super) fn read_at<R>(&self, look: impl FnOnce(&P) -> R) -> (R, Position) {
         let state = self.0.state.read().unwrap_or_else(PoisonError::into_inner);
-        match state.builds.get(&state.serving) {
+        let position = state.positions.get(&state.serving).copied();
+        let found = match state.builds.get(&state.serving) {
             Some(model) => look(model),
             // Never: what readers see is not discarded.
             None => look(&(self.0.make)()),
-        }
+        };
+        (found, position.unwrap_or_default())
+    }
+
+    pub(super) fn changes(&self) -> watch::Receiver<()> {
+        self.0.changes.subscribe()
+    }
+
+    pub(super) fn downgrade(&self) -> Weak<P> {
+        Weak(Arc::downgrade(&self.0))
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, State<P>> {
@@ -108,6 +139,10 @@ where
         P::VERSION
     }
 
+    fn partitions(&self) -> u16 {
+        P::PARTITIONS
+    }
+
     fn query(&self) -> Query {
         Query::names(P::Events::names())
     }
@@ -130,9 +165,15 @@ where
             .map(P::prepare)
             .collect::<Result<_, _>>()?;
         let build = step.build;
+        let newest = step.events.last().map(|event| event.position);
         let revision = step.change().await?;
         let mut state = self.write();
-        let State { builds, torn, .. } = &mut *state;
+        let State {
+            builds,
+            torn,
+            positions,
+            ..
+        } = &mut *state;
         if torn.contains(&build) {
             return Err(StepError::Torn("the projection panicked before".to_owned()));
         }
@@ -144,6 +185,10 @@ where
                 effect(model);
             }
         }));
+        // Of several partitions one may be ahead of another.
+        let position = positions.entry(build).or_default();
+        *position = newest.unwrap_or_default().max(*position);
+        self.0.changes.send_replace(());
         match applied {
             Ok(()) => Ok(revision),
             Err(panic) => {
@@ -160,12 +205,14 @@ where
         state.serving = build;
         // The one that readers saw before there was any.
         state.builds.remove(&0);
+        self.0.changes.send_replace(());
         Ok(revision)
     }
 
     async fn discard(&self, build: u64) -> Result<(), ProjectionError> {
         let mut state = self.write();
         state.builds.remove(&build);
+        state.positions.remove(&build);
         state.torn.remove(&build);
         Ok(())
     }

@@ -1,19 +1,20 @@
-//! [`Instances`]: who else works on the same store, and how many partitions are each one's share.
+//! [`Instances`]: who else works on the same store, and which partitions are whose share.
 //!
-//! Each instance has a document that it writes again and again. Whoever sees one unchanged for the time of a lease, by
-//! its own clock, takes its instance for dead. A mistake costs work done twice in vain, and nothing else: the
-//! fence is the revision of each lease.
+//! Each instance has a document that it writes again and again: which partitions it could work on, and which it does.
+//! Whoever sees one unchanged for the time of its lease, by its own clock, takes its instance for dead. A mistake costs
+//! work done twice in vain, and nothing else: the fence is the revision of each lease.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tracing::warn;
 use uuid::Uuid;
 
-use crate::document::{Changes, DocumentStore, Revision, Scan};
+use crate::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
 use crate::error::StoreError;
 use crate::unique::uuid_v7;
 
@@ -24,14 +25,30 @@ pub(crate) struct Instances {
     lease: Duration,
     known: Mutex<Known>,
     looked: watch::Sender<bool>,
+    /// Others should know of what this instance works on.
+    news: Notify,
+}
+
+/// What an instance tells the others.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Sign {
+    /// How long others wait for the next one.
+    lease_ms: u64,
+    /// The partitions that it could work on.
+    wants: BTreeSet<String>,
+    /// How many it works on.
+    holds: usize,
 }
 
 #[derive(Default)]
 struct Known {
     others: HashMap<Uuid, Seen>,
-    /// The partitions that this instance could work on, and those that it does.
-    all: usize,
-    held: HashSet<String>,
+    /// The partitions that this instance could work on, those that it does, and of these what others shall have.
+    wants: BTreeSet<String>,
+    held: BTreeSet<String>,
+    gifts: BTreeSet<String>,
+    gave: Option<Instant>,
     /// Since when a partition that this instance has no share in is free.
     free: HashMap<String, Instant>,
 }
@@ -39,6 +56,52 @@ struct Known {
 struct Seen {
     revision: Revision,
     changed: Instant,
+    lease: Duration,
+    wants: BTreeSet<String>,
+    holds: usize,
+}
+
+impl Seen {
+    /// Nothing but its name is known.
+    fn unknown(lease: Duration) -> Self {
+        Self {
+            revision: Revision::ABSENT,
+            changed: Instant::now(),
+            lease,
+            wants: BTreeSet::new(),
+            holds: 0,
+        }
+    }
+
+    fn read(document: &Document, lease: Duration) -> Self {
+        // Whatever stands there, somebody has written it.
+        let sign: Sign = document.decode().unwrap_or_default();
+        let theirs = Duration::from_millis(sign.lease_ms);
+        Self {
+            revision: document.revision,
+            lease: if theirs.is_zero() { lease } else { theirs },
+            wants: sign.wants,
+            holds: sign.holds,
+            ..Self::unknown(lease)
+        }
+    }
+
+    fn without_share(self) -> Self {
+        Self {
+            revision: Revision::ABSENT,
+            wants: BTreeSet::new(),
+            holds: 0,
+            ..self
+        }
+    }
+
+    fn lives(&self) -> bool {
+        self.changed.elapsed() < self.lease
+    }
+
+    fn wants(&self, key: &str) -> bool {
+        self.lives() && self.wants.contains(key)
+    }
 }
 
 impl Instances {
@@ -48,6 +111,7 @@ impl Instances {
             lease,
             known: Mutex::default(),
             looked: watch::Sender::new(false),
+            news: Notify::new(),
         }
     }
 
@@ -67,6 +131,10 @@ impl Instances {
         self.lease / 3
     }
 
+    pub(crate) fn lease(&self) -> Duration {
+        self.lease
+    }
+
     /// Waits until it was looked once who else there is.
     pub(crate) async fn ready(&self) {
         let mut looked = self.looked.subscribe();
@@ -78,17 +146,21 @@ impl Instances {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether `instance` has given a sign within its lease. One that nobody knows gets the time to.
     pub(crate) fn lives(&self, instance: Uuid) -> bool {
-        let known = self.known();
-        let seen = known.others.get(&instance);
-        instance == self.me || seen.is_some_and(|seen| seen.changed.elapsed() < self.lease)
+        let mut known = self.known();
+        let seen = known.others.entry(instance);
+        instance == self.me || seen.or_insert_with(|| Seen::unknown(self.lease)).lives()
     }
 
     /// Whether this instance may work on the free partition `key`: it has its share not yet, or nobody else wants it.
     pub(crate) fn may_take(&self, key: &str) -> bool {
         let mut known = self.known();
-        let share = known.share(self.lease);
-        if known.held.len() < share {
+        let mine = known.held.len();
+        let rivals = known.others.values().filter(|other| other.wants(key));
+        let fair = known.wants.len().div_ceil(1 + rivals.clone().count());
+        let poorer = rivals.clone().any(|other| other.holds < mine);
+        if mine < fair || !poorer {
             return true;
         }
         let now = Instant::now();
@@ -96,32 +168,41 @@ impl Instances {
         now.duration_since(since) >= self.lease
     }
 
-    /// Whether this instance works on more than its share.
-    pub(crate) fn has_too_many(&self) -> bool {
-        let known = self.known();
-        known.held.len() > known.share(self.lease)
+    /// The partition `key` is not free.
+    pub(crate) fn is_taken(&self, key: &str) {
+        self.known().free.remove(key);
     }
 
-    /// One partition more, or less, that this instance could work on.
-    pub(crate) fn count(&self, more: bool) {
-        let mut known = self.known();
-        known.all = if more {
-            known.all + 1
-        } else {
-            known.all.saturating_sub(1)
-        };
+    /// Whether another instance shall have `key`, which this one works on.
+    pub(crate) fn gives(&self, key: &str) -> bool {
+        self.known().gifts.contains(key)
+    }
+
+    /// This instance could work on `key`.
+    pub(crate) fn want(&self, key: &str) {
+        self.known().wants.insert(key.to_owned());
+        self.news.notify_one();
+    }
+
+    /// This instance has no more to do with `key`.
+    pub(crate) fn unwant(&self, key: &str) {
+        self.known().wants.remove(key);
+        self.news.notify_one();
     }
 
     pub(crate) fn hold(&self, key: &str) {
         let mut known = self.known();
         known.free.remove(key);
         known.held.insert(key.to_owned());
+        self.news.notify_one();
     }
 
     pub(crate) fn let_go(&self, key: &str) {
         let mut known = self.known();
         known.held.remove(key);
+        known.gifts.remove(key);
         known.free.remove(key);
+        self.news.notify_one();
     }
 
     /// Shows that this instance lives, and looks who else does, until it is dropped.
@@ -129,7 +210,10 @@ impl Instances {
         let mut ticks = tokio::time::interval(self.beat());
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            ticks.tick().await;
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = self.news.notified() => {}
+            }
             match self.look(&*documents).await {
                 Ok(()) => drop(self.looked.send_replace(true)),
                 Err(StoreError::Closed) => return,
@@ -140,34 +224,23 @@ impl Instances {
 
     async fn look(&self, documents: &dyn DocumentStore) -> Result<(), StoreError> {
         let own = format!("{PREFIX}{}", self.me);
-        let mut changes = Changes::new().put(&own, "{}");
         let found = documents.scan_documents(Scan::prefix(PREFIX)).await?;
-        {
+        let changes = {
             let mut known = self.known();
-            let mut others = HashMap::with_capacity(found.len());
-            for document in found.iter().filter(|document| document.key != own) {
-                let Ok(id) = document.key[PREFIX.len()..].parse::<Uuid>() else {
-                    continue;
-                };
-                let before = known.others.remove(&id);
-                let seen = match before {
-                    Some(seen) if seen.revision == document.revision => seen,
-                    _ => Seen {
-                        revision: document.revision,
-                        changed: Instant::now(),
-                    },
-                };
-                // Long dead: nobody needs to know of it.
-                if seen.changed.elapsed() > self.lease * 20 {
-                    changes = changes.delete(&document.key);
-                }
-                others.insert(id, seen);
-            }
-            known.others = others;
-        }
+            let found = found.iter().filter(|document| document.key != own);
+            let dead = known.see(found, self.lease);
+            known.choose_gifts(self.lease);
+            let sign = Sign {
+                lease_ms: u64::try_from(self.lease.as_millis()).unwrap_or(u64::MAX),
+                wants: known.wants.clone(),
+                holds: known.held.len(),
+            };
+            let sign = Changes::new().put(own, super::json(&sign)?);
+            dead.into_iter().fold(sign, Changes::delete)
+        };
         match documents.change_documents(changes).await {
             Ok(_) => Ok(()),
-            Err(crate::document::ChangeError::Store(error)) => Err(error),
+            Err(ChangeError::Store(error)) => Err(error),
             Err(error) => Err(StoreError::Failed(error.into())),
         }
     }
@@ -182,11 +255,54 @@ impl Instances {
 }
 
 impl Known {
-    fn share(&self, lease: Duration) -> usize {
-        let live = self
-            .others
-            .values()
-            .filter(|seen| seen.changed.elapsed() < lease);
-        self.all.div_ceil(1 + live.count()).max(1)
+    /// Takes note of the others, and gives back the documents of those that are long dead.
+    fn see<'d>(
+        &mut self,
+        found: impl Iterator<Item = &'d Document>,
+        lease: Duration,
+    ) -> Vec<String> {
+        let mut others = HashMap::new();
+        let mut dead = Vec::new();
+        for document in found {
+            let Ok(id) = document.key[PREFIX.len()..].parse::<Uuid>() else {
+                continue;
+            };
+            let seen = match self.others.remove(&id) {
+                Some(seen) if seen.revision == document.revision => seen,
+                _ => Seen::read(document, lease),
+            };
+            if seen.changed.elapsed() > seen.lease * 20 {
+                dead.push(document.key.clone());
+            }
+            others.insert(id, seen);
+        }
+        // They have ended in order, or have shown nothing yet but a lease of theirs.
+        let quiet = self.others.drain().filter(|(_, seen)| seen.lives());
+        others.extend(quiet.map(|(id, seen)| (id, seen.without_share())));
+        self.others = others;
+        dead
+    }
+
+    /// What this instance works on and a poorer one could as well.
+    fn choose_gifts(&mut self, lease: Duration) {
+        if self.gave.is_some_and(|gave| gave.elapsed() < lease) {
+            // It takes that long at most until they have been taken.
+            return;
+        }
+        let live = self.others.values().filter(|other| other.lives());
+        let mut others: Vec<_> = live.map(|other| (other.holds, &other.wants)).collect();
+        let mut mine = self.held.len();
+        for key in &self.held {
+            let wanting = others.iter_mut().filter(|(_, wants)| wants.contains(key));
+            let Some(poorest) = wanting.min_by_key(|(holds, _)| *holds) else {
+                continue;
+            };
+            if poorest.0 + 1 < mine {
+                poorest.0 += 1;
+                mine -= 1;
+                self.gifts.insert(key.clone());
+                self.gave = Some(Instant::now());
+            }
+        }
     }
 }

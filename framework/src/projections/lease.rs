@@ -1,21 +1,39 @@
 //! [`Lease`]: who works on a partition of a build, and how far it has come. One document, whose revision is the
 //! fence: whoever writes it at the revision that it wrote last is still the owner.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::instances::Instances;
-use crate::document::{ChangeError, Changes, DocumentStore, Revision};
+use crate::document::{ChangeError, Changes, Document, DocumentStore, Revision};
 use crate::error::StoreError;
 use crate::place::Position;
 
 /// What the document holds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Checkpoint {
     /// Every event up to here has had its effect, or is parked.
     pub(crate) position: Position,
     /// Which instance works on it.
     pub(crate) holder: Option<Uuid>,
+    /// The order to try again what is parked that was obeyed last.
+    pub(crate) retries: u64,
+    /// How many events are parked.
+    pub(crate) parked: u64,
+    /// Why its owner does not go on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) stopped: Option<Stop>,
+}
+
+/// Something failed as often as the policy allows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Stop {
+    pub(crate) error: String,
+    /// The order to go on that came last before it.
+    pub(crate) resumed: u64,
 }
 
 /// A partition that this instance works on.
@@ -31,14 +49,15 @@ pub(crate) enum Attempt {
     Taken(Lease),
     /// Another works on it, or shall.
     Left(Checkpoint),
+    /// What is wanted is not what this instance knows of it.
+    Outdated,
 }
 
-async fn look(
-    documents: &dyn DocumentStore,
-    key: &str,
-) -> Result<(Revision, Checkpoint), StoreError> {
-    let found = documents.find_documents(&[key.to_owned()]).await?;
-    match found.first() {
+/// What is known to be wanted: the key and the revision of a control.
+pub(crate) type Wanted<'a> = (&'a str, Revision);
+
+fn of(found: &[Document], key: &str) -> Result<(Revision, Checkpoint), StoreError> {
+    match found.iter().find(|document| document.key == key) {
         Some(document) => Ok((document.revision, document.decode()?)),
         None => Ok((Revision::ABSENT, Checkpoint::default())),
     }
@@ -53,10 +72,15 @@ pub(crate) fn key(name: &str, build: u64, partition: u16) -> String {
 pub(crate) struct Progress {
     /// Every partition has come to here.
     pub(crate) position: Position,
+    /// And none farther than here.
+    pub(crate) farthest: Position,
     /// Who works on each partition.
     pub(crate) holders: Vec<Option<Uuid>>,
-    /// Requires that it does not move.
-    pub(crate) unmoved: Changes,
+    /// How many events are parked.
+    pub(crate) parked: u64,
+    /// Somebody does not go on.
+    pub(crate) stopped: bool,
+    found: Vec<Document>,
 }
 
 /// How far the build has come that has so many partitions.
@@ -68,24 +92,37 @@ pub(crate) async fn progress(
     let keys: Vec<String> = (0..partitions)
         .map(|partition| key(name, build, partition))
         .collect();
-    let mut position = Position::MAX;
-    let mut holders = Vec::with_capacity(keys.len());
-    let mut unmoved = Changes::new();
     let found = documents.find_documents(&keys).await?;
-    for document in &found {
-        let checkpoint: Checkpoint = document.decode()?;
-        position = position.min(checkpoint.position);
-        holders.push(checkpoint.holder);
-        unmoved = unmoved.require(&document.key, document.revision);
+    let mut progress = Progress {
+        position: Position::MAX,
+        farthest: Position::ZERO,
+        holders: Vec::with_capacity(keys.len()),
+        parked: 0,
+        stopped: false,
+        found,
+    };
+    for key in &keys {
+        let (_, checkpoint) = of(&progress.found, key)?;
+        progress.position = progress.position.min(checkpoint.position);
+        progress.farthest = progress.farthest.max(checkpoint.position);
+        progress.holders.push(checkpoint.holder);
+        progress.parked += checkpoint.parked;
+        progress.stopped |= checkpoint.stopped.is_some();
     }
-    if found.len() < keys.len() {
-        position = Position::ZERO;
+    if keys.is_empty() {
+        progress.position = Position::ZERO;
     }
-    Ok(Progress {
-        position,
-        holders,
-        unmoved,
-    })
+    Ok(progress)
+}
+
+impl Progress {
+    /// Requires that nobody has moved it, and makes everybody who works on it look again what is wanted.
+    pub(crate) fn interrupt(&self) -> Changes {
+        let found = self.found.iter();
+        found.fold(Changes::new(), |changes, document| {
+            changes.put_if(&document.key, document.revision, &document.value)
+        })
+    }
 }
 
 impl Lease {
@@ -94,28 +131,40 @@ impl Lease {
         documents: &dyn DocumentStore,
         instances: &Instances,
         key: &str,
+        wanted: Wanted<'_>,
     ) -> Result<Attempt, StoreError> {
-        let (revision, checkpoint) = look(documents, key).await?;
+        let found = [key.to_owned(), wanted.0.to_owned()];
+        let found = documents.find_documents(&found).await?;
+        let control = found.iter().find(|document| document.key == wanted.0);
+        if control.map(|control| control.revision) != Some(wanted.1) {
+            return Ok(Attempt::Outdated);
+        }
+        let (revision, checkpoint) = of(&found, key)?;
         let me = instances.me();
-        let free = match checkpoint.holder {
-            None => true,
-            Some(holder) => holder == me || !instances.lives(holder),
-        };
-        if !free || !(checkpoint.holder == Some(me) || instances.may_take(key)) {
+        let mine = checkpoint.holder == Some(me);
+        let taken = checkpoint
+            .holder
+            .is_some_and(|holder| instances.lives(holder));
+        if taken {
+            instances.is_taken(key);
+        }
+        if !mine && (taken || !instances.may_take(key)) {
             return Ok(Attempt::Left(checkpoint));
         }
         let checkpoint = Checkpoint {
             holder: Some(me),
             ..checkpoint
         };
-        let changes = Changes::new().put_if(key, revision, super::json(&checkpoint)?);
+        let changes = Changes::new()
+            .put_if(key, revision, super::json(&checkpoint)?)
+            .require(wanted.0, wanted.1);
         match documents.change_documents(changes).await {
             Ok(revision) => Ok(Attempt::Taken(Self {
                 key: key.to_owned(),
                 revision,
                 checkpoint,
             })),
-            Err(ChangeError::Moved { .. }) => Ok(Attempt::Left(checkpoint)),
+            Err(ChangeError::Moved { .. }) => Ok(Attempt::Outdated),
             Err(ChangeError::Store(error)) => Err(error),
             Err(ChangeError::Invalid(invalid)) => Err(StoreError::Failed(invalid.into())),
         }
@@ -125,19 +174,18 @@ impl Lease {
         self.checkpoint.position
     }
 
-    /// The change that moves the checkpoint to `position`, while this instance is the owner.
-    pub(crate) fn advance(&self, position: Position) -> Result<Changes, StoreError> {
-        let checkpoint = Checkpoint {
-            position,
-            ..self.checkpoint
-        };
-        let value = super::json(&checkpoint)?;
-        Ok(Changes::new().put_if(&self.key, self.revision, value))
+    pub(crate) fn checkpoint(&self) -> &Checkpoint {
+        &self.checkpoint
+    }
+
+    /// The change that makes `next` of the checkpoint, while this instance is the owner.
+    pub(crate) fn advance(&self, next: &Checkpoint) -> Result<Changes, StoreError> {
+        Ok(Changes::new().put_if(&self.key, self.revision, super::json(next)?))
     }
 
     /// The change was made.
-    pub(crate) fn advanced(&mut self, position: Position, revision: Revision) {
-        self.checkpoint.position = position;
+    pub(crate) fn advanced(&mut self, next: Checkpoint, revision: Revision) {
+        self.checkpoint = next;
         self.revision = revision;
     }
 
@@ -146,7 +194,8 @@ impl Lease {
         &mut self,
         documents: &dyn DocumentStore,
     ) -> Result<bool, StoreError> {
-        let (revision, checkpoint) = look(documents, &self.key).await?;
+        let found = documents.find_documents(std::slice::from_ref(&self.key));
+        let (revision, checkpoint) = of(&found.await?, &self.key)?;
         let mine = checkpoint.holder == self.checkpoint.holder;
         if mine {
             self.revision = revision;
@@ -167,4 +216,49 @@ impl Lease {
             _ => Ok(()),
         }
     }
+}
+
+/// An owner takes a lease and moves it; another takes it over; the owner moves it again, and the other does: which of
+/// these is done. For the contract suite.
+#[doc(hidden)]
+pub async fn fence(owner: &dyn DocumentStore, other: &dyn DocumentStore) -> [bool; 3] {
+    let control = owner.change_documents(Changes::new().put("control", "{}"));
+    let control = control.await.unwrap_or_default();
+    // Whoever has no time at all is taken for dead at once.
+    let (first, second) = (
+        Instances::alone(Duration::ZERO),
+        Instances::alone(Duration::ZERO),
+    );
+    let take = async |documents, instances| match Lease::take(
+        documents,
+        instances,
+        "fence",
+        ("control", control),
+    )
+    .await
+    {
+        Ok(Attempt::Taken(lease)) => Some(lease),
+        _ => None,
+    };
+    let advance = async |documents: &dyn DocumentStore, lease: Option<&Lease>, position| {
+        let lease = lease?;
+        let next = Checkpoint {
+            position: Position::new(position),
+            ..lease.checkpoint().clone()
+        };
+        documents
+            .change_documents(lease.advance(&next).ok()?)
+            .await
+            .ok()
+    };
+    let mut held = take(owner, &first).await;
+    let begun = advance(owner, held.as_ref(), 1).await;
+    if let (Some(lease), Some(revision)) = (&mut held, begun) {
+        let next = lease.checkpoint().clone();
+        lease.advanced(next, revision);
+    }
+    let taken = take(other, &second).await;
+    let late = advance(owner, held.as_ref(), 2).await;
+    let goes_on = advance(other, taken.as_ref(), 3).await;
+    [begun.is_some(), late.is_some(), goes_on.is_some()]
 }

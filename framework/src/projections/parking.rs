@@ -2,9 +2,11 @@
 
 use tracing::warn;
 
-use super::dead_letter::{self, DeadLetter, DeadLetterState};
+use super::dead_letter::{self, DeadLetter, DeadLetterState, Letter};
+use super::lease::{Checkpoint, Stop};
 use super::worker::{Held, Left, Worker};
 use super::{EventError, OnFailure, ProjectionState, Step, StepError, chain};
+use crate::error::StoreError;
 use crate::place::Position;
 use crate::query::Query;
 use crate::read::Read;
@@ -15,7 +17,8 @@ use crate::record::RecordedEvent;
 struct Work<'e> {
     events: &'e [RecordedEvent],
     letters: Vec<DeadLetter>,
-    settled: Option<Position>,
+    /// A letter as it was before, which is replaced, or settled.
+    before: Option<&'e Letter>,
     through: Position,
 }
 
@@ -24,7 +27,7 @@ impl Work<'_> {
         Self {
             events: &[],
             letters,
-            settled: None,
+            before: None,
             through,
         }
     }
@@ -55,12 +58,27 @@ impl Worker {
     }
 
     async fn commit(&self, held: &mut Held, work: Work<'_>) -> Result<(), StepError> {
-        let mut changes = held.lease.advance(work.through)?;
+        let before = work.before.map(|before| before.letter.position);
+        let more = work.letters.iter().filter(|letter| letter.is_waiting());
+        let parked = held.parked.len() + more.count() as u64 - u64::from(before.is_some());
+        let next = Checkpoint {
+            position: work.through,
+            parked,
+            stopped: None,
+            ..held.lease.checkpoint().clone()
+        };
+        let mut changes = held.lease.advance(&next)?;
         for letter in &work.letters {
-            changes = changes.put(self.letter(letter.position), super::json(letter)?);
+            let (key, value) = (self.letter(letter.position), super::json(letter)?);
+            changes = match work.before {
+                // Somebody may have discarded it meanwhile.
+                Some(before) => changes.put_if(key, before.revision, value),
+                None => changes.put(key, value),
+            };
         }
-        if let Some(position) = work.settled {
-            changes = changes.delete(self.letter(position));
+        if let (Some(before), true) = (work.before, work.letters.is_empty()) {
+            let key = self.letter(before.letter.position);
+            changes = changes.delete_if(key, before.revision);
         }
         let step = Step {
             build: self.build.number,
@@ -73,10 +91,34 @@ impl Worker {
         } else {
             self.shared.model.project(step).await?
         };
-        held.lease.advanced(work.through, revision);
-        for letter in work.letters.into_iter().filter(DeadLetter::is_waiting) {
-            held.parked.insert(letter);
+        held.lease.advanced(next, revision);
+        if let Some(Letter { letter, .. }) = work.before {
+            held.parked.remove(&letter.stream, letter.position);
         }
+        for letter in work.letters {
+            held.parked.insert(letter, revision);
+        }
+        Ok(())
+    }
+
+    /// Notes down for others why it does not go on.
+    pub(super) async fn note_stop(&self, held: &mut Held, error: &str) {
+        let next = Checkpoint {
+            stopped: Some(Stop {
+                error: error.to_owned(),
+                resumed: self.control.borrow().control.resumed,
+            }),
+            ..held.lease.checkpoint().clone()
+        };
+        if let Err(error) = self.note(held, next).await {
+            warn!(%error, "others do not know that the projection has stopped");
+        }
+    }
+
+    pub(super) async fn note(&self, held: &mut Held, next: Checkpoint) -> Result<(), StepError> {
+        let changes = held.lease.advance(&next)?;
+        let revision = self.shared.documents.change_documents(changes).await?;
+        held.lease.advanced(next, revision);
         Ok(())
     }
 
@@ -145,24 +187,10 @@ impl Worker {
 
     /// Tries what is parked again, each stream in order, as far as it goes.
     pub(super) async fn retry_parked(&self, held: &mut Held) -> Result<(), Left> {
-        let here = held.lease.position();
-        for first in held.parked.firsts() {
-            while let Some(letter) = held.parked.first(&first.stream).cloned() {
-                let before = letter.position.get().saturating_sub(1);
-                let read = Read::all(Query::all()).after(before).limit(1);
-                let page = self.shared.store.read(read).await?;
-                let work = Work {
-                    events: &page.events,
-                    settled: Some(letter.position),
-                    ..Work::park(Vec::new(), here)
-                };
-                match self.commit(held, work).await {
-                    Ok(()) => held.parked.remove(&letter.stream, letter.position),
-                    Err(StepError::Failed(failed)) => {
-                        self.leave_parked(held, letter, chain(&failed)).await?;
-                        break;
-                    }
-                    Err(error) => return Err(error.into()),
+        for stream in held.parked.streams() {
+            while let Some(before) = held.parked.first(&stream).cloned() {
+                if !self.retry_one(held, &before).await? {
+                    break;
                 }
             }
         }
@@ -170,21 +198,41 @@ impl Worker {
         Ok(())
     }
 
-    async fn leave_parked(
-        &self,
-        held: &mut Held,
-        mut letter: DeadLetter,
-        error: String,
-    ) -> Result<(), Left> {
-        let before = match letter.state {
+    /// Whether it works now.
+    async fn retry_one(&self, held: &mut Held, before: &Letter) -> Result<bool, Left> {
+        let position = before.letter.position;
+        let after = position.get().saturating_sub(1);
+        let read = Read::all(Query::all()).after(after).limit(1);
+        let page = self.shared.store.read(read).await?;
+        if page.events.first().map(|event| event.position) != Some(position) {
+            let missing = format!("the parked event at position {position} is not in the store");
+            return Err(StoreError::Corrupt(missing).into());
+        }
+        let here = held.lease.position();
+        let work = Work {
+            events: &page.events,
+            before: Some(before),
+            ..Work::park(Vec::new(), here)
+        };
+        let failed = match self.commit(held, work).await {
+            Ok(()) => return Ok(true),
+            Err(StepError::Failed(failed)) => failed,
+            Err(error) => return Err(error.into()),
+        };
+        let mut letter = before.letter.clone();
+        let attempts = match letter.state {
             DeadLetterState::Failed { attempts, .. } => attempts,
             _ => 0,
         };
         letter.state = DeadLetterState::Failed {
-            error,
-            attempts: before.saturating_add(1),
+            error: chain(&failed),
+            attempts: attempts.saturating_add(1),
         };
-        let here = held.lease.position();
-        Ok(self.commit(held, Work::park(vec![letter], here)).await?)
+        let work = Work {
+            before: Some(before),
+            ..Work::park(vec![letter], here)
+        };
+        self.commit(held, work).await?;
+        Ok(false)
     }
 }

@@ -28,7 +28,7 @@ pub trait ReadModel: Send + Sync + 'static {
     fn query(&self) -> Query;
 
     /// Over how many partitions its streams are spread, at least 1. Partitions are worked on at the same time, and by
-    /// several instances; the events of one stream stay in order.
+    /// several instances; the events of one stream stay in order. Each build keeps the number that it was begun with.
     fn partitions(&self) -> u16 {
         1
     }
@@ -39,7 +39,8 @@ pub trait ReadModel: Send + Sync + 'static {
         None
     }
 
-    /// Makes `build` ready to take events; it may be there already.
+    /// Makes `build` ready to take events; it may be there already. What others see must not be made again once the build
+    /// was dropped: ask [`wants`](super::wants) in the same transaction.
     ///
     /// # Errors
     /// [`ProjectionError`] if it cannot be made ready.
@@ -141,7 +142,10 @@ impl From<ProjectionError> for StepError {
         match error {
             ProjectionError::Store(error) => Self::Store(error),
             ProjectionError::Decode(error) => error.into(),
-            ProjectionError::Handler(error) => Self::Store(StoreError::Failed(error)),
+            ProjectionError::Handler(error) => match error.downcast() {
+                Ok(error) => *error,
+                Err(error) => Self::Store(StoreError::Failed(error)),
+            },
         }
     }
 }

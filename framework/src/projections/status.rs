@@ -1,16 +1,12 @@
 //! How a projection stands, for people and machines.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
-use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::error::{DecodeError, StoreError};
 use crate::place::Position;
-use crate::timestamp::Timestamp;
 
 /// How a projection stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,6 +38,8 @@ pub struct ProjectionStatus {
     pub building: Option<(u64, Position)>,
     /// What went wrong last, and is not mended yet.
     pub last_error: Option<String>,
+    /// Which builds do not go on, and why.
+    pub(super) stopped: BTreeMap<u64, String>,
 }
 
 /// What a projection is at. Of several partitions, the one that is worst off counts.
@@ -66,7 +64,7 @@ pub enum ProjectionState {
 }
 
 impl ProjectionStatus {
-    fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         Self {
             name: name.to_owned(),
             state: ProjectionState::Starting,
@@ -81,7 +79,13 @@ impl ProjectionStatus {
             current: false,
             building: None,
             last_error: None,
+            stopped: BTreeMap::new(),
         }
+    }
+
+    /// Why `build` does not go on, if it has stopped.
+    pub(super) fn why_stopped(&self, build: u64) -> Option<String> {
+        self.stopped.get(&build).cloned()
     }
 
     /// How many events of the store it has not come to.
@@ -109,177 +113,6 @@ impl ProjectionStatus {
     #[must_use]
     pub fn is_stopped(&self) -> bool {
         self.state == ProjectionState::Stopped
-    }
-}
-
-/// Where the tasks of one projection tell how they stand, and everybody reads it.
-pub(super) struct Board {
-    parts: Mutex<Parts>,
-    status: watch::Sender<ProjectionStatus>,
-}
-
-#[derive(Default)]
-struct Parts {
-    serving: Option<u64>,
-    parts: BTreeMap<(u64, u16), Part>,
-    /// What went wrong outside of any partition.
-    failure: Option<(ProjectionState, String)>,
-}
-
-/// How one partition of one build stands.
-#[derive(Debug, Clone)]
-pub(super) struct Part {
-    pub(super) state: ProjectionState,
-    pub(super) position: Position,
-    pub(super) head: Position,
-    pub(super) newest: Option<Timestamp>,
-    pub(super) owner: Option<Uuid>,
-    pub(super) parked: u64,
-    pub(super) last_error: Option<String>,
-    /// It is of another version than this code's.
-    pub(super) foreign: bool,
-    rate: f64,
-    moved: Instant,
-}
-
-impl Default for Part {
-    fn default() -> Self {
-        Self {
-            state: ProjectionState::Starting,
-            position: Position::ZERO,
-            head: Position::ZERO,
-            newest: None,
-            owner: None,
-            parked: 0,
-            last_error: None,
-            foreign: false,
-            rate: 0.0,
-            moved: Instant::now(),
-        }
-    }
-}
-
-impl Part {
-    /// It has come to `position`.
-    pub(super) fn come_to(&mut self, position: Position) {
-        let passed = position.get().saturating_sub(self.position.get()) as f64;
-        let seconds = self.moved.elapsed().as_secs_f64();
-        if passed > 0.0 && seconds > 0.0 {
-            // A mean that forgets within about ten pages.
-            let now = passed / seconds;
-            self.rate = if self.rate == 0.0 {
-                now
-            } else {
-                self.rate * 0.9 + now * 0.1
-            };
-        }
-        self.moved = Instant::now();
-        self.position = position;
-    }
-}
-
-impl Board {
-    pub(super) fn new(name: &str) -> Self {
-        Self {
-            parts: Mutex::default(),
-            status: watch::Sender::new(ProjectionStatus::new(name)),
-        }
-    }
-
-    pub(super) fn watch(&self) -> watch::Receiver<ProjectionStatus> {
-        self.status.subscribe()
-    }
-
-    /// Changes how the partition `of` stands.
-    pub(super) fn part(&self, of: (u64, u16), change: impl FnOnce(&mut Part)) {
-        self.edit(|parts| change(parts.parts.entry(of).or_default()));
-    }
-
-    /// Readers see `serving`; only the partitions of `kept` count any more.
-    pub(super) fn builds(&self, serving: Option<u64>, kept: impl Fn(u64) -> bool) {
-        self.edit(|parts| {
-            parts.serving = serving;
-            parts.parts.retain(|(build, _), _| kept(*build));
-            parts.failure = None;
-        });
-    }
-
-    /// Somebody wants it to go on.
-    pub(super) fn go_on(&self) {
-        self.edit(|parts| {
-            parts.failure = None;
-            for part in parts
-                .parts
-                .values_mut()
-                .filter(|part| part.state == ProjectionState::Stopped)
-            {
-                part.state = ProjectionState::Starting;
-            }
-        });
-    }
-
-    /// Something went wrong outside of any partition.
-    pub(super) fn fail(&self, state: ProjectionState, error: String) {
-        self.edit(|parts| parts.failure = Some((state, error)));
-    }
-
-    fn edit(&self, edit: impl FnOnce(&mut Parts)) {
-        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
-        edit(&mut parts);
-        // Under the lock, so that the last change is told last.
-        self.status.send_modify(|status| parts.tell(status));
-    }
-}
-
-impl Parts {
-    fn of(&self, build: u64) -> impl Iterator<Item = &Part> {
-        let parts = self.parts.range((build, 0)..=(build, u16::MAX));
-        parts.map(|(_, part)| part)
-    }
-
-    fn position(&self, build: u64) -> Position {
-        self.of(build)
-            .map(|part| part.position)
-            .min()
-            .unwrap_or_default()
-    }
-
-    fn tell(&self, status: &mut ProjectionStatus) {
-        let builds = || self.parts.keys().map(|(build, _)| *build);
-        let served = self
-            .serving
-            .filter(|serving| builds().any(|build| build == *serving));
-        let build = served.or_else(|| builds().next()).unwrap_or_default();
-        let filled = builds().filter(|other| *other > build).max();
-        let now = Timestamp::now().as_micros();
-        status.build = build;
-        status.position = self.position(build);
-        status.head = self
-            .of(build)
-            .map(|part| part.head)
-            .max()
-            .unwrap_or_default();
-        status.owners = self.of(build).map(|part| part.owner).collect();
-        status.parked = self.of(build).map(|part| part.parked).sum();
-        status.readable = served.is_some();
-        status.current = served.is_some() && self.of(build).all(|part| !part.foreign);
-        status.building = filled.map(|build| (build, self.position(build)));
-        status.rate = self.of(filled.unwrap_or(build)).map(|part| part.rate).sum();
-        let lagging = self.of(build).filter(|part| part.position < part.head);
-        let newest = lagging.filter_map(|part| part.newest).min();
-        let age = newest.map_or(0, |newest| now.saturating_sub(newest.as_micros()));
-        status.behind = Duration::from_micros(age.max(0) as u64);
-        let own = || {
-            self.of(build)
-                .chain(filled.into_iter().flat_map(|build| self.of(build)))
-        };
-        let worst = self.of(build).map(|part| part.state).max();
-        status.state = worst.unwrap_or(ProjectionState::Starting);
-        status.last_error = own().find_map(|part| part.last_error.clone());
-        if let Some((state, error)) = &self.failure {
-            status.state = *state;
-            status.last_error = Some(error.clone());
-        }
     }
 }
 

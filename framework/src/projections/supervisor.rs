@@ -1,7 +1,7 @@
 //! [`Supervisor`]: the task of one projection. Keeps a worker for each partition of each build, switches readers to a
 //! build that is ready, and drops what is not needed any more.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -12,19 +12,22 @@ use tracing::{info, warn};
 
 use super::control::{self, Control};
 use super::worker::Worker;
-use super::{
-    ProjectionError, ProjectionState, Shared, Step, StepError, chain, dead_letter, guarded, lease,
-};
-use crate::document::Changes;
+use super::{ProjectionError, ProjectionState, Shared, chain, dead_letter, guarded, lease};
+use crate::document::{ChangeError, Changes};
 use crate::error::StoreError;
-use crate::read::MAX_PAGE;
 
 pub(super) struct Supervisor {
-    shared: Arc<Shared>,
-    control: watch::Sender<Arc<Control>>,
+    pub(super) shared: Arc<Shared>,
+    control: watch::Sender<Arc<control::Read>>,
     workers: HashMap<(u64, u16), JoinHandle<()>>,
     /// Since when a build is known to be of no use.
     retired: HashMap<u64, Instant>,
+    /// Readers see a build that this code does not work on.
+    foreign: bool,
+    /// What was made ready to be shown.
+    pub(super) ready: HashSet<u64>,
+    /// How often it was held what readers see, and when it may be again.
+    pub(super) holds: (u32, Instant),
 }
 
 impl Supervisor {
@@ -34,6 +37,9 @@ impl Supervisor {
             control: watch::Sender::new(Arc::default()),
             workers: HashMap::new(),
             retired: HashMap::new(),
+            foreign: false,
+            ready: HashSet::new(),
+            holds: (0, Instant::now()),
         }
     }
 
@@ -41,22 +47,32 @@ impl Supervisor {
     pub(super) async fn run(mut self, mut end: tokio::sync::mpsc::Receiver<()>) {
         let mut failures = 0;
         loop {
+            let shared = self.shared.clone();
+            let wanted = shared.wanted.notified();
+            tokio::pin!(wanted);
+            // From here on it is heard.
+            wanted.as_mut().enable();
             let pause = match self.round().await {
                 Ok(()) => {
                     failures = 0;
-                    self.shared.instances.beat()
+                    if self.foreign {
+                        shared.glance()
+                    } else {
+                        shared.instances.beat()
+                    }
                 }
                 Err(ProjectionError::Store(StoreError::Closed)) => break,
                 Err(error) => {
                     failures += 1;
                     self.fail(&error, failures);
-                    self.shared.retry.pause(failures)
+                    shared.retry.pause(failures)
                 }
             };
             tokio::select! {
                 _ = end.recv() => break,
-                () = self.shared.poked.notified() => {}
-                () = self.shared.arrived.notified() => {}
+                () = shared.poked.notified() => {}
+                () = shared.arrived.notified() => {}
+                () = wanted, if self.foreign => {}
                 () = tokio::time::sleep(pause) => {}
             }
         }
@@ -71,7 +87,12 @@ impl Supervisor {
     }
 
     fn fail(&self, error: &ProjectionError, failures: u32) {
-        let stopped = failures >= self.shared.retry.attempts;
+        // While the store is not there it is tried without end.
+        let passes = matches!(
+            error,
+            ProjectionError::Store(StoreError::Unavailable(_) | StoreError::Interrupted(_))
+        );
+        let stopped = !passes && failures >= self.shared.retry.attempts;
         let state = if stopped {
             ProjectionState::Stopped
         } else {
@@ -89,22 +110,25 @@ impl Supervisor {
     async fn round(&mut self) -> Result<(), ProjectionError> {
         let shared = self.shared.clone();
         let (model, name) = (&*shared.model, shared.model.name());
-        control::edit(&*shared.documents, name, |control| {
-            if control.own(model).next().is_some() {
-                return Ok(false);
-            }
-            match control.served() {
-                Some(served) if served.version > model.version() => {
-                    Err(superseded(name, served.version, model.version()))
+        let mut read = control::read(&*shared.documents, name).await?;
+        if read.control.own(model).next().is_none() {
+            control::edit(&*shared.documents, name, |control| {
+                if control.own(model).next().is_some() {
+                    return Ok(false);
                 }
-                _ => {
-                    control.add(model);
-                    Ok(true)
+                match control.served() {
+                    Some(served) if served.version > model.version() => {
+                        Err(superseded(name, served.version, model.version()))
+                    }
+                    _ => {
+                        control.add(model);
+                        Ok(true)
+                    }
                 }
-            }
-        })
-        .await?;
-        let read = control::read(&*shared.documents, name).await?;
+            })
+            .await?;
+            read = control::read(&*shared.documents, name).await?;
+        }
         let read = match self.switch(read).await? {
             ControlFlow::Continue(read) => read,
             // Another instance was faster, or readers see another build now: look again.
@@ -113,26 +137,25 @@ impl Supervisor {
                 return Ok(());
             }
         };
-        self.work(&read.control);
+        self.work(&read);
         self.tell_of_foreign(&read.control).await?;
         self.clear(&read.control).await
     }
 
     /// Publishes the control, and starts the workers that are missing.
-    fn work(&mut self, control: &Control) {
+    fn work(&mut self, read: &control::Read) {
+        let control = &read.control;
         let model = &*self.shared.model;
         let own: Vec<_> = control
             .own(model)
             .filter(|build| !build.retired)
             .copied()
             .collect();
-        let wanted = |number| own.iter().any(|build| build.number == number);
-        let shown = |number| wanted(number) || control.serving == Some(number);
-        self.shared.board.builds(control.serving, shown);
+        self.shared.board.builds(control.serving, &own);
         self.control.send_if_modified(|known| {
-            let changed = **known != *control;
+            let changed = **known != *read;
             if changed {
-                *known = Arc::new(control.clone());
+                *known = Arc::new(read.clone());
             }
             changed
         });
@@ -150,79 +173,8 @@ impl Supervisor {
         }
     }
 
-    /// Lets readers see the newest own build, if it is ready.
-    async fn switch(
-        &self,
-        read: control::Read,
-    ) -> Result<ControlFlow<(), control::Read>, ProjectionError> {
-        let shared = &*self.shared;
-        let Some(newest) = read.control.own(&*shared.model).last().copied() else {
-            return Ok(ControlFlow::Continue(read));
-        };
-        let served = read.control.served().copied();
-        let serves = read
-            .control
-            .serving
-            .is_some_and(|serving| serving >= newest.number);
-        if serves || newest.retired {
-            return Ok(ControlFlow::Continue(read));
-        }
-        let unmoved = match served {
-            Some(served) if !read.control.at_once => self.caught_up(&newest, &served).await?,
-            _ => Some(Changes::new()),
-        };
-        let Some(unmoved) = unmoved else {
-            return Ok(ControlFlow::Continue(read));
-        };
-        let mut control = read.control.clone();
-        control.serving = Some(newest.number);
-        control.at_once = false;
-        // A build of the same version is of no use any more; that of an older one is, until somebody says.
-        for build in &mut control.builds {
-            build.retired |= build.number < newest.number && build.version == newest.version;
-        }
-        guarded(shared.model.prepare(newest.number)).await?;
-        let step = Step {
-            build: newest.number,
-            events: &[],
-            changes: control::change(shared.model.name(), &read, &control)?.with(unmoved),
-            documents: &*shared.documents,
-        };
-        match shared.model.serve(step).await {
-            Ok(_) => info!(
-                name = shared.model.name(),
-                build = newest.number,
-                "readers see another build"
-            ),
-            Err(StepError::Lost) => {}
-            Err(error) => return Err(error.into()),
-        }
-        Ok(ControlFlow::Break(()))
-    }
-
-    /// What must not change meanwhile for `build` to show all that readers have seen before; `None`: it does not, or is
-    /// more than a page behind the head.
-    async fn caught_up(
-        &self,
-        build: &control::Build,
-        served: &control::Build,
-    ) -> Result<Option<Changes>, ProjectionError> {
-        let Shared {
-            model,
-            store,
-            documents,
-            ..
-        } = &*self.shared;
-        let head = store.watch().borrow().get();
-        let of = |build: &control::Build| (build.number, build.partitions);
-        let before = lease::progress(&**documents, model.name(), of(served)).await?;
-        let now = lease::progress(&**documents, model.name(), of(build)).await?;
-        let near = head.saturating_sub(now.position.get()) <= MAX_PAGE as u64;
-        Ok((near && now.position >= before.position).then_some(before.unmoved))
-    }
-
     /// Tells of a build that readers see and only older code, or newer, works on.
-    async fn tell_of_foreign(&self, control: &Control) -> Result<(), ProjectionError> {
+    async fn tell_of_foreign(&mut self, control: &Control) -> Result<(), ProjectionError> {
         let Shared {
             model,
             store,
@@ -230,12 +182,12 @@ impl Supervisor {
             board,
             ..
         } = &*self.shared;
-        let Some(served) = control.served().copied() else {
+        let served = control.served().copied();
+        let served = served.filter(|served| served.version != model.version());
+        self.foreign = served.is_some();
+        let Some(served) = served else {
             return Ok(());
         };
-        if control.own(&**model).any(|own| own.number == served.number) {
-            return Ok(());
-        }
         let of = (served.number, served.partitions);
         let progress = lease::progress(&**documents, model.name(), of).await?;
         let head = *store.watch().borrow();
@@ -243,6 +195,7 @@ impl Supervisor {
             part.foreign = true;
             part.state = ProjectionState::Elsewhere;
             part.owner = progress.holders.first().copied().flatten();
+            part.parked = progress.parked;
             part.head = head;
             part.come_to(progress.position);
         });
@@ -264,15 +217,20 @@ impl Supervisor {
         for (number, partitions) in retired {
             let since = *self.retired.entry(number).or_insert(now);
             let alone = shared.model.own_documents().is_some();
-            if !alone && now.duration_since(since) < shared.instances.beat() * 3 {
+            if !alone && now.duration_since(since) < shared.instances.lease() {
                 continue;
             }
             let name = shared.model.name();
             let keys = (0..partitions).map(|partition| lease::key(name, number, partition));
             let fence = keys.fold(Changes::new(), Changes::delete);
-            let letters = dead_letter::forget(&*shared.documents, name, number).await?;
-            let forgotten = shared.documents.change_documents(fence.with(letters)).await;
-            forgotten.map_err(|error| ProjectionError::Handler(error.into()))?;
+            shared
+                .documents
+                .change_documents(fence)
+                .await
+                .map_err(store)?;
+            dead_letter::forget(&*shared.documents, name, number)
+                .await
+                .map_err(store)?;
             guarded(shared.model.discard(number)).await?;
             control::edit(&*shared.documents, name, |control| {
                 control.builds.retain(|build| build.number != number);
@@ -282,6 +240,13 @@ impl Supervisor {
             info!(name, build = number, "dropped");
         }
         Ok(())
+    }
+}
+
+fn store(error: ChangeError) -> ProjectionError {
+    match error {
+        ChangeError::Store(error) => error.into(),
+        error => ProjectionError::Handler(error.into()),
     }
 }
 

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tracing::{Instrument as _, debug, error, warn};
 
-use super::control::{Build, Control};
+use super::board::Part;
+use super::control::{self, Build};
 use super::dead_letter::{self, Parked};
-use super::lease::{self, Attempt, Lease};
-use super::status::Part;
-use super::{ProjectionState, Shared, StepError, chain, guarded};
+use super::lease::{self, Checkpoint, Lease};
+use super::{HOLD, ProjectionState, Shared, StepError, chain, guarded};
 use crate::error::StoreError;
 use crate::read::Page;
 use crate::stream::StreamId;
@@ -20,8 +20,10 @@ pub(super) struct Worker {
     pub(super) shared: Arc<Shared>,
     pub(super) build: Build,
     partition: u16,
-    key: String,
-    pub(super) control: watch::Receiver<Arc<Control>>,
+    pub(super) key: String,
+    pub(super) control: watch::Receiver<Arc<control::Read>>,
+    /// The order to hold that was obeyed last.
+    held: u64,
 }
 
 /// Why a run with a lease was left.
@@ -58,8 +60,6 @@ impl From<StoreError> for Left {
 pub(super) struct Held {
     pub(super) lease: Lease,
     pub(super) parked: Parked,
-    /// The order to try again that was obeyed last.
-    retries: u64,
     pub(super) failures: u32,
 }
 
@@ -68,10 +68,12 @@ impl Worker {
         shared: Arc<Shared>,
         build: Build,
         partition: u16,
-        control: watch::Receiver<Arc<Control>>,
+        control: watch::Receiver<Arc<control::Read>>,
     ) -> Self {
         let key = lease::key(shared.model.name(), build.number, partition);
+        let held = control.borrow().control.held;
         Self {
+            held,
             shared,
             build,
             partition,
@@ -84,9 +86,12 @@ impl Worker {
     pub(super) async fn run(mut self) {
         let span = tracing::info_span!("projection", name = self.shared.model.name());
         let instances = self.shared.instances.clone();
-        instances.count(true);
+        instances.want(&self.key);
         let work = async {
-            instances.ready().await;
+            tokio::select! {
+                () = instances.ready() => {}
+                () = self.ended() => return,
+            }
             while let Some(lease) = self.acquire().await {
                 instances.hold(&self.key);
                 self.own(lease).await;
@@ -94,12 +99,18 @@ impl Worker {
             }
         };
         work.instrument(span).await;
-        instances.count(false);
+        instances.unwant(&self.key);
     }
 
-    fn wanted(&self) -> bool {
+    /// Waits until nobody sends the control any more.
+    async fn ended(&self) {
+        let mut control = self.control.clone();
+        while control.changed().await.is_ok() {}
+    }
+
+    pub(super) fn wanted(&self) -> bool {
         let control = self.control.borrow();
-        self.control.has_changed().is_ok() && control.wants(self.build.number)
+        self.control.has_changed().is_ok() && control.control.wants(self.build.number)
     }
 
     pub(super) fn tell(&self, change: impl FnOnce(&mut Part)) {
@@ -107,56 +118,11 @@ impl Worker {
         self.shared.board.part(of, change);
     }
 
-    /// Waits until the lease is free and this instance may have it; `None`: it is not wanted any more.
-    async fn acquire(&mut self) -> Option<Lease> {
-        let mut failures = 0;
-        loop {
-            if !self.wanted() {
-                return None;
-            }
-            let Shared {
-                documents,
-                instances,
-                ..
-            } = &*self.shared;
-            let pause = match Lease::take(&**documents, instances, &self.key).await {
-                Ok(Attempt::Taken(lease)) => return Some(lease),
-                Ok(Attempt::Left(checkpoint)) => {
-                    let head = *self.shared.store.watch().borrow();
-                    self.tell(|part| {
-                        part.state = ProjectionState::Elsewhere;
-                        part.owner = checkpoint.holder;
-                        part.head = head;
-                        part.last_error = None;
-                        part.come_to(checkpoint.position);
-                    });
-                    failures = 0;
-                    self.shared.glance()
-                }
-                Err(StoreError::Closed) => return None,
-                Err(error) => {
-                    failures += 1;
-                    self.tell(|part| {
-                        part.state = ProjectionState::Retrying;
-                        part.last_error = Some(chain(&error));
-                    });
-                    self.shared.retry.pause(failures)
-                }
-            };
-            tokio::select! {
-                changed = self.control.changed() => if changed.is_err() { return None },
-                () = self.shared.wanted.notified() => {}
-                () = tokio::time::sleep(pause) => {}
-            }
-        }
-    }
-
     /// Works while the lease is held.
     async fn own(&mut self, lease: Lease) {
         let mut held = Held {
             lease,
             parked: Parked::default(),
-            retries: 0,
             failures: 0,
         };
         let me = self.shared.instances.me();
@@ -215,7 +181,9 @@ impl Worker {
             self.take(held, &page).await?;
             held.failures = 0;
             self.report(held, &page);
-            self.shared.arrived.notify_one();
+            if self.control.borrow().control.serving < Some(self.build.number) {
+                self.shared.arrived.notify_one();
+            }
         }
     }
 
@@ -227,13 +195,12 @@ impl Worker {
         }
         let prepared = guarded(shared.model.prepare(self.build.number)).await;
         prepared.map_err(|error| Left::Failed(error.into()))?;
-        held.retries = self.control.borrow().retries;
         let prefix = dead_letter::prefix(shared.model.name(), self.build.number);
         let letters = dead_letter::all(&*shared.documents, &prefix).await?;
         held.parked = Parked::new(letters, |stream| self.is_mine(stream));
         let head = *shared.store.watch().borrow();
         self.tell(|part| {
-            part.come_to(held.lease.position());
+            part.stand_at(held.lease.position());
             part.head = head;
             part.parked = held.parked.len();
             part.state = ProjectionState::CatchingUp;
@@ -249,21 +216,41 @@ impl Worker {
     /// What was ordered since the last page.
     async fn obey(&mut self, held: &mut Held) -> Result<(), Left> {
         let control = self.control.borrow_and_update().clone();
+        let control = &control.control;
         if !control.wants(self.build.number) {
             return Err(Left::End);
         }
         if control.paused {
             return Err(Left::Paused);
         }
-        if self.shared.instances.has_too_many() {
+        if control.held > self.held {
+            self.held = control.held;
+            self.hold().await;
+        }
+        if self.shared.instances.gives(&self.key) {
             return Err(Left::Give);
         }
-        if control.retries > held.retries {
+        if control.retries > held.lease.checkpoint().retries {
             // Learns what was discarded, too.
             self.begin(held).await?;
             self.retry_parked(held).await?;
+            let obeyed = Checkpoint {
+                retries: control.retries,
+                parked: held.parked.len(),
+                ..held.lease.checkpoint().clone()
+            };
+            self.note(held, obeyed).await?;
         }
         Ok(())
+    }
+
+    /// Lets what replaces this build overtake it. Others may learn of the order only with their next beat.
+    async fn hold(&mut self) {
+        let build = self.build.number;
+        let replaced = |read: &Arc<control::Read>| read.control.serving != Some(build);
+        let longest = self.shared.instances.beat() + HOLD;
+        // Whatever ends it, the control says what is next.
+        let _ = tokio::time::timeout(longest, self.control.wait_for(replaced)).await;
     }
 
     fn is_mine(&self, stream: &StreamId) -> bool {
@@ -335,11 +322,11 @@ impl Worker {
         let text = chain(&error);
         self.tell(|part| {
             part.last_error = Some(text.clone());
-            part.come_to(held.lease.position());
         });
         if torn || (!passes && held.failures >= self.shared.retry.attempts) {
             error!(error = text, failures = held.failures, "projection stopped");
             held.failures = 0;
+            self.note_stop(held, &text).await;
             return self.rest(ProjectionState::Stopped).await;
         }
         let pause = self.shared.retry.pause(held.failures);

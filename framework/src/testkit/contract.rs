@@ -131,6 +131,10 @@ macro_rules! __contract_cases {
             contract_documents: a_revision_is_never_given_twice;
             contract_documents: of_many_that_change_one_document_exactly_one_does;
             contract_documents: documents_out_of_bounds_are_refused;
+            contract_projection: a_projection_has_each_effect_once_under_faults;
+            contract_projection: a_poison_event_parks_its_stream_alone;
+            contract_projection: what_a_paused_owner_writes_is_refused;
+            contract_projection: a_read_model_elsewhere_gets_every_event_under_faults;
             contract_engine: engines_on_two_handles_lose_no_update;
             contract_engine: a_key_counts_once_over_two_engines;
             contract_engine: a_tag_query_holds_its_limit_over_two_handles;

@@ -3,7 +3,7 @@
 use factum::StoreError;
 use factum::async_trait;
 use factum::document::{
-    ChangeError, Changes, Document, DocumentStore, Effect, InvalidChanges, Revision, Scan,
+    Change, ChangeError, Changes, Document, DocumentStore, Effect, InvalidChanges, Revision, Scan,
 };
 
 use super::{Broken, Fault};
@@ -35,6 +35,24 @@ impl<const FAULT: usize> DocumentStore for Broken<FAULT> {
                 revision = documents.change_documents(change).await?;
             }
             return Ok(revision);
+        }
+        let puts = changes.as_slice().iter();
+        let puts = puts.filter(|change| matches!(change.effect, Effect::Put(_)));
+        if Self::is(Fault::ChangesLoseTheLast) && puts.count() > 1 {
+            let all = each_alone.collect::<Vec<_>>();
+            let kept = all.into_iter().rev().skip(1);
+            return documents
+                .change_documents(kept.fold(Changes::new(), Changes::with))
+                .await;
+        }
+        if Self::is(Fault::KeepsWhatIsDeleted) {
+            let kept = each_alone.filter(|change| {
+                let deletes = |change: &Change| change.effect == Effect::Delete;
+                !change.as_slice().iter().any(deletes)
+            });
+            return documents
+                .change_documents(kept.fold(Changes::new(), Changes::with))
+                .await;
         }
         match documents.change_documents(changes).await {
             Ok(_) if Self::is(Fault::RevisionsStandStill) => Ok(Revision::new(1)),

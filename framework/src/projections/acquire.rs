@@ -1,0 +1,68 @@
+//! How a [`Worker`] comes to its lease, and what it tells of while another has it.
+
+use super::lease::{Attempt, Checkpoint, Lease};
+use super::worker::Worker;
+use super::{GLANCE, ProjectionState, chain, control};
+use crate::error::StoreError;
+
+impl Worker {
+    /// Waits until the lease is free and this instance may have it; `None`: it is not wanted any more.
+    pub(super) async fn acquire(&mut self) -> Option<Lease> {
+        let mut failures = 0;
+        loop {
+            if !self.wanted() {
+                return None;
+            }
+            let shared = self.shared.clone();
+            let wanted = shared.wanted.notified();
+            tokio::pin!(wanted);
+            // From here on it is heard.
+            wanted.as_mut().enable();
+            let known = self.control.borrow_and_update().clone();
+            let control = (&*control::key(shared.model.name()), known.revision);
+            let taken = Lease::take(&*shared.documents, &shared.instances, &self.key, control);
+            let pause = match taken.await {
+                Ok(Attempt::Taken(lease)) => return Some(lease),
+                Ok(Attempt::Left(checkpoint)) => {
+                    self.tell_of_other(checkpoint, known.control.resumed);
+                    failures = 0;
+                    shared.glance()
+                }
+                Ok(Attempt::Outdated) => {
+                    shared.poked.notify_one();
+                    GLANCE
+                }
+                Err(StoreError::Closed) => return None,
+                Err(error) => {
+                    failures += 1;
+                    self.tell(|part| {
+                        part.state = ProjectionState::Retrying;
+                        part.last_error = Some(chain(&error));
+                    });
+                    shared.retry.pause(failures)
+                }
+            };
+            tokio::select! {
+                changed = self.control.changed() => if changed.is_err() { return None },
+                () = wanted => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    fn tell_of_other(&self, checkpoint: Checkpoint, resumed: u64) {
+        let head = *self.shared.store.watch().borrow();
+        let stopped = checkpoint.stopped.filter(|stop| stop.resumed >= resumed);
+        self.tell(|part| {
+            part.state = match &stopped {
+                Some(_) => ProjectionState::Stopped,
+                None => ProjectionState::Elsewhere,
+            };
+            part.owner = checkpoint.holder;
+            part.head = head;
+            part.parked = checkpoint.parked;
+            part.last_error = stopped.map(|stop| stop.error);
+            part.come_to(checkpoint.position);
+        });
+    }
+}

@@ -1,0 +1,320 @@
+//! [`Board`]: where the tasks of one projection tell how they stand.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::control::Build;
+use super::{ProjectionState, ProjectionStatus};
+use crate::place::Position;
+use crate::timestamp::Timestamp;
+
+/// Where the tasks of one projection tell how they stand, and everybody reads it.
+pub(super) struct Board {
+    parts: Mutex<Parts>,
+    status: watch::Sender<ProjectionStatus>,
+}
+
+#[derive(Default)]
+struct Parts {
+    serving: Option<u64>,
+    parts: BTreeMap<(u64, u16), Part>,
+    /// What went wrong outside of any partition.
+    failure: Option<(ProjectionState, String)>,
+}
+
+/// How one partition of one build stands.
+#[derive(Debug, Clone)]
+pub(super) struct Part {
+    pub(super) state: ProjectionState,
+    pub(super) position: Position,
+    pub(super) head: Position,
+    pub(super) newest: Option<Timestamp>,
+    pub(super) owner: Option<Uuid>,
+    pub(super) parked: u64,
+    pub(super) last_error: Option<String>,
+    /// It is of another version than this code's.
+    pub(super) foreign: bool,
+    rate: f64,
+    moved: Instant,
+}
+
+impl Default for Part {
+    fn default() -> Self {
+        Self {
+            state: ProjectionState::Starting,
+            position: Position::ZERO,
+            head: Position::ZERO,
+            newest: None,
+            owner: None,
+            parked: 0,
+            last_error: None,
+            foreign: false,
+            rate: 0.0,
+            moved: Instant::now(),
+        }
+    }
+}
+
+impl Part {
+    /// It stands at `position`, which says nothing of how fast it came there.
+    pub(super) fn stand_at(&mut self, position: Position) {
+        self.moved = Instant::now();
+        self.position = position;
+    }
+
+    /// It has come to `position`.
+    pub(super) fn come_to(&mut self, position: Position) {
+        if self.position == Position::ZERO && self.state != ProjectionState::CatchingUp {
+            // Seen for the first time.
+            return self.stand_at(position);
+        }
+        let passed = position.get().saturating_sub(self.position.get()) as f64;
+        let seconds = self.moved.elapsed().as_secs_f64();
+        if passed > 0.0 && seconds > 0.0 {
+            // A mean that forgets within about ten pages.
+            let now = passed / seconds;
+            self.rate = if self.rate == 0.0 {
+                now
+            } else {
+                self.rate * 0.9 + now * 0.1
+            };
+        }
+        self.moved = Instant::now();
+        self.position = position;
+    }
+}
+
+impl Board {
+    pub(super) fn new(name: &str) -> Self {
+        Self {
+            parts: Mutex::default(),
+            status: watch::Sender::new(ProjectionStatus::new(name)),
+        }
+    }
+
+    pub(super) fn watch(&self) -> watch::Receiver<ProjectionStatus> {
+        self.status.subscribe()
+    }
+
+    /// Changes how the partition `of` stands.
+    pub(super) fn part(&self, of: (u64, u16), change: impl FnOnce(&mut Part)) {
+        self.edit(|parts| change(parts.parts.entry(of).or_default()));
+    }
+
+    /// Readers see `serving`; only it and the builds of `own` count, with all their partitions.
+    pub(super) fn builds(&self, serving: Option<u64>, own: &[Build]) {
+        self.edit(|parts| {
+            parts.serving = serving;
+            let kept =
+                |number| Some(number) == serving || own.iter().any(|own| own.number == number);
+            parts.parts.retain(|(build, _), _| kept(*build));
+            // Where no worker has told of itself yet, nothing has been done.
+            for build in own {
+                for partition in 0..build.partitions {
+                    parts.parts.entry((build.number, partition)).or_default();
+                }
+            }
+            parts.failure = None;
+        });
+    }
+
+    /// Somebody wants it to go on.
+    pub(super) fn go_on(&self) {
+        self.edit(|parts| {
+            parts.failure = None;
+            for part in parts
+                .parts
+                .values_mut()
+                .filter(|part| part.state == ProjectionState::Stopped)
+            {
+                part.state = ProjectionState::Starting;
+            }
+        });
+    }
+
+    /// Something went wrong outside of any partition.
+    pub(super) fn fail(&self, state: ProjectionState, error: String) {
+        self.edit(|parts| parts.failure = Some((state, error)));
+    }
+
+    fn edit(&self, edit: impl FnOnce(&mut Parts)) {
+        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        edit(&mut parts);
+        // Under the lock, so that the last change is told last.
+        self.status.send_modify(|status| parts.tell(status));
+    }
+}
+
+impl Parts {
+    fn of(&self, build: u64) -> impl Iterator<Item = &Part> {
+        let parts = self.parts.range((build, 0)..=(build, u16::MAX));
+        parts.map(|(_, part)| part)
+    }
+
+    fn position(&self, build: u64) -> Position {
+        self.of(build)
+            .map(|part| part.position)
+            .min()
+            .unwrap_or_default()
+    }
+
+    fn tell(&self, status: &mut ProjectionStatus) {
+        let builds = || self.parts.keys().map(|(build, _)| *build);
+        let served = self
+            .serving
+            .filter(|serving| builds().any(|build| build == *serving));
+        let build = served.or_else(|| builds().next()).unwrap_or_default();
+        let filled = builds().filter(|other| *other > build).max();
+        let now = Timestamp::now().as_micros();
+        status.build = build;
+        status.position = self.position(build);
+        status.head = self
+            .of(build)
+            .map(|part| part.head)
+            .max()
+            .unwrap_or_default();
+        status.owners = self.of(build).map(|part| part.owner).collect();
+        status.parked = self.of(build).map(|part| part.parked).sum();
+        status.readable = served.is_some();
+        status.current = served.is_some() && self.of(build).all(|part| !part.foreign);
+        status.building = filled.map(|build| (build, self.position(build)));
+        status.rate = self.of(filled.unwrap_or(build)).map(|part| part.rate).sum();
+        let lagging = self.of(build).filter(|part| part.position < part.head);
+        let newest = lagging.filter_map(|part| part.newest).min();
+        let age = newest.map_or(0, |newest| now.saturating_sub(newest.as_micros()));
+        status.behind = Duration::from_micros(age.max(0) as u64);
+        let own = || {
+            self.of(build)
+                .chain(filled.into_iter().flat_map(|build| self.of(build)))
+        };
+        let worst = self.of(build).map(|part| part.state).max();
+        status.state = worst.unwrap_or(ProjectionState::Starting);
+        status.last_error = own().find_map(|part| part.last_error.clone());
+        let stopped = self.parts.iter();
+        let stopped = stopped.filter(|(_, part)| part.state == ProjectionState::Stopped);
+        let why = |part: &Part| part.last_error.clone().unwrap_or_default();
+        status.stopped = stopped
+            .map(|((build, _), part)| (*build, why(part)))
+            .collect();
+        if let Some((state, error)) = &self.failure {
+            status.state = *state;
+            status.last_error = Some(error.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn build(number: u64, partitions: u16) -> Build {
+        Build {
+            number,
+            version: 1,
+            partitions,
+            retired: false,
+        }
+    }
+
+    fn at(position: u64) -> Position {
+        Position::new(position)
+    }
+
+    fn told(board: &Board) -> ProjectionStatus {
+        board.watch().borrow().clone()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn rate_and_remaining_time_are_those_of_late() {
+        let board = Board::new("a");
+        board.builds(Some(1), &[build(1, 1)]);
+        assert_eq!(told(&board).remaining(), Some(Duration::ZERO));
+        // Where it stood before says nothing of its rate.
+        board.part((1, 0), |part| {
+            part.stand_at(at(1_000_000));
+            part.head = at(1_001_500);
+            part.state = ProjectionState::CatchingUp;
+        });
+        assert_eq!((told(&board).rate, told(&board).lag()), (0.0, 1_500));
+        assert_eq!(told(&board).remaining(), None);
+        tokio::time::advance(Duration::from_secs(2)).await;
+        board.part((1, 0), |part| part.come_to(at(1_000_500)));
+        let status = told(&board);
+        assert_eq!((status.rate, status.lag()), (250.0, 1_000));
+        assert_eq!(status.remaining(), Some(Duration::from_secs(4)));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        board.part((1, 0), |part| part.come_to(at(1_001_500)));
+        assert_eq!(told(&board).rate, 250.0 * 0.9 + 1_000.0 * 0.1);
+        assert_eq!(told(&board).remaining(), Some(Duration::ZERO));
+        // Another build is filled beside: its rate, and the time that it takes.
+        board.builds(Some(1), &[build(1, 1), build(2, 1)]);
+        board.part((2, 0), |part| part.state = ProjectionState::CatchingUp);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        board.part((2, 0), |part| part.come_to(at(500_750)));
+        let status = told(&board);
+        assert_eq!(status.building, Some((2, at(500_750))));
+        assert_eq!(
+            status.remaining(),
+            Some(Duration::from_secs_f64(500_750.0 / 500_750.0))
+        );
+    }
+
+    #[test]
+    fn a_partition_that_has_not_told_of_itself_has_come_nowhere() {
+        let board = Board::new("a");
+        board.builds(Some(1), &[build(1, 3)]);
+        let (one, two) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        board.part((1, 0), |part| {
+            part.stand_at(at(9));
+            part.owner = Some(one);
+            part.parked = 2;
+            part.state = ProjectionState::Live;
+        });
+        board.part((1, 2), |part| {
+            part.stand_at(at(7));
+            part.owner = Some(two);
+            part.parked = 3;
+            part.state = ProjectionState::Elsewhere;
+            part.last_error = Some("no luck".to_owned());
+        });
+        let status = told(&board);
+        assert_eq!(status.position, Position::ZERO);
+        assert_eq!(status.state, ProjectionState::Starting);
+        assert_eq!(status.owners, [Some(one), None, Some(two)]);
+        assert_eq!(status.parked, 5);
+        assert_eq!(status.last_error.as_deref(), Some("no luck"));
+        board.part((1, 1), |part| {
+            part.stand_at(at(8));
+            part.state = ProjectionState::Live;
+        });
+        assert_eq!(
+            (told(&board).position, told(&board).state),
+            (at(7), ProjectionState::Elsewhere)
+        );
+    }
+
+    #[test]
+    fn it_is_as_far_back_as_the_event_that_it_took_last() {
+        let board = Board::new("a");
+        board.builds(Some(1), &[build(1, 1)]);
+        let minute = 60_000_000;
+        let now = Timestamp::now().as_micros();
+        board.part((1, 0), |part| {
+            part.stand_at(at(3));
+            part.head = at(5);
+            part.newest = Some(Timestamp::from_micros(now - minute));
+        });
+        let behind = told(&board).behind;
+        assert!((60..75).contains(&behind.as_secs()), "{behind:?}");
+        board.part((1, 0), |part| part.come_to(at(5)));
+        assert_eq!(
+            (told(&board).behind, told(&board).lag()),
+            (Duration::ZERO, 0)
+        );
+    }
+}

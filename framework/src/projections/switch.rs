@@ -1,0 +1,133 @@
+//! How a [`Supervisor`] lets readers see another build.
+
+use std::ops::ControlFlow;
+
+use tokio::time::Instant;
+use tracing::info;
+
+use super::supervisor::Supervisor;
+use super::{HOLD, ProjectionError, Shared, Step, StepError, control, guarded, lease};
+use crate::document::Changes;
+use crate::read::MAX_PAGE;
+
+/// Whether a build can replace what readers see.
+enum Ready {
+    /// If these changes can be made.
+    Now(Changes),
+    /// It is less than a page behind the head.
+    Soon,
+    No,
+}
+
+impl Supervisor {
+    /// Lets readers see the newest own build, if it is ready.
+    pub(super) async fn switch(
+        &mut self,
+        read: control::Read,
+    ) -> Result<ControlFlow<(), control::Read>, ProjectionError> {
+        let shared = self.shared.clone();
+        let Some(newest) = read.control.own(&*shared.model).last().copied() else {
+            return Ok(ControlFlow::Continue(read));
+        };
+        let served = read.control.served().copied();
+        let serves = read
+            .control
+            .serving
+            .is_some_and(|serving| serving >= newest.number);
+        if serves || newest.retired {
+            return Ok(ControlFlow::Continue(read));
+        }
+        if !self.ready.contains(&newest.number) {
+            guarded(shared.model.prepare(newest.number)).await?;
+            self.ready.insert(newest.number);
+        }
+        let interrupted = match served {
+            Some(served) => match self.caught_up(&read, &newest, &served).await? {
+                Ready::Now(interrupted) => interrupted,
+                Ready::Soon if self.may_hold() => return self.hold().await,
+                Ready::Soon | Ready::No => return Ok(ControlFlow::Continue(read)),
+            },
+            None => Changes::new(),
+        };
+        let mut control = read.control.clone();
+        control.serving = Some(newest.number);
+        control.at_once = false;
+        // A build of the same version is of no use any more; that of an older one is, until somebody says.
+        for build in &mut control.builds {
+            build.retired |= build.number < newest.number && build.version == newest.version;
+        }
+        let step = Step {
+            build: newest.number,
+            events: &[],
+            changes: control::change(shared.model.name(), &read, &control)?.with(interrupted),
+            documents: &*shared.documents,
+        };
+        match shared.model.serve(step).await {
+            Ok(_) => {
+                self.holds = (0, Instant::now());
+                let name = shared.model.name();
+                info!(name, build = newest.number, "readers see another build");
+            }
+            Err(StepError::Lost) if served.is_some() && self.may_hold() => {
+                return self.hold().await;
+            }
+            Err(StepError::Lost) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(ControlFlow::Break(()))
+    }
+
+    /// Lets what readers see wait for what is to replace it, in whichever instances.
+    async fn hold(&self) -> Result<ControlFlow<(), control::Read>, ProjectionError> {
+        let shared = &*self.shared;
+        control::edit(&*shared.documents, shared.model.name(), |control| {
+            control.held += 1;
+            Ok(true)
+        })
+        .await?;
+        Ok(ControlFlow::Break(()))
+    }
+
+    /// Whether it is time to try that, which is less and less often while it does not help.
+    fn may_hold(&mut self) -> bool {
+        let now = Instant::now();
+        let (times, next) = self.holds;
+        if now < next {
+            return false;
+        }
+        let longest = self.shared.instances.beat() + HOLD;
+        self.holds = (times + 1, now + longest * (2 << times.min(6)));
+        true
+    }
+
+    /// Whether `build` shows all that readers have seen before, and what the step must hold for that to be so
+    /// still. Whoever works on `served` is made to look at the control first: it must
+    /// not be told of as what readers see when they do not.
+    async fn caught_up(
+        &self,
+        read: &control::Read,
+        build: &control::Build,
+        served: &control::Build,
+    ) -> Result<Ready, ProjectionError> {
+        let Shared {
+            model,
+            store,
+            documents,
+            ..
+        } = &*self.shared;
+        let head = store.watch().borrow().get();
+        let of = |build: &control::Build| (build.number, build.partitions);
+        let before = lease::progress(&**documents, model.name(), of(served)).await?;
+        if read.control.at_once {
+            return Ok(Ready::Now(before.interrupt()));
+        }
+        let now = lease::progress(&**documents, model.name(), of(build)).await?;
+        let near = head.saturating_sub(now.position.get()) <= MAX_PAGE as u64;
+        let all = now.position >= before.farthest;
+        Ok(match near && !now.stopped {
+            true if all => Ready::Now(before.interrupt()),
+            true => Ready::Soon,
+            false => Ready::No,
+        })
+    }
+}

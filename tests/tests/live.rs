@@ -1,0 +1,138 @@
+//! Live queries: a result and its changes, with concurrent writers.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::pin::pin;
+use std::time::Duration;
+
+use factum::prelude::*;
+use factum::{Position, Query, Subscription};
+use factum_memory::MemoryStore;
+use factum_tests::load::{Fill, JarEvent};
+use futures_util::StreamExt as _;
+
+/// How many events there were, and how many of them in the shared jar.
+#[derive(Projection, Default)]
+#[projection(name = "totals", events = JarEvent)]
+struct Totals {
+    all: u64,
+    shared: u64,
+}
+
+impl Project<JarEvent> for Totals {
+    fn project(&mut self, event: &Recorded<JarEvent>) {
+        self.all += 1;
+        self.shared += u64::from(event.record.stream.key() == "shared");
+    }
+}
+
+async fn write(engine: &Engine, writers: u64) -> Position {
+    let tasks = (0..writers).map(|writer| {
+        let engine = engine.clone();
+        tokio::spawn(async move {
+            let mut last = 0;
+            for turn in 0..40 {
+                let fill = Fill::new(&format!("w{writer}"), turn);
+                last = fill.execute(&engine).await.unwrap().position;
+            }
+            last
+        })
+    });
+    let mut last = 0;
+    for task in tasks.collect::<Vec<_>>() {
+        last = last.max(task.await.unwrap());
+    }
+    Position::new(last)
+}
+
+/// The results up to that at `last`; that they come to it is a promise.
+async fn until<R>(live: impl futures_util::Stream<Item = (R, Position)>, last: u64) -> Vec<(R, u64)>
+where
+    R: Copy + Into<u64>,
+{
+    let mut live = pin!(live);
+    let mut seen = Vec::new();
+    let all = async {
+        while let Some((result, at)) = live.next().await {
+            seen.push((result, at.get()));
+            if result.into() == last {
+                return;
+            }
+        }
+        panic!("it ended");
+    };
+    tokio::time::timeout(Duration::from_secs(30), all)
+        .await
+        .unwrap();
+    seen
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_live_query_gives_a_result_and_each_change_of_it_without_a_gap() {
+    let engine = Engine::new(MemoryStore::new());
+    let model = InMemory::<Totals>::new();
+    let projections = Projections::builder(&engine).with(model.clone()).start();
+    let mut empty = pin!(model.live(|totals| totals.all));
+    assert_eq!(empty.next().await, Some((0, Position::ZERO)));
+    let live = model.live(|totals| totals.all);
+    let written = 4 * (2 * 40 + 2 * 26 + 2 * 13);
+    let (last, seen) = tokio::join!(write(&engine, 4), until(live, written));
+    assert_eq!(last.get(), written);
+    // The number of events is the position of the newest: each result is whole, and none comes twice.
+    assert!(seen.iter().all(|(all, at)| all == at), "{seen:?}");
+    assert!(
+        seen.windows(2).all(|pair| pair[0].1 < pair[1].1),
+        "{seen:?}"
+    );
+
+    // Behind a position that was seen, also when the read model is filled anew.
+    let (shared, at) = seen[seen.len() / 2];
+    let mut behind = pin!(model.live_after(Position::new(at), |totals| totals.all));
+    assert_eq!(behind.next().await, Some((written, last)), "{shared}");
+    let refilled = InMemory::<Totals>::new();
+    let behind = refilled.live_after(Position::new(at), |totals| totals.all);
+    let again = Projections::builder(&engine).with(refilled.clone()).start();
+    let seen = until(behind, written).await;
+    assert!(seen[0].1 > at, "{seen:?}");
+
+    // What does not change it is no news, and neither is a rebuild.
+    let mut shared = pin!(model.live(|totals| totals.shared));
+    let (before, _) = shared.next().await.unwrap();
+    let told = Fill::new("alone", 0).execute(&engine).await.unwrap();
+    projections
+        .wait_for(Position::new(told.position))
+        .await
+        .unwrap();
+    projections.rebuild("totals").await.unwrap();
+    let told = Fill::new("alone", 1).execute(&engine).await.unwrap();
+    let next = tokio::time::timeout(Duration::from_secs(30), shared.next()).await;
+    assert_eq!(next.unwrap().unwrap().0, before + 2, "{told}");
+    projections.stop().await;
+    again.stop().await;
+    drop(model);
+    assert_eq!(shared.next().await, None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_result_and_the_events_behind_it_are_all_there_is() {
+    let engine = Engine::new(MemoryStore::new());
+    let model = InMemory::<Totals>::new();
+    let projections = Projections::builder(&engine).with(model.clone()).start();
+    let writing = tokio::spawn({
+        let engine = engine.clone();
+        async move { write(&engine, 4).await }
+    });
+    let mut live = pin!(model.live(|totals| totals.all));
+    let (mut all, mut at) = (0, Position::ZERO);
+    while all < 100 {
+        (all, at) = live.next().await.unwrap();
+    }
+    let last = writing.await.unwrap();
+    let store = engine.store().clone();
+    let mut behind = Subscription::new(store, Query::all(), at);
+    while behind.position() < last {
+        all += behind.next_page().await.unwrap().events.len() as u64;
+    }
+    assert_eq!(all, last.get());
+    projections.stop().await;
+}

@@ -1,0 +1,272 @@
+//! What a projection cannot take: parked with its stream, tried again in order, discarded, skipped, or a reason to stop.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "support/check.rs"]
+mod check;
+#[path = "support/lines.rs"]
+mod lines;
+#[path = "support/places.rs"]
+mod places;
+#[path = "support/server.rs"]
+mod server;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::Duration;
+
+use factum::prelude::*;
+use factum::{
+    Append, ContentType, DeadLetterState, Expected, NewEvent, OnFailure, Position, ProjectionState,
+    RetryPolicy,
+};
+use factum_tests::backend::Backend;
+use factum_tests::count::Count;
+use factum_tests::load::JarEvent;
+
+const TWICE: RetryPolicy = RetryPolicy {
+    attempts: 2,
+    base: Duration::from_millis(1),
+    cap: Duration::from_millis(1),
+};
+
+/// One event for each jar, in this order, under the jar's own name.
+async fn fill(engine: &Engine, jars: &[&str]) -> Position {
+    let mut last = Position::ZERO;
+    for jar in jars {
+        last = append(engine, jar, format!(r#"{{"command":"{jar}","count":1}}"#)).await;
+    }
+    last
+}
+
+async fn append(engine: &Engine, jar: &str, data: String) -> Position {
+    let event = NewEvent {
+        id: uuid::Uuid::now_v7(),
+        name: "jar.filled".into(),
+        schema_version: 1,
+        content_type: ContentType::Json,
+        data: data.into(),
+        tags: Vec::new(),
+        metadata: Arc::default(),
+    };
+    let append = Append::stream(
+        format!("jar-{jar}").parse().unwrap(),
+        Expected::Any,
+        vec![event],
+    );
+    engine.store().append(append).await.unwrap().position
+}
+
+/// Refuses what a jar named `poison` holds, until it is mended.
+fn poisoned<const V: u32, const P: u16>(mended: &Arc<AtomicBool>) -> Count<V, P> {
+    let mended = mended.clone();
+    Count {
+        taking: Arc::new(move |event| match &event.event {
+            JarEvent::Filled { command, .. } if command == "poison" && !mended.load(SeqCst) => {
+                Err("poison".to_owned())
+            }
+            JarEvent::Filled { .. } => Ok(()),
+        }),
+        ..Count::default()
+    }
+}
+
+fn run(backend: &Backend, engine: &Engine, count: Count, failures: OnFailure) -> Projections {
+    let builder = Projections::builder(engine).retry(TWICE);
+    count
+        .on(backend, builder.lease(Duration::from_millis(600)), failures)
+        .start()
+}
+
+/// The positions of the dead letters, and what has become of each.
+async fn letters(projections: &Projections) -> Vec<(u64, &'static str)> {
+    let letters = projections.dead_letters("counts").await.unwrap();
+    let letters = letters.into_iter().map(|letter| {
+        let state = match letter.state {
+            DeadLetterState::Failed { .. } => "failed",
+            DeadLetterState::Behind => "behind",
+            DeadLetterState::Skipped { .. } => "skipped",
+            DeadLetterState::Discarded { .. } => "discarded",
+            _ => "unknown",
+        };
+        (letter.position.get(), state)
+    });
+    letters.collect()
+}
+
+async fn until_parked(projections: &Projections, count: u64) {
+    let mut status = projections.watch("counts").unwrap();
+    let parked = status.wait_for(|status| status.parked == count);
+    let parked = tokio::time::timeout(Duration::from_secs(20), parked).await;
+    parked.unwrap().unwrap();
+}
+
+async fn assert_is_a_replay(backend: &Backend, engine: &Engine, without: &[u64]) {
+    let events = check::everything(engine).await;
+    let events = events
+        .iter()
+        .filter(|event| !without.contains(&event.position.get()))
+        .map(|event| (event.stream.as_str(), event.position.get()));
+    let replay = factum_tests::backend::replay(events);
+    assert_eq!(backend.jars().await.unwrap(), replay);
+}
+
+async fn a_poison_event_parks_its_stream_and_a_retry_takes_it_in_order(place: &str) {
+    let backend = Backend::open(place).await.unwrap();
+    let engine = backend.engine();
+    let mended = Arc::new(AtomicBool::new(false));
+    let last = fill(&engine, &["a", "poison", "b", "poison", "a", "poison", "b"]).await;
+    let projections = run(&backend, &engine, poisoned(&mended), OnFailure::Park);
+    projections.wait_for(last).await.unwrap();
+    assert_is_a_replay(&backend, &engine, &[2, 4, 6]).await;
+    let parked = [(2, "failed"), (4, "behind"), (6, "behind")];
+    assert_eq!(letters(&projections).await, parked);
+    let first = projections.dead_letters("counts").await.unwrap().remove(0);
+    let (error, attempts) = ("poison".to_owned(), 2);
+    assert_eq!(first.state, DeadLetterState::Failed { error, attempts });
+    assert_eq!(projections.status()[0].parked, 3);
+
+    // Still poison: it stays, and everything behind it.
+    projections.retry("counts").await.unwrap();
+    let last = fill(&engine, &["poison", "a"]).await;
+    projections.wait_for(last).await.unwrap();
+    assert_eq!(letters(&projections).await.len(), 4);
+    projections.stop().await;
+
+    // The parked outlive the process.
+    let projections = run(&backend, &engine, poisoned(&mended), OnFailure::Park);
+    until_parked(&projections, 4).await;
+    mended.store(true, SeqCst);
+    projections.retry("counts").await.unwrap();
+    until_parked(&projections, 0).await;
+    assert_eq!(letters(&projections).await, []);
+    assert_is_a_replay(&backend, &engine, &[]).await;
+    let last = fill(&engine, &["poison"]).await;
+    projections.wait_for(last).await.unwrap();
+    assert_is_a_replay(&backend, &engine, &[]).await;
+    projections.stop().await;
+    backend.close().await;
+}
+
+async fn what_is_discarded_has_no_effect_and_lets_its_stream_go_on(place: &str) {
+    let backend = Backend::open(place).await.unwrap();
+    let engine = backend.engine();
+    append(&engine, "torn", r#"{"command":"#.to_owned()).await;
+    fill(&engine, &["torn", "a", "torn"]).await;
+    let last = append(&engine, "torn", r#"{"command":7}"#.to_owned()).await;
+    let projections = run(&backend, &engine, Count::default(), OnFailure::Park);
+    projections.wait_for(last).await.unwrap();
+    let parked = [(1, "failed"), (2, "behind"), (4, "behind"), (5, "behind")];
+    assert_eq!(letters(&projections).await, parked);
+    let discard = |at| projections.discard("counts", Position::new(at), "a torn file");
+    let error = discard(3).await.unwrap_err();
+    let said = "nothing of \"counts\" is parked at position 3";
+    assert_eq!(error.to_string(), said);
+    discard(1).await.unwrap();
+    // The next one that cannot be read stays.
+    until_parked(&projections, 1).await;
+    assert_eq!(
+        letters(&projections).await,
+        [(1, "discarded"), (5, "failed")]
+    );
+    discard(5).await.unwrap();
+    until_parked(&projections, 0).await;
+    let again = discard(5).await.unwrap_err().to_string();
+    assert_eq!(again, "nothing of \"counts\" is parked at position 5");
+    assert_eq!(
+        letters(&projections).await,
+        [(1, "discarded"), (5, "discarded")]
+    );
+    let why = projections.dead_letters("counts").await.unwrap().remove(0);
+    let reason = "a torn file".to_owned();
+    assert_eq!(why.state, DeadLetterState::Discarded { reason });
+    assert_is_a_replay(&backend, &engine, &[1, 5]).await;
+    let last = fill(&engine, &["torn"]).await;
+    projections.wait_for(last).await.unwrap();
+    assert_is_a_replay(&backend, &engine, &[1, 5]).await;
+    projections.stop().await;
+    backend.close().await;
+}
+
+async fn what_shall_be_skipped_is_kept_on_record(place: &str) {
+    let backend = Backend::open(place).await.unwrap();
+    let engine = backend.engine();
+    let mended = Arc::new(AtomicBool::new(false));
+    fill(&engine, &["a", "poison", "poison"]).await;
+    append(&engine, "a", "none".to_owned()).await;
+    let last = fill(&engine, &["a"]).await;
+    let projections = run(&backend, &engine, poisoned(&mended), OnFailure::Skip);
+    projections.wait_for(last).await.unwrap();
+    let skipped = [(2, "skipped"), (3, "skipped"), (4, "skipped")];
+    assert_eq!(letters(&projections).await, skipped);
+    assert_eq!(projections.status()[0].parked, 0);
+    // Skipped is skipped, whatever is tried again.
+    mended.store(true, SeqCst);
+    projections.retry("counts").await.unwrap();
+    let last = fill(&engine, &["poison"]).await;
+    projections.wait_for(last).await.unwrap();
+    assert_eq!(letters(&projections).await, skipped);
+    assert_is_a_replay(&backend, &engine, &[2, 3, 4]).await;
+    projections.stop().await;
+    backend.close().await;
+}
+
+async fn a_stop_is_seen_and_ended_through_another_instance(place: &str) {
+    let backend = Backend::open(place).await.unwrap();
+    let engine = backend.engine();
+    let mended = Arc::new(AtomicBool::new(false));
+    let owner = run(&backend, &engine, poisoned(&mended), OnFailure::Stop);
+    let first = fill(&engine, &["a"]).await;
+    owner.wait_for(first).await.unwrap();
+    let elsewhere = Backend::open(place).await.unwrap();
+    let other_engine = elsewhere.engine();
+    let other = run(&elsewhere, &other_engine, Count::default(), OnFailure::Stop);
+    other.wait_for(first).await.unwrap();
+    assert_eq!(other.status()[0].state, ProjectionState::Elsewhere);
+    assert_eq!(other.status()[0].owners, owner.status()[0].owners);
+
+    let last = fill(&engine, &["poison", "a"]).await;
+    let error = other.wait_for(last).await.unwrap_err();
+    assert_eq!((error.error.as_str(), error.position), ("poison", first));
+    let status = &other.status()[0];
+    assert_eq!(status.last_error.as_deref(), Some("poison"));
+    assert_eq!(owner.status()[0].state, ProjectionState::Stopped);
+    mended.store(true, SeqCst);
+    other.resume("counts").await.unwrap();
+    other.wait_for(last).await.unwrap();
+    owner.wait_for(last).await.unwrap();
+    assert_is_a_replay(&backend, &engine, &[]).await;
+    other.stop().await;
+    owner.stop().await;
+}
+
+async fn an_order_that_nobody_could_obey_is_obeyed_by_the_next(place: &str) {
+    let backend = Backend::open(place).await.unwrap();
+    let engine = backend.engine();
+    let mended = Arc::new(AtomicBool::new(false));
+    let last = fill(&engine, &["poison", "a", "poison"]).await;
+    let projections = run(&backend, &engine, poisoned(&mended), OnFailure::Park);
+    projections.wait_for(last).await.unwrap();
+    projections.pause("counts").await.unwrap();
+    projections.retry("counts").await.unwrap();
+    projections.stop().await;
+    mended.store(true, SeqCst);
+    let projections = run(&backend, &engine, poisoned(&mended), OnFailure::Park);
+    let mut status = projections.watch("counts").unwrap();
+    let paused = status.wait_for(|status| status.state == ProjectionState::Paused);
+    paused.await.unwrap();
+    assert_eq!(letters(&projections).await.len(), 2);
+    projections.resume("counts").await.unwrap();
+    until_parked(&projections, 0).await;
+    assert_eq!(letters(&projections).await, []);
+    assert_is_a_replay(&backend, &engine, &[]).await;
+    projections.stop().await;
+}
+
+places::on_each! {
+    a_poison_event_parks_its_stream_and_a_retry_takes_it_in_order;
+    what_is_discarded_has_no_effect_and_lets_its_stream_go_on;
+    what_shall_be_skipped_is_kept_on_record;
+    a_stop_is_seen_and_ended_through_another_instance;
+    an_order_that_nobody_could_obey_is_obeyed_by_the_next;
+}

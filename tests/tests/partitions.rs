@@ -1,0 +1,97 @@
+//! Partitions: the streams of one projection worked on at the same time.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "support/check.rs"]
+mod check;
+#[path = "support/lines.rs"]
+mod lines;
+#[path = "support/places.rs"]
+mod places;
+#[path = "support/server.rs"]
+mod server;
+
+use std::time::{Duration, Instant};
+
+use factum::prelude::*;
+use factum::{OnFailure, Position};
+use factum_tests::backend::Backend;
+use factum_tests::count::Count;
+use factum_tests::load::{Fill, JarEvent};
+
+async fn fill(engine: &Engine) -> Position {
+    let mut last = 0;
+    for turn in 0..40 {
+        let fill = Fill::new(&format!("w{}", turn % 10), turn);
+        last = fill.execute(engine).await.unwrap().position;
+    }
+    Position::new(last)
+}
+
+async fn take<const P: u16>(place: &str, slow: Duration) -> Duration {
+    let backend = Backend::open(place).await.unwrap();
+    let engine = backend.engine();
+    let last = fill(&engine).await;
+    let count = Count::<1, P> {
+        slow,
+        ..Count::default()
+    };
+    let since = Instant::now();
+    let projections = count
+        .on(&backend, Projections::builder(&engine), OnFailure::Park)
+        .start();
+    projections.wait_for(last).await.unwrap();
+    let took = since.elapsed();
+    assert_eq!(projections.status()[0].owners.len(), usize::from(P));
+    let events = check::everything(&engine).await;
+    assert_eq!(backend.jars().await.unwrap(), check::effects(&events, last));
+    projections.stop().await;
+    backend.close().await;
+    took
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_sqlite_each_event_is_taken_once_and_in_order() {
+    take::<5>(&places::file().url, Duration::ZERO).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_partitions_take_half_the_time_of_one() {
+    let (Some(one), Some(two)) = (places::schema("alone"), places::schema("halves")) else {
+        return;
+    };
+    let slow = Duration::from_millis(10);
+    let alone = take::<1>(&one.url, slow).await;
+    let halves = take::<2>(&two.url, slow).await;
+    // How evenly the streams fall is a matter of their names, which do not change.
+    assert!(halves < alone * 3 / 4, "{halves:?} instead of {alone:?}");
+}
+
+/// How many of each, and whether the events of each stream came in order.
+#[derive(Projection, Default)]
+#[projection(name = "spread", events = JarEvent, partitions = 4)]
+struct Spread {
+    versions: std::collections::HashMap<String, u64>,
+}
+
+impl Project<JarEvent> for Spread {
+    fn project(&mut self, event: &Recorded<JarEvent>) {
+        let stream = event.record.stream.to_string();
+        let version = self.versions.entry(stream).or_default();
+        *version += 1;
+        assert_eq!(*version, event.record.version.get());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_memory_each_event_is_taken_once_and_in_order() {
+    let engine = Engine::new(factum_memory::MemoryStore::new());
+    let model = InMemory::<Spread>::new();
+    let projections = Projections::builder(&engine).with(model.clone()).start();
+    let last = fill(&engine).await;
+    projections.wait_for(last).await.unwrap();
+    assert_eq!(projections.status()[0].owners.len(), 4);
+    let taken = model.read(|spread| spread.versions.values().sum::<u64>());
+    assert_eq!(taken, last.get());
+    projections.stop().await;
+}

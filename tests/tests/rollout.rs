@@ -1,0 +1,308 @@
+//! Another version, a rebuild, a reset, a pause: what readers see meanwhile, under load.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "support/check.rs"]
+mod check;
+#[path = "support/lines.rs"]
+mod lines;
+#[path = "support/places.rs"]
+mod places;
+#[path = "support/server.rs"]
+mod server;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::Duration;
+
+use factum::prelude::*;
+use factum::{OnFailure, Position, ProjectionState};
+use factum_tests::backend::Backend;
+use factum_tests::count::Count;
+use factum_tests::load::{Fill, PATIENT};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+const LEASE: Duration = Duration::from_millis(300);
+
+fn run<const V: u32, const P: u16>(backend: &Backend, engine: &Engine) -> Projections {
+    let builder = Projections::builder(engine).retry(PATIENT).lease(LEASE);
+    let count = Count::<V, P>::default();
+    count.on(backend, builder, OnFailure::Park).start()
+}
+
+/// Writers and readers, each with a store of its own, until they are asked what they saw.
+struct Load {
+    end: Arc<AtomicBool>,
+    last: watch::Sender<u64>,
+    writers: Vec<JoinHandle<u64>>,
+    readers: Vec<JoinHandle<u64>>,
+}
+
+impl Load {
+    async fn start(place: &str) -> Self {
+        let end: Arc<AtomicBool> = Arc::default();
+        let last = watch::Sender::new(0);
+        let mut writers = Vec::new();
+        let backend = Arc::new(Backend::open(place).await.unwrap());
+        for writer in 0..8 {
+            let (engine, end, last) = (backend.engine(), end.clone(), last.clone());
+            writers.push(tokio::spawn(async move {
+                let mut turn = 0;
+                while !end.load(SeqCst) {
+                    let fill = Fill::new(&format!("w{writer}"), turn);
+                    let position = fill.execute(&engine).await.unwrap().position;
+                    last.send_modify(|last| *last = position.max(*last));
+                    turn += 1;
+                }
+                turn
+            }));
+        }
+        let mut readers = Vec::new();
+        for _ in 0..2 {
+            let backend = Backend::open(place).await.unwrap();
+            readers.push(tokio::spawn(never_less(backend, end.clone())));
+        }
+        Self {
+            end,
+            last,
+            writers,
+            readers,
+        }
+    }
+
+    /// Waits until so many events more are stored.
+    async fn more(&self, events: u64) {
+        let mut last = self.last.subscribe();
+        let enough = *last.borrow() + events;
+        within("the writing", last.wait_for(|last| *last >= enough))
+            .await
+            .unwrap();
+    }
+
+    /// Ends it, and gives back the position of the last event.
+    async fn end(self) -> Position {
+        self.end.store(true, SeqCst);
+        for writer in self.writers {
+            writer.await.unwrap();
+        }
+        for reader in self.readers {
+            assert!(reader.await.unwrap() > 0, "a reader read nothing");
+        }
+        Position::new(*self.last.borrow())
+    }
+}
+
+/// Reads by the plain name again and again: no read fails, and no stream's count ever goes back.
+async fn never_less(backend: Backend, end: Arc<AtomicBool>) -> u64 {
+    let mut seen = BTreeMap::new();
+    let mut reads = 0;
+    while !end.load(SeqCst) {
+        let jars = backend.jars().await.unwrap();
+        for (stream, before) in &seen {
+            let now = jars.get(stream).map_or(0, |(count, _): &(i64, i64)| *count);
+            assert!(now >= *before, "{stream}: {now} after {before}");
+        }
+        seen = jars
+            .into_iter()
+            .map(|(stream, (count, _))| (stream, count))
+            .collect();
+        reads += 1;
+    }
+    reads
+}
+
+async fn within<T>(what: &str, work: impl Future<Output = T>) -> T {
+    let done = tokio::time::timeout(Duration::from_secs(30), work).await;
+    done.unwrap_or_else(|_| panic!("no end of {what}"))
+}
+
+async fn assert_is_a_replay(backend: &Backend, engine: &Engine) {
+    let events = check::everything(engine).await;
+    let head = Position::new(events.len() as u64);
+    assert_eq!(backend.jars().await.unwrap(), check::effects(&events, head));
+}
+
+/// Waits until these are the tables and the view.
+async fn until_tables(backend: &Backend, expected: &[&str]) {
+    let gone = async {
+        while backend.tables().await.unwrap() != expected {
+            tokio::task::yield_now().await;
+        }
+    };
+    if tokio::time::timeout(Duration::from_secs(10), gone)
+        .await
+        .is_err()
+    {
+        assert_eq!(backend.tables().await.unwrap(), expected);
+    }
+}
+
+async fn readers_of_a_new_version_see_every_event_all_the_time(place: &str) {
+    let backend = Backend::open(place).await.unwrap();
+    let engine = backend.engine();
+    let old = run::<1, 1>(&backend, &engine);
+    within("the start", old.wait_until_current()).await.unwrap();
+    let load = Load::start(place).await;
+    load.more(300).await;
+
+    let elsewhere = Backend::open(place).await.unwrap();
+    let other = elsewhere.engine();
+    let new = run::<2, 1>(&elsewhere, &other);
+    within("the build", new.wait_until_current()).await.unwrap();
+    let status = new.status().remove(0);
+    assert_eq!((status.build, status.building), (2, None));
+    load.more(100).await;
+    // The old one goes on until somebody drops it.
+    assert_eq!(backend.tables().await.unwrap(), ["jar", "jar__1", "jar__2"]);
+    let last = Position::new(*load.last.borrow());
+    within("waiting through the old", old.wait_for(last))
+        .await
+        .unwrap();
+    old.stop().await;
+    new.drop_old("counts").await.unwrap();
+    load.more(100).await;
+
+    within("a rebuild", new.rebuild("counts")).await.unwrap();
+    assert_eq!(new.status()[0].build, 3);
+    load.more(100).await;
+    let last = load.end().await;
+    within("the end", new.wait_for(last)).await.unwrap();
+    assert_is_a_replay(&elsewhere, &other).await;
+    until_tables(&backend, &["jar", "jar__3"]).await;
+    new.stop().await;
+    elsewhere.close().await;
+    backend.close().await;
+}
+
+async fn a_reset_starts_from_nothing_and_a_pause_holds(place: &str) {
+    let backend = Backend::open(place).await.unwrap();
+    let engine = backend.engine();
+    let projections = run::<1, 1>(&backend, &engine);
+    let mut last = Position::ZERO;
+    for turn in 0..20 {
+        let told = Fill::new("a", turn).execute(&engine).await.unwrap();
+        last = Position::new(told.position);
+    }
+    projections.wait_for(last).await.unwrap();
+    projections.pause("counts").await.unwrap();
+    let mut status = projections.watch("counts").unwrap();
+    let paused = status.wait_for(|status| status.state == ProjectionState::Paused);
+    paused.await.unwrap();
+    let told = Fill::new("a", 20).execute(&engine).await.unwrap();
+    within("a reset", projections.reset("counts"))
+        .await
+        .unwrap();
+    assert_eq!(backend.jars().await.unwrap().len(), 0);
+    assert_eq!(projections.status()[0].position, Position::ZERO);
+    projections.resume("counts").await.unwrap();
+    let last = Position::new(told.position);
+    within("the end", projections.wait_for(last)).await.unwrap();
+    assert_is_a_replay(&backend, &engine).await;
+    projections.stop().await;
+    backend.close().await;
+}
+
+async fn a_build_keeps_the_partitions_that_it_was_begun_with(place: &str) {
+    let backend = Backend::open(place).await.unwrap();
+    let engine = backend.engine();
+    let one = run::<1, 1>(&backend, &engine);
+    let told = Fill::new("a", 2).execute(&engine).await.unwrap();
+    one.wait_for(Position::new(told.position)).await.unwrap();
+    one.stop().await;
+    let three = run::<1, 3>(&backend, &engine);
+    let told = Fill::new("b", 2).execute(&engine).await.unwrap();
+    let last = Position::new(told.position);
+    three.wait_for(last).await.unwrap();
+    let status = three.status().remove(0);
+    assert_eq!((status.build, status.owners.len()), (1, 1));
+    within("a rebuild", three.rebuild("counts")).await.unwrap();
+    three.wait_for(last).await.unwrap();
+    let status = three.status().remove(0);
+    assert_eq!((status.build, status.owners.len()), (2, 3));
+    assert_is_a_replay(&backend, &engine).await;
+    three.stop().await;
+    backend.close().await;
+}
+
+/// A version is taken back, and comes again.
+async fn a_version_that_is_taken_back_leaves_the_old_one_serving(place: &str) {
+    let backend = Backend::open(place).await.unwrap();
+    let engine = backend.engine();
+    let told = Fill::new("a", 2).execute(&engine).await.unwrap();
+    let first = run::<1, 1>(&backend, &engine);
+    let last = Position::new(told.position);
+    first.wait_for(last).await.unwrap();
+    first.stop().await;
+    let second = run::<2, 1>(&backend, &engine);
+    within("the build", second.wait_until_current())
+        .await
+        .unwrap();
+    second.stop().await;
+    let first = run::<1, 1>(&backend, &engine);
+    let told = Fill::new("a", 3).execute(&engine).await.unwrap();
+    let mut status = first.watch("counts").unwrap();
+    let foreign = status.wait_for(|status| status.build == 2 && status.position == last);
+    within("the newer build", foreign).await.unwrap();
+    assert!(!first.status()[0].current);
+    // Only an order lets readers see the old version again.
+    within("a rebuild", first.rebuild("counts")).await.unwrap();
+    let last = Position::new(told.position);
+    within("the end", first.wait_for(last)).await.unwrap();
+    assert_is_a_replay(&backend, &engine).await;
+    first.stop().await;
+    backend.close().await;
+}
+
+/// Whatever was going on when a process ended, the next one takes it to its end.
+async fn a_crash_in_a_build_or_a_drop_leaves_no_table_behind(place: &str) {
+    let backend = Backend::open(place).await.unwrap();
+    let engine = backend.engine();
+    let mut last = Position::ZERO;
+    for turn in 0..100 {
+        let told = Fill::new("a", turn).execute(&engine).await.unwrap();
+        last = Position::new(told.position);
+    }
+    let first = run::<1, 1>(&backend, &engine);
+    first.wait_for(last).await.unwrap();
+    first.stop().await;
+
+    // It ends in the middle of its first page.
+    let (taken, mut taking) = watch::channel(0);
+    let count = Count::<2, 1> {
+        taking: Arc::new(move |_| {
+            taken.send_modify(|taken| *taken += 1);
+            Ok(())
+        }),
+        slow: Duration::from_millis(1),
+    };
+    let builder = Projections::builder(&engine).retry(PATIENT).lease(LEASE);
+    let torn = count.on(&backend, builder, OnFailure::Park).start();
+    taking.wait_for(|taken| *taken == 20).await.unwrap();
+    drop(torn);
+    assert_eq!(backend.tables().await.unwrap(), ["jar", "jar__1", "jar__2"]);
+
+    let second = run::<2, 1>(&backend, &engine);
+    within("the build", second.wait_until_current())
+        .await
+        .unwrap();
+    assert_eq!(second.status()[0].build, 2);
+    assert_is_a_replay(&backend, &engine).await;
+    second.drop_old("counts").await.unwrap();
+    drop(second);
+    let third = run::<2, 1>(&backend, &engine);
+    until_tables(&backend, &["jar", "jar__2"]).await;
+    within("the end", third.wait_for(last)).await.unwrap();
+    assert_is_a_replay(&backend, &engine).await;
+    third.stop().await;
+    backend.close().await;
+}
+
+places::on_each! {
+    a_crash_in_a_build_or_a_drop_leaves_no_table_behind;
+    readers_of_a_new_version_see_every_event_all_the_time;
+    a_reset_starts_from_nothing_and_a_pause_holds;
+    a_build_keeps_the_partitions_that_it_was_begun_with;
+    a_version_that_is_taken_back_leaves_the_old_one_serving;
+}

@@ -1,0 +1,230 @@
+//! Several processes that share the partitions of a projection: killed, stopped for a while, joining and leaving.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "support/check.rs"]
+mod check;
+#[path = "support/lines.rs"]
+mod lines;
+#[path = "support/places.rs"]
+mod places;
+#[path = "support/server.rs"]
+mod server;
+
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use factum::Position;
+use factum::projections::checkpoint;
+use factum_tests::backend::Backend;
+use factum_tests::load::Fill;
+
+use lines::Lines;
+
+/// As in the program.
+const LEASE: Duration = Duration::from_millis(600);
+
+/// `project_forever` in a process of its own; killed with the value.
+struct Instance {
+    child: Child,
+    lines: Lines,
+}
+
+impl Instance {
+    fn start(place: &str) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_project_forever"))
+            .arg(place)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = Lines::of(child.stdout.take().unwrap());
+        Self { child, lines }
+    }
+
+    /// Waits until it says `line`.
+    fn hear(&mut self, line: &str) {
+        while self.lines.next().unwrap() != line {}
+    }
+
+    fn signal(&self, signal: &str) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args([signal, &id]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Lets it end in order.
+    fn end(mut self) {
+        drop(self.child.stdin.take());
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        // Fails if it has ended, which is as good.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Commands of a few writers, from `turn` on.
+async fn fill(backend: &Backend, turns: std::ops::Range<u64>) -> Position {
+    let engine = backend.engine();
+    let mut last = 0;
+    for turn in turns {
+        for writer in ["a", "b", "c", "d"] {
+            let fill = Fill::new(writer, turn);
+            last = fill.execute(&engine).await.unwrap().position;
+        }
+    }
+    Position::new(last)
+}
+
+/// Waits until every partition has come to `position`, as the documents say.
+async fn until(backend: &Backend, position: Position) {
+    let engine = backend.engine();
+    let come = async {
+        while checkpoint(&**engine.store(), "counts").await.unwrap() < position {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let come = tokio::time::timeout(Duration::from_secs(30), come).await;
+    come.unwrap();
+}
+
+async fn assert_is_a_replay(backend: &Backend) {
+    let events = check::everything(&backend.engine()).await;
+    let head = Position::new(events.len() as u64);
+    assert_eq!(backend.jars().await.unwrap(), check::effects(&events, head));
+}
+
+async fn the_partitions_of_a_killed_instance_are_taken_over_in_time(place: &str) {
+    let backend = Backend::open(place).await.unwrap();
+    let mut last = fill(&backend, 0..10).await;
+    let mut killed = Instance::start(place);
+    killed.hear("owns 4");
+    let mut other = Instance::start(place);
+    other.hear("owns 2");
+    for round in 1..=2 {
+        last = last.max(fill(&backend, round * 10..round * 10 + 10).await);
+        killed.hear("taking");
+        killed.signal("-KILL");
+        let since = Instant::now();
+        other.hear("owns 4");
+        let took = since.elapsed();
+        // The lease, a beat in which it is noticed, and what a busy machine needs.
+        assert!(took < LEASE * 2 + Duration::from_secs(2), "{took:?}");
+        until(&backend, last).await;
+        assert_is_a_replay(&backend).await;
+        killed = other;
+        other = Instance::start(place);
+        other.hear("owns 2");
+    }
+}
+
+async fn what_a_paused_owner_writes_is_refused(place: &str) {
+    let backend = Backend::open(place).await.unwrap();
+    let mut last = fill(&backend, 0..5).await;
+    let mut paused = Instance::start(place);
+    paused.hear("owns 4");
+    let mut other = Instance::start(place);
+    for round in 1..=2 {
+        paused.hear("owns 2");
+        other.hear("owns 2");
+        until(&backend, last).await;
+        paused.signal("-STOP");
+        last = fill(&backend, round * 20..round * 20 + 10).await;
+        other.hear("owns 4");
+        until(&backend, last).await;
+        // Now it goes on as if nothing had happened, with the others at work.
+        let more = fill(&backend, round * 20 + 10..round * 20 + 20);
+        paused.signal("-CONT");
+        last = more.await;
+        until(&backend, last).await;
+        assert_is_a_replay(&backend).await;
+    }
+    paused.end();
+    other.end();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_owner_that_hangs_in_its_transaction_does_not_hold_the_others_up() {
+    let Some(place) = places::schema("an_owner_that_hangs") else {
+        return;
+    };
+    let backend = Backend::open(&place.url).await.unwrap();
+    let mut paused = Instance::start(&place.url);
+    paused.hear("owns 4");
+    fill(&backend, 0..40).await;
+    paused.hear("taking");
+    paused.signal("-STOP");
+    let mut other = Instance::start(&place.url);
+    other.hear("owns 4");
+    let last = fill(&backend, 40..45).await;
+    until(&backend, last).await;
+    paused.signal("-CONT");
+    let last = fill(&backend, 45..50).await;
+    until(&backend, last).await;
+    assert_is_a_replay(&backend).await;
+}
+
+async fn work_is_spread_evenly_over_those_who_come_and_go(place: &str) {
+    let backend = Backend::open(place).await.unwrap();
+    let mut last = fill(&backend, 0..5).await;
+    let mut first = Instance::start(place);
+    first.hear("owns 4");
+    let mut second = Instance::start(place);
+    second.hear("owns 2");
+    first.hear("owns 2");
+    last = last.max(fill(&backend, 5..10).await);
+    let mut third = Instance::start(place);
+    third.hear("owns 1");
+    until(&backend, last).await;
+    first.end();
+    let since = Instant::now();
+    last = fill(&backend, 10..15).await;
+    until(&backend, last).await;
+    // Whoever leaves in order gives its work back.
+    assert!(since.elapsed() < Duration::from_secs(3));
+    second.hear("owns 2");
+    third.hear("owns 2");
+    second.end();
+    third.hear("owns 4");
+    assert_is_a_replay(&backend).await;
+    third.end();
+}
+
+async fn a_wait_through_an_instance_that_owns_nothing_is_prompt(place: &str) {
+    let backend = Backend::open(place).await.unwrap();
+    let engine = backend.engine();
+    let mut owner = Instance::start(place);
+    owner.hear("owns 4");
+    let builder = factum::Projections::builder(&engine).lease(Duration::from_secs(60));
+    let count = factum_tests::count::Count::<1, 4>::default();
+    let projections = count.on(&backend, builder, factum::OnFailure::Park).start();
+    let mut waits = Vec::new();
+    for turn in 0..20 {
+        let told = Fill::new("a", turn).execute(&engine).await.unwrap();
+        let since = Instant::now();
+        let wait = projections.wait_for(Position::new(told.position));
+        tokio::time::timeout(Duration::from_secs(30), wait)
+            .await
+            .unwrap()
+            .unwrap();
+        waits.push(since.elapsed());
+        assert_is_a_replay(&backend).await;
+    }
+    waits.sort();
+    // A beat of this instance would be 20 seconds.
+    assert!(waits[10] < Duration::from_millis(200), "{waits:?}");
+    projections.stop().await;
+    owner.end();
+}
+
+places::on_each! {
+    the_partitions_of_a_killed_instance_are_taken_over_in_time;
+    what_a_paused_owner_writes_is_refused;
+    work_is_spread_evenly_over_those_who_come_and_go;
+    a_wait_through_an_instance_that_owns_nothing_is_prompt;
+}
