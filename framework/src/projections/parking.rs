@@ -110,6 +110,7 @@ impl Worker {
                     return Err(StepError::Failed(failed).into());
                 }
             };
+            crate::metrics::projection_failed(self.shared.model.name());
             let letter = DeadLetter::new(event, state);
             warn!(position = event.position.get(), stream = %event.stream, state = ?letter.state, "an event is not projected");
             return Ok(self
@@ -120,6 +121,7 @@ impl Worker {
     }
 
     async fn pause(&self, error: &EventError, attempt: u32) -> Result<(), Left> {
+        crate::metrics::projection_failed(self.shared.model.name());
         let pause = self.shared.retry.pause(attempt);
         let error = chain(error);
         warn!(
@@ -176,6 +178,7 @@ impl Worker {
         mut letter: DeadLetter,
         error: String,
     ) -> Result<(), Left> {
+        crate::metrics::projection_failed(self.shared.model.name());
         let before = match letter.state {
             DeadLetterState::Failed { attempts, .. } => attempts,
             _ => 0,

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::error::{DecodeError, StoreError};
+use crate::metrics;
 use crate::place::Position;
 use crate::timestamp::Timestamp;
 
@@ -224,7 +225,10 @@ impl Board {
         let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
         edit(&mut parts);
         // Under the lock, so that the last change is told last.
-        self.status.send_modify(|status| parts.tell(status));
+        self.status.send_modify(|status| {
+            parts.tell(status);
+            metrics::projection_stands(status);
+        });
     }
 }
 

@@ -71,6 +71,7 @@ impl Supervisor {
     }
 
     fn fail(&self, error: &ProjectionError, failures: u32) {
+        crate::metrics::projection_failed(self.shared.model.name());
         let stopped = failures >= self.shared.retry.attempts;
         let state = if stopped {
             ProjectionState::Stopped
