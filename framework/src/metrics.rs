@@ -4,7 +4,7 @@
 //! exporter the program installs; without it nothing is told, and no instruction is spent. Labels are bounded: they
 //! come from types and from the names of projections, never from ids.
 //!
-//! Install the exporter first, then [`describe`](metrics::describe) what it exports:
+//! Install the exporter first, then `describe` what it exports:
 //!
 //! ```no_run
 //! # #[cfg(feature = "metrics")]

@@ -42,9 +42,8 @@ fn value(text: &str, metric: &str) -> f64 {
     value.parse().expect("a number")
 }
 
-#[tokio::test]
-async fn commands_conflicts_requests_and_calls_are_counted() {
-    let (_dir, server) = Server::fresh();
+/// Over REST: two are created, a third request meets another revision, two find no route.
+async fn ask(server: &Server) -> String {
     let id = server.create("limits", "a: 1\n").await;
     server.create("routes", "a: 1\n").await;
     let publish = server.request(Method::POST, &format!("/v1/specs/{id}/publish"));
@@ -56,11 +55,14 @@ async fn commands_conflicts_requests_and_calls_are_counted() {
     for path in ["/nowhere", "/v1/nothing"] {
         assert_eq!(server.get(path).await.status(), StatusCode::NOT_FOUND);
     }
+    id
+}
+
+/// Over gRPC: one is created, one is refused, a third names no method.
+async fn call(server: &Server) {
     let mut client = server.grpc().await;
-    client
-        .create_spec(new("flows", "a: 1\n"))
-        .await
-        .expect("it is new");
+    let created = client.create_spec(new("flows", "a: 1\n")).await;
+    created.expect("it is new");
     let taken = client.create_spec(new("flows", "a: 1\n")).await;
     assert_eq!(taken.expect_err("it is taken").code(), Code::AlreadyExists);
     let mut strange = tonic::client::Grpc::new(server.channel().await);
@@ -72,70 +74,77 @@ async fn commands_conflicts_requests_and_calls_are_counted() {
         strange.expect_err("it is unknown").code(),
         Code::Unimplemented
     );
+}
 
+const COUNTED: [(&str, f64); 17] = [
+    (
+        r#"factum_commands_total{command="CreateSpec",outcome="done"}"#,
+        3.0,
+    ),
+    (
+        r#"factum_commands_total{command="CreateSpec",outcome="refused"}"#,
+        1.0,
+    ),
+    (
+        r#"factum_commands_total{command="PublishSpec",outcome="conflict"}"#,
+        1.0,
+    ),
+    (
+        r#"factum_command_duration_seconds_count{command="CreateSpec"}"#,
+        4.0,
+    ),
+    (
+        r#"factum_command_duration_seconds_bucket{command="CreateSpec",le="+Inf"}"#,
+        4.0,
+    ),
+    (r#"factum_events_stored_total{store="sqlite"}"#, 3.0),
+    (r#"factum_batch_events_sum{store="sqlite"}"#, 3.0),
+    (r#"factum_projection_position{projection="spec_list"}"#, 3.0),
+    (
+        r#"factum_projection_lag_events{projection="spec_list"}"#,
+        0.0,
+    ),
+    (
+        r#"http_requests_total{method="POST",route="/v1/specs",status="201"}"#,
+        2.0,
+    ),
+    (
+        r#"http_requests_total{method="POST",route="/v1/specs/{id}/publish",status="412"}"#,
+        1.0,
+    ),
+    (
+        r#"http_requests_total{method="GET",route="none",status="404"}"#,
+        2.0,
+    ),
+    (
+        r#"http_request_duration_seconds_count{method="POST",route="/v1/specs"}"#,
+        2.0,
+    ),
+    (
+        r#"grpc_calls_total{method="/spec.v1.SpecService/CreateSpec",code="Ok"}"#,
+        1.0,
+    ),
+    (
+        r#"grpc_calls_total{method="/spec.v1.SpecService/CreateSpec",code="AlreadyExists"}"#,
+        1.0,
+    ),
+    (
+        r#"grpc_calls_total{method="other",code="Unimplemented"}"#,
+        1.0,
+    ),
+    (
+        r#"grpc_call_duration_seconds_count{method="/spec.v1.SpecService/CreateSpec"}"#,
+        2.0,
+    ),
+];
+
+#[tokio::test]
+async fn commands_conflicts_requests_and_calls_are_counted() {
+    let (_dir, server) = Server::fresh();
+    let id = ask(&server).await;
+    call(&server).await;
     let text = metrics(&server).await;
-    let create = "/spec.v1.SpecService/CreateSpec";
-    for (metric, expected) in [
-        (
-            r#"factum_commands_total{command="CreateSpec",outcome="done"}"#,
-            3.0,
-        ),
-        (
-            r#"factum_commands_total{command="CreateSpec",outcome="refused"}"#,
-            1.0,
-        ),
-        (
-            r#"factum_commands_total{command="PublishSpec",outcome="conflict"}"#,
-            1.0,
-        ),
-        (
-            r#"factum_command_duration_seconds_count{command="CreateSpec"}"#,
-            4.0,
-        ),
-        (
-            r#"factum_command_duration_seconds_bucket{command="CreateSpec",le="+Inf"}"#,
-            4.0,
-        ),
-        (r#"factum_events_stored_total{store="sqlite"}"#, 3.0),
-        (r#"factum_batch_events_sum{store="sqlite"}"#, 3.0),
-        (r#"factum_projection_position{projection="spec_list"}"#, 3.0),
-        (
-            r#"factum_projection_lag_events{projection="spec_list"}"#,
-            0.0,
-        ),
-        (
-            r#"http_requests_total{method="POST",route="/v1/specs",status="201"}"#,
-            2.0,
-        ),
-        (
-            r#"http_requests_total{method="POST",route="/v1/specs/{id}/publish",status="412"}"#,
-            1.0,
-        ),
-        (
-            r#"http_requests_total{method="GET",route="none",status="404"}"#,
-            2.0,
-        ),
-        (
-            r#"http_request_duration_seconds_count{method="POST",route="/v1/specs"}"#,
-            2.0,
-        ),
-        (
-            &format!(r#"grpc_calls_total{{method="{create}",code="Ok"}}"#),
-            1.0,
-        ),
-        (
-            &format!(r#"grpc_calls_total{{method="{create}",code="AlreadyExists"}}"#),
-            1.0,
-        ),
-        (
-            r#"grpc_calls_total{method="other",code="Unimplemented"}"#,
-            1.0,
-        ),
-        (
-            &format!(r#"grpc_call_duration_seconds_count{{method="{create}"}}"#),
-            2.0,
-        ),
-    ] {
+    for (metric, expected) in COUNTED {
         assert_eq!(value(&text, metric), expected, "{metric}");
     }
     assert!(!text.contains(&id), "an id is in a label");

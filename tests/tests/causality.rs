@@ -34,12 +34,6 @@ struct Tell {
     what: Vec<OrderEvent>,
 }
 
-impl Default for OrderEvent {
-    fn default() -> Self {
-        Self::Placed
-    }
-}
-
 impl Decide for Tell {
     type Error = std::convert::Infallible;
 

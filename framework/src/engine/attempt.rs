@@ -176,7 +176,7 @@ impl<'a, C: Decide> Attempt<'a, C> {
             tokio::time::sleep(pause).await;
         }
         let Some(mut kept) = kept else {
-            return Ok(self.load(slots).await?);
+            return Ok(self.load(slots).instrument(debug_span!("load")).await?);
         };
         self.refresh(slots, &mut kept).await?;
         kept.current = false;
