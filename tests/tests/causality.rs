@@ -5,7 +5,10 @@
 use std::sync::Arc;
 
 use factum::prelude::*;
-use factum::{Append, CausalTree, ContentType, EventStore, Expected, Metadata, NewEvent, Position};
+use factum::{
+    Append, CausalTree, ContentType, EventStore, Expected, Metadata, NewEvent, Position,
+    RecordedEvent,
+};
 use factum_memory::MemoryStore;
 use uuid::Uuid;
 
@@ -49,17 +52,13 @@ fn tell(order: u64, what: impl IntoIterator<Item = OrderEvent>) -> Tell {
 
 const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
-#[tokio::test]
-async fn what_a_command_does_stands_below_the_event_that_caused_it() {
-    let engine = Engine::new(MemoryStore::new());
+/// An order that is placed; what followed from that; and what followed from the first event of it.
+async fn happened(engine: &Engine) -> (RecordedEvent, Recorded<OrderEvent>) {
     let mut metadata = Metadata::default();
     metadata.tenant = Some("north".to_owned());
     let place = engine.execute(tell(1, [OrderEvent::Placed]));
     let placed = place.metadata(metadata).trace_parent(TRACE).by("ada").await;
     let placed = placed.unwrap().events()[0].clone();
-    let correlation = placed.metadata.correlation_id.unwrap();
-    assert_eq!(correlation.get_version_num(), 7);
-    assert_eq!(placed.metadata.causation_id, None);
 
     // Something else happens between.
     engine.execute(tell(9, [OrderEvent::Placed])).await.unwrap();
@@ -67,17 +66,33 @@ async fn what_a_command_does_stands_below_the_event_that_caused_it() {
     let paid = engine.execute(tell(1, both)).caused_by(&placed).by("bank");
     let paid = paid.because("in\nadvance").await.unwrap();
     let paid: Recorded<OrderEvent> = paid.events()[0].clone().try_into().unwrap();
-    let (cause, metadata) = (&placed.metadata, &paid.record.metadata);
-    assert_eq!(metadata.correlation_id, Some(correlation));
-    assert_eq!(metadata.causation_id, Some(placed.id));
-    assert_eq!(metadata.tenant, cause.tenant);
-    assert_eq!(metadata.trace_parent.as_deref(), Some(TRACE));
     engine
         .execute(tell(2, [OrderEvent::Sent]))
         .caused_by(&paid)
         .await
         .unwrap();
+    (placed, paid)
+}
 
+#[tokio::test]
+async fn what_a_command_does_is_in_the_connection_of_the_event_that_caused_it() {
+    let engine = Engine::new(MemoryStore::new());
+    let (placed, paid) = happened(&engine).await;
+    let correlation = placed.metadata.correlation_id.unwrap();
+    assert_eq!(correlation.get_version_num(), 7);
+    assert_eq!(placed.metadata.causation_id, None);
+    let (cause, metadata) = (&placed.metadata, &paid.record.metadata);
+    assert_eq!(metadata.correlation_id, Some(correlation));
+    assert_eq!(metadata.causation_id, Some(placed.id));
+    assert_eq!(metadata.tenant, cause.tenant);
+    assert_eq!(metadata.trace_parent.as_deref(), Some(TRACE));
+}
+
+#[tokio::test]
+async fn what_a_command_does_stands_below_the_event_that_caused_it() {
+    let engine = Engine::new(MemoryStore::new());
+    let (placed, paid) = happened(&engine).await;
+    let correlation = placed.metadata.correlation_id.unwrap();
     let tree = engine.causality(correlation).await.unwrap();
     let expected = "order.placed (order-1 version 1, position 1) by ada
   order.paid (order-1 version 2, position 3) by bank: in\\nadvance
