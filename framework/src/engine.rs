@@ -17,7 +17,10 @@ pub(crate) mod source;
 use std::fmt;
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use crate::aggregate::Aggregate;
+use crate::causality::Causality;
 use crate::command::Decide;
 use crate::place::Position;
 use crate::query::Query;
@@ -106,6 +109,26 @@ impl Engine {
     /// The events of the aggregate `id`, oldest first, with who, why and when.
     pub fn history<'e, A: Aggregate>(&'e self, id: &'e A::Id) -> History<'e, A> {
         History::new(&self.0.source, id)
+    }
+
+    /// Everything that shares a correlation id, as a tree of causes and effects; that of an event stands in its metadata.
+    ///
+    /// Stores keep no index by it: the tree is found by reading. If the id is a UUIDv7, as those are that the engine makes,
+    /// the reading begins at the time in it, less a minute for clocks that differ. That place is found with one read of
+    /// one event for each doubling of the store, about 24 for ten million events. From there every event is read up
+    /// to the head, so the cost is that of all that the store took since; [`until`](Causality::until) bounds it, and
+    /// [`limit`](Causality::limit) the memory. Any other id does not say its time: then everything is read, unless
+    /// [`after`](Causality::after) says from where on.
+    ///
+    /// ```no_run
+    /// # use factum::prelude::*;
+    /// # async fn run(engine: Engine, receipt: Receipt) -> Result<(), Box<dyn std::error::Error>> {
+    /// let request = receipt.events()[0].metadata.correlation_id.unwrap();
+    /// println!("{}", engine.causality(request).await?);
+    /// # Ok(()) }
+    /// ```
+    pub fn causality(&self, correlation: Uuid) -> Causality<'_> {
+        Causality::new(&*self.0.source.store, correlation)
     }
 
     /// The events that match `query` behind `after`: those stored already, then those to come.

@@ -45,6 +45,7 @@
 //! | feature | default | what |
 //! |---|---|---|
 //! | `catalog` | off | `catalog`: documentation of a domain out of its types; `testkit::events_lock`: a lock on what is stored. Brings in `schemars` |
+//! | `metrics` | off | what [`metrics`] names is told to the facade of that name |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -53,6 +54,7 @@ pub mod append;
 pub mod boundary;
 #[cfg(feature = "catalog")]
 pub mod catalog;
+pub mod causality;
 mod codec;
 pub mod command;
 mod delegate;
@@ -64,6 +66,7 @@ mod event_set;
 mod events;
 mod few;
 pub mod metadata;
+pub mod metrics;
 mod place;
 pub mod prelude;
 mod projection;
@@ -84,6 +87,7 @@ mod upcast;
 pub use aggregate::{Aggregate, Apply, SnapshotPolicy};
 pub use append::{Append, Appended, Condition, Expected, IdempotencyKey, StreamAppend};
 pub use boundary::{Boundary, InvalidTarget, Queried};
+pub use causality::{CausalEvent, CausalTree, Causality};
 pub use command::{Command, Decide};
 pub use engine::{Engine, EngineBuilder, ExecuteError, LoadError, Loaded, Receipt, RetryPolicy};
 pub use error::{

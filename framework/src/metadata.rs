@@ -7,6 +7,8 @@ use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use uuid::Uuid;
 
+use crate::record::RecordedEvent;
+
 /// Who caused an event, why, and in what connection. All events of one append share it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[non_exhaustive]
@@ -20,7 +22,7 @@ pub struct Metadata {
     /// Shared by everything that follows from one request. The engine makes one where the caller gives none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub correlation_id: Option<Uuid>,
-    /// The event or message that led to this one.
+    /// The event or message that led to this one; nothing: it began here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub causation_id: Option<Uuid>,
     /// Whose data this is, in an application that serves several customers.
@@ -32,6 +34,20 @@ pub struct Metadata {
     /// Everything else.
     #[serde(flatten)]
     pub extra: BTreeMap<String, serde_json::Value>,
+}
+
+impl Metadata {
+    /// The same, in the connection of `event`, which is the cause: its correlation id, or its own id if it has none;
+    /// and its tenant and its trace context, unless there are others already.
+    #[must_use]
+    pub fn caused_by(mut self, event: &RecordedEvent) -> Self {
+        let cause = &event.metadata;
+        self.correlation_id = Some(cause.correlation_id.unwrap_or(event.id));
+        self.causation_id = Some(event.id);
+        self.tenant = self.tenant.or_else(|| cause.tenant.clone());
+        self.trace_parent = self.trace_parent.or_else(|| cause.trace_parent.clone());
+        self
+    }
 }
 
 #[derive(serde::Deserialize)]

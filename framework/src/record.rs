@@ -130,6 +130,18 @@ impl RecordedEvent {
     }
 }
 
+impl AsRef<Self> for RecordedEvent {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
+impl<E> AsRef<RecordedEvent> for Recorded<E> {
+    fn as_ref(&self) -> &RecordedEvent {
+        &self.record
+    }
+}
+
 /// Where and when a store puts an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {

@@ -165,6 +165,14 @@ impl Specs {
         }
     }
 
+    /// Tells the metrics how far lists are behind the store as it is now.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn measure(&self) -> Result<(), factum::StoreError> {
+        factum::metrics::measure(&self.0.engine, &self.0.projections).await
+    }
+
     /// Fills the list anew from the events; returns once it has everything that was written before.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! The gRPC API, as `proto/spec/v1/spec.proto` says it, with health and reflection.
 
+mod calls;
 mod convert;
 #[rustfmt::skip]
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::too_many_lines)]
@@ -20,6 +21,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::trace::TraceLayer;
 
 use crate::app::Specs;
+use calls::Calls;
 use generated::spec_service_server::SpecServiceServer;
 use service::Service;
 
@@ -64,10 +66,17 @@ pub async fn serve(listener: TcpListener, grpc: Grpc) -> Result<()> {
     };
     let specs = SpecServiceServer::new(Service::new(grpc.specs, grpc.stop.clone()))
         .max_decoding_message_size(grpc.max_content + 64 * 1024);
+    let calls = Calls::of(&[
+        DESCRIPTOR,
+        tonic_health::pb::FILE_DESCRIPTOR_SET,
+        tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+        tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+    ])?;
     let mut stop = grpc.stop;
     let served = Server::builder()
         .timeout(grpc.timeout)
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
+        .layer(calls)
         // What fails on this side is logged where it is turned into a status.
         .layer(
             TraceLayer::new_for_grpc()

@@ -4,6 +4,7 @@ pub mod app;
 pub mod catalog;
 pub mod domain;
 pub mod grpc;
+pub mod metrics;
 pub mod rest;
 pub mod server;
 pub mod settings;

@@ -8,6 +8,7 @@ mod headers;
 mod health;
 mod input;
 mod list;
+mod metrics;
 mod problem;
 mod read;
 
@@ -26,6 +27,7 @@ use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::TraceLayer;
 
 use crate::app::Specs;
+use crate::metrics::Exporter;
 use problem::Problem;
 
 /// What the API needs.
@@ -41,6 +43,8 @@ pub struct Api {
     pub stopping: watch::Receiver<bool>,
     /// How long a request may take.
     pub timeout: Duration,
+    /// What `GET /metrics` shows; `None`: there is no such route.
+    pub metrics: Option<Exporter>,
 }
 
 /// The routes of the API.
@@ -58,6 +62,13 @@ pub fn router(api: Api) -> Router {
         .route("/{id}/versions", get(read::versions))
         .route("/{id}/versions/{version}", get(read::version))
         .route("/{id}/history", get(read::history));
+    let metrics = match api.metrics.clone() {
+        Some(exporter) => {
+            let shown = move |api| metrics::metrics(exporter.clone(), api);
+            Router::new().route("/metrics", get(shown))
+        }
+        None => Router::new(),
+    };
     // From the inside out: a problem that any layer below makes is put into its form on the way out.
     Router::new()
         .nest("/v1/specs", specs)
@@ -67,6 +78,7 @@ pub fn router(api: Api) -> Router {
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))
         .route("/health", get(health::health))
+        .merge(metrics)
         .layer(DefaultBodyLimit::max(body_limit))
         .layer(TimeoutLayer::with_status_code(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -80,6 +92,7 @@ pub fn router(api: Api) -> Router {
                 .make_span_with(span)
                 .on_failure(()),
         )
+        .layer(from_fn(metrics::count))
         .layer(from_fn(headers::echo_correlation))
         .with_state(api)
 }
@@ -97,6 +110,7 @@ fn span(request: &Request) -> tracing::Span {
         path = request.uri().path(),
         actor = header(headers::ACTOR),
         correlation_id = header(headers::CORRELATION_ID),
+        trace_parent = header(headers::TRACE_PARENT),
     )
 }
 

@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use crate::grpc::{self, Grpc};
+use crate::metrics::Exporter;
 use crate::rest::{self, Api};
 use crate::settings::Settings;
 use crate::wiring::Wired;
@@ -21,6 +22,10 @@ use crate::wiring::Wired;
 /// # Errors
 /// If the database cannot be opened, an address is taken, or a server fails.
 pub async fn run(settings: Settings) -> Result<()> {
+    let metrics = settings.metrics.then(Exporter::install).transpose()?;
+    if let Some(exporter) = metrics.clone() {
+        tokio::spawn(exporter.keep());
+    }
     let wired = Wired::open(&settings).await?;
     let rest = listen("REST", settings.rest_addr).await?;
     let grpc = listen("gRPC", settings.grpc_addr).await?;
@@ -32,6 +37,7 @@ pub async fn run(settings: Settings) -> Result<()> {
         ready_lag: settings.ready_lag,
         stopping: about_to_stop.clone(),
         timeout: settings.request_timeout,
+        metrics,
     };
     let calls = Grpc {
         specs: wired.specs.clone(),

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::{ArgAction, Parser, ValueEnum};
 
 use crate::domain::{DEFAULT_MAX_BYTES, MAX_MAX_BYTES};
 
@@ -49,6 +49,10 @@ pub struct Settings {
     /// How many seconds requests in flight have to finish once the service stops.
     #[arg(long, env = "GRACE", default_value = "10", value_parser = seconds)]
     pub grace: Duration,
+
+    /// Whether metrics are kept and `GET /metrics` shows them: true or false.
+    #[arg(long, env = "METRICS", default_value_t = true, action = ArgAction::Set)]
+    pub metrics: bool,
 
     /// How logs are written, to the standard error stream; `RUST_LOG` says which.
     #[arg(long, env = "LOG_FORMAT", default_value = "text")]

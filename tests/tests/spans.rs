@@ -10,6 +10,7 @@ use factum_memory::MemoryStore;
 use tracing::instrument::WithSubscriber as _;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
+use uuid::Uuid;
 
 #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[event(prefix = "lamp")]
@@ -85,19 +86,54 @@ async fn a_command_tells_its_streams_its_attempts_and_where_it_went() {
         let engine = Engine::new(MemoryStore::new());
         let lamps = InMemory::<Lamps>::new();
         let projections = Projections::builder(&engine).with(lamps).start();
-        let receipt = engine.execute(Switch { lamp: 7 }).await.unwrap();
+        let switch = engine.execute(Switch { lamp: 7 });
+        let receipt = switch.correlation(Uuid::from_u128(7)).await.unwrap();
         projections.wait_for(receipt.position()).await.unwrap();
         projections.stop().await;
     };
     work.with_current_subscriber().await;
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     for expected in [
-        r#"execute{command="Switch" streams=[StreamId(lamp-7)] attempts=1 position=1}: factum"#,
-        ":read{stream=lamp-7 after=0}: factum",
+        r#"execute{command="Switch" correlation=00000000-0000-0000-0000-000000000007 streams=[StreamId(lamp-7)] attempts=1 position=1}: factum"#,
+        ":load:read{stream=lamp-7 after=0}: factum",
+        ":load: factum",
+        ":decide{attempts=1}: factum",
         ":append{events=1 position=1 versions=[(StreamId(lamp-7), Version(1))]}: factum",
         r#"projection{name="lamps"}:read{after=0}: factum"#,
         r#"projection{name="lamps"}:project{events=1}: factum"#,
     ] {
         assert!(log.contains(expected), "no {expected} in:\n{log}");
     }
+}
+
+#[tokio::test]
+async fn a_lost_race_and_the_next_attempt_are_told_of_at_debug() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(log.clone())
+        .with_ansi(false)
+        .without_time()
+        .with_max_level(tracing::Level::DEBUG)
+        .finish();
+    let _default = tracing::subscriber::set_default(subscriber);
+    let store = MemoryStore::new();
+    let engine = Engine::new(store.clone());
+    engine.execute(Switch { lamp: 7 }).await.unwrap();
+    Engine::new(store)
+        .execute(Switch { lamp: 7 })
+        .await
+        .unwrap();
+    engine.execute(Switch { lamp: 7 }).await.unwrap();
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let lines: Vec<&str> = log
+        .lines()
+        .filter(|line| line.starts_with("DEBUG execute"))
+        .collect();
+    let told = |what: &str| lines.iter().filter(|line| line.contains(what)).count();
+    assert_eq!(
+        told("decided on a state that has moved on attempts=1 conflict="),
+        1,
+        "{log}"
+    );
+    assert_eq!(told("decides again attempts=1 pause="), 1, "{log}");
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use factum::metrics::OfStore;
 use factum::{
     Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Position, Read, StoreError,
 };
@@ -16,7 +17,7 @@ use crate::gather::{self, Gathering};
 use crate::known::Known;
 use crate::names::Names;
 use crate::readers::Readers;
-use crate::writer::{Job, QUEUE, Writer};
+use crate::writer::{Answer, Job, QUEUE, Writer};
 
 /// A store in a schema of a PostgreSQL database. A handle: clones share their connections, which are closed with
 /// the last of them, or by [`close`](Self::close).
@@ -31,6 +32,7 @@ struct Shared {
     names: Names,
     gathering: Arc<Gathering>,
     head: watch::Receiver<Position>,
+    metrics: OfStore,
 }
 
 impl PostgresStore {
@@ -55,11 +57,13 @@ impl PostgresStore {
             ended,
         ));
         let (jobs, inbox) = mpsc::channel(QUEUE);
+        let metrics = OfStore::new("postgres");
         let writer = Writer {
             server,
             connection: Some(writer),
             known: Known::new(*head.borrow()),
             head: sender,
+            metrics: metrics.clone(),
             alive,
             listener,
         };
@@ -71,6 +75,7 @@ impl PostgresStore {
             names: Names::new(),
             gathering: Arc::default(),
             head,
+            metrics,
         })))
     }
 
@@ -98,7 +103,7 @@ impl EventStore for PostgresStore {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         append.check()?;
         let (answer, answered) = oneshot::channel();
-        let job = Job::Append(append, answer);
+        let job = Job::Append(append, Answer::new(answer));
         self.0
             .jobs
             .send(job)
@@ -112,11 +117,13 @@ impl EventStore for PostgresStore {
             readers,
             names,
             gathering,
+            metrics,
             ..
         } = &*self.0;
         if let Some(stream) = gather::stream_of(&read) {
             let page = gathering.page(readers, (&read, stream)).await;
             if let Some(page) = page.map_err(Fault::in_vain)? {
+                metrics.read(&page);
                 return Ok(page);
             }
         }
@@ -126,7 +133,9 @@ impl EventStore for PostgresStore {
             page = crate::read::page(&mut reader.connection, names, &read).await;
         }
         reader.leave(&page);
-        Ok(page.map_err(Fault::in_vain)?)
+        let page = page.map_err(Fault::in_vain)?;
+        metrics.read(&page);
+        Ok(page)
     }
 
     async fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {

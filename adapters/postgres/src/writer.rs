@@ -3,12 +3,13 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use factum::metrics::{OfStore, Stopwatch};
 use factum::{Append, AppendError, Appended, Position};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use tracing::{debug, warn};
+use tracing::{Instrument as _, Level, Span, debug, debug_span, enabled, warn};
 
 use crate::error::Fault;
 use crate::known::Known;
@@ -26,7 +27,38 @@ pub(crate) enum Job {
     Close(oneshot::Sender<()>),
 }
 
-type Answer = oneshot::Sender<Result<Appended, AppendError>>;
+/// Where an answer goes, and the span of whoever waits for it.
+pub(crate) struct Answer {
+    to: oneshot::Sender<Result<Appended, AppendError>>,
+    span: Span,
+}
+
+impl Answer {
+    pub(crate) fn new(to: oneshot::Sender<Result<Appended, AppendError>>) -> Self {
+        let span = match enabled!(Level::DEBUG) {
+            true => Span::current(),
+            false => Span::none(),
+        };
+        Self { to, span }
+    }
+
+    /// Whoever does not wait for it any more is told nothing.
+    fn tell(self, answer: Result<Appended, AppendError>) {
+        let _ = self.to.send(answer);
+    }
+}
+
+/// The span of a batch, which follows from what waits for it.
+fn batch_span<'a>(waiting: impl ExactSizeIterator<Item = &'a Answer>) -> Span {
+    let span = debug_span!(parent: None, "batch", appends = waiting.len());
+    if !span.is_disabled() {
+        waiting.for_each(|waiting| {
+            span.follows_from(&waiting.span);
+        });
+    }
+    span
+}
+
 type Waiting = (Append, Answer);
 
 pub(crate) struct Writer {
@@ -35,6 +67,7 @@ pub(crate) struct Writer {
     pub(crate) connection: Option<PgConnection>,
     pub(crate) known: Known,
     pub(crate) head: Arc<watch::Sender<Position>>,
+    pub(crate) metrics: OfStore,
     /// Dropped when the writer ends, which ends `listener`.
     pub(crate) alive: oneshot::Sender<()>,
     pub(crate) listener: JoinHandle<()>,
@@ -51,7 +84,7 @@ impl Writer {
             for job in jobs.drain(..) {
                 match job {
                     // Who asked has gone: nothing was promised.
-                    Job::Append(_, answer) if answer.is_closed() => {}
+                    Job::Append(_, answer) if answer.to.is_closed() => {}
                     Job::Append(append, answer) => {
                         events += append.count();
                         batch.push((append, answer));
@@ -97,7 +130,11 @@ impl Writer {
         let Some(mut connection) = self.connection.take() else {
             return jobs;
         };
-        let stored = batch::store(&mut connection, &mut self.known, &appends(&jobs)).await;
+        let began = Stopwatch::start();
+        let span = batch_span(jobs.iter().map(|(_, answer)| answer));
+        let waiting = appends(&jobs);
+        let stored = batch::store(&mut connection, &mut self.known, &waiting);
+        let stored = stored.instrument(span).await;
         let verdicts = match stored {
             Ok(verdicts) => verdicts,
             Err(fault) if !fault.leaves_the_connection() => {
@@ -116,10 +153,12 @@ impl Writer {
         let Some(verdicts) = verdicts else {
             return jobs;
         };
+        let settled = verdicts.iter().flatten();
+        self.metrics.committed(settled, began);
         let mut left = Vec::new();
         for ((append, answer), verdict) in jobs.into_iter().zip(verdicts) {
             match verdict {
-                Some(verdict) => tell(answer, verdict),
+                Some(verdict) => answer.tell(verdict),
                 None => left.push((append, answer)),
             }
         }
@@ -127,10 +166,11 @@ impl Writer {
     }
 
     async fn store_judged(&mut self, jobs: Vec<Waiting>) {
-        match self.try_judged(&appends(&jobs)).await {
+        let span = batch_span(jobs.iter().map(|(_, answer)| answer));
+        match self.try_judged(&appends(&jobs)).instrument(span).await {
             Ok(verdicts) => {
                 for ((_, answer), verdict) in jobs.into_iter().zip(verdicts) {
-                    tell(answer, verdict);
+                    answer.tell(verdict);
                 }
             }
             Err(fault) if fault.is_of_the_content() && jobs.len() > 1 => {
@@ -146,8 +186,9 @@ impl Writer {
                 self.lost(jobs, fault).await;
             }
             Err(fault) => {
+                self.metrics.failed(jobs.len());
                 for (_, answer) in jobs {
-                    tell(answer, Err(fault.clone().into()));
+                    answer.tell(Err(fault.clone().into()));
                 }
             }
         }
@@ -161,6 +202,7 @@ impl Writer {
                 connected.map_err(|error| Fault::from(error).in_vain())?
             }
         };
+        let began = Stopwatch::start();
         let judged = append::store(&mut connection, appends).await;
         let usable = judged
             .as_ref()
@@ -170,6 +212,7 @@ impl Writer {
         let judged = judged?;
         self.known.take(&judged);
         self.advance();
+        self.metrics.committed(&judged.verdicts, began);
         Ok(judged.verdicts)
     }
 
@@ -193,19 +236,19 @@ impl Writer {
                 (vec![None; jobs.len()], fault)
             }
         };
-        for ((_, answer), found) in jobs.into_iter().zip(found) {
-            tell(answer, found.ok_or_else(|| fault.clone().into()));
+        let found = found.into_iter();
+        let verdicts: Vec<_> = found
+            .map(|found| found.ok_or_else(|| fault.clone().into()))
+            .collect();
+        self.metrics.answered(&verdicts);
+        for ((_, answer), verdict) in jobs.into_iter().zip(verdicts) {
+            answer.tell(verdict);
         }
     }
 }
 
 fn appends(jobs: &[Waiting]) -> Vec<&Append> {
     jobs.iter().map(|(append, _)| append).collect()
-}
-
-/// Whoever does not wait for its answer any more is told nothing.
-fn tell(answer: Answer, verdict: Result<Appended, AppendError>) {
-    let _ = answer.send(verdict);
 }
 
 /// Those that cannot get into each other's way, the first among them, and the others: see `append_all`.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use factum::metrics::OfStore;
 use factum::{
     Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Position, Read, Scope,
     StoreError,
@@ -20,7 +21,7 @@ use crate::error::store_error;
 use crate::open::SqliteOptions;
 use crate::read;
 use crate::readers::{Length, Readers};
-use crate::writer::{Job, QUEUE, Turn, Writer};
+use crate::writer::{Answer, Job, QUEUE, Turn, Writer};
 use crate::writing::Writing;
 
 /// A store in a SQLite file. A handle: clones share their connections, which are closed with the last of
@@ -34,6 +35,7 @@ struct Shared {
     readers: Readers,
     pool: SqlitePool,
     head: watch::Receiver<Position>,
+    metrics: OfStore,
     watcher: Mutex<Option<Watcher>>,
 }
 
@@ -70,11 +72,13 @@ impl SqliteStore {
         let task = tokio::spawn(crate::watch::others(watcher, sender.clone(), ended));
         let turn = Arc::new(Turn::new(Connection::new(connection)));
         let (jobs, inbox) = mpsc::channel(QUEUE);
+        let metrics = OfStore::new("sqlite");
         let writer = Writer {
             writing: Writing::new(options.file()),
             turn: turn.clone(),
             head: sender,
             runtime: Handle::current(),
+            metrics: metrics.clone(),
         };
         std::thread::Builder::new()
             .name("factum-sqlite-writer".to_owned())
@@ -86,6 +90,7 @@ impl SqliteStore {
             readers: Readers::new(options.file(), options.most_readers()),
             pool,
             head,
+            metrics,
             watcher: Mutex::new(Some(Watcher { alive, task })),
         })))
     }
@@ -132,7 +137,7 @@ impl EventStore for SqliteStore {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         append.check()?;
         let (answer, answered) = oneshot::channel();
-        let job = Job::Append(append, answer);
+        let job = Job::Append(append, Answer::new(answer));
         self.0
             .jobs
             .send(job)
@@ -147,7 +152,9 @@ impl EventStore for SqliteStore {
             Scope::Streams(_) | Scope::All(_) => Length::Long,
         };
         let page = move |connection: &_| read::page(connection, &read);
-        Ok(self.0.readers.run(length, page).await?)
+        let page = self.0.readers.run(length, page).await?;
+        self.0.metrics.read(&page);
+        Ok(page)
     }
 
     async fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use factum::metrics::{OfStore, Stopwatch};
 use factum::{Append, AppendError, Appended, Position, StoreError};
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, MutexGuard, mpsc, oneshot, watch};
-use tracing::debug;
+use tracing::{Level, Span, debug, debug_span, enabled};
 
 use crate::batch;
 use crate::connection::Connection;
@@ -24,7 +25,37 @@ pub(crate) enum Job {
     Close(oneshot::Sender<()>),
 }
 
-type Answer = oneshot::Sender<Result<Appended, AppendError>>;
+/// Where an answer goes, and the span of whoever waits for it.
+pub(crate) struct Answer {
+    to: oneshot::Sender<Result<Appended, AppendError>>,
+    span: Span,
+}
+
+impl Answer {
+    pub(crate) fn new(to: oneshot::Sender<Result<Appended, AppendError>>) -> Self {
+        let span = match enabled!(Level::DEBUG) {
+            true => Span::current(),
+            false => Span::none(),
+        };
+        Self { to, span }
+    }
+
+    /// Whoever does not wait for it any more is told nothing.
+    fn tell(self, answer: Result<Appended, AppendError>) {
+        let _ = self.to.send(answer);
+    }
+}
+
+/// The span of a batch, which follows from what waits for it.
+fn batch_span<'a>(waiting: impl ExactSizeIterator<Item = &'a Answer>) -> Span {
+    let span = debug_span!(parent: None, "batch", appends = waiting.len());
+    if !span.is_disabled() {
+        waiting.for_each(|waiting| {
+            span.follows_from(&waiting.span);
+        });
+    }
+    span
+}
 
 /// The turn to write, in order of arrival, and the connection of those who write no events. Empty once the store is
 /// closed.
@@ -45,6 +76,7 @@ pub(crate) struct Writer {
     pub(crate) turn: Arc<Turn>,
     pub(crate) head: Arc<watch::Sender<Position>>,
     pub(crate) runtime: Handle,
+    pub(crate) metrics: OfStore,
 }
 
 impl Writer {
@@ -58,7 +90,7 @@ impl Writer {
             for job in jobs.drain(..) {
                 match job {
                     // Who asked has gone: nothing was promised.
-                    Job::Append(_, answer) if answer.is_closed() => {}
+                    Job::Append(_, answer) if answer.to.is_closed() => {}
                     Job::Append(append, answer) => {
                         events += append.count();
                         batch.push((append, answer));
@@ -86,16 +118,17 @@ impl Writer {
         let turn = self.turn.clone();
         let mut turn = turn.0.blocking_lock();
         let Some(connection) = turn.as_mut() else {
-            return refuse(jobs, || StoreError::Closed.into());
+            return self.refuse(jobs, || StoreError::Closed.into());
         };
         if connection.is_open()
             && let Err(fault) = self.runtime.block_on(connection.rollback())
         {
-            return refuse(jobs, || fault.clone().into());
+            return self.refuse(jobs, || fault.clone().into());
         }
         let (appends, answers): (Vec<_>, Vec<_>) = jobs.into_iter().unzip();
         let appends: Vec<&Append> = appends.iter().collect();
-        match self.try_store(&appends) {
+        let span = batch_span(answers.iter());
+        match span.in_scope(|| self.try_store(&appends)) {
             Ok(done) => tell(answers, done),
             Err(fault) if fault.is_of_the_content() && appends.len() > 1 => {
                 debug!(
@@ -103,20 +136,33 @@ impl Writer {
                     "one of a batch failed, storing each alone"
                 );
                 for (append, answer) in appends.into_iter().zip(answers) {
-                    match self.try_store(&[append]) {
+                    let span = batch_span([&answer].into_iter());
+                    match span.in_scope(|| self.try_store(&[append])) {
                         Ok(done) => tell([answer], done),
-                        Err(fault) => tell([answer], [Err(fault.into())]),
+                        Err(fault) => {
+                            self.metrics.failed(1);
+                            tell([answer], [Err(fault.into())]);
+                        }
                     }
                 }
             }
             Err(fault) => {
+                self.metrics.failed(answers.len());
                 let failed = std::iter::repeat_with(|| Err(AppendError::from(fault.clone())));
                 tell(answers, failed);
             }
         }
     }
 
+    fn refuse(&self, jobs: Vec<(Append, Answer)>, error: impl Fn() -> AppendError) {
+        self.metrics.failed(jobs.len());
+        for (_, answer) in jobs {
+            answer.tell(Err(error()));
+        }
+    }
+
     fn try_store(&mut self, appends: &[&Append]) -> Result<batch::Answers, Fault> {
+        let began = Stopwatch::start();
         let answers = match batch::store(&mut self.writing, appends) {
             Ok(answers) => answers,
             Err(fault) => {
@@ -126,22 +172,16 @@ impl Writer {
         };
         // Ahead of the answers: who is answered finds the head where it must be.
         crate::watch::advance(&self.head, self.writing.known.end.head);
+        self.metrics.committed(&answers, began);
         Ok(answers)
     }
 }
 
-fn refuse(jobs: Vec<(Append, Answer)>, error: impl Fn() -> AppendError) {
-    for (_, answer) in jobs {
-        let _ = answer.send(Err(error()));
-    }
-}
-
-/// Whoever does not wait for its answer any more is told nothing.
 fn tell(
     waiting: impl IntoIterator<Item = Answer>,
     answers: impl IntoIterator<Item = Result<Appended, AppendError>>,
 ) {
     for (waiting, answer) in waiting.into_iter().zip(answers) {
-        let _ = waiting.send(answer);
+        waiting.tell(answer);
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use tracing::{debug, warn};
+use tracing::{Instrument as _, debug, debug_span, warn};
 
 use super::Inner;
 use super::ahead::Chain;
@@ -18,6 +18,7 @@ use crate::codec::Encoder;
 use crate::command::Decide;
 use crate::error::{AppendError, Conflict, StoreError, Violation};
 use crate::few::Few;
+use crate::metrics::{self, RetryCause};
 use crate::place::Version;
 use crate::stream::StreamId;
 
@@ -78,6 +79,7 @@ impl<'a, C: Decide> Attempt<'a, C> {
                 .into());
             }
             warn!(tries, error = %error, "the store was not there, trying again");
+            metrics::tries_again::<C>(RetryCause::Store);
             Box::pin(tokio::time::sleep(retry.pause(tries))).await;
             tries += 1;
             if matches!(error, StoreError::Interrupted(_)) {
@@ -115,7 +117,7 @@ impl<'a, C: Decide> Attempt<'a, C> {
         let mut attempts = 0;
         let mut ground = match self.at_once(slots) {
             Some(ground) => ground,
-            None => Box::pin(self.load(slots)).await?,
+            None => Box::pin(self.load(slots).instrument(debug_span!("load"))).await?,
         };
         loop {
             if let Some(conflict) = self.unexpected(slots) {
@@ -125,7 +127,8 @@ impl<'a, C: Decide> Attempt<'a, C> {
                 return Err(ExecuteError::Conflict { conflict, attempts });
             }
             attempts += 1;
-            let decided = self.command.decide(C::On::state(slots));
+            let decided = debug_span!("decide", attempts)
+                .in_scope(|| self.command.decide(C::On::state(slots)));
             // A refusal, or that nothing needs to happen, must not rest on a state that has moved on.
             let mut streams = Vec::new();
             if let Ok(decision) = &decided {
@@ -162,14 +165,18 @@ impl<'a, C: Decide> Attempt<'a, C> {
         (conflict, attempts): (Conflict, u32),
     ) -> Result<Ground<'a>, ExecuteError<C::Error>> {
         debug!(attempts, %conflict, "decided on a state that has moved on");
+        metrics::lost_race::<C>();
         if self.expected.is_none() {
             if attempts >= self.inner.retry.attempts {
                 return Err(ExecuteError::Conflict { conflict, attempts });
             }
-            tokio::time::sleep(self.inner.retry.pause(attempts)).await;
+            let pause = self.inner.retry.pause(attempts);
+            debug!(attempts, ?pause, "decides again");
+            metrics::tries_again::<C>(RetryCause::Conflict);
+            tokio::time::sleep(pause).await;
         }
         let Some(mut kept) = kept else {
-            return Ok(self.load(slots).await?);
+            return Ok(self.load(slots).instrument(debug_span!("load")).await?);
         };
         self.refresh(slots, &mut kept).await?;
         kept.current = false;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use tracing::{Instrument as _, Span, debug, field};
+use uuid::Uuid;
 
 use super::Engine;
 use super::attempt::Attempt;
@@ -17,7 +18,9 @@ use crate::codec::Encoder;
 use crate::command::Decide;
 use crate::error::EncodeError;
 use crate::metadata::Metadata;
+use crate::metrics::{self, Stopwatch};
 use crate::place::Version;
+use crate::record::RecordedEvent;
 use crate::unique::Ids;
 
 /// A command on its way; await it. Made by [`Engine::execute`](crate::Engine::execute).
@@ -52,6 +55,34 @@ impl<'e, C: Decide> Execute<'e, C> {
     /// Why, in the actor's words.
     pub fn because(mut self, reason: impl Into<String>) -> Self {
         self.metadata.reason = Some(reason.into());
+        self
+    }
+
+    /// The event that led to the command: what the command does is found below it in the
+    /// [tree](crate::Engine::causality) of whatever began it. Takes over its correlation id, and its tenant and trace
+    /// context where none was given.
+    ///
+    /// ```no_run
+    /// # use factum::prelude::*;
+    /// # async fn run<C: Decide, E>(engine: Engine, remind: C, event: Recorded<E>) -> Result<(), ExecuteError<C::Error>> {
+    /// engine.execute(remind).caused_by(&event).by("reminders").await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn caused_by(mut self, event: impl AsRef<RecordedEvent>) -> Self {
+        self.metadata = self.metadata.caused_by(event.as_ref());
+        self
+    }
+
+    /// The id that everything shares that follows from one request, where it was made by the caller. A UUIDv7 says where
+    /// to look for it later.
+    pub fn correlation(mut self, id: Uuid) -> Self {
+        self.metadata.correlation_id = Some(id);
+        self
+    }
+
+    /// The W3C trace context of the request: the text of its header `traceparent`.
+    pub fn trace_parent(mut self, context: impl Into<String>) -> Self {
+        self.metadata.trace_parent = Some(context.into());
         self
     }
 
@@ -110,9 +141,11 @@ impl<'e, C: Decide> IntoFuture for Execute<'e, C> {
     type IntoFuture = BoxFuture<'e, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
+        let began = Stopwatch::start();
         let span = tracing::debug_span!(
             "execute",
             command = C::NAME,
+            correlation = field::Empty,
             streams = field::Empty,
             attempts = field::Empty,
             position = field::Empty,
@@ -120,11 +153,20 @@ impl<'e, C: Decide> IntoFuture for Execute<'e, C> {
         // What the future holds is prepared ahead of it, so that it holds it only once.
         let (attempt, mut slots, mut encoder) = match span.in_scope(|| self.prepare()) {
             Ok(prepared) => prepared,
-            Err(error) => return Box::pin(ready(Err(error))),
+            Err(error) => {
+                let refused = Err(error);
+                metrics::executed::<C>(&refused, began);
+                return Box::pin(ready(refused));
+            }
         };
+        if let Some(correlation) = &encoder.metadata.correlation_id {
+            span.record("correlation", field::display(correlation));
+        }
         span.record("streams", field::debug(&attempt.streams));
         let run = async move {
-            let receipt = attempt.while_safe(&mut slots, &mut encoder).await?;
+            let answer = attempt.while_safe(&mut slots, &mut encoder).await;
+            metrics::executed::<C>(&answer, began);
+            let receipt = answer?;
             let span = Span::current();
             span.record("attempts", receipt.attempts());
             span.record("position", receipt.position().get());

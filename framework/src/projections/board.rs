@@ -146,7 +146,10 @@ impl Board {
         let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
         edit(&mut parts);
         // Under the lock, so that the last change is told last.
-        self.status.send_modify(|status| parts.tell(status));
+        self.status.send_modify(|status| {
+            parts.tell(status);
+            crate::metrics::projection_stands(status);
+        });
     }
 }
 

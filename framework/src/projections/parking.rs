@@ -152,6 +152,7 @@ impl Worker {
                     return Err(StepError::Failed(failed).into());
                 }
             };
+            crate::metrics::projection_failed(self.shared.model.name());
             let letter = DeadLetter::new(event, state);
             warn!(position = event.position.get(), stream = %event.stream, state = ?letter.state, "an event is not projected");
             return Ok(self
@@ -162,6 +163,7 @@ impl Worker {
     }
 
     async fn pause(&self, error: &EventError, attempt: u32) -> Result<(), Left> {
+        crate::metrics::projection_failed(self.shared.model.name());
         let pause = self.shared.retry.pause(attempt);
         let error = chain(error);
         warn!(
@@ -219,6 +221,7 @@ impl Worker {
             Err(StepError::Failed(failed)) => failed,
             Err(error) => return Err(error.into()),
         };
+        crate::metrics::projection_failed(self.shared.model.name());
         let mut letter = before.letter.clone();
         let attempts = match letter.state {
             DeadLetterState::Failed { attempts, .. } => attempts,

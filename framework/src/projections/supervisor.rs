@@ -87,6 +87,7 @@ impl Supervisor {
     }
 
     fn fail(&self, error: &ProjectionError, failures: u32) {
+        crate::metrics::projection_failed(self.shared.model.name());
         // While the store is not there it is tried without end.
         let passes = matches!(
             error,

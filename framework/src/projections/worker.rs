@@ -313,6 +313,7 @@ impl Worker {
 
     /// Pauses behind a failure, or stops and waits for an order; `false`: the work is not wanted any more.
     async fn recover(&mut self, error: StepError, held: &mut Held) -> bool {
+        crate::metrics::projection_failed(self.shared.model.name());
         held.failures += 1;
         let passes = matches!(
             error,

@@ -18,6 +18,7 @@ pub(super) fn span<B>(request: &Request<B>) -> Span {
         method = request.uri().path(),
         actor = entry("x-user-id"),
         correlation_id = entry("x-correlation-id"),
+        trace_parent = entry("traceparent"),
         code = Empty,
     )
 }

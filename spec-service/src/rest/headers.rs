@@ -15,7 +15,7 @@ pub(super) const ACTOR: HeaderName = HeaderName::from_static("x-actor");
 pub(super) const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 pub(super) const POSITION: HeaderName = HeaderName::from_static("x-position");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
+pub(super) const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 
 const MAX_ACTOR: usize = 200;
 

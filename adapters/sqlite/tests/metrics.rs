@@ -1,0 +1,99 @@
+//! What the store tells of appends, batches and pages.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use factum::{
+    Append, ContentType, EventStore as _, Expected, IdempotencyKey, Metadata, NewEvent, Query, Read,
+};
+use factum_sqlite::SqliteStore;
+use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+use uuid::Uuid;
+
+fn append(stream: &str, events: usize) -> Append {
+    let event = || NewEvent {
+        id: Uuid::now_v7(),
+        name: "account.opened".into(),
+        schema_version: 1,
+        content_type: ContentType::Json,
+        data: "{}".into(),
+        tags: Vec::new(),
+        metadata: Arc::new(Metadata::default()),
+    };
+    let events = std::iter::repeat_with(event).take(events).collect();
+    Append::stream(stream.parse().unwrap(), Expected::NoStream, events)
+}
+
+/// By name and outcome; of a histogram, its values in order of size.
+fn told(recorder: &Snapshotter) -> BTreeMap<String, Vec<f64>> {
+    let told = recorder.snapshot().into_vec().into_iter();
+    let told = told.map(|(key, _, _, value)| {
+        let key = key.key();
+        let labels: Vec<_> = key
+            .labels()
+            .map(|label| (label.key(), label.value()))
+            .collect();
+        let name = match labels[..] {
+            [("store", "sqlite")] => key.name().to_owned(),
+            [("store", "sqlite"), ("outcome", outcome)] => format!("{} {outcome}", key.name()),
+            _ => panic!("{labels:?}"),
+        };
+        let mut values = match value {
+            DebugValue::Counter(count) => vec![count as f64],
+            DebugValue::Gauge(value) => vec![value.0],
+            DebugValue::Histogram(values) => values.into_iter().map(|value| value.0).collect(),
+        };
+        values.sort_by(f64::total_cmp);
+        (name, values)
+    });
+    told.collect()
+}
+
+// The only test of this process: the recorder is everybody's.
+#[tokio::test]
+async fn appends_batches_and_pages_are_told_before_the_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(dir.path().join("bank.db")).await.unwrap();
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    recorder.install().unwrap();
+    store.append(append("account-1", 2)).await.unwrap();
+    store.append(append("account-1", 1)).await.unwrap_err();
+    let keyed = append("account-2", 3).once(IdempotencyKey::new("k", b"three"));
+    for repeated in [false, true] {
+        let appended = store.append(keyed.clone()).await.unwrap();
+        assert_eq!(appended.repeated, repeated);
+    }
+    let other = append("account-3", 1).once(IdempotencyKey::new("k", b"one"));
+    store.append(other).await.unwrap_err();
+    store.read(Read::all(Query::all())).await.unwrap();
+    store
+        .read(Read::stream("account-1".parse().unwrap()))
+        .await
+        .unwrap();
+    store.close().await;
+
+    let mut told = told(&snapshotter);
+    let durations = told.remove("factum_batch_duration_seconds").unwrap();
+    assert_eq!(durations.len(), 5);
+    assert!(
+        durations
+            .iter()
+            .all(|seconds| (0.0..60.0).contains(seconds))
+    );
+    let told: Vec<(&str, &[f64])> = told.iter().map(|(key, told)| (&**key, &**told)).collect();
+    let expected: [(&str, &[f64]); 9] = [
+        ("factum_appends_total conflict", &[1.0]),
+        ("factum_appends_total failed", &[1.0]),
+        ("factum_appends_total repeated", &[1.0]),
+        ("factum_appends_total stored", &[2.0]),
+        ("factum_batch_appends", &[1.0, 1.0, 1.0, 1.0, 1.0]),
+        ("factum_batch_events", &[0.0, 0.0, 0.0, 2.0, 3.0]),
+        ("factum_events_read_total", &[7.0]),
+        ("factum_events_stored_total", &[5.0]),
+        ("factum_pages_read_total", &[2.0]),
+    ];
+    assert_eq!(told, expected);
+}

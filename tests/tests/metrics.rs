@@ -1,0 +1,298 @@
+//! What the framework tells of commands and projections, and the table of all metrics in the book.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "support/told.rs"]
+mod told;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use factum::metrics::{ALL, Kind};
+use factum::prelude::*;
+use factum::testkit::{Faults, Faulty};
+use factum::{Append, ContentType, EventStore as _, ExecuteError, Expected, NewEvent, RetryPolicy};
+use factum_memory::MemoryStore;
+use metrics_util::debugging::{DebuggingRecorder, Snapshotter};
+use told::Told;
+
+#[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[event(prefix = "lamp")]
+enum LampEvent {
+    Dimmed { to: u64 },
+}
+
+#[derive(Aggregate, Debug, Clone, Default)]
+#[aggregate(category = "lamp", id = u64, event = LampEvent)]
+struct Lamp;
+
+impl Apply<LampEvent> for Lamp {
+    fn apply(&mut self, _: &LampEvent) {}
+}
+
+#[derive(Command, Debug, Clone, Serialize, Deserialize)]
+#[command(on = Lamp)]
+struct Dim {
+    #[id]
+    lamp: u64,
+    to: u64,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("it is too bright")]
+struct TooBright;
+
+impl Decide for Dim {
+    type Error = TooBright;
+
+    fn decide(&self, _: &Lamp) -> Result<Events<LampEvent>, TooBright> {
+        match self.to {
+            0..=100 => Ok(LampEvent::Dimmed { to: self.to }.into()),
+            _ => Err(TooBright),
+        }
+    }
+}
+
+#[derive(Projection, Default)]
+#[projection(name = "lamps", events = LampEvent)]
+struct Lamps;
+
+impl Project<LampEvent> for Lamps {
+    fn project(&mut self, _: &Recorded<LampEvent>) {}
+}
+
+const AT_ONCE: RetryPolicy = RetryPolicy {
+    attempts: 3,
+    base: Duration::ZERO,
+    cap: Duration::from_secs(60),
+};
+
+/// Runs `work` on this thread alone, and gives back what was told meanwhile.
+fn told(work: impl Future<Output = ()>) -> Told {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter: Snapshotter = recorder.snapshotter();
+    let _installed = metrics::set_default_local_recorder(&recorder);
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().build().unwrap().block_on(work);
+    Told::new(&snapshotter)
+}
+
+fn unreadable() -> NewEvent {
+    NewEvent {
+        id: uuid::Uuid::now_v7(),
+        name: "lamp.dimmed".into(),
+        schema_version: 1,
+        content_type: ContentType::Json,
+        data: r#"{"to":"the left"}"#.into(),
+        tags: Vec::new(),
+        metadata: Arc::default(),
+    }
+}
+
+fn dim(to: u64) -> Dim {
+    Dim { lamp: 1, to }
+}
+
+#[test]
+fn commands_are_counted_by_name_and_outcome_and_their_duration_is_measured() {
+    let told = told(async {
+        let engine = Engine::new(MemoryStore::new());
+        engine.execute(dim(1)).await.unwrap();
+        engine.execute(dim(2)).idempotency_key("k").await.unwrap();
+        engine.execute(dim(2)).idempotency_key("k").await.unwrap();
+        engine.execute(dim(101)).await.unwrap_err();
+        engine.execute(dim(3)).expecting(9).await.unwrap_err();
+        engine
+            .execute(dim(4))
+            .idempotency_key("k")
+            .await
+            .unwrap_err();
+        let too_long = "k".repeat(257);
+        engine
+            .execute(dim(4))
+            .idempotency_key(too_long)
+            .await
+            .unwrap_err();
+    });
+    let expected = [
+        ("conflict}", 1.0),
+        ("done}", 2.0),
+        ("failed}", 2.0),
+        ("refused}", 1.0),
+        ("repeated}", 1.0),
+    ];
+    assert_eq!(
+        told.of("factum_commands_total{command=Dim,outcome="),
+        expected
+    );
+    let durations = &told.0["factum_command_duration_seconds{command=Dim}"];
+    assert_eq!(durations.len(), 7);
+    assert!(
+        durations
+            .iter()
+            .all(|seconds| (0.0..60.0).contains(seconds))
+    );
+    // What the caller expected was not so; nobody was faster.
+    assert_eq!(told.of("factum_conflicts_total"), []);
+}
+
+#[test]
+fn lost_races_are_counted_and_so_are_further_attempts() {
+    let told = told(async {
+        let store = MemoryStore::new();
+        let engine = Engine::new(store.clone());
+        let once = Engine::builder(store.clone())
+            .retry(RetryPolicy::NEVER)
+            .build();
+        let others = Engine::new(store);
+        for engine in [&engine, &once] {
+            engine.execute(dim(1)).await.unwrap();
+        }
+        others.execute(dim(2)).await.unwrap();
+        let receipt = engine.execute(dim(3)).await.unwrap();
+        assert_eq!(receipt.attempts(), 2);
+        let lost = once.execute(dim(4)).await;
+        assert!(matches!(
+            lost,
+            Err(ExecuteError::Conflict { attempts: 1, .. })
+        ));
+    });
+    assert_eq!(told.of("factum_conflicts_total"), [("{command=Dim}", 2.0)]);
+    let retries = [("{command=Dim,cause=conflict}", 1.0)];
+    assert_eq!(told.of("factum_retries_total"), retries);
+    let commands = [("conflict}", 1.0), ("done}", 4.0)];
+    assert_eq!(
+        told.of("factum_commands_total{command=Dim,outcome="),
+        commands
+    );
+}
+
+#[test]
+fn attempts_on_a_store_that_is_not_there_are_counted() {
+    let told = told(async {
+        let faults = Faults {
+            refused: 1.0,
+            ..Faults::NONE
+        };
+        let store = Faulty::new(MemoryStore::new(), 1, faults);
+        let engine = Engine::builder(store).retry(AT_ONCE).build();
+        engine.execute(dim(1)).await.unwrap_err();
+    });
+    let retries = [("{command=Dim,cause=store}", 2.0)];
+    assert_eq!(told.of("factum_retries_total"), retries);
+    let commands = [("{command=Dim,outcome=failed}", 1.0)];
+    assert_eq!(told.of("factum_commands_total"), commands);
+}
+
+#[test]
+fn a_projection_tells_where_it_stands_what_it_parked_and_how_often_it_failed() {
+    let told = told(async {
+        let store = MemoryStore::new();
+        let engine = Engine::new(store.clone());
+        let projections = Projections::builder(&engine)
+            .with(InMemory::<Lamps>::new())
+            .retry(AT_ONCE)
+            .start();
+        engine.execute(dim(1)).await.unwrap();
+        let stream = "lamp-2".parse().unwrap();
+        let append = Append::stream(stream, Expected::Any, vec![unreadable()]);
+        store.append(append).await.unwrap();
+        engine.execute(dim(3)).await.unwrap();
+        projections.wait_for(3.into()).await.unwrap();
+    });
+    let of = |what: &str| told.of(&format!("factum_projection_{what}"));
+    assert_eq!(of("position"), [("{projection=lamps}", 3.0)]);
+    assert_eq!(of("parked_events"), [("{projection=lamps}", 1.0)]);
+    assert_eq!(of("failures_total"), [("{projection=lamps}", 3.0)]);
+    assert_eq!(
+        told.0["factum_projection_lag_events{projection=lamps}"],
+        [0.0]
+    );
+    assert_eq!(
+        told.0["factum_projection_lag_seconds{projection=lamps}"],
+        [0.0]
+    );
+}
+
+#[test]
+fn the_lag_of_a_projection_that_rests_is_measured_when_asked_for() {
+    let told = told(async {
+        let engine = Engine::new(MemoryStore::new());
+        let projections = Projections::builder(&engine)
+            .with(InMemory::<Lamps>::new())
+            .start();
+        engine.execute(dim(1)).await.unwrap();
+        projections.wait_for(1.into()).await.unwrap();
+        projections.pause("lamps").await.unwrap();
+        let mut status = projections.watch("lamps").unwrap();
+        let is_paused = |state| state == factum::ProjectionState::Paused;
+        status
+            .wait_for(|status| is_paused(status.state))
+            .await
+            .unwrap();
+        for to in 2..5 {
+            engine.execute(dim(to)).await.unwrap();
+        }
+        factum::metrics::measure(&engine, &projections)
+            .await
+            .unwrap();
+    });
+    let of = |what: &str| told.of(&format!("factum_projection_{what}"));
+    assert_eq!(of("position"), [("{projection=lamps}", 1.0)]);
+    assert_eq!(of("lag_events"), [("{projection=lamps}", 3.0)]);
+    let [(_, seconds)] = of("lag_seconds")[..] else {
+        panic!("three wait")
+    };
+    assert!(seconds > 0.0 && seconds < 60.0, "{seconds}");
+}
+
+#[test]
+fn every_metric_is_described() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    metrics::with_local_recorder(&recorder, || {
+        factum::metrics::describe();
+        for metric in ALL {
+            match metric.kind {
+                Kind::Counter => metrics::counter!(metric.name).increment(1),
+                Kind::Gauge => metrics::gauge!(metric.name).set(1),
+                Kind::Histogram(bounds) => {
+                    assert!(bounds.is_sorted_by(|bound, next| bound < next));
+                    metrics::histogram!(metric.name).record(1);
+                }
+            }
+        }
+    });
+    let told = snapshotter.snapshot().into_vec();
+    assert_eq!(told.len(), ALL.len());
+    for (key, unit, meaning, _) in told {
+        let name = key.key().name();
+        let metric = ALL.iter().find(|metric| metric.name == name).unwrap();
+        assert_eq!(&*meaning.unwrap(), metric.meaning);
+        assert_eq!(
+            unit == Some(metrics::Unit::Seconds),
+            metric.unit == "seconds"
+        );
+    }
+}
+
+#[test]
+fn the_book_has_a_table_of_every_metric() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/src/operations.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let named = |line: &&str| line.starts_with("| `factum_");
+    let rows: Vec<&str> = page.lines().filter(named).collect();
+    let expected: Vec<String> = ALL
+        .iter()
+        .map(|metric| {
+            let labels = metric.labels.iter().map(|label| format!("`{label}`"));
+            let labels = labels.collect::<Vec<_>>().join(", ");
+            let (name, kind, unit) = (metric.name, metric.kind.as_str(), metric.unit);
+            format!(
+                "| `{name}` | {kind} | {unit} | {labels} | {} |",
+                metric.meaning
+            )
+        })
+        .collect();
+    assert_eq!(rows, expected, "\n{}\n", expected.join("\n"));
+}
