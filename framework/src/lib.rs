@@ -45,6 +45,7 @@
 pub mod aggregate;
 pub mod append;
 pub mod boundary;
+pub mod clock;
 mod codec;
 pub mod command;
 mod delegate;
@@ -57,6 +58,8 @@ mod events;
 pub mod metadata;
 mod place;
 pub mod prelude;
+pub mod process;
+pub mod process_managers;
 mod projection;
 pub mod projections;
 mod query;
@@ -75,6 +78,7 @@ mod upcast;
 pub use aggregate::{Aggregate, Apply, SnapshotPolicy};
 pub use append::{Append, Appended, Condition, Expected, IdempotencyKey, StreamAppend};
 pub use boundary::{Boundary, InvalidTarget, Queried};
+pub use clock::{Clock, SystemClock};
 pub use command::{Command, Decide};
 pub use engine::{Engine, EngineBuilder, ExecuteError, LoadError, Loaded, Receipt, RetryPolicy};
 pub use error::{
@@ -86,6 +90,8 @@ pub use event_set::{ApplySet, EventSet};
 pub use events::Events;
 pub use metadata::Metadata;
 pub use place::{Position, Version};
+pub use process::{ProcessManager, React, Respond, Sends};
+pub use process_managers::ProcessManagers;
 pub use projection::{Effect, Project, ProjectSet, Projection};
 pub use projections::{
     DeadLetter, DeadLetterState, EventError, InMemory, OnFailure, ProjectionError, ProjectionState,
@@ -103,7 +109,7 @@ pub use timestamp::{InvalidTimestamp, Timestamp};
 pub use upcast::{UpcastError, Upcaster};
 
 pub use async_trait::async_trait;
-pub use factum_macros::{Aggregate, Command, Event, Id, Projection};
+pub use factum_macros::{Aggregate, Command, Event, Id, ProcessManager, Projection};
 
 /// What the derives write into the user's crate. Not for people.
 #[doc(hidden)]
@@ -116,6 +122,42 @@ pub mod __private {
 
     use crate::query::Query;
     use crate::tag::{InvalidTag, Tag};
+
+    /// Holds where `P` reacts to every event of `S`.
+    pub const fn reacts<P: crate::process::ReactSet<S>, S: crate::EventSet>() {}
+
+    /// Holds where `P` responds.
+    pub const fn responds<P: crate::Respond>() {}
+
+    /// Fails where two of `names` are the same: the commands of a process manager are told apart by them.
+    ///
+    /// # Panics
+    /// Then, while it is compiled.
+    pub const fn distinct(names: &[&str]) {
+        let mut one = 0;
+        while one < names.len() {
+            let mut other = one + 1;
+            while other < names.len() {
+                assert!(
+                    !same(names[one].as_bytes(), names[other].as_bytes()),
+                    "two of the commands go by the same name: give one another, with `#[command(name = \"…\")]`"
+                );
+                other += 1;
+            }
+            one += 1;
+        }
+    }
+
+    const fn same(one: &[u8], other: &[u8]) -> bool {
+        let mut index = 0;
+        while index < one.len() && index < other.len() {
+            if one[index] != other[index] {
+                return false;
+            }
+            index += 1;
+        }
+        one.len() == other.len()
+    }
 
     /// The event type of an aggregate.
     pub type EventOf<A> = <A as crate::Aggregate>::Event;

@@ -6,7 +6,7 @@ mod dead_letter;
 mod failure;
 mod in_memory;
 mod instances;
-mod lease;
+pub(crate) mod lease;
 mod parking;
 mod read_model;
 mod status;
@@ -37,7 +37,7 @@ pub use status::{ProjectionError, ProjectionState, ProjectionStatus, WaitError};
 pub use tables::{fill_in, table};
 
 use control::Control;
-use failure::{chain, guarded, json};
+pub(crate) use failure::{chain, guarded, json};
 use instances::Instances;
 use status::Board;
 
@@ -271,6 +271,11 @@ impl Projections {
         )
         .await?;
         running.order(|control| control.retries += 1).await
+    }
+
+    /// Which instance this is, if it shares work with others.
+    pub(crate) fn me(&self) -> Option<uuid::Uuid> {
+        self.heart.as_ref().map(|heart| heart.instances.me())
     }
 
     fn running(&self, name: &str) -> Result<&Running, ProjectionError> {

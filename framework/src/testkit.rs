@@ -27,20 +27,27 @@ pub mod contract_model;
 #[doc(hidden)]
 pub mod contract_neighbours;
 #[doc(hidden)]
+pub mod contract_process;
+#[doc(hidden)]
 pub mod contract_race;
 #[doc(hidden)]
 pub mod contract_read;
 #[doc(hidden)]
 pub mod contract_retry;
+mod contract_shop;
 #[doc(hidden)]
 pub mod contract_snapshot;
 mod faults;
 mod faulty;
 mod faulty_documents;
+mod process;
 mod scenario;
+mod virtual_clock;
 
 pub use crate::store_contract;
 pub use contract::Backend;
 pub use faults::Faults;
 pub use faulty::Faulty;
+pub use process::{ProcessScenario, process};
 pub use scenario::{Given, Scenario, given};
+pub use virtual_clock::VirtualClock;

@@ -33,14 +33,22 @@ pub(crate) enum Attempt {
     Left(Checkpoint),
 }
 
+/// What lies under `key`, where a checkpoint begins behind `begin`.
 async fn look(
     documents: &dyn DocumentStore,
     key: &str,
+    begin: Position,
 ) -> Result<(Revision, Checkpoint), StoreError> {
     let found = documents.find_documents(&[key.to_owned()]).await?;
     match found.first() {
         Some(document) => Ok((document.revision, document.decode()?)),
-        None => Ok((Revision::ABSENT, Checkpoint::default())),
+        None => {
+            let checkpoint = Checkpoint {
+                position: begin,
+                holder: None,
+            };
+            Ok((Revision::ABSENT, checkpoint))
+        }
     }
 }
 
@@ -89,13 +97,14 @@ pub(crate) async fn progress(
 }
 
 impl Lease {
-    /// Takes what lies under `key` if nobody who lives holds it, and this instance has its share not yet.
+    /// Takes what lies under `key` if nobody who lives holds it, and this instance has its share not yet. What is new
+    /// begins behind `begin`.
     pub(crate) async fn take(
         documents: &dyn DocumentStore,
         instances: &Instances,
-        key: &str,
+        (key, begin): (&str, Position),
     ) -> Result<Attempt, StoreError> {
-        let (revision, checkpoint) = look(documents, key).await?;
+        let (revision, checkpoint) = look(documents, key, begin).await?;
         let me = instances.me();
         let free = match checkpoint.holder {
             None => true,
@@ -146,7 +155,7 @@ impl Lease {
         &mut self,
         documents: &dyn DocumentStore,
     ) -> Result<bool, StoreError> {
-        let (revision, checkpoint) = look(documents, &self.key).await?;
+        let (revision, checkpoint) = look(documents, &self.key, Position::ZERO).await?;
         let mine = checkpoint.holder == self.checkpoint.holder;
         if mine {
             self.revision = revision;

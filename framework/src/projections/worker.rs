@@ -119,7 +119,8 @@ impl Worker {
                 instances,
                 ..
             } = &*self.shared;
-            let pause = match Lease::take(&**documents, instances, &self.key).await {
+            let of = (self.key.as_str(), self.shared.model.begins_behind());
+            let pause = match Lease::take(&**documents, instances, of).await {
                 Ok(Attempt::Taken(lease)) => return Some(lease),
                 Ok(Attempt::Left(checkpoint)) => {
                     let head = *self.shared.store.watch().borrow();
