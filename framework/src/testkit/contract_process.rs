@@ -11,6 +11,7 @@ use super::contract_engine::{Count, CounterEvent, patient};
 use super::contract_faults::with_seeds;
 use super::contract_shop::{DAY, Pay, Place, STOCK, Shop, orders};
 use super::{Faults, Faulty, VirtualClock};
+use crate::document::Scan;
 use crate::engine::RetryPolicy;
 use crate::place::Position;
 use crate::prelude::*;
@@ -95,102 +96,101 @@ pub async fn commands_of_a_process_happen_once_under_faults<B: Backend>() {
     .await;
 }
 
-/// A deadline of thirty days passes once, in another run of the program and over two instances of it; what was paid
-/// meanwhile has none.
-pub async fn a_deadline_passes_once_over_two_runners<B: Backend>() {
+/// A deadline of thirty days passes once, in another run of the program and over two instances of it, over a store that
+/// fails; what was paid meanwhile has none.
+pub async fn a_deadline_passes_once_over_two_runners_under_faults<B: Backend>() {
     const ORDERS: u64 = 12;
-    let place = B::create().await;
-    let clock = VirtualClock::new();
-    {
-        let store = place.open().await;
-        let engine = Engine::new(store.clone());
-        let first = processes(store.clone(), &clock).with::<Shop>().start();
+    with_seeds(async |seed| {
+        let place = B::create().await;
+        let clock = VirtualClock::new();
+        let faulty = async |run| Faulty::new(place.open().await, seed + run, Faults::default());
+        let start = async |run| {
+            let store = faulty(run).await;
+            processes(store, &clock).with::<Shop>().start()
+        };
+        let first = start(0).await;
+        let engine = patient(place.open().await);
         place_orders(&engine, 0..ORDERS, ORDERS).await;
         idle(&first).await;
         for order in 0..ORDERS / 2 {
             engine.execute(Pay { order }).await.expect("it is paid");
         }
-        idle(&first).await;
         clock.advance(DAY * 29);
         idle(&first).await;
         first.stop().await;
-    }
-    clock.advance(DAY);
-    let runners = [
-        processes(place.open().await, &clock).with::<Shop>().start(),
-        processes(place.open().await, &clock).with::<Shop>().start(),
-    ];
-    for runner in &runners {
-        idle(runner).await;
-    }
-    clock.advance(DAY * 60);
-    for runner in runners {
-        idle(&runner).await;
-        runner.stop().await;
-    }
-    let orders = orders(&place.open().await).await;
-    for (order, happened) in &orders {
-        let last = match *order < ORDERS / 2 {
-            true => "paid",
-            false => "cancelled: payment",
-        };
-        assert_eq!(happened, &["reserved", last], "of order {order}");
-    }
-    assert_eq!(orders.len() as u64, ORDERS);
-}
-
-/// Each occurrence of a schedule executes its command once, over two instances of the program; of those missed the
-/// latest, or all.
-pub async fn a_schedule_occurs_once_over_two_runners<B: Backend>() {
-    let place = B::create().await;
-    let clock = VirtualClock::new();
-    let start = async || {
-        let schedule = |name: &'static str, counter, missed| {
-            let occurs = Schedule::cron(name, "0 6 * * *", move |_| Count { counter });
-            occurs.expect("a schedule").missed(missed)
-        };
-        processes(place.open().await, &clock)
-            .schedule(schedule("latest", 1, Missed::Latest))
-            .schedule(schedule("all", 2, Missed::All))
-            .start()
-    };
-    let first = start().await;
-    idle_after_begin(&first, &place).await;
-    clock.advance(DAY);
-    idle(&first).await;
-    first.stop().await;
-    clock.advance(DAY * 5);
-    let runners = [start().await, start().await];
-    for runner in &runners {
-        idle(runner).await;
-    }
-    for runner in runners {
-        runner.stop().await;
-    }
-    let store = place.open().await;
-    let mut counts: BTreeMap<StreamId, u64> = BTreeMap::new();
-    for event in everything(&store, 100).await {
-        *counts.entry(event.stream).or_default() += 1;
-    }
-    let counts: Vec<_> = counts.into_iter().collect();
-    let expected = [("counter-1", 2), ("counter-2", 6)];
-    let expected = expected.map(|(stream, count)| (stream.parse().expect("a stream"), count));
-    assert_eq!(counts, expected);
-}
-
-/// Waits until the schedules are set.
-async fn idle_after_begin<B: Backend>(processes: &ProcessManagers, place: &B) {
-    use crate::document::{DocumentStore as _, Scan};
-    let store = place.open().await;
-    loop {
-        let due = Scan::prefix("process//schedules/due/");
-        let set = store.scan_documents(due).await.expect("a scan");
-        if set.len() == 2 {
-            break;
+        clock.advance(DAY);
+        let runners = [start(1).await, start(2).await];
+        for runner in &runners {
+            idle(runner).await;
         }
-        tokio::task::yield_now().await;
+        clock.advance(DAY * 60);
+        for runner in runners {
+            idle(&runner).await;
+            runner.stop().await;
+        }
+        let orders = orders(&place.open().await).await;
+        for (order, happened) in &orders {
+            let last = match *order < ORDERS / 2 {
+                true => "paid",
+                false => "cancelled: payment",
+            };
+            assert_eq!(happened, &["reserved", last], "of order {order}");
+        }
+        assert_eq!(orders.len() as u64, ORDERS);
+    })
+    .await;
+}
+
+/// Each occurrence of a schedule executes its command once, over two instances of the program and a store that fails; of
+/// those missed the latest, or all.
+pub async fn a_schedule_occurs_once_over_two_runners_under_faults<B: Backend>() {
+    with_seeds(async |seed| {
+        let place = B::create().await;
+        let clock = VirtualClock::new();
+        let start = async |run| {
+            let schedule = |name: &'static str, counter, missed| {
+                let occurs = Schedule::cron(name, "0 6 * * *", move |_| Count { counter });
+                occurs.expect("a schedule").missed(missed)
+            };
+            let store = Faulty::new(place.open().await, seed + run, Faults::default());
+            processes(store, &clock)
+                .schedule(schedule("latest", 1, Missed::Latest))
+                .schedule(schedule("all", 2, Missed::All))
+                .start()
+        };
+        let first = start(0).await;
+        set(&place.open().await, 2).await;
+        clock.advance(DAY);
+        idle(&first).await;
+        first.stop().await;
+        clock.advance(DAY * 5);
+        let runners = [start(1).await, start(2).await];
+        for runner in &runners {
+            idle(runner).await;
+        }
+        for runner in runners {
+            runner.stop().await;
+        }
+        let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+        for event in everything(&place.open().await, 100).await {
+            *counts.entry(event.stream.to_string()).or_default() += 1;
+        }
+        let expected = [("counter-1".to_owned(), 2), ("counter-2".to_owned(), 6)];
+        assert_eq!(counts, BTreeMap::from(expected));
+    })
+    .await;
+}
+
+/// Waits until so many schedules are set.
+async fn set(store: &impl Store, schedules: usize) {
+    let due = Scan::prefix("process//schedules/due/");
+    loop {
+        let set = store.scan_documents(due.clone()).await.expect("a scan");
+        if set.len() == schedules {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
-    idle(processes).await;
 }
 
 /// What was delivered, by stream.
