@@ -40,7 +40,7 @@ pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
     let model = model(&keys, input, &mut errors);
     match errors.finish(model) {
         Ok(model) => expand::expand(&item, &model),
-        Err(refusal) => expand::stub(&item, refusal),
+        Err(refusal) => expand::stub(&item, &each(&keys), refusal),
     }
 }
 
@@ -73,17 +73,11 @@ fn model<'a>(keys: &'a Keys, input: &DeriveInput, errors: &mut Errors) -> Option
                 "which commands may it send? Write `#[process_manager(commands = …)]`, with a type, a tuple of types, or `()` for none",
             ),
         ];
-        for (key, message) in missing {
-            if key.is_none() {
-                errors.at(&input.ident, message);
-            }
+        // One at a time: whoever knows none of them needs the first.
+        if let Some((_, message)) = missing.into_iter().find(|(key, _)| key.is_none()) {
+            errors.at(&input.ident, message);
         }
     }
-    let commands = keys.commands.get()?;
-    let each = match commands {
-        Type::Tuple(tuple) => tuple.elems.iter().collect(),
-        one => vec![one],
-    };
     Some(Model {
         name: keys
             .name
@@ -93,9 +87,18 @@ fn model<'a>(keys: &'a Keys, input: &DeriveInput, errors: &mut Errors) -> Option
         upcasters: keys.upcast.get().map_or(&[], Vec::as_slice),
         id: keys.id.get()?,
         events: keys.events.get()?,
-        commands,
-        each,
+        commands: keys.commands.get()?,
+        each: each(keys),
     })
+}
+
+/// The commands, one by one.
+fn each(keys: &Keys) -> Vec<&Type> {
+    match keys.commands.get() {
+        None => Vec::new(),
+        Some(Type::Tuple(tuple)) => tuple.elems.iter().collect(),
+        Some(one) => vec![one],
+    }
 }
 
 fn derived(ident: &Ident) -> String {

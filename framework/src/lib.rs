@@ -90,7 +90,7 @@ pub use event_set::{ApplySet, EventSet};
 pub use events::Events;
 pub use metadata::Metadata;
 pub use place::{Position, Version};
-pub use process::{ProcessManager, React, Respond, Sends};
+pub use process::{ProcessManager, React, Respond};
 pub use process_managers::ProcessManagers;
 pub use projection::{Effect, Project, ProjectSet, Projection};
 pub use projections::{

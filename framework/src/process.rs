@@ -19,7 +19,7 @@ use crate::upcast::Upcaster;
 pub use commands::CommandSet;
 pub(crate) use commands::{Envelope, Outcome, Route};
 pub use inputs::{Deadline, Refusal};
-pub use react_set::{ReactSet, Reaction};
+pub use react_set::{Input, ReactSet, Reaction};
 pub(crate) use reactions::Order;
 pub use reactions::{Reactions, When};
 
@@ -184,13 +184,13 @@ pub trait Respond: ProcessManager {
     fn deadline(&mut self, deadline: &Deadline, then: &mut Reactions<Self>);
 }
 
-/// A process manager may send the command `C`: it stands in its `commands = (…)`.
+/// A command that the process manager `P` may send: it stands in its `commands = (…)`.
 #[diagnostic::on_unimplemented(
-    message = "the process manager `{Self}` does not declare the command `{C}`",
-    label = "`{C}` is not declared",
-    note = "name it in `#[process_manager(commands = (…))]` on `{Self}`"
+    message = "the process manager `{P}` does not declare the command `{Self}`",
+    label = "`{Self}` is not declared",
+    note = "name it in `#[process_manager(commands = (…))]` on `{P}`"
 )]
-pub trait Sends<C>: ProcessManager {}
+pub trait SentBy<P> {}
 
 /// Which instance an event is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

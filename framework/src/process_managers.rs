@@ -127,8 +127,8 @@ impl ProcessManagers {
                 .collect();
             match self.is_idle().await {
                 Ok(true) => return Ok(()),
-                Ok(false) => {}
-                Err(ProjectionError::Store(
+                Ok(false)
+                | Err(ProjectionError::Store(
                     StoreError::Unavailable(_) | StoreError::Interrupted(_),
                 )) => {}
                 Err(error) => return Err(error),

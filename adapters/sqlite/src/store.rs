@@ -85,7 +85,7 @@ impl SqliteStore {
         self.0.readers.close().await;
     }
 
-    pub(crate) fn turn(&self) -> &Turn {
+    pub(crate) fn turn(&self) -> &std::sync::Arc<Turn> {
         &self.0.turn
     }
 }

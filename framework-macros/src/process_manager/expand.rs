@@ -2,6 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
+use syn::Type;
 use syn::spanned::Spanned;
 
 use super::Model;
@@ -20,11 +21,7 @@ pub(super) fn expand(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
         commands,
         each,
     } = model;
-    let sends = each.iter().map(|command| {
-        let factum = item.factum_at(command.span());
-        let head = item.head(&quote_spanned!(command.span()=> #factum::Sends<#command>));
-        quote!(#head {})
-    });
+    let sends = sends(item, each);
     let names = each.iter().map(|command| {
         let factum = item.factum_at(command.span());
         quote_spanned!(command.span()=> <#command as #factum::Command>::NAME)
@@ -42,7 +39,7 @@ pub(super) fn expand(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
             type Events = #events;
             type Commands = #commands;
         }
-        #(#sends)*
+        #sends
         const _: () = {
             #set;
             #responds;
@@ -51,8 +48,18 @@ pub(super) fn expand(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
     }
 }
 
+/// What may be sent.
+fn sends(item: &Item<'_>, commands: &[&Type]) -> TokenStream {
+    let ident = item.ident;
+    let each = commands.iter().map(|command| {
+        let factum = item.factum_at(command.span());
+        quote_spanned!(command.span()=> #[automatically_derived] impl #factum::process::SentBy<#ident> for #command {})
+    });
+    each.collect()
+}
+
 /// On bad input: the same impl, with a type that the compiler knows to be broken.
-pub(super) fn stub(item: &Item<'_>, refusal: Refusal) -> TokenStream {
+pub(super) fn stub(item: &Item<'_>, commands: &[&Type], refusal: Refusal) -> TokenStream {
     let factum = &item.factum;
     let serde = quote!(#factum::__private::serde);
     let bounds = quote! {
@@ -61,8 +68,14 @@ pub(super) fn stub(item: &Item<'_>, refusal: Refusal) -> TokenStream {
     };
     let head = item.stub_head(&quote!(#factum::ProcessManager), &bounds);
     let (broken, others) = refusal.into_type();
+    // What is sent is no second mistake.
+    let sends = match item.generics.params.is_empty() {
+        true => sends(item, commands),
+        false => TokenStream::new(),
+    };
     quote! {
         #others
+        #sends
         #head {
             const NAME: &'static str = "";
             const VERSION: u32 = 1;

@@ -24,8 +24,11 @@ pub struct Reaction<P: ProcessManager> {
     /// Which instance it is for.
     pub correlation: Correlation<P::Id>,
     /// Takes the event into the state, and reacts.
-    pub effect: Box<dyn FnOnce(&mut P, &mut Reactions<P>) + Send>,
+    pub effect: Input<P>,
 }
+
+/// Something that happens to a process manager.
+pub type Input<P> = Box<dyn FnOnce(&mut P, &mut Reactions<P>) + Send>;
 
 impl<P: React<E>, E: Event> ReactSet<E> for P {
     fn prepare(record: &RecordedEvent) -> Result<Reaction<P>, DecodeError> {

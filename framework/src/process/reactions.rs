@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{ProcessManager, Sends};
+use super::{ProcessManager, SentBy};
 use crate::command::Decide;
 use crate::timestamp::Timestamp;
 
@@ -83,10 +83,8 @@ impl<P: ProcessManager> Reactions<P> {
     }
 
     /// Executes `command`. Commands of one instance are executed in the order in which they were sent.
-    pub fn send<C: Decide>(&mut self, command: C) -> &mut Self
-    where
-        P: Sends<C>,
-    {
+    #[expect(clippy::needless_pass_by_value, reason = "what is sent is given away")]
+    pub fn send<C: Decide + SentBy<P>>(&mut self, command: C) -> &mut Self {
         match serde_json::to_value(&command) {
             Ok(body) => self.orders.push(Order::Send {
                 command: C::NAME,

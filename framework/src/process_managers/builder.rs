@@ -165,13 +165,7 @@ impl ProcessManagersBuilder {
         }
         let end = watch::Sender::new(false);
         let running = logics.into_iter().map(|(logic, keys, signals)| {
-            let owner = match projections.me() {
-                Some(me) if keys != schedule::keys() => Owner::OfEvents {
-                    lease: lease::key(&model::model_name(logic.name()), 1, 0),
-                    me,
-                },
-                _ => Owner::Everyone,
-            };
+            let owner = owner(&*logic, &keys, &projections);
             let dispatcher = Dispatcher {
                 logic: logic.clone(),
                 keys: keys.clone(),
@@ -199,6 +193,17 @@ impl ProcessManagersBuilder {
             clock: self.clock.clone(),
             end,
         }
+    }
+}
+
+/// Who does what is due: whoever takes the events, if there are any.
+fn owner(logic: &dyn Logic, keys: &Keys, projections: &Projections) -> Owner {
+    match projections.me() {
+        Some(me) if *keys != schedule::keys() => Owner::OfEvents {
+            lease: lease::key(&model::model_name(logic.name()), 1, 0),
+            me,
+        },
+        _ => Owner::Everyone,
     }
 }
 

@@ -61,7 +61,7 @@ impl Dispatcher {
             error,
             at: pending.cause.at,
         });
-        let settled = self.edit(id, number, fence, |instance| {
+        let settled = self.edit((id, number), fence, |instance| {
             instance.settle(number);
             match &refusal {
                 Some(refusal) => self.logic.refused(instance, refusal, &pending.cause),
@@ -87,7 +87,7 @@ impl Dispatcher {
         let Work::Deadline(name, timer) = &work else {
             return Ok(());
         };
-        let passed = self.edit(id, timer.number, fence, |instance| {
+        let passed = self.edit((id, timer.number), fence, |instance| {
             self.logic.deadline(instance, (name, timer), now)
         });
         match passed.await? {
@@ -102,8 +102,7 @@ impl Dispatcher {
     /// Edits an instance as long as it has the work `number`, again whenever its events were faster.
     async fn edit(
         &self,
-        id: &str,
-        number: u64,
+        (id, number): (&str, u64),
         fence: &Fence,
         edit: impl Fn(&mut Instance) -> Result<(), String>,
     ) -> Result<Edited, Left> {

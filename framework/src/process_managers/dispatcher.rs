@@ -112,7 +112,7 @@ impl Dispatcher {
             let mut failures = 0;
             while !*end.borrow() {
                 let done = match ready {
-                    true => self.round(&mut fence).await,
+                    true => self.round(&mut fence, &end).await,
                     false => self.begin(began, &mut ready).await,
                 };
                 let pause = match done {
@@ -185,14 +185,18 @@ impl Dispatcher {
             let changes = Changes::new()
                 .put(&key, json(&Holder { holder: *me })?)
                 .require(lease, document.revision);
-            if let Some(revision) = change(self.documents(), changes).await?.ok() {
+            if let Ok(revision) = change(self.documents(), changes).await? {
                 return Ok(Some(Fence(Some((key, revision)))));
             }
         }
     }
 
     /// Does all that is due. Gives back how long nothing will be.
-    async fn round(&self, fence: &mut Option<Fence>) -> Result<Pause, Left> {
+    async fn round(
+        &self,
+        fence: &mut Option<Fence>,
+        end: &watch::Receiver<bool>,
+    ) -> Result<Pause, Left> {
         if fence.is_none() {
             *fence = self.claim().await?;
         }
@@ -208,6 +212,9 @@ impl Dispatcher {
                     None => Pause::For(pause),
                 });
             };
+            if *end.borrow() {
+                return Ok(Pause::For(Duration::ZERO));
+            }
             // A deadline is met when all ahead of it is done, so that what it leads to is done in its turn, too.
             if first.deadline {
                 self.work(&first.id, fence).await?;

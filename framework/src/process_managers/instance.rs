@@ -203,16 +203,14 @@ impl Instance {
 
     /// The changes that keep it, where it was at `revision`.
     pub(crate) fn keep(mut self, keys: &Keys, revision: Revision) -> Result<Changes, StoreError> {
-        let numbers: BTreeSet<u64> = self.dead.iter().copied().collect();
-        self.dead = numbers.into_iter().filter(|it| self.has(*it)).collect();
+        let dead = std::mem::take(&mut self.dead).into_iter();
+        self.dead = dead.filter(|number| self.has(*number)).collect();
         let due = self.work();
         let (before, wake) = (self.wake, due.as_ref().map(|(at, _)| *at));
         self.wake = wake;
         let mut changes = Changes::new();
-        if before != wake {
-            if let Some(before) = before {
-                changes = changes.delete(keys.due(before, &self.id));
-            }
+        if let Some(before) = before.filter(|_| before != wake) {
+            changes = changes.delete(keys.due(before, &self.id));
         }
         // Written even if the time is the same: the kind of work may not be.
         if let Some((at, work)) = due {

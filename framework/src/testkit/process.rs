@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::scenario::Facts;
 use crate::command::Command;
-use crate::process::{Correlation, ProcessManager, ReactSet, Refusal, Respond, Sends, When};
+use crate::process::{Correlation, ProcessManager, ReactSet, Refusal, Respond, SentBy, When};
 use crate::process_managers::{Cause, Instance, Logic as _, Pending, Reacts as _, Typed};
 use crate::record::RecordedEvent;
 use crate::timestamp::Timestamp;
@@ -19,6 +19,10 @@ use crate::timestamp::Timestamp;
 /// [`then_nothing_else`](ProcessScenario::then_nothing_else) of all that none has named.
 ///
 /// An example stands at [`ProcessManager`].
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a scenario reads best with plain values"
+)]
 pub fn process<P>(id: P::Id) -> ProcessScenario<P>
 where
     P: Respond + ReactSet<<P as ProcessManager>::Events>,
@@ -128,9 +132,9 @@ where
         clippy::needless_pass_by_value,
         reason = "a scenario reads best with plain values"
     )]
-    pub fn when_refused<C: Command>(mut self, command: C, error: impl Display) -> Self
+    pub fn when_refused<C>(mut self, command: C, error: impl Display) -> Self
     where
-        P: Sends<C>,
+        C: Command + SentBy<P>,
     {
         self.begin();
         let refusal = Refusal {
@@ -293,7 +297,7 @@ pub trait Sent<P> {
     fn sent(self) -> Vec<Value>;
 }
 
-impl<P: Sends<C>, C: Command, const N: usize> Sent<P> for [C; N] {
+impl<P, C: Command + SentBy<P>, const N: usize> Sent<P> for [C; N] {
     #[track_caller]
     fn sent(self) -> Vec<Value> {
         self.iter()
@@ -304,10 +308,7 @@ impl<P: Sends<C>, C: Command, const N: usize> Sent<P> for [C; N] {
 
 macro_rules! sent {
     ($($command:ident $index:tt),+) => {
-        impl<P, $($command: Command),+> Sent<P> for ($($command,)+)
-        where
-            P: $(Sends<$command> +)+ ProcessManager,
-        {
+        impl<P, $($command: Command + SentBy<P>),+> Sent<P> for ($($command,)+) {
             #[track_caller]
             fn sent(self) -> Vec<Value> {
                 vec![$(json!({ ($command::NAME): body(&self.$index) })),+]
