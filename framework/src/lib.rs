@@ -1,8 +1,8 @@
 //! Event sourcing with plain types, pure functions and pluggable stores.
 //!
 //! A domain is made of [`Event`]s, [`Aggregate`]s that [`Apply`] them, and [`Command`]s that [`Decide`];
-//! each trait has a derive of the same name. An [`Engine`] executes commands on a [`Store`], and
-//! [`Projections`] build read models from the events. The [`testkit`] tests a domain without a store, and, with
+//! each trait has a derive of the same name. An [`Engine`] executes commands on a [`Store`],
+//! [`Projections`] build read models from the events, and [`ProcessManagers`] react to them with commands. The [`testkit`] tests a domain without a store, and, with
 //! [`store_contract!`], a store against its promises.
 //!
 //! ```
@@ -90,8 +90,14 @@ pub use event_set::{ApplySet, EventSet};
 pub use events::Events;
 pub use metadata::Metadata;
 pub use place::{Position, Version};
-pub use process::{ProcessManager, React, Respond};
-pub use process_managers::ProcessManagers;
+pub use process::{
+    CommandSet, Correlation, Deadline, ProcessManager, React, ReactSet, Reactions, Refusal,
+    Respond, SentBy, When,
+};
+pub use process_managers::{
+    Begin, Handler, HandlerError, HandlerOptions, InvalidSchedule, Missed, ProcessManagers,
+    ProcessManagersBuilder, ProcessStatus, Schedule, Undelivered, UndeliveredWork,
+};
 pub use projection::{Effect, Project, ProjectSet, Projection};
 pub use projections::{
     DeadLetter, DeadLetterState, EventError, InMemory, OnFailure, ProjectionError, ProjectionState,

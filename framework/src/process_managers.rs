@@ -247,8 +247,8 @@ impl ProcessManagers {
     ) -> Result<(), ProjectionError> {
         let running = self.running(name)?;
         let (documents, reason) = (&**self.engine.store(), reason.into());
-        let settled =
-            undelivered::settle(documents, &running.keys, undelivered, Some(&reason)).await?;
+        let settled = undelivered.is_waiting()
+            && undelivered::settle(documents, &running.keys, undelivered, Some(&reason)).await?;
         running.signals.poke();
         if settled {
             return Ok(());

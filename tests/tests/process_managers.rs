@@ -10,7 +10,7 @@ use factum::async_trait;
 use factum::prelude::*;
 use factum::process::{Correlation, Deadline, Reactions, Refusal};
 use factum::process_managers::{
-    Begin, Handler, HandlerError, HandlerOptions, ProcessManagersBuilder, UndeliveredWork,
+    Begin, Handler, HandlerError, HandlerOptions, ProcessManagersBuilder, Schedule, UndeliveredWork,
 };
 use factum::testkit::VirtualClock;
 use factum::{Query, Read, RetryPolicy};
@@ -307,4 +307,34 @@ async fn a_new_handler_begins_at_the_head_and_an_old_one_where_it_stood() {
     assert_eq!((late.0.load(SeqCst), early.0.load(SeqCst)), (2, 3));
     assert_eq!(put_out(&engine, 2).await, [0; 0], "nobody saw it lit");
     running.stop().await;
+}
+
+#[test]
+fn a_schedule_is_in_utc_unless_it_names_a_zone() {
+    let schedule = |cron: &str| {
+        let command = |_| PutOut { lamp: 2, at: 1 };
+        Schedule::cron("evening", cron, command)
+    };
+    let times = |cron: &str, from: &str| {
+        let schedule = schedule(cron).unwrap();
+        let first = schedule.next(from.parse().unwrap()).unwrap();
+        let second = schedule.next(first).unwrap();
+        [first, second].map(|time| time.to_string())
+    };
+    assert_eq!(
+        times("30 2 * * *", "2026-03-28T02:30:00Z"),
+        ["2026-03-29T02:30:00Z", "2026-03-30T02:30:00Z"]
+    );
+    // Where 02:30 is skipped, and where it comes twice.
+    assert_eq!(
+        times("30 2 * * * Europe/Berlin", "2026-03-28T01:30:00Z"),
+        ["2026-03-30T00:30:00Z", "2026-03-31T00:30:00Z"]
+    );
+    assert_eq!(
+        times("30 2 * * * Europe/Berlin", "2026-10-24T12:00:00Z"),
+        ["2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z"]
+    );
+    let invalid = schedule("61 * * * *").unwrap_err();
+    assert_eq!((&*invalid.name, &*invalid.cron), ("evening", "61 * * * *"));
+    assert!(schedule("* * * * * Europe/Atlantis").is_err());
 }

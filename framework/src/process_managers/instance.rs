@@ -32,8 +32,15 @@ pub(crate) struct Instance {
     /// The numbers of what could not be done, and waits for somebody.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) dead: BTreeSet<u64>,
-    /// The time that it stands under among what is due.
-    wake: Option<Timestamp>,
+    /// How it stands among what is due.
+    wake: Option<Wake>,
+}
+
+/// When something is to be done for an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Wake {
+    at: Timestamp,
+    deadline: bool,
 }
 
 /// A command to be executed.
@@ -156,6 +163,8 @@ impl Instance {
                 Order::Deadline { name, due } => {
                     self.next += 1;
                     let cause = cause.clone();
+                    // What is due is ordered by digits, which know no time before 1970.
+                    let due = due.max(Timestamp::from_micros(0));
                     self.deadlines.insert(name, Timer { number, due, cause });
                 }
                 Order::Cancel { name } => {
@@ -205,18 +214,20 @@ impl Instance {
     pub(crate) fn keep(mut self, keys: &Keys, revision: Revision) -> Result<Changes, StoreError> {
         let dead = std::mem::take(&mut self.dead).into_iter();
         self.dead = dead.filter(|number| self.has(*number)).collect();
-        let due = self.work();
-        let (before, wake) = (self.wake, due.as_ref().map(|(at, _)| *at));
-        self.wake = wake;
+        let wake = self.work().map(|(at, work)| Wake {
+            at,
+            deadline: matches!(work, Work::Deadline(..)),
+        });
+        let before = std::mem::replace(&mut self.wake, wake);
+        let at = |wake: Wake| wake.at;
         let mut changes = Changes::new();
-        if let Some(before) = before.filter(|_| before != wake) {
-            changes = changes.delete(keys.due(before, &self.id));
+        if let Some(gone) = before.filter(|before| Some(before.at) != wake.map(at)) {
+            changes = changes.delete(keys.due(gone.at, &self.id));
         }
-        // Written even if the time is the same: the kind of work may not be.
-        if let Some((at, work)) = due {
+        if let Some(Wake { at, deadline }) = wake.filter(|_| wake != before) {
             let due = Due {
                 id: self.id.clone(),
-                deadline: matches!(work, Work::Deadline(..)),
+                deadline,
             };
             changes = changes.put(keys.due(at, &self.id), json(&due)?);
         }

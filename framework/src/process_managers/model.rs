@@ -141,7 +141,10 @@ impl Model {
                 prepared,
             });
         }
-        let ids: BTreeSet<String> = meant.iter().map(|meant| meant.id.clone()).collect();
+        let mut ids = BTreeMap::new();
+        for Meant { id, event, .. } in &meant {
+            ids.entry(id.clone()).or_insert(event.position);
+        }
         let mut found = self.find(step.documents, ids).await?;
         let mut touched = BTreeSet::new();
         for Meant {
@@ -169,24 +172,28 @@ impl Model {
     async fn find(
         &self,
         documents: &dyn DocumentStore,
-        ids: BTreeSet<String>,
+        ids: BTreeMap<String, Position>,
     ) -> Result<BTreeMap<String, Touched>, StepError> {
-        let new = ids.into_iter().map(|id| {
+        let new = ids.into_iter().map(|(id, by)| {
             let touched = Touched {
                 revision: Revision::ABSENT,
                 instance: Instance::new(&id),
-                by: Position::ZERO,
+                by,
             };
             (id, touched)
         });
         let mut found: BTreeMap<_, _> = new.collect();
         let keys: Vec<String> = found.keys().map(|id| self.keys.instance(id)).collect();
         for document in documents.find_documents(&keys).await? {
-            let instance: Instance = document.decode()?;
-            if let Some(touched) = found.get_mut(&instance.id) {
-                touched.revision = document.revision;
-                touched.instance = instance;
-            }
+            let id = document.key.strip_prefix(&self.keys.instance(""));
+            let Some(touched) = id.and_then(|id| found.get_mut(id)) else {
+                continue;
+            };
+            touched.revision = document.revision;
+            // What cannot be read stops no other instance: it is parked, with its stream.
+            touched.instance = document
+                .decode()
+                .map_err(|error| EventError::new(touched.by, error))?;
         }
         Ok(found)
     }

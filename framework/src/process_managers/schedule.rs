@@ -29,8 +29,8 @@ const NEXT: &str = "next";
 /// occurrence, and is logged.
 ///
 /// Times are in UTC, unless the expression ends with the name of another time zone: `"0 6 * * * Europe/Berlin"`. Where
-/// clocks are set forward there, a time that is skipped does not occur on that day, and where they are set back, one
-/// that comes twice occurs once. In UTC neither happens.
+/// clocks are set forward there, a time that is skipped does not occur on that day; where they are set back, one that
+/// comes twice occurs twice. In UTC neither happens.
 ///
 /// ```
 /// # use factum::prelude::*;

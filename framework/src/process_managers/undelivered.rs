@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::dispatcher::{change, find};
 use super::instance::{Keys, Work};
-use crate::document::{DocumentStore, Scan};
+use crate::document::{Changes, DocumentStore, Scan};
 use crate::error::StoreError;
 use crate::projections::json;
 use crate::timestamp::Timestamp;
@@ -115,6 +115,8 @@ pub(super) async fn settle(
         let found = find(documents, keys, &letter.instance).await?;
         let held = found.filter(|(_, instance)| instance.dead.contains(&letter.number));
         let Some((revision, mut instance)) = held else {
+            // It was cancelled meanwhile, or went with its instance.
+            change(documents, Changes::new().delete(&key)).await?.ok();
             return Ok(false);
         };
         instance.dead.remove(&letter.number);
