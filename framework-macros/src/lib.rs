@@ -6,6 +6,7 @@
 //! | [`Aggregate`](macro@Aggregate) | a struct or an enum | `#[aggregate(…)]` |
 //! | [`Command`](macro@Command) | a struct | `#[command(…)]`, `#[id]`, `#[tag]` |
 //! | [`Projection`](macro@Projection) | a struct or an enum | `#[projection(…)]` |
+//! | [`ProcessManager`](macro@ProcessManager) | a struct or an enum | `#[process_manager(…)]` |
 //! | [`Id`](macro@Id) | a struct around one value | `#[id(crate = …)]` |
 //!
 //! A derive writes one impl of the trait of its name and nothing else: what the impl does, it does by
@@ -23,6 +24,7 @@ mod field;
 mod id;
 mod item;
 mod naming;
+mod process_manager;
 mod projection;
 mod value;
 
@@ -197,6 +199,67 @@ pub fn command(input: TokenStream) -> TokenStream {
 pub fn projection(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     projection::derive(&input).into()
+}
+
+/// Says which events a process manager takes, which commands it may send, and what tells its instances apart.
+///
+/// `#[process_manager(…)]` takes
+///
+/// | key | meaning | default |
+/// |---|---|---|
+/// | `id = Uuid` | the type of the ids of its instances, which is `Display` | required |
+/// | `events = (A, B)` | the events that it takes: a type or a tuple of types | required |
+/// | `commands = (C, D)` | the commands that it may send: a type, a tuple of types, or `()` | required |
+/// | `name = "fulfilment"` | its name: at most 128 bytes, no white space, no `/` | the type's name in snake case |
+/// | `version = 2` | the version of the state's form: raise it when the fields change | 1 |
+/// | `upcast = [v1_to_v2]` | the way up from older forms: one function for each version below | none |
+/// | `crate = path` | where the framework is | `::factum` |
+///
+/// The type is `Default` (the state of an instance that begins), `Clone`, `Serialize` and `Deserialize`. It implements
+/// `Apply` and `React` for each type of events, and `Respond`. The commands derive `Serialize` and `Deserialize`.
+///
+/// ```
+/// use factum::prelude::*;
+/// use factum::process::{Correlation, Deadline, Reactions, Refusal};
+///
+/// # #[derive(Event, Serialize, Deserialize)]
+/// # enum LampEvent { Lit { lamp: u32 } }
+/// # #[derive(Aggregate, Default, Clone)]
+/// # #[aggregate(category = "lamp", id = u32, event = LampEvent)]
+/// # struct Lamp;
+/// # impl Apply<LampEvent> for Lamp { fn apply(&mut self, _: &LampEvent) {} }
+/// # #[derive(Command, Serialize, Deserialize)]
+/// # #[command(on = Lamp)]
+/// # struct PutOut { #[id] lamp: u32 }
+/// # impl Decide for PutOut {
+/// #     type Error = std::convert::Infallible;
+/// #     fn decide(&self, _: &Lamp) -> Result<Events<LampEvent>, Self::Error> { Ok(Events::none()) }
+/// # }
+/// #[derive(ProcessManager, Default, Clone, Serialize, Deserialize)]
+/// #[process_manager(id = u32, events = LampEvent, commands = PutOut)]
+/// struct NightWatch;
+///
+/// # impl Apply<LampEvent> for NightWatch { fn apply(&mut self, _: &LampEvent) {} }
+/// # impl React<LampEvent> for NightWatch {
+/// #     fn correlate(event: &Recorded<LampEvent>) -> Correlation<u32> {
+/// #         let LampEvent::Lit { lamp } = event.event;
+/// #         Correlation::Starts(lamp)
+/// #     }
+/// #     fn react(&self, event: &Recorded<LampEvent>, then: &mut Reactions<Self>) {
+/// #         let LampEvent::Lit { lamp } = event.event;
+/// #         then.send(PutOut { lamp }).complete();
+/// #     }
+/// # }
+/// # impl Respond for NightWatch {
+/// #     fn refused(&mut self, _: &Refusal, _: &mut Reactions<Self>) {}
+/// #     fn deadline(&mut self, _: &Deadline, _: &mut Reactions<Self>) {}
+/// # }
+/// assert_eq!((NightWatch::NAME, NightWatch::VERSION), ("night_watch", 1));
+/// ```
+#[proc_macro_derive(ProcessManager, attributes(process_manager))]
+pub fn process_manager(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    process_manager::derive(&input).into()
 }
 
 /// Makes an id of its own of a struct around one value: `Display`, `FromStr`, `Serialize` and

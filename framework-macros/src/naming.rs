@@ -46,6 +46,17 @@ pub(crate) fn short_name_fault(text: &str) -> Option<&'static str> {
     }
 }
 
+/// The rule for the names of process managers, which are parts of keys, that `text` breaks.
+pub(crate) fn key_name_fault(text: &str) -> Option<&'static str> {
+    if text.len() > 128 {
+        Some("has at most 128 bytes")
+    } else if text.contains('/') {
+        Some("holds no `/`")
+    } else {
+        name_fault(text)
+    }
+}
+
 /// The rule for categories that `text` breaks.
 pub(crate) fn category_fault(text: &str) -> Option<&'static str> {
     if text.len() > 64 {

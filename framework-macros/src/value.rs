@@ -1,7 +1,8 @@
 //! The values behind the keys: texts, numbers, types and paths.
 
 use syn::parse::ParseStream;
-use syn::{Error, Lit, LitInt, LitStr, Path, Result, Type};
+use syn::punctuated::Punctuated;
+use syn::{Error, Lit, LitInt, LitStr, Path, Result, Token, Type, bracketed, token};
 
 /// A type, written without quotes.
 pub(crate) fn ty(input: ParseStream<'_>) -> Result<Type> {
@@ -96,4 +97,15 @@ pub(crate) fn check(
         None => Ok(()),
         Some(rule) => Err(Error::new_spanned(text, format!("{what} {rule}"))),
     }
+}
+
+/// `v1_to_v2` or `[v1_to_v2, v2_to_v3]`
+pub(crate) fn upcasters(input: ParseStream<'_>) -> Result<Vec<Path>> {
+    if !input.peek(token::Bracket) {
+        return path(input).map(|path| vec![path]);
+    }
+    let list;
+    bracketed!(list in input);
+    Punctuated::<Path, Token![,]>::parse_terminated_with(&list, path)
+        .map(|paths| paths.into_iter().collect())
 }

@@ -104,7 +104,8 @@ fn decode_as<E: Event>(
         return E::from_json(index, &record.data).map_err(DecodeFault::Json);
     }
     let old = serde_json::from_slice(&record.data).map_err(DecodeFault::Json)?;
-    let new = upcast(event_type, record.schema_version, old).map_err(DecodeFault::Upcast)?;
+    let new =
+        upcast(event_type.upcasters, record.schema_version, old).map_err(DecodeFault::Upcast)?;
     let new = serde_json::to_vec(&new).map_err(DecodeFault::Json)?;
     E::from_json(index, &new).map_err(DecodeFault::Json)
 }

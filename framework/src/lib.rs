@@ -1,8 +1,8 @@
 //! Event sourcing with plain types, pure functions and pluggable stores.
 //!
 //! A domain is made of [`Event`]s, [`Aggregate`]s that [`Apply`] them, and [`Command`]s that [`Decide`];
-//! each trait has a derive of the same name. An [`Engine`] executes commands on a [`Store`], and
-//! [`Projections`] build read models from the events. The [`testkit`] tests a domain without a store, and, with
+//! each trait has a derive of the same name. An [`Engine`] executes commands on a [`Store`],
+//! [`Projections`] build read models from the events, and [`ProcessManagers`] react to them with commands. The [`testkit`] tests a domain without a store, and, with
 //! [`store_contract!`], a store against its promises.
 //!
 //! ```
@@ -55,6 +55,7 @@ pub mod boundary;
 #[cfg(feature = "catalog")]
 pub mod catalog;
 pub mod causality;
+pub mod clock;
 mod codec;
 pub mod command;
 mod delegate;
@@ -69,6 +70,8 @@ pub mod metadata;
 pub mod metrics;
 mod place;
 pub mod prelude;
+pub mod process;
+pub mod process_managers;
 mod projection;
 pub mod projections;
 mod query;
@@ -88,6 +91,7 @@ pub use aggregate::{Aggregate, Apply, SnapshotPolicy};
 pub use append::{Append, Appended, Condition, Expected, IdempotencyKey, StreamAppend};
 pub use boundary::{Boundary, InvalidTarget, Queried};
 pub use causality::{CausalEvent, CausalTree, Causality};
+pub use clock::{Clock, SystemClock};
 pub use command::{Command, Decide};
 pub use engine::{Engine, EngineBuilder, ExecuteError, LoadError, Loaded, Receipt, RetryPolicy};
 pub use error::{
@@ -99,6 +103,14 @@ pub use event_set::{ApplySet, EventSet};
 pub use events::Events;
 pub use metadata::Metadata;
 pub use place::{Position, Version};
+pub use process::{
+    CommandSet, Correlation, Deadline, ProcessManager, React, ReactSet, Reactions, Refusal,
+    Respond, SentBy, When,
+};
+pub use process_managers::{
+    Begin, Handler, HandlerError, HandlerOptions, InvalidSchedule, Missed, ProcessManagers,
+    ProcessManagersBuilder, ProcessStatus, Schedule, Undelivered, UndeliveredWork,
+};
 pub use projection::{Effect, Project, ProjectSet, Projection};
 pub use projections::{
     DeadLetter, DeadLetterState, EventError, InMemory, OnFailure, ProjectionError, ProjectionState,
@@ -116,7 +128,7 @@ pub use timestamp::{InvalidTimestamp, Timestamp};
 pub use upcast::{UpcastError, Upcaster};
 
 pub use async_trait::async_trait;
-pub use factum_macros::{Aggregate, Command, Event, Id, Projection};
+pub use factum_macros::{Aggregate, Command, Event, Id, ProcessManager, Projection};
 
 /// What the derives write into the user's crate. Not for people.
 #[doc(hidden)]
@@ -129,6 +141,42 @@ pub mod __private {
 
     use crate::query::Query;
     use crate::tag::{InvalidTag, Tag};
+
+    /// Holds where `P` reacts to every event of `S`.
+    pub const fn reacts<P: crate::process::ReactSet<S>, S: crate::EventSet>() {}
+
+    /// Holds where `P` responds.
+    pub const fn responds<P: crate::Respond>() {}
+
+    /// Fails where two of `names` are the same: the commands of a process manager are told apart by them.
+    ///
+    /// # Panics
+    /// Then, while it is compiled.
+    pub const fn distinct(names: &[&str]) {
+        let mut one = 0;
+        while one < names.len() {
+            let mut other = one + 1;
+            while other < names.len() {
+                assert!(
+                    !same(names[one].as_bytes(), names[other].as_bytes()),
+                    "two of the commands go by the same name: give one another, with `#[command(name = \"…\")]`"
+                );
+                other += 1;
+            }
+            one += 1;
+        }
+    }
+
+    const fn same(one: &[u8], other: &[u8]) -> bool {
+        let mut index = 0;
+        while index < one.len() && index < other.len() {
+            if one[index] != other[index] {
+                return false;
+            }
+            index += 1;
+        }
+        one.len() == other.len()
+    }
 
     /// The event type of an aggregate.
     pub type EventOf<A> = <A as crate::Aggregate>::Event;

@@ -8,7 +8,7 @@ mod dead_letter;
 mod failure;
 mod in_memory;
 mod instances;
-mod lease;
+pub(crate) mod lease;
 mod live;
 mod parking;
 mod read_model;
@@ -45,7 +45,7 @@ pub use tables::{fill_in, table};
 
 use board::Board;
 use control::Control;
-use failure::{chain, guarded, json};
+pub(crate) use failure::{chain, guarded, json};
 use instances::Instances;
 
 /// How often a waiter looks how far another instance has come.
@@ -300,6 +300,11 @@ impl Projections {
         )
         .await?;
         running.order(|control| control.retries += 1).await
+    }
+
+    /// Which instance this is, if it shares work with others.
+    pub(crate) fn me(&self) -> Option<uuid::Uuid> {
+        self.heart.as_ref().map(|heart| heart.instances.me())
     }
 
     fn running(&self, name: &str) -> Result<&Running, ProjectionError> {

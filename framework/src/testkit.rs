@@ -28,6 +28,7 @@ pub mod contract_model;
 #[doc(hidden)]
 pub mod contract_neighbours;
 #[doc(hidden)]
+pub mod contract_process;
 pub mod contract_projection;
 #[doc(hidden)]
 pub mod contract_race;
@@ -35,6 +36,7 @@ pub mod contract_race;
 pub mod contract_read;
 #[doc(hidden)]
 pub mod contract_retry;
+mod contract_shop;
 #[doc(hidden)]
 pub mod contract_snapshot;
 #[cfg(feature = "catalog")]
@@ -56,7 +58,9 @@ mod lock_merge;
 mod lock_schema;
 #[cfg(feature = "catalog")]
 mod lock_shape;
+mod process;
 mod scenario;
+mod virtual_clock;
 
 pub use crate::store_contract;
 pub use contract::Backend;
@@ -66,4 +70,6 @@ pub use faults::Faults;
 pub use faulty::Faulty;
 #[cfg(feature = "catalog")]
 pub use lock_error::{LockError, LockFault};
+pub use process::{ProcessScenario, process};
 pub use scenario::{Given, Scenario, given};
+pub use virtual_clock::VirtualClock;

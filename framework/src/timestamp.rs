@@ -1,8 +1,9 @@
 //! Points in time.
 
 use std::fmt;
+use std::ops::Add;
 use std::str::FromStr;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -41,8 +42,25 @@ impl Timestamp {
         self.0.as_microsecond()
     }
 
+    /// How long it is since `earlier`; zero if that is later.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        let micros = self.as_micros().saturating_sub(earlier.as_micros());
+        Duration::from_micros(micros.try_into().unwrap_or(0))
+    }
+
     fn from_jiff(time: jiff::Timestamp) -> Self {
         Self(jiff::Timestamp::from_microsecond(time.as_microsecond()).unwrap_or(time))
+    }
+}
+
+/// Later by that, to the microsecond; at most the end of the year 9999.
+impl Add<Duration> for Timestamp {
+    type Output = Self;
+
+    fn add(self, later: Duration) -> Self {
+        let micros = i64::try_from(later.as_micros()).unwrap_or(i64::MAX);
+        Self::from_micros(self.as_micros().saturating_add(micros))
     }
 }
 

@@ -1,7 +1,5 @@
 //! Upcasting: turning an old event's stored form into today's, one version at a time.
 
-use crate::event::EventType;
-
 /// Turns the stored JSON of one version into that of the next. Pure: no clock, no I/O.
 pub type Upcaster = fn(serde_json::Value) -> Result<serde_json::Value, UpcastError>;
 
@@ -22,14 +20,14 @@ impl From<&str> for UpcastError {
     }
 }
 
-/// Brings `json` from `version` up to the version of `event_type`.
+/// Brings `json` from `version` up to the one behind the last of `upcasters`.
 pub(crate) fn upcast(
-    event_type: &EventType,
+    upcasters: &[Upcaster],
     version: u32,
     mut json: serde_json::Value,
 ) -> Result<serde_json::Value, UpcastError> {
     let done = version.saturating_sub(1) as usize;
-    for (index, step) in event_type.upcasters.iter().enumerate().skip(done) {
+    for (index, step) in upcasters.iter().enumerate().skip(done) {
         json = step(json).map_err(|error| {
             UpcastError(format!(
                 "from version {} to {}: {error}",

@@ -107,6 +107,10 @@ finds! {
     contract_faults: readers_see_every_event_once_under_faults, SkipsAnEvent;
     contract_faults: state_from_a_snapshot_equals_a_replay_under_faults, SnapshotsLagBehindTheirState;
     contract_faults: an_append_over_several_streams_is_whole_under_faults, StoresHalf;
+    contract_process: commands_of_a_process_happen_once_under_faults, ForgetsKeys;
+    contract_process: a_deadline_passes_once_over_two_runners_under_faults, ForgetsKeys;
+    contract_process: a_schedule_occurs_once_over_two_runners_under_faults, ForgetsKeys;
+    contract_process: a_handler_is_given_every_event_under_faults, SkipsAnEvent;
 }
 
 /// Faults that event stores in the field have been found with, and the case that finds each.

@@ -17,13 +17,20 @@ use crate::error::{Fault, store_error};
 impl DocumentStore for SqliteStore {
     async fn change_documents(&self, changes: Changes) -> Result<Revision, ChangeError> {
         changes.check()?;
-        let mut turn = self.turn().take().await;
-        let connection = turn.as_mut().ok_or(StoreError::Closed)?;
-        let changed = try_change(connection, &changes).await;
-        if changed.is_err() {
-            connection.end_after_failure().await;
-        }
-        changed
+        let turn = self.turn().clone();
+        // In a task of its own: a future that is dropped on the way would leave the transaction open, and with it the
+        // file locked for everybody else.
+        let work = tokio::spawn(async move {
+            let mut turn = turn.take().await;
+            let connection = turn.as_mut().ok_or(StoreError::Closed)?;
+            let changed = try_change(connection, &changes).await;
+            if changed.is_err() {
+                connection.end_after_failure().await;
+            }
+            changed
+        });
+        work.await
+            .unwrap_or_else(|error| Err(StoreError::Interrupted(error.into()).into()))
     }
 
     async fn find_documents(&self, keys: &[String]) -> Result<Vec<Document>, StoreError> {

@@ -123,7 +123,7 @@ impl SqliteStore {
         self.0.pool.close().await;
     }
 
-    pub(crate) fn turn(&self) -> &Turn {
+    pub(crate) fn turn(&self) -> &std::sync::Arc<Turn> {
         &self.0.turn
     }
 

@@ -1,13 +1,12 @@
 //! The keys of `#[event(…)]`.
 
 use syn::parse::ParseStream;
-use syn::punctuated::Punctuated;
-use syn::{Attribute, Ident, LitStr, Path, Result, Token, bracketed, token};
+use syn::{Attribute, Ident, LitStr, Path, Result};
 
 use crate::attr::{Once, Place};
 use crate::errors::Errors;
 use crate::naming::name_fault;
-use crate::value::{self, Counted};
+use crate::value::{self, Counted, upcasters};
 
 pub(super) static ENUM: Place = Place {
     name: "event",
@@ -84,15 +83,4 @@ impl KindKeys {
             self.upcast.equals(key, input, upcasters)
         }
     }
-}
-
-/// `v1_to_v2` or `[v1_to_v2, v2_to_v3]`
-fn upcasters(input: ParseStream<'_>) -> Result<Vec<Path>> {
-    if !input.peek(token::Bracket) {
-        return value::path(input).map(|path| vec![path]);
-    }
-    let list;
-    bracketed!(list in input);
-    Punctuated::<Path, Token![,]>::parse_terminated_with(&list, value::path)
-        .map(|paths| paths.into_iter().collect())
 }

@@ -9,7 +9,7 @@ use super::ProjectionError;
 use crate::error::StoreError;
 
 /// Turns a panic of a projection's code into an error.
-pub(super) async fn guarded<T>(
+pub(crate) async fn guarded<T>(
     work: impl Future<Output = Result<T, ProjectionError>>,
 ) -> Result<T, ProjectionError> {
     AssertUnwindSafe(work)
@@ -30,7 +30,7 @@ pub fn panicked(panic: &(dyn Any + Send)) -> String {
 }
 
 /// An error with its causes.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     for cause in causes.map(ToString::to_string) {
@@ -43,6 +43,6 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
 }
 
 /// A value as a document holds it.
-pub(super) fn json(value: &impl serde::Serialize) -> Result<String, StoreError> {
+pub(crate) fn json(value: &impl serde::Serialize) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|error| StoreError::Failed(error.into()))
 }

@@ -56,10 +56,21 @@ pub(crate) enum Attempt {
 /// What is known to be wanted: the key and the revision of a control.
 pub(crate) type Wanted<'a> = (&'a str, Revision);
 
-fn of(found: &[Document], key: &str) -> Result<(Revision, Checkpoint), StoreError> {
+/// What lies under `key`, where a checkpoint begins behind `begin`.
+fn of(
+    found: &[Document],
+    key: &str,
+    begin: Position,
+) -> Result<(Revision, Checkpoint), StoreError> {
     match found.iter().find(|document| document.key == key) {
         Some(document) => Ok((document.revision, document.decode()?)),
-        None => Ok((Revision::ABSENT, Checkpoint::default())),
+        None => {
+            let checkpoint = Checkpoint {
+                position: begin,
+                ..Checkpoint::default()
+            };
+            Ok((Revision::ABSENT, checkpoint))
+        }
     }
 }
 
@@ -102,7 +113,7 @@ pub(crate) async fn progress(
         found,
     };
     for key in &keys {
-        let (_, checkpoint) = of(&progress.found, key)?;
+        let (_, checkpoint) = of(&progress.found, key, Position::ZERO)?;
         progress.position = progress.position.min(checkpoint.position);
         progress.farthest = progress.farthest.max(checkpoint.position);
         progress.holders.push(checkpoint.holder);
@@ -126,11 +137,12 @@ impl Progress {
 }
 
 impl Lease {
-    /// Takes what lies under `key` if nobody who lives holds it, and this instance has its share not yet.
+    /// Takes what lies under `key` if nobody who lives holds it, and this instance has its share not yet. What is new
+    /// begins behind `begin`.
     pub(crate) async fn take(
         documents: &dyn DocumentStore,
         instances: &Instances,
-        key: &str,
+        (key, begin): (&str, Position),
         wanted: Wanted<'_>,
     ) -> Result<Attempt, StoreError> {
         let found = [key.to_owned(), wanted.0.to_owned()];
@@ -139,7 +151,7 @@ impl Lease {
         if control.map(|control| control.revision) != Some(wanted.1) {
             return Ok(Attempt::Outdated);
         }
-        let (revision, checkpoint) = of(&found, key)?;
+        let (revision, checkpoint) = of(&found, key, begin)?;
         let me = instances.me();
         let mine = checkpoint.holder == Some(me);
         let taken = checkpoint
@@ -195,7 +207,7 @@ impl Lease {
         documents: &dyn DocumentStore,
     ) -> Result<bool, StoreError> {
         let found = documents.find_documents(std::slice::from_ref(&self.key));
-        let (revision, checkpoint) = of(&found.await?, &self.key)?;
+        let (revision, checkpoint) = of(&found.await?, &self.key, Position::ZERO)?;
         let mine = checkpoint.holder == self.checkpoint.holder;
         if mine {
             self.revision = revision;
@@ -232,7 +244,7 @@ pub async fn fence(owner: &dyn DocumentStore, other: &dyn DocumentStore) -> [boo
     let take = async |documents, instances| match Lease::take(
         documents,
         instances,
-        "fence",
+        ("fence", Position::ZERO),
         ("control", control),
     )
     .await

@@ -27,6 +27,11 @@ pub trait ReadModel: Send + Sync + 'static {
     /// The events that it takes.
     fn query(&self) -> Query;
 
+    /// Where it begins when it is new: behind this position.
+    fn begins_behind(&self) -> Position {
+        Position::ZERO
+    }
+
     /// Over how many partitions its streams are spread, at least 1. Partitions are worked on at the same time, and by
     /// several instances; the events of one stream stay in order. Each build keeps the number that it was begun with.
     fn partitions(&self) -> u16 {

@@ -1,0 +1,132 @@
+//! [`CommandSet`]: one command, or a tuple of several, as a process manager names what it sends.
+
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::command::Decide;
+use crate::engine::{Engine, ExecuteError};
+use crate::error::StoreError;
+use crate::metadata::Metadata;
+use crate::projections::{chain, panicked};
+
+/// One command that decides and can be read from JSON, or a tuple of up to twelve.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is neither a command nor a tuple of up to twelve commands",
+    label = "not a set of commands",
+    note = "each of them derives `Command`, `Serialize` and `Deserialize`, and implements `Decide`"
+)]
+pub trait CommandSet: Send + Sync + 'static {
+    /// How each is read and executed.
+    #[doc(hidden)]
+    fn routes() -> Vec<Route>;
+}
+
+/// How the commands of one name are read and executed.
+#[derive(Debug, Clone, Copy)]
+pub struct Route {
+    pub(crate) name: &'static str,
+    pub(crate) run: fn(Engine, Value, Envelope) -> BoxFuture<'static, Outcome>,
+}
+
+/// What a command is sent with.
+#[derive(Debug, Clone)]
+pub(crate) struct Envelope {
+    pub(crate) metadata: Metadata,
+    pub(crate) key: String,
+}
+
+/// What became of a command.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Outcome {
+    /// It has happened.
+    Done,
+    /// The domain said no.
+    Refused(String),
+    /// The store is not there: later.
+    Away(String),
+    /// It may work when tried again.
+    Failed(String),
+    /// This code cannot read it.
+    Unreadable(String),
+}
+
+impl Route {
+    pub(crate) fn of<C: Decide + DeserializeOwned>() -> Self {
+        Self {
+            name: C::NAME,
+            run: |engine, body, envelope| Box::pin(run::<C>(engine, body, envelope)),
+        }
+    }
+}
+
+async fn run<C: Decide + DeserializeOwned>(
+    engine: Engine,
+    body: Value,
+    envelope: Envelope,
+) -> Outcome {
+    let command = match C::deserialize(body) {
+        Ok(command) => command,
+        Err(error) => {
+            return Outcome::Unreadable(format!("the command {} cannot be read: {error}", C::NAME));
+        }
+    };
+    let Envelope { metadata, key } = envelope;
+    let execute = engine
+        .execute(command)
+        .metadata(metadata)
+        .idempotency_key(key);
+    let executed = AssertUnwindSafe(execute.into_future()).catch_unwind().await;
+    let error = match executed {
+        Ok(Ok(_)) => return Outcome::Done,
+        Ok(Err(error)) => error,
+        Err(panic) => return Outcome::Failed(panicked(&*panic)),
+    };
+    match error {
+        // The key is this command's alone, so that it has happened: in an earlier form, if its code has changed.
+        ExecuteError::KeyReused { .. } => Outcome::Done,
+        ExecuteError::Refused(refusal) => Outcome::Refused(chain(&refusal)),
+        ExecuteError::Store(
+            error @ (StoreError::Unavailable(_) | StoreError::Interrupted(_) | StoreError::Closed),
+        ) => Outcome::Away(chain(&error)),
+        error => Outcome::Failed(chain(&error)),
+    }
+}
+
+impl CommandSet for () {
+    fn routes() -> Vec<Route> {
+        Vec::new()
+    }
+}
+
+impl<C: Decide + DeserializeOwned> CommandSet for C {
+    fn routes() -> Vec<Route> {
+        vec![Route::of::<C>()]
+    }
+}
+
+macro_rules! command_set {
+    ($($command:ident),+) => {
+        impl<$($command: Decide + DeserializeOwned),+> CommandSet for ($($command,)+) {
+            fn routes() -> Vec<Route> {
+                vec![$(Route::of::<$command>()),+]
+            }
+        }
+    };
+}
+
+command_set!(A);
+command_set!(A, B);
+command_set!(A, B, C);
+command_set!(A, B, C, D);
+command_set!(A, B, C, D, E);
+command_set!(A, B, C, D, E, F);
+command_set!(A, B, C, D, E, F, G);
+command_set!(A, B, C, D, E, F, G, H);
+command_set!(A, B, C, D, E, F, G, H, I);
+command_set!(A, B, C, D, E, F, G, H, I, J);
+command_set!(A, B, C, D, E, F, G, H, I, J, K);
+command_set!(A, B, C, D, E, F, G, H, I, J, K, L);

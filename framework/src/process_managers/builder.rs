@@ -1,0 +1,215 @@
+//! [`ProcessManagersBuilder`]: what to run, and how.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::dispatcher::{Dispatcher, Owner};
+use super::handler::{Begin, Effects, Handler, HandlerOptions};
+use super::instance::Keys;
+use super::logic::{Logic, Reacts, Typed};
+use super::model::{self, Model};
+use super::schedule::{self, Schedule, Schedules};
+use super::{ProcessManagers, Running, Signals};
+use crate::clock::{Clock, SystemClock};
+use crate::engine::{Engine, RetryPolicy};
+use crate::event::Event;
+use crate::place::Position;
+use crate::process::{ProcessManager, ReactSet, Respond};
+use crate::projections::{Projections, ProjectionsBuilder, lease};
+
+type AddEffects = Box<dyn FnOnce(ProjectionsBuilder, Position) -> ProjectionsBuilder + Send>;
+
+/// Which process managers, schedules and handlers to run, and how.
+pub struct ProcessManagersBuilder {
+    engine: Engine,
+    processes: Vec<(Arc<dyn Reacts>, Begin)>,
+    effects: Vec<AddEffects>,
+    schedules: Vec<Schedule>,
+    clock: Arc<dyn Clock>,
+    retry: RetryPolicy,
+    lease: Duration,
+    concurrency: usize,
+}
+
+impl ProcessManagersBuilder {
+    pub(super) fn new(engine: Engine) -> Self {
+        Self {
+            engine,
+            processes: Vec::new(),
+            effects: Vec::new(),
+            schedules: Vec::new(),
+            clock: Arc::new(SystemClock),
+            retry: RetryPolicy {
+                attempts: 8,
+                base: Duration::from_millis(20),
+                cap: Duration::from_secs(5),
+            },
+            lease: Duration::from_secs(5),
+            concurrency: 16,
+        }
+    }
+
+    /// Also the process manager `P`, which takes every event of the store.
+    #[must_use]
+    pub fn with<P>(self) -> Self
+    where
+        P: Respond + ReactSet<<P as ProcessManager>::Events>,
+    {
+        self.with_from::<P>(Begin::First)
+    }
+
+    /// Also the process manager `P`. If it is new, it begins there.
+    #[must_use]
+    pub fn with_from<P>(mut self, begin: Begin) -> Self
+    where
+        P: Respond + ReactSet<<P as ProcessManager>::Events>,
+    {
+        self.processes.push((Arc::new(Typed::<P>::new()), begin));
+        self
+    }
+
+    /// Also this schedule. Of several with one name the last counts.
+    #[must_use]
+    pub fn schedule(mut self, schedule: Schedule) -> Self {
+        self.schedules.push(schedule);
+        self
+    }
+
+    /// Also this handler. The name stands for how far it has come: 1 to 128 bytes without `/` or control characters.
+    #[must_use]
+    pub fn handler<E: Event>(self, name: impl Into<String>, handler: impl Handler<E>) -> Self {
+        self.handler_with(name, handler, HandlerOptions::default())
+    }
+
+    /// The same, with options.
+    #[must_use]
+    pub fn handler_with<E: Event>(
+        mut self,
+        name: impl Into<String>,
+        handler: impl Handler<E>,
+        options: HandlerOptions,
+    ) -> Self {
+        let name = name.into();
+        self.effects.push(Box::new(move |projections, head| {
+            let begins_behind = behind(options.begin, head);
+            let effects = Effects::new(&name, handler, options.concurrency, begins_behind);
+            projections.with(effects)
+        }));
+        self
+    }
+
+    /// By which clock deadlines pass and schedules occur. Default: that of this machine.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// How often, and after what pause, what failed is tried again before it becomes a dead letter. While the store is
+    /// not there it is tried without end. Default: 8 attempts, pauses up to 5 seconds.
+    #[must_use]
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
+        self
+    }
+
+    /// How long an instance of the program may give no sign before others take over its work. Default: 5 seconds.
+    #[must_use]
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+
+    /// How many commands of a process manager are executed at a time, at least one. They are begun in due order, and a
+    /// deadline passes only when all ahead of it is done. Default: 16.
+    #[must_use]
+    pub fn concurrency(mut self, commands: usize) -> Self {
+        self.concurrency = commands;
+        self
+    }
+
+    /// Starts them, in tasks of the current tokio runtime.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    #[must_use]
+    pub fn start(self) -> ProcessManagers {
+        let head = *self.engine.store().watch().borrow();
+        let now = self.clock.now();
+        let mut projections = Projections::builder(&self.engine)
+            .retry(self.retry.clone())
+            .lease(self.lease);
+        let mut logics: Vec<(Arc<dyn Logic>, Keys, Arc<Signals>)> = Vec::new();
+        for (logic, begin) in &self.processes {
+            let signals = Arc::new(Signals::default());
+            let keys = Keys::new(logic.name());
+            projections = projections.with(Model {
+                name: model::model_name(logic.name()),
+                logic: logic.clone(),
+                keys: keys.clone(),
+                begins_behind: behind(*begin, head),
+                signals: signals.clone(),
+            });
+            logics.push((logic.clone(), keys, signals));
+        }
+        for add in self.effects {
+            projections = add(projections, head);
+        }
+        let projections = projections.start();
+        if !self.schedules.is_empty() {
+            let schedules = Arc::new(Schedules::new(self.schedules));
+            logics.push((schedules, schedule::keys(), Arc::default()));
+        }
+        let end = watch::Sender::new(false);
+        let running = logics.into_iter().map(|(logic, keys, signals)| {
+            let owner = owner(&*logic, &keys, &projections);
+            let dispatcher = Dispatcher {
+                logic: logic.clone(),
+                keys: keys.clone(),
+                engine: self.engine.clone(),
+                clock: self.clock.clone(),
+                retry: self.retry.clone(),
+                signals: signals.clone(),
+                owner,
+                beat: self.lease / 3,
+                concurrency: self.concurrency,
+                failing: Mutex::new(HashMap::new()),
+            };
+            let task = tokio::spawn(dispatcher.run(now, end.subscribe()));
+            Running {
+                logic,
+                keys,
+                signals,
+                task,
+            }
+        });
+        ProcessManagers {
+            running: running.collect(),
+            projections,
+            engine: self.engine.clone(),
+            clock: self.clock.clone(),
+            end,
+        }
+    }
+}
+
+/// Who does what is due: whoever takes the events, if there are any.
+fn owner(logic: &dyn Logic, keys: &Keys, projections: &Projections) -> Owner {
+    match projections.me() {
+        Some(me) if *keys != schedule::keys() => Owner::OfEvents {
+            lease: lease::key(&model::model_name(logic.name()), 1, 0),
+            me,
+        },
+        _ => Owner::Everyone,
+    }
+}
+
+fn behind(begin: Begin, head: Position) -> Position {
+    match begin {
+        Begin::First => Position::ZERO,
+        Begin::Head => head,
+    }
+}

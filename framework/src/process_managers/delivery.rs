@@ -1,0 +1,185 @@
+//! What a [`Dispatcher`] does with one piece of work: execute, respond, try again, give up.
+
+use tracing::{debug, warn};
+use uuid::Uuid;
+
+use super::dispatcher::{Dispatcher, Fence, Left, change};
+use super::instance::{Instance, Pending, Work};
+use super::undelivered::Undelivered;
+use crate::append::MAX_IDEMPOTENCY_KEY;
+use crate::document::{Changes, Revision};
+use crate::error::StoreError;
+use crate::process::{Envelope, Outcome, Refusal};
+use crate::projections::json;
+use crate::timestamp::Timestamp;
+
+/// How an edit of an instance went.
+enum Edited {
+    /// It is kept, or was not needed any more.
+    Done,
+    /// The process manager's own code failed.
+    Fault(String),
+}
+
+impl Dispatcher {
+    /// Executes the command, and keeps what became of it.
+    pub(super) async fn command(
+        &self,
+        instance: &Instance,
+        pending: Pending,
+        fence: &Fence,
+    ) -> Result<(), Left> {
+        let (id, number) = (&*instance.id, pending.number);
+        let outcome = match self.logic.route(id, &pending.command) {
+            None => Outcome::Unreadable(format!("nothing sends {} any more", pending.command)),
+            Some(route) => {
+                let envelope = Envelope {
+                    metadata: pending.cause.metadata(self.logic.actor(id)),
+                    key: short(self.logic.key(id, &pending)),
+                };
+                (route.run)(self.engine.clone(), pending.body.clone(), envelope).await
+            }
+        };
+        let error = match outcome {
+            Outcome::Done => None,
+            Outcome::Refused(error) => Some(error),
+            Outcome::Away(error) => {
+                warn!(instance = id, error, "the store is not there, trying again");
+                self.pause(id, self.failed_before(id, number));
+                return Ok(());
+            }
+            Outcome::Failed(error) => {
+                return self.fail(id, Work::Command(pending), (error, false)).await;
+            }
+            Outcome::Unreadable(error) => {
+                return self.fail(id, Work::Command(pending), (error, true)).await;
+            }
+        };
+        let refusal = error.map(|error| Refusal {
+            command: pending.command.clone(),
+            body: pending.body.clone(),
+            error,
+            at: pending.cause.at,
+        });
+        let settled = self.edit((id, number), fence, |instance| {
+            instance.settle(number);
+            match &refusal {
+                Some(refusal) => self.logic.refused(instance, refusal, &pending.cause),
+                None => Ok(()),
+            }
+        });
+        match settled.await? {
+            Edited::Done => {
+                debug!(instance = id, command = pending.command, refused = ?refusal.map(|it| it.error), "delivered");
+                Ok(())
+            }
+            Edited::Fault(error) => self.fail(id, Work::Command(pending), (error, false)).await,
+        }
+    }
+
+    /// Lets a deadline pass.
+    pub(super) async fn deadline(
+        &self,
+        id: &str,
+        work: Work,
+        (fence, now): (&Fence, Timestamp),
+    ) -> Result<(), Left> {
+        let Work::Deadline(name, timer) = &work else {
+            return Ok(());
+        };
+        let passed = self.edit((id, timer.number), fence, |instance| {
+            self.logic.deadline(instance, (name, timer), now)
+        });
+        match passed.await? {
+            Edited::Done => {
+                debug!(instance = id, deadline = name, "passed");
+                Ok(())
+            }
+            Edited::Fault(error) => self.fail(id, work, (error, false)).await,
+        }
+    }
+
+    /// Edits an instance as long as it has the work `number`, again whenever its events were faster.
+    async fn edit(
+        &self,
+        (id, number): (&str, u64),
+        fence: &Fence,
+        edit: impl Fn(&mut Instance) -> Result<(), String>,
+    ) -> Result<Edited, Left> {
+        loop {
+            let Some((revision, mut instance)) = self.find(id).await? else {
+                return Ok(Edited::Done);
+            };
+            if !instance.has(number) {
+                return Ok(Edited::Done);
+            }
+            if let Err(fault) = edit(&mut instance) {
+                return Ok(Edited::Fault(fault));
+            }
+            let changes = fence.require(instance.keep(&self.keys, revision)?);
+            match change(self.documents(), changes).await? {
+                Ok(_) => {
+                    self.works_again(id);
+                    self.signals.progress();
+                    return Ok(Edited::Done);
+                }
+                Err(key) if fence.is(&key) => return Err(Left::Lost),
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Something failed: later again, or, after the attempts of the policy, when somebody says so.
+    async fn fail(
+        &self,
+        id: &str,
+        work: Work,
+        (error, hopeless): (String, bool),
+    ) -> Result<(), Left> {
+        let mut failing = self.failed_before(id, work.number());
+        failing.attempts += 1;
+        let attempts = failing.attempts;
+        if !hopeless && attempts < self.retry.attempts {
+            warn!(instance = id, error, attempts, "trying again");
+            self.pause(id, failing);
+            return Ok(());
+        }
+        warn!(
+            instance = id,
+            error, attempts, "given up, until somebody says otherwise"
+        );
+        let letter = Undelivered::new(id, work, (error, attempts));
+        self.give_up(&letter).await?;
+        self.works_again(id);
+        self.signals.progress();
+        Ok(())
+    }
+
+    async fn give_up(&self, letter: &Undelivered) -> Result<(), StoreError> {
+        let key = self.keys.dead(&letter.instance, letter.number);
+        loop {
+            let found = self.find(&letter.instance).await?;
+            let Some((revision, mut instance)) = found.filter(|(_, it)| it.has(letter.number))
+            else {
+                return Ok(());
+            };
+            instance.dead.insert(letter.number);
+            let changes: Changes = instance
+                .keep(&self.keys, revision)?
+                .put(&key, json(letter)?);
+            let made: Result<Revision, String> = change(self.documents(), changes).await?;
+            if made.is_ok() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// The key, or what stands for it where it is too long.
+fn short(key: String) -> String {
+    if key.len() <= MAX_IDEMPOTENCY_KEY {
+        return key;
+    }
+    let namespace = Uuid::from_u128(0x6d0e_4f6c_5f0e_4b0e_9d0a_2c5a_8f1c_7e31);
+    Uuid::new_v5(&namespace, key.as_bytes()).to_string()
+}

@@ -1,0 +1,377 @@
+//! [`Dispatcher`]: does what is due, for one process manager or for all schedules.
+//!
+//! Whatever is done is done so that it can be done again: a command under a key of its own, anything else as a change
+//! at a revision. Only a refusal must come from the one dispatcher at work, since a command that was refused here could
+//! happen there: so each dispatcher makes a fence first, and settles nothing behind a newer one.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tracing::{Instrument as _, debug, warn};
+use uuid::Uuid;
+
+use super::Signals;
+use super::instance::{Due, Instance, Keys, Work};
+use super::logic::Logic;
+use crate::clock::Clock;
+use crate::document::{Changes, DocumentStore, Revision, Scan};
+use crate::engine::{Engine, RetryPolicy};
+use crate::error::StoreError;
+use crate::projections::lease::Checkpoint;
+use crate::projections::{chain, json};
+use crate::timestamp::Timestamp;
+
+/// How many are looked at together.
+const PAGE: usize = 200;
+
+pub(super) struct Dispatcher {
+    pub(super) logic: Arc<dyn Logic>,
+    pub(super) keys: Keys,
+    pub(super) engine: Engine,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) retry: RetryPolicy,
+    pub(super) signals: Arc<Signals>,
+    pub(super) owner: Owner,
+    /// How often to look for what others have changed.
+    pub(super) beat: Duration,
+    /// How many commands are executed at a time.
+    pub(super) concurrency: usize,
+    pub(super) failing: Mutex<HashMap<String, Failing>>,
+}
+
+/// Which of the instances of a program does what is due.
+pub(super) enum Owner {
+    /// The one that takes the events, by this lease.
+    OfEvents { lease: String, me: Uuid },
+    /// Each of them: nothing is refused to anybody.
+    Everyone,
+}
+
+/// What has failed lately.
+#[derive(Debug, Clone)]
+pub(super) struct Failing {
+    pub(super) number: u64,
+    pub(super) attempts: u32,
+    /// Pauses taken, those included behind which the store was not there.
+    pub(super) pauses: u32,
+    until: Instant,
+}
+
+/// Stands as long as no other dispatcher has begun.
+#[derive(Debug, Clone)]
+pub(super) struct Fence(Option<(String, Revision)>);
+
+#[derive(Serialize, Deserialize)]
+struct Holder {
+    holder: Uuid,
+}
+
+impl Fence {
+    pub(super) fn require(&self, changes: Changes) -> Changes {
+        match &self.0 {
+            Some((key, revision)) => changes.require(key, *revision),
+            None => changes,
+        }
+    }
+
+    pub(super) fn is(&self, moved: &str) -> bool {
+        self.0.as_ref().is_some_and(|(key, _)| key == moved)
+    }
+}
+
+/// Why what is due was left.
+#[derive(Debug)]
+pub(super) enum Left {
+    /// Another dispatcher has begun.
+    Lost,
+    Store(StoreError),
+}
+
+impl From<StoreError> for Left {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl Dispatcher {
+    pub(super) fn documents(&self) -> &dyn DocumentStore {
+        &**self.engine.store()
+    }
+
+    /// Does what is due, as it becomes due, until `end` changes.
+    pub(super) async fn run(self, began: Timestamp, mut end: watch::Receiver<bool>) {
+        let span = tracing::info_span!("process manager", name = self.logic.name());
+        let work = async {
+            let (mut fence, mut ready) = (None, false);
+            let mut failures = 0;
+            while !*end.borrow() {
+                let done = match ready {
+                    true => self.round(&mut fence, &end).await,
+                    false => self.begin(began, &mut ready).await,
+                };
+                let pause = match done {
+                    Ok(pause) => {
+                        failures = 0;
+                        pause
+                    }
+                    Err(Left::Lost) => {
+                        debug!("another dispatcher has begun");
+                        fence = None;
+                        continue;
+                    }
+                    Err(Left::Store(StoreError::Closed)) => return,
+                    Err(Left::Store(error)) => {
+                        failures += 1;
+                        let error = chain(&error);
+                        warn!(error, failures, "what is due is not seen");
+                        Pause::For(self.retry.pause(failures))
+                    }
+                };
+                tokio::select! {
+                    _ = end.changed() => {}
+                    () = self.signals.poked.notified() => {}
+                    () = self.rest(pause) => {}
+                }
+            }
+        };
+        work.instrument(span).await;
+    }
+
+    async fn begin(&self, began: Timestamp, ready: &mut bool) -> Result<Pause, Left> {
+        self.logic.begin(self.documents(), began).await?;
+        *ready = true;
+        Ok(Pause::For(Duration::ZERO))
+    }
+
+    async fn rest(&self, pause: Pause) {
+        let (time, pause) = match pause {
+            Pause::For(pause) => (None, pause),
+            Pause::Until(time, pause) => (Some(time), pause),
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = async {
+                match time {
+                    Some(time) => self.clock.sleep_until(time).await,
+                    None => std::future::pending().await,
+                }
+            } => {}
+        }
+    }
+
+    /// Makes the fence; `None`: another instance takes the events.
+    async fn claim(&self) -> Result<Option<Fence>, StoreError> {
+        let Owner::OfEvents { lease, me } = &self.owner else {
+            return Ok(Some(Fence(None)));
+        };
+        loop {
+            let found = self
+                .documents()
+                .find_documents(std::slice::from_ref(lease))
+                .await?;
+            let Some(document) = found.first() else {
+                return Ok(None);
+            };
+            if document.decode::<Checkpoint>()?.holder != Some(*me) {
+                return Ok(None);
+            }
+            let key = self.keys.dispatcher();
+            let changes = Changes::new()
+                .put(&key, json(&Holder { holder: *me })?)
+                .require(lease, document.revision);
+            if let Ok(revision) = change(self.documents(), changes).await? {
+                return Ok(Some(Fence(Some((key, revision)))));
+            }
+        }
+    }
+
+    /// Does all that is due. Gives back how long nothing will be.
+    async fn round(
+        &self,
+        fence: &mut Option<Fence>,
+        end: &watch::Receiver<bool>,
+    ) -> Result<Pause, Left> {
+        if fence.is_none() {
+            *fence = self.claim().await?;
+        }
+        let Some(fence) = fence else {
+            return Ok(Pause::For(self.beat));
+        };
+        loop {
+            let Agenda { due, next, pause } = self.agenda().await?;
+            let Some(first) = due.first() else {
+                let pause = pause.map_or(self.beat, |pause| pause.min(self.beat));
+                return Ok(match next {
+                    Some(next) => Pause::Until(next, pause),
+                    None => Pause::For(pause),
+                });
+            };
+            if *end.borrow() {
+                return Ok(Pause::For(Duration::ZERO));
+            }
+            // A deadline is met when all ahead of it is done, so that what it leads to is done in its turn, too.
+            if first.deadline {
+                self.work(&first.id, fence).await?;
+                continue;
+            }
+            let commands = due.iter().take_while(|due| !due.deadline);
+            let works: Vec<_> = commands.map(|due| self.work(&due.id, fence)).collect();
+            let mut done = stream::iter(works).buffer_unordered(self.concurrency.max(1));
+            while let Some(done) = done.next().await {
+                done?;
+            }
+        }
+    }
+
+    /// What is due, in order, and when something will be.
+    async fn agenda(&self) -> Result<Agenda, StoreError> {
+        let now = self.clock.now();
+        let mut agenda = Agenda {
+            due: Vec::new(),
+            next: None,
+            pause: None,
+        };
+        let mut scan = Scan::prefix(self.keys.all_due()).limit(PAGE);
+        loop {
+            let page = self.documents().scan_documents(scan.clone()).await?;
+            for document in &page {
+                let time = self.keys.time(&document.key);
+                if let Some(time) = time.filter(|time| *time > now) {
+                    agenda.next = Some(time);
+                    return Ok(agenda);
+                }
+                let due: Due = document.decode()?;
+                match self.resting(&due.id) {
+                    None => agenda.due.push(due),
+                    Some(rest) => {
+                        agenda.pause =
+                            Some(agenda.pause.map_or(rest, |pause: Duration| pause.min(rest)));
+                    }
+                }
+            }
+            match page.last() {
+                Some(last) if page.len() == PAGE && agenda.due.is_empty() => {
+                    scan = scan.after(&last.key);
+                }
+                _ => return Ok(agenda),
+            }
+        }
+    }
+
+    /// For how long an instance is left alone behind a failure.
+    fn resting(&self, id: &str) -> Option<Duration> {
+        if !self.logic.knows(id) {
+            return Some(self.beat);
+        }
+        let failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        let rest = failing
+            .get(id)?
+            .until
+            .checked_duration_since(Instant::now())?;
+        (!rest.is_zero()).then_some(rest)
+    }
+
+    /// How often the work `number` has failed before.
+    pub(super) fn failed_before(&self, id: &str, number: u64) -> Failing {
+        let failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = failing.get(id).filter(|known| known.number == number);
+        known.cloned().unwrap_or(Failing {
+            number,
+            attempts: 0,
+            pauses: 0,
+            until: Instant::now(),
+        })
+    }
+
+    /// Leaves the instance alone for a while.
+    pub(super) fn pause(&self, id: &str, mut failing: Failing) {
+        failing.pauses += 1;
+        failing.until = Instant::now() + self.retry.pause(failing.pauses);
+        let mut known = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(id.to_owned(), failing);
+    }
+
+    pub(super) fn works_again(&self, id: &str) {
+        let mut known = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        known.remove(id);
+    }
+
+    pub(super) async fn find(&self, id: &str) -> Result<Option<(Revision, Instance)>, StoreError> {
+        find(self.documents(), &self.keys, id).await
+    }
+
+    /// Does the next thing that is due for the instance. One that cannot be read or kept holds up no other.
+    async fn work(&self, id: &str, fence: &Fence) -> Result<(), Left> {
+        match self.next(id, fence).await {
+            Err(Left::Store(error @ (StoreError::Failed(_) | StoreError::Corrupt(_)))) => {
+                warn!(instance = id, error = chain(&error), "left alone for now");
+                self.pause(id, self.failed_before(id, u64::MAX));
+                Ok(())
+            }
+            done => done,
+        }
+    }
+
+    async fn next(&self, id: &str, fence: &Fence) -> Result<(), Left> {
+        let Some((_, instance)) = self.find(id).await? else {
+            return Ok(());
+        };
+        let now: Timestamp = self.clock.now();
+        match instance.work() {
+            Some((at, Work::Command(pending))) if at <= now => {
+                self.command(&instance, pending, fence).await
+            }
+            Some((at, work @ Work::Deadline(..))) if at <= now => {
+                self.deadline(id, work, (fence, now)).await
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+struct Agenda {
+    due: Vec<Due>,
+    /// When something else becomes due.
+    next: Option<Timestamp>,
+    /// When something that has failed is tried again.
+    pause: Option<Duration>,
+}
+
+enum Pause {
+    For(Duration),
+    /// Until a time by the clock, at most so long.
+    Until(Timestamp, Duration),
+}
+
+/// The instance, if it is there, and its revision.
+pub(super) async fn find(
+    documents: &dyn DocumentStore,
+    keys: &Keys,
+    id: &str,
+) -> Result<Option<(Revision, Instance)>, StoreError> {
+    let found = documents.find_documents(&[keys.instance(id)]).await?;
+    let Some(document) = found.first() else {
+        return Ok(None);
+    };
+    Ok(Some((document.revision, document.decode()?)))
+}
+
+/// Makes the changes; what has moved, if they were not made for that.
+pub(super) async fn change(
+    documents: &dyn DocumentStore,
+    changes: Changes,
+) -> Result<Result<Revision, String>, StoreError> {
+    use crate::document::ChangeError;
+    match documents.change_documents(changes).await {
+        Ok(revision) => Ok(Ok(revision)),
+        Err(ChangeError::Moved { key, .. }) => Ok(Err(key)),
+        Err(ChangeError::Store(error)) => Err(error),
+        Err(ChangeError::Invalid(invalid)) => Err(StoreError::Failed(invalid.into())),
+    }
+}

@@ -1,0 +1,205 @@
+//! [`Handler`]: effects outside of the store.
+
+use std::collections::BTreeMap;
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
+use async_trait::async_trait;
+use futures_util::{StreamExt as _, stream};
+
+use crate::document::Revision;
+use crate::event::Event;
+use crate::event_set::EventSet as _;
+use crate::place::Position;
+use crate::projections::{EventError, ProjectionError, ReadModel, Step, StepError, guarded};
+use crate::query::Query;
+use crate::record::{Recorded, RecordedEvent};
+use crate::stream::StreamId;
+
+/// What one type of events leads to outside of the store: a mail, a call of another system.
+///
+/// Each event is delivered at least once: again after a failure, and again after a crash that came between the effect
+/// and the note of it. Its id, `event.record.id`, is the same each time: give it to the other system as its
+/// idempotency key. The events of one stream are delivered in order; what fails as often as the policy allows is
+/// parked, and the later events of its stream with it.
+///
+/// ```
+/// # use factum::prelude::*;
+/// use factum::async_trait;
+/// use factum::process_managers::{Handler, HandlerError};
+/// # #[derive(Event, Serialize, Deserialize)]
+/// # enum OrderEvent { Placed { mail: String } }
+/// # struct Smtp;
+/// # impl Smtp { async fn send(&self, _: String, _: &str) -> Result<(), std::io::Error> { Ok(()) } }
+///
+/// struct Mails { smtp: Smtp }
+///
+/// #[async_trait]
+/// impl Handler<OrderEvent> for Mails {
+///     async fn handle(&self, event: &Recorded<OrderEvent>) -> Result<(), HandlerError> {
+///         let OrderEvent::Placed { mail } = &event.event;
+///         let id = event.record.id.to_string();
+///         Ok(self.smtp.send(id, mail).await?)
+///     }
+/// }
+/// ```
+#[async_trait]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not handle `{E}`",
+    label = "`impl Handler<{E}> for {Self}` is missing",
+    note = "write `#[async_trait] impl Handler<{E}> for {Self} {{ async fn handle(&self, event: &Recorded<{E}>) -> Result<(), HandlerError> {{ … }} }}`"
+)]
+pub trait Handler<E: Event>: Send + Sync + 'static {
+    /// Has the effect of `event`.
+    ///
+    /// # Errors
+    /// Any: it is tried again.
+    async fn handle(&self, event: &Recorded<E>) -> Result<(), HandlerError>;
+}
+
+/// Why an effect could not be had.
+pub type HandlerError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Where something begins that is new to a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begin {
+    /// With the first event of the store.
+    First,
+    /// Behind the newest event of the store, as it is when the program starts.
+    Head,
+}
+
+/// How a [`Handler`] is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HandlerOptions {
+    /// Where it begins when it is new. Default: at the head.
+    pub begin: Begin,
+    /// How many streams it is called for at a time, at least one. Default: 8.
+    pub concurrency: usize,
+}
+
+impl Default for HandlerOptions {
+    fn default() -> Self {
+        Self {
+            begin: Begin::Head,
+            concurrency: 8,
+        }
+    }
+}
+
+impl HandlerOptions {
+    /// Begins with the first event of the store.
+    #[must_use]
+    pub fn from_first(mut self) -> Self {
+        self.begin = Begin::First;
+        self
+    }
+
+    /// Is called for so many streams at a time.
+    #[must_use]
+    pub fn concurrency(mut self, streams: usize) -> Self {
+        self.concurrency = streams;
+        self
+    }
+}
+
+/// The name that the projection of the handler `name` goes by.
+pub(super) fn model_name(name: &str) -> String {
+    format!("handler:{name}")
+}
+
+/// A handler, as what takes events.
+pub(super) struct Effects<E, H> {
+    pub(super) name: String,
+    pub(super) handler: H,
+    pub(super) begins_behind: Position,
+    pub(super) concurrency: usize,
+    /// What was delivered since the checkpoint moved.
+    delivered: Mutex<HashSet<Position>>,
+    of: std::marker::PhantomData<fn() -> E>,
+}
+
+impl<E: Event, H: Handler<E>> Effects<E, H> {
+    pub(super) fn new(name: &str, handler: H, concurrency: usize, begins_behind: Position) -> Self {
+        Self {
+            name: model_name(name),
+            handler,
+            begins_behind,
+            concurrency: concurrency.max(1),
+            delivered: Mutex::default(),
+            of: std::marker::PhantomData,
+        }
+    }
+
+    /// Delivers what is new of one stream, in order.
+    async fn deliver(&self, events: Vec<&RecordedEvent>) -> Result<(), EventError> {
+        for event in events {
+            let position = event.position;
+            if self.lock().contains(&position) {
+                continue;
+            }
+            let recorded: Recorded<E> = event
+                .clone()
+                .try_into()
+                .map_err(|error| EventError::new(position, ProjectionError::Decode(error)))?;
+            let handled = async {
+                let handled = self.handler.handle(&recorded).await;
+                handled.map_err(ProjectionError::Handler)
+            };
+            guarded(handled)
+                .await
+                .map_err(|error| EventError::new(position, error))?;
+            self.lock().insert(position);
+        }
+        Ok(())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashSet<Position>> {
+        self.delivered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl<E: Event, H: Handler<E>> ReadModel for Effects<E, H> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Always the same: what was delivered is not delivered anew.
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn query(&self) -> Query {
+        Query::names(E::names())
+    }
+
+    fn begins_behind(&self) -> Position {
+        self.begins_behind
+    }
+
+    async fn project(&self, step: Step<'_>) -> Result<Revision, StepError> {
+        let mut streams: BTreeMap<&StreamId, Vec<&RecordedEvent>> = BTreeMap::new();
+        for event in step.events {
+            streams.entry(&event.stream).or_default().push(event);
+        }
+        let deliveries = streams.into_values().map(|events| self.deliver(events));
+        let deliveries: Vec<_> = deliveries.collect();
+        let deliveries = stream::iter(deliveries).buffer_unordered(self.concurrency);
+        let failed: Vec<EventError> = deliveries
+            .filter_map(async |delivered| delivered.err())
+            .collect()
+            .await;
+        // The first, so that what is ahead of it is noted.
+        if let Some(first) = failed.into_iter().min_by_key(|failed| failed.position) {
+            return Err(first.into());
+        }
+        let last = step.events.last().map(|event| event.position);
+        let revision = step.change().await?;
+        self.lock().retain(|delivered| Some(*delivered) > last);
+        Ok(revision)
+    }
+}

@@ -1,0 +1,299 @@
+//! [`Instance`]: all that is kept of one instance of a process manager. One document: whoever changes it does so at the
+//! revision that it was read at, so that its state and what it has to do never part.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::document::{Changes, Revision};
+use crate::error::StoreError;
+use crate::metadata::Metadata;
+use crate::place::Position;
+use crate::process::Order;
+use crate::projections::json;
+use crate::record::RecordedEvent;
+use crate::timestamp::Timestamp;
+
+/// What one instance has in mind, and what it has to do.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Instance {
+    pub(crate) id: String,
+    /// The version of the state's form.
+    pub(crate) version: u32,
+    /// `None`: it does not live.
+    pub(crate) state: Option<Value>,
+    /// The number that its next work is given.
+    next: u64,
+    /// What is to be executed, in order.
+    pub(crate) outbox: VecDeque<Pending>,
+    pub(crate) deadlines: BTreeMap<String, Timer>,
+    /// The numbers of what could not be done, and waits for somebody.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) dead: BTreeSet<u64>,
+    /// How it stands among what is due.
+    wake: Option<Wake>,
+}
+
+/// When something is to be done for an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Wake {
+    at: Timestamp,
+    deadline: bool,
+}
+
+/// A command to be executed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Pending {
+    pub(crate) number: u64,
+    pub(crate) command: String,
+    pub(crate) body: Value,
+    pub(crate) cause: Cause,
+}
+
+/// A deadline that is set.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Timer {
+    pub(crate) number: u64,
+    pub(crate) due: Timestamp,
+    pub(crate) cause: Cause,
+}
+
+/// What led to something.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Cause {
+    /// The event, in the end.
+    pub(crate) position: Position,
+    pub(crate) event: Option<Uuid>,
+    /// When it was stored, or when the deadline was due that it led to.
+    pub(crate) at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    correlation: Option<Uuid>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tenant: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trace_parent: Option<String>,
+}
+
+/// The next thing to be done for an instance.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Work {
+    Command(Pending),
+    Deadline(String, Timer),
+}
+
+impl Work {
+    pub(crate) fn number(&self) -> u64 {
+        match self {
+            Self::Command(pending) => pending.number,
+            Self::Deadline(_, timer) => timer.number,
+        }
+    }
+}
+
+impl Cause {
+    pub(crate) fn of(event: &RecordedEvent) -> Self {
+        let metadata = &event.metadata;
+        Self {
+            position: event.position,
+            event: Some(event.id),
+            at: event.recorded_at,
+            correlation: metadata.correlation_id.or(Some(event.id)),
+            tenant: metadata.tenant.clone(),
+            trace_parent: metadata.trace_parent.clone(),
+        }
+    }
+
+    /// No event led to it.
+    pub(crate) fn none(at: Timestamp) -> Self {
+        Self {
+            position: Position::ZERO,
+            event: None,
+            at,
+            correlation: None,
+            tenant: None,
+            trace_parent: None,
+        }
+    }
+
+    pub(crate) fn at(&self, at: Timestamp) -> Self {
+        Self { at, ..self.clone() }
+    }
+
+    pub(crate) fn metadata(&self, actor: &str) -> Metadata {
+        Metadata {
+            actor: Some(actor.to_owned()),
+            correlation_id: self.correlation,
+            causation_id: self.event,
+            tenant: self.tenant.clone(),
+            trace_parent: self.trace_parent.clone(),
+            ..Metadata::default()
+        }
+    }
+}
+
+impl Instance {
+    pub(crate) fn new(id: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn lives(&self) -> bool {
+        self.state.is_some()
+    }
+
+    /// Takes in what shall follow from `cause`.
+    pub(crate) fn follow(&mut self, orders: Vec<Order>, cause: &Cause) {
+        let completes = orders.contains(&Order::Complete);
+        for order in orders {
+            let number = self.next;
+            match order {
+                Order::Send { command, body } => {
+                    self.next += 1;
+                    self.outbox.push_back(Pending {
+                        number,
+                        command: command.to_owned(),
+                        body,
+                        cause: cause.clone(),
+                    });
+                }
+                Order::Deadline { name, due } => {
+                    self.next += 1;
+                    let cause = cause.clone();
+                    // What is due is ordered by digits, which know no time before 1970.
+                    let due = due.max(Timestamp::from_micros(0));
+                    self.deadlines.insert(name, Timer { number, due, cause });
+                }
+                Order::Cancel { name } => {
+                    self.deadlines.remove(&name);
+                }
+                Order::Complete => {}
+            }
+        }
+        if completes {
+            self.state = None;
+            self.deadlines.clear();
+        }
+    }
+
+    /// That work is done, or is not wanted any more.
+    pub(crate) fn settle(&mut self, number: u64) {
+        self.outbox.retain(|pending| pending.number != number);
+        self.deadlines.retain(|_, timer| timer.number != number);
+    }
+
+    pub(crate) fn has(&self, number: u64) -> bool {
+        self.outbox.iter().any(|pending| pending.number == number)
+            || self.deadlines.values().any(|timer| timer.number == number)
+    }
+
+    /// What is to be done next, and when. Commands wait behind what could not be done; deadlines do not.
+    pub(crate) fn work(&self) -> Option<(Timestamp, Work)> {
+        let front = self.outbox.front().filter(|_| self.dead.is_empty());
+        let timers = self.deadlines.iter();
+        let timer = timers
+            .filter(|(_, timer)| !self.dead.contains(&timer.number))
+            .min_by_key(|(_, timer)| (timer.due, timer.number));
+        match (front, timer) {
+            (Some(front), Some((_, timer))) if front.cause.at <= timer.due => {
+                Some((front.cause.at, Work::Command(front.clone())))
+            }
+            (_, Some((name, timer))) => {
+                let work = Work::Deadline(name.clone(), timer.clone());
+                Some((timer.due, work))
+            }
+            (Some(front), None) => Some((front.cause.at, Work::Command(front.clone()))),
+            (None, None) => None,
+        }
+    }
+
+    /// The changes that keep it, where it was at `revision`.
+    pub(crate) fn keep(mut self, keys: &Keys, revision: Revision) -> Result<Changes, StoreError> {
+        let dead = std::mem::take(&mut self.dead).into_iter();
+        self.dead = dead.filter(|number| self.has(*number)).collect();
+        let wake = self.work().map(|(at, work)| Wake {
+            at,
+            deadline: matches!(work, Work::Deadline(..)),
+        });
+        let before = std::mem::replace(&mut self.wake, wake);
+        let at = |wake: Wake| wake.at;
+        let mut changes = Changes::new();
+        if let Some(gone) = before.filter(|before| Some(before.at) != wake.map(at)) {
+            changes = changes.delete(keys.due(gone.at, &self.id));
+        }
+        if let Some(Wake { at, deadline }) = wake.filter(|_| wake != before) {
+            let due = Due {
+                id: self.id.clone(),
+                deadline,
+            };
+            changes = changes.put(keys.due(at, &self.id), json(&due)?);
+        }
+        let key = keys.instance(&self.id);
+        let is_over = !self.lives() && self.outbox.is_empty();
+        Ok(match (is_over, revision) {
+            (true, Revision::ABSENT) => changes,
+            (true, revision) => changes.delete_if(key, revision),
+            (false, revision) => changes.put_if(key, revision, json(&self)?),
+        })
+    }
+}
+
+/// What stands among what is due.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Due {
+    pub(crate) id: String,
+    /// A deadline, and not a command.
+    pub(crate) deadline: bool,
+}
+
+/// Under which keys the documents of a process manager lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Keys {
+    prefix: String,
+}
+
+impl Keys {
+    pub(crate) fn new(name: &str) -> Self {
+        Self {
+            prefix: format!("process/{name}/"),
+        }
+    }
+
+    pub(crate) fn instance(&self, id: &str) -> String {
+        format!("{}instance/{id}", self.prefix)
+    }
+
+    /// Of everything that is due, in order of time.
+    pub(crate) fn all_due(&self) -> String {
+        format!("{}due/", self.prefix)
+    }
+
+    fn due(&self, at: Timestamp, id: &str) -> String {
+        let micros = at.as_micros().max(0);
+        format!("{}due/{micros:020}/{id}", self.prefix)
+    }
+
+    /// The time under which something is due.
+    pub(crate) fn time(&self, key: &str) -> Option<Timestamp> {
+        let rest = key.strip_prefix(&self.prefix)?.strip_prefix("due/")?;
+        let micros = rest.get(..20)?.parse().ok()?;
+        Some(Timestamp::from_micros(micros))
+    }
+
+    /// Of everything that could not be done.
+    pub(crate) fn all_dead(&self) -> String {
+        format!("{}dead/", self.prefix)
+    }
+
+    pub(crate) fn dead(&self, id: &str, number: u64) -> String {
+        format!("{}dead/{id}/{number:020}", self.prefix)
+    }
+
+    /// Who does what is due.
+    pub(crate) fn dispatcher(&self) -> String {
+        format!("{}dispatcher", self.prefix)
+    }
+}

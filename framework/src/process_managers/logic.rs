@@ -1,0 +1,207 @@
+//! [`Logic`]: a process manager without its types.
+
+use std::collections::HashMap;
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use futures_util::future::BoxFuture;
+
+use super::instance::{Cause, Instance, Pending, Timer};
+use crate::document::DocumentStore;
+use crate::error::{DecodeError, StoreError};
+use crate::event_set::EventSet;
+use crate::process::{
+    CommandSet as _, Correlation, Deadline, Order, ProcessManager, ReactSet, Reactions, Refusal,
+    Respond, Route,
+};
+use crate::projections::panicked;
+use crate::query::Query;
+use crate::record::RecordedEvent;
+use crate::timestamp::Timestamp;
+use crate::upcast::upcast;
+
+/// Why a process manager's own code could not take something.
+pub(crate) type Fault = String;
+
+/// A process manager without its types.
+pub(crate) trait Logic: Send + Sync + 'static {
+    fn name(&self) -> &str;
+
+    /// Who gives its commands.
+    fn actor<'a>(&'a self, instance: &'a str) -> &'a str {
+        let _ = instance;
+        self.name()
+    }
+
+    /// Whether this code knows the instance at all.
+    fn knows(&self, instance: &str) -> bool {
+        let _ = instance;
+        true
+    }
+
+    /// The idempotency key of a command of `instance`, which is that command's alone.
+    fn key(&self, instance: &str, pending: &Pending) -> String {
+        let (name, position, number) = (self.name(), pending.cause.position, pending.number);
+        format!("process/{name}/{instance}/{position}/{number}")
+    }
+
+    /// Sets what is to be set before anything is done; it was `now` when the program began.
+    fn begin<'a>(
+        &'a self,
+        documents: &'a dyn DocumentStore,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        let _ = (documents, now);
+        Box::pin(async { Ok(()) })
+    }
+
+    /// How the command `name` of `instance` is executed.
+    fn route(&self, instance: &str, name: &str) -> Option<Route>;
+
+    /// A deadline of `instance` has passed, and it is `now`.
+    fn deadline(
+        &self,
+        instance: &mut Instance,
+        passed: (&str, &Timer),
+        now: Timestamp,
+    ) -> Result<(), Fault>;
+
+    /// A command of `instance` was refused.
+    fn refused(
+        &self,
+        instance: &mut Instance,
+        refusal: &Refusal,
+        cause: &Cause,
+    ) -> Result<(), Fault>;
+}
+
+/// A process manager that takes events.
+pub(crate) trait Reacts: Logic {
+    fn query(&self) -> Query;
+
+    /// Which instance the event is for, and what it does to it.
+    fn prepare(&self, record: &RecordedEvent) -> Result<Prepared, DecodeError>;
+}
+
+/// What an event means.
+pub(crate) struct Prepared {
+    pub(crate) correlation: Correlation<String>,
+    pub(crate) effect: Effect,
+}
+
+type Effect = Box<dyn FnOnce(&mut Instance, &Cause) -> Result<(), Fault> + Send>;
+
+/// The logic of `P`.
+pub(crate) struct Typed<P> {
+    routes: HashMap<&'static str, Route>,
+    of: PhantomData<fn() -> P>,
+}
+
+impl<P: ProcessManager> Typed<P> {
+    pub(crate) fn new() -> Self {
+        let routes = P::Commands::routes().into_iter();
+        Self {
+            routes: routes.map(|route| (route.name, route)).collect(),
+            of: PhantomData,
+        }
+    }
+}
+
+/// The state, brought up to today's form; that of an instance which begins, if there is none.
+fn state<P: ProcessManager>(instance: &Instance) -> Result<P, Fault> {
+    let Some(state) = &instance.state else {
+        return Ok(P::default());
+    };
+    let fault = |error: &dyn std::error::Error| {
+        let (name, id, version) = (P::NAME, &instance.id, instance.version);
+        format!("the state of {name} {id:?} (version {version}) cannot be read: {error}")
+    };
+    if instance.version > P::VERSION {
+        let (name, id, version) = (P::NAME, &instance.id, instance.version);
+        let known = P::VERSION;
+        return Err(format!(
+            "the state of {name} {id:?} is of version {version}, this code knows up to {known}: update the program"
+        ));
+    }
+    let state = upcast(P::UPCASTERS, instance.version, state.clone()).map_err(|it| fault(&it))?;
+    serde_json::from_value(state).map_err(|error| fault(&error))
+}
+
+/// Lets `input` do what it does to the state and to what shall follow.
+fn take<P: ProcessManager>(
+    instance: &mut Instance,
+    cause: &Cause,
+    input: impl FnOnce(&mut P, &mut Reactions<P>),
+) -> Result<(), Fault> {
+    let mut process: P = state(instance)?;
+    let mut then = Reactions::new(cause.at);
+    catch_unwind(AssertUnwindSafe(|| input(&mut process, &mut then)))
+        .map_err(|panic| panicked(&*panic))?;
+    let orders: Vec<Order> = then.finish()?;
+    let state = serde_json::to_value(&process)
+        .map_err(|error| format!("the state of {} cannot be kept: {error}", P::NAME))?;
+    instance.state = Some(state);
+    instance.version = P::VERSION;
+    instance.follow(orders, cause);
+    Ok(())
+}
+
+impl<P: Respond> Logic for Typed<P> {
+    fn name(&self) -> &str {
+        P::NAME
+    }
+
+    fn route(&self, _: &str, name: &str) -> Option<Route> {
+        self.routes.get(name).copied()
+    }
+
+    fn deadline(
+        &self,
+        instance: &mut Instance,
+        (name, timer): (&str, &Timer),
+        _: Timestamp,
+    ) -> Result<(), Fault> {
+        let deadline = Deadline {
+            name: name.to_owned(),
+            due: timer.due,
+        };
+        let cause = timer.cause.at(timer.due);
+        instance.settle(timer.number);
+        take::<P>(instance, &cause, |process, then| {
+            process.deadline(&deadline, then);
+        })
+    }
+
+    fn refused(
+        &self,
+        instance: &mut Instance,
+        refusal: &Refusal,
+        cause: &Cause,
+    ) -> Result<(), Fault> {
+        if !instance.lives() {
+            return Ok(());
+        }
+        take::<P>(instance, cause, |process, then| {
+            process.refused(refusal, then);
+        })
+    }
+}
+
+impl<P: Respond + ReactSet<<P as ProcessManager>::Events>> Reacts for Typed<P> {
+    fn query(&self) -> Query {
+        Query::names(P::Events::names())
+    }
+
+    fn prepare(&self, record: &RecordedEvent) -> Result<Prepared, DecodeError> {
+        let reaction = P::prepare(record)?;
+        let effect = reaction.effect;
+        Ok(Prepared {
+            correlation: match reaction.correlation {
+                Correlation::Starts(id) => Correlation::Starts(id.to_string()),
+                Correlation::Continues(id) => Correlation::Continues(id.to_string()),
+                Correlation::Ignored => Correlation::Ignored,
+            },
+            effect: Box::new(move |instance, cause| take::<P>(instance, cause, effect)),
+        })
+    }
+}

@@ -1,0 +1,340 @@
+//! What becomes of work that cannot be done, of deadlines that are moved and cancelled, and of states of older forms.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::time::Duration;
+
+use factum::async_trait;
+use factum::prelude::*;
+use factum::process::{Correlation, Deadline, Reactions, Refusal};
+use factum::process_managers::{
+    Begin, Handler, HandlerError, HandlerOptions, ProcessManagersBuilder, Schedule, UndeliveredWork,
+};
+use factum::testkit::VirtualClock;
+use factum::{Query, Read, RetryPolicy};
+use factum_memory::MemoryStore;
+
+const DAY: Duration = Duration::from_secs(24 * 3_600);
+
+#[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[event(prefix = "lamp")]
+enum LampEvent {
+    Lit { lamp: u32 },
+    Touched { lamp: u32 },
+    PutOut { lamp: u32, at: u32 },
+}
+
+#[derive(Aggregate, Debug, Clone, Default)]
+#[aggregate(category = "lamp", id = u32, event = LampEvent)]
+struct Lamp;
+
+impl Apply<LampEvent> for Lamp {
+    fn apply(&mut self, _: &LampEvent) {}
+}
+
+/// Says what has happened.
+#[derive(Command, Debug, Clone, Serialize, Deserialize)]
+#[command(on = Lamp)]
+struct Tell {
+    #[id]
+    lamp: u32,
+    event: LampEvent,
+}
+
+impl Decide for Tell {
+    type Error = std::convert::Infallible;
+    fn decide(&self, _: &Lamp) -> Result<Events<LampEvent>, Self::Error> {
+        Ok(self.event.clone().into())
+    }
+}
+
+/// Whether lamps can be put out; those of even numbers always can.
+static JAMMED: AtomicBool = AtomicBool::new(true);
+
+#[derive(Command, Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[command(on = Lamp)]
+struct PutOut {
+    #[id]
+    lamp: u32,
+    at: u32,
+}
+
+impl Decide for PutOut {
+    type Error = std::convert::Infallible;
+    fn decide(&self, _: &Lamp) -> Result<Events<LampEvent>, Self::Error> {
+        let jammed = JAMMED.load(SeqCst) && self.lamp % 2 == 1;
+        assert!(!jammed, "the switch is jammed");
+        let Self { lamp, at } = *self;
+        Ok(LampEvent::PutOut { lamp, at }.into())
+    }
+}
+
+/// Puts out lamps one day after they were lit, or touched last, and at once when touched.
+#[derive(ProcessManager, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[process_manager(
+    version = 2,
+    upcast = count_touches,
+    id = u32,
+    events = LampEvent,
+    commands = PutOut,
+)]
+struct Watch {
+    lamp: u32,
+    touches: u32,
+}
+
+fn count_touches(mut old: serde_json::Value) -> Result<serde_json::Value, factum::UpcastError> {
+    old["touches"] = 10.into();
+    Ok(old)
+}
+
+impl Apply<LampEvent> for Watch {
+    fn apply(&mut self, event: &LampEvent) {
+        match event {
+            LampEvent::Lit { lamp } => self.lamp = *lamp,
+            LampEvent::Touched { .. } => self.touches += 1,
+            LampEvent::PutOut { .. } => {}
+        }
+    }
+}
+
+impl React<LampEvent> for Watch {
+    fn correlate(event: &Recorded<LampEvent>) -> Correlation<u32> {
+        match event.event {
+            LampEvent::Lit { lamp } => Correlation::Starts(lamp),
+            LampEvent::Touched { lamp } => Correlation::Continues(lamp),
+            LampEvent::PutOut { .. } => Correlation::Ignored,
+        }
+    }
+
+    fn react(&self, event: &Recorded<LampEvent>, then: &mut Reactions<Self>) {
+        then.deadline("evening", DAY);
+        if let LampEvent::Touched { lamp } = event.event {
+            let at = self.touches;
+            then.send(PutOut { lamp, at });
+        }
+        if self.touches == 3 {
+            then.cancel("evening");
+        }
+    }
+}
+
+impl Respond for Watch {
+    fn refused(&mut self, _: &Refusal, _: &mut Reactions<Self>) {}
+
+    fn deadline(&mut self, _: &Deadline, then: &mut Reactions<Self>) {
+        let (lamp, at) = (self.lamp, 100);
+        then.send(PutOut { lamp, at }).complete();
+    }
+}
+
+fn processes(engine: &Engine, clock: &VirtualClock) -> ProcessManagersBuilder {
+    let retry = RetryPolicy {
+        attempts: 2,
+        base: Duration::from_millis(1),
+        cap: Duration::from_millis(1),
+    };
+    ProcessManagers::builder(engine)
+        .clock(clock.clone())
+        .retry(retry)
+        .lease(Duration::from_millis(60))
+}
+
+async fn tell(engine: &Engine, lamp: u32, event: LampEvent) {
+    engine.execute(Tell { lamp, event }).await.unwrap();
+}
+
+/// When the lamp was put out, and by whom.
+async fn put_out(engine: &Engine, lamp: u32) -> Vec<u32> {
+    let read = Read::all(Query::names(["lamp.put_out"]));
+    let page = engine.store().read(read).await.unwrap();
+    let events = page.events.iter().map(|record| record.decode().unwrap());
+    let times = events.filter_map(|event| match event {
+        LampEvent::PutOut { lamp: of, at } if of == lamp => Some(at),
+        _ => None,
+    });
+    times.collect()
+}
+
+#[tokio::test]
+async fn what_cannot_be_done_waits_in_order_and_holds_up_no_other() {
+    let engine = Engine::new(MemoryStore::new());
+    let running = processes(&engine, &VirtualClock::new())
+        .with::<Watch>()
+        .start();
+    for lamp in [1, 2] {
+        tell(&engine, lamp, LampEvent::Lit { lamp }).await;
+        tell(&engine, lamp, LampEvent::Touched { lamp }).await;
+        tell(&engine, lamp, LampEvent::Touched { lamp }).await;
+    }
+    running.wait_until_idle().await.unwrap();
+    assert_eq!(put_out(&engine, 1).await, [0; 0]);
+    assert_eq!(put_out(&engine, 2).await, [1, 2]);
+    let undelivered = running.undelivered("watch").await.unwrap();
+    let [letter] = &undelivered[..] else {
+        panic!("{undelivered:?}")
+    };
+    assert_eq!((&*letter.instance, letter.attempts), ("1", 2));
+    assert!(letter.error.contains("the switch is jammed"), "{letter:?}");
+    let UndeliveredWork::Command { name, body } = &letter.work else {
+        panic!("{letter:?}")
+    };
+    assert_eq!((&**name, &body["at"]), ("PutOut", &1.into()));
+
+    let discarded = running.discard_undelivered("watch", letter, "nobody needs it");
+    discarded.await.unwrap();
+    running.wait_until_idle().await.unwrap();
+    let undelivered = running.undelivered("watch").await.unwrap();
+    assert_eq!(undelivered[0].discarded.as_deref(), Some("nobody needs it"));
+    assert!(undelivered[1].is_waiting());
+    assert_eq!(put_out(&engine, 1).await, [0; 0]);
+
+    tell(&engine, 1, LampEvent::Touched { lamp: 1 }).await;
+    JAMMED.store(false, SeqCst);
+    running.wait_until_idle().await.unwrap();
+    assert_eq!(put_out(&engine, 1).await, [0; 0], "it waits for somebody");
+    running.retry("watch").await.unwrap();
+    running.wait_until_idle().await.unwrap();
+    assert_eq!(put_out(&engine, 1).await, [2, 3]);
+    let waiting = running.undelivered("watch").await.unwrap();
+    assert!(!waiting.iter().any(|letter| letter.is_waiting()));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_deadline_moves_is_cancelled_and_goes_with_its_instance() {
+    let engine = Engine::new(MemoryStore::new());
+    let clock = VirtualClock::new();
+    let running = processes(&engine, &clock).with::<Watch>().start();
+    for lamp in [2, 4] {
+        tell(&engine, lamp, LampEvent::Lit { lamp }).await;
+    }
+    for _ in 0..3 {
+        tell(&engine, 4, LampEvent::Touched { lamp: 4 }).await;
+    }
+    running.wait_until_idle().await.unwrap();
+    clock.advance(DAY);
+    running.wait_until_idle().await.unwrap();
+    assert_eq!(put_out(&engine, 2).await, [100]);
+    assert_eq!(put_out(&engine, 4).await, [1, 2, 3], "it was cancelled");
+    clock.advance(DAY * 7);
+    running.wait_until_idle().await.unwrap();
+    assert_eq!(put_out(&engine, 2).await, [100], "it is complete");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn commands_tell_who_sent_them_and_in_what_connection() {
+    let engine = Engine::new(MemoryStore::new());
+    let running = processes(&engine, &VirtualClock::new())
+        .with::<Watch>()
+        .start();
+    tell(&engine, 2, LampEvent::Lit { lamp: 2 }).await;
+    let event = LampEvent::Touched { lamp: 2 };
+    let touched = engine
+        .execute(Tell { lamp: 2, event })
+        .by("alice")
+        .await
+        .unwrap();
+    running.wait_until_idle().await.unwrap();
+    let read = Read::all(Query::names(["lamp.put_out"]));
+    let page = engine.store().read(read).await.unwrap();
+    let (cause, metadata) = (&touched.events()[0], &page.events[0].metadata);
+    assert_eq!(metadata.actor.as_deref(), Some("watch"));
+    assert_eq!(metadata.causation_id, Some(cause.id));
+    assert!(metadata.correlation_id.is_some());
+    assert_eq!(metadata.correlation_id, cause.metadata.correlation_id);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_state_of_an_older_form_is_brought_up() {
+    use factum::document::{Changes, DocumentStore as _};
+    let store = MemoryStore::new();
+    let engine = Engine::new(store.clone());
+    let old = r#"{"id":"2","version":1,"state":{"lamp":2},"next":0,"outbox":[],"deadlines":{},"wake":null}"#;
+    let changes = Changes::new().put("process/watch/instance/2", old);
+    store.change_documents(changes).await.unwrap();
+    let running = processes(&engine, &VirtualClock::new())
+        .with::<Watch>()
+        .start();
+    tell(&engine, 2, LampEvent::Touched { lamp: 2 }).await;
+    running.wait_until_idle().await.unwrap();
+    assert_eq!(put_out(&engine, 2).await, [11]);
+    running.stop().await;
+}
+
+/// Counts what it is given.
+#[derive(Clone, Default)]
+struct Bell(Arc<AtomicU64>);
+
+#[async_trait]
+impl Handler<LampEvent> for Bell {
+    async fn handle(&self, _: &Recorded<LampEvent>) -> Result<(), HandlerError> {
+        self.0.fetch_add(1, SeqCst);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_new_handler_begins_at_the_head_and_an_old_one_where_it_stood() {
+    let engine = Engine::new(MemoryStore::new());
+    let clock = VirtualClock::new();
+    let (late, early) = (Bell::default(), Bell::default());
+    let start = || {
+        processes(&engine, &clock)
+            .handler("late", late.clone())
+            .handler_with(
+                "early",
+                early.clone(),
+                HandlerOptions::default().from_first(),
+            )
+            .with_from::<Watch>(Begin::Head)
+            .start()
+    };
+    tell(&engine, 2, LampEvent::Lit { lamp: 2 }).await;
+    let running = start();
+    running.wait_until_idle().await.unwrap();
+    assert_eq!((late.0.load(SeqCst), early.0.load(SeqCst)), (0, 1));
+    tell(&engine, 2, LampEvent::Touched { lamp: 2 }).await;
+    running.wait_until_idle().await.unwrap();
+    running.stop().await;
+    tell(&engine, 4, LampEvent::Lit { lamp: 4 }).await;
+    let running = start();
+    running.wait_until_idle().await.unwrap();
+    assert_eq!((late.0.load(SeqCst), early.0.load(SeqCst)), (2, 3));
+    assert_eq!(put_out(&engine, 2).await, [0; 0], "nobody saw it lit");
+    running.stop().await;
+}
+
+#[test]
+fn a_schedule_is_in_utc_unless_it_names_a_zone() {
+    let schedule = |cron: &str| {
+        let command = |_| PutOut { lamp: 2, at: 1 };
+        Schedule::cron("evening", cron, command)
+    };
+    let times = |cron: &str, from: &str| {
+        let schedule = schedule(cron).unwrap();
+        let first = schedule.next(from.parse().unwrap()).unwrap();
+        let second = schedule.next(first).unwrap();
+        [first, second].map(|time| time.to_string())
+    };
+    assert_eq!(
+        times("30 2 * * *", "2026-03-28T02:30:00Z"),
+        ["2026-03-29T02:30:00Z", "2026-03-30T02:30:00Z"]
+    );
+    // Where 02:30 is skipped, and where it comes twice.
+    assert_eq!(
+        times("30 2 * * * Europe/Berlin", "2026-03-28T01:30:00Z"),
+        ["2026-03-30T00:30:00Z", "2026-03-31T00:30:00Z"]
+    );
+    assert_eq!(
+        times("30 2 * * * Europe/Berlin", "2026-10-24T12:00:00Z"),
+        ["2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z"]
+    );
+    let invalid = schedule("61 * * * *").unwrap_err();
+    assert_eq!((&*invalid.name, &*invalid.cron), ("evening", "61 * * * *"));
+    assert!(schedule("* * * * * Europe/Atlantis").is_err());
+}
