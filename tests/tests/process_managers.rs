@@ -199,7 +199,7 @@ async fn what_cannot_be_done_waits_in_order_and_holds_up_no_other() {
     running.wait_until_idle().await.unwrap();
     assert_eq!(put_out(&engine, 1).await, [2, 3]);
     let waiting = running.undelivered("watch").await.unwrap();
-    assert!(!waiting.iter().any(|letter| letter.is_waiting()));
+    assert!(!waiting.iter().any(factum::Undelivered::is_waiting));
     running.stop().await;
 }
 

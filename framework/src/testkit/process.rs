@@ -23,6 +23,7 @@ use crate::timestamp::Timestamp;
     clippy::needless_pass_by_value,
     reason = "a scenario reads best with plain values"
 )]
+#[must_use = "a scenario without `when` and `then` tests nothing"]
 pub fn process<P>(id: P::Id) -> ProcessScenario<P>
 where
     P: Respond + ReactSet<<P as ProcessManager>::Events>,
@@ -39,7 +40,6 @@ where
 }
 
 /// One instance of a process manager, and what it has been through. Made by [`process`].
-#[must_use = "a scenario without `when` and `then` tests nothing"]
 pub struct ProcessScenario<P> {
     logic: Typed<P>,
     instance: Instance,
@@ -63,6 +63,7 @@ where
     P: Respond + ReactSet<<P as ProcessManager>::Events>,
 {
     /// What follows happens at `time`.
+    #[must_use = "a scenario without `when` and `then` tests nothing"]
     pub fn at(mut self, time: Timestamp) -> Self {
         self.at = time;
         self
@@ -74,6 +75,7 @@ where
     /// # Panics
     /// If an event does not survive its stored form, or the process manager fails.
     #[track_caller]
+    #[must_use = "a scenario without `when` and `then` tests nothing"]
     pub fn given(mut self, events: impl Facts) -> Self {
         let mut records = Vec::new();
         events.record(&mut records);
@@ -89,6 +91,7 @@ where
     /// # Panics
     /// If the event does not survive its stored form, or the process manager fails.
     #[track_caller]
+    #[must_use = "a scenario without `when` and `then` tests nothing"]
     pub fn when<E>(mut self, event: E) -> Self
     where
         [E; 1]: Facts,
@@ -107,6 +110,7 @@ where
     /// # Panics
     /// If no deadline of that name is set, or the process manager fails.
     #[track_caller]
+    #[must_use = "a scenario without `when` and `then` tests nothing"]
     pub fn when_deadline(mut self, name: &str) -> Self {
         self.begin();
         let Some(timer) = self.instance.deadlines.get(name).cloned() else {
@@ -132,6 +136,7 @@ where
         clippy::needless_pass_by_value,
         reason = "a scenario reads best with plain values"
     )]
+    #[must_use = "a scenario without `when` and `then` tests nothing"]
     pub fn when_refused<C>(mut self, command: C, error: impl Display) -> Self
     where
         C: Command + SentBy<P>,
