@@ -3,6 +3,7 @@
 mod expand;
 mod keys;
 mod kinds;
+mod personal;
 mod serde_shape;
 
 use proc_macro2::TokenStream;
@@ -81,9 +82,12 @@ fn model<'a>(
 fn refuse_misplaced(input: &DeriveInput, errors: &mut Errors) {
     let on_field = "a tag is the value of a field: write `#[tag]` on a field";
     refuse_attributes(&input.attrs, &["tag"], on_field, errors);
+    let one_by_one = "personal data are single fields: write `#[personal]` on each";
+    refuse_attributes(&input.attrs, &["personal"], one_by_one, errors);
     if let Data::Enum(data) = &input.data {
         for variant in &data.variants {
             refuse_attributes(&variant.attrs, &["tag"], on_field, errors);
+            refuse_attributes(&variant.attrs, &["personal"], one_by_one, errors);
         }
     }
     for field in fields(&input.data) {

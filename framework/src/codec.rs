@@ -3,6 +3,7 @@
 //! A variant is stored as its fields alone (`{"amount":30}` under the name `account.deposited`), so that
 //! a variant can be renamed in the code and the data stays readable with the backend's own tools.
 
+mod keys;
 mod read;
 mod write;
 
@@ -39,6 +40,19 @@ pub fn struct_from_json<T: serde::de::DeserializeOwned>(
     serde_json::from_slice(json)
 }
 
+/// The keys under which the fields of `event` are written; `None` for one that is not written now.
+///
+/// # Errors
+/// If it is not written as named fields.
+pub(crate) fn keys<T: serde::Serialize>(
+    event: &T,
+) -> Result<Vec<Option<&'static str>>, serde_json::Error> {
+    // An enum arrives as a variant, a struct as itself.
+    event
+        .serialize(write::Fields(keys::Keys))
+        .or_else(|_| event.serialize(keys::Keys))
+}
+
 /// The stored form of `event`, with a new id.
 pub(crate) fn encode<E: Event>(
     event: &E,
@@ -71,6 +85,7 @@ impl Encoder {
             data: Bytes::from(event.to_json().map_err(|error| fault(error.into()))?),
             tags: event.tags().map_err(|error| fault(error.into()))?,
             metadata: self.metadata.clone(),
+            personal: event.personal().map_err(|error| fault(error.into()))?,
         })
     }
 }

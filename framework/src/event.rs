@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::personal::PersonalField;
 use crate::tag::{InvalidTag, Tag};
 use crate::upcast::Upcaster;
 
@@ -38,6 +39,14 @@ pub trait Event: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// [`InvalidTag`] if a tagged field's text breaks the rules of a tag.
     fn tags(&self) -> Result<Vec<Tag>, InvalidTag>;
 
+    /// The personal data in this event.
+    ///
+    /// # Errors
+    /// What the `Serialize` of a field says.
+    fn personal(&self) -> Result<Vec<PersonalField>, serde_json::Error> {
+        Ok(Vec::new())
+    }
+
     /// The stored form of the fields, as JSON.
     ///
     /// # Errors
@@ -67,4 +76,6 @@ pub struct EventType {
     pub upcasters: &'static [Upcaster],
     /// The keys of its tags, in the order of the fields.
     pub tags: &'static [&'static str],
+    /// The names of its fields with personal data, in their order.
+    pub personal: &'static [&'static str],
 }

@@ -45,6 +45,7 @@
 //! | feature | default | what |
 //! |---|---|---|
 //! | `catalog` | off | `catalog`: documentation of a domain out of its types; `testkit::events_lock`: a lock on what is stored. Brings in `schemars` |
+//! | `personal` | off | [`personal`]: fields encrypted with a key for each subject, which can be forgotten. Brings in `chacha20poly1305` |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -64,6 +65,7 @@ mod event_set;
 mod events;
 mod few;
 pub mod metadata;
+pub mod personal;
 mod place;
 pub mod prelude;
 mod projection;
@@ -122,6 +124,7 @@ pub mod __private {
 
     pub use crate::codec::{struct_from_json, struct_to_json, variant_from_json, variant_to_json};
     pub use crate::event_set::has_name;
+    pub use crate::personal::{Mark, PersonalField, Subject, mark, marked, subject};
 
     use crate::query::Query;
     use crate::tag::{InvalidTag, Tag};

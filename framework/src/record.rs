@@ -12,6 +12,7 @@ use crate::codec;
 use crate::error::DecodeError;
 use crate::event::Event;
 use crate::metadata::Metadata;
+use crate::personal::PersonalField;
 use crate::place::{Position, Version};
 use crate::stream::StreamId;
 use crate::tag::Tag;
@@ -73,6 +74,9 @@ pub struct NewEvent {
     pub tags: Vec<Tag>,
     /// Who, why, in what connection.
     pub metadata: Arc<Metadata>,
+    /// Which fields are personal data, and whose. A store takes none: what makes them unreadable is a
+    /// [`PersonalStore`](crate::personal) around it.
+    pub personal: Vec<PersonalField>,
 }
 
 /// An event as a store keeps it. Cloning copies no payload.

@@ -115,6 +115,7 @@ fn a_raised_version_without_an_upcaster_for_each_step_breaks() {
             version: 3,
             upcasters: &[up],
             tags: &[],
+            personal: &[],
         }];
         fn type_index(&self) -> usize {
             0

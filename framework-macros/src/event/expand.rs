@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 
-use super::Model;
+use super::{Model, personal};
 use super::kinds::Kind;
 use crate::errors::Refusal;
 use crate::field::pattern;
@@ -22,7 +22,7 @@ pub(super) fn expand(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
     } else {
         quote!(0)
     };
-    let tags = tags(item, model);
+    let (tags, personal) = (tags(item, model), personal::function(item, model));
     let (to_json, from_json) = if model.is_enum {
         (
             quote!(variant_to_json(event)),
@@ -51,6 +51,8 @@ pub(super) fn expand(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
             fn tags(&self)
                 -> ::core::result::Result<::std::vec::Vec<#factum::Tag>, #factum::InvalidTag>
             { #tags }
+
+            #personal
 
             fn to_json(&self) -> ::core::result::Result<::std::vec::Vec<u8>, #error> {
                 fn to_json<E: #factum::Event>(event: &E)
@@ -107,21 +109,24 @@ fn event_type(factum: &TokenStream, kind: &Kind<'_>) -> TokenStream {
         version,
         upcasters,
         tags,
+        personal,
         ..
     } = kind;
     let tags = tags.iter().map(|tag| &tag.key);
+    let personal = personal.iter().map(|field| &field.name);
     quote! {
         #factum::EventType {
             name: #name,
             version: #version,
             upcasters: &[#(#upcasters),*],
             tags: &[#(#tags),*],
+            personal: &[#(#personal),*],
         }
     }
 }
 
 /// `Self::Variant`, or `Self` of a struct.
-fn path(model: &Model<'_>, kind: &Kind<'_>) -> TokenStream {
+pub(super) fn path(model: &Model<'_>, kind: &Kind<'_>) -> TokenStream {
     let ident = kind.ident;
     if model.is_enum {
         quote!(Self::#ident)

@@ -6,6 +6,7 @@ use syn::ext::IdentExt;
 use syn::{Fields, Ident, LitStr, Path, Variant};
 
 use super::keys::{ContainerKeys, KindKeys};
+use super::personal::{Personal, personal};
 use crate::errors::Errors;
 use crate::field::{Tagged, tagged};
 use crate::naming::snake_case;
@@ -21,6 +22,7 @@ pub(super) struct Kind<'a> {
     pub(super) version: u32,
     pub(super) upcasters: Vec<Path>,
     pub(super) tags: Vec<Tagged>,
+    pub(super) personal: Vec<Personal>,
 }
 
 /// The only kind of a struct.
@@ -31,8 +33,8 @@ pub(super) fn of_struct<'a>(
     errors: &mut Errors,
 ) -> Option<Kind<'a>> {
     check_upcasters(&keys.kind, errors);
-    let tags = tagged(fields, errors);
-    kind(ident, &keys.kind, keys.prefix().as_deref(), tags)
+    let kind = kind(ident, &keys.kind, keys.prefix().as_deref());
+    with_fields(kind, fields, errors)
 }
 
 /// The kind that a variant is.
@@ -43,8 +45,22 @@ pub(super) fn of_variant<'a>(
 ) -> Option<Kind<'a>> {
     let keys = KindKeys::read(&variant.attrs, errors);
     check_upcasters(&keys, errors);
-    let tags = tagged(&variant.fields, errors);
-    kind(&variant.ident, &keys, prefix, tags)
+    let kind = kind(&variant.ident, &keys, prefix);
+    with_fields(kind, &variant.fields, errors)
+}
+
+/// With what the attributes on the fields say; they are read even where there is no kind, for their mistakes.
+fn with_fields<'a>(
+    kind: Option<Kind<'a>>,
+    fields: &Fields,
+    errors: &mut Errors,
+) -> Option<Kind<'a>> {
+    let (tags, personal) = (tagged(fields, errors), personal(fields, errors));
+    Some(Kind {
+        tags,
+        personal,
+        ..kind?
+    })
 }
 
 /// `None` if the name could not be read: that is reported, and must not meet another name by accident.
@@ -52,7 +68,6 @@ fn kind<'a>(
     ident: &'a Ident,
     keys: &KindKeys,
     prefix: Option<&str>,
-    tags: Vec<Tagged>,
 ) -> Option<Kind<'a>> {
     let snake = || snake_case(&ident.unraw().to_string());
     let name = match (keys.name.key(), prefix) {
@@ -66,7 +81,8 @@ fn kind<'a>(
         written: keys.name.get().cloned(),
         version: keys.version.get().map_or(1, |version| version.number),
         upcasters: keys.upcast.get().cloned().unwrap_or_default(),
-        tags,
+        tags: Vec::new(),
+        personal: Vec::new(),
     })
 }
 
