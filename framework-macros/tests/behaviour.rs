@@ -6,5 +6,6 @@ mod behaviour {
     mod commands;
     mod events;
     mod ids;
+    mod personal;
     mod upcasting;
 }

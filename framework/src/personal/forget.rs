@@ -87,14 +87,18 @@ impl<S: Store> PersonalStore<S> {
     /// Runs for ever: spawn it, once in each process.
     pub async fn evict_forgotten(self, engine: Engine, every: Duration) {
         let keys = &self.shared.held.keys;
-        let mut known = None;
+        let (mut known, mut evictions) = (None, 0);
         loop {
             match keys.revision().await {
                 Ok(revision) => {
-                    if known.is_some_and(|known| known != revision) {
+                    if known != Some(revision) {
+                        // And once more: a state that was being read meanwhile comes late.
+                        (known, evictions) = (Some(revision), 2);
+                    }
+                    if evictions > 0 {
+                        evictions -= 1;
                         engine.evict_all();
                     }
-                    known = Some(revision);
                 }
                 Err(error) => warn!(%error, "it is not known whether a subject was forgotten"),
             }

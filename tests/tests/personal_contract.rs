@@ -1,0 +1,24 @@
+//! A store with personal data keeps every promise of the store inside.
+
+use factum::async_trait;
+use factum::personal::{DocumentKeys, MasterKey, PersonalStore};
+use factum::testkit::Backend;
+use factum_memory::MemoryStore;
+
+struct Sealed(MemoryStore);
+
+#[async_trait]
+impl Backend for Sealed {
+    type Store = PersonalStore<MemoryStore>;
+
+    async fn create() -> Self {
+        Self(MemoryStore::new())
+    }
+
+    async fn open(&self) -> Self::Store {
+        let keys = DocumentKeys::open(self.0.clone(), MasterKey::new(&[7; 32])).await;
+        PersonalStore::new(self.0.clone(), keys.expect("keys"))
+    }
+}
+
+factum::store_contract!(Sealed);
