@@ -5,19 +5,25 @@ use factum::personal::{DocumentKeys, MasterKey, PersonalStore};
 use factum::testkit::Backend;
 use factum_memory::MemoryStore;
 
-struct Sealed(MemoryStore);
+struct Sealed {
+    store: MemoryStore,
+    keys: MemoryStore,
+}
 
 #[async_trait]
 impl Backend for Sealed {
     type Store = PersonalStore<MemoryStore>;
 
     async fn create() -> Self {
-        Self(MemoryStore::new())
+        Self {
+            store: MemoryStore::new(),
+            keys: MemoryStore::new(),
+        }
     }
 
     async fn open(&self) -> Self::Store {
-        let keys = DocumentKeys::open(self.0.clone(), MasterKey::new(&[7; 32])).await;
-        PersonalStore::new(self.0.clone(), keys.expect("keys"))
+        let keys = DocumentKeys::open(self.keys.clone(), MasterKey::new(&[7; 32])).await;
+        PersonalStore::new(self.store.clone(), keys.expect("keys"))
     }
 }
 

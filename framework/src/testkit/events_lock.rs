@@ -39,6 +39,7 @@ use crate::event::{Event, EventType};
 /// | change | |
 /// |---|---|
 /// | a new kind of event, a new field that is optional or has a default, a field removed, a type widened | update the file |
+/// | a field that becomes `#[personal]`, or is it no more | update the file |
 /// | documentation, a Rust name, the order of variants or fields | nothing to do |
 /// | a new required field, a type changed or narrowed, a variant of a field's enum removed | breaks: raise the version and write an upcaster |
 /// | an event removed, or its stored name changed | breaks: keep the name, or declare it [`retired`](EventsLock::retired) |
@@ -220,4 +221,5 @@ fn hold(name: &str, kind: &Kind, file: &mut LockFile, broken: &mut Vec<LockFault
         reason: fault.reason,
     }));
     file.put(name, version, merged(locked, &kind.written));
+    file.personal(name, kind.event_type.personal);
 }
