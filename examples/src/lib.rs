@@ -14,6 +14,8 @@ mod book {
     mod living_docs {}
     #[doc = include_str!("../../docs/src/operations.md")]
     mod operations {}
+    #[doc = include_str!("../../docs/src/personal-data.md")]
+    mod personal_data {}
     #[doc = include_str!("../../docs/src/tutorial/account.md")]
     mod tutorial_account {}
     #[doc = include_str!("../../docs/src/tutorial/customers.md")]

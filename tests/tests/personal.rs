@@ -31,7 +31,9 @@ on_every_store!(
 );
 
 fn contains(bytes: &[u8], text: &str) -> bool {
-    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+    bytes
+        .windows(text.len())
+        .any(|window| window == text.as_bytes())
 }
 
 async fn no_plain_text_is_stored<B: Bytes>() {
@@ -58,7 +60,10 @@ async fn no_plain_text_is_stored<B: Bytes>() {
     let placed = engine.execute(place_order(1, "17", "behind the Babbage gate"));
     placed.await.unwrap();
     let customer = engine.load::<Customer>(&"17".to_owned()).await.unwrap();
-    assert_eq!((&*customer.name, &*customer.street), ("Lovelace", "Piccadilly"));
+    assert_eq!(
+        (&*customer.name, &*customer.street),
+        ("Lovelace", "Piccadilly")
+    );
     let bytes = place.bytes().await;
     for secret in ["Lovelace", "Piccadilly", "Babbage", "77123"] {
         assert!(!contains(&bytes, secret), "{secret} is stored");
@@ -72,25 +77,34 @@ async fn no_plain_text_is_stored<B: Bytes>() {
 async fn what_was_sealed_is_read_behind_a_restart<B: Bytes>() {
     let place = B::create().await;
     let engine = Engine::new(open(&place).await);
-    let ada = engine.execute(record("17", registered("Ada"))).idempotency_key("a");
+    let ada = engine
+        .execute(record("17", registered("Ada")))
+        .idempotency_key("a");
     let first = ada.await.unwrap();
     drop(engine);
     let engine = Engine::new(open(&place).await);
     let history = engine.history::<Customer>(&"17".to_owned()).await.unwrap();
     assert_eq!(history[0].event, registered("Ada"));
-    let again = engine.execute(record("17", registered("Ada"))).idempotency_key("a");
+    let again = engine
+        .execute(record("17", registered("Ada")))
+        .idempotency_key("a");
     let again = again.await.unwrap();
     assert!(again.repeated());
     assert_eq!(again.position(), first.position());
     assert_eq!(again.events()[0].data, first.events()[0].data);
-    let other = engine.execute(record("17", registered("Bob"))).idempotency_key("a");
+    let other = engine
+        .execute(record("17", registered("Bob")))
+        .idempotency_key("a");
     assert!(matches!(other.await, Err(ExecuteError::KeyReused { .. })));
 }
 
 async fn another_master_key_is_refused_and_loses_nothing<B: Bytes>() {
     let place = B::create().await;
     let engine = Engine::new(open(&place).await);
-    engine.execute(record("17", registered("Ada"))).await.unwrap();
+    engine
+        .execute(record("17", registered("Ada")))
+        .await
+        .unwrap();
     let before = place.bytes().await;
     let wrong = DocumentKeys::open(place.open().await, MasterKey::new(&[8; 32])).await;
     assert!(matches!(wrong, Err(KeyError::WrongMasterKey)));
@@ -109,7 +123,9 @@ async fn keys_are_wrapped_with_a_new_master_key<B: Bytes>() {
     }
     let since = store.forget("18").await.unwrap().since;
     let new = MasterKey::new(&[9; 32]);
-    let keys = DocumentKeys::open(place.open().await, master()).await.unwrap();
+    let keys = DocumentKeys::open(place.open().await, master())
+        .await
+        .unwrap();
     keys.rewrap(new.clone()).await.unwrap();
     let old = DocumentKeys::open(place.open().await, master()).await;
     assert!(matches!(old, Err(KeyError::WrongMasterKey)));
@@ -149,11 +165,18 @@ async fn a_forgotten_subject_is_redacted_and_no_other<B: Bytes>() {
     let forgotten = store.forget("17").await.unwrap();
     engine.evict(&forgotten.streams);
 
-    let streams: Vec<_> = forgotten.streams.iter().map(|stream| stream.as_str()).collect();
+    let streams: Vec<_> = forgotten
+        .streams
+        .iter()
+        .map(|stream| stream.as_str())
+        .collect();
     assert_eq!(streams, ["customer-17", "order-1", "order-3"]);
     assert_eq!(forgotten.events, 4);
     let names: Vec<_> = forgotten.names.iter().map(|name| &**name).collect();
-    assert_eq!(names, ["customer.moved", "customer.registered", "order.placed"]);
+    assert_eq!(
+        names,
+        ["customer.moved", "customer.registered", "order.placed"]
+    );
 
     let after = everything(&store).await;
     assert_eq!(after.len(), before.len());
@@ -181,7 +204,10 @@ async fn nothing_new_is_taken_of_a_forgotten_subject<B: Bytes>() {
     let place = B::create().await;
     let store = open(&place).await;
     let engine = Engine::new(store.clone());
-    engine.execute(record("customer 17", registered("Ada"))).await.unwrap();
+    engine
+        .execute(record("customer 17", registered("Ada")))
+        .await
+        .unwrap();
     let since = store.forget("customer 17").await.unwrap().since;
     let refused = engine.execute(place_order(1, "customer 17", "Ada's")).await;
     let refused = match refused {
@@ -197,8 +223,14 @@ async fn nothing_new_is_taken_of_a_forgotten_subject<B: Bytes>() {
     assert!(!refused.to_string().contains("customer 17"), "{refused}");
     // What holds nothing of the subject is taken: no data, and what is redacted already.
     let upgraded = CustomerEvent::Upgraded { plan: 4 };
-    engine.execute(record("customer 17", upgraded)).await.unwrap();
-    engine.execute(place_order(1, "customer 17", "[redacted]")).await.unwrap();
+    engine
+        .execute(record("customer 17", upgraded))
+        .await
+        .unwrap();
+    engine
+        .execute(place_order(1, "customer 17", "[redacted]"))
+        .await
+        .unwrap();
     assert_eq!(everything(&store).await.len(), 3);
 }
 
@@ -219,9 +251,14 @@ async fn who_forgets_in_one_process_is_forgotten_in_all<B: Bytes>() {
     let place = B::create().await;
     let (here, there) = (open(&place).await, open(&place).await);
     let engine = Engine::new(there.clone());
-    engine.execute(record("17", registered("Ada"))).await.unwrap();
+    engine
+        .execute(record("17", registered("Ada")))
+        .await
+        .unwrap();
     assert_eq!(name(&everything(&there).await[0]), "Ada");
-    let evict = there.clone().evict_forgotten(engine.clone(), std::time::Duration::from_millis(5));
+    let evict = there
+        .clone()
+        .evict_forgotten(engine.clone(), std::time::Duration::from_millis(5));
     let evict = tokio::spawn(evict);
     let id = "17".to_owned();
     assert_eq!(engine.load::<Customer>(&id).await.unwrap().name, "Ada");
@@ -260,15 +297,24 @@ async fn a_store_without_the_wrapper_takes_no_personal_data<B: Bytes>() {
 async fn keys_may_live_elsewhere<B: Bytes>() {
     let place = B::create().await;
     let elsewhere = File::create().await;
-    let keys = async || DocumentKeys::open(elsewhere.open().await, master()).await.unwrap();
+    let keys = async || {
+        DocumentKeys::open(elsewhere.open().await, master())
+            .await
+            .unwrap()
+    };
     let store = PersonalStore::new(place.open().await, keys().await);
     let engine = Engine::new(store);
-    engine.execute(record("17", registered("Ada"))).await.unwrap();
+    engine
+        .execute(record("17", registered("Ada")))
+        .await
+        .unwrap();
     assert!(!contains(&place.bytes().await, "personal/key"));
     let store = PersonalStore::new(place.open().await, keys().await);
     assert_eq!(name(&everything(&store).await[0]), "Ada");
     // Lost keys are no forgotten subject.
-    let lost = DocumentKeys::open(MemoryDocuments::new(), master()).await.unwrap();
+    let lost = DocumentKeys::open(MemoryDocuments::new(), master())
+        .await
+        .unwrap();
     let lost = PersonalStore::new(place.open().await, lost);
     let read = lost.read(factum::Read::all(factum::Query::all())).await;
     let Err(StoreError::Corrupt(reason)) = read else {

@@ -19,9 +19,9 @@ use factum::personal::{PersonalField, Subject};
 use factum::prelude::*;
 use factum::testkit::Backend;
 use factum::{
-    Append, AppendError, ContentType, EventStore, Expected, IdempotencyKey, InvalidAppend, NewEvent,
-    Query, Read, RecordedEvent, Snapshot, SnapshotStore as _, StoreError, StreamId, UpcastError,
-    Version,
+    Append, AppendError, ContentType, EventStore, Expected, IdempotencyKey, InvalidAppend,
+    NewEvent, Query, Read, RecordedEvent, Snapshot, SnapshotStore as _, StoreError, StreamId,
+    UpcastError, Version,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -76,7 +76,10 @@ async fn reason(store: &impl EventStore) -> String {
 async fn one<B: Backend>(place: &B) -> (Sealed<B>, NewEvent) {
     let store = open(place).await;
     let engine = Engine::new(store.clone());
-    engine.execute(record("17", registered("Ada"))).await.unwrap();
+    engine
+        .execute(record("17", registered("Ada")))
+        .await
+        .unwrap();
     let sealed = again(everything(store.store()).await.remove(0));
     (store, sealed)
 }
@@ -119,9 +122,14 @@ async fn what_was_changed_is_refused<B: Backend>() {
         let mut json: Value = serde_json::from_slice(&sealed.data).unwrap();
         change(&mut json);
         let data = json.to_string().into();
-        append(store.store(), NewEvent { data, ..sealed }).await.unwrap();
+        append(store.store(), NewEvent { data, ..sealed })
+            .await
+            .unwrap();
         let reason = reason(&store).await;
-        assert!(reason.starts_with("event at position 2 (customer.registered): `"), "{reason}");
+        assert!(
+            reason.starts_with("event at position 2 (customer.registered): `"),
+            "{reason}"
+        );
         // The others are there as ever.
         let before = store.read(Read::all(Query::all()).limit(1)).await.unwrap();
         assert_eq!(before.events.len(), 1);
@@ -131,7 +139,10 @@ async fn what_was_changed_is_refused<B: Backend>() {
 async fn what_looks_sealed_is_not_taken<B: Backend>() {
     let place = B::create().await;
     let store = open(&place).await;
-    let event = marked(json!({ "name": "Ada", "more": { "$personal": {} } }), "name");
+    let event = marked(
+        json!({ "name": "Ada", "more": { "$personal": {} } }),
+        "name",
+    );
     let refused = append(&store, event).await;
     assert!(matches!(
         refused,
@@ -183,19 +194,28 @@ fn split(old: Value) -> Result<Value, UpcastError> {
 async fn an_upcaster_sees_the_plain_form<B: Backend>() {
     let place = B::create().await;
     let store = open(&place).await;
-    let event = marked(json!({ "name": "Ada Byron", "size": 18446744073709551615_u64 }), "name");
+    let event = marked(
+        json!({ "name": "Ada Byron", "size": 18446744073709551615_u64 }),
+        "name",
+    );
     append(&store, event).await.unwrap();
     let named = |first: &str, last: Option<&str>| Named {
         first: first.to_owned(),
         last: last.map(str::to_owned),
     };
     let events = read(&store).await.unwrap();
-    assert_eq!(events[0].decode::<Named>().unwrap(), named("Ada", Some("Byron")));
+    assert_eq!(
+        events[0].decode::<Named>().unwrap(),
+        named("Ada", Some("Byron"))
+    );
     // What is not personal keeps every digit.
     assert!(String::from_utf8_lossy(&events[0].data).contains("18446744073709551615"));
     let _ = store.forget("17").await.unwrap();
     let events = read(&store).await.unwrap();
-    assert_eq!(events[0].decode::<Named>().unwrap(), named("[redacted]", None));
+    assert_eq!(
+        events[0].decode::<Named>().unwrap(),
+        named("[redacted]", None)
+    );
 }
 
 async fn a_fingerprint_cannot_be_guessed_at<B: Backend>() {
@@ -215,7 +235,14 @@ async fn a_fingerprint_cannot_be_guessed_at<B: Backend>() {
 async fn a_snapshot_from_before_is_dropped<B: Backend>() {
     let place = B::create().await;
     let (store, _) = one(&place).await;
-    assert!(store.store().load_snapshot(&stream()).await.unwrap().is_none());
+    assert!(
+        store
+            .store()
+            .load_snapshot(&stream())
+            .await
+            .unwrap()
+            .is_none()
+    );
     let old = Snapshot {
         stream: stream(),
         version: Version::new(1),
@@ -228,6 +255,11 @@ async fn a_snapshot_from_before_is_dropped<B: Backend>() {
     let engine = Engine::new(open(&place).await);
     let customer = engine.load::<Customer>(&"17".to_owned()).await.unwrap();
     assert_eq!((&*customer.name, customer.plan), ("[redacted]", 3));
-    let left = store.store().load_snapshot(&stream()).await.unwrap().unwrap();
+    let left = store
+        .store()
+        .load_snapshot(&stream())
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(&left.data[..], b"null");
 }

@@ -18,16 +18,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use factum::document::{Changes, Document, MemoryDocuments, Revision, Scan};
 use factum::document::{ChangeError, DocumentStore};
+use factum::document::{Changes, Document, MemoryDocuments, Revision, Scan};
 use factum::personal::{DocumentKeys, PersonalStore};
+use factum::personal::{PersonalField, Subject};
 use factum::prelude::*;
 use factum::testkit::Backend;
 use factum::{
     Append, ContentType, EventStore as _, Expected, NewEvent, Query, Read, StoreError, async_trait,
 };
 use factum_memory::MemoryStore;
-use factum::personal::{PersonalField, Subject};
 use uuid::Uuid;
 
 use people::*;
@@ -56,7 +56,10 @@ async fn one_of_many_is_forgotten_quickly<B: Backend>() {
     let began = Instant::now();
     let forgotten = store.forget("7").await.unwrap();
     let took = began.elapsed();
-    assert_eq!((forgotten.events, forgotten.streams.len()), (u64::from(EACH), 1));
+    assert_eq!(
+        (forgotten.events, forgotten.streams.len()),
+        (u64::from(EACH), 1)
+    );
     // The events of others are not looked at, all of which take half a minute in a debug build.
     assert!(took < Duration::from_secs(2), "{took:?}");
     let streams = ["order-6", "order-7", "order-8"].map(|stream| stream.parse().unwrap());
@@ -120,9 +123,20 @@ async fn a_rebuilt_read_model_has_forgotten<B: Backend>() {
     for id in ["17", "18"] {
         engine.execute(record(id, registered(id))).await.unwrap();
     }
-    let last = engine.execute(place_order(1, "17", "for Ada")).await.unwrap();
+    let last = engine
+        .execute(place_order(1, "17", "for Ada"))
+        .await
+        .unwrap();
     projections.wait_for(last.position()).await.unwrap();
-    let seen = || notes.read(|notes| (notes.names["17"].clone(), notes.names["18"].clone(), notes.notes.clone()));
+    let seen = || {
+        notes.read(|notes| {
+            (
+                notes.names["17"].clone(),
+                notes.names["18"].clone(),
+                notes.notes.clone(),
+            )
+        })
+    };
     let known = |name: &str, note: &str| (name.to_owned(), "18".to_owned(), vec![note.to_owned()]);
     assert_eq!(seen(), known("17", "for Ada"));
     let forgotten = store.forget("17").await.unwrap();
@@ -135,7 +149,10 @@ async fn a_rebuilt_read_model_has_forgotten<B: Backend>() {
 async fn commands_that_come_together_do_not_conflict<B: Backend>() {
     let place = B::create().await;
     let engine = Engine::new(open(&place).await);
-    engine.execute(record("17", registered("Ada"))).await.unwrap();
+    engine
+        .execute(record("17", registered("Ada")))
+        .await
+        .unwrap();
     let commands = (0..200).map(|number| {
         let engine = engine.clone();
         // With and without personal data: their seals take more and less time.
@@ -143,7 +160,13 @@ async fn commands_that_come_together_do_not_conflict<B: Backend>() {
             0 => registered("Ada"),
             _ => CustomerEvent::Upgraded { plan: number },
         };
-        tokio::spawn(async move { engine.execute(record("17", event)).await.unwrap().attempts() })
+        tokio::spawn(async move {
+            engine
+                .execute(record("17", event))
+                .await
+                .unwrap()
+                .attempts()
+        })
     });
     let commands: Vec<_> = commands.collect();
     for command in commands {

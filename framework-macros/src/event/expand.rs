@@ -3,8 +3,8 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 
-use super::{Model, personal};
 use super::kinds::Kind;
+use super::{Model, personal};
 use crate::errors::Refusal;
 use crate::field::pattern;
 use crate::item::Item;

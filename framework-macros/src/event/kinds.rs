@@ -64,11 +64,7 @@ fn with_fields<'a>(
 }
 
 /// `None` if the name could not be read: that is reported, and must not meet another name by accident.
-fn kind<'a>(
-    ident: &'a Ident,
-    keys: &KindKeys,
-    prefix: Option<&str>,
-) -> Option<Kind<'a>> {
+fn kind<'a>(ident: &'a Ident, keys: &KindKeys, prefix: Option<&str>) -> Option<Kind<'a>> {
     let snake = || snake_case(&ident.unraw().to_string());
     let name = match (keys.name.key(), prefix) {
         (Some(_), _) => keys.name.get()?.value(),

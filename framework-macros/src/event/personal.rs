@@ -51,7 +51,8 @@ pub(super) fn personal(fields: &Fields, errors: &mut Errors) -> Vec<Personal> {
         .iter()
         .find_map(|field| first(&field.attrs, &["flatten"]));
     if let Some(flat) = flat {
-        let message = "beside personal data every field is stored under its own name: remove `flatten`";
+        let message =
+            "beside personal data every field is stored under its own name: remove `flatten`";
         errors.at(flat, message);
     }
     let (mut found, mut written) = (Vec::new(), 0);
@@ -137,7 +138,10 @@ fn subject(field: &Field, errors: &mut Errors) -> Option<Ident> {
     let bare = attrs(field).find(|attr| matches!(attr.meta, Meta::Path(_)));
     if let Some(bare) = bare {
         for repeated in attrs(field).filter(|attr| !std::ptr::eq(*attr, bare)) {
-            errors.at(repeated, "one `#[personal]` on a field is enough: remove this one");
+            errors.at(
+                repeated,
+                "one `#[personal]` on a field is enough: remove this one",
+            );
         }
         return None;
     }

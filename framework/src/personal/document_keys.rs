@@ -96,7 +96,9 @@ impl DocumentKeys {
         }
         // Last: what fails before that leaves the old master key in charge.
         let root = json(&wrap(&master, ROOT, &self.secret)?)?;
-        let changed = self.documents.change_documents(Changes::new().put(ROOT, root));
+        let changed = self
+            .documents
+            .change_documents(Changes::new().put(ROOT, root));
         changed.await.map_err(failed)?;
         self.master = master;
         Ok(self)
@@ -140,7 +142,10 @@ impl KeyStore for DocumentKeys {
     }
 
     async fn revision(&self) -> Result<Revision, StoreError> {
-        let found = self.documents.find_documents(&[FORGOTTEN.to_owned()]).await?;
+        let found = self
+            .documents
+            .find_documents(&[FORGOTTEN.to_owned()])
+            .await?;
         Ok(found.first().map_or(Revision::ABSENT, |it| it.revision))
     }
 
@@ -164,7 +169,8 @@ impl KeyStore for DocumentKeys {
             if states.len() == subjects.len() {
                 return Ok(states);
             }
-            let is_missing = |subject: &&Pseudonym| states.iter().all(|(known, _)| known != *subject);
+            let is_missing =
+                |subject: &&Pseudonym| states.iter().all(|(known, _)| known != *subject);
             let missing: Vec<_> = subjects.iter().filter(is_missing).copied().collect();
             for batch in missing.chunks(BATCH) {
                 self.made(batch).await?;

@@ -149,7 +149,12 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
         .map(|digit| digit.to_digit(16).map(|digit| digit as u8))
         .collect();
     let digits = Zeroizing::new(digits?);
-    Some(digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect())
+    Some(
+        digits
+            .chunks(2)
+            .map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit))
+            .collect(),
+    )
 }
 
 impl fmt::Display for Pseudonym {
@@ -175,6 +180,8 @@ impl TryFrom<String> for Pseudonym {
 
     fn try_from(text: String) -> Result<Self, &'static str> {
         let bytes = from_hex(&text).and_then(|bytes| bytes.try_into().ok());
-        bytes.map(Self).ok_or("a pseudonym has 32 hexadecimal digits")
+        bytes
+            .map(Self)
+            .ok_or("a pseudonym has 32 hexadecimal digits")
     }
 }

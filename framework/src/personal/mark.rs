@@ -62,13 +62,15 @@ pub fn marked<T: Serialize>(
     marks: Vec<Mark>,
 ) -> Result<Vec<PersonalField>, serde_json::Error> {
     let keys = codec::keys(event)?;
-    let found = marks.into_iter().filter_map(|Mark(place, subject, redacted)| {
-        let field = keys.get(place).copied().flatten()?;
-        Some(PersonalField {
-            field,
-            subject,
-            redacted,
-        })
-    });
+    let found = marks
+        .into_iter()
+        .filter_map(|Mark(place, subject, redacted)| {
+            let field = keys.get(place).copied().flatten()?;
+            Some(PersonalField {
+                field,
+                subject,
+                redacted,
+            })
+        });
     Ok(found.collect())
 }

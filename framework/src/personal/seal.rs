@@ -92,7 +92,9 @@ impl Shared {
         tags.dedup();
         event.tags.extend(tags);
         let data = serde_json::to_vec(&Object(fields));
-        event.data = data.map_err(|error| StoreError::Failed(error.into()))?.into();
+        event.data = data
+            .map_err(|error| StoreError::Failed(error.into()))?
+            .into();
         Ok(())
     }
 }

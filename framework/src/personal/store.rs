@@ -66,7 +66,10 @@ impl<S: Store> PersonalStore<S> {
 impl Shared {
     pub(super) fn is_personal(&self, category: &str) {
         if !self.has_personal(category) {
-            let mut personal = self.personal.write().unwrap_or_else(PoisonError::into_inner);
+            let mut personal = self
+                .personal
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
             personal.insert(category.to_owned());
         }
     }

@@ -219,7 +219,9 @@ impl Backend for File {
     }
 
     async fn open(&self) -> SqliteStore {
-        SqliteStore::open(self.0.path().join("people.db")).await.unwrap()
+        SqliteStore::open(self.0.path().join("people.db"))
+            .await
+            .unwrap()
     }
 }
 
@@ -268,7 +270,8 @@ impl Backend for Schema {
 impl Bytes for Schema {
     async fn bytes(&self) -> Vec<u8> {
         let store = self.open().await;
-        let tables = "select table_name::text from information_schema.tables where table_schema = $1
+        let tables =
+            "select table_name::text from information_schema.tables where table_schema = $1
             and table_type = 'BASE TABLE'";
         let tables: Vec<String> = sqlx::query_scalar(tables)
             .bind(&self.1)
