@@ -7,7 +7,7 @@ mod personal;
 mod serde_shape;
 
 use proc_macro2::TokenStream;
-use syn::{Data, DeriveInput};
+use syn::{Data, DeriveInput, LitStr, Path};
 
 use crate::errors::Errors;
 use crate::item::{Item, fields, refuse_attributes, refuse_generics, refuse_union};
@@ -18,6 +18,8 @@ use kinds::Kind;
 struct Model<'a> {
     is_enum: bool,
     kinds: Vec<Kind<'a>>,
+    formerly: Vec<Path>,
+    retired: Vec<LitStr>,
 }
 
 pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
@@ -47,12 +49,18 @@ fn model<'a>(
     keys: &ContainerKeys,
     errors: &mut Errors,
 ) -> Option<Model<'a>> {
+    let formerly = keys.formerly.get().cloned().unwrap_or_default();
+    let retired = keys.retired.get().cloned().unwrap_or_default();
     match &input.data {
         Data::Struct(data) => {
             let kind = kinds::of_struct(&input.ident, keys, &data.fields, errors)?;
+            let kinds = vec![kind];
+            kinds::refuse_ambiguous(&kinds, &retired, errors);
             Some(Model {
                 is_enum: false,
-                kinds: vec![kind],
+                kinds,
+                formerly,
+                retired,
             })
         }
         Data::Enum(data) => {
@@ -70,9 +78,12 @@ fn model<'a>(
                 .filter_map(|variant| kinds::of_variant(variant, prefix.as_deref(), errors))
                 .collect();
             kinds::refuse_duplicates(&kinds, errors);
+            kinds::refuse_ambiguous(&kinds, &retired, errors);
             Some(Model {
                 is_enum: true,
                 kinds,
+                formerly,
+                retired,
             })
         }
         Data::Union(_) => None,

@@ -39,6 +39,9 @@ use syn::{DeriveInput, parse_macro_input};
 /// | `name = "account.opened"` | a variant, a struct | the whole stored name | `prefix.snake_case_of_its_name` |
 /// | `version = 3` | a variant, a struct | the version of the stored form | 1 |
 /// | `upcast = [v1_to_v2, v2_to_v3]` | a variant, a struct | the way up from older forms: one function for each version below; without brackets if it is one | none |
+/// | `was = "account.begun"` | a variant, a struct | the names under which it was stored before, which are read as ever; several in brackets | none |
+/// | `formerly = [OpenedV1]` | the type | types of events that are not stored any more; each says by `Formerly` which of today's events it stands for | none |
+/// | `retired = ["account.nudged"]` | the type | stored names that are skipped wherever they are met | none |
 /// | `crate = path` | the type | where the framework is | `::factum` |
 ///
 /// `#[tag]` on a field tags the event with its value, under the field's name; `#[tag("course")]` under

@@ -5,6 +5,7 @@
 mod behaviour {
     mod commands;
     mod events;
+    mod former;
     mod ids;
     mod personal;
     mod upcasting;

@@ -3,6 +3,7 @@
 //! A variant is stored as its fields alone (`{"amount":30}` under the name `account.deposited`), so that
 //! a variant can be renamed in the code and the data stays readable with the backend's own tools.
 
+mod decoded;
 mod keys;
 mod read;
 mod write;
@@ -19,6 +20,7 @@ use crate::record::{ContentType, NewEvent, RecordedEvent};
 use crate::unique::Ids;
 use crate::upcast::upcast;
 
+pub use decoded::Decoded;
 pub use read::variant_from_json;
 pub use write::variant_to_json;
 
@@ -90,15 +92,37 @@ impl Encoder {
     }
 }
 
-/// The event that `record` holds, brought up to today's form.
+/// The one event that `record` stands for today.
 pub(crate) fn decode<E: Event>(record: &RecordedEvent) -> Result<E, DecodeError> {
-    let index = E::TYPES
-        .iter()
-        .position(|event_type| event_type.name == record.name);
-    index
-        .ok_or(DecodeFault::UnknownName)
-        .and_then(|index| decode_as::<E>(index, &E::TYPES[index], record))
-        .map_err(|fault| DecodeError::new(record, fault))
+    let mut events = decode_all(record)?;
+    let count = events.len();
+    match events.next() {
+        Some(event) if count == 1 => Ok(event),
+        _ => Err(DecodeError::new(record, DecodeFault::NotOne { count })),
+    }
+}
+
+/// The events that `record` stands for today.
+pub(crate) fn decode_all<E: Event>(record: &RecordedEvent) -> Result<Decoded<E>, DecodeError> {
+    forms(record).map_err(|fault| DecodeError::new(record, fault))
+}
+
+pub(crate) fn forms<E: Event>(record: &RecordedEvent) -> Result<Decoded<E>, DecodeFault> {
+    let name = &*record.name;
+    let index = E::TYPES.iter().position(|kind| kind.is_stored_as(name));
+    let is_old = index.is_none_or(|index| record.schema_version < E::TYPES[index].version);
+    if is_old
+        && let Some(former) = E::FORMER
+            .iter()
+            .find(|former| (former.takes)(name, record.schema_version))
+    {
+        return (former.decode)(record);
+    }
+    match index {
+        Some(index) => decode_as::<E>(index, &E::TYPES[index], record).map(Decoded::one),
+        None if E::RETIRED.contains(&name) => Ok(Decoded::none()),
+        None => Err(DecodeFault::UnknownName),
+    }
 }
 
 fn decode_as<E: Event>(

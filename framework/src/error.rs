@@ -267,6 +267,12 @@ pub enum DecodeFault {
     /// No variant has this stored name.
     #[error("no event of this type has that name")]
     UnknownName,
+    /// It stands for none or several events of today, where one is asked for.
+    #[error("it stands for {count} events of today, and one is asked for: use `decode_all`")]
+    NotOne {
+        /// How many.
+        count: usize,
+    },
     /// It was written by newer code.
     #[error("it was stored as version {stored}, this code knows up to {known}: update the program")]
     NewerVersion {

@@ -64,6 +64,7 @@ pub mod event;
 mod event_set;
 mod events;
 mod few;
+mod former;
 pub mod metadata;
 pub mod personal;
 mod place;
@@ -86,6 +87,7 @@ mod upcast;
 pub use aggregate::{Aggregate, Apply, SnapshotPolicy};
 pub use append::{Append, Appended, Condition, Expected, IdempotencyKey, StreamAppend};
 pub use boundary::{Boundary, InvalidTarget, Queried};
+pub use codec::Decoded;
 pub use command::{Command, Decide};
 pub use engine::{Engine, EngineBuilder, ExecuteError, LoadError, Loaded, Receipt, RetryPolicy};
 pub use error::{
@@ -95,6 +97,7 @@ pub use error::{
 pub use event::{Event, EventType};
 pub use event_set::{ApplySet, EventSet};
 pub use events::Events;
+pub use former::{Former, Formerly};
 pub use metadata::Metadata;
 pub use place::{Position, Version};
 pub use projection::{Effect, Project, ProjectSet, Projection};
@@ -111,7 +114,7 @@ pub use stream::{InvalidStreamId, StreamId};
 pub use subscription::Subscription;
 pub use tag::{InvalidTag, Tag};
 pub use timestamp::{InvalidTimestamp, Timestamp};
-pub use upcast::{UpcastError, Upcaster};
+pub use upcast::{UpcastError, Upcaster, upcast_formerly, upcast_typed};
 
 pub use async_trait::async_trait;
 pub use factum_macros::{Aggregate, Command, Event, Id, Projection};
@@ -123,7 +126,7 @@ pub mod __private {
     pub use serde_json;
 
     pub use crate::codec::{struct_from_json, struct_to_json, variant_from_json, variant_to_json};
-    pub use crate::event_set::has_name;
+    pub use crate::event_set::{EventSet, has_name};
     pub use crate::personal::{Mark, PersonalField, Subject, mark, marked, subject};
 
     use crate::query::Query;

@@ -168,7 +168,7 @@ async fn a_forgotten_subject_is_redacted_and_no_other<B: Bytes>() {
     let streams: Vec<_> = forgotten
         .streams
         .iter()
-        .map(|stream| stream.as_str())
+        .map(factum::StreamId::as_str)
         .collect();
     assert_eq!(streams, ["customer-17", "order-1", "order-3"]);
     assert_eq!(forgotten.events, 4);

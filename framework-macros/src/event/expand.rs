@@ -2,6 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
+use syn::spanned::Spanned as _;
 
 use super::kinds::Kind;
 use super::{Model, personal};
@@ -23,21 +24,19 @@ pub(super) fn expand(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
         quote!(0)
     };
     let (tags, personal) = (tags(item, model), personal::function(item, model));
-    let (to_json, from_json) = if model.is_enum {
-        (
+    let former = former(item, model);
+    let [to_json, from_json, index_name] = if model.is_enum {
+        [
             quote!(variant_to_json(event)),
             quote!(variant_from_json(index, json)),
-        )
+            quote!(index),
+        ]
     } else {
-        (
+        [
             quote!(struct_to_json(event)),
             quote!(struct_from_json(json)),
-        )
-    };
-    let index_name = if model.is_enum {
-        quote!(index)
-    } else {
-        quote!(_)
+            quote!(_),
+        ]
     };
     let error = quote!(#factum::__private::serde_json::Error);
     // The inner functions know that an event is `Serialize` and `Deserialize`. Where it is not, only the
@@ -45,6 +44,8 @@ pub(super) fn expand(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
     quote! {
         #head {
             const TYPES: &'static [#factum::EventType] = &[#(#types),*];
+
+            #former
 
             fn type_index(&self) -> usize { #index }
 
@@ -69,6 +70,22 @@ pub(super) fn expand(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
             }
         }
     }
+}
+
+/// What was stored once: the constants that are not as by default.
+fn former(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
+    let factum = &item.factum;
+    let (formerly, retired) = (&model.formerly, &model.retired);
+    let former = (!formerly.is_empty()).then(|| {
+        let each = formerly.iter().map(|old| {
+            let (span, factum) = (old.span(), item.factum_at(old.span()));
+            quote_spanned!(span=> #factum::Former::of::<#old>())
+        });
+        quote!(const FORMER: &'static [#factum::Former<Self>] = &[#(#each),*];)
+    });
+    let retired = (!retired.is_empty())
+        .then(|| quote!(const RETIRED: &'static [&'static str] = &[#(#retired),*];));
+    quote!(#former #retired)
 }
 
 /// On bad input: the same impl without content.
@@ -110,6 +127,7 @@ fn event_type(factum: &TokenStream, kind: &Kind<'_>) -> TokenStream {
         upcasters,
         tags,
         personal,
+        was,
         ..
     } = kind;
     let tags = tags.iter().map(|tag| &tag.key);
@@ -117,6 +135,7 @@ fn event_type(factum: &TokenStream, kind: &Kind<'_>) -> TokenStream {
     quote! {
         #factum::EventType {
             name: #name,
+            was: &[#(#was),*],
             version: #version,
             upcasters: &[#(#upcasters),*],
             tags: &[#(#tags),*],

@@ -12,21 +12,23 @@ use crate::value::{self, Counted};
 pub(super) static ENUM: Place = Place {
     name: "event",
     title: "`#[event(…)]` on an enum",
-    keys: &["prefix", "crate"],
+    keys: &["prefix", "formerly", "retired", "crate"],
     example: "#[event(prefix = \"account\")]",
 };
 
 pub(super) static STRUCT: Place = Place {
     name: "event",
     title: "`#[event(…)]` on a struct",
-    keys: &["prefix", "name", "version", "upcast", "crate"],
+    keys: &[
+        "prefix", "name", "was", "version", "upcast", "formerly", "retired", "crate",
+    ],
     example: "#[event(prefix = \"account\")]",
 };
 
 static VARIANT: Place = Place {
     name: "event",
     title: "`#[event(…)]` on a variant",
-    keys: &["name", "version", "upcast"],
+    keys: &["name", "was", "version", "upcast"],
     example: "#[event(name = \"account.opened\")]",
 };
 
@@ -35,6 +37,8 @@ static VARIANT: Place = Place {
 pub(super) struct ContainerKeys {
     pub(super) factum: Once<Path>,
     prefix: Once<LitStr>,
+    pub(super) formerly: Once<Vec<Path>>,
+    pub(super) retired: Once<Vec<LitStr>>,
     pub(super) kind: KindKeys,
 }
 
@@ -42,6 +46,7 @@ pub(super) struct ContainerKeys {
 #[derive(Default)]
 pub(super) struct KindKeys {
     pub(super) name: Once<LitStr>,
+    pub(super) was: Once<Vec<LitStr>>,
     pub(super) version: Once<Counted<u32>>,
     pub(super) upcast: Once<Vec<Path>>,
 }
@@ -55,6 +60,10 @@ impl ContainerKeys {
             } else if key == "prefix" {
                 keys.prefix
                     .equals(key, input, value::text("a prefix", name_fault))
+            } else if key == "formerly" {
+                keys.formerly.equals(key, input, paths)
+            } else if key == "retired" {
+                keys.retired.equals(key, input, names)
             } else {
                 keys.kind.entry(key, input)
             }
@@ -78,21 +87,37 @@ impl KindKeys {
         if key == "name" {
             self.name
                 .equals(key, input, value::text("a stored name", name_fault))
+        } else if key == "was" {
+            self.was.equals(key, input, names)
         } else if key == "version" {
             self.version.equals(key, input, value::version)
         } else {
-            self.upcast.equals(key, input, upcasters)
+            self.upcast.equals(key, input, paths)
         }
     }
 }
 
 /// `v1_to_v2` or `[v1_to_v2, v2_to_v3]`
-fn upcasters(input: ParseStream<'_>) -> Result<Vec<Path>> {
+fn paths(input: ParseStream<'_>) -> Result<Vec<Path>> {
+    list(input, value::path)
+}
+
+/// `"account.nudged"` or `["account.nudged", "account.poked"]`
+fn names(input: ParseStream<'_>) -> Result<Vec<LitStr>> {
+    list(input, |input| {
+        value::text("a stored name", name_fault)(input)
+    })
+}
+
+fn list<T: syn::parse::Parse>(
+    input: ParseStream<'_>,
+    one: fn(ParseStream<'_>) -> Result<T>,
+) -> Result<Vec<T>> {
     if !input.peek(token::Bracket) {
-        return value::path(input).map(|path| vec![path]);
+        return one(input).map(|one| vec![one]);
     }
     let list;
     bracketed!(list in input);
-    Punctuated::<Path, Token![,]>::parse_terminated_with(&list, value::path)
-        .map(|paths| paths.into_iter().collect())
+    Punctuated::<T, Token![,]>::parse_terminated_with(&list, one)
+        .map(|list| list.into_iter().collect())
 }

@@ -19,6 +19,8 @@ pub(super) struct Kind<'a> {
     pub(super) name: String,
     /// The stored name as the user wrote it.
     written: Option<LitStr>,
+    /// The names before.
+    pub(super) was: Vec<LitStr>,
     pub(super) version: u32,
     pub(super) upcasters: Vec<Path>,
     pub(super) tags: Vec<Tagged>,
@@ -75,6 +77,7 @@ fn kind<'a>(ident: &'a Ident, keys: &KindKeys, prefix: Option<&str>) -> Option<K
         ident,
         name,
         written: keys.name.get().cloned(),
+        was: keys.was.get().cloned().unwrap_or_default(),
         version: keys.version.get().map_or(1, |version| version.number),
         upcasters: keys.upcast.get().cloned().unwrap_or_default(),
         tags: Vec::new(),
@@ -118,6 +121,30 @@ fn check_upcasters(keys: &KindKeys, errors: &mut Errors) {
         (Some(key), _) => errors.at(key, message),
         (None, Some(version)) => errors.at(&version.literal, message),
         (None, None) => {}
+    }
+}
+
+/// A name that is read as one kind cannot be read as another, or not at all.
+pub(super) fn refuse_ambiguous(kinds: &[Kind<'_>], retired: &[LitStr], errors: &mut Errors) {
+    let mut taken: BTreeMap<String, &Ident> = BTreeMap::new();
+    for kind in kinds {
+        taken.entry(kind.name.clone()).or_insert(kind.ident);
+    }
+    for kind in kinds {
+        for was in &kind.was {
+            if let Some(first) = taken.insert(was.value(), kind.ident) {
+                errors.at(
+                    was,
+                    format!("`{}` is read as `{first}` already", was.value()),
+                );
+            }
+        }
+    }
+    for name in retired {
+        if let Some(kind) = taken.get(&name.value()) {
+            let message = format!("`{}` is read as `{kind}`: it is not retired", name.value());
+            errors.at(name, message);
+        }
     }
 }
 

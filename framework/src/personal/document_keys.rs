@@ -181,7 +181,10 @@ impl KeyStore for DocumentKeys {
     async fn forget(&self, subject: Pseudonym) -> Result<Timestamp, StoreError> {
         let name = name(subject);
         loop {
-            let found = self.documents.find_documents(&[name.clone()]).await?;
+            let found = self
+                .documents
+                .find_documents(std::slice::from_ref(&name))
+                .await?;
             let found = found.first();
             if let Some(Entry::Forgotten(since)) = found.map(Document::decode).transpose()? {
                 return Ok(since);
