@@ -10,6 +10,8 @@ pub mod bank;
 mod book {
     #[doc = include_str!("../../docs/src/errors.md")]
     mod errors {}
+    #[doc = include_str!("../../docs/src/evolution.md")]
+    mod evolution {}
     #[doc = include_str!("../../docs/src/living-docs.md")]
     mod living_docs {}
     #[doc = include_str!("../../docs/src/operations.md")]

@@ -25,19 +25,7 @@ pub(super) fn expand(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
     };
     let (tags, personal) = (tags(item, model), personal::function(item, model));
     let former = former(item, model);
-    let [to_json, from_json, index_name] = if model.is_enum {
-        [
-            quote!(variant_to_json(event)),
-            quote!(variant_from_json(index, json)),
-            quote!(index),
-        ]
-    } else {
-        [
-            quote!(struct_to_json(event)),
-            quote!(struct_from_json(json)),
-            quote!(_),
-        ]
-    };
+    let [to_json, from_json, index_name] = codec(model);
     let error = quote!(#factum::__private::serde_json::Error);
     // The inner functions know that an event is `Serialize` and `Deserialize`. Where it is not, only the
     // bound of the trait says so, and not each call as well.
@@ -72,6 +60,17 @@ pub(super) fn expand(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
     }
 }
 
+/// How the fields are written and read, and the name of the index where it is needed for that.
+fn codec(model: &Model<'_>) -> [TokenStream; 3] {
+    if model.is_enum {
+        let from_json = quote!(variant_from_json(index, json));
+        [quote!(variant_to_json(event)), from_json, quote!(index)]
+    } else {
+        let from_json = quote!(struct_from_json(json));
+        [quote!(struct_to_json(event)), from_json, quote!(_)]
+    }
+}
+
 /// What was stored once: the constants that are not as by default.
 fn former(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
     let factum = &item.factum;
@@ -79,7 +78,7 @@ fn former(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
     let former = (!formerly.is_empty()).then(|| {
         let each = formerly.iter().map(|old| {
             let (span, factum) = (old.span(), item.factum_at(old.span()));
-            quote_spanned!(span=> #factum::Former::of::<#old>())
+            quote_spanned!(span=> #factum::Former::<Self>::of::<#old>())
         });
         quote!(const FORMER: &'static [#factum::Former<Self>] = &[#(#each),*];)
     });
