@@ -48,5 +48,5 @@ pub use key_store::{KeyState, KeyStore};
 pub use store::PersonalStore;
 
 /// The key of the tag that a store gives to events with personal data; its value is the
-/// [`Pseudonym`] of the subject.
+/// pseudonym of the subject.
 pub const TAG: &str = "personal";
