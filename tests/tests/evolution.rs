@@ -26,6 +26,8 @@ use factum::{
     async_trait, upcast_formerly,
 };
 
+use factum_sqlite::{BoxError, SqliteProjection, Tables, sqlx};
+
 use people::on_every_store;
 
 on_every_store!(
@@ -288,5 +290,67 @@ async fn what_is_parked_is_read_anew<B: Backend>() {
     assert_eq!(taking.lock().unwrap()[..], taken());
     let store = place.open().await;
     assert_eq!(checkpoint(&store, "taking").await.unwrap(), head);
+    projections.stop().await;
+}
+
+/// Keeps each amount in a table, but no unlucky one.
+#[derive(Projection)]
+#[projection(name = "kept", events = AccountEvent)]
+struct Kept;
+
+#[async_trait]
+impl SqliteProjection for Kept {
+    async fn create(&self, db: &mut Tables<'_>) -> Result<(), sqlx::Error> {
+        let create = db.sql("create table if not exists {kept} (position integer, what text)");
+        sqlx::query(create).execute(&mut **db).await.map(drop)
+    }
+
+    async fn project(
+        &self,
+        event: &Recorded<AccountEvent>,
+        db: &mut Tables<'_>,
+    ) -> Result<(), BoxError> {
+        if event.event == (AccountEvent::Deposited { amount: 13 }) {
+            return Err("unlucky".into());
+        }
+        let keep = sqlx::query(db.sql("insert into {kept} (position, what) values ($1, $2)"));
+        let keep = keep.bind(event.record.position.get() as i64);
+        let keep = keep.bind(format!("{:?}", event.event));
+        Ok(keep.execute(&mut **db).await.map(drop)?)
+    }
+}
+
+#[tokio::test]
+async fn a_part_of_an_effect_is_none() {
+    let place = people::File::create().await;
+    let store = place.open().await;
+    let engine = Engine::new(store.clone());
+    for (account, deposit) in [(1, 7), (2, 13)] {
+        let owner = "Ada".to_owned();
+        let opened = before::AccountEvent::Opened { owner, deposit };
+        let events = vec![opened];
+        engine
+            .execute(before::Record { account, events })
+            .await
+            .unwrap();
+    }
+    let at_once = RetryPolicy {
+        attempts: 1,
+        ..RetryPolicy::default()
+    };
+    let builder = Projections::builder(&engine).retry(at_once);
+    let projections = builder.with(store.read_model(Kept)).start();
+    projections
+        .wait_for(factum::Position::new(2))
+        .await
+        .unwrap();
+    let kept: Vec<i64> = sqlx::query_scalar("select position from kept")
+        .fetch_all(store.pool())
+        .await
+        .unwrap();
+    // Both of the first, and of the second not even the one that could be kept.
+    assert_eq!(kept, [1, 1]);
+    let letters = projections.dead_letters("kept").await.unwrap();
+    assert_eq!(letters.len(), 1);
     projections.stop().await;
 }
