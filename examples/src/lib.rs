@@ -10,12 +10,16 @@ pub mod bank;
 mod book {
     #[doc = include_str!("../../docs/src/errors.md")]
     mod errors {}
+    #[doc = include_str!("../../docs/src/evolution.md")]
+    mod evolution {}
     #[doc = include_str!("../../docs/src/living-docs.md")]
     mod living_docs {}
     #[doc = include_str!("../../docs/src/operations.md")]
     mod operations {}
     #[doc = include_str!("../../docs/src/process-managers.md")]
     mod process_managers {}
+    #[doc = include_str!("../../docs/src/personal-data.md")]
+    mod personal_data {}
     #[doc = include_str!("../../docs/src/tutorial/account.md")]
     mod tutorial_account {}
     #[doc = include_str!("../../docs/src/tutorial/customers.md")]

@@ -1,6 +1,7 @@
 //! The shop may be killed at any moment, again and again: it ends as if it had not been.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::print_stdout, reason = "it names its seed")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

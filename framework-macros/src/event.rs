@@ -3,10 +3,11 @@
 mod expand;
 mod keys;
 mod kinds;
+mod personal;
 mod serde_shape;
 
 use proc_macro2::TokenStream;
-use syn::{Data, DeriveInput};
+use syn::{Data, DeriveInput, LitStr, Path};
 
 use crate::errors::Errors;
 use crate::item::{Item, fields, refuse_attributes, refuse_generics, refuse_union};
@@ -17,6 +18,8 @@ use kinds::Kind;
 struct Model<'a> {
     is_enum: bool,
     kinds: Vec<Kind<'a>>,
+    formerly: Vec<Path>,
+    retired: Vec<LitStr>,
 }
 
 pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
@@ -46,12 +49,18 @@ fn model<'a>(
     keys: &ContainerKeys,
     errors: &mut Errors,
 ) -> Option<Model<'a>> {
+    let formerly = keys.formerly.get().cloned().unwrap_or_default();
+    let retired = keys.retired.get().cloned().unwrap_or_default();
     match &input.data {
         Data::Struct(data) => {
             let kind = kinds::of_struct(&input.ident, keys, &data.fields, errors)?;
+            let kinds = vec![kind];
+            kinds::refuse_ambiguous(&kinds, &retired, errors);
             Some(Model {
                 is_enum: false,
-                kinds: vec![kind],
+                kinds,
+                formerly,
+                retired,
             })
         }
         Data::Enum(data) => {
@@ -69,9 +78,12 @@ fn model<'a>(
                 .filter_map(|variant| kinds::of_variant(variant, prefix.as_deref(), errors))
                 .collect();
             kinds::refuse_duplicates(&kinds, errors);
+            kinds::refuse_ambiguous(&kinds, &retired, errors);
             Some(Model {
                 is_enum: true,
                 kinds,
+                formerly,
+                retired,
             })
         }
         Data::Union(_) => None,
@@ -81,9 +93,12 @@ fn model<'a>(
 fn refuse_misplaced(input: &DeriveInput, errors: &mut Errors) {
     let on_field = "a tag is the value of a field: write `#[tag]` on a field";
     refuse_attributes(&input.attrs, &["tag"], on_field, errors);
+    let one_by_one = "personal data are single fields: write `#[personal]` on each";
+    refuse_attributes(&input.attrs, &["personal"], one_by_one, errors);
     if let Data::Enum(data) = &input.data {
         for variant in &data.variants {
             refuse_attributes(&variant.attrs, &["tag"], on_field, errors);
+            refuse_attributes(&variant.attrs, &["personal"], one_by_one, errors);
         }
     }
     for field in fields(&input.data) {

@@ -28,7 +28,7 @@ pub(crate) struct Spot {
 }
 
 impl Spot {
-    fn new(index: usize, member: Member, field: &Field) -> Self {
+    pub(crate) fn new(index: usize, member: Member, field: &Field) -> Self {
         let span = field
             .ident
             .as_ref()

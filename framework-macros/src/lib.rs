@@ -2,7 +2,7 @@
 //!
 //! | derive | on | attributes |
 //! |---|---|---|
-//! | [`Event`](macro@Event) | an enum or a struct | `#[event(…)]`, `#[tag]` |
+//! | [`Event`](macro@Event) | an enum or a struct | `#[event(…)]`, `#[tag]`, `#[personal]` |
 //! | [`Aggregate`](macro@Aggregate) | a struct or an enum | `#[aggregate(…)]` |
 //! | [`Command`](macro@Command) | a struct | `#[command(…)]`, `#[id]`, `#[tag]` |
 //! | [`Projection`](macro@Projection) | a struct or an enum | `#[projection(…)]` |
@@ -41,10 +41,18 @@ use syn::{DeriveInput, parse_macro_input};
 /// | `name = "account.opened"` | a variant, a struct | the whole stored name | `prefix.snake_case_of_its_name` |
 /// | `version = 3` | a variant, a struct | the version of the stored form | 1 |
 /// | `upcast = [v1_to_v2, v2_to_v3]` | a variant, a struct | the way up from older forms: one function for each version below; without brackets if it is one | none |
+/// | `was = "account.begun"` | a variant, a struct | the names under which it was stored before, which are read as ever; several in brackets | none |
+/// | `formerly = [OpenedV1]` | the type | types of events that are not stored any more; each says by `Formerly` which of today's events it stands for | none |
+/// | `retired = ["account.nudged"]` | the type | stored names that are skipped wherever they are met | none |
 /// | `crate = path` | the type | where the framework is | `::factum` |
 ///
 /// `#[tag]` on a field tags the event with its value, under the field's name; `#[tag("course")]` under
 /// another one. The type of the field is `Display`.
+///
+/// `#[personal(subject = customer)]` on a field says that it holds personal data of the subject whose id the field
+/// `customer` of the same event holds, which is `Display`; `#[personal]` alone, that the subject is who the stream is
+/// about, and its id the stream's key. The type of the field is `factum::personal::Redacted`. Only a
+/// `factum::personal::PersonalStore` takes such events.
 ///
 /// A stored name is a contract with the events already stored: keep it with `name = "…"` when the
 /// Rust name changes. The fields of a variant are stored as serde writes them, so serde's attributes on
@@ -76,7 +84,7 @@ use syn::{DeriveInput, parse_macro_input};
 /// assert_eq!(names, ["course.opened", "course.seats_added", "course.shut"]);
 /// assert_eq!(CourseEvent::Opened { course: 7 }.tags().unwrap()[0].as_str(), "course:7");
 /// ```
-#[proc_macro_derive(Event, attributes(event, tag, serde))]
+#[proc_macro_derive(Event, attributes(event, tag, personal, serde))]
 pub fn event(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     event::derive(&input).into()

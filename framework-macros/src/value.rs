@@ -100,12 +100,20 @@ pub(crate) fn check(
 }
 
 /// `v1_to_v2` or `[v1_to_v2, v2_to_v3]`
-pub(crate) fn upcasters(input: ParseStream<'_>) -> Result<Vec<Path>> {
+pub(crate) fn paths(input: ParseStream<'_>) -> Result<Vec<Path>> {
+    list(input, path)
+}
+
+/// One thing, or several in brackets.
+pub(crate) fn list<T: syn::parse::Parse>(
+    input: ParseStream<'_>,
+    one: fn(ParseStream<'_>) -> Result<T>,
+) -> Result<Vec<T>> {
     if !input.peek(token::Bracket) {
-        return path(input).map(|path| vec![path]);
+        return one(input).map(|one| vec![one]);
     }
     let list;
     bracketed!(list in input);
-    Punctuated::<Path, Token![,]>::parse_terminated_with(&list, path)
-        .map(|paths| paths.into_iter().collect())
+    Punctuated::<T, Token![,]>::parse_terminated_with(&list, one)
+        .map(|list| list.into_iter().collect())
 }

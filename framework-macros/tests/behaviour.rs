@@ -5,7 +5,9 @@
 mod behaviour {
     mod commands;
     mod events;
+    mod former;
     mod ids;
+    mod personal;
     mod process_managers;
     mod upcasting;
 }

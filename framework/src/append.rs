@@ -172,7 +172,7 @@ impl Append {
     ///
     /// # Errors
     /// [`InvalidAppend`]: a stream named twice, too many events, data or a key out of bounds, a name that
-    /// is empty or holds control characters, JSON that is not UTF-8.
+    /// is empty or holds control characters, JSON that is not UTF-8, personal data that nothing has sealed.
     pub fn check(&self) -> Result<(), InvalidAppend> {
         let mut seen = HashSet::new();
         for stream in &self.streams {
@@ -220,6 +220,12 @@ fn check_event(event: &NewEvent) -> Result<(), InvalidAppend> {
     if event.name.is_empty() || event.name.len() > 255 || has_control_characters(&event.name) {
         return Err(InvalidAppend::Name {
             name: event.name.chars().take(80).collect(),
+        });
+    }
+    if let Some(personal) = event.personal.first() {
+        return Err(InvalidAppend::Personal {
+            name: event.name.to_string(),
+            field: personal.field,
         });
     }
     if event.content_type == crate::ContentType::Json && std::str::from_utf8(&event.data).is_err() {

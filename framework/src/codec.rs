@@ -3,6 +3,8 @@
 //! A variant is stored as its fields alone (`{"amount":30}` under the name `account.deposited`), so that
 //! a variant can be renamed in the code and the data stays readable with the backend's own tools.
 
+mod decoded;
+mod keys;
 mod read;
 mod write;
 
@@ -18,6 +20,7 @@ use crate::record::{ContentType, NewEvent, RecordedEvent};
 use crate::unique::Ids;
 use crate::upcast::upcast;
 
+pub use decoded::Decoded;
 pub use read::variant_from_json;
 pub use write::variant_to_json;
 
@@ -37,6 +40,19 @@ pub fn struct_from_json<T: serde::de::DeserializeOwned>(
     json: &[u8],
 ) -> Result<T, serde_json::Error> {
     serde_json::from_slice(json)
+}
+
+/// The keys under which the fields of `event` are written; `None` for one that is not written now.
+///
+/// # Errors
+/// If it is not written as named fields.
+pub(crate) fn keys<T: serde::Serialize>(
+    event: &T,
+) -> Result<Vec<Option<&'static str>>, serde_json::Error> {
+    // An enum arrives as a variant, a struct as itself.
+    event
+        .serialize(write::Fields(keys::Keys))
+        .or_else(|_| event.serialize(keys::Keys))
 }
 
 /// The stored form of `event`, with a new id.
@@ -71,19 +87,42 @@ impl Encoder {
             data: Bytes::from(event.to_json().map_err(|error| fault(error.into()))?),
             tags: event.tags().map_err(|error| fault(error.into()))?,
             metadata: self.metadata.clone(),
+            personal: event.personal().map_err(|error| fault(error.into()))?,
         })
     }
 }
 
-/// The event that `record` holds, brought up to today's form.
+/// The one event that `record` stands for today.
 pub(crate) fn decode<E: Event>(record: &RecordedEvent) -> Result<E, DecodeError> {
-    let index = E::TYPES
-        .iter()
-        .position(|event_type| event_type.name == record.name);
-    index
-        .ok_or(DecodeFault::UnknownName)
-        .and_then(|index| decode_as::<E>(index, &E::TYPES[index], record))
-        .map_err(|fault| DecodeError::new(record, fault))
+    let mut events = decode_all(record)?;
+    let count = events.len();
+    match events.next() {
+        Some(event) if count == 1 => Ok(event),
+        _ => Err(DecodeError::new(record, DecodeFault::NotOne { count })),
+    }
+}
+
+/// The events that `record` stands for today.
+pub(crate) fn decode_all<E: Event>(record: &RecordedEvent) -> Result<Decoded<E>, DecodeError> {
+    forms(record).map_err(|fault| DecodeError::new(record, fault))
+}
+
+pub(crate) fn forms<E: Event>(record: &RecordedEvent) -> Result<Decoded<E>, DecodeFault> {
+    let name = &*record.name;
+    let index = E::TYPES.iter().position(|kind| kind.is_stored_as(name));
+    let is_old = index.is_none_or(|index| record.schema_version < E::TYPES[index].version);
+    if is_old
+        && let Some(former) = E::FORMER
+            .iter()
+            .find(|former| (former.takes)(name, record.schema_version))
+    {
+        return (former.decode)(record);
+    }
+    match index {
+        Some(index) => decode_as::<E>(index, &E::TYPES[index], record).map(Decoded::one),
+        None if E::RETIRED.contains(&name) => Ok(Decoded::none()),
+        None => Err(DecodeFault::UnknownName),
+    }
 }
 
 fn decode_as<E: Event>(

@@ -25,6 +25,7 @@ use crate::command::Decide;
 use crate::place::Position;
 use crate::query::Query;
 use crate::store::Store;
+use crate::stream::StreamId;
 use crate::subscription::Subscription;
 
 pub use execute::Execute;
@@ -135,6 +136,19 @@ impl Engine {
     #[must_use]
     pub fn subscribe(&self, query: Query, after: Position) -> Subscription {
         Subscription::new(self.0.source.store.clone(), query, after)
+    }
+
+    /// Lets go of the warm states of `streams`: the next who asks has them read from the store. A command that is on
+    /// its way meanwhile may leave the state that it has once more.
+    pub fn evict<'s>(&self, streams: impl IntoIterator<Item = &'s StreamId>) {
+        for stream in streams {
+            self.0.source.cache.remove(stream);
+        }
+    }
+
+    /// Lets go of every warm state.
+    pub fn evict_all(&self) {
+        self.0.source.cache.clear();
     }
 
     /// The store below.

@@ -6,6 +6,7 @@ use crate::append::{Condition, Expected};
 use crate::place::{Position, Version};
 use crate::record::{ContentType, RecordedEvent};
 use crate::stream::StreamId;
+use crate::timestamp::Timestamp;
 use crate::upcast::UpcastError;
 
 type Source = Box<dyn std::error::Error + Send + Sync>;
@@ -183,6 +184,37 @@ pub enum InvalidAppend {
         /// The event's stored name.
         name: String,
     },
+    /// Personal data would be stored for everybody to read.
+    #[error(
+        "`{field}` of {name} is personal data: put the store into a `factum::personal::PersonalStore`, \
+         which encrypts it"
+    )]
+    Personal {
+        /// The event's stored name.
+        name: String,
+        /// The key of the field.
+        field: &'static str,
+    },
+    /// Personal data of a subject that was forgotten.
+    #[error("`{field}` of {name} is personal data of a subject that was forgotten at {since}")]
+    Forgotten {
+        /// The event's stored name.
+        name: String,
+        /// The key of the field.
+        field: &'static str,
+        /// When.
+        since: Timestamp,
+    },
+    /// A field is not what can be sealed.
+    #[error("`{field}` of {name} cannot be stored: {reason}")]
+    Unsealable {
+        /// The event's stored name.
+        name: String,
+        /// The key of the field.
+        field: String,
+        /// Why.
+        reason: &'static str,
+    },
 }
 
 /// An event could not be turned into its stored form.
@@ -235,6 +267,12 @@ pub enum DecodeFault {
     /// No variant has this stored name.
     #[error("no event of this type has that name")]
     UnknownName,
+    /// It stands for none or several events of today, where one is asked for.
+    #[error("it stands for {count} events of today, and one is asked for: use `decode_all`")]
+    NotOne {
+        /// How many.
+        count: usize,
+    },
     /// It was written by newer code.
     #[error("it was stored as version {stored}, this code knows up to {known}: update the program")]
     NewerVersion {

@@ -3,6 +3,8 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::former::Former;
+use crate::personal::PersonalField;
 use crate::tag::{InvalidTag, Tag};
 use crate::upcast::Upcaster;
 
@@ -29,6 +31,12 @@ pub trait Event: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Every kind of event in this type, in the order of the variants.
     const TYPES: &'static [EventType];
 
+    /// The types that hold what was stored once and is not stored any more.
+    const FORMER: &'static [Former<Self>] = &[];
+
+    /// The stored names of events that are skipped wherever they are met, because nobody needs them any more.
+    const RETIRED: &'static [&'static str] = &[];
+
     /// Which of [`Self::TYPES`] this event is.
     fn type_index(&self) -> usize;
 
@@ -37,6 +45,14 @@ pub trait Event: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// # Errors
     /// [`InvalidTag`] if a tagged field's text breaks the rules of a tag.
     fn tags(&self) -> Result<Vec<Tag>, InvalidTag>;
+
+    /// The personal data in this event.
+    ///
+    /// # Errors
+    /// What the `Serialize` of a field says.
+    fn personal(&self) -> Result<Vec<PersonalField>, serde_json::Error> {
+        Ok(Vec::new())
+    }
 
     /// The stored form of the fields, as JSON.
     ///
@@ -61,10 +77,22 @@ pub trait Event: Serialize + DeserializeOwned + Send + Sync + 'static {
 pub struct EventType {
     /// The stored name, e.g. `account.opened`.
     pub name: &'static str,
+    /// The names under which it was stored before; they are read as ever.
+    pub was: &'static [&'static str],
     /// The version of the stored form that this code writes, from 1.
     pub version: u32,
     /// `upcasters[n - 1]` turns version n into n + 1; there are `version - 1`.
     pub upcasters: &'static [Upcaster],
     /// The keys of its tags, in the order of the fields.
     pub tags: &'static [&'static str],
+    /// The names of its fields with personal data, in their order.
+    pub personal: &'static [&'static str],
+}
+
+impl EventType {
+    /// Whether this kind of event is or was stored under `name`.
+    #[must_use]
+    pub fn is_stored_as(&self, name: &str) -> bool {
+        self.name == name || self.was.contains(&name)
+    }
 }

@@ -12,7 +12,7 @@ use crate::record::RecordedEvent;
     note = "write `#[derive(Event, Serialize, Deserialize)]` on each event type"
 )]
 pub trait EventSet: Send + Sync + 'static {
-    /// The stored names of all events in the set.
+    /// The stored names of all events in the set, former names included.
     fn names() -> Vec<&'static str>;
 }
 
@@ -32,22 +32,31 @@ pub trait ApplySet<S: EventSet> {
 
 impl<E: Event> EventSet for E {
     fn names() -> Vec<&'static str> {
-        E::TYPES.iter().map(|event_type| event_type.name).collect()
+        let types = E::TYPES.iter();
+        let today = types.flat_map(|kind| [kind.name].into_iter().chain(kind.was.iter().copied()));
+        let mut names: Vec<_> = today.collect();
+        for former in E::FORMER.iter().flat_map(|former| (former.names)()) {
+            if !names.contains(&former) {
+                names.push(former);
+            }
+        }
+        names
     }
 }
 
 impl<T: Apply<E>, E: Event> ApplySet<E> for T {
     fn apply_record(&mut self, record: &RecordedEvent) -> Result<(), DecodeError> {
-        self.apply(&record.decode()?);
+        record.decode_all()?.for_each(|event| self.apply(&event));
         Ok(())
     }
 }
 
-/// Whether an event type has this stored name.
+/// Whether an event type has, or had, this stored name.
 #[doc(hidden)]
 #[must_use]
 pub fn has_name<E: Event>(name: &str) -> bool {
-    E::TYPES.iter().any(|event_type| event_type.name == name)
+    E::TYPES.iter().any(|kind| kind.is_stored_as(name))
+        || (E::FORMER.iter()).any(|former| (former.names)().contains(&name))
 }
 
 macro_rules! event_set {

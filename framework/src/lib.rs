@@ -46,6 +46,7 @@
 //! |---|---|---|
 //! | `catalog` | off | `catalog`: documentation of a domain out of its types; `testkit::events_lock`: a lock on what is stored. Brings in `schemars` |
 //! | `metrics` | off | what [`metrics`] names is told to the facade of that name |
+//! | `personal` | off | [`personal`]: fields encrypted with a key for each subject, which can be forgotten. Brings in `chacha20poly1305` |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -66,8 +67,10 @@ pub mod event;
 mod event_set;
 mod events;
 mod few;
+mod former;
 pub mod metadata;
 pub mod metrics;
+pub mod personal;
 mod place;
 pub mod prelude;
 pub mod process;
@@ -92,6 +95,7 @@ pub use append::{Append, Appended, Condition, Expected, IdempotencyKey, StreamAp
 pub use boundary::{Boundary, InvalidTarget, Queried};
 pub use causality::{CausalEvent, CausalTree, Causality};
 pub use clock::{Clock, SystemClock};
+pub use codec::Decoded;
 pub use command::{Command, Decide};
 pub use engine::{Engine, EngineBuilder, ExecuteError, LoadError, Loaded, Receipt, RetryPolicy};
 pub use error::{
@@ -101,6 +105,7 @@ pub use error::{
 pub use event::{Event, EventType};
 pub use event_set::{ApplySet, EventSet};
 pub use events::Events;
+pub use former::{Former, Formerly};
 pub use metadata::Metadata;
 pub use place::{Position, Version};
 pub use process::{
@@ -125,7 +130,7 @@ pub use stream::{InvalidStreamId, StreamId};
 pub use subscription::Subscription;
 pub use tag::{InvalidTag, Tag};
 pub use timestamp::{InvalidTimestamp, Timestamp};
-pub use upcast::{UpcastError, Upcaster};
+pub use upcast::{UpcastError, Upcaster, upcast_formerly, upcast_typed};
 
 pub use async_trait::async_trait;
 pub use factum_macros::{Aggregate, Command, Event, Id, ProcessManager, Projection};
@@ -137,7 +142,8 @@ pub mod __private {
     pub use serde_json;
 
     pub use crate::codec::{struct_from_json, struct_to_json, variant_from_json, variant_to_json};
-    pub use crate::event_set::has_name;
+    pub use crate::event_set::{EventSet, has_name};
+    pub use crate::personal::{Mark, PersonalField, Subject, mark, marked, subject};
 
     use crate::query::Query;
     use crate::tag::{InvalidTag, Tag};

@@ -77,8 +77,16 @@ pub type Effect<P> = Box<dyn FnOnce(&mut P) + Send>;
 
 impl<P: Project<E>, E: Event> ProjectSet<E> for P {
     fn prepare(record: &RecordedEvent) -> Result<Effect<P>, DecodeError> {
-        let event: Recorded<E> = record.clone().try_into()?;
-        Ok(Box::new(move |projection| projection.project(&event)))
+        let (events, record) = (record.decode_all()?, record.clone());
+        Ok(Box::new(move |projection| {
+            let mut next = Some(record);
+            let mut events = events.peekable();
+            while let (Some(event), Some(record)) = (events.next(), next.take()) {
+                // For the last event, which is most often the only one, nothing is copied.
+                next = events.peek().is_some().then(|| record.clone());
+                projection.project(&Recorded { event, record });
+            }
+        }))
     }
 }
 

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use uuid::Uuid;
 
-use crate::codec;
+use crate::codec::{self, Decoded};
 use crate::error::DecodeError;
 use crate::event::Event;
 use crate::metadata::Metadata;
+use crate::personal::PersonalField;
 use crate::place::{Position, Version};
 use crate::stream::StreamId;
 use crate::tag::Tag;
@@ -73,6 +74,9 @@ pub struct NewEvent {
     pub tags: Vec<Tag>,
     /// Who, why, in what connection.
     pub metadata: Arc<Metadata>,
+    /// Which fields are personal data, and whose. A store takes none: what makes them unreadable is a
+    /// [`PersonalStore`](crate::personal) around it.
+    pub personal: Vec<PersonalField>,
 }
 
 /// An event as a store keeps it. Cloning copies no payload.
@@ -121,10 +125,19 @@ impl RecordedEvent {
         }
     }
 
-    /// The typed event, brought up to today's form.
+    /// The events that it stands for today: one; several, if it was split since; none, if it was retired.
     ///
     /// # Errors
     /// [`DecodeError`] says which event cannot be read, where it stands and why.
+    pub fn decode_all<E: Event>(&self) -> Result<Decoded<E>, DecodeError> {
+        codec::decode_all(self)
+    }
+
+    /// The typed event, brought up to today's form.
+    ///
+    /// # Errors
+    /// [`DecodeError`] says which event cannot be read, where it stands and why; one that was split or retired is not
+    /// one event.
     pub fn decode<E: Event>(&self) -> Result<E, DecodeError> {
         codec::decode(self)
     }

@@ -115,6 +115,8 @@ fn a_raised_version_without_an_upcaster_for_each_step_breaks() {
             version: 3,
             upcasters: &[up],
             tags: &[],
+            personal: &[],
+            was: &[],
         }];
         fn type_index(&self) -> usize {
             0

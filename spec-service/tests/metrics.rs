@@ -195,6 +195,7 @@ async fn a_list_that_lags_behind_is_seen() {
         data: "{}".into(),
         tags: Vec::new(),
         metadata: Arc::default(),
+        personal: Vec::new(),
     };
     let events = std::iter::repeat_with(event).take(3).collect();
     let append = Append::stream("other-1".parse().expect("a stream"), Expected::Any, events);

@@ -228,6 +228,7 @@ async fn stored(events: impl IntoIterator<Item = (Uuid, Metadata)>) -> Engine {
             data: "{}".into(),
             tags: Vec::new(),
             metadata: Arc::new(metadata),
+            personal: Vec::new(),
         })
         .collect();
     for events in events.chunks(10_000) {

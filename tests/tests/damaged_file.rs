@@ -140,6 +140,7 @@ fn deposited() -> NewEvent {
         data: r#"{"amount":1}"#.into(),
         tags: Vec::new(),
         metadata: Default::default(),
+        personal: Vec::new(),
     }
 }
 

@@ -86,6 +86,7 @@ fn unreadable() -> NewEvent {
         data: r#"{"to":"the left"}"#.into(),
         tags: Vec::new(),
         metadata: Arc::default(),
+        personal: Vec::new(),
     }
 }
 

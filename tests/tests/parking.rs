@@ -48,6 +48,7 @@ async fn append(engine: &Engine, jar: &str, data: String) -> Position {
         data: data.into(),
         tags: Vec::new(),
         metadata: Arc::default(),
+        personal: Vec::new(),
     };
     let append = Append::stream(
         format!("jar-{jar}").parse().unwrap(),

@@ -20,6 +20,7 @@ fn append() -> Append {
         data: "{}".into(),
         tags: Vec::new(),
         metadata: std::sync::Arc::new(Metadata::default()),
+        personal: Vec::new(),
     };
     Append::stream(stream(), Expected::Any, vec![event])
 }

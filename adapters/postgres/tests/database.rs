@@ -22,6 +22,7 @@ fn opened() -> Append {
         data: r#"{"owner":"Ada"}"#.into(),
         tags: vec!["owner:ada".to_owned().try_into().unwrap()],
         metadata: Arc::new(Metadata::default()),
+        personal: Vec::new(),
     };
     Append::stream(
         "account-1".parse().unwrap(),

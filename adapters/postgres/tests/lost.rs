@@ -26,6 +26,7 @@ fn noted(stream: &str, expected: Expected) -> Append {
         data: "{}".into(),
         tags: vec![],
         metadata: Arc::new(Metadata::default()),
+        personal: Vec::new(),
     };
     Append::stream(stream.parse().unwrap(), expected, vec![event(), event()])
 }

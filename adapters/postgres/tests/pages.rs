@@ -25,6 +25,7 @@ fn event(content_type: ContentType, data: Vec<u8>) -> NewEvent {
         data: data.into(),
         tags: Vec::new(),
         metadata: Arc::new(Metadata::default()),
+        personal: Vec::new(),
     }
 }
 

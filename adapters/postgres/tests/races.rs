@@ -23,6 +23,7 @@ fn named(name: &'static str, stream: &str) -> Append {
         data: "{}".into(),
         tags: Vec::new(),
         metadata: Arc::new(Metadata::default()),
+        personal: Vec::new(),
     };
     Append::stream(stream.parse().unwrap(), Expected::Any, vec![event])
 }

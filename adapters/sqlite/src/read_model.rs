@@ -107,8 +107,20 @@ impl<P: SqliteProjection> SqliteReadModel<P> {
     }
 
     async fn take(&self, record: &RecordedEvent, tables: &mut Tables<'_>) -> Result<(), StepError> {
-        let event: Recorded<P::Events> = record.clone().try_into()?;
-        let projected = AssertUnwindSafe(self.projection.project(&event, tables));
+        for event in record.decode_all::<P::Events>()? {
+            let record = record.clone();
+            self.take_one(&Recorded { event, record }, tables).await?;
+        }
+        Ok(())
+    }
+
+    async fn take_one(
+        &self,
+        event: &Recorded<P::Events>,
+        tables: &mut Tables<'_>,
+    ) -> Result<(), StepError> {
+        let record = &event.record;
+        let projected = AssertUnwindSafe(self.projection.project(event, tables));
         let error = match projected.catch_unwind().await {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => error,

@@ -21,6 +21,7 @@ fn event(name: &'static str, data: &str) -> NewEvent {
         data: Bytes::from(data.to_owned()),
         tags: vec!["owner:ada".to_owned().try_into().unwrap()],
         metadata: Arc::new(Metadata::default()),
+        personal: Vec::new(),
     }
 }
 

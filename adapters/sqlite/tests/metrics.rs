@@ -21,6 +21,7 @@ fn append(stream: &str, events: usize) -> Append {
         data: "{}".into(),
         tags: Vec::new(),
         metadata: Arc::new(Metadata::default()),
+        personal: Vec::new(),
     };
     let events = std::iter::repeat_with(event).take(events).collect();
     Append::stream(stream.parse().unwrap(), Expected::NoStream, events)

@@ -29,6 +29,7 @@ fn event(number: usize) -> NewEvent {
             tag("every", 1),
         ],
         metadata: Arc::new(Metadata::default()),
+        personal: Vec::new(),
     }
 }
 

@@ -19,6 +19,7 @@ fn events(count: usize) -> Vec<NewEvent> {
         data: "null".into(),
         tags: Vec::new(),
         metadata: Arc::new(Metadata::default()),
+        personal: Vec::new(),
     };
     std::iter::repeat_with(event).take(count).collect()
 }

@@ -6,6 +6,8 @@
 //! cargo run --example fulfilment -- shop.db   # kill it whenever you like, and start it again
 //! ```
 
+#![expect(clippy::print_stdout, reason = "an example tells what it does")]
+
 mod board;
 mod order;
 mod payment;
@@ -152,6 +154,7 @@ async fn order_of_old(engine: &Engine) -> anyhow::Result<()> {
         data: data.into(),
         tags: Vec::new(),
         metadata: Arc::new(Metadata::default()),
+        personal: Vec::new(),
     };
     let append = Append::stream("order-1".parse()?, Expected::Any, vec![event]).once(key);
     engine.store().append(append).await?;

@@ -2,9 +2,10 @@
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
+use syn::spanned::Spanned as _;
 
-use super::Model;
 use super::kinds::Kind;
+use super::{Model, personal};
 use crate::errors::Refusal;
 use crate::field::pattern;
 use crate::item::Item;
@@ -22,23 +23,9 @@ pub(super) fn expand(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
     } else {
         quote!(0)
     };
-    let tags = tags(item, model);
-    let (to_json, from_json) = if model.is_enum {
-        (
-            quote!(variant_to_json(event)),
-            quote!(variant_from_json(index, json)),
-        )
-    } else {
-        (
-            quote!(struct_to_json(event)),
-            quote!(struct_from_json(json)),
-        )
-    };
-    let index_name = if model.is_enum {
-        quote!(index)
-    } else {
-        quote!(_)
-    };
+    let (tags, personal) = (tags(item, model), personal::function(item, model));
+    let former = former(item, model);
+    let [to_json, from_json, index_name] = codec(model);
     let error = quote!(#factum::__private::serde_json::Error);
     // The inner functions know that an event is `Serialize` and `Deserialize`. Where it is not, only the
     // bound of the trait says so, and not each call as well.
@@ -46,11 +33,15 @@ pub(super) fn expand(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
         #head {
             const TYPES: &'static [#factum::EventType] = &[#(#types),*];
 
+            #former
+
             fn type_index(&self) -> usize { #index }
 
             fn tags(&self)
                 -> ::core::result::Result<::std::vec::Vec<#factum::Tag>, #factum::InvalidTag>
             { #tags }
+
+            #personal
 
             fn to_json(&self) -> ::core::result::Result<::std::vec::Vec<u8>, #error> {
                 fn to_json<E: #factum::Event>(event: &E)
@@ -67,6 +58,33 @@ pub(super) fn expand(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
             }
         }
     }
+}
+
+/// How the fields are written and read, and the name of the index where it is needed for that.
+fn codec(model: &Model<'_>) -> [TokenStream; 3] {
+    if model.is_enum {
+        let from_json = quote!(variant_from_json(index, json));
+        [quote!(variant_to_json(event)), from_json, quote!(index)]
+    } else {
+        let from_json = quote!(struct_from_json(json));
+        [quote!(struct_to_json(event)), from_json, quote!(_)]
+    }
+}
+
+/// What was stored once: the constants that are not as by default.
+fn former(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
+    let factum = &item.factum;
+    let (formerly, retired) = (&model.formerly, &model.retired);
+    let former = (!formerly.is_empty()).then(|| {
+        let each = formerly.iter().map(|old| {
+            let (span, factum) = (old.span(), item.factum_at(old.span()));
+            quote_spanned!(span=> #factum::Former::<Self>::of::<#old>())
+        });
+        quote!(const FORMER: &'static [#factum::Former<Self>] = &[#(#each),*];)
+    });
+    let retired = (!retired.is_empty())
+        .then(|| quote!(const RETIRED: &'static [&'static str] = &[#(#retired),*];));
+    quote!(#former #retired)
 }
 
 /// On bad input: the same impl without content.
@@ -107,21 +125,26 @@ fn event_type(factum: &TokenStream, kind: &Kind<'_>) -> TokenStream {
         version,
         upcasters,
         tags,
+        personal,
+        was,
         ..
     } = kind;
     let tags = tags.iter().map(|tag| &tag.key);
+    let personal = personal.iter().map(|field| &field.name);
     quote! {
         #factum::EventType {
             name: #name,
+            was: &[#(#was),*],
             version: #version,
             upcasters: &[#(#upcasters),*],
             tags: &[#(#tags),*],
+            personal: &[#(#personal),*],
         }
     }
 }
 
 /// `Self::Variant`, or `Self` of a struct.
-fn path(model: &Model<'_>, kind: &Kind<'_>) -> TokenStream {
+pub(super) fn path(model: &Model<'_>, kind: &Kind<'_>) -> TokenStream {
     let ident = kind.ident;
     if model.is_enum {
         quote!(Self::#ident)

@@ -6,26 +6,28 @@ use syn::{Attribute, Ident, LitStr, Path, Result};
 use crate::attr::{Once, Place};
 use crate::errors::Errors;
 use crate::naming::name_fault;
-use crate::value::{self, Counted, upcasters};
+use crate::value::{self, Counted};
 
 pub(super) static ENUM: Place = Place {
     name: "event",
     title: "`#[event(…)]` on an enum",
-    keys: &["prefix", "crate"],
+    keys: &["prefix", "formerly", "retired", "crate"],
     example: "#[event(prefix = \"account\")]",
 };
 
 pub(super) static STRUCT: Place = Place {
     name: "event",
     title: "`#[event(…)]` on a struct",
-    keys: &["prefix", "name", "version", "upcast", "crate"],
+    keys: &[
+        "prefix", "name", "was", "version", "upcast", "formerly", "retired", "crate",
+    ],
     example: "#[event(prefix = \"account\")]",
 };
 
 static VARIANT: Place = Place {
     name: "event",
     title: "`#[event(…)]` on a variant",
-    keys: &["name", "version", "upcast"],
+    keys: &["name", "was", "version", "upcast"],
     example: "#[event(name = \"account.opened\")]",
 };
 
@@ -34,6 +36,8 @@ static VARIANT: Place = Place {
 pub(super) struct ContainerKeys {
     pub(super) factum: Once<Path>,
     prefix: Once<LitStr>,
+    pub(super) formerly: Once<Vec<Path>>,
+    pub(super) retired: Once<Vec<LitStr>>,
     pub(super) kind: KindKeys,
 }
 
@@ -41,6 +45,7 @@ pub(super) struct ContainerKeys {
 #[derive(Default)]
 pub(super) struct KindKeys {
     pub(super) name: Once<LitStr>,
+    pub(super) was: Once<Vec<LitStr>>,
     pub(super) version: Once<Counted<u32>>,
     pub(super) upcast: Once<Vec<Path>>,
 }
@@ -54,6 +59,10 @@ impl ContainerKeys {
             } else if key == "prefix" {
                 keys.prefix
                     .equals(key, input, value::text("a prefix", name_fault))
+            } else if key == "formerly" {
+                keys.formerly.equals(key, input, value::paths)
+            } else if key == "retired" {
+                keys.retired.equals(key, input, names)
             } else {
                 keys.kind.entry(key, input)
             }
@@ -77,10 +86,19 @@ impl KindKeys {
         if key == "name" {
             self.name
                 .equals(key, input, value::text("a stored name", name_fault))
+        } else if key == "was" {
+            self.was.equals(key, input, names)
         } else if key == "version" {
             self.version.equals(key, input, value::version)
         } else {
-            self.upcast.equals(key, input, upcasters)
+            self.upcast.equals(key, input, value::paths)
         }
     }
+}
+
+/// `"account.nudged"` or `["account.nudged", "account.poked"]`
+fn names(input: ParseStream<'_>) -> Result<Vec<LitStr>> {
+    value::list(input, |input| {
+        value::text("a stored name", name_fault)(input)
+    })
 }

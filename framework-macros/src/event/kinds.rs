@@ -6,6 +6,7 @@ use syn::ext::IdentExt;
 use syn::{Fields, Ident, LitStr, Path, Variant};
 
 use super::keys::{ContainerKeys, KindKeys};
+use super::personal::{Personal, personal};
 use crate::errors::Errors;
 use crate::field::{Tagged, tagged};
 use crate::naming::snake_case;
@@ -18,9 +19,12 @@ pub(super) struct Kind<'a> {
     pub(super) name: String,
     /// The stored name as the user wrote it.
     written: Option<LitStr>,
+    /// The names before.
+    pub(super) was: Vec<LitStr>,
     pub(super) version: u32,
     pub(super) upcasters: Vec<Path>,
     pub(super) tags: Vec<Tagged>,
+    pub(super) personal: Vec<Personal>,
 }
 
 /// The only kind of a struct.
@@ -31,8 +35,8 @@ pub(super) fn of_struct<'a>(
     errors: &mut Errors,
 ) -> Option<Kind<'a>> {
     check_upcasters(&keys.kind, errors);
-    let tags = tagged(fields, errors);
-    kind(ident, &keys.kind, keys.prefix().as_deref(), tags)
+    let kind = kind(ident, &keys.kind, keys.prefix().as_deref());
+    with_fields(kind, fields, errors)
 }
 
 /// The kind that a variant is.
@@ -43,17 +47,26 @@ pub(super) fn of_variant<'a>(
 ) -> Option<Kind<'a>> {
     let keys = KindKeys::read(&variant.attrs, errors);
     check_upcasters(&keys, errors);
-    let tags = tagged(&variant.fields, errors);
-    kind(&variant.ident, &keys, prefix, tags)
+    let kind = kind(&variant.ident, &keys, prefix);
+    with_fields(kind, &variant.fields, errors)
+}
+
+/// With what the attributes on the fields say; they are read even where there is no kind, for their mistakes.
+fn with_fields<'a>(
+    kind: Option<Kind<'a>>,
+    fields: &Fields,
+    errors: &mut Errors,
+) -> Option<Kind<'a>> {
+    let (tags, personal) = (tagged(fields, errors), personal(fields, errors));
+    Some(Kind {
+        tags,
+        personal,
+        ..kind?
+    })
 }
 
 /// `None` if the name could not be read: that is reported, and must not meet another name by accident.
-fn kind<'a>(
-    ident: &'a Ident,
-    keys: &KindKeys,
-    prefix: Option<&str>,
-    tags: Vec<Tagged>,
-) -> Option<Kind<'a>> {
+fn kind<'a>(ident: &'a Ident, keys: &KindKeys, prefix: Option<&str>) -> Option<Kind<'a>> {
     let snake = || snake_case(&ident.unraw().to_string());
     let name = match (keys.name.key(), prefix) {
         (Some(_), _) => keys.name.get()?.value(),
@@ -64,9 +77,11 @@ fn kind<'a>(
         ident,
         name,
         written: keys.name.get().cloned(),
+        was: keys.was.get().cloned().unwrap_or_default(),
         version: keys.version.get().map_or(1, |version| version.number),
         upcasters: keys.upcast.get().cloned().unwrap_or_default(),
-        tags,
+        tags: Vec::new(),
+        personal: Vec::new(),
     })
 }
 
@@ -106,6 +121,30 @@ fn check_upcasters(keys: &KindKeys, errors: &mut Errors) {
         (Some(key), _) => errors.at(key, message),
         (None, Some(version)) => errors.at(&version.literal, message),
         (None, None) => {}
+    }
+}
+
+/// A name that is read as one kind cannot be read as another, or not at all.
+pub(super) fn refuse_ambiguous(kinds: &[Kind<'_>], retired: &[LitStr], errors: &mut Errors) {
+    let mut taken: BTreeMap<String, &Ident> = BTreeMap::new();
+    for kind in kinds {
+        taken.entry(kind.name.clone()).or_insert(kind.ident);
+    }
+    for kind in kinds {
+        for was in &kind.was {
+            if let Some(first) = taken.insert(was.value(), kind.ident) {
+                errors.at(
+                    was,
+                    format!("`{}` is read as `{first}` already", was.value()),
+                );
+            }
+        }
+    }
+    for name in retired {
+        if let Some(kind) = taken.get(&name.value()) {
+            let message = format!("`{}` is read as `{kind}`: it is not retired", name.value());
+            errors.at(name, message);
+        }
     }
 }
 

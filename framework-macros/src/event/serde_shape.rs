@@ -51,7 +51,8 @@ pub(super) fn check(input: &DeriveInput, data: &DataEnum, errors: &mut Errors) {
     }
 }
 
-fn first(attrs: &[Attribute], refused: &[&str]) -> Option<Ident> {
+/// The first of serde's keys in `attrs` that is one of `refused`.
+pub(super) fn first(attrs: &[Attribute], refused: &[&str]) -> Option<Ident> {
     let lists = attrs.iter().filter(|attr| attr.path().is_ident("serde"));
     let mut keys = lists.flat_map(|attr| match &attr.meta {
         Meta::List(list) => list.parse_args_with(keys).unwrap_or_default(),

@@ -5,7 +5,7 @@ use syn::{Attribute, LitStr, Path, Type};
 use crate::attr::{Once, Place};
 use crate::errors::Errors;
 use crate::naming::key_name_fault;
-use crate::value::{self, Counted, upcasters};
+use crate::value::{self, Counted};
 
 static PLACE: Place = Place {
     name: "process_manager",
@@ -39,7 +39,7 @@ impl Keys {
             } else if key == "version" {
                 keys.version.equals(key, input, value::version)
             } else if key == "upcast" {
-                keys.upcast.equals(key, input, upcasters)
+                keys.upcast.equals(key, input, value::paths)
             } else if key == "id" {
                 keys.id.equals(key, input, value::ty)
             } else if key == "events" {

@@ -57,6 +57,7 @@ fn stored(version: u32, json: &Value) -> RecordedEvent {
         data: json.to_string().into_bytes().into(),
         tags: Vec::new(),
         metadata: Arc::default(),
+        personal: Vec::new(),
     };
     let stream = StreamId::new("account", 42).unwrap();
     let place = Place {

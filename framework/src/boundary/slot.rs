@@ -99,6 +99,14 @@ impl<A: Aggregate> Slot<A> {
         self.version = self.version.plus(1);
         self.position = position;
     }
+
+    /// The same, where the stored event stands for several events, or for none.
+    pub(crate) fn take_all(&mut self, events: impl Iterator<Item = A::Event>, position: Position) {
+        let state = Arc::make_mut(&mut self.state);
+        events.for_each(|event| state.apply(&event));
+        self.version = self.version.plus(1);
+        self.position = position;
+    }
 }
 
 #[async_trait]

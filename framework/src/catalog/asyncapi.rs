@@ -33,6 +33,9 @@ pub(super) fn write(catalog: &Catalog) -> Value {
                 .collect();
         }
         message["x-version"] = event.kind.version.into();
+        if !event.kind.personal.is_empty() {
+            message["x-personal"] = event.kind.personal.into();
+        }
         messages.insert(key.clone(), message);
         names.push((event.aggregate.category, event.kind.name));
     }

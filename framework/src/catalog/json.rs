@@ -14,6 +14,9 @@ pub(super) fn write(catalog: &Catalog) -> Value {
         if let Value::Object(keys) = &mut schema {
             keys.insert("title".to_owned(), event.kind.name.into());
             keys.insert("x-version".to_owned(), event.kind.version.into());
+            if !event.kind.personal.is_empty() {
+                keys.insert("x-personal".to_owned(), event.kind.personal.into());
+            }
         }
         let name = format!("event.{}", event.kind.name);
         let reference = json!({ "$ref": format!("#/$defs/{}", pointer(&name)) });

@@ -49,6 +49,10 @@ fn event(page: &mut Page, catalog: &Catalog, event: &EventEntry<'_>) {
     if !kind.tags.is_empty() {
         let _ = write!(facts, " Tags: {}.", codes(kind.tags.iter().copied()));
     }
+    if !kind.personal.is_empty() {
+        let personal = codes(kind.personal.iter().copied());
+        let _ = write!(facts, " Personal data: {personal}.");
+    }
     let takes = |events: &[&str]| events.contains(&kind.name);
     let projections = catalog.projections.iter();
     let projections = projections

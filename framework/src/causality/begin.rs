@@ -102,6 +102,7 @@ mod tests {
                 data: Bytes::new(),
                 tags: Vec::new(),
                 metadata: Arc::default(),
+                personal: Vec::new(),
             };
             let place = Place {
                 position: Position::new(position),

@@ -42,10 +42,10 @@ pub(super) fn written(
 }
 
 /// Takes a variant, and gives its fields to the serializer inside.
-struct Fields<S>(S);
+pub(super) struct Fields<S>(pub(super) S);
 
 /// A struct or tuple of the serializer inside, filled as a variant.
-struct AsVariant<C>(C);
+pub(super) struct AsVariant<C>(C);
 
 impl<C: SerializeStruct> SerializeStructVariant for AsVariant<C> {
     type Ok = C::Ok;

@@ -38,6 +38,20 @@ impl Cache {
         self.0.as_ref()?.get(stream)
     }
 
+    /// Lets go of the state of `stream`.
+    pub(crate) fn remove(&self, stream: &StreamId) {
+        if let Some(map) = &self.0 {
+            map.remove(stream);
+        }
+    }
+
+    /// Lets go of every state.
+    pub(crate) fn clear(&self) {
+        if let Some(map) = &self.0 {
+            map.clear();
+        }
+    }
+
     /// An append that went ahead of what is kept has failed; how far others came is not known here.
     pub(crate) fn doubt(&self, stream: &StreamId) {
         if let Some(kept) = self.find(stream)

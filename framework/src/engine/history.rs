@@ -38,7 +38,7 @@ impl<'e, A: Aggregate> History<'e, A> {
         self
     }
 
-    /// At most `limit` events; without it, all.
+    /// At most `limit` stored events; without it, all. One that was split since is several here.
     pub fn limit(mut self, limit: usize) -> Self {
         self.limit = limit;
         self
@@ -56,7 +56,11 @@ impl<'e, A: Aggregate> History<'e, A> {
                 .await?;
             for record in page.events {
                 after = record.version;
-                events.push(record.try_into()?);
+                let decoded = record.decode_all()?;
+                events.extend(decoded.map(|event| Recorded {
+                    event,
+                    record: record.clone(),
+                }));
             }
             if !page.more {
                 break;

@@ -100,7 +100,9 @@ impl Source {
                     return Ok(());
                 }
                 follows(slot.version, record)?;
-                slot.take(&record.decode()?, record.position);
+                // All at once, before any is applied.
+                let events = record.decode_all()?;
+                slot.take_all(events, record.position);
             }
             if !page.more {
                 return Ok(());

@@ -222,6 +222,7 @@ pub(super) fn event(number: u64) -> NewEvent {
         data: Bytes::from(format!(r#"{{"number":{number}}}"#)),
         tags: Vec::new(),
         metadata: Arc::new(Metadata::default()),
+        personal: Vec::new(),
     }
 }
 

@@ -39,15 +39,18 @@ use crate::event::{Event, EventType};
 /// | change | |
 /// |---|---|
 /// | a new kind of event, a new field that is optional or has a default, a field removed, a type widened | update the file |
+/// | a field that becomes `#[personal]`, or is it no more | update the file |
 /// | documentation, a Rust name, the order of variants or fields | nothing to do |
 /// | a new required field, a type changed or narrowed, a variant of a field's enum removed | breaks: raise the version and write an upcaster |
-/// | an event removed, or its stored name changed | breaks: keep the name, or declare it [`retired`](EventsLock::retired) |
+/// | a stored name changed with `was`, taken by a type in `formerly`, or `retired` in the attribute | nothing to do; the form stays in the file |
+/// | an event removed, or its stored name changed otherwise | breaks: keep the name, say `was`, or declare it [`retired`](EventsLock::retired) |
 /// | a version lowered, or raised without an upcaster for each step | breaks |
 pub fn events_lock(path: impl Into<PathBuf>) -> EventsLock {
     EventsLock {
         path: path.into(),
         code: BTreeMap::new(),
         retired: BTreeSet::new(),
+        former: BTreeSet::new(),
     }
 }
 
@@ -58,6 +61,8 @@ pub struct EventsLock {
     path: PathBuf,
     code: BTreeMap<&'static str, Kind>,
     retired: BTreeSet<&'static str>,
+    /// Names that are read by types of their own, in `formerly`.
+    former: BTreeSet<&'static str>,
 }
 
 /// One kind of event as the code has it.
@@ -91,6 +96,9 @@ impl EventsLock {
             };
             self.code.insert(event_type.name, kind);
         }
+        self.retired.extend(E::RETIRED);
+        let former = E::FORMER.iter().flat_map(|former| (former.names)());
+        self.former.extend(former);
         self
     }
 
@@ -112,7 +120,11 @@ impl EventsLock {
         for name in file.names() {
             match (self.code.get(&*name), self.retired.get(&*name)) {
                 (Some(_), Some(_)) => broken.push(LockFault::RetiredInUse { event: name }),
-                (None, None) => broken.push(self.gone(&name, &file)),
+                (None, None) if self.former.contains(&*name) => {}
+                (None, None) => match self.renamed(&name) {
+                    Some(kind) => hold_old(&name, kind, &file, &mut broken),
+                    None => broken.push(self.gone(&name, &file)),
+                },
                 _ => {}
             }
         }
@@ -125,6 +137,12 @@ impl EventsLock {
         } else {
             Err(LockError::Broken(broken))
         }
+    }
+
+    /// The kind that was stored under `name` before.
+    fn renamed(&self, name: &str) -> Option<&Kind> {
+        let mut kinds = self.code.values();
+        kinds.find(|kind| kind.event_type.was.contains(&name))
     }
 
     /// A name that the code does not have, and the one that may have taken its place.
@@ -180,6 +198,28 @@ impl EventsLock {
     }
 }
 
+/// Holds what is stored under an old name of a kind against what the kind reads.
+fn hold_old(name: &str, kind: &Kind, file: &LockFile, broken: &mut Vec<LockFault>) {
+    let version = kind.event_type.version;
+    let newest = file.newest(name);
+    let event = name.to_owned();
+    if newest > version {
+        broken.push(LockFault::Lowered {
+            event,
+            locked: newest,
+            version,
+        });
+    } else if let Some(locked) = file.form(name, version) {
+        let found = faults(&locked, &kind.read);
+        broken.extend(found.into_iter().map(|fault| LockFault::Unreadable {
+            event: event.clone(),
+            version,
+            field: fault.path,
+            reason: fault.reason,
+        }));
+    }
+}
+
 /// Holds one kind of event against the file, and takes in what it stores.
 fn hold(name: &str, kind: &Kind, file: &mut LockFile, broken: &mut Vec<LockFault>) {
     let event = name.to_owned();
@@ -220,4 +260,5 @@ fn hold(name: &str, kind: &Kind, file: &mut LockFile, broken: &mut Vec<LockFault
         reason: fault.reason,
     }));
     file.put(name, version, merged(locked, &kind.written));
+    file.personal(name, kind.event_type.personal);
 }

@@ -14,6 +14,7 @@ const ABOUT: &str =
 pub(super) struct LockFile {
     events: BTreeMap<String, BTreeMap<u32, Form>>,
     retired: BTreeSet<String>,
+    personal: BTreeMap<String, Vec<String>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -22,6 +23,9 @@ struct Written {
     events: BTreeMap<String, BTreeMap<u32, Value>>,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     retired: BTreeSet<String>,
+    /// The fields with personal data of each event that has any.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    personal: BTreeMap<String, Vec<String>>,
 }
 
 impl LockFile {
@@ -31,6 +35,7 @@ impl LockFile {
             return Ok(Self {
                 events: BTreeMap::new(),
                 retired: BTreeSet::new(),
+                personal: BTreeMap::new(),
             });
         }
         let written: Written = serde_json::from_str(text)?;
@@ -42,6 +47,7 @@ impl LockFile {
         Ok(Self {
             events: events.collect::<Result<_, serde_json::Error>>()?,
             retired: written.retired,
+            personal: written.personal,
         })
     }
 
@@ -55,6 +61,7 @@ impl LockFile {
             about: ABOUT.to_owned(),
             events: events.collect(),
             retired: self.retired.clone(),
+            personal: self.personal.clone(),
         };
         let text = serde_json::to_string_pretty(&written);
         text.unwrap_or_else(|error| panic!("a lock is JSON: {error}")) + "\n"
@@ -78,6 +85,16 @@ impl LockFile {
     pub(super) fn put(&mut self, name: &str, version: u32, form: Form) {
         let versions = self.events.entry(name.to_owned()).or_default();
         versions.insert(version, form);
+    }
+
+    /// The fields of `name` with personal data, as the code has them now.
+    pub(super) fn personal(&mut self, name: &str, fields: &[&str]) {
+        let fields: Vec<_> = fields.iter().map(|field| (*field).to_owned()).collect();
+        if fields.is_empty() {
+            self.personal.remove(name);
+        } else {
+            self.personal.insert(name.to_owned(), fields);
+        }
     }
 
     pub(super) fn retire(&mut self, names: &BTreeSet<&'static str>) {

@@ -62,5 +62,6 @@ fn event(number: &str, count: usize) -> NewEvent {
         data: format!(r#"{{"append":"{number}","count":{count}}}"#).into(),
         tags: Vec::new(),
         metadata: Arc::new(Metadata::default()),
+        personal: Vec::new(),
     }
 }

@@ -81,6 +81,7 @@ impl Client {
             data: format!("{{\"client\":{client},\"turn\":{turn}}} ").into(),
             tags: (0..self.dice.roll(3)).map(|_| self.tag()).collect(),
             metadata: Arc::new(Metadata::default()),
+            personal: Vec::new(),
         }
     }
 

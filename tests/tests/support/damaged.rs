@@ -54,6 +54,7 @@ pub(crate) static SOUND: LazyLock<Vec<u8>> = LazyLock::new(|| {
             data: vec![0, 255, 1].into(),
             tags: vec![Tag::new("k", 1).unwrap()],
             metadata: Default::default(),
+            personal: Vec::new(),
         };
         let append = Append::stream(stream("raw-1"), Expected::NoStream, vec![bytes]);
         store.append(append).await.unwrap();

@@ -33,6 +33,7 @@ pub(crate) fn events(count: u64) -> Vec<NewEvent> {
         data: "{}".into(),
         tags: vec![Tag::new("k", 1).unwrap()],
         metadata: Arc::new(Metadata::default()),
+        personal: Vec::new(),
     };
     (0..count).map(event).collect()
 }

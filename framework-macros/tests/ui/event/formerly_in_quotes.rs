@@ -1,0 +1,9 @@
+use factum::prelude::*;
+
+#[derive(Event, Serialize, Deserialize)]
+#[event(prefix = "account", formerly = "OpenedWith")]
+enum AccountEvent {
+    Opened,
+}
+
+fn main() {}

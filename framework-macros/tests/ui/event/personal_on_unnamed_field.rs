@@ -1,0 +1,8 @@
+use factum::prelude::*;
+
+#[derive(Event, Serialize, Deserialize)]
+enum CustomerEvent {
+    Registered(#[personal] String),
+}
+
+fn main() {}

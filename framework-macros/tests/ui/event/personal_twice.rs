@@ -1,0 +1,12 @@
+use factum::prelude::*;
+
+#[derive(Event, Serialize, Deserialize)]
+enum OrderEvent {
+    Placed {
+        #[personal]
+        #[personal]
+        note: String,
+    },
+}
+
+fn main() {}

@@ -1,0 +1,151 @@
+//! [`PersonalStore`]: any store, in which nobody can read personal data without the keys.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::task::Poll;
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use super::held::Held;
+use super::in_order::InOrder;
+use super::key_store::KeyStore;
+use crate::append::{Append, Appended, IdempotencyKey};
+use crate::error::{AppendError, StoreError};
+use crate::place::Position;
+use crate::read::{Page, Read};
+use crate::snapshot::{Snapshot, SnapshotStore};
+use crate::store::{EventStore, Store};
+use crate::stream::StreamId;
+
+/// Any store, in which nobody can read personal data without the keys: what is marked `#[personal]` is encrypted when
+/// it is appended and decrypted when it is read.
+///
+/// Events without personal data pass as they are. Of aggregates whose events have any, no snapshot is kept: their
+/// state may hold what is to be forgotten.
+#[derive(Clone)]
+pub struct PersonalStore<S> {
+    pub(super) store: S,
+    pub(super) shared: Arc<Shared>,
+}
+
+/// What the handles on one store share.
+pub(super) struct Shared {
+    pub(super) held: Held,
+    order: InOrder,
+    /// The categories of streams in which personal data were seen.
+    personal: RwLock<HashSet<String>>,
+}
+
+impl<S: Store> PersonalStore<S> {
+    /// `store`, with the keys of the subjects in `keys`.
+    #[must_use]
+    pub fn new(store: S, keys: impl KeyStore) -> Self {
+        let shared = Shared {
+            held: Held::new(Arc::new(keys)),
+            order: InOrder::default(),
+            personal: RwLock::default(),
+        };
+        Self {
+            store,
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// The store inside, where personal data are sealed.
+    #[must_use]
+    pub fn store(&self) -> &S {
+        &self.store
+    }
+}
+
+impl Shared {
+    pub(super) fn is_personal(&self, category: &str) {
+        if !self.has_personal(category) {
+            let mut personal = self
+                .personal
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
+            personal.insert(category.to_owned());
+        }
+    }
+
+    fn has_personal(&self, category: &str) -> bool {
+        let personal = self.personal.read().unwrap_or_else(PoisonError::into_inner);
+        personal.contains(category)
+    }
+
+    /// The fingerprint of a command is a hash of all its fields, which could be guessed at: with a key it cannot.
+    fn keyed(&self, key: IdempotencyKey) -> IdempotencyKey {
+        let hash = format!("fingerprint {}", key.fingerprint);
+        let hash = self.held.keys.pseudonym(&hash);
+        IdempotencyKey {
+            fingerprint: Uuid::from_bytes(*hash.as_bytes()),
+            ..key
+        }
+    }
+}
+
+#[async_trait]
+impl<S: Store> EventStore for PersonalStore<S> {
+    async fn append(&self, mut append: Append) -> Result<Appended, AppendError> {
+        let mut turn = self.shared.order.enter();
+        append.key = append.key.map(|key| self.shared.keyed(key));
+        let append = self.shared.sealed(append).await?;
+        turn.comes().await;
+        let mut appending = pin!(self.store.append(append));
+        let first = poll_fn(|context| Poll::Ready(appending.as_mut().poll(context))).await;
+        drop(turn);
+        match first {
+            Poll::Ready(answer) => answer,
+            Poll::Pending => appending.await,
+        }
+    }
+
+    async fn read(&self, read: Read) -> Result<Page, StoreError> {
+        let mut page = self.store.read(read).await?;
+        self.shared.open(&mut page.events).await?;
+        Ok(page)
+    }
+
+    async fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {
+        self.store.find(&self.shared.keyed(key.clone())).await
+    }
+
+    fn watch(&self) -> watch::Receiver<Position> {
+        self.store.watch()
+    }
+}
+
+#[async_trait]
+impl<S: Store> SnapshotStore for PersonalStore<S> {
+    async fn save_snapshot(&self, snapshot: Snapshot) -> Result<(), StoreError> {
+        // Whoever folded the state has read or appended its events here.
+        if self.shared.has_personal(snapshot.stream.category()) {
+            return Ok(());
+        }
+        self.store.save_snapshot(snapshot).await
+    }
+
+    async fn load_snapshot(&self, stream: &StreamId) -> Result<Option<Snapshot>, StoreError> {
+        self.store.load_snapshot(stream).await
+    }
+
+    async fn clear_snapshots(&self) -> Result<(), StoreError> {
+        self.store.clear_snapshots().await
+    }
+}
+
+crate::delegate!(documents, [S: Store] PersonalStore<S>, |this| this.store);
+
+impl<S: fmt::Debug> fmt::Debug for PersonalStore<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PersonalStore")
+            .field("store", &self.store)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,266 @@
+//! What was sealed can be read at its place only, and what is read goes up to today's form as ever.
+
+#![allow(
+    clippy::unwrap_used,
+    dead_code,
+    reason = "a test fails by panicking, and shares its support with others"
+)]
+
+#[path = "support/lines.rs"]
+mod lines;
+#[path = "support/people.rs"]
+mod people;
+#[path = "support/server.rs"]
+mod server;
+
+use std::sync::Arc;
+
+use factum::personal::{PersonalField, Subject};
+use factum::prelude::*;
+use factum::testkit::Backend;
+use factum::{
+    Append, AppendError, ContentType, EventStore, Expected, IdempotencyKey, InvalidAppend,
+    NewEvent, Query, Read, RecordedEvent, Snapshot, SnapshotStore as _, StoreError, StreamId,
+    UpcastError, Version,
+};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use people::*;
+
+on_every_store!(
+    what_was_moved_is_refused,
+    what_was_changed_is_refused,
+    what_looks_sealed_is_not_taken,
+    an_upcaster_sees_the_plain_form,
+    a_fingerprint_cannot_be_guessed_at,
+    a_snapshot_from_before_is_dropped,
+);
+
+fn stream() -> StreamId {
+    "customer-17".parse().unwrap()
+}
+
+/// As it is sealed, on its way into the store once more.
+fn again(event: RecordedEvent) -> NewEvent {
+    NewEvent {
+        id: event.id,
+        name: event.name,
+        schema_version: event.schema_version,
+        content_type: event.content_type,
+        data: event.data,
+        tags: event.tags,
+        metadata: event.metadata,
+        personal: Vec::new(),
+    }
+}
+
+async fn append(store: &impl EventStore, event: NewEvent) -> Result<(), AppendError> {
+    let append = Append::stream(stream(), Expected::Any, vec![event]);
+    store.append(append).await.map(drop)
+}
+
+async fn read(store: &impl EventStore) -> Result<Vec<RecordedEvent>, StoreError> {
+    let page = store.read(Read::all(Query::all())).await?;
+    Ok(page.events)
+}
+
+async fn reason(store: &impl EventStore) -> String {
+    match read(store).await {
+        Err(StoreError::Corrupt(reason)) => reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A store with one event, and that event as it is sealed.
+async fn one<B: Backend>(place: &B) -> (Sealed<B>, NewEvent) {
+    let store = open(place).await;
+    let engine = Engine::new(store.clone());
+    engine
+        .execute(record("17", registered("Ada")))
+        .await
+        .unwrap();
+    let sealed = again(everything(store.store()).await.remove(0));
+    (store, sealed)
+}
+
+async fn what_was_moved_is_refused<B: Backend>() {
+    let place = B::create().await;
+    let (store, sealed) = one(&place).await;
+    let other = NewEvent {
+        id: Uuid::from_u128(7),
+        ..sealed
+    };
+    append(store.store(), other).await.unwrap();
+    let expected = "event at position 2 (customer.registered): `name` is not what was sealed there: it was \
+                    changed or moved";
+    assert_eq!(reason(&store).await, expected);
+}
+
+async fn what_was_changed_is_refused<B: Backend>() {
+    let flip = |text: &mut Value, at: usize| {
+        let mut letters: Vec<char> = text.as_str().unwrap().chars().collect();
+        letters[at] = if letters[at] == 'A' { 'B' } else { 'A' };
+        *text = letters.into_iter().collect::<String>().into();
+    };
+    let swap = |json: &mut Value| {
+        let name = json["name"].take();
+        json["name"] = json["email"].take();
+        json["email"] = name;
+    };
+    let changes: [&dyn Fn(&mut Value); 6] = [
+        &|json| flip(&mut json["name"]["$personal"]["sealed"], 3),
+        &|json| flip(&mut json["name"]["$personal"]["sealed"], 40),
+        &|json| json["name"]["$personal"]["of"] = "0".repeat(32).into(),
+        &|json| json["name"]["$personal"]["v"] = 2.into(),
+        &|json| json["name"]["$personal"]["sealed"] = "".into(),
+        &swap,
+    ];
+    for change in changes {
+        let place = B::create().await;
+        let (store, sealed) = one(&place).await;
+        let mut json: Value = serde_json::from_slice(&sealed.data).unwrap();
+        change(&mut json);
+        let data = json.to_string().into();
+        append(store.store(), NewEvent { data, ..sealed })
+            .await
+            .unwrap();
+        let reason = reason(&store).await;
+        assert!(
+            reason.starts_with("event at position 2 (customer.registered): `"),
+            "{reason}"
+        );
+        // The others are there as ever.
+        let before = store.read(Read::all(Query::all()).limit(1)).await.unwrap();
+        assert_eq!(before.events.len(), 1);
+    }
+}
+
+async fn what_looks_sealed_is_not_taken<B: Backend>() {
+    let place = B::create().await;
+    let store = open(&place).await;
+    let event = marked(
+        &json!({ "name": "Ada", "more": { "$personal": {} } }),
+        "name",
+    );
+    let refused = append(&store, event).await;
+    assert!(matches!(
+        refused,
+        Err(AppendError::Invalid(InvalidAppend::Unsealable { field, .. })) if field == "more"
+    ));
+    let refused = append(&store, marked(&json!({ "name": "Ada" }), "nick")).await;
+    assert!(matches!(
+        refused,
+        Err(AppendError::Invalid(InvalidAppend::Unsealable { field, .. })) if field == "nick"
+    ));
+}
+
+/// A first version of an event, with one personal field.
+fn marked(json: &Value, field: &'static str) -> NewEvent {
+    NewEvent {
+        id: Uuid::from_u128(1),
+        name: "guest.named".into(),
+        schema_version: 1,
+        content_type: ContentType::Json,
+        data: json.to_string().into(),
+        tags: Vec::new(),
+        metadata: Arc::default(),
+        personal: vec![PersonalField {
+            field,
+            subject: Subject::Stream,
+            redacted: "\"[redacted]\"".to_owned(),
+        }],
+    }
+}
+
+#[derive(Event, Debug, PartialEq, Serialize, Deserialize)]
+#[event(name = "guest.named", version = 2, upcast = split)]
+struct Named {
+    #[personal]
+    first: String,
+    #[personal]
+    last: Option<String>,
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "an upcaster takes its form")]
+fn split(old: Value) -> Result<Value, UpcastError> {
+    let name = old["name"].as_str().ok_or("no name")?;
+    let (first, last) = match name.split_once(' ') {
+        Some((first, last)) => (first, Some(last)),
+        None => (name, None),
+    };
+    Ok(json!({ "first": first, "last": last }))
+}
+
+async fn an_upcaster_sees_the_plain_form<B: Backend>() {
+    let place = B::create().await;
+    let store = open(&place).await;
+    let event = marked(
+        &json!({ "name": "Ada Byron", "size": 18446744073709551615_u64 }),
+        "name",
+    );
+    append(&store, event).await.unwrap();
+    let named = |first: &str, last: Option<&str>| Named {
+        first: first.to_owned(),
+        last: last.map(str::to_owned),
+    };
+    let events = read(&store).await.unwrap();
+    assert_eq!(
+        events[0].decode::<Named>().unwrap(),
+        named("Ada", Some("Byron"))
+    );
+    // What is not personal keeps every digit.
+    assert!(String::from_utf8_lossy(&events[0].data).contains("18446744073709551615"));
+    let _ = store.forget("17").await.unwrap();
+    let events = read(&store).await.unwrap();
+    assert_eq!(
+        events[0].decode::<Named>().unwrap(),
+        named("[redacted]", None)
+    );
+}
+
+async fn a_fingerprint_cannot_be_guessed_at<B: Backend>() {
+    let place = B::create().await;
+    let store = open(&place).await;
+    let command = record("17", registered("Ada"));
+    let content = serde_json::to_vec(&("Record", &command)).unwrap();
+    let engine = Engine::new(store.clone());
+    engine.execute(command).idempotency_key("a").await.unwrap();
+    let key = IdempotencyKey::new("a", &content);
+    assert!(store.find(&key).await.unwrap().is_some());
+    // Without the secret the same guess finds other content.
+    let guess = store.store().find(&key).await;
+    assert!(matches!(guess, Err(AppendError::KeyReused { .. })));
+}
+
+async fn a_snapshot_from_before_is_dropped<B: Backend>() {
+    let place = B::create().await;
+    let (store, _) = one(&place).await;
+    assert!(
+        store
+            .store()
+            .load_snapshot(&stream())
+            .await
+            .unwrap()
+            .is_none()
+    );
+    let old = Snapshot {
+        stream: stream(),
+        version: Version::new(1),
+        position: factum::Position::new(1),
+        schema_version: 1,
+        data: r#"{"name":"Ada","email":null,"street":"","plan":0}"#.into(),
+    };
+    store.store().save_snapshot(old).await.unwrap();
+    let _ = store.forget("17").await.unwrap();
+    let engine = Engine::new(open(&place).await);
+    let customer = engine.load::<Customer>(&"17".to_owned()).await.unwrap();
+    assert_eq!((&*customer.name, customer.plan), ("[redacted]", 3));
+    let left = store
+        .store()
+        .load_snapshot(&stream())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(&left.data[..], b"null");
+}

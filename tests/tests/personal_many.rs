@@ -1,0 +1,212 @@
+//! Forgetting one of many, read models behind it, and commands that come close together.
+
+#![allow(
+    clippy::unwrap_used,
+    dead_code,
+    reason = "a test fails by panicking, and shares its support with others"
+)]
+
+#[path = "support/lines.rs"]
+mod lines;
+#[path = "support/people.rs"]
+mod people;
+#[path = "support/server.rs"]
+mod server;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+use factum::document::{ChangeError, DocumentStore};
+use factum::document::{Changes, Document, MemoryDocuments, Revision, Scan};
+use factum::personal::{DocumentKeys, PersonalStore};
+use factum::personal::{PersonalField, Subject};
+use factum::prelude::*;
+use factum::testkit::Backend;
+use factum::{
+    Append, ContentType, EventStore as _, Expected, NewEvent, Query, Read, StoreError, async_trait,
+};
+use factum_memory::MemoryStore;
+use uuid::Uuid;
+
+use people::*;
+
+on_every_store!(
+    one_of_many_is_forgotten_quickly,
+    a_rebuilt_read_model_has_forgotten,
+    commands_that_come_together_do_not_conflict,
+);
+
+const SUBJECTS: u32 = 1_000;
+const EACH: u32 = 100;
+
+async fn one_of_many_is_forgotten_quickly<B: Backend>() {
+    let place = B::create().await;
+    let store = open(&place).await;
+    for round in 0..EACH / 10 {
+        let mut append = Append::default();
+        for subject in 0..SUBJECTS {
+            let stream = format!("order-{subject}").parse().unwrap();
+            let events = (0..10).map(|number| noted(subject, round * 10 + number));
+            append = append.and_stream(stream, Expected::Any, events.collect());
+        }
+        store.append(append).await.unwrap();
+    }
+    let began = Instant::now();
+    let forgotten = store.forget("7").await.unwrap();
+    let took = began.elapsed();
+    assert_eq!(
+        (forgotten.events, forgotten.streams.len()),
+        (u64::from(EACH), 1)
+    );
+    // The events of others are not looked at, all of which take half a minute in a debug build.
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    let streams = ["order-6", "order-7", "order-8"].map(|stream| stream.parse().unwrap());
+    let page = store.read(Read::streams(streams)).await.unwrap();
+    let mut notes = BTreeMap::<String, u32>::new();
+    for event in page.events {
+        let OrderEvent::Placed { note, .. } = event.decode().unwrap();
+        *notes.entry(note).or_default() += 1;
+    }
+    let expected = ["[redacted]", "of 6", "of 8"].map(|note| (note.to_owned(), EACH));
+    assert_eq!(notes, BTreeMap::from(expected));
+}
+
+fn noted(subject: u32, number: u32) -> NewEvent {
+    let data = format!(r#"{{"customer":"{subject}","total":{number},"note":"of {subject}"}}"#);
+    NewEvent {
+        id: Uuid::from_u128(u128::from(subject) << 64 | u128::from(number)),
+        name: "order.placed".into(),
+        schema_version: 1,
+        content_type: ContentType::Json,
+        data: data.into(),
+        tags: Vec::new(),
+        metadata: Arc::default(),
+        personal: vec![PersonalField {
+            field: "note",
+            subject: Subject::Id(subject.to_string()),
+            redacted: "\"[redacted]\"".to_owned(),
+        }],
+    }
+}
+
+#[derive(Projection, Default)]
+#[projection(events = (CustomerEvent, OrderEvent))]
+struct Notes {
+    names: BTreeMap<String, String>,
+    notes: Vec<String>,
+}
+
+impl Project<CustomerEvent> for Notes {
+    fn project(&mut self, event: &Recorded<CustomerEvent>) {
+        if let CustomerEvent::Registered { name, .. } = &event.event {
+            let id = event.record.stream.key().to_owned();
+            self.names.insert(id, name.clone());
+        }
+    }
+}
+
+impl Project<OrderEvent> for Notes {
+    fn project(&mut self, event: &Recorded<OrderEvent>) {
+        let OrderEvent::Placed { note, .. } = &event.event;
+        self.notes.push(note.clone());
+    }
+}
+
+async fn a_rebuilt_read_model_has_forgotten<B: Backend>() {
+    let place = B::create().await;
+    let store = open(&place).await;
+    let engine = Engine::new(store.clone());
+    let notes = InMemory::<Notes>::new();
+    let projections = Projections::builder(&engine).with(notes.clone()).start();
+    for id in ["17", "18"] {
+        engine.execute(record(id, registered(id))).await.unwrap();
+    }
+    let last = engine
+        .execute(place_order(1, "17", "for Ada"))
+        .await
+        .unwrap();
+    projections.wait_for(last.position()).await.unwrap();
+    let seen = || {
+        notes.read(|notes| {
+            (
+                notes.names["17"].clone(),
+                notes.names["18"].clone(),
+                notes.notes.clone(),
+            )
+        })
+    };
+    let known = |name: &str, note: &str| (name.to_owned(), "18".to_owned(), vec![note.to_owned()]);
+    assert_eq!(seen(), known("17", "for Ada"));
+    let forgotten = store.forget("17").await.unwrap();
+    engine.evict(&forgotten.streams);
+    projections.rebuild("notes").await.unwrap();
+    assert_eq!(seen(), known("[redacted]", "[redacted]"));
+    projections.stop().await;
+}
+
+async fn commands_that_come_together_do_not_conflict<B: Backend>() {
+    let place = B::create().await;
+    let engine = Engine::new(open(&place).await);
+    engine
+        .execute(record("17", registered("Ada")))
+        .await
+        .unwrap();
+    let commands = (0..200).map(|number| {
+        let engine = engine.clone();
+        // With and without personal data: their seals take more and less time.
+        let event = match number % 2 {
+            0 => registered("Ada"),
+            _ => CustomerEvent::Upgraded { plan: number },
+        };
+        tokio::spawn(async move {
+            engine
+                .execute(record("17", event))
+                .await
+                .unwrap()
+                .attempts()
+        })
+    });
+    let commands: Vec<_> = commands.collect();
+    for command in commands {
+        assert_eq!(command.await.unwrap(), 1);
+    }
+}
+
+/// Counts what is asked of the keys.
+struct Counted(MemoryDocuments, Arc<AtomicU64>);
+
+#[async_trait]
+impl DocumentStore for Counted {
+    async fn change_documents(&self, changes: Changes) -> Result<Revision, ChangeError> {
+        self.0.change_documents(changes).await
+    }
+
+    async fn find_documents(&self, keys: &[String]) -> Result<Vec<Document>, StoreError> {
+        self.1.fetch_add(keys.len() as u64, SeqCst);
+        self.0.find_documents(keys).await
+    }
+
+    async fn scan_documents(&self, scan: Scan) -> Result<Vec<Document>, StoreError> {
+        self.0.scan_documents(scan).await
+    }
+}
+
+#[tokio::test]
+async fn a_page_asks_for_one_document_once_the_keys_are_known() {
+    let asked = Arc::new(AtomicU64::new(0));
+    let keys = Counted(MemoryDocuments::new(), asked.clone());
+    let keys = DocumentKeys::open(keys, master()).await.unwrap();
+    let store = PersonalStore::new(MemoryStore::new(), keys);
+    for subject in 0..20 {
+        let events = (0..10).map(|number| noted(subject, number)).collect();
+        let stream = format!("order-{subject}").parse().unwrap();
+        let append = Append::stream(stream, Expected::Any, events);
+        store.append(append).await.unwrap();
+    }
+    let before = asked.load(SeqCst);
+    let page = store.read(Read::all(Query::all())).await.unwrap();
+    assert_eq!(page.events.len(), 200);
+    assert_eq!(asked.load(SeqCst) - before, 1);
+}
