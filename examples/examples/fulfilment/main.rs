@@ -16,14 +16,16 @@ mod shipment;
 mod stock;
 mod story;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use factum::personal::{DocumentKeys, PersonalStore};
 use factum::prelude::*;
 use factum::process_managers::Begin;
 use factum::{
     Append, ContentType, EventStore as _, Expected, IdempotencyKey, Metadata, NewEvent, Position,
-    Query,
+    Query, Read,
 };
 use factum_sqlite::SqliteStore;
 use order::{OrderEvent, Place};
@@ -34,33 +36,23 @@ use uuid::Uuid;
 
 /// An instance that was killed is taken for dead after this time.
 const LEASE: Duration = Duration::from_millis(150);
+/// A real shop takes it from its environment.
+const MASTER_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 const MONTH: u64 = 30 * 24 * 3_600;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let file = std::env::args_os().nth(1);
-    let file = file.map_or_else(|| folder.path().join("shop.db"), Into::into);
-    let store = SqliteStore::open(file).await?;
-    let engine = Engine::new(store.clone());
+    let file: PathBuf = file.map_or_else(|| folder.path().join("shop.db"), Into::into);
+    let store = SqliteStore::open(&file).await?;
+    // Addresses are encrypted, with keys in a file of their own.
+    let keys = SqliteStore::open(file.with_extension("keys")).await?;
+    let keys = DocumentKeys::open(keys, MASTER_KEY.parse()?).await?;
+    let personal = PersonalStore::new(store.clone(), keys);
+    let engine = Engine::new(personal.clone());
 
-    // What happened before is told first, then each event as it is stored, without a gap.
-    let known = *store.watch().borrow();
-    if known > Position::ZERO {
-        println!("The shop opens again. So far:");
-    }
-    let mut events = engine.subscribe(Query::all(), Position::ZERO);
-    let teller = tokio::spawn(async move {
-        while let Ok(page) = events.next_page().await {
-            for event in &page.events {
-                println!("{}", story::line(event));
-                if event.position == known {
-                    println!("And now:");
-                }
-            }
-        }
-    });
-
+    let teller = tell(&engine, *store.watch().borrow());
     let board = Projections::builder(&engine)
         .with(store.read_model(board::Board))
         .lease(LEASE)
@@ -90,7 +82,40 @@ async fn main() -> anyhow::Result<()> {
         println!("  {article:<7} {} on the shelf, {kept} taken", stock.free);
     }
     board.stop().await;
+
+    forget_eve(&engine, &personal).await?;
     store.close().await;
+    Ok(())
+}
+
+/// What happened before is told first, then each event as it is stored, without a gap.
+fn tell(engine: &Engine, known: Position) -> tokio::task::JoinHandle<()> {
+    if known > Position::ZERO {
+        println!("The shop opens again. So far:");
+    }
+    let mut events = engine.subscribe(Query::all(), Position::ZERO);
+    tokio::spawn(async move {
+        while let Ok(page) = events.next_page().await {
+            for event in &page.events {
+                println!("{}", story::line(event));
+                if event.position == known {
+                    println!("And now:");
+                }
+            }
+        }
+    })
+}
+
+async fn forget_eve(engine: &Engine, personal: &PersonalStore<SqliteStore>) -> anyhow::Result<()> {
+    println!("Eve asks to be forgotten. Orders, and where they went:");
+    let forgotten = personal.forget("Eve").await?;
+    engine.evict(&forgotten.streams);
+    let placed = Read::all(Query::names(["order.placed"]));
+    for event in engine.store().read(placed).await?.events {
+        if let OrderEvent::Placed { order, address, .. } = event.decode()? {
+            println!("  {order}  {address}");
+        }
+    }
     Ok(())
 }
 
@@ -127,6 +152,7 @@ async fn customers_order(engine: &Engine) -> anyhow::Result<()> {
             quantity,
             cents,
             seconds_to_pay,
+            address: format!("{order} Harbour Street"),
         };
         let key = format!("place-{order}");
         engine

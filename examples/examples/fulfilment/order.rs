@@ -7,8 +7,8 @@ use serde_json::Value;
 #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[event(prefix = "order")]
 pub(crate) enum OrderEvent {
-    /// In its first form it gave the price in euros.
-    #[event(version = 2, upcast = euros_to_cents)]
+    /// In its first form it gave the price in euros, and no address.
+    #[event(version = 2, upcast = with_cents_and_address)]
     Placed {
         order: u32,
         customer: String,
@@ -17,6 +17,9 @@ pub(crate) enum OrderEvent {
         cents: u64,
         /// How long the customer has to pay.
         seconds_to_pay: u64,
+        /// Where to: nobody's business once the customer wants to be forgotten.
+        #[personal(subject = customer)]
+        address: String,
     },
     Shipped {
         order: u32,
@@ -28,9 +31,10 @@ pub(crate) enum OrderEvent {
     },
 }
 
-fn euros_to_cents(mut old: Value) -> Result<Value, UpcastError> {
+fn with_cents_and_address(mut old: Value) -> Result<Value, UpcastError> {
     let euros = old["euros"].as_f64().ok_or("no price in euros")?;
     old["cents"] = ((euros * 100.0).round() as u64).into();
+    old["address"] = "unknown".into();
     Ok(old)
 }
 
@@ -80,6 +84,7 @@ pub(crate) struct Place {
     pub quantity: u32,
     pub cents: u64,
     pub seconds_to_pay: u64,
+    pub address: String,
 }
 
 impl Decide for Place {
@@ -96,6 +101,7 @@ impl Decide for Place {
             quantity: self.quantity,
             cents: self.cents,
             seconds_to_pay: self.seconds_to_pay,
+            address: self.address.clone(),
         }
         .into())
     }

@@ -157,10 +157,9 @@ impl Instances {
     pub(crate) fn may_take(&self, key: &str) -> bool {
         let mut known = self.known();
         let mine = known.held.len();
-        let rivals = known.others.values().filter(|other| other.wants(key));
-        let fair = known.wants.len().div_ceil(1 + rivals.clone().count());
-        let poorer = rivals.clone().any(|other| other.holds < mine);
-        if mine < fair || !poorer {
+        let mut rivals = known.others.values().filter(|other| other.wants(key));
+        // Who has just given it away must not be the first to take it again.
+        if !rivals.any(|other| other.holds < mine) {
             return true;
         }
         let now = Instant::now();

@@ -23,6 +23,12 @@ impl Lines {
         Self(lines)
     }
 
+    /// Those that have come and nobody has read.
+    #[allow(dead_code, reason = "where the last line counts")]
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = String> {
+        self.0.try_iter()
+    }
+
     /// `None`: it has ended.
     pub(crate) fn next(&mut self) -> Option<String> {
         match self.0.recv_timeout(PATIENCE) {
