@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::ops::{Deref, DerefMut};
 
 use factum::document::{Changes, Revision};
-use factum::projections::{control_key, fill_in, table, wants};
+use factum::projections::{
+    control_key, fill_in, list, listed, table, tables_key, views_key, wants,
+};
 use factum::{ReadModel, StepError, StoreError};
 use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
 
@@ -77,16 +79,6 @@ impl DerefMut for Tables<'_> {
     }
 }
 
-/// The key of the document that lists the tables of a build.
-fn key(model: &dyn ReadModel, build: u64) -> String {
-    format!("tables/{}/{build:010}", model.name())
-}
-
-/// The key of the document that lists the views that readers use.
-fn views_key(model: &dyn ReadModel) -> String {
-    format!("views/{}", model.name())
-}
-
 /// Notes down which tables `build` has.
 pub(crate) async fn note(
     db: &mut SqliteConnection,
@@ -94,21 +86,16 @@ pub(crate) async fn note(
     build: u64,
     tables: &[String],
 ) -> Result<(), StepError> {
-    put(db, key(model, build), tables).await
+    put(db, tables_key(model.name(), build), tables).await
 }
 
 async fn put(db: &mut SqliteConnection, key: String, names: &[String]) -> Result<(), StepError> {
-    let value = serde_json::to_string(names).map_err(|error| StoreError::Failed(error.into()))?;
-    let _: Revision = crate::document::change(db, &Changes::new().put(key, value)).await?;
+    let _: Revision = crate::document::change(db, &list(key, names)?).await?;
     Ok(())
 }
 
 async fn names(db: &mut SqliteConnection, key: &str) -> Result<Vec<String>, StoreError> {
-    let value = document(db, key).await?;
-    let names = value.map(|value| serde_json::from_str(&value)).transpose();
-    let names =
-        names.map_err(|error| StoreError::Corrupt(format!("the document {key:?}: {error}")))?;
-    Ok(names.unwrap_or_default())
+    listed(key, document(db, key).await?.as_deref())
 }
 
 async fn document(db: &mut SqliteConnection, key: &str) -> Result<Option<String>, StoreError> {
@@ -137,15 +124,15 @@ pub(crate) async fn show(
     model: &dyn ReadModel,
     build: u64,
 ) -> Result<(), StepError> {
-    for name in names(db, &views_key(model)).await? {
+    for name in names(db, &views_key(model.name())).await? {
         execute(db, format!("drop view if exists {name}")).await?;
     }
-    let tables = names(db, &key(model, build)).await?;
+    let tables = names(db, &tables_key(model.name(), build)).await?;
     for name in &tables {
         let table = table(name, build);
         execute(db, format!("create view {name} as select * from {table}")).await?;
     }
-    put(db, views_key(model), &tables).await
+    put(db, views_key(model.name()), &tables).await
 }
 
 /// Drops the tables of `build`.
@@ -154,7 +141,7 @@ pub(crate) async fn drop(
     model: &dyn ReadModel,
     build: u64,
 ) -> Result<(), StepError> {
-    let key = key(model, build);
+    let key = tables_key(model.name(), build);
     for name in names(db, &key).await? {
         execute(db, format!("drop table if exists {}", table(&name, build))).await?;
     }

@@ -1,5 +1,9 @@
 //! The names of the tables of one build, for read models in a database.
 
+use super::json;
+use crate::document::Changes;
+use crate::error::StoreError;
+
 /// Fills in the names of the tables of `build` where `sql` has names in braces, e.g. `{owner}`, and tells `seen` of each
 /// name. Readers use the plain name, which is a view of the build that they see. What is in braces but no name (1 to
 /// 50 lower-case letters, digits and `_`, the first no digit) stays as it is.
@@ -35,6 +39,37 @@ pub fn fill_in(sql: &str, build: u64, mut seen: impl FnMut(&str)) -> String {
 #[must_use]
 pub fn table(name: &str, build: u64) -> String {
     format!("{name}__{build}")
+}
+
+/// The key of the document that lists the tables of `build` of the projection `name`.
+#[must_use]
+pub fn tables_key(name: &str, build: u64) -> String {
+    format!("tables/{name}/{build:010}")
+}
+
+/// The key of the document that lists the views that readers of the projection `name` use.
+#[must_use]
+pub fn views_key(name: &str) -> String {
+    format!("views/{name}")
+}
+
+/// The change that lists `names` under `key`.
+///
+/// # Errors
+/// [`StoreError::Failed`] if they cannot be written as JSON.
+pub fn list(key: String, names: &[String]) -> Result<Changes, StoreError> {
+    Ok(Changes::new().put(key, json(&names)?))
+}
+
+/// The names that `value` lists, which was found under `key`; none, if nothing was.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] if it is no list of names.
+pub fn listed(key: &str, value: Option<&str>) -> Result<Vec<String>, StoreError> {
+    let names = value.map(serde_json::from_str).transpose();
+    let names =
+        names.map_err(|error| StoreError::Corrupt(format!("the document {key:?}: {error}")))?;
+    Ok(names.unwrap_or_default())
 }
 
 fn is_name(name: &str) -> bool {
