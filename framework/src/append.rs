@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use uuid::Uuid;
 
+use crate::document::Changes;
 use crate::error::{InvalidAppend, Violation};
 use crate::place::{Position, Version};
 use crate::query::Query;
@@ -25,6 +26,8 @@ pub struct Append {
     pub condition: Option<Condition>,
     /// Makes a repetition give the first answer again.
     pub key: Option<IdempotencyKey>,
+    /// What changes of the documents with it; not again when the append is repeated.
+    pub changes: Changes,
 }
 
 /// Events for one stream, and what that stream must look like for them.
@@ -148,6 +151,13 @@ impl Append {
         self
     }
 
+    /// With these changes of documents: all of it takes effect together, or nothing.
+    #[must_use]
+    pub fn with_changes(mut self, changes: Changes) -> Self {
+        self.changes = self.changes.with(changes);
+        self
+    }
+
     /// How many events it holds.
     #[must_use]
     pub fn count(&self) -> usize {
@@ -172,7 +182,8 @@ impl Append {
     ///
     /// # Errors
     /// [`InvalidAppend`]: a stream named twice, too many events, data or a key out of bounds, a name that
-    /// is empty or holds control characters, JSON that is not UTF-8, personal data that nothing has sealed.
+    /// is empty or holds control characters, JSON that is not UTF-8, personal data that nothing has sealed, changes of
+    /// documents that no store makes.
     pub fn check(&self) -> Result<(), InvalidAppend> {
         let mut seen = HashSet::new();
         for stream in &self.streams {
@@ -183,6 +194,7 @@ impl Append {
             }
             stream.events.iter().try_for_each(check_event)?;
         }
+        self.changes.check()?;
         let count = self.count();
         if count > MAX_APPEND {
             return Err(InvalidAppend::TooManyEvents {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::append::{Condition, Expected};
+use crate::document::{InvalidChanges, Revision};
 use crate::place::{Position, Version};
 use crate::record::{ContentType, RecordedEvent};
 use crate::stream::StreamId;
@@ -59,6 +60,15 @@ pub enum AppendError {
     /// No store takes this.
     #[error(transparent)]
     Invalid(#[from] InvalidAppend),
+    /// An inline projection, which takes the events as a part of the append, cannot take one of them.
+    #[error("the inline projection {name:?} refuses the append")]
+    Projection {
+        /// Its name.
+        name: String,
+        /// Why.
+        #[source]
+        error: Source,
+    },
     /// The backend failed. After [`StoreError::Unavailable`] nothing was stored, after
     /// [`StoreError::Interrupted`] that is not known.
     #[error(transparent)]
@@ -103,6 +113,15 @@ pub enum Violation {
         /// The position of the newest event that matches.
         found: Position,
     },
+    /// A document is not at the revision that was required: judged when all else holds, and told of one.
+    Document {
+        /// Its key.
+        key: String,
+        /// The revision required.
+        required: Revision,
+        /// Its revision; 0: it does not exist.
+        actual: Revision,
+    },
     /// The database found that the append ran into another transaction, and stored nothing.
     Transaction {
         /// What it says, with its code.
@@ -130,6 +149,14 @@ impl fmt::Display for Violation {
                 f,
                 "the event at position {found} matches a query that was known up to position {}",
                 condition.after
+            ),
+            Self::Document {
+                key,
+                required,
+                actual,
+            } => write!(
+                f,
+                "the document {key:?} is at revision {actual}, required was {required}"
             ),
             Self::Transaction { reason } => {
                 write!(f, "the database met another transaction: {reason}")
@@ -205,6 +232,9 @@ pub enum InvalidAppend {
         /// When.
         since: Timestamp,
     },
+    /// Changes of documents that no store makes.
+    #[error(transparent)]
+    Changes(#[from] InvalidChanges),
     /// A field is not what can be sealed.
     #[error("`{field}` of {name} cannot be stored: {reason}")]
     Unsealable {

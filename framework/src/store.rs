@@ -19,7 +19,8 @@ pub trait EventStore: Send + Sync + 'static {
     /// Stores all events of `append`, or none.
     ///
     /// When it returns `Ok`, the events are durable and every reader sees them. Positions are assigned in
-    /// commit order without gaps. Every violated expectation is reported in one error. If the future is
+    /// commit order without gaps. The append's changes of documents are made with it: whoever sees the one sees the
+    /// other. Every violated expectation is reported in one error. If the future is
     /// dropped, the append has happened as a whole or not at all, and which is not known.
     ///
     /// An idempotency key that is known gives the first answer again, before any expectation is judged.

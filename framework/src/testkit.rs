@@ -39,6 +39,8 @@ pub mod contract_retry;
 mod contract_shop;
 #[doc(hidden)]
 pub mod contract_snapshot;
+#[doc(hidden)]
+pub mod contract_together;
 #[cfg(feature = "catalog")]
 mod events_lock;
 mod faults;

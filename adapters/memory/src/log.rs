@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use factum::document::MemoryDocuments;
 use factum::record::Place;
 use factum::{
     Append, AppendError, Appended, Condition, Conflict, Direction, IdempotencyKey, Page, Position,
@@ -26,8 +27,12 @@ impl Log {
         Position::new(self.events.len() as u64)
     }
 
-    /// Stores a checked append.
-    pub(crate) fn append(&mut self, append: Append) -> Result<Appended, AppendError> {
+    /// Stores a checked append, and makes its changes of `documents`.
+    pub(crate) fn append(
+        &mut self,
+        append: Append,
+        documents: &MemoryDocuments,
+    ) -> Result<Appended, AppendError> {
         if let Some(key) = &append.key
             && let Some(first) = self.find(key)?
         {
@@ -36,6 +41,9 @@ impl Log {
         let violations = self.violations(&append);
         if !violations.is_empty() {
             return Err(Conflict { violations }.into());
+        }
+        if !append.changes.is_empty() {
+            documents.change(append.changes)?;
         }
         let appended = self.store(append.streams);
         if let Some(key) = append.key {

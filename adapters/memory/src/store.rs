@@ -72,7 +72,7 @@ impl EventStore for MemoryStore {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         append.check()?;
         let mut log = self.0.log.write().unwrap_or_else(PoisonError::into_inner);
-        let appended = log.append(append)?;
+        let appended = log.append(append, &self.0.documents)?;
         // Under the lock, so that watchers see the head move in order.
         if appended.count > 0 && !appended.repeated {
             let head = &self.0.head;

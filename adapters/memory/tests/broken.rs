@@ -93,6 +93,10 @@ finds! {
     contract_documents: a_revision_is_never_given_twice, RevisionsStandStill;
     contract_documents: of_many_that_change_one_document_exactly_one_does, ChangesBlindly;
     contract_documents: documents_out_of_bounds_are_refused, TakesTheInvalid;
+    contract_together: documents_change_with_the_events_or_not_at_all, ChangesDespiteConflicts;
+    contract_together: a_repeated_append_changes_no_document_again, ChangesAgain;
+    contract_together: of_many_appends_that_change_one_document_exactly_one_is_stored, ChangesBlindly;
+    contract_together: readers_never_see_events_without_their_documents, ChangesBehindTheEvents;
     contract_projection: a_projection_has_each_effect_once_under_faults, ChangesLoseTheLast;
     contract_projection: a_poison_event_parks_its_stream_alone, KeepsWhatIsDeleted;
     contract_projection: what_a_paused_owner_writes_is_refused, ChangesBlindly;

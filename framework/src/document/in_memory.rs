@@ -29,11 +29,12 @@ impl MemoryDocuments {
     fn held(&self) -> MutexGuard<'_, Held> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-#[async_trait]
-impl DocumentStore for MemoryDocuments {
-    async fn change_documents(&self, changes: Changes) -> Result<Revision, ChangeError> {
+    /// As [`change_documents`](DocumentStore::change_documents), at once.
+    ///
+    /// # Errors
+    /// [`ChangeError::Moved`], or [`ChangeError::Invalid`].
+    pub fn change(&self, changes: Changes) -> Result<Revision, ChangeError> {
         changes.check()?;
         let mut held = self.held();
         let revision = |key: &str| {
@@ -57,6 +58,13 @@ impl DocumentStore for MemoryDocuments {
             }
         }
         Ok(revision)
+    }
+}
+
+#[async_trait]
+impl DocumentStore for MemoryDocuments {
+    async fn change_documents(&self, changes: Changes) -> Result<Revision, ChangeError> {
+        self.change(changes)
     }
 
     async fn find_documents(&self, keys: &[String]) -> Result<Vec<Document>, StoreError> {

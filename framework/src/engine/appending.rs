@@ -15,6 +15,7 @@ use super::receipt::Receipt;
 use crate::append::{Append, Appended, StreamAppend};
 use crate::boundary::Boundary;
 use crate::command::Decide;
+use crate::document::Changes;
 use crate::error::AppendError;
 use crate::few::Few;
 use crate::place::Position;
@@ -41,6 +42,7 @@ impl<'a, C: Decide> Attempt<'a, C> {
             streams: decided.streams.clone(),
             condition,
             key: self.key.clone(),
+            changes: Changes::new(),
         };
         let span = tracing::debug_span!(
             "append",

@@ -43,6 +43,15 @@ pub enum ExecuteError<E: std::error::Error + 'static> {
     /// The decision is more than a store takes.
     #[error(transparent)]
     Invalid(InvalidAppend),
+    /// An inline projection cannot take an event of the decision.
+    #[error("the inline projection {name:?} refuses what the command would do")]
+    Projection {
+        /// The name of the projection.
+        name: String,
+        /// Why.
+        #[source]
+        error: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// An event, or the command under an idempotency key, does not serialize.
     #[error(transparent)]
     Encode(#[from] EncodeError),
@@ -94,6 +103,7 @@ impl<E: std::error::Error + 'static> From<AppendError> for ExecuteError<E> {
                 attempts: 1,
             },
             AppendError::KeyReused { key } => Self::KeyReused { key },
+            AppendError::Projection { name, error } => Self::Projection { name, error },
             AppendError::Invalid(error) => Self::Invalid(error),
             AppendError::Store(error) => Self::Store(error),
         }

@@ -131,6 +131,10 @@ macro_rules! __contract_cases {
             contract_documents: a_revision_is_never_given_twice;
             contract_documents: of_many_that_change_one_document_exactly_one_does;
             contract_documents: documents_out_of_bounds_are_refused;
+            contract_together: documents_change_with_the_events_or_not_at_all;
+            contract_together: a_repeated_append_changes_no_document_again;
+            contract_together: of_many_appends_that_change_one_document_exactly_one_is_stored;
+            contract_together: readers_never_see_events_without_their_documents;
             contract_projection: a_projection_has_each_effect_once_under_faults;
             contract_projection: a_poison_event_parks_its_stream_alone;
             contract_projection: what_a_paused_owner_writes_is_refused;

@@ -24,14 +24,14 @@ async fn moved(store: &impl DocumentStore, changes: Changes) -> (String, Revisio
     }
 }
 
-async fn find(store: &impl DocumentStore, key: &str) -> Option<Document> {
+pub(super) async fn find(store: &impl DocumentStore, key: &str) -> Option<Document> {
     let found = store.find_documents(&[key.to_owned()]).await;
     let mut found = found.expect("documents can be found");
     assert!(found.len() <= 1, "one key, {} documents", found.len());
     found.pop()
 }
 
-async fn keys(store: &impl DocumentStore, scan: Scan) -> Vec<String> {
+pub(super) async fn keys(store: &impl DocumentStore, scan: Scan) -> Vec<String> {
     let found = store.scan_documents(scan).await;
     let found = found.expect("documents can be scanned");
     found.into_iter().map(|document| document.key).collect()

@@ -1,33 +1,69 @@
 //! Faults of documents.
 
-use factum::StoreError;
-use factum::async_trait;
 use factum::document::{
     Change, ChangeError, Changes, Document, DocumentStore, Effect, InvalidChanges, Revision, Scan,
 };
+use factum::{Append, AppendError, Appended, StoreError, async_trait};
 
 use super::{Broken, Fault};
+
+/// Each change by itself, at whatever revision where it is made blindly.
+fn one_by_one(changes: Changes, blindly: bool) -> impl Iterator<Item = Changes> {
+    let changes = changes.into_vec().into_iter();
+    changes.map(move |change| {
+        let required = change.required.filter(|_| !blindly);
+        match (change.effect, required) {
+            (Effect::Put(value), None) => Changes::new().put(change.key, value),
+            (Effect::Put(value), Some(at)) => Changes::new().put_if(change.key, at, value),
+            (Effect::Delete, None) => Changes::new().delete(change.key),
+            (Effect::Delete, Some(at)) => Changes::new().delete_if(change.key, at),
+            (Effect::Keep, None) => Changes::new(),
+            (Effect::Keep, Some(at)) => Changes::new().require(change.key, at),
+        }
+    })
+}
+
+fn blind(changes: Changes) -> Changes {
+    one_by_one(changes, true).fold(Changes::new(), Changes::with)
+}
+
+impl<const FAULT: usize> Broken<FAULT> {
+    pub(super) async fn append_with_documents(
+        &self,
+        mut append: Append,
+    ) -> Result<Appended, AppendError> {
+        let changes = append.changes.clone();
+        if Self::is(Fault::ChangesBlindly) {
+            append.changes = blind(append.changes);
+        }
+        if Self::is(Fault::ChangesBehindTheEvents) {
+            append.changes = Changes::new();
+        }
+        let answer = self.append_as_peers_do(append).await;
+        let makes = match &answer {
+            Ok(appended) if appended.repeated => Self::is(Fault::ChangesAgain),
+            Ok(_) => Self::is(Fault::ChangesBehindTheEvents),
+            Err(_) => Self::is(Fault::ChangesDespiteConflicts),
+        };
+        if makes {
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            self.sound().change_documents(blind(changes)).await?;
+        }
+        answer
+    }
+}
 
 #[async_trait]
 impl<const FAULT: usize> DocumentStore for Broken<FAULT> {
     async fn change_documents(&self, changes: Changes) -> Result<Revision, ChangeError> {
         let documents = self.sound();
-        let each_alone = changes.clone().into_vec().into_iter().map(|change| {
-            let required = change.required.filter(|_| !Self::is(Fault::ChangesBlindly));
-            match (change.effect, required) {
-                (Effect::Put(value), None) => Changes::new().put(change.key, value),
-                (Effect::Put(value), Some(at)) => Changes::new().put_if(change.key, at, value),
-                (Effect::Delete, None) => Changes::new().delete(change.key),
-                (Effect::Delete, Some(at)) => Changes::new().delete_if(change.key, at),
-                (Effect::Keep, None) => Changes::new(),
-                (Effect::Keep, Some(at)) => Changes::new().require(change.key, at),
-            }
-        });
         if Self::is(Fault::ChangesBlindly) {
             changes.check()?;
-            let all = each_alone.fold(Changes::new(), Changes::with);
-            return documents.change_documents(all).await;
+            return documents.change_documents(blind(changes)).await;
         }
+        let each_alone = one_by_one(changes.clone(), false);
         if Self::is(Fault::ChangesOneByOne) {
             changes.check()?;
             let mut revision = Revision::ABSENT;

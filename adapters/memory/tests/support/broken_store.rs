@@ -26,8 +26,11 @@ use tokio::sync::watch;
 pub(crate) enum Fault {
     AnswersLate,
     Blocks,
+    ChangesAgain,
+    ChangesBehindTheEvents,
     ChangesBlindly,
     ChangesData,
+    ChangesDespiteConflicts,
     ChangesLoseTheLast,
     ChangesOneByOne,
     ChecksExistenceAhead,
@@ -246,7 +249,7 @@ impl<const FAULT: usize> EventStore for Broken<FAULT> {
         self.refuse(&append)?;
         let append = Self::mistaken(self.taken_for(append));
         let key = append.key.clone();
-        let mut answer = self.append_as_peers_do(append).await;
+        let mut answer = self.append_with_documents(append).await;
         if let Err(AppendError::Conflict(_)) = answer {
             let nothing = Append::default();
             if Self::is(Fault::SwallowsConflicts) {
