@@ -42,6 +42,7 @@ mod rows;
 mod snapshot;
 mod store;
 mod tables;
+mod view;
 mod watch;
 mod writer;
 
@@ -54,3 +55,4 @@ pub use sqlx::PgPool;
 pub use sqlx::postgres::{PgConnectOptions, PgConnection};
 pub use store::PostgresStore;
 pub use tables::Tables;
+pub use view::View;

@@ -79,6 +79,12 @@ pub(crate) fn key(name: &str, build: u64, partition: u16) -> String {
     format!("projection/{name}/{build:010}/{partition:05}")
 }
 
+/// How far a partition has come, by its document.
+pub(super) fn position(found: Option<&Document>) -> Result<Position, StoreError> {
+    let checkpoint: Option<Checkpoint> = found.map(Document::decode).transpose()?;
+    Ok(checkpoint.map_or(Position::ZERO, |checkpoint| checkpoint.position))
+}
+
 /// How far a build has come, whoever works on it.
 pub(crate) struct Progress {
     /// Every partition has come to here.
