@@ -8,6 +8,7 @@ mod instance;
 mod logic;
 mod model;
 mod schedule;
+mod telling;
 mod undelivered;
 
 use std::fmt;

@@ -25,7 +25,7 @@ pub(crate) type Fault = String;
 
 /// A process manager without its types.
 pub(crate) trait Logic: Send + Sync + 'static {
-    fn name(&self) -> &str;
+    fn name(&self) -> &'static str;
 
     /// Who gives its commands.
     fn actor<'a>(&'a self, instance: &'a str) -> &'a str {
@@ -147,7 +147,7 @@ fn take<P: ProcessManager>(
 }
 
 impl<P: Respond> Logic for Typed<P> {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         P::NAME
     }
 

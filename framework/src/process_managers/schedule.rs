@@ -10,6 +10,7 @@ use futures_util::future::BoxFuture;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::SCHEDULES;
 use super::dispatcher::{change, find};
 use super::instance::{Cause, Instance, Keys, Pending, Timer};
 use super::logic::Logic;
@@ -227,8 +228,8 @@ impl Schedule {
 }
 
 impl Logic for Schedules {
-    fn name(&self) -> &str {
-        "schedules"
+    fn name(&self) -> &'static str {
+        SCHEDULES
     }
 
     fn actor<'a>(&'a self, instance: &'a str) -> &'a str {
