@@ -125,6 +125,10 @@ impl Schedule {
         })
     }
 
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// What becomes of occurrences that nobody was there for. Default: the latest of them.
     #[must_use]
     pub fn missed(mut self, missed: Missed) -> Self {
