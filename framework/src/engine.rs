@@ -4,6 +4,7 @@ mod ahead;
 mod appending;
 mod attempt;
 pub(crate) mod cache;
+mod deadlines;
 mod execute;
 mod execute_error;
 mod history;
@@ -21,6 +22,7 @@ use uuid::Uuid;
 
 use crate::aggregate::Aggregate;
 use crate::causality::Causality;
+use crate::clock::{Clock, SystemClock};
 use crate::command::Decide;
 use crate::place::Position;
 use crate::query::Query;
@@ -50,6 +52,7 @@ struct Inner {
     source: Source,
     queue: Queue,
     retry: RetryPolicy,
+    clock: Arc<dyn Clock>,
 }
 
 /// Settings of an [`Engine`].
@@ -57,6 +60,7 @@ pub struct EngineBuilder {
     store: Arc<dyn Store>,
     retry: RetryPolicy,
     warm_states: usize,
+    clock: Arc<dyn Clock>,
 }
 
 impl Engine {
@@ -73,6 +77,7 @@ impl Engine {
             store: Arc::new(store),
             retry: RetryPolicy::default(),
             warm_states: 10_000,
+            clock: Arc::new(SystemClock),
         }
     }
 
@@ -151,6 +156,10 @@ impl Engine {
         self.0.source.cache.clear();
     }
 
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.0.clock
+    }
+
     /// The store below.
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {
@@ -173,6 +182,14 @@ impl EngineBuilder {
         self
     }
 
+    /// From which clock the time until a [deadline](crate::Events::deadline) counts, and by which, where nothing else is
+    /// said, [process managers](crate::ProcessManagersBuilder::clock) see it pass. Default: that of this machine.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
     /// The engine.
     #[must_use]
     pub fn build(self) -> Engine {
@@ -184,6 +201,7 @@ impl EngineBuilder {
             source,
             queue: Queue::new(),
             retry: self.retry,
+            clock: self.clock,
         }))
     }
 }

@@ -1,4 +1,4 @@
-//! [`Dispatcher`]: does what is due, for one process manager or for all schedules.
+//! [`Dispatcher`]: does what is due, for one process manager, for all schedules or for all deadlines of decisions.
 //!
 //! Whatever is done is done so that it can be done again: a command under a key of its own, anything else as a change
 //! at a revision. Only a refusal must come from the one dispatcher at work, since a command that was refused here could
@@ -215,6 +215,15 @@ impl Dispatcher {
             if *end.borrow() {
                 return Ok(Pause::For(Duration::ZERO));
             }
+            if self.logic.is_set_by_appends() {
+                for due in due {
+                    self.work(&due.id, fence).await?;
+                    if *end.borrow() {
+                        break;
+                    }
+                }
+                continue;
+            }
             // A deadline is met when all ahead of it is done, so that what it leads to is done in its turn, too.
             if first.deadline {
                 self.work(&first.id, fence).await?;
@@ -240,14 +249,16 @@ impl Dispatcher {
         let mut scan = Scan::prefix(self.keys.all_due()).limit(PAGE);
         loop {
             let page = self.documents().scan_documents(scan.clone()).await?;
-            for document in &page {
+            let more = page.last().filter(|_| page.len() == PAGE);
+            let more = more.map(|last| last.key.clone());
+            for document in self.swept(page).await? {
                 let time = self.keys.time(&document.key);
                 if let Some(time) = time.filter(|time| *time > now) {
                     agenda.next = Some(time);
                     return Ok(agenda);
                 }
                 let due: Due = document.decode()?;
-                match self.resting(&due.id) {
+                match self.resting(&due) {
                     None => agenda.due.push(due),
                     Some(rest) => {
                         agenda.pause =
@@ -255,23 +266,21 @@ impl Dispatcher {
                     }
                 }
             }
-            match page.last() {
-                Some(last) if page.len() == PAGE && agenda.due.is_empty() => {
-                    scan = scan.after(&last.key);
-                }
+            match more {
+                Some(last) if agenda.due.is_empty() => scan = scan.after(last),
                 _ => return Ok(agenda),
             }
         }
     }
 
     /// For how long an instance is left alone behind a failure.
-    fn resting(&self, id: &str) -> Option<Duration> {
-        if !self.logic.knows(id) {
+    fn resting(&self, due: &Due) -> Option<Duration> {
+        if !self.logic.knows(due) {
             return Some(self.beat);
         }
         let failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
         let rest = failing
-            .get(id)?
+            .get(&due.id)?
             .until
             .checked_duration_since(Instant::now())?;
         (!rest.is_zero()).then_some(rest)
@@ -319,13 +328,13 @@ impl Dispatcher {
     }
 
     async fn next(&self, id: &str, fence: &Fence) -> Result<(), Left> {
-        let Some((_, instance)) = self.find(id).await? else {
+        let Some((revision, instance)) = self.find(id).await? else {
             return Ok(());
         };
         let now: Timestamp = self.clock.now();
         match instance.work() {
             Some((at, Work::Command(pending))) if at <= now => {
-                self.command(&instance, pending, fence).await
+                self.command((revision, &instance), pending, fence).await
             }
             Some((at, work @ Work::Deadline(..))) if at <= now => {
                 self.deadline(id, work, (fence, now)).await

@@ -274,6 +274,12 @@ impl<A: Aggregate> Outcome<A> for Vec<A::Event> {
     }
 }
 
+impl<A: Aggregate> Outcome<A> for Events<A::Event> {
+    fn decision(self) -> Self {
+        self
+    }
+}
+
 impl<A: Aggregate, X: Outcome<A>> Outcome<Vec<A>> for Vec<X> {
     fn decision(self) -> Vec<Events<A::Event>> {
         self.into_iter().map(Outcome::<A>::decision).collect()
