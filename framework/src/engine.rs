@@ -39,6 +39,7 @@ pub use retry::RetryPolicy;
 pub use source::LoadError;
 
 use cache::Cache;
+use deadlines::Alarm;
 use queue::Queue;
 use source::Source;
 
@@ -53,6 +54,7 @@ struct Inner {
     queue: Queue,
     retry: RetryPolicy,
     clock: Arc<dyn Clock>,
+    alarm: Alarm,
 }
 
 /// Settings of an [`Engine`].
@@ -160,6 +162,10 @@ impl Engine {
         &self.0.clock
     }
 
+    pub(crate) fn alarm(&self) -> &Alarm {
+        &self.0.alarm
+    }
+
     /// The store below.
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {
@@ -202,6 +208,7 @@ impl EngineBuilder {
             queue: Queue::new(),
             retry: self.retry,
             clock: self.clock,
+            alarm: Alarm::new(),
         }))
     }
 }

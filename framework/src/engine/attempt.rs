@@ -134,10 +134,11 @@ impl<'a, C: Decide> Attempt<'a, C> {
             let decided = debug_span!("decide", attempts)
                 .in_scope(|| self.command.decide(C::On::state(slots)));
             // A refusal, or that nothing needs to happen, must not rest on a state that has moved on.
-            let (mut streams, mut changes) = (Vec::new(), Changes::new());
+            let (mut streams, mut changes, mut first) = (Vec::new(), Changes::new(), None);
             if let Ok(decision) = &decided {
                 C::On::encode(slots, decision, encoder, &mut streams)?;
-                changes = self.deadlines((slots, decision), &streams, encoder)?;
+                let deadlines = self.deadlines((slots, decision), &streams, encoder)?;
+                (changes, first) = (deadlines.changes, deadlines.first);
             }
             let nothing = changes.is_empty() && streams.iter().all(|part| part.events.is_empty());
             if nothing && !ground.current && Box::pin(self.refresh(slots, &mut ground)).await? {
@@ -155,7 +156,10 @@ impl<'a, C: Decide> Attempt<'a, C> {
             };
             let mut kept = Some(ground);
             let conflict = match self.append(slots, decided, &mut kept).await {
-                Ok(receipt) => return Ok(receipt),
+                Ok(receipt) => {
+                    first.inspect(|due| self.inner.alarm.is_set(*due));
+                    return Ok(receipt);
+                }
                 Err(AppendError::Conflict(conflict)) => conflict,
                 Err(error) => return Err(error.into()),
             };

@@ -1,5 +1,9 @@
 //! What the append of a decision changes besides its streams: deadlines that are set and cancelled, and what is consumed.
 
+use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
+
+use tokio::sync::Notify;
+
 use super::attempt::Attempt;
 use super::execute_error::ExecuteError;
 use super::parts::{Decision, Slots};
@@ -9,6 +13,49 @@ use crate::codec::Encoder;
 use crate::command::Decide;
 use crate::document::Changes;
 use crate::process_managers::deadlines::{Setting, changes};
+use crate::timestamp::Timestamp;
+
+/// Wakes whoever waits for the next deadline, when one is set in this process that is due before. Other processes look now
+/// and then.
+#[derive(Debug)]
+pub(crate) struct Alarm {
+    /// In microseconds since 1970.
+    next: AtomicI64,
+    sooner: Notify,
+}
+
+impl Alarm {
+    pub(super) fn new() -> Self {
+        Self {
+            next: AtomicI64::new(i64::MAX),
+            sooner: Notify::new(),
+        }
+    }
+
+    /// What is due next; `None`: that is not known, or there is nothing.
+    pub(crate) fn expect(&self, next: Option<Timestamp>) {
+        let next = next.map_or(i64::MAX, Timestamp::as_micros);
+        self.next.store(next, SeqCst);
+    }
+
+    pub(super) fn is_set(&self, due: Timestamp) {
+        if due.as_micros() < self.next.load(SeqCst) {
+            self.sooner.notify_one();
+        }
+    }
+
+    /// Returns when something is due sooner than expected. Cancel safe.
+    pub(crate) async fn sooner(&self) {
+        self.sooner.notified().await;
+    }
+}
+
+/// What a decision does to deadlines.
+pub(super) struct Deadlines {
+    pub(super) changes: Changes,
+    /// When the first of those that it sets is due.
+    pub(super) first: Option<Timestamp>,
+}
 
 impl<C: Decide> Attempt<'_, C> {
     /// The deadlines that the decision sets and cancels.
@@ -17,16 +64,19 @@ impl<C: Decide> Attempt<'_, C> {
         (slots, decision): (&Slots<C>, &Decision<C>),
         streams: &[StreamAppend],
         encoder: &mut Encoder,
-    ) -> Result<Changes, ExecuteError<C::Error>> {
+    ) -> Result<Deadlines, ExecuteError<C::Error>> {
+        let mut deadlines = Deadlines {
+            changes: Changes::new(),
+            first: None,
+        };
         let mut found = Vec::new();
         C::On::deadlines(slots, decision, &mut |stream, orders| {
             found.push((stream, orders));
         });
         if found.is_empty() {
-            return Ok(Changes::new());
+            return Ok(deadlines);
         }
         let now = self.inner.clock.now();
-        let mut all = Changes::new();
         for (stream, orders) in found {
             orders.check()?;
             let own = streams.iter().filter(|part| part.stream == *stream);
@@ -40,9 +90,13 @@ impl<C: Decide> Attempt<'_, C> {
                 metadata: &encoder.metadata,
                 now,
             };
-            all = all.with(changes(orders, &setting, || encoder.ids.next())?);
+            let changes = changes(orders, &setting, || encoder.ids.next())?;
+            deadlines.changes = deadlines.changes.with(changes);
+            let set = orders.orders.values().flatten();
+            let due = set.map(|order| order.when.due(now));
+            deadlines.first = due.chain(deadlines.first).min();
         }
-        Ok(all)
+        Ok(deadlines)
     }
 
     /// `decided`, and what the append consumes. A document of both becomes what is decided, if it is as consuming it

@@ -156,6 +156,21 @@ impl Logic for Deadlines {
 }
 
 impl Dispatcher {
+    /// Says what is due next, so that [`is_set`](Self::is_set) tells of what is due before. What is set while that is
+    /// being found out counts as such.
+    pub(super) fn expect(&self, next: Option<Timestamp>) {
+        if self.logic.is_set_by_appends() {
+            self.engine.alarm().expect(next);
+        }
+    }
+
+    pub(super) async fn is_set(&self) {
+        match self.logic.is_set_by_appends() {
+            true => self.engine.alarm().sooner().await,
+            false => std::future::pending().await,
+        }
+    }
+
     /// `page` of what is due or will be, without what is not set any more. That is deleted, unless it was set again
     /// meanwhile.
     pub(super) async fn swept(&self, page: Vec<Document>) -> Result<Vec<Document>, StoreError> {

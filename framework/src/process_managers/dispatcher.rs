@@ -136,6 +136,7 @@ impl Dispatcher {
                 tokio::select! {
                     _ = end.changed() => {}
                     () = self.signals.poked.notified() => {}
+                    () = self.is_set() => {}
                     () = self.rest(pause) => {}
                 }
             }
@@ -204,8 +205,10 @@ impl Dispatcher {
             return Ok(Pause::For(self.beat));
         };
         loop {
+            self.expect(None);
             let Agenda { due, next, pause } = self.agenda().await?;
             let Some(first) = due.first() else {
+                self.expect(next);
                 let pause = pause.map_or(self.beat, |pause| pause.min(self.beat));
                 return Ok(match next {
                     Some(next) => Pause::Until(next, pause),

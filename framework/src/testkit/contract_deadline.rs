@@ -271,12 +271,13 @@ pub async fn deadlines_fire_once_in_due_order_over_two_runners_under_faults<B: B
         }
         let (lockers, fetched) = happened(&place.open().await).await;
         for (locker, happened) in lockers {
+            let fired = happened.into_iter().filter(|it| matches!(it, Fetched(_)));
             let expected = match locker / (LOCKERS / 3) {
-                0 => vec![Filled(1), Emptied],
-                1 => vec![Filled(1), Filled(2), Fetched(2)],
-                _ => vec![Filled(1), Fetched(1)],
+                0 => vec![],
+                1 => vec![Fetched(2)],
+                _ => vec![Fetched(1)],
             };
-            assert_eq!(happened, expected, "of locker {locker}");
+            assert_eq!(fired.collect::<Vec<_>>(), expected, "of locker {locker}");
         }
         let time = |locker: u64| match locker < LOCKERS / 3 * 2 {
             true => due(locker - LOCKERS / 3) + DAY,
@@ -351,17 +352,15 @@ pub async fn deadlines_outlive_the_program_and_fire_late_rather_than_never<B: Ba
     let began = clock.now();
     let due = |locker: u64| began + DAY * (1 + locker as u32 * 2 % LOCKERS as u32);
     {
-        let store = place.open().await;
-        let running = start(store.clone(), &clock);
-        let setting = patient(store, &clock);
+        let setting = patient(place.open().await, &clock);
         for locker in 0..LOCKERS {
             fill(&setting, (locker, 1), due(locker)).await;
         }
-        idle(&running).await;
-        // Ends anywhere, in the middle of whatever it is at.
-        clock.advance(DAY * 3);
-        drop(running);
     }
+    let running = start(place.open().await, &clock);
+    clock.advance(DAY * 3);
+    // Ends in the middle of whatever it is at.
+    drop(running);
     clock.advance(DAY * 30);
     let running = start(place.open().await, &clock);
     idle(&running).await;
