@@ -105,6 +105,17 @@ impl Cause {
         }
     }
 
+    /// Of a deadline that is due `at`, set by an append that is on its way.
+    pub(crate) fn ahead(event: Option<Uuid>, metadata: &Metadata, at: Timestamp) -> Self {
+        Self {
+            event,
+            correlation: metadata.correlation_id,
+            tenant: metadata.tenant.clone(),
+            trace_parent: metadata.trace_parent.clone(),
+            ..Self::none(at)
+        }
+    }
+
     /// No event led to it.
     pub(crate) fn none(at: Timestamp) -> Self {
         Self {
@@ -139,6 +150,32 @@ impl Instance {
             id: id.to_owned(),
             ..Self::default()
         }
+    }
+
+    /// The changes that put an instance there that has only `pending` to do, whatever was there before.
+    pub(crate) fn put(id: &str, pending: Pending, keys: &Keys) -> Result<Changes, StoreError> {
+        let at = pending.cause.at;
+        let due = Due {
+            id: id.to_owned(),
+            deadline: false,
+            command: Some(pending.command.clone()),
+        };
+        let instance = Self {
+            outbox: VecDeque::from([pending]),
+            wake: Some(Wake {
+                at,
+                deadline: false,
+            }),
+            ..Self::new(id)
+        };
+        Ok(Changes::new()
+            .put(keys.due(at, id), json(&due)?)
+            .put(keys.instance(id), json(&instance)?))
+    }
+
+    /// Under which time it stands among what is due.
+    pub(crate) fn wakes_at(&self) -> Option<Timestamp> {
+        self.wake.map(|wake| wake.at)
     }
 
     pub(crate) fn lives(&self) -> bool {
@@ -214,8 +251,9 @@ impl Instance {
     pub(crate) fn keep(mut self, keys: &Keys, revision: Revision) -> Result<Changes, StoreError> {
         let dead = std::mem::take(&mut self.dead).into_iter();
         self.dead = dead.filter(|number| self.has(*number)).collect();
-        let wake = self.work().map(|(at, work)| Wake {
-            at,
+        let work = self.work();
+        let wake = work.as_ref().map(|(at, work)| Wake {
+            at: *at,
             deadline: matches!(work, Work::Deadline(..)),
         });
         let before = std::mem::replace(&mut self.wake, wake);
@@ -228,6 +266,11 @@ impl Instance {
             let due = Due {
                 id: self.id.clone(),
                 deadline,
+                command: match work {
+                    // Whose instances are not asked for what they know.
+                    Some((_, Work::Command(pending))) if !self.lives() => Some(pending.command),
+                    _ => None,
+                },
             };
             changes = changes.put(keys.due(at, &self.id), json(&due)?);
         }
@@ -247,6 +290,9 @@ pub(crate) struct Due {
     pub(crate) id: String,
     /// A deadline, and not a command.
     pub(crate) deadline: bool,
+    /// The name of the command, where that says who can execute it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) command: Option<String>,
 }
 
 /// Under which keys the documents of a process manager lie.
