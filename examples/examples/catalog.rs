@@ -2,10 +2,9 @@
 //!
 //! What it prints is Markdown with diagrams: paste it into whatever draws Mermaid.
 
-#![expect(clippy::print_stdout, reason = "an example shows what it does")]
-
 use factum::catalog::{Catalog, States};
 use factum::prelude::*;
+use factum_examples::say;
 use schemars::JsonSchema;
 
 /// What tells one account from another.
@@ -271,5 +270,5 @@ fn main() {
         .command::<Close>()
         .projection::<Totals>()
         .states(life);
-    print!("{}", catalog.to_markdown());
+    say!("{}", catalog.to_markdown().trim_end());
 }

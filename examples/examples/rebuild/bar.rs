@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use factum::{Position, ProjectionState, ProjectionStatus};
+use factum_examples::say;
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::watch;
 
@@ -28,7 +29,7 @@ pub(crate) async fn show<T>(
             let tenths = position * 10 / head.max(1);
             if bar.is_hidden() && tenths > told && tenths < 10 {
                 let (position, head) = (HumanCount(position), HumanCount(head));
-                println!("  {position} of {head}{}", pace(&now));
+                say!("  {position} of {head}{}", pace(&now));
                 told = tenths;
             }
         }
@@ -44,7 +45,7 @@ pub(crate) async fn show<T>(
     bar.set_position(position);
     if bar.is_hidden() {
         let position = HumanCount(position);
-        println!("  {position} of {position}{message}");
+        say!("  {position} of {position}{message}");
     }
     bar.finish_with_message(message);
     done

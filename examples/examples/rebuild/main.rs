@@ -5,8 +5,6 @@
 //! cargo run --example rebuild -- 1000000  # as many as you like
 //! ```
 
-#![expect(clippy::print_stdout, reason = "an example shows what it does")]
-
 mod bar;
 
 use std::sync::Arc;
@@ -17,6 +15,7 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use factum::Position;
 use factum::prelude::*;
+use factum_examples::say;
 use factum_sqlite::{BoxError, SqliteProjection, SqliteStore, Tables};
 use indicatif::HumanCount;
 use tokio::task::JoinSet;
@@ -100,7 +99,7 @@ async fn main() -> anyhow::Result<()> {
     let began = Instant::now();
     let last = fill(&engine, events).await?;
     let took = began.elapsed().as_secs_f64();
-    println!(
+    say!(
         "{} measurements are stored, in {took:.1} s. Here is a table of them:",
         HumanCount(events)
     );
@@ -114,7 +113,7 @@ async fn main() -> anyhow::Result<()> {
     };
     bar::show(status()?, projections.wait_for(last)).await?;
 
-    println!("It is built anew, while the stations go on sending and somebody goes on reading:");
+    say!("It is built anew, while the stations go on sending and somebody goes on reading:");
     let end = Arc::new(AtomicBool::new(false));
     let mut writers = JoinSet::new();
     for station in 0..STATIONS {
@@ -132,7 +131,7 @@ async fn main() -> anyhow::Result<()> {
     let reads = reader.await??;
     projections.wait_for(last).await?;
     assert_eq!(measured(&store).await?, i64::try_from(last.get())?);
-    println!(
+    say!(
         "Meanwhile {} measurements came in. The table was read {} times, and never held less than before.",
         HumanCount(written),
         HumanCount(reads),
