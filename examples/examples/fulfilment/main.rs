@@ -13,6 +13,7 @@ mod process;
 mod shipment;
 mod stock;
 mod story;
+mod window;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use order::{OrderEvent, Place};
 use payment::{PaymentEvent, Settle};
 use process::Fulfilment;
 use stock::{Deliver, Stock};
+use tokio::sync::watch;
 use uuid::Uuid;
 
 /// An instance that was killed is taken for dead after this time.
@@ -52,10 +54,14 @@ async fn main() -> anyhow::Result<()> {
     let engine = Engine::new(personal.clone());
 
     let teller = tell(&engine, *store.watch().borrow());
+    let window = InMemory::new();
     let board = Projections::builder(&engine)
         .with(store.read_model(board::Board))
+        .with(window.clone())
         .lease(LEASE)
         .start();
+    let (showing, mut shown) = watch::channel(Position::ZERO);
+    let window = tokio::spawn(window::show(window, file.with_extension("seen"), showing));
     let office = ProcessManagers::builder(&engine)
         .with_from::<Fulfilment>(Begin::First)
         .lease(LEASE)
@@ -67,6 +73,9 @@ async fn main() -> anyhow::Result<()> {
     let last = every_order_ends(&engine).await?;
     office.wait_until_idle().await?;
     board.wait_for(last).await?;
+    if shown.wait_for(|shown| *shown >= last).await.is_err() {
+        return window.await?;
+    }
 
     office.stop().await;
     teller.abort();
