@@ -1,6 +1,6 @@
 //! What a [`Dispatcher`] does with one piece of work: execute, respond, try again, give up.
 
-use tracing::{debug, warn};
+use tracing::{Instrument as _, debug, debug_span, warn};
 use uuid::Uuid;
 
 use super::dispatcher::{Dispatcher, Fence, Left, change};
@@ -32,7 +32,14 @@ impl Dispatcher {
         pending: Pending,
         fence: &Fence,
     ) -> Result<(), Left> {
-        let (id, number) = (&*instance.id, pending.number);
+        let (process, instance) = (self.logic.name(), &*instance.id);
+        let span = debug_span!("command", process, instance, command = pending.command);
+        let executed = self.execute(instance, pending, fence);
+        executed.instrument(span).await
+    }
+
+    async fn execute(&self, id: &str, pending: Pending, fence: &Fence) -> Result<(), Left> {
+        let number = pending.number;
         let outcome = match self.logic.route(id, &pending.command) {
             None => Outcome::Unreadable(format!("nothing sends {} any more", pending.command)),
             Some(route) => {
@@ -88,6 +95,21 @@ impl Dispatcher {
 
     /// Lets a deadline pass.
     pub(super) async fn deadline(
+        &self,
+        id: &str,
+        work: Work,
+        (fence, now): (&Fence, Timestamp),
+    ) -> Result<(), Left> {
+        let Work::Deadline(deadline, _) = &work else {
+            return Ok(());
+        };
+        let process = self.logic.name();
+        let span = debug_span!("deadline", process, instance = id, deadline);
+        let passed = self.pass(id, work, (fence, now));
+        passed.instrument(span).await
+    }
+
+    async fn pass(
         &self,
         id: &str,
         work: Work,
