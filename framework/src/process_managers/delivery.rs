@@ -1,6 +1,6 @@
 //! What a [`Dispatcher`] does with one piece of work: execute, respond, try again, give up.
 
-use tracing::{debug, warn};
+use tracing::{Instrument as _, debug, debug_span, warn};
 use uuid::Uuid;
 
 use super::dispatcher::{Dispatcher, Fence, Left, change};
@@ -27,6 +27,18 @@ enum Edited {
 impl Dispatcher {
     /// Executes the command, and keeps what became of it.
     pub(super) async fn command(
+        &self,
+        (revision, instance): (Revision, &Instance),
+        pending: Pending,
+        fence: &Fence,
+    ) -> Result<(), Left> {
+        let (process, id) = (self.logic.name(), &*instance.id);
+        let span = debug_span!("command", process, instance = id, command = pending.command);
+        let delivered = self.deliver((revision, instance), pending, fence);
+        delivered.instrument(span).await
+    }
+
+    async fn deliver(
         &self,
         (revision, instance): (Revision, &Instance),
         pending: Pending,
@@ -123,6 +135,21 @@ impl Dispatcher {
 
     /// Lets a deadline pass.
     pub(super) async fn deadline(
+        &self,
+        id: &str,
+        work: Work,
+        (fence, now): (&Fence, Timestamp),
+    ) -> Result<(), Left> {
+        let Work::Deadline(deadline, _) = &work else {
+            return Ok(());
+        };
+        let process = self.logic.name();
+        let span = debug_span!("deadline", process, instance = id, deadline);
+        let passed = self.pass(id, work, (fence, now));
+        passed.instrument(span).await
+    }
+
+    async fn pass(
         &self,
         id: &str,
         work: Work,

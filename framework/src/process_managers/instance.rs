@@ -22,8 +22,11 @@ pub(crate) struct Instance {
     pub(crate) id: String,
     /// The version of the state's form.
     pub(crate) version: u32,
-    /// `None`: it does not live.
-    pub(crate) state: Option<Value>,
+    /// `None`: it does not live, unless it is `bare`.
+    state: Option<Value>,
+    /// It lives, and its state is the `null` of a type without fields.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    bare: bool,
     /// The number that its next work is given.
     next: u64,
     /// What is to be executed, in order.
@@ -179,7 +182,21 @@ impl Instance {
     }
 
     pub(crate) fn lives(&self) -> bool {
-        self.state.is_some()
+        self.state().is_some()
+    }
+
+    /// `None`: it does not live.
+    pub(crate) fn state(&self) -> Option<&Value> {
+        match self.bare {
+            true => Some(&Value::Null),
+            false => self.state.as_ref(),
+        }
+    }
+
+    /// It lives, with this state.
+    pub(crate) fn live(&mut self, state: Value) {
+        self.bare = state.is_null();
+        self.state = Some(state);
     }
 
     /// Takes in what shall follow from `cause`.
@@ -211,7 +228,7 @@ impl Instance {
             }
         }
         if completes {
-            self.state = None;
+            (self.state, self.bare) = (None, false);
             self.deadlines.clear();
         }
     }

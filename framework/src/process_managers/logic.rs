@@ -115,7 +115,7 @@ impl<P: ProcessManager> Typed<P> {
 
 /// The state, brought up to today's form; that of an instance which begins, if there is none.
 fn state<P: ProcessManager>(instance: &Instance) -> Result<P, Fault> {
-    let Some(state) = &instance.state else {
+    let Some(state) = instance.state() else {
         return Ok(P::default());
     };
     let fault = |error: &dyn std::error::Error| {
@@ -146,7 +146,7 @@ fn take<P: ProcessManager>(
     let orders: Vec<Order> = then.finish()?;
     let state = serde_json::to_value(&process)
         .map_err(|error| format!("the state of {} cannot be kept: {error}", P::NAME))?;
-    instance.state = Some(state);
+    instance.live(state);
     instance.version = P::VERSION;
     instance.follow(orders, cause);
     Ok(())

@@ -208,10 +208,10 @@ async fn begin(
         let found = find(documents, &keys, &schedule.name).await?;
         let (revision, mut instance) =
             found.unwrap_or_else(|| (Revision::ABSENT, Instance::new(&schedule.name)));
-        if instance.state.as_ref() == Some(&state) {
+        if instance.state() == Some(&state) {
             return Ok(());
         }
-        instance.state = Some(state.clone());
+        instance.live(state.clone());
         instance.deadlines.clear();
         instance.follow(schedule.set(now), &Cause::none(now));
         let changes = instance.keep(&keys, revision)?;
