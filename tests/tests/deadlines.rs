@@ -5,12 +5,23 @@
 #[path = "support/reminders.rs"]
 mod reminders;
 
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use factum::clock::Clock as _;
+use factum::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
+use factum::prelude::*;
 use factum::testkit::{Faults, Faulty};
+use factum::{
+    Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Position, StoreError,
+    Timestamp, async_trait,
+};
 use factum_memory::MemoryStore;
-use reminders::{DAY, Fire, deadlines, engine, kept, log, place, told};
+use futures_util::future::BoxFuture;
+use reminders::{
+    DAY, Fire, NotNow, Order, OrderEvent, deadlines, engine, kept, log, place, remind, told,
+};
+use tokio::sync::watch;
 
 #[tokio::test]
 async fn a_deadline_of_thirty_days_fires_at_once_in_virtual_time_and_knows_its_cause() {
@@ -143,4 +154,90 @@ async fn commands_that_go_ahead_of_an_answer_set_theirs() {
     assert_eq!(fired, expected);
     // The last to be stored is the one that has moved it.
     assert_eq!(log(&engine).await[80].metadata.causation_id, Some(last));
+}
+
+/// Sets one for a time, and not for so long after now.
+#[derive(Command, Debug, Clone, Serialize, Deserialize)]
+#[command(on = Order)]
+struct PlaceAt {
+    #[id]
+    order: String,
+    due: Timestamp,
+}
+
+impl Decide for PlaceAt {
+    type Error = NotNow;
+    fn decide(&self, _: &Order) -> Result<Events<OrderEvent>, NotNow> {
+        Ok(Events::none().deadline("a", self.due, remind(&self.order, "a")))
+    }
+}
+
+/// Lets something happen ahead of the first change of documents.
+struct Overtaken {
+    store: MemoryStore,
+    meanwhile: Mutex<Option<BoxFuture<'static, ()>>>,
+}
+
+#[async_trait]
+impl EventStore for Overtaken {
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        self.store.append(append).await
+    }
+
+    async fn read(&self, read: factum::Read) -> Result<Page, StoreError> {
+        self.store.read(read).await
+    }
+
+    async fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {
+        self.store.find(key).await
+    }
+
+    fn watch(&self) -> watch::Receiver<Position> {
+        self.store.watch()
+    }
+}
+
+factum::delegate!(snapshots, [] Overtaken, |this| this.store);
+
+#[async_trait]
+impl DocumentStore for Overtaken {
+    async fn change_documents(&self, changes: Changes) -> Result<Revision, ChangeError> {
+        let meanwhile = self.meanwhile.lock().unwrap().take();
+        if let Some(meanwhile) = meanwhile {
+            meanwhile.await;
+        }
+        self.store.change_documents(changes).await
+    }
+
+    async fn find_documents(&self, keys: &[String]) -> Result<Vec<Document>, StoreError> {
+        self.store.find_documents(keys).await
+    }
+
+    async fn scan_documents(&self, scan: Scan) -> Result<Vec<Document>, StoreError> {
+        self.store.scan_documents(scan).await
+    }
+}
+
+#[tokio::test]
+async fn one_that_is_set_anew_for_the_same_time_while_its_entry_is_swept_stays() {
+    let store = MemoryStore::new();
+    let (setting, clock) = engine(store.clone());
+    let due = clock.now() + DAY;
+    let order = "1".to_owned();
+    let set = PlaceAt { order, due };
+    setting.execute(set.clone()).await.unwrap();
+    setting.execute(place("1").cancels("a")).await.unwrap();
+    clock.advance(DAY);
+    let rival = setting.clone();
+    let anew = async move { drop(rival.execute(set).await.unwrap()) };
+    let overtaken = Overtaken {
+        store,
+        meanwhile: Mutex::new(Some(Box::pin(anew))),
+    };
+    let runs = Engine::builder(overtaken).clock(clock.clone()).build();
+    let running = deadlines(&runs).start();
+    running.wait_until_idle().await.unwrap();
+    running.stop().await;
+    assert_eq!(told(&setting).await, ["order-1 a"]);
+    assert_eq!(kept(&setting).await, []);
 }
