@@ -1,196 +1,27 @@
-//! Deadlines that decisions set: what they belong to, who executes them, and what becomes of those that cannot be.
+//! Deadlines that decisions set: when they fire, and what moves and cancels them.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+#[path = "support/reminders.rs"]
+mod reminders;
+
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use factum::clock::Clock as _;
-use factum::document::{Document, Scan};
+use factum::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
 use factum::prelude::*;
-use factum::process_managers::{DEADLINES, ProcessManagersBuilder, UndeliveredWork};
-use factum::testkit::{Faults, Faulty, VirtualClock};
-use factum::{Query, Read, RecordedEvent, RetryPolicy, Store};
+use factum::testkit::{Faults, Faulty};
+use factum::{
+    Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Position, StoreError,
+    Timestamp, async_trait,
+};
 use factum_memory::MemoryStore;
-
-const DAY: Duration = Duration::from_secs(24 * 3_600);
-
-#[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[event(prefix = "order")]
-enum OrderEvent {
-    Told {
-        #[tag]
-        what: String,
-    },
-}
-
-#[derive(Aggregate, Debug, Clone, Default)]
-#[aggregate(category = "order", id = String, event = OrderEvent)]
-struct Order {
-    told: u32,
-}
-
-impl Apply<OrderEvent> for Order {
-    fn apply(&mut self, _: &OrderEvent) {
-        self.told += 1;
-    }
-}
-
-fn tell(what: &str) -> Events<OrderEvent> {
-    let what = what.to_owned();
-    OrderEvent::Told { what }.into()
-}
-
-/// What happens when it is executed.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-enum Fire {
-    Once,
-    /// Sets itself again, a day later, so many times.
-    Again(u32),
-    Refuse,
-    Nothing,
-    Panic,
-}
-
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("not now")]
-struct NotNow;
-
-/// What a deadline executes.
-#[derive(Command, Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[command(on = Order)]
-struct Remind {
-    #[id]
-    order: String,
-    what: String,
-    fire: Fire,
-}
-
-static JAMMED: AtomicBool = AtomicBool::new(true);
-
-impl Decide for Remind {
-    type Error = NotNow;
-    fn decide(&self, _: &Order) -> Result<Events<OrderEvent>, NotNow> {
-        match self.fire {
-            Fire::Once => Ok(tell(&self.what)),
-            Fire::Again(0) => Ok(tell(&self.what)),
-            Fire::Again(times) => {
-                let fire = Fire::Again(times - 1);
-                let again = Self {
-                    fire,
-                    ..self.clone()
-                };
-                Ok(tell(&self.what).deadline(&self.what, DAY, again))
-            }
-            Fire::Refuse => Err(NotNow),
-            Fire::Nothing => Ok(Events::none()),
-            Fire::Panic => {
-                assert!(!JAMMED.load(SeqCst), "it is jammed");
-                Ok(tell(&self.what))
-            }
-        }
-    }
-}
-
-fn remind(order: &str, what: &str) -> Remind {
-    let (order, what) = (order.to_owned(), what.to_owned());
-    let fire = Fire::Once;
-    Remind { order, what, fire }
-}
-
-/// Does what it says.
-#[derive(Command, Debug, Clone, Default, Serialize, Deserialize)]
-#[command(on = Order)]
-struct Place {
-    #[id]
-    order: String,
-    tells: Vec<String>,
-    sets: Vec<(Remind, Duration)>,
-    cancels: Vec<String>,
-}
-
-impl Decide for Place {
-    type Error = NotNow;
-    fn decide(&self, _: &Order) -> Result<Events<OrderEvent>, NotNow> {
-        let told = self
-            .tells
-            .iter()
-            .cloned()
-            .map(|what| OrderEvent::Told { what });
-        let sets = self.sets.iter().cloned();
-        let events = sets.fold(told.collect::<Events<_>>(), |events, (remind, after)| {
-            events.deadline(remind.what.clone(), after, remind)
-        });
-        Ok(self.cancels.iter().fold(events, Events::cancel_deadline))
-    }
-}
-
-fn place(order: &str) -> Place {
-    Place {
-        order: order.to_owned(),
-        ..Place::default()
-    }
-}
-
-impl Place {
-    fn tells(mut self, what: &str) -> Self {
-        self.tells.push(what.to_owned());
-        self
-    }
-
-    fn sets(self, what: &str, after: Duration) -> Self {
-        self.fires(what, after, Fire::Once)
-    }
-
-    fn fires(mut self, what: &str, after: Duration, fire: Fire) -> Self {
-        let remind = remind(&self.order, what);
-        self.sets.push((Remind { fire, ..remind }, after));
-        self
-    }
-
-    fn cancels(mut self, what: &str) -> Self {
-        self.cancels.push(what.to_owned());
-        self
-    }
-}
-
-fn engine(store: impl Store) -> (Engine, VirtualClock) {
-    let clock = VirtualClock::new();
-    let engine = Engine::builder(store).clock(clock.clone());
-    (engine.build(), clock)
-}
-
-fn deadlines(engine: &Engine) -> ProcessManagersBuilder {
-    let retry = RetryPolicy {
-        attempts: 2,
-        base: Duration::from_millis(1),
-        cap: Duration::from_millis(1),
-    };
-    ProcessManagers::builder(engine)
-        .deadlines::<Remind>()
-        .retry(retry)
-        .lease(Duration::from_millis(60))
-}
-
-async fn log(engine: &Engine) -> Vec<RecordedEvent> {
-    let page = engine.store().read(Read::all(Query::all())).await;
-    page.unwrap().events
-}
-
-async fn told(engine: &Engine) -> Vec<String> {
-    let events = log(engine).await.into_iter();
-    let told = events.map(|record| {
-        let OrderEvent::Told { what } = record.decode().unwrap();
-        format!("{} {what}", record.stream)
-    });
-    told.collect()
-}
-
-/// All that is kept of deadlines.
-async fn kept(engine: &Engine) -> Vec<Document> {
-    let all = Scan::prefix("process//deadlines/");
-    engine.store().scan_documents(all).await.unwrap()
-}
+use futures_util::future::BoxFuture;
+use reminders::{
+    DAY, Fire, NotNow, Order, OrderEvent, deadlines, engine, kept, log, place, remind, told,
+};
+use tokio::sync::watch;
 
 #[tokio::test]
 async fn a_deadline_of_thirty_days_fires_at_once_in_virtual_time_and_knows_its_cause() {
@@ -271,133 +102,6 @@ async fn the_command_of_a_deadline_may_set_it_again() {
 }
 
 #[tokio::test]
-async fn a_refusal_and_a_decision_of_nothing_settle_it() {
-    let (engine, clock) = engine(MemoryStore::new());
-    let order = place("1")
-        .fires("a", DAY, Fire::Refuse)
-        .fires("b", DAY, Fire::Nothing);
-    let set = engine.execute(order).await.unwrap();
-    assert_eq!((set.events(), set.version().get()), (&[][..], 0));
-    assert_eq!(kept(&engine).await.len(), 4);
-    let running = deadlines(&engine).start();
-    clock.advance(DAY);
-    running.wait_until_idle().await.unwrap();
-    assert_eq!(running.undelivered(DEADLINES).await.unwrap(), []);
-    running.stop().await;
-    assert_eq!(kept(&engine).await, []);
-    assert_eq!(log(&engine).await, []);
-}
-
-/// What another program executes.
-#[derive(Command, Debug, Clone, Serialize, Deserialize)]
-#[command(on = Order)]
-struct Elsewhere {
-    #[id]
-    order: String,
-}
-
-impl Decide for Elsewhere {
-    type Error = NotNow;
-    fn decide(&self, _: &Order) -> Result<Events<OrderEvent>, NotNow> {
-        Ok(tell("elsewhere"))
-    }
-}
-
-#[tokio::test]
-async fn what_no_running_program_knows_waits_and_holds_up_no_other() {
-    let (engine, clock) = engine(MemoryStore::new());
-    engine.execute(place("1").sets("b", DAY * 2)).await.unwrap();
-    engine.execute(place("2").sets("a", DAY)).await.unwrap();
-    let knows_other = || {
-        let builder = ProcessManagers::builder(&engine);
-        builder
-            .deadlines::<(Elsewhere,)>()
-            .lease(Duration::from_millis(60))
-            .start()
-    };
-    let other = knows_other();
-    clock.advance(DAY * 2);
-    other.wait_until_idle().await.unwrap();
-    assert_eq!(log(&engine).await, []);
-    assert_eq!(other.undelivered(DEADLINES).await.unwrap(), []);
-    let running = deadlines(&engine).start();
-    running.wait_until_idle().await.unwrap();
-    assert_eq!(told(&engine).await, ["order-2 a", "order-1 b"]);
-    running.stop().await;
-    other.stop().await;
-}
-
-#[tokio::test]
-async fn what_fails_waits_for_somebody_and_holds_up_no_other() {
-    let (engine, clock) = engine(MemoryStore::new());
-    let order = |order| place(order).fires("a", DAY, Fire::Panic).sets("b", DAY * 2);
-    engine.execute(order("1")).await.unwrap();
-    engine.execute(order("2")).await.unwrap();
-    let running = deadlines(&engine).start();
-    clock.advance(DAY * 2);
-    running.wait_until_idle().await.unwrap();
-    assert_eq!(told(&engine).await, ["order-1 b", "order-2 b"]);
-    let undelivered = running.undelivered(DEADLINES).await.unwrap();
-    let [one, two] = &undelivered[..] else {
-        panic!("{undelivered:?}")
-    };
-    assert_eq!((&*one.instance, &*two.instance), ("order-1/a", "order-2/a"));
-    assert_eq!(one.attempts, 2);
-    assert!(one.error.contains("it is jammed"), "{one:?}");
-    assert!(matches!(&one.work, UndeliveredWork::Command { name, .. } if name == "Remind"));
-    let discarded = running.discard_undelivered(DEADLINES, one, "nobody needs it");
-    discarded.await.unwrap();
-    JAMMED.store(false, SeqCst);
-    running.retry(DEADLINES).await.unwrap();
-    running.wait_until_idle().await.unwrap();
-    assert_eq!(told(&engine).await[2..], ["order-2 a"]);
-    running.stop().await;
-    let waiting = kept(&engine).await;
-    assert!(
-        !waiting.iter().any(|it| it.key.contains("/instance/")),
-        "{waiting:?}"
-    );
-}
-
-#[tokio::test]
-async fn a_name_has_its_bounds() {
-    let (engine, _) = engine(MemoryStore::new());
-    for name in ["", "a\nb", &"x".repeat(129)] {
-        let refused = engine
-            .execute(place("1").tells("placed").sets(name, DAY))
-            .await;
-        let Err(error @ ExecuteError::Deadline(_)) = refused else {
-            panic!("{refused:?}")
-        };
-        let cut: String = name.chars().take(80).collect();
-        let expected =
-            format!("the deadline {cut:?}: a name has 1 to 128 bytes without control characters");
-        assert_eq!(error.to_string(), expected);
-    }
-    assert_eq!((log(&engine).await, kept(&engine).await), (vec![], vec![]));
-    let longest = "/".repeat(128);
-    engine
-        .execute(place(&"1".repeat(500)).sets(&longest, DAY))
-        .await
-        .unwrap();
-    assert_eq!(kept(&engine).await.len(), 2);
-}
-
-#[tokio::test]
-async fn a_command_that_expects_another_version_sets_nothing() {
-    let (engine, _) = engine(MemoryStore::new());
-    let order = || place("1").tells("placed").sets("a", DAY);
-    let refused = engine.execute(order()).expecting(3).await;
-    assert!(
-        matches!(refused, Err(ExecuteError::Conflict { .. })),
-        "{refused:?}"
-    );
-    assert_eq!(kept(&engine).await, []);
-    engine.execute(order()).expecting(0).await.unwrap();
-    assert_eq!(kept(&engine).await.len(), 2);
-}
-
-#[tokio::test]
 async fn a_runner_that_sleeps_hears_of_what_is_due_before_it_would_wake() {
     let (engine, clock) = engine(MemoryStore::new());
     engine.execute(place("1").sets("late", DAY)).await.unwrap();
@@ -450,4 +154,90 @@ async fn commands_that_go_ahead_of_an_answer_set_theirs() {
     assert_eq!(fired, expected);
     // The last to be stored is the one that has moved it.
     assert_eq!(log(&engine).await[80].metadata.causation_id, Some(last));
+}
+
+/// Sets one for a time, and not for so long after now.
+#[derive(Command, Debug, Clone, Serialize, Deserialize)]
+#[command(on = Order)]
+struct PlaceAt {
+    #[id]
+    order: String,
+    due: Timestamp,
+}
+
+impl Decide for PlaceAt {
+    type Error = NotNow;
+    fn decide(&self, _: &Order) -> Result<Events<OrderEvent>, NotNow> {
+        Ok(Events::none().deadline("a", self.due, remind(&self.order, "a")))
+    }
+}
+
+/// Lets something happen ahead of the first change of documents.
+struct Overtaken {
+    store: MemoryStore,
+    meanwhile: Mutex<Option<BoxFuture<'static, ()>>>,
+}
+
+#[async_trait]
+impl EventStore for Overtaken {
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        self.store.append(append).await
+    }
+
+    async fn read(&self, read: factum::Read) -> Result<Page, StoreError> {
+        self.store.read(read).await
+    }
+
+    async fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {
+        self.store.find(key).await
+    }
+
+    fn watch(&self) -> watch::Receiver<Position> {
+        self.store.watch()
+    }
+}
+
+factum::delegate!(snapshots, [] Overtaken, |this| this.store);
+
+#[async_trait]
+impl DocumentStore for Overtaken {
+    async fn change_documents(&self, changes: Changes) -> Result<Revision, ChangeError> {
+        let meanwhile = self.meanwhile.lock().unwrap().take();
+        if let Some(meanwhile) = meanwhile {
+            meanwhile.await;
+        }
+        self.store.change_documents(changes).await
+    }
+
+    async fn find_documents(&self, keys: &[String]) -> Result<Vec<Document>, StoreError> {
+        self.store.find_documents(keys).await
+    }
+
+    async fn scan_documents(&self, scan: Scan) -> Result<Vec<Document>, StoreError> {
+        self.store.scan_documents(scan).await
+    }
+}
+
+#[tokio::test]
+async fn one_that_is_set_anew_for_the_same_time_while_its_entry_is_swept_stays() {
+    let store = MemoryStore::new();
+    let (setting, clock) = engine(store.clone());
+    let due = clock.now() + DAY;
+    let order = "1".to_owned();
+    let set = PlaceAt { order, due };
+    setting.execute(set.clone()).await.unwrap();
+    setting.execute(place("1").cancels("a")).await.unwrap();
+    clock.advance(DAY);
+    let rival = setting.clone();
+    let anew = async move { drop(rival.execute(set).await.unwrap()) };
+    let overtaken = Overtaken {
+        store,
+        meanwhile: Mutex::new(Some(Box::pin(anew))),
+    };
+    let runs = Engine::builder(overtaken).clock(clock.clone()).build();
+    let running = deadlines(&runs).start();
+    running.wait_until_idle().await.unwrap();
+    running.stop().await;
+    assert_eq!(told(&setting).await, ["order-1 a"]);
+    assert_eq!(kept(&setting).await, []);
 }

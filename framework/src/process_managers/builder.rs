@@ -24,7 +24,7 @@ use crate::process::{CommandSet, ProcessManager, ReactSet, Respond, Route};
 use crate::projections::{Projections, ProjectionsBuilder, lease};
 
 /// What a dispatcher works for.
-type Work = (Arc<dyn Logic>, Keys, Arc<Signals>);
+type Part = (Arc<dyn Logic>, Keys, Arc<Signals>);
 type AddEffects = Box<dyn FnOnce(ProjectionsBuilder, Position) -> ProjectionsBuilder + Send>;
 
 /// Which process managers, schedules and handlers to run, and how.
@@ -189,7 +189,7 @@ impl ProcessManagersBuilder {
         let mut projections = Projections::builder(&self.engine)
             .retry(self.retry.clone())
             .lease(self.lease);
-        let mut logics: Vec<Work> = Vec::new();
+        let mut logics: Vec<Part> = Vec::new();
         for (logic, begin) in &self.processes {
             let (signals, keys) = (Arc::new(Signals::default()), Keys::new(logic.name()));
             projections = projections.with(Model {
@@ -205,14 +205,7 @@ impl ProcessManagersBuilder {
             projections = add(projections, head);
         }
         let projections = projections.start();
-        if !self.schedules.is_empty() {
-            let schedules = Arc::new(Schedules::new(self.schedules));
-            logics.push((schedules, schedule::keys(), Arc::default()));
-        }
-        if !self.deadlines.is_empty() {
-            let deadlines = Arc::new(Deadlines::new(self.deadlines));
-            logics.push((deadlines, deadlines::keys(), Arc::default()));
-        }
+        logics.extend(of_no_events(self.schedules, self.deadlines));
         let end = watch::Sender::new(false);
         let running = logics.into_iter().map(|(logic, keys, signals)| {
             let owner = owner(&*logic, &keys, &projections);
@@ -245,6 +238,20 @@ impl ProcessManagersBuilder {
             end,
         }
     }
+}
+
+/// What takes no events.
+fn of_no_events(schedules: Vec<Schedule>, deadlines: Vec<Route>) -> Vec<Part> {
+    let mut parts: Vec<Part> = Vec::new();
+    if !schedules.is_empty() {
+        let schedules = Arc::new(Schedules::new(schedules));
+        parts.push((schedules, schedule::keys(), Arc::default()));
+    }
+    if !deadlines.is_empty() {
+        let deadlines = Arc::new(Deadlines::new(deadlines));
+        parts.push((deadlines, deadlines::keys(), Arc::default()));
+    }
+    parts
 }
 
 /// Who does what is due: whoever takes the events, if there are any.

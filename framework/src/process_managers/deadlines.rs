@@ -68,7 +68,8 @@ pub(crate) fn changes(
         };
         let due = order.when.due(setting.now).max(Timestamp::from_micros(0));
         let pending = Pending {
-            number: unique().as_u64_pair().1,
+            // Without the bits that all ids share, so that any reader of JSON can take it for an integer.
+            number: unique().as_u64_pair().1 & (u64::MAX >> 2),
             command: order.command.to_owned(),
             body: order.body.clone(),
             cause: Cause::ahead(setting.event, setting.metadata, due),
