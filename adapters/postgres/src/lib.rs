@@ -37,6 +37,7 @@ mod read;
 mod read_model;
 mod readers;
 mod recorded;
+mod rounds;
 mod rows;
 mod snapshot;
 mod store;
