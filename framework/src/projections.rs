@@ -44,7 +44,7 @@ pub use in_memory::InMemory;
 pub use lease::fence;
 pub use read_model::{EventError, ReadModel, Step, StepError};
 pub use status::{ProjectionError, ProjectionState, ProjectionStatus, WaitError};
-pub use tables::{fill_in, list, listed, table, tables_key, views_key};
+pub use tables::{Names, TABLES, TableTaken, fill_in, list, listed, table, tables_key, views_key};
 
 use board::Board;
 use control::Control;

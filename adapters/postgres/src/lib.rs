@@ -31,6 +31,7 @@ mod migrate;
 mod names;
 mod open;
 mod packed;
+mod project_set;
 mod projection;
 mod query;
 mod read;
@@ -46,7 +47,8 @@ mod watch;
 mod writer;
 
 pub use open::PostgresOptions;
-pub use projection::{BoxError, PostgresProjection};
+pub use project_set::PostgresProjectSet;
+pub use projection::{BoxError, PostgresProject, PostgresProjection};
 pub use read_model::PostgresReadModel;
 pub use sqlx;
 pub use sqlx::PgPool;

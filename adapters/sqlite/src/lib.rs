@@ -33,6 +33,7 @@ mod known;
 mod migrate;
 mod names;
 mod open;
+mod project_set;
 mod projection;
 mod query;
 mod read;
@@ -47,7 +48,8 @@ mod writer;
 mod writing;
 
 pub use open::SqliteOptions;
-pub use projection::{BoxError, SqliteProjection};
+pub use project_set::SqliteProjectSet;
+pub use projection::{BoxError, SqliteProject, SqliteProjection};
 pub use read_model::SqliteReadModel;
 pub use sqlx;
 pub use sqlx::{SqliteConnection, SqlitePool};

@@ -1,21 +1,19 @@
 //! [`SqliteReadModel`]: runs a projection into its tables.
 
 use std::fmt;
-use std::panic::AssertUnwindSafe;
 
-use async_trait::async_trait;
-use factum::document::Revision;
-use factum::projections::panicked;
-use factum::{
-    EventError, EventSet as _, Projection, ProjectionError, Query, ReadModel, Recorded,
-    RecordedEvent, Step, StepError, StoreError,
-};
-use futures_util::FutureExt as _;
+use sqlx::SqliteConnection;
 
 use crate::connection::Connection;
-use crate::error::{is_busy, store_error};
+use crate::error::store_error;
 use crate::tables::{self, Tables};
-use crate::{SqliteProjection, SqliteStore};
+use crate::{SqliteProjectSet, SqliteProjection, SqliteStore};
+use async_trait::async_trait;
+use factum::document::Revision;
+use factum::{
+    EventSet as _, EventsOf, Projection, ProjectionError, Query, ReadModel, Step, StepError,
+    StoreError,
+};
 
 /// A projection together with the file that holds its tables; give it to
 /// [`Projections`](factum::Projections).
@@ -53,7 +51,7 @@ enum Work<'s> {
     Discard,
 }
 
-impl<P: SqliteProjection> SqliteReadModel<P> {
+impl<P: SqliteProjectSet<EventsOf<P>>> SqliteReadModel<P> {
     /// Does `work` as a whole or not at all.
     async fn transact(&self, build: u64, work: Work<'_>) -> Result<Revision, StepError> {
         let mut turn = self.store.turn().take().await;
@@ -75,12 +73,7 @@ impl<P: SqliteProjection> SqliteReadModel<P> {
         let db = &mut connection.sqlite;
         let revision = match work {
             Work::Prepare => {
-                tables::is_wanted(db, self, build).await?;
-                let mut tables = Tables::new(&mut *db, build);
-                let created = self.projection.create(&mut tables).await;
-                created.map_err(store_error)?;
-                let made = tables.made().await?;
-                tables::note(db, self, build, &made).await?;
+                self.make_ready(db, build).await?;
                 Revision::ABSENT
             }
             Work::Project(step) => {
@@ -88,7 +81,7 @@ impl<P: SqliteProjection> SqliteReadModel<P> {
                 let revision = crate::document::change(db, &step.changes).await?;
                 let mut tables = Tables::new(db, build);
                 for record in step.events {
-                    self.take(record, &mut tables).await?;
+                    self.projection.take(record, &mut tables).await?;
                 }
                 revision
             }
@@ -106,39 +99,27 @@ impl<P: SqliteProjection> SqliteReadModel<P> {
         Ok(revision)
     }
 
-    async fn take(&self, record: &RecordedEvent, tables: &mut Tables<'_>) -> Result<(), StepError> {
-        for event in record.decode_all::<P::Events>()? {
-            let record = record.clone();
-            self.take_one(&Recorded { event, record }, tables).await?;
-        }
-        Ok(())
-    }
-
-    async fn take_one(
-        &self,
-        event: &Recorded<P::Events>,
-        tables: &mut Tables<'_>,
-    ) -> Result<(), StepError> {
-        let record = &event.record;
-        let projected = AssertUnwindSafe(self.projection.project(event, tables));
-        let error = match projected.catch_unwind().await {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(error)) => error,
-            Err(panic) => panicked(&*panic).into(),
-        };
-        // What the file is the reason of is no fault of the event.
-        match error.downcast::<sqlx::Error>() {
-            Ok(error) if is_busy(&error) => Err(store_error(*error).into()),
-            Ok(error) => {
-                Err(EventError::new(record.position, ProjectionError::Handler(error)).into())
+    async fn make_ready(&self, db: &mut SqliteConnection, build: u64) -> Result<(), StepError> {
+        tables::is_wanted(db, self, build).await?;
+        let names = tables::names_of(db, self, build).await?;
+        let mut tables = Tables::new(&mut *db, build);
+        let created = self.projection.create(&mut tables).await;
+        let filled_in = tables.into_names();
+        if let Err(error) = created {
+            // Perhaps since a table that is not its own is another than it wants.
+            if !names.is_known() {
+                names.check(&filled_in)?;
             }
-            Err(error) => Err(EventError::new(record.position, error).into()),
+            return Err(store_error(error).into());
         }
+        let made = tables::made(db, &filled_in, build).await?;
+        names.check(&made)?;
+        tables::note(db, self, build, &made).await
     }
 }
 
 #[async_trait]
-impl<P: SqliteProjection> ReadModel for SqliteReadModel<P> {
+impl<P: SqliteProjectSet<EventsOf<P>>> ReadModel for SqliteReadModel<P> {
     fn name(&self) -> &str {
         P::NAME
     }

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::ops::{Deref, DerefMut};
 
-use factum::document::{Changes, Revision};
+use factum::document::{Changes, Revision, Scan};
 use factum::projections::{
-    control_key, fill_in, list, listed, table, tables_key, views_key, wants,
+    Names, TABLES, control_key, fill_in, list, listed, table, tables_key, views_key, wants,
 };
 use factum::{ReadModel, StepError, StoreError};
-use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
+use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use crate::error::store_error;
 
@@ -49,19 +49,9 @@ impl<'c> Tables<'c> {
         }))
     }
 
-    /// Those of the names that were filled in which are tables.
-    pub(crate) async fn made(self) -> Result<Vec<String>, StoreError> {
-        let mut made = Vec::new();
-        for name in self.names {
-            let sql = "select count(*) from sqlite_master where type = 'table' and name = ?";
-            let row = sqlx::query(sql).bind(table(&name, self.build));
-            let row = row.fetch_one(&mut *self.connection).await;
-            let count: i64 = row.and_then(|row| row.try_get(0)).map_err(store_error)?;
-            if count > 0 {
-                made.push(name);
-            }
-        }
-        Ok(made)
+    /// The names that were filled in.
+    pub(crate) fn into_names(self) -> BTreeSet<String> {
+        self.names
     }
 }
 
@@ -77,6 +67,50 @@ impl DerefMut for Tables<'_> {
     fn deref_mut(&mut self) -> &mut SqliteConnection {
         self.connection
     }
+}
+
+/// Which names the tables of `build` may have.
+pub(crate) async fn names_of<'m>(
+    db: &mut SqliteConnection,
+    model: &'m dyn ReadModel,
+    build: u64,
+) -> Result<Names<'m>, StoreError> {
+    let sql = "select key, value from factum_document where key = ? or (key >= ? and key < ?)";
+    let lists = Scan::prefix(TABLES);
+    let documents: Result<Vec<(String, String)>, _> = sqlx::query_as(sql)
+        .bind(views_key(model.name()))
+        .bind(&lists.prefix)
+        .bind(lists.end())
+        .fetch_all(&mut *db)
+        .await;
+    let there = there(db).await?;
+    Names::new(
+        (model.name(), build),
+        documents.map_err(store_error)?,
+        there,
+    )
+}
+
+/// The names of whatever is in the file; SQLite does not tell capitals from small letters.
+async fn there(db: &mut SqliteConnection) -> Result<Vec<String>, StoreError> {
+    let sql = "select lower(name) from sqlite_master where type <> 'trigger'";
+    let there = sqlx::query_scalar(sql).fetch_all(db).await;
+    there.map_err(store_error)
+}
+
+/// Those of `names` that are tables in `build`.
+pub(crate) async fn made(
+    db: &mut SqliteConnection,
+    names: &BTreeSet<String>,
+    build: u64,
+) -> Result<Vec<String>, StoreError> {
+    let sql = "select lower(name) from sqlite_master where type = 'table'";
+    let tables: Result<Vec<String>, _> = sqlx::query_scalar(sql).fetch_all(db).await;
+    let tables = tables.map_err(store_error)?;
+    let made = names
+        .iter()
+        .filter(|name| tables.contains(&table(name, build)));
+    Ok(made.cloned().collect())
 }
 
 /// Notes down which tables `build` has.
@@ -124,10 +158,11 @@ pub(crate) async fn show(
     model: &dyn ReadModel,
     build: u64,
 ) -> Result<(), StepError> {
+    let tables = names(db, &tables_key(model.name(), build)).await?;
+    names_of(db, model, build).await?.check(&tables)?;
     for name in names(db, &views_key(model.name())).await? {
         execute(db, format!("drop view if exists {name}")).await?;
     }
-    let tables = names(db, &tables_key(model.name(), build)).await?;
     for name in &tables {
         let table = table(name, build);
         execute(db, format!("create view {name} as select * from {table}")).await?;
