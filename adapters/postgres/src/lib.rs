@@ -43,6 +43,7 @@ mod rows;
 mod snapshot;
 mod store;
 mod tables;
+mod view;
 mod watch;
 mod writer;
 
@@ -55,3 +56,4 @@ pub use sqlx::PgPool;
 pub use sqlx::postgres::{PgConnectOptions, PgConnection};
 pub use store::PostgresStore;
 pub use tables::Tables;
+pub use view::View;

@@ -1,6 +1,7 @@
 //! [`PostgresReadModel`]: runs a projection into its tables.
 
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use factum::document::Revision;
@@ -19,13 +20,13 @@ use crate::{PostgresProjectSet, PostgresProjection, PostgresStore};
 const BEGIN: &str =
     "begin isolation level read committed; set local idle_in_transaction_session_timeout = '5s'";
 
-/// A projection together with the database that holds its tables; give it to
-/// [`Projections`](factum::Projections).
+/// A projection together with the database that holds its tables; give a clone to
+/// [`Projections`](factum::Projections), and read the other, or have it in a process that only reads.
 ///
 /// Several processes may run the same projection on one database: each event still has its effect once.
 pub struct PostgresReadModel<P> {
-    store: PostgresStore,
-    projection: P,
+    pub(crate) store: PostgresStore,
+    projection: Arc<P>,
 }
 
 impl PostgresStore {
@@ -34,7 +35,16 @@ impl PostgresStore {
     pub fn read_model<P: PostgresProjection>(&self, projection: P) -> PostgresReadModel<P> {
         PostgresReadModel {
             store: self.clone(),
-            projection,
+            projection: Arc::new(projection),
+        }
+    }
+}
+
+impl<P> Clone for PostgresReadModel<P> {
+    fn clone(&self) -> Self {
+        Self {
+            store: self.store.clone(),
+            projection: self.projection.clone(),
         }
     }
 }

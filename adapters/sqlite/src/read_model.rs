@@ -1,6 +1,7 @@
 //! [`SqliteReadModel`]: runs a projection into its tables.
 
 use std::fmt;
+use std::sync::Arc;
 
 use sqlx::SqliteConnection;
 
@@ -15,13 +16,13 @@ use factum::{
     StoreError,
 };
 
-/// A projection together with the file that holds its tables; give it to
-/// [`Projections`](factum::Projections).
+/// A projection together with the file that holds its tables; give a clone to
+/// [`Projections`](factum::Projections), and read the other, or have it in a process that only reads.
 ///
 /// Several processes may run the same projection on one file: each event still has its effect once.
 pub struct SqliteReadModel<P> {
-    store: SqliteStore,
-    projection: P,
+    pub(crate) store: SqliteStore,
+    projection: Arc<P>,
 }
 
 impl SqliteStore {
@@ -30,7 +31,16 @@ impl SqliteStore {
     pub fn read_model<P: SqliteProjection>(&self, projection: P) -> SqliteReadModel<P> {
         SqliteReadModel {
             store: self.clone(),
-            projection,
+            projection: Arc::new(projection),
+        }
+    }
+}
+
+impl<P> Clone for SqliteReadModel<P> {
+    fn clone(&self) -> Self {
+        Self {
+            store: self.store.clone(),
+            projection: self.projection.clone(),
         }
     }
 }
