@@ -39,7 +39,9 @@ impl DocumentStore for PostgresStore {
     }
 }
 
-fn documents(rows: Result<Vec<PgRow>, sqlx::Error>) -> Result<Vec<Document>, StoreError> {
+pub(crate) fn documents(
+    rows: Result<Vec<PgRow>, sqlx::Error>,
+) -> Result<Vec<Document>, StoreError> {
     let rows = rows.map_err(store_error)?.into_iter();
     let documents = rows.map(|row| {
         Ok(Document {

@@ -25,6 +25,7 @@ mod document;
 mod error;
 mod find;
 mod gather;
+mod inline;
 mod known;
 mod lost;
 mod migrate;

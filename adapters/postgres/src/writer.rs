@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use factum::metrics::{OfStore, Stopwatch};
-use factum::{Append, AppendError, Appended, Conflict, Position};
+use factum::{Append, AppendError, Appended, Conflict, Position, StoreError};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use tracing::{Instrument as _, Level, Span, debug, debug_span, enabled, warn};
 
 use crate::error::{Fault, Moved};
+use crate::inline::{Failure, Inlines};
 use crate::known::Known;
 use crate::rounds::apart;
 use crate::{append, batch, lost};
@@ -66,6 +67,7 @@ pub(crate) struct Writer {
     /// `None`: it was lost; the next batch connects again.
     pub(crate) connection: Option<PgConnection>,
     pub(crate) known: Known,
+    pub(crate) inlines: Inlines,
     pub(crate) head: Arc<watch::Sender<Position>>,
     pub(crate) metrics: OfStore,
     /// Dropped when the writer ends, which ends `listener`.
@@ -114,7 +116,8 @@ impl Writer {
 
     /// What can be judged here goes first; the database judges the rest.
     async fn store(&mut self, jobs: Vec<Waiting>) {
-        let mut left = match self.known.is_worth_it(&appends(&jobs)) {
+        let alone = self.inlines.is_empty();
+        let mut left = match alone && self.known.is_worth_it(&appends(&jobs)) {
             true => self.store_known(jobs).await,
             false => jobs,
         };
@@ -177,7 +180,8 @@ impl Writer {
                     }
                     return;
                 }
-                Err(fault) => fault,
+                Err(Failure::Refused(error)) => return self.refused(jobs, error).await,
+                Err(Failure::Fault(fault)) => fault,
             };
             let waiting = jobs.len();
             if let Some(moved) = fault.moved() {
@@ -190,17 +194,39 @@ impl Writer {
         }
     }
 
+    /// An inline projection is the reason: one of `jobs` alone, if it says so.
+    async fn refused(&mut self, jobs: Vec<Waiting>, error: AppendError) {
+        let passes = matches!(
+            error,
+            AppendError::Store(StoreError::Unavailable(_) | StoreError::Closed)
+        );
+        if jobs.len() > 1 && !passes {
+            return self.store_alone(jobs).await;
+        }
+        self.metrics.failed(jobs.len());
+        let text = error.to_string();
+        let mut error = Some(error);
+        for (_, answer) in jobs {
+            let error = error
+                .take()
+                .unwrap_or_else(|| StoreError::Unavailable(text.clone().into()).into());
+            answer.tell(Err(error));
+        }
+    }
+
+    async fn store_alone(&mut self, jobs: Vec<Waiting>) {
+        debug!(
+            appends = jobs.len(),
+            "one of a batch failed, storing each alone"
+        );
+        for job in jobs {
+            Box::pin(self.store_judged(vec![job])).await;
+        }
+    }
+
     async fn failed(&mut self, jobs: Vec<Waiting>, fault: Fault) {
         match fault {
-            fault if fault.is_of_the_content() && jobs.len() > 1 => {
-                debug!(
-                    appends = jobs.len(),
-                    "one of a batch failed, storing each alone"
-                );
-                for job in jobs {
-                    Box::pin(self.store_judged(vec![job])).await;
-                }
-            }
+            fault if fault.is_of_the_content() && jobs.len() > 1 => self.store_alone(jobs).await,
             fault @ Fault::Sql(_) if !fault.leaves_the_connection() => {
                 self.lost(jobs, fault).await;
             }
@@ -213,7 +239,7 @@ impl Writer {
         }
     }
 
-    async fn try_judged(&mut self, appends: &[&Append]) -> Result<append::Verdicts, Fault> {
+    async fn try_judged(&mut self, appends: &[&Append]) -> Result<append::Verdicts, Failure> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => {
@@ -222,11 +248,17 @@ impl Writer {
             }
         };
         let began = Stopwatch::start();
-        let judged = append::store(&mut connection, appends).await;
-        let usable = judged
-            .as_ref()
-            .err()
-            .is_none_or(Fault::leaves_the_connection);
+        let judged = match self.inlines.is_empty() {
+            true => {
+                let judged = append::store(&mut connection, appends).await;
+                judged.map_err(Failure::Fault)
+            }
+            false => self.inlines.store(&mut connection, appends).await,
+        };
+        let usable = match &judged {
+            Err(Failure::Fault(fault)) => fault.leaves_the_connection(),
+            Err(Failure::Refused(_)) | Ok(_) => true,
+        };
         self.connection = usable.then_some(connection);
         let judged = judged?;
         self.known.take(&judged);
