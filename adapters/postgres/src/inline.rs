@@ -185,9 +185,26 @@ impl Inlines {
         }
         if let Err(error) = transaction.commit().await {
             self.names.forget();
-            return Err(Fault::from(error).into());
+            return Err(self.not_committed(error));
         }
         stored
+    }
+
+    /// Only tables of projections have rules that are checked as late as that.
+    fn not_committed(&self, error: sqlx::Error) -> Failure {
+        let fault = Fault::from(error);
+        if !fault.is_of_the_content() {
+            return fault.into();
+        }
+        let names: Vec<&str> = self
+            .models
+            .iter()
+            .map(|model| model.inline.name())
+            .collect();
+        Failure::Refused(AppendError::Projection {
+            name: names.join(", "),
+            error: Box::new(StoreError::from(fault)),
+        })
     }
 
     async fn store_inside(

@@ -10,7 +10,7 @@ mod tally;
 use factum::document::{Changes, DocumentStore as _, Revision};
 use factum::{AppendError, EventStore as _, Expected, StoreError};
 use factum_postgres::{PostgresOptions, PostgresStore};
-use tally::{KILLS, NEGATIVE, PANICS, REFUSED, Sums, added, same, seen, sees};
+use tally::{KILLS, NEGATIVE, ONCE, PANICS, REFUSED, Sums, added, same, seen, sees};
 
 async fn open(options: &PostgresOptions) -> PostgresStore {
     options.clone().inline(Sums::<1>).open().await.unwrap()
@@ -61,7 +61,9 @@ async fn a_refused_append_leaves_no_trace() {
         matches!(conflict, Err(AppendError::Conflict(_))),
         "{conflict:?}"
     );
+    store.append(added(1, &[ONCE])).await.unwrap();
     for (amount, why) in [
+        (ONCE, "violates unique constraint"),
         (REFUSED, "it is refused"),
         (PANICS, "it panics"),
         (NEGATIVE, "violates check constraint"),
@@ -77,12 +79,12 @@ async fn a_refused_append_leaves_no_trace() {
         let text: Vec<String> = chain.map(ToString::to_string).collect();
         assert!(text.iter().any(|text| text.contains(why)), "{text:?}");
     }
-    assert_eq!(same(&store).await, 2);
+    assert_eq!(same(&store).await, 3);
     let own = store.find_documents(&["own".to_owned()]).await.unwrap();
     assert_eq!(own, []);
     // And nothing is left that is in the way: another stream begins where the refused one did not.
     store.append(added(3, &[4, 5])).await.unwrap();
-    assert_eq!(same(&store).await, 4);
+    assert_eq!(same(&store).await, 5);
 }
 
 #[tokio::test]

@@ -26,6 +26,8 @@ pub(crate) const PANICS: u64 = 1_000_002;
 pub(crate) const KILLS: u64 = 1_000_003;
 /// One whose row the table refuses.
 pub(crate) const NEGATIVE: u64 = 1_000_004;
+/// One that there may be once; the table refuses another when the transaction ends.
+pub(crate) const ONCE: u64 = 1_000_005;
 
 /// Keeps every event by its position, so that an event taken twice is an error; each amount `V` times.
 #[derive(Default)]
@@ -41,7 +43,8 @@ impl<const V: u32> Projection for Sums<V> {
 impl<const V: u32> PostgresProjection for Sums<V> {
     async fn create(&self, db: &mut Tables<'_>) -> Result<(), sqlx::Error> {
         let sql = "create table if not exists {added}
-                   (position bigint primary key, stream text, amount bigint not null check (amount >= 0))";
+                   (position bigint primary key, stream text, amount bigint not null check (amount >= 0),
+                    once bigint unique deferrable initially deferred)";
         let sql = db.sql(sql);
         sqlx::query(sql).execute(&mut **db).await.map(drop)
     }
@@ -59,11 +62,13 @@ impl<const V: u32> PostgresProject<TallyEvent> for Sums<V> {
             NEGATIVE => -1,
             amount => amount as i64 * i64::from(V),
         };
-        let sql = db.sql("insert into {added} (position, stream, amount) values ($1, $2, $3)");
+        let sql =
+            db.sql("insert into {added} (position, stream, amount, once) values ($1, $2, $3, $4)");
         sqlx::query(sql)
             .bind(event.record.position.get() as i64)
             .bind(event.record.stream.as_str())
             .bind(row)
+            .bind((amount == ONCE).then_some(row))
             .execute(&mut **db)
             .await?;
         match amount {
