@@ -1,5 +1,7 @@
 //! A store with an inline projection keeps every promise, too.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 #[path = "support/server.rs"]
 mod server;
 #[path = "support/tally.rs"]
