@@ -114,7 +114,8 @@ pub use process::{
 };
 pub use process_managers::{
     Begin, Handler, HandlerError, HandlerOptions, InvalidSchedule, Missed, ProcessManagers,
-    ProcessManagersBuilder, ProcessStatus, Schedule, Undelivered, UndeliveredWork,
+    ProcessManagersBuilder, ProcessStartError, ProcessStatus, Schedule, Undelivered,
+    UndeliveredWork,
 };
 pub use projection::{Effect, EventsOf, Project, ProjectSet, Projection};
 pub use projections::{

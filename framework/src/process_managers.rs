@@ -7,7 +7,9 @@ mod handler;
 mod instance;
 mod logic;
 mod model;
+mod names;
 mod schedule;
+mod telling;
 mod undelivered;
 
 use std::fmt;
@@ -30,6 +32,7 @@ pub use builder::ProcessManagersBuilder;
 pub use handler::{Begin, Handler, HandlerError, HandlerOptions};
 pub(crate) use instance::{Cause, Instance, Pending};
 pub(crate) use logic::{Logic, Reacts, Typed};
+pub use names::ProcessStartError;
 pub use schedule::{InvalidSchedule, Missed, Schedule};
 pub use undelivered::{Undelivered, UndeliveredWork};
 

@@ -1,6 +1,7 @@
 //! [`ProcessManagersBuilder`]: what to run, and how.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use super::handler::{Begin, Effects, Handler, HandlerOptions};
 use super::instance::Keys;
 use super::logic::{Logic, Reacts, Typed};
 use super::model::{self, Model};
+use super::names::{self, ProcessStartError};
 use super::schedule::{self, Schedule, Schedules};
 use super::{ProcessManagers, Running, Signals};
 use crate::clock::{Clock, SystemClock};
@@ -26,7 +28,8 @@ type AddEffects = Box<dyn FnOnce(ProjectionsBuilder, Position) -> ProjectionsBui
 pub struct ProcessManagersBuilder {
     engine: Engine,
     processes: Vec<(Arc<dyn Reacts>, Begin)>,
-    effects: Vec<AddEffects>,
+    /// The handlers, by name.
+    effects: Vec<(String, AddEffects)>,
     schedules: Vec<Schedule>,
     clock: Arc<dyn Clock>,
     retry: RetryPolicy,
@@ -71,7 +74,7 @@ impl ProcessManagersBuilder {
         self
     }
 
-    /// Also this schedule. Of several with one name the last counts.
+    /// Also this schedule.
     #[must_use]
     pub fn schedule(mut self, schedule: Schedule) -> Self {
         self.schedules.push(schedule);
@@ -93,11 +96,13 @@ impl ProcessManagersBuilder {
         options: HandlerOptions,
     ) -> Self {
         let name = name.into();
-        self.effects.push(Box::new(move |projections, head| {
+        let goes_by = name.clone();
+        let add: AddEffects = Box::new(move |projections, head| {
             let begins_behind = behind(options.begin, head);
             let effects = Effects::new(&name, handler, options.concurrency, begins_behind);
             projections.with(effects)
-        }));
+        });
+        self.effects.push((goes_by, add));
         self
     }
 
@@ -134,9 +139,29 @@ impl ProcessManagersBuilder {
     /// Starts them, in tasks of the current tokio runtime.
     ///
     /// # Panics
-    /// Outside a tokio runtime.
+    /// Outside a tokio runtime, and where [`try_start`](Self::try_start) fails.
     #[must_use]
+    #[expect(clippy::panic, reason = "a mistake in the program, found at its start")]
     pub fn start(self) -> ProcessManagers {
+        self.try_start().unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Starts them, in tasks of the current tokio runtime.
+    ///
+    /// # Errors
+    /// [`ProcessStartError`] if two go by one name, or a name is none.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn try_start(self) -> Result<ProcessManagers, ProcessStartError> {
+        let processes = self.processes.iter().map(|(logic, _)| logic.name());
+        let handlers = self.effects.iter().map(|(name, _)| name.as_str());
+        let schedules = self.schedules.iter().map(Schedule::name);
+        names::check(processes.chain(handlers), schedules)?;
+        Ok(self.run())
+    }
+
+    fn run(self) -> ProcessManagers {
         let head = *self.engine.store().watch().borrow();
         let now = self.clock.now();
         let mut projections = Projections::builder(&self.engine)
@@ -155,7 +180,7 @@ impl ProcessManagersBuilder {
             });
             logics.push((logic.clone(), keys, signals));
         }
-        for add in self.effects {
+        for (_, add) in self.effects {
             projections = add(projections, head);
         }
         let projections = projections.start();
@@ -177,6 +202,7 @@ impl ProcessManagersBuilder {
                 beat: self.lease / 3,
                 concurrency: self.concurrency,
                 failing: Mutex::new(HashMap::new()),
+                parked: AtomicUsize::new(0),
             };
             let task = tokio::spawn(dispatcher.run(now, end.subscribe()));
             Running {

@@ -9,14 +9,17 @@ use super::undelivered::Undelivered;
 use crate::append::MAX_IDEMPOTENCY_KEY;
 use crate::document::{Changes, Revision};
 use crate::error::StoreError;
+use crate::metrics::{WorkOutcome, deadline_passed, process_worked};
 use crate::process::{Envelope, Outcome, Refusal};
 use crate::projections::json;
 use crate::timestamp::Timestamp;
 
 /// How an edit of an instance went.
 enum Edited {
-    /// It is kept, or was not needed any more.
-    Done,
+    /// It is kept.
+    Kept,
+    /// It was not needed any more.
+    Needless,
     /// The process manager's own code failed.
     Fault(String),
 }
@@ -69,10 +72,16 @@ impl Dispatcher {
             }
         });
         match settled.await? {
-            Edited::Done => {
+            Edited::Kept => {
+                let outcome = match refusal {
+                    None => WorkOutcome::Done,
+                    Some(_) => WorkOutcome::Refused,
+                };
+                process_worked(self.logic.name(), outcome);
                 debug!(instance = id, command = pending.command, refused = ?refusal.map(|it| it.error), "delivered");
                 Ok(())
             }
+            Edited::Needless => Ok(()),
             Edited::Fault(error) => self.fail(id, Work::Command(pending), (error, false)).await,
         }
     }
@@ -91,10 +100,12 @@ impl Dispatcher {
             self.logic.deadline(instance, (name, timer), now)
         });
         match passed.await? {
-            Edited::Done => {
+            Edited::Kept => {
+                deadline_passed(self.logic.name(), timer.due, now);
                 debug!(instance = id, deadline = name, "passed");
                 Ok(())
             }
+            Edited::Needless => Ok(()),
             Edited::Fault(error) => self.fail(id, work, (error, false)).await,
         }
     }
@@ -108,10 +119,10 @@ impl Dispatcher {
     ) -> Result<Edited, Left> {
         loop {
             let Some((revision, mut instance)) = self.find(id).await? else {
-                return Ok(Edited::Done);
+                return Ok(Edited::Needless);
             };
             if !instance.has(number) {
-                return Ok(Edited::Done);
+                return Ok(Edited::Needless);
             }
             if let Err(fault) = edit(&mut instance) {
                 return Ok(Edited::Fault(fault));
@@ -121,7 +132,7 @@ impl Dispatcher {
                 Ok(_) => {
                     self.works_again(id);
                     self.signals.progress();
-                    return Ok(Edited::Done);
+                    return Ok(Edited::Kept);
                 }
                 Err(key) if fence.is(&key) => return Err(Left::Lost),
                 Err(_) => {}
@@ -148,20 +159,27 @@ impl Dispatcher {
             instance = id,
             error, attempts, "given up, until somebody says otherwise"
         );
+        let is_command = matches!(work, Work::Command(_));
         let letter = Undelivered::new(id, work, (error, attempts));
-        self.give_up(&letter).await?;
+        if self.give_up(&letter).await? {
+            if is_command {
+                process_worked(self.logic.name(), WorkOutcome::Failed);
+            }
+            self.tell_parked().await;
+        }
         self.works_again(id);
         self.signals.progress();
         Ok(())
     }
 
-    async fn give_up(&self, letter: &Undelivered) -> Result<(), StoreError> {
+    /// `false`: it was not wanted any more.
+    async fn give_up(&self, letter: &Undelivered) -> Result<bool, StoreError> {
         let key = self.keys.dead(&letter.instance, letter.number);
         loop {
             let found = self.find(&letter.instance).await?;
             let Some((revision, mut instance)) = found.filter(|(_, it)| it.has(letter.number))
             else {
-                return Ok(());
+                return Ok(false);
             };
             instance.dead.insert(letter.number);
             let changes: Changes = instance
@@ -169,7 +187,7 @@ impl Dispatcher {
                 .put(&key, json(letter)?);
             let made: Result<Revision, String> = change(self.documents(), changes).await?;
             if made.is_ok() {
-                return Ok(());
+                return Ok(true);
             }
         }
     }

@@ -5,6 +5,7 @@
 //! happen there: so each dispatcher makes a fence first, and settles nothing behind a newer one.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ use crate::clock::Clock;
 use crate::document::{Changes, DocumentStore, Revision, Scan};
 use crate::engine::{Engine, RetryPolicy};
 use crate::error::StoreError;
+use crate::metrics::process_has_due;
 use crate::projections::lease::Checkpoint;
 use crate::projections::{chain, json};
 use crate::timestamp::Timestamp;
@@ -43,6 +45,8 @@ pub(super) struct Dispatcher {
     /// How many commands are executed at a time.
     pub(super) concurrency: usize,
     pub(super) failing: Mutex<HashMap<String, Failing>>,
+    /// How much was parked when it was told last.
+    pub(super) parked: AtomicUsize,
 }
 
 /// Which of the instances of a program does what is due.
@@ -199,13 +203,24 @@ impl Dispatcher {
     ) -> Result<Pause, Left> {
         if fence.is_none() {
             *fence = self.claim().await?;
+            match fence {
+                Some(_) => self.tell_parked().await,
+                None => self.tell_nothing().await,
+            }
         }
         let Some(fence) = fence else {
             return Ok(Pause::For(self.beat));
         };
         loop {
-            let Agenda { due, next, pause } = self.agenda().await?;
+            let Agenda {
+                due,
+                resting,
+                next,
+                pause,
+            } = self.agenda().await?;
+            process_has_due(self.logic.name(), due.len() + resting);
             let Some(first) = due.first() else {
+                self.tell_parked_anew().await;
                 let pause = pause.map_or(self.beat, |pause| pause.min(self.beat));
                 return Ok(match next {
                     Some(next) => Pause::Until(next, pause),
@@ -234,6 +249,7 @@ impl Dispatcher {
         let now = self.clock.now();
         let mut agenda = Agenda {
             due: Vec::new(),
+            resting: 0,
             next: None,
             pause: None,
         };
@@ -250,6 +266,7 @@ impl Dispatcher {
                 match self.resting(&due.id) {
                     None => agenda.due.push(due),
                     Some(rest) => {
+                        agenda.resting += usize::from(self.logic.knows(&due.id));
                         agenda.pause =
                             Some(agenda.pause.map_or(rest, |pause: Duration| pause.min(rest)));
                     }
@@ -337,6 +354,8 @@ impl Dispatcher {
 
 struct Agenda {
     due: Vec<Due>,
+    /// How many are due, and left alone behind a failure.
+    resting: usize,
     /// When something else becomes due.
     next: Option<Timestamp>,
     /// When something that has failed is tried again.

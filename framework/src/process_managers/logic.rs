@@ -25,7 +25,7 @@ pub(crate) type Fault = String;
 
 /// A process manager without its types.
 pub(crate) trait Logic: Send + Sync + 'static {
-    fn name(&self) -> &str;
+    fn name(&self) -> &'static str;
 
     /// Who gives its commands.
     fn actor<'a>(&'a self, instance: &'a str) -> &'a str {
@@ -79,17 +79,17 @@ pub(crate) trait Logic: Send + Sync + 'static {
 pub(crate) trait Reacts: Logic {
     fn query(&self) -> Query;
 
-    /// Which instance the event is for, and what it does to it.
-    fn prepare(&self, record: &RecordedEvent) -> Result<Prepared, DecodeError>;
+    /// Which instances the event is for, and what it does to them, in this order.
+    fn prepare(&self, record: &RecordedEvent) -> Result<Vec<Prepared>, DecodeError>;
 }
 
-/// What an event means.
+/// What an event means; or one of several that it stands for since it was split.
 pub(crate) struct Prepared {
     pub(crate) correlation: Correlation<String>,
     pub(crate) effect: Effect,
 }
 
-type Effect = Box<dyn FnOnce(&mut Instance, &Cause) -> Result<(), Fault> + Send>;
+pub(crate) type Effect = Box<dyn FnOnce(&mut Instance, &Cause) -> Result<(), Fault> + Send>;
 
 /// The logic of `P`.
 pub(crate) struct Typed<P> {
@@ -147,7 +147,7 @@ fn take<P: ProcessManager>(
 }
 
 impl<P: Respond> Logic for Typed<P> {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         P::NAME
     }
 
@@ -192,16 +192,18 @@ impl<P: Respond + ReactSet<<P as ProcessManager>::Events>> Reacts for Typed<P> {
         Query::names(P::Events::names())
     }
 
-    fn prepare(&self, record: &RecordedEvent) -> Result<Prepared, DecodeError> {
-        let reaction = P::prepare(record)?;
-        let effect = reaction.effect;
-        Ok(Prepared {
+    fn prepare(&self, record: &RecordedEvent) -> Result<Vec<Prepared>, DecodeError> {
+        let reactions = P::prepare(record)?.into_iter();
+        let prepared = reactions.map(|reaction| Prepared {
             correlation: match reaction.correlation {
                 Correlation::Starts(id) => Correlation::Starts(id.to_string()),
                 Correlation::Continues(id) => Correlation::Continues(id.to_string()),
                 Correlation::Ignored => Correlation::Ignored,
             },
-            effect: Box::new(move |instance, cause| take::<P>(instance, cause, effect)),
-        })
+            effect: Box::new(move |instance: &mut Instance, cause: &Cause| {
+                take::<P>(instance, cause, reaction.effect)
+            }) as Effect,
+        });
+        Ok(prepared.collect())
     }
 }

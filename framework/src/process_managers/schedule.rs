@@ -10,6 +10,7 @@ use futures_util::future::BoxFuture;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::SCHEDULES;
 use super::dispatcher::{change, find};
 use super::instance::{Cause, Instance, Keys, Pending, Timer};
 use super::logic::Logic;
@@ -124,6 +125,10 @@ impl Schedule {
         })
     }
 
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// What becomes of occurrences that nobody was there for. Default: the latest of them.
     #[must_use]
     pub fn missed(mut self, missed: Missed) -> Self {
@@ -227,8 +232,8 @@ impl Schedule {
 }
 
 impl Logic for Schedules {
-    fn name(&self) -> &str {
-        "schedules"
+    fn name(&self) -> &'static str {
+        SCHEDULES
     }
 
     fn actor<'a>(&'a self, instance: &'a str) -> &'a str {

@@ -103,6 +103,15 @@ pub(super) async fn all(
     }
 }
 
+/// How many of them wait.
+pub(super) async fn waiting(
+    documents: &dyn DocumentStore,
+    keys: &Keys,
+) -> Result<usize, StoreError> {
+    let letters = all(documents, keys).await?;
+    Ok(letters.iter().filter(|letter| letter.is_waiting()).count())
+}
+
 /// Lets what waits be tried again; `reason`: or decides that it is not done. `false`: it does not wait any more.
 pub(super) async fn settle(
     documents: &dyn DocumentStore,

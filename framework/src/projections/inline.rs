@@ -233,8 +233,11 @@ impl Inline {
         inside: &mut (impl InlineTransaction + ?Sized),
         current: Current,
     ) -> Result<(), StepError> {
+        if current.builds.is_empty() {
+            return Ok(());
+        }
         let mut through = current.head;
-        while !current.builds.is_empty() {
+        loop {
             let page = self.page(inside, through).await?;
             for held in &current.builds {
                 inside.project(held.build.number, &page.events).await?;

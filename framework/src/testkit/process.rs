@@ -265,16 +265,18 @@ where
             Ok(prepared) => prepared,
             Err(error) => panic!("{error}"),
         };
-        let (id, starts) = match prepared.correlation {
-            Correlation::Starts(id) => (id, true),
-            Correlation::Continues(id) => (id, false),
-            Correlation::Ignored => return,
-        };
-        if id != self.instance.id || !(starts || self.instance.lives()) {
-            return;
-        }
-        if let Err(fault) = (prepared.effect)(&mut self.instance, &Cause::of(&record)) {
-            panic!("{fault}");
+        for prepared in prepared {
+            let (id, starts) = match prepared.correlation {
+                Correlation::Starts(id) => (id, true),
+                Correlation::Continues(id) => (id, false),
+                Correlation::Ignored => continue,
+            };
+            if id != self.instance.id || !(starts || self.instance.lives()) {
+                continue;
+            }
+            if let Err(fault) = (prepared.effect)(&mut self.instance, &Cause::of(&record)) {
+                panic!("{fault}");
+            }
         }
     }
 
