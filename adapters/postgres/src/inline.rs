@@ -8,7 +8,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use factum::projections::inline::{Current, Inline, Standing};
 use factum::{
-    Append, AppendError, EventsOf, Position, Projection, RecordedEvent, StepError, StoreError,
+    Append, AppendError, Appended, EventsOf, Position, Projection, RecordedEvent, StepError,
+    StoreError,
 };
 use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
@@ -68,19 +69,24 @@ impl<P: PostgresProjectSet<EventsOf<P>>> Inlined for OfProjection<P> {
 /// Why appends are not stored.
 pub(crate) enum Failure {
     Fault(Fault),
-    /// By an inline projection.
-    Refused(AppendError),
+    /// By an inline projection, for the append at this place; behind the last of them: whose fault it is is not known.
+    Refused {
+        error: AppendError,
+        place: usize,
+    },
+}
+
+impl Failure {
+    fn refused(error: impl Into<AppendError>) -> Self {
+        let error = error.into();
+        let place = usize::MAX;
+        Self::Refused { error, place }
+    }
 }
 
 impl From<Fault> for Failure {
     fn from(fault: Fault) -> Self {
         Self::Fault(fault)
-    }
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        Self::Refused(error.into())
     }
 }
 
@@ -201,7 +207,7 @@ impl Inlines {
             .iter()
             .map(|model| model.inline.name())
             .collect();
-        Failure::Refused(AppendError::Projection {
+        Failure::refused(AppendError::Projection {
             name: names.join(", "),
             error: Box::new(StoreError::from(fault)),
         })
@@ -217,7 +223,8 @@ impl Inlines {
         let mut current: Vec<(&Model, Current)> = Vec::with_capacity(self.models.len());
         for model in &self.models {
             let mut inside = Inside::new(db, &self.names, model);
-            if let Standing::Current(standing) = model.inline.catch_up(&mut inside, head).await? {
+            let standing = model.inline.catch_up(&mut inside, head).await;
+            if let Standing::Current(standing) = standing.map_err(Failure::refused)? {
                 current.push((model, standing));
             }
         }
@@ -226,11 +233,34 @@ impl Inlines {
             for (model, standing) in current {
                 let mut inside = Inside::new(db, &self.names, model);
                 let taken = model.inline.take(&mut inside, standing).await;
-                taken.map_err(Failure::Refused)?;
+                taken.map_err(|error| Failure::Refused {
+                    place: place(&error, &judged),
+                    error,
+                })?;
             }
         }
         Ok(judged)
     }
+}
+
+/// The place of the append with the event that a projection cannot take.
+fn place(error: &AppendError, judged: &Judged) -> usize {
+    let AppendError::Projection { error, .. } = error else {
+        return usize::MAX;
+    };
+    let Some(StepError::Failed(failed)) = error.downcast_ref() else {
+        return usize::MAX;
+    };
+    let at = failed.position.get();
+    let holds = |verdict: &Result<Appended, AppendError>| {
+        let stored = verdict.as_ref().ok().filter(|appended| !appended.repeated);
+        stored.is_some_and(|appended| {
+            let last = appended.position.get();
+            at <= last && last < at + appended.count
+        })
+    };
+    let place = judged.verdicts.iter().position(holds);
+    place.unwrap_or(usize::MAX)
 }
 
 /// Takes the lock that puts appends in order; the head.

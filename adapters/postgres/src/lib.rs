@@ -15,7 +15,8 @@
 //! # }
 //! ```
 //!
-//! Read models can live in the same schema: see [`PostgresProjection`].
+//! Read models can live in the same schema: see [`PostgresProjection`]. They are filled behind the appends, or in the
+//! transaction of each: see [`PostgresOptions::inline`].
 //!
 //! For people, the schema holds a view: `select * from factum.events`.
 

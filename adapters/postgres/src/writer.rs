@@ -171,6 +171,7 @@ impl Writer {
     }
 
     async fn store_judged(&mut self, mut jobs: Vec<Waiting>) {
+        let mut alone = Vec::new();
         while !jobs.is_empty() {
             let span = batch_span(jobs.iter().map(|(_, answer)| answer));
             let fault = match self.try_judged(&appends(&jobs)).instrument(span).await {
@@ -178,9 +179,16 @@ impl Writer {
                     for ((_, answer), verdict) in jobs.into_iter().zip(verdicts) {
                         answer.tell(verdict);
                     }
-                    return;
+                    break;
                 }
-                Err(Failure::Refused(error)) => return self.refused(jobs, error).await,
+                Err(Failure::Refused { place, .. }) if place < jobs.len() && jobs.len() > 1 => {
+                    alone.push(jobs.remove(place));
+                    continue;
+                }
+                Err(Failure::Refused { error, .. }) => {
+                    self.refused(jobs, error).await;
+                    break;
+                }
                 Err(Failure::Fault(fault)) => fault,
             };
             let waiting = jobs.len();
@@ -189,9 +197,12 @@ impl Writer {
             }
             // Those that are left have a chance without the others.
             if jobs.len() == waiting {
-                return self.failed(jobs, fault).await;
+                self.failed(jobs, fault).await;
+                break;
             }
         }
+        // Behind the others: what they did may be the reason.
+        self.store_alone(alone).await;
     }
 
     /// An inline projection is the reason: one of `jobs` alone, if it says so.
@@ -215,11 +226,8 @@ impl Writer {
     }
 
     async fn store_alone(&mut self, jobs: Vec<Waiting>) {
-        debug!(
-            appends = jobs.len(),
-            "one of a batch failed, storing each alone"
-        );
         for job in jobs {
+            debug!("it failed in a batch, storing it alone");
             Box::pin(self.store_judged(vec![job])).await;
         }
     }
@@ -257,7 +265,7 @@ impl Writer {
         };
         let usable = match &judged {
             Err(Failure::Fault(fault)) => fault.leaves_the_connection(),
-            Err(Failure::Refused(_)) | Ok(_) => true,
+            Err(Failure::Refused { .. }) | Ok(_) => true,
         };
         self.connection = usable.then_some(connection);
         let judged = judged?;

@@ -9,7 +9,7 @@ mod tally;
 
 use factum::document::{Changes, DocumentStore as _, Revision};
 use factum::{AppendError, EventStore as _, Expected, StoreError};
-use factum_postgres::{PostgresOptions, PostgresStore};
+use factum_postgres::{PostgresOptions, PostgresStore, sqlx};
 use tally::{KILLS, NEGATIVE, ONCE, PANICS, REFUSED, Sums, added, same, seen, sees};
 
 async fn open(options: &PostgresOptions) -> PostgresStore {
@@ -112,6 +112,13 @@ async fn a_projection_that_fails_refuses_one_append_and_not_its_neighbours() {
             }
         }
         assert_eq!(same(&store).await, (round + 1) * 56);
+        let sql = "select count(distinct xmin::text) from event where position > $1";
+        let transactions: i64 = sqlx::query_scalar(sql)
+            .bind(round as i64 * 56)
+            .fetch_one(store.pool())
+            .await
+            .unwrap();
+        assert!(transactions <= 8, "round {round}: {transactions}");
     }
 }
 
