@@ -11,6 +11,7 @@ use sqlx::Row as _;
 use sqlx::postgres::{PgConnection, PgRow};
 use uuid::Uuid;
 
+use crate::document::Columns;
 use crate::error::Fault;
 use crate::find;
 use crate::known::Stream;
@@ -30,7 +31,7 @@ pub(crate) struct Judged {
     pub(crate) streams: Vec<(StreamId, Stream)>,
 }
 
-/// The arrays that `append_all` takes, by append, by stream, by event.
+/// The arrays that `append_all` takes, by append, by stream, by event; and those of the changes of documents.
 #[derive(Default)]
 struct Arguments {
     keys: Vec<Option<Vec<u8>>>,
@@ -43,6 +44,9 @@ struct Arguments {
     streams: Vec<i32>,
     places: Vec<i32>,
     events: EventRows,
+    /// The append of each change of a document.
+    changing: Vec<i32>,
+    documents: Columns,
 }
 
 /// Stores those of `appends` whose expectations hold, in one round trip and one transaction. They must not get into
@@ -117,8 +121,12 @@ impl Arguments {
         self.fingerprints.push(key.map(|key| key.fingerprint));
         self.conditions
             .push(append.condition.as_ref().map(condition));
+        let number = self.keys.len() as i32;
+        let changes = append.changes.as_slice().iter();
+        self.changing.extend(changes.map(|_| number));
+        self.documents.add(&append.changes);
         for part in &append.streams {
-            self.appends.push(self.keys.len() as i32);
+            self.appends.push(number);
             self.ids.push(part.stream.to_string());
             self.expected.push(match part.expected {
                 Expected::Any => -1,
@@ -137,19 +145,28 @@ impl Arguments {
     }
 
     async fn call(self, connection: &mut PgConnection) -> Result<Vec<PgRow>, Fault> {
-        let statement = sqlx::query(
-            "select * from append_all($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
-        )
-        .bind(self.keys)
-        .bind(self.fingerprints)
-        .bind(self.conditions)
-        .bind(self.appends)
-        .bind(self.ids)
-        .bind(self.expected)
-        .bind(self.counts)
-        .bind(self.streams)
-        .bind(self.places);
-        Ok(self.events.bind(statement).fetch_all(connection).await?)
+        let changes = !self.documents.is_empty();
+        let sql = match changes {
+            false => {
+                "select * from append_all($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"
+            }
+            true => include_str!("sql/append_changing.sql"),
+        };
+        let statement = sqlx::query(sql)
+            .bind(self.keys)
+            .bind(self.fingerprints)
+            .bind(self.conditions)
+            .bind(self.appends)
+            .bind(self.ids)
+            .bind(self.expected)
+            .bind(self.counts)
+            .bind(self.streams)
+            .bind(self.places);
+        let mut statement = self.events.bind(statement);
+        if changes {
+            statement = self.documents.bind(statement.bind(self.changing));
+        }
+        Ok(statement.fetch_all(connection).await?)
     }
 }
 

@@ -10,8 +10,10 @@ use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
+use crate::document::Columns;
 use crate::error::Fault;
 use crate::known::{Known, Stream};
+use crate::rounds::Documents;
 use crate::rows::EventRows;
 
 /// The store as it will be behind the appends that were taken so far, and the rows that make it so.
@@ -21,6 +23,7 @@ struct Batch<'a> {
     head: Position,
     streams: HashMap<&'a StreamId, Stream>,
     keys: HashSet<&'a str>,
+    documents: Documents<'a>,
     taken: Vec<&'a StreamAppend>,
     rows: Rows,
 }
@@ -39,6 +42,7 @@ struct Rows {
     fingerprints: Vec<Uuid>,
     key_positions: Vec<i64>,
     counts: Vec<i64>,
+    documents: Columns,
 }
 
 /// What an append is told; `None`: only the database can say.
@@ -63,6 +67,7 @@ pub(crate) async fn store(
         head: known.head,
         streams,
         keys: HashSet::new(),
+        documents: Documents::default(),
         taken: Vec::new(),
         rows: Rows::default(),
     };
@@ -112,6 +117,9 @@ impl<'a> Batch<'a> {
         if let Some(key) = &append.key
             && self.keys.contains(key.key.as_str())
         {
+            return None;
+        }
+        if !self.documents.allow(append) {
             return None;
         }
         let mut violations = append.violations(|stream| {
@@ -171,6 +179,8 @@ impl<'a> Batch<'a> {
             self.taken.push(part);
         }
         let count = self.head.get() - before.get();
+        self.documents.take(append);
+        self.rows.documents.add(&append.changes);
         if let Some(key) = &append.key {
             self.keys.insert(&key.key);
             self.rows.keys.push(key.key.clone().into_bytes());
@@ -190,7 +200,7 @@ impl<'a> Batch<'a> {
 
 impl Rows {
     fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.keys.is_empty()
+        self.events.is_empty() && self.keys.is_empty() && self.documents.is_empty()
     }
 
     /// When they were recorded; `None`: the head was not `committed` any more, nothing was stored.
@@ -200,10 +210,17 @@ impl Rows {
         committed: Position,
         head: Position,
     ) -> Result<Option<Timestamp>, Fault> {
-        let plain = self.stream_keys.is_empty() && self.tags.is_empty() && self.keys.is_empty();
-        let sql = match plain {
-            true => include_str!("sql/insert_plain.sql"),
-            false => include_str!("sql/insert.sql"),
+        let changes = !self.documents.is_empty();
+        let known_streams = self.stream_keys.is_empty();
+        let plain = known_streams && self.tags.is_empty() && self.keys.is_empty() && !changes;
+        let sql = match (plain, changes) {
+            (true, _) => include_str!("sql/insert_plain.sql"),
+            (false, false) => include_str!("sql/insert.sql"),
+            // Of each row that has moved the head, which is one or none.
+            (false, true) => concat!(
+                include_str!("sql/insert.sql"),
+                "where must_change($21, $22, $23, $24) is not null"
+            ),
         };
         let mut statement = sqlx::query(sql)
             .bind(committed.get() as i64)
@@ -221,6 +238,9 @@ impl Rows {
                 .bind(self.fingerprints)
                 .bind(self.key_positions)
                 .bind(self.counts);
+        }
+        if changes {
+            statement = self.documents.bind(statement);
         }
         let row = statement.fetch_optional(connection).await?;
         let recorded_at = row.map(|row| row.try_get::<i64, _>("recorded_at"));

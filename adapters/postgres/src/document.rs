@@ -3,8 +3,9 @@
 use async_trait::async_trait;
 use factum::StoreError;
 use factum::document::{ChangeError, Changes, Document, DocumentStore, Effect, Revision, Scan};
-use sqlx::Row as _;
-use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::postgres::{PgArguments, PgConnection, PgRow};
+use sqlx::query::Query;
+use sqlx::{Postgres, Row as _};
 
 use crate::PostgresStore;
 use crate::error::{Fault, store_error};
@@ -38,7 +39,9 @@ impl DocumentStore for PostgresStore {
     }
 }
 
-fn documents(rows: Result<Vec<PgRow>, sqlx::Error>) -> Result<Vec<Document>, StoreError> {
+pub(crate) fn documents(
+    rows: Result<Vec<PgRow>, sqlx::Error>,
+) -> Result<Vec<Document>, StoreError> {
     let rows = rows.map_err(store_error)?.into_iter();
     let documents = rows.map(|row| {
         Ok(Document {
@@ -57,27 +60,11 @@ pub(crate) async fn change(
     db: &mut PgConnection,
     changes: &Changes,
 ) -> Result<Revision, ChangeError> {
-    let mut keys = Vec::new();
-    let mut required = Vec::new();
-    let mut values = Vec::new();
-    let mut kept = Vec::new();
-    for change in changes.as_slice() {
-        keys.push(change.key.as_str());
-        required.push(change.required.map(|revision| revision.get() as i64));
-        values.push(match &change.effect {
-            Effect::Put(value) => Some(value.as_str()),
-            Effect::Delete | Effect::Keep => None,
-        });
-        kept.push(change.effect == Effect::Keep);
-    }
-    let row = sqlx::query("select moved, actual, new_revision from change($1, $2, $3, $4)")
-        .bind(&keys)
-        .bind(&required)
-        .bind(&values)
-        .bind(&kept)
-        .fetch_one(db)
-        .await
-        .map_err(store_error)?;
+    let mut columns = Columns::default();
+    columns.add(changes);
+    let sql = "select moved, actual, new_revision from change($1, $2, $3, $4)";
+    let row = columns.bind(sqlx::query(sql)).fetch_one(db).await;
+    let row = row.map_err(store_error)?;
     let moved: Option<String> = row.try_get(0).map_err(store_error)?;
     if let Some(key) = moved {
         let actual: i64 = row.try_get(1).map_err(store_error)?;
@@ -92,4 +79,43 @@ pub(crate) async fn change(
     }
     let revision: i64 = row.try_get(2).map_err(store_error)?;
     Ok(Revision::new(revision as u64))
+}
+
+/// Changes as the arrays that the functions `change` and `must_change` take.
+#[derive(Default)]
+pub(crate) struct Columns {
+    keys: Vec<String>,
+    required: Vec<Option<i64>>,
+    values: Vec<Option<String>>,
+    kept: Vec<bool>,
+}
+
+impl Columns {
+    pub(crate) fn add(&mut self, changes: &Changes) {
+        for change in changes.as_slice() {
+            self.keys.push(change.key.clone());
+            let required = change.required.map(|revision| revision.get() as i64);
+            self.required.push(required);
+            self.values.push(match &change.effect {
+                Effect::Put(value) => Some(value.clone()),
+                Effect::Delete | Effect::Keep => None,
+            });
+            self.kept.push(change.effect == Effect::Keep);
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    pub(crate) fn bind<'q>(
+        self,
+        statement: Query<'q, Postgres, PgArguments>,
+    ) -> Query<'q, Postgres, PgArguments> {
+        statement
+            .bind(self.keys)
+            .bind(self.required)
+            .bind(self.values)
+            .bind(self.kept)
+    }
 }

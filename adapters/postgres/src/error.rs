@@ -1,9 +1,12 @@
 //! What PostgreSQL says, in the framework's words.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use factum::{AppendError, Conflict, StoreError, Violation};
+use factum::document::Revision;
+use factum::{Append, AppendError, Conflict, StoreError, Violation};
+use sqlx::postgres::PgDatabaseError;
 
 /// A failure that every append of a batch can be told.
 #[derive(Debug, Clone)]
@@ -41,10 +44,38 @@ impl Fault {
         matches!(class.as_deref(), Some("22" | "23" | "54"))
     }
 
+    /// Where the documents are that have moved, if that is why nothing was done; see `must_change`.
+    pub(crate) fn moved(&self) -> Option<Moved> {
+        let error = self.sql()?.as_database_error()?;
+        if error.code()? != "MOVED" {
+            return None;
+        }
+        let detail = error.try_downcast_ref::<PgDatabaseError>()?.detail()?;
+        serde_json::from_str(detail).ok().map(Moved)
+    }
+
     /// Whether the connection can be used again: the server refused a statement, and did not go away.
     pub(crate) fn leaves_the_connection(&self) -> bool {
         let class = self.sql().map(class);
         class.is_none_or(|class| class.is_some_and(|class| !matches!(class.as_str(), "08" | "57")))
+    }
+}
+
+/// The revisions that documents have, where others were required.
+pub(crate) struct Moved(HashMap<String, u64>);
+
+impl Moved {
+    /// Why `append` is refused, if it is: the first of its documents that has moved.
+    pub(crate) fn refusal(&self, append: &Append) -> Option<Violation> {
+        append.changes.as_slice().iter().find_map(|change| {
+            let required = change.required?;
+            let actual = Revision::new(*self.0.get(&change.key)?);
+            (required != actual).then(|| Violation::Document {
+                key: change.key.clone(),
+                required,
+                actual,
+            })
+        })
     }
 }
 

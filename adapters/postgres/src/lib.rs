@@ -15,7 +15,8 @@
 //! # }
 //! ```
 //!
-//! Read models can live in the same schema: see [`PostgresProjection`].
+//! Read models can live in the same schema: see [`PostgresProjection`]. They are filled behind the appends, or in the
+//! transaction of each: see [`PostgresOptions::inline`].
 //!
 //! For people, the schema holds a view: `select * from factum.events`.
 
@@ -25,6 +26,7 @@ mod document;
 mod error;
 mod find;
 mod gather;
+mod inline;
 mod known;
 mod lost;
 mod migrate;
@@ -38,6 +40,7 @@ mod read;
 mod read_model;
 mod readers;
 mod recorded;
+mod rounds;
 mod rows;
 mod snapshot;
 mod store;

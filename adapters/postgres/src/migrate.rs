@@ -7,7 +7,10 @@ use sqlx::{AssertSqlSafe, Connection as _};
 use crate::error::store_error;
 
 /// The steps, from nothing to today; the schema version is how many were taken.
-const STEPS: [&str; 1] = [include_str!("migrations/1.sql")];
+const STEPS: [&str; 2] = [
+    include_str!("migrations/1.sql"),
+    include_str!("migrations/2.sql"),
+];
 
 /// Replaced at every step: the functions as they are today.
 const FUNCTIONS: [&str; 2] = [

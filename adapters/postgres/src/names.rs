@@ -20,6 +20,14 @@ impl Names {
         Self(Mutex::new(Cache::new(MOST)))
     }
 
+    /// What was read in a transaction that was rolled back may never have been.
+    pub(crate) fn forget(&self) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+    }
+
     /// The ids of those of `keys` that are streams.
     pub(crate) async fn of(
         &self,

@@ -1,13 +1,16 @@
 //! [`PostgresOptions`]: how a database is opened.
 
 use std::str::FromStr as _;
+use std::sync::Arc;
 use std::time::Duration;
 
-use factum::StoreError;
+use factum::{EventsOf, StoreError};
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions};
 
+use crate::PostgresProjectSet;
 use crate::error::store_error;
+use crate::inline::{Inlined, Inlines, OfProjection};
 use crate::readers::Readers;
 use crate::store::PostgresStore;
 
@@ -37,6 +40,7 @@ pub struct PostgresOptions {
     server: PgConnectOptions,
     schema: String,
     readers: u32,
+    inline: Vec<Arc<dyn Inlined>>,
 }
 
 impl PostgresOptions {
@@ -47,6 +51,7 @@ impl PostgresOptions {
             server,
             schema: "factum".to_owned(),
             readers: 8,
+            inline: Vec::new(),
         }
     }
 
@@ -66,14 +71,28 @@ impl PostgresOptions {
         self
     }
 
-    /// Connects, and brings the schema up to date.
+    /// `projection` has its effect in the transaction that appends: a read behind an append's answer finds it, a refused
+    /// append leaves no trace in its tables, and an event that it cannot take refuses that append, with
+    /// [`AppendError::Projection`](factum::AppendError::Projection).
+    ///
+    /// It is an ordinary projection, with the same tables and versions; [`open`](Self::open) builds what is not there
+    /// yet. Each append pays for its statements, while no other process can append: keep them few. Every process
+    /// that appends should have it; for one that has not, the next append here catches up.
+    #[must_use]
+    pub fn inline<P: PostgresProjectSet<EventsOf<P>>>(mut self, projection: P) -> Self {
+        self.inline.push(Arc::new(OfProjection(projection)));
+        self
+    }
+
+    /// Connects, brings the schema up to date, and then the [inline](Self::inline) projections.
     ///
     /// # Errors
     /// [`StoreError::NewerSchema`] if a newer version of this crate wrote it, [`StoreError::Unavailable`] if
-    /// the server does not answer, [`StoreError::Failed`] if it refuses, or if the name of the schema breaks
-    /// its rule.
+    /// the server does not answer, [`StoreError::Failed`] if it refuses, if the name of the schema breaks
+    /// its rule, or if an inline projection cannot take what is stored.
     pub async fn open(self) -> Result<PostgresStore, StoreError> {
         check(&self.schema)?;
+        let inlines = Inlines::new(&self.inline)?;
         // PostgreSQL takes names to be of the schema that is first on this path.
         let server = self
             .server
@@ -82,12 +101,13 @@ impl PostgresOptions {
         let writing = server.clone().options(WRITING);
         let mut writer = writing.connect().await.map_err(store_error)?;
         crate::migrate::migrate(&mut writer, &self.schema).await?;
+        inlines.build(&mut writer).await?;
         let pool = pool(&server, self.readers);
         let mut listener = PgListener::connect_with(&pool).await.map_err(store_error)?;
         let channel = format!("factum:{}", self.schema);
         listener.listen(&channel).await.map_err(store_error)?;
         let readers = Readers::new(server.options(READING), self.readers);
-        PostgresStore::start(writing, writer, (pool, readers), listener).await
+        PostgresStore::start(writing, (writer, inlines), (pool, readers), listener).await
     }
 }
 

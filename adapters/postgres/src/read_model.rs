@@ -17,7 +17,7 @@ use crate::{PostgresProjectSet, PostgresProjection, PostgresStore};
 
 /// Whoever has waited for a lock must see what was done under it. Whoever falls silent inside the transaction must not keep
 /// its locks, and others from taking over.
-const BEGIN: &str =
+pub(crate) const BEGIN: &str =
     "begin isolation level read committed; set local idle_in_transaction_session_timeout = '5s'";
 
 /// A projection together with the database that holds its tables; give a clone to
@@ -73,7 +73,7 @@ impl<P: PostgresProjectSet<EventsOf<P>>> PostgresReadModel<P> {
         let db = &mut *transaction;
         let revision = match work {
             Work::Prepare => {
-                self.make_ready(db, build).await?;
+                make_ready(db, &*self.projection, build).await?;
                 Revision::ABSENT
             }
             Work::Project(step) => {
@@ -87,12 +87,12 @@ impl<P: PostgresProjectSet<EventsOf<P>>> PostgresReadModel<P> {
             }
             Work::Serve(step) => {
                 let revision = crate::document::change(db, &step.changes).await?;
-                tables::show(db, self, build).await?;
+                tables::show(db, P::NAME, build).await?;
                 revision
             }
             Work::Discard => {
                 alone(db, P::NAME).await?;
-                tables::drop(db, self, build).await?;
+                tables::drop(db, P::NAME, build).await?;
                 Revision::ABSENT
             }
         };
@@ -100,27 +100,32 @@ impl<P: PostgresProjectSet<EventsOf<P>>> PostgresReadModel<P> {
         committed.map_err(|error| StoreError::from(Fault::from(error)))?;
         Ok(revision)
     }
+}
 
-    async fn make_ready(&self, db: &mut PgConnection, build: u64) -> Result<(), StepError> {
-        alone(db, P::NAME).await?;
-        // No projection has this name.
-        alone(db, "/").await?;
-        tables::is_wanted(db, self, build).await?;
-        let names = tables::names_of(db, self, build).await?;
-        let mut tables = Tables::new(&mut *db, build);
-        let created = self.projection.create(&mut tables).await;
-        let filled_in = tables.into_names();
-        if let Err(error) = created {
-            // Perhaps since a table that is not its own is another than it wants.
-            if !names.is_known() {
-                names.check(&filled_in)?;
-            }
-            return Err(store_error(error).into());
+/// Creates the tables of `build` that are missing, and notes them down.
+pub(crate) async fn make_ready<P: PostgresProjection>(
+    db: &mut PgConnection,
+    projection: &P,
+    build: u64,
+) -> Result<(), StepError> {
+    alone(db, P::NAME).await?;
+    // No projection has this name.
+    alone(db, "/").await?;
+    tables::is_wanted(db, P::NAME, build).await?;
+    let names = tables::names_of(db, P::NAME, build).await?;
+    let mut tables = Tables::new(&mut *db, build);
+    let created = projection.create(&mut tables).await;
+    let filled_in = tables.into_names();
+    if let Err(error) = created {
+        // Perhaps since a table that is not its own is another than it wants.
+        if !names.is_known() {
+            names.check(&filled_in)?;
         }
-        let made = tables::made(db, &filled_in, build).await?;
-        names.check(&made)?;
-        tables::note(db, self, build, &made).await
+        return Err(store_error(error).into());
     }
+    let made = tables::made(db, &filled_in, build).await?;
+    names.check(&made)?;
+    tables::note(db, P::NAME, build, &made).await
 }
 
 /// Of several processes that make or drop tables of `name` together, one does at a time, up to the end of its

@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::error::{Fault, store_error};
 use crate::gather::{self, Gathering};
+use crate::inline::Inlines;
 use crate::known::Known;
 use crate::names::Names;
 use crate::readers::Readers;
@@ -38,7 +39,7 @@ struct Shared {
 impl PostgresStore {
     pub(crate) async fn start(
         server: PgConnectOptions,
-        writer: PgConnection,
+        (writer, inlines): (PgConnection, Inlines),
         (pool, readers): (PgPool, Readers),
         listener: PgListener,
     ) -> Result<Self, StoreError> {
@@ -62,6 +63,7 @@ impl PostgresStore {
             server,
             connection: Some(writer),
             known: Known::new(*head.borrow()),
+            inlines,
             head: sender,
             metrics: metrics.clone(),
             alive,

@@ -7,7 +7,7 @@ use factum::document::{Changes, Revision, Scan};
 use factum::projections::{
     Names, TABLES, control_key, fill_in, list, listed, table, tables_key, views_key, wants,
 };
-use factum::{ReadModel, StepError, StoreError};
+use factum::{StepError, StoreError};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection as _};
 
@@ -73,13 +73,13 @@ impl DerefMut for Tables<'_> {
 /// Which names the tables of `build` may have.
 pub(crate) async fn names_of<'m>(
     db: &mut PgConnection,
-    model: &'m dyn ReadModel,
+    name: &'m str,
     build: u64,
 ) -> Result<Names<'m>, StoreError> {
     let sql = "select key, value from document where key = $1 or (key >= $2 and key < $3)";
     let lists = Scan::prefix(TABLES);
     let documents: Result<Vec<(String, String)>, _> = sqlx::query_as(sql)
-        .bind(views_key(model.name()))
+        .bind(views_key(name))
         .bind(&lists.prefix)
         .bind(lists.end())
         .fetch_all(&mut *db)
@@ -88,7 +88,7 @@ pub(crate) async fn names_of<'m>(
         "select relname::text from pg_class where relnamespace = current_schema()::regnamespace";
     let there: Result<Vec<String>, _> = sqlx::query_scalar(sql).fetch_all(db).await;
     Names::new(
-        (model.name(), build),
+        (name, build),
         documents.map_err(store_error)?,
         there.map_err(store_error)?,
     )
@@ -112,11 +112,11 @@ pub(crate) async fn made(
 /// Notes down which tables `build` has.
 pub(crate) async fn note(
     db: &mut PgConnection,
-    model: &dyn ReadModel,
+    name: &str,
     build: u64,
     tables: &[String],
 ) -> Result<(), StepError> {
-    put(db, tables_key(model.name(), build), tables).await
+    put(db, tables_key(name, build), tables).await
 }
 
 async fn put(db: &mut PgConnection, key: String, names: &[String]) -> Result<(), StepError> {
@@ -137,10 +137,10 @@ async fn document(db: &mut PgConnection, key: &str) -> Result<Option<String>, St
 /// Refuses to make `build` ready once it was dropped.
 pub(crate) async fn is_wanted(
     db: &mut PgConnection,
-    model: &dyn ReadModel,
+    name: &str,
     build: u64,
 ) -> Result<(), StepError> {
-    let control = document(db, &control_key(model.name())).await?;
+    let control = document(db, &control_key(name)).await?;
     if wants(control.as_deref(), build)? {
         Ok(())
     } else {
@@ -149,14 +149,10 @@ pub(crate) async fn is_wanted(
 }
 
 /// From now on the plain names are those of `build`.
-pub(crate) async fn show(
-    db: &mut PgConnection,
-    model: &dyn ReadModel,
-    build: u64,
-) -> Result<(), StepError> {
-    let tables = names(db, &tables_key(model.name(), build)).await?;
-    names_of(db, model, build).await?.check(&tables)?;
-    for name in names(db, &views_key(model.name())).await? {
+pub(crate) async fn show(db: &mut PgConnection, name: &str, build: u64) -> Result<(), StepError> {
+    let tables = names(db, &tables_key(name, build)).await?;
+    names_of(db, name, build).await?.check(&tables)?;
+    for name in names(db, &views_key(name)).await? {
         if !tables.contains(&name) {
             execute(db, format!("drop view if exists {name}")).await?;
         }
@@ -176,16 +172,12 @@ pub(crate) async fn show(
         execute(db, format!("drop view if exists {name}")).await?;
         execute(db, format!("create {view}")).await?;
     }
-    put(db, views_key(model.name()), &tables).await
+    put(db, views_key(name), &tables).await
 }
 
 /// Drops the tables of `build`.
-pub(crate) async fn drop(
-    db: &mut PgConnection,
-    model: &dyn ReadModel,
-    build: u64,
-) -> Result<(), StepError> {
-    let key = tables_key(model.name(), build);
+pub(crate) async fn drop(db: &mut PgConnection, name: &str, build: u64) -> Result<(), StepError> {
+    let key = tables_key(name, build);
     for name in names(db, &key).await? {
         execute(db, format!("drop table if exists {}", table(&name, build))).await?;
     }

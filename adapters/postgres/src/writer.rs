@@ -1,23 +1,24 @@
 //! The task that writes: what arrives during a commit goes out with the next.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use factum::metrics::{OfStore, Stopwatch};
-use factum::{Append, AppendError, Appended, Position};
+use factum::{Append, AppendError, Appended, Conflict, Position, StoreError};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tracing::{Instrument as _, Level, Span, debug, debug_span, enabled, warn};
 
-use crate::error::Fault;
+use crate::error::{Fault, Moved};
+use crate::inline::{Failure, Inlines};
 use crate::known::Known;
+use crate::rounds::apart;
 use crate::{append, batch, lost};
 
 /// Appends that wait; more let their callers wait.
 pub(crate) const QUEUE: usize = 1_024;
-/// A batch is full with this many appends, or this many events.
+/// A batch is full with this many appends, or this many events and changes of documents.
 const MOST_APPENDS: usize = 512;
 const MOST_EVENTS: usize = 4_096;
 
@@ -59,13 +60,14 @@ fn batch_span<'a>(waiting: impl ExactSizeIterator<Item = &'a Answer>) -> Span {
     span
 }
 
-type Waiting = (Append, Answer);
+pub(crate) type Waiting = (Append, Answer);
 
 pub(crate) struct Writer {
     pub(crate) server: PgConnectOptions,
     /// `None`: it was lost; the next batch connects again.
     pub(crate) connection: Option<PgConnection>,
     pub(crate) known: Known,
+    pub(crate) inlines: Inlines,
     pub(crate) head: Arc<watch::Sender<Position>>,
     pub(crate) metrics: OfStore,
     /// Dropped when the writer ends, which ends `listener`.
@@ -86,7 +88,7 @@ impl Writer {
                     // Who asked has gone: nothing was promised.
                     Job::Append(_, answer) if answer.to.is_closed() => {}
                     Job::Append(append, answer) => {
-                        events += append.count();
+                        events += append.count() + append.changes.as_slice().len();
                         batch.push((append, answer));
                         if events >= MOST_EVENTS {
                             self.store(std::mem::take(&mut batch)).await;
@@ -114,7 +116,8 @@ impl Writer {
 
     /// What can be judged here goes first; the database judges the rest.
     async fn store(&mut self, jobs: Vec<Waiting>) {
-        let mut left = match self.known.is_worth_it(&appends(&jobs)) {
+        let alone = self.inlines.is_empty();
+        let mut left = match alone && self.known.is_worth_it(&appends(&jobs)) {
             true => self.store_known(jobs).await,
             false => jobs,
         };
@@ -144,7 +147,9 @@ impl Writer {
             // A key that was used, or data that no table takes: the database tells whose.
             Err(fault) => {
                 debug!(%fault, "a batch failed, the database judges it");
-                self.known.forget();
+                if fault.moved().is_none() {
+                    self.known.forget();
+                }
                 None
             }
         };
@@ -165,27 +170,75 @@ impl Writer {
         left
     }
 
-    async fn store_judged(&mut self, jobs: Vec<Waiting>) {
-        let span = batch_span(jobs.iter().map(|(_, answer)| answer));
-        match self.try_judged(&appends(&jobs)).instrument(span).await {
-            Ok(verdicts) => {
-                for ((_, answer), verdict) in jobs.into_iter().zip(verdicts) {
-                    answer.tell(verdict);
+    async fn store_judged(&mut self, mut jobs: Vec<Waiting>) {
+        let mut alone = Vec::new();
+        while !jobs.is_empty() {
+            let span = batch_span(jobs.iter().map(|(_, answer)| answer));
+            let fault = match self.try_judged(&appends(&jobs)).instrument(span).await {
+                Ok(verdicts) => {
+                    for ((_, answer), verdict) in jobs.into_iter().zip(verdicts) {
+                        answer.tell(verdict);
+                    }
+                    break;
                 }
-            }
-            Err(fault) if fault.is_of_the_content() && jobs.len() > 1 => {
-                debug!(
-                    appends = jobs.len(),
-                    "one of a batch failed, storing each alone"
-                );
-                for job in jobs {
-                    Box::pin(self.store_judged(vec![job])).await;
+                Err(Failure::Refused { place, .. }) if place < jobs.len() && jobs.len() > 1 => {
+                    alone.push(jobs.remove(place));
+                    continue;
                 }
+                Err(Failure::Refused { error, .. }) => {
+                    self.refused(jobs, error).await;
+                    break;
+                }
+                Err(Failure::Fault(fault)) => fault,
+            };
+            let waiting = jobs.len();
+            if let Some(moved) = fault.moved() {
+                jobs = self.refuse(jobs, &moved);
             }
-            Err(fault @ Fault::Sql(_)) if !fault.leaves_the_connection() => {
+            // Those that are left have a chance without the others.
+            if jobs.len() == waiting {
+                self.failed(jobs, fault).await;
+                break;
+            }
+        }
+        // Behind the others: what they did may be the reason.
+        self.store_alone(alone).await;
+    }
+
+    /// An inline projection is the reason: one of `jobs` alone, if it says so.
+    async fn refused(&mut self, jobs: Vec<Waiting>, error: AppendError) {
+        let passes = matches!(
+            error,
+            AppendError::Store(StoreError::Unavailable(_) | StoreError::Closed)
+        );
+        if jobs.len() > 1 && !passes {
+            return self.store_alone(jobs).await;
+        }
+        self.metrics.failed(jobs.len());
+        let text = error.to_string();
+        let mut error = Some(error);
+        for (_, answer) in jobs {
+            let error = error
+                .take()
+                .unwrap_or_else(|| StoreError::Unavailable(text.clone().into()).into());
+            answer.tell(Err(error));
+        }
+    }
+
+    async fn store_alone(&mut self, jobs: Vec<Waiting>) {
+        for job in jobs {
+            debug!("it failed in a batch, storing it alone");
+            Box::pin(self.store_judged(vec![job])).await;
+        }
+    }
+
+    async fn failed(&mut self, jobs: Vec<Waiting>, fault: Fault) {
+        match fault {
+            fault if fault.is_of_the_content() && jobs.len() > 1 => self.store_alone(jobs).await,
+            fault @ Fault::Sql(_) if !fault.leaves_the_connection() => {
                 self.lost(jobs, fault).await;
             }
-            Err(fault) => {
+            fault => {
                 self.metrics.failed(jobs.len());
                 for (_, answer) in jobs {
                     answer.tell(Err(fault.clone().into()));
@@ -194,7 +247,7 @@ impl Writer {
         }
     }
 
-    async fn try_judged(&mut self, appends: &[&Append]) -> Result<append::Verdicts, Fault> {
+    async fn try_judged(&mut self, appends: &[&Append]) -> Result<append::Verdicts, Failure> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => {
@@ -203,11 +256,17 @@ impl Writer {
             }
         };
         let began = Stopwatch::start();
-        let judged = append::store(&mut connection, appends).await;
-        let usable = judged
-            .as_ref()
-            .err()
-            .is_none_or(Fault::leaves_the_connection);
+        let judged = match self.inlines.is_empty() {
+            true => {
+                let judged = append::store(&mut connection, appends).await;
+                judged.map_err(Failure::Fault)
+            }
+            false => self.inlines.store(&mut connection, appends).await,
+        };
+        let usable = match &judged {
+            Err(Failure::Fault(fault)) => fault.leaves_the_connection(),
+            Err(Failure::Refused { .. }) | Ok(_) => true,
+        };
         self.connection = usable.then_some(connection);
         let judged = judged?;
         self.known.take(&judged);
@@ -221,11 +280,28 @@ impl Writer {
         crate::watch::advance(&self.head, self.known.head);
     }
 
+    /// All else held where a document has moved; gives back the others, which were not stored either.
+    fn refuse(&self, jobs: Vec<Waiting>, moved: &Moved) -> Vec<Waiting> {
+        let mut others = Vec::new();
+        for (append, answer) in jobs {
+            let Some(violation) = moved.refusal(&append) else {
+                others.push((append, answer));
+                continue;
+            };
+            let violations = vec![violation];
+            let refused = Err(Conflict { violations }.into());
+            self.metrics.answered([&refused]);
+            answer.tell(refused);
+        }
+        others
+    }
+
     /// Finds out what became of `jobs` when the connection was lost.
     async fn lost(&mut self, jobs: Vec<Waiting>, fault: Fault) {
         warn!(%fault, appends = jobs.len(), "the connection was lost");
         let before = self.known.head;
         self.known.forget();
+        let unknown = fault.clone();
         let (found, fault) = match lost::found(&self.server, before, &appends(&jobs)).await {
             Ok((connection, found)) => {
                 self.connection = Some(connection);
@@ -236,9 +312,14 @@ impl Writer {
                 (vec![None; jobs.len()], fault)
             }
         };
-        let found = found.into_iter();
+        let found = found.into_iter().zip(&jobs);
         let verdicts: Vec<_> = found
-            .map(|found| found.ok_or_else(|| fault.clone().into()))
+            .map(|(found, (append, _))| match found {
+                Some(appended) => Ok(appended),
+                // It has left nothing by which it could be found.
+                None if leaves_no_event(append) => Err(unknown.clone().into()),
+                None => Err(fault.clone().into()),
+            })
             .collect();
         self.metrics.answered(&verdicts);
         for ((_, answer), verdict) in jobs.into_iter().zip(verdicts) {
@@ -247,46 +328,10 @@ impl Writer {
     }
 }
 
+fn leaves_no_event(append: &Append) -> bool {
+    append.count() == 0 && (append.key.is_some() || !append.changes.is_empty())
+}
+
 fn appends(jobs: &[Waiting]) -> Vec<&Append> {
     jobs.iter().map(|(append, _)| append).collect()
-}
-
-/// Those that cannot get into each other's way, the first among them, and the others: see `append_all`.
-fn apart(jobs: Vec<Waiting>) -> (Vec<Waiting>, Vec<Waiting>) {
-    let mut streams = HashSet::new();
-    let mut keys = HashSet::new();
-    let mut taken: Vec<&Append> = Vec::with_capacity(jobs.len());
-    let mut fits = Vec::with_capacity(jobs.len());
-    for (append, _) in &jobs {
-        let key = append.key.as_ref().map(|key| &key.key);
-        let mut parts = append.streams.iter().map(|part| &part.stream);
-        let alone = parts.all(|stream| !streams.contains(stream))
-            && key.is_none_or(|key| !keys.contains(key))
-            && taken
-                .iter()
-                .all(|other| !is_against(append, other) && !is_against(other, append));
-        if alone {
-            streams.extend(append.streams.iter().map(|part| &part.stream));
-            keys.extend(key);
-            taken.push(append);
-        }
-        fits.push(alone);
-    }
-    let (round, later): (Vec<_>, Vec<_>) = jobs.into_iter().zip(fits).partition(|(_, fits)| *fits);
-    let jobs = |jobs: Vec<(Waiting, bool)>| jobs.into_iter().map(|(job, _)| job).collect();
-    (jobs(round), jobs(later))
-}
-
-/// Whether the condition of `one` matches an event of `other`.
-fn is_against(one: &Append, other: &Append) -> bool {
-    let Some(condition) = &one.condition else {
-        return false;
-    };
-    other.streams.iter().any(|part| {
-        let mut events = part.events.iter();
-        events.any(|event| {
-            let query = &condition.query;
-            query.matches_parts(&part.stream, &event.name, &event.tags)
-        })
-    })
 }

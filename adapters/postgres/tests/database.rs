@@ -96,7 +96,7 @@ async fn a_newer_schema_and_a_bad_name_are_refused() {
         .unwrap();
     let refused = options.clone().open().await.unwrap_err();
     assert!(
-        matches!(refused, StoreError::NewerSchema { found: 7, known: 1 }),
+        matches!(refused, StoreError::NewerSchema { found: 7, known: 2 }),
         "{refused:?}"
     );
     for name in ["", "1a", "a-b", "A", "a; drop table event"] {

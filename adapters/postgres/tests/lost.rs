@@ -9,6 +9,7 @@ mod server;
 
 use std::sync::Arc;
 
+use factum::document::{Changes, DocumentStore as _, Scan};
 use factum::{
     Append, AppendError, ContentType, EventStore as _, Expected, Metadata, NewEvent, Query, Read,
     StoreError,
@@ -90,6 +91,52 @@ async fn a_request_that_is_lost_is_said_to_have_done_nothing() {
             .append(noted("account-1", Expected::Any))
             .await
             .unwrap();
+    }
+}
+
+/// Its value is what the proxy looks for.
+fn document(key: &str) -> Changes {
+    Changes::new().put(key, r#""account.noted""#)
+}
+
+async fn documents(store: &PostgresStore) -> usize {
+    let found = store.scan_documents(Scan::prefix("")).await;
+    found.unwrap().len()
+}
+
+#[tokio::test]
+async fn an_append_with_documents_is_found_by_its_events_and_documents_alone_are_not_known_of() {
+    let Some((proxy, store)) = open().await else {
+        return;
+    };
+    // The first round is judged by the database, the second by the writer.
+    for round in 0..2 {
+        for (cut, done) in [(Cut::Answer, 1), (Cut::Request, 0)] {
+            let key = |what: &str| format!("{what}/{round}/{done}");
+            let before = documents(&store).await;
+            proxy.cut(cut);
+            let changes = document(&key("both"));
+            let both = noted("account-1", Expected::Any).with_changes(changes);
+            let answer = store.append(both).await;
+            assert!(proxy.has_cut());
+            match (done, answer) {
+                (1, Ok(appended)) => assert_eq!(appended.count, 2),
+                (0, Err(AppendError::Store(StoreError::Unavailable(_)))) => {}
+                (done, answer) => panic!("{done}: {answer:?}"),
+            }
+            assert_eq!(documents(&store).await, before + done);
+            store
+                .append(noted("account-1", Expected::Any))
+                .await
+                .unwrap();
+            proxy.cut(cut);
+            let alone = Append::default().with_changes(document(&key("alone")));
+            let answer = store.append(alone).await;
+            assert!(proxy.has_cut());
+            let unknown = matches!(answer, Err(AppendError::Store(StoreError::Interrupted(_))));
+            assert!(unknown, "{answer:?}");
+            assert_eq!(documents(&store).await, before + 2 * done);
+        }
     }
 }
 

@@ -38,6 +38,9 @@ begin
         join document d on d.key = c.key
         where c.required = 0 and d.revision <> new_revision
         limit 1;
+        if not found then
+            raise exception 'a document came and went at this moment' using errcode = 'serialization_failure';
+        end if;
         return;
     end if;
 
@@ -51,5 +54,27 @@ begin
     delete from document d
     using unnest(keys, new_values, kept) c (key, value, kept)
     where d.key = c.key and c.value is null and not c.kept;
+end
+$$;
+
+-- The same as a part of a statement that does more: all of it is rolled back where documents have moved. The detail of the
+-- error `MOVED` says where they are: {"key": revision, …}.
+create or replace function must_change(
+    keys text[], required bigint[], new_values text[], kept boolean[]
+) returns bigint
+language plpgsql as $$
+declare
+    made record;
+begin
+    select * into made from change(keys, required, new_values, kept);
+    if made.moved is not null then
+        raise exception 'a document has moved' using errcode = 'MOVED', detail = (
+            select jsonb_build_object(made.moved, made.actual) || coalesce(jsonb_object_agg(c.key, coalesce(d.revision, 0)), '{}')
+            from unnest(keys, required) c (key, required)
+            left join document d on d.key = c.key
+            where c.required <> coalesce(d.revision, 0) and coalesce(d.revision, 0) is distinct from made.new_revision
+        );
+    end if;
+    return made.new_revision;
 end
 $$;

@@ -1,0 +1,72 @@
+//! [`Inside`]: what an inline projection does in a transaction.
+
+use async_trait::async_trait;
+use factum::document::{ChangeError, Changes, Document, Revision};
+use factum::projections::inline::InlineTransaction;
+use factum::{Page, Read, RecordedEvent, StepError, StoreError};
+use sqlx::postgres::PgConnection;
+
+use super::Model;
+use crate::error::{Fault, store_error};
+use crate::names::Names;
+use crate::tables::{self, Tables};
+
+pub(super) struct Inside<'t> {
+    db: &'t mut PgConnection,
+    names: &'t Names,
+    model: &'t Model,
+}
+
+impl<'t> Inside<'t> {
+    pub(super) fn new(db: &'t mut PgConnection, names: &'t Names, model: &'t Model) -> Self {
+        Self { db, names, model }
+    }
+
+    async fn execute(&mut self, sql: &'static str) -> Result<(), StoreError> {
+        let done = sqlx::raw_sql(sql).execute(&mut *self.db).await;
+        done.map(drop).map_err(store_error)
+    }
+}
+
+#[async_trait]
+impl InlineTransaction for Inside<'_> {
+    async fn find(&mut self, keys: &[String]) -> Result<Vec<Document>, StoreError> {
+        let sql = "select key, revision, value from document where key = any ($1) order by key for update";
+        let rows = sqlx::query(sql).bind(keys).fetch_all(&mut *self.db).await;
+        crate::document::documents(rows)
+    }
+
+    async fn change(&mut self, changes: &Changes) -> Result<Revision, ChangeError> {
+        crate::document::change(self.db, changes).await
+    }
+
+    async fn read(&mut self, read: &Read) -> Result<Page, StoreError> {
+        let page = crate::read::page(self.db, self.names, read).await;
+        page.map_err(|fault| Fault::in_vain(fault).into())
+    }
+
+    async fn prepare(&mut self, build: u64) -> Result<(), StepError> {
+        self.model.inlined.prepare(self.db, build).await
+    }
+
+    async fn project(&mut self, build: u64, events: &[RecordedEvent]) -> Result<(), StepError> {
+        let mut tables = Tables::new(self.db, build);
+        self.model.inlined.project(&mut tables, events).await
+    }
+
+    async fn show(&mut self, build: u64) -> Result<(), StepError> {
+        tables::show(self.db, self.model.inline.name(), build).await
+    }
+
+    async fn begin_part(&mut self) -> Result<(), StoreError> {
+        self.execute("savepoint part").await
+    }
+
+    async fn end_part(&mut self, kept: bool) -> Result<(), StoreError> {
+        self.execute(match kept {
+            true => "release savepoint part",
+            false => "rollback to savepoint part; release savepoint part",
+        })
+        .await
+    }
+}

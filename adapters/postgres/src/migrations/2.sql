@@ -1,0 +1,1 @@
+-- Of functions only: documents change in the transaction of an append. See `must_change`.

@@ -1,0 +1,180 @@
+//! Documents that change with events: in batches, and against other transactions.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "support/server.rs"]
+mod server;
+
+use std::sync::Arc;
+
+use factum::document::{Changes, DocumentStore as _, Revision, Scan};
+use factum::{
+    Append, AppendError, Appended, ContentType, EventStore as _, Expected, Metadata, NewEvent,
+    Violation,
+};
+use factum_postgres::{PostgresStore, sqlx};
+use uuid::Uuid;
+
+const APPENDS: u64 = 64;
+
+fn noted(stream: u64, changes: Changes) -> Append {
+    let event = NewEvent {
+        id: Uuid::now_v7(),
+        name: "account.noted".into(),
+        schema_version: 1,
+        content_type: ContentType::Json,
+        data: "{}".into(),
+        tags: Vec::new(),
+        metadata: Arc::new(Metadata::default()),
+        personal: Vec::new(),
+    };
+    let stream = format!("account-{stream}").parse().unwrap();
+    Append::stream(stream, Expected::Any, vec![event]).with_changes(changes)
+}
+
+/// The answers to appends that are asked for at one time.
+async fn together(
+    store: &PostgresStore,
+    changes: impl Fn(u64) -> Changes,
+) -> Vec<Result<Appended, AppendError>> {
+    let appends = (0..APPENDS).map(|number| {
+        let (store, append) = (store.clone(), noted(number, changes(number)));
+        tokio::spawn(async move { store.append(append).await })
+    });
+    let mut answers = Vec::new();
+    for append in appends.collect::<Vec<_>>() {
+        answers.push(append.await.unwrap());
+    }
+    answers
+}
+
+/// How many transactions have stored the events behind `position`.
+async fn transactions(store: &PostgresStore, position: u64) -> i64 {
+    let sql = "select count(distinct xmin::text) from event where position > $1";
+    let counted = sqlx::query_scalar(sql).bind(position as i64);
+    counted.fetch_one(store.pool()).await.unwrap()
+}
+
+async fn documents(store: &PostgresStore) -> usize {
+    let found = store.scan_documents(Scan::prefix("")).await;
+    found.unwrap().len()
+}
+
+#[tokio::test]
+async fn appends_that_change_documents_share_a_transaction() {
+    let Some(options) = server::fresh() else {
+        return;
+    };
+    let store = options.open().await.unwrap();
+    let lease = Changes::new().put("lease", "1");
+    let lease = store.change_documents(lease).await.unwrap();
+    // The first round is judged by the database, the others by the writer.
+    for round in 0..3 {
+        let own = |number| {
+            let key = format!("own/{round}/{number}");
+            Changes::new().put(key, "1").require("lease", lease)
+        };
+        for answer in together(&store, own).await {
+            answer.unwrap();
+        }
+        assert_eq!(documents(&store).await as u64, 1 + (round + 1) * APPENDS);
+        let transactions = transactions(&store, round * APPENDS).await;
+        assert!(transactions <= 4, "round {round}: {transactions}");
+    }
+}
+
+#[tokio::test]
+async fn documents_that_have_moved_do_not_part_the_others() {
+    let Some(options) = server::fresh() else {
+        return;
+    };
+    let store = options.open().await.unwrap();
+    let moved = store.change_documents(Changes::new().put("moved", "1"));
+    let moved = moved.await.unwrap();
+    let wrong = Revision::new(moved.get() + 1_000);
+    for round in 0..3 {
+        let before = store.watch().borrow().get();
+        let changes = |number| match number % 4 {
+            1 => Changes::new()
+                .put(format!("never/{number}"), "1")
+                .require("moved", wrong),
+            2 => Changes::new().require("moved", moved),
+            _ => Changes::new().put(format!("own/{round}/{number}"), "1"),
+        };
+        let violations = [Violation::Document {
+            key: "moved".to_owned(),
+            required: wrong,
+            actual: moved,
+        }];
+        for (number, answer) in (0..).zip(together(&store, changes).await) {
+            match answer {
+                Ok(_) => assert_ne!(number % 4, 1),
+                Err(AppendError::Conflict(conflict)) => {
+                    assert_eq!(number % 4, 1);
+                    assert_eq!(conflict.violations, violations);
+                }
+                Err(error) => panic!("{number}: {error:?}"),
+            }
+        }
+        assert_eq!(store.watch().borrow().get(), before + APPENDS * 3 / 4);
+        let transactions = transactions(&store, before).await;
+        assert!(transactions <= 4, "round {round}: {transactions}");
+    }
+    let own = APPENDS / 2 * 3;
+    assert_eq!(documents(&store).await as u64, 1 + own);
+}
+
+#[tokio::test]
+async fn a_document_that_another_transaction_makes_at_this_moment_has_moved() {
+    let Some(options) = server::fresh() else {
+        return;
+    };
+    let store = options.open().await.unwrap();
+    let mut other = store.pool().begin().await.unwrap();
+    let sql = "insert into document (key, revision, value) values ('one', nextval('revision'), '1')
+               returning revision";
+    let made: i64 = sqlx::query_scalar(sql)
+        .fetch_one(&mut *other)
+        .await
+        .unwrap();
+    let appends = {
+        let store = store.clone();
+        tokio::spawn(async move {
+            together(&store, |number| match number {
+                7 => Changes::new().put_if("one", Revision::ABSENT, "2"),
+                _ => Changes::new().put_if(format!("own/{number}"), Revision::ABSENT, "2"),
+            })
+            .await
+        })
+    };
+    let waits = "select exists (select from pg_locks l join pg_stat_activity a using (pid)
+                                where not l.granted and a.application_name = $1)";
+    let name = store.pool().connect_options();
+    let name = name.get_application_name().unwrap();
+    while !sqlx::query_scalar::<_, bool>(waits)
+        .bind(name)
+        .fetch_one(store.pool())
+        .await
+        .unwrap()
+    {
+        tokio::task::yield_now().await;
+    }
+    other.commit().await.unwrap();
+    for (number, answer) in (0..).zip(appends.await.unwrap()) {
+        match answer {
+            Ok(_) => assert_ne!(number, 7),
+            Err(AppendError::Conflict(conflict)) => {
+                assert_eq!(number, 7);
+                let violation = Violation::Document {
+                    key: "one".to_owned(),
+                    required: Revision::ABSENT,
+                    actual: Revision::new(made as u64),
+                };
+                assert_eq!(conflict.violations, [violation]);
+            }
+            Err(error) => panic!("{number}: {error:?}"),
+        }
+    }
+    assert_eq!(documents(&store).await as u64, APPENDS);
+    assert_eq!(store.watch().borrow().get(), APPENDS - 1);
+}

@@ -1,0 +1,106 @@
+//! Inline projections, and connections that break around the commit.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "support/proxy.rs"]
+mod proxy;
+#[path = "support/server.rs"]
+#[allow(dead_code, reason = "every store here is behind a proxy")]
+mod server;
+#[path = "support/tally.rs"]
+mod tally;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
+use factum::{AppendError, EventStore as _, StoreError};
+use factum_postgres::sqlx::{self, ConnectOptions as _};
+use proxy::{Cut, Proxy};
+use tally::{Sums, added, same};
+
+#[tokio::test]
+async fn a_commit_whose_answer_is_lost_is_found_and_one_that_is_lost_did_nothing() {
+    for marker in ["COMMIT", "tally.added"] {
+        let Some((server, options)) = server::behind() else {
+            return;
+        };
+        let (proxy, way) = Proxy::before(server, marker).await;
+        let store = options(way).inline(Sums::<1>).open().await.unwrap();
+        store.append(added(1, &[0])).await.unwrap();
+        let mut stored = 1;
+        for round in 0..3 {
+            for cut in [Cut::Answer, Cut::Request] {
+                proxy.cut(cut);
+                let answer = store.append(added(1, &[1, 2])).await;
+                assert!(proxy.has_cut());
+                match (marker, cut, answer) {
+                    ("COMMIT", Cut::Answer, Ok(appended)) => {
+                        stored += 2;
+                        assert_eq!(appended.position.get() as usize, stored);
+                        assert_eq!((appended.count, appended.repeated), (2, false));
+                    }
+                    ("COMMIT", Cut::Answer, answer) => panic!("round {round}: {answer:?}"),
+                    (_, _, Err(AppendError::Store(StoreError::Unavailable(_)))) => {}
+                    (_, _, answer) => panic!("{marker}, round {round}: {answer:?}"),
+                }
+                assert_eq!(same(&store).await, stored);
+                store.append(added(2, &[3])).await.unwrap();
+                stored += 1;
+                assert_eq!(same(&store).await, stored);
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_are_killed_at_any_moment_leave_the_table_as_the_log() {
+    const WRITERS: u64 = 8;
+    let Some((server, options)) = server::behind() else {
+        return;
+    };
+    let name = server.get_application_name().unwrap().to_owned();
+    let control = server.clone().application_name("control");
+    let mut control = control.connect().await.unwrap();
+    let store = options(server).inline(Sums::<1>).open().await.unwrap();
+    let end: Arc<AtomicBool> = Arc::default();
+    let writers = (0..WRITERS).map(|number| {
+        let (store, end) = (store.clone(), end.clone());
+        tokio::spawn(async move {
+            let mut told = Vec::new();
+            while !end.load(SeqCst) {
+                match store.append(added(number, &[number, 1])).await {
+                    Ok(appended) => told.push(appended.position.get()),
+                    Err(AppendError::Store(
+                        StoreError::Unavailable(_) | StoreError::Interrupted(_),
+                    )) => {}
+                    Err(error) => panic!("{number}: {error:?}"),
+                }
+            }
+            told
+        })
+    });
+    let writers: Vec<_> = writers.collect();
+    let mut head = store.watch();
+    for _ in 0..12 {
+        let further = head.borrow_and_update().get() + 40;
+        head.wait_for(|head| head.get() >= further).await.unwrap();
+        let sql = "select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = $1";
+        let killed: i64 = sqlx::query_scalar(sql)
+            .bind(&name)
+            .fetch_one(&mut control)
+            .await
+            .unwrap();
+        assert!(killed > 0);
+    }
+    end.store(true, SeqCst);
+    let mut told = Vec::new();
+    for writer in writers {
+        told.extend(writer.await.unwrap());
+    }
+    let last = store.append(added(1, &[1])).await.unwrap();
+    let stored = same(&store).await as u64;
+    assert_eq!(stored, last.position.get());
+    told.sort_unstable();
+    assert!(told.windows(2).all(|pair| pair[0] < pair[1]));
+    assert!(told.len() as u64 * 2 < stored);
+}

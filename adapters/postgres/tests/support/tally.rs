@@ -1,0 +1,140 @@
+//! Amounts that are added, and a table of them: what the tests of inline projections write and read.
+
+#![allow(dead_code, reason = "no test file needs all of it")]
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use factum::prelude::*;
+use factum::{Append, ContentType, EventStore as _, Expected, Metadata, NewEvent, Query, Read};
+use factum_postgres::{
+    BoxError, PgPool, PostgresProject, PostgresProjection, PostgresStore, Tables, sqlx,
+};
+use uuid::Uuid;
+
+#[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[event(prefix = "tally")]
+pub(crate) enum TallyEvent {
+    Added { amount: u64 },
+}
+
+/// An amount that the projection refuses.
+pub(crate) const REFUSED: u64 = 1_000_001;
+/// One that lets it panic.
+pub(crate) const PANICS: u64 = 1_000_002;
+/// One that ends the connection to the server under it.
+pub(crate) const KILLS: u64 = 1_000_003;
+/// One whose row the table refuses.
+pub(crate) const NEGATIVE: u64 = 1_000_004;
+/// One that there may be once; the table refuses another when the transaction ends.
+pub(crate) const ONCE: u64 = 1_000_005;
+
+/// Keeps every event by its position, so that an event taken twice is an error; each amount `V` times.
+#[derive(Default)]
+pub(crate) struct Sums<const V: u32>;
+
+impl<const V: u32> Projection for Sums<V> {
+    type Events = TallyEvent;
+    const NAME: &'static str = "sums";
+    const VERSION: u32 = V;
+}
+
+#[async_trait]
+impl<const V: u32> PostgresProjection for Sums<V> {
+    async fn create(&self, db: &mut Tables<'_>) -> Result<(), sqlx::Error> {
+        let sql = "create table if not exists {added}
+                   (position bigint primary key, stream text, amount bigint not null check (amount >= 0),
+                    once bigint unique deferrable initially deferred)";
+        let sql = db.sql(sql);
+        sqlx::query(sql).execute(&mut **db).await.map(drop)
+    }
+}
+
+#[async_trait]
+impl<const V: u32> PostgresProject<TallyEvent> for Sums<V> {
+    async fn project(
+        &self,
+        event: &Recorded<TallyEvent>,
+        db: &mut Tables<'_>,
+    ) -> Result<(), BoxError> {
+        let TallyEvent::Added { amount } = event.event;
+        let row = match amount {
+            NEGATIVE => -1,
+            amount => amount as i64 * i64::from(V),
+        };
+        let sql =
+            db.sql("insert into {added} (position, stream, amount, once) values ($1, $2, $3, $4)");
+        sqlx::query(sql)
+            .bind(event.record.position.get() as i64)
+            .bind(event.record.stream.as_str())
+            .bind(row)
+            .bind((amount == ONCE).then_some(row))
+            .execute(&mut **db)
+            .await?;
+        match amount {
+            REFUSED => Err("it is refused".into()),
+            PANICS => panic!("it panics"),
+            KILLS => {
+                let sql = "select pg_terminate_backend(pg_backend_pid())";
+                sqlx::query(sql).execute(&mut **db).await?;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn event(amount: u64) -> NewEvent {
+    NewEvent {
+        id: Uuid::now_v7(),
+        name: "tally.added".into(),
+        schema_version: 1,
+        content_type: ContentType::Json,
+        data: format!(r#"{{"amount":{amount}}}"#).into(),
+        tags: Vec::new(),
+        metadata: Arc::new(Metadata::default()),
+        personal: Vec::new(),
+    }
+}
+
+pub(crate) fn added(stream: u64, amounts: &[u64]) -> Append {
+    let events = amounts.iter().map(|amount| event(*amount)).collect();
+    let stream = format!("tally-{stream}").parse().unwrap();
+    Append::stream(stream, Expected::Any, events)
+}
+
+/// How many events had their effect, and the sum of their amounts.
+pub(crate) async fn seen(pool: &PgPool) -> (i64, i64) {
+    let sql = "select count(*), coalesce(sum(amount), 0)::bigint from added";
+    sqlx::query_as(sql).fetch_one(pool).await.unwrap()
+}
+
+pub(crate) async fn sees(pool: &PgPool, position: u64) -> bool {
+    let sql = "select exists (select from added where position = $1)";
+    let found = sqlx::query_scalar(sql).bind(position as i64);
+    found.fetch_one(pool).await.unwrap()
+}
+
+/// Compares the table with the log; how many events they hold.
+pub(crate) async fn same(store: &PostgresStore) -> usize {
+    let sql = "select position, stream, amount from added order by position";
+    let table: Vec<(i64, String, i64)> = sqlx::query_as(sql).fetch_all(store.pool()).await.unwrap();
+    let mut log = Vec::new();
+    let mut position = 0_u64;
+    loop {
+        let read = Read::all(Query::all()).after(position);
+        let page = store.read(read).await.unwrap();
+        log.extend(page.events.iter().map(|event| {
+            let data: serde_json::Value = serde_json::from_slice(&event.data).unwrap();
+            let amount = data["amount"].as_i64().unwrap();
+            let position = event.position.get() as i64;
+            (position, event.stream.to_string(), amount)
+        }));
+        position = page.through().get();
+        if !page.more {
+            break;
+        }
+    }
+    assert_eq!(table, log);
+    log.len()
+}
