@@ -16,8 +16,12 @@ pub(crate) type Answers = Vec<Result<Appended, AppendError>>;
 
 /// Stores those of `appends` whose expectations hold, in one transaction.
 ///
-/// On an error nothing was stored, unless it was the commit that failed: then that is not known.
-pub(crate) fn store(writing: &mut Writing, appends: &[&Append]) -> Result<Answers, Fault> {
+/// Also gives back the head behind them. On an error nothing was stored, unless it was the commit that failed: then
+/// that is not known.
+pub(crate) fn store(
+    writing: &mut Writing,
+    appends: &[&Append],
+) -> Result<(Answers, Position), Fault> {
     let mut batch = Batch::open(writing.begin()?)?;
     let mut answers = Vec::with_capacity(appends.len());
     for append in appends {
@@ -26,11 +30,12 @@ pub(crate) fn store(writing: &mut Writing, appends: &[&Append]) -> Result<Answer
     let Batch {
         transaction, wrote, ..
     } = batch;
+    let head = transaction.known.end.head;
     match wrote {
         true => transaction.commit()?,
         false => transaction.release()?,
     }
-    Ok(answers)
+    Ok((answers, head))
 }
 
 /// The store as it is behind the appends that were taken so far.

@@ -10,8 +10,8 @@ use sqlx::{Row as _, SqliteConnection};
 use std::collections::HashMap;
 
 use crate::SqliteStore;
-use crate::connection::Connection;
 use crate::error::{Fault, store_error};
+use crate::writing::Writing;
 
 #[async_trait]
 impl DocumentStore for SqliteStore {
@@ -22,10 +22,10 @@ impl DocumentStore for SqliteStore {
         // file locked for everybody else.
         let work = tokio::spawn(async move {
             let mut turn = turn.take().await;
-            let connection = turn.as_mut().ok_or(StoreError::Closed)?;
-            let changed = try_change(connection, &changes).await;
+            let writing = turn.as_mut().ok_or(StoreError::Closed)?;
+            let changed = try_change(writing, &changes).await;
             if changed.is_err() {
-                connection.end_after_failure().await;
+                writing.roll_back().await;
             }
             changed
         });
@@ -77,13 +77,10 @@ fn revision(stored: i64) -> Result<Revision, StoreError> {
     revision.map_err(|_| StoreError::Corrupt(format!("{stored} is no revision")))
 }
 
-async fn try_change(
-    connection: &mut Connection,
-    changes: &Changes,
-) -> Result<Revision, ChangeError> {
-    connection.begin().await.map_err(StoreError::from)?;
-    let revision = change(&mut connection.sqlite, changes).await?;
-    connection.commit().await.map_err(StoreError::from)?;
+async fn try_change(writing: &mut Writing, changes: &Changes) -> Result<Revision, ChangeError> {
+    let pair = writing.begin_awaited().await.map_err(StoreError::from)?;
+    let revision = change(pair.sqlx().map_err(StoreError::from)?, changes).await?;
+    pair.commit().await.map_err(StoreError::from)?;
     Ok(revision)
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use factum::{AppendError, StoreError};
-use rusqlite::ffi::ErrorCode;
+use rusqlite::ffi::{self, ErrorCode};
 
 /// A failure that every append of a batch can be told.
 #[derive(Debug, Clone)]
@@ -14,10 +14,6 @@ pub(crate) enum Fault {
     Corrupt(Arc<str>),
     Closed,
 }
-
-/// Primary result codes, <https://www.sqlite.org/rescode.html>.
-const SQLITE_BUSY: i32 = 5;
-const SQLITE_LOCKED: i32 = 6;
 
 impl Fault {
     pub(crate) fn corrupt(what: impl fmt::Display) -> Self {
@@ -38,23 +34,31 @@ impl Fault {
 
     /// Whether the connection is in doubt: another may do better.
     pub(crate) fn is_of_the_connection(&self) -> bool {
-        let Self::Sqlite(error) = self else {
-            return false;
-        };
-        matches!(
-            error.sqlite_error_code(),
-            Some(
-                ErrorCode::SystemIoFailure
-                    | ErrorCode::DatabaseCorrupt
-                    | ErrorCode::NotADatabase
-                    | ErrorCode::CannotOpen
-                    | ErrorCode::FileLockingProtocolFailed
-                    | ErrorCode::ApiMisuse
-                    | ErrorCode::OutOfMemory
-                    | ErrorCode::InternalMalfunction
-            )
-        )
+        match self {
+            Self::Sqlite(error) => in_doubt(error.sqlite_error_code()),
+            Self::Sqlx(error) => match &**error {
+                sqlx::Error::WorkerCrashed | sqlx::Error::Protocol(_) => true,
+                error => in_doubt(code(error)),
+            },
+            Self::Corrupt(_) | Self::Closed => false,
+        }
     }
+}
+
+fn in_doubt(code: Option<ErrorCode>) -> bool {
+    matches!(
+        code,
+        Some(
+            ErrorCode::SystemIoFailure
+                | ErrorCode::DatabaseCorrupt
+                | ErrorCode::NotADatabase
+                | ErrorCode::CannotOpen
+                | ErrorCode::FileLockingProtocolFailed
+                | ErrorCode::ApiMisuse
+                | ErrorCode::OutOfMemory
+                | ErrorCode::InternalMalfunction
+        )
+    )
 }
 
 impl fmt::Display for Fault {
@@ -70,11 +74,20 @@ impl fmt::Display for Fault {
 
 /// Whether another writer holds the file.
 pub(crate) fn is_busy(error: &sqlx::Error) -> bool {
-    let code = || {
-        let code = error.as_database_error()?.code()?;
-        code.parse::<i32>().ok().map(|extended| extended & 0xff)
-    };
-    matches!(code(), Some(SQLITE_BUSY | SQLITE_LOCKED))
+    matches!(
+        code(error),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+    )
+}
+
+/// Whether the file is the reason, and not what was to be done with it.
+pub(crate) fn is_of_the_file(error: &sqlx::Error) -> bool {
+    is_busy(error) || matches!(error, sqlx::Error::WorkerCrashed) || in_doubt(code(error))
+}
+
+fn code(error: &sqlx::Error) -> Option<ErrorCode> {
+    let code = error.as_database_error()?.code()?;
+    Some(ffi::Error::new(code.parse().ok()?).code)
 }
 
 impl From<rusqlite::Error> for Fault {

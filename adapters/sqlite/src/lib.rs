@@ -24,15 +24,16 @@
 //! Read models can live in the same file: see [`SqliteProjection`].
 
 mod batch;
-mod connection;
 mod document;
 mod error;
+mod file;
 mod find;
 mod insert;
 mod known;
 mod migrate;
 mod names;
 mod open;
+mod pair;
 mod projection;
 mod query;
 mod read;

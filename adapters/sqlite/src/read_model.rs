@@ -12,9 +12,9 @@ use factum::{
 };
 use futures_util::FutureExt as _;
 
-use crate::connection::Connection;
-use crate::error::{is_busy, store_error};
+use crate::error::{is_of_the_file, store_error};
 use crate::tables::{self, Tables};
+use crate::writing::Writing;
 use crate::{SqliteProjection, SqliteStore};
 
 /// A projection together with the file that holds its tables; give it to
@@ -57,22 +57,24 @@ impl<P: SqliteProjection> SqliteReadModel<P> {
     /// Does `work` as a whole or not at all.
     async fn transact(&self, build: u64, work: Work<'_>) -> Result<Revision, StepError> {
         let mut turn = self.store.turn().take().await;
-        let connection = turn.as_mut().ok_or(StoreError::Closed)?;
-        let done = self.try_transact(connection, build, work).await;
-        if done.is_err() {
-            connection.end_after_failure().await;
+        let writing = turn.as_mut().ok_or(StoreError::Closed)?;
+        let done = self.try_transact(writing, build, work).await;
+        match &done {
+            Ok(_) => {}
+            Err(StepError::Store(StoreError::Failed(_))) => writing.reopen(),
+            Err(_) => writing.roll_back().await,
         }
         done
     }
 
     async fn try_transact(
         &self,
-        connection: &mut Connection,
+        writing: &mut Writing,
         build: u64,
         work: Work<'_>,
     ) -> Result<Revision, StepError> {
-        connection.begin().await.map_err(StoreError::from)?;
-        let db = &mut connection.sqlite;
+        let pair = writing.begin_awaited().await.map_err(StoreError::from)?;
+        let db = pair.lend().map_err(StoreError::from)?;
         let revision = match work {
             Work::Prepare => {
                 tables::is_wanted(db, self, build).await?;
@@ -102,7 +104,7 @@ impl<P: SqliteProjection> SqliteReadModel<P> {
                 Revision::ABSENT
             }
         };
-        connection.commit().await.map_err(StoreError::from)?;
+        pair.commit().await.map_err(StoreError::from)?;
         Ok(revision)
     }
 
@@ -128,7 +130,7 @@ impl<P: SqliteProjection> SqliteReadModel<P> {
         };
         // What the file is the reason of is no fault of the event.
         match error.downcast::<sqlx::Error>() {
-            Ok(error) if is_busy(&error) => Err(store_error(*error).into()),
+            Ok(error) if is_of_the_file(&error) => Err(store_error(*error).into()),
             Ok(error) => {
                 Err(EventError::new(record.position, ProjectionError::Handler(error)).into())
             }

@@ -10,13 +10,11 @@ use factum::{
     Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Position, Read, Scope,
     StoreError,
 };
-use sqlx::{Connection as _, SqliteConnection, SqlitePool};
-use tokio::runtime::Handle;
+use sqlx::{SqliteConnection, SqlitePool};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tracing::warn;
 
-use crate::connection::Connection;
 use crate::error::store_error;
 use crate::open::SqliteOptions;
 use crate::read;
@@ -30,8 +28,9 @@ use crate::writing::Writing;
 pub struct SqliteStore(Arc<Shared>);
 
 struct Shared {
-    jobs: mpsc::Sender<Job>,
+    /// Dropped ahead of `jobs`, so that what it holds ends on the writer's thread.
     turn: Arc<Turn>,
+    jobs: mpsc::Sender<Job>,
     readers: Readers,
     pool: SqlitePool,
     head: watch::Receiver<Position>,
@@ -70,14 +69,13 @@ impl SqliteStore {
         let sender = Arc::new(sender);
         let (alive, ended) = oneshot::channel();
         let task = tokio::spawn(crate::watch::others(watcher, sender.clone(), ended));
-        let turn = Arc::new(Turn::new(Connection::new(connection)));
+        let writing = Writing::new(options.file(), connection).await;
+        let turn = Arc::new(Turn::new(writing.map_err(StoreError::from)?));
         let (jobs, inbox) = mpsc::channel(QUEUE);
         let metrics = OfStore::new("sqlite");
         let writer = Writer {
-            writing: Writing::new(options.file()),
             turn: turn.clone(),
             head: sender,
-            runtime: Handle::current(),
             metrics: metrics.clone(),
         };
         std::thread::Builder::new()
@@ -85,8 +83,8 @@ impl SqliteStore {
             .spawn(move || writer.run(inbox))
             .map_err(|error| StoreError::Failed(error.into()))?;
         Ok(Self(Arc::new(Shared {
-            jobs,
             turn,
+            jobs,
             readers: Readers::new(options.file(), options.most_readers()),
             pool,
             head,
@@ -114,8 +112,8 @@ impl SqliteStore {
             // Ends by itself, and cannot fail in a way that matters now.
             let _ = task.await;
         }
-        if let Some(connection) = self.0.turn.take().await.take()
-            && let Err(error) = connection.sqlite.close().await
+        if let Some(writing) = self.0.turn.take().await.take()
+            && let Err(error) = writing.close().await
         {
             warn!(%error, "the connection was not closed in order");
         }

@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use factum::metrics::{OfStore, Stopwatch};
 use factum::{Append, AppendError, Appended, Position, StoreError};
-use tokio::runtime::Handle;
 use tokio::sync::{Mutex, MutexGuard, mpsc, oneshot, watch};
 use tracing::{Level, Span, debug, debug_span, enabled};
 
 use crate::batch;
-use crate::connection::Connection;
 use crate::error::Fault;
+use crate::pair::wait;
 use crate::writing::Writing;
 
 /// Appends that wait; more let their callers wait.
@@ -57,31 +56,28 @@ fn batch_span<'a>(waiting: impl ExactSizeIterator<Item = &'a Answer>) -> Span {
     span
 }
 
-/// The turn to write, in order of arrival, and the connection of those who write no events. Empty once the store is
-/// closed.
-pub(crate) struct Turn(Mutex<Option<Connection>>);
+/// The turn to write, in order of arrival. Empty once the store is closed.
+pub(crate) struct Turn(Mutex<Option<Writing>>);
 
 impl Turn {
-    pub(crate) fn new(connection: Connection) -> Self {
-        Self(Mutex::new(Some(connection)))
+    pub(crate) fn new(writing: Writing) -> Self {
+        Self(Mutex::new(Some(writing)))
     }
 
-    pub(crate) async fn take(&self) -> MutexGuard<'_, Option<Connection>> {
+    pub(crate) async fn take(&self) -> MutexGuard<'_, Option<Writing>> {
         self.0.lock().await
     }
 }
 
 pub(crate) struct Writer {
-    pub(crate) writing: Writing,
     pub(crate) turn: Arc<Turn>,
     pub(crate) head: Arc<watch::Sender<Position>>,
-    pub(crate) runtime: Handle,
     pub(crate) metrics: OfStore,
 }
 
 impl Writer {
     /// Runs until it is told to close, or nobody can give it work any more. Blocks.
-    pub(crate) fn run(mut self, mut inbox: mpsc::Receiver<Job>) {
+    pub(crate) fn run(self, mut inbox: mpsc::Receiver<Job>) {
         let mut jobs = Vec::with_capacity(MOST_APPENDS);
         let mut closing = None;
         while closing.is_none() && inbox.blocking_recv_many(&mut jobs, MOST_APPENDS) > 0 {
@@ -111,24 +107,18 @@ impl Writer {
         }
     }
 
-    fn store(&mut self, jobs: Vec<(Append, Answer)>) {
+    fn store(&self, jobs: Vec<(Append, Answer)>) {
         if jobs.is_empty() {
             return;
         }
-        let turn = self.turn.clone();
-        let mut turn = turn.0.blocking_lock();
-        let Some(connection) = turn.as_mut() else {
-            return self.refuse(jobs, || StoreError::Closed.into());
+        let mut turn = self.turn.0.blocking_lock();
+        let Some(writing) = turn.as_mut() else {
+            return self.refuse(jobs);
         };
-        if connection.is_open()
-            && let Err(fault) = self.runtime.block_on(connection.rollback())
-        {
-            return self.refuse(jobs, || fault.clone().into());
-        }
         let (appends, answers): (Vec<_>, Vec<_>) = jobs.into_iter().unzip();
         let appends: Vec<&Append> = appends.iter().collect();
         let span = batch_span(answers.iter());
-        match span.in_scope(|| self.try_store(&appends)) {
+        match span.in_scope(|| self.try_store(writing, &appends)) {
             Ok(done) => tell(answers, done),
             Err(fault) if fault.is_of_the_content() && appends.len() > 1 => {
                 debug!(
@@ -137,7 +127,7 @@ impl Writer {
                 );
                 for (append, answer) in appends.into_iter().zip(answers) {
                     let span = batch_span([&answer].into_iter());
-                    match span.in_scope(|| self.try_store(&[append])) {
+                    match span.in_scope(|| self.try_store(writing, &[append])) {
                         Ok(done) => tell([answer], done),
                         Err(fault) => {
                             self.metrics.failed(1);
@@ -154,24 +144,28 @@ impl Writer {
         }
     }
 
-    fn refuse(&self, jobs: Vec<(Append, Answer)>, error: impl Fn() -> AppendError) {
+    fn refuse(&self, jobs: Vec<(Append, Answer)>) {
         self.metrics.failed(jobs.len());
         for (_, answer) in jobs {
-            answer.tell(Err(error()));
+            answer.tell(Err(StoreError::Closed.into()));
         }
     }
 
-    fn try_store(&mut self, appends: &[&Append]) -> Result<batch::Answers, Fault> {
+    fn try_store(
+        &self,
+        writing: &mut Writing,
+        appends: &[&Append],
+    ) -> Result<batch::Answers, Fault> {
         let began = Stopwatch::start();
-        let answers = match batch::store(&mut self.writing, appends) {
-            Ok(answers) => answers,
+        let (answers, head) = match batch::store(writing, appends) {
+            Ok(stored) => stored,
             Err(fault) => {
-                self.writing.end_after_failure(&fault);
+                wait(writing.end_after_failure(&fault));
                 return Err(fault);
             }
         };
         // Ahead of the answers: who is answered finds the head where it must be.
-        crate::watch::advance(&self.head, self.writing.known.end.head);
+        crate::watch::advance(&self.head, head);
         self.metrics.committed(&answers, began);
         Ok(answers)
     }
