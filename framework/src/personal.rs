@@ -47,6 +47,9 @@ pub use key_store::{KeyState, KeyStore};
 #[cfg(feature = "personal")]
 pub use store::PersonalStore;
 
+#[cfg(feature = "personal")]
+pub(crate) use open::redact;
+
 /// The key of the tag that a store gives to events with personal data; its value is the
 /// pseudonym of the subject.
 pub const TAG: &str = "personal";

@@ -7,6 +7,9 @@ mod control;
 mod dead_letter;
 mod failure;
 mod in_memory;
+pub mod inline;
+mod inline_fill;
+mod inline_transaction;
 mod instances;
 pub(crate) mod lease;
 mod live;
@@ -200,7 +203,8 @@ impl Projections {
         running.shared.board.go_on();
         running
             .order(|control| {
-                build = control.add(&*running.shared.model);
+                let model = &*running.shared.model;
+                build = control.add(model.version(), model.partitions());
                 control.at_once = at_once;
             })
             .await?;

@@ -48,6 +48,21 @@ impl Shared {
     }
 }
 
+/// Puts what a reader without any key finds in the place of what is sealed.
+pub(crate) fn redact(events: &mut [RecordedEvent]) -> Result<(), StoreError> {
+    for (index, event) in events.iter_mut().enumerate() {
+        let Some(mut sealed) = sealed(index, event)? else {
+            continue;
+        };
+        for (place, envelope) in sealed.envelopes {
+            sealed.object.0[place].1 = envelope.redacted;
+        }
+        let data = serde_json::to_vec(&sealed.object);
+        event.data = data.map_err(|error| corrupt(event, error))?.into();
+    }
+    Ok(())
+}
+
 /// `None`: nothing in `event` is sealed.
 fn sealed(index: usize, event: &RecordedEvent) -> Result<Option<Sealed>, StoreError> {
     let is_ours = |tag: &crate::Tag| {

@@ -3,8 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ProjectionError, ReadModel};
-use crate::document::{ChangeError, Changes, DocumentStore, Revision};
+use super::ProjectionError;
+use crate::document::{ChangeError, Changes, Document, DocumentStore, Revision};
 use crate::error::StoreError;
 use crate::place::Position;
 
@@ -63,24 +63,50 @@ impl Control {
 
     /// Those that a code with this version fills: what readers see, and what is to replace it. Each keeps the partitions
     /// that it was begun with.
-    pub(super) fn own(&self, model: &dyn ReadModel) -> impl Iterator<Item = &Build> {
-        let version = model.version();
+    pub(super) fn own(&self, version: u32) -> impl Iterator<Item = &Build> {
         self.builds
             .iter()
             .filter(move |build| build.version == version)
     }
 
     /// One more build, to be filled.
-    pub(super) fn add(&mut self, model: &dyn ReadModel) -> u64 {
+    pub(super) fn add(&mut self, version: u32, partitions: u16) -> u64 {
         let highest = self.builds.iter().map(|build| build.number).max();
         self.last = self.last.max(highest.unwrap_or_default()) + 1;
         self.builds.push(Build {
             number: self.last,
-            version: model.version(),
-            partitions: model.partitions().max(1),
+            version,
+            partitions: partitions.max(1),
             retired: false,
         });
         self.last
+    }
+
+    /// From now on readers see `newest`.
+    pub(super) fn serve(&mut self, newest: &Build) {
+        self.serving = Some(newest.number);
+        self.at_once = false;
+        // A build of the same version is of no use any more; that of an older one is, until somebody says.
+        for build in &mut self.builds {
+            build.retired |= build.number < newest.number && build.version == newest.version;
+        }
+    }
+}
+
+impl Read {
+    /// What `document` says, if it is there.
+    pub(super) fn of(document: Option<&Document>) -> Result<Self, StoreError> {
+        let Some(document) = document else {
+            return Ok(Self::default());
+        };
+        let mut control: Control = document.decode()?;
+        for build in &mut control.builds {
+            build.partitions = build.partitions.max(1);
+        }
+        Ok(Self {
+            revision: document.revision,
+            control,
+        })
     }
 }
 
@@ -112,17 +138,7 @@ pub(super) fn key(name: &str) -> String {
 
 pub(super) async fn read(documents: &dyn DocumentStore, name: &str) -> Result<Read, StoreError> {
     let found = documents.find_documents(&[key(name)]).await?;
-    let Some(document) = found.first() else {
-        return Ok(Read::default());
-    };
-    let mut control: Control = document.decode()?;
-    for build in &mut control.builds {
-        build.partitions = build.partitions.max(1);
-    }
-    Ok(Read {
-        revision: document.revision,
-        control,
-    })
+    Read::of(found.first())
 }
 
 /// The change of the document from `read` to `control`.

@@ -57,7 +57,7 @@ pub(crate) enum Attempt {
 pub(crate) type Wanted<'a> = (&'a str, Revision);
 
 /// What lies under `key`, where a checkpoint begins behind `begin`.
-fn of(
+pub(super) fn of(
     found: &[Document],
     key: &str,
     begin: Position,
@@ -79,6 +79,14 @@ pub(crate) fn key(name: &str, build: u64, partition: u16) -> String {
     format!("projection/{name}/{build:010}/{partition:05}")
 }
 
+/// The keys of the partitions of a build that has so many.
+pub(crate) fn keys(name: &str, (build, partitions): (u64, u16)) -> Vec<String> {
+    let partitions = 0..partitions;
+    partitions
+        .map(|partition| key(name, build, partition))
+        .collect()
+}
+
 /// How far a build has come, whoever works on it.
 pub(crate) struct Progress {
     /// Every partition has come to here.
@@ -98,11 +106,9 @@ pub(crate) struct Progress {
 pub(crate) async fn progress(
     documents: &dyn DocumentStore,
     name: &str,
-    (build, partitions): (u64, u16),
+    of_build: (u64, u16),
 ) -> Result<Progress, StoreError> {
-    let keys: Vec<String> = (0..partitions)
-        .map(|partition| key(name, build, partition))
-        .collect();
+    let keys = keys(name, of_build);
     let found = documents.find_documents(&keys).await?;
     let mut progress = Progress {
         position: Position::MAX,
@@ -207,7 +213,24 @@ impl Lease {
         documents: &dyn DocumentStore,
     ) -> Result<bool, StoreError> {
         let found = documents.find_documents(std::slice::from_ref(&self.key));
-        let (revision, checkpoint) = of(&found.await?, &self.key, Position::ZERO)?;
+        self.found(&found.await?)
+    }
+
+    /// The same where others may move it for its owner. `false`, too: something else is wanted by now.
+    pub(crate) async fn find_moved(
+        &mut self,
+        documents: &dyn DocumentStore,
+        wanted: Wanted<'_>,
+    ) -> Result<bool, StoreError> {
+        let keys = [self.key.clone(), wanted.0.to_owned()];
+        let found = documents.find_documents(&keys).await?;
+        let control = found.iter().find(|document| document.key == wanted.0);
+        let as_wanted = control.map(|control| control.revision) == Some(wanted.1);
+        Ok(as_wanted && self.found(&found)?)
+    }
+
+    fn found(&mut self, found: &[Document]) -> Result<bool, StoreError> {
+        let (revision, checkpoint) = of(found, &self.key, Position::ZERO)?;
         let mine = checkpoint.holder == self.checkpoint.holder;
         if mine {
             self.revision = revision;

@@ -111,10 +111,11 @@ impl Supervisor {
     async fn round(&mut self) -> Result<(), ProjectionError> {
         let shared = self.shared.clone();
         let (model, name) = (&*shared.model, shared.model.name());
+        let version = model.version();
         let mut read = control::read(&*shared.documents, name).await?;
-        if read.control.own(model).next().is_none() {
+        if read.control.own(version).next().is_none() {
             control::edit(&*shared.documents, name, |control| {
-                if control.own(model).next().is_some() {
+                if control.own(version).next().is_some() {
                     return Ok(false);
                 }
                 match control.served() {
@@ -122,7 +123,7 @@ impl Supervisor {
                         Err(superseded(name, served.version, model.version()))
                     }
                     _ => {
-                        control.add(model);
+                        control.add(version, model.partitions());
                         Ok(true)
                     }
                 }
@@ -148,7 +149,7 @@ impl Supervisor {
         let control = &read.control;
         let model = &*self.shared.model;
         let own: Vec<_> = control
-            .own(model)
+            .own(model.version())
             .filter(|build| !build.retired)
             .copied()
             .collect();
@@ -222,8 +223,8 @@ impl Supervisor {
                 continue;
             }
             let name = shared.model.name();
-            let keys = (0..partitions).map(|partition| lease::key(name, number, partition));
-            let fence = keys.fold(Changes::new(), Changes::delete);
+            let keys = lease::keys(name, (number, partitions));
+            let fence = keys.into_iter().fold(Changes::new(), Changes::delete);
             shared
                 .documents
                 .change_documents(fence)

@@ -26,7 +26,7 @@ impl Supervisor {
         read: control::Read,
     ) -> Result<ControlFlow<(), control::Read>, ProjectionError> {
         let shared = self.shared.clone();
-        let Some(newest) = read.control.own(&*shared.model).last().copied() else {
+        let Some(newest) = read.control.own(shared.model.version()).last().copied() else {
             return Ok(ControlFlow::Continue(read));
         };
         let served = read.control.served().copied();
@@ -50,12 +50,7 @@ impl Supervisor {
             None => Changes::new(),
         };
         let mut control = read.control.clone();
-        control.serving = Some(newest.number);
-        control.at_once = false;
-        // A build of the same version is of no use any more; that of an older one is, until somebody says.
-        for build in &mut control.builds {
-            build.retired |= build.number < newest.number && build.version == newest.version;
-        }
+        control.serve(&newest);
         let step = Step {
             build: newest.number,
             events: &[],

@@ -24,6 +24,8 @@ pub(super) struct Worker {
     pub(super) control: watch::Receiver<Arc<control::Read>>,
     /// The order to hold that was obeyed last.
     held: u64,
+    /// Appends move the checkpoint, too: the projection is an inline one.
+    inline: bool,
 }
 
 /// Why a run with a lease was left.
@@ -74,6 +76,7 @@ impl Worker {
         let held = control.borrow().control.held;
         Self {
             held,
+            inline: false,
             shared,
             build,
             partition,
@@ -137,7 +140,9 @@ impl Worker {
             };
             let goes_on = match left {
                 Left::Lost => {
-                    debug!("another instance has taken over");
+                    let mine = held.lease.find_again(&*self.shared.documents).await;
+                    self.inline = mine.unwrap_or(self.inline);
+                    debug!(inline = self.inline, "the lease was moved");
                     return;
                 }
                 Left::End | Left::Give => false,
@@ -178,13 +183,35 @@ impl Worker {
                 page = subscription.next_page() => page?,
                 () = tokio::time::sleep(self.shared.instances.beat()) => continue,
             };
-            self.take(held, &page).await?;
+            let page = match self.inline {
+                true => self.without_inline(held, page).await?,
+                false => page,
+            };
+            if !self.inline || page.through() > held.lease.position() {
+                self.take(held, &page).await?;
+            }
             held.failures = 0;
             self.report(held, &page);
             if self.control.borrow().control.serving < Some(self.build.number) {
                 self.shared.arrived.notify_one();
             }
         }
+    }
+
+    /// What appends have not taken yet.
+    async fn without_inline(&self, held: &mut Held, mut page: Page) -> Result<Page, Left> {
+        let known = self.control.borrow().clone();
+        let control = (control::key(self.shared.model.name()), known.revision);
+        let documents = &*self.shared.documents;
+        let wanted = (&*control.0, control.1);
+        if !held.lease.find_moved(documents, wanted).await? {
+            return Err(Left::Lost);
+        }
+        let done = held.lease.position();
+        if page.through() > done {
+            page.events.retain(|event| event.position > done);
+        }
+        Ok(page)
     }
 
     /// Makes the build ready, and learns what is parked.
