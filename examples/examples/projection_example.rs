@@ -7,7 +7,7 @@
 use async_trait::async_trait;
 use factum::prelude::*;
 use factum_examples::bank::{AccountEvent, AccountId, Deposit, Open, Transfer};
-use factum_sqlite::{BoxError, SqliteProjection, SqliteStore, Tables};
+use factum_sqlite::{BoxError, SqliteProject, SqliteProjection, SqliteStore, Tables};
 
 // In memory: quick to write and to read, and filled from the first event at every start.
 
@@ -50,7 +50,10 @@ impl SqliteProjection for Statement {
         sqlx::query(sql).execute(&mut **db).await?;
         Ok(())
     }
+}
 
+#[async_trait]
+impl SqliteProject<AccountEvent> for Statement {
     async fn project(
         &self,
         event: &Recorded<AccountEvent>,

@@ -278,6 +278,12 @@ pub struct DecodeError {
 }
 
 impl DecodeError {
+    /// No event type that is wanted has the name of `record`.
+    #[must_use]
+    pub fn unknown(record: &RecordedEvent) -> Self {
+        Self::new(record, DecodeFault::UnknownName)
+    }
+
     pub(crate) fn new(record: &RecordedEvent, fault: DecodeFault) -> Self {
         Self {
             position: record.position,

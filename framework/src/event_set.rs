@@ -12,6 +12,10 @@ use crate::record::RecordedEvent;
     note = "write `#[derive(Event, Serialize, Deserialize)]` on each event type"
 )]
 pub trait EventSet: Send + Sync + 'static {
+    /// Its event types, one in front of the rest: `(A, (B, ()))`. A trait that holds for `()`, and for `(E, L)` where
+    /// something holds for `E` and the trait for `L`, holds for sets of every length.
+    type Each: Send + Sync + 'static;
+
     /// The stored names of all events in the set, former names included.
     fn names() -> Vec<&'static str>;
 }
@@ -31,6 +35,8 @@ pub trait ApplySet<S: EventSet> {
 }
 
 impl<E: Event> EventSet for E {
+    type Each = (E, ());
+
     fn names() -> Vec<&'static str> {
         let types = E::TYPES.iter();
         let today = types.flat_map(|kind| [kind.name].into_iter().chain(kind.was.iter().copied()));
@@ -59,9 +65,16 @@ pub fn has_name<E: Event>(name: &str) -> bool {
         || (E::FORMER.iter()).any(|former| (former.names)().contains(&name))
 }
 
+macro_rules! each {
+    () => { () };
+    ($first:ident $(, $rest:ident)*) => { ($first, each!($($rest),*)) };
+}
+
 macro_rules! event_set {
     ($first:ident $(, $rest:ident)+) => {
         impl<$first: Event $(, $rest: Event)+> EventSet for ($first, $($rest,)+) {
+            type Each = each!($first $(, $rest)+);
+
             fn names() -> Vec<&'static str> {
                 let mut names = <$first as EventSet>::names();
                 $(names.extend(<$rest as EventSet>::names());)+

@@ -116,7 +116,7 @@ pub use process_managers::{
     Begin, Handler, HandlerError, HandlerOptions, InvalidSchedule, Missed, ProcessManagers,
     ProcessManagersBuilder, ProcessStatus, Schedule, Undelivered, UndeliveredWork,
 };
-pub use projection::{Effect, Project, ProjectSet, Projection};
+pub use projection::{Effect, EventsOf, Project, ProjectSet, Projection};
 pub use projections::{
     DeadLetter, DeadLetterState, EventError, InMemory, OnFailure, ProjectionError, ProjectionState,
     ProjectionStatus, Projections, ReadModel, StartError, Step, StepError, WaitError,

@@ -2,7 +2,7 @@
 
 use crate::error::DecodeError;
 use crate::event::Event;
-use crate::event_set::{EventSet, has_name};
+use crate::event_set::EventSet;
 use crate::record::{Recorded, RecordedEvent};
 
 /// Builds a read model from events. Derive it; write [`Project`] by hand.
@@ -58,13 +58,12 @@ pub trait Project<E: Event>: Projection {
     fn project(&mut self, event: &Recorded<E>);
 }
 
-/// A read model in memory that takes every event of a set; implemented for whatever implements
-/// [`Project`] for each of them.
-#[diagnostic::on_unimplemented(
-    message = "the projection `{Self}` does not take every event of `{S}`",
-    note = "write `impl Project<…> for {Self}` for each event type of the set"
-)]
-pub trait ProjectSet<S: EventSet>: Projection {
+/// The event types of the projection `P`, as [`EventSet::Each`] lists them.
+pub type EventsOf<P> = <<P as Projection>::Events as EventSet>::Each;
+
+/// A read model in memory that takes each event of the list `L`, which is [`EventsOf`] it; implemented for whatever
+/// implements [`Project`] for each of them.
+pub trait ProjectSet<L>: Projection {
     /// Decodes `record`; what comes back takes the event into the read model.
     ///
     /// # Errors
@@ -75,8 +74,20 @@ pub trait ProjectSet<S: EventSet>: Projection {
 /// A decoded event, ready to be taken into the read model `P`.
 pub type Effect<P> = Box<dyn FnOnce(&mut P) + Send>;
 
-impl<P: Project<E>, E: Event> ProjectSet<E> for P {
+impl<P: Projection> ProjectSet<()> for P {
     fn prepare(record: &RecordedEvent) -> Result<Effect<P>, DecodeError> {
+        Err(DecodeError::unknown(record))
+    }
+}
+
+impl<P, E: Event, L> ProjectSet<(E, L)> for P
+where
+    P: Project<E> + ProjectSet<L>,
+{
+    fn prepare(record: &RecordedEvent) -> Result<Effect<P>, DecodeError> {
+        if !record.is_a::<E>() {
+            return <P as ProjectSet<L>>::prepare(record);
+        }
         let (events, record) = (record.decode_all()?, record.clone());
         Ok(Box::new(move |projection| {
             let mut next = Some(record);
@@ -89,25 +100,3 @@ impl<P: Project<E>, E: Event> ProjectSet<E> for P {
         }))
     }
 }
-
-macro_rules! project_set {
-    ($first:ident $(, $rest:ident)+) => {
-        impl<P, $first: Event $(, $rest: Event)+> ProjectSet<($first, $($rest,)+)> for P
-        where
-            P: Project<$first> $(+ Project<$rest>)+,
-        {
-            fn prepare(record: &RecordedEvent) -> Result<Effect<P>, DecodeError> {
-                $(if has_name::<$rest>(&record.name) {
-                    return <P as ProjectSet<$rest>>::prepare(record);
-                })+
-                <P as ProjectSet<$first>>::prepare(record)
-            }
-        }
-    };
-}
-
-project_set!(A, B);
-project_set!(A, B, C);
-project_set!(A, B, C, D);
-project_set!(A, B, C, D, E);
-project_set!(A, B, C, D, E, F);

@@ -13,8 +13,10 @@ mod inline_transaction;
 mod instances;
 pub(crate) mod lease;
 mod live;
+mod live_view;
 mod parking;
 mod read_model;
+mod served;
 mod status;
 mod supervisor;
 mod switch;
@@ -42,9 +44,11 @@ pub use failure::panicked;
 pub use in_memory::InMemory;
 #[doc(hidden)]
 pub use lease::fence;
+pub use live_view::{Views, live};
 pub use read_model::{EventError, ReadModel, Step, StepError};
+pub use served::Served;
 pub use status::{ProjectionError, ProjectionState, ProjectionStatus, WaitError};
-pub use tables::{fill_in, list, listed, table, tables_key, views_key};
+pub use tables::{Names, TABLES, TableTaken, fill_in, list, listed, table, tables_key, views_key};
 
 use board::Board;
 use control::Control;

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::codec::{self, Decoded};
 use crate::error::DecodeError;
 use crate::event::Event;
+use crate::event_set::has_name;
 use crate::metadata::Metadata;
 use crate::personal::PersonalField;
 use crate::place::{Position, Version};
@@ -123,6 +124,12 @@ impl RecordedEvent {
             metadata: event.metadata,
             recorded_at: place.recorded_at,
         }
+    }
+
+    /// Whether it is stored under a name that events of this type have, or had, be it retired.
+    #[must_use]
+    pub fn is_a<E: Event>(&self) -> bool {
+        has_name::<E>(&self.name) || E::RETIRED.contains(&&*self.name)
     }
 
     /// The events that it stands for today: one; several, if it was split since; none, if it was retired.

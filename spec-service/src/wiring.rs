@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use factum::prelude::*;
 use factum::{Position, Projections, StoreError};
 use factum_postgres::{PgConnectOptions, PgPool};
-use factum_postgres::{PostgresOptions, PostgresProjection, PostgresStore};
-use factum_sqlite::{BoxError, SqlitePool, SqliteProjection, SqliteStore};
+use factum_postgres::{PostgresOptions, PostgresProject, PostgresProjection, PostgresStore};
+use factum_sqlite::{BoxError, SqlitePool, SqliteProject, SqliteProjection, SqliteStore};
 use sqlx::Row as _;
 
 use crate::app::{AppError, Cursor, ListPage, ListQuery, SpecList, SpecSummary, Specs};
@@ -120,7 +120,10 @@ impl SqliteProjection for SpecTable {
         sqlx::query(table).execute(&mut **db).await?;
         sqlx::query(index).execute(&mut **db).await.map(drop)
     }
+}
 
+#[async_trait]
+impl SqliteProject<SpecEvent> for SpecTable {
     async fn project(
         &self,
         event: &Recorded<SpecEvent>,
@@ -150,7 +153,10 @@ impl PostgresProjection for SpecTable {
         sqlx::query(table).execute(&mut **db).await?;
         sqlx::query(index).execute(&mut **db).await.map(drop)
     }
+}
 
+#[async_trait]
+impl PostgresProject<SpecEvent> for SpecTable {
     async fn project(
         &self,
         event: &Recorded<SpecEvent>,

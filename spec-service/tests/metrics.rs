@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use factum::prelude::*;
 use factum::{Append, ContentType, EventStore as _, Expected, NewEvent, Query, Read};
-use factum_sqlite::{BoxError, SqliteProjection, SqliteStore, Tables};
+use factum_sqlite::{BoxError, SqliteProject, SqliteProjection, SqliteStore, Tables};
 use reqwest::{Method, StatusCode};
 use spec_service::domain::SpecEvent;
 use spec_service::metrics::OWN;
@@ -163,7 +163,10 @@ impl SqliteProjection for Namesake {
     async fn create(&self, _: &mut Tables<'_>) -> Result<(), sqlx::Error> {
         Ok(())
     }
+}
 
+#[factum::async_trait]
+impl SqliteProject<SpecEvent> for Namesake {
     async fn project(&self, _: &Recorded<SpecEvent>, _: &mut Tables<'_>) -> Result<(), BoxError> {
         Ok(())
     }

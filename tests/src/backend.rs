@@ -8,8 +8,10 @@ use anyhow::{Context as _, Result};
 use factum::prelude::*;
 use factum::projections::checkpoint;
 use factum::{Position, StoreError, async_trait};
-use factum_postgres::{PgConnectOptions, PostgresOptions, PostgresProjection, PostgresStore};
-use factum_sqlite::{BoxError, SqliteOptions, SqliteProjection, SqliteStore, sqlx};
+use factum_postgres::{
+    PgConnectOptions, PostgresOptions, PostgresProject, PostgresProjection, PostgresStore,
+};
+use factum_sqlite::{BoxError, SqliteOptions, SqliteProject, SqliteProjection, SqliteStore, sqlx};
 
 use crate::load::{JarEvent, PATIENT};
 
@@ -59,7 +61,10 @@ impl SqliteProjection for CountJars {
         let create = db.sql(CREATE);
         sqlx::query(create).execute(&mut **db).await.map(drop)
     }
+}
 
+#[async_trait]
+impl SqliteProject<JarEvent> for CountJars {
     async fn project(
         &self,
         event: &Recorded<JarEvent>,
@@ -78,7 +83,10 @@ impl PostgresProjection for CountJars {
         let create = db.sql(CREATE);
         sqlx::query(create).execute(&mut **db).await.map(drop)
     }
+}
 
+#[async_trait]
+impl PostgresProject<JarEvent> for CountJars {
     async fn project(
         &self,
         event: &Recorded<JarEvent>,

@@ -6,8 +6,8 @@ use std::time::Duration;
 use factum::prelude::*;
 use factum::projections::ProjectionsBuilder;
 use factum::{OnFailure, async_trait};
-use factum_postgres::PostgresProjection;
-use factum_sqlite::{BoxError, SqliteProjection, sqlx};
+use factum_postgres::{PostgresProject, PostgresProjection};
+use factum_sqlite::{BoxError, SqliteProject, SqliteProjection, sqlx};
 
 use crate::backend::{Backend, CREATE, FILL};
 use crate::load::JarEvent;
@@ -57,14 +57,17 @@ impl<const V: u32, const P: u16> Count<V, P> {
 }
 
 macro_rules! count {
-    ($($adapter:ident: $projection:ident;)*) => {$(
+    ($($adapter:ident: $projection:ident, $project:ident;)*) => {$(
         #[async_trait]
         impl<const V: u32, const P: u16> $projection for Count<V, P> {
             async fn create(&self, db: &mut $adapter::Tables<'_>) -> Result<(), sqlx::Error> {
                 let create = db.sql(CREATE);
                 sqlx::query(create).execute(&mut **db).await.map(drop)
             }
+        }
 
+        #[async_trait]
+        impl<const V: u32, const P: u16> $project<JarEvent> for Count<V, P> {
             async fn project(
                 &self,
                 event: &Recorded<JarEvent>,
@@ -83,6 +86,6 @@ macro_rules! count {
 }
 
 count! {
-    factum_sqlite: SqliteProjection;
-    factum_postgres: PostgresProjection;
+    factum_sqlite: SqliteProjection, SqliteProject;
+    factum_postgres: PostgresProjection, PostgresProject;
 }

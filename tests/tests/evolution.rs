@@ -26,7 +26,7 @@ use factum::{
     async_trait, upcast_formerly,
 };
 
-use factum_sqlite::{BoxError, SqliteProjection, Tables, sqlx};
+use factum_sqlite::{BoxError, SqliteProject, SqliteProjection, Tables, sqlx};
 
 use people::on_every_store;
 
@@ -304,7 +304,10 @@ impl SqliteProjection for Kept {
         let create = db.sql("create table if not exists {kept} (position integer, what text)");
         sqlx::query(create).execute(&mut **db).await.map(drop)
     }
+}
 
+#[async_trait]
+impl SqliteProject<AccountEvent> for Kept {
     async fn project(
         &self,
         event: &Recorded<AccountEvent>,

@@ -9,7 +9,7 @@ use factum::prelude::*;
 use factum::{Position, Query, Subscription};
 use factum_memory::MemoryStore;
 use factum_tests::load::{Fill, JarEvent};
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 
 /// How many events there were, and how many of them in the shared jar.
 #[derive(Projection, Default)]
@@ -107,6 +107,16 @@ async fn a_live_query_gives_a_result_and_each_change_of_it_without_a_gap() {
     let told = Fill::new("alone", 1).execute(&engine).await.unwrap();
     let next = tokio::time::timeout(Duration::from_secs(30), shared.next()).await;
     assert_eq!(next.unwrap().unwrap().0, before + 2, "{told}");
+
+    // What begins anew is silent until it is past what was told.
+    projections.pause("totals").await.unwrap();
+    projections.reset("totals").await.unwrap();
+    assert_eq!(model.read(|totals| totals.shared), 0);
+    assert_eq!(shared.next().now_or_never(), None);
+    projections.resume("totals").await.unwrap();
+    Fill::new("alone", 1).execute(&engine).await.unwrap();
+    let next = tokio::time::timeout(Duration::from_secs(30), shared.next()).await;
+    assert_eq!(next.unwrap().unwrap().0, before + 4);
     projections.stop().await;
     again.stop().await;
     drop(model);

@@ -1,4 +1,4 @@
-//! [`PostgresProjection`]: read models in tables beside the events.
+//! [`PostgresProjection`] and [`PostgresProject`]: read models in tables beside the events.
 
 use async_trait::async_trait;
 use factum::{Event, Projection, Recorded};
@@ -19,15 +19,25 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 #[diagnostic::on_unimplemented(
     message = "the projection `{Self}` has no tables",
     label = "`impl PostgresProjection for {Self}` is missing",
-    note = "write `#[async_trait] impl PostgresProjection for {Self}` with `create` and `project`"
+    note = "write `#[async_trait] impl PostgresProjection for {Self}` with `create`, and `impl PostgresProject<…> for {Self}` for each event type"
 )]
-pub trait PostgresProjection: Projection<Events: Event> {
+pub trait PostgresProjection: Projection {
     /// Creates the tables and indexes that are missing, whose names stand in braces.
     ///
     /// # Errors
     /// What PostgreSQL says; the projection is tried again, then stops.
     async fn create(&self, db: &mut Tables<'_>) -> Result<(), sqlx::Error>;
+}
 
+/// What one event does to the tables of a projection. One that takes events of several types, `events = (A, B)`, says it for
+/// each of them.
+#[async_trait]
+#[diagnostic::on_unimplemented(
+    message = "the projection `{Self}` does not say what `{E}` does to its tables",
+    label = "`impl PostgresProject<{E}> for {Self}` is missing",
+    note = "write `#[async_trait] impl PostgresProject<{E}> for {Self}` with `async fn project(&self, event: &Recorded<{E}>, db: &mut Tables<'_>) -> Result<(), BoxError>`"
+)]
+pub trait PostgresProject<E: Event>: PostgresProjection {
     /// Takes `event` into the tables, through `db`: inside the transaction that also moves the checkpoint. Do not
     /// end that transaction, and do not wait for anything but `db`: after five seconds without a statement the
     /// server takes the transaction back, so that others can take over from a process that hangs.
@@ -35,9 +45,5 @@ pub trait PostgresProjection: Projection<Events: Event> {
     /// # Errors
     /// Anything; the transaction is rolled back and the event tried again, and then parked, or what else was chosen by
     /// [`OnFailure`](factum::OnFailure).
-    async fn project(
-        &self,
-        event: &Recorded<Self::Events>,
-        db: &mut Tables<'_>,
-    ) -> Result<(), BoxError>;
+    async fn project(&self, event: &Recorded<E>, db: &mut Tables<'_>) -> Result<(), BoxError>;
 }

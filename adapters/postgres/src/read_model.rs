@@ -1,33 +1,32 @@
 //! [`PostgresReadModel`]: runs a projection into its tables.
 
 use std::fmt;
-use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use factum::document::Revision;
-use factum::projections::panicked;
 use factum::{
-    EventError, EventSet as _, Projection, ProjectionError, Query, ReadModel, Recorded,
-    RecordedEvent, Step, StepError, StoreError,
+    EventSet as _, EventsOf, Projection, ProjectionError, Query, ReadModel, Step, StepError,
+    StoreError,
 };
-use futures_util::FutureExt as _;
-
 use sqlx::postgres::PgConnection;
 
 use crate::error::{Fault, store_error};
 use crate::tables::{self, Tables};
-use crate::{PostgresProjection, PostgresStore};
+use crate::{PostgresProjectSet, PostgresProjection, PostgresStore};
 
-/// Whoever falls silent inside the transaction must not keep its locks, and others from taking over.
-const BEGIN: &str = "begin; set local idle_in_transaction_session_timeout = '5s'";
+/// Whoever has waited for a lock must see what was done under it. Whoever falls silent inside the transaction must not keep
+/// its locks, and others from taking over.
+const BEGIN: &str =
+    "begin isolation level read committed; set local idle_in_transaction_session_timeout = '5s'";
 
-/// A projection together with the database that holds its tables; give it to
-/// [`Projections`](factum::Projections).
+/// A projection together with the database that holds its tables; give a clone to
+/// [`Projections`](factum::Projections), and read the other, or have it in a process that only reads.
 ///
 /// Several processes may run the same projection on one database: each event still has its effect once.
 pub struct PostgresReadModel<P> {
-    store: PostgresStore,
-    projection: P,
+    pub(crate) store: PostgresStore,
+    projection: Arc<P>,
 }
 
 impl PostgresStore {
@@ -36,7 +35,16 @@ impl PostgresStore {
     pub fn read_model<P: PostgresProjection>(&self, projection: P) -> PostgresReadModel<P> {
         PostgresReadModel {
             store: self.clone(),
-            projection,
+            projection: Arc::new(projection),
+        }
+    }
+}
+
+impl<P> Clone for PostgresReadModel<P> {
+    fn clone(&self) -> Self {
+        Self {
+            store: self.store.clone(),
+            projection: self.projection.clone(),
         }
     }
 }
@@ -57,7 +65,7 @@ enum Work<'s> {
     Discard,
 }
 
-impl<P: PostgresProjection> PostgresReadModel<P> {
+impl<P: PostgresProjectSet<EventsOf<P>>> PostgresReadModel<P> {
     /// Does `work` as a whole or not at all.
     async fn transact(&self, build: u64, work: Work<'_>) -> Result<Revision, StepError> {
         let begun = self.store.pool().begin_with(BEGIN).await;
@@ -65,7 +73,7 @@ impl<P: PostgresProjection> PostgresReadModel<P> {
         let db = &mut *transaction;
         let revision = match work {
             Work::Prepare => {
-                self.prepare_alone(db, build).await?;
+                self.make_ready(db, build).await?;
                 Revision::ABSENT
             }
             Work::Project(step) => {
@@ -73,7 +81,7 @@ impl<P: PostgresProjection> PostgresReadModel<P> {
                 let revision = crate::document::change(db, &step.changes).await?;
                 let mut tables = Tables::new(db, build);
                 for record in step.events {
-                    self.take(record, &mut tables).await?;
+                    self.projection.take(record, &mut tables).await?;
                 }
                 revision
             }
@@ -83,7 +91,7 @@ impl<P: PostgresProjection> PostgresReadModel<P> {
                 revision
             }
             Work::Discard => {
-                alone::<P>(db).await?;
+                alone(db, P::NAME).await?;
                 tables::drop(db, self, build).await?;
                 Revision::ABSENT
             }
@@ -93,60 +101,39 @@ impl<P: PostgresProjection> PostgresReadModel<P> {
         Ok(revision)
     }
 
-    async fn prepare_alone(&self, db: &mut PgConnection, build: u64) -> Result<(), StepError> {
-        alone::<P>(db).await?;
+    async fn make_ready(&self, db: &mut PgConnection, build: u64) -> Result<(), StepError> {
+        alone(db, P::NAME).await?;
+        // No projection has this name.
+        alone(db, "/").await?;
         tables::is_wanted(db, self, build).await?;
+        let names = tables::names_of(db, self, build).await?;
         let mut tables = Tables::new(&mut *db, build);
-        self.projection
-            .create(&mut tables)
-            .await
-            .map_err(store_error)?;
-        let made = tables.made().await?;
+        let created = self.projection.create(&mut tables).await;
+        let filled_in = tables.into_names();
+        if let Err(error) = created {
+            // Perhaps since a table that is not its own is another than it wants.
+            if !names.is_known() {
+                names.check(&filled_in)?;
+            }
+            return Err(store_error(error).into());
+        }
+        let made = tables::made(db, &filled_in, build).await?;
+        names.check(&made)?;
         tables::note(db, self, build, &made).await
-    }
-
-    async fn take(&self, record: &RecordedEvent, tables: &mut Tables<'_>) -> Result<(), StepError> {
-        for event in record.decode_all::<P::Events>()? {
-            let record = record.clone();
-            self.take_one(&Recorded { event, record }, tables).await?;
-        }
-        Ok(())
-    }
-
-    async fn take_one(
-        &self,
-        event: &Recorded<P::Events>,
-        tables: &mut Tables<'_>,
-    ) -> Result<(), StepError> {
-        let record = &event.record;
-        let projected = AssertUnwindSafe(self.projection.project(event, tables));
-        let error = match projected.catch_unwind().await {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(error)) => error,
-            Err(panic) => panicked(&*panic).into(),
-        };
-        // What the server or another transaction is the reason of is no fault of the event.
-        match error.downcast::<sqlx::Error>() {
-            Ok(error) => Err(match store_error(*error) {
-                passes @ StoreError::Unavailable(_) => passes.into(),
-                StoreError::Failed(error) => EventError::new(record.position, error).into(),
-                other => EventError::new(record.position, other).into(),
-            }),
-            Err(error) => Err(EventError::new(record.position, error).into()),
-        }
     }
 }
 
-/// Of several processes that make or drop tables together, one does at a time, up to the end of its transaction.
-async fn alone<P: Projection>(db: &mut PgConnection) -> Result<(), StoreError> {
+/// Of several processes that make or drop tables of `name` together, one does at a time, up to the end of its
+/// transaction.
+async fn alone(db: &mut PgConnection, name: &str) -> Result<(), StoreError> {
     let sql =
         "select pg_advisory_xact_lock(hashtextextended(current_schema() || $1, 7305803126914704))";
-    let locked = sqlx::query(sql).bind(P::NAME).execute(db).await;
+    let locked = sqlx::query(sql).bind(name).execute(db).await;
     locked.map(drop).map_err(store_error)
 }
 
 #[async_trait]
-impl<P: PostgresProjection> ReadModel for PostgresReadModel<P> {
+impl<P: PostgresProjectSet<EventsOf<P>>> ReadModel for PostgresReadModel<P> {
     fn name(&self) -> &str {
         P::NAME
     }

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::ops::{Deref, DerefMut};
 
-use factum::document::{Changes, Revision};
+use factum::document::{Changes, Revision, Scan};
 use factum::projections::{
-    control_key, fill_in, list, listed, table, tables_key, views_key, wants,
+    Names, TABLES, control_key, fill_in, list, listed, table, tables_key, views_key, wants,
 };
 use factum::{ReadModel, StepError, StoreError};
 use sqlx::postgres::PgConnection;
@@ -50,18 +50,9 @@ impl<'c> Tables<'c> {
         }))
     }
 
-    /// Those of the names that were filled in which are tables.
-    pub(crate) async fn made(self) -> Result<Vec<String>, StoreError> {
-        let mut made = Vec::new();
-        for name in self.names {
-            let sql = "select exists (select from pg_tables where schemaname = current_schema() and tablename = $1)";
-            let found = sqlx::query_scalar(sql).bind(table(&name, self.build));
-            let found = found.fetch_one(&mut *self.connection).await;
-            if found.map_err(store_error)? {
-                made.push(name);
-            }
-        }
-        Ok(made)
+    /// The names that were filled in.
+    pub(crate) fn into_names(self) -> BTreeSet<String> {
+        self.names
     }
 }
 
@@ -77,6 +68,45 @@ impl DerefMut for Tables<'_> {
     fn deref_mut(&mut self) -> &mut PgConnection {
         self.connection
     }
+}
+
+/// Which names the tables of `build` may have.
+pub(crate) async fn names_of<'m>(
+    db: &mut PgConnection,
+    model: &'m dyn ReadModel,
+    build: u64,
+) -> Result<Names<'m>, StoreError> {
+    let sql = "select key, value from document where key = $1 or (key >= $2 and key < $3)";
+    let lists = Scan::prefix(TABLES);
+    let documents: Result<Vec<(String, String)>, _> = sqlx::query_as(sql)
+        .bind(views_key(model.name()))
+        .bind(&lists.prefix)
+        .bind(lists.end())
+        .fetch_all(&mut *db)
+        .await;
+    let sql =
+        "select relname::text from pg_class where relnamespace = current_schema()::regnamespace";
+    let there: Result<Vec<String>, _> = sqlx::query_scalar(sql).fetch_all(db).await;
+    Names::new(
+        (model.name(), build),
+        documents.map_err(store_error)?,
+        there.map_err(store_error)?,
+    )
+}
+
+/// Those of `names` that are tables in `build`.
+pub(crate) async fn made(
+    db: &mut PgConnection,
+    names: &BTreeSet<String>,
+    build: u64,
+) -> Result<Vec<String>, StoreError> {
+    let sql = "select tablename::text from pg_tables where schemaname = current_schema()";
+    let tables: Result<Vec<String>, _> = sqlx::query_scalar(sql).fetch_all(db).await;
+    let tables = tables.map_err(store_error)?;
+    let made = names
+        .iter()
+        .filter(|name| tables.contains(&table(name, build)));
+    Ok(made.cloned().collect())
 }
 
 /// Notes down which tables `build` has.
@@ -125,6 +155,7 @@ pub(crate) async fn show(
     build: u64,
 ) -> Result<(), StepError> {
     let tables = names(db, &tables_key(model.name(), build)).await?;
+    names_of(db, model, build).await?.check(&tables)?;
     for name in names(db, &views_key(model.name())).await? {
         if !tables.contains(&name) {
             execute(db, format!("drop view if exists {name}")).await?;

@@ -12,7 +12,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use factum::prelude::*;
 use factum::{OnFailure, Position, ProjectionState, Query, Read, RetryPolicy};
-use factum_postgres::{BoxError, PostgresOptions, PostgresProjection, PostgresStore, Tables};
+use factum_postgres::{
+    BoxError, PostgresOptions, PostgresProject, PostgresProjection, PostgresStore, Tables,
+};
 
 #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[event(prefix = "tally")]
@@ -60,7 +62,10 @@ impl PostgresProjection for Sums {
     async fn create(&self, db: &mut Tables<'_>) -> Result<(), sqlx::Error> {
         create(db).await
     }
+}
 
+#[async_trait]
+impl PostgresProject<TallyEvent> for Sums {
     async fn project(
         &self,
         event: &Recorded<TallyEvent>,
@@ -85,7 +90,10 @@ impl PostgresProjection for DoubleSums {
     async fn create(&self, db: &mut Tables<'_>) -> Result<(), sqlx::Error> {
         create(db).await
     }
+}
 
+#[async_trait]
+impl PostgresProject<TallyEvent> for DoubleSums {
     async fn project(
         &self,
         event: &Recorded<TallyEvent>,

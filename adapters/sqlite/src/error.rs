@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use factum::{AppendError, StoreError};
+use factum::document::ChangeError;
+use factum::{AppendError, StepError, StoreError};
 use rusqlite::ffi::{self, ErrorCode};
 
 /// A failure that every append of a batch can be told.
@@ -12,6 +13,8 @@ pub(crate) enum Fault {
     Sqlite(Arc<rusqlite::Error>),
     Sqlx(Arc<sqlx::Error>),
     Corrupt(Arc<str>),
+    /// By an inline projection.
+    Refused(Arc<AppendError>),
     Closed,
 }
 
@@ -28,6 +31,7 @@ impl Fault {
                 Some(ErrorCode::TooBig | ErrorCode::ConstraintViolation)
             ),
             Self::Corrupt(_) => true,
+            Self::Refused(error) => matches!(**error, AppendError::Projection { .. }),
             Self::Sqlx(_) | Self::Closed => false,
         }
     }
@@ -40,6 +44,7 @@ impl Fault {
                 sqlx::Error::WorkerCrashed | sqlx::Error::Protocol(_) => true,
                 error => in_doubt(code(error)),
             },
+            Self::Refused(error) => matches!(**error, AppendError::Store(StoreError::Failed(_))),
             Self::Corrupt(_) | Self::Closed => false,
         }
     }
@@ -67,6 +72,7 @@ impl fmt::Display for Fault {
             Self::Sqlite(error) => error.fmt(f),
             Self::Sqlx(error) => error.fmt(f),
             Self::Corrupt(what) => f.write_str(what),
+            Self::Refused(error) => error.fmt(f),
             Self::Closed => f.write_str("the store is closed"),
         }
     }
@@ -116,6 +122,10 @@ impl From<Fault> for StoreError {
         match fault {
             Fault::Corrupt(what) => Self::Corrupt(what.to_string()),
             Fault::Closed => Self::Closed,
+            Fault::Refused(error) => match again(error) {
+                AppendError::Store(error) => error,
+                error => Self::Failed(error.into()),
+            },
             Fault::Sqlite(error) => match error.sqlite_error_code() {
                 Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
                     Self::Unavailable(Box::new(error))
@@ -133,6 +143,34 @@ impl From<Fault> for StoreError {
 }
 
 impl From<Fault> for AppendError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Refused(error) => again(error),
+            fault => Self::Store(fault.into()),
+        }
+    }
+}
+
+/// `error`, told to one of perhaps several.
+fn again(error: Arc<AppendError>) -> AppendError {
+    match Arc::try_unwrap(error) {
+        Ok(error) => error,
+        Err(shared) => match &*shared {
+            AppendError::Store(StoreError::Unavailable(_)) => {
+                StoreError::Unavailable(shared.into()).into()
+            }
+            _ => StoreError::Failed(shared.into()).into(),
+        },
+    }
+}
+
+impl From<Fault> for ChangeError {
+    fn from(fault: Fault) -> Self {
+        Self::Store(fault.into())
+    }
+}
+
+impl From<Fault> for StepError {
     fn from(fault: Fault) -> Self {
         Self::Store(fault.into())
     }

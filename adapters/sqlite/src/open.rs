@@ -1,14 +1,17 @@
 //! [`SqliteOptions`]: how a file is opened.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use factum::StoreError;
+use factum::{EventsOf, StoreError};
 use sqlx::sqlite::SqlitePoolOptions;
 use sqlx::{ConnectOptions as _, SqliteConnection, SqlitePool};
 
+use crate::SqliteProjectSet;
 use crate::error::{is_busy, store_error};
 use crate::file::File;
+use crate::inline::{Inlined, OfProjection};
 use crate::store::SqliteStore;
 
 /// How a file is opened. Start with [`SqliteOptions::new`], end with [`open`](Self::open).
@@ -16,6 +19,7 @@ use crate::store::SqliteStore;
 pub struct SqliteOptions {
     file: File,
     readers: u32,
+    inline: Vec<Arc<dyn Inlined>>,
 }
 
 impl SqliteOptions {
@@ -28,6 +32,7 @@ impl SqliteOptions {
                 busy_timeout: Duration::from_secs(5),
             },
             readers: 8,
+            inline: Vec::new(),
         }
     }
 
@@ -49,12 +54,59 @@ impl SqliteOptions {
         self
     }
 
+    /// Lets `projection` have its effect in the transaction that appends: whoever reads behind the answer to an append finds
+    /// it, and an event that it cannot take refuses its append with [`AppendError::Projection`]. A panic is such a refusal.
+    ///
+    /// It is an ordinary projection into tables, in one partition: [`open`](Self::open) builds what is not there yet, also a new
+    /// version, and readers see that once it is full. A clone may run in [`Projections`](factum::Projections) as well, for its
+    /// status and orders. Every append pays for its statements; nothing else is written to the file meanwhile.
+    ///
+    /// ```
+    /// # use async_trait::async_trait;
+    /// # use factum::prelude::*;
+    /// # use factum_sqlite::{BoxError, SqliteOptions, SqliteProject, SqliteProjection, Tables};
+    /// # #[derive(Event, Serialize, Deserialize)]
+    /// # #[event(prefix = "account")]
+    /// # enum AccountEvent { Opened { owner: String } }
+    /// #[derive(Projection)]
+    /// #[projection(name = "owners", events = AccountEvent)]
+    /// struct Owners;
+    /// # #[async_trait]
+    /// # impl SqliteProjection for Owners {
+    /// #     async fn create(&self, db: &mut Tables<'_>) -> Result<(), sqlx::Error> {
+    /// #         let sql = "create table if not exists {owner} (account text primary key, name text not null)";
+    /// #         sqlx::query(db.sql(sql)).execute(&mut **db).await?;
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    /// # #[async_trait]
+    /// # impl SqliteProject<AccountEvent> for Owners {
+    /// #     async fn project(&self, _: &Recorded<AccountEvent>, _: &mut Tables<'_>) -> Result<(), BoxError> { Ok(()) }
+    /// # }
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let file = dir.path().join("bank.db");
+    /// let store = SqliteOptions::new(file).inline(Owners).open().await?;
+    /// # store.close().await;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// [`AppendError::Projection`]: factum::AppendError::Projection
+    #[must_use]
+    pub fn inline<P: SqliteProjectSet<EventsOf<P>>>(mut self, projection: P) -> Self {
+        self.inline.push(Arc::new(OfProjection(projection)));
+        self
+    }
+
     /// Opens the file, creates it if there is none, and brings its schema up to date.
     ///
     /// # Errors
     /// [`StoreError::NewerSchema`] if a newer version of this crate wrote the file,
     /// [`StoreError::Unavailable`] if another process does not let go of it, [`StoreError::Failed`] if it
-    /// cannot be opened or is no SQLite database.
+    /// cannot be opened, is no SQLite database, or holds an event that an inline projection cannot take.
     pub async fn open(self) -> Result<SqliteStore, StoreError> {
         if self.file.path.as_os_str() == ":memory:" {
             let reason = "each connection would see a database of its own; use `factum-memory`";
@@ -64,6 +116,10 @@ impl SqliteOptions {
         let pool = self.readers_pool();
         let watcher = self.file.reading().connect().await.map_err(store_error)?;
         SqliteStore::start(self, connection, pool, watcher).await
+    }
+
+    pub(crate) fn inlined(&self) -> &[Arc<dyn Inlined>] {
+        &self.inline
     }
 
     pub(crate) fn file(&self) -> File {

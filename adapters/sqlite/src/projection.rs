@@ -1,4 +1,4 @@
-//! [`SqliteProjection`]: read models in tables beside the events.
+//! [`SqliteProjection`] and [`SqliteProject`]: read models in tables beside the events.
 
 use async_trait::async_trait;
 use factum::{Event, Projection, Recorded};
@@ -17,7 +17,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// ```
 /// use async_trait::async_trait;
 /// use factum::prelude::*;
-/// use factum_sqlite::{BoxError, SqliteProjection, Tables};
+/// use factum_sqlite::{BoxError, SqliteProject, SqliteProjection, Tables};
 ///
 /// # #[derive(Event, Serialize, Deserialize)]
 /// # #[event(prefix = "account")]
@@ -33,7 +33,10 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 ///         sqlx::query(db.sql(sql)).execute(&mut **db).await?;
 ///         Ok(())
 ///     }
+/// }
 ///
+/// #[async_trait]
+/// impl SqliteProject<AccountEvent> for Owners {
 ///     async fn project(
 ///         &self,
 ///         event: &Recorded<AccountEvent>,
@@ -58,15 +61,25 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 #[diagnostic::on_unimplemented(
     message = "the projection `{Self}` has no tables",
     label = "`impl SqliteProjection for {Self}` is missing",
-    note = "write `#[async_trait] impl SqliteProjection for {Self}` with `create` and `project`"
+    note = "write `#[async_trait] impl SqliteProjection for {Self}` with `create`, and `impl SqliteProject<…> for {Self}` for each event type"
 )]
-pub trait SqliteProjection: Projection<Events: Event> {
+pub trait SqliteProjection: Projection {
     /// Creates the tables and indexes that are missing, whose names stand in braces.
     ///
     /// # Errors
     /// What SQLite says; the projection is tried again, then stops.
     async fn create(&self, db: &mut Tables<'_>) -> Result<(), sqlx::Error>;
+}
 
+/// What one event does to the tables of a projection. One that takes events of several types, `events = (A, B)`, says it for
+/// each of them.
+#[async_trait]
+#[diagnostic::on_unimplemented(
+    message = "the projection `{Self}` does not say what `{E}` does to its tables",
+    label = "`impl SqliteProject<{E}> for {Self}` is missing",
+    note = "write `#[async_trait] impl SqliteProject<{E}> for {Self}` with `async fn project(&self, event: &Recorded<{E}>, db: &mut Tables<'_>) -> Result<(), BoxError>`"
+)]
+pub trait SqliteProject<E: Event>: SqliteProjection {
     /// Takes `event` into the tables, through `db`: inside the transaction that also moves the checkpoint.
     /// Do not end that transaction, and do not wait for anything but `db`: nothing else is written to the
     /// file meanwhile.
@@ -74,9 +87,5 @@ pub trait SqliteProjection: Projection<Events: Event> {
     /// # Errors
     /// Anything; the transaction is rolled back and the event tried again, and then parked, or what else was chosen by
     /// [`OnFailure`](factum::OnFailure).
-    async fn project(
-        &self,
-        event: &Recorded<Self::Events>,
-        db: &mut Tables<'_>,
-    ) -> Result<(), BoxError>;
+    async fn project(&self, event: &Recorded<E>, db: &mut Tables<'_>) -> Result<(), BoxError>;
 }

@@ -2,28 +2,31 @@
 
 use std::fmt;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use factum::document::Revision;
 use factum::projections::panicked;
 use factum::{
-    EventError, EventSet as _, Projection, ProjectionError, Query, ReadModel, Recorded,
-    RecordedEvent, Step, StepError, StoreError,
+    EventSet as _, EventsOf, Projection, ProjectionError, Query, ReadModel, Step, StepError,
+    StoreError,
 };
 use futures_util::FutureExt as _;
 
-use crate::error::{is_of_the_file, store_error};
+use crate::document::change;
+use crate::error::store_error;
+use crate::pair::Pair;
 use crate::tables::{self, Tables};
 use crate::writing::Writing;
-use crate::{SqliteProjection, SqliteStore};
+use crate::{SqliteProjectSet, SqliteProjection, SqliteStore};
 
-/// A projection together with the file that holds its tables; give it to
-/// [`Projections`](factum::Projections).
+/// A projection together with the file that holds its tables; give a clone to
+/// [`Projections`](factum::Projections), and read the other, or have it in a process that only reads.
 ///
 /// Several processes may run the same projection on one file: each event still has its effect once.
 pub struct SqliteReadModel<P> {
-    store: SqliteStore,
-    projection: P,
+    pub(crate) store: SqliteStore,
+    projection: Arc<P>,
 }
 
 impl SqliteStore {
@@ -32,7 +35,16 @@ impl SqliteStore {
     pub fn read_model<P: SqliteProjection>(&self, projection: P) -> SqliteReadModel<P> {
         SqliteReadModel {
             store: self.clone(),
-            projection,
+            projection: Arc::new(projection),
+        }
+    }
+}
+
+impl<P> Clone for SqliteReadModel<P> {
+    fn clone(&self) -> Self {
+        Self {
+            store: self.store.clone(),
+            projection: self.projection.clone(),
         }
     }
 }
@@ -53,7 +65,7 @@ enum Work<'s> {
     Discard,
 }
 
-impl<P: SqliteProjection> SqliteReadModel<P> {
+impl<P: SqliteProjectSet<EventsOf<P>>> SqliteReadModel<P> {
     /// Does `work` as a whole or not at all.
     async fn transact(&self, build: u64, work: Work<'_>) -> Result<Revision, StepError> {
         let mut turn = self.store.turn().take().await;
@@ -73,74 +85,69 @@ impl<P: SqliteProjection> SqliteReadModel<P> {
         build: u64,
         work: Work<'_>,
     ) -> Result<Revision, StepError> {
-        let pair = writing.begin_awaited().await.map_err(StoreError::from)?;
-        let db = pair.lend().map_err(StoreError::from)?;
+        let pair = writing.begin_awaited().await?;
         let revision = match work {
             Work::Prepare => {
-                tables::is_wanted(db, self, build).await?;
-                let mut tables = Tables::new(&mut *db, build);
-                let created = self.projection.create(&mut tables).await;
-                created.map_err(store_error)?;
-                let made = tables.made().await?;
-                tables::note(db, self, build, &made).await?;
+                tables::is_wanted(pair.rusqlite().await?, P::NAME, build)?;
+                make_ready(&*self.projection, pair, build).await?;
                 Revision::ABSENT
             }
             Work::Project(step) => {
                 // First, since it says whether another instance has taken over.
-                let revision = crate::document::change(db, &step.changes).await?;
-                let mut tables = Tables::new(db, build);
+                let revision = change(pair.rusqlite().await?, &step.changes)??;
+                let mut tables = Tables::new(pair.lend()?, build);
                 for record in step.events {
-                    self.take(record, &mut tables).await?;
+                    self.projection.take(record, &mut tables).await?;
                 }
                 revision
             }
             Work::Serve(step) => {
-                let revision = crate::document::change(db, &step.changes).await?;
-                tables::show(db, self, build).await?;
+                let db = pair.rusqlite().await?;
+                let revision = change(db, &step.changes)??;
+                tables::show(db, P::NAME, build)?;
                 revision
             }
             Work::Discard => {
-                tables::drop(db, self, build).await?;
+                tables::drop(pair.rusqlite().await?, P::NAME, build)?;
                 Revision::ABSENT
             }
         };
-        pair.commit().await.map_err(StoreError::from)?;
+        pair.commit().await?;
         Ok(revision)
-    }
-
-    async fn take(&self, record: &RecordedEvent, tables: &mut Tables<'_>) -> Result<(), StepError> {
-        for event in record.decode_all::<P::Events>()? {
-            let record = record.clone();
-            self.take_one(&Recorded { event, record }, tables).await?;
-        }
-        Ok(())
-    }
-
-    async fn take_one(
-        &self,
-        event: &Recorded<P::Events>,
-        tables: &mut Tables<'_>,
-    ) -> Result<(), StepError> {
-        let record = &event.record;
-        let projected = AssertUnwindSafe(self.projection.project(event, tables));
-        let error = match projected.catch_unwind().await {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(error)) => error,
-            Err(panic) => panicked(&*panic).into(),
-        };
-        // What the file is the reason of is no fault of the event.
-        match error.downcast::<sqlx::Error>() {
-            Ok(error) if is_of_the_file(&error) => Err(store_error(*error).into()),
-            Ok(error) => {
-                Err(EventError::new(record.position, ProjectionError::Handler(error)).into())
-            }
-            Err(error) => Err(EventError::new(record.position, error).into()),
-        }
     }
 }
 
+/// Creates the tables of `build` that are missing, and notes them down.
+pub(crate) async fn make_ready<P: SqliteProjection>(
+    projection: &P,
+    pair: &mut Pair,
+    build: u64,
+) -> Result<(), StepError> {
+    let names = tables::names_of(pair.rusqlite().await?, P::NAME, build)?;
+    let mut tables = Tables::new(pair.lend()?, build);
+    let created = AssertUnwindSafe(projection.create(&mut tables));
+    let created = created.catch_unwind().await;
+    let filled_in = tables.into_names();
+    let error = match created {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(store_error(error)),
+        Err(panic) => Some(StoreError::Failed(panicked(&*panic).into())),
+    };
+    if let Some(error) = error {
+        // Perhaps since a table that is not its own is another than it wants.
+        if !names.is_known() {
+            names.check(&filled_in)?;
+        }
+        return Err(error.into());
+    }
+    let db = pair.rusqlite().await?;
+    let made = tables::made(db, &filled_in, build)?;
+    names.check(&made)?;
+    tables::note(db, P::NAME, build, &made)
+}
+
 #[async_trait]
-impl<P: SqliteProjection> ReadModel for SqliteReadModel<P> {
+impl<P: SqliteProjectSet<EventsOf<P>>> ReadModel for SqliteReadModel<P> {
     fn name(&self) -> &str {
         P::NAME
     }

@@ -16,10 +16,12 @@ use tokio::task::JoinHandle;
 use tracing::warn;
 
 use crate::error::store_error;
+use crate::inline::Inlines;
+use crate::job::{Job, Waiting};
 use crate::open::SqliteOptions;
 use crate::read;
 use crate::readers::{Length, Readers};
-use crate::writer::{Answer, Job, QUEUE, Turn, Writer};
+use crate::writer::{Message, QUEUE, Turn, Writer};
 use crate::writing::Writing;
 
 /// A store in a SQLite file. A handle: clones share their connections, which are closed with the last of
@@ -30,7 +32,7 @@ pub struct SqliteStore(Arc<Shared>);
 struct Shared {
     /// Dropped ahead of `jobs`, so that what it holds ends on the writer's thread.
     turn: Arc<Turn>,
-    jobs: mpsc::Sender<Job>,
+    jobs: mpsc::Sender<Message>,
     readers: Readers,
     pool: SqlitePool,
     head: watch::Receiver<Position>,
@@ -69,12 +71,15 @@ impl SqliteStore {
         let sender = Arc::new(sender);
         let (alive, ended) = oneshot::channel();
         let task = tokio::spawn(crate::watch::others(watcher, sender.clone(), ended));
-        let writing = Writing::new(options.file(), connection).await;
-        let turn = Arc::new(Turn::new(writing.map_err(StoreError::from)?));
+        let mut writing = Writing::new(options.file(), connection).await?;
+        let inlines = Inlines::new(options.inlined())?;
+        inlines.build(&mut writing).await?;
+        let turn = Arc::new(Turn::new(writing));
         let (jobs, inbox) = mpsc::channel(QUEUE);
         let metrics = OfStore::new("sqlite");
         let writer = Writer {
             turn: turn.clone(),
+            inlines,
             head: sender,
             metrics: metrics.clone(),
         };
@@ -103,7 +108,7 @@ impl SqliteStore {
     /// [`StoreError::Closed`] from then on.
     pub async fn close(&self) {
         let (answer, answered) = oneshot::channel();
-        if self.0.jobs.send(Job::Close(answer)).await.is_ok() {
+        if self.0.jobs.send(Message::Close(answer)).await.is_ok() {
             // An error means that the writer has ended before, which is as good.
             let _ = answered.await;
         }
@@ -121,6 +126,11 @@ impl SqliteStore {
         self.0.pool.close().await;
     }
 
+    pub(crate) async fn ask(&self, job: Job) -> Result<(), StoreError> {
+        let asked = self.0.jobs.send(Message::Do(job)).await;
+        asked.map_err(|_| StoreError::Closed)
+    }
+
     pub(crate) fn turn(&self) -> &std::sync::Arc<Turn> {
         &self.0.turn
     }
@@ -134,13 +144,8 @@ impl SqliteStore {
 impl EventStore for SqliteStore {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         append.check()?;
-        let (answer, answered) = oneshot::channel();
-        let job = Job::Append(append, Answer::new(answer));
-        self.0
-            .jobs
-            .send(job)
-            .await
-            .map_err(|_| StoreError::Closed)?;
+        let (waiting, answered) = Waiting::new();
+        self.ask(Job::Append(append, waiting)).await?;
         answered.await.map_err(|_| StoreError::Closed)?
     }
 

@@ -1,12 +1,12 @@
 //! [`Writing`]: the connection that writes, and its transactions.
 
-use factum::{Position, StreamId, Timestamp};
-use rusqlite::{Connection, OptionalExtension as _};
+use factum::{Position, Timestamp};
+use rusqlite::Connection;
 use sqlx::{ConnectOptions as _, SqliteConnection};
 
 use crate::error::Fault;
 use crate::file::File;
-use crate::known::{End, Known, Stream};
+use crate::known::{End, Known};
 use crate::pair::{Pair, wait};
 
 /// The one connection of this process that writes.
@@ -47,7 +47,12 @@ impl Writing {
         if known.data_version != Some(data_version) {
             known.others_wrote(data_version, end(connection)?);
         }
-        Ok(Transaction { connection, known })
+        let changed = connection.total_changes();
+        Ok(Transaction {
+            pair,
+            known,
+            changed,
+        })
     }
 
     /// The connection outside of any transaction.
@@ -127,51 +132,30 @@ fn end(connection: &Connection) -> Result<End, Fault> {
     Ok(end?)
 }
 
-/// Whoever holds it has the write lock of the file. It is ended by one of its methods, or by
+/// Whoever holds it has the write lock of the file. It is ended by [`end`](Self::end), or by
 /// [`Writing::end_after_failure`].
 pub(crate) struct Transaction<'w> {
-    pub(crate) connection: &'w Connection,
+    pub(crate) pair: &'w mut Pair,
     pub(crate) known: &'w mut Known,
+    /// How many rows the connection had changed.
+    changed: u64,
 }
 
 impl Transaction<'_> {
-    /// Makes it durable. If that fails, whether it is durable is not known.
-    pub(crate) fn commit(self) -> Result<(), Fault> {
-        self.connection.prepare_cached("commit")?.execute([])?;
-        Ok(())
+    pub(crate) fn connection(&mut self) -> Result<&Connection, Fault> {
+        wait(self.pair.rusqlite())
     }
 
-    /// Ends it where nothing was changed, without forgetting what is known.
-    pub(crate) fn release(self) -> Result<(), Fault> {
-        self.connection.prepare_cached("rollback")?.execute([])?;
+    /// Makes it durable, if anything was changed. If that fails, whether it is durable is not known.
+    pub(crate) fn end(mut self) -> Result<(), Fault> {
+        let changed = self.changed;
+        let connection = self.connection()?;
+        let end = match connection.total_changes() == changed {
+            true => "rollback",
+            false => "commit",
+        };
+        connection.prepare_cached(end)?.execute([])?;
         Ok(())
-    }
-
-    /// Where `stream` stands.
-    pub(crate) fn stream(&mut self, stream: &StreamId) -> Result<Stream, Fault> {
-        if let Some(known) = self.known.streams.get(stream) {
-            return Ok(*known);
-        }
-        let mut statement = self
-            .connection
-            .prepare_cached(include_str!("sql/stream.sql"))?;
-        let found: Option<(i64, i64)> = statement
-            .query_row([stream.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
-        let Some((key, version)) = found else {
-            return Ok(Stream {
-                key: None,
-                version: 0,
-            });
-        };
-        let version = u64::try_from(version)
-            .map_err(|_| Fault::corrupt(format!("stream {stream} is at version {version}")))?;
-        let found = Stream {
-            key: Some(key),
-            version,
-        };
-        self.known.streams.insert(stream.clone(), found);
-        Ok(found)
     }
 }
 
@@ -185,7 +169,7 @@ mod tests {
     use rusqlite::ffi;
 
     use super::*;
-    use crate::{BoxError, SqliteOptions, SqliteProjection, SqliteStore, Tables};
+    use crate::{BoxError, SqliteOptions, SqliteProject, SqliteProjection, SqliteStore, Tables};
 
     fn closed(file: &std::path::Path) -> Writing {
         Writing {
@@ -198,22 +182,25 @@ mod tests {
         rusqlite::Error::SqliteFailure(ffi::Error::new(code), None).into()
     }
 
+    /// In a transaction that is not ended.
+    fn execute(writing: &mut Writing, sql: &str) -> Result<(), Fault> {
+        let mut transaction = writing.begin()?;
+        Ok(transaction.connection()?.execute_batch(sql)?)
+    }
+
     /// Fails with `code` in the middle of a transaction; whether the connection is the same behind it.
     fn is_kept(writing: &mut Writing, code: i32) -> bool {
-        let transaction = writing.begin().unwrap();
-        let sql = "create temp table if not exists mark (a)";
-        transaction.connection.execute_batch(sql).unwrap();
-        transaction.commit().unwrap();
-        let transaction = writing.begin().unwrap();
+        execute(writing, "create temp table if not exists mark (a); commit").unwrap();
         let sql = "insert into factum_stream (key, id) values (1, 'account-1')";
-        transaction.connection.execute_batch(sql).unwrap();
+        execute(writing, sql).unwrap();
         wait(writing.end_after_failure(&fault(code)));
-        let mut transaction = writing.begin().unwrap();
-        let stream = transaction.stream(&"account-1".parse().unwrap());
+        let transaction = writing.begin().unwrap();
+        let connection = wait(transaction.pair.rusqlite()).unwrap();
+        let account = "account-1".parse().unwrap();
+        let stream = transaction.known.stream(connection, &account);
         assert_eq!(stream.unwrap().key, None);
-        let kept = transaction.connection.execute_batch("select a from mark");
-        transaction.release().unwrap();
-        kept.is_ok()
+        transaction.end().unwrap();
+        execute(writing, "select a from mark").is_ok()
     }
 
     #[tokio::test]
@@ -247,7 +234,10 @@ mod tests {
             sqlx::query(sql).execute(&mut **db).await?;
             Ok(())
         }
+    }
 
+    #[factum::async_trait]
+    impl SqliteProject<AccountEvent> for Accounts {
         async fn project(
             &self,
             event: &Recorded<AccountEvent>,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use factum::prelude::*;
 use factum::{OnFailure, Position, ProjectionState, Query, Read, RetryPolicy};
-use factum_sqlite::{BoxError, SqliteProjection, SqliteStore, Tables};
+use factum_sqlite::{BoxError, SqliteProject, SqliteProjection, SqliteStore, Tables};
 
 #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[event(prefix = "tally")]
@@ -58,7 +58,10 @@ impl SqliteProjection for Sums {
     async fn create(&self, db: &mut Tables<'_>) -> Result<(), sqlx::Error> {
         create(db).await
     }
+}
 
+#[async_trait]
+impl SqliteProject<TallyEvent> for Sums {
     async fn project(
         &self,
         event: &Recorded<TallyEvent>,
@@ -83,7 +86,10 @@ impl SqliteProjection for DoubleSums {
     async fn create(&self, db: &mut Tables<'_>) -> Result<(), sqlx::Error> {
         create(db).await
     }
+}
 
+#[async_trait]
+impl SqliteProject<TallyEvent> for DoubleSums {
     async fn project(
         &self,
         event: &Recorded<TallyEvent>,

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use factum::prelude::*;
-use factum_sqlite::{BoxError, SqliteProjection, SqliteStore, Tables};
+use factum_sqlite::{BoxError, SqliteProject, SqliteProjection, SqliteStore, Tables};
 
 use super::order::OrderEvent;
 
@@ -20,7 +20,10 @@ impl SqliteProjection for Board {
                        state text not null)";
         sqlx::query(db.sql(sql)).execute(&mut **db).await.map(drop)
     }
+}
 
+#[async_trait]
+impl SqliteProject<OrderEvent> for Board {
     async fn project(
         &self,
         event: &Recorded<OrderEvent>,

@@ -12,7 +12,7 @@ use super::{ProjectionError, ReadModel, Step, StepError, panicked};
 use crate::document::{DocumentStore, MemoryDocuments, Revision};
 use crate::event_set::EventSet as _;
 use crate::place::Position;
-use crate::projection::{ProjectSet, Projection};
+use crate::projection::{EventsOf, ProjectSet, Projection};
 use crate::query::Query;
 
 /// A read model in memory: give a clone to [`Projections`](crate::Projections), read the other. It is
@@ -129,7 +129,7 @@ impl<P: Projection> fmt::Debug for InMemory<P> {
 #[async_trait]
 impl<P> ReadModel for InMemory<P>
 where
-    P: Projection + ProjectSet<<P as Projection>::Events>,
+    P: Projection + ProjectSet<EventsOf<P>>,
 {
     fn name(&self) -> &str {
         P::NAME

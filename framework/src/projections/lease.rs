@@ -87,6 +87,12 @@ pub(crate) fn keys(name: &str, (build, partitions): (u64, u16)) -> Vec<String> {
         .collect()
 }
 
+/// How far a partition has come, by its document.
+pub(super) fn position(found: Option<&Document>) -> Result<Position, StoreError> {
+    let checkpoint: Option<Checkpoint> = found.map(Document::decode).transpose()?;
+    Ok(checkpoint.map_or(Position::ZERO, |checkpoint| checkpoint.position))
+}
+
 /// How far a build has come, whoever works on it.
 pub(crate) struct Progress {
     /// Every partition has come to here.

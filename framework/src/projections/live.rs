@@ -12,7 +12,8 @@ impl<P: Projection> InMemory<P> {
     /// What `look` finds, and then what it finds whenever that has become something else; each with the position of
     /// the newest event that had its effect. Keep that, to go on [behind it](Self::live_after) later.
     ///
-    /// A result that was replaced before it was asked for is passed over: the newest counts. The stream ends with the
+    /// A result that was replaced before it was asked for is passed over: the newest counts. It never goes back behind a
+    /// position that it has told, and is silent behind a `reset` until that is passed. The stream ends with the
     /// read model's last handle. `look` is called while the projection waits, so it should be short.
     ///
     /// ```
@@ -70,7 +71,7 @@ impl<P: Projection> InMemory<P> {
             model: self.downgrade(),
             look,
             seen,
-            last: None,
+            told: None,
         };
         unfold(live, |mut live| async move {
             live.next().await.map(|next| (next, live))
@@ -83,7 +84,7 @@ struct Live<P, R> {
     changes: watch::Receiver<()>,
     look: Box<dyn Fn(&P) -> R + Send + Sync>,
     seen: Option<Position>,
-    last: Option<R>,
+    told: Option<(R, Position)>,
 }
 
 impl<P: Projection, R: PartialEq + Clone> Live<P, R> {
@@ -92,10 +93,12 @@ impl<P: Projection, R: PartialEq + Clone> Live<P, R> {
             // Marked as seen before the look: what changes meanwhile wakes the wait below.
             self.changes.borrow_and_update();
             let (result, position) = self.model.upgrade()?.read_at(&self.look);
-            let news = self.seen.is_none_or(|seen| position > seen);
-            if news && self.last.as_ref() != Some(&result) {
-                self.last = Some(result.clone());
-                return Some((result, position));
+            let told = self.told.as_ref();
+            let news = self.seen.is_none_or(|seen| position > seen)
+                && told.is_none_or(|(told, at)| position >= *at && *told != result);
+            if news {
+                self.told = Some((result, position));
+                return self.told.clone();
             }
             self.changes.changed().await.ok()?;
         }

@@ -112,6 +112,9 @@ pub enum StepError {
     /// Another instance has taken over.
     #[error("another instance has taken over")]
     Lost,
+    /// The read model cannot have the tables that it asks for.
+    #[error(transparent)]
+    Taken(#[from] super::TableTaken),
     /// What the changes or the read model live in failed, whatever the events are.
     #[error(transparent)]
     Store(#[from] StoreError),

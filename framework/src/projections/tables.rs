@@ -1,5 +1,7 @@
 //! The names of the tables of one build, for read models in a database.
 
+use std::collections::HashSet;
+
 use super::json;
 use crate::document::Changes;
 use crate::error::StoreError;
@@ -41,10 +43,13 @@ pub fn table(name: &str, build: u64) -> String {
     format!("{name}__{build}")
 }
 
+/// What the keys of the documents begin with that list the tables of builds, of every projection.
+pub const TABLES: &str = "tables/";
+
 /// The key of the document that lists the tables of `build` of the projection `name`.
 #[must_use]
 pub fn tables_key(name: &str, build: u64) -> String {
-    format!("tables/{name}/{build:010}")
+    format!("{TABLES}{name}/{build:010}")
 }
 
 /// The key of the document that lists the views that readers of the projection `name` use.
@@ -70,6 +75,126 @@ pub fn listed(key: &str, value: Option<&str>) -> Result<Vec<String>, StoreError>
     let names =
         names.map_err(|error| StoreError::Corrupt(format!("the document {key:?}: {error}")))?;
     Ok(names.unwrap_or_default())
+}
+
+/// A projection cannot have a table of this name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TableTaken {
+    /// Another projection has one.
+    #[error(
+        "the projections {projection:?} and {other:?} both have a table {table:?}: give it another name in one of them"
+    )]
+    ByProjection {
+        /// Which projection cannot have it.
+        projection: String,
+        /// The name, as it stands in braces.
+        table: String,
+        /// Which projection has it.
+        other: String,
+    },
+    /// Something else goes by that name.
+    #[error(
+        "the projection {projection:?} cannot have a table {table:?}: there is one of the name {found:?} that is not its own"
+    )]
+    ByStranger {
+        /// Which projection cannot have it.
+        projection: String,
+        /// The name, as it stands in braces.
+        table: String,
+        /// What goes by that name.
+        found: String,
+    },
+}
+
+/// Which names of tables a projection may use for a build, as things stand before the build is made ready.
+#[derive(Debug)]
+pub struct Names<'a> {
+    projection: &'a str,
+    build: u64,
+    own: Vec<String>,
+    shown: Vec<String>,
+    /// Each with the projection that has it.
+    others: Vec<(String, String)>,
+    there: HashSet<String>,
+}
+
+impl<'a> Names<'a> {
+    /// For `build` of `projection`, by the keys and values of all documents that begin with [`TABLES`], and that of its
+    /// [views](views_key); and by the names of whatever is `there` in the schema.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if a document is no list of names.
+    pub fn new(
+        (projection, build): (&'a str, u64),
+        documents: impl IntoIterator<Item = (String, String)>,
+        there: impl IntoIterator<Item = String>,
+    ) -> Result<Self, StoreError> {
+        let mut names = Self {
+            projection,
+            build,
+            own: Vec::new(),
+            shown: Vec::new(),
+            others: Vec::new(),
+            there: there.into_iter().collect(),
+        };
+        let own = tables_key(projection, build);
+        for (key, value) in documents {
+            let listed = listed(&key, Some(&value))?;
+            let of = key.strip_prefix(TABLES).and_then(|of| of.rsplit_once('/'));
+            match of {
+                _ if key == own => names.own = listed,
+                Some((other, _)) if other != projection => {
+                    let listed = listed.into_iter();
+                    names
+                        .others
+                        .extend(listed.map(|table| (table, other.to_owned())));
+                }
+                // The same tables in another build have other names.
+                Some(_) => {}
+                None => names.shown = listed,
+            }
+        }
+        Ok(names)
+    }
+
+    /// Whether the build was made ready before.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        !self.own.is_empty()
+    }
+
+    /// Refuses the first of `tables` whose name is taken.
+    ///
+    /// # Errors
+    /// [`TableTaken`].
+    pub fn check<'t>(
+        &self,
+        tables: impl IntoIterator<Item = &'t String>,
+    ) -> Result<(), TableTaken> {
+        let projection = || self.projection.to_owned();
+        for name in tables {
+            if let Some((_, other)) = self.others.iter().find(|(table, _)| table == name) {
+                return Err(TableTaken::ByProjection {
+                    projection: projection(),
+                    table: name.clone(),
+                    other: other.clone(),
+                });
+            }
+            let filled = table(name, self.build);
+            let found = match () {
+                () if self.there.contains(name) && !self.shown.contains(name) => name.clone(),
+                () if self.there.contains(&filled) && !self.own.contains(name) => filled,
+                () => continue,
+            };
+            return Err(TableTaken::ByStranger {
+                projection: projection(),
+                table: name.clone(),
+                found,
+            });
+        }
+        Ok(())
+    }
 }
 
 fn is_name(name: &str) -> bool {

@@ -1,0 +1,65 @@
+//! [`PostgresProjectSet`]: a projection that takes events of several types.
+
+use std::panic::AssertUnwindSafe;
+
+use factum::projections::panicked;
+use factum::{DecodeError, Event, EventError, Recorded, RecordedEvent, StepError, StoreError};
+use futures_util::FutureExt as _;
+
+use crate::error::store_error;
+use crate::{BoxError, PostgresProject, PostgresProjection, Tables};
+
+/// A projection into tables that takes each event of the list `L`, which is [`EventsOf`](factum::EventsOf) it; implemented
+/// for whatever implements [`PostgresProject`] for each of them.
+pub trait PostgresProjectSet<L>: PostgresProjection {
+    /// Takes the events that `record` stands for into the tables.
+    ///
+    /// # Errors
+    /// [`StepError`]; the transaction must be rolled back then.
+    fn take(
+        &self,
+        record: &RecordedEvent,
+        db: &mut Tables<'_>,
+    ) -> impl Future<Output = Result<(), StepError>> + Send;
+}
+
+impl<P: PostgresProjection> PostgresProjectSet<()> for P {
+    async fn take(&self, record: &RecordedEvent, _: &mut Tables<'_>) -> Result<(), StepError> {
+        Err(DecodeError::unknown(record).into())
+    }
+}
+
+impl<P, E: Event, L> PostgresProjectSet<(E, L)> for P
+where
+    P: PostgresProject<E> + PostgresProjectSet<L>,
+{
+    async fn take(&self, record: &RecordedEvent, db: &mut Tables<'_>) -> Result<(), StepError> {
+        if !record.is_a::<E>() {
+            return PostgresProjectSet::<L>::take(self, record, db).await;
+        }
+        for event in record.decode_all::<E>()? {
+            let record = record.clone();
+            let event = Recorded { event, record };
+            let projected = AssertUnwindSafe(self.project(&event, db));
+            let error = match projected.catch_unwind().await {
+                Ok(Ok(())) => continue,
+                Ok(Err(error)) => error,
+                Err(panic) => panicked(&*panic).into(),
+            };
+            return Err(failed(&event.record, error));
+        }
+        Ok(())
+    }
+}
+
+/// What the server or another transaction is the reason of is no fault of the event.
+fn failed(record: &RecordedEvent, error: BoxError) -> StepError {
+    match error.downcast::<sqlx::Error>() {
+        Ok(error) => match store_error(*error) {
+            passes @ StoreError::Unavailable(_) => passes.into(),
+            StoreError::Failed(error) => EventError::new(record.position, error).into(),
+            other => EventError::new(record.position, other).into(),
+        },
+        Err(error) => EventError::new(record.position, error).into(),
+    }
+}

@@ -1,0 +1,62 @@
+//! [`SqliteProjectSet`]: a projection that takes events of several types.
+
+use std::panic::AssertUnwindSafe;
+
+use factum::projections::panicked;
+use factum::{DecodeError, Event, EventError, ProjectionError, Recorded, RecordedEvent, StepError};
+use futures_util::FutureExt as _;
+
+use crate::error::{is_of_the_file, store_error};
+use crate::{BoxError, SqliteProject, SqliteProjection, Tables};
+
+/// A projection into tables that takes each event of the list `L`, which is [`EventsOf`](factum::EventsOf) it; implemented
+/// for whatever implements [`SqliteProject`] for each of them.
+pub trait SqliteProjectSet<L>: SqliteProjection {
+    /// Takes the events that `record` stands for into the tables.
+    ///
+    /// # Errors
+    /// [`StepError`]; the transaction must be rolled back then.
+    fn take(
+        &self,
+        record: &RecordedEvent,
+        db: &mut Tables<'_>,
+    ) -> impl Future<Output = Result<(), StepError>> + Send;
+}
+
+impl<P: SqliteProjection> SqliteProjectSet<()> for P {
+    async fn take(&self, record: &RecordedEvent, _: &mut Tables<'_>) -> Result<(), StepError> {
+        Err(DecodeError::unknown(record).into())
+    }
+}
+
+impl<P, E: Event, L> SqliteProjectSet<(E, L)> for P
+where
+    P: SqliteProject<E> + SqliteProjectSet<L>,
+{
+    async fn take(&self, record: &RecordedEvent, db: &mut Tables<'_>) -> Result<(), StepError> {
+        if !record.is_a::<E>() {
+            return SqliteProjectSet::<L>::take(self, record, db).await;
+        }
+        for event in record.decode_all::<E>()? {
+            let record = record.clone();
+            let event = Recorded { event, record };
+            let projected = AssertUnwindSafe(self.project(&event, db));
+            let error = match projected.catch_unwind().await {
+                Ok(Ok(())) => continue,
+                Ok(Err(error)) => error,
+                Err(panic) => panicked(&*panic).into(),
+            };
+            return Err(failed(&event.record, error));
+        }
+        Ok(())
+    }
+}
+
+/// What the file is the reason of is no fault of the event.
+fn failed(record: &RecordedEvent, error: BoxError) -> StepError {
+    match error.downcast::<sqlx::Error>() {
+        Ok(error) if is_of_the_file(&error) => store_error(*error).into(),
+        Ok(error) => EventError::new(record.position, ProjectionError::Handler(error)).into(),
+        Err(error) => EventError::new(record.position, error).into(),
+    }
+}

@@ -1,0 +1,261 @@
+//! Projections into tables: events of several types, and names that are taken.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "support/lines.rs"]
+mod lines;
+#[path = "support/places.rs"]
+mod places;
+#[path = "support/server.rs"]
+mod server;
+
+use std::time::Duration;
+
+use factum::prelude::*;
+use factum::{Position, RetryPolicy, async_trait};
+use factum_postgres::{PostgresProject, PostgresProjection};
+use factum_sqlite::{BoxError, SqliteProject, SqliteProjection, sqlx};
+use factum_tests::backend::Backend;
+use factum_tests::load::{Fill, JarEvent};
+
+#[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[event(prefix = "lid")]
+enum LidEvent {
+    Closed,
+}
+
+#[derive(Aggregate, Debug, Clone, Default)]
+#[aggregate(category = "lid", id = String, event = LidEvent)]
+struct Lid;
+
+impl Apply<LidEvent> for Lid {
+    fn apply(&mut self, _: &LidEvent) {}
+}
+
+#[derive(Command, Debug, Clone, Serialize, Deserialize)]
+#[command(on = Lid)]
+struct Close {
+    #[id]
+    lid: String,
+}
+
+impl Decide for Close {
+    type Error = std::convert::Infallible;
+
+    fn decide(&self, _: &Lid) -> Result<Events<LidEvent>, Self::Error> {
+        Ok(LidEvent::Closed.into())
+    }
+}
+
+/// What happened to jars and lids, in order.
+#[derive(Projection)]
+#[projection(name = "kitchen", events = (JarEvent, LidEvent))]
+struct Kitchen;
+
+/// The same under another name.
+#[derive(Projection)]
+#[projection(name = "pantry", events = LidEvent)]
+struct Pantry;
+
+const CREATE: &str =
+    "create table if not exists {happened} (position bigint primary key, what text not null)";
+const INSERT: &str = "insert into {happened} (position, what) values ($1, $2)";
+
+macro_rules! happened {
+    ($adapter:ident, $projection:ident, $project:ident: $($model:ident of $($event:ident)*;)*) => {$(
+        #[async_trait]
+        impl $projection for $model {
+            async fn create(&self, db: &mut $adapter::Tables<'_>) -> Result<(), sqlx::Error> {
+                let create = db.sql(CREATE);
+                sqlx::query(create).execute(&mut **db).await.map(drop)
+            }
+        }
+
+        $(
+            #[async_trait]
+            impl $project<$event> for $model {
+                async fn project(
+                    &self,
+                    event: &Recorded<$event>,
+                    db: &mut $adapter::Tables<'_>,
+                ) -> Result<(), BoxError> {
+                    let insert = sqlx::query(db.sql(INSERT))
+                        .bind(event.record.position.get() as i64)
+                        .bind(format!("{} {}", stringify!($event), event.record.stream));
+                    Ok(insert.execute(&mut **db).await.map(drop)?)
+                }
+            }
+        )*
+    )*};
+}
+
+happened! {
+    factum_sqlite, SqliteProjection, SqliteProject:
+    Kitchen of JarEvent LidEvent;
+    Pantry of LidEvent;
+}
+happened! {
+    factum_postgres, PostgresProjection, PostgresProject:
+    Kitchen of JarEvent LidEvent;
+    Pantry of LidEvent;
+}
+
+macro_rules! run {
+    ($backend:expr, $engine:expr, $($model:expr),+) => {{
+        let builder = Projections::builder($engine).retry(RetryPolicy {
+            attempts: 2,
+            base: Duration::from_millis(1),
+            cap: Duration::from_millis(1),
+        });
+        match $backend {
+            Backend::Sqlite(store) => builder$(.with(store.read_model($model)))+.start(),
+            Backend::Postgres(store) => builder$(.with(store.read_model($model)))+.start(),
+        }
+    }};
+}
+
+async fn happened(backend: &Backend) -> Vec<(i64, String)> {
+    let sql = "select position, what from happened order by position";
+    match backend {
+        Backend::Sqlite(store) => sqlx::query_as(sql).fetch_all(store.pool()).await,
+        Backend::Postgres(store) => sqlx::query_as(sql).fetch_all(store.pool()).await,
+    }
+    .unwrap()
+}
+
+async fn execute(backend: &Backend, sql: &'static str) -> Result<(), sqlx::Error> {
+    match backend {
+        // The connections of its pool only read.
+        Backend::Sqlite(store) => {
+            let (_, _, file): (i64, String, String) = sqlx::query_as("pragma database_list")
+                .fetch_one(store.pool())
+                .await?;
+            use sqlx::Connection as _;
+            let mut own = factum_sqlite::SqliteConnection::connect(&file).await?;
+            sqlx::raw_sql(sql).execute(&mut own).await.map(drop)
+        }
+        Backend::Postgres(store) => sqlx::raw_sql(sql).execute(store.pool()).await.map(drop),
+    }
+}
+
+async fn work(engine: &Engine) -> Position {
+    let lid = "l1".to_owned();
+    Fill::new("w", 0).execute(engine).await.unwrap();
+    engine.execute(Close { lid: lid.clone() }).await.unwrap();
+    Fill::new("w", 0).execute(engine).await.unwrap();
+    engine.execute(Close { lid }).await.unwrap().position()
+}
+
+async fn events_of_several_types_go_into_one_table_in_order(place: &str) {
+    let backend = Backend::open(place).await.unwrap();
+    let engine = backend.engine();
+    let last = work(&engine).await;
+    let projections = run!(&backend, &engine, Kitchen);
+    projections.wait_for(last).await.unwrap();
+    let expected = [
+        (1, "JarEvent jar-w"),
+        (2, "JarEvent jar-w"),
+        (3, "LidEvent lid-l1"),
+        (4, "LidEvent lid-l1"),
+    ];
+    let expected = expected.map(|(position, what)| (position, what.to_owned()));
+    assert_eq!(happened(&backend).await, expected);
+    projections.stop().await;
+    backend.close().await;
+}
+
+async fn two_projections_cannot_have_one_table(place: &str) {
+    let backend = Backend::open(place).await.unwrap();
+    let engine = backend.engine();
+    let last = work(&engine).await;
+    let projections = run!(&backend, &engine, Kitchen);
+    // Its next build has other tables, but the same view.
+    projections.wait_for(last).await.unwrap();
+    projections.rebuild("kitchen").await.unwrap();
+    projections.stop().await;
+    let before = happened(&backend).await;
+
+    let both = run!(&backend, &engine, Kitchen, Pantry);
+    let error = both.wait_for(last).await.unwrap_err();
+    assert_eq!(error.name, "pantry");
+    assert_eq!(
+        error.error,
+        "the projections \"pantry\" and \"kitchen\" both have a table \"happened\": give it another name in one of them"
+    );
+    let closed = Close {
+        lid: "l2".to_owned(),
+    };
+    let last = engine.execute(closed).await.unwrap().position();
+    let mut kitchen = both.watch("kitchen").unwrap();
+    kitchen
+        .wait_for(|status| status.position >= last)
+        .await
+        .unwrap();
+    let after = happened(&backend).await;
+    assert_eq!(after[..before.len()], before);
+    assert_eq!(after.len(), before.len() + 1);
+    both.stop().await;
+    backend.close().await;
+}
+
+async fn of_two_that_begin_together_one_is_refused(place: &str) {
+    let backend = Backend::open(place).await.unwrap();
+    let engine = backend.engine();
+    let last = work(&engine).await;
+    let both = run!(&backend, &engine, Kitchen, Pantry);
+    let error = both.wait_for(last).await.unwrap_err();
+    let names = match error.name.as_str() {
+        "pantry" => "\"pantry\" and \"kitchen\"",
+        _ => "\"kitchen\" and \"pantry\"",
+    };
+    assert!(error.error.contains(names), "{error}");
+    both.stop().await;
+    backend.close().await;
+}
+
+async fn what_is_not_its_own_is_left_alone(place: &str) {
+    let backend = Backend::open(place).await.unwrap();
+    let engine = backend.engine();
+    let last = work(&engine).await;
+    let strangers = [
+        (
+            "create view happened as select 1 as position, 'x' as what",
+            "happened",
+        ),
+        (
+            "create table happened__1 (position bigint, what text)",
+            "happened__1",
+        ),
+        ("create table happened__1 (other text)", "happened__1"),
+    ];
+    for (create, found) in strangers {
+        execute(&backend, create).await.unwrap();
+        let projections = run!(&backend, &engine, Kitchen);
+        let error = projections.wait_for(last).await.unwrap_err().error;
+        assert_eq!(
+            error,
+            format!(
+                "the projection \"kitchen\" cannot have a table \"happened\": there is one of the name {found:?} that is not its own"
+            )
+        );
+        projections.stop().await;
+        let drop = match found {
+            "happened" => "drop view happened",
+            _ => "drop table happened__1",
+        };
+        execute(&backend, drop).await.unwrap();
+    }
+    // Once the names are free, it goes on.
+    let projections = run!(&backend, &engine, Kitchen);
+    projections.wait_for(last).await.unwrap();
+    assert_eq!(happened(&backend).await.len(), 4);
+    projections.stop().await;
+    backend.close().await;
+}
+
+places::on_each! {
+    events_of_several_types_go_into_one_table_in_order;
+    two_projections_cannot_have_one_table;
+    of_two_that_begin_together_one_is_refused;
+    what_is_not_its_own_is_left_alone;
+}
