@@ -3,7 +3,6 @@
 use factum::{
     Append, AppendError, Appended, Condition, Conflict, Position, Timestamp, Version, Violation,
 };
-
 use rusqlite::Connection;
 
 use crate::document::change;

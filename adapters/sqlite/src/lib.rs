@@ -21,7 +21,8 @@
 //!
 //! For people, the file holds a view: `sqlite3 bank.db 'select * from events'`.
 //!
-//! Read models can live in the same file: see [`SqliteProjection`].
+//! Read models can live in the same file: see [`SqliteProjection`]; in the transactions that append: see
+//! [`SqliteOptions::inline`].
 
 mod batch;
 mod document;

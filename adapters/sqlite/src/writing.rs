@@ -80,8 +80,11 @@ impl Writing {
         Ok(opened)
     }
 
-    /// After this, the next transaction starts afresh, whatever state the last one was left in.
+    /// After this, the next transaction starts afresh, whatever state one of [`begin`](Self::begin) was left in.
     pub(crate) async fn end_after_failure(&mut self, fault: &Fault) {
+        if let Some(Opened { known, .. }) = &mut self.opened {
+            known.forget();
+        }
         match fault.is_of_the_connection() {
             true => self.reopen(),
             false => self.roll_back().await,
@@ -89,10 +92,9 @@ impl Writing {
     }
 
     pub(crate) async fn roll_back(&mut self) {
-        let Some(Opened { pair, known }) = &mut self.opened else {
+        let Some(Opened { pair, .. }) = &mut self.opened else {
             return;
         };
-        known.forget();
         if let Err(error) = end_transaction(pair).await {
             tracing::warn!(%error, "a transaction could not be rolled back");
             self.reopen();
@@ -120,6 +122,7 @@ async fn end_transaction(pair: &mut Pair) -> Result<(), Fault> {
     }
     Ok(())
 }
+
 fn end(connection: &Connection) -> Result<End, Fault> {
     let mut statement = connection.prepare_cached(include_str!("sql/head.sql"))?;
     let end = statement.query_row([], |row| {
@@ -269,7 +272,7 @@ mod tests {
         store.append(opened(account)).await.unwrap();
         let turn = store.turn().take().await;
         let opened = turn.as_ref().unwrap().opened.as_ref().unwrap();
-        assert!(opened.known.streams.len() > 0);
+        assert!(!opened.known.streams.is_empty());
         opened.known.data_version.unwrap()
     }
 
