@@ -191,12 +191,12 @@ mod tests {
         Ok(transaction.connection()?.execute_batch(sql)?)
     }
 
-    /// Fails with `code` in the middle of a transaction; whether the connection is the same behind it.
-    fn is_kept(writing: &mut Writing, code: i32) -> bool {
+    /// Fails with `fault` in the middle of a transaction; whether the connection is the same behind it.
+    fn is_kept(writing: &mut Writing, fault: &Fault) -> bool {
         execute(writing, "create temp table if not exists mark (a); commit").unwrap();
         let sql = "insert into factum_stream (key, id) values (1, 'account-1')";
         execute(writing, sql).unwrap();
-        wait(writing.end_after_failure(&fault(code)));
+        wait(writing.end_after_failure(fault));
         let transaction = writing.begin().unwrap();
         let connection = wait(transaction.pair.rusqlite()).unwrap();
         let account = "account-1".parse().unwrap();
@@ -213,11 +213,13 @@ mod tests {
         SqliteStore::open(&file).await.unwrap().close().await;
         let mut writing = closed(&file);
         for code in [ffi::SQLITE_IOERR, ffi::SQLITE_CORRUPT, ffi::SQLITE_NOTADB] {
-            assert!(!is_kept(&mut writing, code), "{code}");
+            assert!(!is_kept(&mut writing, &fault(code)), "{code}");
         }
         for code in [ffi::SQLITE_CONSTRAINT, ffi::SQLITE_FULL, ffi::SQLITE_BUSY] {
-            assert!(is_kept(&mut writing, code), "{code}");
+            assert!(is_kept(&mut writing, &fault(code)), "{code}");
         }
+        assert!(!is_kept(&mut writing, &sqlx::Error::WorkerCrashed.into()));
+        assert!(is_kept(&mut writing, &sqlx::Error::RowNotFound.into()));
     }
 
     #[derive(factum::Event, serde::Serialize, serde::Deserialize)]
