@@ -2,10 +2,10 @@
 //!
 //! What it prints is Markdown with diagrams: paste it into whatever draws Mermaid.
 
-#![expect(clippy::print_stdout, reason = "an example shows what it does")]
-
 use factum::catalog::{Catalog, States};
 use factum::prelude::*;
+use factum::process::{Correlation, Deadline, Reactions, Refusal};
+use factum_examples::say;
 use schemars::JsonSchema;
 
 /// What tells one account from another.
@@ -151,7 +151,7 @@ impl Decide for Open {
 }
 
 /// Pays money in.
-#[derive(Command, Debug, Clone, Serialize, JsonSchema)]
+#[derive(Command, Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[command(on = Account)]
 struct Deposit {
     /// Where to.
@@ -246,6 +246,36 @@ impl Project<AccountEvent> for Totals {
     }
 }
 
+/// Puts five euros into every new account.
+#[derive(ProcessManager, Debug, Clone, Default, Serialize, Deserialize)]
+#[process_manager(id = AccountId, events = AccountEvent, commands = Deposit)]
+struct Welcome;
+
+impl Apply<AccountEvent> for Welcome {
+    fn apply(&mut self, _: &AccountEvent) {}
+}
+
+impl React<AccountEvent> for Welcome {
+    fn correlate(event: &Recorded<AccountEvent>) -> Correlation<AccountId> {
+        match (&event.event, event.record.stream.key().parse()) {
+            (AccountEvent::Opened { .. }, Ok(account)) => Correlation::Starts(account),
+            _ => Correlation::Ignored,
+        }
+    }
+
+    fn react(&self, event: &Recorded<AccountEvent>, then: &mut Reactions<Self>) {
+        if let Ok(account) = event.record.stream.key().parse() {
+            let amount = 500;
+            then.send(Deposit { account, amount }).complete();
+        }
+    }
+}
+
+impl Respond for Welcome {
+    fn refused(&mut self, _: &Refusal, _: &mut Reactions<Self>) {}
+    fn deadline(&mut self, _: &Deadline, _: &mut Reactions<Self>) {}
+}
+
 fn main() {
     let (account, other, amount) = (AccountId(1), AccountId(2), 100);
     let customer = "Ada".to_owned();
@@ -270,6 +300,7 @@ fn main() {
         .command::<Transfer>()
         .command::<Close>()
         .projection::<Totals>()
+        .process_manager::<Welcome>()
         .states(life);
-    print!("{}", catalog.to_markdown());
+    say!("{}", catalog.to_markdown().trim_end());
 }

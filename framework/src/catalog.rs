@@ -7,7 +7,7 @@ mod json;
 pub(crate) mod kinds;
 mod markdown;
 mod mermaid;
-mod process;
+mod process_managers;
 mod sections;
 mod states;
 mod survey;
@@ -20,9 +20,14 @@ use crate::aggregate::Aggregate;
 use crate::command::Command;
 use crate::event::{Event, EventType};
 use crate::event_set::EventSet;
+use crate::process::ProcessManager;
 use crate::projection::Projection;
 
-pub use process::Process;
+use process_managers::ProcessManagerEntry;
+
+pub use process_managers::Listed;
+#[doc(hidden)]
+pub use process_managers::Taken;
 pub use states::{Explored, States, Transition};
 #[doc(hidden)]
 pub use survey::Outline;
@@ -38,7 +43,7 @@ pub struct Catalog {
     aggregates: Vec<AggregateEntry>,
     commands: Vec<CommandEntry>,
     projections: Vec<ProjectionEntry>,
-    processes: Vec<Process>,
+    process_managers: Vec<ProcessManagerEntry>,
     explored: Vec<Explored>,
 }
 
@@ -77,7 +82,7 @@ impl Catalog {
             aggregates: Vec::new(),
             commands: Vec::new(),
             projections: Vec::new(),
-            processes: Vec::new(),
+            process_managers: Vec::new(),
             explored: Vec::new(),
         }
     }
@@ -145,9 +150,13 @@ impl Catalog {
         self
     }
 
-    /// Takes in what reacts to events with commands and deadlines.
-    pub fn process(mut self, process: Process) -> Self {
-        self.processes.push(process);
+    /// Takes in a process manager: what it is for, the events that it takes, the commands that it may send. Which
+    /// deadlines it sets, no type tells; its documentation comment may.
+    pub fn process_manager<P: ProcessManager>(mut self) -> Self
+    where
+        P::Events: Listed,
+    {
+        self.process_managers.push(ProcessManagerEntry::of::<P>());
         self
     }
 
@@ -177,7 +186,7 @@ impl Catalog {
 
     /// An [AsyncAPI 3.0.0](https://www.asyncapi.com/docs/reference/specification/v3.0.0) document: a channel for
     /// each category of streams, a message for each event, what the aggregates send and what projections and
-    /// processes receive.
+    /// process managers receive.
     #[must_use]
     pub fn to_asyncapi(&self) -> Value {
         asyncapi::write(self)

@@ -104,7 +104,7 @@ pub use error::{
 };
 pub use event::{Event, EventType};
 pub use event_set::{ApplySet, EventSet};
-pub use events::Events;
+pub use events::{Events, InvalidDeadline};
 pub use former::{Former, Formerly};
 pub use metadata::Metadata;
 pub use place::{Position, Version};
@@ -114,7 +114,8 @@ pub use process::{
 };
 pub use process_managers::{
     Begin, Handler, HandlerError, HandlerOptions, InvalidSchedule, Missed, ProcessManagers,
-    ProcessManagersBuilder, ProcessStatus, Schedule, Undelivered, UndeliveredWork,
+    ProcessManagersBuilder, ProcessStartError, ProcessStatus, Schedule, Undelivered,
+    UndeliveredWork,
 };
 pub use projection::{Effect, EventsOf, Project, ProjectSet, Projection};
 pub use projections::{

@@ -2,7 +2,7 @@
 //!
 //! With the feature `metrics` they are told to the [`metrics`](https://docs.rs/metrics) facade, hence to whatever
 //! exporter the program installs; without it nothing is told, and no instruction is spent. Labels are bounded: they
-//! come from types and from the names of projections, never from ids.
+//! come from types and from the names of projections and process managers, never from ids.
 //!
 //! Install the exporter first, then `describe` what it exports:
 //!
@@ -15,13 +15,17 @@
 //! ```
 //!
 //! To tell something new, name it here, and tell it in a function of a file beside this one, empty without the feature:
-//! callers need no `cfg`. What is told of processes and deadlines has its names already.
+//! callers need no `cfg`.
 
 mod of_commands;
+mod of_processes;
 mod of_projections;
 mod of_stores;
 
 pub(crate) use of_commands::{RetryCause, executed, lost_race, tries_again};
+pub(crate) use of_processes::{
+    WorkOutcome, deadline_passed, process_has_due, process_has_parked, process_worked,
+};
 #[cfg(feature = "metrics")]
 pub use of_projections::measure;
 pub(crate) use of_projections::{projection_failed, projection_stands};
@@ -126,16 +130,16 @@ metrics! {
         "Events that are parked";
     PROJECTION_FAILURES = "factum_projection_failures_total", Kind::Counter, "failures", ["projection"],
         "Times that something went wrong, mended since or not";
-    PROCESS_WORK = "factum_process_work_total", Kind::Counter, "items", ["process", "outcome"],
-        "Commands that a process manager had to give: `done`, `refused` or `failed`";
-    PROCESS_DUE = "factum_process_work_due", Kind::Gauge, "items", ["process"],
-        "Work of a process manager that is due and not done yet";
+    PROCESS_WORK = "factum_process_work_total", Kind::Counter, "commands", ["process", "outcome"],
+        "Commands of a process manager that came to an end: `done`, `refused` (by the domain) or `failed` (given up)";
+    PROCESS_DUE = "factum_process_work_due", Kind::Gauge, "instances", ["process"],
+        "Instances of a process manager with work that is due and not done yet; from 200 on there may be more";
     PROCESS_PARKED = "factum_process_parked_items", Kind::Gauge, "items", ["process"],
-        "Work of a process manager that failed as often as the policy allows";
+        "Work of a process manager that was given up, and waits for somebody";
     DEADLINES_FIRED = "factum_deadlines_fired_total", Kind::Counter, "deadlines", ["process"],
-        "Deadlines that came";
+        "Deadlines that passed; of `schedules`, their occurrences";
     DEADLINE_DELAY = "factum_deadline_delay_seconds", SECONDS, "seconds", ["process"],
-        "How late a deadline fired";
+        "How long after it was due a deadline passed";
 }
 
 /// Tells the recorder that is installed the unit and the meaning of every metric; once, right after it was installed.

@@ -142,6 +142,8 @@ pub trait ProcessManager:
     const NAME: &'static str;
     /// The version of the state's form.
     const VERSION: u32;
+    /// What it is for, in its documentation comment.
+    const DOC: &'static str = "";
     /// `UPCASTERS[n - 1]` turns a state of version n into n + 1; there are `VERSION - 1`.
     const UPCASTERS: &'static [Upcaster] = &[];
     /// What tells one instance from another.

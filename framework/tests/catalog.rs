@@ -1,7 +1,8 @@
 //! What a catalog says of a small domain, to the letter.
 
-use factum::catalog::{Catalog, Process, States};
+use factum::catalog::{Catalog, States};
 use factum::prelude::*;
+use factum::process::{Correlation, Deadline, Reactions, Refusal};
 use schemars::JsonSchema;
 use serde_json::Value;
 
@@ -167,7 +168,7 @@ impl Apply<StockEvent> for Stock {
     fn apply(&mut self, _: &StockEvent) {}
 }
 
-#[derive(Command, Serialize, JsonSchema)]
+#[derive(Command, Serialize, Deserialize, JsonSchema)]
 #[command(on = (Order, Stock, Vec<Order>))]
 struct Cancel {
     #[id]
@@ -209,6 +210,47 @@ impl Decide for Cancel {
 #[projection(name = "todo", version = 3, events = (OrderEvent, StockEvent))]
 struct Todo;
 
+/// Waits for the money | a week.
+///
+/// What is never paid is cancelled.
+#[derive(ProcessManager, Default, Clone, Serialize, Deserialize)]
+#[process_manager(
+    name = "payment",
+    version = 2,
+    upcast = in_cents,
+    id = String,
+    events = (OrderEvent, StockEvent),
+    commands = Cancel,
+)]
+struct Payment;
+
+impl Apply<OrderEvent> for Payment {
+    fn apply(&mut self, _: &OrderEvent) {}
+}
+
+impl Apply<StockEvent> for Payment {
+    fn apply(&mut self, _: &StockEvent) {}
+}
+
+impl React<OrderEvent> for Payment {
+    fn correlate(_: &Recorded<OrderEvent>) -> Correlation<String> {
+        Correlation::Ignored
+    }
+    fn react(&self, _: &Recorded<OrderEvent>, _: &mut Reactions<Self>) {}
+}
+
+impl React<StockEvent> for Payment {
+    fn correlate(_: &Recorded<StockEvent>) -> Correlation<String> {
+        Correlation::Ignored
+    }
+    fn react(&self, _: &Recorded<StockEvent>, _: &mut Reactions<Self>) {}
+}
+
+impl Respond for Payment {
+    fn refused(&mut self, _: &Refusal, _: &mut Reactions<Self>) {}
+    fn deadline(&mut self, _: &Deadline, _: &mut Reactions<Self>) {}
+}
+
 fn catalog() -> Catalog {
     let (order, customer) = (OrderId(1), "Ada".to_owned());
     let life = States::of(|order: &Order| {
@@ -235,13 +277,7 @@ fn catalog() -> Catalog {
         .command::<Pay>()
         .command::<Cancel>()
         .projection::<Todo>()
-        .process(
-            Process::new("payment")
-                .doc("Waits for the money.")
-                .takes::<OrderEvent>()
-                .sends::<Cancel>()
-                .deadline("overdue"),
-        )
+        .process_manager::<Payment>()
         .states(life)
 }
 
@@ -316,6 +352,10 @@ fn every_reference_leads_somewhere() {
 #[test]
 fn the_documentation_comment_of_a_type_is_known() {
     assert_eq!(Todo::DOC, "What is to be done.");
+    assert_eq!(
+        Payment::DOC,
+        "Waits for the money | a week.\n\nWhat is never paid is cancelled."
+    );
     assert_eq!(
         Order::DOC,
         "What a customer wants, and whether it was paid.\n\nIt is [sent](https://example.org) once."

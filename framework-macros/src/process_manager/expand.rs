@@ -10,7 +10,7 @@ use crate::errors::Refusal;
 use crate::item::Item;
 
 pub(super) fn expand(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
-    let (factum, ident) = (&item.factum, item.ident);
+    let (factum, ident, doc) = (&item.factum, item.ident, &item.doc);
     let head = item.head(&quote!(#factum::ProcessManager));
     let Model {
         name,
@@ -34,6 +34,7 @@ pub(super) fn expand(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
         #head {
             const NAME: &'static str = #name;
             const VERSION: u32 = #version;
+            #doc
             const UPCASTERS: &'static [#factum::Upcaster] = &[#(#upcasters),*];
             type Id = #id;
             type Events = #events;

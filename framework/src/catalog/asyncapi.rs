@@ -89,28 +89,33 @@ fn operations(catalog: &Catalog, names: &Names<'_>) -> Map<String, Value> {
         let summary = format!("What happens to {}.", aggregate.name);
         let sent = operation("send", category, (&summary, &ours));
         operations.insert(format!("{}.send", key(category)), sent);
-        let projections = catalog
-            .projections
-            .iter()
-            .map(|entry| (entry.name, entry.doc, &entry.events));
-        let processes = catalog
-            .processes
-            .iter()
-            .map(|entry| (&*entry.name, &*entry.doc, &entry.events));
-        for (name, doc, takes) in projections.chain(processes) {
-            let taken: Vec<&str> = ours
-                .iter()
-                .copied()
-                .filter(|event| takes.contains(event))
-                .collect();
+        for projection in &catalog.projections {
+            let takes = |event: &str| projection.events.contains(&event);
+            let taken = only(&ours, takes);
             if !taken.is_empty() {
-                let received = operation("receive", category, (doc, &taken));
-                let id = format!("{}.receive.{}", key(category), key(name));
-                operations.insert(id, received);
+                let received = operation("receive", category, (projection.doc, &taken));
+                operations.insert(receive(category, projection.name), received);
+            }
+        }
+        for manager in &catalog.process_managers {
+            let taken = only(&ours, |event| manager.takes(event));
+            if !taken.is_empty() {
+                let mut received = operation("receive", category, (manager.doc, &taken));
+                received["x-sends"] = manager.commands.as_slice().into();
+                operations.insert(receive(category, manager.name), received);
             }
         }
     }
     operations
+}
+
+fn only<'a>(events: &[&'a str], takes: impl Fn(&str) -> bool) -> Vec<&'a str> {
+    let events = events.iter().copied();
+    events.filter(|event| takes(event)).collect()
+}
+
+fn receive(category: &str, name: &str) -> String {
+    format!("{}.receive.{}", key(category), key(name))
 }
 
 fn operation(action: &str, category: &str, (summary, events): (&str, &[&str])) -> Value {

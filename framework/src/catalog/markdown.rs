@@ -62,21 +62,11 @@ fn readers(page: &mut Page, catalog: &Catalog) {
         }
         page.paragraph(&table);
     }
-    if !catalog.processes.is_empty() {
-        page.heading("## Processes");
-        let mut table =
-            "| process | takes | sends | deadlines | |\n|---|---|---|---|---|\n".to_owned();
-        for process in &catalog.processes {
-            let takes = codes(process.events.iter().copied());
-            let sends = codes(process.commands.iter().copied());
-            let deadlines = codes(process.deadlines.iter().map(String::as_str));
-            let (name, doc) = (&process.name, cell(&process.doc));
-            let _ = writeln!(
-                table,
-                "| `{name}` | {takes} | {sends} | {deadlines} | {doc} |"
-            );
+    if !catalog.process_managers.is_empty() {
+        page.heading("## Process managers");
+        for manager in &catalog.process_managers {
+            sections::process_manager(page, manager);
         }
-        page.paragraph(&table);
     }
 }
 

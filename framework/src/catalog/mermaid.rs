@@ -27,8 +27,8 @@ pub(super) fn flow(catalog: &Catalog) -> String {
         let name = (projection.name, "projection");
         flow.node(&format!("p{index}"), ["[(", ")]"], name);
     }
-    for (index, process) in catalog.processes.iter().enumerate() {
-        let name = (&*process.name, "process");
+    for (index, manager) in catalog.process_managers.iter().enumerate() {
+        let name = (manager.name, "process");
         flow.node(&format!("r{index}"), ["{{", "}}"], name);
     }
     edges(catalog, &unique(&events), &mut flow);
@@ -66,11 +66,11 @@ fn edges(catalog: &Catalog, events: &[&str], flow: &mut Flow) {
             flow.edge(&format!("e{event}"), &format!("p{index}"));
         }
     }
-    for (index, process) in catalog.processes.iter().enumerate() {
-        for event in process.events.iter().filter_map(|name| place(name)) {
+    for (index, manager) in catalog.process_managers.iter().enumerate() {
+        for event in manager.events().filter_map(place) {
             flow.edge(&format!("e{event}"), &format!("r{index}"));
         }
-        for name in &process.commands {
+        for name in &manager.commands {
             let mut commands = catalog.commands.iter();
             if let Some(command) = commands.position(|command| command.name == *name) {
                 flow.edge(&format!("r{index}"), &format!("c{command}"));

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::forms::{cell, codes, description, fields};
 use super::markdown::Page;
+use super::process_managers::ProcessManagerEntry;
 use super::{AggregateEntry, Catalog, CommandEntry, EventEntry, Explored, mermaid};
 
 pub(super) fn aggregate(
@@ -53,16 +54,15 @@ fn event(page: &mut Page, catalog: &Catalog, event: &EventEntry<'_>) {
         let personal = codes(kind.personal.iter().copied());
         let _ = write!(facts, " Personal data: {personal}.");
     }
-    let takes = |events: &[&str]| events.contains(&kind.name);
     let projections = catalog.projections.iter();
     let projections = projections
-        .filter(|projection| takes(&projection.events))
+        .filter(|projection| projection.events.contains(&kind.name))
         .map(|projection| projection.name);
-    let processes = catalog.processes.iter();
-    let processes = processes
-        .filter(|process| takes(&process.events))
-        .map(|process| &*process.name);
-    let takers = codes(projections.chain(processes));
+    let managers = catalog.process_managers.iter();
+    let managers = managers
+        .filter(|manager| manager.takes(kind.name))
+        .map(|manager| manager.name);
+    let takers = codes(projections.chain(managers));
     if !takers.is_empty() {
         let _ = write!(facts, " Taken by {takers}.");
     }
@@ -96,17 +96,36 @@ pub(super) fn command(page: &mut Page, catalog: &Catalog, command: &CommandEntry
     if !led.is_empty() {
         let _ = write!(facts, " Leads to {}.", codes(led));
     }
-    let senders = catalog.processes.iter();
+    let senders = catalog.process_managers.iter();
     let senders = codes(
         senders
-            .filter(|process| process.commands.contains(&command.name))
-            .map(|process| &*process.name),
+            .filter(|manager| manager.commands.contains(&command.name))
+            .map(|manager| manager.name),
     );
     if !senders.is_empty() {
         let _ = write!(facts, " Sent by {senders}.");
     }
     page.paragraph(&facts);
     page.paragraph(&fields(schema));
+}
+
+pub(super) fn process_manager(page: &mut Page, manager: &ProcessManagerEntry) {
+    page.heading(&format!("### {}", manager.name));
+    page.paragraph(manager.doc);
+    let sends = match &manager.commands[..] {
+        [] => "no commands".to_owned(),
+        commands => codes(commands.iter().copied()),
+    };
+    page.paragraph(&format!(
+        "Version {} of its state. Sends {sends}.",
+        manager.version
+    ));
+    let mut table = "| takes | events |\n|---|---|\n".to_owned();
+    for taken in &manager.takes {
+        let events = codes(taken.kinds.iter().map(|kind| kind.name));
+        let _ = writeln!(table, "| `{}` | {events} |", taken.name);
+    }
+    page.paragraph(&table);
 }
 
 /// The events that the exploration saw the command lead to.

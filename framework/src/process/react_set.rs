@@ -12,11 +12,12 @@ use crate::record::{Recorded, RecordedEvent};
     note = "write `impl React<…> for {Self}` for each event type of the set"
 )]
 pub trait ReactSet<S: EventSet>: ProcessManager {
-    /// Decodes `record`; what comes back says which instance it is for, and does it.
+    /// Decodes `record`; what comes back says of each event that it stands for which instance it is for, and does it,
+    /// in this order.
     ///
     /// # Errors
     /// [`DecodeError`] if the record cannot be read.
-    fn prepare(record: &RecordedEvent) -> Result<Reaction<Self>, DecodeError>;
+    fn prepare(record: &RecordedEvent) -> Result<Vec<Reaction<Self>>, DecodeError>;
 }
 
 /// What an event means to the process manager `P`.
@@ -31,15 +32,20 @@ pub struct Reaction<P: ProcessManager> {
 pub type Input<P> = Box<dyn FnOnce(&mut P, &mut Reactions<P>) + Send>;
 
 impl<P: React<E>, E: Event> ReactSet<E> for P {
-    fn prepare(record: &RecordedEvent) -> Result<Reaction<P>, DecodeError> {
-        let event: Recorded<E> = record.clone().try_into()?;
-        Ok(Reaction {
-            correlation: P::correlate(&event),
-            effect: Box::new(move |process, then| {
-                process.apply(&event.event);
-                process.react(&event, then);
-            }),
-        })
+    fn prepare(record: &RecordedEvent) -> Result<Vec<Reaction<P>>, DecodeError> {
+        let events = record.decode_all()?;
+        let reactions = events.map(|event| {
+            let record = record.clone();
+            let event: Recorded<E> = Recorded { event, record };
+            Reaction {
+                correlation: P::correlate(&event),
+                effect: Box::new(move |process: &mut P, then: &mut Reactions<P>| {
+                    process.apply(&event.event);
+                    process.react(&event, then);
+                }) as Input<P>,
+            }
+        });
+        Ok(reactions.collect())
     }
 }
 
@@ -49,7 +55,7 @@ macro_rules! react_set {
         where
             P: React<$first> $(+ React<$rest>)+,
         {
-            fn prepare(record: &RecordedEvent) -> Result<Reaction<P>, DecodeError> {
+            fn prepare(record: &RecordedEvent) -> Result<Vec<Reaction<P>>, DecodeError> {
                 $(if has_name::<$rest>(&record.name) {
                     return <P as ReactSet<$rest>>::prepare(record);
                 })+

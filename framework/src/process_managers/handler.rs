@@ -21,7 +21,8 @@ use crate::stream::StreamId;
 /// Each event is delivered at least once: again after a failure, and again after a crash that came between the effect
 /// and the note of it. Its id, `event.record.id`, is the same each time: give it to the other system as its
 /// idempotency key. The events of one stream are delivered in order; what fails as often as the policy allows is
-/// parked, and the later events of its stream with it.
+/// parked, and the later events of its stream with it. What was [split](crate::Formerly) since is delivered part by part,
+/// again all of it after a failure; the parts share an id.
 ///
 /// ```
 /// # use factum::prelude::*;
@@ -139,17 +140,22 @@ impl<E: Event, H: Handler<E>> Effects<E, H> {
             if self.lock().contains(&position) {
                 continue;
             }
-            let recorded: Recorded<E> = event
-                .clone()
-                .try_into()
-                .map_err(|error| EventError::new(position, ProjectionError::Decode(error)))?;
-            let handled = async {
-                let handled = self.handler.handle(&recorded).await;
-                handled.map_err(ProjectionError::Handler)
-            };
-            guarded(handled)
-                .await
-                .map_err(|error| EventError::new(position, error))?;
+            let parts = event.decode_all::<E>();
+            let parts =
+                parts.map_err(|error| EventError::new(position, ProjectionError::Decode(error)))?;
+            for part in parts {
+                let recorded = Recorded {
+                    event: part,
+                    record: event.clone(),
+                };
+                let handled = async {
+                    let handled = self.handler.handle(&recorded).await;
+                    handled.map_err(ProjectionError::Handler)
+                };
+                guarded(handled)
+                    .await
+                    .map_err(|error| EventError::new(position, error))?;
+            }
             self.lock().insert(position);
         }
         Ok(())

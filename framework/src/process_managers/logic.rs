@@ -1,12 +1,13 @@
 //! [`Logic`]: a process manager without its types.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use futures_util::future::BoxFuture;
 
-use super::instance::{Cause, Instance, Pending, Timer};
+use super::instance::{Cause, Due, Instance, Pending, Timer};
 use crate::document::DocumentStore;
 use crate::error::{DecodeError, StoreError};
 use crate::event_set::EventSet;
@@ -25,18 +26,23 @@ pub(crate) type Fault = String;
 
 /// A process manager without its types.
 pub(crate) trait Logic: Send + Sync + 'static {
-    fn name(&self) -> &str;
+    fn name(&self) -> &'static str;
 
     /// Who gives its commands.
-    fn actor<'a>(&'a self, instance: &'a str) -> &'a str {
+    fn actor<'a>(&'a self, instance: &'a str) -> Cow<'a, str> {
         let _ = instance;
-        self.name()
+        self.name().into()
     }
 
-    /// Whether this code knows the instance at all.
-    fn knows(&self, instance: &str) -> bool {
-        let _ = instance;
+    /// Whether this code knows how to do what is due.
+    fn knows(&self, due: &Due) -> bool {
+        let _ = due;
         true
+    }
+
+    /// Whether appends set what is due, blindly. It is done one by one then, and each command takes its instance along.
+    fn is_set_by_appends(&self) -> bool {
+        false
     }
 
     /// The idempotency key of a command of `instance`, which is that command's alone.
@@ -79,17 +85,17 @@ pub(crate) trait Logic: Send + Sync + 'static {
 pub(crate) trait Reacts: Logic {
     fn query(&self) -> Query;
 
-    /// Which instance the event is for, and what it does to it.
-    fn prepare(&self, record: &RecordedEvent) -> Result<Prepared, DecodeError>;
+    /// Which instances the event is for, and what it does to them, in this order.
+    fn prepare(&self, record: &RecordedEvent) -> Result<Vec<Prepared>, DecodeError>;
 }
 
-/// What an event means.
+/// What an event means; or one of several that it stands for since it was split.
 pub(crate) struct Prepared {
     pub(crate) correlation: Correlation<String>,
     pub(crate) effect: Effect,
 }
 
-type Effect = Box<dyn FnOnce(&mut Instance, &Cause) -> Result<(), Fault> + Send>;
+pub(crate) type Effect = Box<dyn FnOnce(&mut Instance, &Cause) -> Result<(), Fault> + Send>;
 
 /// The logic of `P`.
 pub(crate) struct Typed<P> {
@@ -109,7 +115,7 @@ impl<P: ProcessManager> Typed<P> {
 
 /// The state, brought up to today's form; that of an instance which begins, if there is none.
 fn state<P: ProcessManager>(instance: &Instance) -> Result<P, Fault> {
-    let Some(state) = &instance.state else {
+    let Some(state) = instance.state() else {
         return Ok(P::default());
     };
     let fault = |error: &dyn std::error::Error| {
@@ -140,14 +146,14 @@ fn take<P: ProcessManager>(
     let orders: Vec<Order> = then.finish()?;
     let state = serde_json::to_value(&process)
         .map_err(|error| format!("the state of {} cannot be kept: {error}", P::NAME))?;
-    instance.state = Some(state);
+    instance.live(state);
     instance.version = P::VERSION;
     instance.follow(orders, cause);
     Ok(())
 }
 
 impl<P: Respond> Logic for Typed<P> {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         P::NAME
     }
 
@@ -192,16 +198,18 @@ impl<P: Respond + ReactSet<<P as ProcessManager>::Events>> Reacts for Typed<P> {
         Query::names(P::Events::names())
     }
 
-    fn prepare(&self, record: &RecordedEvent) -> Result<Prepared, DecodeError> {
-        let reaction = P::prepare(record)?;
-        let effect = reaction.effect;
-        Ok(Prepared {
+    fn prepare(&self, record: &RecordedEvent) -> Result<Vec<Prepared>, DecodeError> {
+        let reactions = P::prepare(record)?.into_iter();
+        let prepared = reactions.map(|reaction| Prepared {
             correlation: match reaction.correlation {
                 Correlation::Starts(id) => Correlation::Starts(id.to_string()),
                 Correlation::Continues(id) => Correlation::Continues(id.to_string()),
                 Correlation::Ignored => Correlation::Ignored,
             },
-            effect: Box::new(move |instance, cause| take::<P>(instance, cause, effect)),
-        })
+            effect: Box::new(move |instance: &mut Instance, cause: &Cause| {
+                take::<P>(instance, cause, reaction.effect)
+            }) as Effect,
+        });
+        Ok(prepared.collect())
     }
 }

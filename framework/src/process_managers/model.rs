@@ -9,7 +9,7 @@ use async_trait::async_trait;
 
 use super::Signals;
 use super::instance::{Cause, Instance, Keys};
-use super::logic::{Prepared, Reacts};
+use super::logic::{Effect, Prepared, Reacts};
 use crate::document::{ChangeError, DocumentStore, InvalidChanges, Revision};
 use crate::error::StoreError;
 use crate::place::Position;
@@ -47,7 +47,7 @@ struct Meant<'e> {
     event: &'e RecordedEvent,
     id: String,
     starts: bool,
-    prepared: Prepared,
+    effect: Effect,
 }
 
 #[async_trait]
@@ -123,23 +123,9 @@ impl Model {
         for event in step.events {
             let prepared = catch_unwind(AssertUnwindSafe(|| self.logic.prepare(event)));
             let prepared = prepared.map_err(|panic| failed(event, panicked(&*panic)))??;
-            let (id, starts) = match &prepared.correlation {
-                Correlation::Starts(id) => (id.clone(), true),
-                Correlation::Continues(id) => (id.clone(), false),
-                Correlation::Ignored => continue,
-            };
-            if id.len() > MAX_ID || id.contains(char::is_control) {
-                let rule = format!(
-                    "{id:?} is no id of an instance: at most {MAX_ID} bytes without control characters"
-                );
-                return Err(failed(event, rule));
+            for prepared in prepared {
+                meant.extend(means(event, prepared)?);
             }
-            meant.push(Meant {
-                event,
-                id,
-                starts,
-                prepared,
-            });
         }
         let mut ids = BTreeMap::new();
         for Meant { id, event, .. } in &meant {
@@ -151,7 +137,7 @@ impl Model {
             event,
             id,
             starts,
-            prepared,
+            effect,
         } in meant
         {
             let Some(known) = found.get_mut(&id) else {
@@ -160,8 +146,7 @@ impl Model {
             if !known.instance.lives() && !starts {
                 continue;
             }
-            (prepared.effect)(&mut known.instance, &Cause::of(event))
-                .map_err(|fault| failed(event, fault))?;
+            effect(&mut known.instance, &Cause::of(event)).map_err(|fault| failed(event, fault))?;
             known.by = event.position;
             touched.insert(id);
         }
@@ -197,6 +182,27 @@ impl Model {
         }
         Ok(found)
     }
+}
+
+/// What one event of those that `event` stands for means; `None`: nothing.
+fn means(event: &RecordedEvent, prepared: Prepared) -> Result<Option<Meant<'_>>, StepError> {
+    let (id, starts) = match prepared.correlation {
+        Correlation::Starts(id) => (id, true),
+        Correlation::Continues(id) => (id, false),
+        Correlation::Ignored => return Ok(None),
+    };
+    if id.len() > MAX_ID || id.contains(char::is_control) {
+        let rule = format!(
+            "{id:?} is no id of an instance: at most {MAX_ID} bytes without control characters"
+        );
+        return Err(failed(event, rule));
+    }
+    Ok(Some(Meant {
+        event,
+        id,
+        starts,
+        effect: prepared.effect,
+    }))
 }
 
 fn failed(event: &RecordedEvent, fault: String) -> StepError {

@@ -15,7 +15,8 @@ use crate::timestamp::Timestamp;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Undelivered {
-    /// Whose work it is: the id of the instance, or the name of the schedule.
+    /// Whose work it is: the id of the instance, the name of the schedule, or of a deadline the stream and, behind a `/`,
+    /// the name.
     pub instance: String,
     /// Tells it from other work of the instance.
     pub number: u64,
@@ -101,6 +102,15 @@ pub(super) async fn all(
             _ => return Ok(letters),
         }
     }
+}
+
+/// How many of them wait.
+pub(super) async fn waiting(
+    documents: &dyn DocumentStore,
+    keys: &Keys,
+) -> Result<usize, StoreError> {
+    let letters = all(documents, keys).await?;
+    Ok(letters.iter().filter(|letter| letter.is_waiting()).count())
 }
 
 /// Lets what waits be tried again; `reason`: or decides that it is not done. `false`: it does not wait any more.

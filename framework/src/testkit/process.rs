@@ -243,7 +243,7 @@ where
     /// If the state cannot be read again.
     #[track_caller]
     pub fn then_state(self, look: impl FnOnce(&P)) -> Self {
-        let state = self.instance.state.clone().map(serde_json::from_value);
+        let state = self.instance.state().cloned().map(serde_json::from_value);
         match state {
             None => look(&P::default()),
             Some(Ok(state)) => look(&state),
@@ -265,16 +265,18 @@ where
             Ok(prepared) => prepared,
             Err(error) => panic!("{error}"),
         };
-        let (id, starts) = match prepared.correlation {
-            Correlation::Starts(id) => (id, true),
-            Correlation::Continues(id) => (id, false),
-            Correlation::Ignored => return,
-        };
-        if id != self.instance.id || !(starts || self.instance.lives()) {
-            return;
-        }
-        if let Err(fault) = (prepared.effect)(&mut self.instance, &Cause::of(&record)) {
-            panic!("{fault}");
+        for prepared in prepared {
+            let (id, starts) = match prepared.correlation {
+                Correlation::Starts(id) => (id, true),
+                Correlation::Continues(id) => (id, false),
+                Correlation::Ignored => continue,
+            };
+            if id != self.instance.id || !(starts || self.instance.lives()) {
+                continue;
+            }
+            if let Err(fault) = (prepared.effect)(&mut self.instance, &Cause::of(&record)) {
+                panic!("{fault}");
+            }
         }
     }
 

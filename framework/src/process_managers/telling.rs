@@ -1,0 +1,33 @@
+//! What a [`Dispatcher`] tells of how much there is to do.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::dispatcher::Dispatcher;
+use super::undelivered;
+use crate::metrics::{process_has_due, process_has_parked};
+
+impl Dispatcher {
+    /// Tells how much is parked.
+    pub(super) async fn tell_parked(&self) {
+        let count = async {
+            let count = undelivered::waiting(self.documents(), &self.keys).await?;
+            self.parked.store(count, Relaxed);
+            Ok(count)
+        };
+        process_has_parked(self.logic.name(), count).await;
+    }
+
+    /// Tells it anew, if something was: whoever lets it be tried again may do so anywhere.
+    pub(super) async fn tell_parked_anew(&self) {
+        if self.parked.load(Relaxed) > 0 {
+            self.tell_parked().await;
+        }
+    }
+
+    /// Tells that others do the work.
+    pub(super) async fn tell_nothing(&self) {
+        let name = self.logic.name();
+        process_has_due(name, 0);
+        process_has_parked(name, async { Ok(0) }).await;
+    }
+}

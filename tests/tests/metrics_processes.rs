@@ -1,0 +1,239 @@
+//! What the framework tells of process managers and schedules.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "support/told.rs"]
+mod told;
+
+use std::time::Duration;
+
+use factum::RetryPolicy;
+use factum::prelude::*;
+use factum::process::{Correlation, Deadline, Reactions, Refusal};
+use factum::process_managers::Schedule;
+use factum::testkit::VirtualClock;
+use factum_memory::MemoryStore;
+use metrics_util::debugging::{DebuggingRecorder, Snapshotter};
+use told::Told;
+
+const DAY: Duration = Duration::from_secs(24 * 3_600);
+
+#[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[event(prefix = "lamp")]
+enum LampEvent {
+    Lit { lamp: u32 },
+    PutOut,
+}
+
+#[derive(Aggregate, Debug, Clone, Default)]
+#[aggregate(category = "lamp", id = u32, event = LampEvent)]
+struct Lamp;
+
+impl Apply<LampEvent> for Lamp {
+    fn apply(&mut self, _: &LampEvent) {}
+}
+
+#[derive(Command, Debug, Clone, Serialize, Deserialize)]
+#[command(on = Lamp)]
+struct Light {
+    #[id]
+    lamp: u32,
+}
+
+impl Decide for Light {
+    type Error = std::convert::Infallible;
+    fn decide(&self, _: &Lamp) -> Result<Events<LampEvent>, Self::Error> {
+        Ok(LampEvent::Lit { lamp: self.lamp }.into())
+    }
+}
+
+/// Lamps of odd numbers stay lit, and the switch of number 13 is jammed.
+#[derive(Command, Debug, Clone, Serialize, Deserialize)]
+#[command(on = Lamp)]
+struct PutOut {
+    #[id]
+    lamp: u32,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("it stays lit")]
+struct StaysLit;
+
+impl Decide for PutOut {
+    type Error = StaysLit;
+    fn decide(&self, _: &Lamp) -> Result<Events<LampEvent>, StaysLit> {
+        assert_ne!(self.lamp, 13, "the switch is jammed");
+        match self.lamp % 2 {
+            0 => Ok(LampEvent::PutOut.into()),
+            _ => Err(StaysLit),
+        }
+    }
+}
+
+/// Puts a lamp out at once, and again a day later.
+#[derive(ProcessManager, Debug, Clone, Default, Serialize, Deserialize)]
+#[process_manager(id = u32, events = LampEvent, commands = PutOut)]
+struct Watch {
+    lamp: u32,
+}
+
+impl Apply<LampEvent> for Watch {
+    fn apply(&mut self, event: &LampEvent) {
+        if let LampEvent::Lit { lamp } = event {
+            self.lamp = *lamp;
+        }
+    }
+}
+
+impl React<LampEvent> for Watch {
+    fn correlate(event: &Recorded<LampEvent>) -> Correlation<u32> {
+        match event.event {
+            LampEvent::Lit { lamp } => Correlation::Starts(lamp),
+            LampEvent::PutOut => Correlation::Ignored,
+        }
+    }
+
+    fn react(&self, _: &Recorded<LampEvent>, then: &mut Reactions<Self>) {
+        let lamp = self.lamp;
+        then.send(PutOut { lamp }).deadline("tomorrow", DAY);
+    }
+}
+
+impl Respond for Watch {
+    fn refused(&mut self, _: &Refusal, _: &mut Reactions<Self>) {}
+
+    fn deadline(&mut self, _: &Deadline, then: &mut Reactions<Self>) {
+        then.send(PutOut { lamp: self.lamp });
+    }
+}
+
+/// Runs `work` on this thread alone, with a recorder.
+fn recorded<W: Future>(work: impl FnOnce(Snapshotter) -> W) -> W::Output {
+    let recorder = DebuggingRecorder::new();
+    let work = work(recorder.snapshotter());
+    let _installed = metrics::set_default_local_recorder(&recorder);
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().build().unwrap().block_on(work)
+}
+
+/// Waits until the gauge of the process `watch` is at `value`.
+async fn comes_to(recorder: &Snapshotter, gauge: &str, value: f64) {
+    let key = format!("factum_process_{gauge}{{process=watch}}");
+    while Told::new(recorder).0.get(&key).map(|values| &values[..]) != Some(&[value]) {
+        tokio::task::yield_now().await;
+    }
+}
+
+fn tries(attempts: u32, pause: Duration) -> RetryPolicy {
+    RetryPolicy {
+        attempts,
+        base: pause,
+        cap: pause,
+    }
+}
+
+async fn light(engine: &Engine, lamp: u32) {
+    engine.execute(Light { lamp }).await.unwrap();
+}
+
+#[test]
+fn commands_are_counted_by_what_became_of_them_and_what_was_given_up_is_parked() {
+    recorded(async |recorder| {
+        let engine = Engine::new(MemoryStore::new());
+        let running = ProcessManagers::builder(&engine)
+            .with::<Watch>()
+            .retry(tries(3, Duration::ZERO))
+            .start();
+        for lamp in [2, 4, 5, 13] {
+            light(&engine, lamp).await;
+        }
+        running.wait_until_idle().await.unwrap();
+        running.stop().await;
+        let told = Told::new(&recorder);
+        let expected = [("done}", 2.0), ("failed}", 1.0), ("refused}", 1.0)];
+        let work = told.of("factum_process_work_total{process=watch,outcome=");
+        assert_eq!(work, expected);
+        assert_eq!(told.0["factum_process_parked_items{process=watch}"], [1.0]);
+        assert_eq!(told.0["factum_process_work_due{process=watch}"], [0.0]);
+    });
+}
+
+#[test]
+fn what_is_parked_is_told_when_a_program_starts_and_no_more_when_somebody_has_decided() {
+    let store = MemoryStore::new();
+    recorded(async |_| {
+        let engine = Engine::new(store.clone());
+        let running = ProcessManagers::builder(&engine)
+            .with::<Watch>()
+            .retry(tries(1, Duration::ZERO))
+            .start();
+        light(&engine, 13).await;
+        running.wait_until_idle().await.unwrap();
+        running.stop().await;
+    });
+    recorded(async |recorder| {
+        let engine = Engine::new(store.clone());
+        let running = ProcessManagers::builder(&engine).with::<Watch>().start();
+        comes_to(&recorder, "parked_items", 1.0).await;
+        let letters = running.undelivered("watch").await.unwrap();
+        let discarded = running.discard_undelivered("watch", &letters[0], "it is broken");
+        discarded.await.unwrap();
+        metrics::gauge!("factum_process_parked_items", "process" => "watch").set(7);
+        light(&engine, 2).await;
+        running.wait_until_idle().await.unwrap();
+        running.stop().await;
+        let told = Told::new(&recorder);
+        assert_eq!(told.0["factum_process_parked_items{process=watch}"], [0.0]);
+    });
+}
+
+#[test]
+fn what_is_due_and_cannot_be_done_yet_shows() {
+    recorded(async |recorder| {
+        let engine = Engine::new(MemoryStore::new());
+        let running = ProcessManagers::builder(&engine)
+            .with::<Watch>()
+            .retry(tries(3, Duration::from_secs(3_600)))
+            .start();
+        light(&engine, 13).await;
+        comes_to(&recorder, "work_due", 1.0).await;
+        light(&engine, 2).await;
+        let mut done = engine.store().watch();
+        done.wait_for(|head| head.get() == 3).await.unwrap();
+        running.stop().await;
+        let told = Told::new(&recorder);
+        assert_eq!(told.0["factum_process_work_due{process=watch}"], [1.0]);
+        let work = told.of("factum_process_work_total{process=watch,");
+        assert_eq!(work, [("outcome=done}", 1.0)]);
+    });
+}
+
+#[test]
+fn deadlines_are_counted_and_how_late_they_passed() {
+    recorded(async |recorder| {
+        let engine = Engine::new(MemoryStore::new());
+        let clock = VirtualClock::new();
+        let daily = Schedule::cron("daily", "0 12 * * *", |_| PutOut { lamp: 6 }).unwrap();
+        let running = ProcessManagers::builder(&engine)
+            .with::<Watch>()
+            .schedule(daily)
+            .clock(clock.clone())
+            .start();
+        light(&engine, 2).await;
+        running.wait_until_idle().await.unwrap();
+        let before = Told::new(&recorder);
+        let fired = "factum_deadlines_fired_total{process=";
+        assert!(before.of(fired).iter().all(|(name, _)| *name != "watch}"));
+        clock.advance(DAY * 2);
+        running.wait_until_idle().await.unwrap();
+        running.stop().await;
+        let told = Told::new(&recorder);
+        assert_eq!(told.of(fired), [("schedules}", 1.0), ("watch}", 1.0)]);
+        let [late] = told.0["factum_deadline_delay_seconds{process=watch}"][..] else {
+            panic!("one has passed")
+        };
+        assert!((86_000.0..87_000.0).contains(&late), "{late}");
+        let scheduled = told.of("factum_process_work_total{process=schedules,");
+        assert_eq!(scheduled, [("outcome=done}", 1.0)]);
+    });
+}

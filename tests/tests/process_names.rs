@@ -1,0 +1,145 @@
+//! The names of process managers, handlers and schedules: what they do and have done goes by them.
+
+use factum::prelude::*;
+use factum::process::{Correlation, Deadline, Reactions, Refusal};
+use factum::process_managers::{Handler, HandlerError, ProcessManagersBuilder, Schedule};
+use factum::{ProcessStartError, async_trait};
+use factum_memory::MemoryStore;
+
+#[derive(Event, Debug, Clone, Serialize, Deserialize)]
+enum LampEvent {
+    Lit,
+}
+
+#[derive(Aggregate, Debug, Clone, Default)]
+#[aggregate(category = "lamp", id = u32, event = LampEvent)]
+struct Lamp;
+
+impl Apply<LampEvent> for Lamp {
+    fn apply(&mut self, _: &LampEvent) {}
+}
+
+#[derive(Command, Debug, Clone, Serialize, Deserialize)]
+#[command(on = Lamp)]
+struct Light {
+    #[id]
+    lamp: u32,
+}
+
+impl Decide for Light {
+    type Error = std::convert::Infallible;
+    fn decide(&self, _: &Lamp) -> Result<Events<LampEvent>, Self::Error> {
+        Ok(LampEvent::Lit.into())
+    }
+}
+
+/// A process manager that says by hand what it goes by.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Named<const N: usize>;
+
+const NAMES: [&str; 5] = ["watch", "", "a/b", "bell\u{7}", "schedules"];
+
+impl<const N: usize> ProcessManager for Named<N> {
+    const NAME: &'static str = NAMES[N];
+    const VERSION: u32 = 1;
+    type Id = u32;
+    type Events = LampEvent;
+    type Commands = ();
+}
+
+impl<const N: usize> Apply<LampEvent> for Named<N> {
+    fn apply(&mut self, _: &LampEvent) {}
+}
+
+impl<const N: usize> React<LampEvent> for Named<N> {
+    fn correlate(_: &Recorded<LampEvent>) -> Correlation<u32> {
+        Correlation::Ignored
+    }
+    fn react(&self, _: &Recorded<LampEvent>, _: &mut Reactions<Self>) {}
+}
+
+impl<const N: usize> Respond for Named<N> {
+    fn refused(&mut self, _: &Refusal, _: &mut Reactions<Self>) {}
+    fn deadline(&mut self, _: &Deadline, _: &mut Reactions<Self>) {}
+}
+
+type Watch = Named<0>;
+
+struct Bell;
+
+#[async_trait]
+impl Handler<LampEvent> for Bell {
+    async fn handle(&self, _: &Recorded<LampEvent>) -> Result<(), HandlerError> {
+        Ok(())
+    }
+}
+
+fn builder() -> ProcessManagersBuilder {
+    ProcessManagers::builder(&Engine::new(MemoryStore::new()))
+}
+
+fn started(builder: ProcessManagersBuilder) -> Result<(), ProcessStartError> {
+    builder.try_start().map(drop)
+}
+
+fn refusal(builder: ProcessManagersBuilder) -> String {
+    match started(builder) {
+        Ok(()) => "it has started".to_owned(),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn twice(what: &str, name: &str) -> String {
+    format!("the {what} {name:?} is there twice: each needs a name of its own")
+}
+
+#[tokio::test]
+async fn a_process_manager_and_a_handler_have_names_of_their_own() {
+    let two = "process manager or handler";
+    let builders = [
+        builder().with::<Watch>().with::<Watch>(),
+        builder().handler("watch", Bell).handler("watch", Bell),
+        builder().with::<Watch>().handler("watch", Bell),
+    ];
+    for builder in builders {
+        assert_eq!(refusal(builder), twice(two, "watch"));
+    }
+    assert_eq!(
+        refusal(builder().with::<Named<4>>()),
+        "all schedules together go by the name \"schedules\": no process manager or handler has it"
+    );
+}
+
+#[tokio::test]
+async fn a_schedule_has_a_name_of_its_own() -> Result<(), factum::InvalidSchedule> {
+    let evening = Schedule::cron("evening", "0 18 * * *", |_| Light { lamp: 1 })?;
+    let two = builder()
+        .schedule(evening.clone())
+        .schedule(evening.clone());
+    assert_eq!(refusal(two), twice("schedule", "evening"));
+    // Nobody asks for one schedule, so that what is asked for may have its name.
+    let others = builder().schedule(evening).handler("evening", Bell);
+    assert_eq!(started(others.with::<Watch>()), Ok(()));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_name_that_no_key_can_hold_is_refused() {
+    let none = |name: &str| {
+        let rule = "1 to 128 bytes without `/` or control characters";
+        format!("{name:?} is no name of a process manager or a handler: {rule}")
+    };
+    assert_eq!(refusal(builder().with::<Named<1>>()), none(""));
+    assert_eq!(refusal(builder().with::<Named<2>>()), none("a/b"));
+    assert_eq!(refusal(builder().with::<Named<3>>()), none("bell\u{7}"));
+    assert_eq!(refusal(builder().handler("a/b", Bell)), none("a/b"));
+    let long = "n".repeat(129);
+    assert_eq!(refusal(builder().handler(&long, Bell)), none(&long[..80]));
+    assert_eq!(started(builder().handler(&long[1..], Bell)), Ok(()));
+}
+
+#[tokio::test]
+#[should_panic(expected = "the process manager or handler \"watch\" is there twice")]
+async fn start_panics_with_the_same_text() {
+    let _running = builder().with::<Watch>().with::<Watch>().start();
+}

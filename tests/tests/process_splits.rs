@@ -1,0 +1,312 @@
+//! What a process manager and a handler make of an event that was split since it was stored.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use factum::prelude::*;
+use factum::process::{Correlation, Deadline, Reactions, Refusal};
+use factum::process_managers::{Handler, HandlerError, HandlerOptions};
+use factum::{Formerly, RetryPolicy, UpcastError, async_trait, testkit, upcast_formerly};
+use factum_memory::MemoryStore;
+
+/// As it was.
+mod before {
+    use super::*;
+
+    #[derive(Event, Debug, Clone, Serialize, Deserialize)]
+    #[event(prefix = "trip")]
+    pub(super) enum TripEvent {
+        Booked { trip: u32, hotel: u32 },
+        Dreamt { trip: u32 },
+    }
+
+    #[derive(Aggregate, Debug, Clone, Default)]
+    #[aggregate(category = "trip", id = u32, event = TripEvent)]
+    pub(super) struct Trip;
+
+    impl Apply<TripEvent> for Trip {
+        fn apply(&mut self, _: &TripEvent) {}
+    }
+
+    #[derive(Command, Debug, Clone, Serialize, Deserialize)]
+    #[command(on = Trip)]
+    pub(super) struct Tell {
+        #[id]
+        pub(super) trip: u32,
+        pub(super) event: TripEvent,
+    }
+
+    impl Decide for Tell {
+        type Error = std::convert::Infallible;
+        fn decide(&self, _: &Trip) -> Result<Events<TripEvent>, Self::Error> {
+            Ok(self.event.clone().into())
+        }
+    }
+}
+
+#[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[event(prefix = "trip", formerly = [BookedWithHotel, Dreamt])]
+enum TripEvent {
+    #[event(version = 2, upcast = upcast_formerly)]
+    Booked {
+        trip: u32,
+    },
+    HotelBooked {
+        hotel: u32,
+    },
+    Confirmed {
+        trip: u32,
+    },
+}
+
+#[derive(Event, Debug, Clone, Serialize, Deserialize)]
+#[event(name = "trip.booked")]
+struct BookedWithHotel {
+    trip: u32,
+    hotel: u32,
+}
+
+impl Formerly<TripEvent> for BookedWithHotel {
+    fn today(self) -> Result<Events<TripEvent>, UpcastError> {
+        let Self { trip, hotel } = self;
+        let booked = TripEvent::Booked { trip };
+        let hotel = TripEvent::HotelBooked { hotel };
+        Ok([booked, hotel, TripEvent::Confirmed { trip }].into())
+    }
+}
+
+/// Nobody needs it any more.
+#[derive(Event, Debug, Clone, Serialize, Deserialize)]
+#[event(name = "trip.dreamt")]
+struct Dreamt {
+    trip: u32,
+}
+
+impl Formerly<TripEvent> for Dreamt {
+    fn today(self) -> Result<Events<TripEvent>, UpcastError> {
+        Ok(Events::none())
+    }
+}
+
+#[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[event(prefix = "note")]
+enum NoteEvent {
+    Taken { text: String },
+}
+
+/// What was noted for one number.
+#[derive(Aggregate, Debug, Clone, Default, PartialEq)]
+#[aggregate(category = "note", id = u32, event = NoteEvent)]
+struct Notes(Vec<String>);
+
+impl Apply<NoteEvent> for Notes {
+    fn apply(&mut self, NoteEvent::Taken { text }: &NoteEvent) {
+        self.0.push(text.clone());
+    }
+}
+
+#[derive(Command, Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[command(on = Notes)]
+struct TakeNote {
+    #[id]
+    about: u32,
+    text: String,
+}
+
+impl Decide for TakeNote {
+    type Error = std::convert::Infallible;
+    fn decide(&self, _: &Notes) -> Result<Events<NoteEvent>, Self::Error> {
+        let text = self.text.clone();
+        Ok(NoteEvent::Taken { text }.into())
+    }
+}
+
+/// Notes what happens: a trip under its number, a hotel under its own. No hotel has the number 13.
+#[derive(ProcessManager, Debug, Clone, Default, Serialize, Deserialize)]
+#[process_manager(id = u32, events = (NoteEvent, TripEvent), commands = TakeNote)]
+struct Desk {
+    about: u32,
+    seen: u32,
+}
+
+impl Apply<TripEvent> for Desk {
+    fn apply(&mut self, event: &TripEvent) {
+        self.seen += 1;
+        match event {
+            TripEvent::Booked { trip: number } | TripEvent::HotelBooked { hotel: number } => {
+                self.about = *number;
+            }
+            TripEvent::Confirmed { .. } => {}
+        }
+    }
+}
+
+impl React<TripEvent> for Desk {
+    fn correlate(event: &Recorded<TripEvent>) -> Correlation<u32> {
+        match event.event {
+            TripEvent::Booked { trip } => Correlation::Starts(trip),
+            TripEvent::HotelBooked { hotel } => Correlation::Starts(hotel),
+            TripEvent::Confirmed { trip } => Correlation::Continues(trip),
+        }
+    }
+
+    fn react(&self, event: &Recorded<TripEvent>, then: &mut Reactions<Self>) {
+        let (what, about) = match event.event {
+            TripEvent::Booked { .. } => ("booked", self.about),
+            TripEvent::HotelBooked { .. } => ("hotel", self.about),
+            TripEvent::Confirmed { .. } => ("confirmed", self.about),
+        };
+        assert_ne!(about, 13, "there is no such hotel");
+        let text = format!("{what} {}", self.seen);
+        then.send(TakeNote { about, text });
+        if what == "confirmed" {
+            then.complete();
+        }
+    }
+}
+
+impl Apply<NoteEvent> for Desk {
+    fn apply(&mut self, _: &NoteEvent) {}
+}
+
+impl React<NoteEvent> for Desk {
+    fn correlate(_: &Recorded<NoteEvent>) -> Correlation<u32> {
+        Correlation::Ignored
+    }
+    fn react(&self, _: &Recorded<NoteEvent>, _: &mut Reactions<Self>) {}
+}
+
+impl Respond for Desk {
+    fn refused(&mut self, _: &Refusal, _: &mut Reactions<Self>) {}
+    fn deadline(&mut self, _: &Deadline, _: &mut Reactions<Self>) {}
+}
+
+async fn tell(engine: &Engine, trip: u32, event: before::TripEvent) {
+    let told = engine.execute(before::Tell { trip, event }).await;
+    told.unwrap();
+}
+
+async fn book(engine: &Engine, trip: u32, hotel: u32) {
+    tell(engine, trip, before::TripEvent::Booked { trip, hotel }).await;
+}
+
+async fn notes(engine: &Engine, about: u32) -> Vec<String> {
+    engine.load::<Notes>(&about).await.unwrap().0.clone()
+}
+
+fn at_once() -> RetryPolicy {
+    RetryPolicy {
+        attempts: 2,
+        base: Duration::ZERO,
+        cap: Duration::ZERO,
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_was_split_reaches_each_instance_in_order() {
+    let engine = Engine::new(MemoryStore::new());
+    let running = ProcessManagers::builder(&engine).with::<Desk>().start();
+    tell(&engine, 1, before::TripEvent::Dreamt { trip: 1 }).await;
+    book(&engine, 1, 2).await;
+    running.wait_until_idle().await.unwrap();
+    assert_eq!(running.dead_letters("desk").await.unwrap(), []);
+    assert_eq!(notes(&engine, 1).await, ["booked 1", "confirmed 2"]);
+    assert_eq!(notes(&engine, 2).await, ["hotel 1"]);
+    running.stop().await;
+}
+
+/// Commands that were sent before an update of the program must not be executed again behind it.
+#[tokio::test]
+async fn the_keys_of_commands_are_of_the_process_the_instance_the_event_and_a_number() {
+    let engine = Engine::new(MemoryStore::new());
+    let running = ProcessManagers::builder(&engine).with::<Desk>().start();
+    book(&engine, 1, 2).await;
+    running.wait_until_idle().await.unwrap();
+    running.stop().await;
+    for (key, text) in [
+        ("process/desk/1/1/0", "booked 1"),
+        ("process/desk/1/1/1", "confirmed 2"),
+        ("process/desk/2/1/0", "hotel 1"),
+    ] {
+        let about = key.as_bytes()[13].wrapping_sub(b'0').into();
+        let text = text.to_owned();
+        let again = engine.execute(TakeNote { about, text });
+        let again = again.idempotency_key(key).await.unwrap();
+        assert!(again.repeated(), "{key}");
+    }
+}
+
+#[tokio::test]
+async fn what_one_part_cannot_do_no_part_does() {
+    let engine = Engine::new(MemoryStore::new());
+    let running = ProcessManagers::builder(&engine)
+        .with::<Desk>()
+        .retry(at_once())
+        .start();
+    book(&engine, 1, 13).await;
+    book(&engine, 3, 4).await;
+    running.wait_until_idle().await.unwrap();
+    let parked = running.dead_letters("desk").await.unwrap();
+    let [parked] = &parked[..] else {
+        panic!("{parked:?}")
+    };
+    assert_eq!(parked.position.get(), 1);
+    let why = format!("{:?}", parked.state);
+    assert!(why.contains("there is no such hotel"), "{why}");
+    assert_eq!(notes(&engine, 1).await, [""; 0]);
+    assert_eq!(notes(&engine, 3).await, ["booked 1", "confirmed 2"]);
+    running.stop().await;
+}
+
+#[test]
+fn a_scenario_takes_the_parts_that_are_for_its_instance() {
+    let note = |text: &str| {
+        let text = text.to_owned();
+        TakeNote { about: 1, text }
+    };
+    testkit::process::<Desk>(1)
+        .when(BookedWithHotel { trip: 1, hotel: 2 })
+        .then_sends([note("booked 1"), note("confirmed 2")])
+        .then_completes();
+}
+
+/// Keeps what it is given, and fails when it first hears of a hotel.
+#[derive(Clone, Default)]
+struct Postcards(Arc<Mutex<Vec<(u64, TripEvent)>>>);
+
+#[async_trait]
+impl Handler<TripEvent> for Postcards {
+    async fn handle(&self, event: &Recorded<TripEvent>) -> Result<(), HandlerError> {
+        let mut written = self.0.lock().unwrap();
+        written.push((event.record.position.get(), event.event.clone()));
+        match (written.len(), &event.event) {
+            (2, TripEvent::HotelBooked { .. }) => Err("no stamp".into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_handler_is_given_every_part_and_all_of_them_again_behind_a_failure() {
+    let engine = Engine::new(MemoryStore::new());
+    let postcards = Postcards::default();
+    let options = HandlerOptions::default().from_first();
+    let running = ProcessManagers::builder(&engine)
+        .handler_with("postcards", postcards.clone(), options)
+        .retry(at_once())
+        .start();
+    book(&engine, 1, 2).await;
+    running.wait_until_idle().await.unwrap();
+    assert_eq!(running.dead_letters("postcards").await.unwrap(), []);
+    running.stop().await;
+    let booked = (1, TripEvent::Booked { trip: 1 });
+    let hotel = (1, TripEvent::HotelBooked { hotel: 2 });
+    let confirmed = (1, TripEvent::Confirmed { trip: 1 });
+    let written = postcards.0.lock().unwrap().clone();
+    assert_eq!(
+        written,
+        [booked.clone(), hotel.clone(), booked, hotel, confirmed]
+    );
+}
