@@ -1,6 +1,6 @@
 //! [`FactumBank`]: the accounts of the harness on an engine.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use benchmark_harness::{Args, Bank, Database, Scenario};
 use factum::prelude::*;
 use factum::{Position, Projections};
@@ -9,19 +9,29 @@ use factum_postgres::PostgresStore;
 use factum_sqlite::SqliteStore;
 
 use crate::domain::{plain, snapshotted};
+use crate::tables::Tables;
 
 /// `WARM`: states are kept in memory, as an engine does by default; otherwise every command reads its events.
 pub struct FactumBank<const WARM: bool> {
     engine: Engine,
+    /// `None`: in memory.
+    tables: Option<Tables>,
     snapshots: bool,
 }
 
 impl<const WARM: bool> FactumBank<WARM> {
     pub async fn open(args: &Args) -> Result<Self> {
-        let builder = match &args.database {
-            Database::Memory => Engine::builder(MemoryStore::new()),
-            Database::Sqlite(path) => Engine::builder(SqliteStore::open(path).await?),
-            Database::Postgres(url) => Engine::builder(PostgresStore::open(url).await?),
+        let (builder, tables) = match &args.database {
+            Database::Memory => (Engine::builder(MemoryStore::new()), None),
+            Database::Sqlite(path) => {
+                let store = SqliteStore::open(path).await?;
+                (Engine::builder(store.clone()), Some(Tables::Sqlite(store)))
+            }
+            Database::Postgres(url) => {
+                let store = PostgresStore::open(url).await?;
+                let tables = Tables::Postgres(store.clone());
+                (Engine::builder(store), Some(tables))
+            }
         };
         let engine = match WARM {
             true => builder.build(),
@@ -29,6 +39,7 @@ impl<const WARM: bool> FactumBank<WARM> {
         };
         Ok(Self {
             engine,
+            tables,
             snapshots: args.scenario == Scenario::LoadSnapshot,
         })
     }
@@ -81,5 +92,11 @@ impl<const WARM: bool> Bank for FactumBank<WARM> {
             .start();
         projections.wait_for(Position::new(events as u64)).await?;
         Ok(counter.read(|counter| counter.events))
+    }
+
+    async fn catch_up_table(&self, events: usize) -> Result<usize> {
+        let tables = self.tables.as_ref();
+        let tables = tables.context("there are no tables in memory")?;
+        tables.catch_up(&self.engine, events).await
     }
 }

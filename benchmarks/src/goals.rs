@@ -72,6 +72,8 @@ fn goals() -> Vec<Goal> {
         let million = 1_000_000;
         let read = sized("raw_read", database, (1, million));
         let caught_up = sized("catch_up", database, (1, million));
+        let upserted = sized("raw_upsert", database, (1, 100_000));
+        let table = sized("catch_up_table", database, (1, 100_000));
         let grown = |size| sized("growth", database, (1, size));
         goals.extend([
             (
@@ -92,6 +94,7 @@ fn goals() -> Vec<Goal> {
             ("factum", at("hot", database, 32), Against::Peers(10.0)),
             ("factum", caught_up, Against::Raw(read, 0.5)),
             ("factum", caught_up, Against::Peers(5.0)),
+            ("factum", table, Against::Raw(upserted, 0.7)),
             (
                 "factum",
                 grown(million),

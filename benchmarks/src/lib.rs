@@ -3,3 +3,4 @@
 pub mod bank;
 pub mod domain;
 pub mod raw;
+pub mod tables;

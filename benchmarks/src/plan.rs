@@ -15,6 +15,7 @@ const DISK: &[&str] = &["sqlite", "postgres"];
 const EVERY: &[usize] = &[1, 8, 32, 256];
 const FEW: &[usize] = &[1, 32];
 const ONE: &[usize] = &[1];
+const MANY: usize = 100_000;
 const MILLION: usize = 1_000_000;
 
 type Row = (
@@ -42,6 +43,8 @@ const ROWS: &[Row] = &[
     ("load_snapshot", 10_000, ANY, FEW, "the same where a snapshot is stored"),
     ("raw_read", MILLION, DISK, ONE, "the driver alone: 1,000,000 rows read in order"),
     ("catch_up", MILLION, ANY, ONE, "a projection over 1,000,000 stored events"),
+    ("raw_upsert", MANY, DISK, ONE, "the driver alone: 100,000 rows changed, one statement each, 1,000 per commit"),
+    ("catch_up_table", MANY, DISK, ONE, "a projection into a table over 100,000 stored events, one row changed by each"),
     ("growth", 1_000, DISK, ONE, "one command where 1,000 events are stored"),
     ("growth", 100_000, DISK, ONE, "one command where 100,000 events are stored"),
     ("growth", MILLION, DISK, ONE, "one command where 1,000,000 events are stored"),

@@ -15,6 +15,19 @@ pub struct Rate {
     pub took: Duration,
 }
 
+/// How many rows of a read model are changed in one transaction: as many as a page of events holds.
+pub(crate) const PAGE: usize = factum::read::MAX_PAGE;
+
+/// A statement of the projection that is measured, on a table of its own.
+pub(crate) fn by_hand(sql: &str) -> String {
+    sql.replace("{balance}", "balance")
+}
+
+/// The account of an event, as the scenario stores them: a hundred of one behind the other.
+pub(crate) fn account(event: usize) -> String {
+    (event / 100).to_string()
+}
+
 pub(crate) const METADATA: &str =
     r#"{"actor":"alice","correlation_id":"019a5a4e-3f4c-7c3e-8f0a-1b2c3d4e5f60"}"#;
 pub(crate) const RECORDED_AT: i64 = 1_763_700_000_000_000;

@@ -92,6 +92,7 @@ impl Runner {
         let place = Place::fresh(table.database, self.server.as_ref()).await?;
         let mut command = Command::new(&side.program);
         match (side.raw, table.scenario) {
+            (true, "raw_upsert") => command.args(["--upsert", &table.size.to_string()]),
             (true, "raw_read") => command.args(["--read", &table.size.to_string()]),
             (true, _) => command.args(["--batch", &table.size.to_string()]),
             (false, scenario) => command

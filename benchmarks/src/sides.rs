@@ -20,10 +20,13 @@ pub struct Side {
 impl Side {
     pub fn measures(&self, table: &Table) -> bool {
         let cold = self.program.ends_with("factum-cold");
+        let rusqlite = self.program.ends_with("raw-rusqlite");
         let reads = ["distinct", "hot", "load", "load_snapshot"];
         self.raw == table.scenario.starts_with("raw")
             && self.databases.contains(&table.database)
-            && (self.ours || table.scenario != "growth")
+            && (self.ours || !["growth", "catch_up_table"].contains(&table.scenario))
+            // What a read model is written through.
+            && (!rusqlite || table.scenario != "raw_upsert")
             // Warm or not is the same where nothing is read first.
             && (!cold || reads.contains(&table.scenario))
     }

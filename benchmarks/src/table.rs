@@ -14,8 +14,8 @@ pub fn render(table: &Table, measured: &[Measured]) -> String {
         }
     }
     let unit = match table.scenario {
-        "raw_insert" | "raw_read" => "rows",
-        "catch_up" => "events",
+        "raw_insert" | "raw_read" | "raw_upsert" => "rows",
+        "catch_up" | "catch_up_table" => "events",
         "load" | "load_snapshot" => "loads",
         _ => "commands",
     };

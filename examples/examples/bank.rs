@@ -2,12 +2,11 @@
 //!
 //! The bank itself stands in `src/bank.rs`; the tutorial builds it step by step.
 
-#![expect(clippy::print_stdout, reason = "an example shows what it does")]
-
 use factum::prelude::*;
 use factum_examples::bank::{
     Account, AccountEvent, AccountId, Close, Deposit, Open, Transfer, Withdraw,
 };
+use factum_examples::say;
 use factum_memory::MemoryStore;
 use tokio::task::JoinSet;
 
@@ -25,7 +24,7 @@ async fn main() -> anyhow::Result<()> {
 }
 
 async fn one_account(engine: &Engine) -> anyhow::Result<()> {
-    println!("One account");
+    say!("One account");
     open(engine, ADA, "Ada").await?;
     let account = ADA;
     engine
@@ -52,7 +51,7 @@ async fn one_account(engine: &Engine) -> anyhow::Result<()> {
 }
 
 async fn two_accounts(engine: &Engine) -> anyhow::Result<()> {
-    println!("\nTwo accounts, one decision");
+    say!("\nTwo accounts, one decision");
     open(engine, BOB, "Bob").await?;
     let transfer = Transfer {
         from: ADA,
@@ -82,7 +81,7 @@ async fn two_accounts(engine: &Engine) -> anyhow::Result<()> {
 }
 
 async fn a_rule_over_many_accounts(engine: &Engine) -> anyhow::Result<()> {
-    println!("\nA customer has three accounts at most: Cleo asks for twenty, all at once");
+    say!("\nA customer has three accounts at most: Cleo asks for twenty, all at once");
     let mut tasks = JoinSet::new();
     for number in 100..120 {
         let (account, customer) = (AccountId(number), "Cleo".to_owned());
@@ -90,12 +89,12 @@ async fn a_rule_over_many_accounts(engine: &Engine) -> anyhow::Result<()> {
         tasks.spawn(async move { engine.execute(Open { account, customer }).await });
     }
     let (opened, refused) = count(tasks).await?;
-    println!("  opened: {opened}, refused: {refused}");
+    say!("  opened: {opened}, refused: {refused}");
     Ok(())
 }
 
 async fn a_hundred_at_once(engine: &Engine) -> anyhow::Result<()> {
-    println!("\nBob has 500, and a hundred cards that withdraw 10 each, all at once");
+    say!("\nBob has 500, and a hundred cards that withdraw 10 each, all at once");
     let account = BOB;
     engine
         .execute(Deposit {
@@ -116,17 +115,17 @@ async fn a_hundred_at_once(engine: &Engine) -> anyhow::Result<()> {
         });
     }
     let (paid, refused) = count(tasks).await?;
-    println!("  paid: {paid}, refused: {refused}");
+    say!("  paid: {paid}, refused: {refused}");
     let withdrawn = engine.history::<Account>(&account).await?;
     let withdrawn = withdrawn
         .iter()
         .filter(|event| matches!(event.event, AccountEvent::Withdrawn { .. }));
-    println!("  withdrawals in the history: {}", withdrawn.count());
+    say!("  withdrawals in the history: {}", withdrawn.count());
     balances(engine).await
 }
 
 async fn asked_twice(engine: &Engine) -> anyhow::Result<()> {
-    println!("\nA request that was answered, but the answer was lost");
+    say!("\nA request that was answered, but the answer was lost");
     let deposit = Deposit {
         account: BOB,
         amount: 20,
@@ -136,7 +135,7 @@ async fn asked_twice(engine: &Engine) -> anyhow::Result<()> {
         .idempotency_key("request-7")
         .await?;
     let again = engine.execute(deposit).idempotency_key("request-7").await?;
-    println!(
+    say!(
         "  second answer is the first: {}",
         again.repeated() && again.events() == first.events()
     );
@@ -145,7 +144,7 @@ async fn asked_twice(engine: &Engine) -> anyhow::Result<()> {
         amount: 2000,
     };
     match engine.execute(other).idempotency_key("request-7").await {
-        Err(error @ ExecuteError::KeyReused { .. }) => println!("  another request: {error}"),
+        Err(error @ ExecuteError::KeyReused { .. }) => say!("  another request: {error}"),
         other => anyhow::bail!("not what a used key should do: {other:?}"),
     }
     tell(
@@ -169,9 +168,9 @@ where
     E: std::error::Error + Send + Sync + 'static,
 {
     match answer {
-        Ok(receipt) => println!("  {what}: done, events: {}", receipt.events().len()),
-        Err(ExecuteError::Refused(refusal)) => println!("  {what}: refused, {refusal}"),
-        Err(error @ ExecuteError::SameStream { .. }) => println!("  {what}: not possible, {error}"),
+        Ok(receipt) => say!("  {what}: done, events: {}", receipt.events().len()),
+        Err(ExecuteError::Refused(refusal)) => say!("  {what}: refused, {refusal}"),
+        Err(error @ ExecuteError::SameStream { .. }) => say!("  {what}: not possible, {error}"),
         Err(error) => return Err(error.into()),
     }
     Ok(())
@@ -200,6 +199,6 @@ async fn balances(engine: &Engine) -> anyhow::Result<()> {
         engine.load::<Account>(&ADA).await?,
         engine.load::<Account>(&BOB).await?,
     );
-    println!("  balances: Ada {}, Bob {}", ada.balance, bob.balance);
+    say!("  balances: Ada {}, Bob {}", ada.balance, bob.balance);
     Ok(())
 }

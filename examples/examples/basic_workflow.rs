@@ -2,10 +2,9 @@
 //!
 //! An order is placed, paid and shipped. Everything that a domain consists of stands in this file.
 
-#![expect(clippy::print_stdout, reason = "an example shows what it does")]
-
 use factum::LoadError;
 use factum::prelude::*;
+use factum_examples::say;
 use factum_memory::MemoryStore;
 
 // What can happen. The stored names are `order.placed`, `order.paid`, …
@@ -127,7 +126,7 @@ async fn main() -> anyhow::Result<()> {
     let engine = Engine::new(MemoryStore::new());
     let order = 1001;
 
-    println!("Ada places an order and pays a part of it.");
+    say!("Ada places an order and pays a part of it.");
     let place = Place {
         order,
         item: "a lamp".to_owned(),
@@ -136,49 +135,50 @@ async fn main() -> anyhow::Result<()> {
     engine.execute(place).by("ada").await?;
     let pay = Pay { order, amount: 50 };
     let receipt = engine.execute(pay).by("ada").because("on account").await?;
-    println!("  the order is at version {}\n", receipt.version());
+    say!("  the order is at version {}\n", receipt.version());
 
-    println!("The warehouse is early.");
+    say!("The warehouse is early.");
     let ship = Ship {
         order,
         parcel: "P-7".to_owned(),
     };
     match engine.execute(ship.clone()).by("warehouse").await {
-        Err(ExecuteError::Refused(refusal)) => println!("  refused: {refusal}\n"),
+        Err(ExecuteError::Refused(refusal)) => say!("  refused: {refusal}\n"),
         other => anyhow::bail!("not what an unpaid order should do: {other:?}"),
     }
 
-    println!("Ada pays the rest, the warehouse ships, and asks a second time.");
+    say!("Ada pays the rest, the warehouse ships, and asks a second time.");
     engine.execute(Pay { order, amount: 30 }).by("ada").await?;
     let first = engine.execute(ship.clone()).by("warehouse").await?;
     let second = engine.execute(ship).by("warehouse").await?;
     let (first, second) = (first.events().len(), second.events().len());
-    println!("  first time: {first} event, second time: {second}\n");
+    say!("  first time: {first} event, second time: {second}\n");
 
     what_happened(&engine, order).await?;
     as_it_was(&engine, order).await
 }
 
 async fn what_happened(engine: &Engine, order: u32) -> anyhow::Result<()> {
-    println!("What happened:");
+    say!("What happened:");
     for event in engine.history::<Order>(&order).await? {
         let (version, metadata) = (event.record.version, &event.record.metadata);
         let by = metadata.actor.as_deref().unwrap_or("nobody");
         let why = metadata.reason.as_deref().unwrap_or("no reason given");
-        println!("  {version}. {:?}, by {by} ({why})", event.event);
+        say!("  {version}. {:?}, by {by} ({why})", event.event);
     }
     Ok(())
 }
 
 async fn as_it_was(engine: &Engine, order: u32) -> anyhow::Result<()> {
-    println!("\nThe order as it was:");
+    say!("\nThe order as it was:");
     for version in 1..=5 {
         match engine.load::<Order>(&order).at_version(version).await {
-            Ok(past) => println!(
+            Ok(past) => say!(
                 "  version {version}: {} due, shipped: {}",
-                past.due, past.shipped
+                past.due,
+                past.shipped
             ),
-            Err(error @ LoadError::NoSuchVersion { .. }) => println!("  {error}"),
+            Err(error @ LoadError::NoSuchVersion { .. }) => say!("  {error}"),
             Err(error) => return Err(error.into()),
         }
     }

@@ -2,11 +2,10 @@
 //!
 //! What it prints is Markdown with diagrams: paste it into whatever draws Mermaid.
 
-#![expect(clippy::print_stdout, reason = "an example shows what it does")]
-
 use factum::catalog::{Catalog, States};
 use factum::prelude::*;
 use factum::process::{Correlation, Deadline, Reactions, Refusal};
+use factum_examples::say;
 use schemars::JsonSchema;
 
 /// What tells one account from another.
@@ -303,5 +302,5 @@ fn main() {
         .projection::<Totals>()
         .process_manager::<Welcome>()
         .states(life);
-    print!("{}", catalog.to_markdown());
+    say!("{}", catalog.to_markdown().trim_end());
 }

@@ -2,11 +2,10 @@
 //!
 //! The bank itself stands in `src/bank.rs`; the tutorial builds it step by step.
 
-#![expect(clippy::print_stdout, reason = "an example shows what it does")]
-
 use async_trait::async_trait;
 use factum::prelude::*;
 use factum_examples::bank::{AccountEvent, AccountId, Deposit, Open, Transfer};
+use factum_examples::say;
 use factum_sqlite::{BoxError, SqliteProject, SqliteProjection, SqliteStore, Tables};
 
 // In memory: quick to write and to read, and filled from the first event at every start.
@@ -86,7 +85,7 @@ async fn main() -> anyhow::Result<()> {
     let store = SqliteStore::open(folder.path().join("bank.db")).await?;
     let engine = Engine::new(store.clone());
 
-    println!("Before any projection runs, Ada and Bob open accounts, and Ada pays in 100.");
+    say!("Before any projection runs, Ada and Bob open accounts, and Ada pays in 100.");
     for (account, customer) in [(ADA, "Ada"), (BOB, "Bob")] {
         let customer = customer.to_owned();
         engine
@@ -102,7 +101,7 @@ async fn main() -> anyhow::Result<()> {
         .by("ada")
         .await?;
 
-    println!("The projections start, and catch up. Then Ada gives Bob 30.");
+    say!("The projections start, and catch up. Then Ada gives Bob 30.");
     let totals = InMemory::<Totals>::new();
     let projections = start(&engine, &store, &totals);
     let transfer = Transfer {
@@ -116,14 +115,14 @@ async fn main() -> anyhow::Result<()> {
     show(&totals, &store).await?;
     show_status(&projections);
 
-    println!("\nThe statement is rebuilt from the first event, and is the same.");
+    say!("\nThe statement is rebuilt from the first event, and is the same.");
     let before = statement(&store).await?;
     projections.rebuild("statement").await?;
     projections.wait_for(receipt.position()).await?;
-    println!("  the same: {}", statement(&store).await? == before);
+    say!("  the same: {}", statement(&store).await? == before);
 
-    println!("\nThe projections stop. Bob pays in 50, and they start again:");
-    println!("the table goes on where it stood, the one in memory from the first event.");
+    say!("\nThe projections stop. Bob pays in 50, and they start again:");
+    say!("the table goes on where it stood, the one in memory from the first event.");
     projections.stop().await;
     let receipt = engine
         .execute(Deposit {
@@ -151,9 +150,9 @@ fn start(engine: &Engine, store: &SqliteStore, totals: &InMemory<Totals>) -> Pro
 
 async fn show(totals: &InMemory<Totals>, store: &SqliteStore) -> anyhow::Result<()> {
     let (accounts, money) = totals.read(|totals| (totals.accounts, totals.money));
-    println!("  totals: {accounts} accounts, {money} in all");
+    say!("  totals: {accounts} accounts, {money} in all");
     for (position, account, amount, by) in statement(store).await? {
-        println!("  statement: event {position}, account {account}, {amount:+} by {by}");
+        say!("  statement: event {position}, account {account}, {amount:+} by {by}");
     }
     Ok(())
 }
@@ -161,7 +160,7 @@ async fn show(totals: &InMemory<Totals>, store: &SqliteStore) -> anyhow::Result<
 fn show_status(projections: &Projections) {
     for status in projections.status() {
         let (state, position, lag) = (status.state, status.position, status.lag());
-        println!(
+        say!(
             "  {} is {state:?} at position {position}, {lag} behind",
             status.name
         );

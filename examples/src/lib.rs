@@ -5,6 +5,7 @@
     reason = "its text is the tutorial's, which explains it between the lines"
 )]
 pub mod bank;
+pub mod say;
 
 #[cfg(doctest)]
 mod book {

@@ -25,12 +25,17 @@ fn open(file: &Path) -> Child {
     shop.spawn().unwrap()
 }
 
-/// What the shop prints at its end.
-fn to_the_end(file: &Path) -> String {
+/// What the shop prints.
+fn print(file: &Path) -> String {
     let output = open(file).wait_with_output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
-    let text = String::from_utf8(output.stdout).unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// What the shop prints at its end.
+fn to_the_end(file: &Path) -> String {
+    let text = print(file);
     let (_, board) = text.split_once("\nThe board at the end").unwrap();
     board.to_owned()
 }
@@ -103,4 +108,34 @@ async fn a_shop_that_was_killed_again_and_again_ends_like_one_that_was_not() {
     println!("killed where so many events were stored: {heads:?}");
     assert_eq!(to_the_end(&killed), board);
     assert_eq!(streams(&killed).await, streams(&quiet).await);
+}
+
+/// The results of the live query that the shop prints, with their positions.
+fn results(text: &str) -> Vec<(&str, u64)> {
+    let result = |line| {
+        let result: &str = str::strip_prefix(line, "  ▸ ")?;
+        let (result, position) = result.split_once(", as of event ")?;
+        Some((result, position.parse().unwrap()))
+    };
+    text.lines().filter_map(result).collect()
+}
+
+#[test]
+fn a_live_query_goes_on_where_it_was_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let shop = folder.path().join("shop.db");
+    let end = "0 open, 2 shipped, 3 cancelled";
+    let first = print(&shop);
+    let first = results(&first);
+    assert!(
+        first.is_sorted_by(|(_, one), (_, next)| one < next),
+        "{first:?}"
+    );
+    assert_eq!(first.last().unwrap().0, end);
+    let again = print(&shop);
+    assert_eq!(results(&again), []);
+    let (_, last) = first[first.len() - 1];
+    std::fs::write(shop.with_extension("seen"), (last - 1).to_string()).unwrap();
+    let again = print(&shop);
+    assert_eq!(results(&again), [(end, last)]);
 }

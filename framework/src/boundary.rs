@@ -7,10 +7,10 @@ use crate::aggregate::Aggregate;
 use crate::append::StreamAppend;
 use crate::codec::Encoder;
 use crate::error::EncodeError;
-use crate::events::Events;
+use crate::events::{DeadlineOrders, Events};
 use crate::few::Few;
 use crate::place::Position;
-use crate::stream::InvalidStreamId;
+use crate::stream::{InvalidStreamId, StreamId};
 use crate::tag::InvalidTag;
 
 pub use queried::{Queried, QuerySlot};
@@ -58,6 +58,13 @@ pub trait Boundary: Sized + Send + Sync + 'static {
         encoder: &mut Encoder,
         streams: &mut Vec<StreamAppend>,
     ) -> Result<(), EncodeError>;
+
+    /// Shows the deadlines that the decision sets and cancels, with the stream that each belongs to.
+    fn deadlines<'d>(
+        slots: &'d Self::Slots,
+        decision: &'d Self::Decision,
+        each: &mut dyn FnMut(&'d StreamId, &'d DeadlineOrders),
+    );
 
     /// Takes a stored decision into the states; `head` is the position ahead of its first event, and
     /// moves on.
@@ -114,6 +121,16 @@ impl<A: Aggregate> Boundary for A {
         Ok(())
     }
 
+    fn deadlines<'d>(
+        slot: &'d Slot<A>,
+        decision: &'d Events<A::Event>,
+        each: &mut dyn FnMut(&'d StreamId, &'d DeadlineOrders),
+    ) {
+        if let Some(deadlines) = decision.deadlines() {
+            each(&slot.stream, deadlines);
+        }
+    }
+
     fn settle(slot: &mut Slot<A>, decision: Events<A::Event>, head: &mut Position) {
         for event in decision {
             *head = head.plus(1);
@@ -165,6 +182,16 @@ impl<A: Aggregate> Boundary for Vec<A> {
             .try_for_each(|(slot, events)| A::encode(slot, events, encoder, streams))
     }
 
+    fn deadlines<'d>(
+        slots: &'d Vec<Slot<A>>,
+        decision: &'d Vec<Events<A::Event>>,
+        each: &mut dyn FnMut(&'d StreamId, &'d DeadlineOrders),
+    ) {
+        for (slot, events) in slots.iter().zip(decision) {
+            A::deadlines(slot, events, each);
+        }
+    }
+
     fn settle(slots: &mut Vec<Slot<A>>, decision: Vec<Events<A::Event>>, head: &mut Position) {
         for (slot, events) in slots.iter_mut().zip(decision) {
             A::settle(slot, events, head);
@@ -200,6 +227,14 @@ macro_rules! tuple_boundary {
             ) -> Result<(), EncodeError> {
                 $($part::encode(&slots.$index, &decision.$index, encoder, streams)?;)+
                 Ok(())
+            }
+
+            fn deadlines<'d>(
+                slots: &'d Self::Slots,
+                decision: &'d Self::Decision,
+                each: &mut dyn FnMut(&'d StreamId, &'d DeadlineOrders),
+            ) {
+                $($part::deadlines(&slots.$index, &decision.$index, each);)+
             }
 
             fn settle(slots: &mut Self::Slots, decision: Self::Decision, head: &mut Position) {

@@ -48,7 +48,7 @@ pub trait Decide: Command {
     /// Why it refuses.
     type Error: std::error::Error + Send + Sync + 'static;
 
-    /// The events that shall happen, or the refusal.
+    /// The events that shall happen, with the [deadlines](crate::Events::deadline) that go with them, or the refusal.
     ///
     /// # Errors
     /// The domain says no; nothing is stored.

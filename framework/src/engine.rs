@@ -4,6 +4,7 @@ mod ahead;
 mod appending;
 mod attempt;
 pub(crate) mod cache;
+mod deadlines;
 mod execute;
 mod execute_error;
 mod history;
@@ -21,6 +22,7 @@ use uuid::Uuid;
 
 use crate::aggregate::Aggregate;
 use crate::causality::Causality;
+use crate::clock::{Clock, SystemClock};
 use crate::command::Decide;
 use crate::place::Position;
 use crate::query::Query;
@@ -37,6 +39,7 @@ pub use retry::RetryPolicy;
 pub use source::LoadError;
 
 use cache::Cache;
+use deadlines::Alarm;
 use queue::Queue;
 use source::Source;
 
@@ -50,6 +53,8 @@ struct Inner {
     source: Source,
     queue: Queue,
     retry: RetryPolicy,
+    clock: Arc<dyn Clock>,
+    alarm: Alarm,
 }
 
 /// Settings of an [`Engine`].
@@ -57,6 +62,7 @@ pub struct EngineBuilder {
     store: Arc<dyn Store>,
     retry: RetryPolicy,
     warm_states: usize,
+    clock: Arc<dyn Clock>,
 }
 
 impl Engine {
@@ -73,6 +79,7 @@ impl Engine {
             store: Arc::new(store),
             retry: RetryPolicy::default(),
             warm_states: 10_000,
+            clock: Arc::new(SystemClock),
         }
     }
 
@@ -151,6 +158,14 @@ impl Engine {
         self.0.source.cache.clear();
     }
 
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.0.clock
+    }
+
+    pub(crate) fn alarm(&self) -> &Alarm {
+        &self.0.alarm
+    }
+
     /// The store below.
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {
@@ -173,6 +188,14 @@ impl EngineBuilder {
         self
     }
 
+    /// From which clock the time until a [deadline](crate::Events::deadline) counts, and by which, where nothing else is
+    /// said, [process managers](crate::ProcessManagersBuilder::clock) see it pass. Default: that of this machine.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
     /// The engine.
     #[must_use]
     pub fn build(self) -> Engine {
@@ -184,6 +207,8 @@ impl EngineBuilder {
             source,
             queue: Queue::new(),
             retry: self.retry,
+            clock: self.clock,
+            alarm: Alarm::new(),
         }))
     }
 }

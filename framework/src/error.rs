@@ -82,6 +82,14 @@ pub struct Conflict {
     pub violations: Vec<Violation>,
 }
 
+impl Conflict {
+    /// Whether a document has moved: no other decision about the streams changes that.
+    pub(crate) fn is_of_documents(&self) -> bool {
+        let mut violations = self.violations.iter();
+        violations.any(|violation| matches!(violation, Violation::Document { .. }))
+    }
+}
+
 impl fmt::Display for Conflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("conflict: ")?;

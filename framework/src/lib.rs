@@ -104,7 +104,7 @@ pub use error::{
 };
 pub use event::{Event, EventType};
 pub use event_set::{ApplySet, EventSet};
-pub use events::Events;
+pub use events::{Events, InvalidDeadline};
 pub use former::{Former, Formerly};
 pub use metadata::Metadata;
 pub use place::{Position, Version};

@@ -1,6 +1,7 @@
-//! [`ProcessManagers`]: runs process managers, schedules and handlers.
+//! [`ProcessManagers`]: runs process managers, deadlines, schedules and handlers.
 
 mod builder;
+pub(crate) mod deadlines;
 mod delivery;
 mod dispatcher;
 mod handler;
@@ -29,6 +30,7 @@ use crate::query::Query;
 use crate::read::Read;
 
 pub use builder::ProcessManagersBuilder;
+pub use deadlines::DEADLINES;
 pub use handler::{Begin, Handler, HandlerError, HandlerOptions};
 pub(crate) use instance::{Cause, Instance, Pending};
 pub(crate) use logic::{Logic, Reacts, Typed};
@@ -36,7 +38,7 @@ pub use names::ProcessStartError;
 pub use schedule::{InvalidSchedule, Missed, Schedule};
 pub use undelivered::{Undelivered, UndeliveredWork};
 
-use instance::{Due, Keys};
+use instance::Keys;
 
 /// How often a waiter looks what another instance has done.
 const GLANCE: Duration = Duration::from_millis(20);
@@ -193,7 +195,7 @@ impl ProcessManagers {
         self.projections.dead_letters(&self.model(name)).await
     }
 
-    /// What the process manager `name`, or the [schedules](SCHEDULES), could not do, by instance and in order: what
+    /// What the process manager `name`, the [schedules](SCHEDULES) or the [deadlines](DEADLINES) could not do, by instance and in order: what
     /// waits, and what was discarded.
     ///
     /// # Errors
@@ -217,7 +219,7 @@ impl ProcessManagers {
                 }
             }
             running.signals.poke();
-            if name == SCHEDULES {
+            if [SCHEDULES, DEADLINES].contains(&name) {
                 return Ok(());
             }
         }
@@ -302,7 +304,7 @@ impl Running {
                 if self.keys.time(&document.key).is_some_and(|due| due > now) {
                     return Ok(false);
                 }
-                if self.logic.knows(&document.decode::<Due>()?.id) {
+                if self.logic.knows(&document.decode()?) {
                     return Ok(true);
                 }
             }

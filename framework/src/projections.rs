@@ -14,18 +14,21 @@ mod instances;
 pub(crate) mod lease;
 mod live;
 mod live_view;
+mod pace;
 mod parking;
 mod read_model;
 mod served;
+mod spread;
 mod status;
 mod supervisor;
 mod switch;
 mod tables;
+mod waiting;
 mod worker;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, watch};
@@ -54,6 +57,7 @@ use board::Board;
 use control::Control;
 pub(crate) use failure::{chain, guarded, json};
 use instances::Instances;
+use waiting::Waiting;
 
 /// How often a waiter looks how far another instance has come.
 const GLANCE: Duration = Duration::from_millis(20);
@@ -98,34 +102,6 @@ struct Shared {
     /// Somebody waits for a position.
     wanted: Notify,
     waiting: AtomicUsize,
-}
-
-impl Shared {
-    /// How long to look away from a partition that another instance works on.
-    fn glance(&self) -> Duration {
-        if self.waiting.load(SeqCst) > 0 {
-            GLANCE
-        } else {
-            self.instances.beat()
-        }
-    }
-}
-
-/// Counts one who waits, as long as it lives.
-struct Waiting<'a>(&'a Shared);
-
-impl<'a> Waiting<'a> {
-    fn new(shared: &'a Shared) -> Self {
-        shared.waiting.fetch_add(1, SeqCst);
-        shared.wanted.notify_waiters();
-        Self(shared)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, SeqCst);
-    }
 }
 
 impl Projections {

@@ -14,6 +14,8 @@ pub mod contract_bounds;
 #[doc(hidden)]
 pub mod contract_condition;
 #[doc(hidden)]
+pub mod contract_deadline;
+#[doc(hidden)]
 pub mod contract_documents;
 #[doc(hidden)]
 pub mod contract_durable;

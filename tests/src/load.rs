@@ -63,6 +63,13 @@ impl Fill {
         Self { jars, name, keyed }
     }
 
+    /// The command of this name, which is not keyed, into these jars.
+    #[must_use]
+    pub fn into_jars(name: String, jars: Vec<String>) -> Self {
+        let keyed = false;
+        Self { jars, name, keyed }
+    }
+
     /// Executes it, under its name as the key if it is keyed.
     ///
     /// # Errors
@@ -95,6 +102,26 @@ impl Decide for Fill {
         };
         let twice = |_: &String| Events::from(filled.clone()).and(filled.clone());
         Ok(self.jars.iter().map(twice).collect())
+    }
+}
+
+/// Puts one event into one jar.
+#[derive(Command, Debug, Clone, Serialize, Deserialize)]
+#[command(on = Jar)]
+pub struct Add {
+    /// Which one.
+    #[id]
+    pub jar: String,
+    /// Unlike that of any other command.
+    pub name: String,
+}
+
+impl Decide for Add {
+    type Error = Infallible;
+
+    fn decide(&self, _: &Jar) -> Result<Events<JarEvent>, Infallible> {
+        let (command, count) = (self.name.clone(), 1);
+        Ok(JarEvent::Filled { command, count }.into())
     }
 }
 

@@ -25,7 +25,8 @@ use factum::personal::{PersonalField, Subject};
 use factum::prelude::*;
 use factum::testkit::Backend;
 use factum::{
-    Append, ContentType, EventStore as _, Expected, NewEvent, Query, Read, StoreError, async_trait,
+    Append, ContentType, EventStore as _, Expected, NewEvent, Position, Query, Read, StoreError,
+    async_trait,
 };
 use factum_memory::MemoryStore;
 use uuid::Uuid;
@@ -53,15 +54,38 @@ async fn one_of_many_is_forgotten_quickly<B: Backend>() {
         }
         store.append(append).await.unwrap();
     }
+    let engine = Engine::new(store.clone());
+    for id in ["7", "8"] {
+        engine.execute(record(id, registered(id))).await.unwrap();
+    }
+    let names = InMemory::<Names>::new();
+    let projections = Projections::builder(&engine).with(names.clone()).start();
+    projections.wait_until_current().await.unwrap();
+    let head = *store.watch().borrow();
+    projections.wait_for(head).await.unwrap();
+    let known = |id: &str| names.read(|names| names.0[id].clone());
+    assert_eq!([known("7"), known("8")], ["7", "8"]);
+    let before = as_stored(&place).await;
+    assert_eq!(before.len() as u32, SUBJECTS * EACH + 2);
+
     let began = Instant::now();
     let forgotten = store.forget("7").await.unwrap();
     let took = began.elapsed();
     assert_eq!(
         (forgotten.events, forgotten.streams.len()),
-        (u64::from(EACH), 1)
+        (u64::from(EACH) + 1, 2)
     );
     // The events of others are not looked at, all of which take half a minute in a debug build.
     assert!(took < Duration::from_secs(2), "{took:?}");
+    assert!(as_stored(&place).await == before, "an event has changed");
+    engine.evict(&forgotten.streams);
+    for (id, name) in [("7", "[redacted]"), ("8", "8")] {
+        let customer = engine.load::<Customer>(&id.to_owned()).await.unwrap();
+        assert_eq!((&*customer.name, customer.plan), (name, 3));
+    }
+    projections.rebuild("names").await.unwrap();
+    assert_eq!([known("7"), known("8")], ["[redacted]", "8"]);
+    projections.stop().await;
     let streams = ["order-6", "order-7", "order-8"].map(|stream| stream.parse().unwrap());
     let page = store.read(Read::streams(streams)).await.unwrap();
     let mut notes = BTreeMap::<String, u32>::new();
@@ -71,6 +95,36 @@ async fn one_of_many_is_forgotten_quickly<B: Backend>() {
     }
     let expected = ["[redacted]", "of 6", "of 8"].map(|note| (note.to_owned(), EACH));
     assert_eq!(notes, BTreeMap::from(expected));
+}
+
+/// Every event without its data unsealed: its position, its id, its data.
+async fn as_stored<B: Backend>(place: &B) -> Vec<(Position, Uuid, Vec<u8>)> {
+    let store = place.open().await;
+    let mut events = Vec::new();
+    let mut after = Position::ZERO;
+    loop {
+        let read = Read::all(Query::all()).after(after);
+        let page = store.read(read).await.unwrap();
+        after = page.through();
+        let stored = |event: factum::RecordedEvent| (event.position, event.id, event.data.to_vec());
+        events.extend(page.events.into_iter().map(stored));
+        if !page.more {
+            return events;
+        }
+    }
+}
+
+#[derive(Projection, Default)]
+#[projection(events = CustomerEvent)]
+struct Names(BTreeMap<String, String>);
+
+impl Project<CustomerEvent> for Names {
+    fn project(&mut self, event: &Recorded<CustomerEvent>) {
+        if let CustomerEvent::Registered { name, .. } = &event.event {
+            let id = event.record.stream.key().to_owned();
+            self.0.insert(id, name.clone());
+        }
+    }
 }
 
 fn noted(subject: u32, number: u32) -> NewEvent {

@@ -338,3 +338,55 @@ fn a_schedule_is_in_utc_unless_it_names_a_zone() {
     assert_eq!((&*invalid.name, &*invalid.cron), ("evening", "61 * * * *"));
     assert!(schedule("* * * * * Europe/Atlantis").is_err());
 }
+
+/// A state without fields is kept as `null`.
+#[derive(ProcessManager, Debug, Clone, Default, Serialize, Deserialize)]
+#[process_manager(id = u32, events = LampEvent, commands = PutOut)]
+struct Timer;
+
+impl Apply<LampEvent> for Timer {
+    fn apply(&mut self, _: &LampEvent) {}
+}
+
+impl React<LampEvent> for Timer {
+    fn correlate(event: &Recorded<LampEvent>) -> Correlation<u32> {
+        Watch::correlate(event)
+    }
+
+    fn react(&self, event: &Recorded<LampEvent>, then: &mut Reactions<Self>) {
+        match event.event {
+            LampEvent::Touched { lamp } => then.send(PutOut { lamp, at: 1 }),
+            _ => then.deadline("2", DAY),
+        };
+    }
+}
+
+impl Respond for Timer {
+    fn refused(&mut self, _: &Refusal, _: &mut Reactions<Self>) {}
+
+    fn deadline(&mut self, deadline: &Deadline, then: &mut Reactions<Self>) {
+        let lamp = deadline.name.parse().unwrap();
+        then.send(PutOut { lamp, at: 100 }).complete();
+    }
+}
+
+#[tokio::test]
+async fn an_instance_whose_state_has_no_fields_lives_on() {
+    let engine = Engine::new(MemoryStore::new());
+    let clock = VirtualClock::new();
+    let running = processes(&engine, &clock).with::<Timer>().start();
+    tell(&engine, 2, LampEvent::Lit { lamp: 2 }).await;
+    running.wait_until_idle().await.unwrap();
+    for _ in 0..2 {
+        tell(&engine, 2, LampEvent::Touched { lamp: 2 }).await;
+        running.wait_until_idle().await.unwrap();
+    }
+    assert_eq!(put_out(&engine, 2).await, [1, 1]);
+    clock.advance(DAY);
+    running.wait_until_idle().await.unwrap();
+    assert_eq!(put_out(&engine, 2).await, [1, 1, 100]);
+    tell(&engine, 2, LampEvent::Touched { lamp: 2 }).await;
+    running.wait_until_idle().await.unwrap();
+    assert_eq!(put_out(&engine, 2).await, [1, 1, 100], "it is complete");
+    running.stop().await;
+}

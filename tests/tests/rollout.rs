@@ -8,10 +8,11 @@ mod check;
 mod lines;
 #[path = "support/places.rs"]
 mod places;
+#[path = "support/rolling.rs"]
+mod rolling;
 #[path = "support/server.rs"]
 mod server;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
@@ -24,13 +25,7 @@ use factum_tests::load::{Fill, PATIENT};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-const LEASE: Duration = Duration::from_millis(300);
-
-fn run<const V: u32, const P: u16>(backend: &Backend, engine: &Engine) -> Projections {
-    let builder = Projections::builder(engine).retry(PATIENT).lease(LEASE);
-    let count = Count::<V, P>::default();
-    count.on(backend, builder, OnFailure::Park).start()
-}
+use rolling::{LEASE, assert_is_a_replay, never_less, run, within};
 
 /// Writers and readers, each with a store of its own, until they are asked what they saw.
 struct Load {
@@ -62,7 +57,11 @@ impl Load {
         let mut readers = Vec::new();
         for _ in 0..2 {
             let backend = Backend::open(place).await.unwrap();
-            readers.push(tokio::spawn(never_less(backend, end.clone())));
+            readers.push(tokio::spawn(never_less(
+                backend,
+                end.clone(),
+                Duration::ZERO,
+            )));
         }
         Self {
             end,
@@ -92,36 +91,6 @@ impl Load {
         }
         Position::new(*self.last.borrow())
     }
-}
-
-/// Reads by the plain name again and again: no read fails, and no stream's count ever goes back.
-async fn never_less(backend: Backend, end: Arc<AtomicBool>) -> u64 {
-    let mut seen = BTreeMap::new();
-    let mut reads = 0;
-    while !end.load(SeqCst) {
-        let jars = backend.jars().await.unwrap();
-        for (stream, before) in &seen {
-            let now = jars.get(stream).map_or(0, |(count, _): &(i64, i64)| *count);
-            assert!(now >= *before, "{stream}: {now} after {before}");
-        }
-        seen = jars
-            .into_iter()
-            .map(|(stream, (count, _))| (stream, count))
-            .collect();
-        reads += 1;
-    }
-    reads
-}
-
-async fn within<T>(what: &str, work: impl Future<Output = T>) -> T {
-    let done = tokio::time::timeout(Duration::from_secs(30), work).await;
-    done.unwrap_or_else(|_| panic!("no end of {what}"))
-}
-
-async fn assert_is_a_replay(backend: &Backend, engine: &Engine) {
-    let events = check::everything(engine).await;
-    let head = Position::new(events.len() as u64);
-    assert_eq!(backend.jars().await.unwrap(), check::effects(&events, head));
 }
 
 /// Waits until these are the tables and the view.

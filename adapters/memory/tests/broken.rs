@@ -115,6 +115,10 @@ finds! {
     contract_process: a_deadline_passes_once_over_two_runners_under_faults, ForgetsKeys;
     contract_process: a_schedule_occurs_once_over_two_runners_under_faults, ForgetsKeys;
     contract_process: a_handler_is_given_every_event_under_faults, SkipsAnEvent;
+    contract_deadline: deadlines_are_set_with_their_events_or_not_at_all, ChangesDespiteConflicts;
+    contract_deadline: deadlines_fire_once_in_due_order_over_two_runners_under_faults, ForgetsKeysAndRevisions;
+    contract_deadline: a_deadline_that_was_cancelled_or_moved_never_fires_at_its_old_time, ChangesBlindly;
+    contract_deadline: deadlines_outlive_the_program_and_fire_late_rather_than_never, ForgetsDocumentsOnClose;
 }
 
 /// Faults that event stores in the field have been found with, and the case that finds each.

@@ -1,64 +1,89 @@
-//! [`store`]: appends that go out in one transaction, each judged on its own.
+//! [`store`]: what goes out in one transaction, each part judged on its own.
 
 use factum::{
     Append, AppendError, Appended, Condition, Conflict, Position, Timestamp, Version, Violation,
 };
+use rusqlite::Connection;
 
+use crate::document::change;
 use crate::error::Fault;
 use crate::find::{self, Answer};
+use crate::inline::Inlines;
 use crate::insert::{Inserts, Place};
-use crate::known::Stream;
+use crate::job::Job;
+use crate::known::{Known, Stream};
+use crate::pair::wait;
 use crate::query;
 use crate::writing::{Transaction, Writing};
 
-/// What each append of a batch is told.
-pub(crate) type Answers = Vec<Result<Appended, AppendError>>;
-
-/// Stores those of `appends` whose expectations hold, in one transaction.
+/// Does `jobs` in one transaction: of the appends, those whose expectations hold. Keeps the answers in them, and gives back
+/// the head.
 ///
 /// On an error nothing was stored, unless it was the commit that failed: then that is not known.
-pub(crate) fn store(writing: &mut Writing, appends: &[&Append]) -> Result<Answers, Fault> {
-    let mut batch = Batch::open(writing.begin()?)?;
-    let mut answers = Vec::with_capacity(appends.len());
-    for append in appends {
-        answers.push(batch.answer(append)?);
+pub(crate) fn store(
+    writing: &mut Writing,
+    inlines: &Inlines,
+    jobs: &mut [Job],
+) -> Result<Position, Fault> {
+    let mut transaction = writing.begin()?;
+    // Ahead of the appends, whose inline projections find their documents as they left them.
+    for job in &mut *jobs {
+        if let Job::Change(changes, waiting) = job {
+            waiting.answer = Some(change(transaction.connection()?, changes)?);
+        }
     }
-    let Batch {
-        transaction, wrote, ..
-    } = batch;
-    match wrote {
-        true => transaction.commit()?,
-        false => transaction.release()?,
+    let before = transaction.known.end.head;
+    let standing = match jobs.iter().any(|job| matches!(job, Job::Append(..))) {
+        true => inlines.catch_up(transaction.pair, before)?,
+        false => Vec::new(),
+    };
+    append_all(&mut transaction, jobs)?;
+    let head = transaction.known.end.head;
+    if head > before {
+        inlines.take(transaction.pair, standing)?;
     }
-    Ok(answers)
+    transaction.end()?;
+    Ok(head)
+}
+
+fn append_all(transaction: &mut Transaction<'_>, jobs: &mut [Job]) -> Result<(), Fault> {
+    let mut batch = Batch::open(transaction)?;
+    for job in jobs {
+        if let Job::Append(append, waiting) = job {
+            waiting.answer = Some(batch.answer(append)?);
+        }
+    }
+    Ok(())
 }
 
 /// The store as it is behind the appends that were taken so far.
-struct Batch<'w> {
-    transaction: Transaction<'w>,
-    inserts: Inserts<'w>,
+struct Batch<'t> {
+    connection: &'t Connection,
+    known: &'t mut Known,
+    inserts: Inserts<'t>,
     recorded_at: Timestamp,
-    wrote: bool,
 }
 
-impl<'w> Batch<'w> {
-    fn open(transaction: Transaction<'w>) -> Result<Self, Fault> {
+impl<'t> Batch<'t> {
+    fn open(transaction: &'t mut Transaction<'_>) -> Result<Self, Fault> {
+        let connection = wait(transaction.pair.rusqlite())?;
+        let known = &mut *transaction.known;
         Ok(Self {
-            inserts: Inserts::new(transaction.connection)?,
-            recorded_at: transaction.known.end.recorded_at.max(Timestamp::now()),
-            transaction,
-            wrote: false,
+            inserts: Inserts::new(connection)?,
+            recorded_at: known.end.recorded_at.max(Timestamp::now()),
+            connection,
+            known,
         })
     }
 
     fn answer(&mut self, append: &Append) -> Result<Result<Appended, AppendError>, Fault> {
         if let Some(key) = &append.key
-            && let Some(answer) = find::answer(self.transaction.connection, &key.key)?
+            && let Some(answer) = find::answer(self.connection, &key.key)?
         {
             return Ok(answer.again(key));
         }
         let stands = append.streams.iter();
-        let stands = stands.map(|part| self.transaction.stream(&part.stream));
+        let stands = stands.map(|part| self.known.stream(self.connection, &part.stream));
         let stands: Vec<Stream> = stands.collect::<Result<_, _>>()?;
         let mut violations = violations(append, &stands);
         if let Some(condition) = &append.condition
@@ -69,23 +94,28 @@ impl<'w> Batch<'w> {
                 found,
             });
         }
-        match violations.is_empty() {
-            true => self.take(append, stands).map(Ok),
-            false => Ok(Err(Conflict { violations }.into())),
+        if !violations.is_empty() {
+            return Ok(Err(Conflict { violations }.into()));
         }
+        if !append.changes.is_empty()
+            && let Err(refused) = change(self.connection, &append.changes)?
+        {
+            return Ok(Err(refused.into()));
+        }
+        self.take(append, stands).map(Ok)
     }
 
     /// The newest event behind `condition.after` that matches, also of this batch.
     fn newest_match(&self, condition: &Condition) -> Result<Option<Position>, Fault> {
-        if self.transaction.known.end.head <= condition.after {
+        if self.known.end.head <= condition.after {
             return Ok(None);
         }
-        query::newest_match(self.transaction.connection, condition)
+        query::newest_match(self.connection, condition)
     }
 
     /// Makes the rows of an append that was judged to hold.
     fn take(&mut self, append: &Append, stands: Vec<Stream>) -> Result<Appended, Fault> {
-        let known = &mut *self.transaction.known;
+        let known = &mut *self.known;
         let before = known.end.head;
         let mut versions = Vec::with_capacity(append.streams.len());
         self.inserts.begin();
@@ -128,7 +158,6 @@ impl<'w> Batch<'w> {
         };
         if appended.count > 0 {
             known.end.recorded_at = self.recorded_at;
-            self.wrote = true;
         }
         if let Some(key) = &append.key {
             let answer = Answer {
@@ -136,7 +165,6 @@ impl<'w> Batch<'w> {
                 appended: appended.clone(),
             };
             self.inserts.key(&key.key, &answer)?;
-            self.wrote = true;
         }
         Ok(appended)
     }

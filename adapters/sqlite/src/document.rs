@@ -1,155 +1,123 @@
 //! Documents in a table.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use factum::StoreError;
 use factum::document::{
-    Change, ChangeError, Changes, Document, DocumentStore, Effect, Revision, Scan,
+    ChangeError, Changes, Document, DocumentStore, Effect, MAX_SCAN, Revision, Scan,
 };
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row as _, SqliteConnection};
-use std::collections::HashMap;
+use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use crate::SqliteStore;
-use crate::connection::Connection;
-use crate::error::{Fault, store_error};
+use crate::error::Fault;
+use crate::job::{Job, Waiting};
+use crate::readers::Length;
 
 #[async_trait]
 impl DocumentStore for SqliteStore {
     async fn change_documents(&self, changes: Changes) -> Result<Revision, ChangeError> {
         changes.check()?;
-        let turn = self.turn().clone();
-        // In a task of its own: a future that is dropped on the way would leave the transaction open, and with it the
-        // file locked for everybody else.
-        let work = tokio::spawn(async move {
-            let mut turn = turn.take().await;
-            let connection = turn.as_mut().ok_or(StoreError::Closed)?;
-            let changed = try_change(connection, &changes).await;
-            if changed.is_err() {
-                connection.end_after_failure().await;
-            }
-            changed
-        });
-        work.await
-            .unwrap_or_else(|error| Err(StoreError::Interrupted(error.into()).into()))
+        let (waiting, answered) = Waiting::new();
+        self.ask(Job::Change(changes, waiting)).await?;
+        answered.await.map_err(|_| StoreError::Closed)?
     }
 
     async fn find_documents(&self, keys: &[String]) -> Result<Vec<Document>, StoreError> {
-        let keys = serde_json::to_string(keys).map_err(Fault::corrupt)?;
-        let rows = sqlx::query(include_str!("sql/find_documents.sql"))
-            .bind(keys)
-            .fetch_all(self.pool())
-            .await;
-        documents(rows)
+        let keys = keys.to_vec();
+        let find = move |db: &_| find(db, keys.iter().map(String::as_str));
+        Ok(self.readers().run(Length::Short, find).await?)
     }
 
     async fn scan_documents(&self, scan: Scan) -> Result<Vec<Document>, StoreError> {
-        let rows = sqlx::query(include_str!("sql/scan_documents.sql"))
-            .bind(&scan.prefix)
-            .bind(scan.end())
-            .bind(&scan.after)
-            .bind(scan.limit as i64)
-            .fetch_all(self.pool())
-            .await;
-        documents(rows)
+        let scan = move |db: &_| self::scan(db, &scan);
+        Ok(self.readers().run(Length::Short, scan).await?)
     }
 }
 
-fn documents(rows: Result<Vec<SqliteRow>, sqlx::Error>) -> Result<Vec<Document>, StoreError> {
-    let rows = rows.map_err(store_error)?.into_iter();
-    let documents = rows.map(|row| {
-        let key: String = row.try_get(0)?;
-        let revision = revision(row.try_get(1)?)
-            .map_err(|error| sqlx::Error::Decode(format!("{key:?}: {error}").into()))?;
-        let value = row.try_get(2)?;
-        Ok(Document {
-            key,
-            revision,
-            value,
-        })
-    });
-    documents
-        .collect::<Result<_, sqlx::Error>>()
-        .map_err(|error| Fault::corrupt(format!("a document: {error}")).into())
+/// Those of the documents `keys` that exist.
+pub(crate) fn find<'k>(
+    db: &Connection,
+    keys: impl IntoIterator<Item = &'k str>,
+) -> Result<Vec<Document>, Fault> {
+    let sql = "select key, revision, value from factum_document where key = ?";
+    let mut statement = db.prepare_cached(sql)?;
+    let mut found = Vec::new();
+    for key in keys {
+        let document = statement.query_row([key], |row| Ok(document(row)));
+        found.extend(document.optional()?.transpose()?);
+    }
+    Ok(found)
 }
 
-fn revision(stored: i64) -> Result<Revision, StoreError> {
-    let revision = u64::try_from(stored).map(Revision::new);
-    revision.map_err(|_| StoreError::Corrupt(format!("{stored} is no revision")))
+fn scan(db: &Connection, scan: &Scan) -> Result<Vec<Document>, Fault> {
+    let mut statement = db.prepare_cached(include_str!("sql/scan_documents.sql"))?;
+    let limit = scan.limit.min(MAX_SCAN) as i64;
+    let bounds = (&scan.prefix, scan.end(), &scan.after, limit);
+    let rows = statement.query_map(bounds, |row| Ok(document(row)))?;
+    rows.map(|document| document?).collect()
 }
 
-async fn try_change(
-    connection: &mut Connection,
-    changes: &Changes,
-) -> Result<Revision, ChangeError> {
-    connection.begin().await.map_err(StoreError::from)?;
-    let revision = change(&mut connection.sqlite, changes).await?;
-    connection.commit().await.map_err(StoreError::from)?;
-    Ok(revision)
-}
-
-/// Makes `changes` as a part of a transaction that holds the write lock; on an error it must be rolled back.
-pub(crate) async fn change(
-    db: &mut SqliteConnection,
-    changes: &Changes,
-) -> Result<Revision, ChangeError> {
-    require(db, changes).await?;
-    let last: i64 = sqlx::query("update factum_revision set last = last + 1 returning last")
-        .fetch_one(&mut *db)
-        .await
-        .and_then(|row| row.try_get(0))
-        .map_err(store_error)?;
-    let effects = |change: &Change| match &change.effect {
-        Effect::Put(value) => Some((change.key.clone(), Some(value.clone()))),
-        Effect::Delete => Some((change.key.clone(), None)),
-        Effect::Keep => None,
+fn document(row: &Row<'_>) -> Result<Document, Fault> {
+    let key: String = row.get(0)?;
+    let columns = || -> Result<_, Fault> {
+        let revision: i64 = row.get(1)?;
+        let revision = u64::try_from(revision).map(Revision::new);
+        Ok((revision.map_err(Fault::corrupt)?, row.get(2)?))
     };
-    let effects: Vec<_> = changes.as_slice().iter().filter_map(effects).collect();
-    let (puts, deletes): (Vec<_>, Vec<_>) = effects.iter().partition(|(_, put)| put.is_some());
-    if !puts.is_empty() {
-        let puts = serde_json::to_string(&puts).map_err(|error| failed(error.into()))?;
-        sqlx::query(include_str!("sql/put_documents.sql"))
-            .bind(puts)
-            .bind(last)
-            .execute(&mut *db)
-            .await
-            .map_err(store_error)?;
-    }
-    if !deletes.is_empty() {
-        let keys: Vec<&String> = deletes.iter().map(|(key, _)| key).collect();
-        let keys = serde_json::to_string(&keys).map_err(|error| failed(error.into()))?;
-        let sql = "delete from factum_document where key in (select value from json_each(?))";
-        sqlx::query(sql)
-            .bind(keys)
-            .execute(db)
-            .await
-            .map_err(store_error)?;
-    }
-    Ok(revision(last)?)
+    let corrupt = |fault| match fault {
+        Fault::Corrupt(what) => Fault::corrupt(format!("the document {key:?}: {what}")),
+        other => other,
+    };
+    let (revision, value) = columns().map_err(corrupt)?;
+    Ok(Document {
+        key,
+        revision,
+        value,
+    })
 }
 
-/// Whether every document is at the revision that is required.
-async fn require(db: &mut SqliteConnection, changes: &Changes) -> Result<(), ChangeError> {
+/// Makes `changes` as a part of a transaction that holds the write lock, if every document is at the revision that is
+/// required. If that is refused, nothing has changed.
+pub(crate) fn change(
+    db: &Connection,
+    changes: &Changes,
+) -> Result<Result<Revision, ChangeError>, Fault> {
+    if let Some(moved) = moved(db, changes)? {
+        return Ok(Err(moved));
+    }
+    let sql = "update factum_revision set last = last + 1 returning last";
+    let revision: i64 = db.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+    for change in changes.as_slice() {
+        match &change.effect {
+            Effect::Put(value) => {
+                let mut put = db.prepare_cached(include_str!("sql/put_document.sql"))?;
+                put.execute((&change.key, revision, value))?;
+            }
+            Effect::Delete => {
+                let sql = "delete from factum_document where key = ?";
+                db.prepare_cached(sql)?.execute([&change.key])?;
+            }
+            Effect::Keep => {}
+        }
+    }
+    let revision = u64::try_from(revision).map_err(Fault::corrupt)?;
+    Ok(Ok(Revision::new(revision)))
+}
+
+/// The first document that is not at the revision that is required.
+fn moved(db: &Connection, changes: &Changes) -> Result<Option<ChangeError>, Fault> {
     let required = changes.as_slice().iter();
-    let keys: Vec<&str> = required
-        .filter(|change| change.required.is_some())
-        .map(|change| change.key.as_str())
-        .collect();
-    if keys.is_empty() {
-        return Ok(());
+    let required = required.filter(|change| change.required.is_some());
+    let sql = "select revision from factum_document where key = ?";
+    let mut statement = db.prepare_cached(sql)?;
+    let mut found = HashMap::new();
+    for change in required {
+        let revision: Option<i64> = statement
+            .query_row([&change.key], |row| row.get(0))
+            .optional()?;
+        let revision = u64::try_from(revision.unwrap_or(0)).map_err(Fault::corrupt)?;
+        found.insert(&*change.key, Revision::new(revision));
     }
-    let keys = serde_json::to_string(&keys).map_err(|error| failed(error.into()))?;
-    let rows = sqlx::query(include_str!("sql/find_documents.sql"))
-        .bind(keys)
-        .fetch_all(db)
-        .await;
-    let found: HashMap<String, Revision> = documents(rows)?
-        .into_iter()
-        .map(|document| (document.key, document.revision))
-        .collect();
-    let moved = changes.moved(|key| found.get(key).copied().unwrap_or_default());
-    moved.map_or(Ok(()), Err)
-}
-
-fn failed(error: Box<dyn std::error::Error + Send + Sync>) -> StoreError {
-    StoreError::Failed(error)
+    Ok(changes.moved(|key| found.get(key).copied().unwrap_or_default()))
 }

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use factum::{AppendError, StoreError};
-use rusqlite::ffi::ErrorCode;
+use factum::document::ChangeError;
+use factum::{AppendError, StepError, StoreError};
+use rusqlite::ffi::{self, ErrorCode};
 
 /// A failure that every append of a batch can be told.
 #[derive(Debug, Clone)]
@@ -12,12 +13,10 @@ pub(crate) enum Fault {
     Sqlite(Arc<rusqlite::Error>),
     Sqlx(Arc<sqlx::Error>),
     Corrupt(Arc<str>),
+    /// By an inline projection.
+    Refused(Arc<AppendError>),
     Closed,
 }
-
-/// Primary result codes, <https://www.sqlite.org/rescode.html>.
-const SQLITE_BUSY: i32 = 5;
-const SQLITE_LOCKED: i32 = 6;
 
 impl Fault {
     pub(crate) fn corrupt(what: impl fmt::Display) -> Self {
@@ -32,29 +31,39 @@ impl Fault {
                 Some(ErrorCode::TooBig | ErrorCode::ConstraintViolation)
             ),
             Self::Corrupt(_) => true,
+            Self::Refused(error) => matches!(**error, AppendError::Projection { .. }),
             Self::Sqlx(_) | Self::Closed => false,
         }
     }
 
     /// Whether the connection is in doubt: another may do better.
     pub(crate) fn is_of_the_connection(&self) -> bool {
-        let Self::Sqlite(error) = self else {
-            return false;
-        };
-        matches!(
-            error.sqlite_error_code(),
-            Some(
-                ErrorCode::SystemIoFailure
-                    | ErrorCode::DatabaseCorrupt
-                    | ErrorCode::NotADatabase
-                    | ErrorCode::CannotOpen
-                    | ErrorCode::FileLockingProtocolFailed
-                    | ErrorCode::ApiMisuse
-                    | ErrorCode::OutOfMemory
-                    | ErrorCode::InternalMalfunction
-            )
-        )
+        match self {
+            Self::Sqlite(error) => in_doubt(error.sqlite_error_code()),
+            Self::Sqlx(error) => match &**error {
+                sqlx::Error::WorkerCrashed | sqlx::Error::Protocol(_) => true,
+                error => in_doubt(code(error)),
+            },
+            Self::Refused(error) => matches!(**error, AppendError::Store(StoreError::Failed(_))),
+            Self::Corrupt(_) | Self::Closed => false,
+        }
     }
+}
+
+fn in_doubt(code: Option<ErrorCode>) -> bool {
+    matches!(
+        code,
+        Some(
+            ErrorCode::SystemIoFailure
+                | ErrorCode::DatabaseCorrupt
+                | ErrorCode::NotADatabase
+                | ErrorCode::CannotOpen
+                | ErrorCode::FileLockingProtocolFailed
+                | ErrorCode::ApiMisuse
+                | ErrorCode::OutOfMemory
+                | ErrorCode::InternalMalfunction
+        )
+    )
 }
 
 impl fmt::Display for Fault {
@@ -63,6 +72,7 @@ impl fmt::Display for Fault {
             Self::Sqlite(error) => error.fmt(f),
             Self::Sqlx(error) => error.fmt(f),
             Self::Corrupt(what) => f.write_str(what),
+            Self::Refused(error) => error.fmt(f),
             Self::Closed => f.write_str("the store is closed"),
         }
     }
@@ -70,11 +80,20 @@ impl fmt::Display for Fault {
 
 /// Whether another writer holds the file.
 pub(crate) fn is_busy(error: &sqlx::Error) -> bool {
-    let code = || {
-        let code = error.as_database_error()?.code()?;
-        code.parse::<i32>().ok().map(|extended| extended & 0xff)
-    };
-    matches!(code(), Some(SQLITE_BUSY | SQLITE_LOCKED))
+    matches!(
+        code(error),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+    )
+}
+
+/// Whether the file is the reason, and not what was to be done with it.
+pub(crate) fn is_of_the_file(error: &sqlx::Error) -> bool {
+    is_busy(error) || matches!(error, sqlx::Error::WorkerCrashed) || in_doubt(code(error))
+}
+
+fn code(error: &sqlx::Error) -> Option<ErrorCode> {
+    let code = error.as_database_error()?.code()?;
+    Some(ffi::Error::new(code.parse().ok()?).code)
 }
 
 impl From<rusqlite::Error> for Fault {
@@ -103,6 +122,10 @@ impl From<Fault> for StoreError {
         match fault {
             Fault::Corrupt(what) => Self::Corrupt(what.to_string()),
             Fault::Closed => Self::Closed,
+            Fault::Refused(error) => match again(error) {
+                AppendError::Store(error) => error,
+                error => Self::Failed(error.into()),
+            },
             Fault::Sqlite(error) => match error.sqlite_error_code() {
                 Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
                     Self::Unavailable(Box::new(error))
@@ -120,6 +143,34 @@ impl From<Fault> for StoreError {
 }
 
 impl From<Fault> for AppendError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Refused(error) => again(error),
+            fault => Self::Store(fault.into()),
+        }
+    }
+}
+
+/// `error`, told to one of perhaps several.
+fn again(error: Arc<AppendError>) -> AppendError {
+    match Arc::try_unwrap(error) {
+        Ok(error) => error,
+        Err(shared) => match &*shared {
+            AppendError::Store(StoreError::Unavailable(_)) => {
+                StoreError::Unavailable(shared.into()).into()
+            }
+            _ => StoreError::Failed(shared.into()).into(),
+        },
+    }
+}
+
+impl From<Fault> for ChangeError {
+    fn from(fault: Fault) -> Self {
+        Self::Store(fault.into())
+    }
+}
+
+impl From<Fault> for StepError {
     fn from(fault: Fault) -> Self {
         Self::Store(fault.into())
     }

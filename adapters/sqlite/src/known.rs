@@ -2,6 +2,9 @@
 
 use factum::{Position, StreamId, Timestamp};
 use quick_cache::unsync::Cache;
+use rusqlite::{Connection, OptionalExtension as _};
+
+use crate::error::Fault;
 
 const STREAMS: usize = 65_536;
 
@@ -56,5 +59,34 @@ impl Known {
     pub(crate) fn forget(&mut self) {
         self.data_version = None;
         self.streams.clear();
+    }
+
+    /// Where `stream` stands.
+    pub(crate) fn stream(
+        &mut self,
+        connection: &Connection,
+        stream: &StreamId,
+    ) -> Result<Stream, Fault> {
+        if let Some(known) = self.streams.get(stream) {
+            return Ok(*known);
+        }
+        let mut statement = connection.prepare_cached(include_str!("sql/stream.sql"))?;
+        let found: Option<(i64, i64)> = statement
+            .query_row([stream.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        let Some((key, version)) = found else {
+            return Ok(Stream {
+                key: None,
+                version: 0,
+            });
+        };
+        let version = u64::try_from(version)
+            .map_err(|_| Fault::corrupt(format!("stream {stream} is at version {version}")))?;
+        let found = Stream {
+            key: Some(key),
+            version,
+        };
+        self.streams.insert(stream.clone(), found);
+        Ok(found)
     }
 }

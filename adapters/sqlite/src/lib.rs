@@ -21,18 +21,22 @@
 //!
 //! For people, the file holds a view: `sqlite3 bank.db 'select * from events'`.
 //!
-//! Read models can live in the same file: see [`SqliteProjection`].
+//! Read models can live in the same file: see [`SqliteProjection`]; in the transactions that append: see
+//! [`SqliteOptions::inline`].
 
 mod batch;
-mod connection;
 mod document;
 mod error;
+mod file;
 mod find;
+mod inline;
 mod insert;
+mod job;
 mod known;
 mod migrate;
 mod names;
 mod open;
+mod pair;
 mod project_set;
 mod projection;
 mod query;

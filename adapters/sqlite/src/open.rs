@@ -1,28 +1,25 @@
 //! [`SqliteOptions`]: how a file is opened.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use factum::StoreError;
-use rusqlite::{Connection, OpenFlags};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use factum::{EventsOf, StoreError};
+use sqlx::sqlite::SqlitePoolOptions;
 use sqlx::{ConnectOptions as _, SqliteConnection, SqlitePool};
 
-use crate::error::{Fault, is_busy, store_error};
+use crate::SqliteProjectSet;
+use crate::error::{is_busy, store_error};
+use crate::file::File;
+use crate::inline::{Inlined, OfProjection};
 use crate::store::SqliteStore;
-
-/// A checkpoint every 40 MB instead of 4: it is the longest pause that a writer sees.
-const CHECKPOINT: &str = "10000";
-
-/// Statements that a connection keeps prepared.
-const STATEMENTS: usize = 100;
 
 /// How a file is opened. Start with [`SqliteOptions::new`], end with [`open`](Self::open).
 #[derive(Debug, Clone)]
 pub struct SqliteOptions {
-    file: PathBuf,
+    file: File,
     readers: u32,
-    busy_timeout: Duration,
+    inline: Vec<Arc<dyn Inlined>>,
 }
 
 impl SqliteOptions {
@@ -30,9 +27,12 @@ impl SqliteOptions {
     #[must_use]
     pub fn new(file: impl Into<PathBuf>) -> Self {
         Self {
-            file: file.into(),
+            file: File {
+                path: file.into(),
+                busy_timeout: Duration::from_secs(5),
+            },
             readers: 8,
-            busy_timeout: Duration::from_secs(5),
+            inline: Vec::new(),
         }
     }
 
@@ -50,7 +50,54 @@ impl SqliteOptions {
     /// [`StoreError::Unavailable`]. Default 5 seconds.
     #[must_use]
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
-        self.busy_timeout = timeout;
+        self.file.busy_timeout = timeout;
+        self
+    }
+
+    /// Lets `projection` have its effect in the transaction that appends: whoever reads behind the answer to an append finds
+    /// it, and an event that it cannot take refuses its append with [`AppendError::Projection`]. A panic is such a refusal.
+    ///
+    /// It is an ordinary projection into tables, in one partition: [`open`](Self::open) builds what is not there yet, also a new
+    /// version, and readers see that once it is full. A clone may run in [`Projections`](factum::Projections) as well, for its
+    /// status and orders. Every append pays for its statements; nothing else is written to the file meanwhile.
+    ///
+    /// ```
+    /// # use async_trait::async_trait;
+    /// # use factum::prelude::*;
+    /// # use factum_sqlite::{BoxError, SqliteOptions, SqliteProject, SqliteProjection, Tables};
+    /// # #[derive(Event, Serialize, Deserialize)]
+    /// # #[event(prefix = "account")]
+    /// # enum AccountEvent { Opened { owner: String } }
+    /// #[derive(Projection)]
+    /// #[projection(name = "owners", events = AccountEvent)]
+    /// struct Owners;
+    /// # #[async_trait]
+    /// # impl SqliteProjection for Owners {
+    /// #     async fn create(&self, db: &mut Tables<'_>) -> Result<(), sqlx::Error> {
+    /// #         let sql = "create table if not exists {owner} (account text primary key, name text not null)";
+    /// #         sqlx::query(db.sql(sql)).execute(&mut **db).await?;
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    /// # #[async_trait]
+    /// # impl SqliteProject<AccountEvent> for Owners {
+    /// #     async fn project(&self, _: &Recorded<AccountEvent>, _: &mut Tables<'_>) -> Result<(), BoxError> { Ok(()) }
+    /// # }
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let file = dir.path().join("bank.db");
+    /// let store = SqliteOptions::new(file).inline(Owners).open().await?;
+    /// # store.close().await;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// [`AppendError::Projection`]: factum::AppendError::Projection
+    #[must_use]
+    pub fn inline<P: SqliteProjectSet<EventsOf<P>>>(mut self, projection: P) -> Self {
+        self.inline.push(Arc::new(OfProjection(projection)));
         self
     }
 
@@ -59,24 +106,24 @@ impl SqliteOptions {
     /// # Errors
     /// [`StoreError::NewerSchema`] if a newer version of this crate wrote the file,
     /// [`StoreError::Unavailable`] if another process does not let go of it, [`StoreError::Failed`] if it
-    /// cannot be opened or is no SQLite database.
+    /// cannot be opened, is no SQLite database, or holds an event that an inline projection cannot take.
     pub async fn open(self) -> Result<SqliteStore, StoreError> {
-        if self.file.as_os_str() == ":memory:" {
+        if self.file.path.as_os_str() == ":memory:" {
             let reason = "each connection would see a database of its own; use `factum-memory`";
             return Err(StoreError::Failed(reason.into()));
         }
         let connection = self.writer().await?;
         let pool = self.readers_pool();
-        let watcher = self.reading().connect().await.map_err(store_error)?;
+        let watcher = self.file.reading().connect().await.map_err(store_error)?;
         SqliteStore::start(self, connection, pool, watcher).await
     }
 
-    /// The file, for connections that belong to one thread.
+    pub(crate) fn inlined(&self) -> &[Arc<dyn Inlined>] {
+        &self.inline
+    }
+
     pub(crate) fn file(&self) -> File {
-        File {
-            path: self.file.clone(),
-            busy_timeout: self.busy_timeout,
-        }
+        self.file.clone()
     }
 
     /// How many threads read. More than this many for each core would only take the core from each other.
@@ -88,7 +135,7 @@ impl SqliteOptions {
     /// The connection that writes, with the schema in place. A file that is just being created by another
     /// process answers "busy" at once, without the timeout: so it is asked again.
     async fn writer(&self) -> Result<SqliteConnection, StoreError> {
-        let until = tokio::time::Instant::now() + self.busy_timeout;
+        let until = tokio::time::Instant::now() + self.file.busy_timeout;
         loop {
             let error = match self.try_writer().await {
                 Err(StoreError::Unavailable(error)) => error,
@@ -102,15 +149,10 @@ impl SqliteOptions {
     }
 
     async fn try_writer(&self) -> Result<SqliteConnection, StoreError> {
-        let options = self
-            .common()
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .pragma("wal_autocheckpoint", CHECKPOINT);
+        let options = self.file.writing().create_if_missing(true);
         let mut connection = options.connect().await.map_err(|error| match error {
             busy if is_busy(&busy) => StoreError::Unavailable(busy.into()),
-            other => StoreError::Failed(format!("{}: {other}", self.file.display()).into()),
+            other => StoreError::Failed(format!("{}: {other}", self.file.path.display()).into()),
         })?;
         crate::migrate::migrate(&mut connection).await?;
         Ok(connection)
@@ -123,54 +165,6 @@ impl SqliteOptions {
             .test_before_acquire(false)
             .idle_timeout(None)
             .max_lifetime(None)
-            .connect_lazy_with(self.reading())
-    }
-
-    fn reading(&self) -> SqliteConnectOptions {
-        self.common().pragma("query_only", "1")
-    }
-
-    fn common(&self) -> SqliteConnectOptions {
-        SqliteConnectOptions::new()
-            .filename(&self.file)
-            .busy_timeout(self.busy_timeout)
-            .pragma("cache_size", "-65536")
-            .foreign_keys(false)
-            .disable_statement_logging()
-    }
-}
-
-/// A file that is there, with its schema in place.
-///
-/// Events go through `rusqlite`, on threads of the store: `sqlx` hands each statement and each row from one thread to
-/// another, which costs more than SQLite itself. Read models are written by others, who await: they have `sqlx`.
-#[derive(Debug, Clone)]
-pub(crate) struct File {
-    path: PathBuf,
-    busy_timeout: Duration,
-}
-
-impl File {
-    pub(crate) fn connect_to_write(&self) -> Result<Connection, Fault> {
-        let connection = self.connect()?;
-        connection.pragma_update(None, "synchronous", "full")?;
-        connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT)?;
-        Ok(connection)
-    }
-
-    pub(crate) fn connect_to_read(&self) -> Result<Connection, Fault> {
-        let connection = self.connect()?;
-        connection.pragma_update(None, "query_only", 1)?;
-        Ok(connection)
-    }
-
-    fn connect(&self) -> Result<Connection, Fault> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&self.path, flags)?;
-        connection.busy_timeout(self.busy_timeout)?;
-        connection.pragma_update(None, "cache_size", -65_536)?;
-        connection.pragma_update(None, "foreign_keys", 0)?;
-        connection.set_prepared_statement_cache_capacity(STATEMENTS);
-        Ok(connection)
+            .connect_lazy_with(self.file.reading())
     }
 }

@@ -11,11 +11,17 @@ use crate::record::{COLUMNS, DATA, Records};
 /// The data in one page have about this many bytes at most, and one event at least.
 const PAGE_BYTES: usize = 16 * 1024 * 1024;
 
+/// The position of the newest event.
+pub(crate) fn head(connection: &Connection) -> Result<Position, Fault> {
+    let sql = "select coalesce(max(position), 0) from factum_event";
+    let mut statement = connection.prepare_cached(sql)?;
+    let head: i64 = statement.query_row([], |row| row.get(0))?;
+    Ok(Position::new(head as u64))
+}
+
 /// Within a transaction.
 pub(crate) fn page(connection: &Connection, read: &Read) -> Result<Page, Fault> {
-    let sql = "select coalesce(max(position), 0) from factum_event";
-    let head = connection.prepare_cached(sql)?;
-    let head: i64 = { head }.query_row([], |row| row.get(0))?;
+    let head = head(connection)?;
     let limit = read.limit.max(1);
     let only = match &read.scope {
         Scope::Stream(stream) => Some(stream.clone()),
@@ -32,11 +38,7 @@ pub(crate) fn page(connection: &Connection, read: &Read) -> Result<Page, Fault> 
         events.push(records.take(row)?);
         Ok(true)
     })?;
-    Ok(Page {
-        events,
-        head: Position::new(head as u64),
-        more,
-    })
+    Ok(Page { events, head, more })
 }
 
 fn size(row: &Row<'_>) -> Result<usize, Fault> {

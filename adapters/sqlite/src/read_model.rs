@@ -1,20 +1,24 @@
 //! [`SqliteReadModel`]: runs a projection into its tables.
 
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use sqlx::SqliteConnection;
-
-use crate::connection::Connection;
-use crate::error::store_error;
-use crate::tables::{self, Tables};
-use crate::{SqliteProjectSet, SqliteProjection, SqliteStore};
 use async_trait::async_trait;
 use factum::document::Revision;
+use factum::projections::panicked;
 use factum::{
     EventSet as _, EventsOf, Projection, ProjectionError, Query, ReadModel, Step, StepError,
     StoreError,
 };
+use futures_util::FutureExt as _;
+
+use crate::document::change;
+use crate::error::store_error;
+use crate::pair::Pair;
+use crate::tables::{self, Tables};
+use crate::writing::Writing;
+use crate::{SqliteProjectSet, SqliteProjection, SqliteStore};
 
 /// A projection together with the file that holds its tables; give a clone to
 /// [`Projections`](factum::Projections), and read the other, or have it in a process that only reads.
@@ -65,67 +69,81 @@ impl<P: SqliteProjectSet<EventsOf<P>>> SqliteReadModel<P> {
     /// Does `work` as a whole or not at all.
     async fn transact(&self, build: u64, work: Work<'_>) -> Result<Revision, StepError> {
         let mut turn = self.store.turn().take().await;
-        let connection = turn.as_mut().ok_or(StoreError::Closed)?;
-        let done = self.try_transact(connection, build, work).await;
-        if done.is_err() {
-            connection.end_after_failure().await;
+        let writing = turn.as_mut().ok_or(StoreError::Closed)?;
+        let done = self.try_transact(writing, build, work).await;
+        match &done {
+            Ok(_) => {}
+            Err(StepError::Store(StoreError::Failed(_))) => writing.reopen(),
+            Err(_) => writing.roll_back().await,
         }
         done
     }
 
     async fn try_transact(
         &self,
-        connection: &mut Connection,
+        writing: &mut Writing,
         build: u64,
         work: Work<'_>,
     ) -> Result<Revision, StepError> {
-        connection.begin().await.map_err(StoreError::from)?;
-        let db = &mut connection.sqlite;
+        let pair = writing.begin_awaited().await?;
         let revision = match work {
             Work::Prepare => {
-                self.make_ready(db, build).await?;
+                tables::is_wanted(pair.rusqlite().await?, P::NAME, build)?;
+                make_ready(&*self.projection, pair, build).await?;
                 Revision::ABSENT
             }
             Work::Project(step) => {
                 // First, since it says whether another instance has taken over.
-                let revision = crate::document::change(db, &step.changes).await?;
-                let mut tables = Tables::new(db, build);
+                let revision = change(pair.rusqlite().await?, &step.changes)??;
+                let mut tables = Tables::new(pair.lend()?, build);
                 for record in step.events {
                     self.projection.take(record, &mut tables).await?;
                 }
                 revision
             }
             Work::Serve(step) => {
-                let revision = crate::document::change(db, &step.changes).await?;
-                tables::show(db, self, build).await?;
+                let db = pair.rusqlite().await?;
+                let revision = change(db, &step.changes)??;
+                tables::show(db, P::NAME, build)?;
                 revision
             }
             Work::Discard => {
-                tables::drop(db, self, build).await?;
+                tables::drop(pair.rusqlite().await?, P::NAME, build)?;
                 Revision::ABSENT
             }
         };
-        connection.commit().await.map_err(StoreError::from)?;
+        pair.commit().await?;
         Ok(revision)
     }
+}
 
-    async fn make_ready(&self, db: &mut SqliteConnection, build: u64) -> Result<(), StepError> {
-        tables::is_wanted(db, self, build).await?;
-        let names = tables::names_of(db, self, build).await?;
-        let mut tables = Tables::new(&mut *db, build);
-        let created = self.projection.create(&mut tables).await;
-        let filled_in = tables.into_names();
-        if let Err(error) = created {
-            // Perhaps since a table that is not its own is another than it wants.
-            if !names.is_known() {
-                names.check(&filled_in)?;
-            }
-            return Err(store_error(error).into());
+/// Creates the tables of `build` that are missing, and notes them down.
+pub(crate) async fn make_ready<P: SqliteProjection>(
+    projection: &P,
+    pair: &mut Pair,
+    build: u64,
+) -> Result<(), StepError> {
+    let names = tables::names_of(pair.rusqlite().await?, P::NAME, build)?;
+    let mut tables = Tables::new(pair.lend()?, build);
+    let created = AssertUnwindSafe(projection.create(&mut tables));
+    let created = created.catch_unwind().await;
+    let filled_in = tables.into_names();
+    let error = match created {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(store_error(error)),
+        Err(panic) => Some(StoreError::Failed(panicked(&*panic).into())),
+    };
+    if let Some(error) = error {
+        // Perhaps since a table that is not its own is another than it wants.
+        if !names.is_known() {
+            names.check(&filled_in)?;
         }
-        let made = tables::made(db, &filled_in, build).await?;
-        names.check(&made)?;
-        tables::note(db, self, build, &made).await
+        return Err(error.into());
     }
+    let db = pair.rusqlite().await?;
+    let made = tables::made(db, &filled_in, build)?;
+    names.check(&made)?;
+    tables::note(db, P::NAME, build, &made)
 }
 
 #[async_trait]

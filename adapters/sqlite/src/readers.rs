@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::error::Fault;
-use crate::open::File;
+use crate::file::File;
 
 /// Short work that is done in one transaction at most.
 const TOGETHER: usize = 16;

@@ -4,9 +4,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use factum::{Position, Snapshot, SnapshotStore, StoreError, StreamId, Version};
 use rusqlite::{Connection, OptionalExtension as _, Row};
+use sqlx::Sqlite;
+use sqlx::sqlite::SqliteArguments;
 
 use crate::SqliteStore;
-use crate::error::{Fault, store_error};
+use crate::error::Fault;
 use crate::readers::Length;
 
 #[async_trait]
@@ -18,11 +20,7 @@ impl SnapshotStore for SqliteStore {
             .bind(snapshot.position.get() as i64)
             .bind(i64::from(snapshot.schema_version))
             .bind(&*snapshot.data);
-        let mut turn = self.turn().take().await;
-        let connection = turn.as_mut().ok_or(StoreError::Closed)?;
-        let sqlite = connection.idle().await?;
-        save.execute(sqlite).await.map_err(store_error)?;
-        Ok(())
+        self.execute(save).await
     }
 
     async fn load_snapshot(&self, stream: &StreamId) -> Result<Option<Snapshot>, StoreError> {
@@ -32,15 +30,28 @@ impl SnapshotStore for SqliteStore {
     }
 
     async fn clear_snapshots(&self) -> Result<(), StoreError> {
+        let clear = "delete from factum_snapshot";
+        self.execute(sqlx::query(clear)).await
+    }
+}
+
+impl SqliteStore {
+    async fn execute(
+        &self,
+        statement: sqlx::query::Query<'_, Sqlite, SqliteArguments>,
+    ) -> Result<(), StoreError> {
         let mut turn = self.turn().take().await;
-        let connection = turn.as_mut().ok_or(StoreError::Closed)?;
-        let sqlite = connection.idle().await?;
-        let sql = "delete from factum_snapshot";
-        sqlx::query(sql)
-            .execute(sqlite)
-            .await
-            .map_err(store_error)?;
-        Ok(())
+        let writing = turn.as_mut().ok_or(StoreError::Closed)?;
+        let executed = async {
+            let pair = writing.pair().await?;
+            statement.execute(pair.sqlx()?).await?;
+            Ok(())
+        };
+        let executed: Result<(), Fault> = executed.await;
+        if let Err(fault) = &executed {
+            writing.end_after_failure(fault).await;
+        }
+        Ok(executed?)
     }
 }
 

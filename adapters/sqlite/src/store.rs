@@ -10,18 +10,18 @@ use factum::{
     Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Position, Read, Scope,
     StoreError,
 };
-use sqlx::{Connection as _, SqliteConnection, SqlitePool};
-use tokio::runtime::Handle;
+use sqlx::{SqliteConnection, SqlitePool};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tracing::warn;
 
-use crate::connection::Connection;
 use crate::error::store_error;
+use crate::inline::Inlines;
+use crate::job::{Job, Waiting};
 use crate::open::SqliteOptions;
 use crate::read;
 use crate::readers::{Length, Readers};
-use crate::writer::{Answer, Job, QUEUE, Turn, Writer};
+use crate::writer::{Message, QUEUE, Turn, Writer};
 use crate::writing::Writing;
 
 /// A store in a SQLite file. A handle: clones share their connections, which are closed with the last of
@@ -30,8 +30,9 @@ use crate::writing::Writing;
 pub struct SqliteStore(Arc<Shared>);
 
 struct Shared {
-    jobs: mpsc::Sender<Job>,
+    /// Dropped ahead of `jobs`, so that what it holds ends on the writer's thread.
     turn: Arc<Turn>,
+    jobs: mpsc::Sender<Message>,
     readers: Readers,
     pool: SqlitePool,
     head: watch::Receiver<Position>,
@@ -70,14 +71,16 @@ impl SqliteStore {
         let sender = Arc::new(sender);
         let (alive, ended) = oneshot::channel();
         let task = tokio::spawn(crate::watch::others(watcher, sender.clone(), ended));
-        let turn = Arc::new(Turn::new(Connection::new(connection)));
+        let mut writing = Writing::new(options.file(), connection).await?;
+        let inlines = Inlines::new(options.inlined())?;
+        inlines.build(&mut writing).await?;
+        let turn = Arc::new(Turn::new(writing));
         let (jobs, inbox) = mpsc::channel(QUEUE);
         let metrics = OfStore::new("sqlite");
         let writer = Writer {
-            writing: Writing::new(options.file()),
             turn: turn.clone(),
+            inlines,
             head: sender,
-            runtime: Handle::current(),
             metrics: metrics.clone(),
         };
         std::thread::Builder::new()
@@ -85,8 +88,8 @@ impl SqliteStore {
             .spawn(move || writer.run(inbox))
             .map_err(|error| StoreError::Failed(error.into()))?;
         Ok(Self(Arc::new(Shared {
-            jobs,
             turn,
+            jobs,
             readers: Readers::new(options.file(), options.most_readers()),
             pool,
             head,
@@ -105,7 +108,7 @@ impl SqliteStore {
     /// [`StoreError::Closed`] from then on.
     pub async fn close(&self) {
         let (answer, answered) = oneshot::channel();
-        if self.0.jobs.send(Job::Close(answer)).await.is_ok() {
+        if self.0.jobs.send(Message::Close(answer)).await.is_ok() {
             // An error means that the writer has ended before, which is as good.
             let _ = answered.await;
         }
@@ -114,13 +117,18 @@ impl SqliteStore {
             // Ends by itself, and cannot fail in a way that matters now.
             let _ = task.await;
         }
-        if let Some(connection) = self.0.turn.take().await.take()
-            && let Err(error) = connection.sqlite.close().await
+        if let Some(writing) = self.0.turn.take().await.take()
+            && let Err(error) = writing.close().await
         {
             warn!(%error, "the connection was not closed in order");
         }
         self.0.readers.close().await;
         self.0.pool.close().await;
+    }
+
+    pub(crate) async fn ask(&self, job: Job) -> Result<(), StoreError> {
+        let asked = self.0.jobs.send(Message::Do(job)).await;
+        asked.map_err(|_| StoreError::Closed)
     }
 
     pub(crate) fn turn(&self) -> &std::sync::Arc<Turn> {
@@ -136,13 +144,8 @@ impl SqliteStore {
 impl EventStore for SqliteStore {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         append.check()?;
-        let (answer, answered) = oneshot::channel();
-        let job = Job::Append(append, Answer::new(answer));
-        self.0
-            .jobs
-            .send(job)
-            .await
-            .map_err(|_| StoreError::Closed)?;
+        let (waiting, answered) = Waiting::new();
+        self.ask(Job::Append(append, waiting)).await?;
         answered.await.map_err(|_| StoreError::Closed)?
     }
 

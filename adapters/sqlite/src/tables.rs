@@ -7,10 +7,12 @@ use factum::document::{Changes, Revision, Scan};
 use factum::projections::{
     Names, TABLES, control_key, fill_in, list, listed, table, tables_key, views_key, wants,
 };
-use factum::{ReadModel, StepError, StoreError};
+use factum::{StepError, StoreError};
+use rusqlite::{Connection, Params, Row};
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
-use crate::error::store_error;
+use crate::document::{change, find};
+use crate::error::Fault;
 
 /// The tables of one build of a read model, and the connection to their file; reads like the connection.
 ///
@@ -69,82 +71,75 @@ impl DerefMut for Tables<'_> {
     }
 }
 
-/// Which names the tables of `build` may have.
-pub(crate) async fn names_of<'m>(
-    db: &mut SqliteConnection,
-    model: &'m dyn ReadModel,
+/// Which names the tables of `build` of the projection `name` may have.
+pub(crate) fn names_of<'n>(
+    db: &Connection,
+    name: &'n str,
     build: u64,
-) -> Result<Names<'m>, StoreError> {
+) -> Result<Names<'n>, StoreError> {
     let sql = "select key, value from factum_document where key = ? or (key >= ? and key < ?)";
     let lists = Scan::prefix(TABLES);
-    let documents: Result<Vec<(String, String)>, _> = sqlx::query_as(sql)
-        .bind(views_key(model.name()))
-        .bind(&lists.prefix)
-        .bind(lists.end())
-        .fetch_all(&mut *db)
-        .await;
-    let there = there(db).await?;
-    Names::new(
-        (model.name(), build),
-        documents.map_err(store_error)?,
-        there,
-    )
-}
-
-/// The names of whatever is in the file; SQLite does not tell capitals from small letters.
-async fn there(db: &mut SqliteConnection) -> Result<Vec<String>, StoreError> {
+    let bounds = (views_key(name), &lists.prefix, lists.end());
+    let documents: Vec<(String, String)> =
+        all(db, sql, bounds, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    // SQLite does not tell capitals from small letters.
     let sql = "select lower(name) from sqlite_master where type <> 'trigger'";
-    let there = sqlx::query_scalar(sql).fetch_all(db).await;
-    there.map_err(store_error)
+    let there: Vec<String> = all(db, sql, (), |row| row.get(0))?;
+    Names::new((name, build), documents, there)
 }
 
 /// Those of `names` that are tables in `build`.
-pub(crate) async fn made(
-    db: &mut SqliteConnection,
+pub(crate) fn made(
+    db: &Connection,
     names: &BTreeSet<String>,
     build: u64,
 ) -> Result<Vec<String>, StoreError> {
     let sql = "select lower(name) from sqlite_master where type = 'table'";
-    let tables: Result<Vec<String>, _> = sqlx::query_scalar(sql).fetch_all(db).await;
-    let tables = tables.map_err(store_error)?;
+    let tables: Vec<String> = all(db, sql, (), |row| row.get(0))?;
     let made = names
         .iter()
         .filter(|name| tables.contains(&table(name, build)));
     Ok(made.cloned().collect())
 }
 
-/// Notes down which tables `build` has.
-pub(crate) async fn note(
-    db: &mut SqliteConnection,
-    model: &dyn ReadModel,
+fn all<T>(
+    db: &Connection,
+    sql: &str,
+    parameters: impl Params,
+    row: impl Fn(&Row<'_>) -> Result<T, rusqlite::Error>,
+) -> Result<Vec<T>, Fault> {
+    let mut statement = db.prepare_cached(sql)?;
+    let rows = statement.query_map(parameters, row)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Notes down which tables `build` of the projection `name` has.
+pub(crate) fn note(
+    db: &Connection,
+    name: &str,
     build: u64,
     tables: &[String],
 ) -> Result<(), StepError> {
-    put(db, tables_key(model.name(), build), tables).await
+    put(db, tables_key(name, build), tables)
 }
 
-async fn put(db: &mut SqliteConnection, key: String, names: &[String]) -> Result<(), StepError> {
-    let _: Revision = crate::document::change(db, &list(key, names)?).await?;
+fn put(db: &Connection, key: String, names: &[String]) -> Result<(), StepError> {
+    let _: Revision = change(db, &list(key, names)?)??;
     Ok(())
 }
 
-async fn names(db: &mut SqliteConnection, key: &str) -> Result<Vec<String>, StoreError> {
-    listed(key, document(db, key).await?.as_deref())
+fn names(db: &Connection, key: &str) -> Result<Vec<String>, StoreError> {
+    listed(key, value(db, key)?.as_deref())
 }
 
-async fn document(db: &mut SqliteConnection, key: &str) -> Result<Option<String>, StoreError> {
-    let sql = "select value from factum_document where key = ?";
-    let value = sqlx::query_scalar(sql).bind(key).fetch_optional(db).await;
-    value.map_err(store_error)
+fn value(db: &Connection, key: &str) -> Result<Option<String>, Fault> {
+    let found = find(db, [key])?.pop();
+    Ok(found.map(|document| document.value))
 }
 
-/// Refuses to make `build` ready once it was dropped.
-pub(crate) async fn is_wanted(
-    db: &mut SqliteConnection,
-    model: &dyn ReadModel,
-    build: u64,
-) -> Result<(), StepError> {
-    let control = document(db, &control_key(model.name())).await?;
+/// Refuses to make `build` of the projection `name` ready once it was dropped.
+pub(crate) fn is_wanted(db: &Connection, name: &str, build: u64) -> Result<(), StepError> {
+    let control = value(db, &control_key(name))?;
     if wants(control.as_deref(), build)? {
         Ok(())
     } else {
@@ -152,39 +147,30 @@ pub(crate) async fn is_wanted(
     }
 }
 
-/// From now on the plain names are those of `build`.
-pub(crate) async fn show(
-    db: &mut SqliteConnection,
-    model: &dyn ReadModel,
-    build: u64,
-) -> Result<(), StepError> {
-    let tables = names(db, &tables_key(model.name(), build)).await?;
-    names_of(db, model, build).await?.check(&tables)?;
-    for name in names(db, &views_key(model.name())).await? {
-        execute(db, format!("drop view if exists {name}")).await?;
+/// From now on the plain names are those of `build` of the projection `name`.
+pub(crate) fn show(db: &Connection, name: &str, build: u64) -> Result<(), StepError> {
+    let tables = names(db, &tables_key(name, build))?;
+    names_of(db, name, build)?.check(&tables)?;
+    for view in names(db, &views_key(name))? {
+        execute(db, &format!("drop view if exists {view}"))?;
     }
-    for name in &tables {
-        let table = table(name, build);
-        execute(db, format!("create view {name} as select * from {table}")).await?;
+    for view in &tables {
+        let table = table(view, build);
+        execute(db, &format!("create view {view} as select * from {table}"))?;
     }
-    put(db, views_key(model.name()), &tables).await
+    put(db, views_key(name), &tables)
 }
 
-/// Drops the tables of `build`.
-pub(crate) async fn drop(
-    db: &mut SqliteConnection,
-    model: &dyn ReadModel,
-    build: u64,
-) -> Result<(), StepError> {
-    let key = tables_key(model.name(), build);
-    for name in names(db, &key).await? {
-        execute(db, format!("drop table if exists {}", table(&name, build))).await?;
+/// Drops the tables of `build` of the projection `name`.
+pub(crate) fn drop(db: &Connection, name: &str, build: u64) -> Result<(), StepError> {
+    let key = tables_key(name, build);
+    for name in names(db, &key)? {
+        execute(db, &format!("drop table if exists {}", table(&name, build)))?;
     }
-    let _: Revision = crate::document::change(db, &Changes::new().delete(key)).await?;
+    let _: Revision = change(db, &Changes::new().delete(key))??;
     Ok(())
 }
 
-async fn execute(db: &mut SqliteConnection, sql: String) -> Result<(), StoreError> {
-    let done = sqlx::query(AssertSqlSafe(sql)).execute(db).await;
-    done.map(std::mem::drop).map_err(store_error)
+fn execute(db: &Connection, sql: &str) -> Result<(), Fault> {
+    Ok(db.execute_batch(sql)?)
 }

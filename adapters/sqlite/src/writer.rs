@@ -1,105 +1,87 @@
-//! The thread that appends: what arrives during a commit goes out with the next.
+//! The thread that writes: what arrives during a commit goes out with the next.
 
 use std::sync::Arc;
 
+use factum::Position;
 use factum::metrics::{OfStore, Stopwatch};
-use factum::{Append, AppendError, Appended, Position, StoreError};
-use tokio::runtime::Handle;
 use tokio::sync::{Mutex, MutexGuard, mpsc, oneshot, watch};
-use tracing::{Level, Span, debug, debug_span, enabled};
+use tracing::{Span, debug, debug_span};
 
 use crate::batch;
-use crate::connection::Connection;
 use crate::error::Fault;
+use crate::inline::Inlines;
+use crate::job::Job;
+use crate::pair::wait;
 use crate::writing::Writing;
 
-/// Appends that wait; more let their callers wait.
+/// Jobs that wait; more let their callers wait.
 pub(crate) const QUEUE: usize = 1_024;
-/// A batch is full with this many appends, or this many events.
-const MOST_APPENDS: usize = 512;
+/// A batch is full with this many jobs, or this many events.
+const MOST_JOBS: usize = 512;
 const MOST_EVENTS: usize = 4_096;
 
-/// What the writer is asked to do.
-pub(crate) enum Job {
-    Append(Append, Answer),
+/// What the writer is told.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is closed once, and asked all the time"
+)]
+pub(crate) enum Message {
+    Do(Job),
     Close(oneshot::Sender<()>),
 }
 
-/// Where an answer goes, and the span of whoever waits for it.
-pub(crate) struct Answer {
-    to: oneshot::Sender<Result<Appended, AppendError>>,
-    span: Span,
-}
-
-impl Answer {
-    pub(crate) fn new(to: oneshot::Sender<Result<Appended, AppendError>>) -> Self {
-        let span = match enabled!(Level::DEBUG) {
-            true => Span::current(),
-            false => Span::none(),
-        };
-        Self { to, span }
-    }
-
-    /// Whoever does not wait for it any more is told nothing.
-    fn tell(self, answer: Result<Appended, AppendError>) {
-        let _ = self.to.send(answer);
-    }
-}
-
 /// The span of a batch, which follows from what waits for it.
-fn batch_span<'a>(waiting: impl ExactSizeIterator<Item = &'a Answer>) -> Span {
-    let span = debug_span!(parent: None, "batch", appends = waiting.len());
+fn batch_span(jobs: &[Job]) -> Span {
+    let appends = jobs.iter().filter(|job| matches!(job, Job::Append(..)));
+    let span = debug_span!(parent: None, "batch", appends = appends.count());
     if !span.is_disabled() {
-        waiting.for_each(|waiting| {
-            span.follows_from(&waiting.span);
-        });
+        for job in jobs {
+            span.follows_from(job.span());
+        }
     }
     span
 }
 
-/// The turn to write, in order of arrival, and the connection of those who write no events. Empty once the store is
-/// closed.
-pub(crate) struct Turn(Mutex<Option<Connection>>);
+/// The turn to write, in order of arrival. Empty once the store is closed.
+pub(crate) struct Turn(Mutex<Option<Writing>>);
 
 impl Turn {
-    pub(crate) fn new(connection: Connection) -> Self {
-        Self(Mutex::new(Some(connection)))
+    pub(crate) fn new(writing: Writing) -> Self {
+        Self(Mutex::new(Some(writing)))
     }
 
-    pub(crate) async fn take(&self) -> MutexGuard<'_, Option<Connection>> {
+    pub(crate) async fn take(&self) -> MutexGuard<'_, Option<Writing>> {
         self.0.lock().await
     }
 }
 
 pub(crate) struct Writer {
-    pub(crate) writing: Writing,
     pub(crate) turn: Arc<Turn>,
+    pub(crate) inlines: Inlines,
     pub(crate) head: Arc<watch::Sender<Position>>,
-    pub(crate) runtime: Handle,
     pub(crate) metrics: OfStore,
 }
 
 impl Writer {
     /// Runs until it is told to close, or nobody can give it work any more. Blocks.
-    pub(crate) fn run(mut self, mut inbox: mpsc::Receiver<Job>) {
-        let mut jobs = Vec::with_capacity(MOST_APPENDS);
+    pub(crate) fn run(self, mut inbox: mpsc::Receiver<Message>) {
+        let mut messages = Vec::with_capacity(MOST_JOBS);
         let mut closing = None;
-        while closing.is_none() && inbox.blocking_recv_many(&mut jobs, MOST_APPENDS) > 0 {
-            let mut batch = Vec::with_capacity(jobs.len());
+        while closing.is_none() && inbox.blocking_recv_many(&mut messages, MOST_JOBS) > 0 {
+            let mut batch = Vec::with_capacity(messages.len());
             let mut events = 0;
-            for job in jobs.drain(..) {
-                match job {
-                    // Who asked has gone: nothing was promised.
-                    Job::Append(_, answer) if answer.to.is_closed() => {}
-                    Job::Append(append, answer) => {
-                        events += append.count();
-                        batch.push((append, answer));
+            for message in messages.drain(..) {
+                match message {
+                    Message::Do(job) if job.is_gone() => {}
+                    Message::Do(job) => {
+                        events += job.events();
+                        batch.push(job);
                         if events >= MOST_EVENTS {
                             self.store(std::mem::take(&mut batch));
                             events = 0;
                         }
                     }
-                    Job::Close(answer) => closing = Some(answer),
+                    Message::Close(answer) => closing = Some(answer),
                 }
             }
             self.store(batch);
@@ -111,77 +93,59 @@ impl Writer {
         }
     }
 
-    fn store(&mut self, jobs: Vec<(Append, Answer)>) {
+    fn store(&self, mut jobs: Vec<Job>) {
         if jobs.is_empty() {
             return;
         }
-        let turn = self.turn.clone();
-        let mut turn = turn.0.blocking_lock();
-        let Some(connection) = turn.as_mut() else {
-            return self.refuse(jobs, || StoreError::Closed.into());
+        let mut turn = self.turn.0.blocking_lock();
+        let Some(writing) = turn.as_mut() else {
+            return self.fail(jobs, Fault::Closed);
         };
-        if connection.is_open()
-            && let Err(fault) = self.runtime.block_on(connection.rollback())
-        {
-            return self.refuse(jobs, || fault.clone().into());
-        }
-        let (appends, answers): (Vec<_>, Vec<_>) = jobs.into_iter().unzip();
-        let appends: Vec<&Append> = appends.iter().collect();
-        let span = batch_span(answers.iter());
-        match span.in_scope(|| self.try_store(&appends)) {
-            Ok(done) => tell(answers, done),
-            Err(fault) if fault.is_of_the_content() && appends.len() > 1 => {
+        match self.try_store(writing, &mut jobs) {
+            Ok(()) => jobs.into_iter().for_each(Job::tell),
+            Err(fault) if fault.is_of_the_content() && jobs.len() > 1 => {
                 debug!(
-                    appends = appends.len(),
+                    jobs = jobs.len(),
                     "one of a batch failed, storing each alone"
                 );
-                for (append, answer) in appends.into_iter().zip(answers) {
-                    let span = batch_span([&answer].into_iter());
-                    match span.in_scope(|| self.try_store(&[append])) {
-                        Ok(done) => tell([answer], done),
-                        Err(fault) => {
-                            self.metrics.failed(1);
-                            tell([answer], [Err(fault.into())]);
-                        }
+                for job in jobs {
+                    let mut alone = vec![job];
+                    match self.try_store(writing, &mut alone) {
+                        Ok(()) => alone.into_iter().for_each(Job::tell),
+                        Err(fault) => self.fail(alone, fault),
                     }
                 }
             }
-            Err(fault) => {
-                self.metrics.failed(answers.len());
-                let failed = std::iter::repeat_with(|| Err(AppendError::from(fault.clone())));
-                tell(answers, failed);
-            }
+            Err(fault) => self.fail(jobs, fault),
         }
     }
 
-    fn refuse(&self, jobs: Vec<(Append, Answer)>, error: impl Fn() -> AppendError) {
-        self.metrics.failed(jobs.len());
-        for (_, answer) in jobs {
-            answer.tell(Err(error()));
+    fn fail(&self, mut jobs: Vec<Job>, fault: Fault) {
+        let appends = jobs.iter().filter(|job| matches!(job, Job::Append(..)));
+        self.metrics.failed(appends.count());
+        let last = jobs.pop();
+        for job in jobs {
+            job.fail(fault.clone());
+        }
+        if let Some(last) = last {
+            last.fail(fault);
         }
     }
 
-    fn try_store(&mut self, appends: &[&Append]) -> Result<batch::Answers, Fault> {
+    fn try_store(&self, writing: &mut Writing, jobs: &mut [Job]) -> Result<(), Fault> {
         let began = Stopwatch::start();
-        let answers = match batch::store(&mut self.writing, appends) {
-            Ok(answers) => answers,
+        let stored = batch_span(jobs).in_scope(|| batch::store(writing, &self.inlines, jobs));
+        let head = match stored {
+            Ok(head) => head,
             Err(fault) => {
-                self.writing.end_after_failure(&fault);
+                wait(writing.end_after_failure(&fault));
                 return Err(fault);
             }
         };
         // Ahead of the answers: who is answered finds the head where it must be.
-        crate::watch::advance(&self.head, self.writing.known.end.head);
-        self.metrics.committed(&answers, began);
-        Ok(answers)
-    }
-}
-
-fn tell(
-    waiting: impl IntoIterator<Item = Answer>,
-    answers: impl IntoIterator<Item = Result<Appended, AppendError>>,
-) {
-    for (waiting, answer) in waiting.into_iter().zip(answers) {
-        waiting.tell(answer);
+        crate::watch::advance(&self.head, head);
+        self.metrics
+            .committed(jobs.iter().filter_map(Job::appended), began);
+        Ok(())
     }
 }

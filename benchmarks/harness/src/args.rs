@@ -20,7 +20,7 @@ pub struct Args {
     #[arg(long, default_value_t = 5)]
     pub seconds: u64,
 
-    /// Events per command (`append`), per account (`load`) or in all (`catch_up`).
+    /// Events per command (`append`), per account (`load`) or in all (`catch_up`, `catch_up_table`).
     #[arg(long, default_value_t = 0)]
     pub size: usize,
 }
@@ -48,6 +48,8 @@ pub enum Scenario {
     LoadSnapshot,
     /// `size` stored events through a projection.
     CatchUp,
+    /// `size` stored events through a projection that changes a row of a table for each.
+    CatchUpTable,
     /// One event per command on one of ten accounts, where `size` events are stored.
     Growth,
 }
@@ -63,6 +65,7 @@ impl Scenario {
             Self::Load => "load",
             Self::LoadSnapshot => "load_snapshot",
             Self::CatchUp => "catch_up",
+            Self::CatchUpTable => "catch_up_table",
             Self::Growth => "growth",
         }
     }

@@ -38,6 +38,11 @@ pub trait Bank: Send + Sync + 'static {
         async { bail!("no projection") }
     }
 
+    /// The number of events that have had their effect on a table beside them, once a new projection caught up with `events`.
+    fn catch_up_table(&self, _events: usize) -> impl Future<Output = Result<usize>> + Send {
+        async { bail!("no projection into tables") }
+    }
+
     /// Called once when everything is prepared: statistics, vacuum.
     fn settle(&self) -> impl Future<Output = Result<()>> + Send {
         async { Ok(()) }

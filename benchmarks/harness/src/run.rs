@@ -39,7 +39,7 @@ pub async fn run<B: Bank>(args: &Args, bank: B) -> Result<String> {
         Scenario::Transfer => transfer(args, bank).await,
         Scenario::Append => append(args, bank).await,
         Scenario::Load | Scenario::LoadSnapshot => load(args, bank).await,
-        Scenario::CatchUp => catch_up(args, bank).await,
+        Scenario::CatchUp | Scenario::CatchUpTable => catch_up(args, bank).await,
         Scenario::Growth => growth(args, bank).await,
     }
 }
@@ -127,7 +127,10 @@ async fn catch_up<B: Bank>(args: &Args, bank: Arc<B>) -> Result<String> {
     };
     let events = args.size.div_ceil(100) * 100;
     let begin = Instant::now();
-    let handled = bank.catch_up(events).await?;
+    let handled = match args.scenario {
+        Scenario::CatchUpTable => bank.catch_up_table(events).await?,
+        _ => bank.catch_up(events).await?,
+    };
     let took = begin.elapsed();
     ensure!(handled == events, "{handled} of {events} events handled");
     let measured = Measured {

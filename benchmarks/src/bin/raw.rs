@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use benchmark_harness::{Database, Parser};
-use factum_benchmarks::raw::{memory, postgres, sqlite};
+use factum_benchmarks::raw::{Rate, memory, postgres, sqlite};
 use serde_json::json;
 
 /// Rows per second through the driver, with nothing above it.
@@ -22,6 +22,10 @@ struct Args {
     #[arg(long)]
     read: Option<usize>,
 
+    /// Changes this many rows of a read model instead.
+    #[arg(long)]
+    upsert: Option<usize>,
+
     /// How long rows are inserted.
     #[arg(long, default_value_t = 5)]
     seconds: u64,
@@ -30,21 +34,12 @@ struct Args {
 #[tokio::main]
 async fn main() -> Result<()> {
     let args = Args::parse();
-    let round = Duration::from_secs(args.seconds);
-    let rate = match (&args.database, args.read) {
-        (Database::Memory, read) => {
-            ensure!(read.is_none(), "the memory is not read by hand");
-            memory::by_hand(round)?
-        }
-        (Database::Sqlite(path), None) => sqlite::insert(path, args.batch, round).await?,
-        (Database::Sqlite(path), Some(rows)) => sqlite::read(path, rows).await?,
-        (Database::Postgres(url), None) => postgres::insert(url, args.batch, round).await?,
-        (Database::Postgres(url), Some(rows)) => postgres::read(url, rows).await?,
-    };
-    let (side, scenario, size) = match (&args.database, args.read) {
-        (Database::Memory, _) => ("by hand", "raw_by_hand", 0),
-        (_, Some(rows)) => ("sqlx", "raw_read", rows),
-        (_, None) => ("sqlx", "raw_insert", args.batch),
+    let rate = measure(&args).await?;
+    let (side, scenario, size) = match (&args.database, args.read, args.upsert) {
+        (Database::Memory, ..) => ("by hand", "raw_by_hand", 0),
+        (_, _, Some(rows)) => ("sqlx", "raw_upsert", rows),
+        (_, Some(rows), None) => ("sqlx", "raw_read", rows),
+        (_, None, None) => ("sqlx", "raw_insert", args.batch),
     };
     let line = json!({
         "side": side,
@@ -60,4 +55,23 @@ async fn main() -> Result<()> {
     });
     println!("{line}");
     Ok(())
+}
+
+async fn measure(args: &Args) -> Result<Rate> {
+    let round = Duration::from_secs(args.seconds);
+    match (&args.database, args.read, args.upsert) {
+        (Database::Memory, read, upsert) => {
+            ensure!(
+                read.or(upsert).is_none(),
+                "the memory is not read by hand, nor are there tables"
+            );
+            memory::by_hand(round)
+        }
+        (Database::Sqlite(path), _, Some(rows)) => sqlite::upsert(path, rows).await,
+        (Database::Sqlite(path), Some(rows), None) => sqlite::read(path, rows).await,
+        (Database::Sqlite(path), None, None) => sqlite::insert(path, args.batch, round).await,
+        (Database::Postgres(url), _, Some(rows)) => postgres::upsert(url, rows).await,
+        (Database::Postgres(url), Some(rows), None) => postgres::read(url, rows).await,
+        (Database::Postgres(url), None, None) => postgres::insert(url, args.batch, round).await,
+    }
 }

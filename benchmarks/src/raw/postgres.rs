@@ -4,11 +4,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use factum_postgres::PostgresStore;
-use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Connection as _};
 use uuid::Uuid;
 
-use super::{METADATA, RECORDED_AT, Rate, data, repeat};
+use super::{METADATA, PAGE, RECORDED_AT, Rate, account, by_hand, data, repeat};
+use crate::tables;
 
 async fn open(url: &str) -> Result<PgConnection> {
     PostgresStore::open(url).await?.close().await;
@@ -105,4 +106,27 @@ pub async fn read(url: &str, rows: usize) -> Result<Rate> {
     }
     let took = begin.elapsed();
     Ok(Rate { rows: found, took })
+}
+
+/// Changes a row of a read model for each of `rows` events, as the projection that is measured does.
+pub async fn upsert(url: &str, rows: usize) -> Result<Rate> {
+    let mut connection = open(url).await?;
+    sqlx::query(AssertSqlSafe(by_hand(tables::CREATE)))
+        .execute(&mut connection)
+        .await?;
+    let sql = by_hand(tables::UPSERT);
+    let begin = Instant::now();
+    for page in (0..rows).step_by(PAGE) {
+        sqlx::query("begin").execute(&mut connection).await?;
+        for event in page..rows.min(page + PAGE) {
+            sqlx::query(AssertSqlSafe(&*sql))
+                .bind(account(event))
+                .bind(1_i64)
+                .execute(&mut connection)
+                .await?;
+        }
+        sqlx::query("commit").execute(&mut connection).await?;
+    }
+    let took = begin.elapsed();
+    Ok(Rate { rows, took })
 }

@@ -8,7 +8,8 @@ use factum_sqlite::SqliteStore;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, SqliteConnection};
 
-use super::{METADATA, RECORDED_AT, Rate, data, repeat};
+use super::{METADATA, PAGE, RECORDED_AT, Rate, account, by_hand, data, repeat};
+use crate::tables;
 
 async fn open(path: &Path, streams: usize) -> Result<SqliteConnection> {
     SqliteStore::open(path).await?.close().await;
@@ -108,4 +109,29 @@ pub async fn read(path: &Path, rows: usize) -> Result<Rate> {
     }
     let took = begin.elapsed();
     Ok(Rate { rows: found, took })
+}
+
+/// Changes a row of a read model for each of `rows` events, as the projection that is measured does.
+pub async fn upsert(path: &Path, rows: usize) -> Result<Rate> {
+    let mut connection = open(path, 0).await?;
+    sqlx::query(AssertSqlSafe(by_hand(tables::CREATE)))
+        .execute(&mut connection)
+        .await?;
+    let sql = by_hand(tables::UPSERT);
+    let begin = Instant::now();
+    for page in (0..rows).step_by(PAGE) {
+        sqlx::query("begin immediate")
+            .execute(&mut connection)
+            .await?;
+        for event in page..rows.min(page + PAGE) {
+            sqlx::query(AssertSqlSafe(&*sql))
+                .bind(account(event))
+                .bind(1_i64)
+                .execute(&mut connection)
+                .await?;
+        }
+        sqlx::query("commit").execute(&mut connection).await?;
+    }
+    let took = begin.elapsed();
+    Ok(Rate { rows, took })
 }

@@ -6,8 +6,6 @@
 //! cargo run --example fulfilment -- shop.db   # kill it whenever you like, and start it again
 //! ```
 
-#![expect(clippy::print_stdout, reason = "an example tells what it does")]
-
 mod board;
 mod order;
 mod payment;
@@ -15,6 +13,7 @@ mod process;
 mod shipment;
 mod stock;
 mod story;
+mod window;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,11 +26,13 @@ use factum::{
     Append, ContentType, EventStore as _, Expected, IdempotencyKey, Metadata, NewEvent, Position,
     Query, Read,
 };
+use factum_examples::say;
 use factum_sqlite::SqliteStore;
 use order::{OrderEvent, Place};
 use payment::{PaymentEvent, Settle};
 use process::Fulfilment;
 use stock::{Deliver, Stock};
+use tokio::sync::watch;
 use uuid::Uuid;
 
 /// An instance that was killed is taken for dead after this time.
@@ -53,10 +54,14 @@ async fn main() -> anyhow::Result<()> {
     let engine = Engine::new(personal.clone());
 
     let teller = tell(&engine, *store.watch().borrow());
+    let window = InMemory::new();
     let board = Projections::builder(&engine)
         .with(store.read_model(board::Board))
+        .with(window.clone())
         .lease(LEASE)
         .start();
+    let (showing, mut shown) = watch::channel(Position::ZERO);
+    let window = tokio::spawn(window::show(window, file.with_extension("seen"), showing));
     let office = ProcessManagers::builder(&engine)
         .with_from::<Fulfilment>(Begin::First)
         .lease(LEASE)
@@ -68,18 +73,21 @@ async fn main() -> anyhow::Result<()> {
     let last = every_order_ends(&engine).await?;
     office.wait_until_idle().await?;
     board.wait_for(last).await?;
+    if shown.wait_for(|shown| *shown >= last).await.is_err() {
+        return window.await?;
+    }
 
     office.stop().await;
     teller.abort();
-    println!("\nThe board at the end of the day:");
+    say!("\nThe board at the end of the day:");
     for line in board::lines(&store).await? {
-        println!("{line}");
+        say!("{line}");
     }
-    println!("The warehouse:");
+    say!("The warehouse:");
     for article in ["book", "chair", "lamp", "teapot"] {
         let stock = engine.load::<Stock>(&article.to_owned()).await?;
         let kept: u32 = stock.reserved.values().sum();
-        println!("  {article:<7} {} on the shelf, {kept} taken", stock.free);
+        say!("  {article:<7} {} on the shelf, {kept} taken", stock.free);
     }
     board.stop().await;
 
@@ -91,15 +99,15 @@ async fn main() -> anyhow::Result<()> {
 /// What happened before is told first, then each event as it is stored, without a gap.
 fn tell(engine: &Engine, known: Position) -> tokio::task::JoinHandle<()> {
     if known > Position::ZERO {
-        println!("The shop opens again. So far:");
+        say!("The shop opens again. So far:");
     }
     let mut events = engine.subscribe(Query::all(), Position::ZERO);
     tokio::spawn(async move {
         while let Ok(page) = events.next_page().await {
             for event in &page.events {
-                println!("{}", story::line(event));
+                say!("{}", story::line(event));
                 if event.position == known {
-                    println!("And now:");
+                    say!("And now:");
                 }
             }
         }
@@ -107,13 +115,13 @@ fn tell(engine: &Engine, known: Position) -> tokio::task::JoinHandle<()> {
 }
 
 async fn forget_eve(engine: &Engine, personal: &PersonalStore<SqliteStore>) -> anyhow::Result<()> {
-    println!("Eve asks to be forgotten. Orders, and where they went:");
+    say!("Eve asks to be forgotten. Orders, and where they went:");
     let forgotten = personal.forget("Eve").await?;
     engine.evict(&forgotten.streams);
     let placed = Read::all(Query::names(["order.placed"]));
     for event in engine.store().read(placed).await?.events {
         if let OrderEvent::Placed { order, address, .. } = event.decode()? {
-            println!("  {order}  {address}");
+            say!("  {order}  {address}");
         }
     }
     Ok(())

@@ -11,6 +11,7 @@ use crate::engine::cache::{Kept, Warm};
 use crate::engine::source::{LoadError, Source};
 use crate::error::{DecodeError, EncodeError};
 use crate::event_set::{ApplySet, EventSet};
+use crate::events::DeadlineOrders;
 use crate::few::Few;
 use crate::place::{Position, Version};
 use crate::query::Query;
@@ -78,6 +79,14 @@ where
         streams: &mut Vec<StreamAppend>,
     ) -> Result<(), EncodeError> {
         B::encode(&slots.0, decision, encoder, streams)
+    }
+
+    fn deadlines<'d>(
+        slots: &'d Self::Slots,
+        decision: &'d Self::Decision,
+        each: &mut dyn FnMut(&'d StreamId, &'d DeadlineOrders),
+    ) {
+        B::deadlines(&slots.0, decision, each);
     }
 
     fn settle(slots: &mut Self::Slots, decision: Self::Decision, head: &mut Position) {

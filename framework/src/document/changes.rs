@@ -85,7 +85,12 @@ impl Changes {
         self.and(key, Some(revision), Effect::Keep)
     }
 
-    fn and(mut self, key: impl Into<String>, required: Option<Revision>, effect: Effect) -> Self {
+    pub(crate) fn and(
+        mut self,
+        key: impl Into<String>,
+        required: Option<Revision>,
+        effect: Effect,
+    ) -> Self {
         self.changes.push(Change {
             key: key.into(),
             required,

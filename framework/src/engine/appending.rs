@@ -15,7 +15,6 @@ use super::receipt::Receipt;
 use crate::append::{Append, Appended, StreamAppend};
 use crate::boundary::Boundary;
 use crate::command::Decide;
-use crate::document::Changes;
 use crate::error::AppendError;
 use crate::few::Few;
 use crate::place::Position;
@@ -33,7 +32,7 @@ impl<'a, C: Decide> Attempt<'a, C> {
     pub(super) async fn append(
         &self,
         slots: &mut Slots<C>,
-        decided: Decided<C>,
+        mut decided: Decided<C>,
         ground: &mut Option<Ground<'a>>,
     ) -> Result<Receipt, AppendError> {
         let condition = parts::<C>(slots).iter().find_map(|part| part.condition());
@@ -42,7 +41,7 @@ impl<'a, C: Decide> Attempt<'a, C> {
             streams: decided.streams.clone(),
             condition,
             key: self.key.clone(),
-            changes: Changes::new(),
+            changes: std::mem::take(&mut decided.changes),
         };
         let span = tracing::debug_span!(
             "append",

@@ -16,6 +16,7 @@ use crate::append::{Expected, IdempotencyKey, StreamAppend};
 use crate::boundary::Boundary;
 use crate::codec::Encoder;
 use crate::command::Decide;
+use crate::document::Changes;
 use crate::error::{AppendError, Conflict, StoreError, Violation};
 use crate::few::Few;
 use crate::metrics::{self, RetryCause};
@@ -30,6 +31,8 @@ pub(super) struct Attempt<'a, C> {
     /// What the command looks at.
     pub(super) streams: Few<StreamId>,
     pub(super) key: Option<IdempotencyKey>,
+    /// What its append changes besides.
+    pub(super) consumes: Changes,
     pub(super) inner: &'a Inner,
 }
 
@@ -46,6 +49,7 @@ pub(super) struct Ground<'q> {
 pub(super) struct Decided<C: Decide> {
     pub(super) decision: Decision<C>,
     pub(super) streams: Vec<StreamAppend>,
+    pub(super) changes: Changes,
     pub(super) attempts: u32,
 }
 
@@ -130,26 +134,32 @@ impl<'a, C: Decide> Attempt<'a, C> {
             let decided = debug_span!("decide", attempts)
                 .in_scope(|| self.command.decide(C::On::state(slots)));
             // A refusal, or that nothing needs to happen, must not rest on a state that has moved on.
-            let mut streams = Vec::new();
+            let (mut streams, mut changes, mut first) = (Vec::new(), Changes::new(), None);
             if let Ok(decision) = &decided {
                 C::On::encode(slots, decision, encoder, &mut streams)?;
+                let deadlines = self.deadlines((slots, decision), &streams, encoder)?;
+                (changes, first) = (deadlines.changes, deadlines.first);
             }
-            let nothing = streams.iter().all(|part| part.events.is_empty());
+            let nothing = changes.is_empty() && streams.iter().all(|part| part.events.is_empty());
             if nothing && !ground.current && Box::pin(self.refresh(slots, &mut ground)).await? {
                 continue;
             }
             let decision = decided.map_err(ExecuteError::Refused)?;
-            if nothing && self.key.is_none() {
+            if nothing && self.key.is_none() && self.consumes.is_empty() {
                 return Ok(unchanged::<C>(slots, attempts));
             }
             let decided = Decided {
                 decision,
                 streams,
+                changes: self.with_consumed(changes),
                 attempts,
             };
             let mut kept = Some(ground);
             let conflict = match self.append(slots, decided, &mut kept).await {
-                Ok(receipt) => return Ok(receipt),
+                Ok(receipt) => {
+                    first.inspect(|due| self.inner.alarm.is_set(*due));
+                    return Ok(receipt);
+                }
                 Err(AppendError::Conflict(conflict)) => conflict,
                 Err(error) => return Err(error.into()),
             };
@@ -164,6 +174,9 @@ impl<'a, C: Decide> Attempt<'a, C> {
         kept: Option<Ground<'a>>,
         (conflict, attempts): (Conflict, u32),
     ) -> Result<Ground<'a>, ExecuteError<C::Error>> {
+        if conflict.is_of_documents() {
+            return Err(ExecuteError::Conflict { conflict, attempts });
+        }
         debug!(attempts, %conflict, "decided on a state that has moved on");
         metrics::lost_race::<C>();
         if self.expected.is_none() {

@@ -16,6 +16,7 @@ use crate::append::IdempotencyKey;
 use crate::boundary::Boundary as _;
 use crate::codec::Encoder;
 use crate::command::Decide;
+use crate::document::Changes;
 use crate::error::EncodeError;
 use crate::metadata::Metadata;
 use crate::metrics::{self, Stopwatch};
@@ -31,6 +32,7 @@ pub struct Execute<'e, C> {
     metadata: Metadata,
     key: Option<String>,
     expected: Option<Version>,
+    consumes: Changes,
 }
 
 type Prepared<'e, C> = (Attempt<'e, C>, Slots<C>, Encoder);
@@ -43,6 +45,7 @@ impl<'e, C: Decide> Execute<'e, C> {
             metadata: Metadata::default(),
             key: None,
             expected: None,
+            consumes: Changes::new(),
         }
     }
 
@@ -105,6 +108,12 @@ impl<'e, C: Decide> Execute<'e, C> {
         self
     }
 
+    /// Only together with these changes: if a document is not as they require, a conflict, which is not retried.
+    pub(crate) fn consuming(mut self, changes: Changes) -> Self {
+        self.consumes = changes;
+        self
+    }
+
     /// Everything that needs no store.
     fn prepare(self) -> Result<Prepared<'e, C>, ExecuteError<C::Error>> {
         let mut slots = C::On::slots(self.command.target())?;
@@ -118,6 +127,7 @@ impl<'e, C: Decide> Execute<'e, C> {
             expected: self.expected,
             streams,
             key,
+            consumes: self.consumes,
             inner: &self.engine.0,
         };
         Ok((attempt, slots, Encoder { ids, metadata }))

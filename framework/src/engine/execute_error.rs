@@ -6,6 +6,7 @@ use crate::boundary::InvalidTarget;
 use crate::error::{
     AppendError, Conflict, DecodeError, EncodeError, InvalidAppend, StoreError, Violation,
 };
+use crate::events::InvalidDeadline;
 use crate::stream::StreamId;
 
 /// A command did not happen.
@@ -43,6 +44,9 @@ pub enum ExecuteError<E: std::error::Error + 'static> {
     /// The decision is more than a store takes.
     #[error(transparent)]
     Invalid(InvalidAppend),
+    /// The decision sets a deadline that cannot be kept.
+    #[error(transparent)]
+    Deadline(#[from] InvalidDeadline),
     /// An inline projection cannot take an event of the decision.
     #[error("the inline projection {name:?} refuses what the command would do")]
     Projection {

@@ -21,8 +21,8 @@ pub struct Receipt {
 
 impl Receipt {
     /// A reader that has come to this position knows everything that the command did. With no events, the
-    /// newest event that the command looked at, 0 if there was none; under an idempotency key, the newest
-    /// event of the store.
+    /// newest event that the command looked at, 0 if there was none; under an idempotency key, or with deadlines, the
+    /// newest event of the store.
     #[must_use]
     pub fn position(&self) -> Position {
         self.position

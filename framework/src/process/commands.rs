@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::command::Decide;
+use crate::document::Changes;
 use crate::engine::{Engine, ExecuteError};
 use crate::error::StoreError;
 use crate::metadata::Metadata;
@@ -37,6 +38,8 @@ pub struct Route {
 pub(crate) struct Envelope {
     pub(crate) metadata: Metadata,
     pub(crate) key: String,
+    /// What changes with it, as these changes require, or it does not happen.
+    pub(crate) consumes: Changes,
 }
 
 /// What became of a command.
@@ -46,6 +49,8 @@ pub(crate) enum Outcome {
     Done,
     /// The domain said no.
     Refused(String),
+    /// What it consumes is not there as it was.
+    Overtaken,
     /// The store is not there: later.
     Away(String),
     /// It may work when tried again.
@@ -74,11 +79,16 @@ async fn run<C: Decide + DeserializeOwned>(
             return Outcome::Unreadable(format!("the command {} cannot be read: {error}", C::NAME));
         }
     };
-    let Envelope { metadata, key } = envelope;
+    let Envelope {
+        metadata,
+        key,
+        consumes,
+    } = envelope;
     let execute = engine
         .execute(command)
         .metadata(metadata)
-        .idempotency_key(key);
+        .idempotency_key(key)
+        .consuming(consumes);
     let executed = AssertUnwindSafe(execute.into_future()).catch_unwind().await;
     let error = match executed {
         Ok(Ok(_)) => return Outcome::Done,
@@ -88,6 +98,7 @@ async fn run<C: Decide + DeserializeOwned>(
     match error {
         // The key is this command's alone, so that it has happened: in an earlier form, if its code has changed.
         ExecuteError::KeyReused { .. } => Outcome::Done,
+        ExecuteError::Conflict { conflict, .. } if conflict.is_of_documents() => Outcome::Overtaken,
         ExecuteError::Refused(refusal) => Outcome::Refused(chain(&refusal)),
         ExecuteError::Store(
             error @ (StoreError::Unavailable(_) | StoreError::Interrupted(_) | StoreError::Closed),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::deadlines::{self, Deadlines};
 use super::dispatcher::{Dispatcher, Owner};
 use super::handler::{Begin, Effects, Handler, HandlerOptions};
 use super::instance::Keys;
@@ -15,13 +16,15 @@ use super::model::{self, Model};
 use super::names::{self, ProcessStartError};
 use super::schedule::{self, Schedule, Schedules};
 use super::{ProcessManagers, Running, Signals};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::Clock;
 use crate::engine::{Engine, RetryPolicy};
 use crate::event::Event;
 use crate::place::Position;
-use crate::process::{ProcessManager, ReactSet, Respond};
+use crate::process::{CommandSet, ProcessManager, ReactSet, Respond, Route};
 use crate::projections::{Projections, ProjectionsBuilder, lease};
 
+/// What a dispatcher works for.
+type Part = (Arc<dyn Logic>, Keys, Arc<Signals>);
 type AddEffects = Box<dyn FnOnce(ProjectionsBuilder, Position) -> ProjectionsBuilder + Send>;
 
 /// Which process managers, schedules and handlers to run, and how.
@@ -31,6 +34,7 @@ pub struct ProcessManagersBuilder {
     /// The handlers, by name.
     effects: Vec<(String, AddEffects)>,
     schedules: Vec<Schedule>,
+    deadlines: Vec<Route>,
     clock: Arc<dyn Clock>,
     retry: RetryPolicy,
     lease: Duration,
@@ -40,11 +44,12 @@ pub struct ProcessManagersBuilder {
 impl ProcessManagersBuilder {
     pub(super) fn new(engine: Engine) -> Self {
         Self {
+            clock: engine.clock().clone(),
             engine,
             processes: Vec::new(),
             effects: Vec::new(),
             schedules: Vec::new(),
-            clock: Arc::new(SystemClock),
+            deadlines: Vec::new(),
             retry: RetryPolicy {
                 attempts: 8,
                 base: Duration::from_millis(20),
@@ -81,6 +86,23 @@ impl ProcessManagersBuilder {
         self
     }
 
+    /// Also the [deadlines](crate::Events::deadline) that decisions set with one of these commands: a command, or a tuple of
+    /// several. They are executed when they are due, in that order and one after the other, each exactly once; by the
+    /// store's word, however many programs do so. One whose command no running program names waits, with a warning.
+    ///
+    /// ```no_run
+    /// # use factum::prelude::*;
+    /// # use serde::de::DeserializeOwned;
+    /// # fn start<CancelOrder: Decide + DeserializeOwned, Remind: Decide + DeserializeOwned>(engine: Engine) {
+    /// let processes = ProcessManagers::builder(&engine).deadlines::<(CancelOrder, Remind)>().start();
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn deadlines<C: CommandSet>(mut self) -> Self {
+        self.deadlines.extend(C::routes());
+        self
+    }
+
     /// Also this handler. The name stands for how far it has come: 1 to 128 bytes without `/` or control characters.
     #[must_use]
     pub fn handler<E: Event>(self, name: impl Into<String>, handler: impl Handler<E>) -> Self {
@@ -106,7 +128,7 @@ impl ProcessManagersBuilder {
         self
     }
 
-    /// By which clock deadlines pass and schedules occur. Default: that of this machine.
+    /// By which clock deadlines pass and schedules occur. Default: that of the engine.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
@@ -167,10 +189,9 @@ impl ProcessManagersBuilder {
         let mut projections = Projections::builder(&self.engine)
             .retry(self.retry.clone())
             .lease(self.lease);
-        let mut logics: Vec<(Arc<dyn Logic>, Keys, Arc<Signals>)> = Vec::new();
+        let mut logics: Vec<Part> = Vec::new();
         for (logic, begin) in &self.processes {
-            let signals = Arc::new(Signals::default());
-            let keys = Keys::new(logic.name());
+            let (signals, keys) = (Arc::new(Signals::default()), Keys::new(logic.name()));
             projections = projections.with(Model {
                 name: model::model_name(logic.name()),
                 logic: logic.clone(),
@@ -184,10 +205,7 @@ impl ProcessManagersBuilder {
             projections = add(projections, head);
         }
         let projections = projections.start();
-        if !self.schedules.is_empty() {
-            let schedules = Arc::new(Schedules::new(self.schedules));
-            logics.push((schedules, schedule::keys(), Arc::default()));
-        }
+        logics.extend(of_no_events(self.schedules, self.deadlines));
         let end = watch::Sender::new(false);
         let running = logics.into_iter().map(|(logic, keys, signals)| {
             let owner = owner(&*logic, &keys, &projections);
@@ -222,10 +240,24 @@ impl ProcessManagersBuilder {
     }
 }
 
+/// What takes no events.
+fn of_no_events(schedules: Vec<Schedule>, deadlines: Vec<Route>) -> Vec<Part> {
+    let mut parts: Vec<Part> = Vec::new();
+    if !schedules.is_empty() {
+        let schedules = Arc::new(Schedules::new(schedules));
+        parts.push((schedules, schedule::keys(), Arc::default()));
+    }
+    if !deadlines.is_empty() {
+        let deadlines = Arc::new(Deadlines::new(deadlines));
+        parts.push((deadlines, deadlines::keys(), Arc::default()));
+    }
+    parts
+}
+
 /// Who does what is due: whoever takes the events, if there are any.
 fn owner(logic: &dyn Logic, keys: &Keys, projections: &Projections) -> Owner {
     match projections.me() {
-        Some(me) if *keys != schedule::keys() => Owner::OfEvents {
+        Some(me) if ![schedule::keys(), deadlines::keys()].contains(keys) => Owner::OfEvents {
             lease: lease::key(&model::model_name(logic.name()), 1, 0),
             me,
         },

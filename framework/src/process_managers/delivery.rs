@@ -1,6 +1,6 @@
 //! What a [`Dispatcher`] does with one piece of work: execute, respond, try again, give up.
 
-use tracing::{debug, warn};
+use tracing::{Instrument as _, debug, debug_span, warn};
 use uuid::Uuid;
 
 use super::dispatcher::{Dispatcher, Fence, Left, change};
@@ -28,24 +28,35 @@ impl Dispatcher {
     /// Executes the command, and keeps what became of it.
     pub(super) async fn command(
         &self,
-        instance: &Instance,
+        (revision, instance): (Revision, &Instance),
+        pending: Pending,
+        fence: &Fence,
+    ) -> Result<(), Left> {
+        let (process, id) = (self.logic.name(), &*instance.id);
+        let span = debug_span!("command", process, instance = id, command = pending.command);
+        let delivered = self.deliver((revision, instance), pending, fence);
+        delivered.instrument(span).await
+    }
+
+    async fn deliver(
+        &self,
+        (revision, instance): (Revision, &Instance),
         pending: Pending,
         fence: &Fence,
     ) -> Result<(), Left> {
         let (id, number) = (&*instance.id, pending.number);
-        let outcome = match self.logic.route(id, &pending.command) {
-            None => Outcome::Unreadable(format!("nothing sends {} any more", pending.command)),
-            Some(route) => {
-                let envelope = Envelope {
-                    metadata: pending.cause.metadata(self.logic.actor(id)),
-                    key: short(self.logic.key(id, &pending)),
-                };
-                (route.run)(self.engine.clone(), pending.body.clone(), envelope).await
-            }
-        };
-        let error = match outcome {
+        let error = match self.execute((revision, instance), &pending).await? {
             Outcome::Done => None,
             Outcome::Refused(error) => Some(error),
+            // Somebody was first, and whoever looks again sees what is left to do.
+            Outcome::Overtaken => {
+                self.is_over(id);
+                return Ok(());
+            }
+            // What is due behind it must not come before it.
+            Outcome::Away(error) if self.logic.is_set_by_appends() => {
+                return Err(StoreError::Unavailable(error.into()).into());
+            }
             Outcome::Away(error) => {
                 warn!(instance = id, error, "the store is not there, trying again");
                 self.pause(id, self.failed_before(id, number));
@@ -72,22 +83,73 @@ impl Dispatcher {
             }
         });
         match settled.await? {
-            Edited::Kept => {
+            Edited::Fault(error) => self.fail(id, Work::Command(pending), (error, false)).await,
+            // The command of a deadline that a decision has set takes it along.
+            Edited::Needless if !self.logic.is_set_by_appends() => Ok(()),
+            Edited::Kept | Edited::Needless => {
                 let outcome = match refusal {
                     None => WorkOutcome::Done,
                     Some(_) => WorkOutcome::Refused,
                 };
                 process_worked(self.logic.name(), outcome);
+                if self.logic.is_set_by_appends() {
+                    deadline_passed(self.logic.name(), pending.cause.at, self.clock.now());
+                }
+                self.is_over(id);
                 debug!(instance = id, command = pending.command, refused = ?refusal.map(|it| it.error), "delivered");
                 Ok(())
             }
-            Edited::Needless => Ok(()),
-            Edited::Fault(error) => self.fail(id, Work::Command(pending), (error, false)).await,
         }
+    }
+
+    fn is_over(&self, id: &str) {
+        self.works_again(id);
+        self.signals.progress();
+    }
+
+    async fn execute(
+        &self,
+        (revision, instance): (Revision, &Instance),
+        pending: &Pending,
+    ) -> Result<Outcome, StoreError> {
+        let (id, is_set_by_appends) = (&*instance.id, self.logic.is_set_by_appends());
+        let Some(route) = self.logic.route(id, &pending.command) else {
+            return Ok(match is_set_by_appends {
+                true => Outcome::Overtaken,
+                false => Outcome::Unreadable(format!("nothing sends {} any more", pending.command)),
+            });
+        };
+        let mut consumes = Changes::new();
+        if is_set_by_appends {
+            let mut done = instance.clone();
+            done.settle(pending.number);
+            consumes = done.keep(&self.keys, revision)?;
+        }
+        let envelope = Envelope {
+            metadata: pending.cause.metadata(&self.logic.actor(id)),
+            key: short(self.logic.key(id, pending)),
+            consumes,
+        };
+        Ok((route.run)(self.engine.clone(), pending.body.clone(), envelope).await)
     }
 
     /// Lets a deadline pass.
     pub(super) async fn deadline(
+        &self,
+        id: &str,
+        work: Work,
+        (fence, now): (&Fence, Timestamp),
+    ) -> Result<(), Left> {
+        let Work::Deadline(deadline, _) = &work else {
+            return Ok(());
+        };
+        let process = self.logic.name();
+        let span = debug_span!("deadline", process, instance = id, deadline);
+        let passed = self.pass(id, work, (fence, now));
+        passed.instrument(span).await
+    }
+
+    async fn pass(
         &self,
         id: &str,
         work: Work,
@@ -130,8 +192,7 @@ impl Dispatcher {
             let changes = fence.require(instance.keep(&self.keys, revision)?);
             match change(self.documents(), changes).await? {
                 Ok(_) => {
-                    self.works_again(id);
-                    self.signals.progress();
+                    self.is_over(id);
                     return Ok(Edited::Kept);
                 }
                 Err(key) if fence.is(&key) => return Err(Left::Lost),
@@ -167,8 +228,7 @@ impl Dispatcher {
             }
             self.tell_parked().await;
         }
-        self.works_again(id);
-        self.signals.progress();
+        self.is_over(id);
         Ok(())
     }
 

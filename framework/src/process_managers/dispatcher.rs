@@ -1,4 +1,4 @@
-//! [`Dispatcher`]: does what is due, for one process manager or for all schedules.
+//! [`Dispatcher`]: does what is due, for one process manager, for all schedules or for all deadlines of decisions.
 //!
 //! Whatever is done is done so that it can be done again: a command under a key of its own, anything else as a change
 //! at a revision. Only a refusal must come from the one dispatcher at work, since a command that was refused here could
@@ -140,6 +140,7 @@ impl Dispatcher {
                 tokio::select! {
                     _ = end.changed() => {}
                     () = self.signals.poked.notified() => {}
+                    () = self.is_set() => {}
                     () = self.rest(pause) => {}
                 }
             }
@@ -212,6 +213,7 @@ impl Dispatcher {
             return Ok(Pause::For(self.beat));
         };
         loop {
+            self.expect(None);
             let Agenda {
                 due,
                 resting,
@@ -221,6 +223,7 @@ impl Dispatcher {
             process_has_due(self.logic.name(), due.len() + resting);
             let Some(first) = due.first() else {
                 self.tell_parked_anew().await;
+                self.expect(next);
                 let pause = pause.map_or(self.beat, |pause| pause.min(self.beat));
                 return Ok(match next {
                     Some(next) => Pause::Until(next, pause),
@@ -229,6 +232,15 @@ impl Dispatcher {
             };
             if *end.borrow() {
                 return Ok(Pause::For(Duration::ZERO));
+            }
+            if self.logic.is_set_by_appends() {
+                for due in due {
+                    self.work(&due.id, fence).await?;
+                    if *end.borrow() {
+                        break;
+                    }
+                }
+                continue;
             }
             // A deadline is met when all ahead of it is done, so that what it leads to is done in its turn, too.
             if first.deadline {
@@ -256,39 +268,39 @@ impl Dispatcher {
         let mut scan = Scan::prefix(self.keys.all_due()).limit(PAGE);
         loop {
             let page = self.documents().scan_documents(scan.clone()).await?;
-            for document in &page {
+            let more = page.last().filter(|_| page.len() == PAGE);
+            let more = more.map(|last| last.key.clone());
+            for document in self.swept(page).await? {
                 let time = self.keys.time(&document.key);
                 if let Some(time) = time.filter(|time| *time > now) {
                     agenda.next = Some(time);
                     return Ok(agenda);
                 }
                 let due: Due = document.decode()?;
-                match self.resting(&due.id) {
+                match self.resting(&due) {
                     None => agenda.due.push(due),
                     Some(rest) => {
-                        agenda.resting += usize::from(self.logic.knows(&due.id));
+                        agenda.resting += usize::from(self.logic.knows(&due));
                         agenda.pause =
                             Some(agenda.pause.map_or(rest, |pause: Duration| pause.min(rest)));
                     }
                 }
             }
-            match page.last() {
-                Some(last) if page.len() == PAGE && agenda.due.is_empty() => {
-                    scan = scan.after(&last.key);
-                }
+            match more {
+                Some(last) if agenda.due.is_empty() => scan = scan.after(last),
                 _ => return Ok(agenda),
             }
         }
     }
 
     /// For how long an instance is left alone behind a failure.
-    fn resting(&self, id: &str) -> Option<Duration> {
-        if !self.logic.knows(id) {
+    fn resting(&self, due: &Due) -> Option<Duration> {
+        if !self.logic.knows(due) {
             return Some(self.beat);
         }
         let failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
         let rest = failing
-            .get(id)?
+            .get(&due.id)?
             .until
             .checked_duration_since(Instant::now())?;
         (!rest.is_zero()).then_some(rest)
@@ -336,13 +348,13 @@ impl Dispatcher {
     }
 
     async fn next(&self, id: &str, fence: &Fence) -> Result<(), Left> {
-        let Some((_, instance)) = self.find(id).await? else {
+        let Some((revision, instance)) = self.find(id).await? else {
             return Ok(());
         };
         let now: Timestamp = self.clock.now();
         match instance.work() {
             Some((at, Work::Command(pending))) if at <= now => {
-                self.command(&instance, pending, fence).await
+                self.command((revision, &instance), pending, fence).await
             }
             Some((at, work @ Work::Deadline(..))) if at <= now => {
                 self.deadline(id, work, (fence, now)).await

@@ -22,8 +22,11 @@ pub(crate) struct Instance {
     pub(crate) id: String,
     /// The version of the state's form.
     pub(crate) version: u32,
-    /// `None`: it does not live.
-    pub(crate) state: Option<Value>,
+    /// `None`: it does not live, unless it is `bare`.
+    state: Option<Value>,
+    /// It lives, and its state is the `null` of a type without fields.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    bare: bool,
     /// The number that its next work is given.
     next: u64,
     /// What is to be executed, in order.
@@ -105,6 +108,17 @@ impl Cause {
         }
     }
 
+    /// Of a deadline that is due `at`, set by an append that is on its way.
+    pub(crate) fn ahead(event: Option<Uuid>, metadata: &Metadata, at: Timestamp) -> Self {
+        Self {
+            event,
+            correlation: metadata.correlation_id,
+            tenant: metadata.tenant.clone(),
+            trace_parent: metadata.trace_parent.clone(),
+            ..Self::none(at)
+        }
+    }
+
     /// No event led to it.
     pub(crate) fn none(at: Timestamp) -> Self {
         Self {
@@ -141,8 +155,48 @@ impl Instance {
         }
     }
 
+    /// The changes that put an instance there that has only `pending` to do, whatever was there before.
+    pub(crate) fn put(id: &str, pending: Pending, keys: &Keys) -> Result<Changes, StoreError> {
+        let at = pending.cause.at;
+        let due = Due {
+            id: id.to_owned(),
+            deadline: false,
+            command: Some(pending.command.clone()),
+        };
+        let instance = Self {
+            outbox: VecDeque::from([pending]),
+            wake: Some(Wake {
+                at,
+                deadline: false,
+            }),
+            ..Self::new(id)
+        };
+        Ok(Changes::new()
+            .put(keys.due(at, id), json(&due)?)
+            .put(keys.instance(id), json(&instance)?))
+    }
+
+    /// Under which time it stands among what is due.
+    pub(crate) fn wakes_at(&self) -> Option<Timestamp> {
+        self.wake.map(|wake| wake.at)
+    }
+
     pub(crate) fn lives(&self) -> bool {
-        self.state.is_some()
+        self.state().is_some()
+    }
+
+    /// `None`: it does not live.
+    pub(crate) fn state(&self) -> Option<&Value> {
+        match self.bare {
+            true => Some(&Value::Null),
+            false => self.state.as_ref(),
+        }
+    }
+
+    /// It lives, with this state.
+    pub(crate) fn live(&mut self, state: Value) {
+        self.bare = state.is_null();
+        self.state = Some(state);
     }
 
     /// Takes in what shall follow from `cause`.
@@ -174,7 +228,7 @@ impl Instance {
             }
         }
         if completes {
-            self.state = None;
+            (self.state, self.bare) = (None, false);
             self.deadlines.clear();
         }
     }
@@ -214,8 +268,9 @@ impl Instance {
     pub(crate) fn keep(mut self, keys: &Keys, revision: Revision) -> Result<Changes, StoreError> {
         let dead = std::mem::take(&mut self.dead).into_iter();
         self.dead = dead.filter(|number| self.has(*number)).collect();
-        let wake = self.work().map(|(at, work)| Wake {
-            at,
+        let work = self.work();
+        let wake = work.as_ref().map(|(at, work)| Wake {
+            at: *at,
             deadline: matches!(work, Work::Deadline(..)),
         });
         let before = std::mem::replace(&mut self.wake, wake);
@@ -228,6 +283,11 @@ impl Instance {
             let due = Due {
                 id: self.id.clone(),
                 deadline,
+                command: match work {
+                    // Whose instances are not asked for what they know.
+                    Some((_, Work::Command(pending))) if !self.lives() => Some(pending.command),
+                    _ => None,
+                },
             };
             changes = changes.put(keys.due(at, &self.id), json(&due)?);
         }
@@ -247,6 +307,9 @@ pub(crate) struct Due {
     pub(crate) id: String,
     /// A deadline, and not a command.
     pub(crate) deadline: bool,
+    /// The name of the command, where that says who can execute it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) command: Option<String>,
 }
 
 /// Under which keys the documents of a process manager lie.

@@ -1,12 +1,13 @@
 //! [`Logic`]: a process manager without its types.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use futures_util::future::BoxFuture;
 
-use super::instance::{Cause, Instance, Pending, Timer};
+use super::instance::{Cause, Due, Instance, Pending, Timer};
 use crate::document::DocumentStore;
 use crate::error::{DecodeError, StoreError};
 use crate::event_set::EventSet;
@@ -28,15 +29,20 @@ pub(crate) trait Logic: Send + Sync + 'static {
     fn name(&self) -> &'static str;
 
     /// Who gives its commands.
-    fn actor<'a>(&'a self, instance: &'a str) -> &'a str {
+    fn actor<'a>(&'a self, instance: &'a str) -> Cow<'a, str> {
         let _ = instance;
-        self.name()
+        self.name().into()
     }
 
-    /// Whether this code knows the instance at all.
-    fn knows(&self, instance: &str) -> bool {
-        let _ = instance;
+    /// Whether this code knows how to do what is due.
+    fn knows(&self, due: &Due) -> bool {
+        let _ = due;
         true
+    }
+
+    /// Whether appends set what is due, blindly. It is done one by one then, and each command takes its instance along.
+    fn is_set_by_appends(&self) -> bool {
+        false
     }
 
     /// The idempotency key of a command of `instance`, which is that command's alone.
@@ -109,7 +115,7 @@ impl<P: ProcessManager> Typed<P> {
 
 /// The state, brought up to today's form; that of an instance which begins, if there is none.
 fn state<P: ProcessManager>(instance: &Instance) -> Result<P, Fault> {
-    let Some(state) = &instance.state else {
+    let Some(state) = instance.state() else {
         return Ok(P::default());
     };
     let fault = |error: &dyn std::error::Error| {
@@ -140,7 +146,7 @@ fn take<P: ProcessManager>(
     let orders: Vec<Order> = then.finish()?;
     let state = serde_json::to_value(&process)
         .map_err(|error| format!("the state of {} cannot be kept: {error}", P::NAME))?;
-    instance.state = Some(state);
+    instance.live(state);
     instance.version = P::VERSION;
     instance.follow(orders, cause);
     Ok(())

@@ -1,5 +1,6 @@
 //! [`Schedule`]: a command again and again, at the times of a cron expression.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::SCHEDULES;
 use super::dispatcher::{change, find};
-use super::instance::{Cause, Instance, Keys, Pending, Timer};
+use super::instance::{Cause, Due, Instance, Keys, Pending, Timer};
 use super::logic::Logic;
 use crate::command::Decide;
 use crate::document::{DocumentStore, Revision};
@@ -207,10 +208,10 @@ async fn begin(
         let found = find(documents, &keys, &schedule.name).await?;
         let (revision, mut instance) =
             found.unwrap_or_else(|| (Revision::ABSENT, Instance::new(&schedule.name)));
-        if instance.state.as_ref() == Some(&state) {
+        if instance.state() == Some(&state) {
             return Ok(());
         }
-        instance.state = Some(state.clone());
+        instance.live(state.clone());
         instance.deadlines.clear();
         instance.follow(schedule.set(now), &Cause::none(now));
         let changes = instance.keep(&keys, revision)?;
@@ -236,12 +237,12 @@ impl Logic for Schedules {
         SCHEDULES
     }
 
-    fn actor<'a>(&'a self, instance: &'a str) -> &'a str {
-        instance
+    fn actor<'a>(&'a self, instance: &'a str) -> Cow<'a, str> {
+        instance.into()
     }
 
-    fn knows(&self, instance: &str) -> bool {
-        self.schedules.contains_key(instance)
+    fn knows(&self, due: &Due) -> bool {
+        self.schedules.contains_key(&due.id)
     }
 
     fn key(&self, instance: &str, pending: &Pending) -> String {

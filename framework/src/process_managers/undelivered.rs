@@ -15,7 +15,8 @@ use crate::timestamp::Timestamp;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Undelivered {
-    /// Whose work it is: the id of the instance, or the name of the schedule.
+    /// Whose work it is: the id of the instance, the name of the schedule, or of a deadline the stream and, behind a `/`,
+    /// the name.
     pub instance: String,
     /// Tells it from other work of the instance.
     pub number: u64,

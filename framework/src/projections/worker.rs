@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::watch;
 use tracing::{Instrument as _, debug, error, warn};
@@ -10,7 +11,8 @@ use super::board::Part;
 use super::control::{self, Build};
 use super::dead_letter::{self, Parked};
 use super::lease::{self, Checkpoint, Lease};
-use super::{HOLD, ProjectionState, Shared, StepError, chain, guarded};
+use super::pace::Pace;
+use super::{HOLD, ProjectionState, Shared, StepError, chain, guarded, spread};
 use crate::error::StoreError;
 use crate::read::Page;
 use crate::stream::StreamId;
@@ -24,6 +26,7 @@ pub(super) struct Worker {
     pub(super) control: watch::Receiver<Arc<control::Read>>,
     /// The order to hold that was obeyed last.
     held: u64,
+    pace: Pace,
     /// Appends move the checkpoint, too: the projection is an inline one.
     inline: bool,
 }
@@ -76,6 +79,7 @@ impl Worker {
         let held = control.borrow().control.held;
         Self {
             held,
+            pace: Pace::new(),
             inline: false,
             shared,
             build,
@@ -282,7 +286,7 @@ impl Worker {
 
     fn is_mine(&self, stream: &StreamId) -> bool {
         let partitions = u64::from(self.build.partitions);
-        partitions == 1 || hash(stream.as_str()) % partitions == u64::from(self.partition)
+        partitions == 1 || spread::hash(stream.as_str()) % partitions == u64::from(self.partition)
     }
 
     /// Takes the events of `page`; what fails is parked, or skipped, or ends the run, as was chosen.
@@ -300,9 +304,23 @@ impl Worker {
         let work = async {
             let mut rest = &mine[..];
             loop {
-                let failed = match self.step(held, rest, page.through()).await {
+                let (now, later) = rest.split_at(self.pace.first_of(rest));
+                let through = match now.last() {
+                    Some(last) if !later.is_empty() => last.position,
+                    _ => page.through(),
+                };
+                let began = Instant::now();
+                let failed = match self.step(held, now, through).await {
                     Err(StepError::Failed(failed)) => failed,
-                    done => return Ok(done?),
+                    done => {
+                        done?;
+                        self.pace.took(now.len(), began.elapsed());
+                        rest = later;
+                        match later.is_empty() {
+                            true => return Ok(()),
+                            false => continue,
+                        }
+                    }
                 };
                 let at = rest
                     .iter()
@@ -370,15 +388,4 @@ impl Worker {
             () = tokio::time::sleep(pause) => true,
         }
     }
-}
-
-/// Spreads streams over partitions: FNV-1a, which is the same in every process and version.
-/// <https://datatracker.ietf.org/doc/html/draft-eastlake-fnv>
-fn hash(text: &str) -> u64 {
-    let start = 0xcbf2_9ce4_8422_2325;
-    let mixed = text.bytes().fold(start, |hash: u64, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
-    // The low bits alone depend on too little.
-    mixed ^ (mixed >> 32)
 }

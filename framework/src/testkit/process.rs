@@ -243,7 +243,7 @@ where
     /// If the state cannot be read again.
     #[track_caller]
     pub fn then_state(self, look: impl FnOnce(&P)) -> Self {
-        let state = self.instance.state.clone().map(serde_json::from_value);
+        let state = self.instance.state().cloned().map(serde_json::from_value);
         match state {
             None => look(&P::default()),
             Some(Ok(state)) => look(&state),

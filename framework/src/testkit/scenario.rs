@@ -20,7 +20,7 @@ use crate::timestamp::Timestamp;
 ///
 /// | the command looks at | `given` takes, and `then` |
 /// |---|---|
-/// | one aggregate | `[event, …]`, a `Vec` of events, or `()` for none |
+/// | one aggregate | `[event, …]`, a `Vec` of events, or `()` for none; `then`: [`Events`], too |
 /// | several | a tuple of these |
 /// | a list | a `Vec` of these |
 /// | and a tag query | `given`: a tuple of the above and the events that the query may find; `then`: the above |
@@ -78,7 +78,8 @@ impl<G> Given<G> {
     /// The command decides on what has happened.
     ///
     /// # Panics
-    /// If an id or a tag breaks the rules of its text, or an event does not survive its stored form.
+    /// If an id or a tag breaks the rules of its text, an event does not survive its stored form, or the decision sets a
+    /// deadline that cannot be kept.
     #[track_caller]
     #[expect(
         clippy::needless_pass_by_value,
@@ -93,14 +94,21 @@ impl<G> Given<G> {
             Err(error) => panic!("{error}"),
         };
         self.past.fill(&mut slots);
-        Scenario {
-            decided: command.decide(C::On::state(&slots)),
+        let decided = command.decide(C::On::state(&slots));
+        if let Ok(decision) = &decided {
+            C::On::deadlines(&slots, decision, &mut |_, orders| {
+                if let Err(invalid) = orders.check() {
+                    panic!("{invalid}");
+                }
+            });
         }
+        Scenario { decided }
     }
 }
 
 impl<C: Decide> Scenario<C> {
-    /// These events, and no others.
+    /// These events, and no others. With deadlines they are written as in a decision:
+    /// `Events::from(…).deadline(…)`; where none is named, none may be set or cancelled.
     ///
     /// # Panics
     /// If the command was refused or decided otherwise.
@@ -274,6 +282,12 @@ impl<A: Aggregate> Outcome<A> for Vec<A::Event> {
     }
 }
 
+impl<A: Aggregate> Outcome<A> for Events<A::Event> {
+    fn decision(self) -> Self {
+        self
+    }
+}
+
 impl<A: Aggregate, X: Outcome<A>> Outcome<Vec<A>> for Vec<X> {
     fn decision(self) -> Vec<Events<A::Event>> {
         self.into_iter().map(Outcome::<A>::decision).collect()
@@ -286,6 +300,18 @@ where
     Q: ApplySet<S> + Default + Send + Sync + 'static,
     S: EventSet,
     [X; N]: Outcome<B>,
+{
+    fn decision(self) -> B::Decision {
+        Outcome::<B>::decision(self)
+    }
+}
+
+impl<B, Q, S, E> Outcome<Queried<B, Q, S>> for Events<E>
+where
+    B: Boundary,
+    Q: ApplySet<S> + Default + Send + Sync + 'static,
+    S: EventSet,
+    Self: Outcome<B>,
 {
     fn decision(self) -> B::Decision {
         Outcome::<B>::decision(self)

@@ -33,7 +33,7 @@ impl<const FAULT: usize> Broken<FAULT> {
         mut append: Append,
     ) -> Result<Appended, AppendError> {
         let changes = append.changes.clone();
-        if Self::is(Fault::ChangesBlindly) {
+        if Self::is(Fault::ChangesBlindly) || Self::is(Fault::ForgetsKeysAndRevisions) {
             append.changes = blind(append.changes);
         }
         if Self::is(Fault::ChangesBehindTheEvents) {

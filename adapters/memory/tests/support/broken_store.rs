@@ -45,6 +45,7 @@ pub(crate) enum Fault {
     DropsUndecodableRows,
     ForgetsDocumentsOnClose,
     ForgetsKeys,
+    ForgetsKeysAndRevisions,
     ForgetsKeysOnClose,
     HearsOnlyItself,
     IgnoresConditions,
@@ -195,7 +196,9 @@ impl<const FAULT: usize> Broken<FAULT> {
                 ..condition
             });
         }
-        let forgets = Self::is(Fault::ForgetsKeys) || Self::is(Fault::KeysNeedEvents) && !writes;
+        let forgets = Self::is(Fault::ForgetsKeys)
+            || Self::is(Fault::ForgetsKeysAndRevisions)
+            || Self::is(Fault::KeysNeedEvents) && !writes;
         append.key = append.key.filter(|_| !forgets).map(|key| self.key(key));
         append
     }

@@ -1,0 +1,86 @@
+//! The projection into a table that is measured, and its statements, which are also those of the driver alone.
+
+use anyhow::Result;
+use factum::prelude::*;
+use factum::{Position, ReadModel, async_trait};
+use factum_postgres::{PostgresProject, PostgresProjection, PostgresStore};
+use factum_sqlite::{BoxError, SqliteProject, SqliteProjection, SqliteStore};
+
+use crate::domain::plain::AccountEvent;
+
+/// Understood by both databases.
+pub const CREATE: &str = "create table if not exists {balance}
+    (account text primary key, events bigint not null, amount bigint not null)";
+/// One row for each account, changed by each of its events.
+pub const UPSERT: &str = "insert into {balance} (account, events, amount) values ($1, 1, $2)
+    on conflict (account) do update
+    set events = {balance}.events + 1, amount = {balance}.amount + excluded.amount";
+const COUNT: &str = "select cast(sum(events) as bigint) from balance";
+
+/// What each account holds.
+#[derive(Projection)]
+#[projection(name = "balances", events = AccountEvent)]
+pub struct Balances;
+
+macro_rules! balances {
+    ($($adapter:ident, $projection:ident, $project:ident;)*) => {$(
+        #[async_trait]
+        impl $projection for Balances {
+            async fn create(&self, db: &mut $adapter::Tables<'_>) -> Result<(), sqlx::Error> {
+                sqlx::query(db.sql(CREATE)).execute(&mut **db).await?;
+                Ok(())
+            }
+        }
+
+        #[async_trait]
+        impl $project<AccountEvent> for Balances {
+            async fn project(
+                &self,
+                event: &Recorded<AccountEvent>,
+                db: &mut $adapter::Tables<'_>,
+            ) -> Result<(), BoxError> {
+                let AccountEvent::Deposited { amount, .. } = &event.event;
+                sqlx::query(db.sql(UPSERT))
+                    .bind(event.record.stream.key())
+                    .bind(*amount as i64)
+                    .execute(&mut **db)
+                    .await?;
+                Ok(())
+            }
+        }
+    )*};
+}
+
+balances! {
+    factum_sqlite, SqliteProjection, SqliteProject;
+    factum_postgres, PostgresProjection, PostgresProject;
+}
+
+/// A store with tables beside its events.
+pub enum Tables {
+    Sqlite(SqliteStore),
+    Postgres(PostgresStore),
+}
+
+impl Tables {
+    /// How many events the table has seen, once the projection has come to `events`.
+    pub async fn catch_up(&self, engine: &Engine, events: usize) -> Result<usize> {
+        let seen: i64 = match self {
+            Self::Sqlite(store) => {
+                run(engine, store.read_model(Balances), events).await?;
+                sqlx::query_scalar(COUNT).fetch_one(store.pool()).await?
+            }
+            Self::Postgres(store) => {
+                run(engine, store.read_model(Balances), events).await?;
+                sqlx::query_scalar(COUNT).fetch_one(store.pool()).await?
+            }
+        };
+        Ok(seen as usize)
+    }
+}
+
+async fn run(engine: &Engine, model: impl ReadModel, events: usize) -> Result<()> {
+    let projections = Projections::builder(engine).with(model).start();
+    projections.wait_for(Position::new(events as u64)).await?;
+    Ok(())
+}

@@ -1,0 +1,190 @@
+//! A read model is built anew, with a progress bar, while a writer goes on and readers keep reading the old one.
+//!
+//! ```sh
+//! cargo run --example rebuild             # 100,000 events
+//! cargo run --example rebuild -- 1000000  # as many as you like
+//! ```
+
+mod bar;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Instant;
+
+use anyhow::Context as _;
+use async_trait::async_trait;
+use factum::Position;
+use factum::prelude::*;
+use factum_examples::say;
+use factum_sqlite::{BoxError, SqliteProject, SqliteProjection, SqliteStore, Tables};
+use indicatif::HumanCount;
+use tokio::task::JoinSet;
+
+const STATIONS: u64 = 20;
+
+#[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[event(prefix = "station")]
+enum StationEvent {
+    Measured { celsius: i32 },
+}
+
+#[derive(Aggregate, Debug, Clone, Default)]
+#[aggregate(category = "station", id = u64, event = StationEvent)]
+struct Station;
+
+impl Apply<StationEvent> for Station {
+    fn apply(&mut self, _: &StationEvent) {}
+}
+
+/// What a weather station sends: all that it has measured since the last time.
+#[derive(Command, Debug, Clone, Serialize, Deserialize)]
+#[command(on = Station)]
+struct Report {
+    #[id]
+    station: u64,
+    celsius: Vec<i32>,
+}
+
+impl Decide for Report {
+    type Error = std::convert::Infallible;
+
+    fn decide(&self, _: &Station) -> Result<Events<StationEvent>, Self::Error> {
+        let measured = |&celsius| StationEvent::Measured { celsius };
+        Ok(self.celsius.iter().map(measured).collect())
+    }
+}
+
+/// How often each station has measured, and its warmest moment.
+#[derive(Projection)]
+#[projection(name = "weather", version = 1, events = StationEvent)]
+struct Weather;
+
+#[async_trait]
+impl SqliteProjection for Weather {
+    async fn create(&self, db: &mut Tables<'_>) -> Result<(), sqlx::Error> {
+        let sql = "create table if not exists {weather} (
+                       station text primary key, measured integer not null, warmest integer not null)";
+        sqlx::query(db.sql(sql)).execute(&mut **db).await.map(drop)
+    }
+}
+
+#[async_trait]
+impl SqliteProject<StationEvent> for Weather {
+    async fn project(
+        &self,
+        event: &Recorded<StationEvent>,
+        db: &mut Tables<'_>,
+    ) -> Result<(), BoxError> {
+        let StationEvent::Measured { celsius } = event.event;
+        let sql = "insert into {weather} (station, measured, warmest) values (?, 1, ?)
+                   on conflict (station) do update
+                   set measured = measured + 1, warmest = max(warmest, excluded.warmest)";
+        let sql = sqlx::query(db.sql(sql)).bind(event.record.stream.key());
+        Ok(sql.bind(celsius).execute(&mut **db).await.map(drop)?)
+    }
+}
+
+/// How many measurements the table that readers see holds.
+async fn measured(store: &SqliteStore) -> sqlx::Result<i64> {
+    let sql = "select coalesce(sum(measured), 0) from weather";
+    sqlx::query_scalar(sql).fetch_one(store.pool()).await
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let events = std::env::args()
+        .nth(1)
+        .map_or(Ok(100_000), |events| events.parse())?;
+    let folder = tempfile::tempdir()?;
+    let store = SqliteStore::open(folder.path().join("weather.db")).await?;
+    let engine = Engine::new(store.clone());
+
+    let began = Instant::now();
+    let last = fill(&engine, events).await?;
+    let took = began.elapsed().as_secs_f64();
+    say!(
+        "{} measurements are stored, in {took:.1} s. Here is a table of them:",
+        HumanCount(events)
+    );
+    let projections = Projections::builder(&engine)
+        .with(store.read_model(Weather))
+        .start();
+    let status = || {
+        projections
+            .watch("weather")
+            .context("no projection of this name")
+    };
+    bar::show(status()?, projections.wait_for(last)).await?;
+
+    say!("It is built anew, while the stations go on sending and somebody goes on reading:");
+    let end = Arc::new(AtomicBool::new(false));
+    let mut writers = JoinSet::new();
+    for station in 0..STATIONS {
+        writers.spawn(write(station, engine.clone(), end.clone()));
+    }
+    let reader = tokio::spawn(read(store.clone(), end.clone()));
+    bar::show(status()?, projections.rebuild("weather")).await?;
+
+    end.store(true, Relaxed);
+    let (mut written, mut last) = (0, last);
+    while let Some(writer) = writers.join_next().await {
+        let (more, position) = writer??;
+        (written, last) = (written + more, last.max(position));
+    }
+    let reads = reader.await??;
+    projections.wait_for(last).await?;
+    assert_eq!(measured(&store).await?, i64::try_from(last.get())?);
+    say!(
+        "Meanwhile {} measurements came in. The table was read {} times, and never held less than before.",
+        HumanCount(written),
+        HumanCount(reads),
+    );
+    projections.stop().await;
+    store.close().await;
+    Ok(())
+}
+
+/// Stores so many events, a thousand at a time.
+async fn fill(engine: &Engine, events: u64) -> anyhow::Result<Position> {
+    let mut last = Position::ZERO;
+    for first in (0..events).step_by(1_000) {
+        let numbers = first..events.min(first + 1_000);
+        let report = Report {
+            station: first / 1_000 % STATIONS,
+            celsius: numbers
+                .map(|number| (number * 7 % 45) as i32 - 10)
+                .collect(),
+        };
+        last = engine.execute(report).await?.position();
+    }
+    Ok(last)
+}
+
+/// Sends one measurement after another; how many, and the position of the last one.
+async fn write(
+    station: u64,
+    engine: Engine,
+    end: Arc<AtomicBool>,
+) -> anyhow::Result<(u64, Position)> {
+    let celsius = vec![21];
+    let report = Report { station, celsius };
+    let mut written = 0;
+    loop {
+        let receipt = engine.execute(report.clone()).await?;
+        written += 1;
+        if end.load(Relaxed) {
+            return Ok((written, receipt.position()));
+        }
+    }
+}
+
+/// Reads again and again; how often.
+async fn read(store: SqliteStore, end: Arc<AtomicBool>) -> anyhow::Result<u64> {
+    let (mut reads, mut before) = (0, 0);
+    while !end.load(Relaxed) {
+        let now = measured(&store).await?;
+        anyhow::ensure!(now >= before, "{now} after {before}");
+        (reads, before) = (reads + 1, now);
+    }
+    Ok(reads)
+}

@@ -1,0 +1,174 @@
+//! Another version under a thousand commands a second: no read fails, no event is lost, and the rate is kept.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "support/check.rs"]
+mod check;
+#[path = "support/lines.rs"]
+mod lines;
+#[path = "support/places.rs"]
+mod places;
+#[path = "support/rolling.rs"]
+mod rolling;
+#[path = "support/server.rs"]
+mod server;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+use factum::Position;
+use factum::prelude::*;
+use factum_tests::backend::Backend;
+use factum_tests::load::{Add, Fill};
+use tokio::sync::{Mutex, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::interval;
+
+use rolling::{assert_is_a_replay, never_less, run, within};
+
+/// What is asserted, in commands a second.
+const RATE: f64 = 1_000.0;
+/// What is offered is a tenth more: so many commands with each tick, whether the ones before are done or not.
+const PER_TICK: u64 = 11;
+const TICK: Duration = Duration::from_millis(10);
+const JARS: u64 = 500;
+/// Events that are there before.
+const BEFORE: u64 = 5_000;
+
+fn jar(number: u64) -> String {
+    format!("j{}", number % JARS)
+}
+
+/// Offers commands at a steady pace, until it is asked to end.
+struct Writers {
+    done: watch::Receiver<u64>,
+    end: Arc<AtomicBool>,
+    task: JoinHandle<Position>,
+}
+
+impl Writers {
+    fn start(engine: Engine, tick: Duration) -> Self {
+        let (count, done) = watch::channel(0);
+        let end = Arc::<AtomicBool>::default();
+        let until = end.clone();
+        let task = tokio::spawn(async move {
+            let mut commands = JoinSet::new();
+            let mut ticks = interval(tick);
+            let mut number = 0;
+            while !until.load(SeqCst) {
+                ticks.tick().await;
+                for _ in 0..PER_TICK {
+                    let (engine, count) = (engine.clone(), count.clone());
+                    let (jar, name) = (jar(number), format!("c{number}"));
+                    commands.spawn(async move {
+                        let receipt = engine.execute(Add { jar, name }).await.unwrap();
+                        count.send_modify(|count| *count += 1);
+                        receipt.position()
+                    });
+                    number += 1;
+                }
+            }
+            let positions = commands.join_all().await;
+            assert_eq!(*count.borrow(), number, "a command was not answered");
+            positions.into_iter().max().unwrap()
+        });
+        Self { done, end, task }
+    }
+
+    fn done(&self) -> u64 {
+        *self.done.borrow()
+    }
+
+    /// Waits until so many commands more are done.
+    async fn more(&self, commands: u64) {
+        let (mut done, enough) = (self.done.clone(), self.done() + commands);
+        let done = done.wait_for(|done| *done >= enough);
+        within("the writing", done).await.unwrap();
+    }
+
+    async fn end(self) -> Position {
+        self.end.store(true, SeqCst);
+        self.task.await.unwrap()
+    }
+}
+
+/// Which share of the pace a machine can take that projects so many events in a second: two builds take each event beside
+/// the commands, and the new one has to gain on the old.
+fn share(events_per_second: f64) -> f64 {
+    let share = (events_per_second / (5.0 * RATE)).min(1.0);
+    if share < 1.0 {
+        let percent = share * 100.0;
+        eprintln!(
+            "TOO SLOW for {RATE} commands a second, {percent:.0} % are asked of this machine"
+        );
+    }
+    share
+}
+
+/// One at a time, since it is about speed.
+static TURN: Mutex<()> = Mutex::const_new(());
+
+async fn a_thousand_commands_a_second_go_on_through_a_version_bump(place: &str) {
+    let _turn = TURN.lock().await;
+    let backend = Backend::open(place).await.unwrap();
+    let engine = backend.engine();
+    for turn in 0..BEFORE / JARS / 2 {
+        let fill = Fill::into_jars(format!("b{turn}"), (0..JARS).map(jar).collect());
+        fill.execute(&engine).await.unwrap();
+    }
+    let began = Instant::now();
+    let old = run::<1, 1>(&backend, &engine);
+    let before = Position::new(BEFORE);
+    within("the start", old.wait_for(before)).await.unwrap();
+    let share = share(BEFORE as f64 / began.elapsed().as_secs_f64());
+
+    let end: Arc<AtomicBool> = Arc::default();
+    let reading = Backend::open(place).await.unwrap();
+    let reader = tokio::spawn(never_less(reading, end.clone(), TICK));
+    let writers = Writers::start(engine.clone(), TICK.div_f64(share));
+    writers.more(RATE as u64).await;
+
+    let elsewhere = match &backend {
+        // Of two processes that both write without a pause SQLite may let one wait: this is one process.
+        Backend::Sqlite(store) => Backend::Sqlite(store.clone()),
+        Backend::Postgres(_) => Backend::open(place).await.unwrap(),
+    };
+    let other = elsewhere.engine();
+    let (began, first) = (Instant::now(), writers.done());
+    // On SQLite the old code goes on beside the new; on PostgreSQL the new takes its place.
+    let mut old = Some(old);
+    if let Backend::Postgres(_) = backend
+        && let Some(old) = old.take()
+    {
+        old.stop().await;
+    }
+    let new = run::<2, 1>(&elsewhere, &other);
+    // However fast the switch is, what is measured is more than a moment.
+    let built = new.wait_until_current();
+    let (built, ()) = tokio::join!(within("the build", built), writers.more(3 * RATE as u64));
+    built.unwrap();
+    let (commands, seconds) = (writers.done() - first, began.elapsed().as_secs_f64());
+    let rate = commands as f64 / seconds;
+    eprintln!("{commands} commands in {seconds:.2} s: {rate:.0} a second");
+
+    let last = writers.end().await;
+    within("the end", new.wait_for(last)).await.unwrap();
+    end.store(true, SeqCst);
+    assert!(reader.await.unwrap() > 0, "the reader read nothing");
+    assert_is_a_replay(&elsewhere, &other).await;
+    let status = new.status().remove(0);
+    assert_eq!((status.build, status.parked), (2, 0));
+    assert!(rate >= RATE * share, "only {rate:.0} commands a second");
+
+    new.stop().await;
+    if let Some(old) = old {
+        old.stop().await;
+    }
+    elsewhere.close().await;
+    backend.close().await;
+}
+
+places::on_each! {
+    a_thousand_commands_a_second_go_on_through_a_version_bump;
+}

@@ -1,0 +1,53 @@
+//! What a test needs that replaces a read model under load.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::Duration;
+
+use factum::prelude::*;
+use factum::{OnFailure, Position};
+use factum_tests::backend::Backend;
+use factum_tests::count::Count;
+use factum_tests::load::PATIENT;
+
+use crate::check;
+
+pub(crate) const LEASE: Duration = Duration::from_millis(300);
+
+pub(crate) fn run<const V: u32, const P: u16>(backend: &Backend, engine: &Engine) -> Projections {
+    let builder = Projections::builder(engine).retry(PATIENT).lease(LEASE);
+    let count = Count::<V, P>::default();
+    count.on(backend, builder, OnFailure::Park).start()
+}
+
+/// Reads by the plain name again and again, each time after a `pause`: no read fails, and no stream's count ever goes back.
+pub(crate) async fn never_less(backend: Backend, end: Arc<AtomicBool>, pause: Duration) -> u64 {
+    let mut seen = BTreeMap::new();
+    let mut reads = 0;
+    while !end.load(SeqCst) {
+        let jars = backend.jars().await.unwrap();
+        for (stream, before) in &seen {
+            let now = jars.get(stream).map_or(0, |(count, _): &(i64, i64)| *count);
+            assert!(now >= *before, "{stream}: {now} after {before}");
+        }
+        seen = jars
+            .into_iter()
+            .map(|(stream, (count, _))| (stream, count))
+            .collect();
+        reads += 1;
+        tokio::time::sleep(pause).await;
+    }
+    reads
+}
+
+pub(crate) async fn within<T>(what: &str, work: impl Future<Output = T>) -> T {
+    let done = tokio::time::timeout(Duration::from_secs(30), work).await;
+    done.unwrap_or_else(|_| panic!("no end of {what}"))
+}
+
+pub(crate) async fn assert_is_a_replay(backend: &Backend, engine: &Engine) {
+    let events = check::everything(engine).await;
+    let head = Position::new(events.len() as u64);
+    assert_eq!(backend.jars().await.unwrap(), check::effects(&events, head));
+}
