@@ -59,10 +59,7 @@ async fn a_higher_version_is_built_anew_and_nobody_sees_a_half() {
     end.store(true, SeqCst);
     let mut factors = reader.await.unwrap();
     factors.dedup();
-    assert!(
-        matches!(factors[..], [] | [1 | 2] | [1, 2]),
-        "{factors:?}"
-    );
+    assert!(matches!(factors[..], [] | [1 | 2] | [1, 2]), "{factors:?}");
     new.append(added(1, &[1])).await.unwrap();
     assert_eq!(seen(old.pool()).await, (3_001, 6_002));
     // Who has the old code moves the old build on, and does not show it.
