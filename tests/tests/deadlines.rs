@@ -172,15 +172,32 @@ impl Decide for PlaceAt {
     }
 }
 
-/// Lets something happen ahead of the first change of documents.
+/// Lets something happen ahead of the first append or change of documents.
 struct Overtaken {
     store: MemoryStore,
     meanwhile: Mutex<Option<BoxFuture<'static, ()>>>,
 }
 
+impl Overtaken {
+    fn new(store: MemoryStore, meanwhile: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self {
+            store,
+            meanwhile: Mutex::new(Some(Box::pin(meanwhile))),
+        }
+    }
+
+    async fn is_overtaken(&self) {
+        let meanwhile = self.meanwhile.lock().unwrap().take();
+        if let Some(meanwhile) = meanwhile {
+            meanwhile.await;
+        }
+    }
+}
+
 #[async_trait]
 impl EventStore for Overtaken {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        self.is_overtaken().await;
         self.store.append(append).await
     }
 
@@ -202,10 +219,7 @@ factum::delegate!(snapshots, [] Overtaken, |this| this.store);
 #[async_trait]
 impl DocumentStore for Overtaken {
     async fn change_documents(&self, changes: Changes) -> Result<Revision, ChangeError> {
-        let meanwhile = self.meanwhile.lock().unwrap().take();
-        if let Some(meanwhile) = meanwhile {
-            meanwhile.await;
-        }
+        self.is_overtaken().await;
         self.store.change_documents(changes).await
     }
 
@@ -230,14 +244,38 @@ async fn one_that_is_set_anew_for_the_same_time_while_its_entry_is_swept_stays()
     clock.advance(DAY);
     let rival = setting.clone();
     let anew = async move { drop(rival.execute(set).await.unwrap()) };
-    let overtaken = Overtaken {
-        store,
-        meanwhile: Mutex::new(Some(Box::pin(anew))),
-    };
+    let overtaken = Overtaken::new(store, anew);
     let runs = Engine::builder(overtaken).clock(clock.clone()).build();
     let running = deadlines(&runs).start();
     running.wait_until_idle().await.unwrap();
     running.stop().await;
     assert_eq!(told(&setting).await, ["order-1 a"]);
     assert_eq!(kept(&setting).await, []);
+}
+
+#[tokio::test]
+async fn one_that_is_cancelled_or_moved_right_ahead_of_its_append_does_not_fire() {
+    // Without an event, so that no version of a stream stands in the way.
+    let cases = [
+        (place("1").cancels("a"), [0, 0]),
+        (place("1").sets("a", DAY), [0, 1]),
+    ];
+    for (meanwhile, fired) in cases {
+        let store = MemoryStore::new();
+        let (setting, clock) = engine(store.clone());
+        setting.execute(place("1").sets("a", DAY)).await.unwrap();
+        clock.advance(DAY);
+        let rival = setting.clone();
+        let overtakes = async move { drop(rival.execute(meanwhile).await.unwrap()) };
+        let overtaken = Overtaken::new(store, overtakes);
+        let runs = Engine::builder(overtaken).clock(clock.clone()).build();
+        let running = deadlines(&runs).start();
+        for fired in fired {
+            running.wait_until_idle().await.unwrap();
+            assert_eq!(log(&setting).await.len(), fired);
+            clock.advance(DAY);
+        }
+        running.stop().await;
+        assert_eq!(kept(&setting).await, []);
+    }
 }

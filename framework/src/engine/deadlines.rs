@@ -102,8 +102,8 @@ impl<C: Decide> Attempt<'_, C> {
     /// `decided`, and what the append consumes. A document of both becomes what is decided, if it is as consuming it
     /// requires.
     pub(super) fn with_consumed(&self, decided: Changes) -> Changes {
-        if decided.is_empty() || self.consumes.is_empty() {
-            return decided.with(self.consumes.clone());
+        if self.consumes.is_empty() {
+            return decided;
         }
         let mut all = Changes::new();
         let mut consumed = self.consumes.clone().into_vec();
