@@ -299,23 +299,33 @@ impl Worker {
         let span = tracing::debug_span!("project", events = mine.len());
         let work = async {
             let mut rest = &mine[..];
+            let mut together = rest.len();
             loop {
-                let failed = match self.step(held, rest, page.through()).await {
-                    Err(StepError::Failed(failed)) => failed,
-                    done => return Ok(done?),
+                let whole = together == rest.len();
+                let now = &rest[..together];
+                let through = match now.last() {
+                    Some(last) if !whole => last.position,
+                    _ => page.through(),
                 };
-                let at = rest
-                    .iter()
-                    .position(|event| event.position == failed.position);
-                let Some(at) = at else {
-                    return Err(StepError::Failed(failed).into());
-                };
-                let (ahead, from) = rest.split_at(at);
-                if let Some(last) = ahead.last() {
-                    self.step(held, ahead, last.position).await?;
+                if whole || together > 0 {
+                    match self.step(held, now, through).await {
+                        // Perhaps an earlier one than before: only the commit tells of an error that was ignored.
+                        Err(StepError::Failed(failed)) => {
+                            let at = now
+                                .iter()
+                                .position(|event| event.position == failed.position);
+                            together = at.ok_or(StepError::Failed(failed))?;
+                            continue;
+                        }
+                        done => done?,
+                    }
+                    if whole {
+                        return Ok(());
+                    }
                 }
-                self.take_alone(held, &from[0]).await?;
-                rest = &from[1..];
+                self.take_alone(held, &rest[together]).await?;
+                rest = &rest[together + 1..];
+                together = rest.len();
             }
         };
         work.instrument(span).await
