@@ -231,9 +231,11 @@ impl Projections {
     /// # Errors
     /// [`ProjectionError`] if there is no such projection, or the store fails.
     pub async fn pause(&self, name: &str) -> Result<(), ProjectionError> {
-        self.running(name)?
-            .order(|control| control.paused = true)
-            .await
+        let running = self.running(name)?;
+        running.order(|control| control.paused = true).await?;
+        // Others learn of it only with their next beat.
+        let shared = &*running.shared;
+        lease::interrupt(&*shared.documents, shared.model.name()).await
     }
 
     /// Lets the paused or stopped projection `name` go on from where it stands.

@@ -140,8 +140,11 @@ impl Worker {
             };
             let goes_on = match left {
                 Left::Lost => {
+                    let stood = held.lease.position();
                     let mine = held.lease.find_again(&*self.shared.documents).await;
-                    self.inline = mine.unwrap_or(self.inline);
+                    // Whoever only interrupts it leaves it where it is.
+                    let moved = held.lease.position() > stood;
+                    self.inline = mine.map_or(self.inline, |mine| mine && (moved || self.inline));
                     debug!(inline = self.inline, "the lease was moved");
                     return;
                 }
