@@ -16,6 +16,7 @@ mod live;
 mod live_view;
 mod parking;
 mod read_model;
+mod running;
 mod served;
 mod status;
 mod supervisor;
@@ -28,7 +29,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
@@ -52,8 +53,10 @@ pub use tables::{Names, TABLES, TableTaken, fill_in, list, listed, table, tables
 
 use board::Board;
 use control::Control;
+use dead_letter::{Letters, NotParked};
 pub(crate) use failure::{chain, guarded, json};
 use instances::Instances;
+use running::Running;
 
 /// How often a waiter looks how far another instance has come.
 const GLANCE: Duration = Duration::from_millis(20);
@@ -67,13 +70,6 @@ pub struct Projections {
     instance: Uuid,
     /// Shows other instances that this one lives.
     heart: Option<Heart>,
-}
-
-struct Running {
-    shared: Arc<Shared>,
-    status: watch::Receiver<ProjectionStatus>,
-    end: mpsc::Sender<()>,
-    task: JoinHandle<()>,
 }
 
 struct Heart {
@@ -101,6 +97,15 @@ struct Shared {
 }
 
 impl Shared {
+    fn letters(&self, build: u64) -> Letters<'_> {
+        Letters {
+            store: &*self.store,
+            documents: &*self.documents,
+            name: self.model.name(),
+            build,
+        }
+    }
+
     /// How long to look away from a partition that another instance works on.
     fn glance(&self) -> Duration {
         if self.waiting.load(SeqCst) > 0 {
@@ -108,23 +113,6 @@ impl Shared {
         } else {
             self.instances.beat()
         }
-    }
-}
-
-/// Counts one who waits, as long as it lives.
-struct Waiting<'a>(&'a Shared);
-
-impl<'a> Waiting<'a> {
-    fn new(shared: &'a Shared) -> Self {
-        shared.waiting.fetch_add(1, SeqCst);
-        shared.wanted.notify_waiters();
-        Self(shared)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, SeqCst);
     }
 }
 
@@ -226,7 +214,8 @@ impl Projections {
         }
     }
 
-    /// Lets the projection `name` rest, in every instance, until [`resume`](Self::resume).
+    /// Lets the projection `name` rest, in every instance, until [`resume`](Self::resume). Once this returns, no event
+    /// has an effect any more.
     ///
     /// # Errors
     /// [`ProjectionError`] if there is no such projection, or the store fails.
@@ -273,9 +262,8 @@ impl Projections {
     /// [`ProjectionError`] if there is no such projection, or the store fails.
     pub async fn dead_letters(&self, name: &str) -> Result<Vec<DeadLetter>, ProjectionError> {
         let running = self.running(name)?;
-        let prefix = dead_letter::prefix(name, running.served().await?);
-        let letters = dead_letter::all(&*running.shared.documents, &prefix).await?;
-        Ok(letters.into_iter().map(|letter| letter.letter).collect())
+        let build = running.served().await?;
+        Ok(running.shared.letters(build).list().await?)
     }
 
     /// Lets the projection `name` try what is parked again, each stream in order, in whichever instance works on it.
@@ -290,7 +278,7 @@ impl Projections {
     }
 
     /// Decides that the parked event at `position` shall have no effect on the projection `name`, and why; and lets
-    /// it [try again](Self::retry) what is parked behind.
+    /// it try what is parked behind it in its stream.
     ///
     /// # Errors
     /// [`ProjectionError`] if there is no such projection or nothing parked there, or the store fails.
@@ -301,15 +289,15 @@ impl Projections {
         reason: impl Into<String>,
     ) -> Result<(), ProjectionError> {
         let running = self.running(name)?;
-        let build = running.served().await?;
-        dead_letter::discard(
-            &*running.shared.documents,
-            (name, build),
-            position,
-            reason.into(),
-        )
-        .await?;
-        running.order(|control| control.retries += 1).await
+        let letters = running.shared.letters(running.served().await?);
+        let discarded = letters.discard(position, reason.into()).await?;
+        if !discarded {
+            let name = name.to_owned();
+            return Err(ProjectionError::Handler(
+                NotParked { name, position }.into(),
+            ));
+        }
+        running.order(|control| control.discards += 1).await
     }
 
     /// Which instance this is, if it shares work with others.
@@ -340,50 +328,6 @@ impl Projections {
             heart.task.abort();
             heart.instances.leave(&*heart.documents).await;
         }
-    }
-}
-
-impl Running {
-    async fn wait(&self, done: impl Fn(&ProjectionStatus) -> bool) -> Result<(), WaitError> {
-        match self.wait_or(done, ProjectionStatus::is_stopped).await {
-            (_, true) => Ok(()),
-            (status, false) if status.is_stopped() => Err(WaitError::stopped(&status)),
-            (status, false) => Err(WaitError::ended(&status)),
-        }
-    }
-
-    /// Waits until it is done, or will not be; and whether it is.
-    async fn wait_or(
-        &self,
-        done: impl Fn(&ProjectionStatus) -> bool,
-        given_up: impl Fn(&ProjectionStatus) -> bool,
-    ) -> (ProjectionStatus, bool) {
-        let mut status = self.status.clone();
-        let waiting = Waiting::new(&self.shared);
-        let over = |status: &ProjectionStatus| done(status) || given_up(status);
-        let over = status.wait_for(over).await.map(|status| status.clone());
-        drop(waiting);
-        let status = over.unwrap_or_else(|_| self.status.borrow().clone());
-        let done = done(&status);
-        (status, done)
-    }
-
-    /// Changes what is wanted of the projection, for every instance.
-    async fn order(&self, mut order: impl FnMut(&mut Control)) -> Result<(), ProjectionError> {
-        let shared = &*self.shared;
-        control::edit(&*shared.documents, shared.model.name(), |control| {
-            order(control);
-            Ok(true)
-        })
-        .await?;
-        shared.poked.notify_one();
-        Ok(())
-    }
-
-    /// The build that readers see.
-    async fn served(&self) -> Result<u64, ProjectionError> {
-        let read = control::read(&*self.shared.documents, self.shared.model.name()).await?;
-        Ok(read.control.serving.unwrap_or_default())
     }
 }
 

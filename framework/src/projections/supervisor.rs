@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 use super::control::{self, Control};
 use super::worker::Worker;
-use super::{ProjectionError, ProjectionState, Shared, chain, dead_letter, guarded, lease};
+use super::{ProjectionError, ProjectionState, Shared, chain, guarded, lease};
 use crate::document::{ChangeError, Changes};
 use crate::error::StoreError;
 
@@ -230,9 +230,7 @@ impl Supervisor {
                 .change_documents(fence)
                 .await
                 .map_err(store)?;
-            dead_letter::forget(&*shared.documents, name, number)
-                .await
-                .map_err(store)?;
+            shared.letters(number).forget().await.map_err(store)?;
             guarded(shared.model.discard(number)).await?;
             control::edit(&*shared.documents, name, |control| {
                 control.builds.retain(|build| build.number != number);

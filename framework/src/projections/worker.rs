@@ -8,8 +8,8 @@ use tracing::{Instrument as _, debug, error, warn};
 
 use super::board::Part;
 use super::control::{self, Build};
-use super::dead_letter::{self, Parked};
-use super::lease::{self, Checkpoint, Lease};
+use super::dead_letter::Parked;
+use super::lease::{self, Lease};
 use super::{HOLD, ProjectionState, Shared, StepError, chain, guarded};
 use crate::error::StoreError;
 use crate::read::Page;
@@ -62,6 +62,8 @@ impl From<StoreError> for Left {
 pub(super) struct Held {
     pub(super) lease: Lease,
     pub(super) parked: Parked,
+    /// How much had been discarded when it was learned what is parked, and whether that is still to be looked at.
+    pub(super) learned: (u64, bool),
     pub(super) failures: u32,
 }
 
@@ -126,6 +128,7 @@ impl Worker {
         let mut held = Held {
             lease,
             parked: Parked::default(),
+            learned: (0, false),
             failures: 0,
         };
         let me = self.shared.instances.me();
@@ -225,9 +228,7 @@ impl Worker {
         }
         let prepared = guarded(shared.model.prepare(self.build.number)).await;
         prepared.map_err(|error| Left::Failed(error.into()))?;
-        let prefix = dead_letter::prefix(shared.model.name(), self.build.number);
-        let letters = dead_letter::all(&*shared.documents, &prefix).await?;
-        held.parked = Parked::new(letters, |stream| self.is_mine(stream));
+        self.learn(held).await?;
         let head = *shared.store.watch().borrow();
         self.tell(|part| {
             part.stand_at(held.lease.position());
@@ -260,18 +261,7 @@ impl Worker {
         if self.shared.instances.gives(&self.key) {
             return Err(Left::Give);
         }
-        if control.retries > held.lease.checkpoint().retries {
-            // Learns what was discarded, too.
-            self.begin(held).await?;
-            self.retry_parked(held).await?;
-            let obeyed = Checkpoint {
-                retries: control.retries,
-                parked: held.parked.len(),
-                ..held.lease.checkpoint().clone()
-            };
-            self.note(held, obeyed).await?;
-        }
-        Ok(())
+        self.obey_for_parked(held, control).await
     }
 
     /// Lets what replaces this build overtake it. Others may learn of the order only with their next beat.
@@ -283,7 +273,7 @@ impl Worker {
         let _ = tokio::time::timeout(longest, self.control.wait_for(replaced)).await;
     }
 
-    fn is_mine(&self, stream: &StreamId) -> bool {
+    pub(super) fn is_mine(&self, stream: &StreamId) -> bool {
         let partitions = u64::from(self.build.partitions);
         partitions == 1 || hash(stream.as_str()) % partitions == u64::from(self.partition)
     }

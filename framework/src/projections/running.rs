@@ -1,0 +1,85 @@
+//! [`Running`]: one projection at work: waiting for it, and giving it orders.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use super::control::{self, Control};
+use super::{ProjectionError, ProjectionStatus, Shared, WaitError};
+
+/// One projection at work.
+pub(super) struct Running {
+    pub(super) shared: Arc<Shared>,
+    pub(super) status: watch::Receiver<ProjectionStatus>,
+    pub(super) end: mpsc::Sender<()>,
+    pub(super) task: JoinHandle<()>,
+}
+
+/// Counts one who waits, as long as it lives.
+struct Waiting<'a>(&'a Shared);
+
+impl<'a> Waiting<'a> {
+    fn new(shared: &'a Shared) -> Self {
+        shared.waiting.fetch_add(1, SeqCst);
+        shared.wanted.notify_waiters();
+        Self(shared)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, SeqCst);
+    }
+}
+
+impl Running {
+    pub(super) async fn wait(
+        &self,
+        done: impl Fn(&ProjectionStatus) -> bool,
+    ) -> Result<(), WaitError> {
+        match self.wait_or(done, ProjectionStatus::is_stopped).await {
+            (_, true) => Ok(()),
+            (status, false) if status.is_stopped() => Err(WaitError::stopped(&status)),
+            (status, false) => Err(WaitError::ended(&status)),
+        }
+    }
+
+    /// Waits until it is done, or will not be; and whether it is.
+    pub(super) async fn wait_or(
+        &self,
+        done: impl Fn(&ProjectionStatus) -> bool,
+        given_up: impl Fn(&ProjectionStatus) -> bool,
+    ) -> (ProjectionStatus, bool) {
+        let mut status = self.status.clone();
+        let waiting = Waiting::new(&self.shared);
+        let over = |status: &ProjectionStatus| done(status) || given_up(status);
+        let over = status.wait_for(over).await.map(|status| status.clone());
+        drop(waiting);
+        let status = over.unwrap_or_else(|_| self.status.borrow().clone());
+        let done = done(&status);
+        (status, done)
+    }
+
+    /// Changes what is wanted of the projection, for every instance.
+    pub(super) async fn order(
+        &self,
+        mut order: impl FnMut(&mut Control),
+    ) -> Result<(), ProjectionError> {
+        let shared = &*self.shared;
+        control::edit(&*shared.documents, shared.model.name(), |control| {
+            order(control);
+            Ok(true)
+        })
+        .await?;
+        shared.poked.notify_one();
+        Ok(())
+    }
+
+    /// The build that readers see.
+    pub(super) async fn served(&self) -> Result<u64, ProjectionError> {
+        let read = control::read(&*self.shared.documents, self.shared.model.name()).await?;
+        Ok(read.control.serving.unwrap_or_default())
+    }
+}
