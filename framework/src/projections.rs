@@ -141,10 +141,14 @@ impl Projections {
     /// takes as long as it takes to build it.
     ///
     /// # Errors
-    /// [`WaitError`] names a projection that has stopped, with its last error.
+    /// [`WaitError`] names a projection that has stopped, with its last error, or is
+    /// [held back](ProjectionStatus::held_back), and which order helps.
     pub async fn wait_until_current(&self) -> Result<(), WaitError> {
         for running in &self.running {
-            running.wait(|status| status.current).await?;
+            let current = |status: &ProjectionStatus| status.current;
+            let given_up =
+                |status: &ProjectionStatus| status.is_stopped() || status.held_back.is_some();
+            running.wait_unless(current, given_up).await?;
         }
         Ok(())
     }
@@ -201,7 +205,7 @@ impl Projections {
             })
             .await?;
         // What readers see may have stopped: that is what a new build is for.
-        let why = |status: &ProjectionStatus| status.why_stopped(build);
+        let why = |status: &ProjectionStatus| status.why_not(build);
         let seen = running.wait_or(
             |status| status.build >= build,
             |status| why(status).is_some(),
@@ -241,6 +245,20 @@ impl Projections {
         running.order(go_on).await
     }
 
+    /// Lets readers of the projection `name` see the build that is to replace what they see, as it is: though it may not
+    /// be full, or have parked what the other has taken. If there is none, nothing happens.
+    ///
+    /// # Errors
+    /// [`ProjectionError`] if there is no such projection, or the store fails.
+    pub async fn switch(&self, name: &str) -> Result<(), ProjectionError> {
+        let running = self.running(name)?;
+        let version = running.shared.model.version();
+        let order = |control: &mut Control| control.at_once |= control.next(version).is_some();
+        running.order(order).await?;
+        running.shared.board.go_on();
+        Ok(())
+    }
+
     /// Drops every build of the projection `name` that is older than the one that readers see: what is left of
     /// earlier versions.
     ///
@@ -256,14 +274,18 @@ impl Projections {
         self.running(name)?.order(retire).await
     }
 
-    /// What the projection `name` could not take, in order: what waits, what was skipped, what was discarded.
+    /// What the projection `name` could not take: what waits, what was skipped, what was discarded. In order; first that
+    /// of the build that readers see, then that of the one that is to replace it.
     ///
     /// # Errors
     /// [`ProjectionError`] if there is no such projection, or the store fails.
     pub async fn dead_letters(&self, name: &str) -> Result<Vec<DeadLetter>, ProjectionError> {
         let running = self.running(name)?;
-        let build = running.served().await?;
-        Ok(running.shared.letters(build).list().await?)
+        let mut letters = Vec::new();
+        for build in running.builds().await? {
+            letters.extend(running.shared.letters(build).list().await?);
+        }
+        Ok(letters)
     }
 
     /// Lets the projection `name` try what is parked again, each stream in order, in whichever instance works on it.
@@ -278,7 +300,7 @@ impl Projections {
     }
 
     /// Decides that the parked event at `position` shall have no effect on the projection `name`, and why; and lets
-    /// it try what is parked behind it in its stream.
+    /// it try what is parked behind it in its stream. Where it is parked in two builds, that is so for both.
     ///
     /// # Errors
     /// [`ProjectionError`] if there is no such projection or nothing parked there, or the store fails.
@@ -289,8 +311,11 @@ impl Projections {
         reason: impl Into<String>,
     ) -> Result<(), ProjectionError> {
         let running = self.running(name)?;
-        let letters = running.shared.letters(running.served().await?);
-        let discarded = letters.discard(position, reason.into()).await?;
+        let (mut discarded, reason) = (false, reason.into());
+        for build in running.builds().await? {
+            let letters = running.shared.letters(build);
+            discarded |= letters.discard(position, reason.clone()).await?;
+        }
         if !discarded {
             let name = name.to_owned();
             return Err(ProjectionError::Handler(

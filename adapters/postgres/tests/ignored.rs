@@ -103,6 +103,9 @@ async fn an_event_behind_which_an_error_was_ignored_is_parked_and_no_other() {
         panic!("{letter:?}");
     };
     assert_eq!(*attempts, 2);
-    assert!(error.contains("ignored an error of the database"), "{error}");
+    assert!(
+        error.contains("ignored an error of the database"),
+        "{error}"
+    );
     projections.stop().await;
 }

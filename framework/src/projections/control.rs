@@ -72,6 +72,12 @@ impl Control {
             .filter(move |build| build.version == version)
     }
 
+    /// What a code with this version fills to replace what readers see.
+    pub(super) fn next(&self, version: u32) -> Option<&Build> {
+        let newest = self.own(version).last()?;
+        (Some(newest.number) > self.serving && !newest.retired).then_some(newest)
+    }
+
     /// One more build, to be filled.
     pub(super) fn add(&mut self, version: u32, partitions: u16) -> u64 {
         let highest = self.builds.iter().map(|build| build.number).max();

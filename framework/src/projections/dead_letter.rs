@@ -25,6 +25,9 @@ const SETTLED: &str = "settled/";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DeadLetter {
+    /// Which build could not take it.
+    #[serde(skip)]
+    pub build: u64,
     /// Its place in the store.
     pub position: Position,
     /// Its stream, of which every later event is parked, too.
@@ -66,6 +69,7 @@ pub enum DeadLetterState {
 impl DeadLetter {
     pub(super) fn new(event: &RecordedEvent, state: DeadLetterState) -> Self {
         Self {
+            build: 0,
             position: event.position,
             stream: event.stream.clone(),
             name: event.name.to_string(),
@@ -134,7 +138,11 @@ impl Letters<'_> {
         let mut letters = self.waiting().await?;
         letters.extend(self.all(self.settled_prefix()).await?);
         letters.sort_by_key(|letter| letter.letter.position);
-        Ok(letters.into_iter().map(|letter| letter.letter).collect())
+        let letters = letters.into_iter().map(|letter| DeadLetter {
+            build: self.build,
+            ..letter.letter
+        });
+        Ok(letters.collect())
     }
 
     async fn all(&self, prefix: String) -> Result<Vec<Letter>, StoreError> {

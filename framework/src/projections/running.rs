@@ -39,10 +39,20 @@ impl Running {
         &self,
         done: impl Fn(&ProjectionStatus) -> bool,
     ) -> Result<(), WaitError> {
-        match self.wait_or(done, ProjectionStatus::is_stopped).await {
-            (_, true) => Ok(()),
-            (status, false) if status.is_stopped() => Err(WaitError::stopped(&status)),
-            (status, false) => Err(WaitError::ended(&status)),
+        self.wait_unless(done, ProjectionStatus::is_stopped).await
+    }
+
+    pub(super) async fn wait_unless(
+        &self,
+        done: impl Fn(&ProjectionStatus) -> bool,
+        given_up: impl Fn(&ProjectionStatus) -> bool,
+    ) -> Result<(), WaitError> {
+        let (status, done) = self.wait_or(done, given_up).await;
+        match &status.held_back {
+            _ if done => Ok(()),
+            _ if status.is_stopped() => Err(WaitError::stopped(&status)),
+            Some(why) => Err(WaitError::held_back(&status, why)),
+            None => Err(WaitError::ended(&status)),
         }
     }
 
@@ -77,9 +87,12 @@ impl Running {
         Ok(())
     }
 
-    /// The build that readers see.
-    pub(super) async fn served(&self) -> Result<u64, ProjectionError> {
-        let read = control::read(&*self.shared.documents, self.shared.model.name()).await?;
-        Ok(read.control.serving.unwrap_or_default())
+    /// The build that readers see, and the one that is to replace it.
+    pub(super) async fn builds(&self) -> Result<Vec<u64>, ProjectionError> {
+        let model = &*self.shared.model;
+        let control = control::read(&*self.shared.documents, model.name()).await?;
+        let control = control.control;
+        let next = control.next(model.version()).map(|build| build.number);
+        Ok(control.serving.into_iter().chain(next).collect())
     }
 }
