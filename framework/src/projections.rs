@@ -40,6 +40,8 @@ use crate::store::EventStore;
 
 pub use builder::{OnFailure, ProjectionsBuilder, StartError};
 pub use control::{checkpoint, control_key, wants};
+#[cfg(feature = "personal")]
+pub(crate) use dead_letter::blank_errors;
 pub use dead_letter::{DeadLetter, DeadLetterState};
 pub use failure::panicked;
 pub use in_memory::InMemory;

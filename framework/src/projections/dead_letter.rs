@@ -78,6 +78,21 @@ impl DeadLetter {
         }
     }
 
+    /// Without what its error says, if it says anything.
+    #[cfg(feature = "personal")]
+    fn without_error(mut self) -> Option<Self> {
+        use DeadLetterState::{Failed, Skipped};
+        let (Failed { error, .. } | Skipped { error }) = &mut self.state else {
+            return None;
+        };
+        let blank = "[forgotten]";
+        if error == blank {
+            return None;
+        }
+        blank.clone_into(error);
+        Some(self)
+    }
+
     /// Whether it waits: to be tried again, or to be discarded.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
@@ -237,6 +252,43 @@ pub(super) async fn event_at(
     let page = store.read(read).await?;
     let event = page.events.into_iter().next();
     Ok(event.filter(|event| event.position == position))
+}
+
+/// Takes away the texts of the errors about the events at these `positions`, of every projection.
+#[cfg(feature = "personal")]
+pub(crate) async fn blank_errors(
+    documents: &dyn DocumentStore,
+    positions: &std::collections::BTreeSet<Position>,
+) -> Result<(), StoreError> {
+    for prefix in [WAITING, SETTLED] {
+        let mut scan = Scan::prefix(prefix);
+        while !positions.is_empty() {
+            let page = documents.scan_documents(scan.clone()).await?;
+            let mut changes = Changes::new();
+            for document in &page {
+                let letter = document.decode().ok();
+                let letter = letter.filter(|it: &DeadLetter| positions.contains(&it.position));
+                if let Some(letter) = letter.and_then(DeadLetter::without_error) {
+                    let value = super::json(&letter)?;
+                    changes = changes.put_if(&document.key, document.revision, value);
+                }
+            }
+            if !changes.is_empty() {
+                match documents.change_documents(changes).await {
+                    Ok(_) => {}
+                    // One was tried meanwhile: look again.
+                    Err(ChangeError::Moved { .. }) => continue,
+                    Err(ChangeError::Store(error)) => return Err(error),
+                    Err(error) => return Err(StoreError::Failed(error.into())),
+                }
+            }
+            match page.last() {
+                Some(last) if page.len() == scan.limit => scan = scan.after(&last.key),
+                _ => break,
+            }
+        }
+    }
+    Ok(())
 }
 
 impl Parked {
