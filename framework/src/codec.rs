@@ -109,6 +109,11 @@ pub(crate) fn decode_all<E: Event>(record: &RecordedEvent) -> Result<Decoded<E>,
 
 pub(crate) fn forms<E: Event>(record: &RecordedEvent) -> Result<Decoded<E>, DecodeFault> {
     let name = &*record.name;
+    if let Some(why) = record.content_type.why_sealed()
+        && !E::RETIRED.contains(&name)
+    {
+        return Err(DecodeFault::Sealed(why.to_owned()));
+    }
     let index = E::TYPES.iter().position(|kind| kind.is_stored_as(name));
     let is_old = index.is_none_or(|index| record.schema_version < E::TYPES[index].version);
     if is_old

@@ -334,4 +334,7 @@ pub enum DecodeFault {
     /// The data are in a form for which there is no codec.
     #[error("there is no codec for {0}")]
     ContentType(ContentType),
+    /// It holds [personal](crate::personal) data that cannot be opened: why.
+    #[error("{0}")]
+    Sealed(String),
 }

@@ -17,6 +17,7 @@ mod live_view;
 mod pace;
 mod parking;
 mod read_model;
+mod running;
 mod served;
 mod spread;
 mod status;
@@ -31,7 +32,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
@@ -42,6 +43,8 @@ use crate::store::EventStore;
 
 pub use builder::{OnFailure, ProjectionsBuilder, StartError};
 pub use control::{checkpoint, control_key, wants};
+#[cfg(feature = "personal")]
+pub(crate) use dead_letter::blank_errors;
 pub use dead_letter::{DeadLetter, DeadLetterState};
 pub use failure::panicked;
 pub use in_memory::InMemory;
@@ -55,9 +58,10 @@ pub use tables::{Names, TABLES, TableTaken, fill_in, list, listed, table, tables
 
 use board::Board;
 use control::Control;
+use dead_letter::{Letters, NotParked};
 pub(crate) use failure::{chain, guarded, json};
 use instances::Instances;
-use waiting::Waiting;
+use running::Running;
 
 /// How often a waiter looks how far another instance has come.
 const GLANCE: Duration = Duration::from_millis(20);
@@ -71,13 +75,6 @@ pub struct Projections {
     instance: Uuid,
     /// Shows other instances that this one lives.
     heart: Option<Heart>,
-}
-
-struct Running {
-    shared: Arc<Shared>,
-    status: watch::Receiver<ProjectionStatus>,
-    end: mpsc::Sender<()>,
-    task: JoinHandle<()>,
 }
 
 struct Heart {
@@ -102,6 +99,17 @@ struct Shared {
     /// Somebody waits for a position.
     wanted: Notify,
     waiting: AtomicUsize,
+}
+
+impl Shared {
+    fn letters(&self, build: u64) -> Letters<'_> {
+        Letters {
+            store: &*self.store,
+            documents: &*self.documents,
+            name: self.model.name(),
+            build,
+        }
+    }
 }
 
 impl Projections {
@@ -129,10 +137,14 @@ impl Projections {
     /// takes as long as it takes to build it.
     ///
     /// # Errors
-    /// [`WaitError`] names a projection that has stopped, with its last error.
+    /// [`WaitError`] names a projection that has stopped, with its last error, or is
+    /// [held back](ProjectionStatus::held_back), and which order helps.
     pub async fn wait_until_current(&self) -> Result<(), WaitError> {
         for running in &self.running {
-            running.wait(|status| status.current).await?;
+            let current = |status: &ProjectionStatus| status.current;
+            let given_up =
+                |status: &ProjectionStatus| status.is_stopped() || status.held_back.is_some();
+            running.wait_unless(current, given_up).await?;
         }
         Ok(())
     }
@@ -189,7 +201,7 @@ impl Projections {
             })
             .await?;
         // What readers see may have stopped: that is what a new build is for.
-        let why = |status: &ProjectionStatus| status.why_stopped(build);
+        let why = |status: &ProjectionStatus| status.why_not(build);
         let seen = running.wait_or(
             |status| status.build >= build,
             |status| why(status).is_some(),
@@ -202,14 +214,17 @@ impl Projections {
         }
     }
 
-    /// Lets the projection `name` rest, in every instance, until [`resume`](Self::resume).
+    /// Lets the projection `name` rest, in every instance, until [`resume`](Self::resume). Once this returns, no event
+    /// has an effect any more.
     ///
     /// # Errors
     /// [`ProjectionError`] if there is no such projection, or the store fails.
     pub async fn pause(&self, name: &str) -> Result<(), ProjectionError> {
-        self.running(name)?
-            .order(|control| control.paused = true)
-            .await
+        let running = self.running(name)?;
+        running.order(|control| control.paused = true).await?;
+        // Others learn of it only with their next beat.
+        let shared = &*running.shared;
+        lease::interrupt(&*shared.documents, shared.model.name()).await
     }
 
     /// Lets the paused or stopped projection `name` go on from where it stands.
@@ -224,6 +239,20 @@ impl Projections {
         let running = self.running(name)?;
         running.shared.board.go_on();
         running.order(go_on).await
+    }
+
+    /// Lets readers of the projection `name` see the build that is to replace what they see, as it is: though it may not
+    /// be full, or have parked what the other has taken. If there is none, nothing happens.
+    ///
+    /// # Errors
+    /// [`ProjectionError`] if there is no such projection, or the store fails.
+    pub async fn switch(&self, name: &str) -> Result<(), ProjectionError> {
+        let running = self.running(name)?;
+        let version = running.shared.model.version();
+        let order = |control: &mut Control| control.at_once |= control.next(version).is_some();
+        running.order(order).await?;
+        running.shared.board.go_on();
+        Ok(())
     }
 
     /// Drops every build of the projection `name` that is older than the one that readers see: what is left of
@@ -241,15 +270,18 @@ impl Projections {
         self.running(name)?.order(retire).await
     }
 
-    /// What the projection `name` could not take, in order: what waits, what was skipped, what was discarded.
+    /// What the projection `name` could not take: what waits, what was skipped, what was discarded. In order; first that
+    /// of the build that readers see, then that of the one that is to replace it.
     ///
     /// # Errors
     /// [`ProjectionError`] if there is no such projection, or the store fails.
     pub async fn dead_letters(&self, name: &str) -> Result<Vec<DeadLetter>, ProjectionError> {
         let running = self.running(name)?;
-        let prefix = dead_letter::prefix(name, running.served().await?);
-        let letters = dead_letter::all(&*running.shared.documents, &prefix).await?;
-        Ok(letters.into_iter().map(|letter| letter.letter).collect())
+        let mut letters = Vec::new();
+        for build in running.builds().await? {
+            letters.extend(running.shared.letters(build).list().await?);
+        }
+        Ok(letters)
     }
 
     /// Lets the projection `name` try what is parked again, each stream in order, in whichever instance works on it.
@@ -264,7 +296,7 @@ impl Projections {
     }
 
     /// Decides that the parked event at `position` shall have no effect on the projection `name`, and why; and lets
-    /// it [try again](Self::retry) what is parked behind.
+    /// it try what is parked behind it in its stream. Where it is parked in two builds, that is so for both.
     ///
     /// # Errors
     /// [`ProjectionError`] if there is no such projection or nothing parked there, or the store fails.
@@ -275,15 +307,18 @@ impl Projections {
         reason: impl Into<String>,
     ) -> Result<(), ProjectionError> {
         let running = self.running(name)?;
-        let build = running.served().await?;
-        dead_letter::discard(
-            &*running.shared.documents,
-            (name, build),
-            position,
-            reason.into(),
-        )
-        .await?;
-        running.order(|control| control.retries += 1).await
+        let (mut discarded, reason) = (false, reason.into());
+        for build in running.builds().await? {
+            let letters = running.shared.letters(build);
+            discarded |= letters.discard(position, reason.clone()).await?;
+        }
+        if !discarded {
+            let name = name.to_owned();
+            return Err(ProjectionError::Handler(
+                NotParked { name, position }.into(),
+            ));
+        }
+        running.order(|control| control.discards += 1).await
     }
 
     /// Which instance this is, if it shares work with others.
@@ -314,50 +349,6 @@ impl Projections {
             heart.task.abort();
             heart.instances.leave(&*heart.documents).await;
         }
-    }
-}
-
-impl Running {
-    async fn wait(&self, done: impl Fn(&ProjectionStatus) -> bool) -> Result<(), WaitError> {
-        match self.wait_or(done, ProjectionStatus::is_stopped).await {
-            (_, true) => Ok(()),
-            (status, false) if status.is_stopped() => Err(WaitError::stopped(&status)),
-            (status, false) => Err(WaitError::ended(&status)),
-        }
-    }
-
-    /// Waits until it is done, or will not be; and whether it is.
-    async fn wait_or(
-        &self,
-        done: impl Fn(&ProjectionStatus) -> bool,
-        given_up: impl Fn(&ProjectionStatus) -> bool,
-    ) -> (ProjectionStatus, bool) {
-        let mut status = self.status.clone();
-        let waiting = Waiting::new(&self.shared);
-        let over = |status: &ProjectionStatus| done(status) || given_up(status);
-        let over = status.wait_for(over).await.map(|status| status.clone());
-        drop(waiting);
-        let status = over.unwrap_or_else(|_| self.status.borrow().clone());
-        let done = done(&status);
-        (status, done)
-    }
-
-    /// Changes what is wanted of the projection, for every instance.
-    async fn order(&self, mut order: impl FnMut(&mut Control)) -> Result<(), ProjectionError> {
-        let shared = &*self.shared;
-        control::edit(&*shared.documents, shared.model.name(), |control| {
-            order(control);
-            Ok(true)
-        })
-        .await?;
-        shared.poked.notify_one();
-        Ok(())
-    }
-
-    /// The build that readers see.
-    async fn served(&self) -> Result<u64, ProjectionError> {
-        let read = control::read(&*self.shared.documents, self.shared.model.name()).await?;
-        Ok(read.control.serving.unwrap_or_default())
     }
 }
 

@@ -43,6 +43,22 @@ impl ContentType {
     }
 }
 
+/// Of an event whose personal data cannot be opened; why stands behind it.
+const SEALED: &str = "application/vnd.factum.sealed+json; why=";
+
+impl ContentType {
+    /// Of data that stay sealed.
+    #[cfg(feature = "personal")]
+    pub(crate) fn sealed(why: &str) -> Self {
+        Self::Other(Cow::Owned(format!("{SEALED}{why}")))
+    }
+
+    /// Why the data stay sealed, if they do.
+    pub(crate) fn why_sealed(&self) -> Option<&str> {
+        self.as_str().strip_prefix(SEALED)
+    }
+}
+
 impl From<&str> for ContentType {
     fn from(name: &str) -> Self {
         match name {

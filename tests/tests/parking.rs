@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
+use factum::document::{Changes, Scan};
 use factum::prelude::*;
 use factum::{
     Append, ContentType, DeadLetterState, Expected, NewEvent, OnFailure, Position, ProjectionState,
@@ -23,6 +24,7 @@ use factum::{
 use factum_tests::backend::Backend;
 use factum_tests::count::Count;
 use factum_tests::load::JarEvent;
+use tokio::sync::watch;
 
 const TWICE: RetryPolicy = RetryPolicy {
     attempts: 2,
@@ -200,6 +202,8 @@ async fn what_shall_be_skipped_is_kept_on_record(place: &str) {
     projections.wait_for(last).await.unwrap();
     let skipped = [(2, "skipped"), (3, "skipped"), (4, "skipped")];
     assert_eq!(letters(&projections).await, skipped);
+    // Whoever looks for what waits does not pass what is settled.
+    assert_eq!(waiting(&engine).await, Vec::<String>::new());
     assert_eq!(projections.status()[0].parked, 0);
     // Skipped is skipped, whatever is tried again.
     mended.store(true, SeqCst);
@@ -264,10 +268,107 @@ async fn an_order_that_nobody_could_obey_is_obeyed_by_the_next(place: &str) {
     projections.stop().await;
 }
 
+/// The keys of the documents that are read to learn what waits.
+async fn waiting(engine: &Engine) -> Vec<String> {
+    let found = engine.store().scan_documents(Scan::prefix("parked/"));
+    let found = found.await.unwrap().into_iter();
+    found.map(|document| document.key).collect()
+}
+
+async fn what_is_discarded_concerns_its_own_stream_only(place: &str) {
+    let backend = Backend::open(place).await.unwrap();
+    let engine = backend.engine();
+    let mended = Arc::new(AtomicBool::new(false));
+    append(&engine, "torn", "none".to_owned()).await;
+    let last = fill(&engine, &["poison", "poison", "torn"]).await;
+    let projections = run(&backend, &engine, poisoned(&mended), OnFailure::Park);
+    projections.wait_for(last).await.unwrap();
+    until_parked(&projections, 4).await;
+    let why = "a torn file";
+    let discarded = projections.discard("counts", Position::new(1), why);
+    discarded.await.unwrap();
+    until_parked(&projections, 2).await;
+    let letters = projections.dead_letters("counts").await.unwrap();
+    let states: Vec<_> = letters.into_iter().map(|it| it.state).collect();
+    let (error, attempts) = ("poison".to_owned(), 2);
+    let failed = DeadLetterState::Failed { error, attempts };
+    assert_eq!(states[1..], [failed, DeadLetterState::Behind]);
+    assert_eq!(waiting(&engine).await.len(), 2);
+    assert_is_a_replay(&backend, &engine, &[1, 2, 3]).await;
+    projections.stop().await;
+    backend.close().await;
+}
+
+async fn a_dead_letter_that_cannot_be_read_waits_as_the_others_do(place: &str) {
+    let backend = Backend::open(place).await.unwrap();
+    let engine = backend.engine();
+    let mended = Arc::new(AtomicBool::new(false));
+    let last = fill(&engine, &["poison", "a"]).await;
+    let projections = run(&backend, &engine, poisoned(&mended), OnFailure::Park);
+    projections.wait_for(last).await.unwrap();
+    projections.stop().await;
+    let [key] = &waiting(&engine).await[..] else {
+        panic!("one letter waits");
+    };
+    let torn = Changes::new().put(key, "[]");
+    engine.store().change_documents(torn).await.unwrap();
+
+    let projections = run(&backend, &engine, poisoned(&mended), OnFailure::Park);
+    let last = fill(&engine, &["poison", "a"]).await;
+    projections.wait_for(last).await.unwrap();
+    let found = projections.dead_letters("counts").await.unwrap();
+    let DeadLetterState::Failed { error, .. } = &found[0].state else {
+        panic!("{found:?}");
+    };
+    assert!(error.contains(key.as_str()), "{error}");
+    assert_eq!(letters(&projections).await, [(1, "failed"), (3, "behind")]);
+    mended.store(true, SeqCst);
+    projections.retry("counts").await.unwrap();
+    until_parked(&projections, 0).await;
+    assert_is_a_replay(&backend, &engine, &[]).await;
+    projections.stop().await;
+    backend.close().await;
+}
+
+async fn a_pause_ends_a_long_retry_between_two_events(place: &str) {
+    let backend = Backend::open(place).await.unwrap();
+    let engine = backend.engine();
+    let mended = Arc::new(AtomicBool::new(false));
+    let last = fill(&engine, &["poison"; 200]).await;
+    let (tried, mut trying) = watch::channel(0);
+    let (refuse, is_mended) = (poisoned::<1, 1>(&mended).taking, mended.clone());
+    let count = Count {
+        taking: Arc::new(move |event| {
+            tried.send_modify(|tried| *tried += u64::from(is_mended.load(SeqCst)));
+            refuse(event)
+        }),
+        slow: Duration::from_millis(10),
+    };
+    let projections = run(&backend, &engine, count, OnFailure::Park);
+    projections.wait_for(last).await.unwrap();
+    mended.store(true, SeqCst);
+    projections.retry("counts").await.unwrap();
+    trying.wait_for(|tried| *tried > 0).await.unwrap();
+    let mut status = projections.watch("counts").unwrap();
+    projections.pause("counts").await.unwrap();
+    let paused = status.wait_for(|status| status.state == ProjectionState::Paused);
+    paused.await.unwrap();
+    let left = waiting(&engine).await.len();
+    assert!(left > 0, "all were tried");
+    projections.resume("counts").await.unwrap();
+    until_parked(&projections, 0).await;
+    assert_is_a_replay(&backend, &engine, &[]).await;
+    projections.stop().await;
+    backend.close().await;
+}
+
 places::on_each! {
     a_poison_event_parks_its_stream_and_a_retry_takes_it_in_order;
     what_is_discarded_has_no_effect_and_lets_its_stream_go_on;
     what_shall_be_skipped_is_kept_on_record;
     a_stop_is_seen_and_ended_through_another_instance;
     an_order_that_nobody_could_obey_is_obeyed_by_the_next;
+    what_is_discarded_concerns_its_own_stream_only;
+    a_dead_letter_that_cannot_be_read_waits_as_the_others_do;
+    a_pause_ends_a_long_retry_between_two_events;
 }

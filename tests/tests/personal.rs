@@ -9,11 +9,16 @@ mod people;
 #[path = "support/server.rs"]
 mod server;
 
-use factum::document::MemoryDocuments;
+use std::time::Duration;
+
+use factum::document::{MemoryDocuments, Revision};
 use factum::personal::{DocumentKeys, KeyError, MasterKey, PersonalStore};
 use factum::prelude::*;
 use factum::testkit::Backend;
-use factum::{AppendError, EventStore as _, InvalidAppend, StoreError};
+use factum::{
+    AppendError, DeadLetterState, EventError, EventStore as _, InvalidAppend, OnFailure, Position,
+    Query, ReadModel, Step, StepError, async_trait,
+};
 
 use people::*;
 
@@ -28,6 +33,7 @@ on_every_store!(
     who_forgets_in_one_process_is_forgotten_in_all,
     a_store_without_the_wrapper_takes_no_personal_data,
     keys_may_live_elsewhere,
+    what_errors_quote_is_forgotten,
 );
 
 fn contains(bytes: &[u8], text: &str) -> bool {
@@ -294,6 +300,61 @@ async fn a_store_without_the_wrapper_takes_no_personal_data<B: Bytes>() {
     engine.execute(record("17", upgraded)).await.unwrap();
 }
 
+/// Takes nothing, and says of whom.
+struct Talkative;
+
+#[async_trait]
+impl ReadModel for Talkative {
+    fn name(&self) -> &str {
+        "talkative"
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn query(&self) -> Query {
+        Query::all()
+    }
+
+    async fn project(&self, step: Step<'_>) -> Result<Revision, StepError> {
+        let event = &step.events[0];
+        let said = String::from_utf8_lossy(&event.data).into_owned();
+        Err(EventError::new(event.position, said).into())
+    }
+}
+
+async fn what_errors_quote_is_forgotten<B: Bytes>() {
+    let place = B::create().await;
+    let store = open(&place).await;
+    let engine = Engine::new(store.clone());
+    for (customer, name) in [("17", "Ada"), ("18", "Bob")] {
+        let recorded = engine.execute(record(customer, registered(name)));
+        recorded.await.unwrap();
+    }
+    let projections = Projections::builder(&engine)
+        .with_failures(Talkative, OnFailure::Skip)
+        .retry(factum::RetryPolicy {
+            attempts: 1,
+            base: Duration::ZERO,
+            cap: Duration::ZERO,
+        })
+        .start();
+    projections.wait_for(Position::new(2)).await.unwrap();
+    let said = async |index: usize| {
+        let letters = projections.dead_letters("talkative").await.unwrap();
+        match letters[index].state.clone() {
+            DeadLetterState::Skipped { error } => error,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(said(0).await.contains("Ada"));
+    let _ = store.forget("17").await.unwrap();
+    assert_eq!(said(0).await, "[forgotten]");
+    assert!(said(1).await.contains("Bob"));
+    projections.stop().await;
+}
+
 async fn keys_may_live_elsewhere<B: Bytes>() {
     let place = B::create().await;
     let elsewhere = File::create().await;
@@ -316,13 +377,11 @@ async fn keys_may_live_elsewhere<B: Bytes>() {
         .await
         .unwrap();
     let lost = PersonalStore::new(place.open().await, lost);
-    let read = lost.read(factum::Read::all(factum::Query::all())).await;
-    let Err(StoreError::Corrupt(reason)) = read else {
-        panic!("{read:?}");
-    };
+    let read = everything(&lost).await.remove(0);
+    let error = read.decode::<CustomerEvent>().unwrap_err();
     assert_eq!(
-        reason,
-        "event at position 1 (customer.registered): `name` is sealed with a key that is neither here nor forgotten"
+        error.fault.to_string(),
+        "`name` is sealed with a key that is neither here nor forgotten"
     );
     let taken = lost.append(factum::Append::default()).await;
     assert!(!matches!(taken, Err(AppendError::Store(_))));

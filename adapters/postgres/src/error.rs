@@ -146,3 +146,10 @@ impl From<Fault> for AppendError {
 pub(crate) fn store_error(error: sqlx::Error) -> StoreError {
     Fault::from(error).in_vain().into()
 }
+
+/// Whether a statement was refused because one ahead of it in the transaction had failed, and nobody minded.
+pub(crate) fn is_ignored(error: &(dyn std::error::Error + 'static)) -> bool {
+    let refused = error.downcast_ref::<Arc<sqlx::Error>>();
+    let refused = refused.and_then(|error| error.as_database_error());
+    refused.is_some_and(|error| error.code().as_deref() == Some("25P02"))
+}

@@ -42,6 +42,9 @@ pub trait PostgresProject<E: Event>: PostgresProjection {
     /// end that transaction, and do not wait for anything but `db`: after five seconds without a statement the
     /// server takes the transaction back, so that others can take over from a process that hangs.
     ///
+    /// A statement that fails undoes the whole transaction, so do not go on behind one: avoid it by `on conflict`, or
+    /// by a savepoint, or return its error. What goes on all the same counts as an event that cannot be taken.
+    ///
     /// # Errors
     /// Anything; the transaction is rolled back and the event tried again, and then parked, or what else was chosen by
     /// [`OnFailure`](factum::OnFailure).

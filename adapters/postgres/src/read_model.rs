@@ -6,19 +6,23 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use factum::document::Revision;
 use factum::{
-    EventSet as _, EventsOf, Projection, ProjectionError, Query, ReadModel, Step, StepError,
-    StoreError,
+    EventError, EventSet as _, EventsOf, Position, Projection, ProjectionError, Query, ReadModel,
+    Step, StepError, StoreError,
 };
 use sqlx::postgres::PgConnection;
 
-use crate::error::{Fault, store_error};
+use crate::error::{Fault, is_ignored, store_error};
 use crate::tables::{self, Tables};
-use crate::{PostgresProjectSet, PostgresProjection, PostgresStore};
+use crate::{BoxError, PostgresProjectSet, PostgresProjection, PostgresStore};
 
 /// Whoever has waited for a lock must see what was done under it. Whoever falls silent inside the transaction must not keep
 /// its locks, and others from taking over.
 pub(crate) const BEGIN: &str =
     "begin isolation level read committed; set local idle_in_transaction_session_timeout = '5s'";
+
+/// Behind an error that was ignored a commit is a rollback, and no error: any other statement is one. What is chained is
+/// rolled back with the end of sqlx's transaction, on the way back to the pool.
+const COMMIT: &str = "select 1; commit and chain";
 
 /// A projection together with the database that holds its tables; give a clone to
 /// [`Projections`](factum::Projections), and read the other, or have it in a process that only reads.
@@ -60,12 +64,39 @@ impl<P: Projection> fmt::Debug for PostgresReadModel<P> {
 /// What is done to the tables of a build in one transaction.
 enum Work<'s> {
     Prepare,
-    Project(&'s Step<'s>),
+    Project(&'s Step<'s>, Probes),
     Serve(&'s Step<'s>),
     Discard,
 }
 
+/// Whether it is looked for the event at which the projection ignores an error.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Probes {
+    None,
+    BehindEach,
+}
+
+/// A statement failed, which undoes the whole transaction, and the projection went on as if it had not.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the projection ignored an error of the database, which undoes the whole transaction: return it, or avoid it by `on \
+     conflict` or a savepoint"
+)]
+struct ErrorIgnored;
+
 impl<P: PostgresProjectSet<EventsOf<P>>> PostgresReadModel<P> {
+    /// Takes the events of `step`, or says which of them it is that cannot be taken.
+    async fn take_all(&self, step: &Step<'_>) -> Result<Revision, StepError> {
+        let work = Work::Project(step, Probes::None);
+        match self.transact(step.build, work).await {
+            Err(StepError::Store(StoreError::Failed(error))) if is_ignored(&*error) => {
+                let again = Work::Project(step, Probes::BehindEach);
+                self.transact(step.build, again).await
+            }
+            taken => taken,
+        }
+    }
+
     /// Does `work` as a whole or not at all.
     async fn transact(&self, build: u64, work: Work<'_>) -> Result<Revision, StepError> {
         let begun = self.store.pool().begin_with(BEGIN).await;
@@ -76,12 +107,15 @@ impl<P: PostgresProjectSet<EventsOf<P>>> PostgresReadModel<P> {
                 make_ready(db, &*self.projection, build).await?;
                 Revision::ABSENT
             }
-            Work::Project(step) => {
+            Work::Project(step, probes) => {
                 // First, since it says whether another instance has taken over.
                 let revision = crate::document::change(db, &step.changes).await?;
                 let mut tables = Tables::new(db, build);
                 for record in step.events {
                     self.projection.take(record, &mut tables).await?;
+                    if probes == Probes::BehindEach {
+                        probe(&mut tables, record.position).await?;
+                    }
                 }
                 revision
             }
@@ -96,7 +130,7 @@ impl<P: PostgresProjectSet<EventsOf<P>>> PostgresReadModel<P> {
                 Revision::ABSENT
             }
         };
-        let committed = transaction.commit().await;
+        let committed = sqlx::raw_sql(COMMIT).execute(db).await;
         committed.map_err(|error| StoreError::from(Fault::from(error)))?;
         Ok(revision)
     }
@@ -126,6 +160,17 @@ pub(crate) async fn make_ready<P: PostgresProjection>(
     let made = tables::made(db, &filled_in, build).await?;
     names.check(&made)?;
     tables::note(db, P::NAME, build, &made).await
+}
+
+/// Whether the transaction still takes statements behind the event at `position`.
+async fn probe(db: &mut PgConnection, position: Position) -> Result<(), StepError> {
+    let probed = sqlx::query("select 1").execute(db).await;
+    probed.map(drop).map_err(|error| match store_error(error) {
+        StoreError::Failed(error) if is_ignored(&*error) => {
+            EventError::new(position, BoxError::from(ErrorIgnored)).into()
+        }
+        error => error.into(),
+    })
 }
 
 /// Of several processes that make or drop tables of `name` together, one does at a time, up to the end of its
@@ -161,7 +206,7 @@ impl<P: PostgresProjectSet<EventsOf<P>>> ReadModel for PostgresReadModel<P> {
     }
 
     async fn project(&self, step: Step<'_>) -> Result<Revision, StepError> {
-        self.transact(step.build, Work::Project(&step)).await
+        self.take_all(&step).await
     }
 
     async fn serve(&self, step: Step<'_>) -> Result<Revision, StepError> {

@@ -5,7 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use factum::document::Revision;
+use factum::document::{Changes, Revision};
 use factum::projections::panicked;
 use factum::{
     EventSet as _, EventsOf, Projection, ProjectionError, Query, ReadModel, Step, StepError,
@@ -61,11 +61,26 @@ impl<P: Projection> fmt::Debug for SqliteReadModel<P> {
 enum Work<'s> {
     Prepare,
     Project(&'s Step<'s>),
-    Serve(&'s Step<'s>),
+    Serve(Changes),
     Discard,
 }
 
 impl<P: SqliteProjectSet<EventsOf<P>>> SqliteReadModel<P> {
+    /// The same in a task of its own: a supervisor may be dropped on the way, which would leave the transaction open, and
+    /// with it the file locked for everybody else.
+    async fn transact_to_the_end(
+        &self,
+        build: u64,
+        work: Work<'static>,
+    ) -> Result<Revision, StepError> {
+        let model = self.clone();
+        let done = tokio::spawn(async move { model.transact(build, work).await }).await;
+        done.unwrap_or_else(|error| match error.try_into_panic() {
+            Ok(panic) => Err(ProjectionError::from(panicked(&*panic)).into()),
+            Err(error) => Err(StoreError::Interrupted(error.into()).into()),
+        })
+    }
+
     /// Does `work` as a whole or not at all.
     async fn transact(&self, build: u64, work: Work<'_>) -> Result<Revision, StepError> {
         let mut turn = self.store.turn().take().await;
@@ -101,9 +116,9 @@ impl<P: SqliteProjectSet<EventsOf<P>>> SqliteReadModel<P> {
                 }
                 revision
             }
-            Work::Serve(step) => {
+            Work::Serve(changes) => {
                 let db = pair.rusqlite().await?;
-                let revision = change(db, &step.changes)??;
+                let revision = change(db, &changes)??;
                 tables::show(db, P::NAME, build)?;
                 revision
             }
@@ -165,7 +180,7 @@ impl<P: SqliteProjectSet<EventsOf<P>>> ReadModel for SqliteReadModel<P> {
     }
 
     async fn prepare(&self, build: u64) -> Result<(), ProjectionError> {
-        let prepared = self.transact(build, Work::Prepare).await;
+        let prepared = self.transact_to_the_end(build, Work::Prepare).await;
         prepared.map(drop).map_err(ProjectionError::from)
     }
 
@@ -174,11 +189,12 @@ impl<P: SqliteProjectSet<EventsOf<P>>> ReadModel for SqliteReadModel<P> {
     }
 
     async fn serve(&self, step: Step<'_>) -> Result<Revision, StepError> {
-        self.transact(step.build, Work::Serve(&step)).await
+        self.transact_to_the_end(step.build, Work::Serve(step.changes))
+            .await
     }
 
     async fn discard(&self, build: u64) -> Result<(), ProjectionError> {
-        let discarded = self.transact(build, Work::Discard).await;
+        let discarded = self.transact_to_the_end(build, Work::Discard).await;
         discarded.map(drop).map_err(ProjectionError::from)
     }
 }

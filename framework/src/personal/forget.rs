@@ -10,6 +10,7 @@ use super::seal::tag;
 use super::store::PersonalStore;
 use crate::engine::Engine;
 use crate::error::StoreError;
+use crate::projections::blank_errors;
 use crate::query::Query;
 use crate::read::Read;
 use crate::snapshot::Snapshot;
@@ -35,8 +36,8 @@ impl<S: Store> PersonalStore<S> {
     /// Destroys the key of `subject` for ever. Every event stays; a read that begins behind this, in whatever process,
     /// finds its personal fields redacted, and no personal data of the subject is taken any more.
     ///
-    /// It costs one write, and a read of the events with data of this subject, however many others there are. Done
-    /// again it does no harm: what was left undone when it failed is done then.
+    /// It costs one write, and a read of the events with data of this subject, however many others there are, and of the
+    /// dead letters, whose errors are blanked where they are about one of these events. Done again it does no harm: what was left undone when it failed is done then.
     ///
     /// # Errors
     /// [`StoreError`] if the backend of the keys or of the events fails. The key may be destroyed then.
@@ -51,12 +52,14 @@ impl<S: Store> PersonalStore<S> {
             names: BTreeSet::new(),
             events: 0,
         };
+        let mut positions = BTreeSet::new();
         let mut read = Read::all(Query::any_tag([tag(of)?]));
         loop {
             let page = self.store.read(read.clone()).await?;
             read = read.after(page.through());
             for event in page.events {
                 forgotten.events += 1;
+                positions.insert(event.position);
                 forgotten.names.insert(event.name.into_owned());
                 forgotten.streams.insert(event.stream);
             }
@@ -67,6 +70,8 @@ impl<S: Store> PersonalStore<S> {
         for stream in &forgotten.streams {
             self.void(stream).await?;
         }
+        // An error may quote what it was about.
+        blank_errors(&self.store, &positions).await?;
         Ok(forgotten)
     }
 

@@ -91,10 +91,67 @@ impl Held {
 
 impl Known {
     fn bring_to(&mut self, revision: Revision) {
-        // A look that took long may come with an older one.
-        if revision > self.revision {
+        // Not every later one is greater. A look that took long may bring back one from before: then it is asked once more
+        // in vain.
+        if revision != self.revision {
             self.revision = revision;
             self.states.clear();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::personal::Key;
+    use crate::timestamp::Timestamp;
+
+    /// One subject, who is forgotten once the revision is not 5 any more.
+    struct One(Arc<AtomicU64>);
+
+    #[async_trait]
+    impl KeyStore for One {
+        fn pseudonym(&self, _: &str) -> Pseudonym {
+            Pseudonym::new([1; 16])
+        }
+
+        async fn revision(&self) -> Result<Revision, StoreError> {
+            Ok(Revision::new(self.0.load(SeqCst)))
+        }
+
+        async fn find(&self, of: &[Pseudonym]) -> Result<Vec<(Pseudonym, KeyState)>, StoreError> {
+            let state = match self.0.load(SeqCst) {
+                5 => KeyState::Held(Key::new(&[2; 32])),
+                _ => KeyState::Forgotten(Timestamp::from_micros(0)),
+            };
+            Ok(of.iter().map(|subject| (*subject, state.clone())).collect())
+        }
+
+        async fn create(&self, of: &[Pseudonym]) -> Result<Vec<(Pseudonym, KeyState)>, StoreError> {
+            self.find(of).await
+        }
+
+        async fn forget(&self, _: Pseudonym) -> Result<Timestamp, StoreError> {
+            Ok(Timestamp::from_micros(0))
+        }
+    }
+
+    /// Two changes at once may get their revisions in the one order and be made in the other.
+    #[tokio::test]
+    async fn a_destroyed_key_is_not_used_again_though_the_revision_is_smaller() {
+        let revision = Arc::new(AtomicU64::new(5));
+        let held = Held::new(Arc::new(One(revision.clone())));
+        let subject = Pseudonym::new([1; 16]);
+        let look = async || {
+            let states = held.states(vec![subject], Missing::LeftOut).await.unwrap();
+            matches!(states[&subject], KeyState::Held(_))
+        };
+        assert!(look().await);
+        revision.store(4, SeqCst);
+        assert!(!look().await);
     }
 }

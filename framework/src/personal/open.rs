@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use tracing::warn;
+
 use super::envelope::{Envelope, Spot};
 use super::held::{Missing, States};
 use super::key_store::KeyState;
@@ -20,13 +22,18 @@ struct Sealed {
 }
 
 impl Shared {
-    /// Opens what is sealed, and puts what is left to read in the place of what was forgotten.
+    /// Opens what is sealed, and puts what is left to read in the place of what was forgotten. What cannot be opened stays
+    /// sealed, and says so to whoever decodes it.
     pub(super) async fn open(&self, events: &mut [RecordedEvent]) -> Result<(), StoreError> {
         let mut found: Vec<Sealed> = Vec::new();
-        for (index, event) in events.iter().enumerate() {
-            if let Some(sealed) = sealed(index, event)? {
-                self.is_personal(event.stream.category());
-                found.push(sealed);
+        for (index, event) in events.iter_mut().enumerate() {
+            match sealed(index, event) {
+                Ok(None) => {}
+                Ok(Some(sealed)) => {
+                    self.is_personal(event.stream.category());
+                    found.push(sealed);
+                }
+                Err(why) => stays_sealed(event, &why),
             }
         }
         if found.is_empty() {
@@ -37,9 +44,19 @@ impl Shared {
         let states = self.held.states(wanted, Missing::LeftOut).await?;
         for mut sealed in found {
             let event = &mut events[sealed.index];
-            for (place, envelope) in sealed.envelopes {
-                let (field, value) = &mut sealed.object.0[place];
-                *value = opened(event, field, &envelope, &states)?;
+            let values = sealed.envelopes.iter().map(|(place, envelope)| {
+                let field = &sealed.object.0[*place].0;
+                opened(event, field, envelope, &states).map(|value| (*place, value))
+            });
+            let values: Vec<_> = match values.collect::<Result<_, _>>() {
+                Ok(values) => values,
+                Err(why) => {
+                    stays_sealed(event, &why);
+                    continue;
+                }
+            };
+            for (place, value) in values {
+                sealed.object.0[place].1 = value;
             }
             let data = serde_json::to_vec(&sealed.object);
             event.data = data.map_err(|error| corrupt(event, error))?.into();
@@ -48,11 +65,23 @@ impl Shared {
     }
 }
 
+/// One event that cannot be read is no reason to withhold the others: whoever decodes it is told why.
+fn stays_sealed(event: &mut RecordedEvent, why: &str) {
+    let (position, name) = (event.position.get(), &*event.name);
+    warn!(position, name, why, "personal data cannot be read");
+    event.content_type = ContentType::sealed(why);
+}
+
 /// Puts what a reader without any key finds in the place of what is sealed.
 pub(crate) fn redact(events: &mut [RecordedEvent]) -> Result<(), StoreError> {
     for (index, event) in events.iter_mut().enumerate() {
-        let Some(mut sealed) = sealed(index, event)? else {
-            continue;
+        let mut sealed = match sealed(index, event) {
+            Ok(None) => continue,
+            Ok(Some(sealed)) => sealed,
+            Err(why) => {
+                stays_sealed(event, &why);
+                continue;
+            }
         };
         for (place, envelope) in sealed.envelopes {
             sealed.object.0[place].1 = envelope.redacted;
@@ -64,7 +93,7 @@ pub(crate) fn redact(events: &mut [RecordedEvent]) -> Result<(), StoreError> {
 }
 
 /// `None`: nothing in `event` is sealed.
-fn sealed(index: usize, event: &RecordedEvent) -> Result<Option<Sealed>, StoreError> {
+fn sealed(index: usize, event: &RecordedEvent) -> Result<Option<Sealed>, String> {
     let is_ours = |tag: &crate::Tag| {
         let behind = tag.as_str().strip_prefix(super::TAG);
         behind.is_some_and(|behind| behind.starts_with(':'))
@@ -80,7 +109,7 @@ fn sealed(index: usize, event: &RecordedEvent) -> Result<Option<Sealed>, StoreEr
     for (place, (field, value)) in object.0.iter().enumerate() {
         if Envelope::is_like(value) {
             let envelope = Envelope::read(value);
-            let unknown = || corrupt(event, format!("`{field}` is sealed in an unknown form"));
+            let unknown = || format!("`{field}` is sealed in an unknown form");
             envelopes.push((place, envelope.ok_or_else(unknown)?));
         }
     }
@@ -96,7 +125,7 @@ fn opened(
     field: &str,
     envelope: &Envelope,
     states: &States,
-) -> Result<Box<serde_json::value::RawValue>, StoreError> {
+) -> Result<Box<serde_json::value::RawValue>, String> {
     let spot = Spot {
         event: event.id,
         field,
@@ -104,13 +133,11 @@ fn opened(
     match states.get(&envelope.of) {
         Some(KeyState::Forgotten(_)) => Ok(envelope.redacted.clone()),
         Some(KeyState::Held(key)) => envelope.open(spot, key).ok_or_else(|| {
-            let reason = "is not what was sealed there: it was changed or moved";
-            corrupt(event, format!("`{field}` {reason}"))
+            format!("`{field}` is not what was sealed there: it was changed or moved")
         }),
-        None => {
-            let reason = "is sealed with a key that is neither here nor forgotten";
-            Err(corrupt(event, format!("`{field}` {reason}")))
-        }
+        None => Err(format!(
+            "`{field}` is sealed with a key that is neither here nor forgotten"
+        )),
     }
 }
 

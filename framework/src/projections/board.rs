@@ -25,6 +25,8 @@ struct Parts {
     parts: BTreeMap<(u64, u16), Part>,
     /// What went wrong outside of any partition.
     failure: Option<(ProjectionState, String)>,
+    /// Which build readers do not see without an order, and why.
+    held_back: Option<(u64, String)>,
 }
 
 /// How one partition of one build stands.
@@ -123,10 +125,16 @@ impl Board {
         });
     }
 
+    /// Readers do not see that build without an order.
+    pub(super) fn hold_back(&self, held_back: Option<(u64, String)>) {
+        self.edit(|parts| parts.held_back = held_back);
+    }
+
     /// Somebody wants it to go on.
     pub(super) fn go_on(&self) {
         self.edit(|parts| {
             parts.failure = None;
+            parts.held_back = None;
             for part in parts
                 .parts
                 .values_mut()
@@ -186,6 +194,8 @@ impl Parts {
         status.readable = served.is_some();
         status.current = served.is_some() && self.of(build).all(|part| !part.foreign);
         status.building = filled.map(|build| (build, self.position(build)));
+        status.held_back = self.held_back.clone().map(|(_, why)| why);
+        status.held_build = self.held_back.as_ref().map(|(build, _)| *build);
         status.rate = self.of(filled.unwrap_or(build)).map(|part| part.rate).sum();
         let lagging = self.of(build).filter(|part| part.position < part.head);
         let newest = lagging.filter_map(|part| part.newest).min();

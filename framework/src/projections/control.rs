@@ -22,6 +22,9 @@ pub(super) struct Control {
     pub(super) at_once: bool,
     /// Counts the orders to try again what is parked.
     pub(super) retries: u64,
+    /// Counts what was discarded of it, so that what waits behind goes on.
+    #[serde(default)]
+    pub(super) discards: u64,
     /// Counts the orders to go on.
     pub(super) resumed: u64,
     /// Counts the orders to hold what readers see for a moment, so that what replaces it can overtake it.
@@ -67,6 +70,12 @@ impl Control {
         self.builds
             .iter()
             .filter(move |build| build.version == version)
+    }
+
+    /// What a code with this version fills to replace what readers see.
+    pub(super) fn next(&self, version: u32) -> Option<&Build> {
+        let newest = self.own(version).last()?;
+        (Some(newest.number) > self.serving && !newest.retired).then_some(newest)
     }
 
     /// One more build, to be filled.

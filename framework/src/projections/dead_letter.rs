@@ -3,20 +3,31 @@
 use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 
-use super::ProjectionError;
+use super::{ProjectionError, chain};
 use crate::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
 use crate::error::StoreError;
 use crate::place::Position;
+use crate::query::Query;
+use crate::read::Read;
 use crate::record::RecordedEvent;
+use crate::store::EventStore;
 use crate::stream::StreamId;
 use crate::timestamp::Timestamp;
+
+/// What the keys of those that wait begin with, and of those that are settled: nobody passes these on the way to what waits.
+const WAITING: &str = "parked/";
+const SETTLED: &str = "settled/";
 
 /// An event that a projection could not take, or one behind it in the same stream. Only its place is kept: when it is
 /// tried again, the event is read as today's code reads it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DeadLetter {
+    /// Which build could not take it.
+    #[serde(skip)]
+    pub build: u64,
     /// Its place in the store.
     pub position: Position,
     /// Its stream, of which every later event is parked, too.
@@ -58,12 +69,28 @@ pub enum DeadLetterState {
 impl DeadLetter {
     pub(super) fn new(event: &RecordedEvent, state: DeadLetterState) -> Self {
         Self {
+            build: 0,
             position: event.position,
             stream: event.stream.clone(),
             name: event.name.to_string(),
             parked_at: Timestamp::now(),
             state,
         }
+    }
+
+    /// Without what its error says, if it says anything.
+    #[cfg(feature = "personal")]
+    fn without_error(mut self) -> Option<Self> {
+        use DeadLetterState::{Failed, Skipped};
+        let (Failed { error, .. } | Skipped { error }) = &mut self.state else {
+            return None;
+        };
+        let blank = "[forgotten]";
+        if error == blank {
+            return None;
+        }
+        blank.clone_into(error);
+        Some(self)
     }
 
     /// Whether it waits: to be tried again, or to be discarded.
@@ -80,6 +107,7 @@ impl DeadLetter {
 #[derive(Debug, Default)]
 pub(super) struct Parked {
     streams: HashMap<StreamId, BTreeMap<Position, Letter>>,
+    count: u64,
 }
 
 /// A dead letter, and the revision of its document.
@@ -89,52 +117,178 @@ pub(super) struct Letter {
     pub(super) letter: DeadLetter,
 }
 
-pub(super) fn prefix(name: &str, build: u64) -> String {
-    format!("parked/{name}/{build:010}/")
+/// A build of a projection, and where its dead letters and their events are.
+#[derive(Clone, Copy)]
+pub(super) struct Letters<'a> {
+    pub(super) store: &'a dyn EventStore,
+    pub(super) documents: &'a dyn DocumentStore,
+    pub(super) name: &'a str,
+    pub(super) build: u64,
 }
 
-pub(super) fn key(name: &str, build: u64, position: Position) -> String {
-    format!("{}{:020}", prefix(name, build), position.get())
-}
+impl Letters<'_> {
+    fn waiting_prefix(&self) -> String {
+        format!("{WAITING}{}/{:010}/", self.name, self.build)
+    }
 
-/// All dead letters of a build, whatever has become of them, by position.
-pub(super) async fn all(
-    documents: &dyn DocumentStore,
-    prefix: &str,
-) -> Result<Vec<Letter>, StoreError> {
-    let mut letters = Vec::new();
-    let mut scan = Scan::prefix(prefix);
-    loop {
-        let page = documents.scan_documents(scan.clone()).await?;
-        for document in &page {
-            letters.push(Letter {
-                revision: document.revision,
-                letter: document.decode()?,
-            });
+    fn settled_prefix(&self) -> String {
+        format!("{SETTLED}{}/{:010}/", self.name, self.build)
+    }
+
+    pub(super) fn key(&self, letter: &DeadLetter) -> String {
+        let prefix = match letter.is_waiting() {
+            true => self.waiting_prefix(),
+            false => self.settled_prefix(),
+        };
+        format!("{prefix}{:020}", letter.position.get())
+    }
+
+    /// Those that wait, by position.
+    pub(super) async fn waiting(&self) -> Result<Vec<Letter>, StoreError> {
+        self.all(self.waiting_prefix()).await
+    }
+
+    /// What waits and what is settled, by position.
+    pub(super) async fn list(&self) -> Result<Vec<DeadLetter>, StoreError> {
+        let mut letters = self.waiting().await?;
+        letters.extend(self.all(self.settled_prefix()).await?);
+        letters.sort_by_key(|letter| letter.letter.position);
+        let letters = letters.into_iter().map(|letter| DeadLetter {
+            build: self.build,
+            ..letter.letter
+        });
+        Ok(letters.collect())
+    }
+
+    async fn all(&self, prefix: String) -> Result<Vec<Letter>, StoreError> {
+        let mut letters = Vec::new();
+        let mut scan = Scan::prefix(prefix);
+        loop {
+            let page = self.documents.scan_documents(scan.clone()).await?;
+            for document in &page {
+                let revision = document.revision;
+                let letter = self.read(document).await?;
+                letters.extend(letter.map(|letter| Letter { revision, letter }));
+            }
+            match page.last() {
+                Some(last) if page.len() == scan.limit => scan = scan.after(&last.key),
+                _ => return Ok(letters),
+            }
         }
-        match page.last() {
-            Some(last) if page.len() == scan.limit => scan = scan.after(&last.key),
-            _ => return Ok(letters),
+    }
+
+    /// One that cannot be read is made anew from its event, so that it is seen, and can be tried again or discarded.
+    async fn read(&self, document: &Document) -> Result<Option<DeadLetter>, StoreError> {
+        let error = match document.decode() {
+            Ok(letter) => return Ok(Some(letter)),
+            Err(error) => chain(&error),
+        };
+        warn!(
+            key = document.key,
+            error, "a dead letter cannot be read, and is taken to wait"
+        );
+        let position = document.key.rsplit('/').next().map(str::parse);
+        let Some(Ok(position)) = position else {
+            return Ok(None);
+        };
+        let event = event_at(self.store, Position::new(position)).await?;
+        let attempts = 0;
+        let state = DeadLetterState::Failed { error, attempts };
+        Ok(event.map(|event| DeadLetter::new(&event, state)))
+    }
+
+    /// Deletes all.
+    pub(super) async fn forget(&self) -> Result<(), ChangeError> {
+        for prefix in [self.waiting_prefix(), self.settled_prefix()] {
+            let scan = Scan::prefix(prefix);
+            loop {
+                let page = self.documents.scan_documents(scan.clone()).await?;
+                if page.is_empty() {
+                    break;
+                }
+                let keys = page.into_iter().map(|document| document.key);
+                let deleted = keys.fold(Changes::new(), Changes::delete);
+                self.documents.change_documents(deleted).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Settles one that waits; `false`: nothing waits there.
+    pub(super) async fn discard(
+        &self,
+        position: Position,
+        reason: String,
+    ) -> Result<bool, ProjectionError> {
+        let key = format!("{}{:020}", self.waiting_prefix(), position.get());
+        let found = self.documents.find_documents(std::slice::from_ref(&key));
+        let Some(document) = found.await?.into_iter().next() else {
+            return Ok(false);
+        };
+        let letter = self.read(&document).await?.filter(DeadLetter::is_waiting);
+        let Some(mut letter) = letter else {
+            return Ok(false);
+        };
+        letter.state = DeadLetterState::Discarded { reason };
+        let changes = Changes::new()
+            .delete_if(&key, document.revision)
+            .put(self.key(&letter), super::json(&letter)?);
+        match self.documents.change_documents(changes).await {
+            Ok(_) => Ok(true),
+            // It has been tried meanwhile, and worked.
+            Err(ChangeError::Moved { .. }) => Ok(false),
+            Err(error) => Err(ProjectionError::Handler(error.into())),
         }
     }
 }
 
-/// Deletes every dead letter of a build.
-pub(super) async fn forget(
+/// The event at `position`, if there is one.
+pub(super) async fn event_at(
+    store: &dyn EventStore,
+    position: Position,
+) -> Result<Option<RecordedEvent>, StoreError> {
+    let after = position.get().saturating_sub(1);
+    let read = Read::all(Query::all()).after(after).limit(1);
+    let page = store.read(read).await?;
+    let event = page.events.into_iter().next();
+    Ok(event.filter(|event| event.position == position))
+}
+
+/// Takes away the texts of the errors about the events at these `positions`, of every projection.
+#[cfg(feature = "personal")]
+pub(crate) async fn blank_errors(
     documents: &dyn DocumentStore,
-    name: &str,
-    build: u64,
-) -> Result<(), ChangeError> {
-    let scan = Scan::prefix(prefix(name, build));
-    loop {
-        let page = documents.scan_documents(scan.clone()).await?;
-        if page.is_empty() {
-            return Ok(());
+    positions: &std::collections::BTreeSet<Position>,
+) -> Result<(), StoreError> {
+    for prefix in [WAITING, SETTLED] {
+        let mut scan = Scan::prefix(prefix);
+        while !positions.is_empty() {
+            let page = documents.scan_documents(scan.clone()).await?;
+            let mut changes = Changes::new();
+            for document in &page {
+                let letter = document.decode().ok();
+                let letter = letter.filter(|it: &DeadLetter| positions.contains(&it.position));
+                if let Some(letter) = letter.and_then(DeadLetter::without_error) {
+                    let value = super::json(&letter)?;
+                    changes = changes.put_if(&document.key, document.revision, value);
+                }
+            }
+            if !changes.is_empty() {
+                match documents.change_documents(changes).await {
+                    Ok(_) => {}
+                    // One was tried meanwhile: look again.
+                    Err(ChangeError::Moved { .. }) => continue,
+                    Err(ChangeError::Store(error)) => return Err(error),
+                    Err(error) => return Err(StoreError::Failed(error.into())),
+                }
+            }
+            match page.last() {
+                Some(last) if page.len() == scan.limit => scan = scan.after(&last.key),
+                _ => break,
+            }
         }
-        let keys = page.into_iter().map(|document| document.key);
-        let deleted = keys.fold(Changes::new(), Changes::delete);
-        documents.change_documents(deleted).await?;
     }
+    Ok(())
 }
 
 impl Parked {
@@ -156,14 +310,15 @@ impl Parked {
     pub(super) fn insert(&mut self, letter: DeadLetter, revision: Revision) {
         if letter.is_waiting() {
             let stream = self.streams.entry(letter.stream.clone()).or_default();
-            stream.insert(letter.position, Letter { revision, letter });
+            let before = stream.insert(letter.position, Letter { revision, letter });
+            self.count += u64::from(before.is_none());
         }
     }
 
     /// One letter less; the last of a stream lets the stream go on.
     pub(super) fn remove(&mut self, stream: &StreamId, position: Position) {
         if let Some(letters) = self.streams.get_mut(stream) {
-            letters.remove(&position);
+            self.count -= u64::from(letters.remove(&position).is_some());
             if letters.is_empty() {
                 self.streams.remove(stream);
             }
@@ -174,52 +329,30 @@ impl Parked {
         self.streams.keys().cloned().collect()
     }
 
+    /// The streams that wait for nothing any more: what their first letter stood behind was discarded.
+    pub(super) fn freed(&self) -> Vec<StreamId> {
+        let is_free = |letters: &BTreeMap<Position, Letter>| {
+            let first = letters.values().next();
+            first.is_some_and(|first| first.letter.state == DeadLetterState::Behind)
+        };
+        let freed = self.streams.iter().filter(|(_, letters)| is_free(letters));
+        freed.map(|(stream, _)| stream.clone()).collect()
+    }
+
     /// The first letter of `stream`.
     pub(super) fn first(&self, stream: &StreamId) -> Option<&Letter> {
         self.streams.get(stream)?.values().next()
     }
 
     pub(super) fn len(&self) -> u64 {
-        self.streams
-            .values()
-            .map(|letters| letters.len() as u64)
-            .sum()
+        self.count
     }
 }
 
 /// Nothing is parked at that position.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("nothing of {name:?} is parked at position {position}")]
-struct NotParked {
-    name: String,
-    position: Position,
-}
-
-/// Marks a letter that waits.
-pub(super) async fn discard(
-    documents: &dyn DocumentStore,
-    (name, build): (&str, u64),
-    position: Position,
-    reason: String,
-) -> Result<(), ProjectionError> {
-    let not_parked = || NotParked {
-        name: name.to_owned(),
-        position,
-    };
-    let key = key(name, build, position);
-    let found = documents.find_documents(std::slice::from_ref(&key)).await?;
-    let document = found.first();
-    let letter: Option<DeadLetter> = document.map(Document::decode).transpose()?;
-    let (Some(document), Some(mut letter)) = (document, letter.filter(DeadLetter::is_waiting))
-    else {
-        return Err(ProjectionError::Handler(not_parked().into()));
-    };
-    letter.state = DeadLetterState::Discarded { reason };
-    let changes = Changes::new().put_if(&key, document.revision, super::json(&letter)?);
-    match documents.change_documents(changes).await {
-        Ok(_) => Ok(()),
-        // It has been tried meanwhile, and worked.
-        Err(ChangeError::Moved { .. }) => Err(ProjectionError::Handler(not_parked().into())),
-        Err(error) => Err(ProjectionError::Handler(error.into())),
-    }
+pub(super) struct NotParked {
+    pub(super) name: String,
+    pub(super) position: Position,
 }

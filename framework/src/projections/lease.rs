@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::instances::Instances;
+use super::{ProjectionError, control};
 use crate::document::{ChangeError, Changes, Document, DocumentStore, Revision};
 use crate::error::StoreError;
 use crate::place::Position;
@@ -146,6 +147,36 @@ impl Progress {
             changes.put_if(&document.key, document.revision, &document.value)
         })
     }
+}
+
+/// Makes everybody who works on a build of the projection `name` look again what is wanted before another step of
+/// theirs counts. What is wanted must have changed already: who takes a lease from then on knows it.
+pub(super) async fn interrupt(
+    documents: &dyn DocumentStore,
+    name: &str,
+) -> Result<(), ProjectionError> {
+    let control = control::read(documents, name).await?.control;
+    let builds = control.builds.iter().filter(|build| !build.retired);
+    for key in builds.flat_map(|build| keys(name, (build.number, build.partitions))) {
+        loop {
+            let found = documents.find_documents(std::slice::from_ref(&key)).await?;
+            let Some(Document {
+                revision, value, ..
+            }) = found.into_iter().next()
+            else {
+                break;
+            };
+            let same = Changes::new().put_if(&key, revision, value);
+            match documents.change_documents(same).await {
+                Ok(_) => break,
+                // A step was faster. Who makes it learns of what is wanted by himself, too, so that this ends.
+                Err(ChangeError::Moved { .. }) => {}
+                Err(ChangeError::Store(error)) => return Err(error.into()),
+                Err(error) => return Err(ProjectionError::Handler(error.into())),
+            }
+        }
+    }
+    Ok(())
 }
 
 impl Lease {

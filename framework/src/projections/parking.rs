@@ -2,15 +2,15 @@
 
 use tracing::warn;
 
-use super::dead_letter::{self, DeadLetter, DeadLetterState, Letter};
+use super::control::Control;
+use super::dead_letter::{self, DeadLetter, DeadLetterState, Letter, Parked};
 use super::lease::{Checkpoint, Stop};
 use super::worker::{Held, Left, Worker};
 use super::{EventError, OnFailure, ProjectionState, Step, StepError, chain};
 use crate::error::StoreError;
 use crate::place::Position;
-use crate::query::Query;
-use crate::read::Read;
 use crate::record::RecordedEvent;
+use crate::stream::StreamId;
 
 /// What is done in one step: the events have their effect, the letters are kept, one is kept no more, and the checkpoint
 /// moves.
@@ -68,8 +68,9 @@ impl Worker {
             ..held.lease.checkpoint().clone()
         };
         let mut changes = held.lease.advance(&next)?;
+        let letters = self.shared.letters(self.build.number);
         for letter in &work.letters {
-            let (key, value) = (self.letter(letter.position), super::json(letter)?);
+            let (key, value) = (letters.key(letter), super::json(letter)?);
             changes = match work.before {
                 // Somebody may have discarded it meanwhile.
                 Some(before) => changes.put_if(key, before.revision, value),
@@ -77,8 +78,7 @@ impl Worker {
             };
         }
         if let (Some(before), true) = (work.before, work.letters.is_empty()) {
-            let key = self.letter(before.letter.position);
-            changes = changes.delete_if(key, before.revision);
+            changes = changes.delete_if(letters.key(&before.letter), before.revision);
         }
         let step = Step {
             build: self.build.number,
@@ -183,36 +183,76 @@ impl Worker {
         }
     }
 
-    fn letter(&self, position: Position) -> String {
-        dead_letter::key(self.shared.model.name(), self.build.number, position)
+    /// Learns what is parked.
+    pub(super) async fn learn(&self, held: &mut Held) -> Result<(), Left> {
+        // What is discarded later may be seen, and is looked for again.
+        let discards = self.control.borrow().control.discards;
+        let letters = self.shared.letters(self.build.number).waiting().await?;
+        held.parked = Parked::new(letters, |stream| self.is_mine(stream));
+        held.learned = (discards, true);
+        Ok(())
     }
 
-    /// Tries what is parked again, each stream in order, as far as it goes.
-    pub(super) async fn retry_parked(&self, held: &mut Held) -> Result<(), Left> {
-        for stream in held.parked.streams() {
+    /// Tries again what is parked, where that was ordered, and where a stream waits for nothing any more.
+    pub(super) async fn obey_for_parked(
+        &self,
+        held: &mut Held,
+        control: &Control,
+    ) -> Result<(), Left> {
+        let all = control.retries > held.lease.checkpoint().retries;
+        if all || control.discards > held.learned.0 {
+            self.learn(held).await?;
+        }
+        if !all && !held.learned.1 {
+            return Ok(());
+        }
+        let streams = match all {
+            true => held.parked.streams(),
+            false => held.parked.freed(),
+        };
+        self.retry_parked(held, streams).await?;
+        let known = held.lease.checkpoint();
+        let obeyed = Checkpoint {
+            retries: control.retries,
+            parked: held.parked.len(),
+            ..known.clone()
+        };
+        if obeyed != *known {
+            self.note(held, obeyed).await?;
+        }
+        held.learned.1 = false;
+        self.tell(|part| part.parked = held.parked.len());
+        Ok(())
+    }
+
+    /// Tries these streams again, each in order, as far as it goes.
+    async fn retry_parked(&self, held: &mut Held, streams: Vec<StreamId>) -> Result<(), Left> {
+        for stream in streams {
             while let Some(before) = held.parked.first(&stream).cloned() {
+                match self.control.has_changed() {
+                    Ok(false) if self.shared.instances.gives(&self.key) => return Err(Left::Give),
+                    Ok(false) => {}
+                    Ok(true) => return Err(Left::Again),
+                    Err(_) => return Err(Left::End),
+                }
                 if !self.retry_one(held, &before).await? {
                     break;
                 }
             }
         }
-        self.tell(|part| part.parked = held.parked.len());
         Ok(())
     }
 
     /// Whether it works now.
     async fn retry_one(&self, held: &mut Held, before: &Letter) -> Result<bool, Left> {
         let position = before.letter.position;
-        let after = position.get().saturating_sub(1);
-        let read = Read::all(Query::all()).after(after).limit(1);
-        let page = self.shared.store.read(read).await?;
-        if page.events.first().map(|event| event.position) != Some(position) {
+        let Some(event) = dead_letter::event_at(&*self.shared.store, position).await? else {
             let missing = format!("the parked event at position {position} is not in the store");
             return Err(StoreError::Corrupt(missing).into());
-        }
+        };
         let here = held.lease.position();
         let work = Work {
-            events: &page.events,
+            events: std::slice::from_ref(&event),
             before: Some(before),
             ..Work::park(Vec::new(), here)
         };

@@ -36,10 +36,14 @@ pub struct ProjectionStatus {
     pub current: bool,
     /// The build that is being filled beside, and the position that it has come to.
     pub building: Option<(u64, Position)>,
+    /// Why readers do not see this code's newest build without an order, and which order helps.
+    pub held_back: Option<String>,
     /// What went wrong last, and is not mended yet.
     pub last_error: Option<String>,
     /// Which builds do not go on, and why.
     pub(super) stopped: BTreeMap<u64, String>,
+    /// Which build is held back.
+    pub(super) held_build: Option<u64>,
 }
 
 /// What a projection is at. Of several partitions, the one that is worst off counts.
@@ -78,14 +82,18 @@ impl ProjectionStatus {
             readable: false,
             current: false,
             building: None,
+            held_back: None,
             last_error: None,
             stopped: BTreeMap::new(),
+            held_build: None,
         }
     }
 
-    /// Why `build` does not go on, if it has stopped.
-    pub(super) fn why_stopped(&self, build: u64) -> Option<String> {
-        self.stopped.get(&build).cloned()
+    /// Why readers will not see `build`, if it has stopped or is held back.
+    pub(super) fn why_not(&self, build: u64) -> Option<String> {
+        let held_back = self.held_back.as_ref();
+        let held_back = held_back.filter(|_| self.held_build == Some(build));
+        self.stopped.get(&build).or(held_back).cloned()
     }
 
     /// How many events of the store it has not come to.
@@ -159,6 +167,14 @@ impl WaitError {
             name: status.name.clone(),
             position: status.position,
             error,
+        }
+    }
+
+    pub(super) fn held_back(status: &ProjectionStatus, why: &str) -> Self {
+        Self {
+            name: status.name.clone(),
+            position: status.position,
+            error: why.to_owned(),
         }
     }
 

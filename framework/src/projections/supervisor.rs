@@ -10,9 +10,9 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::control::{self, Control};
+use super::control::{self, Build, Control};
 use super::worker::Worker;
-use super::{ProjectionError, ProjectionState, Shared, chain, dead_letter, guarded, lease};
+use super::{ProjectionError, ProjectionState, Shared, chain, guarded, lease};
 use crate::document::{ChangeError, Changes};
 use crate::error::StoreError;
 
@@ -24,6 +24,10 @@ pub(super) struct Supervisor {
     retired: HashMap<u64, Instant>,
     /// Readers see a build that this code does not work on.
     foreign: bool,
+    /// Since when nobody works on that.
+    abandoned: Option<Instant>,
+    /// Which own build readers do not see without an order, and why.
+    pub(super) held_back: Option<(u64, String)>,
     /// What was made ready to be shown.
     pub(super) ready: HashSet<u64>,
     /// How often it was held what readers see, and when it may be again.
@@ -38,6 +42,8 @@ impl Supervisor {
             workers: HashMap::new(),
             retired: HashMap::new(),
             foreign: false,
+            abandoned: None,
+            held_back: None,
             ready: HashSet::new(),
             holds: (0, Instant::now()),
         }
@@ -140,6 +146,7 @@ impl Supervisor {
             }
         };
         self.work(&read);
+        shared.board.hold_back(self.held_back.clone());
         self.tell_of_foreign(&read.control).await?;
         self.clear(&read.control).await
     }
@@ -182,20 +189,38 @@ impl Supervisor {
             store,
             documents,
             board,
+            instances,
             ..
         } = &*self.shared;
         let served = control.served().copied();
         let served = served.filter(|served| served.version != model.version());
         self.foreign = served.is_some();
         let Some(served) = served else {
+            self.abandoned = None;
             return Ok(());
         };
         let of = (served.number, served.partitions);
         let progress = lease::progress(&**documents, model.name(), of).await?;
+        let mut holders = progress.holders.iter().flatten();
+        let now = Instant::now();
+        self.abandoned = match holders.any(|holder| instances.lives(*holder)) {
+            true => None,
+            false => self.abandoned.or(Some(now)),
+        };
+        let long = |since: Instant| now.duration_since(since) >= instances.lease();
+        // What is going to be replaced need not move.
+        let stuck = match &self.held_back {
+            Some((_, why)) if self.abandoned.is_some_and(long) => Some(abandoned(&served, why)),
+            _ => None,
+        };
         let head = *store.watch().borrow();
         board.part((served.number, 0), |part| {
             part.foreign = true;
-            part.state = ProjectionState::Elsewhere;
+            part.state = match &stuck {
+                Some(_) if progress.position < head => ProjectionState::Stopped,
+                _ => ProjectionState::Elsewhere,
+            };
+            part.last_error = stuck;
             part.owner = progress.holders.first().copied().flatten();
             part.parked = progress.parked;
             part.head = head;
@@ -230,9 +255,7 @@ impl Supervisor {
                 .change_documents(fence)
                 .await
                 .map_err(store)?;
-            dead_letter::forget(&*shared.documents, name, number)
-                .await
-                .map_err(store)?;
+            shared.letters(number).forget().await.map_err(store)?;
             guarded(shared.model.discard(number)).await?;
             control::edit(&*shared.documents, name, |control| {
                 control.builds.retain(|build| build.number != number);
@@ -255,4 +278,11 @@ fn store(error: ChangeError) -> ProjectionError {
 fn superseded(name: &str, version: u32, known: u32) -> ProjectionError {
     format!("the read model {name:?} is of version {version}, this code knows version {known}")
         .into()
+}
+
+fn abandoned(served: &Build, why: &str) -> String {
+    format!(
+        "no instance works on build {} any more: only code of version {} does, so start one; {why}",
+        served.number, served.version
+    )
 }

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use tokio::time::Instant;
 use tracing::info;
 
+use super::control::Build;
 use super::supervisor::Supervisor;
 use super::{HOLD, ProjectionError, Shared, Step, StepError, control, guarded, lease};
 use crate::document::Changes;
@@ -17,6 +18,8 @@ enum Ready {
     /// It is less than a page behind the head.
     Soon,
     No,
+    /// Not until somebody says so: why.
+    Parked(String),
 }
 
 impl Supervisor {
@@ -35,19 +38,28 @@ impl Supervisor {
             .serving
             .is_some_and(|serving| serving >= newest.number);
         if serves || newest.retired {
+            self.held_back = served
+                .filter(|served| served.number > newest.number)
+                .map(|served| (newest.number, overtaken(&newest, &served)));
             return Ok(ControlFlow::Continue(read));
         }
         if !self.ready.contains(&newest.number) {
             guarded(shared.model.prepare(newest.number)).await?;
             self.ready.insert(newest.number);
         }
-        let interrupted = match served {
-            Some(served) => match self.caught_up(&read, &newest, &served).await? {
-                Ready::Now(interrupted) => interrupted,
-                Ready::Soon if self.may_hold() => return self.hold().await,
-                Ready::Soon | Ready::No => return Ok(ControlFlow::Continue(read)),
-            },
-            None => Changes::new(),
+        let ready = match served {
+            Some(served) => self.caught_up(&read, &newest, &served).await?,
+            None => Ready::Now(Changes::new()),
+        };
+        self.held_back = None;
+        let interrupted = match ready {
+            Ready::Now(interrupted) => interrupted,
+            Ready::Soon if self.may_hold() => return self.hold().await,
+            Ready::Soon | Ready::No => return Ok(ControlFlow::Continue(read)),
+            Ready::Parked(why) => {
+                self.held_back = Some((newest.number, why));
+                return Ok(ControlFlow::Continue(read));
+            }
         };
         let mut control = read.control.clone();
         control.serve(&newest);
@@ -101,8 +113,8 @@ impl Supervisor {
     async fn caught_up(
         &self,
         read: &control::Read,
-        build: &control::Build,
-        served: &control::Build,
+        build: &Build,
+        served: &Build,
     ) -> Result<Ready, ProjectionError> {
         let Shared {
             model,
@@ -111,7 +123,7 @@ impl Supervisor {
             ..
         } = &*self.shared;
         let head = store.watch().borrow().get();
-        let of = |build: &control::Build| (build.number, build.partitions);
+        let of = |build: &Build| (build.number, build.partitions);
         let before = lease::progress(&**documents, model.name(), of(served)).await?;
         if read.control.at_once {
             return Ok(Ready::Now(before.interrupt()));
@@ -119,10 +131,38 @@ impl Supervisor {
         let now = lease::progress(&**documents, model.name(), of(build)).await?;
         let near = head.saturating_sub(now.position.get()) <= MAX_PAGE as u64;
         let all = now.position >= before.farthest;
+        if now.parked > before.parked {
+            // What readers see may have to park it, too, once it comes there.
+            let is_known = self.held_back.as_ref().map(|held| held.0) == Some(build.number);
+            if is_known || (all && before.position >= now.position) {
+                let why = parks_more((build, now.parked), (served, before.parked));
+                return Ok(Ready::Parked(why));
+            }
+            return Ok(match near && !all && !now.stopped {
+                true => Ready::Soon,
+                false => Ready::No,
+            });
+        }
         Ok(match near && !now.stopped {
             true if all => Ready::Now(before.interrupt()),
             true => Ready::Soon,
             false => Ready::No,
         })
     }
+}
+
+fn overtaken(own: &Build, served: &Build) -> String {
+    format!(
+        "readers see build {} of version {}, which was begun behind build {} of this code's version {}: only `rebuild` lets \
+         them see that version again",
+        served.number, served.version, own.number, own.version
+    )
+}
+
+fn parks_more((build, now): (&Build, u64), (served, before): (&Build, u64)) -> String {
+    format!(
+        "more is parked in build {} ({now}) than in build {} ({before}), which readers see: mend the cause and `retry`, or \
+         `discard` it, or let readers see that build as it is by `switch`",
+        build.number, served.number
+    )
 }

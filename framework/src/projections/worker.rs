@@ -9,12 +9,14 @@ use tracing::{Instrument as _, debug, error, warn};
 
 use super::board::Part;
 use super::control::{self, Build};
-use super::dead_letter::{self, Parked};
-use super::lease::{self, Checkpoint, Lease};
+use super::dead_letter::Parked;
+use super::lease::{self, Lease};
 use super::pace::Pace;
 use super::{HOLD, ProjectionState, Shared, StepError, chain, guarded, spread};
 use crate::error::StoreError;
+use crate::place::Position;
 use crate::read::Page;
+use crate::record::RecordedEvent;
 use crate::stream::StreamId;
 use crate::subscription::Subscription;
 
@@ -65,6 +67,8 @@ impl From<StoreError> for Left {
 pub(super) struct Held {
     pub(super) lease: Lease,
     pub(super) parked: Parked,
+    /// How much had been discarded when it was learned what is parked, and whether that is still to be looked at.
+    pub(super) learned: (u64, bool),
     pub(super) failures: u32,
 }
 
@@ -130,6 +134,7 @@ impl Worker {
         let mut held = Held {
             lease,
             parked: Parked::default(),
+            learned: (0, false),
             failures: 0,
         };
         let me = self.shared.instances.me();
@@ -144,8 +149,11 @@ impl Worker {
             };
             let goes_on = match left {
                 Left::Lost => {
+                    let stood = held.lease.position();
                     let mine = held.lease.find_again(&*self.shared.documents).await;
-                    self.inline = mine.unwrap_or(self.inline);
+                    // Whoever only interrupts it leaves it where it is.
+                    let moved = held.lease.position() > stood;
+                    self.inline = mine.map_or(self.inline, |mine| mine && (moved || self.inline));
                     debug!(inline = self.inline, "the lease was moved");
                     return;
                 }
@@ -226,9 +234,7 @@ impl Worker {
         }
         let prepared = guarded(shared.model.prepare(self.build.number)).await;
         prepared.map_err(|error| Left::Failed(error.into()))?;
-        let prefix = dead_letter::prefix(shared.model.name(), self.build.number);
-        let letters = dead_letter::all(&*shared.documents, &prefix).await?;
-        held.parked = Parked::new(letters, |stream| self.is_mine(stream));
+        self.learn(held).await?;
         let head = *shared.store.watch().borrow();
         self.tell(|part| {
             part.stand_at(held.lease.position());
@@ -261,18 +267,7 @@ impl Worker {
         if self.shared.instances.gives(&self.key) {
             return Err(Left::Give);
         }
-        if control.retries > held.lease.checkpoint().retries {
-            // Learns what was discarded, too.
-            self.begin(held).await?;
-            self.retry_parked(held).await?;
-            let obeyed = Checkpoint {
-                retries: control.retries,
-                parked: held.parked.len(),
-                ..held.lease.checkpoint().clone()
-            };
-            self.note(held, obeyed).await?;
-        }
-        Ok(())
+        self.obey_for_parked(held, control).await
     }
 
     /// Lets what replaces this build overtake it. Others may learn of the order only with their next beat.
@@ -284,7 +279,7 @@ impl Worker {
         let _ = tokio::time::timeout(longest, self.control.wait_for(replaced)).await;
     }
 
-    fn is_mine(&self, stream: &StreamId) -> bool {
+    pub(super) fn is_mine(&self, stream: &StreamId) -> bool {
         let partitions = u64::from(self.build.partitions);
         partitions == 1 || spread::hash(stream.as_str()) % partitions == u64::from(self.partition)
     }
@@ -304,39 +299,51 @@ impl Worker {
         let work = async {
             let mut rest = &mine[..];
             loop {
-                let (now, later) = rest.split_at(self.pace.first_of(rest));
-                let through = match now.last() {
-                    Some(last) if !later.is_empty() => last.position,
-                    _ => page.through(),
-                };
-                let began = Instant::now();
-                let failed = match self.step(held, now, through).await {
-                    Err(StepError::Failed(failed)) => failed,
-                    done => {
-                        done?;
-                        self.pace.took(now.len(), began.elapsed());
-                        rest = later;
-                        match later.is_empty() {
-                            true => return Ok(()),
-                            false => continue,
-                        }
-                    }
-                };
-                let at = rest
-                    .iter()
-                    .position(|event| event.position == failed.position);
-                let Some(at) = at else {
-                    return Err(StepError::Failed(failed).into());
-                };
-                let (ahead, from) = rest.split_at(at);
-                if let Some(last) = ahead.last() {
-                    self.step(held, ahead, last.position).await?;
+                let (taken, fails) = self.take_some(held, rest, page.through()).await?;
+                rest = &rest[taken..];
+                if fails {
+                    self.take_alone(held, &rest[0]).await?;
+                    rest = &rest[1..];
+                } else if rest.is_empty() {
+                    return Ok(());
                 }
-                self.take_alone(held, &from[0]).await?;
-                rest = &from[1..];
             }
         };
         work.instrument(span).await
+    }
+
+    /// Takes what fits into a step. Gives back how many events that were, and whether the one behind them cannot be taken.
+    async fn take_some(
+        &mut self,
+        held: &mut Held,
+        events: &[RecordedEvent],
+        through: Position,
+    ) -> Result<(usize, bool), StepError> {
+        let (mut together, mut fails) = (self.pace.first_of(events), false);
+        while together > 0 || !fails {
+            let (now, later) = events.split_at(together);
+            let through = match now.last() {
+                Some(last) if !later.is_empty() => last.position,
+                _ => through,
+            };
+            let began = Instant::now();
+            match self.step(held, now, through).await {
+                // Perhaps an earlier one than before: only the commit tells of an error that was ignored.
+                Err(StepError::Failed(failed)) => {
+                    let at = now
+                        .iter()
+                        .position(|event| event.position == failed.position);
+                    together = at.ok_or(StepError::Failed(failed))?;
+                    fails = true;
+                }
+                done => {
+                    done?;
+                    self.pace.took(together, began.elapsed());
+                    break;
+                }
+            }
+        }
+        Ok((together, fails))
     }
 
     fn report(&self, held: &Held, page: &Page) {

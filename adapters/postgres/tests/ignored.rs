@@ -1,0 +1,111 @@
+//! A projection that goes on behind an error of the database.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "support/server.rs"]
+mod server;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use factum::prelude::*;
+use factum::{
+    Append, ContentType, DeadLetterState, EventStore as _, Expected, NewEvent, Position,
+    RetryPolicy, StreamId,
+};
+use factum_postgres::{BoxError, PostgresProject, PostgresProjection, PostgresStore, Tables};
+use uuid::Uuid;
+
+#[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[event(prefix = "guest")]
+enum GuestEvent {
+    Came { name: String },
+}
+
+/// Takes it that a name which is there already fails, as one does elsewhere.
+#[derive(Projection)]
+#[projection(name = "guests", events = GuestEvent)]
+struct Guests;
+
+#[async_trait]
+impl PostgresProjection for Guests {
+    async fn create(&self, db: &mut Tables<'_>) -> Result<(), sqlx::Error> {
+        let sql = db.sql("create table if not exists {guest} (name text primary key)");
+        sqlx::query(sql).execute(&mut **db).await.map(drop)
+    }
+}
+
+#[async_trait]
+impl PostgresProject<GuestEvent> for Guests {
+    async fn project(
+        &self,
+        event: &Recorded<GuestEvent>,
+        db: &mut Tables<'_>,
+    ) -> Result<(), BoxError> {
+        let GuestEvent::Came { name } = &event.event;
+        let sql = db.sql("insert into {guest} (name) values ($1)");
+        let inserted = sqlx::query(sql).bind(name).execute(&mut **db).await;
+        match inserted {
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(()),
+            inserted => Ok(inserted.map(drop)?),
+        }
+    }
+}
+
+async fn come(store: &PostgresStore, house: u64, names: &[&str]) -> Position {
+    let event = |name: &&str| NewEvent {
+        id: Uuid::now_v7(),
+        name: "guest.came".into(),
+        schema_version: 1,
+        content_type: ContentType::Json,
+        data: format!(r#"{{"name":"{name}"}}"#).into(),
+        tags: Vec::new(),
+        metadata: Arc::default(),
+        personal: Vec::new(),
+    };
+    let stream = StreamId::new("house", house).unwrap();
+    let append = Append::stream(stream, Expected::Any, names.iter().map(event).collect());
+    store.append(append).await.unwrap().position
+}
+
+#[tokio::test]
+async fn an_event_behind_which_an_error_was_ignored_is_parked_and_no_other() {
+    let Some(options) = server::fresh() else {
+        return;
+    };
+    let store = options.open().await.unwrap();
+    come(&store, 1, &["ada", "bob"]).await;
+    come(&store, 2, &["ada"]).await;
+    let last = come(&store, 3, &["eve"]).await;
+    let projections = Projections::builder(&Engine::new(store.clone()))
+        .with(store.read_model(Guests))
+        .retry(RetryPolicy {
+            attempts: 2,
+            base: Duration::from_millis(1),
+            cap: Duration::from_millis(1),
+        })
+        .start();
+    let taken = tokio::time::timeout(Duration::from_secs(20), projections.wait_for(last)).await;
+    taken.expect("it goes on").unwrap();
+    let sql = "select name from guest order by name";
+    let guests: Vec<String> = sqlx::query_scalar(sql)
+        .fetch_all(store.pool())
+        .await
+        .unwrap();
+    assert_eq!(guests, ["ada", "bob", "eve"]);
+    let letters = projections.dead_letters("guests").await.unwrap();
+    let [letter] = &letters[..] else {
+        panic!("{letters:?}");
+    };
+    assert_eq!(letter.position, Position::new(3));
+    let DeadLetterState::Failed { error, attempts } = &letter.state else {
+        panic!("{letter:?}");
+    };
+    assert_eq!(*attempts, 2);
+    assert!(
+        error.contains("ignored an error of the database"),
+        "{error}"
+    );
+    projections.stop().await;
+}
