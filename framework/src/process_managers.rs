@@ -1,5 +1,6 @@
 //! [`ProcessManagers`]: runs process managers, deadlines, schedules and handlers.
 
+mod agenda;
 mod builder;
 pub(crate) mod deadlines;
 mod delivery;

@@ -1,7 +1,7 @@
 //! [`ProcessManagersBuilder`]: what to run, and how.
 
 use std::collections::HashMap;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -227,6 +227,7 @@ impl ProcessManagersBuilder {
                 beat: self.lease / 3,
                 concurrency: self.concurrency,
                 failing: Mutex::new(HashMap::new()),
+                stale: AtomicBool::new(false),
                 parked: AtomicUsize::new(0),
             };
             let task = tokio::spawn(dispatcher.run(now, end.subscribe()));

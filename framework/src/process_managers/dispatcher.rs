@@ -5,7 +5,8 @@
 //! happen there: so each dispatcher makes a fence first, and settles nothing behind a newer one.
 
 use std::collections::HashMap;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,19 +19,17 @@ use tracing::{Instrument as _, debug, warn};
 use uuid::Uuid;
 
 use super::Signals;
-use super::instance::{Due, Instance, Keys, Work};
+use super::agenda::Agenda;
+use super::instance::{Instance, Keys, Work};
 use super::logic::Logic;
 use crate::clock::Clock;
-use crate::document::{Changes, DocumentStore, Revision, Scan};
+use crate::document::{Changes, DocumentStore, Revision};
 use crate::engine::{Engine, RetryPolicy};
 use crate::error::StoreError;
 use crate::metrics::process_has_due;
 use crate::projections::lease::Checkpoint;
 use crate::projections::{chain, json};
 use crate::timestamp::Timestamp;
-
-/// How many are looked at together.
-const PAGE: usize = 200;
 
 pub(super) struct Dispatcher {
     pub(super) logic: Arc<dyn Logic>,
@@ -45,6 +44,8 @@ pub(super) struct Dispatcher {
     /// How many commands are executed at a time.
     pub(super) concurrency: usize,
     pub(super) failing: Mutex<HashMap<String, Failing>>,
+    /// Something stood among what is due that was not.
+    pub(super) stale: AtomicBool,
     /// How much was parked when it was told last.
     pub(super) parked: AtomicUsize,
 }
@@ -64,7 +65,7 @@ pub(super) struct Failing {
     pub(super) attempts: u32,
     /// Pauses taken, those included behind which the store was not there.
     pub(super) pauses: u32,
-    until: Instant,
+    pub(super) until: Instant,
 }
 
 /// Stands as long as no other dispatcher has begun.
@@ -256,56 +257,6 @@ impl Dispatcher {
         }
     }
 
-    /// What is due, in order, and when something will be.
-    async fn agenda(&self) -> Result<Agenda, StoreError> {
-        let now = self.clock.now();
-        let mut agenda = Agenda {
-            due: Vec::new(),
-            resting: 0,
-            next: None,
-            pause: None,
-        };
-        let mut scan = Scan::prefix(self.keys.all_due()).limit(PAGE);
-        loop {
-            let page = self.documents().scan_documents(scan.clone()).await?;
-            let more = page.last().filter(|_| page.len() == PAGE);
-            let more = more.map(|last| last.key.clone());
-            for document in self.swept(page).await? {
-                let time = self.keys.time(&document.key);
-                if let Some(time) = time.filter(|time| *time > now) {
-                    agenda.next = Some(time);
-                    return Ok(agenda);
-                }
-                let due: Due = document.decode()?;
-                match self.resting(&due) {
-                    None => agenda.due.push(due),
-                    Some(rest) => {
-                        agenda.resting += usize::from(self.logic.knows(&due));
-                        agenda.pause =
-                            Some(agenda.pause.map_or(rest, |pause: Duration| pause.min(rest)));
-                    }
-                }
-            }
-            match more {
-                Some(last) if agenda.due.is_empty() => scan = scan.after(last),
-                _ => return Ok(agenda),
-            }
-        }
-    }
-
-    /// For how long an instance is left alone behind a failure.
-    fn resting(&self, due: &Due) -> Option<Duration> {
-        if !self.logic.knows(due) {
-            return Some(self.beat);
-        }
-        let failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
-        let rest = failing
-            .get(&due.id)?
-            .until
-            .checked_duration_since(Instant::now())?;
-        (!rest.is_zero()).then_some(rest)
-    }
-
     /// How often the work `number` has failed before.
     pub(super) fn failed_before(&self, id: &str, number: u64) -> Failing {
         let failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
@@ -349,6 +300,8 @@ impl Dispatcher {
 
     async fn next(&self, id: &str, fence: &Fence) -> Result<(), Left> {
         let Some((revision, instance)) = self.find(id).await? else {
+            self.works_again(id);
+            self.stale.store(true, Relaxed);
             return Ok(());
         };
         let now: Timestamp = self.clock.now();
@@ -359,19 +312,10 @@ impl Dispatcher {
             Some((at, work @ Work::Deadline(..))) if at <= now => {
                 self.deadline(id, work, (fence, now)).await
             }
-            _ => Ok(()),
+            // It stands where it was due once, or where nothing of it is due.
+            _ => self.stands_anew((revision, instance), (fence, now)).await,
         }
     }
-}
-
-struct Agenda {
-    due: Vec<Due>,
-    /// How many are due, and left alone behind a failure.
-    resting: usize,
-    /// When something else becomes due.
-    next: Option<Timestamp>,
-    /// When something that has failed is tried again.
-    pause: Option<Duration>,
 }
 
 enum Pause {

@@ -22,8 +22,11 @@ pub(crate) struct Instance {
     pub(crate) id: String,
     /// The version of the state's form.
     pub(crate) version: u32,
-    /// `None`: it does not live.
+    /// `None`: it does not live, unless it [`lives`](Self::lives) with `null` in mind.
     pub(crate) state: Option<Value>,
+    /// It lives. One that was kept without this lives if it has a state.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    lives: bool,
     /// The number that its next work is given.
     next: u64,
     /// What is to be executed, in order.
@@ -179,7 +182,13 @@ impl Instance {
     }
 
     pub(crate) fn lives(&self) -> bool {
-        self.state.is_some()
+        self.lives || self.state.is_some()
+    }
+
+    /// It lives, with this in mind.
+    pub(crate) fn live(&mut self, state: Value) {
+        self.state = Some(state);
+        self.lives = true;
     }
 
     /// Takes in what shall follow from `cause`.
@@ -212,6 +221,7 @@ impl Instance {
         }
         if completes {
             self.state = None;
+            self.lives = false;
             self.deadlines.clear();
         }
     }

@@ -115,9 +115,10 @@ impl<P: ProcessManager> Typed<P> {
 
 /// The state, brought up to today's form; that of an instance which begins, if there is none.
 fn state<P: ProcessManager>(instance: &Instance) -> Result<P, Fault> {
-    let Some(state) = &instance.state else {
+    if !instance.lives() {
         return Ok(P::default());
-    };
+    }
+    let state = instance.state.clone().unwrap_or_default();
     let fault = |error: &dyn std::error::Error| {
         let (name, id, version) = (P::NAME, &instance.id, instance.version);
         format!("the state of {name} {id:?} (version {version}) cannot be read: {error}")
@@ -129,7 +130,7 @@ fn state<P: ProcessManager>(instance: &Instance) -> Result<P, Fault> {
             "the state of {name} {id:?} is of version {version}, this code knows up to {known}: update the program"
         ));
     }
-    let state = upcast(P::UPCASTERS, instance.version, state.clone()).map_err(|it| fault(&it))?;
+    let state = upcast(P::UPCASTERS, instance.version, state).map_err(|it| fault(&it))?;
     serde_json::from_value(state).map_err(|error| fault(&error))
 }
 
@@ -146,7 +147,7 @@ fn take<P: ProcessManager>(
     let orders: Vec<Order> = then.finish()?;
     let state = serde_json::to_value(&process)
         .map_err(|error| format!("the state of {} cannot be kept: {error}", P::NAME))?;
-    instance.state = Some(state);
+    instance.live(state);
     instance.version = P::VERSION;
     instance.follow(orders, cause);
     Ok(())

@@ -211,7 +211,7 @@ async fn begin(
         if instance.state.as_ref() == Some(&state) {
             return Ok(());
         }
-        instance.state = Some(state.clone());
+        instance.live(state.clone());
         instance.deadlines.clear();
         instance.follow(schedule.set(now), &Cause::none(now));
         let changes = instance.keep(&keys, revision)?;

@@ -243,7 +243,9 @@ where
     /// If the state cannot be read again.
     #[track_caller]
     pub fn then_state(self, look: impl FnOnce(&P)) -> Self {
-        let state = self.instance.state.clone().map(serde_json::from_value);
+        let lives = self.instance.lives();
+        let state = lives.then(|| self.instance.state.clone().unwrap_or_default());
+        let state = state.map(serde_json::from_value);
         match state {
             None => look(&P::default()),
             Some(Ok(state)) => look(&state),
