@@ -33,10 +33,11 @@ impl Dispatcher {
         fence: &Fence,
     ) -> Result<(), Left> {
         let (id, number) = (&*instance.id, pending.number);
-        let error = match self.execute((revision, instance), &pending).await? {
+        let error = match self.execute((revision, instance), &pending, fence).await? {
             Outcome::Done => None,
             Outcome::Refused(error) => Some(error),
             // Somebody was first, and whoever looks again sees what is left to do.
+            Outcome::Overtaken if fence.is_made() => return Err(Left::Lost),
             Outcome::Overtaken => {
                 self.is_over(id);
                 return Ok(());
@@ -99,6 +100,7 @@ impl Dispatcher {
         &self,
         (revision, instance): (Revision, &Instance),
         pending: &Pending,
+        fence: &Fence,
     ) -> Result<Outcome, StoreError> {
         let (id, is_set_by_appends) = (&*instance.id, self.logic.is_set_by_appends());
         let Some(route) = self.logic.route(id, &pending.command) else {
@@ -107,7 +109,8 @@ impl Dispatcher {
                 false => Outcome::Unreadable(format!("nothing sends {} any more", pending.command)),
             });
         };
-        let mut consumes = Changes::new();
+        // What another dispatcher has found refused must not happen here.
+        let mut consumes = fence.require(Changes::new());
         if is_set_by_appends {
             let mut done = instance.clone();
             done.settle(pending.number);

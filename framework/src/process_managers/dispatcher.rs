@@ -1,8 +1,8 @@
 //! [`Dispatcher`]: does what is due, for one process manager, for all schedules or for all deadlines of decisions.
 //!
 //! Whatever is done is done so that it can be done again: a command under a key of its own, anything else as a change
-//! at a revision. Only a refusal must come from the one dispatcher at work, since a command that was refused here could
-//! happen there: so each dispatcher makes a fence first, and settles nothing behind a newer one.
+//! at a revision. But a command that was refused here could happen there, decided anew by one who stood still meanwhile:
+//! so each dispatcher makes a fence first, and executes and settles nothing behind a newer one.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering::Relaxed;
@@ -83,6 +83,11 @@ impl Fence {
             Some((key, revision)) => changes.require(key, *revision),
             None => changes,
         }
+    }
+
+    /// Whether there is one at all.
+    pub(super) fn is_made(&self) -> bool {
+        self.0.is_some()
     }
 
     pub(super) fn is(&self, moved: &str) -> bool {
