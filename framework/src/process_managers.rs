@@ -10,6 +10,7 @@ mod instance;
 mod logic;
 mod model;
 mod names;
+mod passing;
 mod schedule;
 mod telling;
 mod undelivered;

@@ -3,16 +3,23 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
-use factum::document::{Changes, DocumentStore, Scan as DocumentScan};
+use factum::document::{
+    ChangeError, Changes, Document, DocumentStore, Revision, Scan as DocumentScan,
+};
 use factum::prelude::*;
 use factum::process::{Correlation, Deadline, Reactions, Refusal};
 use factum::process_managers::ProcessManagersBuilder;
 use factum::testkit::VirtualClock;
-use factum::{Query, Read, RetryPolicy};
+use factum::{
+    Append, AppendError, Appended, Direction, EventStore, IdempotencyKey, Page, Position, Query,
+    Read, RetryPolicy, Scope, StoreError,
+};
 use factum_memory::MemoryStore;
+use tokio::sync::watch;
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
@@ -206,6 +213,67 @@ impl Respond for Bare {
     }
 }
 
+/// A store whose events are not read on while it is shut, and that counts how often it was looked what is due.
+#[derive(Clone)]
+struct Shut {
+    store: MemoryStore,
+    shut: Arc<watch::Sender<bool>>,
+    looks: Arc<watch::Sender<u64>>,
+}
+
+impl Shut {
+    fn new(store: &MemoryStore) -> Self {
+        Self {
+            store: store.clone(),
+            shut: Arc::default(),
+            looks: Arc::default(),
+        }
+    }
+}
+
+#[factum::async_trait]
+impl EventStore for Shut {
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        self.store.append(append).await
+    }
+
+    async fn read(&self, read: Read) -> Result<Page, StoreError> {
+        if read.direction == Direction::Forward && matches!(read.scope, Scope::All(_)) {
+            let mut shut = self.shut.subscribe();
+            shut.wait_for(|shut| !shut).await.unwrap();
+        }
+        self.store.read(read).await
+    }
+
+    async fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {
+        self.store.find(key).await
+    }
+
+    fn watch(&self) -> watch::Receiver<Position> {
+        self.store.watch()
+    }
+}
+
+#[factum::async_trait]
+impl DocumentStore for Shut {
+    async fn change_documents(&self, changes: Changes) -> Result<Revision, ChangeError> {
+        self.store.change_documents(changes).await
+    }
+
+    async fn find_documents(&self, keys: &[String]) -> Result<Vec<Document>, StoreError> {
+        self.store.find_documents(keys).await
+    }
+
+    async fn scan_documents(&self, scan: DocumentScan) -> Result<Vec<Document>, StoreError> {
+        if scan.prefix == "process/shop/due/" {
+            self.looks.send_modify(|looks| *looks += 1);
+        }
+        self.store.scan_documents(scan).await
+    }
+}
+
+factum::delegate!(snapshots, [] Shut, |this| this.store);
+
 fn processes(engine: &Engine, clock: &VirtualClock) -> ProcessManagersBuilder {
     let retry = RetryPolicy {
         attempts: 2,
@@ -268,5 +336,32 @@ async fn what_is_due_for_nobody_is_met_once() {
     assert_eq!(cancelled(&engine).await, 1);
     let left = store.scan_documents(DocumentScan::prefix("process/shop/due/"));
     assert_eq!(left.await.unwrap(), []);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_deadline_waits_for_what_was_stored_before_it_was_due() {
+    let store = MemoryStore::new();
+    let engine = Engine::new(store.clone());
+    let clock = VirtualClock::new();
+    let running = processes(&engine, &clock).with::<Shop>().start();
+    place(&engine, 1).await;
+    place(&engine, 2).await;
+    idle(&running).await;
+    running.stop().await;
+    engine.execute(Pay { order: 1 }).await.unwrap();
+    clock.advance(DAY * 2);
+
+    let slow = Shut::new(&store);
+    slow.shut.send_replace(true);
+    let mut looks = slow.looks.subscribe();
+    let running = processes(&Engine::new(slow.clone()), &clock)
+        .with::<Shop>()
+        .start();
+    looks.wait_for(|looks| *looks > 4).await.unwrap();
+    assert_eq!(cancelled(&engine).await, 0, "what was paid is not known");
+    slow.shut.send_replace(false);
+    idle(&running).await;
+    assert_eq!(cancelled(&engine).await, 1, "of the other");
     running.stop().await;
 }

@@ -228,6 +228,7 @@ impl ProcessManagersBuilder {
                 concurrency: self.concurrency,
                 failing: Mutex::new(HashMap::new()),
                 stale: AtomicBool::new(false),
+                taken: Mutex::default(),
                 parked: AtomicUsize::new(0),
             };
             let task = tokio::spawn(dispatcher.run(now, end.subscribe()));

@@ -18,10 +18,11 @@ use tokio::time::Instant;
 use tracing::{Instrument as _, debug, warn};
 use uuid::Uuid;
 
-use super::Signals;
 use super::agenda::Agenda;
 use super::instance::{Instance, Keys, Work};
 use super::logic::Logic;
+use super::passing::{Passage, Taken};
+use super::{GLANCE, Signals};
 use crate::clock::Clock;
 use crate::document::{Changes, DocumentStore, Revision};
 use crate::engine::{Engine, RetryPolicy};
@@ -46,6 +47,7 @@ pub(super) struct Dispatcher {
     pub(super) failing: Mutex<HashMap<String, Failing>>,
     /// Something stood among what is due that was not.
     pub(super) stale: AtomicBool,
+    pub(super) taken: Mutex<Taken>,
     /// How much was parked when it was told last.
     pub(super) parked: AtomicUsize,
 }
@@ -100,6 +102,8 @@ impl Fence {
 pub(super) enum Left {
     /// Another dispatcher has begun.
     Lost,
+    /// A deadline is due, and events come first.
+    Early,
     Store(StoreError),
 }
 
@@ -130,6 +134,7 @@ impl Dispatcher {
                         failures = 0;
                         pause
                     }
+                    Err(Left::Early) => Pause::For(self.beat),
                     Err(Left::Lost) => {
                         debug!("another dispatcher has begun");
                         fence = None;
@@ -250,14 +255,20 @@ impl Dispatcher {
             }
             // A deadline is met when all ahead of it is done, so that what it leads to is done in its turn, too.
             if first.deadline {
-                self.work(&first.id, fence).await?;
+                match self.work(&first.id, fence).await {
+                    Err(Left::Early) => return Ok(Pause::For(GLANCE.min(self.beat))),
+                    done => done?,
+                }
                 continue;
             }
             let commands = due.iter().take_while(|due| !due.deadline);
             let works: Vec<_> = commands.map(|due| self.work(&due.id, fence)).collect();
             let mut done = stream::iter(works).buffer_unordered(self.concurrency.max(1));
             while let Some(done) = done.next().await {
-                done?;
+                match done {
+                    Err(Left::Early) => {}
+                    done => done?,
+                }
             }
         }
     }
@@ -314,9 +325,10 @@ impl Dispatcher {
             Some((at, Work::Command(pending))) if at <= now => {
                 self.command((revision, &instance), pending, fence).await
             }
-            Some((at, work @ Work::Deadline(..))) if at <= now => {
-                self.deadline(id, work, (fence, now)).await
-            }
+            Some((at, work @ Work::Deadline(..))) if at <= now => match self.passage(at).await? {
+                Passage::Now => self.deadline(id, work, (fence, now)).await,
+                Passage::Later => Err(Left::Early),
+            },
             // It stands where it was due once, or where nothing of it is due.
             _ => self.stands_anew((revision, instance), (fence, now)).await,
         }
