@@ -4,7 +4,7 @@ mod acquire;
 mod board;
 mod builder;
 mod control;
-mod dead_letter;
+pub(crate) mod dead_letter;
 mod failure;
 mod in_memory;
 pub mod inline;
@@ -54,6 +54,7 @@ use board::Board;
 use control::Control;
 pub(crate) use failure::{chain, guarded, json};
 use instances::Instances;
+pub(crate) use read_model::Waits;
 
 /// How often a waiter looks how far another instance has come.
 const GLANCE: Duration = Duration::from_millis(20);

@@ -13,6 +13,7 @@ use factum::document::{
 use factum::prelude::*;
 use factum::process::{Correlation, Deadline, Reactions, Refusal};
 use factum::process_managers::ProcessManagersBuilder;
+use factum::projections::DeadLetterState;
 use factum::testkit::VirtualClock;
 use factum::{
     Append, AppendError, Appended, Direction, EventStore, IdempotencyKey, Page, Position, Query,
@@ -301,6 +302,20 @@ async fn cancelled(engine: &Engine) -> usize {
     engine.store().read(read).await.unwrap().events.len()
 }
 
+/// What is parked, by position.
+async fn parked(running: &ProcessManagers) -> Vec<(u64, &'static str)> {
+    let letters = running.dead_letters("shop").await.unwrap().into_iter();
+    let letters = letters.map(|letter| {
+        let state = match letter.state {
+            DeadLetterState::Failed { .. } => "failed",
+            DeadLetterState::Behind => "behind",
+            _ => "over",
+        };
+        (letter.position.get(), state)
+    });
+    letters.collect()
+}
+
 #[tokio::test]
 async fn an_instance_without_anything_in_mind_lives() {
     let store = MemoryStore::new();
@@ -364,4 +379,48 @@ async fn a_deadline_waits_for_what_was_stored_before_it_was_due() {
     idle(&running).await;
     assert_eq!(cancelled(&engine).await, 1, "of the other");
     running.stop().await;
+}
+
+/// Whether an order is paid, although its first event was parked.
+async fn is_paid_behind(order: u32, first: &[(u64, &str)]) {
+    let engine = Engine::new(MemoryStore::new());
+    let clock = VirtualClock::new();
+    let running = processes(&engine, &clock).with::<Shop>().start();
+    JAMMED.store(true, SeqCst);
+    place(&engine, order).await;
+    let event = OrderEvent::Packed { order };
+    engine.execute(Tell { order, event }).await.unwrap();
+    let pay = engine.execute(Pay { order });
+    let paid = pay.await.unwrap().position();
+    // It goes its way meanwhile.
+    place(&engine, 1).await;
+    running.wait_for(Position::new(4)).await.unwrap();
+    assert_eq!(parked(&running).await, first);
+    assert_eq!(first.last(), Some(&(paid.get(), "behind")));
+    clock.advance(DAY);
+    idle(&running).await;
+    assert_eq!(cancelled(&engine).await, 1, "the other order");
+
+    running.retry("shop").await.unwrap();
+    while parked(&running).await != first {
+        tokio::task::yield_now().await;
+    }
+    JAMMED.store(false, SeqCst);
+    running.retry("shop").await.unwrap();
+    while !parked(&running).await.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    clock.advance(DAY);
+    idle(&running).await;
+    assert_eq!(cancelled(&engine).await, 1, "not the one that was paid");
+    running.stop().await;
+}
+
+/// One after the other, since they jam together.
+#[tokio::test]
+async fn the_events_of_an_instance_wait_for_those_that_are_parked_whatever_their_streams() {
+    let first = [(1, "failed"), (2, "behind"), (3, "behind")];
+    is_paid_behind(STRANGE, &first).await;
+    is_paid_behind(300, &first).await;
+    is_paid_behind(200, &[(2, "failed"), (3, "behind")]).await;
 }

@@ -293,6 +293,14 @@ impl Dispatcher {
         known.insert(id.to_owned(), failing);
     }
 
+    /// Leaves the instance alone until others may have changed something.
+    fn leave(&self, id: &str, number: u64) {
+        let mut failing = self.failed_before(id, number);
+        failing.until = Instant::now() + self.beat;
+        let mut known = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(id.to_owned(), failing);
+    }
+
     pub(super) fn works_again(&self, id: &str) {
         let mut known = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
         known.remove(id);
@@ -325,9 +333,14 @@ impl Dispatcher {
             Some((at, Work::Command(pending))) if at <= now => {
                 self.command((revision, &instance), pending, fence).await
             }
-            Some((at, work @ Work::Deadline(..))) if at <= now => match self.passage(at).await? {
+            Some((at, work @ Work::Deadline(..))) if at <= now => match self.passage(id, at).await?
+            {
                 Passage::Now => self.deadline(id, work, (fence, now)).await,
                 Passage::Later => Err(Left::Early),
+                Passage::Parked => {
+                    self.leave(id, work.number());
+                    Ok(())
+                }
             },
             // It stands where it was due once, or where nothing of it is due.
             _ => self.stands_anew((revision, instance), (fence, now)).await,

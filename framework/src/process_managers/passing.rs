@@ -1,12 +1,15 @@
 //! Whether a deadline may pass: once its process manager has taken every event that was stored when it became due, since
-//! one of them may cancel it.
+//! one of them may cancel it; and none of its instance is parked.
 
-use std::sync::PoisonError;
+use std::collections::HashSet;
+use std::sync::{MutexGuard, PoisonError};
 
 use super::dispatcher::{Dispatcher, Owner};
-use crate::document::Document;
+use super::model::model_name;
+use crate::document::{Document, DocumentStore};
 use crate::error::StoreError;
 use crate::place::Position;
+use crate::projections::dead_letter;
 use crate::projections::lease::Checkpoint;
 use crate::query::Query;
 use crate::read::Read;
@@ -26,38 +29,57 @@ pub(super) enum Passage {
     Now,
     /// Events come first.
     Later,
+    /// Events of the instance are parked.
+    Parked,
+}
+
+/// The instances of which events are parked.
+pub(super) async fn parked(
+    documents: &dyn DocumentStore,
+    name: &str,
+) -> Result<HashSet<String>, StoreError> {
+    dead_letter::about(documents, (&model_name(name), 1)).await
 }
 
 impl Dispatcher {
-    /// Whether a deadline that is due since `due` may pass.
-    pub(super) async fn passage(&self, due: Timestamp) -> Result<Passage, StoreError> {
+    /// Whether a deadline of the instance `id` that is due since `due` may pass.
+    pub(super) async fn passage(&self, id: &str, due: Timestamp) -> Result<Passage, StoreError> {
         let Owner::OfEvents { lease, .. } = &self.owner else {
             return Ok(Passage::Now);
         };
         let known = {
-            let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-            if taken.through.is_some_and(|through| due <= through) {
-                return Ok(Passage::Now);
-            }
-            taken.wanted.filter(|(at, _)| due <= *at)
+            let taken = self.taken();
+            let through = taken.through.filter(|through| due <= *through);
+            let through = through.map(|through| (through, Position::ZERO));
+            through.or_else(|| taken.wanted.filter(|(at, _)| due <= *at))
         };
         // The head is read once: what is stored from then on does not hold it up.
         let (at, head) = match known {
-            Some(wanted) => wanted,
+            Some(known) => known,
             None => (self.clock.now(), self.head().await?),
         };
         let found = self.documents().find_documents(std::slice::from_ref(lease));
         let found = found.await?;
         let checkpoint: Option<Checkpoint> = found.first().map(Document::decode).transpose()?;
-        let is_taken = checkpoint.is_some_and(|checkpoint| checkpoint.position >= head);
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        if !is_taken {
-            taken.wanted = Some((at, head));
+        let checkpoint = checkpoint.unwrap_or_default();
+        if checkpoint.position < head {
+            self.taken().wanted = Some((at, head));
             return Ok(Passage::Later);
         }
-        taken.through = taken.through.max(Some(at));
-        taken.wanted = None;
-        Ok(Passage::Now)
+        let through = self.taken().through.max(Some(at));
+        *self.taken() = Taken {
+            through,
+            wanted: None,
+        };
+        let waits = checkpoint.parked > 0
+            && parked(self.documents(), self.logic.name())
+                .await?
+                .contains(id);
+        Ok(if waits { Passage::Parked } else { Passage::Now })
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn head(&self) -> Result<Position, StoreError> {

@@ -1,6 +1,6 @@
 //! [`DeadLetter`]: an event that a projection could not take, kept as its position.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,9 @@ pub struct DeadLetter {
     pub parked_at: Timestamp,
     /// What has become of it.
     pub state: DeadLetterState,
+    /// What it is about besides its stream, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) about: Option<Vec<String>>,
 }
 
 /// What has become of a dead letter.
@@ -56,14 +59,23 @@ pub enum DeadLetterState {
 }
 
 impl DeadLetter {
-    pub(super) fn new(event: &RecordedEvent, state: DeadLetterState) -> Self {
+    pub(super) fn new(
+        (event, about): (&RecordedEvent, Option<Vec<String>>),
+        state: DeadLetterState,
+    ) -> Self {
         Self {
             position: event.position,
             stream: event.stream.clone(),
             name: event.name.to_string(),
             parked_at: Timestamp::now(),
             state,
+            about,
         }
+    }
+
+    /// What it is about besides its stream, if that is known.
+    pub(super) fn about(&self) -> Option<&[String]> {
+        self.about.as_deref()
     }
 
     /// Whether it waits: to be tried again, or to be discarded.
@@ -119,6 +131,37 @@ pub(super) async fn all(
     }
 }
 
+/// What the events that wait in a build are about.
+pub(crate) async fn about(
+    documents: &dyn DocumentStore,
+    (name, build): (&str, u64),
+) -> Result<HashSet<String>, StoreError> {
+    let letters = all(documents, &prefix(name, build)).await?.into_iter();
+    let letters = letters.map(|it| it.letter);
+    let waiting = letters.filter(DeadLetter::is_waiting);
+    Ok(waiting.filter_map(|it| it.about).flatten().collect())
+}
+
+/// Streams, and what else events are about, of which something waits.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    streams: HashSet<StreamId>,
+    about: HashSet<String>,
+}
+
+impl Queue {
+    /// Whether what is of `stream` and `about` something waits, too.
+    pub(super) fn holds(&self, stream: &StreamId, about: Option<&[String]>) -> bool {
+        let mut about = about.unwrap_or_default().iter();
+        self.streams.contains(stream) || about.any(|it| self.about.contains(it))
+    }
+
+    pub(super) fn join(&mut self, letter: &DeadLetter) {
+        self.streams.insert(letter.stream.clone());
+        self.about.extend(letter.about.iter().flatten().cloned());
+    }
+}
+
 /// Deletes every dead letter of a build.
 pub(super) async fn forget(
     documents: &dyn DocumentStore,
@@ -148,8 +191,19 @@ impl Parked {
         parked
     }
 
-    pub(super) fn holds(&self, stream: &StreamId) -> bool {
-        self.streams.contains_key(stream)
+    /// All that waits.
+    pub(super) fn queue(&self) -> Queue {
+        let mut queue = Queue::default();
+        let letters = self.streams.values().flat_map(BTreeMap::values);
+        letters.for_each(|it| queue.join(&it.letter));
+        queue
+    }
+
+    /// The first of which it is not known what it is about.
+    pub(super) fn obscure(&self) -> Option<Position> {
+        let letters = self.streams.values().flatten();
+        let obscure = letters.filter(|(_, it)| it.letter.about.is_none());
+        obscure.map(|(position, _)| *position).min()
     }
 
     /// One letter more, if it waits.
@@ -170,13 +224,11 @@ impl Parked {
         }
     }
 
-    pub(super) fn streams(&self) -> Vec<StreamId> {
-        self.streams.keys().cloned().collect()
-    }
-
-    /// The first letter of `stream`.
-    pub(super) fn first(&self, stream: &StreamId) -> Option<&Letter> {
-        self.streams.get(stream)?.values().next()
+    /// All of them, in the order of the store.
+    pub(super) fn in_order(&self) -> Vec<Letter> {
+        let letters = self.streams.values().flatten();
+        let letters: BTreeMap<_, _> = letters.collect();
+        letters.into_values().cloned().collect()
     }
 
     pub(super) fn len(&self) -> u64 {

@@ -2,7 +2,7 @@
 
 use tracing::warn;
 
-use super::dead_letter::{self, DeadLetter, DeadLetterState, Letter};
+use super::dead_letter::{self, DeadLetter, DeadLetterState, Letter, Queue};
 use super::lease::{Checkpoint, Stop};
 use super::worker::{Held, Left, Worker};
 use super::{EventError, OnFailure, ProjectionState, Step, StepError, chain};
@@ -46,13 +46,17 @@ impl Worker {
             work.events = events;
             return self.commit(held, work).await;
         }
-        let (behind, now): (Vec<_>, Vec<_>) = events
-            .iter()
-            .cloned()
-            .partition(|event| held.parked.holds(&event.stream));
-        let behind = behind.iter();
-        let letters = behind.map(|event| DeadLetter::new(event, DeadLetterState::Behind));
-        work.letters = letters.collect();
+        let (mut queue, mut now) = (held.parked.queue(), Vec::new());
+        for event in events {
+            let about = self.shared.model.about(event);
+            if queue.holds(&event.stream, about.as_deref()) {
+                let letter = DeadLetter::new((event, about), DeadLetterState::Behind);
+                queue.join(&letter);
+                work.letters.push(letter);
+            } else {
+                now.push(event.clone());
+            }
+        }
         work.events = &now;
         self.commit(held, work).await
     }
@@ -83,6 +87,7 @@ impl Worker {
         let step = Step {
             build: self.build.number,
             events: work.events,
+            obscure: held.parked.obscure(),
             changes,
             documents: &*self.shared.documents,
         };
@@ -136,12 +141,13 @@ impl Worker {
                 Err(StepError::Failed(failed)) => failed,
                 done => return Ok(done?),
             };
-            if attempt < self.shared.retry.attempts {
+            if attempt < self.shared.retry.attempts && !failed.waits() {
                 self.pause(&failed, attempt).await?;
                 continue;
             }
             let error = chain(&failed);
             let state = match self.shared.on_failure {
+                _ if failed.waits() => DeadLetterState::Behind,
                 OnFailure::Park => DeadLetterState::Failed {
                     error,
                     attempts: attempt,
@@ -153,7 +159,8 @@ impl Worker {
                 }
             };
             crate::metrics::projection_failed(self.shared.model.name());
-            let letter = DeadLetter::new(event, state);
+            let about = self.shared.model.about(event);
+            let letter = DeadLetter::new((event, about), state);
             warn!(position = event.position.get(), stream = %event.stream, state = ?letter.state, "an event is not projected");
             return Ok(self
                 .commit(held, Work::park(vec![letter], event.position))
@@ -187,13 +194,14 @@ impl Worker {
         dead_letter::key(self.shared.model.name(), self.build.number, position)
     }
 
-    /// Tries what is parked again, each stream in order, as far as it goes.
+    /// Tries what is parked again, in order: each stream, and all that is about the same, as far as it goes.
     pub(super) async fn retry_parked(&self, held: &mut Held) -> Result<(), Left> {
-        for stream in held.parked.streams() {
-            while let Some(before) = held.parked.first(&stream).cloned() {
-                if !self.retry_one(held, &before).await? {
-                    break;
-                }
+        let mut queue = Queue::default();
+        for before in held.parked.in_order() {
+            let letter = &before.letter;
+            if queue.holds(&letter.stream, letter.about()) || !self.retry_one(held, &before).await?
+            {
+                queue.join(letter);
             }
         }
         self.tell(|part| part.parked = held.parked.len());
@@ -218,18 +226,23 @@ impl Worker {
         };
         let failed = match self.commit(held, work).await {
             Ok(()) => return Ok(true),
+            Err(StepError::Failed(failed)) if failed.waits() => return Ok(false),
             Err(StepError::Failed(failed)) => failed,
             Err(error) => return Err(error.into()),
         };
         crate::metrics::projection_failed(self.shared.model.name());
-        let mut letter = before.letter.clone();
-        let attempts = match letter.state {
+        let attempts = match before.letter.state {
             DeadLetterState::Failed { attempts, .. } => attempts,
             _ => 0,
         };
-        letter.state = DeadLetterState::Failed {
+        let state = DeadLetterState::Failed {
             error: chain(&failed),
             attempts: attempts.saturating_add(1),
+        };
+        let about = self.shared.model.about(&page.events[0]);
+        let letter = DeadLetter {
+            parked_at: before.letter.parked_at,
+            ..DeadLetter::new((&page.events[0], about), state)
         };
         let work = Work {
             before: Some(before),

@@ -44,6 +44,13 @@ pub trait ReadModel: Send + Sync + 'static {
         None
     }
 
+    /// What `event` is about, besides its stream: while it is parked, later events about the same wait behind it. `None`:
+    /// that is not known.
+    fn about(&self, event: &RecordedEvent) -> Option<Vec<String>> {
+        let _ = event;
+        None
+    }
+
     /// Makes `build` ready to take events; it may be there already. What others see must not be made again once the build
     /// was dropped: ask [`wants`](super::wants) in the same transaction.
     ///
@@ -86,6 +93,8 @@ pub struct Step<'a> {
     pub build: u64,
     /// The events, in order.
     pub events: &'a [RecordedEvent],
+    /// The first event that is parked and of which it is not known what it is [about](ReadModel::about).
+    pub obscure: Option<Position>,
     /// What changes with them: the checkpoint, and what was parked. It fails if another has taken over.
     pub changes: Changes,
     /// Where the changes are made, unless the read model makes them in a transaction of its own.
@@ -142,6 +151,18 @@ impl EventError {
             position,
             error: error.into(),
         }
+    }
+}
+
+/// An event cannot be taken ahead of one that is parked: it is parked at once, too.
+#[derive(Debug, thiserror::Error)]
+#[error("an event that is parked comes first")]
+pub(crate) struct Waits;
+
+impl EventError {
+    /// Nothing is wrong with the event: it waits for one that is parked.
+    pub(super) fn waits(&self) -> bool {
+        matches!(&self.error, ProjectionError::Handler(error) if error.is::<Waits>())
     }
 }
 
