@@ -2,19 +2,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+#[path = "process_support/still.rs"]
+mod still;
+
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use factum::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
 use factum::prelude::*;
 use factum::process::{Correlation, Deadline, Reactions, Refusal};
-use factum::process_managers::ProcessManagersBuilder;
-use factum::{
-    Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Position, Query, Read,
-    RetryPolicy, StoreError,
-};
+use factum::process_managers::{Handler, HandlerError, HandlerOptions, ProcessManagersBuilder};
+use factum::{Query, Read, RetryPolicy};
 use factum_memory::MemoryStore;
+use still::Still;
 use tokio::sync::watch;
 
 #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -75,6 +74,10 @@ struct Reserve {
     stock: u32,
 }
 
+/// A stock from which nothing can be taken, and how often that was tried.
+const JAMMED: u32 = 13;
+static TRIES: LazyLock<watch::Sender<u32>> = LazyLock::new(watch::Sender::default);
+
 #[derive(Debug, PartialEq, thiserror::Error)]
 #[error("closed")]
 struct IsClosed;
@@ -82,6 +85,10 @@ struct IsClosed;
 impl Decide for Reserve {
     type Error = IsClosed;
     fn decide(&self, stock: &Stock) -> Result<Events<StockEvent>, IsClosed> {
+        if self.stock == JAMMED {
+            TRIES.send_modify(|tries| *tries += 1);
+            panic!("the door is jammed");
+        }
         match stock.closed {
             true => Err(IsClosed),
             false => Ok(StockEvent::Reserved.into()),
@@ -105,7 +112,10 @@ impl Decide for Note {
     }
 }
 
-/// An order takes from the stock, or is cancelled.
+/// Orders from here on take from the stock, and are not looked after any more.
+const FORGOTTEN: u32 = 1_000;
+
+/// An order takes from the stock of its number, or is cancelled.
 #[derive(ProcessManager, Debug, Clone, Default, Serialize, Deserialize)]
 #[process_manager(name = "shop", id = u32, events = OrderEvent, commands = (Reserve, Note))]
 struct Shop {
@@ -129,7 +139,11 @@ impl React<OrderEvent> for Shop {
     }
 
     fn react(&self, _: &Recorded<OrderEvent>, then: &mut Reactions<Self>) {
-        then.send(Reserve { stock: 1 });
+        let stock = self.order;
+        then.send(Reserve { stock });
+        if stock >= FORGOTTEN {
+            then.complete();
+        }
     }
 }
 
@@ -142,66 +156,6 @@ impl Respond for Shop {
 
     fn deadline(&mut self, _: &Deadline, _: &mut Reactions<Self>) {}
 }
-
-/// A store as it is for a program that stands still in the middle of its first append under a key, until it goes on.
-#[derive(Clone)]
-struct Still {
-    store: MemoryStore,
-    met: Arc<AtomicBool>,
-    still: Arc<watch::Sender<bool>>,
-}
-
-impl Still {
-    async fn going(&self) {
-        let mut still = self.still.subscribe();
-        still.wait_for(|still| !still).await.unwrap();
-    }
-}
-
-#[factum::async_trait]
-impl EventStore for Still {
-    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        if append.key.is_some() && !self.met.swap(true, SeqCst) {
-            self.still.send_replace(true);
-        }
-        self.going().await;
-        self.store.append(append).await
-    }
-
-    async fn read(&self, read: Read) -> Result<Page, StoreError> {
-        self.going().await;
-        self.store.read(read).await
-    }
-
-    async fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {
-        self.going().await;
-        self.store.find(key).await
-    }
-
-    fn watch(&self) -> watch::Receiver<Position> {
-        self.store.watch()
-    }
-}
-
-#[factum::async_trait]
-impl DocumentStore for Still {
-    async fn change_documents(&self, changes: Changes) -> Result<Revision, ChangeError> {
-        self.going().await;
-        self.store.change_documents(changes).await
-    }
-
-    async fn find_documents(&self, keys: &[String]) -> Result<Vec<Document>, StoreError> {
-        self.going().await;
-        self.store.find_documents(keys).await
-    }
-
-    async fn scan_documents(&self, scan: Scan) -> Result<Vec<Document>, StoreError> {
-        self.going().await;
-        self.store.scan_documents(scan).await
-    }
-}
-
-factum::delegate!(snapshots, [] Still, |this| this.store);
 
 fn processes(engine: &Engine) -> ProcessManagersBuilder {
     let retry = RetryPolicy {
@@ -233,12 +187,8 @@ async fn place(engine: &Engine, order: u32) {
 async fn what_was_refused_elsewhere_is_not_executed_by_one_who_stood_still() {
     let store = MemoryStore::new();
     let engine = Engine::new(store.clone());
-    let tell = async |event| engine.execute(Tell { stock: 1, event }).await.unwrap();
-    let still = Still {
-        store,
-        met: Arc::default(),
-        still: Arc::default(),
-    };
+    let tell = async |event| engine.execute(Tell { stock: 7, event }).await.unwrap();
+    let still = Still::at(&store, None);
     let first = processes(&Engine::new(still.clone()))
         .with::<Shop>()
         .start();
@@ -257,4 +207,90 @@ async fn what_was_refused_elsewhere_is_not_executed_by_one_who_stood_still() {
     assert_eq!(stored(&engine, "stock.reserved").await, 0);
     assert_eq!(stored(&engine, "order.cancelled").await, 1);
     second.stop().await;
+}
+
+/// The orders of newer code.
+#[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[event(prefix = "order")]
+enum NewOrderEvent {
+    #[event(version = 2, upcast = nothing_is_new)]
+    Placed {
+        order: u32,
+    },
+    Cancelled {
+        order: u32,
+    },
+}
+
+fn nothing_is_new(old: serde_json::Value) -> Result<serde_json::Value, factum::UpcastError> {
+    Ok(old)
+}
+
+#[derive(Aggregate, Debug, Clone, Default)]
+#[aggregate(category = "order", id = u32, event = NewOrderEvent)]
+struct NewOrder;
+
+impl Apply<NewOrderEvent> for NewOrder {
+    fn apply(&mut self, _: &NewOrderEvent) {}
+}
+
+/// Says what has happened to an order.
+#[derive(Command, Debug, Clone, Serialize, Deserialize)]
+#[command(on = NewOrder)]
+struct NewNote {
+    #[id]
+    order: u32,
+    event: NewOrderEvent,
+}
+
+impl Decide for NewNote {
+    type Error = std::convert::Infallible;
+    fn decide(&self, _: &NewOrder) -> Result<Events<NewOrderEvent>, Self::Error> {
+        Ok(self.event.clone().into())
+    }
+}
+
+/// Tells the positions that it is given.
+struct Tells(tokio::sync::mpsc::UnboundedSender<u64>);
+
+#[factum::async_trait]
+impl<E: Event> Handler<E> for Tells {
+    async fn handle(&self, event: &Recorded<E>) -> Result<(), HandlerError> {
+        Ok(self.0.send(event.record.position.get())?)
+    }
+}
+
+#[tokio::test]
+async fn what_newer_code_has_stored_is_left_to_it() {
+    let engine = Engine::new(MemoryStore::new());
+    let (tells, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let from_first = HandlerOptions::default().from_first();
+    let old = processes(&engine)
+        .with::<Shop>()
+        .handler_with::<OrderEvent>("mails", Tells(tells.clone()), from_first)
+        .start();
+    place(&engine, 1).await;
+    assert_eq!(told.recv().await, Some(1));
+    idle(&old).await;
+    let event = NewOrderEvent::Placed { order: 2 };
+    let note = engine.execute(NewNote { order: 2, event });
+    let placed = note.await.unwrap().position().get();
+    let outdated = |status: &factum::ProcessStatus| {
+        let error = status.events.last_error.as_ref();
+        error.is_some_and(|error| error.contains("update the program"))
+    };
+    while !old.status().iter().all(outdated) {
+        tokio::task::yield_now().await;
+    }
+    for name in ["shop", "mails"] {
+        assert_eq!(old.dead_letters(name).await.unwrap(), [], "of {name}");
+    }
+
+    let new = processes(&engine)
+        .handler_with::<NewOrderEvent>("mails", Tells(tells), from_first)
+        .start();
+    assert_eq!(told.recv().await, Some(placed));
+    assert_eq!(new.dead_letters("mails").await.unwrap(), []);
+    old.stop().await;
+    new.stop().await;
 }

@@ -3,24 +3,21 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
-use std::sync::Arc;
+#[path = "process_support/shut.rs"]
+mod shut;
+
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
-use factum::document::{
-    ChangeError, Changes, Document, DocumentStore, Revision, Scan as DocumentScan,
-};
+use factum::document::{Changes, DocumentStore as _, Scan};
 use factum::prelude::*;
 use factum::process::{Correlation, Deadline, Reactions, Refusal};
 use factum::process_managers::ProcessManagersBuilder;
 use factum::projections::DeadLetterState;
 use factum::testkit::VirtualClock;
-use factum::{
-    Append, AppendError, Appended, Direction, EventStore, IdempotencyKey, Page, Position, Query,
-    Read, RetryPolicy, Scope, StoreError,
-};
+use factum::{Position, Query, Read, RetryPolicy};
 use factum_memory::MemoryStore;
-use tokio::sync::watch;
+use shut::Shut;
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
@@ -214,67 +211,6 @@ impl Respond for Bare {
     }
 }
 
-/// A store whose events are not read on while it is shut, and that counts how often it was looked what is due.
-#[derive(Clone)]
-struct Shut {
-    store: MemoryStore,
-    shut: Arc<watch::Sender<bool>>,
-    looks: Arc<watch::Sender<u64>>,
-}
-
-impl Shut {
-    fn new(store: &MemoryStore) -> Self {
-        Self {
-            store: store.clone(),
-            shut: Arc::default(),
-            looks: Arc::default(),
-        }
-    }
-}
-
-#[factum::async_trait]
-impl EventStore for Shut {
-    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        self.store.append(append).await
-    }
-
-    async fn read(&self, read: Read) -> Result<Page, StoreError> {
-        if read.direction == Direction::Forward && matches!(read.scope, Scope::All(_)) {
-            let mut shut = self.shut.subscribe();
-            shut.wait_for(|shut| !shut).await.unwrap();
-        }
-        self.store.read(read).await
-    }
-
-    async fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {
-        self.store.find(key).await
-    }
-
-    fn watch(&self) -> watch::Receiver<Position> {
-        self.store.watch()
-    }
-}
-
-#[factum::async_trait]
-impl DocumentStore for Shut {
-    async fn change_documents(&self, changes: Changes) -> Result<Revision, ChangeError> {
-        self.store.change_documents(changes).await
-    }
-
-    async fn find_documents(&self, keys: &[String]) -> Result<Vec<Document>, StoreError> {
-        self.store.find_documents(keys).await
-    }
-
-    async fn scan_documents(&self, scan: DocumentScan) -> Result<Vec<Document>, StoreError> {
-        if scan.prefix == "process/shop/due/" {
-            self.looks.send_modify(|looks| *looks += 1);
-        }
-        self.store.scan_documents(scan).await
-    }
-}
-
-factum::delegate!(snapshots, [] Shut, |this| this.store);
-
 fn processes(engine: &Engine, clock: &VirtualClock) -> ProcessManagersBuilder {
     let retry = RetryPolicy {
         attempts: 2,
@@ -330,7 +266,7 @@ async fn an_instance_without_anything_in_mind_lives() {
     clock.advance(DAY);
     idle(&running).await;
     assert_eq!(cancelled(&engine).await, 1, "of the one that was not paid");
-    let left = store.scan_documents(DocumentScan::prefix("process/bare/due/"));
+    let left = store.scan_documents(Scan::prefix("process/bare/due/"));
     assert_eq!(left.await.unwrap(), []);
     running.stop().await;
 }
@@ -349,7 +285,7 @@ async fn what_is_due_for_nobody_is_met_once() {
     clock.advance(DAY);
     idle(&running).await;
     assert_eq!(cancelled(&engine).await, 1);
-    let left = store.scan_documents(DocumentScan::prefix("process/shop/due/"));
+    let left = store.scan_documents(Scan::prefix("process/shop/due/"));
     assert_eq!(left.await.unwrap(), []);
     running.stop().await;
 }

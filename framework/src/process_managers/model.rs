@@ -71,6 +71,10 @@ impl ReadModel for Model {
         self.begins_behind
     }
 
+    fn leaves_newer(&self) -> bool {
+        true
+    }
+
     /// The instances that it is for.
     fn about(&self, event: &RecordedEvent) -> Option<Vec<String>> {
         let prepared = catch_unwind(AssertUnwindSafe(|| self.logic.prepare(event)));

@@ -141,6 +141,9 @@ impl Worker {
                 Err(StepError::Failed(failed)) => failed,
                 done => return Ok(done?),
             };
+            if failed.is_newer() && self.shared.model.leaves_newer() {
+                return Err(Left::Outdated(chain(&failed)));
+            }
             if attempt < self.shared.retry.attempts && !failed.waits() {
                 self.pause(&failed, attempt).await?;
                 continue;

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::ProjectionError;
 use crate::document::{ChangeError, Changes, DocumentStore, Revision};
-use crate::error::{DecodeError, StoreError};
+use crate::error::{DecodeError, DecodeFault, StoreError};
 use crate::place::Position;
 use crate::query::Query;
 use crate::record::RecordedEvent;
@@ -49,6 +49,12 @@ pub trait ReadModel: Send + Sync + 'static {
     fn about(&self, event: &RecordedEvent) -> Option<Vec<String>> {
         let _ = event;
         None
+    }
+
+    /// Whether an event of a newer version than this code knows is left to newer code: nothing is taken behind it, and
+    /// others are given the chance to work on it. Otherwise it is an event that fails.
+    fn leaves_newer(&self) -> bool {
+        false
     }
 
     /// Makes `build` ready to take events; it may be there already. What others see must not be made again once the build
@@ -160,6 +166,14 @@ impl EventError {
 pub(crate) struct Waits;
 
 impl EventError {
+    /// The event was stored by newer code.
+    pub(super) fn is_newer(&self) -> bool {
+        let ProjectionError::Decode(error) = &self.error else {
+            return false;
+        };
+        matches!(error.fault, DecodeFault::NewerVersion { .. })
+    }
+
     /// Nothing is wrong with the event: it waits for one that is parked.
     pub(super) fn waits(&self) -> bool {
         matches!(&self.error, ProjectionError::Handler(error) if error.is::<Waits>())

@@ -37,6 +37,8 @@ pub(super) enum Left {
     /// Another has taken over.
     Lost,
     Paused,
+    /// What comes next is for newer code.
+    Outdated(String),
     /// An order has come between.
     Again,
     Failed(StepError),
@@ -97,8 +99,11 @@ impl Worker {
             }
             while let Some(lease) = self.acquire().await {
                 instances.hold(&self.key);
-                self.own(lease).await;
+                let outdated = self.own(lease).await;
                 instances.let_go(&self.key);
+                if outdated {
+                    self.sit_out().await;
+                }
             }
         };
         work.instrument(span).await;
@@ -106,7 +111,7 @@ impl Worker {
     }
 
     /// Waits until nobody sends the control any more.
-    async fn ended(&self) {
+    pub(super) async fn ended(&self) {
         let mut control = self.control.clone();
         while control.changed().await.is_ok() {}
     }
@@ -121,8 +126,8 @@ impl Worker {
         self.shared.board.part(of, change);
     }
 
-    /// Works while the lease is held.
-    async fn own(&mut self, lease: Lease) {
+    /// Works while the lease is held. `true`: others shall have it, since they may have newer code.
+    async fn own(&mut self, lease: Lease) -> bool {
         let mut held = Held {
             lease,
             parked: Parked::default(),
@@ -138,15 +143,17 @@ impl Worker {
                 Ok(never) => match never {},
                 Err(left) => left,
             };
+            let outdated = matches!(left, Left::Outdated(_));
             let goes_on = match left {
                 Left::Lost => {
                     let mine = held.lease.find_again(&*self.shared.documents).await;
                     self.inline = mine.unwrap_or(self.inline);
                     debug!(inline = self.inline, "the lease was moved");
-                    return;
+                    return false;
                 }
                 Left::End | Left::Give => false,
                 Left::Again => true,
+                Left::Outdated(error) => self.tell_of_newer(error),
                 Left::Paused => self.rest(ProjectionState::Paused).await,
                 Left::Failed(error) => self.recover(error, &mut held).await,
             };
@@ -155,7 +162,7 @@ impl Worker {
                 if let Err(error) = released {
                     debug!(%error, "the lease was not given back, it will run out");
                 }
-                return;
+                return outdated;
             }
         }
     }
