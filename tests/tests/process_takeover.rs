@@ -5,7 +5,7 @@
 #[path = "process_support/still.rs"]
 mod still;
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use factum::prelude::*;
@@ -207,6 +207,72 @@ async fn what_was_refused_elsewhere_is_not_executed_by_one_who_stood_still() {
     assert_eq!(stored(&engine, "stock.reserved").await, 0);
     assert_eq!(stored(&engine, "order.cancelled").await, 1);
     second.stop().await;
+}
+
+#[tokio::test]
+async fn one_who_stood_still_does_not_give_up_what_another_is_at() {
+    let store = MemoryStore::new();
+    let engine = Engine::new(store.clone());
+    let still = Still::at(&store, Some("/dead/"));
+    let first = processes(&Engine::new(still.clone()))
+        .with::<Shop>()
+        .start();
+    let mut stands = still.still.subscribe();
+    place(&engine, JAMMED).await;
+    stands.wait_for(|still| *still).await.unwrap();
+    assert_eq!(*TRIES.borrow(), 2);
+
+    let patient = RetryPolicy {
+        attempts: 1_000,
+        base: Duration::from_secs(3_600),
+        cap: Duration::from_secs(3_600),
+    };
+    let second = processes(&engine).retry(patient).with::<Shop>().start();
+    let mut tries = TRIES.subscribe();
+    tries.wait_for(|tries| *tries == 3).await.unwrap();
+    still.still.send_replace(false);
+    first.stop().await;
+    assert_eq!(second.undelivered("shop").await.unwrap(), []);
+    second.stop().await;
+}
+
+/// What was logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(text)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_that_nobody_responds_to_is_a_warning() {
+    let (log, engine) = (Log::default(), Engine::new(MemoryStore::new()));
+    let writer = log.clone();
+    let log_all = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::WARN)
+        .with_ansi(false)
+        .with_writer(move || writer.clone());
+    let _logs = tracing::subscriber::set_default(log_all.finish());
+    let (stock, event) = (FORGOTTEN, StockEvent::Closed);
+    engine.execute(Tell { stock, event }).await.unwrap();
+    let running = processes(&engine).with::<Shop>().start();
+    place(&engine, FORGOTTEN).await;
+    idle(&running).await;
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    for part in [
+        r#"instance="1000""#,
+        r#"command="Reserve""#,
+        r#"error="closed""#,
+    ] {
+        assert!(log.contains(part), "{part} is not in {log}");
+    }
+    running.stop().await;
 }
 
 /// The orders of newer code.

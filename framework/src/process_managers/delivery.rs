@@ -52,10 +52,14 @@ impl Dispatcher {
                 return Ok(());
             }
             Outcome::Failed(error) => {
-                return self.fail(id, Work::Command(pending), (error, false)).await;
+                return self
+                    .fail((id, fence), Work::Command(pending), (error, false))
+                    .await;
             }
             Outcome::Unreadable(error) => {
-                return self.fail(id, Work::Command(pending), (error, true)).await;
+                return self
+                    .fail((id, fence), Work::Command(pending), (error, true))
+                    .await;
             }
         };
         let refusal = error.map(|error| Refusal {
@@ -72,7 +76,10 @@ impl Dispatcher {
             }
         });
         match settled.await? {
-            Edited::Fault(error) => self.fail(id, Work::Command(pending), (error, false)).await,
+            Edited::Fault(error) => {
+                self.fail((id, fence), Work::Command(pending), (error, false))
+                    .await
+            }
             // The command of a deadline that a decision has set takes it along.
             Edited::Needless if !self.logic.is_set_by_appends() => Ok(()),
             Edited::Kept | Edited::Needless => {
@@ -144,7 +151,7 @@ impl Dispatcher {
                 Ok(())
             }
             Edited::Needless => Ok(()),
-            Edited::Fault(error) => self.fail(id, work, (error, false)).await,
+            Edited::Fault(error) => self.fail((id, fence), work, (error, false)).await,
         }
     }
 
@@ -180,7 +187,7 @@ impl Dispatcher {
     /// Something failed: later again, or, after the attempts of the policy, when somebody says so.
     async fn fail(
         &self,
-        id: &str,
+        (id, fence): (&str, &Fence),
         work: Work,
         (error, hopeless): (String, bool),
     ) -> Result<(), Left> {
@@ -198,7 +205,7 @@ impl Dispatcher {
         );
         let is_command = matches!(work, Work::Command(_));
         let letter = Undelivered::new(id, work, (error, attempts));
-        if self.give_up(&letter).await? {
+        if self.give_up(&letter, fence).await? {
             if is_command {
                 process_worked(self.logic.name(), WorkOutcome::Failed);
             }
@@ -209,7 +216,7 @@ impl Dispatcher {
     }
 
     /// `false`: it was not wanted any more.
-    async fn give_up(&self, letter: &Undelivered) -> Result<bool, StoreError> {
+    async fn give_up(&self, letter: &Undelivered, fence: &Fence) -> Result<bool, Left> {
         let key = self.keys.dead(&letter.instance, letter.number);
         loop {
             let found = self.find(&letter.instance).await?;
@@ -221,9 +228,10 @@ impl Dispatcher {
             let changes: Changes = instance
                 .keep(&self.keys, revision)?
                 .put(&key, json(letter)?);
-            let made: Result<Revision, String> = change(self.documents(), changes).await?;
-            if made.is_ok() {
-                return Ok(true);
+            match change(self.documents(), fence.require(changes)).await? {
+                Ok(_) => return Ok(true),
+                Err(key) if fence.is(&key) => return Err(Left::Lost),
+                Err(_) => {}
             }
         }
     }

@@ -234,6 +234,10 @@ impl Dispatcher {
             process_has_due(self.logic.name(), due.len() + resting);
             let Some(first) = due.first() else {
                 self.tell_parked_anew().await;
+                if pause.is_none() {
+                    // What has failed is done, or is not wanted any more.
+                    self.forget_failures();
+                }
                 self.expect(next);
                 let pause = pause.map_or(self.beat, |pause| pause.min(self.beat));
                 return Ok(match next {
@@ -299,6 +303,11 @@ impl Dispatcher {
         failing.until = Instant::now() + self.beat;
         let mut known = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(id.to_owned(), failing);
+    }
+
+    fn forget_failures(&self) {
+        let mut known = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        known.clear();
     }
 
     pub(super) fn works_again(&self, id: &str) {
