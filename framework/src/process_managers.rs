@@ -7,6 +7,7 @@ mod delivery;
 mod dispatcher;
 mod handler;
 mod instance;
+mod known;
 mod logic;
 mod model;
 mod names;

@@ -54,7 +54,6 @@ use board::Board;
 use control::Control;
 pub(crate) use failure::{chain, guarded, json};
 use instances::Instances;
-pub(crate) use read_model::Waits;
 
 /// How often a waiter looks how far another instance has come.
 const GLANCE: Duration = Duration::from_millis(20);

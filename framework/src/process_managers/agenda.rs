@@ -1,11 +1,9 @@
 //! [`Agenda`]: what a [`Dispatcher`] finds to do.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use tokio::time::Instant;
 use tracing::debug;
 
 use super::dispatcher::{Dispatcher, Fence, Left, change};
@@ -66,23 +64,10 @@ impl Dispatcher {
         }
     }
 
-    /// For how long an instance is left alone behind a failure.
-    fn resting(&self, due: &Due) -> Option<Duration> {
-        if !self.logic.knows(due) {
-            return Some(self.beat);
-        }
-        let failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
-        let rest = failing
-            .get(&due.id)?
-            .until
-            .checked_duration_since(Instant::now())?;
-        (!rest.is_zero()).then_some(rest)
-    }
-
     /// `page` of what is due or will be, without what is not set any more. That is deleted, unless it was set again
     /// meanwhile. Appends that set deadlines leave such things behind; elsewhere it is looked for where one was met.
     async fn swept(&self, page: Vec<Document>) -> Result<Vec<Document>, StoreError> {
-        if !self.logic.is_set_by_appends() && !self.stale.swap(false, Relaxed) {
+        if !self.logic.is_set_by_appends() && !self.known.stale.swap(false, Relaxed) {
             return Ok(page);
         }
         let now = self.clock.now();
@@ -123,7 +108,7 @@ impl Dispatcher {
                 debug!(entries, "among what is due, and not any more");
                 self.signals.progress();
             } else {
-                self.stale.store(true, Relaxed);
+                self.known.stale.store(true, Relaxed);
             }
         }
         Ok(set)
@@ -136,7 +121,7 @@ impl Dispatcher {
         (fence, now): (&Fence, Timestamp),
     ) -> Result<(), Left> {
         if instance.wakes_at().is_none_or(|at| at > now) {
-            self.stale.store(true, Relaxed);
+            self.known.stale.store(true, Relaxed);
             return Ok(());
         }
         let changes = fence.require(instance.keep(&self.keys, revision)?);

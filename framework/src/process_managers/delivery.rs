@@ -52,14 +52,12 @@ impl Dispatcher {
                 return Ok(());
             }
             Outcome::Failed(error) => {
-                return self
-                    .fail((id, fence), Work::Command(pending), (error, false))
-                    .await;
+                let work = Work::Command(pending);
+                return self.fail((id, fence), work, (error, false)).await;
             }
             Outcome::Unreadable(error) => {
-                return self
-                    .fail((id, fence), Work::Command(pending), (error, true))
-                    .await;
+                let work = Work::Command(pending);
+                return self.fail((id, fence), work, (error, true)).await;
             }
         };
         let refusal = error.map(|error| Refusal {
@@ -77,25 +75,35 @@ impl Dispatcher {
         });
         match settled.await? {
             Edited::Fault(error) => {
-                self.fail((id, fence), Work::Command(pending), (error, false))
-                    .await
+                let work = Work::Command(pending);
+                self.fail((id, fence), work, (error, false)).await
             }
             // The command of a deadline that a decision has set takes it along.
             Edited::Needless if !self.logic.is_set_by_appends() => Ok(()),
             Edited::Kept | Edited::Needless => {
-                let outcome = match refusal {
-                    None => WorkOutcome::Done,
-                    Some(_) => WorkOutcome::Refused,
-                };
-                process_worked(self.logic.name(), outcome);
-                if self.logic.is_set_by_appends() {
-                    deadline_passed(self.logic.name(), pending.cause.at, self.clock.now());
-                }
-                self.is_over(id);
-                debug!(instance = id, command = pending.command, refused = ?refusal.map(|it| it.error), "delivered");
+                self.delivered((id, &pending), refusal);
                 Ok(())
             }
         }
+    }
+
+    fn delivered(&self, (id, pending): (&str, &Pending), refusal: Option<Refusal>) {
+        let outcome = match refusal {
+            None => WorkOutcome::Done,
+            Some(_) => WorkOutcome::Refused,
+        };
+        process_worked(self.logic.name(), outcome);
+        if self.logic.is_set_by_appends() {
+            deadline_passed(self.logic.name(), pending.cause.at, self.clock.now());
+        }
+        self.is_over(id);
+        let refused = refusal.map(|it| it.error);
+        debug!(
+            instance = id,
+            command = pending.command,
+            ?refused,
+            "delivered"
+        );
     }
 
     fn is_over(&self, id: &str) {

@@ -4,24 +4,22 @@
 //! at a revision. But a command that was refused here could happen there, decided anew by one who stood still meanwhile:
 //! so each dispatcher makes a fence first, and executes and settles nothing behind a newer one.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
-use tokio::time::Instant;
 use tracing::{Instrument as _, debug, warn};
 use uuid::Uuid;
 
 use super::agenda::Agenda;
-use super::instance::{Instance, Keys, Work};
+use super::instance::{Due, Instance, Keys, Work};
+use super::known::Known;
 use super::logic::Logic;
-use super::passing::{Passage, Taken};
+use super::passing::Passage;
 use super::{GLANCE, Signals};
 use crate::clock::Clock;
 use crate::document::{Changes, DocumentStore, Revision};
@@ -44,12 +42,7 @@ pub(super) struct Dispatcher {
     pub(super) beat: Duration,
     /// How many commands are executed at a time.
     pub(super) concurrency: usize,
-    pub(super) failing: Mutex<HashMap<String, Failing>>,
-    /// Something stood among what is due that was not.
-    pub(super) stale: AtomicBool,
-    pub(super) taken: Mutex<Taken>,
-    /// How much was parked when it was told last.
-    pub(super) parked: AtomicUsize,
+    pub(super) known: Known,
 }
 
 /// Which of the instances of a program does what is due.
@@ -58,16 +51,6 @@ pub(super) enum Owner {
     OfEvents { lease: String, me: Uuid },
     /// Each of them: nothing is refused to anybody.
     Everyone,
-}
-
-/// What has failed lately.
-#[derive(Debug, Clone)]
-pub(super) struct Failing {
-    pub(super) number: u64,
-    pub(super) attempts: u32,
-    /// Pauses taken, those included behind which the store was not there.
-    pub(super) pauses: u32,
-    pub(super) until: Instant,
 }
 
 /// Stands as long as no other dispatcher has begun.
@@ -233,17 +216,7 @@ impl Dispatcher {
             } = self.agenda().await?;
             process_has_due(self.logic.name(), due.len() + resting);
             let Some(first) = due.first() else {
-                self.tell_parked_anew().await;
-                if pause.is_none() {
-                    // What has failed is done, or is not wanted any more.
-                    self.forget_failures();
-                }
-                self.expect(next);
-                let pause = pause.map_or(self.beat, |pause| pause.min(self.beat));
-                return Ok(match next {
-                    Some(next) => Pause::Until(next, pause),
-                    None => Pause::For(pause),
-                });
+                return Ok(self.nothing_until(next, pause).await);
             };
             if *end.borrow() {
                 return Ok(Pause::For(Duration::ZERO));
@@ -265,54 +238,37 @@ impl Dispatcher {
                 }
                 continue;
             }
-            let commands = due.iter().take_while(|due| !due.deadline);
-            let works: Vec<_> = commands.map(|due| self.work(&due.id, fence)).collect();
-            let mut done = stream::iter(works).buffer_unordered(self.concurrency.max(1));
-            while let Some(done) = done.next().await {
-                match done {
-                    Err(Left::Early) => {}
-                    done => done?,
-                }
-            }
+            self.commands(&due, fence).await?;
         }
     }
 
-    /// How often the work `number` has failed before.
-    pub(super) fn failed_before(&self, id: &str, number: u64) -> Failing {
-        let failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = failing.get(id).filter(|known| known.number == number);
-        known.cloned().unwrap_or(Failing {
-            number,
-            attempts: 0,
-            pauses: 0,
-            until: Instant::now(),
-        })
+    /// Nothing is due until then, or until what has failed is tried again.
+    async fn nothing_until(&self, next: Option<Timestamp>, pause: Option<Duration>) -> Pause {
+        self.tell_parked_anew().await;
+        if pause.is_none() {
+            // What has failed is done, or is not wanted any more.
+            self.forget_failures();
+        }
+        self.expect(next);
+        let pause = pause.map_or(self.beat, |pause| pause.min(self.beat));
+        match next {
+            Some(next) => Pause::Until(next, pause),
+            None => Pause::For(pause),
+        }
     }
 
-    /// Leaves the instance alone for a while.
-    pub(super) fn pause(&self, id: &str, mut failing: Failing) {
-        failing.pauses += 1;
-        failing.until = Instant::now() + self.retry.pause(failing.pauses);
-        let mut known = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(id.to_owned(), failing);
-    }
-
-    /// Leaves the instance alone until others may have changed something.
-    fn leave(&self, id: &str, number: u64) {
-        let mut failing = self.failed_before(id, number);
-        failing.until = Instant::now() + self.beat;
-        let mut known = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(id.to_owned(), failing);
-    }
-
-    fn forget_failures(&self) {
-        let mut known = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
-        known.clear();
-    }
-
-    pub(super) fn works_again(&self, id: &str) {
-        let mut known = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
-        known.remove(id);
+    /// Executes the commands that come first.
+    async fn commands(&self, due: &[Due], fence: &Fence) -> Result<(), Left> {
+        let commands = due.iter().take_while(|due| !due.deadline);
+        let works: Vec<_> = commands.map(|due| self.work(&due.id, fence)).collect();
+        let mut done = stream::iter(works).buffer_unordered(self.concurrency.max(1));
+        while let Some(done) = done.next().await {
+            match done {
+                Err(Left::Early) => {}
+                done => done?,
+            }
+        }
+        Ok(())
     }
 
     pub(super) async fn find(&self, id: &str) -> Result<Option<(Revision, Instance)>, StoreError> {
@@ -334,7 +290,7 @@ impl Dispatcher {
     async fn next(&self, id: &str, fence: &Fence) -> Result<(), Left> {
         let Some((revision, instance)) = self.find(id).await? else {
             self.works_again(id);
-            self.stale.store(true, Relaxed);
+            self.known.stale.store(true, Relaxed);
             return Ok(());
         };
         let now: Timestamp = self.clock.now();

@@ -14,9 +14,8 @@ use crate::document::{ChangeError, DocumentStore, InvalidChanges, Revision};
 use crate::error::StoreError;
 use crate::place::Position;
 use crate::process::Correlation;
-use crate::projections::{
-    EventError, ProjectionError, ReadModel, Step, StepError, Waits, panicked,
-};
+use crate::projections::dead_letter::Waits;
+use crate::projections::{EventError, ProjectionError, ReadModel, Step, StepError, panicked};
 use crate::query::Query;
 use crate::record::RecordedEvent;
 

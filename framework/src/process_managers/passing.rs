@@ -79,7 +79,10 @@ impl Dispatcher {
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known
+            .taken
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn head(&self) -> Result<Position, StoreError> {

@@ -88,6 +88,11 @@ impl DeadLetter {
     }
 }
 
+/// An event cannot be taken ahead of one that is parked: it is parked at once, too.
+#[derive(Debug, thiserror::Error)]
+#[error("an event that is parked comes first")]
+pub(crate) struct Waits;
+
 /// What waits of one partition, by stream.
 #[derive(Debug, Default)]
 pub(super) struct Parked {

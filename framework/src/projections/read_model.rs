@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::ProjectionError;
+use super::dead_letter::Waits;
 use crate::document::{ChangeError, Changes, DocumentStore, Revision};
 use crate::error::{DecodeError, DecodeFault, StoreError};
 use crate::place::Position;
@@ -159,11 +160,6 @@ impl EventError {
         }
     }
 }
-
-/// An event cannot be taken ahead of one that is parked: it is parked at once, too.
-#[derive(Debug, thiserror::Error)]
-#[error("an event that is parked comes first")]
-pub(crate) struct Waits;
 
 impl EventError {
     /// The event was stored by newer code.
