@@ -1,14 +1,17 @@
 //! [`ProcessManagers`]: runs process managers, deadlines, schedules and handlers.
 
+mod agenda;
 mod builder;
 pub(crate) mod deadlines;
 mod delivery;
 mod dispatcher;
 mod handler;
 mod instance;
+mod known;
 mod logic;
 mod model;
 mod names;
+mod passing;
 mod schedule;
 mod telling;
 mod undelivered;
@@ -38,7 +41,7 @@ pub use names::ProcessStartError;
 pub use schedule::{InvalidSchedule, Missed, Schedule};
 pub use undelivered::{Undelivered, UndeliveredWork};
 
-use instance::Keys;
+use instance::{Due, Keys};
 
 /// How often a waiter looks what another instance has done.
 const GLANCE: Duration = Duration::from_millis(20);
@@ -298,13 +301,20 @@ impl Running {
     async fn has_due(&self, of: &ProcessManagers) -> Result<bool, StoreError> {
         let (documents, now) = (of.engine.store(), of.clock.now());
         let mut scan = Scan::prefix(self.keys.all_due());
+        let mut parked = None;
         loop {
             let page = documents.scan_documents(scan.clone()).await?;
             for document in &page {
                 if self.keys.time(&document.key).is_some_and(|due| due > now) {
                     return Ok(false);
                 }
-                if self.logic.knows(&document.decode()?) {
+                let due: Due = document.decode()?;
+                if due.deadline && parked.is_none() {
+                    parked = Some(passing::parked(&**documents, self.logic.name()).await?);
+                }
+                // A deadline behind what is parked waits for somebody, as that does.
+                let waits = parked.iter().any(|parked| parked.contains(&due.id));
+                if self.logic.knows(&due) && !(due.deadline && waits) {
                     return Ok(true);
                 }
             }

@@ -4,7 +4,7 @@ mod acquire;
 mod board;
 mod builder;
 mod control;
-mod dead_letter;
+pub(crate) mod dead_letter;
 mod failure;
 mod in_memory;
 pub mod inline;
@@ -15,6 +15,7 @@ pub(crate) mod lease;
 mod live;
 mod live_view;
 mod pace;
+mod parked;
 mod parking;
 mod read_model;
 mod running;
@@ -24,6 +25,7 @@ mod status;
 mod supervisor;
 mod switch;
 mod tables;
+mod taking;
 mod waiting;
 mod worker;
 
@@ -58,9 +60,10 @@ pub use tables::{Names, TABLES, TableTaken, fill_in, list, listed, table, tables
 
 use board::Board;
 use control::Control;
-use dead_letter::{Letters, NotParked};
+use dead_letter::Letters;
 pub(crate) use failure::{chain, guarded, json};
 use instances::Instances;
+use parked::NotParked;
 use running::Running;
 
 /// How often a waiter looks how far another instance has come.

@@ -1,8 +1,6 @@
 //! [`ProcessManagersBuilder`]: what to run, and how.
 
-use std::collections::HashMap;
-use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -11,6 +9,7 @@ use super::deadlines::{self, Deadlines};
 use super::dispatcher::{Dispatcher, Owner};
 use super::handler::{Begin, Effects, Handler, HandlerOptions};
 use super::instance::Keys;
+use super::known::Known;
 use super::logic::{Logic, Reacts, Typed};
 use super::model::{self, Model};
 use super::names::{self, ProcessStartError};
@@ -208,19 +207,17 @@ impl ProcessManagersBuilder {
         logics.extend(of_no_events(self.schedules, self.deadlines));
         let end = watch::Sender::new(false);
         let running = logics.into_iter().map(|(logic, keys, signals)| {
-            let owner = owner(&*logic, &keys, &projections);
             let dispatcher = Dispatcher {
+                owner: owner(&*logic, &keys, &projections),
                 logic: logic.clone(),
                 keys: keys.clone(),
                 engine: self.engine.clone(),
                 clock: self.clock.clone(),
                 retry: self.retry.clone(),
                 signals: signals.clone(),
-                owner,
                 beat: self.lease / 3,
                 concurrency: self.concurrency,
-                failing: Mutex::new(HashMap::new()),
-                parked: AtomicUsize::new(0),
+                known: Known::default(),
             };
             let task = tokio::spawn(dispatcher.run(now, end.subscribe()));
             Running {

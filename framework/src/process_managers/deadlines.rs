@@ -9,13 +9,13 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
-use tracing::{debug, warn};
+use tracing::warn;
 use uuid::Uuid;
 
-use super::dispatcher::{Dispatcher, change};
+use super::dispatcher::Dispatcher;
 use super::instance::{Cause, Due, Instance, Keys, Pending, Timer};
 use super::logic::{Fault, Logic};
-use crate::document::{Changes, Document};
+use crate::document::Changes;
 use crate::error::StoreError;
 use crate::events::DeadlineOrders;
 use crate::metadata::Metadata;
@@ -170,55 +170,6 @@ impl Dispatcher {
             true => self.engine.alarm().sooner().await,
             false => std::future::pending().await,
         }
-    }
-
-    /// `page` of what is due or will be, without what is not set any more. That is deleted, unless it was set again
-    /// meanwhile.
-    pub(super) async fn swept(&self, page: Vec<Document>) -> Result<Vec<Document>, StoreError> {
-        if !self.logic.is_set_by_appends() {
-            return Ok(page);
-        }
-        let now = self.clock.now();
-        let mut met = HashMap::new();
-        for entry in &page {
-            if let Some(time) = self.keys.time(&entry.key).filter(|time| *time <= now) {
-                let instance = self.keys.instance(&entry.decode::<Due>()?.id);
-                met.insert(entry.key.clone(), (instance, time));
-            }
-        }
-        if met.is_empty() {
-            return Ok(page);
-        }
-        let instances: HashSet<String> = met.values().map(|(it, _)| it.clone()).collect();
-        let instances: Vec<String> = instances.into_iter().collect();
-        let mut wakes = HashMap::new();
-        for found in self.documents().find_documents(&instances).await? {
-            // Of one that cannot be read it is not known.
-            let at = found
-                .decode::<Instance>()
-                .map(|instance| instance.wakes_at());
-            wakes.insert(found.key, at.ok());
-        }
-        let (over, set): (Vec<_>, Vec<_>) = page.into_iter().partition(|entry| {
-            let met = met.get(&entry.key);
-            met.is_some_and(|(instance, time)| match wakes.get(instance) {
-                None => true,
-                Some(at) => at.is_some_and(|at| at != Some(*time)),
-            })
-        });
-        if !over.is_empty() {
-            let entries = over.len();
-            let gone = over.into_iter();
-            let gone = gone.fold(Changes::new(), |gone, entry| {
-                gone.delete_if(entry.key, entry.revision)
-            });
-            // Where one is not as it was, the next look finds the others again.
-            if change(self.documents(), gone).await?.is_ok() {
-                debug!(entries, "of deadlines that were moved or cancelled");
-                self.signals.progress();
-            }
-        }
-        Ok(set)
     }
 }
 

@@ -45,10 +45,11 @@ impl Dispatcher {
         fence: &Fence,
     ) -> Result<(), Left> {
         let (id, number) = (&*instance.id, pending.number);
-        let error = match self.execute((revision, instance), &pending).await? {
+        let error = match self.execute((revision, instance), &pending, fence).await? {
             Outcome::Done => None,
             Outcome::Refused(error) => Some(error),
             // Somebody was first, and whoever looks again sees what is left to do.
+            Outcome::Overtaken if fence.is_made() => return Err(Left::Lost),
             Outcome::Overtaken => {
                 self.is_over(id);
                 return Ok(());
@@ -63,10 +64,12 @@ impl Dispatcher {
                 return Ok(());
             }
             Outcome::Failed(error) => {
-                return self.fail(id, Work::Command(pending), (error, false)).await;
+                let work = Work::Command(pending);
+                return self.fail((id, fence), work, (error, false)).await;
             }
             Outcome::Unreadable(error) => {
-                return self.fail(id, Work::Command(pending), (error, true)).await;
+                let work = Work::Command(pending);
+                return self.fail((id, fence), work, (error, true)).await;
             }
         };
         let refusal = error.map(|error| Refusal {
@@ -83,23 +86,36 @@ impl Dispatcher {
             }
         });
         match settled.await? {
-            Edited::Fault(error) => self.fail(id, Work::Command(pending), (error, false)).await,
+            Edited::Fault(error) => {
+                let work = Work::Command(pending);
+                self.fail((id, fence), work, (error, false)).await
+            }
             // The command of a deadline that a decision has set takes it along.
             Edited::Needless if !self.logic.is_set_by_appends() => Ok(()),
             Edited::Kept | Edited::Needless => {
-                let outcome = match refusal {
-                    None => WorkOutcome::Done,
-                    Some(_) => WorkOutcome::Refused,
-                };
-                process_worked(self.logic.name(), outcome);
-                if self.logic.is_set_by_appends() {
-                    deadline_passed(self.logic.name(), pending.cause.at, self.clock.now());
-                }
-                self.is_over(id);
-                debug!(instance = id, command = pending.command, refused = ?refusal.map(|it| it.error), "delivered");
+                self.delivered((id, &pending), refusal);
                 Ok(())
             }
         }
+    }
+
+    fn delivered(&self, (id, pending): (&str, &Pending), refusal: Option<Refusal>) {
+        let outcome = match refusal {
+            None => WorkOutcome::Done,
+            Some(_) => WorkOutcome::Refused,
+        };
+        process_worked(self.logic.name(), outcome);
+        if self.logic.is_set_by_appends() {
+            deadline_passed(self.logic.name(), pending.cause.at, self.clock.now());
+        }
+        self.is_over(id);
+        let refused = refusal.map(|it| it.error);
+        debug!(
+            instance = id,
+            command = pending.command,
+            ?refused,
+            "delivered"
+        );
     }
 
     fn is_over(&self, id: &str) {
@@ -111,6 +127,7 @@ impl Dispatcher {
         &self,
         (revision, instance): (Revision, &Instance),
         pending: &Pending,
+        fence: &Fence,
     ) -> Result<Outcome, StoreError> {
         let (id, is_set_by_appends) = (&*instance.id, self.logic.is_set_by_appends());
         let Some(route) = self.logic.route(id, &pending.command) else {
@@ -119,7 +136,8 @@ impl Dispatcher {
                 false => Outcome::Unreadable(format!("nothing sends {} any more", pending.command)),
             });
         };
-        let mut consumes = Changes::new();
+        // What another dispatcher has found refused must not happen here.
+        let mut consumes = fence.require(Changes::new());
         if is_set_by_appends {
             let mut done = instance.clone();
             done.settle(pending.number);
@@ -168,7 +186,7 @@ impl Dispatcher {
                 Ok(())
             }
             Edited::Needless => Ok(()),
-            Edited::Fault(error) => self.fail(id, work, (error, false)).await,
+            Edited::Fault(error) => self.fail((id, fence), work, (error, false)).await,
         }
     }
 
@@ -204,7 +222,7 @@ impl Dispatcher {
     /// Something failed: later again, or, after the attempts of the policy, when somebody says so.
     async fn fail(
         &self,
-        id: &str,
+        (id, fence): (&str, &Fence),
         work: Work,
         (error, hopeless): (String, bool),
     ) -> Result<(), Left> {
@@ -222,7 +240,7 @@ impl Dispatcher {
         );
         let is_command = matches!(work, Work::Command(_));
         let letter = Undelivered::new(id, work, (error, attempts));
-        if self.give_up(&letter).await? {
+        if self.give_up(&letter, fence).await? {
             if is_command {
                 process_worked(self.logic.name(), WorkOutcome::Failed);
             }
@@ -233,7 +251,7 @@ impl Dispatcher {
     }
 
     /// `false`: it was not wanted any more.
-    async fn give_up(&self, letter: &Undelivered) -> Result<bool, StoreError> {
+    async fn give_up(&self, letter: &Undelivered, fence: &Fence) -> Result<bool, Left> {
         let key = self.keys.dead(&letter.instance, letter.number);
         loop {
             let found = self.find(&letter.instance).await?;
@@ -245,9 +263,10 @@ impl Dispatcher {
             let changes: Changes = instance
                 .keep(&self.keys, revision)?
                 .put(&key, json(letter)?);
-            let made: Result<Revision, String> = change(self.documents(), changes).await?;
-            if made.is_ok() {
-                return Ok(true);
+            match change(self.documents(), fence.require(changes)).await? {
+                Ok(_) => return Ok(true),
+                Err(key) if fence.is(&key) => return Err(Left::Lost),
+                Err(_) => {}
             }
         }
     }

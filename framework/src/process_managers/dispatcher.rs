@@ -1,36 +1,34 @@
 //! [`Dispatcher`]: does what is due, for one process manager, for all schedules or for all deadlines of decisions.
 //!
 //! Whatever is done is done so that it can be done again: a command under a key of its own, anything else as a change
-//! at a revision. Only a refusal must come from the one dispatcher at work, since a command that was refused here could
-//! happen there: so each dispatcher makes a fence first, and settles nothing behind a newer one.
+//! at a revision. But a command that was refused here could happen there, decided anew by one who stood still meanwhile:
+//! so each dispatcher makes a fence first, and executes and settles nothing behind a newer one.
 
-use std::collections::HashMap;
-use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
-use tokio::time::Instant;
 use tracing::{Instrument as _, debug, warn};
 use uuid::Uuid;
 
-use super::Signals;
+use super::agenda::Agenda;
 use super::instance::{Due, Instance, Keys, Work};
+use super::known::Known;
 use super::logic::Logic;
+use super::passing::Passage;
+use super::{GLANCE, Signals};
 use crate::clock::Clock;
-use crate::document::{Changes, DocumentStore, Revision, Scan};
+use crate::document::{Changes, DocumentStore, Revision};
 use crate::engine::{Engine, RetryPolicy};
 use crate::error::StoreError;
 use crate::metrics::process_has_due;
 use crate::projections::lease::Checkpoint;
 use crate::projections::{chain, json};
 use crate::timestamp::Timestamp;
-
-/// How many are looked at together.
-const PAGE: usize = 200;
 
 pub(super) struct Dispatcher {
     pub(super) logic: Arc<dyn Logic>,
@@ -44,9 +42,7 @@ pub(super) struct Dispatcher {
     pub(super) beat: Duration,
     /// How many commands are executed at a time.
     pub(super) concurrency: usize,
-    pub(super) failing: Mutex<HashMap<String, Failing>>,
-    /// How much was parked when it was told last.
-    pub(super) parked: AtomicUsize,
+    pub(super) known: Known,
 }
 
 /// Which of the instances of a program does what is due.
@@ -55,16 +51,6 @@ pub(super) enum Owner {
     OfEvents { lease: String, me: Uuid },
     /// Each of them: nothing is refused to anybody.
     Everyone,
-}
-
-/// What has failed lately.
-#[derive(Debug, Clone)]
-pub(super) struct Failing {
-    pub(super) number: u64,
-    pub(super) attempts: u32,
-    /// Pauses taken, those included behind which the store was not there.
-    pub(super) pauses: u32,
-    until: Instant,
 }
 
 /// Stands as long as no other dispatcher has begun.
@@ -84,6 +70,11 @@ impl Fence {
         }
     }
 
+    /// Whether there is one at all.
+    pub(super) fn is_made(&self) -> bool {
+        self.0.is_some()
+    }
+
     pub(super) fn is(&self, moved: &str) -> bool {
         self.0.as_ref().is_some_and(|(key, _)| key == moved)
     }
@@ -94,6 +85,8 @@ impl Fence {
 pub(super) enum Left {
     /// Another dispatcher has begun.
     Lost,
+    /// A deadline is due, and events come first.
+    Early,
     Store(StoreError),
 }
 
@@ -124,6 +117,7 @@ impl Dispatcher {
                         failures = 0;
                         pause
                     }
+                    Err(Left::Early) => Pause::For(self.beat),
                     Err(Left::Lost) => {
                         debug!("another dispatcher has begun");
                         fence = None;
@@ -222,13 +216,7 @@ impl Dispatcher {
             } = self.agenda().await?;
             process_has_due(self.logic.name(), due.len() + resting);
             let Some(first) = due.first() else {
-                self.tell_parked_anew().await;
-                self.expect(next);
-                let pause = pause.map_or(self.beat, |pause| pause.min(self.beat));
-                return Ok(match next {
-                    Some(next) => Pause::Until(next, pause),
-                    None => Pause::For(pause),
-                });
+                return Ok(self.nothing_until(next, pause).await);
             };
             if *end.borrow() {
                 return Ok(Pause::For(Duration::ZERO));
@@ -244,91 +232,43 @@ impl Dispatcher {
             }
             // A deadline is met when all ahead of it is done, so that what it leads to is done in its turn, too.
             if first.deadline {
-                self.work(&first.id, fence).await?;
+                match self.work(&first.id, fence).await {
+                    Err(Left::Early) => return Ok(Pause::For(GLANCE.min(self.beat))),
+                    done => done?,
+                }
                 continue;
             }
-            let commands = due.iter().take_while(|due| !due.deadline);
-            let works: Vec<_> = commands.map(|due| self.work(&due.id, fence)).collect();
-            let mut done = stream::iter(works).buffer_unordered(self.concurrency.max(1));
-            while let Some(done) = done.next().await {
-                done?;
-            }
+            self.commands(&due, fence).await?;
         }
     }
 
-    /// What is due, in order, and when something will be.
-    async fn agenda(&self) -> Result<Agenda, StoreError> {
-        let now = self.clock.now();
-        let mut agenda = Agenda {
-            due: Vec::new(),
-            resting: 0,
-            next: None,
-            pause: None,
-        };
-        let mut scan = Scan::prefix(self.keys.all_due()).limit(PAGE);
-        loop {
-            let page = self.documents().scan_documents(scan.clone()).await?;
-            let more = page.last().filter(|_| page.len() == PAGE);
-            let more = more.map(|last| last.key.clone());
-            for document in self.swept(page).await? {
-                let time = self.keys.time(&document.key);
-                if let Some(time) = time.filter(|time| *time > now) {
-                    agenda.next = Some(time);
-                    return Ok(agenda);
-                }
-                let due: Due = document.decode()?;
-                match self.resting(&due) {
-                    None => agenda.due.push(due),
-                    Some(rest) => {
-                        agenda.resting += usize::from(self.logic.knows(&due));
-                        agenda.pause =
-                            Some(agenda.pause.map_or(rest, |pause: Duration| pause.min(rest)));
-                    }
-                }
-            }
-            match more {
-                Some(last) if agenda.due.is_empty() => scan = scan.after(last),
-                _ => return Ok(agenda),
-            }
+    /// Nothing is due until then, or until what has failed is tried again.
+    async fn nothing_until(&self, next: Option<Timestamp>, pause: Option<Duration>) -> Pause {
+        self.tell_parked_anew().await;
+        if pause.is_none() {
+            // What has failed is done, or is not wanted any more.
+            self.forget_failures();
+        }
+        self.expect(next);
+        let pause = pause.map_or(self.beat, |pause| pause.min(self.beat));
+        match next {
+            Some(next) => Pause::Until(next, pause),
+            None => Pause::For(pause),
         }
     }
 
-    /// For how long an instance is left alone behind a failure.
-    fn resting(&self, due: &Due) -> Option<Duration> {
-        if !self.logic.knows(due) {
-            return Some(self.beat);
+    /// Executes the commands that come first.
+    async fn commands(&self, due: &[Due], fence: &Fence) -> Result<(), Left> {
+        let commands = due.iter().take_while(|due| !due.deadline);
+        let works: Vec<_> = commands.map(|due| self.work(&due.id, fence)).collect();
+        let mut done = stream::iter(works).buffer_unordered(self.concurrency.max(1));
+        while let Some(done) = done.next().await {
+            match done {
+                Err(Left::Early) => {}
+                done => done?,
+            }
         }
-        let failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
-        let rest = failing
-            .get(&due.id)?
-            .until
-            .checked_duration_since(Instant::now())?;
-        (!rest.is_zero()).then_some(rest)
-    }
-
-    /// How often the work `number` has failed before.
-    pub(super) fn failed_before(&self, id: &str, number: u64) -> Failing {
-        let failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = failing.get(id).filter(|known| known.number == number);
-        known.cloned().unwrap_or(Failing {
-            number,
-            attempts: 0,
-            pauses: 0,
-            until: Instant::now(),
-        })
-    }
-
-    /// Leaves the instance alone for a while.
-    pub(super) fn pause(&self, id: &str, mut failing: Failing) {
-        failing.pauses += 1;
-        failing.until = Instant::now() + self.retry.pause(failing.pauses);
-        let mut known = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(id.to_owned(), failing);
-    }
-
-    pub(super) fn works_again(&self, id: &str) {
-        let mut known = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
-        known.remove(id);
+        Ok(())
     }
 
     pub(super) async fn find(&self, id: &str) -> Result<Option<(Revision, Instance)>, StoreError> {
@@ -349,6 +289,8 @@ impl Dispatcher {
 
     async fn next(&self, id: &str, fence: &Fence) -> Result<(), Left> {
         let Some((revision, instance)) = self.find(id).await? else {
+            self.works_again(id);
+            self.known.stale.store(true, Relaxed);
             return Ok(());
         };
         let now: Timestamp = self.clock.now();
@@ -356,22 +298,19 @@ impl Dispatcher {
             Some((at, Work::Command(pending))) if at <= now => {
                 self.command((revision, &instance), pending, fence).await
             }
-            Some((at, work @ Work::Deadline(..))) if at <= now => {
-                self.deadline(id, work, (fence, now)).await
-            }
-            _ => Ok(()),
+            Some((at, work @ Work::Deadline(..))) if at <= now => match self.passage(id, at).await?
+            {
+                Passage::Now => self.deadline(id, work, (fence, now)).await,
+                Passage::Later => Err(Left::Early),
+                Passage::Parked => {
+                    self.leave(id, work.number());
+                    Ok(())
+                }
+            },
+            // It stands where it was due once, or where nothing of it is due.
+            _ => self.stands_anew((revision, instance), (fence, now)).await,
         }
     }
-}
-
-struct Agenda {
-    due: Vec<Due>,
-    /// How many are due, and left alone behind a failure.
-    resting: usize,
-    /// When something else becomes due.
-    next: Option<Timestamp>,
-    /// When something that has failed is tried again.
-    pause: Option<Duration>,
 }
 
 enum Pause {

@@ -183,6 +183,10 @@ impl<E: Event, H: Handler<E>> ReadModel for Effects<E, H> {
         Query::names(E::names())
     }
 
+    fn leaves_newer(&self) -> bool {
+        true
+    }
+
     fn begins_behind(&self) -> Position {
         self.begins_behind
     }

@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use futures_util::future::BoxFuture;
+use tracing::warn;
 
 use super::instance::{Cause, Due, Instance, Pending, Timer};
 use crate::document::DocumentStore;
@@ -185,6 +186,14 @@ impl<P: Respond> Logic for Typed<P> {
         cause: &Cause,
     ) -> Result<(), Fault> {
         if !instance.lives() {
+            let Refusal { command, error, .. } = refusal;
+            warn!(
+                process_manager = P::NAME,
+                instance = instance.id,
+                command,
+                error,
+                "refused, and the instance does not live any more: nobody responds to it"
+            );
             return Ok(());
         }
         take::<P>(instance, cause, |process, then| {

@@ -14,7 +14,8 @@ use crate::document::{ChangeError, DocumentStore, InvalidChanges, Revision};
 use crate::error::StoreError;
 use crate::place::Position;
 use crate::process::Correlation;
-use crate::projections::{EventError, ReadModel, Step, StepError, panicked};
+use crate::projections::dead_letter::Waits;
+use crate::projections::{EventError, ProjectionError, ReadModel, Step, StepError, panicked};
 use crate::query::Query;
 use crate::record::RecordedEvent;
 
@@ -69,7 +70,22 @@ impl ReadModel for Model {
         self.begins_behind
     }
 
-    async fn prepare(&self, _: u64) -> Result<(), crate::projections::ProjectionError> {
+    fn leaves_newer(&self) -> bool {
+        true
+    }
+
+    /// The instances that it is for.
+    fn about(&self, event: &RecordedEvent) -> Option<Vec<String>> {
+        let prepared = catch_unwind(AssertUnwindSafe(|| self.logic.prepare(event)));
+        let prepared = prepared.ok()?.ok()?.into_iter();
+        let ids = prepared.filter_map(|prepared| match prepared.correlation {
+            Correlation::Starts(id) | Correlation::Continues(id) => Some(id),
+            Correlation::Ignored => None,
+        });
+        Some(ids.collect())
+    }
+
+    async fn prepare(&self, _: u64) -> Result<(), ProjectionError> {
         self.signals.poke();
         Ok(())
     }
@@ -144,6 +160,10 @@ impl Model {
                 continue;
             };
             if !known.instance.lives() && !starts {
+                // What is parked may have started it.
+                if step.obscure.is_some_and(|ahead| ahead < event.position) {
+                    return Err(EventError::new(event.position, waits()).into());
+                }
                 continue;
             }
             effect(&mut known.instance, &Cause::of(event)).map_err(|fault| failed(event, fault))?;
@@ -203,6 +223,10 @@ fn means(event: &RecordedEvent, prepared: Prepared) -> Result<Option<Meant<'_>>,
         starts,
         effect: prepared.effect,
     }))
+}
+
+fn waits() -> ProjectionError {
+    ProjectionError::Handler(Waits.into())
 }
 
 fn failed(event: &RecordedEvent, fault: String) -> StepError {

@@ -11,7 +11,7 @@ impl Dispatcher {
     pub(super) async fn tell_parked(&self) {
         let count = async {
             let count = undelivered::waiting(self.documents(), &self.keys).await?;
-            self.parked.store(count, Relaxed);
+            self.known.parked.store(count, Relaxed);
             Ok(count)
         };
         process_has_parked(self.logic.name(), count).await;
@@ -19,7 +19,7 @@ impl Dispatcher {
 
     /// Tells it anew, if something was: whoever lets it be tried again may do so anywhere.
     pub(super) async fn tell_parked_anew(&self) {
-        if self.parked.load(Relaxed) > 0 {
+        if self.known.parked.load(Relaxed) > 0 {
             self.tell_parked().await;
         }
     }

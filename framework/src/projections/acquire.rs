@@ -1,5 +1,7 @@
 //! How a [`Worker`] comes to its lease, and what it tells of while another has it.
 
+use tracing::warn;
+
 use super::lease::{Attempt, Checkpoint, Lease};
 use super::worker::Worker;
 use super::{GLANCE, ProjectionState, chain, control};
@@ -49,6 +51,27 @@ impl Worker {
                 () = tokio::time::sleep(pause) => {}
             }
         }
+    }
+
+    /// Lets others take the lease who may have newer code.
+    pub(super) async fn sit_out(&self) {
+        let instances = &self.shared.instances;
+        instances.unwant(&self.key);
+        tokio::select! {
+            () = tokio::time::sleep(instances.lease() * 2) => {}
+            () = self.ended() => {}
+        }
+        instances.want(&self.key);
+    }
+
+    /// What comes next is for newer code, so nothing goes on: `false`.
+    pub(super) fn tell_of_newer(&self, error: String) -> bool {
+        warn!(error, "left to newer code");
+        self.tell(|part| {
+            part.state = ProjectionState::Retrying;
+            part.last_error = Some(error);
+        });
+        false
     }
 
     fn tell_of_other(&self, checkpoint: Checkpoint, resumed: u64) {

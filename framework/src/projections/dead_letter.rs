@@ -1,6 +1,6 @@
 //! [`DeadLetter`]: an event that a projection could not take, kept as its position.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 use tracing::warn;
@@ -12,7 +12,7 @@ use crate::place::Position;
 use crate::query::Query;
 use crate::read::Read;
 use crate::record::RecordedEvent;
-use crate::store::EventStore;
+use crate::store::{EventStore, Store};
 use crate::stream::StreamId;
 use crate::timestamp::Timestamp;
 
@@ -38,6 +38,9 @@ pub struct DeadLetter {
     pub parked_at: Timestamp,
     /// What has become of it.
     pub state: DeadLetterState,
+    /// What it is about besides its stream, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) about: Option<Vec<String>>,
 }
 
 /// What has become of a dead letter.
@@ -67,7 +70,10 @@ pub enum DeadLetterState {
 }
 
 impl DeadLetter {
-    pub(super) fn new(event: &RecordedEvent, state: DeadLetterState) -> Self {
+    pub(super) fn new(
+        (event, about): (&RecordedEvent, Option<Vec<String>>),
+        state: DeadLetterState,
+    ) -> Self {
         Self {
             build: 0,
             position: event.position,
@@ -75,6 +81,7 @@ impl DeadLetter {
             name: event.name.to_string(),
             parked_at: Timestamp::now(),
             state,
+            about,
         }
     }
 
@@ -93,6 +100,11 @@ impl DeadLetter {
         Some(self)
     }
 
+    /// What it is about besides its stream, if that is known.
+    pub(super) fn about(&self) -> Option<&[String]> {
+        self.about.as_deref()
+    }
+
     /// Whether it waits: to be tried again, or to be discarded.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
@@ -103,12 +115,10 @@ impl DeadLetter {
     }
 }
 
-/// What waits of one partition, by stream.
-#[derive(Debug, Default)]
-pub(super) struct Parked {
-    streams: HashMap<StreamId, BTreeMap<Position, Letter>>,
-    count: u64,
-}
+/// An event cannot be taken ahead of one that is parked: it is parked at once, too.
+#[derive(Debug, thiserror::Error)]
+#[error("an event that is parked comes first")]
+pub(crate) struct Waits;
 
 /// A dead letter, and the revision of its document.
 #[derive(Debug, Clone)]
@@ -194,7 +204,7 @@ impl Letters<'_> {
         let event = event_at(self.store, Position::new(position)).await?;
         let attempts = 0;
         let state = DeadLetterState::Failed { error, attempts };
-        Ok(event.map(|event| DeadLetter::new(&event, state)))
+        Ok(event.map(|event| DeadLetter::new((&event, None), state)))
     }
 
     /// Deletes all.
@@ -254,6 +264,22 @@ pub(super) async fn event_at(
     Ok(event.filter(|event| event.position == position))
 }
 
+/// What the events that wait in a build are about.
+pub(crate) async fn about(
+    store: &dyn Store,
+    (name, build): (&str, u64),
+) -> Result<HashSet<String>, StoreError> {
+    let letters = Letters {
+        store,
+        documents: store,
+        name,
+        build,
+    };
+    let waiting = letters.waiting().await?.into_iter();
+    let about = waiting.filter_map(|letter| letter.letter.about);
+    Ok(about.flatten().collect())
+}
+
 /// Takes away the texts of the errors about the events at these `positions`, of every projection.
 #[cfg(feature = "personal")]
 pub(crate) async fn blank_errors(
@@ -289,70 +315,4 @@ pub(crate) async fn blank_errors(
         }
     }
     Ok(())
-}
-
-impl Parked {
-    pub(super) fn new(letters: Vec<Letter>, mine: impl Fn(&StreamId) -> bool) -> Self {
-        let mut parked = Self::default();
-        for Letter { revision, letter } in letters {
-            if mine(&letter.stream) {
-                parked.insert(letter, revision);
-            }
-        }
-        parked
-    }
-
-    pub(super) fn holds(&self, stream: &StreamId) -> bool {
-        self.streams.contains_key(stream)
-    }
-
-    /// One letter more, if it waits.
-    pub(super) fn insert(&mut self, letter: DeadLetter, revision: Revision) {
-        if letter.is_waiting() {
-            let stream = self.streams.entry(letter.stream.clone()).or_default();
-            let before = stream.insert(letter.position, Letter { revision, letter });
-            self.count += u64::from(before.is_none());
-        }
-    }
-
-    /// One letter less; the last of a stream lets the stream go on.
-    pub(super) fn remove(&mut self, stream: &StreamId, position: Position) {
-        if let Some(letters) = self.streams.get_mut(stream) {
-            self.count -= u64::from(letters.remove(&position).is_some());
-            if letters.is_empty() {
-                self.streams.remove(stream);
-            }
-        }
-    }
-
-    pub(super) fn streams(&self) -> Vec<StreamId> {
-        self.streams.keys().cloned().collect()
-    }
-
-    /// The streams that wait for nothing any more: what their first letter stood behind was discarded.
-    pub(super) fn freed(&self) -> Vec<StreamId> {
-        let is_free = |letters: &BTreeMap<Position, Letter>| {
-            let first = letters.values().next();
-            first.is_some_and(|first| first.letter.state == DeadLetterState::Behind)
-        };
-        let freed = self.streams.iter().filter(|(_, letters)| is_free(letters));
-        freed.map(|(stream, _)| stream.clone()).collect()
-    }
-
-    /// The first letter of `stream`.
-    pub(super) fn first(&self, stream: &StreamId) -> Option<&Letter> {
-        self.streams.get(stream)?.values().next()
-    }
-
-    pub(super) fn len(&self) -> u64 {
-        self.count
-    }
-}
-
-/// Nothing is parked at that position.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("nothing of {name:?} is parked at position {position}")]
-pub(super) struct NotParked {
-    pub(super) name: String,
-    pub(super) position: Position,
 }

@@ -1,10 +1,13 @@
 //! What a [`Worker`] does with an event that cannot be taken: try again, park, skip, stop.
 
+use std::collections::HashSet;
+
 use tracing::warn;
 
 use super::control::Control;
-use super::dead_letter::{self, DeadLetter, DeadLetterState, Letter, Parked};
+use super::dead_letter::{self, DeadLetter, DeadLetterState, Letter};
 use super::lease::{Checkpoint, Stop};
+use super::parked::{Parked, Queue};
 use super::worker::{Held, Left, Worker};
 use super::{EventError, OnFailure, ProjectionState, Step, StepError, chain};
 use crate::error::StoreError;
@@ -46,13 +49,17 @@ impl Worker {
             work.events = events;
             return self.commit(held, work).await;
         }
-        let (behind, now): (Vec<_>, Vec<_>) = events
-            .iter()
-            .cloned()
-            .partition(|event| held.parked.holds(&event.stream));
-        let behind = behind.iter();
-        let letters = behind.map(|event| DeadLetter::new(event, DeadLetterState::Behind));
-        work.letters = letters.collect();
+        let (mut queue, mut now) = (held.parked.queue(), Vec::new());
+        for event in events {
+            let about = self.shared.model.about(event);
+            if queue.holds(&event.stream, about.as_deref()) {
+                let letter = DeadLetter::new((event, about), DeadLetterState::Behind);
+                queue.join(&letter);
+                work.letters.push(letter);
+            } else {
+                now.push(event.clone());
+            }
+        }
         work.events = &now;
         self.commit(held, work).await
     }
@@ -83,6 +90,7 @@ impl Worker {
         let step = Step {
             build: self.build.number,
             events: work.events,
+            obscure: held.parked.obscure(),
             changes,
             documents: &*self.shared.documents,
         };
@@ -136,12 +144,16 @@ impl Worker {
                 Err(StepError::Failed(failed)) => failed,
                 done => return Ok(done?),
             };
-            if attempt < self.shared.retry.attempts {
+            if failed.is_newer() && self.shared.model.leaves_newer() {
+                return Err(Left::Outdated(chain(&failed)));
+            }
+            if attempt < self.shared.retry.attempts && !failed.waits() {
                 self.pause(&failed, attempt).await?;
                 continue;
             }
             let error = chain(&failed);
             let state = match self.shared.on_failure {
+                _ if failed.waits() => DeadLetterState::Behind,
                 OnFailure::Park => DeadLetterState::Failed {
                     error,
                     attempts: attempt,
@@ -153,7 +165,8 @@ impl Worker {
                 }
             };
             crate::metrics::projection_failed(self.shared.model.name());
-            let letter = DeadLetter::new(event, state);
+            let about = self.shared.model.about(event);
+            let letter = DeadLetter::new((event, about), state);
             warn!(position = event.position.get(), stream = %event.stream, state = ?letter.state, "an event is not projected");
             return Ok(self
                 .commit(held, Work::park(vec![letter], event.position))
@@ -225,19 +238,24 @@ impl Worker {
         Ok(())
     }
 
-    /// Tries these streams again, each in order, as far as it goes.
+    /// Tries these streams again, in the order of the store: each, and all that is about the same, as far as it goes.
     async fn retry_parked(&self, held: &mut Held, streams: Vec<StreamId>) -> Result<(), Left> {
-        for stream in streams {
-            while let Some(before) = held.parked.first(&stream).cloned() {
-                match self.control.has_changed() {
-                    Ok(false) if self.shared.instances.gives(&self.key) => return Err(Left::Give),
-                    Ok(false) => {}
-                    Ok(true) => return Err(Left::Again),
-                    Err(_) => return Err(Left::End),
-                }
-                if !self.retry_one(held, &before).await? {
-                    break;
-                }
+        let streams: HashSet<StreamId> = streams.into_iter().collect();
+        let mut queue = Queue::default();
+        for before in held.parked.in_order() {
+            let letter = &before.letter;
+            if !streams.contains(&letter.stream) || queue.holds(&letter.stream, letter.about()) {
+                queue.join(letter);
+                continue;
+            }
+            match self.control.has_changed() {
+                Ok(false) if self.shared.instances.gives(&self.key) => return Err(Left::Give),
+                Ok(false) => {}
+                Ok(true) => return Err(Left::Again),
+                Err(_) => return Err(Left::End),
+            }
+            if !self.retry_one(held, &before).await? {
+                queue.join(letter);
             }
         }
         Ok(())
@@ -258,18 +276,23 @@ impl Worker {
         };
         let failed = match self.commit(held, work).await {
             Ok(()) => return Ok(true),
+            Err(StepError::Failed(failed)) if failed.waits() => return Ok(false),
             Err(StepError::Failed(failed)) => failed,
             Err(error) => return Err(error.into()),
         };
         crate::metrics::projection_failed(self.shared.model.name());
-        let mut letter = before.letter.clone();
-        let attempts = match letter.state {
+        let attempts = match before.letter.state {
             DeadLetterState::Failed { attempts, .. } => attempts,
             _ => 0,
         };
-        letter.state = DeadLetterState::Failed {
+        let state = DeadLetterState::Failed {
             error: chain(&failed),
             attempts: attempts.saturating_add(1),
+        };
+        let about = self.shared.model.about(&event);
+        let letter = DeadLetter {
+            parked_at: before.letter.parked_at,
+            ..DeadLetter::new((&event, about), state)
         };
         let work = Work {
             before: Some(before),

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::ProjectionError;
+use super::dead_letter::Waits;
 use crate::document::{ChangeError, Changes, DocumentStore, Revision};
-use crate::error::{DecodeError, StoreError};
+use crate::error::{DecodeError, DecodeFault, StoreError};
 use crate::place::Position;
 use crate::query::Query;
 use crate::record::RecordedEvent;
@@ -42,6 +43,19 @@ pub trait ReadModel: Send + Sync + 'static {
     /// so that is kept in the store, and one of them works on each partition.
     fn own_documents(&self) -> Option<Arc<dyn DocumentStore>> {
         None
+    }
+
+    /// What `event` is about, besides its stream: while it is parked, later events about the same wait behind it. `None`:
+    /// that is not known.
+    fn about(&self, event: &RecordedEvent) -> Option<Vec<String>> {
+        let _ = event;
+        None
+    }
+
+    /// Whether an event of a newer version than this code knows is left to newer code: nothing is taken behind it, and
+    /// others are given the chance to work on it. Otherwise it is an event that fails.
+    fn leaves_newer(&self) -> bool {
+        false
     }
 
     /// Makes `build` ready to take events; it may be there already. What others see must not be made again once the build
@@ -86,6 +100,8 @@ pub struct Step<'a> {
     pub build: u64,
     /// The events, in order.
     pub events: &'a [RecordedEvent],
+    /// The first event that is parked and of which it is not known what it is [about](ReadModel::about).
+    pub obscure: Option<Position>,
     /// What changes with them: the checkpoint, and what was parked. It fails if another has taken over.
     pub changes: Changes,
     /// Where the changes are made, unless the read model makes them in a transaction of its own.
@@ -142,6 +158,21 @@ impl EventError {
             position,
             error: error.into(),
         }
+    }
+}
+
+impl EventError {
+    /// The event was stored by newer code.
+    pub(super) fn is_newer(&self) -> bool {
+        let ProjectionError::Decode(error) = &self.error else {
+            return false;
+        };
+        matches!(error.fault, DecodeFault::NewerVersion { .. })
+    }
+
+    /// Nothing is wrong with the event: it waits for one that is parked.
+    pub(super) fn waits(&self) -> bool {
+        matches!(&self.error, ProjectionError::Handler(error) if error.is::<Waits>())
     }
 }
 

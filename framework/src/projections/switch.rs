@@ -66,6 +66,7 @@ impl Supervisor {
         let step = Step {
             build: newest.number,
             events: &[],
+            obscure: None,
             changes: control::change(shared.model.name(), &read, &control)?.with(interrupted),
             documents: &*shared.documents,
         };

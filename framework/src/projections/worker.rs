@@ -1,22 +1,18 @@
 //! [`Worker`]: the task of one partition of one build. Takes its lease, catches up, stays live, retries, parks.
 
-use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Instant;
 
 use tokio::sync::watch;
 use tracing::{Instrument as _, debug, error, warn};
 
 use super::board::Part;
 use super::control::{self, Build};
-use super::dead_letter::Parked;
 use super::lease::{self, Lease};
 use super::pace::Pace;
+use super::parked::Parked;
 use super::{HOLD, ProjectionState, Shared, StepError, chain, guarded, spread};
 use crate::error::StoreError;
-use crate::place::Position;
 use crate::read::Page;
-use crate::record::RecordedEvent;
 use crate::stream::StreamId;
 use crate::subscription::Subscription;
 
@@ -28,7 +24,7 @@ pub(super) struct Worker {
     pub(super) control: watch::Receiver<Arc<control::Read>>,
     /// The order to hold that was obeyed last.
     held: u64,
-    pace: Pace,
+    pub(super) pace: Pace,
     /// Appends move the checkpoint, too: the projection is an inline one.
     inline: bool,
 }
@@ -42,6 +38,8 @@ pub(super) enum Left {
     /// Another has taken over.
     Lost,
     Paused,
+    /// What comes next is for newer code.
+    Outdated(String),
     /// An order has come between.
     Again,
     Failed(StepError),
@@ -105,8 +103,11 @@ impl Worker {
             }
             while let Some(lease) = self.acquire().await {
                 instances.hold(&self.key);
-                self.own(lease).await;
+                let outdated = self.own(lease).await;
                 instances.let_go(&self.key);
+                if outdated {
+                    self.sit_out().await;
+                }
             }
         };
         work.instrument(span).await;
@@ -114,7 +115,7 @@ impl Worker {
     }
 
     /// Waits until nobody sends the control any more.
-    async fn ended(&self) {
+    pub(super) async fn ended(&self) {
         let mut control = self.control.clone();
         while control.changed().await.is_ok() {}
     }
@@ -129,8 +130,8 @@ impl Worker {
         self.shared.board.part(of, change);
     }
 
-    /// Works while the lease is held.
-    async fn own(&mut self, lease: Lease) {
+    /// Works while the lease is held. `true`: others shall have it, since they may have newer code.
+    async fn own(&mut self, lease: Lease) -> bool {
         let mut held = Held {
             lease,
             parked: Parked::default(),
@@ -147,6 +148,7 @@ impl Worker {
                 Ok(never) => match never {},
                 Err(left) => left,
             };
+            let outdated = matches!(left, Left::Outdated(_));
             let goes_on = match left {
                 Left::Lost => {
                     let stood = held.lease.position();
@@ -155,10 +157,11 @@ impl Worker {
                     let moved = held.lease.position() > stood;
                     self.inline = mine.map_or(self.inline, |mine| mine && (moved || self.inline));
                     debug!(inline = self.inline, "the lease was moved");
-                    return;
+                    return false;
                 }
                 Left::End | Left::Give => false,
                 Left::Again => true,
+                Left::Outdated(error) => self.tell_of_newer(error),
                 Left::Paused => self.rest(ProjectionState::Paused).await,
                 Left::Failed(error) => self.recover(error, &mut held).await,
             };
@@ -167,7 +170,7 @@ impl Worker {
                 if let Err(error) = released {
                     debug!(%error, "the lease was not given back, it will run out");
                 }
-                return;
+                return outdated;
             }
         }
     }
@@ -282,68 +285,6 @@ impl Worker {
     pub(super) fn is_mine(&self, stream: &StreamId) -> bool {
         let partitions = u64::from(self.build.partitions);
         partitions == 1 || spread::hash(stream.as_str()) % partitions == u64::from(self.partition)
-    }
-
-    /// Takes the events of `page`; what fails is parked, or skipped, or ends the run, as was chosen.
-    async fn take(&mut self, held: &mut Held, page: &Page) -> Result<(), Left> {
-        let mine = if self.build.partitions == 1 {
-            Cow::Borrowed(&page.events)
-        } else {
-            let mine = page
-                .events
-                .iter()
-                .filter(|event| self.is_mine(&event.stream));
-            Cow::Owned(mine.cloned().collect())
-        };
-        let span = tracing::debug_span!("project", events = mine.len());
-        let work = async {
-            let mut rest = &mine[..];
-            loop {
-                let (taken, fails) = self.take_some(held, rest, page.through()).await?;
-                rest = &rest[taken..];
-                if fails {
-                    self.take_alone(held, &rest[0]).await?;
-                    rest = &rest[1..];
-                } else if rest.is_empty() {
-                    return Ok(());
-                }
-            }
-        };
-        work.instrument(span).await
-    }
-
-    /// Takes what fits into a step. Gives back how many events that were, and whether the one behind them cannot be taken.
-    async fn take_some(
-        &mut self,
-        held: &mut Held,
-        events: &[RecordedEvent],
-        through: Position,
-    ) -> Result<(usize, bool), StepError> {
-        let (mut together, mut fails) = (self.pace.first_of(events), false);
-        while together > 0 || !fails {
-            let (now, later) = events.split_at(together);
-            let through = match now.last() {
-                Some(last) if !later.is_empty() => last.position,
-                _ => through,
-            };
-            let began = Instant::now();
-            match self.step(held, now, through).await {
-                // Perhaps an earlier one than before: only the commit tells of an error that was ignored.
-                Err(StepError::Failed(failed)) => {
-                    let at = now
-                        .iter()
-                        .position(|event| event.position == failed.position);
-                    together = at.ok_or(StepError::Failed(failed))?;
-                    fails = true;
-                }
-                done => {
-                    done?;
-                    self.pace.took(together, began.elapsed());
-                    break;
-                }
-            }
-        }
-        Ok((together, fails))
     }
 
     fn report(&self, held: &Held, page: &Page) {

@@ -1,0 +1,92 @@
+//! [`Known`]: what a [`Dispatcher`] keeps in mind, above all what it leaves alone for a while.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::dispatcher::Dispatcher;
+use super::instance::Due;
+use super::passing::Taken;
+
+/// What a dispatcher keeps in mind from one look to the next.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    failing: Mutex<HashMap<String, Failing>>,
+    /// Something stood among what is due that was not.
+    pub(super) stale: AtomicBool,
+    pub(super) taken: Mutex<Taken>,
+    /// How much was parked when it was told last.
+    pub(super) parked: AtomicUsize,
+}
+
+/// What has failed lately.
+#[derive(Debug, Clone)]
+pub(super) struct Failing {
+    pub(super) number: u64,
+    pub(super) attempts: u32,
+    /// Pauses taken, those included behind which the store was not there.
+    pub(super) pauses: u32,
+    pub(super) until: Instant,
+}
+
+impl Known {
+    fn failing(&self) -> MutexGuard<'_, HashMap<String, Failing>> {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Dispatcher {
+    /// For how long an instance is left alone behind a failure.
+    pub(super) fn resting(&self, due: &Due) -> Option<Duration> {
+        if !self.logic.knows(due) {
+            return Some(self.beat);
+        }
+        let failing = self.known.failing();
+        let rest = failing
+            .get(&due.id)?
+            .until
+            .checked_duration_since(Instant::now())?;
+        (!rest.is_zero()).then_some(rest)
+    }
+
+    /// How often the work `number` has failed before.
+    pub(super) fn failed_before(&self, id: &str, number: u64) -> Failing {
+        let failing = self.known.failing();
+        let known = failing.get(id).filter(|known| known.number == number);
+        known.cloned().unwrap_or(Failing {
+            number,
+            attempts: 0,
+            pauses: 0,
+            until: Instant::now(),
+        })
+    }
+
+    /// Leaves the instance alone for a while.
+    pub(super) fn pause(&self, id: &str, mut failing: Failing) {
+        failing.pauses += 1;
+        failing.until = Instant::now() + self.retry.pause(failing.pauses);
+        let mut known = self.known.failing();
+        known.insert(id.to_owned(), failing);
+    }
+
+    /// Leaves the instance alone until others may have changed something.
+    pub(super) fn leave(&self, id: &str, number: u64) {
+        let mut failing = self.failed_before(id, number);
+        failing.until = Instant::now() + self.beat;
+        let mut known = self.known.failing();
+        known.insert(id.to_owned(), failing);
+    }
+
+    pub(super) fn forget_failures(&self) {
+        let mut known = self.known.failing();
+        known.clear();
+    }
+
+    pub(super) fn works_again(&self, id: &str) {
+        let mut known = self.known.failing();
+        known.remove(id);
+    }
+}
