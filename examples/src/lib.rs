@@ -21,6 +21,8 @@ mod book {
     mod process_managers {}
     #[doc = include_str!("../../docs/src/personal-data.md")]
     mod personal_data {}
+    #[doc = include_str!("../../docs/src/projections.md")]
+    mod projections {}
     #[doc = include_str!("../../docs/src/tutorial/account.md")]
     mod tutorial_account {}
     #[doc = include_str!("../../docs/src/tutorial/customers.md")]

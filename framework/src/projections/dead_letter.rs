@@ -231,23 +231,27 @@ impl Letters<'_> {
         reason: String,
     ) -> Result<bool, ProjectionError> {
         let key = format!("{}{:020}", self.waiting_prefix(), position.get());
-        let found = self.documents.find_documents(std::slice::from_ref(&key));
-        let Some(document) = found.await?.into_iter().next() else {
-            return Ok(false);
-        };
-        let letter = self.read(&document).await?.filter(DeadLetter::is_waiting);
-        let Some(mut letter) = letter else {
-            return Ok(false);
-        };
-        letter.state = DeadLetterState::Discarded { reason };
-        let changes = Changes::new()
-            .delete_if(&key, document.revision)
-            .put(self.key(&letter), super::json(&letter)?);
-        match self.documents.change_documents(changes).await {
-            Ok(_) => Ok(true),
-            // It has been tried meanwhile, and worked.
-            Err(ChangeError::Moved { .. }) => Ok(false),
-            Err(error) => Err(ProjectionError::Handler(error.into())),
+        loop {
+            let found = self.documents.find_documents(std::slice::from_ref(&key));
+            let Some(document) = found.await?.into_iter().next() else {
+                return Ok(false);
+            };
+            let letter = self.read(&document).await?.filter(DeadLetter::is_waiting);
+            let Some(mut letter) = letter else {
+                return Ok(false);
+            };
+            letter.state = DeadLetterState::Discarded {
+                reason: reason.clone(),
+            };
+            let changes = Changes::new()
+                .delete_if(&key, document.revision)
+                .put(self.key(&letter), super::json(&letter)?);
+            match self.documents.change_documents(changes).await {
+                Ok(_) => return Ok(true),
+                // It has been tried meanwhile: if that worked, it is gone.
+                Err(ChangeError::Moved { .. }) => {}
+                Err(error) => return Err(ProjectionError::Handler(error.into())),
+            }
         }
     }
 }
