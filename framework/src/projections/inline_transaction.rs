@@ -14,7 +14,7 @@ pub trait InlineTransaction: Send {
     /// Those of the documents `keys` that exist; nobody else changes them until the transaction ends.
     async fn find(&mut self, keys: &[String]) -> Result<Vec<Document>, StoreError>;
 
-    /// As [`DocumentStore::change_documents`](crate::DocumentStore::change_documents), within the transaction.
+    /// As [`DocumentStore::change_documents`](crate::document::DocumentStore::change_documents), within the transaction.
     async fn change(&mut self, changes: &Changes) -> Result<Revision, ChangeError>;
 
     /// A page of events, those of the transaction included.
