@@ -1,16 +1,19 @@
 //! What a store is asked to append, and what it answers.
 
+mod refused;
+
 use std::collections::HashSet;
 
 use uuid::Uuid;
 
 use crate::document::Changes;
-use crate::error::{InvalidAppend, Violation};
 use crate::place::{Position, Version};
 use crate::query::Query;
 use crate::record::{MAX_EVENT_DATA, NewEvent};
 use crate::stream::StreamId;
 use crate::timestamp::Timestamp;
+
+pub use refused::{AppendError, Conflict, InvalidAppend, Violation};
 
 /// The most events in one append.
 pub const MAX_APPEND: usize = 10_000;

@@ -91,17 +91,17 @@ mod unique;
 mod upcast;
 
 pub use aggregate::{Aggregate, Apply, SnapshotPolicy};
-pub use append::{Append, Appended, Condition, Expected, IdempotencyKey, StreamAppend};
+pub use append::{
+    Append, AppendError, Appended, Condition, Conflict, Expected, IdempotencyKey, InvalidAppend,
+    StreamAppend, Violation,
+};
 pub use boundary::{Boundary, InvalidTarget, Queried};
 pub use causality::{CausalEvent, CausalTree, Causality};
 pub use clock::{Clock, SystemClock};
 pub use codec::Decoded;
 pub use command::{Command, Decide};
 pub use engine::{Engine, EngineBuilder, ExecuteError, LoadError, Loaded, Receipt, RetryPolicy};
-pub use error::{
-    AppendError, Conflict, DecodeError, DecodeFault, EncodeError, InvalidAppend, StoreError,
-    Violation,
-};
+pub use error::{DecodeError, DecodeFault, EncodeError, StoreError};
 pub use event::{Event, EventType};
 pub use event_set::{ApplySet, EventSet};
 pub use events::{Events, InvalidDeadline};

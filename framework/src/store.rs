@@ -3,9 +3,9 @@
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use crate::append::{Append, Appended, IdempotencyKey};
+use crate::append::{Append, AppendError, Appended, IdempotencyKey};
 use crate::document::DocumentStore;
-use crate::error::{AppendError, StoreError};
+use crate::error::StoreError;
 use crate::place::Position;
 use crate::read::{Page, Read};
 use crate::snapshot::SnapshotStore;

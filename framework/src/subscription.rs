@@ -131,8 +131,8 @@ mod tests {
     use tokio::sync::watch;
 
     use super::Subscription;
-    use crate::append::{Append, Appended, IdempotencyKey};
-    use crate::error::{AppendError, StoreError};
+    use crate::append::{Append, AppendError, Appended, IdempotencyKey};
+    use crate::error::StoreError;
     use crate::place::Position;
     use crate::query::Query;
     use crate::read::{Page, Read};

@@ -69,8 +69,7 @@ mod tests {
     use tokio::sync::watch;
 
     use super::*;
-    use crate::append::{Append, Appended, IdempotencyKey};
-    use crate::error::AppendError;
+    use crate::append::{Append, AppendError, Appended, IdempotencyKey};
     use crate::place::Version;
     use crate::read::{Direction, Page};
     use crate::record::{ContentType, NewEvent, Place};

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::{MAX_CHANGES, MAX_KEY, MAX_VALUE, Revision};
-use crate::error::{AppendError, Conflict, InvalidAppend, StoreError, Violation};
+use crate::error::StoreError;
 
 /// Changes of documents that take effect together or not at all.
 ///
@@ -182,28 +182,6 @@ fn check_change(change: &Change) -> Result<(), InvalidChanges> {
             Err(InvalidChanges::Idle { key: key.clone() })
         }
         _ => Ok(()),
-    }
-}
-
-impl From<ChangeError> for AppendError {
-    /// For a store whose append changes documents as well.
-    fn from(error: ChangeError) -> Self {
-        match error {
-            ChangeError::Moved {
-                key,
-                required,
-                actual,
-            } => Conflict {
-                violations: vec![Violation::Document {
-                    key,
-                    required,
-                    actual,
-                }],
-            }
-            .into(),
-            ChangeError::Invalid(invalid) => InvalidAppend::from(invalid).into(),
-            ChangeError::Store(error) => error.into(),
-        }
     }
 }
 

@@ -12,10 +12,9 @@ use super::ahead::GoneAhead;
 use super::attempt::{Attempt, Decided, Ground};
 use super::parts::{Decision, Slots, parts};
 use super::receipt::Receipt;
-use crate::append::{Append, Appended, StreamAppend};
+use crate::append::{Append, AppendError, Appended, StreamAppend};
 use crate::boundary::Boundary;
 use crate::command::Decide;
-use crate::error::AppendError;
 use crate::few::Few;
 use crate::place::Position;
 

@@ -1,11 +1,9 @@
 //! [`ExecuteError`]: why a command did not happen.
 
 use super::source::LoadError;
-use crate::append::Expected;
+use crate::append::{AppendError, Conflict, Expected, InvalidAppend, Violation};
 use crate::boundary::InvalidTarget;
-use crate::error::{
-    AppendError, Conflict, DecodeError, EncodeError, InvalidAppend, StoreError, Violation,
-};
+use crate::error::{DecodeError, EncodeError, StoreError};
 use crate::events::InvalidDeadline;
 use crate::stream::StreamId;
 

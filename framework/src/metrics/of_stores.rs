@@ -1,7 +1,6 @@
 //! What an adapter tells of appends, batches and pages.
 
-use crate::append::Appended;
-use crate::error::AppendError;
+use crate::append::{AppendError, Appended};
 use crate::read::Page;
 
 /// When something began; knows nothing, and costs nothing, without the feature `metrics`.
@@ -96,8 +95,7 @@ mod told {
         PAGES_READ, PLACE,
     };
     use super::Stopwatch;
-    use crate::append::Appended;
-    use crate::error::AppendError;
+    use crate::append::{AppendError, Appended};
     use crate::read::Page;
 
     const OUTCOMES: [&str; 4] = ["stored", "repeated", "conflict", "failed"];

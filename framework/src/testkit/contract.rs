@@ -10,8 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::append::{Append, Appended, Expected};
-use crate::error::{AppendError, Conflict};
+use crate::append::{Append, AppendError, Appended, Conflict, Expected};
 use crate::metadata::Metadata;
 use crate::query::Query;
 use crate::read::Read;

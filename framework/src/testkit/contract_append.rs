@@ -3,8 +3,7 @@
 use super::contract::{
     Backend, append, conflict, events, everything, numbers, put, stream, tag, tagged,
 };
-use crate::append::{Append, Condition, Expected};
-use crate::error::Violation;
+use crate::append::{Append, Condition, Expected, Violation};
 use crate::place::{Position, Version};
 use crate::query::Query;
 use crate::store::EventStore as _;

@@ -6,8 +6,9 @@ use super::contract::{
     Backend, append, conflict, event, events, everything, number, numbers, page, put, stream, tag,
     tagged,
 };
-use crate::append::{Append, Expected, IdempotencyKey, MAX_APPEND};
-use crate::error::{AppendError, InvalidAppend, Violation};
+use crate::append::{
+    Append, AppendError, Expected, IdempotencyKey, InvalidAppend, MAX_APPEND, Violation,
+};
 use crate::metadata::Metadata;
 use crate::place::{Position, Version};
 use crate::query::{Query, QueryItem};

@@ -1,8 +1,7 @@
 //! Conditions: no event that matches may have arrived behind what is known.
 
 use super::contract::{Backend, all, append, conflict, everything, put, stream, tag, tagged};
-use crate::append::{Append, Expected};
-use crate::error::{AppendError, Violation};
+use crate::append::{Append, AppendError, Expected, Violation};
 use crate::place::Position;
 use crate::query::{Query, QueryItem};
 use crate::store::EventStore as _;

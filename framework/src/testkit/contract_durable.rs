@@ -8,8 +8,7 @@ use serde_json::json;
 use super::contract::{
     Backend, append, conflict, event, events, everything, numbers, put, stream, tag, tagged,
 };
-use crate::append::{Append, Expected, IdempotencyKey};
-use crate::error::AppendError;
+use crate::append::{Append, AppendError, Expected, IdempotencyKey};
 use crate::metadata::Metadata;
 use crate::place::{Position, Version};
 use crate::query::Query;

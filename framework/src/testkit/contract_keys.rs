@@ -1,8 +1,7 @@
 //! Idempotency keys: the first answer again, for the same content.
 
 use super::contract::{Backend, all, append, conflict, events, everything, numbers, put, stream};
-use crate::append::{Append, Appended, Expected, IdempotencyKey};
-use crate::error::AppendError;
+use crate::append::{Append, AppendError, Appended, Expected, IdempotencyKey};
 use crate::place::{Position, Version};
 use crate::store::EventStore;
 

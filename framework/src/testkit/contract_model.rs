@@ -1,8 +1,7 @@
 //! Reads and conditions beside a model: the same found by hand, among random events.
 
 use super::contract::{Backend, append, everything, page, stream, tag, tagged};
-use crate::append::{Append, Condition, Expected};
-use crate::error::{AppendError, Violation};
+use crate::append::{Append, AppendError, Condition, Expected, Violation};
 use crate::place::{Position, Version};
 use crate::query::{Query, QueryItem};
 use crate::read::{Direction, MAX_PAGE, Read, Scope};

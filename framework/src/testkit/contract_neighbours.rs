@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use super::contract::{Backend, all, append, event, events, everything, number, put, stream};
-use crate::append::{Append, Appended, Expected, IdempotencyKey};
-use crate::error::{AppendError, Violation};
+use crate::append::{Append, AppendError, Appended, Expected, IdempotencyKey, Violation};
 use crate::place::{Position, Version};
 use crate::record::{NewEvent, Place, RecordedEvent};
 use crate::store::EventStore as _;

@@ -7,8 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use super::contract::{
     Backend, all, append, events, everything, number, numbers, page, put, stream, tag, tagged,
 };
-use crate::append::{Append, Expected};
-use crate::error::{AppendError, Violation};
+use crate::append::{Append, AppendError, Expected, Violation};
 use crate::place::{Position, Version};
 use crate::query::{Query, QueryItem};
 use crate::read::Read;

@@ -4,9 +4,8 @@ use super::contract::{
     Backend, all, append, conflict, events, everything, numbers, page, put, stream,
 };
 use super::contract_documents::{change, find, keys};
-use crate::append::{Append, Expected, IdempotencyKey};
+use crate::append::{Append, AppendError, Expected, IdempotencyKey, InvalidAppend, Violation};
 use crate::document::{Changes, Revision, Scan};
-use crate::error::{AppendError, InvalidAppend, Violation};
 use crate::place::Version;
 use crate::query::Query;
 use crate::read::Read;

@@ -11,8 +11,8 @@ use tokio::task::yield_now;
 use tokio::time::sleep;
 
 use super::faults::{Fate, Faults};
-use crate::append::{Append, Appended, Expected, IdempotencyKey};
-use crate::error::{AppendError, StoreError};
+use crate::append::{Append, AppendError, Appended, Expected, IdempotencyKey};
+use crate::error::StoreError;
 use crate::place::{Position, Version};
 use crate::read::{Page, Read};
 use crate::snapshot::{Snapshot, SnapshotStore};
