@@ -3,10 +3,12 @@
 mod expand;
 mod keys;
 mod kinds;
+mod marks;
 mod personal;
 mod serde_shape;
 
 use proc_macro2::TokenStream;
+use quote::quote;
 use syn::{Data, DeriveInput, LitStr, Path};
 
 use crate::errors::Errors;
@@ -20,6 +22,18 @@ struct Model<'a> {
     kinds: Vec<Kind<'a>>,
     formerly: Vec<Path>,
     retired: Vec<LitStr>,
+}
+
+impl Model<'_> {
+    /// `Self::Variant`, or `Self` of a struct.
+    fn path(&self, kind: &Kind<'_>) -> TokenStream {
+        let ident = kind.ident;
+        if self.is_enum {
+            quote!(Self::#ident)
+        } else {
+            quote!(Self)
+        }
+    }
 }
 
 pub(crate) fn derive(input: &DeriveInput) -> TokenStream {

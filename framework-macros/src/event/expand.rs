@@ -5,7 +5,7 @@ use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
 
 use super::kinds::Kind;
-use super::{Model, personal};
+use super::{Model, marks};
 use crate::errors::Refusal;
 use crate::field::pattern;
 use crate::item::Item;
@@ -15,7 +15,7 @@ pub(super) fn expand(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
     let head = item.head(&quote!(#factum::Event));
     let types = model.kinds.iter().map(|kind| event_type(factum, kind));
     let arms = model.kinds.iter().enumerate().map(|(index, kind)| {
-        let path = path(model, kind);
+        let path = model.path(kind);
         quote!(#path { .. } => #index,)
     });
     let index = if model.is_enum {
@@ -23,7 +23,7 @@ pub(super) fn expand(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
     } else {
         quote!(0)
     };
-    let (tags, personal) = (tags(item, model), personal::function(item, model));
+    let (tags, personal) = (tags(item, model), marks::function(item, model));
     let former = former(item, model);
     let [to_json, from_json, index_name] = codec(model);
     let error = quote!(#factum::__private::serde_json::Error);
@@ -143,22 +143,12 @@ fn event_type(factum: &TokenStream, kind: &Kind<'_>) -> TokenStream {
     }
 }
 
-/// `Self::Variant`, or `Self` of a struct.
-pub(super) fn path(model: &Model<'_>, kind: &Kind<'_>) -> TokenStream {
-    let ident = kind.ident;
-    if model.is_enum {
-        quote!(Self::#ident)
-    } else {
-        quote!(Self)
-    }
-}
-
 fn tags(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
     if model.kinds.iter().all(|kind| kind.tags.is_empty()) {
         return quote!(::core::result::Result::Ok(::std::vec::Vec::new()));
     }
     let arms = model.kinds.iter().map(|kind| {
-        let pattern = pattern(&path(model, kind), kind.tags.iter().map(|tag| &tag.place));
+        let pattern = pattern(&model.path(kind), kind.tags.iter().map(|tag| &tag.place));
         let tags = kind.tags.iter().map(|tag| {
             let (key, span) = (&tag.key, tag.place.span);
             let (value, factum) = (tag.place.binding(), item.factum_at(span));
