@@ -33,7 +33,8 @@ pub use states::{Explored, States, Transition};
 pub use survey::Outline;
 pub use survey::Surveyed;
 
-/// A domain, as its types tell it.
+/// A domain, as its types tell it: take in the types, then write the documents. An example stands at the
+/// [module](self).
 #[derive(Debug)]
 #[must_use = "a catalog is written by `to_markdown`, `to_json_schema` or `to_asyncapi`"]
 pub struct Catalog {

@@ -71,8 +71,7 @@ const GLANCE: Duration = Duration::from_millis(20);
 /// How long what readers see is held for what replaces it, once everybody knows.
 const HOLD: Duration = Duration::from_millis(250);
 
-/// Projections at work. Dropping it ends them; [`stop`](Self::stop) lets them finish what they are at, and tells
-/// other instances that they can go on at once.
+#[doc = include_str!("projections/projections.md")]
 pub struct Projections {
     running: Vec<Running>,
     instance: Uuid,

@@ -33,7 +33,7 @@ pub struct Forgotten {
 }
 
 impl<S: Store> PersonalStore<S> {
-    /// Destroys the key of `subject` for ever. Every event stays; a read that begins behind this, in whatever process,
+    /// Destroys the key of `subject`, the text of an id, for ever. Every event stays; a read that begins behind this, in whatever process,
     /// finds its personal fields redacted, and no personal data of the subject is taken any more.
     ///
     /// It costs one write, and a read of the events with data of this subject, however many others there are, and of the
