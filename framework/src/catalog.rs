@@ -5,6 +5,7 @@ mod explore;
 mod forms;
 mod json;
 pub(crate) mod kinds;
+mod links;
 mod markdown;
 mod mermaid;
 mod process_managers;
