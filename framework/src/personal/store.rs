@@ -29,13 +29,13 @@ use crate::stream::StreamId;
 /// # use factum::personal::{DocumentKeys, PersonalStore};
 /// # use factum::{Engine, Store};
 /// # async fn run<S: Store + Clone>(
-/// #     events: S, keys: impl Store, master_key: &str, projections: factum::Projections,
+/// #     events: S, keys: impl Store, master_key: &str, customer: u32, projections: factum::Projections,
 /// # ) -> Result<(), Box<dyn std::error::Error>> {
 /// let keys = DocumentKeys::open(keys, master_key.parse()?).await?;
 /// let store = PersonalStore::new(events.clone(), keys);
 /// let engine = Engine::new(store.clone());
 /// // …
-/// let forgotten = store.forget("17").await?;
+/// let forgotten = store.forget(customer).await?;
 /// engine.evict(&forgotten.streams);
 /// projections.rebuild("customers").await?;
 /// # Ok(()) }
