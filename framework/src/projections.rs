@@ -333,7 +333,14 @@ impl Projections {
             .running
             .iter()
             .find(|running| running.shared.model.name() == name);
-        running.ok_or_else(|| format!("there is no projection {name:?}").into())
+        running.ok_or_else(|| {
+            let known = self.running.iter();
+            let known: Vec<_> = known.map(|running| running.shared.model.name()).collect();
+            format!(
+                "there is no projection {name:?} among {known:?}: give it to `Projections::builder`"
+            )
+            .into()
+        })
     }
 
     /// Lets every projection finish the page that it is at, and ends it.
