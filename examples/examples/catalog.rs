@@ -4,7 +4,6 @@
 
 use factum::catalog::{Catalog, States};
 use factum::prelude::*;
-use factum::process::{Correlation, Deadline, Reactions, Refusal};
 use factum_examples::say;
 use schemars::JsonSchema;
 

@@ -228,7 +228,6 @@ pub fn projection(input: TokenStream) -> TokenStream {
 ///
 /// ```
 /// use factum::prelude::*;
-/// use factum::process::{Correlation, Deadline, Reactions, Refusal};
 ///
 /// # #[derive(Event, Serialize, Deserialize)]
 /// # enum LampEvent { Lit { lamp: u32 } }

@@ -8,6 +8,7 @@ mod behaviour {
     mod former;
     mod ids;
     mod personal;
+    mod process_instances;
     mod process_managers;
     mod upcasting;
 }

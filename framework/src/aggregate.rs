@@ -8,7 +8,9 @@ use serde::de::DeserializeOwned;
 use crate::event::Event;
 use crate::stream::{InvalidStreamId, StreamId};
 
-/// State folded from one stream. Derive it; write [`Apply`] by hand.
+/// State folded from one stream.
+///
+/// Derive it, with the [keys of `#[aggregate(…)]`](macro@crate::Aggregate); write [`Apply`] by hand.
 ///
 /// ```
 /// use factum::prelude::*;

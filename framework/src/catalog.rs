@@ -5,6 +5,7 @@ mod explore;
 mod forms;
 mod json;
 pub(crate) mod kinds;
+mod links;
 mod markdown;
 mod mermaid;
 mod process_managers;
@@ -33,7 +34,8 @@ pub use states::{Explored, States, Transition};
 pub use survey::Outline;
 pub use survey::Surveyed;
 
-/// A domain, as its types tell it.
+/// A domain, as its types tell it: take in the types, then write the documents. An example stands at the
+/// [module](self).
 #[derive(Debug)]
 #[must_use = "a catalog is written by `to_markdown`, `to_json_schema` or `to_asyncapi`"]
 pub struct Catalog {

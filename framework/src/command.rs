@@ -4,7 +4,9 @@ use serde::Serialize;
 
 use crate::boundary::Boundary;
 
-/// An intention; names what it looks at. Derive it; write [`Decide`] by hand.
+/// An intention; names what it looks at.
+///
+/// Derive it, with the [keys of `#[command(…)]`](macro@crate::Command); write [`Decide`] by hand.
 ///
 /// | it looks at | attribute | `#[id]` fields | the state in `decide` | the decision |
 /// |---|---|---|---|---|

@@ -45,7 +45,9 @@ use source::Source;
 
 /// Executes commands and loads aggregates, on any store. A handle: cheap to clone, safe to share.
 ///
-/// One engine per store and process is enough, and best: its queue and its warm states are its own.
+/// One engine per store and process is enough, and best: its queue and its warm states are its own. [`Engine::new`] has
+/// the settings that most want; [`Engine::builder`] has others, among them the clock, the retries and how many states
+/// are kept warm.
 #[derive(Clone)]
 pub struct Engine(Arc<Inner>);
 

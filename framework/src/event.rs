@@ -8,8 +8,9 @@ use crate::personal::PersonalField;
 use crate::tag::{InvalidTag, Tag};
 use crate::upcast::Upcaster;
 
-/// An immutable fact. Derive it on an enum (or a struct, for a single fact); its stored names are
-/// contracts with the events already stored.
+/// An immutable fact. Its stored names are contracts with the events already stored.
+///
+/// Derive it on an enum, or on a struct for a single fact, with the [keys of `#[event(…)]`](macro@crate::Event).
 ///
 /// ```
 /// use factum::prelude::*;

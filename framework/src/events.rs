@@ -111,7 +111,7 @@ impl<E> Events<E> {
     /// impl Decide for PlaceOrder {
     ///     type Error = std::convert::Infallible;
     ///     fn decide(&self, _: &Order) -> Result<Events<OrderEvent>, Self::Error> {
-    ///         let three_days = Duration::from_secs(3 * 24 * 3600);
+    ///         let three_days = Duration::from_hours(3 * 24);
     ///         let cancel = CancelOrder { order: self.order };
     ///         Ok(Events::from(OrderEvent::Placed).deadline("payment", three_days, cancel))
     ///     }

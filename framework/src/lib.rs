@@ -1,9 +1,7 @@
 //! Event sourcing with plain types, pure functions and pluggable stores.
 //!
-//! A domain is made of [`Event`]s, [`Aggregate`]s that [`Apply`] them, and [`Command`]s that [`Decide`];
-//! each trait has a derive of the same name. An [`Engine`] executes commands on a [`Store`],
-//! [`Projections`] build read models from the events, and [`ProcessManagers`] react to them with commands. The [`testkit`] tests a domain without a store, and, with
-//! [`store_contract!`], a store against its promises.
+//! You write types and pure functions; the framework names, stores, loads and decodes, retries after conflicts, and runs
+//! what reacts to events. A domain, and its test:
 //!
 //! ```
 //! use factum::prelude::*;
@@ -37,8 +35,46 @@
 //!     }
 //! }
 //!
-//! factum::testkit::given(()).when(Switch { lamp: 1, on: true }).then([LampEvent::Switched { on: true }]);
+//! use factum::testkit::given;
+//! given(()).when(Switch { lamp: 1, on: true }).then([LampEvent::Switched { on: true }]);
+//!
+//! /// The store is one of `factum-memory`, `factum-sqlite` or `factum-postgres`.
+//! async fn house(store: impl factum::Store) -> Result<(), Box<dyn std::error::Error>> {
+//!     let engine = Engine::new(store);
+//!     let switch = Switch { lamp: 1, on: true };
+//!     engine.execute(switch).by("ada").because("it is dark").idempotency_key("request-7").await?;
+//!     let lamp = engine.load::<Lamp>(&1).await?; // and .at_version(…), .at_time(…), .at_position(…)
+//!     assert!(lamp.on);
+//!     Ok(())
+//! }
 //! ```
+//!
+//! # Where to find what
+//!
+//! Everything for every day is in [`prelude`].
+//!
+//! | to … | use | the function that you write |
+//! |---|---|---|
+//! | say what can happen | [`Event`], a derive on an enum | none |
+//! | fold it into a state | [`Aggregate`] | [`Apply::apply`] |
+//! | ask for something: of one aggregate, several, a list, or with a tag query | [`Command`] | [`Decide::decide`] |
+//! | execute, load, travel in time, read a history | [`Engine`], [`Receipt`], [`ExecuteError`] | |
+//! | keep a read model in memory | [`Projection`], [`InMemory`] | [`Project::project`] |
+//! | keep one in tables | [`Projection`]; `SqliteProjection`, `PostgresProjection` of the adapters | `SqliteProject::project`, `PostgresProject::project` |
+//! | run, watch, rebuild and mend read models | [`Projections`], [`OnFailure`], [`ProjectionStatus`] | |
+//! | lead a case through many aggregates, with deadlines | [`ProcessManager`], [`ProcessManagers`] | [`React`], [`Respond`] |
+//! | set a deadline without one | [`Events::deadline`] | |
+//! | do something every morning | [`Schedule`] | |
+//! | send mails, call other systems | [`Handler`] | [`Handler::handle`] |
+//! | read every event as it comes | [`Engine::subscribe`], [`Subscription`] | |
+//! | change the form of events | [`Upcaster`], [`upcast_typed`], [`Formerly`] | |
+//! | forget a person | [`personal`] | |
+//! | document a domain | `catalog` | |
+//! | find out what led to what | [`Engine::causality`] | |
+//! | test a domain | [`testkit::given`], [`testkit::process`], [`testkit::stored`], `testkit::events_lock`, [`testkit::VirtualClock`] | |
+//! | write a store | [`EventStore`], [`document::DocumentStore`], [`snapshot::SnapshotStore`], tested by [`store_contract!`] | |
+//!
+//! The book in the folder `docs` of the repository begins with a tutorial, and tells what can be relied upon.
 //!
 //! # Features
 //!
@@ -90,45 +126,63 @@ mod timestamp;
 mod unique;
 mod upcast;
 
+#[doc(inline)]
 pub use aggregate::{Aggregate, Apply, SnapshotPolicy};
+#[doc(inline)]
 pub use append::{
     Append, AppendError, Appended, Condition, Conflict, Expected, IdempotencyKey, InvalidAppend,
     StreamAppend, Violation,
 };
+#[doc(inline)]
 pub use boundary::{Boundary, InvalidTarget, Queried};
+#[doc(inline)]
 pub use causality::{CausalEvent, CausalTree, Causality};
+#[doc(inline)]
 pub use clock::{Clock, SystemClock};
 pub use codec::Decoded;
+#[doc(inline)]
 pub use command::{Command, Decide};
+#[doc(inline)]
 pub use engine::{Engine, EngineBuilder, ExecuteError, LoadError, Loaded, Receipt, RetryPolicy};
+#[doc(inline)]
 pub use error::{DecodeError, DecodeFault, EncodeError, StoreError};
+#[doc(inline)]
 pub use event::{Event, EventType};
 pub use event_set::{ApplySet, EventSet};
 pub use events::{Events, InvalidDeadline};
 pub use former::{Former, Formerly};
+#[doc(inline)]
 pub use metadata::Metadata;
 pub use place::{Position, Version};
+#[doc(inline)]
 pub use process::{
     CommandSet, Correlation, Deadline, ProcessManager, React, ReactSet, Reactions, Refusal,
     Respond, SentBy, When,
 };
+#[doc(inline)]
 pub use process_managers::{
     Begin, Handler, HandlerError, HandlerOptions, InvalidSchedule, Missed, ProcessManagers,
     ProcessManagersBuilder, ProcessStartError, ProcessStatus, Schedule, Undelivered,
     UndeliveredWork,
 };
 pub use projection::{Effect, EventsOf, Project, ProjectSet, Projection};
+#[doc(inline)]
 pub use projections::{
     DeadLetter, DeadLetterState, EventError, InMemory, OnFailure, ProjectionError, ProjectionState,
     ProjectionStatus, Projections, ReadModel, StartError, Step, StepError, WaitError,
 };
 pub use query::{Query, QueryItem};
+#[doc(inline)]
 pub use read::{Direction, Page, Read, Scope};
+#[doc(inline)]
 pub use record::{ContentType, NewEvent, Recorded, RecordedEvent};
+#[doc(inline)]
 pub use snapshot::{Snapshot, SnapshotStore};
+#[doc(inline)]
 pub use store::{EventStore, Store};
 pub use stream::{InvalidStreamId, StreamId};
 pub use subscription::Subscription;
+#[doc(inline)]
 pub use tag::{InvalidTag, Tag};
 pub use timestamp::{InvalidTimestamp, Timestamp};
 pub use upcast::{UpcastError, Upcaster, upcast_formerly, upcast_typed};

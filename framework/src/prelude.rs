@@ -5,7 +5,9 @@ pub use crate::command::{Command, Decide};
 pub use crate::engine::{Engine, ExecuteError, LoadError, Loaded, Receipt};
 pub use crate::event::Event;
 pub use crate::events::Events;
-pub use crate::process::{ProcessManager, React, Respond};
+pub use crate::process::{
+    Correlation, Deadline, ProcessManager, React, Reactions, Refusal, Respond,
+};
 pub use crate::process_managers::ProcessManagers;
 pub use crate::projection::{Project, Projection};
 pub use crate::projections::{InMemory, Projections};

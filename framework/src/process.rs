@@ -24,7 +24,8 @@ pub(crate) use reactions::Order;
 pub use reactions::{Reactions, When};
 
 /// Reacts to events with commands and deadlines: keeps in mind, across streams and for as long as it takes, where one
-/// case stands. Derive it; write [`Apply`], [`React`] and [`Respond`] by hand.
+/// case stands. Derive it, with the [keys of `#[process_manager(…)]`](macro@crate::ProcessManager); write [`Apply`],
+/// [`React`] and [`Respond`] by hand.
 ///
 /// Every case is an *instance*, with a state and an id of its own. An event [starts](Correlation::Starts) an instance,
 /// or is for one that lives; it changes the state through [`Apply`]; then [`React`] says what follows: commands to
@@ -37,7 +38,6 @@ pub use reactions::{Reactions, When};
 /// ```
 /// use std::time::Duration;
 /// use factum::prelude::*;
-/// use factum::process::{Correlation, Deadline, Reactions, Refusal};
 ///
 /// # #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
 /// # #[event(prefix = "order")]
@@ -92,7 +92,7 @@ pub use reactions::{Reactions, When};
 ///         match event.event {
 ///             OrderEvent::Placed { order, cents } => then
 ///                 .send(RequestPayment { order, cents })
-///                 .deadline("payment", Duration::from_secs(30 * 24 * 3600)),
+///                 .deadline("payment", Duration::from_hours(30 * 24)),
 ///             OrderEvent::Cancelled { .. } => then.complete(),
 ///         };
 ///     }
@@ -124,7 +124,7 @@ pub use reactions::{Reactions, When};
 /// factum::testkit::process::<Fulfilment>(7)
 ///     .when(placed.clone())
 ///     .then_sends([RequestPayment { order: 7, cents: 990 }])
-///     .then_deadline("payment", Duration::from_secs(30 * 24 * 3600));
+///     .then_deadline("payment", Duration::from_hours(30 * 24));
 /// factum::testkit::process::<Fulfilment>(7)
 ///     .given([placed])
 ///     .when_deadline("payment")
@@ -163,10 +163,13 @@ pub trait ProcessManager:
     note = "write `impl React<{E}> for {Self} {{ fn correlate(…) … fn react(…) … }}`"
 )]
 pub trait React<E: Event>: ProcessManager + Apply<E> {
-    /// Which instance `event` is for.
+    /// Which instance `event` is for: one that the event names, or whose id is the key of its stream,
+    /// `event.record.stream.key()`. Where an id that must be there is not, panic: then the event is parked and can be
+    /// taken later, while [`Correlation::Ignored`] lets it pass for good.
     fn correlate(event: &Recorded<E>) -> Correlation<Self::Id>;
 
-    /// What follows from `event`, which is in the state already.
+    /// What follows from `event`, which is in the state already. Each function of `then` gives `then` back, so the arms
+    /// of a `match` are of one type, and nothing is `_ => then`.
     fn react(&self, event: &Recorded<E>, then: &mut Reactions<Self>);
 }
 

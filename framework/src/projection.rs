@@ -5,7 +5,10 @@ use crate::event::Event;
 use crate::event_set::EventSet;
 use crate::record::{Recorded, RecordedEvent};
 
-/// Builds a read model from events. Derive it; write [`Project`] by hand.
+/// Builds a read model from events.
+///
+/// Derive it, with the [keys of `#[projection(…)]`](macro@crate::Projection); write [`Project`] by hand, for a read model
+/// [in memory](crate::InMemory), or `SqliteProject`, `PostgresProject` of the adapters for one in tables.
 ///
 /// ```
 /// use factum::prelude::*;

@@ -71,8 +71,7 @@ const GLANCE: Duration = Duration::from_millis(20);
 /// How long what readers see is held for what replaces it, once everybody knows.
 const HOLD: Duration = Duration::from_millis(250);
 
-/// Projections at work. Dropping it ends them; [`stop`](Self::stop) lets them finish what they are at, and tells
-/// other instances that they can go on at once.
+#[doc = include_str!("projections/projections.md")]
 pub struct Projections {
     running: Vec<Running>,
     instance: Uuid,
@@ -334,7 +333,14 @@ impl Projections {
             .running
             .iter()
             .find(|running| running.shared.model.name() == name);
-        running.ok_or_else(|| format!("there is no projection {name:?}").into())
+        running.ok_or_else(|| {
+            let known = self.running.iter();
+            let known: Vec<_> = known.map(|running| running.shared.model.name()).collect();
+            format!(
+                "there is no projection {name:?} among {known:?}: give it to `Projections::builder`"
+            )
+            .into()
+        })
     }
 
     /// Lets every projection finish the page that it is at, and ends it.

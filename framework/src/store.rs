@@ -50,6 +50,12 @@ pub trait EventStore: Send + Sync + 'static {
 }
 
 /// Everything that the [`Engine`](crate::Engine) and the runtime need of a backend.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a store",
+    label = "not a store",
+    note = "open one, e.g. `SqliteStore::open(\"bank.db\").await?`; a store of your own implements `EventStore`, `SnapshotStore` and `DocumentStore`"
+)]
 pub trait Store: EventStore + SnapshotStore + DocumentStore {}
 
+#[diagnostic::do_not_recommend]
 impl<T: EventStore + SnapshotStore + DocumentStore> Store for T {}

@@ -31,6 +31,7 @@ pub mod contract_model;
 pub mod contract_neighbours;
 #[doc(hidden)]
 pub mod contract_process;
+#[doc(hidden)]
 pub mod contract_projection;
 #[doc(hidden)]
 pub mod contract_race;
@@ -64,6 +65,7 @@ mod lock_schema;
 mod lock_shape;
 mod process;
 mod scenario;
+mod stored;
 mod virtual_clock;
 
 pub use crate::store_contract;
@@ -76,4 +78,5 @@ pub use faulty::Faulty;
 pub use lock_error::{LockError, LockFault};
 pub use process::{ProcessScenario, process};
 pub use scenario::{Given, Scenario, given};
+pub use stored::stored;
 pub use virtual_clock::VirtualClock;

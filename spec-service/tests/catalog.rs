@@ -45,15 +45,15 @@ fn a_specification_goes_from_draft_over_published_and_deprecated_to_deleted() {
     assert_eq!(
         table,
         [
-            "| not there | `CreateSpec` | `spec.created` | draft |",
-            "| draft | `UpdateSpec` | `spec.updated` | draft |",
-            "| draft | `PublishSpec` | `spec.published` | published |",
-            "| draft | `DeleteSpec` | `spec.deleted` | deleted |",
-            "| published | `UpdateSpec` | `spec.updated` | published |",
-            "| published | `PublishSpec` | `spec.published` | published |",
-            "| published | `DeprecateSpec` | `spec.deprecated` | deprecated |",
-            "| published | `DeleteSpec` | `spec.deleted` | deleted |",
-            "| deprecated | `DeleteSpec` | `spec.deleted` | deleted |",
+            "| not there | [`CreateSpec`](#createspec) | [`spec.created`](#speccreated) | draft |",
+            "| draft | [`UpdateSpec`](#updatespec) | [`spec.updated`](#specupdated) | draft |",
+            "| draft | [`PublishSpec`](#publishspec) | [`spec.published`](#specpublished) | published |",
+            "| draft | [`DeleteSpec`](#deletespec) | [`spec.deleted`](#specdeleted) | deleted |",
+            "| published | [`UpdateSpec`](#updatespec) | [`spec.updated`](#specupdated) | published |",
+            "| published | [`PublishSpec`](#publishspec) | [`spec.published`](#specpublished) | published |",
+            "| published | [`DeprecateSpec`](#deprecatespec) | [`spec.deprecated`](#specdeprecated) | deprecated |",
+            "| published | [`DeleteSpec`](#deletespec) | [`spec.deleted`](#specdeleted) | deleted |",
+            "| deprecated | [`DeleteSpec`](#deletespec) | [`spec.deleted`](#specdeleted) | deleted |",
             "",
         ]
     );

@@ -160,3 +160,16 @@ async fn a_control_that_somebody_has_written_by_hand_is_named_when_it_is_none() 
     assert_eq!(projections.status()[0].build, 8);
     projections.stop().await;
 }
+
+#[tokio::test]
+async fn an_order_for_what_does_not_run_here_says_what_does() {
+    let engine = Engine::new(MemoryStore::new());
+    let projections = Projections::builder(&engine)
+        .with(Overtaken::default())
+        .start();
+    let error = projections.rebuild("lamps").await.unwrap_err().to_string();
+    let expected =
+        r#"there is no projection "lamps" among ["overtaken"]: give it to `Projections::builder`"#;
+    assert_eq!(error, expected);
+    projections.stop().await;
+}

@@ -15,6 +15,50 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// serving: names in braces, see [`Tables::sql`], are those of the tables that are being filled, and readers use the plain
 /// names for those that are full. Names are taken to be of the store's schema. Hand
 /// it to [`PostgresStore::read_model`](crate::PostgresStore::read_model).
+///
+/// ```
+/// use factum::async_trait;
+/// use factum::prelude::*;
+/// use factum_postgres::{BoxError, PostgresProject, PostgresProjection, Tables, sqlx};
+///
+/// # #[derive(Event, Serialize, Deserialize)]
+/// # #[event(prefix = "account")]
+/// # enum AccountEvent { Opened { owner: String }, Closed }
+/// #[derive(Projection)]
+/// #[projection(name = "owners", events = AccountEvent)]
+/// struct Owners;
+///
+/// #[async_trait]
+/// impl PostgresProjection for Owners {
+///     async fn create(&self, db: &mut Tables<'_>) -> Result<(), sqlx::Error> {
+///         let sql = "create table if not exists {owner} (account text primary key, name text not null)";
+///         sqlx::query(db.sql(sql)).execute(&mut **db).await?;
+///         Ok(())
+///     }
+/// }
+///
+/// #[async_trait]
+/// impl PostgresProject<AccountEvent> for Owners {
+///     async fn project(
+///         &self,
+///         event: &Recorded<AccountEvent>,
+///         db: &mut Tables<'_>,
+///     ) -> Result<(), BoxError> {
+///         let account = event.record.stream.key();
+///         match &event.event {
+///             AccountEvent::Opened { owner } => {
+///                 let sql = db.sql("insert into {owner} (account, name) values ($1, $2)");
+///                 sqlx::query(sql).bind(account).bind(owner).execute(&mut **db).await?;
+///             }
+///             AccountEvent::Closed => {
+///                 let sql = db.sql("delete from {owner} where account = $1");
+///                 sqlx::query(sql).bind(account).execute(&mut **db).await?;
+///             }
+///         }
+///         Ok(())
+///     }
+/// }
+/// ```
 #[async_trait]
 #[diagnostic::on_unimplemented(
     message = "the projection `{Self}` has no tables",
@@ -22,7 +66,8 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
     note = "write `#[async_trait] impl PostgresProjection for {Self}` with `create`, and `impl PostgresProject<…> for {Self}` for each event type"
 )]
 pub trait PostgresProjection: Projection {
-    /// Creates the tables and indexes that are missing, whose names stand in braces.
+    /// Creates the tables and indexes that are missing, whose names stand in braces. It is called when they are there,
+    /// too, so write `create table if not exists`.
     ///
     /// # Errors
     /// What PostgreSQL says; the projection is tried again, then stops.

@@ -15,9 +15,9 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// tables that are being filled, and readers use the plain name, here `owner`, for those that are full. Hand it to [`SqliteStore::read_model`](crate::SqliteStore::read_model).
 ///
 /// ```
-/// use async_trait::async_trait;
+/// use factum::async_trait;
 /// use factum::prelude::*;
-/// use factum_sqlite::{BoxError, SqliteProject, SqliteProjection, Tables};
+/// use factum_sqlite::{BoxError, SqliteProject, SqliteProjection, Tables, sqlx};
 ///
 /// # #[derive(Event, Serialize, Deserialize)]
 /// # #[event(prefix = "account")]
@@ -64,7 +64,8 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
     note = "write `#[async_trait] impl SqliteProjection for {Self}` with `create`, and `impl SqliteProject<…> for {Self}` for each event type"
 )]
 pub trait SqliteProjection: Projection {
-    /// Creates the tables and indexes that are missing, whose names stand in braces.
+    /// Creates the tables and indexes that are missing, whose names stand in braces. It is called when they are there,
+    /// too, so write `create table if not exists`.
     ///
     /// # Errors
     /// What SQLite says; the projection is tried again, then stops.

@@ -5,6 +5,9 @@
 //! cargo run --example fulfilment              # in a folder that goes away
 //! cargo run --example fulfilment -- shop.db   # kill it whenever you like, and start it again
 //! ```
+//!
+//! Beside `shop.db` it keeps `shop.keys.db` with the keys of personal data, and `shop.seen` with how far the window was.
+//! Delete all three to begin anew.
 
 mod board;
 mod order;
@@ -48,7 +51,7 @@ async fn main() -> anyhow::Result<()> {
     let file: PathBuf = file.map_or_else(|| folder.path().join("shop.db"), Into::into);
     let store = SqliteStore::open(&file).await?;
     // Addresses are encrypted, with keys in a file of their own.
-    let keys = SqliteStore::open(file.with_extension("keys")).await?;
+    let keys = SqliteStore::open(file.with_extension("keys.db")).await?;
     let keys = DocumentKeys::open(keys, MASTER_KEY.parse()?).await?;
     let personal = PersonalStore::new(store.clone(), keys);
     let engine = Engine::new(personal.clone());

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use factum::prelude::*;
-use factum::process::{Correlation, Deadline, Reactions, Refusal};
 
 use super::order::{Cancel, MarkShipped, OrderEvent};
 use super::payment::{PaymentEvent, Request, Withdraw};

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use factum::prelude::*;
-use factum::process::{Correlation, Deadline, Reactions, Refusal};
 use factum::testkit::process;
 
 #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -159,6 +158,14 @@ fn a_command_that_is_not_sent_is_missed() {
     process::<Travel>(7)
         .when(booked())
         .then_sends([BookFlight { trip: 7 }]);
+}
+
+#[test]
+#[should_panic(expected = "travel sends other commands; of \"7\": booked is for 8")]
+fn what_is_for_another_instance_is_told() {
+    process::<Travel>(7)
+        .when(TripEvent::Booked { trip: 8 })
+        .then_sends([BookHotel { trip: 8 }]);
 }
 
 #[test]

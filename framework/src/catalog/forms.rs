@@ -81,7 +81,7 @@ fn reference(reference: &Value) -> Option<&str> {
 }
 
 /// The anchor that GitHub and mdBook make of a heading.
-fn anchor(heading: &str) -> String {
+pub(super) fn anchor(heading: &str) -> String {
     let kept = heading.chars();
     let kept = kept.filter(|c| c.is_alphanumeric() || " -_".contains(*c));
     kept.collect::<String>().to_lowercase().replace(' ', "-")
@@ -117,7 +117,35 @@ pub(super) fn fields(schema: &Value) -> String {
 
 pub(super) fn description(schema: &Value) -> String {
     let text = schema.get("description").and_then(Value::as_str);
-    text.unwrap_or_default().to_owned()
+    plain(text.unwrap_or_default())
+}
+
+/// A documentation comment for people: what leads to an item of the code, ``[`Door`]`` or ``[`Door`](crate::Door)``,
+/// leads nowhere here, and is `Door`.
+pub(super) fn plain(text: &str) -> String {
+    let mut plain = String::new();
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once("[`") {
+        plain.push_str(before);
+        let Some((code, after)) = behind.split_once("`]") else {
+            plain.push_str("[`");
+            rest = behind;
+            continue;
+        };
+        let target = after.strip_prefix('(').and_then(|it| it.split_once(')'));
+        rest = match target {
+            Some((target, after)) if target.contains("://") => {
+                let _ = write!(plain, "[`{code}`]({target})");
+                after
+            }
+            target => {
+                let _ = write!(plain, "`{code}`");
+                target.map_or(after, |(_, after)| after)
+            }
+        };
+    }
+    plain.push_str(rest);
+    plain
 }
 
 /// A text for a cell of a table: one line, and no bars.
@@ -133,4 +161,22 @@ pub(super) fn codes<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
         .map(|name| format!("`{}`", cell(name)))
         .collect();
     names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn what_leads_to_an_item_of_the_code_is_its_name() {
+        assert_eq!(plain("see [`Door`]."), "see `Door`.");
+        assert_eq!(plain("[`Door`](crate::Door), [`Key`]"), "`Door`, `Key`");
+    }
+
+    #[test]
+    fn what_leads_elsewhere_stays() {
+        let text = "[`RFC`](https://example.org/1) and a list[`";
+        assert_eq!(plain(text), text);
+        assert_eq!(plain("[a chapter](chapter.md)"), "[a chapter](chapter.md)");
+    }
 }

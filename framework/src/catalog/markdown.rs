@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
-use super::forms::{cell, codes, description, fields, words};
-use super::{Catalog, mermaid, sections, settings};
+use super::forms::{cell, description, fields, plain, words};
+use super::{Catalog, links, mermaid, sections, settings};
 
 pub(super) fn write(catalog: &Catalog) -> String {
     let mut generator = settings().into_generator();
@@ -19,6 +19,7 @@ pub(super) fn write(catalog: &Catalog) -> String {
     let mut page = Page(format!("# {}\n", catalog.name));
     page.paragraph(&catalog.about);
     page.diagram(&mermaid::flow(catalog));
+    page.paragraph(&legend(catalog));
     page.heading("## Aggregates");
     for aggregate in &catalog.aggregates {
         sections::aggregate(&mut page, catalog, aggregate, &events);
@@ -51,13 +52,28 @@ impl Page {
     }
 }
 
+/// What the colours of the first diagram mean.
+fn legend(catalog: &Catalog) -> String {
+    let mut legend = "Commands (blue) are what can be asked for. An aggregate (yellow) decides, and what happens are its \
+                      events (orange)."
+        .to_owned();
+    if !catalog.projections.is_empty() {
+        legend.push_str(" Projections (green) keep what is read.");
+    }
+    if !catalog.process_managers.is_empty() {
+        legend.push_str(" Process managers (violet) ask for what shall follow.");
+    }
+    legend
+}
+
 fn readers(page: &mut Page, catalog: &Catalog) {
     if !catalog.projections.is_empty() {
         page.heading("## Projections");
         let mut table = "| projection | version | takes | |\n|---|---|---|---|\n".to_owned();
         for projection in &catalog.projections {
-            let takes = codes(projection.events.iter().copied());
-            let (name, version, doc) = (projection.name, projection.version, cell(projection.doc));
+            let takes = links::events(catalog, projection.events.iter().copied());
+            let (name, version) = (projection.name, projection.version);
+            let doc = cell(&plain(projection.doc));
             let _ = writeln!(table, "| `{name}` | {version} | {takes} | {doc} |");
         }
         page.paragraph(&table);
@@ -65,7 +81,7 @@ fn readers(page: &mut Page, catalog: &Catalog) {
     if !catalog.process_managers.is_empty() {
         page.heading("## Process managers");
         for manager in &catalog.process_managers {
-            sections::process_manager(page, manager);
+            sections::process_manager(page, catalog, manager);
         }
     }
 }

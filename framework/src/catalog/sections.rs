@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::forms::{cell, codes, description, fields};
+use super::forms::{cell, codes, description, fields, plain};
 use super::markdown::Page;
 use super::process_managers::ProcessManagerEntry;
-use super::{AggregateEntry, Catalog, CommandEntry, EventEntry, Explored, mermaid};
+use super::{AggregateEntry, Catalog, CommandEntry, EventEntry, Explored, links, mermaid};
 
 pub(super) fn aggregate(
     page: &mut Page,
@@ -16,11 +16,12 @@ pub(super) fn aggregate(
     events: &[EventEntry<'_>],
 ) {
     page.heading(&format!("### {}", aggregate.name));
-    page.paragraph(aggregate.doc);
+    page.paragraph(&plain(aggregate.doc));
     page.paragraph(&format!("Streams: `{}-…`.", aggregate.category));
     if let Some(explored) = catalog.explored(aggregate.category) {
         page.diagram(&mermaid::states(explored));
         page.paragraph(&ways(catalog, explored));
+        page.paragraph("What is not in the table is refused, changes nothing, or was not tried.");
     }
     let ours = |event: &&EventEntry<'_>| event.aggregate.category == aggregate.category;
     for entry in events.iter().filter(ours) {
@@ -36,8 +37,9 @@ fn ways(catalog: &Catalog, explored: &Explored) -> String {
     transitions.sort_by_key(|way| (state(&way.from), command(way.command)));
     for transition in transitions {
         let (from, to) = (cell(&transition.from), cell(&transition.to));
-        let (command, event) = (transition.command, transition.event);
-        let _ = writeln!(table, "| {from} | `{command}` | `{event}` | {to} |");
+        let command = links::commands(catalog, [transition.command]);
+        let event = links::events(catalog, [transition.event]);
+        let _ = writeln!(table, "| {from} | {command} | {event} | {to} |");
     }
     table
 }
@@ -62,6 +64,10 @@ fn event(page: &mut Page, catalog: &Catalog, event: &EventEntry<'_>) {
     let managers = managers
         .filter(|manager| manager.takes(kind.name))
         .map(|manager| manager.name);
+    let led = follows_from(catalog, kind.name);
+    if !led.is_empty() {
+        let _ = write!(facts, " Follows from {}.", links::commands(catalog, led));
+    }
     let takers = codes(projections.chain(managers));
     if !takers.is_empty() {
         let _ = write!(facts, " Taken by {takers}.");
@@ -85,7 +91,7 @@ pub(super) fn command(page: &mut Page, catalog: &Catalog, command: &CommandEntry
     let mut facts = format!("Looks at {}", looks.join(" and "));
     if let Some((state, events)) = &command.outline.query {
         let tags = codes(command.tags.iter().copied());
-        let events = codes(events.iter().copied());
+        let events = links::events(catalog, events.iter().copied());
         let _ = write!(
             facts,
             ", and at {state}: every event of {events} with the same {tags}, in whatever stream"
@@ -94,7 +100,7 @@ pub(super) fn command(page: &mut Page, catalog: &Catalog, command: &CommandEntry
     facts.push('.');
     let led = led_to(catalog, command.name);
     if !led.is_empty() {
-        let _ = write!(facts, " Leads to {}.", codes(led));
+        let _ = write!(facts, " Leads to {}.", links::events(catalog, led));
     }
     let senders = catalog.process_managers.iter();
     let senders = codes(
@@ -109,12 +115,12 @@ pub(super) fn command(page: &mut Page, catalog: &Catalog, command: &CommandEntry
     page.paragraph(&fields(schema));
 }
 
-pub(super) fn process_manager(page: &mut Page, manager: &ProcessManagerEntry) {
+pub(super) fn process_manager(page: &mut Page, catalog: &Catalog, manager: &ProcessManagerEntry) {
     page.heading(&format!("### {}", manager.name));
-    page.paragraph(manager.doc);
+    page.paragraph(&plain(manager.doc));
     let sends = match &manager.commands[..] {
         [] => "no commands".to_owned(),
-        commands => codes(commands.iter().copied()),
+        commands => links::commands(catalog, commands.iter().copied()),
     };
     page.paragraph(&format!(
         "Version {} of its state. Sends {sends}.",
@@ -122,10 +128,23 @@ pub(super) fn process_manager(page: &mut Page, manager: &ProcessManagerEntry) {
     ));
     let mut table = "| takes | events |\n|---|---|\n".to_owned();
     for taken in &manager.takes {
-        let events = codes(taken.kinds.iter().map(|kind| kind.name));
+        let events = links::events(catalog, taken.kinds.iter().map(|kind| kind.name));
         let _ = writeln!(table, "| `{}` | {events} |", taken.name);
     }
     page.paragraph(&table);
+}
+
+/// The commands that the exploration saw lead to the event.
+fn follows_from(catalog: &Catalog, event: &str) -> Vec<&'static str> {
+    let mut led = Vec::new();
+    let found = catalog.explored.iter();
+    let found = found.flat_map(|explored| &explored.led_to);
+    for (command, _) in found.filter(|(_, known)| *known == event) {
+        if !led.contains(command) {
+            led.push(*command);
+        }
+    }
+    led
 }
 
 /// The events that the exploration saw the command lead to.

@@ -1,6 +1,7 @@
 //! Forgetting a subject.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -33,7 +34,7 @@ pub struct Forgotten {
 }
 
 impl<S: Store> PersonalStore<S> {
-    /// Destroys the key of `subject` for ever. Every event stays; a read that begins behind this, in whatever process,
+    /// Destroys the key of `subject`, an id or its text, for ever. Every event stays; a read that begins behind this, in whatever process,
     /// finds its personal fields redacted, and no personal data of the subject is taken any more.
     ///
     /// It costs one write, and a read of the events with data of this subject, however many others there are, and of the
@@ -41,9 +42,9 @@ impl<S: Store> PersonalStore<S> {
     ///
     /// # Errors
     /// [`StoreError`] if the backend of the keys or of the events fails. The key may be destroyed then.
-    pub async fn forget(&self, subject: &str) -> Result<Forgotten, StoreError> {
+    pub async fn forget(&self, subject: impl Display) -> Result<Forgotten, StoreError> {
         let held = &self.shared.held;
-        let of = held.keys.pseudonym(subject);
+        let of = held.keys.pseudonym(&subject.to_string());
         let since = held.keys.forget(of).await?;
         held.drop_all();
         let mut forgotten = Forgotten {

@@ -25,6 +25,24 @@ use crate::stream::StreamId;
 /// Any store, in which nobody can read personal data without the keys: what is marked `#[personal]` is encrypted when
 /// it is appended and decrypted when it is read.
 ///
+/// ```
+/// # use factum::personal::{DocumentKeys, PersonalStore};
+/// # use factum::{Engine, Store};
+/// # async fn run<S: Store + Clone>(
+/// #     events: S, keys: impl Store, master_key: &str, customer: u32, projections: factum::Projections,
+/// # ) -> Result<(), Box<dyn std::error::Error>> {
+/// let keys = DocumentKeys::open(keys, master_key.parse()?).await?;
+/// let store = PersonalStore::new(events.clone(), keys);
+/// let engine = Engine::new(store.clone());
+/// // …
+/// let forgotten = store.forget(customer).await?;
+/// engine.evict(&forgotten.streams);
+/// projections.rebuild("customers").await?;
+/// # Ok(()) }
+/// ```
+///
+/// It holds the stores, and does not close them: keep a clone of each for that.
+///
 /// Events without personal data pass as they are. Of aggregates whose events have any, no snapshot is kept: their
 /// state may hold what is to be forgotten.
 #[derive(Clone)]

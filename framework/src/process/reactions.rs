@@ -12,6 +12,7 @@ use crate::timestamp::Timestamp;
 /// What shall follow, in this order. Nothing of it happens before the state is kept; all of it happens then.
 #[derive(Debug)]
 pub struct Reactions<P> {
+    instance: String,
     at: Timestamp,
     orders: Vec<Order>,
     fault: Option<String>,
@@ -60,8 +61,9 @@ impl From<Duration> for When {
 }
 
 impl<P: ProcessManager> Reactions<P> {
-    pub(crate) fn new(at: Timestamp) -> Self {
+    pub(crate) fn new(instance: &str, at: Timestamp) -> Self {
         Self {
+            instance: instance.to_owned(),
             at,
             orders: Vec::new(),
             fault: None,
@@ -74,6 +76,13 @@ impl<P: ProcessManager> Reactions<P> {
             None => Ok(self.orders),
             Some(fault) => Err(fault),
         }
+    }
+
+    /// Which instance reacts, as the text of its id. `then.instance().parse()` gives the id again where its type is
+    /// [`FromStr`](std::str::FromStr), as numbers, UUIDs and what derives [`Id`](crate::Id) are.
+    #[must_use]
+    pub fn instance(&self) -> &str {
+        &self.instance
     }
 
     /// When what leads to these reactions happened: the event was stored, the deadline was due.

@@ -141,7 +141,7 @@ fn take<P: ProcessManager>(
     input: impl FnOnce(&mut P, &mut Reactions<P>),
 ) -> Result<(), Fault> {
     let mut process: P = state(instance)?;
-    let mut then = Reactions::new(cause.at);
+    let mut then = Reactions::new(&instance.id, cause.at);
     catch_unwind(AssertUnwindSafe(|| input(&mut process, &mut then)))
         .map_err(|panic| panicked(&*panic))?;
     let orders: Vec<Order> = then.finish()?;

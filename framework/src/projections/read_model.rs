@@ -18,6 +18,11 @@ use crate::record::RecordedEvent;
 /// serving. Builds are numbered from 1 and never again given the same number. What a build is at, and who
 /// works on it, is kept as documents; a read model changes them when it takes events.
 #[async_trait]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say where its read model is kept",
+    label = "not a read model",
+    note = "in memory it is `InMemory::<{Self}>::new()`; in tables it is `store.read_model(…)`, with the store that holds the events"
+)]
 pub trait ReadModel: Send + Sync + 'static {
     /// The name of the projection: 1 to 200 bytes without `/` or control characters.
     fn name(&self) -> &str;

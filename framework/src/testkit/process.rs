@@ -10,6 +10,7 @@ use crate::command::Command;
 use crate::process::{Correlation, ProcessManager, ReactSet, Refusal, Respond, SentBy, When};
 use crate::process_managers::{Cause, Instance, Logic as _, Pending, Reacts as _, Typed};
 use crate::record::RecordedEvent;
+use crate::stream::StreamId;
 use crate::timestamp::Timestamp;
 
 /// Begins a scenario of the instance `id` of the process manager `P`, without a store.
@@ -17,6 +18,9 @@ use crate::timestamp::Timestamp;
 /// All happens at one time, which is 1970-01-01T00:00:00Z if [`at`](ProcessScenario::at) does not say otherwise. Each
 /// `when` forgets what followed from the one before; a `then` that names something tells of it alone, and
 /// [`then_nothing_else`](ProcessScenario::then_nothing_else) of all that none has named.
+///
+/// The events stand in a stream whose key is the text of `id`, so that [`correlate`](crate::React::correlate) may go by
+/// `event.record.stream.key()`.
 ///
 /// An example stands at [`ProcessManager`].
 #[expect(
@@ -35,6 +39,7 @@ where
         before: Instance::new(&id),
         at: Timestamp::from_micros(0),
         checked: Checked::default(),
+        aside: Vec::new(),
         of: PhantomData,
     }
 }
@@ -47,6 +52,8 @@ pub struct ProcessScenario<P> {
     before: Instance,
     at: Timestamp,
     checked: Checked,
+    /// What was given or happened, and is none of its business.
+    aside: Vec<String>,
     of: PhantomData<fn() -> P>,
 }
 
@@ -115,7 +122,7 @@ where
         self.begin();
         let Some(timer) = self.instance.deadlines.get(name).cloned() else {
             let set: Vec<_> = self.instance.deadlines.keys().collect();
-            panic!("no deadline {name:?} is set, but {set:?}");
+            panic!("no deadline {name:?} is set, but {set:?}{}", self.aside());
         };
         self.at = timer.due;
         let passed = self
@@ -163,7 +170,13 @@ where
     pub fn then_sends(mut self, commands: impl Sent<P>) -> Self {
         self.checked.commands = true;
         let expected = commands.sent();
-        assert_eq!(self.sent(), expected, "{} sends other commands", P::NAME);
+        let aside = self.aside();
+        assert_eq!(
+            self.sent(),
+            expected,
+            "{} sends other commands{aside}",
+            P::NAME
+        );
         self
     }
 
@@ -176,7 +189,8 @@ where
         self.checked.deadlines.push(name.to_owned());
         let due = self.instance.deadlines.get(name).map(|timer| timer.due);
         let expected = Some(when.into().due(self.at));
-        assert_eq!(due, expected, "the deadline {name:?} of {}", P::NAME);
+        let aside = self.aside();
+        assert_eq!(due, expected, "the deadline {name:?} of {}{aside}", P::NAME);
         self
     }
 
@@ -261,6 +275,9 @@ where
     #[track_caller]
     fn take(&mut self, mut record: RecordedEvent) {
         record.recorded_at = self.at;
+        if let Ok(stream) = StreamId::new("given", &self.instance.id) {
+            record.stream = stream;
+        }
         let prepared = match self.logic.prepare(&record) {
             Ok(prepared) => prepared,
             Err(error) => panic!("{error}"),
@@ -269,14 +286,32 @@ where
             let (id, starts) = match prepared.correlation {
                 Correlation::Starts(id) => (id, true),
                 Correlation::Continues(id) => (id, false),
-                Correlation::Ignored => continue,
+                Correlation::Ignored => {
+                    self.aside.push(format!("{} is for none", record.name));
+                    continue;
+                }
             };
-            if id != self.instance.id || !(starts || self.instance.lives()) {
+            if id != self.instance.id {
+                self.aside.push(format!("{} is for {id}", record.name));
+                continue;
+            }
+            if !(starts || self.instance.lives()) {
+                let (name, id) = (&record.name, &self.instance.id);
+                self.aside
+                    .push(format!("{name} continues {id}, which does not live"));
                 continue;
             }
             if let Err(fault) = (prepared.effect)(&mut self.instance, &Cause::of(&record)) {
                 panic!("{fault}");
             }
+        }
+    }
+
+    /// What explains that nothing follows, to stand behind a message.
+    fn aside(&self) -> String {
+        match &*self.aside {
+            [] => String::new(),
+            aside => format!("; of {:?}: {}", self.instance.id, aside.join(", ")),
         }
     }
 

@@ -216,12 +216,14 @@ impl<B: Boundary> Past<B> for () {
     fn fill(self, _: &mut B::Slots) {}
 }
 
+#[diagnostic::do_not_recommend]
 impl<A: Aggregate, const N: usize> Past<A> for [A::Event; N] {
     fn fill(self, slot: &mut Slot<A>) {
         fill(self, slot);
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<A: Aggregate> Past<A> for Vec<A::Event> {
     fn fill(self, slot: &mut Slot<A>) {
         fill(self, slot);
@@ -270,18 +272,21 @@ where
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<A: Aggregate, const N: usize> Outcome<A> for [A::Event; N] {
     fn decision(self) -> Events<A::Event> {
         self.into()
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<A: Aggregate> Outcome<A> for Vec<A::Event> {
     fn decision(self) -> Events<A::Event> {
         self.into()
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<A: Aggregate> Outcome<A> for Events<A::Event> {
     fn decision(self) -> Self {
         self

@@ -23,8 +23,8 @@ use crate::timestamp::Timestamp;
 ///
 /// let clock = VirtualClock::new();
 /// let before = clock.now();
-/// clock.advance(Duration::from_secs(30 * 24 * 3600));
-/// assert!(clock.now().since(before) >= Duration::from_secs(30 * 24 * 3600));
+/// clock.advance(Duration::from_hours(30 * 24));
+/// assert!(clock.now().since(before) >= Duration::from_hours(30 * 24));
 /// ```
 #[derive(Clone)]
 pub struct VirtualClock {

@@ -1,0 +1,107 @@
+//! A process manager whose events say nothing of the instance that they are for: it goes by their streams.
+
+use std::time::Duration;
+
+use factum::prelude::*;
+use factum::testkit::process;
+
+#[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[event(prefix = "lamp")]
+enum LampEvent {
+    Lit,
+    PutOut,
+    Dusted,
+}
+
+#[derive(Aggregate, Debug, Clone, Default)]
+#[aggregate(category = "lamp", id = u32, event = LampEvent)]
+struct Lamp;
+
+impl Apply<LampEvent> for Lamp {
+    fn apply(&mut self, _: &LampEvent) {}
+}
+
+#[derive(Command, Debug, Clone, Serialize, Deserialize)]
+#[command(on = Lamp)]
+struct PutOut {
+    #[id]
+    lamp: u32,
+}
+
+impl Decide for PutOut {
+    type Error = std::convert::Infallible;
+    fn decide(&self, _: &Lamp) -> Result<Events<LampEvent>, Self::Error> {
+        Ok(LampEvent::PutOut.into())
+    }
+}
+
+const AN_HOUR: Duration = Duration::from_hours(1);
+
+#[derive(ProcessManager, Debug, Clone, Default, Serialize, Deserialize)]
+#[process_manager(id = u32, events = LampEvent, commands = PutOut)]
+struct NightWatch;
+
+impl Apply<LampEvent> for NightWatch {
+    fn apply(&mut self, _: &LampEvent) {}
+}
+
+impl React<LampEvent> for NightWatch {
+    fn correlate(event: &Recorded<LampEvent>) -> Correlation<u32> {
+        let lamp = event.record.stream.key().parse().unwrap();
+        match event.event {
+            LampEvent::Lit => Correlation::Starts(lamp),
+            LampEvent::PutOut => Correlation::Continues(lamp),
+            LampEvent::Dusted => Correlation::Ignored,
+        }
+    }
+
+    fn react(&self, event: &Recorded<LampEvent>, then: &mut Reactions<Self>) {
+        match event.event {
+            LampEvent::Lit => then.deadline("night", AN_HOUR),
+            LampEvent::PutOut => then.complete(),
+            LampEvent::Dusted => then,
+        };
+    }
+}
+
+impl Respond for NightWatch {
+    fn refused(&mut self, _: &Refusal, _: &mut Reactions<Self>) {}
+
+    fn deadline(&mut self, _: &Deadline, then: &mut Reactions<Self>) {
+        let lamp = then.instance().parse().unwrap();
+        then.send(PutOut { lamp });
+    }
+}
+
+#[test]
+fn what_it_reacts_with_can_name_its_instance() {
+    process::<NightWatch>(7)
+        .given([LampEvent::Lit])
+        .when_deadline("night")
+        .then_sends([PutOut { lamp: 7 }]);
+}
+
+#[test]
+fn the_stream_of_what_is_given_has_the_instance_for_its_key() {
+    process::<NightWatch>(7)
+        .when(LampEvent::Lit)
+        .then_deadline("night", AN_HOUR)
+        .when(LampEvent::PutOut)
+        .then_completes();
+}
+
+#[test]
+#[should_panic(expected = "of \"7\": lamp.put_out continues 7, which does not live")]
+fn what_follows_from_nothing_is_told_with_its_reason() {
+    process::<NightWatch>(7)
+        .when(LampEvent::PutOut)
+        .then_deadline("night", AN_HOUR);
+}
+
+#[test]
+#[should_panic(expected = "of \"7\": lamp.dusted is for none")]
+fn what_is_for_none_is_told() {
+    process::<NightWatch>(7)
+        .when(LampEvent::Dusted)
+        .then_sends([PutOut { lamp: 7 }]);
+}

@@ -1,0 +1,5 @@
+use factum::prelude::*;
+
+fn main() {
+    let _ = Engine::new("bank.db");
+}
