@@ -134,14 +134,14 @@ impl Specs {
     /// for.
     ///
     /// # Errors
-    /// [`AppError::Limit`]; [`AppError::Unavailable`] if the list does not get there in time; or the store's.
+    /// [`AppError::Limit`]; [`AppError::Behind`] if the list does not get there in time; or the store's.
     pub async fn list(&self, query: ListQuery) -> Result<ListPage, AppError> {
         query.check()?;
         if let Some(position) = query.known {
             let shown = self.0.projections.wait_for(position);
             match tokio::time::timeout(LIST_TIMEOUT, shown).await {
                 Ok(shown) => shown.map_err(|error| AppError::Unavailable(error.into()))?,
-                Err(late) => return Err(AppError::Unavailable(late.into())),
+                Err(_) => return Err(AppError::Behind { position }),
             }
         }
         self.0.list.page(query).await

@@ -89,6 +89,23 @@ async fn what_cannot_be_read_is_a_problem_too() {
     assert_eq!(server.json("/v1/specs").await["total"], 1);
 }
 
+#[tokio::test]
+async fn a_list_that_is_behind_says_so() {
+    let (_dir, server) = Server::fresh();
+    let list = |position: &str| {
+        let list = server.request(Method::GET, "/v1/specs");
+        list.header("x-position", position).send()
+    };
+    server.create("here", "a: 1\n").await;
+    assert_eq!(list("1").await.unwrap().status(), StatusCode::OK);
+    // What nobody has written is waited for in vain.
+    let behind = list("1000").await.unwrap();
+    assert_eq!(behind.headers()[header::RETRY_AFTER], "1");
+    let behind = problem(behind, StatusCode::SERVICE_UNAVAILABLE).await;
+    assert_eq!(behind["code"], "lists_behind");
+    assert_eq!(behind["position"], 1_000);
+}
+
 /// The code, the pointer to the field, and the body of a creation.
 const BREAKS_A_RULE: &str = r#"
 invalid_name            /name         {"name": "no spaces", "content": "a: 1"}

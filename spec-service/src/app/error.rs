@@ -1,7 +1,8 @@
 //! [`AppError`]: why a request is not fulfilled, in facts that each API puts into its own words.
 
 use factum::{
-    AppendError, ExecuteError, LoadError, ProjectionError, StoreError, Violation, WaitError,
+    AppendError, ExecuteError, LoadError, Position, ProjectionError, StoreError, Violation,
+    WaitError,
 };
 use serde_json::Value;
 use thiserror::Error;
@@ -56,6 +57,12 @@ pub enum AppError {
     /// Others were faster, again and again. It is safe to try again.
     #[error("the specification is being changed by others, try again")]
     Contended,
+    /// Lists do not show what was written at this position. It is safe to try again.
+    #[error("lists have not come to position {position} yet, try again")]
+    Behind {
+        /// The position asked for.
+        position: Position,
+    },
     /// The store does not answer at the moment.
     #[error("the store is not available")]
     Unavailable(#[source] Source),
@@ -65,8 +72,21 @@ pub enum AppError {
 }
 
 impl AppError {
-    /// It and what caused it, for a log.
-    pub(crate) fn chain(&self) -> String {
+    /// Tells the log, if it is the service that fails.
+    pub(crate) fn log(&self) {
+        match self {
+            Self::Unavailable(_) | Self::Internal(_) => {
+                tracing::error!(error = self.chain(), "request failed");
+            }
+            Self::Contended | Self::Behind { .. } => {
+                tracing::warn!(error = %self, "request failed");
+            }
+            _ => {}
+        }
+    }
+
+    /// It and what caused it.
+    fn chain(&self) -> String {
         let causes = std::iter::successors(std::error::Error::source(self), |cause| cause.source());
         causes.fold(self.to_string(), |text, cause| format!("{text}: {cause}"))
     }
@@ -95,6 +115,7 @@ impl AppError {
             Self::Limit { .. } => "invalid_limit",
             Self::Cursor(_) => "invalid_cursor",
             Self::Contended => "contended",
+            Self::Behind { .. } => "lists_behind",
             Self::Unavailable(_) => "unavailable",
             Self::Internal(_) => "internal",
         }
@@ -108,6 +129,7 @@ impl AppError {
                 vec![("line", at.line.into()), ("column", at.column.into())]
             }),
             Self::Refused(refusal) => facts_of(refusal),
+            Self::Behind { position } => vec![("position", position.get().into())],
             Self::RevisionMismatch { expected, actual } => {
                 vec![
                     ("expected", (*expected).into()),

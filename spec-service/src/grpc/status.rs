@@ -42,15 +42,10 @@ fn of(error: &AppError, resource: &str) -> Status {
     if retriable(error) {
         details.set_retry_info(Some(Duration::from_secs(1)));
     }
-    match code {
-        Code::NotFound => {
-            details.set_resource_info("spec.v1.Spec", resource, "", error.to_string());
-        }
-        Code::Internal | Code::Unavailable => {
-            tracing::error!(error = error.chain(), "call failed");
-        }
-        _ => {}
+    if code == Code::NotFound {
+        details.set_resource_info("spec.v1.Spec", resource, "", error.to_string());
     }
+    error.log();
     let message = match code {
         Code::Internal => FAILED.to_owned(),
         _ => error.to_string(),
@@ -89,7 +84,10 @@ fn field(error: &AppError) -> Option<&'static str> {
 }
 
 fn retriable(error: &AppError) -> bool {
-    matches!(error, AppError::Contended | AppError::Unavailable(_))
+    matches!(
+        error,
+        AppError::Contended | AppError::Behind { .. } | AppError::Unavailable(_)
+    )
 }
 
 fn code(error: &AppError) -> Code {
@@ -111,7 +109,7 @@ fn code(error: &AppError) -> Code {
         AppError::Refused(Refusal::VersionMismatch { .. })
         | AppError::RevisionMismatch { .. }
         | AppError::Contended => Code::Aborted,
-        AppError::Unavailable(_) => Code::Unavailable,
+        AppError::Behind { .. } | AppError::Unavailable(_) => Code::Unavailable,
         AppError::Internal(_) => Code::Internal,
     }
 }

@@ -104,9 +104,7 @@ impl IntoResponse for Problem {
 impl From<AppError> for Problem {
     fn from(error: AppError) -> Self {
         let status = status(&error);
-        if status.is_server_error() {
-            tracing::error!(error = error.chain(), "request failed");
-        }
+        error.log();
         let mut problem = Self::new(status, error.code(), error.to_string());
         let facts = error.facts().into_iter();
         problem
@@ -154,7 +152,9 @@ fn status(error: &AppError) -> StatusCode {
         AppError::Key { .. } | AppError::Limit { .. } | AppError::Cursor(_) => {
             StatusCode::BAD_REQUEST
         }
-        AppError::Contended | AppError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        AppError::Contended | AppError::Behind { .. } | AppError::Unavailable(_) => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         AppError::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
