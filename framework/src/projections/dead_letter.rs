@@ -170,6 +170,35 @@ impl Letters<'_> {
         Ok(letters.collect())
     }
 
+    /// The first that waits here and has had its effect in the `other` build, or may still have it.
+    pub(super) async fn waits_only_here(
+        &self,
+        other: &Letters<'_>,
+    ) -> Result<Option<Position>, StoreError> {
+        let here = self.waiting_prefix();
+        let there = [other.waiting_prefix(), other.settled_prefix()];
+        let mut scan = Scan::prefix(&here);
+        loop {
+            let page = self.documents.scan_documents(scan.clone()).await?;
+            let places = || page.iter().map(|document| &document.key[here.len()..]);
+            let keys: Vec<_> = places()
+                .flat_map(|place| there.each_ref().map(|prefix| format!("{prefix}{place}")))
+                .collect();
+            let found = self.documents.find_documents(&keys).await?;
+            let found: HashSet<_> = found.into_iter().map(|document| document.key).collect();
+            let is_there = |keys: &[String]| keys.iter().any(|key| found.contains(key));
+            let mut each = places().zip(keys.chunks(there.len()));
+            let only_here = each.find(|(_, keys)| !is_there(keys));
+            if let Some(position) = only_here.and_then(|(place, _)| place.parse().ok()) {
+                return Ok(Some(Position::new(position)));
+            }
+            match page.last() {
+                Some(last) if page.len() == scan.limit => scan = scan.after(&last.key),
+                _ => return Ok(None),
+            }
+        }
+    }
+
     async fn all(&self, prefix: String) -> Result<Vec<Letter>, StoreError> {
         let mut letters = Vec::new();
         let mut scan = Scan::prefix(prefix);
