@@ -18,6 +18,7 @@ mod pace;
 mod parked;
 mod parking;
 mod read_model;
+mod retrying;
 mod running;
 mod served;
 mod spread;
@@ -31,7 +32,8 @@ mod worker;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
@@ -102,6 +104,8 @@ struct Shared {
     /// Somebody waits for a position.
     wanted: Notify,
     waiting: AtomicUsize,
+    /// The newest order to go on that was given here: what stopped before it is not told of again.
+    resumed: AtomicU64,
 }
 
 impl Shared {
@@ -235,13 +239,17 @@ impl Projections {
     /// # Errors
     /// [`ProjectionError`] if there is no such projection, or the store fails.
     pub async fn resume(&self, name: &str) -> Result<(), ProjectionError> {
+        let mut resumed = 0;
         let go_on = |control: &mut Control| {
             control.paused = false;
             control.resumed += 1;
+            resumed = control.resumed;
         };
         let running = self.running(name)?;
+        running.order(go_on).await?;
+        running.shared.resumed.fetch_max(resumed, SeqCst);
         running.shared.board.go_on();
-        running.order(go_on).await
+        Ok(())
     }
 
     /// Lets readers of the projection `name` see the build that is to replace what they see, as it is: though it may not

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
@@ -167,6 +167,7 @@ impl ProjectionsBuilder {
                 arrived: Notify::new(),
                 wanted: Notify::new(),
                 waiting: AtomicUsize::new(0),
+                resumed: AtomicU64::new(0),
             });
             let (end, ended) = mpsc::channel(1);
             Running {

@@ -10,7 +10,7 @@ use crate::document::{ChangeError, Changes, Document, DocumentStore, Revision, S
 use crate::error::StoreError;
 use crate::place::Position;
 use crate::query::Query;
-use crate::read::Read;
+use crate::read::{MAX_PAGE, Read};
 use crate::record::RecordedEvent;
 use crate::store::{EventStore, Store};
 use crate::stream::StreamId;
@@ -295,6 +295,37 @@ pub(super) async fn event_at(
     let page = store.read(read).await?;
     let event = page.events.into_iter().next();
     Ok(event.filter(|event| event.position == position))
+}
+
+/// The events at these positions, which ascend. Where they stand close together, one read finds many.
+pub(super) async fn events_at(
+    store: &dyn EventStore,
+    mut positions: &[Position],
+) -> Result<Vec<Option<RecordedEvent>>, StoreError> {
+    let mut found = Vec::with_capacity(positions.len());
+    while let Some(first) = positions.first() {
+        let span = |position: &Position| position.get() - first.get() + 1;
+        let is_close = |(place, position): (usize, &Position)| {
+            let span = span(position);
+            (span <= 4 * (place as u64 + 1) && span <= MAX_PAGE as u64).then_some(place)
+        };
+        let last = positions
+            .iter()
+            .enumerate()
+            .filter_map(is_close)
+            .next_back();
+        let (now, later) = positions.split_at(last.unwrap_or_default() + 1);
+        let limit = now.last().map_or(1, span) as usize;
+        let read = Read::all(Query::all()).after(first.get().saturating_sub(1));
+        let page = store.read(read.limit(limit)).await?;
+        let mut events = page.events.into_iter().peekable();
+        for position in now {
+            while events.next_if(|event| event.position < *position).is_some() {}
+            found.push(events.next_if(|event| event.position == *position));
+        }
+        positions = later;
+    }
+    Ok(found)
 }
 
 /// What the events that wait in a build are about.

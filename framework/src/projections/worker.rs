@@ -10,6 +10,7 @@ use super::control::{self, Build};
 use super::lease::{self, Lease};
 use super::pace::Pace;
 use super::parked::Parked;
+use super::retrying::Retry;
 use super::{HOLD, ProjectionState, Shared, StepError, chain, guarded, spread};
 use crate::error::StoreError;
 use crate::read::Page;
@@ -67,6 +68,7 @@ pub(super) struct Held {
     pub(super) parked: Parked,
     /// How much had been discarded when it was learned what is parked, and whether that is still to be looked at.
     pub(super) learned: (u64, bool),
+    pub(super) retry: Option<Retry>,
     pub(super) failures: u32,
 }
 
@@ -136,6 +138,7 @@ impl Worker {
             lease,
             parked: Parked::default(),
             learned: (0, false),
+            retry: None,
             failures: 0,
         };
         let me = self.shared.instances.me();
@@ -187,8 +190,13 @@ impl Worker {
         let query = self.shared.model.query();
         let position = held.lease.position();
         let mut subscription = Subscription::new(self.shared.store.clone(), query, position);
+        let head = self.shared.store.watch();
         loop {
             self.obey(held).await?;
+            let there_is_more = *head.borrow() > subscription.position();
+            if held.retry.is_some() && !there_is_more {
+                continue;
+            }
             let page = tokio::select! {
                 biased;
                 changed = self.control.changed() => match changed {
@@ -255,6 +263,9 @@ impl Worker {
 
     /// What was ordered since the last page.
     async fn obey(&mut self, held: &mut Held) -> Result<(), Left> {
+        if self.control.has_changed().is_err() {
+            return Err(Left::End);
+        }
         let control = self.control.borrow_and_update().clone();
         let control = &control.control;
         if !control.wants(self.build.number) {
