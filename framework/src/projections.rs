@@ -65,7 +65,6 @@ use control::Control;
 use dead_letter::Letters;
 pub(crate) use failure::{chain, guarded, json};
 use instances::Instances;
-use parked::NotParked;
 use running::Running;
 
 /// How often a waiter looks how far another instance has come.
@@ -318,18 +317,7 @@ impl Projections {
         reason: impl Into<String>,
     ) -> Result<(), ProjectionError> {
         let running = self.running(name)?;
-        let (mut discarded, reason) = (false, reason.into());
-        for build in running.builds().await? {
-            let letters = running.shared.letters(build);
-            discarded |= letters.discard(position, reason.clone()).await?;
-        }
-        if !discarded {
-            let name = name.to_owned();
-            return Err(ProjectionError::Handler(
-                NotParked { name, position }.into(),
-            ));
-        }
-        running.order(|control| control.discards += 1).await
+        running.discard(position, &reason.into()).await
     }
 
     /// Which instance this is, if it shares work with others.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
-use super::{ProjectionError, chain};
+use super::chain;
 use crate::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
 use crate::error::StoreError;
 use crate::place::Position;
@@ -253,35 +253,26 @@ impl Letters<'_> {
         Ok(())
     }
 
-    /// Settles one that waits; `false`: nothing waits there.
-    pub(super) async fn discard(
+    /// The changes that settle one that waits; `None`: nothing waits there.
+    pub(super) async fn discarding(
         &self,
         position: Position,
-        reason: String,
-    ) -> Result<bool, ProjectionError> {
+        reason: &str,
+    ) -> Result<Option<Changes>, StoreError> {
         let key = format!("{}{:020}", self.waiting_prefix(), position.get());
-        loop {
-            let found = self.documents.find_documents(std::slice::from_ref(&key));
-            let Some(document) = found.await?.into_iter().next() else {
-                return Ok(false);
-            };
-            let letter = self.read(&document).await?.filter(DeadLetter::is_waiting);
-            let Some(mut letter) = letter else {
-                return Ok(false);
-            };
-            letter.state = DeadLetterState::Discarded {
-                reason: reason.clone(),
-            };
-            let changes = Changes::new()
-                .delete_if(&key, document.revision)
-                .put(self.key(&letter), super::json(&letter)?);
-            match self.documents.change_documents(changes).await {
-                Ok(_) => return Ok(true),
-                // It has been tried meanwhile: if that worked, it is gone.
-                Err(ChangeError::Moved { .. }) => {}
-                Err(error) => return Err(ProjectionError::Handler(error.into())),
-            }
-        }
+        let found = self.documents.find_documents(std::slice::from_ref(&key));
+        let Some(document) = found.await?.into_iter().next() else {
+            return Ok(None);
+        };
+        let letter = self.read(&document).await?.filter(DeadLetter::is_waiting);
+        let Some(mut letter) = letter else {
+            return Ok(None);
+        };
+        letter.state = DeadLetterState::Discarded {
+            reason: reason.to_owned(),
+        };
+        let gone = Changes::new().delete_if(&key, document.revision);
+        Ok(Some(gone.put(self.key(&letter), super::json(&letter)?)))
     }
 }
 
