@@ -58,6 +58,13 @@ pub enum LockFault {
         /// How many upcasters there are.
         upcasters: usize,
     },
+    /// A type in `formerly` reads what is stored, and the lock does not know that type.
+    Unlocked {
+        /// The stored name.
+        event: String,
+        /// The version that is stored.
+        version: u32,
+    },
     /// The stored name was declared retired, and is in the code.
     RetiredInUse {
         /// The stored name.
@@ -119,6 +126,11 @@ impl fmt::Display for LockFault {
                 "{event}, version {version}, needs an upcaster for each step up from version 1, {} in all, and \
                  has {upcasters}",
                 version.saturating_sub(1)
+            ),
+            Self::Unlocked { event, version } => write!(
+                f,
+                "{event}, version {version}, is read by a type in `formerly` that nothing holds to its form: add \
+                 `.former::<…>()` with that type, which derives `JsonSchema`"
             ),
             Self::RetiredInUse { event } => write!(
                 f,
