@@ -17,6 +17,7 @@ mod live_view;
 mod pace;
 mod parked;
 mod parking;
+mod part;
 mod read_model;
 mod retrying;
 mod running;

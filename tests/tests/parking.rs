@@ -176,6 +176,13 @@ async fn a_stop_is_seen_and_ended_through_another_instance(place: &str) {
     let status = &other.status()[0];
     assert_eq!(status.last_error.as_deref(), Some("poison"));
     assert_eq!(owner.status()[0].state, ProjectionState::Stopped);
+    // Who does not go on is behind nevertheless.
+    let mut status = owner.watch("counts").unwrap();
+    let lags = status.wait_for(|status| status.lag() == 2);
+    let lags = tokio::time::timeout(Duration::from_secs(20), lags)
+        .await
+        .is_ok();
+    assert!(lags, "{:?}", owner.status());
     mended.store(true, SeqCst);
     other.resume("counts").await.unwrap();
     other.wait_for(last).await.unwrap();

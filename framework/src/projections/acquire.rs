@@ -89,6 +89,7 @@ impl Worker {
             part.owner = checkpoint.holder;
             part.head = head;
             part.parked = checkpoint.parked;
+            part.newest = checkpoint.newest;
             part.last_error = stopped.map(|stop| stop.error);
             part.come_to(checkpoint.position);
         });

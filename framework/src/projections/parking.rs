@@ -75,9 +75,13 @@ impl Worker {
         let more = work.letters.iter().filter(|letter| letter.is_waiting());
         let fewer = work.settled.len() + usize::from(work.replaced.is_some());
         let parked = held.parked.len() + more.count() as u64 - fewer as u64;
+        // What was parked is older than what had its effect meanwhile.
+        let newest = work.events.last().filter(|_| work.settled.is_empty());
+        let newest = newest.map(|event| event.recorded_at);
         let next = Checkpoint {
             position: work.through,
             parked,
+            newest: newest.or(held.lease.checkpoint().newest),
             stopped: None,
             ..held.lease.checkpoint().clone()
         };

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tracing::{Instrument as _, debug, error, warn};
 
-use super::board::Part;
 use super::control::{self, Build};
 use super::lease::{self, Lease};
 use super::pace::Pace;
 use super::parked::Parked;
+use super::part::Part;
 use super::retrying::Retry;
 use super::{HOLD, ProjectionState, Shared, StepError, chain, guarded, spread};
 use crate::error::StoreError;
@@ -129,7 +129,11 @@ impl Worker {
 
     pub(super) fn tell(&self, change: impl FnOnce(&mut Part)) {
         let of = (self.build.number, self.partition);
-        self.shared.board.part(of, change);
+        let head = *self.shared.store.watch().borrow();
+        self.shared.board.part(of, |part| {
+            part.head = part.head.max(head);
+            change(part);
+        });
     }
 
     /// Works while the lease is held. `true`: others shall have it, since they may have newer code.
@@ -251,6 +255,7 @@ impl Worker {
             part.stand_at(held.lease.position());
             part.head = head;
             part.parked = held.parked.len();
+            part.newest = held.lease.checkpoint().newest;
             part.state = ProjectionState::CatchingUp;
             if part.position >= head {
                 // Another instance did what failed here.
