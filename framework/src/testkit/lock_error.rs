@@ -80,19 +80,7 @@ impl fmt::Display for LockFault {
                 version,
                 field,
                 reason,
-            } => {
-                let next = u64::from(*version) + 1;
-                let field = match field.as_str() {
-                    "" => "the event".to_owned(),
-                    field => format!("`{field}`"),
-                };
-                write!(
-                    f,
-                    "{event}, version {version}: {field} {reason}. The upcaster from version \
-                     {version} to {next} is missing: raise the version to {next} and write it (`#[event(version \
-                     = {next}, upcast = …)]`), or keep the old form readable"
-                )
-            }
+            } => unreadable(f, (event, *version), (field, reason)),
             Self::Gone { event, instead } => {
                 write!(f, "{event} is stored, and not in the code any more. ")?;
                 match instead {
@@ -138,4 +126,21 @@ impl fmt::Display for LockFault {
             ),
         }
     }
+}
+
+fn unreadable(
+    f: &mut fmt::Formatter<'_>,
+    (event, version): (&str, u32),
+    (field, reason): (&str, &str),
+) -> fmt::Result {
+    let next = u64::from(version) + 1;
+    let field = match field {
+        "" => "the event".to_owned(),
+        field => format!("`{field}`"),
+    };
+    write!(
+        f,
+        "{event}, version {version}: {field} {reason}. The upcaster from version {version} to {next} is missing: raise the \
+         version to {next} and write it (`#[event(version = {next}, upcast = …)]`), or keep the old form readable"
+    )
 }
