@@ -6,6 +6,7 @@ mod builder;
 mod control;
 pub(crate) mod dead_letter;
 mod failure;
+mod foreign;
 mod in_memory;
 pub mod inline;
 mod inline_fill;

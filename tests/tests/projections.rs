@@ -139,6 +139,57 @@ impl EventStore for Crashing {
 
 factum::delegate!(snapshots, [] Crashing, |this| this.store);
 
+/// What happens does not concern it.
+struct Elsewhere;
+
+#[async_trait]
+impl ReadModel for Elsewhere {
+    fn name(&self) -> &str {
+        "elsewhere"
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn query(&self) -> Query {
+        Query::names(["elsewhere.happened"])
+    }
+
+    async fn project(&self, step: Step<'_>) -> Result<Revision, StepError> {
+        step.change().await
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_concern_a_projection_is_noted_down_for_many_events_together() {
+    let store = MemoryStore::new();
+    let engine = Engine::new(store.clone());
+    let projections = Projections::builder(&engine).with(Elsewhere).start();
+    projections.wait_for(Position::ZERO).await.unwrap();
+    // Revisions count the changes of a store.
+    let changes = async || {
+        let probe = Changes::new().put("probe", "1");
+        store.change_documents(probe).await.unwrap().get()
+    };
+    let mut last = Position::ZERO;
+    let before = changes().await;
+    for _ in 0..200 {
+        last = engine.execute(Light { lamp: 1 }).await.unwrap().position();
+        // The projection comes to it each time.
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+    }
+    let made = changes().await - before;
+    assert!(made < 100, "{made}");
+    // Whoever waits for it waits for no more.
+    projections.wait_for(last).await.unwrap();
+    let noted = factum::projections::checkpoint(&store, "elsewhere").await;
+    assert_eq!(noted.unwrap(), last);
+    projections.stop().await;
+}
+
 /// Cannot take the first event.
 struct Picky;
 

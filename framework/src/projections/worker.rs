@@ -6,6 +6,7 @@ use tokio::sync::watch;
 use tracing::{Instrument as _, debug, error, warn};
 
 use super::control::{self, Build};
+use super::foreign::{self, Foreign};
 use super::lease::{self, Lease};
 use super::pace::Pace;
 use super::parked::Parked;
@@ -27,7 +28,7 @@ pub(super) struct Worker {
     held: u64,
     pub(super) pace: Pace,
     /// Appends move the checkpoint, too: the projection is an inline one.
-    inline: bool,
+    pub(super) inline: bool,
 }
 
 /// Why a run with a lease was left.
@@ -69,6 +70,8 @@ pub(super) struct Held {
     /// How much had been discarded when it was learned what is parked, and whether that is still to be looked at.
     pub(super) learned: (u64, bool),
     pub(super) retry: Option<Retry>,
+    /// What was passed and is not noted down.
+    pub(super) foreign: Option<Foreign>,
     pub(super) failures: u32,
 }
 
@@ -143,6 +146,7 @@ impl Worker {
             parked: Parked::default(),
             learned: (0, false),
             retry: None,
+            foreign: None,
             failures: 0,
         };
         let me = self.shared.instances.me();
@@ -190,6 +194,7 @@ impl Worker {
 
     /// Takes page after page, until something comes between.
     async fn follow(&mut self, held: &mut Held) -> Result<std::convert::Infallible, Left> {
+        held.foreign = None;
         self.begin(held).await?;
         let query = self.shared.model.query();
         let position = held.lease.position();
@@ -207,9 +212,11 @@ impl Worker {
                     Ok(()) => continue,
                     Err(_) => return Err(Left::End),
                 },
-                page = subscription.next_page() => page?,
+                page = subscription.next_page() => self.not_foreign(held, page?),
+                () = foreign::due(held.foreign.as_ref(), &self.shared) => held.foreign.take().map(|it| it.page),
                 () = tokio::time::sleep(self.shared.instances.beat()) => continue,
             };
+            let Some(page) = page else { continue };
             let page = match self.inline {
                 true => self.without_inline(held, page).await?,
                 false => page,
