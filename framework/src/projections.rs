@@ -6,6 +6,7 @@ mod builder;
 mod control;
 pub(crate) mod dead_letter;
 mod failure;
+mod foreign;
 mod in_memory;
 pub mod inline;
 mod inline_fill;
@@ -17,7 +18,9 @@ mod live_view;
 mod pace;
 mod parked;
 mod parking;
+mod part;
 mod read_model;
+mod retrying;
 mod running;
 mod served;
 mod spread;
@@ -31,7 +34,8 @@ mod worker;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
@@ -63,7 +67,6 @@ use control::Control;
 use dead_letter::Letters;
 pub(crate) use failure::{chain, guarded, json};
 use instances::Instances;
-use parked::NotParked;
 use running::Running;
 
 /// How often a waiter looks how far another instance has come.
@@ -101,6 +104,8 @@ struct Shared {
     /// Somebody waits for a position.
     wanted: Notify,
     waiting: AtomicUsize,
+    /// The newest order to go on that was given here: what stopped before it is not told of again.
+    resumed: AtomicU64,
 }
 
 impl Shared {
@@ -234,13 +239,17 @@ impl Projections {
     /// # Errors
     /// [`ProjectionError`] if there is no such projection, or the store fails.
     pub async fn resume(&self, name: &str) -> Result<(), ProjectionError> {
+        let mut resumed = 0;
         let go_on = |control: &mut Control| {
             control.paused = false;
             control.resumed += 1;
+            resumed = control.resumed;
         };
         let running = self.running(name)?;
+        running.order(go_on).await?;
+        running.shared.resumed.fetch_max(resumed, SeqCst);
         running.shared.board.go_on();
-        running.order(go_on).await
+        Ok(())
     }
 
     /// Lets readers of the projection `name` see the build that is to replace what they see, as it is: though it may not
@@ -309,18 +318,7 @@ impl Projections {
         reason: impl Into<String>,
     ) -> Result<(), ProjectionError> {
         let running = self.running(name)?;
-        let (mut discarded, reason) = (false, reason.into());
-        for build in running.builds().await? {
-            let letters = running.shared.letters(build);
-            discarded |= letters.discard(position, reason.clone()).await?;
-        }
-        if !discarded {
-            let name = name.to_owned();
-            return Err(ProjectionError::Handler(
-                NotParked { name, position }.into(),
-            ));
-        }
-        running.order(|control| control.discards += 1).await
+        running.discard(position, &reason.into()).await
     }
 
     /// Which instance this is, if it shares work with others.

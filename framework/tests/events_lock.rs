@@ -154,6 +154,34 @@ fn a_wider_number_survives_and_a_narrower_one_breaks() {
     );
 }
 
+/// It is read, as another number.
+#[test]
+fn a_number_that_would_lose_digits_breaks() {
+    form!(whole: #[event(prefix = "e")] pub(super) enum E { Made { a: u32, b: u64, c: f32, d: f64 } });
+    form!(wider: #[event(prefix = "e")] pub(super) enum E { Made { a: f64, b: u64, c: f64, d: f64 } });
+    form!(lossy: #[event(prefix = "e")] pub(super) enum E { Made { a: f32, b: f64, c: f32, d: f32 } });
+    let text = lock::<wider::E>().compare(&locked::<whole::E>()).unwrap();
+    assert!(text.contains(r#""a": "number""#), "{text}");
+    let error = lock::<lossy::E>().compare(&locked::<whole::E>());
+    let Err(LockError::Broken(faults)) = error else {
+        panic!("{error:?}");
+    };
+    let said = faults.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert!(
+        said[0].contains("`a` is stored as uint32, and read as float."),
+        "{said:?}"
+    );
+    assert!(
+        said[1].contains("`b` is stored as uint64, and read as number."),
+        "{said:?}"
+    );
+    assert!(
+        said[2].contains("`d` is stored as number, and read as float."),
+        "{said:?}"
+    );
+    assert_eq!(said.len(), 3, "{said:?}");
+}
+
 #[test]
 fn a_field_that_becomes_optional_survives_and_never_becomes_required_again() {
     form!(new: #[event(prefix = "e")] pub(super) enum E {

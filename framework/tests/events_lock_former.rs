@@ -5,8 +5,8 @@
 mod support;
 
 use factum::prelude::*;
-use factum::testkit::{LockError, LockFault};
-use factum::{Formerly, UpcastError};
+use factum::testkit::{EventsLock, LockError, LockFault};
+use factum::{Formerly, UpcastError, upcast_formerly};
 use schemars::JsonSchema;
 
 use support::{form, lock, locked, plain};
@@ -68,7 +68,77 @@ fn a_retired_name_is_noted_in_the_file() {
     assert!(survives::<retired::E>().contains("\"retired\": [\n    \"e.made\"\n  ]"));
 }
 
+/// What the lock finds wrong with `text`.
+fn wrong(lock: &EventsLock, text: &str) -> Vec<LockFault> {
+    match lock.compare(text) {
+        Err(LockError::Broken(faults)) => faults,
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
-fn a_name_that_an_old_type_takes_survives() {
-    assert!(!survives::<Split>().contains("retired"));
+fn a_name_that_an_old_type_takes_survives_where_that_type_is_locked() {
+    let text = locked::<plain::E>();
+    let (event, version) = ("e.made".to_owned(), 1);
+    let unlocked = LockFault::Unlocked { event, version };
+    assert_eq!(wrong(&lock::<Split>(), &text), [unlocked]);
+    let lock = lock::<Split>().former::<Made>();
+    let now = lock.compare(&text).unwrap();
+    assert_eq!(lock.compare(&now).unwrap(), now);
+    assert!(
+        now.contains(r#""e.made""#) && !now.contains("retired"),
+        "{now}"
+    );
+}
+
+/// The old type has changed, and what is stored has not.
+#[derive(Event, Serialize, Deserialize, JsonSchema)]
+#[event(name = "e.made")]
+struct Changed {
+    name: String,
+    number: u32,
+}
+
+#[test]
+fn what_an_old_type_reads_is_held_to_its_form() {
+    let faults = wrong(&lock::<Split>().former::<Changed>(), &locked::<plain::E>());
+    let [LockFault::Unreadable { event, field, .. }] = &faults[..] else {
+        panic!("{faults:?}");
+    };
+    assert_eq!((&**event, &**field), ("e.made", "number"));
+}
+
+#[derive(Event, Serialize, Deserialize, JsonSchema)]
+#[event(prefix = "e", formerly = [MadeBefore])]
+enum Raised {
+    #[event(version = 2, upcast = upcast_formerly)]
+    Made { name: String },
+}
+
+#[derive(Event, Serialize, Deserialize, JsonSchema)]
+#[event(name = "e.made")]
+struct MadeBefore {
+    name: String,
+    count: Option<u8>,
+}
+
+impl Formerly<Raised> for MadeBefore {
+    fn today(self) -> Result<Events<Raised>, UpcastError> {
+        Ok(Raised::Made { name: self.name }.into())
+    }
+}
+
+#[test]
+fn an_old_version_of_a_name_is_held_to_the_type_that_reads_it() {
+    let text = locked::<plain::E>();
+    let (event, version) = ("e.made".to_owned(), 1);
+    let unlocked = LockFault::Unlocked { event, version };
+    assert_eq!(wrong(&lock::<Raised>(), &text), [unlocked]);
+    let faults = wrong(&lock::<Raised>().former::<MadeBefore>(), &text);
+    let [LockFault::Unreadable { version, field, .. }] = &faults[..] else {
+        panic!("{faults:?}");
+    };
+    assert_eq!((*version, &**field), (1, "count"));
+    let fits = lock::<Raised>().former::<Made>().compare(&text).unwrap();
+    assert!(fits.contains(r#""2": {"#), "{fits}");
 }

@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use factum::prelude::*;
-use factum::{Position, Query, Subscription};
+use factum::{Append, ContentType, Expected, NewEvent, Position, Query, RetryPolicy, Subscription};
 use factum_memory::MemoryStore;
 use factum_tests::load::{Fill, JarEvent};
 use futures_util::{FutureExt as _, StreamExt as _};
@@ -145,4 +145,80 @@ async fn a_result_and_the_events_behind_it_are_all_there_is() {
     }
     assert_eq!(all, last.get());
     projections.stop().await;
+}
+
+/// How many events there were; each partition by itself.
+#[derive(Projection, Default)]
+#[projection(name = "apart", events = JarEvent, partitions = 4)]
+struct Apart(u64);
+
+impl Project<JarEvent> for Apart {
+    fn project(&mut self, _: &Recorded<JarEvent>) {
+        self.0 += 1;
+    }
+}
+
+/// One event of the jar.
+async fn put(engine: &Engine, jar: u64, data: &'static str) {
+    let event = NewEvent {
+        id: uuid::Uuid::now_v7(),
+        name: "jar.filled".into(),
+        schema_version: 1,
+        content_type: ContentType::Json,
+        data: data.into(),
+        tags: Vec::new(),
+        metadata: std::sync::Arc::default(),
+        personal: Vec::new(),
+    };
+    let stream = format!("jar-{jar}").parse().unwrap();
+    let append = Append::stream(stream, Expected::Any, vec![event]);
+    engine.store().append(append).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_position_is_one_that_every_partition_has_come_to() {
+    let engine = Engine::new(MemoryStore::new());
+    put(&engine, 0, "torn").await;
+    let whole = r#"{"command":"a","count":1}"#;
+    for jar in 1..=40 {
+        put(&engine, jar, whole).await;
+    }
+    // One partition is stuck at the first event.
+    let (attempts, hour) = (100, Duration::from_secs(3_600));
+    let stuck = RetryPolicy {
+        attempts,
+        base: hour,
+        cap: hour,
+    };
+    let model = InMemory::<Apart>::new();
+    let builder = Projections::builder(&engine).retry(stuck);
+    let projections = builder.with(model.clone()).start();
+    let mut live = pin!(model.live(|apart| apart.0));
+    let (mut seen, mut at) = (0, Position::ZERO);
+    let some = async {
+        while seen < 20 {
+            (seen, at) = live.next().await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), some)
+        .await
+        .unwrap();
+    assert_eq!(at, Position::ZERO, "{seen}");
+    drop(projections);
+
+    // Whoever comes back misses nothing.
+    let refilled = InMemory::<Apart>::new();
+    let behind = refilled.live_after(at, |apart| apart.0);
+    let once = RetryPolicy {
+        attempts: 1,
+        ..RetryPolicy::default()
+    };
+    let builder = Projections::builder(&engine).retry(once);
+    let again = builder.with(refilled.clone()).start();
+    let seen = until(behind, 40).await;
+    assert!(seen.is_sorted_by_key(|(_, at)| *at), "{seen:?}");
+    // The last partition may come to it with nothing of its own.
+    let behind = refilled.live_after(Position::new(40), |apart| apart.0);
+    assert_eq!(until(behind, 40).await, [(40, 41)]);
+    again.stop().await;
 }

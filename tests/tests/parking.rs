@@ -8,6 +8,8 @@ mod check;
 mod lines;
 #[path = "support/places.rs"]
 mod places;
+#[path = "support/poison.rs"]
+mod poison;
 #[path = "support/server.rs"]
 mod server;
 
@@ -15,71 +17,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
-use factum::document::{Changes, Scan};
+use factum::document::Changes;
 use factum::prelude::*;
-use factum::{
-    Append, ContentType, DeadLetterState, Expected, NewEvent, OnFailure, Position, ProjectionState,
-    RetryPolicy,
-};
+use factum::{DeadLetterState, OnFailure, Position, ProjectionState};
 use factum_tests::backend::Backend;
 use factum_tests::count::Count;
-use factum_tests::load::JarEvent;
 use tokio::sync::watch;
 
-const TWICE: RetryPolicy = RetryPolicy {
-    attempts: 2,
-    base: Duration::from_millis(1),
-    cap: Duration::from_millis(1),
-};
-
-/// One event for each jar, in this order, under the jar's own name.
-async fn fill(engine: &Engine, jars: &[&str]) -> Position {
-    let mut last = Position::ZERO;
-    for jar in jars {
-        last = append(engine, jar, format!(r#"{{"command":"{jar}","count":1}}"#)).await;
-    }
-    last
-}
-
-async fn append(engine: &Engine, jar: &str, data: String) -> Position {
-    let event = NewEvent {
-        id: uuid::Uuid::now_v7(),
-        name: "jar.filled".into(),
-        schema_version: 1,
-        content_type: ContentType::Json,
-        data: data.into(),
-        tags: Vec::new(),
-        metadata: Arc::default(),
-        personal: Vec::new(),
-    };
-    let append = Append::stream(
-        format!("jar-{jar}").parse().unwrap(),
-        Expected::Any,
-        vec![event],
-    );
-    engine.store().append(append).await.unwrap().position
-}
-
-/// Refuses what a jar named `poison` holds, until it is mended.
-fn poisoned<const V: u32, const P: u16>(mended: &Arc<AtomicBool>) -> Count<V, P> {
-    let mended = mended.clone();
-    Count {
-        taking: Arc::new(move |event| match &event.event {
-            JarEvent::Filled { command, .. } if command == "poison" && !mended.load(SeqCst) => {
-                Err("poison".to_owned())
-            }
-            JarEvent::Filled { .. } => Ok(()),
-        }),
-        ..Count::default()
-    }
-}
-
-fn run(backend: &Backend, engine: &Engine, count: Count, failures: OnFailure) -> Projections {
-    let builder = Projections::builder(engine).retry(TWICE);
-    count
-        .on(backend, builder.lease(Duration::from_millis(600)), failures)
-        .start()
-}
+use poison::{append, fill, poisoned, run, until_parked, waiting};
 
 /// The positions of the dead letters, and what has become of each.
 async fn letters(projections: &Projections) -> Vec<(u64, &'static str)> {
@@ -97,11 +42,10 @@ async fn letters(projections: &Projections) -> Vec<(u64, &'static str)> {
     letters.collect()
 }
 
-async fn until_parked(projections: &Projections, count: u64) {
-    let mut status = projections.watch("counts").unwrap();
-    let parked = status.wait_for(|status| status.parked == count);
-    let parked = tokio::time::timeout(Duration::from_secs(20), parked).await;
-    parked.unwrap().unwrap();
+async fn until_letters(projections: &Projections, expected: &[(u64, &'static str)]) {
+    let done = async { while letters(projections).await != expected {} };
+    let done = tokio::time::timeout(Duration::from_secs(20), done).await;
+    assert!(done.is_ok(), "{:?}", letters(projections).await);
 }
 
 async fn assert_is_a_replay(backend: &Backend, engine: &Engine, without: &[u64]) {
@@ -167,11 +111,7 @@ async fn what_is_discarded_has_no_effect_and_lets_its_stream_go_on(place: &str) 
     assert_eq!(error.to_string(), said);
     discard(1).await.unwrap();
     // The next one that cannot be read stays.
-    until_parked(&projections, 1).await;
-    assert_eq!(
-        letters(&projections).await,
-        [(1, "discarded"), (5, "failed")]
-    );
+    until_letters(&projections, &[(1, "discarded"), (5, "failed")]).await;
     discard(5).await.unwrap();
     until_parked(&projections, 0).await;
     let again = discard(5).await.unwrap_err().to_string();
@@ -236,6 +176,13 @@ async fn a_stop_is_seen_and_ended_through_another_instance(place: &str) {
     let status = &other.status()[0];
     assert_eq!(status.last_error.as_deref(), Some("poison"));
     assert_eq!(owner.status()[0].state, ProjectionState::Stopped);
+    // Who does not go on is behind nevertheless.
+    let mut status = owner.watch("counts").unwrap();
+    let lags = status.wait_for(|status| status.lag() == 2);
+    let lags = tokio::time::timeout(Duration::from_secs(20), lags)
+        .await
+        .is_ok();
+    assert!(lags, "{:?}", owner.status());
     mended.store(true, SeqCst);
     other.resume("counts").await.unwrap();
     other.wait_for(last).await.unwrap();
@@ -266,13 +213,6 @@ async fn an_order_that_nobody_could_obey_is_obeyed_by_the_next(place: &str) {
     assert_eq!(letters(&projections).await, []);
     assert_is_a_replay(&backend, &engine, &[]).await;
     projections.stop().await;
-}
-
-/// The keys of the documents that are read to learn what waits.
-async fn waiting(engine: &Engine) -> Vec<String> {
-    let found = engine.store().scan_documents(Scan::prefix("parked/"));
-    let found = found.await.unwrap().into_iter();
-    found.map(|document| document.key).collect()
 }
 
 async fn what_is_discarded_concerns_its_own_stream_only(place: &str) {
@@ -362,7 +302,86 @@ async fn a_pause_ends_a_long_retry_between_two_events(place: &str) {
     backend.close().await;
 }
 
+/// However much there is to be tried again.
+async fn a_long_retry_does_not_hold_up_what_happens_meanwhile(place: &str) {
+    let backend = Backend::open(place).await.unwrap();
+    let engine = backend.engine();
+    let mended = Arc::new(AtomicBool::new(false));
+    let last = fill(&engine, &["poison"; 300]).await;
+    let (tried, mut trying) = watch::channel(0);
+    let (refuse, is_mended) = (poisoned::<1, 1>(&mended).taking, mended.clone());
+    let count = Count {
+        taking: Arc::new(move |event| {
+            tried.send_modify(|tried| *tried += u64::from(is_mended.load(SeqCst)));
+            refuse(event)
+        }),
+        slow: Duration::from_millis(10),
+    };
+    let projections = run(&backend, &engine, count, OnFailure::Park);
+    projections.wait_for(last).await.unwrap();
+    mended.store(true, SeqCst);
+    projections.retry("counts").await.unwrap();
+    trying.wait_for(|tried| *tried > 0).await.unwrap();
+    // One behind those that wait, and one of another stream.
+    let last = fill(&engine, &["poison", "a"]).await;
+    projections.wait_for(last).await.unwrap();
+    let left = waiting(&engine).await.len();
+    assert!(left > 1, "{left} of them were left to try");
+    let seen = backend.jars().await.unwrap();
+    assert!(seen.contains_key("jar-a"), "{seen:?}");
+    until_parked(&projections, 0).await;
+    assert_is_a_replay(&backend, &engine, &[]).await;
+    projections.stop().await;
+    backend.close().await;
+}
+
+/// Steps of many and steps of one, and each stream as far as it goes.
+async fn a_retry_takes_every_stream_up_to_what_still_fails(place: &str) {
+    let backend = Backend::open(place).await.unwrap();
+    let engine = backend.engine();
+    let mended = Arc::new(AtomicBool::new(false));
+    let is_mended = mended.clone();
+    // Then it fails at every seventh position only.
+    let count = Count::<1, 1> {
+        taking: Arc::new(move |event| {
+            let fails = event.record.position.get() % 7 == 0 || !is_mended.load(SeqCst);
+            if fails {
+                Err("poison".to_owned())
+            } else {
+                Ok(())
+            }
+        }),
+        ..Count::default()
+    };
+    let jars: Vec<String> = (0..120)
+        .map(|turn| format!("{}", turn * turn % 11))
+        .collect();
+    let jars: Vec<&str> = jars.iter().map(String::as_str).collect();
+    let last = fill(&engine, &jars).await;
+    let projections = run(&backend, &engine, count, OnFailure::Park);
+    projections.wait_for(last).await.unwrap();
+    until_parked(&projections, 120).await;
+    mended.store(true, SeqCst);
+    projections.retry("counts").await.unwrap();
+    let (mut held, mut left) = (Vec::new(), Vec::new());
+    for (position, jar) in (1..).zip(&jars) {
+        if position % 7 == 0 && !held.contains(jar) {
+            held.push(*jar);
+            left.push((position, "failed"));
+        } else if held.contains(jar) {
+            left.push((position, "behind"));
+        }
+    }
+    until_letters(&projections, &left).await;
+    let left: Vec<u64> = left.iter().map(|(position, _)| *position).collect();
+    assert_is_a_replay(&backend, &engine, &left).await;
+    projections.stop().await;
+    backend.close().await;
+}
+
 places::on_each! {
+    a_long_retry_does_not_hold_up_what_happens_meanwhile;
+    a_retry_takes_every_stream_up_to_what_still_fails;
     a_poison_event_parks_its_stream_and_a_retry_takes_it_in_order;
     what_is_discarded_has_no_effect_and_lets_its_stream_go_on;
     what_shall_be_skipped_is_kept_on_record;

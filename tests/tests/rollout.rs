@@ -298,72 +298,10 @@ async fn a_crash_in_a_build_or_a_drop_leaves_no_table_behind(place: &str) {
     backend.close().await;
 }
 
-/// Refuses what is in the jar `b`.
-fn run_torn(backend: &Backend, engine: &Engine) -> Projections {
-    let count = Count::<2, 1> {
-        taking: Arc::new(|event| match event.record.stream.as_str() {
-            "jar-b" => Err("torn".to_owned()),
-            _ => Ok(()),
-        }),
-        ..Count::default()
-    };
-    let policy = factum::RetryPolicy {
-        attempts: 2,
-        ..PATIENT
-    };
-    let builder = Projections::builder(engine).retry(policy).lease(LEASE);
-    count.on(backend, builder, OnFailure::Park).start()
-}
-
-async fn a_version_that_parks_what_the_old_one_took_is_held_back(place: &str) {
-    let backend = Backend::open(place).await.unwrap();
-    let engine = backend.engine();
-    let mut last = Position::ZERO;
-    for jar in ["a", "b", "c"] {
-        let told = Fill::new(jar, 0).execute(&engine).await.unwrap();
-        last = Position::new(told.position);
-    }
-    let old = run::<1, 1>(&backend, &engine);
-    within("the start", old.wait_for(last)).await.unwrap();
-    let new = run_torn(&backend, &engine);
-    let waited = within("the waiting", new.wait_until_current()).await;
-    let why = "more is parked in build 2 (2) than in build 1 (0), which readers see: mend the cause and `retry`, or \
-               `discard` it, or let readers see that build as it is by `switch`";
-    assert_eq!(waited.unwrap_err().error, why);
-    assert_eq!(new.status()[0].held_back.as_deref(), Some(why));
-    assert_is_a_replay(&backend, &engine).await;
-    let letters = new.dead_letters("counts").await.unwrap();
-    let found: Vec<_> = letters
-        .iter()
-        .map(|it| (it.build, it.position.get()))
-        .collect();
-    assert_eq!(found, [(2, 3), (2, 4)]);
-    new.discard("counts", Position::new(3), "torn")
-        .await
-        .unwrap();
-    let mut status = new.watch("counts").unwrap();
-    let why = "more is parked in build 2 (1) than ";
-    let fewer = status.wait_for(|status| {
-        let held_back = status.held_back.as_deref();
-        held_back.is_some_and(|held_back| held_back.starts_with(why))
-    });
-    within("the discard", fewer).await.unwrap();
-    // As it is.
-    new.switch("counts").await.unwrap();
-    within("the switch", status.wait_for(|status| status.current))
-        .await
-        .unwrap();
-    assert_eq!(backend.jars().await.unwrap().len(), 2);
-    new.stop().await;
-    old.stop().await;
-    backend.close().await;
-}
-
 places::on_each! {
     a_crash_in_a_build_or_a_drop_leaves_no_table_behind;
     readers_of_a_new_version_see_every_event_all_the_time;
     a_reset_starts_from_nothing_and_a_pause_holds;
     a_build_keeps_the_partitions_that_it_was_begun_with;
     a_version_that_is_taken_back_leaves_the_old_one_serving;
-    a_version_that_parks_what_the_old_one_took_is_held_back;
 }

@@ -263,7 +263,43 @@ async fn a_wait_through_an_instance_that_owns_nothing_is_prompt(place: &str) {
     owner.end();
 }
 
+fn named(backend: &Backend, engine: &factum::Engine) -> factum::Projections {
+    let builder = factum::Projections::builder(engine).instance("the one");
+    let builder = builder.lease(Duration::from_secs(60));
+    let count = factum_tests::count::Count::<1, 4>::default();
+    count.on(backend, builder, factum::OnFailure::Park).start()
+}
+
+async fn who_is_started_again_under_its_name_goes_on_at_once(place: &str) {
+    let backend = Backend::open(place).await.unwrap();
+    let engine = backend.engine();
+    let last = fill(&backend, 0..5).await;
+    let first = named(&backend, &engine);
+    first.wait_for(last).await.unwrap();
+    // It gives no sign of its end.
+    drop(first);
+    let last = fill(&backend, 5..10).await;
+    let second = named(&backend, &engine);
+    let waited = tokio::time::timeout(Duration::from_secs(20), second.wait_for(last)).await;
+    waited.expect("a lease is a minute").unwrap();
+    assert_eq!(second.status()[0].owners, [Some(second.instance()); 4]);
+
+    // Nobody takes a name in vain: who lives still does not lose an event, and does not take back what was taken.
+    let third = named(&backend, &engine);
+    let last = fill(&backend, 10..15).await;
+    third.wait_for(last).await.unwrap();
+    second.wait_for(last).await.unwrap();
+    assert_is_a_replay(&backend).await;
+    let last = fill(&backend, 15..20).await;
+    second.wait_for(last).await.unwrap();
+    assert_is_a_replay(&backend).await;
+    third.stop().await;
+    second.stop().await;
+    backend.close().await;
+}
+
 places::on_each! {
+    who_is_started_again_under_its_name_goes_on_at_once;
     the_partitions_of_a_killed_instance_are_taken_over_in_time;
     what_a_paused_owner_writes_is_refused;
     work_is_spread_evenly_over_those_who_come_and_go;

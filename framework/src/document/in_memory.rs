@@ -30,6 +30,16 @@ impl MemoryDocuments {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// As [`find_documents`](DocumentStore::find_documents), at once.
+    pub(crate) fn find(&self, keys: &[String]) -> Vec<Document> {
+        let held = self.held();
+        let found = keys.iter().filter_map(|key| {
+            let entry = held.documents.get_key_value(key)?;
+            Some(document(entry))
+        });
+        found.collect()
+    }
+
     /// As [`change_documents`](DocumentStore::change_documents), at once.
     ///
     /// # Errors
@@ -68,12 +78,7 @@ impl DocumentStore for MemoryDocuments {
     }
 
     async fn find_documents(&self, keys: &[String]) -> Result<Vec<Document>, StoreError> {
-        let held = self.held();
-        let found = keys.iter().filter_map(|key| {
-            let entry = held.documents.get_key_value(key)?;
-            Some(document(entry))
-        });
-        Ok(found.collect())
+        Ok(self.find(keys))
     }
 
     async fn scan_documents(&self, scan: Scan) -> Result<Vec<Document>, StoreError> {

@@ -1,5 +1,7 @@
 //! How a [`Worker`] comes to its lease, and what it tells of while another has it.
 
+use std::sync::atomic::Ordering::SeqCst;
+
 use tracing::warn;
 
 use super::lease::{Attempt, Checkpoint, Lease};
@@ -76,8 +78,10 @@ impl Worker {
 
     fn tell_of_other(&self, checkpoint: Checkpoint, resumed: u64) {
         let head = *self.shared.store.watch().borrow();
-        let stopped = checkpoint.stopped.filter(|stop| stop.resumed >= resumed);
         self.tell(|part| {
+            // Asked here, so that whoever has just ordered it to go on is not told of what was ahead of that.
+            let resumed = resumed.max(self.shared.resumed.load(SeqCst));
+            let stopped = checkpoint.stopped.filter(|stop| stop.resumed >= resumed);
             part.state = match &stopped {
                 Some(_) => ProjectionState::Stopped,
                 None => ProjectionState::Elsewhere,
@@ -85,6 +89,7 @@ impl Worker {
             part.owner = checkpoint.holder;
             part.head = head;
             part.parked = checkpoint.parked;
+            part.newest = checkpoint.newest;
             part.last_error = stopped.map(|stop| stop.error);
             part.come_to(checkpoint.position);
         });

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use super::control::Build;
+use super::part::Part;
 use super::{ProjectionState, ProjectionStatus};
 use crate::place::Position;
 use crate::timestamp::Timestamp;
@@ -29,68 +28,6 @@ struct Parts {
     held_back: Option<(u64, String)>,
 }
 
-/// How one partition of one build stands.
-#[derive(Debug, Clone)]
-pub(super) struct Part {
-    pub(super) state: ProjectionState,
-    pub(super) position: Position,
-    pub(super) head: Position,
-    pub(super) newest: Option<Timestamp>,
-    pub(super) owner: Option<Uuid>,
-    pub(super) parked: u64,
-    pub(super) last_error: Option<String>,
-    /// It is of another version than this code's.
-    pub(super) foreign: bool,
-    rate: f64,
-    moved: Instant,
-}
-
-impl Default for Part {
-    fn default() -> Self {
-        Self {
-            state: ProjectionState::Starting,
-            position: Position::ZERO,
-            head: Position::ZERO,
-            newest: None,
-            owner: None,
-            parked: 0,
-            last_error: None,
-            foreign: false,
-            rate: 0.0,
-            moved: Instant::now(),
-        }
-    }
-}
-
-impl Part {
-    /// It stands at `position`, which says nothing of how fast it came there.
-    pub(super) fn stand_at(&mut self, position: Position) {
-        self.moved = Instant::now();
-        self.position = position;
-    }
-
-    /// It has come to `position`.
-    pub(super) fn come_to(&mut self, position: Position) {
-        if self.position == Position::ZERO && self.state != ProjectionState::CatchingUp {
-            // Seen for the first time.
-            return self.stand_at(position);
-        }
-        let passed = position.get().saturating_sub(self.position.get()) as f64;
-        let seconds = self.moved.elapsed().as_secs_f64();
-        if passed > 0.0 && seconds > 0.0 {
-            // A mean that forgets within about ten pages.
-            let now = passed / seconds;
-            self.rate = if self.rate == 0.0 {
-                now
-            } else {
-                self.rate * 0.9 + now * 0.1
-            };
-        }
-        self.moved = Instant::now();
-        self.position = position;
-    }
-}
-
 impl Board {
     pub(super) fn new(name: &str) -> Self {
         Self {
@@ -105,7 +42,21 @@ impl Board {
 
     /// Changes how the partition `of` stands.
     pub(super) fn part(&self, of: (u64, u16), change: impl FnOnce(&mut Part)) {
-        self.edit(|parts| change(parts.parts.entry(of).or_default()));
+        self.edit(|parts| {
+            let part = parts.parts.entry(of).or_default();
+            change(part);
+            if part.head > Position::ZERO && part.position >= part.head {
+                part.level = Some(Instant::now());
+            }
+        });
+    }
+
+    /// The newest event of the store is at `head`, whether anybody takes it or not.
+    pub(super) fn head(&self, head: Position) {
+        self.edit(|parts| {
+            let parts = parts.parts.values_mut();
+            parts.for_each(|part| part.head = part.head.max(head));
+        });
     }
 
     /// Readers see `serving`; only it and the builds of `own` count, with all their partitions.
@@ -174,6 +125,15 @@ impl Parts {
             .unwrap_or_default()
     }
 
+    /// Each partition passes all events, so that the slowest counts of those that have something to do.
+    fn rate(&self, build: u64) -> f64 {
+        let lags = |part: &&Part| part.position < part.head;
+        let slowest = |rates: &mut dyn Iterator<Item = f64>| rates.reduce(f64::min);
+        let lagging = slowest(&mut self.of(build).filter(lags).map(|part| part.rate));
+        let rate = lagging.or_else(|| slowest(&mut self.of(build).map(|part| part.rate)));
+        rate.unwrap_or_default()
+    }
+
     fn tell(&self, status: &mut ProjectionStatus) {
         let builds = || self.parts.keys().map(|(build, _)| *build);
         let served = self
@@ -196,11 +156,10 @@ impl Parts {
         status.building = filled.map(|build| (build, self.position(build)));
         status.held_back = self.held_back.clone().map(|(_, why)| why);
         status.held_build = self.held_back.as_ref().map(|(build, _)| *build);
-        status.rate = self.of(filled.unwrap_or(build)).map(|part| part.rate).sum();
+        status.rate = self.rate(filled.unwrap_or(build));
         let lagging = self.of(build).filter(|part| part.position < part.head);
-        let newest = lagging.filter_map(|part| part.newest).min();
-        let age = newest.map_or(0, |newest| now.saturating_sub(newest.as_micros()));
-        status.behind = Duration::from_micros(age.max(0) as u64);
+        let behind = lagging.map(|part| part.behind(now)).max();
+        status.behind = behind.unwrap_or_default();
         let own = || {
             self.of(build)
                 .chain(filled.into_iter().flat_map(|build| self.of(build)))
@@ -223,6 +182,10 @@ impl Parts {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use uuid::Uuid;
+
     use super::*;
 
     fn build(number: u64, partitions: u16) -> Build {
@@ -309,6 +272,42 @@ mod tests {
             (told(&board).position, told(&board).state),
             (at(7), ProjectionState::Elsewhere)
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_partitions_the_slowest_counts() {
+        let board = Board::new("a");
+        board.builds(Some(1), &[build(1, 2)]);
+        for partition in 0..2 {
+            board.part((1, partition), |part| {
+                part.head = at(10_000);
+                part.state = ProjectionState::CatchingUp;
+            });
+        }
+        tokio::time::advance(Duration::from_secs(1)).await;
+        board.part((1, 0), |part| part.come_to(at(2_000)));
+        board.part((1, 1), |part| part.come_to(at(1_000)));
+        // Each of them passes all events: together they are no faster.
+        assert_eq!(told(&board).rate, 1_000.0);
+        assert_eq!(told(&board).remaining(), Some(Duration::from_secs(9)));
+        board.part((1, 1), |part| part.come_to(at(10_000)));
+        assert_eq!(told(&board).rate, 2_000.0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_level_a_moment_ago_is_not_as_far_back_as_its_newest_event() {
+        let board = Board::new("a");
+        board.builds(Some(1), &[build(1, 1)]);
+        let hours = 3 * 3_600_000_000;
+        let now = Timestamp::now().as_micros();
+        board.part((1, 0), |part| {
+            part.stand_at(at(5));
+            part.head = at(5);
+            part.newest = Some(Timestamp::from_micros(now - hours));
+        });
+        tokio::time::advance(Duration::from_secs(2)).await;
+        board.part((1, 0), |part| part.head = at(6));
+        assert_eq!(told(&board).behind, Duration::from_secs(2));
     }
 
     #[test]

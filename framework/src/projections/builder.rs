@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
@@ -55,6 +55,7 @@ pub struct ProjectionsBuilder {
     models: Vec<(Arc<dyn ReadModel>, OnFailure)>,
     retry: RetryPolicy,
     lease: Duration,
+    instance: Option<String>,
 }
 
 impl ProjectionsBuilder {
@@ -68,6 +69,7 @@ impl ProjectionsBuilder {
                 cap: Duration::from_secs(5),
             },
             lease: Duration::from_secs(5),
+            instance: None,
         }
     }
 
@@ -98,6 +100,15 @@ impl ProjectionsBuilder {
     #[must_use]
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
+        self
+    }
+
+    /// A name of this instance that outlives the process, e.g. that of the host and the service: then it takes over at
+    /// its start what an instance of that name worked on before, without waiting for its lease. Give it to one instance at
+    /// a time; where two have it, each loses its work to the other's start, and nothing else happens. Default: none.
+    #[must_use]
+    pub fn instance(mut self, name: impl Into<String>) -> Self {
+        self.instance = Some(name.into());
         self
     }
 
@@ -143,7 +154,7 @@ impl ProjectionsBuilder {
             .models
             .iter()
             .any(|(model, _)| model.own_documents().is_none());
-        let instances = Arc::new(Instances::new(self.lease));
+        let instances = Arc::new(Instances::new(self.lease, self.instance));
         let heart = shares.then(|| Heart {
             instances: instances.clone(),
             documents: documents.clone(),
@@ -167,6 +178,7 @@ impl ProjectionsBuilder {
                 arrived: Notify::new(),
                 wanted: Notify::new(),
                 waiting: AtomicUsize::new(0),
+                resumed: AtomicU64::new(0),
             });
             let (end, ended) = mpsc::channel(1);
             Running {

@@ -5,12 +5,12 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
-use super::{ProjectionError, chain};
+use super::chain;
 use crate::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
 use crate::error::StoreError;
 use crate::place::Position;
 use crate::query::Query;
-use crate::read::Read;
+use crate::read::{MAX_PAGE, Read};
 use crate::record::RecordedEvent;
 use crate::store::{EventStore, Store};
 use crate::stream::StreamId;
@@ -170,6 +170,35 @@ impl Letters<'_> {
         Ok(letters.collect())
     }
 
+    /// The first that waits here and has had its effect in the `other` build, or may still have it.
+    pub(super) async fn waits_only_here(
+        &self,
+        other: &Letters<'_>,
+    ) -> Result<Option<Position>, StoreError> {
+        let here = self.waiting_prefix();
+        let there = [other.waiting_prefix(), other.settled_prefix()];
+        let mut scan = Scan::prefix(&here);
+        loop {
+            let page = self.documents.scan_documents(scan.clone()).await?;
+            let places = || page.iter().map(|document| &document.key[here.len()..]);
+            let keys: Vec<_> = places()
+                .flat_map(|place| there.each_ref().map(|prefix| format!("{prefix}{place}")))
+                .collect();
+            let found = self.documents.find_documents(&keys).await?;
+            let found: HashSet<_> = found.into_iter().map(|document| document.key).collect();
+            let is_there = |keys: &[String]| keys.iter().any(|key| found.contains(key));
+            let mut each = places().zip(keys.chunks(there.len()));
+            let only_here = each.find(|(_, keys)| !is_there(keys));
+            if let Some(position) = only_here.and_then(|(place, _)| place.parse().ok()) {
+                return Ok(Some(Position::new(position)));
+            }
+            match page.last() {
+                Some(last) if page.len() == scan.limit => scan = scan.after(&last.key),
+                _ => return Ok(None),
+            }
+        }
+    }
+
     async fn all(&self, prefix: String) -> Result<Vec<Letter>, StoreError> {
         let mut letters = Vec::new();
         let mut scan = Scan::prefix(prefix);
@@ -224,35 +253,26 @@ impl Letters<'_> {
         Ok(())
     }
 
-    /// Settles one that waits; `false`: nothing waits there.
-    pub(super) async fn discard(
+    /// The changes that settle one that waits; `None`: nothing waits there.
+    pub(super) async fn discarding(
         &self,
         position: Position,
-        reason: String,
-    ) -> Result<bool, ProjectionError> {
+        reason: &str,
+    ) -> Result<Option<Changes>, StoreError> {
         let key = format!("{}{:020}", self.waiting_prefix(), position.get());
-        loop {
-            let found = self.documents.find_documents(std::slice::from_ref(&key));
-            let Some(document) = found.await?.into_iter().next() else {
-                return Ok(false);
-            };
-            let letter = self.read(&document).await?.filter(DeadLetter::is_waiting);
-            let Some(mut letter) = letter else {
-                return Ok(false);
-            };
-            letter.state = DeadLetterState::Discarded {
-                reason: reason.clone(),
-            };
-            let changes = Changes::new()
-                .delete_if(&key, document.revision)
-                .put(self.key(&letter), super::json(&letter)?);
-            match self.documents.change_documents(changes).await {
-                Ok(_) => return Ok(true),
-                // It has been tried meanwhile: if that worked, it is gone.
-                Err(ChangeError::Moved { .. }) => {}
-                Err(error) => return Err(ProjectionError::Handler(error.into())),
-            }
-        }
+        let found = self.documents.find_documents(std::slice::from_ref(&key));
+        let Some(document) = found.await?.into_iter().next() else {
+            return Ok(None);
+        };
+        let letter = self.read(&document).await?.filter(DeadLetter::is_waiting);
+        let Some(mut letter) = letter else {
+            return Ok(None);
+        };
+        letter.state = DeadLetterState::Discarded {
+            reason: reason.to_owned(),
+        };
+        let gone = Changes::new().delete_if(&key, document.revision);
+        Ok(Some(gone.put(self.key(&letter), super::json(&letter)?)))
     }
 }
 
@@ -266,6 +286,37 @@ pub(super) async fn event_at(
     let page = store.read(read).await?;
     let event = page.events.into_iter().next();
     Ok(event.filter(|event| event.position == position))
+}
+
+/// The events at these positions, which ascend. Where they stand close together, one read finds many.
+pub(super) async fn events_at(
+    store: &dyn EventStore,
+    mut positions: &[Position],
+) -> Result<Vec<Option<RecordedEvent>>, StoreError> {
+    let mut found = Vec::with_capacity(positions.len());
+    while let Some(first) = positions.first() {
+        let span = |position: &Position| position.get() - first.get() + 1;
+        let is_close = |(place, position): (usize, &Position)| {
+            let span = span(position);
+            (span <= 4 * (place as u64 + 1) && span <= MAX_PAGE as u64).then_some(place)
+        };
+        let last = positions
+            .iter()
+            .enumerate()
+            .filter_map(is_close)
+            .next_back();
+        let (now, later) = positions.split_at(last.unwrap_or_default() + 1);
+        let limit = now.last().map_or(1, span) as usize;
+        let read = Read::all(Query::all()).after(first.get().saturating_sub(1));
+        let page = store.read(read.limit(limit)).await?;
+        let mut events = page.events.into_iter().peekable();
+        for position in now {
+            while events.next_if(|event| event.position < *position).is_some() {}
+            found.push(events.next_if(|event| event.position == *position));
+        }
+        positions = later;
+    }
+    Ok(found)
 }
 
 /// What the events that wait in a build are about.

@@ -8,8 +8,11 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use super::{ProjectionError, ReadModel, Step, StepError, panicked};
-use crate::document::{DocumentStore, MemoryDocuments, Revision};
+use super::{ProjectionError, ReadModel, Step, StepError, lease, panicked};
+use crate::document::{
+    ChangeError, Changes, Document, DocumentStore, MemoryDocuments, Revision, Scan,
+};
+use crate::error::StoreError;
 use crate::event_set::EventSet as _;
 use crate::place::Position;
 use crate::projection::{EventsOf, ProjectSet, Projection};
@@ -22,8 +25,36 @@ pub struct InMemory<P>(Arc<Inner<P>>);
 struct Inner<P> {
     make: Box<dyn Fn() -> P + Send + Sync>,
     state: RwLock<State<P>>,
-    documents: Arc<MemoryDocuments>,
+    documents: Arc<Own>,
+}
+
+/// How far each partition of each build has come.
+#[derive(Default)]
+struct Own {
+    documents: MemoryDocuments,
+    /// Readers may see something else now.
     changes: watch::Sender<()>,
+    /// Also how far it has come is news: other partitions may have waited for that.
+    tells: bool,
+}
+
+#[async_trait]
+impl DocumentStore for Own {
+    async fn change_documents(&self, changes: Changes) -> Result<Revision, ChangeError> {
+        let changed = self.documents.change(changes);
+        if self.tells {
+            self.changes.send_replace(());
+        }
+        changed
+    }
+
+    async fn find_documents(&self, keys: &[String]) -> Result<Vec<Document>, StoreError> {
+        Ok(self.documents.find(keys))
+    }
+
+    async fn scan_documents(&self, scan: Scan) -> Result<Vec<Document>, StoreError> {
+        self.documents.scan_documents(scan).await
+    }
 }
 
 /// A handle that does not keep the read model.
@@ -67,8 +98,10 @@ impl<P: Projection> InMemory<P> {
         Self(Arc::new(Inner {
             make: Box::new(make),
             state,
-            documents: Arc::default(),
-            changes: watch::Sender::new(()),
+            documents: Arc::new(Own {
+                tells: P::PARTITIONS > 1,
+                ..Own::default()
+            }),
         }))
     }
 
@@ -81,10 +114,13 @@ impl<P: Projection> InMemory<P> {
         self.read_at(look).0
     }
 
-    /// Also says which is the newest event that had its effect.
+    /// Also says which is the newest event that had its effect; with several partitions, up to where each of them has come.
     pub(super) fn read_at<R>(&self, look: impl FnOnce(&P) -> R) -> (R, Position) {
         let state = self.0.state.read().unwrap_or_else(PoisonError::into_inner);
-        let position = state.positions.get(&state.serving).copied();
+        let position = match P::PARTITIONS > 1 {
+            true => Some(self.come_to(state.serving)),
+            false => state.positions.get(&state.serving).copied(),
+        };
         let found = match state.builds.get(&state.serving) {
             Some(model) => look(model),
             // Never: what readers see is not discarded.
@@ -93,8 +129,20 @@ impl<P: Projection> InMemory<P> {
         (found, position.unwrap_or_default())
     }
 
+    /// Every partition of `build` has come to here. Effects and checkpoints are changed under one lock, which the caller
+    /// holds.
+    fn come_to(&self, build: u64) -> Position {
+        let keys = lease::keys(P::NAME, (build, P::PARTITIONS));
+        let found = self.0.documents.documents.find(&keys);
+        let come_to = |key: &String| {
+            let document = found.iter().find(|document| document.key == *key);
+            lease::position(document).unwrap_or_default()
+        };
+        keys.iter().map(come_to).min().unwrap_or_default()
+    }
+
     pub(super) fn changes(&self) -> watch::Receiver<()> {
-        self.0.changes.subscribe()
+        self.0.documents.changes.subscribe()
     }
 
     pub(super) fn downgrade(&self) -> Weak<P> {
@@ -166,7 +214,6 @@ where
             .collect::<Result<_, _>>()?;
         let build = step.build;
         let newest = step.events.last().map(|event| event.position);
-        let revision = step.change().await?;
         let mut state = self.write();
         let State {
             builds,
@@ -180,15 +227,16 @@ where
         let Some(model) = builds.get_mut(&build) else {
             return Err(StepError::Lost);
         };
+        let revision = self.0.documents.documents.change(step.changes)?;
         let applied = catch_unwind(AssertUnwindSafe(|| {
             for effect in effects {
                 effect(model);
             }
         }));
-        // Of several partitions one may be ahead of another.
+        // What was parked is tried again behind newer events.
         let position = positions.entry(build).or_default();
         *position = newest.unwrap_or_default().max(*position);
-        self.0.changes.send_replace(());
+        self.0.documents.changes.send_replace(());
         match applied {
             Ok(()) => Ok(revision),
             Err(panic) => {
@@ -205,7 +253,7 @@ where
         state.serving = build;
         // The one that readers saw before there was any.
         state.builds.remove(&0);
-        self.0.changes.send_replace(());
+        self.0.documents.changes.send_replace(());
         Ok(revision)
     }
 

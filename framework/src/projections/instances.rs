@@ -22,6 +22,8 @@ const PREFIX: &str = "instance/";
 
 pub(crate) struct Instances {
     me: Uuid,
+    /// What outlives the process.
+    name: Option<String>,
     lease: Duration,
     known: Mutex<Known>,
     looked: watch::Sender<bool>,
@@ -39,6 +41,9 @@ struct Sign {
     wants: BTreeSet<String>,
     /// How many it works on.
     holds: usize,
+    /// What it is called, also when it is started again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
 }
 
 #[derive(Default)]
@@ -59,6 +64,9 @@ struct Seen {
     lease: Duration,
     wants: BTreeSet<String>,
     holds: usize,
+    name: Option<String>,
+    /// Another has come in its place, unless it gives a sign yet.
+    replaced: bool,
 }
 
 impl Seen {
@@ -70,6 +78,8 @@ impl Seen {
             lease,
             wants: BTreeSet::new(),
             holds: 0,
+            name: None,
+            replaced: false,
         }
     }
 
@@ -82,6 +92,7 @@ impl Seen {
             lease: if theirs.is_zero() { lease } else { theirs },
             wants: sign.wants,
             holds: sign.holds,
+            name: sign.name,
             ..Self::unknown(lease)
         }
     }
@@ -96,7 +107,7 @@ impl Seen {
     }
 
     fn lives(&self) -> bool {
-        self.changed.elapsed() < self.lease
+        !self.replaced && self.changed.elapsed() < self.lease
     }
 
     fn wants(&self, key: &str) -> bool {
@@ -105,9 +116,10 @@ impl Seen {
 }
 
 impl Instances {
-    pub(crate) fn new(lease: Duration) -> Self {
+    pub(crate) fn new(lease: Duration, name: Option<String>) -> Self {
         Self {
             me: uuid_v7(),
+            name,
             lease,
             known: Mutex::default(),
             looked: watch::Sender::new(false),
@@ -117,7 +129,7 @@ impl Instances {
 
     /// One instance alone, for what nobody shares.
     pub(crate) fn alone(lease: Duration) -> Self {
-        let alone = Self::new(lease);
+        let alone = Self::new(lease, None);
         alone.looked.send_replace(true);
         alone
     }
@@ -228,11 +240,15 @@ impl Instances {
             let mut known = self.known();
             let found = found.iter().filter(|document| document.key != own);
             let dead = known.see(found, self.lease);
+            if !*self.looked.borrow() {
+                known.replace(self.name.as_deref());
+            }
             known.choose_gifts(self.lease);
             let sign = Sign {
                 lease_ms: u64::try_from(self.lease.as_millis()).unwrap_or(u64::MAX),
                 wants: known.wants.clone(),
                 holds: known.held.len(),
+                name: self.name.clone(),
             };
             let sign = Changes::new().put(own, super::json(&sign)?);
             dead.into_iter().fold(sign, Changes::delete)
@@ -280,6 +296,14 @@ impl Known {
         others.extend(quiet.map(|(id, seen)| (id, seen.without_share())));
         self.others = others;
         dead
+    }
+
+    /// Whoever was called `name` before is no more. Whether that is so decides the fence of each lease; and if it lives, it
+    /// gives another sign.
+    fn replace(&mut self, name: Option<&str>) {
+        for other in self.others.values_mut() {
+            other.replaced = name.is_some() && other.name.as_deref() == name;
+        }
     }
 
     /// What this instance works on and a poorer one could as well.

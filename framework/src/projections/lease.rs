@@ -11,6 +11,7 @@ use super::{ProjectionError, control};
 use crate::document::{ChangeError, Changes, Document, DocumentStore, Revision};
 use crate::error::StoreError;
 use crate::place::Position;
+use crate::timestamp::Timestamp;
 
 /// What the document holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +25,9 @@ pub(crate) struct Checkpoint {
     pub(crate) retries: u64,
     /// How many events are parked.
     pub(crate) parked: u64,
+    /// When the newest event was stored that had its effect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) newest: Option<Timestamp>,
     /// Why its owner does not go on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) stopped: Option<Stop>,
@@ -104,6 +108,8 @@ pub(crate) struct Progress {
     pub(crate) holders: Vec<Option<Uuid>>,
     /// How many events are parked.
     pub(crate) parked: u64,
+    /// When the newest event was stored that had its effect, where that was longest ago.
+    pub(crate) newest: Option<Timestamp>,
     /// Somebody does not go on.
     pub(crate) stopped: bool,
     found: Vec<Document>,
@@ -122,6 +128,7 @@ pub(crate) async fn progress(
         farthest: Position::ZERO,
         holders: Vec::with_capacity(keys.len()),
         parked: 0,
+        newest: None,
         stopped: false,
         found,
     };
@@ -131,6 +138,7 @@ pub(crate) async fn progress(
         progress.farthest = progress.farthest.max(checkpoint.position);
         progress.holders.push(checkpoint.holder);
         progress.parked += checkpoint.parked;
+        progress.newest = progress.newest.into_iter().chain(checkpoint.newest).min();
         progress.stopped |= checkpoint.stopped.is_some();
     }
     if keys.is_empty() {

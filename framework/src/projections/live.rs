@@ -10,7 +10,8 @@ use crate::projection::Projection;
 
 impl<P: Projection> InMemory<P> {
     /// What `look` finds, and then what it finds whenever that has become something else; each with the position of
-    /// the newest event that had its effect. Keep that, to go on [behind it](Self::live_after) later.
+    /// the newest event that had its effect; of a projection with several partitions, that up to which each of them has come.
+    /// Keep it, to go on [behind it](Self::live_after) later.
     ///
     /// A result that was replaced before it was asked for is passed over: the newest counts. It never goes back behind a
     /// position that it has told, and is silent behind a `reset` until that is passed. The stream ends with the

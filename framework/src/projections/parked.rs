@@ -1,17 +1,22 @@
-//! [`Parked`]: what waits in a build, by stream; [`Queue`]: what waits behind it.
+//! [`Parked`]: what waits in a build; [`Queue`]: what waits behind something.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ops::Bound;
 
 use super::dead_letter::{DeadLetter, DeadLetterState, Letter};
 use crate::document::Revision;
 use crate::place::Position;
 use crate::stream::StreamId;
 
-/// What waits of one partition, by stream.
+/// What waits of one partition. There may be very much of it, so that nothing that is done for each event looks at all.
 #[derive(Debug, Default)]
 pub(super) struct Parked {
-    streams: HashMap<StreamId, BTreeMap<Position, Letter>>,
-    count: u64,
+    letters: BTreeMap<Position, Letter>,
+    streams: HashMap<StreamId, BTreeSet<Position>>,
+    /// How many are about what.
+    about: HashMap<String, u64>,
+    /// Those of which it is not known what they are about.
+    obscure: BTreeSet<Position>,
 }
 
 /// Streams, and what else events are about, of which something waits.
@@ -32,6 +37,12 @@ impl Queue {
         self.streams.insert(letter.stream.clone());
         self.about.extend(letter.about.iter().flatten().cloned());
     }
+
+    /// Also what waits in `other`.
+    pub(super) fn extend(&mut self, other: Self) {
+        self.streams.extend(other.streams);
+        self.about.extend(other.about);
+    }
 }
 
 impl Parked {
@@ -45,63 +56,77 @@ impl Parked {
         parked
     }
 
-    /// All that waits.
-    pub(super) fn queue(&self) -> Queue {
-        let mut queue = Queue::default();
-        let letters = self.streams.values().flat_map(BTreeMap::values);
-        letters.for_each(|it| queue.join(&it.letter));
-        queue
+    /// Whether what is of `stream` and `about` something waits, too.
+    pub(super) fn holds(&self, stream: &StreamId, about: Option<&[String]>) -> bool {
+        let mut about = about.unwrap_or_default().iter();
+        self.streams.contains_key(stream) || about.any(|it| self.about.contains_key(it))
     }
 
     /// The first of which it is not known what it is about.
     pub(super) fn obscure(&self) -> Option<Position> {
-        let letters = self.streams.values().flatten();
-        let obscure = letters.filter(|(_, it)| it.letter.about.is_none());
-        obscure.map(|(position, _)| *position).min()
+        self.obscure.first().copied()
     }
 
     /// One letter more, if it waits.
     pub(super) fn insert(&mut self, letter: DeadLetter, revision: Revision) {
-        if letter.is_waiting() {
-            let stream = self.streams.entry(letter.stream.clone()).or_default();
-            let before = stream.insert(letter.position, Letter { revision, letter });
-            self.count += u64::from(before.is_none());
+        if !letter.is_waiting() {
+            return;
         }
+        let position = letter.position;
+        self.remove(position);
+        let stream = self.streams.entry(letter.stream.clone()).or_default();
+        stream.insert(position);
+        match letter.about() {
+            None => drop(self.obscure.insert(position)),
+            Some(about) => {
+                for it in about {
+                    *self.about.entry(it.clone()).or_default() += 1;
+                }
+            }
+        }
+        self.letters.insert(position, Letter { revision, letter });
     }
 
     /// One letter less; the last of a stream lets the stream go on.
-    pub(super) fn remove(&mut self, stream: &StreamId, position: Position) {
-        if let Some(letters) = self.streams.get_mut(stream) {
-            self.count -= u64::from(letters.remove(&position).is_some());
-            if letters.is_empty() {
-                self.streams.remove(stream);
+    pub(super) fn remove(&mut self, position: Position) {
+        let Some(Letter { letter, .. }) = self.letters.remove(&position) else {
+            return;
+        };
+        self.obscure.remove(&position);
+        if let Some(stream) = self.streams.get_mut(&letter.stream) {
+            stream.remove(&position);
+            if stream.is_empty() {
+                self.streams.remove(&letter.stream);
+            }
+        }
+        for it in letter.about().unwrap_or_default() {
+            if let Some(count) = self.about.get_mut(it) {
+                *count -= 1;
+                if *count == 0 {
+                    self.about.remove(it);
+                }
             }
         }
     }
 
-    pub(super) fn streams(&self) -> Vec<StreamId> {
-        self.streams.keys().cloned().collect()
-    }
-
     /// The streams that wait for nothing any more: what their first letter stood behind was discarded.
-    pub(super) fn freed(&self) -> Vec<StreamId> {
-        let is_free = |letters: &BTreeMap<Position, Letter>| {
-            let first = letters.values().next();
-            first.is_some_and(|first| first.letter.state == DeadLetterState::Behind)
+    pub(super) fn freed(&self) -> HashSet<StreamId> {
+        let first = |stream: &BTreeSet<Position>| self.letters.get(stream.first()?);
+        let is_free = |stream: &BTreeSet<Position>| {
+            first(stream).is_some_and(|first| first.letter.state == DeadLetterState::Behind)
         };
-        let freed = self.streams.iter().filter(|(_, letters)| is_free(letters));
+        let freed = self.streams.iter().filter(|(_, stream)| is_free(stream));
         freed.map(|(stream, _)| stream.clone()).collect()
     }
 
-    /// All of them, in the order of the store.
-    pub(super) fn in_order(&self) -> Vec<Letter> {
-        let letters = self.streams.values().flatten();
-        let letters: BTreeMap<_, _> = letters.collect();
-        letters.into_values().cloned().collect()
+    /// What waits behind `position`, in the order of the store.
+    pub(super) fn behind(&self, position: Position) -> impl Iterator<Item = &Letter> {
+        let behind = (Bound::Excluded(position), Bound::Unbounded);
+        self.letters.range(behind).map(|(_, letter)| letter)
     }
 
     pub(super) fn len(&self) -> u64 {
-        self.count
+        self.letters.len() as u64
     }
 }
 

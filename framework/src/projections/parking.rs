@@ -1,36 +1,41 @@
 //! What a [`Worker`] does with an event that cannot be taken: try again, park, skip, stop.
 
-use std::collections::HashSet;
-
 use tracing::warn;
 
-use super::control::Control;
-use super::dead_letter::{self, DeadLetter, DeadLetterState, Letter};
+use super::dead_letter::{DeadLetter, DeadLetterState, Letter};
 use super::lease::{Checkpoint, Stop};
 use super::parked::{Parked, Queue};
 use super::worker::{Held, Left, Worker};
 use super::{EventError, OnFailure, ProjectionState, Step, StepError, chain};
-use crate::error::StoreError;
 use crate::place::Position;
 use crate::record::RecordedEvent;
-use crate::stream::StreamId;
 
-/// What is done in one step: the events have their effect, the letters are kept, one is kept no more, and the checkpoint
-/// moves.
-struct Work<'e> {
-    events: &'e [RecordedEvent],
-    letters: Vec<DeadLetter>,
-    /// A letter as it was before, which is replaced, or settled.
-    before: Option<&'e Letter>,
-    through: Position,
+/// What is done in one step: the events have their effect, the letters are kept, others are kept no more, and the
+/// checkpoint moves.
+pub(super) struct Work<'e> {
+    pub(super) events: &'e [RecordedEvent],
+    pub(super) letters: Vec<DeadLetter>,
+    /// The letter in whose place there is one of these now.
+    pub(super) replaced: Option<&'e Letter>,
+    /// Letters whose events have their effect now.
+    pub(super) settled: &'e [Letter],
+    pub(super) through: Position,
 }
 
-impl Work<'_> {
-    fn park(letters: Vec<DeadLetter>, through: Position) -> Self {
+impl<'e> Work<'e> {
+    pub(super) fn park(letters: Vec<DeadLetter>, through: Position) -> Self {
         Self {
-            events: &[],
             letters,
-            before: None,
+            ..Self::take(&[], through)
+        }
+    }
+
+    pub(super) fn take(events: &'e [RecordedEvent], through: Position) -> Self {
+        Self {
+            events,
+            letters: Vec::new(),
+            replaced: None,
+            settled: &[],
             through,
         }
     }
@@ -44,33 +49,39 @@ impl Worker {
         events: &[RecordedEvent],
         through: Position,
     ) -> Result<(), StepError> {
-        let mut work = Work::park(Vec::new(), through);
         if held.parked.len() == 0 {
-            work.events = events;
-            return self.commit(held, work).await;
+            return self.commit(held, Work::take(events, through)).await;
         }
-        let (mut queue, mut now) = (held.parked.queue(), Vec::new());
+        let (mut behind, mut letters, mut now) = (Queue::default(), Vec::new(), Vec::new());
         for event in events {
             let about = self.shared.model.about(event);
-            if queue.holds(&event.stream, about.as_deref()) {
+            let waits = held.parked.holds(&event.stream, about.as_deref());
+            if waits || behind.holds(&event.stream, about.as_deref()) {
                 let letter = DeadLetter::new((event, about), DeadLetterState::Behind);
-                queue.join(&letter);
-                work.letters.push(letter);
+                behind.join(&letter);
+                letters.push(letter);
             } else {
                 now.push(event.clone());
             }
         }
-        work.events = &now;
+        let work = Work {
+            letters,
+            ..Work::take(&now, through)
+        };
         self.commit(held, work).await
     }
 
-    async fn commit(&self, held: &mut Held, work: Work<'_>) -> Result<(), StepError> {
-        let before = work.before.map(|before| before.letter.position);
+    pub(super) async fn commit(&self, held: &mut Held, work: Work<'_>) -> Result<(), StepError> {
         let more = work.letters.iter().filter(|letter| letter.is_waiting());
-        let parked = held.parked.len() + more.count() as u64 - u64::from(before.is_some());
+        let fewer = work.settled.len() + usize::from(work.replaced.is_some());
+        let parked = held.parked.len() + more.count() as u64 - fewer as u64;
+        // What was parked is older than what had its effect meanwhile.
+        let newest = work.events.last().filter(|_| work.settled.is_empty());
+        let newest = newest.map(|event| event.recorded_at);
         let next = Checkpoint {
             position: work.through,
             parked,
+            newest: newest.or(held.lease.checkpoint().newest),
             stopped: None,
             ..held.lease.checkpoint().clone()
         };
@@ -78,13 +89,13 @@ impl Worker {
         let letters = self.shared.letters(self.build.number);
         for letter in &work.letters {
             let (key, value) = (letters.key(letter), super::json(letter)?);
-            changes = match work.before {
+            changes = match work.replaced {
                 // Somebody may have discarded it meanwhile.
                 Some(before) => changes.put_if(key, before.revision, value),
                 None => changes.put(key, value),
             };
         }
-        if let (Some(before), true) = (work.before, work.letters.is_empty()) {
+        for before in work.settled {
             changes = changes.delete_if(letters.key(&before.letter), before.revision);
         }
         let step = Step {
@@ -100,8 +111,8 @@ impl Worker {
             self.shared.model.project(step).await?
         };
         held.lease.advanced(next, revision);
-        if let Some(Letter { letter, .. }) = work.before {
-            held.parked.remove(&letter.stream, letter.position);
+        for Letter { letter, .. } in work.settled {
+            held.parked.remove(letter.position);
         }
         for letter in work.letters {
             held.parked.insert(letter, revision);
@@ -203,102 +214,7 @@ impl Worker {
         let letters = self.shared.letters(self.build.number).waiting().await?;
         held.parked = Parked::new(letters, |stream| self.is_mine(stream));
         held.learned = (discards, true);
+        held.retry = None;
         Ok(())
-    }
-
-    /// Tries again what is parked, where that was ordered, and where a stream waits for nothing any more.
-    pub(super) async fn obey_for_parked(
-        &self,
-        held: &mut Held,
-        control: &Control,
-    ) -> Result<(), Left> {
-        let all = control.retries > held.lease.checkpoint().retries;
-        if all || control.discards > held.learned.0 {
-            self.learn(held).await?;
-        }
-        if !all && !held.learned.1 {
-            return Ok(());
-        }
-        let streams = match all {
-            true => held.parked.streams(),
-            false => held.parked.freed(),
-        };
-        self.retry_parked(held, streams).await?;
-        let known = held.lease.checkpoint();
-        let obeyed = Checkpoint {
-            retries: control.retries,
-            parked: held.parked.len(),
-            ..known.clone()
-        };
-        if obeyed != *known {
-            self.note(held, obeyed).await?;
-        }
-        held.learned.1 = false;
-        self.tell(|part| part.parked = held.parked.len());
-        Ok(())
-    }
-
-    /// Tries these streams again, in the order of the store: each, and all that is about the same, as far as it goes.
-    async fn retry_parked(&self, held: &mut Held, streams: Vec<StreamId>) -> Result<(), Left> {
-        let streams: HashSet<StreamId> = streams.into_iter().collect();
-        let mut queue = Queue::default();
-        for before in held.parked.in_order() {
-            let letter = &before.letter;
-            if !streams.contains(&letter.stream) || queue.holds(&letter.stream, letter.about()) {
-                queue.join(letter);
-                continue;
-            }
-            match self.control.has_changed() {
-                Ok(false) if self.shared.instances.gives(&self.key) => return Err(Left::Give),
-                Ok(false) => {}
-                Ok(true) => return Err(Left::Again),
-                Err(_) => return Err(Left::End),
-            }
-            if !self.retry_one(held, &before).await? {
-                queue.join(letter);
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether it works now.
-    async fn retry_one(&self, held: &mut Held, before: &Letter) -> Result<bool, Left> {
-        let position = before.letter.position;
-        let Some(event) = dead_letter::event_at(&*self.shared.store, position).await? else {
-            let missing = format!("the parked event at position {position} is not in the store");
-            return Err(StoreError::Corrupt(missing).into());
-        };
-        let here = held.lease.position();
-        let work = Work {
-            events: std::slice::from_ref(&event),
-            before: Some(before),
-            ..Work::park(Vec::new(), here)
-        };
-        let failed = match self.commit(held, work).await {
-            Ok(()) => return Ok(true),
-            Err(StepError::Failed(failed)) if failed.waits() => return Ok(false),
-            Err(StepError::Failed(failed)) => failed,
-            Err(error) => return Err(error.into()),
-        };
-        crate::metrics::projection_failed(self.shared.model.name());
-        let attempts = match before.letter.state {
-            DeadLetterState::Failed { attempts, .. } => attempts,
-            _ => 0,
-        };
-        let state = DeadLetterState::Failed {
-            error: chain(&failed),
-            attempts: attempts.saturating_add(1),
-        };
-        let about = self.shared.model.about(&event);
-        let letter = DeadLetter {
-            parked_at: before.letter.parked_at,
-            ..DeadLetter::new((&event, about), state)
-        };
-        let work = Work {
-            before: Some(before),
-            ..Work::park(vec![letter], here)
-        };
-        self.commit(held, work).await?;
-        Ok(false)
     }
 }

@@ -6,8 +6,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::control::{self, Control};
+use super::parked::NotParked;
 use super::waiting::Waiting;
 use super::{ProjectionError, ProjectionStatus, Shared, WaitError};
+use crate::document::{ChangeError, Changes};
+use crate::place::Position;
 
 /// One projection at work.
 pub(super) struct Running {
@@ -74,8 +77,50 @@ impl Running {
     pub(super) async fn builds(&self) -> Result<Vec<u64>, ProjectionError> {
         let model = &*self.shared.model;
         let control = control::read(&*self.shared.documents, model.name()).await?;
-        let control = control.control;
-        let next = control.next(model.version()).map(|build| build.number);
-        Ok(control.serving.into_iter().chain(next).collect())
+        Ok(self.seen(&control.control))
+    }
+
+    fn seen(&self, control: &Control) -> Vec<u64> {
+        let next = control.next(self.shared.model.version());
+        let next = next.map(|build| build.number);
+        control.serving.into_iter().chain(next).collect()
+    }
+
+    /// Settles what is parked at `position`, in each of the [builds](Self::builds), and lets what waits behind it go on: both
+    /// or neither, so that nobody is left to wait behind what is settled.
+    pub(super) async fn discard(
+        &self,
+        position: Position,
+        reason: &str,
+    ) -> Result<(), ProjectionError> {
+        let shared = &*self.shared;
+        let (name, documents) = (shared.model.name(), &*shared.documents);
+        loop {
+            let read = control::read(documents, name).await?;
+            let mut settled = Changes::new();
+            for build in self.seen(&read.control) {
+                let letters = shared.letters(build);
+                let changes = letters.discarding(position, reason).await?;
+                settled = settled.with(changes.unwrap_or_default());
+            }
+            if settled.is_empty() {
+                let name = name.to_owned();
+                return Err(ProjectionError::Handler(
+                    NotParked { name, position }.into(),
+                ));
+            }
+            let mut control = read.control.clone();
+            control.discards += 1;
+            let changes = settled.with(control::change(name, &read, &control)?);
+            match documents.change_documents(changes).await {
+                Ok(_) => break,
+                // It has been tried meanwhile, and if that worked, it is gone; or another order was given.
+                Err(ChangeError::Moved { .. }) => {}
+                Err(ChangeError::Store(error)) => return Err(error.into()),
+                Err(error) => return Err(ProjectionError::Handler(error.into())),
+            }
+        }
+        shared.poked.notify_one();
+        Ok(())
     }
 }

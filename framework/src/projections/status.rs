@@ -22,9 +22,10 @@ pub struct ProjectionStatus {
     pub position: Position,
     /// The newest event of the store, as far as the projection knows.
     pub head: Position,
-    /// How far back in time it is: the age of the newest event that had its effect, unless there is nothing to do.
+    /// How far back in time it is, at most, unless there is nothing to do: the age of the newest event that had its effect, or
+    /// the time since there was nothing to do, whichever is less.
     pub behind: Duration,
-    /// Events of the store that it passes in a second, lately, by this instance.
+    /// Events of the store that it passes in a second, lately; of several partitions, the slowest.
     pub rate: f64,
     /// The instances that work on it, one for each partition; `None`: nobody does at the moment.
     pub owners: Vec<Option<Uuid>>,

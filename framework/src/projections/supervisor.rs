@@ -148,6 +148,7 @@ impl Supervisor {
         self.work(&read);
         shared.board.hold_back(self.held_back.clone());
         self.tell_of_foreign(&read.control).await?;
+        shared.board.head(*shared.store.watch().borrow());
         self.clear(&read.control).await
     }
 
@@ -223,6 +224,7 @@ impl Supervisor {
             part.last_error = stuck;
             part.owner = progress.holders.first().copied().flatten();
             part.parked = progress.parked;
+            part.newest = progress.newest;
             part.head = head;
             part.come_to(progress.position);
         });

@@ -9,6 +9,7 @@ use super::control::Build;
 use super::supervisor::Supervisor;
 use super::{HOLD, ProjectionError, Shared, Step, StepError, control, guarded, lease};
 use crate::document::Changes;
+use crate::place::Position;
 use crate::read::MAX_PAGE;
 
 /// Whether a build can replace what readers see.
@@ -117,12 +118,13 @@ impl Supervisor {
         build: &Build,
         served: &Build,
     ) -> Result<Ready, ProjectionError> {
+        let shared = &*self.shared;
         let Shared {
             model,
             store,
             documents,
             ..
-        } = &*self.shared;
+        } = shared;
         let head = store.watch().borrow().get();
         let of = |build: &Build| (build.number, build.partitions);
         let before = lease::progress(&**documents, model.name(), of(served)).await?;
@@ -132,17 +134,15 @@ impl Supervisor {
         let now = lease::progress(&**documents, model.name(), of(build)).await?;
         let near = head.saturating_sub(now.position.get()) <= MAX_PAGE as u64;
         let all = now.position >= before.farthest;
-        if now.parked > before.parked {
-            // What readers see may have to park it, too, once it comes there.
-            let is_known = self.held_back.as_ref().map(|held| held.0) == Some(build.number);
-            if is_known || (all && before.position >= now.position) {
-                let why = parks_more((build, now.parked), (served, before.parked));
-                return Ok(Ready::Parked(why));
+        let is_known = self.held_back.as_ref().map(|held| held.0) == Some(build.number);
+        if now.parked > 0 && (all || is_known) {
+            let (new, old) = (shared.letters(build.number), shared.letters(served.number));
+            match new.waits_only_here(&old).await? {
+                // What readers see may have to park it, too, once it comes there.
+                Some(position) if !is_known && position > before.position => return Ok(Ready::No),
+                Some(position) => return Ok(Ready::Parked(lacks(build, position, served))),
+                None => {}
             }
-            return Ok(match near && !all && !now.stopped {
-                true => Ready::Soon,
-                false => Ready::No,
-            });
         }
         Ok(match near && !now.stopped {
             true if all => Ready::Now(before.interrupt()),
@@ -160,10 +160,10 @@ fn overtaken(own: &Build, served: &Build) -> String {
     )
 }
 
-fn parks_more((build, now): (&Build, u64), (served, before): (&Build, u64)) -> String {
+fn lacks(build: &Build, position: Position, served: &Build) -> String {
     format!(
-        "more is parked in build {} ({now}) than in build {} ({before}), which readers see: mend the cause and `retry`, or \
-         `discard` it, or let readers see that build as it is by `switch`",
+        "build {} has parked the event at position {position}, which has had its effect in build {}, which readers see: mend \
+         the cause and `retry`, or `discard` it, or let readers see that build as it is by `switch`",
         build.number, served.number
     )
 }

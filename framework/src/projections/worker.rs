@@ -5,11 +5,13 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tracing::{Instrument as _, debug, error, warn};
 
-use super::board::Part;
 use super::control::{self, Build};
+use super::foreign::{self, Foreign};
 use super::lease::{self, Lease};
 use super::pace::Pace;
 use super::parked::Parked;
+use super::part::Part;
+use super::retrying::Retry;
 use super::{HOLD, ProjectionState, Shared, StepError, chain, guarded, spread};
 use crate::error::StoreError;
 use crate::read::Page;
@@ -26,7 +28,7 @@ pub(super) struct Worker {
     held: u64,
     pub(super) pace: Pace,
     /// Appends move the checkpoint, too: the projection is an inline one.
-    inline: bool,
+    pub(super) inline: bool,
 }
 
 /// Why a run with a lease was left.
@@ -67,6 +69,9 @@ pub(super) struct Held {
     pub(super) parked: Parked,
     /// How much had been discarded when it was learned what is parked, and whether that is still to be looked at.
     pub(super) learned: (u64, bool),
+    pub(super) retry: Option<Retry>,
+    /// What was passed and is not noted down.
+    pub(super) foreign: Option<Foreign>,
     pub(super) failures: u32,
 }
 
@@ -127,7 +132,11 @@ impl Worker {
 
     pub(super) fn tell(&self, change: impl FnOnce(&mut Part)) {
         let of = (self.build.number, self.partition);
-        self.shared.board.part(of, change);
+        let head = *self.shared.store.watch().borrow();
+        self.shared.board.part(of, |part| {
+            part.head = part.head.max(head);
+            change(part);
+        });
     }
 
     /// Works while the lease is held. `true`: others shall have it, since they may have newer code.
@@ -136,6 +145,8 @@ impl Worker {
             lease,
             parked: Parked::default(),
             learned: (0, false),
+            retry: None,
+            foreign: None,
             failures: 0,
         };
         let me = self.shared.instances.me();
@@ -183,21 +194,29 @@ impl Worker {
 
     /// Takes page after page, until something comes between.
     async fn follow(&mut self, held: &mut Held) -> Result<std::convert::Infallible, Left> {
+        held.foreign = None;
         self.begin(held).await?;
         let query = self.shared.model.query();
         let position = held.lease.position();
         let mut subscription = Subscription::new(self.shared.store.clone(), query, position);
+        let head = self.shared.store.watch();
         loop {
             self.obey(held).await?;
+            let there_is_more = *head.borrow() > subscription.position();
+            if held.retry.is_some() && !there_is_more {
+                continue;
+            }
             let page = tokio::select! {
                 biased;
                 changed = self.control.changed() => match changed {
                     Ok(()) => continue,
                     Err(_) => return Err(Left::End),
                 },
-                page = subscription.next_page() => page?,
+                page = subscription.next_page() => self.not_foreign(held, page?),
+                () = foreign::due(held.foreign.as_ref(), &self.shared) => held.foreign.take().map(|it| it.page),
                 () = tokio::time::sleep(self.shared.instances.beat()) => continue,
             };
+            let Some(page) = page else { continue };
             let page = match self.inline {
                 true => self.without_inline(held, page).await?,
                 false => page,
@@ -243,6 +262,7 @@ impl Worker {
             part.stand_at(held.lease.position());
             part.head = head;
             part.parked = held.parked.len();
+            part.newest = held.lease.checkpoint().newest;
             part.state = ProjectionState::CatchingUp;
             if part.position >= head {
                 // Another instance did what failed here.
@@ -255,6 +275,9 @@ impl Worker {
 
     /// What was ordered since the last page.
     async fn obey(&mut self, held: &mut Held) -> Result<(), Left> {
+        if self.control.has_changed().is_err() {
+            return Err(Left::End);
+        }
         let control = self.control.borrow_and_update().clone();
         let control = &control.control;
         if !control.wants(self.build.number) {

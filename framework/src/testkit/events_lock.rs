@@ -14,7 +14,7 @@ use super::lock_fits::faults;
 use super::lock_merge::merged;
 use super::lock_schema;
 use super::lock_shape::Form;
-use crate::catalog::kinds;
+use crate::catalog::kinds::schemas;
 use crate::event::{Event, EventType};
 
 /// A lock on the stored forms of events, kept in the file `path`, which is checked in. In a test, a relative
@@ -42,7 +42,8 @@ use crate::event::{Event, EventType};
 /// | a field that becomes `#[personal]`, or is it no more | update the file |
 /// | documentation, a Rust name, the order of variants or fields | nothing to do |
 /// | a new required field, a type changed or narrowed, a variant of a field's enum removed | breaks: raise the version and write an upcaster |
-/// | a stored name changed with `was`, taken by a type in `formerly`, or `retired` in the attribute | nothing to do; the form stays in the file |
+/// | a stored name changed with `was`, or `retired` in the attribute | nothing to do; the form stays in the file |
+/// | a stored form taken by a type in `formerly` | lock that type, too: [`former`](EventsLock::former); the form stays in the file |
 /// | an event removed, or its stored name changed otherwise | breaks: keep the name, say `was`, or declare it [`retired`](EventsLock::retired) |
 /// | a version lowered, or raised without an upcaster for each step | breaks |
 pub fn events_lock(path: impl Into<PathBuf>) -> EventsLock {
@@ -50,7 +51,8 @@ pub fn events_lock(path: impl Into<PathBuf>) -> EventsLock {
         path: path.into(),
         code: BTreeMap::new(),
         retired: BTreeSet::new(),
-        former: BTreeSet::new(),
+        former: Vec::new(),
+        old: Vec::new(),
     }
 }
 
@@ -61,8 +63,10 @@ pub struct EventsLock {
     path: PathBuf,
     code: BTreeMap<&'static str, Kind>,
     retired: BTreeSet<&'static str>,
-    /// Names that are read by types of their own, in `formerly`.
-    former: BTreeSet<&'static str>,
+    /// Whether a name and version is read by a type of its own, in `formerly`.
+    former: Vec<fn(&str, u32) -> bool>,
+    /// The kinds of such types.
+    old: Vec<Kind>,
 }
 
 /// One kind of event as the code has it.
@@ -73,33 +77,51 @@ struct Kind {
     read: Form,
 }
 
+/// Every kind of event in `E`.
+fn kinds<E: Event + JsonSchema>() -> impl Iterator<Item = Kind> {
+    let settings = SchemaSettings::draft2020_12().with(|settings| {
+        settings.inline_subschemas = true;
+    });
+    let (mut writing, mut reading) = (
+        SchemaGenerator::new(settings.clone().for_serialize()),
+        SchemaGenerator::new(settings.for_deserialize()),
+    );
+    let writes = schemas::<E>(&mut writing);
+    let reads = schemas::<E>(&mut reading);
+    let kinds = E::TYPES.iter().zip(writes.into_iter().zip(reads));
+    kinds.map(move |(event_type, (writes, reads))| Kind {
+        event_type,
+        written: lock_schema::written(&writes, writing.definitions()),
+        read: lock_schema::form(&reads, reading.definitions()),
+    })
+}
+
 impl EventsLock {
     /// Locks every kind of event in `E`.
     ///
     /// # Panics
     /// If the `JsonSchema` of `E` was not derived, or not on the same type as `Deserialize`.
     pub fn event<E: Event + JsonSchema>(mut self) -> Self {
-        let settings = SchemaSettings::draft2020_12().with(|settings| {
-            settings.inline_subschemas = true;
-        });
-        let (mut writing, mut reading) = (
-            SchemaGenerator::new(settings.clone().for_serialize()),
-            SchemaGenerator::new(settings.for_deserialize()),
-        );
-        let writes = kinds::schemas::<E>(&mut writing);
-        let reads = kinds::schemas::<E>(&mut reading);
-        for (event_type, (writes, reads)) in E::TYPES.iter().zip(writes.iter().zip(&reads)) {
-            let kind = Kind {
-                event_type,
-                written: lock_schema::written(writes, writing.definitions()),
-                read: lock_schema::form(reads, reading.definitions()),
-            };
-            self.code.insert(event_type.name, kind);
-        }
+        let kinds = kinds::<E>().map(|kind| (kind.event_type.name, kind));
+        self.code.extend(kinds);
         self.retired.extend(E::RETIRED);
-        let former = E::FORMER.iter().flat_map(|former| (former.names)());
-        self.former.extend(former);
+        self.take_former::<E>();
         self
+    }
+
+    /// Locks what `O` reads, a type in `formerly` of a type that is locked: what is stored must fit it as it is.
+    ///
+    /// # Panics
+    /// If the `JsonSchema` of `O` was not derived, or not on the same type as `Deserialize`.
+    pub fn former<O: Event + JsonSchema>(mut self) -> Self {
+        self.old.extend(kinds::<O>());
+        self.take_former::<O>();
+        self
+    }
+
+    fn take_former<E: Event>(&mut self) {
+        self.former
+            .extend(E::FORMER.iter().map(|former| former.takes));
     }
 
     /// Declares that no store holds an event of this stored name any more, so that nothing needs to read it.
@@ -120,12 +142,17 @@ impl EventsLock {
         for name in file.names() {
             match (self.code.get(&*name), self.retired.get(&*name)) {
                 (Some(_), Some(_)) => broken.push(LockFault::RetiredInUse { event: name }),
-                (None, None) if self.former.contains(&*name) => {}
+                (None, None) if self.is_former(&name, file.newest(&name)) => {}
                 (None, None) => match self.renamed(&name) {
                     Some(kind) => hold_old(&name, kind, &file, &mut broken),
                     None => broken.push(self.gone(&name, &file)),
                 },
                 _ => {}
+            }
+        }
+        for name in file.names() {
+            for version in file.versions(&name) {
+                self.hold_former((&name, version), &file, &mut broken);
             }
         }
         for (name, kind) in &self.code {
@@ -136,6 +163,35 @@ impl EventsLock {
             Ok(file.text())
         } else {
             Err(LockError::Broken(broken))
+        }
+    }
+
+    /// Whether a type in `formerly` reads what is stored under `name` in this version.
+    fn is_former(&self, name: &str, version: u32) -> bool {
+        let mut kinds = self.code.values();
+        let newer = |kind: &Kind| kind.event_type.version <= version;
+        let is_read = kinds.any(|kind| kind.event_type.is_stored_as(name) && newer(kind));
+        !is_read && self.former.iter().any(|takes| takes(name, version))
+    }
+
+    /// Holds what is stored against the type in `formerly` that reads it, if one does.
+    fn hold_former(
+        &self,
+        (name, version): (&str, u32),
+        file: &LockFile,
+        broken: &mut Vec<LockFault>,
+    ) {
+        if self.retired.contains(name) || !self.is_former(name, version) {
+            return;
+        }
+        let reads =
+            |kind: &&Kind| kind.event_type.is_stored_as(name) && version <= kind.event_type.version;
+        match self.old.iter().find(reads) {
+            Some(kind) => hold_form((name, version), kind, file, broken),
+            None => broken.push(LockFault::Unlocked {
+                event: name.to_owned(),
+                version,
+            }),
         }
     }
 
@@ -209,15 +265,31 @@ fn hold_old(name: &str, kind: &Kind, file: &LockFile, broken: &mut Vec<LockFault
             locked: newest,
             version,
         });
-    } else if let Some(locked) = file.form(name, version) {
-        let found = faults(&locked, &kind.read);
-        broken.extend(found.into_iter().map(|fault| LockFault::Unreadable {
-            event: event.clone(),
-            version,
-            field: fault.path,
-            reason: fault.reason,
-        }));
+    } else {
+        hold_form((name, version), kind, file, broken);
     }
+}
+
+/// Holds what is stored under `name` in this version against what the kind reads, if that is its own version; upcasters bring
+/// up every other.
+fn hold_form(
+    (name, version): (&str, u32),
+    kind: &Kind,
+    file: &LockFile,
+    broken: &mut Vec<LockFault>,
+) {
+    if version != kind.event_type.version {
+        return;
+    }
+    let found = file.form(name, version);
+    let found = found.map(|locked| faults(&locked, &kind.read));
+    let found = found.into_iter().flatten();
+    broken.extend(found.map(|fault| LockFault::Unreadable {
+        event: name.to_owned(),
+        version,
+        field: fault.path,
+        reason: fault.reason,
+    }));
 }
 
 /// Holds one kind of event against the file, and takes in what it stores.

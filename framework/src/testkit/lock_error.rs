@@ -58,6 +58,13 @@ pub enum LockFault {
         /// How many upcasters there are.
         upcasters: usize,
     },
+    /// A type in `formerly` reads what is stored, and the lock does not know that type.
+    Unlocked {
+        /// The stored name.
+        event: String,
+        /// The version that is stored.
+        version: u32,
+    },
     /// The stored name was declared retired, and is in the code.
     RetiredInUse {
         /// The stored name.
@@ -73,19 +80,7 @@ impl fmt::Display for LockFault {
                 version,
                 field,
                 reason,
-            } => {
-                let next = u64::from(*version) + 1;
-                let field = match field.as_str() {
-                    "" => "the event".to_owned(),
-                    field => format!("`{field}`"),
-                };
-                write!(
-                    f,
-                    "{event}, version {version}: {field} {reason}. The upcaster from version \
-                     {version} to {next} is missing: raise the version to {next} and write it (`#[event(version \
-                     = {next}, upcast = …)]`), or keep the old form readable"
-                )
-            }
+            } => unreadable(f, (event, *version), (field, reason)),
             Self::Gone { event, instead } => {
                 write!(f, "{event} is stored, and not in the code any more. ")?;
                 match instead {
@@ -120,10 +115,32 @@ impl fmt::Display for LockFault {
                  has {upcasters}",
                 version.saturating_sub(1)
             ),
+            Self::Unlocked { event, version } => write!(
+                f,
+                "{event}, version {version}, is read by a type in `formerly` that nothing holds to its form: add \
+                 `.former::<…>()` with that type, which derives `JsonSchema`"
+            ),
             Self::RetiredInUse { event } => write!(
                 f,
                 "{event} is declared retired, and is in the code: remove `.retired(\"{event}\")`"
             ),
         }
     }
+}
+
+fn unreadable(
+    f: &mut fmt::Formatter<'_>,
+    (event, version): (&str, u32),
+    (field, reason): (&str, &str),
+) -> fmt::Result {
+    let next = u64::from(version) + 1;
+    let field = match field {
+        "" => "the event".to_owned(),
+        field => format!("`{field}`"),
+    };
+    write!(
+        f,
+        "{event}, version {version}: {field} {reason}. The upcaster from version {version} to {next} is missing: raise the \
+         version to {next} and write it (`#[event(version = {next}, upcast = …)]`), or keep the old form readable"
+    )
 }

@@ -82,6 +82,14 @@ impl LockFile {
         self.events.get(name)?.get(&version).cloned()
     }
 
+    /// The versions of `name` that are stored.
+    pub(super) fn versions(&self, name: &str) -> Vec<u32> {
+        let versions = self.events.get(name).into_iter();
+        versions
+            .flat_map(|versions| versions.keys().copied())
+            .collect()
+    }
+
     pub(super) fn put(&mut self, name: &str, version: u32, form: Form) {
         let versions = self.events.entry(name.to_owned()).or_default();
         versions.insert(version, form);

@@ -195,7 +195,7 @@ fn is_read_as(stored: &Shape, read: &Shape) -> bool {
     match (stored, read) {
         (Shape::Literal(literal), Shape::Text(None)) => literal.is_string(),
         (Shape::Literal(literal), Shape::Boolean) => literal.is_boolean(),
-        (Shape::Literal(literal), Shape::Number) => literal.is_number(),
+        (Shape::Literal(literal), Shape::Number | Shape::Single) => literal.is_number(),
         (Shape::Literal(literal), Shape::Null) => literal.is_null(),
         (Shape::Literal(literal), Shape::Integer(range)) => {
             let number = literal.as_i64().map(i128::from);
@@ -208,13 +208,25 @@ fn is_read_as(stored: &Shape, read: &Shape) -> bool {
                 })
             })
         }
-        (Shape::Text(_), Shape::Text(None)) | (Shape::Integer(_), Shape::Number) => true,
+        (Shape::Text(_), Shape::Text(None)) | (Shape::Single, Shape::Number) => true,
+        // What a number with a point cannot tell from its neighbour would be another one, without an error.
+        (Shape::Integer(range), Shape::Number) => Range::exact(53).holds(*range),
+        (Shape::Integer(range), Shape::Single) => Range::exact(24).holds(*range),
         (Shape::Integer(stored), Shape::Integer(read)) => read.holds(*stored),
         (stored, read) => stored == read,
     }
 }
 
 impl Range {
+    /// The integers that a number with a mantissa of so many bits tells apart.
+    fn exact(bits: u32) -> Self {
+        let end = 1_i128 << bits;
+        Self {
+            min: Some(-end),
+            max: Some(end),
+        }
+    }
+
     fn holds(self, other: Self) -> bool {
         let from = self
             .min

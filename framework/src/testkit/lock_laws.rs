@@ -33,6 +33,7 @@ fn any_shape() -> impl Strategy<Value = Shape> {
         Just(Shape::Text(None)),
         Just(Shape::Text(Some("uuid".to_owned()))),
         Just(Shape::Number),
+        Just(Shape::Single),
         Just(range(Some(0), Some(255))),
         Just(range(Some(0), None)),
         Just(range(None, Some(9))),
@@ -77,7 +78,7 @@ fn sample(shape: &Shape, dice: &mut impl FnMut() -> usize) -> Value {
         Shape::Boolean => (dice().is_multiple_of(2)).into(),
         Shape::Text(None) => ["", "draft", "text"][dice() % 3].into(),
         Shape::Text(Some(_)) => "0197a1b2-0000-7000-8000-000000000000".into(),
-        Shape::Number => [json!(0.5), json!(3)][dice() % 2].clone(),
+        Shape::Number | Shape::Single => [json!(0.5), json!(3)][dice() % 2].clone(),
         Shape::Integer(range) => {
             let (min, max) = (range.min.unwrap_or(-1000), range.max.unwrap_or(1000));
             let number = [min, max, min + (max - min) / 2][dice() % 3];
@@ -123,7 +124,7 @@ fn reads(shape: &Shape, json: &Value) -> bool {
         | (Shape::Null, Value::Null)
         | (Shape::Boolean, Value::Bool(_))
         | (Shape::Text(None), Value::String(_))
-        | (Shape::Number, Value::Number(_)) => true,
+        | (Shape::Number | Shape::Single, Value::Number(_)) => true,
         (Shape::Text(Some(_)), Value::String(text)) => text.len() == 36,
         (Shape::Integer(range), Value::Number(number)) => number.as_i64().is_some_and(|number| {
             range.min.is_none_or(|min| min <= number.into())

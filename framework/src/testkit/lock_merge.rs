@@ -112,6 +112,7 @@ fn is_scalar(shape: &Shape) -> bool {
         | Shape::Text(_)
         | Shape::Integer(_)
         | Shape::Number
+        | Shape::Single
         | Shape::Literal(_) => true,
         _ => false,
     }

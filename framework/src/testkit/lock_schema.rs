@@ -124,6 +124,7 @@ fn of_kind(kind: &str, keys: &Map<String, Value>) -> Shape {
         "boolean" => Shape::Boolean,
         "string" if is_char(keys) => Shape::Text(Some("char".to_owned())),
         "string" => Shape::Text(format.map(str::to_owned)),
+        "number" if format == Some("float") => Shape::Single,
         "number" => Shape::Number,
         "integer" => Shape::Integer(range(keys, format)),
         "array" => list(keys),

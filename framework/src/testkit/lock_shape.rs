@@ -24,6 +24,8 @@ pub(super) enum Shape {
     Text(Option<String>),
     Integer(Range),
     Number,
+    /// A number of half the width.
+    Single,
     Literal(Value),
     /// And how many, if that is fixed.
     List(Box<Self>, Option<u64>),
@@ -167,6 +169,7 @@ impl Shape {
             Self::Text(Some(format)) => format!("string {format}"),
             Self::Integer(range) => range.word(),
             Self::Number => "number".to_owned(),
+            Self::Single => "float".to_owned(),
             Self::Literal(Value::String(text)) => format!("'{text}'"),
             Self::Named(name) => format!("type {name}"),
             Self::OneOf(alternatives) => {
@@ -301,6 +304,7 @@ fn parse_word(word: &str) -> Option<Shape> {
         "boolean" => Shape::Boolean,
         "string" => Shape::Text(None),
         "number" => Shape::Number,
+        "float" => Shape::Single,
         _ => match (word.strip_prefix("string "), word.strip_prefix("type ")) {
             (Some(format), _) => Shape::Text(Some(format.to_owned())),
             (_, Some(name)) => Shape::Named(name.to_owned()),

@@ -1,0 +1,230 @@
+//! Personal data where something else goes on meanwhile: a crash, a rebuild, another form of the event.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Barrier};
+
+use factum::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
+use factum::personal::{DocumentKeys, MasterKey, PersonalStore};
+use factum::prelude::*;
+use factum::{StoreError, async_trait};
+use factum_memory::MemoryStore;
+use tokio::sync::watch;
+
+/// A type for each time: what is stored is the same event.
+macro_rules! customer {
+    ($module:ident: $(#[$personal:ident])?) => {
+        mod $module {
+            use factum::prelude::*;
+
+            #[derive(Event, Debug, Clone, Serialize, Deserialize)]
+            #[event(prefix = "customer")]
+            pub(super) enum CustomerEvent {
+                Named {
+                    $(#[$personal])?
+                    name: String,
+                },
+            }
+
+            #[derive(Aggregate, Debug, Clone, Default)]
+            #[aggregate(category = "customer", id = String, event = CustomerEvent)]
+            pub(super) struct Customer {
+                pub(super) names: Vec<String>,
+            }
+
+            impl Apply<CustomerEvent> for Customer {
+                fn apply(&mut self, event: &CustomerEvent) {
+                    let CustomerEvent::Named { name } = event;
+                    self.names.push(name.clone());
+                }
+            }
+
+            #[derive(Command, Debug, Clone, Serialize, Deserialize)]
+            #[command(on = Customer)]
+            pub(super) struct Call {
+                #[id]
+                pub(super) customer: String,
+                pub(super) name: String,
+            }
+
+            impl Decide for Call {
+                type Error = std::convert::Infallible;
+                fn decide(&self, _: &Customer) -> Result<Events<CustomerEvent>, Self::Error> {
+                    let name = self.name.clone();
+                    Ok(CustomerEvent::Named { name }.into())
+                }
+            }
+        }
+    };
+}
+
+customer!(plain:);
+customer!(personal: #[personal]);
+
+fn call(customer: &str, name: &str) -> personal::Call {
+    let (customer, name) = (customer.to_owned(), name.to_owned());
+    personal::Call { customer, name }
+}
+
+async fn open(store: &MemoryStore, master: u8) -> PersonalStore<MemoryStore> {
+    let master = MasterKey::new(&[master; 32]);
+    let keys = DocumentKeys::open(store.clone(), master).await.unwrap();
+    PersonalStore::new(store.clone(), keys)
+}
+
+#[tokio::test]
+async fn a_field_that_becomes_personal_and_is_it_no_more_is_read_by_every_code() {
+    let store = MemoryStore::new();
+    let ada = "17".to_owned();
+    let by_plain = async |name: &str| {
+        let engine = Engine::new(open(&store, 1).await);
+        let (customer, name) = (ada.clone(), name.to_owned());
+        engine
+            .execute(plain::Call { customer, name })
+            .await
+            .unwrap();
+    };
+    by_plain("before").await;
+    let engine = Engine::new(open(&store, 1).await);
+    engine.execute(call(&ada, "sealed")).await.unwrap();
+    by_plain("behind").await;
+    let read = async || {
+        let engine = Engine::new(open(&store, 1).await);
+        let today = engine.load::<personal::Customer>(&ada).await.unwrap();
+        let then = engine.load::<plain::Customer>(&ada).await.unwrap();
+        assert_eq!(today.names, then.names);
+        today.names.clone()
+    };
+    assert_eq!(read().await, ["before", "sealed", "behind"]);
+    // What was never sealed stays.
+    let _ = open(&store, 1).await.forget(&ada).await.unwrap();
+    assert_eq!(read().await, ["before", "[redacted]", "behind"]);
+}
+
+/// Ends behind so many changes.
+struct Crashing {
+    documents: MemoryStore,
+    left: AtomicU64,
+}
+
+#[async_trait]
+impl DocumentStore for Crashing {
+    async fn change_documents(&self, changes: Changes) -> Result<Revision, ChangeError> {
+        let left = |left: u64| left.checked_sub(1);
+        if self.left.fetch_update(SeqCst, SeqCst, left).is_err() {
+            return Err(StoreError::Interrupted("it has crashed".into()).into());
+        }
+        self.documents.change_documents(changes).await
+    }
+
+    async fn find_documents(&self, keys: &[String]) -> Result<Vec<Document>, StoreError> {
+        self.documents.find_documents(keys).await
+    }
+
+    async fn scan_documents(&self, scan: Scan) -> Result<Vec<Document>, StoreError> {
+        self.documents.scan_documents(scan).await
+    }
+}
+
+#[tokio::test]
+async fn a_change_of_the_master_key_that_crashes_anywhere_is_done_again() {
+    let (old, new) = (MasterKey::new(&[1; 32]), MasterKey::new(&[2; 32]));
+    for changes in 0..4 {
+        let store = MemoryStore::new();
+        let engine = Engine::new(open(&store, 1).await);
+        // More than are wrapped at once.
+        for batch in 0..6 {
+            let calls = (0..200).map(|place| {
+                let id = (batch * 200 + place).to_string();
+                engine.execute(call(&id, &id)).into_future()
+            });
+            futures_util::future::try_join_all(calls).await.unwrap();
+        }
+        let since = open(&store, 1).await.forget("3").await.unwrap().since;
+        let crashing = Crashing {
+            documents: store.clone(),
+            left: AtomicU64::new(changes),
+        };
+        let keys = DocumentKeys::open(crashing, old.clone()).await.unwrap();
+        let crashed = keys.rewrap(new.clone()).await.is_err();
+        assert_eq!(crashed, changes < 3, "{changes}");
+        if crashed {
+            let keys = DocumentKeys::open(store.clone(), old.clone()).await;
+            let _keys = keys.unwrap().rewrap(new.clone()).await.unwrap();
+        }
+        let rewrapped = open(&store, 2).await;
+        let engine = Engine::new(rewrapped.clone());
+        for id in ["0", "999", "1199"] {
+            let found = engine.load::<personal::Customer>(&id.to_owned()).await;
+            assert_eq!(found.unwrap().names, [id]);
+        }
+        let found = engine.load::<personal::Customer>(&"3".to_owned()).await;
+        assert_eq!(found.unwrap().names, ["[redacted]"]);
+        assert_eq!(rewrapped.forget("3").await.unwrap().since, since);
+    }
+}
+
+/// The names of all, and a gate to hold it up in the middle.
+#[derive(Projection)]
+#[projection(name = "names", events = personal::CustomerEvent)]
+struct Names {
+    names: Vec<String>,
+    gate: Gate,
+}
+
+/// Where it stands, and who may pass.
+#[derive(Clone)]
+struct Gate {
+    shut: Arc<AtomicBool>,
+    stands: Arc<watch::Sender<bool>>,
+    open: Arc<Barrier>,
+}
+
+impl Project<personal::CustomerEvent> for Names {
+    fn project(&mut self, event: &Recorded<personal::CustomerEvent>) {
+        let personal::CustomerEvent::Named { name } = &event.event;
+        if self.gate.shut.swap(false, SeqCst) {
+            self.gate.stands.send_replace(true);
+            self.gate.open.wait();
+        }
+        self.names.push(name.clone());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn who_is_forgotten_while_a_rebuild_runs_is_in_no_build_that_is_ordered_behind() {
+    let store = open(&MemoryStore::new(), 1).await;
+    let engine = Engine::new(store.clone());
+    engine.execute(call("16", "Bob")).await.unwrap();
+    let last = engine.execute(call("17", "Ada")).await.unwrap();
+    let gate = Gate {
+        shut: Arc::default(),
+        stands: Arc::default(),
+        open: Arc::new(Barrier::new(2)),
+    };
+    let made = gate.clone();
+    let model = InMemory::from_fn(move || Names {
+        names: Vec::new(),
+        gate: made.clone(),
+    });
+    let projections = Projections::builder(&engine).with(model.clone()).start();
+    projections.wait_for(last.position()).await.unwrap();
+    gate.shut.store(true, SeqCst);
+    let mut standing = gate.stands.subscribe();
+    let forgotten = async {
+        standing.wait_for(|stands| *stands).await.unwrap();
+        // A page of the running build holds the name in plain text.
+        let once = store.forget("17").await.unwrap();
+        let again = store.forget("17").await.unwrap();
+        assert_eq!(once, again);
+        tokio::task::block_in_place(|| gate.open.wait());
+        projections.rebuild("names").await.unwrap();
+    };
+    let (running, ()) = tokio::join!(projections.rebuild("names"), forgotten);
+    running.unwrap();
+    let names = model.read(|model| model.names.clone());
+    assert_eq!(names, ["Bob", "[redacted]"]);
+    assert!(engine.execute(call("17", "Ada")).await.is_err());
+    projections.stop().await;
+}

@@ -1,0 +1,139 @@
+//! A new version that cannot take what the old one could.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "support/check.rs"]
+mod check;
+#[path = "support/lines.rs"]
+mod lines;
+#[path = "support/places.rs"]
+mod places;
+#[path = "support/rolling.rs"]
+mod rolling;
+#[path = "support/server.rs"]
+mod server;
+
+use std::sync::Arc;
+
+use factum::prelude::*;
+use factum::{OnFailure, Position};
+use factum_tests::backend::Backend;
+use factum_tests::count::Count;
+use factum_tests::load::{Fill, PATIENT};
+
+use rolling::{LEASE, assert_is_a_replay, run, within};
+
+/// Refuses what is in the jar `poison`.
+fn run_torn<const V: u32>(backend: &Backend, engine: &Engine, poison: &'static str) -> Projections {
+    let count = Count::<V, 1> {
+        taking: Arc::new(move |event| match event.record.stream.key() {
+            jar if jar == poison => Err("torn".to_owned()),
+            _ => Ok(()),
+        }),
+        ..Count::default()
+    };
+    let policy = factum::RetryPolicy {
+        attempts: 2,
+        ..PATIENT
+    };
+    let builder = Projections::builder(engine).retry(policy).lease(LEASE);
+    count.on(backend, builder, OnFailure::Park).start()
+}
+
+async fn fill(engine: &Engine, jars: &[&str]) -> Position {
+    let mut last = 0;
+    for jar in jars {
+        last = Fill::new(jar, 0).execute(engine).await.unwrap().position;
+    }
+    Position::new(last)
+}
+
+async fn a_version_that_parks_what_the_old_one_took_is_held_back(place: &str) {
+    let backend = Backend::open(place).await.unwrap();
+    let engine = backend.engine();
+    let last = fill(&engine, &["a", "b", "c"]).await;
+    let old = run::<1, 1>(&backend, &engine);
+    within("the start", old.wait_for(last)).await.unwrap();
+    let new = run_torn::<2>(&backend, &engine, "b");
+    let waited = within("the waiting", new.wait_until_current()).await;
+    let why = "build 2 has parked the event at position 3, which has had its effect in build 1, which readers see: mend \
+               the cause and `retry`, or `discard` it, or let readers see that build as it is by `switch`";
+    assert_eq!(waited.unwrap_err().error, why);
+    assert_eq!(new.status()[0].held_back.as_deref(), Some(why));
+    assert_is_a_replay(&backend, &engine).await;
+    let letters = new.dead_letters("counts").await.unwrap();
+    let found: Vec<_> = letters
+        .iter()
+        .map(|it| (it.build, it.position.get()))
+        .collect();
+    assert_eq!(found, [(2, 3), (2, 4)]);
+    new.discard("counts", Position::new(3), "torn")
+        .await
+        .unwrap();
+    let mut status = new.watch("counts").unwrap();
+    let why = "build 2 has parked the event at position 4, ";
+    let next = status.wait_for(|status| {
+        let held_back = status.held_back.as_deref();
+        held_back.is_some_and(|held_back| held_back.starts_with(why))
+    });
+    within("the discard", next).await.unwrap();
+    // As it is.
+    new.switch("counts").await.unwrap();
+    within("the switch", status.wait_for(|status| status.current))
+        .await
+        .unwrap();
+    assert_eq!(backend.jars().await.unwrap().len(), 2);
+    new.stop().await;
+    old.stop().await;
+    backend.close().await;
+}
+
+/// As many, and others.
+async fn a_version_that_parks_as_much_as_the_old_one_but_other_events_is_held_back(place: &str) {
+    let backend = Backend::open(place).await.unwrap();
+    let engine = backend.engine();
+    let last = fill(&engine, &["a", "b", "c"]).await;
+    let old = run_torn::<1>(&backend, &engine, "c");
+    within("the start", old.wait_for(last)).await.unwrap();
+    assert_eq!(old.status()[0].parked, 2);
+    let new = run_torn::<2>(&backend, &engine, "b");
+    let waited = within("the waiting", new.wait_until_current()).await;
+    let why = waited.unwrap_err().error;
+    assert!(
+        why.starts_with("build 2 has parked the event at position 3, "),
+        "{why}"
+    );
+    // What readers saw is still there.
+    let seen: Vec<_> = backend.jars().await.unwrap().into_keys().collect();
+    assert_eq!(seen, ["jar-a", "jar-b"]);
+    new.stop().await;
+    old.stop().await;
+    backend.close().await;
+}
+
+/// What somebody decided to have no effect, or what is parked in both, is missed by nobody.
+async fn what_neither_version_could_take_holds_nothing_back(place: &str) {
+    let backend = Backend::open(place).await.unwrap();
+    let engine = backend.engine();
+    let last = fill(&engine, &["a", "b", "c"]).await;
+    let old = run_torn::<1>(&backend, &engine, "b");
+    within("the start", old.wait_for(last)).await.unwrap();
+    old.discard("counts", Position::new(3), "torn")
+        .await
+        .unwrap();
+    let mut status = old.watch("counts").unwrap();
+    let discarded = status.wait_for(|status| status.parked == 1);
+    within("the discard", discarded).await.unwrap();
+    let new = run_torn::<2>(&backend, &engine, "b");
+    within("the build", new.wait_until_current()).await.unwrap();
+    assert_eq!(new.status()[0].parked, 2);
+    new.stop().await;
+    old.stop().await;
+    backend.close().await;
+}
+
+places::on_each! {
+    a_version_that_parks_what_the_old_one_took_is_held_back;
+    a_version_that_parks_as_much_as_the_old_one_but_other_events_is_held_back;
+    what_neither_version_could_take_holds_nothing_back;
+}
