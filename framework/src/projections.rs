@@ -7,6 +7,7 @@ mod control;
 pub(crate) mod dead_letter;
 mod failure;
 mod foreign;
+mod forgetting;
 mod in_memory;
 pub mod inline;
 mod inline_fill;

@@ -1,5 +1,7 @@
 //! [`Query`]: which events, by category, stream prefix, name and tags.
 
+use std::collections::BTreeSet;
+
 use crate::record::RecordedEvent;
 use crate::stream::StreamId;
 use crate::tag::Tag;
@@ -108,6 +110,14 @@ impl Query {
     #[must_use]
     pub fn matches(&self, event: &RecordedEvent) -> bool {
         self.matches_parts(&event.stream, &event.name, &event.tags)
+    }
+
+    /// Whether an event of one of these stored names may match.
+    pub(crate) fn may_name(&self, names: &BTreeSet<String>) -> bool {
+        let named = |item: &QueryItem| {
+            item.names.is_empty() || item.names.iter().any(|name| names.contains(name))
+        };
+        self.items.is_empty() || self.items.iter().any(named)
     }
 
     /// Whether an event of this stream, stored name and tags matches.

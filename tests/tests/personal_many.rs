@@ -168,12 +168,30 @@ impl Project<OrderEvent> for Notes {
     }
 }
 
+/// Events of no subject.
+#[derive(Event, Serialize, Deserialize)]
+#[event(prefix = "parcel")]
+enum ParcelEvent {
+    Sent,
+}
+
+#[derive(Projection, Default)]
+#[projection(events = ParcelEvent)]
+struct Parcels;
+
+impl Project<ParcelEvent> for Parcels {
+    fn project(&mut self, _: &Recorded<ParcelEvent>) {}
+}
+
 async fn a_rebuilt_read_model_has_forgotten<B: Backend>() {
     let place = B::create().await;
     let store = open(&place).await;
     let engine = Engine::new(store.clone());
     let notes = InMemory::<Notes>::new();
-    let projections = Projections::builder(&engine).with(notes.clone()).start();
+    let projections = Projections::builder(&engine)
+        .with(notes.clone())
+        .with(InMemory::<Parcels>::new())
+        .start();
     for id in ["17", "18"] {
         engine.execute(record(id, registered(id))).await.unwrap();
     }
@@ -195,8 +213,12 @@ async fn a_rebuilt_read_model_has_forgotten<B: Backend>() {
     assert_eq!(seen(), known("17", "for Ada"));
     let forgotten = store.forget("17").await.unwrap();
     engine.evict(&forgotten.streams);
-    projections.rebuild("notes").await.unwrap();
+    let rebuilt = projections.forget(&forgotten.names).await.unwrap();
+    assert_eq!(rebuilt, ["notes"]);
     assert_eq!(seen(), known("[redacted]", "[redacted]"));
+    let status = projections.status();
+    let builds: Vec<_> = status.iter().map(|status| status.build).collect();
+    assert_eq!(builds, [2, 1]);
     projections.stop().await;
 }
 

@@ -27,18 +27,19 @@ pub struct Forgotten {
     pub since: Timestamp,
     /// The streams that hold events with data of the subject: [`Engine::evict`] them.
     pub streams: BTreeSet<StreamId>,
-    /// The stored names of these events: [rebuild](crate::Projections::rebuild) the projections that take any.
+    /// The stored names of these events, for [`Projections::forget`](crate::Projections::forget).
     pub names: BTreeSet<String>,
     /// How many events there are.
     pub events: u64,
 }
 
 impl<S: Store> PersonalStore<S> {
-    /// Destroys the key of `subject`, an id or its text, for ever. Every event stays; a read that begins behind this, in whatever process,
-    /// finds its personal fields redacted, and no personal data of the subject is taken any more.
+    /// Destroys the key of `subject`, an id or its text, for ever. Every event stays; a read that begins behind this, in
+    /// whatever process, finds its personal fields redacted, and no personal data of the subject is taken any more.
     ///
     /// It costs one write, and a read of the events with data of this subject, however many others there are, and of the
-    /// dead letters, whose errors are blanked where they are about one of these events. Done again it does no harm: what was left undone when it failed is done then.
+    /// dead letters, whose errors are blanked where they are about one of these events. Done again it does no harm: what
+    /// was left undone when it failed is done then.
     ///
     /// # Errors
     /// [`StoreError`] if the backend of the keys or of the events fails. The key may be destroyed then.

@@ -1,0 +1,36 @@
+//! What read models still hold of a subject that was forgotten.
+
+use std::collections::BTreeSet;
+
+use futures_util::future::join_all;
+
+use super::{ProjectionError, Projections};
+
+impl Projections {
+    /// [Rebuilds](Self::rebuild) every projection here that takes events of one of these stored names, and drops the builds
+    /// of before: what was read of a [forgotten](crate::personal) subject is in no read model of theirs any more. Gives back
+    /// which these are. Everything is ordered before anything is waited for.
+    ///
+    /// # Errors
+    /// [`ProjectionError`] of the first that stops, or if the store fails; the others are rebuilt all the same. Done again
+    /// it does no harm.
+    pub async fn forget(
+        &self,
+        names: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> Result<Vec<String>, ProjectionError> {
+        let names: BTreeSet<String> = names
+            .into_iter()
+            .map(|name| name.as_ref().to_owned())
+            .collect();
+        let models = self.running.iter().map(|running| &running.shared.model);
+        let takes = models.filter(|model| model.query().may_name(&names));
+        let taking: Vec<_> = takes.map(|model| model.name().to_owned()).collect();
+        let each = taking.iter().map(|name| async move {
+            self.rebuild(name).await?;
+            self.drop_old(name).await
+        });
+        let done = join_all(each).await;
+        done.into_iter().collect::<Result<(), _>>()?;
+        Ok(taking)
+    }
+}
