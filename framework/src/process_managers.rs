@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
+use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::document::Scan;
@@ -174,6 +175,12 @@ impl ProcessManagers {
     async fn head(&self) -> Result<Position, StoreError> {
         let read = Read::all(Query::all()).backward().limit(1);
         Ok(self.engine.store().read(read).await?.head)
+    }
+
+    /// What this instance of the program is called among the [`owners`](ProjectionStatus::owners) of a status.
+    #[must_use]
+    pub fn instance(&self) -> Uuid {
+        self.projections.instance()
     }
 
     /// How each process manager and each handler stands.

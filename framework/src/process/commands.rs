@@ -1,6 +1,6 @@
 //! [`CommandSet`]: one command, or a tuple of several, as a process manager names what it sends.
 
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -13,6 +13,7 @@ use crate::engine::{Engine, ExecuteError};
 use crate::error::StoreError;
 use crate::metadata::Metadata;
 use crate::projections::{chain, panicked};
+use crate::upcast::{Upcaster, upcast};
 
 /// One command that decides and can be read from JSON, or a tuple of up to twelve.
 #[diagnostic::on_unimplemented(
@@ -30,6 +31,8 @@ pub trait CommandSet: Send + Sync + 'static {
 #[derive(Debug, Clone, Copy)]
 pub struct Route {
     pub(crate) name: &'static str,
+    pub(crate) version: u32,
+    upcasters: &'static [Upcaster],
     pub(crate) run: fn(Engine, Value, Envelope) -> BoxFuture<'static, Outcome>,
 }
 
@@ -57,14 +60,36 @@ pub(crate) enum Outcome {
     Failed(String),
     /// This code cannot read it.
     Unreadable(String),
+    /// Newer code can.
+    Newer(String),
 }
 
 impl Route {
     pub(crate) fn of<C: Decide + DeserializeOwned>() -> Self {
         Self {
             name: C::NAME,
+            version: C::VERSION,
+            upcasters: C::UPCASTERS,
             run: |engine, body, envelope| Box::pin(run::<C>(engine, body, envelope)),
         }
+    }
+
+    /// `body` of that version in today's form, or why it is not executed.
+    pub(crate) fn bring_up(&self, version: u32, body: &Value) -> Result<Value, Outcome> {
+        let (name, known) = (self.name, self.version);
+        if version > known {
+            return Err(Outcome::Newer(format!(
+                "the command {name} is of version {version}, this code knows up to {known}: update the program"
+            )));
+        }
+        let upcast = || upcast(self.upcasters, version, body.clone());
+        let upcast = catch_unwind(AssertUnwindSafe(upcast));
+        let unreadable = |error: String| {
+            let what = format!("the command {name} (version {version})");
+            Outcome::Unreadable(format!("{what} cannot be read: {error}"))
+        };
+        let upcast = upcast.map_err(|panic| unreadable(panicked(&*panic)))?;
+        upcast.map_err(|error| unreadable(error.to_string()))
     }
 }
 

@@ -10,7 +10,7 @@ use crate::append::MAX_IDEMPOTENCY_KEY;
 use crate::document::{Changes, Revision};
 use crate::error::StoreError;
 use crate::metrics::{WorkOutcome, deadline_passed, process_worked};
-use crate::process::{Envelope, Outcome, Refusal};
+use crate::process::{Envelope, Outcome, Refusal, Route};
 use crate::projections::json;
 use crate::timestamp::Timestamp;
 
@@ -45,7 +45,15 @@ impl Dispatcher {
         fence: &Fence,
     ) -> Result<(), Left> {
         let (id, number) = (&*instance.id, pending.number);
-        let error = match self.execute((revision, instance), &pending, fence).await? {
+        let (pending, outcome) = match self.today(id, &pending) {
+            Ok((route, pending)) => {
+                let run = self.execute((revision, instance), (route, &pending), fence);
+                let outcome = run.await?;
+                (pending, outcome)
+            }
+            Err(outcome) => (pending, outcome),
+        };
+        let error = match outcome {
             Outcome::Done => None,
             Outcome::Refused(error) => Some(error),
             // Somebody was first, and whoever looks again sees what is left to do.
@@ -70,6 +78,11 @@ impl Dispatcher {
             Outcome::Unreadable(error) => {
                 let work = Work::Command(pending);
                 return self.fail((id, fence), work, (error, true)).await;
+            }
+            Outcome::Newer(error) => {
+                warn!(instance = id, error, "left to newer code");
+                self.leave(id, number);
+                return Ok(());
             }
         };
         let refusal = error.map(|error| Refusal {
@@ -123,22 +136,32 @@ impl Dispatcher {
         self.signals.progress();
     }
 
-    async fn execute(
-        &self,
-        (revision, instance): (Revision, &Instance),
-        pending: &Pending,
-        fence: &Fence,
-    ) -> Result<Outcome, StoreError> {
-        let (id, is_set_by_appends) = (&*instance.id, self.logic.is_set_by_appends());
+    /// The command in today's form, and how it is executed; or why it is not.
+    fn today(&self, id: &str, pending: &Pending) -> Result<(Route, Pending), Outcome> {
         let Some(route) = self.logic.route(id, &pending.command) else {
-            return Ok(match is_set_by_appends {
+            return Err(match self.logic.is_set_by_appends() {
                 true => Outcome::Overtaken,
                 false => Outcome::Unreadable(format!("nothing sends {} any more", pending.command)),
             });
         };
+        let today = Pending {
+            body: route.bring_up(pending.version, &pending.body)?,
+            version: route.version,
+            ..pending.clone()
+        };
+        Ok((route, today))
+    }
+
+    async fn execute(
+        &self,
+        (revision, instance): (Revision, &Instance),
+        (route, pending): (Route, &Pending),
+        fence: &Fence,
+    ) -> Result<Outcome, StoreError> {
+        let id = &*instance.id;
         // What another dispatcher has found refused must not happen here.
         let mut consumes = fence.require(Changes::new());
-        if is_set_by_appends {
+        if self.logic.is_set_by_appends() {
             let mut done = instance.clone();
             done.settle(pending.number);
             consumes = done.keep(&self.keys, revision)?;

@@ -282,6 +282,7 @@ impl Logic for Schedules {
         let mut orders = schedule.set(due);
         orders.push(Order::Send {
             command: schedule.route.name,
+            version: schedule.route.version,
             body,
         });
         instance.settle(timer.number);

@@ -1,12 +1,12 @@
 //! Runs a process manager, a handler and the deadlines of decisions on the place of its first argument until its input
 //! ends; then until nothing is due any more. Prints a line for each command that it is about to decide and for each
-//! mail, and one with its own name once it takes the events.
+//! mail, and one with its own name ahead of them.
 
 use std::io::{Read as _, Write as _};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use factum::{HandlerOptions, ProcessManagers, ProjectionState};
+use factum::{HandlerOptions, ProcessManagers};
 use factum_tests::backend::Backend;
 use factum_tests::load::PATIENT;
 use factum_tests::orders::{DECIDES, Mails, Remind, Shop};
@@ -30,28 +30,9 @@ async fn main() -> Result<()> {
         .retry(PATIENT)
         .lease(Duration::from_millis(300))
         .start();
-    let mut ended = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
-    let mut ticks = tokio::time::interval(Duration::from_millis(5));
-    let mut told = false;
-    loop {
-        tokio::select! {
-            ended = &mut ended => {
-                ended??;
-                break;
-            }
-            _ = ticks.tick(), if !told => {}
-        }
-        let status = running.status();
-        let shop = status.iter().find(|it| it.name == "shop");
-        let shop = &shop.context("it runs")?.events;
-        if let (Some(Some(me)), false) = (
-            shop.owners.first(),
-            told || shop.state == ProjectionState::Elsewhere,
-        ) {
-            say(&format!("is {me}\n"));
-            told = true;
-        }
-    }
+    say(&format!("is {}\n", running.instance()));
+    let ended = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
+    ended.await??;
     running.wait_until_idle().await?;
     running.stop().await;
     Ok(())

@@ -13,7 +13,7 @@ use crate::lines::Lines;
 pub(crate) struct Runner {
     child: Child,
     lines: Lines,
-    /// Its name, once it has taken the events.
+    /// Its name, once it has said so.
     name: Option<String>,
     /// How many commands it has begun to decide.
     decides: u64,
@@ -48,7 +48,7 @@ impl Runner {
         }
     }
 
-    /// Its name, once it has taken the events.
+    /// Its name, once it has said so.
     pub(crate) fn name(&mut self) -> Option<&str> {
         for line in self.lines.waiting().collect::<Vec<_>>() {
             self.note(&line);
