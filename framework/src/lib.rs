@@ -113,9 +113,9 @@ pub use process::{
     Respond, SentBy, When,
 };
 pub use process_managers::{
-    Begin, Handler, HandlerError, HandlerOptions, InvalidSchedule, Missed, ProcessManagers,
-    ProcessManagersBuilder, ProcessStartError, ProcessStatus, Schedule, Undelivered,
-    UndeliveredWork,
+    Begin, Handler, HandlerError, HandlerOptions, InvalidSchedule, LeftBehind, Missed,
+    ProcessManagers, ProcessManagersBuilder, ProcessStartError, ProcessStatus, Schedule,
+    Undelivered, UndeliveredWork,
 };
 pub use projection::{Effect, EventsOf, Project, ProjectSet, Projection};
 pub use projections::{

@@ -32,6 +32,8 @@ pub mod contract_neighbours;
 #[doc(hidden)]
 pub mod contract_process;
 #[doc(hidden)]
+pub mod contract_process_begin;
+#[doc(hidden)]
 pub mod contract_process_commands;
 #[doc(hidden)]
 pub mod contract_process_forms;

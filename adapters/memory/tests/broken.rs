@@ -117,6 +117,8 @@ finds! {
     contract_process: a_handler_is_given_every_event_under_faults, SkipsAnEvent;
     contract_process_work: what_cannot_be_done_waits_in_order_and_holds_up_no_other, ChangesLoseTheLast;
     contract_process_work: a_deadline_of_a_process_moves_and_is_cancelled_under_faults, ScansComeAsStored;
+    contract_process_begin: a_handler_begins_where_it_was_first_started, ChangesBlindly;
+    contract_process_begin: what_is_taken_out_of_the_code_is_listed_and_holds_up_nothing, ChangesLoseTheLast;
     contract_process_commands: commands_of_an_older_form_are_brought_up, ChangesLoseTheLast;
     contract_process_commands: commands_of_a_newer_form_are_left_to_newer_code, ChangesLoseTheLast;
     contract_process_forms: a_state_of_an_older_form_is_brought_up, NumbersLoseDigits;

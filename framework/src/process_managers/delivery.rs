@@ -53,39 +53,49 @@ impl Dispatcher {
             }
             Err(outcome) => (pending, outcome),
         };
-        let error = match outcome {
-            Outcome::Done => None,
-            Outcome::Refused(error) => Some(error),
+        match outcome {
+            Outcome::Done => self.settle(id, (pending, None), fence).await,
+            Outcome::Refused(error) => self.settle(id, (pending, Some(error)), fence).await,
             // Somebody was first, and whoever looks again sees what is left to do.
-            Outcome::Overtaken if fence.is_made() => return Err(Left::Lost),
+            Outcome::Overtaken if fence.is_made() => Err(Left::Lost),
             Outcome::Overtaken => {
                 self.is_over(id);
-                return Ok(());
+                Ok(())
             }
             // What is due behind it must not come before it.
             Outcome::Away(error) if self.logic.is_set_by_appends() => {
-                return Err(StoreError::Unavailable(error.into()).into());
+                Err(StoreError::Unavailable(error.into()).into())
             }
             Outcome::Away(error) => {
                 warn!(instance = id, error, "the store is not there, trying again");
                 self.pause(id, self.failed_before(id, number));
-                return Ok(());
+                Ok(())
             }
             Outcome::Failed(error) => {
                 let work = Work::Command(pending);
-                return self.fail((id, fence), work, (error, false)).await;
+                self.fail((id, fence), work, (error, false)).await
             }
             Outcome::Unreadable(error) => {
                 let work = Work::Command(pending);
-                return self.fail((id, fence), work, (error, true)).await;
+                self.fail((id, fence), work, (error, true)).await
             }
             Outcome::Newer(error) => {
                 warn!(instance = id, error, "left to newer code");
                 self.leave(id, number);
-                return Ok(());
+                Ok(())
             }
-        };
-        let refusal = error.map(|error| Refusal {
+        }
+    }
+
+    /// Keeps that the command has happened, or was refused with this error.
+    async fn settle(
+        &self,
+        id: &str,
+        (pending, refused): (Pending, Option<String>),
+        fence: &Fence,
+    ) -> Result<(), Left> {
+        let number = pending.number;
+        let refusal = refused.map(|error| Refusal {
             command: pending.command.clone(),
             body: pending.body.clone(),
             error,

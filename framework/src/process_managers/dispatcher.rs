@@ -105,12 +105,12 @@ impl Dispatcher {
     pub(super) async fn run(self, began: Timestamp, mut end: watch::Receiver<bool>) {
         let span = tracing::info_span!("process manager", name = self.logic.name());
         let work = async {
-            let (mut fence, mut ready) = (None, false);
+            let mut fence = None;
             let mut failures = 0;
             while !*end.borrow() {
-                let done = match ready {
+                let done = match self.signals.ready.load(Relaxed) {
                     true => self.round(&mut fence, &end).await,
-                    false => self.begin(began, &mut ready).await,
+                    false => self.begin(began).await,
                 };
                 let pause = match done {
                     Ok(pause) => {
@@ -142,9 +142,10 @@ impl Dispatcher {
         work.instrument(span).await;
     }
 
-    async fn begin(&self, began: Timestamp, ready: &mut bool) -> Result<Pause, Left> {
+    async fn begin(&self, began: Timestamp) -> Result<Pause, Left> {
         self.logic.begin(self.documents(), began).await?;
-        *ready = true;
+        self.signals.ready.store(true, Relaxed);
+        self.signals.progress();
         Ok(Pause::For(Duration::ZERO))
     }
 

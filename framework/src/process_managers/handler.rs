@@ -66,7 +66,8 @@ pub type HandlerError = Box<dyn std::error::Error + Send + Sync>;
 pub enum Begin {
     /// With the first event of the store.
     First,
-    /// Behind the newest event of the store, as it is when the program starts.
+    /// Behind the newest event of the store, as it is when the program first starts.
+    /// [`begun`](crate::ProcessManagers::begun) waits until that is kept.
     Head,
 }
 

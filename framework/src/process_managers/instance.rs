@@ -281,6 +281,15 @@ impl Instance {
         }
     }
 
+    /// The changes that leave nothing of it, where it was at `revision`, but for what could not be done.
+    pub(crate) fn forget(&self, keys: &Keys, revision: Revision) -> Changes {
+        let gone = Changes::new().delete_if(keys.instance(&self.id), revision);
+        match self.wake {
+            Some(wake) => gone.delete(keys.due(wake.at, &self.id)),
+            None => gone,
+        }
+    }
+
     /// The changes that keep it, where it was at `revision`.
     pub(crate) fn keep(mut self, keys: &Keys, revision: Revision) -> Result<Changes, StoreError> {
         let dead = std::mem::take(&mut self.dead).into_iter();

@@ -153,7 +153,8 @@ impl Respond for Watch {
 /// How often each lamp had been touched when it was put out, in the order in which that was stored.
 pub(super) async fn put_out(store: &impl Store) -> Vec<(u64, u64)> {
     let records = everything(store, 100).await;
-    let put_out = records.iter().filter_map(|record| {
+    let lamps = records.iter().filter(|it| it.name.starts_with("lamp."));
+    let put_out = lamps.filter_map(|record| {
         let event = record.decode().expect("an event of a lamp");
         match event {
             LampEvent::PutOut { lamp, touches } => Some((lamp, touches)),
