@@ -42,7 +42,7 @@ pub use deadlines::DEADLINES;
 pub use handler::{Begin, Handler, HandlerError, HandlerOptions};
 pub(crate) use instance::{Cause, Instance, Pending};
 pub use left_behind::LeftBehind;
-pub(crate) use logic::{Logic, Reacts, Typed};
+pub(crate) use logic::{Logic, Newer, Reacts, Typed};
 pub use names::ProcessStartError;
 pub use schedule::{InvalidSchedule, Missed, Schedule};
 pub use undelivered::{Undelivered, UndeliveredWork};

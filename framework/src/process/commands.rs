@@ -1,5 +1,6 @@
 //! [`CommandSet`]: one command, or a tuple of several, as a process manager names what it sends.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use futures_util::FutureExt as _;
@@ -70,7 +71,11 @@ impl Route {
             name: C::NAME,
             version: C::VERSION,
             upcasters: C::UPCASTERS,
-            run: |engine, body, envelope| Box::pin(run::<C>(engine, body, envelope)),
+            run: |engine, body, envelope| {
+                let run = AssertUnwindSafe(run::<C>(engine, body, envelope)).catch_unwind();
+                let failed = |panic: Box<dyn Any + Send>| Outcome::Failed(panicked(&*panic));
+                run.map(move |ran| ran.unwrap_or_else(failed)).boxed()
+            },
         }
     }
 
@@ -114,11 +119,8 @@ async fn run<C: Decide + DeserializeOwned>(
         .metadata(metadata)
         .idempotency_key(key)
         .consuming(consumes);
-    let executed = AssertUnwindSafe(execute.into_future()).catch_unwind().await;
-    let error = match executed {
-        Ok(Ok(_)) => return Outcome::Done,
-        Ok(Err(error)) => error,
-        Err(panic) => return Outcome::Failed(panicked(&*panic)),
+    let Err(error) = execute.await else {
+        return Outcome::Done;
     };
     match error {
         // The key is this command's alone, so that it has happened: in an earlier form, if its code has changed.

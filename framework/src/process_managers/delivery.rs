@@ -7,7 +7,7 @@ use super::dispatcher::{Dispatcher, Fence, Left, change};
 use super::instance::{Instance, Pending, Work};
 use super::undelivered::Undelivered;
 use crate::append::MAX_IDEMPOTENCY_KEY;
-use crate::document::{Changes, Revision};
+use crate::document::{Changes, InvalidChanges, Revision};
 use crate::error::StoreError;
 use crate::metrics::{WorkOutcome, deadline_passed, process_worked};
 use crate::process::{Envelope, Outcome, Refusal, Route};
@@ -241,7 +241,13 @@ impl Dispatcher {
                 return Ok(Edited::Fault(fault));
             }
             let changes = fence.require(instance.keep(&self.keys, revision)?);
-            match change(self.documents(), changes).await? {
+            let changed = match change(self.documents(), changes).await {
+                Err(StoreError::Failed(invalid)) if invalid.is::<InvalidChanges>() => {
+                    return Ok(Edited::Fault(invalid.to_string()));
+                }
+                changed => changed?,
+            };
+            match changed {
                 Ok(_) => {
                     self.is_over(id);
                     return Ok(Edited::Kept);
@@ -277,7 +283,7 @@ impl Dispatcher {
             if is_command {
                 process_worked(self.logic.name(), WorkOutcome::Failed);
             }
-            self.tell_parked().await;
+            self.tell_parked_more().await;
         }
         self.is_over(id);
         Ok(())

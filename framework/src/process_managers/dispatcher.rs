@@ -294,6 +294,11 @@ impl Dispatcher {
             self.known.stale.store(true, Relaxed);
             return Ok(());
         };
+        if let Some(newer) = self.logic.is_newer(&instance) {
+            warn!(instance = id, %newer, "left to newer code");
+            self.leave(id, u64::MAX);
+            return Ok(());
+        }
         let now: Timestamp = self.clock.now();
         match instance.work() {
             Some((at, Work::Command(pending))) if at <= now => {

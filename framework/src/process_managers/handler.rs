@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -11,7 +12,9 @@ use crate::document::Revision;
 use crate::event::Event;
 use crate::event_set::EventSet as _;
 use crate::place::Position;
-use crate::projections::{EventError, ProjectionError, ReadModel, Step, StepError, guarded};
+use crate::projections::{
+    EventError, ProjectionError, ReadModel, Step, StepError, guarded, panicked,
+};
 use crate::query::Query;
 use crate::record::{Recorded, RecordedEvent};
 use crate::stream::StreamId;
@@ -141,7 +144,8 @@ impl<E: Event, H: Handler<E>> Effects<E, H> {
             if self.lock().contains(&position) {
                 continue;
             }
-            let parts = event.decode_all::<E>();
+            let parts = catch_unwind(AssertUnwindSafe(|| event.decode_all::<E>()));
+            let parts = parts.map_err(|panic| EventError::new(position, panicked(&*panic)))?;
             let parts =
                 parts.map_err(|error| EventError::new(position, ProjectionError::Decode(error)))?;
             for part in parts {
