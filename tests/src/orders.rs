@@ -16,12 +16,12 @@ pub const REMINDER: Duration = Duration::from_millis(250);
 /// How many of an article there are.
 pub const STOCK: u64 = 8;
 
-/// Hears of each command that is decided on behalf of a process manager or a deadline.
-pub static DECIDES: OnceLock<fn()> = OnceLock::new();
+/// Hears the name of each command that is decided on behalf of a process manager or a deadline.
+pub static DECIDES: OnceLock<fn(&str)> = OnceLock::new();
 
-fn decides() {
+fn decides<C: Decide>(_: &C) {
     if let Some(hears) = DECIDES.get() {
-        hears();
+        hears(C::NAME);
     }
 }
 
@@ -61,6 +61,10 @@ pub enum StockEvent {
         /// For whom.
         order: u64,
     },
+    /// Nothing can be had.
+    Closed,
+    /// All can be had again.
+    Opened,
 }
 
 /// What a buyer is told.
@@ -88,11 +92,15 @@ impl Apply<OrderEvent> for Order {
 #[aggregate(category = "stock", id = u64, event = StockEvent)]
 pub struct Stock {
     reserved: u64,
+    closed: bool,
 }
 
 impl Apply<StockEvent> for Stock {
-    fn apply(&mut self, _: &StockEvent) {
-        self.reserved += 1;
+    fn apply(&mut self, event: &StockEvent) {
+        match event {
+            StockEvent::Reserved { .. } => self.reserved += 1,
+            StockEvent::Closed | StockEvent::Opened => self.closed = *event == StockEvent::Closed,
+        }
     }
 }
 
@@ -155,6 +163,25 @@ impl Decide for Pay {
     }
 }
 
+/// Says what happens to an article.
+#[derive(Command, Debug, Clone, Serialize, Deserialize)]
+#[command(on = Stock)]
+pub struct TellStock {
+    /// Which.
+    #[id]
+    pub article: u64,
+    /// What.
+    pub event: StockEvent,
+}
+
+impl Decide for TellStock {
+    type Error = Infallible;
+
+    fn decide(&self, _: &Stock) -> Result<Events<StockEvent>, Infallible> {
+        Ok(self.event.clone().into())
+    }
+}
+
 /// Cancels as often as it is executed, so that each time shows.
 #[derive(Command, Debug, Clone, Serialize, Deserialize)]
 #[command(on = Order)]
@@ -169,7 +196,7 @@ impl Decide for Cancel {
     type Error = Infallible;
 
     fn decide(&self, _: &Order) -> Result<Events<OrderEvent>, Infallible> {
-        decides();
+        decides(self);
         let (order, reason) = (self.order, self.reason.clone());
         Ok(OrderEvent::Cancelled { order, reason }.into())
     }
@@ -193,8 +220,8 @@ impl Decide for Reserve {
     type Error = SoldOut;
 
     fn decide(&self, stock: &Stock) -> Result<Events<StockEvent>, SoldOut> {
-        decides();
-        if stock.reserved >= STOCK {
+        decides(self);
+        if stock.closed || stock.reserved >= STOCK {
             return Err(SoldOut);
         }
         let order = self.order;
@@ -215,7 +242,7 @@ impl Decide for Remind {
     type Error = Infallible;
 
     fn decide(&self, _: &Clerk) -> Result<Events<ReminderEvent>, Infallible> {
-        decides();
+        decides(self);
         let order = self.order;
         Ok(ReminderEvent::Reminded { order }.into())
     }

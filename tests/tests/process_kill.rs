@@ -21,13 +21,16 @@ use factum::document::Scan;
 use factum::{Position, Query, Read, RecordedEvent, Timestamp};
 use factum_tests::backend::Backend;
 use factum_tests::orders::{
-    OrderEvent, PAYMENT, Pay, Place, REMINDER, ReminderEvent, STOCK, StockEvent,
+    OrderEvent, PAYMENT, Pay, Place, REMINDER, ReminderEvent, STOCK, StockEvent, TellStock,
 };
 use moments::Moments;
 use runner::Runner;
 
 /// How many orders there are for one article: more than can be had.
 const ORDERS: u64 = 12;
+
+/// How long to wait for somebody who may do nothing any more.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Orders of `article`, each fourth of which is paid at once and each fourth when its deadlines are near.
 async fn place_orders(backend: &Backend, article: u64) {
@@ -80,8 +83,9 @@ fn histories(events: &[RecordedEvent]) -> BTreeMap<u64, History> {
     for record in events {
         let (position, at) = (record.position, record.recorded_at);
         if record.name.starts_with("stock.") {
-            let StockEvent::Reserved { order } = record.decode().unwrap();
-            all.entry(order).or_default().reserved += 1;
+            if let StockEvent::Reserved { order } = record.decode().unwrap() {
+                all.entry(order).or_default().reserved += 1;
+            }
             continue;
         }
         if record.name.starts_with("reminder.") {
@@ -209,7 +213,7 @@ async fn whoever_holds_the_lease_is_killed_again_and_again(place: &str) {
             async {
                 let decided = moments.next(STOCK);
                 let heard = tokio::task::spawn_blocking(move || {
-                    killed.hear_deciding(decided);
+                    killed.hear_deciding(decided, PATIENCE);
                     killed.kill()
                 });
                 heard.await.unwrap()
@@ -238,7 +242,7 @@ async fn whoever_was_stopped_does_nothing_twice_when_it_goes_on(place: &str) {
         let (stopped, ()) = tokio::join!(
             async {
                 let heard = tokio::task::spawn_blocking(move || {
-                    stopped.hear_deciding(decided);
+                    stopped.hear_deciding(decided, PATIENCE);
                     stopped
                 });
                 let stopped = heard.await.unwrap();
@@ -252,7 +256,7 @@ async fn whoever_was_stopped_does_nothing_twice_when_it_goes_on(place: &str) {
         let mut other = runners.swap_remove(other);
         let ((), other) = tokio::join!(place_orders(&backend, round * 2 + 1), async {
             let heard = tokio::task::spawn_blocking(move || {
-                other.hear_deciding(1);
+                other.hear_deciding(1, PATIENCE);
                 other
             });
             let other = heard.await.unwrap();
@@ -267,7 +271,46 @@ async fn whoever_was_stopped_does_nothing_twice_when_it_goes_on(place: &str) {
     assert_is_done_once(&backend, STOPS * 2, &mails).await;
 }
 
+async fn what_was_refused_elsewhere_does_not_happen_when_one_who_was_stopped_goes_on(place: &str) {
+    let backend = Backend::open(place).await.unwrap();
+    let engine = backend.engine();
+    let dir = tempfile::tempdir().unwrap();
+    let goes_on = dir.path().join("goes on");
+    let mut stopped = [Runner::start_held(place, &goes_on)];
+    owner(&backend, &mut stopped).await;
+    let [mut stopped] = stopped;
+    let (order, article) = (0, 0);
+    let reminder = SystemClock.now() + REMINDER;
+    let place_order = Place {
+        order,
+        article,
+        reminder,
+    };
+    engine.execute(place_order).await.unwrap();
+    let heard = tokio::task::spawn_blocking(move || {
+        assert!(stopped.hear_deciding(1, PATIENCE * 30));
+        stopped
+    });
+    let stopped = heard.await.unwrap();
+    stopped.stop_between_writes(&backend).await;
+    let tell = async |event| {
+        let told = engine.execute(TellStock { article, event }).await;
+        told.unwrap()
+    };
+    tell(StockEvent::Closed).await;
+    let other = Runner::start(place);
+    all_done(&backend, 1).await;
+    tell(StockEvent::Opened).await;
+    std::fs::write(&goes_on, "").unwrap();
+    stopped.go_on();
+    stopped.end();
+    other.end();
+    let order = &histories(&log(&backend).await)[&0];
+    assert_eq!((order.sold_out, order.reserved), (1, 0));
+}
+
 places::on_each! {
     whoever_holds_the_lease_is_killed_again_and_again;
     whoever_was_stopped_does_nothing_twice_when_it_goes_on;
+    what_was_refused_elsewhere_does_not_happen_when_one_who_was_stopped_goes_on;
 }

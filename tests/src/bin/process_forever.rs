@@ -3,6 +3,8 @@
 //! mail, and one with its own name ahead of them.
 
 use std::io::{Read as _, Write as _};
+use std::path::Path;
+use std::sync::Once;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -16,12 +18,25 @@ fn say(line: &str) {
     let _ = std::io::stdout().lock().write_all(line.as_bytes());
 }
 
+/// With a second argument, the first reservation waits in the middle of its decision until there is a file of that name.
+fn decides(command: &str) {
+    static HELD: Once = Once::new();
+    say("decides\n");
+    if let (Some(until), "Reserve") = (std::env::args().nth(2), command) {
+        HELD.call_once(|| {
+            while !Path::new(&until).exists() {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        });
+    }
+}
+
 #[tokio::main(worker_threads = 2)]
 async fn main() -> Result<()> {
     let place = std::env::args().nth(1).context("no place is given")?;
     let backend = Backend::open(&place).await?;
     let engine = backend.engine();
-    DECIDES.get_or_init(|| || say("decides\n"));
+    DECIDES.get_or_init(|| decides);
     let mails = Mails(|position| say(&format!("mails {position}\n")));
     let running = ProcessManagers::builder(&engine)
         .with::<Shop>()

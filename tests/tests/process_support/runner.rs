@@ -1,8 +1,9 @@
 //! `process_forever` in a process of its own.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use factum::document::Changes;
 use factum_tests::backend::Backend;
@@ -23,8 +24,17 @@ pub(crate) struct Runner {
 
 impl Runner {
     pub(crate) fn start(place: &str) -> Self {
+        Self::start_with(&[place])
+    }
+
+    /// The same; its first reservation waits in the middle of its decision until there is a file of this name.
+    pub(crate) fn start_held(place: &str, until: &Path) -> Self {
+        Self::start_with(&[place, until.to_str().unwrap()])
+    }
+
+    fn start_with(args: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_process_forever"))
-            .arg(place)
+            .args(args)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -56,14 +66,22 @@ impl Runner {
         self.name.as_deref()
     }
 
-    /// Waits until it has begun to decide so many commands more.
-    pub(crate) fn hear_deciding(&mut self, count: u64) {
+    /// Waits until it has begun to decide so many commands more, or does nothing for so long, since another took over.
+    pub(crate) fn hear_deciding(&mut self, count: u64, patience: Duration) -> bool {
         let _ = self.name();
-        let enough = self.decides + count;
+        let (enough, mut since) = (self.decides + count, Instant::now());
         while self.decides < enough {
-            let line = self.lines.next();
-            self.note(&line.expect("it runs"));
+            let before = self.decides;
+            let _ = self.name();
+            if self.decides > before {
+                since = Instant::now();
+            }
+            if since.elapsed() > patience {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(1));
         }
+        true
     }
 
     fn signal(&self, signal: &str) {
