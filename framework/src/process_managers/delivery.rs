@@ -60,7 +60,7 @@ impl Dispatcher {
             Outcome::Overtaken if fence.is_made() => Err(Left::Lost),
             Outcome::Overtaken => {
                 self.is_over(id);
-                Ok(())
+                Err(Left::Busy)
             }
             // What is due behind it must not come before it.
             Outcome::Away(error) if self.logic.is_set_by_appends() => {

@@ -87,6 +87,8 @@ pub(super) enum Left {
     Lost,
     /// A deadline is due, and events come first.
     Early,
+    /// Another program was faster, and is at what comes next.
+    Busy,
     Store(StoreError),
 }
 
@@ -117,7 +119,7 @@ impl Dispatcher {
                         failures = 0;
                         pause
                     }
-                    Err(Left::Early) => Pause::For(self.beat),
+                    Err(Left::Early | Left::Busy) => Pause::For(self.beat),
                     Err(Left::Lost) => {
                         debug!("another dispatcher has begun");
                         fence = None;
@@ -224,7 +226,11 @@ impl Dispatcher {
             }
             if self.logic.is_set_by_appends() {
                 for due in due {
-                    self.work(&due.id, fence).await?;
+                    match self.work(&due.id, fence).await {
+                        Err(Left::Busy) => return Ok(Pause::For(self.stand_back())),
+                        done => done?,
+                    }
+                    self.known.late.store(0, Relaxed);
                     if *end.borrow() {
                         break;
                     }
@@ -292,7 +298,10 @@ impl Dispatcher {
         let Some((revision, instance)) = self.find(id).await? else {
             self.works_again(id);
             self.known.stale.store(true, Relaxed);
-            return Ok(());
+            return match self.logic.is_set_by_appends() {
+                true => Err(Left::Busy),
+                false => Ok(()),
+            };
         };
         if let Some(newer) = self.logic.is_newer(&instance) {
             warn!(instance = id, %newer, "left to newer code");
