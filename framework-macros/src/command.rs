@@ -5,7 +5,7 @@ mod keys;
 mod target;
 
 use proc_macro2::TokenStream;
-use syn::{Data, DeriveInput, Fields, Type};
+use syn::{Data, DeriveInput, Fields, Path, Type};
 
 use crate::errors::Errors;
 use crate::field::{Identified, Tagged};
@@ -19,6 +19,8 @@ struct Model<'a> {
     on: &'a Type,
     ids: Vec<Identified>,
     query: Option<TagQuery<'a>>,
+    version: u32,
+    upcasters: &'a [Path],
 }
 
 /// `query = …`, and what belongs to it.
@@ -43,6 +45,7 @@ pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
     let reason = "a command has no parameters: its name stands for one form of its fields";
     refuse_generics(input, reason, &mut errors);
     refuse_misplaced(input, &mut errors);
+    keys.check(&mut errors);
     let model = target::model(input, &keys, fields, &mut errors);
     match errors.finish(model) {
         Ok(model) => expand::expand(&item, &model),

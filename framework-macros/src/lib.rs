@@ -139,7 +139,9 @@ pub fn aggregate(input: TokenStream) -> TokenStream {
 /// | `on = Account` | what it looks at: an aggregate, a tuple of two to four, or a `Vec` of one | required |
 /// | `query = Seats` | a state that a tag query folds, beside | none |
 /// | `events = (A, B)` | the events that the tag query takes: a type or a tuple of types | those of the one aggregate in `on` |
-/// | `name = "withdraw"` | its name in traces | the name of the struct |
+/// | `name = "withdraw"` | its name in traces, and where a process manager or a deadline keeps it | the name of the struct |
+/// | `version = 2` | the version of its form: raise it when the fields change, where it is kept until it is executed | 1 |
+/// | `upcast = [v1_to_v2]` | the way up from older forms: one function for each version below | none |
 /// | `crate = path` | where the framework is | `::factum` |
 ///
 /// and the fields take

@@ -4,6 +4,9 @@ use syn::parse::ParseStream;
 use syn::punctuated::Punctuated;
 use syn::{Error, Lit, LitInt, LitStr, Path, Result, Token, Type, bracketed, token};
 
+use crate::attr::Once;
+use crate::errors::Errors;
+
 /// A type, written without quotes.
 pub(crate) fn ty(input: ParseStream<'_>) -> Result<Type> {
     unquoted(input, "a type")?;
@@ -116,4 +119,30 @@ pub(crate) fn list<T: syn::parse::Parse>(
     bracketed!(list in input);
     Punctuated::<T, Token![,]>::parse_terminated_with(&list, one)
         .map(|list| list.into_iter().collect())
+}
+
+/// Whether each step from an older form of `what` to the next has its upcaster.
+pub(crate) fn check_upcasters(
+    what: &str,
+    version: &Once<Counted<u32>>,
+    upcast: &Once<Vec<Path>>,
+    errors: &mut Errors,
+) {
+    if !errors.is_empty() {
+        return;
+    }
+    let number = version.get().map_or(1, |version| version.number);
+    let (needed, given) = (number as usize - 1, upcast.get().map_or(0, Vec::len));
+    if needed == given {
+        return;
+    }
+    let message = format!(
+        "version {number} of the {what} needs {needed} upcasters, one for each step up from version 1, and \
+         `upcast` names {given}"
+    );
+    match (upcast.key(), version.get()) {
+        (Some(key), _) => errors.at(key, message),
+        (None, Some(version)) => errors.at(&version.literal, message),
+        (None, None) => {}
+    }
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::boundary::Boundary;
+use crate::upcast::Upcaster;
 
 /// An intention; names what it looks at.
 ///
@@ -30,6 +31,10 @@ pub trait Command: Serialize + Send + Sync + 'static {
     const NAME: &'static str;
     /// The keys of the tags that its tag query looks for.
     const TAGS: &'static [&'static str] = &[];
+    /// The version of its form, where it is kept until it is executed: by a process manager, or for a deadline.
+    const VERSION: u32 = 1;
+    /// `UPCASTERS[n - 1]` turns a command of version n into n + 1; there are `VERSION - 1`.
+    const UPCASTERS: &'static [Upcaster] = &[];
     /// What it looks at.
     type On: Boundary;
 

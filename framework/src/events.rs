@@ -34,6 +34,7 @@ pub struct DeadlineOrders {
 pub(crate) struct DeadlineOrder {
     pub(crate) when: When,
     pub(crate) command: &'static str,
+    pub(crate) version: u32,
     pub(crate) body: Value,
 }
 
@@ -129,6 +130,7 @@ impl<E> Events<E> {
             Ok(body) => Ok(Some(DeadlineOrder {
                 when: when.into(),
                 command: C::NAME,
+                version: C::VERSION,
                 body,
             })),
             Err(error) => Err(format!(

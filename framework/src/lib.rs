@@ -161,9 +161,9 @@ pub use process::{
 };
 #[doc(inline)]
 pub use process_managers::{
-    Begin, Handler, HandlerError, HandlerOptions, InvalidSchedule, Missed, ProcessManagers,
-    ProcessManagersBuilder, ProcessStartError, ProcessStatus, Schedule, Undelivered,
-    UndeliveredWork,
+    Begin, Handler, HandlerError, HandlerOptions, InvalidSchedule, LeftBehind, Missed,
+    ProcessManagers, ProcessManagersBuilder, ProcessStartError, ProcessStatus, Schedule,
+    Undelivered, UndeliveredWork,
 };
 pub use projection::{Effect, EventsOf, Project, ProjectSet, Projection};
 #[doc(inline)]

@@ -1,6 +1,7 @@
 //! [`ProcessManagers`]: runs process managers, deadlines, schedules and handlers.
 
 mod agenda;
+mod beginning;
 mod builder;
 pub(crate) mod deadlines;
 mod delivery;
@@ -8,6 +9,7 @@ mod dispatcher;
 mod handler;
 mod instance;
 mod known;
+mod left_behind;
 mod logic;
 mod model;
 mod names;
@@ -16,12 +18,15 @@ mod schedule;
 mod telling;
 mod undelivered;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
+use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::document::Scan;
@@ -36,11 +41,13 @@ pub use builder::ProcessManagersBuilder;
 pub use deadlines::DEADLINES;
 pub use handler::{Begin, Handler, HandlerError, HandlerOptions};
 pub(crate) use instance::{Cause, Instance, Pending};
-pub(crate) use logic::{Logic, Reacts, Typed};
+pub use left_behind::LeftBehind;
+pub(crate) use logic::{Logic, Newer, Reacts, Typed};
 pub use names::ProcessStartError;
 pub use schedule::{InvalidSchedule, Missed, Schedule};
 pub use undelivered::{Undelivered, UndeliveredWork};
 
+use beginning::Beginning;
 use instance::{Due, Keys};
 
 /// How often a waiter looks what another instance has done.
@@ -66,6 +73,9 @@ pub struct ProcessManagers {
     projections: Projections,
     engine: Engine,
     clock: Arc<dyn Clock>,
+    /// The names of those that this program has.
+    schedules: HashSet<String>,
+    beginning: Beginning,
     end: watch::Sender<bool>,
 }
 
@@ -79,6 +89,8 @@ struct Running {
 /// What the tasks of one process manager tell each other.
 #[derive(Debug, Default)]
 struct Signals {
+    /// What is to be set before anything is done is set.
+    ready: AtomicBool,
     /// There may be something due.
     poked: Notify,
     /// Something was done, or given up.
@@ -110,6 +122,12 @@ impl ProcessManagers {
     #[must_use]
     pub fn builder(engine: &Engine) -> ProcessManagersBuilder {
         ProcessManagersBuilder::new(engine.clone())
+    }
+
+    /// Waits until it is kept where that begins which is new and begins at the head: no later start moves it. It takes one
+    /// change of the store, or none.
+    pub async fn begun(&self) {
+        self.beginning.is_kept().await;
     }
 
     /// Waits until every event up to `position` was taken, here or in another instance of the program: what it leads to
@@ -174,6 +192,12 @@ impl ProcessManagers {
     async fn head(&self) -> Result<Position, StoreError> {
         let read = Read::all(Query::all()).backward().limit(1);
         Ok(self.engine.store().read(read).await?.head)
+    }
+
+    /// What this instance of the program is called among the [`owners`](ProjectionStatus::owners) of a status.
+    #[must_use]
+    pub fn instance(&self) -> Uuid {
+        self.projections.instance()
     }
 
     /// How each process manager and each handler stands.
@@ -299,6 +323,9 @@ impl ProcessManagers {
 impl Running {
     /// Whether anything is due that this program knows how to do.
     async fn has_due(&self, of: &ProcessManagers) -> Result<bool, StoreError> {
+        if !self.signals.ready.load(Relaxed) {
+            return Ok(true);
+        }
         let (documents, now) = (of.engine.store(), of.clock.now());
         let mut scan = Scan::prefix(self.keys.all_due());
         let mut parked = None;

@@ -32,6 +32,15 @@ pub mod contract_neighbours;
 #[doc(hidden)]
 pub mod contract_process;
 #[doc(hidden)]
+pub mod contract_process_begin;
+#[doc(hidden)]
+pub mod contract_process_commands;
+#[doc(hidden)]
+pub mod contract_process_forms;
+mod contract_process_lamps;
+#[doc(hidden)]
+pub mod contract_process_work;
+#[doc(hidden)]
 pub mod contract_projection;
 #[doc(hidden)]
 pub mod contract_race;

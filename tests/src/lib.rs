@@ -5,4 +5,5 @@ pub mod backend;
 pub mod count;
 pub mod history;
 pub mod load;
+pub mod orders;
 pub mod stores;

@@ -1,16 +1,16 @@
-//! What becomes of work that cannot be done, of deadlines that are moved and cancelled, and of states of older forms.
+//! What commands of process managers tell, where handlers begin, when schedules occur, and states without fields.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
 use factum::async_trait;
 use factum::prelude::*;
 use factum::process::{Correlation, Deadline, Reactions, Refusal};
 use factum::process_managers::{
-    Begin, Handler, HandlerError, HandlerOptions, ProcessManagersBuilder, Schedule, UndeliveredWork,
+    Begin, Handler, HandlerError, HandlerOptions, ProcessManagersBuilder, Schedule,
 };
 use factum::testkit::VirtualClock;
 use factum::{Query, Read, RetryPolicy};
@@ -50,9 +50,6 @@ impl Decide for Tell {
     }
 }
 
-/// Whether lamps can be put out; those of even numbers always can.
-static JAMMED: AtomicBool = AtomicBool::new(true);
-
 #[derive(Command, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[command(on = Lamp)]
 struct PutOut {
@@ -64,8 +61,6 @@ struct PutOut {
 impl Decide for PutOut {
     type Error = std::convert::Infallible;
     fn decide(&self, _: &Lamp) -> Result<Events<LampEvent>, Self::Error> {
-        let jammed = JAMMED.load(SeqCst) && self.lamp % 2 == 1;
-        assert!(!jammed, "the switch is jammed");
         let Self { lamp, at } = *self;
         Ok(LampEvent::PutOut { lamp, at }.into())
     }
@@ -74,8 +69,6 @@ impl Decide for PutOut {
 /// Puts out lamps one day after they were lit, or touched last, and at once when touched.
 #[derive(ProcessManager, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[process_manager(
-    version = 2,
-    upcast = count_touches,
     id = u32,
     events = LampEvent,
     commands = PutOut,
@@ -83,11 +76,6 @@ impl Decide for PutOut {
 struct Watch {
     lamp: u32,
     touches: u32,
-}
-
-fn count_touches(mut old: serde_json::Value) -> Result<serde_json::Value, factum::UpcastError> {
-    old["touches"] = 10.into();
-    Ok(old)
 }
 
 impl Apply<LampEvent> for Watch {
@@ -159,73 +147,6 @@ async fn put_out(engine: &Engine, lamp: u32) -> Vec<u32> {
 }
 
 #[tokio::test]
-async fn what_cannot_be_done_waits_in_order_and_holds_up_no_other() {
-    let engine = Engine::new(MemoryStore::new());
-    let running = processes(&engine, &VirtualClock::new())
-        .with::<Watch>()
-        .start();
-    for lamp in [1, 2] {
-        tell(&engine, lamp, LampEvent::Lit { lamp }).await;
-        tell(&engine, lamp, LampEvent::Touched { lamp }).await;
-        tell(&engine, lamp, LampEvent::Touched { lamp }).await;
-    }
-    running.wait_until_idle().await.unwrap();
-    assert_eq!(put_out(&engine, 1).await, [0; 0]);
-    assert_eq!(put_out(&engine, 2).await, [1, 2]);
-    let undelivered = running.undelivered("watch").await.unwrap();
-    let [letter] = &undelivered[..] else {
-        panic!("{undelivered:?}")
-    };
-    assert_eq!((&*letter.instance, letter.attempts), ("1", 2));
-    assert!(letter.error.contains("the switch is jammed"), "{letter:?}");
-    let UndeliveredWork::Command { name, body } = &letter.work else {
-        panic!("{letter:?}")
-    };
-    assert_eq!((&**name, &body["at"]), ("PutOut", &1.into()));
-
-    let discarded = running.discard_undelivered("watch", letter, "nobody needs it");
-    discarded.await.unwrap();
-    running.wait_until_idle().await.unwrap();
-    let undelivered = running.undelivered("watch").await.unwrap();
-    assert_eq!(undelivered[0].discarded.as_deref(), Some("nobody needs it"));
-    assert!(undelivered[1].is_waiting());
-    assert_eq!(put_out(&engine, 1).await, [0; 0]);
-
-    tell(&engine, 1, LampEvent::Touched { lamp: 1 }).await;
-    JAMMED.store(false, SeqCst);
-    running.wait_until_idle().await.unwrap();
-    assert_eq!(put_out(&engine, 1).await, [0; 0], "it waits for somebody");
-    running.retry("watch").await.unwrap();
-    running.wait_until_idle().await.unwrap();
-    assert_eq!(put_out(&engine, 1).await, [2, 3]);
-    let waiting = running.undelivered("watch").await.unwrap();
-    assert!(!waiting.iter().any(factum::Undelivered::is_waiting));
-    running.stop().await;
-}
-
-#[tokio::test]
-async fn a_deadline_moves_is_cancelled_and_goes_with_its_instance() {
-    let engine = Engine::new(MemoryStore::new());
-    let clock = VirtualClock::new();
-    let running = processes(&engine, &clock).with::<Watch>().start();
-    for lamp in [2, 4] {
-        tell(&engine, lamp, LampEvent::Lit { lamp }).await;
-    }
-    for _ in 0..3 {
-        tell(&engine, 4, LampEvent::Touched { lamp: 4 }).await;
-    }
-    running.wait_until_idle().await.unwrap();
-    clock.advance(DAY);
-    running.wait_until_idle().await.unwrap();
-    assert_eq!(put_out(&engine, 2).await, [100]);
-    assert_eq!(put_out(&engine, 4).await, [1, 2, 3], "it was cancelled");
-    clock.advance(DAY * 7);
-    running.wait_until_idle().await.unwrap();
-    assert_eq!(put_out(&engine, 2).await, [100], "it is complete");
-    running.stop().await;
-}
-
-#[tokio::test]
 async fn commands_tell_who_sent_them_and_in_what_connection() {
     let engine = Engine::new(MemoryStore::new());
     let running = processes(&engine, &VirtualClock::new())
@@ -246,23 +167,6 @@ async fn commands_tell_who_sent_them_and_in_what_connection() {
     assert_eq!(metadata.causation_id, Some(cause.id));
     assert!(metadata.correlation_id.is_some());
     assert_eq!(metadata.correlation_id, cause.metadata.correlation_id);
-    running.stop().await;
-}
-
-#[tokio::test]
-async fn a_state_of_an_older_form_is_brought_up() {
-    use factum::document::{Changes, DocumentStore as _};
-    let store = MemoryStore::new();
-    let engine = Engine::new(store.clone());
-    let old = r#"{"id":"2","version":1,"state":{"lamp":2},"next":0,"outbox":[],"deadlines":{},"wake":null}"#;
-    let changes = Changes::new().put("process/watch/instance/2", old);
-    store.change_documents(changes).await.unwrap();
-    let running = processes(&engine, &VirtualClock::new())
-        .with::<Watch>()
-        .start();
-    tell(&engine, 2, LampEvent::Touched { lamp: 2 }).await;
-    running.wait_until_idle().await.unwrap();
-    assert_eq!(put_out(&engine, 2).await, [11]);
     running.stop().await;
 }
 

@@ -115,6 +115,13 @@ finds! {
     contract_process: a_deadline_passes_once_over_two_runners_under_faults, ForgetsKeys;
     contract_process: a_schedule_occurs_once_over_two_runners_under_faults, ForgetsKeys;
     contract_process: a_handler_is_given_every_event_under_faults, SkipsAnEvent;
+    contract_process_work: what_cannot_be_done_waits_in_order_and_holds_up_no_other, ChangesLoseTheLast;
+    contract_process_work: a_deadline_of_a_process_moves_and_is_cancelled_under_faults, ScansComeAsStored;
+    contract_process_begin: a_handler_begins_where_it_was_first_started, ChangesBlindly;
+    contract_process_begin: what_is_taken_out_of_the_code_is_listed_and_holds_up_nothing, ChangesLoseTheLast;
+    contract_process_commands: commands_of_an_older_form_are_brought_up, ChangesLoseTheLast;
+    contract_process_commands: commands_of_a_newer_form_are_left_to_newer_code, ChangesLoseTheLast;
+    contract_process_forms: a_state_of_an_older_form_is_brought_up, NumbersLoseDigits;
     contract_deadline: deadlines_are_set_with_their_events_or_not_at_all, ChangesDespiteConflicts;
     contract_deadline: deadlines_fire_once_in_due_order_over_two_runners_under_faults, ForgetsKeysAndRevisions;
     contract_deadline: a_deadline_that_was_cancelled_or_moved_never_fires_at_its_old_time, ChangesBlindly;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use factum::document::Revision;
+use factum::document::{ChangeError, Changes, Revision};
 use factum::{Append, AppendError, Conflict, StoreError, Violation};
 use sqlx::postgres::PgDatabaseError;
 
@@ -65,6 +65,19 @@ impl Fault {
 pub(crate) struct Moved(HashMap<String, u64>);
 
 impl Moved {
+    /// Why `changes` were not made: the first of the documents that has moved.
+    pub(crate) fn of(&self, changes: &Changes) -> Option<ChangeError> {
+        changes.as_slice().iter().find_map(|change| {
+            let required = change.required?;
+            let actual = Revision::new(*self.0.get(&change.key)?);
+            (required != actual).then(|| ChangeError::Moved {
+                key: change.key.clone(),
+                required,
+                actual,
+            })
+        })
+    }
+
     /// Why `append` is refused, if it is: the first of its documents that has moved.
     pub(crate) fn refusal(&self, append: &Append) -> Option<Violation> {
         append.changes.as_slice().iter().find_map(|change| {

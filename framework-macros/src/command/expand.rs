@@ -15,6 +15,7 @@ pub(super) fn expand(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
     let head = item.head(&quote!(#factum::Command));
     let name = &model.name;
     let keys = tag_keys(model);
+    let form = form(item, model);
     let on = on(item, model);
     let tags = model.query.iter().flat_map(|query| &query.tags);
     let spots = model
@@ -41,6 +42,7 @@ pub(super) fn expand(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
         #head where #clause {
             const NAME: &'static str = #name;
             #keys
+            #form
             type On = #on;
 
             fn target(&self) -> #returned {
@@ -56,6 +58,17 @@ fn tag_keys(model: &Model<'_>) -> Option<TokenStream> {
     let query = model.query.as_ref()?;
     let keys = query.tags.iter().map(|tag| &tag.key);
     Some(quote!(const TAGS: &'static [&'static str] = &[#(#keys),*];))
+}
+
+/// The version of its form, if it is not the first.
+fn form(item: &Item<'_>, model: &Model<'_>) -> Option<TokenStream> {
+    let (factum, version, upcasters) = (&item.factum, model.version, model.upcasters);
+    (version > 1).then(|| {
+        quote! {
+            const VERSION: u32 = #version;
+            const UPCASTERS: &'static [#factum::Upcaster] = &[#(#upcasters),*];
+        }
+    })
 }
 
 /// What it looks at, or that and a tag query.

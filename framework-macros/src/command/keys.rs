@@ -5,12 +5,14 @@ use syn::{Attribute, LitStr, Path, Type};
 use crate::attr::{Once, Place};
 use crate::errors::Errors;
 use crate::naming::short_name_fault;
-use crate::value;
+use crate::value::{self, Counted};
 
 static PLACE: Place = Place {
     name: "command",
     title: "`#[command(…)]`",
-    keys: &["on", "query", "events", "name", "crate"],
+    keys: &[
+        "on", "query", "events", "name", "version", "upcast", "crate",
+    ],
     example: "#[command(on = Account)]",
 };
 
@@ -21,6 +23,8 @@ pub(super) struct Keys {
     pub(super) on: Once<Type>,
     pub(super) query: Once<Type>,
     pub(super) events: Once<Type>,
+    pub(super) version: Once<Counted<u32>>,
+    pub(super) upcast: Once<Vec<Path>>,
 }
 
 impl Keys {
@@ -35,6 +39,10 @@ impl Keys {
                     input,
                     value::text("the name of a command", short_name_fault),
                 )
+            } else if key == "version" {
+                keys.version.equals(key, input, value::version)
+            } else if key == "upcast" {
+                keys.upcast.equals(key, input, value::paths)
             } else if key == "on" {
                 keys.on.equals(key, input, value::ty)
             } else if key == "query" {
@@ -44,5 +52,9 @@ impl Keys {
             }
         });
         keys
+    }
+    /// Each step from an older form of the command to the next needs its upcaster.
+    pub(super) fn check(&self, errors: &mut Errors) {
+        value::check_upcasters("command", &self.version, &self.upcast, errors);
     }
 }

@@ -33,6 +33,8 @@ pub(super) fn model<'a>(
         on,
         ids,
         query,
+        version: keys.version.get().map_or(1, |version| version.number),
+        upcasters: keys.upcast.get().map_or(&[], Vec::as_slice),
     })
 }
 

@@ -53,22 +53,6 @@ impl Keys {
 
     /// Each step from an older form of the state to the next needs its upcaster.
     pub(super) fn check(&self, errors: &mut Errors) {
-        if !errors.is_empty() {
-            return;
-        }
-        let version = self.version.get().map_or(1, |version| version.number);
-        let (needed, given) = (version as usize - 1, self.upcast.get().map_or(0, Vec::len));
-        if needed == given {
-            return;
-        }
-        let message = format!(
-            "version {version} of the state needs {needed} upcasters, one for each step up from version 1, and \
-             `upcast` names {given}"
-        );
-        match (self.upcast.key(), self.version.get()) {
-            (Some(key), _) => errors.at(key, message),
-            (None, Some(version)) => errors.at(&version.literal, message),
-            (None, None) => {}
-        }
+        value::check_upcasters("state", &self.version, &self.upcast, errors);
     }
 }

@@ -1,6 +1,7 @@
 //! [`CommandSet`]: one command, or a tuple of several, as a process manager names what it sends.
 
-use std::panic::AssertUnwindSafe;
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -13,6 +14,7 @@ use crate::engine::{Engine, ExecuteError};
 use crate::error::StoreError;
 use crate::metadata::Metadata;
 use crate::projections::{chain, panicked};
+use crate::upcast::{Upcaster, upcast};
 
 /// One command that decides and can be read from JSON, or a tuple of up to twelve.
 #[diagnostic::on_unimplemented(
@@ -30,6 +32,8 @@ pub trait CommandSet: Send + Sync + 'static {
 #[derive(Debug, Clone, Copy)]
 pub struct Route {
     pub(crate) name: &'static str,
+    pub(crate) version: u32,
+    upcasters: &'static [Upcaster],
     pub(crate) run: fn(Engine, Value, Envelope) -> BoxFuture<'static, Outcome>,
 }
 
@@ -57,14 +61,40 @@ pub(crate) enum Outcome {
     Failed(String),
     /// This code cannot read it.
     Unreadable(String),
+    /// Newer code can.
+    Newer(String),
 }
 
 impl Route {
     pub(crate) fn of<C: Decide + DeserializeOwned>() -> Self {
         Self {
             name: C::NAME,
-            run: |engine, body, envelope| Box::pin(run::<C>(engine, body, envelope)),
+            version: C::VERSION,
+            upcasters: C::UPCASTERS,
+            run: |engine, body, envelope| {
+                let run = AssertUnwindSafe(run::<C>(engine, body, envelope)).catch_unwind();
+                let failed = |panic: Box<dyn Any + Send>| Outcome::Failed(panicked(&*panic));
+                run.map(move |ran| ran.unwrap_or_else(failed)).boxed()
+            },
         }
+    }
+
+    /// `body` of that version in today's form, or why it is not executed.
+    pub(crate) fn bring_up(&self, version: u32, body: &Value) -> Result<Value, Outcome> {
+        let (name, known) = (self.name, self.version);
+        if version > known {
+            return Err(Outcome::Newer(format!(
+                "the command {name} is of version {version}, this code knows up to {known}: update the program"
+            )));
+        }
+        let upcast = || upcast(self.upcasters, version, body.clone());
+        let upcast = catch_unwind(AssertUnwindSafe(upcast));
+        let unreadable = |error: String| {
+            let what = format!("the command {name} (version {version})");
+            Outcome::Unreadable(format!("{what} cannot be read: {error}"))
+        };
+        let upcast = upcast.map_err(|panic| unreadable(panicked(&*panic)))?;
+        upcast.map_err(|error| unreadable(error.to_string()))
     }
 }
 
@@ -89,11 +119,8 @@ async fn run<C: Decide + DeserializeOwned>(
         .metadata(metadata)
         .idempotency_key(key)
         .consuming(consumes);
-    let executed = AssertUnwindSafe(execute.into_future()).catch_unwind().await;
-    let error = match executed {
-        Ok(Ok(_)) => return Outcome::Done,
-        Ok(Err(error)) => error,
-        Err(panic) => return Outcome::Failed(panicked(&*panic)),
+    let Err(error) = execute.await else {
+        return Outcome::Done;
     };
     match error {
         // The key is this command's alone, so that it has happened: in an earlier form, if its code has changed.

@@ -22,9 +22,18 @@ pub struct Reactions<P> {
 /// One reaction, without its types.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Order {
-    Send { command: &'static str, body: Value },
-    Deadline { name: String, due: Timestamp },
-    Cancel { name: String },
+    Send {
+        command: &'static str,
+        version: u32,
+        body: Value,
+    },
+    Deadline {
+        name: String,
+        due: Timestamp,
+    },
+    Cancel {
+        name: String,
+    },
     Complete,
 }
 
@@ -97,6 +106,7 @@ impl<P: ProcessManager> Reactions<P> {
         match serde_json::to_value(&command) {
             Ok(body) => self.orders.push(Order::Send {
                 command: C::NAME,
+                version: C::VERSION,
                 body,
             }),
             Err(error) => {

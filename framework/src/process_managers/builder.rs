@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::beginning::Beginning;
 use super::deadlines::{self, Deadlines};
 use super::dispatcher::{Dispatcher, Owner};
-use super::handler::{Begin, Effects, Handler, HandlerOptions};
+use super::handler::{self, Begin, Effects, Handler, HandlerOptions};
 use super::instance::Keys;
 use super::known::Known;
 use super::logic::{Logic, Reacts, Typed};
@@ -31,7 +32,7 @@ pub struct ProcessManagersBuilder {
     engine: Engine,
     processes: Vec<(Arc<dyn Reacts>, Begin)>,
     /// The handlers, by name.
-    effects: Vec<(String, AddEffects)>,
+    effects: Vec<(String, Begin, AddEffects)>,
     schedules: Vec<Schedule>,
     deadlines: Vec<Route>,
     clock: Arc<dyn Clock>,
@@ -123,7 +124,7 @@ impl ProcessManagersBuilder {
             let effects = Effects::new(&name, handler, options.concurrency, begins_behind);
             projections.with(effects)
         });
-        self.effects.push((goes_by, add));
+        self.effects.push((goes_by, options.begin, add));
         self
     }
 
@@ -176,15 +177,30 @@ impl ProcessManagersBuilder {
     /// Outside a tokio runtime.
     pub fn try_start(self) -> Result<ProcessManagers, ProcessStartError> {
         let processes = self.processes.iter().map(|(logic, _)| logic.name());
-        let handlers = self.effects.iter().map(|(name, _)| name.as_str());
+        let handlers = self.effects.iter().map(|(name, ..)| name.as_str());
         let schedules = self.schedules.iter().map(Schedule::name);
         names::check(processes.chain(handlers), schedules)?;
         Ok(self.run())
     }
 
+    /// The projections that begin at the head, if they are new.
+    fn at_head(&self) -> Vec<String> {
+        let processes = self.processes.iter();
+        let processes = processes.map(|(logic, begin)| (*begin, model::model_name(logic.name())));
+        let handlers = self.effects.iter();
+        let handlers = handlers.map(|(name, begin, _)| (*begin, handler::model_name(name)));
+        let all = processes.chain(handlers);
+        let at_head = all.filter(|(begin, _)| *begin == Begin::Head);
+        at_head.map(|(_, model)| model).collect()
+    }
+
     fn run(self) -> ProcessManagers {
         let head = *self.engine.store().watch().borrow();
         let now = self.clock.now();
+        let kept = (self.engine.clone(), self.retry.clone());
+        let beginning = Beginning::keep(self.at_head(), head, kept);
+        let schedules = self.schedules.iter().map(Schedule::name);
+        let schedules = schedules.map(ToOwned::to_owned).collect();
         let mut projections = Projections::builder(&self.engine)
             .retry(self.retry.clone())
             .lease(self.lease);
@@ -200,7 +216,7 @@ impl ProcessManagersBuilder {
             });
             logics.push((logic.clone(), keys, signals));
         }
-        for (_, add) in self.effects {
+        for (.., add) in self.effects {
             projections = add(projections, head);
         }
         let projections = projections.start();
@@ -232,6 +248,8 @@ impl ProcessManagersBuilder {
             projections,
             engine: self.engine.clone(),
             clock: self.clock.clone(),
+            schedules,
+            beginning,
             end,
         }
     }

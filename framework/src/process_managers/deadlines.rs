@@ -71,6 +71,7 @@ pub(crate) fn changes(
             // Without the bits that all ids share, so that any reader of JSON can take it for an integer.
             number: unique().as_u64_pair().1 & (u64::MAX >> 2),
             command: order.command.to_owned(),
+            version: order.version,
             body: order.body.clone(),
             cause: Cause::ahead(setting.event, setting.metadata, due),
         };

@@ -7,10 +7,10 @@ use super::dispatcher::{Dispatcher, Fence, Left, change};
 use super::instance::{Instance, Pending, Work};
 use super::undelivered::Undelivered;
 use crate::append::MAX_IDEMPOTENCY_KEY;
-use crate::document::{Changes, Revision};
+use crate::document::{Changes, InvalidChanges, Revision};
 use crate::error::StoreError;
 use crate::metrics::{WorkOutcome, deadline_passed, process_worked};
-use crate::process::{Envelope, Outcome, Refusal};
+use crate::process::{Envelope, Outcome, Refusal, Route};
 use crate::projections::json;
 use crate::timestamp::Timestamp;
 
@@ -45,34 +45,57 @@ impl Dispatcher {
         fence: &Fence,
     ) -> Result<(), Left> {
         let (id, number) = (&*instance.id, pending.number);
-        let error = match self.execute((revision, instance), &pending, fence).await? {
-            Outcome::Done => None,
-            Outcome::Refused(error) => Some(error),
+        let (pending, outcome) = match self.today(id, &pending) {
+            Ok((route, pending)) => {
+                let run = self.execute((revision, instance), (route, &pending), fence);
+                let outcome = run.await?;
+                (pending, outcome)
+            }
+            Err(outcome) => (pending, outcome),
+        };
+        match outcome {
+            Outcome::Done => self.settle(id, (pending, None), fence).await,
+            Outcome::Refused(error) => self.settle(id, (pending, Some(error)), fence).await,
             // Somebody was first, and whoever looks again sees what is left to do.
-            Outcome::Overtaken if fence.is_made() => return Err(Left::Lost),
+            Outcome::Overtaken if fence.is_made() => Err(Left::Lost),
             Outcome::Overtaken => {
                 self.is_over(id);
-                return Ok(());
+                Err(Left::Busy)
             }
             // What is due behind it must not come before it.
             Outcome::Away(error) if self.logic.is_set_by_appends() => {
-                return Err(StoreError::Unavailable(error.into()).into());
+                Err(StoreError::Unavailable(error.into()).into())
             }
             Outcome::Away(error) => {
                 warn!(instance = id, error, "the store is not there, trying again");
                 self.pause(id, self.failed_before(id, number));
-                return Ok(());
+                Ok(())
             }
             Outcome::Failed(error) => {
                 let work = Work::Command(pending);
-                return self.fail((id, fence), work, (error, false)).await;
+                self.fail((id, fence), work, (error, false)).await
             }
             Outcome::Unreadable(error) => {
                 let work = Work::Command(pending);
-                return self.fail((id, fence), work, (error, true)).await;
+                self.fail((id, fence), work, (error, true)).await
             }
-        };
-        let refusal = error.map(|error| Refusal {
+            Outcome::Newer(error) => {
+                warn!(instance = id, error, "left to newer code");
+                self.leave(id, number);
+                Ok(())
+            }
+        }
+    }
+
+    /// Keeps that the command has happened, or was refused with this error.
+    async fn settle(
+        &self,
+        id: &str,
+        (pending, refused): (Pending, Option<String>),
+        fence: &Fence,
+    ) -> Result<(), Left> {
+        let number = pending.number;
+        let refusal = refused.map(|error| Refusal {
             command: pending.command.clone(),
             body: pending.body.clone(),
             error,
@@ -123,22 +146,32 @@ impl Dispatcher {
         self.signals.progress();
     }
 
-    async fn execute(
-        &self,
-        (revision, instance): (Revision, &Instance),
-        pending: &Pending,
-        fence: &Fence,
-    ) -> Result<Outcome, StoreError> {
-        let (id, is_set_by_appends) = (&*instance.id, self.logic.is_set_by_appends());
+    /// The command in today's form, and how it is executed; or why it is not.
+    fn today(&self, id: &str, pending: &Pending) -> Result<(Route, Pending), Outcome> {
         let Some(route) = self.logic.route(id, &pending.command) else {
-            return Ok(match is_set_by_appends {
+            return Err(match self.logic.is_set_by_appends() {
                 true => Outcome::Overtaken,
                 false => Outcome::Unreadable(format!("nothing sends {} any more", pending.command)),
             });
         };
+        let today = Pending {
+            body: route.bring_up(pending.version, &pending.body)?,
+            version: route.version,
+            ..pending.clone()
+        };
+        Ok((route, today))
+    }
+
+    async fn execute(
+        &self,
+        (revision, instance): (Revision, &Instance),
+        (route, pending): (Route, &Pending),
+        fence: &Fence,
+    ) -> Result<Outcome, StoreError> {
+        let id = &*instance.id;
         // What another dispatcher has found refused must not happen here.
         let mut consumes = fence.require(Changes::new());
-        if is_set_by_appends {
+        if self.logic.is_set_by_appends() {
             let mut done = instance.clone();
             done.settle(pending.number);
             consumes = done.keep(&self.keys, revision)?;
@@ -208,7 +241,13 @@ impl Dispatcher {
                 return Ok(Edited::Fault(fault));
             }
             let changes = fence.require(instance.keep(&self.keys, revision)?);
-            match change(self.documents(), changes).await? {
+            let changed = match change(self.documents(), changes).await {
+                Err(StoreError::Failed(invalid)) if invalid.is::<InvalidChanges>() => {
+                    return Ok(Edited::Fault(invalid.to_string()));
+                }
+                changed => changed?,
+            };
+            match changed {
                 Ok(_) => {
                     self.is_over(id);
                     return Ok(Edited::Kept);
@@ -244,7 +283,7 @@ impl Dispatcher {
             if is_command {
                 process_worked(self.logic.name(), WorkOutcome::Failed);
             }
-            self.tell_parked().await;
+            self.tell_parked_more().await;
         }
         self.is_over(id);
         Ok(())

@@ -87,6 +87,8 @@ pub(super) enum Left {
     Lost,
     /// A deadline is due, and events come first.
     Early,
+    /// Another program was faster, and is at what comes next.
+    Busy,
     Store(StoreError),
 }
 
@@ -105,19 +107,19 @@ impl Dispatcher {
     pub(super) async fn run(self, began: Timestamp, mut end: watch::Receiver<bool>) {
         let span = tracing::info_span!("process manager", name = self.logic.name());
         let work = async {
-            let (mut fence, mut ready) = (None, false);
+            let mut fence = None;
             let mut failures = 0;
             while !*end.borrow() {
-                let done = match ready {
+                let done = match self.signals.ready.load(Relaxed) {
                     true => self.round(&mut fence, &end).await,
-                    false => self.begin(began, &mut ready).await,
+                    false => self.begin(began).await,
                 };
                 let pause = match done {
                     Ok(pause) => {
                         failures = 0;
                         pause
                     }
-                    Err(Left::Early) => Pause::For(self.beat),
+                    Err(Left::Early | Left::Busy) => Pause::For(self.beat),
                     Err(Left::Lost) => {
                         debug!("another dispatcher has begun");
                         fence = None;
@@ -142,9 +144,10 @@ impl Dispatcher {
         work.instrument(span).await;
     }
 
-    async fn begin(&self, began: Timestamp, ready: &mut bool) -> Result<Pause, Left> {
+    async fn begin(&self, began: Timestamp) -> Result<Pause, Left> {
         self.logic.begin(self.documents(), began).await?;
-        *ready = true;
+        self.signals.ready.store(true, Relaxed);
+        self.signals.progress();
         Ok(Pause::For(Duration::ZERO))
     }
 
@@ -223,7 +226,11 @@ impl Dispatcher {
             }
             if self.logic.is_set_by_appends() {
                 for due in due {
-                    self.work(&due.id, fence).await?;
+                    match self.work(&due.id, fence).await {
+                        Err(Left::Busy) => return Ok(Pause::For(self.stand_back())),
+                        done => done?,
+                    }
+                    self.known.late.store(0, Relaxed);
                     if *end.borrow() {
                         break;
                     }
@@ -291,8 +298,16 @@ impl Dispatcher {
         let Some((revision, instance)) = self.find(id).await? else {
             self.works_again(id);
             self.known.stale.store(true, Relaxed);
-            return Ok(());
+            return match self.logic.is_set_by_appends() {
+                true => Err(Left::Busy),
+                false => Ok(()),
+            };
         };
+        if let Some(newer) = self.logic.is_newer(&instance) {
+            warn!(instance = id, %newer, "left to newer code");
+            self.leave(id, u64::MAX);
+            return Ok(());
+        }
         let now: Timestamp = self.clock.now();
         match instance.work() {
             Some((at, Work::Command(pending))) if at <= now => {

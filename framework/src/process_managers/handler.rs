@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -11,7 +12,9 @@ use crate::document::Revision;
 use crate::event::Event;
 use crate::event_set::EventSet as _;
 use crate::place::Position;
-use crate::projections::{EventError, ProjectionError, ReadModel, Step, StepError, guarded};
+use crate::projections::{
+    EventError, ProjectionError, ReadModel, Step, StepError, guarded, panicked,
+};
 use crate::query::Query;
 use crate::record::{Recorded, RecordedEvent};
 use crate::stream::StreamId;
@@ -66,7 +69,8 @@ pub type HandlerError = Box<dyn std::error::Error + Send + Sync>;
 pub enum Begin {
     /// With the first event of the store.
     First,
-    /// Behind the newest event of the store, as it is when the program starts.
+    /// Behind the newest event of the store, as it is when the program first starts.
+    /// [`begun`](crate::ProcessManagers::begun) waits until that is kept.
     Head,
 }
 
@@ -140,7 +144,8 @@ impl<E: Event, H: Handler<E>> Effects<E, H> {
             if self.lock().contains(&position) {
                 continue;
             }
-            let parts = event.decode_all::<E>();
+            let parts = catch_unwind(AssertUnwindSafe(|| event.decode_all::<E>()));
+            let parts = parts.map_err(|panic| EventError::new(position, panicked(&*panic)))?;
             let parts =
                 parts.map_err(|error| EventError::new(position, ProjectionError::Decode(error)))?;
             for part in parts {

@@ -51,8 +51,20 @@ struct Wake {
 pub(crate) struct Pending {
     pub(crate) number: u64,
     pub(crate) command: String,
+    /// The version of its form.
+    #[serde(default = "first", skip_serializing_if = "is_first")]
+    pub(crate) version: u32,
     pub(crate) body: Value,
     pub(crate) cause: Cause,
+}
+
+fn first() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_first(version: &u32) -> bool {
+    *version == first()
 }
 
 /// A deadline that is set.
@@ -205,11 +217,16 @@ impl Instance {
         for order in orders {
             let number = self.next;
             match order {
-                Order::Send { command, body } => {
+                Order::Send {
+                    command,
+                    version,
+                    body,
+                } => {
                     self.next += 1;
                     self.outbox.push_back(Pending {
                         number,
                         command: command.to_owned(),
+                        version,
                         body,
                         cause: cause.clone(),
                     });
@@ -261,6 +278,15 @@ impl Instance {
             }
             (Some(front), None) => Some((front.cause.at, Work::Command(front.clone()))),
             (None, None) => None,
+        }
+    }
+
+    /// The changes that leave nothing of it, where it was at `revision`, but for what could not be done.
+    pub(crate) fn forget(&self, keys: &Keys, revision: Revision) -> Changes {
+        let gone = Changes::new().delete_if(keys.instance(&self.id), revision);
+        match self.wake {
+            Some(wake) => gone.delete(keys.due(wake.at, &self.id)),
+            None => gone,
         }
     }
 

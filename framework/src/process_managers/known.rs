@@ -1,7 +1,7 @@
 //! [`Known`]: what a [`Dispatcher`] keeps in mind, above all what it leaves alone for a while.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +17,8 @@ pub(super) struct Known {
     failing: Mutex<HashMap<String, Failing>>,
     /// Something stood among what is due that was not.
     pub(super) stale: AtomicBool,
+    /// How often another program was faster, one time after the other.
+    pub(super) late: AtomicU32,
     pub(super) taken: Mutex<Taken>,
     /// How much was parked when it was told last.
     pub(super) parked: AtomicUsize,
@@ -78,6 +80,13 @@ impl Dispatcher {
         failing.until = Instant::now() + self.beat;
         let mut known = self.known.failing();
         known.insert(id.to_owned(), failing);
+    }
+
+    /// For how long what is due is left to another program that was faster: a little, and more when it is so again. If
+    /// that ends meanwhile, this one goes on.
+    pub(super) fn stand_back(&self) -> Duration {
+        let late = self.known.late.fetch_add(1, Relaxed);
+        (self.beat / 8 * 2_u32.pow(late.min(3))).min(self.beat)
     }
 
     pub(super) fn forget_failures(&self) {

@@ -25,9 +25,37 @@ use crate::upcast::upcast;
 /// Why a process manager's own code could not take something.
 pub(crate) type Fault = String;
 
+/// The state of an instance was kept by newer code.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the state of {name} {id:?} is of version {version}, this code knows up to {known}: update the program"
+)]
+pub(crate) struct Newer {
+    name: &'static str,
+    id: String,
+    version: u32,
+    known: u32,
+}
+
 /// A process manager without its types.
 pub(crate) trait Logic: Send + Sync + 'static {
     fn name(&self) -> &'static str;
+
+    /// The version of the form of its states, where they have any.
+    fn version(&self) -> u32 {
+        u32::MAX
+    }
+
+    /// The state of the instance was kept by newer code, to which it is left.
+    fn is_newer(&self, instance: &Instance) -> Option<Newer> {
+        let (known, version) = (self.version(), instance.version);
+        (instance.lives() && version > known).then(|| Newer {
+            name: self.name(),
+            id: instance.id.clone(),
+            version,
+            known,
+        })
+    }
 
     /// Who gives its commands.
     fn actor<'a>(&'a self, instance: &'a str) -> Cow<'a, str> {
@@ -124,26 +152,36 @@ fn state<P: ProcessManager>(instance: &Instance) -> Result<P, Fault> {
         format!("the state of {name} {id:?} (version {version}) cannot be read: {error}")
     };
     if instance.version > P::VERSION {
-        let (name, id, version) = (P::NAME, &instance.id, instance.version);
-        let known = P::VERSION;
-        return Err(format!(
-            "the state of {name} {id:?} is of version {version}, this code knows up to {known}: update the program"
-        ));
+        let newer = Newer {
+            name: P::NAME,
+            id: instance.id.clone(),
+            version: instance.version,
+            known: P::VERSION,
+        };
+        return Err(newer.to_string());
     }
     let state = upcast(P::UPCASTERS, instance.version, state.clone()).map_err(|it| fault(&it))?;
     serde_json::from_value(state).map_err(|error| fault(&error))
 }
 
-/// Lets `input` do what it does to the state and to what shall follow.
+/// Lets `input` do what it does to the state and to what shall follow. What panics is a fault.
 fn take<P: ProcessManager>(
+    instance: &mut Instance,
+    cause: &Cause,
+    input: impl FnOnce(&mut P, &mut Reactions<P>),
+) -> Result<(), Fault> {
+    let taken = catch_unwind(AssertUnwindSafe(|| take_in(instance, cause, input)));
+    taken.map_err(|panic| panicked(&*panic))?
+}
+
+fn take_in<P: ProcessManager>(
     instance: &mut Instance,
     cause: &Cause,
     input: impl FnOnce(&mut P, &mut Reactions<P>),
 ) -> Result<(), Fault> {
     let mut process: P = state(instance)?;
     let mut then = Reactions::new(&instance.id, cause.at);
-    catch_unwind(AssertUnwindSafe(|| input(&mut process, &mut then)))
-        .map_err(|panic| panicked(&*panic))?;
+    input(&mut process, &mut then);
     let orders: Vec<Order> = then.finish()?;
     let state = serde_json::to_value(&process)
         .map_err(|error| format!("the state of {} cannot be kept: {error}", P::NAME))?;
@@ -156,6 +194,10 @@ fn take<P: ProcessManager>(
 impl<P: Respond> Logic for Typed<P> {
     fn name(&self) -> &'static str {
         P::NAME
+    }
+
+    fn version(&self) -> u32 {
+        P::VERSION
     }
 
     fn route(&self, _: &str, name: &str) -> Option<Route> {

@@ -166,6 +166,10 @@ impl Model {
                 }
                 continue;
             }
+            if let Some(newer) = self.logic.is_newer(&known.instance) {
+                let newer = ProjectionError::Handler(newer.into());
+                return Err(EventError::new(event.position, newer).into());
+            }
             effect(&mut known.instance, &Cause::of(event)).map_err(|fault| failed(event, fault))?;
             known.by = event.position;
             touched.insert(id);

@@ -45,16 +45,19 @@ impl Dispatcher {
         let Owner::OfEvents { lease, .. } = &self.owner else {
             return Ok(Passage::Now);
         };
+        let now = self.clock.now();
         let known = {
             let taken = self.taken();
-            let through = taken.through.filter(|through| due <= *through);
+            // Where the clock was set back, what is known of later times is not known any more.
+            let holds = |at: Timestamp| (due..=now).contains(&at);
+            let through = taken.through.filter(|through| holds(*through));
             let through = through.map(|through| (through, Position::ZERO));
-            through.or_else(|| taken.wanted.filter(|(at, _)| due <= *at))
+            through.or_else(|| taken.wanted.filter(|(at, _)| holds(*at)))
         };
         // The head is read once: what is stored from then on does not hold it up.
         let (at, head) = match known {
             Some(known) => known,
-            None => (self.clock.now(), self.head().await?),
+            None => (now, self.head().await?),
         };
         let found = self.documents().find_documents(std::slice::from_ref(lease));
         let found = found.await?;
@@ -64,9 +67,8 @@ impl Dispatcher {
             self.taken().wanted = Some((at, head));
             return Ok(Passage::Later);
         }
-        let through = self.taken().through.max(Some(at));
         *self.taken() = Taken {
-            through,
+            through: Some(at),
             wanted: None,
         };
         let waits = checkpoint.parked > 0

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use crate::command::Decide;
 use crate::document::{DocumentStore, Revision};
 use crate::error::StoreError;
 use crate::process::{Order, Refusal, Route};
+use crate::projections::panicked;
 use crate::timestamp::Timestamp;
 
 /// The deadline that stands for the next occurrence.
@@ -114,7 +116,10 @@ impl Schedule {
         let crontab = cronexpr::parse_crontab_with(&cron, options);
         let crontab = crontab.map_err(|error| invalid(error.to_string()))?;
         let encode = move |due| {
-            serde_json::to_value(command(due)).map_err(|error| format!("{}: {error}", C::NAME))
+            let encoded = || serde_json::to_value(command(due));
+            let encoded = catch_unwind(AssertUnwindSafe(encoded));
+            let encoded = encoded.map_err(|panic| panicked(&*panic))?;
+            encoded.map_err(|error| format!("{}: {error}", C::NAME))
         };
         Ok(Self {
             crontab,
@@ -282,6 +287,7 @@ impl Logic for Schedules {
         let mut orders = schedule.set(due);
         orders.push(Order::Send {
             command: schedule.route.name,
+            version: schedule.route.version,
             body,
         });
         instance.settle(timer.number);

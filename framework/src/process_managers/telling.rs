@@ -17,6 +17,12 @@ impl Dispatcher {
         process_has_parked(self.logic.name(), count).await;
     }
 
+    /// Tells that one more is, without counting all.
+    pub(super) async fn tell_parked_more(&self) {
+        let count = self.known.parked.fetch_add(1, Relaxed) + 1;
+        process_has_parked(self.logic.name(), async { Ok(count) }).await;
+    }
+
     /// Tells it anew, if something was: whoever lets it be tried again may do so anywhere.
     pub(super) async fn tell_parked_anew(&self) {
         if self.known.parked.load(Relaxed) > 0 {

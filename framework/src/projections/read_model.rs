@@ -9,6 +9,7 @@ use super::dead_letter::Waits;
 use crate::document::{ChangeError, Changes, DocumentStore, Revision};
 use crate::error::{DecodeError, DecodeFault, StoreError};
 use crate::place::Position;
+use crate::process_managers::Newer;
 use crate::query::Query;
 use crate::record::RecordedEvent;
 
@@ -167,12 +168,15 @@ impl EventError {
 }
 
 impl EventError {
-    /// The event was stored by newer code.
+    /// The event was stored by newer code, or what it is for was kept by it.
     pub(super) fn is_newer(&self) -> bool {
-        let ProjectionError::Decode(error) = &self.error else {
-            return false;
-        };
-        matches!(error.fault, DecodeFault::NewerVersion { .. })
+        match &self.error {
+            ProjectionError::Decode(error) => {
+                matches!(error.fault, DecodeFault::NewerVersion { .. })
+            }
+            ProjectionError::Handler(error) => error.is::<Newer>(),
+            _ => false,
+        }
     }
 
     /// Nothing is wrong with the event: it waits for one that is parked.

@@ -11,7 +11,6 @@ use super::contract_engine::{Count, CounterEvent, patient};
 use super::contract_faults::with_seeds;
 use super::contract_shop::{DAY, Pay, Place, STOCK, Shop, orders};
 use super::{Faults, Faulty, VirtualClock};
-use crate::document::Scan;
 use crate::engine::RetryPolicy;
 use crate::place::Position;
 use crate::prelude::*;
@@ -159,7 +158,7 @@ pub async fn a_schedule_occurs_once_over_two_runners_under_faults<B: Backend>() 
                 .start()
         };
         let first = start(0).await;
-        set(&place.open().await, 2).await;
+        idle(&first).await;
         clock.advance(DAY);
         idle(&first).await;
         first.stop().await;
@@ -179,18 +178,6 @@ pub async fn a_schedule_occurs_once_over_two_runners_under_faults<B: Backend>() 
         assert_eq!(counts, BTreeMap::from(expected));
     })
     .await;
-}
-
-/// Waits until so many schedules are set.
-async fn set(store: &impl Store, schedules: usize) {
-    let due = Scan::prefix("process//schedules/due/");
-    loop {
-        let set = store.scan_documents(due.clone()).await.expect("a scan");
-        if set.len() == schedules {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
 }
 
 /// What was delivered, by stream.

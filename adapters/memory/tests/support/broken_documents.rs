@@ -27,6 +27,26 @@ fn blind(changes: Changes) -> Changes {
     one_by_one(changes, true).fold(Changes::new(), Changes::with)
 }
 
+/// As somebody writes JSON who has no integers, but floats.
+fn with_fewer_digits(json: &str) -> String {
+    let is_digit = |c: char| c.is_ascii_digit();
+    let mut written = String::new();
+    let mut rest = json;
+    while let Some(start) = rest.find(is_digit) {
+        let (ahead, digits) = rest.split_at(start);
+        let end = digits.find(|c| !is_digit(c)).unwrap_or(digits.len());
+        let number = digits[..end].parse::<u64>();
+        let number = number.ok().filter(|number| *number > 1 << 53);
+        written.push_str(ahead);
+        match number {
+            Some(number) => written.push_str(&(number as f64 as u64).to_string()),
+            None => written.push_str(&digits[..end]),
+        }
+        rest = &digits[end..];
+    }
+    written + rest
+}
+
 impl<const FAULT: usize> Broken<FAULT> {
     pub(super) async fn append_with_documents(
         &self,
@@ -105,13 +125,23 @@ impl<const FAULT: usize> DocumentStore for Broken<FAULT> {
         if Self::is(Fault::ForgetsDocumentsOnClose) && self.was_closed() {
             return Ok(Vec::new());
         }
-        self.sound().find_documents(keys).await
+        let mut found = self.sound().find_documents(keys).await?;
+        if Self::is(Fault::NumbersLoseDigits) {
+            for document in &mut found {
+                document.value = with_fewer_digits(&document.value);
+            }
+        }
+        Ok(found)
     }
 
     async fn scan_documents(&self, mut scan: Scan) -> Result<Vec<Document>, StoreError> {
         if Self::is(Fault::ScansIgnoreWhatIsBehind) {
             scan.after.clear();
         }
-        self.sound().scan_documents(scan).await
+        let mut found = self.sound().scan_documents(scan).await?;
+        if Self::is(Fault::ScansComeAsStored) {
+            found.sort_by_key(|document| document.revision);
+        }
+        Ok(found)
     }
 }

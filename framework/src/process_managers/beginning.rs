@@ -1,0 +1,70 @@
+//! [`Beginning`]: where what is new to a store begins is kept at its first start, so that no later one moves it.
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tracing::warn;
+
+use super::dispatcher::change;
+use crate::document::{Changes, DocumentStore, Revision};
+use crate::engine::{Engine, RetryPolicy};
+use crate::error::StoreError;
+use crate::place::Position;
+use crate::projections::lease::{Checkpoint, key};
+use crate::projections::{chain, json};
+
+/// Keeps it in a task of its own, which ends with the value.
+pub(super) struct Beginning {
+    kept: watch::Receiver<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Beginning {
+    /// Of these models, each behind `head` if it is new.
+    pub(super) fn keep(
+        models: Vec<String>,
+        head: Position,
+        (engine, retry): (Engine, RetryPolicy),
+    ) -> Self {
+        let (keeps, kept) = watch::channel(models.is_empty());
+        let task = tokio::spawn(async move {
+            for model in models {
+                let mut failures = 0;
+                while let Err(error) = begin(&**engine.store(), &model, head).await {
+                    failures += 1;
+                    let error = chain(&error);
+                    warn!(model, error, failures, "where it begins is not kept yet");
+                    tokio::time::sleep(retry.pause(failures)).await;
+                }
+            }
+            keeps.send_replace(true);
+        });
+        Self { kept, task }
+    }
+
+    pub(super) async fn is_kept(&self) {
+        let mut kept = self.kept.clone();
+        // Gone without it only with the runtime.
+        let _ = kept.wait_for(|kept| *kept).await;
+    }
+}
+
+impl Drop for Beginning {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// What another start has kept stays.
+async fn begin(
+    documents: &dyn DocumentStore,
+    model: &str,
+    head: Position,
+) -> Result<(), StoreError> {
+    let checkpoint = Checkpoint {
+        position: head,
+        ..Checkpoint::default()
+    };
+    let key = key(model, 1, 0);
+    let begins = Changes::new().put_if(key, Revision::ABSENT, json(&checkpoint)?);
+    change(documents, begins).await.map(drop)
+}

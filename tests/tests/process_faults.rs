@@ -1,0 +1,327 @@
+//! Process managers and schedules whose own code panics or is older than what is kept: nobody else is held up, and nothing
+//! is lost.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::Duration;
+
+use factum::prelude::*;
+use factum::process::{Correlation, Deadline, Reactions, Refusal};
+use factum::process_managers::{ProcessManagersBuilder, SCHEDULES};
+use factum::testkit::VirtualClock;
+use factum::{Query, Read, RetryPolicy, Schedule, Undelivered, UpcastError};
+use factum_memory::MemoryStore;
+
+const DAY: Duration = Duration::from_secs(24 * 3_600);
+
+#[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[event(prefix = "bell")]
+enum BellEvent {
+    Wound { bell: u32 },
+    Rang { bell: u32 },
+}
+
+#[derive(Aggregate, Debug, Clone, Default)]
+#[aggregate(category = "bell", id = u32, event = BellEvent)]
+struct Bell;
+
+impl Apply<BellEvent> for Bell {
+    fn apply(&mut self, _: &BellEvent) {}
+}
+
+#[derive(Command, Debug, Clone, Serialize, Deserialize)]
+#[command(on = Bell)]
+struct Wind {
+    #[id]
+    bell: u32,
+}
+
+impl Decide for Wind {
+    type Error = std::convert::Infallible;
+    fn decide(&self, _: &Bell) -> Result<Events<BellEvent>, Self::Error> {
+        Ok(BellEvent::Wound { bell: self.bell }.into())
+    }
+}
+
+#[derive(Command, Debug, Clone, Serialize, Deserialize)]
+#[command(on = Bell)]
+struct Ring {
+    #[id]
+    #[serde(deserialize_with = "cracks")]
+    bell: u32,
+    tune: String,
+}
+
+/// While this is so, all code that has to do with bell 13 panics.
+static CRACKED: AtomicBool = AtomicBool::new(true);
+const CRACKS: u32 = 13;
+
+fn crack(bell: u32) {
+    assert!(!(bell == CRACKS && CRACKED.load(SeqCst)), "it cracks");
+}
+
+fn cracks<'de, D: serde::Deserializer<'de>>(bell: D) -> Result<u32, D::Error> {
+    let bell = u32::deserialize(bell)?;
+    crack(bell);
+    Ok(bell)
+}
+
+/// Its tune is larger than any document.
+const HEAVY: u32 = 99;
+
+fn ring(bell: u32) -> Ring {
+    let tune = match bell {
+        HEAVY => "x".repeat(17 * 1024 * 1024),
+        _ => String::new(),
+    };
+    Ring { bell, tune }
+}
+
+impl Decide for Ring {
+    type Error = std::convert::Infallible;
+    fn decide(&self, _: &Bell) -> Result<Events<BellEvent>, Self::Error> {
+        Ok(BellEvent::Rang { bell: self.bell }.into())
+    }
+}
+
+/// Two that go by one name: a bell rings a day after it was wound.
+macro_rules! ringer {
+    ($ringer:ident, $version:literal $(, $upcast:ident)?) => {
+        #[derive(ProcessManager, Debug, Clone, Default, Serialize, Deserialize)]
+        #[process_manager(
+            name = "ringer",
+            version = $version,
+            $(upcast = $upcast,)?
+            id = u32,
+            events = BellEvent,
+            commands = Ring,
+        )]
+        struct $ringer {
+            bell: u32,
+        }
+
+        impl Apply<BellEvent> for $ringer {
+            fn apply(&mut self, event: &BellEvent) {
+                if let BellEvent::Wound { bell } = event {
+                    self.bell = *bell;
+                }
+            }
+        }
+
+        impl React<BellEvent> for $ringer {
+            fn correlate(event: &Recorded<BellEvent>) -> Correlation<u32> {
+                match event.event {
+                    BellEvent::Wound { bell } => Correlation::Starts(bell),
+                    BellEvent::Rang { .. } => Correlation::Ignored,
+                }
+            }
+
+            fn react(&self, _: &Recorded<BellEvent>, then: &mut Reactions<Self>) {
+                then.deadline("ring", DAY);
+            }
+        }
+
+        impl Respond for $ringer {
+            fn refused(&mut self, _: &Refusal, _: &mut Reactions<Self>) {}
+
+            fn deadline(&mut self, _: &Deadline, then: &mut Reactions<Self>) {
+                then.send(ring(self.bell));
+            }
+        }
+    };
+}
+
+ringer!(Ringer, 1);
+ringer!(Ringer2, 2, panics);
+
+fn panics(old: serde_json::Value) -> Result<serde_json::Value, UpcastError> {
+    crack(old["bell"].as_u64().ok_or("no bell")? as u32);
+    Ok(old)
+}
+
+fn processes(engine: &Engine, clock: &VirtualClock) -> ProcessManagersBuilder {
+    let retry = RetryPolicy {
+        attempts: 2,
+        base: Duration::from_millis(1),
+        cap: Duration::from_millis(1),
+    };
+    ProcessManagers::builder(engine)
+        .clock(clock.clone())
+        .retry(retry)
+        .lease(Duration::from_millis(60))
+}
+
+async fn idle(running: &ProcessManagers) {
+    let idle = tokio::time::timeout(Duration::from_secs(20), running.wait_until_idle());
+    idle.await.expect("it comes to an end").unwrap();
+}
+
+async fn wind(engine: &Engine, bells: &[u32]) {
+    for bell in bells {
+        engine.execute(Wind { bell: *bell }).await.unwrap();
+    }
+}
+
+async fn rang(engine: &Engine) -> Vec<u32> {
+    let read = Read::all(Query::names(["bell.rang"]));
+    let page = engine.store().read(read).await.unwrap();
+    let events = page.events.iter().map(|record| record.decode().unwrap());
+    let bells = events.filter_map(|event| match event {
+        BellEvent::Rang { bell } => Some(bell),
+        BellEvent::Wound { .. } => None,
+    });
+    bells.collect()
+}
+
+async fn waiting(running: &ProcessManagers, name: &str) -> Vec<String> {
+    let all = running.undelivered(name).await.unwrap().into_iter();
+    let waiting = all.filter(Undelivered::is_waiting);
+    waiting
+        .map(|letter| format!("{} {}", letter.instance, letter.error))
+        .collect()
+}
+
+/// One after the other, since they share what cracks.
+#[tokio::test]
+async fn code_that_panics_holds_up_nobody_else_and_is_tried_again_when_it_is_mended() {
+    a_command_that_panics_when_it_is_read().await;
+    an_upcaster_that_panics().await;
+    a_schedule_that_panics().await;
+}
+
+async fn a_command_that_panics_when_it_is_read() {
+    let (engine, clock) = (Engine::new(MemoryStore::new()), VirtualClock::new());
+    let running = processes(&engine, &clock).with::<Ringer>().start();
+    wind(&engine, &[CRACKS, 2]).await;
+    idle(&running).await;
+    clock.advance(DAY);
+    idle(&running).await;
+    assert_eq!(rang(&engine).await, [2]);
+    let [waits] = &waiting(&running, "ringer").await[..] else {
+        panic!("nothing waits")
+    };
+    assert!(waits.starts_with("13 ") && waits.contains("it cracks"));
+    CRACKED.store(false, SeqCst);
+    running.retry("ringer").await.unwrap();
+    idle(&running).await;
+    CRACKED.store(true, SeqCst);
+    assert_eq!(rang(&engine).await, [2, CRACKS]);
+    running.stop().await;
+}
+
+async fn an_upcaster_that_panics() {
+    let (engine, clock) = (Engine::new(MemoryStore::new()), VirtualClock::new());
+    let old = processes(&engine, &clock).with::<Ringer>().start();
+    wind(&engine, &[CRACKS, 2]).await;
+    idle(&old).await;
+    old.stop().await;
+    let new = processes(&engine, &clock).with::<Ringer2>().start();
+    clock.advance(DAY);
+    idle(&new).await;
+    assert_eq!(rang(&engine).await, [2]);
+    let [waits] = &waiting(&new, "ringer").await[..] else {
+        panic!("nothing waits")
+    };
+    assert!(waits.starts_with("13 ") && waits.contains("it cracks"));
+    CRACKED.store(false, SeqCst);
+    new.retry("ringer").await.unwrap();
+    idle(&new).await;
+    CRACKED.store(true, SeqCst);
+    assert_eq!(rang(&engine).await, [2, CRACKS]);
+    new.stop().await;
+}
+
+async fn a_schedule_that_panics() {
+    let (engine, clock) = (Engine::new(MemoryStore::new()), VirtualClock::new());
+    let daily = |bell| {
+        let command = move |_| {
+            crack(bell);
+            ring(bell)
+        };
+        Schedule::cron(format!("bell {bell}"), "0 6 * * *", command).unwrap()
+    };
+    let running = processes(&engine, &clock);
+    let running = running.schedule(daily(CRACKS)).schedule(daily(2)).start();
+    idle(&running).await;
+    clock.advance(DAY);
+    idle(&running).await;
+    assert_eq!(rang(&engine).await, [2]);
+    let [waits] = &waiting(&running, SCHEDULES).await[..] else {
+        panic!("nothing waits")
+    };
+    assert!(waits.starts_with("bell 13 ") && waits.contains("it cracks"));
+    clock.advance(DAY);
+    idle(&running).await;
+    assert_eq!(rang(&engine).await, [2, 2]);
+    CRACKED.store(false, SeqCst);
+    running.retry(SCHEDULES).await.unwrap();
+    idle(&running).await;
+    CRACKED.store(true, SeqCst);
+    assert_eq!(rang(&engine).await, [2, 2, CRACKS]);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_reaction_that_no_store_keeps_is_given_up_and_holds_up_nobody() {
+    let (engine, clock) = (Engine::new(MemoryStore::new()), VirtualClock::new());
+    let running = processes(&engine, &clock).with::<Ringer>().start();
+    wind(&engine, &[HEAVY, 2]).await;
+    idle(&running).await;
+    clock.advance(DAY);
+    idle(&running).await;
+    running.retry("ringer").await.unwrap();
+    idle(&running).await;
+    let [waits] = &waiting(&running, "ringer").await[..] else {
+        panic!("nothing waits")
+    };
+    assert!(waits.starts_with("99 "), "{waits}");
+    assert_eq!(rang(&engine).await, [2]);
+    running.stop().await;
+}
+
+ringer!(Older, 1);
+ringer!(Newer, 2, same);
+
+fn same(old: serde_json::Value) -> Result<serde_json::Value, UpcastError> {
+    Ok(old)
+}
+
+#[tokio::test]
+async fn a_state_that_newer_code_has_kept_is_left_to_it() {
+    let (engine, clock) = (Engine::new(MemoryStore::new()), VirtualClock::new());
+    let newer = processes(&engine, &clock).with::<Newer>().start();
+    wind(&engine, &[1, 2]).await;
+    idle(&newer).await;
+    newer.stop().await;
+
+    let older = processes(&engine, &clock).with::<Older>().start();
+    wind(&engine, &[3]).await;
+    idle(&older).await;
+    // Those of bells 1 and 2 are due first.
+    clock.advance(DAY);
+    while rang(&engine).await != [3] {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(waiting(&older, "ringer").await, [""; 0]);
+    wind(&engine, &[1]).await;
+    let outdated = |status: &factum::ProcessStatus| {
+        let error = status.events.last_error.as_ref();
+        error.is_some_and(|error| error.contains("update the program"))
+    };
+    while !older.status().iter().all(outdated) {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(older.dead_letters("ringer").await.unwrap(), []);
+
+    let newer = processes(&engine, &clock).with::<Newer>().start();
+    clock.advance(DAY);
+    idle(&newer).await;
+    assert_eq!(newer.dead_letters("ringer").await.unwrap(), []);
+    assert_eq!(waiting(&newer, "ringer").await, [""; 0]);
+    older.stop().await;
+    newer.stop().await;
+    let mut rang = rang(&engine).await;
+    rang.sort_unstable();
+    assert_eq!(rang, [1, 2, 3]);
+}
