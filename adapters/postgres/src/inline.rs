@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use factum::projections::inline::{Current, Inline, Standing};
+use factum::projections::inline::{self, Current, Inline, Standing};
 use factum::{
     Append, AppendError, Appended, EventsOf, Position, Projection, RecordedEvent, StepError,
     StoreError,
@@ -90,15 +90,6 @@ impl From<Fault> for Failure {
     }
 }
 
-/// A projection cannot take what is stored.
-#[derive(Debug, thiserror::Error)]
-#[error("the inline projection {name:?} cannot be built")]
-struct CannotBuild {
-    name: String,
-    #[source]
-    error: StepError,
-}
-
 /// The inline projections of one store.
 pub(crate) struct Inlines {
     models: Vec<Model>,
@@ -117,16 +108,7 @@ impl Inlines {
             inline: inlined.inline(),
             inlined: inlined.clone(),
         });
-        let mut models: Vec<Model> = models.collect();
-        // Documents are locked in the order of their keys.
-        models.sort_by(|one, other| one.inline.name().cmp(other.inline.name()));
-        for pair in models.windows(2) {
-            let name = pair[0].inline.name();
-            if name == pair[1].inline.name() {
-                let reason = format!("two inline projections have the name {name:?}");
-                return Err(StoreError::Failed(reason.into()));
-            }
-        }
+        let models = inline::in_order(models.collect(), |model: &Model| &model.inline)?;
         let names = Names::new();
         Ok(Self { models, names })
     }
@@ -162,16 +144,7 @@ impl Inlines {
             }
         };
         ended.map_err(store_error)?;
-        match built {
-            Ok(standing) => Ok(matches!(standing, Standing::Behind(_))),
-            // Somebody else has moved it.
-            Err(StepError::Lost) => Ok(true),
-            Err(StepError::Store(error)) => Err(error),
-            Err(error) => {
-                let name = model.inline.name().to_owned();
-                Err(StoreError::Failed(CannotBuild { name, error }.into()))
-            }
-        }
+        model.inline.builds_on(built)
     }
 
     /// As [`append::store`], and with the effects of the projections. Until the commit is on its way, nothing was done.

@@ -4,8 +4,7 @@
 //! whoever reads behind an append's answer finds its effect, and what an event cannot be taken by it refuses the append.
 //! What has to be done is decided here; an adapter implements [`InlineTransaction`], and calls, for each inline projection,
 //!
-//! - [`Inline::build`] at open, each time in a transaction of its own, until it is [`Standing::Current`] or
-//!   [`Standing::Left`]; again at [`StepError::Lost`];
+//! - [`Inline::build`] at open, each time in a transaction of its own, as long as [`Inline::builds_on`] says so;
 //! - in each transaction that appends: [`Inline::catch_up`] ahead of the appends, and, where it was
 //!   [`Standing::Current`] and something was appended, [`Inline::take`] behind them.
 //!
@@ -52,6 +51,34 @@ struct Known {
     rests: Option<Instant>,
     /// Why it was left, so that it is told of once.
     left: Option<Left>,
+}
+
+/// It cannot take what is stored.
+#[derive(Debug, thiserror::Error)]
+#[error("the inline projection {name:?} cannot be built")]
+struct CannotBuild {
+    name: String,
+    #[source]
+    error: StepError,
+}
+
+/// Puts the inline projections of a store into the order in which their documents are locked, that of their names.
+///
+/// # Errors
+/// [`StoreError::Failed`] if two have one name.
+pub fn in_order<M>(
+    mut models: Vec<M>,
+    inline: impl Fn(&M) -> &Inline,
+) -> Result<Vec<M>, StoreError> {
+    models.sort_by(|one, other| inline(one).name.cmp(&inline(other).name));
+    let mut pairs = models.windows(2);
+    let same = pairs.find(|pair| inline(&pair[0]).name == inline(&pair[1]).name);
+    if let Some(pair) = same {
+        let name = &inline(&pair[0]).name;
+        let reason = format!("two inline projections have the name {name:?}");
+        return Err(StoreError::Failed(reason.into()));
+    }
+    Ok(models)
 }
 
 /// How an inline projection stands at the beginning of a transaction.
@@ -153,6 +180,24 @@ impl Inline {
         match self.left(&control.control, &found) {
             Some(left) => Ok(Standing::Left(left)),
             None => self.fill(inside, control, (head, Position::ZERO)).await,
+        }
+    }
+
+    /// What a store that opens does about what [`build`](Self::build) has answered, once that transaction has ended. `true`:
+    /// it builds on.
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`StoreError::Failed`] names the projection if it cannot take what is stored.
+    pub fn builds_on(&self, built: Result<Standing, StepError>) -> Result<bool, StoreError> {
+        match built {
+            Ok(standing) => Ok(matches!(standing, Standing::Behind(_))),
+            // Somebody else has moved it.
+            Err(StepError::Lost) => Ok(true),
+            Err(StepError::Store(error)) => Err(error),
+            Err(error) => {
+                let name = self.name.clone();
+                Err(StoreError::Failed(CannotBuild { name, error }.into()))
+            }
         }
     }
 

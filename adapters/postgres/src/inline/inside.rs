@@ -31,9 +31,7 @@ impl<'t> Inside<'t> {
 #[async_trait]
 impl InlineTransaction for Inside<'_> {
     async fn find(&mut self, keys: &[String]) -> Result<Vec<Document>, StoreError> {
-        let sql = "select key, revision, value from document where key = any ($1) order by key for update";
-        let rows = sqlx::query(sql).bind(keys).fetch_all(&mut *self.db).await;
-        crate::document::documents(rows)
+        crate::document::find_to_change(self.db, keys).await
     }
 
     async fn change(&mut self, changes: &Changes) -> Result<Revision, ChangeError> {
