@@ -44,6 +44,11 @@ impl Fault {
         matches!(class.as_deref(), Some("22" | "23" | "54"))
     }
 
+    /// Whether it was refused because a statement ahead of it in the transaction had failed, and nobody minded.
+    pub(crate) fn is_ignored(&self) -> bool {
+        self.sql().is_some_and(follows_an_error)
+    }
+
     /// Where the documents are that have moved, if that is why nothing was done; see `must_change`.
     pub(crate) fn moved(&self) -> Option<Moved> {
         let error = self.sql()?.as_database_error()?;
@@ -150,6 +155,10 @@ pub(crate) fn store_error(error: sqlx::Error) -> StoreError {
 /// Whether a statement was refused because one ahead of it in the transaction had failed, and nobody minded.
 pub(crate) fn is_ignored(error: &(dyn std::error::Error + 'static)) -> bool {
     let refused = error.downcast_ref::<Arc<sqlx::Error>>();
-    let refused = refused.and_then(|error| error.as_database_error());
+    refused.is_some_and(|error| follows_an_error(error))
+}
+
+fn follows_an_error(error: &sqlx::Error) -> bool {
+    let refused = error.as_database_error();
     refused.is_some_and(|error| error.code().as_deref() == Some("25P02"))
 }

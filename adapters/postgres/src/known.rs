@@ -53,6 +53,10 @@ impl Known {
         self.alone && (appends.len() > 2 || appends.iter().all(knows))
     }
 
+    pub(crate) fn is_alone(&self) -> bool {
+        self.alone
+    }
+
     /// What the database has judged.
     pub(crate) fn take(&mut self, judged: &Judged) {
         match judged.before == self.head {

@@ -45,6 +45,7 @@ mod rows;
 mod snapshot;
 mod store;
 mod tables;
+mod transaction;
 mod view;
 mod watch;
 mod writer;

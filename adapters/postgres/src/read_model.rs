@@ -13,12 +13,8 @@ use sqlx::postgres::PgConnection;
 
 use crate::error::{Fault, is_ignored, store_error};
 use crate::tables::{self, Tables};
+use crate::transaction::BEGIN;
 use crate::{BoxError, PostgresProjectSet, PostgresProjection, PostgresStore};
-
-/// Whoever has waited for a lock must see what was done under it. Whoever falls silent inside the transaction must not keep
-/// its locks, and others from taking over.
-pub(crate) const BEGIN: &str =
-    "begin isolation level read committed; set local idle_in_transaction_session_timeout = '5s'";
 
 /// Behind an error that was ignored a commit is a rollback, and no error: any other statement is one. What is chained is
 /// rolled back with the end of sqlx's transaction, on the way back to the pool.

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use factum::Append;
-use factum::document::Effect;
+use factum::document::{Changes, Effect};
 
 use crate::writer::Waiting;
 
@@ -12,16 +12,16 @@ use crate::writer::Waiting;
 pub(crate) struct Documents<'a>(HashMap<&'a str, bool>);
 
 impl<'a> Documents<'a> {
-    /// Whether `append` may join them: what one changes, no other touches.
-    pub(crate) fn allow(&self, append: &Append) -> bool {
-        append.changes.as_slice().iter().all(|change| {
+    /// Whether `changes` may join them: what one changes, no other touches.
+    pub(crate) fn allow(&self, changes: &Changes) -> bool {
+        changes.as_slice().iter().all(|change| {
             let kept = self.0.get(change.key.as_str());
             kept.is_none_or(|kept| *kept && change.effect == Effect::Keep)
         })
     }
 
-    pub(crate) fn take(&mut self, append: &'a Append) {
-        let changes = append.changes.as_slice().iter();
+    pub(crate) fn take(&mut self, changes: &'a Changes) {
+        let changes = changes.as_slice().iter();
         let kept = changes.map(|change| (change.key.as_str(), change.effect == Effect::Keep));
         self.0.extend(kept);
     }
@@ -39,14 +39,14 @@ pub(crate) fn apart(jobs: Vec<Waiting>) -> (Vec<Waiting>, Vec<Waiting>) {
         let mut parts = append.streams.iter().map(|part| &part.stream);
         let alone = parts.all(|stream| !streams.contains(stream))
             && key.is_none_or(|key| !keys.contains(key))
-            && documents.allow(append)
+            && documents.allow(&append.changes)
             && taken
                 .iter()
                 .all(|other| !is_against(append, other) && !is_against(other, append));
         if alone {
             streams.extend(append.streams.iter().map(|part| &part.stream));
             keys.extend(key);
-            documents.take(append);
+            documents.take(&append.changes);
             taken.push(append);
         }
         fits.push(alone);

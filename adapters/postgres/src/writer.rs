@@ -116,8 +116,12 @@ impl Writer {
 
     /// What can be judged here goes first; the database judges the rest.
     async fn store(&mut self, jobs: Vec<Waiting>) {
-        let alone = self.inlines.is_empty();
-        let mut left = match alone && self.known.is_worth_it(&appends(&jobs)) {
+        // Where inline projections take their part, the other way has many more steps.
+        let here = match self.inlines.is_empty() {
+            true => self.known.is_worth_it(&appends(&jobs)),
+            false => self.known.is_alone(),
+        };
+        let mut left = match here && !jobs.is_empty() {
             true => self.store_known(jobs).await,
             false => jobs,
         };
@@ -136,20 +140,24 @@ impl Writer {
         let began = Stopwatch::start();
         let span = batch_span(jobs.iter().map(|(_, answer)| answer));
         let waiting = appends(&jobs);
-        let stored = batch::store(&mut connection, &mut self.known, &waiting);
+        let stored = batch::store(&mut connection, &mut self.known, &self.inlines, &waiting);
         let stored = stored.instrument(span).await;
         let verdicts = match stored {
             Ok(verdicts) => verdicts,
-            Err(fault) if !fault.leaves_the_connection() => {
-                self.lost(jobs, fault).await;
+            Err(Failure::Fault(fault)) if !fault.leaves_the_connection() => {
+                self.failed(jobs, fault).await;
                 return Vec::new();
             }
             // A key that was used, or data that no table takes: the database tells whose.
-            Err(fault) => {
+            Err(Failure::Fault(fault)) => {
                 debug!(%fault, "a batch failed, the database judges it");
                 if fault.moved().is_none() {
                     self.known.forget();
                 }
+                None
+            }
+            Err(Failure::Refused { error, .. }) => {
+                debug!(%error, "an inline projection refuses a batch");
                 None
             }
         };

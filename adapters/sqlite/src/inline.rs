@@ -12,6 +12,7 @@ use factum::{
 use tokio::runtime::Handle;
 
 use crate::error::Fault;
+use crate::job::Job;
 use crate::pair::Pair;
 use crate::tables::{self, Tables};
 use crate::writing::Writing;
@@ -112,12 +113,19 @@ impl Inlines {
         Ok(standings)
     }
 
-    /// Takes what was appended behind `standings`. Blocks.
-    pub(crate) fn take(&self, pair: &mut Pair, standings: Standings<'_>) -> Result<(), Fault> {
+    /// Takes what `jobs` have appended behind `standings`. Blocks.
+    pub(crate) fn take(
+        &self,
+        pair: &mut Pair,
+        standings: Standings<'_>,
+        jobs: &[Job],
+    ) -> Result<(), Fault> {
+        let stored = jobs.iter().filter_map(Job::stored);
+        let events = inline::recorded(stored).map_err(refused)?;
         for (model, current) in standings {
             let taken = async {
                 let inside = &mut Inside { pair, model };
-                model.inline.take(inside, current).await
+                model.inline.take(inside, current, &events).await
             };
             self.runtime.block_on(taken).map_err(refused)?;
         }

@@ -6,7 +6,11 @@
 //!
 //! - [`Inline::build`] at open, each time in a transaction of its own, as long as [`Inline::builds_on`] says so;
 //! - in each transaction that appends: [`Inline::catch_up`] ahead of the appends, and, where it was
-//!   [`Standing::Current`] and something was appended, [`Inline::take`] behind them.
+//!   [`Standing::Current`] and something was appended, [`Inline::take`] behind them, with what [`recorded`] makes of them.
+//!
+//! An adapter to which questions are dear tells what it has committed to [`Inline::committed`], and begins the next transaction
+//! with what [`Inline::expected`] answers instead of `catch_up`: it makes the changes that [`Current::moves`] asks for together
+//! with the appends, and then calls [`Inline::project`]. If the documents have moved, nothing is done, and it looks after all.
 //!
 //! A transaction has the lock under which positions are given from its beginning. Where `take` fails, it is rolled back;
 //! if it held several appends, each is then stored alone, so that only the one at fault is refused.
@@ -20,11 +24,12 @@ use std::time::{Duration, Instant};
 use tracing::warn;
 
 use super::control::{self, Build, Control};
+pub use super::inline_take::recorded;
 pub use super::inline_transaction::InlineTransaction;
 use super::lease::{self, Checkpoint};
 use super::{StepError, chain, json};
 use crate::document::{Changes, Revision};
-use crate::error::{AppendError, StoreError};
+use crate::error::StoreError;
 use crate::event_set::EventSet as _;
 use crate::place::Position;
 use crate::projection::Projection;
@@ -39,18 +44,20 @@ const REST: Duration = Duration::from_secs(1);
 pub struct Inline {
     pub(super) name: String,
     pub(super) version: u32,
-    query: Query,
+    pub(super) query: Query,
     known: Mutex<Known>,
 }
 
 #[derive(Debug, Default)]
-struct Known {
+pub(super) struct Known {
     /// The documents that were there last: they are asked for at once.
     keys: Vec<String>,
     /// It failed behind the head, and is left alone until then.
     rests: Option<Instant>,
     /// Why it was left, so that it is told of once.
     left: Option<Left>,
+    /// How the transaction left it that moved it last, if nothing else is known of it.
+    pub(super) current: Option<Current>,
 }
 
 /// It cannot take what is stored.
@@ -111,9 +118,11 @@ pub enum Left {
 }
 
 /// Every event up to the head has been taken.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Current {
     pub(super) head: Position,
+    /// The control and its revision, where `builds` are all that it says to move.
+    pub(super) control: Option<(String, Revision)>,
     pub(super) builds: Vec<Held>,
 }
 
@@ -121,7 +130,7 @@ pub struct Current {
 pub(super) type Extent = (Position, Position);
 
 /// A build, and how far it has come.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Held {
     pub(super) build: Build,
     pub(super) key: String,
@@ -211,11 +220,12 @@ impl Inline {
         inside: &mut (impl InlineTransaction + ?Sized),
         head: Position,
     ) -> Result<Standing, StoreError> {
-        if self
-            .known()
-            .rests
-            .is_some_and(|until| Instant::now() < until)
-        {
+        let rests = {
+            let mut known = self.known();
+            known.current = None;
+            known.rests
+        };
+        if rests.is_some_and(|until| Instant::now() < until) {
             return Ok(Standing::Left(Left::Resting));
         }
         let (control, found) = self.look(inside).await?;
@@ -223,14 +233,20 @@ impl Inline {
             return Ok(Standing::Left(left));
         }
         let near = Position::new(head.get().saturating_sub(MAX_PAGE as u64));
+        let count = found.len();
         let wanted: Vec<Held> = found
             .into_iter()
             .filter(|held| held.is_wanted(&control.control, near))
             .collect();
+        let is_all = wanted.len() == count;
         let is_full = |held: &Held| held.checkpoint.position >= head && head > Position::ZERO;
         if !wanted.is_empty() && wanted.iter().all(is_full) && is_shown(&control.control, &wanted) {
-            let builds = wanted;
-            return Ok(Standing::Current(Current { head, builds }));
+            let key = control::key(&self.name);
+            return Ok(Standing::Current(Current {
+                head,
+                control: is_all.then_some((key, control.revision)),
+                builds: wanted,
+            }));
         }
         match self.fill(inside, control, (head, near)).await {
             Ok(standing) => Ok(standing),
@@ -246,58 +262,6 @@ impl Inline {
                 Ok(Standing::Left(Left::Resting))
             }
         }
-    }
-
-    /// Takes the events behind those that `current` has seen.
-    ///
-    /// # Errors
-    /// [`AppendError::Projection`] if it cannot take one of them; the transaction must be rolled back.
-    pub async fn take(
-        &self,
-        inside: &mut (impl InlineTransaction + ?Sized),
-        current: Current,
-    ) -> Result<(), AppendError> {
-        self.try_take(inside, current)
-            .await
-            .map_err(|error| match error {
-                StepError::Store(error) => error.into(),
-                StepError::Lost => {
-                    let reason =
-                        format!("the inline projection {:?} was moved meanwhile", self.name);
-                    StoreError::Unavailable(reason.into()).into()
-                }
-                error => AppendError::Projection {
-                    name: self.name.clone(),
-                    error: error.into(),
-                },
-            })
-    }
-
-    async fn try_take(
-        &self,
-        inside: &mut (impl InlineTransaction + ?Sized),
-        current: Current,
-    ) -> Result<(), StepError> {
-        if current.builds.is_empty() {
-            return Ok(());
-        }
-        let mut through = current.head;
-        loop {
-            let page = self.page(inside, through).await?;
-            for held in &current.builds {
-                inside.project(held.build.number, &page.events).await?;
-            }
-            through = page.through();
-            if !page.more {
-                break;
-            }
-        }
-        let mut changes = Changes::new();
-        for held in &current.builds {
-            changes = changes.with(held.advance(through)?.1);
-        }
-        inside.change(&changes).await?;
-        Ok(())
     }
 
     /// What the documents say, and the builds that are this projection's to move.
@@ -378,7 +342,7 @@ impl Inline {
         Ok(page)
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    pub(super) fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
