@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use factum::document::Revision;
 use factum::{Append, AppendError, Conflict, StoreError, Violation};
+use sqlx::error::DatabaseError;
 use sqlx::postgres::PgDatabaseError;
 
 /// A failure that every append of a batch can be told.
@@ -46,7 +47,8 @@ impl Fault {
 
     /// Whether it was refused because a statement ahead of it in the transaction had failed, and nobody minded.
     pub(crate) fn is_ignored(&self) -> bool {
-        self.sql().is_some_and(follows_an_error)
+        let refused = self.sql().and_then(sqlx::Error::as_database_error);
+        refused.is_some_and(follows_an_error)
     }
 
     /// Where the documents are that have moved, if that is why nothing was done; see `must_change`.
@@ -152,13 +154,7 @@ pub(crate) fn store_error(error: sqlx::Error) -> StoreError {
     Fault::from(error).in_vain().into()
 }
 
-/// Whether a statement was refused because one ahead of it in the transaction had failed, and nobody minded.
-pub(crate) fn is_ignored(error: &(dyn std::error::Error + 'static)) -> bool {
-    let refused = error.downcast_ref::<Arc<sqlx::Error>>();
-    refused.is_some_and(|error| follows_an_error(error))
-}
-
-fn follows_an_error(error: &sqlx::Error) -> bool {
-    let refused = error.as_database_error();
-    refused.is_some_and(|error| error.code().as_deref() == Some("25P02"))
+/// Whether a statement ahead of it in the transaction had failed, and nobody minded.
+pub(crate) fn follows_an_error(error: &dyn DatabaseError) -> bool {
+    error.code().as_deref() == Some("25P02")
 }

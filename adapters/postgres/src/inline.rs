@@ -7,12 +7,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use factum::projections::inline::{self, Inline};
+use factum::projections::inline::{self, Inline, Standing};
 use factum::{AppendError, EventsOf, Projection, RecordedEvent, StepError, StoreError};
 use sqlx::postgres::PgConnection;
 
 use crate::PostgresProjectSet;
 use crate::error::Fault;
+use crate::ignored::{Probes, is_ignored};
 use crate::names::Names;
 use crate::read_model;
 use crate::tables::Tables;
@@ -28,7 +29,7 @@ pub(crate) trait Inlined: fmt::Debug + Send + Sync {
 
     async fn project(
         &self,
-        tables: &mut Tables<'_>,
+        (tables, probes): (&mut Tables<'_>, Probes),
         events: &[RecordedEvent],
     ) -> Result<(), StepError>;
 }
@@ -53,11 +54,12 @@ impl<P: PostgresProjectSet<EventsOf<P>>> Inlined for OfProjection<P> {
 
     async fn project(
         &self,
-        tables: &mut Tables<'_>,
+        (tables, probes): (&mut Tables<'_>, Probes),
         events: &[RecordedEvent],
     ) -> Result<(), StepError> {
         for record in events {
             self.0.take(record, tables).await?;
+            probes.behind(record, tables).await?;
         }
         Ok(())
     }
@@ -74,6 +76,14 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// Whether a projection has ignored an error, which one and where is not known.
+    fn is_ignored(&self) -> bool {
+        match self {
+            Self::Fault(fault) => fault.is_ignored(),
+            Self::Refused { error, .. } => is_ignored(error),
+        }
+    }
+
     fn refused(error: impl Into<AppendError>) -> Self {
         let error = error.into();
         let place = usize::MAX;
@@ -128,8 +138,23 @@ impl Inlines {
         connection: &mut PgConnection,
         model: &Model,
     ) -> Result<bool, StoreError> {
+        let built = match self.try_build(connection, (model, Probes::None)).await? {
+            Err(error) if is_ignored(&error) => {
+                self.try_build(connection, (model, Probes::BehindEach))
+                    .await?
+            }
+            built => built,
+        };
+        model.inline.builds_on(built)
+    }
+
+    async fn try_build(
+        &self,
+        connection: &mut PgConnection,
+        (model, probes): (&Model, Probes),
+    ) -> Result<Result<Standing, StepError>, StoreError> {
         let head = begin_to_append(connection).await.map_err(Fault::in_vain)?;
-        let mut inside = Inside::new(connection, &self.names, model);
+        let mut inside = Inside::new(connection, &self.names, (model, probes));
         let built = model.inline.build(&mut inside, head).await;
         let ended = match &built {
             Ok(_) => commit(connection).await,
@@ -139,6 +164,6 @@ impl Inlines {
             }
         };
         ended.map_err(Fault::in_vain)?;
-        model.inline.builds_on(built)
+        Ok(built)
     }
 }

@@ -26,6 +26,7 @@ mod document;
 mod error;
 mod find;
 mod gather;
+mod ignored;
 mod inline;
 mod known;
 mod lost;

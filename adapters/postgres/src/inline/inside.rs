@@ -8,6 +8,7 @@ use sqlx::postgres::PgConnection;
 
 use super::Model;
 use crate::error::{Fault, store_error};
+use crate::ignored::Probes;
 use crate::names::Names;
 use crate::tables::{self, Tables};
 
@@ -15,11 +16,21 @@ pub(super) struct Inside<'t> {
     db: &'t mut PgConnection,
     names: &'t Names,
     model: &'t Model,
+    probes: Probes,
 }
 
 impl<'t> Inside<'t> {
-    pub(super) fn new(db: &'t mut PgConnection, names: &'t Names, model: &'t Model) -> Self {
-        Self { db, names, model }
+    pub(super) fn new(
+        db: &'t mut PgConnection,
+        names: &'t Names,
+        (model, probes): (&'t Model, Probes),
+    ) -> Self {
+        Self {
+            db,
+            names,
+            model,
+            probes,
+        }
     }
 
     async fn execute(&mut self, sql: &'static str) -> Result<(), StoreError> {
@@ -49,7 +60,8 @@ impl InlineTransaction for Inside<'_> {
 
     async fn project(&mut self, build: u64, events: &[RecordedEvent]) -> Result<(), StepError> {
         let mut tables = Tables::new(self.db, build);
-        self.model.inlined.project(&mut tables, events).await
+        let inlined = &self.model.inlined;
+        inlined.project((&mut tables, self.probes), events).await
     }
 
     async fn show(&mut self, build: u64) -> Result<(), StepError> {

@@ -9,6 +9,7 @@ use super::{Failure, Inlines, Inside, Model};
 use crate::append::{self, Judged};
 use crate::batch::Batch;
 use crate::error::Fault;
+use crate::ignored::Probes;
 use crate::transaction::{begin, begin_to_append, commit, roll_back};
 
 /// The inline projections that have taken every event.
@@ -76,7 +77,7 @@ impl Inlines {
         };
         let events = recorded(batch.stored()).map_err(Failure::refused)?;
         for (model, current) in expected {
-            let mut inside = Inside::new(db, &self.names, model);
+            let mut inside = Inside::new(db, &self.names, (model, Probes::None));
             let projected = model.inline.project(&mut inside, current, &events).await;
             projected.map_err(Failure::refused)?;
         }
@@ -89,8 +90,23 @@ impl Inlines {
         connection: &mut PgConnection,
         appends: &[&Append],
     ) -> Result<Judged, Failure> {
+        match self.try_store(connection, appends, Probes::None).await {
+            Err(failure) if failure.is_ignored() => {
+                self.try_store(connection, appends, Probes::BehindEach)
+                    .await
+            }
+            stored => stored,
+        }
+    }
+
+    async fn try_store(
+        &self,
+        connection: &mut PgConnection,
+        appends: &[&Append],
+        probes: Probes,
+    ) -> Result<Judged, Failure> {
         let head = begin_to_append(connection).await.map_err(Fault::in_vain)?;
-        let done = self.store_inside(connection, head, appends).await;
+        let done = self.store_inside(connection, (head, probes), appends).await;
         let (judged, standings) = self.end(connection, done).await?;
         for (model, current) in standings {
             model.inline.committed(current);
@@ -101,12 +117,12 @@ impl Inlines {
     async fn store_inside(
         &self,
         db: &mut PgConnection,
-        head: Position,
+        (head, probes): (Position, Probes),
         appends: &[&Append],
     ) -> Result<(Judged, Standings<'_>), Failure> {
         let mut standings = Vec::with_capacity(self.models.len());
         for model in &self.models {
-            let mut inside = Inside::new(db, &self.names, model);
+            let mut inside = Inside::new(db, &self.names, (model, probes));
             let standing = model.inline.catch_up(&mut inside, head).await;
             if let Standing::Current(current) = standing.map_err(Failure::refused)? {
                 standings.push((model, current));
@@ -121,7 +137,7 @@ impl Inlines {
         let events = recorded(stored).map_err(Failure::refused)?;
         let mut taken = Vec::with_capacity(standings.len());
         for (model, current) in standings {
-            let mut inside = Inside::new(db, &self.names, model);
+            let mut inside = Inside::new(db, &self.names, (model, probes));
             let current = model.inline.take(&mut inside, current, &events).await;
             let current = current.map_err(|error| Failure::Refused {
                 place: place(&error, &judged),
