@@ -9,6 +9,7 @@ mod failure;
 mod in_memory;
 pub mod inline;
 mod inline_fill;
+mod inline_recorded;
 mod inline_take;
 mod inline_transaction;
 mod instances;

@@ -7,16 +7,13 @@ use factum::{
     Append, AppendError, Appended, Condition, Conflict, Position, StreamAppend, StreamId,
     Timestamp, Version, Violation,
 };
-use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
-use uuid::Uuid;
 
-use crate::document::Columns;
 use crate::error::Fault;
-use crate::inline::{Failure, Inlines};
-use crate::known::{Known, Stream};
-use crate::rounds::Documents;
-use crate::rows::EventRows;
+use crate::insert::Rows;
+use crate::known::Known;
+use crate::stream::Stream;
+use crate::touched::Touched;
 
 /// The store as it will be behind the appends that were taken so far, and the rows that make it so.
 pub(crate) struct Batch<'a> {
@@ -27,61 +24,17 @@ pub(crate) struct Batch<'a> {
     verdicts: Vec<Verdict>,
     streams: HashMap<&'a StreamId, Stream>,
     keys: HashSet<&'a str>,
-    documents: Documents<'a>,
+    documents: Touched<'a>,
     taken: Vec<&'a StreamAppend>,
     rows: Rows,
 }
 
-/// The arrays that `insert.sql` takes, or `insert_plain.sql`.
-#[derive(Default)]
-struct Rows {
-    stream_keys: Vec<i64>,
-    stream_ids: Vec<String>,
-    event_streams: Vec<i64>,
-    versions: Vec<i64>,
-    events: EventRows,
-    tags: Vec<String>,
-    tag_positions: Vec<i64>,
-    keys: Vec<Vec<u8>>,
-    fingerprints: Vec<Uuid>,
-    key_positions: Vec<i64>,
-    counts: Vec<i64>,
-    documents: Columns,
-}
-
 /// What an append is told; `None`: only the database can say.
-type Verdict = Option<Result<Appended, AppendError>>;
-
-/// Stores those of `appends` whose expectations hold, in one statement, or one transaction if inline projections take a part
-/// in it. `None`: nothing was stored, since somebody else has written, or since there is nothing to store by which one could
-/// tell.
-pub(crate) async fn store(
-    connection: &mut PgConnection,
-    known: &mut Known,
-    inlines: &Inlines,
-    appends: &[&Append],
-) -> Result<Option<Vec<Verdict>>, Failure> {
-    let Some(expected) = inlines.expected(known.head) else {
-        return Ok(None);
-    };
-    let Some(mut batch) = Batch::of(connection, known, appends).await? else {
-        return Ok(None);
-    };
-    if batch.rows.is_empty() {
-        return Ok(None);
-    }
-    match inlines.insert(connection, &mut batch, expected).await? {
-        true => Ok(Some(batch.settle(known))),
-        false => {
-            known.forget();
-            Ok(None)
-        }
-    }
-}
+pub(crate) type Verdict = Option<Result<Appended, AppendError>>;
 
 impl<'a> Batch<'a> {
-    /// Judges `appends`. `None`: somebody else has written.
-    async fn of(
+    /// Judges `appends`. `None`: somebody else has written, or there is nothing to store by which one could tell.
+    pub(crate) async fn of(
         connection: &mut PgConnection,
         known: &mut Known,
         appends: &'a [&'a Append],
@@ -103,7 +56,7 @@ impl<'a> Batch<'a> {
             verdicts: Vec::with_capacity(appends.len()),
             streams,
             keys: HashSet::new(),
-            documents: Documents::default(),
+            documents: Touched::default(),
             taken: Vec::new(),
             rows: Rows::default(),
         };
@@ -117,7 +70,7 @@ impl<'a> Batch<'a> {
             };
             batch.verdicts.push(verdict);
         }
-        Ok(Some(batch))
+        Ok((!batch.rows.is_empty()).then_some(batch))
     }
 
     /// What the append violates, where `newest` is the newest stored event that its condition matches. `None`:
@@ -237,7 +190,7 @@ impl<'a> Batch<'a> {
     }
 
     /// What was committed is known from now on.
-    fn settle(self, known: &mut Known) -> Vec<Verdict> {
+    pub(crate) fn settle(self, known: &mut Known) -> Vec<Verdict> {
         known.head = self.head;
         for (id, stream) in self.streams {
             if stream.key.is_some() {
@@ -245,63 +198,5 @@ impl<'a> Batch<'a> {
             }
         }
         self.verdicts
-    }
-}
-
-impl Rows {
-    fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.keys.is_empty() && self.documents.is_empty()
-    }
-
-    /// When they were recorded, and the revision of the documents that have changed.
-    async fn insert(
-        self,
-        connection: &mut PgConnection,
-        (committed, head): (Position, Position),
-    ) -> Result<Option<(Timestamp, Revision)>, Fault> {
-        let changes = !self.documents.is_empty();
-        let plain = self.stream_keys.is_empty() && self.tags.is_empty() && self.keys.is_empty();
-        let sql = match (plain, changes) {
-            (true, false) => concat!(include_str!("sql/insert_plain.sql"), "from moved"),
-            (false, false) => concat!(include_str!("sql/insert.sql"), "from moved"),
-            // Of each row that has moved the head, which is one or none.
-            (true, true) => concat!(
-                include_str!("sql/insert_plain.sql"),
-                ", must_change($13, $14, $15, $16) as revision from moved"
-            ),
-            (false, true) => concat!(
-                include_str!("sql/insert.sql"),
-                ", must_change($21, $22, $23, $24) as revision from moved"
-            ),
-        };
-        let mut statement = sqlx::query(sql)
-            .bind(committed.get() as i64)
-            .bind(head.get() as i64);
-        if !plain {
-            statement = statement.bind(self.stream_keys).bind(self.stream_ids);
-        }
-        statement = statement.bind(self.event_streams).bind(self.versions);
-        statement = self.events.bind(statement);
-        if !plain {
-            statement = statement
-                .bind(self.tags)
-                .bind(self.tag_positions)
-                .bind(self.keys)
-                .bind(self.fingerprints)
-                .bind(self.key_positions)
-                .bind(self.counts);
-        }
-        if changes {
-            statement = self.documents.bind(statement);
-        }
-        let Some(row) = statement.fetch_optional(connection).await? else {
-            return Ok(None);
-        };
-        let revision: i64 = match changes {
-            true => row.try_get("revision")?,
-            false => 0,
-        };
-        let recorded_at = Timestamp::from_micros(row.try_get("recorded_at")?);
-        Ok(Some((recorded_at, Revision::new(revision as u64))))
     }
 }

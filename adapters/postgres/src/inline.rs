@@ -104,7 +104,7 @@ pub(crate) struct Inlines {
     names: Names,
 }
 
-pub(crate) struct Model {
+struct Model {
     inline: Inline,
     inlined: Arc<dyn Inlined>,
 }

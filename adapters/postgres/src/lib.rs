@@ -20,6 +20,7 @@
 //!
 //! For people, the schema holds a view: `select * from factum.events`.
 
+mod answer;
 mod append;
 mod batch;
 mod document;
@@ -28,6 +29,8 @@ mod find;
 mod gather;
 mod ignored;
 mod inline;
+mod insert;
+mod job;
 mod known;
 mod lost;
 mod migrate;
@@ -45,7 +48,9 @@ mod rounds;
 mod rows;
 mod snapshot;
 mod store;
+mod stream;
 mod tables;
+mod touched;
 mod transaction;
 mod view;
 mod watch;

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use tracing::warn;
 
 use super::control::{self, Build, Control};
-pub use super::inline_take::recorded;
+pub use super::inline_recorded::recorded;
 pub use super::inline_transaction::InlineTransaction;
 use super::lease::{self, Checkpoint};
 use super::{StepError, chain, json};

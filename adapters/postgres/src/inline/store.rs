@@ -7,25 +7,48 @@ use sqlx::postgres::PgConnection;
 
 use super::{Failure, Inlines, Inside, Model};
 use crate::append::{self, Judged};
-use crate::batch::Batch;
+use crate::batch::{Batch, Verdict};
 use crate::error::Fault;
 use crate::ignored::Probes;
+use crate::known::Known;
 use crate::transaction::{begin, begin_to_append, commit, roll_back};
 
 /// The inline projections that have taken every event.
-pub(crate) type Standings<'i> = Vec<(&'i Model, Current)>;
+type Standings<'i> = Vec<(&'i Model, Current)>;
 
 impl Inlines {
     /// All of them, if this process knows how they stand behind the event at `head`.
-    pub(crate) fn expected(&self, head: Position) -> Option<Standings<'_>> {
+    fn expected(&self, head: Position) -> Option<Standings<'_>> {
         let expected = self.models.iter();
         let expected = expected.map(|model| Some((model, model.inline.expected(head)?)));
         expected.collect()
     }
 
+    /// Stores those of `appends` whose expectations hold, judged on what is known. `None`: nothing was stored, since somebody
+    /// else has written, or since there is nothing to store by which one could tell.
+    pub(crate) async fn store_known(
+        &self,
+        (connection, known): (&mut PgConnection, &mut Known),
+        appends: &[&Append],
+    ) -> Result<Option<Vec<Verdict>>, Failure> {
+        let Some(expected) = self.expected(known.head) else {
+            return Ok(None);
+        };
+        let Some(mut batch) = Batch::of(connection, known, appends).await? else {
+            return Ok(None);
+        };
+        match self.insert(connection, &mut batch, expected).await? {
+            true => Ok(Some(batch.settle(known))),
+            false => {
+                known.forget();
+                Ok(None)
+            }
+        }
+    }
+
     /// As [`Batch::insert`], and with the effects of the projections, if they stand as `expected`. `false`: nothing was
     /// stored. Until the commit is on its way, nothing was done.
-    pub(crate) async fn insert(
+    async fn insert(
         &self,
         connection: &mut PgConnection,
         batch: &mut Batch<'_>,
