@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex};
 use factum::document::Changes;
 use factum::personal::{DocumentKeys, MasterKey, PersonalField, PersonalStore, Subject};
 use factum::prelude::*;
+use factum::projections::checkpoint;
 use factum::{
     Append, ContentType, EventStore as _, Expected, Formerly, IdempotencyKey, Metadata, NewEvent,
     RecordedEvent, Tag, UpcastError, async_trait,
@@ -201,6 +202,9 @@ async fn fill<S: factum::Store + Clone>(store: &S, other: &S) {
         for told in futures_util::future::join_all(told).await {
             assert!(!told.unwrap().repeated);
         }
+        // Also where nothing of it was to be taken, the projection has come along.
+        let come_to = checkpoint(store, "witness").await.unwrap();
+        assert_eq!(come_to, *store.watch().borrow());
         // It is told again, and has no effect again.
         assert!(sealed.append(appends[3].clone()).await.unwrap().repeated);
     }
