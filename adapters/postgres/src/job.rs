@@ -36,7 +36,6 @@ impl Answer {
     }
 }
 
-/// Who asked has gone: nothing was promised.
 /// An append, and where its answer goes.
 pub(crate) type Waiting = (Append, Answer);
 

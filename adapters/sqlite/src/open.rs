@@ -29,10 +29,7 @@ impl SqliteOptions {
     #[must_use]
     pub fn new(file: impl Into<PathBuf>) -> Self {
         Self {
-            file: File {
-                path: file.into(),
-                busy_timeout: Duration::from_secs(5),
-            },
+            file: File::new(file),
             readers: 8,
             inline: Vec::new(),
         }
