@@ -164,8 +164,8 @@ async fn what_is_ordered_elsewhere_counts_from_the_next_append_on() {
     elsewhere.resume("sums").await.unwrap();
     elsewhere.stop().await;
     for _ in 0..3 {
-        store.append(added(1, &[1])).await.unwrap();
-        assert!(sees(store.pool(), store.watch().borrow().get()).await);
+        let appended = store.append(added(1, &[1])).await.unwrap();
+        assert!(sees(store.pool(), appended.position.get()).await);
     }
     assert_eq!(same(&store).await, 7);
 }
