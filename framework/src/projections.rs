@@ -11,6 +11,8 @@ mod forgetting;
 mod in_memory;
 pub mod inline;
 mod inline_fill;
+mod inline_recorded;
+mod inline_take;
 mod inline_transaction;
 mod instances;
 pub(crate) mod lease;

@@ -3,19 +3,20 @@
 use std::collections::HashMap;
 
 use factum::{
-    Append, AppendError, Appended, Condition, Conflict, Expected, Position, StreamId, Timestamp,
-    Version, Violation,
+    Append, AppendError, Appended, Condition, Conflict, Expected, Position, StreamId, Version,
+    Violation,
 };
 use serde_json::json;
 use sqlx::Row as _;
 use sqlx::postgres::{PgConnection, PgRow};
 use uuid::Uuid;
 
+use crate::answer::appended;
 use crate::document::Columns;
 use crate::error::Fault;
 use crate::find;
-use crate::known::Stream;
 use crate::rows::EventRows;
+use crate::stream::Stream;
 
 /// What each append is told.
 pub(crate) type Verdicts = Vec<Result<Appended, AppendError>>;
@@ -182,24 +183,6 @@ pub(crate) fn condition(condition: &Condition) -> String {
     });
     let items: Vec<_> = items.collect();
     json!({ "after": condition.after.get(), "items": items }).to_string()
-}
-
-/// Reads the columns `position`, `count`, `recorded_at` and `versions`, the last those of `streams`.
-pub(crate) fn appended(
-    row: &PgRow,
-    streams: Vec<StreamId>,
-    repeated: bool,
-) -> Result<Appended, Fault> {
-    let versions: Option<Vec<i64>> = row.try_get("versions")?;
-    let versions = versions.unwrap_or_default().into_iter();
-    let versions = versions.map(|version| Version::new(version as u64));
-    Ok(Appended {
-        position: Position::new(row.try_get::<i64, _>("position")? as u64),
-        count: row.try_get::<i64, _>("count")? as u64,
-        versions: streams.into_iter().zip(versions).collect(),
-        recorded_at: Timestamp::from_micros(row.try_get("recorded_at")?),
-        repeated,
-    })
 }
 
 fn conflict(row: &PgRow, append: &Append) -> Result<Conflict, Fault> {

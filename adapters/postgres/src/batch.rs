@@ -2,115 +2,77 @@
 
 use std::collections::{HashMap, HashSet};
 
+use factum::document::{Changes, Revision};
 use factum::{
     Append, AppendError, Appended, Condition, Conflict, Position, StreamAppend, StreamId,
     Timestamp, Version, Violation,
 };
-use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
-use uuid::Uuid;
 
-use crate::document::Columns;
 use crate::error::Fault;
-use crate::known::{Known, Stream};
-use crate::rounds::Documents;
-use crate::rows::EventRows;
+use crate::insert::Rows;
+use crate::known::Known;
+use crate::stream::Stream;
+use crate::touched::Touched;
 
 /// The store as it will be behind the appends that were taken so far, and the rows that make it so.
-struct Batch<'a> {
+pub(crate) struct Batch<'a> {
     /// Positions of the batch begin behind it.
-    committed: Position,
-    head: Position,
+    pub(crate) committed: Position,
+    pub(crate) head: Position,
+    appends: &'a [&'a Append],
+    verdicts: Vec<Verdict>,
     streams: HashMap<&'a StreamId, Stream>,
     keys: HashSet<&'a str>,
-    documents: Documents<'a>,
+    documents: Touched<'a>,
     taken: Vec<&'a StreamAppend>,
     rows: Rows,
 }
 
-/// The arrays that `insert.sql` takes, or `insert_plain.sql`.
-#[derive(Default)]
-struct Rows {
-    stream_keys: Vec<i64>,
-    stream_ids: Vec<String>,
-    event_streams: Vec<i64>,
-    versions: Vec<i64>,
-    events: EventRows,
-    tags: Vec<String>,
-    tag_positions: Vec<i64>,
-    keys: Vec<Vec<u8>>,
-    fingerprints: Vec<Uuid>,
-    key_positions: Vec<i64>,
-    counts: Vec<i64>,
-    documents: Columns,
-}
-
 /// What an append is told; `None`: only the database can say.
-type Verdict = Option<Result<Appended, AppendError>>;
-
-/// Stores those of `appends` whose expectations hold, in one statement. `None`: nothing was stored, since somebody
-/// else has written, or since there is nothing to store by which one could tell.
-pub(crate) async fn store(
-    connection: &mut PgConnection,
-    known: &mut Known,
-    appends: &[&Append],
-) -> Result<Option<Vec<Verdict>>, Fault> {
-    let streams = appends.iter().flat_map(|append| &append.streams);
-    let mut ids: Vec<&StreamId> = streams.map(|part| &part.stream).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    let Some(streams) = known.learn(connection, &ids).await? else {
-        return Ok(None);
-    };
-    let mut batch = Batch {
-        committed: known.head,
-        head: known.head,
-        streams,
-        keys: HashSet::new(),
-        documents: Documents::default(),
-        taken: Vec::new(),
-        rows: Rows::default(),
-    };
-    let Some(newest) = known.newest(connection, appends).await? else {
-        return Ok(None);
-    };
-    let mut verdicts = Vec::with_capacity(appends.len());
-    for (append, newest) in appends.iter().zip(newest) {
-        verdicts.push(match batch.judge(append, newest) {
-            None => None,
-            Some(violations) if violations.is_empty() => Some(Ok(batch.take(append)?)),
-            // A key that was used counts before any expectation.
-            Some(_) if append.key.is_some() => None,
-            Some(violations) => Some(Err(Conflict { violations }.into())),
-        });
-    }
-    if batch.rows.is_empty() {
-        return Ok(None);
-    }
-    let Batch {
-        committed,
-        head,
-        streams,
-        rows,
-        ..
-    } = batch;
-    let Some(recorded_at) = rows.insert(connection, committed, head).await? else {
-        known.forget();
-        return Ok(None);
-    };
-    known.head = head;
-    for (id, stream) in streams {
-        if stream.key.is_some() {
-            known.streams.insert(id.clone(), stream);
-        }
-    }
-    for appended in verdicts.iter_mut().flatten().flatten() {
-        appended.recorded_at = recorded_at;
-    }
-    Ok(Some(verdicts))
-}
+pub(crate) type Verdict = Option<Result<Appended, AppendError>>;
 
 impl<'a> Batch<'a> {
+    /// Judges `appends`. `None`: somebody else has written, or there is nothing to store by which one could tell.
+    pub(crate) async fn of(
+        connection: &mut PgConnection,
+        known: &mut Known,
+        appends: &'a [&'a Append],
+    ) -> Result<Option<Self>, Fault> {
+        let streams = appends.iter().flat_map(|append| &append.streams);
+        let mut ids: Vec<&StreamId> = streams.map(|part| &part.stream).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let Some(streams) = known.learn(connection, &ids).await? else {
+            return Ok(None);
+        };
+        let Some(newest) = known.newest(connection, appends).await? else {
+            return Ok(None);
+        };
+        let mut batch = Self {
+            committed: known.head,
+            head: known.head,
+            appends,
+            verdicts: Vec::with_capacity(appends.len()),
+            streams,
+            keys: HashSet::new(),
+            documents: Touched::default(),
+            taken: Vec::new(),
+            rows: Rows::default(),
+        };
+        for (append, newest) in appends.iter().zip(newest) {
+            let verdict = match batch.judge(append, newest) {
+                None => None,
+                Some(violations) if violations.is_empty() => Some(Ok(batch.take(append)?)),
+                // A key that was used counts before any expectation.
+                Some(_) if append.key.is_some() => None,
+                Some(violations) => Some(Err(Conflict { violations }.into())),
+            };
+            batch.verdicts.push(verdict);
+        }
+        Ok((!batch.rows.is_empty()).then_some(batch))
+    }
+
     /// What the append violates, where `newest` is the newest stored event that its condition matches. `None`:
     /// that cannot be told here.
     fn judge(&self, append: &Append, newest: Option<Position>) -> Option<Vec<Violation>> {
@@ -119,7 +81,7 @@ impl<'a> Batch<'a> {
         {
             return None;
         }
-        if !self.documents.allow(append) {
+        if !self.documents.allow(&append.changes) {
             return None;
         }
         let mut violations = append.violations(|stream| {
@@ -179,7 +141,7 @@ impl<'a> Batch<'a> {
             self.taken.push(part);
         }
         let count = self.head.get() - before.get();
-        self.documents.take(append);
+        self.documents.take(&append.changes);
         self.rows.documents.add(&append.changes);
         if let Some(key) = &append.key {
             self.keys.insert(&key.key);
@@ -196,54 +158,45 @@ impl<'a> Batch<'a> {
             repeated: false,
         })
     }
-}
 
-impl Rows {
-    fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.keys.is_empty() && self.documents.is_empty()
+    /// Whether `changes` may be made together with those of the appends.
+    pub(crate) fn allows(&self, changes: &Changes) -> bool {
+        self.documents.allow(changes)
     }
 
-    /// When they were recorded; `None`: the head was not `committed` any more, nothing was stored.
-    async fn insert(
-        self,
+    /// The appends that were taken.
+    pub(crate) fn stored(&self) -> impl Iterator<Item = (&Append, &Appended)> {
+        let told = self.appends.iter().zip(&self.verdicts);
+        told.filter_map(|(append, verdict)| Some((*append, verdict.as_ref()?.as_ref().ok()?)))
+    }
+
+    /// Stores the rows, together with `changes`, once; the revision of the documents that have changed. `None`: the head was
+    /// not `committed` any more, nothing was stored.
+    pub(crate) async fn insert(
+        &mut self,
         connection: &mut PgConnection,
-        committed: Position,
-        head: Position,
-    ) -> Result<Option<Timestamp>, Fault> {
-        let changes = !self.documents.is_empty();
-        let known_streams = self.stream_keys.is_empty();
-        let plain = known_streams && self.tags.is_empty() && self.keys.is_empty() && !changes;
-        let sql = match (plain, changes) {
-            (true, _) => include_str!("sql/insert_plain.sql"),
-            (false, false) => include_str!("sql/insert.sql"),
-            // Of each row that has moved the head, which is one or none.
-            (false, true) => concat!(
-                include_str!("sql/insert.sql"),
-                "where must_change($21, $22, $23, $24) is not null"
-            ),
+        changes: &Changes,
+    ) -> Result<Option<Revision>, Fault> {
+        let mut rows = std::mem::take(&mut self.rows);
+        rows.documents.add(changes);
+        let inserted = rows.insert(connection, (self.committed, self.head)).await?;
+        let Some((recorded_at, revision)) = inserted else {
+            return Ok(None);
         };
-        let mut statement = sqlx::query(sql)
-            .bind(committed.get() as i64)
-            .bind(head.get() as i64);
-        if !plain {
-            statement = statement.bind(self.stream_keys).bind(self.stream_ids);
+        for appended in self.verdicts.iter_mut().flatten().flatten() {
+            appended.recorded_at = recorded_at;
         }
-        statement = statement.bind(self.event_streams).bind(self.versions);
-        statement = self.events.bind(statement);
-        if !plain {
-            statement = statement
-                .bind(self.tags)
-                .bind(self.tag_positions)
-                .bind(self.keys)
-                .bind(self.fingerprints)
-                .bind(self.key_positions)
-                .bind(self.counts);
+        Ok(Some(revision))
+    }
+
+    /// What was committed is known from now on.
+    pub(crate) fn settle(self, known: &mut Known) -> Vec<Verdict> {
+        known.head = self.head;
+        for (id, stream) in self.streams {
+            if stream.key.is_some() {
+                known.streams.insert(id.clone(), stream);
+            }
         }
-        if changes {
-            statement = self.documents.bind(statement);
-        }
-        let row = statement.fetch_optional(connection).await?;
-        let recorded_at = row.map(|row| row.try_get::<i64, _>("recorded_at"));
-        Ok(recorded_at.transpose()?.map(Timestamp::from_micros))
+        self.verdicts
     }
 }

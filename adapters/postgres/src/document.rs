@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use factum::StoreError;
 use factum::document::{ChangeError, Changes, Document, DocumentStore, Effect, Revision, Scan};
-use sqlx::postgres::{PgArguments, PgConnection, PgRow};
+use sqlx::postgres::{PgArguments, PgConnection, PgExecutor, PgRow};
 use sqlx::query::Query;
 use sqlx::{Postgres, Row as _};
 
@@ -32,9 +32,7 @@ impl DocumentStore for PostgresStore {
     }
 
     async fn find_documents(&self, keys: &[String]) -> Result<Vec<Document>, StoreError> {
-        let sql = "select key, revision, value from document where key = any ($1)";
-        let rows = sqlx::query(sql).bind(keys).fetch_all(self.pool()).await;
-        documents(rows)
+        find(self.pool(), keys).await
     }
 
     async fn scan_documents(&self, scan: Scan) -> Result<Vec<Document>, StoreError> {
@@ -49,9 +47,26 @@ impl DocumentStore for PostgresStore {
     }
 }
 
-pub(crate) fn documents(
-    rows: Result<Vec<PgRow>, sqlx::Error>,
+/// Those of the documents `keys` that exist.
+pub(crate) async fn find(
+    db: impl PgExecutor<'_>,
+    keys: &[String],
 ) -> Result<Vec<Document>, StoreError> {
+    let sql = "select key, revision, value from document where key = any ($1)";
+    documents(sqlx::query(sql).bind(keys).fetch_all(db).await)
+}
+
+/// The same, and nobody else changes them until the transaction of `db` ends.
+pub(crate) async fn find_to_change(
+    db: &mut PgConnection,
+    keys: &[String],
+) -> Result<Vec<Document>, StoreError> {
+    let sql =
+        "select key, revision, value from document where key = any ($1) order by key for update";
+    documents(sqlx::query(sql).bind(keys).fetch_all(db).await)
+}
+
+fn documents(rows: Result<Vec<PgRow>, sqlx::Error>) -> Result<Vec<Document>, StoreError> {
     let rows = rows.map_err(store_error)?.into_iter();
     let documents = rows.map(|row| {
         Ok(Document {

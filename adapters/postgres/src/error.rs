@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use factum::document::{ChangeError, Changes, Revision};
 use factum::{Append, AppendError, Conflict, StoreError, Violation};
+use sqlx::error::DatabaseError;
 use sqlx::postgres::PgDatabaseError;
 
 /// A failure that every append of a batch can be told.
@@ -42,6 +43,12 @@ impl Fault {
     pub(crate) fn is_of_the_content(&self) -> bool {
         let class = self.sql().and_then(class);
         matches!(class.as_deref(), Some("22" | "23" | "54"))
+    }
+
+    /// Whether it was refused because a statement ahead of it in the transaction had failed, and nobody minded.
+    pub(crate) fn is_ignored(&self) -> bool {
+        let refused = self.sql().and_then(sqlx::Error::as_database_error);
+        refused.is_some_and(follows_an_error)
     }
 
     /// Where the documents are that have moved, if that is why nothing was done; see `must_change`.
@@ -160,9 +167,7 @@ pub(crate) fn store_error(error: sqlx::Error) -> StoreError {
     Fault::from(error).in_vain().into()
 }
 
-/// Whether a statement was refused because one ahead of it in the transaction had failed, and nobody minded.
-pub(crate) fn is_ignored(error: &(dyn std::error::Error + 'static)) -> bool {
-    let refused = error.downcast_ref::<Arc<sqlx::Error>>();
-    let refused = refused.and_then(|error| error.as_database_error());
-    refused.is_some_and(|error| error.code().as_deref() == Some("25P02"))
+/// Whether a statement ahead of it in the transaction had failed, and nobody minded.
+pub(crate) fn follows_an_error(error: &dyn DatabaseError) -> bool {
+    error.code().as_deref() == Some("25P02")
 }

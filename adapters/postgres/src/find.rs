@@ -5,7 +5,7 @@ use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
-use crate::append::appended;
+use crate::answer::appended;
 use crate::error::Fault;
 
 /// The first answer under `key`, if it was used.

@@ -1,25 +1,23 @@
 //! [`Inlines`]: the projections that have their effect in the transaction that appends.
 
 mod inside;
+mod store;
 
 use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use factum::projections::inline::{Current, Inline, Standing};
-use factum::{
-    Append, AppendError, Appended, EventsOf, Position, Projection, RecordedEvent, StepError,
-    StoreError,
-};
-use sqlx::Connection as _;
+use factum::projections::inline::{self, Inline, Standing};
+use factum::{AppendError, EventsOf, Projection, RecordedEvent, StepError, StoreError};
 use sqlx::postgres::PgConnection;
 
 use crate::PostgresProjectSet;
-use crate::append::{self, Judged};
-use crate::error::{Fault, store_error};
+use crate::error::Fault;
+use crate::ignored::{Probes, is_ignored};
 use crate::names::Names;
-use crate::read_model::{self, BEGIN};
+use crate::read_model;
 use crate::tables::Tables;
+use crate::transaction::{begin_to_append, commit, roll_back};
 use inside::Inside;
 
 /// A projection, whatever its events are.
@@ -31,7 +29,7 @@ pub(crate) trait Inlined: fmt::Debug + Send + Sync {
 
     async fn project(
         &self,
-        tables: &mut Tables<'_>,
+        (tables, probes): (&mut Tables<'_>, Probes),
         events: &[RecordedEvent],
     ) -> Result<(), StepError>;
 }
@@ -56,11 +54,12 @@ impl<P: PostgresProjectSet<EventsOf<P>>> Inlined for OfProjection<P> {
 
     async fn project(
         &self,
-        tables: &mut Tables<'_>,
+        (tables, probes): (&mut Tables<'_>, Probes),
         events: &[RecordedEvent],
     ) -> Result<(), StepError> {
         for record in events {
             self.0.take(record, tables).await?;
+            probes.behind(record, tables).await?;
         }
         Ok(())
     }
@@ -77,6 +76,14 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// Whether a projection has ignored an error, which one and where is not known.
+    fn is_ignored(&self) -> bool {
+        match self {
+            Self::Fault(fault) => fault.is_ignored(),
+            Self::Refused { error, .. } => is_ignored(error),
+        }
+    }
+
     fn refused(error: impl Into<AppendError>) -> Self {
         let error = error.into();
         let place = usize::MAX;
@@ -88,15 +95,6 @@ impl From<Fault> for Failure {
     fn from(fault: Fault) -> Self {
         Self::Fault(fault)
     }
-}
-
-/// A projection cannot take what is stored.
-#[derive(Debug, thiserror::Error)]
-#[error("the inline projection {name:?} cannot be built")]
-struct CannotBuild {
-    name: String,
-    #[source]
-    error: StepError,
 }
 
 /// The inline projections of one store.
@@ -117,16 +115,7 @@ impl Inlines {
             inline: inlined.inline(),
             inlined: inlined.clone(),
         });
-        let mut models: Vec<Model> = models.collect();
-        // Documents are locked in the order of their keys.
-        models.sort_by(|one, other| one.inline.name().cmp(other.inline.name()));
-        for pair in models.windows(2) {
-            let name = pair[0].inline.name();
-            if name == pair[1].inline.name() {
-                let reason = format!("two inline projections have the name {name:?}");
-                return Err(StoreError::Failed(reason.into()));
-            }
-        }
+        let models = inline::in_order(models.collect(), |model: &Model| &model.inline)?;
         let names = Names::new();
         Ok(Self { models, names })
     }
@@ -149,123 +138,32 @@ impl Inlines {
         connection: &mut PgConnection,
         model: &Model,
     ) -> Result<bool, StoreError> {
-        let begun = connection.begin_with(BEGIN).await;
-        let mut transaction = begun.map_err(store_error)?;
-        let head = lock(&mut transaction).await.map_err(store_error)?;
-        let mut inside = Inside::new(&mut transaction, &self.names, model);
-        let built = model.inline.build(&mut inside, head).await;
-        let ended = match &built {
-            Ok(_) => transaction.commit().await,
-            Err(_) => {
-                self.names.forget();
-                transaction.rollback().await
+        let built = match self.try_build(connection, (model, Probes::None)).await? {
+            Err(error) if is_ignored(&error) => {
+                self.try_build(connection, (model, Probes::BehindEach))
+                    .await?
             }
+            built => built,
         };
-        ended.map_err(store_error)?;
-        match built {
-            Ok(standing) => Ok(matches!(standing, Standing::Behind(_))),
-            // Somebody else has moved it.
-            Err(StepError::Lost) => Ok(true),
-            Err(StepError::Store(error)) => Err(error),
-            Err(error) => {
-                let name = model.inline.name().to_owned();
-                Err(StoreError::Failed(CannotBuild { name, error }.into()))
-            }
-        }
+        model.inline.builds_on(built)
     }
 
-    /// As [`append::store`], and with the effects of the projections. Until the commit is on its way, nothing was done.
-    pub(crate) async fn store(
+    async fn try_build(
         &self,
         connection: &mut PgConnection,
-        appends: &[&Append],
-    ) -> Result<Judged, Failure> {
-        let in_vain = |error| Fault::from(error).in_vain();
-        let begun = connection.begin_with(BEGIN).await;
-        let mut transaction = begun.map_err(in_vain)?;
-        let stored = self.store_inside(&mut transaction, appends).await;
-        if stored.is_err() {
-            self.names.forget();
-            transaction.rollback().await.map_err(in_vain)?;
-            return stored;
-        }
-        if let Err(error) = transaction.commit().await {
-            self.names.forget();
-            return Err(self.not_committed(error));
-        }
-        stored
-    }
-
-    /// Only tables of projections have rules that are checked as late as that.
-    fn not_committed(&self, error: sqlx::Error) -> Failure {
-        let fault = Fault::from(error);
-        if !fault.is_of_the_content() {
-            return fault.into();
-        }
-        let names: Vec<&str> = self
-            .models
-            .iter()
-            .map(|model| model.inline.name())
-            .collect();
-        Failure::refused(AppendError::Projection {
-            name: names.join(", "),
-            error: Box::new(StoreError::from(fault)),
-        })
-    }
-
-    async fn store_inside(
-        &self,
-        db: &mut PgConnection,
-        appends: &[&Append],
-    ) -> Result<Judged, Failure> {
-        let head = lock(db).await;
-        let head = head.map_err(|error| Fault::from(error).in_vain())?;
-        let mut current: Vec<(&Model, Current)> = Vec::with_capacity(self.models.len());
-        for model in &self.models {
-            let mut inside = Inside::new(db, &self.names, model);
-            let standing = model.inline.catch_up(&mut inside, head).await;
-            if let Standing::Current(standing) = standing.map_err(Failure::refused)? {
-                current.push((model, standing));
+        (model, probes): (&Model, Probes),
+    ) -> Result<Result<Standing, StepError>, StoreError> {
+        let head = begin_to_append(connection).await.map_err(Fault::in_vain)?;
+        let mut inside = Inside::new(connection, &self.names, (model, probes));
+        let built = model.inline.build(&mut inside, head).await;
+        let ended = match &built {
+            Ok(_) => commit(connection).await,
+            Err(_) => {
+                self.names.forget();
+                roll_back(connection).await
             }
-        }
-        let judged = append::store(db, appends).await.map_err(Fault::in_vain)?;
-        if judged.head > head {
-            for (model, standing) in current {
-                let mut inside = Inside::new(db, &self.names, model);
-                let taken = model.inline.take(&mut inside, standing).await;
-                taken.map_err(|error| Failure::Refused {
-                    place: place(&error, &judged),
-                    error,
-                })?;
-            }
-        }
-        Ok(judged)
+        };
+        ended.map_err(Fault::in_vain)?;
+        Ok(built)
     }
-}
-
-/// The place of the append with the event that a projection cannot take.
-fn place(error: &AppendError, judged: &Judged) -> usize {
-    let AppendError::Projection { error, .. } = error else {
-        return usize::MAX;
-    };
-    let Some(StepError::Failed(failed)) = error.downcast_ref() else {
-        return usize::MAX;
-    };
-    let at = failed.position.get();
-    let holds = |verdict: &Result<Appended, AppendError>| {
-        let stored = verdict.as_ref().ok().filter(|appended| !appended.repeated);
-        stored.is_some_and(|appended| {
-            let last = appended.position.get();
-            at <= last && last < at + appended.count
-        })
-    };
-    let place = judged.verdicts.iter().position(holds);
-    place.unwrap_or(usize::MAX)
-}
-
-/// Takes the lock that puts appends in order; the head.
-async fn lock(db: &mut PgConnection) -> Result<Position, sqlx::Error> {
-    let sql = "select position from head for update";
-    let head: i64 = sqlx::query_scalar(sql).fetch_one(db).await?;
-    Ok(Position::new(head as u64))
 }

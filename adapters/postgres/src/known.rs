@@ -9,23 +9,9 @@ use sqlx::postgres::PgConnection;
 
 use crate::append::{Judged, condition as condition_text};
 use crate::error::Fault;
+use crate::stream::Stream;
 
 const STREAMS: usize = 65_536;
-
-/// Where a stream stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Stream {
-    /// Its integer key; `None`: it does not exist.
-    pub(crate) key: Option<i64>,
-    pub(crate) version: u64,
-}
-
-impl Stream {
-    pub(crate) const NONE: Self = Self {
-        key: None,
-        version: 0,
-    };
-}
 
 /// True as long as the head is `head`.
 pub(crate) struct Known {
@@ -51,6 +37,10 @@ impl Known {
             streams.all(|stream| self.streams.peek(stream).is_some())
         };
         self.alone && (appends.len() > 2 || appends.iter().all(knows))
+    }
+
+    pub(crate) fn is_alone(&self) -> bool {
+        self.alone
     }
 
     /// What the database has judged.

@@ -20,13 +20,17 @@
 //!
 //! For people, the schema holds a view: `select * from factum.events`.
 
+mod answer;
 mod append;
 mod batch;
 mod document;
 mod error;
 mod find;
 mod gather;
+mod ignored;
 mod inline;
+mod insert;
+mod job;
 mod known;
 mod lost;
 mod migrate;
@@ -44,7 +48,10 @@ mod rounds;
 mod rows;
 mod snapshot;
 mod store;
+mod stream;
 mod tables;
+mod touched;
+mod transaction;
 mod view;
 mod watch;
 mod writer;

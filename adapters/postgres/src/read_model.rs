@@ -6,19 +6,16 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use factum::document::Revision;
 use factum::{
-    EventError, EventSet as _, EventsOf, Position, Projection, ProjectionError, Query, ReadModel,
-    Step, StepError, StoreError,
+    EventSet as _, EventsOf, Projection, ProjectionError, Query, ReadModel, Step, StepError,
+    StoreError,
 };
 use sqlx::postgres::PgConnection;
 
-use crate::error::{Fault, is_ignored, store_error};
+use crate::error::{Fault, store_error};
+use crate::ignored::{Probes, is_ignored};
 use crate::tables::{self, Tables};
-use crate::{BoxError, PostgresProjectSet, PostgresProjection, PostgresStore};
-
-/// Whoever has waited for a lock must see what was done under it. Whoever falls silent inside the transaction must not keep
-/// its locks, and others from taking over.
-pub(crate) const BEGIN: &str =
-    "begin isolation level read committed; set local idle_in_transaction_session_timeout = '5s'";
+use crate::transaction::BEGIN;
+use crate::{PostgresProjectSet, PostgresProjection, PostgresStore};
 
 /// Behind an error that was ignored a commit is a rollback, and no error: any other statement is one. What is chained is
 /// rolled back with the end of sqlx's transaction, on the way back to the pool.
@@ -69,27 +66,12 @@ enum Work<'s> {
     Discard,
 }
 
-/// Whether it is looked for the event at which the projection ignores an error.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Probes {
-    None,
-    BehindEach,
-}
-
-/// A statement failed, which undoes the whole transaction, and the projection went on as if it had not.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "the projection ignored an error of the database, which undoes the whole transaction: return it, or avoid it by `on \
-     conflict` or a savepoint"
-)]
-struct ErrorIgnored;
-
 impl<P: PostgresProjectSet<EventsOf<P>>> PostgresReadModel<P> {
     /// Takes the events of `step`, or says which of them it is that cannot be taken.
     async fn take_all(&self, step: &Step<'_>) -> Result<Revision, StepError> {
         let work = Work::Project(step, Probes::None);
         match self.transact(step.build, work).await {
-            Err(StepError::Store(StoreError::Failed(error))) if is_ignored(&*error) => {
+            Err(StepError::Store(error)) if is_ignored(&error) => {
                 let again = Work::Project(step, Probes::BehindEach);
                 self.transact(step.build, again).await
             }
@@ -113,9 +95,7 @@ impl<P: PostgresProjectSet<EventsOf<P>>> PostgresReadModel<P> {
                 let mut tables = Tables::new(db, build);
                 for record in step.events {
                     self.projection.take(record, &mut tables).await?;
-                    if probes == Probes::BehindEach {
-                        probe(&mut tables, record.position).await?;
-                    }
+                    probes.behind(record, &mut tables).await?;
                 }
                 revision
             }
@@ -160,17 +140,6 @@ pub(crate) async fn make_ready<P: PostgresProjection>(
     let made = tables::made(db, &filled_in, build).await?;
     names.check(&made)?;
     tables::note(db, P::NAME, build, &made).await
-}
-
-/// Whether the transaction still takes statements behind the event at `position`.
-async fn probe(db: &mut PgConnection, position: Position) -> Result<(), StepError> {
-    let probed = sqlx::query("select 1").execute(db).await;
-    probed.map(drop).map_err(|error| match store_error(error) {
-        StoreError::Failed(error) if is_ignored(&*error) => {
-            EventError::new(position, BoxError::from(ErrorIgnored)).into()
-        }
-        error => error.into(),
-    })
 }
 
 /// Of several processes that make or drop tables of `name` together, one does at a time, up to the end of its

@@ -1,37 +1,17 @@
 //! Rounds: appends that are waiting, sorted into such as cannot get into each other's way.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use factum::Append;
-use factum::document::Effect;
 
-use crate::writer::Waiting;
-
-/// The documents that appends of one transaction touch, and whether it is only required where they are.
-#[derive(Default)]
-pub(crate) struct Documents<'a>(HashMap<&'a str, bool>);
-
-impl<'a> Documents<'a> {
-    /// Whether `append` may join them: what one changes, no other touches.
-    pub(crate) fn allow(&self, append: &Append) -> bool {
-        append.changes.as_slice().iter().all(|change| {
-            let kept = self.0.get(change.key.as_str());
-            kept.is_none_or(|kept| *kept && change.effect == Effect::Keep)
-        })
-    }
-
-    pub(crate) fn take(&mut self, append: &'a Append) {
-        let changes = append.changes.as_slice().iter();
-        let kept = changes.map(|change| (change.key.as_str(), change.effect == Effect::Keep));
-        self.0.extend(kept);
-    }
-}
+use crate::job::Waiting;
+use crate::touched::Touched;
 
 /// Those that cannot get into each other's way, the first among them, and the others: see `append_all`.
 pub(crate) fn apart(jobs: Vec<Waiting>) -> (Vec<Waiting>, Vec<Waiting>) {
     let mut streams = HashSet::new();
     let mut keys = HashSet::new();
-    let mut documents = Documents::default();
+    let mut documents = Touched::default();
     let mut taken: Vec<&Append> = Vec::with_capacity(jobs.len());
     let mut fits = Vec::with_capacity(jobs.len());
     for (append, _) in &jobs {
@@ -39,14 +19,14 @@ pub(crate) fn apart(jobs: Vec<Waiting>) -> (Vec<Waiting>, Vec<Waiting>) {
         let mut parts = append.streams.iter().map(|part| &part.stream);
         let alone = parts.all(|stream| !streams.contains(stream))
             && key.is_none_or(|key| !keys.contains(key))
-            && documents.allow(append)
+            && documents.allow(&append.changes)
             && taken
                 .iter()
                 .all(|other| !is_against(append, other) && !is_against(other, append));
         if alone {
             streams.extend(append.streams.iter().map(|part| &part.stream));
             keys.extend(key);
-            documents.take(append);
+            documents.take(&append.changes);
             taken.push(append);
         }
         fits.push(alone);

@@ -15,10 +15,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::error::{Fault, store_error};
 use crate::gather::{self, Gathering};
 use crate::inline::Inlines;
+use crate::job::{Answer, Job};
 use crate::known::Known;
 use crate::names::Names;
 use crate::readers::Readers;
-use crate::writer::{Answer, Job, QUEUE, Writer};
+use crate::writer::{QUEUE, Writer};
 
 /// A store in a schema of a PostgreSQL database. A handle: clones share their connections, which are closed with
 /// the last of them, or by [`close`](Self::close).

@@ -129,9 +129,8 @@ async fn names(db: &mut PgConnection, key: &str) -> Result<Vec<String>, StoreErr
 }
 
 async fn document(db: &mut PgConnection, key: &str) -> Result<Option<String>, StoreError> {
-    let sql = "select value from document where key = $1";
-    let value = sqlx::query_scalar(sql).bind(key).fetch_optional(db).await;
-    value.map_err(store_error)
+    let found = crate::document::find(db, &[key.to_owned()]).await?.pop();
+    Ok(found.map(|document| document.value))
 }
 
 /// Refuses to make `build` ready once it was dropped.

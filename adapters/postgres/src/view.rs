@@ -5,7 +5,6 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use factum::document::{Document, Revision};
 use factum::projections::{Served, Views, control_key, fill_in, live};
 use factum::{Position, Projection, StoreError};
 use futures_util::Stream;
@@ -13,6 +12,7 @@ use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Postgres, Transaction};
 
 use crate::PostgresReadModel;
+use crate::document::find;
 use crate::error::store_error;
 
 /// A read model as it was at one [position](Self::position), however long it is looked at, and whatever is written
@@ -162,12 +162,12 @@ impl<P: Projection> Views for PostgresReadModel<P> {
         let sql = "begin isolation level repeatable read, read only";
         let begun = self.store.pool().begin_with(sql).await;
         let mut transaction = begun.map_err(store_error)?;
-        let control = find(&mut transaction, &[control_key(P::NAME)]).await?;
+        let control = find(&mut *transaction, &[control_key(P::NAME)]).await?;
         let served = Served::new(P::NAME, control.first())?;
         let Some(build) = served.build() else {
             return Ok((served, None));
         };
-        let found: Vec<Document> = find(&mut transaction, served.checkpoints()).await?;
+        let found = find(&mut *transaction, served.checkpoints()).await?;
         let served = served.at(&found)?;
         let view = View {
             transaction,
@@ -176,18 +176,4 @@ impl<P: Projection> Views for PostgresReadModel<P> {
         };
         Ok((served, Some(view)))
     }
-}
-
-/// Those of the documents `keys` that `db` sees.
-async fn find(db: &mut PgConnection, keys: &[String]) -> Result<Vec<Document>, StoreError> {
-    let sql = "select key, revision, value from document where key = any ($1)";
-    let rows: Result<Vec<(String, i64, String)>, _> =
-        sqlx::query_as(sql).bind(keys).fetch_all(db).await;
-    let documents = rows.map_err(store_error)?.into_iter();
-    let documents = documents.map(|(key, revision, value)| Document {
-        key,
-        revision: Revision::new(revision as u64),
-        value,
-    });
-    Ok(documents.collect())
 }

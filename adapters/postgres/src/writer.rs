@@ -3,64 +3,25 @@
 use std::sync::Arc;
 
 use factum::metrics::{OfStore, Stopwatch};
-use factum::{Append, AppendError, Appended, Conflict, Position, StoreError};
+use factum::{Append, AppendError, Conflict, Position, StoreError};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use tracing::{Instrument as _, Level, Span, debug, debug_span, enabled, warn};
+use tracing::{Instrument as _, debug, warn};
 
 use crate::error::{Fault, Moved};
 use crate::inline::{Failure, Inlines};
+use crate::job::{Job, Waiting, appends, batch_span};
 use crate::known::Known;
 use crate::rounds::apart;
-use crate::{append, batch, lost};
+use crate::{append, lost};
 
 /// Appends that wait; more let their callers wait.
 pub(crate) const QUEUE: usize = 1_024;
 /// A batch is full with this many appends, or this many events and changes of documents.
 const MOST_APPENDS: usize = 512;
 const MOST_EVENTS: usize = 4_096;
-
-/// What the writer is asked to do.
-pub(crate) enum Job {
-    Append(Append, Answer),
-    Close(oneshot::Sender<()>),
-}
-
-/// Where an answer goes, and the span of whoever waits for it.
-pub(crate) struct Answer {
-    to: oneshot::Sender<Result<Appended, AppendError>>,
-    span: Span,
-}
-
-impl Answer {
-    pub(crate) fn new(to: oneshot::Sender<Result<Appended, AppendError>>) -> Self {
-        let span = match enabled!(Level::DEBUG) {
-            true => Span::current(),
-            false => Span::none(),
-        };
-        Self { to, span }
-    }
-
-    /// Whoever does not wait for it any more is told nothing.
-    fn tell(self, answer: Result<Appended, AppendError>) {
-        let _ = self.to.send(answer);
-    }
-}
-
-/// The span of a batch, which follows from what waits for it.
-fn batch_span<'a>(waiting: impl ExactSizeIterator<Item = &'a Answer>) -> Span {
-    let span = debug_span!(parent: None, "batch", appends = waiting.len());
-    if !span.is_disabled() {
-        waiting.for_each(|waiting| {
-            span.follows_from(&waiting.span);
-        });
-    }
-    span
-}
-
-pub(crate) type Waiting = (Append, Answer);
 
 pub(crate) struct Writer {
     pub(crate) server: PgConnectOptions,
@@ -85,8 +46,7 @@ impl Writer {
             let mut events = 0;
             for job in jobs.drain(..) {
                 match job {
-                    // Who asked has gone: nothing was promised.
-                    Job::Append(_, answer) if answer.to.is_closed() => {}
+                    Job::Append(_, answer) if answer.is_gone() => {}
                     Job::Append(append, answer) => {
                         events += append.count() + append.changes.as_slice().len();
                         batch.push((append, answer));
@@ -116,8 +76,12 @@ impl Writer {
 
     /// What can be judged here goes first; the database judges the rest.
     async fn store(&mut self, jobs: Vec<Waiting>) {
-        let alone = self.inlines.is_empty();
-        let mut left = match alone && self.known.is_worth_it(&appends(&jobs)) {
+        // Where inline projections take their part, the other way has many more steps.
+        let here = match self.inlines.is_empty() {
+            true => self.known.is_worth_it(&appends(&jobs)),
+            false => self.known.is_alone(),
+        };
+        let mut left = match here && !jobs.is_empty() {
             true => self.store_known(jobs).await,
             false => jobs,
         };
@@ -134,22 +98,27 @@ impl Writer {
             return jobs;
         };
         let began = Stopwatch::start();
-        let span = batch_span(jobs.iter().map(|(_, answer)| answer));
+        let span = batch_span(&jobs);
         let waiting = appends(&jobs);
-        let stored = batch::store(&mut connection, &mut self.known, &waiting);
+        let known = (&mut connection, &mut self.known);
+        let stored = self.inlines.store_known(known, &waiting);
         let stored = stored.instrument(span).await;
         let verdicts = match stored {
             Ok(verdicts) => verdicts,
-            Err(fault) if !fault.leaves_the_connection() => {
-                self.lost(jobs, fault).await;
+            Err(Failure::Fault(fault)) if !fault.leaves_the_connection() => {
+                self.failed(jobs, fault).await;
                 return Vec::new();
             }
             // A key that was used, or data that no table takes: the database tells whose.
-            Err(fault) => {
+            Err(Failure::Fault(fault)) => {
                 debug!(%fault, "a batch failed, the database judges it");
                 if fault.moved().is_none() {
                     self.known.forget();
                 }
+                None
+            }
+            Err(Failure::Refused { error, .. }) => {
+                debug!(%error, "an inline projection refuses a batch");
                 None
             }
         };
@@ -173,7 +142,7 @@ impl Writer {
     async fn store_judged(&mut self, mut jobs: Vec<Waiting>) {
         let mut alone = Vec::new();
         while !jobs.is_empty() {
-            let span = batch_span(jobs.iter().map(|(_, answer)| answer));
+            let span = batch_span(&jobs);
             let fault = match self.try_judged(&appends(&jobs)).instrument(span).await {
                 Ok(verdicts) => {
                     for ((_, answer), verdict) in jobs.into_iter().zip(verdicts) {
@@ -330,8 +299,4 @@ impl Writer {
 
 fn leaves_no_event(append: &Append) -> bool {
     append.count() == 0 && (append.key.is_some() || !append.changes.is_empty())
-}
-
-fn appends(jobs: &[Waiting]) -> Vec<&Append> {
-    jobs.iter().map(|(append, _)| append).collect()
 }

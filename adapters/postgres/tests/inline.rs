@@ -8,9 +8,14 @@ mod server;
 mod tally;
 
 use factum::document::{Changes, DocumentStore as _, Revision};
-use factum::{AppendError, EventStore as _, Expected, StoreError};
-use factum_postgres::{PostgresOptions, PostgresStore, sqlx};
-use tally::{KILLS, NEGATIVE, ONCE, PANICS, REFUSED, Sums, added, same, seen, sees};
+use factum::prelude::*;
+use factum::{AppendError, EventStore as _, Expected, StoreError, async_trait};
+use factum_postgres::{
+    BoxError, PostgresOptions, PostgresProject, PostgresProjection, PostgresStore, Tables, sqlx,
+};
+use tally::{
+    IGNORES, KILLS, NEGATIVE, ONCE, PANICS, REFUSED, Sums, TallyEvent, added, same, seen, sees,
+};
 
 async fn open(options: &PostgresOptions) -> PostgresStore {
     options.clone().inline(Sums::<1>).open().await.unwrap()
@@ -67,13 +72,14 @@ async fn a_refused_append_leaves_no_trace() {
         (REFUSED, "it is refused"),
         (PANICS, "it panics"),
         (NEGATIVE, "violates check constraint"),
+        (IGNORES, "ignored an error of the database"),
     ] {
         let own = Changes::new().put("own", "1");
         let refused = added(2, &[4, amount, 5]).with_changes(own);
         let Err(AppendError::Projection { name, error }) = store.append(refused).await else {
             panic!("{why}: it is refused")
         };
-        assert_eq!(name, "sums");
+        assert_eq!(name, "sums", "{why}");
         let error: &dyn std::error::Error = &*error;
         let chain = std::iter::successors(Some(error), |error| error.source());
         let text: Vec<String> = chain.map(ToString::to_string).collect();
@@ -87,6 +93,61 @@ async fn a_refused_append_leaves_no_trace() {
     assert_eq!(same(&store).await, 5);
 }
 
+/// Comes behind the sums, and asks nothing but whether it is still answered.
+#[derive(Projection)]
+#[projection(name = "zero", events = TallyEvent)]
+struct Zero;
+
+#[async_trait]
+impl PostgresProjection for Zero {
+    async fn create(&self, db: &mut Tables<'_>) -> Result<(), sqlx::Error> {
+        let sql = db.sql("create table if not exists {zero} (number bigint)");
+        sqlx::query(sql).execute(&mut **db).await.map(drop)
+    }
+}
+
+#[async_trait]
+impl PostgresProject<TallyEvent> for Zero {
+    async fn project(&self, _: &Recorded<TallyEvent>, db: &mut Tables<'_>) -> Result<(), BoxError> {
+        let sql = db.sql("delete from {zero}");
+        Ok(sqlx::query(sql).execute(&mut **db).await.map(drop)?)
+    }
+}
+
+#[tokio::test]
+async fn who_ignores_an_error_is_named_and_nobody_else() {
+    let Some(options) = server::fresh() else {
+        return;
+    };
+    let bare = options.clone().open().await.unwrap();
+    let both = options.clone().inline(Zero).inline(Sums::<1>);
+    let store = both.open().await.unwrap();
+    for round in 1..=4 {
+        for amounts in [&[1, IGNORES][..], &[IGNORES, 1]] {
+            let Err(AppendError::Projection { name, error }) =
+                store.append(added(1, amounts)).await
+            else {
+                panic!("it is refused")
+            };
+            assert_eq!(name, "sums");
+            assert!(error.to_string().contains("ignored an error"), "{error}");
+        }
+        store.append(added(1, &[1])).await.unwrap();
+        assert_eq!(same(&store).await, round);
+    }
+    // Where others have stored it, nobody is refused: that projection is left behind.
+    bare.append(added(1, &[IGNORES])).await.unwrap();
+    for _ in 0..3 {
+        store.append(added(1, &[1])).await.unwrap();
+    }
+    assert_eq!(seen(store.pool()).await.0, 4);
+    let Err(StoreError::Failed(error)) = options.clone().inline(Sums::<2>).open().await else {
+        panic!("it cannot be built")
+    };
+    let cause = error.source().unwrap().to_string();
+    assert!(cause.contains("ignored an error"), "{cause}");
+}
+
 #[tokio::test]
 async fn a_projection_that_fails_refuses_one_append_and_not_its_neighbours() {
     let Some(options) = server::fresh() else {
@@ -97,6 +158,7 @@ async fn a_projection_that_fails_refuses_one_append_and_not_its_neighbours() {
         let appends = (0..64_u64).map(|number| {
             let amount = match number % 16 {
                 3 => REFUSED,
+                7 => IGNORES,
                 11 => PANICS,
                 _ => number,
             };
@@ -107,14 +169,15 @@ async fn a_projection_that_fails_refuses_one_append_and_not_its_neighbours() {
         });
         for append in appends.collect::<Vec<_>>() {
             match append.await.unwrap() {
-                (0..64, Ok(_)) | (REFUSED | PANICS, Err(AppendError::Projection { .. })) => {}
+                (0..64, Ok(_))
+                | (REFUSED | PANICS | IGNORES, Err(AppendError::Projection { .. })) => {}
                 other => panic!("{other:?}"),
             }
         }
-        assert_eq!(same(&store).await, (round + 1) * 56);
+        assert_eq!(same(&store).await, (round + 1) * 52);
         let sql = "select count(distinct xmin::text) from event where position > $1";
         let transactions: i64 = sqlx::query_scalar(sql)
-            .bind(round as i64 * 56)
+            .bind(round as i64 * 52)
             .fetch_one(store.pool())
             .await
             .unwrap();

@@ -10,8 +10,10 @@ mod tally;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
+use factum::document::{Changes, DocumentStore as _};
 use factum::prelude::*;
-use factum::{EventStore as _, ProjectionState};
+use factum::projections::control_key;
+use factum::{AppendError, EventStore as _, ProjectionState};
 use factum_postgres::{PostgresStore, sqlx};
 use tally::{Sums, added, same, seen, sees};
 use tokio::task::JoinHandle;
@@ -135,5 +137,56 @@ async fn what_ran_behind_the_appends_goes_on_inline_and_back() {
         .await
         .unwrap();
         assert_eq!(tables, ["added__1"]);
+    }
+}
+
+#[tokio::test]
+async fn what_is_ordered_elsewhere_counts_from_the_next_append_on() {
+    let Some(options) = server::fresh() else {
+        return;
+    };
+    let store = options.clone().inline(Sums::<1>).open().await.unwrap();
+    // It finds itself alone, and does not look any more.
+    for _ in 0..3 {
+        store.append(added(1, &[1])).await.unwrap();
+    }
+    let engine = Engine::new(options.clone().open().await.unwrap());
+    let elsewhere = Projections::builder(&engine)
+        .with(options.clone().open().await.unwrap().read_model(Sums::<1>))
+        .start();
+    elsewhere.pause("sums").await.unwrap();
+    store.append(added(1, &[1])).await.unwrap();
+    assert_eq!(seen(store.pool()).await, (3, 3));
+    elsewhere.stop().await;
+    let elsewhere = Projections::builder(&engine)
+        .with(options.open().await.unwrap().read_model(Sums::<1>))
+        .start();
+    elsewhere.resume("sums").await.unwrap();
+    elsewhere.stop().await;
+    for _ in 0..3 {
+        let appended = store.append(added(1, &[1])).await.unwrap();
+        assert!(sees(store.pool(), appended.position.get()).await);
+    }
+    assert_eq!(same(&store).await, 7);
+}
+
+#[tokio::test]
+async fn an_append_may_change_the_documents_of_a_projection() {
+    let Some(options) = server::fresh() else {
+        return;
+    };
+    let store = options.inline(Sums::<1>).open().await.unwrap();
+    for round in 1..=4 {
+        let control = store.find_documents(&[control_key("sums")]).await.unwrap();
+        let [control] = &control[..] else {
+            panic!("{control:?}")
+        };
+        let same_again = Changes::new().put_if(&control.key, control.revision, &control.value);
+        let append = added(1, &[1, 2]).with_changes(same_again);
+        store.append(append).await.unwrap();
+        let required = Changes::new().require(&control.key, control.revision);
+        let late = store.append(added(1, &[3]).with_changes(required)).await;
+        assert!(matches!(late, Err(AppendError::Conflict(_))), "{late:?}");
+        assert_eq!(same(&store).await, 2 * round);
     }
 }

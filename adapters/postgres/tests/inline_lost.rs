@@ -18,28 +18,45 @@ use factum_postgres::sqlx::{self, ConnectOptions as _};
 use proxy::{Cut, Proxy};
 use tally::{Sums, added, same};
 
+/// How a commit begins.
+const COMMIT: &str = "; commit";
+
 #[tokio::test]
 async fn a_commit_whose_answer_is_lost_is_found_and_one_that_is_lost_did_nothing() {
-    for marker in ["COMMIT", "tally.added"] {
+    for (marker, alone) in [
+        (COMMIT, true),
+        (COMMIT, false),
+        ("tally.added", true),
+        ("tally.added", false),
+    ] {
         let Some((server, options)) = server::behind() else {
             return;
         };
+        let other = options(server.clone()).inline(Sums::<1>);
+        let other = other.open().await.unwrap();
         let (proxy, way) = Proxy::before(server, marker).await;
         let store = options(way).inline(Sums::<1>).open().await.unwrap();
-        store.append(added(1, &[0])).await.unwrap();
-        let mut stored = 1;
+        let mut stored = 0;
         for round in 0..3 {
             for cut in [Cut::Answer, Cut::Request] {
+                // Whoever has found itself alone judges appends without asking.
+                for store in [&store, &store, &other, &store]
+                    .iter()
+                    .take(if alone { 2 } else { 4 })
+                {
+                    store.append(added(2, &[3])).await.unwrap();
+                    stored += 1;
+                }
                 proxy.cut(cut);
                 let answer = store.append(added(1, &[1, 2])).await;
                 assert!(proxy.has_cut());
                 match (marker, cut, answer) {
-                    ("COMMIT", Cut::Answer, Ok(appended)) => {
+                    (COMMIT, Cut::Answer, Ok(appended)) => {
                         stored += 2;
                         assert_eq!(appended.position.get() as usize, stored);
                         assert_eq!((appended.count, appended.repeated), (2, false));
                     }
-                    ("COMMIT", Cut::Answer, answer) => panic!("round {round}: {answer:?}"),
+                    (COMMIT, Cut::Answer, answer) => panic!("round {round}: {answer:?}"),
                     (_, _, Err(AppendError::Store(StoreError::Unavailable(_)))) => {}
                     (_, _, answer) => panic!("{marker}, round {round}: {answer:?}"),
                 }

@@ -39,8 +39,8 @@ pub(crate) fn store(
     };
     append_all(&mut transaction, jobs)?;
     let head = transaction.known.end.head;
-    if head > before {
-        inlines.take(transaction.pair, standing)?;
+    if head > before && !standing.is_empty() {
+        inlines.take(transaction.pair, standing, jobs)?;
     }
     transaction.end()?;
     Ok(head)

@@ -31,7 +31,10 @@ impl Fault {
                 Some(ErrorCode::TooBig | ErrorCode::ConstraintViolation)
             ),
             Self::Corrupt(_) => true,
-            Self::Refused(error) => matches!(**error, AppendError::Projection { .. }),
+            Self::Refused(error) => matches!(
+                **error,
+                AppendError::Projection { .. } | AppendError::Store(StoreError::Corrupt(_))
+            ),
             Self::Sqlx(_) | Self::Closed => false,
         }
     }

@@ -24,6 +24,13 @@ pub(crate) struct File {
 }
 
 impl File {
+    pub(crate) fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            busy_timeout: Duration::from_secs(5),
+        }
+    }
+
     /// How to connect to write, if the file is there.
     pub(crate) fn writing(&self) -> SqliteConnectOptions {
         self.common()

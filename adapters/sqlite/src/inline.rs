@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use factum::document::{ChangeError, Changes, Document, Revision};
-use factum::projections::inline::{Current, Inline, InlineTransaction, Standing};
+use factum::projections::inline::{self, Current, Inline, InlineTransaction, Standing};
 use factum::{
     AppendError, EventsOf, Page, Position, Projection, Read, RecordedEvent, StepError, StoreError,
 };
 use tokio::runtime::Handle;
 
 use crate::error::Fault;
+use crate::job::Job;
 use crate::pair::Pair;
 use crate::tables::{self, Tables};
 use crate::writing::Writing;
@@ -61,25 +62,6 @@ impl<P: SqliteProjectSet<EventsOf<P>>> Inlined for OfProjection<P> {
     }
 }
 
-/// A projection cannot take what is stored.
-#[derive(Debug)]
-struct CannotBuild {
-    name: String,
-    error: StepError,
-}
-
-impl fmt::Display for CannotBuild {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the inline projection {:?} cannot be built", self.name)
-    }
-}
-
-impl std::error::Error for CannotBuild {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.error)
-    }
-}
-
 /// The inline projections of one store.
 pub(crate) struct Inlines {
     models: Vec<Model>,
@@ -102,15 +84,7 @@ impl Inlines {
             inline: inlined.inline(),
             inlined: inlined.clone(),
         });
-        let mut models: Vec<Model> = models.collect();
-        models.sort_by(|one, other| one.inline.name().cmp(other.inline.name()));
-        for pair in models.windows(2) {
-            let name = pair[0].inline.name();
-            if name == pair[1].inline.name() {
-                let reason = format!("two inline projections have the name {name:?}");
-                return Err(StoreError::Failed(reason.into()));
-            }
-        }
+        let models = inline::in_order(models.collect(), |model: &Model| &model.inline)?;
         let runtime = Handle::current();
         Ok(Self { models, runtime })
     }
@@ -139,12 +113,19 @@ impl Inlines {
         Ok(standings)
     }
 
-    /// Takes what was appended behind `standings`. Blocks.
-    pub(crate) fn take(&self, pair: &mut Pair, standings: Standings<'_>) -> Result<(), Fault> {
+    /// Takes what `jobs` have appended behind `standings`. Blocks.
+    pub(crate) fn take(
+        &self,
+        pair: &mut Pair,
+        standings: Standings<'_>,
+        jobs: &[Job],
+    ) -> Result<(), Fault> {
+        let stored = jobs.iter().filter_map(Job::stored);
+        let events = inline::recorded(stored).map_err(refused)?;
         for (model, current) in standings {
             let taken = async {
                 let inside = &mut Inside { pair, model };
-                model.inline.take(inside, current).await
+                model.inline.take(inside, current, &events).await
             };
             self.runtime.block_on(taken).map_err(refused)?;
         }
@@ -159,21 +140,11 @@ fn refused(error: impl Into<AppendError>) -> Fault {
 impl Model {
     /// `true`: there is more.
     async fn build(&self, writing: &mut Writing) -> Result<bool, StoreError> {
-        match self.try_build(writing).await {
-            Ok(standing) => Ok(matches!(standing, Standing::Behind(_))),
-            Err(error) => {
-                writing.roll_back().await;
-                match error {
-                    // Somebody else has moved it.
-                    StepError::Lost => Ok(true),
-                    StepError::Store(error) => Err(error),
-                    error => {
-                        let name = self.inline.name().to_owned();
-                        Err(StoreError::Failed(CannotBuild { name, error }.into()))
-                    }
-                }
-            }
+        let built = self.try_build(writing).await;
+        if built.is_err() {
+            writing.roll_back().await;
         }
+        self.inline.builds_on(built)
     }
 
     async fn try_build(&self, writing: &mut Writing) -> Result<Standing, StepError> {

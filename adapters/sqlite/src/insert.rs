@@ -80,14 +80,15 @@ impl<'c> Inserts<'c> {
         row.raw_bind_parameter(4, &*event.id.hyphenated().encode_lower(&mut id))?;
         row.raw_bind_parameter(5, &*event.name)?;
         row.raw_bind_parameter(6, event.schema_version)?;
-        match &event.content_type {
-            ContentType::Json => {
+        match event.content_type.as_str() {
+            // By whatever way it was said: that is how it is read.
+            json if json == ContentType::Json.as_str() => {
                 row.raw_bind_parameter(7, Null)?;
                 let text = std::str::from_utf8(&event.data).map_err(Fault::corrupt)?;
                 row.raw_bind_parameter(8, text)?;
             }
             other => {
-                row.raw_bind_parameter(7, other.as_str())?;
+                row.raw_bind_parameter(7, other)?;
                 row.raw_bind_parameter(8, &*event.data)?;
             }
         }

@@ -36,6 +36,17 @@ impl Job {
         }
     }
 
+    /// An append that was taken.
+    pub(crate) fn stored(&self) -> Option<(&Append, &Appended)> {
+        match self {
+            Self::Append(append, waiting) => {
+                let told = waiting.answer.as_ref()?.as_ref();
+                told.ok().map(|appended| (append, appended))
+            }
+            Self::Change(..) => None,
+        }
+    }
+
     pub(crate) fn span(&self) -> &Span {
         match self {
             Self::Append(_, waiting) => &waiting.span,

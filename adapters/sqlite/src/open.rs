@@ -11,8 +11,10 @@ use sqlx::{ConnectOptions as _, SqliteConnection, SqlitePool};
 use crate::SqliteProjectSet;
 use crate::error::{is_busy, store_error};
 use crate::file::File;
-use crate::inline::{Inlined, OfProjection};
+use crate::inline::{Inlined, Inlines, OfProjection};
+use crate::readers::Readers;
 use crate::store::SqliteStore;
+use crate::writing::Writing;
 
 /// How a file is opened. Start with [`SqliteOptions::new`], end with [`open`](Self::open).
 #[derive(Debug, Clone)]
@@ -27,10 +29,7 @@ impl SqliteOptions {
     #[must_use]
     pub fn new(file: impl Into<PathBuf>) -> Self {
         Self {
-            file: File {
-                path: file.into(),
-                busy_timeout: Duration::from_secs(5),
-            },
+            file: File::new(file),
             readers: 8,
             inline: Vec::new(),
         }
@@ -112,22 +111,18 @@ impl SqliteOptions {
             let reason = "each connection would see a database of its own; use `factum-memory`";
             return Err(StoreError::Failed(reason.into()));
         }
+        let inlines = Inlines::new(&self.inline)?;
         let connection = self.writer().await?;
-        let pool = self.readers_pool();
+        let mut writing = Writing::new(self.file.clone(), connection).await?;
+        inlines.build(&mut writing).await?;
         let watcher = self.file.reading().connect().await.map_err(store_error)?;
-        SqliteStore::start(self, connection, pool, watcher).await
-    }
-
-    pub(crate) fn inlined(&self) -> &[Arc<dyn Inlined>] {
-        &self.inline
-    }
-
-    pub(crate) fn file(&self) -> File {
-        self.file.clone()
+        let readers = Readers::new(self.file.clone(), self.most_readers());
+        let pools = (self.readers_pool(), readers);
+        SqliteStore::start((writing, inlines), pools, watcher).await
     }
 
     /// How many threads read. More than this many for each core would only take the core from each other.
-    pub(crate) fn most_readers(&self) -> usize {
+    fn most_readers(&self) -> usize {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         (self.readers as usize).min(2 * cores)
     }
@@ -166,5 +161,15 @@ impl SqliteOptions {
             .idle_timeout(None)
             .max_lifetime(None)
             .connect_lazy_with(self.file.reading())
+    }
+}
+
+impl SqliteStore {
+    /// Opens `file` with the default [`SqliteOptions`]; creates it if there is none.
+    ///
+    /// # Errors
+    /// As [`SqliteOptions::open`].
+    pub async fn open(file: impl Into<PathBuf>) -> Result<Self, StoreError> {
+        SqliteOptions::new(file).open().await
     }
 }

@@ -1,7 +1,6 @@
 //! [`SqliteStore`]: the handle, and what it asks the writer and the readers.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -18,7 +17,6 @@ use tracing::warn;
 use crate::error::store_error;
 use crate::inline::Inlines;
 use crate::job::{Job, Waiting};
-use crate::open::SqliteOptions;
 use crate::read;
 use crate::readers::{Length, Readers};
 use crate::writer::{Message, QUEUE, Turn, Writer};
@@ -48,18 +46,9 @@ struct Watcher {
 }
 
 impl SqliteStore {
-    /// Opens `file` with the default [`SqliteOptions`]; creates it if there is none.
-    ///
-    /// # Errors
-    /// As [`SqliteOptions::open`].
-    pub async fn open(file: impl Into<PathBuf>) -> Result<Self, StoreError> {
-        SqliteOptions::new(file).open().await
-    }
-
     pub(crate) async fn start(
-        options: SqliteOptions,
-        connection: SqliteConnection,
-        pool: SqlitePool,
+        (writing, inlines): (Writing, Inlines),
+        (pool, readers): (SqlitePool, Readers),
         mut watcher: SqliteConnection,
     ) -> Result<Self, StoreError> {
         let sql = "select coalesce(max(position), 0) from factum_event";
@@ -71,9 +60,6 @@ impl SqliteStore {
         let sender = Arc::new(sender);
         let (alive, ended) = oneshot::channel();
         let task = tokio::spawn(crate::watch::others(watcher, sender.clone(), ended));
-        let mut writing = Writing::new(options.file(), connection).await?;
-        let inlines = Inlines::new(options.inlined())?;
-        inlines.build(&mut writing).await?;
         let turn = Arc::new(Turn::new(writing));
         let (jobs, inbox) = mpsc::channel(QUEUE);
         let metrics = OfStore::new("sqlite");
@@ -90,7 +76,7 @@ impl SqliteStore {
         Ok(Self(Arc::new(Shared {
             turn,
             jobs,
-            readers: Readers::new(options.file(), options.most_readers()),
+            readers,
             pool,
             head,
             metrics,

@@ -172,11 +172,11 @@ mod tests {
     use rusqlite::ffi;
 
     use super::*;
-    use crate::{BoxError, SqliteOptions, SqliteProject, SqliteProjection, SqliteStore, Tables};
+    use crate::{BoxError, SqliteProject, SqliteProjection, SqliteStore, Tables};
 
     fn closed(file: &std::path::Path) -> Writing {
         Writing {
-            file: SqliteOptions::new(file).file(),
+            file: File::new(file),
             opened: None,
         }
     }

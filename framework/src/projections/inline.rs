@@ -4,10 +4,13 @@
 //! whoever reads behind an append's answer finds its effect, and what an event cannot be taken by it refuses the append.
 //! What has to be done is decided here; an adapter implements [`InlineTransaction`], and calls, for each inline projection,
 //!
-//! - [`Inline::build`] at open, each time in a transaction of its own, until it is [`Standing::Current`] or
-//!   [`Standing::Left`]; again at [`StepError::Lost`];
+//! - [`Inline::build`] at open, each time in a transaction of its own, as long as [`Inline::builds_on`] says so;
 //! - in each transaction that appends: [`Inline::catch_up`] ahead of the appends, and, where it was
-//!   [`Standing::Current`] and something was appended, [`Inline::take`] behind them.
+//!   [`Standing::Current`] and something was appended, [`Inline::take`] behind them, with what [`recorded`] makes of them.
+//!
+//! An adapter to which questions are dear tells what it has committed to [`Inline::committed`], and begins the next transaction
+//! with what [`Inline::expected`] answers instead of `catch_up`: it makes the changes that [`Current::moves`] asks for together
+//! with the appends, and then calls [`Inline::project`]. If the documents have moved, nothing is done, and it looks after all.
 //!
 //! A transaction has the lock under which positions are given from its beginning. Where `take` fails, it is rolled back;
 //! if it held several appends, each is then stored alone, so that only the one at fault is refused.
@@ -21,6 +24,7 @@ use std::time::{Duration, Instant};
 use tracing::warn;
 
 use super::control::{self, Build, Control};
+pub use super::inline_recorded::recorded;
 pub use super::inline_transaction::InlineTransaction;
 use super::lease::{self, Checkpoint};
 use super::{StepError, chain, json};
@@ -41,18 +45,48 @@ const REST: Duration = Duration::from_secs(1);
 pub struct Inline {
     pub(super) name: String,
     pub(super) version: u32,
-    query: Query,
+    pub(super) query: Query,
     known: Mutex<Known>,
 }
 
 #[derive(Debug, Default)]
-struct Known {
+pub(super) struct Known {
     /// The documents that were there last: they are asked for at once.
     keys: Vec<String>,
     /// It failed behind the head, and is left alone until then.
     rests: Option<Instant>,
     /// Why it was left, so that it is told of once.
     left: Option<Left>,
+    /// How the transaction left it that moved it last, if nothing else is known of it.
+    pub(super) current: Option<Current>,
+}
+
+/// It cannot take what is stored.
+#[derive(Debug, thiserror::Error)]
+#[error("the inline projection {name:?} cannot be built")]
+struct CannotBuild {
+    name: String,
+    #[source]
+    error: StepError,
+}
+
+/// Puts the inline projections of a store into the order in which their documents are locked, that of their names.
+///
+/// # Errors
+/// [`StoreError::Failed`] if two have one name.
+pub fn in_order<M>(
+    mut models: Vec<M>,
+    inline: impl Fn(&M) -> &Inline,
+) -> Result<Vec<M>, StoreError> {
+    models.sort_by(|one, other| inline(one).name.cmp(&inline(other).name));
+    let mut pairs = models.windows(2);
+    let same = pairs.find(|pair| inline(&pair[0]).name == inline(&pair[1]).name);
+    if let Some(pair) = same {
+        let name = &inline(&pair[0]).name;
+        let reason = format!("two inline projections have the name {name:?}");
+        return Err(StoreError::Failed(reason.into()));
+    }
+    Ok(models)
 }
 
 /// How an inline projection stands at the beginning of a transaction.
@@ -85,9 +119,11 @@ pub enum Left {
 }
 
 /// Every event up to the head has been taken.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Current {
     pub(super) head: Position,
+    /// The control and its revision, where `builds` are all that it says to move.
+    pub(super) control: Option<(String, Revision)>,
     pub(super) builds: Vec<Held>,
 }
 
@@ -95,7 +131,7 @@ pub struct Current {
 pub(super) type Extent = (Position, Position);
 
 /// A build, and how far it has come.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Held {
     pub(super) build: Build,
     pub(super) key: String,
@@ -157,6 +193,24 @@ impl Inline {
         }
     }
 
+    /// What a store that opens does about what [`build`](Self::build) has answered, once that transaction has ended. `true`:
+    /// it builds on.
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`StoreError::Failed`] names the projection if it cannot take what is stored.
+    pub fn builds_on(&self, built: Result<Standing, StepError>) -> Result<bool, StoreError> {
+        match built {
+            Ok(standing) => Ok(matches!(standing, Standing::Behind(_))),
+            // Somebody else has moved it.
+            Err(StepError::Lost) => Ok(true),
+            Err(StepError::Store(error)) => Err(error),
+            Err(error) => {
+                let name = self.name.clone();
+                Err(StoreError::Failed(CannotBuild { name, error }.into()))
+            }
+        }
+    }
+
     /// Takes what others have appended, at most a page of it; `head` is the newest event. What is left to others to fill
     /// stays so until it is nearly full.
     ///
@@ -167,11 +221,12 @@ impl Inline {
         inside: &mut (impl InlineTransaction + ?Sized),
         head: Position,
     ) -> Result<Standing, StoreError> {
-        if self
-            .known()
-            .rests
-            .is_some_and(|until| Instant::now() < until)
-        {
+        let rests = {
+            let mut known = self.known();
+            known.current = None;
+            known.rests
+        };
+        if rests.is_some_and(|until| Instant::now() < until) {
             return Ok(Standing::Left(Left::Resting));
         }
         let (control, found) = self.look(inside).await?;
@@ -179,14 +234,20 @@ impl Inline {
             return Ok(Standing::Left(left));
         }
         let near = Position::new(head.get().saturating_sub(MAX_PAGE as u64));
+        let count = found.len();
         let wanted: Vec<Held> = found
             .into_iter()
             .filter(|held| held.is_wanted(&control.control, near))
             .collect();
+        let is_all = wanted.len() == count;
         let is_full = |held: &Held| held.checkpoint.position >= head && head > Position::ZERO;
         if !wanted.is_empty() && wanted.iter().all(is_full) && is_shown(&control.control, &wanted) {
-            let builds = wanted;
-            return Ok(Standing::Current(Current { head, builds }));
+            let key = control::key(&self.name);
+            return Ok(Standing::Current(Current {
+                head,
+                control: is_all.then_some((key, control.revision)),
+                builds: wanted,
+            }));
         }
         match self.fill(inside, control, (head, near)).await {
             Ok(standing) => Ok(standing),
@@ -202,58 +263,6 @@ impl Inline {
                 Ok(Standing::Left(Left::Resting))
             }
         }
-    }
-
-    /// Takes the events behind those that `current` has seen.
-    ///
-    /// # Errors
-    /// [`AppendError::Projection`] if it cannot take one of them; the transaction must be rolled back.
-    pub async fn take(
-        &self,
-        inside: &mut (impl InlineTransaction + ?Sized),
-        current: Current,
-    ) -> Result<(), AppendError> {
-        self.try_take(inside, current)
-            .await
-            .map_err(|error| match error {
-                StepError::Store(error) => error.into(),
-                StepError::Lost => {
-                    let reason =
-                        format!("the inline projection {:?} was moved meanwhile", self.name);
-                    StoreError::Unavailable(reason.into()).into()
-                }
-                error => AppendError::Projection {
-                    name: self.name.clone(),
-                    error: error.into(),
-                },
-            })
-    }
-
-    async fn try_take(
-        &self,
-        inside: &mut (impl InlineTransaction + ?Sized),
-        current: Current,
-    ) -> Result<(), StepError> {
-        if current.builds.is_empty() {
-            return Ok(());
-        }
-        let mut through = current.head;
-        loop {
-            let page = self.page(inside, through).await?;
-            for held in &current.builds {
-                inside.project(held.build.number, &page.events).await?;
-            }
-            through = page.through();
-            if !page.more {
-                break;
-            }
-        }
-        let mut changes = Changes::new();
-        for held in &current.builds {
-            changes = changes.with(held.advance(through)?.1);
-        }
-        inside.change(&changes).await?;
-        Ok(())
     }
 
     /// What the documents say, and the builds that are this projection's to move.
@@ -334,7 +343,7 @@ impl Inline {
         Ok(page)
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    pub(super) fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -52,7 +52,11 @@ impl Inline {
             return Ok(Standing::Behind(come_to));
         }
         self.show_newest(inside, control, &builds).await?;
-        Ok(Standing::Current(Current { head, builds }))
+        Ok(Standing::Current(Current {
+            head,
+            control: None,
+            builds,
+        }))
     }
 
     /// Lets readers see the newest build, if it is full and they do not.

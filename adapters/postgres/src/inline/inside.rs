@@ -8,6 +8,7 @@ use sqlx::postgres::PgConnection;
 
 use super::Model;
 use crate::error::{Fault, store_error};
+use crate::ignored::Probes;
 use crate::names::Names;
 use crate::tables::{self, Tables};
 
@@ -15,11 +16,21 @@ pub(super) struct Inside<'t> {
     db: &'t mut PgConnection,
     names: &'t Names,
     model: &'t Model,
+    probes: Probes,
 }
 
 impl<'t> Inside<'t> {
-    pub(super) fn new(db: &'t mut PgConnection, names: &'t Names, model: &'t Model) -> Self {
-        Self { db, names, model }
+    pub(super) fn new(
+        db: &'t mut PgConnection,
+        names: &'t Names,
+        (model, probes): (&'t Model, Probes),
+    ) -> Self {
+        Self {
+            db,
+            names,
+            model,
+            probes,
+        }
     }
 
     async fn execute(&mut self, sql: &'static str) -> Result<(), StoreError> {
@@ -31,9 +42,7 @@ impl<'t> Inside<'t> {
 #[async_trait]
 impl InlineTransaction for Inside<'_> {
     async fn find(&mut self, keys: &[String]) -> Result<Vec<Document>, StoreError> {
-        let sql = "select key, revision, value from document where key = any ($1) order by key for update";
-        let rows = sqlx::query(sql).bind(keys).fetch_all(&mut *self.db).await;
-        crate::document::documents(rows)
+        crate::document::find_to_change(self.db, keys).await
     }
 
     async fn change(&mut self, changes: &Changes) -> Result<Revision, ChangeError> {
@@ -51,7 +60,8 @@ impl InlineTransaction for Inside<'_> {
 
     async fn project(&mut self, build: u64, events: &[RecordedEvent]) -> Result<(), StepError> {
         let mut tables = Tables::new(self.db, build);
-        self.model.inlined.project(&mut tables, events).await
+        let inlined = &self.model.inlined;
+        inlined.project((&mut tables, self.probes), events).await
     }
 
     async fn show(&mut self, build: u64) -> Result<(), StepError> {

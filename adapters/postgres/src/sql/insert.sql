@@ -1,7 +1,7 @@
 -- Stores rows that were judged elsewhere, if the head is still $1; otherwise nothing, and there is no row in answer.
 -- $3, $4: new streams; $5 to $14: events, behind each other from the head on; $15, $16: tags; $17 to $20: idempotency
 -- keys. Arrays of what events seldom have may be empty. No statement of PL/pgSQL, no lookup: this is as fast as
--- inserts get.
+-- inserts get. It ends ahead of its `from moved`, where a column may be added.
 with moved as (
     update head
     set position    = $2,
@@ -35,4 +35,3 @@ new_key as (
     from moved, unnest($17::bytea[], $18::uuid[], $19::bigint[], $20::bigint[]) k (key, fingerprint, position, count)
 )
 select recorded_at, pg_notify('factum:' || current_schema(), $2::text)::text
-from moved

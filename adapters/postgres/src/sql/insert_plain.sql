@@ -18,4 +18,3 @@ new_event as (
          e (stream, version, id, name, schema_version, content_type, data, bytes, metadata, tags, n)
 )
 select recorded_at, pg_notify('factum:' || current_schema(), $2::text)::text
-from moved

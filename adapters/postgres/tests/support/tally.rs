@@ -29,6 +29,9 @@ pub(crate) const NEGATIVE: u64 = 1_000_004;
 /// One that there may be once; the table refuses another when the transaction ends.
 pub(crate) const ONCE: u64 = 1_000_005;
 
+/// One behind which the projection goes on as if no statement had failed.
+pub(crate) const IGNORES: u64 = 1_000_006;
+
 /// Keeps every event by its position, so that an event taken twice is an error; each amount `V` times.
 #[derive(Default)]
 pub(crate) struct Sums<const V: u32>;
@@ -77,6 +80,11 @@ impl<const V: u32> PostgresProject<TallyEvent> for Sums<V> {
             KILLS => {
                 let sql = "select pg_terminate_backend(pg_backend_pid())";
                 sqlx::query(sql).execute(&mut **db).await?;
+                Ok(())
+            }
+            IGNORES => {
+                let failed = sqlx::query("select 1 / 0").execute(&mut **db).await;
+                assert!(failed.is_err());
                 Ok(())
             }
             _ => Ok(()),

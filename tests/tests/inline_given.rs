@@ -1,0 +1,249 @@
+//! What an inline projection is given of an append is what a read finds behind it.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "support/lines.rs"]
+mod lines;
+#[path = "support/places.rs"]
+mod places;
+#[path = "support/server.rs"]
+mod server;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use factum::document::Changes;
+use factum::personal::{DocumentKeys, MasterKey, PersonalField, PersonalStore, Subject};
+use factum::prelude::*;
+use factum::projections::checkpoint;
+use factum::{
+    Append, ContentType, EventStore as _, Expected, Formerly, IdempotencyKey, Metadata, NewEvent,
+    RecordedEvent, Tag, UpcastError, async_trait,
+};
+use factum_postgres::{PostgresOptions, PostgresProject, PostgresProjection};
+use factum_sqlite::{BoxError, SqliteOptions, SqliteProject, SqliteProjection, sqlx};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+#[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[event(prefix = "guest", formerly = [CameWith], retired = ["guest.nudged"])]
+enum GuestEvent {
+    #[event(version = 3, upcast = [named, numbered])]
+    Arrived {
+        name: String,
+        room: u32,
+    },
+    Left {
+        room: u32,
+    },
+}
+
+#[derive(Event, Debug, Serialize, Deserialize)]
+#[event(name = "guest.came_with")]
+struct CameWith {
+    names: [String; 2],
+}
+
+impl Formerly<GuestEvent> for CameWith {
+    fn today(self) -> Result<Events<GuestEvent>, UpcastError> {
+        let both = self.names.map(|name| GuestEvent::Arrived { name, room: 2 });
+        Ok(both.into())
+    }
+}
+
+fn named(mut old: Value) -> Result<Value, UpcastError> {
+    let fields = old.as_object_mut().ok_or("no object")?;
+    let who = fields.remove("who").ok_or("nobody")?;
+    fields.insert("name".to_owned(), who);
+    Ok(old)
+}
+
+fn numbered(mut old: Value) -> Result<Value, UpcastError> {
+    let fields = old.as_object_mut().ok_or("no object")?;
+    fields.insert("room".to_owned(), json!(1));
+    Ok(old)
+}
+
+/// Each event of today by the position of what it was stored as, with what that was.
+type Seen = Arc<Mutex<BTreeMap<(u64, String), RecordedEvent>>>;
+
+struct Witness<const V: u32>(Seen);
+
+impl<const V: u32> Projection for Witness<V> {
+    type Events = GuestEvent;
+    const NAME: &'static str = "witness";
+    const VERSION: u32 = V;
+}
+
+impl<const V: u32> Witness<V> {
+    fn see(&self, event: &Recorded<GuestEvent>) {
+        let key = (event.record.position.get(), format!("{:?}", event.event));
+        self.0.lock().unwrap().insert(key, event.record.clone());
+    }
+}
+
+macro_rules! witness {
+    ($adapter:ident, $projection:ident, $project:ident) => {
+        #[async_trait]
+        impl<const V: u32> $projection for Witness<V> {
+            async fn create(&self, db: &mut $adapter::Tables<'_>) -> Result<(), sqlx::Error> {
+                let create = db.sql("create table if not exists {seen} (number bigint)");
+                sqlx::query(create).execute(&mut **db).await.map(drop)
+            }
+        }
+
+        #[async_trait]
+        impl<const V: u32> $project<GuestEvent> for Witness<V> {
+            async fn project(
+                &self,
+                event: &Recorded<GuestEvent>,
+                _: &mut $adapter::Tables<'_>,
+            ) -> Result<(), BoxError> {
+                self.see(event);
+                Ok(())
+            }
+        }
+    };
+}
+
+witness!(factum_sqlite, SqliteProjection, SqliteProject);
+witness!(factum_postgres, PostgresProjection, PostgresProject);
+
+fn event(name: &'static str, schema_version: u32, data: &Value) -> NewEvent {
+    NewEvent {
+        id: Uuid::now_v7(),
+        name: name.into(),
+        schema_version,
+        content_type: ContentType::Json,
+        data: data.to_string().into(),
+        tags: Vec::new(),
+        metadata: Arc::default(),
+        personal: Vec::new(),
+    }
+}
+
+fn personal(mut event: NewEvent, field: &'static str) -> NewEvent {
+    event.personal.push(PersonalField {
+        field,
+        subject: Subject::Stream,
+        redacted: "\"[redacted]\"".to_owned(),
+    });
+    event
+}
+
+/// All fields, and in the open map what can be mistaken for one, and numbers with many digits.
+fn metadata() -> Arc<Metadata> {
+    let numbers = (0..500_u64).map(|turn| f64::from_bits(turn.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+    let numbers: Vec<f64> = numbers.filter(|number| number.is_finite()).collect();
+    let mut metadata = Metadata::default();
+    metadata.reason = Some("a \"b\"\u{0}\n".to_owned());
+    metadata.correlation_id = Some(Uuid::now_v7());
+    metadata.tenant = Some(String::new());
+    let mut extra = |key: &str, value| metadata.extra.insert(key.to_owned(), value);
+    extra("actor", json!("alice"));
+    extra("numbers", json!(numbers));
+    extra(
+        "nested",
+        json!({ "b": [null, 18_446_744_073_709_551_615_u64], "a": -0.0 }),
+    );
+    Arc::new(metadata)
+}
+
+/// Appends of every kind, each to streams of its own, that arrive together.
+fn appends(round: u32) -> Vec<Append> {
+    let stream = |number: u32| format!("guest-{round}-{number}").parse().unwrap();
+    let old = personal(event("guest.arrived", 1, &json!({ "who": "ada" })), "who");
+    let mut tagged = event("guest.left", 1, &json!({ "room": round }));
+    let tag = |value: &str| Tag::new("room", value).unwrap();
+    tagged.tags = vec![tag("b"), tag("a"), tag("b")];
+    let mut with_metadata = event("guest.left", 1, &json!({ "room": 8 }));
+    with_metadata.metadata = metadata();
+    let mut same = event("guest.left", 1, &json!({ "room": 9 }));
+    same.metadata = with_metadata.metadata.clone();
+    let mut mistaken = event("guest.left", 1, &json!({ "room": 10 }));
+    mistaken.content_type = ContentType::Other("application/json".into());
+    let split = event("guest.came_with", 1, &json!({ "names": ["bob", "eve"] }));
+    let other = event("meal.served", 1, &json!({}));
+    let today = event("guest.arrived", 3, &json!({ "name": "dan", "room": 3 }));
+    let one = |number, events| Append::stream(stream(number), Expected::Any, events);
+    vec![
+        one(1, vec![old, tagged]),
+        one(2, vec![with_metadata, same]).and_stream(stream(3), Expected::Any, vec![mistaken]),
+        one(4, vec![])
+            .and_stream(stream(5), Expected::Any, vec![other.clone()])
+            .and_stream(
+                stream(6),
+                Expected::NoStream,
+                vec![split, event("guest.nudged", 1, &json!({}))],
+            )
+            .with_changes(Changes::new().put(format!("own/{round}"), "1")),
+        one(7, vec![personal(today, "name")])
+            .once(IdempotencyKey::new(format!("key {round}"), b"dan")),
+        one(8, vec![other]),
+    ]
+}
+
+/// What each round leaves to be seen.
+const SEEN: usize = 8;
+
+async fn fill<S: factum::Store + Clone>(store: &S, other: &S) {
+    let keys = DocumentKeys::open(store.clone(), MasterKey::new(&[7; 32])).await;
+    let sealed = PersonalStore::new(store.clone(), keys.unwrap());
+    for round in 0..8 {
+        let appends = appends(round);
+        if round >= 4 {
+            // Whoever is not alone lets the database judge.
+            let others = event("meal.served", 1, &json!({}));
+            let stream = format!("meal-{round}").parse().unwrap();
+            let append = Append::stream(stream, Expected::Any, vec![others]);
+            other.append(append).await.unwrap();
+        }
+        let told = appends.iter().map(|append| sealed.append(append.clone()));
+        for told in futures_util::future::join_all(told).await {
+            assert!(!told.unwrap().repeated);
+        }
+        // Also where nothing of it was to be taken, the projection has come along.
+        let come_to = checkpoint(store, "witness").await.unwrap();
+        assert_eq!(come_to, *store.watch().borrow());
+        // It is told again, and has no effect again.
+        assert!(sealed.append(appends[3].clone()).await.unwrap().repeated);
+    }
+}
+
+fn compare(given: &Seen, read: &Seen) {
+    let (given, read) = (given.lock().unwrap(), read.lock().unwrap());
+    assert_eq!(read.len(), 8 * SEEN);
+    for (key, record) in &*read {
+        assert_eq!(given.get(key), Some(record), "{key:?}");
+    }
+    assert_eq!(given.len(), read.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_file() {
+    let place = places::file();
+    let (given, read) = (Seen::default(), Seen::default());
+    let options = SqliteOptions::new(&place.url);
+    let store = options.clone().inline(Witness::<1>(given.clone())).open();
+    let other = options.clone().inline(Witness::<1>(Seen::default())).open();
+    fill(&store.await.unwrap(), &other.await.unwrap()).await;
+    let again = options.inline(Witness::<2>(read.clone()));
+    again.open().await.unwrap();
+    compare(&given, &read);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_schema() {
+    let Some(place) = places::schema("inline_given") else {
+        return;
+    };
+    let (server, schema) = place.url.split_once('#').unwrap();
+    let (given, read) = (Seen::default(), Seen::default());
+    let options = PostgresOptions::new(server.parse().unwrap()).schema(schema);
+    let store = options.clone().inline(Witness::<1>(given.clone())).open();
+    let other = options.clone().inline(Witness::<1>(Seen::default())).open();
+    fill(&store.await.unwrap(), &other.await.unwrap()).await;
+    let again = options.inline(Witness::<2>(read.clone()));
+    again.open().await.unwrap();
+    compare(&given, &read);
+}
