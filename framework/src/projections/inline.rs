@@ -28,7 +28,6 @@ pub use super::inline_recorded::recorded;
 pub use super::inline_transaction::InlineTransaction;
 use super::lease::{self, Checkpoint};
 use super::{StepError, chain, json};
-use crate::append::AppendError;
 use crate::document::{Changes, Revision};
 use crate::error::StoreError;
 use crate::event_set::EventSet as _;

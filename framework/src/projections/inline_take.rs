@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use super::StepError;
 use super::inline::{Current, Inline, InlineTransaction};
 use crate::append::Append;
+use crate::append::AppendError;
 use crate::document::{Changes, Revision};
-use crate::error::{AppendError, StoreError};
+use crate::error::StoreError;
 use crate::place::Position;
 use crate::record::RecordedEvent;
 
