@@ -79,6 +79,11 @@ impl Document {
     }
 }
 
+/// A typed value as a document holds it.
+pub(crate) fn encode(value: &impl Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| StoreError::Failed(error.into()))
+}
+
 /// Which documents to find: those whose keys begin with a prefix, in the order of their keys' bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scan {

@@ -1,5 +1,7 @@
 //! What goes wrong where events are kept, and where their stored forms are written and read.
 
+use std::any::Any;
+
 use crate::place::{Position, Version};
 use crate::record::{ContentType, RecordedEvent};
 use crate::stream::StreamId;
@@ -121,4 +123,25 @@ pub enum DecodeFault {
     /// It holds [personal](crate::personal) data that cannot be opened: why.
     #[error("{0}")]
     Sealed(String),
+}
+
+/// What a panic of a user's code says.
+#[must_use]
+pub fn panicked(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("it panicked: {}", text.unwrap_or("without a text"))
+}
+
+/// An error with its causes.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    for cause in causes.map(ToString::to_string) {
+        // Some errors repeat their cause.
+        if !text.ends_with(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }

@@ -55,7 +55,6 @@ pub use control::{checkpoint, control_key, wants};
 #[cfg(feature = "personal")]
 pub(crate) use dead_letter::blank_errors;
 pub use dead_letter::{DeadLetter, DeadLetterState};
-pub use failure::panicked;
 pub use in_memory::InMemory;
 #[doc(hidden)]
 pub use lease::fence;
@@ -68,7 +67,7 @@ pub use tables::{Names, TABLES, TableTaken, fill_in, list, listed, table, tables
 use board::Board;
 use control::Control;
 use dead_letter::Letters;
-pub(crate) use failure::{chain, guarded, json};
+pub(crate) use failure::guarded;
 use instances::Instances;
 use running::Running;
 

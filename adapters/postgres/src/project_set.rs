@@ -2,7 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 
-use factum::projections::panicked;
+use factum::error::panicked;
 use factum::{DecodeError, Event, EventError, Recorded, RecordedEvent, StepError, StoreError};
 use futures_util::FutureExt as _;
 

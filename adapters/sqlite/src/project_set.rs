@@ -2,7 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 
-use factum::projections::panicked;
+use factum::error::panicked;
 use factum::{DecodeError, Event, EventError, ProjectionError, Recorded, RecordedEvent, StepError};
 use futures_util::FutureExt as _;
 

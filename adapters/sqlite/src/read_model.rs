@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use factum::document::{Changes, Revision};
-use factum::projections::panicked;
+use factum::error::panicked;
 use factum::{
     EventSet as _, EventsOf, Projection, ProjectionError, Query, ReadModel, Step, StepError,
     StoreError,

@@ -1,5 +1,6 @@
 //! [`CommandSet`]: one command, or a tuple of several, as a process manager names what it sends.
 
+use crate::error::{chain, panicked};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -13,7 +14,6 @@ use crate::document::Changes;
 use crate::engine::{Engine, ExecuteError};
 use crate::error::StoreError;
 use crate::metadata::Metadata;
-use crate::projections::{chain, panicked};
 use crate::upcast::{Upcaster, upcast};
 
 /// One command that decides and can be read from JSON, or a tuple of up to twelve.

@@ -1,5 +1,7 @@
 //! [`Beginning`]: where what is new to a store begins is kept at its first start, so that no later one moves it.
 
+use crate::document::encode;
+use crate::error::chain;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::warn;
@@ -10,7 +12,6 @@ use crate::engine::{Engine, RetryPolicy};
 use crate::error::StoreError;
 use crate::place::Position;
 use crate::projections::lease::{Checkpoint, key};
-use crate::projections::{chain, json};
 
 /// Keeps it in a task of its own, which ends with the value.
 pub(super) struct Beginning {
@@ -65,6 +66,6 @@ async fn begin(
         ..Checkpoint::default()
     };
     let key = key(model, 1, 0);
-    let begins = Changes::new().put_if(key, Revision::ABSENT, json(&checkpoint)?);
+    let begins = Changes::new().put_if(key, Revision::ABSENT, encode(&checkpoint)?);
     change(documents, begins).await.map(drop)
 }

@@ -1,5 +1,6 @@
 //! What a [`Dispatcher`] does with one piece of work: execute, respond, try again, give up.
 
+use crate::document::encode;
 use tracing::{Instrument as _, debug, debug_span, warn};
 use uuid::Uuid;
 
@@ -11,7 +12,6 @@ use crate::document::{Changes, InvalidChanges, Revision};
 use crate::error::StoreError;
 use crate::metrics::{WorkOutcome, deadline_passed, process_worked};
 use crate::process::{Envelope, Outcome, Refusal, Route};
-use crate::projections::json;
 use crate::timestamp::Timestamp;
 
 /// How an edit of an instance went.
@@ -301,7 +301,7 @@ impl Dispatcher {
             instance.dead.insert(letter.number);
             let changes: Changes = instance
                 .keep(&self.keys, revision)?
-                .put(&key, json(letter)?);
+                .put(&key, encode(letter)?);
             match change(self.documents(), fence.require(changes)).await? {
                 Ok(_) => return Ok(true),
                 Err(key) if fence.is(&key) => return Err(Left::Lost),

@@ -4,6 +4,8 @@
 //! at a revision. But a command that was refused here could happen there, decided anew by one who stood still meanwhile:
 //! so each dispatcher makes a fence first, and executes and settles nothing behind a newer one.
 
+use crate::document::encode;
+use crate::error::chain;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -27,7 +29,6 @@ use crate::engine::{Engine, RetryPolicy};
 use crate::error::StoreError;
 use crate::metrics::process_has_due;
 use crate::projections::lease::Checkpoint;
-use crate::projections::{chain, json};
 use crate::timestamp::Timestamp;
 
 pub(super) struct Dispatcher {
@@ -185,7 +186,7 @@ impl Dispatcher {
             }
             let key = self.keys.dispatcher();
             let changes = Changes::new()
-                .put(&key, json(&Holder { holder: *me })?)
+                .put(&key, encode(&Holder { holder: *me })?)
                 .require(lease, document.revision);
             if let Ok(revision) = change(self.documents(), changes).await? {
                 return Ok(Some(Fence(Some((key, revision)))));

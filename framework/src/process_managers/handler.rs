@@ -1,5 +1,6 @@
 //! [`Handler`]: effects outside of the store.
 
+use crate::error::panicked;
 use std::collections::BTreeMap;
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,9 +13,7 @@ use crate::document::Revision;
 use crate::event::Event;
 use crate::event_set::EventSet as _;
 use crate::place::Position;
-use crate::projections::{
-    EventError, ProjectionError, ReadModel, Step, StepError, guarded, panicked,
-};
+use crate::projections::{EventError, ProjectionError, ReadModel, Step, StepError, guarded};
 use crate::query::Query;
 use crate::record::{Recorded, RecordedEvent};
 use crate::stream::StreamId;

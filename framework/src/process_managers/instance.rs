@@ -1,6 +1,7 @@
 //! [`Instance`]: all that is kept of one instance of a process manager. One document: whoever changes it does so at the
 //! revision that it was read at, so that its state and what it has to do never part.
 
+use crate::document::encode;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,6 @@ use crate::error::StoreError;
 use crate::metadata::Metadata;
 use crate::place::Position;
 use crate::process::Order;
-use crate::projections::json;
 use crate::record::RecordedEvent;
 use crate::timestamp::Timestamp;
 
@@ -184,8 +184,8 @@ impl Instance {
             ..Self::new(id)
         };
         Ok(Changes::new()
-            .put(keys.due(at, id), json(&due)?)
-            .put(keys.instance(id), json(&instance)?))
+            .put(keys.due(at, id), encode(&due)?)
+            .put(keys.instance(id), encode(&instance)?))
     }
 
     /// Under which time it stands among what is due.
@@ -315,14 +315,14 @@ impl Instance {
                     _ => None,
                 },
             };
-            changes = changes.put(keys.due(at, &self.id), json(&due)?);
+            changes = changes.put(keys.due(at, &self.id), encode(&due)?);
         }
         let key = keys.instance(&self.id);
         let is_over = !self.lives() && self.outbox.is_empty();
         Ok(match (is_over, revision) {
             (true, Revision::ABSENT) => changes,
             (true, revision) => changes.delete_if(key, revision),
-            (false, revision) => changes.put_if(key, revision, json(&self)?),
+            (false, revision) => changes.put_if(key, revision, encode(&self)?),
         })
     }
 }

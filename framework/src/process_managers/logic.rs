@@ -1,5 +1,6 @@
 //! [`Logic`]: a process manager without its types.
 
+use crate::error::panicked;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::marker::PhantomData;
@@ -16,7 +17,6 @@ use crate::process::{
     CommandSet as _, Correlation, Deadline, Order, ProcessManager, ReactSet, Reactions, Refusal,
     Respond, Route,
 };
-use crate::projections::panicked;
 use crate::query::Query;
 use crate::record::RecordedEvent;
 use crate::timestamp::Timestamp;

@@ -1,6 +1,7 @@
 //! [`Model`]: takes events into instances. A read model without tables: what an event does to an instance, and what it
 //! wants done, changes together with the checkpoint.
 
+use crate::error::panicked;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use crate::error::StoreError;
 use crate::place::Position;
 use crate::process::Correlation;
 use crate::projections::dead_letter::Waits;
-use crate::projections::{EventError, ProjectionError, ReadModel, Step, StepError, panicked};
+use crate::projections::{EventError, ProjectionError, ReadModel, Step, StepError};
 use crate::query::Query;
 use crate::record::RecordedEvent;
 

@@ -1,5 +1,6 @@
 //! [`Schedule`]: a command again and again, at the times of a cron expression.
 
+use crate::error::panicked;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,7 +21,6 @@ use crate::command::Decide;
 use crate::document::{DocumentStore, Revision};
 use crate::error::StoreError;
 use crate::process::{Order, Refusal, Route};
-use crate::projections::panicked;
 use crate::timestamp::Timestamp;
 
 /// The deadline that stands for the next occurrence.

@@ -1,5 +1,6 @@
 //! [`Undelivered`]: work of a process manager that could not be done.
 
+use crate::document::encode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -7,7 +8,6 @@ use super::dispatcher::{change, find};
 use super::instance::{Keys, Work};
 use crate::document::{Changes, DocumentStore, Scan};
 use crate::error::StoreError;
-use crate::projections::json;
 use crate::timestamp::Timestamp;
 
 /// Work of a process manager, or of a schedule, that could not be done. Whatever else its instance wants done waits
@@ -141,7 +141,7 @@ pub(super) async fn settle(
                     discarded: Some(reason.to_owned()),
                     ..letter.clone()
                 };
-                changes.put(&key, json(&discarded)?)
+                changes.put(&key, encode(&discarded)?)
             }
         };
         if change(documents, changes).await?.is_ok() {

@@ -1,12 +1,13 @@
 //! How a [`Worker`] comes to its lease, and what it tells of while another has it.
 
+use crate::error::chain;
 use std::sync::atomic::Ordering::SeqCst;
 
 use tracing::warn;
 
 use super::lease::{Attempt, Checkpoint, Lease};
 use super::worker::Worker;
-use super::{GLANCE, ProjectionState, chain, control};
+use super::{GLANCE, ProjectionState, control};
 use crate::error::StoreError;
 
 impl Worker {

@@ -1,6 +1,7 @@
 //! [`Control`]: which builds of a read model there are, and what is wanted of them. One document for each
 //! projection, which every instance may change.
 
+use crate::document::encode;
 use serde::{Deserialize, Serialize};
 
 use super::ProjectionError;
@@ -152,7 +153,7 @@ pub(super) async fn read(documents: &dyn DocumentStore, name: &str) -> Result<Re
 
 /// The change of the document from `read` to `control`.
 pub(super) fn change(name: &str, read: &Read, control: &Control) -> Result<Changes, StoreError> {
-    let value = super::json(control)?;
+    let value = encode(control)?;
     Ok(Changes::new().put_if(key(name), read.revision, value))
 }
 

@@ -1,11 +1,12 @@
 //! [`DeadLetter`]: an event that a projection could not take, kept as its position.
 
+use crate::document::encode;
+use crate::error::chain;
 use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
-use super::chain;
 use crate::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
 use crate::error::StoreError;
 use crate::place::Position;
@@ -272,7 +273,7 @@ impl Letters<'_> {
             reason: reason.to_owned(),
         };
         let gone = Changes::new().delete_if(&key, document.revision);
-        Ok(Some(gone.put(self.key(&letter), super::json(&letter)?)))
+        Ok(Some(gone.put(self.key(&letter), encode(&letter)?)))
     }
 }
 
@@ -350,7 +351,7 @@ pub(crate) async fn blank_errors(
                 let letter = document.decode().ok();
                 let letter = letter.filter(|it: &DeadLetter| positions.contains(&it.position));
                 if let Some(letter) = letter.and_then(DeadLetter::without_error) {
-                    let value = super::json(&letter)?;
+                    let value = encode(&letter)?;
                     changes = changes.put_if(&document.key, document.revision, value);
                 }
             }

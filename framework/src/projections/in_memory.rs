@@ -1,5 +1,6 @@
 //! [`InMemory`]: a read model in the memory of the process, filled anew at every start.
 
+use crate::error::panicked;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use super::{ProjectionError, ReadModel, Step, StepError, lease, panicked};
+use super::{ProjectionError, ReadModel, Step, StepError, lease};
 use crate::document::{
     ChangeError, Changes, Document, DocumentStore, MemoryDocuments, Revision, Scan,
 };
@@ -222,7 +223,7 @@ where
             ..
         } = &mut *state;
         if torn.contains(&build) {
-            return Err(StepError::Torn("the projection panicked before".to_owned()));
+            return Err(StepError::Torn("it panicked before".to_owned()));
         }
         let Some(model) = builds.get_mut(&build) else {
             return Err(StepError::Lost);

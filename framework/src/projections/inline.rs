@@ -18,16 +18,18 @@
 //! Nothing is parked by an append: what fails there was never stored. A build with parked events is left to
 //! [`Projections`](super::Projections) until they are settled, and so is one that was begun with several partitions.
 
+use crate::document::encode;
+use crate::error::chain;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tracing::warn;
 
+use super::StepError;
 use super::control::{self, Build, Control};
 pub use super::inline_recorded::recorded;
 pub use super::inline_transaction::InlineTransaction;
 use super::lease::{self, Checkpoint};
-use super::{StepError, chain, json};
 use crate::document::{Changes, Revision};
 use crate::error::StoreError;
 use crate::event_set::EventSet as _;
@@ -153,7 +155,7 @@ impl Held {
             stopped: None,
             ..self.checkpoint.clone()
         };
-        let changes = Changes::new().put_if(&self.key, self.revision, json(&next)?);
+        let changes = Changes::new().put_if(&self.key, self.revision, encode(&next)?);
         Ok((next, changes))
     }
 }

@@ -1,8 +1,8 @@
 //! [`recorded`]: events that were appended, as they are read.
 
+use crate::document::encode;
 use std::sync::Arc;
 
-use super::json;
 use crate::append::{Append, Appended, StreamAppend};
 use crate::error::StoreError;
 use crate::metadata::Metadata;
@@ -72,7 +72,7 @@ fn metadata_as_read(metadata: &Arc<Metadata>) -> Result<Arc<Metadata>, StoreErro
     if metadata.extra.is_empty() {
         return Ok(metadata.clone());
     }
-    let read = serde_json::from_str(&json(&**metadata)?);
+    let read = serde_json::from_str(&encode(&**metadata)?);
     let corrupt = |error| StoreError::Corrupt(format!("metadata: {error}"));
     Ok(Arc::new(read.map_err(corrupt)?))
 }

@@ -4,6 +4,7 @@
 //! Whoever sees one unchanged for the time of its lease, by its own clock, takes its instance for dead. A mistake costs
 //! work done twice in vain, and nothing else: the fence is the revision of each lease.
 
+use crate::document::encode;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -250,7 +251,7 @@ impl Instances {
                 holds: known.held.len(),
                 name: self.name.clone(),
             };
-            let sign = Changes::new().put(own, super::json(&sign)?);
+            let sign = Changes::new().put(own, encode(&sign)?);
             dead.into_iter().fold(sign, Changes::delete)
         };
         match documents.change_documents(changes).await {

@@ -1,6 +1,7 @@
 //! [`Lease`]: who works on a partition of a build, and how far it has come. One document, whose revision is the
 //! fence: whoever writes it at the revision that it wrote last is still the owner.
 
+use crate::document::encode;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -219,7 +220,7 @@ impl Lease {
             ..checkpoint
         };
         let changes = Changes::new()
-            .put_if(key, revision, super::json(&checkpoint)?)
+            .put_if(key, revision, encode(&checkpoint)?)
             .require(wanted.0, wanted.1);
         match documents.change_documents(changes).await {
             Ok(revision) => Ok(Attempt::Taken(Self {
@@ -243,7 +244,7 @@ impl Lease {
 
     /// The change that makes `next` of the checkpoint, while this instance is the owner.
     pub(crate) fn advance(&self, next: &Checkpoint) -> Result<Changes, StoreError> {
-        Ok(Changes::new().put_if(&self.key, self.revision, super::json(next)?))
+        Ok(Changes::new().put_if(&self.key, self.revision, encode(next)?))
     }
 
     /// The change was made.
@@ -290,7 +291,7 @@ impl Lease {
             holder: None,
             ..self.checkpoint
         };
-        let changes = Changes::new().put_if(&self.key, self.revision, super::json(&checkpoint)?);
+        let changes = Changes::new().put_if(&self.key, self.revision, encode(&checkpoint)?);
         match documents.change_documents(changes).await {
             Err(ChangeError::Store(error)) => Err(error),
             _ => Ok(()),

@@ -1,12 +1,14 @@
 //! What a [`Worker`] does with an event that cannot be taken: try again, park, skip, stop.
 
+use crate::document::encode;
+use crate::error::chain;
 use tracing::warn;
 
 use super::dead_letter::{DeadLetter, DeadLetterState, Letter};
 use super::lease::{Checkpoint, Stop};
 use super::parked::{Parked, Queue};
 use super::worker::{Held, Left, Worker};
-use super::{EventError, OnFailure, ProjectionState, Step, StepError, chain};
+use super::{EventError, OnFailure, ProjectionState, Step, StepError};
 use crate::place::Position;
 use crate::record::RecordedEvent;
 
@@ -88,7 +90,7 @@ impl Worker {
         let mut changes = held.lease.advance(&next)?;
         let letters = self.shared.letters(self.build.number);
         for letter in &work.letters {
-            let (key, value) = (letters.key(letter), super::json(letter)?);
+            let (key, value) = (letters.key(letter), encode(letter)?);
             changes = match work.replaced {
                 // Somebody may have discarded it meanwhile.
                 Some(before) => changes.put_if(key, before.revision, value),

@@ -1,5 +1,6 @@
 //! [`Retry`]: how a [`Worker`] tries again what is parked, a little at a time, so that other streams go on meanwhile.
 
+use crate::error::chain;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use super::lease::Checkpoint;
 use super::parked::{Parked, Queue};
 use super::parking::Work;
 use super::worker::{Held, Left, Worker};
-use super::{EventError, StepError, chain};
+use super::{EventError, StepError};
 use crate::error::StoreError;
 use crate::place::Position;
 use crate::record::RecordedEvent;

@@ -1,6 +1,7 @@
 //! [`Supervisor`]: the task of one projection. Keeps a worker for each partition of each build, switches readers to a
 //! build that is ready, and drops what is not needed any more.
 
+use crate::error::chain;
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use tracing::{info, warn};
 
 use super::control::{self, Build, Control};
 use super::worker::Worker;
-use super::{ProjectionError, ProjectionState, Shared, chain, guarded, lease};
+use super::{ProjectionError, ProjectionState, Shared, guarded, lease};
 use crate::document::{ChangeError, Changes};
 use crate::error::StoreError;
 

@@ -1,8 +1,8 @@
 //! The names of the tables of one build, for read models in a database.
 
+use crate::document::encode;
 use std::collections::HashSet;
 
-use super::json;
 use crate::document::Changes;
 use crate::error::StoreError;
 
@@ -63,7 +63,7 @@ pub fn views_key(name: &str) -> String {
 /// # Errors
 /// [`StoreError::Failed`] if they cannot be written as JSON.
 pub fn list(key: String, names: &[String]) -> Result<Changes, StoreError> {
-    Ok(Changes::new().put(key, json(&names)?))
+    Ok(Changes::new().put(key, encode(&names)?))
 }
 
 /// The names that `value` lists, which was found under `key`; none, if nothing was.

@@ -1,5 +1,6 @@
 //! [`Worker`]: the task of one partition of one build. Takes its lease, catches up, stays live, retries, parks.
 
+use crate::error::chain;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -12,7 +13,7 @@ use super::pace::Pace;
 use super::parked::Parked;
 use super::part::Part;
 use super::retrying::Retry;
-use super::{HOLD, ProjectionState, Shared, StepError, chain, guarded, spread};
+use super::{HOLD, ProjectionState, Shared, StepError, guarded, spread};
 use crate::error::StoreError;
 use crate::read::Page;
 use crate::stream::StreamId;
