@@ -20,6 +20,7 @@ mod live;
 mod live_view;
 mod pace;
 mod parked;
+mod parked_events;
 mod parking;
 mod part;
 mod read_model;

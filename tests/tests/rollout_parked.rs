@@ -132,7 +132,32 @@ async fn what_neither_version_could_take_holds_nothing_back(place: &str) {
     backend.close().await;
 }
 
+/// It will never come to what the new one parks.
+async fn a_version_that_nobody_runs_any_more_is_no_reason_to_wait(place: &str) {
+    let backend = Backend::open(place).await.unwrap();
+    let engine = backend.engine();
+    let last = fill(&engine, &["a"]).await;
+    let old = run::<1, 1>(&backend, &engine);
+    within("the start", old.wait_for(last)).await.unwrap();
+    old.stop().await;
+    let last = fill(&engine, &["b", "c"]).await;
+    let new = run_torn::<2>(&backend, &engine, "b");
+    let waited = within("the waiting", new.wait_for(last)).await;
+    // Unless readers were given the new build when it stood just where the old one has ended.
+    if let Err(held_back) = waited {
+        let (why, abandoned) = (held_back.error, "no instance works on build 1 any more");
+        assert!(why.starts_with(abandoned), "{why}");
+        new.switch("counts").await.unwrap();
+    }
+    within("the switch", new.wait_until_current())
+        .await
+        .unwrap();
+    new.stop().await;
+    backend.close().await;
+}
+
 places::on_each! {
+    a_version_that_nobody_runs_any_more_is_no_reason_to_wait;
     a_version_that_parks_what_the_old_one_took_is_held_back;
     a_version_that_parks_as_much_as_the_old_one_but_other_events_is_held_back;
     what_neither_version_could_take_holds_nothing_back;

@@ -1,6 +1,5 @@
 //! [`CommandSet`]: one command, or a tuple of several, as a process manager names what it sends.
 
-use crate::error::{chain, panicked};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -12,7 +11,7 @@ use serde_json::Value;
 use crate::command::Decide;
 use crate::document::Changes;
 use crate::engine::{Engine, ExecuteError};
-use crate::error::StoreError;
+use crate::error::{StoreError, chain, panicked};
 use crate::metadata::Metadata;
 use crate::upcast::{Upcaster, upcast};
 

@@ -1,15 +1,13 @@
 //! [`Beginning`]: where what is new to a store begins is kept at its first start, so that no later one moves it.
 
-use crate::document::encode;
-use crate::error::chain;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::warn;
 
 use super::dispatcher::change;
-use crate::document::{Changes, DocumentStore, Revision};
+use crate::document::{Changes, DocumentStore, Revision, encode};
 use crate::engine::{Engine, RetryPolicy};
-use crate::error::StoreError;
+use crate::error::{StoreError, chain};
 use crate::place::Position;
 use crate::projections::lease::{Checkpoint, key};
 

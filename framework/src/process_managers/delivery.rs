@@ -1,6 +1,5 @@
 //! What a [`Dispatcher`] does with one piece of work: execute, respond, try again, give up.
 
-use crate::document::encode;
 use tracing::{Instrument as _, debug, debug_span, warn};
 use uuid::Uuid;
 
@@ -8,7 +7,7 @@ use super::dispatcher::{Dispatcher, Fence, Left, change};
 use super::instance::{Instance, Pending, Work};
 use super::undelivered::Undelivered;
 use crate::append::MAX_IDEMPOTENCY_KEY;
-use crate::document::{Changes, InvalidChanges, Revision};
+use crate::document::{Changes, InvalidChanges, Revision, encode};
 use crate::error::StoreError;
 use crate::metrics::{WorkOutcome, deadline_passed, process_worked};
 use crate::process::{Envelope, Outcome, Refusal, Route};

@@ -4,8 +4,6 @@
 //! at a revision. But a command that was refused here could happen there, decided anew by one who stood still meanwhile:
 //! so each dispatcher makes a fence first, and executes and settles nothing behind a newer one.
 
-use crate::document::encode;
-use crate::error::chain;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -24,9 +22,9 @@ use super::logic::Logic;
 use super::passing::Passage;
 use super::{GLANCE, Signals};
 use crate::clock::Clock;
-use crate::document::{Changes, DocumentStore, Revision};
+use crate::document::{Changes, DocumentStore, Revision, encode};
 use crate::engine::{Engine, RetryPolicy};
-use crate::error::StoreError;
+use crate::error::{StoreError, chain};
 use crate::metrics::process_has_due;
 use crate::projections::lease::Checkpoint;
 use crate::timestamp::Timestamp;

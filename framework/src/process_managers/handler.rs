@@ -1,6 +1,5 @@
 //! [`Handler`]: effects outside of the store.
 
-use crate::error::panicked;
 use std::collections::BTreeMap;
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,6 +9,7 @@ use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
 
 use crate::document::Revision;
+use crate::error::panicked;
 use crate::event::Event;
 use crate::event_set::EventSet as _;
 use crate::place::Position;

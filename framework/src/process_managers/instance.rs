@@ -1,14 +1,13 @@
 //! [`Instance`]: all that is kept of one instance of a process manager. One document: whoever changes it does so at the
 //! revision that it was read at, so that its state and what it has to do never part.
 
-use crate::document::encode;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::document::{Changes, Revision};
+use crate::document::{Changes, Revision, encode};
 use crate::error::StoreError;
 use crate::metadata::Metadata;
 use crate::place::Position;

@@ -1,6 +1,5 @@
 //! [`Logic`]: a process manager without its types.
 
-use crate::error::panicked;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::marker::PhantomData;
@@ -11,7 +10,7 @@ use tracing::warn;
 
 use super::instance::{Cause, Due, Instance, Pending, Timer};
 use crate::document::DocumentStore;
-use crate::error::{DecodeError, StoreError};
+use crate::error::{DecodeError, StoreError, panicked};
 use crate::event_set::EventSet;
 use crate::process::{
     CommandSet as _, Correlation, Deadline, Order, ProcessManager, ReactSet, Reactions, Refusal,

@@ -1,7 +1,6 @@
 //! [`Model`]: takes events into instances. A read model without tables: what an event does to an instance, and what it
 //! wants done, changes together with the checkpoint.
 
-use crate::error::panicked;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -12,7 +11,7 @@ use super::Signals;
 use super::instance::{Cause, Instance, Keys};
 use super::logic::{Effect, Prepared, Reacts};
 use crate::document::{ChangeError, DocumentStore, InvalidChanges, Revision};
-use crate::error::StoreError;
+use crate::error::{StoreError, panicked};
 use crate::place::Position;
 use crate::process::Correlation;
 use crate::projections::dead_letter::Waits;

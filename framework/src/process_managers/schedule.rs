@@ -1,6 +1,5 @@
 //! [`Schedule`]: a command again and again, at the times of a cron expression.
 
-use crate::error::panicked;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,7 +18,7 @@ use super::instance::{Cause, Due, Instance, Keys, Pending, Timer};
 use super::logic::Logic;
 use crate::command::Decide;
 use crate::document::{DocumentStore, Revision};
-use crate::error::StoreError;
+use crate::error::{StoreError, panicked};
 use crate::process::{Order, Refusal, Route};
 use crate::timestamp::Timestamp;
 

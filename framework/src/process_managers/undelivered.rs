@@ -1,12 +1,11 @@
 //! [`Undelivered`]: work of a process manager that could not be done.
 
-use crate::document::encode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::dispatcher::{change, find};
 use super::instance::{Keys, Work};
-use crate::document::{Changes, DocumentStore, Scan};
+use crate::document::{Changes, DocumentStore, Scan, encode};
 use crate::error::StoreError;
 use crate::timestamp::Timestamp;
 

@@ -1,6 +1,5 @@
 //! How a [`Worker`] comes to its lease, and what it tells of while another has it.
 
-use crate::error::chain;
 use std::sync::atomic::Ordering::SeqCst;
 
 use tracing::warn;
@@ -8,7 +7,7 @@ use tracing::warn;
 use super::lease::{Attempt, Checkpoint, Lease};
 use super::worker::Worker;
 use super::{GLANCE, ProjectionState, control};
-use crate::error::StoreError;
+use crate::error::{StoreError, chain};
 
 impl Worker {
     /// Waits until the lease is free and this instance may have it; `None`: it is not wanted any more.

@@ -105,10 +105,11 @@ impl ProjectionsBuilder {
 
     /// A name of this instance that outlives the process, e.g. that of the host and the service: then it takes over at
     /// its start what an instance of that name worked on before, without waiting for its lease. Give it to one instance at
-    /// a time; where two have it, each loses its work to the other's start, and nothing else happens. Default: none.
+    /// a time; where two have it, each loses its work to the other's start, and nothing else happens. Default, and if it is
+    /// empty: none.
     #[must_use]
     pub fn instance(mut self, name: impl Into<String>) -> Self {
-        self.instance = Some(name.into());
+        self.instance = Some(name.into()).filter(|name| !name.is_empty());
         self
     }
 

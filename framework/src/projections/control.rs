@@ -1,11 +1,10 @@
 //! [`Control`]: which builds of a read model there are, and what is wanted of them. One document for each
 //! projection, which every instance may change.
 
-use crate::document::encode;
 use serde::{Deserialize, Serialize};
 
 use super::ProjectionError;
-use crate::document::{ChangeError, Changes, Document, DocumentStore, Revision};
+use crate::document::{ChangeError, Changes, Document, DocumentStore, Revision, encode};
 use crate::error::StoreError;
 use crate::place::Position;
 

@@ -1,17 +1,14 @@
 //! [`DeadLetter`]: an event that a projection could not take, kept as its position.
 
-use crate::document::encode;
-use crate::error::chain;
 use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
-use crate::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
-use crate::error::StoreError;
+use super::parked_events::events_at;
+use crate::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan, encode};
+use crate::error::{StoreError, chain};
 use crate::place::Position;
-use crate::query::Query;
-use crate::read::{MAX_PAGE, Read};
 use crate::record::RecordedEvent;
 use crate::store::{EventStore, Store};
 use crate::stream::StreamId;
@@ -159,6 +156,11 @@ impl Letters<'_> {
         self.all(self.waiting_prefix()).await
     }
 
+    async fn streams(&self) -> Result<HashSet<StreamId>, StoreError> {
+        let waiting = self.waiting().await?.into_iter();
+        Ok(waiting.map(|waiting| waiting.letter.stream).collect())
+    }
+
     /// What waits and what is settled, by position.
     pub(super) async fn list(&self) -> Result<Vec<DeadLetter>, StoreError> {
         let mut letters = self.waiting().await?;
@@ -171,12 +173,15 @@ impl Letters<'_> {
         Ok(letters.collect())
     }
 
-    /// The first that waits here and has had its effect in the `other` build, or may still have it.
+    /// The first that waits here and has had its effect in the `other` build, which has come to `position`, or may still
+    /// have it.
     pub(super) async fn waits_only_here(
         &self,
         other: &Letters<'_>,
+        position: Position,
     ) -> Result<Option<Position>, StoreError> {
         let here = self.waiting_prefix();
+        let mut streams = None;
         let there = [other.waiting_prefix(), other.settled_prefix()];
         let mut scan = Scan::prefix(&here);
         loop {
@@ -188,10 +193,22 @@ impl Letters<'_> {
             let found = self.documents.find_documents(&keys).await?;
             let found: HashSet<_> = found.into_iter().map(|document| document.key).collect();
             let is_there = |keys: &[String]| keys.iter().any(|key| found.contains(key));
-            let mut each = places().zip(keys.chunks(there.len()));
-            let only_here = each.find(|(_, keys)| !is_there(keys));
-            if let Some(position) = only_here.and_then(|(place, _)| place.parse().ok()) {
-                return Ok(Some(Position::new(position)));
+            let each = page.iter().zip(keys.chunks(there.len()));
+            for (document, _) in each.filter(|(_, keys)| !is_there(keys)) {
+                let letter: DeadLetter = document.decode()?;
+                // It will wait there, too, behind what does.
+                if letter.state == DeadLetterState::Behind && letter.position > position {
+                    let known = match streams.take() {
+                        Some(known) => known,
+                        None => other.streams().await?,
+                    };
+                    let waits = known.contains(&letter.stream);
+                    streams = Some(known);
+                    if waits {
+                        continue;
+                    }
+                }
+                return Ok(Some(letter.position));
             }
             match page.last() {
                 Some(last) if page.len() == scan.limit => scan = scan.after(&last.key),
@@ -231,7 +248,8 @@ impl Letters<'_> {
         let Some(Ok(position)) = position else {
             return Ok(None);
         };
-        let event = event_at(self.store, Position::new(position)).await?;
+        let found = events_at(self.store, &[Position::new(position)]).await?;
+        let event = found.into_iter().next().flatten();
         let attempts = 0;
         let state = DeadLetterState::Failed { error, attempts };
         Ok(event.map(|event| DeadLetter::new((&event, None), state)))
@@ -275,49 +293,6 @@ impl Letters<'_> {
         let gone = Changes::new().delete_if(&key, document.revision);
         Ok(Some(gone.put(self.key(&letter), encode(&letter)?)))
     }
-}
-
-/// The event at `position`, if there is one.
-pub(super) async fn event_at(
-    store: &dyn EventStore,
-    position: Position,
-) -> Result<Option<RecordedEvent>, StoreError> {
-    let after = position.get().saturating_sub(1);
-    let read = Read::all(Query::all()).after(after).limit(1);
-    let page = store.read(read).await?;
-    let event = page.events.into_iter().next();
-    Ok(event.filter(|event| event.position == position))
-}
-
-/// The events at these positions, which ascend. Where they stand close together, one read finds many.
-pub(super) async fn events_at(
-    store: &dyn EventStore,
-    mut positions: &[Position],
-) -> Result<Vec<Option<RecordedEvent>>, StoreError> {
-    let mut found = Vec::with_capacity(positions.len());
-    while let Some(first) = positions.first() {
-        let span = |position: &Position| position.get() - first.get() + 1;
-        let is_close = |(place, position): (usize, &Position)| {
-            let span = span(position);
-            (span <= 4 * (place as u64 + 1) && span <= MAX_PAGE as u64).then_some(place)
-        };
-        let last = positions
-            .iter()
-            .enumerate()
-            .filter_map(is_close)
-            .next_back();
-        let (now, later) = positions.split_at(last.unwrap_or_default() + 1);
-        let limit = now.last().map_or(1, span) as usize;
-        let read = Read::all(Query::all()).after(first.get().saturating_sub(1));
-        let page = store.read(read.limit(limit)).await?;
-        let mut events = page.events.into_iter().peekable();
-        for position in now {
-            while events.next_if(|event| event.position < *position).is_some() {}
-            found.push(events.next_if(|event| event.position == *position));
-        }
-        positions = later;
-    }
-    Ok(found)
 }
 
 /// What the events that wait in a build are about.

@@ -4,12 +4,16 @@ use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
 
+#[cfg(doc)]
+use super::ProjectionsBuilder;
 use super::{ProjectionError, Projections};
 
 impl Projections {
-    /// [Rebuilds](Self::rebuild) every projection here that takes events of one of these stored names, and drops the builds
-    /// of before: what was read of a [forgotten](crate::personal) subject is in no read model of theirs any more. Gives back
-    /// which these are. Everything is ordered before anything is waited for.
+    /// [Rebuilds](Self::rebuild) every projection here that takes events of one of these stored names, and orders the builds
+    /// of before to be dropped: once this returns, readers of these see nothing any more that was read of a
+    /// [forgotten](crate::personal) subject, and a [lease](ProjectionsBuilder::lease) later the tables of before are gone,
+    /// too. Gives back which these are. Every rebuild is ordered before any is waited for, and goes on if the future is
+    /// dropped; one that is paused is waited for until it is resumed.
     ///
     /// # Errors
     /// [`ProjectionError`] of the first that stops, or if the store fails; the others are rebuilt all the same. Done again

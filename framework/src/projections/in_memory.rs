@@ -1,6 +1,5 @@
 //! [`InMemory`]: a read model in the memory of the process, filled anew at every start.
 
-use crate::error::panicked;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,7 +12,7 @@ use super::{ProjectionError, ReadModel, Step, StepError, lease};
 use crate::document::{
     ChangeError, Changes, Document, DocumentStore, MemoryDocuments, Revision, Scan,
 };
-use crate::error::StoreError;
+use crate::error::{StoreError, panicked};
 use crate::event_set::EventSet as _;
 use crate::place::Position;
 use crate::projection::{EventsOf, ProjectSet, Projection};

@@ -18,8 +18,6 @@
 //! Nothing is parked by an append: what fails there was never stored. A build with parked events is left to
 //! [`Projections`](super::Projections) until they are settled, and so is one that was begun with several partitions.
 
-use crate::document::encode;
-use crate::error::chain;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -30,8 +28,8 @@ use super::control::{self, Build, Control};
 pub use super::inline_recorded::recorded;
 pub use super::inline_transaction::InlineTransaction;
 use super::lease::{self, Checkpoint};
-use crate::document::{Changes, Revision};
-use crate::error::StoreError;
+use crate::document::{Changes, Revision, encode};
+use crate::error::{StoreError, chain};
 use crate::event_set::EventSet as _;
 use crate::place::Position;
 use crate::projection::Projection;

@@ -1,9 +1,9 @@
 //! [`recorded`]: events that were appended, as they are read.
 
-use crate::document::encode;
 use std::sync::Arc;
 
 use crate::append::{Append, Appended, StreamAppend};
+use crate::document::encode;
 use crate::error::StoreError;
 use crate::metadata::Metadata;
 use crate::place::{Position, Version};

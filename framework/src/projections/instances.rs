@@ -4,7 +4,6 @@
 //! Whoever sees one unchanged for the time of its lease, by its own clock, takes its instance for dead. A mistake costs
 //! work done twice in vain, and nothing else: the fence is the revision of each lease.
 
-use crate::document::encode;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,7 +14,7 @@ use tokio::time::Instant;
 use tracing::warn;
 use uuid::Uuid;
 
-use crate::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
+use crate::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan, encode};
 use crate::error::StoreError;
 use crate::unique::uuid_v7;
 

@@ -1,7 +1,6 @@
 //! [`Lease`]: who works on a partition of a build, and how far it has come. One document, whose revision is the
 //! fence: whoever writes it at the revision that it wrote last is still the owner.
 
-use crate::document::encode;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -9,7 +8,7 @@ use uuid::Uuid;
 
 use super::instances::Instances;
 use super::{ProjectionError, control};
-use crate::document::{ChangeError, Changes, Document, DocumentStore, Revision};
+use crate::document::{ChangeError, Changes, Document, DocumentStore, Revision, encode};
 use crate::error::StoreError;
 use crate::place::Position;
 use crate::timestamp::Timestamp;

@@ -1,7 +1,5 @@
 //! What a [`Worker`] does with an event that cannot be taken: try again, park, skip, stop.
 
-use crate::document::encode;
-use crate::error::chain;
 use tracing::warn;
 
 use super::dead_letter::{DeadLetter, DeadLetterState, Letter};
@@ -9,6 +7,8 @@ use super::lease::{Checkpoint, Stop};
 use super::parked::{Parked, Queue};
 use super::worker::{Held, Left, Worker};
 use super::{EventError, OnFailure, ProjectionState, Step, StepError};
+use crate::document::encode;
+use crate::error::chain;
 use crate::place::Position;
 use crate::record::RecordedEvent;
 

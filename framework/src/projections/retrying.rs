@@ -1,17 +1,17 @@
 //! [`Retry`]: how a [`Worker`] tries again what is parked, a little at a time, so that other streams go on meanwhile.
 
-use crate::error::chain;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use super::control::Control;
-use super::dead_letter::{self, DeadLetter, DeadLetterState, Letter};
+use super::dead_letter::{DeadLetter, DeadLetterState, Letter};
 use super::lease::Checkpoint;
 use super::parked::{Parked, Queue};
+use super::parked_events::events_at;
 use super::parking::Work;
 use super::worker::{Held, Left, Worker};
 use super::{EventError, StepError};
-use crate::error::StoreError;
+use crate::error::{StoreError, chain};
 use crate::place::Position;
 use crate::record::RecordedEvent;
 use crate::stream::StreamId;
@@ -151,7 +151,7 @@ impl Worker {
     ) -> Result<(), Left> {
         let began = Instant::now();
         let positions: Vec<_> = batch.letters.iter().map(|it| it.letter.position).collect();
-        let events = dead_letter::events_at(&*self.shared.store, &positions).await?;
+        let events = events_at(&*self.shared.store, &positions).await?;
         if let Some((missing, _)) = positions.iter().zip(&events).find(|(_, it)| it.is_none()) {
             let missing = format!("the parked event at position {missing} is not in the store");
             return Err(StoreError::Corrupt(missing).into());

@@ -1,7 +1,6 @@
 //! [`Supervisor`]: the task of one projection. Keeps a worker for each partition of each build, switches readers to a
 //! build that is ready, and drops what is not needed any more.
 
-use crate::error::chain;
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -15,7 +14,7 @@ use super::control::{self, Build, Control};
 use super::worker::Worker;
 use super::{ProjectionError, ProjectionState, Shared, guarded, lease};
 use crate::document::{ChangeError, Changes};
-use crate::error::StoreError;
+use crate::error::{StoreError, chain};
 
 pub(super) struct Supervisor {
     pub(super) shared: Arc<Shared>,
@@ -209,10 +208,9 @@ impl Supervisor {
             true => None,
             false => self.abandoned.or(Some(now)),
         };
-        let long = |since: Instant| now.duration_since(since) >= instances.lease();
         // What is going to be replaced need not move.
         let stuck = match &self.held_back {
-            Some((_, why)) if self.abandoned.is_some_and(long) => Some(abandoned(&served, why)),
+            Some((_, why)) if self.is_abandoned() => Some(abandoned(&served, why)),
             _ => None,
         };
         let head = *store.watch().borrow();
@@ -230,6 +228,12 @@ impl Supervisor {
             part.come_to(progress.position);
         });
         Ok(())
+    }
+
+    /// Whether nobody has worked on what readers see for as long as a lease lasts.
+    pub(super) fn is_abandoned(&self) -> bool {
+        let lease = self.shared.instances.lease();
+        self.abandoned.is_some_and(|since| since.elapsed() >= lease)
     }
 
     /// Drops builds that were retired so long ago that every instance has seen it.

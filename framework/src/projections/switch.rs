@@ -137,9 +137,13 @@ impl Supervisor {
         let is_known = self.held_back.as_ref().map(|held| held.0) == Some(build.number);
         if now.parked > 0 && (all || is_known) {
             let (new, old) = (shared.letters(build.number), shared.letters(served.number));
-            match new.waits_only_here(&old).await? {
+            // Who stands still comes to nothing more.
+            let goes_on = !before.stopped && !self.is_abandoned();
+            match new.waits_only_here(&old, before.position).await? {
                 // What readers see may have to park it, too, once it comes there.
-                Some(position) if !is_known && position > before.position => return Ok(Ready::No),
+                Some(position) if goes_on && !is_known && position > before.position => {
+                    return Ok(Ready::No);
+                }
                 Some(position) => return Ok(Ready::Parked(lacks(build, position, served))),
                 None => {}
             }

@@ -1,9 +1,8 @@
 //! The names of the tables of one build, for read models in a database.
 
-use crate::document::encode;
 use std::collections::HashSet;
 
-use crate::document::Changes;
+use crate::document::{Changes, encode};
 use crate::error::StoreError;
 
 /// Fills in the names of the tables of `build` where `sql` has names in braces, e.g. `{owner}`, and tells `seen` of each

@@ -1,6 +1,5 @@
 //! [`Worker`]: the task of one partition of one build. Takes its lease, catches up, stays live, retries, parks.
 
-use crate::error::chain;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -14,7 +13,7 @@ use super::parked::Parked;
 use super::part::Part;
 use super::retrying::Retry;
 use super::{HOLD, ProjectionState, Shared, StepError, guarded, spread};
-use crate::error::StoreError;
+use crate::error::{StoreError, chain};
 use crate::read::Page;
 use crate::stream::StreamId;
 use crate::subscription::Subscription;
@@ -204,7 +203,7 @@ impl Worker {
         loop {
             self.obey(held).await?;
             let there_is_more = *head.borrow() > subscription.position();
-            if held.retry.is_some() && !there_is_more {
+            if held.retry.is_some() && held.foreign.is_none() && !there_is_more {
                 continue;
             }
             let page = tokio::select! {

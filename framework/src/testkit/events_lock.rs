@@ -186,7 +186,9 @@ impl EventsLock {
         }
         let reads =
             |kind: &&Kind| kind.event_type.is_stored_as(name) && version <= kind.event_type.version;
-        match self.old.iter().find(reads) {
+        // The one that the fewest versions read.
+        let reads = self.old.iter().filter(reads);
+        match reads.min_by_key(|kind| kind.event_type.version) {
             Some(kind) => hold_form((name, version), kind, file, broken),
             None => broken.push(LockFault::Unlocked {
                 event: name.to_owned(),
