@@ -36,7 +36,8 @@ pub trait Views: Send + Sync + 'static {
 /// position of the view; without what stands at or ahead of `after`. Whoever works on the read model: it is seen by its
 /// documents in `store`.
 ///
-/// It never goes back behind a position that it has told. An error does not end it: ask again, and it goes on. It ends
+/// It never goes back behind a position that it has told. With partitions, what is found may be ahead of its position; it is
+/// told once more when every partition has come to where the farthest was. An error does not end it: ask again, and it goes on. It ends
 /// once the store is closed.
 pub fn live<V, R, L, F>(
     (views, store): (V, Arc<dyn Store>),
@@ -57,6 +58,7 @@ where
         after,
         seen: None,
         told: None,
+        farthest: Position::ZERO,
     };
     unfold(live, |mut live| async move {
         live.next().await.map(|next| (next, live))
@@ -74,6 +76,8 @@ struct Live<V: Views, R> {
     after: Option<Position>,
     seen: Option<Served>,
     told: Option<(R, Position)>,
+    /// Where the farthest partition was in what was told.
+    farthest: Position,
 }
 
 impl<V: Views, R: PartialEq + Clone> Live<V, R> {
@@ -99,14 +103,18 @@ impl<V: Views, R: PartialEq + Clone> Live<V, R> {
         let mut found = None;
         if let Some(view) = view.filter(|_| is_news) {
             let result = (self.look)(view).await?;
-            if self.told.as_ref().is_none_or(|(told, _)| *told != result) {
-                found = Some((result, position));
-            }
+            let is_new = self.told.as_ref().is_none_or(|(told, at)| {
+                let has_caught_up = *at < self.farthest && position >= self.farthest;
+                *told != result || has_caught_up
+            });
+            found = is_new.then_some((result, position));
         }
         // Not ahead of an error: then it is looked again at once.
+        let farthest = served.farthest();
         self.seen = Some(served);
         if found.is_some() {
             self.told.clone_from(&found);
+            self.farthest = farthest;
         }
         Ok(found)
     }

@@ -13,6 +13,8 @@ pub struct Served {
     build: Option<u64>,
     checkpoints: Vec<String>,
     position: Position,
+    /// No partition has come farther.
+    farthest: Position,
     /// What it was learned from.
     from: Vec<(String, Revision)>,
 }
@@ -35,6 +37,7 @@ impl Served {
             build: served.map(|build| build.number),
             checkpoints: served.map(keys).unwrap_or_default(),
             position: Position::ZERO,
+            farthest: Position::ZERO,
             from: vec![(control_key(name), revision)],
         })
     }
@@ -63,7 +66,8 @@ impl Served {
             self.from.push((key.clone(), revision));
             positions.push(lease::position(found)?);
         }
-        self.position = positions.into_iter().min().unwrap_or_default();
+        self.position = positions.iter().min().copied().unwrap_or_default();
+        self.farthest = positions.into_iter().max().unwrap_or_default();
         Ok(self)
     }
 
@@ -71,6 +75,11 @@ impl Served {
     #[must_use]
     pub fn position(&self) -> Position {
         self.position
+    }
+
+    /// No event behind here has had its effect in any partition.
+    pub(super) fn farthest(&self) -> Position {
+        self.farthest
     }
 
     /// The keys of all documents that it was learned from.
