@@ -125,7 +125,7 @@ impl ProcessManagers {
     }
 
     /// Waits until it is kept where that begins which is new and begins at the head: no later start moves it. It takes one
-    /// change of the store, or none.
+    /// change of the store, or none; where the store is closed before, nothing is kept.
     pub async fn begun(&self) {
         self.beginning.is_kept().await;
     }
