@@ -23,28 +23,35 @@ const DAY: Duration = Duration::from_secs(24 * 3_600);
 #[event(prefix = "bell")]
 enum BellEvent {
     Wound { bell: u32 },
+    Mended { bell: u32 },
     Rang { bell: u32 },
 }
 
 #[derive(Aggregate, Debug, Clone, Default)]
 #[aggregate(category = "bell", id = u32, event = BellEvent)]
-struct Bell;
+struct Bell {
+    mended: bool,
+}
 
 impl Apply<BellEvent> for Bell {
-    fn apply(&mut self, _: &BellEvent) {}
+    fn apply(&mut self, event: &BellEvent) {
+        self.mended |= matches!(event, BellEvent::Mended { .. });
+    }
 }
 
+/// Says what has happened to a bell.
 #[derive(Command, Debug, Clone, Serialize, Deserialize)]
 #[command(on = Bell)]
-struct Wind {
+struct Tell {
     #[id]
     bell: u32,
+    event: BellEvent,
 }
 
-impl Decide for Wind {
+impl Decide for Tell {
     type Error = std::convert::Infallible;
     fn decide(&self, _: &Bell) -> Result<Events<BellEvent>, Self::Error> {
-        Ok(BellEvent::Wound { bell: self.bell }.into())
+        Ok(self.event.clone().into())
     }
 }
 
@@ -64,8 +71,8 @@ macro_rules! ring {
 
         impl Decide for $ring {
             type Error = std::convert::Infallible;
-            fn decide(&self, _: &Bell) -> Result<Events<BellEvent>, Self::Error> {
-                assert_ne!(self.bell, CRACKED, "it cracks");
+            fn decide(&self, bell: &Bell) -> Result<Events<BellEvent>, Self::Error> {
+                assert!(bell.mended || self.bell != CRACKED, "it cracks");
                 Ok(BellEvent::Rang { bell: self.bell }.into())
             }
         }
@@ -102,9 +109,14 @@ async fn rang(engine: &Engine) -> Vec<u32> {
     let events = page.events.iter().map(|record| record.decode().unwrap());
     let bells = events.filter_map(|event| match event {
         BellEvent::Rang { bell } => Some(bell),
-        BellEvent::Wound { .. } => None,
+        BellEvent::Wound { .. } | BellEvent::Mended { .. } => None,
     });
     bells.collect()
+}
+
+async fn tell(engine: &Engine, event: BellEvent) {
+    let (BellEvent::Wound { bell } | BellEvent::Mended { bell } | BellEvent::Rang { bell }) = event;
+    engine.execute(Tell { bell, event }).await.unwrap();
 }
 
 fn daily<C: Decide + serde::de::DeserializeOwned>(
@@ -220,4 +232,99 @@ async fn nobody_waits_for_a_beginning_that_a_closed_store_does_not_keep() {
     let engine = Engine::new(Closed(MemoryStore::new()));
     let running = ProcessManagers::builder(&engine).handler("mails", Mails);
     ends(running.start().begun()).await;
+}
+
+/// A bell rings a day after it was wound.
+macro_rules! ringer {
+    ($ringer:ident, $version:literal, $ring:ident $(, $upcast:ident)?) => {
+        #[derive(ProcessManager, Debug, Clone, Default, Serialize, Deserialize)]
+        #[process_manager(
+            name = "ringer",
+            version = $version,
+            $(upcast = $upcast,)?
+            id = u32,
+            events = BellEvent,
+            commands = $ring,
+        )]
+        struct $ringer {
+            bell: u32,
+        }
+
+        impl Apply<BellEvent> for $ringer {
+            fn apply(&mut self, event: &BellEvent) {
+                if let BellEvent::Wound { bell } = event {
+                    self.bell = *bell;
+                }
+            }
+        }
+
+        impl React<BellEvent> for $ringer {
+            fn correlate(event: &Recorded<BellEvent>) -> Correlation<u32> {
+                match event.event {
+                    BellEvent::Wound { bell } => Correlation::Starts(bell),
+                    BellEvent::Mended { .. } | BellEvent::Rang { .. } => Correlation::Ignored,
+                }
+            }
+
+            fn react(&self, _: &Recorded<BellEvent>, then: &mut Reactions<Self>) {
+                then.deadline("ring", DAY);
+            }
+        }
+
+        impl Respond for $ringer {
+            fn refused(&mut self, _: &Refusal, _: &mut Reactions<Self>) {}
+
+            fn deadline(&mut self, _: &Deadline, then: &mut Reactions<Self>) {
+                then.send($ring { bell: self.bell });
+            }
+        }
+    };
+}
+
+ringer!(Ringer, 1, Ring);
+ringer!(SendsNewer, 1, Ring2);
+ringer!(KeepsNewer, 2, Ring, same);
+
+#[tokio::test]
+async fn a_command_of_newer_code_waits_for_it_and_comes_to_it() {
+    let (engine, clock) = (Engine::new(MemoryStore::new()), VirtualClock::new());
+    let newer = processes(&engine, &clock).with::<SendsNewer>().start();
+    tell(&engine, BellEvent::Wound { bell: CRACKED }).await;
+    ends(newer.wait_until_idle()).await.unwrap();
+    clock.advance(DAY);
+    ends(newer.wait_until_idle()).await.unwrap();
+    newer.stop().await;
+
+    let older = processes(&engine, &clock).with::<Ringer>().start();
+    tell(&engine, BellEvent::Mended { bell: CRACKED }).await;
+    older.retry("ringer").await.unwrap();
+    ends(older.wait_until_idle()).await.unwrap();
+    assert_eq!(rang(&engine).await, [0; 0]);
+
+    let newer = processes(&engine, &clock).with::<SendsNewer>().start();
+    ends(newer.wait_until_idle()).await.unwrap();
+    assert_eq!(rang(&engine).await, [CRACKED]);
+    older.stop().await;
+    newer.stop().await;
+}
+
+#[tokio::test]
+async fn a_deadline_of_newer_code_waits_for_it_and_comes_to_it() {
+    let (engine, clock) = (Engine::new(MemoryStore::new()), VirtualClock::new());
+    let newer = processes(&engine, &clock).with::<KeepsNewer>().start();
+    tell(&engine, BellEvent::Wound { bell: 2 }).await;
+    ends(newer.wait_until_idle()).await.unwrap();
+    newer.stop().await;
+
+    let older = processes(&engine, &clock).with::<Ringer>().start();
+    ends(older.wait_until_idle()).await.unwrap();
+    clock.advance(DAY);
+    ends(older.wait_until_idle()).await.unwrap();
+    assert_eq!(rang(&engine).await, [0; 0]);
+
+    let newer = processes(&engine, &clock).with::<KeepsNewer>().start();
+    ends(newer.wait_until_idle()).await.unwrap();
+    assert_eq!(rang(&engine).await, [2]);
+    older.stop().await;
+    newer.stop().await;
 }
