@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use factum::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
 use factum::prelude::*;
-use factum::process_managers::{
-    Handler, HandlerError, ProcessManagersBuilder, SCHEDULES,
-};
+use factum::process_managers::{Handler, HandlerError, ProcessManagersBuilder, SCHEDULES};
 use factum::testkit::VirtualClock;
 use factum::{
     Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Position, Query, Read,

@@ -275,7 +275,7 @@ mod tests {
     fn rang(positions: &[u64]) -> Vec<RecordedEvent> {
         let rang = positions.iter().map(|position| RecordedEvent {
             position: Position::new(*position),
-            stream: StreamId::new("bell", &position.to_string()).expect("a stream"),
+            stream: StreamId::new("bell", position.to_string()).expect("a stream"),
             ..stored("bell.rang", 1, &serde_json::json!({}))
         });
         rang.collect()
