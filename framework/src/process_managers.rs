@@ -48,7 +48,7 @@ pub use schedule::{InvalidSchedule, Missed, Schedule};
 pub use undelivered::{Undelivered, UndeliveredWork};
 
 use beginning::Beginning;
-use instance::{Due, Keys};
+use instance::{Due, Keys, Work};
 
 /// How often a waiter looks what another instance has done.
 const GLANCE: Duration = Duration::from_millis(20);
@@ -125,7 +125,7 @@ impl ProcessManagers {
     }
 
     /// Waits until it is kept where that begins which is new and begins at the head: no later start moves it. It takes one
-    /// change of the store, or none.
+    /// change of the store, or none; where the store is closed before, nothing is kept.
     pub async fn begun(&self) {
         self.beginning.is_kept().await;
     }
@@ -140,10 +140,11 @@ impl ProcessManagers {
     }
 
     /// Waits until every event is taken and nothing is due: what was due is done, or given up, and so is all that
-    /// followed from it. It comes to no end as long as new events come without end.
+    /// followed from it. It comes to no end as long as new events come without end. What is left to newer code than this it
+    /// does not wait for.
     ///
     /// # Errors
-    /// [`ProjectionError`] if one has stopped taking events, or the store fails.
+    /// [`ProjectionError`] if one has stopped taking events, something that is due cannot be read, or the store fails.
     pub async fn wait_until_idle(&self) -> Result<(), ProjectionError> {
         loop {
             let seen: Vec<_> = self
@@ -341,7 +342,8 @@ impl Running {
                 }
                 // A deadline behind what is parked waits for somebody, as that does.
                 let waits = parked.iter().any(|parked| parked.contains(&due.id));
-                if self.logic.knows(&due) && !(due.deadline && waits) {
+                let waits = !self.logic.knows(&due) || (due.deadline && waits);
+                if !waits && !self.is_left(of, &due.id).await? {
                     return Ok(true);
                 }
             }
@@ -350,6 +352,24 @@ impl Running {
                 _ => return Ok(false),
             }
         }
+    }
+}
+
+impl Running {
+    /// Whether what the instance has to do next is left to newer code.
+    async fn is_left(&self, of: &ProcessManagers, id: &str) -> Result<bool, StoreError> {
+        let found = dispatcher::find(&**of.engine.store(), &self.keys, id).await?;
+        let Some((_, instance)) = found else {
+            return Ok(false);
+        };
+        Ok(match instance.work() {
+            _ if self.logic.is_newer(&instance).is_some() => true,
+            Some((_, Work::Command(pending))) => {
+                let route = self.logic.route(id, &pending.command);
+                route.is_some_and(|route| route.version < pending.version)
+            }
+            _ => false,
+        })
     }
 }
 

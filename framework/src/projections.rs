@@ -14,7 +14,7 @@ mod inline_fill;
 mod inline_recorded;
 mod inline_take;
 mod inline_transaction;
-mod instances;
+pub(crate) mod instances;
 pub(crate) mod lease;
 mod live;
 mod live_view;
@@ -324,9 +324,9 @@ impl Projections {
         running.discard(position, &reason.into()).await
     }
 
-    /// Which instance this is, if it shares work with others.
-    pub(crate) fn me(&self) -> Option<uuid::Uuid> {
-        self.heart.as_ref().map(|heart| heart.instances.me())
+    /// Who else works on the same, if this shares work with others.
+    pub(crate) fn instances(&self) -> Option<Arc<Instances>> {
+        self.heart.as_ref().map(|heart| heart.instances.clone())
     }
 
     fn running(&self, name: &str) -> Result<&Running, ProjectionError> {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use factum::clock::Clock;
 use factum::prelude::*;
-use factum::process::{Correlation, Deadline, Reactions, Refusal, When};
+use factum::process::When;
 use factum::{Query, Read, RetryPolicy, Timestamp};
 use factum_memory::MemoryStore;
 use shut::Shut;

@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 use factum::prelude::*;
-use factum::process::{Correlation, Deadline, Reactions, Refusal};
 use factum::process_managers::{ProcessManagersBuilder, SCHEDULES};
 use factum::testkit::VirtualClock;
 use factum::{Query, Read, RetryPolicy, Schedule, Undelivered, UpcastError};

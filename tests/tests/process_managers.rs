@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use factum::async_trait;
 use factum::prelude::*;
-use factum::process::{Correlation, Deadline, Reactions, Refusal};
 use factum::process_managers::{
     Begin, Handler, HandlerError, HandlerOptions, ProcessManagersBuilder, Schedule,
 };

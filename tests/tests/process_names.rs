@@ -1,7 +1,6 @@
 //! The names of process managers, handlers and schedules: what they do and have done goes by them.
 
 use factum::prelude::*;
-use factum::process::{Correlation, Deadline, Reactions, Refusal};
 use factum::process_managers::{Handler, HandlerError, ProcessManagersBuilder, Schedule};
 use factum::{ProcessStartError, async_trait};
 use factum_memory::MemoryStore;

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use factum::prelude::*;
-use factum::process::{Correlation, Deadline, Reactions, Refusal};
 use factum::process_managers::{Handler, HandlerError, HandlerOptions};
 use factum::{Formerly, RetryPolicy, UpcastError, async_trait, testkit, upcast_formerly};
 use factum_memory::MemoryStore;

@@ -9,7 +9,6 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use factum::prelude::*;
-use factum::process::{Correlation, Deadline, Reactions, Refusal};
 use factum::process_managers::{Handler, HandlerError, HandlerOptions, ProcessManagersBuilder};
 use factum::{Query, Read, RetryPolicy};
 use factum_memory::MemoryStore;

@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use factum::prelude::*;
-use factum::process::{Correlation, Deadline, Reactions, Refusal};
 use factum::testkit::VirtualClock;
 use factum::{Query, Read};
 use factum_memory::MemoryStore;

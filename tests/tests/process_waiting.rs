@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use factum::document::{Changes, DocumentStore as _, Scan};
 use factum::prelude::*;
-use factum::process::{Correlation, Deadline, Reactions, Refusal};
 use factum::process_managers::ProcessManagersBuilder;
 use factum::projections::DeadLetterState;
 use factum::testkit::VirtualClock;

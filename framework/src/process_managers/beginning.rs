@@ -29,6 +29,9 @@ impl Beginning {
             for model in models {
                 let mut failures = 0;
                 while let Err(error) = begin(&**engine.store(), &model, head).await {
+                    if matches!(error, StoreError::Closed) {
+                        return;
+                    }
                     failures += 1;
                     let error = chain(&error);
                     warn!(model, error, failures, "where it begins is not kept yet");
@@ -42,7 +45,7 @@ impl Beginning {
 
     pub(super) async fn is_kept(&self) {
         let mut kept = self.kept.clone();
-        // Gone without it only with the runtime.
+        // Gone without it only with the store or the runtime.
         let _ = kept.wait_for(|kept| *kept).await;
     }
 }

@@ -271,11 +271,13 @@ fn of_no_events(schedules: Vec<Schedule>, deadlines: Vec<Route>) -> Vec<Part> {
 
 /// Who does what is due: whoever takes the events, if there are any.
 fn owner(logic: &dyn Logic, keys: &Keys, projections: &Projections) -> Owner {
-    match projections.me() {
-        Some(me) if ![schedule::keys(), deadlines::keys()].contains(keys) => Owner::OfEvents {
-            lease: lease::key(&model::model_name(logic.name()), 1, 0),
-            me,
-        },
+    match projections.instances() {
+        Some(instances) if ![schedule::keys(), deadlines::keys()].contains(keys) => {
+            Owner::OfEvents {
+                lease: lease::key(&model::model_name(logic.name()), 1, 0),
+                instances,
+            }
+        }
         _ => Owner::Everyone,
     }
 }

@@ -79,8 +79,7 @@ impl Dispatcher {
                 self.fail((id, fence), work, (error, true)).await
             }
             Outcome::Newer(error) => {
-                warn!(instance = id, error, "left to newer code");
-                self.leave(id, number);
+                self.leave_to_newer((id, number), &error);
                 Ok(())
             }
         }

@@ -26,6 +26,7 @@ use crate::document::{Changes, DocumentStore, Revision, encode};
 use crate::engine::{Engine, RetryPolicy};
 use crate::error::{StoreError, chain};
 use crate::metrics::process_has_due;
+use crate::projections::instances::Instances;
 use crate::projections::lease::Checkpoint;
 use crate::timestamp::Timestamp;
 
@@ -47,7 +48,10 @@ pub(super) struct Dispatcher {
 /// Which of the instances of a program does what is due.
 pub(super) enum Owner {
     /// The one that takes the events, by this lease.
-    OfEvents { lease: String, me: Uuid },
+    OfEvents {
+        lease: String,
+        instances: Arc<Instances>,
+    },
     /// Each of them: nothing is refused to anybody.
     Everyone,
 }
@@ -168,9 +172,10 @@ impl Dispatcher {
 
     /// Makes the fence; `None`: another instance takes the events.
     async fn claim(&self) -> Result<Option<Fence>, StoreError> {
-        let Owner::OfEvents { lease, me } = &self.owner else {
+        let Owner::OfEvents { lease, instances } = &self.owner else {
             return Ok(Some(Fence(None)));
         };
+        let me = instances.me();
         loop {
             let found = self
                 .documents()
@@ -179,12 +184,12 @@ impl Dispatcher {
             let Some(document) = found.first() else {
                 return Ok(None);
             };
-            if document.decode::<Checkpoint>()?.holder != Some(*me) {
+            if document.decode::<Checkpoint>()?.holder != Some(me) {
                 return Ok(None);
             }
             let key = self.keys.dispatcher();
             let changes = Changes::new()
-                .put(&key, encode(&Holder { holder: *me })?)
+                .put(&key, encode(&Holder { holder: me })?)
                 .require(lease, document.revision);
             if let Ok(revision) = change(self.documents(), changes).await? {
                 return Ok(Some(Fence(Some((key, revision)))));
@@ -303,8 +308,7 @@ impl Dispatcher {
             };
         };
         if let Some(newer) = self.logic.is_newer(&instance) {
-            warn!(instance = id, %newer, "left to newer code");
-            self.leave(id, u64::MAX);
+            self.leave_to_newer((id, u64::MAX), &newer.to_string());
             return Ok(());
         }
         let now: Timestamp = self.clock.now();

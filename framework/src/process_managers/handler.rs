@@ -119,7 +119,7 @@ pub(super) struct Effects<E, H> {
     pub(super) handler: H,
     pub(super) begins_behind: Position,
     pub(super) concurrency: usize,
-    /// What was delivered since the checkpoint moved.
+    /// What was delivered and is not noted.
     delivered: Mutex<HashSet<Position>>,
     of: std::marker::PhantomData<fn() -> E>,
 }
@@ -211,9 +211,96 @@ impl<E: Event, H: Handler<E>> ReadModel for Effects<E, H> {
         if let Some(first) = failed.into_iter().min_by_key(|failed| failed.position) {
             return Err(first.into());
         }
-        let last = step.events.last().map(|event| event.position);
+        let events = step.events;
         let revision = step.change().await?;
-        self.lock().retain(|delivered| Some(*delivered) > last);
+        // These alone: of a retry between whose steps this one comes, nothing is noted yet.
+        let mut delivered = self.lock();
+        for event in events {
+            delivered.remove(&event.position);
+        }
+        drop(delivered);
         Ok(revision)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+
+    use super::*;
+    use crate::document::{ChangeError, Changes, Document, DocumentStore, Scan};
+    use crate::error::StoreError;
+    use crate::testkit::stored;
+
+    /// Keeps nothing.
+    struct Nowhere;
+
+    #[async_trait]
+    impl DocumentStore for Nowhere {
+        async fn change_documents(&self, _: Changes) -> Result<Revision, ChangeError> {
+            Ok(Revision::new(1))
+        }
+
+        async fn find_documents(&self, _: &[String]) -> Result<Vec<Document>, StoreError> {
+            Ok(Vec::new())
+        }
+
+        async fn scan_documents(&self, _: Scan) -> Result<Vec<Document>, StoreError> {
+            Ok(Vec::new())
+        }
+    }
+
+    #[derive(factum_macros::Event, serde::Serialize, serde::Deserialize)]
+    #[event(prefix = "bell", crate = crate)]
+    enum BellEvent {
+        Rang,
+    }
+
+    const FAILS: u64 = 20;
+
+    struct Tells(UnboundedSender<u64>);
+
+    #[async_trait]
+    impl Handler<BellEvent> for Tells {
+        async fn handle(&self, event: &Recorded<BellEvent>) -> Result<(), HandlerError> {
+            let position = event.record.position.get();
+            if position == FAILS {
+                return Err("it fails".into());
+            }
+            Ok(self.0.send(position)?)
+        }
+    }
+
+    /// Each of a stream of its own.
+    fn rang(positions: &[u64]) -> Vec<RecordedEvent> {
+        let rang = positions.iter().map(|position| RecordedEvent {
+            position: Position::new(*position),
+            stream: StreamId::new("bell", position.to_string()).expect("a stream"),
+            ..stored("bell.rang", 1, &serde_json::json!({}))
+        });
+        rang.collect()
+    }
+
+    #[tokio::test]
+    async fn what_a_retry_has_delivered_is_not_forgotten_when_newer_events_are_taken_meanwhile() {
+        let (tells, mut told) = unbounded_channel();
+        let effects = Effects::new("bells", Tells(tells), 1, Position::ZERO);
+        let take = async |positions: &[u64]| {
+            let step = Step {
+                build: 1,
+                events: &rang(positions),
+                obscure: None,
+                changes: Changes::new(),
+                documents: &Nowhere,
+            };
+            effects.project(step).await.is_ok()
+        };
+        assert!(!take(&[10, FAILS, 30]).await);
+        assert!(take(&[1_000]).await);
+        assert!(take(&[10]).await && take(&[30]).await);
+        drop(effects);
+        let mut all = Vec::new();
+        told.recv_many(&mut all, 10).await;
+        assert_eq!(all, [10, 30, 1_000]);
     }
 }

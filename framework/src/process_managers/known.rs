@@ -6,8 +6,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tracing::warn;
 
-use super::dispatcher::Dispatcher;
+use super::dispatcher::{Dispatcher, Owner};
 use super::instance::Due;
 use super::passing::Taken;
 
@@ -80,6 +81,15 @@ impl Dispatcher {
         failing.until = Instant::now() + self.beat;
         let mut known = self.known.failing();
         known.insert(id.to_owned(), failing);
+    }
+
+    /// The same, since newer code knows how to do it: other instances of the program may have that.
+    pub(super) fn leave_to_newer(&self, (id, number): (&str, u64), error: &str) {
+        warn!(instance = id, error, "left to newer code");
+        self.leave(id, number);
+        if let Owner::OfEvents { lease, instances } = &self.owner {
+            instances.offer(lease, error);
+        }
     }
 
     /// For how long what is due is left to another program that was faster: a little, and more when it is so again. If

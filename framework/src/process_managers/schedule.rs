@@ -260,14 +260,22 @@ impl Logic for Schedules {
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
             for schedule in self.schedules.values() {
-                begin(documents, schedule, now).await?;
+                match begin(documents, schedule, now).await {
+                    Err(error @ (StoreError::Failed(_) | StoreError::Corrupt(_))) => {
+                        let (schedule, error) = (&schedule.name, chain(&error));
+                        tracing::warn!(schedule, error, "the schedule does not begin");
+                    }
+                    begun => begun?,
+                }
             }
             Ok(())
         })
     }
 
-    fn route(&self, instance: &str, _: &str) -> Option<Route> {
-        self.schedules.get(instance).map(|schedule| schedule.route)
+    /// `None`, too, for what the schedule sent when it had a command of another type.
+    fn route(&self, instance: &str, name: &str) -> Option<Route> {
+        let route = self.schedules.get(instance).map(|schedule| schedule.route);
+        route.filter(|route| route.name == name)
     }
 
     fn deadline(

@@ -19,6 +19,8 @@ use crate::error::StoreError;
 use crate::unique::uuid_v7;
 
 const PREFIX: &str = "instance/";
+/// How many leases lie between two offers.
+const OFFERS: u32 = 20;
 
 pub(crate) struct Instances {
     me: Uuid,
@@ -54,6 +56,9 @@ struct Known {
     held: BTreeSet<String>,
     gifts: BTreeSet<String>,
     gave: Option<Instant>,
+    /// Of these, what others may do who have newer code, and what is in the way here; and when that was last so.
+    offers: HashMap<String, String>,
+    offered: HashMap<String, Instant>,
     /// Since when a partition that this instance has no share in is free.
     free: HashMap<String, Instant>,
 }
@@ -189,6 +194,24 @@ impl Instances {
         self.known().gifts.contains(key)
     }
 
+    /// What there is to do for `key` is for newer code, and `why`: if another instance wants it, it shall have it. Not
+    /// again and again, since that one may know no more.
+    pub(crate) fn offer(&self, key: &str, why: &str) {
+        let mut known = self.known();
+        let lately = known.offered.get(key);
+        let lately = lately.is_some_and(|at| at.elapsed() < self.lease * OFFERS);
+        let wanted = known.others.values().any(|other| other.wants(key));
+        if wanted && !lately && known.held.contains(key) {
+            known.offered.insert(key.to_owned(), Instant::now());
+            known.offers.insert(key.to_owned(), why.to_owned());
+        }
+    }
+
+    /// Why another instance shall try to work on `key`, if it shall.
+    pub(crate) fn offers(&self, key: &str) -> Option<String> {
+        self.known().offers.get(key).cloned()
+    }
+
     /// This instance could work on `key`.
     pub(crate) fn want(&self, key: &str) {
         self.known().wants.insert(key.to_owned());
@@ -212,6 +235,7 @@ impl Instances {
         let mut known = self.known();
         known.held.remove(key);
         known.gifts.remove(key);
+        known.offers.remove(key);
         known.free.remove(key);
         self.news.notify_one();
     }

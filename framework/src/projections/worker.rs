@@ -293,6 +293,9 @@ impl Worker {
         if self.shared.instances.gives(&self.key) {
             return Err(Left::Give);
         }
+        if let Some(why) = self.shared.instances.offers(&self.key) {
+            return Err(Left::Outdated(why));
+        }
         self.obey_for_parked(held, control).await
     }
 
