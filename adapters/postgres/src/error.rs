@@ -167,7 +167,8 @@ pub(crate) fn store_error(error: sqlx::Error) -> StoreError {
     Fault::from(error).in_vain().into()
 }
 
-/// Whether a statement ahead of it in the transaction had failed, and nobody minded.
+/// Whether a statement ahead of it in the transaction had failed, and nobody minded: the transaction takes nothing more, there
+/// is none any more, or it was to be rolled back to a savepoint that was refused.
 pub(crate) fn follows_an_error(error: &dyn DatabaseError) -> bool {
-    error.code().as_deref() == Some("25P02")
+    matches!(error.code().as_deref(), Some("25P02" | "25P01" | "3B001"))
 }

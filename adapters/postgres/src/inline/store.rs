@@ -11,7 +11,7 @@ use crate::batch::{Batch, Verdict};
 use crate::error::Fault;
 use crate::ignored::Probes;
 use crate::known::Known;
-use crate::transaction::{begin, begin_to_append, commit, roll_back};
+use crate::transaction::{begin, begin_to_append, commit, roll_back, roll_back_ignored};
 
 /// The inline projections that have taken every event.
 type Standings<'i> = Vec<(&'i Model, Current)>;
@@ -184,7 +184,11 @@ impl Inlines {
             },
             Err(failure) => {
                 self.names.forget();
-                roll_back(connection).await.map_err(Fault::in_vain)?;
+                let rolled_back = match failure.is_ignored() {
+                    true => roll_back_ignored(connection).await,
+                    false => roll_back(connection).await,
+                };
+                rolled_back.map_err(Fault::in_vain)?;
                 return Err(failure);
             }
         };

@@ -1,0 +1,80 @@
+//! Inline projections that go on behind an error, panic where they should not, or are refused when the transaction ends.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "support/server.rs"]
+mod server;
+#[path = "support/tally.rs"]
+mod tally;
+
+use std::error::Error;
+use std::iter::successors;
+
+use factum::{Append, AppendError, EventStore as _, StoreError};
+use factum_postgres::{PostgresOptions, PostgresStore};
+use tally::{BLUNDERS, IGNORES, NESTS, Sums, added, same, seen};
+
+async fn open(options: &PostgresOptions) -> PostgresStore {
+    options.clone().inline(Sums::<1>).open().await.unwrap()
+}
+
+async fn refused(store: &PostgresStore, append: Append, why: &str) {
+    let answer = store.append(append).await;
+    let Err(AppendError::Projection { name, error }) = answer else {
+        panic!("{why}: {answer:?}")
+    };
+    assert_eq!(name, "sums");
+    let error: &dyn Error = &*error;
+    let causes = successors(Some(error), |&error| error.source());
+    let causes: Vec<String> = causes.map(ToString::to_string).collect();
+    assert!(causes.iter().any(|cause| cause.contains(why)), "{causes:?}");
+}
+
+#[tokio::test]
+async fn what_is_begun_behind_an_ignored_error_does_not_leave_the_transaction() {
+    let Some(options) = server::fresh() else {
+        return;
+    };
+    let store = open(&options).await;
+    for round in 0..3 {
+        for amounts in [
+            &[BLUNDERS][..],
+            &[1, BLUNDERS, 2],
+            &[IGNORES, NESTS],
+            &[BLUNDERS, BLUNDERS, BLUNDERS, BLUNDERS, NESTS, 2],
+        ] {
+            refused(&store, added(1, amounts), "ignored an error of the database").await;
+            assert_eq!(same(&store).await, round * 2);
+        }
+        // The first looks at the documents, the second does not.
+        store.append(added(1, &[NESTS])).await.unwrap();
+        store.append(added(1, &[1])).await.unwrap();
+        assert_eq!(same(&store).await, round * 2 + 2);
+    }
+}
+
+#[tokio::test]
+async fn who_ignored_an_error_behind_the_head_rests_and_nobody_is_refused() {
+    for amounts in [
+        &[IGNORES, NESTS][..],
+        &[BLUNDERS],
+        &[1, BLUNDERS, 2],
+    ] {
+        let Some(options) = server::fresh() else {
+            return;
+        };
+        let store = open(&options).await;
+        store.append(added(1, &[1])).await.unwrap();
+        let bare = options.clone().open().await.unwrap();
+        bare.append(added(1, amounts)).await.unwrap();
+        for _ in 0..3 {
+            store.append(added(1, &[1])).await.unwrap();
+        }
+        assert_eq!(seen(store.pool()).await, (1, 1), "{amounts:?}");
+        let Err(StoreError::Failed(error)) = options.clone().inline(Sums::<2>).open().await else {
+            panic!("{amounts:?}: it cannot be built")
+        };
+        let cause = error.source().unwrap().to_string();
+        assert!(cause.contains("ignored an error"), "{cause}");
+    }
+}
