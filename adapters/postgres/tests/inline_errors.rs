@@ -12,7 +12,7 @@ use std::iter::successors;
 
 use factum::{Append, AppendError, EventStore as _, StoreError};
 use factum_postgres::{PostgresOptions, PostgresStore};
-use tally::{BLUNDERS, IGNORES, NESTS, Sums, added, same, seen};
+use tally::{BLUNDERS, IGNORES, NESTS, Sums, UNREADABLE, added, same, seen};
 
 async fn open(options: &PostgresOptions) -> PostgresStore {
     options.clone().inline(Sums::<1>).open().await.unwrap()
@@ -59,6 +59,7 @@ async fn who_ignored_an_error_behind_the_head_rests_and_nobody_is_refused() {
         &[IGNORES, NESTS][..],
         &[BLUNDERS],
         &[1, BLUNDERS, 2],
+        &[1, UNREADABLE],
     ] {
         let Some(options) = server::fresh() else {
             return;
@@ -75,6 +76,24 @@ async fn who_ignored_an_error_behind_the_head_rests_and_nobody_is_refused() {
             panic!("{amounts:?}: it cannot be built")
         };
         let cause = error.source().unwrap().to_string();
-        assert!(cause.contains("ignored an error"), "{cause}");
+        let why = match amounts {
+            [_, UNREADABLE] => "it panicked: it panics when it is read",
+            _ => "ignored an error",
+        };
+        assert!(cause.contains(why), "{cause}");
+    }
+}
+
+#[tokio::test]
+async fn a_panic_while_an_event_is_read_refuses_its_append_alone() {
+    let Some(options) = server::fresh() else {
+        return;
+    };
+    let store = open(&options).await;
+    for round in 0..3 {
+        let unreadable = added(1, &[1, UNREADABLE]);
+        refused(&store, unreadable, "it panics when it is read").await;
+        store.append(added(1, &[1])).await.unwrap();
+        assert_eq!(same(&store).await, round + 1);
     }
 }
