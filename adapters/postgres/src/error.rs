@@ -45,6 +45,14 @@ impl Fault {
         matches!(class.as_deref(), Some("22" | "23" | "54"))
     }
 
+    /// Whether what a transaction did is the reason why its commit was refused: a constraint that is checked as late as that, or
+    /// whatever a trigger raises. Not the state of the transaction, other transactions, or too few resources.
+    pub(crate) fn is_of_the_commit(&self) -> bool {
+        let class = self.sql().and_then(class);
+        let is_else = class.is_none_or(|class| matches!(class.as_str(), "25" | "40" | "53"));
+        !is_else && !self.is_ignored() && self.leaves_the_connection()
+    }
+
     /// Whether it was refused because a statement ahead of it in the transaction had failed, and nobody minded.
     pub(crate) fn is_ignored(&self) -> bool {
         let refused = self.sql().and_then(sqlx::Error::as_database_error);
@@ -63,8 +71,8 @@ impl Fault {
 
     /// Whether the connection can be used again: the server refused a statement, and did not go away.
     pub(crate) fn leaves_the_connection(&self) -> bool {
-        let class = self.sql().map(class);
-        class.is_none_or(|class| class.is_some_and(|class| !matches!(class.as_str(), "08" | "57")))
+        self.sql()
+            .is_none_or(|error| error.as_database_error().is_some() && !is_of_the_connection(error))
     }
 }
 
@@ -114,6 +122,12 @@ fn class(error: &sqlx::Error) -> Option<String> {
     code.get(..2).map(str::to_owned)
 }
 
+/// Whether the connection ends with it: connection exceptions; the server stops, or starts; it was silent in a transaction.
+fn is_of_the_connection(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    code.is_some_and(|code| matches!(code.get(..2), Some("08" | "57")) || code == "25P03")
+}
+
 impl From<sqlx::Error> for Fault {
     fn from(error: sqlx::Error) -> Self {
         Self::Sql(Arc::new(error))
@@ -132,12 +146,13 @@ impl From<Fault> for StoreError {
             sqlx::Error::PoolTimedOut => Self::Unavailable(Box::new(error)),
             sqlx::Error::Io(_) if in_vain => Self::Unavailable(Box::new(error)),
             sqlx::Error::Io(_) => Self::Interrupted(Box::new(error)),
+            other if is_of_the_connection(other) => match in_vain {
+                true => Self::Unavailable(Box::new(error)),
+                false => Self::Interrupted(Box::new(error)),
+            },
             other => match class(other).as_deref() {
                 // Serialization failures and deadlocks, too few resources.
                 Some("40" | "53") => Self::Unavailable(Box::new(error)),
-                // Connection exceptions; the server stops, or starts.
-                Some("08" | "57") if in_vain => Self::Unavailable(Box::new(error)),
-                Some("08" | "57") => Self::Interrupted(Box::new(error)),
                 _ => Self::Failed(Box::new(error)),
             },
         }

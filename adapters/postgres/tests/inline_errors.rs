@@ -10,9 +10,11 @@ mod tally;
 use std::error::Error;
 use std::iter::successors;
 
+use factum::projections::table;
 use factum::{Append, AppendError, EventStore as _, StoreError};
+use factum_postgres::sqlx::{self, AssertSqlSafe};
 use factum_postgres::{PostgresOptions, PostgresStore};
-use tally::{BLUNDERS, IGNORES, NESTS, Sums, UNREADABLE, added, same, seen};
+use tally::{BLUNDERS, IGNORES, NESTS, RAISES, Sums, UNREADABLE, added, same, seen};
 
 async fn open(options: &PostgresOptions) -> PostgresStore {
     options.clone().inline(Sums::<1>).open().await.unwrap()
@@ -95,5 +97,38 @@ async fn a_panic_while_an_event_is_read_refuses_its_append_alone() {
         refused(&store, unreadable, "it panics when it is read").await;
         store.append(added(1, &[1])).await.unwrap();
         assert_eq!(same(&store).await, round + 1);
+    }
+}
+
+#[tokio::test]
+async fn what_a_rule_raises_when_the_transaction_ends_refuses_one_append_and_not_its_neighbours() {
+    let Some(options) = server::fresh() else {
+        return;
+    };
+    let store = open(&options).await;
+    let rule = format!(
+        "create function raises() returns trigger language plpgsql as
+         $$ begin if new.amount = {RAISES} then raise exception 'a rule is broken'; end if; return new; end $$;
+         create constraint trigger rule after insert on {} deferrable initially deferred
+         for each row execute function raises()",
+        table("added", 1)
+    );
+    let rule = sqlx::raw_sql(AssertSqlSafe(rule));
+    rule.execute(store.pool()).await.unwrap();
+    for round in 0..3 {
+        let appends = (0..32_u64).map(|number| {
+            let store = store.clone();
+            let amount = if number % 16 == 5 { RAISES } else { number };
+            tokio::spawn(async move {
+                match amount {
+                    RAISES => refused(&store, added(number, &[RAISES]), "a rule is broken").await,
+                    amount => drop(store.append(added(number, &[amount])).await.unwrap()),
+                }
+            })
+        });
+        for append in appends.collect::<Vec<_>>() {
+            append.await.unwrap();
+        }
+        assert_eq!(same(&store).await, (round + 1) * 30);
     }
 }

@@ -198,7 +198,7 @@ impl Inlines {
 
     /// Only tables of projections have rules that are checked as late as that.
     fn not_committed(&self, fault: Fault) -> Failure {
-        if !fault.is_of_the_content() {
+        if !fault.is_of_the_commit() {
             return fault.into();
         }
         let names = self.models.iter().map(|model| model.inline.name());
