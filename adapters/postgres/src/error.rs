@@ -1,7 +1,9 @@
 //! What PostgreSQL says, in the framework's words.
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::fmt;
+use std::iter::successors;
 use std::sync::Arc;
 
 use factum::document::{ChangeError, Changes, Revision};
@@ -122,10 +124,9 @@ fn class(error: &sqlx::Error) -> Option<String> {
     code.get(..2).map(str::to_owned)
 }
 
-/// Whether the connection ends with it: connection exceptions; the server stops, or starts; it was silent in a transaction.
 fn is_of_the_connection(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(DatabaseError::code);
-    code.is_some_and(|code| matches!(code.get(..2), Some("08" | "57")) || code == "25P03")
+    code.is_some_and(|code| ends_the_connection(&code))
 }
 
 impl From<sqlx::Error> for Fault {
@@ -186,4 +187,28 @@ pub(crate) fn store_error(error: sqlx::Error) -> StoreError {
 /// is none any more, or it was to be rolled back to a savepoint that was refused.
 pub(crate) fn follows_an_error(error: &dyn DatabaseError) -> bool {
     matches!(error.code().as_deref(), Some("25P02" | "25P01" | "3B001"))
+}
+
+/// Whether it may work when tried again, in whatever words it is told.
+pub(crate) fn passes(error: &(dyn Error + 'static)) -> bool {
+    let mut causes = successors(Some(error), |&error| error.source());
+    causes.any(|error| {
+        let told = error.downcast_ref::<Box<dyn DatabaseError>>();
+        let code = told.and_then(|told| told.code());
+        let lost = error.downcast_ref::<sqlx::Error>();
+        code.is_some_and(|code| passes_with(&code))
+            || lost.is_some_and(|error| {
+                matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut)
+            })
+    })
+}
+
+/// Serialization failures and deadlocks, too few resources; the connection.
+fn passes_with(code: &str) -> bool {
+    matches!(code.get(..2), Some("40" | "53")) || ends_the_connection(code)
+}
+
+/// Connection exceptions; the server stops, or starts; a transaction was silent.
+fn ends_the_connection(code: &str) -> bool {
+    matches!(code.get(..2), Some("08" | "57")) || code == "25P03"
 }

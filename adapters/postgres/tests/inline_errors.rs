@@ -14,7 +14,7 @@ use factum::projections::table;
 use factum::{Append, AppendError, EventStore as _, StoreError};
 use factum_postgres::sqlx::{self, AssertSqlSafe};
 use factum_postgres::{PostgresOptions, PostgresStore};
-use tally::{BLUNDERS, IGNORES, NESTS, RAISES, Sums, UNREADABLE, added, same, seen};
+use tally::{BLUNDERS, DEADLOCKS, IGNORES, NESTS, RAISES, Sums, UNREADABLE, added, same, seen};
 
 async fn open(options: &PostgresOptions) -> PostgresStore {
     options.clone().inline(Sums::<1>).open().await.unwrap()
@@ -45,7 +45,12 @@ async fn what_is_begun_behind_an_ignored_error_does_not_leave_the_transaction() 
             &[IGNORES, NESTS],
             &[BLUNDERS, BLUNDERS, BLUNDERS, BLUNDERS, NESTS, 2],
         ] {
-            refused(&store, added(1, amounts), "ignored an error of the database").await;
+            refused(
+                &store,
+                added(1, amounts),
+                "ignored an error of the database",
+            )
+            .await;
             assert_eq!(same(&store).await, round * 2);
         }
         // The first looks at the documents, the second does not.
@@ -95,6 +100,22 @@ async fn a_panic_while_an_event_is_read_refuses_its_append_alone() {
     for round in 0..3 {
         let unreadable = added(1, &[1, UNREADABLE]);
         refused(&store, unreadable, "it panics when it is read").await;
+        store.append(added(1, &[1])).await.unwrap();
+        assert_eq!(same(&store).await, round + 1);
+    }
+}
+
+#[tokio::test]
+async fn a_deadlock_that_a_projection_tells_of_in_its_own_words_is_no_fault_of_the_event() {
+    let Some(options) = server::fresh() else {
+        return;
+    };
+    let store = open(&options).await;
+    for round in 0..3 {
+        let answer = store.append(added(1, &[1, DEADLOCKS])).await;
+        let Err(AppendError::Store(StoreError::Unavailable(_))) = answer else {
+            panic!("{answer:?}")
+        };
         store.append(added(1, &[1])).await.unwrap();
         assert_eq!(same(&store).await, round + 1);
     }

@@ -85,7 +85,9 @@ impl InlineTransaction for Inside<'_> {
         }
         if self.unnamed {
             // For the whole to be done again, with probes.
-            return Err(StoreError::Failed(ProjectionError::Handler(ErrorIgnored.into()).into()));
+            return Err(StoreError::Failed(
+                ProjectionError::Handler(ErrorIgnored.into()).into(),
+            ));
         }
         let sql = "rollback to savepoint part; release savepoint part";
         undo(self.db, sql).await.map_err(store_error)

@@ -49,6 +49,12 @@ pub(crate) const NESTS: u64 = 1_000_008;
 pub(crate) const UNREADABLE: u64 = 1_000_009;
 /// One at which a rule of the database raises when the transaction ends, if a test has made it.
 pub(crate) const RAISES: u64 = 1_000_010;
+/// One that is told of a deadlock, and tells of it in words of its own.
+pub(crate) const DEADLOCKS: u64 = 1_000_011;
+
+#[derive(Debug, thiserror::Error)]
+#[error("the amount is not kept")]
+struct NotKept(#[source] sqlx::Error);
 
 /// Keeps every event by its position, so that an event taken twice is an error; each amount `V` times.
 #[derive(Default)]
@@ -114,6 +120,11 @@ impl<const V: u32> PostgresProject<TallyEvent> for Sums<V> {
                     }
                 }
                 Ok(())
+            }
+            DEADLOCKS => {
+                let sql = "do $$ begin raise exception using errcode = '40P01'; end $$";
+                let raised = sqlx::query(sql).execute(&mut **db).await;
+                Ok(raised.map(drop).map_err(NotKept)?)
             }
             NESTS => Ok(db.begin().await?.commit().await?),
             _ => Ok(()),
