@@ -32,6 +32,23 @@ async fn refused(store: &PostgresStore, append: Append, why: &str) {
     assert!(causes.iter().any(|cause| cause.contains(why)), "{causes:?}");
 }
 
+/// From now on `errcode` is raised behind [`RAISES`], when the transaction ends.
+async fn rule(store: &PostgresStore, errcode: &str) {
+    let rule = format!(
+        "create function raises() returns trigger language plpgsql as $$ begin
+           if new.amount = {RAISES} then
+             raise exception 'a rule is broken' using errcode = '{errcode}';
+           end if;
+           return new;
+         end $$;
+         create constraint trigger rule after insert on {} deferrable initially deferred
+           for each row execute function raises()",
+        table("added", 1)
+    );
+    let rule = sqlx::raw_sql(AssertSqlSafe(rule));
+    rule.execute(store.pool()).await.unwrap();
+}
+
 #[tokio::test]
 async fn what_is_begun_behind_an_ignored_error_does_not_leave_the_transaction() {
     let Some(options) = server::fresh() else {
@@ -127,15 +144,7 @@ async fn what_a_rule_raises_when_the_transaction_ends_refuses_one_append_and_not
         return;
     };
     let store = open(&options).await;
-    let rule = format!(
-        "create function raises() returns trigger language plpgsql as
-         $$ begin if new.amount = {RAISES} then raise exception 'a rule is broken'; end if; return new; end $$;
-         create constraint trigger rule after insert on {} deferrable initially deferred
-         for each row execute function raises()",
-        table("added", 1)
-    );
-    let rule = sqlx::raw_sql(AssertSqlSafe(rule));
-    rule.execute(store.pool()).await.unwrap();
+    rule(&store, "P0001").await;
     for round in 0..3 {
         let appends = (0..32_u64).map(|number| {
             let store = store.clone();
@@ -151,5 +160,23 @@ async fn what_a_rule_raises_when_the_transaction_ends_refuses_one_append_and_not
             append.await.unwrap();
         }
         assert_eq!(same(&store).await, (round + 1) * 30);
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_that_the_server_ends_for_its_silence_takes_the_connection_along() {
+    let Some(options) = server::fresh() else {
+        return;
+    };
+    let store = open(&options).await;
+    // What the server says when it ends one: it cannot be had in time for the commit alone.
+    rule(&store, "25P03").await;
+    for round in 0..3 {
+        let answer = store.append(added(1, &[RAISES])).await;
+        let Err(AppendError::Store(StoreError::Unavailable(_))) = answer else {
+            panic!("{answer:?}")
+        };
+        store.append(added(1, &[1])).await.unwrap();
+        assert_eq!(same(&store).await, round + 1);
     }
 }
