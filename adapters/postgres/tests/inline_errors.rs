@@ -10,11 +10,16 @@ mod tally;
 use std::error::Error;
 use std::iter::successors;
 
+use factum::prelude::*;
 use factum::projections::table;
-use factum::{Append, AppendError, EventStore as _, StoreError};
+use factum::{Append, AppendError, EventStore as _, StoreError, async_trait};
 use factum_postgres::sqlx::{self, AssertSqlSafe};
-use factum_postgres::{PostgresOptions, PostgresStore};
-use tally::{BLUNDERS, DEADLOCKS, IGNORES, NESTS, RAISES, Sums, UNREADABLE, added, same, seen};
+use factum_postgres::{
+    BoxError, PostgresOptions, PostgresProject, PostgresProjection, PostgresStore, Tables,
+};
+use tally::{
+    BLUNDERS, DEADLOCKS, IGNORES, NESTS, RAISES, Sums, TallyEvent, UNREADABLE, added, same, seen,
+};
 
 async fn open(options: &PostgresOptions) -> PostgresStore {
     options.clone().inline(Sums::<1>).open().await.unwrap()
@@ -120,6 +125,37 @@ async fn a_panic_while_an_event_is_read_refuses_its_append_alone() {
         store.append(added(1, &[1])).await.unwrap();
         assert_eq!(same(&store).await, round + 1);
     }
+}
+
+/// Panics where it is to make its tables.
+#[derive(Projection)]
+#[projection(name = "tableless", events = TallyEvent)]
+struct Tableless;
+
+#[async_trait]
+impl PostgresProjection for Tableless {
+    async fn create(&self, _: &mut Tables<'_>) -> Result<(), sqlx::Error> {
+        panic!("it has no tables")
+    }
+}
+
+#[async_trait]
+impl PostgresProject<TallyEvent> for Tableless {
+    async fn project(&self, _: &Recorded<TallyEvent>, _: &mut Tables<'_>) -> Result<(), BoxError> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_panic_while_tables_are_created_is_an_error_of_who_opens() {
+    let Some(options) = server::fresh() else {
+        return;
+    };
+    let opened = options.clone().inline(Tableless).open().await;
+    let Err(StoreError::Failed(error)) = opened else {
+        panic!("{opened:?}")
+    };
+    assert_eq!(error.to_string(), "it panicked: it has no tables");
 }
 
 #[tokio::test]
