@@ -1,7 +1,9 @@
 //! What PostgreSQL says, in the framework's words.
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::fmt;
+use std::iter::successors;
 use std::sync::Arc;
 
 use factum::document::{ChangeError, Changes, Revision};
@@ -45,6 +47,14 @@ impl Fault {
         matches!(class.as_deref(), Some("22" | "23" | "54"))
     }
 
+    /// Whether what a transaction did is the reason why its commit was refused: a constraint that is checked as late as that, or
+    /// whatever a trigger raises. Not the state of the transaction, other transactions, or too few resources.
+    pub(crate) fn is_of_the_commit(&self) -> bool {
+        let class = self.sql().and_then(class);
+        let is_else = class.is_none_or(|class| matches!(class.as_str(), "25" | "40" | "53"));
+        !is_else && !self.is_ignored() && self.leaves_the_connection()
+    }
+
     /// Whether it was refused because a statement ahead of it in the transaction had failed, and nobody minded.
     pub(crate) fn is_ignored(&self) -> bool {
         let refused = self.sql().and_then(sqlx::Error::as_database_error);
@@ -63,8 +73,8 @@ impl Fault {
 
     /// Whether the connection can be used again: the server refused a statement, and did not go away.
     pub(crate) fn leaves_the_connection(&self) -> bool {
-        let class = self.sql().map(class);
-        class.is_none_or(|class| class.is_some_and(|class| !matches!(class.as_str(), "08" | "57")))
+        self.sql()
+            .is_none_or(|error| error.as_database_error().is_some() && !is_of_the_connection(error))
     }
 }
 
@@ -114,6 +124,11 @@ fn class(error: &sqlx::Error) -> Option<String> {
     code.get(..2).map(str::to_owned)
 }
 
+fn is_of_the_connection(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    code.is_some_and(|code| ends_the_connection(&code))
+}
+
 impl From<sqlx::Error> for Fault {
     fn from(error: sqlx::Error) -> Self {
         Self::Sql(Arc::new(error))
@@ -132,12 +147,13 @@ impl From<Fault> for StoreError {
             sqlx::Error::PoolTimedOut => Self::Unavailable(Box::new(error)),
             sqlx::Error::Io(_) if in_vain => Self::Unavailable(Box::new(error)),
             sqlx::Error::Io(_) => Self::Interrupted(Box::new(error)),
+            other if is_of_the_connection(other) => match in_vain {
+                true => Self::Unavailable(Box::new(error)),
+                false => Self::Interrupted(Box::new(error)),
+            },
             other => match class(other).as_deref() {
                 // Serialization failures and deadlocks, too few resources.
                 Some("40" | "53") => Self::Unavailable(Box::new(error)),
-                // Connection exceptions; the server stops, or starts.
-                Some("08" | "57") if in_vain => Self::Unavailable(Box::new(error)),
-                Some("08" | "57") => Self::Interrupted(Box::new(error)),
                 _ => Self::Failed(Box::new(error)),
             },
         }
@@ -167,7 +183,32 @@ pub(crate) fn store_error(error: sqlx::Error) -> StoreError {
     Fault::from(error).in_vain().into()
 }
 
-/// Whether a statement ahead of it in the transaction had failed, and nobody minded.
+/// Whether a statement ahead of it in the transaction had failed, and nobody minded: the transaction takes nothing more, there
+/// is none any more, or it was to be rolled back to a savepoint that was refused.
 pub(crate) fn follows_an_error(error: &dyn DatabaseError) -> bool {
-    error.code().as_deref() == Some("25P02")
+    matches!(error.code().as_deref(), Some("25P02" | "25P01" | "3B001"))
+}
+
+/// Whether it may work when tried again, in whatever words it is told.
+pub(crate) fn passes(error: &(dyn Error + 'static)) -> bool {
+    let mut causes = successors(Some(error), |&error| error.source());
+    causes.any(|error| {
+        let told = error.downcast_ref::<Box<dyn DatabaseError>>();
+        let code = told.and_then(|told| told.code());
+        let lost = error.downcast_ref::<sqlx::Error>();
+        code.is_some_and(|code| passes_with(&code))
+            || lost.is_some_and(|error| {
+                matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut)
+            })
+    })
+}
+
+/// Serialization failures and deadlocks, too few resources; the connection.
+fn passes_with(code: &str) -> bool {
+    matches!(code.get(..2), Some("40" | "53")) || ends_the_connection(code)
+}
+
+/// Connection exceptions; the server stops, or starts; a transaction was silent.
+fn ends_the_connection(code: &str) -> bool {
+    matches!(code.get(..2), Some("08" | "57")) || code == "25P03"
 }

@@ -3,7 +3,8 @@
 use std::error::Error;
 use std::iter::successors;
 
-use factum::{EventError, RecordedEvent, StepError};
+use factum::{EventError, ProjectionError, RecordedEvent, StepError};
+use sqlx::Connection as _;
 use sqlx::error::DatabaseError;
 use sqlx::postgres::PgConnection;
 
@@ -23,7 +24,7 @@ pub(crate) enum Probes {
     "the projection ignored an error of the database, which undoes the whole transaction: return it, or avoid it by `on \
      conflict` or a savepoint"
 )]
-struct ErrorIgnored;
+pub(crate) struct ErrorIgnored;
 
 impl Probes {
     /// Whether the transaction still takes statements behind `record`.
@@ -32,14 +33,20 @@ impl Probes {
         record: &RecordedEvent,
         db: &mut PgConnection,
     ) -> Result<(), StepError> {
+        let at_this = || EventError::new(record.position, BoxError::from(ErrorIgnored)).into();
+        // sqlx has left it where a transaction could not be begun within: nothing more may be done.
+        if !db.is_in_transaction() {
+            return Err(at_this());
+        }
         if self == Self::None {
             return Ok(());
         }
-        let probed = sqlx::query("select 1").execute(db).await;
+        let sql = "savepoint probe; release savepoint probe";
+        let probed = sqlx::raw_sql(sql).execute(db).await;
         probed.map(drop).map_err(|error| {
             let fault = Fault::from(error);
             match fault.is_ignored() {
-                true => EventError::new(record.position, BoxError::from(ErrorIgnored)).into(),
+                true => at_this(),
                 false => StepError::Store(fault.in_vain().into()),
             }
         })
@@ -50,6 +57,12 @@ impl Probes {
 pub(crate) fn is_ignored(error: &(dyn Error + 'static)) -> bool {
     let mut causes = successors(Some(error), |&error| error.source());
     causes.any(|error| {
+        if let Some(ProjectionError::Handler(error)) = error.downcast_ref() {
+            // It stands for its cause, and is not one itself.
+            if error.is::<ErrorIgnored>() {
+                return true;
+            }
+        }
         let refused = error.downcast_ref::<Box<dyn DatabaseError>>();
         refused.is_some_and(|error| follows_an_error(&**error))
     })

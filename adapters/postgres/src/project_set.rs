@@ -1,12 +1,12 @@
 //! [`PostgresProjectSet`]: a projection that takes events of several types.
 
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use factum::error::panicked;
 use factum::{DecodeError, Event, EventError, Recorded, RecordedEvent, StepError, StoreError};
 use futures_util::FutureExt as _;
 
-use crate::error::store_error;
+use crate::error::passes;
 use crate::{BoxError, PostgresProject, PostgresProjection, Tables};
 
 /// A projection into tables that takes each event of the list `L`, which is [`EventsOf`](factum::EventsOf) it; implemented
@@ -37,7 +37,12 @@ where
         if !record.is_a::<E>() {
             return PostgresProjectSet::<L>::take(self, record, db).await;
         }
-        for event in record.decode_all::<E>()? {
+        let decoded = catch_unwind(AssertUnwindSafe(|| record.decode_all::<E>()));
+        let events = match decoded {
+            Ok(decoded) => decoded?,
+            Err(panic) => return Err(failed(record, panicked(&*panic).into())),
+        };
+        for event in events {
             let record = record.clone();
             let event = Recorded { event, record };
             let projected = AssertUnwindSafe(self.project(&event, db));
@@ -54,12 +59,8 @@ where
 
 /// What the server or another transaction is the reason of is no fault of the event.
 fn failed(record: &RecordedEvent, error: BoxError) -> StepError {
-    match error.downcast::<sqlx::Error>() {
-        Ok(error) => match store_error(*error) {
-            passes @ StoreError::Unavailable(_) => passes.into(),
-            StoreError::Failed(error) => EventError::new(record.position, error).into(),
-            other => EventError::new(record.position, other).into(),
-        },
-        Err(error) => EventError::new(record.position, error).into(),
+    match passes(&*error) {
+        true => StoreError::Unavailable(error).into(),
+        false => EventError::new(record.position, error).into(),
     }
 }

@@ -1,14 +1,17 @@
 //! [`PostgresReadModel`]: runs a projection into its tables.
 
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use factum::document::Revision;
+use factum::error::panicked;
 use factum::{
     EventSet as _, EventsOf, Projection, ProjectionError, Query, ReadModel, Step, StepError,
     StoreError,
 };
+use futures_util::FutureExt as _;
 use sqlx::postgres::PgConnection;
 
 use crate::error::{Fault, store_error};
@@ -128,14 +131,20 @@ pub(crate) async fn make_ready<P: PostgresProjection>(
     tables::is_wanted(db, P::NAME, build).await?;
     let names = tables::names_of(db, P::NAME, build).await?;
     let mut tables = Tables::new(&mut *db, build);
-    let created = projection.create(&mut tables).await;
+    let created = AssertUnwindSafe(projection.create(&mut tables));
+    let created = created.catch_unwind().await;
     let filled_in = tables.into_names();
-    if let Err(error) = created {
+    let error = match created {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(store_error(error)),
+        Err(panic) => Some(StoreError::Failed(panicked(&*panic).into())),
+    };
+    if let Some(error) = error {
         // Perhaps since a table that is not its own is another than it wants.
         if !names.is_known() {
             names.check(&filled_in)?;
         }
-        return Err(store_error(error).into());
+        return Err(error.into());
     }
     let made = tables::made(db, &filled_in, build).await?;
     names.check(&made)?;

@@ -15,6 +15,7 @@ use factum::{
     RetryPolicy, StreamId,
 };
 use factum_postgres::{BoxError, PostgresProject, PostgresProjection, PostgresStore, Tables};
+use sqlx::Connection as _;
 use uuid::Uuid;
 
 #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,7 +27,10 @@ enum GuestEvent {
 /// Takes it that a name which is there already fails, as one does elsewhere.
 #[derive(Projection)]
 #[projection(name = "guests", events = GuestEvent)]
-struct Guests;
+struct Guests {
+    /// Begins a transaction within, behind that, and takes it that this fails, too.
+    begins: bool,
+}
 
 #[async_trait]
 impl PostgresProjection for Guests {
@@ -47,7 +51,14 @@ impl PostgresProject<GuestEvent> for Guests {
         let sql = db.sql("insert into {guest} (name) values ($1)");
         let inserted = sqlx::query(sql).bind(name).execute(&mut **db).await;
         match inserted {
-            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(()),
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+                if self.begins
+                    && let Ok(begun) = db.begin().await
+                {
+                    begun.commit().await?;
+                }
+                Ok(())
+            }
             inserted => Ok(inserted.map(drop)?),
         }
     }
@@ -71,6 +82,15 @@ async fn come(store: &PostgresStore, house: u64, names: &[&str]) -> Position {
 
 #[tokio::test]
 async fn an_event_behind_which_an_error_was_ignored_is_parked_and_no_other() {
+    parked(false).await;
+}
+
+#[tokio::test]
+async fn neither_is_one_behind_which_something_was_begun() {
+    parked(true).await;
+}
+
+async fn parked(begins: bool) {
     let Some(options) = server::fresh() else {
         return;
     };
@@ -79,7 +99,7 @@ async fn an_event_behind_which_an_error_was_ignored_is_parked_and_no_other() {
     come(&store, 2, &["ada"]).await;
     let last = come(&store, 3, &["eve"]).await;
     let projections = Projections::builder(&Engine::new(store.clone()))
-        .with(store.read_model(Guests))
+        .with(store.read_model(Guests { begins }))
         .retry(RetryPolicy {
             attempts: 2,
             base: Duration::from_millis(1),

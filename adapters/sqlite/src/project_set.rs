@@ -1,6 +1,6 @@
 //! [`SqliteProjectSet`]: a projection that takes events of several types.
 
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use factum::error::panicked;
 use factum::{DecodeError, Event, EventError, ProjectionError, Recorded, RecordedEvent, StepError};
@@ -37,7 +37,12 @@ where
         if !record.is_a::<E>() {
             return SqliteProjectSet::<L>::take(self, record, db).await;
         }
-        for event in record.decode_all::<E>()? {
+        let decoded = catch_unwind(AssertUnwindSafe(|| record.decode_all::<E>()));
+        let events = match decoded {
+            Ok(decoded) => decoded?,
+            Err(panic) => return Err(failed(record, panicked(&*panic).into())),
+        };
+        for event in events {
             let record = record.clone();
             let event = Recorded { event, record };
             let projected = AssertUnwindSafe(self.project(&event, db));

@@ -11,7 +11,7 @@ use std::time::Duration;
 use factum::document::{Changes, DocumentStore as _, Revision};
 use factum::{AppendError, EventStore as _, Expected, StoreError};
 use factum_sqlite::{SqliteOptions, SqliteStore};
-use tally::{HASTY, NEGATIVE, PANICS, REFUSED, Sums, added, same, seen, sees};
+use tally::{HASTY, NEGATIVE, PANICS, REFUSED, Sums, UNREADABLE, added, same, seen, sees};
 use tempfile::TempDir;
 
 /// A directory, and the options of a file in it.
@@ -71,6 +71,7 @@ async fn a_refused_append_leaves_no_trace() {
     for (amount, why) in [
         (REFUSED, "it is refused"),
         (PANICS, "it panics"),
+        (UNREADABLE, "it panics when it is read"),
         (NEGATIVE, "CHECK constraint failed"),
     ] {
         let own = Changes::new().put("own", "1");
@@ -100,6 +101,7 @@ async fn a_projection_that_fails_refuses_one_append_and_not_its_neighbours() {
         let appends = (0..64_u64).map(|number| {
             let amount = match number % 16 {
                 3 => REFUSED,
+                7 => UNREADABLE,
                 11 => PANICS,
                 _ => number,
             };
@@ -110,11 +112,12 @@ async fn a_projection_that_fails_refuses_one_append_and_not_its_neighbours() {
         });
         for append in appends.collect::<Vec<_>>() {
             match append.await.unwrap() {
-                (0..64, Ok(_)) | (REFUSED | PANICS, Err(AppendError::Projection { .. })) => {}
+                (0..64, Ok(_))
+                | (REFUSED | PANICS | UNREADABLE, Err(AppendError::Projection { .. })) => {}
                 other => panic!("{other:?}"),
             }
         }
-        assert_eq!(same(&store).await, (round + 1) * 56);
+        assert_eq!(same(&store).await, (round + 1) * 52);
     }
 }
 
@@ -193,4 +196,17 @@ async fn what_cannot_be_built_is_not_opened() {
     };
     let text = "two inline projections have the name \"sums\"";
     assert_eq!(error.to_string(), text);
+}
+
+#[tokio::test]
+async fn a_panic_while_what_others_have_stored_is_read_refuses_nobody() {
+    let (_dir, options) = fresh();
+    let bare = options.clone().open().await.unwrap();
+    let store = open(&options).await;
+    store.append(added(1, &[1])).await.unwrap();
+    bare.append(added(1, &[1, UNREADABLE])).await.unwrap();
+    for _ in 0..3 {
+        store.append(added(1, &[1])).await.unwrap();
+    }
+    assert_eq!(seen(store.pool()).await, (1, 1));
 }

@@ -3,20 +3,23 @@
 use async_trait::async_trait;
 use factum::document::{ChangeError, Changes, Document, Revision};
 use factum::projections::inline::InlineTransaction;
-use factum::{Page, Read, RecordedEvent, StepError, StoreError};
+use factum::{Page, ProjectionError, Read, RecordedEvent, StepError, StoreError};
 use sqlx::postgres::PgConnection;
 
 use super::Model;
 use crate::error::{Fault, store_error};
-use crate::ignored::Probes;
+use crate::ignored::{ErrorIgnored, Probes, is_ignored};
 use crate::names::Names;
 use crate::tables::{self, Tables};
+use crate::transaction::undo;
 
 pub(super) struct Inside<'t> {
     db: &'t mut PgConnection,
     names: &'t Names,
     model: &'t Model,
     probes: Probes,
+    /// An error was ignored, and at which event is not known.
+    unnamed: bool,
 }
 
 impl<'t> Inside<'t> {
@@ -30,6 +33,7 @@ impl<'t> Inside<'t> {
             names,
             model,
             probes,
+            unnamed: false,
         }
     }
 
@@ -61,7 +65,10 @@ impl InlineTransaction for Inside<'_> {
     async fn project(&mut self, build: u64, events: &[RecordedEvent]) -> Result<(), StepError> {
         let mut tables = Tables::new(self.db, build);
         let inlined = &self.model.inlined;
-        inlined.project((&mut tables, self.probes), events).await
+        let projected = inlined.project((&mut tables, self.probes), events).await;
+        let ignored = projected.as_ref().is_err_and(|error| is_ignored(error));
+        self.unnamed = ignored && self.probes == Probes::None;
+        projected
     }
 
     async fn show(&mut self, build: u64) -> Result<(), StepError> {
@@ -73,10 +80,16 @@ impl InlineTransaction for Inside<'_> {
     }
 
     async fn end_part(&mut self, kept: bool) -> Result<(), StoreError> {
-        self.execute(match kept {
-            true => "release savepoint part",
-            false => "rollback to savepoint part; release savepoint part",
-        })
-        .await
+        if kept {
+            return self.execute("release savepoint part").await;
+        }
+        if self.unnamed {
+            // For the whole to be done again, with probes.
+            return Err(StoreError::Failed(
+                ProjectionError::Handler(ErrorIgnored.into()).into(),
+            ));
+        }
+        let sql = "rollback to savepoint part; release savepoint part";
+        undo(self.db, sql).await.map_err(store_error)
     }
 }

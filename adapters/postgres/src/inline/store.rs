@@ -11,7 +11,7 @@ use crate::batch::{Batch, Verdict};
 use crate::error::Fault;
 use crate::ignored::Probes;
 use crate::known::Known;
-use crate::transaction::{begin, begin_to_append, commit, roll_back};
+use crate::transaction::{begin, begin_to_append, commit, roll_back, roll_back_ignored};
 
 /// The inline projections that have taken every event.
 type Standings<'i> = Vec<(&'i Model, Current)>;
@@ -184,7 +184,11 @@ impl Inlines {
             },
             Err(failure) => {
                 self.names.forget();
-                roll_back(connection).await.map_err(Fault::in_vain)?;
+                let rolled_back = match failure.is_ignored() {
+                    true => roll_back_ignored(connection).await,
+                    false => roll_back(connection).await,
+                };
+                rolled_back.map_err(Fault::in_vain)?;
                 return Err(failure);
             }
         };
@@ -194,7 +198,7 @@ impl Inlines {
 
     /// Only tables of projections have rules that are checked as late as that.
     fn not_committed(&self, fault: Fault) -> Failure {
-        if !fault.is_of_the_content() {
+        if !fault.is_of_the_commit() {
             return fault.into();
         }
         let names = self.models.iter().map(|model| model.inline.name());

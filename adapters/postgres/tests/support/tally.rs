@@ -10,12 +10,22 @@ use factum::{Append, ContentType, EventStore as _, Expected, Metadata, NewEvent,
 use factum_postgres::{
     BoxError, PgPool, PostgresProject, PostgresProjection, PostgresStore, Tables, sqlx,
 };
+use sqlx::Connection as _;
 use uuid::Uuid;
 
 #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[event(prefix = "tally")]
 pub(crate) enum TallyEvent {
-    Added { amount: u64 },
+    Added {
+        #[serde(deserialize_with = "read")]
+        amount: u64,
+    },
+}
+
+fn read<'d, D: serde::Deserializer<'d>>(from: D) -> Result<u64, D::Error> {
+    let amount = u64::deserialize(from)?;
+    assert!(amount != UNREADABLE, "it panics when it is read");
+    Ok(amount)
 }
 
 /// An amount that the projection refuses.
@@ -31,6 +41,20 @@ pub(crate) const ONCE: u64 = 1_000_005;
 
 /// One behind which the projection goes on as if no statement had failed.
 pub(crate) const IGNORES: u64 = 1_000_006;
+/// The same, and behind it a transaction is begun, which is ignored as well.
+pub(crate) const BLUNDERS: u64 = 1_000_007;
+/// One for which a transaction is begun within.
+pub(crate) const NESTS: u64 = 1_000_008;
+/// One that cannot even be read without a panic.
+pub(crate) const UNREADABLE: u64 = 1_000_009;
+/// One at which a rule of the database raises when the transaction ends, if a test has made it.
+pub(crate) const RAISES: u64 = 1_000_010;
+/// One that is told of a deadlock, and tells of it in words of its own.
+pub(crate) const DEADLOCKS: u64 = 1_000_011;
+
+#[derive(Debug, thiserror::Error)]
+#[error("the amount is not kept")]
+struct NotKept(#[source] sqlx::Error);
 
 /// Keeps every event by its position, so that an event taken twice is an error; each amount `V` times.
 #[derive(Default)]
@@ -87,6 +111,22 @@ impl<const V: u32> PostgresProject<TallyEvent> for Sums<V> {
                 assert!(failed.is_err());
                 Ok(())
             }
+            BLUNDERS => {
+                let failed = sqlx::query("select 1 / 0").execute(&mut **db).await;
+                assert!(failed.is_err());
+                for _ in 0..3 {
+                    if let Ok(begun) = db.begin().await {
+                        begun.commit().await?;
+                    }
+                }
+                Ok(())
+            }
+            DEADLOCKS => {
+                let sql = "do $$ begin raise exception using errcode = '40P01'; end $$";
+                let raised = sqlx::query(sql).execute(&mut **db).await;
+                Ok(raised.map(drop).map_err(NotKept)?)
+            }
+            NESTS => Ok(db.begin().await?.commit().await?),
             _ => Ok(()),
         }
     }

@@ -15,7 +15,16 @@ use uuid::Uuid;
 #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[event(prefix = "tally")]
 pub(crate) enum TallyEvent {
-    Added { amount: u64 },
+    Added {
+        #[serde(deserialize_with = "read")]
+        amount: u64,
+    },
+}
+
+fn read<'d, D: serde::Deserializer<'d>>(from: D) -> Result<u64, D::Error> {
+    let amount = u64::deserialize(from)?;
+    assert!(amount != UNREADABLE, "it panics when it is read");
+    Ok(amount)
 }
 
 /// An amount that the projection refuses.
@@ -26,6 +35,8 @@ pub(crate) const PANICS: u64 = 1_000_002;
 pub(crate) const NEGATIVE: u64 = 1_000_003;
 /// One that ends what it asked of the connection half way.
 pub(crate) const HASTY: u64 = 1_000_004;
+/// One that cannot even be read without a panic.
+pub(crate) const UNREADABLE: u64 = 1_000_005;
 
 /// Keeps every event by its position, so that an event taken twice is an error; each amount `V` times.
 #[derive(Clone, Default)]
