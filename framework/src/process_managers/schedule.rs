@@ -18,7 +18,7 @@ use super::instance::{Cause, Due, Instance, Keys, Pending, Timer};
 use super::logic::Logic;
 use crate::command::Decide;
 use crate::document::{DocumentStore, Revision};
-use crate::error::{StoreError, panicked};
+use crate::error::{StoreError, chain, panicked};
 use crate::process::{Order, Refusal, Route};
 use crate::timestamp::Timestamp;
 
