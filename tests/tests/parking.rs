@@ -270,25 +270,31 @@ async fn a_dead_letter_that_cannot_be_read_waits_as_the_others_do(place: &str) {
     backend.close().await;
 }
 
-async fn a_pause_ends_a_long_retry_between_two_events(place: &str) {
-    let backend = Backend::open(place).await.unwrap();
-    let engine = backend.engine();
+/// So many events are parked and mended, and the first of them is being tried again, slowly.
+async fn retrying(backend: &Backend, engine: &Engine, count: usize) -> Projections {
     let mended = Arc::new(AtomicBool::new(false));
-    let last = fill(&engine, &["poison"; 200]).await;
+    let last = fill(engine, &vec!["poison"; count]).await;
     let (tried, mut trying) = watch::channel(0);
     let (refuse, is_mended) = (poisoned::<1, 1>(&mended).taking, mended.clone());
-    let count = Count {
+    let slow = Count {
         taking: Arc::new(move |event| {
             tried.send_modify(|tried| *tried += u64::from(is_mended.load(SeqCst)));
             refuse(event)
         }),
         slow: Duration::from_millis(10),
     };
-    let projections = run(&backend, &engine, count, OnFailure::Park);
+    let projections = run(backend, engine, slow, OnFailure::Park);
     projections.wait_for(last).await.unwrap();
     mended.store(true, SeqCst);
     projections.retry("counts").await.unwrap();
     trying.wait_for(|tried| *tried > 0).await.unwrap();
+    projections
+}
+
+async fn a_pause_ends_a_long_retry_between_two_events(place: &str) {
+    let backend = Backend::open(place).await.unwrap();
+    let engine = backend.engine();
+    let projections = retrying(&backend, &engine, 200).await;
     let mut status = projections.watch("counts").unwrap();
     projections.pause("counts").await.unwrap();
     let paused = status.wait_for(|status| status.state == ProjectionState::Paused);
@@ -306,22 +312,7 @@ async fn a_pause_ends_a_long_retry_between_two_events(place: &str) {
 async fn a_long_retry_does_not_hold_up_what_happens_meanwhile(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
-    let mended = Arc::new(AtomicBool::new(false));
-    let last = fill(&engine, &["poison"; 300]).await;
-    let (tried, mut trying) = watch::channel(0);
-    let (refuse, is_mended) = (poisoned::<1, 1>(&mended).taking, mended.clone());
-    let count = Count {
-        taking: Arc::new(move |event| {
-            tried.send_modify(|tried| *tried += u64::from(is_mended.load(SeqCst)));
-            refuse(event)
-        }),
-        slow: Duration::from_millis(10),
-    };
-    let projections = run(&backend, &engine, count, OnFailure::Park);
-    projections.wait_for(last).await.unwrap();
-    mended.store(true, SeqCst);
-    projections.retry("counts").await.unwrap();
-    trying.wait_for(|tried| *tried > 0).await.unwrap();
+    let projections = retrying(&backend, &engine, 300).await;
     // One behind those that wait, and one of another stream.
     let last = fill(&engine, &["poison", "a"]).await;
     projections.wait_for(last).await.unwrap();

@@ -2,18 +2,24 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
+#[path = "support/log.rs"]
+mod log;
 #[path = "process_support/still.rs"]
 mod still;
 
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use factum::prelude::*;
 use factum::process_managers::{Handler, HandlerError, HandlerOptions, ProcessManagersBuilder};
 use factum::{Query, Read, RetryPolicy};
 use factum_memory::MemoryStore;
-use still::Still;
 use tokio::sync::watch;
+use tracing::Level;
+use tracing_subscriber::fmt::format::FmtSpan;
+
+use log::Log;
+use still::Still;
 
 #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[event(prefix = "order")]
@@ -235,35 +241,17 @@ async fn one_who_stood_still_does_not_give_up_what_another_is_at() {
     second.stop().await;
 }
 
-/// What was logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Log {
-    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(text)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn a_refusal_that_nobody_responds_to_is_a_warning() {
     let (log, engine) = (Log::default(), Engine::new(MemoryStore::new()));
-    let writer = log.clone();
-    let log_all = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::WARN)
-        .with_ansi(false)
-        .with_writer(move || writer.clone());
-    let _logs = tracing::subscriber::set_default(log_all.finish());
+    let subscriber = log.subscriber(Level::WARN, FmtSpan::NONE);
+    let _logs = tracing::subscriber::set_default(subscriber);
     let (stock, event) = (FORGOTTEN, StockEvent::Closed);
     engine.execute(Tell { stock, event }).await.unwrap();
     let running = processes(&engine).with::<Shop>().start();
     place(&engine, FORGOTTEN).await;
     idle(&running).await;
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = log.text();
     for part in [
         r#"instance="1000""#,
         r#"command="Reserve""#,

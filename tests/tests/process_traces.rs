@@ -2,17 +2,20 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
+#[path = "support/log.rs"]
+mod log;
+
 use std::time::Duration;
 
 use factum::prelude::*;
 use factum::testkit::VirtualClock;
 use factum::{Query, Read};
 use factum_memory::MemoryStore;
+use tracing::Level;
 use tracing::instrument::WithSubscriber as _;
-use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
+
+use log::Log;
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -150,44 +153,16 @@ order.placed (order-7 version 1, position 1) by ada
     }
 }
 
-/// The log, kept.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'w> MakeWriter<'w> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'w self) -> Self {
-        self.clone()
-    }
-}
-
 /// One test, and no other beside it: a thread without a subscriber could switch the spans off.
 #[tokio::test]
 async fn what_follows_over_two_process_managers_is_one_tree_and_has_its_spans() {
     let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_writer(log.clone())
-        .with_ansi(false)
-        .without_time()
-        .with_max_level(tracing::Level::DEBUG)
-        .with_span_events(FmtSpan::CLOSE)
-        .finish();
-    let _default = tracing::subscriber::set_default(subscriber);
+    let spans = FmtSpan::CLOSE;
+    let _default = tracing::subscriber::set_default(log.subscriber(Level::DEBUG, spans));
     let engine = Engine::new(MemoryStore::new());
     one_order(&engine).with_current_subscriber().await;
     is_one_tree(&engine).await;
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = log.text();
     for expected in [
         r#"process manager{name="billing"}:command{process="billing" instance="order-7" command="Tell"}: factum"#,
         r#"process manager{name="shipping"}:command{process="shipping" instance="order-7" command="Tell"}:execute{command="Tell""#,

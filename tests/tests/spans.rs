@@ -2,15 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
+#[path = "support/log.rs"]
+mod log;
 
 use factum::prelude::*;
 use factum_memory::MemoryStore;
+use tracing::Level;
 use tracing::instrument::WithSubscriber as _;
-use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
 use uuid::Uuid;
+
+use log::Log;
 
 #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[event(prefix = "lamp")]
@@ -49,39 +51,11 @@ impl Project<LampEvent> for Lamps {
     fn project(&mut self, _: &Recorded<LampEvent>) {}
 }
 
-/// The log, kept.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'w> MakeWriter<'w> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'w self) -> Self {
-        self.clone()
-    }
-}
-
 #[tokio::test]
 async fn a_command_tells_its_streams_its_attempts_and_where_it_went() {
     let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_writer(log.clone())
-        .with_ansi(false)
-        .without_time()
-        .with_max_level(tracing::Level::DEBUG)
-        .with_span_events(FmtSpan::CLOSE)
-        .finish();
-    let _default = tracing::subscriber::set_default(subscriber);
+    let spans = FmtSpan::CLOSE;
+    let _default = tracing::subscriber::set_default(log.subscriber(Level::DEBUG, spans));
     let work = async {
         let engine = Engine::new(MemoryStore::new());
         let lamps = InMemory::<Lamps>::new();
@@ -92,7 +66,7 @@ async fn a_command_tells_its_streams_its_attempts_and_where_it_went() {
         projections.stop().await;
     };
     work.with_current_subscriber().await;
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = log.text();
     for expected in [
         r#"execute{command="Switch" correlation=00000000-0000-0000-0000-000000000007 streams=[StreamId(lamp-7)] attempts=1 position=1}: factum"#,
         ":load:read{stream=lamp-7 after=0}: factum",
@@ -109,13 +83,8 @@ async fn a_command_tells_its_streams_its_attempts_and_where_it_went() {
 #[tokio::test]
 async fn a_lost_race_and_the_next_attempt_are_told_of_at_debug() {
     let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_writer(log.clone())
-        .with_ansi(false)
-        .without_time()
-        .with_max_level(tracing::Level::DEBUG)
-        .finish();
-    let _default = tracing::subscriber::set_default(subscriber);
+    let spans = FmtSpan::NONE;
+    let _default = tracing::subscriber::set_default(log.subscriber(Level::DEBUG, spans));
     let store = MemoryStore::new();
     let engine = Engine::new(store.clone());
     engine.execute(Switch { lamp: 7 }).await.unwrap();
@@ -124,7 +93,7 @@ async fn a_lost_race_and_the_next_attempt_are_told_of_at_debug() {
         .await
         .unwrap();
     engine.execute(Switch { lamp: 7 }).await.unwrap();
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = log.text();
     let lines: Vec<&str> = log
         .lines()
         .filter(|line| line.starts_with("DEBUG execute"))
