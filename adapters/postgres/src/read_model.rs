@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use factum::document::Revision;
-use factum::error::panicked;
 use factum::{
     EventSet as _, EventsOf, Projection, ProjectionError, Query, ReadModel, Step, StepError,
     StoreError,
@@ -134,18 +133,8 @@ pub(crate) async fn make_ready<P: PostgresProjection>(
     let created = AssertUnwindSafe(projection.create(&mut tables));
     let created = created.catch_unwind().await;
     let filled_in = tables.into_names();
-    let error = match created {
-        Ok(Ok(())) => None,
-        Ok(Err(error)) => Some(store_error(error)),
-        Err(panic) => Some(StoreError::Failed(panicked(&*panic).into())),
-    };
-    if let Some(error) = error {
-        // Perhaps since a table that is not its own is another than it wants.
-        if !names.is_known() {
-            names.check(&filled_in)?;
-        }
-        return Err(error.into());
-    }
+    let created = created.map(|created| created.map_err(store_error));
+    names.created(created, &filled_in)?;
     let made = tables::made(db, &filled_in, build).await?;
     names.check(&made)?;
     tables::note(db, P::NAME, build, &made).await

@@ -143,18 +143,8 @@ pub(crate) async fn make_ready<P: SqliteProjection>(
     let created = AssertUnwindSafe(projection.create(&mut tables));
     let created = created.catch_unwind().await;
     let filled_in = tables.into_names();
-    let error = match created {
-        Ok(Ok(())) => None,
-        Ok(Err(error)) => Some(store_error(error)),
-        Err(panic) => Some(StoreError::Failed(panicked(&*panic).into())),
-    };
-    if let Some(error) = error {
-        // Perhaps since a table that is not its own is another than it wants.
-        if !names.is_known() {
-            names.check(&filled_in)?;
-        }
-        return Err(error.into());
-    }
+    let created = created.map(|created| created.map_err(store_error));
+    names.created(created, &filled_in)?;
     let db = pair.rusqlite().await?;
     let made = tables::made(db, &filled_in, build)?;
     names.check(&made)?;

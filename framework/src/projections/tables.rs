@@ -1,9 +1,11 @@
 //! The names of the tables of one build, for read models in a database.
 
+use std::any::Any;
 use std::collections::HashSet;
 
+use super::StepError;
 use crate::document::{Changes, encode};
-use crate::error::StoreError;
+use crate::error::{StoreError, panicked};
 
 /// Fills in the names of the tables of `build` where `sql` has names in braces, e.g. `{owner}`, and tells `seen` of each
 /// name. Readers use the plain name, which is a view of the build that they see. What is in braces but no name (1 to
@@ -157,10 +159,26 @@ impl<'a> Names<'a> {
         Ok(names)
     }
 
-    /// Whether the build was made ready before.
-    #[must_use]
-    pub fn is_known(&self) -> bool {
-        !self.own.is_empty()
+    /// Judges how the code has ended that creates the tables, of which these were `filled_in`. Perhaps it failed since one of
+    /// them is not its own, and another than it wants: then that is the error.
+    ///
+    /// # Errors
+    /// [`StepError`], if they are not created.
+    pub fn created<'t>(
+        &self,
+        created: Result<Result<(), StoreError>, Box<dyn Any + Send>>,
+        filled_in: impl IntoIterator<Item = &'t String>,
+    ) -> Result<(), StepError> {
+        let error = match created {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => error,
+            Err(panic) => StoreError::Failed(panicked(&*panic).into()),
+        };
+        // Otherwise the build was made ready before.
+        if self.own.is_empty() {
+            self.check(filled_in)?;
+        }
+        Err(error.into())
     }
 
     /// Refuses the first of `tables` whose name is taken.
