@@ -97,15 +97,18 @@ impl Moved {
 
     /// Why `append` is refused, if it is: the first of its documents that has moved.
     pub(crate) fn refusal(&self, append: &Append) -> Option<Violation> {
-        append.changes.as_slice().iter().find_map(|change| {
-            let required = change.required?;
-            let actual = Revision::new(*self.0.get(&change.key)?);
-            (required != actual).then(|| Violation::Document {
-                key: change.key.clone(),
+        match self.of(&append.changes)? {
+            ChangeError::Moved {
+                key,
                 required,
                 actual,
-            })
-        })
+            } => Some(Violation::Document {
+                key,
+                required,
+                actual,
+            }),
+            _ => None,
+        }
     }
 }
 

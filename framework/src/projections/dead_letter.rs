@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::OnceCell;
 use tracing::warn;
 
 use super::parked_events::events_at;
@@ -181,7 +182,7 @@ impl Letters<'_> {
         position: Position,
     ) -> Result<Option<Position>, StoreError> {
         let here = self.waiting_prefix();
-        let mut streams = None;
+        let streams = OnceCell::new();
         let there = [other.waiting_prefix(), other.settled_prefix()];
         let mut scan = Scan::prefix(&here);
         loop {
@@ -198,13 +199,8 @@ impl Letters<'_> {
                 let letter: DeadLetter = document.decode()?;
                 // It will wait there, too, behind what does.
                 if letter.state == DeadLetterState::Behind && letter.position > position {
-                    let known = match streams.take() {
-                        Some(known) => known,
-                        None => other.streams().await?,
-                    };
-                    let waits = known.contains(&letter.stream);
-                    streams = Some(known);
-                    if waits {
+                    let streams = streams.get_or_try_init(|| other.streams()).await?;
+                    if streams.contains(&letter.stream) {
                         continue;
                     }
                 }

@@ -37,8 +37,8 @@ pub trait Views: Send + Sync + 'static {
 /// documents in `store`.
 ///
 /// It never goes back behind a position that it has told. With partitions, what is found may be ahead of its position; it is
-/// told once more when every partition has come to where the farthest was. An error does not end it: ask again, and it goes on. It ends
-/// once the store is closed.
+/// told once more when every partition has come to where the farthest was. An error does not end it: ask again, and it goes
+/// on. It ends once the store is closed.
 pub fn live<V, R, L, F>(
     (views, store): (V, Arc<dyn Store>),
     after: Option<Position>,

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::read::MAX_PAGE;
 
-/// About as long as a step may take.
-const LONGEST: Duration = Duration::from_millis(25);
+/// About as long as a step may take, or one turn of a retry.
+pub(super) const LONGEST: Duration = Duration::from_millis(25);
 /// A step of fewer events costs more than what it lets others do.
 const FEWEST: usize = 64;
 

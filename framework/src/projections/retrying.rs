@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::control::Control;
 use super::dead_letter::{DeadLetter, DeadLetterState, Letter};
 use super::lease::Checkpoint;
+use super::pace::LONGEST;
 use super::parked::{Parked, Queue};
 use super::parked_events::events_at;
 use super::parking::Work;
@@ -16,8 +17,6 @@ use crate::place::Position;
 use crate::record::RecordedEvent;
 use crate::stream::StreamId;
 
-/// About as long as one turn may take.
-const LONGEST: Duration = Duration::from_millis(25);
 /// What goes into one step.
 const MOST: usize = 512;
 
