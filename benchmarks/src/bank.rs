@@ -35,7 +35,7 @@ impl<const WARM: bool> FactumBank<WARM> {
         };
         let engine = match WARM {
             true => builder.build(),
-            false => builder.warm_states(0).build(),
+            false => builder.cache_capacity(0).build(),
         };
         Ok(Self {
             engine,

@@ -88,8 +88,8 @@ async fn a_rule_over_many_accounts(engine: &Engine) -> anyhow::Result<()> {
         let engine = engine.clone();
         tasks.spawn(async move { engine.execute(Open { account, customer }).await });
     }
-    let (opened, refused) = count(tasks).await?;
-    say!("  opened: {opened}, refused: {refused}");
+    let (opened, rejected) = count(tasks).await?;
+    say!("  opened: {opened}, rejected: {rejected}");
     Ok(())
 }
 
@@ -114,8 +114,8 @@ async fn a_hundred_at_once(engine: &Engine) -> anyhow::Result<()> {
                 .await
         });
     }
-    let (paid, refused) = count(tasks).await?;
-    say!("  paid: {paid}, refused: {refused}");
+    let (paid, rejected) = count(tasks).await?;
+    say!("  paid: {paid}, rejected: {rejected}");
     let withdrawn = engine.history::<Account>(&account).await?;
     let withdrawn = withdrawn
         .iter()
@@ -162,36 +162,38 @@ async fn open(engine: &Engine, account: AccountId, customer: &str) -> anyhow::Re
     )
 }
 
-/// A refusal is an answer, and so is that a command makes no sense; anything else is an error.
+/// A rejection is an answer, and so is that a command makes no sense; anything else is an error.
 fn tell<E>(what: &str, answer: Result<Receipt, ExecuteError<E>>) -> anyhow::Result<()>
 where
     E: std::error::Error + Send + Sync + 'static,
 {
     match answer {
         Ok(receipt) => say!("  {what}: done, events: {}", receipt.events().len()),
-        Err(ExecuteError::Refused(refusal)) => say!("  {what}: refused, {refusal}"),
-        Err(error @ ExecuteError::SameStream { .. }) => say!("  {what}: not possible, {error}"),
+        Err(ExecuteError::Rejected(rejection)) => say!("  {what}: rejected, {rejection}"),
+        Err(error @ ExecuteError::DuplicateStream { .. }) => {
+            say!("  {what}: not possible, {error}")
+        }
         Err(error) => return Err(error.into()),
     }
     Ok(())
 }
 
-/// How many commands were executed, and how many refused.
+/// How many commands were executed, and how many rejected.
 async fn count<E>(
     mut tasks: JoinSet<Result<Receipt, ExecuteError<E>>>,
 ) -> anyhow::Result<(u32, u32)>
 where
     E: std::error::Error + Send + Sync + 'static,
 {
-    let (mut done, mut refused) = (0, 0);
+    let (mut done, mut rejected) = (0, 0);
     while let Some(answer) = tasks.join_next().await {
         match answer? {
             Ok(_) => done += 1,
-            Err(ExecuteError::Refused(_)) => refused += 1,
+            Err(ExecuteError::Rejected(_)) => rejected += 1,
             Err(error) => return Err(error.into()),
         }
     }
-    Ok((done, refused))
+    Ok((done, rejected))
 }
 
 async fn balances(engine: &Engine) -> anyhow::Result<()> {

@@ -110,7 +110,7 @@ impl Decide for Ship {
     fn decide(&self, order: &Order) -> Result<Events<OrderEvent>, OrderError> {
         match order {
             Order { item: None, .. } => Err(OrderError::NotPlaced),
-            // Shipping twice changes nothing: to decide nothing is no refusal.
+            // Shipping twice changes nothing: to decide nothing is no rejection.
             Order { shipped: true, .. } => Ok(Events::none()),
             Order { due: 0, .. } => {
                 let parcel = self.parcel.clone();
@@ -143,7 +143,7 @@ async fn main() -> anyhow::Result<()> {
         parcel: "P-7".to_owned(),
     };
     match engine.execute(ship.clone()).by("warehouse").await {
-        Err(ExecuteError::Refused(refusal)) => say!("  refused: {refusal}\n"),
+        Err(ExecuteError::Rejected(rejection)) => say!("  rejected: {rejection}\n"),
         other => anyhow::bail!("not what an unpaid order should do: {other:?}"),
     }
 

@@ -271,7 +271,7 @@ impl React<AccountEvent> for Welcome {
 }
 
 impl Respond for Welcome {
-    fn refused(&mut self, _: &Refusal, _: &mut Reactions<Self>) {}
+    fn rejected(&mut self, _: &Rejection, _: &mut Reactions<Self>) {}
     fn deadline(&mut self, _: &Deadline, _: &mut Reactions<Self>) {}
 }
 

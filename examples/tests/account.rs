@@ -22,13 +22,13 @@ fn a_withdrawal_takes_money_that_is_there() {
 }
 
 #[test]
-fn a_withdrawal_of_more_is_refused() {
+fn a_withdrawal_of_more_is_rejected() {
     given([opened("Ada"), AccountEvent::Deposited { amount: 100 }])
         .when(Withdraw {
             account: ADA,
             amount: 130,
         })
-        .then_refused(AccountError::TooLittle { balance: 100 });
+        .then_rejected(AccountError::TooLittle { balance: 100 });
 }
 
 #[test]
@@ -38,12 +38,12 @@ fn an_account_that_is_not_open_takes_nothing() {
             account: ADA,
             amount: 100,
         })
-        .then_refused(AccountError::NotOpen);
+        .then_rejected(AccountError::NotOpen);
 }
 
 #[test]
 fn an_account_with_money_in_it_stays_open() {
     given([opened("Ada"), AccountEvent::Deposited { amount: 1 }])
         .when(Close { account: ADA })
-        .then_refused(AccountError::NotEmpty { balance: 1 });
+        .then_rejected(AccountError::NotEmpty { balance: 1 });
 }

@@ -21,7 +21,7 @@ fn a_third_account_is_opened_and_a_fourth_is_not() {
         .then([opened("Ada")]);
     given(((), [opened("Ada"), opened("Ada"), opened("Ada")]))
         .when(open)
-        .then_refused(OpenError::TooManyAccounts { customer });
+        .then_rejected(OpenError::TooManyAccounts { customer });
 }
 
 #[test]

@@ -37,5 +37,5 @@ fn a_transfer_to_an_account_that_is_not_open_takes_nothing() {
             to: BOB,
             amount: 30,
         })
-        .then_refused(AccountError::NotOpen);
+        .then_rejected(AccountError::NotOpen);
 }

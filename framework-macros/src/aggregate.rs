@@ -6,7 +6,7 @@ use syn::parse::ParseStream;
 use syn::{Attribute, Data, DeriveInput, Error, Ident, LitStr, Path, Result, Type};
 
 use crate::attr::{Once, Place, listed};
-use crate::errors::{Errors, Refusal};
+use crate::errors::{Errors, Rejection};
 use crate::item::{Item, fields, refuse_attributes, refuse_generics, refuse_union};
 use crate::naming::category_fault;
 use crate::value::{self, Counted};
@@ -50,8 +50,9 @@ struct Model<'a> {
 
 pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
     let mut errors = Errors::default();
-    if let Some(refusal) = refuse_union(&input.data, "derive `Aggregate` on a struct or an enum") {
-        return refusal;
+    if let Some(rejection) = refuse_union(&input.data, "derive `Aggregate` on a struct or an enum")
+    {
+        return rejection;
     }
     let keys = Keys::read(&input.attrs, &mut errors);
     let item = Item::new(input, &keys.factum);
@@ -61,7 +62,7 @@ pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
     let model = keys.model(&mut errors, input);
     match errors.finish(model) {
         Ok(model) => expand(&item, &model),
-        Err(refusal) => stub(&item, refusal),
+        Err(rejection) => stub(&item, rejection),
     }
 }
 
@@ -181,14 +182,14 @@ fn expand(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
 }
 
 /// On bad input: the same impl, with types that the compiler knows to be broken.
-fn stub(item: &Item<'_>, refusal: Refusal) -> TokenStream {
+fn stub(item: &Item<'_>, rejection: Rejection) -> TokenStream {
     let factum = &item.factum;
     let bounds = quote! {
         ::core::default::Default + ::core::clone::Clone
             + ::core::marker::Send + ::core::marker::Sync + 'static
     };
     let head = item.stub_head(&quote!(#factum::Aggregate), &bounds);
-    let (broken, others) = refusal.into_type();
+    let (broken, others) = rejection.into_type();
     quote! {
         #others
         #head {

@@ -32,15 +32,15 @@ struct TagQuery<'a> {
 
 pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
     let mut errors = Errors::default();
-    if let Some(refusal) = refuse_union(&input.data, "derive `Command` on a struct") {
-        return refusal;
+    if let Some(rejection) = refuse_union(&input.data, "derive `Command` on a struct") {
+        return rejection;
     }
     let keys = Keys::read(&input.attrs, &mut errors);
     let item = Item::new(input, &keys.factum);
     let Some(fields) = struct_fields(input, &mut errors) else {
         return errors
             .finish(None::<TokenStream>)
-            .unwrap_or_else(|refusal| expand::stub(&item, refusal));
+            .unwrap_or_else(|rejection| expand::stub(&item, rejection));
     };
     let reason = "a command has no parameters: its name stands for one form of its fields";
     refuse_generics(input, reason, &mut errors);
@@ -49,7 +49,7 @@ pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
     let model = target::model(input, &keys, fields, &mut errors);
     match errors.finish(model) {
         Ok(model) => expand::expand(&item, &model),
-        Err(refusal) => expand::stub(&item, refusal),
+        Err(rejection) => expand::stub(&item, rejection),
     }
 }
 

@@ -30,7 +30,7 @@ impl Errors {
     }
 
     /// The model, if it is there and nothing is wrong.
-    pub(crate) fn finish<T>(self, model: Option<T>) -> Result<T, Refusal> {
+    pub(crate) fn finish<T>(self, model: Option<T>) -> Result<T, Rejection> {
         let mut errors = self.0.into_iter();
         match (model, errors.next()) {
             (Some(model), None) => Ok(model),
@@ -39,7 +39,7 @@ impl Errors {
                     Error::new(Span::call_site(), "this derive cannot read its input")
                 });
                 let others = errors.map(Error::into_compile_error).collect();
-                Err(Refusal {
+                Err(Rejection {
                     first: first.into_compile_error(),
                     others,
                 })
@@ -49,12 +49,12 @@ impl Errors {
 }
 
 /// Why there is no impl, as tokens; at least one error.
-pub(crate) struct Refusal {
+pub(crate) struct Rejection {
     first: TokenStream,
     others: TokenStream,
 }
 
-impl Refusal {
+impl Rejection {
     /// All errors, as items.
     pub(crate) fn items(&self) -> TokenStream {
         let Self { first, others } = self;

@@ -20,7 +20,7 @@ use kinds::Kind;
 struct Model<'a> {
     is_enum: bool,
     kinds: Vec<Kind<'a>>,
-    formerly: Vec<Path>,
+    legacy: Vec<Path>,
     retired: Vec<LitStr>,
 }
 
@@ -38,8 +38,8 @@ impl Model<'_> {
 
 pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
     let mut errors = Errors::default();
-    if let Some(refusal) = refuse_union(&input.data, "derive `Event` on an enum or a struct") {
-        return refusal;
+    if let Some(rejection) = refuse_union(&input.data, "derive `Event` on an enum or a struct") {
+        return rejection;
     }
     let place = if let Data::Enum(_) = input.data {
         &keys::ENUM
@@ -54,7 +54,7 @@ pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
     let model = model(input, &keys, &mut errors);
     match errors.finish(model) {
         Ok(model) => expand::expand(&item, &model),
-        Err(refusal) => expand::stub(&item, &refusal),
+        Err(rejection) => expand::stub(&item, &rejection),
     }
 }
 
@@ -63,7 +63,7 @@ fn model<'a>(
     keys: &ContainerKeys,
     errors: &mut Errors,
 ) -> Option<Model<'a>> {
-    let formerly = keys.formerly.get().cloned().unwrap_or_default();
+    let legacy = keys.legacy.get().cloned().unwrap_or_default();
     let retired = keys.retired.get().cloned().unwrap_or_default();
     match &input.data {
         Data::Struct(data) => {
@@ -73,7 +73,7 @@ fn model<'a>(
             Some(Model {
                 is_enum: false,
                 kinds,
-                formerly,
+                legacy,
                 retired,
             })
         }
@@ -96,7 +96,7 @@ fn model<'a>(
             Some(Model {
                 is_enum: true,
                 kinds,
-                formerly,
+                legacy,
                 retired,
             })
         }

@@ -6,7 +6,7 @@ use syn::spanned::Spanned;
 use syn::{Data, DeriveInput, Fields, GenericParam, Lifetime, LifetimeParam, Path, Type};
 
 use crate::attr::{Once, Place};
-use crate::errors::{Errors, Refusal};
+use crate::errors::{Errors, Rejection};
 use crate::item::{Item, fields, refuse_attributes, refuse_generics};
 use crate::value;
 
@@ -33,7 +33,7 @@ pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
     let inner = inner(input, &mut errors);
     match errors.finish(inner) {
         Ok(inner) => expand(&item, inner),
-        Err(refusal) => stub(&item, &refusal),
+        Err(rejection) => stub(&item, &rejection),
     }
 }
 
@@ -102,8 +102,8 @@ fn expand(item: &Item<'_>, inner: &Type) -> TokenStream {
 }
 
 /// On bad input: what an id is used for, without content.
-fn stub(item: &Item<'_>, refusal: &Refusal) -> TokenStream {
-    let (errors, serde) = (refusal.items(), serde(item));
+fn stub(item: &Item<'_>, rejection: &Rejection) -> TokenStream {
+    let (errors, serde) = (rejection.items(), serde(item));
     let sized = quote!(::core::marker::Sized);
     let display = item.stub_head(&quote!(::core::fmt::Display), &sized);
     let from_str = item.stub_head(&quote!(::core::str::FromStr), &sized);

@@ -97,21 +97,21 @@ fn doc(attrs: &[Attribute]) -> Option<TokenStream> {
     (!text.is_empty()).then(|| quote!(const DOC: &'static str = #text;))
 }
 
-/// Refuses parameters; `reason` says what they would break.
+/// Rejects parameters; `reason` says what they would break.
 pub(crate) fn refuse_generics(input: &DeriveInput, reason: &str, errors: &mut Errors) {
     if !input.generics.params.is_empty() {
         errors.at(&input.generics, reason);
     }
 }
 
-/// The refusal of a union. It stands alone: what a trait asks for, a union cannot derive.
+/// The rejection of a union. It stands alone: what a trait asks for, a union cannot derive.
 pub(crate) fn refuse_union(data: &Data, instead: &str) -> Option<TokenStream> {
     let Data::Union(data) = data else { return None };
     let message = format!("a union cannot say which of its fields is set: {instead}");
     Some(Error::new_spanned(data.union_token, message).into_compile_error())
 }
 
-/// Refuses attributes of these names in a place where nothing would read them.
+/// Rejects attributes of these names in a place where nothing would read them.
 pub(crate) fn refuse_attributes(
     attrs: &[Attribute],
     names: &[&str],

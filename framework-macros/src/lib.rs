@@ -10,7 +10,7 @@
 //! | [`Id`](macro@Id) | a struct around one value | `#[id(crate = …)]` |
 //!
 //! A derive writes one impl of the trait of its name and nothing else: what the impl does, it does by
-//! calling functions of the framework. An attribute takes each key once, and refuses those that it does
+//! calling functions of the framework. An attribute takes each key once, and rejects those that it does
 //! not know. No derive takes a type with parameters.
 //!
 //! Every derive takes `crate = path`, for where the framework goes by another name than `::factum`.
@@ -41,8 +41,8 @@ use syn::{DeriveInput, parse_macro_input};
 /// | `name = "account.opened"` | a variant, a struct | the whole stored name | `prefix.snake_case_of_its_name` |
 /// | `version = 3` | a variant, a struct | the version of the stored form | 1 |
 /// | `upcast = [v1_to_v2, v2_to_v3]` | a variant, a struct | the way up from older forms: one function for each version below; without brackets if it is one | none |
-/// | `was = "account.begun"` | a variant, a struct | the names under which it was stored before, which are read as ever; several in brackets | none |
-/// | `formerly = [OpenedV1]` | the type | types of events that are not stored any more; each says by `Formerly` which of today's events it stands for | none |
+/// | `alias = "account.begun"` | a variant, a struct | the names under which it was stored before, which are read as ever; several in brackets | none |
+/// | `legacy = [OpenedV1]` | the type | types of events that are not stored any more; each says by `LegacyEvent` which of today's events it stands for | none |
 /// | `retired = ["account.nudged"]` | the type | stored names that are skipped wherever they are met | none |
 /// | `crate = path` | the type | where the framework is | `::factum` |
 ///
@@ -52,12 +52,12 @@ use syn::{DeriveInput, parse_macro_input};
 /// `#[personal(subject = customer)]` on a field says that it holds personal data of the subject whose id the field
 /// `customer` of the same event holds, which is `Display`; `#[personal]` alone, that the subject is who the stream is
 /// about, and its id the stream's key. The type of the field is `factum::personal::Redacted`. Only a
-/// `factum::personal::PersonalStore` takes such events.
+/// `factum::personal::PersonalDataStore` takes such events.
 ///
 /// A stored name is a contract with the events already stored: keep it with `name = "…"` when the
 /// Rust name changes. The fields of a variant are stored as serde writes them, so serde's attributes on
 /// fields work as ever; those which change the shape of the enum (`tag`, `untagged`, `skip` on a variant
-/// and their like) are refused.
+/// and their like) are rejected.
 ///
 /// ```
 /// use factum::{Event, UpcastError};
@@ -260,7 +260,7 @@ pub fn projection(input: TokenStream) -> TokenStream {
 /// #     }
 /// # }
 /// # impl Respond for NightWatch {
-/// #     fn refused(&mut self, _: &Refusal, _: &mut Reactions<Self>) {}
+/// #     fn rejected(&mut self, _: &Rejection, _: &mut Reactions<Self>) {}
 /// #     fn deadline(&mut self, _: &Deadline, _: &mut Reactions<Self>) {}
 /// # }
 /// assert_eq!((NightWatch::NAME, NightWatch::VERSION), ("night_watch", 1));

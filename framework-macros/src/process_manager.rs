@@ -28,8 +28,8 @@ struct Model<'a> {
 pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
     let mut errors = Errors::default();
     let instead = "derive `ProcessManager` on a struct or an enum";
-    if let Some(refusal) = refuse_union(&input.data, instead) {
-        return refusal;
+    if let Some(rejection) = refuse_union(&input.data, instead) {
+        return rejection;
     }
     let keys = Keys::read(&input.attrs, &mut errors);
     let item = Item::new(input, &keys.factum);
@@ -40,7 +40,7 @@ pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
     let model = model(&keys, input, &mut errors);
     match errors.finish(model) {
         Ok(model) => expand::expand(&item, &model),
-        Err(refusal) => expand::stub(&item, &each(&keys), refusal),
+        Err(rejection) => expand::stub(&item, &each(&keys), rejection),
     }
 }
 

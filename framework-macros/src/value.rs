@@ -90,7 +90,7 @@ pub(crate) fn text(
     }
 }
 
-/// Refuses a text that breaks a rule.
+/// Rejects a text that breaks a rule.
 pub(crate) fn check(
     text: &LitStr,
     what: &str,

@@ -5,8 +5,8 @@
 mod behaviour {
     mod commands;
     mod events;
-    mod former;
     mod ids;
+    mod legacy;
     mod personal;
     mod process_instances;
     mod process_managers;

@@ -56,7 +56,7 @@ pub trait Aggregate: Apply<Self::Event> + Default + Clone + Send + Sync + 'stati
 
 /// How one event changes a state: the function that folds a stream.
 ///
-/// Pure and total: no I/O, no clock, no refusal. What is stored has happened.
+/// Pure and total: no I/O, no clock, no rejection. What is stored has happened.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not say how `{E}` changes it",
     label = "`impl Apply<{E}> for {Self}` is missing",

@@ -1,19 +1,19 @@
 //! What a store is asked to append, and what it answers.
 
-mod refused;
+mod rejected;
 
 use std::collections::HashSet;
 
 use uuid::Uuid;
 
 use crate::document::Changes;
-use crate::place::{Position, Version};
+use crate::position::{Position, Version};
 use crate::query::Query;
 use crate::record::{MAX_EVENT_DATA, NewEvent};
 use crate::stream::StreamId;
 use crate::timestamp::Timestamp;
 
-pub use refused::{AppendError, Conflict, InvalidAppend, Violation};
+pub use rejected::{AppendError, Conflict, InvalidAppend, Violation};
 
 /// The most events in one append.
 pub const MAX_APPEND: usize = 10_000;
@@ -26,7 +26,7 @@ pub struct Append {
     /// The streams, each at most once.
     pub streams: Vec<StreamAppend>,
     /// What must not have happened meanwhile.
-    pub condition: Option<Condition>,
+    pub condition: Option<AppendCondition>,
     /// Makes a repetition give the first answer again.
     pub key: Option<IdempotencyKey>,
     /// What changes of the documents with it; not again when the append is repeated.
@@ -39,14 +39,14 @@ pub struct StreamAppend {
     /// Which stream.
     pub stream: StreamId,
     /// What its version must be.
-    pub expected: Expected,
+    pub expected: ExpectedVersion,
     /// The events, in order; none: only the expectation is checked.
     pub events: Vec<NewEvent>,
 }
 
 /// What the version of a stream must be for an append to be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Expected {
+pub enum ExpectedVersion {
     /// Anything.
     Any,
     /// 0: the stream does not exist.
@@ -57,7 +57,7 @@ pub enum Expected {
     Exact(Version),
 }
 
-impl Expected {
+impl ExpectedVersion {
     /// Whether a stream at `actual` is as expected.
     #[must_use]
     pub fn allows(self, actual: Version) -> bool {
@@ -72,7 +72,7 @@ impl Expected {
 
 /// "No event after `after` matches `query`": what makes a decision that was taken on a query safe.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Condition {
+pub struct AppendCondition {
     /// Which events.
     pub query: Query,
     /// Up to where the decision knows them.
@@ -120,7 +120,7 @@ pub struct Appended {
 impl Append {
     /// An append to one stream.
     #[must_use]
-    pub fn stream(stream: StreamId, expected: Expected, events: Vec<NewEvent>) -> Self {
+    pub fn stream(stream: StreamId, expected: ExpectedVersion, events: Vec<NewEvent>) -> Self {
         Self::default().and_stream(stream, expected, events)
     }
 
@@ -129,7 +129,7 @@ impl Append {
     pub fn and_stream(
         mut self,
         stream: StreamId,
-        expected: Expected,
+        expected: ExpectedVersion,
         events: Vec<NewEvent>,
     ) -> Self {
         self.streams.push(StreamAppend {
@@ -143,7 +143,7 @@ impl Append {
     /// Only if no event after `after` matches `query`.
     #[must_use]
     pub fn unless(mut self, query: Query, after: Position) -> Self {
-        self.condition = Some(Condition { query, after });
+        self.condition = Some(AppendCondition { query, after });
         self
     }
 
@@ -181,7 +181,7 @@ impl Append {
         streams.collect()
     }
 
-    /// Checks what every store refuses; a store calls this first.
+    /// Checks what every store rejects; a store calls this first.
     ///
     /// # Errors
     /// [`InvalidAppend`]: a stream named twice, too many events, data or a key out of bounds, a name that
@@ -191,7 +191,7 @@ impl Append {
         let mut seen = HashSet::new();
         for stream in &self.streams {
             if self.streams.len() > 1 && !seen.insert(&stream.stream) {
-                return Err(InvalidAppend::StreamTwice {
+                return Err(InvalidAppend::DuplicateStream {
                     stream: stream.stream.clone(),
                 });
             }

@@ -9,7 +9,7 @@ use crate::codec::Encoder;
 use crate::error::EncodeError;
 use crate::events::{DeadlineOrders, Events};
 use crate::few::Few;
-use crate::place::Position;
+use crate::position::Position;
 use crate::stream::{InvalidStreamId, StreamId};
 use crate::tag::InvalidTag;
 

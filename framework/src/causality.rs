@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use uuid::Uuid;
 
 use crate::error::StoreError;
-use crate::place::Position;
+use crate::position::Position;
 use crate::query::Query;
 use crate::read::{MAX_PAGE, Read};
 use crate::store::EventStore;

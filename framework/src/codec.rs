@@ -13,11 +13,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::error::{DecodeError, DecodeFault, EncodeError};
+use crate::error::{DecodeError, DecodeErrorKind, EncodeError};
 use crate::event::{Event, EventType};
+use crate::event_id::Ids;
 use crate::metadata::Metadata;
 use crate::record::{ContentType, NewEvent, RecordedEvent};
-use crate::unique::Ids;
 use crate::upcast::upcast;
 
 pub use decoded::Decoded;
@@ -98,7 +98,10 @@ pub(crate) fn decode<E: Event>(record: &RecordedEvent) -> Result<E, DecodeError>
     let count = events.len();
     match events.next() {
         Some(event) if count == 1 => Ok(event),
-        _ => Err(DecodeError::new(record, DecodeFault::NotOne { count })),
+        _ => Err(DecodeError::new(
+            record,
+            DecodeErrorKind::NotExactlyOne { count },
+        )),
     }
 }
 
@@ -107,26 +110,26 @@ pub(crate) fn decode_all<E: Event>(record: &RecordedEvent) -> Result<Decoded<E>,
     forms(record).map_err(|fault| DecodeError::new(record, fault))
 }
 
-pub(crate) fn forms<E: Event>(record: &RecordedEvent) -> Result<Decoded<E>, DecodeFault> {
+pub(crate) fn forms<E: Event>(record: &RecordedEvent) -> Result<Decoded<E>, DecodeErrorKind> {
     let name = &*record.name;
     if let Some(why) = record.content_type.why_sealed()
         && !E::RETIRED.contains(&name)
     {
-        return Err(DecodeFault::Sealed(why.to_owned()));
+        return Err(DecodeErrorKind::Sealed(why.to_owned()));
     }
     let index = E::TYPES.iter().position(|kind| kind.is_stored_as(name));
     let is_old = index.is_none_or(|index| record.schema_version < E::TYPES[index].version);
     if is_old
-        && let Some(former) = E::FORMER
+        && let Some(legacy) = E::LEGACY
             .iter()
-            .find(|former| (former.takes)(name, record.schema_version))
+            .find(|legacy| (legacy.takes)(name, record.schema_version))
     {
-        return (former.decode)(record);
+        return (legacy.decode)(record);
     }
     match index {
         Some(index) => decode_as::<E>(index, &E::TYPES[index], record).map(Decoded::one),
         None if E::RETIRED.contains(&name) => Ok(Decoded::none()),
-        None => Err(DecodeFault::UnknownName),
+        None => Err(DecodeErrorKind::UnknownName),
     }
 }
 
@@ -134,22 +137,22 @@ fn decode_as<E: Event>(
     index: usize,
     event_type: &EventType,
     record: &RecordedEvent,
-) -> Result<E, DecodeFault> {
+) -> Result<E, DecodeErrorKind> {
     if record.content_type != ContentType::Json {
-        return Err(DecodeFault::ContentType(record.content_type.clone()));
+        return Err(DecodeErrorKind::ContentType(record.content_type.clone()));
     }
     if record.schema_version > event_type.version {
-        return Err(DecodeFault::NewerVersion {
+        return Err(DecodeErrorKind::NewerVersion {
             stored: record.schema_version,
             known: event_type.version,
         });
     }
     if record.schema_version == event_type.version {
-        return E::from_json(index, &record.data).map_err(DecodeFault::Json);
+        return E::from_json(index, &record.data).map_err(DecodeErrorKind::Json);
     }
-    let old = serde_json::from_slice(&record.data).map_err(DecodeFault::Json)?;
-    let new =
-        upcast(event_type.upcasters, record.schema_version, old).map_err(DecodeFault::Upcast)?;
-    let new = serde_json::to_vec(&new).map_err(DecodeFault::Json)?;
-    E::from_json(index, &new).map_err(DecodeFault::Json)
+    let old = serde_json::from_slice(&record.data).map_err(DecodeErrorKind::Json)?;
+    let new = upcast(event_type.upcasters, record.schema_version, old)
+        .map_err(DecodeErrorKind::Upcast)?;
+    let new = serde_json::to_vec(&new).map_err(DecodeErrorKind::Json)?;
+    E::from_json(index, &new).map_err(DecodeErrorKind::Json)
 }

@@ -52,10 +52,10 @@ pub trait Command: Serialize + Send + Sync + 'static {
     note = "write `impl Decide for {Self} {{ type Error = …; fn decide(&self, state: &…) -> Result<Events<…>, Self::Error> {{ … }} }}`"
 )]
 pub trait Decide: Command {
-    /// Why it refuses.
+    /// Why it rejects.
     type Error: std::error::Error + Send + Sync + 'static;
 
-    /// The events that shall happen, with the [deadlines](crate::Events::deadline) that go with them, or the refusal.
+    /// The events that shall happen, with the [deadlines](crate::Events::deadline) that go with them, or the rejection.
     ///
     /// # Errors
     /// The domain says no; nothing is stored.

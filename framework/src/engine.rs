@@ -24,7 +24,7 @@ use crate::aggregate::Aggregate;
 use crate::causality::Causality;
 use crate::clock::{Clock, SystemClock};
 use crate::command::Decide;
-use crate::place::Position;
+use crate::position::Position;
 use crate::query::Query;
 use crate::store::Store;
 use crate::stream::StreamId;
@@ -63,7 +63,7 @@ struct Inner {
 pub struct EngineBuilder {
     store: Arc<dyn Store>,
     retry: RetryPolicy,
-    warm_states: usize,
+    cache_capacity: usize,
     clock: Arc<dyn Clock>,
 }
 
@@ -80,7 +80,7 @@ impl Engine {
         EngineBuilder {
             store: Arc::new(store),
             retry: RetryPolicy::default(),
-            warm_states: 10_000,
+            cache_capacity: 10_000,
             clock: Arc::new(SystemClock),
         }
     }
@@ -185,8 +185,8 @@ impl EngineBuilder {
 
     /// How many states of aggregates are kept warm; 0: none. Default 10,000.
     #[must_use]
-    pub fn warm_states(mut self, entries: usize) -> Self {
-        self.warm_states = entries;
+    pub fn cache_capacity(mut self, entries: usize) -> Self {
+        self.cache_capacity = entries;
         self
     }
 
@@ -203,7 +203,7 @@ impl EngineBuilder {
     pub fn build(self) -> Engine {
         let source = Source {
             store: self.store,
-            cache: Cache::new(self.warm_states),
+            cache: Cache::new(self.cache_capacity),
         };
         Engine(Arc::new(Inner {
             source,

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 
-use crate::place::{Position, Version};
+use crate::position::{Position, Version};
 use crate::record::{ContentType, RecordedEvent};
 use crate::stream::StreamId;
 use crate::upcast::UpcastError;
@@ -68,17 +68,17 @@ pub struct DecodeError {
     /// The version of its stored form.
     pub schema_version: u32,
     /// Why.
-    pub fault: DecodeFault,
+    pub fault: DecodeErrorKind,
 }
 
 impl DecodeError {
     /// No event type that is wanted has the name of `record`.
     #[must_use]
     pub fn unknown(record: &RecordedEvent) -> Self {
-        Self::new(record, DecodeFault::UnknownName)
+        Self::new(record, DecodeErrorKind::UnknownName)
     }
 
-    pub(crate) fn new(record: &RecordedEvent, fault: DecodeFault) -> Self {
+    pub(crate) fn new(record: &RecordedEvent, fault: DecodeErrorKind) -> Self {
         Self {
             position: record.position,
             stream: record.stream.clone(),
@@ -93,13 +93,13 @@ impl DecodeError {
 /// Why a stored event could not be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum DecodeFault {
+pub enum DecodeErrorKind {
     /// No variant has this stored name.
     #[error("no event of this type has that name")]
     UnknownName,
     /// It stands for none or several events of today, where one is asked for.
     #[error("it stands for {count} events of today, and one is asked for: use `decode_all`")]
-    NotOne {
+    NotExactlyOne {
         /// How many.
         count: usize,
     },
@@ -111,7 +111,7 @@ pub enum DecodeFault {
         /// The newest version that this code knows.
         known: u32,
     },
-    /// An upcaster refused the old form.
+    /// An upcaster rejected the old form.
     #[error("the upcaster failed {0}")]
     Upcast(UpcastError),
     /// The data do not fit the type.
@@ -127,10 +127,10 @@ pub enum DecodeFault {
 
 /// What a panic of a user's code says.
 #[must_use]
-pub fn panicked(panic: &(dyn Any + Send)) -> String {
+pub fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    format!("it panicked: {}", text.unwrap_or("without a text"))
+    format!("it panic_message: {}", text.unwrap_or("without a text"))
 }
 
 /// An error with its causes.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::former::Former;
+use crate::legacy::LegacyDecoder;
 use crate::personal::PersonalField;
 use crate::tag::{InvalidTag, Tag};
 use crate::upcast::Upcaster;
@@ -33,7 +33,7 @@ pub trait Event: Serialize + DeserializeOwned + Send + Sync + 'static {
     const TYPES: &'static [EventType];
 
     /// The types that hold what was stored once and is not stored any more.
-    const FORMER: &'static [Former<Self>] = &[];
+    const LEGACY: &'static [LegacyDecoder<Self>] = &[];
 
     /// The stored names of events that are skipped wherever they are met, because nobody needs them any more.
     const RETIRED: &'static [&'static str] = &[];
@@ -79,7 +79,7 @@ pub struct EventType {
     /// The stored name, e.g. `account.opened`.
     pub name: &'static str,
     /// The names under which it was stored before; they are read as ever.
-    pub was: &'static [&'static str],
+    pub aliases: &'static [&'static str],
     /// The version of the stored form that this code writes, from 1.
     pub version: u32,
     /// `upcasters[n - 1]` turns version n into n + 1; there are `version - 1`.
@@ -94,6 +94,6 @@ impl EventType {
     /// Whether this kind of event is or was stored under `name`.
     #[must_use]
     pub fn is_stored_as(&self, name: &str) -> bool {
-        self.name == name || self.was.contains(&name)
+        self.name == name || self.aliases.contains(&name)
     }
 }

@@ -39,11 +39,12 @@ impl<E: Event> EventSet for E {
 
     fn names() -> Vec<&'static str> {
         let types = E::TYPES.iter();
-        let today = types.flat_map(|kind| [kind.name].into_iter().chain(kind.was.iter().copied()));
+        let today =
+            types.flat_map(|kind| [kind.name].into_iter().chain(kind.aliases.iter().copied()));
         let mut names: Vec<_> = today.collect();
-        for former in E::FORMER.iter().flat_map(|former| (former.names)()) {
-            if !names.contains(&former) {
-                names.push(former);
+        for legacy in E::LEGACY.iter().flat_map(|legacy| (legacy.names)()) {
+            if !names.contains(&legacy) {
+                names.push(legacy);
             }
         }
         names
@@ -62,7 +63,7 @@ impl<T: Apply<E>, E: Event> ApplySet<E> for T {
 #[must_use]
 pub fn has_name<E: Event>(name: &str) -> bool {
     E::TYPES.iter().any(|kind| kind.is_stored_as(name))
-        || (E::FORMER.iter()).any(|former| (former.names)().contains(&name))
+        || (E::LEGACY.iter()).any(|legacy| (legacy.names)().contains(&name))
 }
 
 macro_rules! each {

@@ -61,18 +61,18 @@
 //! | execute, load, travel in time, read a history | [`Engine`], [`Receipt`], [`ExecuteError`] | |
 //! | keep a read model in memory | [`Projection`], [`InMemory`] | [`Project::project`] |
 //! | keep one in tables | [`Projection`]; `SqliteProjection`, `PostgresProjection` of the adapters | `SqliteProject::project`, `PostgresProject::project` |
-//! | run, watch, rebuild and mend read models | [`Projections`], [`OnFailure`], [`ProjectionStatus`] | |
+//! | run, watch, rebuild and mend read models | [`Projections`], [`FailurePolicy`], [`ProjectionStatus`] | |
 //! | lead a case through many aggregates, with deadlines | [`ProcessManager`], [`ProcessManagers`] | [`React`], [`Respond`] |
 //! | set a deadline without one | [`Events::deadline`] | |
 //! | do something every morning | [`Schedule`] | |
-//! | send mails, call other systems | [`Handler`] | [`Handler::handle`] |
+//! | send mails, call other systems | [`EventHandler`] | [`Handler::handle`] |
 //! | read every event as it comes | [`Engine::subscribe`], [`Subscription`] | |
-//! | change the form of events | [`Upcaster`], [`upcast_typed`], [`Formerly`] | |
+//! | change the form of events | [`Upcaster`], [`upcast_typed`], [`LegacyEvent`] | |
 //! | forget a person | [`personal`] | |
 //! | document a domain | `catalog` | |
 //! | find out what led to what | [`Engine::causality`] | |
 //! | test a domain | [`testkit::given`], [`testkit::process`], [`testkit::stored`], `testkit::events_lock`, [`testkit::VirtualClock`] | |
-//! | write a store | [`EventStore`], [`document::DocumentStore`], [`snapshot::SnapshotStore`], tested by [`store_contract!`] | |
+//! | write a store | [`EventStore`], [`document::DocumentStore`], [`snapshot::SnapshotStore`], tested by [`conformance_suite!`] | |
 //!
 //! The book in the folder `docs` of the repository begins with a tutorial, and tells what can be relied upon.
 //!
@@ -100,14 +100,15 @@ pub mod document;
 pub mod engine;
 pub mod error;
 pub mod event;
+mod event_id;
 mod event_set;
 mod events;
 mod few;
-mod former;
+mod legacy;
 pub mod metadata;
 pub mod metrics;
 pub mod personal;
-mod place;
+mod position;
 pub mod prelude;
 pub mod process;
 pub mod process_managers;
@@ -123,15 +124,14 @@ mod subscription;
 pub mod tag;
 pub mod testkit;
 mod timestamp;
-mod unique;
 mod upcast;
 
 #[doc(inline)]
 pub use aggregate::{Aggregate, Apply, SnapshotPolicy};
 #[doc(inline)]
 pub use append::{
-    Append, AppendError, Appended, Condition, Conflict, Expected, IdempotencyKey, InvalidAppend,
-    StreamAppend, Violation,
+    Append, AppendCondition, AppendError, Appended, Conflict, ExpectedVersion, IdempotencyKey,
+    InvalidAppend, StreamAppend, Violation,
 };
 #[doc(inline)]
 pub use boundary::{Boundary, InvalidTarget, Queried};
@@ -145,31 +145,32 @@ pub use command::{Command, Decide};
 #[doc(inline)]
 pub use engine::{Engine, EngineBuilder, ExecuteError, LoadError, Loaded, Receipt, RetryPolicy};
 #[doc(inline)]
-pub use error::{DecodeError, DecodeFault, EncodeError, StoreError};
+pub use error::{DecodeError, DecodeErrorKind, EncodeError, StoreError};
 #[doc(inline)]
 pub use event::{Event, EventType};
 pub use event_set::{ApplySet, EventSet};
 pub use events::{Events, InvalidDeadline};
-pub use former::{Former, Formerly};
+pub use legacy::{LegacyDecoder, LegacyEvent};
 #[doc(inline)]
 pub use metadata::Metadata;
-pub use place::{Position, Version};
+pub use position::{Position, Version};
 #[doc(inline)]
 pub use process::{
-    CommandSet, Correlation, Deadline, ProcessManager, React, ReactSet, Reactions, Refusal,
+    CommandSet, Correlation, Deadline, ProcessManager, React, ReactSet, Reactions, Rejection,
     Respond, SentBy, When,
 };
 #[doc(inline)]
 pub use process_managers::{
-    Begin, Handler, HandlerError, HandlerOptions, InvalidSchedule, LeftBehind, Missed,
-    ProcessManagers, ProcessManagersBuilder, ProcessStartError, ProcessStatus, Schedule,
-    Undelivered, UndeliveredWork,
+    EventHandler, FailedDelivery, FailedWork, HandlerError, HandlerOptions, InvalidSchedule,
+    MissedRuns, Orphan, ProcessManagers, ProcessManagersBuilder, ProcessStartError, ProcessStatus,
+    Schedule, StartFrom,
 };
 pub use projection::{Effect, EventsOf, Project, ProjectSet, Projection};
 #[doc(inline)]
 pub use projections::{
-    DeadLetter, DeadLetterState, EventError, InMemory, OnFailure, ProjectionError, ProjectionState,
-    ProjectionStatus, Projections, ReadModel, StartError, Step, StepError, WaitError,
+    DeadLetter, DeadLetterState, EventError, FailurePolicy, InMemory, ProjectionError,
+    ProjectionState, ProjectionStatus, Projections, ReadModel, StartError, Step, StepError,
+    WaitError,
 };
 pub use query::{Query, QueryItem};
 #[doc(inline)]
@@ -185,7 +186,7 @@ pub use subscription::Subscription;
 #[doc(inline)]
 pub use tag::{InvalidTag, Tag};
 pub use timestamp::{InvalidTimestamp, Timestamp};
-pub use upcast::{UpcastError, Upcaster, upcast_formerly, upcast_typed};
+pub use upcast::{UpcastError, Upcaster, upcast_legacy, upcast_typed};
 
 pub use async_trait::async_trait;
 pub use factum_macros::{Aggregate, Command, Event, Id, ProcessManager, Projection};

@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_metadata_is_refused() {
+    fn what_is_no_metadata_is_rejected() {
         for json in [
             "[]",
             "1",

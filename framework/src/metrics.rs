@@ -29,7 +29,7 @@ pub(crate) use of_processes::{
 #[cfg(feature = "metrics")]
 pub use of_projections::measure;
 pub(crate) use of_projections::{projection_failed, projection_stands};
-pub use of_stores::{OfStore, Stopwatch};
+pub use of_stores::{Stopwatch, StoreMetrics};
 
 /// A metric.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -99,7 +99,7 @@ macro_rules! metrics {
 
 metrics! {
     COMMANDS = "factum_commands_total", Kind::Counter, "commands", ["command", "outcome"],
-        "Commands that came to an end: `done`, `repeated` (the first answer again), `refused` (by the domain), `conflict` or `failed`";
+        "Commands that came to an end: `done`, `repeated` (the first answer again), `rejected` (by the domain), `conflict` or `failed`";
     COMMAND_DURATION = "factum_command_duration_seconds", SECONDS, "seconds", ["command"],
         "From the call to the answer, with all that was waited for, whatever the outcome";
     CONFLICTS = "factum_conflicts_total", Kind::Counter, "decisions", ["command"],
@@ -131,7 +131,7 @@ metrics! {
     PROJECTION_FAILURES = "factum_projection_failures_total", Kind::Counter, "failures", ["projection"],
         "Times that something went wrong, mended since or not";
     PROCESS_WORK = "factum_process_work_total", Kind::Counter, "commands", ["process", "outcome"],
-        "Commands of a process manager that came to an end: `done`, `refused` (by the domain) or `failed` (given up)";
+        "Commands of a process manager that came to an end: `done`, `rejected` (by the domain) or `failed` (given up)";
     PROCESS_DUE = "factum_process_work_due", Kind::Gauge, "instances", ["process"],
         "Instances of a process manager with work that is due and not done yet; from 200 on there may be more";
     PROCESS_PARKED = "factum_process_parked_items", Kind::Gauge, "items", ["process"],

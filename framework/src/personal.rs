@@ -45,7 +45,7 @@ pub use key::{Key, MasterKey, Pseudonym};
 #[cfg(feature = "personal")]
 pub use key_store::{KeyState, KeyStore};
 #[cfg(feature = "personal")]
-pub use store::PersonalStore;
+pub use store::PersonalDataStore;
 
 #[cfg(feature = "personal")]
 pub(crate) use open::redact;

@@ -6,7 +6,7 @@ pub use crate::engine::{Engine, ExecuteError, LoadError, Loaded, Receipt};
 pub use crate::event::Event;
 pub use crate::events::Events;
 pub use crate::process::{
-    Correlation, Deadline, ProcessManager, React, Reactions, Refusal, Respond,
+    Correlation, Deadline, ProcessManager, React, Reactions, Rejection, Respond,
 };
 pub use crate::process_managers::ProcessManagers;
 pub use crate::projection::{Project, Projection};

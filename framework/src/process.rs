@@ -18,7 +18,7 @@ use crate::upcast::Upcaster;
 
 pub use commands::CommandSet;
 pub(crate) use commands::{Envelope, Outcome, Route};
-pub use inputs::{Deadline, Refusal};
+pub use inputs::{Deadline, Rejection};
 pub use react_set::{Input, ReactSet, Reaction};
 pub(crate) use reactions::Order;
 pub use reactions::{Reactions, When};
@@ -30,7 +30,7 @@ pub use reactions::{Reactions, When};
 /// Every case is an *instance*, with a state and an id of its own. An event [starts](Correlation::Starts) an instance,
 /// or is for one that lives; it changes the state through [`Apply`]; then [`React`] says what follows: commands to
 /// send, deadlines to set or to cancel, or that the instance is complete. What comes back to it, that a command was
-/// refused or a deadline has passed, it [responds](Respond) to.
+/// rejected or a deadline has passed, it [responds](Respond) to.
 ///
 /// All of it is pure, and takes effect together: the state, and what is to be done. Commands are executed by
 /// [`ProcessManagers`](crate::ProcessManagers), each exactly once in effect, those of one instance in order.
@@ -111,7 +111,7 @@ pub use reactions::{Reactions, When};
 /// }
 ///
 /// impl Respond for Fulfilment {
-///     fn refused(&mut self, _: &Refusal, then: &mut Reactions<Self>) {
+///     fn rejected(&mut self, _: &Rejection, then: &mut Reactions<Self>) {
 ///         then.send(CancelOrder { order: self.order });
 ///     }
 ///
@@ -177,13 +177,13 @@ pub trait React<E: Event>: ProcessManager + Apply<E> {
 ///
 /// Pure, like [`React`].
 #[diagnostic::on_unimplemented(
-    message = "the process manager `{Self}` does not say what it does when a command is refused or a deadline passes",
+    message = "the process manager `{Self}` does not say what it does when a command is rejected or a deadline passes",
     label = "`impl Respond for {Self}` is missing",
-    note = "write `impl Respond for {Self} {{ fn refused(…) … fn deadline(…) … }}`"
+    note = "write `impl Respond for {Self} {{ fn rejected(…) … fn deadline(…) … }}`"
 )]
 pub trait Respond: ProcessManager {
-    /// The domain refused a command that this instance sent: to compensate for what cannot be had.
-    fn refused(&mut self, refusal: &Refusal, then: &mut Reactions<Self>);
+    /// The domain rejected a command that this instance sent: to compensate for what cannot be had.
+    fn rejected(&mut self, rejection: &Rejection, then: &mut Reactions<Self>);
 
     /// A deadline has passed that was neither cancelled nor moved.
     fn deadline(&mut self, deadline: &Deadline, then: &mut Reactions<Self>);

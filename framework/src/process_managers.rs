@@ -6,17 +6,17 @@ mod builder;
 pub(crate) mod deadlines;
 mod delivery;
 mod dispatcher;
+mod failed_deliveries;
 mod handler;
 mod instance;
 mod known;
-mod left_behind;
 mod logic;
 mod model;
 mod names;
+mod orphans;
 mod passing;
 mod schedule;
 mod telling;
-mod undelivered;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -32,20 +32,20 @@ use crate::clock::Clock;
 use crate::document::Scan;
 use crate::engine::Engine;
 use crate::error::StoreError;
-use crate::place::Position;
+use crate::position::Position;
 use crate::projections::{DeadLetter, ProjectionError, ProjectionStatus, Projections, WaitError};
 use crate::query::Query;
 use crate::read::Read;
 
 pub use builder::ProcessManagersBuilder;
 pub use deadlines::DEADLINES;
-pub use handler::{Begin, Handler, HandlerError, HandlerOptions};
+pub use failed_deliveries::{FailedDelivery, FailedWork};
+pub use handler::{EventHandler, HandlerError, HandlerOptions, StartFrom};
 pub(crate) use instance::{Cause, Instance, Pending};
-pub use left_behind::LeftBehind;
 pub(crate) use logic::{Logic, Newer, Reacts, Typed};
 pub use names::ProcessStartError;
-pub use schedule::{InvalidSchedule, Missed, Schedule};
-pub use undelivered::{Undelivered, UndeliveredWork};
+pub use orphans::Orphan;
+pub use schedule::{InvalidSchedule, MissedRuns, Schedule};
 
 use beginning::Beginning;
 use instance::{Due, Keys, Work};
@@ -126,7 +126,7 @@ impl ProcessManagers {
 
     /// Waits until it is kept where that begins which is new and begins at the head: no later start moves it. It takes one
     /// change of the store, or none; where the store is closed before, nothing is kept.
-    pub async fn begun(&self) {
+    pub async fn wait_until_registered(&self) {
         self.beginning.is_kept().await;
     }
 
@@ -228,10 +228,13 @@ impl ProcessManagers {
     ///
     /// # Errors
     /// [`ProjectionError`] if there is none of that name, or the store fails.
-    pub async fn undelivered(&self, name: &str) -> Result<Vec<Undelivered>, ProjectionError> {
+    pub async fn failed_deliveries(
+        &self,
+        name: &str,
+    ) -> Result<Vec<FailedDelivery>, ProjectionError> {
         let running = self.running(name)?;
         let documents = &**self.engine.store();
-        Ok(undelivered::all(documents, &running.keys).await?)
+        Ok(failed_deliveries::all(documents, &running.keys).await?)
     }
 
     /// Lets the process manager or handler `name` try again what it could not take or do, in order.
@@ -241,9 +244,9 @@ impl ProcessManagers {
     pub async fn retry(&self, name: &str) -> Result<(), ProjectionError> {
         if let Ok(running) = self.running(name) {
             let documents = &**self.engine.store();
-            for letter in undelivered::all(documents, &running.keys).await? {
+            for letter in failed_deliveries::all(documents, &running.keys).await? {
                 if letter.is_waiting() {
-                    undelivered::settle(documents, &running.keys, &letter, None).await?;
+                    failed_deliveries::settle(documents, &running.keys, &letter, None).await?;
                 }
             }
             running.signals.poke();
@@ -272,23 +275,29 @@ impl ProcessManagers {
     ///
     /// # Errors
     /// [`ProjectionError`] if there is none of that name, it does not wait any more, or the store fails.
-    pub async fn discard_undelivered(
+    pub async fn discard_delivery(
         &self,
         name: &str,
-        undelivered: &Undelivered,
+        failed_deliveries: &FailedDelivery,
         reason: impl Into<String>,
     ) -> Result<(), ProjectionError> {
         let running = self.running(name)?;
         let (documents, reason) = (&**self.engine.store(), reason.into());
-        let settled = undelivered.is_waiting()
-            && undelivered::settle(documents, &running.keys, undelivered, Some(&reason)).await?;
+        let settled = failed_deliveries.is_waiting()
+            && failed_deliveries::settle(
+                documents,
+                &running.keys,
+                failed_deliveries,
+                Some(&reason),
+            )
+            .await?;
         running.signals.poke();
         if settled {
             return Ok(());
         }
-        let Undelivered {
+        let FailedDelivery {
             instance, number, ..
-        } = undelivered;
+        } = failed_deliveries;
         Err(format!("the work {number} of {instance:?} does not wait any more").into())
     }
 

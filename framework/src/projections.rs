@@ -48,10 +48,10 @@ use uuid::Uuid;
 
 use crate::document::DocumentStore;
 use crate::engine::{Engine, RetryPolicy};
-use crate::place::Position;
+use crate::position::Position;
 use crate::store::EventStore;
 
-pub use builder::{OnFailure, ProjectionsBuilder, StartError};
+pub use builder::{FailurePolicy, ProjectionsBuilder, StartError};
 pub use control::{checkpoint, control_key, wants};
 #[cfg(feature = "personal")]
 pub(crate) use dead_letter::blank_errors;
@@ -99,7 +99,7 @@ struct Shared {
     instances: Arc<Instances>,
     board: Board,
     retry: RetryPolicy,
-    on_failure: OnFailure,
+    failure_policy: FailurePolicy,
     /// An order was given here: look at the control.
     poked: Notify,
     /// A worker has taken a page while a build was to be filled.
@@ -148,12 +148,13 @@ impl Projections {
     ///
     /// # Errors
     /// [`WaitError`] names a projection that has stopped, with its last error, or is
-    /// [held back](ProjectionStatus::held_back), and which order helps.
+    /// [held back](ProjectionStatus::promotion_blocked), and which order helps.
     pub async fn wait_until_current(&self) -> Result<(), WaitError> {
         for running in &self.running {
             let current = |status: &ProjectionStatus| status.current;
-            let given_up =
-                |status: &ProjectionStatus| status.is_stopped() || status.held_back.is_some();
+            let given_up = |status: &ProjectionStatus| {
+                status.is_stopped() || status.promotion_blocked.is_some()
+            };
             running.wait_unless(current, given_up).await?;
         }
         Ok(())
@@ -274,7 +275,7 @@ impl Projections {
     ///
     /// # Errors
     /// [`ProjectionError`] if there is no such projection, or the store fails.
-    pub async fn drop_old(&self, name: &str) -> Result<(), ProjectionError> {
+    pub async fn prune_builds(&self, name: &str) -> Result<(), ProjectionError> {
         let retire = |control: &mut Control| {
             let serving = control.serving.unwrap_or_default();
             for build in &mut control.builds {

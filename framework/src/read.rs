@@ -1,6 +1,6 @@
 //! What a store is asked to read, and the page that it answers with.
 
-use crate::place::Position;
+use crate::position::Position;
 use crate::query::Query;
 use crate::record::RecordedEvent;
 use crate::stream::StreamId;

@@ -14,7 +14,7 @@ use crate::event::Event;
 use crate::event_set::has_name;
 use crate::metadata::Metadata;
 use crate::personal::PersonalField;
-use crate::place::{Position, Version};
+use crate::position::{Position, Version};
 use crate::stream::StreamId;
 use crate::tag::Tag;
 use crate::timestamp::Timestamp;
@@ -92,7 +92,7 @@ pub struct NewEvent {
     /// Who, why, in what connection.
     pub metadata: Arc<Metadata>,
     /// Which fields are personal data, and whose. A store takes none: what makes them unreadable is a
-    /// [`PersonalStore`](crate::personal) around it.
+    /// [`PersonalDataStore`](crate::personal) around it.
     pub personal: Vec<PersonalField>,
 }
 

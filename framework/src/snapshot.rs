@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::error::StoreError;
-use crate::place::{Position, Version};
+use crate::position::{Position, Version};
 use crate::stream::StreamId;
 
 /// The state of an aggregate at a version, as bytes.

@@ -6,14 +6,14 @@ use tokio::sync::watch;
 use crate::append::{Append, AppendError, Appended, IdempotencyKey};
 use crate::document::DocumentStore;
 use crate::error::StoreError;
-use crate::place::Position;
+use crate::position::Position;
 use crate::read::{Page, Read};
 use crate::snapshot::SnapshotStore;
 
 /// Keeps events. Bytes in, bytes out: codecs and types live above.
 ///
 /// A store is a handle: cheap to clone, safe to share. What each method promises is said
-/// beside it; [`store_contract!`](crate::store_contract) checks it.
+/// beside it; [`conformance_suite!`](crate::conformance_suite) checks it.
 #[async_trait]
 pub trait EventStore: Send + Sync + 'static {
     /// Stores all events of `append`, or none.

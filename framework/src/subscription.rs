@@ -13,7 +13,7 @@ use tracing::{Instrument as _, debug_span};
 use ahead::Ahead;
 
 use crate::error::StoreError;
-use crate::place::Position;
+use crate::position::Position;
 use crate::query::Query;
 use crate::read::{MAX_PAGE, Page, Read};
 use crate::record::RecordedEvent;
@@ -133,7 +133,7 @@ mod tests {
     use super::Subscription;
     use crate::append::{Append, AppendError, Appended, IdempotencyKey};
     use crate::error::StoreError;
-    use crate::place::Position;
+    use crate::position::Position;
     use crate::query::Query;
     use crate::read::{Page, Read};
     use crate::store::EventStore;

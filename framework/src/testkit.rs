@@ -1,58 +1,58 @@
 //! Testing a domain without a store, and a store against its promises.
 //!
-//! [`given`] reads like a specification and needs no store. [`store_contract!`](crate::store_contract) is the
+//! [`given`] reads like a specification and needs no store. [`conformance_suite!`](crate::conformance_suite) is the
 //! suite that every adapter must pass, from its own crate in a few lines. [`Faulty`] makes any store fail, as a
 //! seed says. With the feature `catalog`, `events_lock` holds the stored forms of events against a checked-in
 //! file.
 
 #[doc(hidden)]
-pub mod contract;
+pub mod conformance;
 #[doc(hidden)]
-pub mod contract_append;
+pub mod conformance_append;
 #[doc(hidden)]
-pub mod contract_bounds;
+pub mod conformance_bounds;
 #[doc(hidden)]
-pub mod contract_condition;
+pub mod conformance_condition;
 #[doc(hidden)]
-pub mod contract_deadline;
+pub mod conformance_deadline;
 #[doc(hidden)]
-pub mod contract_documents;
+pub mod conformance_documents;
 #[doc(hidden)]
-pub mod contract_durable;
+pub mod conformance_durable;
 #[doc(hidden)]
-pub mod contract_engine;
+pub mod conformance_engine;
 #[doc(hidden)]
-pub mod contract_faults;
+pub mod conformance_faults;
 #[doc(hidden)]
-pub mod contract_keys;
+pub mod conformance_keys;
 #[doc(hidden)]
-pub mod contract_model;
+pub mod conformance_model;
 #[doc(hidden)]
-pub mod contract_neighbours;
+pub mod conformance_neighbours;
 #[doc(hidden)]
-pub mod contract_process;
+pub mod conformance_process;
 #[doc(hidden)]
-pub mod contract_process_begin;
+pub mod conformance_process_begin;
 #[doc(hidden)]
-pub mod contract_process_commands;
+pub mod conformance_process_commands;
 #[doc(hidden)]
-pub mod contract_process_forms;
-mod contract_process_lamps;
+pub mod conformance_process_forms;
+mod conformance_process_lamps;
 #[doc(hidden)]
-pub mod contract_process_work;
+pub mod conformance_process_work;
 #[doc(hidden)]
-pub mod contract_projection;
+pub mod conformance_projection;
 #[doc(hidden)]
-pub mod contract_race;
+pub mod conformance_race;
 #[doc(hidden)]
-pub mod contract_read;
+pub mod conformance_read;
 #[doc(hidden)]
-pub mod contract_retry;
-mod contract_shop;
+pub mod conformance_retry;
+mod conformance_shop;
 #[doc(hidden)]
-pub mod contract_snapshot;
+pub mod conformance_snapshot;
 #[doc(hidden)]
-pub mod contract_together;
+pub mod conformance_together;
 #[cfg(feature = "catalog")]
 mod events_lock;
 mod faults;
@@ -77,8 +77,8 @@ mod scenario;
 mod stored;
 mod virtual_clock;
 
-pub use crate::store_contract;
-pub use contract::Backend;
+pub use crate::conformance_suite;
+pub use conformance::Backend;
 #[cfg(feature = "catalog")]
 pub use events_lock::{EventsLock, events_lock};
 pub use faults::Faults;

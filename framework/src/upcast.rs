@@ -83,11 +83,11 @@ where
     Ok(serde_json::to_value(new).map_err(|error| error.to_string())?)
 }
 
-/// Stands among the upcasters for a step that a type in `formerly` takes, because one event becomes none or several.
+/// Stands among the upcasters for a step that a type in `legacy` takes, because one event becomes none or several.
 /// It is never called while that type is there.
 ///
 /// # Errors
 /// Always: the type is missing.
-pub fn upcast_formerly(_: serde_json::Value) -> Result<serde_json::Value, UpcastError> {
-    Err("no type in `formerly` takes this version".into())
+pub fn upcast_legacy(_: serde_json::Value) -> Result<serde_json::Value, UpcastError> {
+    Err("no type in `legacy` takes this version".into())
 }

@@ -2,7 +2,7 @@
 
 use factum::catalog::{Catalog, States};
 use factum::prelude::*;
-use factum::process::{Correlation, Deadline, Reactions, Refusal};
+use factum::process::{Correlation, Deadline, Reactions, Rejection};
 use schemars::JsonSchema;
 use serde_json::Value;
 
@@ -247,7 +247,7 @@ impl React<StockEvent> for Payment {
 }
 
 impl Respond for Payment {
-    fn refused(&mut self, _: &Refusal, _: &mut Reactions<Self>) {}
+    fn rejected(&mut self, _: &Rejection, _: &mut Reactions<Self>) {}
     fn deadline(&mut self, _: &Deadline, _: &mut Reactions<Self>) {}
 }
 

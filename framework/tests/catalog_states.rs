@@ -9,7 +9,7 @@ struct No;
 
 #[test]
 #[should_panic(expected = "more than 50 states of `counter`: a label names a phase, not an amount")]
-fn a_label_that_counts_is_refused() {
+fn a_label_that_counts_is_rejected() {
     #[derive(Event, Serialize, Deserialize)]
     struct Counted;
     #[derive(Aggregate, Default, Clone)]

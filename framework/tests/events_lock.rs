@@ -331,7 +331,7 @@ fn each_name_has_the_form_of_its_own_variant() {
 }
 
 #[test]
-fn a_file_of_something_else_is_refused() {
+fn a_file_of_something_else_is_rejected() {
     let error = lock::<plain::E>().compare("[1]").unwrap_err();
     assert!(matches!(error, LockError::Unparsable(_)), "{error}");
     let error = lock::<plain::E>()

@@ -116,7 +116,7 @@ fn a_raised_version_without_an_upcaster_for_each_step_breaks() {
             upcasters: &[up],
             tags: &[],
             personal: &[],
-            was: &[],
+            aliases: &[],
         }];
         fn type_index(&self) -> usize {
             0

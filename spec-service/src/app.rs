@@ -13,7 +13,7 @@ use std::time::Duration;
 use factum::{Append, Engine, Position, Projections, Read, RecordedEvent};
 use tracing::warn;
 
-use crate::domain::{DEFAULT_MAX_BYTES, Refusal, Spec, SpecId};
+use crate::domain::{DEFAULT_MAX_BYTES, Rejection, Spec, SpecId};
 
 pub use context::Context;
 pub use error::AppError;
@@ -67,14 +67,14 @@ impl Specs {
     /// latest if none was ever published. A deleted one, too.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`], [`Refusal::NoSuchVersion`], or the store's.
+    /// [`Rejection::NotFound`], [`Rejection::NoSuchVersion`], or the store's.
     pub async fn get(&self, id: SpecId, version: Option<u64>) -> Result<SpecView, AppError> {
         let engine = &self.0.engine;
         let spec = engine.load::<Spec>(&id).await?;
-        let life = spec.life().ok_or(Refusal::NotFound)?;
+        let life = spec.life().ok_or(Rejection::NotFound)?;
         let latest = life.latest();
         let version = version.or(life.published).unwrap_or(latest);
-        let content = life.content(version).ok_or(Refusal::NoSuchVersion {
+        let content = life.content(version).ok_or(Rejection::NoSuchVersion {
             asked: version,
             latest,
         })?;
@@ -110,7 +110,7 @@ impl Specs {
     /// Every version of the content, version 1 first, with who made it and when.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`], or the store's.
+    /// [`Rejection::NotFound`], or the store's.
     pub async fn versions(&self, id: SpecId) -> Result<Vec<SpecVersion>, AppError> {
         Ok(view::versions(&self.history(id).await?))
     }
@@ -118,11 +118,11 @@ impl Specs {
     /// Everything that ever happened to the specification, oldest first.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`], or the store's.
+    /// [`Rejection::NotFound`], or the store's.
     pub async fn history(&self, id: SpecId) -> Result<Vec<Change>, AppError> {
         let events = self.0.engine.history::<Spec>(&id).await?;
         if events.is_empty() {
-            return Err(Refusal::NotFound.into());
+            return Err(Rejection::NotFound.into());
         }
         Ok(events
             .into_iter()

@@ -4,7 +4,7 @@ mod command;
 mod content;
 mod content_error;
 mod name;
-mod refusal;
+mod rejection;
 mod spec;
 mod yaml;
 mod yaml_check;
@@ -17,5 +17,5 @@ pub use command::{CreateSpec, DeleteSpec, DeprecateSpec, MAX_TEXT, PublishSpec, 
 pub use content::{Content, DEFAULT_MAX_BYTES, MAX_MAX_BYTES};
 pub use content_error::{ContentError, Place};
 pub use name::{NameError, SpecName};
-pub use refusal::{Action, Refusal};
+pub use rejection::{Action, Rejection};
 pub use spec::{Life, NameHolder, Spec, SpecEvent, SpecId, SpecState, UnknownState};

@@ -85,7 +85,7 @@ pub async fn serve(listener: TcpListener, grpc: Grpc) -> Result<()> {
                 .on_eos(trace::Outcome)
                 .on_failure(()),
         )
-        .layer(CatchPanicLayer::custom(status::panicked))
+        .layer(CatchPanicLayer::custom(status::panic_message))
         .add_service(specs)
         .add_service(health)
         .add_service(reflection().build_v1()?)

@@ -84,7 +84,7 @@ pub fn router(api: Api) -> Router {
             StatusCode::SERVICE_UNAVAILABLE,
             api.timeout,
         ))
-        .layer(CatchPanicLayer::custom(panicked))
+        .layer(CatchPanicLayer::custom(panic_message))
         .layer(map_response(problem::in_form))
         // What fails on this side is logged where it is turned into a problem.
         .layer(
@@ -114,7 +114,7 @@ fn span(request: &Request) -> tracing::Span {
     )
 }
 
-fn panicked(_: Box<dyn Any + Send>) -> Response {
+fn panic_message(_: Box<dyn Any + Send>) -> Response {
     // The panic itself is reported by the hook.
     axum::response::IntoResponse::into_response(Problem::internal())
 }

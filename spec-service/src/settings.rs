@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_setting_out_of_range_is_refused() {
+    fn a_setting_out_of_range_is_rejected() {
         assert_eq!(content_bytes("1048576"), Ok(1 << 20));
         assert!(content_bytes("1048577").is_err());
         assert!(content_bytes("0").is_err());

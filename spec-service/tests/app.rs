@@ -1,4 +1,4 @@
-//! The application functions, below both APIs: lives, refusals, lists, changes as they happen.
+//! The application functions, below both APIs: lives, rejections, lists, changes as they happen.
 
 #[allow(dead_code, reason = "each test takes what it needs")]
 #[path = "support/memory.rs"]
@@ -7,7 +7,7 @@ mod memory;
 use factum::Position;
 use factum_memory::MemoryStore;
 use spec_service::app::{AppError, Context, ListQuery, Written};
-use spec_service::domain::{Refusal, SpecEvent, SpecState};
+use spec_service::domain::{Rejection, SpecEvent, SpecState};
 
 use memory::{by, create, on, update, with_a_broken_read_model};
 
@@ -83,10 +83,10 @@ async fn what_is_deleted_tells_who_deleted_it_and_keeps_its_history() {
     assert_eq!(told, expected);
     assert_eq!(gone.updated_at, history[1].event.record.recorded_at);
 
-    let refused = update(&specs, id, "limit: 2\n", &by("ann"))
+    let rejected = update(&specs, id, "limit: 2\n", &by("ann"))
         .await
         .unwrap_err();
-    assert!(matches!(refused, AppError::Refused(Refusal::Deleted)));
+    assert!(matches!(rejected, AppError::Rejected(Rejection::Deleted)));
     let namesake = create(&specs, "limits", &by("ann")).await.unwrap();
     assert_ne!(namesake.id, id);
     assert_eq!(specs.history(id).await.unwrap().len(), 2);

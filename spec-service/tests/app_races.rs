@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use factum_memory::MemoryStore;
 use futures_util::future::join_all;
 use spec_service::app::{AppError, Context, ListQuery, Written};
-use spec_service::domain::{Refusal, SpecState};
+use spec_service::domain::{Rejection, SpecState};
 
 use memory::{by, create, expecting, keyed, on, update};
 
@@ -137,7 +137,7 @@ async fn a_key_belongs_to_one_actor_and_one_request() {
         .unwrap_err();
     assert!(matches!(
         taken,
-        AppError::Refused(Refusal::NameTaken { .. })
+        AppError::Rejected(Rejection::NameTaken { .. })
     ));
     let empty = create(&specs, "other", &keyed("ann", ""))
         .await

@@ -1,14 +1,14 @@
-//! What `Content::parse` takes and what it refuses, and where it says the fault is.
+//! What `Content::parse` takes and what it rejects, and where it says the fault is.
 
 use std::fs;
 use std::path::Path;
 
 use spec_service::domain::{Content, ContentError, DEFAULT_MAX_BYTES, MAX_MAX_BYTES, Place};
 
-fn refusal(text: &str) -> ContentError {
+fn rejection(text: &str) -> ContentError {
     match Content::parse(text.as_bytes(), MAX_MAX_BYTES) {
         Ok(_) => panic!("accepted: {text:?}"),
-        Err(refusal) => refusal,
+        Err(rejection) => rejection,
     }
 }
 
@@ -22,11 +22,11 @@ fn accepted(text: &str) -> bool {
 
 /// The key, where it stands again, where it stood first.
 fn duplicate(text: &str) -> (String, (usize, usize), (usize, usize)) {
-    match refusal(text) {
+    match rejection(text) {
         ContentError::DuplicateKey { key, at, first, .. } => {
             (key, (at.line, at.column), (first.line, first.column))
         }
-        other => panic!("{text:?} was refused for another reason: {other}"),
+        other => panic!("{text:?} was rejected for another reason: {other}"),
     }
 }
 
@@ -38,7 +38,7 @@ fn every_sample_is_accepted_with_default_limits() {
         let path = entry.unwrap().path();
         let bytes = fs::read(&path).unwrap();
         let content = Content::parse(&bytes, DEFAULT_MAX_BYTES)
-            .unwrap_or_else(|refusal| panic!("{}: {refusal}", path.display()));
+            .unwrap_or_else(|rejection| panic!("{}: {rejection}", path.display()));
         assert!(
             content.as_str().starts_with("# "),
             "{} says what it is",
@@ -117,27 +117,27 @@ fn no_setting_raises_the_limit_above_one_mebibyte() {
 #[test]
 fn nothing_and_comments_only_are_no_document() {
     for text in ["", "\n", "  \n\t\n", "# a\n", "---\n", "---\n# a\n...\n"] {
-        assert_eq!(refusal(text), ContentError::Empty, "{text:?}");
+        assert_eq!(rejection(text), ContentError::Empty, "{text:?}");
     }
 }
 
 #[test]
-fn a_second_document_is_refused_where_it_starts() {
+fn a_second_document_is_rejected_where_it_starts() {
     for text in ["a: 1\n---\nb: 2\n", "a: 1\n---\n", "a\n--- \nb\n"] {
         assert_eq!(
-            refusal(text),
+            rejection(text),
             ContentError::SeveralDocuments { at: place(2, 1) },
             "{text:?}"
         );
     }
     assert_eq!(
-        refusal("a: 1\n...\nb: 2\n"),
+        rejection("a: 1\n...\nb: 2\n"),
         ContentError::SeveralDocuments { at: place(3, 1) }
     );
 }
 
 #[test]
-fn bytes_that_are_not_utf_8_are_refused_where_they_stand() {
+fn bytes_that_are_not_utf_8_are_rejected_where_they_stand() {
     assert_eq!(
         Content::parse(b"a: 1\r\n\xc3\xb6: \xff\n", DEFAULT_MAX_BYTES),
         Err(ContentError::NotUtf8 {
@@ -154,19 +154,19 @@ fn bytes_that_are_not_utf_8_are_refused_where_they_stand() {
 }
 
 #[test]
-fn characters_that_yaml_forbids_or_readers_dispute_are_refused() {
+fn characters_that_yaml_forbids_or_readers_dispute_are_rejected() {
     for character in [
         '\0', '\u{7}', '\u{7f}', '\u{85}', '\u{2028}', '\u{2029}', '\u{feff}',
     ] {
         assert_eq!(
-            refusal(&format!("a: 1\nb: 'ö{character}'\n")),
+            rejection(&format!("a: 1\nb: 'ö{character}'\n")),
             ContentError::Unprintable {
                 at: place(2, 6),
                 character
             },
         );
     }
-    assert_eq!(refusal("\u{feff}a: 1\n").place(), Some(place(1, 1)));
+    assert_eq!(rejection("\u{feff}a: 1\n").place(), Some(place(1, 1)));
     assert!(accepted(r#"a: "\u2028\0""#));
 }
 
@@ -183,11 +183,11 @@ fn syntax_errors_name_line_and_column() {
         ("a: !x!y z\n", 1, 4),
         ("größe: 1: 2\n", 1, 9),
     ] {
-        let refusal = refusal(text);
+        let rejection = rejection(text);
         assert_eq!(
-            (refusal.code(), refusal.line(), refusal.column()),
+            (rejection.code(), rejection.line(), rejection.column()),
             ("yaml_syntax", Some(line), Some(column)),
-            "{text:?}: {refusal}",
+            "{text:?}: {rejection}",
         );
     }
 }
@@ -207,7 +207,7 @@ fn a_duplicate_key_is_named_with_both_places() {
     );
     assert_eq!(duplicate("? a\n: 1\n? a\n"), key("a", (3, 3), (1, 3)));
     assert_eq!(
-        refusal("a: 1\na: 2\n").to_string(),
+        rejection("a: 1\na: 2\n").to_string(),
         "line 2, column 1: the key `a` is already used at line 1, column 1",
     );
 }
@@ -235,7 +235,7 @@ fn two_spellings_of_one_key_are_one_key() {
         "? &k [a]\n: 1\n? *k\n: 2\n",
         "a: 1\n? |-\n  a\n: 2\n",
     ] {
-        assert_eq!(refusal(text).code(), "yaml_duplicate_key", "{text:?}");
+        assert_eq!(rejection(text).code(), "yaml_duplicate_key", "{text:?}");
     }
 }
 
@@ -253,7 +253,7 @@ fn keys_that_differ_are_kept_apart() {
         "? [a, b]\n: 1\n? [b, a]\n: 2\n",
         "base: &base {a: 1}\nuse:\n  <<: *base\n  a: 2\n",
     ] {
-        assert!(accepted(text), "{text:?}: {}", refusal(text));
+        assert!(accepted(text), "{text:?}: {}", rejection(text));
     }
 }
 
@@ -261,21 +261,21 @@ fn keys_that_differ_are_kept_apart() {
 fn aliases_name_one_anchor_before_them() {
     let name = || "who".to_owned();
     assert_eq!(
-        refusal("a: 1\nb: [*who]\n"),
+        rejection("a: 1\nb: [*who]\n"),
         ContentError::UndefinedAlias {
             at: place(2, 5),
             alias: name()
         },
     );
     assert_eq!(
-        refusal("a: &who\n  - [*who]\n"),
+        rejection("a: &who\n  - [*who]\n"),
         ContentError::RecursiveAlias {
             at: place(2, 6),
             alias: name()
         },
     );
     assert_eq!(
-        refusal("a: &who 1\nb: !x # y\n  &who 2\n"),
+        rejection("a: &who 1\nb: !x # y\n  &who 2\n"),
         ContentError::DuplicateAnchor {
             at: place(2, 4),
             first: place(1, 4),
@@ -283,7 +283,7 @@ fn aliases_name_one_anchor_before_them() {
         },
     );
     assert_eq!(
-        refusal("a: &who: 1\n"),
+        rejection("a: &who: 1\n"),
         ContentError::AnchorName {
             at: place(1, 4),
             anchor: "who:".to_owned()
@@ -299,16 +299,16 @@ fn nesting_ends_at_64_also_through_aliases() {
     let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     assert!(accepted(&nested(64)));
     assert_eq!(
-        refusal(&nested(65)),
+        rejection(&nested(65)),
         ContentError::TooDeep {
             at: place(1, 65),
             limit: 64
         }
     );
-    assert_eq!(refusal(&nested(300)).code(), "yaml_too_deep");
+    assert_eq!(rejection(&nested(300)).code(), "yaml_too_deep");
     let through = |depth: usize| format!("- &a {}\n- [*a]\n", nested(depth));
     assert!(accepted(&through(62)));
-    assert_eq!(refusal(&through(63)).code(), "yaml_too_deep");
+    assert_eq!(rejection(&through(63)).code(), "yaml_too_deep");
 }
 
 #[test]
@@ -317,7 +317,7 @@ fn aliases_may_stand_for_50_000_nodes_and_bytes_of_text() {
     let text = |aliases: usize| format!("- &a {}\n{}", "x".repeat(999), "- *a\n".repeat(aliases));
     assert!(accepted(&text(50)));
     assert_eq!(
-        refusal(&text(51)),
+        rejection(&text(51)),
         ContentError::AliasExpansion {
             at: place(52, 3),
             limit: 50_000,
@@ -330,7 +330,7 @@ fn aliases_may_stand_for_50_000_nodes_and_bytes_of_text() {
 fn a_document_may_have_50_000_nodes() {
     assert!(accepted(&"- a\n".repeat(49_999)));
     assert_eq!(
-        refusal(&"- a\n".repeat(50_000)),
+        rejection(&"- a\n".repeat(50_000)),
         ContentError::TooManyNodes {
             at: place(50_000, 3),
             limit: 50_000
@@ -342,7 +342,7 @@ fn a_document_may_have_50_000_nodes() {
 fn a_flow_collection_may_have_8192_tokens() {
     assert!(accepted(&format!("[{}]", "a,".repeat(4_000))));
     assert_eq!(
-        refusal(&format!("[{}]", "a,".repeat(5_000))).code(),
+        rejection(&format!("[{}]", "a,".repeat(5_000))).code(),
         "yaml_flow_too_long"
     );
 }
@@ -350,7 +350,7 @@ fn a_flow_collection_may_have_8192_tokens() {
 #[test]
 fn the_only_directive_is_yaml() {
     assert_eq!(
-        refusal("# x\r\n%TAG ! tag:example.org,2026:\r\n---\na: 1\n"),
+        rejection("# x\r\n%TAG ! tag:example.org,2026:\r\n---\na: 1\n"),
         ContentError::Directive {
             at: place(2, 1),
             directive: "%TAG ! tag:example.org,2026:".to_owned(),
@@ -360,9 +360,9 @@ fn the_only_directive_is_yaml() {
 }
 
 #[test]
-fn a_text_in_which_two_readers_find_different_nodes_is_refused() {
+fn a_text_in_which_two_readers_find_different_nodes_is_rejected() {
     assert_eq!(
-        refusal("[!t :a]"),
+        rejection("[!t :a]"),
         ContentError::Ambiguous {
             expected: 2,
             actual: 3
@@ -380,7 +380,7 @@ fn a_message_stays_short_whatever_it_quotes() {
         format!("%{long}\n"),
         format!("? {long}\n: 1\n? {long}\n"),
     ] {
-        let message = refusal(&text).to_string();
+        let message = rejection(&text).to_string();
         assert!(
             message.chars().count() < 300 && !message.contains('\n'),
             "{message}"
@@ -389,11 +389,11 @@ fn a_message_stays_short_whatever_it_quotes() {
 }
 
 #[test]
-fn what_only_the_second_reader_refuses_is_refused_with_its_place() {
-    let refusal = refusal("a: 1\nb: !!int x\n");
+fn what_only_the_second_reader_rejects_is_rejected_with_its_place() {
+    let rejection = rejection("a: 1\nb: !!int x\n");
     assert_eq!(
-        (refusal.code(), refusal.line()),
+        (rejection.code(), rejection.line()),
         ("yaml_syntax", Some(2)),
-        "{refusal}"
+        "{rejection}"
     );
 }

@@ -1,4 +1,4 @@
-//! What comes from outside, or from an old file: whatever it is, it is taken whole or refused with a reason. What a
+//! What comes from outside, or from an old file: whatever it is, it is taken whole or rejected with a reason. What a
 //! content may be is in `hostile.rs`.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -203,7 +203,7 @@ fn asked() -> impl Strategy<Value = Asked> {
         })
 }
 
-/// Whatever is asked, nothing fails on this side, and a refusal is a problem that says why.
+/// Whatever is asked, nothing fails on this side, and a rejection is a problem that says why.
 async fn answers(server: &Server, id: &str, asked: Asked) {
     let mut url = Url::parse(&format!("{}/v1/specs", server.rest)).unwrap();
     url.set_path(&format!("/v1/specs{}", asked.path.replace("{id}", id)));
@@ -230,7 +230,7 @@ async fn answers(server: &Server, id: &str, asked: Asked) {
 }
 
 #[test]
-fn any_request_is_answered_or_refused_with_a_reason() {
+fn any_request_is_answered_or_rejected_with_a_reason() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (_dir, server) = runtime.block_on(async { Server::fresh() });
     let number = std::cell::Cell::new(0);

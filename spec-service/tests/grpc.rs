@@ -128,8 +128,8 @@ async fn what_is_deleted_keeps_its_content_and_its_history() {
     );
 }
 
-/// The code, the reason, and the field of a refusal.
-fn refusal<T: std::fmt::Debug>(result: Result<T, Status>) -> (Code, String, Option<String>) {
+/// The code, the reason, and the field of a rejection.
+fn rejection<T: std::fmt::Debug>(result: Result<T, Status>) -> (Code, String, Option<String>) {
     let status = result.unwrap_err();
     let details = status.get_error_details();
     let reason = details
@@ -173,7 +173,7 @@ async fn a_field_that_breaks_a_rule_is_named() {
     let (_dir, server) = Server::fresh();
     let mut client = server.grpc().await;
     let invalid = |reason, field| expected(Code::InvalidArgument, reason, Some(field));
-    let got = refusal(client.create_spec(new("no spaces", "a: 1\n")).await);
+    let got = rejection(client.create_spec(new("no spaces", "a: 1\n")).await);
     assert_eq!(got, invalid("INVALID_NAME", "name"));
     let duplicate = client
         .create_spec(new("dup", "a: 1\na: 2\n"))
@@ -186,11 +186,11 @@ async fn a_field_that_breaks_a_rule_is_named() {
         ("2", "1")
     );
     assert_eq!(
-        refusal::<()>(Err(duplicate)),
+        rejection::<()>(Err(duplicate)),
         invalid("YAML_DUPLICATE_KEY", "content")
     );
     assert_eq!(
-        refusal(client.get_spec(get("seven")).await),
+        rejection(client.get_spec(get("seven")).await),
         invalid("MALFORMED", "id")
     );
     let mut list = ListSpecsRequest {
@@ -198,17 +198,17 @@ async fn a_field_that_breaks_a_rule_is_named() {
         ..ListSpecsRequest::default()
     };
     assert_eq!(
-        refusal(client.list_specs(list.clone()).await),
+        rejection(client.list_specs(list.clone()).await),
         invalid("INVALID_LIMIT", "page_size")
     );
     (list.page_size, list.page_token) = (0, "?".to_owned());
     assert_eq!(
-        refusal(client.list_specs(list.clone()).await),
+        rejection(client.list_specs(list.clone()).await),
         invalid("INVALID_CURSOR", "page_token")
     );
     list.state = Some(99);
     assert_eq!(
-        refusal(client.list_specs(list).await),
+        rejection(client.list_specs(list).await),
         invalid("MALFORMED", "state")
     );
     let oversize = client
@@ -219,7 +219,7 @@ async fn a_field_that_breaks_a_rule_is_named() {
 }
 
 #[tokio::test]
-async fn a_refusal_has_the_code_that_the_contract_says() {
+async fn a_rejection_has_the_code_that_the_contract_says() {
     let (_dir, server) = Server::fresh();
     let mut client = server.grpc().await;
     let id = client
@@ -229,31 +229,31 @@ async fn a_refusal_has_the_code_that_the_contract_says() {
         .into_inner()
         .id;
     let nobody = uuid::Uuid::now_v7().to_string();
-    let got = refusal(client.create_spec(new("taken", "a: 1\n")).await);
+    let got = rejection(client.create_spec(new("taken", "a: 1\n")).await);
     assert_eq!(got, expected(Code::AlreadyExists, "NAME_TAKEN", None));
-    let got = refusal(client.get_spec(get(&nobody)).await);
+    let got = rejection(client.get_spec(get(&nobody)).await);
     assert_eq!(got, expected(Code::NotFound, "NOT_FOUND", None));
-    let got = refusal(client.publish_spec(publish(&id, Some(2))).await);
+    let got = rejection(client.publish_spec(publish(&id, Some(2))).await);
     assert_eq!(got, expected(Code::NotFound, "NO_SUCH_VERSION", None));
-    let got = refusal(client.deprecate_spec(deprecate(&id, "r")).await);
+    let got = rejection(client.deprecate_spec(deprecate(&id, "r")).await);
     assert_eq!(
         got,
         expected(Code::FailedPrecondition, "ILLEGAL_TRANSITION", None)
     );
     client.publish_spec(publish(&id, None)).await.unwrap();
-    let got = refusal(client.publish_spec(publish(&id, None)).await);
+    let got = rejection(client.publish_spec(publish(&id, None)).await);
     assert_eq!(
         got,
         expected(Code::FailedPrecondition, "ALREADY_PUBLISHED", None)
     );
-    let got = refusal(client.deprecate_spec(deprecate(&id, " ")).await);
+    let got = rejection(client.deprecate_spec(deprecate(&id, " ")).await);
     assert_eq!(
         got,
         expected(Code::InvalidArgument, "REASON_MISSING", Some("reason"))
     );
     let mut stale = update(&id, "a: 2\n");
     stale.expected_version = Some(7);
-    let got = refusal(client.update_spec(stale.clone()).await);
+    let got = rejection(client.update_spec(stale.clone()).await);
     assert_eq!(got, expected(Code::Aborted, "VERSION_MISMATCH", None));
     (stale.expected_version, stale.expected_revision) = (None, Some(1));
     let status = client.update_spec(stale).await.unwrap_err();
@@ -266,7 +266,7 @@ async fn a_refusal_has_the_code_that_the_contract_says() {
     );
     assert_eq!(told, (Code::Aborted, "1", "2"));
     client.delete_spec(delete(&id)).await.unwrap();
-    let got = refusal(client.update_spec(update(&id, "a: 2\n")).await);
+    let got = rejection(client.update_spec(update(&id, "a: 2\n")).await);
     assert_eq!(got, expected(Code::FailedPrecondition, "DELETED", None));
 }
 
@@ -301,7 +301,7 @@ async fn a_repeated_call_gives_the_first_answer() {
         "the idempotency key \"req-7\" was already used for another request"
     );
     assert_eq!(
-        refusal(reused),
+        rejection(reused),
         expected(Code::InvalidArgument, "IDEMPOTENCY_KEY_REUSED", None)
     );
 }

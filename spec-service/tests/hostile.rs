@@ -41,7 +41,7 @@ fn assert_judged(text: &str, verdict: &str) {
 }
 
 #[test]
-fn alias_bombs_are_refused() {
+fn alias_bombs_are_rejected() {
     for (levels, padding) in [(9, 0), (9, 50), (400, 0), (40, 500)] {
         assert_judged(&laughs(levels, padding), "yaml_alias_expansion");
     }
@@ -74,7 +74,7 @@ fn alias_bombs_are_refused() {
 }
 
 #[test]
-fn deep_nesting_is_refused() {
+fn deep_nesting_is_rejected() {
     for part in [
         "[", "{", "[[", "{a: ", "[{", "- ", "? ", "- ? ", "? - ", "- - - - ",
     ] {
@@ -88,7 +88,7 @@ fn deep_nesting_is_refused() {
 }
 
 #[test]
-fn huge_collections_are_refused() {
+fn huge_collections_are_rejected() {
     assert_judged(&fill("- a\n", 0), "yaml_too_many_nodes");
     assert_judged(&fill("-\n", 0), "yaml_too_many_nodes");
     assert_judged(&fill("- !a\n", 0), "yaml_too_many_nodes");
@@ -104,7 +104,7 @@ fn huge_collections_are_refused() {
 }
 
 #[test]
-fn huge_flow_collections_are_refused() {
+fn huge_flow_collections_are_rejected() {
     for part in [
         "a,", "[],", "a: b,", "? a,", "&a a,", "'a',", "*a,", "!a ,", "&a,", ": ", "&a ",
     ] {
@@ -220,10 +220,10 @@ fn holds(bytes: &[u8]) -> Result<(), TestCaseError> {
             let value = serde_yaml::from_str::<Value>(content.as_str());
             prop_assert!(value.is_ok(), "{:?}: {:?}", content, value);
         }
-        Err(refusal) => {
-            prop_assert!(!refusal.to_string().is_empty());
+        Err(rejection) => {
+            prop_assert!(!rejection.to_string().is_empty());
             prop_assert!(
-                refusal
+                rejection
                     .place()
                     .is_none_or(|at| at.line > 0 && at.column > 0)
             );

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use factum::prelude::*;
-use factum::{Append, ContentType, EventStore as _, Expected, NewEvent, Query, Read};
+use factum::{Append, ContentType, EventStore as _, ExpectedVersion, NewEvent, Query, Read};
 use factum_sqlite::{BoxError, SqliteProject, SqliteProjection, SqliteStore, Tables};
 use reqwest::{Method, StatusCode};
 use spec_service::domain::SpecEvent;
@@ -58,7 +58,7 @@ async fn ask(server: &Server) -> String {
     id
 }
 
-/// Over gRPC: one is created, one is refused, a third names no method.
+/// Over gRPC: one is created, one is rejected, a third names no method.
 async fn call(server: &Server) {
     let mut client = server.grpc().await;
     let created = client.create_spec(new("flows", "a: 1\n")).await;
@@ -82,7 +82,7 @@ const COUNTED: [(&str, f64); 17] = [
         3.0,
     ),
     (
-        r#"factum_commands_total{command="CreateSpec",outcome="refused"}"#,
+        r#"factum_commands_total{command="CreateSpec",outcome="rejected"}"#,
         1.0,
     ),
     (
@@ -201,7 +201,11 @@ async fn a_list_that_lags_behind_is_seen() {
         personal: Vec::new(),
     };
     let events = std::iter::repeat_with(event).take(3).collect();
-    let append = Append::stream("other-1".parse().expect("a stream"), Expected::Any, events);
+    let append = Append::stream(
+        "other-1".parse().expect("a stream"),
+        ExpectedVersion::Any,
+        events,
+    );
     store.append(append).await.expect("it is stored");
 
     let text = metrics(&server).await;

@@ -8,7 +8,7 @@ use factum::Decide as _;
 use factum::prelude::*;
 use proptest::prelude::*;
 use spec_service::domain::{
-    Content, CreateSpec, DEFAULT_MAX_BYTES, DeleteSpec, NameHolder, Refusal, Spec, SpecEvent,
+    Content, CreateSpec, DEFAULT_MAX_BYTES, DeleteSpec, NameHolder, Rejection, Spec, SpecEvent,
     SpecId, SpecName, SpecState,
 };
 use uuid::Uuid;
@@ -71,7 +71,7 @@ impl Log {
         ids.iter().filter(|id| lives(id)).count()
     }
 
-    fn decide(&self, step: &Step) -> (SpecId, Result<Events<SpecEvent>, Refusal>) {
+    fn decide(&self, step: &Step) -> (SpecId, Result<Events<SpecEvent>, Rejection>) {
         match step {
             Step::Create { spec, name: index } => {
                 let id = SpecId(Uuid::from_u128(*spec));
@@ -104,10 +104,10 @@ proptest! {
             let (id, decided) = log.decide(&step);
             match decided {
                 Ok(events) => log.0.extend(events.as_slice().iter().cloned().map(|event| (id, event))),
-                Err(Refusal::NameTaken { name }) => prop_assert_eq!(log.living(&name), 1),
-                Err(Refusal::AlreadyExists) => prop_assert!(log.spec(id).life().is_some()),
-                Err(Refusal::NotFound) => prop_assert!(log.spec(id).life().is_none()),
-                Err(Refusal::Deleted) => {
+                Err(Rejection::NameTaken { name }) => prop_assert_eq!(log.living(&name), 1),
+                Err(Rejection::AlreadyExists) => prop_assert!(log.spec(id).life().is_some()),
+                Err(Rejection::NotFound) => prop_assert!(log.spec(id).life().is_none()),
+                Err(Rejection::Deleted) => {
                     prop_assert_eq!(log.spec(id).life().unwrap().state, SpecState::Deleted);
                 }
                 Err(other) => prop_assert!(false, "{:?} gave {other:?}", step),

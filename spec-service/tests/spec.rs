@@ -8,7 +8,7 @@ use factum::testkit::given;
 use proptest::prelude::*;
 use spec_service::domain::{
     Action, Content, CreateSpec, DEFAULT_MAX_BYTES, DeleteSpec, DeprecateSpec, MAX_TEXT,
-    NameHolder, PublishSpec, Refusal, Spec, SpecEvent, SpecId, SpecName, SpecState, UpdateSpec,
+    NameHolder, PublishSpec, Rejection, Spec, SpecEvent, SpecId, SpecName, SpecState, UpdateSpec,
 };
 use uuid::Uuid;
 
@@ -106,7 +106,10 @@ fn holder(history: &[SpecEvent]) -> NameHolder {
     holder
 }
 
-fn refused(history: &[SpecEvent], command: &impl Decide<Error = Refusal, On = Spec>) -> Refusal {
+fn rejected(
+    history: &[SpecEvent],
+    command: &impl Decide<Error = Rejection, On = Spec>,
+) -> Rejection {
     command.decide(&after(history)).map(drop).unwrap_err()
 }
 
@@ -131,18 +134,18 @@ fn a_name_belongs_to_one_living_specification() {
             .decide((&Spec::default(), &holder(history)))
             .map(drop)
     };
-    assert_eq!(of(&[created()]), Err(Refusal::NameTaken { name: name() }));
+    assert_eq!(of(&[created()]), Err(Rejection::NameTaken { name: name() }));
     assert_eq!(
         of(&[created(), deprecated()]),
-        Err(Refusal::NameTaken { name: name() })
+        Err(Rejection::NameTaken { name: name() })
     );
     assert_eq!(of(&[created(), deleted()]), Ok(()));
     assert_eq!(
         of(&[created(), deleted(), created()]),
-        Err(Refusal::NameTaken { name: name() })
+        Err(Rejection::NameTaken { name: name() })
     );
     let again = create().decide((&after(&[created()]), &NameHolder::default()));
-    assert_eq!(again.map(drop), Err(Refusal::AlreadyExists));
+    assert_eq!(again.map(drop), Err(Rejection::AlreadyExists));
 }
 
 #[test]
@@ -184,19 +187,19 @@ fn a_description_stays_is_replaced_or_removed() {
         .then([event(Some("other"))]);
     given([created()]).when(with(Some(" "))).then([event(None)]);
     let long = with(Some(&"\u{e9}".repeat(MAX_TEXT + 1)));
-    let too_long = Refusal::TooLong {
+    let too_long = Rejection::TooLong {
         field: "description",
         limit: MAX_TEXT,
         actual: MAX_TEXT + 1,
     };
-    given([created()]).when(long).then_refused(too_long);
+    given([created()]).when(long).then_rejected(too_long);
     given([created()])
         .when(with(Some(&"\u{e9}".repeat(MAX_TEXT))))
         .then([event(Some(&"\u{e9}".repeat(MAX_TEXT)))]);
 }
 
 #[test]
-fn an_update_of_a_version_that_is_not_the_latest_is_refused() {
+fn an_update_of_a_version_that_is_not_the_latest_is_rejected() {
     let expecting = |expected_version| UpdateSpec {
         expected_version: Some(expected_version),
         ..update(3)
@@ -204,13 +207,13 @@ fn an_update_of_a_version_that_is_not_the_latest_is_refused() {
     given([created(), updated(2)])
         .when(expecting(2))
         .then([updated(3)]);
-    let stale = Refusal::VersionMismatch {
+    let stale = Rejection::VersionMismatch {
         expected: 1,
         latest: 2,
     };
     given([created(), updated(2)])
         .when(expecting(1))
-        .then_refused(stale);
+        .then_rejected(stale);
 }
 
 #[test]
@@ -225,15 +228,15 @@ fn any_version_can_be_published_but_the_one_that_is() {
     given([created(), updated(2), published(2)])
         .when(publish(Some(1)))
         .then([published(1)]);
-    let already = Refusal::AlreadyPublished { version: 2 };
+    let already = Rejection::AlreadyPublished { version: 2 };
     given([created(), updated(2), published(2)])
         .when(publish(None))
-        .then_refused(already);
+        .then_rejected(already);
     for asked in [0, 3, u64::MAX] {
-        let missing = Refusal::NoSuchVersion { asked, latest: 2 };
+        let missing = Rejection::NoSuchVersion { asked, latest: 2 };
         given([created(), updated(2)])
             .when(publish(Some(asked)))
-            .then_refused(missing);
+            .then_rejected(missing);
     }
 }
 
@@ -244,8 +247,8 @@ fn only_what_is_published_is_deprecated_and_with_a_reason() {
         .then([deprecated()]);
     given([created(), published(1)])
         .when(deprecate(" \n"))
-        .then_refused(Refusal::NoReason);
-    let draft = Refusal::NotAllowed {
+        .then_rejected(Rejection::NoReason);
+    let draft = Rejection::NotAllowed {
         state: SpecState::Draft,
         action: Action::Deprecate,
         allowed: &[Action::Update, Action::Publish, Action::Delete],
@@ -256,7 +259,7 @@ fn only_what_is_published_is_deprecated_and_with_a_reason() {
     );
     given([created()])
         .when(deprecate("old"))
-        .then_refused(draft);
+        .then_rejected(draft);
 }
 
 #[test]
@@ -269,11 +272,11 @@ fn what_lives_can_be_deleted_and_what_is_deleted_is_gone() {
         .when(delete())
         .then([deleted()]);
     let gone = [created(), deleted()];
-    assert_eq!(refused(&gone, &delete()), Refusal::Deleted);
-    assert_eq!(refused(&gone, &update(2)), Refusal::Deleted);
-    assert_eq!(refused(&gone, &publish(None)), Refusal::Deleted);
-    assert_eq!(refused(&gone, &deprecate("r")), Refusal::Deleted);
-    assert_eq!(refused(&[], &delete()), Refusal::NotFound);
+    assert_eq!(rejected(&gone, &delete()), Rejection::Deleted);
+    assert_eq!(rejected(&gone, &update(2)), Rejection::Deleted);
+    assert_eq!(rejected(&gone, &publish(None)), Rejection::Deleted);
+    assert_eq!(rejected(&gone, &deprecate("r")), Rejection::Deleted);
+    assert_eq!(rejected(&[], &delete()), Rejection::NotFound);
 }
 
 #[derive(Debug, Clone)]
@@ -294,7 +297,7 @@ impl Step {
         }
     }
 
-    fn decide(&self, spec: &Spec) -> Result<Vec<SpecEvent>, Refusal> {
+    fn decide(&self, spec: &Spec) -> Result<Vec<SpecEvent>, Rejection> {
         let events = match self {
             Self::Update(number) => update(*number).decide(spec),
             Self::Publish(version) => publish(*version).decide(spec),
@@ -329,15 +332,15 @@ proptest! {
                     prop_assert!(allowed, "{:?} was taken in {}", step, before.state);
                     events.iter().for_each(|event| spec.apply(event));
                 }
-                Err(Refusal::NotAllowed { state, .. }) => {
+                Err(Rejection::NotAllowed { state, .. }) => {
                     prop_assert_eq!(*state, before.state);
                     prop_assert!(!allowed);
                 }
-                Err(Refusal::Deleted) => prop_assert_eq!(before.state, SpecState::Deleted),
-                Err(Refusal::NoSuchVersion { asked, latest }) => {
+                Err(Rejection::Deleted) => prop_assert_eq!(before.state, SpecState::Deleted),
+                Err(Rejection::NoSuchVersion { asked, latest }) => {
                     prop_assert!(*asked == 0 || asked > latest);
                 }
-                Err(Refusal::AlreadyPublished { version }) => {
+                Err(Rejection::AlreadyPublished { version }) => {
                     prop_assert_eq!(before.published, Some(*version));
                 }
                 Err(other) => prop_assert!(false, "{:?} gave {other:?}", step),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use factum::prelude::*;
 use factum::projections::ProjectionsBuilder;
-use factum::{OnFailure, async_trait};
+use factum::{FailurePolicy, async_trait};
 use factum_postgres::{PostgresProject, PostgresProjection};
 use factum_sqlite::{BoxError, SqliteProject, SqliteProjection, sqlx};
 
@@ -47,7 +47,7 @@ impl<const V: u32, const P: u16> Count<V, P> {
         self,
         backend: &Backend,
         builder: ProjectionsBuilder,
-        failures: OnFailure,
+        failures: FailurePolicy,
     ) -> ProjectionsBuilder {
         match backend {
             Backend::Sqlite(store) => builder.with_failures(store.read_model(self), failures),

@@ -106,7 +106,7 @@ pub struct Tally {
     pub repeated: usize,
     /// Appends with a key that stands for other content.
     pub reused: usize,
-    /// Appends that were refused.
+    /// Appends that were rejected.
     pub conflicts: usize,
     /// Appends that met an error of the backend.
     pub failed: usize,

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use factum::prelude::*;
-use factum::process::{Correlation, Deadline, Reactions, Refusal};
+use factum::process::{Correlation, Deadline, Reactions, Rejection};
 use factum::{Timestamp, async_trait};
 
 /// How long an order may stay unpaid.
@@ -292,8 +292,8 @@ impl Shop {
 }
 
 impl Respond for Shop {
-    fn refused(&mut self, refusal: &Refusal, then: &mut Reactions<Self>) {
-        self.cancel(&refusal.error, then);
+    fn rejected(&mut self, rejection: &Rejection, then: &mut Reactions<Self>) {
+        self.cancel(&rejection.error, then);
     }
 
     fn deadline(&mut self, deadline: &Deadline, then: &mut Reactions<Self>) {
@@ -305,7 +305,7 @@ impl Respond for Shop {
 pub struct Mails(pub fn(u64));
 
 #[async_trait]
-impl factum::Handler<OrderEvent> for Mails {
+impl factum::EventHandler<OrderEvent> for Mails {
     async fn handle(&self, event: &Recorded<OrderEvent>) -> Result<(), factum::HandlerError> {
         (self.0)(event.record.position.get());
         Ok(())

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use factum::prelude::*;
 use factum::{
-    Append, CausalTree, ContentType, EventStore, Expected, Metadata, NewEvent, Position,
+    Append, CausalTree, ContentType, EventStore, ExpectedVersion, Metadata, NewEvent, Position,
     RecordedEvent,
 };
 use factum_memory::MemoryStore;
@@ -233,7 +233,7 @@ async fn stored(events: impl IntoIterator<Item = (Uuid, Metadata)>) -> Engine {
         .collect();
     for events in events.chunks(10_000) {
         let stream = "order-1".parse().unwrap();
-        let append = Append::stream(stream, Expected::Any, events.to_vec());
+        let append = Append::stream(stream, ExpectedVersion::Any, events.to_vec());
         store.append(append).await.unwrap();
     }
     Engine::new(store)

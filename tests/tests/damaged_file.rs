@@ -14,8 +14,8 @@ use std::sync::LazyLock;
 
 use factum::prelude::*;
 use factum::{
-    Append, ContentType, EventStore as _, Expected, LoadError, NewEvent, Page, Position, Query,
-    Read, StoreError, Subscription,
+    Append, ContentType, EventStore as _, ExpectedVersion, LoadError, NewEvent, Page, Position,
+    Query, Read, StoreError, Subscription,
 };
 use factum_sqlite::SqliteStore;
 use proptest::prelude::*;
@@ -120,7 +120,7 @@ async fn judge(damage: Damage) {
     let deposit = engine.execute(Deposit::<0>(1, 30)).idempotency_key("key");
     let _ = deposit.await;
     for id in ["account-1", "account-2", "raw-1"] {
-        let append = Append::stream(stream(id), Expected::Any, vec![deposited()]);
+        let append = Append::stream(stream(id), ExpectedVersion::Any, vec![deposited()]);
         let _ = store.append(append).await;
     }
     let reading = store.read(Read::all(Query::all())).await;

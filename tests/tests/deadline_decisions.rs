@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use factum::document::Scan;
-use factum::personal::{DocumentKeys, MasterKey, PersonalStore};
+use factum::personal::{DocumentKeys, MasterKey, PersonalDataStore};
 use factum::prelude::*;
 use factum::testkit::{VirtualClock, given};
 use factum::{Query, Read, Store, Timestamp};
@@ -171,7 +171,7 @@ async fn a_store_for_personal_data_keeps_them_as_they_are() {
     let store = MemoryStore::new();
     let master = MasterKey::new(&[7; 32]);
     let keys = DocumentKeys::open(store.clone(), master).await.unwrap();
-    each_part_has_its_own(PersonalStore::new(store, keys)).await;
+    each_part_has_its_own(PersonalDataStore::new(store, keys)).await;
 }
 
 #[test]

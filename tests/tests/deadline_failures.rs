@@ -1,4 +1,4 @@
-//! What becomes of deadlines whose commands are refused, fail, are not known or cannot be kept.
+//! What becomes of deadlines whose commands are rejected, fail, are not known or cannot be kept.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
@@ -11,14 +11,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use factum::prelude::*;
-use factum::process_managers::{DEADLINES, UndeliveredWork};
+use factum::process_managers::{DEADLINES, FailedWork};
 use factum_memory::MemoryStore;
 use reminders::{
     DAY, Fire, JAMMED, NotNow, Order, OrderEvent, deadlines, engine, kept, log, place, tell, told,
 };
 
 #[tokio::test]
-async fn a_refusal_and_a_decision_of_nothing_settle_it() {
+async fn a_rejection_and_a_decision_of_nothing_settle_it() {
     let (engine, clock) = engine(MemoryStore::new());
     let order = place("1")
         .fires("a", DAY, Fire::Refuse)
@@ -29,7 +29,7 @@ async fn a_refusal_and_a_decision_of_nothing_settle_it() {
     let running = deadlines(&engine).start();
     clock.advance(DAY);
     running.wait_until_idle().await.unwrap();
-    assert_eq!(running.undelivered(DEADLINES).await.unwrap(), []);
+    assert_eq!(running.failed_deliveries(DEADLINES).await.unwrap(), []);
     running.stop().await;
     assert_eq!(kept(&engine).await, []);
     assert_eq!(log(&engine).await, []);
@@ -85,7 +85,7 @@ async fn what_no_running_program_knows_waits_with_a_warning_and_holds_up_no_othe
     clock.advance(DAY * 2);
     other.wait_until_idle().await.unwrap();
     assert_eq!(log(&engine).await, []);
-    assert_eq!(other.undelivered(DEADLINES).await.unwrap(), []);
+    assert_eq!(other.failed_deliveries(DEADLINES).await.unwrap(), []);
     let said = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
     let warned = said.matches("due, and not known here").count();
     assert!(warned == 1 && said.contains("Remind"), "{said}");
@@ -106,15 +106,15 @@ async fn what_fails_waits_for_somebody_and_holds_up_no_other() {
     clock.advance(DAY * 2);
     running.wait_until_idle().await.unwrap();
     assert_eq!(told(&engine).await, ["order-1 b", "order-2 b"]);
-    let undelivered = running.undelivered(DEADLINES).await.unwrap();
-    let [one, two] = &undelivered[..] else {
-        panic!("{undelivered:?}")
+    let failed_deliveries = running.failed_deliveries(DEADLINES).await.unwrap();
+    let [one, two] = &failed_deliveries[..] else {
+        panic!("{failed_deliveries:?}")
     };
     assert_eq!((&*one.instance, &*two.instance), ("order-1/a", "order-2/a"));
     assert_eq!(one.attempts, 2);
     assert!(one.error.contains("it is jammed"), "{one:?}");
-    assert!(matches!(&one.work, UndeliveredWork::Command { name, .. } if name == "Remind"));
-    let discarded = running.discard_undelivered(DEADLINES, one, "nobody needs it");
+    assert!(matches!(&one.work, FailedWork::Command { name, .. } if name == "Remind"));
+    let discarded = running.discard_delivery(DEADLINES, one, "nobody needs it");
     discarded.await.unwrap();
     JAMMED.store(false, SeqCst);
     running.retry(DEADLINES).await.unwrap();
@@ -132,11 +132,11 @@ async fn what_fails_waits_for_somebody_and_holds_up_no_other() {
 async fn a_name_has_its_bounds() {
     let (engine, _) = engine(MemoryStore::new());
     for name in ["", "a\nb", &"x".repeat(129)] {
-        let refused = engine
+        let rejected = engine
             .execute(place("1").tells("placed").sets(name, DAY))
             .await;
-        let Err(error @ ExecuteError::Deadline(_)) = refused else {
-            panic!("{refused:?}")
+        let Err(error @ ExecuteError::Deadline(_)) = rejected else {
+            panic!("{rejected:?}")
         };
         let cut: String = name.chars().take(80).collect();
         let expected =
@@ -156,12 +156,12 @@ async fn a_name_has_its_bounds() {
 async fn a_command_that_expects_another_version_sets_nothing() {
     let (engine, _) = engine(MemoryStore::new());
     let order = || place("1").tells("placed").sets("a", DAY);
-    let refused = engine.execute(order()).expecting(3).await;
+    let rejected = engine.execute(order()).expected_version(3).await;
     assert!(
-        matches!(refused, Err(ExecuteError::Conflict { .. })),
-        "{refused:?}"
+        matches!(rejected, Err(ExecuteError::Conflict { .. })),
+        "{rejected:?}"
     );
     assert_eq!(kept(&engine).await, []);
-    engine.execute(order()).expecting(0).await.unwrap();
+    engine.execute(order()).expected_version(0).await.unwrap();
     assert_eq!(kept(&engine).await.len(), 2);
 }

@@ -259,7 +259,7 @@ fn the_tests_that_hold_the_guarantees_exist() {
             panic!("a test without its file: {line}");
         };
         let text = read(root().join(file));
-        // A case of the contract suite is generic over the store.
+        // A case of the conformance suite is generic over the store.
         let defined = ["(", "<B: Backend>("].map(|rest| format!("fn {name}{rest}"));
         let found = defined.iter().any(|defined| text.contains(defined));
         assert!(found, "{file} holds no {name}");

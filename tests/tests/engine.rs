@@ -96,22 +96,26 @@ async fn a_tag_query_holds_its_limit_over_many_streams_and_engines() {
             .build();
         tokio::spawn(async move { engine.execute(enrol(seat, 10)).await })
     });
-    let (mut taken, mut refused) = (0, 0);
+    let (mut taken, mut rejected) = (0, 0);
     for task in tasks.collect::<Vec<_>>() {
         match task.await.unwrap() {
             Ok(_) => taken += 1,
-            Err(ExecuteError::Refused(Full)) => refused += 1,
+            Err(ExecuteError::Rejected(Full)) => rejected += 1,
             Err(error) => panic!("{error}"),
         }
     }
-    assert_eq!((taken, refused), (10, 30));
+    assert_eq!((taken, rejected), (10, 30));
 }
 
 #[tokio::test]
 async fn a_version_that_is_not_expected_is_a_conflict_and_stores_nothing() {
     let engine = Engine::new(MemoryStore::new());
     engine.execute(enrol(1, 10)).await.unwrap();
-    let error = engine.execute(enrol(1, 10)).expecting(0).await.unwrap_err();
+    let error = engine
+        .execute(enrol(1, 10))
+        .expected_version(0)
+        .await
+        .unwrap_err();
     let ExecuteError::Conflict {
         conflict: Conflict { violations },
         ..
@@ -153,7 +157,7 @@ async fn what_needs_nothing_is_decided_once_on_a_warm_state_that_is_current() {
 }
 
 #[tokio::test]
-async fn an_idempotency_key_gives_the_first_receipt_again_and_refuses_another_command() {
+async fn an_idempotency_key_gives_the_first_receipt_again_and_rejects_another_command() {
     let engine = Engine::new(MemoryStore::new());
     let first = engine
         .execute(enrol(1, 1))
@@ -175,7 +179,7 @@ async fn an_idempotency_key_gives_the_first_receipt_again_and_refuses_another_co
 }
 
 #[tokio::test]
-async fn a_stale_warm_state_refuses_nobody_and_loads_fresh() {
+async fn a_stale_warm_state_rejects_nobody_and_loads_fresh() {
     let store = MemoryStore::new();
     let (one, two) = (Engine::new(store.clone()), Engine::new(store));
     one.execute(enrol(1, 10)).await.unwrap();

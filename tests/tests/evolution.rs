@@ -22,8 +22,8 @@ use factum::prelude::*;
 use factum::projections::checkpoint;
 use factum::testkit::Backend;
 use factum::{
-    Formerly, ProjectionState, Query, Read, ReadModel, RetryPolicy, Step, StepError, UpcastError,
-    async_trait, upcast_formerly,
+    LegacyEvent, ProjectionState, Query, Read, ReadModel, RetryPolicy, Step, StepError,
+    UpcastError, async_trait, upcast_legacy,
 };
 
 use factum_sqlite::{BoxError, SqliteProject, SqliteProjection, Tables, sqlx};
@@ -81,11 +81,11 @@ mod before {
 }
 
 #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[event(prefix = "account", formerly = [OpenedWith], retired = ["account.nudged"])]
+#[event(prefix = "account", legacy = [OpenedWith], retired = ["account.nudged"])]
 enum AccountEvent {
-    #[event(version = 2, upcast = upcast_formerly)]
+    #[event(version = 2, upcast = upcast_legacy)]
     Opened { owner: String },
-    #[event(name = "account.paid_in", was = "account.deposited")]
+    #[event(name = "account.paid_in", alias = "account.deposited")]
     Deposited { amount: u64 },
 }
 
@@ -96,8 +96,8 @@ struct OpenedWith {
     deposit: u64,
 }
 
-impl Formerly<AccountEvent> for OpenedWith {
-    fn today(self) -> Result<Events<AccountEvent>, UpcastError> {
+impl LegacyEvent<AccountEvent> for OpenedWith {
+    fn into_current(self) -> Result<Events<AccountEvent>, UpcastError> {
         let amount = self.deposit;
         let opened = AccountEvent::Opened { owner: self.owner };
         Ok([opened, AccountEvent::Deposited { amount }].into())
@@ -175,7 +175,7 @@ async fn a_state_takes_all_events_of_one_position<B: Backend>() {
         account: 1,
         amount: 5,
     };
-    let receipt = engine.execute(deposit).expecting(3).await.unwrap();
+    let receipt = engine.execute(deposit).expected_version(3).await.unwrap();
     assert_eq!((receipt.version().get(), receipt.attempts()), (4, 1));
     let history = engine.history::<Account>(&1).await.unwrap();
     let places = history.iter().map(|event| event.record.version.get());

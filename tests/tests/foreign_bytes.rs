@@ -217,7 +217,7 @@ proptest! {
     }
 
     #[test]
-    fn any_metadata_is_read_whole_or_refused(json in metadata()) {
+    fn any_metadata_is_read_whole_or_rejected(json in metadata()) {
         if let Ok(metadata) = serde_json::from_value::<Metadata>(json.clone()) {
             let stored = serde_json::to_value(&metadata).unwrap();
             prop_assert_eq!(&serde_json::from_value::<Metadata>(stored.clone()).unwrap(), &metadata);

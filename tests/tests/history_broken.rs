@@ -56,7 +56,7 @@ finds! {
     a_store_that_ignores_conditions_is_found: IgnoresConditions;
     a_store_that_ignores_expectations_is_found: IgnoresExpectations;
     a_store_that_reads_stale_is_found: ReadsStale;
-    a_store_that_refuses_some_neighbours_is_found: RefusesSomeNeighbours;
+    a_store_that_rejects_some_neighbours_is_found: RefusesSomeNeighbours;
     a_store_that_reuses_keys_is_found: ReusesKeys;
     a_store_that_says_there_is_no_more_is_found: SaysThereIsNoMore;
     a_store_that_skips_an_event_is_found: SkipsAnEvent;

@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use factum::{
-    Append, Conflict, EventStore, Expected, Position, RecordedEvent, StreamId, Version, Violation,
+    Append, Conflict, EventStore, ExpectedVersion, Position, RecordedEvent, StreamId, Version,
+    Violation,
 };
 use factum_memory::MemoryStore;
 use factum_tests::history::{Answer, Fault, History, Kind, Plan, run};
@@ -58,7 +59,7 @@ fn told(history: &mut History, call: usize) -> &mut Answer {
     }
 }
 
-fn at_version(expected: Expected, actual: u64) -> Answer {
+fn at_version(expected: ExpectedVersion, actual: u64) -> Answer {
     let violation = Violation::Version {
         stream: stream("a-1"),
         expected,
@@ -224,7 +225,7 @@ async fn a_conflict_that_was_answered_as_stored_is_found() {
 }
 
 #[tokio::test]
-async fn an_append_that_was_stored_and_refused_is_found() {
+async fn an_append_that_was_stored_and_rejected_is_found() {
     let fault = fault(|history| *told(history, LAST) = Answer::NotStored("no".to_owned())).await;
     assert_eq!(
         fault,

@@ -280,7 +280,7 @@ async fn what_fails_takes_with_it_what_rests_on_it_and_no_more() {
 }
 
 #[tokio::test]
-async fn a_refusal_waits_until_what_it_rests_on_is_stored() {
+async fn a_rejection_waits_until_what_it_rests_on_is_stored() {
     let (gate, engine, first) = begin(10).await;
     let taken = [10, 1, 1].map(|coins| take(&engine, coins));
     gate.pass(1).await;
@@ -290,18 +290,18 @@ async fn a_refusal_waits_until_what_it_rests_on_is_stored() {
     gate.pass(1).await;
     let [all, second, third] = taken;
     assert_eq!(all.await.unwrap().unwrap().version().get(), 3);
-    for refused in [second, third] {
-        let refused = refused.await.unwrap();
+    for rejected in [second, third] {
+        let rejected = rejected.await.unwrap();
         assert!(
-            matches!(refused, Err(ExecuteError::Refused(TooFew { coins: 0 }))),
-            "{refused:?}"
+            matches!(rejected, Err(ExecuteError::Rejected(TooFew { coins: 0 }))),
+            "{rejected:?}"
         );
     }
     first.await.unwrap().unwrap();
 }
 
 #[tokio::test]
-async fn what_rested_on_a_failure_is_decided_again_instead_of_refused() {
+async fn what_rested_on_a_failure_is_decided_again_instead_of_rejected() {
     let (gate, engine, first) = begin(10).await;
     let [all, second] = [10, 1].map(|coins| take(&engine, coins));
     gate.pass(1).await;
@@ -320,7 +320,7 @@ async fn whoever_does_not_wait_for_the_answer_leaves_nothing_behind() {
     gate.gather(1).await;
     gone.abort();
     assert!(gone.await.unwrap_err().is_cancelled());
-    // Whether it is stored is not known; it is not, and nobody is refused for it.
+    // Whether it is stored is not known; it is not, and nobody is rejected for it.
     drop(gate.waiting.lock().unwrap().pop_front());
     gate.pass(1).await;
     assert_eq!(second.await.unwrap().unwrap().version().get(), 3);

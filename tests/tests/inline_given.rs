@@ -13,12 +13,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use factum::document::Changes;
-use factum::personal::{DocumentKeys, MasterKey, PersonalField, PersonalStore, Subject};
+use factum::personal::{DocumentKeys, MasterKey, PersonalDataStore, PersonalField, Subject};
 use factum::prelude::*;
 use factum::projections::checkpoint;
 use factum::{
-    Append, ContentType, EventStore as _, Expected, Formerly, IdempotencyKey, Metadata, NewEvent,
-    RecordedEvent, Tag, UpcastError, async_trait,
+    Append, ContentType, EventStore as _, ExpectedVersion, IdempotencyKey, LegacyEvent, Metadata,
+    NewEvent, RecordedEvent, Tag, UpcastError, async_trait,
 };
 use factum_postgres::{PostgresOptions, PostgresProject, PostgresProjection};
 use factum_sqlite::{BoxError, SqliteOptions, SqliteProject, SqliteProjection, sqlx};
@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[event(prefix = "guest", formerly = [CameWith], retired = ["guest.nudged"])]
+#[event(prefix = "guest", legacy = [CameWith], retired = ["guest.nudged"])]
 enum GuestEvent {
     #[event(version = 3, upcast = [named, numbered])]
     Arrived {
@@ -44,8 +44,8 @@ struct CameWith {
     names: [String; 2],
 }
 
-impl Formerly<GuestEvent> for CameWith {
-    fn today(self) -> Result<Events<GuestEvent>, UpcastError> {
+impl LegacyEvent<GuestEvent> for CameWith {
+    fn into_current(self) -> Result<Events<GuestEvent>, UpcastError> {
         let both = self.names.map(|name| GuestEvent::Arrived { name, room: 2 });
         Ok(both.into())
     }
@@ -165,15 +165,19 @@ fn appends(round: u32) -> Vec<Append> {
     let split = event("guest.came_with", 1, &json!({ "names": ["bob", "eve"] }));
     let other = event("meal.served", 1, &json!({}));
     let today = event("guest.arrived", 3, &json!({ "name": "dan", "room": 3 }));
-    let one = |number, events| Append::stream(stream(number), Expected::Any, events);
+    let one = |number, events| Append::stream(stream(number), ExpectedVersion::Any, events);
     vec![
         one(1, vec![old, tagged]),
-        one(2, vec![with_metadata, same]).and_stream(stream(3), Expected::Any, vec![mistaken]),
+        one(2, vec![with_metadata, same]).and_stream(
+            stream(3),
+            ExpectedVersion::Any,
+            vec![mistaken],
+        ),
         one(4, vec![])
-            .and_stream(stream(5), Expected::Any, vec![other.clone()])
+            .and_stream(stream(5), ExpectedVersion::Any, vec![other.clone()])
             .and_stream(
                 stream(6),
-                Expected::NoStream,
+                ExpectedVersion::NoStream,
                 vec![split, event("guest.nudged", 1, &json!({}))],
             )
             .with_changes(Changes::new().put(format!("own/{round}"), "1")),
@@ -188,14 +192,14 @@ const SEEN: usize = 8;
 
 async fn fill<S: factum::Store + Clone>(store: &S, other: &S) {
     let keys = DocumentKeys::open(store.clone(), MasterKey::new(&[7; 32])).await;
-    let sealed = PersonalStore::new(store.clone(), keys.unwrap());
+    let sealed = PersonalDataStore::new(store.clone(), keys.unwrap());
     for round in 0..8 {
         let appends = appends(round);
         if round >= 4 {
             // Whoever is not alone lets the database judge.
             let others = event("meal.served", 1, &json!({}));
             let stream = format!("meal-{round}").parse().unwrap();
-            let append = Append::stream(stream, Expected::Any, vec![others]);
+            let append = Append::stream(stream, ExpectedVersion::Any, vec![others]);
             other.append(append).await.unwrap();
         }
         let told = appends.iter().map(|append| sealed.append(append.clone()));

@@ -165,7 +165,7 @@ impl Load {
         for command in commands.keys() {
             assert!(
                 known.contains(command),
-                "{command} was refused, and has happened"
+                "{command} was rejected, and has happened"
             );
         }
         let head = Position::new(events.len() as u64);

@@ -6,7 +6,9 @@ use std::pin::pin;
 use std::time::Duration;
 
 use factum::prelude::*;
-use factum::{Append, ContentType, Expected, NewEvent, Position, Query, RetryPolicy, Subscription};
+use factum::{
+    Append, ContentType, ExpectedVersion, NewEvent, Position, Query, RetryPolicy, Subscription,
+};
 use factum_memory::MemoryStore;
 use factum_tests::load::{Fill, JarEvent};
 use futures_util::{FutureExt as _, StreamExt as _};
@@ -171,7 +173,7 @@ async fn put(engine: &Engine, jar: u64, data: &'static str) {
         personal: Vec::new(),
     };
     let stream = format!("jar-{jar}").parse().unwrap();
-    let append = Append::stream(stream, Expected::Any, vec![event]);
+    let append = Append::stream(stream, ExpectedVersion::Any, vec![event]);
     engine.store().append(append).await.unwrap();
 }
 

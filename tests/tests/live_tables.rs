@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 use factum::prelude::*;
-use factum::{OnFailure, Position, Query, RecordedEvent, RetryPolicy, Subscription};
+use factum::{FailurePolicy, Position, Query, RecordedEvent, RetryPolicy, Subscription};
 use factum_sqlite::sqlx;
 use factum_tests::backend::{Backend, Jars};
 use factum_tests::count::Count;
@@ -104,7 +104,9 @@ impl Instance {
             .retry(PATIENT)
             .lease(Duration::from_millis(300));
         let count = Count::<V, P>::default();
-        let projections = count.on(&backend, builder, OnFailure::Park).start();
+        let projections = count
+            .on(&backend, builder, FailurePolicy::DeadLetter)
+            .start();
         Self {
             backend,
             projections,
@@ -318,7 +320,9 @@ async fn a_retry_of_what_was_parked_is_seen_without_an_event(place: &str) {
         ..RetryPolicy::default()
     };
     let builder = Projections::builder(&engine).retry(at_once);
-    let projections = count.on(&backend, builder, OnFailure::Park).start();
+    let projections = count
+        .on(&backend, builder, FailurePolicy::DeadLetter)
+        .start();
     let told = Fill::new("w", 0).execute(&engine).await.unwrap();
     let last = Position::new(told.position);
     projections.wait_for(last).await.unwrap();

@@ -81,7 +81,7 @@ async fn told(faults: Faults, attempts: u32, key: Option<&str>) -> Told {
 }
 
 const LOSSY: Faults = Faults {
-    refused: 0.2,
+    rejected: 0.2,
     unsent: 0.2,
     unanswered: 0.3,
     reads: 0.3,

@@ -11,7 +11,9 @@ use std::time::Duration;
 use factum::metrics::{ALL, Kind};
 use factum::prelude::*;
 use factum::testkit::{Faults, Faulty};
-use factum::{Append, ContentType, EventStore as _, ExecuteError, Expected, NewEvent, RetryPolicy};
+use factum::{
+    Append, ContentType, EventStore as _, ExecuteError, ExpectedVersion, NewEvent, RetryPolicy,
+};
 use factum_memory::MemoryStore;
 use metrics_util::debugging::{DebuggingRecorder, Snapshotter};
 use told::Told;
@@ -102,7 +104,11 @@ fn commands_are_counted_by_name_and_outcome_and_their_duration_is_measured() {
         engine.execute(dim(2)).idempotency_key("k").await.unwrap();
         engine.execute(dim(2)).idempotency_key("k").await.unwrap();
         engine.execute(dim(101)).await.unwrap_err();
-        engine.execute(dim(3)).expecting(9).await.unwrap_err();
+        engine
+            .execute(dim(3))
+            .expected_version(9)
+            .await
+            .unwrap_err();
         engine
             .execute(dim(4))
             .idempotency_key("k")
@@ -119,7 +125,7 @@ fn commands_are_counted_by_name_and_outcome_and_their_duration_is_measured() {
         ("conflict}", 1.0),
         ("done}", 2.0),
         ("failed}", 2.0),
-        ("refused}", 1.0),
+        ("rejected}", 1.0),
         ("repeated}", 1.0),
     ];
     assert_eq!(
@@ -172,7 +178,7 @@ fn lost_races_are_counted_and_so_are_further_attempts() {
 fn attempts_on_a_store_that_is_not_there_are_counted() {
     let told = told(async {
         let faults = Faults {
-            refused: 1.0,
+            rejected: 1.0,
             ..Faults::NONE
         };
         let store = Faulty::new(MemoryStore::new(), 1, faults);
@@ -196,7 +202,7 @@ fn a_projection_tells_where_it_stands_what_it_parked_and_how_often_it_failed() {
             .start();
         engine.execute(dim(1)).await.unwrap();
         let stream = "lamp-2".parse().unwrap();
-        let append = Append::stream(stream, Expected::Any, vec![unreadable()]);
+        let append = Append::stream(stream, ExpectedVersion::Any, vec![unreadable()]);
         store.append(append).await.unwrap();
         engine.execute(dim(3)).await.unwrap();
         projections.wait_for(3.into()).await.unwrap();

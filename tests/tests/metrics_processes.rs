@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use factum::RetryPolicy;
 use factum::prelude::*;
-use factum::process::{Correlation, Deadline, Reactions, Refusal};
+use factum::process::{Correlation, Deadline, Reactions, Rejection};
 use factum::process_managers::Schedule;
 use factum::testkit::VirtualClock;
 use factum_memory::MemoryStore;
@@ -100,7 +100,7 @@ impl React<LampEvent> for Watch {
 }
 
 impl Respond for Watch {
-    fn refused(&mut self, _: &Refusal, _: &mut Reactions<Self>) {}
+    fn rejected(&mut self, _: &Rejection, _: &mut Reactions<Self>) {}
 
     fn deadline(&mut self, _: &Deadline, then: &mut Reactions<Self>) {
         then.send(PutOut { lamp: self.lamp });
@@ -150,7 +150,7 @@ fn commands_are_counted_by_what_became_of_them_and_what_was_given_up_is_parked()
         running.wait_until_idle().await.unwrap();
         running.stop().await;
         let told = Told::new(&recorder);
-        let expected = [("done}", 2.0), ("failed}", 1.0), ("refused}", 1.0)];
+        let expected = [("done}", 2.0), ("failed}", 1.0), ("rejected}", 1.0)];
         let work = told.of("factum_process_work_total{process=watch,outcome=");
         assert_eq!(work, expected);
         assert_eq!(told.0["factum_process_parked_items{process=watch}"], [1.0]);
@@ -175,8 +175,8 @@ fn what_is_parked_is_told_when_a_program_starts_and_no_more_when_somebody_has_de
         let engine = Engine::new(store.clone());
         let running = ProcessManagers::builder(&engine).with::<Watch>().start();
         comes_to(&recorder, "parked_items", 1.0).await;
-        let letters = running.undelivered("watch").await.unwrap();
-        let discarded = running.discard_undelivered("watch", &letters[0], "it is broken");
+        let letters = running.failed_deliveries("watch").await.unwrap();
+        let discarded = running.discard_delivery("watch", &letters[0], "it is broken");
         discarded.await.unwrap();
         metrics::gauge!("factum_process_parked_items", "process" => "watch").set(7);
         light(&engine, 2).await;

@@ -8,12 +8,14 @@ mod bank;
 mod bank_model;
 
 use factum::prelude::*;
-use factum::{Conflict, Expected, LoadError, Query, Read, Store, StreamId, Timestamp, Violation};
+use factum::{
+    Conflict, ExpectedVersion, LoadError, Query, Read, Store, StreamId, Timestamp, Violation,
+};
 use factum_memory::MemoryStore;
 use factum_sqlite::SqliteStore;
 use proptest::prelude::*;
 
-use bank::{Account, AccountEvent, Bonus, Deposit, Open, Refusal, Transfer, Withdraw};
+use bank::{Account, AccountEvent, Bonus, Deposit, Open, Rejection, Transfer, Withdraw};
 use bank_model::{Ask, Book, Done, Model, Outcome, Step};
 
 const ACCOUNTS: u8 = 3;
@@ -54,7 +56,7 @@ fn account(stream: &StreamId) -> u8 {
     stream.key().parse().unwrap()
 }
 
-async fn execute<C: Decide<Error = Refusal>>(
+async fn execute<C: Decide<Error = Rejection>>(
     engine: &Engine,
     command: C,
     step: &Step,
@@ -65,24 +67,24 @@ async fn execute<C: Decide<Error = Refusal>>(
         execute = execute.idempotency_key(key.to_string());
     }
     if let Some(expected) = expected {
-        execute = execute.expecting(expected);
+        execute = execute.expected_version(expected);
     }
     match execute.await {
         Ok(receipt) => Outcome::Done(told(&receipt)),
-        Err(ExecuteError::Refused(refusal)) => Outcome::Refused(refusal),
-        Err(ExecuteError::SameStream { stream }) => Outcome::SameStream(account(&stream)),
+        Err(ExecuteError::Rejected(rejection)) => Outcome::Rejected(rejection),
+        Err(ExecuteError::DuplicateStream { stream }) => Outcome::DuplicateStream(account(&stream)),
         Err(ExecuteError::KeyReused { key }) => Outcome::KeyReused(key.parse().unwrap()),
-        Err(ExecuteError::Conflict { conflict, .. }) => refused(&conflict),
+        Err(ExecuteError::Conflict { conflict, .. }) => rejected(&conflict),
         Err(error) => panic!("{step:?}: {error:?}"),
     }
 }
 
-fn refused(conflict: &Conflict) -> Outcome {
+fn rejected(conflict: &Conflict) -> Outcome {
     match conflict.violations[..] {
         [
             Violation::Version {
                 ref stream,
-                expected: Expected::Exact(expected),
+                expected: ExpectedVersion::Exact(expected),
                 actual,
             },
         ] => Outcome::Conflict(account(stream), expected.get(), actual.get()),
@@ -174,7 +176,9 @@ async fn remembers<const EVERY: u64>(engine: &Engine, model: &Model) {
 /// Takes `steps` to two engines on one store, each of which keeps `warm` states, and to the model.
 async fn agree<const EVERY: u64>(store: impl Store + Clone, warm: Option<usize>, steps: &[Step]) {
     let engine = || match warm {
-        Some(entries) => Engine::builder(store.clone()).warm_states(entries).build(),
+        Some(entries) => Engine::builder(store.clone())
+            .cache_capacity(entries)
+            .build(),
         None => Engine::new(store.clone()),
     };
     let engines = [engine(), engine()];

@@ -102,7 +102,7 @@ factum::delegate!(snapshots, [] Overtaken, |this| this.store);
 factum::delegate!(documents, [] Overtaken, |this| this.store);
 
 #[tokio::test]
-async fn a_repetition_that_the_first_overtakes_is_not_refused_for_what_the_first_did() {
+async fn a_repetition_that_the_first_overtakes_is_not_rejected_for_what_the_first_did() {
     let (engine, store) = Overtaken::engine(Some("k"));
     let light = engine.execute(Light { lamp: 1 }).idempotency_key("k");
     let receipt = light.await.unwrap();
@@ -115,18 +115,18 @@ async fn a_repetition_that_the_first_overtakes_is_not_refused_for_what_the_first
 async fn a_repetition_that_the_first_overtakes_is_no_conflict_with_what_the_first_did() {
     let (engine, store) = Overtaken::engine(Some("k"));
     let light = engine.execute(Light { lamp: 1 }).idempotency_key("k");
-    let receipt = light.expecting(0).await.unwrap();
+    let receipt = light.expected_version(0).await.unwrap();
     assert!(receipt.repeated());
     assert_eq!(*store.watch().borrow(), Position::new(1));
 }
 
 #[tokio::test]
-async fn what_others_did_without_the_key_still_refuses() {
+async fn what_others_did_without_the_key_still_rejects() {
     let (engine, _) = Overtaken::engine(None);
     let light = engine.execute(Light { lamp: 1 }).idempotency_key("k");
-    assert!(matches!(light.await, Err(ExecuteError::Refused(IsLit))));
+    assert!(matches!(light.await, Err(ExecuteError::Rejected(IsLit))));
     let (engine, _) = Overtaken::engine(None);
     let light = engine.execute(Light { lamp: 1 }).idempotency_key("k");
-    let conflict = light.expecting(0).await;
+    let conflict = light.expected_version(0).await;
     assert!(matches!(conflict, Err(ExecuteError::Conflict { .. })));
 }

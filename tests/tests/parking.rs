@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use factum::document::Changes;
 use factum::prelude::*;
-use factum::{DeadLetterState, OnFailure, Position, ProjectionState};
+use factum::{DeadLetterState, FailurePolicy, Position, ProjectionState};
 use factum_tests::backend::Backend;
 use factum_tests::count::Count;
 use tokio::sync::watch;
@@ -32,7 +32,7 @@ async fn letters(projections: &Projections) -> Vec<(u64, &'static str)> {
     let letters = letters.into_iter().map(|letter| {
         let state = match letter.state {
             DeadLetterState::Failed { .. } => "failed",
-            DeadLetterState::Behind => "behind",
+            DeadLetterState::Blocked => "behind",
             DeadLetterState::Skipped { .. } => "skipped",
             DeadLetterState::Discarded { .. } => "discarded",
             _ => "unknown",
@@ -63,7 +63,12 @@ async fn a_poison_event_parks_its_stream_and_a_retry_takes_it_in_order(place: &s
     let engine = backend.engine();
     let mended = Arc::new(AtomicBool::new(false));
     let last = fill(&engine, &["a", "poison", "b", "poison", "a", "poison", "b"]).await;
-    let projections = run(&backend, &engine, poisoned(&mended), OnFailure::Park);
+    let projections = run(
+        &backend,
+        &engine,
+        poisoned(&mended),
+        FailurePolicy::DeadLetter,
+    );
     projections.wait_for(last).await.unwrap();
     assert_is_a_replay(&backend, &engine, &[2, 4, 6]).await;
     let parked = [(2, "failed"), (4, "behind"), (6, "behind")];
@@ -81,7 +86,12 @@ async fn a_poison_event_parks_its_stream_and_a_retry_takes_it_in_order(place: &s
     projections.stop().await;
 
     // The parked outlive the process.
-    let projections = run(&backend, &engine, poisoned(&mended), OnFailure::Park);
+    let projections = run(
+        &backend,
+        &engine,
+        poisoned(&mended),
+        FailurePolicy::DeadLetter,
+    );
     until_parked(&projections, 4).await;
     mended.store(true, SeqCst);
     projections.retry("counts").await.unwrap();
@@ -101,7 +111,12 @@ async fn what_is_discarded_has_no_effect_and_lets_its_stream_go_on(place: &str) 
     append(&engine, "torn", r#"{"command":"#.to_owned()).await;
     fill(&engine, &["torn", "a", "torn"]).await;
     let last = append(&engine, "torn", r#"{"command":7}"#.to_owned()).await;
-    let projections = run(&backend, &engine, Count::default(), OnFailure::Park);
+    let projections = run(
+        &backend,
+        &engine,
+        Count::default(),
+        FailurePolicy::DeadLetter,
+    );
     projections.wait_for(last).await.unwrap();
     let parked = [(1, "failed"), (2, "behind"), (4, "behind"), (5, "behind")];
     assert_eq!(letters(&projections).await, parked);
@@ -138,7 +153,7 @@ async fn what_shall_be_skipped_is_kept_on_record(place: &str) {
     fill(&engine, &["a", "poison", "poison"]).await;
     append(&engine, "a", "none".to_owned()).await;
     let last = fill(&engine, &["a"]).await;
-    let projections = run(&backend, &engine, poisoned(&mended), OnFailure::Skip);
+    let projections = run(&backend, &engine, poisoned(&mended), FailurePolicy::Skip);
     projections.wait_for(last).await.unwrap();
     let skipped = [(2, "skipped"), (3, "skipped"), (4, "skipped")];
     assert_eq!(letters(&projections).await, skipped);
@@ -160,12 +175,17 @@ async fn a_stop_is_seen_and_ended_through_another_instance(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
     let mended = Arc::new(AtomicBool::new(false));
-    let owner = run(&backend, &engine, poisoned(&mended), OnFailure::Stop);
+    let owner = run(&backend, &engine, poisoned(&mended), FailurePolicy::Stop);
     let first = fill(&engine, &["a"]).await;
     owner.wait_for(first).await.unwrap();
     let elsewhere = Backend::open(place).await.unwrap();
     let other_engine = elsewhere.engine();
-    let other = run(&elsewhere, &other_engine, Count::default(), OnFailure::Stop);
+    let other = run(
+        &elsewhere,
+        &other_engine,
+        Count::default(),
+        FailurePolicy::Stop,
+    );
     other.wait_for(first).await.unwrap();
     assert_eq!(other.status()[0].state, ProjectionState::Elsewhere);
     assert_eq!(other.status()[0].owners, owner.status()[0].owners);
@@ -197,13 +217,23 @@ async fn an_order_that_nobody_could_obey_is_obeyed_by_the_next(place: &str) {
     let engine = backend.engine();
     let mended = Arc::new(AtomicBool::new(false));
     let last = fill(&engine, &["poison", "a", "poison"]).await;
-    let projections = run(&backend, &engine, poisoned(&mended), OnFailure::Park);
+    let projections = run(
+        &backend,
+        &engine,
+        poisoned(&mended),
+        FailurePolicy::DeadLetter,
+    );
     projections.wait_for(last).await.unwrap();
     projections.pause("counts").await.unwrap();
     projections.retry("counts").await.unwrap();
     projections.stop().await;
     mended.store(true, SeqCst);
-    let projections = run(&backend, &engine, poisoned(&mended), OnFailure::Park);
+    let projections = run(
+        &backend,
+        &engine,
+        poisoned(&mended),
+        FailurePolicy::DeadLetter,
+    );
     let mut status = projections.watch("counts").unwrap();
     let paused = status.wait_for(|status| status.state == ProjectionState::Paused);
     paused.await.unwrap();
@@ -221,7 +251,12 @@ async fn what_is_discarded_concerns_its_own_stream_only(place: &str) {
     let mended = Arc::new(AtomicBool::new(false));
     append(&engine, "torn", "none".to_owned()).await;
     let last = fill(&engine, &["poison", "poison", "torn"]).await;
-    let projections = run(&backend, &engine, poisoned(&mended), OnFailure::Park);
+    let projections = run(
+        &backend,
+        &engine,
+        poisoned(&mended),
+        FailurePolicy::DeadLetter,
+    );
     projections.wait_for(last).await.unwrap();
     until_parked(&projections, 4).await;
     let why = "a torn file";
@@ -232,7 +267,7 @@ async fn what_is_discarded_concerns_its_own_stream_only(place: &str) {
     let states: Vec<_> = letters.into_iter().map(|it| it.state).collect();
     let (error, attempts) = ("poison".to_owned(), 2);
     let failed = DeadLetterState::Failed { error, attempts };
-    assert_eq!(states[1..], [failed, DeadLetterState::Behind]);
+    assert_eq!(states[1..], [failed, DeadLetterState::Blocked]);
     assert_eq!(waiting(&engine).await.len(), 2);
     assert_is_a_replay(&backend, &engine, &[1, 2, 3]).await;
     projections.stop().await;
@@ -244,7 +279,12 @@ async fn a_dead_letter_that_cannot_be_read_waits_as_the_others_do(place: &str) {
     let engine = backend.engine();
     let mended = Arc::new(AtomicBool::new(false));
     let last = fill(&engine, &["poison", "a"]).await;
-    let projections = run(&backend, &engine, poisoned(&mended), OnFailure::Park);
+    let projections = run(
+        &backend,
+        &engine,
+        poisoned(&mended),
+        FailurePolicy::DeadLetter,
+    );
     projections.wait_for(last).await.unwrap();
     projections.stop().await;
     let [key] = &waiting(&engine).await[..] else {
@@ -253,7 +293,12 @@ async fn a_dead_letter_that_cannot_be_read_waits_as_the_others_do(place: &str) {
     let torn = Changes::new().put(key, "[]");
     engine.store().change_documents(torn).await.unwrap();
 
-    let projections = run(&backend, &engine, poisoned(&mended), OnFailure::Park);
+    let projections = run(
+        &backend,
+        &engine,
+        poisoned(&mended),
+        FailurePolicy::DeadLetter,
+    );
     let last = fill(&engine, &["poison", "a"]).await;
     projections.wait_for(last).await.unwrap();
     let found = projections.dead_letters("counts").await.unwrap();
@@ -275,15 +320,15 @@ async fn retrying(backend: &Backend, engine: &Engine, count: usize) -> Projectio
     let mended = Arc::new(AtomicBool::new(false));
     let last = fill(engine, &vec!["poison"; count]).await;
     let (tried, mut trying) = watch::channel(0);
-    let (refuse, is_mended) = (poisoned::<1, 1>(&mended).taking, mended.clone());
+    let (reject, is_mended) = (poisoned::<1, 1>(&mended).taking, mended.clone());
     let slow = Count {
         taking: Arc::new(move |event| {
             tried.send_modify(|tried| *tried += u64::from(is_mended.load(SeqCst)));
-            refuse(event)
+            reject(event)
         }),
         slow: Duration::from_millis(10),
     };
-    let projections = run(backend, engine, slow, OnFailure::Park);
+    let projections = run(backend, engine, slow, FailurePolicy::DeadLetter);
     projections.wait_for(last).await.unwrap();
     mended.store(true, SeqCst);
     projections.retry("counts").await.unwrap();
@@ -349,7 +394,7 @@ async fn a_retry_takes_every_stream_up_to_what_still_fails(place: &str) {
         .collect();
     let jars: Vec<&str> = jars.iter().map(String::as_str).collect();
     let last = fill(&engine, &jars).await;
-    let projections = run(&backend, &engine, count, OnFailure::Park);
+    let projections = run(&backend, &engine, count, FailurePolicy::DeadLetter);
     projections.wait_for(last).await.unwrap();
     until_parked(&projections, 120).await;
     mended.store(true, SeqCst);

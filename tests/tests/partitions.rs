@@ -14,7 +14,7 @@ mod server;
 use std::time::{Duration, Instant};
 
 use factum::prelude::*;
-use factum::{OnFailure, Position};
+use factum::{FailurePolicy, Position};
 use factum_tests::backend::Backend;
 use factum_tests::count::Count;
 use factum_tests::load::{Fill, JarEvent};
@@ -38,7 +38,11 @@ async fn take<const P: u16>(place: &str, slow: Duration) -> Duration {
     };
     let since = Instant::now();
     let projections = count
-        .on(&backend, Projections::builder(&engine), OnFailure::Park)
+        .on(
+            &backend,
+            Projections::builder(&engine),
+            FailurePolicy::DeadLetter,
+        )
         .start();
     projections.wait_for(last).await.unwrap();
     let took = since.elapsed();

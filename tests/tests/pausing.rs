@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use factum::prelude::*;
-use factum::{OnFailure, Position, ProjectionState};
+use factum::{FailurePolicy, Position, ProjectionState};
 use factum_tests::backend::Backend;
 use factum_tests::count::Count;
 use factum_tests::load::{Fill, PATIENT};
@@ -36,7 +36,9 @@ fn slow(taken: &watch::Sender<u64>) -> Count {
 
 fn run(backend: &Backend, engine: &Engine, count: Count) -> Projections {
     let builder = Projections::builder(engine).retry(PATIENT).lease(LEASE);
-    count.on(backend, builder, OnFailure::Park).start()
+    count
+        .on(backend, builder, FailurePolicy::DeadLetter)
+        .start()
 }
 
 async fn fill(engine: &Engine, events: u64) -> Position {

@@ -12,12 +12,12 @@ mod server;
 use std::time::Duration;
 
 use factum::document::{MemoryDocuments, Revision};
-use factum::personal::{DocumentKeys, KeyError, MasterKey, PersonalStore};
+use factum::personal::{DocumentKeys, KeyError, MasterKey, PersonalDataStore};
 use factum::prelude::*;
 use factum::testkit::Backend;
 use factum::{
-    AppendError, DeadLetterState, EventError, EventStore as _, InvalidAppend, OnFailure, Position,
-    Query, ReadModel, Step, StepError, async_trait,
+    AppendError, DeadLetterState, EventError, EventStore as _, FailurePolicy, InvalidAppend,
+    Position, Query, ReadModel, Step, StepError, async_trait,
 };
 
 use people::*;
@@ -25,7 +25,7 @@ use people::*;
 on_every_store!(
     no_plain_text_is_stored,
     what_was_sealed_is_read_behind_a_restart,
-    another_master_key_is_refused_and_loses_nothing,
+    another_master_key_is_rejected_and_loses_nothing,
     keys_are_wrapped_with_a_new_master_key,
     a_forgotten_subject_is_redacted_and_no_other,
     nothing_new_is_taken_of_a_forgotten_subject,
@@ -104,7 +104,7 @@ async fn what_was_sealed_is_read_behind_a_restart<B: Bytes>() {
     assert!(matches!(other.await, Err(ExecuteError::KeyReused { .. })));
 }
 
-async fn another_master_key_is_refused_and_loses_nothing<B: Bytes>() {
+async fn another_master_key_is_rejected_and_loses_nothing<B: Bytes>() {
     let place = B::create().await;
     let engine = Engine::new(open(&place).await);
     engine
@@ -136,7 +136,7 @@ async fn keys_are_wrapped_with_a_new_master_key<B: Bytes>() {
     let old = DocumentKeys::open(place.open().await, master()).await;
     assert!(matches!(old, Err(KeyError::WrongMasterKey)));
     let keys = DocumentKeys::open(place.open().await, new).await.unwrap();
-    let store = PersonalStore::new(place.open().await, keys);
+    let store = PersonalDataStore::new(place.open().await, keys);
     let names: Vec<_> = everything(&store).await.iter().map(name).collect();
     assert_eq!(names, ["17", "[redacted]"]);
     assert_eq!(store.forget("18").await.unwrap().since, since);
@@ -215,9 +215,9 @@ async fn nothing_new_is_taken_of_a_forgotten_subject<B: Bytes>() {
         .await
         .unwrap();
     let since = store.forget("customer 17").await.unwrap().since;
-    let refused = engine.execute(place_order(1, "customer 17", "Ada's")).await;
-    let refused = match refused {
-        Err(ExecuteError::Invalid(refused)) => refused,
+    let rejected = engine.execute(place_order(1, "customer 17", "Ada's")).await;
+    let rejected = match rejected {
+        Err(ExecuteError::Invalid(rejected)) => rejected,
         other => panic!("{other:?}"),
     };
     let expected = InvalidAppend::Forgotten {
@@ -225,8 +225,8 @@ async fn nothing_new_is_taken_of_a_forgotten_subject<B: Bytes>() {
         field: "note",
         since,
     };
-    assert_eq!(refused, expected);
-    assert!(!refused.to_string().contains("customer 17"), "{refused}");
+    assert_eq!(rejected, expected);
+    assert!(!rejected.to_string().contains("customer 17"), "{rejected}");
     // What holds nothing of the subject is taken: no data, and what is redacted already.
     let upgraded = CustomerEvent::Upgraded { plan: 4 };
     engine
@@ -246,9 +246,9 @@ async fn a_subject_that_never_had_a_key_can_be_forgotten<B: Bytes>() {
     let forgotten = store.forget("17").await.unwrap();
     assert_eq!((forgotten.events, forgotten.streams.len()), (0, 0));
     let engine = Engine::new(store);
-    let refused = engine.execute(record("17", registered("Ada"))).await;
+    let rejected = engine.execute(record("17", registered("Ada"))).await;
     assert!(matches!(
-        refused,
+        rejected,
         Err(ExecuteError::Invalid(InvalidAppend::Forgotten { .. }))
     ));
 }
@@ -271,8 +271,8 @@ async fn who_forgets_in_one_process_is_forgotten_in_all<B: Bytes>() {
     let _ = here.forget("17").await.unwrap();
     // The very next read.
     assert_eq!(name(&everything(&there).await[0]), "[redacted]");
-    let refused = there_registers(&engine).await;
-    assert!(matches!(refused, InvalidAppend::Forgotten { .. }));
+    let rejected = there_registers(&engine).await;
+    assert!(matches!(rejected, InvalidAppend::Forgotten { .. }));
     // A warm state goes a moment later.
     while engine.load::<Customer>(&id).await.unwrap().name == "Ada" {
         tokio::task::yield_now().await;
@@ -282,7 +282,7 @@ async fn who_forgets_in_one_process_is_forgotten_in_all<B: Bytes>() {
 
 async fn there_registers(engine: &Engine) -> InvalidAppend {
     match engine.execute(record("17", registered("Eve"))).await {
-        Err(ExecuteError::Invalid(refused)) => refused,
+        Err(ExecuteError::Invalid(rejected)) => rejected,
         other => panic!("{other:?}"),
     }
 }
@@ -290,12 +290,12 @@ async fn there_registers(engine: &Engine) -> InvalidAppend {
 async fn a_store_without_the_wrapper_takes_no_personal_data<B: Bytes>() {
     let place = B::create().await;
     let engine = Engine::new(place.open().await);
-    let refused = engine.execute(record("17", registered("Ada"))).await;
+    let rejected = engine.execute(record("17", registered("Ada"))).await;
     let expected = InvalidAppend::Personal {
         name: "customer.registered".to_owned(),
         field: "name",
     };
-    assert!(matches!(refused, Err(ExecuteError::Invalid(refused)) if refused == expected));
+    assert!(matches!(rejected, Err(ExecuteError::Invalid(rejected)) if rejected == expected));
     let upgraded = CustomerEvent::Upgraded { plan: 4 };
     engine.execute(record("17", upgraded)).await.unwrap();
 }
@@ -333,7 +333,7 @@ async fn what_errors_quote_is_forgotten<B: Bytes>() {
         recorded.await.unwrap();
     }
     let projections = Projections::builder(&engine)
-        .with_failures(Talkative, OnFailure::Skip)
+        .with_failures(Talkative, FailurePolicy::Skip)
         .retry(factum::RetryPolicy {
             attempts: 1,
             base: Duration::ZERO,
@@ -363,20 +363,20 @@ async fn keys_may_live_elsewhere<B: Bytes>() {
             .await
             .unwrap()
     };
-    let store = PersonalStore::new(place.open().await, keys().await);
+    let store = PersonalDataStore::new(place.open().await, keys().await);
     let engine = Engine::new(store);
     engine
         .execute(record("17", registered("Ada")))
         .await
         .unwrap();
     assert!(!contains(&place.bytes().await, "personal/key"));
-    let store = PersonalStore::new(place.open().await, keys().await);
+    let store = PersonalDataStore::new(place.open().await, keys().await);
     assert_eq!(name(&everything(&store).await[0]), "Ada");
     // Lost keys are no forgotten subject.
     let lost = DocumentKeys::open(MemoryDocuments::new(), master())
         .await
         .unwrap();
-    let lost = PersonalStore::new(place.open().await, lost);
+    let lost = PersonalDataStore::new(place.open().await, lost);
     let read = everything(&lost).await.remove(0);
     let error = read.decode::<CustomerEvent>().unwrap_err();
     assert_eq!(

@@ -19,7 +19,7 @@ use factum::personal::{PersonalField, Subject};
 use factum::prelude::*;
 use factum::testkit::Backend;
 use factum::{
-    Append, AppendError, ContentType, DecodeFault, EventStore, Expected, IdempotencyKey,
+    Append, AppendError, ContentType, DecodeErrorKind, EventStore, ExpectedVersion, IdempotencyKey,
     InvalidAppend, NewEvent, Query, Read, RecordedEvent, Snapshot, SnapshotStore as _, StoreError,
     StreamId, UpcastError, Version,
 };
@@ -29,8 +29,8 @@ use uuid::Uuid;
 use people::*;
 
 on_every_store!(
-    what_was_moved_is_refused,
-    what_was_changed_is_refused,
+    what_was_moved_is_rejected,
+    what_was_changed_is_rejected,
     what_cannot_be_opened_is_parked_and_nothing_else,
     what_looks_sealed_is_not_taken,
     an_upcaster_sees_the_plain_form,
@@ -57,7 +57,7 @@ fn again(event: RecordedEvent) -> NewEvent {
 }
 
 async fn append(store: &impl EventStore, event: NewEvent) -> Result<(), AppendError> {
-    let append = Append::stream(stream(), Expected::Any, vec![event]);
+    let append = Append::stream(stream(), ExpectedVersion::Any, vec![event]);
     store.append(append).await.map(drop)
 }
 
@@ -70,7 +70,10 @@ async fn read(store: &impl EventStore) -> Result<Vec<RecordedEvent>, StoreError>
 async fn reason(store: &impl EventStore) -> String {
     let last = read(store).await.unwrap().pop().unwrap();
     let error = last.decode::<CustomerEvent>().unwrap_err();
-    assert!(matches!(error.fault, DecodeFault::Sealed(_)), "{error:?}");
+    assert!(
+        matches!(error.fault, DecodeErrorKind::Sealed(_)),
+        "{error:?}"
+    );
     error.fault.to_string()
 }
 
@@ -86,7 +89,7 @@ async fn one<B: Backend>(place: &B) -> (Sealed<B>, NewEvent) {
     (store, sealed)
 }
 
-async fn what_was_moved_is_refused<B: Backend>() {
+async fn what_was_moved_is_rejected<B: Backend>() {
     let place = B::create().await;
     let (store, sealed) = one(&place).await;
     let other = NewEvent {
@@ -98,7 +101,7 @@ async fn what_was_moved_is_refused<B: Backend>() {
     assert_eq!(reason(&store).await, expected);
 }
 
-async fn what_was_changed_is_refused<B: Backend>() {
+async fn what_was_changed_is_rejected<B: Backend>() {
     let flip = |text: &mut Value, at: usize| {
         let mut letters: Vec<char> = text.as_str().unwrap().chars().collect();
         letters[at] = if letters[at] == 'A' { 'B' } else { 'A' };
@@ -174,15 +177,15 @@ async fn what_looks_sealed_is_not_taken<B: Backend>() {
         &json!({ "name": "Ada", "more": { "$personal": {} } }),
         "name",
     );
-    let refused = append(&store, event).await;
+    let rejected = append(&store, event).await;
     assert!(matches!(
-        refused,
-        Err(AppendError::Invalid(InvalidAppend::Unsealable { field, .. })) if field == "more"
+        rejected,
+        Err(AppendError::Invalid(InvalidAppend::NotEncryptable { field, .. })) if field == "more"
     ));
-    let refused = append(&store, marked(&json!({ "name": "Ada" }), "nick")).await;
+    let rejected = append(&store, marked(&json!({ "name": "Ada" }), "nick")).await;
     assert!(matches!(
-        refused,
-        Err(AppendError::Invalid(InvalidAppend::Unsealable { field, .. })) if field == "nick"
+        rejected,
+        Err(AppendError::Invalid(InvalidAppend::NotEncryptable { field, .. })) if field == "nick"
     ));
 }
 

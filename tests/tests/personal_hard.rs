@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Barrier};
 
 use factum::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
-use factum::personal::{DocumentKeys, MasterKey, PersonalStore};
+use factum::personal::{DocumentKeys, MasterKey, PersonalDataStore};
 use factum::prelude::*;
 use factum::{StoreError, async_trait};
 use factum_memory::MemoryStore;
@@ -67,10 +67,10 @@ fn call(customer: &str, name: &str) -> personal::Call {
     personal::Call { customer, name }
 }
 
-async fn open(store: &MemoryStore, master: u8) -> PersonalStore<MemoryStore> {
+async fn open(store: &MemoryStore, master: u8) -> PersonalDataStore<MemoryStore> {
     let master = MasterKey::new(&[master; 32]);
     let keys = DocumentKeys::open(store.clone(), master).await.unwrap();
-    PersonalStore::new(store.clone(), keys)
+    PersonalDataStore::new(store.clone(), keys)
 }
 
 #[tokio::test]

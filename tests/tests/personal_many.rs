@@ -20,13 +20,13 @@ use std::time::{Duration, Instant};
 
 use factum::document::{ChangeError, DocumentStore};
 use factum::document::{Changes, Document, MemoryDocuments, Revision, Scan};
-use factum::personal::{DocumentKeys, PersonalStore};
+use factum::personal::{DocumentKeys, PersonalDataStore};
 use factum::personal::{PersonalField, Subject};
 use factum::prelude::*;
 use factum::testkit::Backend;
 use factum::{
-    Append, ContentType, EventStore as _, Expected, NewEvent, Position, Query, Read, StoreError,
-    async_trait,
+    Append, ContentType, EventStore as _, ExpectedVersion, NewEvent, Position, Query, Read,
+    StoreError, async_trait,
 };
 use factum_memory::MemoryStore;
 use uuid::Uuid;
@@ -50,7 +50,7 @@ async fn one_of_many_is_forgotten_quickly<B: Backend>() {
         for subject in 0..SUBJECTS {
             let stream = format!("order-{subject}").parse().unwrap();
             let events = (0..10).map(|number| noted(subject, round * 10 + number));
-            append = append.and_stream(stream, Expected::Any, events.collect());
+            append = append.and_stream(stream, ExpectedVersion::Any, events.collect());
         }
         store.append(append).await.unwrap();
     }
@@ -274,11 +274,11 @@ async fn a_page_asks_for_one_document_once_the_keys_are_known() {
     let asked = Arc::new(AtomicU64::new(0));
     let keys = Counted(MemoryDocuments::new(), asked.clone());
     let keys = DocumentKeys::open(keys, master()).await.unwrap();
-    let store = PersonalStore::new(MemoryStore::new(), keys);
+    let store = PersonalDataStore::new(MemoryStore::new(), keys);
     for subject in 0..20 {
         let events = (0..10).map(|number| noted(subject, number)).collect();
         let stream = format!("order-{subject}").parse().unwrap();
-        let append = Append::stream(stream, Expected::Any, events);
+        let append = Append::stream(stream, ExpectedVersion::Any, events);
         store.append(append).await.unwrap();
     }
     let before = asked.load(SeqCst);

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use factum::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
 use factum::prelude::*;
-use factum::process_managers::{Handler, HandlerError, ProcessManagersBuilder, SCHEDULES};
+use factum::process_managers::{EventHandler, HandlerError, ProcessManagersBuilder, SCHEDULES};
 use factum::testkit::VirtualClock;
 use factum::{
-    Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Position, Query, Read,
-    RetryPolicy, Schedule, StoreError, Undelivered, UpcastError,
+    Append, AppendError, Appended, EventStore, FailedDelivery, IdempotencyKey, Page, Position,
+    Query, Read, RetryPolicy, Schedule, StoreError, UpcastError,
 };
 use factum_memory::MemoryStore;
 use tokio::sync::watch;
@@ -124,9 +124,9 @@ fn daily<C: Decide + serde::de::DeserializeOwned>(
     Schedule::cron(format!("bell {bell}"), "0 6 * * *", move |_| command(bell)).unwrap()
 }
 
-async fn waiting(running: &ProcessManagers) -> Vec<Undelivered> {
-    let all = running.undelivered(SCHEDULES).await.unwrap();
-    all.into_iter().filter(Undelivered::is_waiting).collect()
+async fn waiting(running: &ProcessManagers) -> Vec<FailedDelivery> {
+    let all = running.failed_deliveries(SCHEDULES).await.unwrap();
+    all.into_iter().filter(FailedDelivery::is_waiting).collect()
 }
 
 async fn what_another_type_left<Old, New>(old: fn(u32) -> Old, new: fn(u32) -> New)
@@ -179,7 +179,7 @@ async fn a_schedule_that_cannot_be_read_holds_up_no_other() {
 struct Mails;
 
 #[factum::async_trait]
-impl Handler<BellEvent> for Mails {
+impl EventHandler<BellEvent> for Mails {
     async fn handle(&self, _: &Recorded<BellEvent>) -> Result<(), HandlerError> {
         Ok(())
     }
@@ -229,7 +229,7 @@ factum::delegate!(snapshots, [] Closed, |this| this.0);
 async fn nobody_waits_for_a_beginning_that_a_closed_store_does_not_keep() {
     let engine = Engine::new(Closed(MemoryStore::new()));
     let running = ProcessManagers::builder(&engine).handler("mails", Mails);
-    ends(running.start().begun()).await;
+    ends(running.start().wait_until_registered()).await;
 }
 
 /// A bell rings a day after it was wound.
@@ -270,7 +270,7 @@ macro_rules! ringer {
         }
 
         impl Respond for $ringer {
-            fn refused(&mut self, _: &Refusal, _: &mut Reactions<Self>) {}
+            fn rejected(&mut self, _: &Rejection, _: &mut Reactions<Self>) {}
 
             fn deadline(&mut self, _: &Deadline, then: &mut Reactions<Self>) {
                 then.send($ring { bell: self.bell });

@@ -98,7 +98,7 @@ impl React<OrderEvent> for Shop {
 }
 
 impl Respond for Shop {
-    fn refused(&mut self, _: &Refusal, _: &mut Reactions<Self>) {}
+    fn rejected(&mut self, _: &Rejection, _: &mut Reactions<Self>) {}
 
     fn deadline(&mut self, _: &Deadline, then: &mut Reactions<Self>) {
         let order = self.order;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use factum::prelude::*;
 use factum::process_managers::{ProcessManagersBuilder, SCHEDULES};
 use factum::testkit::VirtualClock;
-use factum::{Query, Read, RetryPolicy, Schedule, Undelivered, UpcastError};
+use factum::{FailedDelivery, Query, Read, RetryPolicy, Schedule, UpcastError};
 use factum_memory::MemoryStore;
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
@@ -122,7 +122,7 @@ macro_rules! ringer {
         }
 
         impl Respond for $ringer {
-            fn refused(&mut self, _: &Refusal, _: &mut Reactions<Self>) {}
+            fn rejected(&mut self, _: &Rejection, _: &mut Reactions<Self>) {}
 
             fn deadline(&mut self, _: &Deadline, then: &mut Reactions<Self>) {
                 then.send(ring(self.bell));
@@ -174,8 +174,8 @@ async fn rang(engine: &Engine) -> Vec<u32> {
 }
 
 async fn waiting(running: &ProcessManagers, name: &str) -> Vec<String> {
-    let all = running.undelivered(name).await.unwrap().into_iter();
-    let waiting = all.filter(Undelivered::is_waiting);
+    let all = running.failed_deliveries(name).await.unwrap().into_iter();
+    let waiting = all.filter(FailedDelivery::is_waiting);
     waiting
         .map(|letter| format!("{} {}", letter.instance, letter.error))
         .collect()

@@ -118,7 +118,7 @@ impl History {
         expect(self.placed.len() == 1, "placed once")?;
         expect(
             self.reserved + self.sold_out == 1,
-            "reserved or refused once",
+            "reserved or rejected once",
         )?;
         expect(self.reminded.len() <= 1, "reminded once")?;
         expect(self.unpaid.len() <= 1, "its time has passed once")?;
@@ -271,7 +271,7 @@ async fn whoever_was_stopped_does_nothing_twice_when_it_goes_on(place: &str) {
     assert_is_done_once(&backend, STOPS * 2, &mails).await;
 }
 
-async fn what_was_refused_elsewhere_does_not_happen_when_one_who_was_stopped_goes_on(place: &str) {
+async fn what_was_rejected_elsewhere_does_not_happen_when_one_who_was_stopped_goes_on(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
     let dir = tempfile::tempdir().unwrap();
@@ -312,5 +312,5 @@ async fn what_was_refused_elsewhere_does_not_happen_when_one_who_was_stopped_goe
 places::on_each! {
     whoever_holds_the_lease_is_killed_again_and_again;
     whoever_was_stopped_does_nothing_twice_when_it_goes_on;
-    what_was_refused_elsewhere_does_not_happen_when_one_who_was_stopped_goes_on;
+    what_was_rejected_elsewhere_does_not_happen_when_one_who_was_stopped_goes_on;
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use factum::async_trait;
 use factum::prelude::*;
 use factum::process_managers::{
-    Begin, Handler, HandlerError, HandlerOptions, ProcessManagersBuilder, Schedule,
+    EventHandler, HandlerError, HandlerOptions, ProcessManagersBuilder, Schedule, StartFrom,
 };
 use factum::testkit::VirtualClock;
 use factum::{Query, Read, RetryPolicy};
@@ -109,7 +109,7 @@ impl React<LampEvent> for Watch {
 }
 
 impl Respond for Watch {
-    fn refused(&mut self, _: &Refusal, _: &mut Reactions<Self>) {}
+    fn rejected(&mut self, _: &Rejection, _: &mut Reactions<Self>) {}
 
     fn deadline(&mut self, _: &Deadline, then: &mut Reactions<Self>) {
         let (lamp, at) = (self.lamp, 100);
@@ -174,7 +174,7 @@ async fn commands_tell_who_sent_them_and_in_what_connection() {
 struct Bell(Arc<AtomicU64>);
 
 #[async_trait]
-impl Handler<LampEvent> for Bell {
+impl EventHandler<LampEvent> for Bell {
     async fn handle(&self, _: &Recorded<LampEvent>) -> Result<(), HandlerError> {
         self.0.fetch_add(1, SeqCst);
         Ok(())
@@ -192,9 +192,9 @@ async fn a_new_handler_begins_at_the_head_and_an_old_one_where_it_stood() {
             .handler_with(
                 "early",
                 early.clone(),
-                HandlerOptions::default().from_first(),
+                HandlerOptions::default().from_beginning(),
             )
-            .with_from::<Watch>(Begin::Head)
+            .with_from::<Watch>(StartFrom::End)
             .start()
     };
     tell(&engine, 2, LampEvent::Lit { lamp: 2 }).await;
@@ -265,7 +265,7 @@ impl React<LampEvent> for Timer {
 }
 
 impl Respond for Timer {
-    fn refused(&mut self, _: &Refusal, _: &mut Reactions<Self>) {}
+    fn rejected(&mut self, _: &Rejection, _: &mut Reactions<Self>) {}
 
     fn deadline(&mut self, deadline: &Deadline, then: &mut Reactions<Self>) {
         let lamp = deadline.name.parse().unwrap();

@@ -1,7 +1,7 @@
 //! The names of process managers, handlers and schedules: what they do and have done goes by them.
 
 use factum::prelude::*;
-use factum::process_managers::{Handler, HandlerError, ProcessManagersBuilder, Schedule};
+use factum::process_managers::{EventHandler, HandlerError, ProcessManagersBuilder, Schedule};
 use factum::{ProcessStartError, async_trait};
 use factum_memory::MemoryStore;
 
@@ -58,7 +58,7 @@ impl<const N: usize> React<LampEvent> for Named<N> {
 }
 
 impl<const N: usize> Respond for Named<N> {
-    fn refused(&mut self, _: &Refusal, _: &mut Reactions<Self>) {}
+    fn rejected(&mut self, _: &Rejection, _: &mut Reactions<Self>) {}
     fn deadline(&mut self, _: &Deadline, _: &mut Reactions<Self>) {}
 }
 
@@ -67,7 +67,7 @@ type Watch = Named<0>;
 struct Bell;
 
 #[async_trait]
-impl Handler<LampEvent> for Bell {
+impl EventHandler<LampEvent> for Bell {
     async fn handle(&self, _: &Recorded<LampEvent>) -> Result<(), HandlerError> {
         Ok(())
     }
@@ -81,7 +81,7 @@ fn started(builder: ProcessManagersBuilder) -> Result<(), ProcessStartError> {
     builder.try_start().map(drop)
 }
 
-fn refusal(builder: ProcessManagersBuilder) -> String {
+fn rejection(builder: ProcessManagersBuilder) -> String {
     match started(builder) {
         Ok(()) => "it has started".to_owned(),
         Err(error) => error.to_string(),
@@ -101,10 +101,10 @@ async fn a_process_manager_and_a_handler_have_names_of_their_own() {
         builder().with::<Watch>().handler("watch", Bell),
     ];
     for builder in builders {
-        assert_eq!(refusal(builder), twice(two, "watch"));
+        assert_eq!(rejection(builder), twice(two, "watch"));
     }
     assert_eq!(
-        refusal(builder().with::<Named<4>>()),
+        rejection(builder().with::<Named<4>>()),
         "all schedules together go by the name \"schedules\": no process manager or handler has it"
     );
 }
@@ -115,7 +115,7 @@ async fn a_schedule_has_a_name_of_its_own() -> Result<(), factum::InvalidSchedul
     let two = builder()
         .schedule(evening.clone())
         .schedule(evening.clone());
-    assert_eq!(refusal(two), twice("schedule", "evening"));
+    assert_eq!(rejection(two), twice("schedule", "evening"));
     // Nobody asks for one schedule, so that what is asked for may have its name.
     let others = builder().schedule(evening).handler("evening", Bell);
     assert_eq!(started(others.with::<Watch>()), Ok(()));
@@ -123,17 +123,17 @@ async fn a_schedule_has_a_name_of_its_own() -> Result<(), factum::InvalidSchedul
 }
 
 #[tokio::test]
-async fn a_name_that_no_key_can_hold_is_refused() {
+async fn a_name_that_no_key_can_hold_is_rejected() {
     let none = |name: &str| {
         let rule = "1 to 128 bytes without `/` or control characters";
         format!("{name:?} is no name of a process manager or a handler: {rule}")
     };
-    assert_eq!(refusal(builder().with::<Named<1>>()), none(""));
-    assert_eq!(refusal(builder().with::<Named<2>>()), none("a/b"));
-    assert_eq!(refusal(builder().with::<Named<3>>()), none("bell\u{7}"));
-    assert_eq!(refusal(builder().handler("a/b", Bell)), none("a/b"));
+    assert_eq!(rejection(builder().with::<Named<1>>()), none(""));
+    assert_eq!(rejection(builder().with::<Named<2>>()), none("a/b"));
+    assert_eq!(rejection(builder().with::<Named<3>>()), none("bell\u{7}"));
+    assert_eq!(rejection(builder().handler("a/b", Bell)), none("a/b"));
     let long = "n".repeat(129);
-    assert_eq!(refusal(builder().handler(&long, Bell)), none(&long[..80]));
+    assert_eq!(rejection(builder().handler(&long, Bell)), none(&long[..80]));
     assert_eq!(started(builder().handler(&long[1..], Bell)), Ok(()));
 }
 

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use factum::prelude::*;
-use factum::process_managers::{Handler, HandlerError, HandlerOptions};
-use factum::{Formerly, RetryPolicy, UpcastError, async_trait, testkit, upcast_formerly};
+use factum::process_managers::{EventHandler, HandlerError, HandlerOptions};
+use factum::{LegacyEvent, RetryPolicy, UpcastError, async_trait, testkit, upcast_legacy};
 use factum_memory::MemoryStore;
 
 /// As it was.
@@ -46,9 +46,9 @@ mod before {
 }
 
 #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[event(prefix = "trip", formerly = [BookedWithHotel, Dreamt])]
+#[event(prefix = "trip", legacy = [BookedWithHotel, Dreamt])]
 enum TripEvent {
-    #[event(version = 2, upcast = upcast_formerly)]
+    #[event(version = 2, upcast = upcast_legacy)]
     Booked {
         trip: u32,
     },
@@ -67,8 +67,8 @@ struct BookedWithHotel {
     hotel: u32,
 }
 
-impl Formerly<TripEvent> for BookedWithHotel {
-    fn today(self) -> Result<Events<TripEvent>, UpcastError> {
+impl LegacyEvent<TripEvent> for BookedWithHotel {
+    fn into_current(self) -> Result<Events<TripEvent>, UpcastError> {
         let Self { trip, hotel } = self;
         let booked = TripEvent::Booked { trip };
         let hotel = TripEvent::HotelBooked { hotel };
@@ -83,8 +83,8 @@ struct Dreamt {
     trip: u32,
 }
 
-impl Formerly<TripEvent> for Dreamt {
-    fn today(self) -> Result<Events<TripEvent>, UpcastError> {
+impl LegacyEvent<TripEvent> for Dreamt {
+    fn into_current(self) -> Result<Events<TripEvent>, UpcastError> {
         Ok(Events::none())
     }
 }
@@ -178,7 +178,7 @@ impl React<NoteEvent> for Desk {
 }
 
 impl Respond for Desk {
-    fn refused(&mut self, _: &Refusal, _: &mut Reactions<Self>) {}
+    fn rejected(&mut self, _: &Rejection, _: &mut Reactions<Self>) {}
     fn deadline(&mut self, _: &Deadline, _: &mut Reactions<Self>) {}
 }
 
@@ -276,7 +276,7 @@ fn a_scenario_takes_the_parts_that_are_for_its_instance() {
 struct Postcards(Arc<Mutex<Vec<(u64, TripEvent)>>>);
 
 #[async_trait]
-impl Handler<TripEvent> for Postcards {
+impl EventHandler<TripEvent> for Postcards {
     async fn handle(&self, event: &Recorded<TripEvent>) -> Result<(), HandlerError> {
         let mut written = self.0.lock().unwrap();
         written.push((event.record.position.get(), event.event.clone()));
@@ -291,7 +291,7 @@ impl Handler<TripEvent> for Postcards {
 async fn a_handler_is_given_every_part_and_all_of_them_again_behind_a_failure() {
     let engine = Engine::new(MemoryStore::new());
     let postcards = Postcards::default();
-    let options = HandlerOptions::default().from_first();
+    let options = HandlerOptions::default().from_beginning();
     let running = ProcessManagers::builder(&engine)
         .handler_with("postcards", postcards.clone(), options)
         .retry(at_once())

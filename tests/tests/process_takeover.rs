@@ -11,7 +11,9 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use factum::prelude::*;
-use factum::process_managers::{Handler, HandlerError, HandlerOptions, ProcessManagersBuilder};
+use factum::process_managers::{
+    EventHandler, HandlerError, HandlerOptions, ProcessManagersBuilder,
+};
 use factum::{Query, Read, RetryPolicy};
 use factum_memory::MemoryStore;
 use tokio::sync::watch;
@@ -153,7 +155,7 @@ impl React<OrderEvent> for Shop {
 }
 
 impl Respond for Shop {
-    fn refused(&mut self, _: &Refusal, then: &mut Reactions<Self>) {
+    fn rejected(&mut self, _: &Rejection, then: &mut Reactions<Self>) {
         let order = self.order;
         let event = OrderEvent::Cancelled { order };
         then.send(Note { order, event });
@@ -189,7 +191,7 @@ async fn place(engine: &Engine, order: u32) {
 }
 
 #[tokio::test]
-async fn what_was_refused_elsewhere_is_not_executed_by_one_who_stood_still() {
+async fn what_was_rejected_elsewhere_is_not_executed_by_one_who_stood_still() {
     let store = MemoryStore::new();
     let engine = Engine::new(store.clone());
     let tell = async |event| engine.execute(Tell { stock: 7, event }).await.unwrap();
@@ -204,7 +206,11 @@ async fn what_was_refused_elsewhere_is_not_executed_by_one_who_stood_still() {
     tell(StockEvent::Closed).await;
     let second = processes(&engine).with::<Shop>().start();
     idle(&second).await;
-    assert_eq!(stored(&engine, "order.cancelled").await, 1, "it is refused");
+    assert_eq!(
+        stored(&engine, "order.cancelled").await,
+        1,
+        "it is rejected"
+    );
     tell(StockEvent::Opened).await;
     still.still.send_replace(false);
     first.stop().await;
@@ -237,12 +243,12 @@ async fn one_who_stood_still_does_not_give_up_what_another_is_at() {
     tries.wait_for(|tries| *tries == 3).await.unwrap();
     still.still.send_replace(false);
     first.stop().await;
-    assert_eq!(second.undelivered("shop").await.unwrap(), []);
+    assert_eq!(second.failed_deliveries("shop").await.unwrap(), []);
     second.stop().await;
 }
 
 #[tokio::test]
-async fn a_refusal_that_nobody_responds_to_is_a_warning() {
+async fn a_rejection_that_nobody_responds_to_is_a_warning() {
     let (log, engine) = (Log::default(), Engine::new(MemoryStore::new()));
     let subscriber = log.subscriber(Level::WARN, FmtSpan::NONE);
     let _logs = tracing::subscriber::set_default(subscriber);
@@ -307,7 +313,7 @@ impl Decide for NewNote {
 struct Tells(tokio::sync::mpsc::UnboundedSender<u64>);
 
 #[factum::async_trait]
-impl<E: Event> Handler<E> for Tells {
+impl<E: Event> EventHandler<E> for Tells {
     async fn handle(&self, event: &Recorded<E>) -> Result<(), HandlerError> {
         Ok(self.0.send(event.record.position.get())?)
     }
@@ -317,7 +323,7 @@ impl<E: Event> Handler<E> for Tells {
 async fn what_newer_code_has_stored_is_left_to_it() {
     let engine = Engine::new(MemoryStore::new());
     let (tells, mut told) = tokio::sync::mpsc::unbounded_channel();
-    let from_first = HandlerOptions::default().from_first();
+    let from_first = HandlerOptions::default().from_beginning();
     let old = processes(&engine)
         .with::<Shop>()
         .handler_with::<OrderEvent>("mails", Tells(tells.clone()), from_first)

@@ -105,12 +105,12 @@ impl React<OrderEvent> for Shipping {
 }
 
 impl Respond for Billing {
-    fn refused(&mut self, _: &Refusal, _: &mut Reactions<Self>) {}
+    fn rejected(&mut self, _: &Rejection, _: &mut Reactions<Self>) {}
     fn deadline(&mut self, _: &Deadline, _: &mut Reactions<Self>) {}
 }
 
 impl Respond for Shipping {
-    fn refused(&mut self, _: &Refusal, _: &mut Reactions<Self>) {}
+    fn rejected(&mut self, _: &Rejection, _: &mut Reactions<Self>) {}
 
     fn deadline(&mut self, _: &Deadline, then: &mut Reactions<Self>) {
         then.send(tell(OrderEvent::Praised)).complete();

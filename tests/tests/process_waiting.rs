@@ -161,7 +161,7 @@ impl React<PaymentEvent> for Shop {
 }
 
 impl Respond for Shop {
-    fn refused(&mut self, _: &Refusal, _: &mut Reactions<Self>) {}
+    fn rejected(&mut self, _: &Rejection, _: &mut Reactions<Self>) {}
 
     fn deadline(&mut self, _: &Deadline, then: &mut Reactions<Self>) {
         let order = self.order;
@@ -203,7 +203,7 @@ impl React<PaymentEvent> for Bare {
 }
 
 impl Respond for Bare {
-    fn refused(&mut self, _: &Refusal, _: &mut Reactions<Self>) {}
+    fn rejected(&mut self, _: &Rejection, _: &mut Reactions<Self>) {}
 
     fn deadline(&mut self, _: &Deadline, then: &mut Reactions<Self>) {
         then.send(Cancel { order: 1 }).complete();
@@ -243,7 +243,7 @@ async fn parked(running: &ProcessManagers) -> Vec<(u64, &'static str)> {
     let letters = letters.map(|letter| {
         let state = match letter.state {
             DeadLetterState::Failed { .. } => "failed",
-            DeadLetterState::Behind => "behind",
+            DeadLetterState::Blocked => "behind",
             _ => "over",
         };
         (letter.position.get(), state)

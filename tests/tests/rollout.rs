@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 use factum::prelude::*;
-use factum::{OnFailure, Position, ProjectionState};
+use factum::{FailurePolicy, Position, ProjectionState};
 use factum_tests::backend::Backend;
 use factum_tests::count::Count;
 use factum_tests::load::{Fill, PATIENT};
@@ -130,7 +130,7 @@ async fn readers_of_a_new_version_see_every_event_all_the_time(place: &str) {
         .await
         .unwrap();
     old.stop().await;
-    new.drop_old("counts").await.unwrap();
+    new.prune_builds("counts").await.unwrap();
     load.more(100).await;
 
     within("a rebuild", new.rebuild("counts")).await.unwrap();
@@ -220,8 +220,8 @@ async fn a_version_that_is_taken_back_leaves_the_old_one_serving(place: &str) {
                      `rebuild` lets them see that version again";
     let waited = within("the waiting", first.wait_until_current()).await;
     assert_eq!(waited.unwrap_err().error, overtaken);
-    let held_back = first.status().remove(0).held_back;
-    assert_eq!(held_back.as_deref(), Some(overtaken));
+    let promotion_blocked = first.status().remove(0).promotion_blocked;
+    assert_eq!(promotion_blocked.as_deref(), Some(overtaken));
     let last = Position::new(told.position);
     let waited = within("the waiting", first.wait_for(last)).await;
     let abandoned =
@@ -277,7 +277,9 @@ async fn a_crash_in_a_build_or_a_drop_leaves_no_table_behind(place: &str) {
         slow: Duration::from_millis(1),
     };
     let builder = Projections::builder(&engine).retry(PATIENT).lease(LEASE);
-    let torn = count.on(&backend, builder, OnFailure::Park).start();
+    let torn = count
+        .on(&backend, builder, FailurePolicy::DeadLetter)
+        .start();
     taking.wait_for(|taken| *taken == 20).await.unwrap();
     drop(torn);
     assert_eq!(backend.tables().await.unwrap(), ["jar", "jar__1", "jar__2"]);
@@ -288,7 +290,7 @@ async fn a_crash_in_a_build_or_a_drop_leaves_no_table_behind(place: &str) {
         .unwrap();
     assert_eq!(second.status()[0].build, 2);
     assert_is_a_replay(&backend, &engine).await;
-    second.drop_old("counts").await.unwrap();
+    second.prune_builds("counts").await.unwrap();
     drop(second);
     let third = run::<2, 1>(&backend, &engine);
     until_tables(&backend, &["jar", "jar__2"]).await;

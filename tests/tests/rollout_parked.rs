@@ -16,14 +16,14 @@ mod server;
 use std::sync::Arc;
 
 use factum::prelude::*;
-use factum::{OnFailure, Position};
+use factum::{FailurePolicy, Position};
 use factum_tests::backend::Backend;
 use factum_tests::count::Count;
 use factum_tests::load::{Fill, PATIENT};
 
 use rolling::{LEASE, assert_is_a_replay, run, within};
 
-/// Refuses what is in the jar `poison`.
+/// Rejects what is in the jar `poison`.
 fn run_torn<const V: u32>(backend: &Backend, engine: &Engine, poison: &'static str) -> Projections {
     let count = Count::<V, 1> {
         taking: Arc::new(move |event| match event.record.stream.key() {
@@ -37,7 +37,9 @@ fn run_torn<const V: u32>(backend: &Backend, engine: &Engine, poison: &'static s
         ..PATIENT
     };
     let builder = Projections::builder(engine).retry(policy).lease(LEASE);
-    count.on(backend, builder, OnFailure::Park).start()
+    count
+        .on(backend, builder, FailurePolicy::DeadLetter)
+        .start()
 }
 
 async fn fill(engine: &Engine, jars: &[&str]) -> Position {
@@ -59,7 +61,7 @@ async fn a_version_that_parks_what_the_old_one_took_is_held_back(place: &str) {
     let why = "build 2 has parked the event at position 3, which has had its effect in build 1, which readers see: mend \
                the cause and `retry`, or `discard` it, or let readers see that build as it is by `switch`";
     assert_eq!(waited.unwrap_err().error, why);
-    assert_eq!(new.status()[0].held_back.as_deref(), Some(why));
+    assert_eq!(new.status()[0].promotion_blocked.as_deref(), Some(why));
     assert_is_a_replay(&backend, &engine).await;
     let letters = new.dead_letters("counts").await.unwrap();
     let found: Vec<_> = letters
@@ -73,8 +75,8 @@ async fn a_version_that_parks_what_the_old_one_took_is_held_back(place: &str) {
     let mut status = new.watch("counts").unwrap();
     let why = "build 2 has parked the event at position 4, ";
     let next = status.wait_for(|status| {
-        let held_back = status.held_back.as_deref();
-        held_back.is_some_and(|held_back| held_back.starts_with(why))
+        let promotion_blocked = status.promotion_blocked.as_deref();
+        promotion_blocked.is_some_and(|promotion_blocked| promotion_blocked.starts_with(why))
     });
     within("the discard", next).await.unwrap();
     // As it is.
@@ -144,8 +146,11 @@ async fn a_version_that_nobody_runs_any_more_is_no_reason_to_wait(place: &str) {
     let new = run_torn::<2>(&backend, &engine, "b");
     let waited = within("the waiting", new.wait_for(last)).await;
     // Unless readers were given the new build when it stood just where the old one has ended.
-    if let Err(held_back) = waited {
-        let (why, abandoned) = (held_back.error, "no instance works on build 1 any more");
+    if let Err(promotion_blocked) = waited {
+        let (why, abandoned) = (
+            promotion_blocked.error,
+            "no instance works on build 1 any more",
+        );
         assert!(why.starts_with(abandoned), "{why}");
         new.switch("counts").await.unwrap();
     }

@@ -164,7 +164,7 @@ async fn the_partitions_of_a_killed_instance_are_taken_over_in_time(place: &str)
     }
 }
 
-async fn what_a_paused_owner_writes_is_refused(place: &str) {
+async fn what_a_paused_owner_writes_is_rejected(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let mut last = fill(&backend, 0..5).await;
     let mut paused = Instance::start(place);
@@ -243,7 +243,9 @@ async fn a_wait_through_an_instance_that_owns_nothing_is_prompt(place: &str) {
     owner.owns(|owned| owned == 4);
     let builder = factum::Projections::builder(&engine).lease(Duration::from_secs(60));
     let count = factum_tests::count::Count::<1, 4>::default();
-    let projections = count.on(&backend, builder, factum::OnFailure::Park).start();
+    let projections = count
+        .on(&backend, builder, factum::FailurePolicy::DeadLetter)
+        .start();
     let mut waits = Vec::new();
     for turn in 0..20 {
         let told = Fill::new("a", turn).execute(&engine).await.unwrap();
@@ -267,7 +269,9 @@ fn named(backend: &Backend, engine: &factum::Engine) -> factum::Projections {
     let builder = factum::Projections::builder(engine).instance("the one");
     let builder = builder.lease(Duration::from_secs(60));
     let count = factum_tests::count::Count::<1, 4>::default();
-    count.on(backend, builder, factum::OnFailure::Park).start()
+    count
+        .on(backend, builder, factum::FailurePolicy::DeadLetter)
+        .start()
 }
 
 async fn who_is_started_again_under_its_name_goes_on_at_once(place: &str) {
@@ -301,7 +305,7 @@ async fn who_is_started_again_under_its_name_goes_on_at_once(place: &str) {
 places::on_each! {
     who_is_started_again_under_its_name_goes_on_at_once;
     the_partitions_of_a_killed_instance_are_taken_over_in_time;
-    what_a_paused_owner_writes_is_refused;
+    what_a_paused_owner_writes_is_rejected;
     work_is_spread_evenly_over_those_who_come_and_go;
     a_wait_through_an_instance_that_owns_nothing_is_prompt;
 }

@@ -198,7 +198,7 @@ async fn two_projections_cannot_have_one_table(place: &str) {
     backend.close().await;
 }
 
-async fn of_two_that_begin_together_one_is_refused(place: &str) {
+async fn of_two_that_begin_together_one_is_rejected(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
     let last = work(&engine).await;
@@ -256,6 +256,6 @@ async fn what_is_not_its_own_is_left_alone(place: &str) {
 places::on_each! {
     events_of_several_types_go_into_one_table_in_order;
     two_projections_cannot_have_one_table;
-    of_two_that_begin_together_one_is_refused;
+    of_two_that_begin_together_one_is_rejected;
     what_is_not_its_own_is_left_alone;
 }

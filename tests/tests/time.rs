@@ -70,7 +70,7 @@ async fn travel(store: impl Store + Clone) {
         engine.execute(Set { gauge: 2, to: 0 }).await.unwrap();
     }
     let history = engine.history::<Gauge>(&1).await.unwrap();
-    let cold = Engine::builder(store).warm_states(0).build();
+    let cold = Engine::builder(store).cache_capacity(0).build();
     for engine in [&engine, &cold] {
         for (version, event) in (1..).zip(&history) {
             let by_version = engine.load::<Gauge>(&1).at_version(version).await.unwrap();

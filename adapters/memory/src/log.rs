@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use factum::document::MemoryDocuments;
 use factum::record::Place;
 use factum::{
-    Append, AppendError, Appended, Condition, Conflict, Direction, IdempotencyKey, Page, Position,
-    Read, RecordedEvent, Scope, StreamId, Tag, Timestamp, Version, Violation,
+    Append, AppendCondition, AppendError, Appended, Conflict, Direction, IdempotencyKey, Page,
+    Position, Read, RecordedEvent, Scope, StreamId, Tag, Timestamp, Version, Violation,
 };
 use foldhash::fast::RandomState;
 use uuid::Uuid;
@@ -79,7 +79,7 @@ impl Log {
         violations
     }
 
-    fn newest_match(&self, condition: &Condition) -> Option<Position> {
+    fn newest_match(&self, condition: &AppendCondition) -> Option<Position> {
         let positions = query::candidates(&condition.query, &self.tags, self.events.len());
         let mut newer = positions
             .backward(u64::MAX)

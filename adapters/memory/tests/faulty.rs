@@ -2,7 +2,7 @@
 
 use factum::testkit::{Faults, Faulty};
 use factum::{
-    Append, AppendError, ContentType, EventStore as _, Expected, IdempotencyKey, Metadata,
+    Append, AppendError, ContentType, EventStore as _, ExpectedVersion, IdempotencyKey, Metadata,
     NewEvent, Position, Query, Read, Snapshot, SnapshotStore as _, StoreError, StreamId, Version,
 };
 use factum_memory::MemoryStore;
@@ -22,7 +22,7 @@ fn append() -> Append {
         metadata: std::sync::Arc::new(Metadata::default()),
         personal: Vec::new(),
     };
-    Append::stream(stream(), Expected::Any, vec![event])
+    Append::stream(stream(), ExpectedVersion::Any, vec![event])
 }
 
 fn faulty(faults: Faults) -> Faulty<MemoryStore> {
@@ -66,17 +66,17 @@ async fn the_same_calls_meet_the_same_faults() {
 }
 
 #[tokio::test]
-async fn an_append_that_is_refused_rolled_back_or_unsent_stores_nothing() {
+async fn an_append_that_is_rejected_rolled_back_or_unsent_stores_nothing() {
     let none = Faults::NONE;
-    let refused = Faults {
-        refused: 1.0,
+    let rejected = Faults {
+        rejected: 1.0,
         ..none
     };
     let rolled_back = Faults {
         rolled_back: 1.0,
         ..none
     };
-    for store in [refused, rolled_back].map(faulty) {
+    for store in [rejected, rolled_back].map(faulty) {
         let failed = store.append(append()).await;
         let unavailable = matches!(failed, Err(AppendError::Store(StoreError::Unavailable(_))));
         assert!(unavailable, "{failed:?}");

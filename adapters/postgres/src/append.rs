@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use factum::{
-    Append, AppendError, Appended, Condition, Conflict, Expected, Position, StreamId, Version,
-    Violation,
+    Append, AppendCondition, AppendError, Appended, Conflict, ExpectedVersion, Position, StreamId,
+    Version, Violation,
 };
 use serde_json::json;
 use sqlx::Row as _;
@@ -130,10 +130,10 @@ impl Arguments {
             self.appends.push(number);
             self.ids.push(part.stream.to_string());
             self.expected.push(match part.expected {
-                Expected::Any => -1,
-                Expected::StreamExists => -2,
-                Expected::NoStream => 0,
-                Expected::Exact(version) => version.get() as i64,
+                ExpectedVersion::Any => -1,
+                ExpectedVersion::StreamExists => -2,
+                ExpectedVersion::NoStream => 0,
+                ExpectedVersion::Exact(version) => version.get() as i64,
             });
             self.counts.push(part.events.len() as i32);
             for (place, event) in (1..).zip(&part.events) {
@@ -172,7 +172,7 @@ impl Arguments {
 }
 
 /// The form that `newest_match` takes.
-pub(crate) fn condition(condition: &Condition) -> String {
+pub(crate) fn condition(condition: &AppendCondition) -> String {
     let items = condition.query.items().iter().map(|item| {
         json!({
             "category": item.category,

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use factum::document::{Changes, Revision};
 use factum::{
-    Append, AppendError, Appended, Condition, Conflict, Position, StreamAppend, StreamId,
+    Append, AppendCondition, AppendError, Appended, Conflict, Position, StreamAppend, StreamId,
     Timestamp, Version, Violation,
 };
 use sqlx::postgres::PgConnection;
@@ -99,7 +99,7 @@ impl<'a> Batch<'a> {
     }
 
     /// The newest event of this batch that matches.
-    fn newest_match(&self, condition: &Condition) -> Option<Position> {
+    fn newest_match(&self, condition: &AppendCondition) -> Option<Position> {
         let events = self.taken.iter().rev().flat_map(|part| {
             let events = part.events.iter().rev();
             events.map(|event| (&part.stream, event))

@@ -47,7 +47,7 @@ impl Fault {
         matches!(class.as_deref(), Some("22" | "23" | "54"))
     }
 
-    /// Whether what a transaction did is the reason why its commit was refused: a constraint that is checked as late as that, or
+    /// Whether what a transaction did is the reason why its commit was rejected: a constraint that is checked as late as that, or
     /// whatever a trigger raises. Not the state of the transaction, other transactions, or too few resources.
     pub(crate) fn is_of_the_commit(&self) -> bool {
         let class = self.sql().and_then(class);
@@ -55,10 +55,10 @@ impl Fault {
         !is_else && !self.is_ignored() && self.leaves_the_connection()
     }
 
-    /// Whether it was refused because a statement ahead of it in the transaction had failed, and nobody minded.
+    /// Whether it was rejected because a statement ahead of it in the transaction had failed, and nobody minded.
     pub(crate) fn is_ignored(&self) -> bool {
-        let refused = self.sql().and_then(sqlx::Error::as_database_error);
-        refused.is_some_and(follows_an_error)
+        let rejected = self.sql().and_then(sqlx::Error::as_database_error);
+        rejected.is_some_and(follows_an_error)
     }
 
     /// Where the documents are that have moved, if that is why nothing was done; see `must_change`.
@@ -71,7 +71,7 @@ impl Fault {
         serde_json::from_str(detail).ok().map(Moved)
     }
 
-    /// Whether the connection can be used again: the server refused a statement, and did not go away.
+    /// Whether the connection can be used again: the server rejected a statement, and did not go away.
     pub(crate) fn leaves_the_connection(&self) -> bool {
         self.sql()
             .is_none_or(|error| error.as_database_error().is_some() && !is_of_the_connection(error))
@@ -95,8 +95,8 @@ impl Moved {
         })
     }
 
-    /// Why `append` is refused, if it is: the first of its documents that has moved.
-    pub(crate) fn refusal(&self, append: &Append) -> Option<Violation> {
+    /// Why `append` is rejected, if it is: the first of its documents that has moved.
+    pub(crate) fn rejection(&self, append: &Append) -> Option<Violation> {
         match self.of(&append.changes)? {
             ChangeError::Moved {
                 key,
@@ -168,8 +168,8 @@ const RACES: [&str; 3] = ["40001", "40P01", "23505"];
 
 impl From<Fault> for AppendError {
     fn from(fault: Fault) -> Self {
-        let refused = fault.sql().and_then(sqlx::Error::as_database_error);
-        let race = refused.filter(|error| RACES.contains(&&*error.code().unwrap_or_default()));
+        let rejected = fault.sql().and_then(sqlx::Error::as_database_error);
+        let race = rejected.filter(|error| RACES.contains(&&*error.code().unwrap_or_default()));
         match race {
             Some(race) => {
                 let reason = format!("{race} ({})", race.code().unwrap_or_default());
@@ -187,7 +187,7 @@ pub(crate) fn store_error(error: sqlx::Error) -> StoreError {
 }
 
 /// Whether a statement ahead of it in the transaction had failed, and nobody minded: the transaction takes nothing more, there
-/// is none any more, or it was to be rolled back to a savepoint that was refused.
+/// is none any more, or it was to be rolled back to a savepoint that was rejected.
 pub(crate) fn follows_an_error(error: &dyn DatabaseError) -> bool {
     matches!(error.code().as_deref(), Some("25P02" | "25P01" | "3B001"))
 }

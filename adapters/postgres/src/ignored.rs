@@ -53,7 +53,7 @@ impl Probes {
     }
 }
 
-/// Whether a statement was refused because one ahead of it in the transaction had failed, and nobody minded.
+/// Whether a statement was rejected because one ahead of it in the transaction had failed, and nobody minded.
 pub(crate) fn is_ignored(error: &(dyn Error + 'static)) -> bool {
     let mut causes = successors(Some(error), |&error| error.source());
     causes.any(|error| {
@@ -63,7 +63,7 @@ pub(crate) fn is_ignored(error: &(dyn Error + 'static)) -> bool {
                 return true;
             }
         }
-        let refused = error.downcast_ref::<Box<dyn DatabaseError>>();
-        refused.is_some_and(|error| follows_an_error(&**error))
+        let rejected = error.downcast_ref::<Box<dyn DatabaseError>>();
+        rejected.is_some_and(|error| follows_an_error(&**error))
     })
 }

@@ -69,7 +69,7 @@ impl<P: PostgresProjectSet<EventsOf<P>>> Inlined for OfProjection<P> {
 pub(crate) enum Failure {
     Fault(Fault),
     /// By an inline projection, for the append at this place; behind the last of them: whose fault it is is not known.
-    Refused {
+    Rejected {
         error: AppendError,
         place: usize,
     },
@@ -80,14 +80,14 @@ impl Failure {
     fn is_ignored(&self) -> bool {
         match self {
             Self::Fault(fault) => fault.is_ignored(),
-            Self::Refused { error, .. } => is_ignored(error),
+            Self::Rejected { error, .. } => is_ignored(error),
         }
     }
 
-    fn refused(error: impl Into<AppendError>) -> Self {
+    fn rejected(error: impl Into<AppendError>) -> Self {
         let error = error.into();
         let place = usize::MAX;
-        Self::Refused { error, place }
+        Self::Rejected { error, place }
     }
 }
 

@@ -71,8 +71,8 @@ impl PostgresOptions {
         self
     }
 
-    /// `projection` has its effect in the transaction that appends: a read behind an append's answer finds it, a refused
-    /// append leaves no trace in its tables, and an event that it cannot take refuses that append, with
+    /// `projection` has its effect in the transaction that appends: a read behind an append's answer finds it, a rejected
+    /// append leaves no trace in its tables, and an event that it cannot take rejects that append, with
     /// [`AppendError::Projection`](factum::AppendError::Projection).
     ///
     /// It is an ordinary projection, with the same tables and versions; [`open`](Self::open) builds what is not there
@@ -88,7 +88,7 @@ impl PostgresOptions {
     ///
     /// # Errors
     /// [`StoreError::NewerSchema`] if a newer version of this crate wrote it, [`StoreError::Unavailable`] if
-    /// the server does not answer, [`StoreError::Failed`] if it refuses, if the name of the schema breaks
+    /// the server does not answer, [`StoreError::Failed`] if it rejects, if the name of the schema breaks
     /// its rule, or if an inline projection cannot take what is stored.
     pub async fn open(self) -> Result<PostgresStore, StoreError> {
         check(&self.schema)?;

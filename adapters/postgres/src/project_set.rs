@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use factum::error::panicked;
+use factum::error::panic_message;
 use factum::{DecodeError, Event, EventError, Recorded, RecordedEvent, StepError, StoreError};
 use futures_util::FutureExt as _;
 
@@ -40,7 +40,7 @@ where
         let decoded = catch_unwind(AssertUnwindSafe(|| record.decode_all::<E>()));
         let events = match decoded {
             Ok(decoded) => decoded?,
-            Err(panic) => return Err(failed(record, panicked(&*panic).into())),
+            Err(panic) => return Err(failed(record, panic_message(&*panic).into())),
         };
         for event in events {
             let record = record.clone();
@@ -49,7 +49,7 @@ where
             let error = match projected.catch_unwind().await {
                 Ok(Ok(())) => continue,
                 Ok(Err(error)) => error,
-                Err(panic) => panicked(&*panic).into(),
+                Err(panic) => panic_message(&*panic).into(),
             };
             return Err(failed(&event.record, error));
         }

@@ -92,6 +92,6 @@ pub trait PostgresProject<E: Event>: PostgresProjection {
     ///
     /// # Errors
     /// Anything; the transaction is rolled back and the event tried again, and then parked, or what else was chosen by
-    /// [`OnFailure`](factum::OnFailure).
+    /// [`FailurePolicy`](factum::FailurePolicy).
     async fn project(&self, event: &Recorded<E>, db: &mut Tables<'_>) -> Result<(), BoxError>;
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use factum::metrics::OfStore;
+use factum::metrics::StoreMetrics;
 use factum::{
     Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Position, Read, StoreError,
 };
@@ -34,7 +34,7 @@ struct Shared {
     names: Names,
     gathering: Arc<Gathering>,
     head: watch::Receiver<Position>,
-    metrics: OfStore,
+    metrics: StoreMetrics,
 }
 
 impl PostgresStore {
@@ -59,7 +59,7 @@ impl PostgresStore {
             ended,
         ));
         let (jobs, inbox) = mpsc::channel(QUEUE);
-        let metrics = OfStore::new("postgres");
+        let metrics = StoreMetrics::new("postgres");
         let writer = Writer {
             server,
             connection: Some(writer),

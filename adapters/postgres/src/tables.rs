@@ -133,7 +133,7 @@ async fn document(db: &mut PgConnection, key: &str) -> Result<Option<String>, St
     Ok(found.map(|document| document.value))
 }
 
-/// Refuses to make `build` ready once it was dropped.
+/// Rejects to make `build` ready once it was dropped.
 pub(crate) async fn is_wanted(
     db: &mut PgConnection,
     name: &str,

@@ -7,7 +7,7 @@
 //!
 //! Several, for where beginning fails, behind an error, sqlx rolls back the one that it believes to be around. Were there
 //! no other around that, what follows would be outside of any transaction, and stay. The server knows none of them: it
-//! refuses, and the transaction remains a failed one.
+//! rejects, and the transaction remains a failed one.
 
 use factum::Position;
 use sqlx::postgres::{PgConnection, PgRow};
@@ -45,7 +45,7 @@ pub(crate) async fn begin_to_append(db: &mut PgConnection) -> Result<Position, F
 }
 
 /// Behind an error that was ignored a commit is a rollback, and no error, and neither is it one where there is no
-/// transaction: a savepoint is refused in both cases.
+/// transaction: a savepoint is rejected in both cases.
 pub(crate) async fn commit(db: &mut PgConnection) -> Result<(), Fault> {
     let sql = "savepoint done; commit";
     let committed = sqlx::raw_sql(sql).execute(&mut *db).await;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use factum::metrics::{OfStore, Stopwatch};
+use factum::metrics::{Stopwatch, StoreMetrics};
 use factum::{Append, AppendError, Conflict, Position, StoreError};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
@@ -30,7 +30,7 @@ pub(crate) struct Writer {
     pub(crate) known: Known,
     pub(crate) inlines: Inlines,
     pub(crate) head: Arc<watch::Sender<Position>>,
-    pub(crate) metrics: OfStore,
+    pub(crate) metrics: StoreMetrics,
     /// Dropped when the writer ends, which ends `listener`.
     pub(crate) alive: oneshot::Sender<()>,
     pub(crate) listener: JoinHandle<()>,
@@ -117,8 +117,8 @@ impl Writer {
                 }
                 None
             }
-            Err(Failure::Refused { error, .. }) => {
-                debug!(%error, "an inline projection refuses a batch");
+            Err(Failure::Rejected { error, .. }) => {
+                debug!(%error, "an inline projection rejects a batch");
                 None
             }
         };
@@ -150,19 +150,19 @@ impl Writer {
                     }
                     break;
                 }
-                Err(Failure::Refused { place, .. }) if place < jobs.len() && jobs.len() > 1 => {
+                Err(Failure::Rejected { place, .. }) if place < jobs.len() && jobs.len() > 1 => {
                     alone.push(jobs.remove(place));
                     continue;
                 }
-                Err(Failure::Refused { error, .. }) => {
-                    self.refused(jobs, error).await;
+                Err(Failure::Rejected { error, .. }) => {
+                    self.rejected(jobs, error).await;
                     break;
                 }
                 Err(Failure::Fault(fault)) => fault,
             };
             let waiting = jobs.len();
             if let Some(moved) = fault.moved() {
-                jobs = self.refuse(jobs, &moved);
+                jobs = self.reject(jobs, &moved);
             }
             // Those that are left have a chance without the others.
             if jobs.len() == waiting {
@@ -175,7 +175,7 @@ impl Writer {
     }
 
     /// An inline projection is the reason: one of `jobs` alone, if it says so.
-    async fn refused(&mut self, jobs: Vec<Waiting>, error: AppendError) {
+    async fn rejected(&mut self, jobs: Vec<Waiting>, error: AppendError) {
         let passes = matches!(
             error,
             AppendError::Store(StoreError::Unavailable(_) | StoreError::Closed)
@@ -234,7 +234,7 @@ impl Writer {
         };
         let usable = match &judged {
             Err(Failure::Fault(fault)) => fault.leaves_the_connection(),
-            Err(Failure::Refused { .. }) | Ok(_) => true,
+            Err(Failure::Rejected { .. }) | Ok(_) => true,
         };
         self.connection = usable.then_some(connection);
         let judged = judged?;
@@ -250,17 +250,17 @@ impl Writer {
     }
 
     /// All else held where a document has moved; gives back the others, which were not stored either.
-    fn refuse(&self, jobs: Vec<Waiting>, moved: &Moved) -> Vec<Waiting> {
+    fn reject(&self, jobs: Vec<Waiting>, moved: &Moved) -> Vec<Waiting> {
         let mut others = Vec::new();
         for (append, answer) in jobs {
-            let Some(violation) = moved.refusal(&append) else {
+            let Some(violation) = moved.rejection(&append) else {
                 others.push((append, answer));
                 continue;
             };
             let violations = vec![violation];
-            let refused = Err(Conflict { violations }.into());
-            self.metrics.answered([&refused]);
-            answer.tell(refused);
+            let rejected = Err(Conflict { violations }.into());
+            self.metrics.answered([&rejected]);
+            answer.tell(rejected);
         }
         others
     }

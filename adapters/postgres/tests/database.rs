@@ -8,7 +8,7 @@ mod server;
 use std::sync::Arc;
 
 use factum::{
-    Append, AppendError, ContentType, EventStore as _, Expected, IdempotencyKey, Metadata,
+    Append, AppendError, ContentType, EventStore as _, ExpectedVersion, IdempotencyKey, Metadata,
     NewEvent, Query, Read, StoreError, Version,
 };
 use uuid::Uuid;
@@ -26,7 +26,7 @@ fn opened() -> Append {
     };
     Append::stream(
         "account-1".parse().unwrap(),
-        Expected::NoStream,
+        ExpectedVersion::NoStream,
         vec![event],
     )
 }
@@ -85,7 +85,7 @@ async fn two_stores_in_one_database_know_nothing_of_each_other() {
 }
 
 #[tokio::test]
-async fn a_newer_schema_and_a_bad_name_are_refused() {
+async fn a_newer_schema_and_a_bad_name_are_rejected() {
     let Some(options) = server::fresh() else {
         return;
     };
@@ -94,16 +94,16 @@ async fn a_newer_schema_and_a_bad_name_are_refused() {
         .execute(store.pool())
         .await
         .unwrap();
-    let refused = options.clone().open().await.unwrap_err();
+    let rejected = options.clone().open().await.unwrap_err();
     assert!(
-        matches!(refused, StoreError::NewerSchema { found: 7, known: 2 }),
-        "{refused:?}"
+        matches!(rejected, StoreError::NewerSchema { found: 7, known: 2 }),
+        "{rejected:?}"
     );
     for name in ["", "1a", "a-b", "A", "a; drop table event"] {
-        let refused = options.clone().schema(name).open().await.unwrap_err();
+        let rejected = options.clone().schema(name).open().await.unwrap_err();
         assert!(
-            matches!(refused, StoreError::Failed(_)),
-            "{name:?}: {refused:?}"
+            matches!(rejected, StoreError::Failed(_)),
+            "{name:?}: {rejected:?}"
         );
     }
 }

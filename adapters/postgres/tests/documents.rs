@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use factum::document::{Changes, DocumentStore as _, Revision, Scan};
 use factum::{
-    Append, AppendError, Appended, ContentType, EventStore as _, Expected, Metadata, NewEvent,
-    Violation,
+    Append, AppendError, Appended, ContentType, EventStore as _, ExpectedVersion, Metadata,
+    NewEvent, Violation,
 };
 use factum_postgres::{PostgresStore, sqlx};
 use uuid::Uuid;
@@ -29,7 +29,7 @@ fn noted(stream: u64, changes: Changes) -> Append {
         personal: Vec::new(),
     };
     let stream = format!("account-{stream}").parse().unwrap();
-    Append::stream(stream, Expected::Any, vec![event]).with_changes(changes)
+    Append::stream(stream, ExpectedVersion::Any, vec![event]).with_changes(changes)
 }
 
 /// The answers to appends that are asked for at one time.

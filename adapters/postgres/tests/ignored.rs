@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use factum::prelude::*;
 use factum::{
-    Append, ContentType, DeadLetterState, EventStore as _, Expected, NewEvent, Position,
+    Append, ContentType, DeadLetterState, EventStore as _, ExpectedVersion, NewEvent, Position,
     RetryPolicy, StreamId,
 };
 use factum_postgres::{BoxError, PostgresProject, PostgresProjection, PostgresStore, Tables};
@@ -76,7 +76,11 @@ async fn come(store: &PostgresStore, house: u64, names: &[&str]) -> Position {
         personal: Vec::new(),
     };
     let stream = StreamId::new("house", house).unwrap();
-    let append = Append::stream(stream, Expected::Any, names.iter().map(event).collect());
+    let append = Append::stream(
+        stream,
+        ExpectedVersion::Any,
+        names.iter().map(event).collect(),
+    );
     store.append(append).await.unwrap().position
 }
 

@@ -9,7 +9,7 @@ mod tally;
 
 use factum::document::{Changes, DocumentStore as _, Revision};
 use factum::prelude::*;
-use factum::{AppendError, EventStore as _, Expected, StoreError, async_trait};
+use factum::{AppendError, EventStore as _, ExpectedVersion, StoreError, async_trait};
 use factum_postgres::{
     BoxError, PostgresOptions, PostgresProject, PostgresProjection, PostgresStore, Tables, sqlx,
 };
@@ -50,7 +50,7 @@ async fn a_read_behind_the_answer_finds_the_effect() {
 }
 
 #[tokio::test]
-async fn a_refused_append_leaves_no_trace() {
+async fn a_rejected_append_leaves_no_trace() {
     let Some(options) = server::fresh() else {
         return;
     };
@@ -60,7 +60,7 @@ async fn a_refused_append_leaves_no_trace() {
     let moved = store.append(added(1, &[3]).with_changes(moved)).await;
     assert!(matches!(moved, Err(AppendError::Conflict(_))), "{moved:?}");
     let mut version = added(1, &[3]);
-    version.streams[0].expected = Expected::NoStream;
+    version.streams[0].expected = ExpectedVersion::NoStream;
     let conflict = store.append(version).await;
     assert!(
         matches!(conflict, Err(AppendError::Conflict(_))),
@@ -69,15 +69,15 @@ async fn a_refused_append_leaves_no_trace() {
     store.append(added(1, &[ONCE])).await.unwrap();
     for (amount, why) in [
         (ONCE, "violates unique constraint"),
-        (REFUSED, "it is refused"),
+        (REFUSED, "it is rejected"),
         (PANICS, "it panics"),
         (NEGATIVE, "violates check constraint"),
         (IGNORES, "ignored an error of the database"),
     ] {
         let own = Changes::new().put("own", "1");
-        let refused = added(2, &[4, amount, 5]).with_changes(own);
-        let Err(AppendError::Projection { name, error }) = store.append(refused).await else {
-            panic!("{why}: it is refused")
+        let rejected = added(2, &[4, amount, 5]).with_changes(own);
+        let Err(AppendError::Projection { name, error }) = store.append(rejected).await else {
+            panic!("{why}: it is rejected")
         };
         assert_eq!(name, "sums", "{why}");
         let error: &dyn std::error::Error = &*error;
@@ -88,7 +88,7 @@ async fn a_refused_append_leaves_no_trace() {
     assert_eq!(same(&store).await, 3);
     let own = store.find_documents(&["own".to_owned()]).await.unwrap();
     assert_eq!(own, []);
-    // And nothing is left that is in the way: another stream begins where the refused one did not.
+    // And nothing is left that is in the way: another stream begins where the rejected one did not.
     store.append(added(3, &[4, 5])).await.unwrap();
     assert_eq!(same(&store).await, 5);
 }
@@ -127,7 +127,7 @@ async fn who_ignores_an_error_is_named_and_nobody_else() {
             let Err(AppendError::Projection { name, error }) =
                 store.append(added(1, amounts)).await
             else {
-                panic!("it is refused")
+                panic!("it is rejected")
             };
             assert_eq!(name, "sums");
             assert!(error.to_string().contains("ignored an error"), "{error}");
@@ -135,7 +135,7 @@ async fn who_ignores_an_error_is_named_and_nobody_else() {
         store.append(added(1, &[1])).await.unwrap();
         assert_eq!(same(&store).await, round);
     }
-    // Where others have stored it, nobody is refused: that projection is left behind.
+    // Where others have stored it, nobody is rejected: that projection is left behind.
     bare.append(added(1, &[IGNORES])).await.unwrap();
     for _ in 0..3 {
         store.append(added(1, &[1])).await.unwrap();
@@ -149,7 +149,7 @@ async fn who_ignores_an_error_is_named_and_nobody_else() {
 }
 
 #[tokio::test]
-async fn a_projection_that_fails_refuses_one_append_and_not_its_neighbours() {
+async fn a_projection_that_fails_rejects_one_append_and_not_its_neighbours() {
     let Some(options) = server::fresh() else {
         return;
     };
@@ -269,15 +269,15 @@ async fn what_cannot_be_built_is_not_opened() {
     };
     let bare = options.clone().open().await.unwrap();
     bare.append(added(1, &[1, REFUSED])).await.unwrap();
-    let refused = options.clone().inline(Sums::<1>).open().await;
-    let Err(StoreError::Failed(error)) = refused else {
-        panic!("{refused:?}")
+    let rejected = options.clone().inline(Sums::<1>).open().await;
+    let Err(StoreError::Failed(error)) = rejected else {
+        panic!("{rejected:?}")
     };
     let text = "the inline projection \"sums\" cannot be built";
     assert_eq!(error.to_string(), text);
     let twice = options.clone().inline(Sums::<1>).inline(Sums::<2>);
     let Err(StoreError::Failed(error)) = twice.open().await else {
-        panic!("it is refused")
+        panic!("it is rejected")
     };
     let text = "two inline projections have the name \"sums\"";
     assert_eq!(error.to_string(), text);

@@ -1,4 +1,4 @@
-//! Inline projections that go on behind an error, panic where they should not, or are refused when the transaction ends.
+//! Inline projections that go on behind an error, panic where they should not, or are rejected when the transaction ends.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -25,7 +25,7 @@ async fn open(options: &PostgresOptions) -> PostgresStore {
     options.clone().inline(Sums::<1>).open().await.unwrap()
 }
 
-async fn refused(store: &PostgresStore, append: Append, why: &str) {
+async fn rejected(store: &PostgresStore, append: Append, why: &str) {
     let answer = store.append(append).await;
     let Err(AppendError::Projection { name, error }) = answer else {
         panic!("{why}: {answer:?}")
@@ -67,7 +67,7 @@ async fn what_is_begun_behind_an_ignored_error_does_not_leave_the_transaction() 
             &[IGNORES, NESTS],
             &[BLUNDERS, BLUNDERS, BLUNDERS, BLUNDERS, NESTS, 2],
         ] {
-            refused(
+            rejected(
                 &store,
                 added(1, amounts),
                 "ignored an error of the database",
@@ -83,7 +83,7 @@ async fn what_is_begun_behind_an_ignored_error_does_not_leave_the_transaction() 
 }
 
 #[tokio::test]
-async fn who_ignored_an_error_behind_the_head_rests_and_nobody_is_refused() {
+async fn who_ignored_an_error_behind_the_head_rests_and_nobody_is_rejected() {
     for amounts in [
         &[IGNORES, NESTS][..],
         &[BLUNDERS],
@@ -106,7 +106,7 @@ async fn who_ignored_an_error_behind_the_head_rests_and_nobody_is_refused() {
         };
         let cause = error.source().unwrap().to_string();
         let why = match amounts {
-            [_, UNREADABLE] => "it panicked: it panics when it is read",
+            [_, UNREADABLE] => "it panic_message: it panics when it is read",
             _ => "ignored an error",
         };
         assert!(cause.contains(why), "{cause}");
@@ -114,14 +114,14 @@ async fn who_ignored_an_error_behind_the_head_rests_and_nobody_is_refused() {
 }
 
 #[tokio::test]
-async fn a_panic_while_an_event_is_read_refuses_its_append_alone() {
+async fn a_panic_while_an_event_is_read_rejects_its_append_alone() {
     let Some(options) = server::fresh() else {
         return;
     };
     let store = open(&options).await;
     for round in 0..3 {
         let unreadable = added(1, &[1, UNREADABLE]);
-        refused(&store, unreadable, "it panics when it is read").await;
+        rejected(&store, unreadable, "it panics when it is read").await;
         store.append(added(1, &[1])).await.unwrap();
         assert_eq!(same(&store).await, round + 1);
     }
@@ -155,7 +155,7 @@ async fn a_panic_while_tables_are_created_is_an_error_of_who_opens() {
     let Err(StoreError::Failed(error)) = opened else {
         panic!("{opened:?}")
     };
-    assert_eq!(error.to_string(), "it panicked: it has no tables");
+    assert_eq!(error.to_string(), "it panic_message: it has no tables");
 }
 
 #[tokio::test]
@@ -175,7 +175,7 @@ async fn a_deadlock_that_a_projection_tells_of_in_its_own_words_is_no_fault_of_t
 }
 
 #[tokio::test]
-async fn what_a_rule_raises_when_the_transaction_ends_refuses_one_append_and_not_its_neighbours() {
+async fn what_a_rule_raises_when_the_transaction_ends_rejects_one_append_and_not_its_neighbours() {
     let Some(options) = server::fresh() else {
         return;
     };
@@ -187,7 +187,7 @@ async fn what_a_rule_raises_when_the_transaction_ends_refuses_one_append_and_not
             let amount = if number % 16 == 5 { RAISES } else { number };
             tokio::spawn(async move {
                 match amount {
-                    RAISES => refused(&store, added(number, &[RAISES]), "a rule is broken").await,
+                    RAISES => rejected(&store, added(number, &[RAISES]), "a rule is broken").await,
                     amount => drop(store.append(added(number, &[amount])).await.unwrap()),
                 }
             })

@@ -11,14 +11,14 @@ use std::sync::Arc;
 
 use factum::document::{Changes, DocumentStore as _, Scan};
 use factum::{
-    Append, AppendError, ContentType, EventStore as _, Expected, Metadata, NewEvent, Query, Read,
-    StoreError,
+    Append, AppendError, ContentType, EventStore as _, ExpectedVersion, Metadata, NewEvent, Query,
+    Read, StoreError,
 };
 use factum_postgres::{PgPool, PostgresStore};
 use proxy::{Cut, Proxy};
 use uuid::Uuid;
 
-fn noted(stream: &str, expected: Expected) -> Append {
+fn noted(stream: &str, expected: ExpectedVersion) -> Append {
     let event = || NewEvent {
         id: Uuid::now_v7(),
         name: "account.noted".into(),
@@ -57,8 +57,8 @@ async fn an_answer_that_is_lost_behind_the_commit_is_given_all_the_same() {
         proxy.cut(Cut::Answer);
         let stream = format!("account-{round}");
         let (one, two) = tokio::join!(
-            store.append(noted(&stream, Expected::NoStream)),
-            store.append(noted("account-x", Expected::Any)),
+            store.append(noted(&stream, ExpectedVersion::NoStream)),
+            store.append(noted("account-x", ExpectedVersion::Any)),
         );
         assert!(proxy.has_cut());
         let (one, two) = (one.unwrap(), two.unwrap());
@@ -80,7 +80,7 @@ async fn a_request_that_is_lost_is_said_to_have_done_nothing() {
     };
     for round in 0..4 {
         proxy.cut(Cut::Request);
-        let lost = store.append(noted("account-1", Expected::Any)).await;
+        let lost = store.append(noted("account-1", ExpectedVersion::Any)).await;
         assert!(proxy.has_cut());
         assert!(
             matches!(lost, Err(AppendError::Store(StoreError::Unavailable(_)))),
@@ -88,7 +88,7 @@ async fn a_request_that_is_lost_is_said_to_have_done_nothing() {
         );
         assert_eq!(stored(&store).await.len(), round * 2);
         store
-            .append(noted("account-1", Expected::Any))
+            .append(noted("account-1", ExpectedVersion::Any))
             .await
             .unwrap();
     }
@@ -116,7 +116,7 @@ async fn an_append_with_documents_is_found_by_its_events_and_documents_alone_are
             let before = documents(&store).await;
             proxy.cut(cut);
             let changes = document(&key("both"));
-            let both = noted("account-1", Expected::Any).with_changes(changes);
+            let both = noted("account-1", ExpectedVersion::Any).with_changes(changes);
             let answer = store.append(both).await;
             assert!(proxy.has_cut());
             match (done, answer) {
@@ -126,7 +126,7 @@ async fn an_append_with_documents_is_found_by_its_events_and_documents_alone_are
             }
             assert_eq!(documents(&store).await, before + done);
             store
-                .append(noted("account-1", Expected::Any))
+                .append(noted("account-1", ExpectedVersion::Any))
                 .await
                 .unwrap();
             proxy.cut(cut);
@@ -161,7 +161,9 @@ async fn a_database_that_isolates_more_by_default_changes_nothing() {
         let store = stores[number % 2].clone();
         tokio::spawn(async move {
             let stream = format!("account-{number}");
-            store.append(noted(&stream, Expected::NoStream)).await
+            store
+                .append(noted(&stream, ExpectedVersion::NoStream))
+                .await
         })
     });
     for append in appends.collect::<Vec<_>>() {

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use factum::{
-    Append, ContentType, EventStore as _, Expected, Metadata, NewEvent, Query, Read, StoreError,
-    StreamId,
+    Append, ContentType, EventStore as _, ExpectedVersion, Metadata, NewEvent, Query, Read,
+    StoreError, StreamId,
 };
 use factum_postgres::PostgresStore;
 use tokio::task::JoinSet;
@@ -34,7 +34,7 @@ fn stream(number: usize) -> StreamId {
 }
 
 async fn put(store: &PostgresStore, number: usize, events: Vec<NewEvent>) {
-    let append = Append::stream(stream(number), Expected::Any, events);
+    let append = Append::stream(stream(number), ExpectedVersion::Any, events);
     store.append(append).await.unwrap();
 }
 

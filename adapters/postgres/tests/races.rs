@@ -8,8 +8,8 @@ mod server;
 use std::sync::Arc;
 
 use factum::{
-    Append, AppendError, ContentType, EventStore as _, Expected, Metadata, NewEvent, Query, Read,
-    Violation,
+    Append, AppendError, ContentType, EventStore as _, ExpectedVersion, Metadata, NewEvent, Query,
+    Read, Violation,
 };
 use factum_postgres::PostgresStore;
 use uuid::Uuid;
@@ -25,7 +25,7 @@ fn named(name: &'static str, stream: &str) -> Append {
         metadata: Arc::new(Metadata::default()),
         personal: Vec::new(),
     };
-    Append::stream(stream.parse().unwrap(), Expected::Any, vec![event])
+    Append::stream(stream.parse().unwrap(), ExpectedVersion::Any, vec![event])
 }
 
 /// The database raises the name of an event, if it is an SQLSTATE.
@@ -41,9 +41,9 @@ const RAISE: &str = "
     create trigger raise_name before insert on event for each row execute function raise_name();";
 
 async fn raises(store: &PostgresStore, name: &'static str, stream: &str) {
-    let refused = store.append(named(name, stream)).await;
-    let Err(AppendError::Conflict(conflict)) = refused else {
-        panic!("{name}: {refused:?}")
+    let rejected = store.append(named(name, stream)).await;
+    let Err(AppendError::Conflict(conflict)) = rejected else {
+        panic!("{name}: {rejected:?}")
     };
     let [Violation::Transaction { reason }] = &conflict.violations[..] else {
         panic!("{name}: {conflict:?}")
@@ -76,7 +76,7 @@ async fn serialization_failures_deadlocks_and_unique_violations_are_conflicts() 
 }
 
 #[tokio::test]
-async fn a_race_refuses_one_append_and_not_its_neighbours() {
+async fn a_race_rejects_one_append_and_not_its_neighbours() {
     let Some(options) = server::fresh() else {
         return;
     };

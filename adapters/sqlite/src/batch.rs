@@ -1,7 +1,8 @@
 //! [`store`]: what goes out in one transaction, each part judged on its own.
 
 use factum::{
-    Append, AppendError, Appended, Condition, Conflict, Position, Timestamp, Version, Violation,
+    Append, AppendCondition, AppendError, Appended, Conflict, Position, Timestamp, Version,
+    Violation,
 };
 use rusqlite::Connection;
 
@@ -98,15 +99,15 @@ impl<'t> Batch<'t> {
             return Ok(Err(Conflict { violations }.into()));
         }
         if !append.changes.is_empty()
-            && let Err(refused) = change(self.connection, &append.changes)?
+            && let Err(rejected) = change(self.connection, &append.changes)?
         {
-            return Ok(Err(refused.into()));
+            return Ok(Err(rejected.into()));
         }
         self.take(append, stands).map(Ok)
     }
 
     /// The newest event behind `condition.after` that matches, also of this batch.
-    fn newest_match(&self, condition: &Condition) -> Result<Option<Position>, Fault> {
+    fn newest_match(&self, condition: &AppendCondition) -> Result<Option<Position>, Fault> {
         if self.known.end.head <= condition.after {
             return Ok(None);
         }

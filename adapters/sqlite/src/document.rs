@@ -78,7 +78,7 @@ fn document(row: &Row<'_>) -> Result<Document, Fault> {
 }
 
 /// Makes `changes` as a part of a transaction that holds the write lock, if every document is at the revision that is
-/// required. If that is refused, nothing has changed.
+/// required. If that is rejected, nothing has changed.
 pub(crate) fn change(
     db: &Connection,
     changes: &Changes,

@@ -14,7 +14,7 @@ pub(crate) enum Fault {
     Sqlx(Arc<sqlx::Error>),
     Corrupt(Arc<str>),
     /// By an inline projection.
-    Refused(Arc<AppendError>),
+    Rejected(Arc<AppendError>),
     Closed,
 }
 
@@ -31,7 +31,7 @@ impl Fault {
                 Some(ErrorCode::TooBig | ErrorCode::ConstraintViolation)
             ),
             Self::Corrupt(_) => true,
-            Self::Refused(error) => matches!(
+            Self::Rejected(error) => matches!(
                 **error,
                 AppendError::Projection { .. } | AppendError::Store(StoreError::Corrupt(_))
             ),
@@ -47,7 +47,7 @@ impl Fault {
                 sqlx::Error::WorkerCrashed | sqlx::Error::Protocol(_) => true,
                 error => in_doubt(code(error)),
             },
-            Self::Refused(error) => matches!(**error, AppendError::Store(StoreError::Failed(_))),
+            Self::Rejected(error) => matches!(**error, AppendError::Store(StoreError::Failed(_))),
             Self::Corrupt(_) | Self::Closed => false,
         }
     }
@@ -75,7 +75,7 @@ impl fmt::Display for Fault {
             Self::Sqlite(error) => error.fmt(f),
             Self::Sqlx(error) => error.fmt(f),
             Self::Corrupt(what) => f.write_str(what),
-            Self::Refused(error) => error.fmt(f),
+            Self::Rejected(error) => error.fmt(f),
             Self::Closed => f.write_str("the store is closed"),
         }
     }
@@ -125,7 +125,7 @@ impl From<Fault> for StoreError {
         match fault {
             Fault::Corrupt(what) => Self::Corrupt(what.to_string()),
             Fault::Closed => Self::Closed,
-            Fault::Refused(error) => match again(error) {
+            Fault::Rejected(error) => match again(error) {
                 AppendError::Store(error) => error,
                 error => Self::Failed(error.into()),
             },
@@ -148,7 +148,7 @@ impl From<Fault> for StoreError {
 impl From<Fault> for AppendError {
     fn from(fault: Fault) -> Self {
         match fault {
-            Fault::Refused(error) => again(error),
+            Fault::Rejected(error) => again(error),
             fault => Self::Store(fault.into()),
         }
     }

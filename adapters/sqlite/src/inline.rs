@@ -105,7 +105,7 @@ impl Inlines {
                 let inside = &mut Inside { pair, model };
                 model.inline.catch_up(inside, head).await
             };
-            let standing = self.runtime.block_on(caught_up).map_err(refused)?;
+            let standing = self.runtime.block_on(caught_up).map_err(rejected)?;
             if let Standing::Current(current) = standing {
                 standings.push((model, current));
             }
@@ -121,20 +121,20 @@ impl Inlines {
         jobs: &[Job],
     ) -> Result<(), Fault> {
         let stored = jobs.iter().filter_map(Job::stored);
-        let events = inline::recorded(stored).map_err(refused)?;
+        let events = inline::recorded(stored).map_err(rejected)?;
         for (model, current) in standings {
             let taken = async {
                 let inside = &mut Inside { pair, model };
                 model.inline.take(inside, current, &events).await
             };
-            self.runtime.block_on(taken).map_err(refused)?;
+            self.runtime.block_on(taken).map_err(rejected)?;
         }
         Ok(())
     }
 }
 
-fn refused(error: impl Into<AppendError>) -> Fault {
-    Fault::Refused(Arc::new(error.into()))
+fn rejected(error: impl Into<AppendError>) -> Fault {
+    Fault::Rejected(Arc::new(error.into()))
 }
 
 impl Model {

@@ -54,7 +54,7 @@ impl SqliteOptions {
     }
 
     /// Lets `projection` have its effect in the transaction that appends: whoever reads behind the answer to an append finds
-    /// it, and an event that it cannot take refuses its append with [`AppendError::Projection`]. A panic is such a refusal.
+    /// it, and an event that it cannot take rejects its append with [`AppendError::Projection`]. A panic is such a rejection.
     ///
     /// It is an ordinary projection into tables, in one partition: [`open`](Self::open) builds what is not there yet, also a new
     /// version, and readers see that once it is full. A clone may run in [`Projections`](factum::Projections) as well, for its

@@ -1,6 +1,6 @@
 //! A [`Query`] as SQL, over `factum_event e`.
 
-use factum::{Condition, Position, Query, QueryItem, Tag};
+use factum::{AppendCondition, Position, Query, QueryItem, Tag};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 
@@ -208,7 +208,7 @@ fn matches_all(item: &QueryItem) -> bool {
 /// The newest event that violates `condition`.
 pub(crate) fn newest_match(
     connection: &Connection,
-    condition: &Condition,
+    condition: &AppendCondition,
 ) -> Result<Option<Position>, Fault> {
     let mut sql = Sql::default();
     sql.push("select max(e.position) from factum_event e where e.position > ");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use factum::document::{Changes, Revision};
-use factum::error::panicked;
+use factum::error::panic_message;
 use factum::{
     EventSet as _, EventsOf, Projection, ProjectionError, Query, ReadModel, Step, StepError,
     StoreError,
@@ -76,7 +76,7 @@ impl<P: SqliteProjectSet<EventsOf<P>>> SqliteReadModel<P> {
         let model = self.clone();
         let done = tokio::spawn(async move { model.transact(build, work).await }).await;
         done.unwrap_or_else(|error| match error.try_into_panic() {
-            Ok(panic) => Err(ProjectionError::from(panicked(&*panic)).into()),
+            Ok(panic) => Err(ProjectionError::from(panic_message(&*panic)).into()),
             Err(error) => Err(StoreError::Interrupted(error.into()).into()),
         })
     }

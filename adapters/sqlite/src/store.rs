@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use factum::metrics::OfStore;
+use factum::metrics::StoreMetrics;
 use factum::{
     Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Position, Read, Scope,
     StoreError,
@@ -34,7 +34,7 @@ struct Shared {
     readers: Readers,
     pool: SqlitePool,
     head: watch::Receiver<Position>,
-    metrics: OfStore,
+    metrics: StoreMetrics,
     watcher: Mutex<Option<Watcher>>,
 }
 
@@ -62,7 +62,7 @@ impl SqliteStore {
         let task = tokio::spawn(crate::watch::others(watcher, sender.clone(), ended));
         let turn = Arc::new(Turn::new(writing));
         let (jobs, inbox) = mpsc::channel(QUEUE);
-        let metrics = OfStore::new("sqlite");
+        let metrics = StoreMetrics::new("sqlite");
         let writer = Writer {
             turn: turn.clone(),
             inlines,
@@ -84,7 +84,7 @@ impl SqliteStore {
         })))
     }
 
-    /// Connections that read the file, for read models and reports: what they try to write is refused.
+    /// Connections that read the file, for read models and reports: what they try to write is rejected.
     #[must_use]
     pub fn pool(&self) -> &SqlitePool {
         &self.0.pool

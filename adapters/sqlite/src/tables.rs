@@ -137,7 +137,7 @@ fn value(db: &Connection, key: &str) -> Result<Option<String>, Fault> {
     Ok(found.map(|document| document.value))
 }
 
-/// Refuses to make `build` of the projection `name` ready once it was dropped.
+/// Rejects to make `build` of the projection `name` ready once it was dropped.
 pub(crate) fn is_wanted(db: &Connection, name: &str, build: u64) -> Result<(), StepError> {
     let control = value(db, &control_key(name))?;
     if wants(control.as_deref(), build)? {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use factum::Position;
-use factum::metrics::{OfStore, Stopwatch};
+use factum::metrics::{Stopwatch, StoreMetrics};
 use tokio::sync::{Mutex, MutexGuard, mpsc, oneshot, watch};
 use tracing::{Span, debug, debug_span};
 
@@ -59,7 +59,7 @@ pub(crate) struct Writer {
     pub(crate) turn: Arc<Turn>,
     pub(crate) inlines: Inlines,
     pub(crate) head: Arc<watch::Sender<Position>>,
-    pub(crate) metrics: OfStore,
+    pub(crate) metrics: StoreMetrics,
 }
 
 impl Writer {

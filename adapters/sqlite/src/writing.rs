@@ -166,8 +166,8 @@ impl Transaction<'_> {
 mod tests {
     use factum::document::{Changes, DocumentStore as _};
     use factum::{
-        Append, ContentType, Engine, EventStore as _, Expected, NewEvent, Projections, Recorded,
-        SnapshotStore as _,
+        Append, ContentType, Engine, EventStore as _, ExpectedVersion, NewEvent, Projections,
+        Recorded, SnapshotStore as _,
     };
     use rusqlite::ffi;
 
@@ -266,7 +266,7 @@ mod tests {
             metadata: Default::default(),
             personal: Vec::new(),
         };
-        Append::stream(account.parse().unwrap(), Expected::Any, vec![event])
+        Append::stream(account.parse().unwrap(), ExpectedVersion::Any, vec![event])
     }
 
     /// The version of the file that the writer of `store` knows, once it has appended.

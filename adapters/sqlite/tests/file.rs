@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use factum::{
-    Append, ContentType, EventStore as _, Expected, Metadata, NewEvent, Query, Read, StoreError,
-    Version,
+    Append, ContentType, EventStore as _, ExpectedVersion, Metadata, NewEvent, Query, Read,
+    StoreError, Version,
 };
 use factum_sqlite::SqliteStore;
 use uuid::Uuid;
@@ -31,7 +31,7 @@ fn opened() -> Append {
         event("account.opened", r#"{"owner":"Ada"}"#),
         event("account.deposited", r#"{"amount":30}"#),
     ];
-    Append::stream(stream, Expected::NoStream, events)
+    Append::stream(stream, ExpectedVersion::NoStream, events)
 }
 
 #[tokio::test]
@@ -80,7 +80,7 @@ async fn what_was_appended_is_there_after_reopening() {
     assert_eq!(after.head, appended.position);
     let third = Append::stream(
         "account-1".parse().unwrap(),
-        Expected::Exact(Version::new(2)),
+        ExpectedVersion::Exact(Version::new(2)),
         vec![event("account.closed", "null")],
     );
     assert_eq!(store.append(third).await.unwrap().position.get(), 3);
@@ -103,7 +103,7 @@ async fn a_closed_store_says_so() {
 }
 
 #[tokio::test]
-async fn a_newer_schema_is_refused() {
+async fn a_newer_schema_is_rejected() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("bank.db");
     SqliteStore::open(&file).await.unwrap().close().await;
@@ -113,9 +113,9 @@ async fn a_newer_schema_is_refused() {
         .execute(&mut foreign)
         .await
         .unwrap();
-    let refused = SqliteStore::open(&file).await.unwrap_err();
+    let rejected = SqliteStore::open(&file).await.unwrap_err();
     assert_eq!(
-        refused.to_string(),
+        rejected.to_string(),
         "the store has schema version 7, this code knows up to 1: update the program"
     );
 }
@@ -132,25 +132,25 @@ async fn ten_that_open_a_new_file_together_all_succeed() {
 }
 
 #[tokio::test]
-async fn what_is_no_database_is_refused_and_left_alone() {
+async fn what_is_no_database_is_rejected_and_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("notes.txt");
     let text = "no database at all, but long enough to be taken for one ".repeat(100);
     std::fs::write(&file, &text).unwrap();
-    let refused = SqliteStore::open(&file).await.unwrap_err();
-    assert!(matches!(refused, StoreError::Failed(_)), "{refused:?}");
+    let rejected = SqliteStore::open(&file).await.unwrap_err();
+    assert!(matches!(rejected, StoreError::Failed(_)), "{rejected:?}");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
 }
 
 #[tokio::test]
-async fn the_pool_refuses_to_write() {
+async fn the_pool_rejects_to_write() {
     let dir = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(dir.path().join("bank.db")).await.unwrap();
-    let refused = sqlx::query("delete from factum_event")
+    let rejected = sqlx::query("delete from factum_event")
         .execute(store.pool())
         .await
         .unwrap_err();
-    assert!(refused.to_string().contains("readonly"), "{refused}");
+    assert!(rejected.to_string().contains("readonly"), "{rejected}");
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use factum::document::{Changes, DocumentStore as _, Revision};
-use factum::{AppendError, EventStore as _, Expected, StoreError};
+use factum::{AppendError, EventStore as _, ExpectedVersion, StoreError};
 use factum_sqlite::{SqliteOptions, SqliteStore};
 use tally::{HASTY, NEGATIVE, PANICS, REFUSED, Sums, UNREADABLE, added, same, seen, sees};
 use tempfile::TempDir;
@@ -54,7 +54,7 @@ async fn a_read_behind_the_answer_finds_the_effect() {
 }
 
 #[tokio::test]
-async fn a_refused_append_leaves_no_trace() {
+async fn a_rejected_append_leaves_no_trace() {
     let (_dir, options) = fresh();
     let store = open(&options).await;
     store.append(added(1, &[1, 2])).await.unwrap();
@@ -62,22 +62,22 @@ async fn a_refused_append_leaves_no_trace() {
     let moved = store.append(added(1, &[3]).with_changes(moved)).await;
     assert!(matches!(moved, Err(AppendError::Conflict(_))), "{moved:?}");
     let mut version = added(1, &[3]);
-    version.streams[0].expected = Expected::NoStream;
+    version.streams[0].expected = ExpectedVersion::NoStream;
     let conflict = store.append(version).await;
     assert!(
         matches!(conflict, Err(AppendError::Conflict(_))),
         "{conflict:?}"
     );
     for (amount, why) in [
-        (REFUSED, "it is refused"),
+        (REFUSED, "it is rejected"),
         (PANICS, "it panics"),
         (UNREADABLE, "it panics when it is read"),
         (NEGATIVE, "CHECK constraint failed"),
     ] {
         let own = Changes::new().put("own", "1");
-        let refused = added(2, &[4, amount, 5]).with_changes(own);
-        let Err(AppendError::Projection { name, error }) = store.append(refused).await else {
-            panic!("{why}: it is refused")
+        let rejected = added(2, &[4, amount, 5]).with_changes(own);
+        let Err(AppendError::Projection { name, error }) = store.append(rejected).await else {
+            panic!("{why}: it is rejected")
         };
         assert_eq!(name, "sums");
         let error: &dyn std::error::Error = &*error;
@@ -88,13 +88,13 @@ async fn a_refused_append_leaves_no_trace() {
     assert_eq!(same(&store).await, 2);
     let own = store.find_documents(&["own".to_owned()]).await.unwrap();
     assert_eq!(own, []);
-    // And nothing is left that is in the way: another stream begins where the refused one did not.
+    // And nothing is left that is in the way: another stream begins where the rejected one did not.
     store.append(added(3, &[4, 5])).await.unwrap();
     assert_eq!(same(&store).await, 4);
 }
 
 #[tokio::test]
-async fn a_projection_that_fails_refuses_one_append_and_not_its_neighbours() {
+async fn a_projection_that_fails_rejects_one_append_and_not_its_neighbours() {
     let (_dir, options) = fresh();
     let store = open(&options).await;
     for round in 0..3 {
@@ -184,22 +184,22 @@ async fn what_cannot_be_built_is_not_opened() {
     let (_dir, options) = fresh();
     let bare = options.clone().open().await.unwrap();
     bare.append(added(1, &[1, REFUSED])).await.unwrap();
-    let refused = options.clone().inline(Sums::<1>).open().await;
-    let Err(StoreError::Failed(error)) = refused else {
-        panic!("{refused:?}")
+    let rejected = options.clone().inline(Sums::<1>).open().await;
+    let Err(StoreError::Failed(error)) = rejected else {
+        panic!("{rejected:?}")
     };
     let text = "the inline projection \"sums\" cannot be built";
     assert_eq!(error.to_string(), text);
     let twice = options.clone().inline(Sums::<1>).inline(Sums::<2>);
     let Err(StoreError::Failed(error)) = twice.open().await else {
-        panic!("it is refused")
+        panic!("it is rejected")
     };
     let text = "two inline projections have the name \"sums\"";
     assert_eq!(error.to_string(), text);
 }
 
 #[tokio::test]
-async fn a_panic_while_what_others_have_stored_is_read_refuses_nobody() {
+async fn a_panic_while_what_others_have_stored_is_read_rejects_nobody() {
     let (_dir, options) = fresh();
     let bare = options.clone().open().await.unwrap();
     let store = open(&options).await;

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use factum::{
-    Append, ContentType, EventStore as _, Expected, IdempotencyKey, Metadata, NewEvent, Query, Read,
+    Append, ContentType, EventStore as _, ExpectedVersion, IdempotencyKey, Metadata, NewEvent,
+    Query, Read,
 };
 use factum_sqlite::SqliteStore;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
@@ -24,7 +25,7 @@ fn append(stream: &str, events: usize) -> Append {
         personal: Vec::new(),
     };
     let events = std::iter::repeat_with(event).take(events).collect();
-    Append::stream(stream.parse().unwrap(), Expected::NoStream, events)
+    Append::stream(stream.parse().unwrap(), ExpectedVersion::NoStream, events)
 }
 
 /// By name and outcome; of a histogram, its values in order of size.

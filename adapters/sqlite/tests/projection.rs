@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use factum::prelude::*;
-use factum::{OnFailure, Position, ProjectionState, Query, Read, RetryPolicy};
+use factum::{FailurePolicy, Position, ProjectionState, Query, Read, RetryPolicy};
 use factum_sqlite::{BoxError, SqliteProject, SqliteProjection, SqliteStore, Tables};
 
 #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -227,7 +227,7 @@ async fn a_projection_that_shall_stop_skips_nothing() {
         fails_at: fails_at.clone(),
     };
     let projections = Projections::builder(&engine)
-        .with_failures(store.read_model(sums), OnFailure::Stop)
+        .with_failures(store.read_model(sums), FailurePolicy::Stop)
         .retry(impatient())
         .start();
     let error = projections.wait_for(last).await.unwrap_err();

@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use factum::{
-    Append, AppendError, ContentType, EventStore as _, Expected, Metadata, NewEvent, Position,
-    Query, QueryItem, Read, Tag,
+    Append, AppendError, ContentType, EventStore as _, ExpectedVersion, Metadata, NewEvent,
+    Position, Query, QueryItem, Read, Tag,
 };
 use factum_sqlite::SqliteStore;
 use uuid::Uuid;
@@ -40,7 +40,7 @@ async fn store(events: usize) -> (tempfile::TempDir, SqliteStore) {
         .unwrap();
     let stream = "school-1".parse().unwrap();
     let events = (1..=events).map(event).collect();
-    let append = Append::stream(stream, Expected::NoStream, events);
+    let append = Append::stream(stream, ExpectedVersion::NoStream, events);
     store.append(append).await.unwrap();
     (dir, store)
 }
@@ -51,17 +51,17 @@ async fn positions(store: &SqliteStore, query: &Query) -> Vec<u64> {
     positions.collect()
 }
 
-/// The query finds the events at `found`, and an append on the condition that there is none is refused with the last.
+/// The query finds the events at `found`, and an append on the condition that there is none is rejected with the last.
 async fn finds(store: &SqliteStore, query: Query, found: &[u64]) {
     assert_eq!(positions(store, &query).await, found);
     let append = Append::stream(
         "school-2".parse().unwrap(),
-        Expected::Any,
+        ExpectedVersion::Any,
         vec![event(99_999)],
     );
-    let refused = store.append(append.unless(query, Position::ZERO)).await;
-    let Err(AppendError::Conflict(conflict)) = refused else {
-        panic!("not refused: {refused:?}");
+    let rejected = store.append(append.unless(query, Position::ZERO)).await;
+    let Err(AppendError::Conflict(conflict)) = rejected else {
+        panic!("not rejected: {rejected:?}");
     };
     let factum::Violation::Condition { found: last, .. } = &conflict.violations[0] else {
         panic!("{conflict:?}");

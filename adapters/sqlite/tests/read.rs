@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use factum::{
-    Append, ContentType, EventStore as _, Expected, Metadata, NewEvent, Page, Query, Read,
+    Append, ContentType, EventStore as _, ExpectedVersion, Metadata, NewEvent, Page, Query, Read,
 };
 use factum_sqlite::SqliteStore;
 use uuid::Uuid;
@@ -25,7 +25,11 @@ fn events(count: usize) -> Vec<NewEvent> {
 }
 
 async fn append(store: &SqliteStore, count: usize) {
-    let append = Append::stream("account-1".parse().unwrap(), Expected::Any, events(count));
+    let append = Append::stream(
+        "account-1".parse().unwrap(),
+        ExpectedVersion::Any,
+        events(count),
+    );
     store.append(append).await.unwrap();
 }
 

@@ -11,7 +11,7 @@ mod run;
 
 pub use args::{Args, Database, Scenario};
 pub use bank::{Bank, NOTE};
-pub use report::refuse;
+pub use report::reject;
 pub use run::run;
 
 pub use anyhow;

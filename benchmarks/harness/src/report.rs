@@ -17,7 +17,7 @@ struct Report<'a> {
 }
 
 #[derive(Serialize)]
-struct Refusal<'a> {
+struct Rejection<'a> {
     side: &'a str,
     database: &'a str,
     scenario: &'a str,
@@ -42,8 +42,8 @@ pub fn report<B: Bank>(args: &Args, mut measured: Measured, seconds: f64, note: 
 }
 
 /// The line of a program that cannot do what is asked for.
-pub fn refuse(side: &str, args: &Args, why: &str) -> String {
-    line(&Refusal {
+pub fn reject(side: &str, args: &Args, why: &str) -> String {
+    line(&Rejection {
         side,
         database: args.database.name(),
         scenario: args.scenario.name(),

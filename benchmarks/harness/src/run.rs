@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use crate::{
     Args, Bank, Scenario,
     drive::{Measured, drive},
-    report::{refuse, report},
+    report::{reject, report},
 };
 
 const ACCOUNTS: u64 = 4096;
@@ -30,7 +30,7 @@ pub async fn run<B: Bank>(args: &Args, bank: B) -> Result<String> {
     let pairs = ACCOUNTS as usize / 2;
     ensure!((1..=pairs).contains(&args.callers), "1 to {pairs} callers");
     if let Some(why) = bank.unsupported(args) {
-        return Ok(refuse(B::SIDE, args, why));
+        return Ok(reject(B::SIDE, args, why));
     }
     let bank = Arc::new(bank);
     match args.scenario {

@@ -1,5 +1,5 @@
 //! An order fulfilment on one SQLite file: orders, stock, payments and parcels, and a process manager that leads each order
-//! through them, with compensation where something is refused and a deadline for the payment.
+//! through them, with compensation where something is rejected and a deadline for the payment.
 //!
 //! ```sh
 //! cargo run --example fulfilment              # in a folder that goes away
@@ -22,12 +22,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use factum::personal::{DocumentKeys, PersonalStore};
+use factum::personal::{DocumentKeys, PersonalDataStore};
 use factum::prelude::*;
-use factum::process_managers::Begin;
+use factum::process_managers::StartFrom;
 use factum::{
-    Append, ContentType, EventStore as _, Expected, IdempotencyKey, Metadata, NewEvent, Position,
-    Query, Read,
+    Append, ContentType, EventStore as _, ExpectedVersion, IdempotencyKey, Metadata, NewEvent,
+    Position, Query, Read,
 };
 use factum_examples::say;
 use factum_sqlite::SqliteStore;
@@ -53,7 +53,7 @@ async fn main() -> anyhow::Result<()> {
     // Addresses are encrypted, with keys in a file of their own.
     let keys = SqliteStore::open(file.with_extension("keys.db")).await?;
     let keys = DocumentKeys::open(keys, MASTER_KEY.parse()?).await?;
-    let personal = PersonalStore::new(store.clone(), keys);
+    let personal = PersonalDataStore::new(store.clone(), keys);
     let engine = Engine::new(personal.clone());
 
     let teller = tell(&engine, *store.watch().borrow());
@@ -66,7 +66,7 @@ async fn main() -> anyhow::Result<()> {
     let (showing, mut shown) = watch::channel(Position::ZERO);
     let window = tokio::spawn(window::show(window, file.with_extension("seen"), showing));
     let office = ProcessManagers::builder(&engine)
-        .with_from::<Fulfilment>(Begin::First)
+        .with_from::<Fulfilment>(StartFrom::Beginning)
         .lease(LEASE)
         .start();
 
@@ -117,7 +117,10 @@ fn tell(engine: &Engine, known: Position) -> tokio::task::JoinHandle<()> {
     })
 }
 
-async fn forget_eve(engine: &Engine, personal: &PersonalStore<SqliteStore>) -> anyhow::Result<()> {
+async fn forget_eve(
+    engine: &Engine,
+    personal: &PersonalDataStore<SqliteStore>,
+) -> anyhow::Result<()> {
     say!("Eve asks to be forgotten. Orders, and where they went:");
     let forgotten = personal.forget("Eve").await?;
     engine.evict(&forgotten.streams);
@@ -193,7 +196,7 @@ async fn order_of_old(engine: &Engine) -> anyhow::Result<()> {
         metadata: Arc::new(Metadata::default()),
         personal: Vec::new(),
     };
-    let append = Append::stream("order-1".parse()?, Expected::Any, vec![event]).once(key);
+    let append = Append::stream("order-1".parse()?, ExpectedVersion::Any, vec![event]).once(key);
     engine.store().append(append).await?;
     Ok(())
 }

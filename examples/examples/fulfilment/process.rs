@@ -147,9 +147,9 @@ impl React<ShipmentEvent> for Fulfilment {
 }
 
 impl Respond for Fulfilment {
-    fn refused(&mut self, refusal: &Refusal, then: &mut Reactions<Self>) {
-        if refusal.of::<Reserve>().is_some() {
-            let (order, reason) = (self.order, refusal.error.clone());
+    fn rejected(&mut self, rejection: &Rejection, then: &mut Reactions<Self>) {
+        if rejection.of::<Reserve>().is_some() {
+            let (order, reason) = (self.order, rejection.error.clone());
             then.send(Cancel { order, reason });
         }
     }

@@ -6,7 +6,7 @@ use syn::Type;
 use syn::spanned::Spanned;
 
 use super::{Model, TagQuery};
-use crate::errors::Refusal;
+use crate::errors::Rejection;
 use crate::field::{Tagged, pattern};
 use crate::item::Item;
 
@@ -123,12 +123,12 @@ fn with_tags(item: &Item<'_>, ids: &TokenStream, tags: &[Tagged]) -> TokenStream
 }
 
 /// On bad input: the same impl, with a type that the compiler knows to be broken.
-pub(super) fn stub(item: &Item<'_>, refusal: Refusal) -> TokenStream {
+pub(super) fn stub(item: &Item<'_>, rejection: Rejection) -> TokenStream {
     let factum = &item.factum;
     let serialize = quote!(#factum::__private::serde::Serialize);
     let bounds = quote!(#serialize + ::core::marker::Send + ::core::marker::Sync + 'static);
     let head = item.stub_head(&quote!(#factum::Command), &bounds);
-    let (broken, others) = refusal.into_type();
+    let (broken, others) = rejection.into_type();
     quote! {
         #others
         #head {

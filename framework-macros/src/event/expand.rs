@@ -6,7 +6,7 @@ use syn::spanned::Spanned as _;
 
 use super::kinds::Kind;
 use super::{Model, marks};
-use crate::errors::Refusal;
+use crate::errors::Rejection;
 use crate::field::pattern;
 use crate::item::Item;
 
@@ -24,7 +24,7 @@ pub(super) fn expand(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
         quote!(0)
     };
     let (tags, personal) = (tags(item, model), marks::function(item, model));
-    let former = former(item, model);
+    let legacy = legacy(item, model);
     let [to_json, from_json, index_name] = codec(model);
     let error = quote!(#factum::__private::serde_json::Error);
     // The inner functions know that an event is `Serialize` and `Deserialize`. Where it is not, only the
@@ -33,7 +33,7 @@ pub(super) fn expand(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
         #head {
             const TYPES: &'static [#factum::EventType] = &[#(#types),*];
 
-            #former
+            #legacy
 
             fn type_index(&self) -> usize { #index }
 
@@ -72,23 +72,23 @@ fn codec(model: &Model<'_>) -> [TokenStream; 3] {
 }
 
 /// What was stored once: the constants that are not as by default.
-fn former(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
+fn legacy(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
     let factum = &item.factum;
-    let (formerly, retired) = (&model.formerly, &model.retired);
-    let former = (!formerly.is_empty()).then(|| {
-        let each = formerly.iter().map(|old| {
+    let (legacy, retired) = (&model.legacy, &model.retired);
+    let legacy = (!legacy.is_empty()).then(|| {
+        let each = legacy.iter().map(|old| {
             let (span, factum) = (old.span(), item.factum_at(old.span()));
-            quote_spanned!(span=> #factum::Former::<Self>::of::<#old>())
+            quote_spanned!(span=> #factum::LegacyDecoder::<Self>::of::<#old>())
         });
-        quote!(const FORMER: &'static [#factum::Former<Self>] = &[#(#each),*];)
+        quote!(const LEGACY: &'static [#factum::LegacyDecoder<Self>] = &[#(#each),*];)
     });
     let retired = (!retired.is_empty())
         .then(|| quote!(const RETIRED: &'static [&'static str] = &[#(#retired),*];));
-    quote!(#former #retired)
+    quote!(#legacy #retired)
 }
 
 /// On bad input: the same impl without content.
-pub(super) fn stub(item: &Item<'_>, refusal: &Refusal) -> TokenStream {
+pub(super) fn stub(item: &Item<'_>, rejection: &Rejection) -> TokenStream {
     let factum = &item.factum;
     let serde = quote!(#factum::__private::serde);
     let bounds = quote! {
@@ -96,7 +96,7 @@ pub(super) fn stub(item: &Item<'_>, refusal: &Refusal) -> TokenStream {
             + ::core::marker::Send + ::core::marker::Sync + 'static
     };
     let head = item.stub_head(&quote!(#factum::Event), &bounds);
-    let errors = refusal.items();
+    let errors = rejection.items();
     quote! {
         #errors
         #head {
@@ -126,7 +126,7 @@ fn event_type(factum: &TokenStream, kind: &Kind<'_>) -> TokenStream {
         upcasters,
         tags,
         personal,
-        was,
+        aliases,
         ..
     } = kind;
     let tags = tags.iter().map(|tag| &tag.key);
@@ -134,7 +134,7 @@ fn event_type(factum: &TokenStream, kind: &Kind<'_>) -> TokenStream {
     quote! {
         #factum::EventType {
             name: #name,
-            was: &[#(#was),*],
+            aliases: &[#(#aliases),*],
             version: #version,
             upcasters: &[#(#upcasters),*],
             tags: &[#(#tags),*],

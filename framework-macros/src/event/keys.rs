@@ -11,7 +11,7 @@ use crate::value::{self, Counted};
 pub(super) static ENUM: Place = Place {
     name: "event",
     title: "`#[event(…)]` on an enum",
-    keys: &["prefix", "formerly", "retired", "crate"],
+    keys: &["prefix", "legacy", "retired", "crate"],
     example: "#[event(prefix = \"account\")]",
 };
 
@@ -19,7 +19,7 @@ pub(super) static STRUCT: Place = Place {
     name: "event",
     title: "`#[event(…)]` on a struct",
     keys: &[
-        "prefix", "name", "was", "version", "upcast", "formerly", "retired", "crate",
+        "prefix", "name", "alias", "version", "upcast", "legacy", "retired", "crate",
     ],
     example: "#[event(prefix = \"account\")]",
 };
@@ -27,7 +27,7 @@ pub(super) static STRUCT: Place = Place {
 static VARIANT: Place = Place {
     name: "event",
     title: "`#[event(…)]` on a variant",
-    keys: &["name", "was", "version", "upcast"],
+    keys: &["name", "alias", "version", "upcast"],
     example: "#[event(name = \"account.opened\")]",
 };
 
@@ -36,7 +36,7 @@ static VARIANT: Place = Place {
 pub(super) struct ContainerKeys {
     pub(super) factum: Once<Path>,
     prefix: Once<LitStr>,
-    pub(super) formerly: Once<Vec<Path>>,
+    pub(super) legacy: Once<Vec<Path>>,
     pub(super) retired: Once<Vec<LitStr>>,
     pub(super) kind: KindKeys,
 }
@@ -45,7 +45,7 @@ pub(super) struct ContainerKeys {
 #[derive(Default)]
 pub(super) struct KindKeys {
     pub(super) name: Once<LitStr>,
-    pub(super) was: Once<Vec<LitStr>>,
+    pub(super) aliases: Once<Vec<LitStr>>,
     pub(super) version: Once<Counted<u32>>,
     pub(super) upcast: Once<Vec<Path>>,
 }
@@ -59,8 +59,8 @@ impl ContainerKeys {
             } else if key == "prefix" {
                 keys.prefix
                     .equals(key, input, value::text("a prefix", name_fault))
-            } else if key == "formerly" {
-                keys.formerly.equals(key, input, value::paths)
+            } else if key == "legacy" {
+                keys.legacy.equals(key, input, value::paths)
             } else if key == "retired" {
                 keys.retired.equals(key, input, names)
             } else {
@@ -86,8 +86,8 @@ impl KindKeys {
         if key == "name" {
             self.name
                 .equals(key, input, value::text("a stored name", name_fault))
-        } else if key == "was" {
-            self.was.equals(key, input, names)
+        } else if key == "alias" {
+            self.aliases.equals(key, input, names)
         } else if key == "version" {
             self.version.equals(key, input, value::version)
         } else {

@@ -20,7 +20,7 @@ pub(super) struct Kind<'a> {
     /// The stored name as the user wrote it.
     written: Option<LitStr>,
     /// The names before.
-    pub(super) was: Vec<LitStr>,
+    pub(super) aliases: Vec<LitStr>,
     pub(super) version: u32,
     pub(super) upcasters: Vec<Path>,
     pub(super) tags: Vec<Tagged>,
@@ -77,7 +77,7 @@ fn kind<'a>(ident: &'a Ident, keys: &KindKeys, prefix: Option<&str>) -> Option<K
         ident,
         name,
         written: keys.name.get().cloned(),
-        was: keys.was.get().cloned().unwrap_or_default(),
+        aliases: keys.aliases.get().cloned().unwrap_or_default(),
         version: keys.version.get().map_or(1, |version| version.number),
         upcasters: keys.upcast.get().cloned().unwrap_or_default(),
         tags: Vec::new(),
@@ -131,11 +131,11 @@ pub(super) fn refuse_ambiguous(kinds: &[Kind<'_>], retired: &[LitStr], errors: &
         taken.entry(kind.name.clone()).or_insert(kind.ident);
     }
     for kind in kinds {
-        for was in &kind.was {
-            if let Some(first) = taken.insert(was.value(), kind.ident) {
+        for alias in &kind.aliases {
+            if let Some(first) = taken.insert(alias.value(), kind.ident) {
                 errors.at(
-                    was,
-                    format!("`{}` is read as `{first}` already", was.value()),
+                    alias,
+                    format!("`{}` is read as `{first}` already", alias.value()),
                 );
             }
         }

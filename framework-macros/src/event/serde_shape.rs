@@ -30,7 +30,7 @@ const ON_VARIANT: &[&str] = &[
     "untagged",
 ];
 
-/// Refuses attributes under which a variant is not its fields alone.
+/// Rejects attributes under which a variant is not its fields alone.
 pub(super) fn check(input: &DeriveInput, data: &DataEnum, errors: &mut Errors) {
     if let Some(key) = first(&input.attrs, ON_ENUM) {
         errors.at(
@@ -51,15 +51,15 @@ pub(super) fn check(input: &DeriveInput, data: &DataEnum, errors: &mut Errors) {
     }
 }
 
-/// The first of serde's keys in `attrs` that is one of `refused`.
-pub(super) fn first(attrs: &[Attribute], refused: &[&str]) -> Option<Ident> {
+/// The first of serde's keys in `attrs` that is one of `rejected`.
+pub(super) fn first(attrs: &[Attribute], rejected: &[&str]) -> Option<Ident> {
     let lists = attrs.iter().filter(|attr| attr.path().is_ident("serde"));
     let mut keys = lists.flat_map(|attr| match &attr.meta {
         Meta::List(list) => list.parse_args_with(keys).unwrap_or_default(),
         // Not serde's grammar; its own derive says so.
         Meta::Path(_) | Meta::NameValue(_) => Vec::new(),
     });
-    keys.find(|key| refused.iter().any(|refused| key == refused))
+    keys.find(|key| rejected.iter().any(|rejected| key == rejected))
 }
 
 fn keys(input: ParseStream<'_>) -> syn::Result<Vec<Ident>> {

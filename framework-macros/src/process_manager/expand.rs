@@ -6,7 +6,7 @@ use syn::Type;
 use syn::spanned::Spanned;
 
 use super::Model;
-use crate::errors::Refusal;
+use crate::errors::Rejection;
 use crate::item::Item;
 
 pub(super) fn expand(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
@@ -60,7 +60,7 @@ fn sends(item: &Item<'_>, commands: &[&Type]) -> TokenStream {
 }
 
 /// On bad input: the same impl, with a type that the compiler knows to be broken.
-pub(super) fn stub(item: &Item<'_>, commands: &[&Type], refusal: Refusal) -> TokenStream {
+pub(super) fn stub(item: &Item<'_>, commands: &[&Type], rejection: Rejection) -> TokenStream {
     let factum = &item.factum;
     let serde = quote!(#factum::__private::serde);
     let bounds = quote! {
@@ -68,7 +68,7 @@ pub(super) fn stub(item: &Item<'_>, commands: &[&Type], refusal: Refusal) -> Tok
             + ::core::marker::Send + ::core::marker::Sync + 'static
     };
     let head = item.stub_head(&quote!(#factum::ProcessManager), &bounds);
-    let (broken, others) = refusal.into_type();
+    let (broken, others) = rejection.into_type();
     // What is sent is no second mistake.
     let sends = match item.generics.params.is_empty() {
         true => sends(item, commands),

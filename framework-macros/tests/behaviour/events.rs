@@ -132,7 +132,7 @@ fn the_kinds_stand_in_the_order_of_the_variants() {
 }
 
 #[test]
-fn what_does_not_fit_the_fields_is_refused() {
+fn what_does_not_fit_the_fields_is_rejected() {
     assert!(Shape::from_json(4, br#"{"txt":"a"}"#).is_err());
     assert!(Shape::from_json(4, br#"{"text":"a"} x"#).is_err());
     assert!(Shape::from_json(11, b"{}").is_err());
@@ -191,7 +191,7 @@ fn a_tagged_field_gives_a_tag() {
 }
 
 #[test]
-fn a_value_that_is_no_tag_is_refused() {
+fn a_value_that_is_no_tag_is_rejected() {
     let joined = CourseEvent::Joined(7, String::new(), "e\nve".into());
     assert_eq!(
         joined.tags().unwrap_err().rule,

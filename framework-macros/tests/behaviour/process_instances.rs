@@ -65,7 +65,7 @@ impl React<LampEvent> for NightWatch {
 }
 
 impl Respond for NightWatch {
-    fn refused(&mut self, _: &Refusal, _: &mut Reactions<Self>) {}
+    fn rejected(&mut self, _: &Rejection, _: &mut Reactions<Self>) {}
 
     fn deadline(&mut self, _: &Deadline, then: &mut Reactions<Self>) {
         let lamp = then.instance().parse().unwrap();

@@ -54,7 +54,7 @@ command!(BookFlight);
 )]
 struct Travel {
     trip: u32,
-    refused: Option<String>,
+    rejected: Option<String>,
 }
 
 impl Apply<TripEvent> for Travel {
@@ -99,9 +99,9 @@ impl React<HotelFull> for Travel {
 }
 
 impl Respond for Travel {
-    fn refused(&mut self, refusal: &Refusal, then: &mut Reactions<Self>) {
-        self.refused = Some(refusal.error.clone());
-        if let Some(BookFlight { trip }) = refusal.of() {
+    fn rejected(&mut self, rejection: &Rejection, then: &mut Reactions<Self>) {
+        self.rejected = Some(rejection.error.clone());
+        if let Some(BookFlight { trip }) = rejection.of() {
             then.send(BookHotel { trip });
         }
     }
@@ -137,9 +137,9 @@ fn an_event_starts_an_instance_or_is_for_one_that_lives() {
 fn what_comes_back_is_responded_to() {
     process::<Travel>(7)
         .given([booked()])
-        .when_refused(BookFlight { trip: 7 }, "no seat")
+        .when_rejected(BookFlight { trip: 7 }, "no seat")
         .then_sends([BookHotel { trip: 7 }])
-        .then_state(|travel| assert_eq!(travel.refused.as_deref(), Some("no seat")))
+        .then_state(|travel| assert_eq!(travel.rejected.as_deref(), Some("no seat")))
         .then_nothing_else()
         .when_deadline("payment")
         .then_completes()

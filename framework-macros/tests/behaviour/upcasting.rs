@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use factum::prelude::*;
 use factum::record::Place;
-use factum::{ContentType, DecodeFault, EventType, NewEvent, Position, RecordedEvent, StreamId};
+use factum::{
+    ContentType, DecodeErrorKind, EventType, NewEvent, Position, RecordedEvent, StreamId,
+};
 use factum::{Timestamp, UpcastError, Version};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -68,7 +70,7 @@ fn stored(version: u32, json: &Value) -> RecordedEvent {
     RecordedEvent::new(event, stream, place)
 }
 
-fn fault(record: &RecordedEvent) -> DecodeFault {
+fn fault(record: &RecordedEvent) -> DecodeErrorKind {
     record.decode::<AccountEvent>().unwrap_err().fault
 }
 
@@ -100,20 +102,20 @@ fn an_old_form_comes_up_through_every_step() {
 }
 
 #[test]
-fn a_step_that_refuses_is_told_with_its_reason() {
-    let DecodeFault::Upcast(error) = fault(&stored(1, &json!({ "name": "Ada" }))) else {
+fn a_step_that_rejects_is_told_with_its_reason() {
+    let DecodeErrorKind::Upcast(error) = fault(&stored(1, &json!({ "name": "Ada" }))) else {
         panic!("another fault");
     };
     assert_eq!(error.to_string(), "from version 1 to 2: one word");
 }
 
 #[test]
-fn a_version_that_this_code_does_not_know_is_refused() {
+fn a_version_that_this_code_does_not_know_is_rejected() {
     let fault = fault(&stored(4, &json!({})));
     assert!(
         matches!(
             fault,
-            DecodeFault::NewerVersion {
+            DecodeErrorKind::NewerVersion {
                 stored: 4,
                 known: 3
             }

@@ -1,6 +1,6 @@
 //! Process managers in every form.
 use factum::prelude::*;
-use factum::process::{Correlation, Deadline, Reactions, Refusal};
+use factum::process::{Correlation, Deadline, Reactions, Rejection};
 
 #[derive(Event, Serialize, Deserialize)]
 enum LampEvent {
@@ -97,7 +97,7 @@ impl React<MoonEvent> for NightWatch {
 }
 
 impl Respond for NightWatch {
-    fn refused(&mut self, _: &Refusal, _: &mut Reactions<Self>) {}
+    fn rejected(&mut self, _: &Rejection, _: &mut Reactions<Self>) {}
 
     fn deadline(&mut self, _: &Deadline, _: &mut Reactions<Self>) {}
 }
@@ -127,7 +127,7 @@ impl React<MoonEvent> for Tide {
 }
 
 impl Respond for Tide {
-    fn refused(&mut self, _: &Refusal, _: &mut Reactions<Self>) {}
+    fn rejected(&mut self, _: &Rejection, _: &mut Reactions<Self>) {}
 
     fn deadline(&mut self, _: &Deadline, _: &mut Reactions<Self>) {
         *self = Self::Low;

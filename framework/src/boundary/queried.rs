@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use async_trait::async_trait;
 
 use super::{Boundary, InvalidTarget, Part};
-use crate::append::{Condition, StreamAppend};
+use crate::append::{AppendCondition, StreamAppend};
 use crate::codec::Encoder;
 use crate::engine::cache::{Kept, Warm};
 use crate::engine::source::{LoadError, Source};
@@ -13,7 +13,7 @@ use crate::error::{DecodeError, EncodeError};
 use crate::event_set::{ApplySet, EventSet};
 use crate::events::DeadlineOrders;
 use crate::few::Few;
-use crate::place::{Position, Version};
+use crate::position::{Position, Version};
 use crate::query::Query;
 use crate::read::Read;
 use crate::record::RecordedEvent;
@@ -122,8 +122,8 @@ where
         self.position
     }
 
-    fn condition(&self) -> Option<Condition> {
-        Some(Condition {
+    fn condition(&self) -> Option<AppendCondition> {
+        Some(AppendCondition {
             query: self.query.clone(),
             after: self.position,
         })

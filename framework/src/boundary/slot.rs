@@ -5,10 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::aggregate::Aggregate;
-use crate::append::{Condition, Expected};
+use crate::append::{AppendCondition, ExpectedVersion};
 use crate::engine::cache::{Kept, Warm};
 use crate::engine::source::{LoadError, Source};
-use crate::place::{Position, Version};
+use crate::position::{Position, Version};
 use crate::snapshot::Snapshot;
 use crate::stream::StreamId;
 
@@ -25,7 +25,7 @@ pub trait Part: Send {
     fn position(&self) -> Position;
 
     /// What must not happen before the decision is stored.
-    fn condition(&self) -> Option<Condition>;
+    fn condition(&self) -> Option<AppendCondition>;
 
     /// Takes a state that is known. `false`: it is not one of this aggregate.
     fn take_warm(&mut self, warm: Warm) -> bool;
@@ -86,10 +86,10 @@ impl<A: Aggregate> Slot<A> {
         }
     }
 
-    pub(crate) fn expected(&self) -> Expected {
+    pub(crate) fn expected(&self) -> ExpectedVersion {
         match self.version {
-            Version::ZERO => Expected::NoStream,
-            version => Expected::Exact(version),
+            Version::ZERO => ExpectedVersion::NoStream,
+            version => ExpectedVersion::Exact(version),
         }
     }
 
@@ -123,7 +123,7 @@ impl<A: Aggregate> Part for Slot<A> {
         self.position
     }
 
-    fn condition(&self) -> Option<Condition> {
+    fn condition(&self) -> Option<AppendCondition> {
         None
     }
 

@@ -10,7 +10,7 @@ use crate::codec;
 use crate::command::Decide;
 use crate::event::Event;
 use crate::events::Events;
-use crate::place::{Position, Version};
+use crate::position::{Position, Version};
 use crate::record::{Place, RecordedEvent};
 use crate::stream::StreamId;
 use crate::timestamp::Timestamp;
@@ -184,7 +184,7 @@ pub(super) trait Sample<A: Aggregate> {
     /// How many `A`s it looks at.
     fn parts(&self) -> usize;
 
-    /// What it decides; `None` if it refuses.
+    /// What it decides; `None` if it rejects.
     fn decide(
         &self,
         part: usize,

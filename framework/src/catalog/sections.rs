@@ -21,7 +21,7 @@ pub(super) fn aggregate(
     if let Some(explored) = catalog.explored(aggregate.category) {
         page.diagram(&mermaid::states(explored));
         page.paragraph(&ways(catalog, explored));
-        page.paragraph("What is not in the table is refused, changes nothing, or was not tried.");
+        page.paragraph("What is not in the table is rejected, changes nothing, or was not tried.");
     }
     let ours = |event: &&EventEntry<'_>| event.aggregate.category == aggregate.category;
     for entry in events.iter().filter(ours) {

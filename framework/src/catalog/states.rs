@@ -12,7 +12,7 @@ use super::survey::Surveyed;
 ///
 /// Deciding and applying are pure, so the states need not be drawn by hand. The exploration begins with the
 /// state before the first event. Wherever a way that was not seen before leads, it tries every command, and
-/// follows the events of those that are not refused, until no new way shows.
+/// follows the events of those that are not rejected, until no new way shows.
 ///
 /// It shows what it found: each arrow is a decision that was made. What a command does only after the same way
 /// was gone twice, or only with other values than those of the samples, it does not find.

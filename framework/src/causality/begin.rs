@@ -3,7 +3,7 @@
 use uuid::{Uuid, Variant};
 
 use crate::error::StoreError;
-use crate::place::Position;
+use crate::position::Position;
 use crate::query::Query;
 use crate::read::Read;
 use crate::record::RecordedEvent;
@@ -70,10 +70,10 @@ mod tests {
 
     use super::*;
     use crate::append::{Append, AppendError, Appended, IdempotencyKey};
-    use crate::place::Version;
+    use crate::event_id::new_event_id;
+    use crate::position::Version;
     use crate::read::{Direction, Page};
     use crate::record::{ContentType, NewEvent, Place};
-    use crate::unique::uuid_v7;
 
     /// A store of which only the times of its events are known, by position.
     struct Clock<T> {
@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn a_uuid_of_version_7_tells_when_it_was_made_and_no_other_does() {
         let before = Timestamp::now().as_micros() / 1_000;
-        let made_at = made(uuid_v7()).unwrap().as_micros() / 1_000;
+        let made_at = made(new_event_id()).unwrap().as_micros() / 1_000;
         assert!((before..=Timestamp::now().as_micros() / 1_000).contains(&made_at));
         let example: Uuid = "017f22e2-79b0-7cc3-98c4-dc0c0c07398f".parse().unwrap();
         let expected: Timestamp = "2022-02-22T19:22:22Z".parse().unwrap();

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
 use crate::metadata::Metadata;
-use crate::place::{Position, Version};
+use crate::position::{Position, Version};
 use crate::record::RecordedEvent;
 use crate::stream::StreamId;
 use crate::timestamp::Timestamp;

@@ -41,24 +41,24 @@ fn no_fields<T>() -> Result<T, Error> {
     ))
 }
 
-macro_rules! refuse {
+macro_rules! reject {
     ($($method:ident($($kind:ty),*) -> $out:ty;)*) => {
         $(fn $method(self, $(_: $kind),*) -> Result<$out, Error> { no_fields() })*
     };
 }
 
-type Refused = Impossible<Found, Error>;
+type Rejected = Impossible<Found, Error>;
 
 impl Serializer for Keys {
     type Ok = Found;
     type Error = Error;
-    type SerializeSeq = Refused;
-    type SerializeTuple = Refused;
-    type SerializeTupleStruct = Refused;
-    type SerializeTupleVariant = Refused;
-    type SerializeMap = Refused;
+    type SerializeSeq = Rejected;
+    type SerializeTuple = Rejected;
+    type SerializeTupleStruct = Rejected;
+    type SerializeTupleVariant = Rejected;
+    type SerializeMap = Rejected;
     type SerializeStruct = Named;
-    type SerializeStructVariant = Refused;
+    type SerializeStructVariant = Rejected;
 
     fn serialize_struct(self, _: &'static str, len: usize) -> Result<Named, Error> {
         Ok(Named(Vec::with_capacity(len)))
@@ -86,7 +86,7 @@ impl Serializer for Keys {
         no_fields()
     }
 
-    refuse! {
+    reject! {
         serialize_bool(bool) -> Found;
         serialize_i8(i8) -> Found;
         serialize_i16(i16) -> Found;
@@ -105,11 +105,11 @@ impl Serializer for Keys {
         serialize_unit() -> Found;
         serialize_unit_struct(&'static str) -> Found;
         serialize_unit_variant(&'static str, u32, &'static str) -> Found;
-        serialize_seq(Option<usize>) -> Refused;
-        serialize_tuple(usize) -> Refused;
-        serialize_tuple_struct(&'static str, usize) -> Refused;
-        serialize_tuple_variant(&'static str, u32, &'static str, usize) -> Refused;
-        serialize_map(Option<usize>) -> Refused;
-        serialize_struct_variant(&'static str, u32, &'static str, usize) -> Refused;
+        serialize_seq(Option<usize>) -> Rejected;
+        serialize_tuple(usize) -> Rejected;
+        serialize_tuple_struct(&'static str, usize) -> Rejected;
+        serialize_tuple_variant(&'static str, u32, &'static str, usize) -> Rejected;
+        serialize_map(Option<usize>) -> Rejected;
+        serialize_struct_variant(&'static str, u32, &'static str, usize) -> Rejected;
     }
 }

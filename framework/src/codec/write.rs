@@ -87,7 +87,7 @@ fn no_variant<T, E: serde::ser::Error>() -> Result<T, E> {
     ))
 }
 
-macro_rules! refuse {
+macro_rules! reject {
     ($($method:ident($($kind:ty)?);)*) => {
         $(fn $method(self, $(_: $kind)?) -> Result<S::Ok, S::Error> { no_variant() })*
     };
@@ -143,7 +143,7 @@ impl<S: Serializer> Serializer for Fields<S> {
         self.0.serialize_struct(name, len).map(AsVariant)
     }
 
-    refuse! {
+    reject! {
         serialize_bool(bool);
         serialize_i8(i8);
         serialize_i16(i16);

@@ -138,7 +138,7 @@ impl Changes {
         })
     }
 
-    /// Checks what every store refuses; a store calls this first.
+    /// Checks what every store rejects; a store calls this first.
     ///
     /// # Errors
     /// [`InvalidChanges`]: a document named twice, too many changes, a key or a value out of bounds, the requirement

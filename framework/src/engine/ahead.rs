@@ -2,7 +2,7 @@
 //! command decides on the state that it will leave, and goes out right behind.
 //!
 //! Nothing is promised on such a state. The append that rests on it expects the version that it would have, so it
-//! fails together with the one before; and a refusal waits until the state is stored.
+//! fails together with the one before; and a rejection waits until the state is stored.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::Inner;
 use super::cache::Warm;
 use super::queue::Turn;
 use crate::boundary::Part;
-use crate::place::{Position, Version};
+use crate::position::{Position, Version};
 use crate::snapshot::Snapshot;
 use crate::stream::StreamId;
 

@@ -16,7 +16,7 @@ use crate::append::{Append, AppendError, Appended, StreamAppend};
 use crate::boundary::Boundary;
 use crate::command::Decide;
 use crate::few::Few;
-use crate::place::Position;
+use crate::position::Position;
 
 /// A store's answer.
 enum Told {

@@ -12,7 +12,9 @@ use super::parts::{Decision, Slots, parts, unchanged};
 use super::queue::Turn;
 use super::receipt::Receipt;
 use super::source::LoadError;
-use crate::append::{AppendError, Conflict, Expected, IdempotencyKey, StreamAppend, Violation};
+use crate::append::{
+    AppendError, Conflict, ExpectedVersion, IdempotencyKey, StreamAppend, Violation,
+};
 use crate::boundary::Boundary;
 use crate::codec::Encoder;
 use crate::command::Decide;
@@ -20,7 +22,7 @@ use crate::document::Changes;
 use crate::error::StoreError;
 use crate::few::Few;
 use crate::metrics::{self, RetryCause};
-use crate::place::Version;
+use crate::position::Version;
 use crate::stream::StreamId;
 
 /// What stays the same while a command is decided again and again.
@@ -105,8 +107,8 @@ impl<'a, C: Decide> Attempt<'a, C> {
         }
         match Box::pin(self.until_done(slots, encoder)).await {
             // Another process may have got the same request done behind the look at the key: what it did
-            // is no reason to refuse it.
-            Err(no @ (ExecuteError::Refused(_) | ExecuteError::Conflict { .. })) => {
+            // is no reason to reject it.
+            Err(no @ (ExecuteError::Rejected(_) | ExecuteError::Conflict { .. })) => {
                 Box::pin(self.first_answer(key)).await?.ok_or(no)
             }
             done => done,
@@ -133,7 +135,7 @@ impl<'a, C: Decide> Attempt<'a, C> {
             attempts += 1;
             let decided = debug_span!("decide", attempts)
                 .in_scope(|| self.command.decide(C::On::state(slots)));
-            // A refusal, or that nothing needs to happen, must not rest on a state that has moved on.
+            // A rejection, or that nothing needs to happen, must not rest on a state that has moved on.
             let (mut streams, mut changes, mut first) = (Vec::new(), Changes::new(), None);
             if let Ok(decision) = &decided {
                 C::On::encode(slots, decision, encoder, &mut streams)?;
@@ -144,7 +146,7 @@ impl<'a, C: Decide> Attempt<'a, C> {
             if nothing && !ground.current && Box::pin(self.refresh(slots, &mut ground)).await? {
                 continue;
             }
-            let decision = decided.map_err(ExecuteError::Refused)?;
+            let decision = decided.map_err(ExecuteError::Rejected)?;
             if nothing && self.key.is_none() && self.consumes.is_empty() {
                 return Ok(unchanged::<C>(slots, attempts));
             }
@@ -284,7 +286,7 @@ impl<'a, C: Decide> Attempt<'a, C> {
         let first = parts.iter().find(|part| part.stream().is_some())?;
         let violation = Violation::Version {
             stream: first.stream()?.clone(),
-            expected: Expected::Exact(expected),
+            expected: ExpectedVersion::Exact(expected),
             actual: first.version(),
         };
         (first.version() != expected).then(|| Conflict {

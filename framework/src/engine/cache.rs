@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quick_cache::sync::Cache as Map;
 
-use crate::place::{Position, Version};
+use crate::position::{Position, Version};
 use crate::stream::StreamId;
 
 /// The states of the aggregates used last, bounded by their number.

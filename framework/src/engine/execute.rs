@@ -18,11 +18,11 @@ use crate::codec::Encoder;
 use crate::command::Decide;
 use crate::document::Changes;
 use crate::error::EncodeError;
+use crate::event_id::Ids;
 use crate::metadata::Metadata;
 use crate::metrics::{self, Stopwatch};
-use crate::place::Version;
+use crate::position::Version;
 use crate::record::RecordedEvent;
-use crate::unique::Ids;
 
 /// A command on its way; await it. Made by [`Engine::execute`](crate::Engine::execute).
 #[must_use = "a command does nothing until awaited"]
@@ -103,7 +103,7 @@ impl<'e, C: Decide> Execute<'e, C> {
     }
 
     /// Only if the command's first stream is at `version`; otherwise a conflict, which is not retried.
-    pub fn expecting(mut self, version: impl Into<Version>) -> Self {
+    pub fn expected_version(mut self, version: impl Into<Version>) -> Self {
         self.expected = Some(version.into());
         self
     }
@@ -164,9 +164,9 @@ impl<'e, C: Decide> IntoFuture for Execute<'e, C> {
         let (attempt, mut slots, mut encoder) = match span.in_scope(|| self.prepare()) {
             Ok(prepared) => prepared,
             Err(error) => {
-                let refused = Err(error);
-                metrics::executed::<C>(&refused, began);
-                return Box::pin(ready(refused));
+                let rejected = Err(error);
+                metrics::executed::<C>(&rejected, began);
+                return Box::pin(ready(rejected));
             }
         };
         if let Some(correlation) = &encoder.metadata.correlation_id {

@@ -1,7 +1,7 @@
 //! [`ExecuteError`]: why a command did not happen.
 
 use super::source::LoadError;
-use crate::append::{AppendError, Conflict, Expected, InvalidAppend, Violation};
+use crate::append::{AppendError, Conflict, ExpectedVersion, InvalidAppend, Violation};
 use crate::boundary::InvalidTarget;
 use crate::error::{DecodeError, EncodeError, StoreError};
 use crate::events::InvalidDeadline;
@@ -13,7 +13,7 @@ use crate::stream::StreamId;
 pub enum ExecuteError<E: std::error::Error + 'static> {
     /// The domain said no.
     #[error(transparent)]
-    Refused(E),
+    Rejected(E),
     /// Other writers were faster, as often as the retry policy allows; or the version that the caller
     /// expects is not the stream's.
     #[error("{conflict} (after {attempts} attempts)")]
@@ -26,7 +26,7 @@ pub enum ExecuteError<E: std::error::Error + 'static> {
     },
     /// The command names one stream twice, e.g. a transfer from an account to itself.
     #[error("the command looks at {stream} twice")]
-    SameStream {
+    DuplicateStream {
         /// Which stream.
         stream: StreamId,
     },
@@ -46,7 +46,7 @@ pub enum ExecuteError<E: std::error::Error + 'static> {
     #[error(transparent)]
     Deadline(#[from] InvalidDeadline),
     /// An inline projection cannot take an event of the decision.
-    #[error("the inline projection {name:?} refuses what the command would do")]
+    #[error("the inline projection {name:?} rejects what the command would do")]
     Projection {
         /// The name of the projection.
         name: String,
@@ -82,7 +82,7 @@ impl<E: std::error::Error + 'static> From<LoadError> for ExecuteError<E> {
                 asked,
                 actual,
             } => {
-                let expected = Expected::Exact(asked);
+                let expected = ExpectedVersion::Exact(asked);
                 let violations = vec![Violation::Version {
                     stream,
                     expected,

@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 
 use super::source::{LoadError, Source};
 use crate::aggregate::Aggregate;
-use crate::place::Version;
+use crate::position::Version;
 use crate::read::{MAX_PAGE, Read};
 use crate::record::Recorded;
 

@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use super::source::{LoadError, Source};
 use crate::aggregate::Aggregate;
 use crate::boundary::Slot;
-use crate::place::{Position, Version};
+use crate::position::{Position, Version};
 use crate::record::RecordedEvent;
 use crate::stream::StreamId;
 use crate::timestamp::Timestamp;

@@ -26,7 +26,7 @@ pub(super) fn streams<C: Decide>(
             continue;
         };
         if streams.contains(stream) {
-            return Err(ExecuteError::SameStream {
+            return Err(ExecuteError::DuplicateStream {
                 stream: stream.clone(),
             });
         }

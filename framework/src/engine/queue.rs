@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::ahead::{Ahead, Chain};
 use super::cache::Warm;
 use crate::few::Few;
-use crate::place::{Position, Version};
+use crate::position::{Position, Version};
 use crate::stream::StreamId;
 
 const SHARDS: usize = 64;

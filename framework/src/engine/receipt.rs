@@ -1,15 +1,15 @@
 //! [`Receipt`]: what became of a command.
 
-use crate::append::{Appended, Expected, MAX_APPEND, StreamAppend};
+use crate::append::{Appended, ExpectedVersion, MAX_APPEND, StreamAppend};
 use crate::error::StoreError;
-use crate::place::{Position, Version};
+use crate::position::{Position, Version};
 use crate::query::Query;
 use crate::read::Read;
 use crate::record::{Place, RecordedEvent};
 use crate::store::Store;
 use crate::stream::StreamId;
 
-/// What became of a command that was not refused.
+/// What became of a command that was not rejected.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Receipt {
     position: Position,
@@ -69,7 +69,7 @@ impl Receipt {
             if part.events.is_empty() {
                 // The stream was as expected, and still is.
                 let version = match part.expected {
-                    Expected::Exact(version) => version,
+                    ExpectedVersion::Exact(version) => version,
                     _ => Version::ZERO,
                 };
                 versions.insert(place, (part.stream, version));

@@ -9,7 +9,7 @@ use super::cache::Cache;
 use crate::aggregate::{Aggregate, SnapshotPolicy};
 use crate::boundary::{Part, Slot};
 use crate::error::{DecodeError, StoreError};
-use crate::place::Version;
+use crate::position::Version;
 use crate::read::Read;
 use crate::record::RecordedEvent;
 use crate::snapshot::Snapshot;

@@ -22,7 +22,7 @@ mod keys {
     use super::super::{COMMAND_DURATION, COMMANDS, CONFLICTS, RETRIES};
     use crate::command::Command;
 
-    pub(super) const OUTCOMES: [&str; 5] = ["done", "repeated", "refused", "conflict", "failed"];
+    pub(super) const OUTCOMES: [&str; 5] = ["done", "repeated", "rejected", "conflict", "failed"];
     pub(super) const CAUSES: [&str; 2] = ["conflict", "store"];
 
     pub(super) struct Of<C>(PhantomData<C>);
@@ -67,7 +67,7 @@ pub(crate) fn executed<C: Decide>(
         let outcome = match answer {
             Ok(receipt) if !receipt.repeated() => With::<C, 0>::OUTCOME,
             Ok(_) => With::<C, 1>::OUTCOME,
-            Err(ExecuteError::Refused(_)) => With::<C, 2>::OUTCOME,
+            Err(ExecuteError::Rejected(_)) => With::<C, 2>::OUTCOME,
             Err(ExecuteError::Conflict { .. }) => With::<C, 3>::OUTCOME,
             Err(_) => With::<C, 4>::OUTCOME,
         };

@@ -12,7 +12,7 @@ use crate::timestamp::Timestamp;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WorkOutcome {
     Done,
-    Refused,
+    Rejected,
     Failed,
 }
 
@@ -24,7 +24,7 @@ pub(crate) fn process_worked(name: &'static str, outcome: WorkOutcome) {
     {
         let outcome = match outcome {
             WorkOutcome::Done => "done",
-            WorkOutcome::Refused => "refused",
+            WorkOutcome::Rejected => "rejected",
             WorkOutcome::Failed => "failed",
         };
         let outcome = metrics::Label::from_static_parts("outcome", outcome);

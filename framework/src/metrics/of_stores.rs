@@ -27,9 +27,9 @@ impl Stopwatch {
 /// Tells what a store does. An adapter makes one when it opens, and tells before it answers: who has an answer finds
 /// it counted.
 #[derive(Debug, Clone)]
-pub struct OfStore(#[cfg(feature = "metrics")] std::sync::Arc<told::Keys>);
+pub struct StoreMetrics(#[cfg(feature = "metrics")] std::sync::Arc<told::Keys>);
 
-impl OfStore {
+impl StoreMetrics {
     /// For a store of the kind `name`: `sqlite`, `postgres`; the value of the label `store`.
     #[must_use]
     #[cfg_attr(not(feature = "metrics"), allow(unused_variables))]
@@ -191,10 +191,10 @@ mod told {
 
 #[cfg(all(test, not(feature = "metrics")))]
 mod tests {
-    use super::{OfStore, Stopwatch};
+    use super::{Stopwatch, StoreMetrics};
 
     #[test]
     fn what_tells_nothing_has_no_size() {
-        assert_eq!((size_of::<Stopwatch>(), size_of::<OfStore>()), (0, 0));
+        assert_eq!((size_of::<Stopwatch>(), size_of::<StoreMetrics>()), (0, 0));
     }
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tracing::warn;
 
 use super::seal::tag;
-use super::store::PersonalStore;
+use super::store::PersonalDataStore;
 use crate::engine::Engine;
 use crate::error::StoreError;
 use crate::projections::blank_errors;
@@ -33,7 +33,7 @@ pub struct Forgotten {
     pub events: u64,
 }
 
-impl<S: Store> PersonalStore<S> {
+impl<S: Store> PersonalDataStore<S> {
     /// Destroys the key of `subject`, an id or its text, for ever. Every event stays; a read that begins behind this, in
     /// whatever process, finds its personal fields redacted, and no personal data of the subject is taken any more.
     ///

@@ -55,7 +55,7 @@ impl Key {
             aad: context,
         };
         let sealed = self.cipher().encrypt(&XNonce::from(nonce), payload);
-        // Only more than 256 GiB would be refused.
+        // Only more than 256 GiB would be rejected.
         let sealed = sealed.map_err(|_| StoreError::Failed(KeyError::TooLong.into()))?;
         Ok(STANDARD_NO_PAD.encode([&nonce[..], &sealed].concat()))
     }

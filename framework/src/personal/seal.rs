@@ -105,7 +105,7 @@ pub(super) fn tag(of: Pseudonym) -> Result<Tag, StoreError> {
 }
 
 fn unsealable(event: &NewEvent, field: &str, reason: &'static str) -> AppendError {
-    AppendError::Invalid(InvalidAppend::Unsealable {
+    AppendError::Invalid(InvalidAppend::NotEncryptable {
         name: event.name.to_string(),
         field: field.to_owned(),
         reason,

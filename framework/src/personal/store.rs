@@ -1,4 +1,4 @@
-//! [`PersonalStore`]: any store, in which nobody can read personal data without the keys.
+//! [`PersonalDataStore`]: any store, in which nobody can read personal data without the keys.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -16,7 +16,7 @@ use super::in_order::InOrder;
 use super::key_store::KeyStore;
 use crate::append::{Append, AppendError, Appended, IdempotencyKey};
 use crate::error::StoreError;
-use crate::place::Position;
+use crate::position::Position;
 use crate::read::{Page, Read};
 use crate::snapshot::{Snapshot, SnapshotStore};
 use crate::store::{EventStore, Store};
@@ -26,13 +26,13 @@ use crate::stream::StreamId;
 /// it is appended and decrypted when it is read.
 ///
 /// ```
-/// # use factum::personal::{DocumentKeys, PersonalStore};
+/// # use factum::personal::{DocumentKeys, PersonalDataStore};
 /// # use factum::{Engine, Store};
 /// # async fn run<S: Store + Clone>(
 /// #     events: S, keys: impl Store, master_key: &str, customer: u32, projections: factum::Projections,
 /// # ) -> Result<(), Box<dyn std::error::Error>> {
 /// let keys = DocumentKeys::open(keys, master_key.parse()?).await?;
-/// let store = PersonalStore::new(events.clone(), keys);
+/// let store = PersonalDataStore::new(events.clone(), keys);
 /// let engine = Engine::new(store.clone());
 /// // …
 /// let forgotten = store.forget(customer).await?;
@@ -46,7 +46,7 @@ use crate::stream::StreamId;
 /// Events without personal data pass as they are. Of aggregates whose events have any, no snapshot is kept: their
 /// state may hold what is to be forgotten.
 #[derive(Clone)]
-pub struct PersonalStore<S> {
+pub struct PersonalDataStore<S> {
     pub(super) store: S,
     pub(super) shared: Arc<Shared>,
 }
@@ -59,7 +59,7 @@ pub(super) struct Shared {
     personal: RwLock<HashSet<String>>,
 }
 
-impl<S: Store> PersonalStore<S> {
+impl<S: Store> PersonalDataStore<S> {
     /// `store`, with the keys of the subjects in `keys`.
     #[must_use]
     pub fn new(store: S, keys: impl KeyStore) -> Self {
@@ -109,7 +109,7 @@ impl Shared {
 }
 
 #[async_trait]
-impl<S: Store> EventStore for PersonalStore<S> {
+impl<S: Store> EventStore for PersonalDataStore<S> {
     async fn append(&self, mut append: Append) -> Result<Appended, AppendError> {
         let mut turn = self.shared.order.enter();
         append.key = append.key.map(|key| self.shared.keyed(key));
@@ -140,7 +140,7 @@ impl<S: Store> EventStore for PersonalStore<S> {
 }
 
 #[async_trait]
-impl<S: Store> SnapshotStore for PersonalStore<S> {
+impl<S: Store> SnapshotStore for PersonalDataStore<S> {
     async fn save_snapshot(&self, snapshot: Snapshot) -> Result<(), StoreError> {
         // Whoever folded the state has read or appended its events here.
         if self.shared.has_personal(snapshot.stream.category()) {
@@ -158,11 +158,11 @@ impl<S: Store> SnapshotStore for PersonalStore<S> {
     }
 }
 
-crate::delegate!(documents, [S: Store] PersonalStore<S>, |this| this.store);
+crate::delegate!(documents, [S: Store] PersonalDataStore<S>, |this| this.store);
 
-impl<S: fmt::Debug> fmt::Debug for PersonalStore<S> {
+impl<S: fmt::Debug> fmt::Debug for PersonalDataStore<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PersonalStore")
+        f.debug_struct("PersonalDataStore")
             .field("store", &self.store)
             .finish_non_exhaustive()
     }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::command::Decide;
 use crate::document::Changes;
 use crate::engine::{Engine, ExecuteError};
-use crate::error::{StoreError, chain, panicked};
+use crate::error::{StoreError, chain, panic_message};
 use crate::metadata::Metadata;
 use crate::upcast::{Upcaster, upcast};
 
@@ -51,7 +51,7 @@ pub(crate) enum Outcome {
     /// It has happened.
     Done,
     /// The domain said no.
-    Refused(String),
+    Rejected(String),
     /// What it consumes is not there as it was.
     Overtaken,
     /// The store is not there: later.
@@ -72,7 +72,7 @@ impl Route {
             upcasters: C::UPCASTERS,
             run: |engine, body, envelope| {
                 let run = AssertUnwindSafe(run::<C>(engine, body, envelope)).catch_unwind();
-                let failed = |panic: Box<dyn Any + Send>| Outcome::Failed(panicked(&*panic));
+                let failed = |panic: Box<dyn Any + Send>| Outcome::Failed(panic_message(&*panic));
                 run.map(move |ran| ran.unwrap_or_else(failed)).boxed()
             },
         }
@@ -92,7 +92,7 @@ impl Route {
             let what = format!("the command {name} (version {version})");
             Outcome::Unreadable(format!("{what} cannot be read: {error}"))
         };
-        let upcast = upcast.map_err(|panic| unreadable(panicked(&*panic)))?;
+        let upcast = upcast.map_err(|panic| unreadable(panic_message(&*panic)))?;
         upcast.map_err(|error| unreadable(error.to_string()))
     }
 }
@@ -125,7 +125,7 @@ async fn run<C: Decide + DeserializeOwned>(
         // The key is this command's alone, so that it has happened: in an earlier form, if its code has changed.
         ExecuteError::KeyReused { .. } => Outcome::Done,
         ExecuteError::Conflict { conflict, .. } if conflict.is_of_documents() => Outcome::Overtaken,
-        ExecuteError::Refused(refusal) => Outcome::Refused(chain(&refusal)),
+        ExecuteError::Rejected(rejection) => Outcome::Rejected(chain(&rejection)),
         ExecuteError::Store(
             error @ (StoreError::Unavailable(_) | StoreError::Interrupted(_) | StoreError::Closed),
         ) => Outcome::Away(chain(&error)),

@@ -5,10 +5,10 @@ use serde::de::DeserializeOwned;
 use crate::command::Command;
 use crate::timestamp::Timestamp;
 
-/// The domain refused a command of this instance.
+/// The domain rejected a command of this instance.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-pub struct Refusal {
+pub struct Rejection {
     /// The name of the command.
     pub command: String,
     /// The command, as JSON.
@@ -19,7 +19,7 @@ pub struct Refusal {
     pub at: Timestamp,
 }
 
-impl Refusal {
+impl Rejection {
     /// The command, if it is a `C`.
     #[must_use]
     pub fn of<C: Command + DeserializeOwned>(&self) -> Option<C> {

@@ -133,7 +133,7 @@ impl<P: ProcessManager> Reactions<P> {
     }
 
     /// The instance has done what it was for. Its state and its deadlines go; what it has sent is still executed, and
-    /// nobody hears of a refusal.
+    /// nobody hears of a rejection.
     pub fn complete(&mut self) -> &mut Self {
         self.orders.push(Order::Complete);
         self

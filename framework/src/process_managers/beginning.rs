@@ -8,7 +8,7 @@ use super::dispatcher::change;
 use crate::document::{Changes, DocumentStore, Revision, encode};
 use crate::engine::{Engine, RetryPolicy};
 use crate::error::{StoreError, chain};
-use crate::place::Position;
+use crate::position::Position;
 use crate::projections::lease::{Checkpoint, key};
 
 /// Keeps it in a task of its own, which ends with the value.

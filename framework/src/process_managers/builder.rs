@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::beginning::Beginning;
 use super::deadlines::{self, Deadlines};
 use super::dispatcher::{Dispatcher, Owner};
-use super::handler::{self, Begin, Effects, Handler, HandlerOptions};
+use super::handler::{self, Effects, EventHandler, HandlerOptions, StartFrom};
 use super::instance::Keys;
 use super::known::Known;
 use super::logic::{Logic, Reacts, Typed};
@@ -19,7 +19,7 @@ use super::{ProcessManagers, Running, Signals};
 use crate::clock::Clock;
 use crate::engine::{Engine, RetryPolicy};
 use crate::event::Event;
-use crate::place::Position;
+use crate::position::Position;
 use crate::process::{CommandSet, ProcessManager, ReactSet, Respond, Route};
 use crate::projections::{Projections, ProjectionsBuilder, lease};
 
@@ -30,9 +30,9 @@ type AddEffects = Box<dyn FnOnce(ProjectionsBuilder, Position) -> ProjectionsBui
 /// Which process managers, schedules and handlers to run, and how.
 pub struct ProcessManagersBuilder {
     engine: Engine,
-    processes: Vec<(Arc<dyn Reacts>, Begin)>,
+    processes: Vec<(Arc<dyn Reacts>, StartFrom)>,
     /// The handlers, by name.
-    effects: Vec<(String, Begin, AddEffects)>,
+    effects: Vec<(String, StartFrom, AddEffects)>,
     schedules: Vec<Schedule>,
     deadlines: Vec<Route>,
     clock: Arc<dyn Clock>,
@@ -66,12 +66,12 @@ impl ProcessManagersBuilder {
     where
         P: Respond + ReactSet<<P as ProcessManager>::Events>,
     {
-        self.with_from::<P>(Begin::First)
+        self.with_from::<P>(StartFrom::Beginning)
     }
 
     /// Also the process manager `P`. If it is new, it begins there.
     #[must_use]
-    pub fn with_from<P>(mut self, begin: Begin) -> Self
+    pub fn with_from<P>(mut self, begin: StartFrom) -> Self
     where
         P: Respond + ReactSet<<P as ProcessManager>::Events>,
     {
@@ -105,7 +105,7 @@ impl ProcessManagersBuilder {
 
     /// Also this handler. The name stands for how far it has come: 1 to 128 bytes without `/` or control characters.
     #[must_use]
-    pub fn handler<E: Event>(self, name: impl Into<String>, handler: impl Handler<E>) -> Self {
+    pub fn handler<E: Event>(self, name: impl Into<String>, handler: impl EventHandler<E>) -> Self {
         self.handler_with(name, handler, HandlerOptions::default())
     }
 
@@ -114,14 +114,14 @@ impl ProcessManagersBuilder {
     pub fn handler_with<E: Event>(
         mut self,
         name: impl Into<String>,
-        handler: impl Handler<E>,
+        handler: impl EventHandler<E>,
         options: HandlerOptions,
     ) -> Self {
         let name = name.into();
         let goes_by = name.clone();
         let add: AddEffects = Box::new(move |projections, head| {
-            let begins_behind = behind(options.begin, head);
-            let effects = Effects::new(&name, handler, options.concurrency, begins_behind);
+            let starts_after = behind(options.begin, head);
+            let effects = Effects::new(&name, handler, options.concurrency, starts_after);
             projections.with(effects)
         });
         self.effects.push((goes_by, options.begin, add));
@@ -190,7 +190,7 @@ impl ProcessManagersBuilder {
         let handlers = self.effects.iter();
         let handlers = handlers.map(|(name, begin, _)| (*begin, handler::model_name(name)));
         let all = processes.chain(handlers);
-        let at_head = all.filter(|(begin, _)| *begin == Begin::Head);
+        let at_head = all.filter(|(begin, _)| *begin == StartFrom::End);
         at_head.map(|(_, model)| model).collect()
     }
 
@@ -211,7 +211,7 @@ impl ProcessManagersBuilder {
                 name: model::model_name(logic.name()),
                 logic: logic.clone(),
                 keys: keys.clone(),
-                begins_behind: behind(*begin, head),
+                starts_after: behind(*begin, head),
                 signals: signals.clone(),
             });
             logics.push((logic.clone(), keys, signals));
@@ -282,9 +282,9 @@ fn owner(logic: &dyn Logic, keys: &Keys, projections: &Projections) -> Owner {
     }
 }
 
-fn behind(begin: Begin, head: Position) -> Position {
+fn behind(begin: StartFrom, head: Position) -> Position {
     match begin {
-        Begin::First => Position::ZERO,
-        Begin::Head => head,
+        StartFrom::Beginning => Position::ZERO,
+        StartFrom::End => head,
     }
 }

@@ -19,7 +19,7 @@ use crate::document::Changes;
 use crate::error::StoreError;
 use crate::events::DeadlineOrders;
 use crate::metadata::Metadata;
-use crate::process::{Refusal, Route};
+use crate::process::{Rejection, Route};
 use crate::stream::StreamId;
 use crate::timestamp::Timestamp;
 
@@ -147,11 +147,16 @@ impl Logic for Deadlines {
         Ok(())
     }
 
-    fn refused(&self, instance: &mut Instance, refusal: &Refusal, _: &Cause) -> Result<(), Fault> {
-        let Refusal { command, error, .. } = refusal;
+    fn rejected(
+        &self,
+        instance: &mut Instance,
+        rejection: &Rejection,
+        _: &Cause,
+    ) -> Result<(), Fault> {
+        let Rejection { command, error, .. } = rejection;
         warn!(
             deadline = instance.id,
-            command, error, "the command of a deadline was refused"
+            command, error, "the command of a deadline was rejected"
         );
         Ok(())
     }

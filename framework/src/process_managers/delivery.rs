@@ -4,13 +4,13 @@ use tracing::{Instrument as _, debug, debug_span, warn};
 use uuid::Uuid;
 
 use super::dispatcher::{Dispatcher, Fence, Left, change};
+use super::failed_deliveries::FailedDelivery;
 use super::instance::{Instance, Pending, Work};
-use super::undelivered::Undelivered;
 use crate::append::MAX_IDEMPOTENCY_KEY;
 use crate::document::{Changes, InvalidChanges, Revision, encode};
 use crate::error::StoreError;
 use crate::metrics::{WorkOutcome, deadline_passed, process_worked};
-use crate::process::{Envelope, Outcome, Refusal, Route};
+use crate::process::{Envelope, Outcome, Rejection, Route};
 use crate::timestamp::Timestamp;
 
 /// How an edit of an instance went.
@@ -54,7 +54,7 @@ impl Dispatcher {
         };
         match outcome {
             Outcome::Done => self.settle(id, (pending, None), fence).await,
-            Outcome::Refused(error) => self.settle(id, (pending, Some(error)), fence).await,
+            Outcome::Rejected(error) => self.settle(id, (pending, Some(error)), fence).await,
             // Somebody was first, and whoever looks again sees what is left to do.
             Outcome::Overtaken if fence.is_made() => Err(Left::Lost),
             Outcome::Overtaken => {
@@ -85,15 +85,15 @@ impl Dispatcher {
         }
     }
 
-    /// Keeps that the command has happened, or was refused with this error.
+    /// Keeps that the command has happened, or was rejected with this error.
     async fn settle(
         &self,
         id: &str,
-        (pending, refused): (Pending, Option<String>),
+        (pending, rejected): (Pending, Option<String>),
         fence: &Fence,
     ) -> Result<(), Left> {
         let number = pending.number;
-        let refusal = refused.map(|error| Refusal {
+        let rejection = rejected.map(|error| Rejection {
             command: pending.command.clone(),
             body: pending.body.clone(),
             error,
@@ -101,8 +101,8 @@ impl Dispatcher {
         });
         let settled = self.edit((id, number), fence, |instance| {
             instance.settle(number);
-            match &refusal {
-                Some(refusal) => self.logic.refused(instance, refusal, &pending.cause),
+            match &rejection {
+                Some(rejection) => self.logic.rejected(instance, rejection, &pending.cause),
                 None => Ok(()),
             }
         });
@@ -114,27 +114,27 @@ impl Dispatcher {
             // The command of a deadline that a decision has set takes it along.
             Edited::Needless if !self.logic.is_set_by_appends() => Ok(()),
             Edited::Kept | Edited::Needless => {
-                self.delivered((id, &pending), refusal);
+                self.delivered((id, &pending), rejection);
                 Ok(())
             }
         }
     }
 
-    fn delivered(&self, (id, pending): (&str, &Pending), refusal: Option<Refusal>) {
-        let outcome = match refusal {
+    fn delivered(&self, (id, pending): (&str, &Pending), rejection: Option<Rejection>) {
+        let outcome = match rejection {
             None => WorkOutcome::Done,
-            Some(_) => WorkOutcome::Refused,
+            Some(_) => WorkOutcome::Rejected,
         };
         process_worked(self.logic.name(), outcome);
         if self.logic.is_set_by_appends() {
             deadline_passed(self.logic.name(), pending.cause.at, self.clock.now());
         }
         self.is_over(id);
-        let refused = refusal.map(|it| it.error);
+        let rejected = rejection.map(|it| it.error);
         debug!(
             instance = id,
             command = pending.command,
-            ?refused,
+            ?rejected,
             "delivered"
         );
     }
@@ -167,7 +167,7 @@ impl Dispatcher {
         fence: &Fence,
     ) -> Result<Outcome, StoreError> {
         let id = &*instance.id;
-        // What another dispatcher has found refused must not happen here.
+        // What another dispatcher has found rejected must not happen here.
         let mut consumes = fence.require(Changes::new());
         if self.logic.is_set_by_appends() {
             let mut done = instance.clone();
@@ -276,7 +276,7 @@ impl Dispatcher {
             error, attempts, "given up, until somebody says otherwise"
         );
         let is_command = matches!(work, Work::Command(_));
-        let letter = Undelivered::new(id, work, (error, attempts));
+        let letter = FailedDelivery::new(id, work, (error, attempts));
         if self.give_up(&letter, fence).await? {
             if is_command {
                 process_worked(self.logic.name(), WorkOutcome::Failed);
@@ -288,7 +288,7 @@ impl Dispatcher {
     }
 
     /// `false`: it was not wanted any more.
-    async fn give_up(&self, letter: &Undelivered, fence: &Fence) -> Result<bool, Left> {
+    async fn give_up(&self, letter: &FailedDelivery, fence: &Fence) -> Result<bool, Left> {
         let key = self.keys.dead(&letter.instance, letter.number);
         loop {
             let found = self.find(&letter.instance).await?;

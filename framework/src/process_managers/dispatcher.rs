@@ -1,7 +1,7 @@
 //! [`Dispatcher`]: does what is due, for one process manager, for all schedules or for all deadlines of decisions.
 //!
 //! Whatever is done is done so that it can be done again: a command under a key of its own, anything else as a change
-//! at a revision. But a command that was refused here could happen there, decided anew by one who stood still meanwhile:
+//! at a revision. But a command that was rejected here could happen there, decided anew by one who stood still meanwhile:
 //! so each dispatcher makes a fence first, and executes and settles nothing behind a newer one.
 
 use std::sync::Arc;
@@ -52,7 +52,7 @@ pub(super) enum Owner {
         lease: String,
         instances: Arc<Instances>,
     },
-    /// Each of them: nothing is refused to anybody.
+    /// Each of them: nothing is rejected to anybody.
     Everyone,
 }
 

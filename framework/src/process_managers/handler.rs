@@ -1,4 +1,4 @@
-//! [`Handler`]: effects outside of the store.
+//! [`EventHandler`]: effects outside of the store.
 
 use std::collections::BTreeMap;
 use std::collections::HashSet;
@@ -9,10 +9,10 @@ use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
 
 use crate::document::Revision;
-use crate::error::panicked;
+use crate::error::panic_message;
 use crate::event::Event;
 use crate::event_set::EventSet as _;
-use crate::place::Position;
+use crate::position::Position;
 use crate::projections::{EventError, ProjectionError, ReadModel, Step, StepError, guarded};
 use crate::query::Query;
 use crate::record::{Recorded, RecordedEvent};
@@ -23,13 +23,13 @@ use crate::stream::StreamId;
 /// Each event is delivered at least once: again after a failure, and again after a crash that came between the effect
 /// and the note of it. Its id, `event.record.id`, is the same each time: give it to the other system as its
 /// idempotency key. The events of one stream are delivered in order; what fails as often as the policy allows is
-/// parked, and the later events of its stream with it. What was [split](crate::Formerly) since is delivered part by part,
+/// parked, and the later events of its stream with it. What was [split](crate::LegacyEvent) since is delivered part by part,
 /// again all of it after a failure; the parts share an id.
 ///
 /// ```
 /// # use factum::prelude::*;
 /// use factum::async_trait;
-/// use factum::process_managers::{Handler, HandlerError};
+/// use factum::process_managers::{EventHandler, HandlerError};
 /// # #[derive(Event, Serialize, Deserialize)]
 /// # enum OrderEvent { Placed { mail: String } }
 /// # struct Smtp;
@@ -38,7 +38,7 @@ use crate::stream::StreamId;
 /// struct Mails { smtp: Smtp }
 ///
 /// #[async_trait]
-/// impl Handler<OrderEvent> for Mails {
+/// impl EventHandler<OrderEvent> for Mails {
 ///     async fn handle(&self, event: &Recorded<OrderEvent>) -> Result<(), HandlerError> {
 ///         let OrderEvent::Placed { mail } = &event.event;
 ///         let id = event.record.id.to_string();
@@ -49,10 +49,10 @@ use crate::stream::StreamId;
 #[async_trait]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not handle `{E}`",
-    label = "`impl Handler<{E}> for {Self}` is missing",
-    note = "write `#[async_trait] impl Handler<{E}> for {Self} {{ async fn handle(&self, event: &Recorded<{E}>) -> Result<(), HandlerError> {{ … }} }}`"
+    label = "`impl EventHandler<{E}> for {Self}` is missing",
+    note = "write `#[async_trait] impl EventHandler<{E}> for {Self} {{ async fn handle(&self, event: &Recorded<{E}>) -> Result<(), HandlerError> {{ … }} }}`"
 )]
-pub trait Handler<E: Event>: Send + Sync + 'static {
+pub trait EventHandler<E: Event>: Send + Sync + 'static {
     /// Has the effect of `event`.
     ///
     /// # Errors
@@ -65,20 +65,20 @@ pub type HandlerError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Where something begins that is new to a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Begin {
+pub enum StartFrom {
     /// With the first event of the store.
-    First,
+    Beginning,
     /// Behind the newest event of the store, as it is when the program first starts.
-    /// [`begun`](crate::ProcessManagers::begun) waits until that is kept.
-    Head,
+    /// [`wait_until_registered`](crate::ProcessManagers::begun) waits until that is kept.
+    End,
 }
 
-/// How a [`Handler`] is run.
+/// How a [`EventHandler`] is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HandlerOptions {
     /// Where it begins when it is new. Default: at the head.
-    pub begin: Begin,
+    pub begin: StartFrom,
     /// How many streams it is called for at a time, at least one. Default: 8.
     pub concurrency: usize,
 }
@@ -86,7 +86,7 @@ pub struct HandlerOptions {
 impl Default for HandlerOptions {
     fn default() -> Self {
         Self {
-            begin: Begin::Head,
+            begin: StartFrom::End,
             concurrency: 8,
         }
     }
@@ -95,8 +95,8 @@ impl Default for HandlerOptions {
 impl HandlerOptions {
     /// Begins with the first event of the store.
     #[must_use]
-    pub fn from_first(mut self) -> Self {
-        self.begin = Begin::First;
+    pub fn from_beginning(mut self) -> Self {
+        self.begin = StartFrom::Beginning;
         self
     }
 
@@ -117,19 +117,19 @@ pub(super) fn model_name(name: &str) -> String {
 pub(super) struct Effects<E, H> {
     pub(super) name: String,
     pub(super) handler: H,
-    pub(super) begins_behind: Position,
+    pub(super) starts_after: Position,
     pub(super) concurrency: usize,
     /// What was delivered and is not noted.
     delivered: Mutex<HashSet<Position>>,
     of: std::marker::PhantomData<fn() -> E>,
 }
 
-impl<E: Event, H: Handler<E>> Effects<E, H> {
-    pub(super) fn new(name: &str, handler: H, concurrency: usize, begins_behind: Position) -> Self {
+impl<E: Event, H: EventHandler<E>> Effects<E, H> {
+    pub(super) fn new(name: &str, handler: H, concurrency: usize, starts_after: Position) -> Self {
         Self {
             name: model_name(name),
             handler,
-            begins_behind,
+            starts_after,
             concurrency: concurrency.max(1),
             delivered: Mutex::default(),
             of: std::marker::PhantomData,
@@ -144,7 +144,7 @@ impl<E: Event, H: Handler<E>> Effects<E, H> {
                 continue;
             }
             let parts = catch_unwind(AssertUnwindSafe(|| event.decode_all::<E>()));
-            let parts = parts.map_err(|panic| EventError::new(position, panicked(&*panic)))?;
+            let parts = parts.map_err(|panic| EventError::new(position, panic_message(&*panic)))?;
             let parts =
                 parts.map_err(|error| EventError::new(position, ProjectionError::Decode(error)))?;
             for part in parts {
@@ -173,7 +173,7 @@ impl<E: Event, H: Handler<E>> Effects<E, H> {
 }
 
 #[async_trait]
-impl<E: Event, H: Handler<E>> ReadModel for Effects<E, H> {
+impl<E: Event, H: EventHandler<E>> ReadModel for Effects<E, H> {
     fn name(&self) -> &str {
         &self.name
     }
@@ -191,8 +191,8 @@ impl<E: Event, H: Handler<E>> ReadModel for Effects<E, H> {
         true
     }
 
-    fn begins_behind(&self) -> Position {
-        self.begins_behind
+    fn starts_after(&self) -> Position {
+        self.starts_after
     }
 
     async fn project(&self, step: Step<'_>) -> Result<Revision, StepError> {
@@ -261,7 +261,7 @@ mod tests {
     struct Tells(UnboundedSender<u64>);
 
     #[async_trait]
-    impl Handler<BellEvent> for Tells {
+    impl EventHandler<BellEvent> for Tells {
         async fn handle(&self, event: &Recorded<BellEvent>) -> Result<(), HandlerError> {
             let position = event.record.position.get();
             if position == FAILS {

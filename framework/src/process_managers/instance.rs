@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::document::{Changes, Revision, encode};
 use crate::error::StoreError;
 use crate::metadata::Metadata;
-use crate::place::Position;
+use crate::position::Position;
 use crate::process::Order;
 use crate::record::RecordedEvent;
 use crate::timestamp::Timestamp;

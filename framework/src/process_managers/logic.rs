@@ -10,10 +10,10 @@ use tracing::warn;
 
 use super::instance::{Cause, Due, Instance, Pending, Timer};
 use crate::document::DocumentStore;
-use crate::error::{DecodeError, StoreError, panicked};
+use crate::error::{DecodeError, StoreError, panic_message};
 use crate::event_set::EventSet;
 use crate::process::{
-    CommandSet as _, Correlation, Deadline, Order, ProcessManager, ReactSet, Reactions, Refusal,
+    CommandSet as _, Correlation, Deadline, Order, ProcessManager, ReactSet, Reactions, Rejection,
     Respond, Route,
 };
 use crate::query::Query;
@@ -100,11 +100,11 @@ pub(crate) trait Logic: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<(), Fault>;
 
-    /// A command of `instance` was refused.
-    fn refused(
+    /// A command of `instance` was rejected.
+    fn rejected(
         &self,
         instance: &mut Instance,
-        refusal: &Refusal,
+        rejection: &Rejection,
         cause: &Cause,
     ) -> Result<(), Fault>;
 }
@@ -170,7 +170,7 @@ fn take<P: ProcessManager>(
     input: impl FnOnce(&mut P, &mut Reactions<P>),
 ) -> Result<(), Fault> {
     let taken = catch_unwind(AssertUnwindSafe(|| take_in(instance, cause, input)));
-    taken.map_err(|panic| panicked(&*panic))?
+    taken.map_err(|panic| panic_message(&*panic))?
 }
 
 fn take_in<P: ProcessManager>(
@@ -220,25 +220,25 @@ impl<P: Respond> Logic for Typed<P> {
         })
     }
 
-    fn refused(
+    fn rejected(
         &self,
         instance: &mut Instance,
-        refusal: &Refusal,
+        rejection: &Rejection,
         cause: &Cause,
     ) -> Result<(), Fault> {
         if !instance.lives() {
-            let Refusal { command, error, .. } = refusal;
+            let Rejection { command, error, .. } = rejection;
             warn!(
                 process_manager = P::NAME,
                 instance = instance.id,
                 command,
                 error,
-                "refused, and the instance does not live any more: nobody responds to it"
+                "rejected, and the instance does not live any more: nobody responds to it"
             );
             return Ok(());
         }
         take::<P>(instance, cause, |process, then| {
-            process.refused(refusal, then);
+            process.rejected(rejection, then);
         })
     }
 }

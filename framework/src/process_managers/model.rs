@@ -11,8 +11,8 @@ use super::Signals;
 use super::instance::{Cause, Instance, Keys};
 use super::logic::{Effect, Prepared, Reacts};
 use crate::document::{ChangeError, DocumentStore, InvalidChanges, Revision};
-use crate::error::{StoreError, panicked};
-use crate::place::Position;
+use crate::error::{StoreError, panic_message};
+use crate::position::Position;
 use crate::process::Correlation;
 use crate::projections::dead_letter::Waits;
 use crate::projections::{EventError, ProjectionError, ReadModel, Step, StepError};
@@ -23,7 +23,7 @@ pub(super) struct Model {
     pub(super) name: String,
     pub(super) logic: Arc<dyn Reacts>,
     pub(super) keys: Keys,
-    pub(super) begins_behind: Position,
+    pub(super) starts_after: Position,
     pub(super) signals: Arc<Signals>,
 }
 
@@ -66,8 +66,8 @@ impl ReadModel for Model {
         self.logic.query()
     }
 
-    fn begins_behind(&self) -> Position {
-        self.begins_behind
+    fn starts_after(&self) -> Position {
+        self.starts_after
     }
 
     fn leaves_newer(&self) -> bool {
@@ -138,7 +138,7 @@ impl Model {
         let mut meant = Vec::with_capacity(step.events.len());
         for event in step.events {
             let prepared = catch_unwind(AssertUnwindSafe(|| self.logic.prepare(event)));
-            let prepared = prepared.map_err(|panic| failed(event, panicked(&*panic)))??;
+            let prepared = prepared.map_err(|panic| failed(event, panic_message(&*panic)))??;
             for prepared in prepared {
                 meant.extend(means(event, prepared)?);
             }

@@ -8,7 +8,7 @@ use super::dispatcher::{Dispatcher, Owner};
 use super::model::model_name;
 use crate::document::Document;
 use crate::error::StoreError;
-use crate::place::Position;
+use crate::position::Position;
 use crate::projections::dead_letter;
 use crate::projections::lease::Checkpoint;
 use crate::query::Query;

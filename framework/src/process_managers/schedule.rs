@@ -18,8 +18,8 @@ use super::instance::{Cause, Due, Instance, Keys, Pending, Timer};
 use super::logic::Logic;
 use crate::command::Decide;
 use crate::document::{DocumentStore, Revision};
-use crate::error::{StoreError, chain, panicked};
-use crate::process::{Order, Refusal, Route};
+use crate::error::{StoreError, chain, panic_message};
+use crate::process::{Order, Rejection, Route};
 use crate::timestamp::Timestamp;
 
 /// The deadline that stands for the next occurrence.
@@ -28,7 +28,7 @@ const NEXT: &str = "next";
 /// A command again and again, at the times of a cron expression: minute, hour, day of the month, month, day of the week.
 ///
 /// Each occurrence executes its command exactly once in effect, over restarts and over all instances of a program. A
-/// new schedule begins when it is first started, and one whose expression has changed begins anew. A refusal ends the
+/// new schedule begins when it is first started, and one whose expression has changed begins anew. A rejection ends the
 /// occurrence, and is logged.
 ///
 /// Times are in UTC, unless the expression ends with the name of another time zone: `"0 6 * * * Europe/Berlin"`. Where
@@ -37,7 +37,7 @@ const NEXT: &str = "next";
 ///
 /// ```
 /// # use factum::prelude::*;
-/// use factum::process_managers::{Missed, Schedule};
+/// use factum::process_managers::{MissedRuns, Schedule};
 /// # #[derive(Event, Serialize, Deserialize)]
 /// # enum ReportEvent { Made }
 /// # #[derive(Aggregate, Default, Clone)]
@@ -53,7 +53,7 @@ const NEXT: &str = "next";
 /// # }
 ///
 /// let schedule = Schedule::cron("daily report", "0 6 * * *", |due| MakeReport { day: due.to_string() })?
-///     .missed(Missed::All);
+///     .missed_runs(MissedRuns::All);
 /// # Ok::<(), factum::process_managers::InvalidSchedule>(())
 /// ```
 #[derive(Clone)]
@@ -61,7 +61,7 @@ pub struct Schedule {
     name: String,
     cron: String,
     crontab: Crontab,
-    missed: Missed,
+    missed: MissedRuns,
     command: Arc<dyn Fn(Timestamp) -> Result<Value, String> + Send + Sync>,
     route: Route,
 }
@@ -69,7 +69,7 @@ pub struct Schedule {
 /// What becomes of occurrences that nobody was there for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
-pub enum Missed {
+pub enum MissedRuns {
     /// Of those missed the latest, and no other.
     #[default]
     Latest,
@@ -117,12 +117,12 @@ impl Schedule {
         let encode = move |due| {
             let encoded = || serde_json::to_value(command(due));
             let encoded = catch_unwind(AssertUnwindSafe(encoded));
-            let encoded = encoded.map_err(|panic| panicked(&*panic))?;
+            let encoded = encoded.map_err(|panic| panic_message(&*panic))?;
             encoded.map_err(|error| format!("{}: {error}", C::NAME))
         };
         Ok(Self {
             crontab,
-            missed: Missed::default(),
+            missed: MissedRuns::default(),
             command: Arc::new(encode),
             route: Route::of::<C>(),
             name,
@@ -136,7 +136,7 @@ impl Schedule {
 
     /// What becomes of occurrences that nobody was there for. Default: the latest of them.
     #[must_use]
-    pub fn missed(mut self, missed: Missed) -> Self {
+    pub fn missed_runs(mut self, missed: MissedRuns) -> Self {
         self.missed = missed;
         self
     }
@@ -287,8 +287,8 @@ impl Logic for Schedules {
         let schedule = self.schedules.get(&instance.id);
         let schedule = schedule.ok_or_else(|| "there is no such schedule".to_owned())?;
         let due = match schedule.missed {
-            Missed::Latest => schedule.latest(timer.due, now),
-            Missed::All => timer.due,
+            MissedRuns::Latest => schedule.latest(timer.due, now),
+            MissedRuns::All => timer.due,
         };
         let body = (schedule.command)(due)?;
         let mut orders = schedule.set(due);
@@ -302,11 +302,11 @@ impl Logic for Schedules {
         Ok(())
     }
 
-    fn refused(&self, _: &mut Instance, refusal: &Refusal, _: &Cause) -> Result<(), String> {
+    fn rejected(&self, _: &mut Instance, rejection: &Rejection, _: &Cause) -> Result<(), String> {
         tracing::warn!(
-            command = refusal.command,
-            error = refusal.error,
-            "a scheduled command was refused"
+            command = rejection.command,
+            error = rejection.error,
+            "a scheduled command was rejected"
         );
         Ok(())
     }

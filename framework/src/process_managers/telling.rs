@@ -3,14 +3,14 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::dispatcher::Dispatcher;
-use super::undelivered;
+use super::failed_deliveries;
 use crate::metrics::{process_has_due, process_has_parked};
 
 impl Dispatcher {
     /// Tells how much is parked.
     pub(super) async fn tell_parked(&self) {
         let count = async {
-            let count = undelivered::waiting(self.documents(), &self.keys).await?;
+            let count = failed_deliveries::waiting(self.documents(), &self.keys).await?;
             self.known.parked.store(count, Relaxed);
             Ok(count)
         };

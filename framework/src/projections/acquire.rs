@@ -24,7 +24,7 @@ impl Worker {
             wanted.as_mut().enable();
             let known = self.control.borrow_and_update().clone();
             let control = (&*control::key(shared.model.name()), known.revision);
-            let of = (self.key.as_str(), shared.model.begins_behind());
+            let of = (self.key.as_str(), shared.model.starts_after());
             let taken = Lease::take(&*shared.documents, &shared.instances, of, control);
             let pause = match taken.await {
                 Ok(Attempt::Taken(lease)) => return Some(lease),

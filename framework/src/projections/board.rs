@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::control::Build;
 use super::part::Part;
 use super::{ProjectionState, ProjectionStatus};
-use crate::place::Position;
+use crate::position::Position;
 use crate::timestamp::Timestamp;
 
 /// Where the tasks of one projection tell how they stand, and everybody reads it.
@@ -25,7 +25,7 @@ struct Parts {
     /// What went wrong outside of any partition.
     failure: Option<(ProjectionState, String)>,
     /// Which build readers do not see without an order, and why.
-    held_back: Option<(u64, String)>,
+    promotion_blocked: Option<(u64, String)>,
 }
 
 impl Board {
@@ -77,15 +77,15 @@ impl Board {
     }
 
     /// Readers do not see that build without an order.
-    pub(super) fn hold_back(&self, held_back: Option<(u64, String)>) {
-        self.edit(|parts| parts.held_back = held_back);
+    pub(super) fn hold_back(&self, promotion_blocked: Option<(u64, String)>) {
+        self.edit(|parts| parts.promotion_blocked = promotion_blocked);
     }
 
     /// Somebody wants it to go on.
     pub(super) fn go_on(&self) {
         self.edit(|parts| {
             parts.failure = None;
-            parts.held_back = None;
+            parts.promotion_blocked = None;
             for part in parts
                 .parts
                 .values_mut()
@@ -154,8 +154,8 @@ impl Parts {
         status.readable = served.is_some();
         status.current = served.is_some() && self.of(build).all(|part| !part.foreign);
         status.building = filled.map(|build| (build, self.position(build)));
-        status.held_back = self.held_back.clone().map(|(_, why)| why);
-        status.held_build = self.held_back.as_ref().map(|(build, _)| *build);
+        status.promotion_blocked = self.promotion_blocked.clone().map(|(_, why)| why);
+        status.held_build = self.promotion_blocked.as_ref().map(|(build, _)| *build);
         status.rate = self.rate(filled.unwrap_or(build));
         let lagging = self.of(build).filter(|part| part.position < part.head);
         let behind = lagging.map(|part| part.behind(now)).max();

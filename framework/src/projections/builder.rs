@@ -18,11 +18,11 @@ use crate::store::Store;
 /// What becomes of an event that a projection cannot take, after the attempts of its policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
-pub enum OnFailure {
+pub enum FailurePolicy {
     /// It is parked as a [dead letter](super::DeadLetter), and every later event of its stream with it; the other
     /// streams go on.
     #[default]
-    Park,
+    DeadLetter,
     /// The projection stops ahead of it. Nothing is skipped.
     Stop,
     /// The projection goes on without it, and keeps a record of that among its dead letters.
@@ -52,7 +52,7 @@ pub enum StartError {
 /// Which projections to run, and how.
 pub struct ProjectionsBuilder {
     store: Arc<dyn Store>,
-    models: Vec<(Arc<dyn ReadModel>, OnFailure)>,
+    models: Vec<(Arc<dyn ReadModel>, FailurePolicy)>,
     retry: RetryPolicy,
     lease: Duration,
     instance: Option<String>,
@@ -76,13 +76,13 @@ impl ProjectionsBuilder {
     /// Also this projection, which parks what it cannot take.
     #[must_use]
     pub fn with(self, model: impl ReadModel) -> Self {
-        self.with_failures(model, OnFailure::default())
+        self.with_failures(model, FailurePolicy::default())
     }
 
-    /// Also this projection, which does `on_failure` with what it cannot take.
+    /// Also this projection, which does `failure_policy` with what it cannot take.
     #[must_use]
-    pub fn with_failures(mut self, model: impl ReadModel, on_failure: OnFailure) -> Self {
-        self.models.push((Arc::new(model), on_failure));
+    pub fn with_failures(mut self, model: impl ReadModel, failure_policy: FailurePolicy) -> Self {
+        self.models.push((Arc::new(model), failure_policy));
         self
     }
 
@@ -162,7 +162,7 @@ impl ProjectionsBuilder {
             task: tokio::spawn(instances.clone().run(documents.clone())),
         });
         let alone = Arc::new(Instances::alone(self.lease));
-        let running = self.models.into_iter().map(|(model, on_failure)| {
+        let running = self.models.into_iter().map(|(model, failure_policy)| {
             let (instances, documents) = match model.own_documents() {
                 None => (instances.clone(), documents.clone()),
                 Some(own) => (alone.clone(), own),
@@ -174,7 +174,7 @@ impl ProjectionsBuilder {
                 documents,
                 instances,
                 retry: self.retry.clone(),
-                on_failure,
+                failure_policy,
                 poked: Notify::new(),
                 arrived: Notify::new(),
                 wanted: Notify::new(),

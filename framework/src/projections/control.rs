@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::ProjectionError;
 use crate::document::{ChangeError, Changes, Document, DocumentStore, Revision, encode};
 use crate::error::StoreError;
-use crate::place::Position;
+use crate::position::Position;
 
 /// What is known of the builds of a projection.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,7 +9,7 @@ use tracing::warn;
 use super::parked_events::events_at;
 use crate::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan, encode};
 use crate::error::{StoreError, chain};
-use crate::place::Position;
+use crate::position::Position;
 use crate::record::RecordedEvent;
 use crate::store::{EventStore, Store};
 use crate::stream::StreamId;
@@ -55,8 +55,8 @@ pub enum DeadLetterState {
         attempts: u32,
     },
     /// It was not tried: an earlier event of its stream is parked.
-    Behind,
-    /// It failed, and the projection went on without it, as its [`OnFailure`](super::OnFailure) says.
+    Blocked,
+    /// It failed, and the projection went on without it, as its [`FailurePolicy`](super::FailurePolicy) says.
     Skipped {
         /// The error, with its causes.
         error: String,
@@ -109,7 +109,7 @@ impl DeadLetter {
     pub fn is_waiting(&self) -> bool {
         matches!(
             self.state,
-            DeadLetterState::Failed { .. } | DeadLetterState::Behind
+            DeadLetterState::Failed { .. } | DeadLetterState::Blocked
         )
     }
 }
@@ -198,7 +198,7 @@ impl Letters<'_> {
             for (document, _) in each.filter(|(_, keys)| !is_there(keys)) {
                 let letter: DeadLetter = document.decode()?;
                 // It will wait there, too, behind what does.
-                if letter.state == DeadLetterState::Behind && letter.position > position {
+                if letter.state == DeadLetterState::Blocked && letter.position > position {
                     let streams = streams.get_or_try_init(|| other.streams()).await?;
                     if streams.contains(&letter.stream) {
                         continue;

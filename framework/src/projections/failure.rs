@@ -5,7 +5,7 @@ use std::panic::AssertUnwindSafe;
 use futures_util::FutureExt as _;
 
 use super::ProjectionError;
-use crate::error::panicked;
+use crate::error::panic_message;
 
 /// Turns a panic of a projection's code into an error.
 pub(crate) async fn guarded<T>(
@@ -14,5 +14,5 @@ pub(crate) async fn guarded<T>(
     AssertUnwindSafe(work)
         .catch_unwind()
         .await
-        .unwrap_or_else(|panic| Err(panicked(&*panic).into()))
+        .unwrap_or_else(|panic| Err(panic_message(&*panic).into()))
 }

@@ -31,7 +31,7 @@ impl Projections {
         let taking: Vec<_> = takes.map(|model| model.name().to_owned()).collect();
         let each = taking.iter().map(|name| async move {
             self.rebuild(name).await?;
-            self.drop_old(name).await
+            self.prune_builds(name).await
         });
         let done = join_all(each).await;
         done.into_iter().collect::<Result<(), _>>()?;

@@ -12,9 +12,9 @@ use super::{ProjectionError, ReadModel, Step, StepError, lease};
 use crate::document::{
     ChangeError, Changes, Document, DocumentStore, MemoryDocuments, Revision, Scan,
 };
-use crate::error::{StoreError, panicked};
+use crate::error::{StoreError, panic_message};
 use crate::event_set::EventSet as _;
-use crate::place::Position;
+use crate::position::Position;
 use crate::projection::{EventsOf, ProjectSet, Projection};
 use crate::query::Query;
 
@@ -222,7 +222,7 @@ where
             ..
         } = &mut *state;
         if torn.contains(&build) {
-            return Err(StepError::Torn("it panicked before".to_owned()));
+            return Err(StepError::Torn("it panic_message before".to_owned()));
         }
         let Some(model) = builds.get_mut(&build) else {
             return Err(StepError::Lost);
@@ -241,7 +241,7 @@ where
             Ok(()) => Ok(revision),
             Err(panic) => {
                 torn.insert(build);
-                Err(StepError::Torn(panicked(&*panic)))
+                Err(StepError::Torn(panic_message(&*panic)))
             }
         }
     }

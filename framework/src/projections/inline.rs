@@ -1,7 +1,7 @@
 //! [`Inline`]: read models that are brought up to date by the transaction that appends. For adapters.
 //!
 //! An inline projection is an ordinary one, with the same builds, checkpoints and tables, that the store itself moves on:
-//! whoever reads behind an append's answer finds its effect, and what an event cannot be taken by it refuses the append.
+//! whoever reads behind an append's answer finds its effect, and what an event cannot be taken by it rejects the append.
 //! What has to be done is decided here; an adapter implements [`InlineTransaction`], and calls, for each inline projection,
 //!
 //! - [`Inline::build`] at open, each time in a transaction of its own, as long as [`Inline::builds_on`] says so;
@@ -13,7 +13,7 @@
 //! with the appends, and then calls [`Inline::project`]. If the documents have moved, nothing is done, and it looks after all.
 //!
 //! A transaction has the lock under which positions are given from its beginning. Where `take` fails, it is rolled back;
-//! if it held several appends, each is then stored alone, so that only the one at fault is refused.
+//! if it held several appends, each is then stored alone, so that only the one at fault is rejected.
 //!
 //! Nothing is parked by an append: what fails there was never stored. A build with parked events is left to
 //! [`Projections`](super::Projections) until they are settled, and so is one that was begun with several partitions.
@@ -31,7 +31,7 @@ use super::lease::{self, Checkpoint};
 use crate::document::{Changes, Revision, encode};
 use crate::error::{StoreError, chain};
 use crate::event_set::EventSet as _;
-use crate::place::Position;
+use crate::position::Position;
 use crate::projection::Projection;
 use crate::query::Query;
 use crate::read::{MAX_PAGE, Page, Read};

@@ -5,7 +5,7 @@ use tracing::{debug, info};
 use super::inline::{Current, Extent, Held, Inline, InlineTransaction, Standing, is_shown};
 use super::{StepError, control, lease};
 use crate::document::{Changes, Revision};
-use crate::place::Position;
+use crate::position::Position;
 
 impl Inline {
     /// Takes a page into each build that is wanted, as a part that is undone if it fails.

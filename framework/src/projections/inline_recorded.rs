@@ -6,7 +6,7 @@ use crate::append::{Append, Appended, StreamAppend};
 use crate::document::encode;
 use crate::error::StoreError;
 use crate::metadata::Metadata;
-use crate::place::{Position, Version};
+use crate::position::{Position, Version};
 use crate::record::{ContentType, NewEvent, Place, RecordedEvent};
 
 /// The events of appends, given in the order of their positions, just as they are read in a transaction: without the keys of

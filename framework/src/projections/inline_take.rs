@@ -8,7 +8,7 @@ use crate::append::Append;
 use crate::append::AppendError;
 use crate::document::{Changes, Revision};
 use crate::error::StoreError;
-use crate::place::Position;
+use crate::position::Position;
 use crate::record::RecordedEvent;
 
 impl Inline {
@@ -29,7 +29,7 @@ impl Inline {
         };
         let changes = current.advance(last.position)?;
         let moved = inside.change(&changes).await;
-        let revision = moved.map_err(|error| self.refusal(error.into()))?;
+        let revision = moved.map_err(|error| self.rejection(error.into()))?;
         Ok(current.moved(last.position, revision))
     }
 
@@ -55,7 +55,7 @@ impl Inline {
         }
         for held in &current.builds {
             let projected = inside.project(held.build.number, &own).await;
-            projected.map_err(|error| self.refusal(error))?;
+            projected.map_err(|error| self.rejection(error))?;
         }
         Ok(())
     }
@@ -86,7 +86,7 @@ impl Inline {
         current.cloned()
     }
 
-    fn refusal(&self, error: StepError) -> AppendError {
+    fn rejection(&self, error: StepError) -> AppendError {
         match error {
             StepError::Store(error) => error.into(),
             StepError::Lost => {
@@ -102,7 +102,7 @@ impl Inline {
 }
 
 impl Current {
-    /// The changes that move it on to `head`; they are refused if anything is not as expected.
+    /// The changes that move it on to `head`; they are rejected if anything is not as expected.
     ///
     /// # Errors
     /// [`StoreError::Failed`] for what cannot be written.

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan, encode};
 use crate::error::StoreError;
-use crate::unique::uuid_v7;
+use crate::event_id::new_event_id;
 
 const PREFIX: &str = "instance/";
 /// How many leases lie between two offers.
@@ -123,7 +123,7 @@ impl Seen {
 impl Instances {
     pub(crate) fn new(lease: Duration, name: Option<String>) -> Self {
         Self {
-            me: uuid_v7(),
+            me: new_event_id(),
             name,
             lease,
             known: Mutex::default(),

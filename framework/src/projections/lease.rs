@@ -10,7 +10,7 @@ use super::instances::Instances;
 use super::{ProjectionError, control};
 use crate::document::{ChangeError, Changes, Document, DocumentStore, Revision, encode};
 use crate::error::StoreError;
-use crate::place::Position;
+use crate::position::Position;
 use crate::timestamp::Timestamp;
 
 /// What the document holds.
@@ -299,7 +299,7 @@ impl Lease {
 }
 
 /// An owner takes a lease and moves it; another takes it over; the owner moves it again, and the other does: which of
-/// these is done. For the contract suite.
+/// these is done. For the conformance suite.
 #[doc(hidden)]
 pub async fn fence(owner: &dyn DocumentStore, other: &dyn DocumentStore) -> [bool; 3] {
     let control = owner.change_documents(Changes::new().put("control", "{}"));

@@ -5,7 +5,7 @@ use futures_util::stream::unfold;
 use tokio::sync::watch;
 
 use super::InMemory;
-use crate::place::Position;
+use crate::position::Position;
 use crate::projection::Projection;
 
 impl<P: Projection> InMemory<P> {

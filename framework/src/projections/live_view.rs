@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::Served;
 use crate::error::StoreError;
-use crate::place::Position;
+use crate::position::Position;
 use crate::store::Store;
 
 /// How soon it is looked again for what has just been appended; then after twice as long, and so on.

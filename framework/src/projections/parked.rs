@@ -5,7 +5,7 @@ use std::ops::Bound;
 
 use super::dead_letter::{DeadLetter, DeadLetterState, Letter};
 use crate::document::Revision;
-use crate::place::Position;
+use crate::position::Position;
 use crate::stream::StreamId;
 
 /// What waits of one partition. There may be very much of it, so that nothing that is done for each event looks at all.
@@ -113,7 +113,7 @@ impl Parked {
     pub(super) fn freed(&self) -> HashSet<StreamId> {
         let first = |stream: &BTreeSet<Position>| self.letters.get(stream.first()?);
         let is_free = |stream: &BTreeSet<Position>| {
-            first(stream).is_some_and(|first| first.letter.state == DeadLetterState::Behind)
+            first(stream).is_some_and(|first| first.letter.state == DeadLetterState::Blocked)
         };
         let freed = self.streams.iter().filter(|(_, stream)| is_free(stream));
         freed.map(|(stream, _)| stream.clone()).collect()

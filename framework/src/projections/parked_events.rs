@@ -1,7 +1,7 @@
 //! Events by their positions: what is parked is kept as positions, and read again when it is tried again.
 
 use crate::error::StoreError;
-use crate::place::Position;
+use crate::position::Position;
 use crate::query::Query;
 use crate::read::{MAX_PAGE, Read};
 use crate::record::RecordedEvent;

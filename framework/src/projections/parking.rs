@@ -6,10 +6,10 @@ use super::dead_letter::{DeadLetter, DeadLetterState, Letter};
 use super::lease::{Checkpoint, Stop};
 use super::parked::{Parked, Queue};
 use super::worker::{Held, Left, Worker};
-use super::{EventError, OnFailure, ProjectionState, Step, StepError};
+use super::{EventError, FailurePolicy, ProjectionState, Step, StepError};
 use crate::document::encode;
 use crate::error::chain;
-use crate::place::Position;
+use crate::position::Position;
 use crate::record::RecordedEvent;
 
 /// What is done in one step: the events have their effect, the letters are kept, others are kept no more, and the
@@ -59,7 +59,7 @@ impl Worker {
             let about = self.shared.model.about(event);
             let waits = held.parked.holds(&event.stream, about.as_deref());
             if waits || behind.holds(&event.stream, about.as_deref()) {
-                let letter = DeadLetter::new((event, about), DeadLetterState::Behind);
+                let letter = DeadLetter::new((event, about), DeadLetterState::Blocked);
                 behind.join(&letter);
                 letters.push(letter);
             } else {
@@ -165,14 +165,14 @@ impl Worker {
                 continue;
             }
             let error = chain(&failed);
-            let state = match self.shared.on_failure {
-                _ if failed.waits() => DeadLetterState::Behind,
-                OnFailure::Park => DeadLetterState::Failed {
+            let state = match self.shared.failure_policy {
+                _ if failed.waits() => DeadLetterState::Blocked,
+                FailurePolicy::DeadLetter => DeadLetterState::Failed {
                     error,
                     attempts: attempt,
                 },
-                OnFailure::Skip => DeadLetterState::Skipped { error },
-                OnFailure::Stop => {
+                FailurePolicy::Skip => DeadLetterState::Skipped { error },
+                FailurePolicy::Stop => {
                     held.failures = attempt;
                     return Err(StepError::Failed(failed).into());
                 }

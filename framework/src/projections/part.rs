@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::ProjectionState;
-use crate::place::Position;
+use crate::position::Position;
 use crate::timestamp::Timestamp;
 
 /// How one partition of one build stands.

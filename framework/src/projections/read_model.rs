@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use super::ProjectionError;
 use super::dead_letter::Waits;
 use crate::document::{ChangeError, Changes, DocumentStore, Revision};
-use crate::error::{DecodeError, DecodeFault, StoreError};
-use crate::place::Position;
+use crate::error::{DecodeError, DecodeErrorKind, StoreError};
+use crate::position::Position;
 use crate::process_managers::Newer;
 use crate::query::Query;
 use crate::record::RecordedEvent;
@@ -35,7 +35,7 @@ pub trait ReadModel: Send + Sync + 'static {
     fn query(&self) -> Query;
 
     /// Where it begins when it is new: behind this position.
-    fn begins_behind(&self) -> Position {
+    fn starts_after(&self) -> Position {
         Position::ZERO
     }
 
@@ -172,7 +172,7 @@ impl EventError {
     pub(super) fn is_newer(&self) -> bool {
         match &self.error {
             ProjectionError::Decode(error) => {
-                matches!(error.fault, DecodeFault::NewerVersion { .. })
+                matches!(error.fault, DecodeErrorKind::NewerVersion { .. })
             }
             ProjectionError::Handler(error) => error.is::<Newer>(),
             _ => false,

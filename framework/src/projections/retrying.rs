@@ -13,7 +13,7 @@ use super::parking::Work;
 use super::worker::{Held, Left, Worker};
 use super::{EventError, StepError};
 use crate::error::{StoreError, chain};
-use crate::place::Position;
+use crate::position::Position;
 use crate::record::RecordedEvent;
 use crate::stream::StreamId;
 

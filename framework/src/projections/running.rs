@@ -10,7 +10,7 @@ use super::parked::NotParked;
 use super::waiting::Waiting;
 use super::{ProjectionError, ProjectionStatus, Shared, WaitError};
 use crate::document::{ChangeError, Changes};
-use crate::place::Position;
+use crate::position::Position;
 
 /// One projection at work.
 pub(super) struct Running {
@@ -34,10 +34,10 @@ impl Running {
         given_up: impl Fn(&ProjectionStatus) -> bool,
     ) -> Result<(), WaitError> {
         let (status, done) = self.wait_or(done, given_up).await;
-        match &status.held_back {
+        match &status.promotion_blocked {
             _ if done => Ok(()),
             _ if status.is_stopped() => Err(WaitError::stopped(&status)),
-            Some(why) => Err(WaitError::held_back(&status, why)),
+            Some(why) => Err(WaitError::promotion_blocked(&status, why)),
             None => Err(WaitError::ended(&status)),
         }
     }

@@ -4,7 +4,7 @@ use super::control::Control;
 use super::{control_key, lease};
 use crate::document::{Document, Revision};
 use crate::error::StoreError;
-use crate::place::Position;
+use crate::position::Position;
 
 /// What readers of a projection see, and how far that has come. Its documents and the tables must be read in one
 /// transaction: first the [control](control_key), then, if readers see a build, the [checkpoints](Self::checkpoints).

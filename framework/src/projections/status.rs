@@ -6,7 +6,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::error::{DecodeError, StoreError};
-use crate::place::Position;
+use crate::position::Position;
 
 /// How a projection stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,7 +38,7 @@ pub struct ProjectionStatus {
     /// The build that is being filled beside, and the position that it has come to.
     pub building: Option<(u64, Position)>,
     /// Why readers do not see this code's newest build without an order, and which order helps.
-    pub held_back: Option<String>,
+    pub promotion_blocked: Option<String>,
     /// What went wrong last, and is not mended yet.
     pub last_error: Option<String>,
     /// Which builds do not go on, and why.
@@ -83,7 +83,7 @@ impl ProjectionStatus {
             readable: false,
             current: false,
             building: None,
-            held_back: None,
+            promotion_blocked: None,
             last_error: None,
             stopped: BTreeMap::new(),
             held_build: None,
@@ -92,9 +92,9 @@ impl ProjectionStatus {
 
     /// Why readers will not see `build`, if it has stopped or is held back.
     pub(super) fn why_not(&self, build: u64) -> Option<String> {
-        let held_back = self.held_back.as_ref();
-        let held_back = held_back.filter(|_| self.held_build == Some(build));
-        self.stopped.get(&build).or(held_back).cloned()
+        let promotion_blocked = self.promotion_blocked.as_ref();
+        let promotion_blocked = promotion_blocked.filter(|_| self.held_build == Some(build));
+        self.stopped.get(&build).or(promotion_blocked).cloned()
     }
 
     /// How many events of the store it has not come to.
@@ -171,7 +171,7 @@ impl WaitError {
         }
     }
 
-    pub(super) fn held_back(status: &ProjectionStatus, why: &str) -> Self {
+    pub(super) fn promotion_blocked(status: &ProjectionStatus, why: &str) -> Self {
         Self {
             name: status.name.clone(),
             position: status.position,

@@ -27,7 +27,7 @@ pub(super) struct Supervisor {
     /// Since when nobody works on that.
     abandoned: Option<Instant>,
     /// Which own build readers do not see without an order, and why.
-    pub(super) held_back: Option<(u64, String)>,
+    pub(super) promotion_blocked: Option<(u64, String)>,
     /// What was made ready to be shown.
     pub(super) ready: HashSet<u64>,
     /// How often it was held what readers see, and when it may be again.
@@ -43,7 +43,7 @@ impl Supervisor {
             retired: HashMap::new(),
             foreign: false,
             abandoned: None,
-            held_back: None,
+            promotion_blocked: None,
             ready: HashSet::new(),
             holds: (0, Instant::now()),
         }
@@ -146,7 +146,7 @@ impl Supervisor {
             }
         };
         self.work(&read);
-        shared.board.hold_back(self.held_back.clone());
+        shared.board.hold_back(self.promotion_blocked.clone());
         self.tell_of_foreign(&read.control).await?;
         shared.board.head(*shared.store.watch().borrow());
         self.clear(&read.control).await
@@ -209,7 +209,7 @@ impl Supervisor {
             false => self.abandoned.or(Some(now)),
         };
         // What is going to be replaced need not move.
-        let stuck = match &self.held_back {
+        let stuck = match &self.promotion_blocked {
             Some((_, why)) if self.is_abandoned() => Some(abandoned(&served, why)),
             _ => None,
         };

@@ -9,7 +9,7 @@ use super::control::Build;
 use super::supervisor::Supervisor;
 use super::{HOLD, ProjectionError, Shared, Step, StepError, control, guarded, lease};
 use crate::document::Changes;
-use crate::place::Position;
+use crate::position::Position;
 use crate::read::MAX_PAGE;
 
 /// Whether a build can replace what readers see.
@@ -39,7 +39,7 @@ impl Supervisor {
             .serving
             .is_some_and(|serving| serving >= newest.number);
         if serves || newest.retired {
-            self.held_back = served
+            self.promotion_blocked = served
                 .filter(|served| served.number > newest.number)
                 .map(|served| (newest.number, overtaken(&newest, &served)));
             return Ok(ControlFlow::Continue(read));
@@ -52,13 +52,13 @@ impl Supervisor {
             Some(served) => self.caught_up(&read, &newest, &served).await?,
             None => Ready::Now(Changes::new()),
         };
-        self.held_back = None;
+        self.promotion_blocked = None;
         let interrupted = match ready {
             Ready::Now(interrupted) => interrupted,
             Ready::Soon if self.may_hold() => return self.hold().await,
             Ready::Soon | Ready::No => return Ok(ControlFlow::Continue(read)),
             Ready::Parked(why) => {
-                self.held_back = Some((newest.number, why));
+                self.promotion_blocked = Some((newest.number, why));
                 return Ok(ControlFlow::Continue(read));
             }
         };
@@ -134,7 +134,7 @@ impl Supervisor {
         let now = lease::progress(&**documents, model.name(), of(build)).await?;
         let near = head.saturating_sub(now.position.get()) <= MAX_PAGE as u64;
         let all = now.position >= before.farthest;
-        let is_known = self.held_back.as_ref().map(|held| held.0) == Some(build.number);
+        let is_known = self.promotion_blocked.as_ref().map(|held| held.0) == Some(build.number);
         if now.parked > 0 && (all || is_known) {
             let (new, old) = (shared.letters(build.number), shared.letters(served.number));
             // Who stands still comes to nothing more.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use super::StepError;
 use crate::document::{Changes, encode};
-use crate::error::{StoreError, panicked};
+use crate::error::{StoreError, panic_message};
 
 /// Fills in the names of the tables of `build` where `sql` has names in braces, e.g. `{owner}`, and tells `seen` of each
 /// name. Readers use the plain name, which is a view of the build that they see. What is in braces but no name (1 to
@@ -172,7 +172,7 @@ impl<'a> Names<'a> {
         let error = match created {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => error,
-            Err(panic) => StoreError::Failed(panicked(&*panic).into()),
+            Err(panic) => StoreError::Failed(panic_message(&*panic).into()),
         };
         // Otherwise the build was made ready before.
         if self.own.is_empty() {
@@ -181,7 +181,7 @@ impl<'a> Names<'a> {
         Err(error.into())
     }
 
-    /// Refuses the first of `tables` whose name is taken.
+    /// Rejects the first of `tables` whose name is taken.
     ///
     /// # Errors
     /// [`TableTaken`].

@@ -7,7 +7,7 @@ use tracing::Instrument as _;
 
 use super::StepError;
 use super::worker::{Held, Left, Worker};
-use crate::place::Position;
+use crate::position::Position;
 use crate::read::Page;
 use crate::record::RecordedEvent;
 

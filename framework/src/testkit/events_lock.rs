@@ -42,16 +42,16 @@ use crate::event::{Event, EventType};
 /// | a field that becomes `#[personal]`, or is it no more | update the file |
 /// | documentation, a Rust name, the order of variants or fields | nothing to do |
 /// | a new required field, a type changed or narrowed, a variant of a field's enum removed | breaks: raise the version and write an upcaster |
-/// | a stored name changed with `was`, or `retired` in the attribute | nothing to do; the form stays in the file |
-/// | a stored form taken by a type in `formerly` | lock that type, too: [`former`](EventsLock::former); the form stays in the file |
-/// | an event removed, or its stored name changed otherwise | breaks: keep the name, say `was`, or declare it [`retired`](EventsLock::retired) |
+/// | a stored name changed with `alias`, or `retired` in the attribute | nothing to do; the form stays in the file |
+/// | a stored form taken by a type in `legacy` | lock that type, too: [`former`](EventsLock::former); the form stays in the file |
+/// | an event removed, or its stored name changed otherwise | breaks: keep the name, say `alias`, or declare it [`retired`](EventsLock::retired) |
 /// | a version lowered, or raised without an upcaster for each step | breaks |
 pub fn events_lock(path: impl Into<PathBuf>) -> EventsLock {
     EventsLock {
         path: path.into(),
         code: BTreeMap::new(),
         retired: BTreeSet::new(),
-        former: Vec::new(),
+        legacy: Vec::new(),
         old: Vec::new(),
     }
 }
@@ -63,8 +63,8 @@ pub struct EventsLock {
     path: PathBuf,
     code: BTreeMap<&'static str, Kind>,
     retired: BTreeSet<&'static str>,
-    /// Whether a name and version is read by a type of its own, in `formerly`.
-    former: Vec<fn(&str, u32) -> bool>,
+    /// Whether a name and version is read by a type of its own, in `legacy`.
+    legacy: Vec<fn(&str, u32) -> bool>,
     /// The kinds of such types.
     old: Vec<Kind>,
 }
@@ -105,23 +105,23 @@ impl EventsLock {
         let kinds = kinds::<E>().map(|kind| (kind.event_type.name, kind));
         self.code.extend(kinds);
         self.retired.extend(E::RETIRED);
-        self.take_former::<E>();
+        self.take_legacy::<E>();
         self
     }
 
-    /// Locks what `O` reads, a type in `formerly` of a type that is locked: what is stored must fit it as it is.
+    /// Locks what `O` reads, a type in `legacy` of a type that is locked: what is stored must fit it as it is.
     ///
     /// # Panics
     /// If the `JsonSchema` of `O` was not derived, or not on the same type as `Deserialize`.
-    pub fn former<O: Event + JsonSchema>(mut self) -> Self {
+    pub fn legacy<O: Event + JsonSchema>(mut self) -> Self {
         self.old.extend(kinds::<O>());
-        self.take_former::<O>();
+        self.take_legacy::<O>();
         self
     }
 
-    fn take_former<E: Event>(&mut self) {
-        self.former
-            .extend(E::FORMER.iter().map(|former| former.takes));
+    fn take_legacy<E: Event>(&mut self) {
+        self.legacy
+            .extend(E::LEGACY.iter().map(|legacy| legacy.takes));
     }
 
     /// Declares that no store holds an event of this stored name any more, so that nothing needs to read it.
@@ -142,7 +142,7 @@ impl EventsLock {
         for name in file.names() {
             match (self.code.get(&*name), self.retired.get(&*name)) {
                 (Some(_), Some(_)) => broken.push(LockFault::RetiredInUse { event: name }),
-                (None, None) if self.is_former(&name, file.newest(&name)) => {}
+                (None, None) if self.is_legacy(&name, file.newest(&name)) => {}
                 (None, None) => match self.renamed(&name) {
                     Some(kind) => hold_old(&name, kind, &file, &mut broken),
                     None => broken.push(self.gone(&name, &file)),
@@ -152,7 +152,7 @@ impl EventsLock {
         }
         for name in file.names() {
             for version in file.versions(&name) {
-                self.hold_former((&name, version), &file, &mut broken);
+                self.hold_legacy((&name, version), &file, &mut broken);
             }
         }
         for (name, kind) in &self.code {
@@ -166,22 +166,22 @@ impl EventsLock {
         }
     }
 
-    /// Whether a type in `formerly` reads what is stored under `name` in this version.
-    fn is_former(&self, name: &str, version: u32) -> bool {
+    /// Whether a type in `legacy` reads what is stored under `name` in this version.
+    fn is_legacy(&self, name: &str, version: u32) -> bool {
         let mut kinds = self.code.values();
         let newer = |kind: &Kind| kind.event_type.version <= version;
         let is_read = kinds.any(|kind| kind.event_type.is_stored_as(name) && newer(kind));
-        !is_read && self.former.iter().any(|takes| takes(name, version))
+        !is_read && self.legacy.iter().any(|takes| takes(name, version))
     }
 
-    /// Holds what is stored against the type in `formerly` that reads it, if one does.
-    fn hold_former(
+    /// Holds what is stored against the type in `legacy` that reads it, if one does.
+    fn hold_legacy(
         &self,
         (name, version): (&str, u32),
         file: &LockFile,
         broken: &mut Vec<LockFault>,
     ) {
-        if self.retired.contains(name) || !self.is_former(name, version) {
+        if self.retired.contains(name) || !self.is_legacy(name, version) {
             return;
         }
         let reads =
@@ -200,7 +200,7 @@ impl EventsLock {
     /// The kind that was stored under `name` before.
     fn renamed(&self, name: &str) -> Option<&Kind> {
         let mut kinds = self.code.values();
-        kinds.find(|kind| kind.event_type.was.contains(&name))
+        kinds.find(|kind| kind.event_type.aliases.contains(&name))
     }
 
     /// A name that the code does not have, and the one that may have taken its place.

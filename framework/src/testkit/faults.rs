@@ -16,7 +16,7 @@ use crate::error::StoreError;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Faults {
     /// An append is turned away at the door: [`StoreError::Unavailable`].
-    pub refused: f64,
+    pub rejected: f64,
     /// An append is begun below and taken back there: [`StoreError::Unavailable`].
     pub rolled_back: f64,
     /// An append is lost on its way there, and not stored: [`StoreError::Interrupted`].
@@ -42,7 +42,7 @@ pub struct Faults {
 impl Faults {
     /// None at all.
     pub const NONE: Self = Self {
-        refused: 0.0,
+        rejected: 0.0,
         rolled_back: 0.0,
         unsent: 0.0,
         unanswered: 0.0,
@@ -54,7 +54,7 @@ impl Faults {
         longest_pause: Duration::ZERO,
     };
 
-    /// No errors, but calls and wake-ups that come late: all promises hold, and the contract suite passes.
+    /// No errors, but calls and wake-ups that come late: all promises hold, and the conformance suite passes.
     pub const DELAYS: Self = Self {
         pauses: 0.2,
         wakes: 0.3,
@@ -64,7 +64,7 @@ impl Faults {
 
     pub(super) fn fate(&self, throw: f64) -> Fate {
         let rates = [
-            (self.refused, Fate::Refused),
+            (self.rejected, Fate::Rejected),
             (self.rolled_back, Fate::RolledBack),
             (self.unsent, Fate::Unsent),
             (self.unanswered, Fate::Unanswered),
@@ -86,7 +86,7 @@ impl Default for Faults {
     /// Some of everything: about every third append and every tenth read fails, and every tenth append comes twice.
     fn default() -> Self {
         Self {
-            refused: 0.06,
+            rejected: 0.06,
             rolled_back: 0.06,
             unsent: 0.06,
             unanswered: 0.06,
@@ -101,7 +101,7 @@ impl Default for Faults {
 /// What becomes of an append.
 #[derive(Clone, Copy)]
 pub(super) enum Fate {
-    Refused,
+    Rejected,
     RolledBack,
     Unsent,
     Unanswered,

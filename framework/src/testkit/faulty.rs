@@ -11,9 +11,9 @@ use tokio::task::yield_now;
 use tokio::time::sleep;
 
 use super::faults::{Fate, Faults};
-use crate::append::{Append, AppendError, Appended, Expected, IdempotencyKey};
+use crate::append::{Append, AppendError, Appended, ExpectedVersion, IdempotencyKey};
 use crate::error::StoreError;
-use crate::place::{Position, Version};
+use crate::position::{Position, Version};
 use crate::read::{Page, Read};
 use crate::snapshot::{Snapshot, SnapshotStore};
 use crate::store::{EventStore, Store};
@@ -164,7 +164,7 @@ impl<S: Store> Faulty<S> {
             Fate::Sound => return store.append(append).await,
             Fate::Twice if append.key.is_none() => return store.append(append).await,
             Fate::Twice => return self.deliver_twice(append, call).await,
-            Fate::Refused => self.unavailable(call, "turned away"),
+            Fate::Rejected => self.unavailable(call, "turned away"),
             Fate::RolledBack => {
                 self.roll_back(append).await?;
                 self.unavailable(call, "taken back")
@@ -196,7 +196,7 @@ impl<S: Store> Faulty<S> {
     /// Lets the store below judge an append that it must not take.
     async fn roll_back(&self, mut append: Append) -> Result<(), AppendError> {
         if let Some(part) = append.streams.first_mut() {
-            part.expected = Expected::Exact(Version::MAX);
+            part.expected = ExpectedVersion::Exact(Version::MAX);
             match self.0.store.append(append).await {
                 Ok(_) | Err(AppendError::Conflict(_)) => {}
                 Err(error) => return Err(error),

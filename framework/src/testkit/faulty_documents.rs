@@ -20,7 +20,7 @@ impl<S: Store> DocumentStore for Faulty<S> {
                 self.pause(&mut call).await;
                 return answer;
             }
-            Fate::Refused | Fate::RolledBack => self.unavailable(&call, "turned away"),
+            Fate::Rejected | Fate::RolledBack => self.unavailable(&call, "turned away"),
             Fate::Unsent => self.interrupted(&call, "lost on its way"),
             Fate::Unanswered | Fate::Dropped => {
                 store.change_documents(changes).await?;

@@ -58,7 +58,7 @@ pub enum LockFault {
         /// How many upcasters there are.
         upcasters: usize,
     },
-    /// A type in `formerly` reads what is stored, and the lock does not know that type.
+    /// A type in `legacy` reads what is stored, and the lock does not know that type.
     Unlocked {
         /// The stored name.
         event: String,
@@ -117,8 +117,8 @@ impl fmt::Display for LockFault {
             ),
             Self::Unlocked { event, version } => write!(
                 f,
-                "{event}, version {version}, is read by a type in `formerly` that nothing holds to its form: add \
-                 `.former::<…>()` with that type, which derives `JsonSchema`"
+                "{event}, version {version}, is read by a type in `legacy` that nothing holds to its form: add \
+                 `.legacy::<…>()` with that type, which derives `JsonSchema`"
             ),
             Self::RetiredInUse { event } => write!(
                 f,

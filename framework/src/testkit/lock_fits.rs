@@ -134,7 +134,7 @@ impl<'a> Fitting<'a> {
                 (Some(read), _) => {
                     faults.extend(self.faults(&below(name), &field.shape, &read.shape));
                 }
-                (None, Rest::Refused) => {
+                (None, Rest::Rejected) => {
                     faults.push(fault(name, "is stored, and unknown fields are denied"));
                 }
                 (None, Rest::Each(each)) => {
@@ -160,7 +160,7 @@ impl<'a> Fitting<'a> {
         let mut faults = match rest {
             Rest::Each(each) => self.faults(&path, stored, each),
             Rest::Ignored => Vec::new(),
-            Rest::Refused => vec![Fault {
+            Rest::Rejected => vec![Fault {
                 path: path.clone(),
                 reason: "is stored, and unknown fields are denied".to_owned(),
             }],

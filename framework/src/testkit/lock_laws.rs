@@ -49,7 +49,7 @@ fn any_shape() -> impl Strategy<Value = Shape> {
         let name = prop::sample::select(vec!["a", "b", "c?", "d!", "..."]).prop_map(str::to_owned);
         let rest = prop_oneof![
             4 => Just(Rest::Ignored),
-            2 => Just(Rest::Refused),
+            2 => Just(Rest::Rejected),
             1 => inner.clone().prop_map(|each| Rest::Each(Box::new(each))),
         ];
         let fields = prop::collection::btree_map(name, field, 0..4);

@@ -14,7 +14,7 @@ pub(super) fn form(schema: &Value, definitions: &Map<String, Value>) -> Form {
     Form { shape, types }
 }
 
-/// The form of what is written as `schema` describes: what it would refuse is no part of it.
+/// The form of what is written as `schema` describes: what it would reject is no part of it.
 pub(super) fn written(schema: &Value, definitions: &Map<String, Value>) -> Form {
     let mut form = form(schema, definitions);
     form.types.values_mut().for_each(refuse_nothing);
@@ -31,7 +31,7 @@ fn refuse_nothing(shape: &mut Shape) {
                 .values_mut()
                 .for_each(|field| refuse_nothing(&mut field.shape));
             match rest {
-                Rest::Refused => *rest = Rest::Ignored,
+                Rest::Rejected => *rest = Rest::Ignored,
                 Rest::Each(each) => refuse_nothing(each),
                 Rest::Ignored => {}
             }
@@ -185,7 +185,7 @@ fn object(keys: &Map<String, Value>) -> Shape {
     };
     let more = pattern.or(keys.get("additionalProperties"));
     let rest = match more.or(keys.get("unevaluatedProperties")) {
-        Some(Value::Bool(false)) => Rest::Refused,
+        Some(Value::Bool(false)) => Rest::Rejected,
         Some(Value::Bool(true)) => Rest::Each(Box::new(Shape::Anything)),
         Some(each) => Rest::Each(Box::new(shape(each))),
         None => Rest::Ignored,

@@ -54,7 +54,7 @@ pub(super) struct Field {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Rest {
     Ignored,
-    Refused,
+    Rejected,
     Each(Box<Shape>),
 }
 
@@ -227,7 +227,7 @@ fn object(fields: &BTreeMap<String, Field>, rest: &Rest) -> Value {
         .collect();
     let rest = match rest {
         Rest::Ignored => None,
-        Rest::Refused => Some("refused".into()),
+        Rest::Rejected => Some("rejected".into()),
         Rest::Each(shape) => Some(shape.to_json()),
     };
     json.extend(rest.map(|rest| ("...".to_owned(), rest)));
@@ -250,7 +250,7 @@ fn parse_object(json: &Map<String, Value>) -> Result<Shape, serde_json::Error> {
     for (key, json) in json {
         if key == "..." {
             rest = match json.as_str() {
-                Some("refused") => Rest::Refused,
+                Some("rejected") => Rest::Rejected,
                 _ => Rest::Each(Box::new(Shape::parse(json)?)),
             };
             continue;

@@ -1,4 +1,4 @@
-//! Given these events, when this one, a refusal or a deadline, then those commands and deadlines.
+//! Given these events, when this one, a rejection or a deadline, then those commands and deadlines.
 
 use std::fmt::Display;
 use std::marker::PhantomData;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::scenario::Facts;
 use crate::command::Command;
-use crate::process::{Correlation, ProcessManager, ReactSet, Refusal, Respond, SentBy, When};
+use crate::process::{Correlation, ProcessManager, ReactSet, Rejection, Respond, SentBy, When};
 use crate::process_managers::{Cause, Instance, Logic as _, Pending, Reacts as _, Typed};
 use crate::record::RecordedEvent;
 use crate::stream::StreamId;
@@ -134,7 +134,7 @@ where
         self
     }
 
-    /// `command` was refused with `error`.
+    /// `command` was rejected with `error`.
     ///
     /// # Panics
     /// If the command cannot be written as JSON, or the process manager fails.
@@ -144,19 +144,19 @@ where
         reason = "a scenario reads best with plain values"
     )]
     #[must_use = "a scenario without `when` and `then` tests nothing"]
-    pub fn when_refused<C>(mut self, command: C, error: impl Display) -> Self
+    pub fn when_rejected<C>(mut self, command: C, error: impl Display) -> Self
     where
         C: Command + SentBy<P>,
     {
         self.begin();
-        let refusal = Refusal {
+        let rejection = Rejection {
             command: C::NAME.to_owned(),
             body: body(&command),
             error: error.to_string(),
             at: self.at,
         };
         let cause = Cause::none(self.at);
-        if let Err(fault) = self.logic.refused(&mut self.instance, &refusal, &cause) {
+        if let Err(fault) = self.logic.rejected(&mut self.instance, &rejection, &cause) {
             panic!("{fault}");
         }
         self

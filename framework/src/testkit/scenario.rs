@@ -1,4 +1,4 @@
-//! Given these events, when this command, then those events, or this refusal.
+//! Given these events, when this command, then those events, or this rejection.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::event::Event;
 use crate::event_set::{ApplySet, EventSet};
 use crate::events::Events;
 use crate::metadata::Metadata;
-use crate::place::{Position, Version};
+use crate::position::{Position, Version};
 use crate::record::{Place, RecordedEvent};
 use crate::stream::StreamId;
 use crate::timestamp::Timestamp;
@@ -55,7 +55,7 @@ use crate::timestamp::Timestamp;
 /// use factum::testkit::given;
 ///
 /// given([DoorEvent::Opened]).when(Close { door: 1 }).then([DoorEvent::Closed]);
-/// given(()).when(Close { door: 1 }).then_refused(AlreadyClosed);
+/// given(()).when(Close { door: 1 }).then_rejected(AlreadyClosed);
 /// ```
 pub fn given<G>(past: G) -> Given<G> {
     Given { past }
@@ -111,7 +111,7 @@ impl<C: Decide> Scenario<C> {
     /// `Events::from(…).deadline(…)`; where none is named, none may be set or cancelled.
     ///
     /// # Panics
-    /// If the command was refused or decided otherwise.
+    /// If the command was rejected or decided otherwise.
     #[track_caller]
     pub fn then(self, expected: impl Outcome<C::On>)
     where
@@ -124,34 +124,34 @@ impl<C: Decide> Scenario<C> {
                 "{} decided otherwise",
                 C::NAME
             ),
-            Err(refusal) => panic!("{} was refused: {refusal}", C::NAME),
+            Err(rejection) => panic!("{} was rejected: {rejection}", C::NAME),
         }
     }
 
-    /// This refusal.
+    /// This rejection.
     ///
     /// # Panics
-    /// If the command was not refused, or for another reason.
+    /// If the command was not rejected, or for another reason.
     #[track_caller]
     #[expect(
         clippy::needless_pass_by_value,
         reason = "a scenario reads best with plain values"
     )]
-    pub fn then_refused(self, expected: C::Error)
+    pub fn then_rejected(self, expected: C::Error)
     where
         C::Error: PartialEq,
         <C::On as Boundary>::Decision: Debug,
     {
         match self.decided {
-            Ok(decision) => panic!("{} was not refused, it decided {decision:?}", C::NAME),
-            Err(refusal) => assert_eq!(refusal, expected, "{} was refused otherwise", C::NAME),
+            Ok(decision) => panic!("{} was not rejected, it decided {decision:?}", C::NAME),
+            Err(rejection) => assert_eq!(rejection, expected, "{} was rejected otherwise", C::NAME),
         }
     }
 
     /// The decision itself, for what the other `then`s cannot say.
     ///
     /// # Errors
-    /// The refusal.
+    /// The rejection.
     pub fn result(self) -> Result<<C::On as Boundary>::Decision, C::Error> {
         self.decided
     }

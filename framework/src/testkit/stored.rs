@@ -6,7 +6,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::metadata::Metadata;
-use crate::place::{Position, Version};
+use crate::position::{Position, Version};
 use crate::record::{ContentType, NewEvent, Place, RecordedEvent};
 use crate::stream::StreamId;
 use crate::timestamp::Timestamp;

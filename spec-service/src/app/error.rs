@@ -8,7 +8,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::list::{InvalidCursor, MAX_LIMIT};
-use crate::domain::{ContentError, NameError, Refusal};
+use crate::domain::{ContentError, NameError, Rejection};
 
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
@@ -24,7 +24,7 @@ pub enum AppError {
     Content(#[from] ContentError),
     /// The rules of the domain do not allow it.
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    Rejected(#[from] Rejection),
     /// The specification has changed since the caller saw it.
     #[error("the specification is at revision {actual}, expected {expected}")]
     RevisionMismatch {
@@ -97,17 +97,17 @@ impl AppError {
         match self {
             Self::Name(_) => "invalid_name",
             Self::Content(error) => error.code(),
-            Self::Refused(refusal) => match refusal {
-                Refusal::NotFound => "not_found",
-                Refusal::AlreadyExists => "already_exists",
-                Refusal::Deleted => "deleted",
-                Refusal::NameTaken { .. } => "name_taken",
-                Refusal::NotAllowed { .. } => "illegal_transition",
-                Refusal::AlreadyPublished { .. } => "already_published",
-                Refusal::NoSuchVersion { .. } => "no_such_version",
-                Refusal::VersionMismatch { .. } => "version_mismatch",
-                Refusal::NoReason => "reason_missing",
-                Refusal::TooLong { .. } => "too_long",
+            Self::Rejected(rejection) => match rejection {
+                Rejection::NotFound => "not_found",
+                Rejection::AlreadyExists => "already_exists",
+                Rejection::Deleted => "deleted",
+                Rejection::NameTaken { .. } => "name_taken",
+                Rejection::NotAllowed { .. } => "illegal_transition",
+                Rejection::AlreadyPublished { .. } => "already_published",
+                Rejection::NoSuchVersion { .. } => "no_such_version",
+                Rejection::VersionMismatch { .. } => "version_mismatch",
+                Rejection::NoReason => "reason_missing",
+                Rejection::TooLong { .. } => "too_long",
             },
             Self::RevisionMismatch { .. } => "revision_mismatch",
             Self::KeyReused { .. } => "idempotency_key_reused",
@@ -128,7 +128,7 @@ impl AppError {
             Self::Content(error) => error.place().map_or_else(Vec::new, |at| {
                 vec![("line", at.line.into()), ("column", at.column.into())]
             }),
-            Self::Refused(refusal) => facts_of(refusal),
+            Self::Rejected(rejection) => facts_of(rejection),
             Self::Behind { position } => vec![("position", position.get().into())],
             Self::RevisionMismatch { expected, actual } => {
                 vec![
@@ -146,8 +146,8 @@ impl AppError {
         match self {
             Self::Name(_) => Some("name"),
             Self::Content(_) => Some("content"),
-            Self::Refused(Refusal::NoReason) => Some("reason"),
-            Self::Refused(Refusal::TooLong { field, .. }) => Some(field),
+            Self::Rejected(Rejection::NoReason) => Some("reason"),
+            Self::Rejected(Rejection::TooLong { field, .. }) => Some(field),
             Self::Limit { .. } => Some("limit"),
             Self::Cursor(_) => Some("cursor"),
             _ => None,
@@ -155,10 +155,10 @@ impl AppError {
     }
 }
 
-fn facts_of(refusal: &Refusal) -> Vec<(&'static str, Value)> {
-    match refusal {
-        Refusal::NameTaken { name } => vec![("name", name.as_str().into())],
-        Refusal::NotAllowed {
+fn facts_of(rejection: &Rejection) -> Vec<(&'static str, Value)> {
+    match rejection {
+        Rejection::NameTaken { name } => vec![("name", name.as_str().into())],
+        Rejection::NotAllowed {
             state,
             action,
             allowed,
@@ -170,19 +170,19 @@ fn facts_of(refusal: &Refusal) -> Vec<(&'static str, Value)> {
                 ("allowed", allowed.into()),
             ]
         }
-        Refusal::AlreadyPublished { version } => vec![("version", (*version).into())],
-        Refusal::NoSuchVersion { latest, .. } => vec![("latest_version", (*latest).into())],
-        Refusal::VersionMismatch { expected, latest } => {
+        Rejection::AlreadyPublished { version } => vec![("version", (*version).into())],
+        Rejection::NoSuchVersion { latest, .. } => vec![("latest_version", (*latest).into())],
+        Rejection::VersionMismatch { expected, latest } => {
             vec![
                 ("expected", (*expected).into()),
                 ("latest_version", (*latest).into()),
             ]
         }
-        Refusal::NotFound
-        | Refusal::AlreadyExists
-        | Refusal::Deleted
-        | Refusal::NoReason
-        | Refusal::TooLong { .. } => Vec::new(),
+        Rejection::NotFound
+        | Rejection::AlreadyExists
+        | Rejection::Deleted
+        | Rejection::NoReason
+        | Rejection::TooLong { .. } => Vec::new(),
     }
 }
 
@@ -206,10 +206,10 @@ impl From<LoadError> for AppError {
     }
 }
 
-impl From<ExecuteError<Refusal>> for AppError {
-    fn from(error: ExecuteError<Refusal>) -> Self {
+impl From<ExecuteError<Rejection>> for AppError {
+    fn from(error: ExecuteError<Rejection>) -> Self {
         match error {
-            ExecuteError::Refused(refusal) => Self::Refused(refusal),
+            ExecuteError::Rejected(rejection) => Self::Rejected(rejection),
             ExecuteError::KeyReused { key } => Self::KeyReused {
                 // Without the actor that the service puts ahead of it.
                 key: key
@@ -225,7 +225,7 @@ impl From<ExecuteError<Refusal>> for AppError {
 
 impl AppError {
     /// What `error` means to a caller who expects the revision `expected`.
-    pub(super) fn expecting(error: ExecuteError<Refusal>, expected: u64) -> Self {
+    pub(super) fn expecting(error: ExecuteError<Rejection>, expected: u64) -> Self {
         if let ExecuteError::Conflict { conflict, .. } = &error {
             for violation in &conflict.violations {
                 if let Violation::Version { actual, .. } = violation {

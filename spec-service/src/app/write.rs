@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{AppError, Context, Specs};
 use crate::domain::{
-    Content, CreateSpec, DeleteSpec, DeprecateSpec, PublishSpec, Refusal, Spec, SpecId, SpecName,
+    Content, CreateSpec, DeleteSpec, DeprecateSpec, PublishSpec, Rejection, Spec, SpecId, SpecName,
     SpecState, UpdateSpec,
 };
 
@@ -56,7 +56,7 @@ impl Specs {
     /// Creates a specification as a draft.
     ///
     /// # Errors
-    /// [`AppError::Name`], [`AppError::Content`], [`Refusal::NameTaken`], and those of every write:
+    /// [`AppError::Name`], [`AppError::Content`], [`Rejection::NameTaken`], and those of every write:
     /// [`AppError::KeyReused`], [`AppError::Contended`], [`AppError::Unavailable`].
     pub async fn create(&self, new: NewSpec<'_>, context: &Context) -> Result<Written, AppError> {
         let name = SpecName::parse(new.name)?;
@@ -81,8 +81,8 @@ impl Specs {
     /// Adds a version to the content of a specification.
     ///
     /// # Errors
-    /// [`AppError::Content`], [`Refusal::NotFound`], [`Refusal::Deleted`], [`Refusal::NotAllowed`],
-    /// [`Refusal::VersionMismatch`], [`AppError::RevisionMismatch`], and those of every write.
+    /// [`AppError::Content`], [`Rejection::NotFound`], [`Rejection::Deleted`], [`Rejection::NotAllowed`],
+    /// [`Rejection::VersionMismatch`], [`AppError::RevisionMismatch`], and those of every write.
     pub async fn update(
         &self,
         spec: SpecId,
@@ -101,7 +101,7 @@ impl Specs {
     /// Puts a version into force: the latest, or the one given.
     ///
     /// # Errors
-    /// As [`Self::update`], and [`Refusal::NoSuchVersion`], [`Refusal::AlreadyPublished`].
+    /// As [`Self::update`], and [`Rejection::NoSuchVersion`], [`Rejection::AlreadyPublished`].
     pub async fn publish(
         &self,
         spec: SpecId,
@@ -115,7 +115,7 @@ impl Specs {
     /// Marks a specification as not to be used any more.
     ///
     /// # Errors
-    /// As [`Self::update`], and [`Refusal::NoReason`].
+    /// As [`Self::update`], and [`Rejection::NoReason`].
     pub async fn deprecate(
         &self,
         spec: SpecId,
@@ -144,14 +144,14 @@ impl Specs {
 
     async fn write<C>(&self, id: SpecId, command: C, context: &Context) -> Result<Written, AppError>
     where
-        C: Decide<Error = Refusal>,
+        C: Decide<Error = Rejection>,
     {
         let mut execute = self.0.engine.execute(command).metadata(context.metadata());
         if let Some(key) = &context.idempotency_key {
             execute = execute.idempotency_key(scoped(context, key)?);
         }
         if let Some(revision) = context.expected_revision {
-            execute = execute.expecting(revision);
+            execute = execute.expected_version(revision);
         }
         let receipt = match (execute.await, context.expected_revision) {
             (Ok(receipt), _) => receipt,
@@ -167,7 +167,7 @@ impl Specs {
     async fn unexpected(
         &self,
         id: SpecId,
-        error: ExecuteError<Refusal>,
+        error: ExecuteError<Rejection>,
         expected: u64,
     ) -> AppError {
         let error = AppError::expecting(error, expected);
@@ -177,8 +177,8 @@ impl Specs {
         match self.0.engine.load::<Spec>(&id).await {
             Err(error) => error.into(),
             Ok(spec) => match spec.life() {
-                None => Refusal::NotFound.into(),
-                Some(life) if life.state == SpecState::Deleted => Refusal::Deleted.into(),
+                None => Rejection::NotFound.into(),
+                Some(life) if life.state == SpecState::Deleted => Rejection::Deleted.into(),
                 Some(_) => error,
             },
         }
@@ -193,7 +193,7 @@ impl Specs {
             .load::<Spec>(&id)
             .at_version(receipt.version())
             .await?;
-        let life = spec.life().ok_or(Refusal::NotFound)?;
+        let life = spec.life().ok_or(Rejection::NotFound)?;
         Ok(Written {
             id,
             latest_version: life.latest(),

@@ -3,7 +3,7 @@
 use factum::prelude::*;
 use schemars::JsonSchema;
 
-use super::refusal::{Action, Refusal};
+use super::rejection::{Action, Rejection};
 use super::spec::{Life, NameHolder, Spec, SpecEvent, SpecId, SpecState};
 use super::{Content, SpecName};
 
@@ -27,14 +27,14 @@ pub struct CreateSpec {
 }
 
 impl Decide for CreateSpec {
-    type Error = Refusal;
+    type Error = Rejection;
 
-    fn decide(&self, (spec, holder): (&Spec, &NameHolder)) -> Result<Events<SpecEvent>, Refusal> {
+    fn decide(&self, (spec, holder): (&Spec, &NameHolder)) -> Result<Events<SpecEvent>, Rejection> {
         if spec.life().is_some() {
-            return Err(Refusal::AlreadyExists);
+            return Err(Rejection::AlreadyExists);
         }
         if holder.taken {
-            return Err(Refusal::NameTaken {
+            return Err(Rejection::NameTaken {
                 name: self.name.clone(),
             });
         }
@@ -65,14 +65,14 @@ pub struct UpdateSpec {
 }
 
 impl Decide for UpdateSpec {
-    type Error = Refusal;
+    type Error = Rejection;
 
-    fn decide(&self, spec: &Spec) -> Result<Events<SpecEvent>, Refusal> {
+    fn decide(&self, spec: &Spec) -> Result<Events<SpecEvent>, Rejection> {
         let life = allowing(spec, Action::Update)?;
         let latest = life.latest();
         match self.expected_version {
             Some(expected) if expected != latest => {
-                return Err(Refusal::VersionMismatch { expected, latest });
+                return Err(Rejection::VersionMismatch { expected, latest });
             }
             _ => {}
         }
@@ -100,20 +100,20 @@ pub struct PublishSpec {
 }
 
 impl Decide for PublishSpec {
-    type Error = Refusal;
+    type Error = Rejection;
 
-    fn decide(&self, spec: &Spec) -> Result<Events<SpecEvent>, Refusal> {
+    fn decide(&self, spec: &Spec) -> Result<Events<SpecEvent>, Rejection> {
         let life = allowing(spec, Action::Publish)?;
         let latest = life.latest();
         let version = self.version.unwrap_or(latest);
         if life.content(version).is_none() {
-            return Err(Refusal::NoSuchVersion {
+            return Err(Rejection::NoSuchVersion {
                 asked: version,
                 latest,
             });
         }
         if life.published == Some(version) {
-            return Err(Refusal::AlreadyPublished { version });
+            return Err(Rejection::AlreadyPublished { version });
         }
         Ok(SpecEvent::Published { version }.into())
     }
@@ -131,11 +131,11 @@ pub struct DeprecateSpec {
 }
 
 impl Decide for DeprecateSpec {
-    type Error = Refusal;
+    type Error = Rejection;
 
-    fn decide(&self, spec: &Spec) -> Result<Events<SpecEvent>, Refusal> {
+    fn decide(&self, spec: &Spec) -> Result<Events<SpecEvent>, Rejection> {
         allowing(spec, Action::Deprecate)?;
-        let reason = text("reason", Some(&self.reason))?.ok_or(Refusal::NoReason)?;
+        let reason = text("reason", Some(&self.reason))?.ok_or(Rejection::NoReason)?;
         Ok(SpecEvent::Deprecated { reason }.into())
     }
 }
@@ -152,9 +152,9 @@ pub struct DeleteSpec {
 }
 
 impl Decide for DeleteSpec {
-    type Error = Refusal;
+    type Error = Rejection;
 
-    fn decide(&self, spec: &Spec) -> Result<Events<SpecEvent>, Refusal> {
+    fn decide(&self, spec: &Spec) -> Result<Events<SpecEvent>, Rejection> {
         let life = allowing(spec, Action::Delete)?;
         let reason = text("reason", self.reason.as_deref())?;
         let name = life.name.clone();
@@ -163,16 +163,16 @@ impl Decide for DeleteSpec {
 }
 
 /// The specification, if it lives and its state allows `action`.
-fn allowing(spec: &Spec, action: Action) -> Result<&Life, Refusal> {
-    let life = spec.life().ok_or(Refusal::NotFound)?;
+fn allowing(spec: &Spec, action: Action) -> Result<&Life, Rejection> {
+    let life = spec.life().ok_or(Rejection::NotFound)?;
     if life.state == SpecState::Deleted {
-        return Err(Refusal::Deleted);
+        return Err(Rejection::Deleted);
     }
     let allowed = Action::allowed_in(life.state);
     if allowed.contains(&action) {
         return Ok(life);
     }
-    Err(Refusal::NotAllowed {
+    Err(Rejection::NotAllowed {
         state: life.state,
         action,
         allowed,
@@ -180,11 +180,11 @@ fn allowing(spec: &Spec, action: Action) -> Result<&Life, Refusal> {
 }
 
 /// A text of people: without white space at its ends, `None` if nothing is left.
-fn text(field: &'static str, text: Option<&str>) -> Result<Option<String>, Refusal> {
+fn text(field: &'static str, text: Option<&str>) -> Result<Option<String>, Rejection> {
     let text = text.unwrap_or_default().trim();
     let actual = text.chars().count();
     if actual > MAX_TEXT {
-        return Err(Refusal::TooLong {
+        return Err(Rejection::TooLong {
             field,
             limit: MAX_TEXT,
             actual,

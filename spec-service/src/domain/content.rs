@@ -29,11 +29,11 @@ impl Content {
     /// Takes `bytes` for the text of a specification if they are exactly one sound YAML document.
     ///
     /// `max_bytes` is capped at [`MAX_MAX_BYTES`]. The text is UTF-8 and holds printable characters
-    /// only (YAML 1.2.2, section 5.1). Of these, U+0085, U+2028 and U+2029 are refused as well,
+    /// only (YAML 1.2.2, section 5.1). Of these, U+0085, U+2028 and U+2029 are rejected as well,
     /// because some YAML readers end a line there and others do not, and so is a byte order mark,
     /// because some count it as a column. No mapping names a key twice, whether in blocks, in flow,
     /// or in two spellings of one value. Nesting, nodes and what aliases stand for are bounded, and
-    /// the cost of a refusal does not depend on what the aliases would expand to.
+    /// the cost of a rejection does not depend on what the aliases would expand to.
     ///
     /// # Errors
     ///
@@ -46,9 +46,9 @@ impl Content {
     /// let content = Content::parse(b"limit: 250\n", DEFAULT_MAX_BYTES)?;
     /// assert_eq!(content.as_str(), "limit: 250\n");
     ///
-    /// let refusal = Content::parse(b"limit: 250\nlimit: 300\n", DEFAULT_MAX_BYTES).unwrap_err();
-    /// assert_eq!(refusal.code(), "yaml_duplicate_key");
-    /// assert_eq!((refusal.line(), refusal.column()), (Some(2), Some(1)));
+    /// let rejection = Content::parse(b"limit: 250\nlimit: 300\n", DEFAULT_MAX_BYTES).unwrap_err();
+    /// assert_eq!(rejection.code(), "yaml_duplicate_key");
+    /// assert_eq!((rejection.line(), rejection.column()), (Some(2), Some(1)));
     /// # Ok::<(), spec_service::domain::ContentError>(())
     /// ```
     pub fn parse(bytes: &[u8], max_bytes: usize) -> Result<Self, ContentError> {

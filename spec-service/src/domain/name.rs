@@ -155,28 +155,28 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_name_is_refused() {
+    fn an_empty_name_is_rejected() {
         assert_eq!(SpecName::parse(""), Err(NameError::Empty));
     }
 
     #[test]
-    fn a_name_of_256_characters_is_refused_and_shown_shortened() {
-        let refusal = SpecName::parse(&"n".repeat(256)).unwrap_err();
+    fn a_name_of_256_characters_is_rejected_and_shown_shortened() {
+        let rejection = SpecName::parse(&"n".repeat(256)).unwrap_err();
         let shown = format!("{}…", "n".repeat(40));
         assert_eq!(
-            refusal.to_string(),
+            rejection.to_string(),
             format!("a name has at most 255 characters, and `{shown}` has 256"),
         );
     }
 
     #[test]
-    fn another_character_is_refused_by_name() {
+    fn another_character_is_rejected_by_name() {
         for (name, character) in [("a b", ' '), ("a/b", '/'), ("größe", 'ö'), ("a\n", '\n')] {
             let NameError::Character {
                 character: found, ..
             } = SpecName::parse(name).unwrap_err()
             else {
-                panic!("{name:?} was refused for another reason");
+                panic!("{name:?} was rejected for another reason");
             };
             assert_eq!(found, character);
         }
@@ -190,8 +190,8 @@ mod tests {
     fn json_is_a_plain_string_and_is_checked() {
         let name: SpecName = serde_json::from_str("\"routing.eu\"").unwrap();
         assert_eq!(serde_json::to_string(&name).unwrap(), "\"routing.eu\"");
-        let refusal = serde_json::from_str::<SpecName>("\"a b\"").unwrap_err();
-        assert!(refusal.to_string().contains("`a b`"), "{refusal}");
+        let rejection = serde_json::from_str::<SpecName>("\"a b\"").unwrap_err();
+        assert!(rejection.to_string().contains("`a b`"), "{rejection}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! One pass over a YAML text's events that refuses what is dangerous or ambiguous.
+//! One pass over a YAML text's events that rejects what is dangerous or ambiguous.
 
 use saphyr_parser::{Event, Marker, Parser, ScanError};
 
@@ -25,7 +25,7 @@ pub(super) fn inspect(text: &str) -> Result<usize, ContentError> {
             });
         }
         meter.event();
-        let (event, span) = next.map_err(|error| refusal(&error, &mut guard))?;
+        let (event, span) = next.map_err(|error| rejection(&error, &mut guard))?;
         match event {
             Event::DocumentStart(_) if documents > 0 => {
                 return Err(ContentError::SeveralDocuments {
@@ -48,7 +48,7 @@ pub(super) fn place(marker: &Marker) -> Place {
 
 /// The parser's error in our words. Its two special cases are known by their texts, which the
 /// tests hold.
-fn refusal(error: &ScanError, guard: &mut Guard<'_>) -> ContentError {
+fn rejection(error: &ScanError, guard: &mut Guard<'_>) -> ContentError {
     let at = place(error.marker());
     match error.info() {
         "while parsing node, found unknown anchor" => {

@@ -58,7 +58,7 @@ impl Values {
         self.id(tag, Value::Map(pairs))
     }
 
-    /// How a message shows the value. Searches them all, so only a refusal asks.
+    /// How a message shows the value. Searches them all, so only a rejection asks.
     pub(super) fn describe(&self, id: NodeId) -> String {
         let value = self
             .0

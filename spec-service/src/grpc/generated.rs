@@ -38,11 +38,11 @@ pub struct UpdateSpecRequest {
     /// What the spec is for from now on. Left out, it stays as it was; empty, it is removed.
     #[prost(string, optional, tag = "3")]
     pub description: ::core::option::Option<::prost::alloc::string::String>,
-    /// The latest version that the caller has seen. If there is a later one, the update is refused
+    /// The latest version that the caller has seen. If there is a later one, the update is rejected
     /// with ABORTED.
     #[prost(uint64, optional, tag = "4")]
     pub expected_version: ::core::option::Option<u64>,
-    /// The revision that the caller has seen. If the spec has another, the update is refused with
+    /// The revision that the caller has seen. If the spec has another, the update is rejected with
     /// ABORTED.
     #[prost(uint64, optional, tag = "5")]
     pub expected_revision: ::core::option::Option<u64>,
@@ -214,7 +214,7 @@ pub struct DeprecateSpecRequest {
 /// A deprecated spec.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeprecateSpecResponse {
-    /// Always true: a refusal is an error.
+    /// Always true: a rejection is an error.
     #[prost(bool, tag = "1")]
     pub success: bool,
     /// The revision of the spec.
@@ -238,7 +238,7 @@ pub struct DeleteSpecRequest {
 /// A deleted spec.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeleteSpecResponse {
-    /// Always true: a refusal is an error.
+    /// Always true: a rejection is an error.
     #[prost(bool, tag = "1")]
     pub success: bool,
     /// The revision of the spec.
@@ -366,7 +366,7 @@ pub mod spec_service_client {
     /// A spec is created as a draft, published, deprecated, and deleted; nothing leads back. Each new
     /// text is a new version, and every version stays readable. A spec's revision is the number of
     /// changes that it has seen, of whatever kind: a write that names the revision it was decided on is
-    /// refused if the spec has changed since.
+    /// rejected if the spec has changed since.
     #[derive(Debug, Clone)]
     pub struct SpecServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -777,7 +777,7 @@ pub mod spec_service_server {
     /// A spec is created as a draft, published, deprecated, and deleted; nothing leads back. Each new
     /// text is a new version, and every version stays readable. A spec's revision is the number of
     /// changes that it has seen, of whatever kind: a write that names the revision it was decided on is
-    /// refused if the spec has changed since.
+    /// rejected if the spec has changed since.
     #[derive(Debug)]
     pub struct SpecServiceServer<T> {
         inner: Arc<T>,

@@ -11,7 +11,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::app::AppError;
-use crate::domain::{Refusal, SpecId};
+use crate::domain::{Rejection, SpecId};
 
 const DOMAIN: &str = "spec-service";
 const FAILED: &str = "the service failed; its log says why";
@@ -53,8 +53,8 @@ fn of(error: &AppError, resource: &str) -> Status {
     Status::with_error_details(code, message, details)
 }
 
-/// The answer to a call that panicked; the panic itself is reported by the hook.
-pub(super) fn panicked(_: Box<dyn Any + Send>) -> http::Response<Body> {
+/// The answer to a call that panic_message; the panic itself is reported by the hook.
+pub(super) fn panic_message(_: Box<dyn Any + Send>) -> http::Response<Body> {
     let details = ErrorDetails::with_error_info("INTERNAL", DOMAIN, HashMap::new());
     Status::with_error_details(Code::Internal, FAILED, details).into_http()
 }
@@ -98,15 +98,17 @@ fn code(error: &AppError) -> Code {
         | AppError::Key { .. }
         | AppError::Limit { .. }
         | AppError::Cursor(_)
-        | AppError::Refused(Refusal::NoReason | Refusal::TooLong { .. }) => Code::InvalidArgument,
-        AppError::Refused(Refusal::NotFound | Refusal::NoSuchVersion { .. }) => Code::NotFound,
-        AppError::Refused(Refusal::NameTaken { .. } | Refusal::AlreadyExists) => {
+        | AppError::Rejected(Rejection::NoReason | Rejection::TooLong { .. }) => {
+            Code::InvalidArgument
+        }
+        AppError::Rejected(Rejection::NotFound | Rejection::NoSuchVersion { .. }) => Code::NotFound,
+        AppError::Rejected(Rejection::NameTaken { .. } | Rejection::AlreadyExists) => {
             Code::AlreadyExists
         }
-        AppError::Refused(
-            Refusal::Deleted | Refusal::NotAllowed { .. } | Refusal::AlreadyPublished { .. },
+        AppError::Rejected(
+            Rejection::Deleted | Rejection::NotAllowed { .. } | Rejection::AlreadyPublished { .. },
         ) => Code::FailedPrecondition,
-        AppError::Refused(Refusal::VersionMismatch { .. })
+        AppError::Rejected(Rejection::VersionMismatch { .. })
         | AppError::RevisionMismatch { .. }
         | AppError::Contended => Code::Aborted,
         AppError::Behind { .. } | AppError::Unavailable(_) => Code::Unavailable,

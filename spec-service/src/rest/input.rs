@@ -1,4 +1,4 @@
-//! Bodies and paths, read strictly: what is not understood is refused, with its place.
+//! Bodies and paths, read strictly: what is not understood is rejected, with its place.
 
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};

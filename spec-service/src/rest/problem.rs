@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::app::AppError;
-use crate::domain::{ContentError, Refusal};
+use crate::domain::{ContentError, Rejection};
 
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
 
@@ -134,19 +134,19 @@ fn status(error: &AppError) -> StatusCode {
         AppError::Name(_)
         | AppError::Content(_)
         | AppError::KeyReused { .. }
-        | AppError::Refused(Refusal::NoReason | Refusal::TooLong { .. }) => {
+        | AppError::Rejected(Rejection::NoReason | Rejection::TooLong { .. }) => {
             StatusCode::UNPROCESSABLE_ENTITY
         }
-        AppError::Refused(Refusal::NotFound | Refusal::NoSuchVersion { .. }) => {
+        AppError::Rejected(Rejection::NotFound | Rejection::NoSuchVersion { .. }) => {
             StatusCode::NOT_FOUND
         }
-        AppError::Refused(Refusal::Deleted) => StatusCode::GONE,
-        AppError::Refused(
-            Refusal::AlreadyExists
-            | Refusal::NameTaken { .. }
-            | Refusal::NotAllowed { .. }
-            | Refusal::AlreadyPublished { .. }
-            | Refusal::VersionMismatch { .. },
+        AppError::Rejected(Rejection::Deleted) => StatusCode::GONE,
+        AppError::Rejected(
+            Rejection::AlreadyExists
+            | Rejection::NameTaken { .. }
+            | Rejection::NotAllowed { .. }
+            | Rejection::AlreadyPublished { .. }
+            | Rejection::VersionMismatch { .. },
         ) => StatusCode::CONFLICT,
         AppError::RevisionMismatch { .. } => StatusCode::PRECONDITION_FAILED,
         AppError::Key { .. } | AppError::Limit { .. } | AppError::Cursor(_) => {

@@ -12,7 +12,7 @@ use super::headers::{Tags, etag, yaml_etag};
 use super::input::{Id, Parameters, VersionNumber};
 use super::problem::{Answer, Problem};
 use crate::app::{AppError, Change, SpecVersion, SpecView};
-use crate::domain::{Content, Refusal, SpecId, SpecState};
+use crate::domain::{Content, Rejection, SpecId, SpecState};
 
 #[derive(Serialize)]
 struct SpecBody {
@@ -79,7 +79,7 @@ fn as_yaml(content: &Content) -> Response {
 
 /// 410, with when and by whom.
 fn deleted(view: &SpecView) -> Problem {
-    let problem: Problem = AppError::from(Refusal::Deleted).into();
+    let problem: Problem = AppError::from(Rejection::Deleted).into();
     problem
         .fact("deleted_at", view.updated_at.to_string())
         .fact("deleted_by", view.updated_by.clone())
@@ -87,7 +87,7 @@ fn deleted(view: &SpecView) -> Problem {
 
 /// `error`, with when and by whom if it is that the specification was deleted.
 pub(super) async fn told(api: &Api, id: SpecId, error: AppError) -> Problem {
-    if !matches!(error, AppError::Refused(Refusal::Deleted)) {
+    if !matches!(error, AppError::Rejected(Rejection::Deleted)) {
         return error.into();
     }
     match api.specs.get(id, None).await {
@@ -139,7 +139,7 @@ pub(super) async fn version(
     let found = versions
         .into_iter()
         .find(|version| version.version == number);
-    let version = found.ok_or(AppError::Refused(Refusal::NoSuchVersion {
+    let version = found.ok_or(AppError::Rejected(Rejection::NoSuchVersion {
         asked: number,
         latest,
     }))?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use factum::{Append, ContentType, EventStore as _, Expected, Metadata, NewEvent, StreamId};
+use factum::{Append, ContentType, EventStore as _, ExpectedVersion, Metadata, NewEvent, StreamId};
 use factum_sqlite::{SqliteOptions, SqliteStore};
 use uuid::Uuid;
 
@@ -44,7 +44,7 @@ async fn write(store: SqliteStore, round: u64, writer: u64) -> Result<()> {
         for stream in streams {
             let stream: StreamId = stream.parse()?;
             let events = vec![event(&number, count), event(&number, count)];
-            append = append.and_stream(stream, Expected::Any, events);
+            append = append.and_stream(stream, ExpectedVersion::Any, events);
         }
         let appended = store.append(append).await?;
         let line = format!("{number} {} {count}\n", appended.position);

@@ -40,7 +40,7 @@ async fn main() -> Result<()> {
     let mails = Mails(|position| say(&format!("mails {position}\n")));
     let running = ProcessManagers::builder(&engine)
         .with::<Shop>()
-        .handler_with("mails", mails, HandlerOptions::default().from_first())
+        .handler_with("mails", mails, HandlerOptions::default().from_beginning())
         .deadlines::<Remind>()
         .retry(PATIENT)
         .lease(Duration::from_millis(300))

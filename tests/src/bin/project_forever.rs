@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use factum::{OnFailure, Projections};
+use factum::{FailurePolicy, Projections};
 use factum_tests::backend::Backend;
 use factum_tests::count::Count;
 use factum_tests::load::PATIENT;
@@ -31,7 +31,9 @@ async fn main() -> Result<()> {
     let builder = Projections::builder(&engine)
         .retry(PATIENT)
         .lease(Duration::from_millis(600));
-    let projections = count.on(&backend, builder, OnFailure::Park).start();
+    let projections = count
+        .on(&backend, builder, FailurePolicy::DeadLetter)
+        .start();
     let ended = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
     let me = projections.instance();
     let mut status = projections.watch("counts").context("it runs")?;

@@ -91,7 +91,7 @@ fn effect(log: &Log<'_>, history: &History, call: usize, made: &Call) -> Result<
                 to: head,
             })
         }
-        (Answer::Conflict(conflict), None) => log.refused(append, conflict).and(Span::ahead_of(
+        (Answer::Conflict(conflict), None) => log.rejected(append, conflict).and(Span::ahead_of(
             first_use(log, append).map(|(_, first)| first.first),
         )),
         (Answer::KeyReused, None) => reused(log, history, append),

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use factum::{Append, Appended, Expected, RecordedEvent};
+use factum::{Append, Appended, ExpectedVersion, RecordedEvent};
 
 use super::{Answer, Call, History, Kind};
 
@@ -49,7 +49,7 @@ pub enum Fault {
         /// The append.
         call: usize,
     },
-    /// An append that was refused is in the log.
+    /// An append that was rejected is in the log.
     #[error("call {call} was told that nothing is stored, and stands at position {position}")]
     Denied {
         /// The append.
@@ -216,10 +216,10 @@ fn write_append(f: &mut fmt::Formatter<'_>, append: &Append) -> fmt::Result {
     f.write_str("append")?;
     for part in &append.streams {
         let expected = match part.expected {
-            Expected::Any => "any".to_owned(),
-            Expected::NoStream => "none".to_owned(),
-            Expected::StreamExists => "some".to_owned(),
-            Expected::Exact(version) => format!("at {version}"),
+            ExpectedVersion::Any => "any".to_owned(),
+            ExpectedVersion::NoStream => "none".to_owned(),
+            ExpectedVersion::StreamExists => "some".to_owned(),
+            ExpectedVersion::Exact(version) => format!("at {version}"),
         };
         write!(f, " {}({expected})+{}", part.stream, part.events.len())?;
     }

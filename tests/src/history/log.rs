@@ -3,8 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 
 use factum::{
-    Condition, Conflict, Direction, Expected, Position, Read, RecordedEvent, Scope, StreamId,
-    Version, Violation,
+    AppendCondition, Conflict, Direction, ExpectedVersion, Position, Read, RecordedEvent, Scope,
+    StreamId, Version, Violation,
 };
 
 use super::{Fault, History, Kind};
@@ -154,26 +154,26 @@ impl<'h> Log<'h> {
     }
 
     /// When `stream` is as expected.
-    pub(super) fn as_expected(&self, stream: &StreamId, expected: Expected) -> Span {
+    pub(super) fn as_expected(&self, stream: &StreamId, expected: ExpectedVersion) -> Span {
         match expected {
-            Expected::Any => Span::ALWAYS,
-            Expected::NoStream => self.at_version(stream, Version::ZERO),
-            Expected::StreamExists => {
+            ExpectedVersion::Any => Span::ALWAYS,
+            ExpectedVersion::NoStream => self.at_version(stream, Version::ZERO),
+            ExpectedVersion::StreamExists => {
                 let first = self.positions(stream).first();
                 first.map_or(Span::NEVER, |first| Span::from(*first))
             }
-            Expected::Exact(version) => self.at_version(stream, version),
+            ExpectedVersion::Exact(version) => self.at_version(stream, version),
         }
     }
 
-    fn next_match(&self, condition: &Condition, after: Position) -> Option<u64> {
+    fn next_match(&self, condition: &AppendCondition, after: Position) -> Option<u64> {
         let behind = self.events.get(after.get() as usize..).unwrap_or_default();
         let found = behind.iter().find(|event| condition.query.matches(event));
         found.map(|event| event.position.get())
     }
 
     /// When nothing violates `condition`.
-    pub(super) fn unviolated(&self, condition: &Condition) -> Span {
+    pub(super) fn unviolated(&self, condition: &AppendCondition) -> Span {
         Span::ahead_of(self.next_match(condition, condition.after))
     }
 
@@ -189,7 +189,7 @@ impl<'h> Log<'h> {
     }
 
     /// When exactly what `conflict` says is true of `append`.
-    pub(super) fn refused(&self, append: &factum::Append, conflict: &Conflict) -> Span {
+    pub(super) fn rejected(&self, append: &factum::Append, conflict: &Conflict) -> Span {
         let mut told = 0;
         let mut span = Span::ALWAYS;
         for part in &append.streams {
@@ -231,7 +231,7 @@ impl<'h> Log<'h> {
         }
     }
 
-    fn newest_match_is(&self, condition: &Condition, found: Position) -> Span {
+    fn newest_match_is(&self, condition: &AppendCondition, found: Position) -> Span {
         let violates = |event: &&RecordedEvent| {
             event.position > condition.after && condition.query.matches(event)
         };

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use factum::{
-    Append, ContentType, Expected, IdempotencyKey, Metadata, NewEvent, Position, Query, QueryItem,
-    Read, StreamId, Tag, Version,
+    Append, ContentType, ExpectedVersion, IdempotencyKey, Metadata, NewEvent, Position, Query,
+    QueryItem, Read, StreamId, Tag, Version,
 };
 use uuid::Uuid;
 
@@ -85,14 +85,14 @@ impl Client {
         }
     }
 
-    fn expected(&mut self, stream: &StreamId) -> Expected {
+    fn expected(&mut self, stream: &StreamId) -> ExpectedVersion {
         let known = self.versions.get(stream).copied().unwrap_or_default();
         match self.dice.roll(10) {
-            0..4 => Expected::Any,
-            4 => Expected::NoStream,
-            5 => Expected::StreamExists,
-            6..9 => Expected::Exact(known),
-            _ => Expected::Exact(Version::new(self.dice.roll(known.get() + 3))),
+            0..4 => ExpectedVersion::Any,
+            4 => ExpectedVersion::NoStream,
+            5 => ExpectedVersion::StreamExists,
+            6..9 => ExpectedVersion::Exact(known),
+            _ => ExpectedVersion::Exact(Version::new(self.dice.roll(known.get() + 3))),
         }
     }
 

@@ -40,7 +40,7 @@ impl<const EVERY: u64> Apply<AccountEvent> for Account<EVERY> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
-pub(crate) enum Refusal {
+pub(crate) enum Rejection {
     #[error("the account is open already, with another limit")]
     Open,
     #[error("account {0} is not open")]
@@ -49,7 +49,7 @@ pub(crate) enum Refusal {
     Insufficient(u64),
 }
 
-/// Open it; that it is open with this limit already is no reason to refuse.
+/// Open it; that it is open with this limit already is no reason to reject.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Open<const EVERY: u64>(pub(crate) u8, pub(crate) u64);
 
@@ -91,22 +91,22 @@ commands! {
 }
 
 impl<const EVERY: u64> Decide for Open<EVERY> {
-    type Error = Refusal;
+    type Error = Rejection;
 
-    fn decide(&self, account: &Account<EVERY>) -> Result<Events<AccountEvent>, Refusal> {
+    fn decide(&self, account: &Account<EVERY>) -> Result<Events<AccountEvent>, Rejection> {
         match (account.open, account.limit == self.1) {
             (false, _) => Ok(AccountEvent::Opened { limit: self.1 }.into()),
             (true, true) => Ok(Events::none()),
-            (true, false) => Err(Refusal::Open),
+            (true, false) => Err(Rejection::Open),
         }
     }
 }
 
 impl<const EVERY: u64> Decide for Deposit<EVERY> {
-    type Error = Refusal;
+    type Error = Rejection;
 
-    fn decide(&self, account: &Account<EVERY>) -> Result<Events<AccountEvent>, Refusal> {
-        let open = account.open.then_some(()).ok_or(Refusal::NotOpen(self.0));
+    fn decide(&self, account: &Account<EVERY>) -> Result<Events<AccountEvent>, Rejection> {
+        let open = account.open.then_some(()).ok_or(Rejection::NotOpen(self.0));
         let notes = (0..self.1).step_by(10).map(|paid| AccountEvent::Deposited {
             amount: (self.1 - paid).min(10),
         });
@@ -115,11 +115,11 @@ impl<const EVERY: u64> Decide for Deposit<EVERY> {
 }
 
 impl<const EVERY: u64> Decide for Withdraw<EVERY> {
-    type Error = Refusal;
+    type Error = Rejection;
 
-    fn decide(&self, account: &Account<EVERY>) -> Result<Events<AccountEvent>, Refusal> {
+    fn decide(&self, account: &Account<EVERY>) -> Result<Events<AccountEvent>, Rejection> {
         if account.balance < self.1 {
-            return Err(Refusal::Insufficient(account.balance));
+            return Err(Rejection::Insufficient(account.balance));
         }
         Ok(AccountEvent::Withdrawn { amount: self.1 }.into())
     }
@@ -128,14 +128,14 @@ impl<const EVERY: u64> Decide for Withdraw<EVERY> {
 type Two = (Events<AccountEvent>, Events<AccountEvent>);
 
 impl<const EVERY: u64> Decide for Transfer<EVERY> {
-    type Error = Refusal;
+    type Error = Rejection;
 
-    fn decide(&self, (from, to): (&Account<EVERY>, &Account<EVERY>)) -> Result<Two, Refusal> {
+    fn decide(&self, (from, to): (&Account<EVERY>, &Account<EVERY>)) -> Result<Two, Rejection> {
         let amount = self.2;
         match (amount, to.open, from.balance < amount) {
             (0, ..) => Ok((Events::none(), Events::none())),
-            (_, false, _) => Err(Refusal::NotOpen(self.1)),
-            (_, _, true) => Err(Refusal::Insufficient(from.balance)),
+            (_, false, _) => Err(Rejection::NotOpen(self.1)),
+            (_, _, true) => Err(Rejection::Insufficient(from.balance)),
             _ => Ok((
                 AccountEvent::Withdrawn { amount }.into(),
                 AccountEvent::Deposited { amount }.into(),
@@ -145,11 +145,11 @@ impl<const EVERY: u64> Decide for Transfer<EVERY> {
 }
 
 impl<const EVERY: u64> Decide for Bonus<EVERY> {
-    type Error = Refusal;
+    type Error = Rejection;
 
-    fn decide(&self, (of, to): (&Account<EVERY>, &Account<EVERY>)) -> Result<Two, Refusal> {
+    fn decide(&self, (of, to): (&Account<EVERY>, &Account<EVERY>)) -> Result<Two, Rejection> {
         if !to.open {
-            return Err(Refusal::NotOpen(self.1));
+            return Err(Rejection::NotOpen(self.1));
         }
         match of.limit.saturating_sub(of.balance) {
             0 => Ok((Events::none(), Events::none())),

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::bank::{AccountEvent, Refusal};
+use crate::bank::{AccountEvent, Rejection};
 
 /// What is asked of the bank; the same for every way to build it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -41,10 +41,10 @@ pub(crate) struct Step {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Outcome {
     Done(Done),
-    Refused(Refusal),
+    Rejected(Rejection),
     /// The first account, what was expected of it, and its version.
     Conflict(u8, u64, u64),
-    SameStream(u8),
+    DuplicateStream(u8),
     KeyReused(u8),
 }
 
@@ -105,7 +105,7 @@ impl Model {
     pub(crate) fn take(&mut self, step: &Step) -> Outcome {
         let accounts = step.ask.looks_at();
         if accounts.len() == 2 && accounts[0] == accounts[1] {
-            return Outcome::SameStream(accounts[0]);
+            return Outcome::DuplicateStream(accounts[0]);
         }
         match step.key.and_then(|key| self.keys.get(&key)) {
             Some((first, done)) if *first == step.ask => {
@@ -123,7 +123,7 @@ impl Model {
         }
         let events = match self.decide(step.ask) {
             Ok(events) => events,
-            Err(refusal) => return Outcome::Refused(refusal),
+            Err(rejection) => return Outcome::Rejected(rejection),
         };
         let mut done = self.done(&accounts, events);
         if let Some(key) = step.key {
@@ -133,20 +133,20 @@ impl Model {
         Outcome::Done(done)
     }
 
-    fn decide(&self, ask: Ask) -> Result<Vec<(u8, AccountEvent)>, Refusal> {
+    fn decide(&self, ask: Ask) -> Result<Vec<(u8, AccountEvent)>, Rejection> {
         let open = |account| match self.now(account).limit {
             Some(_) => Ok(()),
-            None => Err(Refusal::NotOpen(account)),
+            None => Err(Rejection::NotOpen(account)),
         };
         let has = |account, amount| match self.now(account).balance {
             balance if balance >= amount => Ok(()),
-            balance => Err(Refusal::Insufficient(balance)),
+            balance => Err(Rejection::Insufficient(balance)),
         };
         match ask {
             Ask::Open(account, limit) => match self.now(account).limit {
                 None => Ok(vec![(account, AccountEvent::Opened { limit })]),
                 Some(same) if same == limit => Ok(Vec::new()),
-                Some(_) => Err(Refusal::Open),
+                Some(_) => Err(Rejection::Open),
             },
             Ask::Deposit(account, amount) => {
                 open(account)?;

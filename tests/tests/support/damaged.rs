@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use factum::prelude::*;
-use factum::{Append, ContentType, EventStore as _, Expected, NewEvent, StreamId, Tag};
+use factum::{Append, ContentType, EventStore as _, ExpectedVersion, NewEvent, StreamId, Tag};
 use factum_sqlite::sqlx::{self, AssertSqlSafe, Connection as _, SqliteConnection};
 use factum_sqlite::{SqliteOptions, SqliteStore};
 
@@ -56,7 +56,7 @@ pub(crate) static SOUND: LazyLock<Vec<u8>> = LazyLock::new(|| {
             metadata: Default::default(),
             personal: Vec::new(),
         };
-        let append = Append::stream(stream("raw-1"), Expected::NoStream, vec![bytes]);
+        let append = Append::stream(stream("raw-1"), ExpectedVersion::NoStream, vec![bytes]);
         store.append(append).await.unwrap();
         // A snapshot is taken behind the caller's back: here it is wanted for sure.
         let account = engine.load::<Account<4>>(&1).await.unwrap();

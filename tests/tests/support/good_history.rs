@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use factum::{
-    Append, ContentType, EventStore as _, Expected, IdempotencyKey, Metadata, NewEvent, Position,
-    Query, Read, StreamId, Tag, Version,
+    Append, ContentType, EventStore as _, ExpectedVersion, IdempotencyKey, Metadata, NewEvent,
+    Position, Query, Read, StreamId, Tag, Version,
 };
 use factum_memory::MemoryStore;
 use factum_tests::history::{Call, History, Kind, Subscriber};
@@ -38,12 +38,12 @@ pub(crate) fn events(count: u64) -> Vec<NewEvent> {
     (0..count).map(event).collect()
 }
 
-pub(crate) fn one(expected: Expected, count: u64) -> Append {
+pub(crate) fn one(expected: ExpectedVersion, count: u64) -> Append {
     Append::stream(stream("a-1"), expected, events(count))
 }
 
-pub(crate) fn exact(version: u64) -> Expected {
-    Expected::Exact(Version::new(version))
+pub(crate) fn exact(version: u64) -> ExpectedVersion {
+    ExpectedVersion::Exact(Version::new(version))
 }
 
 /// One client, one call behind the other, at ticks 0 and 1, 2 and 3, ….
@@ -51,14 +51,14 @@ pub(crate) async fn good() -> History {
     let store = MemoryStore::new();
     let key = |content: &[u8]| IdempotencyKey::new("key", content);
     let appends = [
-        one(Expected::NoStream, 2),
-        one(exact(2), 1).and_stream(stream("b-1"), Expected::Any, events(2)),
+        one(ExpectedVersion::NoStream, 2),
+        one(exact(2), 1).and_stream(stream("b-1"), ExpectedVersion::Any, events(2)),
         one(exact(2), 1),
-        one(Expected::Any, 1).once(key(b"content")),
+        one(ExpectedVersion::Any, 1).once(key(b"content")),
         one(exact(1), 1).once(key(b"content")),
-        one(Expected::Any, 1).once(key(b"other")),
-        one(Expected::Any, 1).unless(Query::category("b"), Position::new(5)),
-        one(Expected::Any, 1),
+        one(ExpectedVersion::Any, 1).once(key(b"other")),
+        one(ExpectedVersion::Any, 1).unless(Query::category("b"), Position::new(5)),
+        one(ExpectedVersion::Any, 1),
     ];
     let mut calls: Vec<Kind> = Vec::new();
     for append in appends {

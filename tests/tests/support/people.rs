@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
-use factum::personal::{DocumentKeys, MasterKey, PersonalStore, Redacted};
+use factum::personal::{DocumentKeys, MasterKey, PersonalDataStore, Redacted};
 use factum::prelude::*;
 use factum::testkit::Backend;
 use factum::{Query, Read, RecordedEvent, async_trait};
@@ -159,12 +159,12 @@ pub(crate) fn master() -> MasterKey {
     MasterKey::new(&[7; 32])
 }
 
-pub(crate) type Sealed<B> = PersonalStore<<B as Backend>::Store>;
+pub(crate) type Sealed<B> = PersonalDataStore<<B as Backend>::Store>;
 
 /// A store at `place`, with its keys beside the events, as another process would open it.
 pub(crate) async fn open<B: Backend>(place: &B) -> Sealed<B> {
     let keys = DocumentKeys::open(place.open().await, master()).await;
-    PersonalStore::new(place.open().await, keys.unwrap())
+    PersonalDataStore::new(place.open().await, keys.unwrap())
 }
 
 /// Every event as `store` reads it.
@@ -303,7 +303,7 @@ macro_rules! on_every_store {
     };
     ($module:ident: $backend:ident, [$($case:ident),*]) => {
         mod $module {
-            use factum::testkit::{Backend, contract::run};
+            use factum::testkit::{Backend, conformance::run};
             use crate::people::$backend;
 
             $(

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use factum::document::Scan;
 use factum::prelude::*;
-use factum::{Append, ContentType, Expected, NewEvent, OnFailure, Position, RetryPolicy};
+use factum::{
+    Append, ContentType, ExpectedVersion, FailurePolicy, NewEvent, Position, RetryPolicy,
+};
 use factum_tests::backend::Backend;
 use factum_tests::count::Count;
 use factum_tests::load::JarEvent;
@@ -39,13 +41,13 @@ pub(crate) async fn append(engine: &Engine, jar: &str, data: String) -> Position
     };
     let append = Append::stream(
         format!("jar-{jar}").parse().unwrap(),
-        Expected::Any,
+        ExpectedVersion::Any,
         vec![event],
     );
     engine.store().append(append).await.unwrap().position
 }
 
-/// Refuses what a jar named `poison` holds, until it is mended.
+/// Rejects what a jar named `poison` holds, until it is mended.
 pub(crate) fn poisoned<const V: u32, const P: u16>(mended: &Arc<AtomicBool>) -> Count<V, P> {
     let mended = mended.clone();
     Count {
@@ -63,7 +65,7 @@ pub(crate) fn run(
     backend: &Backend,
     engine: &Engine,
     count: Count,
-    failures: OnFailure,
+    failures: FailurePolicy,
 ) -> Projections {
     let builder = Projections::builder(engine).retry(TWICE);
     count

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 use factum::prelude::*;
-use factum::{OnFailure, Position};
+use factum::{FailurePolicy, Position};
 use factum_tests::backend::Backend;
 use factum_tests::count::Count;
 use factum_tests::load::PATIENT;
@@ -18,7 +18,9 @@ pub(crate) const LEASE: Duration = Duration::from_millis(300);
 pub(crate) fn run<const V: u32, const P: u16>(backend: &Backend, engine: &Engine) -> Projections {
     let builder = Projections::builder(engine).retry(PATIENT).lease(LEASE);
     let count = Count::<V, P>::default();
-    count.on(backend, builder, OnFailure::Park).start()
+    count
+        .on(backend, builder, FailurePolicy::DeadLetter)
+        .start()
 }
 
 /// Reads by the plain name again and again, each time after a `pause`: no read fails, and no stream's count ever goes back.

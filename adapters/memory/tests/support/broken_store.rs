@@ -9,13 +9,13 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
-use factum::append::Condition;
+use factum::append::AppendCondition;
 use factum::record::MAX_EVENT_DATA;
 use factum::testkit::Backend;
 use factum::{
-    Append, AppendError, Appended, Conflict, Direction, EventStore, Expected, IdempotencyKey,
-    InvalidAppend, Page, Position, Query, QueryItem, Read, Scope, Snapshot, SnapshotStore,
-    StoreError, StreamId, async_trait,
+    Append, AppendError, Appended, Conflict, Direction, EventStore, ExpectedVersion,
+    IdempotencyKey, InvalidAppend, Page, Position, Query, QueryItem, Read, Scope, Snapshot,
+    SnapshotStore, StoreError, StreamId, async_trait,
 };
 use factum_memory::MemoryStore;
 use peer_bugs::Peers;
@@ -171,7 +171,7 @@ impl<const FAULT: usize> Broken<FAULT> {
         let writes = append.count() > 0;
         if Self::is(Fault::IgnoresExpectations) {
             let parts = append.streams.iter_mut();
-            parts.for_each(|part| part.expected = Expected::Any);
+            parts.for_each(|part| part.expected = ExpectedVersion::Any);
         }
         if Self::is(Fault::ChecksOnlyWhatItWrites) && writes {
             append.streams.retain(|part| !part.events.is_empty());
@@ -193,7 +193,7 @@ impl<const FAULT: usize> Broken<FAULT> {
             append.condition = None;
         }
         if Self::is(Fault::ConditionsIgnoreTags) {
-            append.condition = append.condition.map(|condition| Condition {
+            append.condition = append.condition.map(|condition| AppendCondition {
                 query: each_item(&condition.query, |item| item.tags.clear()),
                 ..condition
             });
@@ -222,7 +222,7 @@ impl<const FAULT: usize> Broken<FAULT> {
         })
     }
 
-    fn refuse(&self, append: &Append) -> Result<(), AppendError> {
+    fn reject(&self, append: &Append) -> Result<(), AppendError> {
         let number = self.0.shared.appends.fetch_add(1, SeqCst);
         if Self::is(Fault::RefusesSomeNeighbours) && number % 8 == 7 {
             let violations = Vec::new();
@@ -251,7 +251,7 @@ impl<const FAULT: usize> EventStore for Broken<FAULT> {
         if append.check().is_err() && Self::is(Fault::TakesTheInvalid) {
             return self.sound().append(Append::default()).await;
         }
-        self.refuse(&append)?;
+        self.reject(&append)?;
         let append = Self::mistaken(self.taken_for(append));
         let key = append.key.clone();
         let mut answer = self.append_with_documents(append).await;

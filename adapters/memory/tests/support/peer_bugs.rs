@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard};
 
 use factum::{
-    Append, AppendError, Appended, Conflict, ContentType, Direction, EventStore, Expected, Page,
-    Position, Read, Snapshot, StoreError, StreamId, Version, Violation,
+    Append, AppendError, Appended, Conflict, ContentType, Direction, EventStore, ExpectedVersion,
+    Page, Position, Read, Snapshot, StoreError, StreamId, Version, Violation,
 };
 use tokio::task::yield_now;
 
@@ -41,8 +41,10 @@ impl<const FAULT: usize> Broken<FAULT> {
     pub(super) fn mistaken(mut append: Append) -> Append {
         for part in &mut append.streams {
             // The version behind it is negative, and that means any.
-            if Self::is(Fault::VersionsWrap) && part.expected == Expected::Exact(Version::MAX) {
-                part.expected = Expected::Any;
+            if Self::is(Fault::VersionsWrap)
+                && part.expected == ExpectedVersion::Exact(Version::MAX)
+            {
+                part.expected = ExpectedVersion::Any;
             }
             if Self::is(Fault::CutsIds) {
                 part.stream = cut(&part.stream);
@@ -107,7 +109,10 @@ impl<const FAULT: usize> Broken<FAULT> {
         let mut violations = Vec::new();
         for part in &mut append.streams {
             let expected = part.expected;
-            if !matches!(expected, Expected::NoStream | Expected::StreamExists) {
+            if !matches!(
+                expected,
+                ExpectedVersion::NoStream | ExpectedVersion::StreamExists
+            ) {
                 continue;
             }
             let newest = Read::stream(part.stream.clone()).backward().limit(1);
@@ -121,7 +126,7 @@ impl<const FAULT: usize> Broken<FAULT> {
                     actual,
                 });
             }
-            part.expected = Expected::Any;
+            part.expected = ExpectedVersion::Any;
         }
         if !violations.is_empty() {
             return Err(Conflict { violations }.into());

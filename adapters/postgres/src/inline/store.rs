@@ -60,7 +60,7 @@ impl Inlines {
         }
         let mut moves = Changes::new();
         for (_, current) in &expected {
-            moves = moves.with(current.moves(head).map_err(Failure::refused)?);
+            moves = moves.with(current.moves(head).map_err(Failure::rejected)?);
         }
         if !batch.allows(&moves) {
             return Ok(false);
@@ -98,11 +98,11 @@ impl Inlines {
         let Some(revision) = inserted.map_err(Fault::in_vain)? else {
             return Ok(None);
         };
-        let events = recorded(batch.stored()).map_err(Failure::refused)?;
+        let events = recorded(batch.stored()).map_err(Failure::rejected)?;
         for (model, current) in expected {
             let mut inside = Inside::new(db, &self.names, (model, Probes::None));
             let projected = model.inline.project(&mut inside, current, &events).await;
-            projected.map_err(Failure::refused)?;
+            projected.map_err(Failure::rejected)?;
         }
         Ok(Some(revision))
     }
@@ -147,7 +147,7 @@ impl Inlines {
         for model in &self.models {
             let mut inside = Inside::new(db, &self.names, (model, probes));
             let standing = model.inline.catch_up(&mut inside, head).await;
-            if let Standing::Current(current) = standing.map_err(Failure::refused)? {
+            if let Standing::Current(current) = standing.map_err(Failure::rejected)? {
                 standings.push((model, current));
             }
         }
@@ -157,12 +157,12 @@ impl Inlines {
         }
         let told = appends.iter().copied().zip(&judged.verdicts);
         let stored = told.filter_map(|(append, told)| Some((append, told.as_ref().ok()?)));
-        let events = recorded(stored).map_err(Failure::refused)?;
+        let events = recorded(stored).map_err(Failure::rejected)?;
         let mut taken = Vec::with_capacity(standings.len());
         for (model, current) in standings {
             let mut inside = Inside::new(db, &self.names, (model, probes));
             let current = model.inline.take(&mut inside, current, &events).await;
-            let current = current.map_err(|error| Failure::Refused {
+            let current = current.map_err(|error| Failure::Rejected {
                 place: place(&error, &judged),
                 error,
             });
@@ -203,7 +203,7 @@ impl Inlines {
         }
         let names = self.models.iter().map(|model| model.inline.name());
         let names: Vec<&str> = names.collect();
-        Failure::refused(AppendError::Projection {
+        Failure::rejected(AppendError::Projection {
             name: names.join(", "),
             error: Box::new(StoreError::from(fault)),
         })

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use factum::prelude::*;
-use factum::{Append, ContentType, EventStore as _, Expected, Metadata, NewEvent, Query, Read};
+use factum::{
+    Append, ContentType, EventStore as _, ExpectedVersion, Metadata, NewEvent, Query, Read,
+};
 use factum_postgres::{
     BoxError, PgPool, PostgresProject, PostgresProjection, PostgresStore, Tables, sqlx,
 };
@@ -28,15 +30,15 @@ fn read<'d, D: serde::Deserializer<'d>>(from: D) -> Result<u64, D::Error> {
     Ok(amount)
 }
 
-/// An amount that the projection refuses.
+/// An amount that the projection rejects.
 pub(crate) const REFUSED: u64 = 1_000_001;
 /// One that lets it panic.
 pub(crate) const PANICS: u64 = 1_000_002;
 /// One that ends the connection to the server under it.
 pub(crate) const KILLS: u64 = 1_000_003;
-/// One whose row the table refuses.
+/// One whose row the table rejects.
 pub(crate) const NEGATIVE: u64 = 1_000_004;
-/// One that there may be once; the table refuses another when the transaction ends.
+/// One that there may be once; the table rejects another when the transaction ends.
 pub(crate) const ONCE: u64 = 1_000_005;
 
 /// One behind which the projection goes on as if no statement had failed.
@@ -99,7 +101,7 @@ impl<const V: u32> PostgresProject<TallyEvent> for Sums<V> {
             .execute(&mut **db)
             .await?;
         match amount {
-            REFUSED => Err("it is refused".into()),
+            REFUSED => Err("it is rejected".into()),
             PANICS => panic!("it panics"),
             KILLS => {
                 let sql = "select pg_terminate_backend(pg_backend_pid())";
@@ -148,7 +150,7 @@ fn event(amount: u64) -> NewEvent {
 pub(crate) fn added(stream: u64, amounts: &[u64]) -> Append {
     let events = amounts.iter().map(|amount| event(*amount)).collect();
     let stream = format!("tally-{stream}").parse().unwrap();
-    Append::stream(stream, Expected::Any, events)
+    Append::stream(stream, ExpectedVersion::Any, events)
 }
 
 /// How many events had their effect, and the sum of their amounts.

@@ -22,7 +22,7 @@ create table factum_event (
     recorded_at    integer not null -- microseconds since 1970-01-01T00:00:00Z
 );
 
--- Finds the events of a stream by version, and refuses a version twice whatever the writer believes.
+-- Finds the events of a stream by version, and rejects a version twice whatever the writer believes.
 create unique index factum_event_by_stream on factum_event (stream, version);
 
 -- Finds the events that carry a tag, by position.

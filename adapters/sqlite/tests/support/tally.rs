@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use factum::prelude::*;
-use factum::{Append, ContentType, EventStore as _, Expected, Metadata, NewEvent, Query, Read};
+use factum::{
+    Append, ContentType, EventStore as _, ExpectedVersion, Metadata, NewEvent, Query, Read,
+};
 use factum_sqlite::{
     BoxError, SqlitePool, SqliteProject, SqliteProjection, SqliteStore, Tables, sqlx,
 };
@@ -27,11 +29,11 @@ fn read<'d, D: serde::Deserializer<'d>>(from: D) -> Result<u64, D::Error> {
     Ok(amount)
 }
 
-/// An amount that the projection refuses.
+/// An amount that the projection rejects.
 pub(crate) const REFUSED: u64 = 1_000_001;
 /// One that lets it panic.
 pub(crate) const PANICS: u64 = 1_000_002;
-/// One whose row the table refuses.
+/// One whose row the table rejects.
 pub(crate) const NEGATIVE: u64 = 1_000_003;
 /// One that ends what it asked of the connection half way.
 pub(crate) const HASTY: u64 = 1_000_004;
@@ -85,7 +87,7 @@ impl<const V: u32> SqliteProject<TallyEvent> for Sums<V> {
         }
         insert.execute(&mut **db).await?;
         match amount {
-            REFUSED => Err("it is refused".into()),
+            REFUSED => Err("it is rejected".into()),
             PANICS => panic!("it panics"),
             _ => Ok(()),
         }
@@ -108,7 +110,7 @@ fn event(amount: u64) -> NewEvent {
 pub(crate) fn added(stream: u64, amounts: &[u64]) -> Append {
     let events = amounts.iter().map(|amount| event(*amount)).collect();
     let stream = format!("tally-{stream}").parse().unwrap();
-    Append::stream(stream, Expected::Any, events)
+    Append::stream(stream, ExpectedVersion::Any, events)
 }
 
 /// How many events had their effect, and the sum of their amounts.

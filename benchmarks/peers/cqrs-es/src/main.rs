@@ -6,7 +6,7 @@ mod memory;
 mod postgres;
 
 use bank::CqrsEsBank;
-use benchmark_harness::{Args, Bank, Database, Parser, anyhow::Result, refuse, run, tokio};
+use benchmark_harness::{Args, Bank, Database, Parser, anyhow::Result, reject, run, tokio};
 use memory::{Memory, silenced};
 use postgres::Postgres;
 
@@ -18,7 +18,7 @@ async fn main() -> Result<()> {
         Database::Postgres(url) => {
             run(&args, CqrsEsBank::new(Postgres::open(url, &args).await?)).await?
         }
-        Database::Sqlite(_) => refuse(
+        Database::Sqlite(_) => reject(
             CqrsEsBank::<Memory>::SIDE,
             &args,
             "SQLite is served by a crate of others",

@@ -5,7 +5,7 @@ mod decision;
 mod listener;
 
 use bank::{DisintegrateBank, Store};
-use benchmark_harness::{Args, Bank, Database, Parser, anyhow::Result, refuse, run, tokio};
+use benchmark_harness::{Args, Bank, Database, Parser, anyhow::Result, reject, run, tokio};
 use disintegrate::{NoSnapshot, WithSnapshot, serde::json::Json};
 use disintegrate_postgres::{Migrator, PgSnapshotter};
 use sqlx::{PgPool, postgres::PgPoolOptions};
@@ -17,7 +17,7 @@ async fn main() -> Result<()> {
         let side = DisintegrateBank::<NoSnapshot>::SIDE;
         println!(
             "{}",
-            refuse(side, &args, "it has an event store for PostgreSQL only")
+            reject(side, &args, "it has an event store for PostgreSQL only")
         );
         return Ok(());
     };

@@ -1,4 +1,4 @@
--- What the migrator of disintegrate-postgres 4.0.1 creates; PostgreSQL before 16 refuses that, for a
+-- What the migrator of disintegrate-postgres 4.0.1 creates; PostgreSQL before 16 rejects that, for a
 -- hexadecimal literal in `event_store_begin_epoch`.
 CREATE SEQUENCE IF NOT EXISTS seq_event_event_id;
 

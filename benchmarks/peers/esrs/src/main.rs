@@ -4,14 +4,14 @@ mod account;
 mod bank;
 
 use bank::EsrsBank;
-use benchmark_harness::{Args, Bank, Database, Parser, anyhow::Result, refuse, run, tokio};
+use benchmark_harness::{Args, Bank, Database, Parser, anyhow::Result, reject, run, tokio};
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let args = Args::parse();
     let line = match &args.database {
         Database::Postgres(url) => run(&args, EsrsBank::open(url).await?).await?,
-        _ => refuse(
+        _ => reject(
             EsrsBank::SIDE,
             &args,
             "it has an event store for PostgreSQL only",

@@ -10,7 +10,7 @@ mod projection;
 use std::path::Path;
 
 use bank::EventcoreBank;
-use benchmark_harness::{Args, Bank, Database, Parser, anyhow::Result, refuse, run, tokio};
+use benchmark_harness::{Args, Bank, Database, Parser, anyhow::Result, reject, run, tokio};
 use eventcore_sqlite::{SqliteEventStore, rusqlite::Connection};
 
 const NOTE: &str = "WAL, synchronous=FULL, its one connection";
@@ -23,7 +23,7 @@ async fn main() -> Result<()> {
             let bank = EventcoreBank::new(open(path).await?, &args, NOTE, None);
             run(&args, bank).await?
         }
-        _ => refuse(
+        _ => reject(
             EventcoreBank::<SqliteEventStore>::SIDE,
             &args,
             "the program `peer-eventcore` measures it",

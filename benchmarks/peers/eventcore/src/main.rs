@@ -7,7 +7,7 @@ mod projection;
 use std::sync::Arc;
 
 use bank::{EventcoreBank, Settle};
-use benchmark_harness::{Args, Bank, Database, Parser, anyhow::Result, refuse, run, tokio};
+use benchmark_harness::{Args, Bank, Database, Parser, anyhow::Result, reject, run, tokio};
 use eventcore_memory::InMemoryEventStore;
 use eventcore_postgres::PostgresEventStore;
 use sqlx::{PgPool, postgres::PgPoolOptions};
@@ -25,7 +25,7 @@ async fn main() -> Result<()> {
             let bank = EventcoreBank::new(store, &args, "pool of 10, its default", Some(settle));
             run(&args, bank).await?
         }
-        Database::Sqlite(_) => refuse(
+        Database::Sqlite(_) => reject(
             EventcoreBank::<PostgresEventStore>::SIDE,
             &args,
             "the program `peer-eventcore-sqlite` measures it",

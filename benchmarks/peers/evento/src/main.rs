@@ -8,7 +8,7 @@ use std::{marker::PhantomData, path::Path, time::Duration};
 
 use account::{Replayed, Stored};
 use bank::{EventoBank, Settle};
-use benchmark_harness::{Args, Bank, Database, Parser, anyhow::Result, refuse, run, tokio};
+use benchmark_harness::{Args, Bank, Database, Parser, anyhow::Result, reject, run, tokio};
 use evento::{
     Executor, Postgres, Sqlite,
     migrator::{Migrate, Plan},
@@ -23,7 +23,7 @@ use sqlx::{
 async fn main() -> Result<()> {
     let args = Args::parse();
     let line = match &args.database {
-        Database::Memory => refuse(
+        Database::Memory => reject(
             EventoBank::<Sqlite, Replayed>::SIDE,
             &args,
             "it has no store in memory but a database's own",

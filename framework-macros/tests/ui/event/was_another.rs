@@ -4,7 +4,7 @@ use factum::prelude::*;
 #[event(prefix = "account")]
 enum AccountEvent {
     Opened,
-    #[event(was = "account.opened")]
+    #[event(alias = "account.opened")]
     Begun,
 }
 

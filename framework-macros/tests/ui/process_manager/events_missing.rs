@@ -1,5 +1,5 @@
 use factum::prelude::*;
-use factum::process::{Correlation, Deadline, Reactions, Refusal};
+use factum::process::{Correlation, Deadline, Reactions, Rejection};
 
 #[derive(Event, Serialize, Deserialize)]
 enum LampEvent {
@@ -50,7 +50,7 @@ impl React<LampEvent> for NightWatch {
 }
 
 impl Respond for NightWatch {
-    fn refused(&mut self, _: &Refusal, _: &mut Reactions<Self>) {}
+    fn rejected(&mut self, _: &Rejection, _: &mut Reactions<Self>) {}
 
     fn deadline(&mut self, _: &Deadline, _: &mut Reactions<Self>) {}
 }

@@ -1,0 +1,76 @@
+//! A store with an inline projection keeps every promise, too.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "support/tally.rs"]
+mod tally;
+
+use factum::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
+use factum::testkit::Backend;
+use factum::{
+    Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Position, Read, StoreError,
+    async_trait,
+};
+use factum_sqlite::{SqliteOptions, SqliteStore};
+use tally::Sums;
+use tempfile::TempDir;
+use tokio::sync::watch;
+
+struct File(TempDir);
+
+/// The store, without the documents that its projection has.
+#[derive(Clone)]
+struct Inline(SqliteStore);
+
+#[async_trait]
+impl Backend for File {
+    type Store = Inline;
+
+    async fn create() -> Self {
+        Self(tempfile::tempdir().expect("a directory"))
+    }
+
+    async fn open(&self) -> Inline {
+        let options = SqliteOptions::new(self.0.path().join("contract.db"));
+        Inline(options.inline(Sums::<1>).open().await.expect("a store"))
+    }
+}
+
+#[async_trait]
+impl EventStore for Inline {
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        self.0.append(append).await
+    }
+
+    async fn read(&self, read: Read) -> Result<Page, StoreError> {
+        self.0.read(read).await
+    }
+
+    async fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {
+        self.0.find(key).await
+    }
+
+    fn watch(&self) -> watch::Receiver<Position> {
+        self.0.watch()
+    }
+}
+
+#[async_trait]
+impl DocumentStore for Inline {
+    async fn change_documents(&self, changes: Changes) -> Result<Revision, ChangeError> {
+        self.0.change_documents(changes).await
+    }
+
+    async fn find_documents(&self, keys: &[String]) -> Result<Vec<Document>, StoreError> {
+        self.0.find_documents(keys).await
+    }
+
+    async fn scan_documents(&self, scan: Scan) -> Result<Vec<Document>, StoreError> {
+        let mut found = self.0.scan_documents(scan).await?;
+        found.retain(|document| !document.key.contains("/sums"));
+        Ok(found)
+    }
+}
+
+factum::delegate!(snapshots, [] Inline, |this| this.0);
+factum::conformance_suite!(File);

@@ -1,0 +1,9 @@
+use factum::prelude::*;
+
+#[derive(Event, Serialize, Deserialize)]
+#[event(prefix = "account", legacy = "OpenedWith")]
+enum AccountEvent {
+    Opened,
+}
+
+fn main() {}

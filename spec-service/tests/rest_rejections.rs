@@ -1,0 +1,253 @@
+//! What the REST API rejects, and how it says so.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[allow(dead_code, reason = "each test takes what it needs")]
+#[path = "support/server.rs"]
+mod server;
+
+use reqwest::{Method, Response, StatusCode, header};
+use serde_json::{Value, json};
+
+use server::{Server, problem};
+
+async fn send(server: &Server, method: &str, path: &str, body: (&str, Vec<u8>)) -> Response {
+    let request = server.request(Method::from_bytes(method.as_bytes()).unwrap(), path);
+    request
+        .header(header::CONTENT_TYPE, body.0)
+        .body(body.1)
+        .send()
+        .await
+        .unwrap()
+}
+
+/// Method, path, content type, status, and the body.
+const CANNOT_BE_READ: &str = r#"
+POST  /v1/specs                   application/json  400  {"name":
+POST  /v1/specs                   application/json  400  {} trailing
+POST  /v1/specs                   application/json  400
+POST  /v1/specs                   application/json  422  []
+POST  /v1/specs                   text/plain        415  a: 1
+POST  /v1/specs                   application/yaml  400  a: 1
+PUT   /v1/specs/{id}              text/plain        415  a: 1
+PUT   /v1/specs/{id}              application/json  400
+PUT   /v1/specs/7                 application/json  400  {}
+PUT   /v1/specs/{none}            application/yaml  404  a: 1
+PATCH /v1/specs/{id}              application/json  405  {}
+POST  /v1/specs/{id}/publish      application/yaml  415  version: 1
+POST  /v1/specs/{id}/publish      application/json  422  {"version": "one"}
+GET   /v1/specs/{none}            text/plain        404
+GET   /v1/specs/{none}/history    text/plain        404
+GET   /v1/specs/{none}/versions   text/plain        404
+GET   /v1/specs/{id}/versions/2   text/plain        404
+GET   /v1/specs/{id}/versions/x   text/plain        400
+GET   /v1/specs/{id}?version=x    text/plain        400
+GET   /v1/specs/{id}?version=2    text/plain        404
+GET   /v1/specs/%ff               text/plain        400
+GET   /v1/specs?limit=0           text/plain        400
+GET   /v1/specs?limit=101         text/plain        400
+GET   /v1/specs?limit=many        text/plain        400
+GET   /v1/specs?state=lost        text/plain        400
+GET   /v1/specs?cursor=zzz        text/plain        400
+GET   /v1/specs?sort=name         text/plain        400
+GET   /nowhere                    text/plain        404
+"#;
+
+#[tokio::test]
+async fn what_cannot_be_read_is_a_problem_too() {
+    let (_dir, server) = Server::fresh();
+    let id = server.create("here", "a: 1\n").await;
+    let none = uuid::Uuid::now_v7().to_string();
+    for line in CANNOT_BE_READ.trim().lines() {
+        let (words, body) = line.split_at(line.len().min(57));
+        let words: Vec<&str> = words.split_whitespace().collect();
+        let [method, path, content_type, status] = words[..] else {
+            panic!("{line}")
+        };
+        let path = path.replace("{id}", &id).replace("{none}", &none);
+        let response = send(&server, method, &path, (content_type, body.trim().into())).await;
+        assert_eq!(response.status().as_str(), status, "{line}");
+        let status = response.status();
+        problem(response, status).await;
+    }
+    let not_utf8 = ("application/json", vec![b'"', 0xff, b'"']);
+    problem(
+        send(&server, "POST", "/v1/specs", not_utf8).await,
+        StatusCode::BAD_REQUEST,
+    )
+    .await;
+    let large = ("application/json", vec![b' '; 100_000]);
+    problem(
+        send(&server, "POST", "/v1/specs", large).await,
+        StatusCode::PAYLOAD_TOO_LARGE,
+    )
+    .await;
+    let correlation = server
+        .request(Method::POST, "/v1/specs")
+        .header("x-correlation-id", "seven");
+    problem(correlation.send().await.unwrap(), StatusCode::BAD_REQUEST).await;
+    assert_eq!(server.json("/v1/specs").await["total"], 1);
+}
+
+#[tokio::test]
+async fn a_list_that_is_behind_says_so() {
+    let (_dir, server) = Server::fresh();
+    let list = |position: &str| {
+        let list = server.request(Method::GET, "/v1/specs");
+        list.header("x-position", position).send()
+    };
+    server.create("here", "a: 1\n").await;
+    assert_eq!(list("1").await.unwrap().status(), StatusCode::OK);
+    // What nobody has written is waited for in vain.
+    let behind = list("1000").await.unwrap();
+    assert_eq!(behind.headers()[header::RETRY_AFTER], "1");
+    let behind = problem(behind, StatusCode::SERVICE_UNAVAILABLE).await;
+    assert_eq!(behind["code"], "lists_behind");
+    assert_eq!(behind["position"], 1_000);
+}
+
+/// The code, the pointer to the field, and the body of a creation.
+const BREAKS_A_RULE: &str = r#"
+invalid_name            /name         {"name": "no spaces", "content": "a: 1"}
+invalid_name            /name         {"name": "", "content": "a: 1"}
+yaml_duplicate_key      /content      {"name": "n", "content": "a: 1\nb: 2\na: 3\n"}
+yaml_several_documents  /content      {"name": "n", "content": "a: 1\n---\nb: 2\n"}
+yaml_syntax             /content      {"name": "n", "content": "a: [1"}
+field_missing           /content      {"name": "n"}
+field_missing           /content      {"name": "n", "content": null}
+field_missing           /name         {"content": "a: 1"}
+invalid_field           /name         {"name": 7, "content": "a: 1"}
+invalid_field           /description  {"name": "n", "content": "a: 1", "description": {}}
+"#;
+
+#[tokio::test]
+async fn a_field_that_breaks_a_rule_is_pointed_at() {
+    let (_dir, server) = Server::fresh();
+    for line in BREAKS_A_RULE.trim().lines() {
+        let (words, body) = line.split_at(38);
+        let words: Vec<&str> = words.split_whitespace().collect();
+        let response = send(
+            &server,
+            "POST",
+            "/v1/specs",
+            ("application/json", body.into()),
+        )
+        .await;
+        let problem = problem(response, StatusCode::UNPROCESSABLE_ENTITY).await;
+        let told = (
+            problem["code"].as_str().unwrap(),
+            problem["errors"][0]["pointer"].as_str().unwrap(),
+        );
+        assert_eq!(told, (words[0], words[1]), "{line}");
+    }
+    let post = |body: Value| {
+        let post = server.request(Method::POST, "/v1/specs");
+        post.json(&body).send()
+    };
+    let duplicate = json!({"name": "n", "content": "a: 1\nb: 2\na: 3\n"});
+    let told = problem(
+        post(duplicate).await.unwrap(),
+        StatusCode::UNPROCESSABLE_ENTITY,
+    )
+    .await;
+    assert_eq!((&told["line"], &told["column"]), (&json!(3), &json!(1)));
+    assert_eq!(
+        (&told["errors"][0]["line"], &told["errors"][0]["column"]),
+        (&json!(3), &json!(1))
+    );
+    let long = json!({"name": "n", "content": "a: 1\n", "description": "x".repeat(2_001)});
+    let told = problem(post(long).await.unwrap(), StatusCode::UNPROCESSABLE_ENTITY).await;
+    assert_eq!(told["errors"][0]["pointer"], "/description");
+    let unknown = json!({"name": "n", "content": "a: 1\n", "colour": "red"});
+    let told = problem(
+        post(unknown).await.unwrap(),
+        StatusCode::UNPROCESSABLE_ENTITY,
+    )
+    .await;
+    assert!(
+        told["detail"].as_str().unwrap().contains("colour"),
+        "{told}"
+    );
+    let large = json!({"name": "n", "content": format!("a: {}\n", "x".repeat(2048))});
+    let told = problem(post(large).await.unwrap(), StatusCode::PAYLOAD_TOO_LARGE).await;
+    assert_eq!(told["errors"][0]["pointer"], "/content");
+    let not_utf8 = ("application/yaml", vec![b'a', b':', b' ', b'"', 0xff, b'"']);
+    let response = send(&server, "POST", "/v1/specs?name=n", not_utf8).await;
+    let told = problem(response, StatusCode::UNPROCESSABLE_ENTITY).await;
+    assert_eq!((&told["line"], &told["column"]), (&json!(1), &json!(5)));
+}
+
+#[tokio::test]
+async fn a_conflict_says_what_is_in_the_way() {
+    let (_dir, server) = Server::fresh();
+    let id = server.create("taken", "a: 1\n").await;
+    let path = format!("/v1/specs/{id}");
+    let conflict = |path: String, body: Value| {
+        let post = server.request(Method::POST, &path).json(&body).send();
+        async { problem(post.await.unwrap(), StatusCode::CONFLICT).await }
+    };
+    let taken = conflict(
+        "/v1/specs".to_owned(),
+        json!({"name": "taken", "content": "a: 1\n"}),
+    )
+    .await;
+    assert_eq!(
+        (&taken["code"], &taken["name"]),
+        (&json!("name_taken"), &json!("taken"))
+    );
+    let draft = conflict(format!("{path}/deprecate"), json!({"reason": "r"})).await;
+    let told = (
+        &draft["code"],
+        &draft["state"],
+        &draft["action"],
+        &draft["allowed"],
+    );
+    let allowed = json!(["update", "publish", "delete"]);
+    assert_eq!(
+        told,
+        (
+            &json!("illegal_transition"),
+            &json!("draft"),
+            &json!("deprecate"),
+            &allowed
+        )
+    );
+}
+
+#[tokio::test]
+async fn a_publication_or_a_deprecation_that_cannot_be_says_why() {
+    let (_dir, server) = Server::fresh();
+    let path = format!("/v1/specs/{}", server.create("taken", "a: 1\n").await);
+    server.post(&format!("{path}/publish"), &json!({})).await;
+    let twice = server
+        .post(&format!("{path}/publish"), &json!({"version": 1}))
+        .await;
+    let twice = problem(twice, StatusCode::CONFLICT).await;
+    assert_eq!(
+        (&twice["code"], &twice["version"]),
+        (&json!("already_published"), &json!(1))
+    );
+    let missing = server
+        .post(&format!("{path}/publish"), &json!({"version": 9}))
+        .await;
+    assert_eq!(
+        problem(missing, StatusCode::NOT_FOUND).await["latest_version"],
+        1
+    );
+    for body in [json!({}), json!({"reason": " "})] {
+        let reason = server.post(&format!("{path}/deprecate"), &body).await;
+        let told = problem(reason, StatusCode::UNPROCESSABLE_ENTITY).await;
+        assert_eq!(told["errors"][0]["pointer"], "/reason");
+    }
+    server
+        .post(&format!("{path}/deprecate"), &json!({"reason": "r"}))
+        .await;
+    let put = server
+        .request(Method::PUT, &path)
+        .json(&json!({"content": "x: 1\n"}));
+    let told = problem(put.send().await.unwrap(), StatusCode::CONFLICT).await;
+    assert_eq!(
+        (&told["state"], &told["allowed"]),
+        (&json!("deprecated"), &json!(["delete"]))
+    );
+}
