@@ -2,8 +2,8 @@
 //!
 //! What it prints is Markdown with diagrams: paste it into whatever draws Mermaid.
 
-use factum::catalog::{Catalog, States};
 use factum::prelude::*;
+use factum::schema::catalog::{Catalog, States};
 use factum_examples::say;
 use schemars::JsonSchema;
 

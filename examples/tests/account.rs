@@ -1,8 +1,8 @@
 //! What one account does.
 
 use bank::{AccountError, AccountEvent, AccountId, Close, Deposit, Withdraw};
-use factum::testkit::given;
 use factum_examples::bank;
+use factum_testkit::given;
 
 const ADA: AccountId = AccountId(1);
 

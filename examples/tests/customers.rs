@@ -1,8 +1,8 @@
 //! How many accounts a customer may have.
 
 use bank::{AccountEvent, AccountId, Open, OpenError};
-use factum::testkit::given;
 use factum_examples::bank;
+use factum_testkit::given;
 
 fn opened(customer: &str) -> AccountEvent {
     let customer = customer.to_owned();

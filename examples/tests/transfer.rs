@@ -1,8 +1,8 @@
 //! What a transfer does.
 
 use bank::{AccountError, AccountEvent, AccountId, Transfer};
-use factum::testkit::given;
 use factum_examples::bank;
+use factum_testkit::given;
 
 const ADA: AccountId = AccountId(1);
 const BOB: AccountId = AccountId(2);

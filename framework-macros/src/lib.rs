@@ -51,8 +51,8 @@ use syn::{DeriveInput, parse_macro_input};
 ///
 /// `#[personal(subject = customer)]` on a field says that it holds personal data of the subject whose id the field
 /// `customer` of the same event holds, which is `Display`; `#[personal]` alone, that the subject is who the stream is
-/// about, and its id the stream's key. The type of the field is `factum::personal::Redacted`. Only a
-/// `factum::personal::PersonalDataStore` takes such events.
+/// about, and its id the stream's key. The type of the field is `factum::privacy::Redacted`. Only a
+/// `factum::privacy::PersonalDataStore` takes such events.
 ///
 /// A stored name is a contract with the events already stored: keep it with `name = "…"` when the
 /// Rust name changes. The fields of a variant are stored as serde writes them, so serde's attributes on

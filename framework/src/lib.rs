@@ -35,7 +35,7 @@
 //!     }
 //! }
 //!
-//! use factum::testkit::given;
+//! use factum_testkit::given;
 //! given(()).when(Switch { lamp: 1, on: true }).then([LampEvent::Switched { on: true }]);
 //!
 //! /// The store is one of `factum-memory`, `factum-sqlite` or `factum-postgres`.
@@ -68,11 +68,11 @@
 //! | send mails, call other systems | [`EventHandler`] | [`Handler::handle`] |
 //! | read every event as it comes | [`Engine::subscribe`], [`Subscription`] | |
 //! | change the form of events | [`Upcaster`], [`upcast_typed`], [`LegacyEvent`] | |
-//! | forget a person | [`personal`] | |
-//! | document a domain | `catalog` | |
+//! | forget a person | [`privacy`] | |
+//! | document a domain | `schema` | |
 //! | find out what led to what | [`Engine::causality`] | |
-//! | test a domain | [`testkit::given`], [`testkit::process`], [`testkit::stored`], `testkit::events_lock`, [`testkit::VirtualClock`] | |
-//! | write a store | [`EventStore`], [`document::DocumentStore`], [`snapshot::SnapshotStore`], tested by [`conformance_suite!`] | |
+//! | test a domain | `given`, `process`, `stored`, `VirtualClock` of the crate `factum-testkit`; [`schema::events_lock`] | |
+//! | write a store | [`EventStore`], [`document::DocumentStore`], [`snapshot::SnapshotStore`], tested by `conformance_suite!` of the crate `factum-testkit` | |
 //!
 //! The book in the folder `docs` of the repository begins with a tutorial, and tells what can be relied upon.
 //!
@@ -80,115 +80,84 @@
 //!
 //! | feature | default | what |
 //! |---|---|---|
-//! | `catalog` | off | `catalog`: documentation of a domain out of its types; `testkit::events_lock`: a lock on what is stored. Brings in `schemars` |
+//! | `schema` | off | `schema`: documentation of a domain out of its types; `schema::events_lock`: a lock on what is stored. Brings in `schemars` |
 //! | `metrics` | off | what [`metrics`] names is told to the facade of that name |
-//! | `personal` | off | [`personal`]: fields encrypted with a key for each subject, which can be forgotten. Brings in `chacha20poly1305` |
+//! | `privacy` | off | [`privacy`]: fields encrypted with a key for each subject, which can be forgotten. Brings in `chacha20poly1305` |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-pub mod aggregate;
-pub mod append;
-pub mod boundary;
-#[cfg(feature = "catalog")]
-pub mod catalog;
-pub mod causality;
-pub mod clock;
-mod codec;
-pub mod command;
-mod delegate;
-pub mod document;
-pub mod engine;
-pub mod error;
-pub mod event;
-mod event_id;
-mod event_set;
-mod events;
-mod few;
-mod legacy;
-pub mod metadata;
-pub mod metrics;
-pub mod personal;
-mod position;
 pub mod prelude;
-pub mod process;
-pub mod process_managers;
-mod projection;
-pub mod projections;
-mod query;
-pub mod read;
-pub mod record;
-pub mod snapshot;
-pub mod store;
-mod stream;
-mod subscription;
-pub mod tag;
-pub mod testkit;
-mod timestamp;
-mod upcast;
 
-#[doc(inline)]
-pub use aggregate::{Aggregate, Apply, SnapshotPolicy};
-#[doc(inline)]
-pub use append::{
+pub use factum_core::delegate;
+pub use factum_core::{append, document, metadata, read, snapshot, store, tag};
+pub use factum_engine::{
+    aggregate, boundary, causality, clock, command, engine, error, event, process, record,
+};
+pub use factum_runtime::{process_managers, projections};
+#[cfg(feature = "schema")]
+pub use factum_schema as schema;
+
+/// Personal data: fields that can be erased.
+pub mod privacy {
+    pub use factum_engine::personal::Redacted;
+    #[cfg(feature = "privacy")]
+    pub use factum_privacy::*;
+}
+
+/// The metrics that factum records.
+pub mod metrics {
+    pub use factum_core::metrics::*;
+    #[cfg(feature = "metrics")]
+    pub use factum_runtime::metrics::measure;
+}
+
+pub use factum_core::append::{
     Append, AppendCondition, AppendError, Appended, Conflict, ExpectedVersion, IdempotencyKey,
     InvalidAppend, StreamAppend, Violation,
 };
-#[doc(inline)]
-pub use boundary::{Boundary, InvalidTarget, Queried};
-#[doc(inline)]
-pub use causality::{CausalEvent, CausalTree, Causality};
-#[doc(inline)]
-pub use clock::{Clock, SystemClock};
-pub use codec::Decoded;
-#[doc(inline)]
-pub use command::{Command, Decide};
-#[doc(inline)]
-pub use engine::{Engine, EngineBuilder, ExecuteError, LoadError, Loaded, Receipt, RetryPolicy};
-#[doc(inline)]
-pub use error::{DecodeError, DecodeErrorKind, EncodeError, StoreError};
-#[doc(inline)]
-pub use event::{Event, EventType};
-pub use event_set::{ApplySet, EventSet};
-pub use events::{Events, InvalidDeadline};
-pub use legacy::{LegacyDecoder, LegacyEvent};
-#[doc(inline)]
-pub use metadata::Metadata;
-pub use position::{Position, Version};
-#[doc(inline)]
-pub use process::{
+pub use factum_core::metadata::Metadata;
+pub use factum_core::position::{Position, Version};
+pub use factum_core::query::{Query, QueryItem};
+pub use factum_core::read::{Direction, Page, Read, Scope};
+pub use factum_core::snapshot::{Snapshot, SnapshotStore};
+pub use factum_core::store::{EventStore, Store};
+pub use factum_core::stream_id::{InvalidStreamId, StreamId};
+pub use factum_core::tag::{InvalidTag, Tag};
+pub use factum_core::timestamp::{InvalidTimestamp, Timestamp};
+pub use factum_engine::aggregate::{Aggregate, Apply, SnapshotPolicy};
+pub use factum_engine::boundary::{Boundary, InvalidTarget, Queried};
+pub use factum_engine::causality::{CausalEvent, CausalTree, Causality};
+pub use factum_engine::clock::{Clock, SystemClock};
+pub use factum_engine::codec::Decoded;
+pub use factum_engine::command::{Command, Decide};
+pub use factum_engine::engine::{
+    Engine, EngineBuilder, ExecuteError, LoadError, Loaded, Receipt, RetryPolicy,
+};
+pub use factum_engine::error::{DecodeError, DecodeErrorKind, EncodeError, StoreError};
+pub use factum_engine::event::{Event, EventType};
+pub use factum_engine::event_set::{ApplySet, EventSet};
+pub use factum_engine::events::{Events, InvalidDeadline};
+pub use factum_engine::legacy::{LegacyDecoder, LegacyEvent};
+pub use factum_engine::process::{
     CommandSet, Correlation, Deadline, ProcessManager, React, ReactSet, Reactions, Rejection,
     Respond, SentBy, When,
 };
-#[doc(inline)]
-pub use process_managers::{
+pub use factum_engine::projection::{Effect, EventsOf, Project, ProjectSet, Projection};
+pub use factum_engine::record::{ContentType, DecodeEvent, NewEvent, Recorded, RecordedEvent};
+pub use factum_engine::subscription::Subscription;
+pub use factum_engine::upcast::{UpcastError, Upcaster, upcast_legacy, upcast_typed};
+pub use factum_runtime::process_managers::{
     EventHandler, FailedDelivery, FailedWork, HandlerError, HandlerOptions, InvalidSchedule,
     MissedRuns, Orphan, ProcessManagers, ProcessManagersBuilder, ProcessStartError, ProcessStatus,
     Schedule, StartFrom,
 };
-pub use projection::{Effect, EventsOf, Project, ProjectSet, Projection};
-#[doc(inline)]
-pub use projections::{
+pub use factum_runtime::projections::{
     DeadLetter, DeadLetterState, EventError, FailurePolicy, InMemory, ProjectionError,
     ProjectionState, ProjectionStatus, Projections, ReadModel, StartError, Step, StepError,
     WaitError,
 };
-pub use query::{Query, QueryItem};
-#[doc(inline)]
-pub use read::{Direction, Page, Read, Scope};
-#[doc(inline)]
-pub use record::{ContentType, NewEvent, Recorded, RecordedEvent};
-#[doc(inline)]
-pub use snapshot::{Snapshot, SnapshotStore};
-#[doc(inline)]
-pub use store::{EventStore, Store};
-pub use stream::{InvalidStreamId, StreamId};
-pub use subscription::Subscription;
-#[doc(inline)]
-pub use tag::{InvalidTag, Tag};
-pub use timestamp::{InvalidTimestamp, Timestamp};
-pub use upcast::{UpcastError, Upcaster, upcast_legacy, upcast_typed};
 
-pub use async_trait::async_trait;
+pub use factum_core::async_trait;
 pub use factum_macros::{Aggregate, Command, Event, Id, ProcessManager, Projection};
 
 /// What the derives write into the user's crate. Not for people.
@@ -197,18 +166,24 @@ pub mod __private {
     pub use serde;
     pub use serde_json;
 
-    pub use crate::codec::{struct_from_json, struct_to_json, variant_from_json, variant_to_json};
-    pub use crate::event_set::{EventSet, has_name};
-    pub use crate::personal::{Mark, PersonalField, Subject, mark, marked, subject};
+    pub use factum_engine::codec::{
+        struct_from_json, struct_to_json, variant_from_json, variant_to_json,
+    };
+    pub use factum_engine::event_set::{EventSet, has_name};
+    pub use factum_engine::personal::{Mark, PersonalField, Subject, mark, marked, subject};
 
-    use crate::query::Query;
-    use crate::tag::{InvalidTag, Tag};
+    use factum_core::query::Query;
+    use factum_core::tag::{InvalidTag, Tag};
 
     /// Holds where `P` reacts to every event of `S`.
-    pub const fn reacts<P: crate::process::ReactSet<S>, S: crate::EventSet>() {}
+    pub const fn reacts<
+        P: factum_engine::process::ReactSet<S>,
+        S: factum_engine::event_set::EventSet,
+    >() {
+    }
 
     /// Holds where `P` responds.
-    pub const fn responds<P: crate::Respond>() {}
+    pub const fn responds<P: factum_engine::process::Respond>() {}
 
     /// Fails where two of `names` are the same: the commands of a process manager are told apart by them.
     ///
@@ -241,7 +216,7 @@ pub mod __private {
     }
 
     /// The event type of an aggregate.
-    pub type EventOf<A> = <A as crate::Aggregate>::Event;
+    pub type EventOf<A> = <A as factum_engine::aggregate::Aggregate>::Event;
 
     /// The query for any of `tags`, unless one of them is none.
     pub fn any_tag<const N: usize>(

@@ -1,16 +1,16 @@
 //! Everything that a domain and the program around it name every day.
 
-pub use crate::aggregate::{Aggregate, Apply};
-pub use crate::command::{Command, Decide};
-pub use crate::engine::{Engine, ExecuteError, LoadError, Loaded, Receipt};
-pub use crate::event::Event;
-pub use crate::events::Events;
-pub use crate::process::{
+pub use factum_engine::aggregate::{Aggregate, Apply};
+pub use factum_engine::command::{Command, Decide};
+pub use factum_engine::engine::{Engine, ExecuteError, LoadError, Loaded, Receipt};
+pub use factum_engine::event::Event;
+pub use factum_engine::events::Events;
+pub use factum_engine::process::{
     Correlation, Deadline, ProcessManager, React, Reactions, Rejection, Respond,
 };
-pub use crate::process_managers::ProcessManagers;
-pub use crate::projection::{Project, Projection};
-pub use crate::projections::{InMemory, Projections};
-pub use crate::record::Recorded;
+pub use factum_engine::projection::{Project, Projection};
+pub use factum_engine::record::{DecodeEvent, Recorded};
 pub use factum_macros::{Aggregate, Command, Event, Id, ProcessManager, Projection};
+pub use factum_runtime::process_managers::ProcessManagers;
+pub use factum_runtime::projections::{InMemory, Projections};
 pub use serde::{Deserialize, Serialize};

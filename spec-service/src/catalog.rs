@@ -1,6 +1,6 @@
 //! The catalog of the service: what its types say of the domain.
 
-use factum::catalog::{Catalog, States};
+use factum::schema::catalog::{Catalog, States};
 use uuid::Uuid;
 
 use crate::domain::{

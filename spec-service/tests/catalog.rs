@@ -9,7 +9,7 @@ mod server;
 use std::fs;
 use std::path::Path;
 
-use factum::testkit::events_lock;
+use factum::schema::events_lock;
 use reqwest::{Method, StatusCode, header};
 use serde_json::Value;
 use spec_service::catalog::catalog;

@@ -9,7 +9,10 @@ mod server;
 
 use std::sync::Arc;
 
-use factum::{ContentType, Event as _, Position, RecordedEvent, StreamId, Timestamp, Version};
+use factum::{
+    ContentType, DecodeEvent as _, Event as _, Position, RecordedEvent, StreamId, Timestamp,
+    Version,
+};
 use proptest::prelude::*;
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Method, Url};

@@ -4,7 +4,7 @@
 
 use factum::Decide;
 use factum::prelude::*;
-use factum::testkit::given;
+use factum_testkit::given;
 use proptest::prelude::*;
 use spec_service::domain::{
     Action, Content, CreateSpec, DEFAULT_MAX_BYTES, DeleteSpec, DeprecateSpec, MAX_TEXT,

@@ -5,11 +5,11 @@
 use std::time::Duration;
 
 use factum::document::Scan;
-use factum::personal::{DocumentKeys, MasterKey, PersonalDataStore};
 use factum::prelude::*;
-use factum::testkit::{VirtualClock, given};
+use factum::privacy::{DocumentKeys, MasterKey, PersonalDataStore};
 use factum::{Query, Read, Store, Timestamp};
 use factum_memory::MemoryStore;
+use factum_testkit::{VirtualClock, given};
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use factum::prelude::*;
-use factum::testkit::{Faults, Faulty};
 use factum_memory::MemoryStore;
+use factum_testkit::{Faults, Faulty};
 use reminders::{DAY, NotNow, Order, OrderEvent, engine, log, tell};
 
 static DECIDED: AtomicUsize = AtomicUsize::new(0);

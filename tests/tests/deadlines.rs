@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 use factum::clock::Clock as _;
 use factum::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
 use factum::prelude::*;
-use factum::testkit::{Faults, Faulty};
 use factum::{
     Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Position, StoreError,
     Timestamp, async_trait,
 };
 use factum_memory::MemoryStore;
+use factum_testkit::{Faults, Faulty};
 use futures_util::future::BoxFuture;
 use reminders::{
     DAY, Fire, NotNow, Order, OrderEvent, deadlines, engine, kept, log, place, remind, told,

@@ -20,11 +20,11 @@ use std::sync::{Arc, Mutex};
 use factum::document::Revision;
 use factum::prelude::*;
 use factum::projections::checkpoint;
-use factum::testkit::Backend;
 use factum::{
     LegacyEvent, ProjectionState, Query, Read, ReadModel, RetryPolicy, Step, StepError,
     UpcastError, async_trait, upcast_legacy,
 };
+use factum_testkit::Backend;
 
 use factum_sqlite::{BoxError, SqliteProject, SqliteProjection, Tables, sqlx};
 

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use factum::EventStore;
-use factum::testkit::Backend as _;
+use factum_testkit::Backend as _;
 use factum_tests::history::{Plan, run};
 
 #[allow(dead_code, reason = "the faults of snapshots show in no history")]

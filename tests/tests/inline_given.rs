@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use factum::document::Changes;
-use factum::personal::{DocumentKeys, MasterKey, PersonalDataStore, PersonalField, Subject};
 use factum::prelude::*;
+use factum::privacy::{DocumentKeys, MasterKey, PersonalDataStore, PersonalField, Subject};
 use factum::projections::checkpoint;
 use factum::{
     Append, ContentType, EventStore as _, ExpectedVersion, IdempotencyKey, LegacyEvent, Metadata,

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use factum::prelude::*;
-use factum::testkit::{Faults, Faulty};
 use factum::{EventStore as _, RetryPolicy, StoreError};
 use factum_memory::MemoryStore;
+use factum_testkit::{Faults, Faulty};
 
 #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[event(prefix = "lamp")]

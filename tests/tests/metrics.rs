@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use factum::metrics::{ALL, Kind};
 use factum::prelude::*;
-use factum::testkit::{Faults, Faulty};
 use factum::{
     Append, ContentType, EventStore as _, ExecuteError, ExpectedVersion, NewEvent, RetryPolicy,
 };
 use factum_memory::MemoryStore;
+use factum_testkit::{Faults, Faulty};
 use metrics_util::debugging::{DebuggingRecorder, Snapshotter};
 use told::Told;
 

@@ -11,8 +11,8 @@ use factum::RetryPolicy;
 use factum::prelude::*;
 use factum::process::{Correlation, Deadline, Reactions, Rejection};
 use factum::process_managers::Schedule;
-use factum::testkit::VirtualClock;
 use factum_memory::MemoryStore;
+use factum_testkit::VirtualClock;
 use metrics_util::debugging::{DebuggingRecorder, Snapshotter};
 use told::Told;
 

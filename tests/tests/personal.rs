@@ -12,13 +12,13 @@ mod server;
 use std::time::Duration;
 
 use factum::document::{MemoryDocuments, Revision};
-use factum::personal::{DocumentKeys, KeyError, MasterKey, PersonalDataStore};
 use factum::prelude::*;
-use factum::testkit::Backend;
+use factum::privacy::{DocumentKeys, KeyError, MasterKey, PersonalDataStore};
 use factum::{
     AppendError, DeadLetterState, EventError, EventStore as _, FailurePolicy, InvalidAppend,
     Position, Query, ReadModel, Step, StepError, async_trait,
 };
+use factum_testkit::Backend;
 
 use people::*;
 

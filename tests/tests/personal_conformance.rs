@@ -1,9 +1,9 @@
 //! A store with personal data keeps every promise of the store inside.
 
 use factum::async_trait;
-use factum::personal::{DocumentKeys, MasterKey, PersonalDataStore};
-use factum::testkit::Backend;
+use factum::privacy::{DocumentKeys, MasterKey, PersonalDataStore};
 use factum_memory::MemoryStore;
+use factum_testkit::Backend;
 
 struct Sealed {
     store: MemoryStore,
@@ -27,4 +27,4 @@ impl Backend for Sealed {
     }
 }
 
-factum::conformance_suite!(Sealed);
+factum_testkit::conformance_suite!(Sealed);

@@ -15,14 +15,14 @@ mod server;
 
 use std::sync::Arc;
 
-use factum::personal::{PersonalField, Subject};
 use factum::prelude::*;
-use factum::testkit::Backend;
+use factum::privacy::{PersonalField, Subject};
 use factum::{
     Append, AppendError, ContentType, DecodeErrorKind, EventStore, ExpectedVersion, IdempotencyKey,
     InvalidAppend, NewEvent, Query, Read, RecordedEvent, Snapshot, SnapshotStore as _, StoreError,
     StreamId, UpcastError, Version,
 };
+use factum_testkit::Backend;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -71,7 +71,7 @@ async fn reason(store: &impl EventStore) -> String {
     let last = read(store).await.unwrap().pop().unwrap();
     let error = last.decode::<CustomerEvent>().unwrap_err();
     assert!(
-        matches!(error.fault, DecodeErrorKind::Sealed(_)),
+        matches!(error.fault, DecodeErrorKind::Encrypted(_)),
         "{error:?}"
     );
     error.fault.to_string()

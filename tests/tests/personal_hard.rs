@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Barrier};
 
 use factum::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
-use factum::personal::{DocumentKeys, MasterKey, PersonalDataStore};
 use factum::prelude::*;
+use factum::privacy::{DocumentKeys, MasterKey, PersonalDataStore};
 use factum::{StoreError, async_trait};
 use factum_memory::MemoryStore;
 use tokio::sync::watch;

@@ -20,15 +20,15 @@ use std::time::{Duration, Instant};
 
 use factum::document::{ChangeError, DocumentStore};
 use factum::document::{Changes, Document, MemoryDocuments, Revision, Scan};
-use factum::personal::{DocumentKeys, PersonalDataStore};
-use factum::personal::{PersonalField, Subject};
 use factum::prelude::*;
-use factum::testkit::Backend;
+use factum::privacy::{DocumentKeys, PersonalDataStore};
+use factum::privacy::{PersonalField, Subject};
 use factum::{
     Append, ContentType, EventStore as _, ExpectedVersion, NewEvent, Position, Query, Read,
     StoreError, async_trait,
 };
 use factum_memory::MemoryStore;
+use factum_testkit::Backend;
 use uuid::Uuid;
 
 use people::*;

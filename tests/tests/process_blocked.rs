@@ -7,12 +7,12 @@ use std::time::Duration;
 use factum::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
 use factum::prelude::*;
 use factum::process_managers::{EventHandler, HandlerError, ProcessManagersBuilder, SCHEDULES};
-use factum::testkit::VirtualClock;
 use factum::{
     Append, AppendError, Appended, EventStore, FailedDelivery, IdempotencyKey, Page, Position,
     Query, Read, RetryPolicy, Schedule, StoreError, UpcastError,
 };
 use factum_memory::MemoryStore;
+use factum_testkit::VirtualClock;
 use tokio::sync::watch;
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);

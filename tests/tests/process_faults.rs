@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use factum::prelude::*;
 use factum::process_managers::{ProcessManagersBuilder, SCHEDULES};
-use factum::testkit::VirtualClock;
 use factum::{FailedDelivery, Query, Read, RetryPolicy, Schedule, UpcastError};
 use factum_memory::MemoryStore;
+use factum_testkit::VirtualClock;
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 

@@ -16,6 +16,7 @@ mod server;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use factum::DecodeEvent as _;
 use factum::clock::{Clock as _, SystemClock};
 use factum::document::Scan;
 use factum::{Position, Query, Read, RecordedEvent, Timestamp};

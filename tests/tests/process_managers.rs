@@ -11,9 +11,9 @@ use factum::prelude::*;
 use factum::process_managers::{
     EventHandler, HandlerError, HandlerOptions, ProcessManagersBuilder, Schedule, StartFrom,
 };
-use factum::testkit::VirtualClock;
 use factum::{Query, Read, RetryPolicy};
 use factum_memory::MemoryStore;
+use factum_testkit::VirtualClock;
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use factum::prelude::*;
 use factum::process_managers::{EventHandler, HandlerError, HandlerOptions};
-use factum::{LegacyEvent, RetryPolicy, UpcastError, async_trait, testkit, upcast_legacy};
+use factum::{LegacyEvent, RetryPolicy, UpcastError, async_trait, upcast_legacy};
 use factum_memory::MemoryStore;
 
 /// As it was.
@@ -265,7 +265,7 @@ fn a_scenario_takes_the_parts_that_are_for_its_instance() {
         let text = text.to_owned();
         TakeNote { about: 1, text }
     };
-    testkit::process::<Desk>(1)
+    factum_testkit::process::<Desk>(1)
         .when(BookedWithHotel { trip: 1, hotel: 2 })
         .then_sends([note("booked 1"), note("confirmed 2")])
         .then_completes();

@@ -8,9 +8,9 @@ mod log;
 use std::time::Duration;
 
 use factum::prelude::*;
-use factum::testkit::VirtualClock;
 use factum::{Query, Read};
 use factum_memory::MemoryStore;
+use factum_testkit::VirtualClock;
 use tracing::Level;
 use tracing::instrument::WithSubscriber as _;
 use tracing_subscriber::fmt::format::FmtSpan;

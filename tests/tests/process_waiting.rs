@@ -13,9 +13,9 @@ use factum::document::{Changes, DocumentStore as _, Scan};
 use factum::prelude::*;
 use factum::process_managers::ProcessManagersBuilder;
 use factum::projections::DeadLetterState;
-use factum::testkit::VirtualClock;
 use factum::{Position, Query, Read, RetryPolicy};
 use factum_memory::MemoryStore;
+use factum_testkit::VirtualClock;
 use shut::Shut;
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);

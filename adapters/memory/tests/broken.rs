@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use broken_store::{Fault, Place};
-use factum::testkit::{conformance, conformance_race, conformance_read};
+use factum_testkit::{conformance, conformance_race, conformance_read};
 
 /// What a case says that must fail.
 fn failure(run: impl FnOnce()) -> String {
@@ -37,7 +37,7 @@ macro_rules! finds {
                 #[test]
                 fn $case() {
                     type Store = Place<{ Fault::$fault as usize }>;
-                    finds(stringify!($case), factum::testkit::$area::$case::<Store>);
+                    finds(stringify!($case), factum_testkit::$area::$case::<Store>);
                 }
             )*
         }
@@ -138,7 +138,7 @@ macro_rules! found_in_the_field {
                 #[test]
                 fn $bug() {
                     type Store = Place<{ Fault::$fault as usize }>;
-                    finds(stringify!($case), factum::testkit::$area::$case::<Store>);
+                    finds(stringify!($case), factum_testkit::$area::$case::<Store>);
                 }
             )*
         }
@@ -202,7 +202,7 @@ macro_rules! names {
     };
 }
 
-factum::__conformance_cases!(names, ());
+factum_testkit::__conformance_cases!(names, ());
 
 #[test]
 fn every_case_finds_a_fault() {

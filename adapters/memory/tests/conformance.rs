@@ -1,8 +1,8 @@
 //! The store in memory keeps every promise but that of outliving its process.
 
 use factum::async_trait;
-use factum::testkit::Backend;
 use factum_memory::MemoryStore;
+use factum_testkit::Backend;
 
 struct Memory(MemoryStore);
 
@@ -19,13 +19,13 @@ impl Backend for Memory {
     }
 }
 
-factum::conformance_suite!(Memory);
+factum_testkit::conformance_suite!(Memory);
 
 /// Calls and wake-ups that come late change nothing.
 mod late {
     use factum::async_trait;
-    use factum::testkit::{Backend, Faults, Faulty};
     use factum_memory::MemoryStore;
+    use factum_testkit::{Backend, Faults, Faulty};
 
     struct Late(MemoryStore);
 
@@ -42,5 +42,5 @@ mod late {
         }
     }
 
-    factum::conformance_suite!(Late);
+    factum_testkit::conformance_suite!(Late);
 }

@@ -1,11 +1,11 @@
 //! The store that fails as a seed says does fail, and in no other way than it says.
 
-use factum::testkit::{Faults, Faulty};
 use factum::{
     Append, AppendError, ContentType, EventStore as _, ExpectedVersion, IdempotencyKey, Metadata,
     NewEvent, Position, Query, Read, Snapshot, SnapshotStore as _, StoreError, StreamId, Version,
 };
 use factum_memory::MemoryStore;
+use factum_testkit::{Faults, Faulty};
 
 fn stream() -> StreamId {
     "account-1".parse().expect("a stream id")

@@ -3,7 +3,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use factum::error::panic_message;
-use factum::{DecodeError, Event, EventError, Recorded, RecordedEvent, StepError, StoreError};
+use factum::{
+    DecodeError, DecodeEvent as _, Event, EventError, Recorded, RecordedEvent, StepError,
+    StoreError,
+};
 use futures_util::FutureExt as _;
 
 use crate::error::passes;

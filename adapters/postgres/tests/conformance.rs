@@ -4,8 +4,8 @@
 mod server;
 
 use factum::async_trait;
-use factum::testkit::Backend;
 use factum_postgres::{PostgresOptions, PostgresStore};
+use factum_testkit::Backend;
 
 struct Schema(PostgresOptions);
 
@@ -26,4 +26,4 @@ impl Backend for Schema {
     }
 }
 
-factum::conformance_suite!(Schema);
+factum_testkit::conformance_suite!(Schema);

@@ -8,12 +8,12 @@ mod server;
 mod tally;
 
 use factum::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
-use factum::testkit::Backend;
 use factum::{
     Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Position, Read, StoreError,
     async_trait,
 };
 use factum_postgres::{PostgresOptions, PostgresStore};
+use factum_testkit::Backend;
 use tally::Sums;
 use tokio::sync::watch;
 
@@ -77,4 +77,4 @@ impl DocumentStore for Inline {
 }
 
 factum::delegate!(snapshots, [] Inline, |this| this.0);
-factum::conformance_suite!(Schema);
+factum_testkit::conformance_suite!(Schema);

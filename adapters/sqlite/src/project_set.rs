@@ -3,7 +3,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use factum::error::panic_message;
-use factum::{DecodeError, Event, EventError, ProjectionError, Recorded, RecordedEvent, StepError};
+use factum::{
+    DecodeError, DecodeEvent as _, Event, EventError, ProjectionError, Recorded, RecordedEvent,
+    StepError,
+};
 use futures_util::FutureExt as _;
 
 use crate::error::{is_of_the_file, store_error};

@@ -2,8 +2,8 @@
 //! process.
 
 use factum::async_trait;
-use factum::testkit::Backend;
 use factum_sqlite::SqliteStore;
+use factum_testkit::Backend;
 use tempfile::TempDir;
 
 struct File(TempDir);
@@ -23,4 +23,4 @@ impl Backend for File {
     }
 }
 
-factum::conformance_suite!(File);
+factum_testkit::conformance_suite!(File);

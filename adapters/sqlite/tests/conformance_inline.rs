@@ -6,12 +6,12 @@
 mod tally;
 
 use factum::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
-use factum::testkit::Backend;
 use factum::{
     Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Position, Read, StoreError,
     async_trait,
 };
 use factum_sqlite::{SqliteOptions, SqliteStore};
+use factum_testkit::Backend;
 use tally::Sums;
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -73,4 +73,4 @@ impl DocumentStore for Inline {
 }
 
 factum::delegate!(snapshots, [] Inline, |this| this.0);
-factum::conformance_suite!(File);
+factum_testkit::conformance_suite!(File);

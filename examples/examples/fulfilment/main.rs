@@ -22,8 +22,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use factum::personal::{DocumentKeys, PersonalDataStore};
 use factum::prelude::*;
+use factum::privacy::{DocumentKeys, PersonalDataStore};
 use factum::process_managers::StartFrom;
 use factum::{
     Append, ContentType, EventStore as _, ExpectedVersion, IdempotencyKey, Metadata, NewEvent,

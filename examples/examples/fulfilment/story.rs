@@ -1,6 +1,6 @@
 //! Tells what happens, as it happens.
 
-use factum::RecordedEvent;
+use factum::{DecodeEvent as _, RecordedEvent};
 
 use super::order::OrderEvent;
 use super::payment::PaymentEvent;

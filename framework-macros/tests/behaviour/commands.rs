@@ -3,8 +3,8 @@
 use std::convert::Infallible;
 
 use factum::prelude::*;
-use factum::testkit::given;
 use factum::{Query, Tag};
+use factum_testkit::given;
 
 #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[event(prefix = "seat")]

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use factum::personal::{PersonalField, Redacted, Subject};
 use factum::prelude::*;
+use factum::privacy::{PersonalField, Redacted, Subject};
 
 #[derive(Event, Debug, Serialize, Deserialize)]
 #[event(prefix = "order")]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use factum::prelude::*;
-use factum::testkit::process;
+use factum_testkit::process;
 
 #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[event(prefix = "lamp")]

@@ -3,13 +3,13 @@
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
-use factum::personal::{DocumentKeys, MasterKey, PersonalDataStore, Redacted};
 use factum::prelude::*;
-use factum::testkit::Backend;
+use factum::privacy::{DocumentKeys, MasterKey, PersonalDataStore, Redacted};
 use factum::{Query, Read, RecordedEvent, async_trait};
 use factum_memory::MemoryStore;
 use factum_postgres::{PostgresOptions, PostgresStore};
 use factum_sqlite::{SqliteStore, sqlx};
+use factum_testkit::Backend;
 use tempfile::TempDir;
 
 use crate::server::Server;
@@ -303,7 +303,7 @@ macro_rules! on_every_store {
     };
     ($module:ident: $backend:ident, [$($case:ident),*]) => {
         mod $module {
-            use factum::testkit::{Backend, conformance::run};
+            use factum_testkit::{Backend, conformance::run};
             use crate::people::$backend;
 
             $(

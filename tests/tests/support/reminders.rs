@@ -8,8 +8,8 @@ use std::time::Duration;
 use factum::document::{Document, Scan};
 use factum::prelude::*;
 use factum::process_managers::ProcessManagersBuilder;
-use factum::testkit::VirtualClock;
 use factum::{Query, Read, RecordedEvent, RetryPolicy, Store};
+use factum_testkit::VirtualClock;
 
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 3_600);
 

@@ -1,5 +1,5 @@
 use factum::prelude::*;
-use factum::testkit::given;
+use factum_testkit::given;
 
 #[derive(Event, Debug, PartialEq, Serialize, Deserialize)]
 enum LampEvent {

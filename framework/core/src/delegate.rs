@@ -1,0 +1,68 @@
+//! [`delegate!`](crate::delegate): for stores that add something to another store.
+
+/// Passes whole traits of a store on to the store inside, for a type that adds something to some calls of a store and
+/// nothing to the others: `snapshots` for [`SnapshotStore`](crate::SnapshotStore), `documents` for
+/// [`DocumentStore`](crate::document::DocumentStore).
+///
+/// ```ignore
+/// struct Counted<S> { store: S, appends: AtomicU64 }
+///
+/// #[async_trait]
+/// impl<S: Store> EventStore for Counted<S> { /* counts, and calls self.store */ }
+///
+/// factum::delegate!(snapshots, [S: Store] Counted<S>, |this| this.store);
+/// factum::delegate!(documents, [S: Store] Counted<S>, |this| this.store);
+/// ```
+#[macro_export]
+macro_rules! delegate {
+    (snapshots, [$($generics:tt)*] $type:ty, |$this:ident| $store:expr) => {
+        #[$crate::async_trait]
+        impl<$($generics)*> $crate::snapshot::SnapshotStore for $type {
+            async fn save_snapshot(&self, snapshot: $crate::snapshot::Snapshot) -> Result<(), $crate::error::StoreError> {
+                let $this = self;
+                $store.save_snapshot(snapshot).await
+            }
+
+            async fn load_snapshot(
+                &self,
+                stream: &$crate::stream_id::StreamId,
+            ) -> Result<Option<$crate::snapshot::Snapshot>, $crate::error::StoreError> {
+                let $this = self;
+                $store.load_snapshot(stream).await
+            }
+
+            async fn clear_snapshots(&self) -> Result<(), $crate::error::StoreError> {
+                let $this = self;
+                $store.clear_snapshots().await
+            }
+        }
+    };
+    (documents, [$($generics:tt)*] $type:ty, |$this:ident| $store:expr) => {
+        #[$crate::async_trait]
+        impl<$($generics)*> $crate::document::DocumentStore for $type {
+            async fn change_documents(
+                &self,
+                changes: $crate::document::Changes,
+            ) -> Result<$crate::document::Revision, $crate::document::ChangeError> {
+                let $this = self;
+                $store.change_documents(changes).await
+            }
+
+            async fn find_documents(
+                &self,
+                keys: &[String],
+            ) -> Result<Vec<$crate::document::Document>, $crate::error::StoreError> {
+                let $this = self;
+                $store.find_documents(keys).await
+            }
+
+            async fn scan_documents(
+                &self,
+                scan: $crate::document::Scan,
+            ) -> Result<Vec<$crate::document::Document>, $crate::error::StoreError> {
+                let $this = self;
+                $store.scan_documents(scan).await
+            }
+        }
+    };
+}

@@ -1,0 +1,93 @@
+//! What is told of process managers and schedules, by the instance of the program that does their work.
+
+use factum_engine::error::StoreError;
+
+#[cfg(feature = "metrics")]
+use factum_core::metrics::{
+    DEADLINE_DELAY, DEADLINES_FIRED, Metric, PROCESS_DUE, PROCESS_PARKED, PROCESS_WORK,
+    RECORDER_METADATA,
+};
+use factum_core::timestamp::Timestamp;
+
+/// What became of a command of a process manager.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WorkOutcome {
+    Done,
+    Rejected,
+    Failed,
+}
+
+/// A command of the process manager `name` has come to its end.
+#[inline]
+#[cfg_attr(not(feature = "metrics"), allow(unused_variables))]
+pub fn process_worked(name: &'static str, outcome: WorkOutcome) {
+    #[cfg(feature = "metrics")]
+    {
+        let outcome = match outcome {
+            WorkOutcome::Done => "done",
+            WorkOutcome::Rejected => "rejected",
+            WorkOutcome::Failed => "failed",
+        };
+        let outcome = metrics::Label::from_static_parts("outcome", outcome);
+        let key = key(PROCESS_WORK, name).with_extra_labels(vec![outcome]);
+        metrics::with_recorder(|recorder| {
+            recorder
+                .register_counter(&key, &RECORDER_METADATA)
+                .increment(1);
+        });
+    }
+}
+
+/// So many instances of the process manager `name` have work that is due.
+#[inline]
+#[cfg_attr(not(feature = "metrics"), allow(unused_variables))]
+pub fn process_has_due(name: &'static str, instances: usize) {
+    #[cfg(feature = "metrics")]
+    gauge(PROCESS_DUE, name, instances as f64);
+}
+
+/// How much work of the process manager `name` is parked, which `count` finds out; nobody asks it without the feature.
+/// Where it is not known, nothing is told.
+#[inline]
+#[cfg_attr(
+    not(feature = "metrics"),
+    allow(unused_variables, clippy::unused_async)
+)]
+pub async fn process_has_parked(
+    name: &'static str,
+    count: impl Future<Output = Result<usize, StoreError>>,
+) {
+    #[cfg(feature = "metrics")]
+    if let Ok(items) = count.await {
+        gauge(PROCESS_PARKED, name, items as f64);
+    }
+}
+
+/// A deadline of the process manager `name` that was `due` has passed.
+#[inline]
+#[cfg_attr(not(feature = "metrics"), allow(unused_variables))]
+pub fn deadline_passed(name: &'static str, due: Timestamp, now: Timestamp) {
+    #[cfg(feature = "metrics")]
+    metrics::with_recorder(|recorder| {
+        let fired = key(DEADLINES_FIRED, name);
+        recorder
+            .register_counter(&fired, &RECORDER_METADATA)
+            .increment(1);
+        let delay = recorder.register_histogram(&key(DEADLINE_DELAY, name), &RECORDER_METADATA);
+        delay.record(now.since(due).as_secs_f64());
+    });
+}
+
+#[cfg(feature = "metrics")]
+fn gauge(metric: Metric, name: &'static str, value: f64) {
+    metrics::with_recorder(|recorder| {
+        let key = key(metric, name);
+        recorder.register_gauge(&key, &RECORDER_METADATA).set(value);
+    });
+}
+
+#[cfg(feature = "metrics")]
+fn key(metric: Metric, name: &'static str) -> metrics::Key {
+    let process = metrics::Label::from_static_parts("process", name);
+    metrics::Key::from_parts(metric.name, vec![process])
+}

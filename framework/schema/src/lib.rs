@@ -1,0 +1,11 @@
+//! Documentation of a [factum](https://docs.rs/factum) domain from its types, and the lock file of its event schemas.
+//!
+//! Applications use the feature `schema` of the crate `factum`.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub mod catalog;
+pub mod lock;
+
+pub use catalog::Catalog;
+pub use lock::{EventsLock, LockError, LockFault, events_lock};

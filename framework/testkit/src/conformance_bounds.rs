@@ -1,0 +1,248 @@
+//! The bounds of what a store takes: what lies beyond is rejected, what lies within is kept as it is.
+
+use std::sync::Arc;
+
+use super::conformance::{
+    Backend, append, conflict, event, events, everything, number, numbers, page, put, stream, tag,
+    tagged,
+};
+use factum_core::append::{
+    Append, AppendError, ExpectedVersion, IdempotencyKey, InvalidAppend, MAX_APPEND, Violation,
+};
+use factum_core::metadata::Metadata;
+use factum_core::position::{Position, Version};
+use factum_core::query::{Query, QueryItem};
+use factum_core::read::{MAX_PAGE, Read};
+use factum_core::store::EventStore as _;
+use factum_engine::record::{ContentType, MAX_EVENT_DATA, NewEvent};
+
+type Expectation = fn(&InvalidAppend) -> bool;
+
+/// What no store takes is rejected.
+pub async fn what_no_store_takes_is_rejected<B: Backend>() {
+    let place = B::create().await;
+    let store = place.open().await;
+    let one =
+        |event: NewEvent| Append::stream(stream("contract-a"), ExpectedVersion::Any, vec![event]);
+    let named = |name: &str| {
+        one(NewEvent {
+            name: name.to_owned().into(),
+            ..event(1)
+        })
+    };
+    let data = |data: Vec<u8>| {
+        one(NewEvent {
+            data: data.into(),
+            ..event(1)
+        })
+    };
+    let twice = one(event(1)).and_stream(stream("contract-a"), ExpectedVersion::Any, events(2..=2));
+    let key = |bytes: usize| one(event(1)).once(IdempotencyKey::new("k".repeat(bytes), b""));
+    let many = events(0..=MAX_APPEND as u64);
+    let invalid: Vec<(Append, Expectation)> = vec![
+        (twice, |error| {
+            matches!(error, InvalidAppend::DuplicateStream { .. })
+        }),
+        (
+            Append::stream(stream("contract-a"), ExpectedVersion::Any, many),
+            |error| matches!(error, InvalidAppend::TooManyEvents { .. }),
+        ),
+        (data(vec![b' '; MAX_EVENT_DATA + 1]), |error| {
+            matches!(error, InvalidAppend::DataTooLarge { .. })
+        }),
+        (data(vec![0xff]), |error| {
+            matches!(error, InvalidAppend::JsonNotUtf8 { .. })
+        }),
+        (named(""), |error| {
+            matches!(error, InvalidAppend::Name { .. })
+        }),
+        (named("a\nb"), |error| {
+            matches!(error, InvalidAppend::Name { .. })
+        }),
+        (named(&"n".repeat(256)), |error| {
+            matches!(error, InvalidAppend::Name { .. })
+        }),
+        (key(0), |error| matches!(error, InvalidAppend::Key { .. })),
+        (key(257), |error| matches!(error, InvalidAppend::Key { .. })),
+    ];
+    for (append, expected) in invalid {
+        match store.append(append).await {
+            Err(AppendError::Invalid(error)) if expected(&error) => {}
+            other => panic!("not rejected as it must be: {other:?}"),
+        }
+    }
+    assert_eq!(
+        page(&store, Read::all(Query::all())).await.head,
+        Position::ZERO
+    );
+}
+
+/// A large append is one append.
+pub async fn a_large_append_is_one_append<B: Backend>() {
+    let place = B::create().await;
+    let store = place.open().await;
+    let most = MAX_APPEND as u64;
+    let appended = put(&store, "contract-large", events(1..=most)).await;
+    assert_eq!(appended.position, Position::new(most));
+    let stored = everything(&store, 1_000).await;
+    assert_eq!(numbers(&stored), (1..=most).collect::<Vec<_>>());
+}
+
+/// What is at the bounds is taken, found, and given back as it was.
+pub async fn what_is_at_the_bounds_is_taken<B: Backend>() {
+    let place = B::create().await;
+    let store = place.open().await;
+    let category = "c".repeat(64);
+    let id = stream(&format!("{category}-{}", "\u{e9}".repeat(223) + "k"));
+    let longest = tag(&format!("k:{}", "t".repeat(510)));
+    let mut data = vec![b' '; MAX_EVENT_DATA];
+    data[0] = b'7';
+    let mut metadata = Metadata::default();
+    metadata.reason = Some("r".repeat(100_000));
+    let large = NewEvent {
+        name: "n".repeat(255).into(),
+        schema_version: u32::MAX,
+        data: data.into(),
+        tags: (0..300)
+            .map(|number| tag(&format!("k:{number}")))
+            .chain([longest.clone()])
+            .collect(),
+        metadata: Arc::new(metadata),
+        ..event(0)
+    };
+    let bytes = NewEvent {
+        content_type: ContentType::Other("application/octet-stream".into()),
+        data: vec![0; MAX_EVENT_DATA].into(),
+        ..event(0)
+    };
+    let sent = [large, bytes];
+    let request = Append::stream(id.clone(), ExpectedVersion::NoStream, sent.to_vec());
+    append(&store, request).await;
+    let mut stored = Vec::new();
+    while stored.len() < 2 {
+        let read = Read::stream(id.clone()).after(stored.len() as u64);
+        let page = page(&store, read).await;
+        assert!(!page.events.is_empty(), "an empty page");
+        stored.extend(page.events);
+    }
+    for (stored, sent) in stored.iter().zip(&sent) {
+        assert!(stored.data == sent.data, "16 MiB of data changed");
+        assert_eq!((&stored.stream, &stored.name), (&id, &sent.name));
+        assert_eq!(stored.schema_version, sent.schema_version);
+        assert_eq!(
+            (&stored.tags, &stored.metadata),
+            (&sent.tags, &sent.metadata)
+        );
+    }
+    let item = QueryItem {
+        category: Some(category),
+        stream_prefix: Some(id.as_str().to_owned()),
+        ..QueryItem::default()
+    };
+    let query = Query::all().or(item.name(sent[0].name.clone()).tag(longest));
+    let found = page(&store, Read::all(query).limit(2)).await;
+    assert_eq!(found.events.len(), 1);
+    assert_eq!(found.events[0].position, Position::new(1));
+}
+
+/// Names that look alike are different: of streams, of events, of tags and of keys.
+pub async fn names_that_look_alike_are_different<B: Backend>() {
+    let place = B::create().await;
+    let store = place.open().await;
+    let alike = [
+        "x",
+        "X",
+        "x ",
+        " x",
+        "x\u{200b}",
+        "\u{e9}",
+        "e\u{301}",
+        "e",
+        "\u{df}",
+        "ss",
+        "\u{fb01}",
+        "fi",
+        "01",
+        "1",
+        "\u{ff11}",
+        "i",
+        "I",
+        "\u{130}",
+        "\u{131}",
+    ];
+    let key = |text: &str| IdempotencyKey::new(text, text.as_bytes());
+    for (number, text) in (0..).zip(alike) {
+        let named = NewEvent {
+            name: text.to_owned().into(),
+            ..tagged(number, &[&format!("k:{text}")])
+        };
+        let id = stream(&format!("contract-{text}"));
+        let request = Append::stream(id, ExpectedVersion::NoStream, vec![named]).once(key(text));
+        let taken = append(&store, request).await;
+        assert!(!taken.repeated, "{text:?} is a key of its own");
+        assert_eq!(taken.versions[0].1, Version::new(1), "{text:?}");
+    }
+    for (number, text) in (0..).zip(alike) {
+        let id = stream(&format!("contract-{text}"));
+        for read in [
+            Read::stream(id.clone()),
+            Read::streams([id]),
+            Read::all(Query::names([text])),
+            Read::all(Query::any_tag([tag(&format!("k:{text}"))])),
+        ] {
+            let found = page(&store, read.clone()).await;
+            assert_eq!(numbers(&found.events), [number], "{read:?}");
+        }
+        let known = store
+            .find(&key(text))
+            .await
+            .expect("a key can be looked up");
+        let position = known.map(|known| known.position);
+        assert_eq!(position, Some(Position::new(number + 1)), "{text:?}");
+    }
+}
+
+/// An append may have many streams, and so may a read and a conflict.
+pub async fn an_append_may_have_many_streams<B: Backend>() {
+    const STREAMS: u64 = 2_000;
+    let place = B::create().await;
+    let store = place.open().await;
+    let id = |number: u64| stream(&format!("contract-{}", number * 7_919 % STREAMS));
+    let request = || {
+        (0..STREAMS).fold(Append::default(), |append, number| {
+            append.and_stream(id(number), ExpectedVersion::NoStream, events([number]))
+        })
+    };
+    let taken = append(&store, request()).await;
+    assert_eq!(
+        (taken.count, taken.versions.len() as u64),
+        (STREAMS, STREAMS)
+    );
+    let ids = || {
+        (0..STREAMS)
+            .rev()
+            .map(id)
+            .chain([id(0), stream("contract-none")])
+    };
+    let mut found = Vec::new();
+    loop {
+        let page = page(&store, Read::streams(ids()).after(found.len() as u64)).await;
+        assert!(page.events.len() <= MAX_PAGE);
+        found.extend(page.events.iter().map(number));
+        if !page.more {
+            break;
+        }
+    }
+    assert_eq!(found, (0..STREAMS).collect::<Vec<_>>());
+    let rejected = conflict(&store, request()).await;
+    let lost = |number| Violation::Version {
+        stream: id(number),
+        expected: ExpectedVersion::NoStream,
+        actual: Version::new(1),
+    };
+    let expected: Vec<_> = (0..STREAMS).map(lost).collect();
+    assert!(
+        rejected.violations == expected,
+        "not every violation in order"
+    );
+}

@@ -1,0 +1,274 @@
+//! Documents: changed together, and only as long as what they were decided on stands.
+
+use super::conformance::{Backend, all};
+use factum_core::document::{
+    ChangeError, Changes, Document, DocumentStore, InvalidChanges, MAX_KEY, Revision, Scan,
+};
+
+pub(super) async fn change(store: &impl DocumentStore, changes: Changes) -> Revision {
+    match store.change_documents(changes).await {
+        Ok(revision) => revision,
+        Err(error) => panic!("changes that must be made were not: {error:?}"),
+    }
+}
+
+/// Where the document stands that rejects `changes`.
+async fn moved(store: &impl DocumentStore, changes: Changes) -> (String, Revision, Revision) {
+    match store.change_documents(changes).await {
+        Err(ChangeError::Moved {
+            key,
+            required,
+            actual,
+        }) => (key, required, actual),
+        other => panic!("expected a document that has moved, got {other:?}"),
+    }
+}
+
+pub(super) async fn find(store: &impl DocumentStore, key: &str) -> Option<Document> {
+    let found = store.find_documents(&[key.to_owned()]).await;
+    let mut found = found.expect("documents can be found");
+    assert!(found.len() <= 1, "one key, {} documents", found.len());
+    found.pop()
+}
+
+pub(super) async fn keys(store: &impl DocumentStore, scan: Scan) -> Vec<String> {
+    let found = store.scan_documents(scan).await;
+    let found = found.expect("documents can be scanned");
+    found.into_iter().map(|document| document.key).collect()
+}
+
+fn document(key: &str, revision: Revision, value: &str) -> Document {
+    Document {
+        key: key.to_owned(),
+        revision,
+        value: value.to_owned(),
+    }
+}
+
+/// What is put is found, through every handle, until it is deleted.
+pub async fn documents_outlive_their_handles<B: Backend>() {
+    let place = B::create().await;
+    let store = place.open().await;
+    assert_eq!(find(&store, "a").await, None);
+    let odd = r#"{"text":"O'Neill \"x\" \\ \u0000 ? $1 {a} – 𝄞","n":[1.5e300,-0.0,18446744073709551615]}"#;
+    let first = change(&store, Changes::new().put("a", odd).put("b/ü", "null")).await;
+    drop(store);
+    let store = place.open().await;
+    assert_eq!(find(&store, "a").await, Some(document("a", first, odd)));
+    let second = change(&store, Changes::new().put("a", "2").delete("b/ü")).await;
+    assert!(second > first, "{second} is not behind {first}");
+    let other = place.open().await;
+    assert_eq!(find(&other, "a").await, Some(document("a", second, "2")));
+    assert_eq!(find(&other, "b/ü").await, None);
+    let several = ["a", "b/ü", "c"].map(str::to_owned);
+    let found = other.find_documents(&several).await;
+    assert_eq!(found.expect("they are read"), [document("a", second, "2")]);
+    assert_eq!(other.find_documents(&[]).await.expect("none"), []);
+}
+
+/// A scan finds what begins with its prefix, in the order of bytes, from behind a key, up to its limit.
+pub async fn documents_are_scanned_in_the_order_of_their_keys<B: Backend>() {
+    let place = B::create().await;
+    let store = place.open().await;
+    let sorted = [
+        "A",
+        "a",
+        "a b",
+        "a%",
+        "a/",
+        "a/1",
+        "a/10",
+        "a/2",
+        "a/B",
+        "a/_",
+        "a/b",
+        "a/ä",
+        "a/\u{d7ff}",
+        "a/\u{e000}",
+        "a/\u{10ffff}",
+        "a/\u{10ffff}z",
+        "a0",
+        "b",
+    ];
+    let mixed = Changes::new().put(sorted[5], "0");
+    let mixed = sorted.iter().rev().fold(mixed, |changes, key| match *key {
+        "a/1" => changes,
+        key => changes.put(key, "1"),
+    });
+    change(&store, mixed).await;
+    assert_eq!(keys(&store, Scan::prefix("")).await, sorted);
+    assert_eq!(keys(&store, Scan::prefix("a/")).await, sorted[4..16]);
+    assert_eq!(keys(&store, Scan::prefix("a/1")).await, ["a/1", "a/10"]);
+    assert_eq!(
+        keys(&store, Scan::prefix("a/\u{10ffff}")).await,
+        sorted[14..16]
+    );
+    assert_eq!(
+        keys(&store, Scan::prefix("a/\u{d7ff}")).await,
+        sorted[12..13]
+    );
+    assert_eq!(keys(&store, Scan::prefix("z")).await, [""; 0]);
+    assert_eq!(
+        keys(&store, Scan::prefix("a/").after("a/2").limit(2)).await,
+        ["a/B", "a/_"]
+    );
+    assert_eq!(
+        keys(&store, Scan::prefix("a/").after("A").limit(1)).await,
+        ["a/"]
+    );
+    assert_eq!(
+        keys(&store, Scan::prefix("a/").after("a/3")).await,
+        sorted[8..16]
+    );
+    assert_eq!(keys(&store, Scan::prefix("a/").after("b")).await, [""; 0]);
+}
+
+/// One document that has moved keeps all changes from being made.
+pub async fn changes_are_made_together_or_not_at_all<B: Backend>() {
+    let place = B::create().await;
+    let store = place.open().await;
+    let first = change(&store, Changes::new().put("a", "1").put("b", "1")).await;
+    let absent = Revision::ABSENT;
+    let all_three = || Changes::new().put("a", "2").delete("b");
+    let rejected = moved(&store, all_three().put_if("c", first, "2")).await;
+    assert_eq!(rejected, ("c".to_owned(), first, absent));
+    let rejected = moved(
+        &store,
+        all_three().put_if("c", absent, "2").put_if("d", first, "2"),
+    )
+    .await;
+    assert_eq!(rejected, ("d".to_owned(), first, absent));
+    let changes = Changes::new().put("c", "2").put_if("a", absent, "2");
+    assert_eq!(
+        moved(&store, changes).await,
+        ("a".to_owned(), absent, first)
+    );
+    let changes = Changes::new().put("c", "2").delete_if("z", first);
+    assert_eq!(
+        moved(&store, changes).await,
+        ("z".to_owned(), first, absent)
+    );
+    let changes = Changes::new().put("c", "2").require("z", first);
+    assert_eq!(
+        moved(&store, changes).await,
+        ("z".to_owned(), first, absent)
+    );
+    assert_eq!(keys(&store, Scan::prefix("")).await, ["a", "b"]);
+    assert_eq!(find(&store, "a").await, Some(document("a", first, "1")));
+    let kept = Changes::new()
+        .require("a", first)
+        .delete_if("b", first)
+        .put_if("c", absent, "2");
+    let second = change(&store, kept).await;
+    assert_eq!(find(&store, "a").await, Some(document("a", first, "1")));
+    assert_eq!(find(&store, "c").await, Some(document("c", second, "2")));
+    assert_eq!(find(&store, "b").await, None);
+    change(&store, Changes::new().delete("b").delete("x")).await;
+}
+
+/// A document that was deleted and made anew is not the one it was.
+pub async fn a_revision_is_never_given_twice<B: Backend>() {
+    let place = B::create().await;
+    let store = place.open().await;
+    let mut last = Revision::ABSENT;
+    for round in 0..3 {
+        let made = change(&place.open().await, Changes::new().put("a", "1")).await;
+        assert!(made > last, "round {round}: {made} after {last}");
+        assert_eq!(
+            moved(&store, Changes::new().delete_if("a", last)).await.2,
+            made
+        );
+        last = change(&store, Changes::new().delete_if("a", made)).await;
+        assert_eq!(
+            moved(&store, Changes::new().put_if("a", made, "2")).await.2,
+            Revision::ABSENT
+        );
+    }
+}
+
+/// Of many that change a document at one revision, or make it, exactly one does.
+pub async fn of_many_that_change_one_document_exactly_one_does<B: Backend>() {
+    let place = B::create().await;
+    let handles = [place.open().await, place.open().await];
+    let mut revision = Revision::ABSENT;
+    for round in 0..10_u64 {
+        let tasks = (0..8).map(|number: u64| {
+            let store = handles[number as usize % 2].clone();
+            let own = format!("won/{round}/{number}");
+            let changes = Changes::new()
+                .put_if("one", revision, number.to_string())
+                .put(own, "true")
+                .put(format!("also/{number}"), round.to_string());
+            tokio::spawn(async move {
+                let answer = store.change_documents(changes).await;
+                match answer {
+                    Ok(revision) => Some((number, revision)),
+                    Err(ChangeError::Moved { .. }) => None,
+                    Err(error) => panic!("round {round}: {error:?}"),
+                }
+            })
+        });
+        let won: Vec<_> = all(tasks.collect::<Vec<_>>())
+            .await
+            .into_iter()
+            .flatten()
+            .collect();
+        let [(winner, now)] = won[..] else {
+            panic!("round {round}: {} have won", won.len())
+        };
+        let one = find(&handles[1], "one").await;
+        assert_eq!(one, Some(document("one", now, &winner.to_string())));
+        let marks = keys(&handles[0], Scan::prefix(format!("won/{round}/"))).await;
+        assert_eq!(marks, [format!("won/{round}/{winner}")]);
+        revision = now;
+    }
+}
+
+/// What no store takes is rejected, and nothing changes; what is at the bounds is taken.
+pub async fn documents_out_of_bounds_are_rejected<B: Backend>() {
+    let place = B::create().await;
+    let store = place.open().await;
+    let longest = "k".repeat(MAX_KEY);
+    let first = change(&store, Changes::new().put(&longest, "1")).await;
+    assert_eq!(
+        find(&store, &longest).await,
+        Some(document(&longest, first, "1"))
+    );
+    let rejected = [
+        (Changes::new().put("", "1"), "1 to 1024 bytes"),
+        (
+            Changes::new().put("k".repeat(MAX_KEY + 1), "1"),
+            "1 to 1024 bytes",
+        ),
+        (Changes::new().put("a\n", "1"), "without control characters"),
+        (Changes::new().put("a", "1\0"), "U+0000"),
+        (Changes::new().put("a", "1").delete("a"), "changed twice"),
+        (
+            Changes::new().require("a", Revision::ABSENT),
+            "nothing is required",
+        ),
+    ];
+    for (changes, reason) in rejected {
+        let answer = store.change_documents(changes.put("b", "1")).await;
+        let Err(ChangeError::Invalid(invalid)) = answer else {
+            panic!("expected {reason:?}, got {answer:?}")
+        };
+        assert!(invalid.to_string().contains(reason), "{invalid}");
+    }
+    let many = (0..=factum_core::document::MAX_CHANGES).fold(Changes::new(), |changes, number| {
+        changes.put(format!("many/{number}"), "1")
+    });
+    let answer = store.change_documents(many.clone()).await;
+    let too_many = matches!(
+        answer,
+        Err(ChangeError::Invalid(InvalidChanges::TooMany { .. }))
+    );
+    assert!(too_many, "{answer:?}");
+    assert_eq!(keys(&store, Scan::prefix("")).await, [longest]);
+    let most = many.into_vec().into_iter().skip(1);
+    let most = most.fold(Changes::new(), |changes, change| {
+        changes.put(change.key, "2")
+    });
+    change(&store, most).await;
+    assert_eq!(keys(&store, Scan::prefix("many/")).await.len(), 1_000);
+}

@@ -1,0 +1,107 @@
+//! Process managers: what they keep outlives a change of its form.
+
+use super::VirtualClock;
+use super::conformance::Backend;
+use super::conformance_engine::patient;
+use super::conformance_process_lamps::{
+    LampEvent, PutOut, Watch, idle, lamp, processes, put_out_of, tell,
+};
+use super::conformance_shop::DAY;
+use factum::prelude::*;
+use factum_engine::clock::Clock as _;
+use factum_engine::process::{Correlation, Deadline, Reactions, Rejection};
+use factum_engine::upcast::UpcastError;
+
+/// [`Watch`] as it is two versions later: it has a number for its lamps that no float holds, and counts touches as text.
+#[derive(ProcessManager, Debug, Clone, Default, Serialize, Deserialize)]
+#[process_manager(
+    name = "watch",
+    version = 3,
+    upcast = [number, spell],
+    id = u64,
+    events = LampEvent,
+    commands = PutOut,
+)]
+struct Watch3 {
+    lamp: u64,
+    number: u64,
+    touched: String,
+}
+
+const NUMBER: u64 = (1 << 60) + 1;
+
+fn number(mut old: serde_json::Value) -> Result<serde_json::Value, UpcastError> {
+    old["number"] = NUMBER.into();
+    Ok(old)
+}
+
+fn spell(mut old: serde_json::Value) -> Result<serde_json::Value, UpcastError> {
+    let touches = old["touches"].as_u64().ok_or("no touches")?;
+    old["touched"] = "touched ".repeat(touches as usize).into();
+    Ok(old)
+}
+
+impl Apply<LampEvent> for Watch3 {
+    fn apply(&mut self, event: &LampEvent) {
+        if let LampEvent::Touched { .. } = event {
+            self.touched.push_str("touched ");
+        }
+    }
+}
+
+impl React<LampEvent> for Watch3 {
+    fn correlate(event: &Recorded<LampEvent>) -> Correlation<u64> {
+        lamp(&event.event)
+    }
+
+    fn react(&self, _: &Recorded<LampEvent>, then: &mut Reactions<Self>) {
+        let touches = self.touched.split(' ').count() as u64 - 1;
+        self.put_out(touches, then);
+    }
+}
+
+impl Watch3 {
+    fn put_out(&self, touches: u64, then: &mut Reactions<Self>) {
+        let (lamp, touches) = (self.lamp, self.number + touches);
+        then.send(PutOut { lamp, touches });
+    }
+}
+
+impl Respond for Watch3 {
+    fn rejected(&mut self, _: &Rejection, _: &mut Reactions<Self>) {}
+
+    fn deadline(&mut self, _: &Deadline, then: &mut Reactions<Self>) {
+        self.put_out(100, then);
+    }
+}
+
+/// A state that was kept in an older form is brought up step by step: for an event, and for a deadline; and it is kept in
+/// the new one, to the last digit.
+pub async fn a_state_of_an_older_form_is_brought_up<B: Backend>() {
+    let place = B::create().await;
+    let store = place.open().await;
+    let (engine, clock) = (patient(store.clone()), VirtualClock::new());
+    let until = clock.now() + DAY;
+    let old = processes(store.clone(), &clock, 2).with::<Watch>().start();
+    for lamp in [1, 2] {
+        tell(&engine, lamp, LampEvent::Lit { lamp, until }).await;
+        let until = Some(until);
+        tell(&engine, lamp, LampEvent::Touched { lamp, until }).await;
+    }
+    idle(&old).await;
+    old.stop().await;
+
+    let new = processes(place.open().await, &clock, 2);
+    let new = new.with::<Watch3>().start();
+    for _ in 0..2 {
+        let until = Some(until);
+        tell(&engine, 1, LampEvent::Touched { lamp: 1, until }).await;
+        idle(&new).await;
+    }
+    clock.advance(DAY);
+    idle(&new).await;
+    new.stop().await;
+    let expected = [1, NUMBER + 2, NUMBER + 3, NUMBER + 100];
+    assert_eq!(put_out_of(&store, 1).await, expected);
+    assert_eq!(put_out_of(&store, 2).await, [1, NUMBER + 100]);
+}

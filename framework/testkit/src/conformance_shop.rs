@@ -1,0 +1,211 @@
+//! The shop that the cases of process managers are about: orders take from a stock, and are paid in time or cancelled.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::conformance::everything;
+use factum::prelude::*;
+use factum_core::store::Store;
+use factum_engine::process::{Correlation, Deadline, Reactions, Rejection};
+
+pub(super) const DAY: Duration = Duration::from_secs(24 * 3_600);
+
+#[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[event(prefix = "shop_order")]
+pub(super) enum OrderEvent {
+    Placed { order: u64, article: u64 },
+    Paid { order: u64 },
+    Cancelled { order: u64, reason: String },
+}
+
+#[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[event(prefix = "shop_stock")]
+pub(super) enum StockEvent {
+    Reserved { order: u64 },
+}
+
+#[derive(Aggregate, Debug, Clone, Default)]
+#[aggregate(category = "shop_order", id = u64, event = OrderEvent)]
+pub(super) struct Order;
+
+impl Apply<OrderEvent> for Order {
+    fn apply(&mut self, _: &OrderEvent) {}
+}
+
+#[derive(Aggregate, Debug, Clone, Default)]
+#[aggregate(category = "shop_stock", id = u64, event = StockEvent)]
+pub(super) struct Stock {
+    reserved: u64,
+}
+
+impl Apply<StockEvent> for Stock {
+    fn apply(&mut self, _: &StockEvent) {
+        self.reserved += 1;
+    }
+}
+
+#[derive(Command, Debug, Clone, Serialize, Deserialize)]
+#[command(on = Order)]
+pub(super) struct Place {
+    #[id]
+    pub(super) order: u64,
+    pub(super) article: u64,
+}
+
+impl Decide for Place {
+    type Error = std::convert::Infallible;
+
+    fn decide(&self, _: &Order) -> Result<Events<OrderEvent>, Self::Error> {
+        let Self { order, article } = *self;
+        Ok(OrderEvent::Placed { order, article }.into())
+    }
+}
+
+#[derive(Command, Debug, Clone, Serialize, Deserialize)]
+#[command(on = Order)]
+pub(super) struct Pay {
+    #[id]
+    pub(super) order: u64,
+}
+
+impl Decide for Pay {
+    type Error = std::convert::Infallible;
+
+    fn decide(&self, _: &Order) -> Result<Events<OrderEvent>, Self::Error> {
+        Ok(OrderEvent::Paid { order: self.order }.into())
+    }
+}
+
+/// Cancels as often as it is executed, so that each time shows.
+#[derive(Command, Debug, Clone, Serialize, Deserialize)]
+#[command(on = Order)]
+pub(super) struct Cancel {
+    #[id]
+    pub(super) order: u64,
+    pub(super) reason: String,
+}
+
+impl Decide for Cancel {
+    type Error = std::convert::Infallible;
+
+    fn decide(&self, _: &Order) -> Result<Events<OrderEvent>, Self::Error> {
+        let (order, reason) = (self.order, self.reason.clone());
+        Ok(OrderEvent::Cancelled { order, reason }.into())
+    }
+}
+
+/// How many of an article there are.
+pub(super) const STOCK: u64 = 3;
+
+#[derive(Debug, PartialEq, thiserror::Error)]
+#[error("sold out")]
+pub(super) struct SoldOut;
+
+/// Reserves as often as it is executed, while there is stock.
+#[derive(Command, Debug, Clone, Serialize, Deserialize)]
+#[command(on = Stock)]
+pub(super) struct Reserve {
+    #[id]
+    pub(super) article: u64,
+    pub(super) order: u64,
+}
+
+impl Decide for Reserve {
+    type Error = SoldOut;
+
+    fn decide(&self, stock: &Stock) -> Result<Events<StockEvent>, SoldOut> {
+        if stock.reserved >= STOCK {
+            return Err(SoldOut);
+        }
+        Ok(StockEvent::Reserved { order: self.order }.into())
+    }
+}
+
+/// An order takes from the stock, or is cancelled; it is paid within thirty days, or cancelled.
+#[derive(ProcessManager, Debug, Clone, Default, Serialize, Deserialize)]
+#[process_manager(
+    name = "shop",
+    id = u64,
+    events = (OrderEvent, StockEvent),
+    commands = (Reserve, Cancel),
+)]
+pub(super) struct Shop {
+    order: u64,
+}
+
+impl Apply<OrderEvent> for Shop {
+    fn apply(&mut self, event: &OrderEvent) {
+        if let OrderEvent::Placed { order, .. } = event {
+            self.order = *order;
+        }
+    }
+}
+
+impl Apply<StockEvent> for Shop {
+    fn apply(&mut self, _: &StockEvent) {}
+}
+
+impl React<OrderEvent> for Shop {
+    fn correlate(event: &Recorded<OrderEvent>) -> Correlation<u64> {
+        match event.event {
+            OrderEvent::Placed { order, .. } => Correlation::Starts(order),
+            OrderEvent::Paid { order } | OrderEvent::Cancelled { order, .. } => {
+                Correlation::Continues(order)
+            }
+        }
+    }
+
+    fn react(&self, event: &Recorded<OrderEvent>, then: &mut Reactions<Self>) {
+        match event.event {
+            OrderEvent::Placed { order, article } => then
+                .deadline("payment", DAY * 30)
+                .send(Reserve { article, order }),
+            OrderEvent::Paid { .. } | OrderEvent::Cancelled { .. } => then.complete(),
+        };
+    }
+}
+
+impl React<StockEvent> for Shop {
+    fn correlate(event: &Recorded<StockEvent>) -> Correlation<u64> {
+        let StockEvent::Reserved { order } = event.event;
+        Correlation::Continues(order)
+    }
+
+    fn react(&self, _: &Recorded<StockEvent>, _: &mut Reactions<Self>) {}
+}
+
+impl Shop {
+    fn cancel(&self, reason: &str, then: &mut Reactions<Self>) {
+        let (order, reason) = (self.order, reason.to_owned());
+        then.send(Cancel { order, reason });
+    }
+}
+
+impl Respond for Shop {
+    fn rejected(&mut self, rejection: &Rejection, then: &mut Reactions<Self>) {
+        self.cancel(&rejection.error, then);
+    }
+
+    fn deadline(&mut self, deadline: &Deadline, then: &mut Reactions<Self>) {
+        self.cancel(&deadline.name, then);
+    }
+}
+
+/// What has become of one order, in the order in which it was stored.
+pub(super) async fn orders(store: &impl Store) -> BTreeMap<u64, Vec<String>> {
+    let mut orders: BTreeMap<u64, Vec<String>> = BTreeMap::new();
+    for record in everything(store, 100).await {
+        let (order, what) = if record.name.starts_with("shop_stock.") {
+            let StockEvent::Reserved { order } = record.decode().expect("an event of a stock");
+            (order, "reserved".to_owned())
+        } else {
+            match record.decode().expect("an event of an order") {
+                OrderEvent::Placed { .. } => continue,
+                OrderEvent::Paid { order } => (order, "paid".to_owned()),
+                OrderEvent::Cancelled { order, reason } => (order, format!("cancelled: {reason}")),
+            }
+        };
+        orders.entry(order).or_default().push(what);
+    }
+    orders
+}

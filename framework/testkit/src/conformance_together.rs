@@ -1,0 +1,157 @@
+//! Events and documents that change with them.
+
+use super::conformance::{
+    Backend, all, append, conflict, events, everything, numbers, page, put, stream,
+};
+use super::conformance_documents::{change, find, keys};
+use factum_core::append::{
+    Append, AppendError, ExpectedVersion, IdempotencyKey, InvalidAppend, Violation,
+};
+use factum_core::document::{Changes, Revision, Scan};
+use factum_core::position::Version;
+use factum_core::query::Query;
+use factum_core::read::Read;
+use factum_core::store::{EventStore, Store};
+
+fn to(id: &str, number: u64) -> Append {
+    Append::stream(stream(id), ExpectedVersion::Any, events([number]))
+}
+
+async fn value(store: &impl Store, key: &str) -> Option<String> {
+    find(store, key).await.map(|document| document.value)
+}
+
+/// Documents change with the events of an append, or neither happens.
+pub async fn documents_change_with_the_events_or_not_at_all<B: Backend>() {
+    let place = B::create().await;
+    let store = place.open().await;
+    let first = change(&store, Changes::new().put("a", "1").put("b", "1")).await;
+    let both = Changes::new().put_if("a", first, "2").delete("b");
+    append(&store, to("contract-a", 1).with_changes(both)).await;
+    let other = place.open().await;
+    assert_eq!(value(&other, "a").await.as_deref(), Some("2"));
+    assert_eq!(value(&other, "b").await, None);
+    let now = find(&other, "a").await.map(|document| document.revision);
+    assert!(now > Some(first), "{now:?} is not behind {first}");
+    let late = to("contract-b", 2).with_changes(Changes::new().put_if("a", first, "3"));
+    let moved = Violation::Document {
+        key: "a".to_owned(),
+        required: first,
+        actual: now.unwrap_or_default(),
+    };
+    assert_eq!(conflict(&store, late.clone()).await.violations, [moved]);
+    // What else is violated is told without it.
+    let both = late.and_stream(stream("contract-a"), ExpectedVersion::NoStream, events([3]));
+    let violated = Violation::Version {
+        stream: stream("contract-a"),
+        expected: ExpectedVersion::NoStream,
+        actual: Version::new(1),
+    };
+    assert_eq!(conflict(&store, both).await.violations, [violated]);
+    let rejected = Append::stream(stream("contract-a"), ExpectedVersion::NoStream, events([4]));
+    conflict(&store, rejected.with_changes(Changes::new().put("c", "1"))).await;
+    let twice = Changes::new().put("c", "1").delete("c");
+    let answer = store.append(to("contract-a", 5).with_changes(twice)).await;
+    let invalid = matches!(answer, Err(AppendError::Invalid(InvalidAppend::Changes(_))));
+    assert!(invalid, "{answer:?}");
+    assert_eq!(keys(&store, Scan::prefix("")).await, ["a"]);
+    assert_eq!(numbers(&everything(&store, 100).await), [1]);
+    // Without events, too.
+    let appended = append(
+        &store,
+        Append::default().with_changes(Changes::new().put("c", "1")),
+    )
+    .await;
+    assert_eq!((appended.count, appended.position.get()), (0, 1));
+    assert_eq!(keys(&other, Scan::prefix("")).await, ["a", "c"]);
+}
+
+/// An append that is repeated under its key changes no document again.
+pub async fn a_repeated_append_changes_no_document_again<B: Backend>() {
+    let place = B::create().await;
+    let store = place.open().await;
+    let request = || {
+        let changes = Changes::new().put_if("a", Revision::ABSENT, "1");
+        let key = IdempotencyKey::new("req-7", b"one");
+        to("contract-a", 1).with_changes(changes).once(key)
+    };
+    assert!(!append(&store, request()).await.repeated);
+    change(&store, Changes::new().put("a", "2")).await;
+    for store in [store.clone(), place.open().await] {
+        assert!(append(&store, request()).await.repeated);
+        assert_eq!(value(&store, "a").await.as_deref(), Some("2"));
+    }
+    assert_eq!(numbers(&everything(&store, 100).await), [1]);
+}
+
+/// Of many appends that require one document exactly one is stored, and takes none of its neighbours with it.
+pub async fn of_many_appends_that_change_one_document_exactly_one_is_stored<B: Backend>() {
+    let place = B::create().await;
+    let handles = [place.open().await, place.open().await];
+    let mut revision = Revision::ABSENT;
+    for round in 0..8_u64 {
+        let tasks = (0..16_u64).map(|number| {
+            let store = handles[number as usize % 2].clone();
+            // Every fourth wants what all the others do not.
+            let changes = match number % 4 {
+                0 => Changes::new().put(format!("own/{round}/{number}"), "1"),
+                _ => Changes::new().put_if("one", revision, number.to_string()),
+            };
+            let request = to(&format!("contract-{number}"), round).with_changes(changes);
+            tokio::spawn(async move {
+                match store.append(request).await {
+                    Ok(_) => Some(number),
+                    Err(AppendError::Conflict(conflict)) => {
+                        let [Violation::Document { key, required, .. }] = &conflict.violations[..]
+                        else {
+                            panic!("{conflict}")
+                        };
+                        assert_eq!((&**key, *required), ("one", revision));
+                        None
+                    }
+                    Err(error) => panic!("round {round}: {error:?}"),
+                }
+            })
+        });
+        let stored = all(tasks.collect::<Vec<_>>()).await.into_iter().flatten();
+        let (alone, won): (Vec<u64>, Vec<u64>) = stored.partition(|number| number % 4 == 0);
+        assert_eq!((alone.len(), won.len()), (4, 1), "round {round}");
+        let one = find(&handles[1], "one").await.expect("it is there");
+        assert_eq!(one.value, won[0].to_string());
+        assert!(one.revision > revision);
+        revision = one.revision;
+    }
+    assert_eq!(everything(&handles[0], 100).await.len(), 8 * 5);
+    assert_eq!(keys(&handles[0], Scan::prefix("own/")).await.len(), 8 * 4);
+}
+
+/// Whoever sees the documents of an append sees its events, and whoever sees its events its documents.
+pub async fn readers_never_see_events_without_their_documents<B: Backend>() {
+    const LAST: u64 = 60;
+    let place = B::create().await;
+    let (writer, reader) = (place.open().await, place.open().await);
+    put(&writer, "contract-a", events([0])).await;
+    let writes = tokio::spawn(async move {
+        for number in 1..=LAST {
+            let counted = Changes::new().put("count", number.to_string());
+            append(&writer, to("contract-a", number).with_changes(counted)).await;
+            change(&writer, Changes::new().put("other", number.to_string())).await;
+        }
+    });
+    let head = async || {
+        let last = Read::all(Query::all()).backward().limit(1);
+        page(&reader, last).await.head.get() - 1
+    };
+    let count = async || -> u64 {
+        let count = value(&reader, "count").await;
+        count.map_or(0, |count| count.parse().expect("a number"))
+    };
+    while count().await < LAST {
+        tokio::task::yield_now().await;
+        let (documents, events) = (count().await, head().await);
+        assert!(events >= documents, "{events} events, count {documents}");
+        let (events, documents) = (head().await, count().await);
+        assert!(documents >= events, "{events} events, count {documents}");
+    }
+    all([writes]).await;
+}

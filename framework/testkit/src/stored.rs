@@ -1,0 +1,58 @@
+//! An event as older code has stored it.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use factum_core::metadata::Metadata;
+use factum_core::position::{Position, Version};
+use factum_core::stream_id::StreamId;
+use factum_core::timestamp::Timestamp;
+use factum_engine::record::{ContentType, NewEvent, Place, RecordedEvent};
+
+/// The event `name` as it stands in a store: the fields `data`, in their form of `version`. For tests of upcasters and
+/// of what became of old events; it has no tags and no metadata, and its stream is of no meaning.
+///
+/// ```
+/// use factum::prelude::*;
+/// use factum_testkit::stored;
+/// use factum::UpcastError;
+/// use serde_json::{Value, json};
+///
+/// #[derive(Event, Debug, PartialEq, Serialize, Deserialize)]
+/// #[event(prefix = "account")]
+/// enum AccountEvent {
+///     #[event(version = 2, upcast = with_cents)]
+///     Deposited { cents: u64 },
+/// }
+///
+/// fn with_cents(old: Value) -> Result<Value, UpcastError> {
+///     let euros = old["euros"].as_u64().ok_or("no euros")?;
+///     Ok(json!({ "cents": euros * 100 }))
+/// }
+///
+/// let old = stored("account.deposited", 1, &json!({ "euros": 7 }));
+/// assert_eq!(old.decode::<AccountEvent>()?, AccountEvent::Deposited { cents: 700 });
+/// # Ok::<(), factum::DecodeError>(())
+/// ```
+#[must_use]
+pub fn stored(name: &str, version: u32, data: &Value) -> RecordedEvent {
+    let event = NewEvent {
+        id: Uuid::nil(),
+        name: name.to_owned().into(),
+        schema_version: version,
+        content_type: ContentType::Json,
+        data: data.to_string().into(),
+        tags: Vec::new(),
+        metadata: Arc::new(Metadata::default()),
+        personal: Vec::new(),
+    };
+    let stream = StreamId::new("given", "events").unwrap_or_else(|error| panic!("{error}"));
+    let place = Place {
+        position: Position::new(1),
+        version: Version::new(1),
+        recorded_at: Timestamp::from_micros(0),
+    };
+    RecordedEvent::new(event, stream, place)
+}
