@@ -1,4 +1,4 @@
-//! Parses attributes of the form `#[name(key = value, …)]` and keeps the user's tokens for error messages.
+//! Parses attributes of the form `#[name(key = value, …)]`, and keeps their tokens for errors.
 
 use proc_macro2::TokenTree;
 use syn::ext::IdentExt;

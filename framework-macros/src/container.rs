@@ -101,7 +101,9 @@ fn doc_constant(attrs: &[Attribute]) -> Option<TokenStream> {
     (!text.is_empty()).then(|| quote!(const DOC: &'static str = #text;))
 }
 
-/// Checks that the type has no generic parameters; `subject` and `reason` are parts of the error message.
+/// Checks that the type has no generic parameters.
+///
+/// `subject` and `reason` are parts of the error message.
 pub fn check_no_generics(input: &DeriveInput, subject: &str, reason: &str, errors: &mut Errors) {
     if !input.generics.params.is_empty() {
         let message =

@@ -1,4 +1,6 @@
-//! The derive macros of [`factum`](https://docs.rs/factum), which re-exports each macro together with its trait.
+//! The derive macros of [`factum`](https://docs.rs/factum).
+//!
+//! `factum` re-exports each macro together with its trait.
 //!
 //! | derive | on | attributes |
 //! |---|---|---|
@@ -37,7 +39,9 @@ mod schema_version;
 use proc_macro::TokenStream;
 use syn::{DeriveInput, parse_macro_input};
 
-/// Implements `Event` for an enum, whose variants are event types, or for a struct, which is one event type.
+/// Implements `Event` for an enum or a struct.
+///
+/// Each variant of an enum is an event type. A struct is a single event type.
 ///
 /// The keys of `#[event(…)]` are:
 ///
@@ -95,7 +99,7 @@ pub fn event(input: TokenStream) -> TokenStream {
     event::derive(&input).into()
 }
 
-/// Implements `Aggregate`: sets the category, the id and the events of a state that is folded from a stream.
+/// Implements `Aggregate` for a state that is folded from the events of a stream.
 ///
 /// The keys of `#[aggregate(…)]` are:
 ///
@@ -134,7 +138,7 @@ pub fn aggregate(input: TokenStream) -> TokenStream {
     aggregate::derive(&input).into()
 }
 
-/// Implements `Command`: sets the consistency boundary of a command and the fields with its ids and tags.
+/// Implements `Command`: sets the consistency boundary, and the fields with its ids and tags.
 ///
 /// The keys of `#[command(…)]` are:
 ///
@@ -186,7 +190,7 @@ pub fn command(input: TokenStream) -> TokenStream {
     command::derive(&input).into()
 }
 
-/// Implements `Projection`: sets the events and the name of a read model.
+/// Implements `Projection`: sets the events and the name of a projection.
 ///
 /// The keys of `#[projection(…)]` are:
 ///
@@ -215,7 +219,7 @@ pub fn projection(input: TokenStream) -> TokenStream {
     projection::derive(&input).into()
 }
 
-/// Implements `ProcessManager`: sets the events, the commands and the type of the ids of its process instances.
+/// Implements `ProcessManager`: sets the events, the commands and the ids of its process instances.
 ///
 /// The keys of `#[process_manager(…)]` are:
 ///

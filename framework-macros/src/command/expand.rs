@@ -125,7 +125,7 @@ fn tag_values(container: &Container<'_>, tags: &[TagField]) -> TokenStream {
     quote!(#(#tags),*)
 }
 
-/// Returns bounds on the types in the attribute, so that the error about an unsuitable type points at that type.
+/// Returns bounds on the types in the attribute, so that errors point at these types.
 fn where_clause(container: &Container<'_>, model: &CommandModel<'_>) -> TokenStream {
     let (on, span) = (model.on, model.on.span());
     let private = container.private_at(span);

@@ -208,7 +208,7 @@ fn personal_mark(container: &Container<'_>, field: &PersonalFieldModel) -> Token
     quote_spanned!(span=> #private::mark(#index, #subject, #value)?)
 }
 
-/// Returns calls of the functions that serialize and deserialize the fields, and the parameter for the index.
+/// Returns the bodies of `to_json` and `from_json`, and the name of the parameter `index`.
 fn json_functions(model: &EventModel<'_>) -> [TokenStream; 3] {
     if model.is_enum {
         let from_json = quote!(variant_from_json(index, json));

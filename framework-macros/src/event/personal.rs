@@ -77,8 +77,8 @@ fn personal_field(
     let field = fields.iter().nth(index)?;
     let subject = subject_name(field, errors);
     let Some(ident) = &field.ident else {
-        let message = "`#[personal]` on an unnamed field: personal data is encrypted under the name of its field; \
-                       use named fields";
+        let message = "a personal field must have a name, because personal data is encrypted under that name; use \
+                       named fields";
         errors.push_at(personal_attrs(field).next(), message);
         return None;
     };
