@@ -1,4 +1,4 @@
-//! Projections that are dropped while they make their tables.
+//! Tests of projections that are dropped while they create their tables.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -19,12 +19,12 @@ enum LampEvent {
     Lit,
 }
 
-/// Tells that it has begun to make its table, and waits before it ends that.
+/// A projection that reports that it has begun to create its table, and then waits.
 #[derive(Projection, Default, Clone)]
 #[projection(name = "lamps", events = LampEvent)]
 struct Lamps {
-    begun: Arc<Notify>,
-    goes_on: Arc<Notify>,
+    started: Arc<Notify>,
+    resume: Arc<Notify>,
 }
 
 #[async_trait]
@@ -32,8 +32,8 @@ impl SqliteProjection for Lamps {
     async fn create(&self, db: &mut Tables<'_>) -> Result<(), Error> {
         let sql = db.sql("create table if not exists {lamp} (number integer)");
         sqlx::query(sql).execute(&mut **db).await?;
-        self.begun.notify_one();
-        self.goes_on.notified().await;
+        self.started.notify_one();
+        self.resume.notified().await;
         Ok(())
     }
 }
@@ -46,7 +46,7 @@ impl SqliteProject<LampEvent> for Lamps {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn projections_that_are_dropped_leave_the_file_to_others() {
+async fn dropped_projection_unlocks_the_file() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("lamps.db");
     let store = SqliteStore::open(&file).await.unwrap();
@@ -54,10 +54,10 @@ async fn projections_that_are_dropped_leave_the_file_to_others() {
     let projections = Projections::builder(&Engine::new(store.clone()))
         .with(store.read_model(lamps.clone()))
         .start();
-    lamps.begun.notified().await;
+    lamps.started.notified().await;
     drop(projections);
-    lamps.goes_on.notify_one();
-    // Another process, as far as SQLite can tell.
+    lamps.resume.notify_one();
+    // SQLite treats this connection like one of another process.
     let other = rusqlite::Connection::open(&file).unwrap();
     other.busy_timeout(Duration::from_secs(20)).unwrap();
     let written =

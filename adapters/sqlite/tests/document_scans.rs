@@ -1,4 +1,4 @@
-//! Documents: a scan costs what it finds.
+//! Tests of document scans: both bounds are conditions of the index.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -11,7 +11,7 @@ async fn keys(store: &SqliteStore, scan: Scan) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_scan_begins_and_ends_in_the_index() {
+async fn document_scan_uses_the_index() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("documents.db");
     let store = SqliteStore::open(&file).await.unwrap();

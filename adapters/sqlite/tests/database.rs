@@ -1,4 +1,4 @@
-//! What is particular to the file: its schema, its view, its closing.
+//! Tests of the database file: its schema, its view, opening, closing and locks.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -35,7 +35,7 @@ fn opened() -> Append {
 }
 
 #[tokio::test]
-async fn the_view_shows_readable_json() {
+async fn events_view_shows_readable_json() {
     let dir = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(dir.path().join("bank.db")).await.unwrap();
     store.append(opened()).await.unwrap();
@@ -67,7 +67,7 @@ async fn the_view_shows_readable_json() {
 }
 
 #[tokio::test]
-async fn what_was_appended_is_there_after_reopening() {
+async fn reopened_file_has_the_appended_events() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("bank.db");
     let store = SqliteStore::open(&file).await.unwrap();
@@ -87,7 +87,7 @@ async fn what_was_appended_is_there_after_reopening() {
 }
 
 #[tokio::test]
-async fn a_closed_store_says_so() {
+async fn closed_store_returns_closed() {
     let dir = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(dir.path().join("bank.db")).await.unwrap();
     let mut head = store.watch();
@@ -103,14 +103,14 @@ async fn a_closed_store_says_so() {
 }
 
 #[tokio::test]
-async fn a_newer_schema_is_rejected() {
+async fn newer_schema_is_rejected() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("bank.db");
     SqliteStore::open(&file).await.unwrap().close().await;
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&file);
-    let mut foreign = sqlx::ConnectOptions::connect(&options).await.unwrap();
+    let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
     sqlx::query("update factum_schema set version = 7")
-        .execute(&mut foreign)
+        .execute(&mut connection)
         .await
         .unwrap();
     let rejected = SqliteStore::open(&file).await.unwrap_err();
@@ -121,7 +121,7 @@ async fn a_newer_schema_is_rejected() {
 }
 
 #[tokio::test]
-async fn ten_that_open_a_new_file_together_all_succeed() {
+async fn concurrent_opens_of_a_new_file_succeed() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("bank.db");
     let opening = (0..10).map(|_| SqliteStore::open(file.clone()));
@@ -132,7 +132,7 @@ async fn ten_that_open_a_new_file_together_all_succeed() {
 }
 
 #[tokio::test]
-async fn what_is_no_database_is_rejected_and_left_alone() {
+async fn file_that_is_not_a_database_is_rejected_unchanged() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("notes.txt");
     let text = "no database at all, but long enough to be taken for one ".repeat(100);
@@ -143,7 +143,7 @@ async fn what_is_no_database_is_rejected_and_left_alone() {
 }
 
 #[tokio::test]
-async fn the_pool_rejects_to_write() {
+async fn pool_rejects_writes() {
     let dir = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(dir.path().join("bank.db")).await.unwrap();
     let rejected = sqlx::query("delete from factum_event")
@@ -154,7 +154,7 @@ async fn the_pool_rejects_to_write() {
 }
 
 #[tokio::test]
-async fn a_file_that_another_process_holds_is_unavailable_and_then_taken() {
+async fn locked_file_is_unavailable_until_unlocked() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("bank.db");
     let store = factum_sqlite::SqliteOptions::new(&file)
@@ -176,7 +176,7 @@ async fn a_file_that_another_process_holds_is_unavailable_and_then_taken() {
         )
     };
     assert!(busy.as_ref().is_err_and(unavailable), "{busy:?}");
-    // Who only reads does not wait.
+    // Reads do not wait for the lock.
     assert_eq!(
         store
             .read(Read::all(Query::all()))

@@ -1,4 +1,4 @@
--- The streams that got the events of positions ?1 to ?2, in that order, and their versions then.
+-- Returns the streams of the events at positions ?1 to ?2, in that order, and their versions after those events.
 select s.id, max(e.version)
 from factum_event e
 join factum_stream s on s.key = e.stream
