@@ -6,7 +6,7 @@ use factum::error::panic_message;
 use factum::{DecodeError, Event, EventError, Recorded, RecordedEvent, StepError, StoreError};
 use futures_util::FutureExt as _;
 
-use crate::error::passes;
+use crate::error::is_transient;
 use crate::{BoxError, PostgresProject, PostgresProjection, Tables};
 
 /// A projection into tables that takes each event of the list `L`, which is [`EventsOf`](factum::EventsOf) it; implemented
@@ -59,7 +59,7 @@ where
 
 /// What the server or another transaction is the reason of is no fault of the event.
 fn failed(record: &RecordedEvent, error: BoxError) -> StepError {
-    match passes(&*error) {
+    match is_transient(&*error) {
         true => StoreError::Unavailable(error).into(),
         false => EventError::new(record.position, error).into(),
     }

@@ -1,4 +1,4 @@
-//! A projection that goes on behind an error of the database.
+//! Tests of projections that continue after a database error.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -24,12 +24,12 @@ enum GuestEvent {
     Came { name: String },
 }
 
-/// Takes it that a name which is there already fails, as one does elsewhere.
+/// A projection that ignores unique violations, which is valid for other databases.
 #[derive(Projection)]
 #[projection(name = "guests", events = GuestEvent)]
 struct Guests {
-    /// Begins a transaction within, behind that, and takes it that this fails, too.
-    begins: bool,
+    /// Set if the projection then begins a nested transaction, and ignores that this fails too.
+    begins_transaction: bool,
 }
 
 #[async_trait]
@@ -52,7 +52,7 @@ impl PostgresProject<GuestEvent> for Guests {
         let inserted = sqlx::query(sql).bind(name).execute(&mut **db).await;
         match inserted {
             Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
-                if self.begins
+                if self.begins_transaction
                     && let Ok(begun) = db.begin().await
                 {
                     begun.commit().await?;
@@ -64,7 +64,7 @@ impl PostgresProject<GuestEvent> for Guests {
     }
 }
 
-async fn come(store: &PostgresStore, house: u64, names: &[&str]) -> Position {
+async fn add_guests(store: &PostgresStore, house: u64, names: &[&str]) -> Position {
     let event = |name: &&str| NewEvent {
         id: Uuid::now_v7(),
         name: "guest.came".into(),
@@ -85,46 +85,46 @@ async fn come(store: &PostgresStore, house: u64, names: &[&str]) -> Position {
 }
 
 #[tokio::test]
-async fn an_event_behind_which_an_error_was_ignored_is_parked_and_no_other() {
-    parked(false).await;
+async fn event_with_ignored_error_is_dead_lettered() {
+    check_dead_letter(false).await;
 }
 
 #[tokio::test]
-async fn neither_is_one_behind_which_something_was_begun() {
-    parked(true).await;
+async fn event_with_failed_nested_transaction_is_dead_lettered() {
+    check_dead_letter(true).await;
 }
 
-async fn parked(begins: bool) {
+async fn check_dead_letter(begins_transaction: bool) {
     let Some(options) = server::fresh() else {
         return;
     };
     let store = options.open().await.unwrap();
-    come(&store, 1, &["ada", "bob"]).await;
-    come(&store, 2, &["ada"]).await;
-    let last = come(&store, 3, &["eve"]).await;
+    add_guests(&store, 1, &["ada", "bob"]).await;
+    add_guests(&store, 2, &["ada"]).await;
+    let last = add_guests(&store, 3, &["eve"]).await;
     let projections = Projections::builder(&Engine::new(store.clone()))
-        .with(store.read_model(Guests { begins }))
+        .with(store.read_model(Guests { begins_transaction }))
         .retry(RetryPolicy {
             attempts: 2,
             base: Duration::from_millis(1),
             cap: Duration::from_millis(1),
         })
         .start();
-    let taken = tokio::time::timeout(Duration::from_secs(20), projections.wait_for(last)).await;
-    taken.expect("it goes on").unwrap();
+    let waited = tokio::time::timeout(Duration::from_secs(20), projections.wait_for(last)).await;
+    waited.expect("the projection continues").unwrap();
     let sql = "select name from guest order by name";
     let guests: Vec<String> = sqlx::query_scalar(sql)
         .fetch_all(store.pool())
         .await
         .unwrap();
     assert_eq!(guests, ["ada", "bob", "eve"]);
-    let letters = projections.dead_letters("guests").await.unwrap();
-    let [letter] = &letters[..] else {
-        panic!("{letters:?}");
+    let dead_letters = projections.dead_letters("guests").await.unwrap();
+    let [dead_letter] = &dead_letters[..] else {
+        panic!("{dead_letters:?}");
     };
-    assert_eq!(letter.position, Position::new(3));
-    let DeadLetterState::Failed { error, attempts } = &letter.state else {
-        panic!("{letter:?}");
+    assert_eq!(dead_letter.position, Position::new(3));
+    let DeadLetterState::Failed { error, attempts } = &dead_letter.state else {
+        panic!("{dead_letter:?}");
     };
     assert_eq!(*attempts, 2);
     assert!(

@@ -1,4 +1,4 @@
-//! What became of appends whose connection was lost before their answer came.
+//! Recovery of append results after the connection was lost before the reply arrived.
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -8,40 +8,41 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 use uuid::Uuid;
 
-use crate::error::Fault;
+use crate::error::BackendError;
 
-/// For how long the server is looked for.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The time limit for connecting again.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A new connection, and what was stored: `None` for an append that was not, or that holds no event.
+/// Connects again, and returns the connection with the result of each append.
 ///
-/// The lock makes sure that the lost transaction is over; the ids of the events tell whether it was committed.
-/// `before` is a head from before it.
-pub(crate) async fn found(
+/// A result is `None` if the append was not stored, or has no event. The lock of the head ensures that the lost
+/// transaction has ended; the ids of the events say whether it was committed. `head_before` is a head before that
+/// transaction.
+pub async fn recover(
     server: &PgConnectOptions,
-    before: Position,
+    head_before: Position,
     appends: &[&Append],
-) -> Result<(PgConnection, Vec<Option<Appended>>), Fault> {
+) -> Result<(PgConnection, Vec<Option<Appended>>), BackendError> {
     let ids: Vec<Uuid> = events(appends).map(|event| event.id).collect();
     if ids.iter().collect::<HashSet<_>>().len() < ids.len() {
-        return Err(Fault::corrupt("two events have one id"));
+        return Err(BackendError::corrupt("two events have the same id"));
     }
     let mut connection = connect(server).await?;
     let mut transaction = connection.begin().await?;
     sqlx::query("select from head for update")
         .execute(&mut *transaction)
         .await?;
-    let rows = sqlx::query(include_str!("sql/lost.sql"))
-        .bind(before.get() as i64)
+    let rows = sqlx::query(include_str!("sql/find_events.sql"))
+        .bind(head_before.get() as i64)
         .bind(ids)
         .fetch_all(&mut *transaction)
         .await?;
     transaction.rollback().await?;
     let rows = rows.iter().map(|row| Ok((row.try_get("id")?, row)));
     let rows: HashMap<Uuid, &PgRow> = rows.collect::<Result<_, sqlx::Error>>()?;
-    let answers = appends.iter().map(|append| answer(append, &rows));
-    let answers = answers.collect::<Result<_, Fault>>()?;
-    Ok((connection, answers))
+    let results = appends.iter().map(|append| result_of(append, &rows));
+    let results = results.collect::<Result<_, BackendError>>()?;
+    Ok((connection, results))
 }
 
 fn events<'a>(appends: &[&'a Append]) -> impl Iterator<Item = &'a factum::NewEvent> {
@@ -49,20 +50,23 @@ fn events<'a>(appends: &[&'a Append]) -> impl Iterator<Item = &'a factum::NewEve
     streams.flat_map(|part| &part.events)
 }
 
-async fn connect(server: &PgConnectOptions) -> Result<PgConnection, Fault> {
-    let began = Instant::now();
-    let mut pause = Duration::from_millis(10);
+async fn connect(server: &PgConnectOptions) -> Result<PgConnection, BackendError> {
+    let started = Instant::now();
+    let mut delay = Duration::from_millis(10);
     loop {
         match server.connect().await {
-            Err(error) if began.elapsed() > PATIENCE => return Err(error.into()),
-            Err(_) => tokio::time::sleep(pause).await,
+            Err(error) if started.elapsed() > CONNECT_TIMEOUT => return Err(error.into()),
+            Err(_) => tokio::time::sleep(delay).await,
             Ok(connection) => return Ok(connection),
         }
-        pause = (pause * 2).min(Duration::from_millis(500));
+        delay = (delay * 2).min(Duration::from_millis(500));
     }
 }
 
-fn answer(append: &Append, rows: &HashMap<Uuid, &PgRow>) -> Result<Option<Appended>, Fault> {
+fn result_of(
+    append: &Append,
+    rows: &HashMap<Uuid, &PgRow>,
+) -> Result<Option<Appended>, BackendError> {
     let Some(last) = events(&[append]).last().and_then(|last| rows.get(&last.id)) else {
         return Ok(None);
     };

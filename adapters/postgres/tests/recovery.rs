@@ -1,4 +1,4 @@
-//! Connections that break at the worst moment: the store finds out what became of the appends.
+//! Tests of connections that break during an append: the store recovers the result.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -33,12 +33,12 @@ fn noted(stream: &str, expected: ExpectedVersion) -> Append {
 }
 
 async fn open() -> Option<(Proxy, PostgresStore)> {
-    let (server, options) = server::behind()?;
-    let (proxy, way) = Proxy::before(server, "account.noted").await;
-    Some((proxy, options(way).open().await.unwrap()))
+    let (server, options) = server::fresh_with_address()?;
+    let (proxy, address) = Proxy::start(server, "account.noted").await;
+    Some((proxy, options(address).open().await.unwrap()))
 }
 
-/// What is stored, by stream and version.
+/// Returns the stored events as stream and version.
 async fn stored(store: &PostgresStore) -> Vec<String> {
     let page = store.read(Read::all(Query::all())).await.unwrap();
     let events = page.events.iter();
@@ -48,13 +48,13 @@ async fn stored(store: &PostgresStore) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_lost_behind_the_commit_is_given_all_the_same() {
+async fn result_lost_after_the_commit_is_recovered() {
     let Some((proxy, store)) = open().await else {
         return;
     };
-    // The first is judged by the database, the others by the writer, which has learnt that it is alone.
+    // The database checks the first round, the writer the others: it has noticed that it is the only one.
     for round in 0..4 {
-        proxy.cut(Cut::Answer);
+        proxy.cut(Cut::Response);
         let stream = format!("account-{round}");
         let (one, two) = tokio::join!(
             store.append(noted(&stream, ExpectedVersion::NoStream)),
@@ -74,7 +74,7 @@ async fn an_answer_that_is_lost_behind_the_commit_is_given_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_lost_is_said_to_have_done_nothing() {
+async fn lost_request_is_reported_as_not_executed() {
     let Some((proxy, store)) = open().await else {
         return;
     };
@@ -94,7 +94,7 @@ async fn a_request_that_is_lost_is_said_to_have_done_nothing() {
     }
 }
 
-/// Its value is what the proxy looks for.
+/// Returns a change whose value contains the marker of the proxy.
 fn document(key: &str) -> Changes {
     Changes::new().put(key, r#""account.noted""#)
 }
@@ -105,24 +105,24 @@ async fn documents(store: &PostgresStore) -> usize {
 }
 
 #[tokio::test]
-async fn an_append_with_documents_is_found_by_its_events_and_documents_alone_are_not_known_of() {
+async fn documents_are_recovered_only_together_with_events() {
     let Some((proxy, store)) = open().await else {
         return;
     };
-    // The first round is judged by the database, the second by the writer.
+    // The database checks the first round, the writer the second.
     for round in 0..2 {
-        for (cut, done) in [(Cut::Answer, 1), (Cut::Request, 0)] {
+        for (cut, done) in [(Cut::Response, 1), (Cut::Request, 0)] {
             let key = |what: &str| format!("{what}/{round}/{done}");
             let before = documents(&store).await;
             proxy.cut(cut);
             let changes = document(&key("both"));
             let both = noted("account-1", ExpectedVersion::Any).with_changes(changes);
-            let answer = store.append(both).await;
+            let result = store.append(both).await;
             assert!(proxy.has_cut());
-            match (done, answer) {
+            match (done, result) {
                 (1, Ok(appended)) => assert_eq!(appended.count, 2),
                 (0, Err(AppendError::Store(StoreError::Unavailable(_)))) => {}
-                (done, answer) => panic!("{done}: {answer:?}"),
+                (done, result) => panic!("{done}: {result:?}"),
             }
             assert_eq!(documents(&store).await, before + done);
             store
@@ -131,31 +131,31 @@ async fn an_append_with_documents_is_found_by_its_events_and_documents_alone_are
                 .unwrap();
             proxy.cut(cut);
             let alone = Append::default().with_changes(document(&key("alone")));
-            let answer = store.append(alone).await;
+            let result = store.append(alone).await;
             assert!(proxy.has_cut());
-            let unknown = matches!(answer, Err(AppendError::Store(StoreError::Interrupted(_))));
-            assert!(unknown, "{answer:?}");
+            let unknown = matches!(result, Err(AppendError::Store(StoreError::Interrupted(_))));
+            assert!(unknown, "{result:?}");
             assert_eq!(documents(&store).await, before + 2 * done);
         }
     }
 }
 
 #[tokio::test]
-async fn a_database_that_isolates_more_by_default_changes_nothing() {
+async fn stricter_default_isolation_changes_nothing() {
     let Some(options) = server::fresh() else {
         return;
     };
     let store = options.clone().open().await.unwrap();
     let sql = "select current_setting('default_transaction_isolation')";
-    let default: String = sqlx_one(store.pool(), sql).await;
+    let default: String = query_text(store.pool(), sql).await;
     assert_eq!(default, "read committed");
-    let (server, options) = server::behind().unwrap();
+    let (server, options) = server::fresh_with_address().unwrap();
     let strict = server.options([("default_transaction_isolation", "serializable")]);
     let stores = [
         options(strict.clone()).open().await.unwrap(),
         options(strict).open().await.unwrap(),
     ];
-    let default: String = sqlx_one(stores[0].pool(), sql).await;
+    let default: String = query_text(stores[0].pool(), sql).await;
     assert_eq!(default, "serializable");
     let appends = (0..64).map(|number| {
         let store = stores[number % 2].clone();
@@ -172,7 +172,7 @@ async fn a_database_that_isolates_more_by_default_changes_nothing() {
     assert_eq!(stored(&stores[1]).await.len(), 128);
 }
 
-async fn sqlx_one(pool: &PgPool, sql: &'static str) -> String {
+async fn query_text(pool: &PgPool, sql: &'static str) -> String {
     factum_postgres::sqlx::query_scalar(sql)
         .fetch_one(pool)
         .await

@@ -1,4 +1,4 @@
--- Those of the events $2 that are stored, behind position $1.
+-- Finds the stored events after position $1 whose ids are in $2.
 select id, position, version, recorded_at
 from event
 where position > $1 and id = any ($2)

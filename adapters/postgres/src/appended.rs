@@ -1,17 +1,17 @@
-//! What an append is answered, as it comes from the database.
+//! Decoding of [`Appended`], the result of an append.
 
 use factum::{Appended, Position, StreamId, Timestamp, Version};
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 
-use crate::error::Fault;
+use crate::error::BackendError;
 
-/// Reads the columns `position`, `count`, `recorded_at` and `versions`, the last those of `streams`.
-pub(crate) fn appended(
+/// Decodes the columns `position`, `count`, `recorded_at` and `versions`; the last has a version for each of `streams`.
+pub fn decode(
     row: &PgRow,
     streams: Vec<StreamId>,
     repeated: bool,
-) -> Result<Appended, Fault> {
+) -> Result<Appended, BackendError> {
     let versions: Option<Vec<i64>> = row.try_get("versions")?;
     let versions = versions.unwrap_or_default().into_iter();
     let versions = versions.map(|version| Version::new(version as u64));

@@ -1,4 +1,4 @@
--- Of each of the streams $1 the first events behind the version in $2, with the head of that moment.
+-- Reads the first events of each stream in $1 after the version in $2, with the current head.
 select (select position from head limit 1), w.count, w.packed
 from unnest($1::text[], $2::bigint[]) with ordinality r (id, after, n)
 cross join lateral (

@@ -1,4 +1,4 @@
-//! What was packed, as the framework's [`RecordedEvent`]s.
+//! Decoding of [`RecordedEvent`]s from [`EventRow`]s.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -8,17 +8,19 @@ use std::sync::Arc;
 use bytes::Bytes;
 use factum::{ContentType, Metadata, Position, RecordedEvent, StreamId, Tag, Timestamp, Version};
 
-use crate::error::Fault;
-use crate::packed::Row;
+use crate::error::BackendError;
+use crate::event_row::EventRow;
 
-/// Whose events they are.
-pub(crate) enum Streams<'a> {
+/// The ids of the streams of a page.
+pub enum PageStreams<'a> {
+    /// All events are of one stream.
     One(&'a StreamId),
+    /// The ids by the keys of the streams.
     Many(HashMap<i64, StreamId>),
 }
 
-impl Streams<'_> {
-    fn of(&self, row: &Row<'_>) -> Option<StreamId> {
+impl PageStreams<'_> {
+    fn id_of(&self, row: &EventRow<'_>) -> Option<StreamId> {
         match self {
             Self::One(stream) => Some((*stream).clone()),
             Self::Many(streams) => streams.get(&row.stream).cloned(),
@@ -26,37 +28,37 @@ impl Streams<'_> {
     }
 }
 
-/// The events of `rows`, which are in `packed`. Their data stay there.
-pub(crate) fn events(
+/// Decodes the events of `rows`; their data shares the memory of `packed`, which holds the rows.
+pub fn decode(
     packed: &Bytes,
-    rows: &[Row<'_>],
-    streams: &Streams<'_>,
-) -> Result<Vec<RecordedEvent>, Fault> {
+    rows: &[EventRow<'_>],
+    streams: &PageStreams<'_>,
+) -> Result<Vec<RecordedEvent>, BackendError> {
     let mut events: Vec<RecordedEvent> = Vec::with_capacity(rows.len());
-    // Events that follow each other often share their metadata.
-    let mut known: Option<(&[u8], Arc<Metadata>)> = None;
+    // Consecutive events often have the same metadata.
+    let mut last: Option<(&[u8], Arc<Metadata>)> = None;
     for row in rows {
-        let corrupt = |what: &dyn Display| {
-            Fault::corrupt(format!("event at position {}: {what}", row.position))
+        let corrupt = |reason: &dyn Display| {
+            BackendError::corrupt(format!("event at position {}: {reason}", row.position))
         };
-        let metadata = match &known {
+        let metadata = match &last {
             Some((text, metadata)) if *text == row.metadata => metadata.clone(),
             _ => Arc::new(serde_json::from_slice(row.metadata).map_err(|error| corrupt(&error))?),
         };
-        known = Some((row.metadata, metadata.clone()));
+        last = Some((row.metadata, metadata.clone()));
         let stream = streams
-            .of(row)
-            .ok_or_else(|| corrupt(&"a stream without an id"))?;
+            .id_of(row)
+            .ok_or_else(|| corrupt(&"its stream has no valid id"))?;
         let event = event(packed, row, (stream, metadata));
-        events.push(event.map_err(|what| corrupt(&what))?);
+        events.push(event.map_err(|reason| corrupt(&reason))?);
     }
     Ok(events)
 }
 
-/// An error says what is wrong, not where.
+/// Decodes one event; the caller adds its position to the error.
 fn event(
     packed: &Bytes,
-    row: &Row<'_>,
+    row: &EventRow<'_>,
     (stream, metadata): (StreamId, Arc<Metadata>),
 ) -> Result<RecordedEvent, String> {
     let content_type = row.content_type.map(text).transpose()?;
@@ -66,9 +68,9 @@ fn event(
     };
     let tags = row.tags.map(tags).transpose()?;
     Ok(RecordedEvent {
-        position: Position::new(place(row.position)?),
+        position: Position::new(unsigned(row.position)?),
         stream,
-        version: Version::new(place(row.version)?),
+        version: Version::new(unsigned(row.version)?),
         id: row.id,
         name: Cow::Owned(text(row.name)?.to_owned()),
         schema_version: u32::try_from(row.schema_version).map_err(|error| error.to_string())?,
@@ -80,8 +82,8 @@ fn event(
     })
 }
 
-fn place(number: i64) -> Result<u64, String> {
-    u64::try_from(number).map_err(|_| format!("{number} is no place"))
+fn unsigned(number: i64) -> Result<u64, String> {
+    u64::try_from(number).map_err(|_| format!("{number} is negative"))
 }
 
 fn text(bytes: &[u8]) -> Result<&str, String> {

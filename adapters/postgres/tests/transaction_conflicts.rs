@@ -1,4 +1,4 @@
-//! What another transaction can be the reason of, as the database says it, is a conflict.
+//! Tests of database errors that another transaction can cause: they are conflicts.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -28,19 +28,19 @@ fn named(name: &'static str, stream: &str) -> Append {
     Append::stream(stream.parse().unwrap(), ExpectedVersion::Any, vec![event])
 }
 
-/// The database raises the name of an event, if it is an SQLSTATE.
+/// A trigger that raises the name of an event as an error if it is an SQLSTATE.
 const RAISE: &str = "
     create function raise_name() returns trigger language plpgsql as $$
     begin
         if new.name ~ '^[0-9A-Z]{5}$' then
-            raise exception 'met another transaction' using errcode = new.name;
+            raise exception 'another transaction' using errcode = new.name;
         end if;
         return new;
     end
     $$;
     create trigger raise_name before insert on event for each row execute function raise_name();";
 
-async fn raises(store: &PostgresStore, name: &'static str, stream: &str) {
+async fn append_conflicting(store: &PostgresStore, name: &'static str, stream: &str) {
     let rejected = store.append(named(name, stream)).await;
     let Err(AppendError::Conflict(conflict)) = rejected else {
         panic!("{name}: {rejected:?}")
@@ -52,19 +52,19 @@ async fn raises(store: &PostgresStore, name: &'static str, stream: &str) {
 }
 
 #[tokio::test]
-async fn serialization_failures_deadlocks_and_unique_violations_are_conflicts() {
+async fn transaction_errors_are_conflicts() {
     let Some(options) = server::fresh() else {
         return;
     };
     let store = options.open().await.unwrap();
     sqlx::raw_sql(RAISE).execute(store.pool()).await.unwrap();
     for name in ["40001", "40P01", "23505"] {
-        // A new stream, and then one that the writer knows.
+        // First a new stream, then one in the cache of the writer.
         let stream = format!("race-{name}");
-        raises(&store, name, &stream).await;
-        store.append(named("sound", &stream)).await.unwrap();
-        raises(&store, name, &stream).await;
-        store.append(named("sound", &stream)).await.unwrap();
+        append_conflicting(&store, name, &stream).await;
+        store.append(named("ok", &stream)).await.unwrap();
+        append_conflicting(&store, name, &stream).await;
+        store.append(named("ok", &stream)).await.unwrap();
     }
     let page = store.read(Read::all(Query::all())).await.unwrap();
     let positions: Vec<u64> = page
@@ -76,20 +76,20 @@ async fn serialization_failures_deadlocks_and_unique_violations_are_conflicts() 
 }
 
 #[tokio::test]
-async fn a_race_rejects_one_append_and_not_its_neighbours() {
+async fn transaction_conflict_rejects_one_append_of_a_batch() {
     let Some(options) = server::fresh() else {
         return;
     };
     let store = options.open().await.unwrap();
     sqlx::raw_sql(RAISE).execute(store.pool()).await.unwrap();
     let appends = (0..40).map(|number| {
-        let name = if number % 10 == 3 { "23505" } else { "sound" };
+        let name = if number % 10 == 3 { "23505" } else { "ok" };
         let (store, append) = (store.clone(), named(name, &format!("race-{number}")));
         tokio::spawn(async move { (name, store.append(append).await) })
     });
-    for answer in appends.collect::<Vec<_>>() {
-        match answer.await.unwrap() {
-            ("sound", Ok(_)) | ("23505", Err(AppendError::Conflict(_))) => {}
+    for result in appends.collect::<Vec<_>>() {
+        match result.await.unwrap() {
+            ("ok", Ok(_)) | ("23505", Err(AppendError::Conflict(_))) => {}
             other => panic!("{other:?}"),
         }
     }

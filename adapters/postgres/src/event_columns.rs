@@ -1,4 +1,4 @@
-//! [`EventRows`]: events as the arrays that a statement takes.
+//! [`EventColumns`]: new events as the array arguments of a statement.
 
 use std::sync::Arc;
 
@@ -8,53 +8,54 @@ use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
 use uuid::Uuid;
 
-use crate::error::Fault;
+use crate::error::BackendError;
 
-/// One array for each column. Columns that hold nothing but what is usual stay empty, which the server reads as
-/// null, and costs nothing.
+/// New events as one array for each column.
+///
+/// A column that holds only default values stays empty, which saves bytes. The statements read missing elements as null.
 #[derive(Default)]
-pub(crate) struct EventRows {
+pub struct EventColumns {
     ids: Vec<Uuid>,
     names: Vec<String>,
-    schema_versions: Sparse<i64>,
-    content_types: Sparse<String>,
+    schema_versions: SparseColumn<i64>,
+    content_types: SparseColumn<String>,
     data: Vec<Option<String>>,
-    bytes: Sparse<Vec<u8>>,
+    bytes: SparseColumn<Vec<u8>>,
     metadata: Vec<String>,
-    tags: Sparse<String>,
-    text: MetadataText,
+    tags: SparseColumn<String>,
+    encoded: MetadataCache,
 }
 
-impl EventRows {
-    pub(crate) fn is_empty(&self) -> bool {
+impl EventColumns {
+    pub fn is_empty(&self) -> bool {
         self.ids.is_empty()
     }
 
-    pub(crate) fn add(&mut self, event: &NewEvent) -> Result<(), Fault> {
+    pub fn add(&mut self, event: &NewEvent) -> Result<(), BackendError> {
         let row = self.ids.len();
         let (content_type, data, bytes) = match &event.content_type {
             ContentType::Json => {
-                let text = std::str::from_utf8(&event.data).map_err(Fault::corrupt)?;
+                let text = std::str::from_utf8(&event.data).map_err(BackendError::corrupt)?;
                 (None, Some(text.to_owned()), None)
             }
             other => (Some(other.to_string()), None, Some(event.data.to_vec())),
         };
         self.ids.push(event.id);
         self.names.push(event.name.to_string());
-        let unusual = (event.schema_version != 1).then_some(i64::from(event.schema_version));
-        self.schema_versions.put(row, unusual);
-        self.content_types.put(row, content_type);
+        let schema_version = (event.schema_version != 1).then_some(i64::from(event.schema_version));
+        self.schema_versions.set(row, schema_version);
+        self.content_types.set(row, content_type);
         self.data.push(data);
-        self.bytes.put(row, bytes);
-        self.metadata.push(self.text.of(event)?);
+        self.bytes.set(row, bytes);
+        self.metadata.push(self.encoded.encode(event)?);
         let tags: Vec<&str> = event.tags.iter().map(Tag::as_str).collect();
         let tags = (!tags.is_empty()).then(|| tags.join("\n"));
-        self.tags.put(row, tags);
+        self.tags.set(row, tags);
         Ok(())
     }
 
-    /// id, name, schema version, content type, data, bytes, metadata, tags.
-    pub(crate) fn bind<'q>(
+    /// Binds id, name, schema version, content type, data, bytes, metadata and tags, in this order.
+    pub fn bind<'q>(
         self,
         statement: Query<'q, Postgres, PgArguments>,
     ) -> Query<'q, Postgres, PgArguments> {
@@ -70,17 +71,17 @@ impl EventRows {
     }
 }
 
-/// A column that ends with its last value.
-struct Sparse<T>(Vec<Option<T>>);
+/// A column without its trailing nulls.
+struct SparseColumn<T>(Vec<Option<T>>);
 
-impl<T> Default for Sparse<T> {
+impl<T> Default for SparseColumn<T> {
     fn default() -> Self {
         Self(Vec::new())
     }
 }
 
-impl<T> Sparse<T> {
-    fn put(&mut self, row: usize, value: Option<T>) {
+impl<T> SparseColumn<T> {
+    fn set(&mut self, row: usize, value: Option<T>) {
         if value.is_some() {
             self.0.resize_with(row, || None);
             self.0.push(value);
@@ -88,18 +89,18 @@ impl<T> Sparse<T> {
     }
 }
 
-/// The text of the metadata that the events of one append share.
+/// The encoded metadata of the last event, which the events of one append share.
 #[derive(Default)]
-struct MetadataText(Option<(Arc<Metadata>, String)>);
+struct MetadataCache(Option<(Arc<Metadata>, String)>);
 
-impl MetadataText {
-    fn of(&mut self, event: &NewEvent) -> Result<String, Fault> {
+impl MetadataCache {
+    fn encode(&mut self, event: &NewEvent) -> Result<String, BackendError> {
         if let Some((metadata, text)) = &self.0
             && Arc::ptr_eq(metadata, &event.metadata)
         {
             return Ok(text.clone());
         }
-        let text = serde_json::to_string(&*event.metadata).map_err(Fault::corrupt)?;
+        let text = serde_json::to_string(&*event.metadata).map_err(BackendError::corrupt)?;
         self.0 = Some((event.metadata.clone(), text.clone()));
         Ok(text)
     }

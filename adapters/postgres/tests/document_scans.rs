@@ -1,4 +1,4 @@
-//! Documents: a scan costs what it finds.
+//! Tests of document scans: both bounds are conditions of the index.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -14,7 +14,7 @@ async fn keys(store: &PostgresStore, scan: Scan) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_scan_begins_and_ends_in_the_index_whatever_the_plan() {
+async fn document_scan_uses_the_index_in_a_generic_plan() {
     let Some(options) = server::fresh() else {
         return;
     };

@@ -1,4 +1,4 @@
-//! Pages: of large events, of what cannot be read, and asked for by many at the same time.
+//! Tests of pages: large events, corrupt rows, and concurrent reads.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -44,7 +44,7 @@ fn json(length: usize) -> NewEvent {
 }
 
 #[tokio::test]
-async fn pages_of_large_and_small_events_hold_them_all_and_not_too_much() {
+async fn pages_are_limited_in_bytes_and_lose_no_event() {
     const LARGE: usize = 7 * 1024 * 1024;
     let Some(options) = server::fresh() else {
         return;
@@ -74,7 +74,7 @@ async fn pages_of_large_and_small_events_hold_them_all_and_not_too_much() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_named_and_not_left_out() {
+async fn corrupt_event_is_an_error_with_its_position() {
     for damage in [
         "update event set version = -1 where position = 2",
         "update event set data = null where position = 2",
@@ -95,7 +95,7 @@ async fn what_cannot_be_read_is_named_and_not_left_out() {
             Read::stream(stream(1)).backward(),
             Read::stream(stream(1)),
         ];
-        // A version that is not behind 0 is not found there; who counts versions finds the gap.
+        // A forward read of a stream starts after version 0, and does not find a negative version.
         let found = reads.len() - usize::from(damage.contains("set version"));
         for read in &reads[..found] {
             let error = store.read(read.clone()).await.unwrap_err();
@@ -111,7 +111,7 @@ async fn what_cannot_be_read_is_named_and_not_left_out() {
 }
 
 #[tokio::test]
-async fn a_stream_without_an_id_is_named() {
+async fn missing_stream_id_is_an_error_with_the_position() {
     let Some(options) = server::fresh() else {
         return;
     };
@@ -128,22 +128,22 @@ async fn a_stream_without_an_id_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_many_that_ask_at_once_each_is_answered_its_own_whoever_goes_away() {
+async fn concurrent_reads_return_their_own_stream() {
     let Some(options) = server::fresh() else {
         return;
     };
     let store = options.open().await.unwrap();
     for number in 0..40 {
-        // From none to more than are gathered.
+        // From none to more than a batched read may return.
         let events = (0..number * 3).map(|_| json(10)).collect();
         put(&store, number, events).await;
     }
     for round in 0..20 {
-        let mut asking = JoinSet::new();
-        let mut leaving = Vec::new();
+        let mut reading = JoinSet::new();
+        let mut aborted = Vec::new();
         for number in 0..120 {
             let store = store.clone();
-            let asked = asking.spawn(async move {
+            let task = reading.spawn(async move {
                 let (number, after) = (number % 40, number as u64 % 3);
                 let read = Read::stream(stream(number)).after(after);
                 let page = store.read(read).await.unwrap();
@@ -157,21 +157,21 @@ async fn of_many_that_ask_at_once_each_is_answered_its_own_whoever_goes_away() {
                 assert_eq!((versions, page.more), (expected, false));
             });
             if number % 7 == round % 7 {
-                leaving.push(asked);
+                aborted.push(task);
             }
         }
-        asking.join_next().await.unwrap().unwrap();
-        for asked in &leaving {
-            asked.abort();
+        reading.join_next().await.unwrap().unwrap();
+        for task in &aborted {
+            task.abort();
         }
-        while let Some(asked) = asking.join_next().await {
-            assert!(asked.is_ok() || asked.is_err_and(|error| error.is_cancelled()));
+        while let Some(result) = reading.join_next().await {
+            assert!(result.is_ok() || result.is_err_and(|error| error.is_cancelled()));
         }
     }
 }
 
 #[tokio::test]
-async fn a_page_that_is_asked_for_behind_an_append_holds_it() {
+async fn page_requested_after_an_append_has_its_event() {
     let Some(options) = server::fresh() else {
         return;
     };
@@ -194,7 +194,7 @@ async fn a_page_that_is_asked_for_behind_an_append_holds_it() {
 }
 
 #[tokio::test]
-async fn the_listener_listens_again_by_itself() {
+async fn listener_reconnects_by_itself() {
     let Some(options) = server::fresh() else {
         return;
     };
@@ -202,7 +202,7 @@ async fn the_listener_listens_again_by_itself() {
     let other = options.open().await.unwrap();
     let mut head = other.watch();
     for number in 0..3_u64 {
-        let ended = async {
+        let terminated = async {
             let sql = "select count(pg_terminate_backend(pid)) from pg_stat_activity
                  where application_name = current_setting('application_name') and query like 'LISTEN%'";
             while sqlx::query_scalar::<_, i64>(sql)
@@ -212,8 +212,8 @@ async fn the_listener_listens_again_by_itself() {
                 < 2
             {}
         };
-        let ended = tokio::time::timeout(Duration::from_secs(20), ended);
-        ended.await.expect("two that listen");
+        let terminated = tokio::time::timeout(Duration::from_secs(20), terminated);
+        terminated.await.expect("two listeners are terminated");
         put(&one, 1, vec![json(10)]).await;
         head.wait_for(|head| head.get() > number).await.unwrap();
     }

@@ -1,5 +1,9 @@
--- The same as `insert.sql` where there are events of known streams, and nothing else: each table that a statement may
--- write to costs time, also where it writes nothing. $3 to $12: the events.
+-- Does the same as `insert.sql` for batches that only have events of existing streams.
+--
+-- Each table that a statement may write to costs time, even if no row is written.
+--
+-- $1, $2: the head before and after
+-- $3 to $12: events, in the order of their positions
 with moved as (
     update head
     set position    = $2,

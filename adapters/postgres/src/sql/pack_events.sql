@@ -1,4 +1,4 @@
--- The events `e`, one behind the other; `fits` tells of which the data are wanted.
+-- Encodes all events `e` as one value, decoded by `event_row.rs`; the data is included if `fits` is set.
 string_agg(
     int8send(e.position) || int8send(e.stream) || int8send(e.version) || uuid_send(e.id) || int8send(e.recorded_at)
     || case
