@@ -81,8 +81,8 @@ impl PostgresOptions {
 
     /// Runs `projection` inside of the transaction that appends.
     ///
-    /// A read that starts after an append has returned sees the effect of its events. A rejected append leaves no trace in
-    /// the tables of the projection. If the projection fails on an event, the append is rejected with
+    /// A read that starts after an append has returned sees the effect of its events. A rejected append leaves no trace
+    /// in the tables of the projection. If the projection fails on an event, the append is rejected with
     /// [`AppendError::Projection`](factum::AppendError::Projection).
     ///
     /// It is an ordinary projection with the same tables and versions. [`open`](Self::open) builds it if it is missing.
@@ -99,8 +99,8 @@ impl PostgresOptions {
     /// # Errors
     /// - [`StoreError::NewerSchema`] if a newer version of this crate migrated the schema.
     /// - [`StoreError::Unavailable`] if the server does not answer.
-    /// - [`StoreError::Failed`] if the server rejects the connection or a statement, if the schema name is not valid, or
-    ///   if an inline projection fails on a stored event.
+    /// - [`StoreError::Failed`] if the server rejects the connection or a statement, if the schema name is not valid,
+    ///   or if an inline projection fails on a stored event.
     pub async fn open(self) -> Result<PostgresStore, StoreError> {
         check_schema_name(&self.schema)?;
         let inlines = Inlines::new(&self.inline)?;

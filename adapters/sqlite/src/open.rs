@@ -40,8 +40,8 @@ impl SqliteOptions {
 
     /// Sets the maximum number of connections that read events, at least 1.
     ///
-    /// The [pool](SqliteStore::pool) has the same maximum. Events are read by at most two connections for each core, even
-    /// if the maximum is higher. The default is 8.
+    /// The [pool](SqliteStore::pool) has the same maximum. Events are read by at most two connections for each core,
+    /// even if the maximum is higher. The default is 8.
     #[must_use]
     pub fn readers(mut self, connections: u32) -> Self {
         self.readers = connections.max(1);
@@ -59,12 +59,12 @@ impl SqliteOptions {
 
     /// Runs `projection` inside of the transaction that appends.
     ///
-    /// A read that starts after an append has returned sees the effect of its events. If the projection fails or panics on
-    /// an event, the append is rejected with [`AppendError::Projection`], and leaves no trace in the tables of the
+    /// A read that starts after an append has returned sees the effect of its events. If the projection fails or panics
+    /// on an event, the append is rejected with [`AppendError::Projection`], and leaves no trace in the tables of the
     /// projection.
     ///
-    /// It is an ordinary projection with tables and one partition. [`open`](Self::open) builds it if it is missing or has a
-    /// new version, which becomes active once it has caught up. A clone may also run in
+    /// It is an ordinary projection with tables and one partition. [`open`](Self::open) builds it if it is missing or
+    /// has a new version, which becomes active once it has caught up. A clone may also run in
     /// [`Projections`](factum::Projections), for its status and for commands such as rebuild. Each append runs the
     /// statements of the projection, and nothing else can write to the file meanwhile.
     ///
@@ -113,11 +113,12 @@ impl SqliteOptions {
     /// # Errors
     /// - [`StoreError::NewerSchema`] if a newer version of this crate migrated the file.
     /// - [`StoreError::Unavailable`] if another process keeps its lock on the file.
-    /// - [`StoreError::Failed`] if the file cannot be opened or is not a SQLite database, or if an inline projection fails
-    ///   on a stored event.
+    /// - [`StoreError::Failed`] if the file cannot be opened or is not a SQLite database, or if an inline projection
+    ///   fails on a stored event.
     pub async fn open(self) -> Result<SqliteStore, StoreError> {
         if self.file.path.as_os_str() == ":memory:" {
-            let reason = "invalid file name: \":memory:\"; each connection would open a separate database, use `factum-memory`";
+            let reason = "invalid file name: \":memory:\"; each connection would open a separate database, \
+                          use `factum-memory`";
             return Err(StoreError::Failed(reason.into()));
         }
         let inlines = Inlines::new(&self.inline)?;
@@ -143,7 +144,8 @@ impl SqliteOptions {
 
     /// Opens the connection that writes, and migrates the schema.
     ///
-    /// SQLite reports a file that another process is creating as busy, without waiting for the timeout. So this retries.
+    /// SQLite reports a file that another process is creating as busy, without waiting for the timeout. So this
+    /// retries.
     async fn connect_writer(&self) -> Result<SqliteConnection, StoreError> {
         let deadline = tokio::time::Instant::now() + self.file.busy_timeout;
         loop {
