@@ -9,7 +9,7 @@ use crate::query::Query;
 use crate::store::EventStore as _;
 
 /// An append over several streams is all or nothing.
-pub async fn an_append_over_several_streams_is_all_or_nothing<B: Backend>() {
+pub async fn multi_stream_append_is_atomic<B: Backend>() {
     let place = B::create().await;
     let store = place.open().await;
     put(&store, "contract-b", events(1..=2)).await;
@@ -45,7 +45,7 @@ pub async fn an_append_over_several_streams_is_all_or_nothing<B: Backend>() {
 }
 
 /// Every violation is reported in order.
-pub async fn every_violation_is_reported_in_order<B: Backend>() {
+pub async fn conflict_lists_every_violation_in_order<B: Backend>() {
     let place = B::create().await;
     let store = place.open().await;
     put(&store, "contract-c", events(1..=3)).await;
@@ -93,7 +93,7 @@ pub async fn every_violation_is_reported_in_order<B: Backend>() {
 }
 
 /// An expectation is judged against its stream.
-pub async fn an_expectation_is_judged_against_its_stream<B: Backend>() {
+pub async fn expected_version_is_checked_per_stream<B: Backend>() {
     let place = B::create().await;
     let store = place.open().await;
     let expectations = [
@@ -121,7 +121,7 @@ pub async fn an_expectation_is_judged_against_its_stream<B: Backend>() {
 }
 
 /// An append without events only checks.
-pub async fn an_append_without_events_only_checks<B: Backend>() {
+pub async fn append_without_events_only_checks_versions<B: Backend>() {
     let place = B::create().await;
     let store = place.open().await;
     let empty = append(&store, Append::default()).await;
@@ -151,7 +151,7 @@ pub async fn an_append_without_events_only_checks<B: Backend>() {
 }
 
 /// A stream without events only checks, beside one that gets events.
-pub async fn a_stream_without_events_only_checks<B: Backend>() {
+pub async fn stream_without_events_only_checks_its_version<B: Backend>() {
     let place = B::create().await;
     let store = place.open().await;
     put(&store, "contract-watched", events(1..=2)).await;

@@ -19,7 +19,7 @@ use crate::store::EventStore as _;
 type Expectation = fn(&InvalidAppend) -> bool;
 
 /// What no store takes is rejected.
-pub async fn what_no_store_takes_is_rejected<B: Backend>() {
+pub async fn invalid_appends_are_rejected<B: Backend>() {
     let place = B::create().await;
     let store = place.open().await;
     let one =
@@ -78,7 +78,7 @@ pub async fn what_no_store_takes_is_rejected<B: Backend>() {
 }
 
 /// A large append is one append.
-pub async fn a_large_append_is_one_append<B: Backend>() {
+pub async fn largest_append_is_stored_whole<B: Backend>() {
     let place = B::create().await;
     let store = place.open().await;
     let most = MAX_APPEND as u64;
@@ -89,7 +89,7 @@ pub async fn a_large_append_is_one_append<B: Backend>() {
 }
 
 /// What is at the bounds is taken, found, and given back as it was.
-pub async fn what_is_at_the_bounds_is_taken<B: Backend>() {
+pub async fn values_at_the_limits_are_stored_unchanged<B: Backend>() {
     let place = B::create().await;
     let store = place.open().await;
     let category = "c".repeat(64);
@@ -147,7 +147,7 @@ pub async fn what_is_at_the_bounds_is_taken<B: Backend>() {
 }
 
 /// Names that look alike are different: of streams, of events, of tags and of keys.
-pub async fn names_that_look_alike_are_different<B: Backend>() {
+pub async fn similar_names_stay_distinct<B: Backend>() {
     let place = B::create().await;
     let store = place.open().await;
     let alike = [
@@ -204,7 +204,7 @@ pub async fn names_that_look_alike_are_different<B: Backend>() {
 }
 
 /// An append may have many streams, and so may a read and a conflict.
-pub async fn an_append_may_have_many_streams<B: Backend>() {
+pub async fn append_accepts_many_streams<B: Backend>() {
     const STREAMS: u64 = 2_000;
     let place = B::create().await;
     let store = place.open().await;

@@ -7,7 +7,7 @@ use crate::query::{Query, QueryItem};
 use crate::store::EventStore as _;
 
 /// A condition rejects what has arrived behind it.
-pub async fn a_condition_rejects_what_has_arrived_behind_it<B: Backend>() {
+pub async fn append_condition_rejects_later_matching_event<B: Backend>() {
     let place = B::create().await;
     let (store, other) = (place.open().await, place.open().await);
     let seat = || Query::any_tag([tag("seat:1")]);
@@ -60,7 +60,7 @@ pub async fn a_condition_rejects_what_has_arrived_behind_it<B: Backend>() {
 }
 
 /// A condition rejects a neighbour of the same moment.
-pub async fn a_condition_rejects_a_neighbour_of_the_same_moment<B: Backend>() {
+pub async fn append_condition_rejects_concurrent_event<B: Backend>() {
     let place = B::create().await;
     let handles = [place.open().await, place.open().await];
     let tasks = (0..32).map(|number| {

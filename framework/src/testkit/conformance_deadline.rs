@@ -191,7 +191,7 @@ async fn happened(store: &impl Store) -> (BTreeMap<u64, Vec<Happened>>, Vec<u64>
 }
 
 /// A deadline is set, moved and cancelled by an append that is stored, and by no other; and by one that is repeated, once.
-pub async fn deadlines_are_set_with_their_events_or_not_at_all<B: Backend>() {
+pub async fn deadlines_commit_atomically_with_their_events<B: Backend>() {
     let place = B::create().await;
     let store = place.open().await;
     let clock = VirtualClock::new();
@@ -238,7 +238,7 @@ pub async fn deadlines_are_set_with_their_events_or_not_at_all<B: Backend>() {
 
 /// What is due fires once, in due order, over two instances of the program and a store that fails; what was cancelled
 /// does not, and what was moved fires at its new time alone.
-pub async fn deadlines_fire_once_in_due_order_over_two_runners_under_faults<B: Backend>() {
+pub async fn deadlines_fire_once_in_due_order_under_faults<B: Backend>() {
     const LOCKERS: u64 = 18;
     with_seeds(async |seed| {
         let place = B::create().await;
@@ -294,7 +294,7 @@ pub async fn deadlines_fire_once_in_due_order_over_two_runners_under_faults<B: B
 
 /// Whoever cancels or moves a deadline while it fires is first, or the deadline is: once that was acknowledged, the
 /// command does not happen any more.
-pub async fn a_deadline_that_was_cancelled_or_moved_never_fires_at_its_old_time<B: Backend>() {
+pub async fn changed_deadline_never_fires_at_its_old_time<B: Backend>() {
     const LOCKERS: u64 = 24;
     with_seeds(async |seed| {
         let place = B::create().await;
@@ -345,7 +345,7 @@ pub async fn a_deadline_that_was_cancelled_or_moved_never_fires_at_its_old_time<
 }
 
 /// What nobody was there for fires when somebody is, in due order.
-pub async fn deadlines_outlive_the_program_and_fire_late_rather_than_never<B: Backend>() {
+pub async fn deadlines_survive_restart_and_fire_late<B: Backend>() {
     const LOCKERS: u64 = 9;
     let place = B::create().await;
     let clock = VirtualClock::new();

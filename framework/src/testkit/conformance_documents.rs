@@ -46,7 +46,7 @@ fn document(key: &str, revision: Revision, value: &str) -> Document {
 }
 
 /// What is put is found, through every handle, until it is deleted.
-pub async fn documents_outlive_their_handles<B: Backend>() {
+pub async fn documents_survive_reopen<B: Backend>() {
     let place = B::create().await;
     let store = place.open().await;
     assert_eq!(find(&store, "a").await, None);
@@ -67,7 +67,7 @@ pub async fn documents_outlive_their_handles<B: Backend>() {
 }
 
 /// A scan finds what begins with its prefix, in the order of bytes, from behind a key, up to its limit.
-pub async fn documents_are_scanned_in_the_order_of_their_keys<B: Backend>() {
+pub async fn document_scan_follows_key_order<B: Backend>() {
     let place = B::create().await;
     let store = place.open().await;
     let sorted = [
@@ -124,7 +124,7 @@ pub async fn documents_are_scanned_in_the_order_of_their_keys<B: Backend>() {
 }
 
 /// One document that has moved keeps all changes from being made.
-pub async fn changes_are_made_together_or_not_at_all<B: Backend>() {
+pub async fn document_changes_are_atomic<B: Backend>() {
     let place = B::create().await;
     let store = place.open().await;
     let first = change(&store, Changes::new().put("a", "1").put("b", "1")).await;
@@ -167,7 +167,7 @@ pub async fn changes_are_made_together_or_not_at_all<B: Backend>() {
 }
 
 /// A document that was deleted and made anew is not the one it was.
-pub async fn a_revision_is_never_given_twice<B: Backend>() {
+pub async fn document_revision_is_never_reused<B: Backend>() {
     let place = B::create().await;
     let store = place.open().await;
     let mut last = Revision::ABSENT;
@@ -187,7 +187,7 @@ pub async fn a_revision_is_never_given_twice<B: Backend>() {
 }
 
 /// Of many that change a document at one revision, or make it, exactly one does.
-pub async fn of_many_that_change_one_document_exactly_one_does<B: Backend>() {
+pub async fn conflicting_document_changes_have_one_winner<B: Backend>() {
     let place = B::create().await;
     let handles = [place.open().await, place.open().await];
     let mut revision = Revision::ABSENT;
@@ -225,7 +225,7 @@ pub async fn of_many_that_change_one_document_exactly_one_does<B: Backend>() {
 }
 
 /// What no store takes is rejected, and nothing changes; what is at the bounds is taken.
-pub async fn documents_out_of_bounds_are_rejected<B: Backend>() {
+pub async fn invalid_document_changes_are_rejected<B: Backend>() {
     let place = B::create().await;
     let store = place.open().await;
     let longest = "k".repeat(MAX_KEY);

@@ -68,7 +68,7 @@ fn all_kinds() -> Vec<NewEvent> {
 }
 
 /// What is stored comes back byte for byte, from every handle opened later.
-pub async fn what_is_stored_comes_back_byte_for_byte<B: Backend>() {
+pub async fn stored_events_are_returned_byte_for_byte<B: Backend>() {
     let place = B::create().await;
     let id = stream("contract-Zo\u{eb} 'x' \u{1F980}");
     let mut sent: Vec<RecordedEvent> = Vec::new();
@@ -105,7 +105,7 @@ pub async fn what_is_stored_comes_back_byte_for_byte<B: Backend>() {
 }
 
 /// Everything outlives its handles: events, keys and snapshots, and what is judged by them.
-pub async fn everything_outlives_its_handles<B: Backend>() {
+pub async fn events_keys_and_snapshots_survive_reopen<B: Backend>() {
     let place = B::create().await;
     let request = || {
         Append::stream(

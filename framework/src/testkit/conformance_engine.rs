@@ -158,7 +158,7 @@ pub(super) fn patient(store: impl Store) -> Engine {
 }
 
 /// Engines on two handles lose no update.
-pub async fn engines_on_two_handles_lose_no_update<B: Backend>() {
+pub async fn concurrent_engines_lose_no_update<B: Backend>() {
     let place = B::create().await;
     let engines = rivals(&place).await;
     let tasks = (0..16).map(|task| {
@@ -178,7 +178,7 @@ pub async fn engines_on_two_handles_lose_no_update<B: Backend>() {
 }
 
 /// A key counts once over two engines.
-pub async fn a_key_counts_once_over_two_engines<B: Backend>() {
+pub async fn idempotency_key_executes_once_on_two_engines<B: Backend>() {
     let place = B::create().await;
     let engines = rivals(&place).await;
     let tasks = (0..16).map(|task| {
@@ -200,7 +200,7 @@ pub async fn a_key_counts_once_over_two_engines<B: Backend>() {
 }
 
 /// A tag query holds its limit over two handles: of one, and of a few.
-pub async fn a_tag_query_holds_its_limit_over_two_handles<B: Backend>() {
+pub async fn dcb_limit_holds_across_two_handles<B: Backend>() {
     let place = B::create().await;
     let store = place.open().await;
     let engines = rivals(&place).await;

@@ -107,7 +107,7 @@ async fn subscribed(store: impl Store, last: Position) -> Vec<RecordedEvent> {
 }
 
 /// A subscriber and a projection see every event once and in order under faults.
-pub async fn readers_see_every_event_once_under_faults<B: Backend>() {
+pub async fn readers_get_every_event_once_under_faults<B: Backend>() {
     const WRITERS: u64 = 6;
     const EACH: u64 = 10;
     let faults = Faults {
@@ -173,7 +173,7 @@ async fn state(engine: &Engine, counter: u64) -> (u64, u64, u64) {
 }
 
 /// State from a snapshot equals a replay under faults, while snapshots are saved late, in disorder, or not at all.
-pub async fn state_from_a_snapshot_equals_a_replay_under_faults<B: Backend>() {
+pub async fn state_from_snapshot_equals_replay_under_faults<B: Backend>() {
     let faults = Faults {
         reads: 0.4,
         pauses: 0.5,
@@ -222,7 +222,7 @@ async fn append_three(store: impl Store, number: u64) -> Option<bool> {
 }
 
 /// An append over several streams is all or nothing under faults, for every reader.
-pub async fn an_append_over_several_streams_is_whole_under_faults<B: Backend>() {
+pub async fn multi_stream_append_is_atomic_under_faults<B: Backend>() {
     const APPENDS: u64 = 60;
     with_seeds(async |seed| {
         let place = B::create().await;

@@ -24,7 +24,7 @@ async fn found(store: &impl EventStore, key: &IdempotencyKey) -> Option<Appended
 }
 
 /// A key gives the first answer again.
-pub async fn a_key_gives_the_first_answer_again<B: Backend>() {
+pub async fn idempotency_key_returns_first_result<B: Backend>() {
     let place = B::create().await;
     let store = place.open().await;
     put(&store, "contract-b", events(1..=1)).await;
@@ -59,7 +59,7 @@ pub async fn a_key_gives_the_first_answer_again<B: Backend>() {
 }
 
 /// A key used for other content is an error.
-pub async fn a_key_used_for_other_content_is_an_error<B: Backend>() {
+pub async fn idempotency_key_rejects_other_content<B: Backend>() {
     let place = B::create().await;
     let store = place.open().await;
     let request = |content: &[u8]| {
@@ -95,7 +95,7 @@ pub async fn a_key_used_for_other_content_is_an_error<B: Backend>() {
 }
 
 /// Many appends with one key store once.
-pub async fn many_appends_with_one_key_store_once<B: Backend>() {
+pub async fn concurrent_appends_with_one_key_store_once<B: Backend>() {
     let place = B::create().await;
     let handles = [place.open().await, place.open().await];
     let tasks = (0..32).map(|number| {
@@ -114,7 +114,7 @@ pub async fn many_appends_with_one_key_store_once<B: Backend>() {
 }
 
 /// Of many contents for one key one is taken, and stands for the key from then on.
-pub async fn of_many_contents_for_one_key_one_is_taken<B: Backend>() {
+pub async fn concurrent_contents_for_one_key_store_exactly_one<B: Backend>() {
     let place = B::create().await;
     let handles = [place.open().await, place.open().await];
     let request = |content: u64| {
@@ -146,7 +146,7 @@ pub async fn of_many_contents_for_one_key_one_is_taken<B: Backend>() {
 }
 
 /// A rejected append leaves its key free.
-pub async fn a_rejected_append_leaves_its_key_free<B: Backend>() {
+pub async fn conflicting_append_leaves_its_key_unused<B: Backend>() {
     let place = B::create().await;
     let store = place.open().await;
     let request =
@@ -159,7 +159,7 @@ pub async fn a_rejected_append_leaves_its_key_free<B: Backend>() {
 }
 
 /// A key holds for an append without events.
-pub async fn a_key_holds_for_an_append_without_events<B: Backend>() {
+pub async fn idempotency_key_covers_append_without_events<B: Backend>() {
     let place = B::create().await;
     let store = place.open().await;
     put(&store, "contract-a", events(1..=1)).await;

@@ -129,7 +129,7 @@ fn positions<'e>(events: impl IntoIterator<Item = &'e RecordedEvent>) -> Vec<u64
 }
 
 /// A read finds what matches and nothing else, in both directions and in every scope.
-pub async fn a_read_finds_what_matches_and_nothing_else<B: Backend>() {
+pub async fn read_returns_exactly_the_matching_events<B: Backend>() {
     for seed in SEEDS {
         let place = B::create().await;
         let store = place.open().await;
@@ -159,7 +159,7 @@ pub async fn a_read_finds_what_matches_and_nothing_else<B: Backend>() {
 }
 
 /// A condition is judged as a read would: rejected if something matches behind it, for the newest that does.
-pub async fn a_condition_is_judged_as_a_read_would<B: Backend>() {
+pub async fn append_condition_agrees_with_read<B: Backend>() {
     for seed in SEEDS {
         let place = B::create().await;
         let store = place.open().await;

@@ -47,7 +47,7 @@ fn told(request: Append, answer: &Appended) -> Vec<RecordedEvent> {
 }
 
 /// Each answer tells of its own append, and of none that went out with it.
-pub async fn each_answer_tells_of_its_own_append<B: Backend>() {
+pub async fn concurrent_appends_get_their_own_results<B: Backend>() {
     let place = B::create().await;
     let handles = [place.open().await, place.open().await];
     let tasks = (0..96_u64).map(|number| {
@@ -73,7 +73,7 @@ pub async fn each_answer_tells_of_its_own_append<B: Backend>() {
 }
 
 /// Two that check what the other writes do not both win.
-pub async fn two_that_check_what_the_other_writes_do_not_both_win<B: Backend>() {
+pub async fn mutually_checking_appends_have_one_winner<B: Backend>() {
     let place = B::create().await;
     let handles = [place.open().await, place.open().await];
     for round in 0..24_usize {
@@ -114,7 +114,7 @@ pub async fn two_that_check_what_the_other_writes_do_not_both_win<B: Backend>() 
 }
 
 /// A dropped append can be asked again: it has happened as a whole or not at all, and no neighbour with it.
-pub async fn a_dropped_append_can_be_asked_again<B: Backend>() {
+pub async fn dropped_append_can_be_retried<B: Backend>() {
     const APPENDS: u64 = 60;
     let place = B::create().await;
     let handles = [place.open().await, place.open().await];

@@ -50,7 +50,7 @@ async fn place_orders(engine: &Engine, orders: std::ops::Range<u64>, articles: u
 
 /// Each command of a process manager has its effect exactly once, and what is rejected is compensated for: over a store
 /// that fails, and over runs of the program that end anywhere.
-pub async fn commands_of_a_process_happen_once_under_faults<B: Backend>() {
+pub async fn process_commands_execute_once_under_faults<B: Backend>() {
     const ORDERS: u64 = 24;
     const ARTICLES: u64 = 4;
     with_seeds(async |seed| {
@@ -97,7 +97,7 @@ pub async fn commands_of_a_process_happen_once_under_faults<B: Backend>() {
 
 /// A deadline of thirty days passes once, in another run of the program and over two instances of it, over a store that
 /// fails; what was paid meanwhile has none.
-pub async fn a_deadline_passes_once_over_two_runners_under_faults<B: Backend>() {
+pub async fn process_deadline_fires_once_on_two_nodes_under_faults<B: Backend>() {
     const ORDERS: u64 = 12;
     with_seeds(async |seed| {
         let place = B::create().await;
@@ -142,7 +142,7 @@ pub async fn a_deadline_passes_once_over_two_runners_under_faults<B: Backend>() 
 
 /// Each occurrence of a schedule executes its command once, over two instances of the program and a store that fails; of
 /// those missed the latest, or all.
-pub async fn a_schedule_occurs_once_over_two_runners_under_faults<B: Backend>() {
+pub async fn schedule_fires_once_on_two_nodes_under_faults<B: Backend>() {
     with_seeds(async |seed| {
         let place = B::create().await;
         let clock = VirtualClock::new();
@@ -203,7 +203,7 @@ impl EventHandler<CounterEvent> for Outbox {
 }
 
 /// A handler is given each event at least once, the events of one stream in order, over a store that fails.
-pub async fn a_handler_is_given_every_event_under_faults<B: Backend>() {
+pub async fn event_handler_gets_every_event_under_faults<B: Backend>() {
     const STREAMS: u64 = 5;
     const EACH: u64 = 12;
     with_seeds(async |seed| {

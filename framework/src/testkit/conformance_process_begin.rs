@@ -31,7 +31,7 @@ impl EventHandler<CounterEvent> for Bell {
 }
 
 /// A handler that is new begins behind what was stored when it was first started, whatever became of that start.
-pub async fn a_handler_begins_where_it_was_first_started<B: Backend>() {
+pub async fn event_handler_keeps_its_first_start_position<B: Backend>() {
     let place = B::create().await;
     let (engine, clock) = (patient(place.open().await), VirtualClock::new());
     let bell = Bell::default();
@@ -81,7 +81,7 @@ fn assert_all_left(left: &[Orphan], until: Timestamp) {
 
 /// What was taken out of the code does not happen, holds up nothing and is listed. A schedule can be forgotten, and begins
 /// anew when it comes back; a process manager goes on where it stood.
-pub async fn what_is_taken_out_of_the_code_is_listed_and_holds_up_nothing<B: Backend>() {
+pub async fn orphans_are_listed_and_block_nothing<B: Backend>() {
     let place = B::create().await;
     let store = place.open().await;
     let (engine, clock) = (patient(store.clone()), VirtualClock::new());

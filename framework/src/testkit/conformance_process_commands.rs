@@ -126,7 +126,7 @@ async fn failed_deliveries(running: &ProcessManagers) -> Vec<String> {
 
 /// Commands that were given up, that wait behind those and that deadlines hold are brought up to today's form step by
 /// step, when a newer program tries them; what is rejected comes back in that form.
-pub async fn commands_of_an_older_form_are_brought_up<B: Backend>() {
+pub async fn stored_commands_are_upcast<B: Backend>() {
     let place = B::create().await;
     let store = place.open().await;
     let clock = VirtualClock::new();
@@ -164,7 +164,7 @@ pub async fn commands_of_an_older_form_are_brought_up<B: Backend>() {
 
 /// A command that newer code has sent, and nobody has executed yet, is neither executed nor given up by older code; and
 /// what that code can do goes on.
-pub async fn commands_of_a_newer_form_are_left_to_newer_code<B: Backend>() {
+pub async fn commands_of_newer_schema_wait_for_newer_code<B: Backend>() {
     let place = B::create().await;
     let store = place.open().await;
     let (engine, clock) = (patient(store.clone()), VirtualClock::new());

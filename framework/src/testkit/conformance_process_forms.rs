@@ -78,7 +78,7 @@ impl Respond for Watch3 {
 
 /// A state that was kept in an older form is brought up step by step: for an event, and for a deadline; and it is kept in
 /// the new one, to the last digit.
-pub async fn a_state_of_an_older_form_is_brought_up<B: Backend>() {
+pub async fn stored_process_state_is_upcast<B: Backend>() {
     let place = B::create().await;
     let store = place.open().await;
     let (engine, clock) = (patient(store.clone()), VirtualClock::new());

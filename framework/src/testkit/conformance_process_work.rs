@@ -13,7 +13,7 @@ use crate::process_managers::{FailedDelivery, FailedWork};
 
 /// What cannot be done is given up after its attempts and waits, over restarts and on every handle, with all else that its
 /// instance wants done behind it in order; other instances go on. What is discarded is not done; what is tried again is.
-pub async fn what_cannot_be_done_waits_in_order_and_holds_up_no_other<B: Backend>() {
+pub async fn failed_delivery_blocks_only_its_own_instance<B: Backend>() {
     let place = B::create().await;
     let store = place.open().await;
     let (engine, clock) = (patient(store.clone()), VirtualClock::new());
@@ -85,7 +85,7 @@ pub async fn what_cannot_be_done_waits_in_order_and_holds_up_no_other<B: Backend
 
 /// A deadline that was moved passes once, at its new time; one that was cancelled never; over two instances of the
 /// program, one of which begins in between, and a store that fails.
-pub async fn a_deadline_of_a_process_moves_and_is_cancelled_under_faults<B: Backend>() {
+pub async fn process_deadline_can_be_moved_and_cancelled_under_faults<B: Backend>() {
     const LAMPS: u64 = 12;
     with_seeds(async |seed| {
         let place = B::create().await;

@@ -126,7 +126,7 @@ async fn assert_is_a_replay(store: &impl Store, without: &[u64]) {
 }
 
 /// Two instances under faults, one of which is gone without a word: each event has its effect once, in order.
-pub async fn a_projection_has_each_effect_once_under_faults<B: Backend>() {
+pub async fn projection_applies_each_event_once_under_faults<B: Backend>() {
     with_seeds(async |seed| {
         let place = B::create().await;
         let sound = place.open().await;
@@ -152,7 +152,7 @@ pub async fn a_projection_has_each_effect_once_under_faults<B: Backend>() {
 }
 
 /// What cannot be taken waits with its stream, also over a restart, and is taken in order in the end.
-pub async fn a_poison_event_parks_its_stream_alone<B: Backend>() {
+pub async fn dead_letter_blocks_only_its_own_stream<B: Backend>() {
     let place = B::create().await;
     let store = place.open().await;
     let strange = NewEvent {
@@ -202,7 +202,7 @@ pub async fn a_poison_event_parks_its_stream_alone<B: Backend>() {
 }
 
 /// Whatever an owner writes that was paused for longer than its lease is rejected, and so is its order to itself.
-pub async fn what_a_paused_owner_writes_is_rejected<B: Backend>() {
+pub async fn stale_lease_owner_cannot_write<B: Backend>() {
     let place = B::create().await;
     let owner = place.open().await;
     let other = place.open().await;
@@ -238,7 +238,7 @@ impl ReadModel for Elsewhere {
 
 /// A read model that is not in the store gets every event at least once under faults, in order, with positions to
 /// deduplicate by.
-pub async fn a_read_model_elsewhere_gets_every_event_under_faults<B: Backend>() {
+pub async fn external_read_model_gets_every_event_under_faults<B: Backend>() {
     with_seeds(async |seed| {
         let place = B::create().await;
         let sound = place.open().await;

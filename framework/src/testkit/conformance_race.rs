@@ -16,7 +16,7 @@ use crate::store::EventStore;
 use crate::subscription::Subscription;
 
 /// Of many that expect one version exactly one wins.
-pub async fn of_many_that_expect_one_version_exactly_one_wins<B: Backend>() {
+pub async fn conflicting_appends_have_exactly_one_winner<B: Backend>() {
     let place = B::create().await;
     let handles = [place.open().await, place.open().await];
     for version in 0..8 {
@@ -51,7 +51,7 @@ pub async fn of_many_that_expect_one_version_exactly_one_wins<B: Backend>() {
 }
 
 /// Of many that expect no stream exactly one wins.
-pub async fn of_many_that_expect_no_stream_exactly_one_wins<B: Backend>() {
+pub async fn stream_creation_has_exactly_one_winner<B: Backend>() {
     let place = B::create().await;
     let handles = [place.open().await, place.open().await];
     for round in 0..8_usize {
@@ -97,7 +97,7 @@ pub async fn appends_to_disjoint_streams_never_conflict<B: Backend>() {
 }
 
 /// A conflict rejects one append and not its neighbours.
-pub async fn a_conflict_rejects_one_append_and_not_its_neighbours<B: Backend>() {
+pub async fn conflict_rejects_only_its_own_append<B: Backend>() {
     let place = B::create().await;
     let store = place.open().await;
     put(&store, "contract-taken", events([0])).await;
@@ -176,7 +176,7 @@ pub(super) async fn oldest_are_whole(store: impl EventStore, done: Arc<AtomicBoo
 }
 
 /// Readers never see half an append.
-pub async fn readers_never_see_half_an_append<B: Backend>() {
+pub async fn readers_never_see_partial_appends<B: Backend>() {
     let place = B::create().await;
     let handles = [place.open().await, place.open().await];
     let done = Arc::new(AtomicBool::new(false));
@@ -209,7 +209,7 @@ pub async fn readers_never_see_half_an_append<B: Backend>() {
 }
 
 /// A subscriber sees every event once and in order.
-pub async fn a_subscriber_sees_every_event_once_and_in_order<B: Backend>() {
+pub async fn subscriber_gets_every_event_once_in_order<B: Backend>() {
     const WRITERS: u64 = 8;
     const EACH: u64 = 30;
     let place = B::create().await;
@@ -287,7 +287,7 @@ fn assert_in_order(stored: &[RecordedEvent], total: u64) {
 }
 
 /// A commit through one handle is seen by the other at once.
-pub async fn a_commit_through_one_handle_is_seen_by_the_other_at_once<B: Backend>() {
+pub async fn commit_is_visible_to_other_handle_at_once<B: Backend>() {
     let place = B::create().await;
     let handles = [place.open().await, place.open().await];
     for version in 0..20_usize {
@@ -309,7 +309,7 @@ pub async fn a_commit_through_one_handle_is_seen_by_the_other_at_once<B: Backend
 }
 
 /// A watcher wakes for whoever commits.
-pub async fn a_watcher_wakes_for_whoever_commits<B: Backend>() {
+pub async fn watcher_wakes_for_commit_of_any_handle<B: Backend>() {
     let place = B::create().await;
     let handles = [place.open().await, place.open().await];
     for turn in 0..4 {

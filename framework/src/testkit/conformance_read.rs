@@ -12,7 +12,7 @@ use crate::record::{ContentType, NewEvent, RecordedEvent};
 use crate::subscription::Subscription;
 
 /// Pages go forward and backward.
-pub async fn pages_go_forward_and_backward<B: Backend>() {
+pub async fn reads_page_forward_and_backward<B: Backend>() {
     let place = B::create().await;
     let store = place.open().await;
     for round in 0..4 {
@@ -59,7 +59,7 @@ pub async fn pages_go_forward_and_backward<B: Backend>() {
 }
 
 /// A page says whether there is more.
-pub async fn a_page_says_whether_there_is_more<B: Backend>() {
+pub async fn page_reports_whether_more_events_exist<B: Backend>() {
     let place = B::create().await;
     let store = place.open().await;
     let empty = page(&store, Read::all(Query::all())).await;
@@ -109,7 +109,7 @@ pub async fn a_page_says_whether_there_is_more<B: Backend>() {
 }
 
 /// A query may have many tags and names.
-pub async fn a_query_may_have_many_tags_and_names<B: Backend>() {
+pub async fn query_accepts_many_tags_and_event_types<B: Backend>() {
     let place = B::create().await;
     let store = place.open().await;
     put(
@@ -130,7 +130,7 @@ pub async fn a_query_may_have_many_tags_and_names<B: Backend>() {
 }
 
 /// A prefix is meant literally.
-pub async fn a_prefix_is_meant_literally<B: Backend>() {
+pub async fn stream_prefix_matches_literally<B: Backend>() {
     let place = B::create().await;
     let store = place.open().await;
     let ids = [
@@ -153,7 +153,7 @@ pub async fn a_prefix_is_meant_literally<B: Backend>() {
 }
 
 /// Pages of large events lose nothing.
-pub async fn pages_of_large_events_lose_nothing<B: Backend>() {
+pub async fn pages_of_large_events_are_complete<B: Backend>() {
     let place = B::create().await;
     let store = place.open().await;
     // Together more than a page should weigh, with small ones between.
@@ -191,7 +191,7 @@ pub async fn pages_of_large_events_lose_nothing<B: Backend>() {
 }
 
 /// A subscriber is given what no codec reads, whole pages of it, and what lies behind.
-pub async fn a_subscriber_is_given_what_no_codec_reads<B: Backend>() {
+pub async fn subscriber_gets_undecodable_events<B: Backend>() {
     let place = B::create().await;
     let store = place.open().await;
     for number in 0..9_u64 {

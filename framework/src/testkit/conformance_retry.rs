@@ -40,7 +40,7 @@ async fn assert_counted(engine: &Engine, counter: u64, count: u64) {
 }
 
 /// Commands with keys happen once under faults, however often they are asked for, and every answer is the first.
-pub async fn commands_with_keys_happen_once_under_faults<B: Backend>() {
+pub async fn commands_with_keys_execute_once_under_faults<B: Backend>() {
     const KEYS: u64 = 16;
     with_seeds(async |seed| {
         let place = B::create().await;
@@ -97,7 +97,7 @@ pub async fn commands_with_keys_happen_once_under_faults<B: Backend>() {
 }
 
 /// Without keys no command happens twice: a lost answer is not asked for again, a store that is not there is.
-pub async fn commands_without_keys_happen_at_most_once_under_faults<B: Backend>() {
+pub async fn commands_without_keys_execute_at_most_once_under_faults<B: Backend>() {
     const CALLS: u64 = 12;
     let always = |faults| async move {
         let place = B::create().await;
@@ -142,7 +142,7 @@ pub async fn commands_without_keys_happen_at_most_once_under_faults<B: Backend>(
 }
 
 /// An answer tells what happened: done is done once, not done is not done, and lost is done once at most.
-pub async fn an_answer_under_faults_tells_what_happened<B: Backend>() {
+pub async fn command_results_match_stored_events_under_faults<B: Backend>() {
     let lossy = Faults {
         unanswered: 0.3,
         reads: 0.3,
@@ -203,7 +203,7 @@ async fn join(engine: Engine, key: u64) -> Option<Result<Receipt, Full>> {
 }
 
 /// A tag query holds its limit under faults, and who has a place is never rejected it.
-pub async fn a_tag_query_holds_its_limit_under_faults<B: Backend>() {
+pub async fn dcb_limit_holds_under_faults<B: Backend>() {
     const KEYS: u64 = 10;
     with_seeds(async |seed| {
         let place = B::create().await;

@@ -34,7 +34,7 @@ async fn save(store: &impl SnapshotStore, snapshot: Snapshot) {
 }
 
 /// The newest snapshot comes back.
-pub async fn the_newest_snapshot_comes_back<B: Backend>() {
+pub async fn newest_snapshot_is_loaded<B: Backend>() {
     let place = B::create().await;
     let store = place.open().await;
     assert_eq!(load(&store, "contract-a").await, None);
@@ -70,7 +70,7 @@ pub async fn the_newest_snapshot_comes_back<B: Backend>() {
 }
 
 /// Of snapshots saved together the newest stays.
-pub async fn of_snapshots_saved_together_the_newest_stays<B: Backend>() {
+pub async fn concurrent_snapshot_saves_keep_the_newest<B: Backend>() {
     let place = B::create().await;
     let handles = [place.open().await, place.open().await];
     // In several rounds: in one, the newest may happen to be the last.
@@ -94,7 +94,7 @@ pub async fn of_snapshots_saved_together_the_newest_stays<B: Backend>() {
 }
 
 /// State from a snapshot equals a replay.
-pub async fn state_from_a_snapshot_equals_a_replay<B: Backend>() {
+pub async fn state_from_snapshot_equals_replay<B: Backend>() {
     let place = B::create().await;
     let store = place.open().await;
     let engine = patient(store.clone());
@@ -131,7 +131,7 @@ pub async fn state_from_a_snapshot_equals_a_replay<B: Backend>() {
 }
 
 /// A snapshot that does not fit is ignored.
-pub async fn a_snapshot_that_does_not_fit_is_ignored<B: Backend>() {
+pub async fn incompatible_snapshot_is_ignored<B: Backend>() {
     let place = B::create().await;
     let store = place.open().await;
     let engine = patient(store.clone());

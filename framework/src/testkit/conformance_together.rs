@@ -22,7 +22,7 @@ async fn value(store: &impl Store, key: &str) -> Option<String> {
 }
 
 /// Documents change with the events of an append, or neither happens.
-pub async fn documents_change_with_the_events_or_not_at_all<B: Backend>() {
+pub async fn events_and_documents_commit_atomically<B: Backend>() {
     let place = B::create().await;
     let store = place.open().await;
     let first = change(&store, Changes::new().put("a", "1").put("b", "1")).await;
@@ -67,7 +67,7 @@ pub async fn documents_change_with_the_events_or_not_at_all<B: Backend>() {
 }
 
 /// An append that is repeated under its key changes no document again.
-pub async fn a_repeated_append_changes_no_document_again<B: Backend>() {
+pub async fn repeated_append_changes_no_document<B: Backend>() {
     let place = B::create().await;
     let store = place.open().await;
     let request = || {
@@ -85,7 +85,7 @@ pub async fn a_repeated_append_changes_no_document_again<B: Backend>() {
 }
 
 /// Of many appends that require one document exactly one is stored, and takes none of its neighbours with it.
-pub async fn of_many_appends_that_change_one_document_exactly_one_is_stored<B: Backend>() {
+pub async fn appends_that_change_one_document_have_one_winner<B: Backend>() {
     let place = B::create().await;
     let handles = [place.open().await, place.open().await];
     let mut revision = Revision::ABSENT;
