@@ -91,7 +91,9 @@ fn the_stream_of_what_is_given_has_the_instance_for_its_key() {
 }
 
 #[test]
-#[should_panic(expected = "of \"7\": lamp.put_out continues 7, which does not live")]
+#[should_panic(
+    expected = "lamp.put_out continues instance \"7\", which has not started or is complete"
+)]
 fn what_follows_from_nothing_is_told_with_its_reason() {
     process::<NightWatch>(7)
         .when(LampEvent::PutOut)
@@ -99,7 +101,9 @@ fn what_follows_from_nothing_is_told_with_its_reason() {
 }
 
 #[test]
-#[should_panic(expected = "of \"7\": lamp.dusted is for none")]
+#[should_panic(
+    expected = "events that instance \"7\" did not handle: lamp.dusted is not correlated with an instance"
+)]
 fn what_is_for_none_is_told() {
     process::<NightWatch>(7)
         .when(LampEvent::Dusted)

@@ -1,4 +1,4 @@
-//! [`conformance_suite!`](crate::conformance_suite): the promises of a store, as tests.
+//! [`conformance_suite!`](crate::conformance_suite), the tests that every store must pass, and their helpers.
 
 use std::future::Future;
 use std::panic::resume_unwind;
@@ -20,28 +20,34 @@ use crate::store::{EventStore, Store};
 use crate::stream::StreamId;
 use crate::tag::Tag;
 
-/// A place where a store can be opened, for [`conformance_suite!`](crate::conformance_suite).
+/// A database, schema or file in which [`conformance_suite!`](crate::conformance_suite) opens stores.
+///
+/// Each test case creates its own backend and opens one or more handles on it.
 #[async_trait]
 pub trait Backend: Send + Sync + Sized + 'static {
-    /// The store under test; a handle, whose clones share what they need.
+    /// The store under test. Its clones share one connection or pool.
     type Store: Store + Clone;
 
-    /// A new place, without events. It may go when the value is dropped.
+    /// Creates an empty backend, which may be deleted when the value is dropped.
     async fn create() -> Self;
 
-    /// Whether the backend is there at all. Where it is not (a server that is not installed), every case is
-    /// skipped; say so loudly.
+    /// Returns whether the backend can be used in this environment.
+    ///
+    /// If it returns `false`, for example because a database server is not installed, every test case is skipped.
+    /// Print a message in that case.
     fn available() -> bool {
         true
     }
 
-    /// Another handle on the place, as another process would open it: nothing is shared with the handles
-    /// that are open already but what is stored.
+    /// Opens another handle on the same data, as another process would.
+    ///
+    /// The handle must share no memory (caches, connections, channels) with the handles that are already open.
     async fn open(&self) -> Self::Store;
 }
 
-/// The promises of a store as tests, one for each case, for a [`Backend`](crate::testkit::Backend) that says
-/// where stores can be opened:
+/// Expands to the conformance tests of a store, one `#[test]` for each case.
+///
+/// Pass a type that implements [`Backend`](crate::testkit::Backend):
 ///
 /// ```ignore
 /// use factum::async_trait;
@@ -60,13 +66,13 @@ pub trait Backend: Send + Sync + Sized + 'static {
 /// factum::conformance_suite!(Memory);
 /// ```
 ///
-/// Each case is a `#[test]` of its own beside the call, on a runtime of its own; a crate that has several
-/// backends calls the macro in a module for each. A case that finds no end fails after two minutes.
+/// Each test has its own Tokio runtime and fails after two minutes. A crate with several backends calls the macro
+/// in one module for each backend.
 ///
-/// The cases whose names speak of faults run over the store inside of a [`Faulty`](crate::testkit::Faulty), with
-/// a few seeds. A failure names its seed; the environment variable `FACTUM_SEED` chooses another one.
+/// Tests whose names end with `under_faults` wrap the store in a [`Faulty`](crate::testkit::Faulty) and run with
+/// several seeds. A failure names its seed. Set the environment variable `FACTUM_SEED` to run one seed only.
 ///
-/// A store in memory cannot show that it outlives its process; everything else it must do as well.
+/// An in-memory store must pass all tests too; its handles share the data within the process.
 #[macro_export]
 macro_rules! conformance_suite {
     ($backend:ty) => {
@@ -74,7 +80,7 @@ macro_rules! conformance_suite {
     };
 }
 
-/// The cases, in the only place that lists them.
+/// Passes the list of all conformance cases to the macro `$with`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __conformance_cases {
@@ -185,48 +191,48 @@ macro_rules! __conformance_tests {
     };
 }
 
-/// A case that takes longer hangs.
-const LONGEST: Duration = Duration::from_secs(120);
+/// The time limit of a case.
+const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Runs a case to its end.
+/// Runs a case with a time limit of two minutes.
 ///
 /// # Panics
-/// If the case fails, or hangs.
+/// If the case fails or does not finish in time.
 pub fn run<F: Future<Output = ()>>(name: &str, case: impl FnOnce() -> F + Send + 'static) {
-    run_within(LONGEST, name, case);
+    run_within(TIMEOUT, name, case);
 }
 
-/// Runs a case, which may take as long as `longest`.
+/// Runs a case with the time limit `timeout`.
 ///
 /// # Panics
-/// If the case fails, or takes longer.
+/// If the case fails or does not finish in time.
 pub fn run_within<F: Future<Output = ()>>(
-    longest: Duration,
+    timeout: Duration,
     name: &str,
     case: impl FnOnce() -> F + Send + 'static,
 ) {
-    // On a thread of its own: a store that blocks its thread would stop a timer of the runtime as well.
-    let (alive, ended) = mpsc::channel::<()>();
-    let named = thread::Builder::new().name(name.to_owned());
-    let case = named.spawn(move || {
-        let _alive = alive;
+    // The case has its own thread, because a store that blocks its thread would also block a timer of the runtime.
+    let (guard, finished) = mpsc::channel::<()>();
+    let builder = thread::Builder::new().name(name.to_owned());
+    let case = builder.spawn(move || {
+        let _guard = guard;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
             .build()
-            .expect("a runtime starts");
+            .expect("the runtime should start");
         runtime.block_on(case());
     });
-    let case = case.expect("a thread starts");
-    if ended.recv_timeout(longest) == Err(RecvTimeoutError::Timeout) {
-        panic!("{name} hangs: not finished after {longest:?}");
+    let case = case.expect("the thread should start");
+    if finished.recv_timeout(timeout) == Err(RecvTimeoutError::Timeout) {
+        panic!("{name} hangs: not finished after {timeout:?}");
     }
-    if let Err(failure) = case.join() {
-        resume_unwind(failure);
+    if let Err(panic) = case.join() {
+        resume_unwind(panic);
     }
 }
 
-/// An event with a number to know it by.
+/// Creates an event that [`number`] can identify.
 pub(super) fn event(number: u64) -> NewEvent {
     NewEvent {
         id: new_event_id(),
@@ -252,20 +258,21 @@ pub(super) fn tagged(number: u64, tags: &[&str]) -> NewEvent {
 }
 
 pub(super) fn tag(text: &str) -> Tag {
-    text.to_owned().try_into().expect("a tag")
+    text.to_owned().try_into().expect("the tag should be valid")
 }
 
 pub(super) fn stream(id: &str) -> StreamId {
-    id.parse().expect("a stream id")
+    id.parse().expect("the stream id should be valid")
 }
 
-/// The number of an event that [`event`] made.
+/// Returns the number of an event that [`event`] created.
 pub(super) fn number(event: &RecordedEvent) -> u64 {
     #[derive(serde::Deserialize)]
     struct Numbered {
         number: u64,
     }
-    let numbered: Numbered = serde_json::from_slice(&event.data).expect("a numbered event");
+    let numbered: Numbered =
+        serde_json::from_slice(&event.data).expect("the event should contain a number");
     numbered.number
 }
 
@@ -273,14 +280,15 @@ pub(super) fn numbers(events: &[RecordedEvent]) -> Vec<u64> {
     events.iter().map(number).collect()
 }
 
+/// Appends and asserts that the append succeeds.
 pub(super) async fn append(store: &impl EventStore, append: Append) -> Appended {
     match store.append(append).await {
         Ok(appended) => appended,
-        Err(error) => panic!("an append that must be taken was not: {error:?}"),
+        Err(error) => panic!("the append must succeed, but failed: {error:?}"),
     }
 }
 
-/// Appends `events` to `stream`, whatever its version.
+/// Appends `events` to the stream `id` at any version.
 pub(super) async fn put(store: &impl EventStore, id: &str, events: Vec<NewEvent>) -> Appended {
     append(
         store,
@@ -289,32 +297,34 @@ pub(super) async fn put(store: &impl EventStore, id: &str, events: Vec<NewEvent>
     .await
 }
 
-/// The conflict that an append must run into.
+/// Appends and asserts that the append fails with a conflict.
 pub(super) async fn conflict(store: &impl EventStore, append: Append) -> Conflict {
     match store.append(append).await {
         Err(AppendError::Conflict(conflict)) => conflict,
-        other => panic!("expected a conflict, got {other:?}"),
+        other => panic!("the append must fail with a conflict, but returned {other:?}"),
     }
 }
 
+/// Reads one page and asserts that it is not empty if there are more events.
 pub(super) async fn page(store: &impl EventStore, read: Read) -> crate::read::Page {
     match store.read(read).await {
         Ok(page) => {
             let stalls = page.more && page.events.is_empty();
-            assert!(!stalls, "an empty page says that there is more");
+            assert!(!stalls, "a page without events reports `more`");
             page
         }
-        Err(error) => panic!("a page cannot be read: {error:?}"),
+        Err(error) => panic!("the read must succeed, but failed: {error:?}"),
     }
 }
 
-/// Every event of the store, read in pages of `size`.
+/// Returns every event of the store, read in pages of `size` events.
 pub(super) async fn everything(store: &impl EventStore, size: usize) -> Vec<RecordedEvent> {
     let mut events: Vec<RecordedEvent> = Vec::new();
     loop {
         let after = events.last().map_or(0, |event| event.position.get());
         let page = page(store, Read::all(Query::all()).after(after).limit(size)).await;
-        assert!(page.events.len() <= size, "a page of more than {size}");
+        let length = page.events.len();
+        assert!(length <= size, "a page has {length} events; the limit is {size}");
         events.extend(page.events);
         if !page.more {
             return events;
@@ -322,7 +332,7 @@ pub(super) async fn everything(store: &impl EventStore, size: usize) -> Vec<Reco
     }
 }
 
-/// Waits for all tasks, and passes on what they panic with.
+/// Waits for all tasks and returns their results; resumes the panic of a task.
 pub(super) async fn all<T>(tasks: impl IntoIterator<Item = tokio::task::JoinHandle<T>>) -> Vec<T> {
     let mut results = Vec::new();
     for task in tasks {
