@@ -318,13 +318,16 @@ pub(super) async fn page(store: &impl EventStore, read: Read) -> crate::read::Pa
 }
 
 /// Returns every event of the store, read in pages of `size` events.
-pub(super) async fn everything(store: &impl EventStore, size: usize) -> Vec<RecordedEvent> {
+pub(super) async fn all_events(store: &impl EventStore, size: usize) -> Vec<RecordedEvent> {
     let mut events: Vec<RecordedEvent> = Vec::new();
     loop {
         let after = events.last().map_or(0, |event| event.position.get());
         let page = page(store, Read::all(Query::all()).after(after).limit(size)).await;
         let length = page.events.len();
-        assert!(length <= size, "a page has {length} events; the limit is {size}");
+        assert!(
+            length <= size,
+            "a page has {length} events; the limit is {size}"
+        );
         events.extend(page.events);
         if !page.more {
             return events;
@@ -333,7 +336,9 @@ pub(super) async fn everything(store: &impl EventStore, size: usize) -> Vec<Reco
 }
 
 /// Waits for all tasks and returns their results; resumes the panic of a task.
-pub(super) async fn all<T>(tasks: impl IntoIterator<Item = tokio::task::JoinHandle<T>>) -> Vec<T> {
+pub(super) async fn join_all<T>(
+    tasks: impl IntoIterator<Item = tokio::task::JoinHandle<T>>,
+) -> Vec<T> {
     let mut results = Vec::new();
     for task in tasks {
         match task.await {
