@@ -1,4 +1,4 @@
-//! [`conformance_suite!`](crate::conformance_suite), the tests that every store must pass, and their helpers.
+//! The macro [`conformance_suite!`](crate::conformance_suite) and helpers for its cases.
 
 use std::future::Future;
 use std::panic::resume_unwind;

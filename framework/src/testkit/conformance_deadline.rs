@@ -192,16 +192,18 @@ async fn histories(store: &impl Store) -> (BTreeMap<u64, Vec<Entry>>, Vec<u64>) 
     (lockers, fetched)
 }
 
-/// A deadline is set, moved or cancelled exactly if its append is stored; a repeated append changes no deadline.
+/// A deadline is set, moved or cancelled if and only if its append is stored.
+///
+/// A repeated append changes no deadline.
 pub async fn deadlines_commit_atomically_with_their_events<B: Backend>() {
     let backend = B::create().await;
     let store = backend.open().await;
     let clock = VirtualClock::new();
     let due = clock.now() + DAY;
-    let unretried = engine(store.clone(), &clock, RetryPolicy::NEVER);
+    let engine_without_retries = engine(store.clone(), &clock, RetryPolicy::NEVER);
     let other = retrying_engine(backend.open().await, &clock);
     for locker in 0..3 {
-        fill(&unretried, (locker, 1), due).await;
+        fill(&engine_without_retries, (locker, 1), due).await;
     }
     // The cached states of the first engine are stale after these commands.
     fill(&other, (0, 2), due).await;
@@ -211,12 +213,12 @@ pub async fn deadlines_commit_atomically_with_their_events<B: Backend>() {
         filling: 3,
         fetched: due,
     };
-    let conflict = unretried.execute(stale).await;
+    let conflict = engine_without_retries.execute(stale).await;
     assert!(
         matches!(conflict, Err(ExecuteError::Conflict { .. })),
         "expected a conflict for a decision on a stale state, got {conflict:?}"
     );
-    let conflict = unretried.execute(Empty { locker: 1 }).await;
+    let conflict = engine_without_retries.execute(Empty { locker: 1 }).await;
     assert!(
         matches!(conflict, Err(ExecuteError::Conflict { .. })),
         "expected a conflict for a decision on a stale state, got {conflict:?}"
@@ -303,7 +305,7 @@ pub async fn deadlines_fire_once_in_due_order_under_faults<B: Backend>() {
     .await;
 }
 
-/// A deadline that is cancelled or moved does not fire at its old time after the change was acknowledged.
+/// A cancelled or moved deadline does not fire at its old time after the change was acknowledged.
 ///
 /// If it fires at the same time as it is changed, either of them may be first.
 pub async fn changed_deadline_never_fires_at_its_old_time<B: Backend>() {

@@ -12,7 +12,7 @@ pub(super) async fn change(store: &impl DocumentStore, changes: Changes) -> Revi
     }
 }
 
-/// Asserts that `changes` conflict; returns the key, the required and the actual revision of the document.
+/// Asserts that `changes` conflict; returns the key, the required revision and the actual revision.
 async fn document_conflict(
     store: &impl DocumentStore,
     changes: Changes,

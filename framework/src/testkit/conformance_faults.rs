@@ -181,7 +181,7 @@ async fn state(engine: &Engine, counter: u64) -> (u64, u64, u64) {
     }
 }
 
-/// The state from a snapshot equals a replay even if snapshots are saved late, out of order or not at all.
+/// The state from a snapshot equals a replay, even if snapshots are saved late or not at all.
 pub async fn state_from_snapshot_equals_replay_under_faults<B: Backend>() {
     let faults = Faults {
         reads: 0.4,

@@ -160,7 +160,9 @@ pub async fn read_returns_exactly_the_matching_events<B: Backend>() {
     }
 }
 
-/// An append condition fails exactly if a read with its query finds an event, and reports the newest one.
+/// An append condition fails if and only if a read with its query finds an event.
+///
+/// The conflict reports the position of the newest matching event.
 pub async fn append_condition_agrees_with_read<B: Backend>() {
     for seed in SEEDS {
         let backend = B::create().await;
@@ -184,7 +186,7 @@ pub async fn append_condition_agrees_with_read<B: Backend>() {
                     assert_eq!(conflict.violations, [violation], "seed {seed}");
                 }
                 (result, newest) => panic!(
-                    "seed {seed}, {condition:?}: the newest matching event is {newest:?}, but the append returned {result:?}"
+                    "seed {seed}, {condition:?}: newest matching event {newest:?}, but the append returned {result:?}"
                 ),
             }
         }

@@ -118,7 +118,9 @@ pub async fn mutually_checking_appends_have_one_winner<B: Backend>() {
     }
 }
 
-/// An append that was dropped can be retried: it was stored as a whole or not at all, and no other append failed.
+/// An append whose future was dropped is stored as a whole or not at all, and can be retried.
+///
+/// Other appends succeed meanwhile.
 pub async fn dropped_append_can_be_retried<B: Backend>() {
     const APPENDS: u64 = 60;
     let backend = B::create().await;

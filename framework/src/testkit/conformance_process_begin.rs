@@ -83,7 +83,7 @@ fn assert_all_orphaned(orphans: &[Orphan], until: Timestamp) {
     assert_eq!((&**schedule, *due), ("gone", Some(until)));
 }
 
-/// Removed process managers, handlers and schedules do nothing, block nothing and are listed as orphans.
+/// Removed process managers, handlers and schedules are listed as orphans and block nothing.
 ///
 /// A schedule that was deleted and is added again starts from scratch; a process manager that is added again resumes.
 pub async fn orphans_are_listed_and_block_nothing<B: Backend>() {

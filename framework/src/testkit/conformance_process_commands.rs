@@ -15,7 +15,7 @@ use crate::store::EventStore as _;
 use crate::timestamp::Timestamp;
 use crate::upcast::UpcastError;
 
-/// [`PutOut`](super::conformance_process_lamps::PutOut) with schema version 3: it counts in tens and can be rejected.
+/// The command `PutOut` with schema version 3: it counts in tens and can be rejected.
 #[derive(Command, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[command(crate = crate, on = Lamp, name = "PutOut", version = 3, upcast = [in_tens, may_be_rejected])]
 struct PutOut3 {
@@ -171,7 +171,7 @@ pub async fn stored_commands_are_upcast<B: Backend>() {
     new.stop().await;
 }
 
-/// A command of a newer schema is not executed and does not fail in older code; it waits for newer code.
+/// A command of a newer schema waits for newer code; older code does not execute it or let it fail.
 ///
 /// The older code continues with its own commands.
 pub async fn commands_of_newer_schema_wait_for_newer_code<B: Backend>() {

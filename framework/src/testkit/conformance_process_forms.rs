@@ -12,7 +12,7 @@ use crate::prelude::*;
 use crate::process::{Correlation, Deadline, Reactions, Rejection};
 use crate::upcast::UpcastError;
 
-/// [`Watch`] with schema version 3: it counts touches as text and has a number that a float cannot represent.
+/// [`Watch`] with schema version 3: touches as text, and a number that a float cannot represent.
 #[derive(ProcessManager, Debug, Clone, Default, Serialize, Deserialize)]
 #[process_manager(
     crate = crate,

@@ -28,7 +28,7 @@ const RETRY: RetryPolicy = RetryPolicy {
     cap: Duration::from_millis(5),
 };
 
-/// A read model in documents: for each stream, the positions of the projected events in order of projection.
+/// A read model with a document for each stream, which lists the positions of its projected events.
 ///
 /// The documents change together with the checkpoint.
 #[derive(Clone, Default)]
@@ -138,7 +138,9 @@ async fn assert_equals_replay(store: &impl Store, without: &[u64]) {
     assert_eq!(all.len(), expected.len(), "the number of documents");
 }
 
-/// Each event is projected once and in order on two nodes under faults, one of which stops without a shutdown.
+/// Each event is projected once and in order on two nodes under faults.
+///
+/// One of the nodes stops without a shutdown.
 pub async fn projection_applies_each_event_once_under_faults<B: Backend>() {
     with_seeds(async |seed| {
         let backend = B::create().await;
@@ -164,7 +166,9 @@ pub async fn projection_applies_each_event_once_under_faults<B: Backend>() {
     .await;
 }
 
-/// Events of a stream wait after a dead letter, survive a restart, and are projected in order after a retry.
+/// Later events of a stream wait after a dead letter and are projected in order after a retry.
+///
+/// Other streams continue, and dead letters survive a restart.
 pub async fn dead_letter_blocks_only_its_own_stream<B: Backend>() {
     let backend = B::create().await;
     let store = backend.open().await;

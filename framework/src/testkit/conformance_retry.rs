@@ -45,7 +45,7 @@ async fn assert_counted(engine: &Engine, counter: u64, count: u64) {
     );
 }
 
-/// A command with an idempotency key is executed once under faults, and every call returns the first result.
+/// A command with an idempotency key is executed once, and every call returns the first result.
 pub async fn commands_with_keys_execute_once_under_faults<B: Backend>() {
     const KEYS: u64 = 16;
     with_seeds(async |seed| {
@@ -161,7 +161,9 @@ pub async fn commands_without_keys_execute_at_most_once_under_faults<B: Backend>
     .await;
 }
 
-/// The result of a command matches the store: success is one execution, failure is none, unknown is at most one.
+/// The result of a command matches the events in the store.
+///
+/// Success means one execution, failure means none, and an unknown outcome means at most one.
 pub async fn command_results_match_stored_events_under_faults<B: Backend>() {
     let lossy = Faults {
         unanswered: 0.3,
@@ -209,7 +211,7 @@ async fn assert_results_match_stored_events<B: Backend>(seed: u64, faults: Fault
     }
 }
 
-/// Counts in a group of at most four, with an idempotency key; returns `None` if the outcome is unknown.
+/// Counts in a group of at most four, with a key; returns `None` if the outcome is unknown.
 async fn join(engine: Engine, key: u64) -> Option<Result<Receipt, Full>> {
     let command = CountInGroup {
         counter: key,
@@ -225,7 +227,9 @@ async fn join(engine: Engine, key: u64) -> Option<Result<Receipt, Full>> {
     }
 }
 
-/// A limit that a DCB query checks holds under faults, and a key never gets both a success and a rejection.
+/// A limit that a DCB query checks holds under faults.
+///
+/// A key never gets both a success and a rejection.
 pub async fn dcb_limit_holds_under_faults<B: Backend>() {
     const KEYS: u64 = 10;
     with_seeds(async |seed| {

@@ -21,7 +21,7 @@ pub struct Faults {
     pub rejected: f64,
     /// The inner store rolls an append back; the call fails with [`StoreError::Unavailable`].
     pub rolled_back: f64,
-    /// An append is lost before it reaches the inner store; the call fails with [`StoreError::Interrupted`].
+    /// An append is lost before the inner store; the call fails with [`StoreError::Interrupted`].
     pub unsent: f64,
     /// An append is stored but its response is lost; the call fails with [`StoreError::Interrupted`].
     pub unanswered: f64,

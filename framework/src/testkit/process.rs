@@ -79,9 +79,10 @@ where
         self
     }
 
-    /// Applies events that happened before the tested step: a list, or a tuple of lists of several event types.
+    /// Applies events that happened before the tested step.
     ///
-    /// The commands that the process manager sends for them are discarded; the deadlines that it sets remain set.
+    /// Pass a list, or a tuple of lists if the events have several types. The commands that the process manager sends for
+    /// them are discarded; the deadlines that it sets remain set.
     ///
     /// # Panics
     /// If an event cannot be serialized or deserialized, or if the process manager fails.
@@ -195,7 +196,9 @@ where
         self
     }
 
-    /// Asserts that the deadline `name` is set, at a [`Timestamp`] or at a duration after the time of the step.
+    /// Asserts that the deadline `name` is set to `when`.
+    ///
+    /// `when` is a [`Timestamp`], or a [`Duration`](std::time::Duration) after the time of the step.
     ///
     /// # Panics
     /// If the deadline is not set, or if it is set to another time.
@@ -395,7 +398,7 @@ fn body<C: Command>(command: &C) -> Value {
 /// The values that [`ProcessScenario::then_sends`] accepts for the process manager `P`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be sent by `{P}`",
-    note = "pass a list of commands, or a tuple of commands of several types; each type must be listed in the attribute `commands = (…)`"
+    note = "pass a list of commands, or a tuple of commands of several types, from the attribute `commands = (…)`"
 )]
 pub trait Sent<P> {
     /// Returns the expected commands as JSON, each with its name.

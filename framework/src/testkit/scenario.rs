@@ -193,7 +193,7 @@ pub trait Outcome<B: Boundary> {
     fn decision(self) -> B::Decision;
 }
 
-/// Lists of events of any types: the events that a DCB query may find, or the input of a process manager.
+/// Lists of events of any types, as input of a DCB query or of a process manager.
 pub trait EventLists {
     /// Appends the events to `records` in serialized form.
     fn record(self, records: &mut Vec<RecordedEvent>);
