@@ -81,8 +81,8 @@ where
 
     /// Applies events that happened before the tested step.
     ///
-    /// Pass a list, or a tuple of lists if the events have several types. The commands that the process manager sends for
-    /// them are discarded; the deadlines that it sets remain set.
+    /// Pass a list, or a tuple of lists if the events have several types. The commands that the process manager sends
+    /// for them are discarded; the deadlines that it sets remain set.
     ///
     /// # Panics
     /// If an event cannot be serialized or deserialized, or if the process manager fails.
