@@ -1,4 +1,4 @@
-//! The promises under faults: a store that is not there, answers that are lost, appends that come twice.
+//! Cases about the guarantees under faults: unavailable stores, lost responses and repeated appends.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 
-use super::conformance::{Backend, all, events, everything, number, stream};
-use super::conformance_engine::{Count, Counter, CounterEvent, patient};
-use super::conformance_race::{newest_are_whole, oldest_are_whole};
+use super::conformance::{Backend, all_events, events, join_all, number, stream};
+use super::conformance_engine::{Count, Counter, CounterEvent, retrying_engine};
+use super::conformance_race::{check_newest_appends, check_oldest_appends};
 use super::{Faults, Faulty};
 use factum::prelude::*;
 use factum_core::append::{Append, AppendError, ExpectedVersion};
@@ -25,73 +25,76 @@ use factum_engine::record::RecordedEvent;
 use factum_engine::subscription::Subscription;
 
 const SEEDS: [u64; 3] = [1, 2, 3];
-/// Where one seed takes longer, a case hangs.
-const LONGEST: Duration = Duration::from_secs(38);
+/// The time limit for one seed.
+const TIMEOUT: Duration = Duration::from_secs(38);
 
-/// Runs a case with every seed, or with that of the environment variable `FACTUM_SEED`; a failure names its seed.
+/// Runs a case with every seed, or with the seed in the environment variable `FACTUM_SEED`.
+///
+/// # Panics
+/// If the case fails or does not finish in time; the text names the seed.
 pub(super) async fn with_seeds(case: impl AsyncFn(u64)) {
     let chosen = std::env::var("FACTUM_SEED").ok();
-    let chosen = chosen.map(|seed| vec![seed.parse().expect("FACTUM_SEED is a number")]);
+    let chosen = chosen.map(|seed| vec![seed.parse().expect("FACTUM_SEED should be a number")]);
     for seed in chosen.unwrap_or(SEEDS.to_vec()) {
         let run = AssertUnwindSafe(case(seed)).catch_unwind();
-        match tokio::time::timeout(LONGEST, run).await {
+        match tokio::time::timeout(TIMEOUT, run).await {
             Ok(Ok(())) => {}
-            Ok(Err(failure)) => panic!("seed {seed}: {}", text(&*failure)),
-            Err(_) => panic!("seed {seed} hangs: no end after {LONGEST:?}"),
+            Ok(Err(panic)) => panic!("seed {seed}: {}", panic_text(&*panic)),
+            Err(_) => panic!("seed {seed} hangs: not finished after {TIMEOUT:?}"),
         }
     }
 }
 
-fn text(failure: &(dyn Any + Send)) -> &str {
-    let text = failure.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| failure.downcast_ref::<&str>().copied())
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("a panic without a text")
 }
 
-/// What became of a command, as far as its sender knows.
+/// The outcome of a command, as its sender knows it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Answer {
-    Done(Receipt),
-    NotDone,
-    /// Done or not, that is not known.
-    Interrupted,
+pub(super) enum Outcome {
+    Executed(Receipt),
+    NotExecuted,
+    /// The response was lost; the command was executed or not.
+    Unknown,
 }
 
-/// Counts under faults. The reason in the metadata tells whose event it is.
+/// Executes [`Count`] under faults, with the caller as the reason in the metadata.
 pub(super) async fn count(
     engine: Engine,
     counter: u64,
     caller: String,
     key: Option<String>,
-) -> Answer {
+) -> Outcome {
     let mut command = engine.execute(Count { counter }).because(caller);
     if let Some(key) = key {
         command = command.idempotency_key(key);
     }
     match command.await {
-        Ok(receipt) => Answer::Done(receipt),
+        Ok(receipt) => Outcome::Executed(receipt),
         Err(ExecuteError::Store(StoreError::Unavailable(_)) | ExecuteError::Conflict { .. }) => {
-            Answer::NotDone
+            Outcome::NotExecuted
         }
-        Err(ExecuteError::Store(StoreError::Interrupted(_))) => Answer::Interrupted,
-        Err(error) => panic!("a count under faults ended with {error:?}"),
+        Err(ExecuteError::Store(StoreError::Interrupted(_))) => Outcome::Unknown,
+        Err(error) => panic!("unexpected error of a count under faults: {error:?}"),
     }
 }
 
-/// Everything that it was given, in that order.
+/// The positions of the projected events, in the order of projection.
 #[derive(Projection, Default)]
-#[projection(name = "conformance_seen", events = CounterEvent)]
-struct Seen {
-    places: Vec<Position>,
+#[projection(crate = crate, name = "conformance_seen", events = CounterEvent)]
+struct SeenPositions {
+    positions: Vec<Position>,
 }
 
-impl Project<CounterEvent> for Seen {
+impl Project<CounterEvent> for SeenPositions {
     fn project(&mut self, event: &Recorded<CounterEvent>) {
-        self.places.push(event.record.position);
+        self.positions.push(event.record.position);
     }
 }
 
-/// Everything up to `last`, whatever fails on the way: behind an error a subscriber asks again.
+/// Subscribes to all events up to `last`; retries after an error.
 async fn subscribed(store: impl Store, last: Position) -> Vec<RecordedEvent> {
     let mut subscription =
         Subscription::new(Arc::new(store), Query::all(), Position::ZERO).page_size(7);
@@ -100,14 +103,14 @@ async fn subscribed(store: impl Store, last: Position) -> Vec<RecordedEvent> {
         match subscription.next_page().await {
             Ok(page) => seen.extend(page.events),
             Err(StoreError::Unavailable(_) | StoreError::Interrupted(_)) => {}
-            Err(error) => panic!("a subscription under faults ended with {error:?}"),
+            Err(error) => panic!("unexpected error of a subscription under faults: {error:?}"),
         }
     }
     seen
 }
 
-/// A subscriber and a projection see every event once and in order under faults.
-pub async fn readers_see_every_event_once_under_faults<B: Backend>() {
+/// A subscriber and a projection get every event once and in order under faults.
+pub async fn readers_get_every_event_once_under_faults<B: Backend>() {
     const WRITERS: u64 = 6;
     const EACH: u64 = 10;
     let faults = Faults {
@@ -116,11 +119,11 @@ pub async fn readers_see_every_event_once_under_faults<B: Backend>() {
         ..Faults::DELAYS
     };
     with_seeds(async |seed| {
-        let place = B::create().await;
-        let store = Faulty::new(place.open().await, seed, faults);
+        let backend = B::create().await;
+        let store = Faulty::new(backend.open().await, seed, faults);
         let last = Position::new(WRITERS * EACH);
         let subscriber = tokio::spawn(subscribed(store.clone(), last));
-        let model = InMemory::<Seen>::new();
+        let model = InMemory::<SeenPositions>::new();
         let retry = RetryPolicy {
             attempts: 1_000,
             base: Duration::from_millis(1),
@@ -130,81 +133,91 @@ pub async fn readers_see_every_event_once_under_faults<B: Backend>() {
             .retry(retry)
             .with(model.clone())
             .start();
-        let sound = place.open().await;
+        let reliable = backend.open().await;
         let writers = (0..WRITERS).map(|counter| {
-            let engine = patient(sound.clone());
+            let engine = retrying_engine(reliable.clone());
             tokio::spawn(async move {
                 for _ in 0..EACH {
-                    engine.execute(Count { counter }).await.expect("a count");
+                    let counted = engine.execute(Count { counter }).await;
+                    counted.expect("the count should succeed");
                     tokio::task::yield_now().await;
                 }
             })
         });
-        all(writers.collect::<Vec<_>>()).await;
-        let seen = all([subscriber]).await.remove(0);
-        projections.wait_for(last).await.expect("a projection");
-        assert!(store.injected() > 0, "no fault was met");
+        join_all(writers.collect::<Vec<_>>()).await;
+        let seen = join_all([subscriber]).await.remove(0);
+        let reached = projections.wait_for(last).await;
+        reached.expect("the projection should reach the last event");
+        assert!(store.injected() > 0, "no fault was injected");
 
-        let stored = everything(&sound, 100).await;
+        let stored = all_events(&reliable, 100).await;
         let positions: Vec<u64> = stored.iter().map(|event| event.position.get()).collect();
         assert_eq!(positions, (1..=last.get()).collect::<Vec<_>>());
-        assert!(seen == stored, "a subscriber saw something else");
+        let seen_positions: Vec<_> = seen.iter().map(|event| event.position.get()).collect();
+        assert!(
+            seen == stored,
+            "a subscriber must get the events {positions:?}, but got {seen_positions:?}"
+        );
         model.read(|seen| {
             let stored = stored.iter().map(|event| event.position);
             assert!(
-                stored.eq(seen.places.iter().copied()),
-                "a projection saw {:?}",
-                seen.places
+                stored.eq(seen.positions.iter().copied()),
+                "a projection must get the events {positions:?}, but got {:?}",
+                seen.positions
             );
         });
     })
     .await;
 }
 
-/// The state of a counter, asked for until the store is there.
+/// Loads count, sum and version of a counter; retries until the store responds.
 async fn state(engine: &Engine, counter: u64) -> (u64, u64, u64) {
     loop {
         match engine.load::<Counter>(&counter).await {
             Ok(state) => return (state.count, state.sum, state.version().get()),
             Err(LoadError::Store(StoreError::Unavailable(_) | StoreError::Interrupted(_))) => {}
-            Err(error) => panic!("a load under faults ended with {error:?}"),
+            Err(error) => panic!("unexpected error of a load under faults: {error:?}"),
         }
     }
 }
 
-/// State from a snapshot equals a replay under faults, while snapshots are saved late, in disorder, or not at all.
-pub async fn state_from_a_snapshot_equals_a_replay_under_faults<B: Backend>() {
+/// The state from a snapshot equals a replay, even if snapshots are saved late or not at all.
+pub async fn state_from_snapshot_equals_replay_under_faults<B: Backend>() {
     let faults = Faults {
         reads: 0.4,
         pauses: 0.5,
         ..Faults::DELAYS
     };
     with_seeds(async |seed| {
-        let place = B::create().await;
-        let store = Faulty::new(place.open().await, seed, faults);
-        let writer = patient(store.clone());
+        let backend = B::create().await;
+        let store = Faulty::new(backend.open().await, seed, faults);
+        let writer = retrying_engine(store.clone());
         for expected in 1..=23 {
-            let answer = count(writer.clone(), 1, "a writer".to_owned(), None).await;
-            assert!(matches!(answer, Answer::Done(_)), "{answer:?}");
-            // Nothing is warm in a new engine: it begins at a snapshot, if it can get one.
+            let outcome = count(writer.clone(), 1, "a writer".to_owned(), None).await;
+            assert!(
+                matches!(outcome, Outcome::Executed(_)),
+                "the count must succeed after retries, but ended with {outcome:?}"
+            );
+            // A new engine has no cached state, so it loads a snapshot if one is available.
             let found = state(&Engine::new(store.clone()), 1).await;
             let sum = expected * (expected + 1) / 2;
-            assert_eq!(found, (expected, sum, expected), "from a snapshot");
+            let expected = (expected, sum, expected);
+            assert_eq!(found, expected, "count, sum and version from a snapshot");
         }
-        let sound = place.open().await;
-        let with = state(&Engine::new(sound.clone()), 1).await;
-        sound
+        let reliable = backend.open().await;
+        let with = state(&Engine::new(reliable.clone()), 1).await;
+        reliable
             .clear_snapshots()
             .await
-            .expect("snapshots can be cleared");
-        let without = state(&Engine::new(place.open().await), 1).await;
+            .expect("the snapshots should be cleared");
+        let without = state(&Engine::new(backend.open().await), 1).await;
         assert_eq!(with, without);
         assert_eq!(without, (23, 23 * 24 / 2, 23));
     })
     .await;
 }
 
-/// Appends three events to two streams, and says whether they are stored, as far as is known.
+/// Appends three events to two streams; returns whether they are stored, or `None` if that is unknown.
 async fn append_three(store: impl Store, number: u64) -> Option<bool> {
     let own = stream(&format!("contract-{}", number % 5));
     let shared = stream("contract-shared");
@@ -217,39 +230,42 @@ async fn append_three(store: impl Store, number: u64) -> Option<bool> {
         Ok(_) => Some(true),
         Err(AppendError::Store(StoreError::Unavailable(_))) => Some(false),
         Err(AppendError::Store(StoreError::Interrupted(_))) => None,
-        Err(error) => panic!("an append under faults ended with {error:?}"),
+        Err(error) => panic!("unexpected error of an append under faults: {error:?}"),
     }
 }
 
-/// An append over several streams is all or nothing under faults, for every reader.
-pub async fn an_append_over_several_streams_is_whole_under_faults<B: Backend>() {
+/// An append to several streams stays atomic under faults, for every reader.
+pub async fn multi_stream_append_is_atomic_under_faults<B: Backend>() {
     const APPENDS: u64 = 60;
     with_seeds(async |seed| {
-        let place = B::create().await;
-        let store = Faulty::new(place.open().await, seed, Faults::default());
-        let sound = place.open().await;
-        let late = Faulty::new(sound.clone(), seed, Faults::DELAYS);
+        let backend = B::create().await;
+        let store = Faulty::new(backend.open().await, seed, Faults::default());
+        let reliable = backend.open().await;
+        let delayed = Faulty::new(reliable.clone(), seed, Faults::DELAYS);
         let done = Arc::new(AtomicBool::new(false));
         let readers = [
-            tokio::spawn(newest_are_whole(sound.clone(), done.clone())),
-            tokio::spawn(oldest_are_whole(late, done.clone())),
+            tokio::spawn(check_newest_appends(reliable.clone(), done.clone())),
+            tokio::spawn(check_oldest_appends(delayed, done.clone())),
         ];
         let appends = (0..APPENDS).map(|n| tokio::spawn(append_three(store.clone(), n)));
-        let answers = all(appends.collect::<Vec<_>>()).await;
+        let results = join_all(appends.collect::<Vec<_>>()).await;
         done.store(true, SeqCst);
-        all(readers).await;
-        assert!(store.injected() > 0, "no fault was met");
+        join_all(readers).await;
+        assert!(store.injected() > 0, "no fault was injected");
 
         let mut stored: HashMap<u64, usize> = HashMap::new();
-        for event in everything(&sound, 50).await {
+        for event in all_events(&reliable, 50).await {
             *stored.entry(number(&event)).or_default() += 1;
         }
-        for (n, answer) in (0_u64..).zip(answers) {
+        for (n, result) in (0_u64..).zip(results) {
             let events = stored.get(&n).copied().unwrap_or(0);
-            match answer {
-                Some(true) => assert_eq!(events, 3, "append {n} was acknowledged"),
-                Some(false) => assert_eq!(events, 0, "append {n} was not available"),
-                None => assert!([0, 3].contains(&events), "{events} events of append {n}"),
+            match result {
+                Some(true) => assert_eq!(events, 3, "events of append {n}, which succeeded"),
+                Some(false) => assert_eq!(events, 0, "events of append {n}, which failed"),
+                None => assert!(
+                    [0, 3].contains(&events),
+                    "append {n} must store 0 or 3 events, but stored {events}"
+                ),
             }
         }
     })

@@ -1,4 +1,4 @@
-//! Process managers, handlers and schedules that come and go: where they begin, and what is left of them.
+//! Cases about the start positions of new consumers and the orphans of removed ones.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use async_trait::async_trait;
 
 use super::VirtualClock;
-use super::conformance::{Backend, everything};
-use super::conformance_engine::{Count, CounterEvent, patient};
+use super::conformance::{Backend, all_events};
+use super::conformance_engine::{Count, CounterEvent, retrying_engine};
 use super::conformance_process_lamps::{
-    BY_ITSELF, LampEvent, Watch, idle, processes, put_out_of, tell,
+    BY_DEADLINE, LampEvent, Watch, idle, processes, put_out_of, report,
 };
 use super::conformance_shop::DAY;
 use factum::prelude::*;
@@ -18,7 +18,7 @@ use factum_core::timestamp::Timestamp;
 use factum_engine::clock::Clock as _;
 use factum_runtime::process_managers::{EventHandler, HandlerError, MissedRuns, Orphan, Schedule};
 
-/// Counts what it is given.
+/// An event handler that counts its events.
 #[derive(Clone, Default)]
 struct Bell(Arc<AtomicU64>);
 
@@ -30,38 +30,42 @@ impl EventHandler<CounterEvent> for Bell {
     }
 }
 
-/// A handler that is new begins behind what was stored when it was first started, whatever became of that start.
-pub async fn a_handler_begins_where_it_was_first_started<B: Backend>() {
-    let place = B::create().await;
-    let (engine, clock) = (patient(place.open().await), VirtualClock::new());
+/// A new event handler starts after the events that were stored at its first start.
+///
+/// The position stays the same even if the program stopped right after that start.
+pub async fn event_handler_keeps_its_first_start_position<B: Backend>() {
+    let backend = B::create().await;
+    let (engine, clock) = (retrying_engine(backend.open().await), VirtualClock::new());
     let bell = Bell::default();
     let start = async || {
-        let processes = processes(place.open().await, &clock, 2);
+        let processes = processes(backend.open().await, &clock, 2);
         processes.handler("bell", bell.clone()).start()
     };
     for counter in 0..2 {
-        engine.execute(Count { counter }).await.expect("a count");
+        let counted = engine.execute(Count { counter }).await;
+        counted.expect("the count should succeed");
     }
     for counter in 2..5 {
-        let ends_at_once = start().await;
-        ends_at_once.wait_until_registered().await;
-        drop(ends_at_once);
-        engine.execute(Count { counter }).await.expect("a count");
+        let running = start().await;
+        running.wait_until_registered().await;
+        drop(running);
+        let counted = engine.execute(Count { counter }).await;
+        counted.expect("the count should succeed");
     }
     let running = start().await;
     idle(&running).await;
     running.stop().await;
-    let rung = bell.0.load(SeqCst);
-    assert_eq!(rung, 3, "what was stored behind the first start, once");
+    let handled = bell.0.load(SeqCst);
+    assert_eq!(handled, 3, "the number of handled events");
 }
 
 async fn counts(store: &impl Store) -> Vec<String> {
-    let events = everything(store, 100).await;
+    let events = all_events(store, 100).await;
     let counts = events.iter().filter(|it| it.name.starts_with("counter."));
     counts.map(|event| event.stream.to_string()).collect()
 }
 
-fn assert_all_left(left: &[Orphan], until: Timestamp) {
+fn assert_all_orphaned(orphans: &[Orphan], until: Timestamp) {
     let [
         Orphan::ProcessManager {
             name: process, due, ..
@@ -71,23 +75,25 @@ fn assert_all_left(left: &[Orphan], until: Timestamp) {
             name: schedule,
             due: Some(_),
         },
-    ] = left
+    ] = orphans
     else {
-        panic!("{left:?}")
+        panic!("expected a process manager, a handler and a schedule, got {orphans:?}")
     };
     assert_eq!((&**process, &**handler), ("watch", "bell"));
     assert_eq!((&**schedule, *due), ("gone", Some(until)));
 }
 
-/// What was taken out of the code does not happen, holds up nothing and is listed. A schedule can be forgotten, and begins
-/// anew when it comes back; a process manager goes on where it stood.
-pub async fn what_is_taken_out_of_the_code_is_listed_and_holds_up_nothing<B: Backend>() {
-    let place = B::create().await;
-    let store = place.open().await;
-    let (engine, clock) = (patient(store.clone()), VirtualClock::new());
+/// Removed process managers, handlers and schedules are listed as orphans and block nothing.
+///
+/// A schedule that was deleted and is added again starts from scratch; a process manager that is added again resumes.
+pub async fn orphans_are_listed_and_block_nothing<B: Backend>() {
+    let backend = B::create().await;
+    let store = backend.open().await;
+    let (engine, clock) = (retrying_engine(store.clone()), VirtualClock::new());
     let daily = |name: &str, counter| {
         let schedule = Schedule::cron(name, "0 6 * * *", move |_| Count { counter });
-        schedule.expect("a schedule").missed_runs(MissedRuns::All)
+        let schedule = schedule.expect("the schedule should be valid");
+        schedule.missed_runs(MissedRuns::All)
     };
     let all = processes(store.clone(), &clock, 2)
         .with::<Watch>()
@@ -95,37 +101,52 @@ pub async fn what_is_taken_out_of_the_code_is_listed_and_holds_up_nothing<B: Bac
         .schedule(daily("gone", 1))
         .start();
     let until = clock.now() + DAY * 2;
-    tell(&engine, 1, LampEvent::Lit { lamp: 1, until }).await;
+    report(&engine, 1, LampEvent::Lit { lamp: 1, until }).await;
     clock.advance(DAY);
     idle(&all).await;
     assert_eq!(counts(&store).await, ["counter-1"]);
-    assert_eq!(all.orphans().await.expect("a list"), []);
+    let orphans = all.orphans().await;
+    assert_eq!(orphans.expect("the orphans should be readable"), []);
     all.stop().await;
 
-    let rest = processes(place.open().await, &clock, 2);
+    let rest = processes(backend.open().await, &clock, 2);
     let rest = rest.schedule(daily("stays", 2)).start();
     idle(&rest).await;
     clock.advance(DAY * 3);
     idle(&rest).await;
     let counted = counts(&store).await;
     assert_eq!(counted[..1], ["counter-1"]);
-    assert!(!counted[1..].contains(&counted[0]), "it is gone");
-    assert!(counted.len() >= 3, "the other goes on: {counted:?}");
+    assert!(
+        !counted[1..].contains(&counted[0]),
+        "the removed schedule must not run, but counted in {counted:?}"
+    );
+    assert!(
+        counted.len() >= 3,
+        "the other schedule must continue, but counted only in {counted:?}"
+    );
     assert_eq!(put_out_of(&store, 1).await, [0; 0]);
-    let left = rest.orphans().await.expect("a list");
-    assert_all_left(&left, until);
-    let forgotten = rest.delete_schedule("gone").await;
-    assert!(forgotten.expect("it is not there"), "it was left behind");
+    let orphans = rest.orphans().await;
+    let orphans = orphans.expect("the orphans should be readable");
+    assert_all_orphaned(&orphans, until);
+    let deleted = rest.delete_schedule("gone").await;
+    let deleted = deleted.expect("an orphaned schedule should be deletable");
+    assert!(deleted, "the orphaned schedule must exist");
     rest.delete_schedule("stays")
         .await
-        .expect_err("it is there");
-    assert_eq!(rest.orphans().await.expect("a list").len(), 2);
+        .expect_err("a running schedule should not be deletable");
+    let orphans = rest.orphans().await;
+    let orphans = orphans.expect("the orphans should be readable");
+    assert_eq!(orphans.len(), 2, "the number of orphans");
     rest.stop().await;
 
-    let back = processes(place.open().await, &clock, 2);
+    let back = processes(backend.open().await, &clock, 2);
     let back = back.with::<Watch>().schedule(daily("gone", 1)).start();
     idle(&back).await;
     back.stop().await;
-    assert_eq!(put_out_of(&store, 1).await, [BY_ITSELF]);
-    assert_eq!(counts(&store).await, counted, "it begins anew");
+    assert_eq!(put_out_of(&store, 1).await, [BY_DEADLINE]);
+    assert_eq!(
+        counts(&store).await,
+        counted,
+        "a deleted schedule must not execute missed runs when it is added again"
+    );
 }

@@ -1,10 +1,10 @@
-//! Process managers: commands that are kept outlive a change of their form.
+//! Cases about stored commands of process managers whose schema changes.
 
 use super::VirtualClock;
 use super::conformance::Backend;
-use super::conformance_engine::patient;
+use super::conformance_engine::retrying_engine;
 use super::conformance_process_lamps::{
-    Lamp, LampEvent, Watch, idle, lamp, processes, put_out_of, tell,
+    Lamp, LampEvent, Watch, idle, lamp, processes, put_out_of, report,
 };
 use super::conformance_shop::DAY;
 use factum::prelude::*;
@@ -15,7 +15,7 @@ use factum_engine::process::{Correlation, Deadline, Reactions, Rejection};
 use factum_engine::upcast::UpcastError;
 use factum_runtime::process_managers::{FailedDelivery, ProcessManagersBuilder};
 
-/// [`PutOut`](super::conformance_process_lamps::PutOut) as it is two versions later: it counts in tens, and can be rejected.
+/// The command `PutOut` with schema version 3: it counts in tens and can be rejected.
 #[derive(Command, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[command(on = Lamp, name = "PutOut", version = 3, upcast = [in_tens, may_be_rejected])]
 struct PutOut3 {
@@ -31,29 +31,29 @@ fn in_tens(mut old: serde_json::Value) -> Result<serde_json::Value, UpcastError>
     Ok(old)
 }
 
-/// Those of lamp 3 are.
+/// Marks the commands for lamp 3 to be rejected.
 fn may_be_rejected(mut old: serde_json::Value) -> Result<serde_json::Value, UpcastError> {
     old["rejected"] = (old["lamp"] == 3).into();
     Ok(old)
 }
 
 #[derive(Debug, PartialEq, thiserror::Error)]
-#[error("it shall burn")]
-struct Burns;
+#[error("the lamp must stay lit")]
+struct MustStayLit;
 
 impl Decide for PutOut3 {
-    type Error = Burns;
+    type Error = MustStayLit;
 
-    fn decide(&self, _: &Lamp) -> Result<Events<LampEvent>, Burns> {
+    fn decide(&self, _: &Lamp) -> Result<Events<LampEvent>, MustStayLit> {
         let (lamp, touches) = (self.lamp, self.tens);
         match self.rejected {
-            true => Err(Burns),
+            true => Err(MustStayLit),
             false => Ok(LampEvent::PutOut { lamp, touches }.into()),
         }
     }
 }
 
-/// [`Watch`] as it sends that, and nothing for an event.
+/// [`Watch`] in a version that sends [`PutOut3`].
 #[derive(ProcessManager, Debug, Clone, Default, Serialize, Deserialize)]
 #[process_manager(name = "watch", id = u64, events = LampEvent, commands = PutOut3)]
 struct WatchInTens {
@@ -85,9 +85,10 @@ impl React<LampEvent> for WatchInTens {
 }
 
 impl Respond for WatchInTens {
-    /// Puts it out all the same, if the command is given to it as it is today.
+    /// Sends the rejected command again; fails if the rejection does not contain it in the current schema.
     fn rejected(&mut self, rejection: &Rejection, then: &mut Reactions<Self>) {
-        let command = rejection.of::<PutOut3>().expect("today's form");
+        let command = rejection.of::<PutOut3>();
+        let command = command.expect("the rejected command should have the current schema");
         let rejected = false;
         then.send(PutOut3 {
             rejected,
@@ -98,7 +99,7 @@ impl Respond for WatchInTens {
     fn deadline(&mut self, _: &Deadline, _: &mut Reactions<Self>) {}
 }
 
-/// Has a lamp put out at a time, without a process manager.
+/// Sets a deadline that puts a lamp out, without a process manager.
 #[derive(Command, Debug, Clone, Serialize, Deserialize)]
 #[command(on = Lamp)]
 struct BurnUntil {
@@ -117,44 +118,52 @@ impl Decide for BurnUntil {
     }
 }
 
+/// Returns the process instances that have a waiting failed delivery.
 async fn failed_deliveries(running: &ProcessManagers) -> Vec<String> {
     let listed = running.failed_deliveries("watch").await;
-    let listed = listed.expect("they are listed").into_iter();
-    let waiting = listed.filter(FailedDelivery::is_waiting);
-    waiting.map(|letter| letter.instance).collect()
+    let listed = listed.expect("the failed deliveries should be readable");
+    let waiting = listed.into_iter().filter(FailedDelivery::is_waiting);
+    waiting.map(|delivery| delivery.instance).collect()
 }
 
-/// Commands that were given up, that wait behind those and that deadlines hold are brought up to today's form step by
-/// step, when a newer program tries them; what is rejected comes back in that form.
-pub async fn commands_of_an_older_form_are_brought_up<B: Backend>() {
-    let place = B::create().await;
-    let store = place.open().await;
+/// Stored commands of an older schema are upcast before newer code executes them.
+///
+/// This holds for failed deliveries, for commands that wait after them, and for commands of deadlines. A rejection
+/// contains the command in the current schema.
+pub async fn stored_commands_are_upcast<B: Backend>() {
+    let backend = B::create().await;
+    let store = backend.open().await;
     let clock = VirtualClock::new();
     let engine = Engine::builder(store.clone()).clock(clock.clone()).build();
     let until = clock.now() + DAY;
     let old = processes(store.clone(), &clock, 1).with::<Watch>().start();
     for lamp in [1, 3] {
-        tell(&engine, lamp, LampEvent::Jammed).await;
-        tell(&engine, lamp, LampEvent::Lit { lamp, until }).await;
+        report(&engine, lamp, LampEvent::Jammed).await;
+        report(&engine, lamp, LampEvent::Lit { lamp, until }).await;
         for _ in 0..2 {
             let until = Some(until);
-            tell(&engine, lamp, LampEvent::Touched { lamp, until }).await;
+            report(&engine, lamp, LampEvent::Touched { lamp, until }).await;
         }
     }
     let (lamp, until) = (5, until);
-    let burns = engine.execute(BurnUntil { lamp, until }).await;
-    burns.expect("its deadline is set");
+    let set = engine.execute(BurnUntil { lamp, until }).await;
+    set.expect("the deadline should be set");
     idle(&old).await;
     assert_eq!(failed_deliveries(&old).await, ["1", "3"]);
     old.stop().await;
 
     let new = ProcessManagersBuilder::deadlines::<PutOut3>;
-    let new = new(processes(place.open().await, &clock, 1));
+    let new = new(processes(backend.open().await, &clock, 1));
     let new = new.with::<WatchInTens>().start();
-    new.retry("watch").await.expect("they are tried again");
+    let retried = new.retry("watch").await;
+    retried.expect("the retry should be accepted");
     idle(&new).await;
     assert_eq!(put_out_of(&store, 1).await, [10, 20]);
-    assert_eq!(put_out_of(&store, 3).await, [10, 20], "behind a rejection");
+    assert_eq!(
+        put_out_of(&store, 3).await,
+        [10, 20],
+        "the commands sent after a rejection"
+    );
     clock.advance(DAY);
     idle(&new).await;
     assert_eq!(put_out_of(&store, 5).await, [70]);
@@ -162,48 +171,54 @@ pub async fn commands_of_an_older_form_are_brought_up<B: Backend>() {
     new.stop().await;
 }
 
-/// A command that newer code has sent, and nobody has executed yet, is neither executed nor given up by older code; and
-/// what that code can do goes on.
-pub async fn commands_of_a_newer_form_are_left_to_newer_code<B: Backend>() {
-    let place = B::create().await;
-    let store = place.open().await;
-    let (engine, clock) = (patient(store.clone()), VirtualClock::new());
+/// A command of a newer schema waits for newer code; older code does not execute it or let it fail.
+///
+/// The older code continues with its own commands.
+pub async fn commands_of_newer_schema_wait_for_newer_code<B: Backend>() {
+    let backend = B::create().await;
+    let store = backend.open().await;
+    let (engine, clock) = (retrying_engine(store.clone()), VirtualClock::new());
     let until = clock.now() + DAY;
     let old = || processes(store.clone(), &clock, 1).with::<Watch>().start();
     let first = old();
-    tell(&engine, 1, LampEvent::Jammed).await;
-    tell(&engine, 1, LampEvent::Lit { lamp: 1, until }).await;
+    report(&engine, 1, LampEvent::Jammed).await;
+    report(&engine, 1, LampEvent::Lit { lamp: 1, until }).await;
     let touched = LampEvent::Touched {
         lamp: 1,
         until: Some(until),
     };
-    tell(&engine, 1, touched.clone()).await;
+    report(&engine, 1, touched.clone()).await;
     idle(&first).await;
     assert_eq!(failed_deliveries(&first).await, ["1"]);
     first.stop().await;
     let new = async || {
-        let new = processes(place.open().await, &clock, 1);
+        let new = processes(backend.open().await, &clock, 1);
         new.with::<WatchInTens>().start()
     };
-    // Behind what was given up.
+    // The command of the newer code waits after the failed delivery.
     let between = new().await;
-    tell(&engine, 1, touched).await;
+    report(&engine, 1, touched).await;
     idle(&between).await;
     between.stop().await;
 
     let second = old();
-    tell(&engine, 1, LampEvent::Mended).await;
-    second.retry("watch").await.expect("it is tried again");
-    tell(&engine, 2, LampEvent::Lit { lamp: 2, until }).await;
+    report(&engine, 1, LampEvent::Repaired).await;
+    let retried = second.retry("watch").await;
+    retried.expect("the retry should be accepted");
+    report(&engine, 2, LampEvent::Lit { lamp: 2, until }).await;
     let mut head = store.watch();
     for turn in 1..=2 {
         let until = Some(until);
-        tell(&engine, 2, LampEvent::Touched { lamp: 2, until }).await;
+        report(&engine, 2, LampEvent::Touched { lamp: 2, until }).await;
         while put_out_of(&store, 2).await.len() < turn {
-            head.changed().await.expect("the store lives");
+            head.changed().await.expect("the store should stay open");
         }
     }
-    assert_eq!(put_out_of(&store, 1).await, [1], "its own is done");
+    assert_eq!(
+        put_out_of(&store, 1).await,
+        [1],
+        "older code must execute its own command only"
+    );
     assert_eq!(failed_deliveries(&second).await, [""; 0]);
     second.stop().await;
     let third = new().await;

@@ -1,105 +1,115 @@
-//! Process managers: what cannot be done waits for somebody, and what is moved passes when it was moved to.
+//! Cases about failed deliveries and deadlines of process managers.
 
 use super::conformance::Backend;
-use super::conformance_engine::patient;
+use super::conformance_engine::retrying_engine;
 use super::conformance_faults::with_seeds;
 use super::conformance_process_lamps::{
-    BY_ITSELF, LampEvent, Watch, idle, processes, put_out, put_out_of, tell,
+    BY_DEADLINE, LampEvent, Watch, idle, processes, put_out, put_out_of, report,
 };
 use super::conformance_shop::DAY;
 use super::{Faults, Faulty, VirtualClock};
-use factum_engine::clock::Clock as _;
-use factum_runtime::process_managers::{FailedDelivery, FailedWork};
+use crate::clock::Clock as _;
+use crate::process_managers::{FailedDelivery, FailedWork, ProcessManagers};
 
-/// What cannot be done is given up after its attempts and waits, over restarts and on every handle, with all else that its
-/// instance wants done behind it in order; other instances go on. What is discarded is not done; what is tried again is.
-pub async fn what_cannot_be_done_waits_in_order_and_holds_up_no_other<B: Backend>() {
-    let place = B::create().await;
-    let store = place.open().await;
-    let (engine, clock) = (patient(store.clone()), VirtualClock::new());
+/// A failed delivery blocks the later deliveries of its own process instance only.
+///
+/// It is listed on every handle and survives restarts. A discarded delivery is not executed; after a retry, the blocked
+/// deliveries are executed in order.
+pub async fn failed_delivery_blocks_only_its_own_instance<B: Backend>() {
+    let backend = B::create().await;
+    let store = backend.open().await;
+    let (engine, clock) = (retrying_engine(store.clone()), VirtualClock::new());
     let start = || processes(store.clone(), &clock, 2).with::<Watch>().start();
     let until = clock.now() + DAY;
     let first = start();
     for lamp in [1, 2] {
         if lamp == 1 {
-            tell(&engine, lamp, LampEvent::Jammed).await;
+            report(&engine, lamp, LampEvent::Jammed).await;
         }
-        tell(&engine, lamp, LampEvent::Lit { lamp, until }).await;
+        report(&engine, lamp, LampEvent::Lit { lamp, until }).await;
         for _ in 0..2 {
             let until = Some(until);
-            tell(&engine, lamp, LampEvent::Touched { lamp, until }).await;
+            report(&engine, lamp, LampEvent::Touched { lamp, until }).await;
         }
     }
     idle(&first).await;
     assert_eq!(put_out(&store).await, [(2, 1), (2, 2)]);
-    let given_up = first
-        .failed_deliveries("watch")
-        .await
-        .expect("they are listed");
-    let [letter] = &given_up[..] else {
-        panic!("{given_up:?}")
+    let listed = failed_deliveries(&first).await;
+    let [failed] = &listed[..] else {
+        panic!("expected one failed delivery, got {listed:?}")
     };
-    assert_eq!((&*letter.instance, letter.attempts), ("1", 2));
-    assert!(letter.error.contains("the switch is jammed"), "{letter:?}");
-    let FailedWork::Command { name, body } = &letter.work else {
-        panic!("{letter:?}")
+    assert_eq!((&*failed.instance, failed.attempts), ("1", 2));
+    assert!(
+        failed.error.contains("the switch is jammed"),
+        "expected the error of the command, got {failed:?}"
+    );
+    let FailedWork::Command { name, body } = &failed.work else {
+        panic!("expected a failed command, got {failed:?}")
     };
     assert_eq!((&**name, &body["touches"]), ("PutOut", &1.into()));
     first.stop().await;
 
-    let other = processes(place.open().await, &clock, 2);
+    let other = processes(backend.open().await, &clock, 2);
     let second = other.with::<Watch>().start();
     idle(&second).await;
-    let still = second
-        .failed_deliveries("watch")
-        .await
-        .expect("they are listed");
-    assert_eq!(still, given_up);
-    let discarded = second.discard_delivery("watch", letter, "nobody needs it");
-    discarded.await.expect("it waits");
+    assert_eq!(failed_deliveries(&second).await, listed);
+    let discarded = second.discard_delivery("watch", failed, "nobody needs it");
+    discarded.await.expect("the failed delivery should exist");
     idle(&second).await;
-    let listed = second
-        .failed_deliveries("watch")
-        .await
-        .expect("they are listed");
+    let listed = failed_deliveries(&second).await;
     assert_eq!(listed[0].discarded.as_deref(), Some("nobody needs it"));
-    assert!(listed[1].is_waiting(), "what came behind fails, too");
+    assert!(
+        listed[1].is_waiting(),
+        "the next delivery must fail and wait, but is {:?}",
+        listed[1]
+    );
     second.stop().await;
 
     let third = start();
-    tell(&engine, 1, LampEvent::Mended).await;
+    report(&engine, 1, LampEvent::Repaired).await;
     let until = Some(until);
-    tell(&engine, 1, LampEvent::Touched { lamp: 1, until }).await;
+    report(&engine, 1, LampEvent::Touched { lamp: 1, until }).await;
     idle(&third).await;
-    assert_eq!(put_out_of(&store, 1).await, [0; 0], "it waits for somebody");
-    third.retry("watch").await.expect("it can be tried again");
+    assert_eq!(
+        put_out_of(&store, 1).await,
+        [0; 0],
+        "a failed delivery must wait for a retry"
+    );
+    let retried = third.retry("watch").await;
+    retried.expect("the retry should be accepted");
     idle(&third).await;
     assert_eq!(put_out_of(&store, 1).await, [2, 3]);
-    let listed = third
-        .failed_deliveries("watch")
-        .await
-        .expect("they are listed");
-    assert!(!listed.iter().any(FailedDelivery::is_waiting), "{listed:?}");
+    let listed = failed_deliveries(&third).await;
+    assert!(
+        !listed.iter().any(FailedDelivery::is_waiting),
+        "no delivery must wait after the retry, but the list is {listed:?}"
+    );
     third.stop().await;
 }
 
-/// A deadline that was moved passes once, at its new time; one that was cancelled never; over two instances of the
-/// program, one of which begins in between, and a store that fails.
-pub async fn a_deadline_of_a_process_moves_and_is_cancelled_under_faults<B: Backend>() {
+async fn failed_deliveries(running: &ProcessManagers) -> Vec<FailedDelivery> {
+    let listed = running.failed_deliveries("watch").await;
+    listed.expect("the failed deliveries should be readable")
+}
+
+/// A moved deadline fires once at its new time, and a cancelled deadline never fires.
+///
+/// Two nodes run under faults; the second one starts after the deadlines were moved.
+pub async fn process_deadline_can_be_moved_and_cancelled_under_faults<B: Backend>() {
     const LAMPS: u64 = 12;
     with_seeds(async |seed| {
-        let place = B::create().await;
+        let backend = B::create().await;
         let clock = VirtualClock::new();
         let start = async |run| {
-            let store = Faulty::new(place.open().await, seed + run, Faults::default());
+            let store = Faulty::new(backend.open().await, seed + run, Faults::default());
             processes(store, &clock, 1_000).with::<Watch>().start()
         };
-        let store = place.open().await;
-        let (engine, began) = (patient(store.clone()), clock.now());
+        let store = backend.open().await;
+        let (engine, began) = (retrying_engine(store.clone()), clock.now());
         let first = start(0).await;
         for lamp in 0..LAMPS {
             let until = began + DAY;
-            tell(&engine, lamp, LampEvent::Lit { lamp, until }).await;
+            report(&engine, lamp, LampEvent::Lit { lamp, until }).await;
         }
         idle(&first).await;
         for lamp in 0..LAMPS {
@@ -107,10 +117,10 @@ pub async fn a_deadline_of_a_process_moves_and_is_cancelled_under_faults<B: Back
                 0 => continue,
                 1 => None,
                 2 => Some(began + DAY * 3),
-                // Sooner than those that were not moved.
+                // Before the deadlines that were not moved.
                 _ => Some(began + DAY / 2),
             };
-            tell(&engine, lamp, LampEvent::Touched { lamp, until }).await;
+            report(&engine, lamp, LampEvent::Touched { lamp, until }).await;
         }
         idle(&first).await;
         let second = start(1).await;
@@ -123,8 +133,8 @@ pub async fn a_deadline_of_a_process_moves_and_is_cancelled_under_faults<B: Back
             seen += new.len();
             new.sort_unstable();
             let due = (0..LAMPS).filter(|lamp| expected.contains(&(lamp % 4)));
-            let due: Vec<_> = due.map(|lamp| (lamp, BY_ITSELF)).collect();
-            assert_eq!(new, due, "after {half} half days");
+            let due: Vec<_> = due.map(|lamp| (lamp, BY_DEADLINE)).collect();
+            assert_eq!(new, due, "lamps put out after {half} half days");
         }
         first.stop().await;
         second.stop().await;

@@ -1,4 +1,4 @@
-//! Projections over the documents of a store: their effects, their leases, what they park.
+//! Cases about projections: effects, leases and dead letters.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::conformance::{Backend, event, events, everything, number, put};
+use super::conformance::{Backend, all_events, event, events, number, put};
 use super::conformance_faults::with_seeds;
 use super::{Faults, Faulty};
 use factum_core::document::{Changes, DocumentStore, Revision, Scan};
@@ -22,20 +22,22 @@ use factum_runtime::projections::{
 
 const NAME: &str = "contract marks";
 const LEASE: Duration = Duration::from_millis(150);
-const PATIENT: RetryPolicy = RetryPolicy {
+const RETRY: RetryPolicy = RetryPolicy {
     attempts: 3,
     base: Duration::from_millis(1),
     cap: Duration::from_millis(5),
 };
 
-/// The effect of an event is a document, changed together with the checkpoint: for each stream the positions that were
-/// taken, in the order in which they were.
+/// A read model with a document for each stream, which lists the positions of its projected events.
+///
+/// The documents change together with the checkpoint.
 #[derive(Clone, Default)]
 struct Marks {
-    /// An event with this number is poison, until this is mended.
-    mended: Arc<AtomicBool>,
+    /// Whether events with the number [`POISON`] can be projected.
+    fixed: Arc<AtomicBool>,
 }
 
+/// The number of an event that cannot be projected.
 const POISON: u64 = 1_000;
 
 fn key(build: u64, stream: &str) -> String {
@@ -54,9 +56,9 @@ async fn marks(
 }
 
 impl Marks {
-    fn take(&self, event: &RecordedEvent) -> Result<(), EventError> {
+    fn check(&self, event: &RecordedEvent) -> Result<(), EventError> {
         let poison = event.name != "contract.numbered"
-            || number(event) == POISON && !self.mended.load(SeqCst);
+            || number(event) == POISON && !self.fixed.load(SeqCst);
         if poison {
             return Err(EventError::new(event.position, "poison".to_owned()));
         }
@@ -90,13 +92,14 @@ impl ReadModel for Marks {
             .collect();
         let mut marks = marks(step.documents, &keys).await?;
         for (event, key) in step.events.iter().zip(keys) {
-            self.take(event)?;
+            self.check(event)?;
             marks.entry(key).or_default().push(event.position.get());
         }
         let effects = marks
             .into_iter()
             .fold(Changes::new(), |effects, (key, marks)| {
-                effects.put(key, serde_json::to_string(&marks).expect("numbers"))
+                let marks = serde_json::to_string(&marks);
+                effects.put(key, marks.expect("numbers should serialize"))
             });
         let changes = step.changes.clone().with(effects);
         Step { changes, ..step }.change().await
@@ -105,13 +108,18 @@ impl ReadModel for Marks {
 
 fn run(store: impl Store, marks: Marks) -> Projections {
     let builder = Projections::builder(&Engine::new(store)).lease(LEASE);
-    builder.retry(PATIENT).with(marks).start()
+    builder.retry(RETRY).with(marks).start()
 }
 
-/// What must be there once every event but those `without` has had its effect once.
-async fn assert_is_a_replay(store: &impl Store, without: &[u64]) {
+async fn wait_for(projections: &Projections, position: Position) {
+    let reached = projections.wait_for(position).await;
+    reached.unwrap_or_else(|error| panic!("the projection must reach {position}: {error}"));
+}
+
+/// Asserts that every event except those at the positions `without` was projected once, in order.
+async fn assert_equals_replay(store: &impl Store, without: &[u64]) {
     let mut expected: BTreeMap<String, Vec<u64>> = BTreeMap::new();
-    for event in everything(store, 100).await {
+    for event in all_events(store, 100).await {
         let position = event.position.get();
         if !without.contains(&position) {
             let marks = expected.entry(key(1, event.stream.as_str())).or_default();
@@ -119,104 +127,123 @@ async fn assert_is_a_replay(store: &impl Store, without: &[u64]) {
         }
     }
     let keys: Vec<_> = expected.keys().cloned().collect();
-    let found = marks(store, &keys).await.expect("marks can be read");
-    assert_eq!(found, expected, "each event has its effect once, in order");
+    let found = marks(store, &keys).await;
+    let found = found.expect("the documents should be readable");
+    assert_eq!(
+        found, expected,
+        "each stream must have the positions of its events once and in order"
+    );
     let all = store.scan_documents(Scan::prefix("marks/")).await;
-    assert_eq!(all.expect("a scan").len(), expected.len());
+    let all = all.expect("the document scan should succeed");
+    assert_eq!(all.len(), expected.len(), "the number of documents");
 }
 
-/// Two instances under faults, one of which is gone without a word: each event has its effect once, in order.
-pub async fn a_projection_has_each_effect_once_under_faults<B: Backend>() {
+/// Each event is projected once and in order on two nodes under faults.
+///
+/// One of the nodes stops without a shutdown.
+pub async fn projection_applies_each_event_once_under_faults<B: Backend>() {
     with_seeds(async |seed| {
-        let place = B::create().await;
-        let sound = place.open().await;
+        let backend = B::create().await;
+        let reliable = backend.open().await;
         let faulty = |seed, store| Faulty::new(store, seed, Faults::default());
-        let first = faulty(seed, sound.clone());
-        let second = faulty(seed + 100, place.open().await);
-        let gone = run(first.clone(), Marks::default());
-        let stays = run(second.clone(), Marks::default());
+        let first = faulty(seed, reliable.clone());
+        let second = faulty(seed + 100, backend.open().await);
+        let crashed = run(first.clone(), Marks::default());
+        let surviving = run(second.clone(), Marks::default());
         let mut last = Position::ZERO;
         for turn in 0..30 {
             let id = format!("contract-{}", turn % 7);
-            last = put(&sound, &id, events([turn, turn + 1])).await.position;
+            last = put(&reliable, &id, events([turn, turn + 1])).await.position;
             if turn == 15 {
-                stays.wait_for(last).await.expect("it goes on");
+                wait_for(&surviving, last).await;
             }
         }
-        drop(gone);
-        stays.wait_for(last).await.expect("it goes on");
-        assert!(second.injected() > 0, "no fault was met");
-        assert_is_a_replay(&sound, &[]).await;
+        drop(crashed);
+        wait_for(&surviving, last).await;
+        assert!(second.injected() > 0, "no fault was injected");
+        assert_equals_replay(&reliable, &[]).await;
     })
     .await;
 }
 
-/// What cannot be taken waits with its stream, also over a restart, and is taken in order in the end.
-pub async fn a_poison_event_parks_its_stream_alone<B: Backend>() {
-    let place = B::create().await;
-    let store = place.open().await;
-    let strange = NewEvent {
+/// Later events of a stream wait after a dead letter and are projected in order after a retry.
+///
+/// Other streams continue, and dead letters survive a restart.
+pub async fn dead_letter_blocks_only_its_own_stream<B: Backend>() {
+    let backend = B::create().await;
+    let store = backend.open().await;
+    let unknown = NewEvent {
         name: "contract.unheard_of".into(),
         ..event(1)
     };
     put(&store, "contract-a", events([1, POISON, 2])).await;
-    put(&store, "contract-b", vec![strange]).await;
+    put(&store, "contract-b", vec![unknown]).await;
     put(&store, "contract-c", events([3])).await;
     let last = put(&store, "contract-b", events([4])).await.position;
-    let poisoned = Marks::default();
-    let projections = run(store.clone(), poisoned.clone());
-    projections.wait_for(last).await.expect("it goes on");
-    assert_is_a_replay(&store, &[2, 3, 4, 6]).await;
-    let places = async |projections: &Projections| -> Vec<u64> {
-        let letters = projections.dead_letters(NAME).await;
-        let letters = letters.expect("dead letters can be read");
-        letters.iter().map(|letter| letter.position.get()).collect()
+    let model = Marks::default();
+    let projections = run(store.clone(), model.clone());
+    wait_for(&projections, last).await;
+    assert_equals_replay(&store, &[2, 3, 4, 6]).await;
+    let dead_letters = async |projections: &Projections| -> Vec<u64> {
+        let listed = projections.dead_letters(NAME).await;
+        let listed = listed.expect("the dead letters should be readable");
+        listed.iter().map(|letter| letter.position.get()).collect()
     };
-    assert_eq!(places(&projections).await, [2, 3, 4, 6]);
+    assert_eq!(dead_letters(&projections).await, [2, 3, 4, 6]);
     projections.stop().await;
 
-    let store = place.open().await;
-    let projections = run(store.clone(), poisoned.clone());
-    let parked = async |count| {
-        let mut status = projections.watch(NAME).expect("it runs");
-        let parked = status.wait_for(|status| status.parked == count).await;
-        drop(parked.expect("it runs"));
+    let store = backend.open().await;
+    let projections = run(store.clone(), model.clone());
+    let wait_for_count = async |count| {
+        let status = projections.watch(NAME);
+        let mut status = status.expect("the projection should exist");
+        let reached = status.wait_for(|status| status.parked == count).await;
+        drop(reached.expect("the projection should run"));
     };
-    parked(4).await;
-    poisoned.mended.store(true, SeqCst);
-    projections.retry(NAME).await.expect("an order");
-    parked(2).await;
-    assert_eq!(places(&projections).await, [4, 6]);
+    wait_for_count(4).await;
+    model.fixed.store(true, SeqCst);
+    let retried = projections.retry(NAME).await;
+    retried.expect("the retry should be accepted");
+    wait_for_count(2).await;
+    assert_eq!(dead_letters(&projections).await, [4, 6]);
     let discarded = projections
         .discard(NAME, Position::new(4), "unheard of")
         .await;
-    discarded.expect("an order");
-    parked(0).await;
-    assert_eq!(places(&projections).await, [4], "kept on record");
-    assert_is_a_replay(&store, &[4]).await;
+    discarded.expect("the discard should be accepted");
+    wait_for_count(0).await;
+    assert_eq!(
+        dead_letters(&projections).await,
+        [4],
+        "a discarded dead letter must stay listed"
+    );
+    assert_equals_replay(&store, &[4]).await;
     let last = put(&store, "contract-b", events([5])).await.position;
-    projections.wait_for(last).await.expect("it goes on");
-    assert_is_a_replay(&store, &[4]).await;
+    wait_for(&projections, last).await;
+    assert_equals_replay(&store, &[4]).await;
     assert_eq!(projections.status()[0].state, ProjectionState::Live);
     projections.stop().await;
 }
 
-/// Whatever an owner writes that was paused for longer than its lease is rejected, and so is its order to itself.
-pub async fn what_a_paused_owner_writes_is_rejected<B: Backend>() {
-    let place = B::create().await;
-    let owner = place.open().await;
-    let other = place.open().await;
-    assert_eq!(fence(&owner, &other).await, [true, false, true]);
+/// An owner that was paused for longer than its lease cannot write; the new owner can.
+pub async fn stale_lease_owner_cannot_write<B: Backend>() {
+    let backend = B::create().await;
+    let owner = backend.open().await;
+    let other = backend.open().await;
+    assert_eq!(
+        fence(&owner, &other).await,
+        [true, false, true],
+        "writes of the owner before and after it lost its lease, and of the new owner"
+    );
 }
 
-/// Takes events ahead of their checkpoint, in a place of its own.
+/// A read model outside the store, which applies events before their checkpoint is written.
 #[derive(Clone, Default)]
-struct Elsewhere {
-    taken: Arc<Mutex<Vec<u64>>>,
+struct ExternalModel {
+    applied: Arc<Mutex<Vec<u64>>>,
 }
 
 #[async_trait]
-impl ReadModel for Elsewhere {
+impl ReadModel for ExternalModel {
     fn name(&self) -> &str {
         "contract elsewhere"
     }
@@ -230,39 +257,47 @@ impl ReadModel for Elsewhere {
     }
 
     async fn project(&self, step: Step<'_>) -> Result<Revision, StepError> {
-        let places = step.events.iter().map(|event| event.position.get());
-        self.taken.lock().expect("no panic").extend(places);
+        let positions = step.events.iter().map(|event| event.position.get());
+        self.applied
+            .lock()
+            .expect("the lock should be free")
+            .extend(positions);
         step.change().await
     }
 }
 
-/// A read model that is not in the store gets every event at least once under faults, in order, with positions to
-/// deduplicate by.
-pub async fn a_read_model_elsewhere_gets_every_event_under_faults<B: Backend>() {
+/// A read model outside the store gets every event at least once under faults, in order.
+///
+/// It can detect repeated events by their positions.
+pub async fn external_read_model_gets_every_event_under_faults<B: Backend>() {
     with_seeds(async |seed| {
-        let place = B::create().await;
-        let sound = place.open().await;
-        let store = Faulty::new(sound.clone(), seed, Faults::default());
-        let model = Elsewhere::default();
+        let backend = B::create().await;
+        let reliable = backend.open().await;
+        let store = Faulty::new(reliable.clone(), seed, Faults::default());
+        let model = ExternalModel::default();
         let builder = Projections::builder(&Engine::new(store.clone())).lease(LEASE);
-        let projections = builder.retry(PATIENT).with(model.clone()).start();
+        let projections = builder.retry(RETRY).with(model.clone()).start();
         let mut last = Position::ZERO;
         for turn in 0..60 {
-            last = put(&sound, &format!("contract-{}", turn % 7), events([turn]))
+            last = put(&reliable, &format!("contract-{}", turn % 7), events([turn]))
                 .await
                 .position;
             if turn % 8 == 0 {
-                projections.wait_for(last).await.expect("it goes on");
+                wait_for(&projections, last).await;
             }
         }
-        projections.wait_for(last).await.expect("it goes on");
-        assert!(store.injected() > 0, "no fault was met");
+        wait_for(&projections, last).await;
+        assert!(store.injected() > 0, "no fault was injected");
         let mut highest = 0;
-        for position in model.taken.lock().expect("no panic").iter().copied() {
-            assert!(position <= highest + 1, "{position} comes after {highest}");
+        let applied = model.applied.lock().expect("the lock should be free");
+        for position in applied.iter().copied() {
+            assert!(
+                position <= highest + 1,
+                "the event at {position} was projected after {highest}; events between them are missing"
+            );
             highest = highest.max(position);
         }
-        assert_eq!(highest, last.get());
+        assert_eq!(highest, last.get(), "the last projected position");
     })
     .await;
 }

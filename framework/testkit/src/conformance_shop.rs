@@ -1,12 +1,12 @@
-//! The shop that the cases of process managers are about: orders take from a stock, and are paid in time or cancelled.
+//! The example domain of several cases: orders that reserve stock and are paid in time or cancelled.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::conformance::everything;
-use factum::prelude::*;
-use factum_core::store::Store;
-use factum_engine::process::{Correlation, Deadline, Reactions, Rejection};
+use super::conformance::all_events;
+use crate::prelude::*;
+use crate::process::{Correlation, Deadline, Reactions, Rejection};
+use crate::store::Store;
 
 pub(super) const DAY: Duration = Duration::from_secs(24 * 3_600);
 
@@ -76,7 +76,7 @@ impl Decide for Pay {
     }
 }
 
-/// Cancels as often as it is executed, so that each time shows.
+/// Cancels an order, without a check for repeated executions.
 #[derive(Command, Debug, Clone, Serialize, Deserialize)]
 #[command(on = Order)]
 pub(super) struct Cancel {
@@ -94,14 +94,14 @@ impl Decide for Cancel {
     }
 }
 
-/// How many of an article there are.
+/// The number of pieces of each article.
 pub(super) const STOCK: u64 = 3;
 
 #[derive(Debug, PartialEq, thiserror::Error)]
 #[error("sold out")]
 pub(super) struct SoldOut;
 
-/// Reserves as often as it is executed, while there is stock.
+/// Reserves a piece of an article while there is stock, without a check for repeated executions.
 #[derive(Command, Debug, Clone, Serialize, Deserialize)]
 #[command(on = Stock)]
 pub(super) struct Reserve {
@@ -121,7 +121,7 @@ impl Decide for Reserve {
     }
 }
 
-/// An order takes from the stock, or is cancelled; it is paid within thirty days, or cancelled.
+/// Reserves stock for an order; cancels the order if it is sold out or not paid within thirty days.
 #[derive(ProcessManager, Debug, Clone, Default, Serialize, Deserialize)]
 #[process_manager(
     name = "shop",
@@ -191,21 +191,23 @@ impl Respond for Shop {
     }
 }
 
-/// What has become of one order, in the order in which it was stored.
+/// Returns the history of each order, in stored order and without the first event.
 pub(super) async fn orders(store: &impl Store) -> BTreeMap<u64, Vec<String>> {
     let mut orders: BTreeMap<u64, Vec<String>> = BTreeMap::new();
-    for record in everything(store, 100).await {
-        let (order, what) = if record.name.starts_with("shop_stock.") {
-            let StockEvent::Reserved { order } = record.decode().expect("an event of a stock");
+    for record in all_events(store, 100).await {
+        let (order, entry) = if record.name.starts_with("shop_stock.") {
+            let event = record.decode();
+            let StockEvent::Reserved { order } = event.expect("the event of a stock should decode");
             (order, "reserved".to_owned())
         } else {
-            match record.decode().expect("an event of an order") {
+            let event = record.decode();
+            match event.expect("the event of an order should decode") {
                 OrderEvent::Placed { .. } => continue,
                 OrderEvent::Paid { order } => (order, "paid".to_owned()),
                 OrderEvent::Cancelled { order, reason } => (order, format!("cancelled: {reason}")),
             }
         };
-        orders.entry(order).or_default().push(what);
+        orders.entry(order).or_default().push(entry);
     }
     orders
 }

@@ -1,9 +1,12 @@
-//! Testing a domain without a store, and a store against its promises.
+//! Tools to test a domain without a store, and to test a store against the guarantees of the framework.
 //!
-//! [`given`] reads like a specification and needs no store. [`conformance_suite!`](crate::conformance_suite) is the
-//! suite that every adapter must pass, from its own crate in a few lines. [`Faulty`] makes any store fail, as a
-//! seed says. With the feature `catalog`, `events_lock` holds the stored forms of events against a checked-in
-//! file.
+//! - [`given`] tests a command: given these events, when this command is executed, then these events are stored.
+//! - [`process()`] tests a process manager in the same way.
+//! - [`stored()`] builds an event as older code stored it, to test upcasters.
+//! - [`VirtualClock`] lets a test advance the time.
+//! - [`Faulty`] injects seeded faults into any store.
+//! - [`conformance_suite!`](crate::conformance_suite) runs the tests that every adapter must pass.
+//! - `events_lock` (feature `catalog`) compares the event schemas with the checked-in file `events.lock`.
 
 #[doc(hidden)]
 pub mod conformance;

@@ -1,4 +1,4 @@
-//! An event as older code has stored it.
+//! [`stored`], which builds an event as older code stored it.
 
 use std::sync::Arc;
 
@@ -11,8 +11,10 @@ use factum_core::stream_id::StreamId;
 use factum_core::timestamp::Timestamp;
 use factum_engine::record::{ContentType, NewEvent, Place, RecordedEvent};
 
-/// The event `name` as it stands in a store: the fields `data`, in their form of `version`. For tests of upcasters and
-/// of what became of old events; it has no tags and no metadata, and its stream is of no meaning.
+/// Builds a stored event of type `name` with the JSON fields `data` and the schema version `version`.
+///
+/// Decode it with [`RecordedEvent::decode`] to test an upcaster or a legacy event. The event has no tags and no
+/// metadata; its stream, position and time are placeholders.
 ///
 /// ```
 /// use factum::prelude::*;
