@@ -170,7 +170,9 @@ pub mod __private {
         struct_from_json, struct_to_json, variant_from_json, variant_to_json,
     };
     pub use factum_engine::event_set::{EventSet, has_name};
-    pub use factum_engine::personal::{Mark, PersonalField, Subject, mark, marked, subject};
+    pub use factum_engine::personal::{
+        IndexedPersonalField, PersonalField, Subject, personal_field, personal_fields, subject,
+    };
 
     use factum_core::query::Query;
     use factum_core::tag::{InvalidTag, Tag};

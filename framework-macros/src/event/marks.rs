@@ -30,10 +30,13 @@ pub(super) fn function(item: &Item<'_>, model: &Model<'_>) -> Option<TokenStream
     };
     Some(quote! {
         fn personal(&self) -> #result {
-            fn marked<E: #factum::Event>(event: &E, marks: ::std::vec::Vec<#private::Mark>) -> #result {
-                #private::marked(event, marks)
+            fn personal_fields<E: #factum::Event>(
+                event: &E,
+                fields: ::std::vec::Vec<#private::IndexedPersonalField>,
+            ) -> #result {
+                #private::personal_fields(event, fields)
             }
-            marked(self, match self { #(#arms)* #rest })
+            personal_fields(self, match self { #(#arms)* #rest })
         }
     })
 }
@@ -51,5 +54,5 @@ fn mark(item: &Item<'_>, field: &Personal) -> TokenStream {
     let mut value = field.place.binding();
     value.set_span(span.resolved_at(value.span()));
     let factum = item.factum_at(span);
-    quote_spanned!(span=> #factum::__private::mark(#written, #subject, #value)?)
+    quote_spanned!(span=> #factum::__private::personal_field(#written, #subject, #value)?)
 }
