@@ -2,7 +2,7 @@
 //!
 //! | shape | notation |
 //! |---|---|
-//! | a value without parts | a word: `"string"`, `"uint64"`, `"null | string"`, `"'draft'"` for a literal |
+//! | a value without parts | a word: `"string"`, `"uint64"`, `"null \| string"`, `"'draft'"` for a literal |
 //! | an object | an object; `"name?"` is an optional field, `"..."` describes all other fields |
 //! | any other | a list that starts with a word |
 
