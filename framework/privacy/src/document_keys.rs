@@ -48,8 +48,8 @@ impl DocumentKeys {
     /// Opens the keys in `documents`, which are wrapped with `master`, or creates an empty key store.
     ///
     /// # Errors
-    /// Returns [`KeyError::WrongMasterKey`] if the keys were wrapped with another master key, and [`KeyError::Store`] if
-    /// the backend fails.
+    /// Returns [`KeyError::WrongMasterKey`] if the keys were wrapped with another master key, and
+    /// [`KeyError::Store`] if the backend fails.
     pub async fn open(documents: impl DocumentStore, master: MasterKey) -> Result<Self, KeyError> {
         let documents: Box<dyn DocumentStore> = Box::new(documents);
         let secret = loop {

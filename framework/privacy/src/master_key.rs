@@ -12,8 +12,8 @@ use crate::error::KeyError;
 
 /// The key that wraps the keys of the data subjects.
 ///
-/// Keep it outside the database, for example in an environment variable, as 64 hexadecimal digits or as the base64 of 32
-/// bytes. `openssl rand -base64 32` creates one.
+/// Keep it outside the database, for example in an environment variable, as 64 hexadecimal digits or as the base64 of
+/// 32 bytes. `openssl rand -base64 32` creates one.
 ///
 /// ```
 /// use factum::privacy::MasterKey;

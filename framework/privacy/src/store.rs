@@ -85,12 +85,13 @@ impl<S: Store> PersonalDataStore<S> {
 
     /// Erases a data subject: destroys its key permanently.
     ///
-    /// `subject` is the id of the subject, or the text of the id. The events stay in the store. A read that starts after
-    /// this call, in any process, returns the personal fields of the subject redacted, and an append with personal data
-    /// of the subject is rejected.
+    /// `subject` is the id of the subject, or the text of the id. The events stay in the store. A read that starts
+    /// after this call, in any process, returns the personal fields of the subject redacted. An append with personal
+    /// data of the subject is rejected.
     ///
-    /// The cost is one write, a read of the events with data of this subject, and a read of the dead letters. The errors
-    /// of dead letters about these events are blanked. To repeat an erasure is safe, and completes one that failed.
+    /// The cost is one write, a read of the events with data of this subject, and a read of the dead letters. The
+    /// errors of dead letters about these events are blanked. An erasure can be repeated; this completes one that
+    /// failed.
     ///
     /// # Errors
     /// Returns [`StoreError`] if the backend of the keys or of the events fails. The key may already be destroyed then.
@@ -109,7 +110,8 @@ impl<S: Store> PersonalDataStore<S> {
 impl PrivacyState {
     /// Returns `key` with a keyed hash of its fingerprint.
     ///
-    /// The fingerprint of a command is a hash of all its fields. Without a secret, a guess of the fields could be tested.
+    /// The fingerprint of a command is a hash of all its fields. Without a secret, a guess of the fields could be
+    /// tested.
     fn protect_fingerprint(&self, key: IdempotencyKey) -> IdempotencyKey {
         let fingerprint = format!("fingerprint {}", key.fingerprint);
         let hash = self.keys.key_store().pseudonym(&fingerprint);

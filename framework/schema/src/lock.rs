@@ -48,8 +48,8 @@ pub use error::{Incompatibility, LockError};
 ///
 /// | change | action |
 /// |---|---|
-/// | a new event type, a new field that is optional or has a default, a removed field, a widened type | update the file |
-/// | a field that becomes `#[personal]`, or is no longer personal | update the file |
+/// | a new event type, a new optional field, a new field with a default, a removed field, a widened type | update |
+/// | a field that becomes `#[personal]`, or is no longer personal | update |
 /// | documentation, a Rust name, the order of variants or fields | none |
 /// | a new required field, a changed or narrowed type, a removed variant of a field's enum | breaks: raise the version and add an upcaster |
 /// | an event type renamed with `alias`, or listed in `retired` | none; its schema stays in the file |
@@ -259,8 +259,8 @@ impl EventsLock {
     /// With `FACTUM_UPDATE=1` in the environment it also writes the file, unless a change is breaking.
     ///
     /// # Panics
-    /// Panics if stored events could not be read any more. Without `FACTUM_UPDATE=1`, also panics if the file is missing
-    /// or differs from the types. The message names the next step.
+    /// Panics if stored events could not be read any more. Without `FACTUM_UPDATE=1`, also panics if the file is
+    /// missing or differs from the types. The message names the next step.
     #[track_caller]
     pub fn check(self) {
         let path = self.path.display();
