@@ -40,7 +40,7 @@ fn the_copy_in_the_book_is_up_to_date() {
 #[test]
 fn a_specification_goes_from_draft_over_published_and_deprecated_to_deleted() {
     let text = catalog().to_markdown();
-    let start = text.find("| in | command |").unwrap();
+    let start = text.find("| state | command |").unwrap();
     let table: Vec<&str> = text[start..].lines().skip(2).take(10).collect();
     assert_eq!(
         table,

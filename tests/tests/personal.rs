@@ -127,7 +127,7 @@ async fn keys_are_wrapped_with_a_new_master_key<B: Bytes>() {
     for id in ["17", "18"] {
         engine.execute(record(id, registered(id))).await.unwrap();
     }
-    let since = store.forget("18").await.unwrap().since;
+    let since = store.erase("18").await.unwrap().since;
     let new = MasterKey::new(&[9; 32]);
     let keys = DocumentKeys::open(place.open().await, master())
         .await
@@ -139,7 +139,7 @@ async fn keys_are_wrapped_with_a_new_master_key<B: Bytes>() {
     let store = PersonalDataStore::new(place.open().await, keys);
     let names: Vec<_> = everything(&store).await.iter().map(name).collect();
     assert_eq!(names, ["17", "[redacted]"]);
-    assert_eq!(store.forget("18").await.unwrap().since, since);
+    assert_eq!(store.erase("18").await.unwrap().since, since);
 }
 
 fn name(event: &factum::RecordedEvent) -> String {
@@ -168,7 +168,7 @@ async fn a_forgotten_subject_is_redacted_and_no_other<B: Bytes>() {
     }
     let before = everything(&store).await;
 
-    let forgotten = store.forget("17").await.unwrap();
+    let forgotten = store.erase("17").await.unwrap();
     engine.evict(&forgotten.streams);
 
     let streams: Vec<_> = forgotten
@@ -178,7 +178,7 @@ async fn a_forgotten_subject_is_redacted_and_no_other<B: Bytes>() {
         .collect();
     assert_eq!(streams, ["customer-17", "order-1", "order-3"]);
     assert_eq!(forgotten.events, 4);
-    let names: Vec<_> = forgotten.names.iter().map(|name| &**name).collect();
+    let names: Vec<_> = forgotten.event_types.iter().map(|name| &**name).collect();
     assert_eq!(
         names,
         ["customer.moved", "customer.registered", "order.placed"]
@@ -203,7 +203,7 @@ async fn a_forgotten_subject_is_redacted_and_no_other<B: Bytes>() {
     let order = engine.load::<Order>(&1).await.unwrap();
     assert_eq!((&*order.note, order.total), ("[redacted]", 30));
     // A second time changes nothing.
-    assert_eq!(store.forget("17").await.unwrap(), forgotten);
+    assert_eq!(store.erase("17").await.unwrap(), forgotten);
 }
 
 async fn nothing_new_is_taken_of_a_forgotten_subject<B: Bytes>() {
@@ -214,13 +214,13 @@ async fn nothing_new_is_taken_of_a_forgotten_subject<B: Bytes>() {
         .execute(record("customer 17", registered("Ada")))
         .await
         .unwrap();
-    let since = store.forget("customer 17").await.unwrap().since;
+    let since = store.erase("customer 17").await.unwrap().since;
     let rejected = engine.execute(place_order(1, "customer 17", "Ada's")).await;
     let rejected = match rejected {
         Err(ExecuteError::Invalid(rejected)) => rejected,
         other => panic!("{other:?}"),
     };
-    let expected = InvalidAppend::Forgotten {
+    let expected = InvalidAppend::Erased {
         name: "order.placed".to_owned(),
         field: "note",
         since,
@@ -243,13 +243,13 @@ async fn nothing_new_is_taken_of_a_forgotten_subject<B: Bytes>() {
 async fn a_subject_that_never_had_a_key_can_be_forgotten<B: Bytes>() {
     let place = B::create().await;
     let store = open(&place).await;
-    let forgotten = store.forget("17").await.unwrap();
+    let forgotten = store.erase("17").await.unwrap();
     assert_eq!((forgotten.events, forgotten.streams.len()), (0, 0));
     let engine = Engine::new(store);
     let rejected = engine.execute(record("17", registered("Ada"))).await;
     assert!(matches!(
         rejected,
-        Err(ExecuteError::Invalid(InvalidAppend::Forgotten { .. }))
+        Err(ExecuteError::Invalid(InvalidAppend::Erased { .. }))
     ));
 }
 
@@ -264,15 +264,15 @@ async fn who_forgets_in_one_process_is_forgotten_in_all<B: Bytes>() {
     assert_eq!(name(&everything(&there).await[0]), "Ada");
     let evict = there
         .clone()
-        .evict_forgotten(engine.clone(), std::time::Duration::from_millis(5));
+        .evict_erased(engine.clone(), std::time::Duration::from_millis(5));
     let evict = tokio::spawn(evict);
     let id = "17".to_owned();
     assert_eq!(engine.load::<Customer>(&id).await.unwrap().name, "Ada");
-    let _ = here.forget("17").await.unwrap();
+    let _ = here.erase("17").await.unwrap();
     // The very next read.
     assert_eq!(name(&everything(&there).await[0]), "[redacted]");
     let rejected = there_registers(&engine).await;
-    assert!(matches!(rejected, InvalidAppend::Forgotten { .. }));
+    assert!(matches!(rejected, InvalidAppend::Erased { .. }));
     // A warm state goes a moment later.
     while engine.load::<Customer>(&id).await.unwrap().name == "Ada" {
         tokio::task::yield_now().await;
@@ -349,7 +349,7 @@ async fn what_errors_quote_is_forgotten<B: Bytes>() {
         }
     };
     assert!(said(0).await.contains("Ada"));
-    let _ = store.forget("17").await.unwrap();
+    let _ = store.erase("17").await.unwrap();
     assert_eq!(said(0).await, "[forgotten]");
     assert!(said(1).await.contains("Bob"));
     projections.stop().await;
@@ -381,7 +381,7 @@ async fn keys_may_live_elsewhere<B: Bytes>() {
     let error = read.decode::<CustomerEvent>().unwrap_err();
     assert_eq!(
         error.fault.to_string(),
-        "`name` is sealed with a key that is neither here nor forgotten"
+        "field `name` cannot be decrypted: its key is missing and was not erased"
     );
     let taken = lost.append(factum::Append::default()).await;
     assert!(!matches!(taken, Err(AppendError::Store(_))));

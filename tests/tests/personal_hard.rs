@@ -98,7 +98,7 @@ async fn a_field_that_becomes_personal_and_is_it_no_more_is_read_by_every_code()
     };
     assert_eq!(read().await, ["before", "sealed", "behind"]);
     // What was never sealed stays.
-    let _ = open(&store, 1).await.forget(&ada).await.unwrap();
+    let _ = open(&store, 1).await.erase(&ada).await.unwrap();
     assert_eq!(read().await, ["before", "[redacted]", "behind"]);
 }
 
@@ -141,7 +141,7 @@ async fn a_change_of_the_master_key_that_crashes_anywhere_is_done_again() {
             });
             futures_util::future::try_join_all(calls).await.unwrap();
         }
-        let since = open(&store, 1).await.forget("3").await.unwrap().since;
+        let since = open(&store, 1).await.erase("3").await.unwrap().since;
         let crashing = Crashing {
             documents: store.clone(),
             left: AtomicU64::new(changes),
@@ -161,7 +161,7 @@ async fn a_change_of_the_master_key_that_crashes_anywhere_is_done_again() {
         }
         let found = engine.load::<personal::Customer>(&"3".to_owned()).await;
         assert_eq!(found.unwrap().names, ["[redacted]"]);
-        assert_eq!(rewrapped.forget("3").await.unwrap().since, since);
+        assert_eq!(rewrapped.erase("3").await.unwrap().since, since);
     }
 }
 
@@ -215,8 +215,8 @@ async fn who_is_forgotten_while_a_rebuild_runs_is_in_no_build_that_is_ordered_be
     let forgotten = async {
         standing.wait_for(|stands| *stands).await.unwrap();
         // A page of the running build holds the name in plain text.
-        let once = store.forget("17").await.unwrap();
-        let again = store.forget("17").await.unwrap();
+        let once = store.erase("17").await.unwrap();
+        let again = store.erase("17").await.unwrap();
         assert_eq!(once, again);
         tokio::task::block_in_place(|| gate.open.wait());
         projections.rebuild("names").await.unwrap();

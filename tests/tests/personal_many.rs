@@ -69,7 +69,7 @@ async fn one_of_many_is_forgotten_quickly<B: Backend>() {
     assert_eq!(before.len() as u32, SUBJECTS * EACH + 2);
 
     let began = Instant::now();
-    let forgotten = store.forget("7").await.unwrap();
+    let forgotten = store.erase("7").await.unwrap();
     let took = began.elapsed();
     assert_eq!(
         (forgotten.events, forgotten.streams.len()),
@@ -211,9 +211,9 @@ async fn a_rebuilt_read_model_has_forgotten<B: Backend>() {
     };
     let known = |name: &str, note: &str| (name.to_owned(), "18".to_owned(), vec![note.to_owned()]);
     assert_eq!(seen(), known("17", "for Ada"));
-    let forgotten = store.forget("17").await.unwrap();
+    let forgotten = store.erase("17").await.unwrap();
     engine.evict(&forgotten.streams);
-    let rebuilt = projections.forget(&forgotten.names).await.unwrap();
+    let rebuilt = projections.forget(&forgotten.event_types).await.unwrap();
     assert_eq!(rebuilt, ["notes"]);
     assert_eq!(seen(), known("[redacted]", "[redacted]"));
     let status = projections.status();

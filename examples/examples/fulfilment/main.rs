@@ -94,7 +94,7 @@ async fn main() -> anyhow::Result<()> {
     }
     board.stop().await;
 
-    forget_eve(&engine, &personal).await?;
+    erase_eve(&engine, &personal).await?;
     store.close().await;
     Ok(())
 }
@@ -117,13 +117,13 @@ fn tell(engine: &Engine, known: Position) -> tokio::task::JoinHandle<()> {
     })
 }
 
-async fn forget_eve(
+async fn erase_eve(
     engine: &Engine,
     personal: &PersonalDataStore<SqliteStore>,
 ) -> anyhow::Result<()> {
     say!("Eve asks to be forgotten. Orders, and where they went:");
-    let forgotten = personal.forget("Eve").await?;
-    engine.evict(&forgotten.streams);
+    let erased = personal.erase("Eve").await?;
+    engine.evict(&erased.streams);
     let placed = Read::all(Query::names(["order.placed"]));
     for event in engine.store().read(placed).await?.events {
         if let OrderEvent::Placed { order, address, .. } = event.decode()? {

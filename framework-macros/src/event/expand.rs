@@ -183,10 +183,10 @@ fn personal_function(container: &Container<'_>, model: &EventModel<'_>) -> Optio
     };
     Some(quote! {
         fn personal(&self) -> #result {
-            fn marked<E: #private::Event>(event: &E, marks: ::std::vec::Vec<#private::Mark>) -> #result {
-                #private::marked(event, marks)
+            fn personal_fields<E: #private::Event>(event: &E, fields: ::std::vec::Vec<#private::IndexedPersonalField>) -> #result {
+                #private::personal_fields(event, fields)
             }
-            marked(self, match self { #(#arms)* #rest })
+            personal_fields(self, match self { #(#arms)* #rest })
         }
     })
 }
@@ -205,7 +205,7 @@ fn personal_mark(container: &Container<'_>, field: &PersonalFieldModel) -> Token
     let mut value = field.binding.variable();
     value.set_span(span.resolved_at(value.span()));
     let private = container.private_at(span);
-    quote_spanned!(span=> #private::mark(#index, #subject, #value)?)
+    quote_spanned!(span=> #private::personal_field(#index, #subject, #value)?)
 }
 
 /// Returns the bodies of `to_json` and `from_json`, and the name of the parameter `index`.

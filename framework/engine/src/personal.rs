@@ -1,4 +1,4 @@
-//! [`Redacted`]: the value of an erased field; and how the derive marks fields with personal data.
+//! [`Redacted`]: the value of an erased field; and the personal fields of an event that the derive collects.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
@@ -10,10 +10,13 @@ use crate::codec;
 
 pub use factum_core::personal::{PersonalField, Subject};
 
-/// What a value of this type reads as once its subject was forgotten: `"[redacted]"` for a text, `None` for an
-/// option, nothing for a collection. It must not depend on the value.
+/// A type with a value that replaces personal data of an erased subject.
 ///
-/// A number, a date or a flag has no value that means nothing: such a field is an `Option`, or a type of its own.
+/// The value is `"[redacted]"` for a text, `None` for an option, and empty for a collection. It must not depend on the
+/// original value.
+///
+/// Numbers, dates and flags do not implement the trait, because every value of them has a meaning. Make such a field an
+/// `Option`, or implement the trait for a type of your own:
 ///
 /// ```
 /// use factum::privacy::Redacted;
@@ -29,13 +32,13 @@ pub use factum_core::personal::{PersonalField, Subject};
 /// }
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` does not say what it reads as once its subject was forgotten",
-    label = "personal, and not `Redacted`",
-    note = "make the field an `Option<{Self}>`, which then reads as `None`",
-    note = "or, for a type of your own, write `impl Redacted for {Self}`"
+    message = "`{Self}` has no redacted value, so it cannot be the type of a personal field",
+    label = "does not implement `Redacted`",
+    note = "make the field an `Option<{Self}>`, whose redacted value is `None`",
+    note = "for a type of your own, write `impl Redacted for {Self}`"
 )]
 pub trait Redacted {
-    /// What is left to read.
+    /// Returns the value that readers get after the subject is erased.
     fn redacted() -> Self;
 }
 
@@ -87,50 +90,56 @@ impl<T: Eq + Hash, S: BuildHasher + Default> Redacted for HashSet<T, S> {
     }
 }
 
-/// What the derive knows of a personal field: its place among the fields that are written, and the rest of the mark.
+/// A personal field before its JSON key is known.
 #[doc(hidden)]
 #[derive(Debug)]
-pub struct Mark(usize, Subject, String);
+pub struct IndexedPersonalField {
+    /// The index of the field among the fields that serde serializes.
+    index: usize,
+    subject: Subject,
+    redacted: String,
+}
 
-/// The subject with this id.
+/// Returns the data subject with this id.
 #[doc(hidden)]
 pub fn subject(id: impl fmt::Display) -> Subject {
     Subject::Id(id.to_string())
 }
 
-/// The mark of a field with the value `_value`.
+/// Creates a personal field; `_value` only determines its type.
 ///
 /// # Errors
-/// What the `Serialize` of the redacted value says.
+/// Returns the error of serializing the redacted value.
 #[doc(hidden)]
-pub fn mark<T: Redacted + Serialize>(
-    place: usize,
+pub fn personal_field<T: Redacted + Serialize>(
+    index: usize,
     subject: Subject,
     _value: &T,
-) -> Result<Mark, serde_json::Error> {
+) -> Result<IndexedPersonalField, serde_json::Error> {
     let redacted = serde_json::to_string(&T::redacted())?;
-    Ok(Mark(place, subject, redacted))
+    Ok(IndexedPersonalField {
+        index,
+        subject,
+        redacted,
+    })
 }
 
-/// The marked fields of `event` under the keys that serde writes. A field that is not written now is left out.
+/// Returns the personal fields of `event` with their JSON keys, without fields that are not serialized.
 ///
 /// # Errors
-/// If `event` is not written as a list of named fields.
+/// Returns an error if `event` does not serialize as named fields.
 #[doc(hidden)]
-pub fn marked<T: Serialize>(
+pub fn personal_fields<T: Serialize>(
     event: &T,
-    marks: Vec<Mark>,
+    fields: Vec<IndexedPersonalField>,
 ) -> Result<Vec<PersonalField>, serde_json::Error> {
     let keys = codec::keys(event)?;
-    let found = marks
-        .into_iter()
-        .filter_map(|Mark(place, subject, redacted)| {
-            let field = keys.get(place).copied().flatten()?;
-            Some(PersonalField {
-                field,
-                subject,
-                redacted,
-            })
-        });
-    Ok(found.collect())
+    let serialized = fields.into_iter().filter_map(|field| {
+        Some(PersonalField {
+            field: keys.get(field.index).copied().flatten()?,
+            subject: field.subject,
+            redacted: field.redacted,
+        })
+    });
+    Ok(serialized.collect())
 }

@@ -1,65 +1,73 @@
-//! [`DocumentKeys`]: keys kept as documents, wrapped with a master key.
+//! [`DocumentKeys`]: a key store in documents, with keys wrapped by a master key.
 
 use std::fmt;
 
 use async_trait::async_trait;
+use factum_core::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
+use factum_core::error::StoreError;
+use factum_core::personal::Pseudonym;
+use factum_core::timestamp::Timestamp;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use super::error::KeyError;
-use super::key::{Key, MasterKey};
-use super::key_store::{KeyState, KeyStore};
-use factum_core::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
-use factum_core::personal::Pseudonym;
-use factum_core::timestamp::Timestamp;
-use factum_engine::error::StoreError;
+use crate::encryption_key::EncryptionKey;
+use crate::error::KeyError;
+use crate::key_store::{KeyState, KeyStore};
+use crate::master_key::MasterKey;
 
-/// Holds the secret of the pseudonyms. It is there before any key.
-const ROOT: &str = "personal/root";
-/// Changes with every subject that is forgotten.
-const FORGOTTEN: &str = "personal/forgotten";
-const KEY: &str = "personal/key/";
-/// So many keys are made or wrapped anew together.
-const BATCH: usize = 1_000;
+/// The document with the secret of the pseudonyms, which exists before any key.
+const SECRET_DOCUMENT: &str = "personal/root";
+/// The document that changes with each erasure.
+const ERASURE_DOCUMENT: &str = "personal/forgotten";
+const KEY_PREFIX: &str = "personal/key/";
+/// The maximum number of keys that are created or wrapped in one change.
+const BATCH_SIZE: usize = 1_000;
 
-/// Keys as documents, each wrapped with a master key. Any [`DocumentStore`] will do: the store of the events, or
-/// another file, schema or server, which then has its own backups.
+/// A key store in the documents of any [`DocumentStore`], with each key wrapped by a master key.
+///
+/// The documents can be in the store of the events, or in another file, schema or server with backups of its own.
 pub struct DocumentKeys {
     documents: Box<dyn DocumentStore>,
     master: MasterKey,
-    secret: Key,
+    secret: EncryptionKey,
 }
 
-/// What the document of a subject holds.
+/// The content of the document of a data subject.
 #[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Entry {
-    /// Sealed.
-    Key(String),
-    Forgotten(Timestamp),
+enum KeyDocument {
+    /// The wrapped key.
+    #[serde(rename = "key")]
+    Active(String),
+    /// The time of the erasure.
+    #[serde(rename = "forgotten")]
+    Erased(Timestamp),
 }
 
 impl DocumentKeys {
-    /// The keys in `documents`, which were wrapped with `master`; at first there are none.
+    /// Opens the keys in `documents`, which are wrapped with `master`, or creates an empty key store.
     ///
     /// # Errors
-    /// [`KeyError::WrongMasterKey`] if they were wrapped with another, [`KeyError::Store`] if the backend fails.
+    /// Returns [`KeyError::WrongMasterKey`] if the keys were wrapped with another master key, and
+    /// [`KeyError::Store`] if the backend fails.
     pub async fn open(documents: impl DocumentStore, master: MasterKey) -> Result<Self, KeyError> {
         let documents: Box<dyn DocumentStore> = Box::new(documents);
         let secret = loop {
-            let found = documents.find_documents(&[ROOT.to_owned()]).await?;
-            if let Some(root) = found.first() {
-                break unwrap(&master, ROOT, &root.decode::<String>()?)?;
+            let found = documents
+                .find_documents(&[SECRET_DOCUMENT.to_owned()])
+                .await?;
+            if let Some(document) = found.first() {
+                let wrapped = document.decode::<String>()?;
+                break master.unwrap_key(SECRET_DOCUMENT, &wrapped)?;
             }
-            let secret = Key::random()?;
-            let root = json(&wrap(&master, ROOT, &secret)?)?;
-            let made = Changes::new().put_if(ROOT, Revision::ABSENT, root);
-            match documents.change_documents(made).await {
+            let secret = EncryptionKey::random()?;
+            let wrapped = encode(&master.wrap_key(SECRET_DOCUMENT, &secret)?)?;
+            let create = Changes::new().put_if(SECRET_DOCUMENT, Revision::ABSENT, wrapped);
+            match documents.change_documents(create).await {
                 Ok(_) => break secret,
-                // Another process was faster: its secret counts.
+                // Another process has created the document; its secret is valid.
                 Err(ChangeError::Moved { .. }) => {}
-                Err(error) => return Err(failed(error).into()),
+                Err(error) => return Err(store_error(error).into()),
             }
         };
         Ok(Self {
@@ -69,64 +77,72 @@ impl DocumentKeys {
         })
     }
 
-    /// Wraps every key with `master` instead, so that copies of the database from before are worthless to who has
-    /// only that: then destroy the old master key. No other process may use the keys meanwhile. If it fails half
-    /// way, do it again.
+    /// Wraps every key with a new master key.
+    ///
+    /// Destroy the old master key afterwards. Copies of the database from before are then useless. No other process may
+    /// use the keys during this call. If it fails, repeat it.
     ///
     /// # Errors
-    /// [`KeyError::Store`] if the backend fails.
+    /// Returns [`KeyError::Store`] if the backend fails.
     pub async fn rewrap(mut self, master: MasterKey) -> Result<Self, KeyError> {
         let mut after = String::new();
         loop {
-            let scan = Scan::prefix(KEY).after(after).limit(BATCH);
+            let scan = Scan::prefix(KEY_PREFIX).after(after).limit(BATCH_SIZE);
             let page = self.documents.scan_documents(scan).await?;
             let Some(last) = page.last() else { break };
             after = last.key.clone();
             let mut changes = Changes::new();
             for document in &page {
-                let Entry::Key(sealed) = document.decode()? else {
+                let KeyDocument::Active(wrapped) = document.decode()? else {
                     continue;
                 };
-                let key = unwrap(&self.master, &document.key, &sealed)
-                    .or_else(|_| unwrap(&master, &document.key, &sealed))?;
-                let entry = Entry::Key(wrap(&master, &document.key, &key)?);
-                changes = changes.put_if(&document.key, document.revision, json(&entry)?);
+                // A previous call that failed may have wrapped this key already.
+                let key = self
+                    .master
+                    .unwrap_key(&document.key, &wrapped)
+                    .or_else(|_| master.unwrap_key(&document.key, &wrapped))?;
+                let rewrapped = KeyDocument::Active(master.wrap_key(&document.key, &key)?);
+                changes = changes.put_if(&document.key, document.revision, encode(&rewrapped)?);
             }
             let changed = self.documents.change_documents(changes).await;
-            changed.map_err(failed)?;
+            changed.map_err(store_error)?;
         }
-        // Last: what fails before that leaves the old master key in charge.
-        let root = json(&wrap(&master, ROOT, &self.secret)?)?;
+        // The secret is wrapped last, so that after a failure the old master key still opens the key store.
+        let wrapped = encode(&master.wrap_key(SECRET_DOCUMENT, &self.secret)?)?;
         let changed = self
             .documents
-            .change_documents(Changes::new().put(ROOT, root));
-        changed.await.map_err(failed)?;
+            .change_documents(Changes::new().put(SECRET_DOCUMENT, wrapped));
+        changed.await.map_err(store_error)?;
         self.master = master;
         Ok(self)
     }
 
-    fn state(&self, document: &Document) -> Result<(Pseudonym, KeyState), StoreError> {
-        let name = document.key.strip_prefix(KEY).unwrap_or_default();
+    fn decode(&self, document: &Document) -> Result<(Pseudonym, KeyState), StoreError> {
+        let name = document.key.strip_prefix(KEY_PREFIX).unwrap_or_default();
         let subject = Pseudonym::try_from(name.to_owned());
         let subject = subject.map_err(|rule| StoreError::Corrupt(format!("{name:?}: {rule}")))?;
         let state = match document.decode()? {
-            Entry::Key(sealed) => KeyState::Held(unwrap(&self.master, &document.key, &sealed)?),
-            Entry::Forgotten(since) => KeyState::Forgotten(since),
+            KeyDocument::Active(wrapped) => {
+                KeyState::Active(self.master.unwrap_key(&document.key, &wrapped)?)
+            }
+            KeyDocument::Erased(since) => KeyState::Erased(since),
         };
         Ok((subject, state))
     }
 
-    async fn made(&self, missing: &[Pseudonym]) -> Result<(), StoreError> {
+    /// Creates keys for subjects that have none.
+    async fn create(&self, subjects: &[Pseudonym]) -> Result<(), StoreError> {
         let mut changes = Changes::new();
-        for subject in missing {
-            let name = name(*subject);
-            let entry = Entry::Key(wrap(&self.master, &name, &Key::random()?)?);
-            changes = changes.put_if(name, Revision::ABSENT, json(&entry)?);
+        for subject in subjects {
+            let document = document_key(*subject);
+            let key = self.master.wrap_key(&document, &EncryptionKey::random()?)?;
+            let value = encode(&KeyDocument::Active(key))?;
+            changes = changes.put_if(document, Revision::ABSENT, value);
         }
         match self.documents.change_documents(changes).await {
-            // Others made one of them meanwhile: which, a look will tell.
+            // If another process has created one of the keys, none is created here. The caller reads them again.
             Ok(_) | Err(ChangeError::Moved { .. }) => Ok(()),
-            Err(error) => Err(failed(error)),
+            Err(error) => Err(store_error(error)),
         }
     }
 }
@@ -134,7 +150,7 @@ impl DocumentKeys {
 #[async_trait]
 impl KeyStore for DocumentKeys {
     fn pseudonym(&self, id: &str) -> Pseudonym {
-        // A key of any length will do, so this cannot fail.
+        // HMAC accepts keys of any length, so this cannot fail.
         let hash = Hmac::<Sha256>::new_from_slice(self.secret.as_bytes()).map(|hash| {
             let hash = hash.chain_update(id).finalize().into_bytes();
             hash.first_chunk().copied().unwrap_or_default()
@@ -145,23 +161,24 @@ impl KeyStore for DocumentKeys {
     async fn revision(&self) -> Result<Revision, StoreError> {
         let found = self
             .documents
-            .find_documents(&[FORGOTTEN.to_owned()])
+            .find_documents(&[ERASURE_DOCUMENT.to_owned()])
             .await?;
-        Ok(found.first().map_or(Revision::ABSENT, |it| it.revision))
+        let document = found.first();
+        Ok(document.map_or(Revision::ABSENT, |document| document.revision))
     }
 
     async fn find(&self, subjects: &[Pseudonym]) -> Result<Vec<(Pseudonym, KeyState)>, StoreError> {
         let mut states = Vec::with_capacity(subjects.len());
-        for batch in subjects.chunks(BATCH) {
-            let names: Vec<_> = batch.iter().copied().map(name).collect();
-            for document in self.documents.find_documents(&names).await? {
-                states.push(self.state(&document)?);
+        for batch in subjects.chunks(BATCH_SIZE) {
+            let keys: Vec<_> = batch.iter().copied().map(document_key).collect();
+            for document in self.documents.find_documents(&keys).await? {
+                states.push(self.decode(&document)?);
             }
         }
         Ok(states)
     }
 
-    async fn create(
+    async fn find_or_create(
         &self,
         subjects: &[Pseudonym],
     ) -> Result<Vec<(Pseudonym, KeyState)>, StoreError> {
@@ -171,34 +188,34 @@ impl KeyStore for DocumentKeys {
                 return Ok(states);
             }
             let is_missing =
-                |subject: &&Pseudonym| states.iter().all(|(known, _)| known != *subject);
+                |subject: &&Pseudonym| states.iter().all(|(found, _)| found != *subject);
             let missing: Vec<_> = subjects.iter().filter(is_missing).copied().collect();
-            for batch in missing.chunks(BATCH) {
-                self.made(batch).await?;
+            for batch in missing.chunks(BATCH_SIZE) {
+                self.create(batch).await?;
             }
         }
     }
 
-    async fn forget(&self, subject: Pseudonym) -> Result<Timestamp, StoreError> {
-        let name = name(subject);
+    async fn erase(&self, subject: Pseudonym) -> Result<Timestamp, StoreError> {
+        let key = document_key(subject);
         loop {
             let found = self
                 .documents
-                .find_documents(std::slice::from_ref(&name))
+                .find_documents(std::slice::from_ref(&key))
                 .await?;
             let found = found.first();
-            if let Some(Entry::Forgotten(since)) = found.map(Document::decode).transpose()? {
+            if let Some(KeyDocument::Erased(since)) = found.map(Document::decode).transpose()? {
                 return Ok(since);
             }
             let now = Timestamp::now();
-            let at = found.map_or(Revision::ABSENT, |it| it.revision);
+            let revision = found.map_or(Revision::ABSENT, |document| document.revision);
             let changes = Changes::new()
-                .put_if(&name, at, json(&Entry::Forgotten(now))?)
-                .put(FORGOTTEN, json(&now)?);
+                .put_if(&key, revision, encode(&KeyDocument::Erased(now))?)
+                .put(ERASURE_DOCUMENT, encode(&now)?);
             match self.documents.change_documents(changes).await {
                 Ok(_) => return Ok(now),
                 Err(ChangeError::Moved { .. }) => {}
-                Err(error) => return Err(failed(error)),
+                Err(error) => return Err(store_error(error)),
             }
         }
     }
@@ -210,26 +227,15 @@ impl fmt::Debug for DocumentKeys {
     }
 }
 
-fn name(subject: Pseudonym) -> String {
-    format!("{KEY}{subject}")
+fn document_key(subject: Pseudonym) -> String {
+    format!("{KEY_PREFIX}{subject}")
 }
 
-/// Bound to the name of its document, so that one cannot take the place of another.
-fn wrap(master: &MasterKey, name: &str, key: &Key) -> Result<String, StoreError> {
-    master.0.seal(name.as_bytes(), key.as_bytes())
-}
-
-fn unwrap(master: &MasterKey, name: &str, sealed: &str) -> Result<Key, KeyError> {
-    let key = master.0.open(name.as_bytes(), sealed);
-    let key = key.and_then(|key| Some(Key::new(key.as_slice().try_into().ok()?)));
-    key.ok_or(KeyError::WrongMasterKey)
-}
-
-fn json(value: &impl Serialize) -> Result<String, StoreError> {
+fn encode(value: &impl Serialize) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|error| StoreError::Failed(error.into()))
 }
 
-fn failed(error: ChangeError) -> StoreError {
+fn store_error(error: ChangeError) -> StoreError {
     match error {
         ChangeError::Store(error) => error,
         other => StoreError::Failed(other.into()),

@@ -1,20 +1,20 @@
-//! What goes wrong with keys.
+//! [`KeyError`]: the error of reading or changing keys.
 
-use factum_engine::error::StoreError;
+use factum_core::error::StoreError;
 
-/// Keys could not be had.
+/// An error of reading or changing keys.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
-    /// The keys were wrapped with another master key. Nothing was changed.
+    /// The keys were wrapped with another master key; nothing was changed.
     #[error(
-        "the keys of personal data were wrapped with another master key: give the one that they were made with"
+        "the keys of personal data were wrapped with another master key; use the master key that they were created with"
     )]
     WrongMasterKey,
-    /// More than the cipher takes.
-    #[error("this is too long to be sealed")]
+    /// A value is larger than the limit of the cipher, 256 GiB.
+    #[error("the value is too long to be encrypted; the limit is 256 GiB")]
     TooLong,
-    /// Where the keys are kept failed.
+    /// The backend of the keys failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -27,8 +27,3 @@ impl From<KeyError> for StoreError {
         }
     }
 }
-
-/// A text that is no master key. It is not told, for it may be nearly one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a master key is 64 hexadecimal digits, or the base64 of 32 bytes")]
-pub struct InvalidMasterKey;

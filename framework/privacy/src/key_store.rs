@@ -1,55 +1,63 @@
-//! [`KeyStore`]: where the keys of the subjects are kept.
+//! [`KeyStore`]: the trait of a store for the keys of the data subjects.
 
 use async_trait::async_trait;
-
-use super::key::Key;
 use factum_core::document::Revision;
+use factum_core::error::StoreError;
 use factum_core::personal::Pseudonym;
 use factum_core::timestamp::Timestamp;
-use factum_engine::error::StoreError;
 
-/// How it stands with the key of a subject.
+use crate::encryption_key::EncryptionKey;
+
+/// The state of the key of a data subject.
 #[derive(Debug, Clone)]
 pub enum KeyState {
-    /// It is there.
-    Held(Key),
-    /// It was destroyed at this time, and never comes again.
-    Forgotten(Timestamp),
+    /// The key exists.
+    Active(EncryptionKey),
+    /// The key was destroyed at this time, and a new one is never created.
+    Erased(Timestamp),
 }
 
-/// Where the keys of the subjects are kept: outside the log, so that they can be destroyed.
-/// [`DocumentKeys`](super::DocumentKeys) keeps them in any [`DocumentStore`](factum_core::document::DocumentStore).
+/// A store for the keys of the data subjects, outside the log, so that keys can be destroyed.
+///
+/// [`DocumentKeys`](crate::DocumentKeys) implements it for any
+/// [`DocumentStore`](factum_core::document::DocumentStore).
 #[async_trait]
 pub trait KeyStore: Send + Sync + 'static {
-    /// What stands for the subject `id` in the store: the same for ever, and not to be found by who does not hold a
-    /// secret of this key store.
+    /// Returns the pseudonym of the subject `id`.
+    ///
+    /// It must always be the same for an id, and must not be computable without a secret of this key store.
     fn pseudonym(&self, id: &str) -> Pseudonym;
 
-    /// Changes whenever a subject is forgotten, in whatever process. It is asked for each time that keys are used.
+    /// Returns the revision of the key store, which changes with each erasure in any process.
+    ///
+    /// It is read each time before keys are used.
     ///
     /// # Errors
-    /// [`StoreError`] if the backend fails.
+    /// Returns [`StoreError`] if the backend fails.
     async fn revision(&self) -> Result<Revision, StoreError>;
 
-    /// How it stands with the keys of these subjects; one that never had a key is left out.
+    /// Returns the state of the key of each subject, without subjects that never had a key.
     ///
     /// # Errors
-    /// [`StoreError`] if the backend fails, or a key is there and cannot be had.
+    /// Returns [`StoreError`] if the backend fails, or if a key exists but cannot be read.
     async fn find(&self, subjects: &[Pseudonym]) -> Result<Vec<(Pseudonym, KeyState)>, StoreError>;
 
-    /// The same, behind giving a new key to each that never had one. Of many that do so at once, all get the same key.
+    /// Returns the state of the key of each subject, after creating a key for subjects that never had one.
+    ///
+    /// Concurrent calls for a subject must all return the same key.
     ///
     /// # Errors
-    /// [`StoreError`] if the backend fails, or a key is there and cannot be had.
-    async fn create(
+    /// Returns [`StoreError`] if the backend fails, or if a key exists but cannot be read.
+    async fn find_or_create(
         &self,
         subjects: &[Pseudonym],
     ) -> Result<Vec<(Pseudonym, KeyState)>, StoreError>;
 
-    /// Destroys the key of a subject for ever, and says since when it is: one that is forgotten already keeps its
-    /// time, and one that never had a key shall get none.
+    /// Destroys the key of a subject permanently, and returns the time of the erasure.
+    ///
+    /// A subject that is already erased keeps its time. A subject that never had a key must not get one afterwards.
     ///
     /// # Errors
-    /// [`StoreError`] if the backend fails.
-    async fn forget(&self, subject: Pseudonym) -> Result<Timestamp, StoreError>;
+    /// Returns [`StoreError`] if the backend fails.
+    async fn erase(&self, subject: Pseudonym) -> Result<Timestamp, StoreError>;
 }

@@ -1,29 +1,33 @@
-//! [`PersonalDataStore`]: any store, in which nobody can read personal data without the keys.
+//! [`PersonalDataStore`]: a decorator that encrypts the personal data in any store.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::watch;
-use uuid::Uuid;
-
-use super::held::Held;
-use super::in_order::InOrder;
-use super::key_store::KeyStore;
 use factum_core::append::{Append, AppendError, Appended, IdempotencyKey};
+use factum_core::error::StoreError;
 use factum_core::position::Position;
 use factum_core::read::{Page, Read};
 use factum_core::snapshot::{Snapshot, SnapshotStore};
 use factum_core::store::{EventStore, Store};
 use factum_core::stream_id::StreamId;
-use factum_engine::error::StoreError;
+use factum_engine::engine::Engine;
+use tokio::sync::watch;
+use uuid::Uuid;
 
-/// Any store, in which nobody can read personal data without the keys: what is marked `#[personal]` is encrypted when
-/// it is appended and decrypted when it is read.
+use crate::append_order::AppendOrder;
+use crate::decrypt::decrypt;
+use crate::encrypt::encrypt;
+use crate::erase::{self, Erased};
+use crate::key_cache::KeyCache;
+use crate::key_store::KeyStore;
+use crate::personal_categories::PersonalCategories;
+
+/// A store that encrypts fields marked `#[personal]` on append, and decrypts them on read.
 ///
 /// ```
 /// # use factum::privacy::{DocumentKeys, PersonalDataStore};
@@ -35,38 +39,37 @@ use factum_engine::error::StoreError;
 /// let store = PersonalDataStore::new(events.clone(), keys);
 /// let engine = Engine::new(store.clone());
 /// // …
-/// let forgotten = store.forget(customer).await?;
-/// engine.evict(&forgotten.streams);
+/// let erased = store.erase(customer).await?;
+/// engine.evict(&erased.streams);
 /// projections.rebuild("customers").await?;
 /// # Ok(()) }
 /// ```
 ///
-/// It holds the stores, and does not close them: keep a clone of each for that.
+/// Events without personal data are stored unchanged. Aggregates whose events contain personal data have no snapshots,
+/// because a snapshot would contain the data in plain text.
 ///
-/// Events without personal data pass as they are. Of aggregates whose events have any, no snapshot is kept: their
-/// state may hold what is to be forgotten.
+/// This type does not close the inner store or the store of the keys: keep a clone of each to close it.
 #[derive(Clone)]
 pub struct PersonalDataStore<S> {
-    pub store: S,
-    pub shared: Arc<Shared>,
+    store: S,
+    shared: Arc<PrivacyState>,
 }
 
-/// What the handles on one store share.
-pub struct Shared {
-    pub held: Held,
-    order: InOrder,
-    /// The categories of streams in which personal data were seen.
-    personal: RwLock<HashSet<String>>,
+/// The state that all clones of a [`PersonalDataStore`] share.
+struct PrivacyState {
+    keys: KeyCache,
+    order: AppendOrder,
+    categories: PersonalCategories,
 }
 
 impl<S: Store> PersonalDataStore<S> {
-    /// `store`, with the keys of the subjects in `keys`.
+    /// Creates a decorator for `store`, with the keys of the data subjects in `keys`.
     #[must_use]
     pub fn new(store: S, keys: impl KeyStore) -> Self {
-        let shared = Shared {
-            held: Held::new(Arc::new(keys)),
-            order: InOrder::default(),
-            personal: RwLock::default(),
+        let shared = PrivacyState {
+            keys: KeyCache::new(Arc::new(keys)),
+            order: AppendOrder::default(),
+            categories: PersonalCategories::default(),
         };
         Self {
             store,
@@ -74,33 +77,44 @@ impl<S: Store> PersonalDataStore<S> {
         }
     }
 
-    /// The store inside, where personal data are sealed.
+    /// Returns the inner store, which returns personal data encrypted.
     #[must_use]
     pub fn store(&self) -> &S {
         &self.store
     }
+
+    /// Erases a data subject: destroys its key permanently.
+    ///
+    /// `subject` is the id of the subject, or the text of the id. The events stay in the store. A read that starts
+    /// after this call, in any process, returns the personal fields of the subject redacted. An append with personal
+    /// data of the subject is rejected.
+    ///
+    /// The cost is one write, a read of the events with data of this subject, and a read of the dead letters. The
+    /// errors of dead letters about these events are blanked. An erasure can be repeated; this completes one that
+    /// failed.
+    ///
+    /// # Errors
+    /// Returns [`StoreError`] if the backend of the keys or of the events fails. The key may already be destroyed then.
+    pub async fn erase(&self, subject: impl fmt::Display) -> Result<Erased, StoreError> {
+        erase::erase(&self.store, &self.shared.keys, &subject.to_string()).await
+    }
+
+    /// Evicts the cached states of `engine` after each erasure in another process.
+    ///
+    /// It checks for erasures once in each interval `every`, and never returns: spawn it once in each process.
+    pub async fn evict_erased(self, engine: Engine, every: Duration) {
+        erase::evict_erased(self.shared.keys.key_store(), engine, every).await;
+    }
 }
 
-impl Shared {
-    pub fn is_personal(&self, category: &str) {
-        if !self.has_personal(category) {
-            let mut personal = self
-                .personal
-                .write()
-                .unwrap_or_else(PoisonError::into_inner);
-            personal.insert(category.to_owned());
-        }
-    }
-
-    fn has_personal(&self, category: &str) -> bool {
-        let personal = self.personal.read().unwrap_or_else(PoisonError::into_inner);
-        personal.contains(category)
-    }
-
-    /// The fingerprint of a command is a hash of all its fields, which could be guessed at: with a key it cannot.
-    fn keyed(&self, key: IdempotencyKey) -> IdempotencyKey {
-        let hash = format!("fingerprint {}", key.fingerprint);
-        let hash = self.held.keys.pseudonym(&hash);
+impl PrivacyState {
+    /// Returns `key` with a keyed hash of its fingerprint.
+    ///
+    /// The fingerprint of a command is a hash of all its fields. Without a secret, a guess of the fields could be
+    /// tested.
+    fn protect_fingerprint(&self, key: IdempotencyKey) -> IdempotencyKey {
+        let fingerprint = format!("fingerprint {}", key.fingerprint);
+        let hash = self.keys.key_store().pseudonym(&fingerprint);
         IdempotencyKey {
             fingerprint: Uuid::from_bytes(*hash.as_bytes()),
             ..key
@@ -111,27 +125,30 @@ impl Shared {
 #[async_trait]
 impl<S: Store> EventStore for PersonalDataStore<S> {
     async fn append(&self, mut append: Append) -> Result<Appended, AppendError> {
-        let mut turn = self.shared.order.enter();
-        append.key = append.key.map(|key| self.shared.keyed(key));
-        let append = self.shared.sealed(append).await?;
-        turn.comes().await;
+        let shared = &*self.shared;
+        let mut ticket = shared.order.enter();
+        append.key = append.key.map(|key| shared.protect_fingerprint(key));
+        let append = encrypt(append, &shared.keys, &shared.categories).await?;
+        ticket.wait().await;
+        // The inner store accepts an append when it is first polled; the next append may follow then.
         let mut appending = pin!(self.store.append(append));
         let first = poll_fn(|context| Poll::Ready(appending.as_mut().poll(context))).await;
-        drop(turn);
+        drop(ticket);
         match first {
-            Poll::Ready(answer) => answer,
+            Poll::Ready(result) => result,
             Poll::Pending => appending.await,
         }
     }
 
     async fn read(&self, read: Read) -> Result<Page, StoreError> {
         let mut page = self.store.read(read).await?;
-        self.shared.open(&mut page.events).await?;
+        decrypt(&mut page.events, &self.shared.keys, &self.shared.categories).await?;
         Ok(page)
     }
 
     async fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {
-        self.store.find(&self.shared.keyed(key.clone())).await
+        let key = self.shared.protect_fingerprint(key.clone());
+        self.store.find(&key).await
     }
 
     fn watch(&self) -> watch::Receiver<Position> {
@@ -142,8 +159,8 @@ impl<S: Store> EventStore for PersonalDataStore<S> {
 #[async_trait]
 impl<S: Store> SnapshotStore for PersonalDataStore<S> {
     async fn save_snapshot(&self, snapshot: Snapshot) -> Result<(), StoreError> {
-        // Whoever folded the state has read or appended its events here.
-        if self.shared.has_personal(snapshot.stream.category()) {
+        // The caller has read or appended the events of the state through this store, so their category is known.
+        if self.shared.categories.contains(snapshot.stream.category()) {
             return Ok(());
         }
         self.store.save_snapshot(snapshot).await

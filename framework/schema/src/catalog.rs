@@ -1,236 +1,150 @@
 #![doc = include_str!("catalog/catalog.md")]
 
 mod asyncapi;
-mod explore;
-mod forms;
-mod json;
-pub mod kinds;
+mod describe_events;
+mod describe_shape;
+mod exploration;
+mod json_schema;
 mod links;
 mod markdown;
+mod markdown_page;
 mod mermaid;
-mod process_managers;
+mod model;
+mod schema_text;
 mod sections;
+mod state_graph;
 mod states;
-mod survey;
-
-use schemars::generate::SchemaSettings;
-use schemars::{JsonSchema, SchemaGenerator};
-use serde_json::Value;
+mod type_name;
 
 use factum_engine::aggregate::Aggregate;
 use factum_engine::boundary::Boundary;
 use factum_engine::command::Command;
-use factum_engine::event::{Event, EventType};
 use factum_engine::event_set::EventSet;
 use factum_engine::process::ProcessManager;
 use factum_engine::projection::Projection;
+use schemars::JsonSchema;
+use serde_json::Value;
 
-use process_managers::ProcessManagerEntry;
+use model::{AggregateEntry, CommandEntry, DomainModel, ProcessManagerEntry, ProjectionEntry};
 
-pub use process_managers::Listed;
+pub use describe_events::DescribeEvents;
 #[doc(hidden)]
-pub use process_managers::Taken;
-pub use states::{Explored, States, Transition};
+pub use describe_events::EventGroup;
+pub use describe_shape::DescribeShape;
 #[doc(hidden)]
-pub use survey::Outline;
-pub use survey::Surveyed;
+pub use describe_shape::{BoundaryAggregate, BoundaryDescription};
+pub use state_graph::{StateGraph, Transition};
+pub use states::States;
 
-/// A domain, as its types tell it: take in the types, then write the documents. An example stands at the
-/// [module](self).
+/// A catalog of a domain: add the types of the domain, then write a document.
+///
+/// The [module](self) contains an example.
 #[derive(Debug)]
 #[must_use = "a catalog is written by `to_markdown`, `to_json_schema` or `to_asyncapi`"]
 pub struct Catalog {
-    name: String,
-    about: String,
-    version: String,
-    aggregates: Vec<AggregateEntry>,
-    commands: Vec<CommandEntry>,
-    projections: Vec<ProjectionEntry>,
-    process_managers: Vec<ProcessManagerEntry>,
-    explored: Vec<Explored>,
-}
-
-#[derive(Debug)]
-struct AggregateEntry {
-    name: String,
-    category: &'static str,
-    doc: &'static str,
-    kinds: &'static [EventType],
-    schemas: fn(&mut SchemaGenerator) -> Vec<Value>,
-}
-
-#[derive(Debug)]
-struct CommandEntry {
-    name: &'static str,
-    tags: &'static [&'static str],
-    outline: Outline,
-    schema: fn(&mut SchemaGenerator) -> Value,
-}
-
-#[derive(Debug)]
-struct ProjectionEntry {
-    name: &'static str,
-    version: u32,
-    doc: &'static str,
-    events: Vec<&'static str>,
+    model: DomainModel,
 }
 
 impl Catalog {
-    /// The catalog of the domain `name`, with nothing in it yet.
+    /// Creates an empty catalog of the domain `name`.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
-            name: name.into(),
-            about: String::new(),
-            version: "0".to_owned(),
-            aggregates: Vec::new(),
-            commands: Vec::new(),
-            projections: Vec::new(),
-            process_managers: Vec::new(),
-            explored: Vec::new(),
+            model: DomainModel {
+                name: name.into(),
+                about: String::new(),
+                version: "0".to_owned(),
+                aggregates: Vec::new(),
+                commands: Vec::new(),
+                projections: Vec::new(),
+                process_managers: Vec::new(),
+                state_graphs: Vec::new(),
+            },
         }
     }
 
-    /// What the domain is about: Markdown, for the head of the documents.
+    /// Sets the description of the domain, a Markdown text for the start of the documents.
     pub fn about(mut self, text: impl Into<String>) -> Self {
-        self.about = text.into();
+        self.model.about = text.into();
         self
     }
 
-    /// The version of the documents, where a format asks for one; "0" otherwise.
+    /// Sets the version of the documents, which some formats require; the default is "0".
     pub fn version(mut self, version: impl Into<String>) -> Self {
-        self.version = version.into();
+        self.model.version = version.into();
         self
     }
 
-    /// Takes in an aggregate and its events.
+    /// Adds an aggregate and its events.
     ///
     /// # Panics
-    /// If the `JsonSchema` of the events was not derived, or not on the same type as `Deserialize`.
+    /// Panics if the `JsonSchema` of the events was not derived, or not for the type that implements `Deserialize`.
     pub fn aggregate<A: Aggregate>(mut self) -> Self
     where
         A::Event: JsonSchema,
     {
-        let schemas = kinds::schemas::<A::Event>;
-        // A schema that does not fit shows here, and not where the document is written.
-        schemas(&mut SchemaGenerator::default());
-        self.aggregates.push(AggregateEntry {
-            name: rust_name::<A>(),
-            category: A::CATEGORY,
-            doc: A::DOC,
-            kinds: A::Event::TYPES,
-            schemas,
-        });
+        self.model.aggregates.push(AggregateEntry::of::<A>());
         self
     }
 
-    /// Takes in a command.
+    /// Adds a command.
     pub fn command<C: Command + JsonSchema>(mut self) -> Self
     where
-        <C::On as Boundary>::Shape: Surveyed,
+        <C::On as Boundary>::Shape: DescribeShape,
     {
-        let mut outline = Outline::default();
-        <C::On as Boundary>::Shape::outline(&mut outline);
-        self.commands.push(CommandEntry {
-            name: C::NAME,
-            tags: C::TAGS,
-            outline,
-            schema: |generator| {
-                let schema = C::json_schema(generator).to_value();
-                kinds::transformed(schema, generator)
-            },
-        });
+        self.model.commands.push(CommandEntry::of::<C>());
         self
     }
 
-    /// Takes in a projection.
+    /// Adds a projection.
     pub fn projection<P: Projection>(mut self) -> Self {
-        self.projections.push(ProjectionEntry {
-            name: P::NAME,
-            version: P::VERSION,
-            doc: P::DOC,
-            events: P::Events::names(),
-        });
+        self.model.projections.push(ProjectionEntry::of::<P>());
         self
     }
 
-    /// Takes in a process manager: what it is for, the events that it takes, the commands that it may send. Which
-    /// deadlines it sets, no type tells; its documentation comment may.
+    /// Adds a process manager: its purpose, the events that it handles, and the commands that it may send.
+    ///
+    /// The deadlines of a process manager are not part of its type. Mention them in its documentation comment.
     pub fn process_manager<P: ProcessManager>(mut self) -> Self
     where
-        <P::Events as EventSet>::Each: Listed,
+        <P::Events as EventSet>::Each: DescribeEvents,
     {
-        self.process_managers.push(ProcessManagerEntry::of::<P>());
+        let entry = ProcessManagerEntry::of::<P>();
+        self.model.process_managers.push(entry);
         self
     }
 
-    /// Explores the states of an aggregate, and takes in what was found.
+    /// Explores the states of an aggregate, and adds the result.
     ///
     /// # Panics
-    /// As [`States::explore`] does.
+    /// Panics under the same conditions as [`States::explore`].
     #[expect(clippy::needless_pass_by_value, reason = "it is built in place")]
     pub fn states<A: Aggregate>(mut self, states: States<A>) -> Self {
-        self.explored.push(states.explore());
+        self.model.state_graphs.push(states.explore());
         self
     }
 
-    /// A document for people: Markdown, with diagrams in [Mermaid](https://mermaid.js.org), which GitHub, GitLab
-    /// and many editors draw. The same catalog gives the same text.
+    /// Returns a Markdown document with [Mermaid](https://mermaid.js.org) diagrams, for human readers.
+    ///
+    /// GitHub, GitLab and many editors render the diagrams. The same catalog always returns the same text.
     #[must_use]
     pub fn to_markdown(&self) -> String {
-        markdown::write(self)
+        markdown::render(&self.model)
     }
 
-    /// One JSON Schema (draft 2020-12) whose `$defs` hold `event.<stored name>`, `command.<name>`, and the
-    /// types that these use; the document itself accepts the stored form of any event.
+    /// Returns a JSON Schema (draft 2020-12) that accepts the stored JSON of any event.
+    ///
+    /// Its `$defs` contain `event.<event type>`, `command.<name>`, and the types that these use.
     #[must_use]
     pub fn to_json_schema(&self) -> Value {
-        json::write(self)
+        json_schema::render(&self.model)
     }
 
-    /// An [AsyncAPI 3.0.0](https://www.asyncapi.com/docs/reference/specification/v3.0.0) document: a channel for
-    /// each category of streams, a message for each event, what the aggregates send and what projections and
-    /// process managers receive.
+    /// Returns an [AsyncAPI 3.0.0](https://www.asyncapi.com/docs/reference/specification/v3.0.0) document.
+    ///
+    /// It contains a channel for each category of streams, a message for each event type, a send operation for each
+    /// aggregate, and a receive operation for each projection and process manager.
     #[must_use]
     pub fn to_asyncapi(&self) -> Value {
-        asyncapi::write(self)
+        asyncapi::render(&self.model)
     }
-
-    fn explored(&self, category: &str) -> Option<&Explored> {
-        let mut explored = self.explored.iter();
-        explored.find(|explored| explored.category == category)
-    }
-
-    /// Every event of every aggregate, in their order.
-    fn events<'a>(&'a self, generator: &mut SchemaGenerator) -> Vec<EventEntry<'a>> {
-        let mut events: Vec<EventEntry<'_>> = Vec::new();
-        for aggregate in &self.aggregates {
-            let schemas = (aggregate.schemas)(generator);
-            for (kind, schema) in aggregate.kinds.iter().zip(schemas) {
-                events.push(EventEntry {
-                    aggregate,
-                    kind,
-                    schema,
-                });
-            }
-        }
-        events
-    }
-}
-
-struct EventEntry<'a> {
-    aggregate: &'a AggregateEntry,
-    kind: &'a EventType,
-    schema: Value,
-}
-
-/// What is written is documented, so that a field with a default is shown as one that is always there.
-fn settings() -> SchemaSettings {
-    SchemaSettings::draft2020_12().for_serialize()
-}
-
-/// The name of a type without its path.
-fn rust_name<T>() -> String {
-    let full = std::any::type_name::<T>();
-    let path = full.split('<').next().unwrap_or(full);
-    path.rsplit("::").next().unwrap_or(path).to_owned()
 }

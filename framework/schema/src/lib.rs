@@ -5,7 +5,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod catalog;
+mod event_schemas;
 pub mod lock;
 
 pub use catalog::Catalog;
-pub use lock::{EventsLock, LockError, LockFault, events_lock};
+pub use lock::{EventsLock, Incompatibility, LockError, events_lock};

@@ -1,346 +1,382 @@
-//! A lock on what is stored: a change that old events would not survive fails a test.
+//! The schema lock: a checked-in file with the schemas of stored events, and a test that compares the types with it.
 
+mod compatibility;
 mod error;
-mod file;
-mod fits;
-#[cfg(test)]
-mod laws;
+mod from_json_schema;
+mod json_shape;
+mod lock_file;
 mod merge;
-mod schema;
-mod shape;
+#[cfg(test)]
+mod properties;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
+use factum_core::error::error_chain;
+use factum_engine::event::{Event, EventType};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 
-use crate::catalog::kinds::schemas;
-pub use error::{LockError, LockFault};
-use factum_engine::event::{Event, EventType};
-use file::LockFile;
-use fits::faults;
-use merge::merged;
-use shape::Form;
+use crate::event_schemas::event_schemas;
+use compatibility::mismatches;
+use json_shape::EventSchema;
+use lock_file::LockFile;
+use merge::merge;
 
-/// A lock on the stored forms of events, kept in the file `path`, which is checked in. In a test, a relative
-/// path begins at the folder of the package.
+pub use error::{Incompatibility, LockError};
+
+/// Creates a schema lock: a comparison of event types with the checked-in file `path`.
 ///
-/// The file holds the name, the versions and the JSON form of every event that was ever stored.
-/// [`check`](EventsLock::check) holds the types against it: what is in the file must still be read.
+/// In a test, a relative path starts at the folder of the package. The file contains the event type, the versions and
+/// the JSON schema of every event that was ever stored. [`check`](EventsLock::check) fails if the types can no longer
+/// read these events.
 ///
 /// ```no_run
 /// # use factum::prelude::*;
 /// # #[derive(Event, Serialize, Deserialize, schemars::JsonSchema)]
 /// # enum AccountEvent { Opened }
 /// #[test]
-/// fn what_is_stored_can_still_be_read() {
+/// fn stored_events_stay_readable() {
 ///     factum::schema::events_lock("events.lock").event::<AccountEvent>().check();
 /// }
 /// ```
 ///
-/// `FACTUM_UPDATE=1 cargo test` writes the file, at first and whenever a change asks for it. It never takes in
-/// a change that would break what is stored; before anything is, delete the file and have it written anew.
+/// `FACTUM_UPDATE=1 cargo test` writes the file, the first time and when a compatible change requires an update. It
+/// never writes a breaking change. Before your first release to production, you can delete the file and write it again.
 ///
-/// | change | |
+/// | change | action |
 /// |---|---|
-/// | a new kind of event, a new field that is optional or has a default, a field removed, a type widened | update the file |
-/// | a field that becomes `#[personal]`, or is it no more | update the file |
-/// | documentation, a Rust name, the order of variants or fields | nothing to do |
-/// | a new required field, a type changed or narrowed, a variant of a field's enum removed | breaks: raise the version and write an upcaster |
-/// | a stored name changed with `alias`, or `retired` in the attribute | nothing to do; the form stays in the file |
-/// | a stored form taken by a type in `legacy` | lock that type, too: [`former`](EventsLock::former); the form stays in the file |
-/// | an event removed, or its stored name changed otherwise | breaks: keep the name, say `alias`, or declare it [`retired`](EventsLock::retired) |
-/// | a version lowered, or raised without an upcaster for each step | breaks |
+/// | a new event type, a new optional field, a new field with a default, a removed field, a widened type | update |
+/// | a field that becomes `#[personal]`, or is no longer personal | update |
+/// | documentation, a Rust name, the order of variants or fields | none |
+/// | a new required field, a changed or narrowed type, a removed variant of a field's enum | breaks: raise the version and add an upcaster |
+/// | an event type renamed with `alias`, or listed in `retired` | none; its schema stays in the file |
+/// | an event type that a type in `legacy` reads | add that type with [`legacy`](EventsLock::legacy); the schema stays in the file |
+/// | an event type that is removed or renamed in another way | breaks: keep the event type, add an `alias`, or declare it [`retired`](EventsLock::retired) |
+/// | a lowered version, or a raised one without an upcaster for each step | breaks |
 pub fn events_lock(path: impl Into<PathBuf>) -> EventsLock {
     EventsLock {
         path: path.into(),
-        code: BTreeMap::new(),
+        current: BTreeMap::new(),
         retired: BTreeSet::new(),
+        legacy_decoders: Vec::new(),
         legacy: Vec::new(),
-        old: Vec::new(),
     }
 }
 
-/// A lock on the stored forms of events. Made by [`events_lock`].
+/// A comparison of event types with a schema lock file, created by [`events_lock`].
 #[derive(Debug)]
-#[must_use = "nothing is locked before `check`"]
+#[must_use = "the types are not compared until `check` is called"]
 pub struct EventsLock {
     path: PathBuf,
-    code: BTreeMap<&'static str, Kind>,
+    current: BTreeMap<&'static str, CodeSchemas>,
     retired: BTreeSet<&'static str>,
-    /// Whether a name and version is read by a type of its own, in `legacy`.
-    legacy: Vec<fn(&str, u32) -> bool>,
-    /// The kinds of such types.
-    old: Vec<Kind>,
+    /// The functions that return whether a legacy type decodes an event type in a version.
+    legacy_decoders: Vec<fn(&str, u32) -> bool>,
+    /// The schemas of the legacy types.
+    legacy: Vec<CodeSchemas>,
 }
 
-/// One kind of event as the code has it.
+/// The schemas of an event type in the code.
 #[derive(Debug)]
-struct Kind {
+struct CodeSchemas {
     event_type: &'static EventType,
-    written: Form,
-    read: Form,
+    serialize: EventSchema,
+    deserialize: EventSchema,
 }
 
-/// Every kind of event in `E`.
-fn kinds<E: Event + JsonSchema>() -> impl Iterator<Item = Kind> {
+impl CodeSchemas {
+    fn upcasts_from(&self, name: &str, version: u32) -> bool {
+        self.event_type.is_stored_as(name) && version <= self.event_type.version
+    }
+}
+
+/// A stored event type in one version.
+#[derive(Debug, Clone, Copy)]
+struct StoredVersion<'a> {
+    name: &'a str,
+    version: u32,
+}
+
+fn code_schemas<E: Event + JsonSchema>() -> impl Iterator<Item = CodeSchemas> {
     let settings = SchemaSettings::draft2020_12().with(|settings| {
         settings.inline_subschemas = true;
     });
-    let (mut writing, mut reading) = (
+    let (mut serialize, mut deserialize) = (
         SchemaGenerator::new(settings.clone().for_serialize()),
         SchemaGenerator::new(settings.for_deserialize()),
     );
-    let writes = schemas::<E>(&mut writing);
-    let reads = schemas::<E>(&mut reading);
-    let kinds = E::TYPES.iter().zip(writes.into_iter().zip(reads));
-    kinds.map(move |(event_type, (writes, reads))| Kind {
-        event_type,
-        written: schema::written(&writes, writing.definitions()),
-        read: schema::form(&reads, reading.definitions()),
-    })
+    let serialized = event_schemas::<E>(&mut serialize);
+    let deserialized = event_schemas::<E>(&mut deserialize);
+    let schemas = serialized.into_iter().zip(deserialized);
+    let schemas = E::TYPES.iter().zip(schemas);
+    schemas.map(
+        move |(event_type, (serialized, deserialized))| CodeSchemas {
+            event_type,
+            serialize: from_json_schema::serialize_schema(&serialized, serialize.definitions()),
+            deserialize: from_json_schema::event_schema(&deserialized, deserialize.definitions()),
+        },
+    )
 }
 
 impl EventsLock {
-    /// Locks every kind of event in `E`.
+    /// Adds every event type in `E`.
     ///
     /// # Panics
-    /// If the `JsonSchema` of `E` was not derived, or not on the same type as `Deserialize`.
+    /// Panics if the `JsonSchema` of `E` was not derived, or not for the type that implements `Deserialize`.
     pub fn event<E: Event + JsonSchema>(mut self) -> Self {
-        let kinds = kinds::<E>().map(|kind| (kind.event_type.name, kind));
-        self.code.extend(kinds);
+        let schemas = code_schemas::<E>().map(|schemas| (schemas.event_type.name, schemas));
+        self.current.extend(schemas);
         self.retired.extend(E::RETIRED);
-        self.take_legacy::<E>();
+        self.add_legacy_decoders::<E>();
         self
     }
 
-    /// Locks what `O` reads, a type in `legacy` of a type that is locked: what is stored must fit it as it is.
+    /// Adds a type that an event lists in `legacy`; it must be able to read the stored events as they are.
     ///
     /// # Panics
-    /// If the `JsonSchema` of `O` was not derived, or not on the same type as `Deserialize`.
+    /// Panics if the `JsonSchema` of `O` was not derived, or not for the type that implements `Deserialize`.
     pub fn legacy<O: Event + JsonSchema>(mut self) -> Self {
-        self.old.extend(kinds::<O>());
-        self.take_legacy::<O>();
+        self.legacy.extend(code_schemas::<O>());
+        self.add_legacy_decoders::<O>();
         self
     }
 
-    fn take_legacy<E: Event>(&mut self) {
-        self.legacy
+    fn add_legacy_decoders<E: Event>(&mut self) {
+        self.legacy_decoders
             .extend(E::LEGACY.iter().map(|legacy| legacy.takes));
     }
 
-    /// Declares that no store holds an event of this stored name any more, so that nothing needs to read it.
-    /// What is known of its form stays in the file, in case the name comes back.
+    /// Declares that no store contains this event type any more, so that no type has to read it.
+    ///
+    /// Its schemas stay in the file, in case that the event type is used again.
     pub fn retired(mut self, name: &'static str) -> Self {
         self.retired.insert(name);
         self
     }
 
-    /// Holds the types against `locked`, the text of a file; an empty one stands for a new file. Gives back what
-    /// the file should hold.
+    /// Compares the types with `locked`, the text of a lock file, and returns the new text of the file.
+    ///
+    /// An empty text is an empty file.
     ///
     /// # Errors
-    /// [`LockError`] if what is stored would not be read any more, or `locked` is no such file.
+    /// Returns [`LockError`] if stored events could not be read any more, or if `locked` is not a lock file.
     pub fn compare(&self, locked: &str) -> Result<String, LockError> {
         let mut file = LockFile::parse(locked)?;
-        let mut broken: Vec<LockFault> = Vec::new();
+        let mut found: Vec<Incompatibility> = Vec::new();
         for name in file.names() {
-            match (self.code.get(&*name), self.retired.get(&*name)) {
-                (Some(_), Some(_)) => broken.push(LockFault::RetiredInUse { event: name }),
-                (None, None) if self.is_legacy(&name, file.newest(&name)) => {}
-                (None, None) => match self.renamed(&name) {
-                    Some(kind) => hold_old(&name, kind, &file, &mut broken),
-                    None => broken.push(self.gone(&name, &file)),
-                },
+            match (self.current.get(&*name), self.retired.get(&*name)) {
+                (Some(_), Some(_)) => found.push(Incompatibility::RetiredInUse { event: name }),
+                (None, None) => {
+                    let newest = file.newest_version(&name);
+                    if !self.is_decoded_by_legacy(&name, newest) {
+                        match self.renamed(&name) {
+                            Some(schemas) => check_alias(&name, schemas, &file, &mut found),
+                            None => found.push(self.removed(&name, &file)),
+                        }
+                    }
+                }
                 _ => {}
             }
         }
         for name in file.names() {
             for version in file.versions(&name) {
-                self.hold_legacy((&name, version), &file, &mut broken);
+                let name = &*name;
+                self.check_legacy(StoredVersion { name, version }, &file, &mut found);
             }
         }
-        for (name, kind) in &self.code {
-            hold(name, kind, &mut file, &mut broken);
+        for (name, schemas) in &self.current {
+            check_and_merge(name, schemas, &mut file, &mut found);
         }
-        if broken.is_empty() {
-            file.retire(&self.retired);
-            Ok(file.text())
+        if found.is_empty() {
+            file.set_retired(&self.retired);
+            Ok(file.to_text())
         } else {
-            Err(LockError::Broken(broken))
+            Err(LockError::Incompatible(found))
         }
     }
 
-    /// Whether a type in `legacy` reads what is stored under `name` in this version.
-    fn is_legacy(&self, name: &str, version: u32) -> bool {
-        let mut kinds = self.code.values();
-        let newer = |kind: &Kind| kind.event_type.version <= version;
-        let is_read = kinds.any(|kind| kind.event_type.is_stored_as(name) && newer(kind));
-        !is_read && self.legacy.iter().any(|takes| takes(name, version))
+    /// Returns whether only a legacy type decodes the event type `name` in this version.
+    fn is_decoded_by_legacy(&self, name: &str, version: u32) -> bool {
+        let mut current = self.current.values();
+        let is_current = current.any(|schemas| {
+            schemas.event_type.is_stored_as(name) && schemas.event_type.version <= version
+        });
+        let mut legacy = self.legacy_decoders.iter();
+        !is_current && legacy.any(|decodes| decodes(name, version))
     }
 
-    /// Holds what is stored against the type in `legacy` that reads it, if one does.
-    fn hold_legacy(
+    /// Compares a stored version with the legacy type that decodes it, if there is one.
+    fn check_legacy(
         &self,
-        (name, version): (&str, u32),
+        stored: StoredVersion<'_>,
         file: &LockFile,
-        broken: &mut Vec<LockFault>,
+        found: &mut Vec<Incompatibility>,
     ) {
-        if self.retired.contains(name) || !self.is_legacy(name, version) {
+        let StoredVersion { name, version } = stored;
+        if self.retired.contains(name) || !self.is_decoded_by_legacy(name, version) {
             return;
         }
-        let reads =
-            |kind: &&Kind| kind.event_type.is_stored_as(name) && version <= kind.event_type.version;
-        // The one that the fewest versions read.
-        let reads = self.old.iter().filter(reads);
-        match reads.min_by_key(|kind| kind.event_type.version) {
-            Some(kind) => hold_form((name, version), kind, file, broken),
-            None => broken.push(LockFault::Unlocked {
+        // If several legacy types decode it, the one with the lowest version does.
+        let legacy = self.legacy.iter();
+        let legacy = legacy.filter(|schemas| schemas.upcasts_from(name, version));
+        match legacy.min_by_key(|schemas| schemas.event_type.version) {
+            Some(schemas) => check_version(stored, schemas, file, found),
+            None => found.push(Incompatibility::LegacyTypeNotAdded {
                 event: name.to_owned(),
                 version,
             }),
         }
     }
 
-    /// The kind that was stored under `name` before.
-    fn renamed(&self, name: &str) -> Option<&Kind> {
-        let mut kinds = self.code.values();
-        kinds.find(|kind| kind.event_type.aliases.contains(&name))
+    /// Returns the current event type that has `name` as an alias.
+    fn renamed(&self, name: &str) -> Option<&CodeSchemas> {
+        let mut current = self.current.values();
+        current.find(|schemas| schemas.event_type.aliases.contains(&name))
     }
 
-    /// A name that the code does not have, and the one that may have taken its place.
-    fn gone(&self, name: &str, file: &LockFile) -> LockFault {
-        let newest = file.newest(name);
-        let locked = file.form(name, newest);
-        let is_new = |other: &str| file.newest(other) == 0;
-        let mut others = self.code.iter().filter(|(other, _)| is_new(other));
-        let instead = others.find(|(_, kind)| {
-            let same = |locked: &Form| faults(locked, &kind.read).is_empty();
-            kind.event_type.version == newest && locked.as_ref().is_some_and(same)
+    /// Returns the incompatibility of an event type that the code does not have, with a new event type of its schema.
+    fn removed(&self, name: &str, file: &LockFile) -> Incompatibility {
+        let newest = file.newest_version(name);
+        let locked = file.schema(name, newest);
+        let is_new = |other: &str| file.newest_version(other) == 0;
+        let mut others = self.current.iter().filter(|(other, _)| is_new(other));
+        let renamed = others.find(|(_, schemas)| {
+            let is_same =
+                |locked: &EventSchema| mismatches(locked, &schemas.deserialize).is_empty();
+            schemas.event_type.version == newest && locked.as_ref().is_some_and(is_same)
         });
-        LockFault::Gone {
+        Incompatibility::Removed {
             event: name.to_owned(),
-            instead: instead.map(|(other, _)| (*other).to_owned()),
+            renamed_to: renamed.map(|(other, _)| (*other).to_owned()),
         }
     }
 
-    /// Holds the types against the file.
+    /// Compares the types with the file.
     ///
-    /// With `FACTUM_UPDATE=1` in the environment it writes the file, unless what is stored would not be read any
-    /// more.
+    /// With `FACTUM_UPDATE=1` in the environment it also writes the file, unless a change is breaking.
     ///
     /// # Panics
-    /// If what is stored would not be read any more; and, without `FACTUM_UPDATE=1`, if the file is missing or
-    /// does not show the types as they are. The message says what to do.
+    /// Panics if stored events could not be read any more. Without `FACTUM_UPDATE=1`, also panics if the file is
+    /// missing or differs from the types. The message names the next step.
     #[track_caller]
     pub fn check(self) {
         let path = self.path.display();
         let locked = match fs::read_to_string(&self.path) {
             Ok(locked) => Some(locked),
             Err(error) if error.kind() == ErrorKind::NotFound => None,
-            Err(error) => panic!("{path}: {error}"),
+            Err(error) => panic!("cannot read {path}: {error}"),
         };
-        let now = match self.compare(locked.as_deref().unwrap_or_default()) {
-            Ok(now) => now,
-            Err(error) => panic!("{path}: {error}"),
+        let text = match self.compare(locked.as_deref().unwrap_or_default()) {
+            Ok(text) => text,
+            Err(error) => panic!("{path}: {}", error_chain(&error)),
         };
-        if locked.as_ref() == Some(&now) {
+        if locked.as_ref() == Some(&text) {
             return;
         }
         if std::env::var("FACTUM_UPDATE").is_ok_and(|update| update == "1") {
-            if let Err(error) = fs::write(&self.path, now) {
-                panic!("{path}: {error}");
+            if let Err(error) = fs::write(&self.path, text) {
+                panic!("cannot write {path}: {error}");
             }
             return;
         }
-        let what = match locked {
-            None => "there is no such file yet",
-            Some(_) => "the stored forms have changed, and what is stored can still be read",
+        let reason = match locked {
+            None => "the file does not exist",
+            Some(_) => "the event schemas have changed, and stored events stay readable",
         };
-        panic!("{path}: {what}. Run the test with FACTUM_UPDATE=1, and check the file in");
+        panic!("{path}: {reason}; run the test with FACTUM_UPDATE=1, and check in the file");
     }
 }
 
-/// Holds what is stored under an old name of a kind against what the kind reads.
-fn hold_old(name: &str, kind: &Kind, file: &LockFile, broken: &mut Vec<LockFault>) {
-    let version = kind.event_type.version;
-    let newest = file.newest(name);
-    let event = name.to_owned();
+/// Compares the events that are stored under an alias with the current event type.
+fn check_alias(
+    name: &str,
+    schemas: &CodeSchemas,
+    file: &LockFile,
+    found: &mut Vec<Incompatibility>,
+) {
+    let version = schemas.event_type.version;
+    let newest = file.newest_version(name);
     if newest > version {
-        broken.push(LockFault::Lowered {
-            event,
+        found.push(Incompatibility::VersionLowered {
+            event: name.to_owned(),
             locked: newest,
             version,
         });
     } else {
-        hold_form((name, version), kind, file, broken);
+        check_version(StoredVersion { name, version }, schemas, file, found);
     }
 }
 
-/// Holds what is stored under `name` in this version against what the kind reads, if that is its own version; upcasters bring
-/// up every other.
-fn hold_form(
-    (name, version): (&str, u32),
-    kind: &Kind,
+/// Compares a stored version with the code if the code has the same version; upcasters convert older versions.
+fn check_version(
+    stored: StoredVersion<'_>,
+    schemas: &CodeSchemas,
     file: &LockFile,
-    broken: &mut Vec<LockFault>,
+    found: &mut Vec<Incompatibility>,
 ) {
-    if version != kind.event_type.version {
+    let StoredVersion { name, version } = stored;
+    if version != schemas.event_type.version {
         return;
     }
-    let found = file.form(name, version);
-    let found = found.map(|locked| faults(&locked, &kind.read));
-    let found = found.into_iter().flatten();
-    broken.extend(found.map(|fault| LockFault::Unreadable {
+    let Some(locked) = file.schema(name, version) else {
+        return;
+    };
+    let mismatches = mismatches(&locked, &schemas.deserialize).into_iter();
+    found.extend(mismatches.map(|mismatch| Incompatibility::Unreadable {
         event: name.to_owned(),
         version,
-        field: fault.path,
-        reason: fault.reason,
+        field: mismatch.path,
+        reason: mismatch.reason,
     }));
 }
 
-/// Holds one kind of event against the file, and takes in what it stores.
-fn hold(name: &str, kind: &Kind, file: &mut LockFile, broken: &mut Vec<LockFault>) {
+/// Compares one current event type with the file, and adds its schema to the file.
+fn check_and_merge(
+    name: &str,
+    schemas: &CodeSchemas,
+    file: &mut LockFile,
+    found: &mut Vec<Incompatibility>,
+) {
     let event = name.to_owned();
     let EventType {
         version, upcasters, ..
-    } = *kind.event_type;
+    } = *schemas.event_type;
     if upcasters.len() as u64 + 1 != u64::from(version) {
         let upcasters = upcasters.len();
-        broken.push(LockFault::Upcasters {
+        found.push(Incompatibility::MissingUpcasters {
             event,
             version,
             upcasters,
         });
         return;
     }
-    let newest = file.newest(name);
+    let newest = file.newest_version(name);
     if newest > version {
-        broken.push(LockFault::Lowered {
+        found.push(Incompatibility::VersionLowered {
             event,
             locked: newest,
             version,
         });
         return;
     }
-    let locked = file.form(name, version);
-    let locked = locked.as_ref().unwrap_or(&kind.written);
-    let mut found = faults(locked, &kind.read);
-    // What is not stored yet must be read as well.
-    for fault in faults(&kind.written, &kind.read) {
-        if !found.contains(&fault) {
-            found.push(fault);
+    let locked = file.schema(name, version);
+    let locked = locked.as_ref().unwrap_or(&schemas.serialize);
+    let mut all = mismatches(locked, &schemas.deserialize);
+    // The code must also be able to read the events that it stores from now on.
+    for mismatch in mismatches(&schemas.serialize, &schemas.deserialize) {
+        if !all.contains(&mismatch) {
+            all.push(mismatch);
         }
     }
-    broken.extend(found.into_iter().map(|fault| LockFault::Unreadable {
+    found.extend(all.into_iter().map(|mismatch| Incompatibility::Unreadable {
         event: event.clone(),
         version,
-        field: fault.path,
-        reason: fault.reason,
+        field: mismatch.path,
+        reason: mismatch.reason,
     }));
-    file.put(name, version, merged(locked, &kind.written));
-    file.personal(name, kind.event_type.personal);
+    file.set_schema(name, version, merge(locked, &schemas.serialize));
+    file.set_personal_fields(name, schemas.event_type.personal);
 }

@@ -1,4 +1,4 @@
-//! What a catalog says of a small domain, to the letter.
+//! The documents of a catalog of a small domain.
 
 use factum::prelude::*;
 use factum::process::{Correlation, Deadline, Reactions, Rejection};
@@ -6,22 +6,22 @@ use factum::schema::catalog::{Catalog, States};
 use schemars::JsonSchema;
 use serde_json::Value;
 
-/// Which order.
+/// The number of an order.
 #[derive(Id, Debug, Clone, Copy, JsonSchema)]
 struct OrderId(u32);
 
-/// What happens to an order.
+/// The events of an order.
 #[derive(Event, Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[event(prefix = "order")]
 enum OrderEvent {
-    /// Somebody wants something.
+    /// A customer placed the order.
     Placed {
-        /// Who | what.
+        /// The customer | buyer.
         #[tag]
         customer: String,
-        /// What.
+        /// The ordered articles.
         lines: Vec<Line>,
-        /// Where to, if not to the customer.
+        /// The delivery address, if it differs from that of the customer.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         to: Option<Address>,
     },
@@ -30,7 +30,7 @@ enum OrderEvent {
         cents: u64,
         how: Means,
     },
-    /// It is on its way.
+    /// The order was sent.
     Sent(String),
     Cancelled,
 }
@@ -39,32 +39,32 @@ fn in_cents(old: Value) -> Result<Value, factum::UpcastError> {
     Ok(old)
 }
 
-/// So many of one thing.
+/// An article and its quantity.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 struct Line {
-    /// The thing.
+    /// The article.
     sku: String,
-    /// How many.
+    /// The quantity.
     count: u8,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 struct Address(String, u16);
 
-/// How the money came.
+/// The means of payment.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Means {
-    /// In the hand.
+    /// Cash on delivery.
     Cash,
-    /// From a card.
+    /// A payment card.
     Card {
-        /// Its last digits.
+        /// The last digits of the card.
         digits: String,
     },
 }
 
-/// What a customer wants, and whether it was paid.
+/// The order of a customer, and its payment.
 ///
 /// It is [sent](https://example.org) once.
 #[derive(Aggregate, Debug, Clone, Default)]
@@ -100,13 +100,13 @@ impl Apply<OrderEvent> for Unpaid {
 #[error("no")]
 struct No;
 
-/// Asks for something.
+/// Places an order.
 #[derive(Command, Serialize, JsonSchema)]
 #[command(on = Order, query = Unpaid)]
 struct Place {
     #[id]
     order: OrderId,
-    /// Who.
+    /// The customer.
     #[tag]
     customer: String,
 }
@@ -115,7 +115,7 @@ impl Decide for Place {
     type Error = No;
 
     fn decide(&self, (order, unpaid): (&Order, &Unpaid)) -> Result<Events<OrderEvent>, No> {
-        // The tag query sees what the explored order went through.
+        // The DCB query contains the history of the explored order.
         match (order.phase, unpaid.0) {
             ("", 0) => Ok(OrderEvent::Placed {
                 customer: self.customer.clone(),
@@ -128,7 +128,7 @@ impl Decide for Place {
     }
 }
 
-/// Pays and sends, in one decision.
+/// Pays and sends an order in one decision.
 #[derive(Command, Serialize, JsonSchema)]
 #[command(on = Order, name = "pay")]
 struct Pay {
@@ -151,7 +151,7 @@ impl Decide for Pay {
     }
 }
 
-/// What the stock holds.
+/// The stock of an article.
 #[derive(Aggregate, Debug, Clone, Default)]
 #[aggregate(category = "stock", id = u8, event = StockEvent)]
 struct Stock {
@@ -205,14 +205,14 @@ impl Decide for Cancel {
     }
 }
 
-/// What is to be done.
+/// The open orders.
 #[derive(Projection)]
 #[projection(name = "todo", version = 3, events = (OrderEvent, StockEvent))]
 struct Todo;
 
-/// Waits for the money | a week.
+/// Waits for the payment | a week.
 ///
-/// What is never paid is cancelled.
+/// An order that is never paid is cancelled.
 #[derive(ProcessManager, Default, Clone, Serialize, Deserialize)]
 #[process_manager(
     name = "payment",
@@ -253,7 +253,7 @@ impl Respond for Payment {
 
 fn catalog() -> Catalog {
     let (order, customer) = (OrderId(1), "Ada".to_owned());
-    let life = States::of(|order: &Order| {
+    let lifecycle = States::of(|order: &Order| {
         if order.phase.is_empty() {
             "(none)"
         } else {
@@ -269,7 +269,7 @@ fn catalog() -> Catalog {
         others: vec![OrderId(2)],
     });
     Catalog::new("Shop")
-        .about("Orders, \"and\" what they need.")
+        .about("Orders, \"and\" their stock.")
         .version("1.2.3")
         .aggregate::<Order>()
         .aggregate::<Stock>()
@@ -278,25 +278,25 @@ fn catalog() -> Catalog {
         .command::<Cancel>()
         .projection::<Todo>()
         .process_manager::<Payment>()
-        .states(life)
+        .states(lifecycle)
 }
 
 #[test]
-fn the_document_for_people() {
+fn markdown_document() {
     insta::assert_snapshot!(catalog().to_markdown());
 }
 
 #[test]
-fn the_json_schema() {
+fn json_schema_document() {
     insta::assert_snapshot!(sorted(catalog().to_json_schema()));
 }
 
 #[test]
-fn the_asyncapi_document() {
+fn asyncapi_document() {
     insta::assert_snapshot!(sorted(catalog().to_asyncapi()));
 }
 
-/// With its keys in order, whatever the features of `serde_json` are.
+/// Returns the JSON with sorted keys, independent of the features of `serde_json`.
 fn sorted(json: Value) -> String {
     fn sort(json: Value) -> Value {
         match json {
@@ -314,7 +314,7 @@ fn sorted(json: Value) -> String {
 }
 
 #[test]
-fn the_same_catalog_gives_the_same_text() {
+fn catalog_output_is_deterministic() {
     assert_eq!(catalog().to_markdown(), catalog().to_markdown());
     assert_eq!(
         catalog().to_asyncapi().to_string(),
@@ -336,39 +336,44 @@ fn references(json: &Value, found: &mut Vec<String>) {
 }
 
 #[test]
-fn every_reference_leads_somewhere() {
+fn references_resolve_within_document() {
     for document in [catalog().to_json_schema(), catalog().to_asyncapi()] {
         let mut found = Vec::new();
         references(&document, &mut found);
         assert!(found.len() > 8, "{found:?}");
         for reference in found {
-            let pointer = reference.strip_prefix('#').expect("into the document");
+            let pointer = reference
+                .strip_prefix('#')
+                .expect("a reference within the document");
             assert!(document.pointer(pointer).is_some(), "{reference}");
         }
     }
 }
 
-/// A projection as common as any: nobody asks it for a `JsonSchema`, nor an aggregate.
+/// Projections and aggregates do not implement `JsonSchema`, so their derives expose the comments.
 #[test]
-fn the_documentation_comment_of_a_type_is_known() {
-    assert_eq!(Todo::DOC, "What is to be done.");
+fn derives_expose_documentation_comments() {
+    assert_eq!(Todo::DOC, "The open orders.");
     assert_eq!(
         Payment::DOC,
-        "Waits for the money | a week.\n\nWhat is never paid is cancelled."
+        "Waits for the payment | a week.\n\nAn order that is never paid is cancelled."
     );
     assert_eq!(
         Order::DOC,
-        "What a customer wants, and whether it was paid.\n\nIt is [sent](https://example.org) once."
+        "The order of a customer, and its payment.\n\nIt is [sent](https://example.org) once."
     );
     assert_eq!(Place::TAGS, ["customer"]);
     assert_eq!(Pay::TAGS, [] as [&str; 0]);
-    let tags: Vec<_> = OrderEvent::TYPES.iter().map(|kind| kind.tags).collect();
+    let tags: Vec<_> = OrderEvent::TYPES
+        .iter()
+        .map(|event_type| event_type.tags)
+        .collect();
     assert_eq!(tags, [&["customer"][..], &[], &[], &[]]);
 }
 
-/// Each of them shows all of its events, and a document for tools has each once.
+/// The Markdown document lists the event for each aggregate; the JSON documents contain it once.
 #[test]
-fn two_aggregates_may_have_events_of_one_type() {
+fn aggregates_may_share_event_type() {
     #[derive(Aggregate, Debug, Clone, Default)]
     #[aggregate(category = "shelf", id = u8, event = StockEvent)]
     struct Shelf;

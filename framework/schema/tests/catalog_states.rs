@@ -1,4 +1,4 @@
-//! What an exploration finds, and where it ends.
+//! The results and the limit of a state exploration.
 
 use factum::prelude::*;
 use factum::schema::catalog::States;
@@ -8,8 +8,10 @@ use factum::schema::catalog::States;
 struct No;
 
 #[test]
-#[should_panic(expected = "more than 50 states of `counter`: a label names a phase, not an amount")]
-fn a_label_that_counts_is_rejected() {
+#[should_panic(
+    expected = "too many labels for the states of `counter`: more than 50; a label must name a phase, not an amount"
+)]
+fn exploration_rejects_too_many_labels() {
     #[derive(Event, Serialize, Deserialize)]
     struct Counted;
     #[derive(Aggregate, Default, Clone)]
@@ -34,9 +36,9 @@ fn a_label_that_counts_is_rejected() {
         .explore();
 }
 
-/// A way is followed once more, so what is possible only behind it is found.
+/// Printing requires a page that was just written, which has the same label as an empty one.
 #[test]
-fn what_a_state_allows_only_after_a_way_within_it_is_found() {
+fn exploration_distinguishes_states_with_same_label() {
     #[derive(Event, Serialize, Deserialize)]
     #[event(prefix = "page")]
     enum PageEvent {
@@ -79,13 +81,13 @@ fn what_a_state_allows_only_after_a_way_within_it_is_found() {
     }
     let label = |page: &Page| if page.printed { "printed" } else { "draft" };
     let found = States::of(label).when(Write(1)).when(Print(1)).explore();
-    let ways: Vec<_> = found
+    let transitions: Vec<_> = found
         .transitions
         .iter()
-        .map(|way| (&*way.from, way.command, &*way.to))
+        .map(|transition| (&*transition.from, transition.command, &*transition.to))
         .collect();
     assert_eq!(
-        ways,
+        transitions,
         [
             ("draft", "Write", "draft"),
             ("draft", "Print", "printed"),

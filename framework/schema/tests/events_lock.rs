@@ -1,21 +1,24 @@
-//! The rules of a lock on stored forms for the fields of an event, one test each. Every verdict is held against
-//! what really becomes of a stored event.
+//! The rules of a schema lock for the fields of an event.
+//!
+//! Each result is compared with the result of decoding a stored event.
 
 #![allow(
     clippy::wildcard_imports,
-    reason = "a form takes in what stands around it"
+    reason = "the macro `events` uses the imports of this file"
 )]
 
 #[path = "support/lock.rs"]
 #[allow(dead_code, reason = "each test takes what it needs")]
 mod support;
 
+use std::error::Error as _;
+
 use factum::Event;
-use factum::schema::{LockError, LockFault};
+use factum::schema::{Incompatibility, LockError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use support::{change, form, lock, locked, made, plain, survives, up};
+use support::{compare, compatible, events, lock, locked, made, plain, up};
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 struct Place {
@@ -55,12 +58,12 @@ enum Three {
     Tent,
 }
 
-/// The field and the reason of the only fault.
-fn breaks<Old: Event + JsonSchema, New: Event + JsonSchema>(old: &Old) -> (String, String) {
-    let faults = change::<Old, New>(old).expect_err("it breaks");
-    match &faults[..] {
+/// Returns the field and the reason of the only incompatibility.
+fn incompatible<Old: Event + JsonSchema, New: Event + JsonSchema>(old: &Old) -> (String, String) {
+    let found = compare::<Old, New>(old).expect_err("an incompatible change");
+    match &found[..] {
         [
-            LockFault::Unreadable {
+            Incompatibility::Unreadable {
                 event,
                 version: 1,
                 field,
@@ -73,8 +76,8 @@ fn breaks<Old: Event + JsonSchema, New: Event + JsonSchema>(old: &Old) -> (Strin
 }
 
 #[test]
-fn the_file_is_sorted_with_one_field_a_line() {
-    form!(all:
+fn lock_file_is_sorted_with_one_field_per_line() {
+    events!(all:
         #[event(prefix = "e")]
         pub(super) enum E {
             Moved { to: Place, by: Option<String> },
@@ -89,38 +92,41 @@ fn the_file_is_sorted_with_one_field_a_line() {
 }
 
 #[test]
-fn a_new_optional_field_survives() {
-    form!(new: #[event(prefix = "e")] pub(super) enum E {
+fn new_optional_field_is_compatible() {
+    events!(new: #[event(prefix = "e")] pub(super) enum E {
         Made { name: String, count: u32, note: Option<String> }
     });
-    let text = survives::<_, new::E>(&made());
+    let text = compatible::<_, new::E>(&made());
     assert!(text.contains(r#""note?": "null | string""#), "{text}");
 }
 
 #[test]
-fn a_new_field_with_a_default_survives_but_not_without_it() {
-    form!(with: #[event(prefix = "e")] pub(super) enum E {
+fn new_field_needs_default() {
+    events!(with: #[event(prefix = "e")] pub(super) enum E {
         Made { name: String, count: u32, #[serde(default)] size: u8 }
     });
-    form!(without: #[event(prefix = "e")] pub(super) enum E {
+    events!(without: #[event(prefix = "e")] pub(super) enum E {
         Made { name: String, count: u32, size: u8 }
     });
-    let text = survives::<_, with::E>(&made());
+    let text = compatible::<_, with::E>(&made());
     assert_eq!(
-        breaks::<_, without::E>(&made()),
+        incompatible::<_, without::E>(&made()),
         (
             "size".into(),
-            "is required, and what is stored does not have it".into()
+            "is required, but stored events do not have it".into()
         )
     );
-    // Nor later: the events from before the field are still there.
+    // The default cannot be removed later, because older events do not have the field.
     let later = lock::<without::E>().compare(&text).unwrap_err().to_string();
-    assert!(later.contains("does not always have it"), "{later}");
+    assert!(
+        later.contains("some stored events do not have it"),
+        "{later}"
+    );
 }
 
 #[test]
-fn the_message_names_the_event_the_field_and_the_upcaster() {
-    form!(new: #[event(prefix = "e")] pub(super) enum E {
+fn error_names_event_field_and_upcaster() {
+    events!(new: #[event(prefix = "e")] pub(super) enum E {
         Made { name: String, count: u32, currency: String }
     });
     let error = lock::<new::E>().compare(&locked::<plain::E>()).unwrap_err();
@@ -128,185 +134,188 @@ fn the_message_names_the_event_the_field_and_the_upcaster() {
 }
 
 #[test]
-fn a_changed_type_breaks() {
-    form!(new: #[event(prefix = "e")] pub(super) enum E { Made { name: String, count: String } });
-    let reason = "is stored as uint32, and read as string";
+fn changed_type_breaks() {
+    events!(new: #[event(prefix = "e")] pub(super) enum E { Made { name: String, count: String } });
+    let reason = "is stored as uint32, but read as string";
     assert_eq!(
-        breaks::<_, new::E>(&made()),
+        incompatible::<_, new::E>(&made()),
         ("count".into(), reason.into())
     );
 }
 
 #[test]
-fn a_wider_number_survives_and_a_narrower_one_breaks() {
-    form!(wide: #[event(prefix = "e")] pub(super) enum E { Made { name: String, count: u64 } });
-    form!(narrow: #[event(prefix = "e")] pub(super) enum E { Made { name: String, count: u8 } });
-    let text = survives::<_, wide::E>(&made());
+fn widened_number_is_compatible_and_narrowed_one_breaks() {
+    events!(wide: #[event(prefix = "e")] pub(super) enum E { Made { name: String, count: u64 } });
+    events!(narrow: #[event(prefix = "e")] pub(super) enum E { Made { name: String, count: u8 } });
+    let text = compatible::<_, wide::E>(&made());
     assert!(text.contains(r#""count": "uint64""#), "{text}");
     let large = plain::E::Made {
         name: String::new(),
         count: 300,
     };
-    let reason = "is stored as uint32, and read as uint8";
+    let reason = "is stored as uint32, but read as uint8";
     assert_eq!(
-        breaks::<_, narrow::E>(&large),
+        incompatible::<_, narrow::E>(&large),
         ("count".into(), reason.into())
     );
 }
 
-/// It is read, as another number.
+/// Deserializing succeeds, but returns a rounded number.
 #[test]
-fn a_number_that_would_lose_digits_breaks() {
-    form!(whole: #[event(prefix = "e")] pub(super) enum E { Made { a: u32, b: u64, c: f32, d: f64 } });
-    form!(wider: #[event(prefix = "e")] pub(super) enum E { Made { a: f64, b: u64, c: f64, d: f64 } });
-    form!(lossy: #[event(prefix = "e")] pub(super) enum E { Made { a: f32, b: f64, c: f32, d: f32 } });
+fn number_that_loses_digits_breaks() {
+    events!(whole: #[event(prefix = "e")] pub(super) enum E { Made { a: u32, b: u64, c: f32, d: f64 } });
+    events!(wider: #[event(prefix = "e")] pub(super) enum E { Made { a: f64, b: u64, c: f64, d: f64 } });
+    events!(lossy: #[event(prefix = "e")] pub(super) enum E { Made { a: f32, b: f64, c: f32, d: f32 } });
     let text = lock::<wider::E>().compare(&locked::<whole::E>()).unwrap();
     assert!(text.contains(r#""a": "number""#), "{text}");
     let error = lock::<lossy::E>().compare(&locked::<whole::E>());
-    let Err(LockError::Broken(faults)) = error else {
+    let Err(LockError::Incompatible(found)) = error else {
         panic!("{error:?}");
     };
-    let said = faults.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let messages = found.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert!(
-        said[0].contains("`a` is stored as uint32, and read as float."),
-        "{said:?}"
+        messages[0].contains("`a` is stored as uint32, but read as float;"),
+        "{messages:?}"
     );
     assert!(
-        said[1].contains("`b` is stored as uint64, and read as number."),
-        "{said:?}"
+        messages[1].contains("`b` is stored as uint64, but read as number;"),
+        "{messages:?}"
     );
     assert!(
-        said[2].contains("`d` is stored as number, and read as float."),
-        "{said:?}"
+        messages[2].contains("`d` is stored as number, but read as float;"),
+        "{messages:?}"
     );
-    assert_eq!(said.len(), 3, "{said:?}");
+    assert_eq!(messages.len(), 3, "{messages:?}");
 }
 
 #[test]
-fn a_field_that_becomes_optional_survives_and_never_becomes_required_again() {
-    form!(new: #[event(prefix = "e")] pub(super) enum E {
+fn optional_field_cannot_become_required_again() {
+    events!(new: #[event(prefix = "e")] pub(super) enum E {
         Made { name: Option<String>, count: u32 }
     });
-    let text = survives::<_, new::E>(&made());
+    let text = compatible::<_, new::E>(&made());
     let back = lock::<plain::E>().compare(&text).unwrap_err().to_string();
     assert!(
-        back.contains("`name` is stored as null, and read as string"),
+        back.contains("`name` is stored as null, but read as string"),
         "{back}"
     );
 }
 
 #[test]
-fn a_removed_field_survives_and_its_name_is_not_free() {
-    form!(gone: #[event(prefix = "e")] pub(super) enum E { Made { name: String } });
-    form!(other: #[event(prefix = "e")] pub(super) enum E {
+fn name_of_removed_field_cannot_be_reused() {
+    events!(gone: #[event(prefix = "e")] pub(super) enum E { Made { name: String } });
+    events!(other: #[event(prefix = "e")] pub(super) enum E {
         Made { name: String, #[serde(default)] count: String }
     });
-    let text = survives::<_, gone::E>(&made());
+    let text = compatible::<_, gone::E>(&made());
     assert!(text.contains(r#""count?": "uint32""#), "{text}");
     let reused = lock::<other::E>().compare(&text).unwrap_err().to_string();
     assert!(
-        reused.contains("`count` is stored as uint32, and read as string"),
+        reused.contains("`count` is stored as uint32, but read as string"),
         "{reused}"
     );
 }
 
 #[test]
-fn a_removed_field_breaks_where_unknown_fields_are_denied() {
-    form!(new:
+fn removed_field_breaks_if_unknown_fields_are_denied() {
+    events!(new:
         #[event(prefix = "e")]
         #[serde(deny_unknown_fields)]
         pub(super) enum E { Made { name: String } }
     );
-    let reason = "is stored, and unknown fields are denied";
+    let reason = "is stored, but the code denies unknown fields";
     assert_eq!(
-        breaks::<_, new::E>(&made()),
+        incompatible::<_, new::E>(&made()),
         ("count".into(), reason.into())
     );
 }
 
 #[test]
-fn a_renamed_field_breaks() {
-    form!(new: #[event(prefix = "e")] pub(super) enum E { Made { title: String, count: u32 } });
-    let reason = "is required, and what is stored does not have it";
+fn renamed_field_breaks() {
+    events!(new: #[event(prefix = "e")] pub(super) enum E { Made { title: String, count: u32 } });
+    let reason = "is required, but stored events do not have it";
     assert_eq!(
-        breaks::<_, new::E>(&made()),
+        incompatible::<_, new::E>(&made()),
         ("title".into(), reason.into())
     );
 }
 
 #[test]
-fn a_renamed_field_that_keeps_its_stored_name_is_no_change() {
-    form!(new: #[event(prefix = "e")] pub(super) enum E {
+fn renamed_field_with_serde_rename_is_unchanged() {
+    events!(new: #[event(prefix = "e")] pub(super) enum E {
         Made { #[serde(rename = "name")] title: String, count: u32 }
     });
-    assert_eq!(survives::<_, new::E>(&made()), locked::<plain::E>());
+    assert_eq!(compatible::<_, new::E>(&made()), locked::<plain::E>());
 }
 
 #[test]
-fn documentation_rust_names_and_order_are_no_change() {
-    form!(new:
-        /// What happens.
+fn documentation_rust_names_and_order_do_not_matter() {
+    events!(new:
+        /// The events of an item.
         #[event(prefix = "e")]
         #[serde(rename_all_fields = "snake_case")]
         pub(super) enum E {
-            /// It was made.
+            /// The item was created.
             #[event(name = "e.made")]
             Created {
-                /// How many.
+                /// The quantity.
                 count: u32,
-                /// Its name.
+                /// The name of the item.
                 name: String,
             },
         }
     );
-    assert_eq!(survives::<_, new::E>(&made()), locked::<plain::E>());
+    assert_eq!(compatible::<_, new::E>(&made()), locked::<plain::E>());
 }
 
 #[test]
-fn an_enum_may_grow_and_not_shrink() {
-    form!(two: #[event(prefix = "e")] pub(super) enum E { Made { kind: Two } });
-    form!(three: #[event(prefix = "e")] pub(super) enum E { Made { kind: Three } });
-    survives::<_, three::E>(&two::E::Made { kind: Two::House });
-    let (field, reason) = breaks::<_, two::E>(&three::E::Made { kind: Three::Boat });
+fn enum_variants_may_be_added_but_not_removed() {
+    events!(two: #[event(prefix = "e")] pub(super) enum E { Made { kind: Two } });
+    events!(three: #[event(prefix = "e")] pub(super) enum E { Made { kind: Three } });
+    compatible::<_, three::E>(&two::E::Made { kind: Two::House });
+    let (field, reason) = incompatible::<_, two::E>(&three::E::Made { kind: Three::Boat });
     assert_eq!(field, "kind");
     assert_eq!(
         reason,
-        r#"is stored as 'Boat', and read as ["one of","'House'","'Tent'"]"#
+        r#"is stored as 'Boat', but read as ["one of","'House'","'Tent'"]"#
     );
 }
 
 #[test]
-fn a_field_deep_inside_is_named_with_its_path() {
-    form!(old: #[event(prefix = "e")] pub(super) enum E { Made { lines: Vec<Count> } });
-    form!(new: #[event(prefix = "e")] pub(super) enum E { Made { lines: Vec<Flag> } });
+fn nested_field_is_reported_with_its_path() {
+    events!(old: #[event(prefix = "e")] pub(super) enum E { Made { lines: Vec<Count> } });
+    events!(new: #[event(prefix = "e")] pub(super) enum E { Made { lines: Vec<Flag> } });
     let old = old::E::Made {
         lines: vec![Count { amount: 1 }],
     };
-    assert_eq!(breaks::<_, new::E>(&old).0, "lines[].amount");
+    assert_eq!(incompatible::<_, new::E>(&old).0, "lines[].amount");
 }
 
-/// What an event writes it must read: here the field is left out where it is zero, and required.
+/// The field is required, but skipped if it is zero.
 #[test]
-fn an_event_that_does_not_read_what_it_writes_breaks_at_once() {
-    form!(new: #[event(prefix = "e")] pub(super) enum E {
+fn event_must_deserialize_its_own_serialized_form() {
+    events!(new: #[event(prefix = "e")] pub(super) enum E {
         Made { #[serde(skip_serializing_if = "super::is_zero")] count: u32 }
     });
     let error = lock::<new::E>().compare("").unwrap_err().to_string();
     assert!(
-        error.contains("`count` is required, and what is stored does not always have it"),
+        error.contains("`count` is required, but some stored events do not have it"),
         "{error}"
     );
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
 fn is_zero(count: &u32) -> bool {
     *count == 0
 }
 
-/// Aliases shift the numbering of what serde reads; the forms must not be mixed up.
+/// Aliases shift the indexes of the variants that serde accepts.
 #[test]
-fn each_name_has_the_form_of_its_own_variant() {
-    form!(all: #[event(prefix = "e")] pub(super) enum E {
+fn event_type_has_schema_of_its_variant() {
+    events!(all: #[event(prefix = "e")] pub(super) enum E {
         #[serde(alias = "zeroth", alias = "begun")]
         Made { name: String },
         Ended,
@@ -331,14 +340,14 @@ fn each_name_has_the_form_of_its_own_variant() {
 }
 
 #[test]
-fn a_file_of_something_else_is_rejected() {
+fn invalid_lock_file_is_rejected() {
     let error = lock::<plain::E>().compare("[1]").unwrap_err();
-    assert!(matches!(error, LockError::Unparsable(_)), "{error}");
+    assert!(matches!(error, LockError::InvalidFile(_)), "{error}");
     let error = lock::<plain::E>()
         .compare(r#"{"about": "", "events": {"e.made": {"1": "strign"}}}"#)
         .unwrap_err();
     assert_eq!(
-        error.to_string(),
-        "this is no lock of events: `\"strign\"` is no form"
+        error.source().expect("a source").to_string(),
+        "invalid schema notation: `\"strign\"`"
     );
 }

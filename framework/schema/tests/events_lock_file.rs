@@ -1,4 +1,4 @@
-//! When a lock writes its file, and when it does not.
+//! The conditions under which a schema lock writes its file.
 
 use std::fs;
 use std::path::Path;
@@ -15,24 +15,24 @@ enum E {
     Made { name: String },
 }
 
-/// Not a test by itself: what a user's test looks like, run by the others in a process of its own.
+/// The test of a user, which the other tests run in a separate process.
 #[test]
 #[ignore = "run by the other tests of this file"]
-fn a_users_test() {
+fn user_test() {
     let path = std::env::var("LOCK").expect("a path");
     events_lock(path).event::<E>().check();
 }
 
-/// Runs it with this value of `FACTUM_UPDATE`; gives what it complained of.
+/// Runs the test of a user with this value of `FACTUM_UPDATE`, and returns its error output.
 fn run(lock: &Path, update: Option<&str>) -> Result<(), String> {
     let mut test = Command::new(std::env::current_exe().expect("this test"));
-    test.args(["--exact", "a_users_test", "--ignored", "--nocapture"])
+    test.args(["--exact", "user_test", "--ignored", "--nocapture"])
         .env("LOCK", lock)
         .env_remove("FACTUM_UPDATE");
     if let Some(update) = update {
         test.env("FACTUM_UPDATE", update);
     }
-    let output = test.output().expect("it runs");
+    let output = test.output().expect("the test runs");
     if output.status.success() {
         return Ok(());
     }
@@ -40,12 +40,12 @@ fn run(lock: &Path, update: Option<&str>) -> Result<(), String> {
 }
 
 #[test]
-fn a_missing_file_is_written_only_when_asked() {
+fn missing_file_is_written_only_on_update() {
     let folder = tempfile::tempdir().expect("a folder");
     let lock = folder.path().join("events.lock");
     for update in [None, Some("0"), Some("")] {
-        let complaint = run(&lock, update).unwrap_err();
-        assert!(complaint.contains("there is no such file yet. Run the test with FACTUM_UPDATE=1"));
+        let output = run(&lock, update).unwrap_err();
+        assert!(output.contains("the file does not exist; run the test with FACTUM_UPDATE=1"));
         assert!(!lock.exists());
     }
     run(&lock, Some("1")).unwrap();
@@ -53,7 +53,7 @@ fn a_missing_file_is_written_only_when_asked() {
 }
 
 #[test]
-fn a_change_that_survives_asks_for_an_update() {
+fn compatible_change_requests_update() {
     let folder = tempfile::tempdir().expect("a folder");
     let lock = folder.path().join("events.lock");
     fs::write(
@@ -62,10 +62,8 @@ fn a_change_that_survives_asks_for_an_update() {
     )
     .expect("a file");
     let before = fs::read_to_string(&lock).expect("a file");
-    let complaint = run(&lock, None).unwrap_err();
-    assert!(
-        complaint.contains("what is stored can still be read. Run the test with FACTUM_UPDATE=1")
-    );
+    let output = run(&lock, None).unwrap_err();
+    assert!(output.contains("stored events stay readable; run the test with FACTUM_UPDATE=1"));
     assert_eq!(fs::read_to_string(&lock).expect("a file"), before);
     run(&lock, Some("1")).unwrap();
     assert!(
@@ -77,16 +75,16 @@ fn a_change_that_survives_asks_for_an_update() {
 }
 
 #[test]
-fn an_update_never_takes_in_what_breaks() {
+fn update_never_writes_breaking_change() {
     let folder = tempfile::tempdir().expect("a folder");
     let lock = folder.path().join("events.lock");
     let before = r#"{"about": "", "events": {"e.made": {"1": {}}}}"#;
     fs::write(&lock, before).expect("a file");
     for update in [None, Some("1")] {
-        let complaint = run(&lock, update).unwrap_err();
+        let output = run(&lock, update).unwrap_err();
         assert!(
-            complaint.contains("e.made, version 1: `name` is required"),
-            "{complaint}"
+            output.contains("e.made version 1: `name` is required"),
+            "{output}"
         );
     }
     assert_eq!(fs::read_to_string(&lock).expect("a file"), before);

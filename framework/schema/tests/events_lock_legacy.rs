@@ -1,19 +1,19 @@
-//! What a lock says of stored names that the code has given up in a declared way.
+//! The rules of a schema lock for event types that the code has renamed, retired or replaced by a legacy type.
 
 #[path = "support/lock.rs"]
 #[allow(dead_code, reason = "each test takes what it needs")]
 mod support;
 
 use factum::prelude::*;
-use factum::schema::{EventsLock, LockError, LockFault};
+use factum::schema::{EventsLock, Incompatibility, LockError};
 use factum::{LegacyEvent, UpcastError, upcast_legacy};
 use schemars::JsonSchema;
 
-use support::{form, lock, locked, plain};
+use support::{events, lock, locked, plain};
 
-form!(renamed: #[event(name = "e.built", alias = "e.made")] pub(crate) struct E { name: String, count: u32 });
-form!(narrowed: #[event(name = "e.built", alias = "e.made")] pub(crate) struct E { name: String, count: u8 });
-form!(retired: #[event(prefix = "e", retired = "e.made")] pub(crate) enum E { Built });
+events!(renamed: #[event(name = "e.built", alias = "e.made")] pub(crate) struct E { name: String, count: u32 });
+events!(narrowed: #[event(name = "e.built", alias = "e.made")] pub(crate) struct E { name: String, count: u8 });
+events!(retired: #[event(prefix = "e", retired = "e.made")] pub(crate) enum E { Built });
 
 #[derive(Event, Serialize, Deserialize, JsonSchema)]
 #[event(prefix = "e", legacy = [Made])]
@@ -36,52 +36,54 @@ impl LegacyEvent<Split> for Made {
     }
 }
 
-/// What the file holds behind a change that old events survive.
-fn survives<E: Event + JsonSchema>() -> String {
+/// Returns the new lock file after a compatible change.
+fn compatible<E: Event + JsonSchema>() -> String {
     let lock = lock::<E>();
-    let text = lock.compare(&locked::<plain::E>()).expect("it survives");
-    assert_eq!(lock.compare(&text).expect("the same"), text);
-    // What is known of the old form stays.
+    let text = lock
+        .compare(&locked::<plain::E>())
+        .expect("a compatible change");
+    assert_eq!(lock.compare(&text).expect("an unchanged lock"), text);
+    // The schema of the old event type stays in the file.
     assert!(text.contains(r#""e.made""#), "{text}");
     text
 }
 
 #[test]
-fn a_name_that_is_read_under_another_survives() {
-    assert!(survives::<renamed::E>().contains(r#""e.built""#));
+fn alias_is_compatible() {
+    assert!(compatible::<renamed::E>().contains(r#""e.built""#));
 }
 
 #[test]
-fn an_old_name_is_held_to_its_form() {
+fn alias_with_incompatible_schema_is_reported() {
     let error = lock::<narrowed::E>().compare(&locked::<plain::E>());
-    let Err(LockError::Broken(faults)) = error else {
+    let Err(LockError::Incompatible(found)) = error else {
         panic!("{error:?}");
     };
-    let [LockFault::Unreadable { event, field, .. }] = &faults[..] else {
-        panic!("{faults:?}");
+    let [Incompatibility::Unreadable { event, field, .. }] = &found[..] else {
+        panic!("{found:?}");
     };
     assert_eq!((&**event, &**field), ("e.made", "count"));
 }
 
 #[test]
-fn a_retired_name_is_noted_in_the_file() {
-    assert!(survives::<retired::E>().contains("\"retired\": [\n    \"e.made\"\n  ]"));
+fn retired_event_type_is_recorded_in_file() {
+    assert!(compatible::<retired::E>().contains("\"retired\": [\n    \"e.made\"\n  ]"));
 }
 
-/// What the lock finds wrong with `text`.
-fn wrong(lock: &EventsLock, text: &str) -> Vec<LockFault> {
+/// Returns the incompatibilities with `text`.
+fn incompatibilities(lock: &EventsLock, text: &str) -> Vec<Incompatibility> {
     match lock.compare(text) {
-        Err(LockError::Broken(faults)) => faults,
+        Err(LockError::Incompatible(found)) => found,
         other => panic!("{other:?}"),
     }
 }
 
 #[test]
-fn a_name_that_an_old_type_takes_survives_where_that_type_is_locked() {
+fn legacy_type_must_be_added_to_lock() {
     let text = locked::<plain::E>();
     let (event, version) = ("e.made".to_owned(), 1);
-    let unlocked = LockFault::Unlocked { event, version };
-    assert_eq!(wrong(&lock::<Split>(), &text), [unlocked]);
+    let not_added = Incompatibility::LegacyTypeNotAdded { event, version };
+    assert_eq!(incompatibilities(&lock::<Split>(), &text), [not_added]);
     let lock = lock::<Split>().legacy::<Made>();
     let now = lock.compare(&text).unwrap();
     assert_eq!(lock.compare(&now).unwrap(), now);
@@ -91,7 +93,7 @@ fn a_name_that_an_old_type_takes_survives_where_that_type_is_locked() {
     );
 }
 
-/// The old type has changed, and what is stored has not.
+/// A legacy type that does not have the stored schema any more.
 #[derive(Event, Serialize, Deserialize, JsonSchema)]
 #[event(name = "e.made")]
 struct Changed {
@@ -100,10 +102,10 @@ struct Changed {
 }
 
 #[test]
-fn what_an_old_type_reads_is_held_to_its_form() {
-    let faults = wrong(&lock::<Split>().legacy::<Changed>(), &locked::<plain::E>());
-    let [LockFault::Unreadable { event, field, .. }] = &faults[..] else {
-        panic!("{faults:?}");
+fn legacy_type_with_incompatible_schema_is_reported() {
+    let found = incompatibilities(&lock::<Split>().legacy::<Changed>(), &locked::<plain::E>());
+    let [Incompatibility::Unreadable { event, field, .. }] = &found[..] else {
+        panic!("{found:?}");
     };
     assert_eq!((&**event, &**field), ("e.made", "number"));
 }
@@ -129,16 +131,16 @@ impl LegacyEvent<Raised> for MadeBefore {
 }
 
 #[test]
-fn an_old_version_of_a_name_is_held_to_the_type_that_reads_it() {
+fn old_version_is_compared_with_legacy_type() {
     let text = locked::<plain::E>();
     let (event, version) = ("e.made".to_owned(), 1);
-    let unlocked = LockFault::Unlocked { event, version };
-    assert_eq!(wrong(&lock::<Raised>(), &text), [unlocked]);
-    let faults = wrong(&lock::<Raised>().legacy::<MadeBefore>(), &text);
-    let [LockFault::Unreadable { version, field, .. }] = &faults[..] else {
-        panic!("{faults:?}");
+    let not_added = Incompatibility::LegacyTypeNotAdded { event, version };
+    assert_eq!(incompatibilities(&lock::<Raised>(), &text), [not_added]);
+    let found = incompatibilities(&lock::<Raised>().legacy::<MadeBefore>(), &text);
+    let [Incompatibility::Unreadable { version, field, .. }] = &found[..] else {
+        panic!("{found:?}");
     };
     assert_eq!((*version, &**field), (1, "count"));
-    let fits = lock::<Raised>().legacy::<Made>().compare(&text).unwrap();
-    assert!(fits.contains(r#""2": {"#), "{fits}");
+    let updated = lock::<Raised>().legacy::<Made>().compare(&text).unwrap();
+    assert!(updated.contains(r#""2": {"#), "{updated}");
 }

@@ -1,8 +1,8 @@
-//! The rules of a lock on stored forms for names and versions, one test each.
+//! The rules of a schema lock for event types and versions.
 
 #![allow(
     clippy::wildcard_imports,
-    reason = "a form takes in what stands around it"
+    reason = "the macro `events` uses the imports of this file"
 )]
 
 #[path = "support/lock.rs"]
@@ -10,23 +10,23 @@
 mod support;
 
 use factum::Event;
-use factum::schema::{LockError, LockFault};
+use factum::schema::{Incompatibility, LockError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use support::{change, form, lock, locked, made, plain, survives, up};
+use support::{compare, compatible, events, lock, locked, made, plain, up};
 
 #[test]
-fn a_removed_event_breaks_until_it_is_retired() {
-    form!(old: #[event(prefix = "e")] pub(super) enum E { Made, Ended { why: String } });
-    form!(new: #[event(prefix = "e")] pub(super) enum E { Made });
+fn removed_event_type_breaks_until_retired() {
+    events!(old: #[event(prefix = "e")] pub(super) enum E { Made, Ended { why: String } });
+    events!(new: #[event(prefix = "e")] pub(super) enum E { Made });
     let ended = old::E::Ended { why: "age".into() };
-    let faults = change::<_, new::E>(&ended).unwrap_err();
+    let found = compare::<_, new::E>(&ended).unwrap_err();
     assert_eq!(
-        faults,
-        [LockFault::Gone {
+        found,
+        [Incompatibility::Removed {
             event: "e.ended".into(),
-            instead: None
+            renamed_to: None
         }]
     );
     let text = lock::<new::E>()
@@ -43,60 +43,60 @@ fn a_removed_event_breaks_until_it_is_retired() {
         .unwrap_err()
         .to_string();
     assert!(
-        both.contains("e.ended is declared retired, and is in the code"),
+        both.contains("e.ended is declared as retired, but is in the code"),
         "{both}"
     );
 }
 
 #[test]
-fn a_retired_name_that_comes_back_still_has_its_old_form() {
-    form!(old: #[event(prefix = "e")] pub(super) enum E { Made, Ended { why: String } });
-    form!(new: #[event(prefix = "e")] pub(super) enum E { Made });
-    form!(back: #[event(prefix = "e")] pub(super) enum E { Made, Ended { why: u8 } });
+fn reused_retired_event_type_keeps_its_schema() {
+    events!(old: #[event(prefix = "e")] pub(super) enum E { Made, Ended { why: String } });
+    events!(new: #[event(prefix = "e")] pub(super) enum E { Made });
+    events!(back: #[event(prefix = "e")] pub(super) enum E { Made, Ended { why: u8 } });
     let text = lock::<new::E>()
         .retired("e.ended")
         .compare(&locked::<old::E>())
         .unwrap();
     let error = lock::<back::E>().compare(&text).unwrap_err().to_string();
     assert!(
-        error.contains("`why` is stored as string, and read as uint8"),
+        error.contains("`why` is stored as string, but read as uint8"),
         "{error}"
     );
 }
 
 #[test]
-fn a_renamed_event_breaks_and_the_new_name_is_found() {
-    form!(new: #[event(prefix = "e")] pub(super) enum E { Created { name: String, count: u32 } });
-    let faults = change::<_, new::E>(&made()).unwrap_err();
-    let instead = Some("e.created".into());
+fn renamed_event_type_breaks_and_new_name_is_found() {
+    events!(new: #[event(prefix = "e")] pub(super) enum E { Created { name: String, count: u32 } });
+    let found = compare::<_, new::E>(&made()).unwrap_err();
+    let renamed_to = Some("e.created".into());
     assert_eq!(
-        faults,
-        [LockFault::Gone {
+        found,
+        [Incompatibility::Removed {
             event: "e.made".into(),
-            instead
+            renamed_to
         }]
     );
 }
 
 #[test]
-fn a_raised_version_with_an_upcaster_may_have_any_form() {
-    form!(new: #[event(prefix = "e")] pub(super) enum E {
+fn raised_version_with_upcaster_may_have_any_schema() {
+    events!(new: #[event(prefix = "e")] pub(super) enum E {
         #[event(version = 2, upcast = up)]
         Made { title: u8 }
     });
-    let text = survives::<_, new::E>(&made());
+    let text = compatible::<_, new::E>(&made());
     assert!(
         text.contains(r#""1": {"#) && text.contains(r#""2": {"#),
         "{text}"
     );
     let lowered = lock::<plain::E>().compare(&text).unwrap_err();
-    let LockError::Broken(faults) = lowered else {
+    let LockError::Incompatible(found) = lowered else {
         panic!("{lowered}")
     };
     let event = "e.made".to_owned();
     assert_eq!(
-        faults,
-        [LockFault::Lowered {
+        found,
+        [Incompatibility::VersionLowered {
             event,
             locked: 2,
             version: 1
@@ -104,12 +104,12 @@ fn a_raised_version_with_an_upcaster_may_have_any_form() {
     );
 }
 
-/// The derive does not let this happen; an impl by hand does.
+/// The derive prevents this; a manual implementation does not.
 #[test]
-fn a_raised_version_without_an_upcaster_for_each_step_breaks() {
+fn raised_version_needs_upcaster_for_each_step() {
     #[derive(Serialize, Deserialize, JsonSchema)]
-    struct ByHand;
-    impl Event for ByHand {
+    struct Manual;
+    impl Event for Manual {
         const TYPES: &'static [factum::EventType] = &[factum::EventType {
             name: "e.made",
             version: 3,
@@ -131,10 +131,10 @@ fn a_raised_version_without_an_upcaster_for_each_step_breaks() {
             serde_json::from_slice(json)
         }
     }
-    let error = lock::<ByHand>().compare(&locked::<plain::E>()).unwrap_err();
+    let error = lock::<Manual>().compare(&locked::<plain::E>()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "what is stored would not be read any more\n\n- e.made, version 3, needs an upcaster for each step up \
-         from version 1, 2 in all, and has 1"
+        "stored events cannot be read any more:\n\n- e.made version 3 has 1 upcaster; it needs 2, one for each step \
+         from version 1"
     );
 }

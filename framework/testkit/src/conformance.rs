@@ -47,7 +47,7 @@ pub trait Backend: Send + Sync + Sized + 'static {
 
 /// Expands to the conformance tests of a store, one `#[test]` for each case.
 ///
-/// Pass a type that implements [`Backend`](crate::testkit::Backend):
+/// Pass a type that implements [`Backend`](crate::Backend):
 ///
 /// ```ignore
 /// use factum::async_trait;
@@ -69,7 +69,7 @@ pub trait Backend: Send + Sync + Sized + 'static {
 /// Each test has its own Tokio runtime and fails after two minutes. A crate with several backends calls the macro
 /// in one module for each backend.
 ///
-/// Tests whose names end with `under_faults` wrap the store in a [`Faulty`](crate::testkit::Faulty) and run with
+/// Tests whose names end with `under_faults` wrap the store in a [`Faulty`](crate::Faulty) and run with
 /// several seeds. A failure names its seed. Set the environment variable `FACTUM_SEED` to run one seed only.
 ///
 /// An in-memory store must pass all tests too; its handles share the data within the process.
@@ -306,7 +306,7 @@ pub(super) async fn conflict(store: &impl EventStore, append: Append) -> Conflic
 }
 
 /// Reads one page and asserts that it is not empty if there are more events.
-pub(super) async fn page(store: &impl EventStore, read: Read) -> crate::read::Page {
+pub(super) async fn page(store: &impl EventStore, read: Read) -> factum_core::read::Page {
     match store.read(read).await {
         Ok(page) => {
             let stalls = page.more && page.events.is_empty();

@@ -3,10 +3,10 @@
 use super::conformance::{
     Backend, all_events, append, conflict, join_all, put, stream, tag, tagged,
 };
-use crate::append::{Append, AppendError, ExpectedVersion, Violation};
-use crate::position::Position;
-use crate::query::{Query, QueryItem};
-use crate::store::EventStore as _;
+use factum_core::append::{Append, AppendError, ExpectedVersion, Violation};
+use factum_core::position::Position;
+use factum_core::query::{Query, QueryItem};
+use factum_core::store::EventStore as _;
 
 /// An append condition fails if a matching event is stored after its position.
 pub async fn append_condition_rejects_later_matching_event<B: Backend>() {

@@ -1,7 +1,7 @@
 //! Cases about documents: atomic changes, revisions and scans.
 
 use super::conformance::{Backend, join_all};
-use crate::document::{
+use factum_core::document::{
     ChangeError, Changes, Document, DocumentStore, InvalidChanges, MAX_KEY, Revision, Scan,
 };
 

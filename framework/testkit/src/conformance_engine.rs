@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use super::conformance::{Backend, all_events, join_all};
-use crate::prelude::*;
+use factum::prelude::*;
 use crate::{
     Append, AppendError, Appended, EventStore, ExecuteError, IdempotencyKey, Page, Position, Read,
     RetryPolicy, Store, StoreError,

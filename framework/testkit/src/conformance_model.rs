@@ -1,12 +1,12 @@
 //! Cases that compare random reads and append conditions with a simple model.
 
 use super::conformance::{Backend, all_events, append, page, stream, tag, tagged};
-use crate::append::{Append, AppendCondition, AppendError, ExpectedVersion, Violation};
-use crate::position::{Position, Version};
-use crate::query::{Query, QueryItem};
-use crate::read::{Direction, MAX_PAGE, Read, Scope};
-use crate::record::{NewEvent, Place, RecordedEvent};
-use crate::store::EventStore;
+use factum_core::append::{Append, AppendCondition, AppendError, ExpectedVersion, Violation};
+use factum_core::position::{Position, Version};
+use factum_core::query::{Query, QueryItem};
+use factum_core::read::{Direction, MAX_PAGE, Read, Scope};
+use factum_engine::record::{NewEvent, Place, RecordedEvent};
+use factum_core::store::EventStore;
 
 /// A random number generator (Marsaglia's xorshift64) whose sequence depends on the seed only.
 struct Dice(u64);

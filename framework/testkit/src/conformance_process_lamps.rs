@@ -7,12 +7,12 @@ use std::time::Duration;
 use super::VirtualClock;
 use super::conformance::all_events;
 use super::conformance_engine::retrying_engine;
-use crate::engine::RetryPolicy;
-use crate::prelude::*;
-use crate::process::{Correlation, Deadline, Reactions, Rejection};
-use crate::process_managers::ProcessManagersBuilder;
-use crate::store::Store;
-use crate::timestamp::Timestamp;
+use factum_engine::engine::RetryPolicy;
+use factum::prelude::*;
+use factum_engine::process::{Correlation, Deadline, Reactions, Rejection};
+use factum_runtime::process_managers::ProcessManagersBuilder;
+use factum_core::store::Store;
+use factum_core::timestamp::Timestamp;
 
 #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[event(prefix = "lamp")]

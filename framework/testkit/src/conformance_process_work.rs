@@ -8,8 +8,8 @@ use super::conformance_process_lamps::{
 };
 use super::conformance_shop::DAY;
 use super::{Faults, Faulty, VirtualClock};
-use crate::clock::Clock as _;
-use crate::process_managers::{FailedDelivery, FailedWork, ProcessManagers};
+use factum_engine::clock::Clock as _;
+use factum_runtime::process_managers::{FailedDelivery, FailedWork, ProcessManagers};
 
 /// A failed delivery blocks the later deliveries of its own process instance only.
 ///

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::conformance::all_events;
-use crate::prelude::*;
-use crate::process::{Correlation, Deadline, Reactions, Rejection};
-use crate::store::Store;
+use factum::prelude::*;
+use factum_engine::process::{Correlation, Deadline, Reactions, Rejection};
+use factum_core::store::Store;
 
 pub(super) const DAY: Duration = Duration::from_secs(24 * 3_600);
 

@@ -4,10 +4,10 @@ use bytes::Bytes;
 
 use super::conformance::{Backend, join_all, stream};
 use super::conformance_engine::{Count, Counter, retrying_engine};
-use crate::aggregate::Aggregate as _;
-use crate::engine::Engine;
-use crate::position::{Position, Version};
-use crate::snapshot::{Snapshot, SnapshotStore};
+use factum_engine::aggregate::Aggregate as _;
+use factum_engine::engine::Engine;
+use factum_core::position::{Position, Version};
+use factum_core::snapshot::{Snapshot, SnapshotStore};
 
 fn snapshot(version: u64, data: Vec<u8>) -> Snapshot {
     Snapshot {

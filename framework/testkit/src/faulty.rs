@@ -11,13 +11,13 @@ use tokio::task::yield_now;
 use tokio::time::sleep;
 
 use super::faults::{Faults, InjectedFault};
-use crate::append::{Append, AppendError, Appended, ExpectedVersion, IdempotencyKey};
-use crate::error::StoreError;
-use crate::position::{Position, Version};
-use crate::read::{Page, Read};
-use crate::snapshot::{Snapshot, SnapshotStore};
-use crate::store::{EventStore, Store};
-use crate::stream::StreamId;
+use factum_core::append::{Append, AppendError, Appended, ExpectedVersion, IdempotencyKey};
+use factum_engine::error::StoreError;
+use factum_core::position::{Position, Version};
+use factum_core::read::{Page, Read};
+use factum_core::snapshot::{Snapshot, SnapshotStore};
+use factum_core::store::{EventStore, Store};
+use factum_core::stream_id::StreamId;
 
 /// A store that wraps another store and injects faults as a seed determines.
 ///

@@ -4,9 +4,9 @@ use async_trait::async_trait;
 
 use super::faults::InjectedFault;
 use super::faulty::{Faulty, Operation, REQUEST_LOST, RESPONSE_LOST, UNREACHABLE};
-use crate::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
-use crate::error::StoreError;
-use crate::store::Store;
+use factum_core::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
+use factum_engine::error::StoreError;
+use factum_core::store::Store;
 
 #[async_trait]
 impl<S: Store> DocumentStore for Faulty<S> {

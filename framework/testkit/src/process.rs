@@ -6,12 +6,12 @@ use std::marker::PhantomData;
 use serde_json::{Value, json};
 
 use super::scenario::EventLists;
-use crate::command::Command;
-use crate::process::{Correlation, ProcessManager, ReactSet, Rejection, Respond, SentBy, When};
-use crate::process_managers::{Cause, Instance, Logic as _, Pending, Reacts as _, Typed};
-use crate::record::RecordedEvent;
-use crate::stream::StreamId;
-use crate::timestamp::Timestamp;
+use factum_engine::command::Command;
+use factum_engine::process::{Correlation, ProcessManager, ReactSet, Rejection, Respond, SentBy, When};
+use factum_runtime::process_managers::{Cause, Instance, Logic as _, Pending, Reacts as _, Typed};
+use factum_engine::record::RecordedEvent;
+use factum_core::stream_id::StreamId;
+use factum_core::timestamp::Timestamp;
 
 /// Starts a scenario of the process instance `id` of the process manager `P`, without a store.
 ///

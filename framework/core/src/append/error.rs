@@ -217,14 +217,14 @@ pub enum InvalidAppend {
         /// The key of the field.
         field: &'static str,
     },
-    /// Personal data of a subject that was forgotten.
-    #[error("`{field}` of {name} is personal data of a subject that was forgotten at {since}")]
-    Forgotten {
-        /// The event's stored name.
+    /// A field contains personal data of an erased subject.
+    #[error("`{field}` of {name} is personal data of a subject that was erased at {since}")]
+    Erased {
+        /// The event type.
         name: String,
         /// The key of the field.
         field: &'static str,
-        /// When.
+        /// The time of the erasure.
         since: Timestamp,
     },
     /// Changes of documents that no store makes.

@@ -1,4 +1,4 @@
-//! [`JsonObject`]: the fields of an event, with their exact text and order.
+//! [`JsonObject`]: the fields of an event in their original order and with their original text.
 
 use std::fmt;
 
@@ -7,8 +7,11 @@ use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-/// The fields of a JSON object, with their exact text and order.
-pub struct JsonObject(pub Vec<(String, Box<RawValue>)>);
+/// The fields of a JSON object, in their original order and with their original text.
+pub struct JsonObject(
+    /// The key and the value of each field.
+    pub Vec<(String, Box<RawValue>)>,
+);
 
 impl Serialize for JsonObject {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -22,13 +25,13 @@ impl Serialize for JsonObject {
 
 impl<'de> Deserialize<'de> for JsonObject {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Fields)
+        deserializer.deserialize_map(JsonObjectVisitor)
     }
 }
 
-struct Fields;
+struct JsonObjectVisitor;
 
-impl<'de> Visitor<'de> for Fields {
+impl<'de> Visitor<'de> for JsonObjectVisitor {
     type Value = JsonObject;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

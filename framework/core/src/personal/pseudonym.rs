@@ -1,12 +1,13 @@
-//! [`Pseudonym`]: the name of a data subject in the store.
+//! [`Pseudonym`]: the id of a data subject in the store.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The name of a data subject in the store: a keyed hash of its id, printed as 32 hexadecimal digits.
+/// The id of a data subject in the store: a keyed hash of the real id.
 ///
-/// Without the key, nobody can tell from a store whose events, tags or encrypted fields it holds.
+/// It prints as 32 hexadecimal digits. Without the key of the hash, the tags and encrypted fields in a store do not
+/// reveal the real id.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Pseudonym([u8; 16]);
@@ -18,7 +19,7 @@ impl Pseudonym {
         Self(bytes)
     }
 
-    /// Returns its bytes.
+    /// Returns the bytes of the pseudonym.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 16] {
         &self.0

@@ -1,12 +1,14 @@
-//! Redaction without keys.
+//! Redaction of personal data by a reader without keys.
 
 use tracing::warn;
 
-use super::envelope::EncryptedFields;
+use super::encrypted_fields::EncryptedFields;
 use crate::error::StoreError;
 use crate::record::{ContentType, RecordedEvent};
 
-/// Replaces every encrypted field with its redacted value, as a reader without keys sees it.
+/// Replaces every encrypted field with its redacted value.
+///
+/// An event that is encrypted in an unknown format is [marked as unreadable](mark_unreadable).
 ///
 /// # Errors
 /// Returns [`StoreError::Corrupt`] if an event cannot be serialized.
@@ -20,8 +22,8 @@ pub fn redact(events: &mut [RecordedEvent]) -> Result<(), StoreError> {
                 continue;
             }
         };
-        for (index, envelope) in fields.envelopes {
-            fields.object.0[index].1 = envelope.redacted;
+        for (index, value) in fields.values {
+            fields.object.0[index].1 = value.redacted;
         }
         let data = serde_json::to_vec(&fields.object).map_err(|error| {
             let RecordedEvent { position, name, .. } = event;
@@ -32,9 +34,14 @@ pub fn redact(events: &mut [RecordedEvent]) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Marks one event as unreadable, so that decoding it fails with `reason` and the other events of the page stay readable.
+/// Marks an event as unreadable.
+///
+/// Decoding this event fails with `reason`. The other events of the page stay readable.
 pub fn mark_unreadable(event: &mut RecordedEvent, reason: &str) {
-    let (position, name) = (event.position.get(), &*event.name);
-    warn!(position, name, reason, "cannot decrypt personal data");
+    let (position, event_type) = (event.position.get(), &*event.name);
+    warn!(
+        position,
+        event_type, reason, "cannot decrypt personal data of an event"
+    );
     event.content_type = ContentType::encrypted(reason);
 }

@@ -1,32 +1,38 @@
-//! From a name to the section about it, on the same page.
+//! Links to the sections of event types and commands on the page.
 
-use super::Catalog;
-use super::forms::{anchor, cell};
+use super::model::DomainModel;
+use super::schema_text::{anchor, table_cell};
 
-/// `a`, `b`, each leading to its section, if there is one.
-pub fn events<'a>(catalog: &Catalog, names: impl IntoIterator<Item = &'a str>) -> String {
-    let is_there = |name: &str| {
-        let mut kinds = catalog.aggregates.iter().flat_map(|known| known.kinds);
-        kinds.any(|kind| kind.name == name)
+/// Returns the names of event types, separated by commas, each with a link to its section if there is one.
+pub fn event_links<'a>(model: &DomainModel, names: impl IntoIterator<Item = &'a str>) -> String {
+    let has_section = |name: &str| {
+        let aggregates = model.aggregates.iter();
+        let mut event_types = aggregates.flat_map(|aggregate| aggregate.event_types);
+        event_types.any(|event_type| event_type.name == name)
     };
-    joined(names, is_there)
+    links(names, has_section)
 }
 
-/// Likewise for commands. One that has its name from an aggregate leads nowhere: its heading has another anchor.
-pub fn commands<'a>(catalog: &Catalog, names: impl IntoIterator<Item = &'a str>) -> String {
-    let is_there = |name: &str| {
-        let mut aggregates = catalog.aggregates.iter();
-        let is_taken = aggregates.any(|aggregate| anchor(&aggregate.name) == anchor(name));
-        let mut commands = catalog.commands.iter();
-        !is_taken && commands.any(|command| command.name == name)
+/// Returns the names of commands, separated by commas, each with a link to its section if there is one.
+///
+/// A command with the name of an aggregate has no link, because the anchor belongs to the section of the aggregate.
+pub fn command_links<'a>(model: &DomainModel, names: impl IntoIterator<Item = &'a str>) -> String {
+    let has_section = |name: &str| {
+        let mut aggregates = model.aggregates.iter();
+        let is_aggregate = aggregates.any(|aggregate| anchor(&aggregate.name) == anchor(name));
+        let mut commands = model.commands.iter();
+        !is_aggregate && commands.any(|command| command.name == name)
     };
-    joined(names, is_there)
+    links(names, has_section)
 }
 
-fn joined<'a>(names: impl IntoIterator<Item = &'a str>, is_there: impl Fn(&str) -> bool) -> String {
-    let names = names.into_iter().map(|name| match is_there(name) {
-        true => format!("[`{}`](#{})", cell(name), anchor(name)),
-        false => format!("`{}`", cell(name)),
+fn links<'a>(
+    names: impl IntoIterator<Item = &'a str>,
+    has_section: impl Fn(&str) -> bool,
+) -> String {
+    let names = names.into_iter().map(|name| match has_section(name) {
+        true => format!("[`{}`](#{})", table_cell(name), anchor(name)),
+        false => format!("`{}`", table_cell(name)),
     });
     names.collect::<Vec<_>>().join(", ")
 }

@@ -1,92 +1,78 @@
-//! The document for people.
+//! The catalog as a Markdown document, for human readers.
 
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
-use super::forms::{cell, description, fields, plain, words};
-use super::{Catalog, links, mermaid, sections, settings};
+use super::links::event_links;
+use super::markdown_page::MarkdownPage;
+use super::model::{DomainModel, schema_settings};
+use super::schema_text::{description, fields_table, schema_type, table_cell, without_item_links};
+use super::{mermaid, sections};
 
-pub fn write(catalog: &Catalog) -> String {
-    let mut generator = settings().into_generator();
-    let events = catalog.events(&mut generator);
-    let commands: Vec<Value> = catalog
+pub fn render(model: &DomainModel) -> String {
+    let mut generator = schema_settings().into_generator();
+    let events = model.events(&mut generator);
+    let commands: Vec<Value> = model
         .commands
         .iter()
-        .map(|command| (command.schema)(&mut generator))
+        .map(|command| command.schema(&mut generator))
         .collect();
     let types = generator.take_definitions(true);
-    let mut page = Page(format!("# {}\n", catalog.name));
-    page.paragraph(&catalog.about);
-    page.diagram(&mermaid::flow(catalog));
-    page.paragraph(&legend(catalog));
+    let mut page = MarkdownPage::new(&model.name);
+    page.paragraph(&model.about);
+    page.diagram(&mermaid::flowchart(model));
+    page.paragraph(&legend(model));
     page.heading("## Aggregates");
-    for aggregate in &catalog.aggregates {
-        sections::aggregate(&mut page, catalog, aggregate, &events);
+    for aggregate in &model.aggregates {
+        sections::aggregate(&mut page, model, aggregate, &events);
     }
     page.heading("## Commands");
-    for (command, schema) in catalog.commands.iter().zip(&commands) {
-        sections::command(&mut page, catalog, command, schema);
+    for (command, schema) in model.commands.iter().zip(&commands) {
+        sections::command(&mut page, model, command, schema);
     }
-    readers(&mut page, catalog);
-    types_used(&mut page, &types);
-    page.0
+    consumers(&mut page, model);
+    used_types(&mut page, &types);
+    page.finish()
 }
 
-/// A Markdown text under way: blocks with an empty line between them.
-pub struct Page(String);
-
-impl Page {
-    pub fn heading(&mut self, heading: &str) {
-        let _ = writeln!(self.0, "\n{heading}");
+/// Returns the legend of the flowchart.
+fn legend(model: &DomainModel) -> String {
+    let mut legend =
+        "Commands (blue) request changes. Aggregates (yellow) decide. Events (orange) record the \
+                      decisions."
+            .to_owned();
+    if !model.projections.is_empty() {
+        legend.push_str(" Projections (green) build read models.");
     }
-
-    pub fn paragraph(&mut self, text: &str) {
-        if !text.trim().is_empty() {
-            let _ = writeln!(self.0, "\n{}", text.trim());
-        }
-    }
-
-    pub fn diagram(&mut self, diagram: &str) {
-        let _ = writeln!(self.0, "\n```mermaid\n{diagram}```");
-    }
-}
-
-/// What the colours of the first diagram mean.
-fn legend(catalog: &Catalog) -> String {
-    let mut legend = "Commands (blue) are what can be asked for. An aggregate (yellow) decides, and what happens are its \
-                      events (orange)."
-        .to_owned();
-    if !catalog.projections.is_empty() {
-        legend.push_str(" Projections (green) keep what is read.");
-    }
-    if !catalog.process_managers.is_empty() {
-        legend.push_str(" Process managers (violet) ask for what shall follow.");
+    if !model.process_managers.is_empty() {
+        legend.push_str(" Process managers (violet) react to events with commands.");
     }
     legend
 }
 
-fn readers(page: &mut Page, catalog: &Catalog) {
-    if !catalog.projections.is_empty() {
+fn consumers(page: &mut MarkdownPage, model: &DomainModel) {
+    if !model.projections.is_empty() {
         page.heading("## Projections");
-        let mut table = "| projection | version | takes | |\n|---|---|---|---|\n".to_owned();
-        for projection in &catalog.projections {
-            let takes = links::events(catalog, projection.events.iter().copied());
+        let mut table =
+            "| projection | version | events | description |\n|---|---|---|---|\n".to_owned();
+        for projection in &model.projections {
+            let events = event_links(model, projection.event_types.iter().copied());
             let (name, version) = (projection.name, projection.version);
-            let doc = cell(&plain(projection.doc));
-            let _ = writeln!(table, "| `{name}` | {version} | {takes} | {doc} |");
+            let doc = table_cell(&without_item_links(projection.doc));
+            let _ = writeln!(table, "| `{name}` | {version} | {events} | {doc} |");
         }
         page.paragraph(&table);
     }
-    if !catalog.process_managers.is_empty() {
+    if !model.process_managers.is_empty() {
         page.heading("## Process managers");
-        for manager in &catalog.process_managers {
-            sections::process_manager(page, catalog, manager);
+        for manager in &model.process_managers {
+            sections::process_manager(page, model, manager);
         }
     }
 }
 
-fn types_used(page: &mut Page, types: &Map<String, Value>) {
+fn used_types(page: &mut MarkdownPage, types: &Map<String, Value>) {
     if types.is_empty() {
         return;
     }
@@ -98,23 +84,23 @@ fn types_used(page: &mut Page, types: &Map<String, Value>) {
         page.heading(&format!("### {name}"));
         page.paragraph(&description(schema));
         if schema.get("properties").is_some() {
-            page.paragraph(&fields(schema));
+            page.paragraph(&fields_table(schema));
         } else {
             alternatives(page, schema);
         }
     }
 }
 
-fn alternatives(page: &mut Page, schema: &Value) {
+fn alternatives(page: &mut MarkdownPage, schema: &Value) {
     let Some(Value::Array(alternatives)) = schema.get("oneOf").or(schema.get("anyOf")) else {
-        page.paragraph(&format!("Holds: {}.", words(schema)));
+        page.paragraph(&format!("Type: {}.", schema_type(schema)));
         return;
     };
-    let mut table = "| holds | |\n|---|---|\n".to_owned();
+    let mut table = "| value | description |\n|---|---|\n".to_owned();
     for alternative in alternatives {
-        let holds = words(alternative);
-        let doc = cell(&description(alternative));
-        let _ = writeln!(table, "| {} | {doc} |", cell(&holds));
+        let value = table_cell(&schema_type(alternative));
+        let doc = table_cell(&description(alternative));
+        let _ = writeln!(table, "| {value} | {doc} |");
     }
     page.paragraph(&table);
 }

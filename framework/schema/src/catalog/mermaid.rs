@@ -1,44 +1,48 @@
-//! The diagrams, in Mermaid.
+//! The diagrams of a catalog, in Mermaid.
 
 use std::fmt::Write as _;
 
-use super::{Catalog, Explored};
+use super::model::DomainModel;
+use super::state_graph::StateGraph;
 
-/// From commands over aggregates and events to who takes them.
-pub fn flow(catalog: &Catalog) -> String {
-    let mut flow = Flow::default();
-    let mut text = "flowchart LR\n".to_owned();
-    let aggregates: Vec<_> = catalog.aggregates.iter().collect();
-    let events: Vec<&str> = aggregates
+/// Returns the flowchart from commands through aggregates and events to their consumers.
+pub fn flowchart(model: &DomainModel) -> String {
+    let mut flowchart = Flowchart::default();
+    let event_types: Vec<&str> = model
+        .aggregates
         .iter()
-        .flat_map(|aggregate| aggregate.kinds.iter().map(|kind| kind.name))
+        .flat_map(|aggregate| {
+            aggregate
+                .event_types
+                .iter()
+                .map(|event_type| event_type.name)
+        })
         .collect();
-    for (index, command) in catalog.commands.iter().enumerate() {
-        flow.node(&format!("c{index}"), ["[", "]"], (command.name, "command"));
+    let event_types = unique(&event_types);
+    for (index, command) in model.commands.iter().enumerate() {
+        flowchart.node(&format!("c{index}"), ["[", "]"], (command.name, "command"));
     }
-    for (index, aggregate) in aggregates.iter().enumerate() {
+    for (index, aggregate) in model.aggregates.iter().enumerate() {
         let name = (&*aggregate.name, "aggregate");
-        flow.node(&format!("a{index}"), ["[[", "]]"], name);
+        flowchart.node(&format!("a{index}"), ["[[", "]]"], name);
     }
-    for (index, event) in unique(&events).iter().enumerate() {
-        flow.node(&format!("e{index}"), ["(", ")"], (event, "event"));
+    for (index, event_type) in event_types.iter().enumerate() {
+        flowchart.node(&format!("e{index}"), ["(", ")"], (event_type, "event"));
     }
-    for (index, projection) in catalog.projections.iter().enumerate() {
+    for (index, projection) in model.projections.iter().enumerate() {
         let name = (projection.name, "projection");
-        flow.node(&format!("p{index}"), ["[(", ")]"], name);
+        flowchart.node(&format!("p{index}"), ["[(", ")]"], name);
     }
-    for (index, manager) in catalog.process_managers.iter().enumerate() {
+    for (index, manager) in model.process_managers.iter().enumerate() {
         let name = (manager.name, "process");
-        flow.node(&format!("r{index}"), ["{{", "}}"], name);
+        flowchart.node(&format!("r{index}"), ["{{", "}}"], name);
     }
-    edges(catalog, &unique(&events), &mut flow);
-    text.push_str(&flow.nodes);
-    text.push_str(&flow.edges);
-    text.push_str(COLOURS);
-    text
+    add_edges(model, &event_types, &mut flowchart);
+    let Flowchart { nodes, edges } = flowchart;
+    format!("flowchart LR\n{nodes}{edges}{COLOURS}")
 }
 
-/// Those of event storming, with dark letters on them whatever the theme.
+/// The colours of event storming, with dark text in every theme.
 const COLOURS: &str = "    classDef command fill:#a7c7f2,stroke:#3b6ea5,color:#111
     classDef aggregate fill:#f7e58d,stroke:#a58b1f,color:#111
     classDef event fill:#f8b878,stroke:#b5651d,color:#111
@@ -46,46 +50,55 @@ const COLOURS: &str = "    classDef command fill:#a7c7f2,stroke:#3b6ea5,color:#1
     classDef process fill:#d3b8e8,stroke:#7a4fa3,color:#111
 ";
 
-fn edges(catalog: &Catalog, events: &[&str], flow: &mut Flow) {
-    let place = |name: &str| events.iter().position(|event| *event == name);
-    for (index, command) in catalog.commands.iter().enumerate() {
-        for looked in &command.outline.aggregates {
-            let mut aggregates = catalog.aggregates.iter();
-            if let Some(target) = aggregates.position(|known| known.category == looked.category) {
-                flow.edge(&format!("c{index}"), &format!("a{target}"));
+fn add_edges(model: &DomainModel, event_types: &[&str], flowchart: &mut Flowchart) {
+    let event_index = |name: &str| {
+        event_types
+            .iter()
+            .position(|event_type| *event_type == name)
+    };
+    for (index, command) in model.commands.iter().enumerate() {
+        for part in &command.boundary.aggregates {
+            let mut aggregates = model.aggregates.iter();
+            if let Some(target) = aggregates.position(|entry| entry.category == part.category) {
+                flowchart.edge(&format!("c{index}"), &format!("a{target}"));
             }
         }
     }
-    for (index, aggregate) in catalog.aggregates.iter().enumerate() {
-        for event in aggregate.kinds.iter().filter_map(|kind| place(kind.name)) {
-            flow.edge(&format!("a{index}"), &format!("e{event}"));
+    for (index, aggregate) in model.aggregates.iter().enumerate() {
+        let names = aggregate
+            .event_types
+            .iter()
+            .map(|event_type| event_type.name);
+        for event in names.filter_map(event_index) {
+            flowchart.edge(&format!("a{index}"), &format!("e{event}"));
         }
     }
-    for (index, projection) in catalog.projections.iter().enumerate() {
-        for event in projection.events.iter().filter_map(|name| place(name)) {
-            flow.edge(&format!("e{event}"), &format!("p{index}"));
+    for (index, projection) in model.projections.iter().enumerate() {
+        let names = projection.event_types.iter().copied();
+        for event in names.filter_map(event_index) {
+            flowchart.edge(&format!("e{event}"), &format!("p{index}"));
         }
     }
-    for (index, manager) in catalog.process_managers.iter().enumerate() {
-        for event in manager.events().filter_map(place) {
-            flow.edge(&format!("e{event}"), &format!("r{index}"));
+    for (index, manager) in model.process_managers.iter().enumerate() {
+        for event in manager.event_types().filter_map(event_index) {
+            flowchart.edge(&format!("e{event}"), &format!("r{index}"));
         }
         for name in &manager.commands {
-            let mut commands = catalog.commands.iter();
+            let mut commands = model.commands.iter();
             if let Some(command) = commands.position(|command| command.name == *name) {
-                flow.edge(&format!("r{index}"), &format!("c{command}"));
+                flowchart.edge(&format!("r{index}"), &format!("c{command}"));
             }
         }
     }
 }
 
 #[derive(Default)]
-struct Flow {
+struct Flowchart {
     nodes: String,
     edges: String,
 }
 
-impl Flow {
+impl Flowchart {
     fn node(&mut self, id: &str, [open, close]: [&str; 2], (name, class): (&str, &str)) {
         let name = quoted(name);
         let _ = writeln!(self.nodes, "    {id}{open}\"{name}\"{close}:::{class}");
@@ -99,22 +112,22 @@ impl Flow {
     }
 }
 
-/// The states of one aggregate.
-pub fn states(explored: &Explored) -> String {
+/// Returns the state diagram of one aggregate.
+pub fn state_diagram(graph: &StateGraph) -> String {
     let mut text = "stateDiagram-v2\n    direction LR\n".to_owned();
-    let place = |label: &str| explored.states.iter().position(|state| state == label);
-    for (index, state) in explored.states.iter().enumerate() {
+    let index = |label: &str| graph.states.iter().position(|state| state == label);
+    for (index, state) in graph.states.iter().enumerate() {
         let _ = writeln!(text, "    state \"{}\" as s{index}", quoted(state));
     }
     text.push_str("    [*] --> s0\n");
-    // Arrows between the same two states would be drawn over each other.
+    // Mermaid would draw several arrows between the same two states over each other.
     let mut arrows: Vec<((usize, usize), Vec<&str>)> = Vec::new();
-    for transition in &explored.transitions {
-        let (Some(from), Some(to)) = (place(&transition.from), place(&transition.to)) else {
+    for transition in &graph.transitions {
+        let (Some(from), Some(to)) = (index(&transition.from), index(&transition.to)) else {
             continue;
         };
         let ends = (from, to);
-        match arrows.iter_mut().find(|(known, _)| *known == ends) {
+        match arrows.iter_mut().find(|(other, _)| *other == ends) {
             Some((_, events)) if events.contains(&transition.event) => {}
             Some((_, events)) => events.push(transition.event),
             None => arrows.push((ends, vec![transition.event])),
@@ -127,7 +140,7 @@ pub fn states(explored: &Explored) -> String {
     text
 }
 
-/// A text that ends neither its quotes nor its line, as Mermaid writes such characters.
+/// Escapes the characters that would end the quoted text or its line in Mermaid.
 fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || " ._-".contains(c);
     let mut quoted = String::new();

@@ -1,109 +1,124 @@
-//! The sections on an aggregate, its events, and a command.
+//! The sections about an aggregate, its event types, a command and a process manager.
 
 use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::forms::{cell, codes, description, fields, plain};
-use super::markdown::Page;
-use super::process_managers::ProcessManagerEntry;
-use super::{AggregateEntry, Catalog, CommandEntry, EventEntry, Explored, links, mermaid};
+use super::links::{command_links, event_links};
+use super::markdown_page::MarkdownPage;
+use super::mermaid;
+use super::model::{AggregateEntry, CommandEntry, DomainModel, EventEntry, ProcessManagerEntry};
+use super::schema_text::{code_list, description, fields_table, table_cell, without_item_links};
+use super::state_graph::StateGraph;
 
 pub fn aggregate(
-    page: &mut Page,
-    catalog: &Catalog,
+    page: &mut MarkdownPage,
+    model: &DomainModel,
     aggregate: &AggregateEntry,
     events: &[EventEntry<'_>],
 ) {
     page.heading(&format!("### {}", aggregate.name));
-    page.paragraph(&plain(aggregate.doc));
+    page.paragraph(&without_item_links(aggregate.doc));
     page.paragraph(&format!("Streams: `{}-…`.", aggregate.category));
-    if let Some(explored) = catalog.explored(aggregate.category) {
-        page.diagram(&mermaid::states(explored));
-        page.paragraph(&ways(catalog, explored));
-        page.paragraph("What is not in the table is rejected, changes nothing, or was not tried.");
+    if let Some(graph) = model.state_graph(aggregate.category) {
+        page.diagram(&mermaid::state_diagram(graph));
+        page.paragraph(&transitions_table(model, graph));
+        page.paragraph(
+            "All other commands in these states were rejected, stored no event, or were not tried.",
+        );
     }
-    let ours = |event: &&EventEntry<'_>| event.aggregate.category == aggregate.category;
-    for entry in events.iter().filter(ours) {
-        event(page, catalog, entry);
+    let is_own = |event: &&EventEntry<'_>| event.aggregate.category == aggregate.category;
+    for event in events.iter().filter(is_own) {
+        event_section(page, model, event);
     }
 }
 
-fn ways(catalog: &Catalog, explored: &Explored) -> String {
-    let mut table = "| in | command | event | then |\n|---|---|---|---|\n".to_owned();
-    let state = |label: &str| explored.states.iter().position(|state| state == label);
-    let command = |name: &str| catalog.commands.iter().position(|entry| entry.name == name);
-    let mut transitions: Vec<_> = explored.transitions.iter().collect();
-    transitions.sort_by_key(|way| (state(&way.from), command(way.command)));
+fn transitions_table(model: &DomainModel, graph: &StateGraph) -> String {
+    let mut table = "| state | command | event | next state |\n|---|---|---|---|\n".to_owned();
+    let state = |label: &str| graph.states.iter().position(|state| state == label);
+    let command = |name: &str| model.commands.iter().position(|entry| entry.name == name);
+    let mut transitions: Vec<_> = graph.transitions.iter().collect();
+    transitions.sort_by_key(|transition| (state(&transition.from), command(transition.command)));
     for transition in transitions {
-        let (from, to) = (cell(&transition.from), cell(&transition.to));
-        let command = links::commands(catalog, [transition.command]);
-        let event = links::events(catalog, [transition.event]);
+        let (from, to) = (table_cell(&transition.from), table_cell(&transition.to));
+        let command = command_links(model, [transition.command]);
+        let event = event_links(model, [transition.event]);
         let _ = writeln!(table, "| {from} | {command} | {event} | {to} |");
     }
     table
 }
 
-fn event(page: &mut Page, catalog: &Catalog, event: &EventEntry<'_>) {
-    let kind = event.kind;
-    page.heading(&format!("#### `{}`", kind.name));
+fn event_section(page: &mut MarkdownPage, model: &DomainModel, event: &EventEntry<'_>) {
+    let event_type = event.event_type;
+    page.heading(&format!("#### `{}`", event_type.name));
     page.paragraph(&description(&event.schema));
-    let mut facts = format!("Version {}.", kind.version);
-    if !kind.tags.is_empty() {
-        let _ = write!(facts, " Tags: {}.", codes(kind.tags.iter().copied()));
-    }
-    if !kind.personal.is_empty() {
-        let personal = codes(kind.personal.iter().copied());
-        let _ = write!(facts, " Personal data: {personal}.");
-    }
-    let projections = catalog.projections.iter();
-    let projections = projections
-        .filter(|projection| projection.events.contains(&kind.name))
-        .map(|projection| projection.name);
-    let managers = catalog.process_managers.iter();
-    let managers = managers
-        .filter(|manager| manager.takes(kind.name))
-        .map(|manager| manager.name);
-    let led = follows_from(catalog, kind.name);
-    if !led.is_empty() {
-        let _ = write!(facts, " Follows from {}.", links::commands(catalog, led));
-    }
-    let takers = codes(projections.chain(managers));
-    if !takers.is_empty() {
-        let _ = write!(facts, " Taken by {takers}.");
-    }
-    page.paragraph(&facts);
-    page.paragraph(&fields(&event.schema));
-}
-
-pub fn command(page: &mut Page, catalog: &Catalog, command: &CommandEntry, schema: &Value) {
-    page.heading(&format!("### {}", command.name));
-    page.paragraph(&description(schema));
-    let looks: Vec<_> = command
-        .outline
-        .aggregates
-        .iter()
-        .map(|looked| match looked.is_list {
-            true => format!("a list of {}", looked.name),
-            false => looked.name.clone(),
-        })
-        .collect();
-    let mut facts = format!("Looks at {}", looks.join(" and "));
-    if let Some((state, events)) = &command.outline.query {
-        let tags = codes(command.tags.iter().copied());
-        let events = links::events(catalog, events.iter().copied());
+    let mut facts = format!("Schema version {}.", event_type.version);
+    if !event_type.tags.is_empty() {
         let _ = write!(
             facts,
-            ", and at {state}: every event of {events} with the same {tags}, in whatever stream"
+            " Tags: {}.",
+            code_list(event_type.tags.iter().copied())
         );
     }
-    facts.push('.');
-    let led = led_to(catalog, command.name);
-    if !led.is_empty() {
-        let _ = write!(facts, " Leads to {}.", links::events(catalog, led));
+    if !event_type.personal.is_empty() {
+        let personal = code_list(event_type.personal.iter().copied());
+        let _ = write!(facts, " Personal data: {personal}.");
     }
-    let senders = catalog.process_managers.iter();
-    let senders = codes(
+    let commands = producers(model, event_type.name);
+    if !commands.is_empty() {
+        let _ = write!(facts, " Produced by {}.", command_links(model, commands));
+    }
+    let projections = model.projections.iter();
+    let projections = projections
+        .filter(|projection| projection.handles(event_type.name))
+        .map(|projection| projection.name);
+    let managers = model.process_managers.iter();
+    let managers = managers
+        .filter(|manager| manager.handles(event_type.name))
+        .map(|manager| manager.name);
+    let consumers = code_list(projections.chain(managers));
+    if !consumers.is_empty() {
+        let _ = write!(facts, " Handled by {consumers}.");
+    }
+    page.paragraph(&facts);
+    page.paragraph(&fields_table(&event.schema));
+}
+
+pub fn command(
+    page: &mut MarkdownPage,
+    model: &DomainModel,
+    command: &CommandEntry,
+    schema: &Value,
+) {
+    page.heading(&format!("### {}", command.name));
+    page.paragraph(&description(schema));
+    let aggregates = command.boundary.aggregates.iter();
+    let aggregates: Vec<_> = aggregates
+        .map(|aggregate| match aggregate.is_list {
+            true => format!("list of {}", aggregate.name),
+            false => aggregate.name.clone(),
+        })
+        .collect();
+    let mut facts = format!("Consistency boundary: {}.", aggregates.join(", "));
+    if let Some((state, event_types)) = &command.boundary.query {
+        let events = event_links(model, event_types.iter().copied());
+        let tag = if command.tags.len() == 1 {
+            "tag"
+        } else {
+            "tags"
+        };
+        let tags = code_list(command.tags.iter().copied());
+        let _ = write!(
+            facts,
+            " DCB query: {state}, from the events {events} with the same {tag} {tags}, in all streams."
+        );
+    }
+    let events = produced_events(model, command.name);
+    if !events.is_empty() {
+        let _ = write!(facts, " Produces {}.", event_links(model, events));
+    }
+    let senders = model.process_managers.iter();
+    let senders = code_list(
         senders
             .filter(|manager| manager.commands.contains(&command.name))
             .map(|manager| manager.name),
@@ -112,50 +127,53 @@ pub fn command(page: &mut Page, catalog: &Catalog, command: &CommandEntry, schem
         let _ = write!(facts, " Sent by {senders}.");
     }
     page.paragraph(&facts);
-    page.paragraph(&fields(schema));
+    page.paragraph(&fields_table(schema));
 }
 
-pub fn process_manager(page: &mut Page, catalog: &Catalog, manager: &ProcessManagerEntry) {
+pub fn process_manager(
+    page: &mut MarkdownPage,
+    model: &DomainModel,
+    manager: &ProcessManagerEntry,
+) {
     page.heading(&format!("### {}", manager.name));
-    page.paragraph(&plain(manager.doc));
-    let sends = match &manager.commands[..] {
+    page.paragraph(&without_item_links(manager.doc));
+    let commands = match &manager.commands[..] {
         [] => "no commands".to_owned(),
-        commands => links::commands(catalog, commands.iter().copied()),
+        commands => command_links(model, commands.iter().copied()),
     };
     page.paragraph(&format!(
-        "Version {} of its state. Sends {sends}.",
+        "State version {}. Sends {commands}.",
         manager.version
     ));
-    let mut table = "| takes | events |\n|---|---|\n".to_owned();
-    for taken in &manager.takes {
-        let events = links::events(catalog, taken.kinds.iter().map(|kind| kind.name));
-        let _ = writeln!(table, "| `{}` | {events} |", taken.name);
+    let mut table = "| type | events |\n|---|---|\n".to_owned();
+    for group in &manager.event_groups {
+        let names = group.event_types.iter().map(|event_type| event_type.name);
+        let events = event_links(model, names);
+        let _ = writeln!(table, "| `{}` | {events} |", group.name);
     }
     page.paragraph(&table);
 }
 
-/// The commands that the exploration saw lead to the event.
-fn follows_from(catalog: &Catalog, event: &str) -> Vec<&'static str> {
-    let mut led = Vec::new();
-    let found = catalog.explored.iter();
-    let found = found.flat_map(|explored| &explored.led_to);
-    for (command, _) in found.filter(|(_, known)| *known == event) {
-        if !led.contains(command) {
-            led.push(*command);
+/// Returns the commands that produced the event type during the exploration.
+fn producers(model: &DomainModel, event_type: &str) -> Vec<&'static str> {
+    let mut producers = Vec::new();
+    let produced = model.state_graphs.iter().flat_map(|graph| &graph.produced);
+    for (command, _) in produced.filter(|(_, produced)| *produced == event_type) {
+        if !producers.contains(command) {
+            producers.push(*command);
         }
     }
-    led
+    producers
 }
 
-/// The events that the exploration saw the command lead to.
-fn led_to(catalog: &Catalog, command: &str) -> Vec<&'static str> {
-    let mut led = Vec::new();
-    let found = catalog.explored.iter();
-    let found = found.flat_map(|explored| &explored.led_to);
-    for (_, event) in found.filter(|(known, _)| *known == command) {
-        if !led.contains(event) {
-            led.push(*event);
+/// Returns the event types that the command produced during the exploration.
+fn produced_events(model: &DomainModel, command: &str) -> Vec<&'static str> {
+    let mut event_types = Vec::new();
+    let produced = model.state_graphs.iter().flat_map(|graph| &graph.produced);
+    for (_, event_type) in produced.filter(|(producer, _)| *producer == command) {
+        if !event_types.contains(event_type) {
+            event_types.push(*event_type);
         }
     }
-    led
+    event_types
 }

@@ -1,4 +1,4 @@
-//! [`States`]: the states that an aggregate goes through, found by trying commands.
+//! [`States`]: the states of an aggregate, found by executing sample commands.
 
 use std::sync::Arc;
 
@@ -6,17 +6,18 @@ use factum_engine::aggregate::Aggregate;
 use factum_engine::boundary::Boundary;
 use factum_engine::command::Decide;
 
-use super::explore::{Exploration, Sample, Stand};
-use super::survey::Surveyed;
+use super::describe_shape::DescribeShape;
+use super::exploration::{Exploration, SampleCommand, StateOverride};
+use super::state_graph::StateGraph;
 
-/// How to explore the states of an aggregate: what each state is called, and commands to try in it.
+/// An exploration of the states of an aggregate: a label for each state, and sample commands.
 ///
-/// Deciding and applying are pure, so the states need not be drawn by hand. The exploration begins with the
-/// state before the first event. Wherever a way that was not seen before leads, it tries every command, and
-/// follows the events of those that are not rejected, until no new way shows.
+/// Deciding and applying are pure, so the states can be computed. The exploration starts in the state before the first
+/// event, and executes each sample command. It applies the events of the decision, and repeats this in each state that
+/// was reached by a new transition, until it finds no new transition.
 ///
-/// It shows what it found: each arrow is a decision that was made. What a command does only after the same way
-/// was gone twice, or only with other values than those of the samples, it does not find.
+/// Each transition is an actual decision. The exploration does not find decisions that need other values than those of
+/// the samples, or the same transition twice.
 ///
 /// ```
 /// # use factum::prelude::*;
@@ -40,74 +41,46 @@ use super::survey::Surveyed;
 /// # }
 /// use factum::schema::catalog::States;
 ///
-/// let life = States::of(|door: &Door| if door.open { "open" } else { "shut" })
+/// let lifecycle = States::of(|door: &Door| if door.open { "open" } else { "shut" })
 ///     .when(Push { door: 1 })
 ///     .explore();
 ///
-/// assert_eq!(life.states, ["shut", "open"]);
-/// let first = &life.transitions[0];
+/// assert_eq!(lifecycle.states, ["shut", "open"]);
+/// let first = &lifecycle.transitions[0];
 /// assert_eq!((&*first.from, first.event, &*first.to), ("shut", "door.opened", "open"));
 /// ```
-#[must_use = "nothing is explored before `explore`, or a catalog's `states`"]
+#[must_use = "nothing is explored until `explore` or `Catalog::states` is called"]
 pub struct States<A: Aggregate> {
-    pub label: Box<dyn Fn(&A) -> String>,
-    pub samples: Vec<Box<dyn Sample<A>>>,
-    pub beside: Vec<Stand>,
-}
-
-/// The states that an exploration found, and the ways between them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Explored {
-    /// The category of the aggregate.
-    pub category: &'static str,
-    /// The labels in the order in which they were found; the first is that before the first event.
-    pub states: Vec<String>,
-    /// One for each event that a command led to.
-    pub transitions: Vec<Transition>,
-    /// Each command, and an event that it led to, of this aggregate or another one that it looks at.
-    pub led_to: Vec<(&'static str, &'static str)>,
-}
-
-/// In the state `from` the command led to the event, behind which the state was `to`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Transition {
-    /// The label before.
-    pub from: String,
-    /// The name of the command.
-    pub command: &'static str,
-    /// The stored name of the event.
-    pub event: &'static str,
-    /// The label behind.
-    pub to: String,
+    label: Box<dyn Fn(&A) -> String>,
+    samples: Vec<Box<dyn SampleCommand<A>>>,
+    overrides: Vec<StateOverride>,
 }
 
 impl<A: Aggregate> States<A> {
-    /// The states of `A`, which `label` tells apart.
+    /// Creates an exploration of `A`, with a function that labels its states.
     pub fn of<L: ToString>(label: impl Fn(&A) -> L + 'static) -> Self {
         Self {
             label: Box::new(move |state| label(state).to_string()),
             samples: Vec::new(),
-            beside: Vec::new(),
+            overrides: Vec::new(),
         }
     }
 
-    /// Tries `command` in every state. Where it looks at several of this aggregate, each pair of states is
-    /// tried.
+    /// Adds a command that is executed in each state.
+    ///
+    /// If its boundary contains several aggregates of type `A`, it is executed in each pair of states.
     pub fn when<C: Decide>(mut self, command: C) -> Self
     where
-        <C::On as Boundary>::Shape: Surveyed,
+        <C::On as Boundary>::Shape: DescribeShape,
     {
         self.samples.push(Box::new(command));
         self
     }
 
-    /// Lets the commands find `state` where they look at another aggregate, which stands at its default
-    /// otherwise.
+    /// Sets the state of another aggregate in the boundary of a command; without it, the state is the default one.
     pub fn beside<B: Aggregate>(mut self, state: B) -> Self {
         let state = Arc::new(state);
-        self.beside.push(Box::new(move |part| {
+        self.overrides.push(Box::new(move |part| {
             if let Some(part) = part.downcast_mut::<Arc<B>>() {
                 part.clone_from(&state);
             }
@@ -115,12 +88,13 @@ impl<A: Aggregate> States<A> {
         self
     }
 
-    /// Explores until nothing new comes.
+    /// Executes the sample commands until no new transition is found.
     ///
     /// # Panics
-    /// If there are more than 50 labels, if a command's id or tag breaks the rules of its text, or if an
-    /// event cannot be stored.
-    pub fn explore(&self) -> Explored {
-        Exploration::new(self).run()
+    /// Panics if there are more than 50 labels, if the id or a tag of a command is not valid, or if an event cannot be
+    /// encoded.
+    #[must_use]
+    pub fn explore(&self) -> StateGraph {
+        Exploration::new(&*self.label, &self.samples, &self.overrides).run()
     }
 }

@@ -1,78 +1,79 @@
-//! [`LockError`]: what would become of stored events.
+//! [`LockError`]: the error of comparing event types with a schema lock file.
 
 use std::fmt;
 
-/// Why a lock on stored forms does not hold.
+/// The error of comparing event types with a schema lock file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LockError {
-    /// What is stored would not be read any more.
-    #[error("what is stored would not be read any more\n{}", listed(.0))]
-    Broken(Vec<LockFault>),
-    /// The file is not one that a lock has written.
-    #[error("this is no lock of events: {0}")]
-    Unparsable(#[from] serde_json::Error),
+    /// The code could not read stored events any more.
+    #[error("stored events cannot be read any more:\n{}", list(.0))]
+    Incompatible(Vec<Incompatibility>),
+    /// The text is not a schema lock file.
+    #[error("invalid schema lock file; restore it from version control")]
+    InvalidFile(#[from] serde_json::Error),
 }
 
-fn listed(faults: &[LockFault]) -> String {
-    faults.iter().map(|fault| format!("\n- {fault}")).collect()
+fn list(incompatibilities: &[Incompatibility]) -> String {
+    let items = incompatibilities.iter();
+    items.map(|item| format!("\n- {item}")).collect()
 }
 
-/// One reason why what is stored would not be read any more.
+/// A reason why the code cannot read stored events any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum LockFault {
-    /// The form has changed, and the version has not.
+pub enum Incompatibility {
+    /// The schema of an event type has changed, but its version has not.
     Unreadable {
-        /// The stored name.
+        /// The event type.
         event: String,
         /// The version that is stored.
         version: u32,
-        /// The field, e.g. `address.street`, `lines[].amount`; empty for the event as a whole.
+        /// The path of the field, e.g. `address.street` or `lines[].amount`; empty for the event as a whole.
         field: String,
-        /// What is wrong with it.
+        /// The difference between the stored field and the field in the code.
         reason: String,
     },
-    /// The stored name is not in the code any more.
-    Gone {
-        /// The stored name.
+    /// An event type is stored, but is not in the code any more.
+    Removed {
+        /// The event type.
         event: String,
-        /// A new name of the same form.
-        instead: Option<String>,
+        /// A new event type with the same schema.
+        renamed_to: Option<String>,
     },
-    /// The version is lower than the one that is stored.
-    Lowered {
-        /// The stored name.
+    /// The version in the code is lower than the stored version.
+    VersionLowered {
+        /// The event type.
         event: String,
         /// The version that is stored.
         locked: u32,
         /// The version in the code.
         version: u32,
     },
-    /// There is not one upcaster for each step up to the version.
-    Upcasters {
-        /// The stored name.
+    /// The code does not have one upcaster for each step up to the version.
+    MissingUpcasters {
+        /// The event type.
         event: String,
         /// The version in the code.
         version: u32,
-        /// How many upcasters there are.
+        /// The number of upcasters in the code.
         upcasters: usize,
     },
-    /// A type in `legacy` reads what is stored, and the lock does not know that type.
-    Unlocked {
-        /// The stored name.
+    /// A type in `legacy` reads stored events, but was not added to the lock.
+    LegacyTypeNotAdded {
+        /// The event type.
         event: String,
         /// The version that is stored.
         version: u32,
     },
-    /// The stored name was declared retired, and is in the code.
+    /// An event type is declared as retired, but is in the code.
     RetiredInUse {
-        /// The stored name.
+        /// The event type.
         event: String,
     },
 }
 
-impl fmt::Display for LockFault {
+impl fmt::Display for Incompatibility {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable {
@@ -80,67 +81,61 @@ impl fmt::Display for LockFault {
                 version,
                 field,
                 reason,
-            } => unreadable(f, (event, *version), (field, reason)),
-            Self::Gone { event, instead } => {
-                write!(f, "{event} is stored, and not in the code any more. ")?;
-                match instead {
+            } => {
+                write!(f, "{event} version {version}: ")?;
+                match &**field {
+                    "" => f.write_str("the event")?,
+                    field => write!(f, "`{field}`")?,
+                }
+                let next = u64::from(*version) + 1;
+                write!(
+                    f,
+                    " {reason}; keep the old schema readable, or raise the version to {next} and add the upcaster \
+                     from version {version} to {next}: `#[event(version = {next}, upcast = …)]`"
+                )
+            }
+            Self::Removed { event, renamed_to } => {
+                write!(f, "{event} is stored, but is not in the code any more; ")?;
+                match renamed_to {
                     Some(name) => write!(
                         f,
-                        "{name} has its form: if it was renamed, keep the stored name with `#[event(name = \
-                         \"{event}\")]`. "
+                        "{name} has the same schema: if it was renamed, keep the event type with `#[event(name = \
+                         \"{event}\")]`"
                     )?,
-                    None => write!(f, "Put it back, or keep its stored name. ")?,
+                    None => f.write_str("restore it or its event type")?,
                 }
                 write!(
                     f,
-                    "If no store holds one, declare it with `.retired(\"{event}\")`"
+                    ", or if no store contains one, declare it with `.retired(\"{event}\")`"
                 )
             }
-            Self::Lowered {
+            Self::VersionLowered {
                 event,
                 locked,
                 version,
             } => write!(
                 f,
-                "{event} is stored in version {locked}, and the code has version {version}: a version is never \
-                 lowered"
+                "{event} is stored in version {locked}, but the code has version {version}; do not lower a version"
             ),
-            Self::Upcasters {
+            Self::MissingUpcasters {
                 event,
                 version,
                 upcasters,
             } => write!(
                 f,
-                "{event}, version {version}, needs an upcaster for each step up from version 1, {} in all, and \
-                 has {upcasters}",
+                "{event} version {version} has {upcasters} upcaster{}; it needs {}, one for each step from version 1",
+                if *upcasters == 1 { "" } else { "s" },
                 version.saturating_sub(1)
             ),
-            Self::Unlocked { event, version } => write!(
+            Self::LegacyTypeNotAdded { event, version } => write!(
                 f,
-                "{event}, version {version}, is read by a type in `legacy` that nothing holds to its form: add \
-                 `.legacy::<…>()` with that type, which derives `JsonSchema`"
+                "{event} version {version} is read by a type in `legacy` that the lock does not contain; add the type \
+                 with `.legacy::<…>()`, and derive `JsonSchema` for it"
             ),
             Self::RetiredInUse { event } => write!(
                 f,
-                "{event} is declared retired, and is in the code: remove `.retired(\"{event}\")`"
+                "{event} is declared as retired, but is in the code; remove `.retired(\"{event}\")`"
             ),
         }
     }
-}
-
-fn unreadable(
-    f: &mut fmt::Formatter<'_>,
-    (event, version): (&str, u32),
-    (field, reason): (&str, &str),
-) -> fmt::Result {
-    let next = u64::from(version) + 1;
-    let field = match field {
-        "" => "the event".to_owned(),
-        field => format!("`{field}`"),
-    };
-    write!(
-        f,
-        "{event}, version {version}: {field} {reason}. The upcaster from version {version} to {next} is missing: raise the \
-         version to {next} and write it (`#[event(version = {next}, upcast = …)]`), or keep the old form readable"
-    )
 }

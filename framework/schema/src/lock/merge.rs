@@ -1,156 +1,167 @@
-//! What has been stored so far, together with what is stored from now on.
+//! The union of the schema that was stored so far and the schema that the code stores.
 
 use std::collections::BTreeMap;
 
-use super::fits::faults;
-use super::shape::{Field, Form, Rest, Shape};
+use super::compatibility::mismatches;
+use super::json_shape::{EventSchema, ExtraFields, FieldShape, JsonShape, ObjectShape};
 
-/// A form that holds all that either holds.
+/// Returns a schema that accepts all JSON that either schema accepts.
 ///
-/// A field that only one of them always has is one that is not always there, and one that is gone stays known:
-/// it is still in old events.
-pub fn merged(before: &Form, now: &Form) -> Form {
-    let mut both = once(before, now);
-    // Alternatives that became alike are one only when they meet again; a file must not change by being checked.
+/// A field that is missing or optional in one of the schemas is optional. A field that was removed from the code stays
+/// in the schema, because old events contain it.
+pub fn merge(before: &EventSchema, now: &EventSchema) -> EventSchema {
+    let mut merged = merge_once(before, now);
+    // Merging may make alternatives equal, which only the next pass joins. The result must be stable, so that checking
+    // a file never changes it.
     for _ in 0..8 {
-        let again = once(&both, now);
-        if again == both {
+        let again = merge_once(&merged, now);
+        if again == merged {
             break;
         }
-        both = again;
+        merged = again;
     }
-    both
+    merged
 }
 
-fn once(before: &Form, now: &Form) -> Form {
+fn merge_once(before: &EventSchema, now: &EventSchema) -> EventSchema {
     let mut types = before.types.clone();
     for (name, shape) in &now.types {
         let shape = match types.get(name) {
-            Some(before) => shapes(before, shape),
+            Some(before) => merge_shapes(before, shape),
             None => shape.clone(),
         };
         types.insert(name.clone(), shape);
     }
-    let shape = shapes(&before.shape, &now.shape);
-    Form { shape, types }
+    let shape = merge_shapes(&before.shape, &now.shape);
+    EventSchema { shape, types }
 }
 
-fn shapes(before: &Shape, now: &Shape) -> Shape {
+fn merge_shapes(before: &JsonShape, now: &JsonShape) -> JsonShape {
     match (before, now) {
-        (Shape::Object(before, more), Shape::Object(now, rest)) => {
-            Shape::Object(fields((before, more), (now, rest)), rests(more, rest))
+        (JsonShape::Object(before), JsonShape::Object(now)) => {
+            JsonShape::Object(merge_objects(before, now))
         }
-        (Shape::List(before, known), Shape::List(now, count)) => {
-            let count = known.filter(|known| *count == Some(*known));
-            Shape::List(Box::new(shapes(before, now)), count)
+        (JsonShape::List(before, len_before), JsonShape::List(now, len_now)) => {
+            let len = len_before.filter(|len| *len_now == Some(*len));
+            JsonShape::List(Box::new(merge_shapes(before, now)), len)
         }
-        (Shape::Tuple(before), Shape::Tuple(now)) if before.len() == now.len() => {
+        (JsonShape::Tuple(before), JsonShape::Tuple(now)) if before.len() == now.len() => {
             let parts = before.iter().zip(now);
-            Shape::Tuple(parts.map(|(before, now)| shapes(before, now)).collect())
+            JsonShape::Tuple(
+                parts
+                    .map(|(before, now)| merge_shapes(before, now))
+                    .collect(),
+            )
         }
-        _ if holds(now, before) => now.clone(),
-        _ if holds(before, now) => before.clone(),
-        (Shape::OneOf(_), _) | (_, Shape::OneOf(_)) => alternatives(before, now),
-        _ => Shape::one_of([before.clone(), now.clone()]),
+        _ if contains(now, before) => now.clone(),
+        _ if contains(before, now) => before.clone(),
+        (JsonShape::OneOf(_), _) | (_, JsonShape::OneOf(_)) => merge_alternatives(before, now),
+        _ => JsonShape::one_of([before.clone(), now.clone()]),
     }
 }
 
-/// Each alternative once; those that stand for the same thing at both times become one.
-fn alternatives(before: &Shape, now: &Shape) -> Shape {
-    let (before, now) = (apart(before), apart(now));
-    let known = |shape: &&&Shape| before.contains(*shape);
-    let mut all: Vec<Shape> = now
+/// Merges alternatives; equal alternatives, and those that represent the same variant, become one.
+fn merge_alternatives(before: &JsonShape, now: &JsonShape) -> JsonShape {
+    let (before, now) = (alternatives(before), alternatives(now));
+    let is_unchanged = |shape: &&&JsonShape| before.contains(*shape);
+    let mut all: Vec<JsonShape> = now
         .iter()
-        .filter(known)
+        .filter(is_unchanged)
         .map(|shape| (*shape).clone())
         .collect();
-    let mut left = before.clone();
-    left.retain(|shape| !now.contains(shape));
-    for shape in now.iter().filter(|shape| !known(shape)) {
-        let same = left
+    let mut unmatched = before.clone();
+    unmatched.retain(|shape| !now.contains(shape));
+    for shape in now.iter().filter(|shape| !is_unchanged(shape)) {
+        let same = unmatched
             .iter()
-            .position(|before| stands_for_the_same(before, shape, left.len()));
+            .position(|before| is_same_variant(before, shape, unmatched.len()));
         match same {
-            Some(same) => all.push(shapes(left.remove(same), shape)),
+            Some(same) => all.push(merge_shapes(unmatched.remove(same), shape)),
             None => all.push((*shape).clone()),
         }
     }
-    Shape::one_of(all.into_iter().chain(left.into_iter().cloned()))
+    JsonShape::one_of(all.into_iter().chain(unmatched.into_iter().cloned()))
 }
 
-fn apart(shape: &Shape) -> Vec<&Shape> {
+fn alternatives(shape: &JsonShape) -> Vec<&JsonShape> {
     match shape {
-        Shape::OneOf(alternatives) => alternatives.iter().collect(),
+        JsonShape::OneOf(alternatives) => alternatives.iter().collect(),
         other => vec![other],
     }
 }
 
-/// The only object that has changed, or the same variant of an enum: an object with one field, under its name.
-fn stands_for_the_same(before: &Shape, now: &Shape, left: usize) -> bool {
-    let (Shape::Object(before, _), Shape::Object(now, _)) = (before, now) else {
+/// Returns whether two objects represent the same variant of an enum.
+///
+/// This is so if `before` is the only object without a match, or if both have one field of the same name.
+fn is_same_variant(before: &JsonShape, now: &JsonShape, unmatched: usize) -> bool {
+    let (JsonShape::Object(before), JsonShape::Object(now)) = (before, now) else {
         return false;
     };
-    left == 1 || before.len() == 1 && before.keys().eq(now.keys())
+    let (before, now) = (&before.fields, &now.fields);
+    unmatched == 1 || before.len() == 1 && before.keys().eq(now.keys())
 }
 
-/// Whether all of `part` is in `whole`, which can be told without the types that they name.
-fn holds(whole: &Shape, part: &Shape) -> bool {
-    let alone = |shape: &Shape| Form {
+/// Returns whether `whole` accepts all JSON of `part`, as far as this is known without their recursive types.
+fn contains(whole: &JsonShape, part: &JsonShape) -> bool {
+    let alone = |shape: &JsonShape| EventSchema {
         shape: shape.clone(),
         types: BTreeMap::new(),
     };
     whole == part
-        || is_scalar(whole) && is_scalar(part) && faults(&alone(part), &alone(whole)).is_empty()
+        || is_scalar(whole) && is_scalar(part) && mismatches(&alone(part), &alone(whole)).is_empty()
 }
 
-fn is_scalar(shape: &Shape) -> bool {
+fn is_scalar(shape: &JsonShape) -> bool {
     match shape {
-        Shape::OneOf(alternatives) => alternatives.iter().all(is_scalar),
-        Shape::Anything
-        | Shape::Null
-        | Shape::Boolean
-        | Shape::Text(_)
-        | Shape::Integer(_)
-        | Shape::Number
-        | Shape::Single
-        | Shape::Literal(_) => true,
+        JsonShape::OneOf(alternatives) => alternatives.iter().all(is_scalar),
+        JsonShape::Anything
+        | JsonShape::Null
+        | JsonShape::Boolean
+        | JsonShape::Text(_)
+        | JsonShape::Integer(_)
+        | JsonShape::Number
+        | JsonShape::Float
+        | JsonShape::Literal(_) => true,
         _ => false,
     }
 }
 
-fn fields(
-    (before, more): (&BTreeMap<String, Field>, &Rest),
-    (now, rest): (&BTreeMap<String, Field>, &Rest),
-) -> BTreeMap<String, Field> {
-    // Where fields may have any name, this one may have been among them.
-    let sometimes = |field: &Field, other: &Rest| Field {
-        always: false,
+fn merge_objects(before: &ObjectShape, now: &ObjectShape) -> ObjectShape {
+    // If one of the objects allows fields of any name, the field may have been one of them.
+    let optional = |field: &FieldShape, other: &ExtraFields| FieldShape {
+        required: false,
         shape: match other {
-            Rest::Each(each) => shapes(each, &field.shape),
+            ExtraFields::Each(each) => merge_shapes(each, &field.shape),
             _ => field.shape.clone(),
         },
     };
     let mut fields: BTreeMap<_, _> = before
+        .fields
         .iter()
-        .map(|(name, field)| (name.clone(), sometimes(field, rest)))
+        .map(|(name, field)| (name.clone(), optional(field, &now.extra)))
         .collect();
-    for (name, field) in now {
-        let field = match before.get(name) {
-            Some(before) => Field {
-                always: before.always && field.always,
-                shape: shapes(&before.shape, &field.shape),
+    for (name, field) in &now.fields {
+        let field = match before.fields.get(name) {
+            Some(before) => FieldShape {
+                required: before.required && field.required,
+                shape: merge_shapes(&before.shape, &field.shape),
             },
-            None => sometimes(field, more),
+            None => optional(field, &before.extra),
         };
         fields.insert(name.clone(), field);
     }
-    fields
+    let extra = merge_extra_fields(&before.extra, &now.extra);
+    ObjectShape { fields, extra }
 }
 
-fn rests(before: &Rest, now: &Rest) -> Rest {
+fn merge_extra_fields(before: &ExtraFields, now: &ExtraFields) -> ExtraFields {
     match (before, now) {
-        (Rest::Each(before), Rest::Each(now)) => Rest::Each(Box::new(shapes(before, now))),
-        (Rest::Each(each), _) | (_, Rest::Each(each)) => Rest::Each(each.clone()),
+        (ExtraFields::Each(before), ExtraFields::Each(now)) => {
+            ExtraFields::Each(Box::new(merge_shapes(before, now)))
+        }
+        (ExtraFields::Each(each), _) | (_, ExtraFields::Each(each)) => {
+            ExtraFields::Each(each.clone())
+        }
         _ => now.clone(),
     }
 }

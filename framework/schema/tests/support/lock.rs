@@ -1,12 +1,12 @@
-//! What the tests of the lock share.
+//! Shared functions of the tests of the schema lock.
 
 use factum::Event;
-use factum::schema::{EventsLock, LockError, LockFault, events_lock};
+use factum::schema::{EventsLock, Incompatibility, LockError, events_lock};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A module with the type `E` as it was or will be.
-macro_rules! form {
+/// Defines a module with one version of the event type `E`.
+macro_rules! events {
     ($module:ident: $($item:item)*) => {
         #[allow(dead_code)]
         pub(crate) mod $module {
@@ -17,52 +17,55 @@ macro_rules! form {
     };
 }
 
-pub(crate) use form;
+pub(crate) use events;
 
-form!(plain: #[event(prefix = "e")] pub(crate) enum E { Made { name: String, count: u32 } });
+events!(plain: #[event(prefix = "e")] pub(crate) enum E { Made { name: String, count: u32 } });
 
 pub(crate) fn lock<E: Event + JsonSchema>() -> EventsLock {
     events_lock("unused").event::<E>()
 }
 
-/// The file as it was written for `Old`.
+/// Returns the lock file that contains the schemas of `Old`.
 pub(crate) fn locked<Old: Event + JsonSchema>() -> String {
     lock::<Old>().compare("").expect("a first lock")
 }
 
-/// What the lock says of the change from `Old` to `New`; the event `old` must fare as it says.
-pub(crate) fn change<Old: Event + JsonSchema, New: Event + JsonSchema>(
+/// Compares `New` with the lock file of `Old`, and checks that the result is true for the event `old`.
+pub(crate) fn compare<Old: Event + JsonSchema, New: Event + JsonSchema>(
     old: &Old,
-) -> Result<String, Vec<LockFault>> {
-    let verdict = lock::<New>().compare(&locked::<Old>());
+) -> Result<String, Vec<Incompatibility>> {
+    let result = lock::<New>().compare(&locked::<Old>());
     let json = old.to_json().expect("an event");
     let name = old.event_type().name;
-    let index = New::TYPES.iter().position(|kind| kind.name == name);
-    let read = index.is_some_and(|index| {
+    let index = New::TYPES
+        .iter()
+        .position(|event_type| event_type.name == name);
+    let is_readable = index.is_some_and(|index| {
         New::TYPES[index].version != old.event_type().version
             || New::from_json(index, &json).is_ok()
     });
     assert_eq!(
-        verdict.is_ok(),
-        read,
-        "{verdict:?}, and the event is read: {read}"
+        result.is_ok(),
+        is_readable,
+        "{result:?}, but the event is readable: {is_readable}"
     );
-    match verdict {
+    match result {
         Ok(text) => {
             assert_eq!(
-                lock::<New>().compare(&text).expect("the same"),
+                lock::<New>().compare(&text).expect("an unchanged lock"),
                 text,
-                "a fixed point"
+                "a second comparison changes the lock file"
             );
             Ok(text)
         }
-        Err(LockError::Broken(faults)) => Err(faults),
+        Err(LockError::Incompatible(found)) => Err(found),
         Err(other) => panic!("{other}"),
     }
 }
 
-pub(crate) fn survives<Old: Event + JsonSchema, New: Event + JsonSchema>(old: &Old) -> String {
-    change::<Old, New>(old).expect("it survives")
+/// Returns the new lock file after a compatible change.
+pub(crate) fn compatible<Old: Event + JsonSchema, New: Event + JsonSchema>(old: &Old) -> String {
+    compare::<Old, New>(old).expect("a compatible change")
 }
 
 pub(crate) fn made() -> plain::E {

@@ -1,35 +1,35 @@
-//! The file of a lock: JSON, sorted, one field a line.
+//! [`LockFile`]: the content of a schema lock file, as sorted JSON with one field per line.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::shape::Form;
+use super::json_shape::EventSchema;
 
-const ABOUT: &str =
-    "What is stored of each event, by version. Written by FACTUM_UPDATE=1 cargo test.";
+const ABOUT: &str = "The schemas of stored events, by event type and version. Written by FACTUM_UPDATE=1 cargo test.";
 
+/// The content of a schema lock file.
 #[derive(Debug)]
 pub struct LockFile {
-    events: BTreeMap<String, BTreeMap<u32, Form>>,
+    events: BTreeMap<String, BTreeMap<u32, EventSchema>>,
     retired: BTreeSet<String>,
     personal: BTreeMap<String, Vec<String>>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Written {
+struct LockFileJson {
     about: String,
     events: BTreeMap<String, BTreeMap<u32, Value>>,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     retired: BTreeSet<String>,
-    /// The fields with personal data of each event that has any.
+    /// The fields with personal data of each event type that has any.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     personal: BTreeMap<String, Vec<String>>,
 }
 
 impl LockFile {
-    /// An empty text is an empty file.
+    /// Parses a lock file; an empty text is an empty file.
     pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
         if text.trim().is_empty() {
             return Ok(Self {
@@ -38,51 +38,54 @@ impl LockFile {
                 personal: BTreeMap::new(),
             });
         }
-        let written: Written = serde_json::from_str(text)?;
-        let events = written.events.into_iter().map(|(name, versions)| {
+        let json: LockFileJson = serde_json::from_str(text)?;
+        let events = json.events.into_iter().map(|(name, versions)| {
             let versions = versions.into_iter();
-            let versions = versions.map(|(version, json)| Ok((version, Form::parse(&json)?)));
+            let versions =
+                versions.map(|(version, json)| Ok((version, EventSchema::parse(&json)?)));
             Ok((name, versions.collect::<Result<_, serde_json::Error>>()?))
         });
         Ok(Self {
             events: events.collect::<Result<_, serde_json::Error>>()?,
-            retired: written.retired,
-            personal: written.personal,
+            retired: json.retired,
+            personal: json.personal,
         })
     }
 
-    pub fn text(&self) -> String {
+    pub fn to_text(&self) -> String {
         let events = self.events.iter().map(|(name, versions)| {
             let versions = versions.iter();
-            let versions = versions.map(|(version, form)| (*version, form.to_json()));
+            let versions = versions.map(|(version, schema)| (*version, schema.to_json()));
             (name.clone(), versions.collect())
         });
-        let written = Written {
+        let json = LockFileJson {
             about: ABOUT.to_owned(),
             events: events.collect(),
             retired: self.retired.clone(),
             personal: self.personal.clone(),
         };
-        let text = serde_json::to_string_pretty(&written);
-        text.unwrap_or_else(|error| panic!("a lock is JSON: {error}")) + "\n"
+        let text = serde_json::to_string_pretty(&json);
+        text.unwrap_or_else(|error| panic!("cannot serialize a schema lock file: {error}")) + "\n"
     }
 
+    /// Returns the event types in the file.
     pub fn names(&self) -> Vec<String> {
         self.events.keys().cloned().collect()
     }
 
-    /// The newest version that is stored; 0: none is.
-    pub fn newest(&self, name: &str) -> u32 {
+    /// Returns the newest stored version of an event type, or 0 if there is none.
+    pub fn newest_version(&self, name: &str) -> u32 {
         let versions = self.events.get(name);
         let newest = versions.and_then(|versions| versions.last_key_value());
         newest.map_or(0, |(version, _)| *version)
     }
 
-    pub fn form(&self, name: &str, version: u32) -> Option<Form> {
+    /// Returns the schema of an event type in this version.
+    pub fn schema(&self, name: &str, version: u32) -> Option<EventSchema> {
         self.events.get(name)?.get(&version).cloned()
     }
 
-    /// The versions of `name` that are stored.
+    /// Returns the stored versions of an event type.
     pub fn versions(&self, name: &str) -> Vec<u32> {
         let versions = self.events.get(name).into_iter();
         versions
@@ -90,13 +93,13 @@ impl LockFile {
             .collect()
     }
 
-    pub fn put(&mut self, name: &str, version: u32, form: Form) {
+    pub fn set_schema(&mut self, name: &str, version: u32, schema: EventSchema) {
         let versions = self.events.entry(name.to_owned()).or_default();
-        versions.insert(version, form);
+        versions.insert(version, schema);
     }
 
-    /// The fields of `name` with personal data, as the code has them now.
-    pub fn personal(&mut self, name: &str, fields: &[&str]) {
+    /// Replaces the fields with personal data of an event type.
+    pub fn set_personal_fields(&mut self, name: &str, fields: &[&str]) {
         let fields: Vec<_> = fields.iter().map(|field| (*field).to_owned()).collect();
         if fields.is_empty() {
             self.personal.remove(name);
@@ -105,8 +108,9 @@ impl LockFile {
         }
     }
 
-    pub fn retire(&mut self, names: &BTreeSet<&'static str>) {
-        let known = names.iter().filter(|name| self.events.contains_key(**name));
-        self.retired = known.map(|name| (*name).to_owned()).collect();
+    /// Replaces the retired event types with those of `names` that are in the file.
+    pub fn set_retired(&mut self, names: &BTreeSet<&'static str>) {
+        let stored = names.iter().filter(|name| self.events.contains_key(**name));
+        self.retired = stored.map(|name| (*name).to_owned()).collect();
     }
 }

@@ -1,4 +1,4 @@
-//! Personal data show in what is written about a domain.
+//! Personal fields in catalogs and schema locks.
 
 use factum::prelude::*;
 use factum::schema::catalog::Catalog;
@@ -36,10 +36,13 @@ impl Apply<GuestEvent> for Guest {
 }
 
 #[test]
-fn a_catalog_names_personal_fields() {
+fn catalog_lists_personal_fields() {
     let catalog = Catalog::new("Hotel").aggregate::<Guest>();
     let page = catalog.to_markdown();
-    assert!(page.contains("Version 1. Personal data: `name`."), "{page}");
+    assert!(
+        page.contains("Schema version 1. Personal data: `name`."),
+        "{page}"
+    );
     let schema = &catalog.to_json_schema()["$defs"];
     assert_eq!(schema["event.guest.came"]["x-personal"][0], "name");
     assert!(schema["event.guest.left"].get("x-personal").is_none());
@@ -48,13 +51,16 @@ fn a_catalog_names_personal_fields() {
 }
 
 #[test]
-fn a_lock_shows_when_a_field_is_personal_no_more() {
-    let marked = events_lock("unused").event::<GuestEvent>();
-    let before = marked.compare("").expect("a first lock");
+fn lock_records_whether_field_is_personal() {
+    let personal = events_lock("unused").event::<GuestEvent>();
+    let before = personal.compare("").expect("a first lock");
     assert!(before.contains(r#""personal""#), "{before}");
-    assert_eq!(marked.compare(&before).expect("the same"), before);
-    let unmarked = events_lock("unused").event::<Came>().event::<Left>();
-    let after = unmarked.compare(&before).expect("what is stored is read");
+    assert_eq!(
+        personal.compare(&before).expect("an unchanged lock"),
+        before
+    );
+    let plain = events_lock("unused").event::<Came>().event::<Left>();
+    let after = plain.compare(&before).expect("a compatible change");
     assert_ne!(after, before);
     assert!(!after.contains(r#""personal""#), "{after}");
 }

@@ -1,61 +1,80 @@
-//! [`Shape`]: what JSON a value has, and how a lock writes it down.
+//! [`EventSchema`] and [`JsonShape`]: the JSON of an event, and its notation in a schema lock file.
 //!
-//! A word for what has no parts (`"string"`, `"uint64"`, `"null | string"`, `"'draft'"` for a literal), an object
-//! for an object, and a list that begins with a word for the rest. `"name?"` is a field that is not always there.
+//! | shape | notation |
+//! |---|---|
+//! | a value without parts | a word: `"string"`, `"uint64"`, `"null \| string"`, `"'draft'"` for a literal |
+//! | an object | an object; `"name?"` is an optional field, `"..."` describes all other fields |
+//! | any other | a list that starts with a word |
 
 use std::collections::BTreeMap;
 
 use serde::de::Error as _;
 use serde_json::{Map, Value};
 
-/// A shape, and the types that it names because they hold themselves.
+/// The shape of an event, and the definitions of the recursive types in it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Form {
-    pub shape: Shape,
-    pub types: BTreeMap<String, Shape>,
+pub struct EventSchema {
+    /// The shape.
+    pub shape: JsonShape,
+    /// The recursive types, by name.
+    pub types: BTreeMap<String, JsonShape>,
 }
 
+/// The shape of a JSON value.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Shape {
+pub enum JsonShape {
     Anything,
     Null,
     Boolean,
-    /// With its format, e.g. `uuid`.
+    /// A text, with its format if it has one, e.g. `uuid`.
     Text(Option<String>),
-    Integer(Range),
+    Integer(IntegerRange),
+    /// A floating-point number of 64 bits.
     Number,
-    /// A number of half the width.
-    Single,
+    /// A floating-point number of 32 bits.
+    Float,
     Literal(Value),
-    /// And how many, if that is fixed.
+    /// A list of equal items, with its length if it is fixed.
     List(Box<Self>, Option<u64>),
     Tuple(Vec<Self>),
-    Object(BTreeMap<String, Field>, Rest),
+    Object(ObjectShape),
     OneOf(Vec<Self>),
+    /// A recursive type, by name.
     Named(String),
-    /// What this page has no word for.
+    /// A JSON schema that has no other notation.
     Other(Value),
 }
 
-/// Both ends belong to it; `None` has no end.
+/// A range of integers, including both ends; `None` is an open end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Range {
+pub struct IntegerRange {
     pub min: Option<i128>,
     pub max: Option<i128>,
 }
 
+/// The shape of an object.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Field {
-    pub always: bool,
-    pub shape: Shape,
+pub struct ObjectShape {
+    /// The fields, by name.
+    pub fields: BTreeMap<String, FieldShape>,
+    /// The rule for all other fields.
+    pub extra: ExtraFields,
 }
 
-/// What becomes of fields without a name of their own.
+/// The shape of a field of an object.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Rest {
+pub struct FieldShape {
+    /// Whether the field is always present.
+    pub required: bool,
+    pub shape: JsonShape,
+}
+
+/// The rule for fields of an object that are not listed by name.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ExtraFields {
     Ignored,
     Rejected,
-    Each(Box<Shape>),
+    Each(Box<JsonShape>),
 }
 
 const WIDTHS: [(&str, i128, i128); 8] = [
@@ -69,10 +88,10 @@ const WIDTHS: [(&str, i128, i128); 8] = [
     ("uint64", 0, u64::MAX as i128),
 ];
 
-impl Range {
-    /// The range of a width, e.g. `uint32`.
+impl IntegerRange {
+    /// Returns the range of an integer type, e.g. `uint32`.
     pub fn named(name: &str) -> Option<Self> {
-        let (_, min, max) = WIDTHS.iter().find(|(known, ..)| *known == name)?;
+        let (_, min, max) = WIDTHS.iter().find(|(width, ..)| *width == name)?;
         Some(Self {
             min: Some(*min),
             max: Some(*max),
@@ -105,7 +124,7 @@ impl Range {
     }
 }
 
-impl Form {
+impl EventSchema {
     pub fn to_json(&self) -> Value {
         let shape = self.shape.to_json();
         if self.types.is_empty() {
@@ -124,21 +143,21 @@ impl Form {
             && word == "with"
         {
             let types = types.iter();
-            let types = types.map(|(name, shape)| Ok((name.clone(), Shape::parse(shape)?)));
+            let types = types.map(|(name, shape)| Ok((name.clone(), JsonShape::parse(shape)?)));
             return Ok(Self {
-                shape: Shape::parse(shape)?,
+                shape: JsonShape::parse(shape)?,
                 types: types.collect::<Result<_, serde_json::Error>>()?,
             });
         }
         Ok(Self {
-            shape: Shape::parse(json)?,
+            shape: JsonShape::parse(json)?,
             types: BTreeMap::new(),
         })
     }
 }
 
-impl Shape {
-    /// One of these: flat, and each once.
+impl JsonShape {
+    /// Creates a shape of alternatives, without nested and repeated alternatives.
     pub fn one_of(alternatives: impl IntoIterator<Item = Self>) -> Self {
         let mut flat: Vec<Self> = Vec::new();
         for alternative in alternatives {
@@ -159,7 +178,7 @@ impl Shape {
         }
     }
 
-    /// The word for what has no parts.
+    /// Returns the notation of a shape without parts, or `None` if it is not a word.
     pub fn word(&self) -> Option<String> {
         Some(match self {
             Self::Anything => "anything".to_owned(),
@@ -169,7 +188,7 @@ impl Shape {
             Self::Text(Some(format)) => format!("string {format}"),
             Self::Integer(range) => range.word(),
             Self::Number => "number".to_owned(),
-            Self::Single => "float".to_owned(),
+            Self::Float => "float".to_owned(),
             Self::Literal(Value::String(text)) => format!("'{text}'"),
             Self::Named(name) => format!("type {name}"),
             Self::OneOf(alternatives) => {
@@ -195,22 +214,22 @@ impl Shape {
         match self {
             Self::Literal(literal) => Value::Array(vec!["literal".into(), literal.clone()]),
             Self::List(items, None) => list("list".into(), std::slice::from_ref(items)),
-            Self::List(items, Some(count)) => {
-                list(format!("list {count}"), std::slice::from_ref(items))
+            Self::List(items, Some(len)) => {
+                list(format!("list {len}"), std::slice::from_ref(items))
             }
             Self::Tuple(items) => list("tuple".into(), items),
             Self::OneOf(alternatives) => list("one of".into(), alternatives),
-            Self::Object(fields, rest) => object(fields, rest),
+            Self::Object(object) => object.to_json(),
             Self::Other(schema) => Value::Array(vec!["schema".into(), schema.clone()]),
             _ => Value::Null,
         }
     }
 
     pub fn parse(json: &Value) -> Result<Self, serde_json::Error> {
-        let unknown = || serde_json::Error::custom(format!("`{json}` is no form"));
+        let unknown = || serde_json::Error::custom(format!("invalid schema notation: `{json}`"));
         match json {
             Value::String(word) => parse_word(word).ok_or_else(unknown),
-            Value::Object(fields) => parse_object(fields),
+            Value::Object(fields) => ObjectShape::parse(fields).map(Self::Object),
             Value::Array(parts) => match &parts[..] {
                 [Value::String(word), parts @ ..] => parse_list(word, parts)?.ok_or_else(unknown),
                 _ => Err(unknown()),
@@ -220,23 +239,46 @@ impl Shape {
     }
 }
 
-fn object(fields: &BTreeMap<String, Field>, rest: &Rest) -> Value {
-    let fields = fields.iter();
-    let mut json: Map<_, _> = fields
-        .map(|(name, field)| (key(name, field.always), field.shape.to_json()))
-        .collect();
-    let rest = match rest {
-        Rest::Ignored => None,
-        Rest::Rejected => Some("rejected".into()),
-        Rest::Each(shape) => Some(shape.to_json()),
-    };
-    json.extend(rest.map(|rest| ("...".to_owned(), rest)));
-    json.into()
+impl ObjectShape {
+    fn to_json(&self) -> Value {
+        let fields = self.fields.iter();
+        let mut json: Map<_, _> = fields
+            .map(|(name, field)| (field_key(name, field.required), field.shape.to_json()))
+            .collect();
+        let extra = match &self.extra {
+            ExtraFields::Ignored => None,
+            ExtraFields::Rejected => Some("rejected".into()),
+            ExtraFields::Each(shape) => Some(shape.to_json()),
+        };
+        json.extend(extra.map(|extra| ("...".to_owned(), extra)));
+        json.into()
+    }
+
+    fn parse(json: &Map<String, Value>) -> Result<Self, serde_json::Error> {
+        let (mut fields, mut extra) = (BTreeMap::new(), ExtraFields::Ignored);
+        for (key, json) in json {
+            if key == "..." {
+                extra = match json.as_str() {
+                    Some("rejected") => ExtraFields::Rejected,
+                    _ => ExtraFields::Each(Box::new(JsonShape::parse(json)?)),
+                };
+                continue;
+            }
+            let (name, required) = match (key.strip_suffix('?'), key.strip_suffix('!')) {
+                (Some(name), _) => (name, false),
+                (_, Some(name)) => (name, true),
+                _ => (&**key, true),
+            };
+            let shape = JsonShape::parse(json)?;
+            fields.insert(name.to_owned(), FieldShape { required, shape });
+        }
+        Ok(Self { fields, extra })
+    }
 }
 
-/// `name`, or `name?`; a `!` behind a name that would be mistaken.
-fn key(name: &str, always: bool) -> String {
-    if !always {
+/// Returns `name`, `name?` if the field is optional, or `name!` if the name alone would be ambiguous.
+fn field_key(name: &str, required: bool) -> String {
+    if !required {
         format!("{name}?")
     } else if name == "..." || name.ends_with(['?', '!']) {
         format!("{name}!")
@@ -245,70 +287,54 @@ fn key(name: &str, always: bool) -> String {
     }
 }
 
-fn parse_object(json: &Map<String, Value>) -> Result<Shape, serde_json::Error> {
-    let (mut fields, mut rest) = (BTreeMap::new(), Rest::Ignored);
-    for (key, json) in json {
-        if key == "..." {
-            rest = match json.as_str() {
-                Some("rejected") => Rest::Rejected,
-                _ => Rest::Each(Box::new(Shape::parse(json)?)),
-            };
-            continue;
-        }
-        let (name, always) = match (key.strip_suffix('?'), key.strip_suffix('!')) {
-            (Some(name), _) => (name, false),
-            (_, Some(name)) => (name, true),
-            _ => (&**key, true),
-        };
-        let shape = Shape::parse(json)?;
-        fields.insert(name.to_owned(), Field { always, shape });
-    }
-    Ok(Shape::Object(fields, rest))
-}
-
-fn parse_list(word: &str, parts: &[Value]) -> Result<Option<Shape>, serde_json::Error> {
+fn parse_list(word: &str, parts: &[Value]) -> Result<Option<JsonShape>, serde_json::Error> {
     let shapes = || {
         parts
             .iter()
-            .map(Shape::parse)
+            .map(JsonShape::parse)
             .collect::<Result<Vec<_>, _>>()
     };
     Ok(match (word, parts) {
-        ("literal", [literal]) => Some(Shape::Literal(literal.clone())),
-        ("schema", [schema]) => Some(Shape::Other(schema.clone())),
-        ("tuple", _) => Some(Shape::Tuple(shapes()?)),
-        ("one of", _) => Some(Shape::OneOf(shapes()?)),
-        ("list", [items]) => Some(Shape::List(Box::new(Shape::parse(items)?), None)),
+        ("literal", [literal]) => Some(JsonShape::Literal(literal.clone())),
+        ("schema", [schema]) => Some(JsonShape::Other(schema.clone())),
+        ("tuple", _) => Some(JsonShape::Tuple(shapes()?)),
+        ("one of", _) => Some(JsonShape::OneOf(shapes()?)),
+        ("list", [items]) => Some(JsonShape::List(Box::new(JsonShape::parse(items)?), None)),
         (_, [items]) => match word.strip_prefix("list ").map(str::parse) {
-            Some(Ok(count)) => Some(Shape::List(Box::new(Shape::parse(items)?), Some(count))),
+            Some(Ok(len)) => Some(JsonShape::List(
+                Box::new(JsonShape::parse(items)?),
+                Some(len),
+            )),
             _ => None,
         },
         _ => None,
     })
 }
 
-fn parse_word(word: &str) -> Option<Shape> {
+fn parse_word(word: &str) -> Option<JsonShape> {
     let literal = word
         .strip_prefix('\'')
         .and_then(|word| word.strip_suffix('\''));
     if let Some(text) = literal {
-        return Some(Shape::Literal(text.into()));
+        return Some(JsonShape::Literal(text.into()));
     }
     if word.contains(" | ") {
         let alternatives: Option<Vec<_>> = word.split(" | ").map(parse_word).collect();
-        return alternatives.map(Shape::OneOf);
+        return alternatives.map(JsonShape::OneOf);
     }
     Some(match word {
-        "anything" => Shape::Anything,
-        "null" => Shape::Null,
-        "boolean" => Shape::Boolean,
-        "string" => Shape::Text(None),
-        "number" => Shape::Number,
-        "float" => Shape::Single,
+        "anything" => JsonShape::Anything,
+        "null" => JsonShape::Null,
+        "boolean" => JsonShape::Boolean,
+        "string" => JsonShape::Text(None),
+        "number" => JsonShape::Number,
+        "float" => JsonShape::Float,
         _ => match (word.strip_prefix("string "), word.strip_prefix("type ")) {
-            (Some(format), _) => Shape::Text(Some(format.to_owned())),
-            (_, Some(name)) => Shape::Named(name.to_owned()),
-            _ => Shape::Integer(Range::named(word).or_else(|| Range::parse(word))?),
+            (Some(format), _) => JsonShape::Text(Some(format.to_owned())),
+            (_, Some(name)) => JsonShape::Named(name.to_owned()),
+            _ => {
+                JsonShape::Integer(IntegerRange::named(word).or_else(|| IntegerRange::parse(word))?)
+            }
         },
     })
 }

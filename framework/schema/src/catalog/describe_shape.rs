@@ -1,0 +1,182 @@
+//! [`DescribeShape`]: the consistency boundary of a command, as a catalog describes and explores it.
+
+use std::any::Any;
+
+use factum_engine::aggregate::Aggregate;
+use factum_engine::boundary::shape::{List, Shape, Single, WithQuery};
+use factum_engine::boundary::{QuerySlot, Slot};
+use factum_engine::event::Event;
+use factum_engine::event_set::{ApplySet, EventSet};
+use factum_engine::events::Events;
+use factum_engine::record::RecordedEvent;
+
+use super::type_name::type_name;
+
+/// The shape of a consistency boundary that a catalog can describe and explore.
+///
+/// The shapes of all boundaries of the framework implement it.
+#[diagnostic::on_unimplemented(
+    message = "a catalog cannot describe the consistency boundary `{Self}`",
+    note = "use an aggregate, a tuple of up to four aggregates, or a `Vec` of one aggregate type"
+)]
+pub trait DescribeShape: Shape {
+    /// Adds the aggregates and the DCB query of the shape to `description`.
+    #[doc(hidden)]
+    fn describe(description: &mut BoundaryDescription);
+
+    /// Adds the state of each aggregate to `states`, each as an `Arc` of the aggregate.
+    #[doc(hidden)]
+    fn states<'s>(slots: &'s mut Self::Slots, states: &mut Vec<&'s mut dyn Any>);
+
+    /// Adds the `Events` of each aggregate to `events`, in the order of [`Self::states`].
+    #[doc(hidden)]
+    fn decided_events<'d>(decision: &'d Self::Decision, events: &mut Vec<&'d dyn Any>);
+
+    /// Adds the event types of the decided events of all aggregates to `names`.
+    #[doc(hidden)]
+    fn decided_event_types(decision: &Self::Decision, names: &mut Vec<&'static str>);
+
+    /// Applies a recorded event to the state of the DCB query.
+    #[doc(hidden)]
+    fn apply_to_query(_slots: &mut Self::Slots, _record: &RecordedEvent) {}
+}
+
+/// The description of a consistency boundary.
+#[doc(hidden)]
+#[derive(Debug, Default)]
+pub struct BoundaryDescription {
+    /// The aggregates.
+    pub aggregates: Vec<BoundaryAggregate>,
+    /// The state of the DCB query and its event types.
+    pub query: Option<(String, Vec<&'static str>)>,
+}
+
+/// An aggregate, or a list of aggregates of one type, in a consistency boundary.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct BoundaryAggregate {
+    /// The category of the streams.
+    pub category: &'static str,
+    /// The name of the Rust type.
+    pub name: String,
+    /// Whether it is a list of aggregates.
+    pub is_list: bool,
+}
+
+impl BoundaryAggregate {
+    fn of<A: Aggregate>(is_list: bool) -> Self {
+        Self {
+            category: A::CATEGORY,
+            name: type_name::<A>(),
+            is_list,
+        }
+    }
+}
+
+impl<A: Aggregate> DescribeShape for Single<A> {
+    fn describe(description: &mut BoundaryDescription) {
+        description
+            .aggregates
+            .push(BoundaryAggregate::of::<A>(false));
+    }
+
+    fn states<'s>(slot: &'s mut Slot<A>, states: &mut Vec<&'s mut dyn Any>) {
+        states.push(&mut slot.state);
+    }
+
+    fn decided_events<'d>(decision: &'d Events<A::Event>, events: &mut Vec<&'d dyn Any>) {
+        events.push(decision);
+    }
+
+    fn decided_event_types(decision: &Events<A::Event>, names: &mut Vec<&'static str>) {
+        let events = decision.as_slice().iter();
+        names.extend(events.map(|event| event.event_type().name));
+    }
+}
+
+impl<A: Aggregate> DescribeShape for List<A> {
+    fn describe(description: &mut BoundaryDescription) {
+        description
+            .aggregates
+            .push(BoundaryAggregate::of::<A>(true));
+    }
+
+    fn states<'s>(slots: &'s mut Vec<Slot<A>>, states: &mut Vec<&'s mut dyn Any>) {
+        for slot in slots {
+            Single::<A>::states(slot, states);
+        }
+    }
+
+    fn decided_events<'d>(decision: &'d Vec<Events<A::Event>>, events: &mut Vec<&'d dyn Any>) {
+        for decision in decision {
+            Single::<A>::decided_events(decision, events);
+        }
+    }
+
+    fn decided_event_types(decision: &Vec<Events<A::Event>>, names: &mut Vec<&'static str>) {
+        for decision in decision {
+            Single::<A>::decided_event_types(decision, names);
+        }
+    }
+}
+
+impl<B, Q, S> DescribeShape for WithQuery<B, Q, S>
+where
+    B: DescribeShape,
+    Q: ApplySet<S> + Default + Send + Sync + 'static,
+    S: EventSet,
+{
+    fn describe(description: &mut BoundaryDescription) {
+        B::describe(description);
+        description.query = Some((type_name::<Q>(), S::names()));
+    }
+
+    fn states<'s>(slots: &'s mut Self::Slots, states: &mut Vec<&'s mut dyn Any>) {
+        B::states(&mut slots.0, states);
+    }
+
+    fn decided_events<'d>(decision: &'d Self::Decision, events: &mut Vec<&'d dyn Any>) {
+        B::decided_events(decision, events);
+    }
+
+    fn decided_event_types(decision: &Self::Decision, names: &mut Vec<&'static str>) {
+        B::decided_event_types(decision, names);
+    }
+
+    fn apply_to_query(slots: &mut (B::Slots, QuerySlot<Q, S>), record: &RecordedEvent) {
+        B::apply_to_query(&mut slots.0, record);
+        if let Err(error) = slots.1.take(record) {
+            panic!("{error}");
+        }
+    }
+}
+
+macro_rules! describe_tuple {
+    ($($part:ident $index:tt),+) => {
+        impl<$($part: DescribeShape),+> DescribeShape for ($($part,)+) {
+            fn describe(description: &mut BoundaryDescription) {
+                $($part::describe(description);)+
+            }
+
+            fn states<'s>(slots: &'s mut Self::Slots, states: &mut Vec<&'s mut dyn Any>) {
+                $($part::states(&mut slots.$index, states);)+
+            }
+
+            fn decided_events<'d>(decision: &'d Self::Decision, events: &mut Vec<&'d dyn Any>) {
+                $($part::decided_events(&decision.$index, events);)+
+            }
+
+            fn decided_event_types(decision: &Self::Decision, names: &mut Vec<&'static str>) {
+                $($part::decided_event_types(&decision.$index, names);)+
+            }
+
+            fn apply_to_query(slots: &mut Self::Slots, record: &RecordedEvent) {
+                $($part::apply_to_query(&mut slots.$index, record);)+
+            }
+        }
+    };
+}
+
+describe_tuple!(A 0, B 1);
+describe_tuple!(A 0, B 1, C 2);
+describe_tuple!(A 0, B 1, C 2, D 3);
