@@ -1,4 +1,4 @@
-//! Personal data: encrypted in every store, readable with the keys, and unreadable after its subject is erased.
+//! Personal data: encrypted in every store, and unreadable after its data subject is erased.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
