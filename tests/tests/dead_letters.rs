@@ -1,4 +1,4 @@
-//! Dead letters of a projection: blocked streams, retries, discards, and the policies `Skip` and `Stop`.
+//! Dead letters of a projection: blocked streams, retries, discards, policies `Skip` and `Stop`.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

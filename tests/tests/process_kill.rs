@@ -203,7 +203,7 @@ async fn lease_owner(backend: &Backend, runners: &mut [Runner]) -> usize {
     }
 }
 
-/// Waits until the log shows that the work of all orders is done.
+/// Waits until the log shows that every order is done.
 async fn until_all_done(backend: &Backend, orders: u64) {
     let began = Instant::now();
     loop {

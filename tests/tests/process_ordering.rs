@@ -111,7 +111,7 @@ fn fail_if_jammed(order: u32, from: u32) {
     assert!(!jammed, "jammed");
 }
 
-/// Cancels an order that is not paid within one day.
+/// Cancels an order unless it is paid within one day.
 #[derive(ProcessManager, Debug, Clone, Default, Serialize, Deserialize)]
 #[process_manager(
     name = "shop",

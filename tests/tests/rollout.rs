@@ -1,4 +1,4 @@
-//! What readers see during a promotion, a rebuild, a reset and a pause, under load.
+//! Promotions, rebuilds, resets and pauses, as readers see them under load.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -62,8 +62,9 @@ async fn new_dead_letter_blocks_promotion(place: &str) {
     within("the start", old.wait_for(last)).await.unwrap();
     let new = run_failing::<2>(&backend, &engine, "b");
     let waited = within("the wait", new.wait_until_current()).await;
-    let blocked = "build 2 has parked the event at position 3, which has had its effect in build 1, which readers see: mend \
-               the cause and `retry`, or `discard` it, or let readers see that build as it is by `switch`";
+    let blocked = "build 2 has parked the event at position 3, which has had its effect in build 1, which readers \
+                   see: mend the cause and `retry`, or `discard` it, or let readers see that build as it is by \
+                   `switch`";
     assert_eq!(waited.unwrap_err().error, blocked);
     assert_eq!(new.status()[0].promotion_blocked.as_deref(), Some(blocked));
     assert_is_a_replay(&backend, &engine).await;
