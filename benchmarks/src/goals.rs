@@ -14,8 +14,8 @@ struct At {
     size: usize,
 }
 
-/// The baseline that factum is compared with.
-enum Baseline {
+/// The measurement that factum is compared with.
+enum Versus {
     /// The best peer, and the required multiple of its rate.
     Peers(f64),
     /// A measurement of the driver alone, and the required share of its rate.
@@ -24,8 +24,8 @@ enum Baseline {
     Factum(At, f64),
 }
 
-/// The side of factum, the measurement, and the baseline.
-type Goal = (&'static str, At, Baseline);
+/// The side of factum, the measurement, and what it is compared with.
+type Goal = (&'static str, At, Versus);
 
 const fn at(scenario: &'static str, database: &'static str, callers: usize) -> At {
     sized(scenario, database, (callers, 0))
@@ -46,32 +46,20 @@ const fn sized(
 
 fn goals() -> Vec<Goal> {
     let mut goals = vec![
-        ("factum", at("distinct", "memory", 1), Baseline::Peers(8.0)),
-        ("factum", at("distinct", "sqlite", 1), Baseline::Peers(2.5)),
-        (
-            "factum",
-            at("distinct", "sqlite", 32),
-            Baseline::Peers(10.0),
-        ),
-        (
-            "factum",
-            at("distinct", "sqlite", 256),
-            Baseline::Peers(15.0),
-        ),
-        (
-            "factum",
-            at("distinct", "postgres", 1),
-            Baseline::Peers(2.0),
-        ),
+        ("factum", at("distinct", "memory", 1), Versus::Peers(8.0)),
+        ("factum", at("distinct", "sqlite", 1), Versus::Peers(2.5)),
+        ("factum", at("distinct", "sqlite", 32), Versus::Peers(10.0)),
+        ("factum", at("distinct", "sqlite", 256), Versus::Peers(15.0)),
+        ("factum", at("distinct", "postgres", 1), Versus::Peers(2.0)),
         (
             "factum",
             at("distinct", "postgres", 32),
-            Baseline::Peers(10.0),
+            Versus::Peers(10.0),
         ),
         (
             "factum",
             at("distinct", "postgres", 256),
-            Baseline::Peers(20.0),
+            Versus::Peers(20.0),
         ),
     ];
     for database in ["sqlite", "postgres"] {
@@ -87,26 +75,26 @@ fn goals() -> Vec<Goal> {
             (
                 "factum",
                 at("distinct", database, 1),
-                Baseline::Raw(raw(1), 1.0 / 1.3),
+                Versus::Raw(raw(1), 1.0 / 1.3),
             ),
             (
                 "factum",
                 at("distinct", database, 256),
-                Baseline::Raw(raw(100), share),
+                Versus::Raw(raw(100), share),
             ),
             (
                 "factum, cold",
                 at("distinct", database, 32),
-                Baseline::Peers(4.0),
+                Versus::Peers(4.0),
             ),
-            ("factum", at("hot", database, 32), Baseline::Peers(10.0)),
-            ("factum", caught_up, Baseline::Raw(read, 0.5)),
-            ("factum", caught_up, Baseline::Peers(5.0)),
-            ("factum", table, Baseline::Raw(upserted, 0.7)),
+            ("factum", at("hot", database, 32), Versus::Peers(10.0)),
+            ("factum", caught_up, Versus::Raw(read, 0.5)),
+            ("factum", caught_up, Versus::Peers(5.0)),
+            ("factum", table, Versus::Raw(upserted, 0.7)),
             (
                 "factum",
                 grown(million),
-                Baseline::Factum(grown(1_000), 1.0 / 1.2),
+                Versus::Factum(grown(1_000), 1.0 / 1.2),
             ),
         ]);
     }
@@ -119,9 +107,9 @@ pub fn render(measured: &[Measured]) -> String {
         let factum = rate(measured, measurement, |name| name == side);
         let is_peer = |name: &str| !name.starts_with("factum");
         let (other, goal) = match baseline {
-            Baseline::Peers(times) => (best(measured, measurement, is_peer), times),
-            Baseline::Raw(raw, share) => (best(measured, raw, |name| name == "sqlx"), share),
-            Baseline::Factum(before, share) => (best(measured, before, |name| name == side), share),
+            Versus::Peers(times) => (best(measured, measurement, is_peer), times),
+            Versus::Raw(raw, share) => (best(measured, raw, |name| name == "sqlx"), share),
+            Versus::Factum(before, share) => (best(measured, before, |name| name == side), share),
         };
         let (Some(factum), Some((name, other))) = (factum, other) else {
             continue;

@@ -218,20 +218,17 @@ async fn version_rollback_requires_rebuild(place: &str) {
     within("the newer build", newer).await.unwrap();
     assert!(!first.status()[0].current);
     // No node updates the active build; the error says so and names the remedy.
-    let not_active = "readers see build 2 of version 2, which was begun behind build 1 of this code's version 1: only \
+    let inactive = "readers see build 2 of version 2, which was begun behind build 1 of this code's version 1: only \
                      `rebuild` lets them see that version again";
     let waited = within("the wait", first.wait_until_current()).await;
-    assert_eq!(waited.unwrap_err().error, not_active);
+    assert_eq!(waited.unwrap_err().error, inactive);
     let promotion_blocked = first.status().remove(0).promotion_blocked;
-    assert_eq!(promotion_blocked.as_deref(), Some(not_active));
+    assert_eq!(promotion_blocked.as_deref(), Some(inactive));
     let last = Position::new(filled.position);
     let waited = within("the wait", first.wait_for(last)).await;
     let abandoned =
         "no instance works on build 2 any more: only code of version 2 does, so start one; ";
-    assert_eq!(
-        waited.unwrap_err().error,
-        format!("{abandoned}{not_active}")
-    );
+    assert_eq!(waited.unwrap_err().error, format!("{abandoned}{inactive}"));
     assert_eq!(first.status()[0].state, ProjectionState::Stopped);
     // Only an explicit rebuild makes the old version active again.
     within("a rebuild", first.rebuild("counts")).await.unwrap();
@@ -243,15 +240,13 @@ async fn version_rollback_requires_rebuild(place: &str) {
 
     let second = run::<2, 1>(&backend, &engine);
     let waited = within("the wait", second.wait_until_current()).await;
-    let not_active = "readers see build 3 of version 1, which was begun behind build 2 of this code's version 2: only \
+    let inactive = "readers see build 3 of version 1, which was begun behind build 2 of this code's version 2: only \
                      `rebuild` lets them see that version again";
-    assert_eq!(waited.unwrap_err().error, not_active);
+    assert_eq!(waited.unwrap_err().error, inactive);
     // The build of version 1 is active and is updated.
     let filled = Fill::new("a", 5).execute(&engine).await.unwrap();
     let last = Position::new(filled.position);
-    within("the active build", second.wait_for(last))
-        .await
-        .unwrap();
+    within("build 3", second.wait_for(last)).await.unwrap();
     assert_is_a_replay(&backend, &engine).await;
     within("a rebuild", second.rebuild("counts")).await.unwrap();
     within("catch-up", second.wait_until_current())
