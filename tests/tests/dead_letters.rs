@@ -28,18 +28,18 @@ use poison::{append, fill, poisoned, run, until_parked, waiting};
 
 /// Returns the position and the state of each dead letter.
 async fn dead_letters(projections: &Projections) -> Vec<(u64, &'static str)> {
-    let letters = projections.dead_letters("counts").await.unwrap();
-    let letters = letters.into_iter().map(|letter| {
-        let state = match letter.state {
+    let entries = projections.dead_letters("counts").await.unwrap();
+    let entries = entries.into_iter().map(|entry| {
+        let state = match entry.state {
             DeadLetterState::Failed { .. } => "failed",
             DeadLetterState::Blocked => "blocked",
             DeadLetterState::Skipped { .. } => "skipped",
             DeadLetterState::Discarded { .. } => "discarded",
             _ => "unknown",
         };
-        (letter.position.get(), state)
+        (entry.position.get(), state)
     });
-    letters.collect()
+    entries.collect()
 }
 
 /// Waits until the dead letters are as expected.
@@ -142,9 +142,9 @@ async fn discard_unblocks_stream_without_effect(place: &str) {
         dead_letters(&projections).await,
         [(1, "discarded"), (5, "discarded")]
     );
-    let why = projections.dead_letters("counts").await.unwrap().remove(0);
+    let first = projections.dead_letters("counts").await.unwrap().remove(0);
     let reason = "a torn file".to_owned();
-    assert_eq!(why.state, DeadLetterState::Discarded { reason });
+    assert_eq!(first.state, DeadLetterState::Discarded { reason });
     assert_matches_replay(&backend, &engine, &[1, 5]).await;
     let last = fill(&engine, &["torn"]).await;
     projections.wait_for(last).await.unwrap();
@@ -266,12 +266,12 @@ async fn discard_affects_only_its_stream(place: &str) {
     );
     projections.wait_for(last).await.unwrap();
     until_parked(&projections, 4).await;
-    let why = "a torn file";
-    let discarded = projections.discard("counts", Position::new(1), why);
+    let reason = "a torn file";
+    let discarded = projections.discard("counts", Position::new(1), reason);
     discarded.await.unwrap();
     until_parked(&projections, 2).await;
-    let letters = projections.dead_letters("counts").await.unwrap();
-    let states: Vec<_> = letters.into_iter().map(|it| it.state).collect();
+    let entries = projections.dead_letters("counts").await.unwrap();
+    let states: Vec<_> = entries.into_iter().map(|it| it.state).collect();
     let (error, attempts) = ("poison".to_owned(), 2);
     let failed = DeadLetterState::Failed { error, attempts };
     assert_eq!(states[1..], [failed, DeadLetterState::Blocked]);

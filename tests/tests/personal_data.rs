@@ -75,8 +75,8 @@ async fn personal_data_is_never_stored_in_plain_text<B: Bytes>() {
         assert!(!contains(&bytes, secret), "{secret} is stored");
     }
     // Proves that the search works: other parts of the events are found.
-    for known in ["$personal", "customer.upgraded", "customer-17"] {
-        assert!(contains(&bytes, known), "{known} is not stored");
+    for expected in ["$personal", "customer.upgraded", "customer-17"] {
+        assert!(contains(&bytes, expected), "{expected} is not stored");
     }
 }
 
@@ -343,8 +343,8 @@ async fn erasure_redacts_recorded_errors<B: Bytes>() {
         .start();
     projections.wait_for(Position::new(2)).await.unwrap();
     let error = async |index: usize| {
-        let letters = projections.dead_letters("quoting-errors").await.unwrap();
-        match letters[index].state.clone() {
+        let entries = projections.dead_letters("quoting-errors").await.unwrap();
+        match entries[index].state.clone() {
             DeadLetterState::Skipped { error } => error,
             other => panic!("{other:?}"),
         }

@@ -167,8 +167,8 @@ async fn undecryptable_event_is_dead_lettered<B: Backend>() {
     let projections = Projections::builder(&engine).with(names.clone()).start();
     projections.wait_for(last).await.unwrap();
     assert_eq!(names.read(|names| names.0.clone()), ["Ada", "Bob"]);
-    let letters = projections.dead_letters("names").await.unwrap();
-    let positions: Vec<_> = letters.iter().map(|it| it.position.get()).collect();
+    let entries = projections.dead_letters("names").await.unwrap();
+    let positions: Vec<_> = entries.iter().map(|it| it.position.get()).collect();
     assert_eq!(positions, [2]);
     projections.stop().await;
 }

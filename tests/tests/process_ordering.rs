@@ -250,16 +250,16 @@ async fn cancelled(engine: &Engine) -> usize {
 
 /// Returns the position and the state of each dead letter.
 async fn dead_letters(running: &ProcessManagers) -> Vec<(u64, &'static str)> {
-    let letters = running.dead_letters("shop").await.unwrap().into_iter();
-    let letters = letters.map(|letter| {
-        let state = match letter.state {
+    let entries = running.dead_letters("shop").await.unwrap().into_iter();
+    let entries = entries.map(|entry| {
+        let state = match entry.state {
             DeadLetterState::Failed { .. } => "failed",
             DeadLetterState::Blocked => "blocked",
             _ => "settled",
         };
-        (letter.position.get(), state)
+        (entry.position.get(), state)
     });
-    letters.collect()
+    entries.collect()
 }
 
 #[tokio::test]

@@ -111,8 +111,8 @@ async fn different_dead_letter_blocks_promotion(place: &str) {
         "{blocked}"
     );
     // The old build is still active.
-    let seen: Vec<_> = backend.jars().await.unwrap().into_keys().collect();
-    assert_eq!(seen, ["jar-a", "jar-b"]);
+    let active: Vec<_> = backend.jars().await.unwrap().into_keys().collect();
+    assert_eq!(active, ["jar-a", "jar-b"]);
     new.stop().await;
     old.stop().await;
     backend.close().await;
