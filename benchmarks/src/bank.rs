@@ -1,4 +1,4 @@
-//! [`FactumBank`]: the accounts of the harness on an engine.
+//! [`FactumBank`]: the accounts of the harness on a factum engine.
 
 use anyhow::{Context as _, Result};
 use benchmark_harness::{Args, Bank, Database, Scenario};
@@ -11,15 +11,17 @@ use factum_sqlite::SqliteStore;
 use crate::domain::{plain, snapshotted};
 use crate::tables::Tables;
 
-/// `WARM`: states are kept in memory, as an engine does by default; otherwise every command reads its events.
-pub struct FactumBank<const WARM: bool> {
+/// Accounts on an engine, with or without an aggregate cache.
+///
+/// If `CACHED` is false, every command reads its events from the store.
+pub struct FactumBank<const CACHED: bool> {
     engine: Engine,
-    /// `None`: in memory.
+    /// The tables for table projections, or `None` in memory.
     tables: Option<Tables>,
     snapshots: bool,
 }
 
-impl<const WARM: bool> FactumBank<WARM> {
+impl<const CACHED: bool> FactumBank<CACHED> {
     pub async fn open(args: &Args) -> Result<Self> {
         let (builder, tables) = match &args.database {
             Database::Memory => (Engine::builder(MemoryStore::new()), None),
@@ -33,7 +35,7 @@ impl<const WARM: bool> FactumBank<WARM> {
                 (Engine::builder(store), Some(tables))
             }
         };
-        let engine = match WARM {
+        let engine = match CACHED {
             true => builder.build(),
             false => builder.cache_capacity(0).build(),
         };
@@ -45,8 +47,8 @@ impl<const WARM: bool> FactumBank<WARM> {
     }
 }
 
-impl<const WARM: bool> Bank for FactumBank<WARM> {
-    const SIDE: &'static str = match WARM {
+impl<const CACHED: bool> Bank for FactumBank<CACHED> {
+    const SIDE: &'static str = match CACHED {
         true => "factum",
         false => "factum, cold",
     };
@@ -96,7 +98,7 @@ impl<const WARM: bool> Bank for FactumBank<WARM> {
 
     async fn catch_up_table(&self, events: usize) -> Result<usize> {
         let tables = self.tables.as_ref();
-        let tables = tables.context("there are no tables in memory")?;
+        let tables = tables.context("the memory store has no tables")?;
         tables.catch_up(&self.engine, events).await
     }
 }

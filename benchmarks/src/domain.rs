@@ -1,6 +1,6 @@
-//! The domain that is measured: the accounts of the harness, with and without snapshots.
+//! The measured domain: the accounts of the harness, with and without snapshots.
 
-/// An account in a category of its own.
+/// Defines an account with its own category.
 macro_rules! account {
     ($name:ident, $category:literal $(, $snapshot:meta)?) => {
         pub mod $name {
@@ -27,7 +27,7 @@ macro_rules! account {
             }
 
             #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-            #[error("no more fits into the account")]
+            #[error("the balance overflows")]
             pub struct Overflow;
 
             fn deposited(account: &Account, count: usize) -> Result<Events<AccountEvent>, Overflow> {

@@ -1,11 +1,11 @@
-//! What was aimed at, as ratios within one run.
+//! Performance goals, as ratios within one run.
 
 use std::fmt::Write as _;
 
 use crate::run::Measured;
 use crate::table::thousands;
 
-/// A measurement that a goal speaks of.
+/// The measurement that a goal refers to.
 #[derive(Clone, Copy)]
 struct At {
     scenario: &'static str,
@@ -14,18 +14,18 @@ struct At {
     size: usize,
 }
 
-/// What ours is held against.
-enum Against {
-    /// This many times the best peer.
+/// The measurement that factum is compared with.
+enum Versus {
+    /// The best peer, and the required multiple of its rate.
     Peers(f64),
-    /// This share of the driver alone.
+    /// A measurement of the driver alone, and the required share of its rate.
     Raw(At, f64),
-    /// This share of ourselves elsewhere.
-    Ours(At, f64),
+    /// Another measurement of factum, and the required share of its rate.
+    Factum(At, f64),
 }
 
-/// The side that stands for us, where, and the goal.
-type Goal = (&'static str, At, Against);
+/// The side of factum, the measurement, and what it is compared with.
+type Goal = (&'static str, At, Versus);
 
 const fn at(scenario: &'static str, database: &'static str, callers: usize) -> At {
     sized(scenario, database, (callers, 0))
@@ -46,24 +46,20 @@ const fn sized(
 
 fn goals() -> Vec<Goal> {
     let mut goals = vec![
-        ("factum", at("distinct", "memory", 1), Against::Peers(8.0)),
-        ("factum", at("distinct", "sqlite", 1), Against::Peers(2.5)),
-        ("factum", at("distinct", "sqlite", 32), Against::Peers(10.0)),
-        (
-            "factum",
-            at("distinct", "sqlite", 256),
-            Against::Peers(15.0),
-        ),
-        ("factum", at("distinct", "postgres", 1), Against::Peers(2.0)),
+        ("factum", at("distinct", "memory", 1), Versus::Peers(8.0)),
+        ("factum", at("distinct", "sqlite", 1), Versus::Peers(2.5)),
+        ("factum", at("distinct", "sqlite", 32), Versus::Peers(10.0)),
+        ("factum", at("distinct", "sqlite", 256), Versus::Peers(15.0)),
+        ("factum", at("distinct", "postgres", 1), Versus::Peers(2.0)),
         (
             "factum",
             at("distinct", "postgres", 32),
-            Against::Peers(10.0),
+            Versus::Peers(10.0),
         ),
         (
             "factum",
             at("distinct", "postgres", 256),
-            Against::Peers(20.0),
+            Versus::Peers(20.0),
         ),
     ];
     for database in ["sqlite", "postgres"] {
@@ -79,26 +75,26 @@ fn goals() -> Vec<Goal> {
             (
                 "factum",
                 at("distinct", database, 1),
-                Against::Raw(raw(1), 1.0 / 1.3),
+                Versus::Raw(raw(1), 1.0 / 1.3),
             ),
             (
                 "factum",
                 at("distinct", database, 256),
-                Against::Raw(raw(100), share),
+                Versus::Raw(raw(100), share),
             ),
             (
                 "factum, cold",
                 at("distinct", database, 32),
-                Against::Peers(4.0),
+                Versus::Peers(4.0),
             ),
-            ("factum", at("hot", database, 32), Against::Peers(10.0)),
-            ("factum", caught_up, Against::Raw(read, 0.5)),
-            ("factum", caught_up, Against::Peers(5.0)),
-            ("factum", table, Against::Raw(upserted, 0.7)),
+            ("factum", at("hot", database, 32), Versus::Peers(10.0)),
+            ("factum", caught_up, Versus::Raw(read, 0.5)),
+            ("factum", caught_up, Versus::Peers(5.0)),
+            ("factum", table, Versus::Raw(upserted, 0.7)),
             (
                 "factum",
                 grown(million),
-                Against::Ours(grown(1_000), 1.0 / 1.2),
+                Versus::Factum(grown(1_000), 1.0 / 1.2),
             ),
         ]);
     }
@@ -106,30 +102,30 @@ fn goals() -> Vec<Goal> {
 }
 
 pub fn render(measured: &[Measured]) -> String {
-    let mut text = "### Goals\n\n| what | per second | against | goal | reached | |\n|---|---|---|---|---|---|\n".to_owned();
-    for (side, place, against) in goals() {
-        let ours = rate(measured, place, |name| name == side);
+    let mut text = "### Goals\n\n| measurement | per second | compared with | goal | ratio | |\n|---|---|---|---|---|---|\n".to_owned();
+    for (side, measurement, baseline) in goals() {
+        let factum = rate(measured, measurement, |name| name == side);
         let is_peer = |name: &str| !name.starts_with("factum");
-        let (other, times) = match against {
-            Against::Peers(times) => (best(measured, place, is_peer), times),
-            Against::Raw(raw, share) => (best(measured, raw, |name| name == "sqlx"), share),
-            Against::Ours(before, share) => (best(measured, before, |name| name == side), share),
+        let (other, goal) = match baseline {
+            Versus::Peers(times) => (best(measured, measurement, is_peer), times),
+            Versus::Raw(raw, share) => (best(measured, raw, |name| name == "sqlx"), share),
+            Versus::Factum(before, share) => (best(measured, before, |name| name == side), share),
         };
-        let (Some(ours), Some((name, other))) = (ours, other) else {
+        let (Some(factum), Some((name, other))) = (factum, other) else {
             continue;
         };
-        let reached = ours / other;
-        let sign = if reached >= times { "✓" } else { "✗" };
+        let ratio = factum / other;
+        let sign = if ratio >= goal { "✓" } else { "✗" };
         let At {
             scenario,
             database,
             callers,
             ..
-        } = place;
+        } = measurement;
         let _ = writeln!(
             text,
-            "| {side}: {scenario}, {database}, {callers} | {} | {name}: {} | ≥ {times:.2} | {reached:.2} | {sign} |",
-            thousands(ours),
+            "| {side}: {scenario}, {database}, {callers} | {} | {name}: {} | ≥ {goal:.2} | {ratio:.2} | {sign} |",
+            thousands(factum),
             thousands(other),
         );
     }

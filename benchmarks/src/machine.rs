@@ -1,4 +1,4 @@
-//! What the figures were measured on.
+//! The description of the machine and the software versions.
 
 use std::process::Command;
 
@@ -10,18 +10,19 @@ pub fn describe(postgres: Option<&str>) -> String {
     });
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let postgres = postgres.map_or_else(String::new, |version| {
-        format!("- PostgreSQL {version}, fsync=on, its own defaults, over a socket\n")
+        format!("- PostgreSQL {version}, fsync=on, default settings, over a Unix socket\n")
     });
     format!(
         "- {}\n- {model}, {cores} cores, {}\n- {}\n- SQLite: WAL, synchronous=FULL on every side\n{postgres}",
-        said("date", &["-u", "+%Y-%m-%d %H:%M UTC"]),
-        said("uname", &["-sr"]),
-        said("rustc", &["--version"]),
+        output("date", &["-u", "+%Y-%m-%d %H:%M UTC"]),
+        output("uname", &["-sr"]),
+        output("rustc", &["--version"]),
     )
 }
 
-fn said(program: &str, arguments: &[&str]) -> String {
+/// Returns the output of a program, or its name if it fails to start.
+fn output(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output();
-    let said = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
-    said.unwrap_or_else(|_| program.to_owned())
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    text.unwrap_or_else(|_| program.to_owned())
 }

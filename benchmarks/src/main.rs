@@ -1,5 +1,6 @@
-//! Factum beside its peers and beside the raw limit of the backend, in one run:
-//! `cargo run --release --manifest-path benchmarks/Cargo.toml`.
+//! Measures factum, its peers and the drivers alone in one run.
+//!
+//! Run it with `cargo run --release --manifest-path benchmarks/Cargo.toml`.
 
 mod goals;
 mod machine;
@@ -16,26 +17,26 @@ use clap::Parser;
 
 use run::Runner;
 
-/// Builds every side and measures each scenario on each of them, one after the other.
+/// Builds all measured programs and runs each scenario on each of them, one after the other.
 #[derive(Parser)]
 pub struct Options {
-    /// How long each measurement takes, after its preparation.
+    /// Measuring time per measurement in seconds, without the preparation.
     #[arg(long, default_value_t = 3)]
     seconds: u64,
 
-    /// Only these scenarios.
+    /// Scenarios to measure, separated by commas; all by default.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
 
-    /// Only these databases.
+    /// Databases to measure, separated by commas.
     #[arg(long, value_delimiter = ',', default_value = "memory,sqlite,postgres")]
     databases: Vec<String>,
 
-    /// Where every measurement goes, a JSON object in each line.
+    /// File for all measurements, as one JSON object per line.
     #[arg(long)]
     json: Option<PathBuf>,
 
-    /// Without the peers.
+    /// Measures factum and the drivers only, without the peers.
     #[arg(long)]
     alone: bool,
 }

@@ -1,6 +1,6 @@
-//! What is measured: one table for each scenario and database.
+//! The measurements: one table for each scenario and database.
 
-/// A scenario on a database, at several numbers of callers.
+/// A scenario on a database, measured with several numbers of callers.
 pub struct Table {
     pub scenario: &'static str,
     pub database: &'static str,
@@ -50,7 +50,7 @@ const ROWS: &[Row] = &[
     ("growth", MILLION, DISK, ONE, "one command where 1,000,000 events are stored"),
 ];
 
-/// By database.
+/// Returns all tables, ordered by database.
 pub fn tables() -> Vec<Table> {
     let mut tables = Vec::new();
     for database in ANY {

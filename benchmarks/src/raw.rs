@@ -1,4 +1,4 @@
-//! The limit of the backend: the same rows, with nothing above the driver.
+//! The limit of the backend: the same rows through the driver alone.
 
 pub mod memory;
 pub mod postgres;
@@ -9,21 +9,21 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use benchmark_harness::NOTE;
 
-/// Rows per second.
+/// A number of rows, and the time that they took.
 pub struct Rate {
     pub rows: usize,
-    pub took: Duration,
+    pub elapsed: Duration,
 }
 
-/// How many rows of a read model are changed in one transaction: as many as a page of events holds.
+/// The number of read model rows updated per transaction, equal to the page size of events.
 pub(crate) const PAGE: usize = factum::read::MAX_PAGE;
 
-/// A statement of the projection that is measured, on a table of its own.
+/// Returns a statement of the measured projection with its own table name.
 pub(crate) fn by_hand(sql: &str) -> String {
     sql.replace("{balance}", "balance")
 }
 
-/// The account of an event, as the scenario stores them: a hundred of one behind the other.
+/// Returns the account of an event; the scenario stores 100 consecutive events per account.
 pub(crate) fn account(event: usize) -> String {
     (event / 100).to_string()
 }
@@ -36,21 +36,21 @@ pub(crate) fn data() -> String {
     format!(r#"{{"amount":1,"note":"{NOTE}"}}"#)
 }
 
-/// Inserts batches, of which each is given its number, for as long as `round` takes.
+/// Calls `insert` with consecutive batch numbers until `duration` has passed.
 pub(crate) async fn repeat(
     batch: usize,
-    round: Duration,
+    duration: Duration,
     mut insert: impl AsyncFnMut(i64) -> Result<()>,
 ) -> Result<Rate> {
     insert(0).await?;
     let begin = Instant::now();
     let mut batches = 0;
-    while begin.elapsed() < round {
+    while begin.elapsed() < duration {
         batches += 1;
         insert(batches).await?;
     }
     Ok(Rate {
         rows: batches as usize * batch,
-        took: begin.elapsed(),
+        elapsed: begin.elapsed(),
     })
 }

@@ -1,4 +1,4 @@
-//! [`Runner`]: one measurement after the other, each on a database of its own.
+//! [`Runner`]: runs the measurements one after the other, each on a new database.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -14,10 +14,10 @@ use crate::plan::Table;
 use crate::server::Server;
 use crate::sides::Side;
 
-/// The longest that a side may take for a scenario, with its preparation.
-const LONGEST: Duration = Duration::from_secs(300);
+/// The time limit of one measurement, including its preparation.
+const TIMEOUT: Duration = Duration::from_secs(300);
 
-/// What a side says of itself.
+/// The line of JSON that a measured program prints.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Measured {
     pub side: String,
@@ -69,7 +69,7 @@ impl Runner {
     pub async fn measure(&mut self, table: &Table, sides: &[Side]) -> Result<()> {
         for side in sides.iter().filter(|side| side.measures(table)) {
             for callers in table.callers {
-                let Some(measured) = self.one(table, side, *callers).await? else {
+                let Some(measured) = self.measure_one(table, side, *callers).await? else {
                     break;
                 };
                 let unsupported = measured.unsupported.is_some();
@@ -82,14 +82,14 @@ impl Runner {
         Ok(())
     }
 
-    /// `None`: the side failed, which is told.
-    async fn one(
+    /// Runs one measurement; returns `None` if the program fails, and prints the failure.
+    async fn measure_one(
         &mut self,
         table: &Table,
         side: &Side,
         callers: usize,
     ) -> Result<Option<Measured>> {
-        let place = Place::fresh(table.database, self.server.as_ref()).await?;
+        let database = TestDatabase::create(table.database, self.server.as_ref()).await?;
         let mut command = Command::new(&side.program);
         match (side.raw, table.scenario) {
             (true, "raw_upsert") => command.args(["--upsert", &table.size.to_string()]),
@@ -100,21 +100,21 @@ impl Runner {
                 .args(["--size", &table.size.to_string()]),
         };
         command
-            .args(["--database", &place.name])
+            .args(["--database", &database.name])
             .args(["--seconds", &self.seconds.to_string()])
             .stdout(Stdio::piped())
             .kill_on_drop(true);
         let program = side.program.display();
-        let output = tokio::time::timeout(LONGEST, command.output()).await;
-        place.remove(self.server.as_ref()).await?;
+        let output = tokio::time::timeout(TIMEOUT, command.output()).await;
+        database.remove(self.server.as_ref()).await?;
         let Ok(output) = output else {
-            eprintln!("{program} took longer than {LONGEST:?} for {}", table.title);
+            eprintln!("{program} timed out after {TIMEOUT:?}: {}", table.title);
             return Ok(None);
         };
-        let output = output.with_context(|| program.to_string())?;
+        let output = output.with_context(|| format!("cannot run {program}"))?;
         let line = String::from_utf8_lossy(&output.stdout);
         let Ok(measured) = serde_json::from_str::<Measured>(&line) else {
-            eprintln!("{program} failed at {}: {:?}", table.title, output.status);
+            eprintln!("{program} failed: {}: {}", table.title, output.status);
             return Ok(None);
         };
         eprintln!("{}", line.trim());
@@ -125,14 +125,14 @@ impl Runner {
     }
 }
 
-/// A database that nobody has used.
-struct Place {
+/// A new, empty database.
+struct TestDatabase {
     name: String,
     dir: Option<tempfile::TempDir>,
 }
 
-impl Place {
-    async fn fresh(database: &str, server: Option<&Server>) -> Result<Self> {
+impl TestDatabase {
+    async fn create(database: &str, server: Option<&Server>) -> Result<Self> {
         Ok(match (database, server) {
             ("sqlite", _) => {
                 let dir = tempfile::tempdir_in(".")?;
@@ -142,7 +142,7 @@ impl Place {
                 }
             }
             ("postgres", Some(server)) => Self {
-                name: server.fresh().await?,
+                name: server.create_database().await?,
                 dir: None,
             },
             _ => Self {
@@ -157,7 +157,7 @@ impl Place {
             dir.close()?;
         }
         match server {
-            Some(server) if self.name.starts_with("postgres") => server.remove().await,
+            Some(server) if self.name.starts_with("postgres") => server.drop_database().await,
             _ => Ok(()),
         }
     }

@@ -1,4 +1,4 @@
-//! A PostgreSQL server: the one that `FACTUM_TEST_POSTGRES` names, or a throw-away one from the machine's binaries.
+//! A PostgreSQL server: the one in `FACTUM_TEST_POSTGRES`, or a temporary one.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -10,10 +10,10 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 const DATABASE: &str = "factum_benchmark";
 
 pub struct Server {
-    /// The URL up to the name of a database, and what stands behind that.
+    /// The parts of the URL before and after the database name.
     url: (String, String),
     pub version: String,
-    /// Ends when its input does.
+    /// The temporary server, which stops when its standard input is closed.
     _process: Option<Child>,
 }
 
@@ -22,7 +22,7 @@ impl Server {
         let (url, process) = match std::env::var("FACTUM_TEST_POSTGRES") {
             Ok(url) => (url, None),
             Err(_) => {
-                let (url, process) = throw_away()?;
+                let (url, process) = start_temporary()?;
                 (url, Some(process))
             }
         };
@@ -40,7 +40,10 @@ impl Server {
         let fsync: String = sqlx::query_scalar("show fsync")
             .fetch_one(&mut connection)
             .await?;
-        ensure!(fsync == "on", "a server without fsync is not measured");
+        ensure!(
+            fsync == "on",
+            "the PostgreSQL server runs with fsync={fsync}; benchmarks require fsync=on"
+        );
         Ok(started)
     }
 
@@ -50,25 +53,27 @@ impl Server {
         Ok(PgConnection::connect_with(&options).await?)
     }
 
-    /// The URL of an empty database.
-    pub async fn fresh(&self) -> Result<String> {
-        self.remove().await?;
+    /// Creates an empty database and returns its URL.
+    pub async fn create_database(&self) -> Result<String> {
+        self.drop_database().await?;
         let sql = format!("create database {DATABASE}");
         self.connect().await?.execute(AssertSqlSafe(sql)).await?;
         Ok(format!("{}/{DATABASE}{}", self.url.0, self.url.1))
     }
 
-    pub async fn remove(&self) -> Result<()> {
+    /// Drops the database.
+    pub async fn drop_database(&self) -> Result<()> {
         let mut connection = self.connect().await?;
         let sql = format!("drop database if exists {DATABASE} with (force)");
         connection.execute(AssertSqlSafe(sql)).await?;
-        // What one side has written is not for the next one to sync.
+        // A checkpoint flushes the writes of this program, so that the next one does not pay for them.
         connection.execute("checkpoint").await?;
         Ok(())
     }
 }
 
-fn throw_away() -> Result<(String, Child)> {
+/// Starts a temporary server from the installed binaries.
+fn start_temporary() -> Result<(String, Child)> {
     let script = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/../adapters/postgres/tests/throwaway-server.sh"
@@ -85,7 +90,7 @@ fn throw_away() -> Result<(String, Child)> {
     let dir = dir.trim();
     ensure!(
         !dir.is_empty(),
-        "no PostgreSQL server: install one, set FACTUM_TEST_POSTGRES, or leave it out with --databases sqlite,memory"
+        "no PostgreSQL server found; install one, set FACTUM_TEST_POSTGRES, or pass --databases memory,sqlite"
     );
     let url = format!("postgres://postgres@localhost/postgres?host={dir}");
     Ok((url, process))

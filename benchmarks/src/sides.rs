@@ -1,4 +1,4 @@
-//! The programs that measure: built here, each run as a process of its own.
+//! The measured programs, which are built here and run as separate processes.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,14 +7,14 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::plan::Table;
 
-/// A program, and what it can measure.
+/// A program and its capabilities.
 pub struct Side {
     pub program: PathBuf,
     pub databases: &'static [&'static str],
-    /// Measures the driver, and nothing else.
+    /// Set if the program measures the driver alone.
     pub raw: bool,
-    /// Ours: only we are measured with a store that grows.
-    pub ours: bool,
+    /// Set for factum, the only side that measures growth and table projections.
+    pub is_factum: bool,
 }
 
 impl Side {
@@ -24,10 +24,10 @@ impl Side {
         let reads = ["distinct", "hot", "load", "load_snapshot"];
         self.raw == table.scenario.starts_with("raw")
             && self.databases.contains(&table.database)
-            && (self.ours || !["growth", "catch_up_table"].contains(&table.scenario))
-            // What a read model is written through.
+            && (self.is_factum || !["growth", "catch_up_table"].contains(&table.scenario))
+            // Read models are written through `sqlx`, so `rusqlite` is not measured there.
             && (!rusqlite || table.scenario != "raw_upsert")
-            // Warm or not is the same where nothing is read first.
+            // The cache only matters where a command or a load reads an aggregate.
             && (!cold || reads.contains(&table.scenario))
     }
 }
@@ -41,6 +41,7 @@ const PEERS: [(&str, &[&str]); 6] = [
     ("esrs", &["postgres"]),
 ];
 
+/// Builds all programs; without the peers if `alone` is set.
 pub fn build(alone: bool) -> Result<Vec<Side>> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let target = std::env::var_os("CARGO_TARGET_DIR");
@@ -53,18 +54,18 @@ pub fn build(alone: bool) -> Result<Vec<Side>> {
             .arg("--target-dir")
             .arg(&target)
             .status()
-            .context("cargo")?;
-        ensure!(built.success(), "{} does not build", package.display());
+            .context("cannot run cargo")?;
+        ensure!(built.success(), "cannot build {}", package.display());
         anyhow::Ok(())
     };
     let program = |name: &str| target.join("release").join(name);
     compile(here)?;
     let everywhere = &["memory", "sqlite", "postgres"];
-    let side = |name: &str, databases, (raw, ours)| Side {
+    let side = |name: &str, databases, (raw, is_factum)| Side {
         program: program(name),
         databases,
         raw,
-        ours,
+        is_factum,
     };
     let mut sides = vec![
         side("raw", everywhere, (true, false)),

@@ -1,4 +1,4 @@
-//! A scenario as a table in Markdown.
+//! The results of a scenario as a Markdown table.
 
 use std::fmt::Write as _;
 
@@ -38,9 +38,9 @@ pub fn render(table: &Table, measured: &[Measured]) -> String {
         text.push('\n');
         let of_side = of(table, measured).filter(|one| one.side == side);
         let last = of_side.last();
-        let said = last.map(|one| one.unsupported.as_deref().unwrap_or(&one.note));
-        if let Some(said) = said.filter(|said| !said.is_empty()) {
-            notes.push(format!("{side}: {said}."));
+        let note = last.map(|one| one.unsupported.as_deref().unwrap_or(&one.note));
+        if let Some(note) = note.filter(|note| !note.is_empty()) {
+            notes.push(format!("{side}: {note}."));
         }
     }
     if !notes.is_empty() {
@@ -64,7 +64,7 @@ fn name(database: &str) -> &str {
     }
 }
 
-/// Rate, and the median and the 99th percentile of one command.
+/// Returns the rate, and the median and the 99th percentile of the latency.
 fn cell(one: &Measured) -> String {
     let rate = thousands(one.per_second);
     match one.p50_us {
@@ -73,6 +73,7 @@ fn cell(one: &Measured) -> String {
     }
 }
 
+/// Formats a rate with thousands separators.
 pub fn thousands(rate: f64) -> String {
     let digits = format!("{rate:.0}");
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! The projection into a table that is measured, and its statements, which are also those of the driver alone.
+//! The measured table projection, and its statements, which the driver alone also executes.
 
 use anyhow::Result;
 use factum::prelude::*;
@@ -8,16 +8,16 @@ use factum_sqlite::{BoxError, SqliteProject, SqliteProjection, SqliteStore};
 
 use crate::domain::plain::AccountEvent;
 
-/// Understood by both databases.
+/// Creates the table; valid for both databases.
 pub const CREATE: &str = "create table if not exists {balance}
     (account text primary key, events bigint not null, amount bigint not null)";
-/// One row for each account, changed by each of its events.
+/// Updates the row of an account; executed for each of its events.
 pub const UPSERT: &str = "insert into {balance} (account, events, amount) values ($1, 1, $2)
     on conflict (account) do update
     set events = {balance}.events + 1, amount = {balance}.amount + excluded.amount";
 const COUNT: &str = "select cast(sum(events) as bigint) from balance";
 
-/// What each account holds.
+/// The balance of each account.
 #[derive(Projection)]
 #[projection(name = "balances", events = AccountEvent)]
 pub struct Balances;
@@ -56,14 +56,14 @@ balances! {
     factum_postgres, PostgresProjection, PostgresProject;
 }
 
-/// A store with tables beside its events.
+/// A store that supports table projections.
 pub enum Tables {
     Sqlite(SqliteStore),
     Postgres(PostgresStore),
 }
 
 impl Tables {
-    /// How many events the table has seen, once the projection has come to `events`.
+    /// Runs the projection up to position `events` and returns the number of events in the table.
     pub async fn catch_up(&self, engine: &Engine, events: usize) -> Result<usize> {
         let seen: i64 = match self {
             Self::Sqlite(store) => {

@@ -1,4 +1,4 @@
-//! Partitions: the streams of one projection worked on at the same time.
+//! Partitions: one projection processes its streams in parallel.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -28,7 +28,8 @@ async fn fill(engine: &Engine) -> Position {
     Position::new(last)
 }
 
-async fn take<const P: u16>(place: &str, slow: Duration) -> Duration {
+/// Projects all events with `P` partitions, checks the table, and returns the elapsed time.
+async fn project<const P: u16>(place: &str, slow: Duration) -> Duration {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
     let last = fill(&engine).await;
@@ -36,7 +37,7 @@ async fn take<const P: u16>(place: &str, slow: Duration) -> Duration {
         slow,
         ..Count::default()
     };
-    let since = Instant::now();
+    let began = Instant::now();
     let projections = count
         .on(
             &backend,
@@ -45,33 +46,33 @@ async fn take<const P: u16>(place: &str, slow: Duration) -> Duration {
         )
         .start();
     projections.wait_for(last).await.unwrap();
-    let took = since.elapsed();
+    let elapsed = began.elapsed();
     assert_eq!(projections.status()[0].owners.len(), usize::from(P));
     let events = check::everything(&engine).await;
     assert_eq!(backend.jars().await.unwrap(), check::effects(&events, last));
     projections.stop().await;
     backend.close().await;
-    took
+    elapsed
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn on_sqlite_each_event_is_taken_once_and_in_order() {
-    take::<5>(&places::file().url, Duration::ZERO).await;
+async fn sqlite_projects_each_event_once_in_order() {
+    project::<5>(&places::file().url, Duration::ZERO).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_partitions_take_half_the_time_of_one() {
-    let (Some(one), Some(two)) = (places::schema("alone"), places::schema("halves")) else {
+async fn two_partitions_are_faster_than_one() {
+    let (Some(one), Some(two)) = (places::schema("single"), places::schema("split")) else {
         return;
     };
     let slow = Duration::from_millis(10);
-    let alone = take::<1>(&one.url, slow).await;
-    let halves = take::<2>(&two.url, slow).await;
-    // How evenly the streams fall is a matter of their names, which do not change.
-    assert!(halves < alone * 3 / 4, "{halves:?} instead of {alone:?}");
+    let single = project::<1>(&one.url, slow).await;
+    let split = project::<2>(&two.url, slow).await;
+    // The split depends only on the stream names, which are fixed, so the ratio is stable.
+    assert!(split < single * 3 / 4, "{split:?} instead of {single:?}");
 }
 
-/// How many of each, and whether the events of each stream came in order.
+/// Counts the events of each stream and asserts their order.
 #[derive(Projection, Default)]
 #[projection(name = "spread", events = JarEvent, partitions = 4)]
 struct Spread {
@@ -88,14 +89,14 @@ impl Project<JarEvent> for Spread {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn in_memory_each_event_is_taken_once_and_in_order() {
+async fn memory_projects_each_event_once_in_order() {
     let engine = Engine::new(factum_memory::MemoryStore::new());
     let model = InMemory::<Spread>::new();
     let projections = Projections::builder(&engine).with(model.clone()).start();
     let last = fill(&engine).await;
     projections.wait_for(last).await.unwrap();
     assert_eq!(projections.status()[0].owners.len(), 4);
-    let taken = model.read(|spread| spread.versions.values().sum::<u64>());
-    assert_eq!(taken, last.get());
+    let projected = model.read(|spread| spread.versions.values().sum::<u64>());
+    assert_eq!(projected, last.get());
     projections.stop().await;
 }

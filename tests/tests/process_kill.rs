@@ -1,4 +1,4 @@
-//! Process managers, deadlines of decisions and handlers in several processes on one store, which are killed and stopped.
+//! Process managers, deadlines and event handlers on several nodes that are killed and suspended.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
@@ -27,13 +27,13 @@ use factum_tests::orders::{
 use moments::Moments;
 use runner::Runner;
 
-/// How many orders there are for one article: more than can be had.
+/// The number of orders per article, which exceeds the stock.
 const ORDERS: u64 = 12;
 
-/// How long to wait for somebody who may do nothing any more.
+/// How long to wait for a decision of a node that may have lost its lease.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Orders of `article`, each fourth of which is paid at once and each fourth when its deadlines are near.
+/// Places the orders of `article`; one in four is paid at once, and one in four near its deadlines.
 async fn place_orders(backend: &Backend, article: u64) {
     let engine = backend.engine();
     let orders = article * ORDERS..(article + 1) * ORDERS;
@@ -53,6 +53,7 @@ async fn place_orders(backend: &Backend, article: u64) {
     }
 }
 
+/// Reads all events.
 async fn log(backend: &Backend) -> Vec<RecordedEvent> {
     let engine = backend.engine();
     let mut events: Vec<RecordedEvent> = Vec::new();
@@ -67,7 +68,7 @@ async fn log(backend: &Backend) -> Vec<RecordedEvent> {
     }
 }
 
-/// What has become of one order, each with its place and its time.
+/// The events of one order, with their positions and times.
 #[derive(Debug, Default)]
 struct History {
     placed: Vec<Timestamp>,
@@ -79,6 +80,7 @@ struct History {
     reminded: Vec<(Position, Timestamp)>,
 }
 
+/// Groups the events by order.
 fn histories(events: &[RecordedEvent]) -> BTreeMap<u64, History> {
     let mut all: BTreeMap<u64, History> = BTreeMap::new();
     for record in events {
@@ -113,59 +115,71 @@ fn histories(events: &[RecordedEvent]) -> BTreeMap<u64, History> {
 }
 
 impl History {
-    /// Each command has happened once, and each deadline has passed once, not before its time, or not at all.
+    /// Checks that each command had one effect, and that each deadline fired at most once and not early.
     fn check(&self) -> Result<(), &'static str> {
-        let expect = |holds: bool, else_this| if holds { Ok(()) } else { Err(else_this) };
+        let expect = |holds: bool, expectation| if holds { Ok(()) } else { Err(expectation) };
         expect(self.placed.len() == 1, "placed once")?;
         expect(
             self.reserved + self.sold_out == 1,
             "reserved or rejected once",
         )?;
-        expect(self.reminded.len() <= 1, "reminded once")?;
-        expect(self.unpaid.len() <= 1, "its time has passed once")?;
+        expect(self.reminded.len() <= 1, "reminded at most once")?;
+        expect(
+            self.unpaid.len() <= 1,
+            "payment deadline fired at most once",
+        )?;
         let due = self.placed[0] + PAYMENT;
-        expect(self.unpaid.iter().all(|at| *at >= due), "not too early")?;
-        let reminder = self.reminder.ok_or("it has a reminder")?;
+        expect(
+            self.unpaid.iter().all(|at| *at >= due),
+            "payment deadline not early",
+        )?;
+        let reminder = self.reminder.ok_or("reminder time recorded")?;
         let in_time = |(_, at): &(Position, Timestamp)| *at >= reminder;
-        expect(self.reminded.iter().all(in_time), "reminded not too early")?;
+        expect(self.reminded.iter().all(in_time), "reminder not early")?;
         match self.paid.first() {
             Some((paid, at)) => {
-                expect(self.unpaid.is_empty() || *at >= due, "paid in time")?;
+                expect(
+                    self.unpaid.is_empty() || *at >= due,
+                    "not cancelled if paid in time",
+                )?;
                 let before = |(reminded, _): &(Position, Timestamp)| reminded < paid;
-                expect(self.reminded.iter().all(before), "paid is not reminded")
+                expect(
+                    self.reminded.iter().all(before),
+                    "not reminded after payment",
+                )
             }
             None => {
-                expect(self.reminded.len() == 1, "reminded")?;
+                expect(self.reminded.len() == 1, "reminded once")?;
                 expect(self.unpaid.len() + self.sold_out >= 1, "cancelled")
             }
         }
     }
 }
 
-/// That all is done and was done once, that each article was sold as often as it was there, and that nothing is due.
-async fn assert_is_done_once(backend: &Backend, articles: u64, mails: &BTreeSet<u64>) {
+/// Asserts that all work is done, that each effect happened once, and that nothing is due.
+async fn assert_done_once(backend: &Backend, articles: u64, handled: &BTreeSet<u64>) {
     let events = log(backend).await;
     let histories = histories(&events);
     assert_eq!(histories.len() as u64, articles * ORDERS);
     for (order, history) in &histories {
-        if let Err(not) = history.check() {
-            panic!("of order {order} it does not hold: {not}: {history:?}");
+        if let Err(expectation) = history.check() {
+            panic!("order {order} violates an expectation: {expectation}: {history:?}");
         }
     }
     let reserved: usize = histories.values().map(|it| it.reserved).sum();
     assert_eq!(reserved as u64, articles * STOCK);
     let orders = events.iter().filter(|it| it.name.starts_with("order."));
-    let lost = orders.filter(|event| !mails.contains(&event.position.get()));
-    assert_eq!(lost.count(), 0, "each event was handled at least once");
-    for kept in ["process/shop/due/", "process//deadlines/"] {
+    let missed = orders.filter(|event| !handled.contains(&event.position.get()));
+    assert_eq!(missed.count(), 0, "events that were never handled");
+    for prefix in ["process/shop/due/", "process//deadlines/"] {
         let engine = backend.engine();
-        let left = engine.store().scan_documents(Scan::prefix(kept)).await;
-        assert_eq!(left.unwrap(), [], "under {kept}");
+        let remaining = engine.store().scan_documents(Scan::prefix(prefix)).await;
+        assert_eq!(remaining.unwrap(), [], "documents under {prefix}");
     }
 }
 
-/// Who takes the events, as the lease says.
-async fn holder(backend: &Backend) -> Option<String> {
+/// Returns the holder of the lease for events.
+async fn lease_holder(backend: &Backend) -> Option<String> {
     let lease = "projection/process:shop/0000000001/00000".to_owned();
     let engine = backend.engine();
     let found = engine.store().find_documents(&[lease]).await.unwrap();
@@ -173,22 +187,25 @@ async fn holder(backend: &Backend) -> Option<String> {
     Some(lease["holder"].as_str()?.to_owned())
 }
 
-/// Which of the runners takes the events.
-async fn owner(backend: &Backend, runners: &mut [Runner]) -> usize {
+/// Waits until one of the runners holds the lease, and returns its index.
+async fn lease_owner(backend: &Backend, runners: &mut [Runner]) -> usize {
     let began = Instant::now();
     loop {
-        let holder = holder(backend).await;
-        let owns = |it: &mut Runner| it.name().is_some() && it.name() == holder.as_deref();
-        if let Some(owner) = runners.iter_mut().position(owns) {
-            return owner;
+        let holder = lease_holder(backend).await;
+        let holds = |it: &mut Runner| it.name().is_some() && it.name() == holder.as_deref();
+        if let Some(index) = runners.iter_mut().position(holds) {
+            return index;
         }
-        assert!(began.elapsed() < Duration::from_secs(30), "nobody owns it");
+        assert!(
+            began.elapsed() < Duration::from_secs(30),
+            "no runner holds the lease"
+        );
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
 
-/// Waits until what is due for these orders is done, as the log says.
-async fn all_done(backend: &Backend, orders: u64) {
+/// Waits until the log shows that every order is done.
+async fn until_all_done(backend: &Backend, orders: u64) {
     let began = Instant::now();
     loop {
         let histories = histories(&log(backend).await);
@@ -201,85 +218,85 @@ async fn all_done(backend: &Backend, orders: u64) {
     }
 }
 
-async fn whoever_holds_the_lease_is_killed_again_and_again(place: &str) {
+async fn killed_lease_owners_repeat_and_lose_nothing(place: &str) {
     const KILLS: u64 = 10;
     let backend = Backend::open(place).await.unwrap();
     let mut moments = Moments::new();
     let mut runners = vec![Runner::start(place), Runner::start(place)];
-    let mut mails = BTreeSet::new();
+    let mut handled = BTreeSet::new();
     for article in 0..KILLS {
-        let owner = owner(&backend, &mut runners).await;
-        let mut killed = runners.swap_remove(owner);
-        let (killed, ()) = tokio::join!(
+        let owner = lease_owner(&backend, &mut runners).await;
+        let mut owner = runners.swap_remove(owner);
+        let (handled_before_kill, ()) = tokio::join!(
             async {
-                let decided = moments.next(STOCK);
-                let heard = tokio::task::spawn_blocking(move || {
-                    killed.hear_deciding(decided, PATIENCE);
-                    killed.kill()
+                let decisions = moments.next(STOCK);
+                let kill = tokio::task::spawn_blocking(move || {
+                    owner.wait_for_decisions(decisions, PATIENCE);
+                    owner.kill()
                 });
-                heard.await.unwrap()
+                kill.await.unwrap()
             },
             place_orders(&backend, article),
         );
-        mails.extend(killed);
+        handled.extend(handled_before_kill);
         runners.push(Runner::start(place));
     }
-    all_done(&backend, KILLS * ORDERS).await;
+    until_all_done(&backend, KILLS * ORDERS).await;
     for runner in runners {
-        mails.extend(runner.end());
+        handled.extend(runner.end());
     }
-    assert_is_done_once(&backend, KILLS, &mails).await;
+    assert_done_once(&backend, KILLS, &handled).await;
 }
 
-async fn whoever_was_stopped_does_nothing_twice_when_it_goes_on(place: &str) {
-    const STOPS: u64 = 4;
+async fn resumed_node_does_not_repeat_work(place: &str) {
+    const SUSPENSIONS: u64 = 4;
     let backend = Backend::open(place).await.unwrap();
     let mut moments = Moments::new();
     let mut runners = vec![Runner::start(place), Runner::start(place)];
-    for round in 0..STOPS {
-        let owner = owner(&backend, &mut runners).await;
-        let mut stopped = runners.swap_remove(owner);
-        let decided = moments.next(STOCK);
-        let (stopped, ()) = tokio::join!(
+    for round in 0..SUSPENSIONS {
+        let owner = lease_owner(&backend, &mut runners).await;
+        let mut owner = runners.swap_remove(owner);
+        let decisions = moments.next(STOCK);
+        let (suspended, ()) = tokio::join!(
             async {
-                let heard = tokio::task::spawn_blocking(move || {
-                    stopped.hear_deciding(decided, PATIENCE);
-                    stopped
+                let decided = tokio::task::spawn_blocking(move || {
+                    owner.wait_for_decisions(decisions, PATIENCE);
+                    owner
                 });
-                let stopped = heard.await.unwrap();
-                stopped.stop_between_writes(&backend).await;
-                stopped
+                let owner = decided.await.unwrap();
+                owner.suspend_between_writes(&backend).await;
+                owner
             },
             place_orders(&backend, round * 2),
         );
-        // The other takes over, and is at work when this one goes on as if nothing had happened.
-        let other = self::owner(&backend, &mut runners).await;
+        // The other node takes over and is processing when the suspended node resumes.
+        let other = lease_owner(&backend, &mut runners).await;
         let mut other = runners.swap_remove(other);
         let ((), other) = tokio::join!(place_orders(&backend, round * 2 + 1), async {
-            let heard = tokio::task::spawn_blocking(move || {
-                other.hear_deciding(1, PATIENCE);
+            let decided = tokio::task::spawn_blocking(move || {
+                other.wait_for_decisions(1, PATIENCE);
                 other
             });
-            let other = heard.await.unwrap();
-            stopped.go_on();
+            let other = decided.await.unwrap();
+            suspended.resume();
             other
         });
-        runners = vec![stopped, other];
+        runners = vec![suspended, other];
     }
-    all_done(&backend, STOPS * 2 * ORDERS).await;
+    until_all_done(&backend, SUSPENSIONS * 2 * ORDERS).await;
     let ends = runners.into_iter().map(Runner::end);
-    let mails = ends.flatten().collect();
-    assert_is_done_once(&backend, STOPS * 2, &mails).await;
+    let handled = ends.flatten().collect();
+    assert_done_once(&backend, SUSPENSIONS * 2, &handled).await;
 }
 
-async fn what_was_rejected_elsewhere_does_not_happen_when_one_who_was_stopped_goes_on(place: &str) {
+async fn resumed_node_does_not_execute_rejected_command(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
     let dir = tempfile::tempdir().unwrap();
-    let goes_on = dir.path().join("goes on");
-    let mut stopped = [Runner::start_held(place, &goes_on)];
-    owner(&backend, &mut stopped).await;
-    let [mut stopped] = stopped;
+    let unblock = dir.path().join("unblock");
+    let mut suspended = [Runner::start_blocked(place, &unblock)];
+    lease_owner(&backend, &mut suspended).await;
+    let [mut suspended] = suspended;
     let (order, article) = (0, 0);
     let reminder = SystemClock.now() + REMINDER;
     let place_order = Place {
@@ -288,30 +305,30 @@ async fn what_was_rejected_elsewhere_does_not_happen_when_one_who_was_stopped_go
         reminder,
     };
     engine.execute(place_order).await.unwrap();
-    let heard = tokio::task::spawn_blocking(move || {
-        assert!(stopped.hear_deciding(1, PATIENCE * 30));
-        stopped
+    let decided = tokio::task::spawn_blocking(move || {
+        assert!(suspended.wait_for_decisions(1, PATIENCE * 30));
+        suspended
     });
-    let stopped = heard.await.unwrap();
-    stopped.stop_between_writes(&backend).await;
-    let tell = async |event| {
-        let told = engine.execute(TellStock { article, event }).await;
-        told.unwrap()
+    let suspended = decided.await.unwrap();
+    suspended.suspend_between_writes(&backend).await;
+    let emit = async |event| {
+        let receipt = engine.execute(TellStock { article, event }).await;
+        receipt.unwrap()
     };
-    tell(StockEvent::Closed).await;
+    emit(StockEvent::Closed).await;
     let other = Runner::start(place);
-    all_done(&backend, 1).await;
-    tell(StockEvent::Opened).await;
-    std::fs::write(&goes_on, "").unwrap();
-    stopped.go_on();
-    stopped.end();
+    until_all_done(&backend, 1).await;
+    emit(StockEvent::Opened).await;
+    std::fs::write(&unblock, "").unwrap();
+    suspended.resume();
+    suspended.end();
     other.end();
     let order = &histories(&log(&backend).await)[&0];
     assert_eq!((order.sold_out, order.reserved), (1, 0));
 }
 
 places::on_each! {
-    whoever_holds_the_lease_is_killed_again_and_again;
-    whoever_was_stopped_does_nothing_twice_when_it_goes_on;
-    what_was_rejected_elsewhere_does_not_happen_when_one_who_was_stopped_goes_on;
+    killed_lease_owners_repeat_and_lose_nothing;
+    resumed_node_does_not_repeat_work;
+    resumed_node_does_not_execute_rejected_command;
 }

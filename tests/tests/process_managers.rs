@@ -1,4 +1,4 @@
-//! What commands of process managers tell, where handlers begin, when schedules occur, and states without fields.
+//! Process managers: metadata of commands, start positions, schedules, and states without fields.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
@@ -33,16 +33,16 @@ impl Apply<LampEvent> for Lamp {
     fn apply(&mut self, _: &LampEvent) {}
 }
 
-/// Says what has happened.
+/// Emits an event.
 #[derive(Command, Debug, Clone, Serialize, Deserialize)]
 #[command(on = Lamp)]
-struct Tell {
+struct Emit {
     #[id]
     lamp: u32,
     event: LampEvent,
 }
 
-impl Decide for Tell {
+impl Decide for Emit {
     type Error = std::convert::Infallible;
     fn decide(&self, _: &Lamp) -> Result<Events<LampEvent>, Self::Error> {
         Ok(self.event.clone().into())
@@ -65,7 +65,7 @@ impl Decide for PutOut {
     }
 }
 
-/// Puts out lamps one day after they were lit, or touched last, and at once when touched.
+/// Puts out a lamp when it is touched, and one day after it was lit or last touched.
 #[derive(ProcessManager, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[process_manager(
     id = u32,
@@ -129,11 +129,11 @@ fn processes(engine: &Engine, clock: &VirtualClock) -> ProcessManagersBuilder {
         .lease(Duration::from_millis(60))
 }
 
-async fn tell(engine: &Engine, lamp: u32, event: LampEvent) {
-    engine.execute(Tell { lamp, event }).await.unwrap();
+async fn emit(engine: &Engine, lamp: u32, event: LampEvent) {
+    engine.execute(Emit { lamp, event }).await.unwrap();
 }
 
-/// When the lamp was put out, and by whom.
+/// Returns the `at` value of each time the lamp was put out.
 async fn put_out(engine: &Engine, lamp: u32) -> Vec<u32> {
     let read = Read::all(Query::names(["lamp.put_out"]));
     let page = engine.store().read(read).await.unwrap();
@@ -146,15 +146,15 @@ async fn put_out(engine: &Engine, lamp: u32) -> Vec<u32> {
 }
 
 #[tokio::test]
-async fn commands_tell_who_sent_them_and_in_what_connection() {
+async fn commands_record_sender_and_correlation() {
     let engine = Engine::new(MemoryStore::new());
     let running = processes(&engine, &VirtualClock::new())
         .with::<Watch>()
         .start();
-    tell(&engine, 2, LampEvent::Lit { lamp: 2 }).await;
+    emit(&engine, 2, LampEvent::Lit { lamp: 2 }).await;
     let event = LampEvent::Touched { lamp: 2 };
     let touched = engine
-        .execute(Tell { lamp: 2, event })
+        .execute(Emit { lamp: 2, event })
         .by("alice")
         .await
         .unwrap();
@@ -169,7 +169,7 @@ async fn commands_tell_who_sent_them_and_in_what_connection() {
     running.stop().await;
 }
 
-/// Counts what it is given.
+/// Counts the events that it handles.
 #[derive(Clone, Default)]
 struct Bell(Arc<AtomicU64>);
 
@@ -182,7 +182,7 @@ impl EventHandler<LampEvent> for Bell {
 }
 
 #[tokio::test]
-async fn a_new_handler_begins_at_the_head_and_an_old_one_where_it_stood() {
+async fn new_handler_starts_at_end_existing_at_checkpoint() {
     let engine = Engine::new(MemoryStore::new());
     let clock = VirtualClock::new();
     let (late, early) = (Bell::default(), Bell::default());
@@ -197,23 +197,27 @@ async fn a_new_handler_begins_at_the_head_and_an_old_one_where_it_stood() {
             .with_from::<Watch>(StartFrom::End)
             .start()
     };
-    tell(&engine, 2, LampEvent::Lit { lamp: 2 }).await;
+    emit(&engine, 2, LampEvent::Lit { lamp: 2 }).await;
     let running = start();
     running.wait_until_idle().await.unwrap();
     assert_eq!((late.0.load(SeqCst), early.0.load(SeqCst)), (0, 1));
-    tell(&engine, 2, LampEvent::Touched { lamp: 2 }).await;
+    emit(&engine, 2, LampEvent::Touched { lamp: 2 }).await;
     running.wait_until_idle().await.unwrap();
     running.stop().await;
-    tell(&engine, 4, LampEvent::Lit { lamp: 4 }).await;
+    emit(&engine, 4, LampEvent::Lit { lamp: 4 }).await;
     let running = start();
     running.wait_until_idle().await.unwrap();
     assert_eq!((late.0.load(SeqCst), early.0.load(SeqCst)), (2, 3));
-    assert_eq!(put_out(&engine, 2).await, [0; 0], "nobody saw it lit");
+    assert_eq!(
+        put_out(&engine, 2).await,
+        [0; 0],
+        "the process manager started after the lamp was lit"
+    );
     running.stop().await;
 }
 
 #[test]
-fn a_schedule_is_in_utc_unless_it_names_a_zone() {
+fn schedule_uses_utc_unless_zone_is_named() {
     let schedule = |cron: &str| {
         let command = |_| PutOut { lamp: 2, at: 1 };
         Schedule::cron("evening", cron, command)
@@ -228,7 +232,7 @@ fn a_schedule_is_in_utc_unless_it_names_a_zone() {
         times("30 2 * * *", "2026-03-28T02:30:00Z"),
         ["2026-03-29T02:30:00Z", "2026-03-30T02:30:00Z"]
     );
-    // Where 02:30 is skipped, and where it comes twice.
+    // Daylight saving time skips 02:30 in March and repeats it in October.
     assert_eq!(
         times("30 2 * * * Europe/Berlin", "2026-03-28T01:30:00Z"),
         ["2026-03-30T00:30:00Z", "2026-03-31T00:30:00Z"]
@@ -242,7 +246,7 @@ fn a_schedule_is_in_utc_unless_it_names_a_zone() {
     assert!(schedule("* * * * * Europe/Atlantis").is_err());
 }
 
-/// A state without fields is kept as `null`.
+/// A process manager whose state has no fields and is stored as `null`.
 #[derive(ProcessManager, Debug, Clone, Default, Serialize, Deserialize)]
 #[process_manager(id = u32, events = LampEvent, commands = PutOut)]
 struct Timer;
@@ -274,22 +278,26 @@ impl Respond for Timer {
 }
 
 #[tokio::test]
-async fn an_instance_whose_state_has_no_fields_lives_on() {
+async fn instance_without_state_fields_is_kept() {
     let engine = Engine::new(MemoryStore::new());
     let clock = VirtualClock::new();
     let running = processes(&engine, &clock).with::<Timer>().start();
-    tell(&engine, 2, LampEvent::Lit { lamp: 2 }).await;
+    emit(&engine, 2, LampEvent::Lit { lamp: 2 }).await;
     running.wait_until_idle().await.unwrap();
     for _ in 0..2 {
-        tell(&engine, 2, LampEvent::Touched { lamp: 2 }).await;
+        emit(&engine, 2, LampEvent::Touched { lamp: 2 }).await;
         running.wait_until_idle().await.unwrap();
     }
     assert_eq!(put_out(&engine, 2).await, [1, 1]);
     clock.advance(DAY);
     running.wait_until_idle().await.unwrap();
     assert_eq!(put_out(&engine, 2).await, [1, 1, 100]);
-    tell(&engine, 2, LampEvent::Touched { lamp: 2 }).await;
+    emit(&engine, 2, LampEvent::Touched { lamp: 2 }).await;
     running.wait_until_idle().await.unwrap();
-    assert_eq!(put_out(&engine, 2).await, [1, 1, 100], "it is complete");
+    assert_eq!(
+        put_out(&engine, 2).await,
+        [1, 1, 100],
+        "the instance is complete"
+    );
     running.stop().await;
 }

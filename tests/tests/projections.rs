@@ -1,4 +1,4 @@
-//! How a projection that several processes share tells of itself.
+//! Projections: status, checkpoints, discards, names and stored control documents.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -46,16 +46,16 @@ impl Decide for Light {
     }
 }
 
-/// Its first step is taken by another instance at the same moment, and fails here.
+/// A read model whose first batch is committed but reported as failed.
 #[derive(Clone, Default)]
-struct Overtaken {
+struct LostReply {
     failed: Arc<AtomicBool>,
 }
 
 #[async_trait]
-impl ReadModel for Overtaken {
+impl ReadModel for LostReply {
     fn name(&self) -> &str {
-        "overtaken"
+        "lost-reply"
     }
 
     fn version(&self) -> u32 {
@@ -76,20 +76,18 @@ impl ReadModel for Overtaken {
 }
 
 #[tokio::test]
-async fn what_was_done_though_the_answer_was_lost_is_no_error() {
+async fn lost_commit_reply_is_not_reported_as_error() {
     let engine = Engine::new(MemoryStore::new());
-    let overtaken = Overtaken::default();
-    let projections = Projections::builder(&engine)
-        .with(overtaken.clone())
-        .start();
+    let model = LostReply::default();
+    let projections = Projections::builder(&engine).with(model.clone()).start();
     let receipt = engine.execute(Light { lamp: 1 }).await.unwrap();
     projections.wait_for(receipt.position()).await.unwrap();
-    assert!(overtaken.failed.load(SeqCst));
+    assert!(model.failed.load(SeqCst));
     assert_eq!(projections.status()[0].last_error, None);
     projections.stop().await;
 }
 
-/// A store that crashes its caller behind the first change of a dead letter that is discarded.
+/// A store that fails every change after the first one that settles a dead letter.
 #[derive(Clone)]
 struct Crashing {
     store: MemoryStore,
@@ -100,7 +98,7 @@ struct Crashing {
 impl DocumentStore for Crashing {
     async fn change_documents(&self, changes: Changes) -> Result<Revision, ChangeError> {
         if self.settled.load(SeqCst) {
-            return Err(StoreError::Interrupted("it has crashed".into()).into());
+            return Err(StoreError::Interrupted("crashed".into()).into());
         }
         let settles = |change: &Change| change.key.starts_with("settled/");
         let settles = changes.as_slice().iter().any(settles);
@@ -139,13 +137,13 @@ impl EventStore for Crashing {
 
 factum::delegate!(snapshots, [] Crashing, |this| this.store);
 
-/// What happens does not concern it.
-struct Elsewhere;
+/// A read model whose query matches no event.
+struct Unrelated;
 
 #[async_trait]
-impl ReadModel for Elsewhere {
+impl ReadModel for Unrelated {
     fn name(&self) -> &str {
-        "elsewhere"
+        "unrelated"
     }
 
     fn version(&self) -> u32 {
@@ -153,7 +151,7 @@ impl ReadModel for Elsewhere {
     }
 
     fn query(&self) -> Query {
-        Query::names(["elsewhere.happened"])
+        Query::names(["unrelated.happened"])
     }
 
     async fn project(&self, step: Step<'_>) -> Result<Revision, StepError> {
@@ -162,10 +160,10 @@ impl ReadModel for Elsewhere {
 }
 
 #[tokio::test]
-async fn what_does_not_concern_a_projection_is_noted_down_for_many_events_together() {
+async fn checkpoint_of_unrelated_events_is_batched() {
     let store = MemoryStore::new();
     let engine = Engine::new(store.clone());
-    let projections = Projections::builder(&engine).with(Elsewhere).start();
+    let projections = Projections::builder(&engine).with(Unrelated).start();
     projections.wait_for(Position::ZERO).await.unwrap();
     // Revisions count the changes of a store.
     let changes = async || {
@@ -176,27 +174,27 @@ async fn what_does_not_concern_a_projection_is_noted_down_for_many_events_togeth
     let before = changes().await;
     for _ in 0..200 {
         last = engine.execute(Light { lamp: 1 }).await.unwrap().position();
-        // The projection comes to it each time.
+        // Lets the projection process each event before the next one.
         for _ in 0..20 {
             tokio::task::yield_now().await;
         }
     }
-    let made = changes().await - before;
-    assert!(made < 100, "{made}");
-    // Whoever waits for it waits for no more.
+    let changes = changes().await - before;
+    assert!(changes < 100, "{changes}");
+    // `wait_for` needs no further event, and then the stored checkpoint is exact.
     projections.wait_for(last).await.unwrap();
-    let noted = factum::projections::checkpoint(&store, "elsewhere").await;
-    assert_eq!(noted.unwrap(), last);
+    let persisted = factum::projections::checkpoint(&store, "unrelated").await;
+    assert_eq!(persisted.unwrap(), last);
     projections.stop().await;
 }
 
-/// Cannot take the first event.
-struct Picky;
+/// A read model that fails on the first event.
+struct FailsOnFirst;
 
 #[async_trait]
-impl ReadModel for Picky {
+impl ReadModel for FailsOnFirst {
     fn name(&self) -> &str {
-        "picky"
+        "fails-on-first"
     }
 
     fn version(&self) -> u32 {
@@ -210,21 +208,21 @@ impl ReadModel for Picky {
     async fn project(&self, step: Step<'_>) -> Result<Revision, StepError> {
         let first = Position::new(1);
         match step.events.iter().any(|event| event.position == first) {
-            true => Err(EventError::new(first, "picky".to_owned()).into()),
+            true => Err(EventError::new(first, "first event".to_owned()).into()),
             false => step.change().await,
         }
     }
 }
 
 #[tokio::test]
-async fn what_waits_behind_what_is_discarded_goes_on_though_whoever_discards_it_crashes() {
+async fn discard_completes_after_caller_crash() {
     let store = MemoryStore::new();
     let engine = Engine::new(store.clone());
     let once = RetryPolicy {
         attempts: 1,
         ..RetryPolicy::default()
     };
-    let builder = Projections::builder(&engine).retry(once).with(Picky);
+    let builder = Projections::builder(&engine).retry(once).with(FailsOnFirst);
     let projections = builder.start();
     let light = async || engine.execute(Light { lamp: 1 }).await.unwrap().position();
     light().await;
@@ -234,22 +232,24 @@ async fn what_waits_behind_what_is_discarded_goes_on_though_whoever_discards_it_
         store: store.clone(),
         settled: Arc::default(),
     });
-    let other = Projections::builder(&crashing).with(Picky).start();
+    let other = Projections::builder(&crashing).with(FailsOnFirst).start();
     other.wait_for(Position::ZERO).await.unwrap();
-    // Whatever it says: it may have crashed behind any of its changes.
-    let _ = other.discard("picky", Position::new(1), "picky").await;
-    let mut status = projections.watch("picky").unwrap();
-    let free = status.wait_for(|status| status.parked == 0);
-    let free = tokio::time::timeout(Duration::from_secs(20), free).await;
+    // The result depends on the change at which the crash happens.
+    let _ = other
+        .discard("fails-on-first", Position::new(1), "discarded")
+        .await;
+    let mut status = projections.watch("fails-on-first").unwrap();
+    let unblocked = status.wait_for(|status| status.parked == 0);
+    let unblocked = tokio::time::timeout(Duration::from_secs(20), unblocked).await;
     assert!(
-        free.is_ok(),
+        unblocked.is_ok(),
         "{:?}",
-        projections.dead_letters("picky").await
+        projections.dead_letters("fails-on-first").await
     );
     projections.stop().await;
 }
 
-/// Named as one likes; takes nothing.
+/// An empty read model with the given name.
 struct Named(&'static str);
 
 #[async_trait]
@@ -272,7 +272,7 @@ impl ReadModel for Named {
 }
 
 #[tokio::test]
-async fn a_projection_has_a_name_of_its_own() {
+async fn projection_names_must_be_valid_and_unique() {
     let engine = Engine::new(MemoryStore::new());
     let start = |names: &[&'static str]| {
         let builder = Projections::builder(&engine);
@@ -292,12 +292,12 @@ async fn a_projection_has_a_name_of_its_own() {
         error,
         "the projection \"a\" is there twice: each needs a name of its own"
     );
-    // Whatever else stands there is as good as any.
+    // All other characters are valid.
     start(&["ö %_'\"", &long[1..], "{}"]).unwrap();
 }
 
 #[tokio::test]
-async fn a_control_that_somebody_has_written_by_hand_is_named_when_it_is_none() {
+async fn invalid_control_document_is_named() {
     let store = MemoryStore::new();
     let engine = Engine::new(store.clone());
     let put = |value: &str| factum::document::Changes::new().put("projection/by hand", value);
@@ -314,7 +314,7 @@ async fn a_control_that_somebody_has_written_by_hand_is_named_when_it_is_none() 
         error.contains("the document \"projection/by hand\""),
         "{error}"
     );
-    // No partitions are one, and a number that was given out is not given again.
+    // Zero partitions count as one, and build numbers are never reused.
     let control = r#"{"serving":7,"builds":[{"number":7,"version":1,"partitions":0}],"last":0,
         "paused":false,"at_once":false,"retries":0,"resumed":0}"#;
     store.change_documents(put(control)).await.unwrap();
@@ -327,14 +327,14 @@ async fn a_control_that_somebody_has_written_by_hand_is_named_when_it_is_none() 
 }
 
 #[tokio::test]
-async fn an_order_for_what_does_not_run_here_says_what_does() {
+async fn unknown_projection_error_lists_known_ones() {
     let engine = Engine::new(MemoryStore::new());
     let projections = Projections::builder(&engine)
-        .with(Overtaken::default())
+        .with(LostReply::default())
         .start();
     let error = projections.rebuild("lamps").await.unwrap_err().to_string();
     let expected =
-        r#"there is no projection "lamps" among ["overtaken"]: give it to `Projections::builder`"#;
+        r#"there is no projection "lamps" among ["lost-reply"]: give it to `Projections::builder`"#;
     assert_eq!(error, expected);
     projections.stop().await;
 }

@@ -1,4 +1,4 @@
-//! Another version, a rebuild, a reset, a pause: what readers see meanwhile, under load.
+//! Promotions, rebuilds, resets and pauses, as readers see them under load.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -27,7 +27,7 @@ use tokio::task::JoinHandle;
 
 use rolling::{LEASE, assert_is_a_replay, never_less, run, within};
 
-/// Writers and readers, each with a store of its own, until they are asked what they saw.
+/// Concurrent writers and readers, each with its own store.
 struct Load {
     end: Arc<AtomicBool>,
     last: watch::Sender<u64>,
@@ -71,16 +71,16 @@ impl Load {
         }
     }
 
-    /// Waits until so many events more are stored.
+    /// Waits until this number of further events is stored.
     async fn more(&self, events: u64) {
         let mut last = self.last.subscribe();
         let enough = *last.borrow() + events;
-        within("the writing", last.wait_for(|last| *last >= enough))
+        within("the writes", last.wait_for(|last| *last >= enough))
             .await
             .unwrap();
     }
 
-    /// Ends it, and gives back the position of the last event.
+    /// Stops the load and returns the position of the last event.
     async fn end(self) -> Position {
         self.end.store(true, SeqCst);
         for writer in self.writers {
@@ -93,14 +93,14 @@ impl Load {
     }
 }
 
-/// Waits until these are the tables and the view.
+/// Waits until the database has exactly these tables and views.
 async fn until_tables(backend: &Backend, expected: &[&str]) {
-    let gone = async {
+    let matched = async {
         while backend.tables().await.unwrap() != expected {
             tokio::task::yield_now().await;
         }
     };
-    if tokio::time::timeout(Duration::from_secs(10), gone)
+    if tokio::time::timeout(Duration::from_secs(10), matched)
         .await
         .is_err()
     {
@@ -108,7 +108,7 @@ async fn until_tables(backend: &Backend, expected: &[&str]) {
     }
 }
 
-async fn readers_of_a_new_version_see_every_event_all_the_time(place: &str) {
+async fn readers_never_miss_events_during_promotion(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
     let old = run::<1, 1>(&backend, &engine);
@@ -116,17 +116,17 @@ async fn readers_of_a_new_version_see_every_event_all_the_time(place: &str) {
     let load = Load::start(place).await;
     load.more(300).await;
 
-    let elsewhere = Backend::open(place).await.unwrap();
-    let other = elsewhere.engine();
-    let new = run::<2, 1>(&elsewhere, &other);
+    let new_backend = Backend::open(place).await.unwrap();
+    let new_engine = new_backend.engine();
+    let new = run::<2, 1>(&new_backend, &new_engine);
     within("the build", new.wait_until_current()).await.unwrap();
     let status = new.status().remove(0);
     assert_eq!((status.build, status.building), (2, None));
     load.more(100).await;
-    // The old one goes on until somebody drops it.
+    // The old build continues until it is pruned.
     assert_eq!(backend.tables().await.unwrap(), ["jar", "jar__1", "jar__2"]);
     let last = Position::new(*load.last.borrow());
-    within("waiting through the old", old.wait_for(last))
+    within("the wait on the old build", old.wait_for(last))
         .await
         .unwrap();
     old.stop().await;
@@ -137,52 +137,54 @@ async fn readers_of_a_new_version_see_every_event_all_the_time(place: &str) {
     assert_eq!(new.status()[0].build, 3);
     load.more(100).await;
     let last = load.end().await;
-    within("the end", new.wait_for(last)).await.unwrap();
-    assert_is_a_replay(&elsewhere, &other).await;
+    within("catch-up", new.wait_for(last)).await.unwrap();
+    assert_is_a_replay(&new_backend, &new_engine).await;
     until_tables(&backend, &["jar", "jar__3"]).await;
     new.stop().await;
-    elsewhere.close().await;
+    new_backend.close().await;
     backend.close().await;
 }
 
-async fn a_reset_starts_from_nothing_and_a_pause_holds(place: &str) {
+async fn reset_empties_read_model_and_keeps_pause(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
     let projections = run::<1, 1>(&backend, &engine);
     let mut last = Position::ZERO;
     for turn in 0..20 {
-        let told = Fill::new("a", turn).execute(&engine).await.unwrap();
-        last = Position::new(told.position);
+        let filled = Fill::new("a", turn).execute(&engine).await.unwrap();
+        last = Position::new(filled.position);
     }
     projections.wait_for(last).await.unwrap();
     projections.pause("counts").await.unwrap();
     let mut status = projections.watch("counts").unwrap();
     let paused = status.wait_for(|status| status.state == ProjectionState::Paused);
     paused.await.unwrap();
-    let told = Fill::new("a", 20).execute(&engine).await.unwrap();
+    let filled = Fill::new("a", 20).execute(&engine).await.unwrap();
     within("a reset", projections.reset("counts"))
         .await
         .unwrap();
     assert_eq!(backend.jars().await.unwrap().len(), 0);
     assert_eq!(projections.status()[0].position, Position::ZERO);
     projections.resume("counts").await.unwrap();
-    let last = Position::new(told.position);
-    within("the end", projections.wait_for(last)).await.unwrap();
+    let last = Position::new(filled.position);
+    within("catch-up", projections.wait_for(last))
+        .await
+        .unwrap();
     assert_is_a_replay(&backend, &engine).await;
     projections.stop().await;
     backend.close().await;
 }
 
-async fn a_build_keeps_the_partitions_that_it_was_begun_with(place: &str) {
+async fn build_keeps_its_partition_count(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
     let one = run::<1, 1>(&backend, &engine);
-    let told = Fill::new("a", 2).execute(&engine).await.unwrap();
-    one.wait_for(Position::new(told.position)).await.unwrap();
+    let filled = Fill::new("a", 2).execute(&engine).await.unwrap();
+    one.wait_for(Position::new(filled.position)).await.unwrap();
     one.stop().await;
     let three = run::<1, 3>(&backend, &engine);
-    let told = Fill::new("b", 2).execute(&engine).await.unwrap();
-    let last = Position::new(told.position);
+    let filled = Fill::new("b", 2).execute(&engine).await.unwrap();
+    let last = Position::new(filled.position);
     three.wait_for(last).await.unwrap();
     let status = three.status().remove(0);
     assert_eq!((status.build, status.owners.len()), (1, 1));
@@ -195,13 +197,13 @@ async fn a_build_keeps_the_partitions_that_it_was_begun_with(place: &str) {
     backend.close().await;
 }
 
-/// A version is taken back, and comes again.
-async fn a_version_that_is_taken_back_leaves_the_old_one_serving(place: &str) {
+/// Deploys version 2, rolls back to version 1, and deploys version 2 again.
+async fn version_rollback_requires_rebuild(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
-    let told = Fill::new("a", 2).execute(&engine).await.unwrap();
+    let filled = Fill::new("a", 2).execute(&engine).await.unwrap();
     let first = run::<1, 1>(&backend, &engine);
-    let last = Position::new(told.position);
+    let last = Position::new(filled.position);
     first.wait_for(last).await.unwrap();
     first.stop().await;
     let second = run::<2, 1>(&backend, &engine);
@@ -210,42 +212,44 @@ async fn a_version_that_is_taken_back_leaves_the_old_one_serving(place: &str) {
         .unwrap();
     second.stop().await;
     let first = run::<1, 1>(&backend, &engine);
-    let told = Fill::new("a", 3).execute(&engine).await.unwrap();
+    let filled = Fill::new("a", 3).execute(&engine).await.unwrap();
     let mut status = first.watch("counts").unwrap();
-    let foreign = status.wait_for(|status| status.build == 2 && status.position == last);
-    within("the newer build", foreign).await.unwrap();
+    let newer = status.wait_for(|status| status.build == 2 && status.position == last);
+    within("the newer build", newer).await.unwrap();
     assert!(!first.status()[0].current);
-    // Nobody moves on what readers see: that is said, and what helps.
-    let overtaken = "readers see build 2 of version 2, which was begun behind build 1 of this code's version 1: only \
+    // No node updates the active build; the error says so and names the remedy.
+    let inactive = "readers see build 2 of version 2, which was begun behind build 1 of this code's version 1: only \
                      `rebuild` lets them see that version again";
-    let waited = within("the waiting", first.wait_until_current()).await;
-    assert_eq!(waited.unwrap_err().error, overtaken);
+    let waited = within("the wait", first.wait_until_current()).await;
+    assert_eq!(waited.unwrap_err().error, inactive);
     let promotion_blocked = first.status().remove(0).promotion_blocked;
-    assert_eq!(promotion_blocked.as_deref(), Some(overtaken));
-    let last = Position::new(told.position);
-    let waited = within("the waiting", first.wait_for(last)).await;
+    assert_eq!(promotion_blocked.as_deref(), Some(inactive));
+    let last = Position::new(filled.position);
+    let waited = within("the wait", first.wait_for(last)).await;
     let abandoned =
         "no instance works on build 2 any more: only code of version 2 does, so start one; ";
-    assert_eq!(waited.unwrap_err().error, format!("{abandoned}{overtaken}"));
+    assert_eq!(waited.unwrap_err().error, format!("{abandoned}{inactive}"));
     assert_eq!(first.status()[0].state, ProjectionState::Stopped);
-    // Only an order lets readers see the old version again.
+    // Only an explicit rebuild makes the old version active again.
     within("a rebuild", first.rebuild("counts")).await.unwrap();
-    within("the end", first.wait_for(last)).await.unwrap();
-    within("the end", first.wait_until_current()).await.unwrap();
+    within("catch-up", first.wait_for(last)).await.unwrap();
+    within("catch-up", first.wait_until_current())
+        .await
+        .unwrap();
     assert_is_a_replay(&backend, &engine).await;
 
     let second = run::<2, 1>(&backend, &engine);
-    let waited = within("the waiting", second.wait_until_current()).await;
-    let overtaken = "readers see build 3 of version 1, which was begun behind build 2 of this code's version 2: only \
+    let waited = within("the wait", second.wait_until_current()).await;
+    let inactive = "readers see build 3 of version 1, which was begun behind build 2 of this code's version 2: only \
                      `rebuild` lets them see that version again";
-    assert_eq!(waited.unwrap_err().error, overtaken);
-    // The old one serves, and moves on.
-    let told = Fill::new("a", 5).execute(&engine).await.unwrap();
-    let last = Position::new(told.position);
-    within("the old one", second.wait_for(last)).await.unwrap();
+    assert_eq!(waited.unwrap_err().error, inactive);
+    // The build of version 1 is active and is updated.
+    let filled = Fill::new("a", 5).execute(&engine).await.unwrap();
+    let last = Position::new(filled.position);
+    within("build 3", second.wait_for(last)).await.unwrap();
     assert_is_a_replay(&backend, &engine).await;
     within("a rebuild", second.rebuild("counts")).await.unwrap();
-    within("the end", second.wait_until_current())
+    within("catch-up", second.wait_until_current())
         .await
         .unwrap();
     assert_eq!(second.status()[0].build, 4);
@@ -254,34 +258,34 @@ async fn a_version_that_is_taken_back_leaves_the_old_one_serving(place: &str) {
     backend.close().await;
 }
 
-/// Whatever was going on when a process ended, the next one takes it to its end.
-async fn a_crash_in_a_build_or_a_drop_leaves_no_table_behind(place: &str) {
+/// The next process completes whatever a crashed one had started.
+async fn crash_during_build_or_prune_leaves_no_table(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
     let mut last = Position::ZERO;
     for turn in 0..100 {
-        let told = Fill::new("a", turn).execute(&engine).await.unwrap();
-        last = Position::new(told.position);
+        let filled = Fill::new("a", turn).execute(&engine).await.unwrap();
+        last = Position::new(filled.position);
     }
     let first = run::<1, 1>(&backend, &engine);
     first.wait_for(last).await.unwrap();
     first.stop().await;
 
-    // It ends in the middle of its first page.
-    let (taken, mut taking) = watch::channel(0);
+    // This node crashes in the middle of its first page.
+    let (started, mut progress) = watch::channel(0);
     let count = Count::<2, 1> {
         taking: Arc::new(move |_| {
-            taken.send_modify(|taken| *taken += 1);
+            started.send_modify(|started| *started += 1);
             Ok(())
         }),
         slow: Duration::from_millis(1),
     };
     let builder = Projections::builder(&engine).retry(PATIENT).lease(LEASE);
-    let torn = count
+    let crashed = count
         .on(&backend, builder, FailurePolicy::DeadLetter)
         .start();
-    taking.wait_for(|taken| *taken == 20).await.unwrap();
-    drop(torn);
+    progress.wait_for(|started| *started == 20).await.unwrap();
+    drop(crashed);
     assert_eq!(backend.tables().await.unwrap(), ["jar", "jar__1", "jar__2"]);
 
     let second = run::<2, 1>(&backend, &engine);
@@ -294,16 +298,16 @@ async fn a_crash_in_a_build_or_a_drop_leaves_no_table_behind(place: &str) {
     drop(second);
     let third = run::<2, 1>(&backend, &engine);
     until_tables(&backend, &["jar", "jar__2"]).await;
-    within("the end", third.wait_for(last)).await.unwrap();
+    within("catch-up", third.wait_for(last)).await.unwrap();
     assert_is_a_replay(&backend, &engine).await;
     third.stop().await;
     backend.close().await;
 }
 
 places::on_each! {
-    a_crash_in_a_build_or_a_drop_leaves_no_table_behind;
-    readers_of_a_new_version_see_every_event_all_the_time;
-    a_reset_starts_from_nothing_and_a_pause_holds;
-    a_build_keeps_the_partitions_that_it_was_begun_with;
-    a_version_that_is_taken_back_leaves_the_old_one_serving;
+    crash_during_build_or_prune_leaves_no_table;
+    readers_never_miss_events_during_promotion;
+    reset_empties_read_model_and_keeps_pause;
+    build_keeps_its_partition_count;
+    version_rollback_requires_rebuild;
 }

@@ -1,4 +1,4 @@
-//! What `tracing` sees: the spans of a command, of what it reads and appends, and of a projection.
+//! The `tracing` spans of a command, of its reads and appends, and of a projection.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -52,7 +52,7 @@ impl Project<LampEvent> for Lamps {
 }
 
 #[tokio::test]
-async fn a_command_tells_its_streams_its_attempts_and_where_it_went() {
+async fn command_spans_record_streams_attempts_and_position() {
     let log = Log::default();
     let spans = FmtSpan::CLOSE;
     let _default = tracing::subscriber::set_default(log.subscriber(Level::DEBUG, spans));
@@ -81,7 +81,7 @@ async fn a_command_tells_its_streams_its_attempts_and_where_it_went() {
 }
 
 #[tokio::test]
-async fn a_lost_race_and_the_next_attempt_are_told_of_at_debug() {
+async fn conflict_and_retry_are_logged_at_debug() {
     let log = Log::default();
     let spans = FmtSpan::NONE;
     let _default = tracing::subscriber::set_default(log.subscriber(Level::DEBUG, spans));
@@ -98,11 +98,11 @@ async fn a_lost_race_and_the_next_attempt_are_told_of_at_debug() {
         .lines()
         .filter(|line| line.starts_with("DEBUG execute"))
         .collect();
-    let told = |what: &str| lines.iter().filter(|line| line.contains(what)).count();
+    let count = |text: &str| lines.iter().filter(|line| line.contains(text)).count();
     assert_eq!(
-        told("decided on a state that has moved on attempts=1 conflict="),
+        count("decided on a state that has moved on attempts=1 conflict="),
         1,
         "{log}"
     );
-    assert_eq!(told("decides again attempts=1 pause="), 1, "{log}");
+    assert_eq!(count("decides again attempts=1 pause="), 1, "{log}");
 }

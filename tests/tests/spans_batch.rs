@@ -1,5 +1,6 @@
-//! The span of a batch follows from the append of each command in it. A process of its own: the thread that writes
-//! knows the subscriber of the process alone.
+//! The span of a batch of appends.
+//!
+//! It needs its own test binary, because the writer thread only uses the global subscriber.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -12,7 +13,7 @@ use tracing::span::Id;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Which span follows from which, by their names.
+/// The names of spans and of the spans that they follow from.
 #[derive(Clone, Default)]
 struct Links(Arc<Mutex<Vec<(&'static str, &'static str)>>>);
 
@@ -24,7 +25,7 @@ impl<S: tracing::Subscriber + for<'s> LookupSpan<'s>> Layer<S> for Links {
 }
 
 #[tokio::test]
-async fn a_batch_follows_from_each_append_in_it() {
+async fn batch_span_follows_from_each_append() {
     let links = Links::default();
     let subscriber = tracing_subscriber::registry().with(links.clone());
     tracing::subscriber::set_global_default(subscriber).unwrap();

@@ -1,61 +1,66 @@
+//! The command line arguments of a program that measures.
+
 use std::{path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Parser, ValueEnum};
 
-/// What to measure, on which database, for how long.
+/// Measures one scenario on one database.
 #[derive(Debug, Clone, Parser)]
 pub struct Args {
+    /// The scenario to measure.
     #[arg(value_enum)]
     pub scenario: Scenario,
 
-    /// `memory`, `sqlite:PATH` or `postgres://URL`; what is there has been emptied before.
+    /// Empty database to use: `memory`, `sqlite:PATH` or `postgres://URL`.
     #[arg(long)]
     pub database: Database,
 
-    /// Tasks that each issue their next command when the last one is acknowledged.
+    /// Number of tasks, each of which issues its next command when the last one is acknowledged.
     #[arg(long, default_value_t = 1)]
     pub callers: usize,
 
-    /// How long commands are issued, after the preparation.
+    /// Measuring time in seconds, without the preparation.
     #[arg(long, default_value_t = 5)]
     pub seconds: u64,
 
-    /// Events per command (`append`), per account (`load`) or in all (`catch_up`, `catch_up_table`).
+    /// Number of events per command (`append`), per account (`load`) or in total (other scenarios).
     #[arg(long, default_value_t = 0)]
     pub size: usize,
 }
 
 impl Args {
+    /// Returns the measuring time.
     pub fn duration(&self) -> Duration {
         Duration::from_secs(self.seconds)
     }
 }
 
+/// The scenario of a measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub enum Scenario {
-    /// One event per command, each caller on accounts of its own with 10 prior events.
+    /// One event per command; each caller has its own accounts with 10 prior events.
     Distinct,
-    /// One event per command, all callers on one account that begins with 10 events.
+    /// One event per command; all callers share one account with 10 prior events.
     Hot,
-    /// One decision over two accounts, one event on each; no two callers share an account.
+    /// One decision over two accounts with one event on each; no two callers share an account.
     Transfer,
-    /// `size` events per command, each command on an account that nobody used before.
+    /// `size` events per command; each command creates a new account.
     Append,
-    /// The state of an account with `size` events.
+    /// Loads an account with `size` events.
     Load,
-    /// The state of an account with `size` events, where a snapshot of it is stored.
+    /// Loads an account with `size` events from a stored snapshot.
     LoadSnapshot,
-    /// `size` stored events through a projection.
+    /// Projects `size` stored events.
     CatchUp,
-    /// `size` stored events through a projection that changes a row of a table for each.
+    /// Projects `size` stored events into a table, with one updated row per event.
     CatchUpTable,
-    /// One event per command on one of ten accounts, where `size` events are stored.
+    /// One event per command on one of ten accounts, in a store with `size` events.
     Growth,
 }
 
 impl Scenario {
-    /// The name on the command line and in the report.
+    /// Returns the name on the command line and in the report.
     pub fn name(self) -> &'static str {
         match self {
             Self::Distinct => "distinct",
@@ -71,6 +76,7 @@ impl Scenario {
     }
 }
 
+/// The database that a measurement uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Database {
     Memory,
@@ -79,7 +85,7 @@ pub enum Database {
 }
 
 impl Database {
-    /// The name in the report.
+    /// Returns the name in the report.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Memory => "memory",
@@ -98,7 +104,7 @@ impl FromStr for Database {
             Some(("sqlite", path)) => Ok(Self::Sqlite(path.into())),
             Some(("postgres" | "postgresql", _)) => Ok(Self::Postgres(text.to_owned())),
             _ => Err(format!(
-                "{text} is neither memory, sqlite:PATH nor postgres://URL"
+                "invalid database {text:?}; expected memory, sqlite:PATH or postgres://URL"
             )),
         }
     }

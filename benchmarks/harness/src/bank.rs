@@ -1,61 +1,65 @@
+//! [`Bank`]: the domain that every framework implements.
+
 use std::future::Future;
 
 use anyhow::{Result, bail};
 
 use crate::{Args, Scenario};
 
-/// What pads each event, so that it takes about 200 bytes with its metadata.
+/// The text that pads each event to about 200 bytes, including its metadata.
 pub const NOTE: &str = "the salary of the month, with the bonus that was promised for the last \
-    quarter; the reference of the employer is the one that stands on the payslip itself";
+    quarter; the reference of the employer is the one that is given in the payslip text";
 
-/// Bank accounts on the framework that is measured. A deposit is of one unit, so an account's balance
-/// is the number of its events; every decision is taken on the loaded balance, which must not overflow.
+/// Bank accounts implemented with the measured framework.
+///
+/// Each deposit is one unit, so the balance of an account is the number of its events. Every decision
+/// loads the balance and checks that it does not overflow.
 pub trait Bank: Send + Sync + 'static {
-    /// Name and version of the framework.
+    /// The name and the version of the framework.
     const SIDE: &'static str;
 
-    /// What a reader of the figures must know: tuning, retries, what is not durable.
+    /// Returns notes for readers of the figures: tuning, retries, limits of durability.
     fn note(&self, scenario: Scenario) -> String;
 
-    /// Why this framework cannot do what is asked for.
+    /// Returns the reason why the framework does not support a measurement.
     fn unsupported(&self, _args: &Args) -> Option<&'static str> {
         None
     }
 
-    /// One command that emits `events` events, tried again on conflict until it is acknowledged.
+    /// Executes a command that emits `events` events, and retries it on conflict until it succeeds.
     fn deposit(&self, account: u64, events: usize) -> impl Future<Output = Result<()>> + Send;
 
-    /// One decision over both accounts that emits one event on each, both stored or none.
+    /// Executes one decision over both accounts that atomically emits one event on each.
     fn transfer(&self, _from: u64, _to: u64) -> impl Future<Output = Result<()>> + Send {
-        async { bail!("no decision over two accounts") }
+        async { bail!("the framework has no decisions over two accounts") }
     }
 
-    /// The balance of an account.
+    /// Returns the balance of an account.
     fn load(&self, account: u64) -> impl Future<Output = Result<u64>> + Send;
 
-    /// The number of events that a new projection has handled once it caught up with `events`.
+    /// Runs a new projection over `events` stored events and returns the number that it handled.
     fn catch_up(&self, _events: usize) -> impl Future<Output = Result<usize>> + Send {
-        async { bail!("no projection") }
+        async { bail!("the framework has no projections") }
     }
 
-    /// The number of events that have had their effect on a table beside them, once a new projection caught up with `events`.
+    /// Runs a new table projection over `events` stored events and returns the number that it applied.
     fn catch_up_table(&self, _events: usize) -> impl Future<Output = Result<usize>> + Send {
-        async { bail!("no projection into tables") }
+        async { bail!("the framework has no table projections") }
     }
 
-    /// Called once when everything is prepared: statistics, vacuum.
+    /// Runs maintenance after the preparation, such as updating statistics and vacuuming.
     fn settle(&self) -> impl Future<Output = Result<()>> + Send {
         async { Ok(()) }
     }
 
-    /// How many accounts are prepared at once.
+    /// Returns the number of tasks that prepare accounts in parallel.
     fn preparers(&self) -> usize {
         8
     }
 }
 
 impl Scenario {
-    /// Whether a framework that has snapshots should use them.
+    /// Returns whether a framework that supports snapshots should use them.
     pub fn wants_snapshots(self) -> bool {
         matches!(self, Self::Hot | Self::LoadSnapshot)
     }

@@ -1,3 +1,5 @@
+//! The closed loop: callers that issue commands one after the other.
+
 use std::{
     future::Future,
     sync::{Arc, OnceLock},
@@ -10,15 +12,17 @@ use tokio::{
     task::{JoinSet, coop},
 };
 
-/// How long each acknowledged command took, and how many were acknowledged in the time given.
+/// The result of a measurement.
 #[derive(Debug, Default)]
 pub struct Measured {
+    /// The number of commands that were acknowledged within the measuring time.
     pub count: usize,
+    /// The latency of every acknowledged command.
     pub latencies: Vec<Duration>,
 }
 
 impl Measured {
-    /// The latency that `share` of all commands did not exceed, in microseconds.
+    /// Returns the latency in microseconds that a `share` of all commands did not exceed.
     pub fn percentile(&mut self, share: f64) -> f64 {
         self.latencies.sort_unstable();
         let last = self.latencies.len().saturating_sub(1);
@@ -29,9 +33,11 @@ impl Measured {
     }
 }
 
-/// `callers` tasks that each issue their next command when the last one is acknowledged. The command
-/// is given its caller and its turn; turn 0 opens connections and prepares statements, and is not
-/// measured. A command still under way at the end is awaited: its latency counts, the command does not.
+/// Runs `callers` tasks, each of which issues its next command when the last one is acknowledged.
+///
+/// `command` receives the number of the caller and of the turn. Turn 0 opens connections and prepares
+/// statements, and is not measured. Commands that are still running at the end are awaited: their
+/// latencies count, but they do not add to [`Measured::count`].
 pub async fn drive<F, C>(callers: usize, duration: Duration, command: F) -> Result<Measured>
 where
     F: Fn(u64, u64) -> C + Send + Sync + 'static,
@@ -43,10 +49,10 @@ where
     for caller in 0..callers as u64 {
         let (command, start) = (command.clone(), start.clone());
         tasks.spawn(async move {
-            let warm = command(caller, 0).await;
+            let warm_up = command(caller, 0).await;
             let (barrier, begin) = &*start;
             barrier.wait().await;
-            warm?;
+            warm_up?;
             let deadline = *begin.get_or_init(Instant::now) + duration;
             issue(deadline, |turn| command(caller, turn)).await
         });
@@ -74,7 +80,7 @@ where
         let end = Instant::now();
         measured.latencies.push(end - begin);
         measured.count += usize::from(end <= deadline);
-        // A store in memory never waits; the other callers want their turn all the same.
+        // An in-memory store never yields, so yield here to let other callers run.
         coop::consume_budget().await;
     }
     Ok(measured)

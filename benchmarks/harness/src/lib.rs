@@ -1,7 +1,6 @@
-//! What every program of the comparison shares, so that only the framework measured differs between
-//! two of them: the arguments, the scenarios with their preparation, the closed loop, the report.
+//! The harness of all measured programs: arguments, scenarios, the closed loop, and the report.
 //!
-//! A program implements [`Bank`] over one framework and hands it to [`run`].
+//! Two programs differ only in the framework: a program implements [`Bank`] with it and passes it to [`run`].
 
 mod args;
 mod bank;

@@ -1,3 +1,5 @@
+//! The report of a measurement as one line of JSON.
+
 use serde::Serialize;
 
 use crate::{Args, Bank, drive::Measured};
@@ -25,7 +27,7 @@ struct Rejection<'a> {
     unsupported: &'a str,
 }
 
-/// The line of a run that was measured.
+/// Returns the line of a successful measurement.
 pub fn report<B: Bank>(args: &Args, mut measured: Measured, seconds: f64, note: String) -> String {
     line(&Report {
         side: B::SIDE,
@@ -41,17 +43,17 @@ pub fn report<B: Bank>(args: &Args, mut measured: Measured, seconds: f64, note: 
     })
 }
 
-/// The line of a program that cannot do what is asked for.
-pub fn reject(side: &str, args: &Args, why: &str) -> String {
+/// Returns the line of a measurement that the framework does not support.
+pub fn reject(side: &str, args: &Args, reason: &str) -> String {
     line(&Rejection {
         side,
         database: args.database.name(),
         scenario: args.scenario.name(),
         size: args.size,
-        unsupported: why,
+        unsupported: reason,
     })
 }
 
 fn line(report: &impl Serialize) -> String {
-    serde_json::to_string(report).expect("plain fields")
+    serde_json::to_string(report).expect("a report is serializable")
 }

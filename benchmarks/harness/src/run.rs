@@ -1,3 +1,5 @@
+//! The scenarios with their preparation.
+
 use std::{
     sync::{
         Arc,
@@ -17,20 +19,24 @@ use crate::{
 
 const ACCOUNTS: u64 = 4096;
 const PRIOR: usize = 10;
-/// Events per command while preparing.
+/// The number of events per command during the preparation.
 const BATCH: usize = 1000;
 
-/// Prepares the scenario and measures it; returns the line to print.
+/// Prepares and measures a scenario, and returns the line to print.
 ///
 /// # Errors
 ///
-/// More callers than there are pairs of accounts; whatever the framework fails with; a state that is not
-/// what the commands made it.
+/// Fails if there are more callers than pairs of accounts, if the framework fails, or if a balance does
+/// not match the commands.
 pub async fn run<B: Bank>(args: &Args, bank: B) -> Result<String> {
     let pairs = ACCOUNTS as usize / 2;
-    ensure!((1..=pairs).contains(&args.callers), "1 to {pairs} callers");
-    if let Some(why) = bank.unsupported(args) {
-        return Ok(reject(B::SIDE, args, why));
+    ensure!(
+        (1..=pairs).contains(&args.callers),
+        "invalid number of callers: {}; expected 1 to {pairs}",
+        args.callers
+    );
+    if let Some(reason) = bank.unsupported(args) {
+        return Ok(reject(B::SIDE, args, reason));
     }
     let bank = Arc::new(bank);
     match args.scenario {
@@ -55,7 +61,7 @@ async fn distinct<B: Bank>(args: &Args, bank: Arc<B>) -> Result<String> {
     Ok(finish::<B>(args, measured.await?, note))
 }
 
-/// All deposits acknowledged are found again, or the note says how many were lost.
+/// Measures the hot account, and adds a note if acknowledged deposits are missing.
 async fn hot<B: Bank>(args: &Args, bank: Arc<B>) -> Result<String> {
     prepare(&bank, 1, PRIOR).await?;
     let callers = args.callers;
@@ -99,7 +105,7 @@ async fn append<B: Bank>(args: &Args, bank: Arc<B>) -> Result<String> {
 async fn load<B: Bank>(args: &Args, bank: Arc<B>) -> Result<String> {
     let accounts = if args.size < 10_000 { 64 } else { 4 };
     prepare(&bank, accounts, args.size).await?;
-    // The first load may be the one that stores the snapshot.
+    // The first load may store the snapshot.
     for account in 0..accounts {
         bank.load(account).await?;
     }
@@ -111,7 +117,7 @@ async fn load<B: Bank>(args: &Args, bank: Arc<B>) -> Result<String> {
             let balance = bank.load((caller + turn * callers) % accounts).await?;
             ensure!(
                 balance == size,
-                "a balance of {balance} after {size} deposits"
+                "wrong balance after {size} deposits: {balance}"
             );
             Ok(())
         }
@@ -131,16 +137,16 @@ async fn catch_up<B: Bank>(args: &Args, bank: Arc<B>) -> Result<String> {
         Scenario::CatchUpTable => bank.catch_up_table(events).await?,
         _ => bank.catch_up(events).await?,
     };
-    let took = begin.elapsed();
+    let elapsed = begin.elapsed();
     ensure!(handled == events, "{handled} of {events} events handled");
     let measured = Measured {
         count: handled,
-        latencies: vec![took],
+        latencies: vec![elapsed],
     };
     Ok(report::<B>(
         &args,
         measured,
-        took.as_secs_f64(),
+        elapsed.as_secs_f64(),
         bank.note(args.scenario),
     ))
 }
@@ -159,7 +165,7 @@ fn finish<B: Bank>(args: &Args, measured: Measured, note: String) -> String {
     report::<B>(args, measured, args.duration().as_secs_f64(), note)
 }
 
-/// Gives each of the accounts so many events.
+/// Stores `events` events on each of the accounts.
 async fn prepare<B: Bank>(bank: &Arc<B>, accounts: u64, events: usize) -> Result<()> {
     let next = Arc::new(AtomicU64::new(0));
     let mut tasks = JoinSet::new();
@@ -178,7 +184,7 @@ async fn prepare<B: Bank>(bank: &Arc<B>, accounts: u64, events: usize) -> Result
         });
     }
     while let Some(done) = tasks.join_next().await {
-        done?.context("preparing the accounts")?;
+        done?.context("cannot prepare the accounts")?;
     }
     bank.settle().await
 }

@@ -1,4 +1,4 @@
-//! Measures factum where nothing is warm.
+//! Measures factum without an aggregate cache.
 
 use anyhow::Result;
 use benchmark_harness::{Args, Parser, run};

@@ -1,4 +1,4 @@
-//! Measures factum, with warm states.
+//! Measures factum with its aggregate cache.
 
 use anyhow::Result;
 use benchmark_harness::{Args, Parser, run};

@@ -1,4 +1,4 @@
-//! Measures the driver alone: rows inserted in batches, or rows read; in memory, commands written by hand.
+//! Measures the database driver alone, or hand-written commands in memory.
 
 use std::time::Duration;
 
@@ -7,26 +7,26 @@ use benchmark_harness::{Database, Parser};
 use factum_benchmarks::raw::{Rate, memory, postgres, sqlite};
 use serde_json::json;
 
-/// Rows per second through the driver, with nothing above it.
+/// Measures the rows per second that the driver alone can insert, read or update.
 #[derive(Parser)]
 struct Args {
-    /// `sqlite:PATH` or `postgres://URL`, which is empty; `memory`: the commands of `distinct`, written by hand.
+    /// Empty database `sqlite:PATH` or `postgres://URL`, or `memory` for hand-written commands.
     #[arg(long)]
     database: Database,
 
-    /// Rows per commit.
+    /// Number of rows per commit.
     #[arg(long, default_value_t = 100)]
     batch: usize,
 
-    /// Reads this many rows instead.
+    /// Number of rows to read instead of inserting.
     #[arg(long)]
     read: Option<usize>,
 
-    /// Changes this many rows of a read model instead.
+    /// Number of rows of a read model to update instead of inserting.
     #[arg(long)]
     upsert: Option<usize>,
 
-    /// How long rows are inserted.
+    /// Measuring time of inserts in seconds.
     #[arg(long, default_value_t = 5)]
     seconds: u64,
 }
@@ -48,7 +48,7 @@ async fn main() -> Result<()> {
         "callers": 1,
         "size": size,
         "count": rate.rows,
-        "per_second": (rate.rows as f64 / rate.took.as_secs_f64()).round(),
+        "per_second": (rate.rows as f64 / rate.elapsed.as_secs_f64()).round(),
         "p50_us": 0.0,
         "p99_us": 0.0,
         "note": "",
@@ -58,20 +58,20 @@ async fn main() -> Result<()> {
 }
 
 async fn measure(args: &Args) -> Result<Rate> {
-    let round = Duration::from_secs(args.seconds);
+    let duration = Duration::from_secs(args.seconds);
     match (&args.database, args.read, args.upsert) {
         (Database::Memory, read, upsert) => {
             ensure!(
                 read.or(upsert).is_none(),
-                "the memory is not read by hand, nor are there tables"
+                "--read and --upsert are not supported with --database memory"
             );
-            memory::by_hand(round)
+            memory::by_hand(duration)
         }
         (Database::Sqlite(path), _, Some(rows)) => sqlite::upsert(path, rows).await,
         (Database::Sqlite(path), Some(rows), None) => sqlite::read(path, rows).await,
-        (Database::Sqlite(path), None, None) => sqlite::insert(path, args.batch, round).await,
+        (Database::Sqlite(path), None, None) => sqlite::insert(path, args.batch, duration).await,
         (Database::Postgres(url), _, Some(rows)) => postgres::upsert(url, rows).await,
         (Database::Postgres(url), Some(rows), None) => postgres::read(url, rows).await,
-        (Database::Postgres(url), None, None) => postgres::insert(url, args.batch, round).await,
+        (Database::Postgres(url), None, None) => postgres::insert(url, args.batch, duration).await,
     }
 }

@@ -1,4 +1,4 @@
-//! How long the Spec Service takes to answer `GET /v1/specs/{id}` while writes go on.
+//! Measures `GET /v1/specs/{id}` of a running Spec Service under concurrent writes.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
+/// The measuring time of each round.
 const ROUND: Duration = Duration::from_secs(5);
 const SPECS: usize = 200;
 
@@ -25,7 +26,12 @@ async fn main() -> Result<()> {
             .send()
             .await?;
         let created: Value = created.json().await?;
-        ids.push(created["id"].as_str().context("an id")?.to_owned());
+        ids.push(
+            created["id"]
+                .as_str()
+                .context("the response has no id")?
+                .to_owned(),
+        );
     }
     let shared = Arc::new((rest, client, ids));
     println!("readers | writers | GET/s |    p50 |    p99 | PUT/s |    p50 |    p99");
@@ -46,8 +52,8 @@ async fn main() -> Result<()> {
         }
         println!(
             "{readers:7} | {writers:7} | {} | {}",
-            told(reads),
-            told(writes)
+            summary(reads),
+            summary(writes)
         );
     }
     Ok(())
@@ -57,54 +63,55 @@ type Shared = Arc<(String, reqwest::Client, Vec<String>)>;
 
 async fn read(shared: Shared, index: usize, start: Instant) -> Result<Vec<Duration>> {
     let (rest, client, ids) = &*shared;
-    let mut taken = Vec::new();
+    let mut latencies = Vec::new();
     for number in index.. {
         if start.elapsed() >= ROUND {
             break;
         }
         let began = Instant::now();
-        let answer = client
+        let response = client
             .get(format!("{rest}/v1/specs/{}", ids[number % SPECS]))
             .send()
             .await?;
-        ensure!(answer.status().is_success(), "{}", answer.status());
-        answer.bytes().await?;
-        taken.push(began.elapsed());
+        ensure!(response.status().is_success(), "{}", response.status());
+        response.bytes().await?;
+        latencies.push(began.elapsed());
     }
-    Ok(taken)
+    Ok(latencies)
 }
 
 async fn write(shared: Shared, index: usize, start: Instant) -> Result<Vec<Duration>> {
     let (rest, client, ids) = &*shared;
-    let mut taken = Vec::new();
+    let mut latencies = Vec::new();
     for number in 0.. {
         if start.elapsed() >= ROUND {
             break;
         }
         let body = json!({"content": format!("limit: {number}\n")});
         let began = Instant::now();
-        let answer = client
+        let response = client
             .put(format!("{rest}/v1/specs/{}", ids[index % SPECS]))
             .json(&body)
             .send()
             .await?;
-        ensure!(answer.status().is_success(), "{}", answer.status());
-        answer.bytes().await?;
-        taken.push(began.elapsed());
+        ensure!(response.status().is_success(), "{}", response.status());
+        response.bytes().await?;
+        latencies.push(began.elapsed());
     }
-    Ok(taken)
+    Ok(latencies)
 }
 
-fn told(mut taken: Vec<Duration>) -> String {
-    if taken.is_empty() {
+/// Returns the rate, the median and the 99th percentile.
+fn summary(mut latencies: Vec<Duration>) -> String {
+    if latencies.is_empty() {
         return format!("{:>5} | {:>6} | {:>6}", "-", "-", "-");
     }
-    taken.sort_unstable();
-    let per_second = taken.len() as f64 / ROUND.as_secs_f64();
+    latencies.sort_unstable();
+    let per_second = latencies.len() as f64 / ROUND.as_secs_f64();
     let at = |percent: usize| {
         format!(
             "{:.1} ms",
-            taken[taken.len() * percent / 100].as_secs_f64() * 1e3
+            latencies[latencies.len() * percent / 100].as_secs_f64() * 1e3
         )
     };
     format!("{per_second:5.0} | {:>6} | {:>6}", at(50), at(99))

@@ -1,5 +1,6 @@
-//! What the commands of `distinct` cost where one function does all by hand: nothing queues, retries, or is traced, and
-//! nobody can read the events or ask for a receipt.
+//! The cost of the commands of `distinct` in one hand-written function.
+//!
+//! It has no queue, retries or tracing, and provides neither reads nor receipts.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -45,13 +46,16 @@ struct Bank {
     events: Vec<Record>,
 }
 
-/// Checks, decides, applies, encodes the event, and stores it with its metadata.
+/// Checks the balance, applies the event, encodes it, and stores it with its metadata.
 fn deposit(bank: &Mutex<Bank>, account: u64, actor: &str) -> Result<u64> {
     let (now, stream) = (SystemTime::now(), format!("account-{account}"));
-    let mut bank = bank.lock().ok().context("a poisoned lock")?;
+    let mut bank = bank.lock().ok().context("the lock is poisoned")?;
     let bank = &mut *bank;
     let account = bank.accounts.entry(stream.clone()).or_default();
-    let balance = account.balance.checked_add(1).context("an overflow")?;
+    let balance = account
+        .balance
+        .checked_add(1)
+        .context("the balance overflows")?;
     let event = Deposited {
         amount: 1,
         note: NOTE.to_owned(),
@@ -78,8 +82,8 @@ fn id(now: SystemTime) -> Result<Uuid> {
     Ok(Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
 }
 
-/// Deposits, one after the other, over the accounts of `distinct`.
-pub fn by_hand(round: Duration) -> Result<Rate> {
+/// Deposits sequentially over the accounts of `distinct`.
+pub fn by_hand(duration: Duration) -> Result<Rate> {
     let bank = Mutex::new(Bank::default());
     for account in 0..ACCOUNTS * PRIOR {
         deposit(&bank, account % ACCOUNTS, "alice")?;
@@ -88,20 +92,20 @@ pub fn by_hand(round: Duration) -> Result<Rate> {
     let begin = Instant::now();
     for turn in 1.. {
         let started = Instant::now();
-        if started - begin >= round {
+        if started - begin >= duration {
             break;
         }
         deposit(&bank, turn % ACCOUNTS, "alice")?;
-        // The commands are timed one by one, so these are, too.
+        // Each deposit is timed, as the harness times each command.
         latencies.push(started.elapsed());
     }
-    let took = begin.elapsed();
+    let elapsed = begin.elapsed();
     let bank = bank.into_inner()?;
     let bytes: usize = bank.events.iter().map(size).sum();
     ensure!(bytes > latencies.len(), "nothing was stored");
     Ok(Rate {
         rows: latencies.len(),
-        took,
+        elapsed,
     })
 }
 

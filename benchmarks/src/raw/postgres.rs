@@ -1,4 +1,4 @@
-//! Rows into and out of a schema as the store makes it.
+//! Inserts, reads and updates of rows in the schema of the PostgreSQL store.
 
 use std::time::{Duration, Instant};
 
@@ -20,10 +20,10 @@ async fn open(url: &str) -> Result<PgConnection> {
     Ok(connection)
 }
 
-/// Statements of `batch` rows in autocommit: `unnest`, or a plain `insert` of one row.
-pub async fn insert(url: &str, batch: usize, round: Duration) -> Result<Rate> {
+/// Inserts `batch` rows per statement in autocommit, with `unnest` for more than one row.
+pub async fn insert(url: &str, batch: usize, duration: Duration) -> Result<Rate> {
     let mut connection = open(url).await?;
-    repeat(batch, round, async |number| match batch {
+    repeat(batch, duration, async |number| match batch {
         1 => put_one(&mut connection, number).await,
         _ => put(&mut connection, batch as i64, number).await,
     })
@@ -72,7 +72,7 @@ async fn put(connection: &mut PgConnection, batch: i64, number: i64) -> Result<(
     Ok(())
 }
 
-/// Reads `rows` rows in order, each into values of its own.
+/// Reads `rows` rows in order and decodes each of them.
 pub async fn read(url: &str, rows: usize) -> Result<Rate> {
     const BATCH: i64 = 500;
     let mut connection = open(url).await?;
@@ -104,11 +104,14 @@ pub async fn read(url: &str, rows: usize) -> Result<Rate> {
         position = last.0;
         found += page.len();
     }
-    let took = begin.elapsed();
-    Ok(Rate { rows: found, took })
+    let elapsed = begin.elapsed();
+    Ok(Rate {
+        rows: found,
+        elapsed,
+    })
 }
 
-/// Changes a row of a read model for each of `rows` events, as the projection that is measured does.
+/// Updates a row of a read model for each of `rows` events, as the measured projection does.
 pub async fn upsert(url: &str, rows: usize) -> Result<Rate> {
     let mut connection = open(url).await?;
     sqlx::query(AssertSqlSafe(by_hand(tables::CREATE)))
@@ -127,6 +130,6 @@ pub async fn upsert(url: &str, rows: usize) -> Result<Rate> {
         }
         sqlx::query("commit").execute(&mut connection).await?;
     }
-    let took = begin.elapsed();
-    Ok(Rate { rows, took })
+    let elapsed = begin.elapsed();
+    Ok(Rate { rows, elapsed })
 }

@@ -1,4 +1,4 @@
-//! Rows into and out of a file that has the store's schema and settings.
+//! Inserts, reads and updates of rows in a file with the schema and settings of the SQLite store.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -31,12 +31,13 @@ async fn open(path: &Path, streams: usize) -> Result<SqliteConnection> {
     Ok(connection)
 }
 
-/// Transactions of `batch` rows, one statement each, every row of a stream of its own; one row is a statement in
-/// autocommit.
-pub async fn insert(path: &Path, batch: usize, round: Duration) -> Result<Rate> {
+/// Inserts `batch` rows of different streams per transaction with one statement.
+///
+/// A single row is inserted in autocommit.
+pub async fn insert(path: &Path, batch: usize, duration: Duration) -> Result<Rate> {
     let mut connection = open(path, batch).await?;
     let sql = statement(batch);
-    repeat(batch, round, async |number| {
+    repeat(batch, duration, async |number| {
         put(&mut connection, &sql, batch, number).await
     })
     .await
@@ -84,7 +85,7 @@ async fn put(
     Ok(())
 }
 
-/// Reads `rows` rows in order, each into values of its own.
+/// Reads `rows` rows in order and decodes each of them.
 pub async fn read(path: &Path, rows: usize) -> Result<Rate> {
     const BATCH: usize = 500;
     let mut connection = open(path, BATCH).await?;
@@ -107,11 +108,14 @@ pub async fn read(path: &Path, rows: usize) -> Result<Rate> {
         position = last.0;
         found += page.len();
     }
-    let took = begin.elapsed();
-    Ok(Rate { rows: found, took })
+    let elapsed = begin.elapsed();
+    Ok(Rate {
+        rows: found,
+        elapsed,
+    })
 }
 
-/// Changes a row of a read model for each of `rows` events, as the projection that is measured does.
+/// Updates a row of a read model for each of `rows` events, as the measured projection does.
 pub async fn upsert(path: &Path, rows: usize) -> Result<Rate> {
     let mut connection = open(path, 0).await?;
     sqlx::query(AssertSqlSafe(by_hand(tables::CREATE)))
@@ -132,6 +136,6 @@ pub async fn upsert(path: &Path, rows: usize) -> Result<Rate> {
         }
         sqlx::query("commit").execute(&mut connection).await?;
     }
-    let took = begin.elapsed();
-    Ok(Rate { rows, took })
+    let elapsed = begin.elapsed();
+    Ok(Rate { rows, elapsed })
 }

@@ -1,4 +1,4 @@
-//! `process_forever` in a process of its own.
+//! [`Runner`]: the program `process_forever` as a child process.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,15 +10,15 @@ use factum_tests::backend::Backend;
 
 use crate::lines::Lines;
 
-/// Killed with the value.
+/// A running `process_forever`, which is killed when the value is dropped.
 pub(crate) struct Runner {
     child: Child,
     lines: Lines,
-    /// Its name, once it has said so.
+    /// The name of the node, once the program has printed it.
     name: Option<String>,
-    /// How many commands it has begun to decide.
+    /// The number of commands that the program has started to decide.
     decides: u64,
-    /// What it has handled.
+    /// The positions of the events that the program has handled.
     pub(crate) mails: BTreeSet<u64>,
 }
 
@@ -27,8 +27,8 @@ impl Runner {
         Self::start_with(&[place])
     }
 
-    /// The same; its first reservation waits in the middle of its decision until there is a file of this name.
-    pub(crate) fn start_held(place: &str, until: &Path) -> Self {
+    /// Starts the program so that its first reservation blocks in `decide` until the file `until` exists.
+    pub(crate) fn start_blocked(place: &str, until: &Path) -> Self {
         Self::start_with(&[place, until.to_str().unwrap()])
     }
 
@@ -49,7 +49,7 @@ impl Runner {
         }
     }
 
-    fn note(&mut self, line: &str) {
+    fn record(&mut self, line: &str) {
         match line.split_once(' ') {
             None if line == "decides" => self.decides += 1,
             Some(("is", name)) => self.name = Some(name.to_owned()),
@@ -58,16 +58,18 @@ impl Runner {
         }
     }
 
-    /// Its name, once it has said so.
+    /// Returns the name of the node, once the program has printed it.
     pub(crate) fn name(&mut self) -> Option<&str> {
         for line in self.lines.waiting().collect::<Vec<_>>() {
-            self.note(&line);
+            self.record(&line);
         }
         self.name.as_deref()
     }
 
-    /// Waits until it has begun to decide so many commands more, or does nothing for so long, since another took over.
-    pub(crate) fn hear_deciding(&mut self, count: u64, patience: Duration) -> bool {
+    /// Waits until the program has started to decide `count` more commands.
+    ///
+    /// Returns `false` if it decides nothing for `patience`, because another node took over.
+    pub(crate) fn wait_for_decisions(&mut self, count: u64, patience: Duration) -> bool {
         let _ = self.name();
         let (enough, mut since) = (self.decides + count, Instant::now());
         while self.decides < enough {
@@ -90,8 +92,8 @@ impl Runner {
         assert!(sent.success());
     }
 
-    /// Stops it, at a moment when it does not hold the only writer of a SQLite file.
-    pub(crate) async fn stop_between_writes(&self, backend: &Backend) {
+    /// Suspends the program with `SIGSTOP` while it does not hold the write lock of a SQLite file.
+    pub(crate) async fn suspend_between_writes(&self, backend: &Backend) {
         loop {
             self.signal("-STOP");
             let engine = backend.engine();
@@ -105,37 +107,37 @@ impl Runner {
         }
     }
 
-    /// Lets one that was stopped go on.
-    pub(crate) fn go_on(&self) {
+    /// Resumes the suspended program.
+    pub(crate) fn resume(&self) {
         self.signal("-CONT");
     }
 
-    /// Kills it, and gives back all that it has handled.
+    /// Kills the program and returns the positions that it has handled.
     pub(crate) fn kill(mut self) -> BTreeSet<u64> {
         self.child.kill().unwrap();
-        self.end_of_lines();
+        self.read_remaining_lines();
         assert!(!self.child.wait().unwrap().success());
         std::mem::take(&mut self.mails)
     }
 
-    /// Lets it end once nothing is due any more.
+    /// Lets the program end once no work is due, and returns the positions that it has handled.
     pub(crate) fn end(mut self) -> BTreeSet<u64> {
         drop(self.child.stdin.take());
-        self.end_of_lines();
+        self.read_remaining_lines();
         assert!(self.child.wait().unwrap().success());
         std::mem::take(&mut self.mails)
     }
 
-    fn end_of_lines(&mut self) {
+    fn read_remaining_lines(&mut self) {
         while let Some(line) = self.lines.next() {
-            self.note(&line);
+            self.record(&line);
         }
     }
 }
 
 impl Drop for Runner {
     fn drop(&mut self) {
-        // Fails if it has ended, which is as good.
+        // Fails if the program has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -23,7 +23,7 @@ pub struct Account {
     pub balance: u64,
 }
 
-/// Emits so many deposits.
+/// Emits `events` deposits.
 pub struct Deposit {
     pub events: usize,
 }
@@ -48,8 +48,8 @@ impl Aggregate for Account {
         self.balance
             .checked_add(command.events as u64)
             .ok_or(Overflow)?;
-        // A snapshot store applies the events of a commit to `self` once more, and would store a
-        // balance that counts them twice.
+        // A snapshot store applies the committed events to `self` again, so writing them to `self` would
+        // count them twice.
         let mut after = self.clone();
         for _ in 0..command.events {
             let event = Deposited {

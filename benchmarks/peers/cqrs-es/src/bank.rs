@@ -3,19 +3,19 @@ use cqrs_es::{AggregateContext, AggregateError, CqrsFramework, EventStore};
 
 use crate::account::{Account, Deposit};
 
-/// What differs between the stores of `cqrs-es`.
+/// The parts that differ between the stores of `cqrs-es`.
 pub trait Backend: Send + Sync + 'static {
     type Store: EventStore<Account, AC: Send> + 'static;
 
-    /// A handle on the one store: the framework keeps the one it is given to itself.
+    /// Returns another handle on the store, because the framework does not expose its own.
     fn store(&self) -> Self::Store;
 
-    /// What a reader of the figures must know.
+    /// Returns notes for readers of the figures.
     fn note(&self, scenario: Scenario) -> String;
 
     fn unsupported(&self, scenario: Scenario) -> Option<&'static str>;
 
-    /// The number of events that a query counted when all were replayed.
+    /// Replays all events and returns the number that a query counted.
     fn replay(&self) -> impl Future<Output = Result<usize>> + Send;
 
     fn settle(&self) -> impl Future<Output = Result<()>> + Send;
@@ -47,7 +47,7 @@ impl<B: Backend> Bank for CqrsEsBank<B> {
 
     fn unsupported(&self, args: &Args) -> Option<&'static str> {
         match args.scenario {
-            Scenario::Transfer => Some("a command is for one aggregate"),
+            Scenario::Transfer => Some("a command applies to one aggregate"),
             scenario => self.backend.unsupported(scenario),
         }
     }

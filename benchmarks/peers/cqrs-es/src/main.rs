@@ -21,7 +21,7 @@ async fn main() -> Result<()> {
         Database::Sqlite(_) => reject(
             CqrsEsBank::<Memory>::SIDE,
             &args,
-            "SQLite is served by a crate of others",
+            "only third-party crates support SQLite",
         ),
     };
     println!("{line}");

@@ -12,7 +12,7 @@ use rustix::{
 
 use crate::{account::Account, bank::Backend};
 
-/// The store that `cqrs-es` gives for tests.
+/// The store that `cqrs-es` provides for tests.
 #[derive(Default)]
 pub struct Memory(MemStore<Account>);
 
@@ -45,11 +45,11 @@ impl Backend for Memory {
     }
 }
 
-/// What `MemStore` prints goes nowhere until the work is done.
+/// Redirects the output of `MemStore` to `/dev/null` until `work` is done.
 pub async fn silenced<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    let kept = dup(stdout())?;
+    let original = dup(stdout())?;
     dup2_stdout(File::options().write(true).open("/dev/null")?)?;
     let done = work.await;
-    dup2_stdout(kept)?;
+    dup2_stdout(original)?;
     done
 }

@@ -16,12 +16,12 @@ use crate::{account::Account, bank::Backend};
 
 pub struct Postgres {
     pool: PgPool,
-    /// Events between two snapshots, where they are wanted.
+    /// The number of events between two snapshots, if the scenario uses them.
     snapshots: Option<usize>,
 }
 
 impl Postgres {
-    /// Creates the tables as `postgres-es` describes them, or empties them.
+    /// Creates the tables that `postgres-es` documents, or empties them.
     pub async fn open(url: &str, args: &Args) -> Result<Self> {
         let pool = default_postgress_pool(url).await;
         sqlx::raw_sql(include_str!("tables.sql"))
@@ -53,7 +53,7 @@ impl Backend for Postgres {
     fn note(&self, scenario: Scenario) -> String {
         let more = match (scenario, self.snapshots) {
             (Scenario::Hot, Some(events)) => {
-                format!("; a snapshot every {events} events; the command anew on conflict")
+                format!("; a snapshot every {events} events; retries on conflict")
             }
             (_, Some(events)) => format!("; a snapshot every {events} events"),
             (Scenario::CatchUp, _) => "; replay_all through a channel of 1000".to_owned(),

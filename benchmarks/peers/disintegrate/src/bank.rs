@@ -38,7 +38,7 @@ impl<S: SnapshotConfig + Clone> DisintegrateBank<S> {
     }
 }
 
-/// Whether the decision is made; on conflict it is to be made again.
+/// Returns whether the decision succeeded, and `false` on a conflict that needs a retry.
 fn made(decided: Decided) -> Result<bool> {
     match decided {
         Ok(_) => Ok(true),
@@ -60,7 +60,7 @@ where
     fn note(&self, scenario: Scenario) -> String {
         let more = match scenario {
             Scenario::CatchUp => "; listener with one fetch of everything",
-            _ => "; the decision anew on conflict and on serialization failure",
+            _ => "; retries on conflict and on serialization failure",
         };
         format!("{}{more}", self.tuning)
     }
@@ -92,14 +92,16 @@ where
         Ok(())
     }
 
-    /// More of them would only repeat each other's serialization failures.
+    /// Returns 1, because parallel tasks would cause each other's serialization failures.
     fn preparers(&self) -> usize {
         1
     }
 }
 
-/// Under SERIALIZABLE any statement may fail for the sake of another transaction; `disintegrate` names
-/// that a conflict at the commit alone.
+/// Returns whether the error is a conflict.
+///
+/// Under SERIALIZABLE any statement can fail because of another transaction, but `disintegrate` only reports
+/// a conflict at the commit.
 fn is_conflict(error: &DecisionError<Overflow>) -> bool {
     let (DecisionError::StateStore(source) | DecisionError::EventStore(source)) = error else {
         return false;

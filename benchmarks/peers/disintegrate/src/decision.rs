@@ -48,7 +48,7 @@ impl StateMutate for Account {
 #[error("the balance overflows")]
 pub struct Overflow;
 
-/// Emits so many deposits.
+/// Emits `events` deposits.
 pub struct Deposit<'a> {
     pub account: &'a str,
     pub events: usize,

@@ -17,7 +17,7 @@ use disintegrate_postgres::{PgEventId, PgEventListener, PgEventListenerConfig};
 
 use crate::{bank::Store, decision::BankEvent};
 
-/// Counts the events of the store until there are `events` of them.
+/// Counts the events of the store until their number is `events`.
 pub async fn count(store: Store, events: usize) -> Result<usize> {
     let counter = Counter {
         query: query!(BankEvent),

@@ -15,10 +15,7 @@ async fn main() -> Result<()> {
     let args = Args::parse();
     let Database::Postgres(url) = &args.database else {
         let side = DisintegrateBank::<NoSnapshot>::SIDE;
-        println!(
-            "{}",
-            reject(side, &args, "it has an event store for PostgreSQL only")
-        );
+        println!("{}", reject(side, &args, "it only supports PostgreSQL"));
         return Ok(());
     };
     let (pool, store, snapshotter) = open(url, &args).await?;
@@ -51,14 +48,14 @@ async fn open(url: &str, args: &Args) -> Result<(PgPool, Store, PgSnapshotter)> 
     sqlx::query("TRUNCATE event, event_listener, snapshot")
         .execute(&pool)
         .await?;
-    // The trigger that notifies listeners is theirs alone; the other scenarios have none.
+    // Only the scenarios with a listener need the trigger that notifies it.
     sqlx::query("DROP TRIGGER IF EXISTS event_insert_trigger ON event")
         .execute(&pool)
         .await?;
     Ok((pool, store, snapshotter))
 }
 
-/// An account's snapshot is stored when more than so many events came after the last one.
+/// Returns the number of events after which another snapshot of an account is stored.
 fn every(args: &Args) -> u64 {
     match args.size {
         0 => 100,

@@ -10,7 +10,7 @@ pub struct Deposited {
     note: String,
 }
 
-/// Emits so many deposits.
+/// Emits `events` deposits.
 pub struct Deposit {
     pub events: usize,
 }

@@ -45,7 +45,7 @@ impl Bank for EsrsBank {
 
     fn note(&self, scenario: Scenario) -> String {
         let more = match scenario {
-            Scenario::Hot => "; optimistic, the command anew on conflict; it has no snapshots",
+            Scenario::Hot => "; optimistic, retries on conflict; it has no snapshots",
             Scenario::CatchUp => "; rebuilder, all events at once",
             _ => "",
         };
@@ -54,7 +54,7 @@ impl Bank for EsrsBank {
 
     fn unsupported(&self, args: &Args) -> Option<&'static str> {
         match args.scenario {
-            Scenario::Transfer => Some("a command is for one aggregate"),
+            Scenario::Transfer => Some("a command applies to one aggregate"),
             Scenario::LoadSnapshot => Some("it has no snapshots"),
             _ => None,
         }
@@ -91,7 +91,7 @@ impl Bank for EsrsBank {
     }
 }
 
-/// Another command took the sequence number.
+/// Returns whether another command has stored an event with the same sequence number.
 fn is_conflict(error: &PgStoreError) -> bool {
     let PgStoreError::Sqlx(sqlx::Error::Database(error)) = error else {
         return false;

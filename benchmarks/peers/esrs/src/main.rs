@@ -11,11 +11,7 @@ async fn main() -> Result<()> {
     let args = Args::parse();
     let line = match &args.database {
         Database::Postgres(url) => run(&args, EsrsBank::open(url).await?).await?,
-        _ => reject(
-            EsrsBank::SIDE,
-            &args,
-            "it has an event store for PostgreSQL only",
-        ),
+        _ => reject(EsrsBank::SIDE, &args, "it only supports PostgreSQL"),
     };
     println!("{line}");
     Ok(())

@@ -26,7 +26,7 @@ async fn main() -> Result<()> {
         _ => reject(
             EventcoreBank::<SqliteEventStore>::SIDE,
             &args,
-            "the program `peer-eventcore` measures it",
+            "measured by the program `peer-eventcore`",
         ),
     };
     println!("{line}");

@@ -15,7 +15,7 @@ use crate::{
     projection,
 };
 
-/// What makes the tables of a server ready for measuring.
+/// Maintenance of the database tables before a measurement.
 pub type Settle = Box<dyn Fn() -> futures::future::BoxFuture<'static, Result<()>> + Send + Sync>;
 
 pub struct EventcoreBank<S> {
@@ -38,13 +38,14 @@ impl<S> EventcoreBank<S> {
 }
 
 impl<S: EventStore + Sync> EventcoreBank<S> {
-    /// The default policy tries a conflict again four times; a caller who wants its deposit in any
-    /// case issues the command anew.
+    /// Executes a command until it succeeds.
+    ///
+    /// The default policy retries a conflict four times, so a caller must issue the command again after that.
     async fn execute<C: CommandLogic>(&self, command: impl Fn() -> C) -> Result<()> {
         loop {
             match execute(&*self.store, command(), RetryPolicy::new()).await {
                 Err(CommandError::ConcurrencyError(_)) => {}
-                done => return done.map(drop).context("executing a command"),
+                done => return done.map(drop).context("cannot execute a command"),
             }
         }
     }
@@ -73,7 +74,7 @@ where
     fn note(&self, scenario: Scenario) -> String {
         let more = match scenario {
             Scenario::Hot => {
-                "; default RetryPolicy, the command anew when its 4 retries are used up; command-state \
+                "; default RetryPolicy, another execution after its 4 retries; command-state \
                  snapshots (from 100 events on, then saved with each command)"
             }
             Scenario::LoadSnapshot => "; command-state snapshots",
@@ -85,7 +86,7 @@ where
 
     fn unsupported(&self, args: &Args) -> Option<&'static str> {
         (args.scenario == Scenario::LoadSnapshot && args.size < 100)
-            .then_some("stores a snapshot from 100 events on")
+            .then_some("it stores no snapshot before 100 events")
     }
 
     async fn deposit(&self, account: u64, events: usize) -> Result<()> {

@@ -37,8 +37,9 @@ impl Event for Deposited {
     }
 }
 
-/// Emits `events` deposits and tells the balance before them. With none, it only loads the state: an
-/// append of nothing touches no store.
+/// Emits `events` deposits and stores the balance before them in `balance`.
+///
+/// With 0 events it only loads the state, because an empty append does not access the store.
 #[derive(Command)]
 pub struct Deposit {
     #[stream]

@@ -28,7 +28,7 @@ async fn main() -> Result<()> {
         Database::Sqlite(_) => reject(
             EventcoreBank::<PostgresEventStore>::SIDE,
             &args,
-            "the program `peer-eventcore-sqlite` measures it",
+            "measured by the program `peer-eventcore-sqlite`",
         ),
     };
     println!("{line}");

@@ -18,8 +18,9 @@ use eventcore_types::{CheckpointStore, EventFilter, EventPage, EventReader, Proj
 
 use crate::command::Deposited;
 
-/// Counts the events of the store until there are `events` of them. A batch run ends after one page
-/// of 1000, so this one is continuous, without a pause between pages.
+/// Counts the events of the store until their number is `events`.
+///
+/// The run is continuous without a pause between pages, because a batch run ends after one page of 1000.
 pub async fn count<S>(store: Arc<S>, events: usize) -> Result<usize>
 where
     S: EventReader + Send + Sync + 'static,
@@ -64,8 +65,9 @@ impl Projector for Counter {
     }
 }
 
-/// Events from the store, checkpoints in memory: they are saved after each event, and one that
-/// outlives the counter would be wrong.
+/// Reads events from the store and keeps checkpoints in memory.
+///
+/// A checkpoint is saved after each event, and must not outlive the counter.
 struct InMemoryState<S> {
     store: Arc<S>,
     checkpoints: InMemoryCheckpointStore,

@@ -18,7 +18,7 @@ pub trait View<E: Executor>:
     fn balance(&self) -> u64;
 }
 
-/// Folded from all events each time.
+/// The state folded from all events at each load.
 #[evento::projection]
 #[evento::snapshot(none)]
 pub struct Replayed {
@@ -41,7 +41,7 @@ impl<E: Executor> View<E> for Replayed {
     }
 }
 
-/// Stored as a snapshot by each load that finds events behind the last one.
+/// The state with a snapshot, which each load updates if it finds newer events.
 #[evento::projection(bitcode::Encode, bitcode::Decode)]
 pub struct Stored {
     balance: u64,

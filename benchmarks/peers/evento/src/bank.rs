@@ -11,7 +11,7 @@ use crate::{
     subscription,
 };
 
-/// What makes the tables of a server ready for measuring.
+/// Maintenance of the database tables before a measurement.
 pub type Settle = Box<dyn Fn() -> futures::future::BoxFuture<'static, Result<()>> + Send + Sync>;
 
 pub struct EventoBank<E, V> {
@@ -36,7 +36,7 @@ impl<E: Executor + Clone + 'static, V: View<E>> Bank for EventoBank<E, V> {
 
     fn note(&self, scenario: Scenario) -> String {
         let more = match scenario {
-            Scenario::Hot => "; snapshots; the command anew on conflict",
+            Scenario::Hot => "; snapshots; retries on conflict",
             Scenario::LoadSnapshot => "; snapshots",
             Scenario::CatchUp => "; ephemeral subscription, chunks of 1000",
             _ => "",
@@ -45,7 +45,7 @@ impl<E: Executor + Clone + 'static, V: View<E>> Bank for EventoBank<E, V> {
     }
 
     fn unsupported(&self, args: &Args) -> Option<&'static str> {
-        (args.scenario == Scenario::Transfer).then_some("a commit is for one aggregate")
+        (args.scenario == Scenario::Transfer).then_some("a commit applies to one aggregate")
     }
 
     async fn deposit(&self, account: u64, events: usize) -> Result<()> {
@@ -65,7 +65,7 @@ impl<E: Executor + Clone + 'static, V: View<E>> Bank for EventoBank<E, V> {
             }
             match write.commit(&self.executor).await {
                 Err(WriteError::InvalidOriginalVersion) => {}
-                done => return done.map(drop).context("committing a deposit"),
+                done => return done.map(drop).context("cannot commit a deposit"),
             }
         }
     }

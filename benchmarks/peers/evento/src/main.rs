@@ -26,7 +26,7 @@ async fn main() -> Result<()> {
         Database::Memory => reject(
             EventoBank::<Sqlite, Replayed>::SIDE,
             &args,
-            "it has no store in memory but a database's own",
+            "it has no in-memory store of its own",
         ),
         Database::Sqlite(path) => {
             let executor = Sqlite::from(sqlite(path).await?);

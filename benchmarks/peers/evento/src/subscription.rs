@@ -31,8 +31,9 @@ async fn counted<E: Executor>(context: &Context<'_, E>, _: Event<Deposited>) -> 
     Ok(())
 }
 
-/// Counts the events of the store until there are `events` of them. The cursor is kept in memory,
-/// like the count.
+/// Counts the events of the store until their number is `events`.
+///
+/// The cursor and the count are kept in memory.
 pub async fn count<E: Executor + Clone + 'static>(executor: &E, events: usize) -> Result<usize> {
     let counter = Arc::new(Counter {
         expected: events,

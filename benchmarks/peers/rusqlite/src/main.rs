@@ -1,5 +1,6 @@
-//! The limit of SQLite through `rusqlite`: the same rows as those of `factum-sqlite`, one prepared statement, called for
-//! each row.
+//! The limit of SQLite through `rusqlite`.
+//!
+//! It writes the same rows as `factum-sqlite`, with one prepared statement that is executed for each row.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -20,22 +21,22 @@ const SCHEMA: &str = "
 const METADATA: &str =
     r#"{"actor":"alice","correlation_id":"019a5a4e-3f4c-7c3e-8f0a-1b2c3d4e5f60"}"#;
 
-/// Rows per second through the driver, with nothing above it.
+/// Measures the rows per second that the driver alone can insert or read.
 #[derive(Parser)]
 struct Args {
-    /// `sqlite:PATH`, where nothing is yet.
+    /// Database to create: `sqlite:PATH`.
     #[arg(long)]
     database: Database,
 
-    /// Rows per commit.
+    /// Number of rows per commit.
     #[arg(long, default_value_t = 100)]
     batch: i64,
 
-    /// Reads this many rows instead.
+    /// Number of rows to read instead of inserting.
     #[arg(long)]
     read: Option<i64>,
 
-    /// How long rows are inserted.
+    /// Measuring time of inserts in seconds.
     #[arg(long, default_value_t = 5)]
     seconds: u64,
 }
@@ -43,10 +44,10 @@ struct Args {
 fn main() -> Result<()> {
     let args = Args::parse();
     let Database::Sqlite(path) = &args.database else {
-        bail!("rusqlite opens nothing but SQLite");
+        bail!("unsupported database; rusqlite only supports sqlite:PATH");
     };
     let mut connection = open(path)?;
-    let (rows, took) = match args.read {
+    let (rows, elapsed) = match args.read {
         Some(rows) => read(&mut connection, rows)?,
         None => insert(
             &mut connection,
@@ -61,7 +62,7 @@ fn main() -> Result<()> {
         "callers": 1,
         "size": args.read.unwrap_or(args.batch),
         "count": rows,
-        "per_second": (rows as f64 / took.as_secs_f64()).round(),
+        "per_second": (rows as f64 / elapsed.as_secs_f64()).round(),
         "p50_us": 0.0,
         "p99_us": 0.0,
         "note": "",
@@ -80,18 +81,18 @@ fn open(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
-fn insert(connection: &mut Connection, batch: i64, round: Duration) -> Result<(i64, Duration)> {
+fn insert(connection: &mut Connection, batch: i64, duration: Duration) -> Result<(i64, Duration)> {
     put(connection, batch, 0)?;
     let begin = Instant::now();
     let mut number = 0;
-    while begin.elapsed() < round {
+    while begin.elapsed() < duration {
         number += 1;
         put(connection, batch, number)?;
     }
     Ok((number * batch, begin.elapsed()))
 }
 
-/// One transaction; every row is of a stream of its own.
+/// Inserts `batch` rows of different streams in one transaction.
 fn put(connection: &mut Connection, batch: i64, number: i64) -> Result<()> {
     let data = format!(r#"{{"amount":1,"note":"{NOTE}"}}"#);
     let transaction = connection.transaction()?;

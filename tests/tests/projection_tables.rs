@@ -1,4 +1,4 @@
-//! Projections into tables: events of several types, and names that are taken.
+//! Projections into tables: events of several types, and conflicts of table names.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -47,12 +47,12 @@ impl Decide for Close {
     }
 }
 
-/// What happened to jars and lids, in order.
+/// The events of jars and lids, in order.
 #[derive(Projection)]
 #[projection(name = "kitchen", events = (JarEvent, LidEvent))]
 struct Kitchen;
 
-/// The same under another name.
+/// Another projection that claims the same table.
 #[derive(Projection)]
 #[projection(name = "pantry", events = LidEvent)]
 struct Pantry;
@@ -125,7 +125,7 @@ async fn happened(backend: &Backend) -> Vec<(i64, String)> {
 
 async fn execute(backend: &Backend, sql: &'static str) -> Result<(), sqlx::Error> {
     match backend {
-        // The connections of its pool only read.
+        // The connections of the pool are read-only.
         Backend::Sqlite(store) => {
             let (_, _, file): (i64, String, String) = sqlx::query_as("pragma database_list")
                 .fetch_one(store.pool())
@@ -146,7 +146,7 @@ async fn work(engine: &Engine) -> Position {
     engine.execute(Close { lid }).await.unwrap().position()
 }
 
-async fn events_of_several_types_go_into_one_table_in_order(place: &str) {
+async fn several_event_types_fill_one_table_in_order(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
     let last = work(&engine).await;
@@ -164,13 +164,13 @@ async fn events_of_several_types_go_into_one_table_in_order(place: &str) {
     backend.close().await;
 }
 
-async fn two_projections_cannot_have_one_table(place: &str) {
+async fn two_projections_cannot_share_table(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
     let last = work(&engine).await;
     let projections = run!(&backend, &engine, Kitchen);
-    // Its next build has other tables, but the same view.
     projections.wait_for(last).await.unwrap();
+    // The next build has other tables, but the same view.
     projections.rebuild("kitchen").await.unwrap();
     projections.stop().await;
     let before = happened(&backend).await;
@@ -198,7 +198,7 @@ async fn two_projections_cannot_have_one_table(place: &str) {
     backend.close().await;
 }
 
-async fn of_two_that_begin_together_one_is_rejected(place: &str) {
+async fn concurrent_table_claims_reject_one_projection(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
     let last = work(&engine).await;
@@ -213,11 +213,11 @@ async fn of_two_that_begin_together_one_is_rejected(place: &str) {
     backend.close().await;
 }
 
-async fn what_is_not_its_own_is_left_alone(place: &str) {
+async fn foreign_tables_are_left_untouched(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
     let last = work(&engine).await;
-    let strangers = [
+    let foreign = [
         (
             "create view happened as select 1 as position, 'x' as what",
             "happened",
@@ -228,7 +228,7 @@ async fn what_is_not_its_own_is_left_alone(place: &str) {
         ),
         ("create table happened__1 (other text)", "happened__1"),
     ];
-    for (create, found) in strangers {
+    for (create, found) in foreign {
         execute(&backend, create).await.unwrap();
         let projections = run!(&backend, &engine, Kitchen);
         let error = projections.wait_for(last).await.unwrap_err().error;
@@ -245,7 +245,7 @@ async fn what_is_not_its_own_is_left_alone(place: &str) {
         };
         execute(&backend, drop).await.unwrap();
     }
-    // Once the names are free, it goes on.
+    // The projection works once the names are free.
     let projections = run!(&backend, &engine, Kitchen);
     projections.wait_for(last).await.unwrap();
     assert_eq!(happened(&backend).await.len(), 4);
@@ -254,8 +254,8 @@ async fn what_is_not_its_own_is_left_alone(place: &str) {
 }
 
 places::on_each! {
-    events_of_several_types_go_into_one_table_in_order;
-    two_projections_cannot_have_one_table;
-    of_two_that_begin_together_one_is_rejected;
-    what_is_not_its_own_is_left_alone;
+    several_event_types_fill_one_table_in_order;
+    two_projections_cannot_share_table;
+    concurrent_table_claims_reject_one_projection;
+    foreign_tables_are_left_untouched;
 }

@@ -1,4 +1,4 @@
-//! What was sealed can be read at its place only, and what is read goes up to today's form as ever.
+//! Moved or altered ciphertext is rejected, and decrypted data is upcast like any other.
 
 #![allow(
     clippy::unwrap_used,
@@ -29,21 +29,21 @@ use uuid::Uuid;
 use people::*;
 
 on_every_store!(
-    what_was_moved_is_rejected,
-    what_was_changed_is_rejected,
-    what_cannot_be_opened_is_parked_and_nothing_else,
-    what_looks_sealed_is_not_taken,
-    an_upcaster_sees_the_plain_form,
-    a_fingerprint_cannot_be_guessed_at,
-    a_snapshot_from_before_is_dropped,
+    moved_ciphertext_is_rejected,
+    altered_ciphertext_is_rejected,
+    undecryptable_event_is_dead_lettered,
+    append_rejects_ciphertext_lookalikes,
+    upcaster_receives_decrypted_data,
+    idempotency_fingerprint_cannot_be_guessed,
+    erasure_clears_plain_text_snapshot,
 );
 
 fn stream() -> StreamId {
     "customer-17".parse().unwrap()
 }
 
-/// As it is sealed, on its way into the store once more.
-fn again(event: RecordedEvent) -> NewEvent {
+/// Copies a stored event, still encrypted, so that it can be appended again.
+fn copy(event: RecordedEvent) -> NewEvent {
     NewEvent {
         id: event.id,
         name: event.name,
@@ -66,7 +66,7 @@ async fn read(store: &impl EventStore) -> Result<Vec<RecordedEvent>, StoreError>
     Ok(page.events)
 }
 
-/// Why the last event cannot be read.
+/// Returns the reason why the last event cannot be decrypted.
 async fn reason(store: &impl EventStore) -> String {
     let last = read(store).await.unwrap().pop().unwrap();
     let error = last.decode::<CustomerEvent>().unwrap_err();
@@ -77,31 +77,31 @@ async fn reason(store: &impl EventStore) -> String {
     error.fault.to_string()
 }
 
-/// A store with one event, and that event as it is sealed.
-async fn one<B: Backend>(place: &B) -> (Sealed<B>, NewEvent) {
+/// Returns a store with one event, and a copy of that event as it is encrypted.
+async fn store_with_event<B: Backend>(place: &B) -> (Sealed<B>, NewEvent) {
     let store = open(place).await;
     let engine = Engine::new(store.clone());
     engine
         .execute(record("17", registered("Ada")))
         .await
         .unwrap();
-    let sealed = again(everything(store.store()).await.remove(0));
-    (store, sealed)
+    let encrypted = copy(everything(store.store()).await.remove(0));
+    (store, encrypted)
 }
 
-async fn what_was_moved_is_rejected<B: Backend>() {
+async fn moved_ciphertext_is_rejected<B: Backend>() {
     let place = B::create().await;
-    let (store, sealed) = one(&place).await;
+    let (store, encrypted) = store_with_event(&place).await;
     let other = NewEvent {
         id: Uuid::from_u128(7),
-        ..sealed
+        ..encrypted
     };
     append(store.store(), other).await.unwrap();
     let expected = "field `name` cannot be decrypted: its ciphertext was changed or moved";
     assert_eq!(reason(&store).await, expected);
 }
 
-async fn what_was_changed_is_rejected<B: Backend>() {
+async fn altered_ciphertext_is_rejected<B: Backend>() {
     let flip = |text: &mut Value, at: usize| {
         let mut letters: Vec<char> = text.as_str().unwrap().chars().collect();
         letters[at] = if letters[at] == 'A' { 'B' } else { 'A' };
@@ -122,22 +122,25 @@ async fn what_was_changed_is_rejected<B: Backend>() {
     ];
     for change in changes {
         let place = B::create().await;
-        let (store, sealed) = one(&place).await;
-        let mut json: Value = serde_json::from_slice(&sealed.data).unwrap();
+        let (store, encrypted) = store_with_event(&place).await;
+        let mut json: Value = serde_json::from_slice(&encrypted.data).unwrap();
         change(&mut json);
         let data = json.to_string().into();
-        append(store.store(), NewEvent { data, ..sealed })
+        append(store.store(), NewEvent { data, ..encrypted })
             .await
             .unwrap();
         let reason = reason(&store).await;
-        assert!(reason.starts_with("field `"), "{reason}");
-        // The others are there as ever.
-        let before = read(&store).await.unwrap().remove(0);
-        assert_eq!(before.decode::<CustomerEvent>().unwrap(), registered("Ada"));
+        assert!(reason.starts_with('`'), "{reason}");
+        // The original event is still readable.
+        let original = read(&store).await.unwrap().remove(0);
+        assert_eq!(
+            original.decode::<CustomerEvent>().unwrap(),
+            registered("Ada")
+        );
     }
 }
 
-/// Whose names were registered, in order.
+/// The registered names, in order.
 #[derive(Projection, Default)]
 #[projection(name = "names", events = CustomerEvent)]
 struct Names(Vec<String>);
@@ -150,11 +153,11 @@ impl Project<CustomerEvent> for Names {
     }
 }
 
-async fn what_cannot_be_opened_is_parked_and_nothing_else<B: Backend>() {
+async fn undecryptable_event_is_dead_lettered<B: Backend>() {
     let place = B::create().await;
-    let (store, sealed) = one(&place).await;
+    let (store, encrypted) = store_with_event(&place).await;
     let id = Uuid::from_u128(7);
-    append(store.store(), NewEvent { id, ..sealed })
+    append(store.store(), NewEvent { id, ..encrypted })
         .await
         .unwrap();
     let engine = Engine::new(store);
@@ -164,16 +167,16 @@ async fn what_cannot_be_opened_is_parked_and_nothing_else<B: Backend>() {
     let projections = Projections::builder(&engine).with(names.clone()).start();
     projections.wait_for(last).await.unwrap();
     assert_eq!(names.read(|names| names.0.clone()), ["Ada", "Bob"]);
-    let letters = projections.dead_letters("names").await.unwrap();
-    let positions: Vec<_> = letters.iter().map(|it| it.position.get()).collect();
+    let entries = projections.dead_letters("names").await.unwrap();
+    let positions: Vec<_> = entries.iter().map(|it| it.position.get()).collect();
     assert_eq!(positions, [2]);
     projections.stop().await;
 }
 
-async fn what_looks_sealed_is_not_taken<B: Backend>() {
+async fn append_rejects_ciphertext_lookalikes<B: Backend>() {
     let place = B::create().await;
     let store = open(&place).await;
-    let event = marked(
+    let event = named(
         &json!({ "name": "Ada", "more": { "$personal": {} } }),
         "name",
     );
@@ -182,15 +185,15 @@ async fn what_looks_sealed_is_not_taken<B: Backend>() {
         rejected,
         Err(AppendError::Invalid(InvalidAppend::NotEncryptable { field, .. })) if field == "more"
     ));
-    let rejected = append(&store, marked(&json!({ "name": "Ada" }), "nick")).await;
+    let rejected = append(&store, named(&json!({ "name": "Ada" }), "nick")).await;
     assert!(matches!(
         rejected,
         Err(AppendError::Invalid(InvalidAppend::NotEncryptable { field, .. })) if field == "nick"
     ));
 }
 
-/// A first version of an event, with one personal field.
-fn marked(json: &Value, field: &'static str) -> NewEvent {
+/// Returns schema version 1 of an event, with one personal field.
+fn named(json: &Value, field: &'static str) -> NewEvent {
     NewEvent {
         id: Uuid::from_u128(1),
         name: "guest.named".into(),
@@ -216,7 +219,10 @@ struct Named {
     last: Option<String>,
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "an upcaster takes its form")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the signature of an upcaster"
+)]
 fn split(old: Value) -> Result<Value, UpcastError> {
     let name = old["name"].as_str().ok_or("no name")?;
     let (first, last) = match name.split_once(' ') {
@@ -226,34 +232,34 @@ fn split(old: Value) -> Result<Value, UpcastError> {
     Ok(json!({ "first": first, "last": last }))
 }
 
-async fn an_upcaster_sees_the_plain_form<B: Backend>() {
+async fn upcaster_receives_decrypted_data<B: Backend>() {
     let place = B::create().await;
     let store = open(&place).await;
-    let event = marked(
+    let event = named(
         &json!({ "name": "Ada Byron", "size": 18446744073709551615_u64 }),
         "name",
     );
     append(&store, event).await.unwrap();
-    let named = |first: &str, last: Option<&str>| Named {
+    let expected = |first: &str, last: Option<&str>| Named {
         first: first.to_owned(),
         last: last.map(str::to_owned),
     };
     let events = read(&store).await.unwrap();
     assert_eq!(
         events[0].decode::<Named>().unwrap(),
-        named("Ada", Some("Byron"))
+        expected("Ada", Some("Byron"))
     );
-    // What is not personal keeps every digit.
+    // Fields that are not personal keep full integer precision.
     assert!(String::from_utf8_lossy(&events[0].data).contains("18446744073709551615"));
     let _ = store.erase("17").await.unwrap();
     let events = read(&store).await.unwrap();
     assert_eq!(
         events[0].decode::<Named>().unwrap(),
-        named("[redacted]", None)
+        expected("[redacted]", None)
     );
 }
 
-async fn a_fingerprint_cannot_be_guessed_at<B: Backend>() {
+async fn idempotency_fingerprint_cannot_be_guessed<B: Backend>() {
     let place = B::create().await;
     let store = open(&place).await;
     let command = record("17", registered("Ada"));
@@ -262,14 +268,14 @@ async fn a_fingerprint_cannot_be_guessed_at<B: Backend>() {
     engine.execute(command).idempotency_key("a").await.unwrap();
     let key = IdempotencyKey::new("a", &content);
     assert!(store.find(&key).await.unwrap().is_some());
-    // Without the secret the same guess finds other content.
+    // Without the secret key the same content has another fingerprint.
     let guess = store.store().find(&key).await;
     assert!(matches!(guess, Err(AppendError::KeyReused { .. })));
 }
 
-async fn a_snapshot_from_before_is_dropped<B: Backend>() {
+async fn erasure_clears_plain_text_snapshot<B: Backend>() {
     let place = B::create().await;
-    let (store, _) = one(&place).await;
+    let (store, _) = store_with_event(&place).await;
     assert!(
         store
             .store()
@@ -290,11 +296,11 @@ async fn a_snapshot_from_before_is_dropped<B: Backend>() {
     let engine = Engine::new(open(&place).await);
     let customer = engine.load::<Customer>(&"17".to_owned()).await.unwrap();
     assert_eq!((&*customer.name, customer.plan), ("[redacted]", 3));
-    let left = store
+    let cleared = store
         .store()
         .load_snapshot(&stream())
         .await
         .unwrap()
         .unwrap();
-    assert_eq!(&left.data[..], b"null");
+    assert_eq!(&cleared.data[..], b"null");
 }

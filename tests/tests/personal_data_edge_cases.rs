@@ -1,4 +1,4 @@
-//! Personal data where something else goes on meanwhile: a crash, a rebuild, another form of the event.
+//! Personal data during a crash, a rebuild, or a change of the event schema.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -12,7 +12,7 @@ use factum::{StoreError, async_trait};
 use factum_memory::MemoryStore;
 use tokio::sync::watch;
 
-/// A type for each time: what is stored is the same event.
+/// Defines the same stored event with and without a personal field.
 macro_rules! customer {
     ($module:ident: $(#[$personal:ident])?) => {
         mod $module {
@@ -74,10 +74,10 @@ async fn open(store: &MemoryStore, master: u8) -> PersonalDataStore<MemoryStore>
 }
 
 #[tokio::test]
-async fn a_field_that_becomes_personal_and_is_it_no_more_is_read_by_every_code() {
+async fn field_can_become_personal_and_plain_again() {
     let store = MemoryStore::new();
     let ada = "17".to_owned();
-    let by_plain = async |name: &str| {
+    let append_plain = async |name: &str| {
         let engine = Engine::new(open(&store, 1).await);
         let (customer, name) = (ada.clone(), name.to_owned());
         engine
@@ -85,35 +85,36 @@ async fn a_field_that_becomes_personal_and_is_it_no_more_is_read_by_every_code()
             .await
             .unwrap();
     };
-    by_plain("before").await;
+    append_plain("before").await;
     let engine = Engine::new(open(&store, 1).await);
-    engine.execute(call(&ada, "sealed")).await.unwrap();
-    by_plain("behind").await;
+    engine.execute(call(&ada, "encrypted")).await.unwrap();
+    append_plain("after").await;
     let read = async || {
         let engine = Engine::new(open(&store, 1).await);
-        let today = engine.load::<personal::Customer>(&ada).await.unwrap();
-        let then = engine.load::<plain::Customer>(&ada).await.unwrap();
-        assert_eq!(today.names, then.names);
-        today.names.clone()
+        let personal = engine.load::<personal::Customer>(&ada).await.unwrap();
+        let plain = engine.load::<plain::Customer>(&ada).await.unwrap();
+        assert_eq!(personal.names, plain.names);
+        personal.names.clone()
     };
-    assert_eq!(read().await, ["before", "sealed", "behind"]);
-    // What was never sealed stays.
-    let _ = open(&store, 1).await.erase(&ada).await.unwrap();
-    assert_eq!(read().await, ["before", "[redacted]", "behind"]);
+    assert_eq!(read().await, ["before", "encrypted", "after"]);
+    // Data that was never encrypted stays.
+    let _ = open(&store, 1).await.forget(&ada).await.unwrap();
+    assert_eq!(read().await, ["before", "[redacted]", "after"]);
 }
 
-/// Ends behind so many changes.
+/// A document store that fails after a number of changes.
 struct Crashing {
     documents: MemoryStore,
-    left: AtomicU64,
+    remaining: AtomicU64,
 }
 
 #[async_trait]
 impl DocumentStore for Crashing {
     async fn change_documents(&self, changes: Changes) -> Result<Revision, ChangeError> {
-        let left = |left: u64| left.checked_sub(1);
-        if self.left.fetch_update(SeqCst, SeqCst, left).is_err() {
-            return Err(StoreError::Interrupted("it has crashed".into()).into());
+        let decrement = |remaining: u64| remaining.checked_sub(1);
+        let remaining = self.remaining.fetch_update(SeqCst, SeqCst, decrement);
+        if remaining.is_err() {
+            return Err(StoreError::Interrupted("crashed".into()).into());
         }
         self.documents.change_documents(changes).await
     }
@@ -128,15 +129,15 @@ impl DocumentStore for Crashing {
 }
 
 #[tokio::test]
-async fn a_change_of_the_master_key_that_crashes_anywhere_is_done_again() {
+async fn interrupted_rewrap_can_be_repeated() {
     let (old, new) = (MasterKey::new(&[1; 32]), MasterKey::new(&[2; 32]));
     for changes in 0..4 {
         let store = MemoryStore::new();
         let engine = Engine::new(open(&store, 1).await);
-        // More than are wrapped at once.
+        // More keys than one rewrap batch holds.
         for batch in 0..6 {
-            let calls = (0..200).map(|place| {
-                let id = (batch * 200 + place).to_string();
+            let calls = (0..200).map(|index| {
+                let id = (batch * 200 + index).to_string();
                 engine.execute(call(&id, &id)).into_future()
             });
             futures_util::future::try_join_all(calls).await.unwrap();
@@ -144,11 +145,11 @@ async fn a_change_of_the_master_key_that_crashes_anywhere_is_done_again() {
         let since = open(&store, 1).await.erase("3").await.unwrap().since;
         let crashing = Crashing {
             documents: store.clone(),
-            left: AtomicU64::new(changes),
+            remaining: AtomicU64::new(changes),
         };
         let keys = DocumentKeys::open(crashing, old.clone()).await.unwrap();
         let crashed = keys.rewrap(new.clone()).await.is_err();
-        assert_eq!(crashed, changes < 3, "{changes}");
+        assert_eq!(crashed, changes < 3, "after {changes} changes");
         if crashed {
             let keys = DocumentKeys::open(store.clone(), old.clone()).await;
             let _keys = keys.unwrap().rewrap(new.clone()).await.unwrap();
@@ -165,7 +166,7 @@ async fn a_change_of_the_master_key_that_crashes_anywhere_is_done_again() {
     }
 }
 
-/// The names of all, and a gate to hold it up in the middle.
+/// All names, with a gate that can block the projection in the middle of a batch.
 #[derive(Projection)]
 #[projection(name = "names", events = personal::CustomerEvent)]
 struct Names {
@@ -173,19 +174,19 @@ struct Names {
     gate: Gate,
 }
 
-/// Where it stands, and who may pass.
+/// Blocks the projection at the next event until it is opened.
 #[derive(Clone)]
 struct Gate {
-    shut: Arc<AtomicBool>,
-    stands: Arc<watch::Sender<bool>>,
+    closed: Arc<AtomicBool>,
+    reached: Arc<watch::Sender<bool>>,
     open: Arc<Barrier>,
 }
 
 impl Project<personal::CustomerEvent> for Names {
     fn project(&mut self, event: &Recorded<personal::CustomerEvent>) {
         let personal::CustomerEvent::Named { name } = &event.event;
-        if self.gate.shut.swap(false, SeqCst) {
-            self.gate.stands.send_replace(true);
+        if self.gate.closed.swap(false, SeqCst) {
+            self.gate.reached.send_replace(true);
             self.gate.open.wait();
         }
         self.names.push(name.clone());
@@ -193,35 +194,35 @@ impl Project<personal::CustomerEvent> for Names {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn who_is_forgotten_while_a_rebuild_runs_is_in_no_build_that_is_ordered_behind() {
+async fn erasure_during_rebuild_reaches_next_build() {
     let store = open(&MemoryStore::new(), 1).await;
     let engine = Engine::new(store.clone());
     engine.execute(call("16", "Bob")).await.unwrap();
     let last = engine.execute(call("17", "Ada")).await.unwrap();
     let gate = Gate {
-        shut: Arc::default(),
-        stands: Arc::default(),
+        closed: Arc::default(),
+        reached: Arc::default(),
         open: Arc::new(Barrier::new(2)),
     };
-    let made = gate.clone();
+    let model_gate = gate.clone();
     let model = InMemory::from_fn(move || Names {
         names: Vec::new(),
-        gate: made.clone(),
+        gate: model_gate.clone(),
     });
     let projections = Projections::builder(&engine).with(model.clone()).start();
     projections.wait_for(last.position()).await.unwrap();
-    gate.shut.store(true, SeqCst);
-    let mut standing = gate.stands.subscribe();
-    let forgotten = async {
-        standing.wait_for(|stands| *stands).await.unwrap();
+    gate.closed.store(true, SeqCst);
+    let mut reached = gate.reached.subscribe();
+    let erase = async {
+        reached.wait_for(|reached| *reached).await.unwrap();
         // A page of the running build holds the name in plain text.
-        let once = store.erase("17").await.unwrap();
-        let again = store.erase("17").await.unwrap();
-        assert_eq!(once, again);
+        let first = store.forget("17").await.unwrap();
+        let second = store.forget("17").await.unwrap();
+        assert_eq!(first, second);
         tokio::task::block_in_place(|| gate.open.wait());
         projections.rebuild("names").await.unwrap();
     };
-    let (running, ()) = tokio::join!(projections.rebuild("names"), forgotten);
+    let (running, ()) = tokio::join!(projections.rebuild("names"), erase);
     running.unwrap();
     let names = model.read(|model| model.names.clone());
     assert_eq!(names, ["Bob", "[redacted]"]);

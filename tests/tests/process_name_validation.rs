@@ -1,4 +1,4 @@
-//! The names of process managers, handlers and schedules: what they do and have done goes by them.
+//! The names of process managers, event handlers and schedules: validity and uniqueness.
 
 use factum::prelude::*;
 use factum::process_managers::{EventHandler, HandlerError, ProcessManagersBuilder, Schedule};
@@ -32,7 +32,7 @@ impl Decide for Light {
     }
 }
 
-/// A process manager that says by hand what it goes by.
+/// A process manager with the name at index `N` of [`NAMES`].
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Named<const N: usize>;
 
@@ -77,31 +77,31 @@ fn builder() -> ProcessManagersBuilder {
     ProcessManagers::builder(&Engine::new(MemoryStore::new()))
 }
 
-fn started(builder: ProcessManagersBuilder) -> Result<(), ProcessStartError> {
+fn try_start(builder: ProcessManagersBuilder) -> Result<(), ProcessStartError> {
     builder.try_start().map(drop)
 }
 
 fn rejection(builder: ProcessManagersBuilder) -> String {
-    match started(builder) {
-        Ok(()) => "it has started".to_owned(),
+    match try_start(builder) {
+        Ok(()) => "started".to_owned(),
         Err(error) => error.to_string(),
     }
 }
 
-fn twice(what: &str, name: &str) -> String {
-    format!("the {what} {name:?} is there twice: each needs a name of its own")
+fn duplicate(kind: &str, name: &str) -> String {
+    format!("the {kind} {name:?} is there twice: each needs a name of its own")
 }
 
 #[tokio::test]
-async fn a_process_manager_and_a_handler_have_names_of_their_own() {
-    let two = "process manager or handler";
+async fn process_and_handler_names_must_be_unique() {
+    let kind = "process manager or handler";
     let builders = [
         builder().with::<Watch>().with::<Watch>(),
         builder().handler("watch", Bell).handler("watch", Bell),
         builder().with::<Watch>().handler("watch", Bell),
     ];
     for builder in builders {
-        assert_eq!(rejection(builder), twice(two, "watch"));
+        assert_eq!(rejection(builder), duplicate(kind, "watch"));
     }
     assert_eq!(
         rejection(builder().with::<Named<4>>()),
@@ -110,35 +110,41 @@ async fn a_process_manager_and_a_handler_have_names_of_their_own() {
 }
 
 #[tokio::test]
-async fn a_schedule_has_a_name_of_its_own() -> Result<(), factum::InvalidSchedule> {
+async fn schedule_names_must_be_unique() -> Result<(), factum::InvalidSchedule> {
     let evening = Schedule::cron("evening", "0 18 * * *", |_| Light { lamp: 1 })?;
     let two = builder()
         .schedule(evening.clone())
         .schedule(evening.clone());
-    assert_eq!(rejection(two), twice("schedule", "evening"));
-    // Nobody asks for one schedule, so that what is asked for may have its name.
+    assert_eq!(rejection(two), duplicate("schedule", "evening"));
+    // Schedules are never requested by name, so a process manager or handler may share the name.
     let others = builder().schedule(evening).handler("evening", Bell);
-    assert_eq!(started(others.with::<Watch>()), Ok(()));
+    assert_eq!(try_start(others.with::<Watch>()), Ok(()));
     Ok(())
 }
 
 #[tokio::test]
-async fn a_name_that_no_key_can_hold_is_rejected() {
-    let none = |name: &str| {
+async fn invalid_names_are_rejected() {
+    let invalid = |name: &str| {
         let rule = "1 to 128 bytes without `/` or control characters";
         format!("{name:?} is no name of a process manager or a handler: {rule}")
     };
-    assert_eq!(rejection(builder().with::<Named<1>>()), none(""));
-    assert_eq!(rejection(builder().with::<Named<2>>()), none("a/b"));
-    assert_eq!(rejection(builder().with::<Named<3>>()), none("bell\u{7}"));
-    assert_eq!(rejection(builder().handler("a/b", Bell)), none("a/b"));
+    assert_eq!(rejection(builder().with::<Named<1>>()), invalid(""));
+    assert_eq!(rejection(builder().with::<Named<2>>()), invalid("a/b"));
+    assert_eq!(
+        rejection(builder().with::<Named<3>>()),
+        invalid("bell\u{7}")
+    );
+    assert_eq!(rejection(builder().handler("a/b", Bell)), invalid("a/b"));
     let long = "n".repeat(129);
-    assert_eq!(rejection(builder().handler(&long, Bell)), none(&long[..80]));
-    assert_eq!(started(builder().handler(&long[1..], Bell)), Ok(()));
+    assert_eq!(
+        rejection(builder().handler(&long, Bell)),
+        invalid(&long[..80])
+    );
+    assert_eq!(try_start(builder().handler(&long[1..], Bell)), Ok(()));
 }
 
 #[tokio::test]
 #[should_panic(expected = "the process manager or handler \"watch\" is there twice")]
-async fn start_panics_with_the_same_text() {
+async fn start_panics_with_the_error_text() {
     let _running = builder().with::<Watch>().with::<Watch>().start();
 }

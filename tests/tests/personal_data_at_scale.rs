@@ -1,4 +1,4 @@
-//! Forgetting one of many, read models behind it, and commands that come close together.
+//! Erasing one of many data subjects, rebuilding read models after it, and concurrent commands.
 
 #![allow(
     clippy::unwrap_used,
@@ -34,15 +34,15 @@ use uuid::Uuid;
 use people::*;
 
 on_every_store!(
-    one_of_many_is_forgotten_quickly,
-    a_rebuilt_read_model_has_forgotten,
-    commands_that_come_together_do_not_conflict,
+    erasure_is_fast_among_many_events,
+    erasure_rebuilds_affected_read_models,
+    concurrent_commands_do_not_conflict,
 );
 
 const SUBJECTS: u32 = 1_000;
 const EACH: u32 = 100;
 
-async fn one_of_many_is_forgotten_quickly<B: Backend>() {
+async fn erasure_is_fast_among_many_events<B: Backend>() {
     let place = B::create().await;
     let store = open(&place).await;
     for round in 0..EACH / 10 {
@@ -63,28 +63,31 @@ async fn one_of_many_is_forgotten_quickly<B: Backend>() {
     projections.wait_until_current().await.unwrap();
     let head = *store.watch().borrow();
     projections.wait_for(head).await.unwrap();
-    let known = |id: &str| names.read(|names| names.0[id].clone());
-    assert_eq!([known("7"), known("8")], ["7", "8"]);
+    let name = |id: &str| names.read(|names| names.0[id].clone());
+    assert_eq!([name("7"), name("8")], ["7", "8"]);
     let before = as_stored(&place).await;
     assert_eq!(before.len() as u32, SUBJECTS * EACH + 2);
 
     let began = Instant::now();
-    let forgotten = store.erase("7").await.unwrap();
-    let took = began.elapsed();
+    let erased = store.forget("7").await.unwrap();
+    let elapsed = began.elapsed();
     assert_eq!(
-        (forgotten.events, forgotten.streams.len()),
+        (erased.events, erased.streams.len()),
         (u64::from(EACH) + 1, 2)
     );
-    // The events of others are not looked at, all of which take half a minute in a debug build.
-    assert!(took < Duration::from_secs(2), "{took:?}");
-    assert!(as_stored(&place).await == before, "an event has changed");
-    engine.evict(&forgotten.streams);
+    // A scan of all events takes half a minute in a debug build.
+    assert!(elapsed < Duration::from_secs(2), "{elapsed:?}");
+    assert!(
+        as_stored(&place).await == before,
+        "a stored event has changed"
+    );
+    engine.evict(&erased.streams);
     for (id, name) in [("7", "[redacted]"), ("8", "8")] {
         let customer = engine.load::<Customer>(&id.to_owned()).await.unwrap();
         assert_eq!((&*customer.name, customer.plan), (name, 3));
     }
     projections.rebuild("names").await.unwrap();
-    assert_eq!([known("7"), known("8")], ["[redacted]", "8"]);
+    assert_eq!([name("7"), name("8")], ["[redacted]", "8"]);
     projections.stop().await;
     let streams = ["order-6", "order-7", "order-8"].map(|stream| stream.parse().unwrap());
     let page = store.read(Read::streams(streams)).await.unwrap();
@@ -97,7 +100,7 @@ async fn one_of_many_is_forgotten_quickly<B: Backend>() {
     assert_eq!(notes, BTreeMap::from(expected));
 }
 
-/// Every event without its data unsealed: its position, its id, its data.
+/// Returns the position, the id and the encrypted data of every event.
 async fn as_stored<B: Backend>(place: &B) -> Vec<(Position, Uuid, Vec<u8>)> {
     let store = place.open().await;
     let mut events = Vec::new();
@@ -168,7 +171,7 @@ impl Project<OrderEvent> for Notes {
     }
 }
 
-/// Events of no subject.
+/// Events without personal data.
 #[derive(Event, Serialize, Deserialize)]
 #[event(prefix = "parcel")]
 enum ParcelEvent {
@@ -183,7 +186,7 @@ impl Project<ParcelEvent> for Parcels {
     fn project(&mut self, _: &Recorded<ParcelEvent>) {}
 }
 
-async fn a_rebuilt_read_model_has_forgotten<B: Backend>() {
+async fn erasure_rebuilds_affected_read_models<B: Backend>() {
     let place = B::create().await;
     let store = open(&place).await;
     let engine = Engine::new(store.clone());
@@ -200,7 +203,7 @@ async fn a_rebuilt_read_model_has_forgotten<B: Backend>() {
         .await
         .unwrap();
     projections.wait_for(last.position()).await.unwrap();
-    let seen = || {
+    let content = || {
         notes.read(|notes| {
             (
                 notes.names["17"].clone(),
@@ -209,20 +212,21 @@ async fn a_rebuilt_read_model_has_forgotten<B: Backend>() {
             )
         })
     };
-    let known = |name: &str, note: &str| (name.to_owned(), "18".to_owned(), vec![note.to_owned()]);
-    assert_eq!(seen(), known("17", "for Ada"));
-    let forgotten = store.erase("17").await.unwrap();
-    engine.evict(&forgotten.streams);
-    let rebuilt = projections.forget(&forgotten.event_types).await.unwrap();
+    let expected =
+        |name: &str, note: &str| (name.to_owned(), "18".to_owned(), vec![note.to_owned()]);
+    assert_eq!(content(), expected("17", "for Ada"));
+    let erased = store.forget("17").await.unwrap();
+    engine.evict(&erased.streams);
+    let rebuilt = projections.forget(&erased.names).await.unwrap();
     assert_eq!(rebuilt, ["notes"]);
-    assert_eq!(seen(), known("[redacted]", "[redacted]"));
+    assert_eq!(content(), expected("[redacted]", "[redacted]"));
     let status = projections.status();
     let builds: Vec<_> = status.iter().map(|status| status.build).collect();
     assert_eq!(builds, [2, 1]);
     projections.stop().await;
 }
 
-async fn commands_that_come_together_do_not_conflict<B: Backend>() {
+async fn concurrent_commands_do_not_conflict<B: Backend>() {
     let place = B::create().await;
     let engine = Engine::new(open(&place).await);
     engine
@@ -231,7 +235,7 @@ async fn commands_that_come_together_do_not_conflict<B: Backend>() {
         .unwrap();
     let commands = (0..200).map(|number| {
         let engine = engine.clone();
-        // With and without personal data: their seals take more and less time.
+        // With and without personal data, which differ in encryption time.
         let event = match number % 2 {
             0 => registered("Ada"),
             _ => CustomerEvent::Upgraded { plan: number },
@@ -250,11 +254,11 @@ async fn commands_that_come_together_do_not_conflict<B: Backend>() {
     }
 }
 
-/// Counts what is asked of the keys.
-struct Counted(MemoryDocuments, Arc<AtomicU64>);
+/// A document store that counts the documents read.
+struct CountingDocuments(MemoryDocuments, Arc<AtomicU64>);
 
 #[async_trait]
-impl DocumentStore for Counted {
+impl DocumentStore for CountingDocuments {
     async fn change_documents(&self, changes: Changes) -> Result<Revision, ChangeError> {
         self.0.change_documents(changes).await
     }
@@ -270,9 +274,9 @@ impl DocumentStore for Counted {
 }
 
 #[tokio::test]
-async fn a_page_asks_for_one_document_once_the_keys_are_known() {
-    let asked = Arc::new(AtomicU64::new(0));
-    let keys = Counted(MemoryDocuments::new(), asked.clone());
+async fn page_reads_one_document_once_keys_are_cached() {
+    let reads = Arc::new(AtomicU64::new(0));
+    let keys = CountingDocuments(MemoryDocuments::new(), reads.clone());
     let keys = DocumentKeys::open(keys, master()).await.unwrap();
     let store = PersonalDataStore::new(MemoryStore::new(), keys);
     for subject in 0..20 {
@@ -281,8 +285,8 @@ async fn a_page_asks_for_one_document_once_the_keys_are_known() {
         let append = Append::stream(stream, ExpectedVersion::Any, events);
         store.append(append).await.unwrap();
     }
-    let before = asked.load(SeqCst);
+    let before = reads.load(SeqCst);
     let page = store.read(Read::all(Query::all())).await.unwrap();
     assert_eq!(page.events.len(), 200);
-    assert_eq!(asked.load(SeqCst) - before, 1);
+    assert_eq!(reads.load(SeqCst) - before, 1);
 }

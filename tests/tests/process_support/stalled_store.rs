@@ -1,4 +1,4 @@
-//! [`Still`]: a store as a program sees it that stands still.
+//! [`StalledStore`]: the store of a node that is stalled, as by a long pause of its process.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -10,56 +10,57 @@ use factum::{
 use factum_memory::MemoryStore;
 use tokio::sync::watch;
 
-/// A store as it is for a program that stands still in the middle of its first append under a key, or of the first change
-/// of a document of a kind, until it goes on.
+/// A store that stalls before its first keyed append, or before the first change of certain documents.
+///
+/// While [`stalled`](Self::stalled) is set, no call returns.
 #[derive(Clone)]
-pub(crate) struct Still {
+pub(crate) struct StalledStore {
     store: MemoryStore,
-    /// The kind.
+    /// A part of the document keys whose first change stalls the store; `None` for the first keyed append.
     document: Option<&'static str>,
-    met: Arc<AtomicBool>,
-    pub(crate) still: Arc<watch::Sender<bool>>,
+    triggered: Arc<AtomicBool>,
+    pub(crate) stalled: Arc<watch::Sender<bool>>,
 }
 
-impl Still {
-    pub(crate) fn at(store: &MemoryStore, document: Option<&'static str>) -> Self {
+impl StalledStore {
+    pub(crate) fn new(store: &MemoryStore, document: Option<&'static str>) -> Self {
         Self {
             store: store.clone(),
             document,
-            met: Arc::default(),
-            still: Arc::default(),
+            triggered: Arc::default(),
+            stalled: Arc::default(),
         }
     }
 
-    fn meets(&self) {
-        if !self.met.swap(true, SeqCst) {
-            self.still.send_replace(true);
+    fn stall_once(&self) {
+        if !self.triggered.swap(true, SeqCst) {
+            self.stalled.send_replace(true);
         }
     }
 
-    async fn going(&self) {
-        let mut still = self.still.subscribe();
-        still.wait_for(|still| !still).await.unwrap();
+    async fn wait_while_stalled(&self) {
+        let mut stalled = self.stalled.subscribe();
+        stalled.wait_for(|stalled| !stalled).await.unwrap();
     }
 }
 
 #[factum::async_trait]
-impl EventStore for Still {
+impl EventStore for StalledStore {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         if append.key.is_some() && self.document.is_none() {
-            self.meets();
+            self.stall_once();
         }
-        self.going().await;
+        self.wait_while_stalled().await;
         self.store.append(append).await
     }
 
     async fn read(&self, read: Read) -> Result<Page, StoreError> {
-        self.going().await;
+        self.wait_while_stalled().await;
         self.store.read(read).await
     }
 
     async fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {
-        self.going().await;
+        self.wait_while_stalled().await;
         self.store.find(key).await
     }
 
@@ -69,28 +70,28 @@ impl EventStore for Still {
 }
 
 #[factum::async_trait]
-impl DocumentStore for Still {
+impl DocumentStore for StalledStore {
     async fn change_documents(&self, changes: Changes) -> Result<Revision, ChangeError> {
         let mut keys = changes.as_slice().iter().map(|change| &change.key);
         if self
             .document
-            .is_some_and(|kind| keys.any(|key| key.contains(kind)))
+            .is_some_and(|part| keys.any(|key| key.contains(part)))
         {
-            self.meets();
+            self.stall_once();
         }
-        self.going().await;
+        self.wait_while_stalled().await;
         self.store.change_documents(changes).await
     }
 
     async fn find_documents(&self, keys: &[String]) -> Result<Vec<Document>, StoreError> {
-        self.going().await;
+        self.wait_while_stalled().await;
         self.store.find_documents(keys).await
     }
 
     async fn scan_documents(&self, scan: Scan) -> Result<Vec<Document>, StoreError> {
-        self.going().await;
+        self.wait_while_stalled().await;
         self.store.scan_documents(scan).await
     }
 }
 
-factum::delegate!(snapshots, [] Still, |this| this.store);
+factum::delegate!(snapshots, [] StalledStore, |this| this.store);

@@ -1,4 +1,4 @@
-//! What a projection cannot take: parked with its stream, tried again in order, discarded, skipped, or a reason to stop.
+//! Dead letters of a projection: blocked streams, retries, discards, policies `Skip` and `Stop`.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -26,29 +26,31 @@ use tokio::sync::watch;
 
 use poison::{append, fill, poisoned, run, until_parked, waiting};
 
-/// The positions of the dead letters, and what has become of each.
-async fn letters(projections: &Projections) -> Vec<(u64, &'static str)> {
-    let letters = projections.dead_letters("counts").await.unwrap();
-    let letters = letters.into_iter().map(|letter| {
-        let state = match letter.state {
+/// Returns the position and the state of each dead letter.
+async fn dead_letters(projections: &Projections) -> Vec<(u64, &'static str)> {
+    let entries = projections.dead_letters("counts").await.unwrap();
+    let entries = entries.into_iter().map(|entry| {
+        let state = match entry.state {
             DeadLetterState::Failed { .. } => "failed",
-            DeadLetterState::Blocked => "behind",
+            DeadLetterState::Blocked => "blocked",
             DeadLetterState::Skipped { .. } => "skipped",
             DeadLetterState::Discarded { .. } => "discarded",
             _ => "unknown",
         };
-        (letter.position.get(), state)
+        (entry.position.get(), state)
     });
-    letters.collect()
+    entries.collect()
 }
 
-async fn until_letters(projections: &Projections, expected: &[(u64, &'static str)]) {
-    let done = async { while letters(projections).await != expected {} };
+/// Waits until the dead letters are as expected.
+async fn until_dead_letters(projections: &Projections, expected: &[(u64, &'static str)]) {
+    let done = async { while dead_letters(projections).await != expected {} };
     let done = tokio::time::timeout(Duration::from_secs(20), done).await;
-    assert!(done.is_ok(), "{:?}", letters(projections).await);
+    assert!(done.is_ok(), "{:?}", dead_letters(projections).await);
 }
 
-async fn assert_is_a_replay(backend: &Backend, engine: &Engine, without: &[u64]) {
+/// Asserts that the table equals a replay of all events except those at the positions in `without`.
+async fn assert_matches_replay(backend: &Backend, engine: &Engine, without: &[u64]) {
     let events = check::everything(engine).await;
     let events = events
         .iter()
@@ -58,54 +60,54 @@ async fn assert_is_a_replay(backend: &Backend, engine: &Engine, without: &[u64])
     assert_eq!(backend.jars().await.unwrap(), replay);
 }
 
-async fn a_poison_event_parks_its_stream_and_a_retry_takes_it_in_order(place: &str) {
+async fn failed_event_blocks_its_stream_until_retry(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
-    let mended = Arc::new(AtomicBool::new(false));
+    let fixed = Arc::new(AtomicBool::new(false));
     let last = fill(&engine, &["a", "poison", "b", "poison", "a", "poison", "b"]).await;
     let projections = run(
         &backend,
         &engine,
-        poisoned(&mended),
+        poisoned(&fixed),
         FailurePolicy::DeadLetter,
     );
     projections.wait_for(last).await.unwrap();
-    assert_is_a_replay(&backend, &engine, &[2, 4, 6]).await;
-    let parked = [(2, "failed"), (4, "behind"), (6, "behind")];
-    assert_eq!(letters(&projections).await, parked);
+    assert_matches_replay(&backend, &engine, &[2, 4, 6]).await;
+    let expected = [(2, "failed"), (4, "blocked"), (6, "blocked")];
+    assert_eq!(dead_letters(&projections).await, expected);
     let first = projections.dead_letters("counts").await.unwrap().remove(0);
     let (error, attempts) = ("poison".to_owned(), 2);
     assert_eq!(first.state, DeadLetterState::Failed { error, attempts });
     assert_eq!(projections.status()[0].parked, 3);
 
-    // Still poison: it stays, and everything behind it.
+    // The event still fails, so it and the later events of its stream stay.
     projections.retry("counts").await.unwrap();
     let last = fill(&engine, &["poison", "a"]).await;
     projections.wait_for(last).await.unwrap();
-    assert_eq!(letters(&projections).await.len(), 4);
+    assert_eq!(dead_letters(&projections).await.len(), 4);
     projections.stop().await;
 
-    // The parked outlive the process.
+    // Dead letters survive a restart.
     let projections = run(
         &backend,
         &engine,
-        poisoned(&mended),
+        poisoned(&fixed),
         FailurePolicy::DeadLetter,
     );
     until_parked(&projections, 4).await;
-    mended.store(true, SeqCst);
+    fixed.store(true, SeqCst);
     projections.retry("counts").await.unwrap();
     until_parked(&projections, 0).await;
-    assert_eq!(letters(&projections).await, []);
-    assert_is_a_replay(&backend, &engine, &[]).await;
+    assert_eq!(dead_letters(&projections).await, []);
+    assert_matches_replay(&backend, &engine, &[]).await;
     let last = fill(&engine, &["poison"]).await;
     projections.wait_for(last).await.unwrap();
-    assert_is_a_replay(&backend, &engine, &[]).await;
+    assert_matches_replay(&backend, &engine, &[]).await;
     projections.stop().await;
     backend.close().await;
 }
 
-async fn what_is_discarded_has_no_effect_and_lets_its_stream_go_on(place: &str) {
+async fn discard_unblocks_stream_without_effect(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
     append(&engine, "torn", r#"{"command":"#.to_owned()).await;
@@ -118,70 +120,75 @@ async fn what_is_discarded_has_no_effect_and_lets_its_stream_go_on(place: &str) 
         FailurePolicy::DeadLetter,
     );
     projections.wait_for(last).await.unwrap();
-    let parked = [(1, "failed"), (2, "behind"), (4, "behind"), (5, "behind")];
-    assert_eq!(letters(&projections).await, parked);
+    let expected = [
+        (1, "failed"),
+        (2, "blocked"),
+        (4, "blocked"),
+        (5, "blocked"),
+    ];
+    assert_eq!(dead_letters(&projections).await, expected);
     let discard = |at| projections.discard("counts", Position::new(at), "a torn file");
     let error = discard(3).await.unwrap_err();
-    let said = "nothing of \"counts\" is parked at position 3";
-    assert_eq!(error.to_string(), said);
+    let expected = "nothing of \"counts\" is parked at position 3";
+    assert_eq!(error.to_string(), expected);
     discard(1).await.unwrap();
-    // The next one that cannot be read stays.
-    until_letters(&projections, &[(1, "discarded"), (5, "failed")]).await;
+    // The next undecodable event of the stream stays.
+    until_dead_letters(&projections, &[(1, "discarded"), (5, "failed")]).await;
     discard(5).await.unwrap();
     until_parked(&projections, 0).await;
     let again = discard(5).await.unwrap_err().to_string();
     assert_eq!(again, "nothing of \"counts\" is parked at position 5");
     assert_eq!(
-        letters(&projections).await,
+        dead_letters(&projections).await,
         [(1, "discarded"), (5, "discarded")]
     );
-    let why = projections.dead_letters("counts").await.unwrap().remove(0);
+    let first = projections.dead_letters("counts").await.unwrap().remove(0);
     let reason = "a torn file".to_owned();
-    assert_eq!(why.state, DeadLetterState::Discarded { reason });
-    assert_is_a_replay(&backend, &engine, &[1, 5]).await;
+    assert_eq!(first.state, DeadLetterState::Discarded { reason });
+    assert_matches_replay(&backend, &engine, &[1, 5]).await;
     let last = fill(&engine, &["torn"]).await;
     projections.wait_for(last).await.unwrap();
-    assert_is_a_replay(&backend, &engine, &[1, 5]).await;
+    assert_matches_replay(&backend, &engine, &[1, 5]).await;
     projections.stop().await;
     backend.close().await;
 }
 
-async fn what_shall_be_skipped_is_kept_on_record(place: &str) {
+async fn skipped_events_are_recorded(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
-    let mended = Arc::new(AtomicBool::new(false));
+    let fixed = Arc::new(AtomicBool::new(false));
     fill(&engine, &["a", "poison", "poison"]).await;
     append(&engine, "a", "none".to_owned()).await;
     let last = fill(&engine, &["a"]).await;
-    let projections = run(&backend, &engine, poisoned(&mended), FailurePolicy::Skip);
+    let projections = run(&backend, &engine, poisoned(&fixed), FailurePolicy::Skip);
     projections.wait_for(last).await.unwrap();
     let skipped = [(2, "skipped"), (3, "skipped"), (4, "skipped")];
-    assert_eq!(letters(&projections).await, skipped);
-    // Whoever looks for what waits does not pass what is settled.
+    assert_eq!(dead_letters(&projections).await, skipped);
+    // A scan for waiting dead letters does not return settled ones.
     assert_eq!(waiting(&engine).await, Vec::<String>::new());
     assert_eq!(projections.status()[0].parked, 0);
-    // Skipped is skipped, whatever is tried again.
-    mended.store(true, SeqCst);
+    // A retry does not affect skipped events.
+    fixed.store(true, SeqCst);
     projections.retry("counts").await.unwrap();
     let last = fill(&engine, &["poison"]).await;
     projections.wait_for(last).await.unwrap();
-    assert_eq!(letters(&projections).await, skipped);
-    assert_is_a_replay(&backend, &engine, &[2, 3, 4]).await;
+    assert_eq!(dead_letters(&projections).await, skipped);
+    assert_matches_replay(&backend, &engine, &[2, 3, 4]).await;
     projections.stop().await;
     backend.close().await;
 }
 
-async fn a_stop_is_seen_and_ended_through_another_instance(place: &str) {
+async fn stopped_projection_resumes_through_another_node(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
-    let mended = Arc::new(AtomicBool::new(false));
-    let owner = run(&backend, &engine, poisoned(&mended), FailurePolicy::Stop);
+    let fixed = Arc::new(AtomicBool::new(false));
+    let owner = run(&backend, &engine, poisoned(&fixed), FailurePolicy::Stop);
     let first = fill(&engine, &["a"]).await;
     owner.wait_for(first).await.unwrap();
-    let elsewhere = Backend::open(place).await.unwrap();
-    let other_engine = elsewhere.engine();
+    let other_backend = Backend::open(place).await.unwrap();
+    let other_engine = other_backend.engine();
     let other = run(
-        &elsewhere,
+        &other_backend,
         &other_engine,
         Count::default(),
         FailurePolicy::Stop,
@@ -196,99 +203,99 @@ async fn a_stop_is_seen_and_ended_through_another_instance(place: &str) {
     let status = &other.status()[0];
     assert_eq!(status.last_error.as_deref(), Some("poison"));
     assert_eq!(owner.status()[0].state, ProjectionState::Stopped);
-    // Who does not go on is behind nevertheless.
+    // A stopped projection still reports its lag.
     let mut status = owner.watch("counts").unwrap();
     let lags = status.wait_for(|status| status.lag() == 2);
     let lags = tokio::time::timeout(Duration::from_secs(20), lags)
         .await
         .is_ok();
     assert!(lags, "{:?}", owner.status());
-    mended.store(true, SeqCst);
+    fixed.store(true, SeqCst);
     other.resume("counts").await.unwrap();
     other.wait_for(last).await.unwrap();
     owner.wait_for(last).await.unwrap();
-    assert_is_a_replay(&backend, &engine, &[]).await;
+    assert_matches_replay(&backend, &engine, &[]).await;
     other.stop().await;
     owner.stop().await;
 }
 
-async fn an_order_that_nobody_could_obey_is_obeyed_by_the_next(place: &str) {
+async fn pending_retry_survives_restart(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
-    let mended = Arc::new(AtomicBool::new(false));
+    let fixed = Arc::new(AtomicBool::new(false));
     let last = fill(&engine, &["poison", "a", "poison"]).await;
     let projections = run(
         &backend,
         &engine,
-        poisoned(&mended),
+        poisoned(&fixed),
         FailurePolicy::DeadLetter,
     );
     projections.wait_for(last).await.unwrap();
     projections.pause("counts").await.unwrap();
     projections.retry("counts").await.unwrap();
     projections.stop().await;
-    mended.store(true, SeqCst);
+    fixed.store(true, SeqCst);
     let projections = run(
         &backend,
         &engine,
-        poisoned(&mended),
+        poisoned(&fixed),
         FailurePolicy::DeadLetter,
     );
     let mut status = projections.watch("counts").unwrap();
     let paused = status.wait_for(|status| status.state == ProjectionState::Paused);
     paused.await.unwrap();
-    assert_eq!(letters(&projections).await.len(), 2);
+    assert_eq!(dead_letters(&projections).await.len(), 2);
     projections.resume("counts").await.unwrap();
     until_parked(&projections, 0).await;
-    assert_eq!(letters(&projections).await, []);
-    assert_is_a_replay(&backend, &engine, &[]).await;
+    assert_eq!(dead_letters(&projections).await, []);
+    assert_matches_replay(&backend, &engine, &[]).await;
     projections.stop().await;
 }
 
-async fn what_is_discarded_concerns_its_own_stream_only(place: &str) {
+async fn discard_affects_only_its_stream(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
-    let mended = Arc::new(AtomicBool::new(false));
+    let fixed = Arc::new(AtomicBool::new(false));
     append(&engine, "torn", "none".to_owned()).await;
     let last = fill(&engine, &["poison", "poison", "torn"]).await;
     let projections = run(
         &backend,
         &engine,
-        poisoned(&mended),
+        poisoned(&fixed),
         FailurePolicy::DeadLetter,
     );
     projections.wait_for(last).await.unwrap();
     until_parked(&projections, 4).await;
-    let why = "a torn file";
-    let discarded = projections.discard("counts", Position::new(1), why);
+    let reason = "a torn file";
+    let discarded = projections.discard("counts", Position::new(1), reason);
     discarded.await.unwrap();
     until_parked(&projections, 2).await;
-    let letters = projections.dead_letters("counts").await.unwrap();
-    let states: Vec<_> = letters.into_iter().map(|it| it.state).collect();
+    let entries = projections.dead_letters("counts").await.unwrap();
+    let states: Vec<_> = entries.into_iter().map(|it| it.state).collect();
     let (error, attempts) = ("poison".to_owned(), 2);
     let failed = DeadLetterState::Failed { error, attempts };
     assert_eq!(states[1..], [failed, DeadLetterState::Blocked]);
     assert_eq!(waiting(&engine).await.len(), 2);
-    assert_is_a_replay(&backend, &engine, &[1, 2, 3]).await;
+    assert_matches_replay(&backend, &engine, &[1, 2, 3]).await;
     projections.stop().await;
     backend.close().await;
 }
 
-async fn a_dead_letter_that_cannot_be_read_waits_as_the_others_do(place: &str) {
+async fn unreadable_dead_letter_still_blocks_its_stream(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
-    let mended = Arc::new(AtomicBool::new(false));
+    let fixed = Arc::new(AtomicBool::new(false));
     let last = fill(&engine, &["poison", "a"]).await;
     let projections = run(
         &backend,
         &engine,
-        poisoned(&mended),
+        poisoned(&fixed),
         FailurePolicy::DeadLetter,
     );
     projections.wait_for(last).await.unwrap();
     projections.stop().await;
     let [key] = &waiting(&engine).await[..] else {
-        panic!("one letter waits");
+        panic!("expected one waiting dead letter");
     };
     let torn = Changes::new().put(key, "[]");
     engine.store().change_documents(torn).await.unwrap();
@@ -296,7 +303,7 @@ async fn a_dead_letter_that_cannot_be_read_waits_as_the_others_do(place: &str) {
     let projections = run(
         &backend,
         &engine,
-        poisoned(&mended),
+        poisoned(&fixed),
         FailurePolicy::DeadLetter,
     );
     let last = fill(&engine, &["poison", "a"]).await;
@@ -306,37 +313,40 @@ async fn a_dead_letter_that_cannot_be_read_waits_as_the_others_do(place: &str) {
         panic!("{found:?}");
     };
     assert!(error.contains(key.as_str()), "{error}");
-    assert_eq!(letters(&projections).await, [(1, "failed"), (3, "behind")]);
-    mended.store(true, SeqCst);
+    assert_eq!(
+        dead_letters(&projections).await,
+        [(1, "failed"), (3, "blocked")]
+    );
+    fixed.store(true, SeqCst);
     projections.retry("counts").await.unwrap();
     until_parked(&projections, 0).await;
-    assert_is_a_replay(&backend, &engine, &[]).await;
+    assert_matches_replay(&backend, &engine, &[]).await;
     projections.stop().await;
     backend.close().await;
 }
 
-/// So many events are parked and mended, and the first of them is being tried again, slowly.
+/// Dead-letters `count` events, fixes their cause, and returns while a slow retry is in progress.
 async fn retrying(backend: &Backend, engine: &Engine, count: usize) -> Projections {
-    let mended = Arc::new(AtomicBool::new(false));
+    let fixed = Arc::new(AtomicBool::new(false));
     let last = fill(engine, &vec!["poison"; count]).await;
-    let (tried, mut trying) = watch::channel(0);
-    let (reject, is_mended) = (poisoned::<1, 1>(&mended).taking, mended.clone());
+    let (retried, mut retries) = watch::channel(0);
+    let (reject, is_fixed) = (poisoned::<1, 1>(&fixed).taking, fixed.clone());
     let slow = Count {
         taking: Arc::new(move |event| {
-            tried.send_modify(|tried| *tried += u64::from(is_mended.load(SeqCst)));
+            retried.send_modify(|retried| *retried += u64::from(is_fixed.load(SeqCst)));
             reject(event)
         }),
         slow: Duration::from_millis(10),
     };
     let projections = run(backend, engine, slow, FailurePolicy::DeadLetter);
     projections.wait_for(last).await.unwrap();
-    mended.store(true, SeqCst);
+    fixed.store(true, SeqCst);
     projections.retry("counts").await.unwrap();
-    trying.wait_for(|tried| *tried > 0).await.unwrap();
+    retries.wait_for(|retried| *retried > 0).await.unwrap();
     projections
 }
 
-async fn a_pause_ends_a_long_retry_between_two_events(place: &str) {
+async fn pause_interrupts_long_retry(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
     let projections = retrying(&backend, &engine, 200).await;
@@ -344,43 +354,42 @@ async fn a_pause_ends_a_long_retry_between_two_events(place: &str) {
     projections.pause("counts").await.unwrap();
     let paused = status.wait_for(|status| status.state == ProjectionState::Paused);
     paused.await.unwrap();
-    let left = waiting(&engine).await.len();
-    assert!(left > 0, "all were tried");
+    let remaining = waiting(&engine).await.len();
+    assert!(remaining > 0, "all dead letters were retried");
     projections.resume("counts").await.unwrap();
     until_parked(&projections, 0).await;
-    assert_is_a_replay(&backend, &engine, &[]).await;
+    assert_matches_replay(&backend, &engine, &[]).await;
     projections.stop().await;
     backend.close().await;
 }
 
-/// However much there is to be tried again.
-async fn a_long_retry_does_not_hold_up_what_happens_meanwhile(place: &str) {
+async fn long_retry_does_not_delay_new_events(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
     let projections = retrying(&backend, &engine, 300).await;
-    // One behind those that wait, and one of another stream.
+    // One event of the blocked stream, and one of another stream.
     let last = fill(&engine, &["poison", "a"]).await;
     projections.wait_for(last).await.unwrap();
-    let left = waiting(&engine).await.len();
-    assert!(left > 1, "{left} of them were left to try");
+    let remaining = waiting(&engine).await.len();
+    assert!(remaining > 1, "dead letters left to retry: {remaining}");
     let seen = backend.jars().await.unwrap();
     assert!(seen.contains_key("jar-a"), "{seen:?}");
     until_parked(&projections, 0).await;
-    assert_is_a_replay(&backend, &engine, &[]).await;
+    assert_matches_replay(&backend, &engine, &[]).await;
     projections.stop().await;
     backend.close().await;
 }
 
-/// Steps of many and steps of one, and each stream as far as it goes.
-async fn a_retry_takes_every_stream_up_to_what_still_fails(place: &str) {
+/// Covers batches of several events and of one event.
+async fn retry_stops_each_stream_at_its_first_failure(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
-    let mended = Arc::new(AtomicBool::new(false));
-    let is_mended = mended.clone();
-    // Then it fails at every seventh position only.
+    let fixed = Arc::new(AtomicBool::new(false));
+    let is_fixed = fixed.clone();
+    // After the fix, only every seventh position fails.
     let count = Count::<1, 1> {
         taking: Arc::new(move |event| {
-            let fails = event.record.position.get() % 7 == 0 || !is_mended.load(SeqCst);
+            let fails = event.record.position.get() % 7 == 0 || !is_fixed.load(SeqCst);
             if fails {
                 Err("poison".to_owned())
             } else {
@@ -397,33 +406,33 @@ async fn a_retry_takes_every_stream_up_to_what_still_fails(place: &str) {
     let projections = run(&backend, &engine, count, FailurePolicy::DeadLetter);
     projections.wait_for(last).await.unwrap();
     until_parked(&projections, 120).await;
-    mended.store(true, SeqCst);
+    fixed.store(true, SeqCst);
     projections.retry("counts").await.unwrap();
-    let (mut held, mut left) = (Vec::new(), Vec::new());
+    let (mut blocked, mut expected) = (Vec::new(), Vec::new());
     for (position, jar) in (1..).zip(&jars) {
-        if position % 7 == 0 && !held.contains(jar) {
-            held.push(*jar);
-            left.push((position, "failed"));
-        } else if held.contains(jar) {
-            left.push((position, "behind"));
+        if position % 7 == 0 && !blocked.contains(jar) {
+            blocked.push(*jar);
+            expected.push((position, "failed"));
+        } else if blocked.contains(jar) {
+            expected.push((position, "blocked"));
         }
     }
-    until_letters(&projections, &left).await;
-    let left: Vec<u64> = left.iter().map(|(position, _)| *position).collect();
-    assert_is_a_replay(&backend, &engine, &left).await;
+    until_dead_letters(&projections, &expected).await;
+    let without: Vec<u64> = expected.iter().map(|(position, _)| *position).collect();
+    assert_matches_replay(&backend, &engine, &without).await;
     projections.stop().await;
     backend.close().await;
 }
 
 places::on_each! {
-    a_long_retry_does_not_hold_up_what_happens_meanwhile;
-    a_retry_takes_every_stream_up_to_what_still_fails;
-    a_poison_event_parks_its_stream_and_a_retry_takes_it_in_order;
-    what_is_discarded_has_no_effect_and_lets_its_stream_go_on;
-    what_shall_be_skipped_is_kept_on_record;
-    a_stop_is_seen_and_ended_through_another_instance;
-    an_order_that_nobody_could_obey_is_obeyed_by_the_next;
-    what_is_discarded_concerns_its_own_stream_only;
-    a_dead_letter_that_cannot_be_read_waits_as_the_others_do;
-    a_pause_ends_a_long_retry_between_two_events;
+    long_retry_does_not_delay_new_events;
+    retry_stops_each_stream_at_its_first_failure;
+    failed_event_blocks_its_stream_until_retry;
+    discard_unblocks_stream_without_effect;
+    skipped_events_are_recorded;
+    stopped_projection_resumes_through_another_node;
+    pending_retry_survives_restart;
+    discard_affects_only_its_stream;
+    unreadable_dead_letter_still_blocks_its_stream;
+    pause_interrupts_long_retry;
 }

@@ -1,4 +1,4 @@
-//! Time travel, on both stores: at a version, at a position, at a time.
+//! Time travel: aggregates at a version, at a position, and at a time.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -43,14 +43,14 @@ impl Decide for Set {
 }
 
 #[tokio::test]
-async fn time_travels_in_memory() {
-    travel(MemoryStore::new()).await;
+async fn memory_store_supports_time_travel() {
+    assert_time_travel(MemoryStore::new()).await;
 }
 
 #[tokio::test]
-async fn time_travels_on_sqlite() {
+async fn sqlite_store_supports_time_travel() {
     let dir = tempfile::tempdir().unwrap();
-    travel(
+    assert_time_travel(
         SqliteStore::open(dir.path().join("gauge.db"))
             .await
             .unwrap(),
@@ -58,9 +58,10 @@ async fn time_travels_on_sqlite() {
     .await;
 }
 
-async fn travel(store: impl Store + Clone) {
+/// Asserts the state at every version, position and time, with and without cached state.
+async fn assert_time_travel(store: impl Store + Clone) {
     let engine = Engine::new(store.clone());
-    // The other gauge takes every second position.
+    // The events of the other gauge have every second position.
     for to in 1..=8 {
         engine
             .execute(Set { gauge: 1, to })
@@ -70,8 +71,8 @@ async fn travel(store: impl Store + Clone) {
         engine.execute(Set { gauge: 2, to: 0 }).await.unwrap();
     }
     let history = engine.history::<Gauge>(&1).await.unwrap();
-    let cold = Engine::builder(store).cache_capacity(0).build();
-    for engine in [&engine, &cold] {
+    let uncached = Engine::builder(store).cache_capacity(0).build();
+    for engine in [&engine, &uncached] {
         for (version, event) in (1..).zip(&history) {
             let by_version = engine.load::<Gauge>(&1).at_version(version).await.unwrap();
             let by_position = engine
@@ -79,9 +80,9 @@ async fn travel(store: impl Store + Clone) {
                 .at_position(event.record.position)
                 .await
                 .unwrap();
-            let between = event.record.position.plus(1);
-            let behind = engine.load::<Gauge>(&1).at_position(between).await.unwrap();
-            for gauge in [by_version, by_position, behind] {
+            let next = event.record.position.plus(1);
+            let by_next_position = engine.load::<Gauge>(&1).at_position(next).await.unwrap();
+            for gauge in [by_version, by_position, by_next_position] {
                 assert_eq!(
                     (gauge.at, gauge.version()),
                     (version, Version::new(version))
@@ -103,12 +104,12 @@ async fn travel(store: impl Store + Clone) {
             .await
             .unwrap();
         assert!(!before.exists());
-        let nothing = engine
+        let empty = engine
             .load::<Gauge>(&1)
             .at_position(Position::ZERO)
             .await
             .unwrap();
-        assert_eq!((*nothing).clone(), Gauge::default());
+        assert_eq!((*empty).clone(), Gauge::default());
         let missing = engine.load::<Gauge>(&1).at_version(9).await.unwrap_err();
         assert!(
             matches!(missing, LoadError::NoSuchVersion { actual, .. } if actual == Version::new(8))
@@ -117,7 +118,7 @@ async fn travel(store: impl Store + Clone) {
 }
 
 #[tokio::test]
-async fn a_history_is_told_from_any_version_on() {
+async fn history_starts_after_any_version() {
     let engine = Engine::new(MemoryStore::new());
     for to in 1..=8 {
         engine
@@ -127,11 +128,11 @@ async fn a_history_is_told_from_any_version_on() {
             .unwrap();
     }
     let history = engine.history::<Gauge>(&1).await.unwrap();
-    let told: Vec<_> = history
+    let actors: Vec<_> = history
         .iter()
         .map(|event| event.record.metadata.actor.as_deref())
         .collect();
-    assert_eq!(told, [Some("ada"); 8]);
+    assert_eq!(actors, [Some("ada"); 8]);
     let seventh = engine.history::<Gauge>(&1).after(6).limit(1).await.unwrap();
     assert_eq!(seventh.len(), 1);
     assert_eq!(seventh[0].event, GaugeEvent::Set { to: 7 });

@@ -1,4 +1,4 @@
-//! Another version under a thousand commands a second: no read fails, no event is lost, and the rate is kept.
+//! A promotion under 1,000 commands per second: no read fails, no event is lost, and the rate holds.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -27,20 +27,20 @@ use tokio::time::interval;
 
 use rolling::{assert_is_a_replay, never_less, run, within};
 
-/// What is asserted, in commands a second.
+/// The asserted rate in commands per second.
 const RATE: f64 = 1_000.0;
-/// What is offered is a tenth more: so many commands with each tick, whether the ones before are done or not.
+/// The number of commands started at each tick, 10 % above [`RATE`], even if earlier ones are pending.
 const PER_TICK: u64 = 11;
 const TICK: Duration = Duration::from_millis(10);
 const JARS: u64 = 500;
-/// Events that are there before.
-const BEFORE: u64 = 5_000;
+/// The number of events stored before the measurement.
+const PRIOR_EVENTS: u64 = 5_000;
 
 fn jar(number: u64) -> String {
     format!("j{}", number % JARS)
 }
 
-/// Offers commands at a steady pace, until it is asked to end.
+/// Starts commands at a steady rate until it is stopped.
 struct Writers {
     done: watch::Receiver<u64>,
     end: Arc<AtomicBool>,
@@ -70,7 +70,7 @@ impl Writers {
                 }
             }
             let positions = commands.join_all().await;
-            assert_eq!(*count.borrow(), number, "a command was not answered");
+            assert_eq!(*count.borrow(), number, "a command did not complete");
             positions.into_iter().max().unwrap()
         });
         Self { done, end, task }
@@ -80,11 +80,11 @@ impl Writers {
         *self.done.borrow()
     }
 
-    /// Waits until so many commands more are done.
+    /// Waits until this number of further commands is done.
     async fn more(&self, commands: u64) {
         let (mut done, enough) = (self.done.clone(), self.done() + commands);
         let done = done.wait_for(|done| *done >= enough);
-        within("the writing", done).await.unwrap();
+        within("the writes", done).await.unwrap();
     }
 
     async fn end(self) -> Position {
@@ -93,35 +93,36 @@ impl Writers {
     }
 }
 
-/// Which share of the pace a machine can take that projects so many events in a second: two builds take each event beside
-/// the commands, and the new one has to gain on the old.
+/// Returns the share of [`RATE`] that a machine with this projection speed can sustain.
+///
+/// Two builds process each event beside the commands, and the new build must be fast enough to catch up.
 fn share(events_per_second: f64) -> f64 {
     let share = (events_per_second / (5.0 * RATE)).min(1.0);
     if share < 1.0 {
         let percent = share * 100.0;
         eprintln!(
-            "TOO SLOW for {RATE} commands a second, {percent:.0} % are asked of this machine"
+            "TOO SLOW for {RATE} commands per second; the test asserts {percent:.0} % of it on this machine"
         );
     }
     share
 }
 
-/// One at a time, since it is about speed.
-static TURN: Mutex<()> = Mutex::const_new(());
+/// Runs the tests one at a time, because they measure speed.
+static SERIAL: Mutex<()> = Mutex::const_new(());
 
-async fn a_thousand_commands_a_second_go_on_through_a_version_bump(place: &str) {
-    let _turn = TURN.lock().await;
+async fn promotion_sustains_1000_commands_per_second(place: &str) {
+    let _serial = SERIAL.lock().await;
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
-    for turn in 0..BEFORE / JARS / 2 {
+    for turn in 0..PRIOR_EVENTS / JARS / 2 {
         let fill = Fill::into_jars(format!("b{turn}"), (0..JARS).map(jar).collect());
         fill.execute(&engine).await.unwrap();
     }
     let began = Instant::now();
     let old = run::<1, 1>(&backend, &engine);
-    let before = Position::new(BEFORE);
+    let before = Position::new(PRIOR_EVENTS);
     within("the start", old.wait_for(before)).await.unwrap();
-    let share = share(BEFORE as f64 / began.elapsed().as_secs_f64());
+    let share = share(PRIOR_EVENTS as f64 / began.elapsed().as_secs_f64());
 
     let end: Arc<AtomicBool> = Arc::default();
     let reading = Backend::open(place).await.unwrap();
@@ -129,46 +130,46 @@ async fn a_thousand_commands_a_second_go_on_through_a_version_bump(place: &str) 
     let writers = Writers::start(engine.clone(), TICK.div_f64(share));
     writers.more(RATE as u64).await;
 
-    let elsewhere = match &backend {
-        // Of two processes that both write without a pause SQLite may let one wait: this is one process.
+    let new_backend = match &backend {
+        // Both engines share one handle, because SQLite may starve one of two handles that write constantly.
         Backend::Sqlite(store) => Backend::Sqlite(store.clone()),
         Backend::Postgres(_) => Backend::open(place).await.unwrap(),
     };
-    let other = elsewhere.engine();
+    let new_engine = new_backend.engine();
     let (began, first) = (Instant::now(), writers.done());
-    // On SQLite the old code goes on beside the new; on PostgreSQL the new takes its place.
+    // On SQLite the old version keeps running beside the new one; on PostgreSQL it stops first.
     let mut old = Some(old);
     if let Backend::Postgres(_) = backend
         && let Some(old) = old.take()
     {
         old.stop().await;
     }
-    let new = run::<2, 1>(&elsewhere, &other);
-    // However fast the switch is, what is measured is more than a moment.
+    let new = run::<2, 1>(&new_backend, &new_engine);
+    // The measurement covers at least three seconds' worth of commands.
     let built = new.wait_until_current();
     let (built, ()) = tokio::join!(within("the build", built), writers.more(3 * RATE as u64));
     built.unwrap();
     let (commands, seconds) = (writers.done() - first, began.elapsed().as_secs_f64());
     let rate = commands as f64 / seconds;
-    eprintln!("{commands} commands in {seconds:.2} s: {rate:.0} a second");
+    eprintln!("{commands} commands in {seconds:.2} s: {rate:.0} per second");
 
     let last = writers.end().await;
-    within("the end", new.wait_for(last)).await.unwrap();
+    within("catch-up", new.wait_for(last)).await.unwrap();
     end.store(true, SeqCst);
     assert!(reader.await.unwrap() > 0, "the reader read nothing");
-    assert_is_a_replay(&elsewhere, &other).await;
+    assert_is_a_replay(&new_backend, &new_engine).await;
     let status = new.status().remove(0);
     assert_eq!((status.build, status.parked), (2, 0));
-    assert!(rate >= RATE * share, "only {rate:.0} commands a second");
+    assert!(rate >= RATE * share, "only {rate:.0} commands per second");
 
     new.stop().await;
     if let Some(old) = old {
         old.stop().await;
     }
-    elsewhere.close().await;
+    new_backend.close().await;
     backend.close().await;
 }
 
 places::on_each! {
-    a_thousand_commands_a_second_go_on_through_a_version_bump;
+    promotion_sustains_1000_commands_per_second;
 }

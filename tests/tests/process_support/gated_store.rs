@@ -1,4 +1,4 @@
-//! [`Shut`]: a store that nobody reads on in for a while.
+//! [`GatedStore`]: a store whose log cannot be read while a gate is closed.
 
 use std::sync::Arc;
 
@@ -10,34 +10,34 @@ use factum::{
 use factum_memory::MemoryStore;
 use tokio::sync::watch;
 
-/// A store whose events are not read on while it is shut, and that counts how often it was looked what is due.
+/// A store that blocks reads of the log while it is closed, and counts scans for due work.
 #[derive(Clone)]
-pub(crate) struct Shut {
+pub(crate) struct GatedStore {
     store: MemoryStore,
-    pub(crate) shut: Arc<watch::Sender<bool>>,
-    pub(crate) looks: Arc<watch::Sender<u64>>,
+    pub(crate) closed: Arc<watch::Sender<bool>>,
+    pub(crate) scans: Arc<watch::Sender<u64>>,
 }
 
-impl Shut {
+impl GatedStore {
     pub(crate) fn new(store: &MemoryStore) -> Self {
         Self {
             store: store.clone(),
-            shut: Arc::default(),
-            looks: Arc::default(),
+            closed: Arc::default(),
+            scans: Arc::default(),
         }
     }
 }
 
 #[factum::async_trait]
-impl EventStore for Shut {
+impl EventStore for GatedStore {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         self.store.append(append).await
     }
 
     async fn read(&self, read: Read) -> Result<Page, StoreError> {
         if read.direction == Direction::Forward && matches!(read.scope, Scope::All(_)) {
-            let mut shut = self.shut.subscribe();
-            shut.wait_for(|shut| !shut).await.unwrap();
+            let mut closed = self.closed.subscribe();
+            closed.wait_for(|closed| !closed).await.unwrap();
         }
         self.store.read(read).await
     }
@@ -52,7 +52,7 @@ impl EventStore for Shut {
 }
 
 #[factum::async_trait]
-impl DocumentStore for Shut {
+impl DocumentStore for GatedStore {
     async fn change_documents(&self, changes: Changes) -> Result<Revision, ChangeError> {
         self.store.change_documents(changes).await
     }
@@ -63,10 +63,10 @@ impl DocumentStore for Shut {
 
     async fn scan_documents(&self, scan: Scan) -> Result<Vec<Document>, StoreError> {
         if scan.prefix == "process/shop/due/" {
-            self.looks.send_modify(|looks| *looks += 1);
+            self.scans.send_modify(|scans| *scans += 1);
         }
         self.store.scan_documents(scan).await
     }
 }
 
-factum::delegate!(snapshots, [] Shut, |this| this.store);
+factum::delegate!(snapshots, [] GatedStore, |this| this.store);

@@ -1,9 +1,9 @@
-//! Deadlines of process managers by a clock that is set back, and far from now.
+//! Deadlines of process managers with a clock that is set back, and at the ends of the time range.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
-#[path = "process_support/shut.rs"]
-mod shut;
+#[path = "process_support/gated_store.rs"]
+mod gated_store;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use factum::prelude::*;
 use factum::process::When;
 use factum::{Query, Read, RetryPolicy, Timestamp};
 use factum_memory::MemoryStore;
-use shut::Shut;
+use gated_store::GatedStore;
 use tokio::sync::watch;
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
@@ -26,7 +26,7 @@ enum OrderEvent {
     Cancelled { order: u32 },
 }
 
-/// Within what time it is to be paid.
+/// The time within which an order must be paid.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 enum Pay {
     InADay,
@@ -42,16 +42,16 @@ impl Apply<OrderEvent> for Order {
     fn apply(&mut self, _: &OrderEvent) {}
 }
 
-/// Says what has happened to an order.
+/// Emits an event.
 #[derive(Command, Debug, Clone, Serialize, Deserialize)]
 #[command(on = Order)]
-struct Tell {
+struct Emit {
     #[id]
     order: u32,
     event: OrderEvent,
 }
 
-impl Decide for Tell {
+impl Decide for Emit {
     type Error = std::convert::Infallible;
     fn decide(&self, _: &Order) -> Result<Events<OrderEvent>, Self::Error> {
         Ok(self.event.clone().into())
@@ -59,7 +59,7 @@ impl Decide for Tell {
 }
 
 #[derive(ProcessManager, Debug, Clone, Default, Serialize, Deserialize)]
-#[process_manager(name = "shop", id = u32, events = OrderEvent, commands = Tell)]
+#[process_manager(name = "shop", id = u32, events = OrderEvent, commands = Emit)]
 struct Shop {
     order: u32,
 }
@@ -103,30 +103,30 @@ impl Respond for Shop {
     fn deadline(&mut self, _: &Deadline, then: &mut Reactions<Self>) {
         let order = self.order;
         let event = OrderEvent::Cancelled { order };
-        then.send(Tell { order, event }).complete();
+        then.send(Emit { order, event }).complete();
     }
 }
 
-/// A clock that is so far ahead of that of the machine, and can be set back.
+/// The system clock plus an adjustable offset.
 #[derive(Clone, Default)]
-struct Set(Arc<watch::Sender<Duration>>);
+struct AdjustableClock(Arc<watch::Sender<Duration>>);
 
 #[factum::async_trait]
-impl Clock for Set {
+impl Clock for AdjustableClock {
     fn now(&self) -> Timestamp {
         Timestamp::now() + *self.0.borrow()
     }
 
     async fn sleep_until(&self, time: Timestamp) {
-        let mut set = self.0.subscribe();
+        let mut offset = self.0.subscribe();
         while self.now() < time {
             let rest = time.since(self.now()).min(DAY);
-            let _ = tokio::time::timeout(rest, set.changed()).await;
+            let _ = tokio::time::timeout(rest, offset.changed()).await;
         }
     }
 }
 
-fn start(engine: &Engine, clock: &Set) -> ProcessManagers {
+fn start(engine: &Engine, clock: &AdjustableClock) -> ProcessManagers {
     ProcessManagers::builder(engine)
         .with::<Shop>()
         .clock(clock.clone())
@@ -137,17 +137,20 @@ fn start(engine: &Engine, clock: &Set) -> ProcessManagers {
 
 async fn idle(running: &ProcessManagers) {
     let idle = tokio::time::timeout(Duration::from_secs(20), running.wait_until_idle());
-    idle.await.expect("it comes to an end").unwrap();
+    idle.await
+        .expect("the process managers did not become idle")
+        .unwrap();
 }
 
-async fn tell(engine: &Engine, order: u32, event: OrderEvent) {
-    engine.execute(Tell { order, event }).await.unwrap();
+async fn emit(engine: &Engine, order: u32, event: OrderEvent) {
+    engine.execute(Emit { order, event }).await.unwrap();
 }
 
 async fn place(engine: &Engine, order: u32, pay: Pay) {
-    tell(engine, order, OrderEvent::Placed { order, pay }).await;
+    emit(engine, order, OrderEvent::Placed { order, pay }).await;
 }
 
+/// Returns the cancelled orders, in order.
 async fn cancelled(engine: &Engine) -> Vec<u32> {
     let read = Read::all(Query::names(["order.cancelled"]));
     let page = engine.store().read(read).await.unwrap();
@@ -160,11 +163,11 @@ async fn cancelled(engine: &Engine) -> Vec<u32> {
 }
 
 #[tokio::test]
-async fn a_clock_that_is_set_back_makes_no_deadline_pass_ahead_of_what_was_stored_in_time() {
+async fn clock_set_back_does_not_fire_deadlines_early() {
     let store = MemoryStore::new();
-    let (engine, clock) = (Engine::new(store.clone()), Set::default());
-    let slow = Shut::new(&store);
-    let running = start(&Engine::new(slow.clone()), &clock);
+    let (engine, clock) = (Engine::new(store.clone()), AdjustableClock::default());
+    let gated = GatedStore::new(&store);
+    let running = start(&Engine::new(gated.clone()), &clock);
     place(&engine, 1, Pay::InADay).await;
     idle(&running).await;
     clock.0.send_replace(DAY * 10);
@@ -174,22 +177,22 @@ async fn a_clock_that_is_set_back_makes_no_deadline_pass_ahead_of_what_was_store
     clock.0.send_replace(Duration::ZERO);
     place(&engine, 2, Pay::InADay).await;
     idle(&running).await;
-    slow.shut.send_replace(true);
-    tell(&engine, 2, OrderEvent::Paid { order: 2 }).await;
+    gated.closed.send_replace(true);
+    emit(&engine, 2, OrderEvent::Paid { order: 2 }).await;
     clock.0.send_replace(DAY * 2);
-    let mut looks = slow.looks.subscribe();
-    let enough = *looks.borrow() + 4;
-    looks.wait_for(|looks| *looks > enough).await.unwrap();
-    assert_eq!(cancelled(&engine).await, [1], "it was paid");
-    slow.shut.send_replace(false);
+    let mut scans = gated.scans.subscribe();
+    let enough = *scans.borrow() + 4;
+    scans.wait_for(|scans| *scans > enough).await.unwrap();
+    assert_eq!(cancelled(&engine).await, [1], "order 2 was paid");
+    gated.closed.send_replace(false);
     idle(&running).await;
     assert_eq!(cancelled(&engine).await, [1]);
     running.stop().await;
 }
 
 #[tokio::test]
-async fn deadlines_at_both_ends_of_time_hold_up_no_other() {
-    let (engine, clock) = (Engine::new(MemoryStore::new()), Set::default());
+async fn extreme_deadlines_do_not_block_others() {
+    let (engine, clock) = (Engine::new(MemoryStore::new()), AdjustableClock::default());
     let running = start(&engine, &clock);
     for (order, pay) in [(1, Pay::Never), (2, Pay::LongAgo), (3, Pay::InADay)] {
         place(&engine, order, pay).await;
@@ -205,6 +208,6 @@ async fn deadlines_at_both_ends_of_time_hold_up_no_other() {
     assert_eq!(
         cancelled(&engine).await,
         [2, 3, 1],
-        "late rather than never"
+        "overdue deadlines fire"
     );
 }

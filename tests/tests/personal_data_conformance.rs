@@ -1,17 +1,17 @@
-//! A store with personal data keeps every promise of the store inside.
+//! The conformance suite on a store that encrypts personal data.
 
 use factum::async_trait;
 use factum::privacy::{DocumentKeys, MasterKey, PersonalDataStore};
 use factum_memory::MemoryStore;
 use factum_testkit::Backend;
 
-struct Sealed {
+struct EncryptedMemory {
     store: MemoryStore,
     keys: MemoryStore,
 }
 
 #[async_trait]
-impl Backend for Sealed {
+impl Backend for EncryptedMemory {
     type Store = PersonalDataStore<MemoryStore>;
 
     async fn create() -> Self {
@@ -27,4 +27,4 @@ impl Backend for Sealed {
     }
 }
 
-factum_testkit::conformance_suite!(Sealed);
+factum::conformance_suite!(EncryptedMemory);

@@ -1,4 +1,4 @@
-//! A new version that cannot take what the old one could.
+//! Promotion of a new version that dead-letters events.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -23,11 +23,15 @@ use factum_tests::load::{Fill, PATIENT};
 
 use rolling::{LEASE, assert_is_a_replay, run, within};
 
-/// Rejects what is in the jar `poison`.
-fn run_torn<const V: u32>(backend: &Backend, engine: &Engine, poison: &'static str) -> Projections {
+/// Runs version `V`, which fails on events of the jar `poison`.
+fn run_failing<const V: u32>(
+    backend: &Backend,
+    engine: &Engine,
+    poison: &'static str,
+) -> Projections {
     let count = Count::<V, 1> {
         taking: Arc::new(move |event| match event.record.stream.key() {
-            jar if jar == poison => Err("torn".to_owned()),
+            jar if jar == poison => Err("poison".to_owned()),
             _ => Ok(()),
         }),
         ..Count::default()
@@ -50,38 +54,39 @@ async fn fill(engine: &Engine, jars: &[&str]) -> Position {
     Position::new(last)
 }
 
-async fn a_version_that_parks_what_the_old_one_took_is_held_back(place: &str) {
+async fn new_dead_letter_blocks_promotion(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
     let last = fill(&engine, &["a", "b", "c"]).await;
     let old = run::<1, 1>(&backend, &engine);
     within("the start", old.wait_for(last)).await.unwrap();
-    let new = run_torn::<2>(&backend, &engine, "b");
-    let waited = within("the waiting", new.wait_until_current()).await;
-    let why = "build 2 has parked the event at position 3, which has had its effect in build 1, which readers see: mend \
-               the cause and `retry`, or `discard` it, or let readers see that build as it is by `switch`";
-    assert_eq!(waited.unwrap_err().error, why);
-    assert_eq!(new.status()[0].promotion_blocked.as_deref(), Some(why));
+    let new = run_failing::<2>(&backend, &engine, "b");
+    let waited = within("the wait", new.wait_until_current()).await;
+    let blocked = "build 2 has parked the event at position 3, which has had its effect in build 1, which readers \
+                   see: mend the cause and `retry`, or `discard` it, or let readers see that build as it is by \
+                   `switch`";
+    assert_eq!(waited.unwrap_err().error, blocked);
+    assert_eq!(new.status()[0].promotion_blocked.as_deref(), Some(blocked));
     assert_is_a_replay(&backend, &engine).await;
-    let letters = new.dead_letters("counts").await.unwrap();
-    let found: Vec<_> = letters
+    let dead_letters = new.dead_letters("counts").await.unwrap();
+    let found: Vec<_> = dead_letters
         .iter()
         .map(|it| (it.build, it.position.get()))
         .collect();
     assert_eq!(found, [(2, 3), (2, 4)]);
-    new.discard("counts", Position::new(3), "torn")
+    new.discard("counts", Position::new(3), "poison")
         .await
         .unwrap();
     let mut status = new.watch("counts").unwrap();
-    let why = "build 2 has parked the event at position 4, ";
+    let blocked = "build 2 has parked the event at position 4, ";
     let next = status.wait_for(|status| {
         let promotion_blocked = status.promotion_blocked.as_deref();
-        promotion_blocked.is_some_and(|promotion_blocked| promotion_blocked.starts_with(why))
+        promotion_blocked.is_some_and(|promotion_blocked| promotion_blocked.starts_with(blocked))
     });
     within("the discard", next).await.unwrap();
-    // As it is.
+    // `switch` promotes the build as it is.
     new.switch("counts").await.unwrap();
-    within("the switch", status.wait_for(|status| status.current))
+    within("the promotion", status.wait_for(|status| status.current))
         .await
         .unwrap();
     assert_eq!(backend.jars().await.unwrap().len(), 2);
@@ -90,43 +95,43 @@ async fn a_version_that_parks_what_the_old_one_took_is_held_back(place: &str) {
     backend.close().await;
 }
 
-/// As many, and others.
-async fn a_version_that_parks_as_much_as_the_old_one_but_other_events_is_held_back(place: &str) {
+/// The new version has the same number of dead letters, but different ones.
+async fn different_dead_letter_blocks_promotion(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
     let last = fill(&engine, &["a", "b", "c"]).await;
-    let old = run_torn::<1>(&backend, &engine, "c");
+    let old = run_failing::<1>(&backend, &engine, "c");
     within("the start", old.wait_for(last)).await.unwrap();
     assert_eq!(old.status()[0].parked, 2);
-    let new = run_torn::<2>(&backend, &engine, "b");
-    let waited = within("the waiting", new.wait_until_current()).await;
-    let why = waited.unwrap_err().error;
+    let new = run_failing::<2>(&backend, &engine, "b");
+    let waited = within("the wait", new.wait_until_current()).await;
+    let blocked = waited.unwrap_err().error;
     assert!(
-        why.starts_with("build 2 has parked the event at position 3, "),
-        "{why}"
+        blocked.starts_with("build 2 has parked the event at position 3, "),
+        "{blocked}"
     );
-    // What readers saw is still there.
-    let seen: Vec<_> = backend.jars().await.unwrap().into_keys().collect();
-    assert_eq!(seen, ["jar-a", "jar-b"]);
+    // The old build is still active.
+    let active: Vec<_> = backend.jars().await.unwrap().into_keys().collect();
+    assert_eq!(active, ["jar-a", "jar-b"]);
     new.stop().await;
     old.stop().await;
     backend.close().await;
 }
 
-/// What somebody decided to have no effect, or what is parked in both, is missed by nobody.
-async fn what_neither_version_could_take_holds_nothing_back(place: &str) {
+/// Discarded events, and dead letters of both builds, do not block a promotion.
+async fn dead_letters_of_both_builds_do_not_block_promotion(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
     let last = fill(&engine, &["a", "b", "c"]).await;
-    let old = run_torn::<1>(&backend, &engine, "b");
+    let old = run_failing::<1>(&backend, &engine, "b");
     within("the start", old.wait_for(last)).await.unwrap();
-    old.discard("counts", Position::new(3), "torn")
+    old.discard("counts", Position::new(3), "poison")
         .await
         .unwrap();
     let mut status = old.watch("counts").unwrap();
     let discarded = status.wait_for(|status| status.parked == 1);
     within("the discard", discarded).await.unwrap();
-    let new = run_torn::<2>(&backend, &engine, "b");
+    let new = run_failing::<2>(&backend, &engine, "b");
     within("the build", new.wait_until_current()).await.unwrap();
     assert_eq!(new.status()[0].parked, 2);
     new.stop().await;
@@ -134,8 +139,8 @@ async fn what_neither_version_could_take_holds_nothing_back(place: &str) {
     backend.close().await;
 }
 
-/// It will never come to what the new one parks.
-async fn a_version_that_nobody_runs_any_more_is_no_reason_to_wait(place: &str) {
+/// No node runs the old version, so its build never reaches the dead-lettered event.
+async fn wait_on_abandoned_build_does_not_hang(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
     let last = fill(&engine, &["a"]).await;
@@ -143,18 +148,16 @@ async fn a_version_that_nobody_runs_any_more_is_no_reason_to_wait(place: &str) {
     within("the start", old.wait_for(last)).await.unwrap();
     old.stop().await;
     let last = fill(&engine, &["b", "c"]).await;
-    let new = run_torn::<2>(&backend, &engine, "b");
-    let waited = within("the waiting", new.wait_for(last)).await;
-    // Unless readers were given the new build when it stood just where the old one has ended.
+    let new = run_failing::<2>(&backend, &engine, "b");
+    let waited = within("the wait", new.wait_for(last)).await;
+    // The wait succeeds if the new build was promoted when it reached the end of the old one.
     if let Err(promotion_blocked) = waited {
-        let (why, abandoned) = (
-            promotion_blocked.error,
-            "no instance works on build 1 any more",
-        );
-        assert!(why.starts_with(abandoned), "{why}");
+        let error = promotion_blocked.error;
+        let abandoned = "no instance works on build 1 any more";
+        assert!(error.starts_with(abandoned), "{error}");
         new.switch("counts").await.unwrap();
     }
-    within("the switch", new.wait_until_current())
+    within("the promotion", new.wait_until_current())
         .await
         .unwrap();
     new.stop().await;
@@ -162,8 +165,8 @@ async fn a_version_that_nobody_runs_any_more_is_no_reason_to_wait(place: &str) {
 }
 
 places::on_each! {
-    a_version_that_nobody_runs_any_more_is_no_reason_to_wait;
-    a_version_that_parks_what_the_old_one_took_is_held_back;
-    a_version_that_parks_as_much_as_the_old_one_but_other_events_is_held_back;
-    what_neither_version_could_take_holds_nothing_back;
+    wait_on_abandoned_build_does_not_hang;
+    new_dead_letter_blocks_promotion;
+    different_dead_letter_blocks_promotion;
+    dead_letters_of_both_builds_do_not_block_promotion;
 }

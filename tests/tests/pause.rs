@@ -1,4 +1,4 @@
-//! A pause that was acknowledged: whoever was at work, no event has an effect any more.
+//! An acknowledged pause: no event has an effect after `pause` returns, whichever node was processing.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -19,15 +19,15 @@ use factum_tests::count::Count;
 use factum_tests::load::{Fill, PATIENT};
 use tokio::sync::watch;
 
-/// So long that nobody learns of anything by a look of his own while the test lasts.
+/// The lease, long enough that no node polls for changes while the test runs.
 const LEASE: Duration = Duration::from_secs(60);
 
-/// Tells how many events were begun.
-fn slow(taken: &watch::Sender<u64>) -> Count {
-    let taken = taken.clone();
+/// Returns a slow projection that counts the events it has started to process.
+fn slow(started: &watch::Sender<u64>) -> Count {
+    let started = started.clone();
     Count {
         taking: Arc::new(move |_| {
-            taken.send_modify(|taken| *taken += 1);
+            started.send_modify(|started| *started += 1);
             Ok(())
         }),
         slow: Duration::from_millis(1),
@@ -49,71 +49,76 @@ async fn fill(engine: &Engine, events: u64) -> Position {
     Position::new(last)
 }
 
-async fn within<T>(what: &str, work: impl Future<Output = T>) -> T {
+async fn within<T>(operation: &str, work: impl Future<Output = T>) -> T {
     let done = tokio::time::timeout(Duration::from_secs(30), work).await;
-    done.unwrap_or_else(|_| panic!("no end of {what}"))
+    done.unwrap_or_else(|_| panic!("{operation} timed out"))
 }
 
 async fn until(projections: &Projections, state: ProjectionState) {
     let mut status = projections.watch("counts").unwrap();
     let reached = status.wait_for(|status| status.state == state);
-    within("the waiting", reached).await.unwrap();
+    within("the status change", reached).await.unwrap();
 }
 
-/// It goes on where it was, and has taken each event once.
-async fn assert_goes_on(projections: &Projections, backend: &Backend, last: Position) {
+/// Resumes the projection and asserts that each event was processed once.
+async fn assert_resumes(projections: &Projections, backend: &Backend, last: Position) {
     projections.resume("counts").await.unwrap();
-    within("the end", projections.wait_for(last)).await.unwrap();
+    within("catch-up", projections.wait_for(last))
+        .await
+        .unwrap();
     let counts = backend.jars().await.unwrap();
     let total: i64 = counts.values().map(|(count, _)| count).sum();
     assert_eq!(total as u64, last.get());
 }
 
-async fn a_pause_in_the_middle_of_a_page_holds_from_its_return(place: &str) {
+async fn pause_within_page_takes_effect_before_it_returns(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
     let last = fill(&engine, 300).await;
-    let (taken, mut taking) = watch::channel(0);
-    let projections = run(&backend, &engine, slow(&taken));
-    within("the work", taking.wait_for(|taken| *taken >= 20))
-        .await
-        .unwrap();
+    let (started, mut progress) = watch::channel(0);
+    let projections = run(&backend, &engine, slow(&started));
+    within(
+        "the first events",
+        progress.wait_for(|started| *started >= 20),
+    )
+    .await
+    .unwrap();
     within("the pause", projections.pause("counts"))
         .await
         .unwrap();
     let before = backend.jars().await.unwrap();
     until(&projections, ProjectionState::Paused).await;
     assert_eq!(backend.jars().await.unwrap(), before);
-    assert_goes_on(&projections, &backend, last).await;
+    assert_resumes(&projections, &backend, last).await;
     projections.stop().await;
     backend.close().await;
 }
 
-async fn a_pause_holds_for_an_instance_that_has_not_heard_of_it(place: &str) {
+async fn pause_applies_to_node_that_was_not_notified(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
     let owner = run(&backend, &engine, Count::default());
     let first = fill(&engine, 1).await;
     within("the start", owner.wait_for(first)).await.unwrap();
-    let elsewhere = Backend::open(place).await.unwrap();
-    let other_engine = elsewhere.engine();
-    let other = run(&elsewhere, &other_engine, Count::default());
+    let other_backend = Backend::open(place).await.unwrap();
+    let other_engine = other_backend.engine();
+    let other = run(&other_backend, &other_engine, Count::default());
     until(&other, ProjectionState::Elsewhere).await;
 
     within("the pause", other.pause("counts")).await.unwrap();
     let before = backend.jars().await.unwrap();
     let last = fill(&engine, 50).await;
-    // It tries a step, and learns by that.
+    // The owner notices the pause when its next batch is rejected.
     until(&owner, ProjectionState::Paused).await;
     assert_eq!(backend.jars().await.unwrap(), before);
-    assert_goes_on(&owner, &backend, last).await;
+    assert_resumes(&owner, &backend, last).await;
     other.stop().await;
     owner.stop().await;
-    elsewhere.close().await;
+    other_backend.close().await;
     backend.close().await;
 }
 
 places::on_each! {
-    a_pause_in_the_middle_of_a_page_holds_from_its_return;
-    a_pause_holds_for_an_instance_that_has_not_heard_of_it;
+    pause_within_page_takes_effect_before_it_returns;
+    pause_applies_to_node_that_was_not_notified;
 }

@@ -1,4 +1,4 @@
-//! Personal data: sealed in every store, read by who holds the keys, gone for ever once its subject is forgotten.
+//! Personal data: encrypted in every store, and unreadable after its data subject is erased.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -23,17 +23,17 @@ use factum_testkit::Backend;
 use people::*;
 
 on_every_store!(
-    no_plain_text_is_stored,
-    what_was_sealed_is_read_behind_a_restart,
-    another_master_key_is_rejected_and_loses_nothing,
-    keys_are_wrapped_with_a_new_master_key,
-    a_forgotten_subject_is_redacted_and_no_other,
-    nothing_new_is_taken_of_a_forgotten_subject,
-    a_subject_that_never_had_a_key_can_be_forgotten,
-    who_forgets_in_one_process_is_forgotten_in_all,
-    a_store_without_the_wrapper_takes_no_personal_data,
-    keys_may_live_elsewhere,
-    what_errors_quote_is_forgotten,
+    personal_data_is_never_stored_in_plain_text,
+    encrypted_data_is_readable_after_restart,
+    wrong_master_key_is_rejected_without_data_loss,
+    rewrap_replaces_master_key,
+    erasure_redacts_only_its_subject,
+    append_rejects_personal_data_of_erased_subject,
+    subject_without_key_can_be_erased,
+    erasure_reaches_other_processes,
+    store_without_encryption_rejects_personal_data,
+    keys_can_live_in_another_store,
+    erasure_redacts_recorded_errors,
 );
 
 fn contains(bytes: &[u8], text: &str) -> bool {
@@ -42,7 +42,7 @@ fn contains(bytes: &[u8], text: &str) -> bool {
         .any(|window| window == text.as_bytes())
 }
 
-async fn no_plain_text_is_stored<B: Bytes>() {
+async fn personal_data_is_never_stored_in_plain_text<B: Bytes>() {
     let place = B::create().await;
     let engine = Engine::new(open(&place).await);
     let commands = [
@@ -59,7 +59,7 @@ async fn no_plain_text_is_stored<B: Bytes>() {
         let command = engine.execute(record("17", event));
         let key = format!("request {number}");
         let receipt = command.idempotency_key(key).await.unwrap();
-        // The one who did it sees what was done.
+        // The receipt contains the decrypted events.
         let done = receipt.events()[0].decode::<CustomerEvent>().unwrap();
         assert!(!format!("{done:?}").contains("personal"));
     }
@@ -74,13 +74,13 @@ async fn no_plain_text_is_stored<B: Bytes>() {
     for secret in ["Lovelace", "Piccadilly", "Babbage", "77123"] {
         assert!(!contains(&bytes, secret), "{secret} is stored");
     }
-    // What is looked through is what is stored.
-    for known in ["$personal", "customer.upgraded", "customer-17"] {
-        assert!(contains(&bytes, known), "{known} is not stored");
+    // Proves that the search works: other parts of the events are found.
+    for expected in ["$personal", "customer.upgraded", "customer-17"] {
+        assert!(contains(&bytes, expected), "{expected} is not stored");
     }
 }
 
-async fn what_was_sealed_is_read_behind_a_restart<B: Bytes>() {
+async fn encrypted_data_is_readable_after_restart<B: Bytes>() {
     let place = B::create().await;
     let engine = Engine::new(open(&place).await);
     let ada = engine
@@ -104,7 +104,7 @@ async fn what_was_sealed_is_read_behind_a_restart<B: Bytes>() {
     assert!(matches!(other.await, Err(ExecuteError::KeyReused { .. })));
 }
 
-async fn another_master_key_is_rejected_and_loses_nothing<B: Bytes>() {
+async fn wrong_master_key_is_rejected_without_data_loss<B: Bytes>() {
     let place = B::create().await;
     let engine = Engine::new(open(&place).await);
     engine
@@ -120,7 +120,7 @@ async fn another_master_key_is_rejected_and_loses_nothing<B: Bytes>() {
     assert_eq!(customer.name, "Ada");
 }
 
-async fn keys_are_wrapped_with_a_new_master_key<B: Bytes>() {
+async fn rewrap_replaces_master_key<B: Bytes>() {
     let place = B::create().await;
     let store = open(&place).await;
     let engine = Engine::new(store.clone());
@@ -149,7 +149,7 @@ fn name(event: &factum::RecordedEvent) -> String {
     }
 }
 
-async fn a_forgotten_subject_is_redacted_and_no_other<B: Bytes>() {
+async fn erasure_redacts_only_its_subject<B: Bytes>() {
     let place = B::create().await;
     let store = open(&place).await;
     let engine = Engine::new(store.clone());
@@ -168,17 +168,17 @@ async fn a_forgotten_subject_is_redacted_and_no_other<B: Bytes>() {
     }
     let before = everything(&store).await;
 
-    let forgotten = store.erase("17").await.unwrap();
-    engine.evict(&forgotten.streams);
+    let erased = store.forget("17").await.unwrap();
+    engine.evict(&erased.streams);
 
-    let streams: Vec<_> = forgotten
+    let streams: Vec<_> = erased
         .streams
         .iter()
         .map(factum::StreamId::as_str)
         .collect();
     assert_eq!(streams, ["customer-17", "order-1", "order-3"]);
-    assert_eq!(forgotten.events, 4);
-    let names: Vec<_> = forgotten.event_types.iter().map(|name| &**name).collect();
+    assert_eq!(erased.events, 4);
+    let names: Vec<_> = erased.names.iter().map(|name| &**name).collect();
     assert_eq!(
         names,
         ["customer.moved", "customer.registered", "order.placed"]
@@ -187,8 +187,8 @@ async fn a_forgotten_subject_is_redacted_and_no_other<B: Bytes>() {
     let after = everything(&store).await;
     assert_eq!(after.len(), before.len());
     for (before, after) in before.iter().zip(&after) {
-        let is_theirs = forgotten.streams.contains(&after.stream);
-        assert_eq!(before.data == after.data, !is_theirs, "{}", after.stream);
+        let is_erased = erased.streams.contains(&after.stream);
+        assert_eq!(before.data == after.data, !is_erased, "{}", after.stream);
     }
     let ada = engine.load::<Customer>(&"17".to_owned()).await.unwrap();
     let redacted = Customer {
@@ -202,11 +202,11 @@ async fn a_forgotten_subject_is_redacted_and_no_other<B: Bytes>() {
     assert_eq!(bob.street, "street of 18");
     let order = engine.load::<Order>(&1).await.unwrap();
     assert_eq!((&*order.note, order.total), ("[redacted]", 30));
-    // A second time changes nothing.
-    assert_eq!(store.erase("17").await.unwrap(), forgotten);
+    // A second erasure changes nothing.
+    assert_eq!(store.forget("17").await.unwrap(), erased);
 }
 
-async fn nothing_new_is_taken_of_a_forgotten_subject<B: Bytes>() {
+async fn append_rejects_personal_data_of_erased_subject<B: Bytes>() {
     let place = B::create().await;
     let store = open(&place).await;
     let engine = Engine::new(store.clone());
@@ -227,7 +227,7 @@ async fn nothing_new_is_taken_of_a_forgotten_subject<B: Bytes>() {
     };
     assert_eq!(rejected, expected);
     assert!(!rejected.to_string().contains("customer 17"), "{rejected}");
-    // What holds nothing of the subject is taken: no data, and what is redacted already.
+    // Events without personal data, and with data that is already redacted, are accepted.
     let upgraded = CustomerEvent::Upgraded { plan: 4 };
     engine
         .execute(record("customer 17", upgraded))
@@ -240,11 +240,11 @@ async fn nothing_new_is_taken_of_a_forgotten_subject<B: Bytes>() {
     assert_eq!(everything(&store).await.len(), 3);
 }
 
-async fn a_subject_that_never_had_a_key_can_be_forgotten<B: Bytes>() {
+async fn subject_without_key_can_be_erased<B: Bytes>() {
     let place = B::create().await;
     let store = open(&place).await;
-    let forgotten = store.erase("17").await.unwrap();
-    assert_eq!((forgotten.events, forgotten.streams.len()), (0, 0));
+    let erased = store.forget("17").await.unwrap();
+    assert_eq!((erased.events, erased.streams.len()), (0, 0));
     let engine = Engine::new(store);
     let rejected = engine.execute(record("17", registered("Ada"))).await;
     assert!(matches!(
@@ -253,7 +253,7 @@ async fn a_subject_that_never_had_a_key_can_be_forgotten<B: Bytes>() {
     ));
 }
 
-async fn who_forgets_in_one_process_is_forgotten_in_all<B: Bytes>() {
+async fn erasure_reaches_other_processes<B: Bytes>() {
     let place = B::create().await;
     let (here, there) = (open(&place).await, open(&place).await);
     let engine = Engine::new(there.clone());
@@ -268,26 +268,27 @@ async fn who_forgets_in_one_process_is_forgotten_in_all<B: Bytes>() {
     let evict = tokio::spawn(evict);
     let id = "17".to_owned();
     assert_eq!(engine.load::<Customer>(&id).await.unwrap().name, "Ada");
-    let _ = here.erase("17").await.unwrap();
-    // The very next read.
+    let _ = here.forget("17").await.unwrap();
+    // The erasure applies to the next read.
     assert_eq!(name(&everything(&there).await[0]), "[redacted]");
-    let rejected = there_registers(&engine).await;
-    assert!(matches!(rejected, InvalidAppend::Erased { .. }));
-    // A warm state goes a moment later.
+    let rejected = rejected_registration(&engine).await;
+    assert!(matches!(rejected, InvalidAppend::Forgotten { .. }));
+    // Cached state is evicted shortly after.
     while engine.load::<Customer>(&id).await.unwrap().name == "Ada" {
         tokio::task::yield_now().await;
     }
     evict.abort();
 }
 
-async fn there_registers(engine: &Engine) -> InvalidAppend {
+/// Registers a customer and returns the reason why the append was rejected.
+async fn rejected_registration(engine: &Engine) -> InvalidAppend {
     match engine.execute(record("17", registered("Eve"))).await {
         Err(ExecuteError::Invalid(rejected)) => rejected,
         other => panic!("{other:?}"),
     }
 }
 
-async fn a_store_without_the_wrapper_takes_no_personal_data<B: Bytes>() {
+async fn store_without_encryption_rejects_personal_data<B: Bytes>() {
     let place = B::create().await;
     let engine = Engine::new(place.open().await);
     let rejected = engine.execute(record("17", registered("Ada"))).await;
@@ -300,13 +301,13 @@ async fn a_store_without_the_wrapper_takes_no_personal_data<B: Bytes>() {
     engine.execute(record("17", upgraded)).await.unwrap();
 }
 
-/// Takes nothing, and says of whom.
-struct Talkative;
+/// A read model that fails on every event with an error that quotes the event's data.
+struct QuotingErrors;
 
 #[async_trait]
-impl ReadModel for Talkative {
+impl ReadModel for QuotingErrors {
     fn name(&self) -> &str {
-        "talkative"
+        "quoting-errors"
     }
 
     fn version(&self) -> u32 {
@@ -319,12 +320,12 @@ impl ReadModel for Talkative {
 
     async fn project(&self, step: Step<'_>) -> Result<Revision, StepError> {
         let event = &step.events[0];
-        let said = String::from_utf8_lossy(&event.data).into_owned();
-        Err(EventError::new(event.position, said).into())
+        let quoted = String::from_utf8_lossy(&event.data).into_owned();
+        Err(EventError::new(event.position, quoted).into())
     }
 }
 
-async fn what_errors_quote_is_forgotten<B: Bytes>() {
+async fn erasure_redacts_recorded_errors<B: Bytes>() {
     let place = B::create().await;
     let store = open(&place).await;
     let engine = Engine::new(store.clone());
@@ -333,7 +334,7 @@ async fn what_errors_quote_is_forgotten<B: Bytes>() {
         recorded.await.unwrap();
     }
     let projections = Projections::builder(&engine)
-        .with_failures(Talkative, FailurePolicy::Skip)
+        .with_failures(QuotingErrors, FailurePolicy::Skip)
         .retry(factum::RetryPolicy {
             attempts: 1,
             base: Duration::ZERO,
@@ -341,25 +342,25 @@ async fn what_errors_quote_is_forgotten<B: Bytes>() {
         })
         .start();
     projections.wait_for(Position::new(2)).await.unwrap();
-    let said = async |index: usize| {
-        let letters = projections.dead_letters("talkative").await.unwrap();
-        match letters[index].state.clone() {
+    let error = async |index: usize| {
+        let entries = projections.dead_letters("quoting-errors").await.unwrap();
+        match entries[index].state.clone() {
             DeadLetterState::Skipped { error } => error,
             other => panic!("{other:?}"),
         }
     };
-    assert!(said(0).await.contains("Ada"));
-    let _ = store.erase("17").await.unwrap();
-    assert_eq!(said(0).await, "[forgotten]");
-    assert!(said(1).await.contains("Bob"));
+    assert!(error(0).await.contains("Ada"));
+    let _ = store.forget("17").await.unwrap();
+    assert_eq!(error(0).await, "[forgotten]");
+    assert!(error(1).await.contains("Bob"));
     projections.stop().await;
 }
 
-async fn keys_may_live_elsewhere<B: Bytes>() {
+async fn keys_can_live_in_another_store<B: Bytes>() {
     let place = B::create().await;
-    let elsewhere = File::create().await;
+    let key_store = File::create().await;
     let keys = async || {
-        DocumentKeys::open(elsewhere.open().await, master())
+        DocumentKeys::open(key_store.open().await, master())
             .await
             .unwrap()
     };
@@ -372,17 +373,17 @@ async fn keys_may_live_elsewhere<B: Bytes>() {
     assert!(!contains(&place.bytes().await, "personal/key"));
     let store = PersonalDataStore::new(place.open().await, keys().await);
     assert_eq!(name(&everything(&store).await[0]), "Ada");
-    // Lost keys are no forgotten subject.
+    // A lost key is reported as an error, not as an erased subject.
     let lost = DocumentKeys::open(MemoryDocuments::new(), master())
         .await
         .unwrap();
     let lost = PersonalDataStore::new(place.open().await, lost);
-    let read = everything(&lost).await.remove(0);
-    let error = read.decode::<CustomerEvent>().unwrap_err();
+    let event = everything(&lost).await.remove(0);
+    let error = event.decode::<CustomerEvent>().unwrap_err();
     assert_eq!(
         error.fault.to_string(),
         "field `name` cannot be decrypted: its key is missing and was not erased"
     );
-    let taken = lost.append(factum::Append::default()).await;
-    assert!(!matches!(taken, Err(AppendError::Store(_))));
+    let appended = lost.append(factum::Append::default()).await;
+    assert!(!matches!(appended, Err(AppendError::Store(_))));
 }

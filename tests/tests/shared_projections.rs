@@ -1,4 +1,4 @@
-//! Several processes that share the partitions of a projection: killed, stopped for a while, joining and leaving.
+//! Nodes that share the partitions of a projection: killed, suspended, joining and leaving.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -22,18 +22,18 @@ use factum_tests::load::Fill;
 
 use lines::Lines;
 
-/// As in the program.
+/// The lease of `project_forever`.
 const LEASE: Duration = Duration::from_millis(600);
 
-/// `project_forever` in a process of its own; killed with the value.
-struct Instance {
+/// A running `project_forever`, which is killed when the value is dropped.
+struct Node {
     child: Child,
     lines: Lines,
-    /// How many partitions it said last that it owns.
+    /// The number of partitions that the program last reported to own.
     owned: usize,
 }
 
-impl Instance {
+impl Node {
     fn start(place: &str) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_project_forever"))
             .arg(place)
@@ -49,26 +49,26 @@ impl Instance {
         }
     }
 
-    /// Waits until it says `line`.
-    fn hear(&mut self, line: &str) {
+    /// Waits until the program prints `line`.
+    fn wait_for_line(&mut self, line: &str) {
         while self.lines.next().unwrap() != line {}
     }
 
-    /// Waits until it owns so many partitions.
-    fn owns(&mut self, wanted: impl Fn(usize) -> bool) {
+    /// Waits until the number of owned partitions satisfies `wanted`.
+    fn wait_for_owned(&mut self, wanted: impl Fn(usize) -> bool) {
         loop {
             for line in self.lines.waiting().collect::<Vec<_>>() {
-                self.note(&line);
+                self.record(&line);
             }
             if wanted(self.owned) {
                 return;
             }
             let line = self.lines.next().unwrap();
-            self.note(&line);
+            self.record(&line);
         }
     }
 
-    fn note(&mut self, line: &str) {
+    fn record(&mut self, line: &str) {
         if let Some(owned) = line.strip_prefix("owns ") {
             self.owned = owned.parse().unwrap();
         }
@@ -80,8 +80,8 @@ impl Instance {
         assert!(sent.success());
     }
 
-    /// Stops it, at a moment when it does not hold the only writer of a SQLite file.
-    async fn stop_between_writes(&self, backend: &Backend) {
+    /// Suspends the program with `SIGSTOP` while it does not hold the write lock of a SQLite file.
+    async fn suspend_between_writes(&self, backend: &Backend) {
         loop {
             self.signal("-STOP");
             let engine = backend.engine();
@@ -94,22 +94,22 @@ impl Instance {
         }
     }
 
-    /// Lets it end in order.
+    /// Lets the program shut down gracefully.
     fn end(mut self) {
         drop(self.child.stdin.take());
         assert!(self.child.wait().unwrap().success());
     }
 }
 
-impl Drop for Instance {
+impl Drop for Node {
     fn drop(&mut self) {
-        // Fails if it has ended, which is as good.
+        // Fails if the program has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Commands of a few writers, from `turn` on.
+/// Executes commands of four writers and returns the last position.
 async fn fill(backend: &Backend, turns: std::ops::Range<u64>) -> Position {
     let engine = backend.engine();
     let mut last = 0;
@@ -122,125 +122,126 @@ async fn fill(backend: &Backend, turns: std::ops::Range<u64>) -> Position {
     Position::new(last)
 }
 
-/// Waits until every partition has come to `position`, as the documents say.
+/// Waits until the stored checkpoints of all partitions reach `position`.
 async fn until(backend: &Backend, position: Position) {
     let engine = backend.engine();
-    let come = async {
+    let reached = async {
         while checkpoint(&**engine.store(), "counts").await.unwrap() < position {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    let come = tokio::time::timeout(Duration::from_secs(30), come).await;
-    come.unwrap();
+    let reached = tokio::time::timeout(Duration::from_secs(30), reached).await;
+    reached.unwrap();
 }
 
-async fn assert_is_a_replay(backend: &Backend) {
+/// Asserts that the table equals a replay of all events.
+async fn assert_matches_replay(backend: &Backend) {
     let events = check::everything(&backend.engine()).await;
     let head = Position::new(events.len() as u64);
     assert_eq!(backend.jars().await.unwrap(), check::effects(&events, head));
 }
 
-async fn the_partitions_of_a_killed_instance_are_taken_over_in_time(place: &str) {
+async fn partitions_of_killed_node_are_taken_over(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let mut last = fill(&backend, 0..10).await;
-    let mut killed = Instance::start(place);
-    killed.owns(|owned| owned == 4);
-    let mut other = Instance::start(place);
-    other.owns(|owned| owned == 2);
+    let mut killed = Node::start(place);
+    killed.wait_for_owned(|owned| owned == 4);
+    let mut other = Node::start(place);
+    other.wait_for_owned(|owned| owned == 2);
     for round in 1..=2 {
         last = last.max(fill(&backend, round * 10..round * 10 + 10).await);
-        killed.hear("taking");
+        killed.wait_for_line("taking");
         killed.signal("-KILL");
         let since = Instant::now();
-        other.owns(|owned| owned == 4);
+        other.wait_for_owned(|owned| owned == 4);
         let took = since.elapsed();
-        // The lease, a beat in which it is noticed, and what a busy machine needs.
+        // The lease, one heartbeat until the expiry is noticed, and a margin for a busy machine.
         assert!(took < LEASE * 2 + Duration::from_secs(2), "{took:?}");
         until(&backend, last).await;
-        assert_is_a_replay(&backend).await;
+        assert_matches_replay(&backend).await;
         killed = other;
-        other = Instance::start(place);
-        other.owns(|owned| owned == 2);
+        other = Node::start(place);
+        other.wait_for_owned(|owned| owned == 2);
     }
 }
 
-async fn what_a_paused_owner_writes_is_rejected(place: &str) {
+async fn writes_of_suspended_owner_are_rejected(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let mut last = fill(&backend, 0..5).await;
-    let mut paused = Instance::start(place);
-    paused.owns(|owned| owned == 4);
-    let mut other = Instance::start(place);
+    let mut suspended = Node::start(place);
+    suspended.wait_for_owned(|owned| owned == 4);
+    let mut other = Node::start(place);
     for round in 1..=2 {
-        paused.owns(|owned| owned == 2);
-        other.owns(|owned| owned == 2);
+        suspended.wait_for_owned(|owned| owned == 2);
+        other.wait_for_owned(|owned| owned == 2);
         until(&backend, last).await;
-        paused.stop_between_writes(&backend).await;
+        suspended.suspend_between_writes(&backend).await;
         last = fill(&backend, round * 20..round * 20 + 10).await;
-        other.owns(|owned| owned == 4);
+        other.wait_for_owned(|owned| owned == 4);
         until(&backend, last).await;
-        // Now it goes on as if nothing had happened, with the others at work.
+        // The suspended node resumes while the other one is processing.
         let more = fill(&backend, round * 20 + 10..round * 20 + 20);
-        paused.signal("-CONT");
+        suspended.signal("-CONT");
         last = more.await;
         until(&backend, last).await;
-        assert_is_a_replay(&backend).await;
+        assert_matches_replay(&backend).await;
     }
-    paused.end();
+    suspended.end();
     other.end();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_owner_that_hangs_in_its_transaction_does_not_hold_the_others_up() {
-    let Some(place) = places::schema("an_owner_that_hangs") else {
+async fn owner_suspended_in_transaction_does_not_block_others() {
+    let Some(place) = places::schema("suspended_owner") else {
         return;
     };
     let backend = Backend::open(&place.url).await.unwrap();
-    let mut paused = Instance::start(&place.url);
-    paused.owns(|owned| owned == 4);
+    let mut suspended = Node::start(&place.url);
+    suspended.wait_for_owned(|owned| owned == 4);
     fill(&backend, 0..40).await;
-    paused.hear("taking");
-    paused.signal("-STOP");
-    let mut other = Instance::start(&place.url);
-    other.owns(|owned| owned == 4);
+    suspended.wait_for_line("taking");
+    suspended.signal("-STOP");
+    let mut other = Node::start(&place.url);
+    other.wait_for_owned(|owned| owned == 4);
     let last = fill(&backend, 40..45).await;
     until(&backend, last).await;
-    paused.signal("-CONT");
+    suspended.signal("-CONT");
     let last = fill(&backend, 45..50).await;
     until(&backend, last).await;
-    assert_is_a_replay(&backend).await;
+    assert_matches_replay(&backend).await;
 }
 
-async fn work_is_spread_evenly_over_those_who_come_and_go(place: &str) {
+async fn partitions_are_rebalanced_when_nodes_join_and_leave(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let mut last = fill(&backend, 0..5).await;
-    let mut first = Instance::start(place);
-    first.owns(|owned| owned == 4);
-    let mut second = Instance::start(place);
-    second.owns(|owned| owned == 2);
-    first.owns(|owned| owned == 2);
+    let mut first = Node::start(place);
+    first.wait_for_owned(|owned| owned == 4);
+    let mut second = Node::start(place);
+    second.wait_for_owned(|owned| owned == 2);
+    first.wait_for_owned(|owned| owned == 2);
     last = last.max(fill(&backend, 5..10).await);
-    let mut third = Instance::start(place);
-    third.owns(|owned| owned > 0);
+    let mut third = Node::start(place);
+    third.wait_for_owned(|owned| owned > 0);
     until(&backend, last).await;
     first.end();
     let since = Instant::now();
     last = fill(&backend, 10..15).await;
     until(&backend, last).await;
-    // Whoever leaves in order gives its work back.
+    // A node that shuts down gracefully releases its partitions.
     assert!(since.elapsed() < Duration::from_secs(3));
-    second.owns(|owned| owned == 2);
-    third.owns(|owned| owned == 2);
+    second.wait_for_owned(|owned| owned == 2);
+    third.wait_for_owned(|owned| owned == 2);
     second.end();
-    third.owns(|owned| owned == 4);
-    assert_is_a_replay(&backend).await;
+    third.wait_for_owned(|owned| owned == 4);
+    assert_matches_replay(&backend).await;
     third.end();
 }
 
-async fn a_wait_through_an_instance_that_owns_nothing_is_prompt(place: &str) {
+async fn wait_on_node_without_partitions_is_prompt(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
-    let mut owner = Instance::start(place);
-    owner.owns(|owned| owned == 4);
+    let mut owner = Node::start(place);
+    owner.wait_for_owned(|owned| owned == 4);
     let builder = factum::Projections::builder(&engine).lease(Duration::from_secs(60));
     let count = factum_tests::count::Count::<1, 4>::default();
     let projections = count
@@ -248,25 +249,26 @@ async fn a_wait_through_an_instance_that_owns_nothing_is_prompt(place: &str) {
         .start();
     let mut waits = Vec::new();
     for turn in 0..20 {
-        let told = Fill::new("a", turn).execute(&engine).await.unwrap();
+        let filled = Fill::new("a", turn).execute(&engine).await.unwrap();
         let since = Instant::now();
-        let wait = projections.wait_for(Position::new(told.position));
+        let wait = projections.wait_for(Position::new(filled.position));
         tokio::time::timeout(Duration::from_secs(30), wait)
             .await
             .unwrap()
             .unwrap();
         waits.push(since.elapsed());
-        assert_is_a_replay(&backend).await;
+        assert_matches_replay(&backend).await;
     }
     waits.sort();
-    // A beat of this instance would be 20 seconds.
+    // The heartbeat interval of this node is 20 seconds.
     assert!(waits[10] < Duration::from_millis(200), "{waits:?}");
     projections.stop().await;
     owner.end();
 }
 
-fn named(backend: &Backend, engine: &factum::Engine) -> factum::Projections {
-    let builder = factum::Projections::builder(engine).instance("the one");
+/// Starts the projection on a node with a fixed name.
+fn start_named(backend: &Backend, engine: &factum::Engine) -> factum::Projections {
+    let builder = factum::Projections::builder(engine).instance("node-1");
     let builder = builder.lease(Duration::from_secs(60));
     let count = factum_tests::count::Count::<1, 4>::default();
     count
@@ -274,38 +276,40 @@ fn named(backend: &Backend, engine: &factum::Engine) -> factum::Projections {
         .start()
 }
 
-async fn who_is_started_again_under_its_name_goes_on_at_once(place: &str) {
+async fn restarted_node_with_same_name_resumes_at_once(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
     let last = fill(&backend, 0..5).await;
-    let first = named(&backend, &engine);
+    let first = start_named(&backend, &engine);
     first.wait_for(last).await.unwrap();
-    // It gives no sign of its end.
+    // The node ends without releasing its lease.
     drop(first);
     let last = fill(&backend, 5..10).await;
-    let second = named(&backend, &engine);
+    let second = start_named(&backend, &engine);
     let waited = tokio::time::timeout(Duration::from_secs(20), second.wait_for(last)).await;
-    waited.expect("a lease is a minute").unwrap();
+    waited
+        .expect("the node waited for its old lease, which lasts one minute")
+        .unwrap();
     assert_eq!(second.status()[0].owners, [Some(second.instance()); 4]);
 
-    // Nobody takes a name in vain: who lives still does not lose an event, and does not take back what was taken.
-    let third = named(&backend, &engine);
+    // If a second node takes over the name, the first one loses no event and does not take the lease back.
+    let third = start_named(&backend, &engine);
     let last = fill(&backend, 10..15).await;
     third.wait_for(last).await.unwrap();
     second.wait_for(last).await.unwrap();
-    assert_is_a_replay(&backend).await;
+    assert_matches_replay(&backend).await;
     let last = fill(&backend, 15..20).await;
     second.wait_for(last).await.unwrap();
-    assert_is_a_replay(&backend).await;
+    assert_matches_replay(&backend).await;
     third.stop().await;
     second.stop().await;
     backend.close().await;
 }
 
 places::on_each! {
-    who_is_started_again_under_its_name_goes_on_at_once;
-    the_partitions_of_a_killed_instance_are_taken_over_in_time;
-    what_a_paused_owner_writes_is_rejected;
-    work_is_spread_evenly_over_those_who_come_and_go;
-    a_wait_through_an_instance_that_owns_nothing_is_prompt;
+    restarted_node_with_same_name_resumes_at_once;
+    partitions_of_killed_node_are_taken_over;
+    writes_of_suspended_owner_are_rejected;
+    partitions_are_rebalanced_when_nodes_join_and_leave;
+    wait_on_node_without_partitions_is_prompt;
 }

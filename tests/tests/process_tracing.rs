@@ -1,4 +1,4 @@
-//! What shows of process managers afterwards: what led to what over two of them, and their spans.
+//! Tracing of process managers: the causality tree across two of them, and their spans.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
@@ -37,34 +37,34 @@ impl Apply<OrderEvent> for Order {
     fn apply(&mut self, _: &OrderEvent) {}
 }
 
-/// Says what happens.
+/// Emits an event.
 #[derive(Command, Debug, Clone, Serialize, Deserialize)]
 #[command(on = Order)]
-struct Tell {
+struct Emit {
     #[id]
     order: u32,
     event: OrderEvent,
 }
 
-impl Decide for Tell {
+impl Decide for Emit {
     type Error = std::convert::Infallible;
     fn decide(&self, _: &Order) -> Result<Events<OrderEvent>, Self::Error> {
         Ok(self.event.clone().into())
     }
 }
 
-fn tell(event: OrderEvent) -> Tell {
-    Tell { order: 7, event }
+fn emit(event: OrderEvent) -> Emit {
+    Emit { order: 7, event }
 }
 
-/// Sends a bill for what is placed.
+/// Sends a bill for each placed order.
 #[derive(ProcessManager, Debug, Clone, Default, Serialize, Deserialize)]
-#[process_manager(id = String, events = OrderEvent, commands = Tell)]
+#[process_manager(id = String, events = OrderEvent, commands = Emit)]
 struct Billing;
 
-/// Ships what is billed, and asks for praise a day later.
+/// Ships each billed order, and asks for praise one day later.
 #[derive(ProcessManager, Debug, Clone, Default, Serialize, Deserialize)]
-#[process_manager(id = String, events = OrderEvent, commands = Tell)]
+#[process_manager(id = String, events = OrderEvent, commands = Emit)]
 struct Shipping;
 
 impl Apply<OrderEvent> for Billing {
@@ -75,7 +75,7 @@ impl Apply<OrderEvent> for Shipping {
     fn apply(&mut self, _: &OrderEvent) {}
 }
 
-/// Instances go by the stream of the order.
+/// Correlates each event with the process instance of its order.
 fn of_order(event: &Recorded<OrderEvent>) -> Correlation<String> {
     Correlation::Starts(event.record.stream.to_string())
 }
@@ -87,7 +87,7 @@ impl React<OrderEvent> for Billing {
 
     fn react(&self, event: &Recorded<OrderEvent>, then: &mut Reactions<Self>) {
         if event.event == OrderEvent::Placed {
-            then.send(tell(OrderEvent::Billed));
+            then.send(emit(OrderEvent::Billed));
         }
     }
 }
@@ -99,7 +99,7 @@ impl React<OrderEvent> for Shipping {
 
     fn react(&self, event: &Recorded<OrderEvent>, then: &mut Reactions<Self>) {
         if event.event == OrderEvent::Billed {
-            then.send(tell(OrderEvent::Shipped)).deadline("praise", DAY);
+            then.send(emit(OrderEvent::Shipped)).deadline("praise", DAY);
         }
     }
 }
@@ -113,19 +113,19 @@ impl Respond for Shipping {
     fn rejected(&mut self, _: &Rejection, _: &mut Reactions<Self>) {}
 
     fn deadline(&mut self, _: &Deadline, then: &mut Reactions<Self>) {
-        then.send(tell(OrderEvent::Praised)).complete();
+        then.send(emit(OrderEvent::Praised)).complete();
     }
 }
 
-/// An order is placed, billed and shipped, and praised the day after.
-async fn one_order(engine: &Engine) {
+/// Runs one order: placed, billed and shipped, and praised one day later.
+async fn run_order(engine: &Engine) {
     let clock = VirtualClock::new();
     let running = ProcessManagers::builder(engine)
         .with::<Billing>()
         .with::<Shipping>()
         .clock(clock.clone())
         .start();
-    let placed = engine.execute(tell(OrderEvent::Placed)).by("ada");
+    let placed = engine.execute(emit(OrderEvent::Placed)).by("ada");
     placed.trace_parent(TRACE).await.unwrap();
     running.wait_until_idle().await.unwrap();
     clock.advance(DAY);
@@ -133,8 +133,8 @@ async fn one_order(engine: &Engine) {
     running.stop().await;
 }
 
-/// One tree: what was billed stands below what was placed, and what the deadline led to below what set it.
-async fn is_one_tree(engine: &Engine) {
+/// Asserts that each event, also one from a deadline, is below its cause in one tree.
+async fn assert_one_tree(engine: &Engine) {
     let page = engine.store().read(Read::all(Query::all())).await.unwrap();
     let request = page.events[0].metadata.correlation_id.unwrap();
     let tree = engine.causality(request).await.unwrap();
@@ -153,19 +153,19 @@ order.placed (order-7 version 1, position 1) by ada
     }
 }
 
-/// One test, and no other beside it: a thread without a subscriber could switch the spans off.
+/// The only test of this file, because a thread without a subscriber could disable the spans.
 #[tokio::test]
-async fn what_follows_over_two_process_managers_is_one_tree_and_has_its_spans() {
+async fn process_managers_share_one_causality_tree_and_spans() {
     let log = Log::default();
     let spans = FmtSpan::CLOSE;
     let _default = tracing::subscriber::set_default(log.subscriber(Level::DEBUG, spans));
     let engine = Engine::new(MemoryStore::new());
-    one_order(&engine).with_current_subscriber().await;
-    is_one_tree(&engine).await;
+    run_order(&engine).with_current_subscriber().await;
+    assert_one_tree(&engine).await;
     let log = log.text();
     for expected in [
-        r#"process manager{name="billing"}:command{process="billing" instance="order-7" command="Tell"}: factum"#,
-        r#"process manager{name="shipping"}:command{process="shipping" instance="order-7" command="Tell"}:execute{command="Tell""#,
+        r#"process manager{name="billing"}:command{process="billing" instance="order-7" command="Emit"}: factum"#,
+        r#"process manager{name="shipping"}:command{process="shipping" instance="order-7" command="Emit"}:execute{command="Emit""#,
         r#"process manager{name="shipping"}:deadline{process="shipping" instance="order-7" deadline="praise"}: factum"#,
         r#"projection{name="process:billing"}:project{events="#,
     ] {

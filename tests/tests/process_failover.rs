@@ -1,11 +1,11 @@
-//! What happens while one instance of a program takes over from another.
+//! Failover of process managers and event handlers from one node to another.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 #[path = "support/log.rs"]
 mod log;
-#[path = "process_support/still.rs"]
-mod still;
+#[path = "process_support/stalled_store.rs"]
+mod stalled_store;
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use tracing::Level;
 use tracing_subscriber::fmt::format::FmtSpan;
 
 use log::Log;
-use still::Still;
+use stalled_store::StalledStore;
 
 #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[event(prefix = "order")]
@@ -58,16 +58,16 @@ impl Apply<StockEvent> for Stock {
     }
 }
 
-/// Says what has happened to the stock.
+/// Emits an event of a stock.
 #[derive(Command, Debug, Clone, Serialize, Deserialize)]
 #[command(on = Stock)]
-struct Tell {
+struct EmitStock {
     #[id]
     stock: u32,
     event: StockEvent,
 }
 
-impl Decide for Tell {
+impl Decide for EmitStock {
     type Error = std::convert::Infallible;
     fn decide(&self, _: &Stock) -> Result<Events<StockEvent>, Self::Error> {
         Ok(self.event.clone().into())
@@ -81,9 +81,10 @@ struct Reserve {
     stock: u32,
 }
 
-/// A stock from which nothing can be taken, and how often that was tried.
+/// A stock whose reservations panic.
 const JAMMED: u32 = 13;
-static TRIES: LazyLock<watch::Sender<u32>> = LazyLock::new(watch::Sender::default);
+/// The number of attempts to reserve from [`JAMMED`].
+static ATTEMPTS: LazyLock<watch::Sender<u32>> = LazyLock::new(watch::Sender::default);
 
 #[derive(Debug, PartialEq, thiserror::Error)]
 #[error("closed")]
@@ -93,7 +94,7 @@ impl Decide for Reserve {
     type Error = IsClosed;
     fn decide(&self, stock: &Stock) -> Result<Events<StockEvent>, IsClosed> {
         if self.stock == JAMMED {
-            TRIES.send_modify(|tries| *tries += 1);
+            ATTEMPTS.send_modify(|attempts| *attempts += 1);
             panic!("the door is jammed");
         }
         match stock.closed {
@@ -103,28 +104,28 @@ impl Decide for Reserve {
     }
 }
 
-/// Says what has happened to an order.
+/// Emits an event of an order.
 #[derive(Command, Debug, Clone, Serialize, Deserialize)]
 #[command(on = Order)]
-struct Note {
+struct EmitOrder {
     #[id]
     order: u32,
     event: OrderEvent,
 }
 
-impl Decide for Note {
+impl Decide for EmitOrder {
     type Error = std::convert::Infallible;
     fn decide(&self, _: &Order) -> Result<Events<OrderEvent>, Self::Error> {
         Ok(self.event.clone().into())
     }
 }
 
-/// Orders from here on take from the stock, and are not looked after any more.
-const FORGOTTEN: u32 = 1_000;
+/// The first order whose instance completes right after its reservation is sent.
+const COMPLETES_EARLY: u32 = 1_000;
 
-/// An order takes from the stock of its number, or is cancelled.
+/// Reserves from the stock with the number of the order, and cancels the order on rejection.
 #[derive(ProcessManager, Debug, Clone, Default, Serialize, Deserialize)]
-#[process_manager(name = "shop", id = u32, events = OrderEvent, commands = (Reserve, Note))]
+#[process_manager(name = "shop", id = u32, events = OrderEvent, commands = (Reserve, EmitOrder))]
 struct Shop {
     order: u32,
 }
@@ -148,7 +149,7 @@ impl React<OrderEvent> for Shop {
     fn react(&self, _: &Recorded<OrderEvent>, then: &mut Reactions<Self>) {
         let stock = self.order;
         then.send(Reserve { stock });
-        if stock >= FORGOTTEN {
+        if stock >= COMPLETES_EARLY {
             then.complete();
         }
     }
@@ -158,7 +159,7 @@ impl Respond for Shop {
     fn rejected(&mut self, _: &Rejection, then: &mut Reactions<Self>) {
         let order = self.order;
         let event = OrderEvent::Cancelled { order };
-        then.send(Note { order, event });
+        then.send(EmitOrder { order, event });
     }
 
     fn deadline(&mut self, _: &Deadline, _: &mut Reactions<Self>) {}
@@ -177,9 +178,12 @@ fn processes(engine: &Engine) -> ProcessManagersBuilder {
 
 async fn idle(running: &ProcessManagers) {
     let idle = tokio::time::timeout(Duration::from_secs(20), running.wait_until_idle());
-    idle.await.expect("it comes to an end").unwrap();
+    idle.await
+        .expect("the process managers did not become idle")
+        .unwrap();
 }
 
+/// Returns the number of stored events with this name.
 async fn stored(engine: &Engine, name: &'static str) -> usize {
     let read = Read::all(Query::names([name]));
     engine.store().read(read).await.unwrap().events.len()
@@ -187,32 +191,32 @@ async fn stored(engine: &Engine, name: &'static str) -> usize {
 
 async fn place(engine: &Engine, order: u32) {
     let event = OrderEvent::Placed { order };
-    engine.execute(Note { order, event }).await.unwrap();
+    engine.execute(EmitOrder { order, event }).await.unwrap();
 }
 
 #[tokio::test]
-async fn what_was_rejected_elsewhere_is_not_executed_by_one_who_stood_still() {
+async fn stalled_node_does_not_execute_rejected_command() {
     let store = MemoryStore::new();
     let engine = Engine::new(store.clone());
-    let tell = async |event| engine.execute(Tell { stock: 7, event }).await.unwrap();
-    let still = Still::at(&store, None);
-    let first = processes(&Engine::new(still.clone()))
+    let emit = async |event| engine.execute(EmitStock { stock: 7, event }).await.unwrap();
+    let stalling = StalledStore::new(&store, None);
+    let first = processes(&Engine::new(stalling.clone()))
         .with::<Shop>()
         .start();
-    let mut stands = still.still.subscribe();
+    let mut stalled = stalling.stalled.subscribe();
     place(&engine, 7).await;
-    stands.wait_for(|still| *still).await.unwrap();
+    stalled.wait_for(|stalled| *stalled).await.unwrap();
 
-    tell(StockEvent::Closed).await;
+    emit(StockEvent::Closed).await;
     let second = processes(&engine).with::<Shop>().start();
     idle(&second).await;
     assert_eq!(
         stored(&engine, "order.cancelled").await,
         1,
-        "it is rejected"
+        "the reservation is rejected"
     );
-    tell(StockEvent::Opened).await;
-    still.still.send_replace(false);
+    emit(StockEvent::Opened).await;
+    stalling.stalled.send_replace(false);
     first.stop().await;
     idle(&second).await;
     assert_eq!(stored(&engine, "stock.reserved").await, 0);
@@ -221,17 +225,17 @@ async fn what_was_rejected_elsewhere_is_not_executed_by_one_who_stood_still() {
 }
 
 #[tokio::test]
-async fn one_who_stood_still_does_not_give_up_what_another_is_at() {
+async fn stalled_node_does_not_give_up_taken_over_command() {
     let store = MemoryStore::new();
     let engine = Engine::new(store.clone());
-    let still = Still::at(&store, Some("/dead/"));
-    let first = processes(&Engine::new(still.clone()))
+    let stalling = StalledStore::new(&store, Some("/dead/"));
+    let first = processes(&Engine::new(stalling.clone()))
         .with::<Shop>()
         .start();
-    let mut stands = still.still.subscribe();
+    let mut stalled = stalling.stalled.subscribe();
     place(&engine, JAMMED).await;
-    stands.wait_for(|still| *still).await.unwrap();
-    assert_eq!(*TRIES.borrow(), 2);
+    stalled.wait_for(|stalled| *stalled).await.unwrap();
+    assert_eq!(*ATTEMPTS.borrow(), 2);
 
     let patient = RetryPolicy {
         attempts: 1_000,
@@ -239,23 +243,23 @@ async fn one_who_stood_still_does_not_give_up_what_another_is_at() {
         cap: Duration::from_secs(3_600),
     };
     let second = processes(&engine).retry(patient).with::<Shop>().start();
-    let mut tries = TRIES.subscribe();
-    tries.wait_for(|tries| *tries == 3).await.unwrap();
-    still.still.send_replace(false);
+    let mut attempts = ATTEMPTS.subscribe();
+    attempts.wait_for(|attempts| *attempts == 3).await.unwrap();
+    stalling.stalled.send_replace(false);
     first.stop().await;
     assert_eq!(second.failed_deliveries("shop").await.unwrap(), []);
     second.stop().await;
 }
 
 #[tokio::test]
-async fn a_rejection_that_nobody_responds_to_is_a_warning() {
+async fn unhandled_rejection_is_logged_as_warning() {
     let (log, engine) = (Log::default(), Engine::new(MemoryStore::new()));
     let subscriber = log.subscriber(Level::WARN, FmtSpan::NONE);
     let _logs = tracing::subscriber::set_default(subscriber);
-    let (stock, event) = (FORGOTTEN, StockEvent::Closed);
-    engine.execute(Tell { stock, event }).await.unwrap();
+    let (stock, event) = (COMPLETES_EARLY, StockEvent::Closed);
+    engine.execute(EmitStock { stock, event }).await.unwrap();
     let running = processes(&engine).with::<Shop>().start();
-    place(&engine, FORGOTTEN).await;
+    place(&engine, COMPLETES_EARLY).await;
     idle(&running).await;
     let log = log.text();
     for part in [
@@ -268,11 +272,11 @@ async fn a_rejection_that_nobody_responds_to_is_a_warning() {
     running.stop().await;
 }
 
-/// The orders of newer code.
+/// The order events of newer code.
 #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[event(prefix = "order")]
 enum NewOrderEvent {
-    #[event(version = 2, upcast = nothing_is_new)]
+    #[event(version = 2, upcast = unchanged)]
     Placed {
         order: u32,
     },
@@ -281,7 +285,7 @@ enum NewOrderEvent {
     },
 }
 
-fn nothing_is_new(old: serde_json::Value) -> Result<serde_json::Value, factum::UpcastError> {
+fn unchanged(old: serde_json::Value) -> Result<serde_json::Value, factum::UpcastError> {
     Ok(old)
 }
 
@@ -293,47 +297,47 @@ impl Apply<NewOrderEvent> for NewOrder {
     fn apply(&mut self, _: &NewOrderEvent) {}
 }
 
-/// Says what has happened to an order.
+/// Emits an order event of newer code.
 #[derive(Command, Debug, Clone, Serialize, Deserialize)]
 #[command(on = NewOrder)]
-struct NewNote {
+struct EmitNewOrder {
     #[id]
     order: u32,
     event: NewOrderEvent,
 }
 
-impl Decide for NewNote {
+impl Decide for EmitNewOrder {
     type Error = std::convert::Infallible;
     fn decide(&self, _: &NewOrder) -> Result<Events<NewOrderEvent>, Self::Error> {
         Ok(self.event.clone().into())
     }
 }
 
-/// Tells the positions that it is given.
-struct Tells(tokio::sync::mpsc::UnboundedSender<u64>);
+/// Sends the positions of the events that it handles.
+struct SendPositions(tokio::sync::mpsc::UnboundedSender<u64>);
 
 #[factum::async_trait]
-impl<E: Event> EventHandler<E> for Tells {
+impl<E: Event> EventHandler<E> for SendPositions {
     async fn handle(&self, event: &Recorded<E>) -> Result<(), HandlerError> {
         Ok(self.0.send(event.record.position.get())?)
     }
 }
 
 #[tokio::test]
-async fn what_newer_code_has_stored_is_left_to_it() {
+async fn newer_events_are_left_to_newer_code() {
     let engine = Engine::new(MemoryStore::new());
-    let (tells, mut told) = tokio::sync::mpsc::unbounded_channel();
-    let from_first = HandlerOptions::default().from_beginning();
+    let (sender, mut handled) = tokio::sync::mpsc::unbounded_channel();
+    let from_beginning = HandlerOptions::default().from_beginning();
     let old = processes(&engine)
         .with::<Shop>()
-        .handler_with::<OrderEvent>("mails", Tells(tells.clone()), from_first)
+        .handler_with::<OrderEvent>("mails", SendPositions(sender.clone()), from_beginning)
         .start();
     place(&engine, 1).await;
-    assert_eq!(told.recv().await, Some(1));
+    assert_eq!(handled.recv().await, Some(1));
     idle(&old).await;
     let event = NewOrderEvent::Placed { order: 2 };
-    let note = engine.execute(NewNote { order: 2, event });
-    let placed = note.await.unwrap().position().get();
+    let command = engine.execute(EmitNewOrder { order: 2, event });
+    let placed = command.await.unwrap().position().get();
     let outdated = |status: &factum::ProcessStatus| {
         let error = status.events.last_error.as_ref();
         error.is_some_and(|error| error.contains("update the program"))
@@ -346,9 +350,9 @@ async fn what_newer_code_has_stored_is_left_to_it() {
     }
 
     let new = processes(&engine)
-        .handler_with::<NewOrderEvent>("mails", Tells(tells), from_first)
+        .handler_with::<NewOrderEvent>("mails", SendPositions(sender), from_beginning)
         .start();
-    assert_eq!(told.recv().await, Some(placed));
+    assert_eq!(handled.recv().await, Some(placed));
     assert_eq!(new.dead_letters("mails").await.unwrap(), []);
     old.stop().await;
     new.stop().await;

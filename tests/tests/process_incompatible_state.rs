@@ -1,4 +1,4 @@
-//! What this program cannot do or read blocks nothing else, and nobody waits for it without end.
+//! Stored work that this program cannot decode or execute blocks nothing else, and no wait hangs.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
@@ -21,43 +21,43 @@ const DAY: Duration = Duration::from_secs(24 * 3_600);
 #[event(prefix = "bell")]
 enum BellEvent {
     Wound { bell: u32 },
-    Mended { bell: u32 },
+    Repaired { bell: u32 },
     Rang { bell: u32 },
 }
 
 #[derive(Aggregate, Debug, Clone, Default)]
 #[aggregate(category = "bell", id = u32, event = BellEvent)]
 struct Bell {
-    mended: bool,
+    repaired: bool,
 }
 
 impl Apply<BellEvent> for Bell {
     fn apply(&mut self, event: &BellEvent) {
-        self.mended |= matches!(event, BellEvent::Mended { .. });
+        self.repaired |= matches!(event, BellEvent::Repaired { .. });
     }
 }
 
-/// Says what has happened to a bell.
+/// Emits an event.
 #[derive(Command, Debug, Clone, Serialize, Deserialize)]
 #[command(on = Bell)]
-struct Tell {
+struct Emit {
     #[id]
     bell: u32,
     event: BellEvent,
 }
 
-impl Decide for Tell {
+impl Decide for Emit {
     type Error = std::convert::Infallible;
     fn decide(&self, _: &Bell) -> Result<Events<BellEvent>, Self::Error> {
         Ok(self.event.clone().into())
     }
 }
 
-fn same(old: serde_json::Value) -> Result<serde_json::Value, UpcastError> {
+fn unchanged(old: serde_json::Value) -> Result<serde_json::Value, UpcastError> {
     Ok(old)
 }
 
-/// Rings a bell, as far as it is not cracked.
+/// Defines a command that rings a bell, and panics if the bell is cracked and not repaired.
 macro_rules! ring {
     ($ring:ident, $name:literal, $version:literal $(, $upcast:ident)?) => {
         #[derive(Command, Debug, Clone, Serialize, Deserialize)]
@@ -70,7 +70,7 @@ macro_rules! ring {
         impl Decide for $ring {
             type Error = std::convert::Infallible;
             fn decide(&self, bell: &Bell) -> Result<Events<BellEvent>, Self::Error> {
-                assert!(bell.mended || self.bell != CRACKED, "it cracks");
+                assert!(bell.repaired || self.bell != CRACKED, "it cracks");
                 Ok(BellEvent::Rang { bell: self.bell }.into())
             }
         }
@@ -80,9 +80,9 @@ macro_rules! ring {
 const CRACKED: u32 = 13;
 
 ring!(Ring, "ring", 1);
-ring!(Ring2, "ring", 2, same);
+ring!(Ring2, "ring", 2, unchanged);
 ring!(Toll, "toll", 1);
-ring!(Toll2, "toll", 2, same);
+ring!(Toll2, "toll", 2, unchanged);
 
 fn processes(engine: &Engine, clock: &VirtualClock) -> ProcessManagersBuilder {
     let retry = RetryPolicy {
@@ -96,25 +96,27 @@ fn processes(engine: &Engine, clock: &VirtualClock) -> ProcessManagersBuilder {
         .lease(Duration::from_millis(60))
 }
 
-async fn ends<T>(future: impl Future<Output = T>) -> T {
-    let ended = tokio::time::timeout(Duration::from_secs(10), future).await;
-    ended.expect("it comes to an end")
+async fn within_timeout<T>(future: impl Future<Output = T>) -> T {
+    let output = tokio::time::timeout(Duration::from_secs(10), future).await;
+    output.expect("the operation timed out")
 }
 
+/// Returns the bells that rang, in order.
 async fn rang(engine: &Engine) -> Vec<u32> {
     let read = Read::all(Query::names(["bell.rang"]));
     let page = engine.store().read(read).await.unwrap();
     let events = page.events.iter().map(|record| record.decode().unwrap());
     let bells = events.filter_map(|event| match event {
         BellEvent::Rang { bell } => Some(bell),
-        BellEvent::Wound { .. } | BellEvent::Mended { .. } => None,
+        BellEvent::Wound { .. } | BellEvent::Repaired { .. } => None,
     });
     bells.collect()
 }
 
-async fn tell(engine: &Engine, event: BellEvent) {
-    let (BellEvent::Wound { bell } | BellEvent::Mended { bell } | BellEvent::Rang { bell }) = event;
-    engine.execute(Tell { bell, event }).await.unwrap();
+async fn emit(engine: &Engine, event: BellEvent) {
+    let (BellEvent::Wound { bell } | BellEvent::Repaired { bell } | BellEvent::Rang { bell }) =
+        event;
+    engine.execute(Emit { bell, event }).await.unwrap();
 }
 
 fn daily<C: Decide + serde::de::DeserializeOwned>(
@@ -124,44 +126,51 @@ fn daily<C: Decide + serde::de::DeserializeOwned>(
     Schedule::cron(format!("bell {bell}"), "0 6 * * *", move |_| command(bell)).unwrap()
 }
 
+/// Returns the failed deliveries of schedules that wait for a retry.
 async fn waiting(running: &ProcessManagers) -> Vec<FailedDelivery> {
     let all = running.failed_deliveries(SCHEDULES).await.unwrap();
     all.into_iter().filter(FailedDelivery::is_waiting).collect()
 }
 
-async fn what_another_type_left<Old, New>(old: fn(u32) -> Old, new: fn(u32) -> New)
-where
+/// Asserts that a failed delivery of `old` stays if the program only knows `new`.
+async fn assert_delivery_of_unknown_command_fails<Old, New>(
+    old: fn(u32) -> Old,
+    new: fn(u32) -> New,
+) where
     Old: Decide + serde::de::DeserializeOwned,
     New: Decide + serde::de::DeserializeOwned,
 {
     let (engine, clock) = (Engine::new(MemoryStore::new()), VirtualClock::new());
     let running = processes(&engine, &clock);
     let running = running.schedule(daily(old, CRACKED)).start();
-    ends(running.wait_until_idle()).await.unwrap();
+    within_timeout(running.wait_until_idle()).await.unwrap();
     clock.advance(DAY);
-    ends(running.wait_until_idle()).await.unwrap();
+    within_timeout(running.wait_until_idle()).await.unwrap();
     assert_eq!(waiting(&running).await.len(), 1);
     running.stop().await;
 
     let running = processes(&engine, &clock);
     let running = running.schedule(daily(new, CRACKED)).start();
     running.retry(SCHEDULES).await.unwrap();
-    ends(running.wait_until_idle()).await.unwrap();
-    let [waits] = &waiting(&running).await[..] else {
-        panic!("nothing waits")
+    within_timeout(running.wait_until_idle()).await.unwrap();
+    let [failed] = &waiting(&running).await[..] else {
+        panic!("expected one failed delivery")
     };
-    assert_eq!(waits.error, format!("nothing sends {} any more", Old::NAME));
+    assert_eq!(
+        failed.error,
+        format!("nothing sends {} any more", Old::NAME)
+    );
     running.stop().await;
 }
 
 #[tokio::test]
-async fn what_a_schedule_has_set_of_another_command_is_undelivered() {
-    what_another_type_left(|bell| Ring2 { bell }, |bell| Toll { bell }).await;
-    what_another_type_left(|bell| Ring { bell }, |bell| Toll2 { bell }).await;
+async fn schedule_with_unknown_command_fails_delivery() {
+    assert_delivery_of_unknown_command_fails(|bell| Ring2 { bell }, |bell| Toll { bell }).await;
+    assert_delivery_of_unknown_command_fails(|bell| Ring { bell }, |bell| Toll2 { bell }).await;
 }
 
 #[tokio::test]
-async fn a_schedule_that_cannot_be_read_holds_up_no_other() {
+async fn unreadable_schedule_does_not_block_others() {
     let (store, clock) = (MemoryStore::new(), VirtualClock::new());
     let broken = Changes::new().put("process//schedules/instance/bell 1", "{}");
     store.change_documents(broken).await.unwrap();
@@ -169,9 +178,9 @@ async fn a_schedule_that_cannot_be_read_holds_up_no_other() {
     let running = processes(&engine, &clock);
     let running = running.schedule(daily(|bell| Ring { bell }, 1));
     let running = running.schedule(daily(|bell| Ring { bell }, 2)).start();
-    ends(running.wait_until_idle()).await.unwrap();
+    within_timeout(running.wait_until_idle()).await.unwrap();
     clock.advance(DAY);
-    ends(running.wait_until_idle()).await.unwrap();
+    within_timeout(running.wait_until_idle()).await.unwrap();
     assert_eq!(rang(&engine).await, [2]);
     running.stop().await;
 }
@@ -185,7 +194,7 @@ impl EventHandler<BellEvent> for Mails {
     }
 }
 
-/// A store that was closed for changes.
+/// A store that rejects every change of documents as closed.
 #[derive(Clone)]
 struct Closed(MemoryStore);
 
@@ -226,13 +235,13 @@ impl DocumentStore for Closed {
 factum::delegate!(snapshots, [] Closed, |this| this.0);
 
 #[tokio::test]
-async fn nobody_waits_for_a_beginning_that_a_closed_store_does_not_keep() {
+async fn registration_wait_ends_when_store_is_closed() {
     let engine = Engine::new(Closed(MemoryStore::new()));
     let running = ProcessManagers::builder(&engine).handler("mails", Mails);
-    ends(running.start().wait_until_registered()).await;
+    within_timeout(running.start().wait_until_registered()).await;
 }
 
-/// A bell rings a day after it was wound.
+/// Defines a process manager that rings a bell one day after it was wound.
 macro_rules! ringer {
     ($ringer:ident, $version:literal, $ring:ident $(, $upcast:ident)?) => {
         #[derive(ProcessManager, Debug, Clone, Default, Serialize, Deserialize)]
@@ -260,7 +269,7 @@ macro_rules! ringer {
             fn correlate(event: &Recorded<BellEvent>) -> Correlation<u32> {
                 match event.event {
                     BellEvent::Wound { bell } => Correlation::Starts(bell),
-                    BellEvent::Mended { .. } | BellEvent::Rang { .. } => Correlation::Ignored,
+                    BellEvent::Repaired { .. } | BellEvent::Rang { .. } => Correlation::Ignored,
                 }
             }
 
@@ -280,48 +289,56 @@ macro_rules! ringer {
 }
 
 ringer!(Ringer, 1, Ring);
-ringer!(SendsNewer, 1, Ring2);
-ringer!(KeepsNewer, 2, Ring, same);
+ringer!(RingerWithNewerCommand, 1, Ring2);
+ringer!(RingerWithNewerState, 2, Ring, unchanged);
 
 #[tokio::test]
-async fn a_command_of_newer_code_waits_for_it_and_comes_to_it() {
+async fn newer_command_waits_for_newer_code() {
     let (engine, clock) = (Engine::new(MemoryStore::new()), VirtualClock::new());
-    let newer = processes(&engine, &clock).with::<SendsNewer>().start();
-    tell(&engine, BellEvent::Wound { bell: CRACKED }).await;
-    ends(newer.wait_until_idle()).await.unwrap();
+    let newer = processes(&engine, &clock)
+        .with::<RingerWithNewerCommand>()
+        .start();
+    emit(&engine, BellEvent::Wound { bell: CRACKED }).await;
+    within_timeout(newer.wait_until_idle()).await.unwrap();
     clock.advance(DAY);
-    ends(newer.wait_until_idle()).await.unwrap();
+    within_timeout(newer.wait_until_idle()).await.unwrap();
     newer.stop().await;
 
     let older = processes(&engine, &clock).with::<Ringer>().start();
-    tell(&engine, BellEvent::Mended { bell: CRACKED }).await;
+    emit(&engine, BellEvent::Repaired { bell: CRACKED }).await;
     older.retry("ringer").await.unwrap();
-    ends(older.wait_until_idle()).await.unwrap();
+    within_timeout(older.wait_until_idle()).await.unwrap();
     assert_eq!(rang(&engine).await, [0; 0]);
 
-    let newer = processes(&engine, &clock).with::<SendsNewer>().start();
-    ends(newer.wait_until_idle()).await.unwrap();
+    let newer = processes(&engine, &clock)
+        .with::<RingerWithNewerCommand>()
+        .start();
+    within_timeout(newer.wait_until_idle()).await.unwrap();
     assert_eq!(rang(&engine).await, [CRACKED]);
     older.stop().await;
     newer.stop().await;
 }
 
 #[tokio::test]
-async fn a_deadline_of_newer_code_waits_for_it_and_comes_to_it() {
+async fn newer_deadline_waits_for_newer_code() {
     let (engine, clock) = (Engine::new(MemoryStore::new()), VirtualClock::new());
-    let newer = processes(&engine, &clock).with::<KeepsNewer>().start();
-    tell(&engine, BellEvent::Wound { bell: 2 }).await;
-    ends(newer.wait_until_idle()).await.unwrap();
+    let newer = processes(&engine, &clock)
+        .with::<RingerWithNewerState>()
+        .start();
+    emit(&engine, BellEvent::Wound { bell: 2 }).await;
+    within_timeout(newer.wait_until_idle()).await.unwrap();
     newer.stop().await;
 
     let older = processes(&engine, &clock).with::<Ringer>().start();
-    ends(older.wait_until_idle()).await.unwrap();
+    within_timeout(older.wait_until_idle()).await.unwrap();
     clock.advance(DAY);
-    ends(older.wait_until_idle()).await.unwrap();
+    within_timeout(older.wait_until_idle()).await.unwrap();
     assert_eq!(rang(&engine).await, [0; 0]);
 
-    let newer = processes(&engine, &clock).with::<KeepsNewer>().start();
-    ends(newer.wait_until_idle()).await.unwrap();
+    let newer = processes(&engine, &clock)
+        .with::<RingerWithNewerState>()
+        .start();
+    within_timeout(newer.wait_until_idle()).await.unwrap();
     assert_eq!(rang(&engine).await, [2]);
     older.stop().await;
     newer.stop().await;

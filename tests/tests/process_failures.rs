@@ -1,5 +1,6 @@
-//! Process managers and schedules whose own code panics or is older than what is kept: nobody else is held up, and nothing
-//! is lost.
+//! Process managers and schedules whose code panics or is older than the stored state.
+//!
+//! Other work continues, and nothing is lost.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
@@ -52,10 +53,11 @@ struct Ring {
     tune: String,
 }
 
-/// While this is so, all code that has to do with bell 13 panics.
+/// Set while all code that handles bell 13 panics.
 static CRACKED: AtomicBool = AtomicBool::new(true);
 const CRACKS: u32 = 13;
 
+/// Panics for bell 13 while it is cracked.
 fn crack(bell: u32) {
     assert!(!(bell == CRACKS && CRACKED.load(SeqCst)), "it cracks");
 }
@@ -66,7 +68,7 @@ fn cracks<'de, D: serde::Deserializer<'de>>(bell: D) -> Result<u32, D::Error> {
     Ok(bell)
 }
 
-/// Its tune is larger than any document.
+/// The bell whose tune exceeds the size limit of a document.
 const HEAVY: u32 = 99;
 
 fn ring(bell: u32) -> Ring {
@@ -84,7 +86,7 @@ impl Decide for Ring {
     }
 }
 
-/// Two that go by one name: a bell rings a day after it was wound.
+/// Defines a version of the process manager that rings a bell one day after it was wound.
 macro_rules! ringer {
     ($ringer:ident, $version:literal $(, $upcast:ident)?) => {
         #[derive(ProcessManager, Debug, Clone, Default, Serialize, Deserialize)]
@@ -153,7 +155,9 @@ fn processes(engine: &Engine, clock: &VirtualClock) -> ProcessManagersBuilder {
 
 async fn idle(running: &ProcessManagers) {
     let idle = tokio::time::timeout(Duration::from_secs(20), running.wait_until_idle());
-    idle.await.expect("it comes to an end").unwrap();
+    idle.await
+        .expect("the process managers did not become idle")
+        .unwrap();
 }
 
 async fn wind(engine: &Engine, bells: &[u32]) {
@@ -162,6 +166,7 @@ async fn wind(engine: &Engine, bells: &[u32]) {
     }
 }
 
+/// Returns the bells that rang, in order.
 async fn rang(engine: &Engine) -> Vec<u32> {
     let read = Read::all(Query::names(["bell.rang"]));
     let page = engine.store().read(read).await.unwrap();
@@ -173,23 +178,24 @@ async fn rang(engine: &Engine) -> Vec<u32> {
     bells.collect()
 }
 
+/// Returns the instance and the error of each failed delivery that waits for a retry.
 async fn waiting(running: &ProcessManagers, name: &str) -> Vec<String> {
     let all = running.failed_deliveries(name).await.unwrap().into_iter();
     let waiting = all.filter(FailedDelivery::is_waiting);
     waiting
-        .map(|letter| format!("{} {}", letter.instance, letter.error))
+        .map(|failed| format!("{} {}", failed.instance, failed.error))
         .collect()
 }
 
-/// One after the other, since they share what cracks.
+/// The cases run one after the other because they share [`CRACKED`].
 #[tokio::test]
-async fn code_that_panics_holds_up_nobody_else_and_is_tried_again_when_it_is_mended() {
-    a_command_that_panics_when_it_is_read().await;
-    an_upcaster_that_panics().await;
-    a_schedule_that_panics().await;
+async fn panicking_code_blocks_only_its_own_work() {
+    command_panics_while_decoded().await;
+    upcaster_panics().await;
+    schedule_panics().await;
 }
 
-async fn a_command_that_panics_when_it_is_read() {
+async fn command_panics_while_decoded() {
     let (engine, clock) = (Engine::new(MemoryStore::new()), VirtualClock::new());
     let running = processes(&engine, &clock).with::<Ringer>().start();
     wind(&engine, &[CRACKS, 2]).await;
@@ -197,10 +203,10 @@ async fn a_command_that_panics_when_it_is_read() {
     clock.advance(DAY);
     idle(&running).await;
     assert_eq!(rang(&engine).await, [2]);
-    let [waits] = &waiting(&running, "ringer").await[..] else {
-        panic!("nothing waits")
+    let [failed] = &waiting(&running, "ringer").await[..] else {
+        panic!("expected one failed delivery")
     };
-    assert!(waits.starts_with("13 ") && waits.contains("it cracks"));
+    assert!(failed.starts_with("13 ") && failed.contains("it cracks"));
     CRACKED.store(false, SeqCst);
     running.retry("ringer").await.unwrap();
     idle(&running).await;
@@ -209,7 +215,7 @@ async fn a_command_that_panics_when_it_is_read() {
     running.stop().await;
 }
 
-async fn an_upcaster_that_panics() {
+async fn upcaster_panics() {
     let (engine, clock) = (Engine::new(MemoryStore::new()), VirtualClock::new());
     let old = processes(&engine, &clock).with::<Ringer>().start();
     wind(&engine, &[CRACKS, 2]).await;
@@ -219,10 +225,10 @@ async fn an_upcaster_that_panics() {
     clock.advance(DAY);
     idle(&new).await;
     assert_eq!(rang(&engine).await, [2]);
-    let [waits] = &waiting(&new, "ringer").await[..] else {
-        panic!("nothing waits")
+    let [failed] = &waiting(&new, "ringer").await[..] else {
+        panic!("expected one failed delivery")
     };
-    assert!(waits.starts_with("13 ") && waits.contains("it cracks"));
+    assert!(failed.starts_with("13 ") && failed.contains("it cracks"));
     CRACKED.store(false, SeqCst);
     new.retry("ringer").await.unwrap();
     idle(&new).await;
@@ -231,7 +237,7 @@ async fn an_upcaster_that_panics() {
     new.stop().await;
 }
 
-async fn a_schedule_that_panics() {
+async fn schedule_panics() {
     let (engine, clock) = (Engine::new(MemoryStore::new()), VirtualClock::new());
     let daily = |bell| {
         let command = move |_| {
@@ -246,10 +252,10 @@ async fn a_schedule_that_panics() {
     clock.advance(DAY);
     idle(&running).await;
     assert_eq!(rang(&engine).await, [2]);
-    let [waits] = &waiting(&running, SCHEDULES).await[..] else {
-        panic!("nothing waits")
+    let [failed] = &waiting(&running, SCHEDULES).await[..] else {
+        panic!("expected one failed delivery")
     };
-    assert!(waits.starts_with("bell 13 ") && waits.contains("it cracks"));
+    assert!(failed.starts_with("bell 13 ") && failed.contains("it cracks"));
     clock.advance(DAY);
     idle(&running).await;
     assert_eq!(rang(&engine).await, [2, 2]);
@@ -262,7 +268,7 @@ async fn a_schedule_that_panics() {
 }
 
 #[tokio::test]
-async fn a_reaction_that_no_store_keeps_is_given_up_and_holds_up_nobody() {
+async fn oversized_reaction_is_given_up() {
     let (engine, clock) = (Engine::new(MemoryStore::new()), VirtualClock::new());
     let running = processes(&engine, &clock).with::<Ringer>().start();
     wind(&engine, &[HEAVY, 2]).await;
@@ -271,23 +277,23 @@ async fn a_reaction_that_no_store_keeps_is_given_up_and_holds_up_nobody() {
     idle(&running).await;
     running.retry("ringer").await.unwrap();
     idle(&running).await;
-    let [waits] = &waiting(&running, "ringer").await[..] else {
-        panic!("nothing waits")
+    let [failed] = &waiting(&running, "ringer").await[..] else {
+        panic!("expected one failed delivery")
     };
-    assert!(waits.starts_with("99 "), "{waits}");
+    assert!(failed.starts_with("99 "), "{failed}");
     assert_eq!(rang(&engine).await, [2]);
     running.stop().await;
 }
 
 ringer!(Older, 1);
-ringer!(Newer, 2, same);
+ringer!(Newer, 2, unchanged);
 
-fn same(old: serde_json::Value) -> Result<serde_json::Value, UpcastError> {
+fn unchanged(old: serde_json::Value) -> Result<serde_json::Value, UpcastError> {
     Ok(old)
 }
 
 #[tokio::test]
-async fn a_state_that_newer_code_has_kept_is_left_to_it() {
+async fn newer_state_is_left_to_newer_code() {
     let (engine, clock) = (Engine::new(MemoryStore::new()), VirtualClock::new());
     let newer = processes(&engine, &clock).with::<Newer>().start();
     wind(&engine, &[1, 2]).await;
@@ -297,7 +303,7 @@ async fn a_state_that_newer_code_has_kept_is_left_to_it() {
     let older = processes(&engine, &clock).with::<Older>().start();
     wind(&engine, &[3]).await;
     idle(&older).await;
-    // Those of bells 1 and 2 are due first.
+    // The deadlines of bells 1 and 2 are due first.
     clock.advance(DAY);
     while rang(&engine).await != [3] {
         tokio::task::yield_now().await;

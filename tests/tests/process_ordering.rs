@@ -1,10 +1,12 @@
-//! What waits for what: deadlines for the events that were stored before they were due, and the events of an instance for
-//! those that are parked.
+//! Ordering in process managers.
+//!
+//! Deadlines wait for events that were stored before they were due, and the events of an instance wait for
+//! its dead letters.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
-#[path = "process_support/shut.rs"]
-mod shut;
+#[path = "process_support/gated_store.rs"]
+mod gated_store;
 
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
@@ -15,8 +17,7 @@ use factum::process_managers::ProcessManagersBuilder;
 use factum::projections::DeadLetterState;
 use factum::{Position, Query, Read, RetryPolicy};
 use factum_memory::MemoryStore;
-use factum_testkit::VirtualClock;
-use shut::Shut;
+use gated_store::GatedStore;
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
@@ -50,16 +51,16 @@ impl Apply<PaymentEvent> for Payment {
     fn apply(&mut self, _: &PaymentEvent) {}
 }
 
-/// Says what has happened to an order.
+/// Emits an event.
 #[derive(Command, Debug, Clone, Serialize, Deserialize)]
 #[command(on = Order)]
-struct Tell {
+struct Emit {
     #[id]
     order: u32,
     event: OrderEvent,
 }
 
-impl Decide for Tell {
+impl Decide for Emit {
     type Error = std::convert::Infallible;
     fn decide(&self, _: &Order) -> Result<Events<OrderEvent>, Self::Error> {
         Ok(self.event.clone().into())
@@ -94,16 +95,22 @@ impl Decide for Cancel {
     }
 }
 
-/// Orders from here on are not understood, from 200 on not taken in, while it is [`JAMMED`].
-const STRANGE: u32 = 100;
+/// The first of 100 orders whose events cannot be correlated while [`JAMMED`] is set.
+const UNCORRELATED: u32 = 100;
+/// The first of 100 orders whose `Packed` event cannot be applied.
+const PACKED_FAILS: u32 = 200;
+/// The first of 100 orders whose `Placed` event cannot be applied.
+const PLACED_FAILS: u32 = 300;
+/// Set while these orders fail.
 static JAMMED: AtomicBool = AtomicBool::new(true);
 
-fn jams(order: u32, from: u32) {
+/// Panics if the order is one of the 100 from `from` on, while [`JAMMED`] is set.
+fn fail_if_jammed(order: u32, from: u32) {
     let jammed = JAMMED.load(SeqCst) && (from..from + 100).contains(&order);
     assert!(!jammed, "jammed");
 }
 
-/// An order is paid within a day, or cancelled.
+/// Cancels an order unless it is paid within one day.
 #[derive(ProcessManager, Debug, Clone, Default, Serialize, Deserialize)]
 #[process_manager(
     name = "shop",
@@ -119,10 +126,10 @@ impl Apply<OrderEvent> for Shop {
     fn apply(&mut self, event: &OrderEvent) {
         match event {
             OrderEvent::Placed { order } => {
-                jams(*order, 300);
+                fail_if_jammed(*order, PLACED_FAILS);
                 self.order = *order;
             }
-            OrderEvent::Packed { order } => jams(*order, 200),
+            OrderEvent::Packed { order } => fail_if_jammed(*order, PACKED_FAILS),
             OrderEvent::Cancelled { .. } => {}
         }
     }
@@ -136,7 +143,7 @@ impl React<OrderEvent> for Shop {
     fn correlate(event: &Recorded<OrderEvent>) -> Correlation<u32> {
         match event.event {
             OrderEvent::Placed { order } => {
-                jams(order, STRANGE);
+                fail_if_jammed(order, UNCORRELATED);
                 Correlation::Starts(order)
             }
             OrderEvent::Packed { order } => Correlation::Continues(order),
@@ -169,7 +176,7 @@ impl Respond for Shop {
     }
 }
 
-/// The same, and all that it keeps in mind is that there is an order.
+/// The same process manager with a state that has no fields.
 #[derive(ProcessManager, Debug, Clone, Default, Serialize, Deserialize)]
 #[process_manager(name = "bare", id = u32, events = (OrderEvent, PaymentEvent), commands = Cancel)]
 struct Bare;
@@ -224,35 +231,38 @@ fn processes(engine: &Engine, clock: &VirtualClock) -> ProcessManagersBuilder {
 
 async fn idle(running: &ProcessManagers) {
     let idle = tokio::time::timeout(Duration::from_secs(20), running.wait_until_idle());
-    idle.await.expect("it comes to an end").unwrap();
+    idle.await
+        .expect("the process managers did not become idle")
+        .unwrap();
 }
 
 async fn place(engine: &Engine, order: u32) {
     let event = OrderEvent::Placed { order };
-    engine.execute(Tell { order, event }).await.unwrap();
+    engine.execute(Emit { order, event }).await.unwrap();
 }
 
+/// Returns the number of cancelled orders.
 async fn cancelled(engine: &Engine) -> usize {
     let read = Read::all(Query::names(["order.cancelled"]));
     engine.store().read(read).await.unwrap().events.len()
 }
 
-/// What is parked, by position.
-async fn parked(running: &ProcessManagers) -> Vec<(u64, &'static str)> {
-    let letters = running.dead_letters("shop").await.unwrap().into_iter();
-    let letters = letters.map(|letter| {
-        let state = match letter.state {
+/// Returns the position and the state of each dead letter.
+async fn dead_letters(running: &ProcessManagers) -> Vec<(u64, &'static str)> {
+    let entries = running.dead_letters("shop").await.unwrap().into_iter();
+    let entries = entries.map(|entry| {
+        let state = match entry.state {
             DeadLetterState::Failed { .. } => "failed",
-            DeadLetterState::Blocked => "behind",
-            _ => "over",
+            DeadLetterState::Blocked => "blocked",
+            _ => "settled",
         };
-        (letter.position.get(), state)
+        (entry.position.get(), state)
     });
-    letters.collect()
+    entries.collect()
 }
 
 #[tokio::test]
-async fn an_instance_without_anything_in_mind_lives() {
+async fn instance_with_empty_state_is_kept() {
     let store = MemoryStore::new();
     let engine = Engine::new(store.clone());
     let clock = VirtualClock::new();
@@ -264,14 +274,18 @@ async fn an_instance_without_anything_in_mind_lives() {
     idle(&running).await;
     clock.advance(DAY);
     idle(&running).await;
-    assert_eq!(cancelled(&engine).await, 1, "of the one that was not paid");
-    let left = store.scan_documents(Scan::prefix("process/bare/due/"));
-    assert_eq!(left.await.unwrap(), []);
+    assert_eq!(
+        cancelled(&engine).await,
+        1,
+        "only the unpaid order is cancelled"
+    );
+    let due = store.scan_documents(Scan::prefix("process/bare/due/"));
+    assert_eq!(due.await.unwrap(), []);
     running.stop().await;
 }
 
 #[tokio::test]
-async fn what_is_due_for_nobody_is_met_once() {
+async fn stale_due_entry_is_removed() {
     let store = MemoryStore::new();
     let engine = Engine::new(store.clone());
     let clock = VirtualClock::new();
@@ -284,13 +298,13 @@ async fn what_is_due_for_nobody_is_met_once() {
     clock.advance(DAY);
     idle(&running).await;
     assert_eq!(cancelled(&engine).await, 1);
-    let left = store.scan_documents(Scan::prefix("process/shop/due/"));
-    assert_eq!(left.await.unwrap(), []);
+    let due = store.scan_documents(Scan::prefix("process/shop/due/"));
+    assert_eq!(due.await.unwrap(), []);
     running.stop().await;
 }
 
 #[tokio::test]
-async fn a_deadline_waits_for_what_was_stored_before_it_was_due() {
+async fn deadline_waits_for_events_stored_before_it() {
     let store = MemoryStore::new();
     let engine = Engine::new(store.clone());
     let clock = VirtualClock::new();
@@ -302,60 +316,64 @@ async fn a_deadline_waits_for_what_was_stored_before_it_was_due() {
     engine.execute(Pay { order: 1 }).await.unwrap();
     clock.advance(DAY * 2);
 
-    let slow = Shut::new(&store);
-    slow.shut.send_replace(true);
-    let mut looks = slow.looks.subscribe();
-    let running = processes(&Engine::new(slow.clone()), &clock)
+    let gated = GatedStore::new(&store);
+    gated.closed.send_replace(true);
+    let mut scans = gated.scans.subscribe();
+    let running = processes(&Engine::new(gated.clone()), &clock)
         .with::<Shop>()
         .start();
-    looks.wait_for(|looks| *looks > 4).await.unwrap();
-    assert_eq!(cancelled(&engine).await, 0, "what was paid is not known");
-    slow.shut.send_replace(false);
+    scans.wait_for(|scans| *scans > 4).await.unwrap();
+    assert_eq!(cancelled(&engine).await, 0, "the payment is not yet read");
+    gated.closed.send_replace(false);
     idle(&running).await;
-    assert_eq!(cancelled(&engine).await, 1, "of the other");
+    assert_eq!(cancelled(&engine).await, 1, "the unpaid order");
     running.stop().await;
 }
 
-/// Whether an order is paid, although its first event was parked.
-async fn is_paid_behind(order: u32, first: &[(u64, &str)]) {
+/// Asserts that a payment blocked by dead letters reaches its instance after a retry.
+async fn assert_paid_after_retry(order: u32, expected: &[(u64, &str)]) {
     let engine = Engine::new(MemoryStore::new());
     let clock = VirtualClock::new();
     let running = processes(&engine, &clock).with::<Shop>().start();
     JAMMED.store(true, SeqCst);
     place(&engine, order).await;
     let event = OrderEvent::Packed { order };
-    engine.execute(Tell { order, event }).await.unwrap();
+    engine.execute(Emit { order, event }).await.unwrap();
     let pay = engine.execute(Pay { order });
     let paid = pay.await.unwrap().position();
-    // It goes its way meanwhile.
+    // Another instance is not blocked.
     place(&engine, 1).await;
     running.wait_for(Position::new(4)).await.unwrap();
-    assert_eq!(parked(&running).await, first);
-    assert_eq!(first.last(), Some(&(paid.get(), "behind")));
+    assert_eq!(dead_letters(&running).await, expected);
+    assert_eq!(expected.last(), Some(&(paid.get(), "blocked")));
     clock.advance(DAY);
     idle(&running).await;
     assert_eq!(cancelled(&engine).await, 1, "the other order");
 
     running.retry("shop").await.unwrap();
-    while parked(&running).await != first {
+    while dead_letters(&running).await != expected {
         tokio::task::yield_now().await;
     }
     JAMMED.store(false, SeqCst);
     running.retry("shop").await.unwrap();
-    while !parked(&running).await.is_empty() {
+    while !dead_letters(&running).await.is_empty() {
         tokio::task::yield_now().await;
     }
     clock.advance(DAY);
     idle(&running).await;
-    assert_eq!(cancelled(&engine).await, 1, "not the one that was paid");
+    assert_eq!(
+        cancelled(&engine).await,
+        1,
+        "the paid order is not cancelled"
+    );
     running.stop().await;
 }
 
-/// One after the other, since they jam together.
+/// The cases run one after the other because they share [`JAMMED`].
 #[tokio::test]
-async fn the_events_of_an_instance_wait_for_those_that_are_parked_whatever_their_streams() {
-    let first = [(1, "failed"), (2, "behind"), (3, "behind")];
-    is_paid_behind(STRANGE, &first).await;
-    is_paid_behind(300, &first).await;
-    is_paid_behind(200, &[(2, "failed"), (3, "behind")]).await;
+async fn instance_events_wait_for_dead_letters_across_streams() {
+    let expected = [(1, "failed"), (2, "blocked"), (3, "blocked")];
+    assert_paid_after_retry(UNCORRELATED, &expected).await;
+    assert_paid_after_retry(PLACED_FAILS, &expected).await;
+    assert_paid_after_retry(PACKED_FAILS, &[(2, "failed"), (3, "blocked")]).await;
 }

@@ -1,4 +1,4 @@
-//! What a process manager and a handler make of an event that was split since it was stored.
+//! Process managers and event handlers with a legacy event that is split into several current events.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
@@ -10,8 +10,8 @@ use factum::process_managers::{EventHandler, HandlerError, HandlerOptions};
 use factum::{LegacyEvent, RetryPolicy, UpcastError, async_trait, upcast_legacy};
 use factum_memory::MemoryStore;
 
-/// As it was.
-mod before {
+/// The event types before the split.
+mod old {
     use super::*;
 
     #[derive(Event, Debug, Clone, Serialize, Deserialize)]
@@ -31,13 +31,13 @@ mod before {
 
     #[derive(Command, Debug, Clone, Serialize, Deserialize)]
     #[command(on = Trip)]
-    pub(super) struct Tell {
+    pub(super) struct Emit {
         #[id]
         pub(super) trip: u32,
         pub(super) event: TripEvent,
     }
 
-    impl Decide for Tell {
+    impl Decide for Emit {
         type Error = std::convert::Infallible;
         fn decide(&self, _: &Trip) -> Result<Events<TripEvent>, Self::Error> {
             Ok(self.event.clone().into())
@@ -76,7 +76,7 @@ impl LegacyEvent<TripEvent> for BookedWithHotel {
     }
 }
 
-/// Nobody needs it any more.
+/// A legacy event without current events.
 #[derive(Event, Debug, Clone, Serialize, Deserialize)]
 #[event(name = "trip.dreamt")]
 struct Dreamt {
@@ -95,7 +95,7 @@ enum NoteEvent {
     Taken { text: String },
 }
 
-/// What was noted for one number.
+/// The notes about one number.
 #[derive(Aggregate, Debug, Clone, Default, PartialEq)]
 #[aggregate(category = "note", id = u32, event = NoteEvent)]
 struct Notes(Vec<String>);
@@ -122,7 +122,7 @@ impl Decide for TakeNote {
     }
 }
 
-/// Notes what happens: a trip under its number, a hotel under its own. No hotel has the number 13.
+/// Takes notes about trips and hotels under their numbers, and panics for hotel 13.
 #[derive(ProcessManager, Debug, Clone, Default, Serialize, Deserialize)]
 #[process_manager(id = u32, events = (NoteEvent, TripEvent), commands = TakeNote)]
 struct Desk {
@@ -152,15 +152,15 @@ impl React<TripEvent> for Desk {
     }
 
     fn react(&self, event: &Recorded<TripEvent>, then: &mut Reactions<Self>) {
-        let (what, about) = match event.event {
+        let (kind, about) = match event.event {
             TripEvent::Booked { .. } => ("booked", self.about),
             TripEvent::HotelBooked { .. } => ("hotel", self.about),
             TripEvent::Confirmed { .. } => ("confirmed", self.about),
         };
         assert_ne!(about, 13, "there is no such hotel");
-        let text = format!("{what} {}", self.seen);
+        let text = format!("{kind} {}", self.seen);
         then.send(TakeNote { about, text });
-        if what == "confirmed" {
+        if kind == "confirmed" {
             then.complete();
         }
     }
@@ -182,20 +182,20 @@ impl Respond for Desk {
     fn deadline(&mut self, _: &Deadline, _: &mut Reactions<Self>) {}
 }
 
-async fn tell(engine: &Engine, trip: u32, event: before::TripEvent) {
-    let told = engine.execute(before::Tell { trip, event }).await;
-    told.unwrap();
+async fn emit(engine: &Engine, trip: u32, event: old::TripEvent) {
+    let receipt = engine.execute(old::Emit { trip, event }).await;
+    receipt.unwrap();
 }
 
 async fn book(engine: &Engine, trip: u32, hotel: u32) {
-    tell(engine, trip, before::TripEvent::Booked { trip, hotel }).await;
+    emit(engine, trip, old::TripEvent::Booked { trip, hotel }).await;
 }
 
 async fn notes(engine: &Engine, about: u32) -> Vec<String> {
     engine.load::<Notes>(&about).await.unwrap().0.clone()
 }
 
-fn at_once() -> RetryPolicy {
+fn without_delay() -> RetryPolicy {
     RetryPolicy {
         attempts: 2,
         base: Duration::ZERO,
@@ -204,10 +204,10 @@ fn at_once() -> RetryPolicy {
 }
 
 #[tokio::test]
-async fn an_event_that_was_split_reaches_each_instance_in_order() {
+async fn split_event_reaches_each_instance_in_order() {
     let engine = Engine::new(MemoryStore::new());
     let running = ProcessManagers::builder(&engine).with::<Desk>().start();
-    tell(&engine, 1, before::TripEvent::Dreamt { trip: 1 }).await;
+    emit(&engine, 1, old::TripEvent::Dreamt { trip: 1 }).await;
     book(&engine, 1, 2).await;
     running.wait_until_idle().await.unwrap();
     assert_eq!(running.dead_letters("desk").await.unwrap(), []);
@@ -216,9 +216,9 @@ async fn an_event_that_was_split_reaches_each_instance_in_order() {
     running.stop().await;
 }
 
-/// Commands that were sent before an update of the program must not be executed again behind it.
+/// Commands that were sent before an update of the program must not be executed again after it.
 #[tokio::test]
-async fn the_keys_of_commands_are_of_the_process_the_instance_the_event_and_a_number() {
+async fn command_keys_are_stable_for_split_events() {
     let engine = Engine::new(MemoryStore::new());
     let running = ProcessManagers::builder(&engine).with::<Desk>().start();
     book(&engine, 1, 2).await;
@@ -238,29 +238,29 @@ async fn the_keys_of_commands_are_of_the_process_the_instance_the_event_and_a_nu
 }
 
 #[tokio::test]
-async fn what_one_part_cannot_do_no_part_does() {
+async fn failure_of_one_part_rolls_back_all_parts() {
     let engine = Engine::new(MemoryStore::new());
     let running = ProcessManagers::builder(&engine)
         .with::<Desk>()
-        .retry(at_once())
+        .retry(without_delay())
         .start();
     book(&engine, 1, 13).await;
     book(&engine, 3, 4).await;
     running.wait_until_idle().await.unwrap();
-    let parked = running.dead_letters("desk").await.unwrap();
-    let [parked] = &parked[..] else {
-        panic!("{parked:?}")
+    let dead_letters = running.dead_letters("desk").await.unwrap();
+    let [dead_letter] = &dead_letters[..] else {
+        panic!("{dead_letters:?}")
     };
-    assert_eq!(parked.position.get(), 1);
-    let why = format!("{:?}", parked.state);
-    assert!(why.contains("there is no such hotel"), "{why}");
+    assert_eq!(dead_letter.position.get(), 1);
+    let state = format!("{:?}", dead_letter.state);
+    assert!(state.contains("there is no such hotel"), "{state}");
     assert_eq!(notes(&engine, 1).await, [""; 0]);
     assert_eq!(notes(&engine, 3).await, ["booked 1", "confirmed 2"]);
     running.stop().await;
 }
 
 #[test]
-fn a_scenario_takes_the_parts_that_are_for_its_instance() {
+fn scenario_applies_parts_of_its_instance() {
     let note = |text: &str| {
         let text = text.to_owned();
         TakeNote { about: 1, text }
@@ -271,7 +271,7 @@ fn a_scenario_takes_the_parts_that_are_for_its_instance() {
         .then_completes();
 }
 
-/// Keeps what it is given, and fails when it first hears of a hotel.
+/// Keeps the events that it handles, and fails at the first hotel.
 #[derive(Clone, Default)]
 struct Postcards(Arc<Mutex<Vec<(u64, TripEvent)>>>);
 
@@ -288,13 +288,13 @@ impl EventHandler<TripEvent> for Postcards {
 }
 
 #[tokio::test]
-async fn a_handler_is_given_every_part_and_all_of_them_again_behind_a_failure() {
+async fn handler_receives_all_parts_again_after_failure() {
     let engine = Engine::new(MemoryStore::new());
     let postcards = Postcards::default();
     let options = HandlerOptions::default().from_beginning();
     let running = ProcessManagers::builder(&engine)
         .handler_with("postcards", postcards.clone(), options)
-        .retry(at_once())
+        .retry(without_delay())
         .start();
     book(&engine, 1, 2).await;
     running.wait_until_idle().await.unwrap();
