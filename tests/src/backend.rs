@@ -46,12 +46,12 @@ pub fn replay<'a>(events: impl IntoIterator<Item = (&'a str, u64)>) -> Jars {
 #[projection(name = "jars", events = JarEvent)]
 pub struct CountJars {
     /// Called for each event, inside the transaction.
-    pub taking: fn(),
+    pub on_event: fn(),
 }
 
 impl Default for CountJars {
     fn default() -> Self {
-        Self { taking: || {} }
+        Self { on_event: || {} }
     }
 }
 
@@ -70,7 +70,7 @@ impl SqliteProject<JarEvent> for CountJars {
         event: &Recorded<JarEvent>,
         db: &mut factum_sqlite::Tables<'_>,
     ) -> Result<(), BoxError> {
-        (self.taking)();
+        (self.on_event)();
         let fill = sqlx::query(db.sql(FILL)).bind(event.record.stream.as_str());
         let fill = fill.bind(event.record.position.get() as i64);
         Ok(fill.execute(&mut **db).await.map(drop)?)
@@ -92,7 +92,7 @@ impl PostgresProject<JarEvent> for CountJars {
         event: &Recorded<JarEvent>,
         db: &mut factum_postgres::Tables<'_>,
     ) -> Result<(), BoxError> {
-        (self.taking)();
+        (self.on_event)();
         let fill = sqlx::query(db.sql(FILL)).bind(event.record.stream.as_str());
         let fill = fill.bind(event.record.position.get() as i64);
         Ok(fill.execute(&mut **db).await.map(drop)?)

@@ -13,22 +13,22 @@ use crate::backend::{Backend, CREATE, FILL};
 use crate::load::JarEvent;
 
 /// Says whether an event can be taken.
-pub type Taking = Arc<dyn Fn(&Recorded<JarEvent>) -> Result<(), String> + Send + Sync>;
+pub type OnEvent = Arc<dyn Fn(&Recorded<JarEvent>) -> Result<(), String> + Send + Sync>;
 
 /// Counts as [`CountJars`](crate::backend::CountJars) does, in version `V`, over `P` partitions.
 #[derive(Clone)]
 pub struct Count<const V: u32 = 1, const P: u16 = 1> {
     /// Called for each event, inside the transaction.
-    pub taking: Taking,
+    pub on_event: OnEvent,
     /// How long each event takes.
-    pub slow: Duration,
+    pub delay: Duration,
 }
 
 impl<const V: u32, const P: u16> Default for Count<V, P> {
     fn default() -> Self {
         Self {
-            taking: Arc::new(|_| Ok(())),
-            slow: Duration::ZERO,
+            on_event: Arc::new(|_| Ok(())),
+            delay: Duration::ZERO,
         }
     }
 }
@@ -73,10 +73,10 @@ macro_rules! count {
                 event: &Recorded<JarEvent>,
                 db: &mut $adapter::Tables<'_>,
             ) -> Result<(), BoxError> {
-                if !self.slow.is_zero() {
-                    tokio::time::sleep(self.slow).await;
+                if !self.delay.is_zero() {
+                    tokio::time::sleep(self.delay).await;
                 }
-                (self.taking)(event)?;
+                (self.on_event)(event)?;
                 let fill = sqlx::query(db.sql(FILL)).bind(event.record.stream.as_str());
                 let fill = fill.bind(event.record.position.get() as i64);
                 Ok(fill.execute(&mut **db).await.map(drop)?)

@@ -27,8 +27,8 @@
 //! A call that ended with an error of the backend may have had its effect at any time since (Herlihy and
 //! Wing's *pending* call), or none.
 
+mod anomaly;
 mod check;
-mod fault;
 mod log;
 mod random;
 mod run;
@@ -37,7 +37,7 @@ use factum::{
     Append, AppendError, Appended, Conflict, Page, Query, Read, RecordedEvent, StoreError,
 };
 
-pub use fault::Fault;
+pub use anomaly::Anomaly;
 pub use run::{Plan, run};
 
 /// What happened in one run, on a store that was empty before.
@@ -134,8 +134,8 @@ impl History {
     /// explains every answer, and every subscriber saw the events in the order of the log.
     ///
     /// # Errors
-    /// The first [`Fault`] found; [`Self::tell`] shows it with the calls around it.
-    pub fn check(&self) -> Result<(), Fault> {
+    /// The first [`Anomaly`] found; [`Self::describe`] shows it with the calls around it.
+    pub fn check(&self) -> Result<(), Anomaly> {
         check::check(self)
     }
 

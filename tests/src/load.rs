@@ -74,13 +74,13 @@ impl Fill {
     ///
     /// # Errors
     /// As the engine's.
-    pub async fn execute(&self, engine: &Engine) -> Result<Told, ExecuteError<Infallible>> {
+    pub async fn execute(&self, engine: &Engine) -> Result<Acknowledged, ExecuteError<Infallible>> {
         let execute = engine.execute(self.clone());
         let receipt = match self.keyed {
             true => execute.idempotency_key(&self.name).await?,
             false => execute.await?,
         };
-        Ok(Told {
+        Ok(Acknowledged {
             command: self.name.clone(),
             position: receipt.position().get(),
             count: self.count(),
@@ -127,7 +127,7 @@ impl Decide for Add {
 
 /// What the receipt of a command says; one line of text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
+pub struct Acknowledged {
     /// The command's name.
     pub command: String,
     /// The position of its last event.
@@ -136,13 +136,13 @@ pub struct Told {
     pub count: u64,
 }
 
-impl fmt::Display for Told {
+impl fmt::Display for Acknowledged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} {}", self.command, self.position, self.count)
     }
 }
 
-impl FromStr for Told {
+impl FromStr for Acknowledged {
     type Err = anyhow::Error;
 
     fn from_str(line: &str) -> anyhow::Result<Self> {

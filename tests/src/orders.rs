@@ -10,17 +10,17 @@ use factum::process::{Correlation, Deadline, Reactions, Rejection};
 use factum::{Timestamp, async_trait};
 
 /// How long an order may stay unpaid.
-pub const PAYMENT: Duration = Duration::from_millis(400);
+pub const PAYMENT_TIMEOUT: Duration = Duration::from_millis(400);
 /// When its buyer is reminded.
-pub const REMINDER: Duration = Duration::from_millis(250);
+pub const REMINDER_DELAY: Duration = Duration::from_millis(250);
 /// How many of an article there are.
 pub const STOCK: u64 = 8;
 
 /// Hears the name of each command that is decided on behalf of a process manager or a deadline.
-pub static DECIDES: OnceLock<fn(&str)> = OnceLock::new();
+pub static ON_DECIDE: OnceLock<fn(&str)> = OnceLock::new();
 
 fn decides<C: Decide>(_: &C) {
-    if let Some(hears) = DECIDES.get() {
+    if let Some(hears) = ON_DECIDE.get() {
         hears(C::NAME);
     }
 }
@@ -166,7 +166,7 @@ impl Decide for Pay {
 /// Says what happens to an article.
 #[derive(Command, Debug, Clone, Serialize, Deserialize)]
 #[command(on = Stock)]
-pub struct TellStock {
+pub struct RecordStockEvent {
     /// Which.
     #[id]
     pub article: u64,
@@ -174,7 +174,7 @@ pub struct TellStock {
     pub event: StockEvent,
 }
 
-impl Decide for TellStock {
+impl Decide for RecordStockEvent {
     type Error = Infallible;
 
     fn decide(&self, _: &Stock) -> Result<Events<StockEvent>, Infallible> {
@@ -276,7 +276,7 @@ impl React<OrderEvent> for Shop {
     fn react(&self, event: &Recorded<OrderEvent>, then: &mut Reactions<Self>) {
         match event.event {
             OrderEvent::Placed { order, article, .. } => then
-                .deadline("payment", PAYMENT)
+                .deadline("payment", PAYMENT_TIMEOUT)
                 .send(Reserve { article, order }),
             OrderEvent::Paid { .. } => then.cancel("payment"),
             OrderEvent::Cancelled { .. } => then.complete(),
@@ -302,10 +302,10 @@ impl Respond for Shop {
 }
 
 /// Tells of each event of an order by its position.
-pub struct Mails(pub fn(u64));
+pub struct Mailer(pub fn(u64));
 
 #[async_trait]
-impl factum::EventHandler<OrderEvent> for Mails {
+impl factum::EventHandler<OrderEvent> for Mailer {
     async fn handle(&self, event: &Recorded<OrderEvent>) -> Result<(), factum::HandlerError> {
         (self.0)(event.record.position.get());
         Ok(())

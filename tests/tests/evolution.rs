@@ -232,12 +232,12 @@ async fn a_read_model_takes_all_in_one_step<B: Backend>() {
 }
 
 /// A read model of its own, whose checkpoint is in the store.
-struct Taking<E>(Arc<Mutex<Vec<(u64, E)>>>, PhantomData<E>);
+struct OnEvent<E>(Arc<Mutex<Vec<(u64, E)>>>, PhantomData<E>);
 
 #[async_trait]
-impl<E: Event + Debug + Clone> ReadModel for Taking<E> {
+impl<E: Event + Debug + Clone> ReadModel for OnEvent<E> {
     fn name(&self) -> &str {
-        "taking"
+        "applying"
     }
 
     fn version(&self) -> u32 {
@@ -263,7 +263,7 @@ async fn what_is_parked_is_read_anew<B: Backend>() {
     let place = B::create().await;
     let engine = old(&place).await;
     let head = factum::Position::new(3);
-    let mistaken = Taking::<before::Mistaken>(Arc::default(), PhantomData);
+    let mistaken = OnEvent::<before::Mistaken>(Arc::default(), PhantomData);
     let at_once = RetryPolicy {
         attempts: 1,
         ..RetryPolicy::default()
@@ -271,25 +271,30 @@ async fn what_is_parked_is_read_anew<B: Backend>() {
     let builder = || Projections::builder(&engine).retry(at_once.clone());
     let projections = builder().with(mistaken).start();
     projections.wait_for(head).await.unwrap();
-    let parked = projections.dead_letters("taking").await.unwrap();
+    let parked = projections.dead_letters("applying").await.unwrap();
     let positions: Vec<_> = parked.iter().map(|letter| letter.position.get()).collect();
     // What comes behind in its stream waits with it.
     assert_eq!(positions, [1, 3]);
     projections.stop().await;
 
     let taking = Arc::default();
-    let mended = Taking::<AccountEvent>(Arc::clone(&taking), PhantomData);
+    let mended = OnEvent::<AccountEvent>(Arc::clone(&taking), PhantomData);
     let projections = builder().with(mended).start();
-    let mut status = projections.watch("taking").unwrap();
+    let mut status = projections.watch("applying").unwrap();
     let is_live = |status: &factum::ProjectionStatus| status.state == ProjectionState::Live;
     status.wait_for(is_live).await.unwrap();
-    projections.retry("taking").await.unwrap();
-    while !projections.dead_letters("taking").await.unwrap().is_empty() {
+    projections.retry("applying").await.unwrap();
+    while !projections
+        .dead_letters("applying")
+        .await
+        .unwrap()
+        .is_empty()
+    {
         tokio::task::yield_now().await;
     }
     assert_eq!(taking.lock().unwrap()[..], taken());
     let store = place.open().await;
-    assert_eq!(checkpoint(&store, "taking").await.unwrap(), head);
+    assert_eq!(checkpoint(&store, "applying").await.unwrap(), head);
     projections.stop().await;
 }
 

@@ -31,7 +31,7 @@ async fn check(kind: StoreKind, runs: u64) {
         };
         let history = run(plan, &handles).await.unwrap();
         if let Err(fault) = history.check() {
-            panic!("seed {seed}: {}", history.tell(&fault));
+            panic!("seed {seed}: {}", history.describe(&fault));
         }
         let Tally {
             stored,

@@ -31,7 +31,7 @@ async fn is_found<const FAULT: usize>() -> bool {
         };
         let history = run(plan, &handles).await.unwrap();
         if let Err(fault) = history.check() {
-            assert!(!history.tell(&fault).is_empty());
+            assert!(!history.describe(&fault).is_empty());
             return true;
         }
     }

@@ -9,7 +9,7 @@ use factum::{
     Violation,
 };
 use factum_memory::MemoryStore;
-use factum_tests::history::{Answer, Fault, History, Kind, Plan, run};
+use factum_tests::history::{Anomaly, Answer, History, Kind, Plan, run};
 use uuid::Uuid;
 
 #[path = "support/good_history.rs"]
@@ -20,11 +20,11 @@ use good_history::{
 };
 
 /// The fault that is found once `wrong` has been at a good history, which must be tellable.
-async fn fault(wrong: impl FnOnce(&mut History)) -> Fault {
+async fn fault(wrong: impl FnOnce(&mut History)) -> Anomaly {
     let mut history = good().await;
     wrong(&mut history);
     let fault = history.check().unwrap_err();
-    let told = history.tell(&fault);
+    let told = history.describe(&fault);
     assert!(told.starts_with(&fault.to_string()), "{told}");
     assert!(told.lines().count() > fault.calls().len(), "{told}");
     fault
@@ -82,7 +82,7 @@ async fn a_history_that_was_right_passes() {
 #[tokio::test]
 async fn a_lost_append_is_found() {
     let fault = fault(|history| keep(history, |event| event.position.get() < 8)).await;
-    assert_eq!(fault, Fault::Lost { call: LAST });
+    assert_eq!(fault, Anomaly::Lost { call: LAST });
 }
 
 #[tokio::test]
@@ -90,7 +90,7 @@ async fn half_an_append_is_found() {
     let fault = fault(|history| keep(history, |event| event.position.get() != 5)).await;
     assert_eq!(
         fault,
-        Fault::Half {
+        Anomaly::Half {
             call: SECOND,
             position: 3
         }
@@ -100,13 +100,13 @@ async fn half_an_append_is_found() {
 #[tokio::test]
 async fn an_event_that_nobody_appended_is_found() {
     let fault = fault(|history| history.log[0].id = Uuid::now_v7()).await;
-    assert_eq!(fault, Fault::Foreign { position: 1 });
+    assert_eq!(fault, Anomaly::Foreign { position: 1 });
 }
 
 #[tokio::test]
 async fn a_gap_is_found() {
     let fault = fault(|history| drop(history.log.remove(3))).await;
-    assert!(matches!(fault, Fault::Gap { expected: 4, .. }), "{fault}");
+    assert!(matches!(fault, Anomaly::Gap { expected: 4, .. }), "{fault}");
 }
 
 #[tokio::test]
@@ -115,7 +115,7 @@ async fn a_subscriber_that_missed_an_event_is_found() {
     let (expected, saw) = (Some(7), Some(8));
     assert_eq!(
         fault,
-        Fault::Subscriber {
+        Anomaly::Subscriber {
             subscriber: 0,
             expected,
             saw
@@ -129,7 +129,7 @@ async fn a_subscriber_that_saw_another_order_is_found() {
     let (expected, saw) = (Some(1), Some(2));
     assert_eq!(
         fault,
-        Fault::Subscriber {
+        Anomaly::Subscriber {
             subscriber: 1,
             expected,
             saw
@@ -147,7 +147,7 @@ async fn a_subscriber_that_saw_an_event_twice_is_found() {
     let (expected, saw) = (None, Some(8));
     assert_eq!(
         fault,
-        Fault::Subscriber {
+        Anomaly::Subscriber {
             subscriber: 1,
             expected,
             saw
@@ -166,7 +166,7 @@ async fn a_conflict_where_the_expectation_held_is_found() {
     let (right, known, by) = ((2, 2), 5, Some(SECOND));
     assert_eq!(
         fault,
-        Fault::Order {
+        Anomaly::Order {
             call: REFUSED,
             right,
             known,
@@ -178,13 +178,13 @@ async fn a_conflict_where_the_expectation_held_is_found() {
 #[tokio::test]
 async fn a_conflict_that_contradicts_itself_is_found() {
     let fault = fault(|history| *told(history, REFUSED) = at_version(exact(2), 2)).await;
-    assert_eq!(fault, Fault::NeverTrue { call: REFUSED });
+    assert_eq!(fault, Anomaly::NeverTrue { call: REFUSED });
 }
 
 #[tokio::test]
 async fn a_conflict_with_a_version_that_never_was_is_found() {
     let fault = fault(|history| *told(history, REFUSED) = at_version(exact(2), 9)).await;
-    assert_eq!(fault, Fault::NeverTrue { call: REFUSED });
+    assert_eq!(fault, Anomaly::NeverTrue { call: REFUSED });
 }
 
 #[tokio::test]
@@ -192,7 +192,7 @@ async fn two_winners_of_one_version_are_found() {
     let fault = fault(|history| asked(history, LAST).streams[0].expected = exact(2)).await;
     assert_eq!(
         fault,
-        Fault::Swallowed {
+        Anomaly::Swallowed {
             call: LAST,
             position: 8
         }
@@ -211,7 +211,7 @@ async fn a_violated_condition_that_was_swallowed_is_found() {
     .await;
     assert_eq!(
         fault,
-        Fault::Swallowed {
+        Anomaly::Swallowed {
             call: CONDITIONAL,
             position: 7
         }
@@ -221,7 +221,7 @@ async fn a_violated_condition_that_was_swallowed_is_found() {
 #[tokio::test]
 async fn a_conflict_that_was_answered_as_stored_is_found() {
     let fault = fault(|history| *told(history, REFUSED) = told(history, FIRST).clone()).await;
-    assert_eq!(fault, Fault::Lost { call: REFUSED });
+    assert_eq!(fault, Anomaly::Lost { call: REFUSED });
 }
 
 #[tokio::test]
@@ -229,7 +229,7 @@ async fn an_append_that_was_stored_and_rejected_is_found() {
     let fault = fault(|history| *told(history, LAST) = Answer::NotStored("no".to_owned())).await;
     assert_eq!(
         fault,
-        Fault::Denied {
+        Anomaly::Denied {
             call: LAST,
             position: 8
         }
@@ -240,7 +240,7 @@ async fn an_append_that_was_stored_and_rejected_is_found() {
 async fn a_receipt_for_another_place_is_found() {
     let fault = fault(|history| *told(history, SECOND) = told(history, FIRST).clone()).await;
     assert!(
-        matches!(fault, Fault::Receipt { call: SECOND, .. }),
+        matches!(fault, Anomaly::Receipt { call: SECOND, .. }),
         "{fault}"
     );
 }
@@ -258,7 +258,7 @@ async fn a_stale_page_is_found() {
     let (right, known, by) = ((2, 2), 5, Some(SECOND));
     assert_eq!(
         fault,
-        Fault::Order {
+        Anomaly::Order {
             call: PAGE,
             right,
             known,
@@ -279,7 +279,7 @@ async fn a_page_that_misses_an_event_is_found() {
     let expected = vec![1, 2, 3];
     assert_eq!(
         fault,
-        Fault::Page {
+        Anomaly::Page {
             call: PAGE,
             expected,
             more: false
@@ -296,7 +296,7 @@ async fn a_reader_of_half_an_append_is_found() {
         page.head = Position::new(4);
     })
     .await;
-    assert_eq!(fault, Fault::HalfSeen { call: PAGE });
+    assert_eq!(fault, Anomaly::HalfSeen { call: PAGE });
 }
 
 #[tokio::test]
@@ -313,7 +313,7 @@ async fn an_order_that_is_not_that_of_time_is_found() {
     let (right, known, by) = ((0, 0), 8, Some(LAST));
     assert_eq!(
         fault,
-        Fault::Order {
+        Anomaly::Order {
             call: FIRST,
             right,
             known,
@@ -331,7 +331,7 @@ async fn a_key_that_was_stored_twice_is_found() {
     .await;
     assert_eq!(
         fault,
-        Fault::KeyTwice {
+        Anomaly::KeyTwice {
             call: LAST,
             first: KEYED
         }
@@ -342,7 +342,7 @@ async fn a_key_that_was_stored_twice_is_found() {
 async fn a_known_key_that_was_judged_anew_is_found() {
     // As if the expectation had been judged first.
     let fault = fault(|history| *told(history, AGAIN) = at_version(exact(1), 4)).await;
-    assert_eq!(fault, Fault::NeverTrue { call: AGAIN });
+    assert_eq!(fault, Anomaly::NeverTrue { call: AGAIN });
 }
 
 #[tokio::test]
@@ -352,7 +352,7 @@ async fn a_key_that_was_taken_for_another_content_is_found() {
         asked(history, REUSED).key = key;
     })
     .await;
-    assert_eq!(fault, Fault::NeverTrue { call: REUSED });
+    assert_eq!(fault, Anomaly::NeverTrue { call: REUSED });
 }
 
 #[tokio::test]

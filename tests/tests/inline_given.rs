@@ -2,10 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "support/databases.rs"]
+mod databases;
 #[path = "support/lines.rs"]
 mod lines;
-#[path = "support/places.rs"]
-mod places;
 #[path = "support/server.rs"]
 mod server;
 
@@ -225,7 +225,7 @@ fn compare(given: &Seen, read: &Seen) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_a_file() {
-    let place = places::file();
+    let place = databases::file();
     let (given, read) = (Seen::default(), Seen::default());
     let options = SqliteOptions::new(&place.url);
     let store = options.clone().inline(Witness::<1>(given.clone())).open();
@@ -238,7 +238,7 @@ async fn of_a_file() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_a_schema() {
-    let Some(place) = places::schema("inline_given") else {
+    let Some(place) = databases::schema("inline_given") else {
         return;
     };
     let (server, schema) = place.url.split_once('#').unwrap();

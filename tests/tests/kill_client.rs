@@ -36,7 +36,7 @@ async fn a_killed_process_leaves_its_table_at_its_checkpoint() {
         // Anywhere between here and behind the commit.
         std::thread::sleep(Duration::from_micros(moments.next(4_000)));
         told.extend(writer.kill());
-        check::whole(&place, &told, &format!("round {round}")).await;
+        check::assert_consistent(&place, &told, &format!("round {round}")).await;
     }
 }
 
@@ -56,7 +56,7 @@ async fn a_killed_client_leaves_its_table_at_its_checkpoint() {
         std::thread::sleep(Duration::from_micros(moments.next(4_000)));
         told.extend(writer.kill());
         place.wait_until_left().await;
-        check::whole(&place.of_checks(), &told, &format!("round {round}")).await;
+        check::assert_consistent(&place.of_checks(), &told, &format!("round {round}")).await;
     }
 }
 
@@ -83,7 +83,7 @@ async fn a_killed_client_does_not_disturb_another() {
         other.hear_taking(moments.next(20));
         told.extend(other.kill());
         place.wait_until_left().await;
-        check::whole(&place.of_checks(), &told, &format!("round {round}")).await;
+        check::assert_consistent(&place.of_checks(), &told, &format!("round {round}")).await;
     }
 }
 

@@ -22,7 +22,7 @@ use factum::{Engine, ExecuteError, Position, Query, StoreError};
 use factum_postgres::PgConnectOptions;
 use factum_postgres::sqlx::{self, ConnectOptions as _, PgConnection};
 use factum_tests::backend::{Backend, CountJars};
-use factum_tests::load::{Fill, Told};
+use factum_tests::load::{Acknowledged, Fill};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -64,7 +64,7 @@ enum Commands {
 /// What one writer, or all, heard of their commands.
 #[derive(Default)]
 struct Outcome {
-    told: Vec<Told>,
+    told: Vec<Acknowledged>,
     unknown: Vec<String>,
 }
 
@@ -154,8 +154,8 @@ impl Load {
             all.unknown.extend(outcome.unknown);
         }
         let engine = self.backend.engine();
-        let events = check::everything(&engine).await;
-        let commands = check::complete(&events, &all.told, "at the end");
+        let events = check::all_events(&engine).await;
+        let commands = check::assert_complete(&events, &all.told, "at the end");
         let known: HashSet<&String> = all
             .told
             .iter()
@@ -176,10 +176,10 @@ impl Load {
         let caught_up = tokio::time::timeout(PATIENCE, self.projections.wait_for(head)).await;
         caught_up.expect("the projection goes on").unwrap();
         let jars = self.backend.jars().await.unwrap();
-        assert_eq!(jars, check::effects(&events, head));
+        assert_eq!(jars, check::expected_jars(&events, head));
         self.projections.stop().await;
         self.backend.close().await;
-        check::whole(&self.place, &all.told, "opened again").await;
+        check::assert_consistent(&self.place, &all.told, "opened again").await;
         all
     }
 }

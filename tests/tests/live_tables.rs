@@ -4,10 +4,10 @@
 
 #[path = "support/check.rs"]
 mod check;
+#[path = "support/databases.rs"]
+mod databases;
 #[path = "support/lines.rs"]
 mod lines;
-#[path = "support/places.rs"]
-mod places;
 #[path = "support/server.rs"]
 mod server;
 
@@ -161,7 +161,11 @@ impl Writers {
 /// Each step is the model of the log at its position, and none goes back.
 fn hold(steps: &[(Rows, Position)], events: &[RecordedEvent]) {
     for ((_, jars), position) in steps {
-        assert_eq!(*jars, check::effects(events, *position), "at {position}");
+        assert_eq!(
+            *jars,
+            check::expected_jars(events, *position),
+            "at {position}"
+        );
     }
     let positions: Vec<Position> = steps.iter().map(|(_, position)| *position).collect();
     assert!(positions.is_sorted(), "{positions:?}");
@@ -192,7 +196,7 @@ async fn every_step_is_the_model_of_the_log_at_its_position(place: &str) {
     while steps.last().unwrap().1 < last {
         steps.push(next(&mut behind).await);
     }
-    hold(&steps, &check::everything(&reader.engine()).await);
+    hold(&steps, &check::all_events(&reader.engine()).await);
     assert_eq!(view(&other).await.unwrap(), steps.last().cloned());
     instance.stop().await;
     other.close().await;
@@ -223,7 +227,7 @@ async fn a_switch_is_seen_and_nothing_goes_back(place: &str) {
     while steps.last().unwrap().1 < last {
         steps.push(next(&mut live).await);
     }
-    hold(&steps, &check::everything(&reader.engine()).await);
+    hold(&steps, &check::all_events(&reader.engine()).await);
     let tables: Vec<&String> = steps.iter().map(|((table, _), _)| table).collect();
     assert!(tables.is_sorted() && tables.contains(&&after), "{tables:?}");
 
@@ -243,7 +247,7 @@ async fn a_switch_is_seen_and_nothing_goes_back(place: &str) {
         assert_eq!((&step.0.1, step.1), (&jars, position));
         step = next(&mut live).await;
     }
-    hold(&[step], &check::everything(&reader.engine()).await);
+    hold(&[step], &check::all_events(&reader.engine()).await);
     instance.stop().await;
     newer.stop().await;
     reader.close().await;
@@ -272,8 +276,8 @@ async fn a_view_and_the_events_behind_it_are_all_there_is(place: &str) {
             jar.0 += 1;
         }
     }
-    let events = check::everything(&reader.engine()).await;
-    assert_eq!(jars, check::effects(&events, last));
+    let events = check::all_events(&reader.engine()).await;
+    assert_eq!(jars, check::expected_jars(&events, last));
     instance.stop().await;
     reader.close().await;
 }
@@ -291,9 +295,9 @@ async fn with_partitions_every_one_has_come_to_the_position(place: &str) {
     while steps.last().unwrap().1 < last {
         steps.push(next(&mut live).await);
     }
-    let events = check::everything(&reader.engine()).await;
+    let events = check::all_events(&reader.engine()).await;
     for ((_, jars), position) in &steps {
-        for (stream, (expected, _)) in check::effects(&events, *position) {
+        for (stream, (expected, _)) in check::expected_jars(&events, *position) {
             let (found, _) = jars.get(&stream).copied().unwrap_or_default();
             assert!(found >= expected, "{stream} has {found} at {position}");
         }
@@ -309,7 +313,7 @@ async fn a_retry_of_what_was_parked_is_seen_without_an_event(place: &str) {
     let mended: Arc<AtomicBool> = Arc::default();
     let is_mended = mended.clone();
     let count = Count::<1, 1> {
-        taking: Arc::new(move |_| match is_mended.load(SeqCst) {
+        on_event: Arc::new(move |_| match is_mended.load(SeqCst) {
             true => Ok(()),
             false => Err("broken".to_owned()),
         }),
@@ -335,12 +339,12 @@ async fn a_retry_of_what_was_parked_is_seen_without_an_event(place: &str) {
     while step.0.1["jar-w"].0 < 2 {
         step = next(&mut live).await;
     }
-    hold(&[step], &check::everything(&engine).await);
+    hold(&[step], &check::all_events(&engine).await);
     projections.stop().await;
     backend.close().await;
 }
 
-places::on_each! {
+databases::on_each_store! {
     every_step_is_the_model_of_the_log_at_its_position;
     a_switch_is_seen_and_nothing_goes_back;
     a_view_and_the_events_behind_it_are_all_there_is;

@@ -38,20 +38,20 @@ impl Decide for Light {
 
 /// How often each answer was given.
 #[derive(Debug, Default)]
-struct Told {
+struct Acknowledged {
     done: u32,
     not_done: u32,
     not_known: u32,
 }
 
 /// Lights one lamp with each of the seeds, and holds the answer against what is stored.
-async fn told(faults: Faults, attempts: u32, key: Option<&str>) -> Told {
+async fn told(faults: Faults, attempts: u32, key: Option<&str>) -> Acknowledged {
     let retry = RetryPolicy {
         attempts,
         base: Duration::from_micros(1),
         cap: Duration::from_millis(100),
     };
-    let mut told = Told::default();
+    let mut told = Acknowledged::default();
     for seed in 0..400 {
         let store = Faulty::new(MemoryStore::new(), seed, faults);
         let engine = Engine::builder(store.clone()).retry(retry.clone()).build();
@@ -90,7 +90,7 @@ const LOSSY: Faults = Faults {
 
 #[tokio::test]
 async fn an_answer_that_was_lost_is_told_when_the_store_is_gone_at_the_last_try() {
-    let Told {
+    let Acknowledged {
         done,
         not_done,
         not_known,

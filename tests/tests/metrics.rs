@@ -2,8 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "support/told.rs"]
-mod told;
+#[path = "support/metric_snapshot.rs"]
+mod metric_snapshot;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,8 +15,8 @@ use factum::{
     Append, ContentType, EventStore as _, ExecuteError, ExpectedVersion, NewEvent, RetryPolicy,
 };
 use factum_memory::MemoryStore;
+use metric_snapshot::MetricSnapshot;
 use metrics_util::debugging::{DebuggingRecorder, Snapshotter};
-use told::Told;
 
 #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[event(prefix = "lamp")]
@@ -70,13 +70,13 @@ const AT_ONCE: RetryPolicy = RetryPolicy {
 };
 
 /// Runs `work` on this thread alone, and gives back what was told meanwhile.
-fn told(work: impl Future<Output = ()>) -> Told {
+fn told(work: impl Future<Output = ()>) -> MetricSnapshot {
     let recorder = DebuggingRecorder::new();
     let snapshotter: Snapshotter = recorder.snapshotter();
     let _installed = metrics::set_default_local_recorder(&recorder);
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     runtime.enable_all().build().unwrap().block_on(work);
-    Told::new(&snapshotter)
+    MetricSnapshot::new(&snapshotter)
 }
 
 fn unreadable() -> NewEvent {

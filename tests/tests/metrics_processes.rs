@@ -2,8 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "support/told.rs"]
-mod told;
+#[path = "support/metric_snapshot.rs"]
+mod metric_snapshot;
 
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use factum::process::{Correlation, Deadline, Reactions, Rejection};
 use factum::process_managers::Schedule;
 use factum::testkit::VirtualClock;
 use factum_memory::MemoryStore;
+use metric_snapshot::MetricSnapshot;
 use metrics_util::debugging::{DebuggingRecorder, Snapshotter};
-use told::Told;
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
@@ -119,7 +119,12 @@ fn recorded<W: Future>(work: impl FnOnce(Snapshotter) -> W) -> W::Output {
 /// Waits until the gauge of the process `watch` is at `value`.
 async fn comes_to(recorder: &Snapshotter, gauge: &str, value: f64) {
     let key = format!("factum_process_{gauge}{{process=watch}}");
-    while Told::new(recorder).0.get(&key).map(|values| &values[..]) != Some(&[value]) {
+    while MetricSnapshot::new(recorder)
+        .0
+        .get(&key)
+        .map(|values| &values[..])
+        != Some(&[value])
+    {
         tokio::task::yield_now().await;
     }
 }
@@ -149,7 +154,7 @@ fn commands_are_counted_by_what_became_of_them_and_what_was_given_up_is_parked()
         }
         running.wait_until_idle().await.unwrap();
         running.stop().await;
-        let told = Told::new(&recorder);
+        let told = MetricSnapshot::new(&recorder);
         let expected = [("done}", 2.0), ("failed}", 1.0), ("rejected}", 1.0)];
         let work = told.of("factum_process_work_total{process=watch,outcome=");
         assert_eq!(work, expected);
@@ -182,7 +187,7 @@ fn what_is_parked_is_told_when_a_program_starts_and_no_more_when_somebody_has_de
         light(&engine, 2).await;
         running.wait_until_idle().await.unwrap();
         running.stop().await;
-        let told = Told::new(&recorder);
+        let told = MetricSnapshot::new(&recorder);
         assert_eq!(told.0["factum_process_parked_items{process=watch}"], [0.0]);
     });
 }
@@ -201,7 +206,7 @@ fn what_is_due_and_cannot_be_done_yet_shows() {
         let mut done = engine.store().watch();
         done.wait_for(|head| head.get() == 3).await.unwrap();
         running.stop().await;
-        let told = Told::new(&recorder);
+        let told = MetricSnapshot::new(&recorder);
         assert_eq!(told.0["factum_process_work_due{process=watch}"], [1.0]);
         let work = told.of("factum_process_work_total{process=watch,");
         assert_eq!(work, [("outcome=done}", 1.0)]);
@@ -221,13 +226,13 @@ fn deadlines_are_counted_and_how_late_they_passed() {
             .start();
         light(&engine, 2).await;
         running.wait_until_idle().await.unwrap();
-        let before = Told::new(&recorder);
+        let before = MetricSnapshot::new(&recorder);
         let fired = "factum_deadlines_fired_total{process=";
         assert!(before.of(fired).iter().all(|(name, _)| *name != "watch}"));
         clock.advance(DAY * 2);
         running.wait_until_idle().await.unwrap();
         running.stop().await;
-        let told = Told::new(&recorder);
+        let told = MetricSnapshot::new(&recorder);
         assert_eq!(told.of(fired), [("schedules}", 1.0), ("watch}", 1.0)]);
         let [late] = told.0["factum_deadline_delay_seconds{process=watch}"][..] else {
             panic!("one has passed")

@@ -4,10 +4,10 @@
 
 #[path = "support/check.rs"]
 mod check;
+#[path = "support/databases.rs"]
+mod databases;
 #[path = "support/lines.rs"]
 mod lines;
-#[path = "support/places.rs"]
-mod places;
 #[path = "support/poison.rs"]
 mod poison;
 #[path = "support/server.rs"]
@@ -24,7 +24,7 @@ use factum_tests::backend::Backend;
 use factum_tests::count::Count;
 use tokio::sync::watch;
 
-use poison::{append, fill, poisoned, run, until_parked, waiting};
+use poison::{append, dead_letter_keys, fill, poisoned, run, wait_for_dead_letters};
 
 /// The positions of the dead letters, and what has become of each.
 async fn letters(projections: &Projections) -> Vec<(u64, &'static str)> {
@@ -49,7 +49,7 @@ async fn until_letters(projections: &Projections, expected: &[(u64, &'static str
 }
 
 async fn assert_is_a_replay(backend: &Backend, engine: &Engine, without: &[u64]) {
-    let events = check::everything(engine).await;
+    let events = check::all_events(engine).await;
     let events = events
         .iter()
         .filter(|event| !without.contains(&event.position.get()))
@@ -92,10 +92,10 @@ async fn a_poison_event_parks_its_stream_and_a_retry_takes_it_in_order(place: &s
         poisoned(&mended),
         FailurePolicy::DeadLetter,
     );
-    until_parked(&projections, 4).await;
+    wait_for_dead_letters(&projections, 4).await;
     mended.store(true, SeqCst);
     projections.retry("counts").await.unwrap();
-    until_parked(&projections, 0).await;
+    wait_for_dead_letters(&projections, 0).await;
     assert_eq!(letters(&projections).await, []);
     assert_is_a_replay(&backend, &engine, &[]).await;
     let last = fill(&engine, &["poison"]).await;
@@ -128,7 +128,7 @@ async fn what_is_discarded_has_no_effect_and_lets_its_stream_go_on(place: &str) 
     // The next one that cannot be read stays.
     until_letters(&projections, &[(1, "discarded"), (5, "failed")]).await;
     discard(5).await.unwrap();
-    until_parked(&projections, 0).await;
+    wait_for_dead_letters(&projections, 0).await;
     let again = discard(5).await.unwrap_err().to_string();
     assert_eq!(again, "nothing of \"counts\" is parked at position 5");
     assert_eq!(
@@ -158,7 +158,7 @@ async fn what_shall_be_skipped_is_kept_on_record(place: &str) {
     let skipped = [(2, "skipped"), (3, "skipped"), (4, "skipped")];
     assert_eq!(letters(&projections).await, skipped);
     // Whoever looks for what waits does not pass what is settled.
-    assert_eq!(waiting(&engine).await, Vec::<String>::new());
+    assert_eq!(dead_letter_keys(&engine).await, Vec::<String>::new());
     assert_eq!(projections.status()[0].parked, 0);
     // Skipped is skipped, whatever is tried again.
     mended.store(true, SeqCst);
@@ -239,7 +239,7 @@ async fn an_order_that_nobody_could_obey_is_obeyed_by_the_next(place: &str) {
     paused.await.unwrap();
     assert_eq!(letters(&projections).await.len(), 2);
     projections.resume("counts").await.unwrap();
-    until_parked(&projections, 0).await;
+    wait_for_dead_letters(&projections, 0).await;
     assert_eq!(letters(&projections).await, []);
     assert_is_a_replay(&backend, &engine, &[]).await;
     projections.stop().await;
@@ -258,17 +258,17 @@ async fn what_is_discarded_concerns_its_own_stream_only(place: &str) {
         FailurePolicy::DeadLetter,
     );
     projections.wait_for(last).await.unwrap();
-    until_parked(&projections, 4).await;
+    wait_for_dead_letters(&projections, 4).await;
     let why = "a torn file";
     let discarded = projections.discard("counts", Position::new(1), why);
     discarded.await.unwrap();
-    until_parked(&projections, 2).await;
+    wait_for_dead_letters(&projections, 2).await;
     let letters = projections.dead_letters("counts").await.unwrap();
     let states: Vec<_> = letters.into_iter().map(|it| it.state).collect();
     let (error, attempts) = ("poison".to_owned(), 2);
     let failed = DeadLetterState::Failed { error, attempts };
     assert_eq!(states[1..], [failed, DeadLetterState::Blocked]);
-    assert_eq!(waiting(&engine).await.len(), 2);
+    assert_eq!(dead_letter_keys(&engine).await.len(), 2);
     assert_is_a_replay(&backend, &engine, &[1, 2, 3]).await;
     projections.stop().await;
     backend.close().await;
@@ -287,7 +287,7 @@ async fn a_dead_letter_that_cannot_be_read_waits_as_the_others_do(place: &str) {
     );
     projections.wait_for(last).await.unwrap();
     projections.stop().await;
-    let [key] = &waiting(&engine).await[..] else {
+    let [key] = &dead_letter_keys(&engine).await[..] else {
         panic!("one letter waits");
     };
     let torn = Changes::new().put(key, "[]");
@@ -309,7 +309,7 @@ async fn a_dead_letter_that_cannot_be_read_waits_as_the_others_do(place: &str) {
     assert_eq!(letters(&projections).await, [(1, "failed"), (3, "behind")]);
     mended.store(true, SeqCst);
     projections.retry("counts").await.unwrap();
-    until_parked(&projections, 0).await;
+    wait_for_dead_letters(&projections, 0).await;
     assert_is_a_replay(&backend, &engine, &[]).await;
     projections.stop().await;
     backend.close().await;
@@ -320,13 +320,13 @@ async fn retrying(backend: &Backend, engine: &Engine, count: usize) -> Projectio
     let mended = Arc::new(AtomicBool::new(false));
     let last = fill(engine, &vec!["poison"; count]).await;
     let (tried, mut trying) = watch::channel(0);
-    let (reject, is_mended) = (poisoned::<1, 1>(&mended).taking, mended.clone());
+    let (reject, is_mended) = (poisoned::<1, 1>(&mended).on_event, mended.clone());
     let slow = Count {
-        taking: Arc::new(move |event| {
+        on_event: Arc::new(move |event| {
             tried.send_modify(|tried| *tried += u64::from(is_mended.load(SeqCst)));
             reject(event)
         }),
-        slow: Duration::from_millis(10),
+        delay: Duration::from_millis(10),
     };
     let projections = run(backend, engine, slow, FailurePolicy::DeadLetter);
     projections.wait_for(last).await.unwrap();
@@ -344,10 +344,10 @@ async fn a_pause_ends_a_long_retry_between_two_events(place: &str) {
     projections.pause("counts").await.unwrap();
     let paused = status.wait_for(|status| status.state == ProjectionState::Paused);
     paused.await.unwrap();
-    let left = waiting(&engine).await.len();
+    let left = dead_letter_keys(&engine).await.len();
     assert!(left > 0, "all were tried");
     projections.resume("counts").await.unwrap();
-    until_parked(&projections, 0).await;
+    wait_for_dead_letters(&projections, 0).await;
     assert_is_a_replay(&backend, &engine, &[]).await;
     projections.stop().await;
     backend.close().await;
@@ -361,11 +361,11 @@ async fn a_long_retry_does_not_hold_up_what_happens_meanwhile(place: &str) {
     // One behind those that wait, and one of another stream.
     let last = fill(&engine, &["poison", "a"]).await;
     projections.wait_for(last).await.unwrap();
-    let left = waiting(&engine).await.len();
+    let left = dead_letter_keys(&engine).await.len();
     assert!(left > 1, "{left} of them were left to try");
     let seen = backend.jars().await.unwrap();
     assert!(seen.contains_key("jar-a"), "{seen:?}");
-    until_parked(&projections, 0).await;
+    wait_for_dead_letters(&projections, 0).await;
     assert_is_a_replay(&backend, &engine, &[]).await;
     projections.stop().await;
     backend.close().await;
@@ -379,7 +379,7 @@ async fn a_retry_takes_every_stream_up_to_what_still_fails(place: &str) {
     let is_mended = mended.clone();
     // Then it fails at every seventh position only.
     let count = Count::<1, 1> {
-        taking: Arc::new(move |event| {
+        on_event: Arc::new(move |event| {
             let fails = event.record.position.get() % 7 == 0 || !is_mended.load(SeqCst);
             if fails {
                 Err("poison".to_owned())
@@ -396,7 +396,7 @@ async fn a_retry_takes_every_stream_up_to_what_still_fails(place: &str) {
     let last = fill(&engine, &jars).await;
     let projections = run(&backend, &engine, count, FailurePolicy::DeadLetter);
     projections.wait_for(last).await.unwrap();
-    until_parked(&projections, 120).await;
+    wait_for_dead_letters(&projections, 120).await;
     mended.store(true, SeqCst);
     projections.retry("counts").await.unwrap();
     let (mut held, mut left) = (Vec::new(), Vec::new());
@@ -415,7 +415,7 @@ async fn a_retry_takes_every_stream_up_to_what_still_fails(place: &str) {
     backend.close().await;
 }
 
-places::on_each! {
+databases::on_each_store! {
     a_long_retry_does_not_hold_up_what_happens_meanwhile;
     a_retry_takes_every_stream_up_to_what_still_fails;
     a_poison_event_parks_its_stream_and_a_retry_takes_it_in_order;

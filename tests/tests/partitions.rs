@@ -4,10 +4,10 @@
 
 #[path = "support/check.rs"]
 mod check;
+#[path = "support/databases.rs"]
+mod databases;
 #[path = "support/lines.rs"]
 mod lines;
-#[path = "support/places.rs"]
-mod places;
 #[path = "support/server.rs"]
 mod server;
 
@@ -28,12 +28,12 @@ async fn fill(engine: &Engine) -> Position {
     Position::new(last)
 }
 
-async fn take<const P: u16>(place: &str, slow: Duration) -> Duration {
+async fn take<const P: u16>(place: &str, delay: Duration) -> Duration {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
     let last = fill(&engine).await;
     let count = Count::<1, P> {
-        slow,
+        delay,
         ..Count::default()
     };
     let since = Instant::now();
@@ -47,8 +47,11 @@ async fn take<const P: u16>(place: &str, slow: Duration) -> Duration {
     projections.wait_for(last).await.unwrap();
     let took = since.elapsed();
     assert_eq!(projections.status()[0].owners.len(), usize::from(P));
-    let events = check::everything(&engine).await;
-    assert_eq!(backend.jars().await.unwrap(), check::effects(&events, last));
+    let events = check::all_events(&engine).await;
+    assert_eq!(
+        backend.jars().await.unwrap(),
+        check::expected_jars(&events, last)
+    );
     projections.stop().await;
     backend.close().await;
     took
@@ -56,12 +59,12 @@ async fn take<const P: u16>(place: &str, slow: Duration) -> Duration {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_sqlite_each_event_is_taken_once_and_in_order() {
-    take::<5>(&places::file().url, Duration::ZERO).await;
+    take::<5>(&databases::file().url, Duration::ZERO).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_partitions_take_half_the_time_of_one() {
-    let (Some(one), Some(two)) = (places::schema("alone"), places::schema("halves")) else {
+    let (Some(one), Some(two)) = (databases::schema("alone"), databases::schema("halves")) else {
         return;
     };
     let slow = Duration::from_millis(10);

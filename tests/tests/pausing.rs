@@ -2,10 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "support/databases.rs"]
+mod databases;
 #[path = "support/lines.rs"]
 mod lines;
-#[path = "support/places.rs"]
-mod places;
 #[path = "support/server.rs"]
 mod server;
 
@@ -26,11 +26,11 @@ const LEASE: Duration = Duration::from_secs(60);
 fn slow(taken: &watch::Sender<u64>) -> Count {
     let taken = taken.clone();
     Count {
-        taking: Arc::new(move |_| {
+        on_event: Arc::new(move |_| {
             taken.send_modify(|taken| *taken += 1);
             Ok(())
         }),
-        slow: Duration::from_millis(1),
+        delay: Duration::from_millis(1),
     }
 }
 
@@ -113,7 +113,7 @@ async fn a_pause_holds_for_an_instance_that_has_not_heard_of_it(place: &str) {
     backend.close().await;
 }
 
-places::on_each! {
+databases::on_each_store! {
     a_pause_in_the_middle_of_a_page_holds_from_its_return;
     a_pause_holds_for_an_instance_that_has_not_heard_of_it;
 }

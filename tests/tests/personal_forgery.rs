@@ -78,14 +78,14 @@ async fn reason(store: &impl EventStore) -> String {
 }
 
 /// A store with one event, and that event as it is sealed.
-async fn one<B: Backend>(place: &B) -> (Sealed<B>, NewEvent) {
+async fn one<B: Backend>(place: &B) -> (Encrypted<B>, NewEvent) {
     let store = open(place).await;
     let engine = Engine::new(store.clone());
     engine
         .execute(record("17", registered("Ada")))
         .await
         .unwrap();
-    let sealed = again(everything(store.store()).await.remove(0));
+    let sealed = again(all_events(store.store()).await.remove(0));
     (store, sealed)
 }
 

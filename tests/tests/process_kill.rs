@@ -2,12 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
+#[path = "support/databases.rs"]
+mod databases;
 #[path = "support/lines.rs"]
 mod lines;
 #[path = "support/moments.rs"]
 mod moments;
-#[path = "support/places.rs"]
-mod places;
 #[path = "process_support/runner.rs"]
 mod runner;
 #[path = "support/server.rs"]
@@ -21,7 +21,8 @@ use factum::document::Scan;
 use factum::{Position, Query, Read, RecordedEvent, Timestamp};
 use factum_tests::backend::Backend;
 use factum_tests::orders::{
-    OrderEvent, PAYMENT, Pay, Place, REMINDER, ReminderEvent, STOCK, StockEvent, TellStock,
+    OrderEvent, PAYMENT_TIMEOUT, Pay, Place, REMINDER_DELAY, RecordStockEvent, ReminderEvent,
+    STOCK, StockEvent,
 };
 use moments::Moments;
 use runner::Runner;
@@ -40,7 +41,7 @@ async fn place_orders(backend: &Backend, article: u64) {
         let place = Place {
             order,
             article,
-            reminder: SystemClock.now() + REMINDER,
+            reminder: SystemClock.now() + REMINDER_DELAY,
         };
         engine.execute(place).await.unwrap();
         if order % 4 == 0 {
@@ -122,7 +123,7 @@ impl History {
         )?;
         expect(self.reminded.len() <= 1, "reminded once")?;
         expect(self.unpaid.len() <= 1, "its time has passed once")?;
-        let due = self.placed[0] + PAYMENT;
+        let due = self.placed[0] + PAYMENT_TIMEOUT;
         expect(self.unpaid.iter().all(|at| *at >= due), "not too early")?;
         let reminder = self.reminder.ok_or("it has a reminder")?;
         let in_time = |(_, at): &(Position, Timestamp)| *at >= reminder;
@@ -280,7 +281,7 @@ async fn what_was_rejected_elsewhere_does_not_happen_when_one_who_was_stopped_go
     owner(&backend, &mut stopped).await;
     let [mut stopped] = stopped;
     let (order, article) = (0, 0);
-    let reminder = SystemClock.now() + REMINDER;
+    let reminder = SystemClock.now() + REMINDER_DELAY;
     let place_order = Place {
         order,
         article,
@@ -294,7 +295,7 @@ async fn what_was_rejected_elsewhere_does_not_happen_when_one_who_was_stopped_go
     let stopped = heard.await.unwrap();
     stopped.stop_between_writes(&backend).await;
     let tell = async |event| {
-        let told = engine.execute(TellStock { article, event }).await;
+        let told = engine.execute(RecordStockEvent { article, event }).await;
         told.unwrap()
     };
     tell(StockEvent::Closed).await;
@@ -309,7 +310,7 @@ async fn what_was_rejected_elsewhere_does_not_happen_when_one_who_was_stopped_go
     assert_eq!((order.sold_out, order.reserved), (1, 0));
 }
 
-places::on_each! {
+databases::on_each_store! {
     whoever_holds_the_lease_is_killed_again_and_again;
     whoever_was_stopped_does_nothing_twice_when_it_goes_on;
     what_was_rejected_elsewhere_does_not_happen_when_one_who_was_stopped_goes_on;

@@ -4,10 +4,10 @@
 
 #[path = "support/check.rs"]
 mod check;
+#[path = "support/databases.rs"]
+mod databases;
 #[path = "support/lines.rs"]
 mod lines;
-#[path = "support/places.rs"]
-mod places;
 #[path = "support/rolling.rs"]
 mod rolling;
 #[path = "support/server.rs"]
@@ -25,7 +25,7 @@ use factum_tests::load::{Fill, PATIENT};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use rolling::{LEASE, assert_is_a_replay, never_less, run, within};
+use rolling::{LEASE, assert_counts_never_decrease, assert_equals_replay, run, within};
 
 /// Writers and readers, each with a store of its own, until they are asked what they saw.
 struct Load {
@@ -57,7 +57,7 @@ impl Load {
         let mut readers = Vec::new();
         for _ in 0..2 {
             let backend = Backend::open(place).await.unwrap();
-            readers.push(tokio::spawn(never_less(
+            readers.push(tokio::spawn(assert_counts_never_decrease(
                 backend,
                 end.clone(),
                 Duration::ZERO,
@@ -138,7 +138,7 @@ async fn readers_of_a_new_version_see_every_event_all_the_time(place: &str) {
     load.more(100).await;
     let last = load.end().await;
     within("the end", new.wait_for(last)).await.unwrap();
-    assert_is_a_replay(&elsewhere, &other).await;
+    assert_equals_replay(&elsewhere, &other).await;
     until_tables(&backend, &["jar", "jar__3"]).await;
     new.stop().await;
     elsewhere.close().await;
@@ -168,7 +168,7 @@ async fn a_reset_starts_from_nothing_and_a_pause_holds(place: &str) {
     projections.resume("counts").await.unwrap();
     let last = Position::new(told.position);
     within("the end", projections.wait_for(last)).await.unwrap();
-    assert_is_a_replay(&backend, &engine).await;
+    assert_equals_replay(&backend, &engine).await;
     projections.stop().await;
     backend.close().await;
 }
@@ -190,7 +190,7 @@ async fn a_build_keeps_the_partitions_that_it_was_begun_with(place: &str) {
     three.wait_for(last).await.unwrap();
     let status = three.status().remove(0);
     assert_eq!((status.build, status.owners.len()), (2, 3));
-    assert_is_a_replay(&backend, &engine).await;
+    assert_equals_replay(&backend, &engine).await;
     three.stop().await;
     backend.close().await;
 }
@@ -232,7 +232,7 @@ async fn a_version_that_is_taken_back_leaves_the_old_one_serving(place: &str) {
     within("a rebuild", first.rebuild("counts")).await.unwrap();
     within("the end", first.wait_for(last)).await.unwrap();
     within("the end", first.wait_until_current()).await.unwrap();
-    assert_is_a_replay(&backend, &engine).await;
+    assert_equals_replay(&backend, &engine).await;
 
     let second = run::<2, 1>(&backend, &engine);
     let waited = within("the waiting", second.wait_until_current()).await;
@@ -243,7 +243,7 @@ async fn a_version_that_is_taken_back_leaves_the_old_one_serving(place: &str) {
     let told = Fill::new("a", 5).execute(&engine).await.unwrap();
     let last = Position::new(told.position);
     within("the old one", second.wait_for(last)).await.unwrap();
-    assert_is_a_replay(&backend, &engine).await;
+    assert_equals_replay(&backend, &engine).await;
     within("a rebuild", second.rebuild("counts")).await.unwrap();
     within("the end", second.wait_until_current())
         .await
@@ -270,11 +270,11 @@ async fn a_crash_in_a_build_or_a_drop_leaves_no_table_behind(place: &str) {
     // It ends in the middle of its first page.
     let (taken, mut taking) = watch::channel(0);
     let count = Count::<2, 1> {
-        taking: Arc::new(move |_| {
+        on_event: Arc::new(move |_| {
             taken.send_modify(|taken| *taken += 1);
             Ok(())
         }),
-        slow: Duration::from_millis(1),
+        delay: Duration::from_millis(1),
     };
     let builder = Projections::builder(&engine).retry(PATIENT).lease(LEASE);
     let torn = count
@@ -289,18 +289,18 @@ async fn a_crash_in_a_build_or_a_drop_leaves_no_table_behind(place: &str) {
         .await
         .unwrap();
     assert_eq!(second.status()[0].build, 2);
-    assert_is_a_replay(&backend, &engine).await;
+    assert_equals_replay(&backend, &engine).await;
     second.prune_builds("counts").await.unwrap();
     drop(second);
     let third = run::<2, 1>(&backend, &engine);
     until_tables(&backend, &["jar", "jar__2"]).await;
     within("the end", third.wait_for(last)).await.unwrap();
-    assert_is_a_replay(&backend, &engine).await;
+    assert_equals_replay(&backend, &engine).await;
     third.stop().await;
     backend.close().await;
 }
 
-places::on_each! {
+databases::on_each_store! {
     a_crash_in_a_build_or_a_drop_leaves_no_table_behind;
     readers_of_a_new_version_see_every_event_all_the_time;
     a_reset_starts_from_nothing_and_a_pause_holds;

@@ -4,10 +4,10 @@
 
 #[path = "support/check.rs"]
 mod check;
+#[path = "support/databases.rs"]
+mod databases;
 #[path = "support/lines.rs"]
 mod lines;
-#[path = "support/places.rs"]
-mod places;
 #[path = "support/rolling.rs"]
 mod rolling;
 #[path = "support/server.rs"]
@@ -21,12 +21,12 @@ use factum_tests::backend::Backend;
 use factum_tests::count::Count;
 use factum_tests::load::{Fill, PATIENT};
 
-use rolling::{LEASE, assert_is_a_replay, run, within};
+use rolling::{LEASE, assert_equals_replay, run, within};
 
 /// Rejects what is in the jar `poison`.
 fn run_torn<const V: u32>(backend: &Backend, engine: &Engine, poison: &'static str) -> Projections {
     let count = Count::<V, 1> {
-        taking: Arc::new(move |event| match event.record.stream.key() {
+        on_event: Arc::new(move |event| match event.record.stream.key() {
             jar if jar == poison => Err("torn".to_owned()),
             _ => Ok(()),
         }),
@@ -62,7 +62,7 @@ async fn a_version_that_parks_what_the_old_one_took_is_held_back(place: &str) {
                the cause and `retry`, or `discard` it, or let readers see that build as it is by `switch`";
     assert_eq!(waited.unwrap_err().error, why);
     assert_eq!(new.status()[0].promotion_blocked.as_deref(), Some(why));
-    assert_is_a_replay(&backend, &engine).await;
+    assert_equals_replay(&backend, &engine).await;
     let letters = new.dead_letters("counts").await.unwrap();
     let found: Vec<_> = letters
         .iter()
@@ -161,7 +161,7 @@ async fn a_version_that_nobody_runs_any_more_is_no_reason_to_wait(place: &str) {
     backend.close().await;
 }
 
-places::on_each! {
+databases::on_each_store! {
     a_version_that_nobody_runs_any_more_is_no_reason_to_wait;
     a_version_that_parks_what_the_old_one_took_is_held_back;
     a_version_that_parks_as_much_as_the_old_one_but_other_events_is_held_back;

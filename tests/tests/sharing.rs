@@ -4,10 +4,10 @@
 
 #[path = "support/check.rs"]
 mod check;
+#[path = "support/databases.rs"]
+mod databases;
 #[path = "support/lines.rs"]
 mod lines;
-#[path = "support/places.rs"]
-mod places;
 #[path = "support/server.rs"]
 mod server;
 
@@ -41,7 +41,7 @@ impl Instance {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let lines = Lines::of(child.stdout.take().unwrap());
+        let lines = Lines::new(child.stdout.take().unwrap());
         Self {
             child,
             lines,
@@ -57,7 +57,7 @@ impl Instance {
     /// Waits until it owns so many partitions.
     fn owns(&mut self, wanted: impl Fn(usize) -> bool) {
         loop {
-            for line in self.lines.waiting().collect::<Vec<_>>() {
+            for line in self.lines.buffered().collect::<Vec<_>>() {
                 self.note(&line);
             }
             if wanted(self.owned) {
@@ -135,9 +135,12 @@ async fn until(backend: &Backend, position: Position) {
 }
 
 async fn assert_is_a_replay(backend: &Backend) {
-    let events = check::everything(&backend.engine()).await;
+    let events = check::all_events(&backend.engine()).await;
     let head = Position::new(events.len() as u64);
-    assert_eq!(backend.jars().await.unwrap(), check::effects(&events, head));
+    assert_eq!(
+        backend.jars().await.unwrap(),
+        check::expected_jars(&events, head)
+    );
 }
 
 async fn the_partitions_of_a_killed_instance_are_taken_over_in_time(place: &str) {
@@ -149,7 +152,7 @@ async fn the_partitions_of_a_killed_instance_are_taken_over_in_time(place: &str)
     other.owns(|owned| owned == 2);
     for round in 1..=2 {
         last = last.max(fill(&backend, round * 10..round * 10 + 10).await);
-        killed.hear("taking");
+        killed.hear("applying");
         killed.signal("-KILL");
         let since = Instant::now();
         other.owns(|owned| owned == 4);
@@ -191,14 +194,14 @@ async fn what_a_paused_owner_writes_is_rejected(place: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_owner_that_hangs_in_its_transaction_does_not_hold_the_others_up() {
-    let Some(place) = places::schema("an_owner_that_hangs") else {
+    let Some(place) = databases::schema("an_owner_that_hangs") else {
         return;
     };
     let backend = Backend::open(&place.url).await.unwrap();
     let mut paused = Instance::start(&place.url);
     paused.owns(|owned| owned == 4);
     fill(&backend, 0..40).await;
-    paused.hear("taking");
+    paused.hear("applying");
     paused.signal("-STOP");
     let mut other = Instance::start(&place.url);
     other.owns(|owned| owned == 4);
@@ -302,7 +305,7 @@ async fn who_is_started_again_under_its_name_goes_on_at_once(place: &str) {
     backend.close().await;
 }
 
-places::on_each! {
+databases::on_each_store! {
     who_is_started_again_under_its_name_goes_on_at_once;
     the_partitions_of_a_killed_instance_are_taken_over_in_time;
     what_a_paused_owner_writes_is_rejected;

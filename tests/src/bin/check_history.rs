@@ -60,7 +60,7 @@ async fn main() -> Result<()> {
         .await;
         let history = history.with_context(|| format!("seed {seed}"))?;
         if let Err(fault) = history.check() {
-            bail!("seed {seed}: {}", history.tell(&fault));
+            bail!("seed {seed}: {}", history.describe(&fault));
         }
         runs += 1;
         calls += history.calls.len();

@@ -18,7 +18,7 @@ async fn main() -> Result<()> {
     let name = arguments.next().context("no name is given")?;
     let backend = Backend::open(&place).await?;
     let engine = backend.engine();
-    let projections = backend.projections(&engine, CountJars { taking });
+    let projections = backend.projections(&engine, CountJars { on_event: applying });
     let writers: Vec<_> = (0..WRITERS)
         .map(|writer| tokio::spawn(write(engine.clone(), format!("{name}.{writer}"))))
         .collect();
@@ -39,7 +39,7 @@ async fn write(engine: Engine, writer: String) -> Result<()> {
     Ok(())
 }
 
-fn taking() {
+fn applying() {
     // Nobody reads any more: the kill is near.
-    let _ = std::io::stdout().lock().write_all(b"taking\n");
+    let _ = std::io::stdout().lock().write_all(b"applying\n");
 }

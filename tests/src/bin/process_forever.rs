@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use factum::{HandlerOptions, ProcessManagers};
 use factum_tests::backend::Backend;
 use factum_tests::load::PATIENT;
-use factum_tests::orders::{DECIDES, Mails, Remind, Shop};
+use factum_tests::orders::{Mailer, ON_DECIDE, Remind, Shop};
 
 fn say(line: &str) {
     // Nobody reads any more: the kill is near.
@@ -36,8 +36,8 @@ async fn main() -> Result<()> {
     let place = std::env::args().nth(1).context("no place is given")?;
     let backend = Backend::open(&place).await?;
     let engine = backend.engine();
-    DECIDES.get_or_init(|| decides);
-    let mails = Mails(|position| say(&format!("mails {position}\n")));
+    ON_DECIDE.get_or_init(|| decides);
+    let mails = Mailer(|position| say(&format!("mails {position}\n")));
     let running = ProcessManagers::builder(&engine)
         .with::<Shop>()
         .handler_with("mails", mails, HandlerOptions::default().from_beginning())

@@ -22,11 +22,11 @@ async fn main() -> Result<()> {
     let backend = Backend::open(&place).await?;
     let engine = backend.engine();
     let count = Count::<1, 4> {
-        taking: Arc::new(|_| {
-            say("taking\n");
+        on_event: Arc::new(|_| {
+            say("applying\n");
             Ok(())
         }),
-        slow: Duration::from_millis(1),
+        delay: Duration::from_millis(1),
     };
     let builder = Projections::builder(&engine)
         .retry(PATIENT)

@@ -3,9 +3,9 @@
 use factum::{Append, Appended, Page, Position, Read, RecordedEvent, StreamId, Version};
 
 use super::log::{Log, Span, Stored};
-use super::{Answer, Call, Fault, History, Kind, Subscriber};
+use super::{Anomaly, Answer, Call, History, Kind, Subscriber};
 
-pub(super) fn check(history: &History) -> Result<(), Fault> {
+pub(super) fn check(history: &History) -> Result<(), Anomaly> {
     let log = Log::of(history)?;
     for (number, subscriber) in history.subscribers.iter().enumerate() {
         saw_everything(&log, number, subscriber)?;
@@ -20,7 +20,7 @@ pub(super) fn check(history: &History) -> Result<(), Fault> {
 }
 
 /// Exactly what matches, in the order of the log.
-fn saw_everything(log: &Log<'_>, number: usize, subscriber: &Subscriber) -> Result<(), Fault> {
+fn saw_everything(log: &Log<'_>, number: usize, subscriber: &Subscriber) -> Result<(), Anomaly> {
     let mut seen = subscriber.seen.iter();
     let wanted = log.events.iter();
     let mut wanted = wanted.filter(|event| subscriber.query.matches(event));
@@ -28,7 +28,7 @@ fn saw_everything(log: &Log<'_>, number: usize, subscriber: &Subscriber) -> Resu
         let (expected, saw) = (wanted.next(), seen.next());
         if expected != saw {
             let position = |event: &RecordedEvent| event.position.get();
-            return Err(Fault::Subscriber {
+            return Err(Anomaly::Subscriber {
                 subscriber: number,
                 expected: expected.map(position),
                 saw: saw.map(position),
@@ -51,7 +51,7 @@ enum Effect {
 }
 
 /// What `call` did or saw, if its answer is right at any head at all.
-fn effect(log: &Log<'_>, history: &History, call: usize, made: &Call) -> Result<Effect, Fault> {
+fn effect(log: &Log<'_>, history: &History, call: usize, made: &Call) -> Result<Effect, Anomaly> {
     let (append, answer) = match &made.kind {
         Kind::Read(read, page) => return saw_page(log, call, read, page).map(Effect::Saw),
         Kind::Append(append, answer) => (append, answer),
@@ -61,7 +61,7 @@ fn effect(log: &Log<'_>, history: &History, call: usize, made: &Call) -> Result<
         // Held against the state ahead of it, the key included, which nobody stores twice.
         match log.all_hold(append).holds(stored.first - 1) {
             true => Ok(Effect::Moved(stored)),
-            false => Err(Fault::Swallowed {
+            false => Err(Anomaly::Swallowed {
                 call,
                 position: stored.first,
             }),
@@ -75,10 +75,10 @@ fn effect(log: &Log<'_>, history: &History, call: usize, made: &Call) -> Result<
             return moved(stored);
         }
         (Answer::Stored(told), None) if !told.repeated && append.count() > 0 => {
-            return Err(Fault::Lost { call });
+            return Err(Anomaly::Lost { call });
         }
         (_, Some(Stored { first, .. })) => {
-            return Err(Fault::Denied {
+            return Err(Anomaly::Denied {
                 call,
                 position: first,
             });
@@ -98,7 +98,7 @@ fn effect(log: &Log<'_>, history: &History, call: usize, made: &Call) -> Result<
     };
     match log.head_from(span.from).is_some_and(|head| head <= span.to) {
         true => Ok(Effect::Saw(span)),
-        false => Err(Fault::NeverTrue { call }),
+        false => Err(Anomaly::NeverTrue { call }),
     }
 }
 
@@ -116,7 +116,12 @@ fn fingerprint_of(history: &History, call: usize) -> Option<uuid::Uuid> {
 }
 
 /// The first answer again: right from when there was a first.
-fn again(log: &Log<'_>, history: &History, call: usize, told: &Appended) -> Result<Effect, Fault> {
+fn again(
+    log: &Log<'_>,
+    history: &History,
+    call: usize,
+    told: &Appended,
+) -> Result<Effect, Anomaly> {
     let Kind::Append(append, _) = &history.calls[call].kind else {
         return Ok(Effect::None);
     };
@@ -126,7 +131,7 @@ fn again(log: &Log<'_>, history: &History, call: usize, told: &Appended) -> Resu
             check_receipt(log, call, told, stored)?;
             Ok(Effect::Saw(Span::from(stored.last)))
         }
-        _ => Err(Fault::NeverTrue { call }),
+        _ => Err(Anomaly::NeverTrue { call }),
     }
 }
 
@@ -142,7 +147,12 @@ fn reused(log: &Log<'_>, history: &History, append: &Append) -> Span {
 }
 
 /// An acknowledgement tells of what stands in the log.
-fn check_receipt(log: &Log<'_>, call: usize, told: &Appended, stored: Stored) -> Result<(), Fault> {
+fn check_receipt(
+    log: &Log<'_>,
+    call: usize,
+    told: &Appended,
+    stored: Stored,
+) -> Result<(), Anomaly> {
     let events = &log.events[stored.first as usize - 1..stored.last as usize];
     let mut versions: Vec<(StreamId, Version)> = Vec::new();
     for event in events {
@@ -158,7 +168,7 @@ fn check_receipt(log: &Log<'_>, call: usize, told: &Appended, stored: Stored) ->
     };
     match *told == expected {
         true => Ok(()),
-        false => Err(Fault::Receipt {
+        false => Err(Anomaly::Receipt {
             call,
             expected: Box::new(expected),
         }),
@@ -166,10 +176,10 @@ fn check_receipt(log: &Log<'_>, call: usize, told: &Appended, stored: Stored) ->
 }
 
 /// A page shows the store as it was at its head.
-fn saw_page(log: &Log<'_>, call: usize, read: &Read, page: &Page) -> Result<Span, Fault> {
+fn saw_page(log: &Log<'_>, call: usize, read: &Read, page: &Page) -> Result<Span, Anomaly> {
     let head = page.head.get();
     if log.head_from(head) != Some(head) {
-        return Err(Fault::HalfSeen { call });
+        return Err(Anomaly::HalfSeen { call });
     }
     let mut expected = log.page(read, head);
     let more = expected.len() > read.limit;
@@ -179,7 +189,7 @@ fn saw_page(log: &Log<'_>, call: usize, read: &Read, page: &Page) -> Result<Span
     let found = page.events.iter().map(|event| event.position.get());
     let right = found.eq(expected.iter().copied()) && page.events.iter().all(as_stored);
     if !right || page.more != more {
-        return Err(Fault::Page {
+        return Err(Anomaly::Page {
             call,
             expected,
             more,
@@ -193,7 +203,7 @@ fn saw_page(log: &Log<'_>, call: usize, read: &Read, page: &Page) -> Result<Span
 
 /// Gives each call a head that its answer is right at, and that is not ahead of one which a call that had
 /// ended before saw.
-fn in_some_order(log: &Log<'_>, calls: &[Call], effects: &[Effect]) -> Result<(), Fault> {
+fn in_some_order(log: &Log<'_>, calls: &[Call], effects: &[Effect]) -> Result<(), Anomaly> {
     let mut by_beginning: Vec<usize> = (0..calls.len()).collect();
     by_beginning.sort_unstable_by_key(|call| calls[*call].began);
     let mut by_end: Vec<usize> = (0..calls.len()).collect();
@@ -223,7 +233,7 @@ fn in_some_order(log: &Log<'_>, calls: &[Call], effects: &[Effect]) -> Result<()
                 (*span, least.filter(|head| span.holds(*head)))
             }
         };
-        heads[call] = head.ok_or(Fault::Order {
+        heads[call] = head.ok_or(Anomaly::Order {
             call,
             right: (right.from, right.to),
             known,

@@ -7,7 +7,7 @@ use factum::{
     StreamId, Version, Violation,
 };
 
-use super::{Fault, History, Kind};
+use super::{Anomaly, History, Kind};
 
 /// The heads, from the first to the last, at which something is true.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +68,7 @@ pub(super) struct Log<'h> {
 
 impl<'h> Log<'h> {
     /// The log of `history`, once it is seen to hold whole appends, each once, in an order without gaps.
-    pub(super) fn of(history: &'h History) -> Result<Self, Fault> {
+    pub(super) fn of(history: &'h History) -> Result<Self, Anomaly> {
         let mut log = Self {
             events: &history.log,
             streams: in_order(&history.log)?,
@@ -86,9 +86,9 @@ impl<'h> Log<'h> {
         let mut rest = log.events;
         while let Some(event) = rest.first() {
             let position = event.position.get();
-            let foreign = Fault::Foreign { position };
+            let foreign = Anomaly::Foreign { position };
             let (number, append) = calls.remove(&event.id).ok_or(foreign)?;
-            let (whole, behind) = rest.split_at_checked(append.count()).ok_or(Fault::Half {
+            let (whole, behind) = rest.split_at_checked(append.count()).ok_or(Anomaly::Half {
                 call: number,
                 position,
             })?;
@@ -101,7 +101,7 @@ impl<'h> Log<'h> {
                     && (asked.data == event.data && asked.tags == event.tags)
             });
             if !same {
-                return Err(Fault::Half {
+                return Err(Anomaly::Half {
                     call: number,
                     position,
                 });
@@ -116,7 +116,7 @@ impl<'h> Log<'h> {
             if let Some(key) = &append.key
                 && let Some(first) = log.keys.insert(&key.key, number)
             {
-                return Err(Fault::KeyTwice {
+                return Err(Anomaly::KeyTwice {
                     call: number,
                     first,
                 });
@@ -289,7 +289,7 @@ impl<'h> Log<'h> {
 }
 
 /// The positions of the events of each stream, if neither they nor the versions have gaps.
-fn in_order(log: &[RecordedEvent]) -> Result<HashMap<&StreamId, Vec<u64>>, Fault> {
+fn in_order(log: &[RecordedEvent]) -> Result<HashMap<&StreamId, Vec<u64>>, Anomaly> {
     let mut streams: HashMap<&StreamId, Vec<u64>> = HashMap::new();
     let mut recorded_at = None;
     for (expected, event) in (1..).zip(log) {
@@ -297,7 +297,7 @@ fn in_order(log: &[RecordedEvent]) -> Result<HashMap<&StreamId, Vec<u64>>, Fault
         positions.push(expected);
         let gap = event.position.get() != expected || event.version.get() != positions.len() as u64;
         if gap || recorded_at > Some(event.recorded_at) {
-            return Err(Fault::Gap {
+            return Err(Anomaly::Gap {
                 expected,
                 event: Box::new(event.clone()),
             });

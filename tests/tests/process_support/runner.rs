@@ -39,7 +39,7 @@ impl Runner {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let lines = Lines::of(child.stdout.take().unwrap());
+        let lines = Lines::new(child.stdout.take().unwrap());
         Self {
             child,
             lines,
@@ -60,7 +60,7 @@ impl Runner {
 
     /// Its name, once it has said so.
     pub(crate) fn name(&mut self) -> Option<&str> {
-        for line in self.lines.waiting().collect::<Vec<_>>() {
+        for line in self.lines.buffered().collect::<Vec<_>>() {
             self.note(&line);
         }
         self.name.as_deref()

@@ -4,10 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use factum::{Engine, Position, Query, Read, Recorded, RecordedEvent};
 use factum_tests::backend::{Backend, CountJars, Jars, replay};
-use factum_tests::load::{JarEvent, Told};
+use factum_tests::load::{Acknowledged, JarEvent};
 
 /// Every event of the store.
-pub(crate) async fn everything(engine: &Engine) -> Vec<RecordedEvent> {
+pub(crate) async fn all_events(engine: &Engine) -> Vec<RecordedEvent> {
     let mut events: Vec<RecordedEvent> = Vec::new();
     loop {
         let after = events.last().map_or(Position::ZERO, |event| event.position);
@@ -31,26 +31,34 @@ pub(crate) async fn head(place: &str) -> u64 {
 
 /// That the store and the table are whole as they were left, and that the projection goes on from there.
 #[allow(dead_code, reason = "where stores are not left as they are")]
-pub(crate) async fn whole(place: &str, told: &[Told], when: &str) {
+pub(crate) async fn assert_consistent(place: &str, told: &[Acknowledged], when: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
     let checkpoint = backend.checkpoint().await.unwrap();
-    let events = everything(&engine).await;
-    complete(&events, told, when);
+    let events = all_events(&engine).await;
+    assert_complete(&events, told, when);
     let jars = backend.jars().await.unwrap();
-    assert_eq!(jars, effects(&events, checkpoint), "{when}, as it was left");
+    assert_eq!(
+        jars,
+        expected_jars(&events, checkpoint),
+        "{when}, as it was left"
+    );
     let head = Position::new(events.len() as u64);
     let projections = backend.projections(&engine, CountJars::default());
     projections.wait_for(head).await.unwrap();
     let jars = backend.jars().await.unwrap();
-    assert_eq!(jars, effects(&events, head), "{when}, behind the restart");
+    assert_eq!(
+        jars,
+        expected_jars(&events, head),
+        "{when}, behind the restart"
+    );
     projections.stop().await;
     backend.close().await;
 }
 
 /// The table, once each of `events` up to `through` has had its effect.
 #[allow(dead_code, reason = "where stores are not left as they are")]
-pub(crate) fn effects(events: &[RecordedEvent], through: Position) -> Jars {
+pub(crate) fn expected_jars(events: &[RecordedEvent], through: Position) -> Jars {
     let taken = events.iter().filter(|event| event.position <= through);
     replay(taken.map(|event| (event.stream.as_str(), event.position.get())))
 }
@@ -60,9 +68,9 @@ pub(crate) fn effects(events: &[RecordedEvent], through: Position) -> Jars {
 /// No gap in the positions, nor in the versions of a stream; no command is there in part, or twice; everything in
 /// `told` is where it was told to be.
 #[allow(dead_code, reason = "where stores are not left as they are")]
-pub(crate) fn complete(
+pub(crate) fn assert_complete(
     events: &[RecordedEvent],
-    told: &[Told],
+    told: &[Acknowledged],
     when: &str,
 ) -> HashMap<String, Vec<u64>> {
     let mut versions: HashMap<&str, u64> = HashMap::new();

@@ -2,7 +2,7 @@
 
 use std::process::{Child, Command, Stdio};
 
-use factum_tests::load::Told;
+use factum_tests::load::Acknowledged;
 
 use crate::lines::Lines;
 
@@ -10,7 +10,7 @@ use crate::lines::Lines;
 pub(crate) struct Writer {
     child: Child,
     lines: Lines,
-    told: Vec<Told>,
+    told: Vec<Acknowledged>,
 }
 
 impl Writer {
@@ -20,7 +20,7 @@ impl Writer {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let lines = Lines::of(child.stdout.take().unwrap());
+        let lines = Lines::new(child.stdout.take().unwrap());
         let told = Vec::new();
         Self { child, lines, told }
     }
@@ -48,7 +48,7 @@ impl Writer {
     }
 
     fn keep(&mut self, line: &str) -> bool {
-        if line == "taking" {
+        if line == "applying" {
             return false;
         }
         self.told.push(line.parse().unwrap());
@@ -67,7 +67,7 @@ impl Writer {
     }
 
     /// Kills it, and gives back all that it told of.
-    pub(crate) fn kill(mut self) -> Vec<Told> {
+    pub(crate) fn kill(mut self) -> Vec<Acknowledged> {
         self.child.kill().unwrap();
         // What is left in the pipe; a line is written whole or not at all, as it is shorter than the pipe's unit.
         while let Some(line) = self.lines.next() {

@@ -10,7 +10,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Lines(Receiver<String>);
 
 impl Lines {
-    pub(crate) fn of(output: ChildStdout) -> Self {
+    pub(crate) fn new(output: ChildStdout) -> Self {
         let (sender, lines) = mpsc::channel();
         std::thread::spawn(move || {
             for line in BufReader::new(output).lines() {
@@ -25,7 +25,7 @@ impl Lines {
 
     /// Those that have come and nobody has read.
     #[allow(dead_code, reason = "where the last line counts")]
-    pub(crate) fn waiting(&self) -> impl Iterator<Item = String> {
+    pub(crate) fn buffered(&self) -> impl Iterator<Item = String> {
         self.0.try_iter()
     }
 

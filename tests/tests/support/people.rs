@@ -159,16 +159,16 @@ pub(crate) fn master() -> MasterKey {
     MasterKey::new(&[7; 32])
 }
 
-pub(crate) type Sealed<B> = PersonalDataStore<<B as Backend>::Store>;
+pub(crate) type Encrypted<B> = PersonalDataStore<<B as Backend>::Store>;
 
 /// A store at `place`, with its keys beside the events, as another process would open it.
-pub(crate) async fn open<B: Backend>(place: &B) -> Sealed<B> {
+pub(crate) async fn open<B: Backend>(place: &B) -> Encrypted<B> {
     let keys = DocumentKeys::open(place.open().await, master()).await;
     PersonalDataStore::new(place.open().await, keys.unwrap())
 }
 
 /// Every event as `store` reads it.
-pub(crate) async fn everything(store: &impl factum::EventStore) -> Vec<RecordedEvent> {
+pub(crate) async fn all_events(store: &impl factum::EventStore) -> Vec<RecordedEvent> {
     let page = store.read(Read::all(Query::all())).await.unwrap();
     assert!(!page.more);
     page.events
@@ -176,9 +176,9 @@ pub(crate) async fn everything(store: &impl factum::EventStore) -> Vec<RecordedE
 
 /// A place of which all that is stored can be looked through.
 #[async_trait]
-pub(crate) trait Bytes: Backend {
+pub(crate) trait StoredBytes: Backend {
     /// All of it, as bytes.
-    async fn bytes(&self) -> Vec<u8>;
+    async fn stored_bytes(&self) -> Vec<u8>;
 }
 
 pub(crate) struct Memory(MemoryStore);
@@ -197,10 +197,10 @@ impl Backend for Memory {
 }
 
 #[async_trait]
-impl Bytes for Memory {
-    async fn bytes(&self) -> Vec<u8> {
+impl StoredBytes for Memory {
+    async fn stored_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        for event in everything(&self.0).await {
+        for event in all_events(&self.0).await {
             bytes.extend_from_slice(&event.data);
             bytes.extend(format!("{event:?}").into_bytes());
         }
@@ -226,8 +226,8 @@ impl Backend for File {
 }
 
 #[async_trait]
-impl Bytes for File {
-    async fn bytes(&self) -> Vec<u8> {
+impl StoredBytes for File {
+    async fn stored_bytes(&self) -> Vec<u8> {
         let files = std::fs::read_dir(self.0.path()).unwrap();
         let bytes = files.map(|file| std::fs::read(file.unwrap().path()).unwrap());
         bytes.collect::<Vec<_>>().concat()
@@ -267,8 +267,8 @@ impl Backend for Schema {
 }
 
 #[async_trait]
-impl Bytes for Schema {
-    async fn bytes(&self) -> Vec<u8> {
+impl StoredBytes for Schema {
+    async fn stored_bytes(&self) -> Vec<u8> {
         let store = self.open().await;
         let tables =
             "select table_name::text from information_schema.tables where table_schema = $1

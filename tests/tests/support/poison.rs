@@ -51,7 +51,7 @@ pub(crate) async fn append(engine: &Engine, jar: &str, data: String) -> Position
 pub(crate) fn poisoned<const V: u32, const P: u16>(mended: &Arc<AtomicBool>) -> Count<V, P> {
     let mended = mended.clone();
     Count {
-        taking: Arc::new(move |event| match &event.event {
+        on_event: Arc::new(move |event| match &event.event {
             JarEvent::Filled { command, .. } if command == "poison" && !mended.load(SeqCst) => {
                 Err("poison".to_owned())
             }
@@ -73,7 +73,7 @@ pub(crate) fn run(
         .start()
 }
 
-pub(crate) async fn until_parked(projections: &Projections, count: u64) {
+pub(crate) async fn wait_for_dead_letters(projections: &Projections, count: u64) {
     let mut status = projections.watch("counts").unwrap();
     let parked = status.wait_for(|status| status.parked == count);
     let parked = tokio::time::timeout(Duration::from_secs(20), parked).await;
@@ -81,7 +81,7 @@ pub(crate) async fn until_parked(projections: &Projections, count: u64) {
 }
 
 /// The keys of the documents that are read to learn what waits.
-pub(crate) async fn waiting(engine: &Engine) -> Vec<String> {
+pub(crate) async fn dead_letter_keys(engine: &Engine) -> Vec<String> {
     let found = engine.store().scan_documents(Scan::prefix("parked/"));
     let found = found.await.unwrap().into_iter();
     found.map(|document| document.key).collect()

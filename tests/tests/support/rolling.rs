@@ -25,7 +25,11 @@ pub(crate) fn run<const V: u32, const P: u16>(backend: &Backend, engine: &Engine
 
 /// Reads by the plain name again and again, each time after a `pause`: no read fails, and no stream's count ever goes back.
 #[allow(dead_code, reason = "where nobody reads meanwhile")]
-pub(crate) async fn never_less(backend: Backend, end: Arc<AtomicBool>, pause: Duration) -> u64 {
+pub(crate) async fn assert_counts_never_decrease(
+    backend: Backend,
+    end: Arc<AtomicBool>,
+    pause: Duration,
+) -> u64 {
     let mut seen = BTreeMap::new();
     let mut reads = 0;
     while !end.load(SeqCst) {
@@ -49,8 +53,11 @@ pub(crate) async fn within<T>(what: &str, work: impl Future<Output = T>) -> T {
     done.unwrap_or_else(|_| panic!("no end of {what}"))
 }
 
-pub(crate) async fn assert_is_a_replay(backend: &Backend, engine: &Engine) {
-    let events = check::everything(engine).await;
+pub(crate) async fn assert_equals_replay(backend: &Backend, engine: &Engine) {
+    let events = check::all_events(engine).await;
     let head = Position::new(events.len() as u64);
-    assert_eq!(backend.jars().await.unwrap(), check::effects(&events, head));
+    assert_eq!(
+        backend.jars().await.unwrap(),
+        check::expected_jars(&events, head)
+    );
 }

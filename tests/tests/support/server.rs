@@ -21,7 +21,7 @@ impl Server {
     pub(crate) fn start() -> Option<Self> {
         let script = concat!(
             env!("CARGO_MANIFEST_DIR"),
-            "/tests/support/mortal-server.sh"
+            "/tests/support/killable-server.sh"
         );
         let mut script = Command::new("sh")
             .arg(script)
@@ -30,7 +30,7 @@ impl Server {
             .spawn()
             .unwrap();
         let orders = script.stdin.take();
-        let mut answers = Lines::of(script.stdout.take().unwrap());
+        let mut answers = Lines::new(script.stdout.take().unwrap());
         let Some(dir) = answers.next() else {
             // Any other end is a failure.
             assert_eq!(script.wait().unwrap().code(), Some(NO_BINARIES));

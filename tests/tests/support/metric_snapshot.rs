@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use metrics_util::debugging::{DebugValue, Snapshotter};
 
 /// By name and labels, as `name{key=value,key=value}`; of a histogram, its values.
-pub(crate) struct Told(pub(crate) BTreeMap<String, Vec<f64>>);
+pub(crate) struct MetricSnapshot(pub(crate) BTreeMap<String, Vec<f64>>);
 
-impl Told {
+impl MetricSnapshot {
     /// Since it was looked last.
     pub(crate) fn new(recorder: &Snapshotter) -> Self {
         let told = recorder.snapshot().into_vec().into_iter();

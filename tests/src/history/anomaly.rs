@@ -1,4 +1,4 @@
-//! [`Fault`]: what no correct store answers, and how it is told.
+//! [`Anomaly`]: what no correct store answers, and how it is told.
 
 use std::fmt::{self, Write as _};
 
@@ -12,7 +12,7 @@ const AROUND: usize = 12;
 /// Something that no correct store answers. Calls are named by their number in [`History::calls`].
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Fault {
+pub enum Anomaly {
     /// The log has a gap, in its positions or in the versions of a stream, or time goes back in it.
     #[error("entry {expected} of the log has position {}, version {} of {}, at {}", .event.position, .event.version, .event.stream, .event.recorded_at)]
     Gap {
@@ -120,7 +120,7 @@ pub enum Fault {
     },
 }
 
-impl Fault {
+impl Anomaly {
     /// The calls that it is about.
     #[must_use]
     pub fn calls(&self) -> Vec<usize> {
@@ -144,7 +144,7 @@ impl History {
     /// `fault` for people: what is wrong, the calls that it is about, and the appends to the same streams that
     /// were under way or stored last, in the order in which they began.
     #[must_use]
-    pub fn tell(&self, fault: &Fault) -> String {
+    pub fn describe(&self, fault: &Anomaly) -> String {
         let mut text = format!("{fault}\n");
         let about = fault.calls();
         let Some(first) = about

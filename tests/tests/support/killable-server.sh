@@ -9,7 +9,7 @@ for bin in "$(command -v initdb > /dev/null && dirname "$(command -v initdb)")" 
 done
 [ -x "$bin/initdb" ] || { echo "no initdb and postgres on the path or below /usr/lib/postgresql" >&2; exit 3; }
 
-dir=$(mktemp -d "${TMPDIR:-/tmp}/factum-mortal.XXXXXX")
+dir=$(mktemp -d "${TMPDIR:-/tmp}/factum-killable.XXXXXX")
 trap 'rm -rf "$dir"' EXIT
 # The server refuses to run as root.
 as() { "$@"; }
