@@ -1,4 +1,4 @@
-//! A projection into tables in several versions and partitions, that fails and dawdles as a test says.
+//! A projection into tables whose version, partitions, failures and speed a test chooses.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,15 +12,15 @@ use factum_sqlite::{BoxError, SqliteProject, SqliteProjection, sqlx};
 use crate::backend::{Backend, CREATE, FILL};
 use crate::load::JarEvent;
 
-/// Says whether an event can be taken.
+/// A hook that returns an error for an event that must fail.
 pub type OnEvent = Arc<dyn Fn(&Recorded<JarEvent>) -> Result<(), String> + Send + Sync>;
 
-/// Counts as [`CountJars`](crate::backend::CountJars) does, in version `V`, over `P` partitions.
+/// A projection that counts like [`CountJars`](crate::backend::CountJars), in version `V` and `P` partitions.
 #[derive(Clone)]
 pub struct Count<const V: u32 = 1, const P: u16 = 1> {
-    /// Called for each event, inside the transaction.
+    /// A hook that is called for each event, inside the transaction.
     pub on_event: OnEvent,
-    /// How long each event takes.
+    /// The time that each event takes.
     pub delay: Duration,
 }
 
@@ -41,7 +41,7 @@ impl<const V: u32, const P: u16> Projection for Count<V, P> {
 }
 
 impl<const V: u32, const P: u16> Count<V, P> {
-    /// Adds it to what is to run on `backend`.
+    /// Adds the projection to `builder`, with its table in the store of `backend`.
     #[must_use]
     pub fn on(
         self,

@@ -1,171 +1,180 @@
-//! [`Anomaly`]: what no correct store answers, and how it is told.
+//! [`Anomaly`]: a rule of a store that a history breaks, and its description.
 
 use std::fmt::{self, Write as _};
 
 use factum::{Append, Appended, ExpectedVersion, RecordedEvent};
 
-use super::{Answer, Call, History, Kind};
+use super::{Call, History, Kind, Response};
 
-/// How many calls around a fault are shown.
-const AROUND: usize = 12;
+/// The maximum number of related calls that a description shows.
+const MAX_RELATED: usize = 12;
 
-/// Something that no correct store answers. Calls are named by their number in [`History::calls`].
+/// A rule that the history breaks. Calls are identified by their index in [`History::calls`].
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Anomaly {
-    /// The log has a gap, in its positions or in the versions of a stream, or time goes back in it.
+    /// The log has a gap in its positions or in the versions of a stream, or its times decrease.
     #[error("entry {expected} of the log has position {}, version {} of {}, at {}", .event.position, .event.version, .event.stream, .event.recorded_at)]
     Gap {
-        /// The position that it should have.
+        /// The expected position.
         expected: u64,
-        /// What stands there.
+        /// The event at that index of the log.
         event: Box<RecordedEvent>,
     },
-    /// The log holds an event that nobody appended, or one twice.
-    #[error("nobody appended what stands at position {position}, or it stands there twice")]
-    Foreign {
-        /// Where it stands.
+    /// The log contains an event that no client appended, or an event twice.
+    #[error("the event at position {position} was not appended by a client, or is stored twice")]
+    UnknownEvent {
+        /// The position of the event.
         position: u64,
     },
-    /// The events of an append do not stand together as they were given.
-    #[error("call {call} is not stored as a whole at position {position}")]
-    Half {
+    /// The events of an append are not stored together and unchanged.
+    #[error("call {call} is stored only in part, or changed, at position {position}")]
+    PartialAppend {
         /// The append.
         call: usize,
-        /// Where it begins.
+        /// The position of its first event.
         position: u64,
     },
     /// Two appends were stored under one key.
     #[error("calls {first} and {call} are stored under one key")]
-    KeyTwice {
+    DuplicateKey {
         /// The later append.
         call: usize,
-        /// The one ahead of it.
+        /// The earlier append.
         first: usize,
     },
     /// An acknowledged append is not in the log.
-    #[error("call {call} was acknowledged, and its events are lost")]
-    Lost {
+    #[error("call {call} was acknowledged, but its events are lost")]
+    LostAppend {
         /// The append.
         call: usize,
     },
-    /// An append that was rejected is in the log.
-    #[error("call {call} was told that nothing is stored, and stands at position {position}")]
-    Denied {
+    /// An append that failed is in the log.
+    #[error("call {call} failed, but its events are stored at position {position}")]
+    StoredDespiteError {
         /// The append.
         call: usize,
-        /// Where it begins.
+        /// The position of its first event.
         position: u64,
     },
-    /// An acknowledgement does not tell of what is in the log.
-    #[error("call {call} is stored otherwise than it was told: {expected:?}")]
-    Receipt {
+    /// The receipt of an append does not match the log.
+    #[error("call {call} has a receipt that does not match the log; expected {expected:?}")]
+    WrongReceipt {
         /// The append.
         call: usize,
-        /// What it should have been told.
+        /// The receipt that matches the log.
         expected: Box<Appended>,
     },
-    /// An append was stored although what it expected did not hold just ahead of it.
-    #[error("call {call} is stored at position {position}, where what it expected did not hold")]
-    Swallowed {
+    /// An append was stored although it conflicted with the events before it.
+    #[error(
+        "call {call} is stored at position {position}, although it conflicts with earlier events"
+    )]
+    StoredDespiteConflict {
         /// The append.
         call: usize,
-        /// Where it begins.
+        /// The position of its first event.
         position: u64,
     },
-    /// An answer that was right at no time.
-    #[error("the answer to call {call} was never true")]
-    NeverTrue {
+    /// A response is not valid at any head.
+    #[error("the response to call {call} is not valid at any head")]
+    ImpossibleResponse {
         /// The call.
         call: usize,
     },
-    /// A reader saw a part of an append.
-    #[error("call {call} saw a head that stands within an append")]
-    HalfSeen {
+    /// A read observed a part of an append.
+    #[error("call {call} observed a head inside an append")]
+    PartialRead {
         /// The read.
         call: usize,
     },
-    /// A page is not what the store held at its head.
-    #[error("call {call} should have found the positions {expected:?}, more: {more}")]
-    Page {
+    /// A page does not match the log at its head.
+    #[error("call {call} returned a wrong page; expected positions {expected:?}, more: {more}")]
+    WrongPage {
         /// The read.
         call: usize,
-        /// The positions that it should have found.
+        /// The expected positions.
         expected: Vec<u64>,
-        /// Whether there was more.
+        /// Whether more events were expected.
         more: bool,
     },
-    /// An answer that was right only before its call began, or an append that was put ahead of what had
-    /// been seen before it began.
-    #[error("the answer to call {call} was true at heads {} to {}, but head {known} was there before it began", .right.0, .right.1)]
-    Order {
+    /// A response is valid only at heads before the start of its call.
+    ///
+    /// This includes an append whose position is not after a head that was observed before it started.
+    #[error("the response to call {call} is valid at heads {} to {}, but head {observed} was observed before the call", .valid.0, .valid.1)]
+    NotLinearizable {
         /// The call.
         call: usize,
-        /// The heads at which its answer was right.
-        right: (u64, u64),
-        /// A head that was there before.
-        known: u64,
-        /// The call that knew it.
-        by: Option<usize>,
+        /// The heads at which its response is valid.
+        valid: (u64, u64),
+        /// A head that was observed before the call started.
+        observed: u64,
+        /// The call that observed this head.
+        observed_by: Option<usize>,
     },
-    /// A subscriber missed an event, or saw one twice or out of order.
-    #[error("subscriber {subscriber} should have seen position {expected:?} and saw {saw:?}")]
-    Subscriber {
-        /// Its number in [`History::subscribers`].
+    /// A subscriber missed an event, or received events twice or out of order.
+    #[error("subscriber {subscriber} received position {actual:?}; expected {expected:?}")]
+    WrongSubscription {
+        /// Its index in [`History::subscribers`].
         subscriber: usize,
-        /// The position that should have come next.
+        /// The expected position.
         expected: Option<u64>,
-        /// The one that came.
-        saw: Option<u64>,
+        /// The received position.
+        actual: Option<u64>,
     },
 }
 
 impl Anomaly {
-    /// The calls that it is about.
+    /// Returns the calls that the anomaly involves.
     #[must_use]
     pub fn calls(&self) -> Vec<usize> {
         match *self {
-            Self::Half { call, .. }
-            | Self::Lost { call }
-            | Self::Denied { call, .. }
-            | Self::Receipt { call, .. }
-            | Self::Swallowed { call, .. }
-            | Self::NeverTrue { call }
-            | Self::HalfSeen { call }
-            | Self::Page { call, .. } => vec![call],
-            Self::KeyTwice { call, first } => vec![call, first],
-            Self::Order { call, by, .. } => [call].into_iter().chain(by).collect(),
-            Self::Gap { .. } | Self::Foreign { .. } | Self::Subscriber { .. } => Vec::new(),
+            Self::PartialAppend { call, .. }
+            | Self::LostAppend { call }
+            | Self::StoredDespiteError { call, .. }
+            | Self::WrongReceipt { call, .. }
+            | Self::StoredDespiteConflict { call, .. }
+            | Self::ImpossibleResponse { call }
+            | Self::PartialRead { call }
+            | Self::WrongPage { call, .. } => vec![call],
+            Self::DuplicateKey { call, first } => vec![call, first],
+            Self::NotLinearizable {
+                call, observed_by, ..
+            } => [call].into_iter().chain(observed_by).collect(),
+            Self::Gap { .. } | Self::UnknownEvent { .. } | Self::WrongSubscription { .. } => {
+                Vec::new()
+            }
         }
     }
 }
 
 impl History {
-    /// `fault` for people: what is wrong, the calls that it is about, and the appends to the same streams that
-    /// were under way or stored last, in the order in which they began.
+    /// Returns a text with the anomaly, its calls, and the latest related appends.
+    ///
+    /// Related appends write to the same streams, and started before the last of the calls ended. The calls are in
+    /// the order in which they started.
     #[must_use]
-    pub fn describe(&self, fault: &Anomaly) -> String {
-        let mut text = format!("{fault}\n");
-        let about = fault.calls();
-        let Some(first) = about
+    pub fn describe(&self, anomaly: &Anomaly) -> String {
+        let mut text = format!("{anomaly}\n");
+        let involved = anomaly.calls();
+        let Some(first) = involved
             .iter()
             .map(|call| &self.calls[*call])
-            .min_by_key(|c| c.began)
+            .min_by_key(|c| c.started)
         else {
             return text;
         };
-        let end = about.iter().map(|call| self.calls[*call].ended).max();
-        let mut around: Vec<usize> = (0..self.calls.len())
-            .filter(|call| !about.contains(call) && self.calls[*call].touches(first))
-            .filter(|call| Some(self.calls[*call].began) < end)
+        let end = involved.iter().map(|call| self.calls[*call].ended).max();
+        let mut related: Vec<usize> = (0..self.calls.len())
+            .filter(|call| !involved.contains(call) && self.calls[*call].touches(first))
+            .filter(|call| Some(self.calls[*call].started) < end)
             .collect();
-        around.sort_unstable_by_key(|call| std::cmp::Reverse(self.calls[*call].ended));
-        around.truncate(AROUND);
-        let mut shown: Vec<usize> = about.iter().copied().chain(around).collect();
-        shown.sort_unstable_by_key(|call| self.calls[*call].began);
+        related.sort_unstable_by_key(|call| std::cmp::Reverse(self.calls[*call].ended));
+        related.truncate(MAX_RELATED);
+        let mut shown: Vec<usize> = involved.iter().copied().chain(related).collect();
+        shown.sort_unstable_by_key(|call| self.calls[*call].started);
         for call in shown {
-            let mark = if about.contains(&call) { '>' } else { ' ' };
-            // Writing to a text does not fail.
+            let mark = if involved.contains(&call) { '>' } else { ' ' };
+            // Writing to a string does not fail.
             let _ = writeln!(text, "{mark} {call:>5} {}", self.calls[call]);
         }
         text
@@ -192,12 +201,12 @@ impl fmt::Display for Call {
         write!(
             f,
             "[{:>6} {:>6}] client {:<2} ",
-            self.began, self.ended, self.client
+            self.started, self.ended, self.client
         )?;
         match &self.kind {
-            Kind::Append(append, answer) => {
+            Kind::Append(append, response) => {
                 write_append(f, append)?;
-                write_answer(f, answer)
+                write_response(f, response)
             }
             Kind::Read(read, page) => {
                 let found = page.events.iter().map(|event| event.position.get());
@@ -226,7 +235,7 @@ fn write_append(f: &mut fmt::Formatter<'_>, append: &Append) -> fmt::Result {
     if let Some(condition) = &append.condition {
         write!(
             f,
-            " unless {:?} behind {}",
+            " unless {:?} after {}",
             condition.query.items(),
             condition.after
         )?;
@@ -237,19 +246,20 @@ fn write_append(f: &mut fmt::Formatter<'_>, append: &Append) -> fmt::Result {
     }
 }
 
-fn write_answer(f: &mut fmt::Formatter<'_>, answer: &Answer) -> fmt::Result {
+fn write_response(f: &mut fmt::Formatter<'_>, response: &Response) -> fmt::Result {
     f.write_str(" -> ")?;
-    match answer {
-        Answer::Stored(told) => {
-            f.write_str(if told.repeated { "again" } else { "stored" })?;
-            write!(f, " {} up to {}", told.count, told.position)?;
-            told.versions
+    match response {
+        Response::Stored(receipt) => {
+            f.write_str(if receipt.repeated { "again" } else { "stored" })?;
+            write!(f, " {} up to {}", receipt.count, receipt.position)?;
+            receipt
+                .versions
                 .iter()
                 .try_for_each(|(stream, version)| write!(f, ", {stream} at {version}"))
         }
-        Answer::Conflict(conflict) => write!(f, "{conflict}"),
-        Answer::KeyReused => f.write_str("key reused"),
-        Answer::NotStored(error) => write!(f, "not stored: {error}"),
-        Answer::Unknown(error) => write!(f, "unknown: {error}"),
+        Response::Conflict(conflict) => write!(f, "{conflict}"),
+        Response::KeyReused => f.write_str("key reused"),
+        Response::NotStored(error) => write!(f, "not stored: {error}"),
+        Response::Unknown(error) => write!(f, "unknown: {error}"),
     }
 }

@@ -1,4 +1,4 @@
-//! A file and a schema for each test, on one server.
+//! A SQLite file or a PostgreSQL schema for each test; all schemas are on one server.
 
 use std::sync::Mutex;
 
@@ -6,13 +6,13 @@ use tempfile::TempDir;
 
 use crate::server::Server;
 
-/// Where a store can be opened, as often as one likes.
+/// The location of a store, which can be opened any number of times.
 pub(crate) struct Database {
     pub(crate) url: String,
     _dir: Option<TempDir>,
 }
 
-/// A file for `test`.
+/// Creates a location for a SQLite file.
 pub(crate) fn file() -> Database {
     let dir = tempfile::tempdir().unwrap();
     Database {
@@ -21,9 +21,9 @@ pub(crate) fn file() -> Database {
     }
 }
 
-/// A schema for `test`; `None`: there is no server, which is said loudly.
+/// Returns a schema for `test`, or `None` with a message if there is no server.
 pub(crate) fn schema(test: &str) -> Option<Database> {
-    // Ends with the process.
+    // The server stops when the process ends.
     static SERVER: Mutex<Option<Option<Server>>> = Mutex::new(None);
     let url = match std::env::var("FACTUM_TEST_POSTGRES") {
         Ok(url) => url,
@@ -32,7 +32,7 @@ pub(crate) fn schema(test: &str) -> Option<Database> {
             server.get_or_insert_with(Server::start).as_ref()?.url()
         }
     };
-    // A name has at most 40 bytes.
+    // The name of a schema has at most 40 bytes.
     let test = &test[..test.len().min(30)];
     let schema = format!("{test}_{}", std::process::id());
     Some(Database {
@@ -41,8 +41,8 @@ pub(crate) fn schema(test: &str) -> Option<Database> {
     })
 }
 
-/// Tests on a file, and on a schema where there is a server.
-#[allow(unused_macros, reason = "where the stores differ")]
+/// Runs the given tests on a SQLite file, and on a PostgreSQL schema if there is a server.
+#[allow(unused_macros, reason = "not used by every test")]
 macro_rules! on_each_store {
     ($($test:ident;)*) => {
         mod sqlite {
@@ -58,13 +58,13 @@ macro_rules! on_each_store {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $test() {
-                    if let Some(place) = super::databases::schema(stringify!($test)) {
-                        super::$test(&place.url).await;
+                    if let Some(database) = super::databases::schema(stringify!($test)) {
+                        super::$test(&database.url).await;
                     }
                 }
             )*
         }
     };
 }
-#[allow(unused_imports, reason = "where the stores differ")]
+#[allow(unused_imports, reason = "not used by every test")]
 pub(crate) use on_each_store;

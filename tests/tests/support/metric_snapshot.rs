@@ -1,17 +1,17 @@
-//! What a recorder was told.
+//! [`MetricSnapshot`]: the values of a metrics recorder.
 
 use std::collections::BTreeMap;
 
 use metrics_util::debugging::{DebugValue, Snapshotter};
 
-/// By name and labels, as `name{key=value,key=value}`; of a histogram, its values.
+/// The recorded values by `name{key=value,key=value}`. A histogram has several values.
 pub(crate) struct MetricSnapshot(pub(crate) BTreeMap<String, Vec<f64>>);
 
 impl MetricSnapshot {
-    /// Since it was looked last.
+    /// Takes the values that were recorded since the previous snapshot.
     pub(crate) fn new(recorder: &Snapshotter) -> Self {
-        let told = recorder.snapshot().into_vec().into_iter();
-        let told = told.map(|(key, _, _, value)| {
+        let recorded = recorder.snapshot().into_vec().into_iter();
+        let recorded = recorded.map(|(key, _, _, value)| {
             let labels = key.key().labels();
             let labels: Vec<String> = labels
                 .map(|label| format!("{}={}", label.key(), label.value()))
@@ -26,16 +26,17 @@ impl MetricSnapshot {
                 values,
             )
         });
-        Self(told.collect())
+        Self(recorded.collect())
     }
 
-    /// The values below `prefix` that are not nothing.
+    /// Returns the values other than zero whose key starts with `prefix`, with the rest of the key.
     pub(crate) fn of(&self, prefix: &str) -> Vec<(&str, f64)> {
-        let told = self.0.iter().filter(|(key, _)| key.starts_with(prefix));
-        told.filter_map(|(key, values)| match values[..] {
-            [value] if value != 0.0 => Some((&key[prefix.len()..], value)),
-            _ => None,
-        })
-        .collect()
+        let recorded = self.0.iter().filter(|(key, _)| key.starts_with(prefix));
+        recorded
+            .filter_map(|(key, values)| match values[..] {
+                [value] if value != 0.0 => Some((&key[prefix.len()..], value)),
+                _ => None,
+            })
+            .collect()
     }
 }

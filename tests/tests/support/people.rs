@@ -1,4 +1,4 @@
-//! Customers and their orders, with personal data, and where they are stored.
+//! Customers and orders with personal data, and the backends that store them.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -94,7 +94,7 @@ impl Apply<OrderEvent> for Order {
     }
 }
 
-/// Whatever happens to a customer.
+/// Records an event of a customer.
 #[derive(Command, Debug, Clone, Serialize, Deserialize)]
 #[command(on = Customer)]
 pub(crate) struct Record {
@@ -161,23 +161,23 @@ pub(crate) fn master() -> MasterKey {
 
 pub(crate) type Encrypted<B> = PersonalDataStore<<B as Backend>::Store>;
 
-/// A store at `place`, with its keys beside the events, as another process would open it.
-pub(crate) async fn open<B: Backend>(place: &B) -> Encrypted<B> {
-    let keys = DocumentKeys::open(place.open().await, master()).await;
-    PersonalDataStore::new(place.open().await, keys.unwrap())
+/// Opens the store of `backend` like a new process would, with the keys in the same store.
+pub(crate) async fn open<B: Backend>(backend: &B) -> Encrypted<B> {
+    let keys = DocumentKeys::open(backend.open().await, master()).await;
+    PersonalDataStore::new(backend.open().await, keys.unwrap())
 }
 
-/// Every event as `store` reads it.
+/// Returns all events as `store` reads them.
 pub(crate) async fn all_events(store: &impl factum::EventStore) -> Vec<RecordedEvent> {
     let page = store.read(Read::all(Query::all())).await.unwrap();
     assert!(!page.more);
     page.events
 }
 
-/// A place of which all that is stored can be looked through.
+/// A backend that returns all stored bytes.
 #[async_trait]
 pub(crate) trait StoredBytes: Backend {
-    /// All of it, as bytes.
+    /// Returns all stored bytes.
     async fn stored_bytes(&self) -> Vec<u8>;
 }
 
@@ -234,11 +234,11 @@ impl StoredBytes for File {
     }
 }
 
-/// One server for all tests of the process, and a schema for each.
+/// The URL of the server, which all tests of the process share. Each test has its own schema.
 static SERVER: LazyLock<Option<String>> = LazyLock::new(|| {
     let server = Server::start()?;
     let url = server.url();
-    // It ends with the process.
+    // The server stops when the process ends.
     std::mem::forget(server);
     Some(url)
 });
@@ -280,7 +280,7 @@ impl StoredBytes for Schema {
             .unwrap();
         let mut bytes = Vec::new();
         for table in tables {
-            // Byte columns print as hexadecimal digits: the snapshots once more as text.
+            // Byte columns are printed as hexadecimal digits, so snapshots are read as text.
             let data = match &*table {
                 "snapshot" => "convert_from(t.data, 'UTF8')",
                 _ => "t::text",
@@ -294,7 +294,7 @@ impl StoredBytes for Schema {
     }
 }
 
-/// The tests named, on every kind of store.
+/// Runs the given tests on every kind of store.
 macro_rules! on_every_store {
     ($($case:ident),* $(,)?) => {
         on_every_store!(memory: Memory, [$($case),*]);

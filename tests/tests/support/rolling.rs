@@ -1,4 +1,4 @@
-//! What a test needs that replaces a read model under load.
+//! Support for tests that deploy a new version of a read model under load.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,8 +23,11 @@ pub(crate) fn run<const V: u32, const P: u16>(backend: &Backend, engine: &Engine
         .start()
 }
 
-/// Reads by the plain name again and again, each time after a `pause`: no read fails, and no stream's count ever goes back.
-#[allow(dead_code, reason = "where nobody reads meanwhile")]
+/// Reads the active build repeatedly and returns the number of reads.
+///
+/// Waits for `pause` between two reads, until `end` is set. Asserts that no read fails and that the count of no
+/// stream decreases.
+#[allow(dead_code, reason = "not used by every test")]
 pub(crate) async fn assert_counts_never_decrease(
     backend: Backend,
     end: Arc<AtomicBool>,
@@ -50,7 +53,7 @@ pub(crate) async fn assert_counts_never_decrease(
 
 pub(crate) async fn within<T>(what: &str, work: impl Future<Output = T>) -> T {
     let done = tokio::time::timeout(Duration::from_secs(30), work).await;
-    done.unwrap_or_else(|_| panic!("no end of {what}"))
+    done.unwrap_or_else(|_| panic!("timeout: {what}"))
 }
 
 pub(crate) async fn assert_equals_replay(backend: &Backend, engine: &Engine) {
