@@ -164,7 +164,9 @@ async fn open(engine: &Engine, account: AccountId, customer: &str) -> anyhow::Re
     )
 }
 
-/// Prints the result of a command. A rejection and a duplicate stream are results; other errors are returned.
+/// Prints the result of a command.
+///
+/// A rejection and a duplicate stream are results; other errors are returned.
 fn print_result<E>(action: &str, result: Result<Receipt, ExecuteError<E>>) -> anyhow::Result<()>
 where
     E: std::error::Error + Send + Sync + 'static,

@@ -4,7 +4,9 @@ use std::fmt;
 use std::io::{self, Write as _};
 use std::process;
 
-/// Prints a line like `println!`, but ends the program without a panic if the reader closes the pipe, like `head -1`.
+/// Prints a line like `println!`, but does not panic if the reader closes the pipe.
+///
+/// Instead, the program ends. This happens, for example, with `head -1`.
 #[macro_export]
 macro_rules! outln {
     ($($text:tt)*) => {

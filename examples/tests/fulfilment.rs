@@ -12,7 +12,9 @@ use factum_sqlite::SqliteStore;
 
 const KILLS: u64 = 50;
 
-/// Returns the path of the example. Cargo builds it together with the tests, in a folder beside that of the tests.
+/// Returns the path of the example.
+///
+/// Cargo builds it together with the tests, in a folder beside that of the tests.
 fn program() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let folder = test.ancestors().nth(2).unwrap().join("examples");

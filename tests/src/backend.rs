@@ -16,7 +16,9 @@ use crate::load::{JarEvent, PATIENT};
 
 pub(crate) const CREATE: &str = "create table if not exists {jar}
     (stream text primary key, count bigint not null, digest bigint not null)";
-/// Counts one event. The digest depends on each position and on their order. The syntax is valid in both databases.
+/// Counts an event. The digest depends on the positions and their order.
+///
+/// The syntax is valid in both databases.
 pub(crate) const FILL: &str = "insert into {jar} (stream, count, digest) values ($1, 1, $2)
     on conflict (stream) do update
     set count = {jar}.count + 1, digest = ({jar}.digest * 31 + excluded.digest) % 1000003";
@@ -107,7 +109,7 @@ pub enum Backend {
 }
 
 impl Backend {
-    /// Opens the SQLite file `location`, or the PostgreSQL schema of a location of the form `<url>#<schema>`.
+    /// Opens a store. `location` is a SQLite file, or a PostgreSQL schema as `<url>#<schema>`.
     ///
     /// # Errors
     /// Returns an error if the store cannot be opened.

@@ -15,7 +15,7 @@ use crate::load::JarEvent;
 /// A hook that returns an error for an event that must fail.
 pub type OnEvent = Arc<dyn Fn(&Recorded<JarEvent>) -> Result<(), String> + Send + Sync>;
 
-/// A projection that counts like [`CountJars`](crate::backend::CountJars), in version `V` and `P` partitions.
+/// A [`CountJars`](crate::backend::CountJars) projection of version `V` with `P` partitions.
 #[derive(Clone)]
 pub struct Count<const V: u32 = 1, const P: u16 = 1> {
     /// A hook that is called for each event, inside the transaction.

@@ -1,6 +1,6 @@
 //! Orders that reserve stock and are paid in time or cancelled.
 //!
-//! Every effect of the process manager, the deadlines of decisions and the event handler is an event that a test can count.
+//! A test can count every effect of the process manager, of the deadlines, and of the event handler.
 
 use std::convert::Infallible;
 use std::sync::OnceLock;
@@ -230,7 +230,9 @@ impl Decide for Reserve {
     }
 }
 
-/// Reminds a buyer. Each execution stores an event, in a stream whose version does not detect duplicates.
+/// Reminds a buyer. Each execution stores an event.
+///
+/// The stream belongs to the clerk, so the version of the order does not detect duplicates.
 #[derive(Command, Debug, Clone, Serialize, Deserialize)]
 #[command(on = Clerk)]
 pub struct Remind {

@@ -1,5 +1,4 @@
-//! Concurrent commands on one stream: the engine pipelines their appends, and never depends on events that are not
-//! stored.
+//! Concurrent commands on one stream: appends are pipelined, and results never depend on events that are not stored.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -156,7 +155,9 @@ impl Gate {
         }
     }
 
-    /// Stores two appends in order, but sends the second response first and runs `between` before the first.
+    /// Stores two appends in order, but responds to the second one first.
+    ///
+    /// `between` runs before the response to the first one.
     async fn complete_in_reverse(&self, between: impl AsyncFnOnce()) {
         self.wait_for_appends(2).await;
         let (one, two) = {

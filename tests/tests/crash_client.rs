@@ -89,7 +89,7 @@ async fn killed_client_does_not_disturb_another_client() {
     }
 }
 
-/// Returns the URL in `FACTUM_TEST_POSTGRES`, or the URL of a temporary server that stops when it is dropped.
+/// Returns the URL in `FACTUM_TEST_POSTGRES`, or a temporary server with its URL.
 fn database() -> Option<(Option<Server>, String)> {
     if let Ok(url) = std::env::var("FACTUM_TEST_POSTGRES") {
         return Some((None, url));

@@ -1,5 +1,4 @@
-//! Damaged SQLite files: an invalid value causes an error that names its position, and never a panic, a hang or a
-//! missing event.
+//! Damaged SQLite files: an invalid value causes an error with its position, but no panic, hang or missing event.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -31,7 +31,7 @@ async fn anomaly(falsify: impl FnOnce(&mut History)) -> Anomaly {
     anomaly
 }
 
-/// Removes all other events than those of `keep` from the log and the subscribers, and renumbers the rest.
+/// Removes all events except those of `keep` from the history, and renumbers the rest.
 fn keep(history: &mut History, keep: impl Fn(&RecordedEvent) -> bool) {
     history.log.retain(keep);
     let mut versions = std::collections::HashMap::<StreamId, u64>::new();

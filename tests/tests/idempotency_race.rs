@@ -1,5 +1,6 @@
-//! A repeated command that races with its first execution in another process: the first one completes after the
-//! repetition has looked up the key, but before it loads the state.
+//! A repeated command that races with its first execution in another process.
+//!
+//! The first execution completes after the repetition has looked up the key, but before it loads the state.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -50,7 +51,9 @@ impl Decide for Light {
     }
 }
 
-/// A store that lights the lamp from another process, with the key or without, after the first lookup of a key.
+/// A store in which another process lights the lamp after the first lookup of a key.
+///
+/// The command of the other process has the key, or none.
 #[derive(Clone)]
 struct RacingStore {
     store: MemoryStore,

@@ -158,7 +158,7 @@ impl Writers {
     }
 }
 
-/// Asserts that each step equals the model of the log at its position, and that positions do not decrease.
+/// Asserts that each step matches the log at its position, and that positions do not decrease.
 fn assert_consistent(steps: &[(Rows, Position)], events: &[RecordedEvent]) {
     for ((_, jars), position) in steps {
         assert_eq!(

@@ -19,7 +19,9 @@ fn say(line: &str) {
     let _ = std::io::stdout().lock().write_all(line.as_bytes());
 }
 
-/// Reports a decision. The first reservation waits until the file of the second argument, if any, exists.
+/// Reports a decision.
+///
+/// If there is a second argument, the first reservation waits until a file of this name exists.
 fn on_decide(command: &str) {
     static PAUSED: Once = Once::new();
     say("decides\n");

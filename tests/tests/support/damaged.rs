@@ -34,7 +34,9 @@ pub(crate) fn stream(id: &str) -> StreamId {
     id.parse().unwrap()
 }
 
-/// An intact file with 4 events of account 1, 2 of account 2, 1 binary event, an idempotency key and a snapshot.
+/// An intact file with an idempotency key, a snapshot and seven events.
+///
+/// Four events are of account 1, two of account 2, and one has binary data.
 pub(crate) static INTACT_FILE: LazyLock<Vec<u8>> = LazyLock::new(|| {
     block_on(async {
         let dir = tempfile::tempdir().unwrap();
