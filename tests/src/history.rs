@@ -8,13 +8,13 @@
 //!
 //! In general, the check needs a search (Wing and Gong, *Testing and Verifying Concurrent Objects*, 1993; Lowe,
 //! *Testing for Linearizability*, 2017). No search is needed here, because the positions give the order of the
-//! writes (Gibbons and Korach, *Testing Shared Memories*, 1997). The state of a store is its log up to some head,
-//! so
+//! writes (Gibbons and Korach, *Testing Shared Memories*, 1997). The state of a store is its log up to some head.
+//! Two rules follow:
 //!
-//! 1. each response is valid at the heads of one interval. For example, a stream is at version 3 from the position
+//! 1. Each response is valid at the heads of one interval. For example, a stream is at version 3 from the position
 //!    of its third event until just before its fourth. A stored append moves the head from the end of the previous
 //!    append to its own end. A page contains its head.
-//! 2. each call, in the order in which they started, gets the smallest head at which its response is valid and
+//! 2. Each call, in the order in which they started, gets the smallest head at which its response is valid and
 //!    that is not before a head of a call that had already ended. If there is none, no order of the calls
 //!    explains the responses.
 //!

@@ -221,8 +221,8 @@ async fn causal_tree_of_id_without_valid_time_needs_a_start() {
     );
 }
 
-/// Events of one stream, each with its id and its metadata.
-async fn stored(events: impl IntoIterator<Item = (Uuid, Metadata)>) -> Engine {
+/// Returns an engine on a store with these events in one stream.
+async fn engine_with(events: impl IntoIterator<Item = (Uuid, Metadata)>) -> Engine {
     let store = MemoryStore::new();
     let events: Vec<NewEvent> = events
         .into_iter()
@@ -255,7 +255,7 @@ fn caused(correlation: Uuid, cause: Option<Uuid>) -> Metadata {
 #[tokio::test]
 async fn event_without_correlation_id_is_the_root_of_its_effects() {
     let first = Uuid::now_v7();
-    let engine = stored([(first, Metadata::default())]).await;
+    let engine = engine_with([(first, Metadata::default())]).await;
     let page = engine
         .store()
         .read(factum::Read::all(factum::Query::all()))
@@ -274,7 +274,7 @@ async fn event_without_correlation_id_is_the_root_of_its_effects() {
 #[tokio::test]
 async fn causal_tree_keeps_cycles_and_unknown_causes() {
     let [id, one, two, elsewhere] = [(); 4].map(|()| Uuid::now_v7());
-    let engine = stored([
+    let engine = engine_with([
         (one, caused(id, Some(two))),
         (two, caused(id, Some(one))),
         (Uuid::now_v7(), caused(id, Some(elsewhere))),
@@ -297,7 +297,7 @@ async fn causal_tree_handles_a_long_chain() {
     let ids: Vec<Uuid> = std::iter::repeat_with(Uuid::now_v7).take(LONG).collect();
     let causes = std::iter::once(None).chain(ids.iter().copied().map(Some));
     let events = ids.iter().copied().zip(causes);
-    let engine = stored(events.map(|(event, cause)| (event, caused(id, cause)))).await;
+    let engine = engine_with(events.map(|(event, cause)| (event, caused(id, cause)))).await;
     let tree = engine.causality(id).limit(LONG).await.unwrap();
     assert_eq!(tree.events().len(), LONG);
     let printed = tree.to_string();

@@ -303,19 +303,19 @@ async fn dead_letter_is_decoded_again_on_retry<B: Backend>() {
 
 /// A projection that stores each event in a table, but fails for a deposit of 13.
 #[derive(Projection)]
-#[projection(name = "kept", events = AccountEvent)]
-struct Kept;
+#[projection(name = "entries", events = AccountEvent)]
+struct Entries;
 
 #[async_trait]
-impl SqliteProjection for Kept {
+impl SqliteProjection for Entries {
     async fn create(&self, db: &mut Tables<'_>) -> Result<(), sqlx::Error> {
-        let create = db.sql("create table if not exists {kept} (position integer, event text)");
+        let create = db.sql("create table if not exists {entries} (position integer, event text)");
         sqlx::query(create).execute(&mut **db).await.map(drop)
     }
 }
 
 #[async_trait]
-impl SqliteProject<AccountEvent> for Kept {
+impl SqliteProject<AccountEvent> for Entries {
     async fn project(
         &self,
         event: &Recorded<AccountEvent>,
@@ -324,7 +324,7 @@ impl SqliteProject<AccountEvent> for Kept {
         if event.event == (AccountEvent::Deposited { amount: 13 }) {
             return Err("unlucky".into());
         }
-        let insert = sqlx::query(db.sql("insert into {kept} (position, event) values ($1, $2)"));
+        let insert = sqlx::query(db.sql("insert into {entries} (position, event) values ($1, $2)"));
         let insert = insert.bind(event.record.position.get() as i64);
         let insert = insert.bind(format!("{:?}", event.event));
         Ok(insert.execute(&mut **db).await.map(drop)?)
@@ -350,18 +350,18 @@ async fn failing_split_event_leaves_no_partial_effect() {
         ..RetryPolicy::default()
     };
     let builder = Projections::builder(&engine).retry(at_once);
-    let projections = builder.with(store.read_model(Kept)).start();
+    let projections = builder.with(store.read_model(Entries)).start();
     projections
         .wait_for(factum::Position::new(2))
         .await
         .unwrap();
-    let kept: Vec<i64> = sqlx::query_scalar("select position from kept")
+    let positions: Vec<i64> = sqlx::query_scalar("select position from entries")
         .fetch_all(store.pool())
         .await
         .unwrap();
     // The first stored event has two rows. The second has none, although one of its events could be stored.
-    assert_eq!(kept, [1, 1]);
-    let dead_letters = projections.dead_letters("kept").await.unwrap();
+    assert_eq!(positions, [1, 1]);
+    let dead_letters = projections.dead_letters("entries").await.unwrap();
     assert_eq!(dead_letters.len(), 1);
     projections.stop().await;
 }

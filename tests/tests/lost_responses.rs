@@ -1,4 +1,4 @@
-//! Results of commands whose requests or responses are losses, for hundreds of random faults.
+//! Results of commands whose requests or responses are lost, for hundreds of random faults.
 
 use std::time::Duration;
 

@@ -130,7 +130,7 @@ impl<'h> Log<'h> {
         Ok(log)
     }
 
-    /// The least head that a call can see at or behind `head`.
+    /// Returns the smallest observable head at or after `head`.
     pub(super) fn head_from(&self, head: u64) -> Option<u64> {
         self.heads.range(head..).next().copied()
     }
