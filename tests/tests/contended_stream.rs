@@ -216,7 +216,7 @@ fn take(engine: &Engine, coins: u32) -> PendingResult {
 }
 
 /// Returns a purse with `coins`, and a first command on it whose append is waiting.
-async fn start(coins: u32) -> (Gate, Engine, Answer) {
+async fn start(coins: u32) -> (Gate, Engine, PendingResult) {
     let gate = Gate::default();
     let engine = Engine::builder(gate.clone())
         .retry(RetryPolicy::NEVER)

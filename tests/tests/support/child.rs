@@ -33,7 +33,7 @@ impl Writer {
     pub(crate) fn wait_for_commands(&mut self, count: u64) {
         let target = self.acknowledged.len() + count as usize;
         while self.acknowledged.len() < target {
-            self.hear_line();
+            self.read_line();
         }
     }
 
