@@ -1,12 +1,12 @@
-//! One account, two, and a rule over many: `cargo run --example bank`.
+//! Commands on one account, on two, and with a rule over many: `cargo run --example bank`.
 //!
-//! The bank itself stands in `src/bank.rs`; the tutorial builds it step by step.
+//! The bank itself is in `src/bank.rs`; the tutorial builds it step by step.
 
 use factum::prelude::*;
 use factum_examples::bank::{
     Account, AccountEvent, AccountId, Close, Deposit, Open, Transfer, Withdraw,
 };
-use factum_examples::say;
+use factum_examples::outln;
 use factum_memory::MemoryStore;
 use tokio::task::JoinSet;
 
@@ -18,13 +18,13 @@ async fn main() -> anyhow::Result<()> {
     let engine = Engine::new(MemoryStore::new());
     one_account(&engine).await?;
     two_accounts(&engine).await?;
-    a_rule_over_many_accounts(&engine).await?;
-    a_hundred_at_once(&engine).await?;
-    asked_twice(&engine).await
+    rule_over_many_accounts(&engine).await?;
+    concurrent_withdrawals(&engine).await?;
+    repeated_request(&engine).await
 }
 
 async fn one_account(engine: &Engine) -> anyhow::Result<()> {
-    say!("One account");
+    outln!("One account");
     open(engine, ADA, "Ada").await?;
     let account = ADA;
     engine
@@ -38,7 +38,7 @@ async fn one_account(engine: &Engine) -> anyhow::Result<()> {
         account,
         amount: 130,
     };
-    tell(
+    print_result(
         "Ada withdraws 130",
         engine.execute(withdraw).by("ada").await,
     )?;
@@ -46,25 +46,25 @@ async fn one_account(engine: &Engine) -> anyhow::Result<()> {
         account,
         amount: 30,
     };
-    tell("Ada withdraws 30", engine.execute(withdraw).by("ada").await)?;
+    print_result("Ada withdraws 30", engine.execute(withdraw).by("ada").await)?;
     balances(engine).await
 }
 
 async fn two_accounts(engine: &Engine) -> anyhow::Result<()> {
-    say!("\nTwo accounts, one decision");
+    outln!("\nTwo accounts, one decision");
     open(engine, BOB, "Bob").await?;
     let transfer = Transfer {
         from: ADA,
         to: BOB,
         amount: 50,
     };
-    tell("Ada gives Bob 50", engine.execute(transfer).by("ada").await)?;
+    print_result("Ada gives Bob 50", engine.execute(transfer).by("ada").await)?;
     let transfer = Transfer {
         from: ADA,
         to: BOB,
         amount: 50,
     };
-    tell(
+    print_result(
         "Ada gives Bob 50 again",
         engine.execute(transfer).by("ada").await,
     )?;
@@ -73,15 +73,15 @@ async fn two_accounts(engine: &Engine) -> anyhow::Result<()> {
         to: ADA,
         amount: 10,
     };
-    tell(
+    print_result(
         "Ada gives herself 10",
         engine.execute(transfer).by("ada").await,
     )?;
     balances(engine).await
 }
 
-async fn a_rule_over_many_accounts(engine: &Engine) -> anyhow::Result<()> {
-    say!("\nA customer has three accounts at most: Cleo asks for twenty, all at once");
+async fn rule_over_many_accounts(engine: &Engine) -> anyhow::Result<()> {
+    outln!("\nA customer has at most three accounts: Cleo opens twenty concurrently");
     let mut tasks = JoinSet::new();
     for number in 100..120 {
         let (account, customer) = (AccountId(number), "Cleo".to_owned());
@@ -89,12 +89,12 @@ async fn a_rule_over_many_accounts(engine: &Engine) -> anyhow::Result<()> {
         tasks.spawn(async move { engine.execute(Open { account, customer }).await });
     }
     let (opened, rejected) = count(tasks).await?;
-    say!("  opened: {opened}, rejected: {rejected}");
+    outln!("  opened: {opened}, rejected: {rejected}");
     Ok(())
 }
 
-async fn a_hundred_at_once(engine: &Engine) -> anyhow::Result<()> {
-    say!("\nBob has 500, and a hundred cards that withdraw 10 each, all at once");
+async fn concurrent_withdrawals(engine: &Engine) -> anyhow::Result<()> {
+    outln!("\nBob has 500, and withdraws 10 with each of a hundred cards concurrently");
     let account = BOB;
     engine
         .execute(Deposit {
@@ -115,17 +115,17 @@ async fn a_hundred_at_once(engine: &Engine) -> anyhow::Result<()> {
         });
     }
     let (paid, rejected) = count(tasks).await?;
-    say!("  paid: {paid}, rejected: {rejected}");
+    outln!("  paid: {paid}, rejected: {rejected}");
     let withdrawn = engine.history::<Account>(&account).await?;
     let withdrawn = withdrawn
         .iter()
         .filter(|event| matches!(event.event, AccountEvent::Withdrawn { .. }));
-    say!("  withdrawals in the history: {}", withdrawn.count());
+    outln!("  withdrawals in the history: {}", withdrawn.count());
     balances(engine).await
 }
 
-async fn asked_twice(engine: &Engine) -> anyhow::Result<()> {
-    say!("\nA request that was answered, but the answer was lost");
+async fn repeated_request(engine: &Engine) -> anyhow::Result<()> {
+    outln!("\nA repeated request after a lost response");
     let deposit = Deposit {
         account: BOB,
         amount: 20,
@@ -135,8 +135,8 @@ async fn asked_twice(engine: &Engine) -> anyhow::Result<()> {
         .idempotency_key("request-7")
         .await?;
     let again = engine.execute(deposit).idempotency_key("request-7").await?;
-    say!(
-        "  second answer is the first: {}",
+    outln!(
+        "  the second response equals the first: {}",
         again.repeated() && again.events() == first.events()
     );
     let other = Deposit {
@@ -144,10 +144,12 @@ async fn asked_twice(engine: &Engine) -> anyhow::Result<()> {
         amount: 2000,
     };
     match engine.execute(other).idempotency_key("request-7").await {
-        Err(error @ ExecuteError::KeyReused { .. }) => say!("  another request: {error}"),
-        other => anyhow::bail!("not what a used key should do: {other:?}"),
+        Err(error @ ExecuteError::KeyReused { .. }) => {
+            outln!("  another request with this key: {error}")
+        }
+        other => anyhow::bail!("unexpected result of a reused key: {other:?}"),
     }
-    tell(
+    print_result(
         "Bob closes his account",
         engine.execute(Close { account: BOB }).by("bob").await,
     )?;
@@ -156,29 +158,31 @@ async fn asked_twice(engine: &Engine) -> anyhow::Result<()> {
 
 async fn open(engine: &Engine, account: AccountId, customer: &str) -> anyhow::Result<()> {
     let customer = customer.to_owned();
-    tell(
+    print_result(
         &format!("{customer} opens account {account}"),
         engine.execute(Open { account, customer }).await,
     )
 }
 
-/// A rejection is an answer, and so is that a command makes no sense; anything else is an error.
-fn tell<E>(what: &str, answer: Result<Receipt, ExecuteError<E>>) -> anyhow::Result<()>
+/// Prints the result of a command.
+///
+/// A rejection and a duplicate stream are results; other errors are returned.
+fn print_result<E>(action: &str, result: Result<Receipt, ExecuteError<E>>) -> anyhow::Result<()>
 where
     E: std::error::Error + Send + Sync + 'static,
 {
-    match answer {
-        Ok(receipt) => say!("  {what}: done, events: {}", receipt.events().len()),
-        Err(ExecuteError::Rejected(rejection)) => say!("  {what}: rejected, {rejection}"),
+    match result {
+        Ok(receipt) => outln!("  {action}: done, events: {}", receipt.events().len()),
+        Err(ExecuteError::Rejected(rejection)) => outln!("  {action}: rejected, {rejection}"),
         Err(error @ ExecuteError::DuplicateStream { .. }) => {
-            say!("  {what}: not possible, {error}")
+            outln!("  {action}: failed, {error}")
         }
         Err(error) => return Err(error.into()),
     }
     Ok(())
 }
 
-/// How many commands were executed, and how many rejected.
+/// Counts the executed and the rejected commands.
 async fn count<E>(
     mut tasks: JoinSet<Result<Receipt, ExecuteError<E>>>,
 ) -> anyhow::Result<(u32, u32)>
@@ -186,8 +190,8 @@ where
     E: std::error::Error + Send + Sync + 'static,
 {
     let (mut done, mut rejected) = (0, 0);
-    while let Some(answer) = tasks.join_next().await {
-        match answer? {
+    while let Some(result) = tasks.join_next().await {
+        match result? {
             Ok(_) => done += 1,
             Err(ExecuteError::Rejected(_)) => rejected += 1,
             Err(error) => return Err(error.into()),
@@ -201,6 +205,6 @@ async fn balances(engine: &Engine) -> anyhow::Result<()> {
         engine.load::<Account>(&ADA).await?,
         engine.load::<Account>(&BOB).await?,
     );
-    say!("  balances: Ada {}, Bob {}", ada.balance, bob.balance);
+    outln!("  balances: Ada {}, Bob {}", ada.balance, bob.balance);
     Ok(())
 }

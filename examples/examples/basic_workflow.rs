@@ -1,13 +1,13 @@
 //! One aggregate from its events to its history: `cargo run --example basic_workflow`.
 //!
-//! An order is placed, paid and shipped. Everything that a domain consists of stands in this file.
+//! An order is placed, paid and shipped. This file contains the whole domain.
 
 use factum::LoadError;
 use factum::prelude::*;
-use factum_examples::say;
+use factum_examples::outln;
 use factum_memory::MemoryStore;
 
-// What can happen. The stored names are `order.placed`, `order.paid`, …
+// The events. Their event types are `order.placed`, `order.paid` and `order.shipped`.
 
 #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[event(prefix = "order")]
@@ -17,7 +17,7 @@ enum OrderEvent {
     Shipped { parcel: String },
 }
 
-// The state: what the events have made of an order so far.
+// The state of an order, which is folded from its events.
 
 #[derive(Aggregate, Debug, Clone, Default)]
 #[aggregate(category = "order", id = u32, event = OrderEvent)]
@@ -40,17 +40,17 @@ impl Apply<OrderEvent> for Order {
     }
 }
 
-// What one can ask of an order, and why it may say no.
+// The commands and their rejections.
 
 #[derive(Debug, PartialEq, thiserror::Error)]
 enum OrderError {
-    #[error("the order is placed already")]
+    #[error("the order is already placed")]
     AlreadyPlaced,
-    #[error("there is no such order")]
+    #[error("the order does not exist")]
     NotPlaced,
-    #[error("only {due} is due")]
+    #[error("the payment exceeds the amount due: {due}")]
     TooMuch { due: u64 },
-    #[error("{due} is not paid yet")]
+    #[error("the order has an unpaid amount: {due}")]
     NotPaid { due: u64 },
 }
 
@@ -110,7 +110,7 @@ impl Decide for Ship {
     fn decide(&self, order: &Order) -> Result<Events<OrderEvent>, OrderError> {
         match order {
             Order { item: None, .. } => Err(OrderError::NotPlaced),
-            // Shipping twice changes nothing: to decide nothing is no rejection.
+            // The order is already shipped. An empty decision is a success, not a rejection.
             Order { shipped: true, .. } => Ok(Events::none()),
             Order { due: 0, .. } => {
                 let parcel = self.parcel.clone();
@@ -126,7 +126,7 @@ async fn main() -> anyhow::Result<()> {
     let engine = Engine::new(MemoryStore::new());
     let order = 1001;
 
-    say!("Ada places an order and pays a part of it.");
+    outln!("Ada places an order and pays a part of it.");
     let place = Place {
         order,
         item: "a lamp".to_owned(),
@@ -135,50 +135,50 @@ async fn main() -> anyhow::Result<()> {
     engine.execute(place).by("ada").await?;
     let pay = Pay { order, amount: 50 };
     let receipt = engine.execute(pay).by("ada").because("on account").await?;
-    say!("  the order is at version {}\n", receipt.version());
+    outln!("  the order is at version {}\n", receipt.version());
 
-    say!("The warehouse is early.");
+    outln!("The warehouse ships too early.");
     let ship = Ship {
         order,
         parcel: "P-7".to_owned(),
     };
     match engine.execute(ship.clone()).by("warehouse").await {
-        Err(ExecuteError::Rejected(rejection)) => say!("  rejected: {rejection}\n"),
-        other => anyhow::bail!("not what an unpaid order should do: {other:?}"),
+        Err(ExecuteError::Rejected(rejection)) => outln!("  rejected: {rejection}\n"),
+        other => anyhow::bail!("unexpected result for an unpaid order: {other:?}"),
     }
 
-    say!("Ada pays the rest, the warehouse ships, and asks a second time.");
+    outln!("Ada pays the rest. The warehouse ships the order, and repeats the request.");
     engine.execute(Pay { order, amount: 30 }).by("ada").await?;
     let first = engine.execute(ship.clone()).by("warehouse").await?;
     let second = engine.execute(ship).by("warehouse").await?;
     let (first, second) = (first.events().len(), second.events().len());
-    say!("  first time: {first} event, second time: {second}\n");
+    outln!("  events of the first request: {first}, of the second: {second}\n");
 
-    what_happened(&engine, order).await?;
-    as_it_was(&engine, order).await
+    print_history(&engine, order).await?;
+    print_past_states(&engine, order).await
 }
 
-async fn what_happened(engine: &Engine, order: u32) -> anyhow::Result<()> {
-    say!("What happened:");
+async fn print_history(engine: &Engine, order: u32) -> anyhow::Result<()> {
+    outln!("The history:");
     for event in engine.history::<Order>(&order).await? {
         let (version, metadata) = (event.record.version, &event.record.metadata);
         let by = metadata.actor.as_deref().unwrap_or("nobody");
         let why = metadata.reason.as_deref().unwrap_or("no reason given");
-        say!("  {version}. {:?}, by {by} ({why})", event.event);
+        outln!("  {version}. {:?}, by {by} ({why})", event.event);
     }
     Ok(())
 }
 
-async fn as_it_was(engine: &Engine, order: u32) -> anyhow::Result<()> {
-    say!("\nThe order as it was:");
+async fn print_past_states(engine: &Engine, order: u32) -> anyhow::Result<()> {
+    outln!("\nThe order at each version:");
     for version in 1..=5 {
         match engine.load::<Order>(&order).at_version(version).await {
-            Ok(past) => say!(
+            Ok(past) => outln!(
                 "  version {version}: {} due, shipped: {}",
                 past.due,
                 past.shipped
             ),
-            Err(error @ LoadError::NoSuchVersion { .. }) => say!("  {error}"),
+            Err(error @ LoadError::NoSuchVersion { .. }) => outln!("  {error}"),
             Err(error) => return Err(error.into()),
         }
     }

@@ -1,60 +1,59 @@
-//! The bank's documentation, out of its types: `cargo run --example catalog`.
+//! Documentation of a bank, generated from its types: `cargo run --example catalog`.
 //!
-//! What it prints is Markdown with diagrams: paste it into whatever draws Mermaid.
+//! It prints Markdown with Mermaid diagrams.
 
 use factum::prelude::*;
-use factum::schema::catalog::{Catalog, States};
-use factum_examples::say;
+use factum_examples::outln;
 use schemars::JsonSchema;
 
-/// What tells one account from another.
+/// The number of an account.
 #[derive(Id, Debug, Clone, Copy, JsonSchema)]
 struct AccountId(u32);
 
-/// What happens to an account.
+/// An event of an account.
 #[derive(Event, Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[event(prefix = "account")]
 enum AccountEvent {
-    /// A customer has it from now on.
+    /// The account was opened for a customer.
     Opened {
-        /// Who.
+        /// The name of the customer.
         #[tag]
         customer: String,
     },
-    /// Money came in.
+    /// Money was paid in.
     Deposited {
-        /// In cents.
+        /// The amount in cents.
         amount: u64,
-        /// What for, in the words of whoever paid.
+        /// The purpose of the payment, as given by the payer.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<String>,
     },
-    /// Money went out.
+    /// Money was paid out.
     Withdrawn {
-        /// In cents.
+        /// The amount in cents.
         amount: u64,
     },
-    /// Nobody has it any more.
+    /// The account was closed.
     Closed {
-        /// Who had it.
+        /// The former customer of the account.
         #[tag]
         customer: String,
-        /// Why.
+        /// The reason.
         reason: Reason,
     },
 }
 
-/// Why an account is closed.
+/// The reason for closing an account.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Reason {
-    /// The customer asked for it.
+    /// The customer requested it.
     Asked,
-    /// Nothing had happened for ten years.
+    /// The account was not used for ten years.
     Dormant,
 }
 
-/// The money of one customer. It never holds less than nothing.
+/// An account of a customer. Its balance is never negative.
 #[derive(Aggregate, Debug, Clone, Default)]
 #[aggregate(category = "account", id = AccountId, event = AccountEvent)]
 struct Account {
@@ -75,10 +74,10 @@ impl Apply<AccountEvent> for Account {
 }
 
 impl Account {
-    /// The phases of an account's life: what the diagram shows.
+    /// Returns the phase of the account, which is a state of the diagram.
     fn phase(&self) -> &'static str {
         match (&self.customer, self.closed, self.balance) {
-            (None, ..) => "not there",
+            (None, ..) => "not open",
             (_, true, _) => "closed",
             (_, _, 0) => "open, empty",
             _ => "open, with money",
@@ -97,15 +96,15 @@ impl Account {
 enum AccountError {
     #[error("the account is not open")]
     NotOpen,
-    #[error("the account was open before")]
+    #[error("the account was opened before")]
     AlreadyOpen,
-    #[error("that is not in the account")]
+    #[error("the balance does not allow this")]
     WrongBalance,
-    #[error("three accounts are enough")]
+    #[error("the customer already has three accounts")]
     TooMany,
 }
 
-/// How many accounts a customer has.
+/// The number of open accounts of a customer.
 #[derive(Default)]
 struct Accounts(u32);
 
@@ -119,14 +118,14 @@ impl Apply<AccountEvent> for Accounts {
     }
 }
 
-/// Gives a customer an account, three at most.
+/// Opens an account for a customer, who may have at most three.
 #[derive(Command, Debug, Clone, Serialize, JsonSchema)]
 #[command(on = Account, query = Accounts)]
 struct Open {
-    /// A new one.
+    /// The number of the new account.
     #[id]
     account: AccountId,
-    /// Who.
+    /// The name of the customer.
     #[tag]
     customer: String,
 }
@@ -149,14 +148,14 @@ impl Decide for Open {
     }
 }
 
-/// Pays money in.
+/// Pays money into an account.
 #[derive(Command, Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[command(on = Account)]
 struct Deposit {
-    /// Where to.
+    /// The account to pay into.
     #[id]
     account: AccountId,
-    /// In cents.
+    /// The amount in cents.
     amount: u64,
 }
 
@@ -170,17 +169,17 @@ impl Decide for Deposit {
     }
 }
 
-/// Moves money from one account to another: both, or none.
+/// Moves money from one account to another, as one decision.
 #[derive(Command, Debug, Clone, Serialize, JsonSchema)]
 #[command(on = (Account, Account))]
 struct Transfer {
-    /// Who pays.
+    /// The account that pays.
     #[id]
     from: AccountId,
-    /// Who is paid.
+    /// The account that is paid.
     #[id]
     to: AccountId,
-    /// In cents.
+    /// The amount in cents.
     amount: u64,
 }
 
@@ -204,14 +203,14 @@ impl Decide for Transfer {
 
 type Both = (Events<AccountEvent>, Events<AccountEvent>);
 
-/// Ends an account that is empty.
+/// Closes an empty account.
 #[derive(Command, Debug, Clone, Serialize, JsonSchema)]
 #[command(on = Account)]
 struct Close {
-    /// Which one.
+    /// The account to close.
     #[id]
     account: AccountId,
-    /// Why.
+    /// The reason.
     reason: Reason,
 }
 
@@ -228,7 +227,7 @@ impl Decide for Close {
     }
 }
 
-/// What the bank as a whole holds.
+/// The total balance of all accounts.
 #[derive(Projection, Default)]
 #[projection(name = "totals", events = AccountEvent)]
 struct Totals {
@@ -245,7 +244,7 @@ impl Project<AccountEvent> for Totals {
     }
 }
 
-/// Puts five euros into every new account.
+/// Pays five euros into every new account.
 #[derive(ProcessManager, Debug, Clone, Default, Serialize, Deserialize)]
 #[process_manager(id = AccountId, events = AccountEvent, commands = Deposit)]
 struct Welcome;
@@ -278,7 +277,7 @@ impl Respond for Welcome {
 fn main() {
     let (account, other, amount) = (AccountId(1), AccountId(2), 100);
     let customer = "Ada".to_owned();
-    // The commands that are tried in every phase; which ones lead where is what the types do.
+    // The commands to try in every phase. The domain types determine the resulting events and phases.
     let life = States::of(Account::phase)
         .when(Open { account, customer })
         .when(Deposit { account, amount })
@@ -292,7 +291,7 @@ fn main() {
             reason: Reason::Asked,
         });
     let catalog = Catalog::new("Bank")
-        .about("Accounts, and money that moves between them.")
+        .about("Accounts, and transfers between them.")
         .aggregate::<Account>()
         .command::<Open>()
         .command::<Deposit>()
@@ -301,5 +300,5 @@ fn main() {
         .projection::<Totals>()
         .process_manager::<Welcome>()
         .states(life);
-    say!("{}", catalog.to_markdown().trim_end());
+    outln!("{}", catalog.to_markdown().trim_end());
 }

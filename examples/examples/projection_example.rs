@@ -1,16 +1,16 @@
 //! Two read models of the bank, one in memory and one in SQLite: `cargo run --example projection_example`.
 //!
-//! The bank itself stands in `src/bank.rs`; the tutorial builds it step by step.
+//! The bank itself is in `src/bank.rs`; the tutorial builds it step by step.
 
 use async_trait::async_trait;
 use factum::prelude::*;
 use factum_examples::bank::{AccountEvent, AccountId, Deposit, Open, Transfer};
-use factum_examples::say;
+use factum_examples::outln;
 use factum_sqlite::{BoxError, SqliteProject, SqliteProjection, SqliteStore, Tables};
 
-// In memory: quick to write and to read, and filled from the first event at every start.
+// In memory: simple and fast, but filled from the first event at every start.
 
-/// What the bank as a whole holds.
+/// The number of accounts and the total balance of the bank.
 #[derive(Projection, Default)]
 #[projection(name = "totals", events = AccountEvent)]
 struct Totals {
@@ -29,9 +29,9 @@ impl Project<AccountEvent> for Totals {
     }
 }
 
-// In a table beside the events: it survives a restart, and SQL can ask it anything.
+// In a table of the same database: the read model survives a restart, and can be queried with SQL.
 
-/// Every movement of money, one row each.
+/// A table with a row for every deposit and withdrawal.
 #[derive(Projection)]
 #[projection(name = "statement", version = 1, events = AccountEvent)]
 struct Statement;
@@ -85,7 +85,7 @@ async fn main() -> anyhow::Result<()> {
     let store = SqliteStore::open(folder.path().join("bank.db")).await?;
     let engine = Engine::new(store.clone());
 
-    say!("Before any projection runs, Ada and Bob open accounts, and Ada pays in 100.");
+    outln!("Ada and Bob open accounts, and Ada deposits 100. No projection is running yet.");
     for (account, customer) in [(ADA, "Ada"), (BOB, "Bob")] {
         let customer = customer.to_owned();
         engine
@@ -101,7 +101,7 @@ async fn main() -> anyhow::Result<()> {
         .by("ada")
         .await?;
 
-    say!("The projections start, and catch up. Then Ada gives Bob 30.");
+    outln!("The projections start and catch up. Then Ada transfers 30 to Bob.");
     let totals = InMemory::<Totals>::new();
     let projections = start(&engine, &store, &totals);
     let transfer = Transfer {
@@ -110,19 +110,19 @@ async fn main() -> anyhow::Result<()> {
         amount: 30,
     };
     let receipt = engine.execute(transfer).by("ada").await?;
-    // Without this line, what follows might not show the transfer yet.
+    // Without this line, the read models might not contain the transfer yet.
     projections.wait_for(receipt.position()).await?;
     show(&totals, &store).await?;
     show_status(&projections);
 
-    say!("\nThe statement is rebuilt from the first event, and is the same.");
+    outln!("\nThe statement is rebuilt from the first event, with the same result.");
     let before = statement(&store).await?;
     projections.rebuild("statement").await?;
     projections.wait_for(receipt.position()).await?;
-    say!("  the same: {}", statement(&store).await? == before);
+    outln!("  same rows: {}", statement(&store).await? == before);
 
-    say!("\nThe projections stop. Bob pays in 50, and they start again:");
-    say!("the table goes on where it stood, the one in memory from the first event.");
+    outln!("\nThe projections stop. Bob deposits 50, and the projections start again.");
+    outln!("The table continues at its checkpoint, the model in memory at the first event.");
     projections.stop().await;
     let receipt = engine
         .execute(Deposit {
@@ -150,9 +150,9 @@ fn start(engine: &Engine, store: &SqliteStore, totals: &InMemory<Totals>) -> Pro
 
 async fn show(totals: &InMemory<Totals>, store: &SqliteStore) -> anyhow::Result<()> {
     let (accounts, money) = totals.read(|totals| (totals.accounts, totals.money));
-    say!("  totals: {accounts} accounts, {money} in all");
+    outln!("  totals: {accounts} accounts, {money} in total");
     for (position, account, amount, by) in statement(store).await? {
-        say!("  statement: event {position}, account {account}, {amount:+} by {by}");
+        outln!("  statement: event {position}, account {account}, {amount:+} by {by}");
     }
     Ok(())
 }
@@ -160,7 +160,7 @@ async fn show(totals: &InMemory<Totals>, store: &SqliteStore) -> anyhow::Result<
 fn show_status(projections: &Projections) {
     for status in projections.status() {
         let (state, position, lag) = (status.state, status.position, status.lag());
-        say!(
+        outln!(
             "  {} is {state:?} at position {position}, {lag} behind",
             status.name
         );

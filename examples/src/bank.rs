@@ -1,4 +1,4 @@
-//! A bank: accounts, transfers between them, and how many of them a customer may have.
+//! A bank: accounts, transfers between them, and a limit of accounts per customer.
 
 use factum::prelude::*;
 
@@ -46,11 +46,11 @@ impl Apply<AccountEvent> for Account {
 pub enum AccountError {
     #[error("the account is not open")]
     NotOpen,
-    #[error("the account holds {balance}, which is too little")]
+    #[error("insufficient balance: {balance}")]
     TooLittle { balance: u64 },
-    #[error("the account cannot hold that much")]
+    #[error("the balance would exceed its maximum")]
     TooMuch,
-    #[error("the account still holds {balance}")]
+    #[error("the account is not empty: balance {balance}")]
     NotEmpty { balance: u64 },
 }
 
@@ -175,9 +175,9 @@ impl Apply<AccountEvent> for Customer {
 
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum OpenError {
-    #[error("the account is open already")]
+    #[error("the account is already open")]
     AlreadyOpen,
-    #[error("{customer} has {MAX_ACCOUNTS} accounts already")]
+    #[error("{customer} already has {MAX_ACCOUNTS} accounts")]
     TooManyAccounts { customer: String },
 }
 

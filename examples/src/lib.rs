@@ -1,11 +1,11 @@
-//! The bank that the tutorial builds, for the examples to use, and the book's programs as documentation tests.
+//! The bank of the tutorial, support for the examples, and the programs of the book as documentation tests.
 
 #[expect(
     missing_docs,
-    reason = "its text is the tutorial's, which explains it between the lines"
+    reason = "the tutorial explains the code, which must match it"
 )]
 pub mod bank;
-pub mod say;
+pub mod output;
 
 #[cfg(doctest)]
 mod book {

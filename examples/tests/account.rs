@@ -1,4 +1,4 @@
-//! What one account does.
+//! Decisions about one account.
 
 use bank::{AccountError, AccountEvent, AccountId, Close, Deposit, Withdraw};
 use factum_examples::bank;
@@ -12,7 +12,7 @@ fn opened(customer: &str) -> AccountEvent {
 }
 
 #[test]
-fn a_withdrawal_takes_money_that_is_there() {
+fn withdrawal_within_balance_is_accepted() {
     given([opened("Ada"), AccountEvent::Deposited { amount: 100 }])
         .when(Withdraw {
             account: ADA,
@@ -22,7 +22,7 @@ fn a_withdrawal_takes_money_that_is_there() {
 }
 
 #[test]
-fn a_withdrawal_of_more_is_rejected() {
+fn withdrawal_above_balance_is_rejected() {
     given([opened("Ada"), AccountEvent::Deposited { amount: 100 }])
         .when(Withdraw {
             account: ADA,
@@ -32,7 +32,7 @@ fn a_withdrawal_of_more_is_rejected() {
 }
 
 #[test]
-fn an_account_that_is_not_open_takes_nothing() {
+fn deposit_to_unopened_account_is_rejected() {
     given(())
         .when(Deposit {
             account: ADA,
@@ -42,7 +42,7 @@ fn an_account_that_is_not_open_takes_nothing() {
 }
 
 #[test]
-fn an_account_with_money_in_it_stays_open() {
+fn account_with_balance_cannot_be_closed() {
     given([opened("Ada"), AccountEvent::Deposited { amount: 1 }])
         .when(Close { account: ADA })
         .then_rejected(AccountError::NotEmpty { balance: 1 });

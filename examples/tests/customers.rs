@@ -1,4 +1,4 @@
-//! How many accounts a customer may have.
+//! The limit of accounts per customer.
 
 use bank::{AccountEvent, AccountId, Open, OpenError};
 use factum_examples::bank;
@@ -10,7 +10,7 @@ fn opened(customer: &str) -> AccountEvent {
 }
 
 #[test]
-fn a_third_account_is_opened_and_a_fourth_is_not() {
+fn fourth_account_is_rejected() {
     let (account, customer) = (AccountId(9), "Ada".to_owned());
     let open = Open {
         account,
@@ -25,7 +25,7 @@ fn a_third_account_is_opened_and_a_fourth_is_not() {
 }
 
 #[test]
-fn only_the_accounts_of_the_customer_count() {
+fn accounts_of_other_customers_do_not_count() {
     let open = Open {
         account: AccountId(9),
         customer: "Ada".to_owned(),
@@ -36,7 +36,7 @@ fn only_the_accounts_of_the_customer_count() {
 }
 
 #[test]
-fn a_closed_account_makes_room() {
+fn closed_account_does_not_count() {
     let closed = AccountEvent::Closed {
         customer: "Ada".to_owned(),
     };

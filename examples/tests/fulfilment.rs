@@ -1,4 +1,4 @@
-//! The shop may be killed at any moment, again and again: it ends as if it had not been.
+//! The fulfilment example reaches the same result if it is killed many times at random moments.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -12,7 +12,9 @@ use factum_sqlite::SqliteStore;
 
 const KILLS: u64 = 50;
 
-/// Cargo builds examples together with the tests, and puts them beside the tests' folder.
+/// Returns the path of the example.
+///
+/// Cargo builds it together with the tests, in a folder beside that of the tests.
 fn program() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let folder = test.ancestors().nth(2).unwrap().join("examples");
@@ -25,22 +27,22 @@ fn open(file: &Path) -> Child {
     shop.spawn().unwrap()
 }
 
-/// What the shop prints.
-fn print(file: &Path) -> String {
+/// Runs the shop and returns its output.
+fn run(file: &Path) -> String {
     let output = open(file).wait_with_output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// What the shop prints at its end.
-fn to_the_end(file: &Path) -> String {
-    let text = print(file);
+/// Runs the shop and returns the final board.
+fn final_board(file: &Path) -> String {
+    let text = run(file);
     let (_, board) = text.split_once("\nThe board at the end").unwrap();
     board.to_owned()
 }
 
-/// The events of each stream, without what differs from run to run: times and ids.
+/// Returns the events of each stream, without times and ids, which differ from run to run.
 async fn streams(file: &Path) -> BTreeMap<String, Vec<String>> {
     let store = SqliteStore::open(file).await.unwrap();
     let mut streams: BTreeMap<_, Vec<_>> = BTreeMap::new();
@@ -52,7 +54,7 @@ async fn streams(file: &Path) -> BTreeMap<String, Vec<String>> {
             .unwrap();
         for event in &page.events {
             let mut data: serde_json::Value = serde_json::from_slice(&event.data).unwrap();
-            // Sealed, each time differently.
+            // The encrypted address differs from run to run.
             data.as_object_mut().unwrap().remove("address");
             let text = format!("{} {data}", event.name);
             streams
@@ -66,7 +68,7 @@ async fn streams(file: &Path) -> BTreeMap<String, Vec<String>> {
         }
     }
     store.close().await;
-    // Who comes first is put aside first.
+    // The order of the reservations of an article may differ.
     for (_, events) in streams
         .iter_mut()
         .filter(|(stream, _)| stream.starts_with("stock-"))
@@ -84,33 +86,36 @@ async fn head(file: &Path) -> Position {
 }
 
 #[tokio::test]
-async fn a_shop_that_was_killed_again_and_again_ends_like_one_that_was_not() {
+async fn killed_shop_reaches_the_same_result() {
     let folder = tempfile::tempdir().unwrap();
     let [quiet, killed] = ["quiet.db", "killed.db"].map(|name| folder.path().join(name));
-    let board = to_the_end(&quiet);
+    let board = final_board(&quiet);
     insta::assert_snapshot!(board);
 
     let seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let seed = std::env::var("FACTUM_SEED").map_or(seed.as_secs(), |seed| seed.parse().unwrap());
     println!("FACTUM_SEED={seed}");
-    let mut dice = fastrand::Rng::with_seed(seed);
+    let mut random = fastrand::Rng::with_seed(seed);
     let mut heads = BTreeSet::new();
     for round in 0..KILLS {
         let mut shop = open(&killed);
-        // Longer and longer, so that it is killed at every stage.
-        std::thread::sleep(Duration::from_micros(dice.u64(..30_000 + 12_000 * round)));
-        // It may have come to its end meanwhile; to be opened and killed again must do no harm then, either.
+        // The time until the kill increases, so that the shop is killed at every stage.
+        std::thread::sleep(Duration::from_micros(random.u64(..30_000 + 12_000 * round)));
+        // The shop may have ended before. Then the next round starts and kills a shop without open work.
         shop.kill().unwrap();
         shop.wait().unwrap();
         heads.insert(head(&killed).await);
     }
-    assert!(heads.len() > 3, "killed at too few moments: {heads:?}");
-    println!("killed where so many events were stored: {heads:?}");
-    assert_eq!(to_the_end(&killed), board);
+    assert!(
+        heads.len() > 3,
+        "killed at too few different heads: {heads:?}"
+    );
+    println!("heads at the kills: {heads:?}");
+    assert_eq!(final_board(&killed), board);
     assert_eq!(streams(&killed).await, streams(&quiet).await);
 }
 
-/// The results of the live query that the shop prints, with their positions.
+/// Returns the printed results of the live query, with their positions.
 fn results(text: &str) -> Vec<(&str, u64)> {
     let result = |line| {
         let result: &str = str::strip_prefix(line, "  ▸ ")?;
@@ -121,21 +126,21 @@ fn results(text: &str) -> Vec<(&str, u64)> {
 }
 
 #[test]
-fn a_live_query_goes_on_where_it_was_left() {
+fn live_query_continues_after_restart() {
     let folder = tempfile::tempdir().unwrap();
     let shop = folder.path().join("shop.db");
     let end = "0 open, 2 shipped, 3 cancelled";
-    let first = print(&shop);
+    let first = run(&shop);
     let first = results(&first);
     assert!(
         first.is_sorted_by(|(_, one), (_, next)| one < next),
         "{first:?}"
     );
     assert_eq!(first.last().unwrap().0, end);
-    let again = print(&shop);
+    let again = run(&shop);
     assert_eq!(results(&again), []);
     let (_, last) = first[first.len() - 1];
     std::fs::write(shop.with_extension("seen"), (last - 1).to_string()).unwrap();
-    let again = print(&shop);
+    let again = run(&shop);
     assert_eq!(results(&again), [(end, last)]);
 }

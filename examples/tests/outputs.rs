@@ -1,16 +1,18 @@
-//! What each example prints.
+//! The output of each example.
 
 use std::path::PathBuf;
 use std::process::Command;
 
-/// Runs the example. Cargo builds examples together with the tests, and puts them beside the tests' folder;
-/// a run of this test alone (`--test outputs`) takes the example as it was built last.
+/// Runs an example and returns its output.
+///
+/// Cargo builds the examples together with the tests, in a folder beside that of the tests. A run of this test alone
+/// (`--test outputs`) does not rebuild them.
 fn output_of(example: &str, arguments: &[&str]) -> String {
-    let test: PathBuf = std::env::current_exe().expect("a path to this test");
+    let test: PathBuf = std::env::current_exe().expect("this test has a path");
     let folder = test
         .ancestors()
         .nth(2)
-        .expect("target/debug/deps/outputs")
+        .expect("the path has the form target/debug/deps/outputs")
         .join("examples");
     let program = folder.join(example);
     let output = Command::new(&program)
@@ -19,8 +21,8 @@ fn output_of(example: &str, arguments: &[&str]) -> String {
         .unwrap_or_else(|error| panic!("{}: {error}", program.display()));
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{example}: {errors}");
-    assert_eq!(errors, "", "{example} complains");
-    String::from_utf8(output.stdout).expect("text")
+    assert_eq!(errors, "", "{example} prints errors");
+    String::from_utf8(output.stdout).expect("the output is valid UTF-8")
 }
 
 #[test]
@@ -43,21 +45,20 @@ fn projection_example() {
     insta::assert_snapshot!(output_of("projection_example", &[]));
 }
 
-/// How long it takes, and so what is told on the way, is another each time.
+/// The duration and the progress lines differ from run to run.
 #[test]
 fn rebuild() {
     let output = output_of("rebuild", &["20000"]);
-    let (filled, anew) = output.split_once("It is built anew").expect("two builds");
-    assert!(
-        filled.starts_with("20,000 measurements are stored"),
-        "{output}"
-    );
-    let end = "\n  20,000 of 20,000: readers see build 1\n";
-    assert!(filled.ends_with(end), "{output}");
-    let switched = ": readers see build 2\nMeanwhile";
-    assert!(anew.contains(switched), "{output}");
-    for build in [filled, anew] {
-        let of = |line: &str| {
+    let (first, second) = output
+        .split_once("The table is rebuilt")
+        .expect("two builds");
+    assert!(first.starts_with("Stored 20,000 measurements"), "{output}");
+    let end = "\n  20,000 of 20,000: build 1 is active\n";
+    assert!(first.ends_with(end), "{output}");
+    let promoted = ": build 2 is active\nMeanwhile";
+    assert!(second.contains(promoted), "{output}");
+    for build in [first, second] {
+        let position = |line: &str| {
             line.split_once(" of ")?
                 .0
                 .trim()
@@ -65,7 +66,7 @@ fn rebuild() {
                 .parse()
                 .ok()
         };
-        let positions: Vec<u64> = build.lines().filter_map(of).collect();
+        let positions: Vec<u64> = build.lines().filter_map(position).collect();
         assert!(positions.len() > 3 && positions.is_sorted(), "{output}");
         assert!(build.contains(" events/s, "), "{output}");
     }

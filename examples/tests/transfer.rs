@@ -1,4 +1,4 @@
-//! What a transfer does.
+//! Decisions about transfers.
 
 use bank::{AccountError, AccountEvent, AccountId, Transfer};
 use factum_examples::bank;
@@ -13,7 +13,7 @@ fn opened(customer: &str) -> AccountEvent {
 }
 
 #[test]
-fn a_transfer_takes_here_and_gives_there() {
+fn transfer_moves_money_between_accounts() {
     given((
         [opened("Ada"), AccountEvent::Deposited { amount: 100 }],
         [opened("Bob")],
@@ -30,7 +30,7 @@ fn a_transfer_takes_here_and_gives_there() {
 }
 
 #[test]
-fn a_transfer_to_an_account_that_is_not_open_takes_nothing() {
+fn transfer_to_unopened_account_is_rejected() {
     given(([opened("Ada"), AccountEvent::Deposited { amount: 100 }], ()))
         .when(Transfer {
             from: ADA,

@@ -1,5 +1,4 @@
-//! The stores with tables beside their events, and a projection that tells when an event had its effect twice,
-//! never, or out of turn.
+//! Stores with SQL tables, and a projection that detects events applied twice, never, or out of order.
 
 use std::collections::BTreeMap;
 use std::str::FromStr as _;
@@ -17,16 +16,18 @@ use crate::load::{JarEvent, PATIENT};
 
 pub(crate) const CREATE: &str = "create table if not exists {jar}
     (stream text primary key, count bigint not null, digest bigint not null)";
-/// The digest depends on each position and on their order. Both databases understand this.
+/// Counts an event. The digest depends on the positions and their order.
+///
+/// The syntax is valid in both databases.
 pub(crate) const FILL: &str = "insert into {jar} (stream, count, digest) values ($1, 1, $2)
     on conflict (stream) do update
     set count = {jar}.count + 1, digest = ({jar}.digest * 31 + excluded.digest) % 1000003";
 const ALL: &str = "select stream, count, digest from jar";
 
-/// How many events each stream has had their effect, and a digest of their positions.
+/// The number of applied events of each stream, and a digest of their positions.
 pub type Jars = BTreeMap<String, (i64, i64)>;
 
-/// What the table must hold once events of these streams at these positions have had their effect.
+/// Returns the rows of the table after these events, given as stream and position, were applied.
 #[must_use]
 pub fn replay<'a>(events: impl IntoIterator<Item = (&'a str, u64)>) -> Jars {
     let mut jars = Jars::new();
@@ -41,17 +42,17 @@ pub fn replay<'a>(events: impl IntoIterator<Item = (&'a str, u64)>) -> Jars {
     jars
 }
 
-/// Counts events, in a table beside them.
+/// A projection that counts the events of each stream in a table.
 #[derive(Projection)]
 #[projection(name = "jars", events = JarEvent)]
 pub struct CountJars {
-    /// Called for each event, inside the transaction.
-    pub taking: fn(),
+    /// A hook that is called for each event, inside the transaction.
+    pub on_event: fn(),
 }
 
 impl Default for CountJars {
     fn default() -> Self {
-        Self { taking: || {} }
+        Self { on_event: || {} }
     }
 }
 
@@ -70,7 +71,7 @@ impl SqliteProject<JarEvent> for CountJars {
         event: &Recorded<JarEvent>,
         db: &mut factum_sqlite::Tables<'_>,
     ) -> Result<(), BoxError> {
-        (self.taking)();
+        (self.on_event)();
         let fill = sqlx::query(db.sql(FILL)).bind(event.record.stream.as_str());
         let fill = fill.bind(event.record.position.get() as i64);
         Ok(fill.execute(&mut **db).await.map(drop)?)
@@ -92,41 +93,43 @@ impl PostgresProject<JarEvent> for CountJars {
         event: &Recorded<JarEvent>,
         db: &mut factum_postgres::Tables<'_>,
     ) -> Result<(), BoxError> {
-        (self.taking)();
+        (self.on_event)();
         let fill = sqlx::query(db.sql(FILL)).bind(event.record.stream.as_str());
         let fill = fill.bind(event.record.position.get() as i64);
         Ok(fill.execute(&mut **db).await.map(drop)?)
     }
 }
 
-/// A store that is open.
+/// An open store with tables.
 pub enum Backend {
-    /// On a file.
+    /// A store in a SQLite file.
     Sqlite(SqliteStore),
-    /// In a schema.
+    /// A store in a PostgreSQL schema.
     Postgres(PostgresStore),
 }
 
 impl Backend {
-    /// Opens the file `place`; or the schema behind the `#` of `place` on the server whose URL stands ahead of it.
+    /// Opens a store. `location` is a SQLite file, or a PostgreSQL schema as `<url>#<schema>`.
     ///
     /// # Errors
-    /// As the store's.
-    pub async fn open(place: &str) -> Result<Self> {
-        if !place.starts_with("postgres") {
-            // SQLite promises no turn to two processes that both write without a pause.
-            let patient =
-                SqliteOptions::new(place).busy_timeout(std::time::Duration::from_secs(60));
-            return Ok(Self::Sqlite(patient.open().await?));
+    /// Returns an error if the store cannot be opened.
+    pub async fn open(location: &str) -> Result<Self> {
+        if !location.starts_with("postgres") {
+            // SQLite does not queue writers: two busy processes need a long timeout.
+            let options =
+                SqliteOptions::new(location).busy_timeout(std::time::Duration::from_secs(60));
+            return Ok(Self::Sqlite(options.open().await?));
         }
-        let (url, schema) = place.rsplit_once('#').context("no schema is given")?;
+        let (url, schema) = location
+            .rsplit_once('#')
+            .context("missing schema; expected `<url>#<schema>`")?;
         let options = PostgresOptions::new(PgConnectOptions::from_str(url)?);
         Ok(Self::Postgres(
             options.readers(4).schema(schema).open().await?,
         ))
     }
 
-    /// An engine that does not give up.
+    /// Returns an engine that retries for a long time.
     #[must_use]
     pub fn engine(&self) -> Engine {
         let builder = match self {
@@ -136,7 +139,7 @@ impl Backend {
         builder.retry(PATIENT).build()
     }
 
-    /// Runs `count`, which does not give up.
+    /// Starts the projection `count`, which retries for a long time.
     #[must_use]
     pub fn projections(&self, engine: &Engine, count: CountJars) -> Projections {
         let builder = Projections::builder(engine)
@@ -149,18 +152,18 @@ impl Backend {
         .start()
     }
 
-    /// How far the projection `jars` has come.
+    /// Returns the checkpoint of the projection `jars`.
     ///
     /// # Errors
-    /// As the store's.
+    /// Returns an error if the store cannot be read.
     pub async fn checkpoint(&self) -> Result<Position, StoreError> {
         checkpoint(&**self.engine().store(), "jars").await
     }
 
-    /// The tables and views whose names begin with `jar`.
+    /// Returns the names of the tables and views that start with `jar`.
     ///
     /// # Errors
-    /// What the database says.
+    /// Returns an error if the query fails.
     pub async fn tables(&self) -> Result<Vec<String>, sqlx::Error> {
         match self {
             Self::Sqlite(store) => {
@@ -175,10 +178,10 @@ impl Backend {
         }
     }
 
-    /// What the projection's table holds.
+    /// Returns the rows of the projection's table.
     ///
     /// # Errors
-    /// What the database says.
+    /// Returns an error if the query fails.
     pub async fn jars(&self) -> Result<Jars, sqlx::Error> {
         let rows: Vec<(String, i64, i64)> = match self {
             Self::Sqlite(store) => sqlx::query_as(ALL).fetch_all(store.pool()).await?,

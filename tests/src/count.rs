@@ -1,4 +1,4 @@
-//! A projection into tables in several versions and partitions, that fails and dawdles as a test says.
+//! A projection into tables whose version, partitions, failures and speed a test chooses.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,23 +12,23 @@ use factum_sqlite::{BoxError, SqliteProject, SqliteProjection, sqlx};
 use crate::backend::{Backend, CREATE, FILL};
 use crate::load::JarEvent;
 
-/// Says whether an event can be taken.
-pub type Taking = Arc<dyn Fn(&Recorded<JarEvent>) -> Result<(), String> + Send + Sync>;
+/// A hook that returns an error for an event that must fail.
+pub type OnEvent = Arc<dyn Fn(&Recorded<JarEvent>) -> Result<(), String> + Send + Sync>;
 
-/// Counts as [`CountJars`](crate::backend::CountJars) does, in version `V`, over `P` partitions.
+/// A [`CountJars`](crate::backend::CountJars) projection of version `V` with `P` partitions.
 #[derive(Clone)]
 pub struct Count<const V: u32 = 1, const P: u16 = 1> {
-    /// Called for each event, inside the transaction.
-    pub taking: Taking,
-    /// How long each event takes.
-    pub slow: Duration,
+    /// A hook that is called for each event, inside the transaction.
+    pub on_event: OnEvent,
+    /// The time that each event takes.
+    pub delay: Duration,
 }
 
 impl<const V: u32, const P: u16> Default for Count<V, P> {
     fn default() -> Self {
         Self {
-            taking: Arc::new(|_| Ok(())),
-            slow: Duration::ZERO,
+            on_event: Arc::new(|_| Ok(())),
+            delay: Duration::ZERO,
         }
     }
 }
@@ -41,7 +41,7 @@ impl<const V: u32, const P: u16> Projection for Count<V, P> {
 }
 
 impl<const V: u32, const P: u16> Count<V, P> {
-    /// Adds it to what is to run on `backend`.
+    /// Adds the projection to `builder`, with its table in the store of `backend`.
     #[must_use]
     pub fn on(
         self,
@@ -73,10 +73,10 @@ macro_rules! count {
                 event: &Recorded<JarEvent>,
                 db: &mut $adapter::Tables<'_>,
             ) -> Result<(), BoxError> {
-                if !self.slow.is_zero() {
-                    tokio::time::sleep(self.slow).await;
+                if !self.delay.is_zero() {
+                    tokio::time::sleep(self.delay).await;
                 }
-                (self.taking)(event)?;
+                (self.on_event)(event)?;
                 let fill = sqlx::query(db.sql(FILL)).bind(event.record.stream.as_str());
                 let fill = fill.bind(event.record.position.get() as i64);
                 Ok(fill.execute(&mut **db).await.map(drop)?)

@@ -1,34 +1,33 @@
-//! Histories: what concurrent clients asked a store and were told, and whether any correct store could
-//! have told them so.
+//! Records what concurrent clients do with a store, and checks that the responses are linearizable.
 //!
-//! A run ([`run()`]) lets clients append and read at random while subscribers look on, and notes when each
-//! call began and ended. The checker ([`History::check`]) holds the history against the rules of a store.
+//! A run ([`run()`]) lets clients append and read at random while subscribers follow the log, and records when
+//! each call started and ended. The checker ([`History::check`]) compares the history with the rules of a store.
 //! The correctness condition is linearizability (Herlihy and Wing, *Linearizability: A Correctness Condition
-//! for Concurrent Objects*, 1990), of the store as a whole, not of each stream: every call has its effect,
-//! or sees the store, at one instant between its beginning and its end.
+//! for Concurrent Objects*, 1990), of the store as a whole, not of each stream: every call takes effect, or
+//! observes the store, at one instant between its start and its end.
 //!
-//! To decide that takes a search in general (Wing and Gong, *Testing and Verifying Concurrent Objects*,
-//! 1993; Lowe, *Testing for Linearizability*, 2017). Here it takes none, because the order of the writes is
-//! known (Gibbons and Korach, *Testing Shared Memories*, 1997): positions tell it. The state of a store is
-//! its log up to some head, so
+//! In general, the check needs a search (Wing and Gong, *Testing and Verifying Concurrent Objects*, 1993; Lowe,
+//! *Testing for Linearizability*, 2017). No search is needed here, because the positions give the order of the
+//! writes (Gibbons and Korach, *Testing Shared Memories*, 1997). The state of a store is its log up to some head.
+//! Two rules follow:
 //!
-//! 1. each answer is right at the heads of one interval: that a stream was at version 3 is true from the
-//!    position of its third event to just ahead of its fourth; an append that was stored changes the head
-//!    from the end of its neighbour to its own; a page holds its head;
-//! 2. each call, in the order in which they began, gets the least head at which its answer is right and
-//!    which no call that had ended by then has passed. Where there is none, no order of the calls explains
-//!    the answers.
+//! 1. Each response is valid at the heads of one interval. For example, a stream is at version 3 from the position
+//!    of its third event until just before its fourth. A stored append moves the head from the end of the previous
+//!    append to its own end. A page contains its head.
+//! 2. Each call, in the order in which they started, gets the smallest head at which its response is valid and
+//!    that is not before a head of a call that had already ended. If there is none, no order of the calls
+//!    explains the responses.
 //!
-//! The least head is always the best choice, since it leaves the most to the calls behind. Sorting the
-//! calls costs most: O(n log n). A false conflict is a case of 2: an expectation that held all the while is
-//! right at no head that the call could see. So is a stale read, and an append that was stored behind one
-//! that came later.
+//! The smallest head is always the best choice, because it leaves the most heads to later calls. Sorting the
+//! calls dominates the cost: O(n log n). A false conflict violates rule 2: the response is valid at no head
+//! that the call could observe. So do a stale read, and an append that was stored before an append that had
+//! already ended.
 //!
-//! A call that ended with an error of the backend may have had its effect at any time since (Herlihy and
-//! Wing's *pending* call), or none.
+//! A call that ended with an error of the backend is *pending* (Herlihy and Wing): it may take effect at any time
+//! after its start, or never.
 
+mod anomaly;
 mod check;
-mod fault;
 mod log;
 mod random;
 mod run;
@@ -37,86 +36,86 @@ use factum::{
     Append, AppendError, Appended, Conflict, Page, Query, Read, RecordedEvent, StoreError,
 };
 
-pub use fault::Fault;
+pub use anomaly::Anomaly;
 pub use run::{Plan, run};
 
-/// What happened in one run, on a store that was empty before.
+/// The calls and the events of one run on an empty store.
 #[derive(Debug, Clone, Default)]
 pub struct History {
-    /// What was asked, and what was answered.
+    /// The calls of all clients and subscribers.
     pub calls: Vec<Call>,
-    /// Everything that the store held when all was quiet.
+    /// All events of the store at the end of the run.
     pub log: Vec<RecordedEvent>,
-    /// What each subscriber saw.
+    /// The events that each subscriber received.
     pub subscribers: Vec<Subscriber>,
 }
 
-/// One question to the store.
+/// One call of the store.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// Who asked.
+    /// The number of the client or subscriber.
     pub client: usize,
-    /// When it was asked: a tick of a clock that all clients share, and that ticks once for each of them.
-    pub began: u64,
-    /// When it was answered.
+    /// The start of the call, in ticks of a clock that all clients share. Each tick is unique.
+    pub started: u64,
+    /// The end of the call.
     pub ended: u64,
-    /// What.
+    /// The operation and its response.
     pub kind: Kind,
 }
 
-/// A question and its answer.
+/// An operation and its response.
 #[derive(Debug, Clone)]
 pub enum Kind {
-    /// An append.
-    Append(Append, Answer),
-    /// A read, of a client or of a subscriber.
+    /// An append of a client.
+    Append(Append, Response),
+    /// A read of a client or a subscriber.
     Read(Read, Page),
 }
 
-/// What an append was told.
+/// The response to an append.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Answer {
-    /// It is stored, now or, `repeated`, under its key before.
+pub enum Response {
+    /// The append is stored. If `repeated`, an earlier append with the same key is stored.
     Stored(Appended),
-    /// An expectation did not hold.
+    /// An expected version or the append condition did not hold.
     Conflict(Conflict),
-    /// The key stands for other content.
+    /// The key was used for other content.
     KeyReused,
-    /// It was not stored, for a reason that tells nothing about the events.
+    /// The append was not stored, for a reason that does not depend on the events.
     NotStored(String),
-    /// It may have been stored.
+    /// The append may have been stored.
     Unknown(String),
 }
 
-/// One that was told of every event that matches a query.
+/// A subscriber to the events that match a query.
 #[derive(Debug, Clone)]
 pub struct Subscriber {
-    /// What it asked for.
+    /// The query of the subscription.
     pub query: Query,
-    /// What it was told, in that order.
+    /// The received events, in the order in which they arrived.
     pub seen: Vec<RecordedEvent>,
 }
 
-/// How often what was answered: a run in which nobody met anybody shows nothing.
+/// The number of responses of each kind. A run without conflicts checks little.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Appends that were stored.
     pub stored: usize,
-    /// Appends that were told the first answer to their key again.
+    /// Appends that got the first response to their key again.
     pub repeated: usize,
-    /// Appends with a key that stands for other content.
+    /// Appends with a key that was used for other content.
     pub reused: usize,
-    /// Appends that were rejected.
+    /// Appends that conflicted.
     pub conflicts: usize,
-    /// Appends that met an error of the backend.
+    /// Appends that failed with an error of the backend.
     pub failed: usize,
     /// Reads.
     pub reads: usize,
 }
 
-impl From<Result<Appended, AppendError>> for Answer {
-    fn from(answer: Result<Appended, AppendError>) -> Self {
-        match answer {
+impl From<Result<Appended, AppendError>> for Response {
+    fn from(result: Result<Appended, AppendError>) -> Self {
+        match result {
             Ok(appended) => Self::Stored(appended),
             Err(AppendError::Conflict(conflict)) => Self::Conflict(conflict),
             Err(AppendError::KeyReused { .. }) => Self::KeyReused,
@@ -130,29 +129,28 @@ impl From<Result<Appended, AppendError>> for Answer {
 }
 
 impl History {
-    /// Looks for what no correct store could have answered. `Ok`: there is an order of the calls that
-    /// explains every answer, and every subscriber saw the events in the order of the log.
+    /// Checks that the history is linearizable, and that subscribers received the events in log order.
     ///
     /// # Errors
-    /// The first [`Fault`] found; [`Self::tell`] shows it with the calls around it.
-    pub fn check(&self) -> Result<(), Fault> {
+    /// Returns the first [`Anomaly`] found; [`Self::describe`] shows it with the related calls.
+    pub fn check(&self) -> Result<(), Anomaly> {
         check::check(self)
     }
 
-    /// How often what was answered.
+    /// Counts the responses of each kind.
     #[must_use]
     pub fn tally(&self) -> Tally {
         let mut tally = Tally::default();
         for call in &self.calls {
             *match &call.kind {
                 Kind::Read(..) => &mut tally.reads,
-                Kind::Append(_, Answer::Stored(appended)) if appended.repeated => {
+                Kind::Append(_, Response::Stored(appended)) if appended.repeated => {
                     &mut tally.repeated
                 }
-                Kind::Append(_, Answer::Stored(_)) => &mut tally.stored,
-                Kind::Append(_, Answer::Conflict(_)) => &mut tally.conflicts,
-                Kind::Append(_, Answer::KeyReused) => &mut tally.reused,
-                Kind::Append(_, Answer::NotStored(_) | Answer::Unknown(_)) => &mut tally.failed,
+                Kind::Append(_, Response::Stored(_)) => &mut tally.stored,
+                Kind::Append(_, Response::Conflict(_)) => &mut tally.conflicts,
+                Kind::Append(_, Response::KeyReused) => &mut tally.reused,
+                Kind::Append(_, Response::NotStored(_) | Response::Unknown(_)) => &mut tally.failed,
             } += 1;
         }
         tally

@@ -1,4 +1,4 @@
-//! What crosses crates. The README is a documentation test of this one.
+//! Shared support of the tests that span several crates. The README is a documentation test of this crate.
 #![doc = include_str!("../../README.md")]
 
 pub mod backend;

@@ -1,5 +1,4 @@
-//! Commands whose effects can be counted afterwards: each event says which command it is of, and how many
-//! events that has.
+//! Commands whose effects can be counted: each event names its command and the number of that command's events.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -9,27 +8,27 @@ use std::time::Duration;
 use factum::RetryPolicy;
 use factum::prelude::*;
 
-/// Whoever works against a database that comes and goes.
+/// A retry policy for tests that stop and restart their database.
 pub const PATIENT: RetryPolicy = RetryPolicy {
     attempts: 1_000,
     base: Duration::from_millis(5),
     cap: Duration::from_millis(100),
 };
 
-/// What a command leaves in each of its jars, twice.
+/// An event of a jar; a [`Fill`] command stores it twice in each of its jars.
 #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[event(prefix = "jar")]
 pub enum JarEvent {
-    /// Something was put in.
+    /// Something was put into the jar.
     Filled {
-        /// By which command.
+        /// The name of the command.
         command: String,
-        /// How many events the command has, in all its jars.
+        /// The number of events of the command, in all its jars.
         count: u64,
     },
 }
 
-/// A stream to append to.
+/// An aggregate without state: a stream to append to.
 #[derive(Aggregate, Debug, Clone, Default)]
 #[aggregate(category = "jar", id = String, event = JarEvent)]
 pub struct Jar;
@@ -38,22 +37,23 @@ impl Apply<JarEvent> for Jar {
     fn apply(&mut self, _: &JarEvent) {}
 }
 
-/// Puts two events into each of the jars.
+/// A command that puts two events into each of its jars.
 #[derive(Command, Debug, Clone, Serialize, Deserialize)]
 #[command(on = Vec<Jar>)]
 pub struct Fill {
     #[id]
     jars: Vec<String>,
-    /// Unlike that of any other command.
+    /// The unique name of the command.
     pub name: String,
-    /// Whether it goes under an idempotency key.
+    /// Whether the command has an idempotency key.
     #[serde(skip)]
     pub keyed: bool,
 }
 
 impl Fill {
-    /// Command number `turn` of `writer`. One to three jars: the writer's own, one that all share, one that is
-    /// new. Every other command is keyed.
+    /// Creates command number `turn` of `writer`; every second command has a key.
+    ///
+    /// It has one to three jars: the writer's own, one that all writers share, and a new one.
     #[must_use]
     pub fn new(writer: &str, turn: u64) -> Self {
         let name = format!("{writer}.{turn}");
@@ -63,24 +63,24 @@ impl Fill {
         Self { jars, name, keyed }
     }
 
-    /// The command of this name, which is not keyed, into these jars.
+    /// Creates a command without a key that fills these jars.
     #[must_use]
     pub fn into_jars(name: String, jars: Vec<String>) -> Self {
         let keyed = false;
         Self { jars, name, keyed }
     }
 
-    /// Executes it, under its name as the key if it is keyed.
+    /// Executes the command. If it is keyed, its name is the idempotency key.
     ///
     /// # Errors
-    /// As the engine's.
-    pub async fn execute(&self, engine: &Engine) -> Result<Told, ExecuteError<Infallible>> {
+    /// Returns the error of the engine.
+    pub async fn execute(&self, engine: &Engine) -> Result<Acknowledged, ExecuteError<Infallible>> {
         let execute = engine.execute(self.clone());
         let receipt = match self.keyed {
             true => execute.idempotency_key(&self.name).await?,
             false => execute.await?,
         };
-        Ok(Told {
+        Ok(Acknowledged {
             command: self.name.clone(),
             position: receipt.position().get(),
             count: self.count(),
@@ -105,14 +105,14 @@ impl Decide for Fill {
     }
 }
 
-/// Puts one event into one jar.
+/// A command that puts one event into one jar.
 #[derive(Command, Debug, Clone, Serialize, Deserialize)]
 #[command(on = Jar)]
 pub struct Add {
-    /// Which one.
+    /// The jar to fill.
     #[id]
     pub jar: String,
-    /// Unlike that of any other command.
+    /// The unique name of the command.
     pub name: String,
 }
 
@@ -125,30 +125,30 @@ impl Decide for Add {
     }
 }
 
-/// What the receipt of a command says; one line of text.
+/// The receipt of a command, which is printed and parsed as one line of text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
-    /// The command's name.
+pub struct Acknowledged {
+    /// The name of the command.
     pub command: String,
-    /// The position of its last event.
+    /// The position of the last event.
     pub position: u64,
-    /// How many events it has.
+    /// The number of events.
     pub count: u64,
 }
 
-impl fmt::Display for Told {
+impl fmt::Display for Acknowledged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} {}", self.command, self.position, self.count)
     }
 }
 
-impl FromStr for Told {
+impl FromStr for Acknowledged {
     type Err = anyhow::Error;
 
     fn from_str(line: &str) -> anyhow::Result<Self> {
         let words: Vec<&str> = line.split_whitespace().collect();
         let [command, position, count] = words[..] else {
-            anyhow::bail!("{line:?} tells of no command");
+            anyhow::bail!("invalid line: {line:?}; expected `<command> <position> <count>`");
         };
         Ok(Self {
             command: command.to_owned(),

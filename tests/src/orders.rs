@@ -1,5 +1,6 @@
-//! Orders that take from a stock and are paid in time or cancelled, so that it can be counted afterwards what a process
-//! manager, the deadlines of decisions and a handler have done.
+//! Orders that reserve stock and are paid in time or cancelled.
+//!
+//! A test can count every effect of the process manager, of the deadlines, and of the event handler.
 
 use std::convert::Infallible;
 use std::sync::OnceLock;
@@ -9,76 +10,76 @@ use factum::prelude::*;
 use factum::process::{Correlation, Deadline, Reactions, Rejection};
 use factum::{Timestamp, async_trait};
 
-/// How long an order may stay unpaid.
-pub const PAYMENT: Duration = Duration::from_millis(400);
-/// When its buyer is reminded.
-pub const REMINDER: Duration = Duration::from_millis(250);
-/// How many of an article there are.
+/// The time after which an unpaid order is cancelled.
+pub const PAYMENT_TIMEOUT: Duration = Duration::from_millis(400);
+/// The time after which the buyer of an unpaid order is reminded.
+pub const REMINDER_DELAY: Duration = Duration::from_millis(250);
+/// The number of pieces of each article.
 pub const STOCK: u64 = 8;
 
-/// Hears the name of each command that is decided on behalf of a process manager or a deadline.
-pub static DECIDES: OnceLock<fn(&str)> = OnceLock::new();
+/// A hook that gets the name of each command that a process manager or a deadline executes.
+pub static ON_DECIDE: OnceLock<fn(&str)> = OnceLock::new();
 
-fn decides<C: Decide>(_: &C) {
-    if let Some(hears) = DECIDES.get() {
-        hears(C::NAME);
+fn report_decision<C: Decide>(_: &C) {
+    if let Some(on_decide) = ON_DECIDE.get() {
+        on_decide(C::NAME);
     }
 }
 
-/// What happens to an order.
+/// An event of an order.
 #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[event(prefix = "order")]
 pub enum OrderEvent {
-    /// Somebody wants an article.
+    /// The order was placed.
     Placed {
-        /// Which order.
+        /// The number of the order.
         order: u64,
-        /// Of what.
+        /// The ordered article.
         article: u64,
-        /// When its buyer is reminded.
+        /// The time of the reminder.
         reminder: Timestamp,
     },
-    /// It is paid.
+    /// The order was paid.
     Paid {
-        /// Which order.
+        /// The number of the order.
         order: u64,
     },
-    /// Nothing comes of it.
+    /// The order was cancelled.
     Cancelled {
-        /// Which order.
+        /// The number of the order.
         order: u64,
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
 
-/// What happens to an article.
+/// An event of an article.
 #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[event(prefix = "stock")]
 pub enum StockEvent {
-    /// One is kept.
+    /// One piece was reserved.
     Reserved {
-        /// For whom.
+        /// The order that the piece is for.
         order: u64,
     },
-    /// Nothing can be had.
+    /// Reservations are no longer possible.
     Closed,
-    /// All can be had again.
+    /// Reservations are possible again.
     Opened,
 }
 
-/// What a buyer is told.
+/// An event of a clerk.
 #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[event(prefix = "reminder")]
 pub enum ReminderEvent {
-    /// That it is not paid.
+    /// A buyer was reminded of an unpaid order.
     Reminded {
-        /// Which order.
+        /// The number of the order.
         order: u64,
     },
 }
 
-/// One order.
+/// An order.
 #[derive(Aggregate, Debug, Clone, Default)]
 #[aggregate(category = "order", id = u64, event = OrderEvent)]
 pub struct Order;
@@ -87,7 +88,7 @@ impl Apply<OrderEvent> for Order {
     fn apply(&mut self, _: &OrderEvent) {}
 }
 
-/// One article.
+/// The stock of an article.
 #[derive(Aggregate, Debug, Clone, Default)]
 #[aggregate(category = "stock", id = u64, event = StockEvent)]
 pub struct Stock {
@@ -104,7 +105,7 @@ impl Apply<StockEvent> for Stock {
     }
 }
 
-/// What one of a few clerks has told buyers.
+/// One of a few clerks who remind buyers.
 #[derive(Aggregate, Debug, Clone, Default)]
 #[aggregate(category = "reminder", id = u64, event = ReminderEvent)]
 pub struct Clerk;
@@ -113,16 +114,16 @@ impl Apply<ReminderEvent> for Clerk {
     fn apply(&mut self, _: &ReminderEvent) {}
 }
 
-/// Places an order, and sets its reminder.
+/// Places an order and sets the deadline of its reminder.
 #[derive(Command, Debug, Clone, Serialize, Deserialize)]
 #[command(on = Order)]
 pub struct Place {
-    /// Which.
+    /// The number of the order.
     #[id]
     pub order: u64,
-    /// Of what.
+    /// The ordered article.
     pub article: u64,
-    /// When its buyer is reminded.
+    /// The time of the reminder.
     pub reminder: Timestamp,
 }
 
@@ -145,11 +146,11 @@ impl Decide for Place {
     }
 }
 
-/// Pays an order, so that nobody needs to be reminded.
+/// Pays an order and cancels the deadline of its reminder.
 #[derive(Command, Debug, Clone, Serialize, Deserialize)]
 #[command(on = Order)]
 pub struct Pay {
-    /// Which.
+    /// The number of the order.
     #[id]
     pub order: u64,
 }
@@ -163,18 +164,18 @@ impl Decide for Pay {
     }
 }
 
-/// Says what happens to an article.
+/// Records an event of an article.
 #[derive(Command, Debug, Clone, Serialize, Deserialize)]
 #[command(on = Stock)]
-pub struct TellStock {
-    /// Which.
+pub struct RecordStockEvent {
+    /// The number of the article.
     #[id]
     pub article: u64,
-    /// What.
+    /// The event to record.
     pub event: StockEvent,
 }
 
-impl Decide for TellStock {
+impl Decide for RecordStockEvent {
     type Error = Infallible;
 
     fn decide(&self, _: &Stock) -> Result<Events<StockEvent>, Infallible> {
@@ -182,11 +183,11 @@ impl Decide for TellStock {
     }
 }
 
-/// Cancels as often as it is executed, so that each time shows.
+/// Cancels an order. Each execution stores an event, so repeated executions are visible.
 #[derive(Command, Debug, Clone, Serialize, Deserialize)]
 #[command(on = Order)]
 pub struct Cancel {
-    /// Which.
+    /// The number of the order.
     #[id]
     order: u64,
     reason: String,
@@ -196,13 +197,13 @@ impl Decide for Cancel {
     type Error = Infallible;
 
     fn decide(&self, _: &Order) -> Result<Events<OrderEvent>, Infallible> {
-        decides(self);
+        report_decision(self);
         let (order, reason) = (self.order, self.reason.clone());
         Ok(OrderEvent::Cancelled { order, reason }.into())
     }
 }
 
-/// Reserves as often as it is executed, while there is stock.
+/// Reserves a piece while there is stock. Each execution stores an event.
 #[derive(Command, Debug, Clone, Serialize, Deserialize)]
 #[command(on = Stock)]
 pub struct Reserve {
@@ -211,7 +212,7 @@ pub struct Reserve {
     order: u64,
 }
 
-/// There is no more of it.
+/// The rejection of a reservation without stock.
 #[derive(Debug, PartialEq, thiserror::Error)]
 #[error("sold out")]
 pub struct SoldOut;
@@ -220,7 +221,7 @@ impl Decide for Reserve {
     type Error = SoldOut;
 
     fn decide(&self, stock: &Stock) -> Result<Events<StockEvent>, SoldOut> {
-        decides(self);
+        report_decision(self);
         if stock.closed || stock.reserved >= STOCK {
             return Err(SoldOut);
         }
@@ -229,7 +230,9 @@ impl Decide for Reserve {
     }
 }
 
-/// Reminds as often as it is executed; in a stream that is not the order's, whose version does not help.
+/// Reminds a buyer. Each execution stores an event.
+///
+/// The stream belongs to the clerk, so the version of the order does not detect duplicates.
 #[derive(Command, Debug, Clone, Serialize, Deserialize)]
 #[command(on = Clerk)]
 pub struct Remind {
@@ -242,13 +245,13 @@ impl Decide for Remind {
     type Error = Infallible;
 
     fn decide(&self, _: &Clerk) -> Result<Events<ReminderEvent>, Infallible> {
-        decides(self);
+        report_decision(self);
         let order = self.order;
         Ok(ReminderEvent::Reminded { order }.into())
     }
 }
 
-/// An order takes from the stock, or is cancelled; it is paid in time, or cancelled.
+/// A process manager that reserves stock, and cancels orders without stock or payment.
 #[derive(ProcessManager, Debug, Clone, Default, Serialize, Deserialize)]
 #[process_manager(name = "shop", id = u64, events = OrderEvent, commands = (Reserve, Cancel))]
 pub struct Shop {
@@ -276,7 +279,7 @@ impl React<OrderEvent> for Shop {
     fn react(&self, event: &Recorded<OrderEvent>, then: &mut Reactions<Self>) {
         match event.event {
             OrderEvent::Placed { order, article, .. } => then
-                .deadline("payment", PAYMENT)
+                .deadline("payment", PAYMENT_TIMEOUT)
                 .send(Reserve { article, order }),
             OrderEvent::Paid { .. } => then.cancel("payment"),
             OrderEvent::Cancelled { .. } => then.complete(),
@@ -301,11 +304,11 @@ impl Respond for Shop {
     }
 }
 
-/// Tells of each event of an order by its position.
-pub struct Mails(pub fn(u64));
+/// An event handler that reports the position of each order event.
+pub struct Mailer(pub fn(u64));
 
 #[async_trait]
-impl factum::EventHandler<OrderEvent> for Mails {
+impl factum::EventHandler<OrderEvent> for Mailer {
     async fn handle(&self, event: &Recorded<OrderEvent>) -> Result<(), factum::HandlerError> {
         (self.0)(event.record.position.get());
         Ok(())

@@ -1,4 +1,4 @@
-//! Stores to try things on: empty, of every kind, with two handles where what they share outlives one.
+//! Empty stores of every kind. Stores that several handles can share have two.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -14,84 +14,84 @@ use tempfile::TempDir;
 /// A kind of store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum StoreKind {
-    /// In this process: one handle.
+    /// A store in memory, with one handle.
     Memory,
-    /// Two handles on one file.
+    /// A SQLite file, with two handles.
     Sqlite,
-    /// Two handles on one schema.
+    /// A PostgreSQL schema, with two handles.
     Postgres,
 }
 
-/// Makes empty stores of one kind, one after the other.
+/// A factory of empty stores of one kind.
 #[derive(Debug)]
 pub struct Stores {
-    place: Place,
+    location: Location,
     _server: Option<Server>,
-    made: u64,
+    created: u64,
 }
 
 #[derive(Debug)]
-enum Place {
+enum Location {
     Memory,
     Folder(TempDir),
     Database(Box<PgConnectOptions>),
 }
 
-/// A PostgreSQL server that ends with this value.
+/// A PostgreSQL server that stops when this value is dropped.
 #[derive(Debug)]
 struct Server {
-    // The server lives until the other end of its input is closed.
+    // The server runs until its standard input is closed.
     script: Child,
 }
 
 impl Stores {
-    /// `None`: there is no server of this kind.
+    /// Creates a factory, or returns `None` if there is no database server of this kind.
     ///
-    /// A PostgreSQL server is the one that `FACTUM_TEST_POSTGRES` names, or one of its own for as long as
-    /// this lives.
+    /// The PostgreSQL server is the one of the URL in `FACTUM_TEST_POSTGRES`. If the variable is not set, a temporary
+    /// server runs as long as the factory exists.
     ///
     /// # Errors
-    /// If there is no room for a temporary folder, or the server's name is none.
+    /// Returns an error if a temporary folder cannot be created, or the URL of the server is not valid.
     pub fn new(kind: StoreKind) -> Result<Option<Self>> {
-        let mut own = None;
-        let place = match kind {
-            StoreKind::Memory => Place::Memory,
-            StoreKind::Sqlite => Place::Folder(tempfile::tempdir()?),
+        let mut owned = None;
+        let location = match kind {
+            StoreKind::Memory => Location::Memory,
+            StoreKind::Sqlite => Location::Folder(tempfile::tempdir()?),
             StoreKind::Postgres => match server()? {
                 Some((options, server)) => {
-                    own = server;
-                    Place::Database(Box::new(options))
+                    owned = server;
+                    Location::Database(Box::new(options))
                 }
                 None => return Ok(None),
             },
         };
         Ok(Some(Self {
-            place,
-            _server: own,
-            made: 0,
+            location,
+            _server: owned,
+            created: 0,
         }))
     }
 
-    /// Handles on a store that nobody has used.
+    /// Creates an empty store and returns its handles.
     ///
     /// # Errors
-    /// If it cannot be opened.
+    /// Returns an error if the store cannot be opened.
     pub async fn fresh(&mut self) -> Result<Vec<Arc<dyn EventStore>>> {
-        self.made += 1;
+        self.created += 1;
         let mut handles: Vec<Arc<dyn EventStore>> = Vec::new();
-        match &self.place {
-            Place::Memory => handles.push(Arc::new(MemoryStore::new())),
-            Place::Folder(folder) => {
-                let file = folder.path().join(format!("{}.db", self.made));
-                // SQLite promises no turn to two handles that both write without a pause.
-                let patient =
+        match &self.location {
+            Location::Memory => handles.push(Arc::new(MemoryStore::new())),
+            Location::Folder(folder) => {
+                let file = folder.path().join(format!("{}.db", self.created));
+                // SQLite does not queue writers: two busy handles need a long timeout.
+                let options =
                     SqliteOptions::new(file).busy_timeout(std::time::Duration::from_secs(60));
                 for _ in 0..2 {
-                    handles.push(Arc::new(patient.clone().open().await?));
+                    handles.push(Arc::new(options.clone().open().await?));
                 }
             }
-            Place::Database(options) => {
-                let schema = format!("history_{}_{}", std::process::id(), self.made);
+            Location::Database(options) => {
+                let schema = format!("history_{}_{}", std::process::id(), self.created);
                 let options = PostgresOptions::new((**options).clone())
                     .readers(4)
                     .schema(schema);
@@ -118,7 +118,10 @@ fn server() -> Result<Option<(PgConnectOptions, Option<Server>)>> {
         .stdout(Stdio::piped())
         .spawn()?;
     let mut folder = String::new();
-    let output = script.stdout.take().context("its output")?;
+    let output = script
+        .stdout
+        .take()
+        .context("the server script has no output")?;
     BufReader::new(output).read_line(&mut folder)?;
     let server = Server { script };
     if folder.is_empty() {
@@ -136,7 +139,7 @@ fn server() -> Result<Option<(PgConnectOptions, Option<Server>)>> {
 impl Drop for Server {
     fn drop(&mut self) {
         drop(self.script.stdin.take());
-        // How it ended is nobody's concern.
+        // The exit status of the script does not matter.
         let _ = self.script.wait();
     }
 }

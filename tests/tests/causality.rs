@@ -1,4 +1,4 @@
-//! What flows into metadata without help, and the tree that is read back.
+//! Automatic correlation and causation metadata, and the causal tree that is read from it.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -30,44 +30,50 @@ impl Apply<OrderEvent> for Order {
 
 #[derive(Command, Debug, Clone, Serialize, Deserialize)]
 #[command(on = Order)]
-struct Tell {
+struct Record {
     #[id]
     order: u64,
     #[serde(skip)]
-    what: Vec<OrderEvent>,
+    events: Vec<OrderEvent>,
 }
 
-impl Decide for Tell {
+impl Decide for Record {
     type Error = std::convert::Infallible;
 
     fn decide(&self, _: &Order) -> Result<Events<OrderEvent>, Self::Error> {
-        Ok(self.what.clone().into())
+        Ok(self.events.clone().into())
     }
 }
 
-fn tell(order: u64, what: impl IntoIterator<Item = OrderEvent>) -> Tell {
-    let what = what.into_iter().collect();
-    Tell { order, what }
+fn record(order: u64, events: impl IntoIterator<Item = OrderEvent>) -> Record {
+    let events = events.into_iter().collect();
+    Record { order, events }
 }
 
 const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
-/// An order that is placed; what followed from that; and what followed from the first event of it.
-async fn happened(engine: &Engine) -> (RecordedEvent, Recorded<OrderEvent>) {
+/// Places an order, pays and sends it as an effect, and stores an effect of the payment.
+async fn store_events(engine: &Engine) -> (RecordedEvent, Recorded<OrderEvent>) {
     let mut metadata = Metadata::default();
     metadata.tenant = Some("north".to_owned());
-    let place = engine.execute(tell(1, [OrderEvent::Placed]));
+    let place = engine.execute(record(1, [OrderEvent::Placed]));
     let placed = place.metadata(metadata).trace_parent(TRACE).by("ada").await;
     let placed = placed.unwrap().events()[0].clone();
 
-    // Something else happens between.
-    engine.execute(tell(9, [OrderEvent::Placed])).await.unwrap();
+    // An unrelated event in between.
+    engine
+        .execute(record(9, [OrderEvent::Placed]))
+        .await
+        .unwrap();
     let both = [OrderEvent::Paid, OrderEvent::Sent];
-    let paid = engine.execute(tell(1, both)).caused_by(&placed).by("bank");
+    let paid = engine
+        .execute(record(1, both))
+        .caused_by(&placed)
+        .by("bank");
     let paid = paid.because("in\nadvance").await.unwrap();
     let paid: Recorded<OrderEvent> = paid.events()[0].clone().try_into().unwrap();
     engine
-        .execute(tell(2, [OrderEvent::Sent]))
+        .execute(record(2, [OrderEvent::Sent]))
         .caused_by(&paid)
         .await
         .unwrap();
@@ -75,9 +81,9 @@ async fn happened(engine: &Engine) -> (RecordedEvent, Recorded<OrderEvent>) {
 }
 
 #[tokio::test]
-async fn what_a_command_does_is_in_the_connection_of_the_event_that_caused_it() {
+async fn command_inherits_metadata_of_its_cause() {
     let engine = Engine::new(MemoryStore::new());
-    let (placed, paid) = happened(&engine).await;
+    let (placed, paid) = store_events(&engine).await;
     let correlation = placed.metadata.correlation_id.unwrap();
     assert_eq!(correlation.get_version_num(), 7);
     assert_eq!(placed.metadata.causation_id, None);
@@ -89,9 +95,9 @@ async fn what_a_command_does_is_in_the_connection_of_the_event_that_caused_it() 
 }
 
 #[tokio::test]
-async fn what_a_command_does_stands_below_the_event_that_caused_it() {
+async fn causal_tree_lists_effects_below_their_cause() {
     let engine = Engine::new(MemoryStore::new());
-    let (placed, paid) = happened(&engine).await;
+    let (placed, paid) = store_events(&engine).await;
     let correlation = placed.metadata.correlation_id.unwrap();
     let tree = engine.causality(correlation).await.unwrap();
     let expected = "order.placed (order-1 version 1, position 1) by ada
@@ -132,17 +138,17 @@ async fn what_a_command_does_stands_below_the_event_that_caused_it() {
 }
 
 #[tokio::test]
-async fn a_tree_is_bounded_by_events_and_by_positions_and_says_what_it_leaves_out() {
+async fn causal_tree_is_limited_by_events_and_positions() {
     let engine = Engine::new(MemoryStore::new());
     let id = Uuid::now_v7();
     for order in 1..=5 {
         engine
-            .execute(tell(order, [OrderEvent::Placed]))
+            .execute(record(order, [OrderEvent::Placed]))
             .correlation(id)
             .await
             .unwrap();
         engine
-            .execute(tell(order, [OrderEvent::Paid]))
+            .execute(record(order, [OrderEvent::Paid]))
             .await
             .unwrap();
     }
@@ -179,14 +185,14 @@ order.placed (order-2 version 1, position 3)
 }
 
 #[tokio::test]
-async fn an_id_that_tells_no_time_or_a_wrong_one_is_looked_for_from_where_the_caller_says() {
+async fn causal_tree_of_id_without_valid_time_needs_a_start() {
     let engine = Engine::new(MemoryStore::new());
     let named = Uuid::new_v5(&Uuid::NAMESPACE_OID, b"request 7");
-    // Of the year 2255.
-    let ahead: Uuid = "08300000-0000-7000-8000-000000000000".parse().unwrap();
-    for id in [named, ahead] {
+    // The time of this id is in the year 2255.
+    let future: Uuid = "08300000-0000-7000-8000-000000000000".parse().unwrap();
+    for id in [named, future] {
         engine
-            .execute(tell(1, [OrderEvent::Placed]))
+            .execute(record(1, [OrderEvent::Placed]))
             .correlation(id)
             .await
             .unwrap();
@@ -202,10 +208,10 @@ async fn an_id_that_tells_no_time_or_a_wrong_one_is_looked_for_from_where_the_ca
             .len(),
         0
     );
-    assert_eq!(engine.causality(ahead).await.unwrap().events().len(), 0);
+    assert_eq!(engine.causality(future).await.unwrap().events().len(), 0);
     assert_eq!(
         engine
-            .causality(ahead)
+            .causality(future)
             .after(0)
             .await
             .unwrap()
@@ -215,8 +221,8 @@ async fn an_id_that_tells_no_time_or_a_wrong_one_is_looked_for_from_where_the_ca
     );
 }
 
-/// Events of one stream, each with its id and its metadata.
-async fn stored(events: impl IntoIterator<Item = (Uuid, Metadata)>) -> Engine {
+/// Returns an engine on a store with these events in one stream.
+async fn engine_with(events: impl IntoIterator<Item = (Uuid, Metadata)>) -> Engine {
     let store = MemoryStore::new();
     let events: Vec<NewEvent> = events
         .into_iter()
@@ -247,16 +253,16 @@ fn caused(correlation: Uuid, cause: Option<Uuid>) -> Metadata {
 }
 
 #[tokio::test]
-async fn an_event_without_a_correlation_is_the_root_of_what_it_causes() {
+async fn event_without_correlation_id_is_the_root_of_its_effects() {
     let first = Uuid::now_v7();
-    let engine = stored([(first, Metadata::default())]).await;
+    let engine = engine_with([(first, Metadata::default())]).await;
     let page = engine
         .store()
         .read(factum::Read::all(factum::Query::all()))
         .await
         .unwrap();
     engine
-        .execute(tell(2, [OrderEvent::Sent]))
+        .execute(record(2, [OrderEvent::Sent]))
         .caused_by(&page.events[0])
         .await
         .unwrap();
@@ -266,9 +272,9 @@ async fn an_event_without_a_correlation_is_the_root_of_what_it_causes() {
 }
 
 #[tokio::test]
-async fn causes_that_go_in_a_circle_or_lie_elsewhere_lose_no_event() {
+async fn causal_tree_keeps_cycles_and_unknown_causes() {
     let [id, one, two, elsewhere] = [(); 4].map(|()| Uuid::now_v7());
-    let engine = stored([
+    let engine = engine_with([
         (one, caused(id, Some(two))),
         (two, caused(id, Some(one))),
         (Uuid::now_v7(), caused(id, Some(elsewhere))),
@@ -285,13 +291,13 @@ order.placed (order-1 version 3, position 3), caused by {elsewhere}
 }
 
 #[tokio::test]
-async fn a_chain_of_any_length_is_read_printed_and_serialised() {
+async fn causal_tree_handles_a_long_chain() {
     const LONG: usize = 50_000;
     let id = Uuid::now_v7();
     let ids: Vec<Uuid> = std::iter::repeat_with(Uuid::now_v7).take(LONG).collect();
     let causes = std::iter::once(None).chain(ids.iter().copied().map(Some));
     let events = ids.iter().copied().zip(causes);
-    let engine = stored(events.map(|(event, cause)| (event, caused(id, cause)))).await;
+    let engine = engine_with(events.map(|(event, cause)| (event, caused(id, cause)))).await;
     let tree = engine.causality(id).limit(LONG).await.unwrap();
     assert_eq!(tree.events().len(), LONG);
     let printed = tree.to_string();

@@ -1,9 +1,8 @@
-//! A SQLite file that something else has written to: each value that does not belong there is an error that
-//! names its place, never a panic, a wait, or an event less.
+//! Damaged SQLite files: an invalid value causes an error with its position, but no panic, hang or missing event.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[allow(dead_code, reason = "takes what it needs")]
+#[allow(dead_code, reason = "not every test uses everything")]
 #[path = "support/bank.rs"]
 mod bank;
 
@@ -21,31 +20,31 @@ use factum_sqlite::SqliteStore;
 use proptest::prelude::*;
 
 use bank::{Account, AccountEvent, Deposit};
-use support::{Damage, SOUND, Value, block_on, damaged, stream};
+use support::{Damage, INTACT_FILE, Value, block_on, damaged, stream};
 
 const EVENTS: u64 = 7;
 
-/// Whether `error` says that one of `places` cannot be read.
-fn assert_names(error: &StoreError, places: &[u64]) {
+/// Asserts that `error` says that one of `positions` cannot be read.
+fn assert_names(error: &StoreError, positions: &[u64]) {
     let StoreError::Corrupt(text) = error else {
-        panic!("not said to be corrupt: {error:?}");
+        panic!("expected a corrupt store: {error:?}");
     };
-    let named = |place: &u64| text.starts_with(&format!("event at position {place}: "));
+    let named = |position: &u64| text.starts_with(&format!("event at position {position}: "));
     assert!(
-        places.iter().any(named),
-        "{text:?} does not name {places:?}"
+        positions.iter().any(named),
+        "{text:?} does not name {positions:?}"
     );
 }
 
-async fn check_reads(store: &SqliteStore, places: &[u64]) {
+async fn check_reads(store: &SqliteStore, positions: &[u64]) {
     for read in [
         Read::all(Query::all()),
         Read::all(Query::all()).backward(),
         Read::all(Query::all()).limit(EVENTS as usize),
     ] {
         match store.read(read).await {
-            Ok(page) => assert_eq!(page.events.len() as u64, EVENTS, "an event less"),
-            Err(error) => assert_names(&error, places),
+            Ok(page) => assert_eq!(page.events.len() as u64, EVENTS, "missing events"),
+            Err(error) => assert_names(&error, positions),
         }
     }
     let mut subscription = Subscription::new(
@@ -59,33 +58,35 @@ async fn check_reads(store: &SqliteStore, places: &[u64]) {
         match subscription.next_page().await {
             Ok(Page { events, .. }) => seen += events.len() as u64,
             Err(error) => {
-                assert_names(&error, places);
-                // A page looks one event ahead.
+                assert_names(&error, positions);
+                // A page reads one event more than its size.
                 let page = seen + 1..=seen + 3;
                 assert!(
-                    places.iter().any(|place| page.contains(place)),
-                    "{seen} seen"
+                    positions.iter().any(|position| page.contains(position)),
+                    "{seen} events before the error"
                 );
-                // Asked again it stands where it stood.
-                assert_names(&subscription.next_page().await.unwrap_err(), places);
+                // A retry does not move the subscription.
+                assert_names(&subscription.next_page().await.unwrap_err(), positions);
                 return;
             }
         }
     }
-    assert_eq!(seen, EVENTS, "an event less");
+    assert_eq!(seen, EVENTS, "missing events");
 }
 
-async fn check_load(engine: &Engine, id: u8, events: u64, places: &[u64]) {
+async fn check_load(engine: &Engine, id: u8, events: u64, positions: &[u64]) {
     match engine.load::<Account<0>>(&id).await {
-        Ok(account) => assert_eq!(account.version().get(), events, "an event less"),
-        Err(LoadError::Store(error)) => assert_names(&error, places),
-        Err(LoadError::Decode(error)) => assert!(places.contains(&error.position.get()), "{error}"),
+        Ok(account) => assert_eq!(account.version().get(), events, "missing events"),
+        Err(LoadError::Store(error)) => assert_names(&error, positions),
+        Err(LoadError::Decode(error)) => {
+            assert!(positions.contains(&error.position.get()), "{error}")
+        }
         Err(error) => panic!("{error:?}"),
     }
 }
 
-/// The positions of the events that `damage` concerns.
-fn places(damage: &Damage) -> Vec<u64> {
+/// Returns the positions of the events that `damage` affects.
+fn affected_positions(damage: &Damage) -> Vec<u64> {
     match (damage.table, damage.row) {
         ("factum_event", position) => vec![position as u64],
         ("factum_stream", 1) => vec![1, 3, 4, 5],
@@ -95,28 +96,28 @@ fn places(damage: &Damage) -> Vec<u64> {
     }
 }
 
-async fn judge(damage: Damage) {
+async fn check_damaged(damage: Damage) {
     let Some((_dir, store)) = damaged(&damage).await else {
         return;
     };
-    let places = places(&damage);
-    check_reads(&store, &places).await;
+    let positions = affected_positions(&damage);
+    check_reads(&store, &positions).await;
     let engine = Engine::new(store.clone());
-    // An event that is said to be another stream's, a stream under another name, and a last event that is put
-    // ahead of the first are not known to be missed.
+    // The store cannot detect that an event belongs to another stream, that a stream has another name, or that the
+    // last event of a stream moved before its first.
     let moved = damage.column == "version" && [5, 6].contains(&damage.row);
-    let elsewhere = damage.table == "factum_stream" || damage.column == "stream" || moved;
-    // A version that is missing is found at the one behind it.
-    let places = if damage.column == "version" {
+    let undetectable = damage.table == "factum_stream" || damage.column == "stream" || moved;
+    // A missing version is detected at the next event.
+    let positions = if damage.column == "version" {
         (1..=EVENTS).collect()
     } else {
-        places
+        positions
     };
-    if !elsewhere {
-        check_load(&engine, 1, 4, &places).await;
-        check_load(&engine, 2, 2, &places).await;
+    if !undetectable {
+        check_load(&engine, 1, 4, &positions).await;
+        check_load(&engine, 2, 2, &positions).await;
     }
-    // Whatever becomes of these: no panic, and no wait.
+    // These may succeed or fail, but must not panic or hang.
     let deposit = engine.execute(Deposit::<0>(1, 30)).idempotency_key("key");
     let _ = deposit.await;
     for id in ["account-1", "account-2", "raw-1"] {
@@ -126,7 +127,7 @@ async fn judge(damage: Damage) {
     let reading = store.read(Read::all(Query::all())).await;
     assert!(
         !matches!(reading, Err(StoreError::Closed)),
-        "the store has ended"
+        "the store is closed"
     );
     store.close().await;
 }
@@ -162,7 +163,7 @@ fn value() -> impl Strategy<Value = Value> {
         bytes().prop_map(Value::Bytes),
         bytes().prop_map(|mut bytes| {
             bytes.push(0xff);
-            Value::Torn(bytes)
+            Value::InvalidText(bytes)
         }),
     ]
 }
@@ -184,8 +185,8 @@ fn damage() -> impl Strategy<Value = Damage> {
     let id = (1..=3_i64).prop_map(|row| ("factum_stream", "id", row));
     let key = proptest::sample::select(vec!["fingerprint", "position", "count", "recorded_at"]);
     let key = key.prop_map(|column| ("factum_idempotency", column, 1));
-    let place = prop_oneof![6 => event, 1 => id, 3 => key];
-    (place, value()).prop_map(|((table, column, row), value)| Damage {
+    let column = prop_oneof![6 => event, 1 => id, 3 => key];
+    (column, value()).prop_map(|((table, column, row), value)| Damage {
         table,
         column,
         row,
@@ -197,32 +198,32 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_does_not_belong_into_the_file_is_named(damage in damage()) {
-        LazyLock::force(&SOUND);
-        block_on(judge(damage));
+    fn damaged_value_is_reported_with_its_position(damage in damage()) {
+        LazyLock::force(&INTACT_FILE);
+        block_on(check_damaged(damage));
     }
 
     #[test]
-    fn a_snapshot_that_was_damaged_is_replayed(damage in snapshot_damage()) {
-        LazyLock::force(&SOUND);
-        block_on(replays(damage));
+    fn damaged_snapshot_is_replaced_by_a_replay(damage in snapshot_damage()) {
+        LazyLock::force(&INTACT_FILE);
+        block_on(check_replay(damage));
     }
 }
 
-/// What cannot be taken for a snapshot: another number in one that is otherwise sound cannot be told.
+/// Damage that makes a snapshot invalid. Another valid number in an intact snapshot cannot be detected.
 fn snapshot_damage() -> impl Strategy<Value = Damage> {
-    let no_place = value().prop_filter("a place", |value| match value {
-        Value::Integer(place) => *place < 0,
+    let invalid_number = value().prop_filter("a valid number", |value| match value {
+        Value::Integer(number) => *number < 0,
         Value::Text(text) => text.parse::<f64>().is_err(),
-        Value::Real(place) => place.fract() != 0.0,
+        Value::Real(number) => number.fract() != 0.0,
         _ => true,
     });
-    let no_state = value().prop_filter("a state", |value| match value {
+    let invalid_state = value().prop_filter("a valid state", |value| match value {
         Value::Text(text) => serde_json::from_str::<Account<4>>(text).is_err(),
         _ => true,
     });
-    let place = proptest::sample::select(vec!["version", "position"]);
-    let damage = prop_oneof![(place, no_place), (Just("data"), no_state)];
+    let number = proptest::sample::select(vec!["version", "position"]);
+    let damage = prop_oneof![(number, invalid_number), (Just("data"), invalid_state)];
     damage.prop_map(|(column, value)| Damage {
         table: "factum_snapshot",
         column,
@@ -231,22 +232,22 @@ fn snapshot_damage() -> impl Strategy<Value = Damage> {
     })
 }
 
-async fn replays(damage: Damage) {
+async fn check_replay(damage: Damage) {
     let Some((_dir, store)) = damaged(&damage).await else {
         return;
     };
     let engine = Engine::new(store.clone());
     let account = engine.load::<Account<4>>(&1).await.unwrap();
-    let told = (
+    let loaded = (
         account.version().get(),
         account.position().get(),
         account.balance,
     );
-    assert_eq!(told, (4, 5, 30));
+    assert_eq!(loaded, (4, 5, 30));
     store.close().await;
 }
 
-async fn with(
+async fn with_value(
     table: &'static str,
     column: &'static str,
     row: i64,
@@ -270,24 +271,24 @@ fn corrupt(error: impl std::error::Error) -> String {
 }
 
 #[test]
-fn an_event_whose_stream_is_gone_is_an_error() {
-    LazyLock::force(&SOUND);
+fn event_with_missing_stream_is_an_error() {
+    LazyLock::force(&INTACT_FILE);
     block_on(async {
-        let (_dir, store) = with("factum_event", "stream", 7, 99).await;
+        let (_dir, store) = with_value("factum_event", "stream", 7, 99).await;
         let error = store.read(Read::all(Query::all())).await.unwrap_err();
-        let said = corrupt(error);
+        let message = corrupt(error);
         assert!(
-            said.starts_with("event at position 7: invalid type: null"),
-            "{said}"
+            message.starts_with("event at position 7: invalid type: null"),
+            "{message}"
         );
     });
 }
 
 #[test]
-fn a_version_that_is_missing_is_an_error() {
-    LazyLock::force(&SOUND);
+fn missing_version_is_an_error() {
+    LazyLock::force(&INTACT_FILE);
     block_on(async {
-        let (_dir, store) = with("factum_event", "version", 3, 0).await;
+        let (_dir, store) = with_value("factum_event", "version", 3, 0).await;
         let error = Engine::new(store).load::<Account<0>>(&1).await.unwrap_err();
         assert_eq!(
             corrupt(error),
@@ -297,16 +298,16 @@ fn a_version_that_is_missing_is_an_error() {
 }
 
 #[test]
-fn an_answer_that_cannot_have_been_given_is_an_error() {
-    LazyLock::force(&SOUND);
+fn impossible_idempotency_result_is_an_error() {
+    LazyLock::force(&INTACT_FILE);
     block_on(async {
         for count in [-1, 6, i64::MIN, i64::MAX] {
-            let (_dir, store) = with("factum_idempotency", "count", 1, count).await;
+            let (_dir, store) = with_value("factum_idempotency", "count", 1, count).await;
             let engine = Engine::new(store);
             let deposit = engine.execute(Deposit::<0>(1, 30)).idempotency_key("key");
-            let said = corrupt(deposit.await.unwrap_err());
+            let message = corrupt(deposit.await.unwrap_err());
             let expected = format!("the answer under key \"key\": {count} events up to position 5");
-            assert_eq!(said, expected);
+            assert_eq!(message, expected);
         }
     });
 }

@@ -1,6 +1,6 @@
-//! Deadlines of decisions about several aggregates, lists and tag queries; in the test kit; beside personal data.
+//! Deadlines of decisions over several aggregates, lists and DCB queries, in scenarios, and with personal data.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::time::Duration;
 
@@ -67,7 +67,7 @@ fn release(seat: u32, film: &str) -> Release {
     Release { seat, film }
 }
 
-/// Holds the first seat, and lets all of them go a day later.
+/// Holds the first seat, and sets a deadline for each seat that releases it.
 #[derive(Command, Debug, Clone, Serialize, Deserialize)]
 #[command(on = (Seat, Vec<Seat>), query = Film, events = SeatEvent)]
 struct Hold {
@@ -79,7 +79,7 @@ struct Hold {
     film: String,
 }
 
-/// How many seats were held for it.
+/// The number of held seats of a film.
 #[derive(Debug, Clone, Default)]
 struct Film(u32);
 
@@ -116,7 +116,7 @@ fn hold() -> Hold {
     }
 }
 
-/// Keeps one seat for good.
+/// Keeps a seat: cancels the deadline that releases it.
 #[derive(Command, Debug, Clone, Serialize, Deserialize)]
 #[command(on = Seat)]
 struct Keep {
@@ -131,7 +131,7 @@ impl Decide for Keep {
     }
 }
 
-async fn each_part_has_its_own(store: impl Store) {
+async fn check_deadlines_per_stream(store: impl Store) {
     let clock = VirtualClock::new();
     let engine = Engine::builder(store).clock(clock.clone()).build();
     let set = engine.execute(hold()).await.unwrap();
@@ -147,35 +147,35 @@ async fn each_part_has_its_own(store: impl Store) {
         let last = page.events.last().unwrap();
         if day == 4 {
             assert_eq!(last.stream.as_str(), "seat-3");
-            // It had no event of its own.
+            // The decision stored no event for this seat, so the cause is its first event.
             assert_eq!(last.metadata.causation_id, Some(set.events()[0].id));
         } else {
             assert_eq!(last.stream.as_str(), "seat-1");
         }
     }
     running.stop().await;
-    let left = engine
+    let documents = engine
         .store()
         .scan_documents(Scan::prefix("process/"))
         .await;
-    assert_eq!(left.unwrap(), []);
+    assert_eq!(documents.unwrap(), []);
 }
 
 #[tokio::test]
-async fn each_part_of_a_decision_sets_those_of_its_stream() {
-    each_part_has_its_own(MemoryStore::new()).await;
+async fn decision_sets_deadlines_per_stream() {
+    check_deadlines_per_stream(MemoryStore::new()).await;
 }
 
 #[tokio::test]
-async fn a_store_for_personal_data_keeps_them_as_they_are() {
+async fn personal_data_store_keeps_deadlines() {
     let store = MemoryStore::new();
     let master = MasterKey::new(&[7; 32]);
     let keys = DocumentKeys::open(store.clone(), master).await.unwrap();
-    each_part_has_its_own(PersonalDataStore::new(store, keys)).await;
+    check_deadlines_per_stream(PersonalDataStore::new(store, keys)).await;
 }
 
 #[test]
-fn a_scenario_states_what_is_set_and_cancelled() {
+fn scenario_compares_set_and_cancelled_deadlines() {
     let end = |seat| DAY * (1 + seat);
     let other = |seat| Events::none().deadline("end", end(seat), release(seat, "f"));
     let first = Events::from(held("f")).deadline("end", DAY, release(1, "f"));
@@ -194,14 +194,14 @@ fn a_scenario_states_what_is_set_and_cancelled() {
 }
 
 #[test]
-#[should_panic(expected = "unexpected decision of Keep")]
-fn a_scenario_that_does_not_mention_one_fails() {
+#[should_panic(expected = "Keep decided otherwise")]
+fn scenario_without_the_deadline_change_fails() {
     given(()).when(Keep { seat: 2 }).then(());
 }
 
 #[test]
 #[should_panic(expected = "a name has 1 to 128 bytes without control characters")]
-fn a_scenario_fails_where_the_engine_would_refuse_a_name() {
+fn scenario_rejects_an_invalid_deadline_name() {
     given(())
         .when(Misname { seat: 2 })
         .then(Events::none().cancel_deadline(""));
@@ -222,7 +222,7 @@ impl Decide for Misname {
 }
 
 #[test]
-fn a_deadline_is_the_same_if_name_time_and_command_are() {
+fn deadlines_with_same_name_time_and_command_are_equal() {
     let due = Timestamp::from_micros(7);
     let one = Events::from(held("f")).deadline("a", due, release(1, "f"));
     assert_eq!(
@@ -237,8 +237,8 @@ fn a_deadline_is_the_same_if_name_time_and_command_are() {
         Events::from(held("f")).cancel_deadline("a"),
     ];
     assert!(!others.contains(&one));
-    let said = format!("{:?}", Events::from(held("f")).cancel_deadline("a"));
-    assert_eq!(said, r#"Events([Held { film: "f" }], {"a": None})"#);
+    let text = format!("{:?}", Events::from(held("f")).cancel_deadline("a"));
+    assert_eq!(text, r#"Events([Held { film: "f" }], {"a": None})"#);
     assert_eq!(
         format!("{:?}", Events::from(held("f"))),
         r#"Events([Held { film: "f" }])"#

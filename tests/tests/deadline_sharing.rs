@@ -1,6 +1,6 @@
-//! Deadlines of decisions that several programs execute: they do not all try each of them.
+//! Deadlines of decisions that several nodes execute: a node skips the work of another node.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "support/reminders.rs"]
 mod reminders;
@@ -10,12 +10,11 @@ use std::time::Duration;
 
 use factum::prelude::*;
 use factum_memory::MemoryStore;
-use factum_testkit::{Faults, Faulty};
-use reminders::{DAY, NotNow, Order, OrderEvent, engine, log, tell};
+use reminders::{DAY, NotNow, Order, OrderEvent, engine, log, noted};
 
 static DECIDED: AtomicUsize = AtomicUsize::new(0);
 
-/// Counts how often it is decided.
+/// A command that counts its decisions.
 #[derive(Command, Debug, Clone, Serialize, Deserialize)]
 #[command(on = Order)]
 struct Note {
@@ -27,7 +26,7 @@ impl Decide for Note {
     type Error = NotNow;
     fn decide(&self, _: &Order) -> Result<Events<OrderEvent>, NotNow> {
         DECIDED.fetch_add(1, SeqCst);
-        Ok(tell("noted"))
+        Ok(noted("noted"))
     }
 }
 
@@ -47,7 +46,7 @@ impl Decide for NoteLater {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_finds_another_at_work_leaves_the_rest_to_it() {
+async fn node_skips_deadlines_that_another_node_executes() {
     const ORDERS: usize = 150;
     let store = MemoryStore::new();
     let (setting, clock) = engine(store.clone());
@@ -55,7 +54,7 @@ async fn whoever_finds_another_at_work_leaves_the_rest_to_it() {
         let order = order.to_string();
         setting.execute(NoteLater { order }).await.unwrap();
     }
-    // As slow as a database.
+    // Simulates the latency of a database.
     let slow = Faults {
         pauses: 1.0,
         longest_pause: Duration::from_millis(2),
@@ -77,6 +76,6 @@ async fn whoever_finds_another_at_work_leaves_the_rest_to_it() {
     let decided = DECIDED.load(SeqCst);
     assert!(
         decided < ORDERS * 3 / 2,
-        "decided {decided} times, of {ORDERS}"
+        "{decided} decisions for {ORDERS} deadlines"
     );
 }

@@ -1,6 +1,6 @@
-//! Deadlines that decisions set: when they fire, and what moves and cancels them.
+//! Deadlines of decisions: how they fire, move and are cancelled.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "support/reminders.rs"]
 mod reminders;
@@ -19,17 +19,18 @@ use factum_memory::MemoryStore;
 use factum_testkit::{Faults, Faulty};
 use futures_util::future::BoxFuture;
 use reminders::{
-    DAY, Fire, NotNow, Order, OrderEvent, deadlines, engine, kept, log, place, remind, told,
+    DAY, Fire, NotNow, Order, OrderEvent, deadline_documents, deadlines, engine, log, notes, place,
+    remind,
 };
 use tokio::sync::watch;
 
 #[tokio::test]
-async fn a_deadline_of_thirty_days_fires_at_once_in_virtual_time_and_knows_its_cause() {
+async fn deadline_fires_in_virtual_time_and_records_its_cause() {
     let began = Instant::now();
     let (engine, clock) = engine(MemoryStore::new());
     let order = place("1")
-        .tells("placed")
-        .tells("seen")
+        .notes("placed")
+        .notes("seen")
         .sets("pay/ment %", DAY * 30);
     let set = engine.execute(order).by("alice").await.unwrap();
     let running = deadlines(&engine).start();
@@ -39,23 +40,23 @@ async fn a_deadline_of_thirty_days_fires_at_once_in_virtual_time_and_knows_its_c
     clock.advance(Duration::from_secs(60));
     running.wait_until_idle().await.unwrap();
     running.stop().await;
-    assert_eq!(told(&engine).await[2..], ["order-1 pay/ment %"]);
+    assert_eq!(notes(&engine).await[2..], ["order-1 pay/ment %"]);
     let fired = &log(&engine).await[2].metadata;
     let cause = &set.events()[1];
     assert_eq!(fired.actor.as_deref(), Some("deadline pay/ment %"));
     assert_eq!(fired.causation_id, Some(cause.id));
     assert_eq!(fired.correlation_id, cause.metadata.correlation_id);
     assert!(fired.correlation_id.is_some());
-    assert_eq!(kept(&engine).await, []);
+    assert_eq!(deadline_documents(&engine).await, []);
     assert!(began.elapsed() < Duration::from_secs(1), "{began:?}");
 }
 
 #[tokio::test]
-async fn what_was_moved_and_cancelled_leaves_nothing_behind() {
+async fn moved_and_cancelled_deadlines_leave_no_documents() {
     let (engine, clock) = engine(MemoryStore::new());
     for hours in (1..20).rev() {
         let moved = place("1")
-            .tells("moved")
+            .notes("moved")
             .sets("a", DAY + Duration::from_secs(hours * 3_600));
         engine.execute(moved).await.unwrap();
     }
@@ -64,7 +65,7 @@ async fn what_was_moved_and_cancelled_leaves_nothing_behind() {
         .execute(place("1").cancels("b").cancels("never set"))
         .await
         .unwrap();
-    // What a decision says last counts.
+    // The last change in a decision wins.
     engine
         .execute(place("2").sets("c", DAY).cancels("c"))
         .await
@@ -76,16 +77,16 @@ async fn what_was_moved_and_cancelled_leaves_nothing_behind() {
     let running = deadlines(&engine).start();
     clock.advance(DAY + Duration::from_secs(3_600));
     running.wait_until_idle().await.unwrap();
-    assert_eq!(told(&engine).await[19..], ["order-1 a"]);
+    assert_eq!(notes(&engine).await[19..], ["order-1 a"]);
     clock.advance(DAY);
     running.wait_until_idle().await.unwrap();
     running.stop().await;
-    assert_eq!(told(&engine).await[20..], ["order-3 c"]);
-    assert_eq!(kept(&engine).await, []);
+    assert_eq!(notes(&engine).await[20..], ["order-3 c"]);
+    assert_eq!(deadline_documents(&engine).await, []);
 }
 
 #[tokio::test]
-async fn the_command_of_a_deadline_may_set_it_again() {
+async fn deadline_command_can_set_its_deadline_again() {
     let (engine, clock) = engine(MemoryStore::new());
     engine
         .execute(place("1").fires("a", DAY, Fire::Again(3)))
@@ -98,11 +99,11 @@ async fn the_command_of_a_deadline_may_set_it_again() {
         assert_eq!(log(&engine).await.len(), day.min(4), "day {day}");
     }
     running.stop().await;
-    assert_eq!(kept(&engine).await, []);
+    assert_eq!(deadline_documents(&engine).await, []);
 }
 
 #[tokio::test]
-async fn a_runner_that_sleeps_hears_of_what_is_due_before_it_would_wake() {
+async fn new_deadline_wakes_a_sleeping_runner() {
     let (engine, clock) = engine(MemoryStore::new());
     engine.execute(place("1").sets("late", DAY)).await.unwrap();
     let running = deadlines(&engine).lease(Duration::from_secs(3_600)).start();
@@ -115,13 +116,13 @@ async fn a_runner_that_sleeps_hears_of_what_is_due_before_it_would_wake() {
         Duration::from_secs(60),
         head.wait_for(|head| head.get() == 1),
     );
-    fired.await.expect("it fires").unwrap();
+    fired.await.expect("the deadline fires").unwrap();
     assert!(clock.now().since(began) >= soon);
     running.stop().await;
 }
 
 #[tokio::test]
-async fn commands_that_go_ahead_of_an_answer_set_theirs() {
+async fn pipelined_commands_set_their_deadlines() {
     let slow = Faults {
         pauses: 0.9,
         longest_pause: Duration::from_millis(2),
@@ -130,7 +131,7 @@ async fn commands_that_go_ahead_of_an_answer_set_theirs() {
     let (engine, clock) = engine(Faulty::new(MemoryStore::new(), 1, slow));
     let orders = (0..40).map(|number| {
         let order = place("1")
-            .tells("placed")
+            .notes("placed")
             .sets(&format!("own {number}"), DAY)
             .sets("shared", DAY * 2);
         let engine = engine.clone();
@@ -144,7 +145,7 @@ async fn commands_that_go_ahead_of_an_answer_set_theirs() {
     clock.advance(DAY * 3);
     running.wait_until_idle().await.unwrap();
     running.stop().await;
-    let mut fired = told(&engine).await.split_off(40);
+    let mut fired = notes(&engine).await.split_off(40);
     assert_eq!(fired.pop().as_deref(), Some("order-1 shared"));
     fired.sort_unstable();
     let mut expected: Vec<_> = (0..40)
@@ -152,11 +153,11 @@ async fn commands_that_go_ahead_of_an_answer_set_theirs() {
         .collect();
     expected.sort_unstable();
     assert_eq!(fired, expected);
-    // The last to be stored is the one that has moved it.
+    // The shared deadline was moved by the command that was stored last.
     assert_eq!(log(&engine).await[80].metadata.causation_id, Some(last));
 }
 
-/// Sets one for a time, and not for so long after now.
+/// Sets a deadline for an absolute time.
 #[derive(Command, Debug, Clone, Serialize, Deserialize)]
 #[command(on = Order)]
 struct PlaceAt {
@@ -172,32 +173,32 @@ impl Decide for PlaceAt {
     }
 }
 
-/// Lets something happen ahead of the first append or change of documents.
-struct Overtaken {
+/// A store that runs a future before its first append or change of documents.
+struct RacingStore {
     store: MemoryStore,
-    meanwhile: Mutex<Option<BoxFuture<'static, ()>>>,
+    race: Mutex<Option<BoxFuture<'static, ()>>>,
 }
 
-impl Overtaken {
-    fn new(store: MemoryStore, meanwhile: impl Future<Output = ()> + Send + 'static) -> Self {
+impl RacingStore {
+    fn new(store: MemoryStore, race: impl Future<Output = ()> + Send + 'static) -> Self {
         Self {
             store,
-            meanwhile: Mutex::new(Some(Box::pin(meanwhile))),
+            race: Mutex::new(Some(Box::pin(race))),
         }
     }
 
-    async fn is_overtaken(&self) {
-        let meanwhile = self.meanwhile.lock().unwrap().take();
-        if let Some(meanwhile) = meanwhile {
-            meanwhile.await;
+    async fn run_race(&self) {
+        let race = self.race.lock().unwrap().take();
+        if let Some(race) = race {
+            race.await;
         }
     }
 }
 
 #[async_trait]
-impl EventStore for Overtaken {
+impl EventStore for RacingStore {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        self.is_overtaken().await;
+        self.run_race().await;
         self.store.append(append).await
     }
 
@@ -214,12 +215,12 @@ impl EventStore for Overtaken {
     }
 }
 
-factum::delegate!(snapshots, [] Overtaken, |this| this.store);
+factum::delegate!(snapshots, [] RacingStore, |this| this.store);
 
 #[async_trait]
-impl DocumentStore for Overtaken {
+impl DocumentStore for RacingStore {
     async fn change_documents(&self, changes: Changes) -> Result<Revision, ChangeError> {
-        self.is_overtaken().await;
+        self.run_race().await;
         self.store.change_documents(changes).await
     }
 
@@ -233,7 +234,7 @@ impl DocumentStore for Overtaken {
 }
 
 #[tokio::test]
-async fn one_that_is_set_anew_for_the_same_time_while_its_entry_is_swept_stays() {
+async fn deadline_set_again_during_cleanup_still_fires() {
     let store = MemoryStore::new();
     let (setting, clock) = engine(store.clone());
     let due = clock.now() + DAY;
@@ -243,32 +244,32 @@ async fn one_that_is_set_anew_for_the_same_time_while_its_entry_is_swept_stays()
     setting.execute(place("1").cancels("a")).await.unwrap();
     clock.advance(DAY);
     let rival = setting.clone();
-    let anew = async move { drop(rival.execute(set).await.unwrap()) };
-    let overtaken = Overtaken::new(store, anew);
-    let runs = Engine::builder(overtaken).clock(clock.clone()).build();
+    let set_again = async move { drop(rival.execute(set).await.unwrap()) };
+    let racing = RacingStore::new(store, set_again);
+    let runs = Engine::builder(racing).clock(clock.clone()).build();
     let running = deadlines(&runs).start();
     running.wait_until_idle().await.unwrap();
     running.stop().await;
-    assert_eq!(told(&setting).await, ["order-1 a"]);
-    assert_eq!(kept(&setting).await, []);
+    assert_eq!(notes(&setting).await, ["order-1 a"]);
+    assert_eq!(deadline_documents(&setting).await, []);
 }
 
 #[tokio::test]
-async fn one_that_is_cancelled_or_moved_right_ahead_of_its_append_does_not_fire() {
-    // Without an event, so that no version of a stream stands in the way.
+async fn deadline_changed_just_before_its_append_does_not_fire() {
+    // The command stores no event, so the stream version does not cause a conflict.
     let cases = [
         (place("1").cancels("a"), [0, 0]),
         (place("1").sets("a", DAY), [0, 1]),
     ];
-    for (meanwhile, fired) in cases {
+    for (change, fired) in cases {
         let store = MemoryStore::new();
         let (setting, clock) = engine(store.clone());
         setting.execute(place("1").sets("a", DAY)).await.unwrap();
         clock.advance(DAY);
         let rival = setting.clone();
-        let overtakes = async move { drop(rival.execute(meanwhile).await.unwrap()) };
-        let overtaken = Overtaken::new(store, overtakes);
-        let runs = Engine::builder(overtaken).clock(clock.clone()).build();
+        let concurrent = async move { drop(rival.execute(change).await.unwrap()) };
+        let racing = RacingStore::new(store, concurrent);
+        let runs = Engine::builder(racing).clock(clock.clone()).build();
         let running = deadlines(&runs).start();
         for fired in fired {
             running.wait_until_idle().await.unwrap();
@@ -276,6 +277,6 @@ async fn one_that_is_cancelled_or_moved_right_ahead_of_its_append_does_not_fire(
             clock.advance(DAY);
         }
         running.stop().await;
-        assert_eq!(kept(&setting).await, []);
+        assert_eq!(deadline_documents(&setting).await, []);
     }
 }

@@ -1,4 +1,4 @@
-//! The engine on the store in memory: conflicts, tag queries, idempotency, projections.
+//! The engine on the memory store: conflicts, DCB queries, idempotency keys and projections.
 
 use factum::prelude::*;
 use factum::{Conflict, Position, ProjectionState, Version};
@@ -25,7 +25,7 @@ impl Apply<SeatEvent> for Seat {
     }
 }
 
-/// How many seats of a course are taken; no single stream knows it.
+/// The number of taken seats of a course, over all seat streams.
 #[derive(Debug, Default)]
 struct Course {
     taken: u32,
@@ -85,7 +85,7 @@ fn enrol(seat: u32, limit: u32) -> Enrol {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_tag_query_holds_its_limit_over_many_streams_and_engines() {
+async fn dcb_query_enforces_limit_across_streams_and_engines() {
     let store = MemoryStore::new();
     let tasks = (0..40).map(|seat| {
         let engine = Engine::builder(store.clone())
@@ -108,7 +108,7 @@ async fn a_tag_query_holds_its_limit_over_many_streams_and_engines() {
 }
 
 #[tokio::test]
-async fn a_version_that_is_not_expected_is_a_conflict_and_stores_nothing() {
+async fn unexpected_version_conflicts_and_stores_nothing() {
     let engine = Engine::new(MemoryStore::new());
     engine.execute(enrol(1, 10)).await.unwrap();
     let error = engine
@@ -145,7 +145,7 @@ impl Decide for Keep {
 }
 
 #[tokio::test]
-async fn what_needs_nothing_is_decided_once_on_a_warm_state_that_is_current() {
+async fn command_without_events_uses_current_cached_state() {
     let engine = Engine::new(MemoryStore::new());
     let taken = engine.execute(enrol(1, 10)).await.unwrap();
     let kept = engine.execute(Keep { seat: 1 }).await.unwrap();
@@ -157,7 +157,7 @@ async fn what_needs_nothing_is_decided_once_on_a_warm_state_that_is_current() {
 }
 
 #[tokio::test]
-async fn an_idempotency_key_gives_the_first_receipt_again_and_rejects_another_command() {
+async fn idempotency_key_returns_first_receipt() {
     let engine = Engine::new(MemoryStore::new());
     let first = engine
         .execute(enrol(1, 1))
@@ -179,7 +179,7 @@ async fn an_idempotency_key_gives_the_first_receipt_again_and_rejects_another_co
 }
 
 #[tokio::test]
-async fn a_stale_warm_state_rejects_nobody_and_loads_fresh() {
+async fn stale_cached_state_is_reloaded() {
     let store = MemoryStore::new();
     let (one, two) = (Engine::new(store.clone()), Engine::new(store));
     one.execute(enrol(1, 10)).await.unwrap();
@@ -199,7 +199,7 @@ async fn a_stale_warm_state_rejects_nobody_and_loads_fresh() {
 }
 
 #[tokio::test]
-async fn a_projection_catches_up_stays_live_and_rebuilds_to_the_same() {
+async fn projection_catches_up_and_rebuilds_to_same_state() {
     let engine = Engine::new(MemoryStore::new());
     engine.execute(enrol(1, 10)).await.unwrap();
     let seats = InMemory::<Seats>::new();

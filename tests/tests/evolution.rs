@@ -1,9 +1,9 @@
-//! Events whose stored form has changed since: one stored event may be several today, or none, in every reader.
+//! Schema evolution: every reader decodes a stored event into one, several or no current events.
 
 #![allow(
     clippy::unwrap_used,
     dead_code,
-    reason = "a test fails by panicking, and shares its support with others"
+    reason = "a test fails by panicking and uses a part of the support"
 )]
 
 #[path = "support/lines.rs"]
@@ -31,13 +31,13 @@ use factum_sqlite::{BoxError, SqliteProject, SqliteProjection, Tables, sqlx};
 use people::on_every_store;
 
 on_every_store!(
-    a_state_takes_all_events_of_one_position,
-    a_snapshot_equals_a_replay_over_split_events,
-    a_read_model_takes_all_in_one_step,
-    what_is_parked_is_read_anew,
+    state_applies_all_events_of_one_position,
+    snapshot_equals_replay_of_split_events,
+    read_model_applies_split_events_in_one_batch,
+    dead_letter_is_decoded_again_on_retry,
 );
 
-/// As it was.
+/// The old version of the code.
 mod before {
     use super::*;
 
@@ -72,7 +72,7 @@ mod before {
         }
     }
 
-    /// Code with a mistake: it asks for what was never stored.
+    /// An event type with a bug: it requires a field that was never stored.
     #[derive(Event, Debug, Clone, Serialize, Deserialize)]
     #[event(name = "account.opened")]
     pub(super) struct Mistaken {
@@ -138,9 +138,9 @@ impl Decide for Deposit {
     }
 }
 
-/// An engine on a store in which the old code has stored three events of account 1.
-async fn old<B: Backend>(place: &B) -> Engine {
-    let engine = Engine::new(place.open().await);
+/// Returns an engine on a store where the old code has stored three events of account 1.
+async fn with_old_events<B: Backend>(backend: &B) -> Engine {
+    let engine = Engine::new(backend.open().await);
     let opened = before::AccountEvent::Opened {
         owner: "Ada".to_owned(),
         deposit: 7,
@@ -149,7 +149,7 @@ async fn old<B: Backend>(place: &B) -> Engine {
     let events = vec![opened, before::AccountEvent::Nudged, deposited];
     let record = before::Record { account: 1, events };
     engine.execute(record).await.unwrap();
-    Engine::new(place.open().await)
+    Engine::new(backend.open().await)
 }
 
 fn account(balance: u64, events: u32) -> Account {
@@ -160,12 +160,12 @@ fn account(balance: u64, events: u32) -> Account {
     }
 }
 
-async fn a_state_takes_all_events_of_one_position<B: Backend>() {
-    let place = B::create().await;
-    let engine = old(&place).await;
+async fn state_applies_all_events_of_one_position<B: Backend>() {
+    let backend = B::create().await;
+    let engine = with_old_events(&backend).await;
     let state = engine.load::<Account>(&1).await.unwrap();
     assert_eq!(*state, account(10, 3));
-    // Versions and positions count what is stored.
+    // Versions and positions count stored events.
     assert_eq!((state.version().get(), state.position().get()), (3, 3));
     let first = engine.load::<Account>(&1).at_version(1).await.unwrap();
     assert_eq!(*first, account(7, 2));
@@ -178,15 +178,15 @@ async fn a_state_takes_all_events_of_one_position<B: Backend>() {
     let receipt = engine.execute(deposit).expected_version(3).await.unwrap();
     assert_eq!((receipt.version().get(), receipt.attempts()), (4, 1));
     let history = engine.history::<Account>(&1).await.unwrap();
-    let places = history.iter().map(|event| event.record.version.get());
-    assert_eq!(places.collect::<Vec<_>>(), [1, 1, 3, 4]);
+    let versions = history.iter().map(|event| event.record.version.get());
+    assert_eq!(versions.collect::<Vec<_>>(), [1, 1, 3, 4]);
 }
 
-async fn a_snapshot_equals_a_replay_over_split_events<B: Backend>() {
-    let place = B::create().await;
-    let engine = old(&place).await;
+async fn snapshot_equals_replay_of_split_events<B: Backend>() {
+    let backend = B::create().await;
+    let engine = with_old_events(&backend).await;
     assert_eq!(*engine.load::<Account>(&1).await.unwrap(), account(10, 3));
-    let store = place.open().await;
+    let store = backend.open().await;
     let stream = "account-1".parse().unwrap();
     let snapshot = loop {
         let snapshot = factum::SnapshotStore::load_snapshot(&store, &stream).await;
@@ -211,7 +211,7 @@ impl Project<AccountEvent> for Amounts {
     }
 }
 
-fn taken() -> [(u64, AccountEvent); 3] {
+fn current_events() -> [(u64, AccountEvent); 3] {
     let owner = "Ada".to_owned();
     [
         (1, AccountEvent::Opened { owner }),
@@ -220,24 +220,24 @@ fn taken() -> [(u64, AccountEvent); 3] {
     ]
 }
 
-async fn a_read_model_takes_all_in_one_step<B: Backend>() {
-    let place = B::create().await;
-    let engine = old(&place).await;
+async fn read_model_applies_split_events_in_one_batch<B: Backend>() {
+    let backend = B::create().await;
+    let engine = with_old_events(&backend).await;
     let amounts = InMemory::<Amounts>::new();
     let projections = Projections::builder(&engine).with(amounts.clone()).start();
     let head = engine.store().read(Read::all(Query::all())).await.unwrap();
     projections.wait_for(head.head).await.unwrap();
-    assert_eq!(amounts.read(|amounts| amounts.0.clone()), taken());
+    assert_eq!(amounts.read(|amounts| amounts.0.clone()), current_events());
     projections.stop().await;
 }
 
-/// A read model of its own, whose checkpoint is in the store.
-struct Taking<E>(Arc<Mutex<Vec<(u64, E)>>>, PhantomData<E>);
+/// A custom read model that records events, with its checkpoint in the store.
+struct Recording<E>(Arc<Mutex<Vec<(u64, E)>>>, PhantomData<E>);
 
 #[async_trait]
-impl<E: Event + Debug + Clone> ReadModel for Taking<E> {
+impl<E: Event + Debug + Clone> ReadModel for Recording<E> {
     fn name(&self) -> &str {
-        "taking"
+        "recording"
     }
 
     fn version(&self) -> u32 {
@@ -249,21 +249,21 @@ impl<E: Event + Debug + Clone> ReadModel for Taking<E> {
     }
 
     async fn project(&self, step: Step<'_>) -> Result<Revision, StepError> {
-        let mut taken = Vec::new();
+        let mut decoded = Vec::new();
         for record in step.events {
             let events = record.decode_all::<E>()?;
-            taken.extend(events.map(|event| (record.position.get(), event)));
+            decoded.extend(events.map(|event| (record.position.get(), event)));
         }
-        self.0.lock().unwrap().extend(taken);
+        self.0.lock().unwrap().extend(decoded);
         step.change().await
     }
 }
 
-async fn what_is_parked_is_read_anew<B: Backend>() {
-    let place = B::create().await;
-    let engine = old(&place).await;
+async fn dead_letter_is_decoded_again_on_retry<B: Backend>() {
+    let backend = B::create().await;
+    let engine = with_old_events(&backend).await;
     let head = factum::Position::new(3);
-    let mistaken = Taking::<before::Mistaken>(Arc::default(), PhantomData);
+    let mistaken = Recording::<before::Mistaken>(Arc::default(), PhantomData);
     let at_once = RetryPolicy {
         attempts: 1,
         ..RetryPolicy::default()
@@ -271,43 +271,51 @@ async fn what_is_parked_is_read_anew<B: Backend>() {
     let builder = || Projections::builder(&engine).retry(at_once.clone());
     let projections = builder().with(mistaken).start();
     projections.wait_for(head).await.unwrap();
-    let parked = projections.dead_letters("taking").await.unwrap();
-    let positions: Vec<_> = parked.iter().map(|letter| letter.position.get()).collect();
-    // What comes behind in its stream waits with it.
+    let dead_letters = projections.dead_letters("recording").await.unwrap();
+    let positions: Vec<_> = dead_letters
+        .iter()
+        .map(|letter| letter.position.get())
+        .collect();
+    // The later event of the stream is blocked.
     assert_eq!(positions, [1, 3]);
     projections.stop().await;
 
-    let taking = Arc::default();
-    let mended = Taking::<AccountEvent>(Arc::clone(&taking), PhantomData);
-    let projections = builder().with(mended).start();
-    let mut status = projections.watch("taking").unwrap();
+    let recorded = Arc::default();
+    let fixed = Recording::<AccountEvent>(Arc::clone(&recorded), PhantomData);
+    let projections = builder().with(fixed).start();
+    let mut status = projections.watch("recording").unwrap();
     let is_live = |status: &factum::ProjectionStatus| status.state == ProjectionState::Live;
     status.wait_for(is_live).await.unwrap();
-    projections.retry("taking").await.unwrap();
-    while !projections.dead_letters("taking").await.unwrap().is_empty() {
+    projections.retry("recording").await.unwrap();
+    while !projections
+        .dead_letters("recording")
+        .await
+        .unwrap()
+        .is_empty()
+    {
         tokio::task::yield_now().await;
     }
-    assert_eq!(taking.lock().unwrap()[..], taken());
-    let store = place.open().await;
-    assert_eq!(checkpoint(&store, "taking").await.unwrap(), head);
+    assert_eq!(recorded.lock().unwrap()[..], current_events());
+    let store = backend.open().await;
+    assert_eq!(checkpoint(&store, "recording").await.unwrap(), head);
     projections.stop().await;
 }
 
-/// Keeps each amount in a table, but no unlucky one.
+/// A projection that stores each event in a table, but fails for a deposit of 13.
 #[derive(Projection)]
-#[projection(name = "kept", events = AccountEvent)]
-struct Kept;
+#[projection(name = "entries", events = AccountEvent)]
+struct Entries;
 
 #[async_trait]
-impl SqliteProjection for Kept {
+impl SqliteProjection for Entries {
     async fn create(&self, db: &mut Tables<'_>) -> Result<(), sqlx::Error> {
-        let create = db.sql("create table if not exists {kept} (position integer, what text)");
+        let create = db.sql("create table if not exists {entries} (position integer, event text)");
         sqlx::query(create).execute(&mut **db).await.map(drop)
     }
 }
 
 #[async_trait]
-impl SqliteProject<AccountEvent> for Kept {
+impl SqliteProject<AccountEvent> for Entries {
     async fn project(
         &self,
         event: &Recorded<AccountEvent>,
@@ -316,17 +324,17 @@ impl SqliteProject<AccountEvent> for Kept {
         if event.event == (AccountEvent::Deposited { amount: 13 }) {
             return Err("unlucky".into());
         }
-        let keep = sqlx::query(db.sql("insert into {kept} (position, what) values ($1, $2)"));
-        let keep = keep.bind(event.record.position.get() as i64);
-        let keep = keep.bind(format!("{:?}", event.event));
-        Ok(keep.execute(&mut **db).await.map(drop)?)
+        let insert = sqlx::query(db.sql("insert into {entries} (position, event) values ($1, $2)"));
+        let insert = insert.bind(event.record.position.get() as i64);
+        let insert = insert.bind(format!("{:?}", event.event));
+        Ok(insert.execute(&mut **db).await.map(drop)?)
     }
 }
 
 #[tokio::test]
-async fn a_part_of_an_effect_is_none() {
-    let place = people::File::create().await;
-    let store = place.open().await;
+async fn failing_split_event_leaves_no_partial_effect() {
+    let backend = people::File::create().await;
+    let store = backend.open().await;
     let engine = Engine::new(store.clone());
     for (account, deposit) in [(1, 7), (2, 13)] {
         let owner = "Ada".to_owned();
@@ -342,18 +350,18 @@ async fn a_part_of_an_effect_is_none() {
         ..RetryPolicy::default()
     };
     let builder = Projections::builder(&engine).retry(at_once);
-    let projections = builder.with(store.read_model(Kept)).start();
+    let projections = builder.with(store.read_model(Entries)).start();
     projections
         .wait_for(factum::Position::new(2))
         .await
         .unwrap();
-    let kept: Vec<i64> = sqlx::query_scalar("select position from kept")
+    let positions: Vec<i64> = sqlx::query_scalar("select position from entries")
         .fetch_all(store.pool())
         .await
         .unwrap();
-    // Both of the first, and of the second not even the one that could be kept.
-    assert_eq!(kept, [1, 1]);
-    let letters = projections.dead_letters("kept").await.unwrap();
-    assert_eq!(letters.len(), 1);
+    // The first stored event has two rows. The second has none, although one of its events could be stored.
+    assert_eq!(positions, [1, 1]);
+    let dead_letters = projections.dead_letters("entries").await.unwrap();
+    assert_eq!(dead_letters.len(), 1);
     projections.stop().await;
 }

@@ -1,4 +1,4 @@
-//! What concurrent clients were told by each store has an order that explains it.
+//! Histories of concurrent clients on each store are linearizable.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -7,20 +7,20 @@ use std::io::Write as _;
 use factum_tests::history::{Plan, Tally, run};
 use factum_tests::stores::{StoreKind, Stores};
 
-/// Runs some times, and looks whether there was something to check.
+/// Checks some runs, and asserts that each contains enough responses of every kind.
 async fn check(kind: StoreKind, runs: u64) {
     let Some(mut stores) = Stores::new(kind).unwrap() else {
         let required = std::env::var("FACTUM_REQUIRE_SERVICES").is_ok_and(|value| value == "1");
         assert!(
             !required,
-            "no server for {kind:?}, and FACTUM_REQUIRE_SERVICES=1"
+            "no server for {kind:?}, but FACTUM_REQUIRE_SERVICES=1"
         );
-        let loud = format!("SKIPPED: no server for {kind:?}\n");
-        // Past the capture of the test harness.
-        std::io::stderr().write_all(loud.as_bytes()).unwrap();
+        let message = format!("SKIPPED: no server for {kind:?}\n");
+        // The test harness does not capture direct writes to the standard error.
+        std::io::stderr().write_all(message.as_bytes()).unwrap();
         return;
     };
-    // Printed with a fault, and enough to ask the same again: `check_history --seed`.
+    // The seed is printed with an anomaly. `check_history --seed` repeats the run.
     let first = u64::from(std::time::UNIX_EPOCH.elapsed().unwrap().subsec_nanos());
     for seed in first..first + runs {
         let handles = stores.fresh().await.unwrap();
@@ -30,8 +30,8 @@ async fn check(kind: StoreKind, runs: u64) {
             turns: 150,
         };
         let history = run(plan, &handles).await.unwrap();
-        if let Err(fault) = history.check() {
-            panic!("seed {seed}: {}", history.tell(&fault));
+        if let Err(anomaly) = history.check() {
+            panic!("seed {seed}: {}", history.describe(&anomaly));
         }
         let Tally {
             stored,
@@ -48,16 +48,16 @@ async fn check(kind: StoreKind, runs: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_history_in_memory_has_an_order_that_explains_it() {
+async fn memory_history_is_linearizable() {
     check(StoreKind::Memory, 10).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_history_over_two_handles_of_one_file_has_an_order_that_explains_it() {
+async fn sqlite_history_over_two_handles_is_linearizable() {
     check(StoreKind::Sqlite, 3).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_history_over_two_handles_of_one_schema_has_an_order_that_explains_it() {
+async fn postgres_history_over_two_handles_is_linearizable() {
     check(StoreKind::Postgres, 3).await;
 }

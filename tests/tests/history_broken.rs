@@ -1,4 +1,4 @@
-//! The history checker finds what is wrong with stores that are broken in one way, from outside and at work.
+//! The history checker detects broken stores under concurrent load.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -8,7 +8,7 @@ use factum::EventStore;
 use factum_testkit::Backend as _;
 use factum_tests::history::{Plan, run};
 
-#[allow(dead_code, reason = "the faults of snapshots show in no history")]
+#[allow(dead_code, reason = "histories do not show faults of snapshots")]
 #[path = "../../adapters/memory/tests/support/broken_store.rs"]
 mod broken_store;
 
@@ -16,13 +16,13 @@ use broken_store::{Fault, Place};
 
 const SEEDS: std::ops::Range<u64> = 0..50;
 
-/// Whether one of some runs over two handles shows that something is wrong.
-async fn is_found<const FAULT: usize>() -> bool {
+/// Whether one of the runs over two handles shows an anomaly.
+async fn is_detected<const FAULT: usize>() -> bool {
     for seed in SEEDS {
-        let place = Place::<FAULT>::create().await;
+        let backend = Place::<FAULT>::create().await;
         let mut handles: Vec<Arc<dyn EventStore>> = Vec::new();
         for _ in 0..2 {
-            handles.push(Arc::new(place.open().await));
+            handles.push(Arc::new(backend.open().await));
         }
         let plan = Plan {
             seed,
@@ -30,37 +30,37 @@ async fn is_found<const FAULT: usize>() -> bool {
             turns: 40,
         };
         let history = run(plan, &handles).await.unwrap();
-        if let Err(fault) = history.check() {
-            assert!(!history.tell(&fault).is_empty());
+        if let Err(anomaly) = history.check() {
+            assert!(!history.describe(&anomaly).is_empty());
             return true;
         }
     }
     false
 }
 
-macro_rules! finds {
+macro_rules! detects {
     ($($name:ident: $fault:ident;)*) => {$(
         #[tokio::test(flavor = "multi_thread")]
         async fn $name() {
-            assert!(is_found::<{ Fault::$fault as usize }>().await);
+            assert!(is_detected::<{ Fault::$fault as usize }>().await);
         }
     )*};
 }
 
-finds! {
-    a_store_that_changes_data_is_found: ChangesData;
-    a_store_that_checks_only_what_it_writes_is_found: ChecksOnlyWhatItWrites;
-    a_store_whose_conditions_ignore_tags_is_found: ConditionsIgnoreTags;
-    a_store_that_counts_from_the_cursor_is_found: CountsFromTheCursor;
-    a_store_that_forgets_keys_is_found: ForgetsKeys;
-    a_store_that_ignores_conditions_is_found: IgnoresConditions;
-    a_store_that_ignores_expectations_is_found: IgnoresExpectations;
-    a_store_that_reads_stale_is_found: ReadsStale;
-    a_store_that_rejects_some_neighbours_is_found: RefusesSomeNeighbours;
-    a_store_that_reuses_keys_is_found: ReusesKeys;
-    a_store_that_says_there_is_no_more_is_found: SaysThereIsNoMore;
-    a_store_that_skips_an_event_is_found: SkipsAnEvent;
-    a_store_that_stores_half_is_found: StoresHalf;
-    a_store_that_swallows_conflicts_is_found: SwallowsConflicts;
-    a_store_whose_tags_are_optional_is_found: TagsAreOptional;
+detects! {
+    changed_data_is_detected: ChangesData;
+    check_of_written_streams_only_is_detected: ChecksOnlyWhatItWrites;
+    ignored_condition_tags_are_detected: ConditionsIgnoreTags;
+    inclusive_read_cursor_is_detected: CountsFromTheCursor;
+    lost_idempotency_keys_are_detected: ForgetsKeys;
+    ignored_conditions_are_detected: IgnoresConditions;
+    ignored_expected_versions_are_detected: IgnoresExpectations;
+    stale_reads_are_detected: ReadsStale;
+    false_conflicts_are_detected: RefusesSomeNeighbours;
+    ignored_key_fingerprint_is_detected: ReusesKeys;
+    missing_more_flag_is_detected: SaysThereIsNoMore;
+    skipped_event_is_detected: SkipsAnEvent;
+    partial_append_is_detected: StoresHalf;
+    swallowed_conflicts_are_detected: SwallowsConflicts;
+    ignored_query_tags_are_detected: TagsAreOptional;
 }

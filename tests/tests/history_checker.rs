@@ -1,4 +1,4 @@
-//! The history checker finds what it is for: histories that were right, each made wrong in one way.
+//! The history checker detects each way in which a linearizable history can be falsified.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -9,28 +9,29 @@ use factum::{
     Violation,
 };
 use factum_memory::MemoryStore;
-use factum_tests::history::{Answer, Fault, History, Kind, Plan, run};
+use factum_tests::history::{Anomaly, History, Kind, Plan, Response, run};
 use uuid::Uuid;
 
 #[path = "support/good_history.rs"]
 mod good_history;
 
 use good_history::{
-    AGAIN, CONDITIONAL, FIRST, KEYED, LAST, PAGE, REFUSED, REUSED, SECOND, exact, good, stream,
+    CONDITIONAL, CONFLICTING, FIRST, KEYED, LAST, PAGE, REPEATED, REUSED, SECOND, exact, good,
+    stream,
 };
 
-/// The fault that is found once `wrong` has been at a good history, which must be tellable.
-async fn fault(wrong: impl FnOnce(&mut History)) -> Fault {
+/// Returns the anomaly of a good history after `falsify` has changed it, and checks its description.
+async fn anomaly(falsify: impl FnOnce(&mut History)) -> Anomaly {
     let mut history = good().await;
-    wrong(&mut history);
-    let fault = history.check().unwrap_err();
-    let told = history.tell(&fault);
-    assert!(told.starts_with(&fault.to_string()), "{told}");
-    assert!(told.lines().count() > fault.calls().len(), "{told}");
-    fault
+    falsify(&mut history);
+    let anomaly = history.check().unwrap_err();
+    let text = history.describe(&anomaly);
+    assert!(text.starts_with(&anomaly.to_string()), "{text}");
+    assert!(text.lines().count() > anomaly.calls().len(), "{text}");
+    anomaly
 }
 
-/// Rewrites log and subscribers as a store would have them that held only what `keep` says.
+/// Removes all events except those of `keep` from the history, and renumbers the rest.
 fn keep(history: &mut History, keep: impl Fn(&RecordedEvent) -> bool) {
     history.log.retain(keep);
     let mut versions = std::collections::HashMap::<StreamId, u64>::new();
@@ -45,33 +46,33 @@ fn keep(history: &mut History, keep: impl Fn(&RecordedEvent) -> bool) {
     }
 }
 
-fn asked(history: &mut History, call: usize) -> &mut Append {
+fn append(history: &mut History, call: usize) -> &mut Append {
     match &mut history.calls[call].kind {
         Kind::Append(append, _) => append,
         Kind::Read(..) => panic!("call {call} is a read"),
     }
 }
 
-fn told(history: &mut History, call: usize) -> &mut Answer {
+fn response(history: &mut History, call: usize) -> &mut Response {
     match &mut history.calls[call].kind {
-        Kind::Append(_, answer) => answer,
+        Kind::Append(_, response) => response,
         Kind::Read(..) => panic!("call {call} is a read"),
     }
 }
 
-fn at_version(expected: ExpectedVersion, actual: u64) -> Answer {
+fn at_version(expected: ExpectedVersion, actual: u64) -> Response {
     let violation = Violation::Version {
         stream: stream("a-1"),
         expected,
         actual: Version::new(actual),
     };
-    Answer::Conflict(Conflict {
+    Response::Conflict(Conflict {
         violations: vec![violation],
     })
 }
 
 #[tokio::test]
-async fn a_history_that_was_right_passes() {
+async fn valid_history_passes() {
     let history = good().await;
     assert_eq!(history.check(), Ok(()));
     let tally = history.tally();
@@ -80,17 +81,17 @@ async fn a_history_that_was_right_passes() {
 }
 
 #[tokio::test]
-async fn a_lost_append_is_found() {
-    let fault = fault(|history| keep(history, |event| event.position.get() < 8)).await;
-    assert_eq!(fault, Fault::Lost { call: LAST });
+async fn lost_append_is_detected() {
+    let anomaly = anomaly(|history| keep(history, |event| event.position.get() < 8)).await;
+    assert_eq!(anomaly, Anomaly::LostAppend { call: LAST });
 }
 
 #[tokio::test]
-async fn half_an_append_is_found() {
-    let fault = fault(|history| keep(history, |event| event.position.get() != 5)).await;
+async fn partial_append_is_detected() {
+    let anomaly = anomaly(|history| keep(history, |event| event.position.get() != 5)).await;
     assert_eq!(
-        fault,
-        Fault::Half {
+        anomaly,
+        Anomaly::PartialAppend {
             call: SECOND,
             position: 3
         }
@@ -98,101 +99,106 @@ async fn half_an_append_is_found() {
 }
 
 #[tokio::test]
-async fn an_event_that_nobody_appended_is_found() {
-    let fault = fault(|history| history.log[0].id = Uuid::now_v7()).await;
-    assert_eq!(fault, Fault::Foreign { position: 1 });
+async fn unknown_event_is_detected() {
+    let anomaly = anomaly(|history| history.log[0].id = Uuid::now_v7()).await;
+    assert_eq!(anomaly, Anomaly::UnknownEvent { position: 1 });
 }
 
 #[tokio::test]
-async fn a_gap_is_found() {
-    let fault = fault(|history| drop(history.log.remove(3))).await;
-    assert!(matches!(fault, Fault::Gap { expected: 4, .. }), "{fault}");
+async fn position_gap_is_detected() {
+    let anomaly = anomaly(|history| drop(history.log.remove(3))).await;
+    assert!(
+        matches!(anomaly, Anomaly::Gap { expected: 4, .. }),
+        "{anomaly}"
+    );
 }
 
 #[tokio::test]
-async fn a_subscriber_that_missed_an_event_is_found() {
-    let fault = fault(|history| drop(history.subscribers[0].seen.remove(6))).await;
-    let (expected, saw) = (Some(7), Some(8));
+async fn missed_event_of_subscriber_is_detected() {
+    let anomaly = anomaly(|history| drop(history.subscribers[0].seen.remove(6))).await;
+    let (expected, actual) = (Some(7), Some(8));
     assert_eq!(
-        fault,
-        Fault::Subscriber {
+        anomaly,
+        Anomaly::WrongSubscription {
             subscriber: 0,
             expected,
-            saw
+            actual
         }
     );
 }
 
 #[tokio::test]
-async fn a_subscriber_that_saw_another_order_is_found() {
-    let fault = fault(|history| history.subscribers[1].seen.swap(0, 1)).await;
-    let (expected, saw) = (Some(1), Some(2));
+async fn wrong_order_of_subscriber_is_detected() {
+    let anomaly = anomaly(|history| history.subscribers[1].seen.swap(0, 1)).await;
+    let (expected, actual) = (Some(1), Some(2));
     assert_eq!(
-        fault,
-        Fault::Subscriber {
+        anomaly,
+        Anomaly::WrongSubscription {
             subscriber: 1,
             expected,
-            saw
+            actual
         }
     );
 }
 
 #[tokio::test]
-async fn a_subscriber_that_saw_an_event_twice_is_found() {
-    let fault = fault(|history| {
+async fn repeated_event_of_subscriber_is_detected() {
+    let anomaly = anomaly(|history| {
         let last = history.log.last().cloned();
         history.subscribers[1].seen.extend(last);
     })
     .await;
-    let (expected, saw) = (None, Some(8));
+    let (expected, actual) = (None, Some(8));
     assert_eq!(
-        fault,
-        Fault::Subscriber {
+        anomaly,
+        Anomaly::WrongSubscription {
             subscriber: 1,
             expected,
-            saw
+            actual
         }
     );
 }
 
 #[tokio::test]
-async fn a_conflict_where_the_expectation_held_is_found() {
-    // The stream was at 3 all the while.
-    let fault = fault(|history| {
-        asked(history, REFUSED).streams[0].expected = exact(3);
-        *told(history, REFUSED) = at_version(exact(3), 2);
+async fn false_conflict_is_detected() {
+    // The stream was at version 3 during the whole call.
+    let anomaly = anomaly(|history| {
+        append(history, CONFLICTING).streams[0].expected = exact(3);
+        *response(history, CONFLICTING) = at_version(exact(3), 2);
     })
     .await;
-    let (right, known, by) = ((2, 2), 5, Some(SECOND));
+    let (valid, observed, observed_by) = ((2, 2), 5, Some(SECOND));
     assert_eq!(
-        fault,
-        Fault::Order {
-            call: REFUSED,
-            right,
-            known,
-            by
+        anomaly,
+        Anomaly::NotLinearizable {
+            call: CONFLICTING,
+            valid,
+            observed,
+            observed_by
         }
     );
 }
 
 #[tokio::test]
-async fn a_conflict_that_contradicts_itself_is_found() {
-    let fault = fault(|history| *told(history, REFUSED) = at_version(exact(2), 2)).await;
-    assert_eq!(fault, Fault::NeverTrue { call: REFUSED });
+async fn contradictory_conflict_is_detected() {
+    let anomaly =
+        anomaly(|history| *response(history, CONFLICTING) = at_version(exact(2), 2)).await;
+    assert_eq!(anomaly, Anomaly::ImpossibleResponse { call: CONFLICTING });
 }
 
 #[tokio::test]
-async fn a_conflict_with_a_version_that_never_was_is_found() {
-    let fault = fault(|history| *told(history, REFUSED) = at_version(exact(2), 9)).await;
-    assert_eq!(fault, Fault::NeverTrue { call: REFUSED });
+async fn conflict_with_impossible_version_is_detected() {
+    let anomaly =
+        anomaly(|history| *response(history, CONFLICTING) = at_version(exact(2), 9)).await;
+    assert_eq!(anomaly, Anomaly::ImpossibleResponse { call: CONFLICTING });
 }
 
 #[tokio::test]
-async fn two_winners_of_one_version_are_found() {
-    let fault = fault(|history| asked(history, LAST).streams[0].expected = exact(2)).await;
+async fn second_append_at_same_version_is_detected() {
+    let anomaly = anomaly(|history| append(history, LAST).streams[0].expected = exact(2)).await;
     assert_eq!(
-        fault,
-        Fault::Swallowed {
+        anomaly,
+        Anomaly::StoredDespiteConflict {
             call: LAST,
             position: 8
         }
@@ -200,9 +206,9 @@ async fn two_winners_of_one_version_are_found() {
 }
 
 #[tokio::test]
-async fn a_violated_condition_that_was_swallowed_is_found() {
-    let fault = fault(|history| {
-        asked(history, CONDITIONAL)
+async fn swallowed_append_condition_is_detected() {
+    let anomaly = anomaly(|history| {
+        append(history, CONDITIONAL)
             .condition
             .as_mut()
             .unwrap()
@@ -210,8 +216,8 @@ async fn a_violated_condition_that_was_swallowed_is_found() {
     })
     .await;
     assert_eq!(
-        fault,
-        Fault::Swallowed {
+        anomaly,
+        Anomaly::StoredDespiteConflict {
             call: CONDITIONAL,
             position: 7
         }
@@ -219,17 +225,19 @@ async fn a_violated_condition_that_was_swallowed_is_found() {
 }
 
 #[tokio::test]
-async fn a_conflict_that_was_answered_as_stored_is_found() {
-    let fault = fault(|history| *told(history, REFUSED) = told(history, FIRST).clone()).await;
-    assert_eq!(fault, Fault::Lost { call: REFUSED });
+async fn conflict_reported_as_stored_is_detected() {
+    let anomaly =
+        anomaly(|history| *response(history, CONFLICTING) = response(history, FIRST).clone()).await;
+    assert_eq!(anomaly, Anomaly::LostAppend { call: CONFLICTING });
 }
 
 #[tokio::test]
-async fn an_append_that_was_stored_and_rejected_is_found() {
-    let fault = fault(|history| *told(history, LAST) = Answer::NotStored("no".to_owned())).await;
+async fn stored_append_reported_as_failed_is_detected() {
+    let anomaly =
+        anomaly(|history| *response(history, LAST) = Response::NotStored("no".to_owned())).await;
     assert_eq!(
-        fault,
-        Fault::Denied {
+        anomaly,
+        Anomaly::StoredDespiteError {
             call: LAST,
             position: 8
         }
@@ -237,49 +245,50 @@ async fn an_append_that_was_stored_and_rejected_is_found() {
 }
 
 #[tokio::test]
-async fn a_receipt_for_another_place_is_found() {
-    let fault = fault(|history| *told(history, SECOND) = told(history, FIRST).clone()).await;
+async fn wrong_receipt_is_detected() {
+    let anomaly =
+        anomaly(|history| *response(history, SECOND) = response(history, FIRST).clone()).await;
     assert!(
-        matches!(fault, Fault::Receipt { call: SECOND, .. }),
-        "{fault}"
+        matches!(anomaly, Anomaly::WrongReceipt { call: SECOND, .. }),
+        "{anomaly}"
     );
 }
 
 #[tokio::test]
-async fn a_stale_page_is_found() {
-    let fault = fault(|history| {
+async fn stale_page_is_detected() {
+    let anomaly = anomaly(|history| {
         let Kind::Read(_, page) = &mut history.calls[PAGE].kind else {
-            panic!("a read")
+            panic!("expected a read")
         };
         page.events.truncate(2);
         page.head = Position::new(2);
     })
     .await;
-    let (right, known, by) = ((2, 2), 5, Some(SECOND));
+    let (valid, observed, observed_by) = ((2, 2), 5, Some(SECOND));
     assert_eq!(
-        fault,
-        Fault::Order {
+        anomaly,
+        Anomaly::NotLinearizable {
             call: PAGE,
-            right,
-            known,
-            by
+            valid,
+            observed,
+            observed_by
         }
     );
 }
 
 #[tokio::test]
-async fn a_page_that_misses_an_event_is_found() {
-    let fault = fault(|history| {
+async fn page_with_missing_event_is_detected() {
+    let anomaly = anomaly(|history| {
         let Kind::Read(_, page) = &mut history.calls[PAGE].kind else {
-            panic!("a read")
+            panic!("expected a read")
         };
         page.events.remove(1);
     })
     .await;
     let expected = vec![1, 2, 3];
     assert_eq!(
-        fault,
-        Fault::Page {
+        anomaly,
+        Anomaly::WrongPage {
             call: PAGE,
             expected,
             more: false
@@ -288,50 +297,50 @@ async fn a_page_that_misses_an_event_is_found() {
 }
 
 #[tokio::test]
-async fn a_reader_of_half_an_append_is_found() {
-    let fault = fault(|history| {
+async fn read_of_partial_append_is_detected() {
+    let anomaly = anomaly(|history| {
         let Kind::Read(_, page) = &mut history.calls[PAGE].kind else {
-            panic!("a read")
+            panic!("expected a read")
         };
         page.head = Position::new(4);
     })
     .await;
-    assert_eq!(fault, Fault::HalfSeen { call: PAGE });
+    assert_eq!(anomaly, Anomaly::PartialRead { call: PAGE });
 }
 
 #[tokio::test]
-async fn an_order_that_is_not_that_of_time_is_found() {
-    // The last append began behind the end of the one at position 7, and now ended ahead of its beginning.
-    let fault = fault(|history| {
-        let early = history.calls[FIRST].began;
-        (history.calls[LAST].began, history.calls[LAST].ended) = (early, early);
+async fn order_against_real_time_is_detected() {
+    // Moves the last append, which started after the one at position 7 had ended, before all other calls.
+    let anomaly = anomaly(|history| {
+        let start = history.calls[FIRST].started;
+        (history.calls[LAST].started, history.calls[LAST].ended) = (start, start);
         for call in &mut history.calls[..LAST] {
-            (call.began, call.ended) = (call.began + 2, call.ended + 2);
+            (call.started, call.ended) = (call.started + 2, call.ended + 2);
         }
     })
     .await;
-    let (right, known, by) = ((0, 0), 8, Some(LAST));
+    let (valid, observed, observed_by) = ((0, 0), 8, Some(LAST));
     assert_eq!(
-        fault,
-        Fault::Order {
+        anomaly,
+        Anomaly::NotLinearizable {
             call: FIRST,
-            right,
-            known,
-            by
+            valid,
+            observed,
+            observed_by
         }
     );
 }
 
 #[tokio::test]
-async fn a_key_that_was_stored_twice_is_found() {
-    let fault = fault(|history| {
-        let key = asked(history, KEYED).key.clone();
-        asked(history, LAST).key = key;
+async fn key_stored_twice_is_detected() {
+    let anomaly = anomaly(|history| {
+        let key = append(history, KEYED).key.clone();
+        append(history, LAST).key = key;
     })
     .await;
     assert_eq!(
-        fault,
-        Fault::KeyTwice {
+        anomaly,
+        Anomaly::DuplicateKey {
             call: LAST,
             first: KEYED
         }
@@ -339,33 +348,33 @@ async fn a_key_that_was_stored_twice_is_found() {
 }
 
 #[tokio::test]
-async fn a_known_key_that_was_judged_anew_is_found() {
-    // As if the expectation had been judged first.
-    let fault = fault(|history| *told(history, AGAIN) = at_version(exact(1), 4)).await;
-    assert_eq!(fault, Fault::NeverTrue { call: AGAIN });
+async fn conflict_for_known_key_is_detected() {
+    // As if the store had checked the expected version before the key.
+    let anomaly = anomaly(|history| *response(history, REPEATED) = at_version(exact(1), 4)).await;
+    assert_eq!(anomaly, Anomaly::ImpossibleResponse { call: REPEATED });
 }
 
 #[tokio::test]
-async fn a_key_that_was_taken_for_another_content_is_found() {
-    let fault = fault(|history| {
-        let key = asked(history, KEYED).key.clone();
-        asked(history, REUSED).key = key;
+async fn false_key_reuse_is_detected() {
+    let anomaly = anomaly(|history| {
+        let key = append(history, KEYED).key.clone();
+        append(history, REUSED).key = key;
     })
     .await;
-    assert_eq!(fault, Fault::NeverTrue { call: REUSED });
+    assert_eq!(anomaly, Anomaly::ImpossibleResponse { call: REUSED });
 }
 
 #[tokio::test]
-async fn an_append_without_an_answer_may_have_happened_or_not() {
+async fn append_with_unknown_response_may_be_stored_or_not() {
     let mut history = good().await;
-    *told(&mut history, LAST) = Answer::Unknown("gone".to_owned());
+    *response(&mut history, LAST) = Response::Unknown("gone".to_owned());
     assert_eq!(history.check(), Ok(()));
     keep(&mut history, |event| event.position.get() < 8);
     assert_eq!(history.check(), Ok(()));
 }
 
 #[tokio::test]
-async fn whatever_event_a_run_loses_is_missed() {
+async fn any_lost_event_is_detected() {
     let store: Arc<dyn EventStore> = Arc::new(MemoryStore::new());
     let plan = Plan {
         seed: 1,
@@ -377,6 +386,6 @@ async fn whatever_event_a_run_loses_is_missed() {
     for lost in 1..=history.log.len() as u64 {
         let mut history = history.clone();
         keep(&mut history, |event| event.position.get() != lost);
-        assert!(history.check().is_err(), "the event at position {lost}");
+        assert!(history.check().is_err(), "lost event at position {lost}");
     }
 }

@@ -1,4 +1,4 @@
-//! Live queries: a result and its changes, with concurrent writers.
+//! Live queries of in-memory projections: a result and its changes, with concurrent writers.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -13,7 +13,7 @@ use factum_memory::MemoryStore;
 use factum_tests::load::{Fill, JarEvent};
 use futures_util::{FutureExt as _, StreamExt as _};
 
-/// How many events there were, and how many of them in the shared jar.
+/// The number of all events, and of the events of the shared jar.
 #[derive(Projection, Default)]
 #[projection(name = "totals", events = JarEvent)]
 struct Totals {
@@ -47,7 +47,7 @@ async fn write(engine: &Engine, writers: u64) -> Position {
     Position::new(last)
 }
 
-/// The results up to that at `last`; that they come to it is a promise.
+/// Returns the results up to the result `last`, which must arrive.
 async fn until<R>(live: impl futures_util::Stream<Item = (R, Position)>, last: u64) -> Vec<(R, u64)>
 where
     R: Copy + Into<u64>,
@@ -61,7 +61,7 @@ where
                 return;
             }
         }
-        panic!("it ended");
+        panic!("the stream ended");
     };
     tokio::time::timeout(Duration::from_secs(30), all)
         .await
@@ -70,7 +70,7 @@ where
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_live_query_gives_a_result_and_each_change_of_it_without_a_gap() {
+async fn live_query_returns_result_and_every_change() {
     let engine = Engine::new(MemoryStore::new());
     let model = InMemory::<Totals>::new();
     let projections = Projections::builder(&engine).with(model.clone()).start();
@@ -80,37 +80,37 @@ async fn a_live_query_gives_a_result_and_each_change_of_it_without_a_gap() {
     let written = 4 * (2 * 40 + 2 * 26 + 2 * 13);
     let (last, seen) = tokio::join!(write(&engine, 4), until(live, written));
     assert_eq!(last.get(), written);
-    // The number of events is the position of the newest: each result is whole, and none comes twice.
+    // The number of events equals the position of the last event, so each result is complete and arrives once.
     assert!(seen.iter().all(|(all, at)| all == at), "{seen:?}");
     assert!(
         seen.windows(2).all(|pair| pair[0].1 < pair[1].1),
         "{seen:?}"
     );
 
-    // Behind a position that was seen, also when the read model is filled anew.
+    // A live query can continue after a known position, also on a rebuilt read model.
     let (shared, at) = seen[seen.len() / 2];
-    let mut behind = pin!(model.live_after(Position::new(at), |totals| totals.all));
-    assert_eq!(behind.next().await, Some((written, last)), "{shared}");
+    let mut later = pin!(model.live_after(Position::new(at), |totals| totals.all));
+    assert_eq!(later.next().await, Some((written, last)), "{shared}");
     let refilled = InMemory::<Totals>::new();
-    let behind = refilled.live_after(Position::new(at), |totals| totals.all);
+    let later = refilled.live_after(Position::new(at), |totals| totals.all);
     let again = Projections::builder(&engine).with(refilled.clone()).start();
-    let seen = until(behind, written).await;
+    let seen = until(later, written).await;
     assert!(seen[0].1 > at, "{seen:?}");
 
-    // What does not change it is no news, and neither is a rebuild.
+    // An event that does not change the result, and a rebuild, cause no new result.
     let mut shared = pin!(model.live(|totals| totals.shared));
     let (before, _) = shared.next().await.unwrap();
-    let told = Fill::new("alone", 0).execute(&engine).await.unwrap();
+    let receipt = Fill::new("alone", 0).execute(&engine).await.unwrap();
     projections
-        .wait_for(Position::new(told.position))
+        .wait_for(Position::new(receipt.position))
         .await
         .unwrap();
     projections.rebuild("totals").await.unwrap();
-    let told = Fill::new("alone", 1).execute(&engine).await.unwrap();
+    let receipt = Fill::new("alone", 1).execute(&engine).await.unwrap();
     let next = tokio::time::timeout(Duration::from_secs(30), shared.next()).await;
-    assert_eq!(next.unwrap().unwrap().0, before + 2, "{told}");
+    assert_eq!(next.unwrap().unwrap().0, before + 2, "{receipt}");
 
-    // What begins anew is silent until it is past what was told.
+    // After a reset, no result arrives until the position is after that of the previous result.
     projections.pause("totals").await.unwrap();
     projections.reset("totals").await.unwrap();
     assert_eq!(model.read(|totals| totals.shared), 0);
@@ -126,7 +126,7 @@ async fn a_live_query_gives_a_result_and_each_change_of_it_without_a_gap() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_result_and_the_events_behind_it_are_all_there_is() {
+async fn live_result_and_later_events_are_complete() {
     let engine = Engine::new(MemoryStore::new());
     let model = InMemory::<Totals>::new();
     let projections = Projections::builder(&engine).with(model.clone()).start();
@@ -141,26 +141,26 @@ async fn a_result_and_the_events_behind_it_are_all_there_is() {
     }
     let last = writing.await.unwrap();
     let store = engine.store().clone();
-    let mut behind = Subscription::new(store, Query::all(), at);
-    while behind.position() < last {
-        all += behind.next_page().await.unwrap().events.len() as u64;
+    let mut rest = Subscription::new(store, Query::all(), at);
+    while rest.position() < last {
+        all += rest.next_page().await.unwrap().events.len() as u64;
     }
     assert_eq!(all, last.get());
     projections.stop().await;
 }
 
-/// How many events there were; each partition by itself.
+/// The number of events, counted in each partition.
 #[derive(Projection, Default)]
 #[projection(name = "apart", events = JarEvent, partitions = 4)]
-struct Apart(u64);
+struct PerPartition(u64);
 
-impl Project<JarEvent> for Apart {
+impl Project<JarEvent> for PerPartition {
     fn project(&mut self, _: &Recorded<JarEvent>) {
         self.0 += 1;
     }
 }
 
-/// One event of the jar.
+/// Appends an event to a jar.
 async fn put(engine: &Engine, jar: u64, data: &'static str) {
     let event = NewEvent {
         id: uuid::Uuid::now_v7(),
@@ -178,21 +178,21 @@ async fn put(engine: &Engine, jar: u64, data: &'static str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_position_is_one_that_every_partition_has_come_to() {
+async fn live_position_is_reached_by_every_partition() {
     let engine = Engine::new(MemoryStore::new());
-    put(&engine, 0, "torn").await;
-    let whole = r#"{"command":"a","count":1}"#;
+    put(&engine, 0, "invalid").await;
+    let valid = r#"{"command":"a","count":1}"#;
     for jar in 1..=40 {
-        put(&engine, jar, whole).await;
+        put(&engine, jar, valid).await;
     }
-    // One partition is stuck at the first event.
+    // The first event blocks one partition.
     let (attempts, hour) = (100, Duration::from_secs(3_600));
     let stuck = RetryPolicy {
         attempts,
         base: hour,
         cap: hour,
     };
-    let model = InMemory::<Apart>::new();
+    let model = InMemory::<PerPartition>::new();
     let builder = Projections::builder(&engine).retry(stuck);
     let projections = builder.with(model.clone()).start();
     let mut live = pin!(model.live(|apart| apart.0));
@@ -208,19 +208,19 @@ async fn a_position_is_one_that_every_partition_has_come_to() {
     assert_eq!(at, Position::ZERO, "{seen}");
     drop(projections);
 
-    // Whoever comes back misses nothing.
-    let refilled = InMemory::<Apart>::new();
-    let behind = refilled.live_after(at, |apart| apart.0);
+    // A live query that continues after this position misses nothing.
+    let refilled = InMemory::<PerPartition>::new();
+    let later = refilled.live_after(at, |apart| apart.0);
     let once = RetryPolicy {
         attempts: 1,
         ..RetryPolicy::default()
     };
     let builder = Projections::builder(&engine).retry(once);
     let again = builder.with(refilled.clone()).start();
-    let seen = until(behind, 40).await;
+    let seen = until(later, 40).await;
     assert!(seen.is_sorted_by_key(|(_, at)| *at), "{seen:?}");
-    // The last partition may come to it with nothing of its own.
-    let behind = refilled.live_after(Position::new(40), |apart| apart.0);
-    assert_eq!(until(behind, 40).await, [(40, 41)]);
+    // The last partition may reach the head without an event of its own.
+    let later = refilled.live_after(Position::new(40), |apart| apart.0);
+    assert_eq!(until(later, 40).await, [(40, 41)]);
     again.stop().await;
 }

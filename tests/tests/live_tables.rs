@@ -1,13 +1,13 @@
-//! Live queries of tables: rows as of a position, and then as of each later one, while others write, project and switch.
+//! Live queries of tables: rows as of each position, during writes, projection and promotion of a new build.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "support/check.rs"]
 mod check;
+#[path = "support/databases.rs"]
+mod databases;
 #[path = "support/lines.rs"]
 mod lines;
-#[path = "support/places.rs"]
-mod places;
 #[path = "support/server.rs"]
 mod server;
 
@@ -25,7 +25,7 @@ use futures_util::stream::BoxStream;
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::task::JoinHandle;
 
-/// The table that readers see, and what it holds.
+/// The table of the active build, and its rows.
 type Rows = (String, Jars);
 type Row = (String, i64, i64);
 
@@ -42,7 +42,7 @@ macro_rules! rows {
     }};
 }
 
-/// Of a projection with `P` partitions.
+/// Starts a live query of a projection with `P` partitions.
 fn live<const P: u16>(
     backend: &Backend,
     after: Option<Position>,
@@ -91,15 +91,15 @@ async fn next(live: &mut BoxStream<'static, (Rows, Position)>) -> (Rows, Positio
     next.await.unwrap().unwrap()
 }
 
-/// An instance with a store of its own that runs version `V` over `P` partitions.
-struct Instance {
+/// A node with its own store that runs version `V` in `P` partitions.
+struct Node {
     backend: Backend,
     projections: Projections,
 }
 
-impl Instance {
-    async fn start<const V: u32, const P: u16>(place: &str) -> Self {
-        let backend = Backend::open(place).await.unwrap();
+impl Node {
+    async fn start<const V: u32, const P: u16>(location: &str) -> Self {
+        let backend = Backend::open(location).await.unwrap();
         let builder = Projections::builder(&backend.engine())
             .retry(PATIENT)
             .lease(Duration::from_millis(300));
@@ -119,16 +119,16 @@ impl Instance {
     }
 }
 
-/// Writes without a pause, until the end.
+/// Tasks that write without a pause until `end` is set.
 struct Writers {
     end: Arc<AtomicBool>,
     tasks: Vec<JoinHandle<u64>>,
 }
 
 impl Writers {
-    async fn start(place: &str) -> Self {
+    async fn start(location: &str) -> Self {
         let end: Arc<AtomicBool> = Arc::default();
-        let backend = Arc::new(Backend::open(place).await.unwrap());
+        let backend = Arc::new(Backend::open(location).await.unwrap());
         let tasks = (0..4).map(|writer| {
             let (backend, end) = (backend.clone(), end.clone());
             tokio::spawn(async move {
@@ -158,59 +158,63 @@ impl Writers {
     }
 }
 
-/// Each step is the model of the log at its position, and none goes back.
-fn hold(steps: &[(Rows, Position)], events: &[RecordedEvent]) {
+/// Asserts that each step matches the log at its position, and that positions do not decrease.
+fn assert_consistent(steps: &[(Rows, Position)], events: &[RecordedEvent]) {
     for ((_, jars), position) in steps {
-        assert_eq!(*jars, check::effects(events, *position), "at {position}");
+        assert_eq!(
+            *jars,
+            check::expected_jars(events, *position),
+            "at {position}"
+        );
     }
     let positions: Vec<Position> = steps.iter().map(|(_, position)| *position).collect();
     assert!(positions.is_sorted(), "{positions:?}");
 }
 
-async fn every_step_is_the_model_of_the_log_at_its_position(place: &str) {
-    let reader = Backend::open(place).await.unwrap();
+async fn live_rows_match_the_log_at_every_position(location: &str) {
+    let reader = Backend::open(location).await.unwrap();
     assert_eq!(view(&reader).await.unwrap(), None);
     let mut early = live::<1>(&reader, None);
-    // There is nothing to be seen yet.
+    // There is no build yet.
     assert!(early.next().now_or_never().is_none());
-    let instance = Instance::start::<1, 1>(place).await;
-    let writers = Writers::start(place).await;
+    let node = Node::start::<1, 1>(location).await;
+    let writers = Writers::start(location).await;
     let mut steps = vec![next(&mut early).await];
     while steps.len() < 15 {
         steps.push(next(&mut early).await);
     }
     drop(early);
-    // Another process goes on behind what this one has seen.
-    let other = Backend::open(place).await.unwrap();
+    // Another process continues after the last position of this one.
+    let other = Backend::open(location).await.unwrap();
     let seen = steps[14].1;
-    let mut behind = live::<1>(&other, Some(seen));
+    let mut later = live::<1>(&other, Some(seen));
     while steps.len() < 30 {
-        steps.push(next(&mut behind).await);
+        steps.push(next(&mut later).await);
     }
     assert!(steps[15].1 > seen);
     let last = writers.end().await;
     while steps.last().unwrap().1 < last {
-        steps.push(next(&mut behind).await);
+        steps.push(next(&mut later).await);
     }
-    hold(&steps, &check::everything(&reader.engine()).await);
+    assert_consistent(&steps, &check::all_events(&reader.engine()).await);
     assert_eq!(view(&other).await.unwrap(), steps.last().cloned());
-    instance.stop().await;
+    node.stop().await;
     other.close().await;
-    // A store that is closed has no more to say.
-    assert_eq!(behind.next().await, None);
+    // The stream ends when the store is closed.
+    assert_eq!(later.next().await, None);
     reader.close().await;
 }
 
-async fn a_switch_is_seen_and_nothing_goes_back(place: &str) {
-    let reader = Backend::open(place).await.unwrap();
-    let instance = Instance::start::<1, 1>(place).await;
-    let writers = Writers::start(place).await;
+async fn promotion_is_visible_and_rows_do_not_go_back(location: &str) {
+    let reader = Backend::open(location).await.unwrap();
+    let node = Node::start::<1, 1>(location).await;
+    let writers = Writers::start(location).await;
     let mut live = live::<1>(&reader, None);
     let mut steps = vec![next(&mut live).await];
     while steps.len() < 5 {
         steps.push(next(&mut live).await);
     }
-    let newer = Instance::start::<2, 1>(place).await;
+    let newer = Node::start::<2, 1>(location).await;
     let (before, after) = ("jar__1".to_owned(), "jar__2".to_owned());
     while steps.last().unwrap().0.0 == before {
         steps.push(next(&mut live).await);
@@ -223,36 +227,36 @@ async fn a_switch_is_seen_and_nothing_goes_back(place: &str) {
     while steps.last().unwrap().1 < last {
         steps.push(next(&mut live).await);
     }
-    hold(&steps, &check::everything(&reader.engine()).await);
+    assert_consistent(&steps, &check::all_events(&reader.engine()).await);
     let tables: Vec<&String> = steps.iter().map(|((table, _), _)| table).collect();
     assert!(tables.is_sorted() && tables.contains(&&after), "{tables:?}");
 
-    // Without an event it is seen as well.
+    // A promotion without a new event is visible, too.
     let rebuilt = newer.projections.rebuild("counts").await;
     rebuilt.unwrap();
     let ((table, jars), position) = next(&mut live).await;
     assert_eq!((table.as_str(), position), ("jar__3", last));
     assert_eq!(jars, steps.last().unwrap().0.1);
-    // What begins anew is silent until it is past what was told.
+    // After a reset, no rows arrive until the position is after that of the previous rows.
     newer.projections.reset("counts").await.unwrap();
     newer.projections.wait_for(last).await.unwrap();
-    let told = Fill::new("alone", 0).execute(&reader.engine()).await;
-    let last = Position::new(told.unwrap().position);
+    let receipt = Fill::new("alone", 0).execute(&reader.engine()).await;
+    let last = Position::new(receipt.unwrap().position);
     let mut step = next(&mut live).await;
     while step.1 < last {
         assert_eq!((&step.0.1, step.1), (&jars, position));
         step = next(&mut live).await;
     }
-    hold(&[step], &check::everything(&reader.engine()).await);
-    instance.stop().await;
+    assert_consistent(&[step], &check::all_events(&reader.engine()).await);
+    node.stop().await;
     newer.stop().await;
     reader.close().await;
 }
 
-async fn a_view_and_the_events_behind_it_are_all_there_is(place: &str) {
-    let reader = Backend::open(place).await.unwrap();
-    let instance = Instance::start::<1, 1>(place).await;
-    let writers = Writers::start(place).await;
+async fn view_and_later_events_are_complete(location: &str) {
+    let reader = Backend::open(location).await.unwrap();
+    let node = Node::start::<1, 1>(location).await;
+    let writers = Writers::start(location).await;
     let mut live = live::<1>(&reader, None);
     for _ in 0..5 {
         next(&mut live).await;
@@ -260,9 +264,9 @@ async fn a_view_and_the_events_behind_it_are_all_there_is(place: &str) {
     let ((_, mut jars), at) = view(&reader).await.unwrap().unwrap();
     let last = writers.end().await;
     let store = reader.engine().store().clone();
-    let mut behind = Subscription::new(store, Query::all(), at);
-    while behind.position() < last {
-        for event in behind.next_page().await.unwrap().events {
+    let mut rest = Subscription::new(store, Query::all(), at);
+    while rest.position() < last {
+        for event in rest.next_page().await.unwrap().events {
             let position = event.position.get() as i64;
             let jar = jars.entry(event.stream.to_string()).or_insert((0, 0));
             jar.1 = match jar.0 {
@@ -272,16 +276,16 @@ async fn a_view_and_the_events_behind_it_are_all_there_is(place: &str) {
             jar.0 += 1;
         }
     }
-    let events = check::everything(&reader.engine()).await;
-    assert_eq!(jars, check::effects(&events, last));
-    instance.stop().await;
+    let events = check::all_events(&reader.engine()).await;
+    assert_eq!(jars, check::expected_jars(&events, last));
+    node.stop().await;
     reader.close().await;
 }
 
-async fn with_partitions_every_one_has_come_to_the_position(place: &str) {
-    let reader = Backend::open(place).await.unwrap();
-    let instance = Instance::start::<1, 3>(place).await;
-    let writers = Writers::start(place).await;
+async fn live_position_is_reached_by_every_partition(location: &str) {
+    let reader = Backend::open(location).await.unwrap();
+    let node = Node::start::<1, 3>(location).await;
+    let writers = Writers::start(location).await;
     let mut live = live::<3>(&reader, None);
     let mut steps = Vec::new();
     while steps.len() < 20 {
@@ -291,25 +295,25 @@ async fn with_partitions_every_one_has_come_to_the_position(place: &str) {
     while steps.last().unwrap().1 < last {
         steps.push(next(&mut live).await);
     }
-    let events = check::everything(&reader.engine()).await;
+    let events = check::all_events(&reader.engine()).await;
     for ((_, jars), position) in &steps {
-        for (stream, (expected, _)) in check::effects(&events, *position) {
+        for (stream, (expected, _)) in check::expected_jars(&events, *position) {
             let (found, _) = jars.get(&stream).copied().unwrap_or_default();
             assert!(found >= expected, "{stream} has {found} at {position}");
         }
     }
-    hold(&steps[steps.len() - 1..], &events);
-    instance.stop().await;
+    assert_consistent(&steps[steps.len() - 1..], &events);
+    node.stop().await;
     reader.close().await;
 }
 
-async fn a_retry_of_what_was_parked_is_seen_without_an_event(place: &str) {
-    let backend = Backend::open(place).await.unwrap();
+async fn retried_dead_letter_is_visible_without_a_new_event(location: &str) {
+    let backend = Backend::open(location).await.unwrap();
     let engine = backend.engine();
-    let mended: Arc<AtomicBool> = Arc::default();
-    let is_mended = mended.clone();
+    let fixed: Arc<AtomicBool> = Arc::default();
+    let is_fixed = fixed.clone();
     let count = Count::<1, 1> {
-        taking: Arc::new(move |_| match is_mended.load(SeqCst) {
+        on_event: Arc::new(move |_| match is_fixed.load(SeqCst) {
             true => Ok(()),
             false => Err("broken".to_owned()),
         }),
@@ -323,27 +327,27 @@ async fn a_retry_of_what_was_parked_is_seen_without_an_event(place: &str) {
     let projections = count
         .on(&backend, builder, FailurePolicy::DeadLetter)
         .start();
-    let told = Fill::new("w", 0).execute(&engine).await.unwrap();
-    let last = Position::new(told.position);
+    let receipt = Fill::new("w", 0).execute(&engine).await.unwrap();
+    let last = Position::new(receipt.position);
     projections.wait_for(last).await.unwrap();
     let mut live = live::<1>(&backend, None);
     let ((_, jars), at) = next(&mut live).await;
     assert_eq!((jars.len(), at), (0, last));
-    mended.store(true, SeqCst);
+    fixed.store(true, SeqCst);
     projections.retry("counts").await.unwrap();
     let mut step = next(&mut live).await;
     while step.0.1["jar-w"].0 < 2 {
         step = next(&mut live).await;
     }
-    hold(&[step], &check::everything(&engine).await);
+    assert_consistent(&[step], &check::all_events(&engine).await);
     projections.stop().await;
     backend.close().await;
 }
 
-places::on_each! {
-    every_step_is_the_model_of_the_log_at_its_position;
-    a_switch_is_seen_and_nothing_goes_back;
-    a_view_and_the_events_behind_it_are_all_there_is;
-    with_partitions_every_one_has_come_to_the_position;
-    a_retry_of_what_was_parked_is_seen_without_an_event;
+databases::on_each_store! {
+    live_rows_match_the_log_at_every_position;
+    promotion_is_visible_and_rows_do_not_go_back;
+    view_and_later_events_are_complete;
+    live_position_is_reached_by_every_partition;
+    retried_dead_letter_is_visible_without_a_new_event;
 }

@@ -1,9 +1,9 @@
-//! What the framework tells of commands and projections, and the table of all metrics in the book.
+//! Metrics of commands and projections, and the table of all metrics in the book.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "support/told.rs"]
-mod told;
+#[path = "support/metric_snapshot.rs"]
+mod metric_snapshot;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,9 +14,8 @@ use factum::{
     Append, ContentType, EventStore as _, ExecuteError, ExpectedVersion, NewEvent, RetryPolicy,
 };
 use factum_memory::MemoryStore;
-use factum_testkit::{Faults, Faulty};
+use metric_snapshot::MetricSnapshot;
 use metrics_util::debugging::{DebuggingRecorder, Snapshotter};
-use told::Told;
 
 #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[event(prefix = "lamp")]
@@ -41,7 +40,7 @@ struct Dim {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("it is too bright")]
+#[error("the lamp would be too bright")]
 struct TooBright;
 
 impl Decide for Dim {
@@ -69,14 +68,14 @@ const AT_ONCE: RetryPolicy = RetryPolicy {
     cap: Duration::from_secs(60),
 };
 
-/// Runs `work` on this thread alone, and gives back what was told meanwhile.
-fn told(work: impl Future<Output = ()>) -> Told {
+/// Runs `work` on this thread, and returns the metrics that it recorded.
+fn record(work: impl Future<Output = ()>) -> MetricSnapshot {
     let recorder = DebuggingRecorder::new();
     let snapshotter: Snapshotter = recorder.snapshotter();
     let _installed = metrics::set_default_local_recorder(&recorder);
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     runtime.enable_all().build().unwrap().block_on(work);
-    Told::new(&snapshotter)
+    MetricSnapshot::new(&snapshotter)
 }
 
 fn unreadable() -> NewEvent {
@@ -97,8 +96,8 @@ fn dim(to: u64) -> Dim {
 }
 
 #[test]
-fn commands_are_counted_by_name_and_outcome_and_their_duration_is_measured() {
-    let told = told(async {
+fn command_metrics_count_outcomes_and_durations() {
+    let recorded = record(async {
         let engine = Engine::new(MemoryStore::new());
         engine.execute(dim(1)).await.unwrap();
         engine.execute(dim(2)).idempotency_key("k").await.unwrap();
@@ -129,23 +128,23 @@ fn commands_are_counted_by_name_and_outcome_and_their_duration_is_measured() {
         ("repeated}", 1.0),
     ];
     assert_eq!(
-        told.of("factum_commands_total{command=Dim,outcome="),
+        recorded.of("factum_commands_total{command=Dim,outcome="),
         expected
     );
-    let durations = &told.0["factum_command_duration_seconds{command=Dim}"];
+    let durations = &recorded.0["factum_command_duration_seconds{command=Dim}"];
     assert_eq!(durations.len(), 7);
     assert!(
         durations
             .iter()
             .all(|seconds| (0.0..60.0).contains(seconds))
     );
-    // What the caller expected was not so; nobody was faster.
-    assert_eq!(told.of("factum_conflicts_total"), []);
+    // A wrong expected version of the caller is not counted as a conflict.
+    assert_eq!(recorded.of("factum_conflicts_total"), []);
 }
 
 #[test]
-fn lost_races_are_counted_and_so_are_further_attempts() {
-    let told = told(async {
+fn conflicts_and_retries_are_counted() {
+    let recorded = record(async {
         let store = MemoryStore::new();
         let engine = Engine::new(store.clone());
         let once = Engine::builder(store.clone())
@@ -158,25 +157,28 @@ fn lost_races_are_counted_and_so_are_further_attempts() {
         others.execute(dim(2)).await.unwrap();
         let receipt = engine.execute(dim(3)).await.unwrap();
         assert_eq!(receipt.attempts(), 2);
-        let lost = once.execute(dim(4)).await;
+        let conflict = once.execute(dim(4)).await;
         assert!(matches!(
-            lost,
+            conflict,
             Err(ExecuteError::Conflict { attempts: 1, .. })
         ));
     });
-    assert_eq!(told.of("factum_conflicts_total"), [("{command=Dim}", 2.0)]);
+    assert_eq!(
+        recorded.of("factum_conflicts_total"),
+        [("{command=Dim}", 2.0)]
+    );
     let retries = [("{command=Dim,cause=conflict}", 1.0)];
-    assert_eq!(told.of("factum_retries_total"), retries);
+    assert_eq!(recorded.of("factum_retries_total"), retries);
     let commands = [("conflict}", 1.0), ("done}", 4.0)];
     assert_eq!(
-        told.of("factum_commands_total{command=Dim,outcome="),
+        recorded.of("factum_commands_total{command=Dim,outcome="),
         commands
     );
 }
 
 #[test]
-fn attempts_on_a_store_that_is_not_there_are_counted() {
-    let told = told(async {
+fn retries_on_an_unavailable_store_are_counted() {
+    let recorded = record(async {
         let faults = Faults {
             rejected: 1.0,
             ..Faults::NONE
@@ -186,14 +188,14 @@ fn attempts_on_a_store_that_is_not_there_are_counted() {
         engine.execute(dim(1)).await.unwrap_err();
     });
     let retries = [("{command=Dim,cause=store}", 2.0)];
-    assert_eq!(told.of("factum_retries_total"), retries);
+    assert_eq!(recorded.of("factum_retries_total"), retries);
     let commands = [("{command=Dim,outcome=failed}", 1.0)];
-    assert_eq!(told.of("factum_commands_total"), commands);
+    assert_eq!(recorded.of("factum_commands_total"), commands);
 }
 
 #[test]
-fn a_projection_tells_where_it_stands_what_it_parked_and_how_often_it_failed() {
-    let told = told(async {
+fn projection_metrics_report_position_and_failures() {
+    let recorded = record(async {
         let store = MemoryStore::new();
         let engine = Engine::new(store.clone());
         let projections = Projections::builder(&engine)
@@ -207,23 +209,23 @@ fn a_projection_tells_where_it_stands_what_it_parked_and_how_often_it_failed() {
         engine.execute(dim(3)).await.unwrap();
         projections.wait_for(3.into()).await.unwrap();
     });
-    let of = |what: &str| told.of(&format!("factum_projection_{what}"));
+    let of = |name: &str| recorded.of(&format!("factum_projection_{name}"));
     assert_eq!(of("position"), [("{projection=lamps}", 3.0)]);
     assert_eq!(of("parked_events"), [("{projection=lamps}", 1.0)]);
     assert_eq!(of("failures_total"), [("{projection=lamps}", 3.0)]);
     assert_eq!(
-        told.0["factum_projection_lag_events{projection=lamps}"],
+        recorded.0["factum_projection_lag_events{projection=lamps}"],
         [0.0]
     );
     assert_eq!(
-        told.0["factum_projection_lag_seconds{projection=lamps}"],
+        recorded.0["factum_projection_lag_seconds{projection=lamps}"],
         [0.0]
     );
 }
 
 #[test]
-fn the_lag_of_a_projection_that_rests_is_measured_when_asked_for() {
-    let told = told(async {
+fn measure_reports_lag_of_a_paused_projection() {
+    let recorded = record(async {
         let engine = Engine::new(MemoryStore::new());
         let projections = Projections::builder(&engine)
             .with(InMemory::<Lamps>::new())
@@ -244,11 +246,11 @@ fn the_lag_of_a_projection_that_rests_is_measured_when_asked_for() {
             .await
             .unwrap();
     });
-    let of = |what: &str| told.of(&format!("factum_projection_{what}"));
+    let of = |name: &str| recorded.of(&format!("factum_projection_{name}"));
     assert_eq!(of("position"), [("{projection=lamps}", 1.0)]);
     assert_eq!(of("lag_events"), [("{projection=lamps}", 3.0)]);
     let [(_, seconds)] = of("lag_seconds")[..] else {
-        panic!("three wait")
+        panic!("expected one lag value")
     };
     assert!(seconds > 0.0 && seconds < 60.0, "{seconds}");
 }
@@ -270,9 +272,9 @@ fn every_metric_is_described() {
             }
         }
     });
-    let told = snapshotter.snapshot().into_vec();
-    assert_eq!(told.len(), ALL.len());
-    for (key, unit, meaning, _) in told {
+    let recorded = snapshotter.snapshot().into_vec();
+    assert_eq!(recorded.len(), ALL.len());
+    for (key, unit, meaning, _) in recorded {
         let name = key.key().name();
         let metric = ALL.iter().find(|metric| metric.name == name).unwrap();
         assert_eq!(&*meaning.unwrap(), metric.meaning);
@@ -284,7 +286,7 @@ fn every_metric_is_described() {
 }
 
 #[test]
-fn the_book_has_a_table_of_every_metric() {
+fn book_lists_every_metric() {
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/src/operations.md");
     let page = std::fs::read_to_string(page).unwrap();
     let named = |line: &&str| line.starts_with("| `factum_");

@@ -1,9 +1,9 @@
-//! What the framework tells of process managers and schedules.
+//! Metrics of process managers and schedules.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "support/told.rs"]
-mod told;
+#[path = "support/metric_snapshot.rs"]
+mod metric_snapshot;
 
 use std::time::Duration;
 
@@ -12,9 +12,8 @@ use factum::prelude::*;
 use factum::process::{Correlation, Deadline, Reactions, Rejection};
 use factum::process_managers::Schedule;
 use factum_memory::MemoryStore;
-use factum_testkit::VirtualClock;
+use metric_snapshot::MetricSnapshot;
 use metrics_util::debugging::{DebuggingRecorder, Snapshotter};
-use told::Told;
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
@@ -47,7 +46,7 @@ impl Decide for Light {
     }
 }
 
-/// Lamps of odd numbers stay lit, and the switch of number 13 is jammed.
+/// Puts out a lamp. Rejected for lamps with odd numbers; panics for number 13.
 #[derive(Command, Debug, Clone, Serialize, Deserialize)]
 #[command(on = Lamp)]
 struct PutOut {
@@ -56,7 +55,7 @@ struct PutOut {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("it stays lit")]
+#[error("the lamp stays lit")]
 struct StaysLit;
 
 impl Decide for PutOut {
@@ -70,7 +69,7 @@ impl Decide for PutOut {
     }
 }
 
-/// Puts a lamp out at once, and again a day later.
+/// A process manager that puts out a lamp immediately, and again a day later.
 #[derive(ProcessManager, Debug, Clone, Default, Serialize, Deserialize)]
 #[process_manager(id = u32, events = LampEvent, commands = PutOut)]
 struct Watch {
@@ -107,8 +106,8 @@ impl Respond for Watch {
     }
 }
 
-/// Runs `work` on this thread alone, with a recorder.
-fn recorded<W: Future>(work: impl FnOnce(Snapshotter) -> W) -> W::Output {
+/// Runs `work` on this thread with a recorder.
+fn with_recorder<W: Future>(work: impl FnOnce(Snapshotter) -> W) -> W::Output {
     let recorder = DebuggingRecorder::new();
     let work = work(recorder.snapshotter());
     let _installed = metrics::set_default_local_recorder(&recorder);
@@ -116,15 +115,20 @@ fn recorded<W: Future>(work: impl FnOnce(Snapshotter) -> W) -> W::Output {
     runtime.enable_all().build().unwrap().block_on(work)
 }
 
-/// Waits until the gauge of the process `watch` is at `value`.
-async fn comes_to(recorder: &Snapshotter, gauge: &str, value: f64) {
+/// Waits until a gauge of the process `watch` has `value`.
+async fn wait_for_gauge(recorder: &Snapshotter, gauge: &str, value: f64) {
     let key = format!("factum_process_{gauge}{{process=watch}}");
-    while Told::new(recorder).0.get(&key).map(|values| &values[..]) != Some(&[value]) {
+    while MetricSnapshot::new(recorder)
+        .0
+        .get(&key)
+        .map(|values| &values[..])
+        != Some(&[value])
+    {
         tokio::task::yield_now().await;
     }
 }
 
-fn tries(attempts: u32, pause: Duration) -> RetryPolicy {
+fn retry(attempts: u32, pause: Duration) -> RetryPolicy {
     RetryPolicy {
         attempts,
         base: pause,
@@ -137,80 +141,86 @@ async fn light(engine: &Engine, lamp: u32) {
 }
 
 #[test]
-fn commands_are_counted_by_what_became_of_them_and_what_was_given_up_is_parked() {
-    recorded(async |recorder| {
+fn process_metrics_count_outcomes_and_failed_deliveries() {
+    with_recorder(async |recorder| {
         let engine = Engine::new(MemoryStore::new());
         let running = ProcessManagers::builder(&engine)
             .with::<Watch>()
-            .retry(tries(3, Duration::ZERO))
+            .retry(retry(3, Duration::ZERO))
             .start();
         for lamp in [2, 4, 5, 13] {
             light(&engine, lamp).await;
         }
         running.wait_until_idle().await.unwrap();
         running.stop().await;
-        let told = Told::new(&recorder);
+        let snapshot = MetricSnapshot::new(&recorder);
         let expected = [("done}", 2.0), ("failed}", 1.0), ("rejected}", 1.0)];
-        let work = told.of("factum_process_work_total{process=watch,outcome=");
+        let work = snapshot.of("factum_process_work_total{process=watch,outcome=");
         assert_eq!(work, expected);
-        assert_eq!(told.0["factum_process_parked_items{process=watch}"], [1.0]);
-        assert_eq!(told.0["factum_process_work_due{process=watch}"], [0.0]);
+        assert_eq!(
+            snapshot.0["factum_process_parked_items{process=watch}"],
+            [1.0]
+        );
+        assert_eq!(snapshot.0["factum_process_work_due{process=watch}"], [0.0]);
     });
 }
 
 #[test]
-fn what_is_parked_is_told_when_a_program_starts_and_no_more_when_somebody_has_decided() {
+fn failed_delivery_gauge_follows_start_and_discard() {
     let store = MemoryStore::new();
-    recorded(async |_| {
+    with_recorder(async |_| {
         let engine = Engine::new(store.clone());
         let running = ProcessManagers::builder(&engine)
             .with::<Watch>()
-            .retry(tries(1, Duration::ZERO))
+            .retry(retry(1, Duration::ZERO))
             .start();
         light(&engine, 13).await;
         running.wait_until_idle().await.unwrap();
         running.stop().await;
     });
-    recorded(async |recorder| {
+    with_recorder(async |recorder| {
         let engine = Engine::new(store.clone());
         let running = ProcessManagers::builder(&engine).with::<Watch>().start();
-        comes_to(&recorder, "parked_items", 1.0).await;
-        let letters = running.failed_deliveries("watch").await.unwrap();
-        let discarded = running.discard_delivery("watch", &letters[0], "it is broken");
+        wait_for_gauge(&recorder, "parked_items", 1.0).await;
+        let failed = running.failed_deliveries("watch").await.unwrap();
+        let discarded = running.discard_delivery("watch", &failed[0], "the switch is broken");
         discarded.await.unwrap();
         metrics::gauge!("factum_process_parked_items", "process" => "watch").set(7);
         light(&engine, 2).await;
         running.wait_until_idle().await.unwrap();
         running.stop().await;
-        let told = Told::new(&recorder);
-        assert_eq!(told.0["factum_process_parked_items{process=watch}"], [0.0]);
+        let snapshot = MetricSnapshot::new(&recorder);
+        assert_eq!(
+            snapshot.0["factum_process_parked_items{process=watch}"],
+            [0.0]
+        );
     });
 }
 
 #[test]
-fn what_is_due_and_cannot_be_done_yet_shows() {
-    recorded(async |recorder| {
+fn due_work_gauge_shows_retries() {
+    with_recorder(async |recorder| {
         let engine = Engine::new(MemoryStore::new());
         let running = ProcessManagers::builder(&engine)
             .with::<Watch>()
-            .retry(tries(3, Duration::from_secs(3_600)))
+            .retry(retry(3, Duration::from_secs(3_600)))
             .start();
         light(&engine, 13).await;
-        comes_to(&recorder, "work_due", 1.0).await;
+        wait_for_gauge(&recorder, "work_due", 1.0).await;
         light(&engine, 2).await;
         let mut done = engine.store().watch();
         done.wait_for(|head| head.get() == 3).await.unwrap();
         running.stop().await;
-        let told = Told::new(&recorder);
-        assert_eq!(told.0["factum_process_work_due{process=watch}"], [1.0]);
-        let work = told.of("factum_process_work_total{process=watch,");
+        let snapshot = MetricSnapshot::new(&recorder);
+        assert_eq!(snapshot.0["factum_process_work_due{process=watch}"], [1.0]);
+        let work = snapshot.of("factum_process_work_total{process=watch,");
         assert_eq!(work, [("outcome=done}", 1.0)]);
     });
 }
 
 #[test]
-fn deadlines_are_counted_and_how_late_they_passed() {
-    recorded(async |recorder| {
+fn deadline_metrics_count_and_measure_delay() {
+    with_recorder(async |recorder| {
         let engine = Engine::new(MemoryStore::new());
         let clock = VirtualClock::new();
         let daily = Schedule::cron("daily", "0 12 * * *", |_| PutOut { lamp: 6 }).unwrap();
@@ -221,19 +231,19 @@ fn deadlines_are_counted_and_how_late_they_passed() {
             .start();
         light(&engine, 2).await;
         running.wait_until_idle().await.unwrap();
-        let before = Told::new(&recorder);
+        let before = MetricSnapshot::new(&recorder);
         let fired = "factum_deadlines_fired_total{process=";
         assert!(before.of(fired).iter().all(|(name, _)| *name != "watch}"));
         clock.advance(DAY * 2);
         running.wait_until_idle().await.unwrap();
         running.stop().await;
-        let told = Told::new(&recorder);
-        assert_eq!(told.of(fired), [("schedules}", 1.0), ("watch}", 1.0)]);
-        let [late] = told.0["factum_deadline_delay_seconds{process=watch}"][..] else {
-            panic!("one has passed")
+        let snapshot = MetricSnapshot::new(&recorder);
+        assert_eq!(snapshot.of(fired), [("schedules}", 1.0), ("watch}", 1.0)]);
+        let [late] = snapshot.0["factum_deadline_delay_seconds{process=watch}"][..] else {
+            panic!("expected one delay")
         };
         assert!((86_000.0..87_000.0).contains(&late), "{late}");
-        let scheduled = told.of("factum_process_work_total{process=schedules,");
+        let scheduled = snapshot.of("factum_process_work_total{process=schedules,");
         assert_eq!(scheduled, [("outcome=done}", 1.0)]);
     });
 }

@@ -1,4 +1,4 @@
-//! The engine beside a model: whatever is asked in whatever order, both answer alike, and remember alike.
+//! Compares the engine with a reference model: both return the same results for random sequences of commands.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -16,33 +16,33 @@ use factum_sqlite::SqliteStore;
 use proptest::prelude::*;
 
 use bank::{Account, AccountEvent, Bonus, Deposit, Open, Rejection, Transfer, Withdraw};
-use bank_model::{Ask, Book, Done, Model, Outcome, Step};
+use bank_model::{AccountState, Done, Model, Outcome, Request, Step};
 
 const ACCOUNTS: u8 = 3;
 
-fn ask() -> impl Strategy<Value = Ask> {
+fn request() -> impl Strategy<Value = Request> {
     let account = || 0..ACCOUNTS;
     prop_oneof![
-        2 => (account(), prop_oneof![Just(0), Just(50)]).prop_map(|(a, limit)| Ask::Open(a, limit)),
-        4 => (account(), 0..35_u64).prop_map(|(a, amount)| Ask::Deposit(a, amount)),
-        3 => (account(), 0..30_u64).prop_map(|(a, amount)| Ask::Withdraw(a, amount)),
-        3 => (account(), account(), 0..20_u64).prop_map(|(a, b, amount)| Ask::Transfer(a, b, amount)),
-        2 => (account(), account()).prop_map(|(a, b)| Ask::Bonus(a, b)),
+        2 => (account(), prop_oneof![Just(0), Just(50)]).prop_map(|(a, limit)| Request::Open(a, limit)),
+        4 => (account(), 0..35_u64).prop_map(|(a, amount)| Request::Deposit(a, amount)),
+        3 => (account(), 0..30_u64).prop_map(|(a, amount)| Request::Withdraw(a, amount)),
+        3 => (account(), account(), 0..20_u64).prop_map(|(a, b, amount)| Request::Transfer(a, b, amount)),
+        2 => (account(), account()).prop_map(|(a, b)| Request::Bonus(a, b)),
     ]
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let key = prop_oneof![3 => Just(None), 2 => (0..4_u8).prop_map(Some)];
-    let expecting =
+    let version_offset =
         prop_oneof![4 => Just(None), 2 => Just(Some(0)), 1 => (-2..3_i64).prop_map(Some)];
-    let step = (ask(), key, expecting, 0..2_usize);
-    let step = step.prop_map(|(ask, key, expecting, engine)| Step {
-        ask,
+    let step = (request(), key, version_offset, 0..2_usize);
+    let step = step.prop_map(|(request, key, version_offset, engine)| Step {
+        request,
         key,
-        expecting,
+        version_offset,
         engine,
     });
-    // The same request again, as after a lost answer.
+    // A step may be repeated, as after a lost response.
     let step = (step, prop_oneof![4 => Just(1), 1 => Just(2)]);
     proptest::collection::vec(step.prop_map(|(step, times)| vec![step; times]), 1..25)
         .prop_map(|steps| steps.concat())
@@ -70,16 +70,16 @@ async fn execute<C: Decide<Error = Rejection>>(
         execute = execute.expected_version(expected);
     }
     match execute.await {
-        Ok(receipt) => Outcome::Done(told(&receipt)),
+        Ok(receipt) => Outcome::Done(done(&receipt)),
         Err(ExecuteError::Rejected(rejection)) => Outcome::Rejected(rejection),
         Err(ExecuteError::DuplicateStream { stream }) => Outcome::DuplicateStream(account(&stream)),
         Err(ExecuteError::KeyReused { key }) => Outcome::KeyReused(key.parse().unwrap()),
-        Err(ExecuteError::Conflict { conflict, .. }) => rejected(&conflict),
+        Err(ExecuteError::Conflict { conflict, .. }) => conflict_outcome(&conflict),
         Err(error) => panic!("{step:?}: {error:?}"),
     }
 }
 
-fn rejected(conflict: &Conflict) -> Outcome {
+fn conflict_outcome(conflict: &Conflict) -> Outcome {
     match conflict.violations[..] {
         [
             Violation::Version {
@@ -92,7 +92,7 @@ fn rejected(conflict: &Conflict) -> Outcome {
     }
 }
 
-fn told(receipt: &Receipt) -> Done {
+fn done(receipt: &Receipt) -> Done {
     let event =
         |record: &factum::RecordedEvent| (account(&record.stream), record.decode().unwrap());
     let versions = receipt.versions().iter();
@@ -107,8 +107,8 @@ fn told(receipt: &Receipt) -> Done {
     }
 }
 
-fn book<const EVERY: u64>(account: &Loaded<Account<EVERY>>) -> Book {
-    Book {
+fn state<const EVERY: u64>(account: &Loaded<Account<EVERY>>) -> AccountState {
+    AccountState {
         version: account.version().get(),
         position: account.position().get(),
         limit: account.open.then_some(account.limit),
@@ -116,8 +116,8 @@ fn book<const EVERY: u64>(account: &Loaded<Account<EVERY>>) -> Book {
     }
 }
 
-/// What is stored, and what it was at any place and time, as the model has it.
-async fn remembers<const EVERY: u64>(engine: &Engine, model: &Model) {
+/// Compares the log, and the state at every position, version and time, with the model.
+async fn compare<const EVERY: u64>(engine: &Engine, model: &Model) {
     let page = engine.store().read(Read::all(Query::all())).await.unwrap();
     let log = page.events.iter();
     let stored: Vec<(u8, AccountEvent)> = log
@@ -127,55 +127,64 @@ async fn remembers<const EVERY: u64>(engine: &Engine, model: &Model) {
     let times: Vec<Timestamp> = page.events.iter().map(|event| event.recorded_at).collect();
     for account in 0..ACCOUNTS {
         let load = || engine.load::<Account<EVERY>>(&account);
-        assert_eq!(book(&load().await.unwrap()), model.now(account));
+        assert_eq!(state(&load().await.unwrap()), model.current(account));
         for head in 0..=model.log.len() {
-            let expected = model.book(account, head);
-            let there = load().at_position((head as u64).into()).await.unwrap();
+            let expected = model.state_after(account, head);
+            let at_position = load().at_position((head as u64).into()).await.unwrap();
             assert_eq!(
-                book(&there),
+                state(&at_position),
                 expected,
                 "account {account} at position {head}"
             );
-            let then = load().at_version(expected.version).await.unwrap();
+            let at_version = load().at_version(expected.version).await.unwrap();
             assert_eq!(
-                book(&then),
+                state(&at_version),
                 expected,
                 "account {account} at version {}",
                 expected.version
             );
-            let Some(time) = head.checked_sub(1).map(|newest| times[newest]) else {
+            let Some(time) = head.checked_sub(1).map(|last| times[last]) else {
                 continue;
             };
-            let by_then = times.partition_point(|recorded_at| *recorded_at <= time);
-            let then = load().at_time(time).await.unwrap();
+            let recorded = times.partition_point(|recorded_at| *recorded_at <= time);
+            let at_time = load().at_time(time).await.unwrap();
             assert_eq!(
-                book(&then),
-                model.book(account, by_then),
+                state(&at_time),
+                model.state_after(account, recorded),
                 "account {account} at {time}"
             );
         }
-        let known = model.now(account).version;
-        match load().at_version(known + 1).await {
+        let current = model.current(account).version;
+        match load().at_version(current + 1).await {
             Err(LoadError::NoSuchVersion {
                 stream: of,
                 asked,
                 actual,
             }) => assert_eq!(
                 (of, asked.get(), actual.get()),
-                (stream(account), known + 1, known)
+                (stream(account), current + 1, current)
             ),
-            other => panic!("version {} of account {account}: {other:?}", known + 1),
+            other => panic!("version {} of account {account}: {other:?}", current + 1),
         }
-        let told = engine.history::<Account<EVERY>>(&account).await.unwrap();
-        let told = told.into_iter().map(|recorded| (account, recorded.event));
-        let wanted = model.log.iter().filter(|(of, _)| *of == account);
-        assert!(told.eq(wanted.cloned()), "the history of account {account}");
+        let history = engine.history::<Account<EVERY>>(&account).await.unwrap();
+        let history = history
+            .into_iter()
+            .map(|recorded| (account, recorded.event));
+        let expected = model.log.iter().filter(|(of, _)| *of == account);
+        assert!(
+            history.eq(expected.cloned()),
+            "history of account {account}"
+        );
     }
 }
 
-/// Takes `steps` to two engines on one store, each of which keeps `warm` states, and to the model.
-async fn agree<const EVERY: u64>(store: impl Store + Clone, warm: Option<usize>, steps: &[Step]) {
-    let engine = || match warm {
+/// Executes `steps` on two engines of one store, with `capacity` cached states each, and on the model.
+async fn check_steps<const EVERY: u64>(
+    store: impl Store + Clone,
+    capacity: Option<usize>,
+    steps: &[Step],
+) {
+    let engine = || match capacity {
         Some(entries) => Engine::builder(store.clone())
             .cache_capacity(entries)
             .build(),
@@ -184,20 +193,24 @@ async fn agree<const EVERY: u64>(store: impl Store + Clone, warm: Option<usize>,
     let engines = [engine(), engine()];
     let mut model = Model::default();
     for (number, step) in steps.iter().enumerate() {
-        let (engine, expected) = (&engines[step.engine], model.expected(step));
-        let done = match step.ask {
-            Ask::Open(a, limit) => execute(engine, Open::<EVERY>(a, limit), step, expected).await,
-            Ask::Deposit(a, n) => execute(engine, Deposit::<EVERY>(a, n), step, expected).await,
-            Ask::Withdraw(a, n) => execute(engine, Withdraw::<EVERY>(a, n), step, expected).await,
-            Ask::Transfer(a, b, n) => {
+        let (engine, expected) = (&engines[step.engine], model.expected_version(step));
+        let outcome = match step.request {
+            Request::Open(a, limit) => {
+                execute(engine, Open::<EVERY>(a, limit), step, expected).await
+            }
+            Request::Deposit(a, n) => execute(engine, Deposit::<EVERY>(a, n), step, expected).await,
+            Request::Withdraw(a, n) => {
+                execute(engine, Withdraw::<EVERY>(a, n), step, expected).await
+            }
+            Request::Transfer(a, b, n) => {
                 execute(engine, Transfer::<EVERY>(a, b, n), step, expected).await
             }
-            Ask::Bonus(a, b) => execute(engine, Bonus::<EVERY>(a, b), step, expected).await,
+            Request::Bonus(a, b) => execute(engine, Bonus::<EVERY>(a, b), step, expected).await,
         };
-        assert_eq!(done, model.take(step), "step {number}: {step:?}");
+        assert_eq!(outcome, model.execute(step), "step {number}: {step:?}");
     }
     for engine in [&engines[0], &engines[1], &engine()] {
-        remembers::<EVERY>(engine, &model).await;
+        compare::<EVERY>(engine, &model).await;
     }
 }
 
@@ -208,48 +221,48 @@ fn block_on(future: impl Future<Output = ()>) {
     runtime.unwrap().block_on(future);
 }
 
-async fn on_sqlite<const EVERY: u64>(warm: Option<usize>, steps: &[Step]) {
+async fn on_sqlite<const EVERY: u64>(capacity: Option<usize>, steps: &[Step]) {
     let dir = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(dir.path().join("bank.db")).await.unwrap();
-    agree::<EVERY>(store.clone(), warm, steps).await;
+    check_steps::<EVERY>(store.clone(), capacity, steps).await;
     store.close().await;
 }
 
 #[tokio::test]
-async fn a_receipt_tells_the_version_of_the_first_stream_also_where_only_the_second_got_events() {
+async fn receipt_version_is_that_of_the_first_stream() {
     let engine = Engine::new(MemoryStore::new());
     for (account, limit) in [(1, 50), (2, 0)] {
         engine.execute(Open::<0>(account, limit)).await.unwrap();
     }
     engine.execute(Deposit::<0>(2, 40)).await.unwrap();
-    let told = |receipt: &Receipt| {
+    let versions_of = |receipt: &Receipt| {
         let versions = receipt.versions().iter().map(|(_, version)| version.get());
         (receipt.version().get(), versions.collect::<Vec<_>>())
     };
     let bonus = || engine.execute(Bonus::<0>(1, 2)).idempotency_key("bonus");
     let first = bonus().await.unwrap();
-    assert_eq!(told(&first), (1, vec![1, 6]));
-    // Opened as it is: nothing needs to happen, under a key or not.
+    assert_eq!(versions_of(&first), (1, vec![1, 6]));
+    // The account is already open with this limit, so the command stores no event, with or without a key.
     let nothing = || engine.execute(Open::<0>(1, 50));
-    assert_eq!(told(&nothing().await.unwrap()), (1, vec![1]));
+    assert_eq!(versions_of(&nothing().await.unwrap()), (1, vec![1]));
     let keyed = || nothing().idempotency_key("open");
-    assert_eq!(told(&keyed().await.unwrap()), (1, vec![1]));
-    // Asked again once more has happened, the same is told.
+    assert_eq!(versions_of(&keyed().await.unwrap()), (1, vec![1]));
+    // After a further event, the repeated commands return the same versions.
     engine.execute(Deposit::<0>(1, 10)).await.unwrap();
-    assert_eq!(told(&keyed().await.unwrap()), (1, vec![1]));
-    assert_eq!(told(&bonus().await.unwrap()), (1, vec![1, 6]));
+    assert_eq!(versions_of(&keyed().await.unwrap()), (1, vec![1]));
+    assert_eq!(versions_of(&bonus().await.unwrap()), (1, vec![1, 6]));
 }
 
-const WARM: [Option<usize>; 3] = [Some(0), Some(1), None];
+const CAPACITIES: [Option<usize>; 3] = [Some(0), Some(1), None];
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_engine_agrees_with_a_model_in_memory(steps in steps()) {
-        for warm in WARM {
-            block_on(agree::<0>(MemoryStore::new(), warm, &steps));
-            block_on(agree::<3>(MemoryStore::new(), warm, &steps));
+    fn engine_matches_model_in_memory(steps in steps()) {
+        for capacity in CAPACITIES {
+            block_on(check_steps::<0>(MemoryStore::new(), capacity, &steps));
+            block_on(check_steps::<3>(MemoryStore::new(), capacity, &steps));
         }
     }
 }
@@ -258,10 +271,10 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 8, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_engine_agrees_with_a_model_on_sqlite(steps in steps()) {
-        for warm in WARM {
-            block_on(on_sqlite::<0>(warm, &steps));
-            block_on(on_sqlite::<3>(warm, &steps));
+    fn engine_matches_model_on_sqlite(steps in steps()) {
+        for capacity in CAPACITIES {
+            block_on(on_sqlite::<0>(capacity, &steps));
+            block_on(on_sqlite::<3>(capacity, &steps));
         }
     }
 }

@@ -4,10 +4,10 @@
 
 #[path = "support/check.rs"]
 mod check;
+#[path = "support/databases.rs"]
+mod databases;
 #[path = "support/lines.rs"]
 mod lines;
-#[path = "support/places.rs"]
-mod places;
 #[path = "support/server.rs"]
 mod server;
 
@@ -28,13 +28,12 @@ async fn fill(engine: &Engine) -> Position {
     Position::new(last)
 }
 
-/// Projects all events with `P` partitions, checks the table, and returns the elapsed time.
-async fn project<const P: u16>(place: &str, slow: Duration) -> Duration {
+async fn take<const P: u16>(place: &str, delay: Duration) -> Duration {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
     let last = fill(&engine).await;
     let count = Count::<1, P> {
-        slow,
+        delay,
         ..Count::default()
     };
     let began = Instant::now();
@@ -48,21 +47,24 @@ async fn project<const P: u16>(place: &str, slow: Duration) -> Duration {
     projections.wait_for(last).await.unwrap();
     let elapsed = began.elapsed();
     assert_eq!(projections.status()[0].owners.len(), usize::from(P));
-    let events = check::everything(&engine).await;
-    assert_eq!(backend.jars().await.unwrap(), check::effects(&events, last));
+    let events = check::all_events(&engine).await;
+    assert_eq!(
+        backend.jars().await.unwrap(),
+        check::expected_jars(&events, last)
+    );
     projections.stop().await;
     backend.close().await;
     elapsed
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sqlite_projects_each_event_once_in_order() {
-    project::<5>(&places::file().url, Duration::ZERO).await;
+async fn on_sqlite_each_event_is_taken_once_and_in_order() {
+    take::<5>(&databases::file().url, Duration::ZERO).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_partitions_are_faster_than_one() {
-    let (Some(one), Some(two)) = (places::schema("single"), places::schema("split")) else {
+async fn two_partitions_take_half_the_time_of_one() {
+    let (Some(one), Some(two)) = (databases::schema("alone"), databases::schema("halves")) else {
         return;
     };
     let slow = Duration::from_millis(10);

@@ -2,10 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "support/databases.rs"]
+mod databases;
 #[path = "support/lines.rs"]
 mod lines;
-#[path = "support/places.rs"]
-mod places;
 #[path = "support/server.rs"]
 mod server;
 
@@ -26,11 +26,11 @@ const LEASE: Duration = Duration::from_secs(60);
 fn slow(started: &watch::Sender<u64>) -> Count {
     let started = started.clone();
     Count {
-        taking: Arc::new(move |_| {
-            started.send_modify(|started| *started += 1);
+        on_event: Arc::new(move |_| {
+            taken.send_modify(|taken| *taken += 1);
             Ok(())
         }),
-        slow: Duration::from_millis(1),
+        delay: Duration::from_millis(1),
     }
 }
 
@@ -118,7 +118,7 @@ async fn pause_applies_to_node_that_was_not_notified(place: &str) {
     backend.close().await;
 }
 
-places::on_each! {
-    pause_within_page_takes_effect_before_it_returns;
-    pause_applies_to_node_that_was_not_notified;
+databases::on_each_store! {
+    a_pause_in_the_middle_of_a_page_holds_from_its_return;
+    a_pause_holds_for_an_instance_that_has_not_heard_of_it;
 }

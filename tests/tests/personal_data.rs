@@ -42,7 +42,7 @@ fn contains(bytes: &[u8], text: &str) -> bool {
         .any(|window| window == text.as_bytes())
 }
 
-async fn personal_data_is_never_stored_in_plain_text<B: Bytes>() {
+async fn no_plain_text_is_stored<B: StoredBytes>() {
     let place = B::create().await;
     let engine = Engine::new(open(&place).await);
     let commands = [
@@ -70,7 +70,7 @@ async fn personal_data_is_never_stored_in_plain_text<B: Bytes>() {
         (&*customer.name, &*customer.street),
         ("Lovelace", "Piccadilly")
     );
-    let bytes = place.bytes().await;
+    let bytes = place.stored_bytes().await;
     for secret in ["Lovelace", "Piccadilly", "Babbage", "77123"] {
         assert!(!contains(&bytes, secret), "{secret} is stored");
     }
@@ -80,7 +80,7 @@ async fn personal_data_is_never_stored_in_plain_text<B: Bytes>() {
     }
 }
 
-async fn encrypted_data_is_readable_after_restart<B: Bytes>() {
+async fn what_was_sealed_is_read_behind_a_restart<B: StoredBytes>() {
     let place = B::create().await;
     let engine = Engine::new(open(&place).await);
     let ada = engine
@@ -104,23 +104,23 @@ async fn encrypted_data_is_readable_after_restart<B: Bytes>() {
     assert!(matches!(other.await, Err(ExecuteError::KeyReused { .. })));
 }
 
-async fn wrong_master_key_is_rejected_without_data_loss<B: Bytes>() {
+async fn another_master_key_is_rejected_and_loses_nothing<B: StoredBytes>() {
     let place = B::create().await;
     let engine = Engine::new(open(&place).await);
     engine
         .execute(record("17", registered("Ada")))
         .await
         .unwrap();
-    let before = place.bytes().await;
+    let before = place.stored_bytes().await;
     let wrong = DocumentKeys::open(place.open().await, MasterKey::new(&[8; 32])).await;
     assert!(matches!(wrong, Err(KeyError::WrongMasterKey)));
-    assert_eq!(place.bytes().await.len(), before.len());
+    assert_eq!(place.stored_bytes().await.len(), before.len());
     let engine = Engine::new(open(&place).await);
     let customer = engine.load::<Customer>(&"17".to_owned()).await.unwrap();
     assert_eq!(customer.name, "Ada");
 }
 
-async fn rewrap_replaces_master_key<B: Bytes>() {
+async fn keys_are_wrapped_with_a_new_master_key<B: StoredBytes>() {
     let place = B::create().await;
     let store = open(&place).await;
     let engine = Engine::new(store.clone());
@@ -137,7 +137,7 @@ async fn rewrap_replaces_master_key<B: Bytes>() {
     assert!(matches!(old, Err(KeyError::WrongMasterKey)));
     let keys = DocumentKeys::open(place.open().await, new).await.unwrap();
     let store = PersonalDataStore::new(place.open().await, keys);
-    let names: Vec<_> = everything(&store).await.iter().map(name).collect();
+    let names: Vec<_> = all_events(&store).await.iter().map(name).collect();
     assert_eq!(names, ["17", "[redacted]"]);
     assert_eq!(store.erase("18").await.unwrap().since, since);
 }
@@ -149,7 +149,7 @@ fn name(event: &factum::RecordedEvent) -> String {
     }
 }
 
-async fn erasure_redacts_only_its_subject<B: Bytes>() {
+async fn a_forgotten_subject_is_redacted_and_no_other<B: StoredBytes>() {
     let place = B::create().await;
     let store = open(&place).await;
     let engine = Engine::new(store.clone());
@@ -166,7 +166,7 @@ async fn erasure_redacts_only_its_subject<B: Bytes>() {
         let note = format!("note of {id}");
         engine.execute(place_order(order, id, &note)).await.unwrap();
     }
-    let before = everything(&store).await;
+    let before = all_events(&store).await;
 
     let erased = store.forget("17").await.unwrap();
     engine.evict(&erased.streams);
@@ -184,7 +184,7 @@ async fn erasure_redacts_only_its_subject<B: Bytes>() {
         ["customer.moved", "customer.registered", "order.placed"]
     );
 
-    let after = everything(&store).await;
+    let after = all_events(&store).await;
     assert_eq!(after.len(), before.len());
     for (before, after) in before.iter().zip(&after) {
         let is_erased = erased.streams.contains(&after.stream);
@@ -206,7 +206,7 @@ async fn erasure_redacts_only_its_subject<B: Bytes>() {
     assert_eq!(store.forget("17").await.unwrap(), erased);
 }
 
-async fn append_rejects_personal_data_of_erased_subject<B: Bytes>() {
+async fn nothing_new_is_taken_of_a_forgotten_subject<B: StoredBytes>() {
     let place = B::create().await;
     let store = open(&place).await;
     let engine = Engine::new(store.clone());
@@ -237,10 +237,10 @@ async fn append_rejects_personal_data_of_erased_subject<B: Bytes>() {
         .execute(place_order(1, "customer 17", "[redacted]"))
         .await
         .unwrap();
-    assert_eq!(everything(&store).await.len(), 3);
+    assert_eq!(all_events(&store).await.len(), 3);
 }
 
-async fn subject_without_key_can_be_erased<B: Bytes>() {
+async fn a_subject_that_never_had_a_key_can_be_forgotten<B: StoredBytes>() {
     let place = B::create().await;
     let store = open(&place).await;
     let erased = store.forget("17").await.unwrap();
@@ -253,7 +253,7 @@ async fn subject_without_key_can_be_erased<B: Bytes>() {
     ));
 }
 
-async fn erasure_reaches_other_processes<B: Bytes>() {
+async fn who_forgets_in_one_process_is_forgotten_in_all<B: StoredBytes>() {
     let place = B::create().await;
     let (here, there) = (open(&place).await, open(&place).await);
     let engine = Engine::new(there.clone());
@@ -261,7 +261,7 @@ async fn erasure_reaches_other_processes<B: Bytes>() {
         .execute(record("17", registered("Ada")))
         .await
         .unwrap();
-    assert_eq!(name(&everything(&there).await[0]), "Ada");
+    assert_eq!(name(&all_events(&there).await[0]), "Ada");
     let evict = there
         .clone()
         .evict_erased(engine.clone(), std::time::Duration::from_millis(5));
@@ -269,9 +269,9 @@ async fn erasure_reaches_other_processes<B: Bytes>() {
     let id = "17".to_owned();
     assert_eq!(engine.load::<Customer>(&id).await.unwrap().name, "Ada");
     let _ = here.forget("17").await.unwrap();
-    // The erasure applies to the next read.
-    assert_eq!(name(&everything(&there).await[0]), "[redacted]");
-    let rejected = rejected_registration(&engine).await;
+    // The very next read.
+    assert_eq!(name(&all_events(&there).await[0]), "[redacted]");
+    let rejected = there_registers(&engine).await;
     assert!(matches!(rejected, InvalidAppend::Forgotten { .. }));
     // Cached state is evicted shortly after.
     while engine.load::<Customer>(&id).await.unwrap().name == "Ada" {
@@ -288,7 +288,7 @@ async fn rejected_registration(engine: &Engine) -> InvalidAppend {
     }
 }
 
-async fn store_without_encryption_rejects_personal_data<B: Bytes>() {
+async fn a_store_without_the_wrapper_takes_no_personal_data<B: StoredBytes>() {
     let place = B::create().await;
     let engine = Engine::new(place.open().await);
     let rejected = engine.execute(record("17", registered("Ada"))).await;
@@ -325,7 +325,7 @@ impl ReadModel for QuotingErrors {
     }
 }
 
-async fn erasure_redacts_recorded_errors<B: Bytes>() {
+async fn what_errors_quote_is_forgotten<B: StoredBytes>() {
     let place = B::create().await;
     let store = open(&place).await;
     let engine = Engine::new(store.clone());
@@ -356,7 +356,7 @@ async fn erasure_redacts_recorded_errors<B: Bytes>() {
     projections.stop().await;
 }
 
-async fn keys_can_live_in_another_store<B: Bytes>() {
+async fn keys_may_live_elsewhere<B: StoredBytes>() {
     let place = B::create().await;
     let key_store = File::create().await;
     let keys = async || {
@@ -370,16 +370,16 @@ async fn keys_can_live_in_another_store<B: Bytes>() {
         .execute(record("17", registered("Ada")))
         .await
         .unwrap();
-    assert!(!contains(&place.bytes().await, "personal/key"));
+    assert!(!contains(&place.stored_bytes().await, "personal/key"));
     let store = PersonalDataStore::new(place.open().await, keys().await);
-    assert_eq!(name(&everything(&store).await[0]), "Ada");
-    // A lost key is reported as an error, not as an erased subject.
+    assert_eq!(name(&all_events(&store).await[0]), "Ada");
+    // Lost keys are no forgotten subject.
     let lost = DocumentKeys::open(MemoryDocuments::new(), master())
         .await
         .unwrap();
     let lost = PersonalDataStore::new(place.open().await, lost);
-    let event = everything(&lost).await.remove(0);
-    let error = event.decode::<CustomerEvent>().unwrap_err();
+    let read = all_events(&lost).await.remove(0);
+    let error = read.decode::<CustomerEvent>().unwrap_err();
     assert_eq!(
         error.fault.to_string(),
         "field `name` cannot be decrypted: its key is missing and was not erased"

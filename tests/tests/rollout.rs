@@ -4,10 +4,10 @@
 
 #[path = "support/check.rs"]
 mod check;
+#[path = "support/databases.rs"]
+mod databases;
 #[path = "support/lines.rs"]
 mod lines;
-#[path = "support/places.rs"]
-mod places;
 #[path = "support/rolling.rs"]
 mod rolling;
 #[path = "support/server.rs"]
@@ -25,7 +25,7 @@ use factum_tests::load::{Fill, PATIENT};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use rolling::{LEASE, assert_is_a_replay, never_less, run, within};
+use rolling::{LEASE, assert_counts_never_decrease, assert_equals_replay, run, within};
 
 /// Concurrent writers and readers, each with its own store.
 struct Load {
@@ -57,7 +57,7 @@ impl Load {
         let mut readers = Vec::new();
         for _ in 0..2 {
             let backend = Backend::open(place).await.unwrap();
-            readers.push(tokio::spawn(never_less(
+            readers.push(tokio::spawn(assert_counts_never_decrease(
                 backend,
                 end.clone(),
                 Duration::ZERO,
@@ -137,8 +137,8 @@ async fn readers_never_miss_events_during_promotion(place: &str) {
     assert_eq!(new.status()[0].build, 3);
     load.more(100).await;
     let last = load.end().await;
-    within("catch-up", new.wait_for(last)).await.unwrap();
-    assert_is_a_replay(&new_backend, &new_engine).await;
+    within("the end", new.wait_for(last)).await.unwrap();
+    assert_equals_replay(&elsewhere, &other).await;
     until_tables(&backend, &["jar", "jar__3"]).await;
     new.stop().await;
     new_backend.close().await;
@@ -166,11 +166,9 @@ async fn reset_empties_read_model_and_keeps_pause(place: &str) {
     assert_eq!(backend.jars().await.unwrap().len(), 0);
     assert_eq!(projections.status()[0].position, Position::ZERO);
     projections.resume("counts").await.unwrap();
-    let last = Position::new(filled.position);
-    within("catch-up", projections.wait_for(last))
-        .await
-        .unwrap();
-    assert_is_a_replay(&backend, &engine).await;
+    let last = Position::new(told.position);
+    within("the end", projections.wait_for(last)).await.unwrap();
+    assert_equals_replay(&backend, &engine).await;
     projections.stop().await;
     backend.close().await;
 }
@@ -192,7 +190,7 @@ async fn build_keeps_its_partition_count(place: &str) {
     three.wait_for(last).await.unwrap();
     let status = three.status().remove(0);
     assert_eq!((status.build, status.owners.len()), (2, 3));
-    assert_is_a_replay(&backend, &engine).await;
+    assert_equals_replay(&backend, &engine).await;
     three.stop().await;
     backend.close().await;
 }
@@ -232,22 +230,20 @@ async fn version_rollback_requires_rebuild(place: &str) {
     assert_eq!(first.status()[0].state, ProjectionState::Stopped);
     // Only an explicit rebuild makes the old version active again.
     within("a rebuild", first.rebuild("counts")).await.unwrap();
-    within("catch-up", first.wait_for(last)).await.unwrap();
-    within("catch-up", first.wait_until_current())
-        .await
-        .unwrap();
-    assert_is_a_replay(&backend, &engine).await;
+    within("the end", first.wait_for(last)).await.unwrap();
+    within("the end", first.wait_until_current()).await.unwrap();
+    assert_equals_replay(&backend, &engine).await;
 
     let second = run::<2, 1>(&backend, &engine);
     let waited = within("the wait", second.wait_until_current()).await;
     let inactive = "readers see build 3 of version 1, which was begun behind build 2 of this code's version 2: only \
                      `rebuild` lets them see that version again";
-    assert_eq!(waited.unwrap_err().error, inactive);
-    // The build of version 1 is active and is updated.
-    let filled = Fill::new("a", 5).execute(&engine).await.unwrap();
-    let last = Position::new(filled.position);
-    within("build 3", second.wait_for(last)).await.unwrap();
-    assert_is_a_replay(&backend, &engine).await;
+    assert_eq!(waited.unwrap_err().error, overtaken);
+    // The old one serves, and moves on.
+    let told = Fill::new("a", 5).execute(&engine).await.unwrap();
+    let last = Position::new(told.position);
+    within("the old one", second.wait_for(last)).await.unwrap();
+    assert_equals_replay(&backend, &engine).await;
     within("a rebuild", second.rebuild("counts")).await.unwrap();
     within("catch-up", second.wait_until_current())
         .await
@@ -274,11 +270,11 @@ async fn crash_during_build_or_prune_leaves_no_table(place: &str) {
     // This node crashes in the middle of its first page.
     let (started, mut progress) = watch::channel(0);
     let count = Count::<2, 1> {
-        taking: Arc::new(move |_| {
-            started.send_modify(|started| *started += 1);
+        on_event: Arc::new(move |_| {
+            taken.send_modify(|taken| *taken += 1);
             Ok(())
         }),
-        slow: Duration::from_millis(1),
+        delay: Duration::from_millis(1),
     };
     let builder = Projections::builder(&engine).retry(PATIENT).lease(LEASE);
     let crashed = count
@@ -293,21 +289,21 @@ async fn crash_during_build_or_prune_leaves_no_table(place: &str) {
         .await
         .unwrap();
     assert_eq!(second.status()[0].build, 2);
-    assert_is_a_replay(&backend, &engine).await;
+    assert_equals_replay(&backend, &engine).await;
     second.prune_builds("counts").await.unwrap();
     drop(second);
     let third = run::<2, 1>(&backend, &engine);
     until_tables(&backend, &["jar", "jar__2"]).await;
-    within("catch-up", third.wait_for(last)).await.unwrap();
-    assert_is_a_replay(&backend, &engine).await;
+    within("the end", third.wait_for(last)).await.unwrap();
+    assert_equals_replay(&backend, &engine).await;
     third.stop().await;
     backend.close().await;
 }
 
-places::on_each! {
-    crash_during_build_or_prune_leaves_no_table;
-    readers_never_miss_events_during_promotion;
-    reset_empties_read_model_and_keeps_pause;
-    build_keeps_its_partition_count;
-    version_rollback_requires_rebuild;
+databases::on_each_store! {
+    a_crash_in_a_build_or_a_drop_leaves_no_table_behind;
+    readers_of_a_new_version_see_every_event_all_the_time;
+    a_reset_starts_from_nothing_and_a_pause_holds;
+    a_build_keeps_the_partitions_that_it_was_begun_with;
+    a_version_that_is_taken_back_leaves_the_old_one_serving;
 }

@@ -4,10 +4,10 @@
 
 #[path = "support/check.rs"]
 mod check;
+#[path = "support/databases.rs"]
+mod databases;
 #[path = "support/lines.rs"]
 mod lines;
-#[path = "support/places.rs"]
-mod places;
 #[path = "support/rolling.rs"]
 mod rolling;
 #[path = "support/server.rs"]
@@ -21,7 +21,7 @@ use factum_tests::backend::Backend;
 use factum_tests::count::Count;
 use factum_tests::load::{Fill, PATIENT};
 
-use rolling::{LEASE, assert_is_a_replay, run, within};
+use rolling::{LEASE, assert_equals_replay, run, within};
 
 /// Runs version `V`, which fails on events of the jar `poison`.
 fn run_failing<const V: u32>(
@@ -30,8 +30,8 @@ fn run_failing<const V: u32>(
     poison: &'static str,
 ) -> Projections {
     let count = Count::<V, 1> {
-        taking: Arc::new(move |event| match event.record.stream.key() {
-            jar if jar == poison => Err("poison".to_owned()),
+        on_event: Arc::new(move |event| match event.record.stream.key() {
+            jar if jar == poison => Err("torn".to_owned()),
             _ => Ok(()),
         }),
         ..Count::default()
@@ -60,16 +60,15 @@ async fn new_dead_letter_blocks_promotion(place: &str) {
     let last = fill(&engine, &["a", "b", "c"]).await;
     let old = run::<1, 1>(&backend, &engine);
     within("the start", old.wait_for(last)).await.unwrap();
-    let new = run_failing::<2>(&backend, &engine, "b");
-    let waited = within("the wait", new.wait_until_current()).await;
-    let blocked = "build 2 has parked the event at position 3, which has had its effect in build 1, which readers \
-                   see: mend the cause and `retry`, or `discard` it, or let readers see that build as it is by \
-                   `switch`";
-    assert_eq!(waited.unwrap_err().error, blocked);
-    assert_eq!(new.status()[0].promotion_blocked.as_deref(), Some(blocked));
-    assert_is_a_replay(&backend, &engine).await;
-    let dead_letters = new.dead_letters("counts").await.unwrap();
-    let found: Vec<_> = dead_letters
+    let new = run_torn::<2>(&backend, &engine, "b");
+    let waited = within("the waiting", new.wait_until_current()).await;
+    let why = "build 2 has parked the event at position 3, which has had its effect in build 1, which readers see: mend \
+               the cause and `retry`, or `discard` it, or let readers see that build as it is by `switch`";
+    assert_eq!(waited.unwrap_err().error, why);
+    assert_eq!(new.status()[0].promotion_blocked.as_deref(), Some(why));
+    assert_equals_replay(&backend, &engine).await;
+    let letters = new.dead_letters("counts").await.unwrap();
+    let found: Vec<_> = letters
         .iter()
         .map(|it| (it.build, it.position.get()))
         .collect();
@@ -164,9 +163,9 @@ async fn wait_on_abandoned_build_does_not_hang(place: &str) {
     backend.close().await;
 }
 
-places::on_each! {
-    wait_on_abandoned_build_does_not_hang;
-    new_dead_letter_blocks_promotion;
-    different_dead_letter_blocks_promotion;
-    dead_letters_of_both_builds_do_not_block_promotion;
+databases::on_each_store! {
+    a_version_that_nobody_runs_any_more_is_no_reason_to_wait;
+    a_version_that_parks_what_the_old_one_took_is_held_back;
+    a_version_that_parks_as_much_as_the_old_one_but_other_events_is_held_back;
+    what_neither_version_could_take_holds_nothing_back;
 }

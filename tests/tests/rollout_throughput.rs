@@ -4,10 +4,10 @@
 
 #[path = "support/check.rs"]
 mod check;
+#[path = "support/databases.rs"]
+mod databases;
 #[path = "support/lines.rs"]
 mod lines;
-#[path = "support/places.rs"]
-mod places;
 #[path = "support/rolling.rs"]
 mod rolling;
 #[path = "support/server.rs"]
@@ -25,7 +25,7 @@ use tokio::sync::{Mutex, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::interval;
 
-use rolling::{assert_is_a_replay, never_less, run, within};
+use rolling::{assert_counts_never_decrease, assert_equals_replay, run, within};
 
 /// The asserted rate in commands per second.
 const RATE: f64 = 1_000.0;
@@ -126,7 +126,7 @@ async fn promotion_sustains_1000_commands_per_second(place: &str) {
 
     let end: Arc<AtomicBool> = Arc::default();
     let reading = Backend::open(place).await.unwrap();
-    let reader = tokio::spawn(never_less(reading, end.clone(), TICK));
+    let reader = tokio::spawn(assert_counts_never_decrease(reading, end.clone(), TICK));
     let writers = Writers::start(engine.clone(), TICK.div_f64(share));
     writers.more(RATE as u64).await;
 
@@ -157,7 +157,7 @@ async fn promotion_sustains_1000_commands_per_second(place: &str) {
     within("catch-up", new.wait_for(last)).await.unwrap();
     end.store(true, SeqCst);
     assert!(reader.await.unwrap() > 0, "the reader read nothing");
-    assert_is_a_replay(&new_backend, &new_engine).await;
+    assert_equals_replay(&elsewhere, &other).await;
     let status = new.status().remove(0);
     assert_eq!((status.build, status.parked), (2, 0));
     assert!(rate >= RATE * share, "only {rate:.0} commands per second");
@@ -170,6 +170,6 @@ async fn promotion_sustains_1000_commands_per_second(place: &str) {
     backend.close().await;
 }
 
-places::on_each! {
-    promotion_sustains_1000_commands_per_second;
+databases::on_each_store! {
+    a_thousand_commands_a_second_go_on_through_a_version_bump;
 }

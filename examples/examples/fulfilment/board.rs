@@ -1,4 +1,4 @@
-//! The board in the office, as a table: every order, and what became of it.
+//! The board in the office: a table of all orders and their states.
 
 use async_trait::async_trait;
 use factum::prelude::*;
@@ -16,7 +16,7 @@ impl SqliteProjection for Board {
         let sql = "create table if not exists {board} (
                        number integer primary key,
                        customer text not null,
-                       what text not null,
+                       content text not null,
                        state text not null)";
         sqlx::query(db.sql(sql)).execute(&mut **db).await.map(drop)
     }
@@ -38,8 +38,7 @@ impl SqliteProject<OrderEvent> for Board {
                 cents,
                 ..
             } => {
-                let sql =
-                    "insert into {board} (number, customer, what, state) values (?, ?, ?, 'open')";
+                let sql = "insert into {board} (number, customer, content, state) values (?, ?, ?, 'open')";
                 let (euros, cents) = (cents / 100, cents % 100);
                 sqlx::query(db.sql(sql))
                     .bind(order)
@@ -62,15 +61,15 @@ impl SqliteProject<OrderEvent> for Board {
     }
 }
 
-/// The board, line by line.
+/// Returns the lines of the board.
 pub(crate) async fn lines(store: &SqliteStore) -> Result<Vec<String>, sqlx::Error> {
-    let sql = "select number, customer, what, state from board order by number";
+    let sql = "select number, customer, content, state from board order by number";
     let rows: Vec<(u32, String, String, String)> =
         sqlx::query_as(sql).fetch_all(store.pool()).await?;
     let lines = rows.into_iter();
     Ok(lines
-        .map(|(number, customer, what, state)| {
-            format!("  {number}  {customer:<6} {what:<28} {state}")
+        .map(|(number, customer, content, state)| {
+            format!("  {number}  {customer:<6} {content:<28} {state}")
         })
         .collect())
 }

@@ -1,13 +1,14 @@
-//! An order fulfilment on one SQLite file: orders, stock, payments and parcels, and a process manager that leads each order
-//! through them, with compensation where something is rejected and a deadline for the payment.
+//! Order fulfilment on one SQLite file: orders, stock, payments and parcels.
+//!
+//! A process manager coordinates each order. It compensates a declined payment, and sets a deadline for each payment.
 //!
 //! ```sh
-//! cargo run --example fulfilment              # in a folder that goes away
-//! cargo run --example fulfilment -- shop.db   # kill it whenever you like, and start it again
+//! cargo run --example fulfilment              # in a temporary folder
+//! cargo run --example fulfilment -- shop.db   # kill it at any time, and start it again
 //! ```
 //!
-//! Beside `shop.db` it keeps `shop.keys.db` with the keys of personal data, and `shop.seen` with how far the window was.
-//! Delete all three to begin anew.
+//! `shop.keys.db` contains the keys of personal data, and `shop.seen` the last position that the window showed. Delete
+//! all three files to start from scratch.
 
 mod board;
 mod order;
@@ -29,7 +30,7 @@ use factum::{
     Append, ContentType, EventStore as _, ExpectedVersion, IdempotencyKey, Metadata, NewEvent,
     Position, Query, Read,
 };
-use factum_examples::say;
+use factum_examples::outln;
 use factum_sqlite::SqliteStore;
 use order::{OrderEvent, Place};
 use payment::{PaymentEvent, Settle};
@@ -38,9 +39,9 @@ use stock::{Deliver, Stock};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-/// An instance that was killed is taken for dead after this time.
+/// The lease of a node. The work of a killed node continues after this time.
 const LEASE: Duration = Duration::from_millis(150);
-/// A real shop takes it from its environment.
+/// The master key. A real program reads it from its environment.
 const MASTER_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 const MONTH: u64 = 30 * 24 * 3_600;
 
@@ -50,13 +51,13 @@ async fn main() -> anyhow::Result<()> {
     let file = std::env::args_os().nth(1);
     let file: PathBuf = file.map_or_else(|| folder.path().join("shop.db"), Into::into);
     let store = SqliteStore::open(&file).await?;
-    // Addresses are encrypted, with keys in a file of their own.
+    // Addresses are encrypted, with keys in a separate file.
     let keys = SqliteStore::open(file.with_extension("keys.db")).await?;
     let keys = DocumentKeys::open(keys, MASTER_KEY.parse()?).await?;
     let personal = PersonalDataStore::new(store.clone(), keys);
     let engine = Engine::new(personal.clone());
 
-    let teller = tell(&engine, *store.watch().borrow());
+    let printer = print_events(&engine, *store.watch().borrow());
     let window = InMemory::new();
     let board = Projections::builder(&engine)
         .with(store.read_model(board::Board))
@@ -73,7 +74,7 @@ async fn main() -> anyhow::Result<()> {
     stock_up(&engine).await?;
     customers_order(&engine).await?;
     customers_pay(&engine).await?;
-    let last = every_order_ends(&engine).await?;
+    let last = wait_for_all_orders(&engine).await?;
     office.wait_until_idle().await?;
     board.wait_for(last).await?;
     if shown.wait_for(|shown| *shown >= last).await.is_err() {
@@ -81,16 +82,19 @@ async fn main() -> anyhow::Result<()> {
     }
 
     office.stop().await;
-    teller.abort();
-    say!("\nThe board at the end of the day:");
+    printer.abort();
+    outln!("\nThe board at the end of the day:");
     for line in board::lines(&store).await? {
-        say!("{line}");
+        outln!("{line}");
     }
-    say!("The warehouse:");
+    outln!("The warehouse:");
     for article in ["book", "chair", "lamp", "teapot"] {
         let stock = engine.load::<Stock>(&article.to_owned()).await?;
-        let kept: u32 = stock.reserved.values().sum();
-        say!("  {article:<7} {} on the shelf, {kept} taken", stock.free);
+        let reserved: u32 = stock.reserved.values().sum();
+        outln!(
+            "  {article:<7} {} on the shelf, {reserved} reserved",
+            stock.free
+        );
     }
     board.stop().await;
 
@@ -99,18 +103,18 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What happened before is told first, then each event as it is stored, without a gap.
-fn tell(engine: &Engine, known: Position) -> tokio::task::JoinHandle<()> {
-    if known > Position::ZERO {
-        say!("The shop opens again. So far:");
+/// Prints all past events, and then each new event. `head` is the position of the last past event.
+fn print_events(engine: &Engine, head: Position) -> tokio::task::JoinHandle<()> {
+    if head > Position::ZERO {
+        outln!("The shop restarts. Past events:");
     }
     let mut events = engine.subscribe(Query::all(), Position::ZERO);
     tokio::spawn(async move {
         while let Ok(page) = events.next_page().await {
             for event in &page.events {
-                say!("{}", story::line(event));
-                if event.position == known {
-                    say!("And now:");
+                outln!("{}", story::line(event));
+                if event.position == head {
+                    outln!("New events:");
                 }
             }
         }
@@ -121,19 +125,19 @@ async fn erase_eve(
     engine: &Engine,
     personal: &PersonalDataStore<SqliteStore>,
 ) -> anyhow::Result<()> {
-    say!("Eve asks to be forgotten. Orders, and where they went:");
-    let erased = personal.erase("Eve").await?;
+    outln!("The personal data of Eve is erased. Orders and their addresses:");
+    let erased = personal.forget("Eve").await?;
     engine.evict(&erased.streams);
     let placed = Read::all(Query::names(["order.placed"]));
     for event in engine.store().read(placed).await?.events {
         if let OrderEvent::Placed { order, address, .. } = event.decode()? {
-            say!("  {order}  {address}");
+            outln!("  {order}  {address}");
         }
     }
     Ok(())
 }
 
-/// Each command has a key: after a restart it is given again, and happens once.
+/// Stocks the warehouse. Each command has an idempotency key, so a restart does not repeat it.
 async fn stock_up(engine: &Engine) -> anyhow::Result<()> {
     for (article, quantity) in [("book", 5), ("chair", 1), ("lamp", 1), ("teapot", 2)] {
         let deliver = Deliver {
@@ -151,7 +155,7 @@ async fn stock_up(engine: &Engine) -> anyhow::Result<()> {
 }
 
 async fn customers_order(engine: &Engine) -> anyhow::Result<()> {
-    order_of_old(engine).await?;
+    place_legacy_order(engine).await?;
     let orders = [
         (2, "Bob", "lamp", 3, 2_490, MONTH),
         (3, "Cleo", "chair", 1, 12_900, 1),
@@ -178,8 +182,8 @@ async fn customers_order(engine: &Engine) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Ada's order stands in the file as an earlier release of the shop has written it, with its price in euros.
-async fn order_of_old(engine: &Engine) -> anyhow::Result<()> {
+/// Stores Ada's order in the schema of an earlier release, with its price in euros.
+async fn place_legacy_order(engine: &Engine) -> anyhow::Result<()> {
     let data = serde_json::json!({
         "order": 1, "customer": "Ada", "article": "book", "quantity": 1, "euros": 9.5,
         "seconds_to_pay": MONTH,
@@ -201,17 +205,17 @@ async fn order_of_old(engine: &Engine) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Ada and Eve pay, Dan's card is declined; Cleo forgets, and Bob never gets an invoice.
+/// Ada and Eve pay, and Dan's card is declined. Cleo does not pay, and Bob gets no invoice.
 async fn customers_pay(engine: &Engine) -> anyhow::Result<()> {
     let names = Query::names(["payment.requested"]);
     let mut invoices = engine.subscribe(names, Position::ZERO);
-    let mut waiting = vec![1, 4, 5];
-    while !waiting.is_empty() {
+    let mut unpaid = vec![1, 4, 5];
+    while !unpaid.is_empty() {
         for event in invoices.next_page().await?.events {
             let PaymentEvent::Requested { order, .. } = event.decode()? else {
                 continue;
             };
-            if waiting.contains(&order) {
+            if unpaid.contains(&order) {
                 let settle = Settle {
                     order,
                     paid: order != 4,
@@ -222,7 +226,7 @@ async fn customers_pay(engine: &Engine) -> anyhow::Result<()> {
                     .by("bank")
                     .idempotency_key(key)
                     .await?;
-                waiting.retain(|other| *other != order);
+                unpaid.retain(|other| *other != order);
             }
         }
     }
@@ -230,12 +234,12 @@ async fn customers_pay(engine: &Engine) -> anyhow::Result<()> {
 }
 
 /// Waits until each of the five orders is shipped or cancelled.
-async fn every_order_ends(engine: &Engine) -> anyhow::Result<Position> {
+async fn wait_for_all_orders(engine: &Engine) -> anyhow::Result<Position> {
     let names = Query::names(["order.shipped", "order.cancelled"]);
-    let mut ends = engine.subscribe(names, Position::ZERO);
+    let mut completed = engine.subscribe(names, Position::ZERO);
     let mut open = 5;
     loop {
-        for event in ends.next_page().await?.events {
+        for event in completed.next_page().await?.events {
             let _: OrderEvent = event.decode()?;
             open -= 1;
             if open == 0 {

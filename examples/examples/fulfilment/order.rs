@@ -1,4 +1,4 @@
-//! Orders: placed, and in the end shipped or cancelled.
+//! Orders, which are placed, and then shipped or cancelled.
 
 use factum::UpcastError;
 use factum::prelude::*;
@@ -7,7 +7,7 @@ use serde_json::Value;
 #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[event(prefix = "order")]
 pub(crate) enum OrderEvent {
-    /// In its first form it gave the price in euros, and no address.
+    /// The order was placed. Schema version 1 had the price in euros, and no address.
     #[event(version = 2, upcast = with_cents_and_address)]
     Placed {
         order: u32,
@@ -15,9 +15,9 @@ pub(crate) enum OrderEvent {
         article: String,
         quantity: u32,
         cents: u64,
-        /// How long the customer has to pay.
+        /// The time that the customer has to pay, in seconds.
         seconds_to_pay: u64,
-        /// Where to: nobody's business once the customer wants to be forgotten.
+        /// The delivery address, which is personal data of the customer.
         #[personal(subject = customer)]
         address: String,
     },
@@ -56,11 +56,11 @@ impl Apply<OrderEvent> for Order {
 
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub(crate) enum OrderError {
-    #[error("there is an order of that number")]
+    #[error("the order already exists")]
     Exists,
-    #[error("there is no such order")]
+    #[error("the order does not exist")]
     Unknown,
-    #[error("the order has come to its end")]
+    #[error("the order is already shipped or cancelled")]
     Ended,
 }
 

@@ -1,4 +1,4 @@
-//! Payments, one for each order.
+//! Payments; each order has one.
 
 use factum::prelude::*;
 
@@ -24,7 +24,7 @@ impl Apply<PaymentEvent> for Payment {
 }
 
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("nothing is to be paid")]
+#[error("the order has no open invoice")]
 pub(crate) struct NotDue;
 
 #[derive(Command, Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,7 +44,7 @@ impl Decide for Request {
     }
 }
 
-/// The bank says whether the customer could pay.
+/// Records whether the bank has accepted the payment.
 #[derive(Command, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[command(on = Payment)]
 pub(crate) struct Settle {
@@ -66,7 +66,7 @@ impl Decide for Settle {
     }
 }
 
-/// The shop does not wait for the money any longer.
+/// Withdraws the invoice if it is open.
 #[derive(Command, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[command(on = Payment)]
 pub(crate) struct Withdraw {

@@ -1,4 +1,4 @@
-//! From an order to its parcel, or to a good reason why there is none.
+//! The process manager that coordinates stock, payment and shipment of an order.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::payment::{PaymentEvent, Request, Withdraw};
 use super::shipment::{Dispatch, ShipmentEvent};
 use super::stock::{Release, Reserve, StockEvent};
 
-/// One order on its way through the house: first its goods are put aside, then it is paid, then it is shipped.
+/// The fulfilment of one order: reserves its goods, requests the payment, and dispatches the parcel.
 #[derive(ProcessManager, Debug, Default, Clone, Serialize, Deserialize)]
 #[process_manager(
     id = u32,
@@ -24,8 +24,8 @@ pub(crate) struct Fulfilment {
 }
 
 impl Fulfilment {
-    /// Takes back what was done so far.
-    fn give_up(&self, reason: &str, then: &mut Reactions<Self>) {
+    /// Compensates the completed steps and cancels the order.
+    fn compensate(&self, reason: &str, then: &mut Reactions<Self>) {
         let (order, article) = (self.order, self.article.clone());
         let reason = reason.to_owned();
         then.cancel("payment")
@@ -124,7 +124,7 @@ impl React<PaymentEvent> for Fulfilment {
             PaymentEvent::Received { .. } => {
                 then.cancel("payment").send(Dispatch { order });
             }
-            _ => self.give_up("the card was declined", then),
+            _ => self.compensate("card declined", then),
         }
     }
 }
@@ -155,6 +155,6 @@ impl Respond for Fulfilment {
     }
 
     fn deadline(&mut self, _: &Deadline, then: &mut Reactions<Self>) {
-        self.give_up("it was not paid in time", then);
+        self.compensate("not paid in time", then);
     }
 }

@@ -1,4 +1,4 @@
-//! Parcels.
+//! Shipments; each order has at most one parcel.
 
 use factum::prelude::*;
 
@@ -11,12 +11,12 @@ pub(crate) enum ShipmentEvent {
 #[derive(Aggregate, Debug, Clone, Default, Serialize, Deserialize)]
 #[aggregate(category = "shipment", id = u32, event = ShipmentEvent)]
 pub(crate) struct Shipment {
-    is_on_its_way: bool,
+    dispatched: bool,
 }
 
 impl Apply<ShipmentEvent> for Shipment {
     fn apply(&mut self, _: &ShipmentEvent) {
-        self.is_on_its_way = true;
+        self.dispatched = true;
     }
 }
 
@@ -31,7 +31,7 @@ impl Decide for Dispatch {
     type Error = std::convert::Infallible;
 
     fn decide(&self, shipment: &Shipment) -> Result<Events<ShipmentEvent>, Self::Error> {
-        if shipment.is_on_its_way {
+        if shipment.dispatched {
             return Ok(Events::none());
         }
         let (order, parcel) = (self.order, format!("P-{:04}", self.order));

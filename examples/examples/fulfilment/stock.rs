@@ -1,4 +1,4 @@
-//! What lies in the warehouse, and for whom it is kept.
+//! The stock of the warehouse, and its reservations.
 
 use std::collections::BTreeMap;
 
@@ -26,9 +26,9 @@ pub(crate) enum StockEvent {
 #[derive(Aggregate, Debug, Clone, Default, Serialize, Deserialize)]
 #[aggregate(category = "stock", id = String, event = StockEvent)]
 pub(crate) struct Stock {
-    /// On the shelf, for anybody.
+    /// The quantity that is available for new reservations.
     pub free: u32,
-    /// By order.
+    /// The reserved quantity by order.
     pub reserved: BTreeMap<u32, u32>,
 }
 
@@ -53,7 +53,7 @@ impl Apply<StockEvent> for Stock {
 }
 
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("only {free} of {article} are left")]
+#[error("only {free} × {article} available")]
 pub(crate) struct OutOfStock {
     article: String,
     free: u32,

@@ -1,4 +1,4 @@
-//! Tells what happens, as it happens.
+//! Descriptions of events for the output.
 
 use factum::{DecodeEvent as _, RecordedEvent};
 
@@ -7,7 +7,7 @@ use super::payment::PaymentEvent;
 use super::shipment::ShipmentEvent;
 use super::stock::StockEvent;
 
-/// One line for each event.
+/// Returns a line that describes an event.
 pub(crate) fn line(event: &RecordedEvent) -> String {
     if let Ok(event) = event.decode::<OrderEvent>() {
         return match event {
@@ -27,19 +27,19 @@ pub(crate) fn line(event: &RecordedEvent) -> String {
     if let Ok(event) = event.decode::<StockEvent>() {
         return match event {
             StockEvent::Delivered { article, quantity } => {
-                format!("  · The warehouse gets {quantity} × {article}.")
+                format!("  · {quantity} × {article} delivered to the warehouse.")
             }
             StockEvent::Reserved {
                 order,
                 quantity,
                 article,
-            } => format!("{order} ├ {quantity} × {article} put aside."),
+            } => format!("{order} ├ {quantity} × {article} reserved."),
             StockEvent::Released {
                 order,
                 quantity,
                 article,
             } => {
-                format!("{order} ├ {quantity} × {article} put back on the shelf.")
+                format!("{order} ├ {quantity} × {article} released.")
             }
         };
     }
@@ -47,20 +47,20 @@ pub(crate) fn line(event: &RecordedEvent) -> String {
         return match event {
             PaymentEvent::Requested { order, cents } => {
                 format!(
-                    "{order} ├ An invoice of {}.{:02} € goes out.",
+                    "{order} ├ Invoice of {}.{:02} € sent.",
                     cents / 100,
                     cents % 100
                 )
             }
             PaymentEvent::Received { order } => format!("{order} ├ Paid."),
-            PaymentEvent::Declined { order } => format!("{order} ├ The bank declines the card."),
-            PaymentEvent::Withdrawn { order } => format!("{order} ├ The invoice is withdrawn."),
+            PaymentEvent::Declined { order } => format!("{order} ├ Card declined."),
+            PaymentEvent::Withdrawn { order } => format!("{order} ├ Invoice withdrawn."),
         };
     }
     match event.decode::<ShipmentEvent>() {
         Ok(ShipmentEvent::Dispatched { order, parcel }) => {
-            format!("{order} ├ The courier takes parcel {parcel}.")
+            format!("{order} ├ Parcel {parcel} dispatched.")
         }
-        Err(error) => format!("? {error}"),
+        Err(error) => format!("cannot decode event: {error}"),
     }
 }

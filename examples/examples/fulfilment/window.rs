@@ -1,11 +1,11 @@
-//! How the day goes, for whoever looks through the window: a live query, which goes on after a restart where it was left.
+//! A live query of the order counts, which continues after a restart at the last position that it showed.
 
 use std::path::PathBuf;
 use std::{fs, io};
 
 use factum::Position;
 use factum::prelude::*;
-use factum_examples::say;
+use factum_examples::outln;
 use futures_util::StreamExt as _;
 use futures_util::future::Either;
 use tokio::sync::watch;
@@ -34,8 +34,9 @@ impl Project<OrderEvent> for Window {
     }
 }
 
-/// Tells the result as it is now, and then whenever it is another; and through `shown`, up to where. The same position
-/// is kept in the file `seen`, and what stands ahead of it is not told again.
+/// Prints the current result and each change of it, and reports the position through `shown`.
+///
+/// The position is also stored in the file `seen`. After a restart, results up to this position are not printed again.
 pub(crate) async fn show(
     window: InMemory<Window>,
     seen: PathBuf,
@@ -59,8 +60,8 @@ pub(crate) async fn show(
             shipped,
             cancelled,
         } = now;
-        say!("  ▸ {open} open, {shipped} shipped, {cancelled} cancelled, as of event {position}");
-        // As a whole or not at all, whenever it is killed.
+        outln!("  ▸ {open} open, {shipped} shipped, {cancelled} cancelled, as of event {position}");
+        // A rename is atomic: if the program is killed, the file has either the old or the new position.
         let new = seen.with_extension("seen-new");
         fs::write(&new, position.to_string())?;
         fs::rename(&new, &seen)?;

@@ -1,13 +1,13 @@
-//! A progress bar of what a projection is at; where nobody watches a terminal, a line now and then.
+//! A progress bar for a projection; if the output is not a terminal, a few lines of text.
 
 use std::time::Duration;
 
 use factum::{Position, ProjectionState, ProjectionStatus};
-use factum_examples::say;
+use factum_examples::outln;
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::watch;
 
-/// Shows how the projection comes on until `work` is done. Every number is the status's.
+/// Shows the progress of the projection until `work` is done.
 pub(crate) async fn show<T>(
     mut status: watch::Receiver<ProjectionStatus>,
     work: impl Future<Output = T>,
@@ -15,22 +15,22 @@ pub(crate) async fn show<T>(
     let style =
         ProgressStyle::with_template("  {bar:30.green/dim} {human_pos} of {human_len}{msg}")
             .unwrap_or_else(|_| ProgressStyle::default_bar());
-    // A hidden bar, as it is where the output is no terminal, draws nothing.
+    // The bar is hidden and draws nothing if the output is not a terminal.
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stdout()).with_style(style);
     let mut work = std::pin::pin!(work);
-    let mut told = 0;
+    let mut printed = 0;
     let done = loop {
         let now = status.borrow_and_update().clone();
-        if let Some(position) = filled(&now) {
+        if let Some(position) = build_position(&now) {
             let (position, head) = (position.get(), now.head.get());
             bar.set_length(head);
             bar.set_position(position);
             bar.set_message(pace(&now));
             let tenths = position * 10 / head.max(1);
-            if bar.is_hidden() && tenths > told && tenths < 10 {
+            if bar.is_hidden() && tenths > printed && tenths < 10 {
                 let (position, head) = (HumanCount(position), HumanCount(head));
-                say!("  {position} of {head}{}", pace(&now));
-                told = tenths;
+                outln!("  {position} of {head}{}", pace(&now));
+                printed = tenths;
             }
         }
         tokio::select! {
@@ -40,27 +40,27 @@ pub(crate) async fn show<T>(
     };
     let end = status.borrow().clone();
     let position = end.position.get();
-    let message = format!(": readers see build {}", end.build);
+    let message = format!(": build {} is active", end.build);
     bar.set_length(position);
     bar.set_position(position);
     if bar.is_hidden() {
         let position = HumanCount(position);
-        say!("  {position} of {position}{message}");
+        outln!("  {position} of {position}{message}");
     }
     bar.finish_with_message(message);
     done
 }
 
-/// The position that the build beside has come to; without one, that of what readers see, until it is full.
-fn filled(status: &ProjectionStatus) -> Option<Position> {
-    let served = (status.state != ProjectionState::Live).then_some(status.position);
-    status.building.map(|(_, position)| position).or(served)
+/// Returns the position of the new build, or of the active build while it catches up.
+fn build_position(status: &ProjectionStatus) -> Option<Position> {
+    let active = (status.state != ProjectionState::Live).then_some(status.position);
+    status.building.map(|(_, position)| position).or(active)
 }
 
 fn pace(status: &ProjectionStatus) -> String {
     let rate = HumanCount(status.rate as u64);
     match status.remaining() {
         Some(Duration::ZERO) | None => String::new(),
-        Some(left) => format!(", {rate} events/s, {:.1} s left", left.as_secs_f64()),
+        Some(remaining) => format!(", {rate} events/s, {:.1} s left", remaining.as_secs_f64()),
     }
 }

@@ -1,8 +1,8 @@
-//! A read model is built anew, with a progress bar, while a writer goes on and readers keep reading the old one.
+//! Rebuilds a read model with a progress bar, while writers keep writing and a reader reads the active build.
 //!
 //! ```sh
 //! cargo run --example rebuild             # 100,000 events
-//! cargo run --example rebuild -- 1000000  # as many as you like
+//! cargo run --example rebuild -- 1000000  # any number of events
 //! ```
 
 mod bar;
@@ -15,7 +15,7 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use factum::Position;
 use factum::prelude::*;
-use factum_examples::say;
+use factum_examples::outln;
 use factum_sqlite::{BoxError, SqliteProject, SqliteProjection, SqliteStore, Tables};
 use indicatif::HumanCount;
 use tokio::task::JoinSet;
@@ -36,7 +36,7 @@ impl Apply<StationEvent> for Station {
     fn apply(&mut self, _: &StationEvent) {}
 }
 
-/// What a weather station sends: all that it has measured since the last time.
+/// Reports all measurements of a weather station since its previous report.
 #[derive(Command, Debug, Clone, Serialize, Deserialize)]
 #[command(on = Station)]
 struct Report {
@@ -54,7 +54,7 @@ impl Decide for Report {
     }
 }
 
-/// How often each station has measured, and its warmest moment.
+/// A table with the number of measurements and the highest temperature of each station.
 #[derive(Projection)]
 #[projection(name = "weather", version = 1, events = StationEvent)]
 struct Weather;
@@ -84,7 +84,7 @@ impl SqliteProject<StationEvent> for Weather {
     }
 }
 
-/// How many measurements the table that readers see holds.
+/// Returns the number of measurements in the active build.
 async fn measured(store: &SqliteStore) -> sqlx::Result<i64> {
     let sql = "select coalesce(sum(measured), 0) from weather";
     sqlx::query_scalar(sql).fetch_one(store.pool()).await
@@ -99,11 +99,11 @@ async fn main() -> anyhow::Result<()> {
     let store = SqliteStore::open(folder.path().join("weather.db")).await?;
     let engine = Engine::new(store.clone());
 
-    let began = Instant::now();
+    let started = Instant::now();
     let last = fill(&engine, events).await?;
-    let took = began.elapsed().as_secs_f64();
-    say!(
-        "{} measurements are stored, in {took:.1} s. Here is a table of them:",
+    let elapsed = started.elapsed().as_secs_f64();
+    outln!(
+        "Stored {} measurements in {elapsed:.1} s. A projection fills a table:",
         HumanCount(events)
     );
     let projections = Projections::builder(&engine)
@@ -116,7 +116,7 @@ async fn main() -> anyhow::Result<()> {
     };
     bar::show(status()?, projections.wait_for(last)).await?;
 
-    say!("It is built anew, while the stations go on sending and somebody goes on reading:");
+    outln!("The table is rebuilt, while the stations keep writing and a reader keeps reading:");
     let end = Arc::new(AtomicBool::new(false));
     let mut writers = JoinSet::new();
     for station in 0..STATIONS {
@@ -134,8 +134,8 @@ async fn main() -> anyhow::Result<()> {
     let reads = reader.await??;
     projections.wait_for(last).await?;
     assert_eq!(measured(&store).await?, i64::try_from(last.get())?);
-    say!(
-        "Meanwhile {} measurements came in. The table was read {} times, and never held less than before.",
+    outln!(
+        "Meanwhile, {} measurements were stored. The table was read {} times, and never lost a measurement.",
         HumanCount(written),
         HumanCount(reads),
     );
@@ -144,7 +144,7 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Stores so many events, a thousand at a time.
+/// Stores the given number of events, in batches of a thousand.
 async fn fill(engine: &Engine, events: u64) -> anyhow::Result<Position> {
     let mut last = Position::ZERO;
     for first in (0..events).step_by(1_000) {
@@ -160,7 +160,7 @@ async fn fill(engine: &Engine, events: u64) -> anyhow::Result<Position> {
     Ok(last)
 }
 
-/// Sends one measurement after another; how many, and the position of the last one.
+/// Stores measurements until `end` is set. Returns their number and the last position.
 async fn write(
     station: u64,
     engine: Engine,
@@ -178,12 +178,15 @@ async fn write(
     }
 }
 
-/// Reads again and again; how often.
+/// Reads the table until `end` is set, and returns the number of reads.
 async fn read(store: SqliteStore, end: Arc<AtomicBool>) -> anyhow::Result<u64> {
     let (mut reads, mut before) = (0, 0);
     while !end.load(Relaxed) {
         let now = measured(&store).await?;
-        anyhow::ensure!(now >= before, "{now} after {before}");
+        anyhow::ensure!(
+            now >= before,
+            "the table lost measurements: {now} after {before}"
+        );
         (reads, before) = (reads + 1, now);
     }
     Ok(reads)

@@ -1,5 +1,6 @@
-//! Appends to the SQLite file of its first argument as fast as it can, until it is killed. Prints a line for
-//! each append that was acknowledged: its number, the position of its last event, and how many it has.
+//! Appends to the SQLite file of its first argument as fast as it can, until it is killed.
+//!
+//! Prints a line for each acknowledged append: its number, the position of its last event, and its number of events.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -15,11 +16,14 @@ const WRITERS: u64 = 16;
 #[tokio::main]
 async fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let file = arguments.next().context("no file is given")?;
-    let round: u64 = arguments.next().context("no round is given")?.parse()?;
-    // SQLite promises no turn to two processes that both write without a pause.
-    let patient = SqliteOptions::new(file).busy_timeout(Duration::from_secs(60));
-    let store = patient.open().await?;
+    let file = arguments.next().context("missing argument: file")?;
+    let round: u64 = arguments
+        .next()
+        .context("missing argument: round")?
+        .parse()?;
+    // SQLite does not queue writers: two busy processes need a long timeout.
+    let options = SqliteOptions::new(file).busy_timeout(Duration::from_secs(60));
+    let store = options.open().await?;
     let writers: Vec<_> = (0..WRITERS)
         .map(|writer| tokio::spawn(write(store.clone(), round, writer)))
         .collect();
@@ -32,7 +36,7 @@ async fn main() -> Result<()> {
 async fn write(store: SqliteStore, round: u64, writer: u64) -> Result<()> {
     for turn in 0.. {
         let number = format!("{round}.{writer}.{turn}");
-        // One to three streams: its own, one that all writers share, one that is new.
+        // One to three streams: its own, one that all writers share, and a new one.
         let streams = [
             format!("own-{writer}"),
             "shared-all".to_owned(),

@@ -1,5 +1,6 @@
-//! Lets concurrent clients loose on a store, again and again, and checks that an order of their calls
-//! explains what each was told. Ends with the first history that has none, and shows why.
+//! Runs concurrent clients on stores, and checks that every history is linearizable.
+//!
+//! Stops at the first history that is not linearizable, and describes the anomaly.
 
 use std::io::Write as _;
 use std::time::{Duration, Instant};
@@ -9,22 +10,22 @@ use clap::Parser;
 use factum_tests::history::{Plan, run};
 use factum_tests::stores::{StoreKind, Stores};
 
-/// Checks histories of concurrent clients on a store.
+/// Checks that the histories of concurrent clients of a store are linearizable
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Which store; PostgreSQL is the server that FACTUM_TEST_POSTGRES names, or one of its own.
+    /// Kind of store; PostgreSQL uses the server of FACTUM_TEST_POSTGRES, or starts a temporary one
     #[arg(long, value_enum, default_value = "sqlite")]
     store: StoreKind,
-    /// For how long.
+    /// Duration of the check in seconds; at least one run completes
     #[arg(long, default_value_t = 10)]
     seconds: u64,
-    /// The seed of the first run; each run that follows has the next. Without it: the time.
+    /// Seed of the first run, incremented for each further run; defaults to the current time
     #[arg(long)]
     seed: Option<u64>,
-    /// How many ask at the same time.
+    /// Number of concurrent clients
     #[arg(long, default_value_t = 8)]
     clients: usize,
-    /// How often each of them asks in one run.
+    /// Number of calls of each client in one run
     #[arg(long, default_value_t = 250)]
     turns: usize,
 }
@@ -42,11 +43,11 @@ async fn main() -> Result<()> {
         Some(seed) => seed,
         None => std::time::UNIX_EPOCH.elapsed()?.as_secs(),
     };
-    let mut stores = Stores::new(store)?.context("there is no such server")?;
+    let mut stores = Stores::new(store)?.context("no database server of this kind")?;
     let end = Instant::now() + Duration::from_secs(seconds);
     let (mut runs, mut calls, mut events) = (0_u64, 0, 0);
     let mut out = std::io::stdout();
-    writeln!(out, "seeds from {seed}")?;
+    writeln!(out, "first seed: {seed}")?;
     while runs == 0 || Instant::now() < end {
         let handles = stores.fresh().await?;
         let history = run(
@@ -59,8 +60,8 @@ async fn main() -> Result<()> {
         )
         .await;
         let history = history.with_context(|| format!("seed {seed}"))?;
-        if let Err(fault) = history.check() {
-            bail!("seed {seed}: {}", history.tell(&fault));
+        if let Err(anomaly) = history.check() {
+            bail!("seed {seed}: {}", history.describe(&anomaly));
         }
         runs += 1;
         calls += history.calls.len();
@@ -72,7 +73,7 @@ async fn main() -> Result<()> {
     }
     writeln!(
         out,
-        "{runs} histories of {calls} calls and {events} events, each explained by an order"
+        "checked {runs} histories with {calls} calls and {events} events: all are linearizable"
     )?;
     Ok(())
 }

@@ -1,6 +1,6 @@
-//! Executes commands as fast as it can on the place of its first argument, with a projection beside them, until it
-//! is killed. Prints a line for each command that was acknowledged, once it was, and one for each event that
-//! the projection is about to take.
+//! Executes commands on the store of its first argument as fast as it can, until it is killed, and runs a projection.
+//!
+//! Prints a line for each acknowledged command, and one before the projection applies an event.
 
 use std::io::Write as _;
 
@@ -14,11 +14,11 @@ const WRITERS: u64 = 8;
 #[tokio::main]
 async fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let place = arguments.next().context("no place is given")?;
-    let name = arguments.next().context("no name is given")?;
-    let backend = Backend::open(&place).await?;
+    let location = arguments.next().context("missing argument: location")?;
+    let name = arguments.next().context("missing argument: name")?;
+    let backend = Backend::open(&location).await?;
     let engine = backend.engine();
-    let projections = backend.projections(&engine, CountJars { taking });
+    let projections = backend.projections(&engine, CountJars { on_event: applying });
     let writers: Vec<_> = (0..WRITERS)
         .map(|writer| tokio::spawn(write(engine.clone(), format!("{name}.{writer}"))))
         .collect();
@@ -31,15 +31,15 @@ async fn main() -> Result<()> {
 
 async fn write(engine: Engine, writer: String) -> Result<()> {
     for turn in 0.. {
-        let told = Fill::new(&writer, turn).execute(&engine).await?;
+        let acknowledged = Fill::new(&writer, turn).execute(&engine).await?;
         std::io::stdout()
             .lock()
-            .write_all(format!("{told}\n").as_bytes())?;
+            .write_all(format!("{acknowledged}\n").as_bytes())?;
     }
     Ok(())
 }
 
-fn taking() {
-    // Nobody reads any more: the kill is near.
-    let _ = std::io::stdout().lock().write_all(b"taking\n");
+fn applying() {
+    // Fails if the reader has closed the pipe, shortly before it kills this process.
+    let _ = std::io::stdout().lock().write_all(b"applying\n");
 }

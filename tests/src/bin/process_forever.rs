@@ -1,6 +1,7 @@
-//! Runs a process manager, a handler and the deadlines of decisions on the place of its first argument until its input
-//! ends; then until nothing is due any more. Prints a line for each command that it is about to decide and for each
-//! mail, and one with its own name ahead of them.
+//! Runs a process manager, an event handler and the deadlines of decisions on the store of its first argument.
+//!
+//! Runs until its input ends and all due work is done. First prints a line with its node id; then one before
+//! each decision, and one for each mail.
 
 use std::io::{Read as _, Write as _};
 use std::path::Path;
@@ -11,19 +12,21 @@ use anyhow::{Context as _, Result};
 use factum::{HandlerOptions, ProcessManagers};
 use factum_tests::backend::Backend;
 use factum_tests::load::PATIENT;
-use factum_tests::orders::{DECIDES, Mails, Remind, Shop};
+use factum_tests::orders::{Mailer, ON_DECIDE, Remind, Shop};
 
 fn say(line: &str) {
-    // Nobody reads any more: the kill is near.
+    // Fails if the reader has closed the pipe, shortly before it kills this process.
     let _ = std::io::stdout().lock().write_all(line.as_bytes());
 }
 
-/// With a second argument, the first reservation waits in the middle of its decision until there is a file of that name.
-fn decides(command: &str) {
-    static HELD: Once = Once::new();
+/// Reports a decision.
+///
+/// If there is a second argument, the first reservation waits until a file of this name exists.
+fn on_decide(command: &str) {
+    static PAUSED: Once = Once::new();
     say("decides\n");
     if let (Some(until), "Reserve") = (std::env::args().nth(2), command) {
-        HELD.call_once(|| {
+        PAUSED.call_once(|| {
             while !Path::new(&until).exists() {
                 std::thread::sleep(Duration::from_millis(2));
             }
@@ -33,11 +36,13 @@ fn decides(command: &str) {
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> Result<()> {
-    let place = std::env::args().nth(1).context("no place is given")?;
-    let backend = Backend::open(&place).await?;
+    let location = std::env::args()
+        .nth(1)
+        .context("missing argument: location")?;
+    let backend = Backend::open(&location).await?;
     let engine = backend.engine();
-    DECIDES.get_or_init(|| decides);
-    let mails = Mails(|position| say(&format!("mails {position}\n")));
+    ON_DECIDE.get_or_init(|| on_decide);
+    let mails = Mailer(|position| say(&format!("mails {position}\n")));
     let running = ProcessManagers::builder(&engine)
         .with::<Shop>()
         .handler_with("mails", mails, HandlerOptions::default().from_beginning())

@@ -1,5 +1,6 @@
-//! Runs a projection on the place of its first argument until its input ends; then it stops in order. Prints a line
-//! for each event that it is about to take, and one whenever it owns more or less.
+//! Runs a projection on the store of its first argument until its input ends; then shuts down gracefully.
+//!
+//! Prints a line before the projection applies an event, and one when the number of owned partitions changes.
 
 use std::io::{Read as _, Write as _};
 use std::sync::Arc;
@@ -12,21 +13,23 @@ use factum_tests::count::Count;
 use factum_tests::load::PATIENT;
 
 fn say(line: &str) {
-    // Nobody reads any more: the kill is near.
+    // Fails if the reader has closed the pipe, shortly before it kills this process.
     let _ = std::io::stdout().lock().write_all(line.as_bytes());
 }
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let place = std::env::args().nth(1).context("no place is given")?;
-    let backend = Backend::open(&place).await?;
+    let location = std::env::args()
+        .nth(1)
+        .context("missing argument: location")?;
+    let backend = Backend::open(&location).await?;
     let engine = backend.engine();
     let count = Count::<1, 4> {
-        taking: Arc::new(|_| {
-            say("taking\n");
+        on_event: Arc::new(|_| {
+            say("applying\n");
             Ok(())
         }),
-        slow: Duration::from_millis(1),
+        delay: Duration::from_millis(1),
     };
     let builder = Projections::builder(&engine)
         .retry(PATIENT)
@@ -36,7 +39,9 @@ async fn main() -> Result<()> {
         .start();
     let ended = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
     let me = projections.instance();
-    let mut status = projections.watch("counts").context("it runs")?;
+    let mut status = projections
+        .watch("counts")
+        .context("the projection does not run")?;
     let owned = async {
         let mut before = usize::MAX;
         loop {

@@ -1,37 +1,37 @@
-//! The checker: an interval of heads for each answer, and an order that gives each call one of them.
+//! The checker: an interval of heads for each response, and a head for each call.
 
 use factum::{Append, Appended, Page, Position, Read, RecordedEvent, StreamId, Version};
 
 use super::log::{Log, Span, Stored};
-use super::{Answer, Call, Fault, History, Kind, Subscriber};
+use super::{Anomaly, Call, History, Kind, Response, Subscriber};
 
-pub(super) fn check(history: &History) -> Result<(), Fault> {
-    let log = Log::of(history)?;
+pub(super) fn check(history: &History) -> Result<(), Anomaly> {
+    let log = Log::new(history)?;
     for (number, subscriber) in history.subscribers.iter().enumerate() {
-        saw_everything(&log, number, subscriber)?;
+        check_subscriber(&log, number, subscriber)?;
     }
     let effects = history.calls.iter().enumerate();
     let effects = effects.map(|(number, call)| effect(&log, history, number, call));
-    in_some_order(
+    check_order(
         &log,
         &history.calls,
         &effects.collect::<Result<Vec<_>, _>>()?,
     )
 }
 
-/// Exactly what matches, in the order of the log.
-fn saw_everything(log: &Log<'_>, number: usize, subscriber: &Subscriber) -> Result<(), Fault> {
+/// Checks that a subscriber received exactly the matching events, in log order.
+fn check_subscriber(log: &Log<'_>, number: usize, subscriber: &Subscriber) -> Result<(), Anomaly> {
     let mut seen = subscriber.seen.iter();
-    let wanted = log.events.iter();
-    let mut wanted = wanted.filter(|event| subscriber.query.matches(event));
+    let matching = log.events.iter();
+    let mut matching = matching.filter(|event| subscriber.query.matches(event));
     loop {
-        let (expected, saw) = (wanted.next(), seen.next());
-        if expected != saw {
+        let (expected, actual) = (matching.next(), seen.next());
+        if expected != actual {
             let position = |event: &RecordedEvent| event.position.get();
-            return Err(Fault::Subscriber {
+            return Err(Anomaly::WrongSubscription {
                 subscriber: number,
                 expected: expected.map(position),
-                saw: saw.map(position),
+                actual: actual.map(position),
             });
         }
         if expected.is_none() {
@@ -40,69 +40,71 @@ fn saw_everything(log: &Log<'_>, number: usize, subscriber: &Subscriber) -> Resu
     }
 }
 
-/// What a call did or saw.
+/// The effect of a call.
 enum Effect {
-    /// Nothing is known of it.
+    /// The call has no known effect.
     None,
-    /// It saw the store at one of these heads.
-    Saw(Span),
-    /// It moved the head.
-    Moved(Stored),
+    /// The call observed the store at one of these heads.
+    Observed(Span),
+    /// The call stored events.
+    Stored(Stored),
 }
 
-/// What `call` did or saw, if its answer is right at any head at all.
-fn effect(log: &Log<'_>, history: &History, call: usize, made: &Call) -> Result<Effect, Fault> {
-    let (append, answer) = match &made.kind {
-        Kind::Read(read, page) => return saw_page(log, call, read, page).map(Effect::Saw),
-        Kind::Append(append, answer) => (append, answer),
+/// Returns the effect of `call`, or an anomaly if its response is valid at no head.
+fn effect(log: &Log<'_>, history: &History, call: usize, made: &Call) -> Result<Effect, Anomaly> {
+    let (append, response) = match &made.kind {
+        Kind::Read(read, page) => return check_page(log, call, read, page).map(Effect::Observed),
+        Kind::Append(append, response) => (append, response),
     };
     let stored = log.stored.get(&call).copied();
-    let moved = |stored: Stored| {
-        // Held against the state ahead of it, the key included, which nobody stores twice.
-        match log.all_hold(append).holds(stored.first - 1) {
-            true => Ok(Effect::Moved(stored)),
-            false => Err(Fault::Swallowed {
+    let check_stored = |stored: Stored| {
+        // The expectations must hold at the head before the append. A key cannot be stored twice.
+        match log.expectations_hold(append).contains(stored.first - 1) {
+            true => Ok(Effect::Stored(stored)),
+            false => Err(Anomaly::StoredDespiteConflict {
                 call,
                 position: stored.first,
             }),
         }
     };
-    let span = match (answer, stored) {
-        (Answer::Unknown(_) | Answer::NotStored(_), None) => return Ok(Effect::None),
-        (Answer::Unknown(_), Some(stored)) => return moved(stored),
-        (Answer::Stored(told), Some(stored)) if !told.repeated => {
-            check_receipt(log, call, told, stored)?;
-            return moved(stored);
+    let span = match (response, stored) {
+        (Response::Unknown(_) | Response::NotStored(_), None) => return Ok(Effect::None),
+        (Response::Unknown(_), Some(stored)) => return check_stored(stored),
+        (Response::Stored(receipt), Some(stored)) if !receipt.repeated => {
+            check_receipt(log, call, receipt, stored)?;
+            return check_stored(stored);
         }
-        (Answer::Stored(told), None) if !told.repeated && append.count() > 0 => {
-            return Err(Fault::Lost { call });
+        (Response::Stored(receipt), None) if !receipt.repeated && append.count() > 0 => {
+            return Err(Anomaly::LostAppend { call });
         }
         (_, Some(Stored { first, .. })) => {
-            return Err(Fault::Denied {
+            return Err(Anomaly::StoredDespiteError {
                 call,
                 position: first,
             });
         }
-        (Answer::Stored(told), None) if told.repeated => return again(log, history, call, told),
-        (Answer::Stored(told), None) => {
-            let head = told.position.get();
-            log.all_hold(append).and(Span {
+        (Response::Stored(receipt), None) if receipt.repeated => {
+            return check_repeated(log, history, call, receipt);
+        }
+        (Response::Stored(receipt), None) => {
+            let head = receipt.position.get();
+            log.expectations_hold(append).and(Span {
                 from: head,
                 to: head,
             })
         }
-        (Answer::Conflict(conflict), None) => log.rejected(append, conflict).and(Span::ahead_of(
-            first_use(log, append).map(|(_, first)| first.first),
-        )),
-        (Answer::KeyReused, None) => reused(log, history, append),
+        (Response::Conflict(conflict), None) => log.conflicts_with(append, conflict).and(
+            Span::before(first_use(log, append).map(|(_, first)| first.first)),
+        ),
+        (Response::KeyReused, None) => key_reused(log, history, append),
     };
     match log.head_from(span.from).is_some_and(|head| head <= span.to) {
-        true => Ok(Effect::Saw(span)),
-        false => Err(Fault::NeverTrue { call }),
+        true => Ok(Effect::Observed(span)),
+        false => Err(Anomaly::ImpossibleResponse { call }),
     }
 }
 
-/// The call that stored the key of `append`, and where.
+/// Returns the call that stored the key of `append`, and its positions.
 fn first_use(log: &Log<'_>, append: &Append) -> Option<(usize, Stored)> {
     let call = log.keys.get(append.key.as_ref()?.key.as_str())?;
     Some((*call, *log.stored.get(call)?))
@@ -115,23 +117,28 @@ fn fingerprint_of(history: &History, call: usize) -> Option<uuid::Uuid> {
     }
 }
 
-/// The first answer again: right from when there was a first.
-fn again(log: &Log<'_>, history: &History, call: usize, told: &Appended) -> Result<Effect, Fault> {
+/// Checks a repeated response, which is valid once the first append with the key is stored.
+fn check_repeated(
+    log: &Log<'_>,
+    history: &History,
+    call: usize,
+    receipt: &Appended,
+) -> Result<Effect, Anomaly> {
     let Kind::Append(append, _) = &history.calls[call].kind else {
         return Ok(Effect::None);
     };
     let fingerprint = append.key.as_ref().map(|key| key.fingerprint);
     match first_use(log, append) {
         Some((first, stored)) if fingerprint_of(history, first) == fingerprint => {
-            check_receipt(log, call, told, stored)?;
-            Ok(Effect::Saw(Span::from(stored.last)))
+            check_receipt(log, call, receipt, stored)?;
+            Ok(Effect::Observed(Span::from(stored.last)))
         }
-        _ => Err(Fault::NeverTrue { call }),
+        _ => Err(Anomaly::ImpossibleResponse { call }),
     }
 }
 
-/// That the key stands for other content: right from when it does.
-fn reused(log: &Log<'_>, history: &History, append: &Append) -> Span {
+/// Returns the heads at which the key was used for other content.
+fn key_reused(log: &Log<'_>, history: &History, append: &Append) -> Span {
     let fingerprint = append.key.as_ref().map(|key| key.fingerprint);
     match first_use(log, append) {
         Some((first, stored)) if fingerprint_of(history, first) != fingerprint => {
@@ -141,8 +148,13 @@ fn reused(log: &Log<'_>, history: &History, append: &Append) -> Span {
     }
 }
 
-/// An acknowledgement tells of what stands in the log.
-fn check_receipt(log: &Log<'_>, call: usize, told: &Appended, stored: Stored) -> Result<(), Fault> {
+/// Checks that the receipt of an append matches the log.
+fn check_receipt(
+    log: &Log<'_>,
+    call: usize,
+    receipt: &Appended,
+    stored: Stored,
+) -> Result<(), Anomaly> {
     let events = &log.events[stored.first as usize - 1..stored.last as usize];
     let mut versions: Vec<(StreamId, Version)> = Vec::new();
     for event in events {
@@ -154,22 +166,22 @@ fn check_receipt(log: &Log<'_>, call: usize, told: &Appended, stored: Stored) ->
         count: events.len() as u64,
         versions,
         recorded_at: events[0].recorded_at,
-        repeated: told.repeated,
+        repeated: receipt.repeated,
     };
-    match *told == expected {
+    match *receipt == expected {
         true => Ok(()),
-        false => Err(Fault::Receipt {
+        false => Err(Anomaly::WrongReceipt {
             call,
             expected: Box::new(expected),
         }),
     }
 }
 
-/// A page shows the store as it was at its head.
-fn saw_page(log: &Log<'_>, call: usize, read: &Read, page: &Page) -> Result<Span, Fault> {
+/// Checks that a page matches the log at its head.
+fn check_page(log: &Log<'_>, call: usize, read: &Read, page: &Page) -> Result<Span, Anomaly> {
     let head = page.head.get();
     if log.head_from(head) != Some(head) {
-        return Err(Fault::HalfSeen { call });
+        return Err(Anomaly::PartialRead { call });
     }
     let mut expected = log.page(read, head);
     let more = expected.len() > read.limit;
@@ -177,9 +189,9 @@ fn saw_page(log: &Log<'_>, call: usize, read: &Read, page: &Page) -> Result<Span
     let as_stored =
         |event: &RecordedEvent| log.events.get(event.position.get() as usize - 1) == Some(event);
     let found = page.events.iter().map(|event| event.position.get());
-    let right = found.eq(expected.iter().copied()) && page.events.iter().all(as_stored);
-    if !right || page.more != more {
-        return Err(Fault::Page {
+    let matches = found.eq(expected.iter().copied()) && page.events.iter().all(as_stored);
+    if !matches || page.more != more {
+        return Err(Anomaly::WrongPage {
             call,
             expected,
             more,
@@ -191,49 +203,50 @@ fn saw_page(log: &Log<'_>, call: usize, read: &Read, page: &Page) -> Result<Span
     })
 }
 
-/// Gives each call a head that its answer is right at, and that is not ahead of one which a call that had
-/// ended before saw.
-fn in_some_order(log: &Log<'_>, calls: &[Call], effects: &[Effect]) -> Result<(), Fault> {
-    let mut by_beginning: Vec<usize> = (0..calls.len()).collect();
-    by_beginning.sort_unstable_by_key(|call| calls[*call].began);
+/// Finds a head for each call at which its response is valid.
+///
+/// It must not be before the head of a call that had already ended.
+fn check_order(log: &Log<'_>, calls: &[Call], effects: &[Effect]) -> Result<(), Anomaly> {
+    let mut by_start: Vec<usize> = (0..calls.len()).collect();
+    by_start.sort_unstable_by_key(|call| calls[*call].started);
     let mut by_end: Vec<usize> = (0..calls.len()).collect();
     by_end.sort_unstable_by_key(|call| calls[*call].ended);
     let mut ended = by_end.into_iter().peekable();
     let mut heads = vec![0; calls.len()];
-    // The newest head that is known to have been there, and the call that knows it.
-    let (mut known, mut by) = (0, None);
-    for call in by_beginning {
-        while let Some(before) = ended.next_if(|other| calls[*other].ended < calls[call].began) {
-            if heads[before] > known && !pending(&calls[before]) {
-                (known, by) = (heads[before], Some(before));
+    // The latest head that was observed so far, and the call that observed it.
+    let (mut observed, mut observed_by) = (0, None);
+    for call in by_start {
+        while let Some(earlier) = ended.next_if(|other| calls[*other].ended < calls[call].started) {
+            if heads[earlier] > observed && !is_pending(&calls[earlier]) {
+                (observed, observed_by) = (heads[earlier], Some(earlier));
             }
         }
-        let (right, head) = match &effects[call] {
+        let (valid, head) = match &effects[call] {
             Effect::None => continue,
-            Effect::Moved(stored) => {
-                let ahead = stored.first - 1;
-                let right = Span {
-                    from: ahead,
-                    to: ahead,
+            Effect::Stored(stored) => {
+                let before = stored.first - 1;
+                let valid = Span {
+                    from: before,
+                    to: before,
                 };
-                (right, (known <= ahead).then_some(stored.last))
+                (valid, (observed <= before).then_some(stored.last))
             }
-            Effect::Saw(span) => {
-                let least = log.head_from(span.from.max(known));
-                (*span, least.filter(|head| span.holds(*head)))
+            Effect::Observed(span) => {
+                let least = log.head_from(span.from.max(observed));
+                (*span, least.filter(|head| span.contains(*head)))
             }
         };
-        heads[call] = head.ok_or(Fault::Order {
+        heads[call] = head.ok_or(Anomaly::NotLinearizable {
             call,
-            right: (right.from, right.to),
-            known,
-            by,
+            valid: (valid.from, valid.to),
+            observed,
+            observed_by,
         })?;
     }
     Ok(())
 }
 
-/// Its effect may come behind its answer.
-fn pending(call: &Call) -> bool {
-    matches!(call.kind, Kind::Append(_, Answer::Unknown(_)))
+/// Whether the effect of `call` may come after its response.
+fn is_pending(call: &Call) -> bool {
+    matches!(call.kind, Kind::Append(_, Response::Unknown(_)))
 }

@@ -1,4 +1,4 @@
-//! [`Log`]: the events in their order, and what each state of the store was.
+//! [`Log`]: the events in log order, and queries over the states of the store.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -7,9 +7,9 @@ use factum::{
     StreamId, Version, Violation,
 };
 
-use super::{Fault, History, Kind};
+use super::{Anomaly, History, Kind};
 
-/// The heads, from the first to the last, at which something is true.
+/// The heads, from the first to the last, at which a condition holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Span {
     pub(super) from: u64,
@@ -30,8 +30,8 @@ impl Span {
         }
     }
 
-    /// Up to just ahead of `position`.
-    pub(super) fn ahead_of(position: Option<u64>) -> Self {
+    /// Returns the heads before `position`, or all heads.
+    pub(super) fn before(position: Option<u64>) -> Self {
         let to = position.map_or(u64::MAX, |position| position - 1);
         Self { from: 0, to }
     }
@@ -43,12 +43,12 @@ impl Span {
         }
     }
 
-    pub(super) fn holds(self, head: u64) -> bool {
+    pub(super) fn contains(self, head: u64) -> bool {
         (self.from..=self.to).contains(&head)
     }
 }
 
-/// Where the events of an append stand.
+/// The positions of the events of an append.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Stored {
     pub(super) first: u64,
@@ -58,20 +58,20 @@ pub(super) struct Stored {
 pub(super) struct Log<'h> {
     pub(super) events: &'h [RecordedEvent],
     streams: HashMap<&'h StreamId, Vec<u64>>,
-    /// By number of the call.
+    /// The stored appends by number of the call.
     pub(super) stored: HashMap<usize, Stored>,
-    /// The call that stored a key.
+    /// The call that stored each key.
     pub(super) keys: HashMap<&'h str, usize>,
-    /// The heads between appends; nobody sees another.
+    /// The heads at the end of an append, which are the only ones that a client may observe.
     heads: BTreeSet<u64>,
 }
 
 impl<'h> Log<'h> {
-    /// The log of `history`, once it is seen to hold whole appends, each once, in an order without gaps.
-    pub(super) fn of(history: &'h History) -> Result<Self, Fault> {
+    /// Checks that the log consists of whole appends, each once and without gaps, and indexes it.
+    pub(super) fn new(history: &'h History) -> Result<Self, Anomaly> {
         let mut log = Self {
             events: &history.log,
-            streams: in_order(&history.log)?,
+            streams: index_streams(&history.log)?,
             stored: HashMap::new(),
             keys: HashMap::new(),
             heads: BTreeSet::from([0]),
@@ -86,27 +86,31 @@ impl<'h> Log<'h> {
         let mut rest = log.events;
         while let Some(event) = rest.first() {
             let position = event.position.get();
-            let foreign = Fault::Foreign { position };
-            let (number, append) = calls.remove(&event.id).ok_or(foreign)?;
-            let (whole, behind) = rest.split_at_checked(append.count()).ok_or(Fault::Half {
-                call: number,
-                position,
-            })?;
-            let asked = append
+            let unknown = Anomaly::UnknownEvent { position };
+            let (number, append) = calls.remove(&event.id).ok_or(unknown)?;
+            let (stored_events, remaining) =
+                rest.split_at_checked(append.count())
+                    .ok_or(Anomaly::PartialAppend {
+                        call: number,
+                        position,
+                    })?;
+            let requested = append
                 .streams
                 .iter()
                 .flat_map(|part| part.events.iter().map(|event| (&part.stream, event)));
-            let same = asked.zip(whole).all(|((stream, asked), event)| {
-                (*stream == event.stream && asked.id == event.id)
-                    && (asked.data == event.data && asked.tags == event.tags)
-            });
+            let same = requested
+                .zip(stored_events)
+                .all(|((stream, requested), event)| {
+                    (*stream == event.stream && requested.id == event.id)
+                        && (requested.data == event.data && requested.tags == event.tags)
+                });
             if !same {
-                return Err(Fault::Half {
+                return Err(Anomaly::PartialAppend {
                     call: number,
                     position,
                 });
             }
-            let last = position + whole.len() as u64 - 1;
+            let last = position + stored_events.len() as u64 - 1;
             let stored = Stored {
                 first: position,
                 last,
@@ -116,17 +120,17 @@ impl<'h> Log<'h> {
             if let Some(key) = &append.key
                 && let Some(first) = log.keys.insert(&key.key, number)
             {
-                return Err(Fault::KeyTwice {
+                return Err(Anomaly::DuplicateKey {
                     call: number,
                     first,
                 });
             }
-            rest = behind;
+            rest = remaining;
         }
         Ok(log)
     }
 
-    /// The least head that a call can see at or behind `head`.
+    /// Returns the smallest observable head at or after `head`.
     pub(super) fn head_from(&self, head: u64) -> Option<u64> {
         self.heads.range(head..).next().copied()
     }
@@ -140,7 +144,7 @@ impl<'h> Log<'h> {
             .get(usize::try_from(position.checked_sub(1)?).ok()?)
     }
 
-    /// When `stream` is at `version`.
+    /// Returns the heads at which `stream` is at `version`.
     fn at_version(&self, stream: &StreamId, version: Version) -> Span {
         let positions = self.positions(stream);
         let version = version.get() as usize;
@@ -150,11 +154,11 @@ impl<'h> Log<'h> {
                 .get(version - 1)
                 .map_or(Span::NEVER, |p| Span::from(*p)),
         };
-        from.and(Span::ahead_of(positions.get(version).copied()))
+        from.and(Span::before(positions.get(version).copied()))
     }
 
-    /// When `stream` is as expected.
-    pub(super) fn as_expected(&self, stream: &StreamId, expected: ExpectedVersion) -> Span {
+    /// Returns the heads at which the expected version of `stream` holds.
+    pub(super) fn version_holds(&self, stream: &StreamId, expected: ExpectedVersion) -> Span {
         match expected {
             ExpectedVersion::Any => Span::ALWAYS,
             ExpectedVersion::NoStream => self.at_version(stream, Version::ZERO),
@@ -167,99 +171,101 @@ impl<'h> Log<'h> {
     }
 
     fn next_match(&self, condition: &AppendCondition, after: Position) -> Option<u64> {
-        let behind = self.events.get(after.get() as usize..).unwrap_or_default();
-        let found = behind.iter().find(|event| condition.query.matches(event));
+        let later = self.events.get(after.get() as usize..).unwrap_or_default();
+        let found = later.iter().find(|event| condition.query.matches(event));
         found.map(|event| event.position.get())
     }
 
-    /// When nothing violates `condition`.
-    pub(super) fn unviolated(&self, condition: &AppendCondition) -> Span {
-        Span::ahead_of(self.next_match(condition, condition.after))
+    /// Returns the heads at which `condition` holds.
+    pub(super) fn condition_holds(&self, condition: &AppendCondition) -> Span {
+        Span::before(self.next_match(condition, condition.after))
     }
 
-    /// When everything that `append` expects is so.
-    pub(super) fn all_hold(&self, append: &factum::Append) -> Span {
+    /// Returns the heads at which all expectations of `append` hold.
+    pub(super) fn expectations_hold(&self, append: &factum::Append) -> Span {
         let streams = append.streams.iter();
-        let streams = streams.map(|part| self.as_expected(&part.stream, part.expected));
+        let streams = streams.map(|part| self.version_holds(&part.stream, part.expected));
         let condition = append
             .condition
             .iter()
-            .map(|condition| self.unviolated(condition));
+            .map(|condition| self.condition_holds(condition));
         streams.chain(condition).fold(Span::ALWAYS, Span::and)
     }
 
-    /// When exactly what `conflict` says is true of `append`.
-    pub(super) fn rejected(&self, append: &factum::Append, conflict: &Conflict) -> Span {
-        let mut told = 0;
+    /// Returns the heads at which `append` fails with exactly `conflict`.
+    pub(super) fn conflicts_with(&self, append: &factum::Append, conflict: &Conflict) -> Span {
+        let mut reported = 0;
         let mut span = Span::ALWAYS;
         for part in &append.streams {
-            let said = conflict
-                .violations
-                .iter()
-                .find_map(|violation| match violation {
-                    Violation::Version {
-                        stream,
-                        expected,
-                        actual,
-                    } if (stream, expected) == (&part.stream, &part.expected) => Some(*actual),
-                    _ => None,
-                });
-            span = span.and(match said {
+            let reported_version =
+                conflict
+                    .violations
+                    .iter()
+                    .find_map(|violation| match violation {
+                        Violation::Version {
+                            stream,
+                            expected,
+                            actual,
+                        } if (stream, expected) == (&part.stream, &part.expected) => Some(*actual),
+                        _ => None,
+                    });
+            span = span.and(match reported_version {
                 Some(actual) if part.expected.allows(actual) => Span::NEVER,
                 Some(actual) => self.at_version(&part.stream, actual),
-                None => self.as_expected(&part.stream, part.expected),
+                None => self.version_holds(&part.stream, part.expected),
             });
-            told += usize::from(said.is_some());
+            reported += usize::from(reported_version.is_some());
         }
-        if let Some(asked) = &append.condition {
-            let said = conflict
-                .violations
-                .iter()
-                .find_map(|violation| match violation {
-                    Violation::Condition { condition, found } if condition == asked => Some(*found),
-                    _ => None,
-                });
-            span = span.and(match said {
-                Some(found) => self.newest_match_is(asked, found),
-                None => self.unviolated(asked),
+        if let Some(requested) = &append.condition {
+            let reported_position =
+                conflict
+                    .violations
+                    .iter()
+                    .find_map(|violation| match violation {
+                        Violation::Condition { condition, found } if condition == requested => {
+                            Some(*found)
+                        }
+                        _ => None,
+                    });
+            span = span.and(match reported_position {
+                Some(found) => self.latest_match_is(requested, found),
+                None => self.condition_holds(requested),
             });
-            told += usize::from(said.is_some());
+            reported += usize::from(reported_position.is_some());
         }
-        match told > 0 && told == conflict.violations.len() {
+        match reported > 0 && reported == conflict.violations.len() {
             true => span,
             false => Span::NEVER,
         }
     }
 
-    fn newest_match_is(&self, condition: &AppendCondition, found: Position) -> Span {
+    fn latest_match_is(&self, condition: &AppendCondition, found: Position) -> Span {
         let violates = |event: &&RecordedEvent| {
             event.position > condition.after && condition.query.matches(event)
         };
         match self.at(found.get()).filter(violates) {
-            Some(_) => {
-                Span::from(found.get()).and(Span::ahead_of(self.next_match(condition, found)))
-            }
+            Some(_) => Span::from(found.get()).and(Span::before(self.next_match(condition, found))),
             None => Span::NEVER,
         }
     }
 
-    /// What `read` finds when the head of the store is `head`, one event beyond its limit included.
+    /// Returns the positions that `read` finds at `head`, up to one more than its limit.
     pub(super) fn page(&self, read: &Read, head: u64) -> Vec<u64> {
-        let most = read.limit + 1;
+        let max = read.limit + 1;
         match &read.scope {
             Scope::Stream(stream) => {
                 let positions = self.positions(stream);
-                let there = positions.partition_point(|position| *position <= head);
-                let positions = &positions[..there];
+                let count = positions.partition_point(|position| *position <= head);
+                let positions = &positions[..count];
                 let cursor = usize::try_from(read.cursor).unwrap_or(usize::MAX);
                 match read.direction {
                     Direction::Forward => {
-                        let behind = positions.get(cursor..).unwrap_or_default();
-                        behind.iter().copied().take(most).collect()
+                        let after = positions.get(cursor..).unwrap_or_default();
+                        after.iter().copied().take(max).collect()
                     }
                     Direction::Backward => {
-                        let ahead = &positions[..cursor.saturating_sub(1).min(there)];
-                        ahead.iter().rev().copied().take(most).collect()
+                        let before = &positions[..cursor.saturating_sub(1).min(count)];
+                        before.iter().rev().copied().take(max).collect()
                     }
                 }
             }
@@ -277,19 +283,19 @@ impl<'h> Log<'h> {
         let found = |position: &u64| self.at(*position).is_some_and(&matches);
         match read.direction {
             Direction::Forward => {
-                let behind = read.cursor.saturating_add(1)..=head;
-                behind.filter(found).take(read.limit + 1).collect()
+                let after = read.cursor.saturating_add(1)..=head;
+                after.filter(found).take(read.limit + 1).collect()
             }
             Direction::Backward => {
-                let ahead = 1..=head.min(read.cursor.saturating_sub(1));
-                ahead.rev().filter(found).take(read.limit + 1).collect()
+                let before = 1..=head.min(read.cursor.saturating_sub(1));
+                before.rev().filter(found).take(read.limit + 1).collect()
             }
         }
     }
 }
 
-/// The positions of the events of each stream, if neither they nor the versions have gaps.
-fn in_order(log: &[RecordedEvent]) -> Result<HashMap<&StreamId, Vec<u64>>, Fault> {
+/// Returns the positions of each stream, if neither positions nor versions have gaps.
+fn index_streams(log: &[RecordedEvent]) -> Result<HashMap<&StreamId, Vec<u64>>, Anomaly> {
     let mut streams: HashMap<&StreamId, Vec<u64>> = HashMap::new();
     let mut recorded_at = None;
     for (expected, event) in (1..).zip(log) {
@@ -297,7 +303,7 @@ fn in_order(log: &[RecordedEvent]) -> Result<HashMap<&StreamId, Vec<u64>>, Fault
         positions.push(expected);
         let gap = event.position.get() != expected || event.version.get() != positions.len() as u64;
         if gap || recorded_at > Some(event.recorded_at) {
-            return Err(Fault::Gap {
+            return Err(Anomaly::Gap {
                 expected,
                 event: Box::new(event.clone()),
             });

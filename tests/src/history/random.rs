@@ -1,4 +1,4 @@
-//! What a client asks, at random, from a seed.
+//! Random appends and reads of a client, derived from a seed.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,13 +9,13 @@ use factum::{
 };
 use uuid::Uuid;
 
-/// A small generator of numbers (Marsaglia's xorshift64), so that a seed tells all.
+/// A small random number generator (Marsaglia's xorshift64), determined by its seed.
 #[derive(Debug, Clone)]
 pub(super) struct Dice(u64);
 
 impl Dice {
     pub(super) fn new(seed: u64) -> Self {
-        // Neighbouring seeds would begin alike, and zero would stay zero.
+        // Spreads neighbouring seeds, and avoids a state of zero, which xorshift never leaves.
         Self(seed.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }
 
@@ -31,7 +31,7 @@ impl Dice {
     }
 }
 
-/// A client, and what it knows of the store.
+/// A client, with the versions and the head that it has observed.
 pub(super) struct Client {
     pub(super) number: usize,
     pub(super) dice: Dice,
@@ -42,7 +42,7 @@ pub(super) struct Client {
 
 const HOT_STREAMS: u64 = 5;
 const TAGS: u64 = 4;
-/// How many clients times turns share a key.
+/// The number of consecutive turns in which all clients use the same key.
 const KEY_SHARE: u64 = 3;
 
 impl Client {
@@ -56,18 +56,18 @@ impl Client {
         }
     }
 
-    /// Streams of two categories: mostly one of a few, sometimes one that all clients are about to create.
+    /// Returns a stream of one of two categories, sometimes one that all clients try to create.
     fn stream(&mut self) -> StreamId {
         let category = ["a", "b"][self.dice.roll(2) as usize];
         let key = match self.dice.one_in(6) {
             true => format!("new{}", self.turn / 4),
             false => self.dice.roll(HOT_STREAMS).to_string(),
         };
-        StreamId::new(category, key).expect("a stream id by its rules")
+        StreamId::new(category, key).expect("a valid stream id")
     }
 
     fn tag(&mut self) -> Tag {
-        Tag::new("k", self.dice.roll(TAGS)).expect("a tag by its rules")
+        Tag::new("k", self.dice.roll(TAGS)).expect("a valid tag")
     }
 
     fn event(&mut self) -> NewEvent {
@@ -77,7 +77,7 @@ impl Client {
             name: ["x.made", "y.made"][self.dice.roll(2) as usize].into(),
             schema_version: 1,
             content_type: ContentType::Json,
-            // Byte for byte: the space behind it is a part of it.
+            // The trailing space checks that the bytes are stored unchanged.
             data: format!("{{\"client\":{client},\"turn\":{turn}}} ").into(),
             tags: (0..self.dice.roll(3)).map(|_| self.tag()).collect(),
             metadata: Arc::new(Metadata::default()),
@@ -108,8 +108,8 @@ impl Client {
         Query::all().or(item)
     }
 
-    /// A place near the head.
-    fn place(&mut self) -> Position {
+    /// Returns a position near the observed head.
+    fn position(&mut self) -> Position {
         match self.dice.roll(8) {
             0 => Position::ZERO,
             1..3 => Position::new(self.head.get().saturating_sub(self.dice.roll(20))),
@@ -118,7 +118,7 @@ impl Client {
         }
     }
 
-    /// Over one to three streams, sometimes with a condition, sometimes under a key that others use too.
+    /// Returns an append to one to three streams, sometimes with a condition or a shared key.
     pub(super) fn append(&mut self) -> Append {
         self.turn += 1;
         let mut append = Append::default();
@@ -132,9 +132,9 @@ impl Client {
             append = append.and_stream(stream, expected, events);
         }
         if self.dice.one_in(4) {
-            append = append.unless(self.query(), self.place());
+            append = append.unless(self.query(), self.position());
         }
-        // A key is remembered with the events: without any, the log does not tell of it.
+        // The key is stored with the events, so the log of an append without events does not show it.
         if append.count() > 0 && self.dice.one_in(4) {
             let key = format!("key-{}", self.turn / KEY_SHARE);
             let content = [b"one", b"two"][usize::from(self.dice.one_in(4))];
@@ -146,18 +146,18 @@ impl Client {
     pub(super) fn read(&mut self) -> Read {
         self.turn += 1;
         let stream = self.stream();
-        let of_stream = self.dice.one_in(2);
-        let read = match (of_stream, self.dice.one_in(3)) {
+        let reads_stream = self.dice.one_in(2);
+        let read = match (reads_stream, self.dice.one_in(3)) {
             (true, _) => Read::stream(stream.clone()),
             (false, true) => Read::streams([stream.clone(), self.stream()]),
             (false, false) => Read::all(self.query()),
         };
-        let near = match of_stream {
+        let near = match reads_stream {
             true => {
                 let known = self.versions.get(&stream).copied().unwrap_or_default();
                 known.get().saturating_sub(self.dice.roll(4))
             }
-            false => self.place().get(),
+            false => self.position().get(),
         };
         let read = match self.dice.roll(4) {
             0 => read.backward(),

@@ -1,4 +1,4 @@
-//! A run: clients and subscribers on one store, and a clock that notes when what was asked and answered.
+//! A run of clients and subscribers on one store, with a logical clock that orders their calls.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -11,27 +11,27 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::random::Client;
-use super::{Answer, Call, History, Kind, Subscriber};
+use super::{Call, History, Kind, Response, Subscriber};
 
-/// How long a subscriber may take to see what is stored, once nobody writes any more.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The time that a subscriber has to receive all events after the last write.
+const SUBSCRIBER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How large a run is.
+/// The parameters of a run.
 ///
-/// The seed decides each client's choices. What a client fills in from answers, such as the version that it
-/// expects, depends on how the calls met; so the same seed asks alike, and a failure may take some runs to
-/// come again.
+/// The seed determines the choices of each client. Values that a client takes from responses, such as expected
+/// versions, depend on the scheduling. The same seed gives similar calls, but a failure may need several runs to
+/// occur again.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
-    /// Where the choices come from.
+    /// The seed of all random choices.
     pub seed: u64,
-    /// How many ask at the same time.
+    /// The number of concurrent clients.
     pub clients: usize,
-    /// How often each of them asks.
+    /// The number of calls of each client.
     pub turns: usize,
 }
 
-/// Ticks once for each reading: an order of all beginnings and ends that is true to real time.
+/// A logical clock that orders the starts and ends of all calls as in real time.
 #[derive(Debug, Default)]
 struct Clock(AtomicU64);
 
@@ -41,14 +41,15 @@ impl Clock {
     }
 }
 
-/// Runs `plan` on an empty store. Clients and subscribers share out the handles, which may be of several
-/// connections or all of one.
+/// Runs `plan` on an empty store and returns the history.
+///
+/// Clients and subscribers are distributed over the handles, which may share a connection or not.
 ///
 /// # Errors
-/// [`StoreError`] if a read fails; an append that fails is part of the history.
+/// Returns a [`StoreError`] if a read fails. An append that fails is part of the history.
 ///
 /// # Panics
-/// If there are no handles, or a client does.
+/// Panics if there are no handles, or if a client panics.
 pub async fn run(plan: Plan, handles: &[Arc<dyn EventStore>]) -> Result<History, StoreError> {
     let clock = Arc::new(Clock::default());
     let (ending, end) = watch::channel(None);
@@ -70,7 +71,7 @@ pub async fn run(plan: Plan, handles: &[Arc<dyn EventStore>]) -> Result<History,
     let mut clients = JoinSet::new();
     for number in 0..plan.clients {
         let store = handles[number % handles.len()].clone();
-        clients.spawn(ask(
+        clients.spawn(run_client(
             Client::new(number, plan.seed),
             plan.turns,
             store,
@@ -81,7 +82,7 @@ pub async fn run(plan: Plan, handles: &[Arc<dyn EventStore>]) -> Result<History,
     for calls in clients.join_all().await {
         history.calls.extend(calls?);
     }
-    history.log = everything(&*handles[0]).await?;
+    history.log = all_events(&*handles[0]).await?;
     let head = history
         .log
         .last()
@@ -95,7 +96,7 @@ pub async fn run(plan: Plan, handles: &[Arc<dyn EventStore>]) -> Result<History,
     Ok(history)
 }
 
-async fn ask(
+async fn run_client(
     mut client: Client,
     turns: usize,
     store: Arc<dyn EventStore>,
@@ -104,23 +105,23 @@ async fn ask(
     let mut calls = Vec::with_capacity(turns);
     for _ in 0..turns {
         let reads = client.dice.roll(3) == 0;
-        let (began, kind) = if reads {
+        let (started, kind) = if reads {
             let read = client.read();
-            let began = clock.tick();
+            let started = clock.tick();
             let page = store.read(read.clone()).await?;
-            (began, Kind::Read(read, page))
+            (started, Kind::Read(read, page))
         } else {
             let append = client.append();
-            let began = clock.tick();
-            let answer = store.append(append.clone()).await;
-            (began, Kind::Append(append, answer.into()))
+            let started = clock.tick();
+            let result = store.append(append.clone()).await;
+            (started, Kind::Append(append, result.into()))
         };
         let ended = clock.tick();
         client.learn(&kind);
         let client = client.number;
         calls.push(Call {
             client,
-            began,
+            started,
             ended,
             kind,
         });
@@ -129,28 +130,29 @@ async fn ask(
 }
 
 impl Client {
-    /// Keeps what an answer says about streams and the head.
+    /// Records the versions and the head of a response.
     fn learn(&mut self, kind: &Kind) {
-        let mut at = |stream: &factum::StreamId, version| {
+        let mut set_version = |stream: &factum::StreamId, version| {
             self.versions.insert(stream.clone(), version);
         };
         match kind {
             Kind::Read(_, page) => {
                 page.events
                     .iter()
-                    .for_each(|event| at(&event.stream, event.version));
+                    .for_each(|event| set_version(&event.stream, event.version));
                 self.head = page.head;
             }
-            Kind::Append(_, Answer::Stored(told)) => {
-                told.versions
+            Kind::Append(_, Response::Stored(receipt)) => {
+                receipt
+                    .versions
                     .iter()
-                    .for_each(|(stream, version)| at(stream, *version));
-                self.head = self.head.max(told.position);
+                    .for_each(|(stream, version)| set_version(stream, *version));
+                self.head = self.head.max(receipt.position);
             }
-            Kind::Append(_, Answer::Conflict(conflict)) => {
+            Kind::Append(_, Response::Conflict(conflict)) => {
                 for violation in &conflict.violations {
                     match violation {
-                        Violation::Version { stream, actual, .. } => at(stream, *actual),
+                        Violation::Version { stream, actual, .. } => set_version(stream, *actual),
                         Violation::Condition { found, .. } => self.head = self.head.max(*found),
                         _ => {}
                     }
@@ -161,7 +163,7 @@ impl Client {
     }
 }
 
-/// A subscriber at work. Each of its pages is a read, too.
+/// A running subscriber. Each of its pages is also recorded as a read.
 struct Follower {
     number: usize,
     query: Query,
@@ -177,19 +179,19 @@ impl Follower {
     ) -> Result<(Subscriber, Vec<Call>), StoreError> {
         let mut seen: Vec<RecordedEvent> = Vec::new();
         let mut calls = Vec::new();
-        let mut late = None;
-        // Behind a full page the next one is read at once, before it is asked for.
-        let mut since = None;
+        let mut timeout_at = None;
+        // After a full page the subscription reads the next page in advance.
+        let mut prefetch_started = None;
         loop {
             let last = *end.borrow_and_update();
             if last.is_some_and(|last| self.subscription.position() >= last) {
                 break;
             }
-            if last.is_some() && late.is_none() {
-                late = Some(tokio::time::Instant::now() + PATIENCE);
+            if last.is_some() && timeout_at.is_none() {
+                timeout_at = Some(tokio::time::Instant::now() + SUBSCRIBER_TIMEOUT);
             }
             let read = Read::all(self.query.clone()).after(self.subscription.position());
-            let began = since.unwrap_or_else(|| self.clock.tick());
+            let started = prefetch_started.unwrap_or_else(|| self.clock.tick());
             let page: Page = tokio::select! {
                 page = self.subscription.next_page() => page?,
                 changed = end.changed() => match changed {
@@ -197,16 +199,16 @@ impl Follower {
                     // The run has failed.
                     Err(_) => break,
                 },
-                () = tokio::time::sleep_until(late.unwrap_or_else(tokio::time::Instant::now)),
-                    if late.is_some() => break,
+                () = tokio::time::sleep_until(timeout_at.unwrap_or_else(tokio::time::Instant::now)),
+                    if timeout_at.is_some() => break,
             };
             let ended = self.clock.tick();
-            since = page.more.then(|| self.clock.tick());
+            prefetch_started = page.more.then(|| self.clock.tick());
             seen.extend(page.events.iter().cloned());
             let kind = Kind::Read(read.limit(self.page_size), page);
             calls.push(Call {
                 client: self.number,
-                began,
+                started,
                 ended,
                 kind,
             });
@@ -216,7 +218,7 @@ impl Follower {
     }
 }
 
-async fn everything(store: &dyn EventStore) -> Result<Vec<RecordedEvent>, StoreError> {
+async fn all_events(store: &dyn EventStore) -> Result<Vec<RecordedEvent>, StoreError> {
     let mut events: Vec<RecordedEvent> = Vec::new();
     loop {
         let after = events.last().map_or(Position::ZERO, |event| event.position);

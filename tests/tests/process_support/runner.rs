@@ -39,7 +39,7 @@ impl Runner {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let lines = Lines::of(child.stdout.take().unwrap());
+        let lines = Lines::new(child.stdout.take().unwrap());
         Self {
             child,
             lines,
@@ -60,8 +60,8 @@ impl Runner {
 
     /// Returns the name of the node, once the program has printed it.
     pub(crate) fn name(&mut self) -> Option<&str> {
-        for line in self.lines.waiting().collect::<Vec<_>>() {
-            self.record(&line);
+        for line in self.lines.buffered().collect::<Vec<_>>() {
+            self.note(&line);
         }
         self.name.as_deref()
     }

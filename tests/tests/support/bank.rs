@@ -1,4 +1,4 @@
-//! A bank whose accounts keep snapshots, or none, as a type says.
+//! A bank whose accounts have snapshots or not, depending on a const parameter.
 
 use factum::SnapshotPolicy;
 use factum::prelude::*;
@@ -11,7 +11,7 @@ pub(crate) enum AccountEvent {
     Withdrawn { amount: u64 },
 }
 
-/// A snapshot every so many events; 0: none.
+/// An account with a snapshot every `EVERY` events, or none if `EVERY` is 0.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Account<const EVERY: u64> {
     pub(crate) open: bool,
@@ -41,30 +41,30 @@ impl<const EVERY: u64> Apply<AccountEvent> for Account<EVERY> {
 
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub(crate) enum Rejection {
-    #[error("the account is open already, with another limit")]
+    #[error("the account is already open with another limit")]
     Open,
     #[error("account {0} is not open")]
     NotOpen(u8),
-    #[error("there is no more than {0}")]
+    #[error("insufficient balance: {0}")]
     Insufficient(u64),
 }
 
-/// Open it; that it is open with this limit already is no reason to reject.
+/// Opens an account with a limit. Does nothing if the account is already open with this limit.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Open<const EVERY: u64>(pub(crate) u8, pub(crate) u64);
 
-/// In notes of at most ten, an event for each.
+/// Deposits an amount, with one event for each note of at most ten.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Deposit<const EVERY: u64>(pub(crate) u8, pub(crate) u64);
 
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Withdraw<const EVERY: u64>(pub(crate) u8, pub(crate) u64);
 
-/// Looks at two accounts, and leaves both alone where the amount is 0.
+/// Moves an amount from the first account to the second. Does nothing if the amount is 0.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Transfer<const EVERY: u64>(pub(crate) u8, pub(crate) u8, pub(crate) u64);
 
-/// What the first has less than its limit is a gift of the bank to the second: only that one gets an event.
+/// Deposits the difference between limit and balance of the first account into the second account.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Bonus<const EVERY: u64>(pub(crate) u8, pub(crate) u8);
 

@@ -1,12 +1,12 @@
-//! What the bank must do, in plain Rust: a list of what happened, and rules that look at it.
+//! A reference model of the bank in plain Rust: a list of events, and rules that scan it.
 
 use std::collections::HashMap;
 
 use crate::bank::{AccountEvent, Rejection};
 
-/// What is asked of the bank; the same for every way to build it.
+/// A request to the bank, which does not depend on the snapshot interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Ask {
+pub(crate) enum Request {
     Open(u8, u64),
     Deposit(u8, u64),
     Withdraw(u8, u64),
@@ -14,9 +14,9 @@ pub(crate) enum Ask {
     Bonus(u8, u8),
 }
 
-impl Ask {
-    /// The accounts that it looks at.
-    pub(crate) fn looks_at(self) -> Vec<u8> {
+impl Request {
+    /// Returns the accounts that the request reads.
+    pub(crate) fn accounts(self) -> Vec<u8> {
         match self {
             Self::Open(account, _) | Self::Deposit(account, _) | Self::Withdraw(account, _) => {
                 vec![account]
@@ -26,29 +26,29 @@ impl Ask {
     }
 }
 
-/// How it is asked.
+/// A request with its options.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Step {
-    pub(crate) ask: Ask,
+    pub(crate) request: Request,
     pub(crate) key: Option<u8>,
-    /// How far the version that the caller expects is from the first account's.
-    pub(crate) expecting: Option<i64>,
-    /// Which of the engines is asked.
+    /// The difference between the expected version and the version of the first account.
+    pub(crate) version_offset: Option<i64>,
+    /// The index of the engine that executes the request.
     pub(crate) engine: usize,
 }
 
-/// What comes of it.
+/// The result of a step.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Outcome {
     Done(Done),
     Rejected(Rejection),
-    /// The first account, what was expected of it, and its version.
+    /// The first account, its expected version, and its version.
     Conflict(u8, u64, u64),
     DuplicateStream(u8),
     KeyReused(u8),
 }
 
-/// A receipt.
+/// The contents of a receipt.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Done {
     pub(crate) position: u64,
@@ -57,58 +57,59 @@ pub(crate) struct Done {
     pub(crate) repeated: bool,
 }
 
-/// An account as the model sees it.
+/// The state of an account in the model.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(crate) struct Book {
+pub(crate) struct AccountState {
     pub(crate) version: u64,
     pub(crate) position: u64,
     pub(crate) limit: Option<u64>,
     pub(crate) balance: u64,
 }
 
-/// Everything that has happened; the first stands at position 1.
+/// The reference model. The first event of its log has position 1.
 #[derive(Debug, Default)]
 pub(crate) struct Model {
     pub(crate) log: Vec<(u8, AccountEvent)>,
-    keys: HashMap<u8, (Ask, Done)>,
+    keys: HashMap<u8, (Request, Done)>,
 }
 
 impl Model {
-    /// `account` behind the first `count` of everything that happened.
-    pub(crate) fn book(&self, account: u8, count: usize) -> Book {
-        let mut book = Book::default();
+    /// Returns the state of `account` after the first `count` events.
+    pub(crate) fn state_after(&self, account: u8, count: usize) -> AccountState {
+        let mut state = AccountState::default();
         for (position, (of, event)) in (1..).zip(&self.log[..count]) {
             if *of != account {
                 continue;
             }
-            (book.version, book.position) = (book.version + 1, position);
+            (state.version, state.position) = (state.version + 1, position);
             match event {
-                AccountEvent::Opened { limit } => book.limit = Some(*limit),
-                AccountEvent::Deposited { amount } => book.balance += amount,
-                AccountEvent::Withdrawn { amount } => book.balance -= amount,
+                AccountEvent::Opened { limit } => state.limit = Some(*limit),
+                AccountEvent::Deposited { amount } => state.balance += amount,
+                AccountEvent::Withdrawn { amount } => state.balance -= amount,
             }
         }
-        book
+        state
     }
 
-    pub(crate) fn now(&self, account: u8) -> Book {
-        self.book(account, self.log.len())
+    pub(crate) fn current(&self, account: u8) -> AccountState {
+        self.state_after(account, self.log.len())
     }
 
-    /// The version that the caller of `step` expects of its first account.
-    pub(crate) fn expected(&self, step: &Step) -> Option<u64> {
-        let actual = self.now(step.ask.looks_at()[0]).version;
-        step.expecting.map(|off| actual.saturating_add_signed(off))
+    /// Returns the version that `step` expects of its first account.
+    pub(crate) fn expected_version(&self, step: &Step) -> Option<u64> {
+        let actual = self.current(step.request.accounts()[0]).version;
+        step.version_offset
+            .map(|off| actual.saturating_add_signed(off))
     }
 
-    /// Does what the bank must do.
-    pub(crate) fn take(&mut self, step: &Step) -> Outcome {
-        let accounts = step.ask.looks_at();
+    /// Executes `step` and returns the expected outcome.
+    pub(crate) fn execute(&mut self, step: &Step) -> Outcome {
+        let accounts = step.request.accounts();
         if accounts.len() == 2 && accounts[0] == accounts[1] {
             return Outcome::DuplicateStream(accounts[0]);
         }
         match step.key.and_then(|key| self.keys.get(&key)) {
-            Some((first, done)) if *first == step.ask => {
+            Some((first, done)) if *first == step.request => {
                 return Outcome::Done(Done {
                     repeated: true,
                     ..done.clone()
@@ -117,38 +118,41 @@ impl Model {
             Some(_) => return Outcome::KeyReused(step.key.unwrap_or_default()),
             None => {}
         }
-        let actual = self.now(accounts[0]).version;
-        if let Some(expected) = self.expected(step).filter(|expected| *expected != actual) {
+        let actual = self.current(accounts[0]).version;
+        if let Some(expected) = self
+            .expected_version(step)
+            .filter(|expected| *expected != actual)
+        {
             return Outcome::Conflict(accounts[0], expected, actual);
         }
-        let events = match self.decide(step.ask) {
+        let events = match self.decide(step.request) {
             Ok(events) => events,
             Err(rejection) => return Outcome::Rejected(rejection),
         };
-        let mut done = self.done(&accounts, events);
+        let mut done = self.append(&accounts, events);
         if let Some(key) = step.key {
             done.position = self.log.len() as u64;
-            self.keys.insert(key, (step.ask, done.clone()));
+            self.keys.insert(key, (step.request, done.clone()));
         }
         Outcome::Done(done)
     }
 
-    fn decide(&self, ask: Ask) -> Result<Vec<(u8, AccountEvent)>, Rejection> {
-        let open = |account| match self.now(account).limit {
+    fn decide(&self, request: Request) -> Result<Vec<(u8, AccountEvent)>, Rejection> {
+        let open = |account| match self.current(account).limit {
             Some(_) => Ok(()),
             None => Err(Rejection::NotOpen(account)),
         };
-        let has = |account, amount| match self.now(account).balance {
+        let has = |account, amount| match self.current(account).balance {
             balance if balance >= amount => Ok(()),
             balance => Err(Rejection::Insufficient(balance)),
         };
-        match ask {
-            Ask::Open(account, limit) => match self.now(account).limit {
+        match request {
+            Request::Open(account, limit) => match self.current(account).limit {
                 None => Ok(vec![(account, AccountEvent::Opened { limit })]),
                 Some(same) if same == limit => Ok(Vec::new()),
                 Some(_) => Err(Rejection::Open),
             },
-            Ask::Deposit(account, amount) => {
+            Request::Deposit(account, amount) => {
                 open(account)?;
                 let notes = (0..amount / 10).map(|_| 10).chain([amount % 10]);
                 let notes = notes.filter(|note| *note > 0);
@@ -156,20 +160,20 @@ impl Model {
                     .map(|amount| (account, AccountEvent::Deposited { amount }))
                     .collect())
             }
-            Ask::Withdraw(account, amount) => {
+            Request::Withdraw(account, amount) => {
                 has(account, amount)?;
                 Ok(vec![(account, AccountEvent::Withdrawn { amount })])
             }
-            Ask::Transfer(_, _, 0) => Ok(Vec::new()),
-            Ask::Transfer(from, to, amount) => {
+            Request::Transfer(_, _, 0) => Ok(Vec::new()),
+            Request::Transfer(from, to, amount) => {
                 open(to)?;
                 has(from, amount)?;
                 let paid = (from, AccountEvent::Withdrawn { amount });
                 Ok(vec![paid, (to, AccountEvent::Deposited { amount })])
             }
-            Ask::Bonus(of, to) => {
+            Request::Bonus(of, to) => {
                 open(to)?;
-                let of = self.now(of);
+                let of = self.current(of);
                 let amount = of.limit.unwrap_or(0).saturating_sub(of.balance);
                 let gift = (amount > 0).then_some((to, AccountEvent::Deposited { amount }));
                 Ok(gift.into_iter().collect())
@@ -177,16 +181,18 @@ impl Model {
         }
     }
 
-    /// The receipt for `events`, which have happened with it.
-    fn done(&mut self, accounts: &[u8], events: Vec<(u8, AccountEvent)>) -> Done {
+    /// Adds `events` to the log and returns their receipt.
+    fn append(&mut self, accounts: &[u8], events: Vec<(u8, AccountEvent)>) -> Done {
         self.log.extend(events.iter().cloned());
         let versions = accounts
             .iter()
-            .map(|account| (*account, self.now(*account).version));
+            .map(|account| (*account, self.current(*account).version));
         let versions = versions.collect();
-        let newest = accounts.iter().map(|account| self.now(*account).position);
+        let positions = accounts
+            .iter()
+            .map(|account| self.current(*account).position);
         Done {
-            position: newest.max().unwrap_or(0),
+            position: positions.max().unwrap_or(0),
             versions,
             events,
             repeated: false,

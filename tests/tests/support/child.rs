@@ -1,87 +1,96 @@
-//! `command_forever` in a process of its own.
+//! A child process that runs `command_forever`.
 
 use std::process::{Child, Command, Stdio};
 
-use factum_tests::load::Told;
+use factum_tests::load::Acknowledged;
 
 use crate::lines::Lines;
 
-/// Killed with the value, too.
+/// A running `command_forever` process, which is killed when this value is dropped.
 pub(crate) struct Writer {
     child: Child,
     lines: Lines,
-    told: Vec<Told>,
+    acknowledged: Vec<Acknowledged>,
 }
 
 impl Writer {
-    pub(crate) fn start(place: &str, name: &str) -> Self {
+    pub(crate) fn start(location: &str, name: &str) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_command_forever"))
-            .args([place, name])
+            .args([location, name])
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let lines = Lines::of(child.stdout.take().unwrap());
-        let told = Vec::new();
-        Self { child, lines, told }
-    }
-
-    /// Waits until it has told of `count` more commands.
-    pub(crate) fn hear(&mut self, count: u64) {
-        let enough = self.told.len() + count as usize;
-        while self.told.len() < enough {
-            self.hear_line();
+        let lines = Lines::new(child.stdout.take().unwrap());
+        let acknowledged = Vec::new();
+        Self {
+            child,
+            lines,
+            acknowledged,
         }
     }
 
-    /// Waits until its projection has taken `count` more events, and is in the middle of a page or close to it.
-    pub(crate) fn hear_taking(&mut self, count: u64) {
+    /// Waits until `count` more commands are acknowledged.
+    pub(crate) fn wait_for_commands(&mut self, count: u64) {
+        let target = self.acknowledged.len() + count as usize;
+        while self.acknowledged.len() < target {
+            self.read_line();
+        }
+    }
+
+    /// Waits until the projection applies the `count`th event from now, often in the middle of a page.
+    pub(crate) fn wait_for_events(&mut self, count: u64) {
         for _ in 0..count {
-            while self.hear_line() {}
+            while self.read_line() {}
         }
     }
 
-    /// Whether it tells of a command.
-    fn hear_line(&mut self) -> bool {
+    /// Reads a line and returns whether it acknowledges a command.
+    fn read_line(&mut self) -> bool {
         let line = self.lines.next();
-        let line = line.unwrap_or_else(|| panic!("the writer failed after {}", self.told.len()));
-        self.keep(&line)
+        let line = line.unwrap_or_else(|| {
+            panic!(
+                "the writer ended after {} commands",
+                self.acknowledged.len()
+            )
+        });
+        self.process_line(&line)
     }
 
-    fn keep(&mut self, line: &str) -> bool {
-        if line == "taking" {
+    fn process_line(&mut self, line: &str) -> bool {
+        if line == "applying" {
             return false;
         }
-        self.told.push(line.parse().unwrap());
+        self.acknowledged.push(line.parse().unwrap());
         true
     }
 
-    /// Waits until it has told of a command behind `position`.
-    pub(crate) fn hear_beyond(&mut self, position: u64) {
+    /// Waits until a command after `position` is acknowledged.
+    pub(crate) fn wait_for_command_after(&mut self, position: u64) {
         while self
-            .told
+            .acknowledged
             .last()
-            .is_none_or(|told| told.position <= position)
+            .is_none_or(|command| command.position <= position)
         {
-            self.hear(1);
+            self.wait_for_commands(1);
         }
     }
 
-    /// Kills it, and gives back all that it told of.
-    pub(crate) fn kill(mut self) -> Vec<Told> {
+    /// Kills the process and returns all acknowledged commands.
+    pub(crate) fn kill(mut self) -> Vec<Acknowledged> {
         self.child.kill().unwrap();
-        // What is left in the pipe; a line is written whole or not at all, as it is shorter than the pipe's unit.
+        // Reads the rest of the pipe. A line is shorter than `PIPE_BUF`, so it is written completely or not at all.
         while let Some(line) = self.lines.next() {
-            self.keep(&line);
+            self.process_line(&line);
         }
         let status = self.child.wait().unwrap();
-        assert!(!status.success(), "the writer ended by itself: {status}");
-        std::mem::take(&mut self.told)
+        assert!(!status.success(), "the writer was not killed: {status}");
+        std::mem::take(&mut self.acknowledged)
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        // Fails if it has ended, which is as good.
+        // Fails if the process has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,4 +1,4 @@
-//! A SQLite file in order, and one that something else has written to.
+//! An intact SQLite file of a store, and copies with a damaged value.
 
 use std::path::Path;
 use std::sync::LazyLock;
@@ -11,7 +11,7 @@ use factum_sqlite::{SqliteOptions, SqliteStore};
 
 use crate::bank::{Account, Deposit, Open};
 
-/// A value of any of SQLite's types, and a text that is no UTF-8.
+/// A value of any SQLite type, or a text that is not valid UTF-8.
 #[derive(Debug, Clone)]
 pub(crate) enum Value {
     Null,
@@ -19,7 +19,7 @@ pub(crate) enum Value {
     Real(f64),
     Text(String),
     Bytes(Vec<u8>),
-    Torn(Vec<u8>),
+    InvalidText(Vec<u8>),
 }
 
 #[derive(Debug, Clone)]
@@ -34,11 +34,13 @@ pub(crate) fn stream(id: &str) -> StreamId {
     id.parse().unwrap()
 }
 
-/// A file in order: account 1 has 4 events, account 2 has 2, a stream of bytes has 1; a key, a snapshot.
-pub(crate) static SOUND: LazyLock<Vec<u8>> = LazyLock::new(|| {
+/// An intact file with an idempotency key, a snapshot and seven events.
+///
+/// Four events are of account 1, two of account 2, and one has binary data.
+pub(crate) static INTACT_FILE: LazyLock<Vec<u8>> = LazyLock::new(|| {
     block_on(async {
         let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("sound.db");
+        let file = dir.path().join("intact.db");
         let store = SqliteStore::open(&file).await.unwrap();
         let engine = Engine::new(store.clone());
         engine.execute(Open::<4>(1, 50)).by("ada").await.unwrap();
@@ -58,7 +60,7 @@ pub(crate) static SOUND: LazyLock<Vec<u8>> = LazyLock::new(|| {
         };
         let append = Append::stream(stream("raw-1"), ExpectedVersion::NoStream, vec![bytes]);
         store.append(append).await.unwrap();
-        // A snapshot is taken behind the caller's back: here it is wanted for sure.
+        // The engine stores snapshots in the background; here one must exist.
         let account = engine.load::<Account<4>>(&1).await.unwrap();
         let snapshot = factum::Snapshot {
             stream: stream("account-1"),
@@ -83,16 +85,16 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     runtime
         .unwrap()
         .block_on(bounded)
-        .expect("an answer in time")
+        .expect("the future timed out")
 }
 
-/// Writes the value past the store. `false`: SQLite itself does not take it there.
+/// Writes the value without the store. Returns `false` if SQLite itself rejects the value.
 async fn write(file: &Path, damage: &Damage) -> bool {
     let options = sqlx::sqlite::SqliteConnectOptions::new()
         .filename(file)
         .foreign_keys(false);
     let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
-    let value = if matches!(damage.value, Value::Torn(_)) {
+    let value = if matches!(damage.value, Value::InvalidText(_)) {
         "cast(?1 as text)"
     } else {
         "?1"
@@ -100,31 +102,31 @@ async fn write(file: &Path, damage: &Damage) -> bool {
     let Damage {
         table, column, row, ..
     } = damage;
-    // Two tables have no row ids; they hold one row.
-    let which = if *table == "factum_idempotency" {
+    // One table has no row ids, and contains one row.
+    let filter = if *table == "factum_idempotency" {
         "?2 > 0"
     } else {
         "rowid = ?2"
     };
-    let sql = format!("update {table} set {column} = {value} where {which}");
+    let sql = format!("update {table} set {column} = {value} where {filter}");
     let sql = sqlx::query(AssertSqlSafe(sql));
     let sql = match &damage.value {
         Value::Null => sql.bind(None::<i64>),
         Value::Integer(value) => sql.bind(value),
         Value::Real(value) => sql.bind(value),
         Value::Text(value) => sql.bind(value),
-        Value::Bytes(value) | Value::Torn(value) => sql.bind(value),
+        Value::Bytes(value) | Value::InvalidText(value) => sql.bind(value),
     };
     let written = sql.bind(row).execute(&mut connection).await;
     connection.close().await.unwrap();
     written.is_ok_and(|done| done.rows_affected() == 1)
 }
 
-/// A sound file but for `damage`; `None`: SQLite does not take it.
+/// Opens a copy of the file with `damage`, or returns `None` if SQLite rejects the value.
 pub(crate) async fn damaged(damage: &Damage) -> Option<(tempfile::TempDir, SqliteStore)> {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("damaged.db");
-    std::fs::write(&file, &*SOUND).unwrap();
+    std::fs::write(&file, &*INTACT_FILE).unwrap();
     if !write(&file, damage).await {
         return None;
     }

@@ -1,4 +1,4 @@
-//! A short history that is right.
+//! A short linearizable history.
 
 use std::sync::Arc;
 
@@ -12,10 +12,10 @@ use uuid::Uuid;
 
 pub(crate) const FIRST: usize = 0;
 pub(crate) const SECOND: usize = 1;
-pub(crate) const REFUSED: usize = 2;
+pub(crate) const CONFLICTING: usize = 2;
 pub(crate) const PAGE: usize = 3;
 pub(crate) const KEYED: usize = 4;
-pub(crate) const AGAIN: usize = 5;
+pub(crate) const REPEATED: usize = 5;
 pub(crate) const REUSED: usize = 6;
 pub(crate) const CONDITIONAL: usize = 7;
 pub(crate) const LAST: usize = 8;
@@ -46,7 +46,7 @@ pub(crate) fn exact(version: u64) -> ExpectedVersion {
     ExpectedVersion::Exact(Version::new(version))
 }
 
-/// One client, one call behind the other, at ticks 0 and 1, 2 and 3, ….
+/// Runs one client with sequential calls, at the ticks 0 and 1, 2 and 3, and so on.
 pub(crate) async fn good() -> History {
     let store = MemoryStore::new();
     let key = |content: &[u8]| IdempotencyKey::new("key", content);
@@ -67,8 +67,8 @@ pub(crate) async fn good() -> History {
             let page = store.read(read.clone()).await.unwrap();
             calls.push(Kind::Read(read, page));
         }
-        let answer = store.append(append.clone()).await.into();
-        calls.push(Kind::Append(append, answer));
+        let response = store.append(append.clone()).await.into();
+        calls.push(Kind::Append(append, response));
     }
     let log = store.read(Read::all(Query::all())).await.unwrap().events;
     let all = Subscriber {
@@ -76,16 +76,22 @@ pub(crate) async fn good() -> History {
         seen: log.clone(),
     };
     let query = Query::category("a");
-    let some = log
+    let matching = log
         .iter()
         .filter(|event| query.matches(event))
         .cloned()
         .collect();
-    let subscribers = vec![all, Subscriber { query, seen: some }];
+    let subscribers = vec![
+        all,
+        Subscriber {
+            query,
+            seen: matching,
+        },
+    ];
     let calls = (0..).zip(calls);
     let calls = calls.map(|(turn, kind)| Call {
         client: 0,
-        began: turn * 2,
+        started: turn * 2,
         ended: turn * 2 + 1,
         kind,
     });

@@ -1,20 +1,20 @@
-//! What a child process prints, waited for with patience but not for ever.
+//! The output lines of a child process, read with a timeout.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::ChildStdout;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const LINE_TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(crate) struct Lines(Receiver<String>);
 
 impl Lines {
-    pub(crate) fn of(output: ChildStdout) -> Self {
+    pub(crate) fn new(output: ChildStdout) -> Self {
         let (sender, lines) = mpsc::channel();
         std::thread::spawn(move || {
             for line in BufReader::new(output).lines() {
-                // Nobody listens any more once a test has failed.
+                // The receiver is dropped when the test ends.
                 if sender.send(line.unwrap()).is_err() {
                     return;
                 }
@@ -23,18 +23,18 @@ impl Lines {
         Self(lines)
     }
 
-    /// Those that have come and nobody has read.
-    #[allow(dead_code, reason = "where the last line counts")]
-    pub(crate) fn waiting(&self) -> impl Iterator<Item = String> {
+    /// Returns the lines that have arrived and were not read yet.
+    #[allow(dead_code, reason = "not used by every test")]
+    pub(crate) fn buffered(&self) -> impl Iterator<Item = String> {
         self.0.try_iter()
     }
 
-    /// `None`: it has ended.
+    /// Returns the next line, or `None` if the process has closed its output.
     pub(crate) fn next(&mut self) -> Option<String> {
-        match self.0.recv_timeout(PATIENCE) {
+        match self.0.recv_timeout(LINE_TIMEOUT) {
             Ok(line) => Some(line),
             Err(RecvTimeoutError::Disconnected) => None,
-            Err(RecvTimeoutError::Timeout) => panic!("no line within {PATIENCE:?}"),
+            Err(RecvTimeoutError::Timeout) => panic!("no line within {LINE_TIMEOUT:?}"),
         }
     }
 }

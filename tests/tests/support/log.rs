@@ -1,4 +1,4 @@
-//! What `tracing` writes down, kept.
+//! [`Log`]: captured output of `tracing`.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,7 @@ use tracing_subscriber::fmt::format::FmtSpan;
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    /// Writes everything from `level` on into this log, and what `spans` says of spans.
+    /// Returns a subscriber that writes to this log, with events up to `level` and the given span events.
     pub(crate) fn subscriber(
         &self,
         level: Level,

@@ -1,4 +1,4 @@
-//! Customers and their orders, with personal data, and where they are stored.
+//! Customers and orders with personal data, and the backends that store them.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -94,7 +94,7 @@ impl Apply<OrderEvent> for Order {
     }
 }
 
-/// Whatever happens to a customer.
+/// Records an event of a customer.
 #[derive(Command, Debug, Clone, Serialize, Deserialize)]
 #[command(on = Customer)]
 pub(crate) struct Record {
@@ -159,26 +159,26 @@ pub(crate) fn master() -> MasterKey {
     MasterKey::new(&[7; 32])
 }
 
-pub(crate) type Sealed<B> = PersonalDataStore<<B as Backend>::Store>;
+pub(crate) type Encrypted<B> = PersonalDataStore<<B as Backend>::Store>;
 
-/// A store at `place`, with its keys beside the events, as another process would open it.
-pub(crate) async fn open<B: Backend>(place: &B) -> Sealed<B> {
-    let keys = DocumentKeys::open(place.open().await, master()).await;
-    PersonalDataStore::new(place.open().await, keys.unwrap())
+/// Opens the store of `backend` like a new process would, with the keys in the same store.
+pub(crate) async fn open<B: Backend>(backend: &B) -> Encrypted<B> {
+    let keys = DocumentKeys::open(backend.open().await, master()).await;
+    PersonalDataStore::new(backend.open().await, keys.unwrap())
 }
 
-/// Every event as `store` reads it.
-pub(crate) async fn everything(store: &impl factum::EventStore) -> Vec<RecordedEvent> {
+/// Returns all events as `store` reads them.
+pub(crate) async fn all_events(store: &impl factum::EventStore) -> Vec<RecordedEvent> {
     let page = store.read(Read::all(Query::all())).await.unwrap();
     assert!(!page.more);
     page.events
 }
 
-/// A place of which all that is stored can be looked through.
+/// A backend that returns all stored bytes.
 #[async_trait]
-pub(crate) trait Bytes: Backend {
-    /// All of it, as bytes.
-    async fn bytes(&self) -> Vec<u8>;
+pub(crate) trait StoredBytes: Backend {
+    /// Returns all stored bytes.
+    async fn stored_bytes(&self) -> Vec<u8>;
 }
 
 pub(crate) struct Memory(MemoryStore);
@@ -197,10 +197,10 @@ impl Backend for Memory {
 }
 
 #[async_trait]
-impl Bytes for Memory {
-    async fn bytes(&self) -> Vec<u8> {
+impl StoredBytes for Memory {
+    async fn stored_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        for event in everything(&self.0).await {
+        for event in all_events(&self.0).await {
             bytes.extend_from_slice(&event.data);
             bytes.extend(format!("{event:?}").into_bytes());
         }
@@ -226,19 +226,19 @@ impl Backend for File {
 }
 
 #[async_trait]
-impl Bytes for File {
-    async fn bytes(&self) -> Vec<u8> {
+impl StoredBytes for File {
+    async fn stored_bytes(&self) -> Vec<u8> {
         let files = std::fs::read_dir(self.0.path()).unwrap();
         let bytes = files.map(|file| std::fs::read(file.unwrap().path()).unwrap());
         bytes.collect::<Vec<_>>().concat()
     }
 }
 
-/// One server for all tests of the process, and a schema for each.
+/// The URL of the server, which all tests of the process share. Each test has its own schema.
 static SERVER: LazyLock<Option<String>> = LazyLock::new(|| {
     let server = Server::start()?;
     let url = server.url();
-    // It ends with the process.
+    // The server stops when the process ends.
     std::mem::forget(server);
     Some(url)
 });
@@ -267,8 +267,8 @@ impl Backend for Schema {
 }
 
 #[async_trait]
-impl Bytes for Schema {
-    async fn bytes(&self) -> Vec<u8> {
+impl StoredBytes for Schema {
+    async fn stored_bytes(&self) -> Vec<u8> {
         let store = self.open().await;
         let tables =
             "select table_name::text from information_schema.tables where table_schema = $1
@@ -280,7 +280,7 @@ impl Bytes for Schema {
             .unwrap();
         let mut bytes = Vec::new();
         for table in tables {
-            // Byte columns print as hexadecimal digits: the snapshots once more as text.
+            // Byte columns are printed as hexadecimal digits, so snapshots are read as text.
             let data = match &*table {
                 "snapshot" => "convert_from(t.data, 'UTF8')",
                 _ => "t::text",
@@ -294,7 +294,7 @@ impl Bytes for Schema {
     }
 }
 
-/// The tests named, on every kind of store.
+/// Runs the given tests on every kind of store.
 macro_rules! on_every_store {
     ($($case:ident),* $(,)?) => {
         on_every_store!(memory: Memory, [$($case),*]);

@@ -1,4 +1,4 @@
-//! Events that a projection cannot take until it is mended.
+//! Events that a projection rejects until it is fixed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -13,13 +13,13 @@ use factum_tests::backend::Backend;
 use factum_tests::count::Count;
 use factum_tests::load::JarEvent;
 
-pub(crate) const TWICE: RetryPolicy = RetryPolicy {
+pub(crate) const TWO_ATTEMPTS: RetryPolicy = RetryPolicy {
     attempts: 2,
     base: Duration::from_millis(1),
     cap: Duration::from_millis(1),
 };
 
-/// One event for each jar, in this order, under the jar's own name.
+/// Appends one event to each jar, in this order, with the name of the jar as the command.
 pub(crate) async fn fill(engine: &Engine, jars: &[&str]) -> Position {
     let mut last = Position::ZERO;
     for jar in jars {
@@ -47,12 +47,12 @@ pub(crate) async fn append(engine: &Engine, jar: &str, data: String) -> Position
     engine.store().append(append).await.unwrap().position
 }
 
-/// Rejects what a jar named `poison` holds, until it is mended.
-pub(crate) fn poisoned<const V: u32, const P: u16>(mended: &Arc<AtomicBool>) -> Count<V, P> {
-    let mended = mended.clone();
+/// Returns a projection that fails for the events of the command `poison` until `fixed` is set.
+pub(crate) fn poisoned<const V: u32, const P: u16>(fixed: &Arc<AtomicBool>) -> Count<V, P> {
+    let fixed = fixed.clone();
     Count {
-        taking: Arc::new(move |event| match &event.event {
-            JarEvent::Filled { command, .. } if command == "poison" && !mended.load(SeqCst) => {
+        on_event: Arc::new(move |event| match &event.event {
+            JarEvent::Filled { command, .. } if command == "poison" && !fixed.load(SeqCst) => {
                 Err("poison".to_owned())
             }
             JarEvent::Filled { .. } => Ok(()),
@@ -67,21 +67,21 @@ pub(crate) fn run(
     count: Count,
     failures: FailurePolicy,
 ) -> Projections {
-    let builder = Projections::builder(engine).retry(TWICE);
+    let builder = Projections::builder(engine).retry(TWO_ATTEMPTS);
     count
         .on(backend, builder.lease(Duration::from_millis(600)), failures)
         .start()
 }
 
-pub(crate) async fn until_parked(projections: &Projections, count: u64) {
+pub(crate) async fn wait_for_dead_letters(projections: &Projections, count: u64) {
     let mut status = projections.watch("counts").unwrap();
-    let parked = status.wait_for(|status| status.parked == count);
-    let parked = tokio::time::timeout(Duration::from_secs(20), parked).await;
-    parked.unwrap().unwrap();
+    let reached = status.wait_for(|status| status.parked == count);
+    let reached = tokio::time::timeout(Duration::from_secs(20), reached).await;
+    reached.unwrap().unwrap();
 }
 
-/// The keys of the documents that are read to learn what waits.
-pub(crate) async fn waiting(engine: &Engine) -> Vec<String> {
+/// Returns the keys of the documents that describe dead letters.
+pub(crate) async fn dead_letter_keys(engine: &Engine) -> Vec<String> {
     let found = engine.store().scan_documents(Scan::prefix("parked/"));
     let found = found.await.unwrap().into_iter();
     found.map(|document| document.key).collect()

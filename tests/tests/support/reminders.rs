@@ -1,6 +1,6 @@
-//! Orders, whose decisions set reminders as deadlines.
+//! Orders whose decisions set deadlines.
 
-#![allow(dead_code, reason = "each test that includes this needs a part of it")]
+#![allow(dead_code, reason = "not every test uses everything")]
 
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
@@ -16,36 +16,36 @@ pub(crate) const DAY: Duration = Duration::from_secs(24 * 3_600);
 #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[event(prefix = "order")]
 pub(crate) enum OrderEvent {
-    Told {
+    Noted {
         #[tag]
-        what: String,
+        text: String,
     },
 }
 
 #[derive(Aggregate, Debug, Clone, Default)]
 #[aggregate(category = "order", id = String, event = OrderEvent)]
 pub(crate) struct Order {
-    pub(crate) told: u32,
+    pub(crate) notes: u32,
 }
 
 impl Apply<OrderEvent> for Order {
     fn apply(&mut self, _: &OrderEvent) {
-        self.told += 1;
+        self.notes += 1;
     }
 }
 
-pub(crate) fn tell(what: &str) -> Events<OrderEvent> {
-    let what = what.to_owned();
-    OrderEvent::Told { what }.into()
+pub(crate) fn noted(text: &str) -> Events<OrderEvent> {
+    let text = text.to_owned();
+    OrderEvent::Noted { text }.into()
 }
 
-/// What happens when it is executed.
+/// The behaviour of a [`Remind`] command.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Fire {
     Once,
-    /// Sets itself again, a day later, so many times.
+    /// Sets its deadline again a day later, up to this number of times.
     Again(u32),
-    Refuse,
+    Reject,
     Nothing,
     Panic,
 }
@@ -54,13 +54,13 @@ pub(crate) enum Fire {
 #[error("not now")]
 pub(crate) struct NotNow;
 
-/// What a deadline executes.
+/// The command that a deadline executes.
 #[derive(Command, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[command(on = Order)]
 pub(crate) struct Remind {
     #[id]
     pub(crate) order: String,
-    pub(crate) what: String,
+    pub(crate) name: String,
     pub(crate) fire: Fire,
 }
 
@@ -70,38 +70,38 @@ impl Decide for Remind {
     type Error = NotNow;
     fn decide(&self, _: &Order) -> Result<Events<OrderEvent>, NotNow> {
         match self.fire {
-            Fire::Once | Fire::Again(0) => Ok(tell(&self.what)),
+            Fire::Once | Fire::Again(0) => Ok(noted(&self.name)),
             Fire::Again(times) => {
                 let fire = Fire::Again(times - 1);
                 let again = Self {
                     fire,
                     ..self.clone()
                 };
-                Ok(tell(&self.what).deadline(&self.what, DAY, again))
+                Ok(noted(&self.name).deadline(&self.name, DAY, again))
             }
-            Fire::Refuse => Err(NotNow),
+            Fire::Reject => Err(NotNow),
             Fire::Nothing => Ok(Events::none()),
             Fire::Panic => {
                 assert!(!JAMMED.load(SeqCst), "it is jammed");
-                Ok(tell(&self.what))
+                Ok(noted(&self.name))
             }
         }
     }
 }
 
-pub(crate) fn remind(order: &str, what: &str) -> Remind {
-    let (order, what) = (order.to_owned(), what.to_owned());
+pub(crate) fn remind(order: &str, name: &str) -> Remind {
+    let (order, name) = (order.to_owned(), name.to_owned());
     let fire = Fire::Once;
-    Remind { order, what, fire }
+    Remind { order, name, fire }
 }
 
-/// Does what it says.
+/// Adds notes, sets deadlines and cancels deadlines.
 #[derive(Command, Debug, Clone, Default, Serialize, Deserialize)]
 #[command(on = Order)]
 pub(crate) struct Place {
     #[id]
     pub(crate) order: String,
-    pub(crate) tells: Vec<String>,
+    pub(crate) notes: Vec<String>,
     pub(crate) sets: Vec<(Remind, Duration)>,
     pub(crate) cancels: Vec<String>,
 }
@@ -109,14 +109,14 @@ pub(crate) struct Place {
 impl Decide for Place {
     type Error = NotNow;
     fn decide(&self, _: &Order) -> Result<Events<OrderEvent>, NotNow> {
-        let told = self
-            .tells
+        let noted = self
+            .notes
             .iter()
             .cloned()
-            .map(|what| OrderEvent::Told { what });
+            .map(|text| OrderEvent::Noted { text });
         let sets = self.sets.iter().cloned();
-        let events = sets.fold(told.collect::<Events<_>>(), |events, (remind, after)| {
-            events.deadline(remind.what.clone(), after, remind)
+        let events = sets.fold(noted.collect::<Events<_>>(), |events, (remind, after)| {
+            events.deadline(remind.name.clone(), after, remind)
         });
         Ok(self.cancels.iter().fold(events, Events::cancel_deadline))
     }
@@ -130,23 +130,23 @@ pub(crate) fn place(order: &str) -> Place {
 }
 
 impl Place {
-    pub(crate) fn tells(mut self, what: &str) -> Self {
-        self.tells.push(what.to_owned());
+    pub(crate) fn notes(mut self, text: &str) -> Self {
+        self.notes.push(text.to_owned());
         self
     }
 
-    pub(crate) fn sets(self, what: &str, after: Duration) -> Self {
-        self.fires(what, after, Fire::Once)
+    pub(crate) fn sets(self, name: &str, after: Duration) -> Self {
+        self.fires(name, after, Fire::Once)
     }
 
-    pub(crate) fn fires(mut self, what: &str, after: Duration, fire: Fire) -> Self {
-        let remind = remind(&self.order, what);
+    pub(crate) fn fires(mut self, name: &str, after: Duration, fire: Fire) -> Self {
+        let remind = remind(&self.order, name);
         self.sets.push((Remind { fire, ..remind }, after));
         self
     }
 
-    pub(crate) fn cancels(mut self, what: &str) -> Self {
-        self.cancels.push(what.to_owned());
+    pub(crate) fn cancels(mut self, name: &str) -> Self {
+        self.cancels.push(name.to_owned());
         self
     }
 }
@@ -174,17 +174,18 @@ pub(crate) async fn log(engine: &Engine) -> Vec<RecordedEvent> {
     page.unwrap().events
 }
 
-pub(crate) async fn told(engine: &Engine) -> Vec<String> {
+/// Returns the stream and the text of each note.
+pub(crate) async fn notes(engine: &Engine) -> Vec<String> {
     let events = log(engine).await.into_iter();
-    let told = events.map(|record| {
-        let OrderEvent::Told { what } = record.decode().unwrap();
-        format!("{} {what}", record.stream)
+    let notes = events.map(|record| {
+        let OrderEvent::Noted { text } = record.decode().unwrap();
+        format!("{} {text}", record.stream)
     });
-    told.collect()
+    notes.collect()
 }
 
-/// All that is kept of deadlines.
-pub(crate) async fn kept(engine: &Engine) -> Vec<Document> {
+/// Returns all documents of deadlines.
+pub(crate) async fn deadline_documents(engine: &Engine) -> Vec<Document> {
     let all = Scan::prefix("process//deadlines/");
     engine.store().scan_documents(all).await.unwrap()
 }

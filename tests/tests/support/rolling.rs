@@ -1,4 +1,4 @@
-//! What a test needs that replaces a read model under load.
+//! Support for tests that deploy a new version of a read model under load.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,9 +23,16 @@ pub(crate) fn run<const V: u32, const P: u16>(backend: &Backend, engine: &Engine
         .start()
 }
 
-/// Reads by the plain name again and again, each time after a `pause`: no read fails, and no stream's count ever goes back.
-#[allow(dead_code, reason = "where nobody reads meanwhile")]
-pub(crate) async fn never_less(backend: Backend, end: Arc<AtomicBool>, pause: Duration) -> u64 {
+/// Reads the active build repeatedly and returns the number of reads.
+///
+/// Waits for `pause` between two reads, until `end` is set. Asserts that no read fails and that the count of no
+/// stream decreases.
+#[allow(dead_code, reason = "not used by every test")]
+pub(crate) async fn assert_counts_never_decrease(
+    backend: Backend,
+    end: Arc<AtomicBool>,
+    pause: Duration,
+) -> u64 {
     let mut seen = BTreeMap::new();
     let mut reads = 0;
     while !end.load(SeqCst) {
@@ -46,11 +53,14 @@ pub(crate) async fn never_less(backend: Backend, end: Arc<AtomicBool>, pause: Du
 
 pub(crate) async fn within<T>(what: &str, work: impl Future<Output = T>) -> T {
     let done = tokio::time::timeout(Duration::from_secs(30), work).await;
-    done.unwrap_or_else(|_| panic!("no end of {what}"))
+    done.unwrap_or_else(|_| panic!("timeout: {what}"))
 }
 
-pub(crate) async fn assert_is_a_replay(backend: &Backend, engine: &Engine) {
-    let events = check::everything(engine).await;
+pub(crate) async fn assert_equals_replay(backend: &Backend, engine: &Engine) {
+    let events = check::all_events(engine).await;
     let head = Position::new(events.len() as u64);
-    assert_eq!(backend.jars().await.unwrap(), check::effects(&events, head));
+    assert_eq!(
+        backend.jars().await.unwrap(),
+        check::expected_jars(&events, head)
+    );
 }

@@ -1,27 +1,29 @@
-//! PostgreSQL servers for the tests, one of which can be killed.
+//! Temporary PostgreSQL servers that a test can kill.
 
 use std::io::Write as _;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 use crate::lines::Lines;
 
-/// What the script ends with.
+/// The exit code of the script if PostgreSQL is not installed.
 const NO_BINARIES: i32 = 3;
 
-/// A server of one test. Ends with the value, and with the process, however that ends.
+/// A temporary server, which stops when this value is dropped or the process ends.
 pub(crate) struct Server {
     script: Child,
-    orders: Option<ChildStdin>,
-    answers: Lines,
+    commands: Option<ChildStdin>,
+    output: Lines,
     dir: String,
 }
 
 impl Server {
-    /// `None`: there are no binaries, which is said loudly. With `FACTUM_REQUIRE_SERVICES=1` that is a failure.
+    /// Starts a server, or returns `None` with a message if PostgreSQL is not installed.
+    ///
+    /// With `FACTUM_REQUIRE_SERVICES=1`, a missing installation is a failure.
     pub(crate) fn start() -> Option<Self> {
         let script = concat!(
             env!("CARGO_MANIFEST_DIR"),
-            "/tests/support/mortal-server.sh"
+            "/tests/support/killable-server.sh"
         );
         let mut script = Command::new("sh")
             .arg(script)
@@ -29,25 +31,26 @@ impl Server {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let orders = script.stdin.take();
-        let mut answers = Lines::of(script.stdout.take().unwrap());
-        let Some(dir) = answers.next() else {
-            // Any other end is a failure.
+        let commands = script.stdin.take();
+        let mut output = Lines::new(script.stdout.take().unwrap());
+        let Some(dir) = output.next() else {
+            // Any other exit code is a failure.
             assert_eq!(script.wait().unwrap().code(), Some(NO_BINARIES));
             let required = std::env::var("FACTUM_REQUIRE_SERVICES").is_ok_and(|value| value == "1");
             assert!(
                 !required,
-                "no PostgreSQL server, and FACTUM_REQUIRE_SERVICES=1"
+                "PostgreSQL is not installed, but FACTUM_REQUIRE_SERVICES=1"
             );
-            // Past the capture of the test harness.
-            let loud = b"SKIPPED: no PostgreSQL server that a test may kill; install one\n";
-            std::io::stderr().write_all(loud).unwrap();
+            // The test harness does not capture direct writes to the standard error.
+            let message =
+                b"SKIPPED: no PostgreSQL server that a test may kill; install PostgreSQL\n";
+            std::io::stderr().write_all(message).unwrap();
             return None;
         };
         Some(Self {
             script,
-            orders,
-            answers,
+            commands,
+            output,
             dir,
         })
     }
@@ -56,31 +59,31 @@ impl Server {
         format!("postgres://postgres@localhost/postgres?host={}", self.dir)
     }
 
-    /// `SIGKILL` to the server and to all its children.
-    #[allow(dead_code, reason = "where only clients are killed")]
+    /// Sends `SIGKILL` to the server and to all its children.
+    #[allow(dead_code, reason = "not used by every test")]
     pub(crate) fn kill(&mut self) {
-        self.order("kill");
+        self.send("kill");
     }
 
-    /// Starts it again, on the same data.
-    #[allow(dead_code, reason = "where only clients are killed")]
+    /// Starts the server again, with the same data.
+    #[allow(dead_code, reason = "not used by every test")]
     pub(crate) fn restart(&mut self) {
-        self.order("start");
+        self.send("start");
     }
 
-    fn order(&mut self, order: &str) {
-        let orders = self.orders.as_mut().unwrap();
-        writeln!(orders, "{order}").unwrap();
-        let answer = self.answers.next();
-        let answer = answer.unwrap_or_else(|| panic!("the server failed to {order}"));
-        assert_eq!(answer, order);
+    fn send(&mut self, command: &str) {
+        let commands = self.commands.as_mut().unwrap();
+        writeln!(commands, "{command}").unwrap();
+        let response = self.output.next();
+        let response = response.unwrap_or_else(|| panic!("the server script failed: {command}"));
+        assert_eq!(response, command);
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.orders = None;
-        // It can only have ended.
+        self.commands = None;
+        // The exit status of the script does not matter.
         let _ = self.script.wait();
     }
 }

@@ -1,4 +1,4 @@
-//! A file and a schema for each test, on one server.
+//! A SQLite file or a PostgreSQL schema for each test; all schemas are on one server.
 
 use std::sync::Mutex;
 
@@ -6,24 +6,24 @@ use tempfile::TempDir;
 
 use crate::server::Server;
 
-/// Where a store can be opened, as often as one likes.
-pub(crate) struct Place {
+/// The location of a store, which can be opened any number of times.
+pub(crate) struct Database {
     pub(crate) url: String,
     _dir: Option<TempDir>,
 }
 
-/// A file for `test`.
-pub(crate) fn file() -> Place {
+/// Creates a location for a SQLite file.
+pub(crate) fn file() -> Database {
     let dir = tempfile::tempdir().unwrap();
-    Place {
+    Database {
         url: dir.path().join("jars.db").display().to_string(),
         _dir: Some(dir),
     }
 }
 
-/// A schema for `test`; `None`: there is no server, which is said loudly.
-pub(crate) fn schema(test: &str) -> Option<Place> {
-    // Ends with the process.
+/// Returns a schema for `test`, or `None` with a message if there is no server.
+pub(crate) fn schema(test: &str) -> Option<Database> {
+    // The server stops when the process ends.
     static SERVER: Mutex<Option<Option<Server>>> = Mutex::new(None);
     let url = match std::env::var("FACTUM_TEST_POSTGRES") {
         Ok(url) => url,
@@ -32,24 +32,24 @@ pub(crate) fn schema(test: &str) -> Option<Place> {
             server.get_or_insert_with(Server::start).as_ref()?.url()
         }
     };
-    // A name has at most 40 bytes.
+    // The name of a schema has at most 40 bytes.
     let test = &test[..test.len().min(30)];
     let schema = format!("{test}_{}", std::process::id());
-    Some(Place {
+    Some(Database {
         url: format!("{url}#{schema}"),
         _dir: None,
     })
 }
 
-/// Tests on a file, and on a schema where there is a server.
-#[allow(unused_macros, reason = "where the stores differ")]
-macro_rules! on_each {
+/// Runs the given tests on a SQLite file, and on a PostgreSQL schema if there is a server.
+#[allow(unused_macros, reason = "not used by every test")]
+macro_rules! on_each_store {
     ($($test:ident;)*) => {
         mod sqlite {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $test() {
-                    super::$test(&super::places::file().url).await;
+                    super::$test(&super::databases::file().url).await;
                 }
             )*
         }
@@ -58,13 +58,13 @@ macro_rules! on_each {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $test() {
-                    if let Some(place) = super::places::schema(stringify!($test)) {
-                        super::$test(&place.url).await;
+                    if let Some(database) = super::databases::schema(stringify!($test)) {
+                        super::$test(&database.url).await;
                     }
                 }
             )*
         }
     };
 }
-#[allow(unused_imports, reason = "where the stores differ")]
-pub(crate) use on_each;
+#[allow(unused_imports, reason = "not used by every test")]
+pub(crate) use on_each_store;

@@ -1,5 +1,6 @@
-//! A repeated command that the first one overtakes in another process, between its look at the key and its
-//! look at the state.
+//! A repeated command that races with its first execution in another process.
+//!
+//! The first execution completes after the repetition has looked up the key, but before it loads the state.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -50,28 +51,30 @@ impl Decide for Light {
     }
 }
 
-/// Behind the first look at a key, another process lights the lamp: under the key, or without one.
+/// A store in which another process lights the lamp after the first lookup of a key.
+///
+/// The command of the other process has the key, or none.
 #[derive(Clone)]
-struct Overtaken {
+struct RacingStore {
     store: MemoryStore,
-    under: Option<&'static str>,
+    key: Option<&'static str>,
     done: Arc<AtomicBool>,
 }
 
-impl Overtaken {
-    fn engine(under: Option<&'static str>) -> (Engine, MemoryStore) {
+impl RacingStore {
+    fn engine(key: Option<&'static str>) -> (Engine, MemoryStore) {
         let store = MemoryStore::new();
-        let overtaken = Self {
+        let racing = Self {
             store: store.clone(),
-            under,
+            key,
             done: Arc::default(),
         };
-        (Engine::new(overtaken), store)
+        (Engine::new(racing), store)
     }
 }
 
 #[factum::async_trait]
-impl EventStore for Overtaken {
+impl EventStore for RacingStore {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         self.store.append(append).await
     }
@@ -83,9 +86,9 @@ impl EventStore for Overtaken {
     async fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {
         let found = self.store.find(key).await;
         if !self.done.swap(true, Ordering::SeqCst) {
-            let elsewhere = Engine::new(self.store.clone());
-            let mut first = elsewhere.execute(Light { lamp: 1 });
-            if let Some(key) = self.under {
+            let other = Engine::new(self.store.clone());
+            let mut first = other.execute(Light { lamp: 1 });
+            if let Some(key) = self.key {
                 first = first.idempotency_key(key);
             }
             first.await.expect("the lamp is dark");
@@ -98,12 +101,12 @@ impl EventStore for Overtaken {
     }
 }
 
-factum::delegate!(snapshots, [] Overtaken, |this| this.store);
-factum::delegate!(documents, [] Overtaken, |this| this.store);
+factum::delegate!(snapshots, [] RacingStore, |this| this.store);
+factum::delegate!(documents, [] RacingStore, |this| this.store);
 
 #[tokio::test]
-async fn a_repetition_that_the_first_overtakes_is_not_rejected_for_what_the_first_did() {
-    let (engine, store) = Overtaken::engine(Some("k"));
+async fn racing_repetition_returns_first_result_not_rejection() {
+    let (engine, store) = RacingStore::engine(Some("k"));
     let light = engine.execute(Light { lamp: 1 }).idempotency_key("k");
     let receipt = light.await.unwrap();
     assert!(receipt.repeated());
@@ -112,8 +115,8 @@ async fn a_repetition_that_the_first_overtakes_is_not_rejected_for_what_the_firs
 }
 
 #[tokio::test]
-async fn a_repetition_that_the_first_overtakes_is_no_conflict_with_what_the_first_did() {
-    let (engine, store) = Overtaken::engine(Some("k"));
+async fn racing_repetition_returns_first_result_not_conflict() {
+    let (engine, store) = RacingStore::engine(Some("k"));
     let light = engine.execute(Light { lamp: 1 }).idempotency_key("k");
     let receipt = light.expected_version(0).await.unwrap();
     assert!(receipt.repeated());
@@ -121,11 +124,11 @@ async fn a_repetition_that_the_first_overtakes_is_no_conflict_with_what_the_firs
 }
 
 #[tokio::test]
-async fn what_others_did_without_the_key_still_rejects() {
-    let (engine, _) = Overtaken::engine(None);
+async fn racing_command_without_key_causes_a_rejection() {
+    let (engine, _) = RacingStore::engine(None);
     let light = engine.execute(Light { lamp: 1 }).idempotency_key("k");
     assert!(matches!(light.await, Err(ExecuteError::Rejected(IsLit))));
-    let (engine, _) = Overtaken::engine(None);
+    let (engine, _) = RacingStore::engine(None);
     let light = engine.execute(Light { lamp: 1 }).idempotency_key("k");
     let conflict = light.expected_version(0).await;
     assert!(matches!(conflict, Err(ExecuteError::Conflict { .. })));

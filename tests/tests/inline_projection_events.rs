@@ -1,11 +1,11 @@
-//! What an inline projection is given of an append is what a read finds behind it.
+//! Inline projections get the same events from an append as from a later read.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "support/databases.rs"]
+mod databases;
 #[path = "support/lines.rs"]
 mod lines;
-#[path = "support/places.rs"]
-mod places;
 #[path = "support/server.rs"]
 mod server;
 
@@ -26,9 +26,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[event(prefix = "guest", legacy = [CameWith], retired = ["guest.nudged"])]
+#[event(prefix = "guest", legacy = [ArrivedTogether], retired = ["guest.nudged"])]
 enum GuestEvent {
-    #[event(version = 3, upcast = [named, numbered])]
+    #[event(version = 3, upcast = [rename_name, add_room])]
     Arrived {
         name: String,
         room: u32,
@@ -40,74 +40,74 @@ enum GuestEvent {
 
 #[derive(Event, Debug, Serialize, Deserialize)]
 #[event(name = "guest.came_with")]
-struct CameWith {
+struct ArrivedTogether {
     names: [String; 2],
 }
 
-impl LegacyEvent<GuestEvent> for CameWith {
+impl LegacyEvent<GuestEvent> for ArrivedTogether {
     fn into_current(self) -> Result<Events<GuestEvent>, UpcastError> {
         let both = self.names.map(|name| GuestEvent::Arrived { name, room: 2 });
         Ok(both.into())
     }
 }
 
-fn named(mut old: Value) -> Result<Value, UpcastError> {
+fn rename_name(mut old: Value) -> Result<Value, UpcastError> {
     let fields = old.as_object_mut().ok_or("no object")?;
-    let who = fields.remove("who").ok_or("nobody")?;
+    let who = fields.remove("who").ok_or("missing name")?;
     fields.insert("name".to_owned(), who);
     Ok(old)
 }
 
-fn numbered(mut old: Value) -> Result<Value, UpcastError> {
+fn add_room(mut old: Value) -> Result<Value, UpcastError> {
     let fields = old.as_object_mut().ok_or("no object")?;
     fields.insert("room".to_owned(), json!(1));
     Ok(old)
 }
 
-/// Each event of today by the position of what it was stored as, with what that was.
-type Seen = Arc<Mutex<BTreeMap<(u64, String), RecordedEvent>>>;
+/// The stored event of each current event, by position and current event.
+type Observed = Arc<Mutex<BTreeMap<(u64, String), RecordedEvent>>>;
 
-struct Witness<const V: u32>(Seen);
+struct Observer<const V: u32>(Observed);
 
-impl<const V: u32> Projection for Witness<V> {
+impl<const V: u32> Projection for Observer<V> {
     type Events = GuestEvent;
-    const NAME: &'static str = "witness";
+    const NAME: &'static str = "observer";
     const VERSION: u32 = V;
 }
 
-impl<const V: u32> Witness<V> {
-    fn see(&self, event: &Recorded<GuestEvent>) {
+impl<const V: u32> Observer<V> {
+    fn record(&self, event: &Recorded<GuestEvent>) {
         let key = (event.record.position.get(), format!("{:?}", event.event));
         self.0.lock().unwrap().insert(key, event.record.clone());
     }
 }
 
-macro_rules! witness {
+macro_rules! observer {
     ($adapter:ident, $projection:ident, $project:ident) => {
         #[async_trait]
-        impl<const V: u32> $projection for Witness<V> {
+        impl<const V: u32> $projection for Observer<V> {
             async fn create(&self, db: &mut $adapter::Tables<'_>) -> Result<(), sqlx::Error> {
-                let create = db.sql("create table if not exists {seen} (number bigint)");
+                let create = db.sql("create table if not exists {observed} (number bigint)");
                 sqlx::query(create).execute(&mut **db).await.map(drop)
             }
         }
 
         #[async_trait]
-        impl<const V: u32> $project<GuestEvent> for Witness<V> {
+        impl<const V: u32> $project<GuestEvent> for Observer<V> {
             async fn project(
                 &self,
                 event: &Recorded<GuestEvent>,
                 _: &mut $adapter::Tables<'_>,
             ) -> Result<(), BoxError> {
-                self.see(event);
+                self.record(event);
                 Ok(())
             }
         }
     };
 }
 
-witness!(factum_sqlite, SqliteProjection, SqliteProject);
-witness!(factum_postgres, PostgresProjection, PostgresProject);
+observer!(factum_sqlite, SqliteProjection, SqliteProject);
+observer!(factum_postgres, PostgresProjection, PostgresProject);
 
 fn event(name: &'static str, schema_version: u32, data: &Value) -> NewEvent {
     NewEvent {
@@ -131,7 +131,7 @@ fn personal(mut event: NewEvent, field: &'static str) -> NewEvent {
     event
 }
 
-/// All fields, and in the open map what can be mistaken for one, and numbers with many digits.
+/// Returns metadata with all fields, and extra fields that look like known fields or have many digits.
 fn metadata() -> Arc<Metadata> {
     let numbers = (0..500_u64).map(|turn| f64::from_bits(turn.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
     let numbers: Vec<f64> = numbers.filter(|number| number.is_finite()).collect();
@@ -149,7 +149,7 @@ fn metadata() -> Arc<Metadata> {
     Arc::new(metadata)
 }
 
-/// Appends of every kind, each to streams of its own, that arrive together.
+/// Returns concurrent appends of every kind, each to its own streams.
 fn appends(round: u32) -> Vec<Append> {
     let stream = |number: u32| format!("guest-{round}-{number}").parse().unwrap();
     let old = personal(event("guest.arrived", 1, &json!({ "who": "ada" })), "who");
@@ -164,7 +164,7 @@ fn appends(round: u32) -> Vec<Append> {
     mistaken.content_type = ContentType::Other("application/json".into());
     let split = event("guest.came_with", 1, &json!({ "names": ["bob", "eve"] }));
     let other = event("meal.served", 1, &json!({}));
-    let today = event("guest.arrived", 3, &json!({ "name": "dan", "room": 3 }));
+    let current = event("guest.arrived", 3, &json!({ "name": "dan", "room": 3 }));
     let one = |number, events| Append::stream(stream(number), ExpectedVersion::Any, events);
     vec![
         one(1, vec![old, tagged]),
@@ -181,73 +181,81 @@ fn appends(round: u32) -> Vec<Append> {
                 vec![split, event("guest.nudged", 1, &json!({}))],
             )
             .with_changes(Changes::new().put(format!("own/{round}"), "1")),
-        one(7, vec![personal(today, "name")])
+        one(7, vec![personal(current, "name")])
             .once(IdempotencyKey::new(format!("key {round}"), b"dan")),
         one(8, vec![other]),
     ]
 }
 
-/// What each round leaves to be seen.
-const SEEN: usize = 8;
+/// The number of current events of each round.
+const EVENTS_PER_ROUND: usize = 8;
 
 async fn fill<S: factum::Store + Clone>(store: &S, other: &S) {
     let keys = DocumentKeys::open(store.clone(), MasterKey::new(&[7; 32])).await;
-    let sealed = PersonalDataStore::new(store.clone(), keys.unwrap());
+    let encrypted = PersonalDataStore::new(store.clone(), keys.unwrap());
     for round in 0..8 {
         let appends = appends(round);
         if round >= 4 {
-            // Whoever is not alone lets the database judge.
+            // After a write of another node, the store checks conditions in the database.
             let others = event("meal.served", 1, &json!({}));
             let stream = format!("meal-{round}").parse().unwrap();
             let append = Append::stream(stream, ExpectedVersion::Any, vec![others]);
             other.append(append).await.unwrap();
         }
-        let told = appends.iter().map(|append| sealed.append(append.clone()));
-        for told in futures_util::future::join_all(told).await {
-            assert!(!told.unwrap().repeated);
+        let results = appends
+            .iter()
+            .map(|append| encrypted.append(append.clone()));
+        for result in futures_util::future::join_all(results).await {
+            assert!(!result.unwrap().repeated);
         }
-        // Also where nothing of it was to be taken, the projection has come along.
-        let come_to = checkpoint(store, "witness").await.unwrap();
-        assert_eq!(come_to, *store.watch().borrow());
-        // It is told again, and has no effect again.
-        assert!(sealed.append(appends[3].clone()).await.unwrap().repeated);
+        // The checkpoint is at the head, even if the last append contains no event of the projection.
+        let position = checkpoint(store, "observer").await.unwrap();
+        assert_eq!(position, *store.watch().borrow());
+        // A repeated append returns its first result and has no further effect.
+        assert!(encrypted.append(appends[3].clone()).await.unwrap().repeated);
     }
 }
 
-fn compare(given: &Seen, read: &Seen) {
-    let (given, read) = (given.lock().unwrap(), read.lock().unwrap());
-    assert_eq!(read.len(), 8 * SEEN);
+fn compare(inline: &Observed, read: &Observed) {
+    let (inline, read) = (inline.lock().unwrap(), read.lock().unwrap());
+    assert_eq!(read.len(), 8 * EVENTS_PER_ROUND);
     for (key, record) in &*read {
-        assert_eq!(given.get(key), Some(record), "{key:?}");
+        assert_eq!(inline.get(key), Some(record), "{key:?}");
     }
-    assert_eq!(given.len(), read.len());
+    assert_eq!(inline.len(), read.len());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_a_file() {
-    let place = places::file();
-    let (given, read) = (Seen::default(), Seen::default());
-    let options = SqliteOptions::new(&place.url);
-    let store = options.clone().inline(Witness::<1>(given.clone())).open();
-    let other = options.clone().inline(Witness::<1>(Seen::default())).open();
+async fn sqlite_inline_projection_gets_the_stored_events() {
+    let database = databases::file();
+    let (inline, read) = (Observed::default(), Observed::default());
+    let options = SqliteOptions::new(&database.url);
+    let store = options.clone().inline(Observer::<1>(inline.clone())).open();
+    let other = options
+        .clone()
+        .inline(Observer::<1>(Observed::default()))
+        .open();
     fill(&store.await.unwrap(), &other.await.unwrap()).await;
-    let again = options.inline(Witness::<2>(read.clone()));
-    again.open().await.unwrap();
-    compare(&given, &read);
+    let rebuilt = options.inline(Observer::<2>(read.clone()));
+    rebuilt.open().await.unwrap();
+    compare(&inline, &read);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_a_schema() {
-    let Some(place) = places::schema("inline_given") else {
+async fn postgres_inline_projection_gets_the_stored_events() {
+    let Some(database) = databases::schema("inline_events") else {
         return;
     };
-    let (server, schema) = place.url.split_once('#').unwrap();
-    let (given, read) = (Seen::default(), Seen::default());
+    let (server, schema) = database.url.split_once('#').unwrap();
+    let (inline, read) = (Observed::default(), Observed::default());
     let options = PostgresOptions::new(server.parse().unwrap()).schema(schema);
-    let store = options.clone().inline(Witness::<1>(given.clone())).open();
-    let other = options.clone().inline(Witness::<1>(Seen::default())).open();
+    let store = options.clone().inline(Observer::<1>(inline.clone())).open();
+    let other = options
+        .clone()
+        .inline(Observer::<1>(Observed::default()))
+        .open();
     fill(&store.await.unwrap(), &other.await.unwrap()).await;
-    let again = options.inline(Witness::<2>(read.clone()));
-    again.open().await.unwrap();
-    compare(&given, &read);
+    let rebuilt = options.inline(Observer::<2>(read.clone()));
+    rebuilt.open().await.unwrap();
+    compare(&inline, &read);
 }

@@ -1,4 +1,4 @@
-//! Commands on a stream in demand: they do not wait for each other's commit, and rest on nothing that is not stored.
+//! Concurrent commands on one stream: appends are pipelined, and results never depend on events that are not stored.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -76,7 +76,7 @@ impl Decide for Fill {
     }
 }
 
-/// Commands move coins from one purse to another.
+/// Moves coins from one purse to another.
 #[derive(Command, Debug, Clone, Serialize, Deserialize)]
 #[command(on = (Purse, Purse))]
 struct Move {
@@ -104,17 +104,17 @@ impl Decide for Move {
     }
 }
 
-/// Takes from one purse, and only looks at another.
+/// Takes a coin from one purse, and only reads the other.
 #[derive(Command, Debug, Clone, Serialize, Deserialize)]
 #[command(on = (Purse, Purse))]
-struct TakeBeside {
+struct TakeAndRead {
     #[id]
     from: u32,
     #[id]
-    beside: u32,
+    read: u32,
 }
 
-impl Decide for TakeBeside {
+impl Decide for TakeAndRead {
     type Error = TooFew;
     fn decide(
         &self,
@@ -126,37 +126,40 @@ impl Decide for TakeBeside {
 
 type Waiting = (Append, oneshot::Sender<Result<Appended, AppendError>>);
 
-/// Appends wait, in order, until the test lets them pass.
+/// A store whose appends wait, in order, until the test completes them.
 #[derive(Clone, Default)]
 struct Gate {
     store: MemoryStore,
     waiting: Arc<Mutex<VecDeque<Waiting>>>,
-    came: Arc<Notify>,
+    arrived: Arc<Notify>,
 }
 
 impl Gate {
-    /// Waits until `count` appends wait, all at the same time.
-    async fn gather(&self, count: usize) {
+    /// Waits until `count` appends are waiting at the same time.
+    async fn wait_for_appends(&self, count: usize) {
         loop {
-            let came = self.came.notified();
+            let arrived = self.arrived.notified();
             if self.waiting.lock().unwrap().len() >= count {
                 return;
             }
-            came.await;
+            arrived.await;
         }
     }
 
-    async fn pass(&self, count: usize) {
+    /// Stores the next `count` appends and sends their responses.
+    async fn complete(&self, count: usize) {
         for _ in 0..count {
-            self.gather(1).await;
-            let (append, answer) = self.waiting.lock().unwrap().pop_front().unwrap();
-            let _ = answer.send(self.store.append(append).await);
+            self.wait_for_appends(1).await;
+            let (append, response) = self.waiting.lock().unwrap().pop_front().unwrap();
+            let _ = response.send(self.store.append(append).await);
         }
     }
 
-    /// Stores two in order, and answers the second first: `between` waits until that was heard.
-    async fn answer_backward(&self, between: impl AsyncFnOnce()) {
-        self.gather(2).await;
+    /// Stores two appends in order, but responds to the second one first.
+    ///
+    /// `between` runs before the response to the first one.
+    async fn complete_in_reverse(&self, between: impl AsyncFnOnce()) {
+        self.wait_for_appends(2).await;
         let (one, two) = {
             let mut waiting = self.waiting.lock().unwrap();
             (waiting.pop_front().unwrap(), waiting.pop_front().unwrap())
@@ -167,21 +170,22 @@ impl Gate {
         one.1.send(first).unwrap();
     }
 
+    /// Fails the next append without storing it.
     async fn fail(&self) {
-        self.gather(1).await;
-        let (_, answer) = self.waiting.lock().unwrap().pop_front().unwrap();
-        let gone = StoreError::Unavailable("nobody is there".into());
-        answer.send(Err(gone.into())).unwrap();
+        self.wait_for_appends(1).await;
+        let (_, response) = self.waiting.lock().unwrap().pop_front().unwrap();
+        let error = StoreError::Unavailable("the store is down".into());
+        response.send(Err(error.into())).unwrap();
     }
 }
 
 #[async_trait]
 impl EventStore for Gate {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        let (answer, answered) = oneshot::channel();
-        self.waiting.lock().unwrap().push_back((append, answer));
-        self.came.notify_waiters();
-        answered.await.map_err(|_| StoreError::Closed)?
+        let (response, responded) = oneshot::channel();
+        self.waiting.lock().unwrap().push_back((append, response));
+        self.arrived.notify_waiters();
+        responded.await.map_err(|_| StoreError::Closed)?
     }
 
     async fn read(&self, read: Read) -> Result<Page, StoreError> {
@@ -200,40 +204,40 @@ impl EventStore for Gate {
 factum::delegate!(snapshots, [] Gate, |this| this.store);
 factum::delegate!(documents, [] Gate, |this| this.store);
 
-type Answer = JoinHandle<Result<Receipt, ExecuteError<TooFew>>>;
+type PendingResult = JoinHandle<Result<Receipt, ExecuteError<TooFew>>>;
 
-fn spawn<C: Decide<Error = TooFew>>(engine: &Engine, command: C) -> Answer {
+fn spawn<C: Decide<Error = TooFew>>(engine: &Engine, command: C) -> PendingResult {
     let engine = engine.clone();
     tokio::spawn(async move { engine.execute(command).await })
 }
 
-fn take(engine: &Engine, coins: u32) -> Answer {
+fn take(engine: &Engine, coins: u32) -> PendingResult {
     spawn(engine, Take { purse: 1, coins })
 }
 
-/// A purse with `coins`, and a command on it that keeps its turn until it is let pass.
-async fn begin(coins: u32) -> (Gate, Engine, Answer) {
+/// Returns a purse with `coins`, and a first command on it whose append is waiting.
+async fn start(coins: u32) -> (Gate, Engine, PendingResult) {
     let gate = Gate::default();
     let engine = Engine::builder(gate.clone())
         .retry(RetryPolicy::NEVER)
         .build();
     let filled = spawn(&engine, Fill { purse: 1, coins });
-    gate.pass(1).await;
+    gate.complete(1).await;
     filled.await.unwrap().unwrap();
     let first = spawn(&engine, Fill { purse: 1, coins: 0 });
-    gate.gather(1).await;
+    gate.wait_for_appends(1).await;
     (gate, engine, first)
 }
 
 #[tokio::test]
-async fn commands_that_wait_for_one_stream_go_out_together() {
-    let (gate, engine, first) = begin(100).await;
+async fn waiting_commands_append_in_one_pipeline() {
+    let (gate, engine, first) = start(100).await;
     let taken: Vec<_> = (0..8).map(|_| take(&engine, 10)).collect();
-    gate.pass(1).await;
-    gate.gather(8).await;
-    // What is on its way is nobody's state yet.
+    gate.complete(1).await;
+    gate.wait_for_appends(8).await;
+    // Loads do not return events that are not stored yet.
     assert_eq!(engine.load::<Purse>(&1).await.unwrap().coins, 100);
-    gate.pass(8).await;
+    gate.complete(8).await;
     for (number, taken) in (3..).zip(taken) {
         let receipt = taken.await.unwrap().unwrap();
         assert_eq!(receipt.version().get(), number);
@@ -244,7 +248,7 @@ async fn commands_that_wait_for_one_stream_go_out_together() {
     let purse = engine.load::<Purse>(&1).await.unwrap();
     assert_eq!((purse.coins, purse.version().get()), (20, 10));
     assert_eq!(purse.position().get(), 10);
-    // A snapshot is due at version 4 and 8, whoever goes on from there.
+    // Snapshots are due at versions 4 and 8.
     let stream: StreamId = "purse-1".parse().unwrap();
     let snapshot = gate.load_snapshot(&stream).await.unwrap().unwrap();
     assert_eq!(snapshot.version.get(), 8);
@@ -252,42 +256,42 @@ async fn commands_that_wait_for_one_stream_go_out_together() {
 }
 
 #[tokio::test]
-async fn what_fails_takes_with_it_what_rests_on_it_and_no_more() {
-    let (gate, engine, first) = begin(100).await;
+async fn failed_append_fails_only_dependent_appends() {
+    let (gate, engine, first) = start(100).await;
     let taken: Vec<_> = (0..4).map(|_| take(&engine, 10)).collect();
-    gate.pass(1).await;
-    gate.gather(4).await;
-    gate.pass(1).await;
+    gate.complete(1).await;
+    gate.wait_for_appends(4).await;
+    gate.complete(1).await;
     gate.fail().await;
-    gate.pass(2).await;
-    let mut answers = Vec::new();
+    gate.complete(2).await;
+    let mut results = Vec::new();
     for taken in taken {
-        answers.push(taken.await.unwrap());
+        results.push(taken.await.unwrap());
     }
-    assert!(answers[0].is_ok());
+    assert!(results[0].is_ok());
     assert!(matches!(
-        answers[1],
+        results[1],
         Err(ExecuteError::Store(StoreError::Unavailable(_)))
     ));
-    for answer in &answers[2..] {
-        assert!(matches!(answer, Err(ExecuteError::Conflict { .. })));
+    for result in &results[2..] {
+        assert!(matches!(result, Err(ExecuteError::Conflict { .. })));
     }
     first.await.unwrap().unwrap();
-    // The next one goes on from what is stored.
+    // The next command starts from the stored state.
     let next = take(&engine, 90);
-    gate.pass(1).await;
+    gate.complete(1).await;
     assert_eq!(next.await.unwrap().unwrap().version().get(), 4);
 }
 
 #[tokio::test]
-async fn a_rejection_waits_until_what_it_rests_on_is_stored() {
-    let (gate, engine, first) = begin(10).await;
+async fn rejection_waits_until_its_state_is_stored() {
+    let (gate, engine, first) = start(10).await;
     let taken = [10, 1, 1].map(|coins| take(&engine, coins));
-    gate.pass(1).await;
-    gate.gather(1).await;
+    gate.complete(1).await;
+    gate.wait_for_appends(1).await;
     tokio::task::yield_now().await;
     assert!(!taken[1].is_finished() && !taken[2].is_finished());
-    gate.pass(1).await;
+    gate.complete(1).await;
     let [all, second, third] = taken;
     assert_eq!(all.await.unwrap().unwrap().version().get(), 3);
     for rejected in [second, third] {
@@ -301,35 +305,35 @@ async fn a_rejection_waits_until_what_it_rests_on_is_stored() {
 }
 
 #[tokio::test]
-async fn what_rested_on_a_failure_is_decided_again_instead_of_rejected() {
-    let (gate, engine, first) = begin(10).await;
+async fn rejection_after_failed_append_is_decided_again() {
+    let (gate, engine, first) = start(10).await;
     let [all, second] = [10, 1].map(|coins| take(&engine, coins));
-    gate.pass(1).await;
+    gate.complete(1).await;
     gate.fail().await;
     assert!(all.await.unwrap().is_err());
-    gate.pass(1).await;
+    gate.complete(1).await;
     assert_eq!(second.await.unwrap().unwrap().version().get(), 3);
     first.await.unwrap().unwrap();
 }
 
 #[tokio::test]
-async fn whoever_does_not_wait_for_the_answer_leaves_nothing_behind() {
-    let (gate, engine, first) = begin(10).await;
+async fn cancelled_command_does_not_affect_later_commands() {
+    let (gate, engine, first) = start(10).await;
     let [gone, second] = [10, 1].map(|coins| take(&engine, coins));
-    gate.pass(1).await;
-    gate.gather(1).await;
+    gate.complete(1).await;
+    gate.wait_for_appends(1).await;
     gone.abort();
     assert!(gone.await.unwrap_err().is_cancelled());
-    // Whether it is stored is not known; it is not, and nobody is rejected for it.
+    // The engine does not know whether the append was stored. It was not, so the second command must not be rejected.
     drop(gate.waiting.lock().unwrap().pop_front());
-    gate.pass(1).await;
+    gate.complete(1).await;
     assert_eq!(second.await.unwrap().unwrap().version().get(), 3);
     first.await.unwrap().unwrap();
 }
 
 #[tokio::test]
-async fn commands_over_two_streams_go_ahead_as_well() {
-    let (gate, engine, first) = begin(100).await;
+async fn commands_over_two_streams_are_pipelined() {
+    let (gate, engine, first) = start(100).await;
     let moved: Vec<_> = (0..6)
         .map(|number| {
             let (from, to) = if number % 3 == 2 { (2, 1) } else { (1, 2) };
@@ -337,9 +341,9 @@ async fn commands_over_two_streams_go_ahead_as_well() {
             spawn(&engine, Move { from, to, coins })
         })
         .collect();
-    gate.pass(1).await;
-    gate.gather(6).await;
-    gate.pass(6).await;
+    gate.complete(1).await;
+    gate.wait_for_appends(6).await;
+    gate.complete(6).await;
     for (number, moved) in (1..).zip(moved) {
         let receipt = moved.await.unwrap().unwrap();
         assert_eq!(receipt.position().get(), 2 + number * 2);
@@ -350,25 +354,25 @@ async fn commands_over_two_streams_go_ahead_as_well() {
     let two = engine.load::<Purse>(&purses[1]).await.unwrap();
     assert_eq!((one.coins, two.coins), (80, 20));
     assert_eq!((one.version().get(), two.version().get()), (8, 6));
-    let newest = one.position().max(two.position());
-    assert_eq!(newest.get(), 14);
+    let last = one.position().max(two.position());
+    assert_eq!(last.get(), 14);
 }
 
 #[tokio::test]
-async fn what_is_only_looked_at_keeps_its_place() {
-    let (gate, engine, first) = begin(10).await;
+async fn read_only_stream_keeps_its_position() {
+    let (gate, engine, first) = start(10).await;
     let fill = |purse| spawn(&engine, Fill { purse, coins: 5 });
     let filled = [fill(2), fill(2)];
-    let (from, beside) = (1, 2);
-    let looked = spawn(&engine, TakeBeside { from, beside });
-    gate.pass(1).await;
+    let (from, read) = (1, 2);
+    let taken = spawn(&engine, TakeAndRead { from, read });
+    gate.complete(1).await;
     first.await.unwrap().unwrap();
     tokio::task::yield_now().await;
-    gate.pass(1).await;
-    let looked = Arc::new(tokio::sync::Mutex::new(Some(looked)));
-    gate.answer_backward(async || {
-        let looked = looked.lock().await.take().unwrap();
-        assert_eq!(looked.await.unwrap().unwrap().position().get(), 5);
+    gate.complete(1).await;
+    let taken = Arc::new(tokio::sync::Mutex::new(Some(taken)));
+    gate.complete_in_reverse(async || {
+        let taken = taken.lock().await.take().unwrap();
+        assert_eq!(taken.await.unwrap().unwrap().position().get(), 5);
     })
     .await;
     for filled in filled {
@@ -377,7 +381,7 @@ async fn what_is_only_looked_at_keeps_its_place() {
     for purse in [1, 2] {
         let loaded = engine.load::<Purse>(&purse).await.unwrap();
         let history = engine.history::<Purse>(&purse).await.unwrap();
-        let newest = history.last().unwrap().record.position;
-        assert_eq!(loaded.position(), newest, "purse {purse}");
+        let last = history.last().unwrap().record.position;
+        assert_eq!(loaded.position(), last, "purse {purse}");
     }
 }

@@ -1,5 +1,4 @@
-//! What comes from outside, as bytes or text: each either is taken whole, or is an error that names its place;
-//! nothing makes a reader panic.
+//! Untrusted bytes and texts: each is decoded completely, or causes an error that names its position, never a panic.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -29,19 +28,19 @@ enum PersonEvent {
     Left,
 }
 
-/// Version 1 had the name in one field.
+/// Splits the name, which version 1 stored in one field.
 fn split_name(mut old: Value) -> Result<Value, UpcastError> {
-    let fields = old.as_object_mut().ok_or("no object")?;
+    let fields = old.as_object_mut().ok_or("not an object")?;
     let name = fields.remove("name").ok_or("no name")?;
-    let name = name.as_str().ok_or("the name is no text")?;
-    let (first, last) = name.split_once(' ').ok_or("one word")?;
+    let name = name.as_str().ok_or("the name is not a string")?;
+    let (first, last) = name.split_once(' ').ok_or("the name is one word")?;
     fields.insert("first".to_owned(), json!(first));
     fields.insert("last".to_owned(), json!(last));
     Ok(old)
 }
 
 fn add_country(mut old: Value) -> Result<Value, UpcastError> {
-    let fields = old.as_object_mut().ok_or("no object")?;
+    let fields = old.as_object_mut().ok_or("not an object")?;
     fields.insert("country".to_owned(), Value::Null);
     Ok(old)
 }
@@ -53,7 +52,7 @@ const NAMES: [&str; 5] = [
     "person.left",
     "person.gone",
 ];
-const SOUND: [&str; 6] = [
+const VALID: [&str; 6] = [
     r#"{"first":"Ada","last":"Lovelace","country":null,"age":36}"#,
     r#"{"name":"Ada Lovelace","age":36}"#,
     r#"["Turin",[45,7.6]]"#,
@@ -83,19 +82,19 @@ fn record(
     }
 }
 
-/// Bytes of any kind, and sound data in which a few bytes are others, are missing, or are there twice.
+/// Random bytes, and valid data with a few changed, missing or additional bytes.
 fn data() -> impl Strategy<Value = Vec<u8>> {
-    let slip = (any::<proptest::sample::Index>(), any::<u8>(), 0..4_u8);
-    let sound = proptest::sample::select(SOUND.to_vec());
-    let slips = proptest::collection::vec(slip, 0..4);
-    let mutated = (sound, slips).prop_map(|(sound, slips)| {
-        let mut bytes = sound.as_bytes().to_vec();
-        for (at, byte, what) in slips {
+    let edit = (any::<proptest::sample::Index>(), any::<u8>(), 0..4_u8);
+    let valid = proptest::sample::select(VALID.to_vec());
+    let edits = proptest::collection::vec(edit, 0..4);
+    let mutated = (valid, edits).prop_map(|(valid, edits)| {
+        let mut bytes = valid.as_bytes().to_vec();
+        for (at, byte, kind) in edits {
             if bytes.is_empty() {
                 break;
             }
             let at = at.index(bytes.len());
-            match what {
+            match kind {
                 0 => bytes[at] = byte,
                 1 => drop(bytes.remove(at)),
                 2 => bytes.insert(at, byte),
@@ -153,8 +152,8 @@ fn metadata() -> impl Strategy<Value = Value> {
     prop_oneof![4 => fields, 1 => json_value()]
 }
 
-/// A text that is parsed prints as itself, and so does what it is stored as.
-fn round_trip<T>(
+/// Checks that a valid text is printed and serialized as itself.
+fn check_round_trip<T>(
     text: &str,
     parsed: Result<T, impl std::error::Error>,
     printed: impl Fn(&T) -> String,
@@ -187,7 +186,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_data_of_an_event_is_read_whole_or_named(
+    fn any_event_data_is_decoded_or_reported_with_position(
         name in proptest::sample::select(NAMES.to_vec()),
         version in prop_oneof![0..5_u32, any::<u32>()],
         content_type in content_type(),
@@ -200,28 +199,28 @@ proptest! {
                 let known = event.event_type();
                 prop_assert_eq!(known.name, name);
                 prop_assert!(version <= known.version);
-                // What was read is written so that it is read again.
+                // A decoded event can be encoded and decoded again.
                 let json = event.to_json().unwrap();
                 let again = self::record(name, known.version, ContentType::Json, json);
                 prop_assert_eq!(again.decode::<PersonEvent>().unwrap(), event);
             }
             Err(error) => {
-                let place = (error.position.get(), error.version.get(), error.schema_version);
-                prop_assert_eq!(place, (7, 3, version));
+                let location = (error.position.get(), error.version.get(), error.schema_version);
+                prop_assert_eq!(location, (7, 3, version));
                 prop_assert_eq!(error.stream.as_str(), "person-1");
-                let said = error.to_string();
-                prop_assert!(said.contains("at position 7, person-1 version 3"), "{}", said);
-                prop_assert!(said.starts_with(name), "{}", said);
+                let message = error.to_string();
+                prop_assert!(message.contains("at position 7, person-1 version 3"), "{}", message);
+                prop_assert!(message.starts_with(name), "{}", message);
             }
         }
     }
 
     #[test]
-    fn any_metadata_is_read_whole_or_rejected(json in metadata()) {
+    fn any_metadata_is_decoded_or_rejected(json in metadata()) {
         if let Ok(metadata) = serde_json::from_value::<Metadata>(json.clone()) {
             let stored = serde_json::to_value(&metadata).unwrap();
             prop_assert_eq!(&serde_json::from_value::<Metadata>(stored.clone()).unwrap(), &metadata);
-            // Nothing is lost, but that a field without a value is as one that is not there.
+            // Nothing is lost, except that a null field equals a missing field.
             for (name, value) in json.as_object().unwrap() {
                 let kept = stored.get(name).unwrap_or(&Value::Null);
                 let same_id = name.ends_with("_id") && kept.is_string();
@@ -231,16 +230,16 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_a_stream_id_or_none(text in text()) {
-        round_trip(&text, text.parse::<StreamId>(), ToString::to_string);
+    fn any_text_is_parsed_as_stream_id_or_rejected(text in text()) {
+        check_round_trip(&text, text.parse::<StreamId>(), ToString::to_string);
         if let Ok(stream) = text.parse::<StreamId>() {
             prop_assert_eq!(StreamId::new(stream.category(), stream.key()).unwrap(), stream);
         }
     }
 
     #[test]
-    fn any_text_is_a_tag_or_none(text in text()) {
-        round_trip(&text, Tag::try_from(text.clone()), ToString::to_string);
+    fn any_text_is_parsed_as_tag_or_rejected(text in text()) {
+        check_round_trip(&text, Tag::try_from(text.clone()), ToString::to_string);
     }
 
     #[test]
@@ -251,7 +250,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_a_time_or_none(
+    fn any_text_is_parsed_as_timestamp_or_rejected(
         text in prop_oneof![any::<String>(), "[-+]?[0-9]{4,6}-[0-9]{2}-[0-9]{2}[Tt ][0-9:.]{0,16}[Zz+-]?[0-9:]{0,6}"],
     ) {
         if let Ok(time) = text.parse::<Timestamp>() {
@@ -260,7 +259,7 @@ proptest! {
     }
 
     #[test]
-    fn any_number_is_a_time_that_prints_and_parses(micros in prop_oneof![any::<i64>(), -4_000_000_000_000_000..4_000_000_000_000_000_i64]) {
+    fn any_number_is_a_timestamp_that_round_trips(micros in prop_oneof![any::<i64>(), -4_000_000_000_000_000..4_000_000_000_000_000_i64]) {
         let time = Timestamp::from_micros(micros);
         prop_assert_eq!(time.to_string().parse::<Timestamp>().unwrap(), time);
         prop_assert_eq!(Timestamp::from_micros(time.as_micros()), time);

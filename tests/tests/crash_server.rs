@@ -1,5 +1,4 @@
-//! `kill -9` of the PostgreSQL server under many writers, a projection and a subscriber, which find it again by
-//! themselves.
+//! `kill -9` of the PostgreSQL server under many writers, a projection and a subscriber, which reconnect on their own.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -22,7 +21,7 @@ use factum::{Engine, ExecuteError, Position, Query, StoreError};
 use factum_postgres::PgConnectOptions;
 use factum_postgres::sqlx::{self, ConnectOptions as _, PgConnection};
 use factum_tests::backend::{Backend, CountJars};
-use factum_tests::load::{Fill, Told};
+use factum_tests::load::{Acknowledged, Fill};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -31,28 +30,28 @@ use server::Server;
 
 const WRITERS: usize = 8;
 const ROUNDS: usize = 4;
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_killed_database_has_what_was_acknowledged_and_every_keyed_command_once() {
+async fn killed_server_keeps_every_keyed_command_exactly_once() {
     let Some(mut server) = Server::start() else {
         return;
     };
     let load = Load::start(&server, Commands::Keyed).await;
-    load.survive(&mut server).await;
-    let outcome = load.end().await;
-    // With a key, nobody is left to wonder.
+    load.survive_kills(&mut server).await;
+    let outcome = load.finish().await;
+    // With a key, every command has a known result.
     assert_eq!(outcome.unknown, [] as [String; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_killed_database_has_no_command_without_a_key_twice() {
+async fn killed_server_stores_no_unkeyed_command_twice() {
     let Some(mut server) = Server::start() else {
         return;
     };
     let load = Load::start(&server, Commands::NotKeyed).await;
-    load.survive(&mut server).await;
-    load.end().await;
+    load.survive_kills(&mut server).await;
+    load.finish().await;
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -61,125 +60,127 @@ enum Commands {
     NotKeyed,
 }
 
-/// What one writer, or all, heard of their commands.
+/// The results of the commands of one or all writers.
 #[derive(Default)]
 struct Outcome {
-    told: Vec<Told>,
+    acknowledged: Vec<Acknowledged>,
     unknown: Vec<String>,
 }
 
-/// Everything that runs while the server is killed.
+/// The concurrent work while the server is killed.
 struct Load {
-    place: String,
+    location: String,
     backend: Backend,
     projections: factum::Projections,
     subscriber: JoinHandle<Vec<u64>>,
     writers: Vec<JoinHandle<Outcome>>,
-    /// How many commands each writer was told of.
-    told: watch::Sender<[u64; WRITERS]>,
+    /// The number of acknowledged commands of each writer.
+    acknowledged: watch::Sender<[u64; WRITERS]>,
     end: Arc<AtomicBool>,
-    /// Up to where the subscriber goes; 0: not known yet.
+    /// The position at which the subscriber stops, or 0 while it is unknown.
     last: watch::Sender<Position>,
 }
 
 impl Load {
     async fn start(server: &Server, commands: Commands) -> Self {
-        let place = format!("{}#factum", server.url());
-        let backend = Backend::open(&place).await.unwrap();
+        let location = format!("{}#factum", server.url());
+        let backend = Backend::open(&location).await.unwrap();
         let engine = backend.engine();
         let projections = backend.projections(&engine, CountJars::default());
         let (last, _) = watch::channel(Position::ZERO);
         let subscriber = tokio::spawn(subscribe(engine.clone(), last.subscribe()));
-        let (told, _) = watch::channel([0; WRITERS]);
+        let (acknowledged, _) = watch::channel([0; WRITERS]);
         let end = Arc::new(AtomicBool::new(false));
         let writers = (0..WRITERS).map(|number| {
             let writer = Writer {
                 number,
                 commands,
-                told: told.clone(),
+                acknowledged: acknowledged.clone(),
                 end: end.clone(),
             };
             tokio::spawn(writer.write(engine.clone()))
         });
         let writers = writers.collect();
         Self {
-            place,
+            location,
             backend,
             projections,
             subscriber,
             writers,
-            told,
+            acknowledged,
             end,
             last,
         }
     }
 
-    /// The server is killed at some moment, or between a commit and its answer; and every time everyone goes on.
-    async fn survive(&self, server: &mut Server) {
+    /// Kills the server several times, at a random moment or between a commit and its response.
+    ///
+    /// All work must continue after each restart.
+    async fn survive_kills(&self, server: &mut Server) {
         let mut moments = Moments::new();
         for round in 0..ROUNDS {
-            self.hear(moments.next(30)).await;
+            self.wait_for_commands(moments.next(30)).await;
             if round % 2 == 0 {
                 server.kill();
                 server.restart();
             } else {
-                hold_answers(server).await;
+                suspend_commits(server).await;
                 server.kill();
                 server.restart();
-                release_answers(server).await;
+                resume_commits(server).await;
             }
         }
-        self.hear(5).await;
+        self.wait_for_commands(5).await;
     }
 
-    /// Waits until each writer was told of `count` more commands.
-    async fn hear(&self, count: u64) {
-        let mut told = self.told.subscribe();
-        let before = *told.borrow();
+    /// Waits until `count` more commands of each writer are acknowledged.
+    async fn wait_for_commands(&self, count: u64) {
+        let mut acknowledged = self.acknowledged.subscribe();
+        let before = *acknowledged.borrow();
         let enough = |now: &[u64; WRITERS]| {
             let mut both = now.iter().zip(&before);
             both.all(|(now, before)| *now >= before + count)
         };
-        let heard = tokio::time::timeout(PATIENCE, told.wait_for(enough)).await;
-        heard.expect("every writer goes on").unwrap();
+        let reached = tokio::time::timeout(TIMEOUT, acknowledged.wait_for(enough)).await;
+        reached.expect("every writer continues").unwrap();
     }
 
-    /// Lets everyone come to an end, and checks what they have done.
-    async fn end(self) -> Outcome {
+    /// Stops all work and checks its results.
+    async fn finish(self) -> Outcome {
         self.end.store(true, SeqCst);
         let mut all = Outcome::default();
         for writer in self.writers {
             let outcome = writer.await.unwrap();
-            all.told.extend(outcome.told);
+            all.acknowledged.extend(outcome.acknowledged);
             all.unknown.extend(outcome.unknown);
         }
         let engine = self.backend.engine();
-        let events = check::everything(&engine).await;
-        let commands = check::complete(&events, &all.told, "at the end");
+        let events = check::all_events(&engine).await;
+        let commands = check::assert_complete(&events, &all.acknowledged, "at the end");
         let known: HashSet<&String> = all
-            .told
+            .acknowledged
             .iter()
-            .map(|told| &told.command)
+            .map(|acknowledged| &acknowledged.command)
             .chain(&all.unknown)
             .collect();
         for command in commands.keys() {
             assert!(
                 known.contains(command),
-                "{command} was rejected, and has happened"
+                "{command} failed, but its events are stored"
             );
         }
         let head = Position::new(events.len() as u64);
         self.last.send_replace(head);
-        let seen = tokio::time::timeout(PATIENCE, self.subscriber).await;
+        let seen = tokio::time::timeout(TIMEOUT, self.subscriber).await;
         let expected: Vec<u64> = (1..=head.get()).collect();
-        assert_eq!(seen.expect("the subscriber goes on").unwrap(), expected);
-        let caught_up = tokio::time::timeout(PATIENCE, self.projections.wait_for(head)).await;
-        caught_up.expect("the projection goes on").unwrap();
+        assert_eq!(seen.expect("the subscriber continues").unwrap(), expected);
+        let caught_up = tokio::time::timeout(TIMEOUT, self.projections.wait_for(head)).await;
+        caught_up.expect("the projection continues").unwrap();
         let jars = self.backend.jars().await.unwrap();
-        assert_eq!(jars, check::effects(&events, head));
+        assert_eq!(jars, check::expected_jars(&events, head));
         self.projections.stop().await;
         self.backend.close().await;
-        check::whole(&self.place, &all.told, "opened again").await;
+        check::assert_consistent(&self.location, &all.acknowledged, "after reopening").await;
         all
     }
 }
@@ -187,7 +188,7 @@ impl Load {
 struct Writer {
     number: usize,
     commands: Commands,
-    told: watch::Sender<[u64; WRITERS]>,
+    acknowledged: watch::Sender<[u64; WRITERS]>,
     end: Arc<AtomicBool>,
 }
 
@@ -201,14 +202,15 @@ impl Writer {
             let mut fill = Fill::new(&format!("w{}", self.number), turn);
             fill.keyed = self.commands == Commands::Keyed;
             match fill.execute(&engine).await {
-                Ok(told) => {
-                    outcome.told.push(told);
-                    self.told.send_modify(|told| told[self.number] += 1);
+                Ok(acknowledged) => {
+                    outcome.acknowledged.push(acknowledged);
+                    self.acknowledged
+                        .send_modify(|counts| counts[self.number] += 1);
                 }
                 Err(ExecuteError::Store(StoreError::Interrupted(_))) => {
                     outcome.unknown.push(fill.name);
                 }
-                // Nothing was done, which is checked.
+                // The command had no effect, which `finish` checks.
                 Err(ExecuteError::Store(StoreError::Unavailable(_))) => {}
                 Err(error) => panic!("{}: {error:?}", fill.name),
             }
@@ -217,7 +219,7 @@ impl Writer {
     }
 }
 
-/// The positions of all events up to the last, as they come.
+/// Returns the positions of the received events, up to the last event.
 async fn subscribe(engine: Engine, last: watch::Receiver<Position>) -> Vec<u64> {
     let mut subscription = engine.subscribe(Query::all(), Position::ZERO);
     let mut seen = Vec::new();
@@ -231,7 +233,7 @@ async fn subscribe(engine: Engine, last: watch::Receiver<Position>) -> Vec<u64> 
             page = subscription.next_page() => match page {
                 Ok(page) => seen.extend(page.events.iter().map(|event| event.position.get())),
                 Err(StoreError::Closed) => return seen,
-                // There is no server; it is started soon.
+                // The server is down, and will be restarted.
                 Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
             },
             _ = last.changed() => {}
@@ -239,24 +241,25 @@ async fn subscribe(engine: Engine, last: watch::Receiver<Position>) -> Vec<u64> 
     }
 }
 
-/// From now on no commit is answered, although it is durable: each waits for a standby that does not exist. Returns
-/// once an append waits.
-async fn hold_answers(server: &Server) {
+/// Delays the response to every durable commit, and returns when an append is waiting.
+///
+/// Each commit waits for a synchronous standby that does not exist.
+async fn suspend_commits(server: &Server) {
     let mut control = control(server).await;
-    let hold = [
+    let suspend = [
         "alter system set synchronous_standby_names = 'nobody'",
         "select pg_reload_conf()",
     ];
-    for sql in hold {
+    for sql in suspend {
         sqlx::query(sql).execute(&mut control).await.unwrap();
     }
-    // What the projection has changed in its table waits, too.
+    // Ignores commits of the projection, which wait as well.
     let sql = "select count(*) from pg_stat_activity waiting
         where wait_event = 'SyncRep' and not exists (
             select from pg_locks join pg_class on pg_class.oid = relation
             where pg_locks.pid = waiting.pid and relname = 'jar'
         )";
-    let held = async {
+    let waiting = async {
         while sqlx::query_scalar::<_, i64>(sql)
             .fetch_one(&mut control)
             .await
@@ -266,12 +269,12 @@ async fn hold_answers(server: &Server) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, held)
+    tokio::time::timeout(TIMEOUT, waiting)
         .await
         .expect("an append waits");
 }
 
-async fn release_answers(server: &Server) {
+async fn resume_commits(server: &Server) {
     let mut control = control(server).await;
     for sql in [
         "alter system reset synchronous_standby_names",

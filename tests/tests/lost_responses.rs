@@ -1,4 +1,4 @@
-//! What a command says when its store is not there: tried with every fate that a few hundred seeds hold.
+//! Results of commands whose requests or responses are lost, for hundreds of random faults.
 
 use std::time::Duration;
 
@@ -36,22 +36,22 @@ impl Decide for Light {
     }
 }
 
-/// How often each answer was given.
+/// The number of results of each kind.
 #[derive(Debug, Default)]
-struct Told {
+struct Results {
     done: u32,
     not_done: u32,
-    not_known: u32,
+    unknown: u32,
 }
 
-/// Lights one lamp with each of the seeds, and holds the answer against what is stored.
-async fn told(faults: Faults, attempts: u32, key: Option<&str>) -> Told {
+/// Lights one lamp with each seed, and compares the result with the stored events.
+async fn run(faults: Faults, attempts: u32, key: Option<&str>) -> Results {
     let retry = RetryPolicy {
         attempts,
         base: Duration::from_micros(1),
         cap: Duration::from_millis(100),
     };
-    let mut told = Told::default();
+    let mut results = Results::default();
     for seed in 0..400 {
         let store = Faulty::new(MemoryStore::new(), seed, faults);
         let engine = Engine::builder(store.clone()).retry(retry.clone()).build();
@@ -59,25 +59,31 @@ async fn told(faults: Faults, attempts: u32, key: Option<&str>) -> Told {
         if let Some(key) = key {
             command = command.idempotency_key(key);
         }
-        let answer = command.await;
+        let result = command.await;
         let stored = store.store().watch().borrow().get();
-        match answer {
+        match result {
             Ok(receipt) => {
                 assert_eq!((stored, receipt.events().len()), (1, 1), "seed {seed}");
-                told.done += 1;
+                results.done += 1;
             }
             Err(ExecuteError::Store(StoreError::Unavailable(cause))) => {
-                assert_eq!(stored, 0, "seed {seed}: not available, by {cause}");
-                told.not_done += 1;
+                assert_eq!(
+                    stored, 0,
+                    "seed {seed}: stored despite unavailable store: {cause}"
+                );
+                results.not_done += 1;
             }
             Err(ExecuteError::Store(StoreError::Interrupted(cause))) => {
-                assert!(stored <= 1, "seed {seed}: {stored} events, by {cause}");
-                told.not_known += 1;
+                assert!(
+                    stored <= 1,
+                    "seed {seed}: {stored} stored events, error: {cause}"
+                );
+                results.unknown += 1;
             }
             Err(error) => panic!("seed {seed}: {error:?}"),
         }
     }
-    told
+    results
 }
 
 const LOSSY: Faults = Faults {
@@ -89,46 +95,49 @@ const LOSSY: Faults = Faults {
 };
 
 #[tokio::test]
-async fn an_answer_that_was_lost_is_told_when_the_store_is_gone_at_the_last_try() {
-    let Told {
+async fn lost_response_is_reported_as_unknown_result() {
+    let Results {
         done,
         not_done,
-        not_known,
-    } = told(LOSSY, 3, Some("req-7")).await;
-    assert!(done > 0 && not_done > 0 && not_known > 0);
+        unknown,
+    } = run(LOSSY, 3, Some("req-7")).await;
+    assert!(done > 0 && not_done > 0 && unknown > 0);
 }
 
 #[tokio::test]
-async fn a_receipt_that_cannot_be_read_does_not_say_that_nothing_was_done() {
+async fn unreadable_receipt_is_not_reported_as_failure() {
     let repeating = Faults {
         twice: 1.0,
         reads: 0.4,
         ..Faults::NONE
     };
-    let told = told(repeating, 1, Some("req-7")).await;
-    assert!(told.not_known > 0, "{told:?}");
+    let results = run(repeating, 1, Some("req-7")).await;
+    assert!(results.unknown > 0, "{results:?}");
 }
 
 #[tokio::test]
-async fn a_read_that_was_lost_did_nothing() {
+async fn failed_read_has_no_effect() {
     let reads = Faults {
         reads: 0.6,
         ..Faults::NONE
     };
     for key in [Some("req-7"), None] {
-        let told = told(reads, 1, key).await;
-        assert!(told.not_done > 0, "{told:?}");
-        assert_eq!(told.not_known, 0);
+        let results = run(reads, 1, key).await;
+        assert!(results.not_done > 0, "{results:?}");
+        assert_eq!(results.unknown, 0);
     }
 }
 
 #[tokio::test]
-async fn without_a_key_a_lost_answer_is_not_asked_for_again() {
-    let lost = Faults {
+async fn unkeyed_command_is_not_retried_after_lost_response() {
+    let losses = Faults {
         unsent: 0.5,
         unanswered: 0.5,
         ..Faults::NONE
     };
-    let told = told(lost, 5, None).await;
-    assert_eq!((told.done, told.not_done, told.not_known), (0, 0, 400));
+    let results = run(losses, 5, None).await;
+    assert_eq!(
+        (results.done, results.not_done, results.unknown),
+        (0, 0, 400)
+    );
 }

@@ -1,4 +1,4 @@
-//! `kill -9` of a process that writes as fast as it can: promises 1, 2 and 4 on a real file.
+//! `kill -9` of a process that appends to a SQLite file: durability, atomicity and order after a crash.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -18,7 +18,7 @@ struct Written {
     count: usize,
 }
 
-/// An append that the child was told is stored.
+/// An append that the child process reported as stored.
 struct Acknowledged {
     append: String,
     position: u64,
@@ -26,17 +26,17 @@ struct Acknowledged {
 }
 
 #[tokio::test]
-async fn a_killed_writer_loses_nothing_acknowledged_and_leaves_nothing_half() {
+async fn killed_writer_keeps_acknowledged_appends_and_no_partial_one() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("crash.db");
-    // Printed on failure, and enough to vary the moments: the scheduling does the rest.
+    // Varies the moments of the kills; printed on failure.
     let seed = std::time::UNIX_EPOCH.elapsed().unwrap().subsec_nanos();
     let mut acknowledged = Vec::new();
     for round in 0..ROUNDS {
         let moment = (u64::from(seed) ^ (round * 0x9E37_79B9)) % 1_500 + 1;
         acknowledged.extend(write_until_killed(&file, round, moment));
         let store = SqliteStore::open(&file).await.unwrap();
-        let events = everything(&store).await;
+        let events = all_events(&store).await;
         store.close().await;
         check(
             &events,
@@ -48,7 +48,7 @@ async fn a_killed_writer_loses_nothing_acknowledged_and_leaves_nothing_half() {
 }
 
 #[tokio::test]
-async fn two_processes_on_one_file_keep_what_each_was_told() {
+async fn killed_processes_on_one_file_keep_acknowledged_appends() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("crash.db");
     let mut acknowledged = Vec::new();
@@ -61,13 +61,13 @@ async fn two_processes_on_one_file_keep_what_each_was_told() {
             acknowledged.extend(writer.join().unwrap());
         }
         let store = SqliteStore::open(&file).await.unwrap();
-        let events = everything(&store).await;
+        let events = all_events(&store).await;
         store.close().await;
         check(&events, &acknowledged, &format!("round {round}"));
     }
 }
 
-/// Kills a writer once it has told of `moment` appends, and gives back all that it told of.
+/// Kills a writer after `moment` acknowledged appends, and returns all acknowledged appends.
 fn write_until_killed(file: &Path, round: u64, moment: u64) -> Vec<Acknowledged> {
     let mut child: Child = Command::new(env!("CARGO_BIN_EXE_append_forever"))
         .arg(file)
@@ -80,7 +80,7 @@ fn write_until_killed(file: &Path, round: u64, moment: u64) -> Vec<Acknowledged>
     let mut line = String::new();
     loop {
         line.clear();
-        // Behind the kill, what is left in the pipe; a line without an end was not told.
+        // After the kill, reads the rest of the pipe and ignores an incomplete line.
         if lines.read_line(&mut line).unwrap() == 0 || !line.ends_with('\n') {
             break;
         }
@@ -90,10 +90,10 @@ fn write_until_killed(file: &Path, round: u64, moment: u64) -> Vec<Acknowledged>
         }
     }
     let status = child.wait().unwrap();
-    assert!(!status.success(), "the writer ended by itself: {status}");
+    assert!(!status.success(), "the writer was not killed: {status}");
     assert!(
         acknowledged.len() as u64 >= moment,
-        "the writer failed after {}",
+        "the writer ended after {} appends",
         acknowledged.len()
     );
     acknowledged
@@ -108,7 +108,7 @@ fn parse(line: &str) -> Acknowledged {
     }
 }
 
-async fn everything(store: &SqliteStore) -> Vec<RecordedEvent> {
+async fn all_events(store: &SqliteStore) -> Vec<RecordedEvent> {
     let mut events = Vec::new();
     loop {
         let after = events
@@ -133,14 +133,14 @@ fn check(events: &[RecordedEvent], acknowledged: &[Acknowledged], when: &str) {
         assert_eq!(
             event.position.get(),
             index as u64 + 1,
-            "{when}: a gap in the positions"
+            "{when}: gap in the positions"
         );
         let version = versions.entry(event.stream.as_str()).or_default();
         *version += 1;
         assert_eq!(
             event.version.get(),
             *version,
-            "{when}: a gap in {}",
+            "{when}: gap in the versions of {}",
             event.stream
         );
         let written: Written = serde_json::from_slice(&event.data).unwrap();
@@ -154,18 +154,19 @@ fn check(events: &[RecordedEvent], acknowledged: &[Acknowledged], when: &str) {
         assert_eq!(
             positions.len(),
             counts[append],
-            "{when}: half of append {append}"
+            "{when}: only a part of append {append} is stored"
         );
     }
-    for told in acknowledged {
-        let positions = appends.get(&told.append);
+    for stored in acknowledged {
+        let positions = appends.get(&stored.append);
         let positions =
-            positions.unwrap_or_else(|| panic!("{when}: append {} is lost", told.append));
-        let expected: Vec<u64> = (told.position + 1 - told.count as u64..=told.position).collect();
+            positions.unwrap_or_else(|| panic!("{when}: append {} is lost", stored.append));
+        let expected: Vec<u64> =
+            (stored.position + 1 - stored.count as u64..=stored.position).collect();
         assert_eq!(
             positions, &expected,
-            "{when}: append {} is elsewhere",
-            told.append
+            "{when}: append {} has other positions",
+            stored.append
         );
     }
 }
