@@ -60,7 +60,7 @@ impl ListQuery {
     #[must_use]
     pub fn wants(&self, state: SpecState) -> bool {
         match self.state {
-            Some(wanted) => wanted == state,
+            Some(selected) => selected == state,
             None => state != SpecState::Deleted,
         }
     }

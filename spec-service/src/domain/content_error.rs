@@ -244,7 +244,7 @@ pub fn shorten(text: &str) -> String {
     shorten_to(64, text)
 }
 
-/// Shortens `text` to `limit` characters, with an ellipsis if any are missing, and escapes line breaks.
+/// Shortens `text` to `limit` characters and an ellipsis, and escapes line breaks.
 pub fn shorten_to(limit: usize, text: &str) -> String {
     let mut chars = text.chars();
     let mut short: String = chars.by_ref().take(limit).collect();

@@ -95,7 +95,7 @@ fn validate(name: &str) -> Result<(), NameError> {
     }
 }
 
-/// Shortens `name` to 40 characters, with an ellipsis if any are missing, and escapes control characters.
+/// Shortens `name` to 40 characters and an ellipsis, and escapes control characters.
 fn shorten(name: &str) -> String {
     let mut chars = name.chars();
     let start: String = chars.by_ref().take(40).collect();

@@ -36,7 +36,9 @@ pub fn cross_check(text: &str, expected: usize) -> Result<(), ContentError> {
     Ok(())
 }
 
-/// Converts the error of `serde_yaml`: moves the location out of the message, and shortens quoted values.
+/// Converts the error of `serde_yaml`.
+///
+/// The location moves from the message to its own field, and the message is shortened.
 fn syntax_error(error: &serde_yaml::Error) -> ContentError {
     let at = error
         .location()

@@ -212,7 +212,7 @@ impl<'a> Validator<'a> {
 
     fn alias(&mut self, anchor: usize, start: Marker) -> Result<(), ContentError> {
         let at = location(&start);
-        // The parser knows the anchor, so a missing node is one that has not ended.
+        // The parser knows the anchor, so a missing entry means that the node has not ended.
         let Some(node) = self.anchored.get(&anchor).copied() else {
             let alias = self
                 .anchors

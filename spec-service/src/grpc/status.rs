@@ -22,7 +22,9 @@ impl From<AppError> for Status {
     }
 }
 
-/// Returns a conversion for errors of calls on one specification, which becomes the resource of the status.
+/// Returns a conversion for errors of calls on one specification.
+///
+/// The specification becomes the resource of the status.
 pub fn for_spec(id: SpecId) -> impl FnOnce(AppError) -> Status {
     move |error| to_status(&error, &id.to_string())
 }

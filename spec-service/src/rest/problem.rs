@@ -159,7 +159,9 @@ fn status(error: &AppError) -> StatusCode {
     }
 }
 
-/// Converts an error response of axum or a layer to a problem, for example of a missing route or a timeout.
+/// Converts an error response of axum or a layer to a problem.
+///
+/// Such errors are for example a missing route, a body that is too large, or a timeout.
 pub async fn to_problem(response: Response<Body>) -> Response {
     let status = response.status();
     let is_error = status.is_client_error() || status.is_server_error();
