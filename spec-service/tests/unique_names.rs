@@ -14,7 +14,7 @@ use spec_service::domain::{
 use uuid::Uuid;
 
 #[derive(Debug, Clone)]
-enum Operation {
+enum NameOperation {
     Create { spec: u128, name: usize },
     Delete { spec: u128 },
 }
@@ -25,10 +25,10 @@ fn name(index: usize) -> SpecName {
     NAMES[index].parse().unwrap()
 }
 
-fn operations() -> impl Strategy<Value = Vec<Operation>> {
+fn operations() -> impl Strategy<Value = Vec<NameOperation>> {
     let operation = prop_oneof![
-        3 => (0..8_u128, 0..NAMES.len()).prop_map(|(spec, name)| Operation::Create { spec, name }),
-        2 => (0..8_u128).prop_map(|spec| Operation::Delete { spec }),
+        3 => (0..8_u128, 0..NAMES.len()).prop_map(|(spec, name)| NameOperation::Create { spec, name }),
+        2 => (0..8_u128).prop_map(|spec| NameOperation::Delete { spec }),
     ];
     proptest::collection::vec(operation, 0..60)
 }
@@ -72,9 +72,9 @@ impl Log {
         ids.iter().filter(|id| is_undeleted(id)).count()
     }
 
-    fn decide(&self, operation: &Operation) -> (SpecId, Result<Events<SpecEvent>, Rejection>) {
+    fn decide(&self, operation: &NameOperation) -> (SpecId, Result<Events<SpecEvent>, Rejection>) {
         match operation {
-            Operation::Create { spec, name: index } => {
+            NameOperation::Create { spec, name: index } => {
                 let id = SpecId(Uuid::from_u128(*spec));
                 let create = CreateSpec {
                     spec: id,
@@ -85,7 +85,7 @@ impl Log {
                 let holder = self.holder(&create.name);
                 (id, create.decide((&self.spec(id), &holder)))
             }
-            Operation::Delete { spec } => {
+            NameOperation::Delete { spec } => {
                 let id = SpecId(Uuid::from_u128(*spec));
                 let delete = DeleteSpec {
                     spec: id,

@@ -9,7 +9,7 @@ use factum::{Position, Query, ReadModel, RetryPolicy, Step, StepError, StoreErro
 use factum_memory::MemoryStore;
 use spec_service::app::{
     AppError, Cursor, ListPage, ListQuery, NewSpec, NewVersion, RequestContext, SpecList,
-    SpecSummary, Specs, Written,
+    SpecSummary, Specs, WriteResult,
 };
 use spec_service::domain::{SpecEvent, SpecId};
 
@@ -121,7 +121,7 @@ pub async fn create(
     specs: &Specs,
     name: &str,
     context: &RequestContext,
-) -> Result<Written, AppError> {
+) -> Result<WriteResult, AppError> {
     let new = NewSpec {
         name,
         content: b"limit: 1\n",
@@ -135,7 +135,7 @@ pub async fn update(
     id: SpecId,
     content: &str,
     context: &RequestContext,
-) -> Result<Written, AppError> {
+) -> Result<WriteResult, AppError> {
     let new = NewVersion {
         content: content.as_bytes(),
         description: None,
