@@ -201,7 +201,7 @@ impl Specs {
         match tokio::time::timeout(LIST_TIMEOUT, caught_up).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                warn!(%error, %position, "write stored, but the list does not show it")
+                warn!(%error, %position, "write stored, but the list does not show it");
             }
             Err(_) => {
                 warn!(%position, timeout = ?LIST_TIMEOUT, "write stored, but the list has not caught up");

@@ -1,4 +1,4 @@
-//! The problems that the REST API returns for rejected requests.
+//! The problems that the REST API returns for error requests.
 
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
@@ -145,45 +145,36 @@ async fn invalid_field_has_a_json_pointer() {
         post.json(&body).send()
     };
     let duplicate = json!({"name": "n", "content": "a: 1\nb: 2\na: 3\n"});
-    let rejected = problem(
+    let error = problem(
         post(duplicate).await.unwrap(),
         StatusCode::UNPROCESSABLE_ENTITY,
     )
     .await;
+    assert_eq!((&error["line"], &error["column"]), (&json!(3), &json!(1)));
     assert_eq!(
-        (&rejected["line"], &rejected["column"]),
-        (&json!(3), &json!(1))
-    );
-    assert_eq!(
-        (
-            &rejected["errors"][0]["line"],
-            &rejected["errors"][0]["column"]
-        ),
+        (&error["errors"][0]["line"], &error["errors"][0]["column"]),
         (&json!(3), &json!(1))
     );
     let long = json!({"name": "n", "content": "a: 1\n", "description": "x".repeat(2_001)});
-    let rejected = problem(post(long).await.unwrap(), StatusCode::UNPROCESSABLE_ENTITY).await;
-    assert_eq!(rejected["errors"][0]["pointer"], "/description");
+    let error = problem(post(long).await.unwrap(), StatusCode::UNPROCESSABLE_ENTITY).await;
+    assert_eq!(error["errors"][0]["pointer"], "/description");
     let unknown = json!({"name": "n", "content": "a: 1\n", "colour": "red"});
-    let rejected = problem(
+    let error = problem(
         post(unknown).await.unwrap(),
         StatusCode::UNPROCESSABLE_ENTITY,
     )
     .await;
     assert!(
-        rejected["detail"].as_str().unwrap().contains("colour"),
-        "{rejected}"
+        error["detail"].as_str().unwrap().contains("colour"),
+        "{error}"
     );
     let large = json!({"name": "n", "content": format!("a: {}\n", "x".repeat(2048))});
-    let rejected = problem(post(large).await.unwrap(), StatusCode::PAYLOAD_TOO_LARGE).await;
-    assert_eq!(rejected["errors"][0]["pointer"], "/content");
+    let error = problem(post(large).await.unwrap(), StatusCode::PAYLOAD_TOO_LARGE).await;
+    assert_eq!(error["errors"][0]["pointer"], "/content");
     let not_utf8 = ("application/yaml", vec![b'a', b':', b' ', b'"', 0xff, b'"']);
     let response = send(&server, "POST", "/v1/specs?name=n", not_utf8).await;
-    let rejected = problem(response, StatusCode::UNPROCESSABLE_ENTITY).await;
-    assert_eq!(
-        (&rejected["line"], &rejected["column"]),
-        (&json!(1), &json!(5))
-    );
+    let error = problem(response, StatusCode::UNPROCESSABLE_ENTITY).await;
+    assert_eq!((&error["line"], &error["column"]), (&json!(1), &json!(5)));
 }
 
 #[tokio::test]
@@ -245,8 +236,8 @@ async fn rejected_publish_and_deprecate_have_details() {
     );
     for body in [json!({}), json!({"reason": " "})] {
         let reason = server.post(&format!("{path}/deprecate"), &body).await;
-        let rejected = problem(reason, StatusCode::UNPROCESSABLE_ENTITY).await;
-        assert_eq!(rejected["errors"][0]["pointer"], "/reason");
+        let error = problem(reason, StatusCode::UNPROCESSABLE_ENTITY).await;
+        assert_eq!(error["errors"][0]["pointer"], "/reason");
     }
     server
         .post(&format!("{path}/deprecate"), &json!({"reason": "r"}))
@@ -254,9 +245,9 @@ async fn rejected_publish_and_deprecate_have_details() {
     let put = server
         .request(Method::PUT, &path)
         .json(&json!({"content": "x: 1\n"}));
-    let rejected = problem(put.send().await.unwrap(), StatusCode::CONFLICT).await;
+    let error = problem(put.send().await.unwrap(), StatusCode::CONFLICT).await;
     assert_eq!(
-        (&rejected["state"], &rejected["allowed"]),
+        (&error["state"], &error["allowed"]),
         (&json!("deprecated"), &json!(["delete"]))
     );
 }
