@@ -27,4 +27,4 @@ impl Backend for EncryptedMemory {
     }
 }
 
-factum::conformance_suite!(EncryptedMemory);
+factum_testkit::conformance_suite!(EncryptedMemory);

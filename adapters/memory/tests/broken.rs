@@ -197,7 +197,10 @@ fn a_store_that_blocks_its_thread_is_found() {
     type Blocking = Place<{ Fault::Blocks as usize }>;
     let case = conformance_read::reads_page_forward_and_backward::<Blocking>;
     let said = hang("reads_page_forward_and_backward", case);
-    assert_eq!(said, "reads_page_forward_and_backward hangs: not finished after 1s");
+    assert_eq!(
+        said,
+        "reads_page_forward_and_backward hangs: not finished after 1s"
+    );
 }
 
 macro_rules! names {

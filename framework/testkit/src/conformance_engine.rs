@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::conformance::{Backend, all_events, join_all};
 use factum::prelude::*;
-use crate::{
+use factum::{
     Append, AppendError, Appended, EventStore, ExecuteError, IdempotencyKey, Page, Position, Read,
     RetryPolicy, Store, StoreError,
 };
@@ -131,8 +131,8 @@ impl<S: Store> EventStore for CompetingStore<S> {
     }
 }
 
-crate::delegate!(snapshots, [S: Store] CompetingStore<S>, |this| this.store);
-crate::delegate!(documents, [S: Store] CompetingStore<S>, |this| this.store);
+factum_core::delegate!(snapshots, [S: Store] CompetingStore<S>, |this| this.store);
+factum_core::delegate!(documents, [S: Store] CompetingStore<S>, |this| this.store);
 
 /// Creates engines on two handles of `backend` that make their first decisions on the same state.
 async fn competing_engines<B: Backend>(backend: &B) -> [Engine; 2] {

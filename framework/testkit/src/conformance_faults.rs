@@ -83,7 +83,7 @@ pub(super) async fn count(
 
 /// The positions of the projected events, in the order of projection.
 #[derive(Projection, Default)]
-#[projection(crate = crate, name = "conformance_seen", events = CounterEvent)]
+#[projection(name = "conformance_seen", events = CounterEvent)]
 struct SeenPositions {
     positions: Vec<Position>,
 }

@@ -5,10 +5,12 @@ use std::time::Duration;
 use super::conformance::{
     Backend, all_events, append, event, events, join_all, number, put, stream,
 };
-use factum_core::append::{Append, AppendError, Appended, ExpectedVersion, IdempotencyKey, Violation};
+use factum_core::append::{
+    Append, AppendError, Appended, ExpectedVersion, IdempotencyKey, Violation,
+};
 use factum_core::position::{Position, Version};
-use factum_engine::record::{NewEvent, Place, RecordedEvent};
 use factum_core::store::EventStore as _;
+use factum_engine::record::{NewEvent, Place, RecordedEvent};
 
 /// Creates an append of one or two events to its own stream and up to two events to a shared stream.
 fn request(number: u64) -> Append {

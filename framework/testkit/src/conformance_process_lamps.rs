@@ -7,12 +7,12 @@ use std::time::Duration;
 use super::VirtualClock;
 use super::conformance::all_events;
 use super::conformance_engine::retrying_engine;
-use factum_engine::engine::RetryPolicy;
 use factum::prelude::*;
-use factum_engine::process::{Correlation, Deadline, Reactions, Rejection};
-use factum_runtime::process_managers::ProcessManagersBuilder;
 use factum_core::store::Store;
 use factum_core::timestamp::Timestamp;
+use factum_engine::engine::RetryPolicy;
+use factum_engine::process::{Correlation, Deadline, Reactions, Rejection};
+use factum_runtime::process_managers::ProcessManagersBuilder;
 
 #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[event(prefix = "lamp")]
@@ -53,7 +53,7 @@ impl Apply<LampEvent> for Lamp {
 
 /// Records any event of a lamp.
 #[derive(Command, Debug, Clone, Serialize, Deserialize)]
-#[command(crate = crate, on = Lamp)]
+#[command(on = Lamp)]
 pub(super) struct Report {
     #[id]
     lamp: u64,

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::conformance::all_events;
 use factum::prelude::*;
-use factum_engine::process::{Correlation, Deadline, Reactions, Rejection};
 use factum_core::store::Store;
+use factum_engine::process::{Correlation, Deadline, Reactions, Rejection};
 
 pub(super) const DAY: Duration = Duration::from_secs(24 * 3_600);
 

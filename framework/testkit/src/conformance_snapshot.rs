@@ -4,10 +4,10 @@ use bytes::Bytes;
 
 use super::conformance::{Backend, join_all, stream};
 use super::conformance_engine::{Count, Counter, retrying_engine};
-use factum_engine::aggregate::Aggregate as _;
-use factum_engine::engine::Engine;
 use factum_core::position::{Position, Version};
 use factum_core::snapshot::{Snapshot, SnapshotStore};
+use factum_engine::aggregate::Aggregate as _;
+use factum_engine::engine::Engine;
 
 fn snapshot(version: u64, data: Vec<u8>) -> Snapshot {
     Snapshot {

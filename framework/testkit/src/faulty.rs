@@ -12,12 +12,12 @@ use tokio::time::sleep;
 
 use super::faults::{Faults, InjectedFault};
 use factum_core::append::{Append, AppendError, Appended, ExpectedVersion, IdempotencyKey};
-use factum_engine::error::StoreError;
 use factum_core::position::{Position, Version};
 use factum_core::read::{Page, Read};
 use factum_core::snapshot::{Snapshot, SnapshotStore};
 use factum_core::store::{EventStore, Store};
 use factum_core::stream_id::StreamId;
+use factum_engine::error::StoreError;
 
 /// A store that wraps another store and injects faults as a seed determines.
 ///

@@ -6,12 +6,14 @@ use std::marker::PhantomData;
 use serde_json::{Value, json};
 
 use super::scenario::EventLists;
-use factum_engine::command::Command;
-use factum_engine::process::{Correlation, ProcessManager, ReactSet, Rejection, Respond, SentBy, When};
-use factum_runtime::process_managers::{Cause, Instance, Logic as _, Pending, Reacts as _, Typed};
-use factum_engine::record::RecordedEvent;
 use factum_core::stream_id::StreamId;
 use factum_core::timestamp::Timestamp;
+use factum_engine::command::Command;
+use factum_engine::process::{
+    Correlation, ProcessManager, ReactSet, Rejection, Respond, SentBy, When,
+};
+use factum_engine::record::RecordedEvent;
+use factum_runtime::process_managers::{Cause, Instance, Logic as _, Pending, Reacts as _, Typed};
 
 /// Starts a scenario of the process instance `id` of the process manager `P`, without a store.
 ///
@@ -158,12 +160,12 @@ where
         C: Command + SentBy<P>,
     {
         self.start_step();
-        let rejection = Rejection {
-            command: C::NAME.to_owned(),
-            body: body(&command),
-            error: error.to_string(),
-            at: self.now,
-        };
+        let rejection = Rejection::new(
+            C::NAME.to_owned(),
+            body(&command),
+            error.to_string(),
+            self.now,
+        );
         let cause = Cause::none(self.now);
         if let Err(error) = self.logic.rejected(&mut self.instance, &rejection, &cause) {
             panic!(

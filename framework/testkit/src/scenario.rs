@@ -179,7 +179,7 @@ impl<C: Decide> Scenario<C> {
     message = "`{Self}` cannot be given as the past events of `{B}`",
     note = "pass a list of events for one aggregate, a tuple of lists for several, or `()` for no events"
 )]
-pub trait Past<B: Boundary> {
+pub trait Past<B: Shape> {
     /// Applies the events to the state in `slots`.
     fn fill(self, slots: &mut B::Slots);
 }
@@ -189,7 +189,7 @@ pub trait Past<B: Boundary> {
     message = "`{Self}` cannot be the decision of a command on `{B}`",
     note = "pass a list of events for one aggregate, a tuple of lists for several, or `()` for no events"
 )]
-pub trait Outcome<B: Boundary> {
+pub trait Outcome<B: Shape> {
     /// Returns the expected decision.
     fn decision(self) -> B::Decision;
 }

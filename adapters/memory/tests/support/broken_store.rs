@@ -13,13 +13,13 @@ use std::sync::{Arc, Mutex};
 
 use factum::append::AppendCondition;
 use factum::record::MAX_EVENT_DATA;
-use factum_testkit::Backend;
 use factum::{
     Append, AppendError, Appended, Conflict, Direction, EventStore, ExpectedVersion,
     IdempotencyKey, InvalidAppend, Page, Position, Query, QueryItem, Read, Scope, Snapshot,
     SnapshotStore, StoreError, StreamId, async_trait,
 };
 use factum_memory::MemoryStore;
+use factum_testkit::Backend;
 use peer_bugs::PeerState;
 use tokio::sync::watch;
 
