@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use factum::prelude::*;
 use factum_memory::MemoryStore;
-use factum_testkit::{Faults, Faulty, VirtualClock};
+use factum_testkit::{Faults, Faulty};
 use reminders::{DAY, NotNow, Order, OrderEvent, engine, log, noted};
 
 static DECIDED: AtomicUsize = AtomicUsize::new(0);

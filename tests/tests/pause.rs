@@ -27,7 +27,7 @@ fn slow(started: &watch::Sender<u64>) -> Count {
     let started = started.clone();
     Count {
         on_event: Arc::new(move |_| {
-            taken.send_modify(|taken| *taken += 1);
+            started.send_modify(|started| *started += 1);
             Ok(())
         }),
         delay: Duration::from_millis(1),
@@ -119,6 +119,6 @@ async fn pause_applies_to_node_that_was_not_notified(place: &str) {
 }
 
 databases::on_each_store! {
-    a_pause_in_the_middle_of_a_page_holds_from_its_return;
-    a_pause_holds_for_an_instance_that_has_not_heard_of_it;
+    pause_within_page_takes_effect_before_it_returns;
+    pause_applies_to_node_that_was_not_notified;
 }
