@@ -1,96 +1,80 @@
-//! What an adapter tells of appends, batches and pages.
+//! [`StoreMetrics`]: the metrics of appends, batches and pages that a store records.
 
+use super::stopwatch::Stopwatch;
 use crate::append::{AppendError, Appended};
 use crate::read::Page;
 
-/// When something began; knows nothing, and costs nothing, without the feature `metrics`.
-#[derive(Debug, Clone, Copy)]
-pub struct Stopwatch(#[cfg(feature = "metrics")] std::time::Instant);
-
-impl Stopwatch {
-    /// Now.
-    #[inline]
-    #[must_use]
-    pub fn start() -> Self {
-        Self(
-            #[cfg(feature = "metrics")]
-            std::time::Instant::now(),
-        )
-    }
-
-    #[cfg(feature = "metrics")]
-    pub fn seconds(self) -> f64 {
-        self.0.elapsed().as_secs_f64()
-    }
-}
-
-/// Tells what a store does. An adapter makes one when it opens, and tells before it answers: who has an answer finds
-/// it counted.
+/// The recorder of the metrics of a store.
+///
+/// An adapter creates one when it opens the store. It records a result before it returns it, so that a caller that has
+/// the result finds it in the metrics.
 #[derive(Debug, Clone)]
-pub struct StoreMetrics(#[cfg(feature = "metrics")] std::sync::Arc<told::Keys>);
+pub struct StoreMetrics(#[cfg(feature = "metrics")] std::sync::Arc<recorder::StoreRecorder>);
 
 impl StoreMetrics {
-    /// For a store of the kind `name`: `sqlite`, `postgres`; the value of the label `store`.
+    /// Creates the recorder of a store of the kind `name`, for example `sqlite`.
+    ///
+    /// `name` is the value of the label `store`.
     #[must_use]
     #[cfg_attr(not(feature = "metrics"), allow(unused_variables))]
     pub fn new(name: &'static str) -> Self {
         Self(
             #[cfg(feature = "metrics")]
-            std::sync::Arc::new(told::Keys::new(name)),
+            std::sync::Arc::new(recorder::StoreRecorder::new(name)),
         )
     }
 
-    /// A commit that began at `began` is durable; `answers` are those of the appends that were judged in it.
+    /// Records a durable commit that began at `started`, with the results of its appends.
     #[inline]
     #[cfg_attr(
         not(feature = "metrics"),
         allow(unused_variables, clippy::needless_pass_by_value)
     )]
-    pub fn committed<'a>(
+    pub fn record_commit<'a>(
         &self,
-        answers: impl IntoIterator<Item = &'a Result<Appended, AppendError>>,
-        began: Stopwatch,
+        results: impl IntoIterator<Item = &'a Result<Appended, AppendError>>,
+        started: Stopwatch,
     ) {
         #[cfg(feature = "metrics")]
-        self.0.committed(answers, began);
+        self.0.record_commit(results, started);
     }
 
-    /// Appends were answered outside of any batch.
+    /// Records the results of appends that were not a part of a commit.
     #[inline]
     #[cfg_attr(
         not(feature = "metrics"),
         allow(unused_variables, clippy::needless_pass_by_value)
     )]
-    pub fn answered<'a>(
+    pub fn record_results<'a>(
         &self,
-        answers: impl IntoIterator<Item = &'a Result<Appended, AppendError>>,
+        results: impl IntoIterator<Item = &'a Result<Appended, AppendError>>,
     ) {
         #[cfg(feature = "metrics")]
-        self.0.answered(answers);
+        self.0.record_results(results);
     }
 
-    /// As many appends failed as `appends` says, with their batch.
+    /// Records that a batch of `appends` appends failed.
     #[inline]
     #[cfg_attr(not(feature = "metrics"), allow(unused_variables))]
-    pub fn failed(&self, appends: usize) {
+    pub fn record_failures(&self, appends: usize) {
         #[cfg(feature = "metrics")]
-        self.0.failed(appends);
+        self.0.record_failures(appends);
     }
 
-    /// A page was read.
+    /// Records that a page was read.
     #[inline]
     #[cfg_attr(not(feature = "metrics"), allow(unused_variables))]
-    pub fn read(&self, page: &Page) {
+    pub fn record_page(&self, page: &Page) {
         #[cfg(feature = "metrics")]
-        self.0.read(page);
+        self.0.record_page(page);
     }
 }
 
 #[cfg(feature = "metrics")]
-mod told {
+mod recorder {
     use metrics::{Key, Label, with_recorder};
 
-    use super::super::{
+    use super::super::definitions::{
         APPENDS, BATCH_APPENDS, BATCH_DURATION, BATCH_EVENTS, EVENTS_READ, EVENTS_STORED, Metric,
         PAGES_READ, RECORDER_METADATA,
     };
@@ -101,9 +85,9 @@ mod told {
     const OUTCOMES: [&str; 4] = ["stored", "repeated", "conflict", "failed"];
     const FAILED: usize = 3;
 
-    /// The keys, made once.
+    /// The keys of the metrics, created once for each store.
     #[derive(Debug)]
-    pub struct Keys {
+    pub struct StoreRecorder {
         appends: [Key; 4],
         events_stored: Key,
         batch_appends: Key,
@@ -113,13 +97,14 @@ mod told {
         events_read: Key,
     }
 
-    impl Keys {
+    impl StoreRecorder {
         pub fn new(store: &'static str) -> Self {
             let store = Label::from_static_parts("store", store);
             let key = |metric: Metric| Key::from_parts(metric.name, vec![store.clone()]);
-            let of = |outcome| Label::from_static_parts("outcome", outcome);
+            let label = |outcome| Label::from_static_parts("outcome", outcome);
             Self {
-                appends: OUTCOMES.map(|outcome| key(APPENDS).with_extra_labels(vec![of(outcome)])),
+                appends: OUTCOMES
+                    .map(|outcome| key(APPENDS).with_extra_labels(vec![label(outcome)])),
                 events_stored: key(EVENTS_STORED),
                 batch_appends: key(BATCH_APPENDS),
                 batch_events: key(BATCH_EVENTS),
@@ -129,12 +114,12 @@ mod told {
             }
         }
 
-        pub fn committed<'a>(
+        pub fn record_commit<'a>(
             &self,
-            answers: impl IntoIterator<Item = &'a Result<Appended, AppendError>>,
-            began: Stopwatch,
+            results: impl IntoIterator<Item = &'a Result<Appended, AppendError>>,
+            started: Stopwatch,
         ) {
-            let (appends, events) = self.answered(answers);
+            let (appends, events) = self.record_results(results);
             if appends == 0 {
                 return;
             }
@@ -146,19 +131,19 @@ mod told {
                 };
                 record(&self.batch_appends, appends as f64);
                 record(&self.batch_events, events as f64);
-                record(&self.batch_duration, began.seconds());
+                record(&self.batch_duration, started.seconds());
             });
         }
 
-        /// How many appends there were, and how many events were stored.
-        pub fn answered<'a>(
+        /// Returns the number of appends and the number of stored events.
+        pub fn record_results<'a>(
             &self,
-            answers: impl IntoIterator<Item = &'a Result<Appended, AppendError>>,
+            results: impl IntoIterator<Item = &'a Result<Appended, AppendError>>,
         ) -> (u64, u64) {
             let mut outcomes = [0; OUTCOMES.len()];
             let mut events = 0;
-            for answer in answers {
-                let outcome = match answer {
+            for result in results {
+                let outcome = match result {
                     Ok(appended) if !appended.repeated => {
                         events += appended.count;
                         0
@@ -170,28 +155,28 @@ mod told {
                 outcomes[outcome] += 1;
             }
             for (key, appends) in self.appends.iter().zip(outcomes) {
-                add(key, appends);
+                increment(key, appends);
             }
-            add(&self.events_stored, events);
+            increment(&self.events_stored, events);
             (outcomes.iter().sum(), events)
         }
 
-        pub fn failed(&self, appends: usize) {
-            add(&self.appends[FAILED], appends as u64);
+        pub fn record_failures(&self, appends: usize) {
+            increment(&self.appends[FAILED], appends as u64);
         }
 
-        pub fn read(&self, page: &Page) {
-            add(&self.pages_read, 1);
-            add(&self.events_read, page.events.len() as u64);
+        pub fn record_page(&self, page: &Page) {
+            increment(&self.pages_read, 1);
+            increment(&self.events_read, page.events.len() as u64);
         }
     }
 
-    fn add(key: &Key, more: u64) {
-        if more > 0 {
+    fn increment(key: &Key, by: u64) {
+        if by > 0 {
             with_recorder(|recorder| {
                 recorder
                     .register_counter(key, &RECORDER_METADATA)
-                    .increment(more)
+                    .increment(by)
             });
         }
     }
@@ -202,7 +187,7 @@ mod tests {
     use super::{Stopwatch, StoreMetrics};
 
     #[test]
-    fn what_tells_nothing_has_no_size() {
+    fn disabled_metrics_have_no_size() {
         assert_eq!((size_of::<Stopwatch>(), size_of::<StoreMetrics>()), (0, 0));
     }
 }
