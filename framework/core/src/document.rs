@@ -11,9 +11,11 @@ mod revision;
 mod scan;
 mod store;
 
-pub use changes::{DocumentChange, DocumentChanges, DocumentEffect, MAX_CHANGES};
+pub use changes::{
+    DocumentChange, DocumentChanges, DocumentEffect, MAX_CHANGES, MAX_KEY, MAX_VALUE,
+};
 pub use error::{DocumentError, InvalidDocumentChanges};
 pub use in_memory::MemoryDocuments;
 pub use revision::Revision;
 pub use scan::{MAX_SCAN, Scan};
-pub use store::{Document, DocumentStore, MAX_KEY, MAX_VALUE, encode_document};
+pub use store::{Document, DocumentStore, encode_document};

@@ -20,6 +20,8 @@
 mod definitions;
 mod stopwatch;
 mod store_metrics;
+#[cfg(feature = "metrics")]
+mod store_recorder;
 
 pub use definitions::*;
 pub use stopwatch::Stopwatch;

@@ -4,10 +4,13 @@ use std::collections::HashSet;
 
 use super::error::{DocumentError, InvalidDocumentChanges};
 use super::revision::Revision;
-use super::store::{MAX_KEY, MAX_VALUE};
 
 /// The maximum number of documents that can be changed together.
 pub const MAX_CHANGES: usize = 10_000;
+/// The maximum length of the key of a document, in bytes.
+pub const MAX_KEY: usize = 1_024;
+/// The maximum size of the value of a document, in bytes: 16 MiB.
+pub const MAX_VALUE: usize = 16 * 1024 * 1024;
 
 /// Changes of documents that take effect together or not at all.
 ///

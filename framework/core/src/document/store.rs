@@ -10,19 +10,14 @@ use super::revision::Revision;
 use super::scan::Scan;
 use crate::error::StoreError;
 
-/// The maximum length of a key, in bytes.
-pub const MAX_KEY: usize = 1_024;
-/// The maximum size of a value, in bytes: 16 MiB.
-pub const MAX_VALUE: usize = 16 * 1024 * 1024;
-
 /// A JSON value with a key and a revision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
-    /// The key, 1 to [`MAX_KEY`] bytes without control characters.
+    /// The key, 1 to [`MAX_KEY`](crate::document::MAX_KEY) bytes without control characters.
     pub key: String,
     /// The revision of the last change.
     pub revision: Revision,
-    /// The value as JSON text, at most [`MAX_VALUE`] bytes.
+    /// The value as JSON text, at most [`MAX_VALUE`](crate::document::MAX_VALUE) bytes.
     pub value: String,
 }
 
