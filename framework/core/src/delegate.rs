@@ -1,17 +1,20 @@
-//! [`delegate!`](crate::delegate): for stores that add something to another store.
+//! [`delegate!`](crate::delegate): a macro for stores that wrap another store.
 
-/// Passes whole traits of a store on to the store inside, for a type that adds something to some calls of a store and
-/// nothing to the others: `snapshots` for [`SnapshotStore`](crate::SnapshotStore), `documents` for
-/// [`DocumentStore`](crate::document::DocumentStore).
+/// Delegates a whole trait of a store to the wrapped store.
+///
+/// A store that wraps another store implements only the traits that it changes:
+///
+/// - `snapshots` delegates [`SnapshotStore`](crate::snapshot::SnapshotStore),
+/// - `documents` delegates [`DocumentStore`](crate::document::DocumentStore).
 ///
 /// ```ignore
 /// struct Counted<S> { store: S, appends: AtomicU64 }
 ///
 /// #[async_trait]
-/// impl<S: Store> EventStore for Counted<S> { /* counts, and calls self.store */ }
+/// impl<S: Store> EventStore for Counted<S> { /* counts the appends and calls self.store */ }
 ///
-/// factum::delegate!(snapshots, [S: Store] Counted<S>, |this| this.store);
-/// factum::delegate!(documents, [S: Store] Counted<S>, |this| this.store);
+/// factum_core::delegate!(snapshots, [S: Store] Counted<S>, |this| this.store);
+/// factum_core::delegate!(documents, [S: Store] Counted<S>, |this| this.store);
 /// ```
 #[macro_export]
 macro_rules! delegate {
@@ -42,8 +45,8 @@ macro_rules! delegate {
         impl<$($generics)*> $crate::document::DocumentStore for $type {
             async fn change_documents(
                 &self,
-                changes: $crate::document::Changes,
-            ) -> Result<$crate::document::Revision, $crate::document::ChangeError> {
+                changes: $crate::document::DocumentChanges,
+            ) -> Result<$crate::document::Revision, $crate::document::DocumentError> {
                 let $this = self;
                 $store.change_documents(changes).await
             }

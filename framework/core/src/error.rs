@@ -1,35 +1,41 @@
-//! [`StoreError`]: a backend failed.
+//! [`StoreError`]: the failure of a backend.
 
 use std::any::Any;
 
-/// Any error.
+/// A boxed error of any type.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The backend failed.
+/// The failure of a backend.
+///
+/// The variant decides whether a caller may retry. Only [`Unavailable`](Self::Unavailable) guarantees that nothing was
+/// done.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// Nothing was done, and it may work when tried again: a lock was not free in time, there is no
-    /// connection.
-    #[error("the store is not available at the moment")]
+    /// Nothing was done, and a retry may succeed.
+    ///
+    /// For example, a lock was not released in time, or the server is not reachable.
+    #[error("the store is unavailable and did nothing; retry later")]
     Unavailable(#[source] BoxError),
-    /// The connection was lost on the way: what was asked may have been done.
-    #[error("the connection to the store was lost before its answer came")]
+    /// The connection was lost before the answer arrived, and the request may have been carried out.
+    #[error(
+        "the connection to the store was lost before its answer arrived; the outcome is unknown"
+    )]
     Interrupted(#[source] BoxError),
-    /// Trying again will not help.
+    /// The request failed, and a retry will not help.
     #[error("the store failed")]
     Failed(#[source] BoxError),
-    /// What the backend holds is not what a store writes.
-    #[error("the store holds something unreadable: {0}")]
+    /// The backend contains data that no store writes.
+    #[error("the store contains corrupt data: {0}")]
     Corrupt(String),
-    /// The data was written by a newer version of this adapter.
+    /// The data was written by a newer version of the adapter.
     #[error(
-        "the store has schema version {found}, this code knows up to {known}: update the program"
+        "the store has schema version {found}, this program supports up to {known}; update the program"
     )]
     NewerSchema {
-        /// The version found.
+        /// The schema version of the store.
         found: u32,
-        /// The newest version that this code knows.
+        /// The newest schema version that this program supports.
         known: u32,
     },
     /// The store was closed.
@@ -37,23 +43,25 @@ pub enum StoreError {
     Closed,
 }
 
-/// What a panic of a user's code says.
+/// Returns the message of a panic.
+#[doc(hidden)]
 #[must_use]
 pub fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    format!("it panicked: {}", text.unwrap_or("without a text"))
+    format!("panicked: {}", text.unwrap_or("no message"))
 }
 
-/// An error with its causes.
+/// Returns the message of an error and of all its sources.
+#[doc(hidden)]
 #[must_use]
 pub fn error_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    for cause in causes.map(ToString::to_string) {
-        // Some errors repeat their cause.
-        if !text.ends_with(&cause) {
-            text = format!("{text}: {cause}");
+    let sources = std::iter::successors(error.source(), |source| source.source());
+    for source in sources.map(ToString::to_string) {
+        // Some errors already include the message of their source.
+        if !text.ends_with(&source) {
+            text = format!("{text}: {source}");
         }
     }
     text

@@ -1,18 +1,22 @@
-//! Ids of events and correlations.
+//! Ids of events and correlations: UUIDv7.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use uuid::{Builder, Uuid};
 
-/// Ids that are made together: UUIDv7 ([RFC 9562], 5.7) of one moment, each one more than the one before (6.2, method 2).
-/// The time in milliseconds, the fraction of the millisecond in 12 bits (method 3), and 61 random bits to count on from.
-/// Made to be unique and in order of time, not to be hard to guess.
+/// A generator of UUIDv7 ids ([RFC 9562], 5.7) that share one time.
+///
+/// An id contains the time in milliseconds, the fraction of the millisecond in 12 bits (6.2, method 3), and a random
+/// number. Each id is one more than the previous id (6.2, method 2). Ids are unique and ordered by time. They are not
+/// hard to guess.
 ///
 /// [RFC 9562]: https://www.rfc-editor.org/rfc/rfc9562
 #[derive(Debug)]
-pub struct Ids(u128);
+pub struct EventIdGenerator(u128);
 
-impl Ids {
+impl EventIdGenerator {
+    /// Creates a generator for the current time.
+    #[must_use]
     pub fn now() -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         let since = since.unwrap_or_default();
@@ -26,6 +30,7 @@ impl Ids {
         Self(first.as_u128())
     }
 
+    /// Returns the next id.
     pub fn next(&mut self) -> Uuid {
         let id = Uuid::from_u128(self.0);
         self.0 += 1;
@@ -33,9 +38,10 @@ impl Ids {
     }
 }
 
-/// A UUIDv7 of this moment.
+/// Returns a UUIDv7 of the current time.
+#[must_use]
 pub fn new_event_id() -> Uuid {
-    Ids::now().next()
+    EventIdGenerator::now().next()
 }
 
 #[cfg(test)]
@@ -45,12 +51,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_unique_and_carry_the_time() {
+    fn ids_are_unique_and_contain_the_time() {
         let before = SystemTime::now();
         let ids: Vec<Uuid> = std::iter::repeat_with(new_event_id).take(100_000).collect();
         let after = SystemTime::now();
         assert_eq!(ids.iter().collect::<HashSet<_>>().len(), ids.len());
-        // Microseconds, which are what 12 bits of a millisecond can tell.
+        // 12 bits of a millisecond resolve microseconds.
         let micros = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap().as_micros() as u64;
         let (from, to) = (micros(before), micros(after));
         for id in ids {
@@ -67,8 +73,8 @@ mod tests {
     }
 
     #[test]
-    fn ids_made_together_are_in_order() {
-        let mut ids = Ids::now();
+    fn generated_ids_are_in_order() {
+        let mut ids = EventIdGenerator::now();
         let ids: Vec<Uuid> = std::iter::repeat_with(|| ids.next()).take(10_000).collect();
         assert!(ids.is_sorted_by(|id, next| id < next));
         let is_v7 =

@@ -1,17 +1,21 @@
-//! The store contract of [factum](https://docs.rs/factum): everything that a store author needs.
+//! The store contract of [factum](https://docs.rs/factum): everything that the author of a store needs.
 //!
-//! A store implements [`EventStore`](store::EventStore), [`SnapshotStore`](snapshot::SnapshotStore) and
-//! [`DocumentStore`](document::DocumentStore), and passes the conformance suite of `factum-testkit`. This crate has no
-//! tasks, no codecs and no domain types.
+//! A store implements three traits: [`EventStore`](store::EventStore), [`SnapshotStore`](snapshot::SnapshotStore) and
+//! [`DocumentStore`](document::DocumentStore). It must pass the conformance suite of the crate `factum-testkit`. This
+//! crate contains no tasks, no codecs and no domain types.
 //!
 //! | module | content |
 //! |---|---|
-//! | [`append`] | appends, expected versions, append conditions, conflicts |
-//! | [`document`] | documents with revisions: checkpoints, leases, outboxes, dead letters |
-//! | [`query`], [`read`] | filters and pages |
-//! | [`record`] | events before and after they are stored |
 //! | [`store`], [`snapshot`] | the traits of a store |
-//! | [`metrics`] | the names of all metrics, and those that a store records |
+//! | [`document`] | the trait for documents: checkpoints, leases, outboxes, dead letters |
+//! | [`append`] | appends, expected versions, append conditions, idempotency keys, conflicts |
+//! | [`query`], [`read`] | filters for events, and pages of events |
+//! | [`record`], [`metadata`] | events before and after they are stored |
+//! | [`personal`] | personal data in events, and its encrypted form |
+//! | [`stream_id`], [`tag`], [`position`], [`timestamp`] | the validated values |
+//! | [`error`](mod@error) | the errors of a backend |
+//! | [`metrics`] | the names of all metrics, and the recorder for stores |
+//! | [`delegate!`] | a macro for stores that wrap another store |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -19,6 +23,7 @@ pub mod append;
 pub mod delegate;
 pub mod document;
 pub mod error;
+#[doc(hidden)]
 pub mod event_id;
 pub mod metadata;
 pub mod metrics;

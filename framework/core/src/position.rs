@@ -1,10 +1,10 @@
-//! Places: a [`Version`] counts within one stream, a [`Position`] within the whole store.
+//! [`Version`] and [`Position`]: the number of an event in its stream and in the store.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-macro_rules! place {
+macro_rules! event_number {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(
@@ -14,24 +14,24 @@ macro_rules! place {
         pub struct $name(u64);
 
         impl $name {
-            /// Before the first event.
+            /// The number 0, before the first event.
             pub const ZERO: Self = Self(0);
-            /// The largest place that every backend can hold: 2⁶³ − 1.
+            /// The largest number that every backend can store: 2⁶³ − 1.
             pub const MAX: Self = Self(i64::MAX as u64);
 
-            /// The place `value`, cut down to [`Self::MAX`].
+            /// Creates it from a number; larger numbers than [`Self::MAX`] become [`Self::MAX`].
             #[must_use]
             pub const fn new(value: u64) -> Self {
                 if value > Self::MAX.0 { Self::MAX } else { Self(value) }
             }
 
-            /// The number.
+            /// Returns the number.
             #[must_use]
             pub const fn get(self) -> u64 {
                 self.0
             }
 
-            /// The place `count` further on, at most [`Self::MAX`].
+            /// Adds `count`; the result is at most [`Self::MAX`].
             #[must_use]
             pub const fn plus(self, count: u64) -> Self {
                 Self::new(self.0.saturating_add(count))
@@ -51,20 +51,23 @@ macro_rules! place {
         }
 
         impl From<$name> for u64 {
-            fn from(place: $name) -> Self {
-                place.0
+            fn from(number: $name) -> Self {
+                number.0
             }
         }
     };
 }
 
-place! {
-    /// How many events a stream holds. 0: the stream does not exist. The first event has version 1.
+event_number! {
+    /// The number of events in a stream.
+    ///
+    /// The first event has version 1. Version 0 means that the stream does not exist.
     Version
 }
 
-place! {
-    /// Where an event stands in the whole store: strictly increasing in commit order, without gaps,
-    /// starting at 1. 0: before everything.
+event_number! {
+    /// The position of an event in the store.
+    ///
+    /// Positions start at 1 and increase in commit order, without gaps. Position 0 is before the first event.
     Position
 }

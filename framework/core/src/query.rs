@@ -1,4 +1,4 @@
-//! [`Query`]: which events, by category, stream prefix, name and tags.
+//! [`Query`]: a filter for events by category, stream prefix, event type and tags.
 
 use std::collections::BTreeSet;
 
@@ -6,40 +6,45 @@ use crate::record::RecordedEvent;
 use crate::stream_id::StreamId;
 use crate::tag::Tag;
 
-/// Which events: those that match any of its items. A query without items matches every event.
+/// A filter for events.
+///
+/// An event matches a query if it matches at least one of its items. A query without items matches every event.
 ///
 /// ```
-/// use factum::{Query, QueryItem, Tag};
+/// use factum_core::query::{Query, QueryItem};
+/// use factum_core::tag::Tag;
+///
 /// let student = Tag::new("student", "ada")?;
-/// let query = Query::all().or(QueryItem::default().tag(student).name("course.enrolled"));
-/// # Ok::<(), factum::InvalidTag>(())
+/// let query = Query::all().or(QueryItem::default().tag(student).event_type("course.enrolled"));
+/// # assert_eq!(query.items().len(), 1);
+/// # Ok::<(), factum_core::tag::InvalidTag>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Query {
     items: Vec<QueryItem>,
 }
 
-/// One alternative of a [`Query`]: every part that is given must match.
+/// An alternative of a [`Query`]; an event matches if it meets every criterion that is set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct QueryItem {
-    /// The category of the stream.
+    /// The category of the stream; `None` matches every category.
     pub category: Option<String>,
-    /// What the stream id begins with.
+    /// The prefix of the stream id; `None` matches every stream.
     pub stream_prefix: Option<String>,
-    /// The event has one of these stored names; empty: any.
-    pub names: Vec<String>,
-    /// The event carries all of these tags.
+    /// The accepted event types; an empty list matches every event type.
+    pub event_types: Vec<String>,
+    /// The tags that the event must have, all of them.
     pub tags: Vec<Tag>,
 }
 
 impl Query {
-    /// Every event.
+    /// Creates a query that matches every event.
     #[must_use]
     pub fn all() -> Self {
         Self::default()
     }
 
-    /// The events of streams in `category`.
+    /// Creates a query for the events of all streams in `category`.
     #[must_use]
     pub fn category(category: impl Into<String>) -> Self {
         Self::all().or(QueryItem {
@@ -48,7 +53,7 @@ impl Query {
         })
     }
 
-    /// The events of streams whose id begins with `prefix`.
+    /// Creates a query for the events of all streams whose id begins with `prefix`.
     #[must_use]
     pub fn stream_prefix(prefix: impl Into<String>) -> Self {
         Self::all().or(QueryItem {
@@ -57,22 +62,24 @@ impl Query {
         })
     }
 
-    /// The events with one of these stored names; no names: every event.
+    /// Creates a query for events of these event types.
+    ///
+    /// An empty list matches every event.
     #[must_use]
-    pub fn names(names: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        let names: Vec<String> = names.into_iter().map(Into::into).collect();
-        if names.is_empty() {
+    pub fn event_types(event_types: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let event_types: Vec<String> = event_types.into_iter().map(Into::into).collect();
+        if event_types.is_empty() {
             return Self::all();
         }
         Self::all().or(QueryItem {
-            names,
+            event_types,
             ..QueryItem::default()
         })
     }
 
-    /// The events that carry any of these tags.
+    /// Creates a query for events that have at least one of these tags.
     ///
-    /// Without tags it matches every event.
+    /// An empty list matches every event.
     #[must_use]
     pub fn any_tag(tags: impl IntoIterator<Item = Tag>) -> Self {
         tags.into_iter().fold(Self::all(), |query, tag| {
@@ -80,81 +87,92 @@ impl Query {
         })
     }
 
-    /// Also the events that match `item`.
+    /// Adds an alternative.
     #[must_use]
     pub fn or(mut self, item: QueryItem) -> Self {
         self.items.push(item);
         self
     }
 
-    /// The alternatives; empty: every event.
+    /// Returns the alternatives; if there are none, the query matches every event.
     #[must_use]
     pub fn items(&self) -> &[QueryItem] {
         &self.items
     }
 
-    /// The same query, for events with one of these stored names only.
+    /// Restricts every item without event types to these event types.
+    #[doc(hidden)]
     #[must_use]
-    pub fn restricted_to(mut self, names: &[&'static str]) -> Self {
-        let names = || names.iter().map(|name| (*name).to_owned());
+    pub fn restricted_to_event_types(mut self, event_types: &[&'static str]) -> Self {
+        let event_types = || {
+            event_types
+                .iter()
+                .map(|event_type| (*event_type).to_owned())
+        };
         if self.items.is_empty() {
-            return Self::names(names());
+            return Self::event_types(event_types());
         }
-        for item in self.items.iter_mut().filter(|item| item.names.is_empty()) {
-            item.names = names().collect();
+        for item in &mut self.items {
+            if item.event_types.is_empty() {
+                item.event_types = event_types().collect();
+            }
         }
         self
     }
 
-    /// Whether `event` matches.
+    /// Returns whether `event` matches.
     #[must_use]
     pub fn matches(&self, event: &RecordedEvent) -> bool {
         self.matches_parts(&event.stream, &event.name, &event.tags)
     }
 
-    /// Whether an event of one of these stored names may match.
-    pub fn may_name(&self, names: &BTreeSet<String>) -> bool {
-        let named = |item: &QueryItem| {
-            item.names.is_empty() || item.names.iter().any(|name| names.contains(name))
+    /// Returns whether an event of one of these event types may match.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn may_match_event_types(&self, event_types: &BTreeSet<String>) -> bool {
+        let may_match = |item: &QueryItem| {
+            let mut accepted = item.event_types.iter();
+            item.event_types.is_empty() || accepted.any(|accepted| event_types.contains(accepted))
         };
-        self.items.is_empty() || self.items.iter().any(named)
+        self.items.is_empty() || self.items.iter().any(may_match)
     }
 
-    /// Whether an event of this stream, stored name and tags matches.
+    /// Returns whether an event with this stream, event type and tags matches.
     #[must_use]
-    pub fn matches_parts(&self, stream: &StreamId, name: &str, tags: &[Tag]) -> bool {
-        self.items.is_empty()
-            || self
-                .items
-                .iter()
-                .any(|item| item.matches(stream, name, tags))
+    pub fn matches_parts(&self, stream: &StreamId, event_type: &str, tags: &[Tag]) -> bool {
+        let mut items = self.items.iter();
+        self.items.is_empty() || items.any(|item| item.matches(stream, event_type, tags))
     }
 }
 
 impl QueryItem {
-    /// Only events that carry `tag`, too.
+    /// Adds a tag that the event must have.
     #[must_use]
     pub fn tag(mut self, tag: Tag) -> Self {
         self.tags.push(tag);
         self
     }
 
-    /// Also events with this stored name.
+    /// Adds an event type to the accepted event types.
     #[must_use]
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.names.push(name.into());
+    pub fn event_type(mut self, event_type: impl Into<String>) -> Self {
+        self.event_types.push(event_type.into());
         self
     }
 
-    fn matches(&self, stream: &StreamId, name: &str, tags: &[Tag]) -> bool {
+    fn matches(&self, stream: &StreamId, event_type: &str, tags: &[Tag]) -> bool {
         self.category
             .as_deref()
             .is_none_or(|category| stream.category() == category)
             && self
                 .stream_prefix
                 .as_deref()
-                .is_none_or(|p| stream.as_str().starts_with(p))
-            && (self.names.is_empty() || self.names.iter().any(|wanted| wanted == name))
+                .is_none_or(|prefix| stream.as_str().starts_with(prefix))
+            && (self.event_types.is_empty()
+                || self
+                    .event_types
+                    .iter()
+                    .any(|accepted| accepted == event_type))
             && self.tags.iter().all(|tag| tags.contains(tag))
     }
 }

@@ -1,70 +1,75 @@
-//! What a store is asked to read, and the page that it answers with.
+//! [`Read`]: a request for a page of events; and [`Page`], its result.
 
 use crate::position::Position;
 use crate::query::Query;
 use crate::record::RecordedEvent;
 use crate::stream_id::StreamId;
 
-/// The most events in one page.
+/// The maximum number of events in one page.
 pub const MAX_PAGE: usize = 1_000;
 
-/// One page of events, of a stream, of several streams, or of the whole store.
+/// A request for one page of events of a stream, of several streams, or of the whole store.
 ///
 /// ```
-/// # use factum::{Read, Query, StreamId, Version};
-/// # let stream: StreamId = "account-42".parse()?;
+/// use factum_core::position::Version;
+/// use factum_core::query::Query;
+/// use factum_core::read::Read;
+/// use factum_core::stream_id::StreamId;
+///
+/// let stream: StreamId = "account-42".parse()?;
 /// let newest = Read::stream(stream.clone()).backward().limit(1);
 /// let tail = Read::stream(stream).after(Version::new(17));
 /// let everything = Read::all(Query::all());
-/// # Ok::<(), factum::InvalidStreamId>(())
+/// # Ok::<(), factum_core::stream_id::InvalidStreamId>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Read {
-    /// Whose events.
+    /// The streams or the query to read.
     pub scope: Scope,
-    /// Oldest first, or newest first.
+    /// The order of the events.
     pub direction: Direction,
-    /// The page begins behind this place, which is not part of it: a version where one stream is read, a
-    /// position elsewhere.
+    /// The exclusive start of the page.
+    ///
+    /// It is a version if `scope` is [`Scope::Stream`], and a position otherwise.
     pub cursor: u64,
-    /// At most this many events, 1 to [`MAX_PAGE`].
+    /// The maximum number of events, 1 to [`MAX_PAGE`].
     pub limit: usize,
 }
 
-/// Whose events a [`Read`] wants.
+/// The streams or the query that a [`Read`] covers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
-    /// Those of one stream, by version.
+    /// The events of one stream, ordered by version.
     Stream(StreamId),
-    /// Those of several streams, by position.
+    /// The events of several streams, ordered by position.
     Streams(Vec<StreamId>),
-    /// Those that match a query, by position.
+    /// The events that match a query, ordered by position.
     All(Query),
 }
 
-/// Oldest or newest first.
+/// The order of the events in a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
-    /// Oldest first.
+    /// The oldest event is first.
     Forward,
-    /// Newest first.
+    /// The newest event is first.
     Backward,
 }
 
 impl Read {
-    /// The events of one stream, by version.
+    /// Reads one stream, ordered by version.
     #[must_use]
     pub fn stream(stream: StreamId) -> Self {
         Self::of(Scope::Stream(stream))
     }
 
-    /// The events of several streams, by position.
+    /// Reads several streams, ordered by position.
     #[must_use]
     pub fn streams(streams: impl IntoIterator<Item = StreamId>) -> Self {
         Self::of(Scope::Streams(streams.into_iter().collect()))
     }
 
-    /// The events that match `query`, by position.
+    /// Reads the events that match `query`, ordered by position.
     #[must_use]
     pub fn all(query: Query) -> Self {
         Self::of(Scope::All(query))
@@ -79,8 +84,9 @@ impl Read {
         }
     }
 
-    /// Forward, from behind `cursor`: a [`Version`](crate::Version) of one stream, a [`Position`]
-    /// elsewhere.
+    /// Reads forward and begins after `cursor`.
+    ///
+    /// For one stream, `cursor` is a [`Version`](crate::position::Version); otherwise it is a [`Position`].
     #[must_use]
     pub fn after(mut self, cursor: impl Into<u64>) -> Self {
         self.direction = Direction::Forward;
@@ -88,13 +94,15 @@ impl Read {
         self
     }
 
-    /// Backward, from the newest.
+    /// Reads backward and begins with the newest event.
     #[must_use]
     pub fn backward(self) -> Self {
         self.before(Position::MAX)
     }
 
-    /// Backward, from ahead of `cursor`.
+    /// Reads backward and begins before `cursor`.
+    ///
+    /// For one stream, `cursor` is a [`Version`](crate::position::Version); otherwise it is a [`Position`].
     #[must_use]
     pub fn before(mut self, cursor: impl Into<u64>) -> Self {
         self.direction = Direction::Backward;
@@ -102,7 +110,7 @@ impl Read {
         self
     }
 
-    /// At most `limit` events, cut to 1 to [`MAX_PAGE`].
+    /// Sets the maximum number of events, clamped to 1 to [`MAX_PAGE`].
     #[must_use]
     pub fn limit(mut self, limit: usize) -> Self {
         self.limit = limit.clamp(1, MAX_PAGE);
@@ -110,19 +118,23 @@ impl Read {
     }
 }
 
-/// A page of events, in the order that was asked for.
+/// A page of events, in the requested order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page {
     /// The events.
     pub events: Vec<RecordedEvent>,
     /// The head of the store when the page was read.
     pub head: Position,
-    /// There may be more behind the last event. `false`: the page ended because nothing else was there.
+    /// Set if there may be more events after the last one.
+    ///
+    /// If it is not set, the page ends because there were no more events.
     pub more: bool,
 }
 
 impl Page {
-    /// Up to where a forward reader of positions knows everything that it asked for.
+    /// Returns the position up to which the page is complete, for a forward read by position.
+    ///
+    /// The next page begins after this position.
     #[must_use]
     pub fn through(&self) -> Position {
         match self.events.last() {

@@ -1,4 +1,4 @@
-//! Events as stores see them: bytes with a name, a place and metadata.
+//! Events as a store handles them: bytes with an event type, a position and metadata.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,21 +14,24 @@ use crate::stream_id::StreamId;
 use crate::tag::Tag;
 use crate::timestamp::Timestamp;
 
-/// The largest data of one event, in bytes: 16 MiB.
+/// The maximum size of the data of one event, in bytes: 16 MiB.
 pub const MAX_EVENT_DATA: usize = 16 * 1024 * 1024;
 
-/// How an event's data is written.
+/// The format of the data of an event.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ContentType {
-    /// `application/json`: one JSON value in UTF-8.
+    /// The media type `application/json`: one JSON value in UTF-8.
     Json,
-    /// Any other media type; the data are bytes without a meaning to the store.
+    /// Any other media type; the store does not interpret the data.
     Other(Cow<'static, str>),
 }
 
+/// The media type of an event whose personal data cannot be decrypted, followed by the reason.
+const ENCRYPTED: &str = "application/vnd.factum.encrypted+json; reason=";
+
 impl ContentType {
-    /// The media type.
+    /// Returns the media type.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
@@ -36,19 +39,16 @@ impl ContentType {
             Self::Other(name) => name,
         }
     }
-}
 
-/// The media type of an event whose personal data cannot be decrypted, before the reason.
-const ENCRYPTED: &str = "application/vnd.factum.encrypted+json; reason=";
-
-impl ContentType {
-    /// Creates the content type of data that cannot be decrypted, for this reason.
+    /// Creates the content type of data that cannot be decrypted, with the reason.
+    #[doc(hidden)]
     #[must_use]
     pub fn encrypted(reason: &str) -> Self {
         Self::Other(Cow::Owned(format!("{ENCRYPTED}{reason}")))
     }
 
-    /// Returns the reason why the data cannot be decrypted, if they cannot.
+    /// Returns the reason why the data cannot be decrypted, or `None` if the data is readable.
+    #[doc(hidden)]
     #[must_use]
     pub fn undecryptable_reason(&self) -> Option<&str> {
         self.as_str().strip_prefix(ENCRYPTED)
@@ -70,63 +70,67 @@ impl fmt::Display for ContentType {
     }
 }
 
-/// An event on its way into a store.
+/// An event that is not stored yet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewEvent {
-    /// Unique; a UUIDv7 by custom.
+    /// The unique id, by convention a UUIDv7.
     pub id: Uuid,
-    /// The stored name, e.g. `account.opened`.
+    /// The event type, for example `account.opened`.
     pub name: Cow<'static, str>,
-    /// The version of the stored form, from 1.
+    /// The version of the event schema, from 1.
     pub schema_version: u32,
-    /// How `data` is written.
+    /// The format of `data`.
     pub content_type: ContentType,
-    /// The fields, at most [`MAX_EVENT_DATA`] bytes.
+    /// The encoded fields of the event, at most [`MAX_EVENT_DATA`] bytes.
     pub data: Bytes,
-    /// What the event concerns besides its stream.
+    /// The tags, by which a [`Query`](crate::query::Query) finds the event.
     pub tags: Vec<Tag>,
-    /// Who, why, in what connection.
+    /// The actor, the reason and the correlation of the event.
     pub metadata: Arc<Metadata>,
-    /// Which fields are personal data, and whose. A store takes none: what makes them unreadable is a
-    /// [`PersonalDataStore`](crate::personal) around it.
+    /// The fields that contain personal data, with their data subjects.
+    ///
+    /// A store rejects an event that has any. The store decorator `factum::privacy::PersonalDataStore` encrypts these
+    /// fields and clears the list.
     pub personal: Vec<PersonalField>,
 }
 
-/// An event as a store keeps it. Cloning copies no payload.
+/// A stored event; a clone shares the data.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecordedEvent {
-    /// Its place in the store.
+    /// The position in the store.
     pub position: Position,
-    /// The stream that holds it.
+    /// The stream of the event.
     pub stream: StreamId,
-    /// Its place in the stream.
+    /// The version of the stream after the event, which is the number of the event in its stream.
     pub version: Version,
-    /// Unique.
+    /// The unique id.
     pub id: Uuid,
-    /// The stored name, e.g. `account.opened`.
+    /// The event type, for example `account.opened`.
     pub name: Cow<'static, str>,
-    /// The version of the stored form, from 1.
+    /// The version of the event schema, from 1.
     pub schema_version: u32,
-    /// How `data` is written.
+    /// The format of `data`.
     pub content_type: ContentType,
-    /// The fields.
+    /// The encoded fields of the event.
     pub data: Bytes,
-    /// What the event concerns besides its stream.
+    /// The tags, by which a [`Query`](crate::query::Query) finds the event.
     pub tags: Vec<Tag>,
-    /// Who, why, in what connection.
+    /// The actor, the reason and the correlation of the event.
     pub metadata: Arc<Metadata>,
-    /// When the store took it, by the store's clock; never before the event ahead of it.
+    /// The time at which the event was stored, by the store's clock.
+    ///
+    /// It is never earlier than the time of the previous event.
     pub recorded_at: Timestamp,
 }
 
 impl RecordedEvent {
-    /// What becomes of `event` at this place.
+    /// Creates the stored form of `event` with the values that the store assigned to it.
     #[must_use]
-    pub fn new(event: NewEvent, stream: StreamId, place: Place) -> Self {
+    pub fn new(event: NewEvent, stream: StreamId, assigned: Assigned) -> Self {
         Self {
-            position: place.position,
+            position: assigned.position,
             stream,
-            version: place.version,
+            version: assigned.version,
             id: event.id,
             name: event.name,
             schema_version: event.schema_version,
@@ -134,7 +138,7 @@ impl RecordedEvent {
             data: event.data,
             tags: event.tags,
             metadata: event.metadata,
-            recorded_at: place.recorded_at,
+            recorded_at: assigned.recorded_at,
         }
     }
 }
@@ -145,13 +149,30 @@ impl AsRef<Self> for RecordedEvent {
     }
 }
 
-/// Where and when a store puts an event.
+/// The values that a store assigns to an event when it stores it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
-    /// Its place in the store.
+pub struct Assigned {
+    /// The position in the store.
     pub position: Position,
-    /// Its place in its stream.
+    /// The version of the stream after the event.
     pub version: Version,
-    /// When the store took it.
+    /// The time at which the event is stored, by the store's clock.
     pub recorded_at: Timestamp,
+}
+
+// Defined here so that `metadata` does not depend on `record`.
+impl Metadata {
+    /// Derives the metadata of a message that `event` caused.
+    ///
+    /// The causation id becomes the id of `event`. The correlation id becomes that of `event`, or the id of `event` if
+    /// it has none. The tenant and the trace context are inherited from `event` unless they are already set.
+    #[must_use]
+    pub fn caused_by(mut self, event: &RecordedEvent) -> Self {
+        let cause = &event.metadata;
+        self.correlation_id = Some(cause.correlation_id.unwrap_or(event.id));
+        self.causation_id = Some(event.id);
+        self.tenant = self.tenant.or_else(|| cause.tenant.clone());
+        self.trace_parent = self.trace_parent.or_else(|| cause.trace_parent.clone());
+        self
+    }
 }

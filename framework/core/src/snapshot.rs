@@ -1,4 +1,4 @@
-//! Snapshots: cached state at a version. Deleting every snapshot changes no answer.
+//! Snapshots: the persisted state of an aggregate at a version.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -10,36 +10,38 @@ use crate::stream_id::StreamId;
 /// The state of an aggregate at a version, as bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
-    /// Whose state.
+    /// The stream of the aggregate.
     pub stream: StreamId,
-    /// At which version.
+    /// The version of the stream.
     pub version: Version,
     /// The position of the event of that version.
     pub position: Position,
-    /// The version of the state's form; another than the code's makes the snapshot void.
+    /// The schema version of the state; a snapshot with another schema version than the code's is ignored.
     pub schema_version: u32,
     /// The state, as JSON.
     pub data: Bytes,
 }
 
-/// Keeps the newest snapshot of each stream.
+/// Stores the newest snapshot of each stream.
+///
+/// Snapshots only save time. If all of them are deleted, every result stays the same.
 #[async_trait]
 pub trait SnapshotStore: Send + Sync + 'static {
-    /// Keeps `snapshot` in place of an older one of its stream; a newer one is left alone.
+    /// Replaces an older snapshot of the same stream, and keeps a newer one.
     ///
     /// # Errors
-    /// [`StoreError`] if the backend fails. The engine goes on without the snapshot.
+    /// Returns [`StoreError`] if the backend fails. The engine then continues without the snapshot.
     async fn save_snapshot(&self, snapshot: Snapshot) -> Result<(), StoreError>;
 
-    /// The newest snapshot of `stream`.
+    /// Returns the newest snapshot of `stream`, or `None` if there is none.
     ///
     /// # Errors
-    /// [`StoreError`] if the backend fails. The engine replays instead.
+    /// Returns [`StoreError`] if the backend fails. The engine then loads all events instead.
     async fn load_snapshot(&self, stream: &StreamId) -> Result<Option<Snapshot>, StoreError>;
 
-    /// Forgets every snapshot.
+    /// Deletes all snapshots.
     ///
     /// # Errors
-    /// [`StoreError`] if the backend fails.
+    /// Returns [`StoreError`] if the backend fails.
     async fn clear_snapshots(&self) -> Result<(), StoreError>;
 }

@@ -1,4 +1,4 @@
-//! [`EventStore`]: what a backend must do to keep events.
+//! [`EventStore`] and [`Store`]: the traits of a backend.
 
 use async_trait::async_trait;
 use tokio::sync::watch;
@@ -10,46 +10,52 @@ use crate::position::Position;
 use crate::read::{Page, Read};
 use crate::snapshot::SnapshotStore;
 
-/// Keeps events. Bytes in, bytes out: codecs and types live above.
+/// Stores events as bytes; codecs and domain types belong to the layers above.
 ///
-/// A store is a handle: cheap to clone, safe to share. What each method promises is said
-/// beside it; [`conformance_suite!`](crate::conformance_suite) checks it.
+/// A store is a handle: cheap to clone and safe to share. The conformance suite of `factum-testkit`,
+/// `conformance_suite!`, tests the guarantees of every method.
 #[async_trait]
 pub trait EventStore: Send + Sync + 'static {
     /// Stores all events of `append`, or none.
     ///
-    /// When it returns `Ok`, the events are durable and every reader sees them. Positions are assigned in
-    /// commit order without gaps. The append's changes of documents are made with it: whoever sees the one sees the
-    /// other. Every violated expectation is reported in one error. If the future is
-    /// dropped, the append has happened as a whole or not at all, and which is not known.
+    /// When it returns `Ok`, the events are durable and visible to every reader. Positions are assigned in commit order
+    /// without gaps. The document changes of the append become visible together with its events. If expectations are
+    /// violated, one error reports all of them. If the future is dropped, the append was stored completely or not at
+    /// all, and the caller does not know which.
     ///
-    /// An idempotency key that is known gives the first answer again, before any expectation is judged.
+    /// If the idempotency key is known, the store returns the first result and checks no expectations.
     ///
     /// # Errors
-    /// [`AppendError::Conflict`] if an expectation or the condition is violated,
-    /// [`AppendError::KeyReused`] if the idempotency key stands for other content,
-    /// [`AppendError::Invalid`] for what no store takes, [`AppendError::Store`] if the backend fails.
+    /// - [`AppendError::Conflict`]: an expected version, the append condition or an expected revision is violated.
+    /// - [`AppendError::KeyReused`]: the idempotency key belongs to other content.
+    /// - [`AppendError::Invalid`]: the append violates a rule that holds for every store.
+    /// - [`AppendError::Projection`]: an inline projection failed on one of the events.
+    /// - [`AppendError::Store`]: the backend failed.
     async fn append(&self, append: Append) -> Result<Appended, AppendError>;
 
-    /// One page. A stream that does not exist is empty.
+    /// Reads one page of events; a stream that does not exist has none.
     ///
     /// # Errors
-    /// [`StoreError`] if the backend fails or what it holds cannot be read.
+    /// Returns [`StoreError`] if the backend fails or contains corrupt data.
     async fn read(&self, read: Read) -> Result<Page, StoreError>;
 
-    /// The first answer under `key`, if it was used.
+    /// Returns the first result of the idempotency key, or `None` if the key was not used.
     ///
     /// # Errors
-    /// [`AppendError::KeyReused`] if the key stands for other content.
+    /// Returns [`AppendError::KeyReused`] if the key belongs to other content, and [`AppendError::Store`] if the
+    /// backend fails.
     async fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError>;
 
-    /// Wakes a reader when the head may have moved, in this process or another. The value is the head as
-    /// far as this handle knows it; it may lag behind other processes, by at most a tenth of a second where
-    /// the backend cannot push.
+    /// Returns a receiver that wakes when the head may have changed, in this process or in another one.
+    ///
+    /// The value is the last head that this handle knows. If the backend cannot push changes, it may be up to a tenth
+    /// of a second old.
     fn watch(&self) -> watch::Receiver<Position>;
 }
 
-/// Everything that the [`Engine`](crate::Engine) and the runtime need of a backend.
+/// A store with everything that the engine and the runtime need.
+///
+/// It is implemented for every type that implements its three supertraits.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a store",
     label = "not a store",

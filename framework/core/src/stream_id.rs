@@ -1,4 +1,4 @@
-//! The names of streams: `category-key`, for example `account-42`.
+//! [`StreamId`]: the id of a stream, for example `account-42`.
 
 use std::cell::Cell;
 use std::fmt::{self, Write as _};
@@ -11,99 +11,99 @@ const MAX_CATEGORY: usize = 64;
 const MAX_STREAM_ID: usize = 512;
 
 thread_local! {
-    /// Room to write an id in, so that only what is kept is allocated.
-    static TEXT: Cell<String> = const { Cell::new(String::new()) };
+    /// A buffer in which ids are formatted, so that only the final id is allocated.
+    static BUFFER: Cell<String> = const { Cell::new(String::new()) };
 }
 
 /// The id of a stream: a category, a `-`, and a key.
 ///
-/// The category has 1 to 64 bytes and holds no `-`; the key is not empty; the whole has at most
-/// 512 bytes; neither holds control characters, and the category holds no white space.
+/// The category has 1 to 64 bytes and contains neither `-` nor white space. The key must not be empty. The id has at
+/// most 512 bytes and no control characters.
 ///
 /// ```
-/// use factum::StreamId;
+/// use factum_core::stream_id::StreamId;
+///
 /// let stream: StreamId = "account-42".parse()?;
 /// assert_eq!((stream.category(), stream.key()), ("account", "42"));
 /// assert!("account".parse::<StreamId>().is_err());
-/// # Ok::<(), factum::InvalidStreamId>(())
+/// # Ok::<(), factum_core::stream_id::InvalidStreamId>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct StreamId(Arc<str>);
 
 impl StreamId {
-    /// The stream of `key` in `category`.
+    /// Creates the id `category-key`.
     ///
     /// # Errors
-    /// [`InvalidStreamId`] names the rule that the parts break.
+    /// Returns [`InvalidStreamId`], which names the violated rule.
     pub fn new(category: &str, key: impl fmt::Display) -> Result<Self, InvalidStreamId> {
         if category.contains('-') {
-            return Err(InvalidStreamId::new(category, "a category holds no `-`"));
+            return Err(InvalidStreamId::new(
+                category,
+                "the category must not contain `-`",
+            ));
         }
-        // Taken out while in use: the text of a key may be made of another stream id.
-        let mut text = TEXT.take();
+        // Taken out of the cell, because the `Display` of a key may create another stream id.
+        let mut text = BUFFER.take();
         text.clear();
         let written = write!(text, "{category}-{key}");
         let stream = match written {
             Ok(()) => Self::checked(&text),
-            Err(_) => Err(InvalidStreamId::new(
-                &text,
-                "the text of a key can be written",
-            )),
+            Err(_) => Err(InvalidStreamId::new(&text, "the key cannot be formatted")),
         };
-        TEXT.set(text);
+        BUFFER.set(text);
         stream
     }
 
     fn checked(text: &str) -> Result<Self, InvalidStreamId> {
-        match broken_rule(text) {
+        match violated_rule(text) {
             None => Ok(Self(text.into())),
             Some(rule) => Err(InvalidStreamId::new(text, rule)),
         }
     }
 
-    /// The whole id, `category-key`.
+    /// Returns the id as `category-key`.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// What stands before the first `-`.
+    /// Returns the category: the text before the first `-`.
     #[must_use]
     pub fn category(&self) -> &str {
         self.0.split_once('-').map_or("", |(category, _)| category)
     }
 
-    /// What stands behind the first `-`.
+    /// Returns the key: the text after the first `-`.
     #[must_use]
     pub fn key(&self) -> &str {
         self.0.split_once('-').map_or("", |(_, key)| key)
     }
 }
 
-fn broken_rule(text: &str) -> Option<&'static str> {
+fn violated_rule(text: &str) -> Option<&'static str> {
     let Some((category, key)) = text.split_once('-') else {
-        return Some("a stream id is `category-key`");
+        return Some("expected `category-key`");
     };
     if category.is_empty() {
-        return Some("a category is not empty");
+        return Some("the category must not be empty");
     }
     if category.len() > MAX_CATEGORY {
-        return Some("a category has at most 64 bytes");
+        return Some("the category must have at most 64 bytes");
     }
-    // Most ids are plain: no need to look at each character twice.
+    // Fast path: most ids are printable ASCII.
     let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic());
     if !is_plain && category.contains(char::is_whitespace) {
-        return Some("a category holds no white space");
+        return Some("the category must not contain white space");
     }
     if key.is_empty() {
-        return Some("a key is not empty");
+        return Some("the key must not be empty");
     }
     if text.len() > MAX_STREAM_ID {
-        return Some("a stream id has at most 512 bytes");
+        return Some("expected at most 512 bytes");
     }
-    (!is_plain && text.contains(char::is_control))
-        .then_some("a stream id holds no control characters")
+    (!is_plain && text.contains(char::is_control)).then_some("control characters are not allowed")
 }
 
 impl FromStr for StreamId {
@@ -140,13 +140,13 @@ impl fmt::Debug for StreamId {
     }
 }
 
-/// A text that is no stream id, and the rule that it breaks.
+/// The error for a text that is not a valid stream id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{value:?} is no stream id: {rule}")]
+#[error("invalid stream id {value:?}: {rule}")]
 pub struct InvalidStreamId {
-    /// The text, cut after 80 characters.
+    /// The text, truncated to 80 characters.
     pub value: String,
-    /// The rule, as a sentence.
+    /// The violated rule.
     pub rule: &'static str,
 }
 

@@ -1,33 +1,42 @@
-//! Tags: what an event concerns, besides the stream that holds it.
+//! [`Tag`]: a label of an event, by which queries find it across streams.
 
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// The longest tag, in bytes.
+/// The maximum length of a tag, in bytes.
 pub const MAX_TAG: usize = 512;
 
-/// A `key:value` that an event carries and a [`Query`](crate::Query) asks for, e.g. `course:math-1`.
+/// A label `key:value` of an event, for example `course:math-1`.
 ///
-/// At most 512 bytes, without control characters; the key is not empty and holds no `:`.
+/// A [`Query`](crate::query::Query) finds events by their tags. A tag has at most 512 bytes and no control characters.
+/// The key must not be empty and must not contain `:`.
+///
+/// ```
+/// use factum_core::tag::Tag;
+///
+/// assert_eq!(Tag::new("course", "math-1")?.as_str(), "course:math-1");
+/// assert!(Tag::new("", "math-1").is_err());
+/// # Ok::<(), factum_core::tag::InvalidTag>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Tag(Arc<str>);
 
 impl Tag {
-    /// The tag `key:value`.
+    /// Creates the tag `key:value`.
     ///
     /// # Errors
-    /// [`InvalidTag`] names the rule that the parts break.
+    /// Returns [`InvalidTag`], which names the violated rule.
     pub fn new(key: &str, value: impl fmt::Display) -> Result<Self, InvalidTag> {
         if key.contains(':') {
-            return Err(InvalidTag::new(key, "the key of a tag holds no `:`"));
+            return Err(InvalidTag::new(key, "the key must not contain `:`"));
         }
         Self::try_from(format!("{key}:{value}"))
     }
 
-    /// The whole tag, `key:value`.
+    /// Returns the tag as `key:value`.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -39,10 +48,10 @@ impl TryFrom<String> for Tag {
 
     fn try_from(text: String) -> Result<Self, InvalidTag> {
         let rule = match text.split_once(':') {
-            None => "a tag is `key:value`",
-            Some(("", _)) => "the key of a tag is not empty",
-            Some(_) if text.len() > MAX_TAG => "a tag has at most 512 bytes",
-            Some(_) if text.contains(char::is_control) => "a tag holds no control characters",
+            None => "expected `key:value`",
+            Some(("", _)) => "the key must not be empty",
+            Some(_) if text.len() > MAX_TAG => "expected at most 512 bytes",
+            Some(_) if text.contains(char::is_control) => "control characters are not allowed",
             Some(_) => return Ok(Self(text.into())),
         };
         Err(InvalidTag::new(&text, rule))
@@ -67,13 +76,13 @@ impl fmt::Debug for Tag {
     }
 }
 
-/// A text that is no tag, and the rule that it breaks.
+/// The error for a text that is not a valid tag.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{value:?} is no tag: {rule}")]
+#[error("invalid tag {value:?}: {rule}")]
 pub struct InvalidTag {
-    /// The text, cut after 80 characters.
+    /// The text, truncated to 80 characters.
     pub value: String,
-    /// The rule, as a sentence.
+    /// The violated rule.
     pub rule: &'static str,
 }
 

@@ -1,4 +1,4 @@
-//! Points in time.
+//! [`Timestamp`]: a point in time.
 
 use std::fmt;
 use std::ops::Add;
@@ -7,25 +7,27 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-/// A point in time in UTC, to the microsecond: what every backend stores without loss.
+/// A point in time in UTC, with microsecond precision.
 ///
-/// Prints and parses as RFC 3339, e.g. `2026-11-20T08:15:30.123456Z`.
+/// Every backend stores this precision without loss. A timestamp prints and parses as RFC 3339, for example
+/// `2026-11-20T08:15:30.123456Z`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Timestamp(jiff::Timestamp);
 
 impl Timestamp {
-    /// Now, by the clock of this machine.
+    /// Returns the current time, by the clock of this machine.
     #[must_use]
     pub fn now() -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         let since = since.unwrap_or_default();
-        // Microseconds since 1970 fit for 292,000 years.
+        // An `i64` of microseconds covers 292,000 years.
         Self::from_micros(since.as_secs() as i64 * 1_000_000 + i64::from(since.subsec_micros()))
     }
 
-    /// Microseconds since 1970-01-01T00:00:00Z; what lies outside the years −9999 to 9999 becomes the
-    /// nearest end.
+    /// Creates a timestamp from the microseconds since 1970-01-01T00:00:00Z.
+    ///
+    /// The result is clamped to the years −9999 to 9999.
     #[must_use]
     pub fn from_micros(micros: i64) -> Self {
         let end = if micros < 0 {
@@ -36,13 +38,13 @@ impl Timestamp {
         Self::from_jiff(jiff::Timestamp::from_microsecond(micros).unwrap_or(end))
     }
 
-    /// Microseconds since 1970-01-01T00:00:00Z.
+    /// Returns the microseconds since 1970-01-01T00:00:00Z.
     #[must_use]
     pub fn as_micros(self) -> i64 {
         self.0.as_microsecond()
     }
 
-    /// How long it is since `earlier`; zero if that is later.
+    /// Returns the time since `earlier`, or zero if `earlier` is later.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         let micros = self.as_micros().saturating_sub(earlier.as_micros());
@@ -54,12 +56,12 @@ impl Timestamp {
     }
 }
 
-/// Later by that, to the microsecond; at most the end of the year 9999.
 impl Add<Duration> for Timestamp {
     type Output = Self;
 
-    fn add(self, later: Duration) -> Self {
-        let micros = i64::try_from(later.as_micros()).unwrap_or(i64::MAX);
+    /// Returns the time after a duration, with microsecond precision and at most the end of the year 9999.
+    fn add(self, duration: Duration) -> Self {
+        let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
         Self::from_micros(self.as_micros().saturating_add(micros))
     }
 }
@@ -74,7 +76,12 @@ impl FromStr for Timestamp {
     type Err = InvalidTimestamp;
 
     fn from_str(text: &str) -> Result<Self, InvalidTimestamp> {
-        text.parse().map(Self::from_jiff).map_err(InvalidTimestamp)
+        text.parse()
+            .map(Self::from_jiff)
+            .map_err(|source| InvalidTimestamp {
+                value: text.chars().take(80).collect(),
+                source,
+            })
     }
 }
 
@@ -92,10 +99,14 @@ impl From<Timestamp> for String {
     }
 }
 
-/// A text that is no RFC 3339 time.
+/// The error for a text that is not a valid timestamp.
 #[derive(Debug, thiserror::Error)]
-#[error("not an RFC 3339 time")]
-pub struct InvalidTimestamp(#[source] jiff::Error);
+#[error("invalid timestamp {value:?}: expected RFC 3339, for example `2026-11-20T08:15:30Z`")]
+pub struct InvalidTimestamp {
+    /// The text, truncated to 80 characters.
+    pub value: String,
+    source: jiff::Error,
+}
 
 #[cfg(feature = "schema")]
 impl schemars::JsonSchema for Timestamp {

@@ -1,62 +1,72 @@
-//! [`Changes`]: what is done to documents together, and why it is not.
+//! [`DocumentChanges`]: changes of documents that take effect together.
 
 use std::collections::HashSet;
 
-use super::{MAX_CHANGES, MAX_KEY, MAX_VALUE, Revision};
-use crate::error::StoreError;
+use super::error::{DocumentError, InvalidDocumentChanges};
+use super::revision::Revision;
+
+/// The maximum number of documents that can be changed together.
+pub const MAX_CHANGES: usize = 10_000;
+/// The maximum length of the key of a document, in bytes.
+pub const MAX_KEY: usize = 1_024;
+/// The maximum size of the value of a document, in bytes: 16 MiB.
+pub const MAX_VALUE: usize = 16 * 1024 * 1024;
 
 /// Changes of documents that take effect together or not at all.
 ///
 /// ```
-/// use factum::document::{Changes, Revision};
+/// use factum_core::document::{DocumentChanges, Revision};
 ///
 /// let read_at = Revision::new(17);
-/// let changes = Changes::new()
+/// let changes = DocumentChanges::new()
 ///     .put_if("lease/a", read_at, r#"{"holder":"b"}"#)
 ///     .put("seen/a", "true")
 ///     .delete("seen/b");
+/// # assert_eq!(changes.check(), Ok(()));
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Changes {
-    changes: Vec<Change>,
+pub struct DocumentChanges {
+    changes: Vec<DocumentChange>,
 }
 
-/// What is done to one document.
+/// The change of one document.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
-    /// Which document.
+pub struct DocumentChange {
+    /// The key of the document.
     pub key: String,
-    /// The revision that it must have; `None`: any, or none.
-    pub required: Option<Revision>,
-    /// What becomes of it.
-    pub effect: Effect,
+    /// The revision that the document must have; `None` if any revision is accepted.
+    pub expected: Option<Revision>,
+    /// The effect of the change.
+    pub effect: DocumentEffect,
 }
 
-/// What becomes of a document.
+/// The effect of a change on a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Effect {
-    /// It gets this value, JSON.
+pub enum DocumentEffect {
+    /// The document is created or replaced with this JSON value.
     Put(String),
-    /// It is no more. What does not exist can be deleted, too.
+    /// The document is deleted, if it exists.
     Delete,
-    /// It stays as it is.
+    /// The document stays unchanged; only its revision is checked.
     Keep,
 }
 
-impl Changes {
-    /// Nothing yet.
+impl DocumentChanges {
+    /// Creates an empty set of changes.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The document `key` gets `value`, JSON, whatever it was.
+    /// Creates or replaces the document `key` with the JSON text `value`.
     #[must_use]
     pub fn put(self, key: impl Into<String>, value: impl Into<String>) -> Self {
-        self.and(key, None, Effect::Put(value.into()))
+        self.and(key, None, DocumentEffect::Put(value.into()))
     }
 
-    /// The same, if it is at `revision`; [`Revision::ABSENT`]: if it does not exist.
+    /// Creates or replaces the document `key` if it is at `revision`.
+    ///
+    /// With [`Revision::ABSENT`] the document must not exist.
     #[must_use]
     pub fn put_if(
         self,
@@ -64,89 +74,94 @@ impl Changes {
         revision: Revision,
         value: impl Into<String>,
     ) -> Self {
-        self.and(key, Some(revision), Effect::Put(value.into()))
+        self.and(key, Some(revision), DocumentEffect::Put(value.into()))
     }
 
-    /// The document `key` is no more, whatever it was.
+    /// Deletes the document `key` if it exists.
     #[must_use]
     pub fn delete(self, key: impl Into<String>) -> Self {
-        self.and(key, None, Effect::Delete)
+        self.and(key, None, DocumentEffect::Delete)
     }
 
-    /// The same, if it is at `revision`.
+    /// Deletes the document `key` if it is at `revision`.
     #[must_use]
     pub fn delete_if(self, key: impl Into<String>, revision: Revision) -> Self {
-        self.and(key, Some(revision), Effect::Delete)
+        self.and(key, Some(revision), DocumentEffect::Delete)
     }
 
-    /// All this only while the document `key` is at `revision`, which must not be [`Revision::ABSENT`].
+    /// Requires that the document `key` is at `revision`, without changing it.
+    ///
+    /// `revision` must not be [`Revision::ABSENT`].
     #[must_use]
     pub fn require(self, key: impl Into<String>, revision: Revision) -> Self {
-        self.and(key, Some(revision), Effect::Keep)
+        self.and(key, Some(revision), DocumentEffect::Keep)
     }
 
+    /// Adds the change of one document.
+    #[must_use]
     pub fn and(
         mut self,
         key: impl Into<String>,
-        required: Option<Revision>,
-        effect: Effect,
+        expected: Option<Revision>,
+        effect: DocumentEffect,
     ) -> Self {
-        self.changes.push(Change {
+        self.changes.push(DocumentChange {
             key: key.into(),
-            required,
+            expected,
             effect,
         });
         self
     }
 
-    /// These and `others`, together.
+    /// Adds all changes of `others`.
     #[must_use]
     pub fn with(mut self, others: Self) -> Self {
         self.changes.extend(others.changes);
         self
     }
 
-    /// Whether nothing changes and nothing is required.
+    /// Returns whether the set of changes is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
     }
 
-    /// One for each document.
+    /// Returns the changes, one for each document.
     #[must_use]
-    pub fn as_slice(&self) -> &[Change] {
+    pub fn as_slice(&self) -> &[DocumentChange] {
         &self.changes
     }
 
-    /// One for each document.
+    /// Converts the changes into a vector, with one change for each document.
     #[must_use]
-    pub fn into_vec(self) -> Vec<Change> {
+    pub fn into_vec(self) -> Vec<DocumentChange> {
         self.changes
     }
 
-    /// The first change whose document is not as it requires, where `revision` says at which revision a document
-    /// is. For a store to answer with.
-    pub fn moved(&self, revision: impl Fn(&str) -> Revision) -> Option<ChangeError> {
+    /// Returns a conflict for the first document that is not at its expected revision.
+    ///
+    /// `revision` returns the actual revision of a document. A store returns the conflict as the error of the request.
+    #[must_use]
+    pub fn revision_conflict(&self, revision: impl Fn(&str) -> Revision) -> Option<DocumentError> {
         self.changes.iter().find_map(|change| {
-            let required = change.required?;
+            let expected = change.expected?;
             let actual = revision(&change.key);
-            (required != actual).then(|| ChangeError::Moved {
+            (expected != actual).then(|| DocumentError::RevisionConflict {
                 key: change.key.clone(),
-                required,
+                expected,
                 actual,
             })
         })
     }
 
-    /// Checks what every store rejects; a store calls this first.
+    /// Checks the rules that hold for every store; a store calls this first.
     ///
     /// # Errors
-    /// [`InvalidChanges`]: a document named twice, too many changes, a key or a value out of bounds, the requirement
-    /// that a document which is not touched does not exist.
-    pub fn check(&self) -> Result<(), InvalidChanges> {
+    /// Returns [`InvalidDocumentChanges`], which names the first rule that the changes violate.
+    pub fn check(&self) -> Result<(), InvalidDocumentChanges> {
         let count = self.changes.len();
         if count > MAX_CHANGES {
-            return Err(InvalidChanges::TooMany {
+            return Err(InvalidDocumentChanges::TooMany {
                 count,
                 limit: MAX_CHANGES,
             });
@@ -156,113 +171,33 @@ impl Changes {
             check_change(change)?;
             if !seen.insert(&change.key) {
                 let key = change.key.clone();
-                return Err(InvalidChanges::Twice { key });
+                return Err(InvalidDocumentChanges::DuplicateKey { key });
             }
         }
         Ok(())
     }
 }
 
-fn check_change(change: &Change) -> Result<(), InvalidChanges> {
+fn check_change(change: &DocumentChange) -> Result<(), InvalidDocumentChanges> {
     let key = &change.key;
     if key.is_empty() || key.len() > MAX_KEY || key.contains(char::is_control) {
         let key = key.chars().take(80).collect();
-        return Err(InvalidChanges::Key { key });
+        return Err(InvalidDocumentChanges::Key { key });
     }
     match &change.effect {
-        Effect::Put(value) if value.len() > MAX_VALUE => Err(InvalidChanges::ValueTooLarge {
-            key: key.clone(),
-            bytes: value.len(),
-            limit: MAX_VALUE,
-        }),
-        Effect::Put(value) if value.contains('\0') => {
-            Err(InvalidChanges::NotJson { key: key.clone() })
+        DocumentEffect::Put(value) if value.len() > MAX_VALUE => {
+            Err(InvalidDocumentChanges::ValueTooLarge {
+                key: key.clone(),
+                bytes: value.len(),
+                limit: MAX_VALUE,
+            })
         }
-        Effect::Keep if change.required.is_none_or(|it| it == Revision::ABSENT) => {
-            Err(InvalidChanges::Idle { key: key.clone() })
+        DocumentEffect::Put(value) if value.contains('\0') => {
+            Err(InvalidDocumentChanges::NotJson { key: key.clone() })
+        }
+        DocumentEffect::Keep if change.expected.is_none_or(|it| it == Revision::ABSENT) => {
+            Err(InvalidDocumentChanges::NoEffect { key: key.clone() })
         }
         _ => Ok(()),
     }
-}
-
-/// Documents were not changed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ChangeError {
-    /// A document is not at the revision that was required.
-    #[error("the document {key:?} is at revision {actual}, required was {required}")]
-    Moved {
-        /// Which document.
-        key: String,
-        /// The revision required.
-        required: Revision,
-        /// Its revision; 0: it does not exist.
-        actual: Revision,
-    },
-    /// No store takes this.
-    #[error(transparent)]
-    Invalid(#[from] InvalidChanges),
-    /// The backend failed. After [`StoreError::Unavailable`] nothing was changed, after
-    /// [`StoreError::Interrupted`] that is not known.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl ChangeError {
-    /// Converts the error for a caller that cannot run into a revision conflict.
-    #[must_use]
-    pub fn into_store_error(self) -> StoreError {
-        match self {
-            Self::Store(error) => error,
-            other => StoreError::Failed(other.into()),
-        }
-    }
-}
-
-/// Changes that no store makes.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum InvalidChanges {
-    /// More than [`MAX_CHANGES`].
-    #[error("{count} changes at once, the limit is {limit}")]
-    TooMany {
-        /// How many.
-        count: usize,
-        /// The limit.
-        limit: usize,
-    },
-    /// One document, two changes.
-    #[error("the document {key:?} is changed twice at once")]
-    Twice {
-        /// Which document.
-        key: String,
-    },
-    /// A key is empty, longer than [`MAX_KEY`] bytes, or holds control characters.
-    #[error("{key:?} is no key of a document: 1 to 1024 bytes without control characters")]
-    Key {
-        /// The key, cut after 80 characters.
-        key: String,
-    },
-    /// More than [`MAX_VALUE`] bytes.
-    #[error("{bytes} bytes for the document {key:?}, the limit is {limit}")]
-    ValueTooLarge {
-        /// Which document.
-        key: String,
-        /// How many bytes.
-        bytes: usize,
-        /// The limit.
-        limit: usize,
-    },
-    /// A value holds the character U+0000, which stands in no JSON.
-    #[error("the value for the document {key:?} is not JSON: it holds U+0000")]
-    NotJson {
-        /// Which document.
-        key: String,
-    },
-    /// A document that is kept as it is must exist, at some revision.
-    #[error("nothing is required of the document {key:?} that another could not undo meanwhile")]
-    Idle {
-        /// Which document.
-        key: String,
-    },
 }

@@ -1,4 +1,4 @@
-//! [`MemoryDocuments`]: documents in a map.
+//! [`MemoryDocuments`]: documents in memory.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -6,65 +6,70 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use super::{ChangeError, Changes, Document, DocumentStore, Effect, Revision, Scan};
+use super::changes::{DocumentChanges, DocumentEffect};
+use super::error::DocumentError;
+use super::revision::Revision;
+use super::scan::Scan;
+use super::store::{Document, DocumentStore};
 use crate::error::StoreError;
 
-/// Documents in memory, gone with the value: for stores in memory, and for what each process keeps for itself.
+/// Documents in memory, for stores in memory and for state that one process keeps for itself.
 #[derive(Debug, Default)]
-pub struct MemoryDocuments(Mutex<Held>);
+pub struct MemoryDocuments(Mutex<MemoryState>);
 
 #[derive(Debug, Default)]
-struct Held {
+struct MemoryState {
     documents: BTreeMap<String, (Revision, String)>,
-    last: u64,
+    last_revision: u64,
 }
 
 impl MemoryDocuments {
-    /// No documents.
+    /// Creates an empty set of documents.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    fn held(&self) -> MutexGuard<'_, Held> {
+    fn lock(&self) -> MutexGuard<'_, MemoryState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// As [`find_documents`](DocumentStore::find_documents), at once.
+    /// Returns documents like [`find_documents`](DocumentStore::find_documents), without `await`.
+    #[must_use]
     pub fn find(&self, keys: &[String]) -> Vec<Document> {
-        let held = self.held();
+        let state = self.lock();
         let found = keys.iter().filter_map(|key| {
-            let entry = held.documents.get_key_value(key)?;
+            let entry = state.documents.get_key_value(key)?;
             Some(document(entry))
         });
         found.collect()
     }
 
-    /// As [`change_documents`](DocumentStore::change_documents), at once.
+    /// Changes documents like [`change_documents`](DocumentStore::change_documents), without `await`.
     ///
     /// # Errors
-    /// [`ChangeError::Moved`], or [`ChangeError::Invalid`].
-    pub fn change(&self, changes: Changes) -> Result<Revision, ChangeError> {
+    /// Returns [`DocumentError::RevisionConflict`] or [`DocumentError::Invalid`].
+    pub fn change(&self, changes: DocumentChanges) -> Result<Revision, DocumentError> {
         changes.check()?;
-        let mut held = self.held();
+        let mut state = self.lock();
         let revision = |key: &str| {
-            let document = held.documents.get(key);
+            let document = state.documents.get(key);
             document.map_or(Revision::ABSENT, |(revision, _)| *revision)
         };
-        if let Some(moved) = changes.moved(revision) {
-            return Err(moved);
+        if let Some(conflict) = changes.revision_conflict(revision) {
+            return Err(conflict);
         }
-        held.last += 1;
-        let revision = Revision::new(held.last);
+        state.last_revision += 1;
+        let revision = Revision::new(state.last_revision);
         for change in changes.into_vec() {
             match change.effect {
-                Effect::Put(value) => {
-                    held.documents.insert(change.key, (revision, value));
+                DocumentEffect::Put(value) => {
+                    state.documents.insert(change.key, (revision, value));
                 }
-                Effect::Delete => {
-                    held.documents.remove(&change.key);
+                DocumentEffect::Delete => {
+                    state.documents.remove(&change.key);
                 }
-                Effect::Keep => {}
+                DocumentEffect::Keep => {}
             }
         }
         Ok(revision)
@@ -73,7 +78,7 @@ impl MemoryDocuments {
 
 #[async_trait]
 impl DocumentStore for MemoryDocuments {
-    async fn change_documents(&self, changes: Changes) -> Result<Revision, ChangeError> {
+    async fn change_documents(&self, changes: DocumentChanges) -> Result<Revision, DocumentError> {
         self.change(changes)
     }
 
@@ -87,8 +92,8 @@ impl DocumentStore for MemoryDocuments {
         } else {
             Bound::Included(&scan.prefix)
         };
-        let held = self.held();
-        let range = held.documents.range::<String, _>((from, Bound::Unbounded));
+        let state = self.lock();
+        let range = state.documents.range::<String, _>((from, Bound::Unbounded));
         let found = range.take_while(|(key, _)| key.starts_with(&scan.prefix));
         Ok(found.take(scan.limit).map(document).collect())
     }

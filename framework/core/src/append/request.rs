@@ -1,0 +1,187 @@
+//! [`Append`]: the events that a store appends together.
+
+use std::collections::HashSet;
+
+use super::condition::{AppendCondition, ExpectedVersion};
+use super::conflict::Violation;
+use super::error::InvalidAppend;
+use super::idempotency_key::{IdempotencyKey, MAX_IDEMPOTENCY_KEY};
+use crate::document::DocumentChanges;
+use crate::position::{Position, Version};
+use crate::query::Query;
+use crate::record::{ContentType, MAX_EVENT_DATA, NewEvent};
+use crate::stream_id::StreamId;
+
+/// The maximum number of events in one append.
+pub const MAX_APPEND: usize = 10_000;
+
+/// Events for any number of streams, which are stored together or not at all.
+///
+/// ```
+/// use factum_core::append::{Append, ExpectedVersion, IdempotencyKey};
+/// use factum_core::position::Position;
+/// use factum_core::query::Query;
+///
+/// let append = Append::stream("account-42".parse()?, ExpectedVersion::NoStream, Vec::new())
+///     .condition(Query::category("account"), Position::new(17))
+///     .idempotency_key(IdempotencyKey::new("request-7", b"open account 42"));
+/// # assert_eq!(append.check(), Ok(()));
+/// # Ok::<(), factum_core::stream_id::InvalidStreamId>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Append {
+    /// The streams, each at most once.
+    pub streams: Vec<StreamAppend>,
+    /// The condition that the events of the store must meet.
+    pub condition: Option<AppendCondition>,
+    /// The key that makes a repeated append return the first result.
+    pub key: Option<IdempotencyKey>,
+    /// The document changes to make in the same transaction; a repeated append does not make them again.
+    pub changes: DocumentChanges,
+}
+
+/// The events for one stream, and the version that the stream must have.
+#[derive(Debug, Clone)]
+pub struct StreamAppend {
+    /// The stream.
+    pub stream: StreamId,
+    /// The version that the stream must have.
+    pub expected: ExpectedVersion,
+    /// The events, in order; if there are none, only the version is checked.
+    pub events: Vec<NewEvent>,
+}
+
+impl Append {
+    /// Creates an append to one stream.
+    #[must_use]
+    pub fn stream(stream: StreamId, expected: ExpectedVersion, events: Vec<NewEvent>) -> Self {
+        Self::default().and_stream(stream, expected, events)
+    }
+
+    /// Adds events for another stream.
+    #[must_use]
+    pub fn and_stream(
+        mut self,
+        stream: StreamId,
+        expected: ExpectedVersion,
+        events: Vec<NewEvent>,
+    ) -> Self {
+        self.streams.push(StreamAppend {
+            stream,
+            expected,
+            events,
+        });
+        self
+    }
+
+    /// Sets the append condition: no event after the position `after` matches `query`.
+    #[must_use]
+    pub fn condition(mut self, query: Query, after: Position) -> Self {
+        self.condition = Some(AppendCondition { query, after });
+        self
+    }
+
+    /// Sets the idempotency key, which makes a repeated append return the first result.
+    #[must_use]
+    pub fn idempotency_key(mut self, key: IdempotencyKey) -> Self {
+        self.key = Some(key);
+        self
+    }
+
+    /// Adds document changes, which take effect together with the events or not at all.
+    #[must_use]
+    pub fn with_changes(mut self, changes: DocumentChanges) -> Self {
+        self.changes = self.changes.with(changes);
+        self
+    }
+
+    /// Returns the number of events.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.streams.iter().map(|stream| stream.events.len()).sum()
+    }
+
+    /// Returns a violation for every stream that is not at its expected version.
+    ///
+    /// `version` returns the actual version of a stream. A store reports the violations as a
+    /// [`Conflict`](crate::append::Conflict).
+    #[must_use]
+    pub fn violations(&self, version: impl Fn(&StreamId) -> Version) -> Vec<Violation> {
+        let streams = self.streams.iter().filter_map(|part| {
+            let actual = version(&part.stream);
+            (!part.expected.allows(actual)).then(|| Violation::Version {
+                stream: part.stream.clone(),
+                expected: part.expected,
+                actual,
+            })
+        });
+        streams.collect()
+    }
+
+    /// Checks the rules that hold for every store; a store calls this first.
+    ///
+    /// # Errors
+    /// Returns [`InvalidAppend`], which names the first rule that the append violates.
+    pub fn check(&self) -> Result<(), InvalidAppend> {
+        let mut seen = HashSet::new();
+        for stream in &self.streams {
+            if self.streams.len() > 1 && !seen.insert(&stream.stream) {
+                return Err(InvalidAppend::DuplicateStream {
+                    stream: stream.stream.clone(),
+                });
+            }
+            stream.events.iter().try_for_each(check_event)?;
+        }
+        self.changes.check()?;
+        let count = self.count();
+        if count > MAX_APPEND {
+            return Err(InvalidAppend::TooManyEvents {
+                count,
+                limit: MAX_APPEND,
+            });
+        }
+        match &self.key {
+            Some(IdempotencyKey { key, .. })
+                if key.is_empty() || key.len() > MAX_IDEMPOTENCY_KEY =>
+            {
+                Err(InvalidAppend::Key {
+                    bytes: key.len(),
+                    limit: MAX_IDEMPOTENCY_KEY,
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn has_control_characters(event_type: &str) -> bool {
+    // Fast path: most event types are printable ASCII.
+    !event_type.bytes().all(|byte| byte.is_ascii_graphic()) && event_type.contains(char::is_control)
+}
+
+fn check_event(event: &NewEvent) -> Result<(), InvalidAppend> {
+    let bytes = event.data.len();
+    if bytes > MAX_EVENT_DATA {
+        return Err(InvalidAppend::DataTooLarge {
+            bytes,
+            limit: MAX_EVENT_DATA,
+        });
+    }
+    if event.name.is_empty() || event.name.len() > 255 || has_control_characters(&event.name) {
+        return Err(InvalidAppend::Name {
+            name: event.name.chars().take(80).collect(),
+        });
+    }
+    if let Some(personal) = event.personal.first() {
+        return Err(InvalidAppend::Personal {
+            name: event.name.to_string(),
+            field: personal.field,
+        });
+    }
+    if event.content_type == ContentType::Json && std::str::from_utf8(&event.data).is_err() {
+        return Err(InvalidAppend::JsonNotUtf8 {
+            name: event.name.to_string(),
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,70 @@
+//! [`DocumentStore`]: the trait of a store for documents.
+
+use async_trait::async_trait;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::changes::DocumentChanges;
+use super::error::DocumentError;
+use super::revision::Revision;
+use super::scan::Scan;
+use crate::error::StoreError;
+
+/// A JSON value with a key and a revision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// The key, 1 to [`MAX_KEY`](crate::document::MAX_KEY) bytes without control characters.
+    pub key: String,
+    /// The revision of the last change.
+    pub revision: Revision,
+    /// The value as JSON text, at most [`MAX_VALUE`](crate::document::MAX_VALUE) bytes.
+    pub value: String,
+}
+
+impl Document {
+    /// Decodes the value.
+    ///
+    /// # Errors
+    /// Returns [`StoreError::Corrupt`] with the key of the document if the value does not fit the type.
+    pub fn decode<T: DeserializeOwned>(&self) -> Result<T, StoreError> {
+        serde_json::from_str(&self.value)
+            .map_err(|error| StoreError::Corrupt(format!("the document {:?}: {error}", self.key)))
+    }
+}
+
+/// Encodes a value as the JSON text of a document.
+///
+/// # Errors
+/// Returns [`StoreError::Failed`] if the value does not serialize.
+pub fn encode_document(value: &impl Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| StoreError::Failed(error.into()))
+}
+
+/// Stores documents.
+///
+/// Documents contain state of the runtime. The facts of the domain belong in events.
+#[async_trait]
+pub trait DocumentStore: Send + Sync + 'static {
+    /// Makes all changes or none, and returns the new revision of every changed document.
+    ///
+    /// When it returns `Ok`, the changes are durable and visible to every reader. If the future is dropped, either all
+    /// changes or none were made, and the caller does not know which.
+    ///
+    /// # Errors
+    /// - [`DocumentError::RevisionConflict`]: a document is not at its expected revision.
+    /// - [`DocumentError::Invalid`]: the changes violate a rule that holds for every store.
+    /// - [`DocumentError::Store`]: the backend failed.
+    async fn change_documents(&self, changes: DocumentChanges) -> Result<Revision, DocumentError>;
+
+    /// Returns the documents with these keys that exist, in any order.
+    ///
+    /// # Errors
+    /// Returns [`StoreError`] if the backend fails.
+    async fn find_documents(&self, keys: &[String]) -> Result<Vec<Document>, StoreError>;
+
+    /// Returns a range of documents, in ascending byte order of their keys.
+    ///
+    /// # Errors
+    /// Returns [`StoreError`] if the backend fails.
+    async fn scan_documents(&self, scan: Scan) -> Result<Vec<Document>, StoreError>;
+}
