@@ -3,21 +3,21 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use factum::metrics::{ALL, Kind, Metric};
+use factum::metrics::{ALL, Metric, MetricKind};
 use metrics::{SharedString, Unit};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 /// The interval in which recorded samples are aggregated into their buckets.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
-const SECONDS: Kind = Kind::Histogram(&[
+const SECONDS: MetricKind = MetricKind::Histogram(&[
     0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 ]);
 
 /// The number of REST requests.
 pub const HTTP_REQUESTS: Metric = Metric {
     name: "http_requests_total",
-    kind: Kind::Counter,
+    kind: MetricKind::Counter,
     unit: "requests",
     labels: &["method", "route", "status"],
     meaning: "REST requests answered; `route` is the path pattern, or `none` if no route matches",
@@ -35,7 +35,7 @@ pub const HTTP_DURATION: Metric = Metric {
 /// The number of gRPC calls.
 pub const GRPC_CALLS: Metric = Metric {
     name: "grpc_calls_total",
-    kind: Kind::Counter,
+    kind: MetricKind::Counter,
     unit: "calls",
     labels: &["method", "code"],
     meaning: "gRPC calls ended; `Cancelled` means that the client disconnected or the call timed out; `method` is `other` if the method is unknown",
@@ -65,7 +65,7 @@ impl Exporter {
     pub fn install() -> Result<Self> {
         let mut builder = PrometheusBuilder::new();
         for metric in ALL.iter().chain(SERVICE_METRICS) {
-            if let Kind::Histogram(bounds) = metric.kind {
+            if let MetricKind::Histogram(bounds) = metric.kind {
                 let name = Matcher::Full(metric.name.to_owned());
                 builder = builder.set_buckets_for_metric(name, bounds)?;
             }

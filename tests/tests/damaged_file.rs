@@ -267,7 +267,7 @@ async fn with_value(
 fn corrupt(error: impl std::error::Error) -> String {
     error
         .to_string()
-        .replace("the store holds something unreadable: ", "")
+        .replace("the store contains corrupt data: ", "")
 }
 
 #[test]

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
-use factum::document::Changes;
+use factum::document::DocumentChanges;
 use factum::prelude::*;
 use factum::{DeadLetterState, FailurePolicy, Position, ProjectionState};
 use factum_tests::backend::Backend;
@@ -296,7 +296,7 @@ async fn unreadable_dead_letter_still_blocks_its_stream(place: &str) {
     let [key] = &dead_letter_keys(&engine).await[..] else {
         panic!("one letter waits");
     };
-    let torn = Changes::new().put(key, "[]");
+    let torn = DocumentChanges::new().put(key, "[]");
     engine.store().change_documents(torn).await.unwrap();
 
     let projections = run(

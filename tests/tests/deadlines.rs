@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use factum::clock::Clock as _;
-use factum::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
+use factum::document::{Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan};
 use factum::prelude::*;
 use factum::{
     Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Position, StoreError,
@@ -219,7 +219,7 @@ factum::delegate!(snapshots, [] RacingStore, |this| this.store);
 
 #[async_trait]
 impl DocumentStore for RacingStore {
-    async fn change_documents(&self, changes: Changes) -> Result<Revision, ChangeError> {
+    async fn change_documents(&self, changes: DocumentChanges) -> Result<Revision, DocumentError> {
         self.run_race().await;
         self.store.change_documents(changes).await
     }

@@ -245,7 +245,7 @@ impl<E: Event + Debug + Clone> ReadModel for Recording<E> {
     }
 
     fn query(&self) -> Query {
-        Query::names(["account.opened", "account.deposited"])
+        Query::event_types(["account.opened", "account.deposited"])
     }
 
     async fn project(&self, step: Step<'_>) -> Result<Revision, StepError> {

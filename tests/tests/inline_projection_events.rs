@@ -12,7 +12,7 @@ mod server;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use factum::document::Changes;
+use factum::document::DocumentChanges;
 use factum::prelude::*;
 use factum::privacy::{DocumentKeys, MasterKey, PersonalDataStore, PersonalField, Subject};
 use factum::projections::checkpoint;
@@ -180,9 +180,9 @@ fn appends(round: u32) -> Vec<Append> {
                 ExpectedVersion::NoStream,
                 vec![split, event("guest.nudged", 1, &json!({}))],
             )
-            .with_changes(Changes::new().put(format!("own/{round}"), "1")),
+            .with_changes(DocumentChanges::new().put(format!("own/{round}"), "1")),
         one(7, vec![personal(current, "name")])
-            .once(IdempotencyKey::new(format!("key {round}"), b"dan")),
+            .idempotency_key(IdempotencyKey::new(format!("key {round}"), b"dan")),
         one(8, vec![other]),
     ]
 }

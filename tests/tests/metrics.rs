@@ -8,7 +8,7 @@ mod metric_snapshot;
 use std::sync::Arc;
 use std::time::Duration;
 
-use factum::metrics::{ALL, Kind};
+use factum::metrics::{ALL, MetricKind};
 use factum::prelude::*;
 use factum::{
     Append, ContentType, EventStore as _, ExecuteError, ExpectedVersion, NewEvent, RetryPolicy,
@@ -211,7 +211,7 @@ fn projection_metrics_report_position_and_failures() {
     });
     let of = |name: &str| recorded.of(&format!("factum_projection_{name}"));
     assert_eq!(of("position"), [("{projection=lamps}", 3.0)]);
-    assert_eq!(of("parked_events"), [("{projection=lamps}", 1.0)]);
+    assert_eq!(of("dead_letters"), [("{projection=lamps}", 1.0)]);
     assert_eq!(of("failures_total"), [("{projection=lamps}", 3.0)]);
     assert_eq!(
         recorded.0["factum_projection_lag_events{projection=lamps}"],
@@ -263,9 +263,9 @@ fn every_metric_is_described() {
         factum::metrics::describe();
         for metric in ALL {
             match metric.kind {
-                Kind::Counter => metrics::counter!(metric.name).increment(1),
-                Kind::Gauge => metrics::gauge!(metric.name).set(1),
-                Kind::Histogram(bounds) => {
+                MetricKind::Counter => metrics::counter!(metric.name).increment(1),
+                MetricKind::Gauge => metrics::gauge!(metric.name).set(1),
+                MetricKind::Histogram(bounds) => {
                     assert!(bounds.is_sorted_by(|bound, next| bound < next));
                     metrics::histogram!(metric.name).record(1);
                 }

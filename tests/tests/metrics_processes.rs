@@ -158,7 +158,7 @@ fn process_metrics_count_outcomes_and_failed_deliveries() {
         let work = snapshot.of("factum_process_work_total{process=watch,outcome=");
         assert_eq!(work, expected);
         assert_eq!(
-            snapshot.0["factum_process_parked_items{process=watch}"],
+            snapshot.0["factum_process_failed_deliveries{process=watch}"],
             [1.0]
         );
         assert_eq!(snapshot.0["factum_process_work_due{process=watch}"], [0.0]);
@@ -181,17 +181,17 @@ fn failed_delivery_gauge_follows_start_and_discard() {
     with_recorder(async |recorder| {
         let engine = Engine::new(store.clone());
         let running = ProcessManagers::builder(&engine).with::<Watch>().start();
-        wait_for_gauge(&recorder, "parked_items", 1.0).await;
+        wait_for_gauge(&recorder, "failed_deliveries", 1.0).await;
         let failed = running.failed_deliveries("watch").await.unwrap();
         let discarded = running.discard_delivery("watch", &failed[0], "the switch is broken");
         discarded.await.unwrap();
-        metrics::gauge!("factum_process_parked_items", "process" => "watch").set(7);
+        metrics::gauge!("factum_process_failed_deliveries", "process" => "watch").set(7);
         light(&engine, 2).await;
         running.wait_until_idle().await.unwrap();
         running.stop().await;
         let snapshot = MetricSnapshot::new(&recorder);
         assert_eq!(
-            snapshot.0["factum_process_parked_items{process=watch}"],
+            snapshot.0["factum_process_failed_deliveries{process=watch}"],
             [0.0]
         );
     });

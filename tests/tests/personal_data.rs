@@ -272,7 +272,7 @@ async fn who_forgets_in_one_process_is_forgotten_in_all<B: StoredBytes>() {
     // The very next read.
     assert_eq!(name(&all_events(&there).await[0]), "[redacted]");
     let rejected = there_registers(&engine).await;
-    assert!(matches!(rejected, InvalidAppend::Forgotten { .. }));
+    assert!(matches!(rejected, InvalidAppend::Erased { .. }));
     // Cached state is evicted shortly after.
     while engine.load::<Customer>(&id).await.unwrap().name == "Ada" {
         tokio::task::yield_now().await;

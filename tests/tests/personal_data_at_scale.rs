@@ -18,8 +18,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use factum::document::{ChangeError, DocumentStore};
-use factum::document::{Changes, Document, MemoryDocuments, Revision, Scan};
+use factum::document::{Document, DocumentChanges, MemoryDocuments, Revision, Scan};
+use factum::document::{DocumentError, DocumentStore};
 use factum::prelude::*;
 use factum::privacy::{DocumentKeys, PersonalDataStore};
 use factum::privacy::{PersonalField, Subject};
@@ -259,7 +259,7 @@ struct CountingDocuments(MemoryDocuments, Arc<AtomicU64>);
 
 #[async_trait]
 impl DocumentStore for CountingDocuments {
-    async fn change_documents(&self, changes: Changes) -> Result<Revision, ChangeError> {
+    async fn change_documents(&self, changes: DocumentChanges) -> Result<Revision, DocumentError> {
         self.0.change_documents(changes).await
     }
 

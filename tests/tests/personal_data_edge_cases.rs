@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Barrier};
 
-use factum::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
+use factum::document::{Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan};
 use factum::prelude::*;
 use factum::privacy::{DocumentKeys, MasterKey, PersonalDataStore};
 use factum::{StoreError, async_trait};
@@ -110,7 +110,7 @@ struct Crashing {
 
 #[async_trait]
 impl DocumentStore for Crashing {
-    async fn change_documents(&self, changes: Changes) -> Result<Revision, ChangeError> {
+    async fn change_documents(&self, changes: DocumentChanges) -> Result<Revision, DocumentError> {
         let decrement = |remaining: u64| remaining.checked_sub(1);
         let remaining = self.remaining.fetch_update(SeqCst, SeqCst, decrement);
         if remaining.is_err() {

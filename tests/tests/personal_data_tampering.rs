@@ -77,16 +77,16 @@ async fn reason(store: &impl EventStore) -> String {
     error.fault.to_string()
 }
 
-/// A store with one event, and that event as it is sealed.
-async fn one<B: Backend>(place: &B) -> (Encrypted<B>, NewEvent) {
+/// Returns a store with one event, and that event as it is stored.
+async fn store_with_event<B: Backend>(place: &B) -> (Encrypted<B>, NewEvent) {
     let store = open(place).await;
     let engine = Engine::new(store.clone());
     engine
         .execute(record("17", registered("Ada")))
         .await
         .unwrap();
-    let sealed = again(all_events(store.store()).await.remove(0));
-    (store, sealed)
+    let encrypted = copy(all_events(store.store()).await.remove(0));
+    (store, encrypted)
 }
 
 async fn moved_ciphertext_is_rejected<B: Backend>() {

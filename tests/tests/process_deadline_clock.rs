@@ -152,7 +152,7 @@ async fn place(engine: &Engine, order: u32, pay: Pay) {
 
 /// Returns the cancelled orders, in order.
 async fn cancelled(engine: &Engine) -> Vec<u32> {
-    let read = Read::all(Query::names(["order.cancelled"]));
+    let read = Read::all(Query::event_types(["order.cancelled"]));
     let page = engine.store().read(read).await.unwrap();
     let orders = page.events.iter().map(|record| record.decode().unwrap());
     let orders = orders.filter_map(|event| match event {

@@ -185,7 +185,7 @@ async fn idle(running: &ProcessManagers) {
 
 /// Returns the number of stored events with this name.
 async fn stored(engine: &Engine, name: &'static str) -> usize {
-    let read = Read::all(Query::names([name]));
+    let read = Read::all(Query::event_types([name]));
     engine.store().read(read).await.unwrap().events.len()
 }
 

@@ -168,7 +168,7 @@ async fn wind(engine: &Engine, bells: &[u32]) {
 
 /// Returns the bells that rang, in order.
 async fn rang(engine: &Engine) -> Vec<u32> {
-    let read = Read::all(Query::names(["bell.rang"]));
+    let read = Read::all(Query::event_types(["bell.rang"]));
     let page = engine.store().read(read).await.unwrap();
     let events = page.events.iter().map(|record| record.decode().unwrap());
     let bells = events.filter_map(|event| match event {

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use factum::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
+use factum::document::{Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan};
 use factum::prelude::*;
 use factum::process_managers::{EventHandler, HandlerError, ProcessManagersBuilder, SCHEDULES};
 use factum::{
@@ -103,7 +103,7 @@ async fn within_timeout<T>(future: impl Future<Output = T>) -> T {
 
 /// Returns the bells that rang, in order.
 async fn rang(engine: &Engine) -> Vec<u32> {
-    let read = Read::all(Query::names(["bell.rang"]));
+    let read = Read::all(Query::event_types(["bell.rang"]));
     let page = engine.store().read(read).await.unwrap();
     let events = page.events.iter().map(|record| record.decode().unwrap());
     let bells = events.filter_map(|event| match event {
@@ -172,7 +172,7 @@ async fn schedule_with_unknown_command_fails_delivery() {
 #[tokio::test]
 async fn unreadable_schedule_does_not_block_others() {
     let (store, clock) = (MemoryStore::new(), VirtualClock::new());
-    let broken = Changes::new().put("process//schedules/instance/bell 1", "{}");
+    let broken = DocumentChanges::new().put("process//schedules/instance/bell 1", "{}");
     store.change_documents(broken).await.unwrap();
     let engine = Engine::new(store);
     let running = processes(&engine, &clock);
@@ -219,7 +219,7 @@ impl EventStore for Closed {
 
 #[factum::async_trait]
 impl DocumentStore for Closed {
-    async fn change_documents(&self, _: Changes) -> Result<Revision, ChangeError> {
+    async fn change_documents(&self, _: DocumentChanges) -> Result<Revision, DocumentError> {
         Err(StoreError::Closed.into())
     }
 

@@ -135,7 +135,7 @@ async fn emit(engine: &Engine, lamp: u32, event: LampEvent) {
 
 /// Returns the `at` value of each time the lamp was put out.
 async fn put_out(engine: &Engine, lamp: u32) -> Vec<u32> {
-    let read = Read::all(Query::names(["lamp.put_out"]));
+    let read = Read::all(Query::event_types(["lamp.put_out"]));
     let page = engine.store().read(read).await.unwrap();
     let events = page.events.iter().map(|record| record.decode().unwrap());
     let times = events.filter_map(|event| match event {
@@ -159,7 +159,7 @@ async fn commands_record_sender_and_correlation() {
         .await
         .unwrap();
     running.wait_until_idle().await.unwrap();
-    let read = Read::all(Query::names(["lamp.put_out"]));
+    let read = Read::all(Query::event_types(["lamp.put_out"]));
     let page = engine.store().read(read).await.unwrap();
     let (cause, metadata) = (&touched.events()[0], &page.events[0].metadata);
     assert_eq!(metadata.actor.as_deref(), Some("watch"));

@@ -11,7 +11,7 @@ mod gated_store;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
-use factum::document::{Changes, DocumentStore as _, Scan};
+use factum::document::{DocumentChanges, DocumentStore as _, Scan};
 use factum::prelude::*;
 use factum::process_managers::ProcessManagersBuilder;
 use factum::projections::DeadLetterState;
@@ -243,7 +243,7 @@ async fn place(engine: &Engine, order: u32) {
 
 /// Returns the number of cancelled orders.
 async fn cancelled(engine: &Engine) -> usize {
-    let read = Read::all(Query::names(["order.cancelled"]));
+    let read = Read::all(Query::event_types(["order.cancelled"]));
     engine.store().read(read).await.unwrap().events.len()
 }
 
@@ -290,7 +290,7 @@ async fn stale_due_entry_is_removed() {
     let engine = Engine::new(store.clone());
     let clock = VirtualClock::new();
     let due = format!("process/shop/due/{:020}/9", 1);
-    let stale = Changes::new().put(&due, r#"{"id":"9","deadline":true}"#);
+    let stale = DocumentChanges::new().put(&due, r#"{"id":"9","deadline":true}"#);
     store.change_documents(stale).await.unwrap();
     let running = processes(&engine, &clock).with::<Shop>().start();
     place(&engine, 1).await;

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 use factum::async_trait;
-use factum::document::{Change, ChangeError, Changes, Document, DocumentStore, Revision, Scan};
+use factum::document::{
+    Document, DocumentChange, DocumentChanges, DocumentError, DocumentStore, Revision, Scan,
+};
 use factum::prelude::*;
 use factum::{
     Append, AppendError, Appended, EventError, EventStore, IdempotencyKey, Page, Position,
@@ -96,11 +98,11 @@ struct Crashing {
 
 #[async_trait]
 impl DocumentStore for Crashing {
-    async fn change_documents(&self, changes: Changes) -> Result<Revision, ChangeError> {
+    async fn change_documents(&self, changes: DocumentChanges) -> Result<Revision, DocumentError> {
         if self.settled.load(SeqCst) {
             return Err(StoreError::Interrupted("crashed".into()).into());
         }
-        let settles = |change: &Change| change.key.starts_with("settled/");
+        let settles = |change: &DocumentChange| change.key.starts_with("settled/");
         let settles = changes.as_slice().iter().any(settles);
         let changed = self.store.change_documents(changes).await;
         self.settled.fetch_or(settles, SeqCst);
@@ -151,7 +153,7 @@ impl ReadModel for Unrelated {
     }
 
     fn query(&self) -> Query {
-        Query::names(["unrelated.happened"])
+        Query::event_types(["unrelated.happened"])
     }
 
     async fn project(&self, step: Step<'_>) -> Result<Revision, StepError> {
@@ -167,7 +169,7 @@ async fn checkpoint_of_unrelated_events_is_batched() {
     projections.wait_for(Position::ZERO).await.unwrap();
     // Revisions count the changes of a store.
     let changes = async || {
-        let probe = Changes::new().put("probe", "1");
+        let probe = DocumentChanges::new().put("probe", "1");
         store.change_documents(probe).await.unwrap().get()
     };
     let mut last = Position::ZERO;
@@ -300,7 +302,8 @@ async fn projection_names_must_be_valid_and_unique() {
 async fn invalid_control_document_is_named() {
     let store = MemoryStore::new();
     let engine = Engine::new(store.clone());
-    let put = |value: &str| factum::document::Changes::new().put("projection/by hand", value);
+    let put =
+        |value: &str| factum::document::DocumentChanges::new().put("projection/by hand", value);
     store.change_documents(put("{\"builds\":7}")).await.unwrap();
     let retry = factum::RetryPolicy {
         attempts: 2,

@@ -15,7 +15,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use factum::Position;
-use factum::document::Changes;
+use factum::document::DocumentChanges;
 use factum::projections::checkpoint;
 use factum_tests::backend::Backend;
 use factum_tests::load::Fill;
@@ -85,7 +85,7 @@ impl Node {
         loop {
             self.signal("-STOP");
             let engine = backend.engine();
-            let probe = Changes::new().put("probe", "{}");
+            let probe = DocumentChanges::new().put("probe", "{}");
             let probe = engine.store().change_documents(probe);
             if tokio::time::timeout(LEASE / 2, probe).await.is_ok() {
                 return;

@@ -2,13 +2,13 @@
 
 use async_trait::async_trait;
 use factum::StoreError;
-use factum::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
+use factum::document::{Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan};
 
 use crate::MemoryStore;
 
 #[async_trait]
 impl DocumentStore for MemoryStore {
-    async fn change_documents(&self, changes: Changes) -> Result<Revision, ChangeError> {
+    async fn change_documents(&self, changes: DocumentChanges) -> Result<Revision, DocumentError> {
         self.documents().change_documents(changes).await
     }
 

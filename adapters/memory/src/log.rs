@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use factum::document::MemoryDocuments;
-use factum::record::Place;
+use factum::record::Assigned;
 use factum::{
     Append, AppendCondition, AppendError, Appended, Conflict, Direction, IdempotencyKey, Page,
     Position, Read, RecordedEvent, Scope, StreamId, Tag, Timestamp, Version, Violation,
@@ -113,13 +113,13 @@ impl Log {
                     }
                 }
                 let version = Version::new(positions.len() as u64);
-                let place = Place {
+                let assigned = Assigned {
                     position: Position::new(position),
                     version,
                     recorded_at,
                 };
                 self.events
-                    .push(RecordedEvent::new(event, part.stream.clone(), place));
+                    .push(RecordedEvent::new(event, part.stream.clone(), assigned));
             }
             versions.push((part.stream, Version::new(positions.len() as u64)));
         }

@@ -39,7 +39,7 @@ async fn outcomes(seed: u64) -> String {
     let mut outcomes = String::new();
     for number in 0..60 {
         let key = IdempotencyKey::new(number.to_string(), b"");
-        outcomes.push(match store.append(append().once(key)).await {
+        outcomes.push(match store.append(append().idempotency_key(key)).await {
             Ok(_) => '.',
             Err(AppendError::Store(StoreError::Unavailable(_))) => 'u',
             Err(AppendError::Store(StoreError::Interrupted(_))) => 'i',
@@ -140,7 +140,7 @@ async fn only_append_with_key_is_sent_twice() {
     assert_eq!((head(&store), store.injected()), (1, 0));
     let key = IdempotencyKey::new("req-7", b"");
     let appended = store
-        .append(append().once(key))
+        .append(append().idempotency_key(key))
         .await
         .expect("the append succeeds");
     assert_eq!(appended.position, Position::new(2));

@@ -179,7 +179,7 @@ pub fn encode_condition(condition: &AppendCondition) -> String {
         json!({
             "category": item.category,
             "prefix": item.stream_prefix,
-            "names": item.names,
+            "names": item.event_types,
             "tags": item.tags,
         })
     });

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use factum::document::{Changes, Revision};
+use factum::document::{DocumentChanges, Revision};
 use factum::{
     Append, AppendCondition, Appended, Conflict, Position, StreamAppend, StreamId, Timestamp,
     Version, Violation,
@@ -169,7 +169,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Returns whether `changes` may be made in the same transaction as the changes of the appends.
-    pub fn allows(&self, changes: &Changes) -> bool {
+    pub fn allows(&self, changes: &DocumentChanges) -> bool {
         self.documents.allow(changes)
     }
 
@@ -185,7 +185,7 @@ impl<'a> Batch<'a> {
     pub async fn insert(
         &mut self,
         connection: &mut PgConnection,
-        changes: &Changes,
+        changes: &DocumentChanges,
     ) -> Result<Option<Revision>, BackendError> {
         let mut rows = std::mem::take(&mut self.rows);
         rows.changes.add(changes);

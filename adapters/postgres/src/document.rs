@@ -1,7 +1,7 @@
 //! Documents in the table `document`.
 
 use factum::StoreError;
-use factum::document::{ChangeError, Changes, Document, Effect, Revision, Scan};
+use factum::document::{Document, DocumentChanges, DocumentEffect, DocumentError, Revision, Scan};
 use sqlx::postgres::{PgArguments, PgConnection, PgExecutor, PgRow};
 use sqlx::query::Query;
 use sqlx::{Postgres, Row as _};
@@ -55,8 +55,8 @@ fn decode(rows: Result<Vec<PgRow>, sqlx::Error>) -> Result<Vec<Document>, StoreE
 /// With several statements, a client that hangs between two of them would keep its locks.
 pub async fn change_and_commit(
     db: &mut PgConnection,
-    changes: &Changes,
-) -> Result<Revision, ChangeError> {
+    changes: &DocumentChanges,
+) -> Result<Revision, DocumentError> {
     let mut columns = ChangeColumns::default();
     columns.add(changes);
     let changed = columns.bind(sqlx::query("select must_change($1, $2, $3, $4)"));
@@ -76,7 +76,10 @@ pub async fn change_and_commit(
 }
 
 /// Makes `changes` inside of a transaction, which must be rolled back on an error.
-pub async fn change(db: &mut PgConnection, changes: &Changes) -> Result<Revision, ChangeError> {
+pub async fn change(
+    db: &mut PgConnection,
+    changes: &DocumentChanges,
+) -> Result<Revision, DocumentError> {
     let mut columns = ChangeColumns::default();
     columns.add(changes);
     let sql = "select moved, actual, new_revision from change($1, $2, $3, $4)";
@@ -86,9 +89,9 @@ pub async fn change(db: &mut PgConnection, changes: &Changes) -> Result<Revision
     if let Some(key) = moved {
         let actual: i64 = row.try_get(1).map_err(store_error)?;
         let change = changes.as_slice().iter().find(|change| change.key == key);
-        return Err(ChangeError::Moved {
-            required: change
-                .and_then(|change| change.required)
+        return Err(DocumentError::RevisionConflict {
+            expected: change
+                .and_then(|change| change.expected)
                 .unwrap_or_default(),
             actual: Revision::new(actual as u64),
             key,
@@ -108,16 +111,16 @@ pub struct ChangeColumns {
 }
 
 impl ChangeColumns {
-    pub fn add(&mut self, changes: &Changes) {
+    pub fn add(&mut self, changes: &DocumentChanges) {
         for change in changes.as_slice() {
             self.keys.push(change.key.clone());
-            let required = change.required.map(|revision| revision.get() as i64);
+            let required = change.expected.map(|revision| revision.get() as i64);
             self.required.push(required);
             self.values.push(match &change.effect {
-                Effect::Put(value) => Some(value.clone()),
-                Effect::Delete | Effect::Keep => None,
+                DocumentEffect::Put(value) => Some(value.clone()),
+                DocumentEffect::Delete | DocumentEffect::Keep => None,
             });
-            self.kept.push(change.effect == Effect::Keep);
+            self.kept.push(change.effect == DocumentEffect::Keep);
         }
     }
 

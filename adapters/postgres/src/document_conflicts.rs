@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use factum::document::{Changes, Effect};
+use factum::document::{DocumentChanges, DocumentEffect};
 
 /// The documents that the appends of one transaction use.
 ///
@@ -12,16 +12,17 @@ pub struct DocumentConflicts<'a>(HashMap<&'a str, bool>);
 
 impl<'a> DocumentConflicts<'a> {
     /// Returns whether `changes` may join: a document that one append changes is not used by another.
-    pub fn allow(&self, changes: &Changes) -> bool {
+    pub fn allow(&self, changes: &DocumentChanges) -> bool {
         changes.as_slice().iter().all(|change| {
             let read_only = self.0.get(change.key.as_str());
-            read_only.is_none_or(|read_only| *read_only && change.effect == Effect::Keep)
+            read_only.is_none_or(|read_only| *read_only && change.effect == DocumentEffect::Keep)
         })
     }
 
-    pub fn add(&mut self, changes: &'a Changes) {
+    pub fn add(&mut self, changes: &'a DocumentChanges) {
         let changes = changes.as_slice().iter();
-        let uses = changes.map(|change| (change.key.as_str(), change.effect == Effect::Keep));
+        let uses =
+            changes.map(|change| (change.key.as_str(), change.effect == DocumentEffect::Keep));
         self.0.extend(uses);
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::iter::successors;
 use std::sync::Arc;
 
-use factum::document::{ChangeError, Changes, Revision};
+use factum::document::{DocumentChanges, DocumentError, Revision};
 use factum::{Append, AppendError, Conflict, StoreError, Violation};
 use sqlx::error::DatabaseError;
 use sqlx::postgres::PgDatabaseError;
@@ -89,13 +89,13 @@ pub struct MovedDocuments(HashMap<String, u64>);
 
 impl MovedDocuments {
     /// Returns the error for `changes`: the first of its documents that is at another revision.
-    pub fn first_of(&self, changes: &Changes) -> Option<ChangeError> {
+    pub fn first_of(&self, changes: &DocumentChanges) -> Option<DocumentError> {
         changes.as_slice().iter().find_map(|change| {
-            let required = change.required?;
+            let expected = change.expected?;
             let actual = Revision::new(*self.0.get(&change.key)?);
-            (required != actual).then(|| ChangeError::Moved {
+            (expected != actual).then(|| DocumentError::RevisionConflict {
                 key: change.key.clone(),
-                required,
+                expected,
                 actual,
             })
         })
@@ -104,13 +104,13 @@ impl MovedDocuments {
     /// Returns the violation of `append`, if one of its documents is at another revision.
     pub fn violation(&self, append: &Append) -> Option<Violation> {
         match self.first_of(&append.changes)? {
-            ChangeError::Moved {
+            DocumentError::RevisionConflict {
                 key,
-                required,
+                expected,
                 actual,
             } => Some(Violation::Document {
                 key,
-                required,
+                expected,
                 actual,
             }),
             _ => None,

@@ -43,7 +43,7 @@ pub fn push_query(sql: &mut QueryBuilder<Postgres>, query: &Query) {
 fn differ_only_in_tags(one: &QueryItem, other: &QueryItem) -> bool {
     one.category == other.category
         && one.stream_prefix == other.stream_prefix
-        && one.names == other.names
+        && one.event_types == other.event_types
 }
 
 fn push_item(sql: &mut QueryBuilder<Postgres>, item: &QueryItem, tags: TagFilter) {
@@ -57,11 +57,11 @@ fn push_item(sql: &mut QueryBuilder<Postgres>, item: &QueryItem, tags: TagFilter
             .push_bind(prefix.clone())
             .push(") from stream s where s.key = e.stream)");
     }
-    if !item.names.is_empty() {
+    if !item.event_types.is_empty() {
         // Without statistics the planner assumes that few events have the name, and would sort them. For an
         // expression like this it assumes that half of the events match.
         sql.push(" and coalesce(e.name = any (")
-            .push_bind(item.names.clone())
+            .push_bind(item.event_types.clone())
             .push("), false)");
     }
     match tags {

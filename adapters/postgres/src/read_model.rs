@@ -164,7 +164,7 @@ impl<P: PostgresProjectSet<EventsOf<P>>> ReadModel for PostgresReadModel<P> {
     }
 
     fn query(&self) -> Query {
-        Query::names(P::Events::names())
+        Query::event_types(P::Events::names())
     }
 
     async fn prepare(&self, build: u64) -> Result<(), ProjectionError> {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use factum::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
+use factum::document::{Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan};
 use factum::metrics::StoreMetrics;
 use factum::{
     Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Position, Read, Snapshot,
@@ -138,7 +138,7 @@ impl EventStore for PostgresStore {
         if let Some(stream) = read_batcher::stream_to_batch(&read) {
             let page = read_batcher.page(read_pool, &read, stream).await;
             if let Some(page) = page.map_err(BackendError::into_not_executed)? {
-                metrics.read(&page);
+                metrics.record_page(&page);
                 return Ok(page);
             }
         }
@@ -149,7 +149,7 @@ impl EventStore for PostgresStore {
         }
         reader.release(&page);
         let page = page.map_err(BackendError::into_not_executed)?;
-        metrics.read(&page);
+        metrics.record_page(&page);
         Ok(page)
     }
 
@@ -170,7 +170,7 @@ impl EventStore for PostgresStore {
 
 #[async_trait]
 impl DocumentStore for PostgresStore {
-    async fn change_documents(&self, changes: Changes) -> Result<Revision, ChangeError> {
+    async fn change_documents(&self, changes: DocumentChanges) -> Result<Revision, DocumentError> {
         changes.check()?;
         let mut connection = self.0.pool.acquire().await.map_err(store_error)?;
         document::change_and_commit(&mut connection, &changes).await

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::{Deref, DerefMut};
 
-use factum::document::{Changes, Revision, Scan};
+use factum::document::{DocumentChanges, Revision, Scan};
 use factum::projections::{
     Names, TABLES, control_key, fill_in, list, listed, table, tables_key, views_key, wants,
 };
@@ -180,7 +180,7 @@ pub(crate) async fn drop(db: &mut PgConnection, name: &str, build: u64) -> Resul
     for name in names(db, &key).await? {
         execute(db, format!("drop table if exists {}", table(&name, build))).await?;
     }
-    let _: Revision = crate::document::change(db, &Changes::new().delete(key)).await?;
+    let _: Revision = crate::document::change(db, &DocumentChanges::new().delete(key)).await?;
     Ok(())
 }
 

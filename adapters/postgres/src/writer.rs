@@ -138,7 +138,7 @@ impl Writer {
             return requests;
         };
         let settled = results.iter().flatten();
-        self.metrics.committed(settled, started);
+        self.metrics.record_commit(settled, started);
         let mut remaining = Vec::new();
         for (request, result) in requests.into_iter().zip(results) {
             match result {
@@ -197,7 +197,7 @@ impl Writer {
         if requests.len() > 1 && !transient {
             return self.store_each_alone(requests).await;
         }
-        self.metrics.failed(requests.len());
+        self.metrics.record_failures(requests.len());
         let text = error.to_string();
         let mut error = Some(error);
         for request in requests {
@@ -224,7 +224,7 @@ impl Writer {
                 self.recover(requests, error).await;
             }
             error => {
-                self.metrics.failed(requests.len());
+                self.metrics.record_failures(requests.len());
                 for request in requests {
                     request.responder.respond(Err(error.clone().into()));
                 }
@@ -256,7 +256,7 @@ impl Writer {
         let outcome = stored?;
         self.cache.add(&outcome);
         self.advance_head();
-        self.metrics.committed(&outcome.results, started);
+        self.metrics.record_commit(&outcome.results, started);
         Ok(outcome.results)
     }
 
@@ -283,7 +283,7 @@ impl Writer {
             };
             let violations = vec![violation];
             let rejected = Err(Conflict { violations }.into());
-            self.metrics.answered([&rejected]);
+            self.metrics.record_results([&rejected]);
             request.responder.respond(rejected);
         }
         others
@@ -314,7 +314,7 @@ impl Writer {
                 None => Err(error.clone().into()),
             })
             .collect();
-        self.metrics.answered(&results);
+        self.metrics.record_results(&results);
         for (request, result) in requests.into_iter().zip(results) {
             request.responder.respond(result);
         }

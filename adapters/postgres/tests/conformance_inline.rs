@@ -7,7 +7,7 @@ mod server;
 #[path = "support/tally.rs"]
 mod tally;
 
-use factum::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
+use factum::document::{Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan};
 use factum::{
     Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Position, Read, StoreError,
     async_trait,
@@ -65,7 +65,7 @@ impl EventStore for Inline {
 
 #[async_trait]
 impl DocumentStore for Inline {
-    async fn change_documents(&self, changes: Changes) -> Result<Revision, ChangeError> {
+    async fn change_documents(&self, changes: DocumentChanges) -> Result<Revision, DocumentError> {
         self.0.change_documents(changes).await
     }
 

@@ -159,7 +159,7 @@ async fn closed_store_returns_closed() {
 fn keyed(number: u64) -> Append {
     let mut append = opened();
     append.streams[0].stream = format!("account-{number}").parse().unwrap();
-    append.once(IdempotencyKey::new(format!("key-{number}"), b"content"))
+    append.idempotency_key(IdempotencyKey::new(format!("key-{number}"), b"content"))
 }
 
 #[tokio::test]

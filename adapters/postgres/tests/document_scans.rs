@@ -5,7 +5,7 @@
 #[path = "support/server.rs"]
 mod server;
 
-use factum::document::{Changes, DocumentStore as _, Scan};
+use factum::document::{DocumentChanges, DocumentStore as _, Scan};
 use factum_postgres::PostgresStore;
 
 async fn keys(store: &PostgresStore, scan: Scan) -> Vec<String> {
@@ -22,7 +22,7 @@ async fn document_scan_uses_the_index_in_a_generic_plan() {
     let longest = "\u{10FFFF}".repeat(256);
     let changes = ["a/1", "a/2", "b/1", &longest]
         .into_iter()
-        .fold(Changes::new(), |changes, key| changes.put(key, "1"));
+        .fold(DocumentChanges::new(), |changes, key| changes.put(key, "1"));
     store.change_documents(changes).await.unwrap();
     assert_eq!(keys(&store, Scan::prefix("a/")).await, ["a/1", "a/2"]);
     assert_eq!(keys(&store, Scan::prefix("a/").after("a/1")).await, ["a/2"]);

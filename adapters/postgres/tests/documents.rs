@@ -7,7 +7,7 @@ mod server;
 
 use std::sync::Arc;
 
-use factum::document::{Changes, DocumentStore as _, Revision, Scan};
+use factum::document::{DocumentChanges, DocumentStore as _, Revision, Scan};
 use factum::{
     Append, AppendError, Appended, ContentType, EventStore as _, ExpectedVersion, Metadata,
     NewEvent, Violation,
@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 const APPENDS: u64 = 64;
 
-fn noted(stream: u64, changes: Changes) -> Append {
+fn noted(stream: u64, changes: DocumentChanges) -> Append {
     let event = NewEvent {
         id: Uuid::now_v7(),
         name: "account.noted".into(),
@@ -35,7 +35,7 @@ fn noted(stream: u64, changes: Changes) -> Append {
 /// Sends appends at the same time, and returns their results.
 async fn append_concurrently(
     store: &PostgresStore,
-    changes: impl Fn(u64) -> Changes,
+    changes: impl Fn(u64) -> DocumentChanges,
 ) -> Vec<Result<Appended, AppendError>> {
     let appends = (0..APPENDS).map(|number| {
         let (store, append) = (store.clone(), noted(number, changes(number)));
@@ -66,13 +66,13 @@ async fn appends_that_change_documents_share_a_transaction() {
         return;
     };
     let store = options.open().await.unwrap();
-    let lease = Changes::new().put("lease", "1");
+    let lease = DocumentChanges::new().put("lease", "1");
     let lease = store.change_documents(lease).await.unwrap();
     // The database checks the first round, the writer the others.
     for round in 0..3 {
         let own = |number| {
             let key = format!("own/{round}/{number}");
-            Changes::new().put(key, "1").require("lease", lease)
+            DocumentChanges::new().put(key, "1").require("lease", lease)
         };
         for result in append_concurrently(&store, own).await {
             result.unwrap();
@@ -89,21 +89,21 @@ async fn document_conflict_keeps_the_other_appends_together() {
         return;
     };
     let store = options.open().await.unwrap();
-    let moved = store.change_documents(Changes::new().put("moved", "1"));
+    let moved = store.change_documents(DocumentChanges::new().put("moved", "1"));
     let moved = moved.await.unwrap();
     let wrong = Revision::new(moved.get() + 1_000);
     for round in 0..3 {
         let before = store.watch().borrow().get();
         let changes = |number| match number % 4 {
-            1 => Changes::new()
+            1 => DocumentChanges::new()
                 .put(format!("never/{number}"), "1")
                 .require("moved", wrong),
-            2 => Changes::new().require("moved", moved),
-            _ => Changes::new().put(format!("own/{round}/{number}"), "1"),
+            2 => DocumentChanges::new().require("moved", moved),
+            _ => DocumentChanges::new().put(format!("own/{round}/{number}"), "1"),
         };
         let violations = [Violation::Document {
             key: "moved".to_owned(),
-            required: wrong,
+            expected: wrong,
             actual: moved,
         }];
         for (number, result) in (0..).zip(append_concurrently(&store, changes).await) {
@@ -141,8 +141,8 @@ async fn concurrently_created_document_is_a_conflict() {
         let store = store.clone();
         tokio::spawn(async move {
             append_concurrently(&store, |number| match number {
-                7 => Changes::new().put_if("one", Revision::ABSENT, "2"),
-                _ => Changes::new().put_if(format!("own/{number}"), Revision::ABSENT, "2"),
+                7 => DocumentChanges::new().put_if("one", Revision::ABSENT, "2"),
+                _ => DocumentChanges::new().put_if(format!("own/{number}"), Revision::ABSENT, "2"),
             })
             .await
         })
@@ -167,7 +167,7 @@ async fn concurrently_created_document_is_a_conflict() {
                 assert_eq!(number, 7);
                 let violation = Violation::Document {
                     key: "one".to_owned(),
-                    required: Revision::ABSENT,
+                    expected: Revision::ABSENT,
                     actual: Revision::new(created as u64),
                 };
                 assert_eq!(conflict.violations, [violation]);

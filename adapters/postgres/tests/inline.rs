@@ -7,7 +7,7 @@ mod server;
 #[path = "support/tally.rs"]
 mod tally;
 
-use factum::document::{Changes, DocumentStore as _, Revision};
+use factum::document::{DocumentChanges, DocumentStore as _, Revision};
 use factum::prelude::*;
 use factum::{AppendError, EventStore as _, ExpectedVersion, StoreError, async_trait};
 use factum_postgres::{
@@ -56,7 +56,7 @@ async fn a_rejected_append_leaves_no_trace() {
     };
     let store = open(&options).await;
     store.append(added(1, &[1, 2])).await.unwrap();
-    let moved = Changes::new().put_if("one", Revision::new(7), "2");
+    let moved = DocumentChanges::new().put_if("one", Revision::new(7), "2");
     let moved = store.append(added(1, &[3]).with_changes(moved)).await;
     assert!(matches!(moved, Err(AppendError::Conflict(_))), "{moved:?}");
     let mut version = added(1, &[3]);
@@ -74,7 +74,7 @@ async fn a_rejected_append_leaves_no_trace() {
         (NEGATIVE, "violates check constraint"),
         (IGNORES, "ignored an error of the database"),
     ] {
-        let own = Changes::new().put("own", "1");
+        let own = DocumentChanges::new().put("own", "1");
         let rejected = added(2, &[4, amount, 5]).with_changes(own);
         let Err(AppendError::Projection { name, error }) = store.append(rejected).await else {
             panic!("{why}: it is rejected")
@@ -163,7 +163,8 @@ async fn a_projection_that_fails_rejects_one_append_and_not_its_neighbours() {
                 _ => number,
             };
             let key = format!("own/{round}/{number}");
-            let append = added(number, &[amount]).with_changes(Changes::new().put(key, "1"));
+            let append =
+                added(number, &[amount]).with_changes(DocumentChanges::new().put(key, "1"));
             let store = store.clone();
             tokio::spawn(async move { (amount, store.append(append).await) })
         });

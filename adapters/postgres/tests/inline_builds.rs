@@ -10,7 +10,7 @@ mod tally;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
-use factum::document::{Changes, DocumentStore as _};
+use factum::document::{DocumentChanges, DocumentStore as _};
 use factum::prelude::*;
 use factum::projections::control_key;
 use factum::{AppendError, EventStore as _, ProjectionState};
@@ -181,10 +181,11 @@ async fn an_append_may_change_the_documents_of_a_projection() {
         let [control] = &control[..] else {
             panic!("{control:?}")
         };
-        let same_again = Changes::new().put_if(&control.key, control.revision, &control.value);
+        let same_again =
+            DocumentChanges::new().put_if(&control.key, control.revision, &control.value);
         let append = added(1, &[1, 2]).with_changes(same_again);
         store.append(append).await.unwrap();
-        let required = Changes::new().require(&control.key, control.revision);
+        let required = DocumentChanges::new().require(&control.key, control.revision);
         let late = store.append(added(1, &[3]).with_changes(required)).await;
         assert!(matches!(late, Err(AppendError::Conflict(_))), "{late:?}");
         assert_eq!(same(&store).await, 2 * round);

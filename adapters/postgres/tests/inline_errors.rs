@@ -106,7 +106,7 @@ async fn who_ignored_an_error_behind_the_head_rests_and_nobody_is_rejected() {
         };
         let cause = error.source().unwrap().to_string();
         let why = match amounts {
-            [_, UNREADABLE] => "it panicked: it panics when it is read",
+            [_, UNREADABLE] => "panicked: it panics when it is read",
             _ => "ignored an error",
         };
         assert!(cause.contains(why), "{cause}");
@@ -155,7 +155,7 @@ async fn a_panic_while_tables_are_created_is_an_error_of_who_opens() {
     let Err(StoreError::Failed(error)) = opened else {
         panic!("{opened:?}")
     };
-    assert_eq!(error.to_string(), "it panicked: it has no tables");
+    assert_eq!(error.to_string(), "panicked: it has no tables");
 }
 
 #[tokio::test]

@@ -67,12 +67,12 @@ async fn metrics_are_recorded_before_the_result_is_returned() {
     recorder.install().unwrap();
     store.append(append("account-1", 2)).await.unwrap();
     store.append(append("account-1", 1)).await.unwrap_err();
-    let keyed = append("account-2", 3).once(IdempotencyKey::new("k", b"three"));
+    let keyed = append("account-2", 3).idempotency_key(IdempotencyKey::new("k", b"three"));
     for repeated in [false, true] {
         let appended = store.append(keyed.clone()).await.unwrap();
         assert_eq!(appended.repeated, repeated);
     }
-    let other = append("account-3", 1).once(IdempotencyKey::new("k", b"one"));
+    let other = append("account-3", 1).idempotency_key(IdempotencyKey::new("k", b"one"));
     store.append(other).await.unwrap_err();
     store.read(Read::all(Query::all())).await.unwrap();
     store

@@ -9,7 +9,7 @@ mod server;
 
 use std::sync::Arc;
 
-use factum::document::{Changes, DocumentStore as _, Scan};
+use factum::document::{DocumentChanges, DocumentStore as _, Scan};
 use factum::{
     Append, AppendError, ContentType, EventStore as _, ExpectedVersion, Metadata, NewEvent, Query,
     Read, StoreError,
@@ -95,8 +95,8 @@ async fn lost_request_is_reported_into_not_executed() {
 }
 
 /// Returns a change whose value contains the marker of the proxy.
-fn document(key: &str) -> Changes {
-    Changes::new().put(key, r#""account.noted""#)
+fn document(key: &str) -> DocumentChanges {
+    DocumentChanges::new().put(key, r#""account.noted""#)
 }
 
 async fn documents(store: &PostgresStore) -> usize {

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use factum::document::{ChangeError, Changes, Document, Effect, MAX_SCAN, Revision, Scan};
+use factum::document::{
+    Document, DocumentChanges, DocumentEffect, DocumentError, MAX_SCAN, Revision, Scan,
+};
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use crate::error::BackendError;
@@ -57,8 +59,8 @@ fn decode(row: &Row<'_>) -> Result<Document, BackendError> {
 /// Must run in a transaction that holds the write lock.
 pub fn change(
     db: &Connection,
-    changes: &Changes,
-) -> Result<Result<Revision, ChangeError>, BackendError> {
+    changes: &DocumentChanges,
+) -> Result<Result<Revision, DocumentError>, BackendError> {
     if let Some(moved) = find_moved(db, changes)? {
         return Ok(Err(moved));
     }
@@ -66,15 +68,15 @@ pub fn change(
     let revision: i64 = db.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
     for change in changes.as_slice() {
         match &change.effect {
-            Effect::Put(value) => {
+            DocumentEffect::Put(value) => {
                 let mut put = db.prepare_cached(include_str!("sql/put_document.sql"))?;
                 put.execute((&change.key, revision, value))?;
             }
-            Effect::Delete => {
+            DocumentEffect::Delete => {
                 let sql = "delete from factum_document where key = ?";
                 db.prepare_cached(sql)?.execute([&change.key])?;
             }
-            Effect::Keep => {}
+            DocumentEffect::Keep => {}
         }
     }
     let revision = u64::try_from(revision).map_err(BackendError::corrupt)?;
@@ -82,9 +84,12 @@ pub fn change(
 }
 
 /// Returns the error for the first document that is not at its required revision.
-fn find_moved(db: &Connection, changes: &Changes) -> Result<Option<ChangeError>, BackendError> {
+fn find_moved(
+    db: &Connection,
+    changes: &DocumentChanges,
+) -> Result<Option<DocumentError>, BackendError> {
     let required = changes.as_slice().iter();
-    let required = required.filter(|change| change.required.is_some());
+    let required = required.filter(|change| change.expected.is_some());
     let sql = "select revision from factum_document where key = ?";
     let mut statement = db.prepare_cached(sql)?;
     let mut found = HashMap::new();
@@ -95,5 +100,5 @@ fn find_moved(db: &Connection, changes: &Changes) -> Result<Option<ChangeError>,
         let revision = u64::try_from(revision.unwrap_or(0)).map_err(BackendError::corrupt)?;
         found.insert(&*change.key, Revision::new(revision));
     }
-    Ok(changes.moved(|key| found.get(key).copied().unwrap_or_default()))
+    Ok(changes.revision_conflict(|key| found.get(key).copied().unwrap_or_default()))
 }

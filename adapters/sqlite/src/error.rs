@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use factum::document::ChangeError;
+use factum::document::DocumentError;
 use factum::{AppendError, StepError, StoreError};
 use rusqlite::ffi::{self, ErrorCode};
 
@@ -172,7 +172,7 @@ fn unshare(error: Arc<AppendError>) -> AppendError {
     }
 }
 
-impl From<BackendError> for ChangeError {
+impl From<BackendError> for DocumentError {
     fn from(error: BackendError) -> Self {
         Self::Store(error.into())
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use factum::document::{ChangeError, Changes, Document, Revision};
+use factum::document::{Document, DocumentChanges, DocumentError, Revision};
 use factum::projections::inline::{self, Current, Inline, InlineTransaction, Standing};
 use factum::{
     AppendError, EventsOf, Page, Position, Projection, Read, RecordedEvent, StepError, StoreError,
@@ -174,7 +174,7 @@ impl InlineTransaction for Inside<'_> {
         Ok(document::find(self.pair.rusqlite().await?, keys)?)
     }
 
-    async fn change(&mut self, changes: &Changes) -> Result<Revision, ChangeError> {
+    async fn change(&mut self, changes: &DocumentChanges) -> Result<Revision, DocumentError> {
         document::change(self.pair.rusqlite().await?, changes)?
     }
 

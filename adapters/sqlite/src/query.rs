@@ -108,9 +108,9 @@ impl SqlBuilder {
             self.bind(prefix.chars().count() as i64).push(") = ");
             self.bind(prefix.clone()).push(")");
         }
-        if !item.names.is_empty() {
+        if !item.event_types.is_empty() {
             self.push(" and e.name in (select value from json_each(");
-            self.bind(json(&item.names)?).push("))");
+            self.bind(json(&item.event_types)?).push("))");
         }
         if !matches!(tags, TagFilter::Any) {
             self.push(" and e.position in (");
@@ -202,7 +202,7 @@ fn groups(items: &[QueryItem]) -> Vec<ItemGroup<'_>> {
 fn differ_only_in_tags(one: &QueryItem, other: &QueryItem) -> bool {
     one.category == other.category
         && one.stream_prefix == other.stream_prefix
-        && one.names == other.names
+        && one.event_types == other.event_types
 }
 
 fn json(values: &(impl serde::Serialize + ?Sized)) -> Result<String, BackendError> {

@@ -5,7 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use factum::document::{Changes, Revision};
+use factum::document::{DocumentChanges, Revision};
 use factum::error::panic_message;
 use factum::{
     EventSet as _, EventsOf, Projection, ProjectionError, Query, ReadModel, Step, StepError,
@@ -61,7 +61,7 @@ impl<P: Projection> fmt::Debug for SqliteReadModel<P> {
 enum Work<'s> {
     Prepare,
     Project(&'s Step<'s>),
-    Serve(Changes),
+    Serve(DocumentChanges),
     Discard,
 }
 
@@ -166,7 +166,7 @@ impl<P: SqliteProjectSet<EventsOf<P>>> ReadModel for SqliteReadModel<P> {
     }
 
     fn query(&self) -> Query {
-        Query::names(P::Events::names())
+        Query::event_types(P::Events::names())
     }
 
     async fn prepare(&self, build: u64) -> Result<(), ProjectionError> {

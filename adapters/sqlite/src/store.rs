@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use factum::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
+use factum::document::{Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan};
 use factum::metrics::StoreMetrics;
 use factum::{
     Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Position, Read, Scope,
@@ -151,7 +151,7 @@ impl EventStore for SqliteStore {
         };
         let page = move |connection: &_| read::page(connection, &read);
         let page = self.0.read_pool.run(cost, page).await?;
-        self.0.metrics.read(&page);
+        self.0.metrics.record_page(&page);
         Ok(page)
     }
 
@@ -170,7 +170,7 @@ impl EventStore for SqliteStore {
 
 #[async_trait]
 impl DocumentStore for SqliteStore {
-    async fn change_documents(&self, changes: Changes) -> Result<Revision, ChangeError> {
+    async fn change_documents(&self, changes: DocumentChanges) -> Result<Revision, DocumentError> {
         changes.check()?;
         let (responder, response) = Responder::new();
         self.send(WriteRequest::ChangeDocuments(changes, responder))

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::{Deref, DerefMut};
 
-use factum::document::{Changes, Revision, Scan};
+use factum::document::{DocumentChanges, Revision, Scan};
 use factum::projections::{
     Names, TABLES, control_key, fill_in, list, listed, table, tables_key, views_key, wants,
 };
@@ -167,7 +167,7 @@ pub(crate) fn drop(db: &Connection, name: &str, build: u64) -> Result<(), StepEr
     for name in names(db, &key)? {
         execute(db, &format!("drop table if exists {}", table(&name, build)))?;
     }
-    let _: Revision = change(db, &Changes::new().delete(key))??;
+    let _: Revision = change(db, &DocumentChanges::new().delete(key))??;
     Ok(())
 }
 

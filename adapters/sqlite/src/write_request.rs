@@ -1,6 +1,6 @@
 //! [`WriteRequest`]: a request to the writer, and the channel for its result.
 
-use factum::document::{ChangeError, Changes, Revision};
+use factum::document::{DocumentChanges, DocumentError, Revision};
 use factum::{Append, AppendError, Appended};
 use tokio::sync::oneshot;
 use tracing::{Level, Span, debug_span, enabled};
@@ -13,7 +13,7 @@ pub type AppendResult = Result<Appended, AppendError>;
 /// An append or a document change that waits for the writer.
 pub enum WriteRequest {
     Append(Append, Responder<Appended, AppendError>),
-    ChangeDocuments(Changes, Responder<Revision, ChangeError>),
+    ChangeDocuments(DocumentChanges, Responder<Revision, DocumentError>),
 }
 
 impl WriteRequest {

@@ -102,7 +102,7 @@ impl Writer {
 
     fn fail(&self, mut requests: Vec<WriteRequest>, error: BackendError) {
         let appends = requests.iter().filter(|request| request.is_append());
-        self.metrics.failed(appends.count());
+        self.metrics.record_failures(appends.count());
         // The last one owns the error, so that a single caller gets it unshared.
         let last = requests.pop();
         for request in requests {
@@ -131,7 +131,7 @@ impl Writer {
         // Before the responses, so that a caller with a result sees at least its position.
         crate::watch::advance(&self.head, head);
         let results = requests.iter().filter_map(WriteRequest::append_result);
-        self.metrics.committed(results, started);
+        self.metrics.record_commit(results, started);
         Ok(())
     }
 }

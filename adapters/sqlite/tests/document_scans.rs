@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use factum::document::{Changes, DocumentStore as _, Scan};
+use factum::document::{DocumentChanges, DocumentStore as _, Scan};
 use factum_sqlite::SqliteStore;
 
 async fn keys(store: &SqliteStore, scan: Scan) -> Vec<String> {
@@ -17,7 +17,7 @@ async fn document_scan_uses_the_index() {
     let store = SqliteStore::open(&file).await.unwrap();
     let changes = ["a/1", "a/2", "b/1", "\u{10FFFF}"]
         .into_iter()
-        .fold(Changes::new(), |changes, key| changes.put(key, "1"));
+        .fold(DocumentChanges::new(), |changes, key| changes.put(key, "1"));
     store.change_documents(changes).await.unwrap();
     assert_eq!(keys(&store, Scan::prefix("a/")).await, ["a/1", "a/2"]);
     assert_eq!(keys(&store, Scan::prefix("a/").after("a/1")).await, ["a/2"]);

@@ -8,7 +8,7 @@ mod tally;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use factum::document::{Changes, DocumentStore as _, Revision};
+use factum::document::{DocumentChanges, DocumentStore as _, Revision};
 use factum::{AppendError, EventStore as _, ExpectedVersion, StoreError};
 use factum_sqlite::{SqliteOptions, SqliteStore};
 use tally::{HASTY, NEGATIVE, PANICS, REFUSED, Sums, UNREADABLE, added, same, seen, sees};
@@ -58,7 +58,7 @@ async fn a_rejected_append_leaves_no_trace() {
     let (_dir, options) = fresh();
     let store = open(&options).await;
     store.append(added(1, &[1, 2])).await.unwrap();
-    let moved = Changes::new().put_if("one", Revision::new(7), "2");
+    let moved = DocumentChanges::new().put_if("one", Revision::new(7), "2");
     let moved = store.append(added(1, &[3]).with_changes(moved)).await;
     assert!(matches!(moved, Err(AppendError::Conflict(_))), "{moved:?}");
     let mut version = added(1, &[3]);
@@ -74,7 +74,7 @@ async fn a_rejected_append_leaves_no_trace() {
         (UNREADABLE, "it panics when it is read"),
         (NEGATIVE, "CHECK constraint failed"),
     ] {
-        let own = Changes::new().put("own", "1");
+        let own = DocumentChanges::new().put("own", "1");
         let rejected = added(2, &[4, amount, 5]).with_changes(own);
         let Err(AppendError::Projection { name, error }) = store.append(rejected).await else {
             panic!("{why}: it is rejected")
@@ -106,7 +106,8 @@ async fn a_projection_that_fails_rejects_one_append_and_not_its_neighbours() {
                 _ => number,
             };
             let key = format!("own/{round}/{number}");
-            let append = added(number, &[amount]).with_changes(Changes::new().put(key, "1"));
+            let append =
+                added(number, &[amount]).with_changes(DocumentChanges::new().put(key, "1"));
             let store = store.clone();
             tokio::spawn(async move { (amount, store.append(append).await) })
         });

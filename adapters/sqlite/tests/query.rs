@@ -59,7 +59,7 @@ async fn assert_finds(store: &SqliteStore, query: Query, found: &[u64]) {
         ExpectedVersion::Any,
         vec![event(99_999)],
     );
-    let rejected = store.append(append.unless(query, Position::ZERO)).await;
+    let rejected = store.append(append.condition(query, Position::ZERO)).await;
     let Err(AppendError::Conflict(conflict)) = rejected else {
         panic!("not rejected: {rejected:?}");
     };
@@ -108,14 +108,14 @@ async fn query_item_requires_all_its_tags() {
 async fn query_may_have_a_thousand_different_items() {
     let (_dir, store) = store(9).await;
     let query = (7..1_007).fold(Query::all(), |query, number| {
-        let item = QueryItem::default().name(format!("course.enrolled-{number}"));
+        let item = QueryItem::default().event_type(format!("course.enrolled-{number}"));
         query.or(item.tag(tag("course", number)))
     });
     assert_finds(&store, query, &[7, 8, 9]).await;
     let query = (8..1_008).fold(Query::all(), |query, number| {
         query.or(QueryItem {
             stream_prefix: Some(format!("school-{}", number % 2)),
-            names: vec![format!("course.enrolled-{number}")],
+            event_types: vec![format!("course.enrolled-{number}")],
             ..QueryItem::default()
         })
     });

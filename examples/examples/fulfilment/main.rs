@@ -128,7 +128,7 @@ async fn erase_eve(
     outln!("The personal data of Eve is erased. Orders and their addresses:");
     let erased = personal.forget("Eve").await?;
     engine.evict(&erased.streams);
-    let placed = Read::all(Query::names(["order.placed"]));
+    let placed = Read::all(Query::event_types(["order.placed"]));
     for event in engine.store().read(placed).await?.events {
         if let OrderEvent::Placed { order, address, .. } = event.decode()? {
             outln!("  {order}  {address}");
@@ -200,14 +200,15 @@ async fn place_legacy_order(engine: &Engine) -> anyhow::Result<()> {
         metadata: Arc::new(Metadata::default()),
         personal: Vec::new(),
     };
-    let append = Append::stream("order-1".parse()?, ExpectedVersion::Any, vec![event]).once(key);
+    let append =
+        Append::stream("order-1".parse()?, ExpectedVersion::Any, vec![event]).idempotency_key(key);
     engine.store().append(append).await?;
     Ok(())
 }
 
 /// Ada and Eve pay, and Dan's card is declined. Cleo does not pay, and Bob gets no invoice.
 async fn customers_pay(engine: &Engine) -> anyhow::Result<()> {
-    let names = Query::names(["payment.requested"]);
+    let names = Query::event_types(["payment.requested"]);
     let mut invoices = engine.subscribe(names, Position::ZERO);
     let mut unpaid = vec![1, 4, 5];
     while !unpaid.is_empty() {
@@ -235,7 +236,7 @@ async fn customers_pay(engine: &Engine) -> anyhow::Result<()> {
 
 /// Waits until each of the five orders is shipped or cancelled.
 async fn wait_for_all_orders(engine: &Engine) -> anyhow::Result<Position> {
-    let names = Query::names(["order.shipped", "order.cancelled"]);
+    let names = Query::event_types(["order.shipped", "order.cancelled"]);
     let mut completed = engine.subscribe(names, Position::ZERO);
     let mut open = 5;
     loop {

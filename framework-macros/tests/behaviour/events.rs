@@ -195,6 +195,6 @@ fn tags_reject_control_characters() {
     let joined = CourseEvent::Joined(7, String::new(), "e\nve".into());
     assert_eq!(
         joined.tags().unwrap_err().rule,
-        "a tag holds no control characters"
+        "control characters are not allowed"
     );
 }

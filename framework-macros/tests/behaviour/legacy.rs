@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use factum::prelude::*;
-use factum::record::Place;
+use factum::record::Assigned;
 use factum::{
     ContentType, DecodeErrorKind, LegacyEvent, NewEvent, Position, Query, RecordedEvent, StreamId,
     Timestamp, UpcastError, Version, upcast_legacy, upcast_typed,
@@ -121,12 +121,12 @@ fn stored(name: &'static str, version: u32, json: &Value) -> RecordedEvent {
         metadata: Arc::default(),
         personal: Vec::new(),
     };
-    let place = Place {
+    let assigned = Assigned {
         position: Position::new(5),
         version: Version::new(1),
         recorded_at: Timestamp::from_micros(0),
     };
-    RecordedEvent::new(event, StreamId::new("account", 42).unwrap(), place)
+    RecordedEvent::new(event, StreamId::new("account", 42).unwrap(), assigned)
 }
 
 fn all(name: &'static str, version: u32, json: &Value) -> Vec<AccountEvent> {
@@ -218,6 +218,6 @@ fn event_set_names_legacy_but_not_retired_types() {
             "history.ended",
         ]
     );
-    let query = Query::names(names);
+    let query = Query::event_types(names);
     assert!(query.matches(&stored("history.merged", 1, &json!({}))));
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use factum::prelude::*;
-use factum::record::Place;
+use factum::record::Assigned;
 use factum::{
     ContentType, DecodeErrorKind, EventType, NewEvent, Position, RecordedEvent, StreamId,
 };
@@ -62,12 +62,12 @@ fn stored(version: u32, json: &Value) -> RecordedEvent {
         personal: Vec::new(),
     };
     let stream = StreamId::new("account", 42).unwrap();
-    let place = Place {
+    let assigned = Assigned {
         position: Position::new(5),
         version: Version::new(1),
         recorded_at: Timestamp::from_micros(0),
     };
-    RecordedEvent::new(event, stream, place)
+    RecordedEvent::new(event, stream, assigned)
 }
 
 fn decode_error(record: &RecordedEvent) -> DecodeErrorKind {

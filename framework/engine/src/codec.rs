@@ -17,7 +17,7 @@ use crate::error::{DecodeError, DecodeErrorKind, EncodeError};
 use crate::event::{Event, EventType};
 use crate::record::{ContentType, NewEvent, RecordedEvent};
 use crate::upcast::upcast;
-use factum_core::event_id::Ids;
+use factum_core::event_id::EventIdGenerator;
 use factum_core::metadata::Metadata;
 
 pub use decoded::Decoded;
@@ -57,14 +57,14 @@ pub fn keys<T: serde::Serialize>(
 
 /// The stored form of `event`, with a new id.
 pub fn encode<E: Event>(event: &E, metadata: &Arc<Metadata>) -> Result<NewEvent, EncodeError> {
-    let (ids, metadata) = (Ids::now(), metadata.clone());
+    let (ids, metadata) = (EventIdGenerator::now(), metadata.clone());
     Encoder { ids, metadata }.encode(event)
 }
 
 /// Gives the events of one command their stored form.
 #[derive(Debug)]
 pub struct Encoder {
-    pub ids: Ids,
+    pub ids: EventIdGenerator,
     pub metadata: Arc<Metadata>,
 }
 

@@ -7,7 +7,7 @@ use crate::error::DecodeError;
 use crate::event::Event;
 use crate::event_set::has_name;
 
-pub use factum_core::record::{ContentType, MAX_EVENT_DATA, NewEvent, Place, RecordedEvent};
+pub use factum_core::record::{Assigned, ContentType, MAX_EVENT_DATA, NewEvent, RecordedEvent};
 
 /// Decodes a [`RecordedEvent`] into typed events.
 pub trait DecodeEvent {

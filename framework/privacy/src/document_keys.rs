@@ -3,7 +3,9 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use factum_core::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
+use factum_core::document::{
+    Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan,
+};
 use factum_core::error::StoreError;
 use factum_core::personal::Pseudonym;
 use factum_core::timestamp::Timestamp;
@@ -62,11 +64,11 @@ impl DocumentKeys {
             }
             let secret = EncryptionKey::random()?;
             let wrapped = encode(&master.wrap_key(SECRET_DOCUMENT, &secret)?)?;
-            let create = Changes::new().put_if(SECRET_DOCUMENT, Revision::ABSENT, wrapped);
+            let create = DocumentChanges::new().put_if(SECRET_DOCUMENT, Revision::ABSENT, wrapped);
             match documents.change_documents(create).await {
                 Ok(_) => break secret,
                 // Another process has created the document; its secret is valid.
-                Err(ChangeError::Moved { .. }) => {}
+                Err(DocumentError::RevisionConflict { .. }) => {}
                 Err(error) => return Err(store_error(error).into()),
             }
         };
@@ -91,7 +93,7 @@ impl DocumentKeys {
             let page = self.documents.scan_documents(scan).await?;
             let Some(last) = page.last() else { break };
             after = last.key.clone();
-            let mut changes = Changes::new();
+            let mut changes = DocumentChanges::new();
             for document in &page {
                 let KeyDocument::Active(wrapped) = document.decode()? else {
                     continue;
@@ -111,7 +113,7 @@ impl DocumentKeys {
         let wrapped = encode(&master.wrap_key(SECRET_DOCUMENT, &self.secret)?)?;
         let changed = self
             .documents
-            .change_documents(Changes::new().put(SECRET_DOCUMENT, wrapped));
+            .change_documents(DocumentChanges::new().put(SECRET_DOCUMENT, wrapped));
         changed.await.map_err(store_error)?;
         self.master = master;
         Ok(self)
@@ -132,7 +134,7 @@ impl DocumentKeys {
 
     /// Creates keys for subjects that have none.
     async fn create(&self, subjects: &[Pseudonym]) -> Result<(), StoreError> {
-        let mut changes = Changes::new();
+        let mut changes = DocumentChanges::new();
         for subject in subjects {
             let document = document_key(*subject);
             let key = self.master.wrap_key(&document, &EncryptionKey::random()?)?;
@@ -141,7 +143,7 @@ impl DocumentKeys {
         }
         match self.documents.change_documents(changes).await {
             // If another process has created one of the keys, none is created here. The caller reads them again.
-            Ok(_) | Err(ChangeError::Moved { .. }) => Ok(()),
+            Ok(_) | Err(DocumentError::RevisionConflict { .. }) => Ok(()),
             Err(error) => Err(store_error(error)),
         }
     }
@@ -209,12 +211,12 @@ impl KeyStore for DocumentKeys {
             }
             let now = Timestamp::now();
             let revision = found.map_or(Revision::ABSENT, |document| document.revision);
-            let changes = Changes::new()
+            let changes = DocumentChanges::new()
                 .put_if(&key, revision, encode(&KeyDocument::Erased(now))?)
                 .put(ERASURE_DOCUMENT, encode(&now)?);
             match self.documents.change_documents(changes).await {
                 Ok(_) => return Ok(now),
-                Err(ChangeError::Moved { .. }) => {}
+                Err(DocumentError::RevisionConflict { .. }) => {}
                 Err(error) => return Err(store_error(error)),
             }
         }
@@ -235,9 +237,9 @@ fn encode(value: &impl Serialize) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|error| StoreError::Failed(error.into()))
 }
 
-fn store_error(error: ChangeError) -> StoreError {
+fn store_error(error: DocumentError) -> StoreError {
     match error {
-        ChangeError::Store(error) => error,
+        DocumentError::Store(error) => error,
         other => StoreError::Failed(other.into()),
     }
 }

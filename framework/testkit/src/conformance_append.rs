@@ -68,7 +68,7 @@ pub async fn conflict_lists_every_violation_in_order<B: Backend>() {
         ExpectedVersion::StreamExists,
         events(7..=7),
     )
-    .unless(query.clone(), Position::new(head.get() - 1));
+    .condition(query.clone(), Position::new(head.get() - 1));
     let conflict = conflict(&store, rejected).await;
     let expected = [
         Violation::Version {

@@ -37,7 +37,8 @@ pub async fn invalid_appends_are_rejected<B: Backend>() {
         })
     };
     let twice = one(event(1)).and_stream(stream("contract-a"), ExpectedVersion::Any, events(2..=2));
-    let key = |bytes: usize| one(event(1)).once(IdempotencyKey::new("k".repeat(bytes), b""));
+    let key =
+        |bytes: usize| one(event(1)).idempotency_key(IdempotencyKey::new("k".repeat(bytes), b""));
     let many = events(0..=MAX_APPEND as u64);
     let invalid: Vec<(Append, Expectation)> = vec![
         (twice, |error| {
@@ -145,7 +146,7 @@ pub async fn values_at_the_limits_are_stored_unchanged<B: Backend>() {
         stream_prefix: Some(id.as_str().to_owned()),
         ..QueryItem::default()
     };
-    let query = Query::all().or(item.name(sent[0].name.clone()).tag(longest));
+    let query = Query::all().or(item.event_type(sent[0].name.clone()).tag(longest));
     let found = page(&store, Read::all(query).limit(2)).await;
     assert_eq!(found.events.len(), 1);
     assert_eq!(found.events[0].position, Position::new(1));
@@ -183,7 +184,8 @@ pub async fn similar_names_stay_distinct<B: Backend>() {
             ..tagged(number, &[&format!("k:{text}")])
         };
         let id = stream(&format!("contract-{text}"));
-        let request = Append::stream(id, ExpectedVersion::NoStream, vec![named]).once(key(text));
+        let request =
+            Append::stream(id, ExpectedVersion::NoStream, vec![named]).idempotency_key(key(text));
         let appended = append(&store, request).await;
         assert!(
             !appended.repeated,
@@ -200,7 +202,7 @@ pub async fn similar_names_stay_distinct<B: Backend>() {
         for read in [
             Read::stream(id.clone()),
             Read::streams([id]),
-            Read::all(Query::names([text])),
+            Read::all(Query::event_types([text])),
             Read::all(Query::any_tag([tag(&format!("k:{text}"))])),
         ] {
             let found = page(&store, read.clone()).await;

@@ -19,7 +19,7 @@ pub async fn append_condition_rejects_later_matching_event<B: Backend>() {
             ExpectedVersion::Any,
             vec![tagged(0, &["seat:9"])],
         )
-        .unless(query, Position::new(after))
+        .condition(query, Position::new(after))
     };
     append(&store, take(0, seat())).await; // position 1
     put(&other, "contract-a", vec![tagged(1, &["seat:2"])]).await; // 2
@@ -41,8 +41,8 @@ pub async fn append_condition_rejects_later_matching_event<B: Backend>() {
     let item = || QueryItem::default().tag(tag("seat:1"));
     let both = Query::all().or(item().tag(tag("row:7")));
     let other_row = Query::all().or(item().tag(tag("row:8")));
-    let named = Query::all().or(item().name("contract.numbered"));
-    let other_name = Query::all().or(item().name("contract.other"));
+    let named = Query::all().or(item().event_type("contract.numbered"));
+    let other_name = Query::all().or(item().event_type("contract.other"));
     let mut of_a = item();
     of_a.category = Some("contract".to_owned());
     let mut of_b = item();
@@ -83,7 +83,7 @@ pub async fn append_condition_rejects_concurrent_event<B: Backend>() {
                 ExpectedVersion::NoStream,
                 vec![event],
             )
-            .unless(Query::any_tag([tag("seat:1")]), Position::ZERO);
+            .condition(Query::any_tag([tag("seat:1")]), Position::ZERO);
             match store.append(append).await {
                 Ok(_) => true,
                 Err(AppendError::Conflict(_)) => false,

@@ -2,10 +2,11 @@
 
 use super::conformance::{Backend, join_all};
 use factum_core::document::{
-    ChangeError, Changes, Document, DocumentStore, InvalidChanges, MAX_KEY, Revision, Scan,
+    Document, DocumentChanges, DocumentError, DocumentStore, InvalidDocumentChanges, MAX_KEY,
+    Revision, Scan,
 };
 
-pub(super) async fn change(store: &impl DocumentStore, changes: Changes) -> Revision {
+pub(super) async fn change(store: &impl DocumentStore, changes: DocumentChanges) -> Revision {
     match store.change_documents(changes).await {
         Ok(revision) => revision,
         Err(error) => panic!("the document changes must succeed, but failed: {error:?}"),
@@ -15,14 +16,14 @@ pub(super) async fn change(store: &impl DocumentStore, changes: Changes) -> Revi
 /// Asserts that `changes` conflict; returns the key, the required revision and the actual revision.
 async fn document_conflict(
     store: &impl DocumentStore,
-    changes: Changes,
+    changes: DocumentChanges,
 ) -> (String, Revision, Revision) {
     match store.change_documents(changes).await {
-        Err(ChangeError::Moved {
+        Err(DocumentError::RevisionConflict {
             key,
-            required,
+            expected,
             actual,
-        }) => (key, required, actual),
+        }) => (key, expected, actual),
         other => panic!("expected a conflict on a document revision, got {other:?}"),
     }
 }
@@ -55,11 +56,15 @@ pub async fn documents_survive_reopen<B: Backend>() {
     let store = backend.open().await;
     assert_eq!(find(&store, "a").await, None);
     let odd = r#"{"text":"O'Neill \"x\" \\ \u0000 ? $1 {a} – 𝄞","n":[1.5e300,-0.0,18446744073709551615]}"#;
-    let first = change(&store, Changes::new().put("a", odd).put("b/ü", "null")).await;
+    let first = change(
+        &store,
+        DocumentChanges::new().put("a", odd).put("b/ü", "null"),
+    )
+    .await;
     drop(store);
     let store = backend.open().await;
     assert_eq!(find(&store, "a").await, Some(document("a", first, odd)));
-    let second = change(&store, Changes::new().put("a", "2").delete("b/ü")).await;
+    let second = change(&store, DocumentChanges::new().put("a", "2").delete("b/ü")).await;
     assert!(
         second > first,
         "the revision {second} must be greater than the earlier revision {first}"
@@ -99,7 +104,7 @@ pub async fn document_scan_follows_key_order<B: Backend>() {
         "a0",
         "b",
     ];
-    let mixed = Changes::new().put(sorted[5], "0");
+    let mixed = DocumentChanges::new().put(sorted[5], "0");
     let mixed = sorted.iter().rev().fold(mixed, |changes, key| match *key {
         "a/1" => changes,
         key => changes.put(key, "1"),
@@ -136,9 +141,9 @@ pub async fn document_scan_follows_key_order<B: Backend>() {
 pub async fn document_changes_are_atomic<B: Backend>() {
     let backend = B::create().await;
     let store = backend.open().await;
-    let first = change(&store, Changes::new().put("a", "1").put("b", "1")).await;
+    let first = change(&store, DocumentChanges::new().put("a", "1").put("b", "1")).await;
     let absent = Revision::ABSENT;
-    let all_three = || Changes::new().put("a", "2").delete("b");
+    let all_three = || DocumentChanges::new().put("a", "2").delete("b");
     let rejected = document_conflict(&store, all_three().put_if("c", first, "2")).await;
     assert_eq!(rejected, ("c".to_owned(), first, absent));
     let rejected = document_conflict(
@@ -147,24 +152,26 @@ pub async fn document_changes_are_atomic<B: Backend>() {
     )
     .await;
     assert_eq!(rejected, ("d".to_owned(), first, absent));
-    let changes = Changes::new().put("c", "2").put_if("a", absent, "2");
+    let changes = DocumentChanges::new()
+        .put("c", "2")
+        .put_if("a", absent, "2");
     assert_eq!(
         document_conflict(&store, changes).await,
         ("a".to_owned(), absent, first)
     );
-    let changes = Changes::new().put("c", "2").delete_if("z", first);
+    let changes = DocumentChanges::new().put("c", "2").delete_if("z", first);
     assert_eq!(
         document_conflict(&store, changes).await,
         ("z".to_owned(), first, absent)
     );
-    let changes = Changes::new().put("c", "2").require("z", first);
+    let changes = DocumentChanges::new().put("c", "2").require("z", first);
     assert_eq!(
         document_conflict(&store, changes).await,
         ("z".to_owned(), first, absent)
     );
     assert_eq!(keys(&store, Scan::prefix("")).await, ["a", "b"]);
     assert_eq!(find(&store, "a").await, Some(document("a", first, "1")));
-    let kept = Changes::new()
+    let kept = DocumentChanges::new()
         .require("a", first)
         .delete_if("b", first)
         .put_if("c", absent, "2");
@@ -172,7 +179,7 @@ pub async fn document_changes_are_atomic<B: Backend>() {
     assert_eq!(find(&store, "a").await, Some(document("a", first, "1")));
     assert_eq!(find(&store, "c").await, Some(document("c", second, "2")));
     assert_eq!(find(&store, "b").await, None);
-    change(&store, Changes::new().delete("b").delete("x")).await;
+    change(&store, DocumentChanges::new().delete("b").delete("x")).await;
 }
 
 /// A document that was deleted and created again has a new revision.
@@ -181,20 +188,20 @@ pub async fn document_revision_is_never_reused<B: Backend>() {
     let store = backend.open().await;
     let mut last = Revision::ABSENT;
     for round in 0..3 {
-        let created = change(&backend.open().await, Changes::new().put("a", "1")).await;
+        let created = change(&backend.open().await, DocumentChanges::new().put("a", "1")).await;
         assert!(
             created > last,
             "round {round}: the revision {created} must be greater than {last}"
         );
         assert_eq!(
-            document_conflict(&store, Changes::new().delete_if("a", last))
+            document_conflict(&store, DocumentChanges::new().delete_if("a", last))
                 .await
                 .2,
             created
         );
-        last = change(&store, Changes::new().delete_if("a", created)).await;
+        last = change(&store, DocumentChanges::new().delete_if("a", created)).await;
         assert_eq!(
-            document_conflict(&store, Changes::new().put_if("a", created, "2"))
+            document_conflict(&store, DocumentChanges::new().put_if("a", created, "2"))
                 .await
                 .2,
             Revision::ABSENT
@@ -211,14 +218,14 @@ pub async fn conflicting_document_changes_have_one_winner<B: Backend>() {
         let tasks = (0..8).map(|number: u64| {
             let store = handles[number as usize % 2].clone();
             let own = format!("won/{round}/{number}");
-            let changes = Changes::new()
+            let changes = DocumentChanges::new()
                 .put_if("one", revision, number.to_string())
                 .put(own, "true")
                 .put(format!("also/{number}"), round.to_string());
             tokio::spawn(async move {
                 match store.change_documents(changes).await {
                     Ok(revision) => Some((number, revision)),
-                    Err(ChangeError::Moved { .. }) => None,
+                    Err(DocumentError::RevisionConflict { .. }) => None,
                     Err(error) => {
                         panic!("round {round}: the change must succeed or conflict, got {error:?}")
                     }
@@ -249,28 +256,34 @@ pub async fn invalid_document_changes_are_rejected<B: Backend>() {
     let backend = B::create().await;
     let store = backend.open().await;
     let longest = "k".repeat(MAX_KEY);
-    let first = change(&store, Changes::new().put(&longest, "1")).await;
+    let first = change(&store, DocumentChanges::new().put(&longest, "1")).await;
     assert_eq!(
         find(&store, &longest).await,
         Some(document(&longest, first, "1"))
     );
     let rejected = [
-        (Changes::new().put("", "1"), "1 to 1024 bytes"),
+        (DocumentChanges::new().put("", "1"), "1 to 1024 bytes"),
         (
-            Changes::new().put("k".repeat(MAX_KEY + 1), "1"),
+            DocumentChanges::new().put("k".repeat(MAX_KEY + 1), "1"),
             "1 to 1024 bytes",
         ),
-        (Changes::new().put("a\n", "1"), "without control characters"),
-        (Changes::new().put("a", "1\0"), "U+0000"),
-        (Changes::new().put("a", "1").delete("a"), "changed twice"),
         (
-            Changes::new().require("a", Revision::ABSENT),
-            "nothing is required",
+            DocumentChanges::new().put("a\n", "1"),
+            "without control characters",
+        ),
+        (DocumentChanges::new().put("a", "1\0"), "U+0000"),
+        (
+            DocumentChanges::new().put("a", "1").delete("a"),
+            "changed twice",
+        ),
+        (
+            DocumentChanges::new().require("a", Revision::ABSENT),
+            "has no effect",
         ),
     ];
     for (changes, reason) in rejected {
         let result = store.change_documents(changes.put("b", "1")).await;
-        let Err(ChangeError::Invalid(invalid)) = result else {
+        let Err(DocumentError::Invalid(invalid)) = result else {
             panic!("expected an error that contains {reason:?}, got {result:?}")
         };
         assert!(
@@ -278,18 +291,21 @@ pub async fn invalid_document_changes_are_rejected<B: Backend>() {
             "expected an error that contains {reason:?}, got {invalid}"
         );
     }
-    let many = (0..=factum_core::document::MAX_CHANGES).fold(Changes::new(), |changes, number| {
-        changes.put(format!("many/{number}"), "1")
-    });
+    let many = (0..=factum_core::document::MAX_CHANGES)
+        .fold(DocumentChanges::new(), |changes, number| {
+            changes.put(format!("many/{number}"), "1")
+        });
     let result = store.change_documents(many.clone()).await;
     let too_many = matches!(
         result,
-        Err(ChangeError::Invalid(InvalidChanges::TooMany { .. }))
+        Err(DocumentError::Invalid(
+            InvalidDocumentChanges::TooMany { .. }
+        ))
     );
     assert!(too_many, "expected TooMany, got {result:?}");
     assert_eq!(keys(&store, Scan::prefix("")).await, [longest]);
     let most = many.into_vec().into_iter().skip(1);
-    let most = most.fold(Changes::new(), |changes, change| {
+    let most = most.fold(DocumentChanges::new(), |changes, change| {
         changes.put(change.key, "2")
     });
     change(&store, most).await;

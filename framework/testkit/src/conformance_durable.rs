@@ -15,7 +15,7 @@ use factum_core::position::{Position, Version};
 use factum_core::query::Query;
 use factum_core::snapshot::{Snapshot, SnapshotStore as _};
 use factum_core::store::EventStore as _;
-use factum_engine::record::{ContentType, NewEvent, Place, RecordedEvent};
+use factum_engine::record::{Assigned, ContentType, NewEvent, RecordedEvent};
 
 /// Returns events with unusual data, names, tags and metadata that a store could change.
 fn all_kinds() -> Vec<NewEvent> {
@@ -78,12 +78,12 @@ pub async fn stored_events_are_returned_byte_for_byte<B: Backend>() {
             let recorded_at = append(&store, request).await.recorded_at;
             for event in events {
                 let index = sent.len() as u64 + 1;
-                let place = Place {
+                let assigned = Assigned {
                     position: Position::new(index),
                     version: Version::new(index),
                     recorded_at,
                 };
-                sent.push(RecordedEvent::new(event, id.clone(), place));
+                sent.push(RecordedEvent::new(event, id.clone(), assigned));
             }
         }
     }
@@ -111,7 +111,7 @@ pub async fn events_keys_and_snapshots_survive_reopen<B: Backend>() {
             ExpectedVersion::NoStream,
             events(1..=3),
         )
-        .once(IdempotencyKey::new("req-7", b"content"))
+        .idempotency_key(IdempotencyKey::new("req-7", b"content"))
     };
     let snapshot = Snapshot {
         stream: stream("contract-a"),
@@ -143,7 +143,7 @@ pub async fn events_keys_and_snapshots_survive_reopen<B: Backend>() {
     );
     assert_eq!(second.versions, first.versions);
     assert_eq!(second.recorded_at, first.recorded_at);
-    let other_content = request().once(IdempotencyKey::new("req-7", b"other"));
+    let other_content = request().idempotency_key(IdempotencyKey::new("req-7", b"other"));
     let rejected = store.append(other_content).await;
     assert!(
         matches!(rejected, Err(AppendError::KeyReused { .. })),
@@ -154,11 +154,11 @@ pub async fn events_keys_and_snapshots_survive_reopen<B: Backend>() {
     conflict(&store, on(ExpectedVersion::NoStream)).await;
     conflict(
         &store,
-        on(ExpectedVersion::Any).unless(seat(), Position::new(3)),
+        on(ExpectedVersion::Any).condition(seat(), Position::new(3)),
     )
     .await;
     let expected = ExpectedVersion::Exact(Version::new(3));
-    let next = append(&store, on(expected).unless(seat(), Position::new(4))).await;
+    let next = append(&store, on(expected).condition(seat(), Position::new(4))).await;
     assert_eq!(next.position, Position::new(5));
     assert_eq!(next.versions, [(stream("contract-a"), Version::new(4))]);
     let (next, last) = (next.recorded_at, last.recorded_at);

@@ -43,7 +43,7 @@ pub async fn idempotency_key_returns_first_result<B: Backend>() {
                     ExpectedVersion::Exact(Version::new(1 + index as u64)),
                     events(4..=4),
                 )
-                .once(key(text))
+                .idempotency_key(key(text))
         };
         assert_eq!(find_key(&store, &key(text)).await, None);
         let first = append(&store, request()).await;
@@ -65,7 +65,7 @@ pub async fn idempotency_key_rejects_other_content<B: Backend>() {
     let store = backend.open().await;
     let request = |content: &[u8]| {
         Append::stream(stream("contract-a"), ExpectedVersion::Any, events(1..=1))
-            .once(IdempotencyKey::new("req-7", content))
+            .idempotency_key(IdempotencyKey::new("req-7", content))
     };
     append(&store, request(b"one")).await;
     // The key is checked before the expected version.
@@ -74,7 +74,7 @@ pub async fn idempotency_key_rejects_other_content<B: Backend>() {
         ExpectedVersion::NoStream,
         events(1..=1),
     )
-    .once(IdempotencyKey::new("req-7", b"two"));
+    .idempotency_key(IdempotencyKey::new("req-7", b"two"));
     let rejected = store.append(violated).await;
     assert!(
         matches!(rejected, Err(AppendError::KeyReused { .. })),
@@ -103,7 +103,7 @@ pub async fn concurrent_appends_with_one_key_store_once<B: Backend>() {
         let store = handles[number % 2].clone();
         tokio::spawn(async move {
             let request = Append::stream(stream("contract-a"), ExpectedVersion::Any, events(1..=2));
-            append(&store, request.once(key("req-7"))).await
+            append(&store, request.idempotency_key(key("req-7"))).await
         })
     });
     let results = join_all(tasks.collect::<Vec<_>>()).await;
@@ -128,7 +128,7 @@ pub async fn concurrent_contents_for_one_key_store_exactly_one<B: Backend>() {
             ExpectedVersion::Any,
             events([content]),
         )
-        .once(IdempotencyKey::new("req-7", &content.to_le_bytes()))
+        .idempotency_key(IdempotencyKey::new("req-7", &content.to_le_bytes()))
     };
     let tasks = (0..32_u64).map(|number| {
         let store = handles[number as usize % 2].clone();
@@ -154,8 +154,9 @@ pub async fn concurrent_contents_for_one_key_store_exactly_one<B: Backend>() {
 pub async fn conflicting_append_leaves_its_key_unused<B: Backend>() {
     let backend = B::create().await;
     let store = backend.open().await;
-    let request =
-        |expected| Append::stream(stream("contract-a"), expected, events(1..=1)).once(key("req-7"));
+    let request = |expected| {
+        Append::stream(stream("contract-a"), expected, events(1..=1)).idempotency_key(key("req-7"))
+    };
     conflict(&store, request(ExpectedVersion::StreamExists)).await;
     assert_eq!(find_key(&store, &key("req-7")).await, None);
     let appended = append(&store, request(ExpectedVersion::NoStream)).await;
@@ -168,12 +169,12 @@ pub async fn idempotency_key_covers_append_without_events<B: Backend>() {
     let backend = B::create().await;
     let store = backend.open().await;
     put(&store, "contract-a", events(1..=1)).await;
-    let first = append(&store, Append::default().once(key("req-7"))).await;
+    let first = append(&store, Append::default().idempotency_key(key("req-7"))).await;
     assert_eq!((first.position, first.count), (Position::new(1), 0));
     put(&store, "contract-a", events(2..=2)).await;
     for store in [store.clone(), backend.open().await] {
         assert_eq!(
-            append(&store, Append::default().once(key("req-7"))).await,
+            append(&store, Append::default().idempotency_key(key("req-7"))).await,
             repeated(&first)
         );
     }

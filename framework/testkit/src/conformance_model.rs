@@ -6,7 +6,7 @@ use factum_core::position::{Position, Version};
 use factum_core::query::{Query, QueryItem};
 use factum_core::read::{Direction, MAX_PAGE, Read, Scope};
 use factum_core::store::EventStore;
-use factum_engine::record::{NewEvent, Place, RecordedEvent};
+use factum_engine::record::{Assigned, NewEvent, RecordedEvent};
 
 /// A random number generator (Marsaglia's xorshift64) whose sequence depends on the seed only.
 struct Dice(u64);
@@ -60,7 +60,7 @@ fn random_query(dice: &mut Dice) -> Query {
         query.or(QueryItem {
             category: (dice.roll(4) == 0).then(|| dice.pick(&CATEGORIES).to_owned()),
             stream_prefix: (dice.roll(4) == 0).then(|| dice.pick(&PREFIXES).to_owned()),
-            names: (0..dice.roll(3))
+            event_types: (0..dice.roll(3))
                 .map(|_| dice.pick(&NAMES).to_owned())
                 .collect(),
             tags: (0..dice.roll(3)).map(|_| tag(dice.pick(&TAGS))).collect(),
@@ -91,12 +91,12 @@ async fn fill(store: &impl EventStore, dice: &mut Dice) -> Vec<RecordedEvent> {
         let id = stream(dice.pick(&STREAMS));
         let of_stream = sent.iter().filter(|event| event.stream == id).count() as u64;
         let request = Append::stream(id.clone(), ExpectedVersion::Any, vec![event.clone()]);
-        let place = Place {
+        let assigned = Assigned {
             position: Position::new(number + 1),
             version: Version::new(of_stream + 1),
             recorded_at: append(store, request).await.recorded_at,
         };
-        sent.push(RecordedEvent::new(event, id, place));
+        sent.push(RecordedEvent::new(event, id, assigned));
     }
     sent
 }
@@ -178,7 +178,7 @@ pub async fn append_condition_agrees_with_read<B: Backend>() {
             let newest = matching_events(&sent, &later)
                 .last()
                 .map(|event| event.position);
-            let request = Append::default().unless(condition.query.clone(), condition.after);
+            let request = Append::default().condition(condition.query.clone(), condition.after);
             match (store.append(request).await, newest) {
                 (Ok(_), None) => {}
                 (Err(AppendError::Conflict(conflict)), Some(found)) => {

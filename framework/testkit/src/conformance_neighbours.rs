@@ -10,7 +10,7 @@ use factum_core::append::{
 };
 use factum_core::position::{Position, Version};
 use factum_core::store::EventStore as _;
-use factum_engine::record::{NewEvent, Place, RecordedEvent};
+use factum_engine::record::{Assigned, NewEvent, RecordedEvent};
 
 /// Creates an append of one or two events to its own stream and up to two events to a shared stream.
 fn request(number: u64) -> Append {
@@ -20,7 +20,7 @@ fn request(number: u64) -> Append {
     let request = Append::stream(stream("contract-shared"), ExpectedVersion::Any, shared)
         .and_stream(id, ExpectedVersion::NoStream, own);
     match number % 4 {
-        0 => request.once(IdempotencyKey::new(number.to_string(), b"")),
+        0 => request.idempotency_key(IdempotencyKey::new(number.to_string(), b"")),
         _ => request,
     }
 }
@@ -41,12 +41,12 @@ fn reported_events(request: Append, result: &Appended) -> Vec<RecordedEvent> {
         let mut version = Version::new(last.get() - part.events.len() as u64);
         for event in part.events {
             (position, version) = (position.plus(1), version.plus(1));
-            let place = Place {
+            let assigned = Assigned {
                 position,
                 version,
                 recorded_at: result.recorded_at,
             };
-            reported.push(RecordedEvent::new(event, id.clone(), place));
+            reported.push(RecordedEvent::new(event, id.clone(), assigned));
         }
     }
     assert_eq!(reported.len() as u64, result.count);
@@ -136,7 +136,7 @@ pub async fn dropped_append_can_be_retried<B: Backend>() {
                 ExpectedVersion::Any,
                 events([number, number]),
             )
-            .once(IdempotencyKey::new(number.to_string(), b""))
+            .idempotency_key(IdempotencyKey::new(number.to_string(), b""))
     };
     let tasks = (0..APPENDS).map(|number| {
         let store = handles[number as usize % 2].clone();

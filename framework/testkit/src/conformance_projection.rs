@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use super::conformance::{Backend, all_events, event, events, number, put};
 use super::conformance_faults::with_seeds;
 use super::{Faults, Faulty};
-use factum_core::document::{Changes, DocumentStore, Revision, Scan};
+use factum_core::document::{DocumentChanges, DocumentStore, Revision, Scan};
 use factum_core::position::Position;
 use factum_core::query::Query;
 use factum_core::store::Store;
@@ -97,7 +97,7 @@ impl ReadModel for Marks {
         }
         let effects = marks
             .into_iter()
-            .fold(Changes::new(), |effects, (key, marks)| {
+            .fold(DocumentChanges::new(), |effects, (key, marks)| {
                 let marks = serde_json::to_string(&marks);
                 effects.put(key, marks.expect("numbers should serialize"))
             });

@@ -122,10 +122,10 @@ pub async fn query_accepts_many_tags_and_event_types<B: Backend>() {
     let found = page(&store, Read::all(Query::any_tag(tags()))).await;
     assert_eq!(numbers(&found.events), [1]);
     let names = (0..3_000).map(|number| format!("contract.other{number}"));
-    let found = page(&store, Read::all(Query::names(names.clone()))).await;
+    let found = page(&store, Read::all(Query::event_types(names.clone()))).await;
     assert_eq!(numbers(&found.events), [0; 0]);
     let names = names.chain(["contract.numbered".to_owned()]);
-    let found = page(&store, Read::all(Query::names(names))).await;
+    let found = page(&store, Read::all(Query::event_types(names))).await;
     assert_eq!(numbers(&found.events), [1, 2, 3]);
 }
 

@@ -7,7 +7,7 @@ use super::conformance_documents::{change, find, keys};
 use factum_core::append::{
     Append, AppendError, ExpectedVersion, IdempotencyKey, InvalidAppend, Violation,
 };
-use factum_core::document::{Changes, Revision, Scan};
+use factum_core::document::{DocumentChanges, Revision, Scan};
 use factum_core::position::Version;
 use factum_core::query::Query;
 use factum_core::read::Read;
@@ -25,8 +25,8 @@ async fn value(store: &impl Store, key: &str) -> Option<String> {
 pub async fn events_and_documents_commit_atomically<B: Backend>() {
     let backend = B::create().await;
     let store = backend.open().await;
-    let first = change(&store, Changes::new().put("a", "1").put("b", "1")).await;
-    let both = Changes::new().put_if("a", first, "2").delete("b");
+    let first = change(&store, DocumentChanges::new().put("a", "1").put("b", "1")).await;
+    let both = DocumentChanges::new().put_if("a", first, "2").delete("b");
     append(&store, to("contract-a", 1).with_changes(both)).await;
     let other = backend.open().await;
     assert_eq!(value(&other, "a").await.as_deref(), Some("2"));
@@ -36,10 +36,10 @@ pub async fn events_and_documents_commit_atomically<B: Backend>() {
         current > Some(first),
         "the revision {current:?} must be greater than the earlier revision {first}"
     );
-    let stale = to("contract-b", 2).with_changes(Changes::new().put_if("a", first, "3"));
+    let stale = to("contract-b", 2).with_changes(DocumentChanges::new().put_if("a", first, "3"));
     let violation = Violation::Document {
         key: "a".to_owned(),
-        required: first,
+        expected: first,
         actual: current.unwrap_or_default(),
     };
     assert_eq!(
@@ -55,8 +55,12 @@ pub async fn events_and_documents_commit_atomically<B: Backend>() {
     };
     assert_eq!(conflict(&store, both).await.violations, [violated]);
     let rejected = Append::stream(stream("contract-a"), ExpectedVersion::NoStream, events([4]));
-    conflict(&store, rejected.with_changes(Changes::new().put("c", "1"))).await;
-    let twice = Changes::new().put("c", "1").delete("c");
+    conflict(
+        &store,
+        rejected.with_changes(DocumentChanges::new().put("c", "1")),
+    )
+    .await;
+    let twice = DocumentChanges::new().put("c", "1").delete("c");
     let result = store.append(to("contract-a", 5).with_changes(twice)).await;
     let invalid = matches!(result, Err(AppendError::Invalid(InvalidAppend::Changes(_))));
     assert!(
@@ -68,7 +72,7 @@ pub async fn events_and_documents_commit_atomically<B: Backend>() {
     // An append without events changes documents too.
     let appended = append(
         &store,
-        Append::default().with_changes(Changes::new().put("c", "1")),
+        Append::default().with_changes(DocumentChanges::new().put("c", "1")),
     )
     .await;
     assert_eq!((appended.count, appended.position.get()), (0, 1));
@@ -80,13 +84,15 @@ pub async fn repeated_append_changes_no_document<B: Backend>() {
     let backend = B::create().await;
     let store = backend.open().await;
     let request = || {
-        let changes = Changes::new().put_if("a", Revision::ABSENT, "1");
+        let changes = DocumentChanges::new().put_if("a", Revision::ABSENT, "1");
         let key = IdempotencyKey::new("req-7", b"one");
-        to("contract-a", 1).with_changes(changes).once(key)
+        to("contract-a", 1)
+            .with_changes(changes)
+            .idempotency_key(key)
     };
     let first = append(&store, request()).await;
     assert!(!first.repeated, "a new append is reported as repeated");
-    change(&store, Changes::new().put("a", "2")).await;
+    change(&store, DocumentChanges::new().put("a", "2")).await;
     for store in [store.clone(), backend.open().await] {
         let second = append(&store, request()).await;
         assert!(second.repeated, "a repeated append is not reported as such");
@@ -105,19 +111,19 @@ pub async fn appends_that_change_one_document_have_one_winner<B: Backend>() {
             let store = handles[number as usize % 2].clone();
             // Every fourth append changes a document of its own.
             let changes = match number % 4 {
-                0 => Changes::new().put(format!("own/{round}/{number}"), "1"),
-                _ => Changes::new().put_if("one", revision, number.to_string()),
+                0 => DocumentChanges::new().put(format!("own/{round}/{number}"), "1"),
+                _ => DocumentChanges::new().put_if("one", revision, number.to_string()),
             };
             let request = to(&format!("contract-{number}"), round).with_changes(changes);
             tokio::spawn(async move {
                 match store.append(request).await {
                     Ok(_) => Some(number),
                     Err(AppendError::Conflict(conflict)) => {
-                        let [Violation::Document { key, required, .. }] = &conflict.violations[..]
+                        let [Violation::Document { key, expected, .. }] = &conflict.violations[..]
                         else {
                             panic!("expected one violated document, got {conflict}")
                         };
-                        assert_eq!((&**key, *required), ("one", revision));
+                        assert_eq!((&**key, *expected), ("one", revision));
                         None
                     }
                     Err(error) => {
@@ -158,9 +164,13 @@ pub async fn readers_never_see_events_without_their_documents<B: Backend>() {
     put(&writer, "contract-a", events([0])).await;
     let writes = tokio::spawn(async move {
         for number in 1..=LAST {
-            let counted = Changes::new().put("count", number.to_string());
+            let counted = DocumentChanges::new().put("count", number.to_string());
             append(&writer, to("contract-a", number).with_changes(counted)).await;
-            change(&writer, Changes::new().put("other", number.to_string())).await;
+            change(
+                &writer,
+                DocumentChanges::new().put("other", number.to_string()),
+            )
+            .await;
         }
     });
     let head = async || {

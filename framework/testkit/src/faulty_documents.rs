@@ -4,13 +4,15 @@ use async_trait::async_trait;
 
 use super::faults::InjectedFault;
 use super::faulty::{Faulty, Operation, REQUEST_LOST, RESPONSE_LOST, UNREACHABLE};
-use factum_core::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
+use factum_core::document::{
+    Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan,
+};
 use factum_core::store::Store;
 use factum_engine::error::StoreError;
 
 #[async_trait]
 impl<S: Store> DocumentStore for Faulty<S> {
-    async fn change_documents(&self, changes: Changes) -> Result<Revision, ChangeError> {
+    async fn change_documents(&self, changes: DocumentChanges) -> Result<Revision, DocumentError> {
         let mut call = self.start_call(Operation::Change);
         self.pause(&mut call).await;
         let store = self.store();

@@ -15,7 +15,7 @@ use factum_engine::command::Decide;
 use factum_engine::event::Event;
 use factum_engine::event_set::{ApplySet, EventSet};
 use factum_engine::events::Events;
-use factum_engine::record::{DecodeEvent as _, Place, RecordedEvent};
+use factum_engine::record::{Assigned, DecodeEvent as _, RecordedEvent};
 
 /// Starts a scenario with the events that are stored before the command is executed.
 ///
@@ -210,7 +210,7 @@ fn record<E: Event>(event: &E, stream: StreamId, version: Version) -> RecordedEv
     RecordedEvent::new(
         encoded,
         stream,
-        Place {
+        Assigned {
             position,
             version,
             recorded_at: Timestamp::now(),

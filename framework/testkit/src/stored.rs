@@ -9,7 +9,7 @@ use factum_core::metadata::Metadata;
 use factum_core::position::{Position, Version};
 use factum_core::stream_id::StreamId;
 use factum_core::timestamp::Timestamp;
-use factum_engine::record::{ContentType, NewEvent, Place, RecordedEvent};
+use factum_engine::record::{Assigned, ContentType, NewEvent, RecordedEvent};
 
 /// Builds a stored event of type `name` with the JSON fields `data` and the schema version `version`.
 ///
@@ -51,10 +51,10 @@ pub fn stored(name: &str, version: u32, data: &Value) -> RecordedEvent {
         personal: Vec::new(),
     };
     let stream = StreamId::new("given", "events").unwrap_or_else(|error| panic!("{error}"));
-    let place = Place {
+    let assigned = Assigned {
         position: Position::new(1),
         version: Version::new(1),
         recorded_at: Timestamp::from_micros(0),
     };
-    RecordedEvent::new(event, stream, place)
+    RecordedEvent::new(event, stream, assigned)
 }

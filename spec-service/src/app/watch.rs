@@ -17,7 +17,7 @@ impl ChangeStream {
     pub(super) fn new(engine: &Engine, from: Position) -> Self {
         let after = Position::new(from.get().saturating_sub(1));
         Self {
-            subscription: engine.subscribe(Query::names(SpecEvent::names()), after),
+            subscription: engine.subscribe(Query::event_types(SpecEvent::names()), after),
             buffer: VecDeque::new(),
         }
     }

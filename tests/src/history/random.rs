@@ -102,7 +102,7 @@ impl Client {
             item.category = Some("a".to_owned());
         }
         if self.dice.one_in(3) {
-            item.names.push("x.made".to_owned());
+            item.event_types.push("x.made".to_owned());
         }
         item.tags = (0..self.dice.roll(3)).map(|_| self.tag()).collect();
         Query::all().or(item)
@@ -132,13 +132,13 @@ impl Client {
             append = append.and_stream(stream, expected, events);
         }
         if self.dice.one_in(4) {
-            append = append.unless(self.query(), self.position());
+            append = append.condition(self.query(), self.position());
         }
         // The key is stored with the events, so the log of an append without events does not show it.
         if append.count() > 0 && self.dice.one_in(4) {
             let key = format!("key-{}", self.turn / KEY_SHARE);
             let content = [b"one", b"two"][usize::from(self.dice.one_in(4))];
-            append = append.once(IdempotencyKey::new(key, content));
+            append = append.idempotency_key(IdempotencyKey::new(key, content));
         }
         append
     }

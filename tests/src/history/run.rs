@@ -54,7 +54,7 @@ pub async fn run(plan: Plan, handles: &[Arc<dyn EventStore>]) -> Result<History,
     let clock = Arc::new(Clock::default());
     let (ending, end) = watch::channel(None);
     let mut subscribers = JoinSet::new();
-    let queries = [Query::all(), Query::all(), Query::names(["x.made"])];
+    let queries = [Query::all(), Query::all(), Query::event_types(["x.made"])];
     for (number, query) in queries.into_iter().enumerate() {
         let store = handles[number % handles.len()].clone();
         let page_size = [7, 1_000, 3][number];

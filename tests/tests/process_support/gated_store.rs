@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use factum::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
+use factum::document::{Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan};
 use factum::{
     Append, AppendError, Appended, Direction, EventStore, IdempotencyKey, Page, Position, Read,
     Scope, StoreError,
@@ -53,7 +53,7 @@ impl EventStore for GatedStore {
 
 #[factum::async_trait]
 impl DocumentStore for GatedStore {
-    async fn change_documents(&self, changes: Changes) -> Result<Revision, ChangeError> {
+    async fn change_documents(&self, changes: DocumentChanges) -> Result<Revision, DocumentError> {
         self.store.change_documents(changes).await
     }
 

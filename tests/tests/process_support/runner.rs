@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use factum::document::Changes;
+use factum::document::DocumentChanges;
 use factum_tests::backend::Backend;
 
 use crate::lines::Lines;
@@ -97,7 +97,7 @@ impl Runner {
         loop {
             self.signal("-STOP");
             let engine = backend.engine();
-            let probe = Changes::new().put("probe", "{}");
+            let probe = DocumentChanges::new().put("probe", "{}");
             let probe = engine.store().change_documents(probe);
             let patience = Duration::from_millis(150);
             if tokio::time::timeout(patience, probe).await.is_ok() {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
-use factum::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
+use factum::document::{Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan};
 use factum::{
     Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Position, Read, StoreError,
 };
@@ -71,7 +71,7 @@ impl EventStore for StalledStore {
 
 #[factum::async_trait]
 impl DocumentStore for StalledStore {
-    async fn change_documents(&self, changes: Changes) -> Result<Revision, ChangeError> {
+    async fn change_documents(&self, changes: DocumentChanges) -> Result<Revision, DocumentError> {
         let mut keys = changes.as_slice().iter().map(|change| &change.key);
         if self
             .document

@@ -54,10 +54,10 @@ pub(crate) async fn good() -> History {
         one(ExpectedVersion::NoStream, 2),
         one(exact(2), 1).and_stream(stream("b-1"), ExpectedVersion::Any, events(2)),
         one(exact(2), 1),
-        one(ExpectedVersion::Any, 1).once(key(b"content")),
-        one(exact(1), 1).once(key(b"content")),
-        one(ExpectedVersion::Any, 1).once(key(b"other")),
-        one(ExpectedVersion::Any, 1).unless(Query::category("b"), Position::new(5)),
+        one(ExpectedVersion::Any, 1).idempotency_key(key(b"content")),
+        one(exact(1), 1).idempotency_key(key(b"content")),
+        one(ExpectedVersion::Any, 1).idempotency_key(key(b"other")),
+        one(ExpectedVersion::Any, 1).condition(Query::category("b"), Position::new(5)),
         one(ExpectedVersion::Any, 1),
     ];
     let mut calls: Vec<Kind> = Vec::new();

@@ -1,30 +1,36 @@
 //! Faults in the handling of documents.
 
 use factum::document::{
-    Change, ChangeError, Changes, Document, DocumentStore, Effect, InvalidChanges, Revision, Scan,
+    Document, DocumentChange, DocumentChanges, DocumentEffect, DocumentError, DocumentStore,
+    InvalidDocumentChanges, Revision, Scan,
 };
 use factum::{Append, AppendError, Appended, StoreError, async_trait};
 
 use super::{Broken, Fault};
 
 /// Splits `changes` into single changes, without their required revisions if `ignore_revisions` is set.
-fn one_by_one(changes: Changes, ignore_revisions: bool) -> impl Iterator<Item = Changes> {
+fn one_by_one(
+    changes: DocumentChanges,
+    ignore_revisions: bool,
+) -> impl Iterator<Item = DocumentChanges> {
     let changes = changes.into_vec().into_iter();
     changes.map(move |change| {
-        let required = change.required.filter(|_| !ignore_revisions);
+        let required = change.expected.filter(|_| !ignore_revisions);
         match (change.effect, required) {
-            (Effect::Put(value), None) => Changes::new().put(change.key, value),
-            (Effect::Put(value), Some(at)) => Changes::new().put_if(change.key, at, value),
-            (Effect::Delete, None) => Changes::new().delete(change.key),
-            (Effect::Delete, Some(at)) => Changes::new().delete_if(change.key, at),
-            (Effect::Keep, None) => Changes::new(),
-            (Effect::Keep, Some(at)) => Changes::new().require(change.key, at),
+            (DocumentEffect::Put(value), None) => DocumentChanges::new().put(change.key, value),
+            (DocumentEffect::Put(value), Some(at)) => {
+                DocumentChanges::new().put_if(change.key, at, value)
+            }
+            (DocumentEffect::Delete, None) => DocumentChanges::new().delete(change.key),
+            (DocumentEffect::Delete, Some(at)) => DocumentChanges::new().delete_if(change.key, at),
+            (DocumentEffect::Keep, None) => DocumentChanges::new(),
+            (DocumentEffect::Keep, Some(at)) => DocumentChanges::new().require(change.key, at),
         }
     })
 }
 
-fn without_revisions(changes: Changes) -> Changes {
-    one_by_one(changes, true).fold(Changes::new(), Changes::with)
+fn without_revisions(changes: DocumentChanges) -> DocumentChanges {
+    one_by_one(changes, true).fold(DocumentChanges::new(), DocumentChanges::with)
 }
 
 /// Rounds large integers as an encoder does that stores all numbers as floats.
@@ -54,7 +60,7 @@ impl<const FAULT: usize> Broken<FAULT> {
             append.changes = without_revisions(append.changes);
         }
         if Self::is(Fault::ChangesDocumentsAfterEvents) {
-            append.changes = Changes::new();
+            append.changes = DocumentChanges::new();
         }
         let result = self.append_as_peers(append).await;
         let changes_documents = match &result {
@@ -76,7 +82,7 @@ impl<const FAULT: usize> Broken<FAULT> {
 
 #[async_trait]
 impl<const FAULT: usize> DocumentStore for Broken<FAULT> {
-    async fn change_documents(&self, changes: Changes) -> Result<Revision, ChangeError> {
+    async fn change_documents(&self, changes: DocumentChanges) -> Result<Revision, DocumentError> {
         let store = self.correct();
         if Self::is(Fault::IgnoresRevisions) {
             changes.check()?;
@@ -92,26 +98,26 @@ impl<const FAULT: usize> DocumentStore for Broken<FAULT> {
             return Ok(revision);
         }
         let puts = changes.as_slice().iter();
-        let puts = puts.filter(|change| matches!(change.effect, Effect::Put(_)));
+        let puts = puts.filter(|change| matches!(change.effect, DocumentEffect::Put(_)));
         if Self::is(Fault::LosesLastChange) && puts.count() > 1 {
             let all = each_alone.collect::<Vec<_>>();
             let kept = all.into_iter().rev().skip(1);
             return store
-                .change_documents(kept.fold(Changes::new(), Changes::with))
+                .change_documents(kept.fold(DocumentChanges::new(), DocumentChanges::with))
                 .await;
         }
         if Self::is(Fault::IgnoresDeletes) {
             let kept = each_alone.filter(|change| {
-                let deletes = |change: &Change| change.effect == Effect::Delete;
+                let deletes = |change: &DocumentChange| change.effect == DocumentEffect::Delete;
                 !change.as_slice().iter().any(deletes)
             });
             return store
-                .change_documents(kept.fold(Changes::new(), Changes::with))
+                .change_documents(kept.fold(DocumentChanges::new(), DocumentChanges::with))
                 .await;
         }
         match store.change_documents(changes).await {
             Ok(_) if Self::is(Fault::ReturnsConstantRevision) => Ok(Revision::new(1)),
-            Err(ChangeError::Invalid(InvalidChanges::Idle { .. }))
+            Err(DocumentError::Invalid(InvalidDocumentChanges::NoEffect { .. }))
                 if Self::is(Fault::AcceptsInvalid) =>
             {
                 Ok(Revision::new(1))

@@ -262,7 +262,7 @@ impl<const FAULT: usize> EventStore for Broken<FAULT> {
             if Self::is(Fault::SwallowsConflicts) {
                 answer = self.correct().append(nothing).await;
             } else if let (true, Some(key)) = (Self::is(Fault::StoresKeysOfConflicts), key) {
-                self.correct().append(nothing.once(key)).await?;
+                self.correct().append(nothing.idempotency_key(key)).await?;
             }
         }
         let mut appended = answer?;

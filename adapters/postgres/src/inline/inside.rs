@@ -1,7 +1,7 @@
 //! [`Inside`]: what an inline projection does in a transaction.
 
 use async_trait::async_trait;
-use factum::document::{ChangeError, Changes, Document, Revision};
+use factum::document::{Document, DocumentChanges, DocumentError, Revision};
 use factum::projections::inline::InlineTransaction;
 use factum::{Page, ProjectionError, Read, RecordedEvent, StepError, StoreError};
 use sqlx::postgres::PgConnection;
@@ -49,7 +49,7 @@ impl InlineTransaction for Inside<'_> {
         crate::document::find_for_update(self.db, keys).await
     }
 
-    async fn change(&mut self, changes: &Changes) -> Result<Revision, ChangeError> {
+    async fn change(&mut self, changes: &DocumentChanges) -> Result<Revision, DocumentError> {
         crate::document::change(self.db, changes).await
     }
 

@@ -1,6 +1,6 @@
 //! How appends are stored together with their effects.
 
-use factum::document::{Changes, Revision};
+use factum::document::{DocumentChanges, Revision};
 use factum::projections::inline::{Current, Standing, recorded};
 use factum::{Append, AppendError, Appended, Position, StepError, StoreError};
 use sqlx::postgres::PgConnection;
@@ -56,9 +56,12 @@ impl Inlines {
     ) -> Result<bool, Failure> {
         let head = batch.head;
         if head == batch.head_before {
-            return Ok(batch.insert(connection, &Changes::new()).await?.is_some());
+            return Ok(batch
+                .insert(connection, &DocumentChanges::new())
+                .await?
+                .is_some());
         }
-        let mut moves = Changes::new();
+        let mut moves = DocumentChanges::new();
         for (_, current) in &expected {
             moves = moves.with(current.moves(head).map_err(Failure::rejected)?);
         }
@@ -96,7 +99,7 @@ impl Inlines {
         &self,
         db: &mut PgConnection,
         batch: &mut Batch<'_>,
-        (expected, moves): (&Standings<'_>, &Changes),
+        (expected, moves): (&Standings<'_>, &DocumentChanges),
     ) -> Result<Option<Revision>, Failure> {
         let inserted = batch.insert(db, moves).await;
         let Some(revision) = inserted.map_err(BackendError::into_not_executed)? else {

@@ -1,6 +1,6 @@
 //! Tests of the connection that writes.
 
-use factum::document::{Changes, DocumentStore as _};
+use factum::document::{DocumentChanges, DocumentStore as _};
 use factum::{
     Append, ContentType, Engine, EventStore as _, ExpectedVersion, NewEvent, Projections, Recorded,
     SnapshotStore as _,
@@ -125,7 +125,7 @@ async fn other_writes_of_the_process_keep_the_writer_cache() {
     let projections = Projections::builder(&engine).with(accounts).start();
     projections.wait_for(Position::new(1)).await.unwrap();
     projections.stop().await;
-    let more = Changes::new().put("checkpoint", "2");
+    let more = DocumentChanges::new().put("checkpoint", "2");
     store.change_documents(more).await.unwrap();
     store.clear_snapshots().await.unwrap();
     let sql = "select count(*) from account";

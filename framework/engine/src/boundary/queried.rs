@@ -54,7 +54,7 @@ where
     type Shape = WithQuery<B::Shape, Q, S>;
 
     fn slots((target, query): Self::Target<'_>) -> Result<Self::Slots, InvalidTarget> {
-        let query = query?.restricted_to(&S::names());
+        let query = query?.restricted_to_event_types(&S::names());
         let position = Position::ZERO;
         let slot = QuerySlot {
             query,

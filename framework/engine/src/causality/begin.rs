@@ -66,7 +66,7 @@ mod tests {
     use tokio::sync::watch;
 
     use super::*;
-    use crate::record::{ContentType, NewEvent, Place};
+    use crate::record::{Assigned, ContentType, NewEvent};
     use factum_core::append::{Append, AppendError, Appended, IdempotencyKey};
     use factum_core::event_id::new_event_id;
     use factum_core::position::Version;
@@ -100,12 +100,12 @@ mod tests {
                 metadata: Arc::default(),
                 personal: Vec::new(),
             };
-            let place = Place {
+            let assigned = Assigned {
                 position: Position::new(position),
                 version: Version::new(position),
                 recorded_at: Timestamp::from_micros((self.micros)(position)),
             };
-            RecordedEvent::new(event, "time-1".parse().unwrap(), place)
+            RecordedEvent::new(event, "time-1".parse().unwrap(), assigned)
         }
     }
 

@@ -21,7 +21,7 @@ use crate::metrics::{self, RetryCause};
 use factum_core::append::{
     AppendError, Conflict, ExpectedVersion, IdempotencyKey, StreamAppend, Violation,
 };
-use factum_core::document::Changes;
+use factum_core::document::DocumentChanges;
 use factum_core::position::Version;
 use factum_core::stream_id::StreamId;
 
@@ -34,7 +34,7 @@ pub struct Attempt<'a, C> {
     pub streams: Few<StreamId>,
     pub key: Option<IdempotencyKey>,
     /// What its append changes besides.
-    pub consumes: Changes,
+    pub consumes: DocumentChanges,
     pub inner: &'a Inner,
 }
 
@@ -51,7 +51,7 @@ pub struct Ground<'q> {
 pub struct Decided<C: Decide> {
     pub decision: Decision<C>,
     pub streams: Vec<StreamAppend>,
-    pub changes: Changes,
+    pub changes: DocumentChanges,
     pub attempts: u32,
 }
 
@@ -136,7 +136,7 @@ impl<'a, C: Decide> Attempt<'a, C> {
             let decided = debug_span!("decide", attempts)
                 .in_scope(|| self.command.decide(C::On::state(slots)));
             // A rejection, or that nothing needs to happen, must not rest on a state that has moved on.
-            let (mut streams, mut changes, mut first) = (Vec::new(), Changes::new(), None);
+            let (mut streams, mut changes, mut first) = (Vec::new(), DocumentChanges::new(), None);
             if let Ok(decision) = &decided {
                 C::On::encode(slots, decision, encoder, &mut streams)?;
                 let deadlines = self.deadlines((slots, decision), &streams, encoder)?;
@@ -176,7 +176,7 @@ impl<'a, C: Decide> Attempt<'a, C> {
         kept: Option<Ground<'a>>,
         (conflict, attempts): (Conflict, u32),
     ) -> Result<Ground<'a>, ExecuteError<C::Error>> {
-        if conflict.is_of_documents() {
+        if conflict.has_document_violation() {
             return Err(ExecuteError::Conflict { conflict, attempts });
         }
         debug!(attempts, %conflict, "decided on a state that has moved on");

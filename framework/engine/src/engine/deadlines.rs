@@ -12,7 +12,7 @@ use crate::codec::Encoder;
 use crate::command::Decide;
 use crate::process::deadline_document::{Setting, changes};
 use factum_core::append::StreamAppend;
-use factum_core::document::Changes;
+use factum_core::document::DocumentChanges;
 use factum_core::timestamp::Timestamp;
 
 /// Wakes whoever waits for the next deadline, when one is set in this process that is due before. Other processes look now
@@ -52,7 +52,7 @@ impl Alarm {
 
 /// What a decision does to deadlines.
 pub struct Deadlines {
-    pub changes: Changes,
+    pub changes: DocumentChanges,
     /// When the first of those that it sets is due.
     pub first: Option<Timestamp>,
 }
@@ -66,7 +66,7 @@ impl<C: Decide> Attempt<'_, C> {
         encoder: &mut Encoder,
     ) -> Result<Deadlines, ExecuteError<C::Error>> {
         let mut deadlines = Deadlines {
-            changes: Changes::new(),
+            changes: DocumentChanges::new(),
             first: None,
         };
         let mut found = Vec::new();
@@ -101,18 +101,18 @@ impl<C: Decide> Attempt<'_, C> {
 
     /// `decided`, and what the append consumes. A document of both becomes what is decided, if it is as consuming it
     /// requires.
-    pub fn with_consumed(&self, decided: Changes) -> Changes {
+    pub fn with_consumed(&self, decided: DocumentChanges) -> DocumentChanges {
         if self.consumes.is_empty() {
             return decided;
         }
-        let mut all = Changes::new();
+        let mut all = DocumentChanges::new();
         let mut consumed = self.consumes.clone().into_vec();
         for change in decided.into_vec() {
             let place = consumed.iter().position(|it| it.key == change.key);
-            let required = place.and_then(|place| consumed.swap_remove(place).required);
+            let required = place.and_then(|place| consumed.swap_remove(place).expected);
             all = all.and(change.key, required, change.effect);
         }
         let rest = consumed.into_iter();
-        rest.fold(all, |all, it| all.and(it.key, it.required, it.effect))
+        rest.fold(all, |all, it| all.and(it.key, it.expected, it.effect))
     }
 }

@@ -19,8 +19,8 @@ use crate::error::EncodeError;
 use crate::metrics::{self, Stopwatch};
 use crate::record::RecordedEvent;
 use factum_core::append::IdempotencyKey;
-use factum_core::document::Changes;
-use factum_core::event_id::Ids;
+use factum_core::document::DocumentChanges;
+use factum_core::event_id::EventIdGenerator;
 use factum_core::metadata::Metadata;
 use factum_core::position::Version;
 
@@ -32,7 +32,7 @@ pub struct Execute<'e, C> {
     metadata: Metadata,
     key: Option<String>,
     expected: Option<Version>,
-    consumes: Changes,
+    consumes: DocumentChanges,
 }
 
 type Prepared<'e, C> = (Attempt<'e, C>, Slots<C>, Encoder);
@@ -45,7 +45,7 @@ impl<'e, C: Decide> Execute<'e, C> {
             metadata: Metadata::default(),
             key: None,
             expected: None,
-            consumes: Changes::new(),
+            consumes: DocumentChanges::new(),
         }
     }
 
@@ -109,7 +109,7 @@ impl<'e, C: Decide> Execute<'e, C> {
     }
 
     /// Only together with these changes: if a document is not as they require, a conflict, which is not retried.
-    pub fn consuming(mut self, changes: Changes) -> Self {
+    pub fn consuming(mut self, changes: DocumentChanges) -> Self {
         self.consumes = changes;
         self
     }
@@ -119,7 +119,7 @@ impl<'e, C: Decide> Execute<'e, C> {
         let mut slots = C::On::slots(self.command.target())?;
         let streams = streams::<C>(&mut slots)?;
         let key = self.idempotency_key_of_command()?;
-        let (mut ids, mut metadata) = (Ids::now(), self.metadata);
+        let (mut ids, mut metadata) = (EventIdGenerator::now(), self.metadata);
         metadata.correlation_id.get_or_insert_with(|| ids.next());
         let metadata = Arc::new(metadata);
         let attempt = Attempt {

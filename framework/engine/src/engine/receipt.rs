@@ -1,7 +1,7 @@
 //! [`Receipt`]: what became of a command.
 
 use crate::error::StoreError;
-use crate::record::{Place, RecordedEvent};
+use crate::record::{Assigned, RecordedEvent};
 use factum_core::append::{Appended, ExpectedVersion, MAX_APPEND, StreamAppend};
 use factum_core::position::{Position, Version};
 use factum_core::query::Query;
@@ -83,12 +83,12 @@ impl Receipt {
             for event in part.events {
                 version += 1;
                 position = position.plus(1);
-                let place = Place {
+                let assigned = Assigned {
                     position,
                     version: Version::new(version),
                     recorded_at: appended.recorded_at,
                 };
-                events.push(RecordedEvent::new(event, part.stream.clone(), place));
+                events.push(RecordedEvent::new(event, part.stream.clone(), assigned));
             }
         }
         Self {

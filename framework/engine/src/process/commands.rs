@@ -12,7 +12,7 @@ use crate::command::Decide;
 use crate::engine::{Engine, ExecuteError};
 use crate::error::{StoreError, error_chain, panic_message};
 use crate::upcast::{Upcaster, upcast};
-use factum_core::document::Changes;
+use factum_core::document::DocumentChanges;
 use factum_core::metadata::Metadata;
 
 /// One command that decides and can be read from JSON, or a tuple of up to twelve.
@@ -42,7 +42,7 @@ pub struct Envelope {
     pub metadata: Metadata,
     pub key: String,
     /// What changes with it, as these changes require, or it does not happen.
-    pub consumes: Changes,
+    pub consumes: DocumentChanges,
 }
 
 /// What became of a command.
@@ -124,7 +124,9 @@ async fn run<C: Decide + DeserializeOwned>(
     match error {
         // The key is this command's alone, so that it has happened: in an earlier form, if its code has changed.
         ExecuteError::KeyReused { .. } => Outcome::Done,
-        ExecuteError::Conflict { conflict, .. } if conflict.is_of_documents() => Outcome::Overtaken,
+        ExecuteError::Conflict { conflict, .. } if conflict.has_document_violation() => {
+            Outcome::Overtaken
+        }
         ExecuteError::Rejected(rejection) => Outcome::Rejected(error_chain(&rejection)),
         ExecuteError::Store(
             error @ (StoreError::Unavailable(_) | StoreError::Interrupted(_) | StoreError::Closed),

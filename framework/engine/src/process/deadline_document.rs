@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::instance::{Cause, Instance, Keys, Pending};
 use crate::error::StoreError;
 use crate::events::DeadlineOrders;
-use factum_core::document::Changes;
+use factum_core::document::DocumentChanges;
 use factum_core::metadata::Metadata;
 use factum_core::stream_id::StreamId;
 use factum_core::timestamp::Timestamp;
@@ -46,9 +46,9 @@ pub fn changes(
     orders: &DeadlineOrders,
     setting: &Setting<'_>,
     mut unique: impl FnMut() -> Uuid,
-) -> Result<Changes, StoreError> {
+) -> Result<DocumentChanges, StoreError> {
     let keys = keys();
-    let mut changes = Changes::new();
+    let mut changes = DocumentChanges::new();
     for (name, order) in &orders.orders {
         let id = id(setting.stream, name);
         let Some(order) = order else {

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::reactions::Order;
 use crate::error::StoreError;
 use crate::record::RecordedEvent;
-use factum_core::document::{Changes, Revision, encode};
+use factum_core::document::{DocumentChanges, Revision, encode_document};
 use factum_core::metadata::Metadata;
 use factum_core::position::Position;
 use factum_core::timestamp::Timestamp;
@@ -166,7 +166,7 @@ impl Instance {
     }
 
     /// The changes that put an instance there that has only `pending` to do, whatever was there before.
-    pub fn put(id: &str, pending: Pending, keys: &Keys) -> Result<Changes, StoreError> {
+    pub fn put(id: &str, pending: Pending, keys: &Keys) -> Result<DocumentChanges, StoreError> {
         let at = pending.cause.at;
         let due = Due {
             id: id.to_owned(),
@@ -181,9 +181,9 @@ impl Instance {
             }),
             ..Self::new(id)
         };
-        Ok(Changes::new()
-            .put(keys.due(at, id), encode(&due)?)
-            .put(keys.instance(id), encode(&instance)?))
+        Ok(DocumentChanges::new()
+            .put(keys.due(at, id), encode_document(&due)?)
+            .put(keys.instance(id), encode_document(&instance)?))
     }
 
     /// Under which time it stands among what is due.
@@ -280,8 +280,8 @@ impl Instance {
     }
 
     /// The changes that leave nothing of it, where it was at `revision`, but for what could not be done.
-    pub fn forget(&self, keys: &Keys, revision: Revision) -> Changes {
-        let gone = Changes::new().delete_if(keys.instance(&self.id), revision);
+    pub fn forget(&self, keys: &Keys, revision: Revision) -> DocumentChanges {
+        let gone = DocumentChanges::new().delete_if(keys.instance(&self.id), revision);
         match self.wake {
             Some(wake) => gone.delete(keys.due(wake.at, &self.id)),
             None => gone,
@@ -289,7 +289,7 @@ impl Instance {
     }
 
     /// The changes that keep it, where it was at `revision`.
-    pub fn keep(mut self, keys: &Keys, revision: Revision) -> Result<Changes, StoreError> {
+    pub fn keep(mut self, keys: &Keys, revision: Revision) -> Result<DocumentChanges, StoreError> {
         let dead = std::mem::take(&mut self.dead).into_iter();
         self.dead = dead.filter(|number| self.has(*number)).collect();
         let work = self.work();
@@ -299,7 +299,7 @@ impl Instance {
         });
         let before = std::mem::replace(&mut self.wake, wake);
         let at = |wake: Wake| wake.at;
-        let mut changes = Changes::new();
+        let mut changes = DocumentChanges::new();
         if let Some(gone) = before.filter(|before| Some(before.at) != wake.map(at)) {
             changes = changes.delete(keys.due(gone.at, &self.id));
         }
@@ -313,14 +313,14 @@ impl Instance {
                     _ => None,
                 },
             };
-            changes = changes.put(keys.due(at, &self.id), encode(&due)?);
+            changes = changes.put(keys.due(at, &self.id), encode_document(&due)?);
         }
         let key = keys.instance(&self.id);
         let is_over = !self.lives() && self.outbox.is_empty();
         Ok(match (is_over, revision) {
             (true, Revision::ABSENT) => changes,
             (true, revision) => changes.delete_if(key, revision),
-            (false, revision) => changes.put_if(key, revision, encode(&self)?),
+            (false, revision) => changes.put_if(key, revision, encode_document(&self)?),
         })
     }
 }

@@ -4,7 +4,7 @@ use factum_engine::error::StoreError;
 
 #[cfg(feature = "metrics")]
 use factum_core::metrics::{
-    DEADLINE_DELAY, DEADLINES_FIRED, Metric, PROCESS_DUE, PROCESS_PARKED, PROCESS_WORK,
+    DEADLINE_DELAY, DEADLINES_FIRED, Metric, PROCESS_DUE, PROCESS_FAILED_DELIVERIES, PROCESS_WORK,
     RECORDER_METADATA,
 };
 use factum_core::timestamp::Timestamp;
@@ -59,7 +59,7 @@ pub async fn process_has_parked(
 ) {
     #[cfg(feature = "metrics")]
     if let Ok(items) = count.await {
-        gauge(PROCESS_PARKED, name, items as f64);
+        gauge(PROCESS_FAILED_DELIVERIES, name, items as f64);
     }
 }
 

@@ -6,7 +6,7 @@ use crate::projections::ProjectionStatus;
 use crate::projections::Projections;
 #[cfg(feature = "metrics")]
 use factum_core::metrics::{
-    PROJECTION_FAILURES, PROJECTION_LAG_EVENTS, PROJECTION_LAG_SECONDS, PROJECTION_PARKED,
+    PROJECTION_DEAD_LETTERS, PROJECTION_FAILURES, PROJECTION_LAG_EVENTS, PROJECTION_LAG_SECONDS,
     PROJECTION_POSITION, RECORDER_METADATA,
 };
 #[cfg(feature = "metrics")]
@@ -60,7 +60,7 @@ fn gauges(status: &ProjectionStatus, lag: u64, seconds: f64) {
             (PROJECTION_POSITION, status.position.get() as f64),
             (PROJECTION_LAG_EVENTS, lag as f64),
             (PROJECTION_LAG_SECONDS, seconds),
-            (PROJECTION_PARKED, status.parked as f64),
+            (PROJECTION_DEAD_LETTERS, status.parked as f64),
         ] {
             let label = Label::new("projection", name.clone());
             let key = Key::from_parts(metric.name, vec![label]);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tracing::debug;
 
 use super::dispatcher::{Dispatcher, Fence, Left, change};
-use factum_core::document::{Changes, Document, Revision, Scan};
+use factum_core::document::{Document, DocumentChanges, Revision, Scan};
 use factum_core::timestamp::Timestamp;
 use factum_engine::error::StoreError;
 use factum_engine::process::instance::{Due, Instance};
@@ -100,7 +100,7 @@ impl Dispatcher {
         if !over.is_empty() {
             let entries = over.len();
             let gone = over.into_iter();
-            let gone = gone.fold(Changes::new(), |gone, entry| {
+            let gone = gone.fold(DocumentChanges::new(), |gone, entry| {
                 gone.delete_if(entry.key, entry.revision)
             });
             // Where one is not as it was, the next look finds the others again.

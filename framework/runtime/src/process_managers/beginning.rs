@@ -6,7 +6,7 @@ use tracing::warn;
 
 use super::dispatcher::change;
 use crate::projections::lease::{Checkpoint, key};
-use factum_core::document::{Changes, DocumentStore, Revision, encode};
+use factum_core::document::{DocumentChanges, DocumentStore, Revision, encode_document};
 use factum_core::position::Position;
 use factum_engine::engine::{Engine, RetryPolicy};
 use factum_engine::error::{StoreError, error_chain};
@@ -67,6 +67,7 @@ async fn begin(
         ..Checkpoint::default()
     };
     let key = key(model, 1, 0);
-    let begins = Changes::new().put_if(key, Revision::ABSENT, encode(&checkpoint)?);
+    let begins =
+        DocumentChanges::new().put_if(key, Revision::ABSENT, encode_document(&checkpoint)?);
     change(documents, begins).await.map(drop)
 }

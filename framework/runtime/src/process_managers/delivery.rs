@@ -7,7 +7,7 @@ use super::dispatcher::{Dispatcher, Fence, Left, change};
 use super::failed_deliveries::FailedDelivery;
 use crate::metrics::{WorkOutcome, deadline_passed, process_worked};
 use factum_core::append::MAX_IDEMPOTENCY_KEY;
-use factum_core::document::{Changes, InvalidChanges, Revision, encode};
+use factum_core::document::{DocumentChanges, InvalidDocumentChanges, Revision, encode_document};
 use factum_core::timestamp::Timestamp;
 use factum_engine::error::StoreError;
 use factum_engine::process::instance::{Instance, Pending, Work};
@@ -166,7 +166,7 @@ impl Dispatcher {
     ) -> Result<Outcome, StoreError> {
         let id = &*instance.id;
         // What another dispatcher has found rejected must not happen here.
-        let mut consumes = fence.require(Changes::new());
+        let mut consumes = fence.require(DocumentChanges::new());
         if self.logic.is_set_by_appends() {
             let mut done = instance.clone();
             done.settle(pending.number);
@@ -238,7 +238,7 @@ impl Dispatcher {
             }
             let changes = fence.require(instance.keep(&self.keys, revision)?);
             let changed = match change(self.documents(), changes).await {
-                Err(StoreError::Failed(invalid)) if invalid.is::<InvalidChanges>() => {
+                Err(StoreError::Failed(invalid)) if invalid.is::<InvalidDocumentChanges>() => {
                     return Ok(Edited::Fault(invalid.to_string()));
                 }
                 changed => changed?,
@@ -295,9 +295,9 @@ impl Dispatcher {
                 return Ok(false);
             };
             instance.dead.insert(letter.number);
-            let changes: Changes = instance
+            let changes: DocumentChanges = instance
                 .keep(&self.keys, revision)?
-                .put(&key, encode(letter)?);
+                .put(&key, encode_document(letter)?);
             match change(self.documents(), fence.require(changes)).await? {
                 Ok(_) => return Ok(true),
                 Err(key) if fence.is(&key) => return Err(Left::Lost),

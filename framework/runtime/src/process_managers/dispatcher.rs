@@ -23,7 +23,7 @@ use super::{GLANCE, Signals};
 use crate::metrics::process_has_due;
 use crate::projections::instances::Instances;
 use crate::projections::lease::Checkpoint;
-use factum_core::document::{Changes, DocumentStore, Revision, encode};
+use factum_core::document::{DocumentChanges, DocumentStore, Revision, encode_document};
 use factum_core::timestamp::Timestamp;
 use factum_engine::clock::Clock;
 use factum_engine::engine::{Engine, RetryPolicy};
@@ -66,7 +66,7 @@ struct Holder {
 }
 
 impl Fence {
-    pub fn require(&self, changes: Changes) -> Changes {
+    pub fn require(&self, changes: DocumentChanges) -> DocumentChanges {
         match &self.0 {
             Some((key, revision)) => changes.require(key, *revision),
             None => changes,
@@ -188,8 +188,8 @@ impl Dispatcher {
                 return Ok(None);
             }
             let key = self.keys.dispatcher();
-            let changes = Changes::new()
-                .put(&key, encode(&Holder { holder: me })?)
+            let changes = DocumentChanges::new()
+                .put(&key, encode_document(&Holder { holder: me })?)
                 .require(lease, document.revision);
             if let Ok(revision) = change(self.documents(), changes).await? {
                 return Ok(Some(Fence(Some((key, revision)))));
@@ -357,12 +357,12 @@ pub async fn find(
 /// Makes the changes; what has moved, if they were not made for that.
 pub async fn change(
     documents: &dyn DocumentStore,
-    changes: Changes,
+    changes: DocumentChanges,
 ) -> Result<Result<Revision, String>, StoreError> {
-    use factum_core::document::ChangeError;
+    use factum_core::document::DocumentError;
     match documents.change_documents(changes).await {
         Ok(revision) => Ok(Ok(revision)),
-        Err(ChangeError::Moved { key, .. }) => Ok(Err(key)),
+        Err(DocumentError::RevisionConflict { key, .. }) => Ok(Err(key)),
         Err(error) => Err(error.into_store_error()),
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::dispatcher::{change, find};
-use factum_core::document::{Changes, DocumentStore, Scan, encode};
+use factum_core::document::{DocumentChanges, DocumentStore, Scan, encode_document};
 use factum_core::timestamp::Timestamp;
 use factum_engine::error::StoreError;
 use factum_engine::process::instance::{Keys, Work};
@@ -122,7 +122,9 @@ pub async fn settle(
         let held = found.filter(|(_, instance)| instance.dead.contains(&letter.number));
         let Some((revision, mut instance)) = held else {
             // It was cancelled meanwhile, or went with its instance.
-            change(documents, Changes::new().delete(&key)).await?.ok();
+            change(documents, DocumentChanges::new().delete(&key))
+                .await?
+                .ok();
             return Ok(false);
         };
         instance.dead.remove(&letter.number);
@@ -137,7 +139,7 @@ pub async fn settle(
                     discarded: Some(reason.to_owned()),
                     ..letter.clone()
                 };
-                changes.put(&key, encode(&discarded)?)
+                changes.put(&key, encode_document(&discarded)?)
             }
         };
         if change(documents, changes).await?.is_ok() {

@@ -184,7 +184,7 @@ impl<E: Event, H: EventHandler<E>> ReadModel for Effects<E, H> {
     }
 
     fn query(&self) -> Query {
-        Query::names(E::names())
+        Query::event_types(E::names())
     }
 
     fn leaves_newer(&self) -> bool {
@@ -228,7 +228,7 @@ mod tests {
     use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
     use super::*;
-    use factum_core::document::{ChangeError, Changes, Document, DocumentStore, Scan};
+    use factum_core::document::{Document, DocumentChanges, DocumentError, DocumentStore, Scan};
     use factum_engine::error::StoreError;
     use factum_testkit::stored;
 
@@ -237,7 +237,7 @@ mod tests {
 
     #[async_trait]
     impl DocumentStore for Nowhere {
-        async fn change_documents(&self, _: Changes) -> Result<Revision, ChangeError> {
+        async fn change_documents(&self, _: DocumentChanges) -> Result<Revision, DocumentError> {
             Ok(Revision::new(1))
         }
 
@@ -290,7 +290,7 @@ mod tests {
                 build: 1,
                 events: &rang(positions),
                 obscure: None,
-                changes: Changes::new(),
+                changes: DocumentChanges::new(),
                 documents: &Nowhere,
             };
             effects.project(step).await.is_ok()

@@ -242,7 +242,7 @@ impl<P: Respond> Logic for Typed<P> {
 
 impl<P: Respond + ReactSet<<P as ProcessManager>::Events>> Reacts for Typed<P> {
     fn query(&self) -> Query {
-        Query::names(P::Events::names())
+        Query::event_types(P::Events::names())
     }
 
     fn prepare(&self, record: &RecordedEvent) -> Result<Vec<Prepared>, DecodeError> {

@@ -11,7 +11,7 @@ use super::Signals;
 use super::logic::{Effect, Prepared, Reacts};
 use crate::projections::dead_letter::Waits;
 use crate::projections::{EventError, ProjectionError, ReadModel, Step, StepError};
-use factum_core::document::{ChangeError, DocumentStore, InvalidChanges, Revision};
+use factum_core::document::{DocumentError, DocumentStore, InvalidDocumentChanges, Revision};
 use factum_core::position::Position;
 use factum_core::query::Query;
 use factum_engine::error::{StoreError, panic_message};
@@ -108,8 +108,8 @@ impl ReadModel for Model {
                     return Ok(revision);
                 }
                 // What is due was done meanwhile: what the events mean to its instance, they mean anew.
-                Err(ChangeError::Moved { key, .. }) if by.contains_key(&key) => {}
-                Err(ChangeError::Invalid(invalid)) => {
+                Err(DocumentError::RevisionConflict { key, .. }) if by.contains_key(&key) => {}
+                Err(DocumentError::Invalid(invalid)) => {
                     let position = culprit(&invalid).and_then(|key| by.get(key).copied());
                     let last = step.events.last().map(|event| event.position);
                     let Some(position) = position.or(last) else {
@@ -125,9 +125,11 @@ impl ReadModel for Model {
 }
 
 /// The document that cannot be kept.
-fn culprit(invalid: &InvalidChanges) -> Option<&str> {
+fn culprit(invalid: &InvalidDocumentChanges) -> Option<&str> {
     match invalid {
-        InvalidChanges::Key { key } | InvalidChanges::ValueTooLarge { key, .. } => Some(key),
+        InvalidDocumentChanges::Key { key } | InvalidDocumentChanges::ValueTooLarge { key, .. } => {
+            Some(key)
+        }
         _ => None,
     }
 }

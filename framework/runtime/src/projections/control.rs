@@ -4,7 +4,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::ProjectionError;
-use factum_core::document::{ChangeError, Changes, Document, DocumentStore, Revision, encode};
+use factum_core::document::{
+    Document, DocumentChanges, DocumentError, DocumentStore, Revision, encode_document,
+};
 use factum_core::position::Position;
 use factum_engine::error::StoreError;
 
@@ -151,9 +153,9 @@ pub async fn read(documents: &dyn DocumentStore, name: &str) -> Result<Read, Sto
 }
 
 /// The change of the document from `read` to `control`.
-pub fn change(name: &str, read: &Read, control: &Control) -> Result<Changes, StoreError> {
-    let value = encode(control)?;
-    Ok(Changes::new().put_if(key(name), read.revision, value))
+pub fn change(name: &str, read: &Read, control: &Control) -> Result<DocumentChanges, StoreError> {
+    let value = encode_document(control)?;
+    Ok(DocumentChanges::new().put_if(key(name), read.revision, value))
 }
 
 /// Changes the control as `edit` says, which is asked again when another instance was faster; `false`: nothing is
@@ -172,7 +174,7 @@ pub async fn edit(
         let changes = change(name, &read, &control)?;
         match documents.change_documents(changes).await {
             Ok(_) => return Ok(()),
-            Err(ChangeError::Moved { .. }) => {}
+            Err(DocumentError::RevisionConflict { .. }) => {}
             Err(error) => return Err(error.into_store_error().into()),
         }
     }

@@ -8,7 +8,7 @@ use tracing::warn;
 
 use super::parked_events::events_at;
 use factum_core::document::{
-    ChangeError, Changes, Document, DocumentStore, Revision, Scan, encode,
+    Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan, encode_document,
 };
 use factum_core::position::Position;
 use factum_core::store::{EventStore, Store};
@@ -253,7 +253,7 @@ impl Letters<'_> {
     }
 
     /// Deletes all.
-    pub async fn forget(&self) -> Result<(), ChangeError> {
+    pub async fn forget(&self) -> Result<(), DocumentError> {
         for prefix in [self.waiting_prefix(), self.settled_prefix()] {
             let scan = Scan::prefix(prefix);
             loop {
@@ -262,7 +262,7 @@ impl Letters<'_> {
                     break;
                 }
                 let keys = page.into_iter().map(|document| document.key);
-                let deleted = keys.fold(Changes::new(), Changes::delete);
+                let deleted = keys.fold(DocumentChanges::new(), DocumentChanges::delete);
                 self.documents.change_documents(deleted).await?;
             }
         }
@@ -274,7 +274,7 @@ impl Letters<'_> {
         &self,
         position: Position,
         reason: &str,
-    ) -> Result<Option<Changes>, StoreError> {
+    ) -> Result<Option<DocumentChanges>, StoreError> {
         let key = format!("{}{:020}", self.waiting_prefix(), position.get());
         let found = self.documents.find_documents(std::slice::from_ref(&key));
         let Some(document) = found.await?.into_iter().next() else {
@@ -287,8 +287,8 @@ impl Letters<'_> {
         letter.state = DeadLetterState::Discarded {
             reason: reason.to_owned(),
         };
-        let gone = Changes::new().delete_if(&key, document.revision);
-        Ok(Some(gone.put(self.key(&letter), encode(&letter)?)))
+        let gone = DocumentChanges::new().delete_if(&key, document.revision);
+        Ok(Some(gone.put(self.key(&letter), encode_document(&letter)?)))
     }
 }
 
@@ -317,12 +317,12 @@ pub async fn blank_errors(
         let mut scan = Scan::prefix(prefix);
         while !positions.is_empty() {
             let page = documents.scan_documents(scan.clone()).await?;
-            let mut changes = Changes::new();
+            let mut changes = DocumentChanges::new();
             for document in &page {
                 let letter = document.decode().ok();
                 let letter = letter.filter(|it: &DeadLetter| positions.contains(&it.position));
                 if let Some(letter) = letter.and_then(DeadLetter::without_error) {
-                    let value = encode(&letter)?;
+                    let value = encode_document(&letter)?;
                     changes = changes.put_if(&document.key, document.revision, value);
                 }
             }
@@ -330,8 +330,8 @@ pub async fn blank_errors(
                 match documents.change_documents(changes).await {
                     Ok(_) => {}
                     // One was tried meanwhile: look again.
-                    Err(ChangeError::Moved { .. }) => continue,
-                    Err(ChangeError::Store(error)) => return Err(error),
+                    Err(DocumentError::RevisionConflict { .. }) => continue,
+                    Err(DocumentError::Store(error)) => return Err(error),
                     Err(error) => return Err(StoreError::Failed(error.into())),
                 }
             }

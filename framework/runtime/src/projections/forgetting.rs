@@ -27,7 +27,7 @@ impl Projections {
             .map(|name| name.as_ref().to_owned())
             .collect();
         let models = self.running.iter().map(|running| &running.shared.model);
-        let takes = models.filter(|model| model.query().may_name(&names));
+        let takes = models.filter(|model| model.query().may_match_event_types(&names));
         let taking: Vec<_> = takes.map(|model| model.name().to_owned()).collect();
         let each = taking.iter().map(|name| async move {
             self.rebuild(name).await?;

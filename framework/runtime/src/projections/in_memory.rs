@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::{ProjectionError, ReadModel, Step, StepError, lease};
 use factum_core::document::{
-    ChangeError, Changes, Document, DocumentStore, MemoryDocuments, Revision, Scan,
+    Document, DocumentChanges, DocumentError, DocumentStore, MemoryDocuments, Revision, Scan,
 };
 use factum_core::position::Position;
 use factum_core::query::Query;
@@ -40,7 +40,7 @@ struct Own {
 
 #[async_trait]
 impl DocumentStore for Own {
-    async fn change_documents(&self, changes: Changes) -> Result<Revision, ChangeError> {
+    async fn change_documents(&self, changes: DocumentChanges) -> Result<Revision, DocumentError> {
         let changed = self.documents.change(changes);
         if self.tells {
             self.changes.send_replace(());
@@ -192,7 +192,7 @@ where
     }
 
     fn query(&self) -> Query {
-        Query::names(P::Events::names())
+        Query::event_types(P::Events::names())
     }
 
     fn own_documents(&self) -> Option<Arc<dyn DocumentStore>> {

@@ -28,7 +28,7 @@ use super::control::{self, Build, Control};
 pub use super::inline_recorded::recorded;
 pub use super::inline_transaction::InlineTransaction;
 use super::lease::{self, Checkpoint};
-use factum_core::document::{Changes, Revision, encode};
+use factum_core::document::{DocumentChanges, Revision, encode_document};
 use factum_core::position::Position;
 use factum_core::query::Query;
 use factum_core::read::{MAX_PAGE, Page, Read};
@@ -147,13 +147,14 @@ impl Held {
         serves || self.checkpoint.position >= near
     }
 
-    pub fn advance(&self, position: Position) -> Result<(Checkpoint, Changes), StoreError> {
+    pub fn advance(&self, position: Position) -> Result<(Checkpoint, DocumentChanges), StoreError> {
         let next = Checkpoint {
             position,
             stopped: None,
             ..self.checkpoint.clone()
         };
-        let changes = Changes::new().put_if(&self.key, self.revision, encode(&next)?);
+        let changes =
+            DocumentChanges::new().put_if(&self.key, self.revision, encode_document(&next)?);
         Ok((next, changes))
     }
 }
@@ -165,7 +166,7 @@ impl Inline {
         Self {
             name: P::NAME.to_owned(),
             version: P::VERSION,
-            query: Query::names(P::Events::names()),
+            query: Query::event_types(P::Events::names()),
             known: Mutex::default(),
         }
     }

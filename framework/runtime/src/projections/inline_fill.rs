@@ -4,7 +4,7 @@ use tracing::{debug, info};
 
 use super::inline::{Current, Extent, Held, Inline, InlineTransaction, Standing, is_shown};
 use super::{StepError, control, lease};
-use factum_core::document::{Changes, Revision};
+use factum_core::document::{DocumentChanges, Revision};
 use factum_core::position::Position;
 
 impl Inline {
@@ -78,7 +78,7 @@ impl Inline {
             let found = inside.find(&keys).await?;
             let ours = |key: &str| full.iter().any(|held| held.key == key);
             let others = found.iter().filter(|document| !ours(&document.key));
-            let changes = others.fold(Changes::new(), |changes, document| {
+            let changes = others.fold(DocumentChanges::new(), |changes, document| {
                 changes.put_if(&document.key, document.revision, &document.value)
             });
             if !changes.is_empty() {

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use factum_core::append::{Append, Appended, StreamAppend};
-use factum_core::document::encode;
+use factum_core::document::encode_document;
 use factum_core::metadata::Metadata;
 use factum_core::position::{Position, Version};
 use factum_engine::error::StoreError;
-use factum_engine::record::{ContentType, NewEvent, Place, RecordedEvent};
+use factum_engine::record::{Assigned, ContentType, NewEvent, RecordedEvent};
 
 /// The events of appends, given in the order of their positions, just as they are read in a transaction: without the keys of
 /// personal data.
@@ -32,13 +32,13 @@ pub fn recorded<'a>(
             for event in &part.events {
                 position += 1;
                 version += 1;
-                let place = Place {
+                let assigned = Assigned {
                     position: Position::new(position),
                     version: Version::new(version),
                     recorded_at: appended.recorded_at,
                 };
                 let event = as_read(event, &mut shared)?;
-                events.push(RecordedEvent::new(event, part.stream.clone(), place));
+                events.push(RecordedEvent::new(event, part.stream.clone(), assigned));
             }
         }
     }
@@ -71,7 +71,7 @@ fn metadata_as_read(metadata: &Arc<Metadata>) -> Result<Arc<Metadata>, StoreErro
     if metadata.extra.is_empty() {
         return Ok(metadata.clone());
     }
-    let read = serde_json::from_str(&encode(&**metadata)?);
+    let read = serde_json::from_str(&encode_document(&**metadata)?);
     let corrupt = |error| StoreError::Corrupt(format!("metadata: {error}"));
     Ok(Arc::new(read.map_err(corrupt)?))
 }

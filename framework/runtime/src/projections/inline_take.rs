@@ -6,7 +6,7 @@ use super::StepError;
 use super::inline::{Current, Inline, InlineTransaction};
 use factum_core::append::Append;
 use factum_core::append::AppendError;
-use factum_core::document::{Changes, Revision};
+use factum_core::document::{DocumentChanges, Revision};
 use factum_core::position::Position;
 use factum_engine::error::StoreError;
 use factum_engine::record::RecordedEvent;
@@ -106,7 +106,7 @@ impl Current {
     ///
     /// # Errors
     /// [`StoreError::Failed`] for what cannot be written.
-    pub fn moves(&self, head: Position) -> Result<Changes, StoreError> {
+    pub fn moves(&self, head: Position) -> Result<DocumentChanges, StoreError> {
         let changes = self.advance(head)?;
         Ok(match &self.control {
             Some((key, revision)) => changes.require(key, *revision),
@@ -126,9 +126,9 @@ impl Current {
         self
     }
 
-    fn advance(&self, head: Position) -> Result<Changes, StoreError> {
+    fn advance(&self, head: Position) -> Result<DocumentChanges, StoreError> {
         let mut builds = self.builds.iter();
-        builds.try_fold(Changes::new(), |changes, held| {
+        builds.try_fold(DocumentChanges::new(), |changes, held| {
             Ok(changes.with(held.advance(head)?.1))
         })
     }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::StepError;
-use factum_core::document::{ChangeError, Changes, Document, Revision};
+use factum_core::document::{Document, DocumentChanges, DocumentError, Revision};
 use factum_core::read::{Page, Read};
 use factum_engine::error::StoreError;
 use factum_engine::record::RecordedEvent;
@@ -15,7 +15,7 @@ pub trait InlineTransaction: Send {
     async fn find(&mut self, keys: &[String]) -> Result<Vec<Document>, StoreError>;
 
     /// As [`DocumentStore::change_documents`](factum_core::document::DocumentStore::change_documents), within the transaction.
-    async fn change(&mut self, changes: &Changes) -> Result<Revision, ChangeError>;
+    async fn change(&mut self, changes: &DocumentChanges) -> Result<Revision, DocumentError>;
 
     /// A page of events, those of the transaction included.
     async fn read(&mut self, read: &Read) -> Result<Page, StoreError>;

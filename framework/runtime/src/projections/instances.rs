@@ -15,7 +15,7 @@ use tracing::warn;
 use uuid::Uuid;
 
 use factum_core::document::{
-    ChangeError, Changes, Document, DocumentStore, Revision, Scan, encode,
+    Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan, encode_document,
 };
 use factum_core::event_id::new_event_id;
 use factum_engine::error::StoreError;
@@ -276,19 +276,19 @@ impl Instances {
                 holds: known.held.len(),
                 name: self.name.clone(),
             };
-            let sign = Changes::new().put(own, encode(&sign)?);
-            dead.into_iter().fold(sign, Changes::delete)
+            let sign = DocumentChanges::new().put(own, encode_document(&sign)?);
+            dead.into_iter().fold(sign, DocumentChanges::delete)
         };
         match documents.change_documents(changes).await {
             Ok(_) => Ok(()),
-            Err(ChangeError::Store(error)) => Err(error),
+            Err(DocumentError::Store(error)) => Err(error),
             Err(error) => Err(StoreError::Failed(error.into())),
         }
     }
 
     /// This instance is no more.
     pub async fn leave(&self, documents: &dyn DocumentStore) {
-        let gone = Changes::new().delete(format!("{PREFIX}{}", self.me));
+        let gone = DocumentChanges::new().delete(format!("{PREFIX}{}", self.me));
         if let Err(error) = documents.change_documents(gone).await {
             warn!(%error, "others will notice only after a while that this instance has ended");
         }

@@ -8,7 +8,9 @@ use uuid::Uuid;
 
 use super::instances::Instances;
 use super::{ProjectionError, control};
-use factum_core::document::{ChangeError, Changes, Document, DocumentStore, Revision, encode};
+use factum_core::document::{
+    Document, DocumentChanges, DocumentError, DocumentStore, Revision, encode_document,
+};
 use factum_core::position::Position;
 use factum_core::timestamp::Timestamp;
 use factum_engine::error::StoreError;
@@ -149,9 +151,9 @@ pub async fn progress(
 
 impl Progress {
     /// Requires that nobody has moved it, and makes everybody who works on it look again what is wanted.
-    pub fn interrupt(&self) -> Changes {
+    pub fn interrupt(&self) -> DocumentChanges {
         let found = self.found.iter();
-        found.fold(Changes::new(), |changes, document| {
+        found.fold(DocumentChanges::new(), |changes, document| {
             changes.put_if(&document.key, document.revision, &document.value)
         })
     }
@@ -171,12 +173,12 @@ pub async fn interrupt(documents: &dyn DocumentStore, name: &str) -> Result<(), 
             else {
                 break;
             };
-            let same = Changes::new().put_if(&key, revision, value);
+            let same = DocumentChanges::new().put_if(&key, revision, value);
             match documents.change_documents(same).await {
                 Ok(_) => break,
                 // A step was faster. Who makes it learns of what is wanted by himself, too, so that this ends.
-                Err(ChangeError::Moved { .. }) => {}
-                Err(ChangeError::Store(error)) => return Err(error.into()),
+                Err(DocumentError::RevisionConflict { .. }) => {}
+                Err(DocumentError::Store(error)) => return Err(error.into()),
                 Err(error) => return Err(ProjectionError::Handler(error.into())),
             }
         }
@@ -215,8 +217,8 @@ impl Lease {
             holder: Some(me),
             ..checkpoint
         };
-        let changes = Changes::new()
-            .put_if(key, revision, encode(&checkpoint)?)
+        let changes = DocumentChanges::new()
+            .put_if(key, revision, encode_document(&checkpoint)?)
             .require(wanted.0, wanted.1);
         match documents.change_documents(changes).await {
             Ok(revision) => Ok(Attempt::Taken(Self {
@@ -224,7 +226,7 @@ impl Lease {
                 revision,
                 checkpoint,
             })),
-            Err(ChangeError::Moved { .. }) => Ok(Attempt::Outdated),
+            Err(DocumentError::RevisionConflict { .. }) => Ok(Attempt::Outdated),
             Err(error) => Err(error.into_store_error()),
         }
     }
@@ -238,8 +240,8 @@ impl Lease {
     }
 
     /// The change that makes `next` of the checkpoint, while this instance is the owner.
-    pub fn advance(&self, next: &Checkpoint) -> Result<Changes, StoreError> {
-        Ok(Changes::new().put_if(&self.key, self.revision, encode(next)?))
+    pub fn advance(&self, next: &Checkpoint) -> Result<DocumentChanges, StoreError> {
+        Ok(DocumentChanges::new().put_if(&self.key, self.revision, encode_document(next)?))
     }
 
     /// The change was made.
@@ -283,9 +285,10 @@ impl Lease {
             holder: None,
             ..self.checkpoint
         };
-        let changes = Changes::new().put_if(&self.key, self.revision, encode(&checkpoint)?);
+        let changes =
+            DocumentChanges::new().put_if(&self.key, self.revision, encode_document(&checkpoint)?);
         match documents.change_documents(changes).await {
-            Err(ChangeError::Store(error)) => Err(error),
+            Err(DocumentError::Store(error)) => Err(error),
             _ => Ok(()),
         }
     }
@@ -295,7 +298,7 @@ impl Lease {
 /// these is done. For the conformance suite.
 #[doc(hidden)]
 pub async fn fence(owner: &dyn DocumentStore, other: &dyn DocumentStore) -> [bool; 3] {
-    let control = owner.change_documents(Changes::new().put("control", "{}"));
+    let control = owner.change_documents(DocumentChanges::new().put("control", "{}"));
     let control = control.await.unwrap_or_default();
     // Whoever has no time at all is taken for dead at once.
     let (first, second) = (

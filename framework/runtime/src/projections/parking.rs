@@ -7,7 +7,7 @@ use super::lease::{Checkpoint, Stop};
 use super::parked::{Parked, Queue};
 use super::worker::{Held, Left, Worker};
 use super::{EventError, FailurePolicy, ProjectionState, Step, StepError};
-use factum_core::document::encode;
+use factum_core::document::encode_document;
 use factum_core::position::Position;
 use factum_engine::error::error_chain;
 use factum_engine::record::RecordedEvent;
@@ -90,7 +90,7 @@ impl Worker {
         let mut changes = held.lease.advance(&next)?;
         let letters = self.shared.letters(self.build.number);
         for letter in &work.letters {
-            let (key, value) = (letters.key(letter), encode(letter)?);
+            let (key, value) = (letters.key(letter), encode_document(letter)?);
             changes = match work.replaced {
                 // Somebody may have discarded it meanwhile.
                 Some(before) => changes.put_if(key, before.revision, value),

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::ProjectionError;
 use super::dead_letter::Waits;
 use crate::process_managers::Newer;
-use factum_core::document::{ChangeError, Changes, DocumentStore, Revision};
+use factum_core::document::{DocumentChanges, DocumentError, DocumentStore, Revision};
 use factum_core::position::Position;
 use factum_core::query::Query;
 use factum_engine::error::{DecodeError, DecodeErrorKind, StoreError};
@@ -109,7 +109,7 @@ pub struct Step<'a> {
     /// The first event that is parked and of which it is not known what it is [about](ReadModel::about).
     pub obscure: Option<Position>,
     /// What changes with them: the checkpoint, and what was parked. It fails if another has taken over.
-    pub changes: Changes,
+    pub changes: DocumentChanges,
     /// Where the changes are made, unless the read model makes them in a transaction of its own.
     pub documents: &'a dyn DocumentStore,
 }
@@ -214,10 +214,10 @@ impl From<DecodeError> for StepError {
     }
 }
 
-impl From<ChangeError> for StepError {
-    fn from(error: ChangeError) -> Self {
+impl From<DocumentError> for StepError {
+    fn from(error: DocumentError) -> Self {
         match error {
-            ChangeError::Moved { .. } => Self::Lost,
+            DocumentError::RevisionConflict { .. } => Self::Lost,
             error => Self::Store(error.into_store_error()),
         }
     }

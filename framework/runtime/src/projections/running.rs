@@ -9,7 +9,7 @@ use super::control::{self, Control};
 use super::parked::NotParked;
 use super::waiting::Waiting;
 use super::{ProjectionError, ProjectionStatus, Shared, WaitError};
-use factum_core::document::{ChangeError, Changes};
+use factum_core::document::{DocumentChanges, DocumentError};
 use factum_core::position::Position;
 
 /// One projection at work.
@@ -87,7 +87,7 @@ impl Running {
         let (name, documents) = (shared.model.name(), &*shared.documents);
         loop {
             let read = control::read(documents, name).await?;
-            let mut settled = Changes::new();
+            let mut settled = DocumentChanges::new();
             for build in self.seen(&read.control) {
                 let letters = shared.letters(build);
                 let changes = letters.discarding(position, reason).await?;
@@ -105,8 +105,8 @@ impl Running {
             match documents.change_documents(changes).await {
                 Ok(_) => break,
                 // It has been tried meanwhile, and if that worked, it is gone; or another order was given.
-                Err(ChangeError::Moved { .. }) => {}
-                Err(ChangeError::Store(error)) => return Err(error.into()),
+                Err(DocumentError::RevisionConflict { .. }) => {}
+                Err(DocumentError::Store(error)) => return Err(error.into()),
                 Err(error) => return Err(ProjectionError::Handler(error.into())),
             }
         }

@@ -13,7 +13,7 @@ use tracing::{info, warn};
 use super::control::{self, Build, Control};
 use super::worker::Worker;
 use super::{ProjectionError, ProjectionState, Shared, guarded, lease};
-use factum_core::document::{ChangeError, Changes};
+use factum_core::document::{DocumentChanges, DocumentError};
 use factum_engine::error::{StoreError, error_chain};
 
 pub struct Supervisor {
@@ -256,7 +256,9 @@ impl Supervisor {
             }
             let name = shared.model.name();
             let keys = lease::keys(name, (number, partitions));
-            let fence = keys.into_iter().fold(Changes::new(), Changes::delete);
+            let fence = keys
+                .into_iter()
+                .fold(DocumentChanges::new(), DocumentChanges::delete);
             shared
                 .documents
                 .change_documents(fence)
@@ -275,9 +277,9 @@ impl Supervisor {
     }
 }
 
-fn store(error: ChangeError) -> ProjectionError {
+fn store(error: DocumentError) -> ProjectionError {
     match error {
-        ChangeError::Store(error) => error.into(),
+        DocumentError::Store(error) => error.into(),
         error => ProjectionError::Handler(error.into()),
     }
 }

@@ -8,14 +8,14 @@ use tracing::info;
 use super::control::Build;
 use super::supervisor::Supervisor;
 use super::{HOLD, ProjectionError, Shared, Step, StepError, control, guarded, lease};
-use factum_core::document::Changes;
+use factum_core::document::DocumentChanges;
 use factum_core::position::Position;
 use factum_core::read::MAX_PAGE;
 
 /// Whether a build can replace what readers see.
 enum Ready {
     /// If these changes can be made.
-    Now(Changes),
+    Now(DocumentChanges),
     /// It is less than a page behind the head.
     Soon,
     No,
@@ -50,7 +50,7 @@ impl Supervisor {
         }
         let ready = match served {
             Some(served) => self.caught_up(&read, &newest, &served).await?,
-            None => Ready::Now(Changes::new()),
+            None => Ready::Now(DocumentChanges::new()),
         };
         self.promotion_blocked = None;
         let interrupted = match ready {

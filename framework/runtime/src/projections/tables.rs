@@ -4,7 +4,7 @@ use std::any::Any;
 use std::collections::HashSet;
 
 use super::StepError;
-use factum_core::document::{Changes, encode};
+use factum_core::document::{DocumentChanges, encode_document};
 use factum_engine::error::{StoreError, panic_message};
 
 /// Fills in the names of the tables of `build` where `sql` has names in braces, e.g. `{owner}`, and tells `seen` of each
@@ -63,8 +63,8 @@ pub fn views_key(name: &str) -> String {
 ///
 /// # Errors
 /// [`StoreError::Failed`] if they cannot be written as JSON.
-pub fn list(key: String, names: &[String]) -> Result<Changes, StoreError> {
-    Ok(Changes::new().put(key, encode(&names)?))
+pub fn list(key: String, names: &[String]) -> Result<DocumentChanges, StoreError> {
+    Ok(DocumentChanges::new().put(key, encode_document(&names)?))
 }
 
 /// The names that `value` lists, which was found under `key`; none, if nothing was.

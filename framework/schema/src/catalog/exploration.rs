@@ -13,7 +13,7 @@ use factum_engine::codec;
 use factum_engine::command::Decide;
 use factum_engine::event::Event;
 use factum_engine::events::Events;
-use factum_engine::record::{DecodeEvent as _, Place, RecordedEvent};
+use factum_engine::record::{Assigned, DecodeEvent as _, RecordedEvent};
 
 use super::describe_shape::DescribeShape;
 use super::state_graph::{StateGraph, Transition};
@@ -292,10 +292,10 @@ fn record<A: Aggregate>(event: &A::Event, version: u64) -> RecordedEvent {
         Ok(encoded) => encoded,
         Err(error) => panic!("{error}: {}", error.source),
     };
-    let place = Place {
+    let assigned = Assigned {
         position: Position::new(version),
         version: Version::new(version),
         recorded_at: Timestamp::from_micros(0),
     };
-    RecordedEvent::new(encoded, stream, place)
+    RecordedEvent::new(encoded, stream, assigned)
 }
