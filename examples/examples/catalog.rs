@@ -3,6 +3,7 @@
 //! It prints Markdown with Mermaid diagrams.
 
 use factum::prelude::*;
+use factum::schema::catalog::{Catalog, States};
 use factum_examples::outln;
 use schemars::JsonSchema;
 

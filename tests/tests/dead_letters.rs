@@ -49,7 +49,8 @@ async fn until_dead_letters(projections: &Projections, expected: &[(u64, &'stati
     assert!(done.is_ok(), "{:?}", dead_letters(projections).await);
 }
 
-async fn assert_is_a_replay(backend: &Backend, engine: &Engine, without: &[u64]) {
+/// Asserts that the table equals a replay of all events except those at the positions in `without`.
+async fn assert_matches_replay(backend: &Backend, engine: &Engine, without: &[u64]) {
     let events = check::all_events(engine).await;
     let events = events
         .iter()
@@ -94,11 +95,11 @@ async fn failed_event_blocks_its_stream_until_retry(place: &str) {
         FailurePolicy::DeadLetter,
     );
     wait_for_dead_letters(&projections, 4).await;
-    mended.store(true, SeqCst);
+    fixed.store(true, SeqCst);
     projections.retry("counts").await.unwrap();
     wait_for_dead_letters(&projections, 0).await;
-    assert_eq!(letters(&projections).await, []);
-    assert_is_a_replay(&backend, &engine, &[]).await;
+    assert_eq!(dead_letters(&projections).await, []);
+    assert_matches_replay(&backend, &engine, &[]).await;
     let last = fill(&engine, &["poison"]).await;
     projections.wait_for(last).await.unwrap();
     assert_matches_replay(&backend, &engine, &[]).await;
@@ -162,8 +163,8 @@ async fn skipped_events_are_recorded(place: &str) {
     let projections = run(&backend, &engine, poisoned(&fixed), FailurePolicy::Skip);
     projections.wait_for(last).await.unwrap();
     let skipped = [(2, "skipped"), (3, "skipped"), (4, "skipped")];
-    assert_eq!(letters(&projections).await, skipped);
-    // Whoever looks for what waits does not pass what is settled.
+    assert_eq!(dead_letters(&projections).await, skipped);
+    // A scan for waiting dead letters does not return settled ones.
     assert_eq!(dead_letter_keys(&engine).await, Vec::<String>::new());
     assert_eq!(projections.status()[0].parked, 0);
     // A retry does not affect skipped events.
@@ -246,8 +247,8 @@ async fn pending_retry_survives_restart(place: &str) {
     assert_eq!(dead_letters(&projections).await.len(), 2);
     projections.resume("counts").await.unwrap();
     wait_for_dead_letters(&projections, 0).await;
-    assert_eq!(letters(&projections).await, []);
-    assert_is_a_replay(&backend, &engine, &[]).await;
+    assert_eq!(dead_letters(&projections).await, []);
+    assert_matches_replay(&backend, &engine, &[]).await;
     projections.stop().await;
 }
 
@@ -265,17 +266,17 @@ async fn discard_affects_only_its_stream(place: &str) {
     );
     projections.wait_for(last).await.unwrap();
     wait_for_dead_letters(&projections, 4).await;
-    let why = "a torn file";
-    let discarded = projections.discard("counts", Position::new(1), why);
+    let reason = "a torn file";
+    let discarded = projections.discard("counts", Position::new(1), reason);
     discarded.await.unwrap();
     wait_for_dead_letters(&projections, 2).await;
-    let letters = projections.dead_letters("counts").await.unwrap();
-    let states: Vec<_> = letters.into_iter().map(|it| it.state).collect();
+    let entries = projections.dead_letters("counts").await.unwrap();
+    let states: Vec<_> = entries.into_iter().map(|it| it.state).collect();
     let (error, attempts) = ("poison".to_owned(), 2);
     let failed = DeadLetterState::Failed { error, attempts };
     assert_eq!(states[1..], [failed, DeadLetterState::Blocked]);
     assert_eq!(dead_letter_keys(&engine).await.len(), 2);
-    assert_is_a_replay(&backend, &engine, &[1, 2, 3]).await;
+    assert_matches_replay(&backend, &engine, &[1, 2, 3]).await;
     projections.stop().await;
     backend.close().await;
 }
@@ -294,7 +295,7 @@ async fn unreadable_dead_letter_still_blocks_its_stream(place: &str) {
     projections.wait_for(last).await.unwrap();
     projections.stop().await;
     let [key] = &dead_letter_keys(&engine).await[..] else {
-        panic!("one letter waits");
+        panic!("expected one waiting dead letter");
     };
     let torn = DocumentChanges::new().put(key, "[]");
     engine.store().change_documents(torn).await.unwrap();
@@ -319,7 +320,7 @@ async fn unreadable_dead_letter_still_blocks_its_stream(place: &str) {
     fixed.store(true, SeqCst);
     projections.retry("counts").await.unwrap();
     wait_for_dead_letters(&projections, 0).await;
-    assert_is_a_replay(&backend, &engine, &[]).await;
+    assert_matches_replay(&backend, &engine, &[]).await;
     projections.stop().await;
     backend.close().await;
 }
@@ -328,11 +329,11 @@ async fn unreadable_dead_letter_still_blocks_its_stream(place: &str) {
 async fn retrying(backend: &Backend, engine: &Engine, count: usize) -> Projections {
     let fixed = Arc::new(AtomicBool::new(false));
     let last = fill(engine, &vec!["poison"; count]).await;
-    let (tried, mut trying) = watch::channel(0);
-    let (reject, is_mended) = (poisoned::<1, 1>(&mended).on_event, mended.clone());
+    let (retried, mut retries) = watch::channel(0);
+    let (reject, is_fixed) = (poisoned::<1, 1>(&fixed).on_event, fixed.clone());
     let slow = Count {
         on_event: Arc::new(move |event| {
-            tried.send_modify(|tried| *tried += u64::from(is_mended.load(SeqCst)));
+            retried.send_modify(|retried| *retried += u64::from(is_fixed.load(SeqCst)));
             reject(event)
         }),
         delay: Duration::from_millis(10),
@@ -353,11 +354,11 @@ async fn pause_interrupts_long_retry(place: &str) {
     projections.pause("counts").await.unwrap();
     let paused = status.wait_for(|status| status.state == ProjectionState::Paused);
     paused.await.unwrap();
-    let left = dead_letter_keys(&engine).await.len();
-    assert!(left > 0, "all were tried");
+    let remaining = dead_letter_keys(&engine).await.len();
+    assert!(remaining > 0, "all dead letters were retried");
     projections.resume("counts").await.unwrap();
     wait_for_dead_letters(&projections, 0).await;
-    assert_is_a_replay(&backend, &engine, &[]).await;
+    assert_matches_replay(&backend, &engine, &[]).await;
     projections.stop().await;
     backend.close().await;
 }
@@ -369,12 +370,12 @@ async fn long_retry_does_not_delay_new_events(place: &str) {
     // One event of the blocked stream, and one of another stream.
     let last = fill(&engine, &["poison", "a"]).await;
     projections.wait_for(last).await.unwrap();
-    let left = dead_letter_keys(&engine).await.len();
-    assert!(left > 1, "{left} of them were left to try");
+    let remaining = dead_letter_keys(&engine).await.len();
+    assert!(remaining > 1, "dead letters left to retry: {remaining}");
     let seen = backend.jars().await.unwrap();
     assert!(seen.contains_key("jar-a"), "{seen:?}");
     wait_for_dead_letters(&projections, 0).await;
-    assert_is_a_replay(&backend, &engine, &[]).await;
+    assert_matches_replay(&backend, &engine, &[]).await;
     projections.stop().await;
     backend.close().await;
 }
@@ -388,7 +389,7 @@ async fn retry_stops_each_stream_at_its_first_failure(place: &str) {
     // After the fix, only every seventh position fails.
     let count = Count::<1, 1> {
         on_event: Arc::new(move |event| {
-            let fails = event.record.position.get() % 7 == 0 || !is_mended.load(SeqCst);
+            let fails = event.record.position.get() % 7 == 0 || !is_fixed.load(SeqCst);
             if fails {
                 Err("poison".to_owned())
             } else {
@@ -405,7 +406,7 @@ async fn retry_stops_each_stream_at_its_first_failure(place: &str) {
     let projections = run(&backend, &engine, count, FailurePolicy::DeadLetter);
     projections.wait_for(last).await.unwrap();
     wait_for_dead_letters(&projections, 120).await;
-    mended.store(true, SeqCst);
+    fixed.store(true, SeqCst);
     projections.retry("counts").await.unwrap();
     let (mut blocked, mut expected) = (Vec::new(), Vec::new());
     for (position, jar) in (1..).zip(&jars) {
@@ -424,14 +425,14 @@ async fn retry_stops_each_stream_at_its_first_failure(place: &str) {
 }
 
 databases::on_each_store! {
-    a_long_retry_does_not_hold_up_what_happens_meanwhile;
-    a_retry_takes_every_stream_up_to_what_still_fails;
-    a_poison_event_parks_its_stream_and_a_retry_takes_it_in_order;
-    what_is_discarded_has_no_effect_and_lets_its_stream_go_on;
-    what_shall_be_skipped_is_kept_on_record;
-    a_stop_is_seen_and_ended_through_another_instance;
-    an_order_that_nobody_could_obey_is_obeyed_by_the_next;
-    what_is_discarded_concerns_its_own_stream_only;
-    a_dead_letter_that_cannot_be_read_waits_as_the_others_do;
-    a_pause_ends_a_long_retry_between_two_events;
+    long_retry_does_not_delay_new_events;
+    retry_stops_each_stream_at_its_first_failure;
+    failed_event_blocks_its_stream_until_retry;
+    discard_unblocks_stream_without_effect;
+    skipped_events_are_recorded;
+    stopped_projection_resumes_through_another_node;
+    pending_retry_survives_restart;
+    discard_affects_only_its_stream;
+    unreadable_dead_letter_still_blocks_its_stream;
+    pause_interrupts_long_retry;
 }

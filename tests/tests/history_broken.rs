@@ -49,18 +49,18 @@ macro_rules! detects {
 
 detects! {
     changed_data_is_detected: ChangesData;
-    check_of_written_streams_only_is_detected: ChecksOnlyWhatItWrites;
+    check_of_written_streams_only_is_detected: ChecksOnlyWrittenStreams;
     ignored_condition_tags_are_detected: ConditionsIgnoreTags;
-    inclusive_read_cursor_is_detected: CountsFromTheCursor;
-    lost_idempotency_keys_are_detected: ForgetsKeys;
+    inclusive_read_cursor_is_detected: IncludesCursor;
+    lost_idempotency_keys_are_detected: IgnoresKeys;
     ignored_conditions_are_detected: IgnoresConditions;
-    ignored_expected_versions_are_detected: IgnoresExpectations;
+    ignored_expected_versions_are_detected: IgnoresExpectedVersions;
     stale_reads_are_detected: ReadsStale;
-    false_conflicts_are_detected: RefusesSomeNeighbours;
-    ignored_key_fingerprint_is_detected: ReusesKeys;
-    missing_more_flag_is_detected: SaysThereIsNoMore;
-    skipped_event_is_detected: SkipsAnEvent;
-    partial_append_is_detected: StoresHalf;
+    false_conflicts_are_detected: RejectsSomeAppends;
+    ignored_key_fingerprint_is_detected: IgnoresFingerprints;
+    missing_more_flag_is_detected: ReportsNoMoreEvents;
+    skipped_event_is_detected: SkipsEvents;
+    partial_append_is_detected: StoresPartially;
     swallowed_conflicts_are_detected: SwallowsConflicts;
-    ignored_query_tags_are_detected: TagsAreOptional;
+    ignored_query_tags_are_detected: UsesOnlyFirstTag;
 }

@@ -14,6 +14,7 @@ use factum::{
     Append, ContentType, EventStore as _, ExecuteError, ExpectedVersion, NewEvent, RetryPolicy,
 };
 use factum_memory::MemoryStore;
+use factum_testkit::{Faults, Faulty};
 use metric_snapshot::MetricSnapshot;
 use metrics_util::debugging::{DebuggingRecorder, Snapshotter};
 

@@ -12,6 +12,7 @@ use factum::prelude::*;
 use factum::process::{Correlation, Deadline, Reactions, Rejection};
 use factum::process_managers::Schedule;
 use factum_memory::MemoryStore;
+use factum_testkit::VirtualClock;
 use metric_snapshot::MetricSnapshot;
 use metrics_util::debugging::{DebuggingRecorder, Snapshotter};
 

@@ -28,12 +28,13 @@ async fn fill(engine: &Engine) -> Position {
     Position::new(last)
 }
 
-async fn take<const P: u16>(place: &str, delay: Duration) -> Duration {
+/// Projects all events with `P` partitions, checks the table, and returns the elapsed time.
+async fn project<const P: u16>(place: &str, slow: Duration) -> Duration {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
     let last = fill(&engine).await;
     let count = Count::<1, P> {
-        delay,
+        delay: slow,
         ..Count::default()
     };
     let began = Instant::now();
@@ -58,13 +59,13 @@ async fn take<const P: u16>(place: &str, delay: Duration) -> Duration {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn on_sqlite_each_event_is_taken_once_and_in_order() {
-    take::<5>(&databases::file().url, Duration::ZERO).await;
+async fn sqlite_projects_each_event_once_in_order() {
+    project::<5>(&databases::file().url, Duration::ZERO).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_partitions_take_half_the_time_of_one() {
-    let (Some(one), Some(two)) = (databases::schema("alone"), databases::schema("halves")) else {
+async fn two_partitions_are_faster_than_one() {
+    let (Some(one), Some(two)) = (databases::schema("single"), databases::schema("split")) else {
         return;
     };
     let slow = Duration::from_millis(10);

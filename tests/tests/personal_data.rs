@@ -42,7 +42,7 @@ fn contains(bytes: &[u8], text: &str) -> bool {
         .any(|window| window == text.as_bytes())
 }
 
-async fn no_plain_text_is_stored<B: StoredBytes>() {
+async fn personal_data_is_never_stored_in_plain_text<B: StoredBytes>() {
     let place = B::create().await;
     let engine = Engine::new(open(&place).await);
     let commands = [
@@ -80,7 +80,7 @@ async fn no_plain_text_is_stored<B: StoredBytes>() {
     }
 }
 
-async fn what_was_sealed_is_read_behind_a_restart<B: StoredBytes>() {
+async fn encrypted_data_is_readable_after_restart<B: StoredBytes>() {
     let place = B::create().await;
     let engine = Engine::new(open(&place).await);
     let ada = engine
@@ -104,7 +104,7 @@ async fn what_was_sealed_is_read_behind_a_restart<B: StoredBytes>() {
     assert!(matches!(other.await, Err(ExecuteError::KeyReused { .. })));
 }
 
-async fn another_master_key_is_rejected_and_loses_nothing<B: StoredBytes>() {
+async fn wrong_master_key_is_rejected_without_data_loss<B: StoredBytes>() {
     let place = B::create().await;
     let engine = Engine::new(open(&place).await);
     engine
@@ -120,7 +120,7 @@ async fn another_master_key_is_rejected_and_loses_nothing<B: StoredBytes>() {
     assert_eq!(customer.name, "Ada");
 }
 
-async fn keys_are_wrapped_with_a_new_master_key<B: StoredBytes>() {
+async fn rewrap_replaces_master_key<B: StoredBytes>() {
     let place = B::create().await;
     let store = open(&place).await;
     let engine = Engine::new(store.clone());
@@ -149,7 +149,7 @@ fn name(event: &factum::RecordedEvent) -> String {
     }
 }
 
-async fn a_forgotten_subject_is_redacted_and_no_other<B: StoredBytes>() {
+async fn erasure_redacts_only_its_subject<B: StoredBytes>() {
     let place = B::create().await;
     let store = open(&place).await;
     let engine = Engine::new(store.clone());
@@ -168,7 +168,7 @@ async fn a_forgotten_subject_is_redacted_and_no_other<B: StoredBytes>() {
     }
     let before = all_events(&store).await;
 
-    let erased = store.forget("17").await.unwrap();
+    let erased = store.erase("17").await.unwrap();
     engine.evict(&erased.streams);
 
     let streams: Vec<_> = erased
@@ -178,7 +178,7 @@ async fn a_forgotten_subject_is_redacted_and_no_other<B: StoredBytes>() {
         .collect();
     assert_eq!(streams, ["customer-17", "order-1", "order-3"]);
     assert_eq!(erased.events, 4);
-    let names: Vec<_> = erased.names.iter().map(|name| &**name).collect();
+    let names: Vec<_> = erased.event_types.iter().map(|name| &**name).collect();
     assert_eq!(
         names,
         ["customer.moved", "customer.registered", "order.placed"]
@@ -203,10 +203,10 @@ async fn a_forgotten_subject_is_redacted_and_no_other<B: StoredBytes>() {
     let order = engine.load::<Order>(&1).await.unwrap();
     assert_eq!((&*order.note, order.total), ("[redacted]", 30));
     // A second erasure changes nothing.
-    assert_eq!(store.forget("17").await.unwrap(), erased);
+    assert_eq!(store.erase("17").await.unwrap(), erased);
 }
 
-async fn nothing_new_is_taken_of_a_forgotten_subject<B: StoredBytes>() {
+async fn append_rejects_personal_data_of_erased_subject<B: StoredBytes>() {
     let place = B::create().await;
     let store = open(&place).await;
     let engine = Engine::new(store.clone());
@@ -240,10 +240,10 @@ async fn nothing_new_is_taken_of_a_forgotten_subject<B: StoredBytes>() {
     assert_eq!(all_events(&store).await.len(), 3);
 }
 
-async fn a_subject_that_never_had_a_key_can_be_forgotten<B: StoredBytes>() {
+async fn subject_without_key_can_be_erased<B: StoredBytes>() {
     let place = B::create().await;
     let store = open(&place).await;
-    let erased = store.forget("17").await.unwrap();
+    let erased = store.erase("17").await.unwrap();
     assert_eq!((erased.events, erased.streams.len()), (0, 0));
     let engine = Engine::new(store);
     let rejected = engine.execute(record("17", registered("Ada"))).await;
@@ -253,7 +253,7 @@ async fn a_subject_that_never_had_a_key_can_be_forgotten<B: StoredBytes>() {
     ));
 }
 
-async fn who_forgets_in_one_process_is_forgotten_in_all<B: StoredBytes>() {
+async fn erasure_reaches_other_processes<B: StoredBytes>() {
     let place = B::create().await;
     let (here, there) = (open(&place).await, open(&place).await);
     let engine = Engine::new(there.clone());
@@ -268,10 +268,10 @@ async fn who_forgets_in_one_process_is_forgotten_in_all<B: StoredBytes>() {
     let evict = tokio::spawn(evict);
     let id = "17".to_owned();
     assert_eq!(engine.load::<Customer>(&id).await.unwrap().name, "Ada");
-    let _ = here.forget("17").await.unwrap();
-    // The very next read.
+    let _ = here.erase("17").await.unwrap();
+    // The erasure applies to the next read.
     assert_eq!(name(&all_events(&there).await[0]), "[redacted]");
-    let rejected = there_registers(&engine).await;
+    let rejected = rejected_registration(&engine).await;
     assert!(matches!(rejected, InvalidAppend::Erased { .. }));
     // Cached state is evicted shortly after.
     while engine.load::<Customer>(&id).await.unwrap().name == "Ada" {
@@ -288,7 +288,7 @@ async fn rejected_registration(engine: &Engine) -> InvalidAppend {
     }
 }
 
-async fn a_store_without_the_wrapper_takes_no_personal_data<B: StoredBytes>() {
+async fn store_without_encryption_rejects_personal_data<B: StoredBytes>() {
     let place = B::create().await;
     let engine = Engine::new(place.open().await);
     let rejected = engine.execute(record("17", registered("Ada"))).await;
@@ -325,7 +325,7 @@ impl ReadModel for QuotingErrors {
     }
 }
 
-async fn what_errors_quote_is_forgotten<B: StoredBytes>() {
+async fn erasure_redacts_recorded_errors<B: StoredBytes>() {
     let place = B::create().await;
     let store = open(&place).await;
     let engine = Engine::new(store.clone());
@@ -350,13 +350,13 @@ async fn what_errors_quote_is_forgotten<B: StoredBytes>() {
         }
     };
     assert!(error(0).await.contains("Ada"));
-    let _ = store.forget("17").await.unwrap();
+    let _ = store.erase("17").await.unwrap();
     assert_eq!(error(0).await, "[forgotten]");
     assert!(error(1).await.contains("Bob"));
     projections.stop().await;
 }
 
-async fn keys_may_live_elsewhere<B: StoredBytes>() {
+async fn keys_can_live_in_another_store<B: StoredBytes>() {
     let place = B::create().await;
     let key_store = File::create().await;
     let keys = async || {
@@ -373,16 +373,16 @@ async fn keys_may_live_elsewhere<B: StoredBytes>() {
     assert!(!contains(&place.stored_bytes().await, "personal/key"));
     let store = PersonalDataStore::new(place.open().await, keys().await);
     assert_eq!(name(&all_events(&store).await[0]), "Ada");
-    // Lost keys are no forgotten subject.
+    // A lost key is reported as an error, not as an erased subject.
     let lost = DocumentKeys::open(MemoryDocuments::new(), master())
         .await
         .unwrap();
     let lost = PersonalDataStore::new(place.open().await, lost);
-    let read = all_events(&lost).await.remove(0);
-    let error = read.decode::<CustomerEvent>().unwrap_err();
+    let event = all_events(&lost).await.remove(0);
+    let error = event.decode::<CustomerEvent>().unwrap_err();
     assert_eq!(
         error.fault.to_string(),
-        "field `name` cannot be decrypted: its key is missing and was not erased"
+        "`name` is sealed with a key that is neither here nor forgotten"
     );
     let appended = lost.append(factum::Append::default()).await;
     assert!(!matches!(appended, Err(AppendError::Store(_))));

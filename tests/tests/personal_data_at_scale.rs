@@ -69,7 +69,7 @@ async fn erasure_is_fast_among_many_events<B: Backend>() {
     assert_eq!(before.len() as u32, SUBJECTS * EACH + 2);
 
     let began = Instant::now();
-    let erased = store.forget("7").await.unwrap();
+    let erased = store.erase("7").await.unwrap();
     let elapsed = began.elapsed();
     assert_eq!(
         (erased.events, erased.streams.len()),
@@ -215,9 +215,9 @@ async fn erasure_rebuilds_affected_read_models<B: Backend>() {
     let expected =
         |name: &str, note: &str| (name.to_owned(), "18".to_owned(), vec![note.to_owned()]);
     assert_eq!(content(), expected("17", "for Ada"));
-    let erased = store.forget("17").await.unwrap();
+    let erased = store.erase("17").await.unwrap();
     engine.evict(&erased.streams);
-    let rebuilt = projections.forget(&erased.names).await.unwrap();
+    let rebuilt = projections.forget(&erased.event_types).await.unwrap();
     assert_eq!(rebuilt, ["notes"]);
     assert_eq!(content(), expected("[redacted]", "[redacted]"));
     let status = projections.status();

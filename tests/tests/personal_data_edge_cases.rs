@@ -98,7 +98,7 @@ async fn field_can_become_personal_and_plain_again() {
     };
     assert_eq!(read().await, ["before", "encrypted", "after"]);
     // Data that was never encrypted stays.
-    let _ = open(&store, 1).await.forget(&ada).await.unwrap();
+    let _ = open(&store, 1).await.erase(&ada).await.unwrap();
     assert_eq!(read().await, ["before", "[redacted]", "after"]);
 }
 
@@ -216,8 +216,8 @@ async fn erasure_during_rebuild_reaches_next_build() {
     let erase = async {
         reached.wait_for(|reached| *reached).await.unwrap();
         // A page of the running build holds the name in plain text.
-        let first = store.forget("17").await.unwrap();
-        let second = store.forget("17").await.unwrap();
+        let first = store.erase("17").await.unwrap();
+        let second = store.erase("17").await.unwrap();
         assert_eq!(first, second);
         tokio::task::block_in_place(|| gate.open.wait());
         projections.rebuild("names").await.unwrap();

@@ -77,7 +77,7 @@ async fn reason(store: &impl EventStore) -> String {
     error.fault.to_string()
 }
 
-/// Returns a store with one event, and that event as it is stored.
+/// Returns a store with one event, and a copy of that event as it is encrypted.
 async fn store_with_event<B: Backend>(place: &B) -> (Encrypted<B>, NewEvent) {
     let store = open(place).await;
     let engine = Engine::new(store.clone());
@@ -97,7 +97,7 @@ async fn moved_ciphertext_is_rejected<B: Backend>() {
         ..encrypted
     };
     append(store.store(), other).await.unwrap();
-    let expected = "field `name` cannot be decrypted: its ciphertext was changed or moved";
+    let expected = "`name` is not what was sealed there: it was changed or moved";
     assert_eq!(reason(&store).await, expected);
 }
 

@@ -124,11 +124,17 @@ impl History {
             self.reserved + self.sold_out == 1,
             "reserved or rejected once",
         )?;
-        expect(self.reminded.len() <= 1, "reminded once")?;
-        expect(self.unpaid.len() <= 1, "its time has passed once")?;
+        expect(self.reminded.len() <= 1, "reminded at most once")?;
+        expect(
+            self.unpaid.len() <= 1,
+            "payment deadline fired at most once",
+        )?;
         let due = self.placed[0] + PAYMENT_TIMEOUT;
-        expect(self.unpaid.iter().all(|at| *at >= due), "not too early")?;
-        let reminder = self.reminder.ok_or("it has a reminder")?;
+        expect(
+            self.unpaid.iter().all(|at| *at >= due),
+            "payment deadline not early",
+        )?;
+        let reminder = self.reminder.ok_or("reminder time recorded")?;
         let in_time = |(_, at): &(Position, Timestamp)| *at >= reminder;
         expect(self.reminded.iter().all(in_time), "reminder not early")?;
         match self.paid.first() {
@@ -304,11 +310,11 @@ async fn resumed_node_does_not_execute_rejected_command(place: &str) {
         assert!(suspended.wait_for_decisions(1, PATIENCE * 30));
         suspended
     });
-    let stopped = heard.await.unwrap();
-    stopped.stop_between_writes(&backend).await;
-    let tell = async |event| {
-        let told = engine.execute(RecordStockEvent { article, event }).await;
-        told.unwrap()
+    let suspended = decided.await.unwrap();
+    suspended.suspend_between_writes(&backend).await;
+    let emit = async |event| {
+        let receipt = engine.execute(RecordStockEvent { article, event }).await;
+        receipt.unwrap()
     };
     emit(StockEvent::Closed).await;
     let other = Runner::start(place);
@@ -323,7 +329,7 @@ async fn resumed_node_does_not_execute_rejected_command(place: &str) {
 }
 
 databases::on_each_store! {
-    whoever_holds_the_lease_is_killed_again_and_again;
-    whoever_was_stopped_does_nothing_twice_when_it_goes_on;
-    what_was_rejected_elsewhere_does_not_happen_when_one_who_was_stopped_goes_on;
+    killed_lease_owners_repeat_and_lose_nothing;
+    resumed_node_does_not_repeat_work;
+    resumed_node_does_not_execute_rejected_command;
 }

@@ -17,6 +17,7 @@ use factum::process_managers::ProcessManagersBuilder;
 use factum::projections::DeadLetterState;
 use factum::{Position, Query, Read, RetryPolicy};
 use factum_memory::MemoryStore;
+use factum_testkit::VirtualClock;
 use gated_store::GatedStore;
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);

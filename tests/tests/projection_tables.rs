@@ -254,8 +254,8 @@ async fn foreign_tables_are_left_untouched(place: &str) {
 }
 
 databases::on_each_store! {
-    events_of_several_types_go_into_one_table_in_order;
-    two_projections_cannot_have_one_table;
-    of_two_that_begin_together_one_is_rejected;
-    what_is_not_its_own_is_left_alone;
+    several_event_types_fill_one_table_in_order;
+    two_projections_cannot_share_table;
+    concurrent_table_claims_reject_one_projection;
+    foreign_tables_are_left_untouched;
 }

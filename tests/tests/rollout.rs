@@ -137,8 +137,8 @@ async fn readers_never_miss_events_during_promotion(place: &str) {
     assert_eq!(new.status()[0].build, 3);
     load.more(100).await;
     let last = load.end().await;
-    within("the end", new.wait_for(last)).await.unwrap();
-    assert_equals_replay(&elsewhere, &other).await;
+    within("catch-up", new.wait_for(last)).await.unwrap();
+    assert_equals_replay(&new_backend, &new_engine).await;
     until_tables(&backend, &["jar", "jar__3"]).await;
     new.stop().await;
     new_backend.close().await;
@@ -166,8 +166,10 @@ async fn reset_empties_read_model_and_keeps_pause(place: &str) {
     assert_eq!(backend.jars().await.unwrap().len(), 0);
     assert_eq!(projections.status()[0].position, Position::ZERO);
     projections.resume("counts").await.unwrap();
-    let last = Position::new(told.position);
-    within("the end", projections.wait_for(last)).await.unwrap();
+    let last = Position::new(filled.position);
+    within("catch-up", projections.wait_for(last))
+        .await
+        .unwrap();
     assert_equals_replay(&backend, &engine).await;
     projections.stop().await;
     backend.close().await;
@@ -230,19 +232,21 @@ async fn version_rollback_requires_rebuild(place: &str) {
     assert_eq!(first.status()[0].state, ProjectionState::Stopped);
     // Only an explicit rebuild makes the old version active again.
     within("a rebuild", first.rebuild("counts")).await.unwrap();
-    within("the end", first.wait_for(last)).await.unwrap();
-    within("the end", first.wait_until_current()).await.unwrap();
+    within("catch-up", first.wait_for(last)).await.unwrap();
+    within("catch-up", first.wait_until_current())
+        .await
+        .unwrap();
     assert_equals_replay(&backend, &engine).await;
 
     let second = run::<2, 1>(&backend, &engine);
     let waited = within("the wait", second.wait_until_current()).await;
     let inactive = "readers see build 3 of version 1, which was begun behind build 2 of this code's version 2: only \
                      `rebuild` lets them see that version again";
-    assert_eq!(waited.unwrap_err().error, overtaken);
-    // The old one serves, and moves on.
-    let told = Fill::new("a", 5).execute(&engine).await.unwrap();
-    let last = Position::new(told.position);
-    within("the old one", second.wait_for(last)).await.unwrap();
+    assert_eq!(waited.unwrap_err().error, inactive);
+    // The build of version 1 is active and is updated.
+    let filled = Fill::new("a", 5).execute(&engine).await.unwrap();
+    let last = Position::new(filled.position);
+    within("build 3", second.wait_for(last)).await.unwrap();
     assert_equals_replay(&backend, &engine).await;
     within("a rebuild", second.rebuild("counts")).await.unwrap();
     within("catch-up", second.wait_until_current())
@@ -271,7 +275,7 @@ async fn crash_during_build_or_prune_leaves_no_table(place: &str) {
     let (started, mut progress) = watch::channel(0);
     let count = Count::<2, 1> {
         on_event: Arc::new(move |_| {
-            taken.send_modify(|taken| *taken += 1);
+            started.send_modify(|started| *started += 1);
             Ok(())
         }),
         delay: Duration::from_millis(1),
@@ -294,16 +298,16 @@ async fn crash_during_build_or_prune_leaves_no_table(place: &str) {
     drop(second);
     let third = run::<2, 1>(&backend, &engine);
     until_tables(&backend, &["jar", "jar__2"]).await;
-    within("the end", third.wait_for(last)).await.unwrap();
+    within("catch-up", third.wait_for(last)).await.unwrap();
     assert_equals_replay(&backend, &engine).await;
     third.stop().await;
     backend.close().await;
 }
 
 databases::on_each_store! {
-    a_crash_in_a_build_or_a_drop_leaves_no_table_behind;
-    readers_of_a_new_version_see_every_event_all_the_time;
-    a_reset_starts_from_nothing_and_a_pause_holds;
-    a_build_keeps_the_partitions_that_it_was_begun_with;
-    a_version_that_is_taken_back_leaves_the_old_one_serving;
+    crash_during_build_or_prune_leaves_no_table;
+    readers_never_miss_events_during_promotion;
+    reset_empties_read_model_and_keeps_pause;
+    build_keeps_its_partition_count;
+    version_rollback_requires_rebuild;
 }

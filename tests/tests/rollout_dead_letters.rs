@@ -31,7 +31,7 @@ fn run_failing<const V: u32>(
 ) -> Projections {
     let count = Count::<V, 1> {
         on_event: Arc::new(move |event| match event.record.stream.key() {
-            jar if jar == poison => Err("torn".to_owned()),
+            jar if jar == poison => Err("poison".to_owned()),
             _ => Ok(()),
         }),
         ..Count::default()
@@ -60,15 +60,16 @@ async fn new_dead_letter_blocks_promotion(place: &str) {
     let last = fill(&engine, &["a", "b", "c"]).await;
     let old = run::<1, 1>(&backend, &engine);
     within("the start", old.wait_for(last)).await.unwrap();
-    let new = run_torn::<2>(&backend, &engine, "b");
-    let waited = within("the waiting", new.wait_until_current()).await;
-    let why = "build 2 has parked the event at position 3, which has had its effect in build 1, which readers see: mend \
-               the cause and `retry`, or `discard` it, or let readers see that build as it is by `switch`";
-    assert_eq!(waited.unwrap_err().error, why);
-    assert_eq!(new.status()[0].promotion_blocked.as_deref(), Some(why));
+    let new = run_failing::<2>(&backend, &engine, "b");
+    let waited = within("the wait", new.wait_until_current()).await;
+    let blocked = "build 2 has parked the event at position 3, which has had its effect in build 1, which readers \
+                   see: mend the cause and `retry`, or `discard` it, or let readers see that build as it is by \
+                   `switch`";
+    assert_eq!(waited.unwrap_err().error, blocked);
+    assert_eq!(new.status()[0].promotion_blocked.as_deref(), Some(blocked));
     assert_equals_replay(&backend, &engine).await;
-    let letters = new.dead_letters("counts").await.unwrap();
-    let found: Vec<_> = letters
+    let dead_letters = new.dead_letters("counts").await.unwrap();
+    let found: Vec<_> = dead_letters
         .iter()
         .map(|it| (it.build, it.position.get()))
         .collect();
@@ -164,8 +165,8 @@ async fn wait_on_abandoned_build_does_not_hang(place: &str) {
 }
 
 databases::on_each_store! {
-    a_version_that_nobody_runs_any_more_is_no_reason_to_wait;
-    a_version_that_parks_what_the_old_one_took_is_held_back;
-    a_version_that_parks_as_much_as_the_old_one_but_other_events_is_held_back;
-    what_neither_version_could_take_holds_nothing_back;
+    wait_on_abandoned_build_does_not_hang;
+    new_dead_letter_blocks_promotion;
+    different_dead_letter_blocks_promotion;
+    dead_letters_of_both_builds_do_not_block_promotion;
 }

@@ -157,7 +157,7 @@ async fn promotion_sustains_1000_commands_per_second(place: &str) {
     within("catch-up", new.wait_for(last)).await.unwrap();
     end.store(true, SeqCst);
     assert!(reader.await.unwrap() > 0, "the reader read nothing");
-    assert_equals_replay(&elsewhere, &other).await;
+    assert_equals_replay(&new_backend, &new_engine).await;
     let status = new.status().remove(0);
     assert_eq!((status.build, status.parked), (2, 0));
     assert!(rate >= RATE * share, "only {rate:.0} commands per second");
@@ -171,5 +171,5 @@ async fn promotion_sustains_1000_commands_per_second(place: &str) {
 }
 
 databases::on_each_store! {
-    a_thousand_commands_a_second_go_on_through_a_version_bump;
+    promotion_sustains_1000_commands_per_second;
 }

@@ -58,7 +58,7 @@ impl Node {
     fn wait_for_owned(&mut self, wanted: impl Fn(usize) -> bool) {
         loop {
             for line in self.lines.buffered().collect::<Vec<_>>() {
-                self.note(&line);
+                self.record(&line);
             }
             if wanted(self.owned) {
                 return;
@@ -134,7 +134,8 @@ async fn until(backend: &Backend, position: Position) {
     reached.unwrap();
 }
 
-async fn assert_is_a_replay(backend: &Backend) {
+/// Asserts that the table equals a replay of all events.
+async fn assert_matches_replay(backend: &Backend) {
     let events = check::all_events(&backend.engine()).await;
     let head = Position::new(events.len() as u64);
     assert_eq!(
@@ -152,7 +153,7 @@ async fn partitions_of_killed_node_are_taken_over(place: &str) {
     other.wait_for_owned(|owned| owned == 2);
     for round in 1..=2 {
         last = last.max(fill(&backend, round * 10..round * 10 + 10).await);
-        killed.hear("applying");
+        killed.wait_for_line("applying");
         killed.signal("-KILL");
         let since = Instant::now();
         other.wait_for_owned(|owned| owned == 4);
@@ -193,18 +194,18 @@ async fn writes_of_suspended_owner_are_rejected(place: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_owner_that_hangs_in_its_transaction_does_not_hold_the_others_up() {
-    let Some(place) = databases::schema("an_owner_that_hangs") else {
+async fn owner_suspended_in_transaction_does_not_block_others() {
+    let Some(place) = databases::schema("suspended_owner") else {
         return;
     };
     let backend = Backend::open(&place.url).await.unwrap();
     let mut suspended = Node::start(&place.url);
     suspended.wait_for_owned(|owned| owned == 4);
     fill(&backend, 0..40).await;
-    paused.hear("applying");
-    paused.signal("-STOP");
-    let mut other = Instance::start(&place.url);
-    other.owns(|owned| owned == 4);
+    suspended.wait_for_line("applying");
+    suspended.signal("-STOP");
+    let mut other = Node::start(&place.url);
+    other.wait_for_owned(|owned| owned == 4);
     let last = fill(&backend, 40..45).await;
     until(&backend, last).await;
     suspended.signal("-CONT");
@@ -309,9 +310,9 @@ async fn restarted_node_with_same_name_resumes_at_once(place: &str) {
 }
 
 databases::on_each_store! {
-    who_is_started_again_under_its_name_goes_on_at_once;
-    the_partitions_of_a_killed_instance_are_taken_over_in_time;
-    what_a_paused_owner_writes_is_rejected;
-    work_is_spread_evenly_over_those_who_come_and_go;
-    a_wait_through_an_instance_that_owns_nothing_is_prompt;
+    restarted_node_with_same_name_resumes_at_once;
+    partitions_of_killed_node_are_taken_over;
+    writes_of_suspended_owner_are_rejected;
+    partitions_are_rebalanced_when_nodes_join_and_leave;
+    wait_on_node_without_partitions_is_prompt;
 }

@@ -126,7 +126,7 @@ async fn erase_eve(
     personal: &PersonalDataStore<SqliteStore>,
 ) -> anyhow::Result<()> {
     outln!("The personal data of Eve is erased. Orders and their addresses:");
-    let erased = personal.forget("Eve").await?;
+    let erased = personal.erase("Eve").await?;
     engine.evict(&erased.streams);
     let placed = Read::all(Query::event_types(["order.placed"]));
     for event in engine.store().read(placed).await?.events {

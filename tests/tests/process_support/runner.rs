@@ -61,7 +61,7 @@ impl Runner {
     /// Returns the name of the node, once the program has printed it.
     pub(crate) fn name(&mut self) -> Option<&str> {
         for line in self.lines.buffered().collect::<Vec<_>>() {
-            self.note(&line);
+            self.record(&line);
         }
         self.name.as_deref()
     }
