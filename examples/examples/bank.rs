@@ -145,7 +145,7 @@ async fn repeated_request(engine: &Engine) -> anyhow::Result<()> {
     };
     match engine.execute(other).idempotency_key("request-7").await {
         Err(error @ ExecuteError::KeyReused { .. }) => {
-            outln!("  another request with this key: {error}")
+            outln!("  another request with this key: {error}");
         }
         other => anyhow::bail!("unexpected result of a reused key: {other:?}"),
     }
@@ -175,7 +175,7 @@ where
         Ok(receipt) => outln!("  {action}: done, events: {}", receipt.events().len()),
         Err(ExecuteError::Rejected(rejection)) => outln!("  {action}: rejected, {rejection}"),
         Err(error @ ExecuteError::DuplicateStream { .. }) => {
-            outln!("  {action}: failed, {error}")
+            outln!("  {action}: failed, {error}");
         }
         Err(error) => return Err(error.into()),
     }

@@ -79,7 +79,7 @@ async fn check_load(engine: &Engine, id: u8, events: u64, positions: &[u64]) {
         Ok(account) => assert_eq!(account.version().get(), events, "missing events"),
         Err(LoadError::Store(error)) => assert_names(&error, positions),
         Err(LoadError::Decode(error)) => {
-            assert!(positions.contains(&error.position.get()), "{error}")
+            assert!(positions.contains(&error.position.get()), "{error}");
         }
         Err(error) => panic!("{error:?}"),
     }
@@ -306,7 +306,7 @@ fn impossible_idempotency_result_is_an_error() {
             let engine = Engine::new(store);
             let deposit = engine.execute(Deposit::<0>(1, 30)).idempotency_key("key");
             let message = corrupt(deposit.await.unwrap_err());
-            let expected = format!("the answer under key \"key\": {count} events up to position 5");
+            let expected = format!("idempotency key \"key\": {count} events up to position 5");
             assert_eq!(message, expected);
         }
     });

@@ -194,7 +194,7 @@ fn scenario_compares_set_and_cancelled_deadlines() {
 }
 
 #[test]
-#[should_panic(expected = "Keep decided otherwise")]
+#[should_panic(expected = "unexpected decision of Keep")]
 fn scenario_without_the_deadline_change_fails() {
     given(()).when(Keep { seat: 2 }).then(());
 }

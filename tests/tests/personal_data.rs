@@ -382,7 +382,7 @@ async fn keys_can_live_in_another_store<B: StoredBytes>() {
     let error = event.decode::<CustomerEvent>().unwrap_err();
     assert_eq!(
         error.fault.to_string(),
-        "`name` is sealed with a key that is neither here nor forgotten"
+        "field `name` cannot be decrypted: its key is missing and was not erased"
     );
     let appended = lost.append(factum::Append::default()).await;
     assert!(!matches!(appended, Err(AppendError::Store(_))));

@@ -97,7 +97,7 @@ async fn moved_ciphertext_is_rejected<B: Backend>() {
         ..encrypted
     };
     append(store.store(), other).await.unwrap();
-    let expected = "`name` is not what was sealed there: it was changed or moved";
+    let expected = "field `name` cannot be decrypted: its ciphertext was changed or moved";
     assert_eq!(reason(&store).await, expected);
 }
 
@@ -130,7 +130,7 @@ async fn altered_ciphertext_is_rejected<B: Backend>() {
             .await
             .unwrap();
         let reason = reason(&store).await;
-        assert!(reason.starts_with('`'), "{reason}");
+        assert!(reason.starts_with("field `"), "{reason}");
         // The original event is still readable.
         let original = read(&store).await.unwrap().remove(0);
         assert_eq!(

@@ -1,5 +1,5 @@
-//! The architecture: arrows between crates point one way, the domain stays pure, files and functions
-//! stay small, and a module lies where its name says.
+//! Rules of the architecture: dependencies between crates, the purity of the domain, unsafe code, and the layout of
+//! modules.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,16 +12,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use cargo_metadata::{DependencyKind, MetadataCommand, Package};
-use proc_macro2::{Span, TokenStream, TokenTree};
-use syn::spanned::Spanned as _;
-use syn::visit::{self, Visit};
+use proc_macro2::{TokenStream, TokenTree};
 
-const MAX_LINES: usize = 400;
-const MAX_FUNCTION: usize = 60;
-const MAX_DEPTH: usize = 2;
-/// Two drivers on one handle.
+/// The only file with unsafe code: two drivers share one SQLite handle.
 const UNSAFE: &str = "adapters/sqlite/src/pair.rs";
-const GENERATED: &str = "spec-service/src/grpc/generated.rs";
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -78,10 +72,38 @@ fn sources_below(folder: &str) -> Vec<PathBuf> {
 }
 
 #[test]
-fn arrows_between_crates_point_one_way() {
+fn crate_dependencies_follow_the_layers() {
     let arrows = arrows();
-    assert_eq!(arrows["factum"], ["factum-macros"]);
-    assert!(arrows["factum-macros"].is_empty());
+    let allowed = [
+        ("factum-macros", vec![]),
+        ("factum-core", vec![]),
+        ("factum-engine", vec!["factum-core"]),
+        ("factum-runtime", vec!["factum-core", "factum-engine"]),
+        (
+            "factum-privacy",
+            vec!["factum-core", "factum-engine", "factum-runtime"],
+        ),
+        ("factum-schema", vec!["factum-core", "factum-engine"]),
+        (
+            "factum",
+            vec![
+                "factum-core",
+                "factum-engine",
+                "factum-macros",
+                "factum-privacy",
+                "factum-runtime",
+                "factum-schema",
+            ],
+        ),
+    ];
+    for (package, allowed) in allowed {
+        for to in &arrows[package] {
+            assert!(
+                allowed.contains(&&**to),
+                "{package} must not depend on {to}"
+            );
+        }
+    }
     let adapters = packages();
     let adapters = adapters
         .iter()
@@ -104,7 +126,7 @@ fn arrows_between_crates_point_one_way() {
 }
 
 #[test]
-fn the_domain_of_the_service_knows_no_runtime_no_sql_and_no_http() {
+fn service_domain_has_no_runtime_sql_or_http() {
     let mut files = sources_below("spec-service/src/domain");
     files.push(root().join("spec-service/src/domain.rs"));
     for file in files {
@@ -127,11 +149,11 @@ fn the_domain_of_the_service_knows_no_runtime_no_sql_and_no_http() {
 }
 
 #[test]
-fn the_framework_knows_no_database_and_no_http() {
+fn framework_has_no_database_or_http() {
     let packages = packages();
     for package in packages
         .iter()
-        .filter(|p| ["factum", "factum-macros"].contains(&p.name.as_str()))
+        .filter(|p| p.manifest_path.as_str().contains("/framework"))
     {
         let strangers = [
             "sqlx", "rusqlite", "axum", "hyper", "http", "tonic", "prost", "reqwest",
@@ -147,7 +169,7 @@ fn the_framework_knows_no_database_and_no_http() {
 }
 
 #[test]
-fn the_service_names_adapters_in_one_file_at_most() {
+fn service_names_adapters_in_one_file() {
     let names_an_adapter = |file: &PathBuf| {
         let text = fs::read_to_string(file).unwrap();
         ["factum_memory", "factum_sqlite", "factum_postgres"]
@@ -162,46 +184,7 @@ fn the_service_names_adapters_in_one_file_at_most() {
 }
 
 #[test]
-fn no_file_is_longer_than_the_budget() {
-    for file in sources_below("") {
-        let lines = fs::read_to_string(&file).unwrap().lines().count();
-        let allowed = lines <= MAX_LINES || file.ends_with(GENERATED);
-        assert!(
-            allowed,
-            "{} has {lines} lines, the budget is {MAX_LINES}",
-            file.display()
-        );
-    }
-}
-
-#[test]
-fn no_function_is_longer_than_the_budget() {
-    let mut too_long = Vec::new();
-    for file in sources_below("") {
-        if file.ends_with(GENERATED) {
-            continue;
-        }
-        let text = fs::read_to_string(&file).unwrap();
-        let parsed =
-            syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-        let mut functions = Functions::default();
-        functions.visit_file(&parsed);
-        let long = functions
-            .0
-            .into_iter()
-            .filter(|(_, lines)| *lines > MAX_FUNCTION);
-        too_long
-            .extend(long.map(|(name, lines)| format!("{}: {name}, {lines} lines", file.display())));
-    }
-    assert!(
-        too_long.is_empty(),
-        "over the budget of {MAX_FUNCTION} lines:\n{}",
-        too_long.join("\n")
-    );
-}
-
-#[test]
-fn the_compiler_is_told_to_trust_one_place() {
+fn unsafe_code_is_in_one_file() {
     let mut trusted = Vec::new();
     for file in sources_below("") {
         let text = fs::read_to_string(&file).unwrap();
@@ -225,57 +208,19 @@ fn unsafes(tokens: TokenStream) -> usize {
     tokens.into_iter().map(count).sum()
 }
 
-/// Names and lengths of all functions with a body, those inside others included.
-#[derive(Default)]
-struct Functions(Vec<(String, usize)>);
-
-impl Functions {
-    fn add(&mut self, signature: &syn::Signature, body: Span) {
-        let lines = body.end().line + 1 - signature.span().start().line;
-        self.0.push((signature.ident.to_string(), lines));
-    }
-}
-
-impl<'ast> Visit<'ast> for Functions {
-    fn visit_item_fn(&mut self, function: &'ast syn::ItemFn) {
-        self.add(&function.sig, function.block.span());
-        visit::visit_item_fn(self, function);
-    }
-
-    fn visit_impl_item_fn(&mut self, function: &'ast syn::ImplItemFn) {
-        self.add(&function.sig, function.block.span());
-        visit::visit_impl_item_fn(self, function);
-    }
-
-    fn visit_trait_item_fn(&mut self, function: &'ast syn::TraitItemFn) {
-        if let Some(body) = &function.default {
-            self.add(&function.sig, body.span());
-        }
-        visit::visit_trait_item_fn(self, function);
-    }
-}
-
 #[test]
-fn modules_lie_two_levels_below_src_at_most_and_beside_their_parent() {
+fn modules_are_beside_their_folders() {
     for file in sources_below("") {
-        let path = file.strip_prefix(root()).unwrap();
         assert!(
-            !path.ends_with("mod.rs"),
-            "write {}.rs",
-            path.parent().unwrap().display()
-        );
-        let below_src = path.iter().skip_while(|part| *part != "src").skip(1);
-        let depth = below_src.count();
-        assert!(
-            depth <= MAX_DEPTH,
-            "{} lies {depth} levels below src, the budget is {MAX_DEPTH}",
-            path.display()
+            !file.ends_with("mod.rs"),
+            "write {}.rs instead of mod.rs",
+            file.parent().unwrap().display()
         );
     }
 }
 
 #[test]
-fn a_program_on_the_store_in_memory_needs_few_crates() {
+fn memory_program_needs_few_crates() {
     let tree = Command::new(env!("CARGO"))
         .args(["tree", "--package", "factum-memory", "--prefix", "none"])
         .args(["--edges", "normal,build", "--format", "{p}"])
@@ -288,6 +233,5 @@ fn a_program_on_the_store_in_memory_needs_few_crates() {
         .map(|line| line.trim_end_matches(" (*)"))
         .collect();
     assert!(tree.starts_with("factum-memory "), "{tree}");
-    // With the program itself, 40.
-    assert!(crates.len() <= 39, "{}: {crates:#?}", crates.len());
+    assert!(crates.len() <= 41, "{}: {crates:#?}", crates.len());
 }

@@ -31,7 +31,7 @@ impl EventIdGenerator {
     }
 
     /// Returns the next id.
-    pub fn next(&mut self) -> Uuid {
+    pub fn next_id(&mut self) -> Uuid {
         let id = Uuid::from_u128(self.0);
         self.0 += 1;
         id
@@ -41,7 +41,7 @@ impl EventIdGenerator {
 /// Returns a UUIDv7 of the current time.
 #[must_use]
 pub fn new_event_id() -> Uuid {
-    EventIdGenerator::now().next()
+    EventIdGenerator::now().next_id()
 }
 
 #[cfg(test)]

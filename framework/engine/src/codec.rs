@@ -77,7 +77,7 @@ impl Encoder {
             source,
         };
         Ok(NewEvent {
-            id: self.ids.next(),
+            id: self.ids.next_id(),
             name: Cow::Borrowed(event_type.name),
             schema_version: event_type.version,
             content_type: ContentType::Json,

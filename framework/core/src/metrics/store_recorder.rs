@@ -54,7 +54,7 @@ impl StoreRecorder {
             let record = |key, value| {
                 recorder
                     .register_histogram(key, &RECORDER_METADATA)
-                    .record(value)
+                    .record(value);
             };
             record(&self.batch_appends, appends as f64);
             record(&self.batch_events, events as f64);
@@ -103,7 +103,7 @@ fn increment(key: &Key, by: u64) {
         with_recorder(|recorder| {
             recorder
                 .register_counter(key, &RECORDER_METADATA)
-                .increment(by)
+                .increment(by);
         });
     }
 }

@@ -27,6 +27,7 @@ pub struct List<A>(PhantomData<fn() -> A>);
 
 /// The shape `S`, and a DCB query that folds the events `E` into `Q`.
 #[derive(Debug)]
+#[expect(clippy::type_complexity, reason = "a marker that owns no value")]
 pub struct WithQuery<S, Q, E>(PhantomData<fn() -> (S, Q, E)>);
 
 impl<A: Aggregate> Shape for Single<A> {

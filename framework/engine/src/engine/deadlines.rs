@@ -90,7 +90,7 @@ impl<C: Decide> Attempt<'_, C> {
                 metadata: &encoder.metadata,
                 now,
             };
-            let changes = changes(orders, &setting, || encoder.ids.next())?;
+            let changes = changes(orders, &setting, || encoder.ids.next_id())?;
             deadlines.changes = deadlines.changes.with(changes);
             let set = orders.orders.values().flatten();
             let due = set.map(|order| order.when.due(now));

@@ -120,7 +120,7 @@ impl<'e, C: Decide> Execute<'e, C> {
         let streams = streams::<C>(&mut slots)?;
         let key = self.idempotency_key_of_command()?;
         let (mut ids, mut metadata) = (EventIdGenerator::now(), self.metadata);
-        metadata.correlation_id.get_or_insert_with(|| ids.next());
+        metadata.correlation_id.get_or_insert_with(|| ids.next_id());
         let metadata = Arc::new(metadata);
         let attempt = Attempt {
             command: self.command,

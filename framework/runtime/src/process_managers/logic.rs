@@ -131,6 +131,12 @@ pub struct Typed<P> {
     of: PhantomData<fn() -> P>,
 }
 
+impl<P: ProcessManager> Default for Typed<P> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<P: ProcessManager> Typed<P> {
     pub fn new() -> Self {
         let routes = P::Commands::routes().into_iter();

@@ -30,7 +30,7 @@ fn ignore_extra_fields(shape: &mut JsonShape) {
     match shape {
         JsonShape::List(items, _) => ignore_extra_fields(items),
         JsonShape::Tuple(parts) | JsonShape::OneOf(parts) => {
-            parts.iter_mut().for_each(ignore_extra_fields)
+            parts.iter_mut().for_each(ignore_extra_fields);
         }
         JsonShape::Object(object) => {
             let fields = object.fields.values_mut();
