@@ -17,6 +17,10 @@
 //! | [`metrics`] | the names of all metrics, and the recorder for stores |
 //! | [`delegate!`] | a macro for stores that wrap another store |
 
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "some links still name items of `factum` as if they were in this crate"
+)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod append;
