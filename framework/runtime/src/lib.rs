@@ -5,6 +5,14 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod consumer;
+mod document_scan;
+mod membership;
 pub mod metrics;
-pub mod process_managers;
+pub mod process;
 pub mod projections;
+mod runtime;
+mod start_from;
+
+pub use runtime::{ProcessOptions, Runtime, RuntimeBuilder, StartError};
+pub use start_from::StartFrom;

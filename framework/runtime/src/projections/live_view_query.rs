@@ -1,0 +1,148 @@
+//! Live queries of read models in a database.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use factum_core::error::StoreError;
+use factum_core::position::Position;
+use factum_core::store::Store;
+use futures_util::future::BoxFuture;
+use futures_util::stream::unfold;
+use futures_util::{FutureExt as _, Stream};
+use tokio::sync::watch;
+
+use super::active_build::ActiveBuild;
+
+/// The first pause before the read model is read again after an append; it doubles each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
+/// The longest time until changes without an event are visible: a promotion or a retry.
+const MAX_PAUSE: Duration = Duration::from_secs(1);
+
+/// A read model in a database that can be read as of one position.
+#[async_trait]
+pub trait LiveViews: Send + Sync + 'static {
+    /// A consistent view of the read model.
+    type View: Send;
+
+    /// Opens a view; `None` if there is no active build yet.
+    ///
+    /// # Errors
+    /// Returns [`StoreError`] if the database fails.
+    async fn open(&self) -> Result<(ActiveBuild, Option<Self::View>), StoreError>;
+}
+
+/// Returns the result of `query` on the newest view, and then each different result, each with the position of the view.
+///
+/// Results at or before `after` are left out. The documents in `store` show when the read model may have changed, whichever
+/// node processes it.
+///
+/// The positions never decrease. With several partitions, a result may contain effects of events after its position; it is
+/// repeated when every partition has reached the position that the first had. An error does not end the stream: the next
+/// item continues. The stream ends when the store is closed.
+pub fn live_query<V, R, L, F>(
+    views: V,
+    store: Arc<dyn Store>,
+    after: Option<Position>,
+    query: L,
+) -> impl Stream<Item = Result<(R, Position), StoreError>> + Send + use<V, R, L, F>
+where
+    V: LiveViews,
+    R: PartialEq + Clone + Send + 'static,
+    L: Fn(V::View) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<R, StoreError>> + Send + 'static,
+{
+    let live = LiveViewQuery {
+        views,
+        head: store.watch(),
+        store,
+        query: Box::new(move |view| query(view).boxed()),
+        after,
+        seen: None,
+        last: None,
+        highest: Position::ZERO,
+    };
+    unfold(live, |mut live| async move {
+        live.next().await.map(|next| (next, live))
+    })
+}
+
+type ViewQuery<V, R> =
+    Box<dyn Fn(<V as LiveViews>::View) -> BoxFuture<'static, Result<R, StoreError>> + Send + Sync>;
+
+struct LiveViewQuery<V: LiveViews, R> {
+    views: V,
+    store: Arc<dyn Store>,
+    head: watch::Receiver<Position>,
+    query: ViewQuery<V, R>,
+    after: Option<Position>,
+    seen: Option<ActiveBuild>,
+    last: Option<(R, Position)>,
+    /// The highest position of a partition in the last result.
+    highest: Position,
+}
+
+impl<V: LiveViews, R: PartialEq + Clone> LiveViewQuery<V, R> {
+    async fn next(&mut self) -> Option<Result<(R, Position), StoreError>> {
+        loop {
+            match self.step().await {
+                Ok(Some(next)) => return Some(Ok(next)),
+                Ok(None) => {}
+                Err(StoreError::Closed) => return None,
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+
+    async fn step(&mut self) -> Result<Option<(R, Position)>, StoreError> {
+        if let Some(seen) = &self.seen {
+            wait_for_change(&*self.store, &mut self.head, seen).await?;
+        }
+        let (active, view) = self.views.open().await?;
+        let position = active.position();
+        let is_newer = self.after.is_none_or(|after| position > after)
+            && self.last.as_ref().is_none_or(|(_, at)| position >= *at);
+        let mut found = None;
+        if let Some(view) = view.filter(|_| is_newer) {
+            let result = (self.query)(view).await?;
+            let is_different = self.last.as_ref().is_none_or(|(last, at)| {
+                let has_caught_up = *at < self.highest && position >= self.highest;
+                *last != result || has_caught_up
+            });
+            found = is_different.then_some((result, position));
+        }
+        // Not before an error: then the read model is read again at once.
+        let highest = active.highest();
+        self.seen = Some(active);
+        if found.is_some() {
+            self.last.clone_from(&found);
+            self.highest = highest;
+        }
+        Ok(found)
+    }
+}
+
+/// Waits until readers may see something else than `seen`.
+async fn wait_for_change(
+    store: &dyn Store,
+    head: &mut watch::Receiver<Position>,
+    seen: &ActiveBuild,
+) -> Result<(), StoreError> {
+    let keys = seen.sources();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let lags = *head.borrow_and_update() > seen.position();
+        if !seen.is_current(&store.find_documents(&keys).await?) {
+            return Ok(());
+        }
+        if lags {
+            tokio::time::sleep(pause).await;
+            pause = MAX_PAUSE.min(pause * 2);
+            continue;
+        }
+        tokio::select! {
+            changed = head.changed() => changed.map_err(|_| StoreError::Closed)?,
+            () = tokio::time::sleep(MAX_PAUSE) => {}
+        }
+    }
+}
