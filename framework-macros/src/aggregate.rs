@@ -1,175 +1,156 @@
-//! `derive(Aggregate)`: attributes → validity → expansion.
+//! `derive(Aggregate)`: parses the attributes, validates them and generates the impl.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::parse::ParseStream;
-use syn::{Attribute, Data, DeriveInput, Error, Ident, LitStr, Path, Result, Type};
+use syn::{Attribute, DeriveInput, Error, Ident, LitStr, Path, Result, Type};
 
-use crate::attr::{Once, Place, listed};
-use crate::errors::{Errors, Rejection};
-use crate::item::{Item, fields, refuse_attributes, refuse_generics, refuse_union};
-use crate::naming::category_fault;
-use crate::value::{self, Counted};
+use crate::attr::{AttrArg, AttrSpec, join_with_and};
+use crate::container::{Container, check_no_generics, check_only_on_type, union_error};
+use crate::errors::{Errors, into_type_and_items};
+use crate::naming::check_category;
+use crate::parse::{self, Number};
 
-static PLACE: Place = Place {
+static SPEC: AttrSpec = AttrSpec {
     name: "aggregate",
     title: "`#[aggregate(…)]`",
     keys: &["category", "id", "event", "snapshot", "crate"],
     example: "#[aggregate(category = \"account\", id = Uuid, event = AccountEvent)]",
 };
 
-static SNAPSHOT: Place = Place {
+static SNAPSHOT_SPEC: AttrSpec = AttrSpec {
     name: "snapshot",
     title: "`snapshot(…)`",
     keys: &["every", "version"],
     example: "snapshot(every = 100)",
 };
 
+/// The keys of `#[aggregate(…)]`.
 #[derive(Default)]
-struct Keys {
-    factum: Once<Path>,
-    category: Once<LitStr>,
-    id: Once<Type>,
-    event: Once<Type>,
-    snapshot: Once<Snapshot>,
+struct AggregateAttr {
+    factum: AttrArg<Path>,
+    category: AttrArg<LitStr>,
+    id: AttrArg<Type>,
+    event: AttrArg<Type>,
+    snapshot: AttrArg<SnapshotArgs>,
 }
 
-/// `snapshot(every = 100, version = 2)`
-struct Snapshot {
+/// The keys of `snapshot(…)`.
+struct SnapshotArgs {
     key: Ident,
     every: u64,
     version: u32,
 }
 
-struct Model<'a> {
+/// A type that derives `Aggregate`, with its keys validated.
+struct AggregateModel<'a> {
     category: &'a LitStr,
     id: &'a Type,
     event: &'a Type,
-    snapshot: Option<&'a Snapshot>,
+    snapshot: Option<&'a SnapshotArgs>,
 }
 
-pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
+/// Returns the generated code of `derive(Aggregate)`.
+pub fn derive(input: &DeriveInput) -> TokenStream {
+    let next_step = "derive `Aggregate` on a struct or an enum";
+    if let Some(error) = union_error(&input.data, next_step) {
+        return error;
+    }
     let mut errors = Errors::default();
-    if let Some(rejection) = refuse_union(&input.data, "derive `Aggregate` on a struct or an enum")
-    {
-        return rejection;
-    }
-    let keys = Keys::read(&input.attrs, &mut errors);
-    let item = Item::new(input, &keys.factum);
-    let reason = "an aggregate has no parameters: a category stands for the streams of one type";
-    refuse_generics(input, reason, &mut errors);
-    refuse_misplaced(&input.data, &mut errors);
-    let model = keys.model(&mut errors, input);
+    let attr = AggregateAttr::parse(&input.attrs, &mut errors);
+    let container = Container::new(input, &attr.factum);
+    let reason = "a category belongs to exactly one type";
+    check_no_generics(input, "an aggregate", reason, &mut errors);
+    check_only_on_type(&input.data, "aggregate", &mut errors);
+    let model = AggregateModel::new(input, &attr, &mut errors);
     match errors.finish(model) {
-        Ok(model) => expand(&item, &model),
-        Err(rejection) => stub(&item, rejection),
+        Ok(model) => expand(&container, &model),
+        Err(error) => stub(&container, error),
     }
 }
 
-impl Keys {
-    fn read(attrs: &[Attribute], errors: &mut Errors) -> Self {
-        let mut keys = Self::default();
-        PLACE.read(attrs, errors, |key, input| {
+impl AggregateAttr {
+    fn parse(attrs: &[Attribute], errors: &mut Errors) -> Self {
+        let mut attr = Self::default();
+        SPEC.parse(attrs, errors, |key, input| {
             if key == "crate" {
-                keys.factum.equals(key, input, value::module)
+                attr.factum.parse_assignment(key, input, parse::module_path)
             } else if key == "category" {
-                keys.category
-                    .equals(key, input, value::text("a category", category_fault))
+                let category = parse::string("a category", check_category);
+                attr.category.parse_assignment(key, input, category)
             } else if key == "id" {
-                keys.id.equals(key, input, value::ty)
+                attr.id.parse_assignment(key, input, parse::ty)
             } else if key == "event" {
-                keys.event.equals(key, input, value::ty)
+                attr.event.parse_assignment(key, input, parse::ty)
             } else {
-                keys.snapshot.form(key, input, |input| snapshot(key, input))
+                attr.snapshot
+                    .parse_with(key, input, |input| SnapshotArgs::parse(key, input))
             }
         });
-        keys
+        attr
     }
+}
 
-    fn model(&self, errors: &mut Errors, input: &DeriveInput) -> Option<Model<'_>> {
-        let missing = [
-            (self.category.get().is_none(), "`category = \"…\"`"),
-            (self.id.get().is_none(), "`id = …`"),
-            (self.event.get().is_none(), "`event = …`"),
-        ];
-        let missing = missing.into_iter().filter(|(missing, _)| *missing);
-        let missing: Vec<_> = missing.map(|(_, key)| key.to_owned()).collect();
-        if !missing.is_empty() && errors.is_empty() {
-            let keys = listed(&missing);
-            errors.at(
-                &input.ident,
-                format!("an aggregate needs {keys} in `#[aggregate(…)]`"),
-            );
-        }
-        Some(Model {
-            category: self.category.get()?,
-            id: self.id.get()?,
-            event: self.event.get()?,
-            snapshot: self.snapshot.get(),
+impl SnapshotArgs {
+    fn parse(key: &Ident, input: ParseStream<'_>) -> Result<Self> {
+        let mut every = AttrArg::<Number<u64>>::default();
+        let mut version = AttrArg::<Number<u32>>::default();
+        SNAPSHOT_SPEC.parse_nested(input, |key, input| {
+            if key == "every" {
+                every.parse_assignment(key, input, parse::snapshot_interval)
+            } else {
+                version.parse_assignment(key, input, parse::version)
+            }
+        })?;
+        let Some(every) = every.value() else {
+            let message = "missing key `every`; write `snapshot(every = 100)` for a snapshot after every 100 events";
+            return Err(Error::new_spanned(key, message));
+        };
+        Ok(Self {
+            key: key.clone(),
+            every: every.value,
+            version: version.value().map_or(1, |version| version.value),
         })
     }
 }
 
-fn snapshot(key: &Ident, input: ParseStream<'_>) -> Result<Snapshot> {
-    let (mut every, mut version) = (
-        Once::<Counted<u64>>::default(),
-        Once::<Counted<u32>>::default(),
-    );
-    SNAPSHOT.nested(input, |key, input| {
-        if key == "every" {
-            every.equals(key, input, value::count)
-        } else {
-            version.equals(key, input, value::version)
+impl<'a> AggregateModel<'a> {
+    fn new(input: &DeriveInput, attr: &'a AggregateAttr, errors: &mut Errors) -> Option<Self> {
+        let required = [
+            (attr.category.value().is_none(), "`category = \"…\"`"),
+            (attr.id.value().is_none(), "`id = …`"),
+            (attr.event.value().is_none(), "`event = …`"),
+        ];
+        let missing = required.into_iter().filter(|(is_missing, _)| *is_missing);
+        let missing: Vec<_> = missing.map(|(_, key)| key.to_owned()).collect();
+        // An earlier error can be about the same key.
+        if !missing.is_empty() && errors.is_empty() {
+            let missing = join_with_and(&missing);
+            errors.push_at(
+                &input.ident,
+                format!("missing {missing} in `#[aggregate(…)]`"),
+            );
         }
-    })?;
-    let Some(every) = every.get() else {
-        let message = "after how many events? Write `snapshot(every = 100)`";
-        return Err(Error::new_spanned(key, message));
-    };
-    let version = version.get().map_or(1, |version| version.number);
-    Ok(Snapshot {
-        key: key.clone(),
-        every: every.number,
-        version,
-    })
-}
-
-fn refuse_misplaced(data: &Data, errors: &mut Errors) {
-    let belongs = "`#[aggregate(…)]` belongs on the type";
-    if let Data::Enum(data) = data {
-        for variant in &data.variants {
-            refuse_attributes(&variant.attrs, &["aggregate"], belongs, errors);
-        }
-    }
-    for field in fields(data) {
-        refuse_attributes(&field.attrs, &["aggregate"], belongs, errors);
+        Some(Self {
+            category: attr.category.value()?,
+            id: attr.id.value()?,
+            event: attr.event.value()?,
+            snapshot: attr.snapshot.value(),
+        })
     }
 }
 
-fn expand(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
-    let factum = &item.factum;
-    let head = item.head(&quote!(#factum::Aggregate));
-    let doc = &item.doc;
-    let Model {
+fn expand(container: &Container<'_>, model: &AggregateModel<'_>) -> TokenStream {
+    let private = &container.private;
+    let head = container.impl_head(&quote!(#private::Aggregate));
+    let doc = &container.doc;
+    let AggregateModel {
         category,
         id,
         event,
         snapshot,
     } = model;
-    let snapshot = snapshot.map(
-        |Snapshot {
-             key,
-             every,
-             version,
-         }| {
-            let (span, factum_there) = (key.span(), item.factum_at(key.span()));
-            let json = quote_spanned!(span=> #factum_there::SnapshotPolicy::<Self>::json);
-            quote! {
-                const SNAPSHOT: ::core::option::Option<#factum::SnapshotPolicy<Self>> =
-                    ::core::option::Option::Some(#json(#every, #version));
-            }
-        },
-    );
+    let snapshot = snapshot.map(|snapshot| snapshot_constant(container, snapshot));
     quote! {
         #head {
             type Id = #id;
@@ -181,20 +162,36 @@ fn expand(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
     }
 }
 
-/// On bad input: the same impl, with types that the compiler knows to be broken.
-fn stub(item: &Item<'_>, rejection: Rejection) -> TokenStream {
-    let factum = &item.factum;
+/// Returns the constant `SNAPSHOT`; an error about the bounds of a snapshot points at the key.
+fn snapshot_constant(container: &Container<'_>, snapshot: &SnapshotArgs) -> TokenStream {
+    let SnapshotArgs {
+        key,
+        every,
+        version,
+    } = snapshot;
+    let (span, private_at_key) = (key.span(), container.private_at(key.span()));
+    let json = quote_spanned!(span=> #private_at_key::SnapshotPolicy::<Self>::json);
+    let private = &container.private;
+    quote! {
+        const SNAPSHOT: ::core::option::Option<#private::SnapshotPolicy<Self>> =
+            ::core::option::Option::Some(#json(#every, #version));
+    }
+}
+
+/// Returns an impl of `Aggregate` with an invalid type for invalid input, and the compile errors.
+fn stub(container: &Container<'_>, error: Error) -> TokenStream {
+    let private = &container.private;
     let bounds = quote! {
         ::core::default::Default + ::core::clone::Clone
             + ::core::marker::Send + ::core::marker::Sync + 'static
     };
-    let head = item.stub_head(&quote!(#factum::Aggregate), &bounds);
-    let (broken, others) = rejection.into_type();
+    let head = container.stub_impl_head(&quote!(#private::Aggregate), &bounds);
+    let (invalid_type, errors) = into_type_and_items(error);
     quote! {
-        #others
+        #errors
         #head {
-            type Id = #broken;
-            type Event = <Self as #factum::Aggregate>::Id;
+            type Id = #invalid_type;
+            type Event = <Self as #private::Aggregate>::Id;
             const CATEGORY: &'static str = "";
         }
     }

@@ -1,4 +1,4 @@
-//! Reading `#[name(key = value, …)]`, with the user's tokens kept for the messages.
+//! Parses attributes of the form `#[name(key = value, …)]`, and keeps their tokens for errors.
 
 use proc_macro2::TokenTree;
 use syn::ext::IdentExt;
@@ -7,115 +7,126 @@ use syn::{Attribute, Error, Ident, Meta, Result, Token, parenthesized, token};
 
 use crate::errors::Errors;
 
-/// One place where an attribute stands, e.g. `#[event(…)]` on a variant.
-pub(crate) struct Place {
+/// The syntax of an attribute in one location, for example of `#[event(…)]` on a variant.
+pub struct AttrSpec {
     /// The name of the attribute.
-    pub(crate) name: &'static str,
-    /// What the messages call it: `` `#[event(…)]` on a variant ``.
-    pub(crate) title: &'static str,
-    /// The keys that it takes there.
-    pub(crate) keys: &'static [&'static str],
-    /// How it may look there.
-    pub(crate) example: &'static str,
+    pub name: &'static str,
+    /// The subject of error messages, for example `` `#[event(…)]` on a variant ``.
+    pub title: &'static str,
+    /// The keys that the attribute accepts.
+    pub keys: &'static [&'static str],
+    /// An example of the attribute, for error messages.
+    pub example: &'static str,
 }
 
-impl Place {
-    /// Hands every key of the attribute to `each`, which reads the rest of the entry.
-    pub(crate) fn read(
+impl AttrSpec {
+    /// Calls `parse_value` with each key of the attribute, to parse the rest of the argument.
+    pub fn parse(
         &self,
         attrs: &[Attribute],
         errors: &mut Errors,
-        mut each: impl FnMut(&Ident, ParseStream<'_>) -> Result<()>,
+        mut parse_value: impl FnMut(&Ident, ParseStream<'_>) -> Result<()>,
     ) {
-        let mut attrs = attrs.iter().filter(|attr| attr.path().is_ident(self.name));
+        let name = self.name;
+        let mut attrs = attrs.iter().filter(|attr| attr.path().is_ident(name));
         let Some(attr) = attrs.next() else { return };
         let Meta::List(list) = &attr.meta else {
-            errors.at(&attr.meta, format!("write `{}`", self.example));
+            errors.push_at(&attr.meta, self.missing_keys());
             return;
         };
-        let before = errors.len();
-        let read = list.parse_args_with(|input: ParseStream<'_>| {
-            self.entries(input, errors, &mut each);
+        let errors_before = errors.len();
+        let result = list.parse_args_with(|input: ParseStream<'_>| {
+            self.parse_arguments(input, errors, &mut parse_value);
             Ok(())
         });
-        // What is left over behind a mistake inside of parentheses is no second mistake.
-        if let Err(error) = read
-            && errors.len() == before
+        // After an error inside nested parentheses, syn also reports the tokens that are left over.
+        if let Err(error) = result
+            && errors.len() == errors_before
         {
             errors.push(error);
         }
-        for repeated in attrs {
-            let name = self.name;
-            errors.at(
-                repeated.path(),
-                format!("write all keys in one `#[{name}(…)]`"),
+        for duplicate in attrs {
+            errors.push_at(
+                duplicate.path(),
+                format!("duplicate attribute `#[{name}(…)]`; write all keys in the first one"),
             );
         }
     }
 
-    /// Reads `(key = value, …)` behind a key, up to the first mistake.
-    pub(crate) fn nested(
+    /// Parses `(key = value, …)` after a key, up to the first error.
+    pub fn parse_nested(
         &self,
         input: ParseStream<'_>,
-        mut each: impl FnMut(&Ident, ParseStream<'_>) -> Result<()>,
+        mut parse_value: impl FnMut(&Ident, ParseStream<'_>) -> Result<()>,
     ) -> Result<()> {
         if !input.peek(token::Paren) {
             let span = input
                 .parse::<TokenTree>()
-                .map_or_else(|error| error.span(), |t| t.span());
-            return Err(Error::new(span, format!("write `{}`", self.example)));
+                .map_or_else(|error| error.span(), |token| token.span());
+            return Err(Error::new(span, self.missing_keys()));
         }
-        let entries;
-        parenthesized!(entries in input);
-        while !entries.is_empty() {
-            self.entry(&entries, &mut each)?;
+        let arguments;
+        parenthesized!(arguments in input);
+        while !arguments.is_empty() {
+            self.parse_argument(&arguments, &mut parse_value)?;
         }
         Ok(())
     }
 
-    fn entries(
+    fn parse_arguments(
         &self,
         input: ParseStream<'_>,
         errors: &mut Errors,
-        each: &mut impl FnMut(&Ident, ParseStream<'_>) -> Result<()>,
+        parse_value: &mut impl FnMut(&Ident, ParseStream<'_>) -> Result<()>,
     ) {
         while !input.is_empty() {
-            if let Err(error) = self.entry(input, each) {
+            if let Err(error) = self.parse_argument(input, parse_value) {
                 errors.push(error);
-                skip_entry(input);
+                skip_argument(input);
             }
         }
     }
 
-    /// One entry, and the comma behind it.
-    fn entry(
+    /// Parses one argument and the comma after it.
+    fn parse_argument(
         &self,
         input: ParseStream<'_>,
-        each: &mut impl FnMut(&Ident, ParseStream<'_>) -> Result<()>,
+        parse_value: &mut impl FnMut(&Ident, ParseStream<'_>) -> Result<()>,
     ) -> Result<()> {
         if !input.peek(Ident::peek_any) {
-            return Err(input.error(format!("write `{}`", self.example)));
+            let message = format!("expected a key, for example `{}`", self.example);
+            return Err(input.error(message));
         }
         let key = input.call(Ident::parse_any)?;
-        if !self.keys.iter().any(|known| key == known) {
-            let keys: Vec<_> = self.keys.iter().map(|key| format!("`{key}`")).collect();
-            let takes = format!("{} takes {}", self.title, listed(&keys));
-            return Err(Error::new_spanned(
-                &key,
-                format!("unknown key `{key}`: {takes}"),
-            ));
+        if !self.keys.iter().any(|accepted| key == accepted) {
+            return Err(self.unknown_key(&key));
         }
-        each(&key, input)?;
+        parse_value(&key, input)?;
         if input.is_empty() {
             Ok(())
         } else {
             input.parse::<Token![,]>().map(drop)
         }
     }
+
+    fn missing_keys(&self) -> String {
+        let Self { name, example, .. } = self;
+        format!("`{name}` needs keys in parentheses, for example `{example}`")
+    }
+
+    fn unknown_key(&self, key: &Ident) -> Error {
+        let keys: Vec<_> = self.keys.iter().map(|key| format!("`{key}`")).collect();
+        let message = format!(
+            "unknown key `{key}`; {} accepts {}",
+            self.title,
+            join_with_and(&keys)
+        );
+        Error::new_spanned(key, message)
+    }
 }
 
-/// `a`, `a and b`, `a, b and c`.
-pub(crate) fn listed(words: &[String]) -> String {
+/// Returns `a`, `a and b` or `a, b and c`.
+pub fn join_with_and(words: &[String]) -> String {
     match words {
         [] => "nothing".to_owned(),
         [word] => word.clone(),
@@ -123,8 +134,8 @@ pub(crate) fn listed(words: &[String]) -> String {
     }
 }
 
-/// Goes behind the next comma that is not inside of `<…>`.
-pub(crate) fn skip_entry(input: ParseStream<'_>) {
+/// Skips all tokens up to and including the next comma that is not inside `<…>`.
+pub fn skip_argument(input: ParseStream<'_>) {
     let mut depth = 0_u32;
     while let Ok(token) = input.parse::<TokenTree>() {
         let TokenTree::Punct(punct) = token else {
@@ -139,13 +150,13 @@ pub(crate) fn skip_entry(input: ParseStream<'_>) {
     }
 }
 
-/// A key that may be given once.
-pub(crate) struct Once<T> {
+/// An argument of an attribute, which can occur once.
+pub struct AttrArg<T> {
     key: Option<Ident>,
     value: Option<T>,
 }
 
-impl<T> Default for Once<T> {
+impl<T> Default for AttrArg<T> {
     fn default() -> Self {
         Self {
             key: None,
@@ -154,52 +165,57 @@ impl<T> Default for Once<T> {
     }
 }
 
-impl<T> Once<T> {
-    /// Reads `= value` behind `key`.
-    pub(crate) fn equals(
+impl<T> AttrArg<T> {
+    /// Parses `= value` after `key`.
+    pub fn parse_assignment(
         &mut self,
         key: &Ident,
         input: ParseStream<'_>,
-        value: impl FnOnce(ParseStream<'_>) -> Result<T>,
+        parse_value: impl FnOnce(ParseStream<'_>) -> Result<T>,
     ) -> Result<()> {
-        self.first(key)?;
+        self.set_key(key)?;
         if !input.peek(Token![=]) {
-            return Err(Error::new_spanned(key, format!("write `{key} = …`")));
+            let message = format!("missing value of `{key}`; write `{key} = …`");
+            return Err(Error::new_spanned(key, message));
         }
         input.parse::<Token![=]>()?;
-        self.value = Some(value(input)?);
+        self.value = Some(parse_value(input)?);
         Ok(())
     }
 
-    /// Reads what follows `key`, whatever its form.
-    pub(crate) fn form(
+    /// Parses everything after `key` with `parse_rest`.
+    pub fn parse_with(
         &mut self,
         key: &Ident,
         input: ParseStream<'_>,
-        value: impl FnOnce(ParseStream<'_>) -> Result<T>,
+        parse_rest: impl FnOnce(ParseStream<'_>) -> Result<T>,
     ) -> Result<()> {
-        self.first(key)?;
-        self.value = Some(value(input)?);
+        self.set_key(key)?;
+        self.value = Some(parse_rest(input)?);
         Ok(())
     }
 
-    fn first(&mut self, key: &Ident) -> Result<()> {
+    fn set_key(&mut self, key: &Ident) -> Result<()> {
         if self.key.is_some() {
-            return Err(Error::new_spanned(
-                key,
-                format!("`{key}` is given twice: keep one"),
-            ));
+            let message = format!("duplicate key `{key}`; keep only one");
+            return Err(Error::new_spanned(key, message));
         }
         self.key = Some(key.clone());
         Ok(())
     }
 
-    pub(crate) fn get(&self) -> Option<&T> {
+    /// Returns the value, if the argument exists and is valid.
+    pub fn value(&self) -> Option<&T> {
         self.value.as_ref()
     }
 
-    /// The key, if it was written, whether or not its value could be read.
-    pub(crate) fn key(&self) -> Option<&Ident> {
+    /// Returns the key, if the argument exists, even if its value is not valid.
+    pub fn key(&self) -> Option<&Ident> {
         self.key.as_ref()
+    }
+
+    /// Returns `true` if the argument exists but its value could not be parsed.
+    pub fn is_invalid(&self) -> bool {
+        self.key.is_some() && self.value.is_none()
     }
 }

@@ -1,82 +1,75 @@
-//! `derive(Command)`: attributes → validity → expansion.
+//! `derive(Command)`: parses the attributes, validates them and generates the impl.
 
+mod attr;
 mod expand;
-mod keys;
-mod target;
+mod model;
 
 use proc_macro2::TokenStream;
-use syn::{Data, DeriveInput, Fields, Path, Type};
+use syn::{Data, DeriveInput, Fields};
 
+use crate::container::{
+    Container, all_fields, check_no_attributes, check_no_generics, union_error,
+};
 use crate::errors::Errors;
-use crate::field::{Identified, Tagged};
-use crate::item::{Item, fields, refuse_attributes, refuse_generics, refuse_union};
-use keys::Keys;
+use attr::CommandAttr;
+use model::CommandModel;
 
-/// What the derive knows of a valid input.
-struct Model<'a> {
-    name: String,
-    /// The aggregate, the tuple or the list.
-    on: &'a Type,
-    ids: Vec<Identified>,
-    query: Option<TagQuery<'a>>,
-    version: u32,
-    upcasters: &'a [Path],
-}
-
-/// `query = …`, and what belongs to it.
-struct TagQuery<'a> {
-    state: &'a Type,
-    events: Option<&'a Type>,
-    tags: Vec<Tagged>,
-}
-
-pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
-    let mut errors = Errors::default();
-    if let Some(rejection) = refuse_union(&input.data, "derive `Command` on a struct") {
-        return rejection;
+/// Returns the generated code of `derive(Command)`.
+pub fn derive(input: &DeriveInput) -> TokenStream {
+    if let Some(error) = union_error(&input.data, "derive `Command` on a struct") {
+        return error;
     }
-    let keys = Keys::read(&input.attrs, &mut errors);
-    let item = Item::new(input, &keys.factum);
-    let Some(fields) = struct_fields(input, &mut errors) else {
-        return errors
-            .finish(None::<TokenStream>)
-            .unwrap_or_else(|rejection| expand::stub(&item, rejection));
+    let mut errors = Errors::default();
+    let attr = CommandAttr::parse(&input.attrs, &mut errors);
+    let container = Container::new(input, &attr.factum);
+    let model = match struct_fields(input, &mut errors) {
+        Some(fields) => validate(input, &attr, fields, &mut errors),
+        None => None,
     };
-    let reason = "a command has no parameters: its name stands for one form of its fields";
-    refuse_generics(input, reason, &mut errors);
-    refuse_misplaced(input, &mut errors);
-    keys.check(&mut errors);
-    let model = target::model(input, &keys, fields, &mut errors);
     match errors.finish(model) {
-        Ok(model) => expand::expand(&item, &model),
-        Err(rejection) => expand::stub(&item, rejection),
+        Ok(model) => expand::expand(&container, &model),
+        Err(error) => expand::stub(&container, error),
     }
 }
 
 fn struct_fields<'a>(input: &'a DeriveInput, errors: &mut Errors) -> Option<&'a Fields> {
     match &input.data {
         Data::Struct(data) if matches!(data.fields, Fields::Unit) => {
-            let message = "a command without fields aims at nothing: give it a field for the id of \
-                           what it looks at, with `#[id]`";
-            errors.at(&input.ident, message);
+            let message = "a command must have a field with the id of its aggregate; add the field and mark it with \
+                           `#[id]`";
+            errors.push_at(&input.ident, message);
             None
         }
         Data::Struct(data) => Some(&data.fields),
         Data::Enum(data) => {
-            let message =
-                "a command is one intention with one target: write a struct for each variant";
-            errors.at(data.enum_token, message);
+            let message = "a command must be a struct; write a struct for each variant";
+            errors.push_at(data.enum_token, message);
             None
         }
         Data::Union(_) => None,
     }
 }
 
-fn refuse_misplaced(input: &DeriveInput, errors: &mut Errors) {
-    let on_field = "`#[id]` and `#[tag]` belong on the field that holds the value";
-    refuse_attributes(&input.attrs, &["id", "tag"], on_field, errors);
-    for field in fields(&input.data) {
-        let belongs = "`#[command(…)]` belongs on the struct; a field takes `#[id]` or `#[tag]`";
-        refuse_attributes(&field.attrs, &["command"], belongs, errors);
+fn validate<'a>(
+    input: &'a DeriveInput,
+    attr: &'a CommandAttr,
+    fields: &'a Fields,
+    errors: &mut Errors,
+) -> Option<CommandModel<'a>> {
+    let reason = "a command name has exactly one schema";
+    check_no_generics(input, "a command", reason, errors);
+    check_attribute_positions(input, errors);
+    if errors.is_empty() {
+        attr.schema_version.check_upcasters(errors);
+    }
+    CommandModel::new(input, attr, fields, errors)
+}
+
+fn check_attribute_positions(input: &DeriveInput, errors: &mut Errors) {
+    let message = "`#[id]` and `#[tag]` are not allowed on the struct; write them on the field that holds the value";
+    check_no_attributes(&input.attrs, &["id", "tag"], message, errors);
+    for field in all_fields(&input.data) {
+        let message = "`#[command(…)]` is not allowed on a field; move it to the struct";
+        check_no_attributes(&field.attrs, &["command"], message, errors);
     }
 }

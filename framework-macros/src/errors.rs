@@ -1,72 +1,62 @@
-//! [`Errors`]: everything that is wrong with an input, told at once.
+//! [`Errors`]: collects the compile errors of a derive, so that all of them are reported at once.
 
 use std::fmt::Display;
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote};
-use syn::Error;
+use syn::{Error, Result};
 
-/// The mistakes found so far, in the order of the input.
+/// The compile errors found so far, in the order of the input.
 #[derive(Default)]
-pub(crate) struct Errors(Vec<Error>);
+pub struct Errors(Vec<Error>);
 
 impl Errors {
-    /// Notes a mistake at `tokens`; the message says what to write instead.
-    pub(crate) fn at(&mut self, tokens: impl ToTokens, message: impl Display) {
+    /// Adds an error at the span of `tokens`.
+    pub fn push_at(&mut self, tokens: impl ToTokens, message: impl Display) {
         self.push(Error::new_spanned(tokens, message));
     }
 
-    pub(crate) fn push(&mut self, error: Error) {
+    /// Adds `error`.
+    pub fn push(&mut self, error: Error) {
         self.0.push(error);
     }
 
-    /// Whether nothing is wrong yet. What is missing is only reported then: it may be the unreadable thing.
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Returns `true` if there are no errors.
+    ///
+    /// Missing keys are reported only in this case, because an error may be about the same key.
+    pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    pub(crate) fn len(&self) -> usize {
+    /// Returns the number of errors.
+    pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// The model, if it is there and nothing is wrong.
-    pub(crate) fn finish<T>(self, model: Option<T>) -> Result<T, Rejection> {
-        let mut errors = self.0.into_iter();
-        match (model, errors.next()) {
+    /// Returns `model` if there are no errors, and otherwise all errors combined into one.
+    pub fn finish<T>(self, model: Option<T>) -> Result<T> {
+        let combined = self.0.into_iter().reduce(|mut combined, error| {
+            combined.combine(error);
+            combined
+        });
+        match (model, combined) {
             (Some(model), None) => Ok(model),
-            (_, first) => {
-                let first = first.unwrap_or_else(|| {
-                    Error::new(Span::call_site(), "this derive cannot read its input")
-                });
-                let others = errors.map(Error::into_compile_error).collect();
-                Err(Rejection {
-                    first: first.into_compile_error(),
-                    others,
-                })
+            (_, Some(error)) => Err(error),
+            (None, None) => {
+                let message =
+                    "the derive failed without a reason; this is a bug in `factum-macros`";
+                Err(Error::new(Span::call_site(), message))
             }
         }
     }
 }
 
-/// Why there is no impl, as tokens; at least one error.
-pub(crate) struct Rejection {
-    first: TokenStream,
-    others: TokenStream,
-}
-
-impl Rejection {
-    /// All errors, as items.
-    pub(crate) fn items(&self) -> TokenStream {
-        let Self { first, others } = self;
-        quote!(#first #others)
-    }
-
-    /// The errors as a type to use once, and as items to stand beside it.
-    ///
-    /// The array has no length, so the compiler takes the type for broken and keeps silent about every
-    /// bound that it does not meet: one mistake stays one error.
-    pub(crate) fn into_type(self) -> (TokenStream, TokenStream) {
-        let Self { first, others } = self;
-        (quote!([(); #first]), others)
-    }
+/// Converts the first error into an invalid type, and the other errors into items.
+///
+/// The type is an array whose length is the `compile_error!`. The compiler reports that error, and does not report
+/// the trait bounds that the invalid type fails to meet. In this way, one mistake causes one error. Use the type once.
+pub fn into_type_and_items(error: Error) -> (TokenStream, TokenStream) {
+    let mut errors = error.into_iter().map(Error::into_compile_error);
+    let first = errors.next().unwrap_or_default();
+    (quote!([(); #first]), errors.collect())
 }

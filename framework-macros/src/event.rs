@@ -1,122 +1,58 @@
-//! `derive(Event)`: attributes → validity → expansion.
+//! `derive(Event)`: parses the attributes, validates them and generates the impl.
 
+mod attr;
 mod expand;
-mod keys;
-mod kinds;
-mod marks;
+mod model;
 mod personal;
-mod serde_shape;
+mod serde_attr;
 
 use proc_macro2::TokenStream;
-use quote::quote;
-use syn::{Data, DeriveInput, LitStr, Path};
+use syn::{Attribute, Data, DeriveInput};
 
+use crate::container::{
+    Container, all_fields, check_no_attributes, check_no_generics, union_error,
+};
 use crate::errors::Errors;
-use crate::item::{Item, fields, refuse_attributes, refuse_generics, refuse_union};
-use keys::ContainerKeys;
-use kinds::Kind;
+use attr::EventAttr;
+use model::EventModel;
 
-/// What the derive knows of a valid input.
-struct Model<'a> {
-    is_enum: bool,
-    kinds: Vec<Kind<'a>>,
-    legacy: Vec<Path>,
-    retired: Vec<LitStr>,
-}
-
-impl Model<'_> {
-    /// `Self::Variant`, or `Self` of a struct.
-    fn path(&self, kind: &Kind<'_>) -> TokenStream {
-        let ident = kind.ident;
-        if self.is_enum {
-            quote!(Self::#ident)
-        } else {
-            quote!(Self)
-        }
+/// Returns the generated code of `derive(Event)`.
+pub fn derive(input: &DeriveInput) -> TokenStream {
+    if let Some(error) = union_error(&input.data, "derive `Event` on an enum or a struct") {
+        return error;
     }
-}
-
-pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
     let mut errors = Errors::default();
-    if let Some(rejection) = refuse_union(&input.data, "derive `Event` on an enum or a struct") {
-        return rejection;
-    }
-    let place = if let Data::Enum(_) = input.data {
-        &keys::ENUM
-    } else {
-        &keys::STRUCT
-    };
-    let keys = ContainerKeys::read(place, &input.attrs, &mut errors);
-    let item = Item::new(input, &keys.factum);
-    let reason = "an event has no parameters: a stored name stands for one form of its fields";
-    refuse_generics(input, reason, &mut errors);
-    refuse_misplaced(input, &mut errors);
-    let model = model(input, &keys, &mut errors);
+    let attr = EventAttr::parse(input, &mut errors);
+    let container = Container::new(input, &attr.factum);
+    let reason = "an event type has exactly one schema";
+    check_no_generics(input, "an event", reason, &mut errors);
+    check_attribute_positions(input, &mut errors);
+    let model = EventModel::new(input, &attr, &mut errors);
     match errors.finish(model) {
-        Ok(model) => expand::expand(&item, &model),
-        Err(rejection) => expand::stub(&item, &rejection),
+        Ok(model) => expand::expand(&container, &model),
+        Err(error) => expand::stub(&container, &error),
     }
 }
 
-fn model<'a>(
-    input: &'a DeriveInput,
-    keys: &ContainerKeys,
-    errors: &mut Errors,
-) -> Option<Model<'a>> {
-    let legacy = keys.legacy.get().cloned().unwrap_or_default();
-    let retired = keys.retired.get().cloned().unwrap_or_default();
-    match &input.data {
-        Data::Struct(data) => {
-            let kind = kinds::of_struct(&input.ident, keys, &data.fields, errors)?;
-            let kinds = vec![kind];
-            kinds::refuse_ambiguous(&kinds, &retired, errors);
-            Some(Model {
-                is_enum: false,
-                kinds,
-                legacy,
-                retired,
-            })
-        }
-        Data::Enum(data) => {
-            serde_shape::check(input, data, errors);
-            if data.variants.is_empty() {
-                errors.at(
-                    &input.ident,
-                    "an event enum needs a variant: each is one kind of event",
-                );
-            }
-            let prefix = keys.prefix();
-            let kinds: Vec<_> = data
-                .variants
-                .iter()
-                .filter_map(|variant| kinds::of_variant(variant, prefix.as_deref(), errors))
-                .collect();
-            kinds::refuse_duplicates(&kinds, errors);
-            kinds::refuse_ambiguous(&kinds, &retired, errors);
-            Some(Model {
-                is_enum: true,
-                kinds,
-                legacy,
-                retired,
-            })
-        }
-        Data::Union(_) => None,
-    }
-}
-
-fn refuse_misplaced(input: &DeriveInput, errors: &mut Errors) {
-    let on_field = "a tag is the value of a field: write `#[tag]` on a field";
-    refuse_attributes(&input.attrs, &["tag"], on_field, errors);
-    let one_by_one = "personal data are single fields: write `#[personal]` on each";
-    refuse_attributes(&input.attrs, &["personal"], one_by_one, errors);
+fn check_attribute_positions(input: &DeriveInput, errors: &mut Errors) {
+    check_no_field_attributes(&input.attrs, errors);
     if let Data::Enum(data) = &input.data {
         for variant in &data.variants {
-            refuse_attributes(&variant.attrs, &["tag"], on_field, errors);
-            refuse_attributes(&variant.attrs, &["personal"], one_by_one, errors);
+            check_no_field_attributes(&variant.attrs, errors);
         }
     }
-    for field in fields(&input.data) {
-        let elsewhere = "`#[event(…)]` belongs on the type or on a variant; a field takes `#[tag]`";
-        refuse_attributes(&field.attrs, &["event"], elsewhere, errors);
+    for field in all_fields(&input.data) {
+        let message =
+            "`#[event(…)]` is not allowed on a field; move it to the type or to a variant";
+        check_no_attributes(&field.attrs, &["event"], message, errors);
     }
+}
+
+/// Checks that a type or a variant has no attributes that belong on fields.
+fn check_no_field_attributes(attrs: &[Attribute], errors: &mut Errors) {
+    let tag = "`#[tag]` is not allowed here; write it on the field that holds the value of the tag";
+    check_no_attributes(attrs, &["tag"], tag, errors);
+    let personal =
+        "`#[personal]` is not allowed here; write it on each field that holds personal data";
+    check_no_attributes(attrs, &["personal"], personal, errors);
 }

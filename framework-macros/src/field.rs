@@ -1,4 +1,4 @@
-//! `#[id]` and `#[tag]` on a field.
+//! Fields with `#[id]` or `#[tag]`, and the patterns that bind fields to variables.
 
 use std::collections::BTreeMap;
 
@@ -9,26 +9,19 @@ use syn::spanned::Spanned;
 use syn::{Attribute, Error, Field, Fields, Ident, LitStr, Member, Meta, Result};
 
 use crate::errors::Errors;
-use crate::naming::tag_key_fault;
-use crate::value::check;
+use crate::naming::check_tag_key;
+use crate::parse::check_string;
 
-/// A field that carries a tag.
-pub(crate) struct Tagged {
-    pub(crate) key: String,
-    pub(crate) place: Spot,
-    /// The attribute, for messages.
-    pub(crate) attr: Attribute,
-}
-
-/// Where a field stands: errors about what is generated from it land there.
-pub(crate) struct Spot {
+/// A field whose value the generated code uses.
+pub struct FieldBinding {
     member: Member,
     index: usize,
-    pub(crate) span: Span,
+    span: Span,
 }
 
-impl Spot {
-    pub(crate) fn new(index: usize, member: Member, field: &Field) -> Self {
+impl FieldBinding {
+    /// Creates the binding of the field with this index.
+    pub fn new(index: usize, member: Member, field: &Field) -> Self {
         let span = field
             .ident
             .as_ref()
@@ -40,100 +33,118 @@ impl Spot {
         }
     }
 
-    /// The name of the field behind [`pattern`].
-    pub(crate) fn binding(&self) -> Ident {
+    /// Sets the span that compile errors about the value of the field point at.
+    pub fn with_span(self, span: Span) -> Self {
+        Self { span, ..self }
+    }
+
+    /// Returns the span that compile errors about the value of the field point at.
+    pub fn span(&self) -> Span {
+        self.span
+    }
+
+    /// Returns the variable that [`fields_pattern`] binds the field to.
+    pub fn variable(&self) -> Ident {
         format_ident!("field_{}", self.index, span = self.span)
     }
 }
 
-/// `path { field: binding, .. }`
-pub(crate) fn pattern<'a>(
+/// Returns the pattern `path { field: variable, .. }`.
+pub fn fields_pattern<'a>(
     path: &TokenStream,
-    spots: impl Iterator<Item = &'a Spot>,
+    bindings: impl Iterator<Item = &'a FieldBinding>,
 ) -> TokenStream {
-    let spots: BTreeMap<_, _> = spots.map(|spot| (spot.index, spot)).collect();
-    let fields = spots.values().map(|spot| {
-        let (member, binding) = (&spot.member, spot.binding());
-        quote!(#member: #binding,)
+    let bindings: BTreeMap<_, _> = bindings.map(|binding| (binding.index, binding)).collect();
+    let fields = bindings.values().map(|binding| {
+        let (member, variable) = (&binding.member, binding.variable());
+        quote!(#member: #variable,)
     });
     quote!(#path { #(#fields)* .. })
 }
 
-/// The fields with a `#[tag]`.
-pub(crate) fn tagged(fields: &Fields, errors: &mut Errors) -> Vec<Tagged> {
-    let mut found = Vec::new();
-    for (index, (member, field)) in fields.members().zip(fields).enumerate() {
-        let mut attrs = named(&field.attrs, "tag");
-        let Some(attr) = attrs.next() else { continue };
-        match key(attr, field) {
-            Ok(key) => {
-                let place = Spot::new(index, member, field);
-                found.push(Tagged {
-                    key,
-                    place,
-                    attr: attr.clone(),
-                });
-            }
-            Err(error) => errors.push(error),
-        }
-        for repeated in attrs {
-            errors.at(repeated, "a field carries one tag: remove this one");
-        }
-    }
-    found
+/// A field with `#[tag]`.
+pub struct TagField {
+    /// The key of the tag.
+    pub key: String,
+    pub binding: FieldBinding,
+    /// The attribute, for error messages.
+    pub attr: Attribute,
 }
 
-fn key(attr: &Attribute, field: &Field) -> Result<String> {
+/// Returns the fields with `#[tag]`.
+pub fn tag_fields(fields: &Fields, errors: &mut Errors) -> Vec<TagField> {
+    let mut tag_fields = Vec::new();
+    for (index, (member, field)) in fields.members().zip(fields).enumerate() {
+        let mut attrs = attributes(field, "tag");
+        let Some(attr) = attrs.next() else { continue };
+        match tag_key(attr, field) {
+            Ok(key) => tag_fields.push(TagField {
+                key,
+                binding: FieldBinding::new(index, member, field),
+                attr: attr.clone(),
+            }),
+            Err(error) => errors.push(error),
+        }
+        for duplicate in attrs {
+            let message = "duplicate attribute `#[tag]`; a field has one tag, remove this one";
+            errors.push_at(duplicate, message);
+        }
+    }
+    tag_fields
+}
+
+fn tag_key(attr: &Attribute, field: &Field) -> Result<String> {
+    let syntax = "expected `#[tag]` or `#[tag(\"course\")]`";
     match (&attr.meta, &field.ident) {
         (Meta::Path(_), Some(ident)) => Ok(ident.unraw().to_string()),
         (Meta::Path(path), None) => {
-            let message = "a field without a name needs the key of its tag: `#[tag(\"course\")]`";
+            let message = "missing tag key on an unnamed field; write `#[tag(\"course\")]`";
             Err(Error::new_spanned(path, message))
         }
         (Meta::List(list), _) => {
-            let key: LitStr = list.parse_args().map_err(|error| {
-                Error::new(error.span(), "write `#[tag]` or `#[tag(\"course\")]`")
-            })?;
-            check(&key, "the key of a tag", tag_key_fault)?;
+            let key: LitStr = list
+                .parse_args()
+                .map_err(|error| Error::new(error.span(), syntax))?;
+            check_string(&key, "a tag key", check_tag_key)?;
             Ok(key.value())
         }
-        (Meta::NameValue(meta), _) => Err(Error::new_spanned(
-            meta,
-            "write `#[tag]` or `#[tag(\"course\")]`",
-        )),
+        (Meta::NameValue(meta), _) => Err(Error::new_spanned(meta, syntax)),
     }
 }
 
-/// A field with an `#[id]`.
-pub(crate) struct Identified {
-    pub(crate) place: Spot,
-    /// The attribute, for messages.
-    pub(crate) attr: Attribute,
+/// A field with `#[id]`.
+pub struct IdField {
+    pub binding: FieldBinding,
+    /// The attribute, for error messages.
+    pub attr: Attribute,
 }
 
-/// The fields with an `#[id]`.
-pub(crate) fn identified(fields: &Fields, errors: &mut Errors) -> Vec<Identified> {
-    let mut found = Vec::new();
+/// Returns the fields with `#[id]`.
+pub fn id_fields(fields: &Fields, errors: &mut Errors) -> Vec<IdField> {
+    let mut id_fields = Vec::new();
     for (index, (member, field)) in fields.members().zip(fields).enumerate() {
-        let mut attrs = named(&field.attrs, "id");
+        let mut attrs = attributes(field, "id");
         let Some(attr) = attrs.next() else { continue };
         if !matches!(attr.meta, Meta::Path(_)) {
-            errors.at(&attr.meta, "`id` takes nothing here: write `#[id]`");
-        }
-        found.push(Identified {
-            place: Spot::new(index, member, field),
-            attr: attr.clone(),
-        });
-        for repeated in attrs {
-            errors.at(
-                repeated,
-                "one `#[id]` on a field is enough: remove this one",
+            errors.push_at(
+                &attr.meta,
+                "`id` on a field has no arguments; write `#[id]`",
             );
         }
+        id_fields.push(IdField {
+            binding: FieldBinding::new(index, member, field),
+            attr: attr.clone(),
+        });
+        for duplicate in attrs {
+            errors.push_at(duplicate, "duplicate attribute `#[id]`; remove this one");
+        }
     }
-    found
+    id_fields
 }
 
-fn named<'a>(attrs: &'a [Attribute], name: &'a str) -> impl Iterator<Item = &'a Attribute> {
-    attrs.iter().filter(move |attr| attr.path().is_ident(name))
+fn attributes<'a>(field: &'a Field, name: &'a str) -> impl Iterator<Item = &'a Attribute> {
+    field
+        .attrs
+        .iter()
+        .filter(move |attr| attr.path().is_ident(name))
 }

@@ -1,93 +1,97 @@
-//! `derive(Id)`: attributes → validity → expansion.
+//! `derive(Id)`: parses the attribute, validates the struct and generates the impls.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Data, DeriveInput, Fields, GenericParam, Lifetime, LifetimeParam, Path, Type};
+use syn::{Data, DeriveInput, Error, Fields, GenericParam, Lifetime, LifetimeParam, Path, Type};
 
-use crate::attr::{Once, Place};
-use crate::errors::{Errors, Rejection};
-use crate::item::{Item, fields, refuse_attributes, refuse_generics};
-use crate::value;
+use crate::attr::{AttrArg, AttrSpec};
+use crate::container::{Container, all_fields, check_no_attributes, check_no_generics};
+use crate::errors::Errors;
+use crate::parse;
 
-static PLACE: Place = Place {
+static SPEC: AttrSpec = AttrSpec {
     name: "id",
     title: "`#[id(…)]`",
     keys: &["crate"],
     example: "#[id(crate = path::to::factum)]",
 };
 
-pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
+/// Returns the generated code of `derive(Id)`.
+pub fn derive(input: &DeriveInput) -> TokenStream {
     let mut errors = Errors::default();
-    let mut factum = Once::<Path>::default();
-    PLACE.read(&input.attrs, &mut errors, |key, input| {
-        factum.equals(key, input, value::module)
+    let mut factum = AttrArg::<Path>::default();
+    SPEC.parse(&input.attrs, &mut errors, |key, input| {
+        factum.parse_assignment(key, input, parse::module_path)
     });
-    let item = Item::new(input, &factum);
-    let reason = "an id has no parameters: its text is the key of a stream, whatever the type";
-    refuse_generics(input, reason, &mut errors);
-    for field in fields(&input.data) {
-        let belongs = "`#[id(…)]` belongs on the struct: its only field is the id";
-        refuse_attributes(&field.attrs, &["id"], belongs, &mut errors);
+    let container = Container::new(input, &factum);
+    let reason = "it wraps exactly one type";
+    check_no_generics(input, "an id", reason, &mut errors);
+    for field in all_fields(&input.data) {
+        let message = "`#[id]` is not allowed on the field of an id; remove it, or write `#[id(crate = …)]` on the \
+                       struct";
+        check_no_attributes(&field.attrs, &["id"], message, &mut errors);
     }
-    let inner = inner(input, &mut errors);
+    let inner = inner_type(input, &mut errors);
     match errors.finish(inner) {
-        Ok(inner) => expand(&item, inner),
-        Err(rejection) => stub(&item, &rejection),
+        Ok(inner) => expand(&container, inner),
+        Err(error) => stub(&container, &error),
     }
 }
 
-/// The type of the only field.
-fn inner<'a>(input: &'a DeriveInput, errors: &mut Errors) -> Option<&'a Type> {
+/// Returns the type of the only field.
+fn inner_type<'a>(input: &'a DeriveInput, errors: &mut Errors) -> Option<&'a Type> {
     let ident = &input.ident;
-    let message = format!("an id wraps one value: write `struct {ident}(Uuid);`");
+    let message =
+        format!("an id must be a tuple struct with one field; write `struct {ident}(Uuid);`");
     match &input.data {
         Data::Struct(data) => match &data.fields {
             Fields::Unnamed(fields) if fields.unnamed.len() == 1 => {
                 return fields.unnamed.first().map(|field| &field.ty);
             }
-            Fields::Unit => errors.at(ident, message),
-            fields => errors.at(fields, message),
+            Fields::Unit => errors.push_at(ident, message),
+            fields => errors.push_at(fields, message),
         },
-        Data::Enum(data) => errors.at(data.enum_token, message),
-        Data::Union(data) => errors.at(data.union_token, message),
+        Data::Enum(data) => errors.push_at(data.enum_token, message),
+        Data::Union(data) => errors.push_at(data.union_token, message),
     }
     None
 }
 
-fn expand(item: &Item<'_>, inner: &Type) -> TokenStream {
-    let (ident, serde) = (item.ident, serde(item));
+fn expand(container: &Container<'_>, inner: &Type) -> TokenStream {
+    let (ident, serde) = (container.ident, serde_path(container));
     let span = inner.span();
-    let display = item.head(&quote!(::core::fmt::Display));
-    let show = quote_spanned!(span=> <#inner as ::core::fmt::Display>::fmt);
-    let from_str = item.head(&quote!(::core::str::FromStr));
-    let parses = quote_spanned!(span=> ::core::str::FromStr);
-    let serialize = item.head(&quote!(#serde::Serialize));
-    let write = quote_spanned!(span=> <#inner as #serde::Serialize>::serialize);
-    let read = quote_spanned!(span=> <#inner as #serde::Deserialize<'de>>::deserialize);
-    let from_inner = item.head(&quote!(::core::convert::From<#inner>));
+    let display = container.impl_head(&quote!(::core::fmt::Display));
+    let fmt_inner = quote_spanned!(span=> <#inner as ::core::fmt::Display>::fmt);
+    let from_str = container.impl_head(&quote!(::core::str::FromStr));
+    let from_str_trait = quote_spanned!(span=> ::core::str::FromStr);
+    let serialize = container.impl_head(&quote!(#serde::Serialize));
+    let serialize_inner = quote_spanned!(span=> <#inner as #serde::Serialize>::serialize);
+    let deserialize_inner =
+        quote_spanned!(span=> <#inner as #serde::Deserialize<'de>>::deserialize);
+    let from_inner = container.impl_head(&quote!(::core::convert::From<#inner>));
     quote! {
         #display {
-            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result { #show(&self.0, f) }
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result { #fmt_inner(&self.0, f) }
         }
 
-        #from_str where #inner: #parses {
-            type Err = <#inner as #parses>::Err;
+        #from_str where #inner: #from_str_trait {
+            type Err = <#inner as #from_str_trait>::Err;
 
             fn from_str(text: &str) -> ::core::result::Result<Self, Self::Err> {
-                <#inner as #parses>::from_str(text).map(Self)
+                <#inner as #from_str_trait>::from_str(text).map(Self)
             }
         }
 
         #serialize {
             fn serialize<S: #serde::Serializer>(&self, serializer: S)
-                -> ::core::result::Result<S::Ok, S::Error> { #write(&self.0, serializer) }
+                -> ::core::result::Result<S::Ok, S::Error> { #serialize_inner(&self.0, serializer) }
         }
 
         #[automatically_derived]
         impl<'de> #serde::Deserialize<'de> for #ident {
             fn deserialize<D: #serde::Deserializer<'de>>(deserializer: D)
-                -> ::core::result::Result<Self, D::Error> { #read(deserializer).map(Self) }
+                -> ::core::result::Result<Self, D::Error> { #deserialize_inner(deserializer).map(Self) }
         }
 
         #from_inner {
@@ -101,19 +105,19 @@ fn expand(item: &Item<'_>, inner: &Type) -> TokenStream {
     }
 }
 
-/// On bad input: what an id is used for, without content.
-fn stub(item: &Item<'_>, rejection: &Rejection) -> TokenStream {
-    let (errors, serde) = (rejection.items(), serde(item));
+/// Returns impls without content for invalid input, and the compile errors.
+fn stub(container: &Container<'_>, error: &Error) -> TokenStream {
+    let (errors, serde) = (error.to_compile_error(), serde_path(container));
     let sized = quote!(::core::marker::Sized);
-    let display = item.stub_head(&quote!(::core::fmt::Display), &sized);
-    let from_str = item.stub_head(&quote!(::core::str::FromStr), &sized);
-    let serialize = item.stub_head(&quote!(#serde::Serialize), &sized);
-    let mut generics = item.generics.clone();
+    let display = container.stub_impl_head(&quote!(::core::fmt::Display), &sized);
+    let from_str = container.stub_impl_head(&quote!(::core::str::FromStr), &sized);
+    let serialize = container.stub_impl_head(&quote!(#serde::Serialize), &sized);
+    let mut generics = container.generics.clone();
     let de = LifetimeParam::new(Lifetime::new("'de", Span::call_site()));
     generics.params.insert(0, GenericParam::Lifetime(de));
     let (params, _, _) = generics.split_for_impl();
-    let (_, args, clause) = item.generics.split_for_impl();
-    let ident = item.ident;
+    let (_, args, clause) = container.generics.split_for_impl();
+    let ident = container.ident;
     quote! {
         #errors
 
@@ -144,7 +148,7 @@ fn stub(item: &Item<'_>, rejection: &Rejection) -> TokenStream {
     }
 }
 
-fn serde(item: &Item<'_>) -> TokenStream {
-    let factum = &item.factum;
-    quote!(#factum::__private::serde)
+fn serde_path(container: &Container<'_>) -> TokenStream {
+    let private = &container.private;
+    quote!(#private::serde)
 }

@@ -1,4 +1,6 @@
-//! The derives of [`factum`](https://docs.rs/factum), which re-exports each beside its trait.
+//! The derive macros of [`factum`](https://docs.rs/factum).
+//!
+//! `factum` re-exports each macro together with its trait.
 //!
 //! | derive | on | attributes |
 //! |---|---|---|
@@ -7,57 +9,64 @@
 //! | [`Command`](macro@Command) | a struct | `#[command(…)]`, `#[id]`, `#[tag]` |
 //! | [`Projection`](macro@Projection) | a struct or an enum | `#[projection(…)]` |
 //! | [`ProcessManager`](macro@ProcessManager) | a struct or an enum | `#[process_manager(…)]` |
-//! | [`Id`](macro@Id) | a struct around one value | `#[id(crate = …)]` |
+//! | [`Id`](macro@Id) | a struct with one unnamed field | `#[id(crate = …)]` |
 //!
-//! A derive writes one impl of the trait of its name and nothing else: what the impl does, it does by
-//! calling functions of the framework. An attribute takes each key once, and rejects those that it does
-//! not know. No derive takes a type with parameters.
+//! A derive generates the impl of the trait with its name, which calls functions of the framework. A derive
+//! does not support types with generic parameters.
 //!
-//! Every derive takes `crate = path`, for where the framework goes by another name than `::factum`.
+//! An attribute accepts each key once and rejects unknown keys. Every derive accepts the key `crate = path`,
+//! for crates that use the framework under another name than `::factum`.
+
+#![allow(
+    unreachable_pub,
+    reason = "a crate of derives exports only the derives; `pub` in a private module means the crate"
+)]
 
 mod aggregate;
 mod attr;
 mod command;
+mod container;
 mod errors;
 mod event;
 mod field;
 mod id;
-mod item;
 mod naming;
+mod parse;
 mod process_manager;
 mod projection;
-mod value;
+mod schema_version;
 
 use proc_macro::TokenStream;
 use syn::{DeriveInput, parse_macro_input};
 
-/// Names the facts of an enum, or the one fact that a struct is, and stores them under these names.
+/// Implements `Event` for an enum or a struct.
 ///
-/// `#[event(…)]` takes
+/// Each variant of an enum is an event type. A struct is a single event type.
+///
+/// The keys of `#[event(…)]` are:
 ///
 /// | key | on | meaning | default |
 /// |---|---|---|---|
-/// | `prefix = "account"` | the type | stands before the names that are not written out | none |
-/// | `name = "account.opened"` | a variant, a struct | the whole stored name | `prefix.snake_case_of_its_name` |
-/// | `version = 3` | a variant, a struct | the version of the stored form | 1 |
-/// | `upcast = [v1_to_v2, v2_to_v3]` | a variant, a struct | the way up from older forms: one function for each version below; without brackets if it is one | none |
-/// | `alias = "account.begun"` | a variant, a struct | the names under which it was stored before, which are read as ever; several in brackets | none |
-/// | `legacy = [OpenedV1]` | the type | types of events that are not stored any more; each says by `LegacyEvent` which of today's events it stands for | none |
-/// | `retired = ["account.nudged"]` | the type | stored names that are skipped wherever they are met | none |
-/// | `crate = path` | the type | where the framework is | `::factum` |
+/// | `prefix = "account"` | the type | the prefix of event types without an explicit `name` | none |
+/// | `name = "account.opened"` | a variant, a struct | the complete event type | `prefix.snake_case_of_the_rust_name` |
+/// | `version = 3` | a variant, a struct | the schema version | 1 |
+/// | `upcast = [v1_to_v2, v2_to_v3]` | a variant, a struct | the upcasters, one function for each step from version 1; a single one needs no brackets | none |
+/// | `alias = "account.begun"` | a variant, a struct | the former event types, which are still decoded; several in brackets | none |
+/// | `legacy = [OpenedV1]` | the type | the types of events that are no longer stored; each implements `LegacyEvent`, which converts it into current events | none |
+/// | `retired = ["account.nudged"]` | the type | the event types that readers skip | none |
+/// | `crate = path` | the type | the path to the framework | `::factum` |
 ///
-/// `#[tag]` on a field tags the event with its value, under the field's name; `#[tag("course")]` under
-/// another one. The type of the field is `Display`.
+/// `#[tag]` on a field tags the event with the value of the field. The key of the tag is the name of the field;
+/// `#[tag("course")]` sets another key. The type of the field must implement `Display`.
 ///
-/// `#[personal(subject = customer)]` on a field says that it holds personal data of the subject whose id the field
-/// `customer` of the same event holds, which is `Display`; `#[personal]` alone, that the subject is who the stream is
-/// about, and its id the stream's key. The type of the field is `factum::privacy::Redacted`. Only a
-/// `factum::privacy::PersonalDataStore` takes such events.
+/// `#[personal(subject = customer)]` on a field marks the value as personal data. The field `customer` of the same
+/// event holds the id of the data subject, and must implement `Display`. `#[personal]` without a subject uses the key
+/// of the stream as the id. The type of the field must implement `factum::privacy::Redacted`. Such events can only
+/// be stored in a `factum::privacy::PersonalDataStore`.
 ///
-/// A stored name is a contract with the events already stored: keep it with `name = "…"` when the
-/// Rust name changes. The fields of a variant are stored as serde writes them, so serde's attributes on
-/// fields work as ever; those which change the shape of the enum (`tag`, `untagged`, `skip` on a variant
-/// and their like) are rejected.
+/// An event type is a contract with the stored events: if you rename a variant, keep the event type with
+/// `name = "…"`. Fields are stored in the JSON format of serde, and can have serde attributes. Attributes that change
+/// the representation of the enum, such as `tag`, `untagged`, or `skip` on a variant, are rejected.
 ///
 /// ```
 /// use factum::{Event, UpcastError};
@@ -69,7 +78,7 @@ use syn::{DeriveInput, parse_macro_input};
 /// enum CourseEvent {
 ///     Opened { #[tag] course: u32 },       // course.opened, with the tag course:…
 ///     #[event(version = 2, upcast = count_seats)]
-///     SeatsAdded { seats: u32 },           // course.seats_added, in its second form
+///     SeatsAdded { seats: u32 },           // course.seats_added, schema version 2
 ///     #[event(name = "course.shut")]
 ///     Closed,                              // course.shut
 /// }
@@ -80,7 +89,7 @@ use syn::{DeriveInput, parse_macro_input};
 ///     Ok(old)
 /// }
 ///
-/// let names: Vec<_> = CourseEvent::TYPES.iter().map(|kind| kind.name).collect();
+/// let names: Vec<_> = CourseEvent::TYPES.iter().map(|event_type| event_type.name).collect();
 /// assert_eq!(names, ["course.opened", "course.seats_added", "course.shut"]);
 /// assert_eq!(CourseEvent::Opened { course: 7 }.tags().unwrap()[0].as_str(), "course:7");
 /// ```
@@ -90,21 +99,20 @@ pub fn event(input: TokenStream) -> TokenStream {
     event::derive(&input).into()
 }
 
-/// Says which streams a state is folded from.
+/// Implements `Aggregate` for a state that is folded from the events of a stream.
 ///
-/// `#[aggregate(…)]` takes
+/// The keys of `#[aggregate(…)]` are:
 ///
 /// | key | meaning | default |
 /// |---|---|---|
 /// | `category = "account"` | the category of its streams: at most 64 bytes, no `-`, no white space | required |
-/// | `id = Uuid` | the type of its id, which is `Display` | required |
+/// | `id = Uuid` | the type of its id, which must implement `Display` | required |
 /// | `event = AccountEvent` | the type of its events | required |
-/// | `snapshot(every = 100)` | a snapshot every so many events; the state is `Serialize` and `Deserialize` | none |
-/// | `snapshot(every = 100, version = 2)` | … in this version of the state's form: raise it when the fields change | 1 |
-/// | `crate = path` | where the framework is | `::factum` |
+/// | `snapshot(every = 100)` | the number of events between two snapshots; the state must implement `Serialize` and `Deserialize` | no snapshots |
+/// | `snapshot(every = 100, version = 2)` | the schema version of the state; increase it when the fields change | 1 |
+/// | `crate = path` | the path to the framework | `::factum` |
 ///
-/// The type is `Default` (the state before the first event) and `Clone`, and implements `Apply` for its
-/// events.
+/// The type must implement `Default` (the state before the first event), `Clone`, and `Apply` for its events.
 ///
 /// ```
 /// use factum::prelude::*;
@@ -130,26 +138,26 @@ pub fn aggregate(input: TokenStream) -> TokenStream {
     aggregate::derive(&input).into()
 }
 
-/// Says what a command looks at: which fields hold the ids and the tags of it.
+/// Implements `Command`: sets the consistency boundary, and the fields with its ids and tags.
 ///
-/// `#[command(…)]` takes
+/// The keys of `#[command(…)]` are:
 ///
 /// | key | meaning | default |
 /// |---|---|---|
-/// | `on = Account` | what it looks at: an aggregate, a tuple of two to four, or a `Vec` of one | required |
-/// | `query = Seats` | a state that a tag query folds, beside | none |
-/// | `events = (A, B)` | the events that the tag query takes: a type or a tuple of types | those of the one aggregate in `on` |
-/// | `name = "withdraw"` | its name in traces, and where a process manager or a deadline keeps it | the name of the struct |
-/// | `version = 2` | the version of its form: raise it when the fields change, where it is kept until it is executed | 1 |
-/// | `upcast = [v1_to_v2]` | the way up from older forms: one function for each version below | none |
-/// | `crate = path` | where the framework is | `::factum` |
+/// | `on = Account` | an aggregate, a tuple of two to four, or a `Vec` of one | required |
+/// | `query = Seats` | a state that is folded from a DCB query, in addition to `on` | none |
+/// | `events = (A, B)` | the events of the DCB query: a type or a tuple of types | the events of the aggregate in `on` |
+/// | `name = "withdraw"` | the name in traces, and in commands that a process manager or a deadline stores | the name of the struct |
+/// | `version = 2` | the schema version, for stored commands; increase it when the fields change | 1 |
+/// | `upcast = [v1_to_v2]` | the upcasters, one function for each step from version 1 | none |
+/// | `crate = path` | the path to the framework | `::factum` |
 ///
-/// and the fields take
+/// The attributes of fields are:
 ///
 /// | attribute | meaning |
 /// |---|---|
-/// | `#[id]` | which aggregate: one field for each element of a tuple, in its order; one field otherwise, which holds the list of ids for a `Vec` |
-/// | `#[tag]`, `#[tag("course")]` | with `query`: the query finds the events with this tag, named by the field or by the text. At least one; several widen it |
+/// | `#[id]` | the id of the aggregate. A tuple needs one field for each element, in the same order. For a `Vec`, one field holds the list of ids |
+/// | `#[tag]`, `#[tag("course")]` | a tag of the DCB query; its key is the name of the field or the given text. At least one; events with any of the tags match |
 ///
 /// ```
 /// use factum::prelude::*;
@@ -182,17 +190,17 @@ pub fn command(input: TokenStream) -> TokenStream {
     command::derive(&input).into()
 }
 
-/// Says which events a read model takes, and the name that its checkpoint goes by.
+/// Implements `Projection`: sets the events and the name of a projection.
 ///
-/// `#[projection(…)]` takes
+/// The keys of `#[projection(…)]` are:
 ///
 /// | key | meaning | default |
 /// |---|---|---|
-/// | `events = (A, B)` | the events that it takes: a type or a tuple of types | required |
-/// | `name = "open_accounts"` | its name: at most 200 bytes, no white space, no `/` | the type's name in snake case |
-/// | `version = 2` | the version of the read model: raised, it is built anew | 1 |
-/// | `partitions = 4` | over how many partitions its streams are spread, 1 to 1000 | 1 |
-/// | `crate = path` | where the framework is | `::factum` |
+/// | `events = (A, B)` | the events: a type or a tuple of types | required |
+/// | `name = "open_accounts"` | the name of the projection and its checkpoint: at most 200 bytes, no white space, no `/` | the name of the type in snake case |
+/// | `version = 2` | the projection version; a higher one builds the read model again from the first event | 1 |
+/// | `partitions = 4` | the number of partitions for its streams, from 1 to 1000 | 1 |
+/// | `crate = path` | the path to the framework | `::factum` |
 ///
 /// ```
 /// use factum::prelude::*;
@@ -211,22 +219,23 @@ pub fn projection(input: TokenStream) -> TokenStream {
     projection::derive(&input).into()
 }
 
-/// Says which events a process manager takes, which commands it may send, and what tells its instances apart.
+/// Implements `ProcessManager`: sets the events, the commands and the ids of its process instances.
 ///
-/// `#[process_manager(…)]` takes
+/// The keys of `#[process_manager(…)]` are:
 ///
 /// | key | meaning | default |
 /// |---|---|---|
-/// | `id = Uuid` | the type of the ids of its instances, which is `Display` | required |
-/// | `events = (A, B)` | the events that it takes: a type or a tuple of types | required |
+/// | `id = Uuid` | the type of the ids of its process instances, which must implement `Display` | required |
+/// | `events = (A, B)` | the events: a type or a tuple of types | required |
 /// | `commands = (C, D)` | the commands that it may send: a type, a tuple of types, or `()` | required |
-/// | `name = "fulfilment"` | its name: at most 128 bytes, no white space, no `/` | the type's name in snake case |
-/// | `version = 2` | the version of the state's form: raise it when the fields change | 1 |
-/// | `upcast = [v1_to_v2]` | the way up from older forms: one function for each version below | none |
-/// | `crate = path` | where the framework is | `::factum` |
+/// | `name = "fulfilment"` | the name: at most 128 bytes, no white space, no `/` | the name of the type in snake case |
+/// | `version = 2` | the schema version of the state; increase it when the fields change | 1 |
+/// | `upcast = [v1_to_v2]` | the upcasters of the state, one function for each step from version 1 | none |
+/// | `crate = path` | the path to the framework | `::factum` |
 ///
-/// The type is `Default` (the state of an instance that begins), `Clone`, `Serialize` and `Deserialize`. It implements
-/// `Apply` and `React` for each type of events, and `Respond`. The commands derive `Serialize` and `Deserialize`.
+/// The type must implement `Default` (the state of a new process instance), `Clone`, `Serialize` and `Deserialize`,
+/// `Apply` and `React` for each type of events, and `Respond`. The commands must implement `Serialize` and
+/// `Deserialize`.
 ///
 /// ```
 /// use factum::prelude::*;
@@ -271,11 +280,12 @@ pub fn process_manager(input: TokenStream) -> TokenStream {
     process_manager::derive(&input).into()
 }
 
-/// Makes an id of its own of a struct around one value: `Display`, `FromStr`, `Serialize` and
-/// `Deserialize` as that value, and `From` in both directions.
+/// Implements the traits of an id for a struct with one unnamed field.
 ///
-/// `#[id(crate = path)]` says where the framework is, if not at `::factum`. `Serialize` and
-/// `Deserialize` are not to be derived beside it.
+/// The traits are `Display`, `FromStr`, `Serialize` and `Deserialize`, which use the impls of the inner type, and
+/// `From` in both directions. Do not derive `Serialize` or `Deserialize` as well.
+///
+/// `#[id(crate = path)]` sets the path to the framework; the default is `::factum`.
 ///
 /// ```
 /// use factum::Id;

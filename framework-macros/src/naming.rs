@@ -1,22 +1,22 @@
-//! Names: how a Rust name is stored, and which texts are no names.
+//! Converts Rust names to stored names, and checks the rules for names.
 
-/// `HTTPRequested` as `http_requested`, `V2Opened` as `v2_opened`.
+/// Converts a Rust name to snake case: `HTTPRequested` to `http_requested`, `V2Opened` to `v2_opened`.
 ///
-/// A word begins at a capital behind a small letter or a digit, and at the last capital of a row of them
-/// if a small letter follows.
-pub(crate) fn snake_case(name: &str) -> String {
+/// A word starts at an uppercase letter that follows a lowercase letter or a digit, and at the last of several
+/// uppercase letters if a lowercase letter follows.
+pub fn snake_case(name: &str) -> String {
     let letters: Vec<char> = name.chars().collect();
     let mut snake = String::with_capacity(name.len() + 4);
     for (index, letter) in letters.iter().enumerate() {
-        let before = index.checked_sub(1).and_then(|before| letters.get(before));
-        let begins = letter.is_uppercase()
-            && before.is_some_and(|before| {
-                let after_is_small = letters.get(index + 1).is_some_and(|c| c.is_lowercase());
-                before.is_lowercase()
-                    || before.is_numeric()
-                    || before.is_uppercase() && after_is_small
+        let previous = index.checked_sub(1).and_then(|index| letters.get(index));
+        let starts_word = letter.is_uppercase()
+            && previous.is_some_and(|previous| {
+                let next_is_lowercase = letters.get(index + 1).is_some_and(|c| c.is_lowercase());
+                previous.is_lowercase()
+                    || previous.is_numeric()
+                    || previous.is_uppercase() && next_is_lowercase
             });
-        if begins {
+        if starts_word {
             snake.push('_');
         }
         snake.extend(letter.to_lowercase());
@@ -24,59 +24,72 @@ pub(crate) fn snake_case(name: &str) -> String {
     snake
 }
 
-/// The rule for names that `text` breaks.
-pub(crate) fn name_fault(text: &str) -> Option<&'static str> {
-    if text.is_empty() {
-        Some("is not empty")
-    } else if text.contains(char::is_whitespace) {
-        Some("holds no white space")
-    } else if text.contains(char::is_control) {
-        Some("holds no control characters")
+/// Checks the rules for all names, including event types; the error is the rule that `name` breaks.
+pub fn check_name(name: &str) -> Result<(), String> {
+    if name.is_empty() {
+        Err("must not be empty".to_owned())
+    } else if name.contains(char::is_whitespace) {
+        Err("must not contain white space".to_owned())
+    } else if name.contains(char::is_control) {
+        Err("must not contain control characters".to_owned())
     } else {
-        None
+        Ok(())
     }
 }
 
-/// The rule for the names of commands and projections that `text` breaks.
-pub(crate) fn short_name_fault(text: &str) -> Option<&'static str> {
-    if text.len() > 255 {
-        Some("has at most 255 bytes")
-    } else {
-        name_fault(text)
-    }
+/// Checks the name of a command; the error is the rule that `name` breaks.
+pub fn check_command_name(name: &str) -> Result<(), String> {
+    check_length(name, 255)?;
+    check_name(name)
 }
 
-/// The rule for the names of process managers, which are parts of keys, that `text` breaks.
-pub(crate) fn key_name_fault(text: &str) -> Option<&'static str> {
-    if text.len() > 128 {
-        Some("has at most 128 bytes")
-    } else if text.contains('/') {
-        Some("holds no `/`")
-    } else {
-        name_fault(text)
-    }
+/// Checks the name of a projection; the error is the rule that `name` breaks.
+pub fn check_projection_name(name: &str) -> Result<(), String> {
+    check_without_slash(name)?;
+    check_length(name, 200)?;
+    check_name(name)
 }
 
-/// The rule for categories that `text` breaks.
-pub(crate) fn category_fault(text: &str) -> Option<&'static str> {
-    if text.len() > 64 {
-        Some("has at most 64 bytes")
-    } else if text.contains('-') {
-        Some("holds no `-`: a stream is `category-key`, and the first `-` ends the category")
-    } else {
-        name_fault(text)
-    }
+/// Checks the name of a process manager; the error is the rule that `name` breaks.
+pub fn check_process_manager_name(name: &str) -> Result<(), String> {
+    check_length(name, 128)?;
+    check_without_slash(name)?;
+    check_name(name)
 }
 
-/// The rule for the keys of tags that `text` breaks.
-pub(crate) fn tag_key_fault(text: &str) -> Option<&'static str> {
-    if text.contains(':') {
-        Some("holds no `:`: a tag is `key:value`, and the first `:` ends the key")
-    } else if text.len() > 255 {
-        Some("has at most 255 bytes")
-    } else {
-        name_fault(text)
+/// Checks the category of an aggregate; the error is the rule that `category` breaks.
+pub fn check_category(category: &str) -> Result<(), String> {
+    check_length(category, 64)?;
+    if category.contains('-') {
+        let rule = "must not contain `-`: a stream id is `category-key`, and the first `-` ends the category";
+        return Err(rule.to_owned());
     }
+    check_name(category)
+}
+
+/// Checks the key of a tag; the error is the rule that `key` breaks.
+pub fn check_tag_key(key: &str) -> Result<(), String> {
+    if key.contains(':') {
+        let rule = "must not contain `:`: a tag is `key:value`, and the first `:` ends the key";
+        return Err(rule.to_owned());
+    }
+    check_length(key, 255)?;
+    check_name(key)
+}
+
+fn check_length(name: &str, max: usize) -> Result<(), String> {
+    let length = name.len();
+    if length > max {
+        return Err(format!("must have at most {max} bytes, but has {length}"));
+    }
+    Ok(())
+}
+
+fn check_without_slash(name: &str) -> Result<(), String> {
+    if name.contains('/') {
+        return Err("must not contain `/`".to_owned());
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -84,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_begins_where_a_reader_sees_one() {
+    fn snake_case_splits_words_at_uppercase_letters() {
         let cases = [
             ("Opened", "opened"),
             ("PaidIn", "paid_in"),
@@ -105,19 +118,23 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_rule_is_named() {
-        assert_eq!(name_fault("account.opened"), None);
-        assert_eq!(name_fault(""), Some("is not empty"));
-        assert_eq!(name_fault("paid in"), Some("holds no white space"));
-        assert_eq!(name_fault("paid\u{7}"), Some("holds no control characters"));
-        assert_eq!(category_fault(&"a".repeat(64)), None);
+    fn checks_return_the_broken_rule() {
+        let rule = |rule: &str| Err(rule.to_owned());
+        assert_eq!(check_name("account.opened"), Ok(()));
+        assert_eq!(check_name(""), rule("must not be empty"));
+        assert_eq!(check_name("paid in"), rule("must not contain white space"));
         assert_eq!(
-            category_fault(&"a".repeat(65)),
-            Some("has at most 64 bytes")
+            check_name("paid\u{7}"),
+            rule("must not contain control characters")
+        );
+        assert_eq!(check_category(&"a".repeat(64)), Ok(()));
+        assert_eq!(
+            check_category(&"a".repeat(65)),
+            rule("must have at most 64 bytes, but has 65")
         );
         assert_eq!(
-            short_name_fault(&"a".repeat(256)),
-            Some("has at most 255 bytes")
+            check_command_name(&"a".repeat(256)),
+            rule("must have at most 255 bytes, but has 256")
         );
     }
 }

@@ -1,126 +1,111 @@
-//! `derive(Projection)`: attributes → validity → expansion.
+//! `derive(Projection)`: parses the attributes, validates them and generates the impl.
 
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::ext::IdentExt;
-use syn::{Attribute, Data, DeriveInput, LitStr, Path, Type};
+use syn::{Attribute, DeriveInput, Error, LitStr, Path, Type};
 
-use crate::attr::{Once, Place};
-use crate::errors::{Errors, Rejection};
-use crate::item::{Item, fields, refuse_attributes, refuse_generics, refuse_union};
-use crate::naming::{short_name_fault, snake_case};
-use crate::value::{self, Counted};
+use crate::attr::{AttrArg, AttrSpec};
+use crate::container::{Container, check_no_generics, check_only_on_type, union_error};
+use crate::errors::{Errors, into_type_and_items};
+use crate::naming::{check_projection_name, snake_case};
+use crate::parse::{self, Number};
 
-static PLACE: Place = Place {
+static SPEC: AttrSpec = AttrSpec {
     name: "projection",
     title: "`#[projection(…)]`",
     keys: &["name", "version", "events", "partitions", "crate"],
     example: "#[projection(events = AccountEvent)]",
 };
 
+/// The keys of `#[projection(…)]`.
 #[derive(Default)]
-struct Keys {
-    factum: Once<Path>,
-    name: Once<LitStr>,
-    version: Once<Counted<u32>>,
-    events: Once<Type>,
-    partitions: Once<Counted<u16>>,
+struct ProjectionAttr {
+    factum: AttrArg<Path>,
+    name: AttrArg<LitStr>,
+    version: AttrArg<Number<u32>>,
+    events: AttrArg<Type>,
+    partitions: AttrArg<Number<u16>>,
 }
 
-struct Model<'a> {
+/// A type that derives `Projection`, with its keys validated.
+struct ProjectionModel<'a> {
     name: String,
     version: u32,
     partitions: Option<u16>,
     events: &'a Type,
 }
 
-pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
-    let mut errors = Errors::default();
-    if let Some(rejection) = refuse_union(&input.data, "derive `Projection` on a struct or an enum")
-    {
-        return rejection;
+/// Returns the generated code of `derive(Projection)`.
+pub fn derive(input: &DeriveInput) -> TokenStream {
+    let next_step = "derive `Projection` on a struct or an enum";
+    if let Some(error) = union_error(&input.data, next_step) {
+        return error;
     }
-    let keys = Keys::read(&input.attrs, &mut errors);
-    let item = Item::new(input, &keys.factum);
-    let reason = "a projection has no parameters: its name stands for one checkpoint";
-    refuse_generics(input, reason, &mut errors);
-    refuse_misplaced(&input.data, &mut errors);
-    let model = keys.model(&mut errors, input);
+    let mut errors = Errors::default();
+    let attr = ProjectionAttr::parse(&input.attrs, &mut errors);
+    let container = Container::new(input, &attr.factum);
+    let reason = "its name identifies exactly one checkpoint";
+    check_no_generics(input, "a projection", reason, &mut errors);
+    check_only_on_type(&input.data, "projection", &mut errors);
+    let model = ProjectionModel::new(input, &attr, &mut errors);
     match errors.finish(model) {
-        Ok(model) => expand(&item, &model),
-        Err(rejection) => stub(&item, rejection),
+        Ok(model) => expand(&container, &model),
+        Err(error) => stub(&container, error),
     }
 }
 
-impl Keys {
-    fn read(attrs: &[Attribute], errors: &mut Errors) -> Self {
-        let mut keys = Self::default();
-        PLACE.read(attrs, errors, |key, input| {
+impl ProjectionAttr {
+    fn parse(attrs: &[Attribute], errors: &mut Errors) -> Self {
+        let mut attr = Self::default();
+        SPEC.parse(attrs, errors, |key, input| {
             if key == "crate" {
-                keys.factum.equals(key, input, value::module)
+                attr.factum.parse_assignment(key, input, parse::module_path)
             } else if key == "name" {
-                let name = value::text("the name of a projection", name_fault);
-                keys.name.equals(key, input, name)
+                let name = parse::string("a projection name", check_projection_name);
+                attr.name.parse_assignment(key, input, name)
             } else if key == "version" {
-                keys.version.equals(key, input, value::version)
+                attr.version.parse_assignment(key, input, parse::version)
             } else if key == "partitions" {
-                keys.partitions.equals(key, input, value::partitions)
+                attr.partitions
+                    .parse_assignment(key, input, parse::partitions)
             } else {
-                keys.events.equals(key, input, value::ty)
+                attr.events.parse_assignment(key, input, parse::ty)
             }
         });
-        keys
+        attr
     }
+}
 
-    fn model(&self, errors: &mut Errors, input: &DeriveInput) -> Option<Model<'_>> {
-        if self.events.get().is_none() && errors.is_empty() {
-            let message = "which events does it take? Write `#[projection(events = …)]`, with a type \
-                           or a tuple of types";
-            errors.at(&input.ident, message);
+impl<'a> ProjectionModel<'a> {
+    fn new(input: &DeriveInput, attr: &'a ProjectionAttr, errors: &mut Errors) -> Option<Self> {
+        // An earlier error can be about the same key.
+        if attr.events.value().is_none() && errors.is_empty() {
+            let message = "missing key `events`; write `#[projection(events = …)]` with a type that derives `Event`, \
+                           or a tuple of such types";
+            errors.push_at(&input.ident, message);
         }
-        let derived = || snake_case(&input.ident.unraw().to_string());
-        Some(Model {
-            name: self.name.get().map_or_else(derived, LitStr::value),
-            version: self.version.get().map_or(1, |version| version.number),
-            partitions: self.partitions.get().map(|partitions| partitions.number),
-            events: self.events.get()?,
+        let default_name = || snake_case(&input.ident.unraw().to_string());
+        Some(Self {
+            name: attr.name.value().map_or_else(default_name, LitStr::value),
+            version: attr.version.value().map_or(1, |version| version.value),
+            partitions: attr.partitions.value().map(|partitions| partitions.value),
+            events: attr.events.value()?,
         })
     }
 }
 
-fn name_fault(name: &str) -> Option<&'static str> {
-    if name.contains('/') {
-        return Some("holds no `/`");
-    }
-    if name.len() > 200 {
-        return Some("has at most 200 bytes");
-    }
-    short_name_fault(name)
-}
-
-fn refuse_misplaced(data: &Data, errors: &mut Errors) {
-    let belongs = "`#[projection(…)]` belongs on the type";
-    if let Data::Enum(data) = data {
-        for variant in &data.variants {
-            refuse_attributes(&variant.attrs, &["projection"], belongs, errors);
-        }
-    }
-    for field in fields(data) {
-        refuse_attributes(&field.attrs, &["projection"], belongs, errors);
-    }
-}
-
-fn expand(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
-    let factum = &item.factum;
-    let head = item.head(&quote!(#factum::Projection));
-    let doc = &item.doc;
-    let Model {
+fn expand(container: &Container<'_>, model: &ProjectionModel<'_>) -> TokenStream {
+    let private = &container.private;
+    let head = container.impl_head(&quote!(#private::Projection));
+    let doc = &container.doc;
+    let ProjectionModel {
         name,
         version,
         partitions,
         events,
     } = model;
-    let partitions = partitions.map(|number| quote!(const PARTITIONS: u16 = #number;));
+    let partitions = partitions.map(|partitions| quote!(const PARTITIONS: u16 = #partitions;));
     quote! {
         #head {
             const NAME: &'static str = #name;
@@ -132,18 +117,18 @@ fn expand(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
     }
 }
 
-/// On bad input: the same impl, with a type that the compiler knows to be broken.
-fn stub(item: &Item<'_>, rejection: Rejection) -> TokenStream {
-    let factum = &item.factum;
+/// Returns an impl of `Projection` with an invalid type for invalid input, and the compile errors.
+fn stub(container: &Container<'_>, error: Error) -> TokenStream {
+    let private = &container.private;
     let bounds = quote!(::core::marker::Send + ::core::marker::Sync + 'static);
-    let head = item.stub_head(&quote!(#factum::Projection), &bounds);
-    let (broken, others) = rejection.into_type();
+    let head = container.stub_impl_head(&quote!(#private::Projection), &bounds);
+    let (invalid_type, errors) = into_type_and_items(error);
     quote! {
-        #others
+        #errors
         #head {
             const NAME: &'static str = "";
             const VERSION: u32 = 1;
-            type Events = #broken;
+            type Events = #invalid_type;
         }
     }
 }

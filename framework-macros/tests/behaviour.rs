@@ -1,6 +1,6 @@
-//! What the derived impls do.
+//! Behaviour of the generated impls.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+#![expect(clippy::unwrap_used, reason = "a failed test panics")]
 
 mod behaviour {
     mod commands;

@@ -1,9 +1,9 @@
-//! What does not compile, and what the compiler says instead: one mistake, one error, at its place.
+//! Checks the compile errors of the derives: one mistake causes one error, which points at the mistake.
 //!
-//! `TRYBUILD=overwrite cargo test -p factum-macros --test ui` writes the messages anew.
+//! `TRYBUILD=overwrite cargo test -p factum-macros --test ui` regenerates the expected messages.
 
 #[test]
-fn each_mistake_is_told_once_and_where_it_is() {
+fn compile_errors_match_expected_messages() {
     let cases = trybuild::TestCases::new();
     cases.pass("tests/pass/*.rs");
     cases.compile_fail("tests/ui/*/*.rs");

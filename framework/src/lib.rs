@@ -199,65 +199,67 @@ pub mod metrics {
     pub use factum_runtime::metrics::measure;
 }
 
-/// What the derives write into the user's crate. Not for people.
+/// The items that the derives use in the code they generate; not a public API.
 #[doc(hidden)]
 pub mod __private {
     pub use serde;
     pub use serde_json;
 
-    pub use factum_engine::codec::{
-        struct_from_json, struct_to_json, variant_from_json, variant_to_json,
-    };
-    pub use factum_engine::event_set::{EventSet, has_name};
+    pub use factum_engine::aggregate::{Aggregate, SnapshotPolicy};
+    pub use factum_engine::boundary::{Boundary, Queried};
+    pub use factum_engine::codec::{struct_from_json, struct_to_json, variant_from_json, variant_to_json};
+    pub use factum_engine::command::Command;
+    pub use factum_engine::event::{Event, EventType};
+    pub use factum_engine::event_set::{ApplySet, EventSet, has_name};
+    pub use factum_engine::legacy::LegacyDecoder;
     pub use factum_engine::personal::{Mark, PersonalField, Subject, mark, marked, subject};
+    pub use factum_engine::process::{ProcessManager, SentBy};
+    pub use factum_engine::projection::Projection;
+    pub use factum_core::tag::{InvalidTag, Tag};
+    pub use factum_engine::upcast::Upcaster;
 
     use factum_core::query::Query;
-    use factum_core::tag::{InvalidTag, Tag};
 
-    /// Holds where `P` reacts to every event of `S`.
-    pub const fn reacts<
-        P: factum_engine::process::ReactSet<S>,
-        S: factum_engine::event_set::EventSet,
-    >() {
-    }
+    /// Compiles if `P` reacts to every event in `S`.
+    pub const fn reacts<P: factum_engine::process::ReactSet<S>, S: EventSet>() {}
 
-    /// Holds where `P` responds.
+    /// Compiles if `P` implements `Respond`.
     pub const fn responds<P: factum_engine::process::Respond>() {}
 
-    /// Fails where two of `names` are the same: the commands of a process manager are told apart by them.
+    /// Checks at compile time that the names of the commands of a process manager are distinct.
     ///
     /// # Panics
-    /// Then, while it is compiled.
+    /// If two of `names` are equal.
     pub const fn distinct(names: &[&str]) {
-        let mut one = 0;
-        while one < names.len() {
-            let mut other = one + 1;
-            while other < names.len() {
+        let mut first = 0;
+        while first < names.len() {
+            let mut second = first + 1;
+            while second < names.len() {
                 assert!(
-                    !same(names[one].as_bytes(), names[other].as_bytes()),
-                    "two of the commands go by the same name: give one another, with `#[command(name = \"…\")]`"
+                    !equal(names[first].as_bytes(), names[second].as_bytes()),
+                    "two commands of a process manager have the same name; rename one with `#[command(name = \"…\")]`"
                 );
-                other += 1;
+                second += 1;
             }
-            one += 1;
+            first += 1;
         }
     }
 
-    const fn same(one: &[u8], other: &[u8]) -> bool {
+    const fn equal(left: &[u8], right: &[u8]) -> bool {
         let mut index = 0;
-        while index < one.len() && index < other.len() {
-            if one[index] != other[index] {
+        while index < left.len() && index < right.len() {
+            if left[index] != right[index] {
                 return false;
             }
             index += 1;
         }
-        one.len() == other.len()
+        left.len() == right.len()
     }
 
     /// The event type of an aggregate.
-    pub type EventOf<A> = <A as factum_engine::aggregate::Aggregate>::Event;
+    pub type EventOf<A> = <A as Aggregate>::Event;
 
-    /// The query for any of `tags`, unless one of them is none.
+    /// Returns the query for events with any of `tags`, or the first invalid tag.
     pub fn any_tag<const N: usize>(
         tags: [Result<Tag, InvalidTag>; N],
     ) -> Result<Query, InvalidTag> {

@@ -1,48 +1,34 @@
-//! The impl of `Command`.
+//! Generates the impl of `Command`.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
-use syn::Type;
 use syn::spanned::Spanned;
+use syn::{Error, Type};
 
-use super::{Model, TagQuery};
-use crate::errors::Rejection;
-use crate::field::{Tagged, pattern};
-use crate::item::Item;
+use super::model::{CommandModel, DcbQueryModel};
+use crate::container::Container;
+use crate::errors::into_type_and_items;
+use crate::field::{TagField, fields_pattern};
 
-pub(super) fn expand(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
-    let factum = &item.factum;
-    let head = item.head(&quote!(#factum::Command));
+/// Returns the impl of `Command`.
+pub fn expand(container: &Container<'_>, model: &CommandModel<'_>) -> TokenStream {
+    let private = &container.private;
+    let head = container.impl_head(&quote!(#private::Command));
     let name = &model.name;
-    let keys = tag_keys(model);
-    let form = form(item, model);
-    let on = on(item, model);
-    let tags = model.query.iter().flat_map(|query| &query.tags);
-    let spots = model
-        .ids
-        .iter()
-        .map(|id| &id.place)
-        .chain(tags.map(|tag| &tag.place));
-    let pattern = pattern(&quote!(Self), spots);
-    let ids = model.ids.iter().map(|id| id.place.binding());
-    let ids = if let Type::Tuple(_) = model.on {
-        quote!((#(#ids),*))
-    } else {
-        quote!(#(#ids)*)
-    };
-    let target = match &model.query {
-        None => ids,
-        Some(query) => with_tags(item, &ids, &query.tags),
-    };
-    let clause = clause(item, model);
-    // Where a field is of another type than the id, the compiler points at `on` for the reason.
-    let (span, factum) = (model.on.span(), item.factum_at(model.on.span()));
-    let returned = quote_spanned!(span=> <#on as #factum::Boundary>::Target<'_>);
+    let tags = tags_constant(model);
+    let schema_version = schema_version_constants(container, model);
+    let on = on_type(container, model);
+    let pattern = target_pattern(model);
+    let target = target_value(container, model);
+    let clause = where_clause(container, model);
+    // If a field has another type than the id, the compiler points at `on` for the expected type.
+    let (span, private) = (model.on.span(), container.private_at(model.on.span()));
+    let returned = quote_spanned!(span=> <#on as #private::Boundary>::Target<'_>);
     quote! {
         #head where #clause {
             const NAME: &'static str = #name;
-            #keys
-            #form
+            #tags
+            #schema_version
             type On = #on;
 
             fn target(&self) -> #returned {
@@ -53,91 +39,116 @@ pub(super) fn expand(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
     }
 }
 
-/// The keys that the tag query looks for, if there is one.
-fn tag_keys(model: &Model<'_>) -> Option<TokenStream> {
+/// Returns an impl of `Command` with an invalid type for invalid input, and the compile errors.
+pub fn stub(container: &Container<'_>, error: Error) -> TokenStream {
+    let private = &container.private;
+    let serialize = quote!(#private::serde::Serialize);
+    let bounds = quote!(#serialize + ::core::marker::Send + ::core::marker::Sync + 'static);
+    let head = container.stub_impl_head(&quote!(#private::Command), &bounds);
+    let (invalid_type, errors) = into_type_and_items(error);
+    quote! {
+        #errors
+        #head {
+            const NAME: &'static str = "";
+            type On = #invalid_type;
+
+            fn target(&self) -> <Self::On as #private::Boundary>::Target<'_> {
+                ::core::unreachable!()
+            }
+        }
+    }
+}
+
+/// Returns the constant `TAGS` with the tag keys of the DCB query, if there is one.
+fn tags_constant(model: &CommandModel<'_>) -> Option<TokenStream> {
     let query = model.query.as_ref()?;
     let keys = query.tags.iter().map(|tag| &tag.key);
     Some(quote!(const TAGS: &'static [&'static str] = &[#(#keys),*];))
 }
 
-/// The version of its form, if it is not the first.
-fn form(item: &Item<'_>, model: &Model<'_>) -> Option<TokenStream> {
-    let (factum, version, upcasters) = (&item.factum, model.version, model.upcasters);
+/// Returns the constants `VERSION` and `UPCASTERS`, unless the schema version is 1.
+fn schema_version_constants(
+    container: &Container<'_>,
+    model: &CommandModel<'_>,
+) -> Option<TokenStream> {
+    let (private, version, upcasters) = (&container.private, model.version, model.upcasters);
     (version > 1).then(|| {
         quote! {
             const VERSION: u32 = #version;
-            const UPCASTERS: &'static [#factum::Upcaster] = &[#(#upcasters),*];
+            const UPCASTERS: &'static [#private::Upcaster] = &[#(#upcasters),*];
         }
     })
 }
 
-/// What it looks at, or that and a tag query.
-fn on(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
+/// Returns the associated type `On`.
+fn on_type(container: &Container<'_>, model: &CommandModel<'_>) -> TokenStream {
     let on = model.on;
     let Some(query) = &model.query else {
         return quote!(#on);
     };
     let state = query.state;
-    let (span, factum) = (state.span(), item.factum_at(state.span()));
-    let events = events_of(item, on, query);
-    quote_spanned!(span=> #factum::Queried<#on, #state, #events>)
+    let (span, private) = (state.span(), container.private_at(state.span()));
+    let events = query_events(container, on, query);
+    quote_spanned!(span=> #private::Queried<#on, #state, #events>)
 }
 
-/// What is asked of the types in the attribute, so that each hears of it in its own words.
-fn clause(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
+/// Returns the pattern that binds the fields with `#[id]` and `#[tag]` to variables.
+fn target_pattern(model: &CommandModel<'_>) -> TokenStream {
+    let ids = model.ids.iter().map(|id| &id.binding);
+    let tags = model.query.iter().flat_map(|query| &query.tags);
+    fields_pattern(&quote!(Self), ids.chain(tags.map(|tag| &tag.binding)))
+}
+
+/// Returns the value of the function `target`: the ids, and the DCB query if there is one.
+fn target_value(container: &Container<'_>, model: &CommandModel<'_>) -> TokenStream {
+    let ids = model.ids.iter().map(|id| id.binding.variable());
+    let ids = if let Type::Tuple(_) = model.on {
+        quote!((#(#ids),*))
+    } else {
+        quote!(#(#ids)*)
+    };
+    match &model.query {
+        None => ids,
+        Some(query) => {
+            let (private, tags) = (&container.private, tag_values(container, &query.tags));
+            quote!((#ids, #private::any_tag([#tags])))
+        }
+    }
+}
+
+fn tag_values(container: &Container<'_>, tags: &[TagField]) -> TokenStream {
+    let tags = tags.iter().map(|tag| {
+        let (key, value, span) = (&tag.key, tag.binding.variable(), tag.binding.span());
+        let private = container.private_at(span);
+        quote_spanned!(span=> #private::Tag::new(#key, #value))
+    });
+    quote!(#(#tags),*)
+}
+
+/// Returns bounds on the types in the attribute, so that errors point at these types.
+fn where_clause(container: &Container<'_>, model: &CommandModel<'_>) -> TokenStream {
     let (on, span) = (model.on, model.on.span());
-    let factum = item.factum_at(span);
-    let boundary = quote_spanned!(span=> #on: #factum::Boundary);
+    let private = container.private_at(span);
+    let boundary = quote_spanned!(span=> #on: #private::Boundary);
     let Some(query) = &model.query else {
         return boundary;
     };
-    let (state, span, factum) = (
-        query.state,
-        query.state.span(),
-        item.factum_at(query.state.span()),
-    );
-    let events = events_of(item, on, query);
+    let (state, span) = (query.state, query.state.span());
+    let private = container.private_at(span);
+    let events = query_events(container, on, query);
     quote_spanned! {span=>
         #boundary,
-        #events: #factum::EventSet,
-        #state: #factum::ApplySet<#events> + ::core::default::Default
+        #events: #private::EventSet,
+        #state: #private::ApplySet<#events> + ::core::default::Default
     }
 }
 
-fn events_of(item: &Item<'_>, on: &Type, query: &TagQuery<'_>) -> TokenStream {
-    let factum = item.factum_at(query.state.span());
+fn query_events(container: &Container<'_>, on: &Type, query: &DcbQueryModel<'_>) -> TokenStream {
     match query.events {
         Some(events) => quote!(#events),
-        None => quote_spanned!(query.state.span()=> #factum::__private::EventOf<#on>),
-    }
-}
-
-fn with_tags(item: &Item<'_>, ids: &TokenStream, tags: &[Tagged]) -> TokenStream {
-    let factum = &item.factum;
-    let tags = tags.iter().map(|tag| {
-        let (key, value, span) = (&tag.key, tag.place.binding(), tag.place.span);
-        let factum = item.factum_at(span);
-        quote_spanned!(span=> #factum::Tag::new(#key, #value))
-    });
-    quote!((#ids, #factum::__private::any_tag([#(#tags),*])))
-}
-
-/// On bad input: the same impl, with a type that the compiler knows to be broken.
-pub(super) fn stub(item: &Item<'_>, rejection: Rejection) -> TokenStream {
-    let factum = &item.factum;
-    let serialize = quote!(#factum::__private::serde::Serialize);
-    let bounds = quote!(#serialize + ::core::marker::Send + ::core::marker::Sync + 'static);
-    let head = item.stub_head(&quote!(#factum::Command), &bounds);
-    let (broken, others) = rejection.into_type();
-    quote! {
-        #others
-        #head {
-            const NAME: &'static str = "";
-            type On = #broken;
-
-            fn target(&self) -> <Self::On as #factum::Boundary>::Target<'_> {
-                ::core::unreachable!()
-            }
+        None => {
+            let (span, private) = (query.state.span(), container.private_at(query.state.span()));
+            quote_spanned!(span=> #private::EventOf<#on>)
         }
     }
 }

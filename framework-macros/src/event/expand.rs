@@ -1,126 +1,95 @@
-//! The impl of `Event`.
+//! Generates the impl of `Event`.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
+use syn::Error;
 use syn::spanned::Spanned as _;
 
-use super::kinds::Kind;
-use super::{Model, marks};
-use crate::errors::Rejection;
-use crate::field::pattern;
-use crate::item::Item;
+use super::model::{EventModel, EventTypeModel};
+use super::personal::PersonalFieldModel;
+use crate::container::Container;
+use crate::field::fields_pattern;
 
-pub(super) fn expand(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
-    let factum = &item.factum;
-    let head = item.head(&quote!(#factum::Event));
-    let types = model.kinds.iter().map(|kind| event_type(factum, kind));
-    let arms = model.kinds.iter().enumerate().map(|(index, kind)| {
-        let path = model.path(kind);
-        quote!(#path { .. } => #index,)
-    });
-    let index = if model.is_enum {
-        quote!(match self { #(#arms)* })
-    } else {
-        quote!(0)
-    };
-    let (tags, personal) = (tags(item, model), marks::function(item, model));
-    let legacy = legacy(item, model);
-    let [to_json, from_json, index_name] = codec(model);
-    let error = quote!(#factum::__private::serde_json::Error);
-    // The inner functions know that an event is `Serialize` and `Deserialize`. Where it is not, only the
-    // bound of the trait says so, and not each call as well.
+/// Returns the impl of `Event`.
+pub fn expand(container: &Container<'_>, model: &EventModel<'_>) -> TokenStream {
+    let private = &container.private;
+    let head = container.impl_head(&quote!(#private::Event));
+    let types = model.types.iter();
+    let types = types.map(|event_type| event_type_value(private, event_type));
+    let legacy = legacy_constants(container, model);
+    let type_index = type_index_body(model);
+    let tags = tags_body(container, model);
+    let personal = personal_function(container, model);
+    let [to_json, from_json, index] = json_functions(model);
+    let error = quote!(#private::serde_json::Error);
+    // The bodies of `to_json` and `from_json` are generic functions, so that an event without `Serialize` or
+    // `Deserialize` causes one error at the bound of the trait, and not another one for each call.
     quote! {
         #head {
-            const TYPES: &'static [#factum::EventType] = &[#(#types),*];
+            const TYPES: &'static [#private::EventType] = &[#(#types),*];
 
             #legacy
 
-            fn type_index(&self) -> usize { #index }
+            fn type_index(&self) -> usize { #type_index }
 
             fn tags(&self)
-                -> ::core::result::Result<::std::vec::Vec<#factum::Tag>, #factum::InvalidTag>
+                -> ::core::result::Result<::std::vec::Vec<#private::Tag>, #private::InvalidTag>
             { #tags }
 
             #personal
 
             fn to_json(&self) -> ::core::result::Result<::std::vec::Vec<u8>, #error> {
-                fn to_json<E: #factum::Event>(event: &E)
+                fn to_json<E: #private::Event>(event: &E)
                     -> ::core::result::Result<::std::vec::Vec<u8>, #error>
-                { #factum::__private::#to_json }
+                { #private::#to_json }
                 to_json(self)
             }
 
             fn from_json(index: usize, json: &[u8]) -> ::core::result::Result<Self, #error> {
-                fn from_json<E: #factum::Event>(#index_name: usize, json: &[u8])
+                fn from_json<E: #private::Event>(#index: usize, json: &[u8])
                     -> ::core::result::Result<E, #error>
-                { #factum::__private::#from_json }
+                { #private::#from_json }
                 from_json(index, json)
             }
         }
     }
 }
 
-/// How the fields are written and read, and the name of the index where it is needed for that.
-fn codec(model: &Model<'_>) -> [TokenStream; 3] {
-    if model.is_enum {
-        let from_json = quote!(variant_from_json(index, json));
-        [quote!(variant_to_json(event)), from_json, quote!(index)]
-    } else {
-        let from_json = quote!(struct_from_json(json));
-        [quote!(struct_to_json(event)), from_json, quote!(_)]
-    }
-}
-
-/// What was stored once: the constants that are not as by default.
-fn legacy(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
-    let factum = &item.factum;
-    let (legacy, retired) = (&model.legacy, &model.retired);
-    let legacy = (!legacy.is_empty()).then(|| {
-        let each = legacy.iter().map(|old| {
-            let (span, factum) = (old.span(), item.factum_at(old.span()));
-            quote_spanned!(span=> #factum::LegacyDecoder::<Self>::of::<#old>())
-        });
-        quote!(const LEGACY: &'static [#factum::LegacyDecoder<Self>] = &[#(#each),*];)
-    });
-    let retired = (!retired.is_empty())
-        .then(|| quote!(const RETIRED: &'static [&'static str] = &[#(#retired),*];));
-    quote!(#legacy #retired)
-}
-
-/// On bad input: the same impl without content.
-pub(super) fn stub(item: &Item<'_>, rejection: &Rejection) -> TokenStream {
-    let factum = &item.factum;
-    let serde = quote!(#factum::__private::serde);
+/// Returns an impl of `Event` without content for invalid input, and the compile errors.
+pub fn stub(container: &Container<'_>, error: &Error) -> TokenStream {
+    let private = &container.private;
+    let serde = quote!(#private::serde);
     let bounds = quote! {
         #serde::Serialize + #serde::de::DeserializeOwned
             + ::core::marker::Send + ::core::marker::Sync + 'static
     };
-    let head = item.stub_head(&quote!(#factum::Event), &bounds);
-    let errors = rejection.items();
+    let head = container.stub_impl_head(&quote!(#private::Event), &bounds);
+    let errors = error.to_compile_error();
     quote! {
         #errors
         #head {
-            const TYPES: &'static [#factum::EventType] = &[];
+            const TYPES: &'static [#private::EventType] = &[];
 
             fn type_index(&self) -> usize { ::core::unreachable!() }
 
             fn tags(&self)
-                -> ::core::result::Result<::std::vec::Vec<#factum::Tag>, #factum::InvalidTag>
+                -> ::core::result::Result<::std::vec::Vec<#private::Tag>, #private::InvalidTag>
             { ::core::unreachable!() }
 
             fn to_json(&self)
-                -> ::core::result::Result<::std::vec::Vec<u8>, #factum::__private::serde_json::Error>
+                -> ::core::result::Result<::std::vec::Vec<u8>, #private::serde_json::Error>
             { ::core::unreachable!() }
 
             fn from_json(_: usize, _: &[u8])
-                -> ::core::result::Result<Self, #factum::__private::serde_json::Error>
+                -> ::core::result::Result<Self, #private::serde_json::Error>
             { ::core::unreachable!() }
         }
     }
 }
 
-fn event_type(factum: &TokenStream, kind: &Kind<'_>) -> TokenStream {
-    let Kind {
+/// Returns a value of the type `EventType`.
+fn event_type_value(private: &TokenStream, event_type: &EventTypeModel<'_>) -> TokenStream {
+    let EventTypeModel {
         name,
         version,
         upcasters,
@@ -128,11 +97,11 @@ fn event_type(factum: &TokenStream, kind: &Kind<'_>) -> TokenStream {
         personal,
         aliases,
         ..
-    } = kind;
+    } = event_type;
     let tags = tags.iter().map(|tag| &tag.key);
     let personal = personal.iter().map(|field| &field.name);
     quote! {
-        #factum::EventType {
+        #private::EventType {
             name: #name,
             aliases: &[#(#aliases),*],
             version: #version,
@@ -143,18 +112,109 @@ fn event_type(factum: &TokenStream, kind: &Kind<'_>) -> TokenStream {
     }
 }
 
-fn tags(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
-    if model.kinds.iter().all(|kind| kind.tags.is_empty()) {
+/// Returns the constants `LEGACY` and `RETIRED`, unless they are empty.
+fn legacy_constants(container: &Container<'_>, model: &EventModel<'_>) -> TokenStream {
+    let private = &container.private;
+    let (legacy, retired) = (&model.legacy, &model.retired);
+    let legacy = (!legacy.is_empty()).then(|| {
+        let decoders = legacy.iter().map(|ty| {
+            let (span, private) = (ty.span(), container.private_at(ty.span()));
+            quote_spanned!(span=> #private::LegacyDecoder::<Self>::of::<#ty>())
+        });
+        quote!(const LEGACY: &'static [#private::LegacyDecoder<Self>] = &[#(#decoders),*];)
+    });
+    let retired = (!retired.is_empty())
+        .then(|| quote!(const RETIRED: &'static [&'static str] = &[#(#retired),*];));
+    quote!(#legacy #retired)
+}
+
+fn type_index_body(model: &EventModel<'_>) -> TokenStream {
+    if !model.is_enum {
+        return quote!(0);
+    }
+    let arms = model.types.iter().enumerate().map(|(index, event_type)| {
+        let path = model.path(event_type);
+        quote!(#path { .. } => #index,)
+    });
+    quote!(match self { #(#arms)* })
+}
+
+fn tags_body(container: &Container<'_>, model: &EventModel<'_>) -> TokenStream {
+    let mut types = model.types.iter();
+    if types.all(|event_type| event_type.tags.is_empty()) {
         return quote!(::core::result::Result::Ok(::std::vec::Vec::new()));
     }
-    let arms = model.kinds.iter().map(|kind| {
-        let pattern = pattern(&model.path(kind), kind.tags.iter().map(|tag| &tag.place));
-        let tags = kind.tags.iter().map(|tag| {
-            let (key, span) = (&tag.key, tag.place.span);
-            let (value, factum) = (tag.place.binding(), item.factum_at(span));
-            quote_spanned!(span=> #factum::Tag::new(#key, #value)?)
+    let arms = model.types.iter().map(|event_type| {
+        let tags = &event_type.tags;
+        let bindings = tags.iter().map(|tag| &tag.binding);
+        let pattern = fields_pattern(&model.path(event_type), bindings);
+        let tags = tags.iter().map(|tag| {
+            let (key, value, span) = (&tag.key, tag.binding.variable(), tag.binding.span());
+            let private = container.private_at(span);
+            quote_spanned!(span=> #private::Tag::new(#key, #value)?)
         });
         quote!(#pattern => ::std::vec![#(#tags),*],)
     });
     quote!(::core::result::Result::Ok(match self { #(#arms)* }))
+}
+
+/// Returns the function `personal`, if the event has personal data.
+fn personal_function(container: &Container<'_>, model: &EventModel<'_>) -> Option<TokenStream> {
+    let types = || model.types.iter();
+    if types().all(|event_type| event_type.personal.is_empty()) {
+        return None;
+    }
+    let (private, ok) = (&container.private, quote!(::core::result::Result::Ok));
+    let with_personal_data = types().filter(|event_type| !event_type.personal.is_empty());
+    let arms = with_personal_data.map(|event_type| {
+        let fields = &event_type.personal;
+        let bindings = fields
+            .iter()
+            .flat_map(|field| [Some(&field.binding), field.subject.as_ref()]);
+        let pattern = fields_pattern(&model.path(event_type), bindings.flatten());
+        let marks = fields.iter().map(|field| personal_mark(container, field));
+        quote!(#pattern => ::std::vec![#(#marks),*],)
+    });
+    let rest = types()
+        .any(|event_type| event_type.personal.is_empty())
+        .then(|| quote!(_ => return #ok(::std::vec::Vec::new()),));
+    let result = quote! {
+        ::core::result::Result<::std::vec::Vec<#private::PersonalField>, #private::serde_json::Error>
+    };
+    Some(quote! {
+        fn personal(&self) -> #result {
+            fn marked<E: #private::Event>(event: &E, marks: ::std::vec::Vec<#private::Mark>) -> #result {
+                #private::marked(event, marks)
+            }
+            marked(self, match self { #(#arms)* #rest })
+        }
+    })
+}
+
+fn personal_mark(container: &Container<'_>, field: &PersonalFieldModel) -> TokenStream {
+    let private = &container.private;
+    let subject = match &field.subject {
+        None => quote!(#private::Subject::Stream),
+        Some(binding) => {
+            let (id, span) = (binding.variable(), binding.span());
+            let private = container.private_at(span);
+            quote_spanned!(span=> #private::subject(#id))
+        }
+    };
+    let (index, span) = (field.serialized_index, field.ty_span);
+    let mut value = field.binding.variable();
+    value.set_span(span.resolved_at(value.span()));
+    let private = container.private_at(span);
+    quote_spanned!(span=> #private::mark(#index, #subject, #value)?)
+}
+
+/// Returns the bodies of `to_json` and `from_json`, and the name of the parameter `index`.
+fn json_functions(model: &EventModel<'_>) -> [TokenStream; 3] {
+    if model.is_enum {
+        let from_json = quote!(variant_from_json(index, json));
+        [quote!(variant_to_json(event)), from_json, quote!(index)]
+    } else {
+        let from_json = quote!(struct_from_json(json));
+        [quote!(struct_to_json(event)), from_json, quote!(_)]
+    }
 }

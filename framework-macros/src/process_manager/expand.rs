@@ -1,88 +1,90 @@
-//! The impls of `ProcessManager` and `Sends`.
+//! Generates the impls of `ProcessManager` and `SentBy`.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
-use syn::Type;
 use syn::spanned::Spanned;
+use syn::{Error, Type};
 
-use super::Model;
-use crate::errors::Rejection;
-use crate::item::Item;
+use super::model::ProcessManagerModel;
+use crate::container::Container;
+use crate::errors::into_type_and_items;
 
-pub(super) fn expand(item: &Item<'_>, model: &Model<'_>) -> TokenStream {
-    let (factum, ident, doc) = (&item.factum, item.ident, &item.doc);
-    let head = item.head(&quote!(#factum::ProcessManager));
-    let Model {
+/// Returns the impl of `ProcessManager`, an impl of `SentBy` for each command, and assertions.
+pub fn expand(container: &Container<'_>, model: &ProcessManagerModel<'_>) -> TokenStream {
+    let (private, ident, doc) = (&container.private, container.ident, &container.doc);
+    let head = container.impl_head(&quote!(#private::ProcessManager));
+    let ProcessManagerModel {
         name,
         version,
         upcasters,
         id,
         events,
         commands,
-        each,
+        command_types,
     } = model;
-    let sends = sends(item, each);
-    let names = each.iter().map(|command| {
-        let factum = item.factum_at(command.span());
-        quote_spanned!(command.span()=> <#command as #factum::Command>::NAME)
+    let sent_by = sent_by_impls(container, command_types);
+    let names = command_types.iter().map(|command| {
+        let (span, private) = (command.span(), container.private_at(command.span()));
+        quote_spanned!(span=> <#command as #private::Command>::NAME)
     });
-    // Here, and not where the program is put together, is the place to hear of a missing impl.
-    let at = events.span();
-    let set = quote_spanned!(at=> #factum::__private::reacts::<#ident, #events>());
-    let responds = quote_spanned!(ident.span()=> #factum::__private::responds::<#ident>());
+    // The assertions report a missing impl at the type, and not where the process manager is registered.
+    let events_span = events.span();
+    let reacts = quote_spanned!(events_span=> #private::reacts::<#ident, #events>());
+    let responds = quote_spanned!(ident.span()=> #private::responds::<#ident>());
     quote! {
         #head {
             const NAME: &'static str = #name;
             const VERSION: u32 = #version;
             #doc
-            const UPCASTERS: &'static [#factum::Upcaster] = &[#(#upcasters),*];
+            const UPCASTERS: &'static [#private::Upcaster] = &[#(#upcasters),*];
             type Id = #id;
             type Events = #events;
             type Commands = #commands;
         }
-        #sends
+        #sent_by
         const _: () = {
-            #set;
+            #reacts;
             #responds;
-            #factum::__private::distinct(&[#(#names),*]);
+            #private::distinct(&[#(#names),*]);
         };
     }
 }
 
-/// What may be sent.
-fn sends(item: &Item<'_>, commands: &[&Type]) -> TokenStream {
-    let ident = item.ident;
-    let each = commands.iter().map(|command| {
-        let factum = item.factum_at(command.span());
-        quote_spanned!(command.span()=> #[automatically_derived] impl #factum::process::SentBy<#ident> for #command {})
-    });
-    each.collect()
-}
-
-/// On bad input: the same impl, with a type that the compiler knows to be broken.
-pub(super) fn stub(item: &Item<'_>, commands: &[&Type], rejection: Rejection) -> TokenStream {
-    let factum = &item.factum;
-    let serde = quote!(#factum::__private::serde);
+/// Returns an impl of `ProcessManager` with an invalid type for invalid input, and the compile errors.
+pub fn stub(container: &Container<'_>, commands: &[&Type], error: Error) -> TokenStream {
+    let private = &container.private;
+    let serde = quote!(#private::serde);
     let bounds = quote! {
         ::core::default::Default + ::core::clone::Clone + #serde::Serialize + #serde::de::DeserializeOwned
             + ::core::marker::Send + ::core::marker::Sync + 'static
     };
-    let head = item.stub_head(&quote!(#factum::ProcessManager), &bounds);
-    let (broken, others) = rejection.into_type();
-    // What is sent is no second mistake.
-    let sends = match item.generics.params.is_empty() {
-        true => sends(item, commands),
-        false => TokenStream::new(),
+    let head = container.stub_impl_head(&quote!(#private::ProcessManager), &bounds);
+    let (invalid_type, errors) = into_type_and_items(error);
+    // Without these impls, each command that is sent would be another error.
+    let sent_by = if container.generics.params.is_empty() {
+        sent_by_impls(container, commands)
+    } else {
+        TokenStream::new()
     };
     quote! {
-        #others
-        #sends
+        #errors
+        #sent_by
         #head {
             const NAME: &'static str = "";
             const VERSION: u32 = 1;
-            type Id = #broken;
-            type Events = #broken;
-            type Commands = #broken;
+            type Id = #invalid_type;
+            type Events = #invalid_type;
+            type Commands = #invalid_type;
         }
     }
+}
+
+/// Returns an impl of `SentBy` for each command.
+fn sent_by_impls(container: &Container<'_>, commands: &[&Type]) -> TokenStream {
+    let ident = container.ident;
+    let impls = commands.iter().map(|command| {
+        let (span, private) = (command.span(), container.private_at(command.span()));
+        quote_spanned!(span=> #[automatically_derived] impl #private::SentBy<#ident> for #command {})
+    });
+    impls.collect()
 }

@@ -1,4 +1,4 @@
-//! What a command aims at, and the names of commands and projections.
+//! The targets of commands, and the names of commands and projections.
 
 use std::convert::Infallible;
 
@@ -93,14 +93,14 @@ struct TakeOwn {
 struct HTTPRequests;
 
 #[test]
-fn the_target_is_what_the_marked_fields_hold() {
+fn target_contains_id_fields() {
     assert_eq!(Take { seat: 1, course: 7 }.target(), &1);
     assert_eq!(Swap(1, 2).target(), (&1, &2));
     assert_eq!(TakeAll { seats: vec![3, 4] }.target(), &[3, 4]);
 }
 
 #[test]
-fn the_tags_make_a_query_for_any_of_them() {
+fn dcb_query_matches_any_tag() {
     let tag = |key, value: &str| Tag::new(key, value).unwrap();
     let (seat, query) = TakeFirst {
         seat: 1,
@@ -128,14 +128,14 @@ fn the_tags_make_a_query_for_any_of_them() {
 }
 
 #[test]
-fn a_derived_command_decides_on_a_derived_aggregate() {
+fn command_decides_on_aggregate() {
     let taken = || SeatEvent::Taken { course: 7 };
     given(()).when(Take { seat: 1, course: 7 }).then([taken()]);
     given([taken()]).when(Take { seat: 1, course: 7 }).then(());
 }
 
 #[test]
-fn names_come_from_the_type_unless_they_are_given() {
+fn names_default_to_type_name() {
     assert_eq!([Take::NAME, Swap::NAME], ["Take", "seat.swap"]);
     assert_eq!(
         (HTTPRequests::NAME, HTTPRequests::VERSION),

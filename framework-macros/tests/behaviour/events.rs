@@ -1,4 +1,4 @@
-//! The stored form of every shape of event.
+//! The JSON format, the event types and the tags of every shape of event.
 
 use factum::prelude::*;
 use serde_json::{Value, json};
@@ -50,11 +50,11 @@ struct Distance(u64);
 #[event(name = "geo.lost", prefix = "unused")]
 struct Lost;
 
-/// The stored name and form; and that the event comes back out of it.
+/// Returns the event type and the JSON, and checks that the JSON decodes to the same event.
 fn stored<E: Event + PartialEq + std::fmt::Debug>(event: &E) -> (&'static str, Value) {
     let json = event.to_json().unwrap();
-    let back = E::from_json(event.type_index(), &json).unwrap();
-    assert_eq!(&back, event);
+    let decoded = E::from_json(event.type_index(), &json).unwrap();
+    assert_eq!(&decoded, event);
     (
         event.event_type().name,
         serde_json::from_slice(&json).unwrap(),
@@ -62,7 +62,7 @@ fn stored<E: Event + PartialEq + std::fmt::Debug>(event: &E) -> (&'static str, V
 }
 
 #[test]
-fn a_variant_is_stored_as_its_fields_alone() {
+fn variant_is_stored_as_its_fields() {
     let text = || "a".to_owned();
     let cases = [
         (Shape::Unit, "shape.unit", json!({})),
@@ -110,7 +110,7 @@ fn a_variant_is_stored_as_its_fields_alone() {
 }
 
 #[test]
-fn a_struct_is_stored_as_serde_writes_it() {
+fn struct_is_stored_in_serde_format() {
     assert_eq!(
         stored(&Point { x: 1, y: -1 }),
         ("point", json!({ "x": 1, "y": -1 }))
@@ -120,19 +120,19 @@ fn a_struct_is_stored_as_serde_writes_it() {
 }
 
 #[test]
-fn the_kinds_stand_in_the_order_of_the_variants() {
+fn event_types_follow_variant_order() {
     let events = [Shape::Unit, Shape::Empty {}, Shape::V2Opened];
     assert_eq!(events.map(|event| event.type_index()), [0, 5, 10]);
     assert_eq!(Shape::TYPES.len(), 11);
     assert!(
         Shape::TYPES
             .iter()
-            .all(|kind| kind.version == 1 && kind.upcasters.is_empty())
+            .all(|event_type| event_type.version == 1 && event_type.upcasters.is_empty())
     );
 }
 
 #[test]
-fn what_does_not_fit_the_fields_is_rejected() {
+fn from_json_rejects_invalid_data() {
     assert!(Shape::from_json(4, br#"{"txt":"a"}"#).is_err());
     assert!(Shape::from_json(4, br#"{"text":"a"} x"#).is_err());
     assert!(Shape::from_json(11, b"{}").is_err());
@@ -173,7 +173,7 @@ fn tags<E: Event>(event: &E) -> Vec<String> {
 }
 
 #[test]
-fn a_tagged_field_gives_a_tag() {
+fn tag_field_adds_tag() {
     let opened = CourseEvent::Opened {
         course: 7,
         held_by: "ann".into(),
@@ -191,7 +191,7 @@ fn a_tagged_field_gives_a_tag() {
 }
 
 #[test]
-fn a_value_that_is_no_tag_is_rejected() {
+fn tags_reject_control_characters() {
     let joined = CourseEvent::Joined(7, String::new(), "e\nve".into());
     assert_eq!(
         joined.tags().unwrap_err().rule,

@@ -28,7 +28,7 @@ impl Apply<LampEvent> for Lamp {
 }
 
 #[test]
-fn an_id_goes_through_text_and_back() {
+fn id_round_trips_through_text() {
     let id = SpecId(Uuid::from_u128(7));
     assert_eq!(id.to_string(), Uuid::from_u128(7).to_string());
     assert_eq!(id.to_string().parse(), Ok(id));
@@ -37,20 +37,20 @@ fn an_id_goes_through_text_and_back() {
 }
 
 #[test]
-fn an_id_goes_through_json_as_its_value() {
+fn id_serializes_as_inner_value() {
     let json = serde_json::to_value(LampId(7)).unwrap();
     assert_eq!(json, json!(7));
     assert_eq!(serde_json::from_value::<LampId>(json).unwrap(), LampId(7));
 }
 
 #[test]
-fn an_id_turns_into_its_value_and_back() {
+fn id_converts_from_and_to_inner_value() {
     assert_eq!(LampId::from(7), LampId(7));
     assert_eq!(u32::from(LampId(7)), 7);
 }
 
 #[test]
-fn an_id_is_the_key_of_a_stream_and_the_value_of_a_tag() {
+fn id_is_stream_key_and_tag_value() {
     assert_eq!(Lamp::stream(&LampId(7)).unwrap().to_string(), "lamp-7");
     let tags = LampEvent::Switched { lamp: LampId(7) }.tags().unwrap();
     assert_eq!(

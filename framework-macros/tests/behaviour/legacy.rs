@@ -1,4 +1,4 @@
-//! Events that are stored differently today: renamed, split, retired, and with an upcaster between types.
+//! Events with an older stored format: renamed, split, retired, or upcast between Rust types.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ struct Opened {
     last: String,
 }
 
-/// The second version.
+/// Schema version 2 of `account.opened`.
 #[derive(Deserialize)]
 struct OpenedBy {
     owner: String,
@@ -51,7 +51,7 @@ impl TryFrom<OpenedBy> for Opened {
     }
 }
 
-/// The first version, with the first deposit.
+/// Schema version 1 of `account.opened`, which contains the first deposit.
 #[derive(Event, Serialize, Deserialize)]
 #[event(name = "account.opened")]
 struct OpenedWith {
@@ -71,7 +71,7 @@ impl LegacyEvent<AccountEvent> for OpenedWith {
     }
 }
 
-/// What is no event any more by itself.
+/// Events that are no longer stored.
 #[derive(Event, Serialize, Deserialize)]
 #[event(prefix = "history", retired = "history.noted")]
 enum History {
@@ -133,13 +133,13 @@ fn all(name: &'static str, version: u32, json: &Value) -> Vec<AccountEvent> {
     stored(name, version, json).decode_all().unwrap().collect()
 }
 
-fn fault(name: &'static str, version: u32, json: &Value) -> DecodeErrorKind {
+fn decode_error(name: &'static str, version: u32, json: &Value) -> DecodeErrorKind {
     let record = stored(name, version, json);
     record.decode_all::<AccountEvent>().unwrap_err().fault
 }
 
 #[test]
-fn an_old_name_is_read_as_ever() {
+fn alias_is_decoded() {
     let json = json!({ "amount": 3 });
     for name in ["account.deposited", "account.paid_in"] {
         assert_eq!(all(name, 1, &json), [deposited(3)]);
@@ -148,7 +148,7 @@ fn an_old_name_is_read_as_ever() {
 }
 
 #[test]
-fn an_old_event_may_be_several_today() {
+fn legacy_event_becomes_several_events() {
     let first = json!({ "owner": "Ada Byron", "deposit": 7 });
     assert_eq!(all("account.opened", 1, &first), [opened(), deposited(7)]);
     let merged = json!({ "deposits": [1, 2, 3] });
@@ -158,23 +158,23 @@ fn an_old_event_may_be_several_today() {
 }
 
 #[test]
-fn later_versions_go_through_their_upcasters() {
+fn later_versions_use_upcasters() {
     let second = json!({ "owner": "Ada Byron" });
     assert_eq!(all("account.opened", 2, &second), [opened()]);
     let third = json!({ "first": "Ada", "last": "Byron" });
     assert_eq!(all("account.opened", 3, &third), [opened()]);
-    // An old type has upcasters of its own.
+    // A legacy type has its own upcasters.
     assert_eq!(all("history.ended", 1, &json!({})), [AccountEvent::Closed]);
 }
 
 #[test]
-fn what_is_retired_is_skipped_and_nothing_else() {
+fn only_retired_event_types_are_skipped() {
     for name in ["account.nudged", "account.poked", "history.noted"] {
         assert_eq!(all(name, 9, &json!(null)), []);
     }
-    let unknown = fault("account.pushed", 1, &json!({}));
+    let unknown = decode_error("account.pushed", 1, &json!({}));
     assert!(matches!(unknown, DecodeErrorKind::UnknownName), "{unknown}");
-    let newer = fault("account.opened", 4, &json!({}));
+    let newer = decode_error("account.opened", 4, &json!({}));
     assert!(
         matches!(newer, DecodeErrorKind::NewerVersion { .. }),
         "{newer}"
@@ -182,30 +182,30 @@ fn what_is_retired_is_skipped_and_nothing_else() {
 }
 
 #[test]
-fn what_an_old_type_rejects_is_told_with_its_reason() {
-    let rejected = fault("history.ended", 2, &json!({ "why": "" }));
+fn legacy_error_contains_reason() {
+    let rejected = decode_error("history.ended", 2, &json!({ "why": "" }));
     assert_eq!(rejected.to_string(), "the upcaster failed no reason");
-    let rejected = fault("account.opened", 2, &json!({ "owner": "Ada" }));
+    let rejected = decode_error("account.opened", 2, &json!({ "owner": "Ada" }));
     let expected = "the upcaster failed from version 2 to 3: one word";
     assert_eq!(rejected.to_string(), expected);
 }
 
 #[test]
-fn one_event_is_not_taken_for_several() {
+fn decode_requires_exactly_one_event() {
     let record = stored(
         "account.opened",
         1,
         &json!({ "owner": "Ada Byron", "deposit": 7 }),
     );
-    let fault = record.decode::<AccountEvent>().unwrap_err().fault;
-    assert!(matches!(fault, DecodeErrorKind::NotExactlyOne { count: 2 }));
+    let error = record.decode::<AccountEvent>().unwrap_err().fault;
+    assert!(matches!(error, DecodeErrorKind::NotExactlyOne { count: 2 }));
     let record = stored("account.nudged", 1, &json!({}));
-    let fault = record.decode::<AccountEvent>().unwrap_err().fault;
-    assert!(matches!(fault, DecodeErrorKind::NotExactlyOne { count: 0 }));
+    let error = record.decode::<AccountEvent>().unwrap_err().fault;
+    assert!(matches!(error, DecodeErrorKind::NotExactlyOne { count: 0 }));
 }
 
 #[test]
-fn readers_ask_for_old_names_and_not_for_retired_ones() {
+fn event_set_names_legacy_but_not_retired_types() {
     let names = <AccountEvent as factum::__private::EventSet>::names();
     assert_eq!(
         names,

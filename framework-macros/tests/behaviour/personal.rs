@@ -1,4 +1,4 @@
-//! Which fields are personal data, and whose.
+//! The personal data in events, and its data subjects.
 
 use std::fmt;
 
@@ -81,7 +81,7 @@ fn field(field: &'static str, subject: Subject, redacted: &str) -> PersonalField
 }
 
 #[test]
-fn a_field_is_known_by_the_key_that_serde_writes() {
+fn personal_field_has_serialized_key() {
     let customer = || Subject::Id("customer 7".to_owned());
     assert_eq!(
         placed(vec!["1".to_owned()]).personal().unwrap(),
@@ -110,20 +110,22 @@ fn a_field_is_known_by_the_key_that_serde_writes() {
 }
 
 #[test]
-fn a_field_that_is_not_written_is_left_out() {
+fn skipped_personal_field_is_left_out() {
     let personal = placed(Vec::new()).personal().unwrap();
     let keys: Vec<_> = personal.iter().map(|personal| personal.field).collect();
     assert_eq!(keys, ["shipTo", "memo"]);
 }
 
 #[test]
-fn an_event_without_personal_data_has_none() {
+fn event_without_personal_fields_has_no_data() {
     assert_eq!(OrderEvent::Paid.personal().unwrap(), []);
 }
 
 #[test]
-fn a_kind_names_its_personal_fields() {
-    let names = OrderEvent::TYPES.iter().map(|kind| kind.personal);
+fn event_type_lists_personal_fields() {
+    let names = OrderEvent::TYPES
+        .iter()
+        .map(|event_type| event_type.personal);
     let expected: [&[&str]; 3] = [&["ship_to", "note", "phone_numbers"], &[], &["in"]];
     assert!(names.eq(expected));
 }

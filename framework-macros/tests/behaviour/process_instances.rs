@@ -1,4 +1,4 @@
-//! A process manager whose events say nothing of the instance that they are for: it goes by their streams.
+//! A process manager that correlates events by their streams, because the events contain no id.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ impl Decide for PutOut {
     }
 }
 
-const AN_HOUR: Duration = Duration::from_hours(1);
+const ONE_HOUR: Duration = Duration::from_hours(1);
 
 #[derive(ProcessManager, Debug, Clone, Default, Serialize, Deserialize)]
 #[process_manager(id = u32, events = LampEvent, commands = PutOut)]
@@ -57,7 +57,7 @@ impl React<LampEvent> for NightWatch {
 
     fn react(&self, event: &Recorded<LampEvent>, then: &mut Reactions<Self>) {
         match event.event {
-            LampEvent::Lit => then.deadline("night", AN_HOUR),
+            LampEvent::Lit => then.deadline("night", ONE_HOUR),
             LampEvent::PutOut => then.complete(),
             LampEvent::Dusted => then,
         };
@@ -74,7 +74,7 @@ impl Respond for NightWatch {
 }
 
 #[test]
-fn what_it_reacts_with_can_name_its_instance() {
+fn reaction_can_use_instance_id() {
     process::<NightWatch>(7)
         .given([LampEvent::Lit])
         .when_deadline("night")
@@ -82,25 +82,25 @@ fn what_it_reacts_with_can_name_its_instance() {
 }
 
 #[test]
-fn the_stream_of_what_is_given_has_the_instance_for_its_key() {
+fn stream_key_of_test_event_is_instance_id() {
     process::<NightWatch>(7)
         .when(LampEvent::Lit)
-        .then_deadline("night", AN_HOUR)
+        .then_deadline("night", ONE_HOUR)
         .when(LampEvent::PutOut)
         .then_completes();
 }
 
 #[test]
 #[should_panic(expected = "of \"7\": lamp.put_out continues 7, which does not live")]
-fn what_follows_from_nothing_is_told_with_its_reason() {
+fn event_without_process_instance_is_reported() {
     process::<NightWatch>(7)
         .when(LampEvent::PutOut)
-        .then_deadline("night", AN_HOUR);
+        .then_deadline("night", ONE_HOUR);
 }
 
 #[test]
 #[should_panic(expected = "of \"7\": lamp.dusted is for none")]
-fn what_is_for_none_is_told() {
+fn ignored_event_is_reported() {
     process::<NightWatch>(7)
         .when(LampEvent::Dusted)
         .then_sends([PutOut { lamp: 7 }]);

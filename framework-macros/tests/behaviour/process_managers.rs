@@ -1,4 +1,4 @@
-//! What `derive(ProcessManager)` names, and what a scenario shows of it.
+//! A process manager in given/when/then tests.
 
 use std::time::Duration;
 
@@ -117,7 +117,7 @@ fn booked() -> TripEvent {
 }
 
 #[test]
-fn an_event_starts_an_instance_or_is_for_one_that_lives() {
+fn event_starts_or_continues_process_instance() {
     assert_eq!((Travel::NAME, Travel::VERSION), ("travel", 1));
     process::<Travel>(7)
         .when(booked())
@@ -134,7 +134,7 @@ fn an_event_starts_an_instance_or_is_for_one_that_lives() {
 }
 
 #[test]
-fn what_comes_back_is_responded_to() {
+fn respond_handles_rejection_and_deadline() {
     process::<Travel>(7)
         .given([booked()])
         .when_rejected(BookFlight { trip: 7 }, "no seat")
@@ -154,7 +154,7 @@ fn what_comes_back_is_responded_to() {
 
 #[test]
 #[should_panic(expected = "travel sends other commands")]
-fn a_command_that_is_not_sent_is_missed() {
+fn then_sends_fails_on_other_commands() {
     process::<Travel>(7)
         .when(booked())
         .then_sends([BookFlight { trip: 7 }]);
@@ -162,7 +162,7 @@ fn a_command_that_is_not_sent_is_missed() {
 
 #[test]
 #[should_panic(expected = "travel sends other commands; of \"7\": booked is for 8")]
-fn what_is_for_another_instance_is_told() {
+fn event_of_another_instance_is_reported() {
     process::<Travel>(7)
         .when(TripEvent::Booked { trip: 8 })
         .then_sends([BookHotel { trip: 8 }]);
@@ -170,7 +170,7 @@ fn what_is_for_another_instance_is_told() {
 
 #[test]
 #[should_panic(expected = "deadlines of travel")]
-fn a_deadline_that_was_not_named_is_told() {
+fn then_nothing_else_reports_deadline() {
     process::<Travel>(7)
         .when(booked())
         .then_sends((BookFlight { trip: 7 }, BookHotel { trip: 7 }))
@@ -179,7 +179,7 @@ fn a_deadline_that_was_not_named_is_told() {
 
 #[test]
 #[should_panic(expected = "no deadline \"evening\" is set")]
-fn a_deadline_that_is_not_set_cannot_pass() {
+fn when_deadline_requires_a_set_deadline() {
     let booked = process::<Travel>(7).given([booked()]);
     let _ = booked.when_deadline("evening");
 }

@@ -1,4 +1,4 @@
-//! The way up from older stored forms.
+//! Upcasters from older schema versions.
 
 use std::sync::Arc;
 
@@ -49,7 +49,7 @@ fn opened() -> AccountEvent {
     }
 }
 
-/// A record of `account.opened` in this version and form.
+/// Returns a record of `account.opened` with this schema version and data.
 fn stored(version: u32, json: &Value) -> RecordedEvent {
     let event = NewEvent {
         id: Uuid::nil(),
@@ -70,12 +70,12 @@ fn stored(version: u32, json: &Value) -> RecordedEvent {
     RecordedEvent::new(event, stream, place)
 }
 
-fn fault(record: &RecordedEvent) -> DecodeErrorKind {
+fn decode_error(record: &RecordedEvent) -> DecodeErrorKind {
     record.decode::<AccountEvent>().unwrap_err().fault
 }
 
 #[test]
-fn the_kind_names_its_version_and_each_step_up() {
+fn event_type_contains_version_and_upcasters() {
     let EventType {
         version, upcasters, ..
     } = AccountEvent::TYPES[1];
@@ -87,39 +87,39 @@ fn the_kind_names_its_version_and_each_step_up() {
 }
 
 #[test]
-fn an_old_form_comes_up_through_every_step() {
-    let forms = [
+fn old_schema_versions_are_upcast_step_by_step() {
+    let versions = [
         json!({ "name": "Ada Byron" }),
         json!({ "first": "Ada", "last": "Byron" }),
         json!({ "first": "Ada", "last": "Byron", "country": "CH" }),
     ];
-    for (version, form) in (1..).zip(&forms) {
+    for (version, json) in (1..).zip(&versions) {
         assert_eq!(
-            stored(version, form).decode::<AccountEvent>().unwrap(),
+            stored(version, json).decode::<AccountEvent>().unwrap(),
             opened()
         );
     }
 }
 
 #[test]
-fn a_step_that_rejects_is_told_with_its_reason() {
-    let DecodeErrorKind::Upcast(error) = fault(&stored(1, &json!({ "name": "Ada" }))) else {
-        panic!("another fault");
+fn upcast_error_contains_reason() {
+    let DecodeErrorKind::Upcast(error) = decode_error(&stored(1, &json!({ "name": "Ada" }))) else {
+        panic!("another error");
     };
     assert_eq!(error.to_string(), "from version 1 to 2: one word");
 }
 
 #[test]
-fn a_version_that_this_code_does_not_know_is_rejected() {
-    let fault = fault(&stored(4, &json!({})));
+fn newer_schema_version_is_rejected() {
+    let error = decode_error(&stored(4, &json!({})));
     assert!(
         matches!(
-            fault,
+            error,
             DecodeErrorKind::NewerVersion {
                 stored: 4,
                 known: 3
             }
         ),
-        "{fault}"
+        "{error}"
     );
 }

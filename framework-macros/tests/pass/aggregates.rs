@@ -1,4 +1,4 @@
-//! Every shape of an aggregate.
+//! Aggregates of every shape.
 
 use factum::Id;
 use factum::prelude::*;

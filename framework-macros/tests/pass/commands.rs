@@ -1,4 +1,4 @@
-//! Every shape of a command.
+//! Commands of every shape.
 
 use factum::Queried;
 use factum::prelude::*;
@@ -111,7 +111,7 @@ impl Decide for TakeIfFree {
     }
 }
 
-// The tokens of a field may come from elsewhere than the derive.
+// The tokens of a field can have another span context than the derive.
 macro_rules! command {
     ($name:ident, $field:ident: $type:ty) => {
         #[derive(Command, Serialize)]

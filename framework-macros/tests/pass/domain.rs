@@ -1,4 +1,4 @@
-//! What `one_mistake_in_a_whole_domain` looks like without the mistake.
+//! The domain of `single_mistake_in_domain`, without the mistake.
 
 use factum::prelude::*;
 

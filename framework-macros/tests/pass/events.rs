@@ -1,4 +1,4 @@
-//! Every shape of an event.
+//! Events of every shape.
 
 use factum::prelude::*;
 use factum::{EventType, UpcastError};
@@ -76,7 +76,7 @@ struct TupleFact(#[tag("course")] u32, String);
 #[event(name = "the.unit", version = 2, upcast = same)]
 struct UnitFact;
 
-// Names of the prelude and of the expansion mean nothing here.
+// The generated code does not depend on names in scope.
 mod shadowed {
     #[derive(factum::Event, factum::prelude::Serialize, factum::prelude::Deserialize)]
     pub enum Option {
@@ -92,7 +92,7 @@ mod shadowed {
     struct Vec;
 }
 
-// The tokens of a field may come from elsewhere than the derive.
+// The tokens of a field can have another span context than the derive.
 macro_rules! fact {
     ($name:ident, $field:ident: $type:ty) => {
         #[derive(Event, Serialize, Deserialize)]

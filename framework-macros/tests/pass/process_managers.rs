@@ -1,4 +1,5 @@
-//! Process managers in every form.
+//! Process managers of every shape.
+
 use factum::prelude::*;
 use factum::process::{Correlation, Deadline, Reactions, Rejection};
 

@@ -1,4 +1,4 @@
-//! Every shape of a projection and of an id.
+//! Projections and ids of every shape.
 
 use std::str::FromStr;
 

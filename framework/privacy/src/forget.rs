@@ -17,7 +17,7 @@ use factum_core::stream_id::StreamId;
 use factum_core::timestamp::Timestamp;
 use factum_engine::engine::Engine;
 use factum_engine::error::StoreError;
-use factum_runtime::projections::blank_errors;
+use factum_runtime::consumer::redact_errors;
 
 /// What became unreadable.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +73,7 @@ impl<S: Store> PersonalDataStore<S> {
             self.void(stream).await?;
         }
         // An error may quote what it was about.
-        blank_errors(&self.store, &positions).await?;
+        redact_errors(&self.store, &positions).await?;
         Ok(forgotten)
     }
 

@@ -7,7 +7,7 @@ enum AccountEvent {
 
 #[derive(Aggregate, Default, Clone)]
 #[aggregate(
-    category = "a_category_whose_name_goes_on_and_on_until_it_is_longer_than_it_may_be",
+    category = "this_category_is_longer_than_the_limit_of_sixty_four_bytes_for_a_name",
     id = u32,
     event = AccountEvent
 )]

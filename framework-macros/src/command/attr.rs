@@ -1,0 +1,59 @@
+//! The keys of `#[command(…)]`.
+
+use syn::{Attribute, LitStr, Path, Type};
+
+use crate::attr::{AttrArg, AttrSpec};
+use crate::errors::Errors;
+use crate::naming::check_command_name;
+use crate::parse;
+use crate::schema_version::SchemaVersionArgs;
+
+static SPEC: AttrSpec = AttrSpec {
+    name: "command",
+    title: "`#[command(…)]`",
+    keys: &[
+        "on", "query", "events", "name", "version", "upcast", "crate",
+    ],
+    example: "#[command(on = Account)]",
+};
+
+/// The keys of the attribute on the struct.
+#[derive(Default)]
+pub struct CommandAttr {
+    /// The path to the framework.
+    pub factum: AttrArg<Path>,
+    pub name: AttrArg<LitStr>,
+    /// The aggregate, the tuple or the list that the command reads.
+    pub on: AttrArg<Type>,
+    /// The state that the DCB query folds.
+    pub query: AttrArg<Type>,
+    /// The events of the DCB query.
+    pub events: AttrArg<Type>,
+    pub schema_version: SchemaVersionArgs,
+}
+
+impl CommandAttr {
+    /// Parses the attribute.
+    pub fn parse(attrs: &[Attribute], errors: &mut Errors) -> Self {
+        let mut attr = Self::default();
+        SPEC.parse(attrs, errors, |key, input| {
+            if key == "crate" {
+                attr.factum.parse_assignment(key, input, parse::module_path)
+            } else if key == "name" {
+                let name = parse::string("a command name", check_command_name);
+                attr.name.parse_assignment(key, input, name)
+            } else if key == "version" {
+                attr.schema_version.parse_version(key, input)
+            } else if key == "upcast" {
+                attr.schema_version.parse_upcast(key, input)
+            } else if key == "on" {
+                attr.on.parse_assignment(key, input, parse::ty)
+            } else if key == "query" {
+                attr.query.parse_assignment(key, input, parse::ty)
+            } else {
+                attr.events.parse_assignment(key, input, parse::ty)
+            }
+        });
+        attr
+    }
+}
