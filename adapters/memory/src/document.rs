@@ -1,4 +1,4 @@
-//! Documents in a map.
+//! The implementation of [`DocumentStore`].
 
 use async_trait::async_trait;
 use factum::StoreError;
