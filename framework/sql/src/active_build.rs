@@ -1,10 +1,10 @@
-//! [`ActiveBuild`]: the active build of a projection and its checkpoint, for views of read models in a database.
+//! [`ActiveBuild`]: the active build of a projection and its checkpoint, for views.
 
 use factum_core::document::{Document, Revision};
 use factum_core::error::StoreError;
 use factum_core::position::Position;
 
-use crate::consumer::{VersionedControl, checkpoint_position, control_key, lease_keys};
+use factum_runtime::consumer::{VersionedControl, checkpoint_position, control_key, lease_keys};
 
 /// The active build of a projection and its checkpoint.
 ///

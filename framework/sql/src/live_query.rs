@@ -1,9 +1,8 @@
-//! Live queries of read models in a database.
+//! Live queries of SQL read models.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use factum_core::error::StoreError;
 use factum_core::position::Position;
 use factum_core::store::Store;
@@ -12,48 +11,36 @@ use futures_util::stream::unfold;
 use futures_util::{FutureExt as _, Stream};
 use tokio::sync::watch;
 
-use super::active_build::ActiveBuild;
+use crate::active_build::ActiveBuild;
+use crate::read_model::SqlReadModel;
+use crate::view::View;
 
 /// The first pause before the read model is read again after an append; it doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 /// The longest time until changes without an event are visible: a promotion or a retry.
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 
-/// A read model in a database that can be read as of one position.
-#[async_trait]
-pub trait LiveViews: Send + Sync + 'static {
-    /// A consistent view of the read model.
-    type View: Send;
-
-    /// Opens a view; `None` if there is no active build yet.
-    ///
-    /// # Errors
-    /// Returns [`StoreError`] if the database fails.
-    async fn open(&self) -> Result<(ActiveBuild, Option<Self::View>), StoreError>;
-}
-
 /// Returns the result of `query` on the newest view, and then each different result, each with the position of the view.
 ///
-/// Results at or before `after` are left out. The documents in `store` show when the read model may have changed, whichever
-/// node processes it.
+/// Results at or before `after` are left out. The documents of the store show when the read model may have
+/// changed, whichever node processes it.
 ///
 /// The positions never decrease. With several partitions, a result may contain effects of events after its position; it is
 /// repeated when every partition has reached the position that the first had. An error does not end the stream: the next
 /// item continues. The stream ends when the store is closed.
-pub fn live_query<V, R, L, F>(
-    views: V,
-    store: Arc<dyn Store>,
+pub fn live_query<R, L, F>(
+    model: SqlReadModel,
     after: Option<Position>,
     query: L,
-) -> impl Stream<Item = Result<(R, Position), StoreError>> + Send + use<V, R, L, F>
+) -> impl Stream<Item = Result<(R, Position), StoreError>> + Send + use<R, L, F>
 where
-    V: LiveViews,
     R: PartialEq + Clone + Send + 'static,
-    L: Fn(V::View) -> F + Send + Sync + 'static,
+    L: Fn(View) -> F + Send + Sync + 'static,
     F: Future<Output = Result<R, StoreError>> + Send + 'static,
 {
-    let live = LiveViewQuery {
-        views,
+    let store: Arc<dyn Store> = model.database.clone();
+    let live = LiveQuery {
+        model,
         head: store.watch(),
         store,
         query: Box::new(move |view| query(view).boxed()),
@@ -67,14 +54,13 @@ where
     })
 }
 
-type ViewQuery<V, R> =
-    Box<dyn Fn(<V as LiveViews>::View) -> BoxFuture<'static, Result<R, StoreError>> + Send + Sync>;
+type ViewQuery<R> = Box<dyn Fn(View) -> BoxFuture<'static, Result<R, StoreError>> + Send + Sync>;
 
-struct LiveViewQuery<V: LiveViews, R> {
-    views: V,
+struct LiveQuery<R> {
+    model: SqlReadModel,
     store: Arc<dyn Store>,
     head: watch::Receiver<Position>,
-    query: ViewQuery<V, R>,
+    query: ViewQuery<R>,
     after: Option<Position>,
     seen: Option<ActiveBuild>,
     last: Option<(R, Position)>,
@@ -82,7 +68,7 @@ struct LiveViewQuery<V: LiveViews, R> {
     highest: Position,
 }
 
-impl<V: LiveViews, R: PartialEq + Clone> LiveViewQuery<V, R> {
+impl<R: PartialEq + Clone> LiveQuery<R> {
     async fn next(&mut self) -> Option<Result<(R, Position), StoreError>> {
         loop {
             match self.step().await {
@@ -98,7 +84,7 @@ impl<V: LiveViews, R: PartialEq + Clone> LiveViewQuery<V, R> {
         if let Some(seen) = &self.seen {
             wait_for_change(&*self.store, &mut self.head, seen).await?;
         }
-        let (active, view) = self.views.open().await?;
+        let (active, view) = self.model.open().await?;
         let position = active.position();
         let is_newer = self.after.is_none_or(|after| position > after)
             && self.last.as_ref().is_none_or(|(_, at)| position >= *at);

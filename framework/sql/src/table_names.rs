@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use factum_core::document::{Changes, encode};
 use factum_core::error::{StoreError, panic_message};
 
-use crate::consumer::BatchError;
+use factum_runtime::consumer::BatchError;
 
 /// The prefix of the documents that list the tables of builds, of every projection.
 pub const TABLES: &str = "tables/";
@@ -17,7 +17,7 @@ pub const TABLES: &str = "tables/";
 /// has 1 to 50 lower-case letters, digits and `_`, and does not start with a digit.
 ///
 /// ```
-/// use factum_runtime::projections::table_names::expand_table_names;
+/// use factum_sql::table_names::expand_table_names;
 ///
 /// let sql = expand_table_names("insert into {owner} values ('{}')", 3, |name| assert_eq!(name, "owner"));
 /// assert_eq!(sql, "insert into owner__3 values ('{}')");
