@@ -2,11 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use factum::document::{Changes, Revision};
-use factum::{
-    Append, AppendCondition, Appended, Conflict, Position, StreamAppend, StreamId, Timestamp,
-    Version, Violation,
-};
+use factum_core::document::{Changes, Revision};
+use factum_core::append::{Append, AppendCondition, Appended, Conflict, StreamAppend, Violation};
+use factum_core::position::{Position, Version};
+use factum_core::stream_id::StreamId;
+use factum_core::timestamp::Timestamp;
 use sqlx::postgres::PgConnection;
 
 use crate::document_conflicts::DocumentConflicts;
@@ -140,7 +140,7 @@ impl<'a> Batch<'a> {
                 self.rows.event_streams.push(key);
                 self.rows.versions.push(stream.version as i64);
                 self.rows.events.add(event)?;
-                let tags: HashSet<&str> = event.tags.iter().map(factum::Tag::as_str).collect();
+                let tags: HashSet<&str> = event.tags.iter().map(factum_core::tag::Tag::as_str).collect();
                 for tag in tags {
                     self.rows.tags.push(tag.to_owned());
                     self.rows.tag_positions.push(self.head.get() as i64);

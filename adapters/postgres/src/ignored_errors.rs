@@ -3,7 +3,8 @@
 use std::error::Error;
 use std::iter::successors;
 
-use factum::{EventError, ProjectionError, RecordedEvent, StepError};
+use factum::{EventError, ProjectionError, StepError};
+use factum_core::record::RecordedEvent;
 use sqlx::Connection as _;
 use sqlx::error::DatabaseError;
 use sqlx::postgres::PgConnection;

@@ -8,7 +8,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use factum::projections::inline::{self, Inline, Standing};
-use factum::{AppendError, EventsOf, Projection, RecordedEvent, StepError, StoreError};
+use factum::{EventsOf, Projection, StepError};
+use factum_core::append::AppendError;
+use factum_core::error::StoreError;
+use factum_core::record::RecordedEvent;
 use sqlx::postgres::PgConnection;
 
 use crate::PostgresProjectSet;

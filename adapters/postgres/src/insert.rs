@@ -1,7 +1,8 @@
 //! [`NewRows`]: the rows of a batch for all tables, inserted by one statement.
 
-use factum::document::Revision;
-use factum::{Position, Timestamp};
+use factum_core::document::Revision;
+use factum_core::position::Position;
+use factum_core::timestamp::Timestamp;
 use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;

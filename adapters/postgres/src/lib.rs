@@ -5,7 +5,7 @@
 //! Several processes may use one database. One database may hold several stores, each in its own schema.
 //!
 //! ```no_run
-//! # async fn run() -> Result<(), factum::StoreError> {
+//! # async fn run() -> Result<(), factum_core::error::StoreError> {
 //! use factum_postgres::PostgresStore;
 //!
 //! let store = PostgresStore::open("postgres://localhost/bank").await?;

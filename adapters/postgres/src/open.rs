@@ -4,7 +4,8 @@ use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use factum::{EventsOf, StoreError};
+use factum::EventsOf;
+use factum_core::error::StoreError;
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions};
 
@@ -83,7 +84,7 @@ impl PostgresOptions {
     ///
     /// A read that starts after an append has returned sees the effect of its events. A rejected append leaves no trace in
     /// the tables of the projection. If the projection fails on an event, the append is rejected with
-    /// [`AppendError::Projection`](factum::AppendError::Projection).
+    /// [`AppendError::Projection`](factum_core::append::AppendError::Projection).
     ///
     /// It is an ordinary projection with the same tables and versions. [`open`](Self::open) builds it if it is missing.
     /// Each append runs the statements of the projection while no other process can append, so keep them few. Every

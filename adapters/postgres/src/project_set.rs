@@ -2,11 +2,10 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use factum::error::panic_message;
-use factum::{
-    DecodeError, DecodeEvent as _, Event, EventError, Recorded, RecordedEvent, StepError,
-    StoreError,
-};
+use factum_core::error::panic_message;
+use factum::{DecodeError, DecodeEvent as _, Event, EventError, Recorded, StepError};
+use factum_core::error::StoreError;
+use factum_core::record::RecordedEvent;
 use futures_util::FutureExt as _;
 
 use crate::error::is_transient;

@@ -17,7 +17,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// it to [`PostgresStore::read_model`](crate::PostgresStore::read_model).
 ///
 /// ```
-/// use factum::async_trait;
+/// use factum_core::async_trait;
 /// use factum::prelude::*;
 /// use factum_postgres::{BoxError, PostgresProject, PostgresProjection, Tables, sqlx};
 ///

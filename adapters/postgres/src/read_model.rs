@@ -5,11 +5,10 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use factum::document::Revision;
-use factum::{
-    EventSet as _, EventsOf, Projection, ProjectionError, Query, ReadModel, Step, StepError,
-    StoreError,
-};
+use factum_core::document::Revision;
+use factum::{EventSet as _, EventsOf, Projection, ProjectionError, ReadModel, Step, StepError};
+use factum_core::error::StoreError;
+use factum_core::query::Query;
 use futures_util::FutureExt as _;
 use sqlx::postgres::PgConnection;
 

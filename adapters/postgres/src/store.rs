@@ -4,12 +4,15 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use factum::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
-use factum::metrics::StoreMetrics;
-use factum::{
-    Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Position, Read, Snapshot,
-    SnapshotStore, StoreError, StreamId,
-};
+use factum_core::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
+use factum_core::metrics::StoreMetrics;
+use factum_core::append::{Append, AppendError, Appended, IdempotencyKey};
+use factum_core::error::StoreError;
+use factum_core::position::Position;
+use factum_core::read::{Page, Read};
+use factum_core::snapshot::{Snapshot, SnapshotStore};
+use factum_core::store::EventStore;
+use factum_core::stream_id::StreamId;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener};
 use tokio::sync::{mpsc, oneshot, watch};

@@ -10,7 +10,7 @@
 //! committed. The server does not know these savepoints: it rejects each rollback to one, and the transaction stays
 //! failed.
 
-use factum::Position;
+use factum_core::position::Position;
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{Connection as _, Row as _};
 

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use factum::projections::{Served, Views, control_key, fill_in, live};
-use factum::{Position, Projection, StoreError};
+use factum::Projection;
+use factum_core::error::StoreError;
+use factum_core::position::Position;
 use futures_util::Stream;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Postgres, Transaction};

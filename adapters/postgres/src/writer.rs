@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use factum::metrics::{Stopwatch, StoreMetrics};
-use factum::{Append, AppendError, Conflict, Position, StoreError};
+use factum_core::metrics::{Stopwatch, StoreMetrics};
+use factum_core::append::{Append, AppendError, Conflict};
+use factum_core::error::StoreError;
+use factum_core::position::Position;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::sync::{mpsc, oneshot, watch};

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use factum::{Append, Position, StreamId};
+use factum_core::append::Append;
+use factum_core::position::Position;
+use factum_core::stream_id::StreamId;
 use quick_cache::unsync::Cache;
 use sqlx::Row as _;
 use sqlx::postgres::PgConnection;

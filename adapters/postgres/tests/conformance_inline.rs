@@ -7,11 +7,9 @@ mod server;
 #[path = "support/tally.rs"]
 mod tally;
 
-use factum::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
-use factum::{
-    Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Position, Read, StoreError,
-    async_trait,
-};
+use factum::store::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
+use factum::{Position, async_trait};
+use factum::store::{Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Read, StoreError};
 use factum_postgres::{PostgresOptions, PostgresStore};
 use factum_testkit::Backend;
 use tally::Sums;

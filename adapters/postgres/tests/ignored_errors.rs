@@ -10,10 +10,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use factum::prelude::*;
-use factum::{
-    Append, ContentType, DeadLetterState, EventStore as _, ExpectedVersion, NewEvent, Position,
-    RetryPolicy, StreamId,
-};
+use factum::{DeadLetterState, Position, RetryPolicy, StreamId};
+use factum::store::{Append, ContentType, EventStore as _, ExpectedVersion, NewEvent};
 use factum_postgres::{BoxError, PostgresProject, PostgresProjection, PostgresStore, Tables};
 use sqlx::Connection as _;
 use uuid::Uuid;

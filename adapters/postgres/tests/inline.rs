@@ -7,9 +7,10 @@ mod server;
 #[path = "support/tally.rs"]
 mod tally;
 
-use factum::document::{Changes, DocumentStore as _, Revision};
+use factum::store::{Changes, DocumentStore as _, Revision};
 use factum::prelude::*;
-use factum::{AppendError, EventStore as _, ExpectedVersion, StoreError, async_trait};
+use factum::async_trait;
+use factum::store::{AppendError, EventStore as _, ExpectedVersion, StoreError};
 use factum_postgres::{
     BoxError, PostgresOptions, PostgresProject, PostgresProjection, PostgresStore, Tables, sqlx,
 };

@@ -10,10 +10,11 @@ mod tally;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
-use factum::document::{Changes, DocumentStore as _};
+use factum::store::{Changes, DocumentStore as _};
 use factum::prelude::*;
 use factum::projections::control_key;
-use factum::{AppendError, EventStore as _, ProjectionState};
+use factum::ProjectionState;
+use factum::store::{AppendError, EventStore as _};
 use factum_postgres::{PostgresStore, sqlx};
 use tally::{Sums, added, same, seen, sees};
 use tokio::task::JoinHandle;

@@ -12,7 +12,8 @@ use std::iter::successors;
 
 use factum::prelude::*;
 use factum::projections::table;
-use factum::{Append, AppendError, EventStore as _, StoreError, async_trait};
+use factum::async_trait;
+use factum::store::{Append, AppendError, EventStore as _, StoreError};
 use factum_postgres::sqlx::{self, AssertSqlSafe};
 use factum_postgres::{
     BoxError, PostgresOptions, PostgresProject, PostgresProjection, PostgresStore, Tables,

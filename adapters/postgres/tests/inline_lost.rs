@@ -13,7 +13,7 @@ mod tally;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
-use factum::{AppendError, EventStore as _, StoreError};
+use factum::store::{AppendError, EventStore as _, StoreError};
 use factum_postgres::sqlx::{self, ConnectOptions as _};
 use proxy::{Cut, Proxy};
 use tally::{Sums, added, same};

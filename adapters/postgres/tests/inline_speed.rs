@@ -11,7 +11,7 @@ mod tally;
 
 use std::time::{Duration, Instant};
 
-use factum::EventStore as _;
+use factum::store::EventStore as _;
 use factum::prelude::*;
 use factum_postgres::PostgresStore;
 use tally::{Sums, added, seen};

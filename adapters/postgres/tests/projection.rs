@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use factum::prelude::*;
-use factum::{FailurePolicy, Position, ProjectionState, Query, Read, RetryPolicy};
+use factum::{FailurePolicy, Position, ProjectionState, RetryPolicy};
+use factum::store::{Query, Read};
 use factum_postgres::{
     BoxError, PostgresOptions, PostgresProject, PostgresProjection, PostgresStore, Tables,
 };

@@ -2,11 +2,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use factum::error::panic_message;
-use factum::{
-    DecodeError, DecodeEvent as _, Event, EventError, ProjectionError, Recorded, RecordedEvent,
-    StepError,
-};
+use factum_core::error::panic_message;
+use factum::{DecodeError, DecodeEvent as _, Event, EventError, ProjectionError, Recorded, StepError};
+use factum_core::record::RecordedEvent;
 use futures_util::FutureExt as _;
 
 use crate::error::{is_file_error, store_error};

@@ -15,7 +15,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// tables that are being filled, and readers use the plain name, here `owner`, for those that are full. Hand it to [`SqliteStore::read_model`](crate::SqliteStore::read_model).
 ///
 /// ```
-/// use factum::async_trait;
+/// use factum_core::async_trait;
 /// use factum::prelude::*;
 /// use factum_sqlite::{BoxError, SqliteProject, SqliteProjection, Tables, sqlx};
 ///

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::ops::{Deref, DerefMut};
 
-use factum::document::{Changes, Revision, Scan};
+use factum_core::document::{Changes, Revision, Scan};
 use factum::projections::{
     Names, TABLES, control_key, fill_in, list, listed, table, tables_key, views_key, wants,
 };
-use factum::{StepError, StoreError};
+use factum::StepError;
+use factum_core::error::StoreError;
 use rusqlite::{Connection, Params, Row};
 use sqlx::{AssertSqlSafe, SqliteConnection};
 

@@ -5,9 +5,11 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use factum::document::{Document, Revision};
+use factum_core::document::{Document, Revision};
 use factum::projections::{Served, Views, control_key, fill_in, live};
-use factum::{Position, Projection, StoreError};
+use factum::Projection;
+use factum_core::error::StoreError;
+use factum_core::position::Position;
 use futures_util::Stream;
 use sqlx::{AssertSqlSafe, Sqlite, SqliteConnection, Transaction};
 

@@ -5,11 +5,9 @@
 #[path = "support/tally.rs"]
 mod tally;
 
-use factum::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
-use factum::{
-    Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Position, Read, StoreError,
-    async_trait,
-};
+use factum::store::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
+use factum::{Position, async_trait};
+use factum::store::{Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Read, StoreError};
 use factum_sqlite::{SqliteOptions, SqliteStore};
 use factum_testkit::Backend;
 use tally::Sums;

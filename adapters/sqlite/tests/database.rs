@@ -5,10 +5,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use factum::{
-    Append, ContentType, EventStore as _, ExpectedVersion, Metadata, NewEvent, Query, Read,
-    StoreError, Version,
-};
+use factum::{Metadata, Version};
+use factum::store::{Append, ContentType, EventStore as _, ExpectedVersion, NewEvent, Query, Read, StoreError};
 use factum_sqlite::SqliteStore;
 use uuid::Uuid;
 
@@ -96,7 +94,7 @@ async fn closed_store_returns_closed() {
     assert!(matches!(read, Err(StoreError::Closed)), "{read:?}");
     let append = store.append(opened()).await;
     assert!(
-        matches!(append, Err(factum::AppendError::Store(StoreError::Closed))),
+        matches!(append, Err(factum::store::AppendError::Store(StoreError::Closed))),
         "{append:?}"
     );
     assert!(head.changed().await.is_err());
@@ -172,7 +170,7 @@ async fn locked_file_is_unavailable_until_unlocked() {
     let unavailable = |error: &_| {
         matches!(
             error,
-            factum::AppendError::Store(StoreError::Unavailable(_))
+            factum::store::AppendError::Store(StoreError::Unavailable(_))
         )
     };
     assert!(busy.as_ref().is_err_and(unavailable), "{busy:?}");

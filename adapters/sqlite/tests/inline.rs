@@ -8,8 +8,8 @@ mod tally;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use factum::document::{Changes, DocumentStore as _, Revision};
-use factum::{AppendError, EventStore as _, ExpectedVersion, StoreError};
+use factum::store::{Changes, DocumentStore as _, Revision};
+use factum::store::{AppendError, EventStore as _, ExpectedVersion, StoreError};
 use factum_sqlite::{SqliteOptions, SqliteStore};
 use tally::{HASTY, NEGATIVE, PANICS, REFUSED, Sums, UNREADABLE, added, same, seen, sees};
 use tempfile::TempDir;

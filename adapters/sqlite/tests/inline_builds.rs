@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 use factum::prelude::*;
-use factum::{EventStore as _, ProjectionState};
+use factum::ProjectionState;
+use factum::store::EventStore as _;
 use factum_sqlite::{SqliteOptions, SqliteStore, sqlx};
 use tally::{Sums, added, same, seen, sees};
 use tempfile::TempDir;

@@ -9,7 +9,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use factum::EventStore as _;
+use factum::store::EventStore as _;
 use factum_sqlite::{SqliteOptions, SqliteStore};
 use tally::{Sums, added, same, sees};
 

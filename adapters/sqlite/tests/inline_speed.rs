@@ -9,7 +9,7 @@ mod tally;
 
 use std::time::{Duration, Instant};
 
-use factum::EventStore as _;
+use factum::store::EventStore as _;
 use factum::prelude::*;
 use factum_sqlite::{SqliteOptions, SqliteStore};
 use tally::{Sums, added, seen};

@@ -14,11 +14,8 @@ use std::sync::{Arc, Mutex};
 use factum::append::AppendCondition;
 use factum::record::MAX_EVENT_DATA;
 use factum_testkit::Backend;
-use factum::{
-    Append, AppendError, Appended, Conflict, Direction, EventStore, ExpectedVersion,
-    IdempotencyKey, InvalidAppend, Page, Position, Query, QueryItem, Read, Scope, Snapshot,
-    SnapshotStore, StoreError, StreamId, async_trait,
-};
+use factum::{Position, StreamId, async_trait};
+use factum::store::{Append, AppendError, Appended, Conflict, Direction, EventStore, ExpectedVersion, IdempotencyKey, InvalidAppend, Page, Query, QueryItem, Read, Scope, Snapshot, SnapshotStore, StoreError};
 use factum_memory::MemoryStore;
 use peer_bugs::PeerState;
 use tokio::sync::watch;

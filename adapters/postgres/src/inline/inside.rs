@@ -1,9 +1,12 @@
 //! [`Inside`]: what an inline projection does in a transaction.
 
 use async_trait::async_trait;
-use factum::document::{ChangeError, Changes, Document, Revision};
+use factum_core::document::{ChangeError, Changes, Document, Revision};
 use factum::projections::inline::InlineTransaction;
-use factum::{Page, ProjectionError, Read, RecordedEvent, StepError, StoreError};
+use factum::{ProjectionError, StepError};
+use factum_core::error::StoreError;
+use factum_core::read::{Page, Read};
+use factum_core::record::RecordedEvent;
 use sqlx::postgres::PgConnection;
 
 use super::Model;

@@ -1,8 +1,11 @@
 //! How appends are stored together with their effects.
 
-use factum::document::{Changes, Revision};
+use factum_core::document::{Changes, Revision};
 use factum::projections::inline::{Current, Standing, recorded};
-use factum::{Append, AppendError, Appended, Position, StepError, StoreError};
+use factum::StepError;
+use factum_core::append::{Append, AppendError, Appended};
+use factum_core::error::StoreError;
+use factum_core::position::Position;
 use sqlx::postgres::PgConnection;
 
 use super::{Failure, Inlines, Inside, Model};

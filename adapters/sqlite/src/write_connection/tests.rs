@@ -1,10 +1,11 @@
 //! Tests of the connection that writes.
 
-use factum::document::{Changes, DocumentStore as _};
-use factum::{
-    Append, ContentType, Engine, EventStore as _, ExpectedVersion, NewEvent, Projections, Recorded,
-    SnapshotStore as _,
-};
+use factum_core::document::{Changes, DocumentStore as _};
+use factum::{Engine, Projections, Recorded};
+use factum_core::append::{Append, ExpectedVersion};
+use factum_core::record::{ContentType, NewEvent};
+use factum_core::snapshot::SnapshotStore as _;
+use factum_core::store::EventStore as _;
 use rusqlite::ffi;
 
 use super::*;

@@ -6,9 +6,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use factum::prelude::*;
-use factum::{
-    Append, ContentType, EventStore as _, ExpectedVersion, Metadata, NewEvent, Query, Read,
-};
+use factum::Metadata;
+use factum::store::{Append, ContentType, EventStore as _, ExpectedVersion, NewEvent, Query, Read};
 use factum_sqlite::{
     BoxError, SqlitePool, SqliteProject, SqliteProjection, SqliteStore, Tables, sqlx,
 };
