@@ -87,7 +87,10 @@ async fn an_append_that_is_rejected_rolled_back_or_unsent_stores_nothing() {
         ..none
     });
     let failed = store.append(append()).await;
-    assert_eq!(interrupted(failed), "seed 7, append 1: lost on its way");
+    assert_eq!(
+        interrupted(failed),
+        "injected fault in append 1 with seed 7: the request was lost"
+    );
     assert_eq!((head(&store), store.injected()), (0, 1));
 }
 
@@ -106,7 +109,10 @@ async fn an_append_without_an_answer_is_stored() {
         ..Faults::NONE
     });
     let failed = store.append(append()).await;
-    assert_eq!(interrupted(failed), "seed 7, append 1: the answer was lost");
+    assert_eq!(
+        interrupted(failed),
+        "injected fault in append 1 with seed 7: the response was lost"
+    );
     assert_eq!((head(&store), store.injected()), (1, 1));
 }
 
@@ -117,7 +123,10 @@ async fn a_dropped_append_is_stored_or_not() {
         ..Faults::NONE
     });
     let failed = store.append(append()).await;
-    assert_eq!(interrupted(failed), "seed 7, append 1: dropped");
+    assert_eq!(
+        interrupted(failed),
+        "injected fault in append 1 with seed 7: the future of the append was dropped"
+    );
     assert!(head(&store) <= 1);
 }
 
