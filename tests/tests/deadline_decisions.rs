@@ -194,7 +194,7 @@ fn a_scenario_states_what_is_set_and_cancelled() {
 }
 
 #[test]
-#[should_panic(expected = "Keep decided otherwise")]
+#[should_panic(expected = "unexpected decision of Keep")]
 fn a_scenario_that_does_not_mention_one_fails() {
     given(()).when(Keep { seat: 2 }).then(());
 }

@@ -1,4 +1,4 @@
-//! Tests of the conformance suite: each case fails for a store with a known fault.
+//! The conformance suite can fail: for every case there is a store, broken in one way, that it finds.
 
 #[path = "support/broken_store.rs"]
 mod broken_store;
@@ -8,25 +8,24 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use broken_store::{Fault, Place};
-use factum_testkit::{conformance, conformance_race, conformance_read};
+use factum_testkit::conformance::{self, race, read};
 
-/// Returns the panic message of a case that must fail.
+/// What a case says that must fail.
 fn failure(run: impl FnOnce()) -> String {
-    let panic: Box<dyn Any + Send> =
+    let failed: Box<dyn Any + Send> =
         catch_unwind(AssertUnwindSafe(run)).expect_err("the case did not find the fault");
-    let message = panic.downcast_ref::<String>().cloned();
-    message
-        .or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string))
+    let said = failed.downcast_ref::<String>().cloned();
+    said.or_else(|| failed.downcast_ref::<&str>().map(ToString::to_string))
         .unwrap_or_default()
 }
 
-/// Runs a case that must fail, but not by a timeout.
+/// Runs a case that must fail, and not by hanging.
 fn finds<F: Future<Output = ()>>(name: &str, case: impl FnOnce() -> F + Send + 'static) {
-    let message = failure(|| conformance::run(name, case));
-    assert!(!message.contains(" hangs: "), "{message}");
+    let said = failure(|| conformance::run(name, case));
+    assert!(!said.contains(" hangs: "), "{said}");
 }
 
-/// Defines a test for each case of the suite, with a fault that the case must find.
+/// The fault that each case of the suite finds.
 macro_rules! finds {
     ($($area:ident: $case:ident, $fault:ident;)*) => {
         const FOUND: &[&str] = &[$(stringify!($case)),*];
@@ -46,90 +45,90 @@ macro_rules! finds {
 }
 
 finds! {
-    conformance_durable: what_is_stored_comes_back_byte_for_byte, ChangesData;
-    conformance_durable: everything_outlives_its_handles, LosesKeysOnClose;
-    conformance_append: an_append_over_several_streams_is_all_or_nothing, SwallowsConflicts;
-    conformance_append: every_violation_is_reported_in_order, SortsStreams;
-    conformance_append: an_expectation_is_judged_against_its_stream, IgnoresExpectedVersions;
-    conformance_append: an_append_without_events_only_checks, IgnoresExpectedVersions;
-    conformance_append: a_stream_without_events_only_checks, ChecksOnlyWrittenStreams;
-    conformance_bounds: what_no_store_takes_is_rejected, AcceptsInvalid;
-    conformance_bounds: what_is_at_the_bounds_is_taken, RejectsLargestEvent;
-    conformance_bounds: names_that_look_alike_are_different, KeysIgnoreCase;
-    conformance_bounds: a_large_append_is_one_append, TruncatesAppends;
-    conformance_bounds: an_append_may_have_many_streams, TruncatesStreamLists;
-    conformance_condition: a_condition_rejects_what_has_arrived_behind_it, IgnoresConditions;
-    conformance_condition: a_condition_rejects_a_neighbour_of_the_same_moment, IgnoresConditions;
-    conformance_keys: a_key_gives_the_first_answer_again, IgnoresKeys;
-    conformance_keys: a_key_used_for_other_content_is_an_error, IgnoresFingerprints;
-    conformance_keys: many_appends_with_one_key_store_once, IgnoresKeys;
-    conformance_keys: of_many_contents_for_one_key_one_is_taken, IgnoresFingerprints;
-    conformance_keys: a_rejected_append_leaves_its_key_free, StoresKeysOfConflicts;
-    conformance_keys: a_key_holds_for_an_append_without_events, KeysNeedEvents;
-    conformance_race: of_many_that_expect_one_version_exactly_one_wins, IgnoresExpectedVersions;
-    conformance_race: of_many_that_expect_no_stream_exactly_one_wins, ChecksExistenceBeforeTransaction;
-    conformance_race: appends_to_disjoint_streams_never_conflict, RejectsSomeAppends;
-    conformance_race: a_conflict_rejects_one_append_and_not_its_neighbours, RejectsSomeAppends;
-    conformance_neighbours: each_answer_tells_of_its_own_append, ReportsHeadAsPosition;
-    conformance_neighbours: two_that_check_what_the_other_writes_do_not_both_win, ChecksOnlyWrittenStreams;
-    conformance_neighbours: a_dropped_append_can_be_asked_again, StoresPartially;
-    conformance_race: readers_never_see_half_an_append, StoresPartially;
-    conformance_race: a_subscriber_sees_every_event_once_and_in_order, SkipsEvents;
-    conformance_race: a_commit_through_one_handle_is_seen_by_the_other_at_once, ReadsStale;
-    conformance_read: pages_go_forward_and_backward, IncludesCursor;
-    conformance_read: a_page_says_whether_there_is_more, ReportsNoMoreEvents;
-    conformance_read: a_query_may_have_many_tags_and_names, TruncatesQueries;
-    conformance_read: a_prefix_is_meant_literally, PrefixesArePatterns;
-    conformance_read: pages_of_large_events_lose_nothing, TruncatesLargePages;
-    conformance_read: a_subscriber_is_given_what_no_codec_reads, DropsUndecodableRows;
-    conformance_model: a_read_finds_what_matches_and_nothing_else, UsesOnlyFirstTag;
-    conformance_model: a_condition_is_judged_as_a_read_would, ConditionsIgnoreTags;
-    conformance_snapshot: the_newest_snapshot_comes_back, KeepsFirstSnapshot;
-    conformance_snapshot: of_snapshots_saved_together_the_newest_stays, KeepsLastSavedSnapshot;
-    conformance_snapshot: state_from_a_snapshot_equals_a_replay, ShiftsSnapshotVersion;
-    conformance_snapshot: a_snapshot_that_does_not_fit_is_ignored, SnapshotsLoseSchemaVersion;
-    conformance_documents: documents_outlive_their_handles, LosesDocumentsOnClose;
-    conformance_documents: documents_are_scanned_in_the_order_of_their_keys, ScansIgnoreAfter;
-    conformance_documents: changes_are_made_together_or_not_at_all, ChangesDocumentsOneByOne;
-    conformance_documents: a_revision_is_never_given_twice, ReturnsConstantRevision;
-    conformance_documents: of_many_that_change_one_document_exactly_one_does, IgnoresRevisions;
-    conformance_documents: documents_out_of_bounds_are_rejected, AcceptsInvalid;
-    conformance_together: documents_change_with_the_events_or_not_at_all, ChangesDocumentsDespiteConflict;
-    conformance_together: a_repeated_append_changes_no_document_again, RepeatsDocumentChanges;
-    conformance_together: of_many_appends_that_change_one_document_exactly_one_is_stored, IgnoresRevisions;
-    conformance_together: readers_never_see_events_without_their_documents, ChangesDocumentsAfterEvents;
-    conformance_projection: a_projection_has_each_effect_once_under_faults, LosesLastChange;
-    conformance_projection: a_poison_event_parks_its_stream_alone, IgnoresDeletes;
-    conformance_projection: what_a_paused_owner_writes_is_rejected, IgnoresRevisions;
-    conformance_projection: a_read_model_elsewhere_gets_every_event_under_faults, SkipsEvents;
-    conformance_engine: engines_on_two_handles_lose_no_update, IgnoresExpectedVersions;
-    conformance_engine: a_key_counts_once_over_two_engines, IgnoresKeys;
-    conformance_engine: a_tag_query_holds_its_limit_over_two_handles, IgnoresConditions;
-    conformance_retry: commands_with_keys_happen_once_under_faults, IgnoresKeys;
-    conformance_retry: commands_without_keys_happen_at_most_once_under_faults, ReportsCommitsAsFailures;
-    conformance_retry: an_answer_under_faults_tells_what_happened, ReportsCommitsAsFailures;
-    conformance_retry: a_tag_query_holds_its_limit_under_faults, IgnoresConditions;
-    conformance_faults: readers_see_every_event_once_under_faults, SkipsEvents;
-    conformance_faults: state_from_a_snapshot_equals_a_replay_under_faults, SnapshotVersionLagsState;
-    conformance_faults: an_append_over_several_streams_is_whole_under_faults, StoresPartially;
-    conformance_process: commands_of_a_process_happen_once_under_faults, IgnoresKeys;
-    conformance_process: a_deadline_passes_once_over_two_runners_under_faults, IgnoresKeys;
-    conformance_process: a_schedule_occurs_once_over_two_runners_under_faults, IgnoresKeys;
-    conformance_process: a_handler_is_given_every_event_under_faults, SkipsEvents;
-    conformance_process_work: what_cannot_be_done_waits_in_order_and_holds_up_no_other, LosesLastChange;
-    conformance_process_work: a_deadline_of_a_process_moves_and_is_cancelled_under_faults, ScansInStorageOrder;
-    conformance_process_begin: a_handler_begins_where_it_was_first_started, IgnoresRevisions;
-    conformance_process_begin: what_is_taken_out_of_the_code_is_listed_and_holds_up_nothing, LosesLastChange;
-    conformance_process_commands: commands_of_an_older_form_are_brought_up, LosesLastChange;
-    conformance_process_commands: commands_of_a_newer_form_are_left_to_newer_code, LosesLastChange;
-    conformance_process_forms: a_state_of_an_older_form_is_brought_up, LosesDigits;
-    conformance_deadline: deadlines_are_set_with_their_events_or_not_at_all, ChangesDocumentsDespiteConflict;
-    conformance_deadline: deadlines_fire_once_in_due_order_over_two_runners_under_faults, IgnoresKeysAndRevisions;
-    conformance_deadline: a_deadline_that_was_cancelled_or_moved_never_fires_at_its_old_time, IgnoresRevisions;
-    conformance_deadline: deadlines_outlive_the_program_and_fire_late_rather_than_never, LosesDocumentsOnClose;
+    durable: stored_events_are_returned_byte_for_byte, ChangesData;
+    durable: events_keys_and_snapshots_survive_reopen, ForgetsKeysOnClose;
+    append: multi_stream_append_is_atomic, SwallowsConflicts;
+    append: conflict_lists_every_violation_in_order, SortsStreams;
+    append: expected_version_is_checked_per_stream, IgnoresExpectations;
+    append: append_without_events_only_checks_versions, IgnoresExpectations;
+    append: stream_without_events_only_checks_its_version, ChecksOnlyWhatItWrites;
+    bounds: invalid_appends_are_rejected, TakesTheInvalid;
+    bounds: values_at_the_limits_are_stored_unchanged, RefusesTheLargest;
+    bounds: similar_names_stay_distinct, KeysIgnoreCase;
+    bounds: largest_append_is_stored_whole, LosesTheTail;
+    bounds: append_accepts_many_streams, CutsReadsOfStreams;
+    condition: append_condition_rejects_later_matching_event, IgnoresConditions;
+    condition: append_condition_rejects_concurrent_event, IgnoresConditions;
+    keys: idempotency_key_returns_first_result, ForgetsKeys;
+    keys: idempotency_key_rejects_other_content, ReusesKeys;
+    keys: concurrent_appends_with_one_key_store_once, ForgetsKeys;
+    keys: concurrent_contents_for_one_key_store_exactly_one, ReusesKeys;
+    keys: conflicting_append_leaves_its_key_unused, KeysOutliveConflicts;
+    keys: idempotency_key_covers_append_without_events, KeysNeedEvents;
+    race: conflicting_appends_have_exactly_one_winner, IgnoresExpectations;
+    race: stream_creation_has_exactly_one_winner, ChecksExistenceAhead;
+    race: appends_to_disjoint_streams_never_conflict, RefusesSomeNeighbours;
+    race: conflict_rejects_only_its_own_append, RefusesSomeNeighbours;
+    neighbours: concurrent_appends_get_their_own_results, AnswersLate;
+    neighbours: mutually_checking_appends_have_one_winner, ChecksOnlyWhatItWrites;
+    neighbours: dropped_append_can_be_retried, StoresHalf;
+    race: readers_never_see_partial_appends, StoresHalf;
+    race: subscriber_gets_every_event_once_in_order, SkipsAnEvent;
+    race: commit_is_visible_to_other_handle_at_once, ReadsStale;
+    read: reads_page_forward_and_backward, CountsFromTheCursor;
+    read: page_reports_whether_more_events_exist, SaysThereIsNoMore;
+    read: query_accepts_many_tags_and_event_types, CutsQueries;
+    read: stream_prefix_matches_literally, PrefixesArePatterns;
+    read: pages_of_large_events_are_complete, CutsLargePages;
+    read: subscriber_gets_undecodable_events, DropsUndecodableRows;
+    model: read_returns_exactly_the_matching_events, TagsAreOptional;
+    model: append_condition_agrees_with_read, ConditionsIgnoreTags;
+    snapshot: newest_snapshot_is_loaded, KeepsOldSnapshots;
+    snapshot: concurrent_snapshot_saves_keep_the_newest, KeepsTheLastSnapshot;
+    snapshot: state_from_snapshot_equals_replay, MovesSnapshots;
+    snapshot: incompatible_snapshot_is_ignored, SnapshotsLoseTheirForm;
+    documents: documents_survive_reopen, ForgetsDocumentsOnClose;
+    documents: document_scan_follows_key_order, ScansIgnoreWhatIsBehind;
+    documents: document_changes_are_atomic, ChangesOneByOne;
+    documents: document_revision_is_never_reused, RevisionsStandStill;
+    documents: conflicting_document_changes_have_one_winner, ChangesBlindly;
+    documents: invalid_document_changes_are_rejected, TakesTheInvalid;
+    document_changes: events_and_documents_commit_atomically, ChangesDespiteConflicts;
+    document_changes: repeated_append_changes_no_document, ChangesAgain;
+    document_changes: appends_that_change_one_document_have_one_winner, ChangesBlindly;
+    document_changes: readers_never_see_events_without_their_documents, ChangesBehindTheEvents;
+    projection: projection_applies_each_event_once_under_faults, ChangesLoseTheLast;
+    projection: dead_letter_blocks_only_its_own_stream, KeepsWhatIsDeleted;
+    projection: stale_lease_owner_cannot_write, ChangesBlindly;
+    projection: external_read_model_gets_every_event_under_faults, SkipsAnEvent;
+    engine: concurrent_engines_lose_no_update, IgnoresExpectations;
+    engine: idempotency_key_executes_once_on_two_engines, ForgetsKeys;
+    engine: dcb_limit_holds_across_two_handles, IgnoresConditions;
+    retry: commands_with_keys_execute_once_under_faults, ForgetsKeys;
+    retry: commands_without_keys_execute_at_most_once_under_faults, TakesCommitsForFailures;
+    retry: command_results_match_stored_events_under_faults, TakesCommitsForFailures;
+    retry: dcb_limit_holds_under_faults, IgnoresConditions;
+    faults: readers_get_every_event_once_under_faults, SkipsAnEvent;
+    faults: state_from_snapshot_equals_replay_under_faults, SnapshotsLagBehindTheirState;
+    faults: multi_stream_append_is_atomic_under_faults, StoresHalf;
+    process: process_commands_execute_once_under_faults, ForgetsKeys;
+    process: process_deadline_fires_once_on_two_nodes_under_faults, ForgetsKeys;
+    process: schedule_fires_once_on_two_nodes_under_faults, ForgetsKeys;
+    process: event_handler_gets_every_event_under_faults, SkipsAnEvent;
+    process_work: failed_delivery_blocks_only_its_own_instance, ChangesLoseTheLast;
+    process_work: process_deadline_can_be_moved_and_cancelled_under_faults, ScansComeAsStored;
+    process_begin: event_handler_keeps_its_first_start_position, ChangesBlindly;
+    process_begin: orphans_are_listed_and_block_nothing, ChangesLoseTheLast;
+    process_commands: stored_commands_are_upcast, ChangesLoseTheLast;
+    process_commands: commands_of_newer_schema_wait_for_newer_code, ChangesLoseTheLast;
+    process_forms: stored_process_state_is_upcast, NumbersLoseDigits;
+    deadline: deadlines_commit_atomically_with_their_events, ChangesDespiteConflicts;
+    deadline: deadlines_fire_once_in_due_order_under_faults, ForgetsKeysAndRevisions;
+    deadline: changed_deadline_never_fires_at_its_old_time, ChangesBlindly;
+    deadline: deadlines_survive_restart_and_fire_late, ForgetsDocumentsOnClose;
 }
 
-/// Defines a test for each fault that a real event store had, with a case that must find it.
+/// Faults that event stores in the field have been found with, and the case that finds each.
 macro_rules! found_in_the_field {
     ($($bug:ident: $area:ident: $case:ident, $fault:ident;)*) => {
         mod found_in_the_field {
@@ -147,60 +146,54 @@ macro_rules! found_in_the_field {
 }
 
 found_in_the_field! {
-    lower_position_committed_later_is_skipped:
-        conformance_race: a_subscriber_sees_every_event_once_and_in_order, LowerPositionsCommitLater;
-    lower_position_committed_later_is_skipped_under_faults:
-        conformance_faults: readers_see_every_event_once_under_faults, LowerPositionsCommitLater;
-    slow_writer_conflicts_with_unrelated_streams:
-        conformance_race: appends_to_disjoint_streams_never_conflict, SlowWritersRejectOthers;
-    conflict_is_reported_as_success:
-        conformance_race: a_conflict_rejects_one_append_and_not_its_neighbours, SwallowsConflicts;
-    hidden_conflict_loses_update:
-        conformance_engine: engines_on_two_handles_lose_no_update, SwallowsConflicts;
-    undecodable_rows_are_dropped:
-        conformance_durable: what_is_stored_comes_back_byte_for_byte, DropsUndecodableRows;
-    snapshot_applies_newest_events_twice:
-        conformance_snapshot: state_from_a_snapshot_equals_a_replay, SnapshotVersionLagsState;
-    restart_loses_idempotency_keys:
-        conformance_durable: everything_outlives_its_handles, LosesKeysOnClose;
-    stream_existence_is_checked_outside_transaction:
-        conformance_race: of_many_that_expect_no_stream_exactly_one_wins, ChecksExistenceBeforeTransaction;
-    ids_are_truncated:
-        conformance_bounds: what_is_at_the_bounds_is_taken, TruncatesIds;
-    version_after_maximum_is_negative:
-        conformance_append: an_expectation_is_judged_against_its_stream, VersionsWrap;
-    position_after_maximum_is_first:
-        conformance_model: a_read_finds_what_matches_and_nothing_else, CursorsWrap;
+    a_lower_position_that_commits_later_is_skipped:
+        race: subscriber_gets_every_event_once_in_order, LowerPositionsCommitLater;
+    a_lower_position_that_commits_later_is_skipped_under_faults:
+        faults: readers_get_every_event_once_under_faults, LowerPositionsCommitLater;
+    a_slow_writer_makes_unrelated_streams_conflict:
+        race: appends_to_disjoint_streams_never_conflict, SlowWritersRefuseOthers;
+    a_conflict_is_reported_as_success:
+        race: conflict_rejects_only_its_own_append, SwallowsConflicts;
+    a_conflict_is_reported_as_success_and_an_update_is_lost:
+        engine: concurrent_engines_lose_no_update, SwallowsConflicts;
+    rows_that_cannot_be_decoded_are_dropped:
+        durable: stored_events_are_returned_byte_for_byte, DropsUndecodableRows;
+    the_newest_events_are_applied_to_a_snapshot_twice:
+        snapshot: state_from_snapshot_equals_replay, SnapshotsLagBehindTheirState;
+    a_restart_forgets_the_keys:
+        durable: events_keys_and_snapshots_survive_reopen, ForgetsKeysOnClose;
+    whether_a_stream_exists_is_checked_outside_of_the_transaction:
+        race: stream_creation_has_exactly_one_winner, ChecksExistenceAhead;
+    ids_are_cut:
+        bounds: values_at_the_limits_are_stored_unchanged, CutsIds;
+    the_version_behind_the_last_is_negative:
+        append: expected_version_is_checked_per_stream, VersionsWrap;
+    the_place_behind_the_last_is_the_first:
+        model: read_returns_exactly_the_matching_events, CursorsWrap;
 }
 
-/// Returns the panic message of a case that must exceed a time limit of one second.
-fn time_out<F: Future<Output = ()>>(
-    name: &str,
-    case: impl FnOnce() -> F + Send + 'static,
-) -> String {
+/// What a case says when it comes to no end.
+fn hang<F: Future<Output = ()>>(name: &str, case: impl FnOnce() -> F + Send + 'static) -> String {
     failure(|| conformance::run_within(Duration::from_secs(1), name, case))
 }
 
 #[test]
-fn watch_that_misses_other_handles_is_found() {
-    type Deaf = Place<{ Fault::NotifiesOnlyOwnCommits as usize }>;
-    let case = conformance_race::a_watcher_wakes_for_whoever_commits::<Deaf>;
-    let message = time_out("a_watcher_wakes_for_whoever_commits", case);
+fn a_watch_that_sleeps_through_the_other_handle_is_found() {
+    type Deaf = Place<{ Fault::HearsOnlyItself as usize }>;
+    let case = race::watcher_wakes_for_commit_of_any_handle::<Deaf>;
+    let said = hang("watcher_wakes_for_commit_of_any_handle", case);
     assert_eq!(
-        message,
-        "a_watcher_wakes_for_whoever_commits hangs: no end after 1s"
+        said,
+        "watcher_wakes_for_commit_of_any_handle hangs: not finished after 1s"
     );
 }
 
 #[test]
-fn blocking_store_is_found() {
-    type Blocking = Place<{ Fault::BlocksThread as usize }>;
-    let case = conformance_read::pages_go_forward_and_backward::<Blocking>;
-    let message = time_out("pages_go_forward_and_backward", case);
-    assert_eq!(
-        message,
-        "pages_go_forward_and_backward hangs: no end after 1s"
-    );
+fn a_store_that_blocks_its_thread_is_found() {
+    type Blocking = Place<{ Fault::Blocks as usize }>;
+    let case = read::reads_page_forward_and_backward::<Blocking>;
+    let said = hang("reads_page_forward_and_backward", case);
+    assert_eq!(said, "reads_page_forward_and_backward hangs: not finished after 1s");
 }
 
 macro_rules! names {
@@ -212,10 +205,13 @@ macro_rules! names {
 factum_testkit::__conformance_cases!(names, ());
 
 #[test]
-fn every_case_has_a_fault_to_find() {
+fn every_case_finds_a_fault() {
     let mut found = FOUND.to_vec();
-    found.push("a_watcher_wakes_for_whoever_commits");
+    found.push("watcher_wakes_for_commit_of_any_handle");
     let missing: Vec<_> = CASES.iter().filter(|case| !found.contains(case)).collect();
-    assert!(missing.is_empty(), "no fault for {missing:?}");
+    assert!(
+        missing.is_empty(),
+        "nothing shows that {missing:?} can fail"
+    );
     assert_eq!(CASES.len(), found.len());
 }

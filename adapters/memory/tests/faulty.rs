@@ -85,7 +85,10 @@ async fn rejected_rolled_back_or_unsent_append_stores_nothing() {
         ..none
     });
     let failed = store.append(append()).await;
-    assert_eq!(interrupted(failed), "seed 7, append 1: lost on its way");
+    assert_eq!(
+        interrupted(failed),
+        "injected fault in append 1 with seed 7: the request was lost"
+    );
     assert_eq!((head(&store), store.injected()), (0, 1));
 }
 
@@ -104,7 +107,10 @@ async fn unanswered_append_is_stored() {
         ..Faults::NONE
     });
     let failed = store.append(append()).await;
-    assert_eq!(interrupted(failed), "seed 7, append 1: the answer was lost");
+    assert_eq!(
+        interrupted(failed),
+        "injected fault in append 1 with seed 7: the response was lost"
+    );
     assert_eq!((head(&store), store.injected()), (1, 1));
 }
 
@@ -115,7 +121,10 @@ async fn dropped_append_is_stored_at_most_once() {
         ..Faults::NONE
     });
     let failed = store.append(append()).await;
-    assert_eq!(interrupted(failed), "seed 7, append 1: dropped");
+    assert_eq!(
+        interrupted(failed),
+        "injected fault in append 1 with seed 7: the future of the append was dropped"
+    );
     assert!(head(&store) <= 1);
 }
 

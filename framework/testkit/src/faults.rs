@@ -1,12 +1,14 @@
-//! [`Faults`]: how a store fails, and how often.
+//! [`Faults`], the kinds and rates of injected faults.
 
 use std::time::Duration;
 
 #[cfg(doc)]
 use factum_engine::error::StoreError;
 
-/// How a [`Faulty`](super::Faulty) store fails, and how often: every rate is a probability from 0 to 1. An
-/// append meets one fault at most: of the first six rates, what exceeds 1 together has no effect.
+/// The faults that a [`Faulty`](super::Faulty) store injects, each with its rate.
+///
+/// A rate is a probability from 0 to 1. An append gets at most one of the first six faults. They are tried in the
+/// order of the fields, so rates beyond a sum of 1 have no effect.
 ///
 /// ```
 /// use factum_testkit::Faults;
@@ -15,32 +17,35 @@ use factum_engine::error::StoreError;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Faults {
-    /// An append is turned away at the door: [`StoreError::Unavailable`].
+    /// An append does not reach the inner store and fails with [`StoreError::Unavailable`].
     pub rejected: f64,
-    /// An append is begun below and taken back there: [`StoreError::Unavailable`].
+    /// The inner store rolls an append back; the call fails with [`StoreError::Unavailable`].
     pub rolled_back: f64,
-    /// An append is lost on its way there, and not stored: [`StoreError::Interrupted`].
+    /// An append is lost before the inner store; the call fails with [`StoreError::Interrupted`].
     pub unsent: f64,
-    /// An append is stored, and the answer is lost: [`StoreError::Interrupted`].
+    /// An append is stored but its response is lost; the call fails with [`StoreError::Interrupted`].
     pub unanswered: f64,
-    /// The future of an append below is dropped on the way, so that it is stored as a whole or not at all, soon
-    /// or never: [`StoreError::Interrupted`].
+    /// The future of an append is dropped early; the call fails with [`StoreError::Interrupted`].
+    ///
+    /// The inner store may still store the append as a whole, at once or later, or not at all.
     pub dropped: f64,
-    /// An append with an idempotency key is delivered twice, at once or later, and either answer comes back.
+    /// An append with an idempotency key is sent twice, at once or later; either response is returned.
     pub twice: f64,
-    /// A read, a look at a key, or whatever concerns a snapshot fails, with [`StoreError::Unavailable`] or
-    /// [`StoreError::Interrupted`]. A snapshot may have been saved then.
+    /// A read, a key lookup or a snapshot call fails.
+    ///
+    /// The error is [`StoreError::Unavailable`] or [`StoreError::Interrupted`]. A snapshot may have been saved even
+    /// though the call fails.
     pub reads: f64,
-    /// A call pauses, ahead of the store below; and, by another throw, behind it.
+    /// A call pauses before it reaches the inner store and, independently, after it.
     pub pauses: f64,
-    /// A watcher wakes up late, and, by another throw, for nothing. No wake-up is lost.
+    /// A watcher is woken late and, independently, without a reason; no wake-up is lost.
     pub wakes: f64,
-    /// The longest of all pauses. Some only let other tasks go first.
+    /// The longest pause; some pauses only yield to other tasks.
     pub longest_pause: Duration,
 }
 
 impl Faults {
-    /// None at all.
+    /// Injects nothing.
     pub const NONE: Self = Self {
         rejected: 0.0,
         rolled_back: 0.0,
@@ -54,7 +59,7 @@ impl Faults {
         longest_pause: Duration::ZERO,
     };
 
-    /// No errors, but calls and wake-ups that come late: all promises hold, and the conformance suite passes.
+    /// Injects delayed calls and wake-ups but no errors, so that the conformance suite still passes.
     pub const DELAYS: Self = Self {
         pauses: 0.2,
         wakes: 0.3,
@@ -62,28 +67,31 @@ impl Faults {
         ..Self::NONE
     };
 
-    pub(super) fn fate(&self, throw: f64) -> Fate {
+    /// Returns the fault for a random number from 0 to 1.
+    pub(super) fn pick(&self, random: f64) -> InjectedFault {
         let rates = [
-            (self.rejected, Fate::Rejected),
-            (self.rolled_back, Fate::RolledBack),
-            (self.unsent, Fate::Unsent),
-            (self.unanswered, Fate::Unanswered),
-            (self.dropped, Fate::Dropped),
-            (self.twice, Fate::Twice),
+            (self.rejected, InjectedFault::Rejected),
+            (self.rolled_back, InjectedFault::RolledBack),
+            (self.unsent, InjectedFault::Unsent),
+            (self.unanswered, InjectedFault::Unanswered),
+            (self.dropped, InjectedFault::Dropped),
+            (self.twice, InjectedFault::Twice),
         ];
-        let mut below = 0.0;
-        for (rate, fate) in rates {
-            below += rate;
-            if throw < below {
-                return fate;
+        let mut sum = 0.0;
+        for (rate, fault) in rates {
+            sum += rate;
+            if random < sum {
+                return fault;
             }
         }
-        Fate::Sound
+        InjectedFault::None
     }
 }
 
 impl Default for Faults {
-    /// Some of everything: about every third append and every tenth read fails, and every tenth append comes twice.
+    /// Injects some of every fault.
+    ///
+    /// About 3 of 10 appends and 1 of 10 reads fail, and 1 of 10 appends with an idempotency key is sent twice.
     fn default() -> Self {
         Self {
             rejected: 0.06,
@@ -98,14 +106,14 @@ impl Default for Faults {
     }
 }
 
-/// What becomes of an append.
+/// The fault of one append or of one change of documents; see the fields of [`Faults`].
 #[derive(Clone, Copy)]
-pub(super) enum Fate {
+pub(super) enum InjectedFault {
     Rejected,
     RolledBack,
     Unsent,
     Unanswered,
     Dropped,
     Twice,
-    Sound,
+    None,
 }

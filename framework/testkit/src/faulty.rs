@@ -1,4 +1,4 @@
-//! [`Faulty`]: a store that fails as stores behind a network do, where a seed says so.
+//! [`Faulty`], a store that injects seeded faults into another store.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::yield_now;
 use tokio::time::sleep;
 
-use super::faults::{Fate, Faults};
+use super::faults::{Faults, InjectedFault};
 use factum_core::append::{Append, AppendError, Appended, ExpectedVersion, IdempotencyKey};
 use factum_core::position::{Position, Version};
 use factum_core::read::{Page, Read};
@@ -19,13 +19,15 @@ use factum_core::store::{EventStore, Store};
 use factum_core::stream_id::StreamId;
 use factum_engine::error::StoreError;
 
-/// A store that fails where a seed says so, around any store: for testing what an application does when its
-/// store is not there, and for testing adapters that add something to another store.
+/// A store that wraps another store and injects faults as a seed determines.
 ///
-/// The fate of a call depends on the seed, on what is called, and on how many calls of that kind went before;
-/// so the same calls in the same order fail in the same way. An injected error names its seed and its call.
+/// Use it to test how an application behaves when its store fails, and to test stores that wrap another store.
 ///
-/// Clones share the count of calls. [`store`](Self::store) is the way around the faults.
+/// The fault of a call depends on the seed, on the operation and on the number of earlier calls of that operation.
+/// So the same calls in the same order fail in the same way. The text of an injected error names the seed and the
+/// call.
+///
+/// Clones share the count of calls. [`store`](Self::store) gives access to the inner store without faults.
 ///
 /// ```ignore
 /// use factum_testkit::{Faults, Faulty};
@@ -33,9 +35,13 @@ use factum_engine::error::StoreError;
 ///
 /// let store = MemoryStore::new();
 /// let engine = Engine::new(Faulty::new(store.clone(), 7, Faults::default()));
-/// // … what the application does, and then: what `store` holds.
+/// // Run the application on `engine`, then check the events in `store`.
 /// ```
 pub struct Faulty<S>(Arc<Inner<S>>);
+
+pub(super) const UNREACHABLE: &str = "the store was unavailable";
+pub(super) const REQUEST_LOST: &str = "the request was lost";
+pub(super) const RESPONSE_LOST: &str = "the response was lost";
 
 struct Inner<S> {
     store: S,
@@ -46,7 +52,7 @@ struct Inner<S> {
 }
 
 #[derive(Clone, Copy)]
-pub(super) enum Kind {
+pub(super) enum Operation {
     Append,
     Read,
     Snapshot,
@@ -54,16 +60,16 @@ pub(super) enum Kind {
     Change,
 }
 
-/// One call, and what is thrown for it.
+/// One call, with the random numbers that decide its faults.
 #[derive(Clone)]
 pub(super) struct Call {
     number: u64,
-    kind: Kind,
-    pub(super) dice: Rng,
+    operation: Operation,
+    pub(super) rng: Rng,
 }
 
 impl<S: Store> Faulty<S> {
-    /// `store`, with the faults that `seed` chooses.
+    /// Wraps `store` and injects `faults` as `seed` determines.
     #[must_use]
     pub fn new(store: S, seed: u64, faults: Faults) -> Self {
         Self(Arc::new(Inner {
@@ -75,13 +81,13 @@ impl<S: Store> Faulty<S> {
         }))
     }
 
-    /// The store below, without faults.
+    /// Returns the inner store, which injects no faults.
     #[must_use]
     pub fn store(&self) -> &S {
         &self.0.store
     }
 
-    /// How many calls have met a fault so far, pauses and wake-ups left out.
+    /// Returns the number of injected faults so far; pauses and wake-ups do not count.
     #[must_use]
     pub fn injected(&self) -> u64 {
         self.0.injected.load(Relaxed)
@@ -91,18 +97,22 @@ impl<S: Store> Faulty<S> {
         &self.0.faults
     }
 
-    pub(super) fn call(&self, kind: Kind) -> Call {
-        let number = self.0.calls[kind as usize].fetch_add(1, Relaxed) + 1;
+    pub(super) fn start_call(&self, operation: Operation) -> Call {
+        let number = self.0.calls[operation as usize].fetch_add(1, Relaxed) + 1;
         let mut seeds = Rng::with_seed(self.0.seed);
-        let own = seeds.u64(..).rotate_left(kind as u32 * 16);
-        let dice = Rng::with_seed(own ^ number.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        Call { number, kind, dice }
+        let own = seeds.u64(..).rotate_left(operation as u32 * 16);
+        let rng = Rng::with_seed(own ^ number.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        Call {
+            number,
+            operation,
+            rng,
+        }
     }
 
     pub(super) async fn pause(&self, call: &mut Call) {
         let faults = &self.0.faults;
-        let (pauses, sleeps) = (call.dice.f64() < faults.pauses, call.dice.bool());
-        let length = faults.longest_pause.mul_f64(call.dice.f64());
+        let (pauses, sleeps) = (call.rng.f64() < faults.pauses, call.rng.bool());
+        let length = faults.longest_pause.mul_f64(call.rng.f64());
         match (pauses, sleeps) {
             (false, _) => {}
             (true, false) => yield_now().await,
@@ -110,17 +120,18 @@ impl<S: Store> Faulty<S> {
         }
     }
 
-    /// An error that says what happened, counted.
+    /// Counts an injected fault and returns its error.
     fn fault(&self, call: &Call, what: &str) -> Box<dyn std::error::Error + Send + Sync> {
         self.0.injected.fetch_add(1, Relaxed);
-        let kind = match call.kind {
-            Kind::Append => "append",
-            Kind::Read => "read",
-            Kind::Snapshot => "snapshot call",
-            Kind::Watch => "watch",
-            Kind::Change => "change of documents",
+        let operation = match call.operation {
+            Operation::Append => "append",
+            Operation::Read => "read",
+            Operation::Snapshot => "snapshot call",
+            Operation::Watch => "watch",
+            Operation::Change => "document change",
         };
-        format!("seed {}, {kind} {}: {what}", self.0.seed, call.number).into()
+        let (seed, number) = (self.0.seed, call.number);
+        format!("injected fault in {operation} {number} with seed {seed}: {what}").into()
     }
 
     pub(super) fn unavailable(&self, call: &Call, what: &str) -> StoreError {
@@ -131,69 +142,69 @@ impl<S: Store> Faulty<S> {
         StoreError::Interrupted(self.fault(call, what))
     }
 
-    /// What may be asked again without harm, but for the answer that may be lost.
-    pub(super) async fn ask<T, E: From<StoreError>>(
+    /// Runs an idempotent call with pauses, and fails at the rate of reads.
+    pub(super) async fn call<T, E: From<StoreError>>(
         &self,
-        kind: Kind,
+        operation: Operation,
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
-        let mut call = self.call(kind);
+        let mut call = self.start_call(operation);
         self.pause(&mut call).await;
-        let fails = call.dice.f64() < self.0.faults.reads;
-        let answer = match (fails, call.dice.u8(..3)) {
+        let fails = call.rng.f64() < self.0.faults.reads;
+        let result = match (fails, call.rng.u8(..3)) {
             (false, _) => work.await,
-            (true, 0) => Err(self.unavailable(&call, "turned away").into()),
-            (true, 1) => Err(self.interrupted(&call, "lost on its way").into()),
+            (true, 0) => Err(self.unavailable(&call, UNREACHABLE).into()),
+            (true, 1) => Err(self.interrupted(&call, REQUEST_LOST).into()),
             (true, _) => {
                 work.await?;
-                Err(self.interrupted(&call, "the answer was lost").into())
+                Err(self.interrupted(&call, RESPONSE_LOST).into())
             }
         };
         self.pause(&mut call).await;
-        answer
+        result
     }
 
-    async fn meet(
+    async fn append_with(
         &self,
-        fate: Fate,
+        fault: InjectedFault,
         append: Append,
         call: &mut Call,
     ) -> Result<Appended, AppendError> {
         let store = &self.0.store;
-        let error = match fate {
-            Fate::Sound => return store.append(append).await,
-            Fate::Twice if append.key.is_none() => return store.append(append).await,
-            Fate::Twice => return self.deliver_twice(append, call).await,
-            Fate::Rejected => self.unavailable(call, "turned away"),
-            Fate::RolledBack => {
+        let error = match fault {
+            InjectedFault::None => return store.append(append).await,
+            InjectedFault::Twice if append.key.is_none() => return store.append(append).await,
+            InjectedFault::Twice => return self.append_twice(append, call).await,
+            InjectedFault::Rejected => self.unavailable(call, UNREACHABLE),
+            InjectedFault::RolledBack => {
                 self.roll_back(append).await?;
-                self.unavailable(call, "taken back")
+                self.unavailable(call, "the append was rolled back")
             }
-            Fate::Unsent => self.interrupted(call, "lost on its way"),
-            Fate::Unanswered => {
+            InjectedFault::Unsent => self.interrupted(call, REQUEST_LOST),
+            InjectedFault::Unanswered => {
                 store.append(append).await?;
-                self.interrupted(call, "the answer was lost")
+                self.interrupted(call, RESPONSE_LOST)
             }
-            Fate::Dropped => {
-                let turns = call.dice.u8(..4);
-                let cut = async {
-                    for _ in 0..turns {
+            InjectedFault::Dropped => {
+                let yields = call.rng.u8(..4);
+                let cancellation = async {
+                    for _ in 0..yields {
                         yield_now().await;
                     }
                     self.pause(call).await;
                 };
                 tokio::select! {
                     biased;
-                    answer = store.append(append) => drop(answer?),
-                    () = cut => {}
+                    result = store.append(append) => drop(result?),
+                    () = cancellation => {}
                 }
-                self.interrupted(call, "dropped")
+                self.interrupted(call, "the future of the append was dropped")
             }
         };
         Err(error.into())
     }
 
-    /// Lets the store below judge an append that it must not take.
+    /// Sends an append with a version that cannot match, so that the inner store rolls it back.
     async fn roll_back(&self, mut append: Append) -> Result<(), AppendError> {
         if let Some(part) = append.streams.first_mut() {
             part.expected = ExpectedVersion::Exact(Version::MAX);
@@ -205,30 +216,26 @@ impl<S: Store> Faulty<S> {
         Ok(())
     }
 
-    async fn deliver_twice(
-        &self,
-        append: Append,
-        call: &mut Call,
-    ) -> Result<Appended, AppendError> {
+    async fn append_twice(&self, append: Append, call: &mut Call) -> Result<Appended, AppendError> {
         let store = &self.0.store;
         let first = store.append(append.clone()).await?;
         self.0.injected.fetch_add(1, Relaxed);
-        if call.dice.u8(..3) == 0 {
-            let (late, mut call) = (self.clone(), call.clone());
+        if call.rng.u8(..3) == 0 {
+            let (faulty, mut call) = (self.clone(), call.clone());
             tokio::spawn(async move {
-                late.pause(&mut call).await;
-                // Nobody waits for this answer.
-                let _ = late.0.store.append(append).await;
+                faulty.pause(&mut call).await;
+                // The caller already has the first result.
+                let _ = faulty.0.store.append(append).await;
             });
             return Ok(first);
         }
         self.pause(call).await;
         let second = store.append(append).await;
-        if call.dice.bool() {
+        if call.rng.bool() {
             return Ok(first);
         }
         second.map_err(|error| match error {
-            // Something was done, by the first delivery.
+            // The first append was stored, so the caller must not conclude that nothing happened.
             AppendError::Store(StoreError::Unavailable(cause)) => {
                 StoreError::Interrupted(cause).into()
             }
@@ -255,52 +262,54 @@ impl<S> fmt::Debug for Faulty<S> {
 #[async_trait]
 impl<S: Store> EventStore for Faulty<S> {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        let mut call = self.call(Kind::Append);
+        let mut call = self.start_call(Operation::Append);
         self.pause(&mut call).await;
-        let fate = self.0.faults.fate(call.dice.f64());
-        let answer = self.meet(fate, append, &mut call).await;
+        let fault = self.0.faults.pick(call.rng.f64());
+        let result = self.append_with(fault, append, &mut call).await;
         self.pause(&mut call).await;
-        answer
+        result
     }
 
     async fn read(&self, read: Read) -> Result<Page, StoreError> {
-        self.ask(Kind::Read, self.0.store.read(read)).await
+        self.call(Operation::Read, self.0.store.read(read)).await
     }
 
     async fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {
-        self.ask(Kind::Read, self.0.store.find(key)).await
+        self.call(Operation::Read, self.0.store.find(key)).await
     }
 
+    /// Watches the head of the inner store, with the wake-up faults.
+    ///
     /// # Panics
-    /// Outside a tokio runtime, if wake-ups are to fail.
+    /// If wake-up faults are enabled and the call is made outside a Tokio runtime.
     fn watch(&self) -> watch::Receiver<Position> {
-        let mut below = self.0.store.watch();
+        let mut inner = self.0.store.watch();
         let Faults {
             wakes,
             longest_pause,
             ..
         } = self.0.faults;
         if wakes <= 0.0 {
-            return below;
+            return inner;
         }
-        let mut dice = self.call(Kind::Watch).dice;
-        let (wake, woken) = watch::channel(*below.borrow_and_update());
+        let mut rng = self.start_call(Operation::Watch).rng;
+        let (sender, receiver) = watch::channel(*inner.borrow_and_update());
         tokio::spawn(async move {
             loop {
-                if dice.f64() < wakes {
-                    wake.send_modify(|_| {});
+                if rng.f64() < wakes {
+                    sender.send_modify(|_| {});
                 }
                 tokio::select! {
-                    changed = below.changed() => if changed.is_err() { return },
-                    () = wake.closed() => return,
+                    changed = inner.changed() => if changed.is_err() { return },
+                    () = sender.closed() => return,
                 }
-                if dice.f64() < wakes {
-                    sleep(longest_pause.mul_f64(dice.f64())).await;
+                if rng.f64() < wakes {
+                    sleep(longest_pause.mul_f64(rng.f64())).await;
                 }
-                wake.send_replace(*below.borrow_and_update());
+                sender.send_replace(*inner.borrow_and_update());
             }
         });
-        woken
+        receiver
     }
 }
 
@@ -308,16 +317,16 @@ impl<S: Store> EventStore for Faulty<S> {
 impl<S: Store> SnapshotStore for Faulty<S> {
     async fn save_snapshot(&self, snapshot: Snapshot) -> Result<(), StoreError> {
         let save = self.0.store.save_snapshot(snapshot);
-        self.ask(Kind::Snapshot, save).await
+        self.call(Operation::Snapshot, save).await
     }
 
     async fn load_snapshot(&self, stream: &StreamId) -> Result<Option<Snapshot>, StoreError> {
         let load = self.0.store.load_snapshot(stream);
-        self.ask(Kind::Snapshot, load).await
+        self.call(Operation::Snapshot, load).await
     }
 
     async fn clear_snapshots(&self) -> Result<(), StoreError> {
         let clear = self.0.store.clear_snapshots();
-        self.ask(Kind::Snapshot, clear).await
+        self.call(Operation::Snapshot, clear).await
     }
 }

@@ -1,9 +1,9 @@
-//! Documents of a store that fails.
+//! The document store of [`Faulty`].
 
 use async_trait::async_trait;
 
-use super::faults::Fate;
-use super::faulty::{Faulty, Kind};
+use super::faults::InjectedFault;
+use super::faulty::{Faulty, Operation, REQUEST_LOST, RESPONSE_LOST, UNREACHABLE};
 use factum_core::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
 use factum_core::store::Store;
 use factum_engine::error::StoreError;
@@ -11,20 +11,22 @@ use factum_engine::error::StoreError;
 #[async_trait]
 impl<S: Store> DocumentStore for Faulty<S> {
     async fn change_documents(&self, changes: Changes) -> Result<Revision, ChangeError> {
-        let mut call = self.call(Kind::Change);
+        let mut call = self.start_call(Operation::Change);
         self.pause(&mut call).await;
         let store = self.store();
-        let error = match self.faults().fate(call.dice.f64()) {
-            Fate::Sound | Fate::Twice => {
-                let answer = store.change_documents(changes).await;
+        let error = match self.faults().pick(call.rng.f64()) {
+            InjectedFault::None | InjectedFault::Twice => {
+                let result = store.change_documents(changes).await;
                 self.pause(&mut call).await;
-                return answer;
+                return result;
             }
-            Fate::Rejected | Fate::RolledBack => self.unavailable(&call, "turned away"),
-            Fate::Unsent => self.interrupted(&call, "lost on its way"),
-            Fate::Unanswered | Fate::Dropped => {
+            InjectedFault::Rejected | InjectedFault::RolledBack => {
+                self.unavailable(&call, UNREACHABLE)
+            }
+            InjectedFault::Unsent => self.interrupted(&call, REQUEST_LOST),
+            InjectedFault::Unanswered | InjectedFault::Dropped => {
                 store.change_documents(changes).await?;
-                self.interrupted(&call, "the answer was lost")
+                self.interrupted(&call, RESPONSE_LOST)
             }
         };
         self.pause(&mut call).await;
@@ -32,12 +34,12 @@ impl<S: Store> DocumentStore for Faulty<S> {
     }
 
     async fn find_documents(&self, keys: &[String]) -> Result<Vec<Document>, StoreError> {
-        self.ask(Kind::Read, self.store().find_documents(keys))
+        self.call(Operation::Read, self.store().find_documents(keys))
             .await
     }
 
     async fn scan_documents(&self, scan: Scan) -> Result<Vec<Document>, StoreError> {
-        self.ask(Kind::Read, self.store().scan_documents(scan))
+        self.call(Operation::Read, self.store().scan_documents(scan))
             .await
     }
 }

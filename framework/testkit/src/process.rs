@@ -1,30 +1,34 @@
-//! Given these events, when this one, a rejection or a deadline, then those commands and deadlines.
+//! Given/when/then scenarios for process managers.
 
 use std::fmt::Display;
 use std::marker::PhantomData;
 
 use serde_json::{Value, json};
 
-use super::scenario::Facts;
+use super::scenario::EventLists;
 use factum_core::stream_id::StreamId;
 use factum_core::timestamp::Timestamp;
 use factum_engine::command::Command;
+use factum_engine::process::instance::{Cause, PendingCommand, ProcessInstance};
 use factum_engine::process::{
     Correlation, ProcessManager, ReactSet, Rejection, Respond, SentBy, When,
 };
 use factum_engine::record::RecordedEvent;
-use factum_runtime::process_managers::{Cause, Instance, Logic as _, Pending, Reacts as _, Typed};
+use factum_runtime::process::{EventDriven as _, ProcessDefinition as _, TypedProcess};
 
-/// Begins a scenario of the instance `id` of the process manager `P`, without a store.
+/// Starts a scenario of the process instance `id` of the process manager `P`, without a store.
 ///
-/// All happens at one time, which is 1970-01-01T00:00:00Z if [`at`](ProcessScenario::at) does not say otherwise. Each
-/// `when` forgets what followed from the one before; a `then` that names something tells of it alone, and
-/// [`then_nothing_else`](ProcessScenario::then_nothing_else) of all that none has named.
+/// A scenario is a list of steps. Each step starts with [`when`](ProcessScenario::when),
+/// [`when_deadline`](ProcessScenario::when_deadline) or [`when_rejected`](ProcessScenario::when_rejected). The `then`
+/// methods check the effects of the last step. Each of them checks one effect and ignores the others;
+/// [`then_nothing_else`](ProcessScenario::then_nothing_else) asserts that there are no further effects.
 ///
-/// The events stand in a stream whose key is the text of `id`, so that [`correlate`](crate::React::correlate) may go by
+/// The time of all steps is 1970-01-01T00:00:00Z unless [`at`](ProcessScenario::at) sets another one.
+///
+/// The key of the events' stream is the text of `id`, so that [`correlate`](crate::React::correlate) can use
 /// `event.record.stream.key()`.
 ///
-/// An example stands at [`ProcessManager`].
+/// See [`ProcessManager`] for an example.
 #[expect(
     clippy::needless_pass_by_value,
     reason = "a scenario reads best with plain values"
@@ -36,30 +40,30 @@ where
 {
     let id = id.to_string();
     ProcessScenario {
-        logic: Typed::new(),
-        instance: Instance::new(&id),
-        before: Instance::new(&id),
-        at: Timestamp::from_micros(0),
+        definition: TypedProcess::new(),
+        instance: ProcessInstance::new(&id),
+        before: ProcessInstance::new(&id),
+        now: Timestamp::from_micros(0),
         checked: Checked::default(),
-        aside: Vec::new(),
-        of: PhantomData,
+        unhandled: Vec::new(),
+        process_manager: PhantomData,
     }
 }
 
-/// One instance of a process manager, and what it has been through. Made by [`process`].
+/// A scenario of one process instance. Created by [`process`](process()).
 pub struct ProcessScenario<P> {
-    logic: Typed<P>,
-    instance: Instance,
-    /// As it was ahead of the last `when`.
-    before: Instance,
-    at: Timestamp,
+    definition: TypedProcess<P>,
+    instance: ProcessInstance,
+    /// The instance before the last `when`.
+    before: ProcessInstance,
+    now: Timestamp,
     checked: Checked,
-    /// What was given or happened, and is none of its business.
-    aside: Vec<String>,
-    of: PhantomData<fn() -> P>,
+    /// The reasons why the instance did not handle some of the events.
+    unhandled: Vec<String>,
+    process_manager: PhantomData<fn() -> P>,
 }
 
-/// What a `then` has spoken of.
+/// The effects that a `then` method has checked since the last `when`.
 #[derive(Default)]
 struct Checked {
     commands: bool,
@@ -71,75 +75,81 @@ impl<P> ProcessScenario<P>
 where
     P: Respond + ReactSet<<P as ProcessManager>::Events>,
 {
-    /// What follows happens at `time`.
+    /// Sets the time of the following events and steps.
     #[must_use = "a scenario without `when` and `then` tests nothing"]
     pub fn at(mut self, time: Timestamp) -> Self {
-        self.at = time;
+        self.now = time;
         self
     }
 
-    /// These events have happened, of whatever types: a list, or a tuple of lists. What followed from them is forgotten,
-    /// but for the deadlines that they set.
+    /// Applies events that happened before the tested step.
+    ///
+    /// Pass a list, or a tuple of lists if the events have several types. The commands that the process manager sends
+    /// for them are discarded; the deadlines that it sets remain set.
     ///
     /// # Panics
-    /// If an event does not survive its stored form, or the process manager fails.
+    /// If an event cannot be serialized or deserialized, or if the process manager fails.
     #[track_caller]
     #[must_use = "a scenario without `when` and `then` tests nothing"]
-    pub fn given(mut self, events: impl Facts) -> Self {
+    pub fn given(mut self, events: impl EventLists) -> Self {
         let mut records = Vec::new();
         events.record(&mut records);
         for record in records {
-            self.take(record);
+            self.handle(record);
         }
         self.instance.outbox.clear();
         self
     }
 
-    /// This event happens.
+    /// Starts a step: the process manager handles `event`.
     ///
     /// # Panics
-    /// If the event does not survive its stored form, or the process manager fails.
+    /// If the event cannot be serialized or deserialized, or if the process manager fails.
     #[track_caller]
     #[must_use = "a scenario without `when` and `then` tests nothing"]
     pub fn when<E>(mut self, event: E) -> Self
     where
-        [E; 1]: Facts,
+        [E; 1]: EventLists,
     {
-        self.begin();
+        self.start_step();
         let mut records = Vec::new();
         [event].record(&mut records);
         for record in records {
-            self.take(record);
+            self.handle(record);
         }
         self
     }
 
-    /// The deadline `name` passes, when it is due.
+    /// Starts a step: the deadline `name` fires at the time at which it is due.
     ///
     /// # Panics
-    /// If no deadline of that name is set, or the process manager fails.
+    /// If no deadline with this name is set, or if the process manager fails.
     #[track_caller]
     #[must_use = "a scenario without `when` and `then` tests nothing"]
     pub fn when_deadline(mut self, name: &str) -> Self {
-        self.begin();
+        self.start_step();
         let Some(timer) = self.instance.deadlines.get(name).cloned() else {
             let set: Vec<_> = self.instance.deadlines.keys().collect();
-            panic!("no deadline {name:?} is set, but {set:?}{}", self.aside());
+            let unhandled = self.unhandled();
+            panic!(
+                "no deadline {name:?} is set for {}; deadlines that are set: {set:?}{unhandled}",
+                P::NAME
+            );
         };
-        self.at = timer.due;
-        let passed = self
-            .logic
-            .deadline(&mut self.instance, (name, &timer), timer.due);
-        if let Err(fault) = passed {
-            panic!("{fault}");
+        self.now = timer.due;
+        let fired = self
+            .definition
+            .deadline(&mut self.instance, name, &timer, timer.due);
+        if let Err(error) = fired {
+            panic!("{} failed on the deadline {name:?}: {error}", P::NAME);
         }
         self
     }
 
-    /// `command` was rejected with `error`.
+    /// Starts a step: `command`, which the process manager sent, was rejected with `error`.
     ///
     /// # Panics
-    /// If the command cannot be written as JSON, or the process manager fails.
+    /// If the command cannot be serialized to JSON, or if the process manager fails.
     #[track_caller]
     #[expect(
         clippy::needless_pass_by_value,
@@ -150,88 +160,136 @@ where
     where
         C: Command + SentBy<P>,
     {
-        self.begin();
-        let (command, error) = (body(&command), error.to_string());
-        let rejection = Rejection::new(C::NAME.to_owned(), command, error, self.at);
-        let cause = Cause::none(self.at);
-        if let Err(fault) = self.logic.rejected(&mut self.instance, &rejection, &cause) {
-            panic!("{fault}");
+        self.start_step();
+        let rejection = Rejection::new(
+            C::NAME.to_owned(),
+            body(&command),
+            error.to_string(),
+            self.now,
+        );
+        let cause = Cause::none(self.now);
+        if let Err(error) = self
+            .definition
+            .rejected(&mut self.instance, &rejection, &cause)
+        {
+            panic!(
+                "{} failed on the rejection of {}: {error}",
+                P::NAME,
+                C::NAME
+            );
         }
         self
     }
 
-    /// These commands are sent, in this order, and no others: a list, or a tuple of commands of several types.
+    /// Asserts that the step sends exactly these commands, in this order.
+    ///
+    /// Pass a list, or a tuple if the commands have several types.
     ///
     /// # Panics
-    /// If others are sent.
+    /// If the step sends other commands, more commands or fewer commands.
     #[track_caller]
     pub fn then_sends(mut self, commands: impl Sent<P>) -> Self {
         self.checked.commands = true;
-        let expected = commands.sent();
-        let aside = self.aside();
-        assert_eq!(
-            self.sent(),
-            expected,
-            "{} sends other commands{aside}",
+        let (expected, actual) = (commands.sent(), self.sent());
+        let unhandled = self.unhandled();
+        assert!(
+            actual == expected,
+            "unexpected commands of {}{unhandled}\n  expected: {}\n    actual: {}",
+            P::NAME,
+            json!(expected),
+            json!(actual)
+        );
+        self
+    }
+
+    /// Asserts that the deadline `name` is set to `when`.
+    ///
+    /// `when` is a [`Timestamp`], or a [`Duration`](std::time::Duration) after the time of the step.
+    ///
+    /// # Panics
+    /// If the deadline is not set, or if it is set to another time.
+    #[track_caller]
+    pub fn then_deadline(mut self, name: &str, when: impl Into<When>) -> Self {
+        self.checked.deadlines.push(name.to_owned());
+        let expected = when.into().due(self.now);
+        let due = self.instance.deadlines.get(name).map(|timer| timer.due);
+        let actual = due.map_or("not set".to_owned(), |due| format!("due at {due}"));
+        let unhandled = self.unhandled();
+        assert!(
+            due == Some(expected),
+            "unexpected deadline {name:?} of {}{unhandled}\n  expected: due at {expected}\n    actual: {actual}",
             P::NAME
         );
         self
     }
 
-    /// The deadline `name` is set then: at a [`Timestamp`], or so long after what has happened.
+    /// Asserts that the deadline `name` was set before the step and is not set after it.
     ///
     /// # Panics
-    /// If it is not set, or at another time.
-    #[track_caller]
-    pub fn then_deadline(mut self, name: &str, when: impl Into<When>) -> Self {
-        self.checked.deadlines.push(name.to_owned());
-        let due = self.instance.deadlines.get(name).map(|timer| timer.due);
-        let expected = Some(when.into().due(self.at));
-        let aside = self.aside();
-        assert_eq!(due, expected, "the deadline {name:?} of {}{aside}", P::NAME);
-        self
-    }
-
-    /// The deadline `name` is not set any more.
-    ///
-    /// # Panics
-    /// If it is set now, or was not before.
+    /// If the deadline was not set before the step, or if it is still set.
     #[track_caller]
     pub fn then_cancels(mut self, name: &str) -> Self {
         self.checked.deadlines.push(name.to_owned());
+        let unhandled = self.unhandled();
         let before = self.before.deadlines.contains_key(name);
-        assert!(before, "the deadline {name:?} was not set");
-        let now = self.instance.deadlines.contains_key(name);
-        assert!(!now, "the deadline {name:?} is still set");
+        assert!(
+            before,
+            "cannot expect that {} cancels the deadline {name:?}: it was not set before the step{unhandled}",
+            P::NAME
+        );
+        if let Some(timer) = self.instance.deadlines.get(name) {
+            let due = timer.due;
+            panic!(
+                "{} did not cancel the deadline {name:?}: it is due at {due}{unhandled}",
+                P::NAME
+            );
+        }
         self
     }
 
-    /// The instance is complete.
+    /// Asserts that the process instance is complete.
     ///
     /// # Panics
-    /// If it lives on.
+    /// If the process instance is still active.
     #[track_caller]
     pub fn then_completes(mut self) -> Self {
         self.checked.completion = true;
-        assert!(!self.instance.lives(), "{} is not complete", P::NAME);
+        let (id, unhandled) = (&self.instance.id, self.unhandled());
+        assert!(
+            !self.instance.is_live(),
+            "instance {id:?} of {} is not complete{unhandled}",
+            P::NAME
+        );
         self
     }
 
-    /// Nothing follows that was not named.
+    /// Asserts that the step has no effects other than those that earlier `then` calls checked.
+    ///
+    /// Effects are: a command is sent, a deadline is set, moved or cancelled, or the process instance completes.
     ///
     /// # Panics
-    /// If a command is sent, a deadline is set, moved or cancelled, or the instance is complete, and no `then` said so.
+    /// If the step has an effect that no `then` call since the last `when` checked.
     #[track_caller]
     pub fn then_nothing_else(self) -> Self {
         if !self.checked.commands {
-            let none: [Value; 0] = [];
-            assert_eq!(self.sent(), none, "{} sends commands", P::NAME);
+            let sent = self.sent();
+            assert!(
+                sent.is_empty(),
+                "unexpected commands of {}\n  expected: none\n    actual: {}",
+                P::NAME,
+                json!(sent)
+            );
         }
-        let completes = self.before.lives() && !self.instance.lives();
+        let completes = self.before.is_live() && !self.instance.is_live();
         if !self.checked.completion {
-            assert!(!completes, "{} is complete", P::NAME);
+            let id = &self.instance.id;
+            assert!(
+                !completes,
+                "instance {id:?} of {} completed unexpectedly",
+                P::NAME
+            );
         }
-        let due = |instance: &Instance| {
+        let due = |instance: &ProcessInstance| {
             let timers = instance.deadlines.iter();
             let timers = timers.filter(|(name, _)| !self.checked.deadlines.contains(name));
             timers
@@ -239,82 +297,95 @@ where
                 .collect::<Vec<_>>()
         };
         if !completes {
-            assert_eq!(
-                due(&self.instance),
-                due(&self.before),
-                "deadlines of {}",
+            let (expected, actual) = (due(&self.before), due(&self.instance));
+            assert!(
+                actual == expected,
+                "unexpected changes of deadlines of {}\n  expected: {expected:?}\n    actual: {actual:?}",
                 P::NAME
             );
         }
         self
     }
 
-    /// Looks at the state; the default, if the instance does not live.
+    /// Passes the state to `check`, which can make assertions on it.
+    ///
+    /// The state is the default value of `P` if the process instance has not started or is complete.
     ///
     /// # Panics
-    /// If the state cannot be read again.
+    /// If the state cannot be deserialized, or if `check` panics.
     #[track_caller]
-    pub fn then_state(self, look: impl FnOnce(&P)) -> Self {
+    pub fn then_state(self, check: impl FnOnce(&P)) -> Self {
         let state = self.instance.state().cloned().map(serde_json::from_value);
         match state {
-            None => look(&P::default()),
-            Some(Ok(state)) => look(&state),
-            Some(Err(error)) => panic!("the state does not survive its stored form: {error}"),
+            None => check(&P::default()),
+            Some(Ok(state)) => check(&state),
+            Some(Err(error)) => {
+                panic!("the state of {} cannot be deserialized: {error}", P::NAME)
+            }
         }
         self
     }
 
-    fn begin(&mut self) {
+    fn start_step(&mut self) {
         self.instance.outbox.clear();
         self.before = self.instance.clone();
         self.checked = Checked::default();
     }
 
     #[track_caller]
-    fn take(&mut self, mut record: RecordedEvent) {
-        record.recorded_at = self.at;
+    fn handle(&mut self, mut record: RecordedEvent) {
+        record.recorded_at = self.now;
         if let Ok(stream) = StreamId::new("given", &self.instance.id) {
             record.stream = stream;
         }
-        let prepared = match self.logic.prepare(&record) {
+        let prepared = match self.definition.prepare(&record) {
             Ok(prepared) => prepared,
-            Err(error) => panic!("{error}"),
+            Err(error) => panic!("{} cannot handle {}: {error}", P::NAME, record.name),
         };
         for prepared in prepared {
             let (id, starts) = match prepared.correlation {
                 Correlation::Starts(id) => (id, true),
                 Correlation::Continues(id) => (id, false),
                 Correlation::Ignored => {
-                    self.aside.push(format!("{} is for none", record.name));
+                    let name = &record.name;
+                    self.unhandled
+                        .push(format!("{name} is not correlated with an instance"));
                     continue;
                 }
             };
             if id != self.instance.id {
-                self.aside.push(format!("{} is for {id}", record.name));
+                let name = &record.name;
+                self.unhandled
+                    .push(format!("{name} belongs to instance {id:?}"));
                 continue;
             }
-            if !(starts || self.instance.lives()) {
+            if !(starts || self.instance.is_live()) {
                 let (name, id) = (&record.name, &self.instance.id);
-                self.aside
-                    .push(format!("{name} continues {id}, which does not live"));
+                self.unhandled.push(format!(
+                    "{name} continues instance {id:?}, which has not started or is complete"
+                ));
                 continue;
             }
-            if let Err(fault) = (prepared.effect)(&mut self.instance, &Cause::of(&record)) {
-                panic!("{fault}");
+            if let Err(error) = (prepared.apply)(&mut self.instance, &Cause::event(&record)) {
+                panic!("{} failed on {}: {error}", P::NAME, record.name);
             }
         }
     }
 
-    /// What explains that nothing follows, to stand behind a message.
-    fn aside(&self) -> String {
-        match &*self.aside {
+    /// Returns the end of a panic message, which explains why the instance did not handle some events.
+    fn unhandled(&self) -> String {
+        match &*self.unhandled {
             [] => String::new(),
-            aside => format!("; of {:?}: {}", self.instance.id, aside.join(", ")),
+            reasons => format!(
+                "; events that instance {:?} did not handle: {}",
+                self.instance.id,
+                reasons.join(", ")
+            ),
         }
     }
 
     fn sent(&self) -> Vec<Value> {
-        let named = |pending: &Pending| json!({ (pending.command.clone()): pending.body });
+        let named = |pending: &PendingCommand| json!({ (pending.command.clone()): pending.body });
         self.instance.outbox.iter().map(named).collect()
     }
 }
@@ -323,17 +394,20 @@ where
 fn body<C: Command>(command: &C) -> Value {
     match serde_json::to_value(command) {
         Ok(body) => body,
-        Err(error) => panic!("the command {} cannot be written as JSON: {error}", C::NAME),
+        Err(error) => panic!(
+            "the command {} cannot be serialized to JSON: {error}",
+            C::NAME
+        ),
     }
 }
 
-/// What `then_sends` can name for the process manager `P`.
+/// The values that [`ProcessScenario::then_sends`] accepts for the process manager `P`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not what `{P}` can send",
-    note = "name a list of commands, or a tuple of commands of several types, that stand in its `commands = (…)`"
+    message = "`{Self}` cannot be sent by `{P}`",
+    note = "pass a list of commands, or a tuple of commands of several types, from the attribute `commands = (…)`"
 )]
 pub trait Sent<P> {
-    /// The commands that are meant, by name.
+    /// Returns the expected commands as JSON, each with its name.
     fn sent(self) -> Vec<Value>;
 }
 

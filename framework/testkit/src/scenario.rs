@@ -1,4 +1,4 @@
-//! Given these events, when this command, then those events, or this rejection.
+//! Given/when/then scenarios for commands.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -17,16 +17,18 @@ use factum_engine::event_set::{ApplySet, EventSet};
 use factum_engine::events::Events;
 use factum_engine::record::{DecodeEvent as _, Place, RecordedEvent};
 
-/// Begins a scenario: these events have happened.
+/// Starts a scenario with the events that are stored before the command is executed.
 ///
-/// | the command looks at | `given` takes, and `then` |
-/// |---|---|
-/// | one aggregate | `[event, …]`, a `Vec` of events, or `()` for none; `then`: [`Events`], too |
-/// | several | a tuple of these |
-/// | a list | a `Vec` of these |
-/// | and a tag query | `given`: a tuple of the above and the events that the query may find; `then`: the above |
+/// A scenario tests a command without a store: `given(events).when(command).then(events)`.
 ///
-/// Every event takes the way through its stored form, so that one that would not survive storage shows here.
+/// | the command reads | `given` expects | `then` expects |
+/// |---|---|---|
+/// | one aggregate | `[event, …]`, a `Vec` of events, or `()` for no events | the same, or [`Events`] |
+/// | several aggregates | a tuple of these | a tuple of these |
+/// | a list of aggregates | a `Vec` of these | a `Vec` of these |
+/// | any of these and a DCB query | a tuple of the above and the events that the query may find | the above |
+///
+/// Every event is serialized and deserialized as in a store, so a scenario fails if an event does not survive storage.
 ///
 /// ```
 /// # use factum::prelude::*;
@@ -62,25 +64,27 @@ pub fn given<G>(past: G) -> Given<G> {
     Given { past }
 }
 
-/// What has happened. Made by [`given`].
+/// The first step of a scenario: the events that happened before. Created by [`given`].
 #[must_use = "a scenario without `when` and `then` tests nothing"]
 #[derive(Debug)]
 pub struct Given<G> {
     past: G,
 }
 
-/// What a command decided. Ends with one of its `then`s.
+/// The second step of a scenario: the decision of a command. Created by [`Given::when`].
+///
+/// Check it with [`then`](Self::then), [`then_rejected`](Self::then_rejected) or [`result`](Self::result).
 #[must_use = "a scenario without `then` tests nothing"]
 pub struct Scenario<C: Decide> {
-    decided: Result<<C::On as Boundary>::Decision, C::Error>,
+    result: Result<<C::On as Boundary>::Decision, C::Error>,
 }
 
 impl<G> Given<G> {
-    /// The command decides on what has happened.
+    /// Executes [`Decide::decide`] of `command` on the state that the given events produce.
     ///
     /// # Panics
-    /// If an id or a tag breaks the rules of its text, an event does not survive its stored form, or the decision sets a
-    /// deadline that cannot be kept.
+    /// If an id or a tag of the command is not valid, if an event cannot be serialized or deserialized, or if the
+    /// decision sets a deadline that is not valid.
     #[track_caller]
     #[expect(
         clippy::needless_pass_by_value,
@@ -92,47 +96,52 @@ impl<G> Given<G> {
     {
         let mut slots = match C::On::slots(command.target()) {
             Ok(slots) => slots,
-            Err(error) => panic!("{error}"),
+            Err(error) => panic!("the target of {} is not valid: {error}", C::NAME),
         };
         self.past.fill(&mut slots);
-        let decided = command.decide(C::On::state(&slots));
-        if let Ok(decision) = &decided {
-            C::On::deadlines(&slots, decision, &mut |_, orders| {
-                if let Err(invalid) = orders.check() {
-                    panic!("{invalid}");
+        let result = command.decide(C::On::state(&slots));
+        if let Ok(decision) = &result {
+            C::On::deadlines(&slots, decision, &mut |_, deadlines| {
+                if let Err(invalid) = deadlines.check() {
+                    panic!("the decision of {} is not valid: {invalid}", C::NAME);
                 }
             });
         }
-        Scenario { decided }
+        Scenario { result }
     }
 }
 
 impl<C: Decide> Scenario<C> {
-    /// These events, and no others. With deadlines they are written as in a decision:
-    /// `Events::from(…).deadline(…)`; where none is named, none may be set or cancelled.
+    /// Asserts that the command stores exactly `expected`, in this order.
+    ///
+    /// To expect deadlines, write them as in a decision: `Events::from(…).deadline(…)`. An expectation without
+    /// deadlines fails if the decision sets or cancels one.
     ///
     /// # Panics
-    /// If the command was rejected or decided otherwise.
+    /// If the command is rejected, or if its decision is not `expected`.
     #[track_caller]
     pub fn then(self, expected: impl Outcome<<C::On as Boundary>::Shape>)
     where
         <C::On as Boundary>::Decision: PartialEq + Debug,
     {
-        match self.decided {
-            Ok(decision) => assert_eq!(
-                decision,
-                expected.decision(),
-                "{} decided otherwise",
+        let expected = expected.decision();
+        match self.result {
+            Ok(decision) => assert!(
+                decision == expected,
+                "unexpected decision of {}\n  expected: {expected:?}\n    actual: {decision:?}",
                 C::NAME
             ),
-            Err(rejection) => panic!("{} was rejected: {rejection}", C::NAME),
+            Err(rejection) => panic!(
+                "unexpected rejection of {}\n  expected: {expected:?}\n    actual: rejected: {rejection}",
+                C::NAME
+            ),
         }
     }
 
-    /// This rejection.
+    /// Asserts that the command is rejected with the error `expected`.
     ///
     /// # Panics
-    /// If the command was not rejected, or for another reason.
+    /// If the command is not rejected, or if it is rejected with another error.
     #[track_caller]
     #[expect(
         clippy::needless_pass_by_value,
@@ -143,56 +152,63 @@ impl<C: Decide> Scenario<C> {
         C::Error: PartialEq,
         <C::On as Boundary>::Decision: Debug,
     {
-        match self.decided {
-            Ok(decision) => panic!("{} was not rejected, it decided {decision:?}", C::NAME),
-            Err(rejection) => assert_eq!(rejection, expected, "{} was rejected otherwise", C::NAME),
+        match self.result {
+            Ok(decision) => panic!(
+                "{} was not rejected\n  expected: rejected: {expected}\n    actual: {decision:?}",
+                C::NAME
+            ),
+            Err(rejection) => assert!(
+                rejection == expected,
+                "unexpected rejection of {}\n  expected: {expected:?}\n    actual: {rejection:?}",
+                C::NAME
+            ),
         }
     }
 
-    /// The decision itself, for what the other `then`s cannot say.
+    /// Returns the decision, for assertions that [`then`](Self::then) cannot express.
     ///
     /// # Errors
-    /// The rejection.
+    /// Returns the error of the command if it is rejected.
     pub fn result(self) -> Result<<C::On as Boundary>::Decision, C::Error> {
-        self.decided
+        self.result
     }
 }
 
-/// What can be `given` for the boundary `B`.
+/// The values that [`given`] accepts for a command on the boundary `B`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not what can have happened to `{B}`",
-    note = "give a list of events for one aggregate, a tuple of lists for several, `()` for nothing"
+    message = "`{Self}` cannot be given as the past events of `{B}`",
+    note = "pass a list of events for one aggregate, a tuple of lists for several, or `()` for no events"
 )]
 pub trait Past<B: Shape> {
-    /// Lets it happen.
+    /// Applies the events to the state in `slots`.
     fn fill(self, slots: &mut B::Slots);
 }
 
-/// What `then` can name for the boundary `B`.
+/// The values that [`Scenario::then`] accepts for a command on the boundary `B`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not what a command on `{B}` can decide",
-    note = "name a list of events for one aggregate, a tuple of lists for several, `()` for nothing"
+    message = "`{Self}` cannot be the decision of a command on `{B}`",
+    note = "pass a list of events for one aggregate, a tuple of lists for several, or `()` for no events"
 )]
 pub trait Outcome<B: Shape> {
-    /// The decision that is meant.
+    /// Returns the expected decision.
     fn decision(self) -> B::Decision;
 }
 
-/// Events of any types, for a tag query.
-pub trait Facts {
-    /// Adds them in stored form.
+/// Lists of events of any types, as input of a DCB query or of a process manager.
+pub trait EventLists {
+    /// Appends the events to `records` in serialized form.
     fn record(self, records: &mut Vec<RecordedEvent>);
 }
 
 #[track_caller]
 fn record<E: Event>(event: &E, stream: StreamId, version: Version) -> RecordedEvent {
-    let stored = match codec::encode(event, &Arc::new(Metadata::default())) {
-        Ok(stored) => stored,
+    let encoded = match codec::encode(event, &Arc::new(Metadata::default())) {
+        Ok(encoded) => encoded,
         Err(error) => panic!("{error}: {}", error.source),
     };
     let position = Position::new(version.get());
     RecordedEvent::new(
-        stored,
+        encoded,
         stream,
         Place {
             position,
@@ -208,7 +224,10 @@ fn fill<A: Aggregate>(events: impl IntoIterator<Item = A::Event>, slot: &mut Slo
         let stored = record(&event, slot.stream.clone(), slot.version.plus(1));
         match stored.decode() {
             Ok(event) => slot.take(&event, stored.position),
-            Err(error) => panic!("{error}"),
+            Err(error) => panic!(
+                "the event {} does not survive storage: {error}",
+                stored.name
+            ),
         }
     }
 }
@@ -236,7 +255,7 @@ impl<A: Aggregate, G: Past<Single<A>>> Past<List<A>> for Vec<G> {
         assert_eq!(
             self.len(),
             slots.len(),
-            "one list of events for each aggregate"
+            "`given` needs one list of events for each aggregate of the command"
         );
         for (past, slot) in self.into_iter().zip(slots) {
             past.fill(slot);
@@ -250,7 +269,7 @@ where
     Q: ApplySet<S> + Default + Send + Sync + 'static,
     S: EventSet,
     G: Past<B>,
-    F: Facts,
+    F: EventLists,
 {
     fn fill(self, slots: &mut (B::Slots, QuerySlot<Q, S>)) {
         self.0.fill(&mut slots.0);
@@ -258,7 +277,10 @@ where
         self.1.record(&mut records);
         for record in records {
             if let Err(error) = slots.1.take(&record) {
-                panic!("{error}");
+                panic!(
+                    "the event {} does not survive storage: {error}",
+                    record.name
+                );
             }
         }
     }
@@ -338,17 +360,17 @@ where
     }
 }
 
-impl Facts for () {
+impl EventLists for () {
     fn record(self, _: &mut Vec<RecordedEvent>) {}
 }
 
-impl<E: Event, const N: usize> Facts for [E; N] {
+impl<E: Event, const N: usize> EventLists for [E; N] {
     fn record(self, records: &mut Vec<RecordedEvent>) {
         Vec::from(self).record(records);
     }
 }
 
-impl<E: Event> Facts for Vec<E> {
+impl<E: Event> EventLists for Vec<E> {
     fn record(self, records: &mut Vec<RecordedEvent>) {
         let stream = StreamId::new("given", "events").unwrap_or_else(|error| panic!("{error}"));
         for event in self {
@@ -358,7 +380,7 @@ impl<E: Event> Facts for Vec<E> {
     }
 }
 
-impl<F: Facts, G: Facts> Facts for (F, G) {
+impl<F: EventLists, G: EventLists> EventLists for (F, G) {
     fn record(self, records: &mut Vec<RecordedEvent>) {
         self.0.record(records);
         self.1.record(records);

@@ -1,4 +1,4 @@
-//! An event as older code has stored it.
+//! [`stored`], which builds an event as older code stored it.
 
 use std::sync::Arc;
 
@@ -11,13 +11,15 @@ use factum_core::stream_id::StreamId;
 use factum_core::timestamp::Timestamp;
 use factum_engine::record::{ContentType, NewEvent, Place, RecordedEvent};
 
-/// The event `name` as it stands in a store: the fields `data`, in their form of `version`. For tests of upcasters and
-/// of what became of old events; it has no tags and no metadata, and its stream is of no meaning.
+/// Builds a stored event of type `name` with the JSON fields `data` and the schema version `version`.
+///
+/// Decode it with [`RecordedEvent::decode`] to test an upcaster or a legacy event. The event has no tags and no
+/// metadata; its stream, position and time are placeholders.
 ///
 /// ```
 /// use factum::prelude::*;
 /// use factum_testkit::stored;
-/// use factum::UpcastError;
+/// use factum::event::UpcastError;
 /// use serde_json::{Value, json};
 ///
 /// #[derive(Event, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,7 +36,7 @@ use factum_engine::record::{ContentType, NewEvent, Place, RecordedEvent};
 ///
 /// let old = stored("account.deposited", 1, &json!({ "euros": 7 }));
 /// assert_eq!(old.decode::<AccountEvent>()?, AccountEvent::Deposited { cents: 700 });
-/// # Ok::<(), factum::DecodeError>(())
+/// # Ok::<(), factum::event::DecodeError>(())
 /// ```
 #[must_use]
 pub fn stored(name: &str, version: u32, data: &Value) -> RecordedEvent {

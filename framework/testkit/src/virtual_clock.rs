@@ -1,4 +1,4 @@
-//! [`VirtualClock`]: a clock that a test sets forward.
+//! [`VirtualClock`], a clock that a test can advance.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,15 +10,15 @@ use tokio::sync::watch;
 use factum_core::timestamp::Timestamp;
 use factum_engine::clock::{Clock, SystemClock};
 
-/// A clock that a test sets forward: it goes as the machine's clock does, and ahead of it by all that it was
-/// [advanced](Self::advance). What is due meanwhile is due at once, so that a test of thirty days takes milliseconds.
+/// A clock that a test can advance, so that a test over thirty days takes milliseconds.
 ///
-/// It never stands still, so that what a store recorded before the clock was advanced by thirty days is thirty days old
-/// then. Clones are the same clock.
+/// It shows the time of the system clock plus the sum of all calls of [`advance`](Self::advance) and
+/// [`advance_to`](Self::advance_to). Deadlines and schedules that become due this way fire at once. The clock never
+/// stops: between two calls it runs at the normal speed. Clones share one offset.
 ///
 /// ```
 /// use std::time::Duration;
-/// use factum::clock::Clock as _;
+/// use factum::engine::Clock as _;
 /// use factum_testkit::VirtualClock;
 ///
 /// let clock = VirtualClock::new();
@@ -28,28 +28,28 @@ use factum_engine::clock::{Clock, SystemClock};
 /// ```
 #[derive(Clone)]
 pub struct VirtualClock {
-    ahead: Arc<watch::Sender<Duration>>,
+    offset: Arc<watch::Sender<Duration>>,
 }
 
 impl VirtualClock {
-    /// A clock that is not ahead yet.
+    /// Creates a clock that shows the system time.
     #[must_use]
     pub fn new() -> Self {
         Self {
-            ahead: Arc::new(watch::Sender::new(Duration::ZERO)),
+            offset: Arc::new(watch::Sender::new(Duration::ZERO)),
         }
     }
 
-    /// Sets it forward by `duration`.
+    /// Advances the clock by `duration`.
     pub fn advance(&self, duration: Duration) {
-        self.ahead
-            .send_modify(|ahead| *ahead = ahead.saturating_add(duration));
+        self.offset
+            .send_modify(|offset| *offset = offset.saturating_add(duration));
     }
 
-    /// Sets it forward to `time`, unless it is later already.
+    /// Advances the clock to `time`; does nothing if the clock is already at or after `time`.
     pub fn advance_to(&self, time: Timestamp) {
-        self.ahead
-            .send_modify(|ahead| *ahead += time.since(Timestamp::now() + *ahead));
+        self.offset
+            .send_modify(|offset| *offset += time.since(Timestamp::now() + *offset));
     }
 }
 
@@ -70,22 +70,22 @@ impl fmt::Debug for VirtualClock {
 #[async_trait]
 impl Clock for VirtualClock {
     fn now(&self) -> Timestamp {
-        Timestamp::now() + *self.ahead.borrow()
+        Timestamp::now() + *self.offset.borrow()
     }
 
     async fn sleep_until(&self, time: Timestamp) {
-        let mut ahead = self.ahead.subscribe();
+        let mut offsets = self.offset.subscribe();
         loop {
-            let shift = *ahead.borrow_and_update();
-            if Timestamp::now() + shift >= time {
+            let offset = *offsets.borrow_and_update();
+            if Timestamp::now() + offset >= time {
                 return;
             }
-            let rest = time.since(Timestamp::now() + shift);
-            let real = Timestamp::now() + rest;
+            let remaining = time.since(Timestamp::now() + offset);
+            let system_time = Timestamp::now() + remaining;
             tokio::select! {
-                // The sender lives as long as `self`.
-                _ = ahead.changed() => {}
-                () = SystemClock.sleep_until(real) => {}
+                // `changed` cannot fail: `self` owns the sender.
+                _ = offsets.changed() => {}
+                () = SystemClock.sleep_until(system_time) => {}
             }
         }
     }

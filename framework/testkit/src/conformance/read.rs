@@ -1,20 +1,18 @@
-//! Pages, in both directions, and what bounds them.
+//! Cases about reads: pages, directions, queries and subscriptions.
 
 use std::sync::Arc;
 
-use super::conformance::{
-    Backend, event, events, everything, numbers, page, put, stream, tag, tagged,
-};
+use super::harness::{Backend, all_events, event, events, numbers, page, put, stream, tag, tagged};
 use factum_core::position::Position;
 use factum_core::query::Query;
 use factum_core::read::{MAX_PAGE, Read};
 use factum_engine::record::{ContentType, NewEvent, RecordedEvent};
 use factum_engine::subscription::Subscription;
 
-/// Pages go forward and backward.
-pub async fn pages_go_forward_and_backward<B: Backend>() {
-    let place = B::create().await;
-    let store = place.open().await;
+/// Reads return the right page in both directions, for a stream, several streams and all events.
+pub async fn reads_page_forward_and_backward<B: Backend>() {
+    let backend = B::create().await;
+    let store = backend.open().await;
     for round in 0..4 {
         put(&store, "contract-a", events([round * 2])).await;
         put(&store, "contract-b", events([round * 2 + 1])).await;
@@ -58,10 +56,10 @@ pub async fn pages_go_forward_and_backward<B: Backend>() {
     }
 }
 
-/// A page says whether there is more.
-pub async fn a_page_says_whether_there_is_more<B: Backend>() {
-    let place = B::create().await;
-    let store = place.open().await;
+/// A page reports whether more events follow and up to which position it has read.
+pub async fn page_reports_whether_more_events_exist<B: Backend>() {
+    let backend = B::create().await;
+    let store = backend.open().await;
     let empty = page(&store, Read::all(Query::all())).await;
     assert_eq!(
         (empty.head, empty.more, empty.through()),
@@ -108,10 +106,10 @@ pub async fn a_page_says_whether_there_is_more<B: Backend>() {
     }
 }
 
-/// A query may have many tags and names.
-pub async fn a_query_may_have_many_tags_and_names<B: Backend>() {
-    let place = B::create().await;
-    let store = place.open().await;
+/// A query accepts thousands of tags and event types.
+pub async fn query_accepts_many_tags_and_event_types<B: Backend>() {
+    let backend = B::create().await;
+    let store = backend.open().await;
     put(
         &store,
         "contract-a",
@@ -129,10 +127,10 @@ pub async fn a_query_may_have_many_tags_and_names<B: Backend>() {
     assert_eq!(numbers(&found.events), [1, 2, 3]);
 }
 
-/// A prefix is meant literally.
-pub async fn a_prefix_is_meant_literally<B: Backend>() {
-    let place = B::create().await;
-    let store = place.open().await;
+/// A stream prefix has no wildcards and is case-sensitive.
+pub async fn stream_prefix_matches_literally<B: Backend>() {
+    let backend = B::create().await;
+    let store = backend.open().await;
     let ids = [
         "a-%", "a-x", "a-_y", "a-*z", "a-?", "a-[x]", "a-\u{e9}", "a-'", "A-x", "a-%%",
     ];
@@ -152,11 +150,11 @@ pub async fn a_prefix_is_meant_literally<B: Backend>() {
     }
 }
 
-/// Pages of large events lose nothing.
-pub async fn pages_of_large_events_lose_nothing<B: Backend>() {
-    let place = B::create().await;
-    let store = place.open().await;
-    // Together more than a page should weigh, with small ones between.
+/// Reads return every event even if a page would be too large.
+pub async fn pages_of_large_events_are_complete<B: Backend>() {
+    let backend = B::create().await;
+    let store = backend.open().await;
+    // Large events that together exceed the size of a page, with small events between them.
     for number in 0..12_u64 {
         let padding = if number % 3 == 0 { 4 * 1024 * 1024 } else { 10 };
         let data = format!(
@@ -169,7 +167,7 @@ pub async fn pages_of_large_events_lose_nothing<B: Backend>() {
         };
         put(&store, "contract-large", vec![large]).await;
     }
-    let stored = everything(&store, MAX_PAGE).await;
+    let stored = all_events(&store, MAX_PAGE).await;
     assert_eq!(numbers(&stored), (0..12).collect::<Vec<_>>());
     let mut backward = Vec::new();
     loop {
@@ -181,7 +179,10 @@ pub async fn pages_of_large_events_lose_nothing<B: Backend>() {
             Read::stream(stream("contract-large")).before(before),
         )
         .await;
-        assert!(!page.events.is_empty(), "an empty page");
+        assert!(
+            !page.events.is_empty(),
+            "a page before version {before} is empty"
+        );
         backward.extend(page.events);
         if !page.more {
             break;
@@ -190,10 +191,10 @@ pub async fn pages_of_large_events_lose_nothing<B: Backend>() {
     assert_eq!(numbers(&backward), (0..12).rev().collect::<Vec<_>>());
 }
 
-/// A subscriber is given what no codec reads, whole pages of it, and what lies behind.
-pub async fn a_subscriber_is_given_what_no_codec_reads<B: Backend>() {
-    let place = B::create().await;
-    let store = place.open().await;
+/// A subscriber gets events that no codec can decode, and the events after them.
+pub async fn subscriber_gets_undecodable_events<B: Backend>() {
+    let backend = B::create().await;
+    let store = backend.open().await;
     for number in 0..9_u64 {
         let content_type = match number {
             8 => ContentType::Json,
@@ -206,11 +207,12 @@ pub async fn a_subscriber_is_given_what_no_codec_reads<B: Backend>() {
         };
         put(&store, "contract-a", vec![unknown]).await;
     }
-    let store = Arc::new(place.open().await);
+    let store = Arc::new(backend.open().await);
     let mut subscription = Subscription::new(store, Query::all(), Position::ZERO).page_size(3);
     let mut seen = Vec::new();
     while subscription.position() < Position::new(9) {
-        seen.extend(subscription.next_page().await.expect("a page").events);
+        let page = subscription.next_page().await;
+        seen.extend(page.expect("the next page should be readable").events);
     }
     assert_eq!(numbers(&seen), (0..9).collect::<Vec<_>>());
 }

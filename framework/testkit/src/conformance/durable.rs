@@ -1,12 +1,12 @@
-//! What is stored: byte for byte, and for longer than its handles.
+//! Cases about durability: stored data is unchanged and survives its handles.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::json;
 
-use super::conformance::{
-    Backend, append, conflict, event, events, everything, numbers, put, stream, tag, tagged,
+use super::harness::{
+    Backend, all_events, append, conflict, event, events, numbers, put, stream, tag, tagged,
 };
 use factum_core::append::{Append, AppendError, ExpectedVersion, IdempotencyKey};
 use factum_core::event_id::new_event_id;
@@ -17,7 +17,7 @@ use factum_core::snapshot::{Snapshot, SnapshotStore as _};
 use factum_core::store::EventStore as _;
 use factum_engine::record::{ContentType, NewEvent, Place, RecordedEvent};
 
-/// Events with everything in them that could get lost on the way.
+/// Returns events with unusual data, names, tags and metadata that a store could change.
 fn all_kinds() -> Vec<NewEvent> {
     let mut metadata = Metadata::default();
     metadata.actor = Some("Zoë \"the\" O'Neill \u{1F980}".into());
@@ -65,14 +65,14 @@ fn all_kinds() -> Vec<NewEvent> {
     ]
 }
 
-/// What is stored comes back byte for byte, from every handle opened later.
-pub async fn what_is_stored_comes_back_byte_for_byte<B: Backend>() {
-    let place = B::create().await;
+/// Stored events are returned byte for byte, from every handle that is opened later.
+pub async fn stored_events_are_returned_byte_for_byte<B: Backend>() {
+    let backend = B::create().await;
     let id = stream("contract-Zo\u{eb} 'x' \u{1F980}");
     let mut sent: Vec<RecordedEvent> = Vec::new();
     {
-        let store = place.open().await;
-        // Behind those with everything in them, one with nothing in it.
+        let store = backend.open().await;
+        // An event with default values follows the unusual ones.
         for events in [all_kinds(), vec![event(1)]] {
             let request = Append::stream(id.clone(), ExpectedVersion::Any, events.clone());
             let recorded_at = append(&store, request).await.recorded_at;
@@ -87,24 +87,24 @@ pub async fn what_is_stored_comes_back_byte_for_byte<B: Backend>() {
             }
         }
     }
-    for store in [place.open().await, place.open().await] {
-        let stored = everything(&store, 2).await;
+    for store in [backend.open().await, backend.open().await] {
+        let stored = all_events(&store, 2).await;
         assert_eq!(stored.len(), sent.len());
         for (stored, sent) in stored.iter().zip(&sent) {
             let index = sent.position;
-            // Compared first, and not printed: a megabyte.
+            // Compared separately, so that a failure does not print a megabyte.
             assert!(
                 stored.data == sent.data,
-                "the data of event {index} changed"
+                "the data of event {index} changed in the store"
             );
             assert_eq!(stored, sent);
         }
     }
 }
 
-/// Everything outlives its handles: events, keys and snapshots, and what is judged by them.
-pub async fn everything_outlives_its_handles<B: Backend>() {
-    let place = B::create().await;
+/// Events, idempotency keys and snapshots survive a reopen, and so do the checks that depend on them.
+pub async fn events_keys_and_snapshots_survive_reopen<B: Backend>() {
+    let backend = B::create().await;
     let request = || {
         Append::stream(
             stream("contract-a"),
@@ -121,27 +121,33 @@ pub async fn everything_outlives_its_handles<B: Backend>() {
         data: Bytes::from_static(b"{}"),
     };
     let (first, last) = {
-        let (store, other) = (place.open().await, place.open().await);
+        let (store, other) = (backend.open().await, backend.open().await);
         let first = append(&store, request()).await;
         let saved = store.save_snapshot(snapshot.clone()).await;
-        saved.expect("snapshots can be written");
+        saved.expect("the snapshot should be saved");
         let last = put(&other, "contract-b", vec![tagged(4, &["seat:1"])]).await;
         (first, last)
     };
-    let store = place.open().await;
-    assert_eq!(numbers(&everything(&store, 2).await), [1, 2, 3, 4]);
+    let store = backend.open().await;
+    assert_eq!(numbers(&all_events(&store, 2).await), [1, 2, 3, 4]);
     let loaded = store.load_snapshot(&snapshot.stream).await;
-    assert_eq!(loaded.expect("snapshots can be read"), Some(snapshot));
-    let again = append(&store, request()).await;
-    assert!(again.repeated);
-    assert_eq!((again.position, again.count), (first.position, first.count));
-    assert_eq!(again.versions, first.versions);
-    assert_eq!(again.recorded_at, first.recorded_at);
+    assert_eq!(loaded.expect("the snapshot should load"), Some(snapshot));
+    let second = append(&store, request()).await;
+    assert!(
+        second.repeated,
+        "the idempotency key did not survive the reopen"
+    );
+    assert_eq!(
+        (second.position, second.count),
+        (first.position, first.count)
+    );
+    assert_eq!(second.versions, first.versions);
+    assert_eq!(second.recorded_at, first.recorded_at);
     let other_content = request().once(IdempotencyKey::new("req-7", b"other"));
     let rejected = store.append(other_content).await;
     assert!(
         matches!(rejected, Err(AppendError::KeyReused { .. })),
-        "{rejected:?}"
+        "expected KeyReused for a key with other content, got {rejected:?}"
     );
     let on = |expected| Append::stream(stream("contract-a"), expected, events(5..=5));
     let seat = || Query::any_tag([tag("seat:1")]);
@@ -155,5 +161,9 @@ pub async fn everything_outlives_its_handles<B: Backend>() {
     let next = append(&store, on(expected).unless(seat(), Position::new(4))).await;
     assert_eq!(next.position, Position::new(5));
     assert_eq!(next.versions, [(stream("contract-a"), Version::new(4))]);
-    assert!(next.recorded_at >= last.recorded_at, "the clock went back");
+    let (next, last) = (next.recorded_at, last.recorded_at);
+    assert!(
+        next >= last,
+        "the time {next} is before the earlier event at {last}"
+    );
 }

@@ -1,27 +1,28 @@
-//! The lamps that the cases of what a process manager keeps are about: each is put out when its time has come, which every
-//! touch moves, and by every touch.
+//! The example domain of several cases: lamps that a process manager puts out.
+//!
+//! Each touch of a lamp sends a command and moves or cancels the deadline at which the lamp goes out.
 
 use std::time::Duration;
 
-use super::VirtualClock;
-use super::conformance::everything;
-use super::conformance_engine::patient;
+use super::engine::retrying_engine;
+use super::harness::all_events;
+use crate::VirtualClock;
 use factum::prelude::*;
 use factum_core::store::Store;
 use factum_core::timestamp::Timestamp;
 use factum_engine::engine::RetryPolicy;
 use factum_engine::process::{Correlation, Deadline, Reactions, Rejection};
-use factum_runtime::process_managers::ProcessManagersBuilder;
+use factum_runtime::{Runtime, RuntimeBuilder};
 
 #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[event(prefix = "lamp")]
-pub(super) enum LampEvent {
-    /// It burns until then, or until it is touched.
+pub enum LampEvent {
+    /// The lamp is on until this time.
     Lit {
         lamp: u64,
         until: Timestamp,
     },
-    /// `None`: it may burn for ever.
+    /// The deadline moved to this time; `None` cancels it.
     Touched {
         lamp: u64,
         until: Option<Timestamp>,
@@ -31,12 +32,12 @@ pub(super) enum LampEvent {
         touches: u64,
     },
     Jammed,
-    Mended,
+    Repaired,
 }
 
 #[derive(Aggregate, Debug, Clone, Default)]
 #[aggregate(category = "lamp", id = u64, event = LampEvent)]
-pub(super) struct Lamp {
+pub struct Lamp {
     jammed: bool,
 }
 
@@ -44,22 +45,22 @@ impl Apply<LampEvent> for Lamp {
     fn apply(&mut self, event: &LampEvent) {
         match event {
             LampEvent::Jammed => self.jammed = true,
-            LampEvent::Mended => self.jammed = false,
+            LampEvent::Repaired => self.jammed = false,
             _ => {}
         }
     }
 }
 
-/// Says what has happened.
+/// Records any event of a lamp.
 #[derive(Command, Debug, Clone, Serialize, Deserialize)]
 #[command(on = Lamp)]
-pub(super) struct Tell {
+pub struct Report {
     #[id]
     lamp: u64,
     event: LampEvent,
 }
 
-impl Decide for Tell {
+impl Decide for Report {
     type Error = std::convert::Infallible;
 
     fn decide(&self, _: &Lamp) -> Result<Events<LampEvent>, Self::Error> {
@@ -67,18 +68,18 @@ impl Decide for Tell {
     }
 }
 
-pub(super) async fn tell(engine: &Engine, lamp: u64, event: LampEvent) {
-    let told = engine.execute(Tell { lamp, event }).await;
-    told.expect("it is told");
+pub async fn report(engine: &Engine, lamp: u64, event: LampEvent) {
+    let reported = engine.execute(Report { lamp, event }).await;
+    reported.expect("the event should be recorded");
 }
 
-/// Puts it out as often as it is executed, so that each time shows. Fails while the lamp is jammed.
+/// Puts a lamp out, without a check for repeated executions; panics while the lamp is jammed.
 #[derive(Command, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[command(on = Lamp)]
-pub(super) struct PutOut {
+pub struct PutOut {
     #[id]
-    pub(super) lamp: u64,
-    pub(super) touches: u64,
+    pub lamp: u64,
+    pub touches: u64,
 }
 
 impl Decide for PutOut {
@@ -91,15 +92,15 @@ impl Decide for PutOut {
     }
 }
 
-/// What a deadline puts in the place of touches.
-pub(super) const BY_ITSELF: u64 = u64::MAX;
+/// The number of touches in a command that a deadline sends.
+pub const BY_DEADLINE: u64 = u64::MAX;
 
-/// Puts out lamps when their time has come, and when they are touched.
+/// Puts a lamp out at its deadline and after each touch.
 #[derive(ProcessManager, Debug, Clone, Default, Serialize, Deserialize)]
 #[process_manager(name = "watch", id = u64, events = LampEvent, commands = PutOut)]
-pub(super) struct Watch {
-    pub(super) lamp: u64,
-    pub(super) touches: u64,
+pub struct Watch {
+    pub lamp: u64,
+    pub touches: u64,
 }
 
 impl Apply<LampEvent> for Watch {
@@ -112,7 +113,7 @@ impl Apply<LampEvent> for Watch {
     }
 }
 
-pub(super) fn lamp(event: &LampEvent) -> Correlation<u64> {
+pub fn lamp(event: &LampEvent) -> Correlation<u64> {
     match event {
         LampEvent::Lit { lamp, .. } => Correlation::Starts(*lamp),
         LampEvent::Touched { lamp, .. } => Correlation::Continues(*lamp),
@@ -145,18 +146,18 @@ impl Respond for Watch {
     fn rejected(&mut self, _: &Rejection, _: &mut Reactions<Self>) {}
 
     fn deadline(&mut self, _: &Deadline, then: &mut Reactions<Self>) {
-        let (lamp, touches) = (self.lamp, BY_ITSELF);
+        let (lamp, touches) = (self.lamp, BY_DEADLINE);
         then.send(PutOut { lamp, touches }).complete();
     }
 }
 
-/// How often each lamp had been touched when it was put out, in the order in which that was stored.
-pub(super) async fn put_out(store: &impl Store) -> Vec<(u64, u64)> {
-    let records = everything(store, 100).await;
+/// Returns lamp and touches of every `PutOut` event, in stored order.
+pub async fn put_out(store: &impl Store) -> Vec<(u64, u64)> {
+    let records = all_events(store, 100).await;
     let lamps = records.iter().filter(|it| it.name.starts_with("lamp."));
     let put_out = lamps.filter_map(|record| {
-        let event = record.decode().expect("an event of a lamp");
-        match event {
+        let event = record.decode();
+        match event.expect("the event of a lamp should decode") {
             LampEvent::PutOut { lamp, touches } => Some((lamp, touches)),
             _ => None,
         }
@@ -164,31 +165,27 @@ pub(super) async fn put_out(store: &impl Store) -> Vec<(u64, u64)> {
     put_out.collect()
 }
 
-/// The same of one lamp.
-pub(super) async fn put_out_of(store: &impl Store, lamp: u64) -> Vec<u64> {
+/// Returns the touches of every `PutOut` event of one lamp, in stored order.
+pub async fn put_out_of(store: &impl Store, lamp: u64) -> Vec<u64> {
     let all = put_out(store).await.into_iter();
-    let own = all.filter(|(of, _)| *of == lamp);
+    let own = all.filter(|(other, _)| *other == lamp);
     own.map(|(_, touches)| touches).collect()
 }
 
-/// Process managers that give up what fails behind so many attempts.
-pub(super) fn processes(
-    store: impl Store,
-    clock: &VirtualClock,
-    attempts: u32,
-) -> ProcessManagersBuilder {
+/// Returns a builder of process managers that try a delivery `attempts` times.
+pub fn processes(store: impl Store, clock: &VirtualClock, attempts: u32) -> RuntimeBuilder {
     let retry = RetryPolicy {
         attempts,
         base: Duration::from_millis(1),
         cap: Duration::from_millis(5),
     };
-    ProcessManagers::builder(&patient(store))
+    Runtime::builder(&retrying_engine(store))
         .retry(retry)
         .lease(Duration::from_millis(60))
         .clock(clock.clone())
 }
 
-pub(super) async fn idle(processes: &ProcessManagers) {
+pub async fn idle(processes: &Runtime) {
     let idle = processes.wait_until_idle().await;
-    idle.expect("a process manager does what is due");
+    idle.expect("the process managers should become idle");
 }

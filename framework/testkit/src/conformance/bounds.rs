@@ -1,9 +1,9 @@
-//! The bounds of what a store takes: what lies beyond is rejected, what lies within is kept as it is.
+//! Cases about limits: values beyond a limit are rejected, values at a limit are stored unchanged.
 
 use std::sync::Arc;
 
-use super::conformance::{
-    Backend, append, conflict, event, events, everything, number, numbers, page, put, stream, tag,
+use super::harness::{
+    Backend, all_events, append, conflict, event, events, number, numbers, page, put, stream, tag,
     tagged,
 };
 use factum_core::append::{
@@ -18,10 +18,10 @@ use factum_engine::record::{ContentType, MAX_EVENT_DATA, NewEvent};
 
 type Expectation = fn(&InvalidAppend) -> bool;
 
-/// What no store takes is rejected.
-pub async fn what_no_store_takes_is_rejected<B: Backend>() {
-    let place = B::create().await;
-    let store = place.open().await;
+/// Appends that are not valid are rejected, and nothing is stored.
+pub async fn invalid_appends_are_rejected<B: Backend>() {
+    let backend = B::create().await;
+    let store = backend.open().await;
     let one =
         |event: NewEvent| Append::stream(stream("contract-a"), ExpectedVersion::Any, vec![event]);
     let named = |name: &str| {
@@ -68,7 +68,7 @@ pub async fn what_no_store_takes_is_rejected<B: Backend>() {
     for (append, expected) in invalid {
         match store.append(append).await {
             Err(AppendError::Invalid(error)) if expected(&error) => {}
-            other => panic!("not rejected as it must be: {other:?}"),
+            other => panic!("expected another error of an append that is not valid, got {other:?}"),
         }
     }
     assert_eq!(
@@ -77,21 +77,21 @@ pub async fn what_no_store_takes_is_rejected<B: Backend>() {
     );
 }
 
-/// A large append is one append.
-pub async fn a_large_append_is_one_append<B: Backend>() {
-    let place = B::create().await;
-    let store = place.open().await;
+/// An append with the maximum number of events is stored as a whole.
+pub async fn largest_append_is_stored_whole<B: Backend>() {
+    let backend = B::create().await;
+    let store = backend.open().await;
     let most = MAX_APPEND as u64;
     let appended = put(&store, "contract-large", events(1..=most)).await;
     assert_eq!(appended.position, Position::new(most));
-    let stored = everything(&store, 1_000).await;
+    let stored = all_events(&store, 1_000).await;
     assert_eq!(numbers(&stored), (1..=most).collect::<Vec<_>>());
 }
 
-/// What is at the bounds is taken, found, and given back as it was.
-pub async fn what_is_at_the_bounds_is_taken<B: Backend>() {
-    let place = B::create().await;
-    let store = place.open().await;
+/// Values at the limits are stored, found by queries and returned unchanged.
+pub async fn values_at_the_limits_are_stored_unchanged<B: Backend>() {
+    let backend = B::create().await;
+    let store = backend.open().await;
     let category = "c".repeat(64);
     let id = stream(&format!("{category}-{}", "\u{e9}".repeat(223) + "k"));
     let longest = tag(&format!("k:{}", "t".repeat(510)));
@@ -122,11 +122,17 @@ pub async fn what_is_at_the_bounds_is_taken<B: Backend>() {
     while stored.len() < 2 {
         let read = Read::stream(id.clone()).after(stored.len() as u64);
         let page = page(&store, read).await;
-        assert!(!page.events.is_empty(), "an empty page");
+        assert!(
+            !page.events.is_empty(),
+            "a page with unread events is empty"
+        );
         stored.extend(page.events);
     }
     for (stored, sent) in stored.iter().zip(&sent) {
-        assert!(stored.data == sent.data, "16 MiB of data changed");
+        assert!(
+            stored.data == sent.data,
+            "event data of the maximum size changed in the store"
+        );
         assert_eq!((&stored.stream, &stored.name), (&id, &sent.name));
         assert_eq!(stored.schema_version, sent.schema_version);
         assert_eq!(
@@ -145,10 +151,10 @@ pub async fn what_is_at_the_bounds_is_taken<B: Backend>() {
     assert_eq!(found.events[0].position, Position::new(1));
 }
 
-/// Names that look alike are different: of streams, of events, of tags and of keys.
-pub async fn names_that_look_alike_are_different<B: Backend>() {
-    let place = B::create().await;
-    let store = place.open().await;
+/// Streams, event types, tags and idempotency keys with similar names stay distinct.
+pub async fn similar_names_stay_distinct<B: Backend>() {
+    let backend = B::create().await;
+    let store = backend.open().await;
     let alike = [
         "x",
         "X",
@@ -178,9 +184,16 @@ pub async fn names_that_look_alike_are_different<B: Backend>() {
         };
         let id = stream(&format!("contract-{text}"));
         let request = Append::stream(id, ExpectedVersion::NoStream, vec![named]).once(key(text));
-        let taken = append(&store, request).await;
-        assert!(!taken.repeated, "{text:?} is a key of its own");
-        assert_eq!(taken.versions[0].1, Version::new(1), "{text:?}");
+        let appended = append(&store, request).await;
+        assert!(
+            !appended.repeated,
+            "the idempotency key {text:?} was confused with another key"
+        );
+        assert_eq!(
+            appended.versions[0].1,
+            Version::new(1),
+            "version of the new stream with the key {text:?}"
+        );
     }
     for (number, text) in (0..).zip(alike) {
         let id = stream(&format!("contract-{text}"));
@@ -193,29 +206,28 @@ pub async fn names_that_look_alike_are_different<B: Backend>() {
             let found = page(&store, read.clone()).await;
             assert_eq!(numbers(&found.events), [number], "{read:?}");
         }
-        let known = store
-            .find(&key(text))
-            .await
-            .expect("a key can be looked up");
-        let position = known.map(|known| known.position);
-        assert_eq!(position, Some(Position::new(number + 1)), "{text:?}");
+        let found = store.find(&key(text)).await;
+        let found = found.expect("the key lookup should succeed");
+        let position = found.map(|appended| appended.position);
+        let expected = Some(Position::new(number + 1));
+        assert_eq!(position, expected, "the idempotency key {text:?}");
     }
 }
 
-/// An append may have many streams, and so may a read and a conflict.
-pub async fn an_append_may_have_many_streams<B: Backend>() {
+/// Appends, reads and conflicts accept thousands of streams.
+pub async fn append_accepts_many_streams<B: Backend>() {
     const STREAMS: u64 = 2_000;
-    let place = B::create().await;
-    let store = place.open().await;
+    let backend = B::create().await;
+    let store = backend.open().await;
     let id = |number: u64| stream(&format!("contract-{}", number * 7_919 % STREAMS));
     let request = || {
         (0..STREAMS).fold(Append::default(), |append, number| {
             append.and_stream(id(number), ExpectedVersion::NoStream, events([number]))
         })
     };
-    let taken = append(&store, request()).await;
+    let appended = append(&store, request()).await;
     assert_eq!(
-        (taken.count, taken.versions.len() as u64),
+        (appended.count, appended.versions.len() as u64),
         (STREAMS, STREAMS)
     );
     let ids = || {
@@ -227,7 +239,11 @@ pub async fn an_append_may_have_many_streams<B: Backend>() {
     let mut found = Vec::new();
     loop {
         let page = page(&store, Read::streams(ids()).after(found.len() as u64)).await;
-        assert!(page.events.len() <= MAX_PAGE);
+        let length = page.events.len();
+        assert!(
+            length <= MAX_PAGE,
+            "a page has {length} events; the limit is {MAX_PAGE}"
+        );
         found.extend(page.events.iter().map(number));
         if !page.more {
             break;
@@ -235,14 +251,15 @@ pub async fn an_append_may_have_many_streams<B: Backend>() {
     }
     assert_eq!(found, (0..STREAMS).collect::<Vec<_>>());
     let rejected = conflict(&store, request()).await;
-    let lost = |number| Violation::Version {
+    let violation = |number| Violation::Version {
         stream: id(number),
         expected: ExpectedVersion::NoStream,
         actual: Version::new(1),
     };
-    let expected: Vec<_> = (0..STREAMS).map(lost).collect();
+    let expected: Vec<_> = (0..STREAMS).map(violation).collect();
     assert!(
         rejected.violations == expected,
-        "not every violation in order"
+        "the conflict must list {STREAMS} violations in the order of the request, but lists {} or another order",
+        rejected.violations.len()
     );
 }

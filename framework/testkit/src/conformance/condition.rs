@@ -1,15 +1,15 @@
-//! Conditions: no event that matches may have arrived behind what is known.
+//! Cases about append conditions.
 
-use super::conformance::{Backend, all, append, conflict, everything, put, stream, tag, tagged};
+use super::harness::{Backend, all_events, append, conflict, join_all, put, stream, tag, tagged};
 use factum_core::append::{Append, AppendError, ExpectedVersion, Violation};
 use factum_core::position::Position;
 use factum_core::query::{Query, QueryItem};
 use factum_core::store::EventStore as _;
 
-/// A condition rejects what has arrived behind it.
-pub async fn a_condition_rejects_what_has_arrived_behind_it<B: Backend>() {
-    let place = B::create().await;
-    let (store, other) = (place.open().await, place.open().await);
+/// An append condition fails if a matching event is stored after its position.
+pub async fn append_condition_rejects_later_matching_event<B: Backend>() {
+    let backend = B::create().await;
+    let (store, other) = (backend.open().await, backend.open().await);
     let seat = || Query::any_tag([tag("seat:1")]);
     let take = |after: u64, query: Query| {
         Append::stream(
@@ -21,7 +21,7 @@ pub async fn a_condition_rejects_what_has_arrived_behind_it<B: Backend>() {
     };
     append(&store, take(0, seat())).await; // position 1
     put(&other, "contract-a", vec![tagged(1, &["seat:2"])]).await; // 2
-    append(&store, take(1, seat())).await; // 3: what arrived does not match
+    append(&store, take(1, seat())).await; // 3: the event at 2 does not match
     let found = put(&other, "contract-a", vec![tagged(2, &["seat:1", "row:7"])])
         .await
         .position; // 4
@@ -30,12 +30,12 @@ pub async fn a_condition_rejects_what_has_arrived_behind_it<B: Backend>() {
         assert_eq!(rejected.violations.len(), 1);
         assert!(
             matches!(&rejected.violations[0], Violation::Condition { found: position, .. } if *position == found),
-            "behind {after}: {rejected}"
+            "a condition after position {after} must report the event at {found}, but reported: {rejected}"
         );
     }
-    append(&store, take(4, seat())).await; // 5: the event is known
+    append(&store, take(4, seat())).await; // 5: no matching event after position 4
     append(&store, take(u64::MAX, seat())).await; // 6
-    // All of the tags of an item, and its name, and its category.
+    // An item matches if all of its tags, its event type and its category match.
     let item = || QueryItem::default().tag(tag("seat:1"));
     let both = Query::all().or(item().tag(tag("row:7")));
     let other_row = Query::all().or(item().tag(tag("row:8")));
@@ -45,7 +45,7 @@ pub async fn a_condition_rejects_what_has_arrived_behind_it<B: Backend>() {
     of_a.category = Some("contract".to_owned());
     let mut of_b = item();
     of_b.category = Some("contrac".to_owned());
-    for (query, rejected) in [
+    for (query, conflicts) in [
         (both, true),
         (other_row, false),
         (named, true),
@@ -55,14 +55,23 @@ pub async fn a_condition_rejects_what_has_arrived_behind_it<B: Backend>() {
         (Query::all(), true),
     ] {
         let result = store.append(take(3, query.clone())).await;
-        assert_eq!(result.is_err(), rejected, "{query:?}: {result:?}");
+        let rule = if conflicts {
+            "must conflict"
+        } else {
+            "must succeed"
+        };
+        assert_eq!(
+            result.is_err(),
+            conflicts,
+            "an append with the condition {query:?} {rule}, but returned {result:?}"
+        );
     }
 }
 
-/// A condition rejects a neighbour of the same moment.
-pub async fn a_condition_rejects_a_neighbour_of_the_same_moment<B: Backend>() {
-    let place = B::create().await;
-    let handles = [place.open().await, place.open().await];
+/// If concurrent appends have the same condition and match it, exactly one of them succeeds.
+pub async fn append_condition_rejects_concurrent_event<B: Backend>() {
+    let backend = B::create().await;
+    let handles = [backend.open().await, backend.open().await];
     let tasks = (0..32).map(|number| {
         let store = handles[number % 2].clone();
         tokio::spawn(async move {
@@ -76,15 +85,15 @@ pub async fn a_condition_rejects_a_neighbour_of_the_same_moment<B: Backend>() {
             match store.append(append).await {
                 Ok(_) => true,
                 Err(AppendError::Conflict(_)) => false,
-                Err(error) => panic!("{error}"),
+                Err(error) => panic!("the append must succeed or conflict, but failed: {error}"),
             }
         })
     });
-    let taken = all(tasks.collect::<Vec<_>>()).await;
+    let stored = join_all(tasks.collect::<Vec<_>>()).await;
     assert_eq!(
-        taken.iter().filter(|taken| **taken).count(),
+        stored.iter().filter(|stored| **stored).count(),
         1,
-        "the seat was taken twice, or not at all"
+        "exactly one of the concurrent appends must succeed"
     );
-    assert_eq!(everything(&handles[0], 100).await.len(), 1);
+    assert_eq!(all_events(&handles[0], 100).await.len(), 1);
 }

@@ -1,17 +1,17 @@
-//! Appends: all or nothing, each expectation judged.
+//! Cases about appends: atomicity, expected versions and conflicts.
 
-use super::conformance::{
-    Backend, append, conflict, events, everything, numbers, put, stream, tag, tagged,
+use super::harness::{
+    Backend, all_events, append, conflict, events, numbers, put, stream, tag, tagged,
 };
 use factum_core::append::{Append, AppendCondition, ExpectedVersion, Violation};
 use factum_core::position::{Position, Version};
 use factum_core::query::Query;
 use factum_core::store::EventStore as _;
 
-/// An append over several streams is all or nothing.
-pub async fn an_append_over_several_streams_is_all_or_nothing<B: Backend>() {
-    let place = B::create().await;
-    let store = place.open().await;
+/// An append to several streams stores all events or none.
+pub async fn multi_stream_append_is_atomic<B: Backend>() {
+    let backend = B::create().await;
+    let store = backend.open().await;
     put(&store, "contract-b", events(1..=2)).await;
     let over_three = |expected| {
         Append::stream(
@@ -23,7 +23,7 @@ pub async fn an_append_over_several_streams_is_all_or_nothing<B: Backend>() {
         .and_stream(stream("contract-a"), ExpectedVersion::Any, events(30..=32))
     };
     conflict(&store, over_three(ExpectedVersion::NoStream)).await;
-    assert_eq!(numbers(&everything(&store, 100).await), [1, 2]);
+    assert_eq!(numbers(&all_events(&store, 100).await), [1, 2]);
 
     let appended = append(&store, over_three(ExpectedVersion::Exact(Version::new(2)))).await;
     assert_eq!(appended.count, 6);
@@ -37,19 +37,19 @@ pub async fn an_append_over_several_streams_is_all_or_nothing<B: Backend>() {
         versions,
         [("contract-c", 2), ("contract-b", 3), ("contract-a", 3)]
     );
-    assert!(!appended.repeated);
-    let stored = everything(&store, 100).await;
+    assert!(!appended.repeated, "a new append is reported as repeated");
+    let stored = all_events(&store, 100).await;
     assert_eq!(numbers(&stored), [1, 2, 10, 11, 20, 30, 31, 32]);
-    let places: Vec<u64> = stored.iter().map(|event| event.version.get()).collect();
-    assert_eq!(places, [1, 2, 1, 2, 3, 1, 2, 3]);
+    let versions: Vec<u64> = stored.iter().map(|event| event.version.get()).collect();
+    assert_eq!(versions, [1, 2, 1, 2, 3, 1, 2, 3]);
 }
 
-/// Every violation is reported in order.
-pub async fn every_violation_is_reported_in_order<B: Backend>() {
-    let place = B::create().await;
-    let store = place.open().await;
+/// A conflict lists every violated version and condition, in the order of the request.
+pub async fn conflict_lists_every_violation_in_order<B: Backend>() {
+    let backend = B::create().await;
+    let store = backend.open().await;
     put(&store, "contract-c", events(1..=3)).await;
-    let known = put(&store, "contract-b", vec![tagged(4, &["seat:1"])])
+    let head = put(&store, "contract-b", vec![tagged(4, &["seat:1"])])
         .await
         .position;
     let query = Query::any_tag([tag("seat:1")]);
@@ -68,7 +68,7 @@ pub async fn every_violation_is_reported_in_order<B: Backend>() {
         ExpectedVersion::StreamExists,
         events(7..=7),
     )
-    .unless(query.clone(), Position::new(known.get() - 1));
+    .unless(query.clone(), Position::new(head.get() - 1));
     let conflict = conflict(&store, rejected).await;
     let expected = [
         Violation::Version {
@@ -84,18 +84,18 @@ pub async fn every_violation_is_reported_in_order<B: Backend>() {
         Violation::Condition {
             condition: AppendCondition {
                 query,
-                after: Position::new(known.get() - 1),
+                after: Position::new(head.get() - 1),
             },
-            found: known,
+            found: head,
         },
     ];
     assert_eq!(conflict.violations, expected);
 }
 
-/// An expectation is judged against its stream.
-pub async fn an_expectation_is_judged_against_its_stream<B: Backend>() {
-    let place = B::create().await;
-    let store = place.open().await;
+/// Each kind of expected version is checked against a missing stream and a stream of two events.
+pub async fn expected_version_is_checked_per_stream<B: Backend>() {
+    let backend = B::create().await;
+    let store = backend.open().await;
     let expectations = [
         (ExpectedVersion::Any, [true, true]),
         (ExpectedVersion::NoStream, [true, false]),
@@ -106,24 +106,33 @@ pub async fn an_expectation_is_judged_against_its_stream<B: Backend>() {
         (ExpectedVersion::Exact(Version::new(3)), [false, false]),
         (ExpectedVersion::Exact(Version::MAX), [false, false]),
     ];
-    for (index, (expected, [absent, of_two])) in expectations.into_iter().enumerate() {
+    for (index, (expected, [missing, two_events])) in expectations.into_iter().enumerate() {
         let (new, old) = (
             format!("contract-new{index}"),
             format!("contract-old{index}"),
         );
         put(&store, &old, events(1..=2)).await;
-        for (id, taken) in [(new, absent), (old, of_two)] {
+        for (id, succeeds) in [(new, missing), (old, two_events)] {
             let append = Append::stream(stream(&id), expected, events(9..=9));
             let result = store.append(append).await;
-            assert_eq!(result.is_ok(), taken, "{expected:?} on {id}: {result:?}");
+            let rule = if succeeds {
+                "must succeed"
+            } else {
+                "must fail"
+            };
+            assert_eq!(
+                result.is_ok(),
+                succeeds,
+                "an append to {id} with {expected:?} {rule}, but returned {result:?}"
+            );
         }
     }
 }
 
-/// An append without events only checks.
-pub async fn an_append_without_events_only_checks<B: Backend>() {
-    let place = B::create().await;
-    let store = place.open().await;
+/// An append without events checks its expected versions and stores nothing.
+pub async fn append_without_events_only_checks_versions<B: Backend>() {
+    let backend = B::create().await;
+    let store = backend.open().await;
     let empty = append(&store, Append::default()).await;
     assert_eq!((empty.position, empty.count), (Position::ZERO, 0));
     put(&store, "contract-a", events(1..=2)).await;
@@ -132,8 +141,8 @@ pub async fn an_append_without_events_only_checks<B: Backend>() {
     assert_eq!((checked.position, checked.count), (Position::new(2), 0));
     assert_eq!(checked.versions, []);
     conflict(&store, check(ExpectedVersion::NoStream)).await;
-    assert_eq!(everything(&store, 10).await.len(), 2);
-    // Checked and not written: the stream of an append without events does not come into being.
+    assert_eq!(all_events(&store, 10).await.len(), 2);
+    // An append without events must not create its stream.
     append(
         &store,
         Append::stream(stream("contract-b"), ExpectedVersion::NoStream, Vec::new()),
@@ -150,10 +159,10 @@ pub async fn an_append_without_events_only_checks<B: Backend>() {
     .await;
 }
 
-/// A stream without events only checks, beside one that gets events.
-pub async fn a_stream_without_events_only_checks<B: Backend>() {
-    let place = B::create().await;
-    let store = place.open().await;
+/// A stream without events in an append is only checked, while another stream gets events.
+pub async fn stream_without_events_only_checks_its_version<B: Backend>() {
+    let backend = B::create().await;
+    let store = backend.open().await;
     put(&store, "contract-watched", events(1..=2)).await;
     let request = |expected| {
         Append::stream(stream("contract-watched"), expected, Vec::new()).and_stream(
@@ -163,16 +172,19 @@ pub async fn a_stream_without_events_only_checks<B: Backend>() {
         )
     };
     let wrong = ExpectedVersion::Exact(Version::new(1));
-    let lost = Violation::Version {
+    let violation = Violation::Version {
         stream: stream("contract-watched"),
         expected: wrong,
         actual: Version::new(2),
     };
-    assert_eq!(conflict(&store, request(wrong)).await.violations, [lost]);
-    assert_eq!(numbers(&everything(&store, 10).await), [1, 2]);
-    let taken = append(&store, request(ExpectedVersion::Exact(Version::new(2)))).await;
-    assert_eq!((taken.position, taken.count), (Position::new(3), 1));
-    assert_eq!(taken.versions, [(stream("contract-a"), Version::new(1))]);
+    assert_eq!(
+        conflict(&store, request(wrong)).await.violations,
+        [violation]
+    );
+    assert_eq!(numbers(&all_events(&store, 10).await), [1, 2]);
+    let appended = append(&store, request(ExpectedVersion::Exact(Version::new(2)))).await;
+    assert_eq!((appended.position, appended.count), (Position::new(3), 1));
+    assert_eq!(appended.versions, [(stream("contract-a"), Version::new(1))]);
     let unchanged = ExpectedVersion::Exact(Version::new(2));
     append(
         &store,

@@ -1,18 +1,18 @@
-//! The shop that the cases of process managers are about: orders take from a stock, and are paid in time or cancelled.
+//! The example domain of several cases: orders that reserve stock and are paid in time or cancelled.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::conformance::everything;
+use super::harness::all_events;
 use factum::prelude::*;
 use factum_core::store::Store;
 use factum_engine::process::{Correlation, Deadline, Reactions, Rejection};
 
-pub(super) const DAY: Duration = Duration::from_secs(24 * 3_600);
+pub const DAY: Duration = Duration::from_secs(24 * 3_600);
 
 #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[event(prefix = "shop_order")]
-pub(super) enum OrderEvent {
+pub enum OrderEvent {
     Placed { order: u64, article: u64 },
     Paid { order: u64 },
     Cancelled { order: u64, reason: String },
@@ -20,13 +20,13 @@ pub(super) enum OrderEvent {
 
 #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[event(prefix = "shop_stock")]
-pub(super) enum StockEvent {
+pub enum StockEvent {
     Reserved { order: u64 },
 }
 
 #[derive(Aggregate, Debug, Clone, Default)]
 #[aggregate(category = "shop_order", id = u64, event = OrderEvent)]
-pub(super) struct Order;
+pub struct Order;
 
 impl Apply<OrderEvent> for Order {
     fn apply(&mut self, _: &OrderEvent) {}
@@ -34,7 +34,7 @@ impl Apply<OrderEvent> for Order {
 
 #[derive(Aggregate, Debug, Clone, Default)]
 #[aggregate(category = "shop_stock", id = u64, event = StockEvent)]
-pub(super) struct Stock {
+pub struct Stock {
     reserved: u64,
 }
 
@@ -46,10 +46,10 @@ impl Apply<StockEvent> for Stock {
 
 #[derive(Command, Debug, Clone, Serialize, Deserialize)]
 #[command(on = Order)]
-pub(super) struct Place {
+pub struct Place {
     #[id]
-    pub(super) order: u64,
-    pub(super) article: u64,
+    pub order: u64,
+    pub article: u64,
 }
 
 impl Decide for Place {
@@ -63,9 +63,9 @@ impl Decide for Place {
 
 #[derive(Command, Debug, Clone, Serialize, Deserialize)]
 #[command(on = Order)]
-pub(super) struct Pay {
+pub struct Pay {
     #[id]
-    pub(super) order: u64,
+    pub order: u64,
 }
 
 impl Decide for Pay {
@@ -76,13 +76,13 @@ impl Decide for Pay {
     }
 }
 
-/// Cancels as often as it is executed, so that each time shows.
+/// Cancels an order, without a check for repeated executions.
 #[derive(Command, Debug, Clone, Serialize, Deserialize)]
 #[command(on = Order)]
-pub(super) struct Cancel {
+pub struct Cancel {
     #[id]
-    pub(super) order: u64,
-    pub(super) reason: String,
+    pub order: u64,
+    pub reason: String,
 }
 
 impl Decide for Cancel {
@@ -94,20 +94,20 @@ impl Decide for Cancel {
     }
 }
 
-/// How many of an article there are.
-pub(super) const STOCK: u64 = 3;
+/// The number of pieces of each article.
+pub const STOCK: u64 = 3;
 
 #[derive(Debug, PartialEq, thiserror::Error)]
 #[error("sold out")]
-pub(super) struct SoldOut;
+pub struct SoldOut;
 
-/// Reserves as often as it is executed, while there is stock.
+/// Reserves a piece of an article while there is stock, without a check for repeated executions.
 #[derive(Command, Debug, Clone, Serialize, Deserialize)]
 #[command(on = Stock)]
-pub(super) struct Reserve {
+pub struct Reserve {
     #[id]
-    pub(super) article: u64,
-    pub(super) order: u64,
+    pub article: u64,
+    pub order: u64,
 }
 
 impl Decide for Reserve {
@@ -121,7 +121,7 @@ impl Decide for Reserve {
     }
 }
 
-/// An order takes from the stock, or is cancelled; it is paid within thirty days, or cancelled.
+/// Reserves stock for an order; cancels the order if it is sold out or not paid within thirty days.
 #[derive(ProcessManager, Debug, Clone, Default, Serialize, Deserialize)]
 #[process_manager(
     name = "shop",
@@ -129,7 +129,7 @@ impl Decide for Reserve {
     events = (OrderEvent, StockEvent),
     commands = (Reserve, Cancel),
 )]
-pub(super) struct Shop {
+pub struct Shop {
     order: u64,
 }
 
@@ -191,21 +191,23 @@ impl Respond for Shop {
     }
 }
 
-/// What has become of one order, in the order in which it was stored.
-pub(super) async fn orders(store: &impl Store) -> BTreeMap<u64, Vec<String>> {
+/// Returns the history of each order, in stored order and without the first event.
+pub async fn orders(store: &impl Store) -> BTreeMap<u64, Vec<String>> {
     let mut orders: BTreeMap<u64, Vec<String>> = BTreeMap::new();
-    for record in everything(store, 100).await {
-        let (order, what) = if record.name.starts_with("shop_stock.") {
-            let StockEvent::Reserved { order } = record.decode().expect("an event of a stock");
+    for record in all_events(store, 100).await {
+        let (order, entry) = if record.name.starts_with("shop_stock.") {
+            let event = record.decode();
+            let StockEvent::Reserved { order } = event.expect("the event of a stock should decode");
             (order, "reserved".to_owned())
         } else {
-            match record.decode().expect("an event of an order") {
+            let event = record.decode();
+            match event.expect("the event of an order should decode") {
                 OrderEvent::Placed { .. } => continue,
                 OrderEvent::Paid { order } => (order, "paid".to_owned()),
                 OrderEvent::Cancelled { order, reason } => (order, format!("cancelled: {reason}")),
             }
         };
-        orders.entry(order).or_default().push(what);
+        orders.entry(order).or_default().push(entry);
     }
     orders
 }

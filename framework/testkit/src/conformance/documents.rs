@@ -1,39 +1,43 @@
-//! Documents: changed together, and only as long as what they were decided on stands.
+//! Cases about documents: atomic changes, revisions and scans.
 
-use super::conformance::{Backend, all};
+use super::harness::{Backend, join_all};
 use factum_core::document::{
     ChangeError, Changes, Document, DocumentStore, InvalidChanges, MAX_KEY, Revision, Scan,
 };
 
-pub(super) async fn change(store: &impl DocumentStore, changes: Changes) -> Revision {
+pub async fn change(store: &impl DocumentStore, changes: Changes) -> Revision {
     match store.change_documents(changes).await {
         Ok(revision) => revision,
-        Err(error) => panic!("changes that must be made were not: {error:?}"),
+        Err(error) => panic!("the document changes must succeed, but failed: {error:?}"),
     }
 }
 
-/// Where the document stands that rejects `changes`.
-async fn moved(store: &impl DocumentStore, changes: Changes) -> (String, Revision, Revision) {
+/// Asserts that `changes` conflict; returns the key, the required revision and the actual revision.
+async fn document_conflict(
+    store: &impl DocumentStore,
+    changes: Changes,
+) -> (String, Revision, Revision) {
     match store.change_documents(changes).await {
         Err(ChangeError::Moved {
             key,
             required,
             actual,
         }) => (key, required, actual),
-        other => panic!("expected a document that has moved, got {other:?}"),
+        other => panic!("expected a conflict on a document revision, got {other:?}"),
     }
 }
 
-pub(super) async fn find(store: &impl DocumentStore, key: &str) -> Option<Document> {
+pub async fn find(store: &impl DocumentStore, key: &str) -> Option<Document> {
     let found = store.find_documents(&[key.to_owned()]).await;
-    let mut found = found.expect("documents can be found");
-    assert!(found.len() <= 1, "one key, {} documents", found.len());
+    let mut found = found.expect("the document lookup should succeed");
+    let count = found.len();
+    assert!(count <= 1, "the key {key:?} has {count} documents");
     found.pop()
 }
 
-pub(super) async fn keys(store: &impl DocumentStore, scan: Scan) -> Vec<String> {
+pub async fn keys(store: &impl DocumentStore, scan: Scan) -> Vec<String> {
     let found = store.scan_documents(scan).await;
-    let found = found.expect("documents can be scanned");
+    let found = found.expect("the document scan should succeed");
     found.into_iter().map(|document| document.key).collect()
 }
 
@@ -45,31 +49,36 @@ fn document(key: &str, revision: Revision, value: &str) -> Document {
     }
 }
 
-/// What is put is found, through every handle, until it is deleted.
-pub async fn documents_outlive_their_handles<B: Backend>() {
-    let place = B::create().await;
-    let store = place.open().await;
+/// A document is found unchanged through every handle until it is deleted.
+pub async fn documents_survive_reopen<B: Backend>() {
+    let backend = B::create().await;
+    let store = backend.open().await;
     assert_eq!(find(&store, "a").await, None);
     let odd = r#"{"text":"O'Neill \"x\" \\ \u0000 ? $1 {a} – 𝄞","n":[1.5e300,-0.0,18446744073709551615]}"#;
     let first = change(&store, Changes::new().put("a", odd).put("b/ü", "null")).await;
     drop(store);
-    let store = place.open().await;
+    let store = backend.open().await;
     assert_eq!(find(&store, "a").await, Some(document("a", first, odd)));
     let second = change(&store, Changes::new().put("a", "2").delete("b/ü")).await;
-    assert!(second > first, "{second} is not behind {first}");
-    let other = place.open().await;
+    assert!(
+        second > first,
+        "the revision {second} must be greater than the earlier revision {first}"
+    );
+    let other = backend.open().await;
     assert_eq!(find(&other, "a").await, Some(document("a", second, "2")));
     assert_eq!(find(&other, "b/ü").await, None);
     let several = ["a", "b/ü", "c"].map(str::to_owned);
     let found = other.find_documents(&several).await;
-    assert_eq!(found.expect("they are read"), [document("a", second, "2")]);
-    assert_eq!(other.find_documents(&[]).await.expect("none"), []);
+    let found = found.expect("the document lookup should succeed");
+    assert_eq!(found, [document("a", second, "2")]);
+    let found = other.find_documents(&[]).await;
+    assert_eq!(found.expect("a lookup without keys should succeed"), []);
 }
 
-/// A scan finds what begins with its prefix, in the order of bytes, from behind a key, up to its limit.
-pub async fn documents_are_scanned_in_the_order_of_their_keys<B: Backend>() {
-    let place = B::create().await;
-    let store = place.open().await;
+/// A scan returns the keys with its prefix in byte order, after its start key and up to its limit.
+pub async fn document_scan_follows_key_order<B: Backend>() {
+    let backend = B::create().await;
+    let store = backend.open().await;
     let sorted = [
         "A",
         "a",
@@ -123,16 +132,16 @@ pub async fn documents_are_scanned_in_the_order_of_their_keys<B: Backend>() {
     assert_eq!(keys(&store, Scan::prefix("a/").after("b")).await, [""; 0]);
 }
 
-/// One document that has moved keeps all changes from being made.
-pub async fn changes_are_made_together_or_not_at_all<B: Backend>() {
-    let place = B::create().await;
-    let store = place.open().await;
+/// If one required revision does not match, no change is made.
+pub async fn document_changes_are_atomic<B: Backend>() {
+    let backend = B::create().await;
+    let store = backend.open().await;
     let first = change(&store, Changes::new().put("a", "1").put("b", "1")).await;
     let absent = Revision::ABSENT;
     let all_three = || Changes::new().put("a", "2").delete("b");
-    let rejected = moved(&store, all_three().put_if("c", first, "2")).await;
+    let rejected = document_conflict(&store, all_three().put_if("c", first, "2")).await;
     assert_eq!(rejected, ("c".to_owned(), first, absent));
-    let rejected = moved(
+    let rejected = document_conflict(
         &store,
         all_three().put_if("c", absent, "2").put_if("d", first, "2"),
     )
@@ -140,17 +149,17 @@ pub async fn changes_are_made_together_or_not_at_all<B: Backend>() {
     assert_eq!(rejected, ("d".to_owned(), first, absent));
     let changes = Changes::new().put("c", "2").put_if("a", absent, "2");
     assert_eq!(
-        moved(&store, changes).await,
+        document_conflict(&store, changes).await,
         ("a".to_owned(), absent, first)
     );
     let changes = Changes::new().put("c", "2").delete_if("z", first);
     assert_eq!(
-        moved(&store, changes).await,
+        document_conflict(&store, changes).await,
         ("z".to_owned(), first, absent)
     );
     let changes = Changes::new().put("c", "2").require("z", first);
     assert_eq!(
-        moved(&store, changes).await,
+        document_conflict(&store, changes).await,
         ("z".to_owned(), first, absent)
     );
     assert_eq!(keys(&store, Scan::prefix("")).await, ["a", "b"]);
@@ -166,30 +175,37 @@ pub async fn changes_are_made_together_or_not_at_all<B: Backend>() {
     change(&store, Changes::new().delete("b").delete("x")).await;
 }
 
-/// A document that was deleted and made anew is not the one it was.
-pub async fn a_revision_is_never_given_twice<B: Backend>() {
-    let place = B::create().await;
-    let store = place.open().await;
+/// A document that was deleted and created again has a new revision.
+pub async fn document_revision_is_never_reused<B: Backend>() {
+    let backend = B::create().await;
+    let store = backend.open().await;
     let mut last = Revision::ABSENT;
     for round in 0..3 {
-        let made = change(&place.open().await, Changes::new().put("a", "1")).await;
-        assert!(made > last, "round {round}: {made} after {last}");
-        assert_eq!(
-            moved(&store, Changes::new().delete_if("a", last)).await.2,
-            made
+        let created = change(&backend.open().await, Changes::new().put("a", "1")).await;
+        assert!(
+            created > last,
+            "round {round}: the revision {created} must be greater than {last}"
         );
-        last = change(&store, Changes::new().delete_if("a", made)).await;
         assert_eq!(
-            moved(&store, Changes::new().put_if("a", made, "2")).await.2,
+            document_conflict(&store, Changes::new().delete_if("a", last))
+                .await
+                .2,
+            created
+        );
+        last = change(&store, Changes::new().delete_if("a", created)).await;
+        assert_eq!(
+            document_conflict(&store, Changes::new().put_if("a", created, "2"))
+                .await
+                .2,
             Revision::ABSENT
         );
     }
 }
 
-/// Of many that change a document at one revision, or make it, exactly one does.
-pub async fn of_many_that_change_one_document_exactly_one_does<B: Backend>() {
-    let place = B::create().await;
-    let handles = [place.open().await, place.open().await];
+/// If concurrent changes require the same revision of a document, exactly one succeeds.
+pub async fn conflicting_document_changes_have_one_winner<B: Backend>() {
+    let backend = B::create().await;
+    let handles = [backend.open().await, backend.open().await];
     let mut revision = Revision::ABSENT;
     for round in 0..10_u64 {
         let tasks = (0..8).map(|number: u64| {
@@ -200,21 +216,25 @@ pub async fn of_many_that_change_one_document_exactly_one_does<B: Backend>() {
                 .put(own, "true")
                 .put(format!("also/{number}"), round.to_string());
             tokio::spawn(async move {
-                let answer = store.change_documents(changes).await;
-                match answer {
+                match store.change_documents(changes).await {
                     Ok(revision) => Some((number, revision)),
                     Err(ChangeError::Moved { .. }) => None,
-                    Err(error) => panic!("round {round}: {error:?}"),
+                    Err(error) => {
+                        panic!("round {round}: the change must succeed or conflict, got {error:?}")
+                    }
                 }
             })
         });
-        let won: Vec<_> = all(tasks.collect::<Vec<_>>())
+        let won: Vec<_> = join_all(tasks.collect::<Vec<_>>())
             .await
             .into_iter()
             .flatten()
             .collect();
         let [(winner, now)] = won[..] else {
-            panic!("round {round}: {} have won", won.len())
+            panic!(
+                "round {round}: exactly one change must succeed, but {} did",
+                won.len()
+            )
         };
         let one = find(&handles[1], "one").await;
         assert_eq!(one, Some(document("one", now, &winner.to_string())));
@@ -224,10 +244,10 @@ pub async fn of_many_that_change_one_document_exactly_one_does<B: Backend>() {
     }
 }
 
-/// What no store takes is rejected, and nothing changes; what is at the bounds is taken.
-pub async fn documents_out_of_bounds_are_rejected<B: Backend>() {
-    let place = B::create().await;
-    let store = place.open().await;
+/// Changes beyond a limit are rejected and change nothing; changes at a limit succeed.
+pub async fn invalid_document_changes_are_rejected<B: Backend>() {
+    let backend = B::create().await;
+    let store = backend.open().await;
     let longest = "k".repeat(MAX_KEY);
     let first = change(&store, Changes::new().put(&longest, "1")).await;
     assert_eq!(
@@ -249,21 +269,24 @@ pub async fn documents_out_of_bounds_are_rejected<B: Backend>() {
         ),
     ];
     for (changes, reason) in rejected {
-        let answer = store.change_documents(changes.put("b", "1")).await;
-        let Err(ChangeError::Invalid(invalid)) = answer else {
-            panic!("expected {reason:?}, got {answer:?}")
+        let result = store.change_documents(changes.put("b", "1")).await;
+        let Err(ChangeError::Invalid(invalid)) = result else {
+            panic!("expected an error that contains {reason:?}, got {result:?}")
         };
-        assert!(invalid.to_string().contains(reason), "{invalid}");
+        assert!(
+            invalid.to_string().contains(reason),
+            "expected an error that contains {reason:?}, got {invalid}"
+        );
     }
     let many = (0..=factum_core::document::MAX_CHANGES).fold(Changes::new(), |changes, number| {
         changes.put(format!("many/{number}"), "1")
     });
-    let answer = store.change_documents(many.clone()).await;
+    let result = store.change_documents(many.clone()).await;
     let too_many = matches!(
-        answer,
+        result,
         Err(ChangeError::Invalid(InvalidChanges::TooMany { .. }))
     );
-    assert!(too_many, "{answer:?}");
+    assert!(too_many, "expected TooMany, got {result:?}");
     assert_eq!(keys(&store, Scan::prefix("")).await, [longest]);
     let most = many.into_vec().into_iter().skip(1);
     let most = most.fold(Changes::new(), |changes, change| {

@@ -1,18 +1,16 @@
-//! Process managers: what they keep outlives a change of its form.
+//! Cases about stored states of process managers whose schema changes.
 
-use super::VirtualClock;
-use super::conformance::Backend;
-use super::conformance_engine::patient;
-use super::conformance_process_lamps::{
-    LampEvent, PutOut, Watch, idle, lamp, processes, put_out_of, tell,
-};
-use super::conformance_shop::DAY;
+use super::engine::retrying_engine;
+use super::harness::Backend;
+use super::process_lamps::{LampEvent, PutOut, Watch, idle, lamp, processes, put_out_of, report};
+use super::shop::DAY;
+use crate::VirtualClock;
 use factum::prelude::*;
 use factum_engine::clock::Clock as _;
 use factum_engine::process::{Correlation, Deadline, Reactions, Rejection};
 use factum_engine::upcast::UpcastError;
 
-/// [`Watch`] as it is two versions later: it has a number for its lamps that no float holds, and counts touches as text.
+/// [`Watch`] with schema version 3: touches as text, and a number that a float cannot represent.
 #[derive(ProcessManager, Debug, Clone, Default, Serialize, Deserialize)]
 #[process_manager(
     name = "watch",
@@ -75,27 +73,36 @@ impl Respond for Watch3 {
     }
 }
 
-/// A state that was kept in an older form is brought up step by step: for an event, and for a deadline; and it is kept in
-/// the new one, to the last digit.
-pub async fn a_state_of_an_older_form_is_brought_up<B: Backend>() {
-    let place = B::create().await;
-    let store = place.open().await;
-    let (engine, clock) = (patient(store.clone()), VirtualClock::new());
+/// A stored state of an older schema is upcast step by step for an event and for a deadline.
+///
+/// It is stored in the new schema without loss of digits.
+pub async fn stored_process_state_is_upcast<B: Backend>() {
+    let backend = B::create().await;
+    let store = backend.open().await;
+    let (engine, clock) = (retrying_engine(store.clone()), VirtualClock::new());
     let until = clock.now() + DAY;
-    let old = processes(store.clone(), &clock, 2).with::<Watch>().start();
+    let old = processes(store.clone(), &clock, 2)
+        .process::<Watch>(StartFrom::Beginning)
+        .start()
+        .await
+        .expect("the runtime should start");
     for lamp in [1, 2] {
-        tell(&engine, lamp, LampEvent::Lit { lamp, until }).await;
+        report(&engine, lamp, LampEvent::Lit { lamp, until }).await;
         let until = Some(until);
-        tell(&engine, lamp, LampEvent::Touched { lamp, until }).await;
+        report(&engine, lamp, LampEvent::Touched { lamp, until }).await;
     }
     idle(&old).await;
     old.stop().await;
 
-    let new = processes(place.open().await, &clock, 2);
-    let new = new.with::<Watch3>().start();
+    let new = processes(backend.open().await, &clock, 2);
+    let new = new
+        .process::<Watch3>(StartFrom::Beginning)
+        .start()
+        .await
+        .expect("the runtime should start");
     for _ in 0..2 {
         let until = Some(until);
-        tell(&engine, 1, LampEvent::Touched { lamp: 1, until }).await;
+        report(&engine, 1, LampEvent::Touched { lamp: 1, until }).await;
         idle(&new).await;
     }
     clock.advance(DAY);

@@ -1,8 +1,8 @@
-//! Appends in flight at the same moment: each is judged, answered and dropped on its own.
+//! Cases about concurrent appends: each is checked, completed and dropped independently of the others.
 
 use std::time::Duration;
 
-use super::conformance::{Backend, all, append, event, events, everything, number, put, stream};
+use super::harness::{Backend, all_events, append, event, events, join_all, number, put, stream};
 use factum_core::append::{
     Append, AppendError, Appended, ExpectedVersion, IdempotencyKey, Violation,
 };
@@ -10,7 +10,7 @@ use factum_core::position::{Position, Version};
 use factum_core::store::EventStore as _;
 use factum_engine::record::{NewEvent, Place, RecordedEvent};
 
-/// One to three events for a stream of its own, and sometimes some for a stream that all share.
+/// Creates an append of one or two events to its own stream and up to two events to a shared stream.
 fn request(number: u64) -> Append {
     let shared: Vec<NewEvent> = events((0..number % 3).map(|_| number));
     let own = events((0..=number % 2).map(|_| number));
@@ -23,68 +23,71 @@ fn request(number: u64) -> Append {
     }
 }
 
-/// The events that `answer` says were stored for `request`.
-fn told(request: Append, answer: &Appended) -> Vec<RecordedEvent> {
-    let mut position = Position::new(answer.position.get() - answer.count);
-    let mut told = Vec::new();
+/// Returns the events that must be stored for `request` according to its result.
+fn reported_events(request: Append, result: &Appended) -> Vec<RecordedEvent> {
+    let mut position = Position::new(result.position.get() - result.count);
+    let mut reported = Vec::new();
     let written = request
         .streams
         .into_iter()
         .filter(|part| !part.events.is_empty());
-    for (part, (id, last)) in written.zip(&answer.versions) {
-        assert_eq!(part.stream, *id, "the answer names another stream");
+    for (part, (id, last)) in written.zip(&result.versions) {
+        assert_eq!(
+            *id, part.stream,
+            "the result must name the streams of the append"
+        );
         let mut version = Version::new(last.get() - part.events.len() as u64);
         for event in part.events {
             (position, version) = (position.plus(1), version.plus(1));
             let place = Place {
                 position,
                 version,
-                recorded_at: answer.recorded_at,
+                recorded_at: result.recorded_at,
             };
-            told.push(RecordedEvent::new(event, id.clone(), place));
+            reported.push(RecordedEvent::new(event, id.clone(), place));
         }
     }
-    assert_eq!(told.len() as u64, answer.count);
-    told
+    assert_eq!(reported.len() as u64, result.count);
+    reported
 }
 
-/// Each answer tells of its own append, and of none that went out with it.
-pub async fn each_answer_tells_of_its_own_append<B: Backend>() {
-    let place = B::create().await;
-    let handles = [place.open().await, place.open().await];
+/// Each of several concurrent appends returns the positions and versions of its own events.
+pub async fn concurrent_appends_get_their_own_results<B: Backend>() {
+    let backend = B::create().await;
+    let handles = [backend.open().await, backend.open().await];
     let tasks = (0..96_u64).map(|number| {
         let store = handles[number as usize % 2].clone();
         tokio::spawn(async move {
             let request = request(number);
-            let answer = append(&store, request.clone()).await;
-            assert!(!answer.repeated);
-            told(request, &answer)
+            let result = append(&store, request.clone()).await;
+            assert!(!result.repeated, "a new append is reported as repeated");
+            reported_events(request, &result)
         })
     });
-    let mut told: Vec<_> = all(tasks.collect::<Vec<_>>())
+    let mut reported: Vec<_> = join_all(tasks.collect::<Vec<_>>())
         .await
         .into_iter()
         .flatten()
         .collect();
-    told.sort_unstable_by_key(|event| event.position);
-    let stored = everything(&handles[0], 50).await;
+    reported.sort_unstable_by_key(|event| event.position);
+    let stored = all_events(&handles[0], 50).await;
     assert!(
-        told == stored,
-        "the answers tell something else than what is stored"
+        reported == stored,
+        "the results of the appends do not match the stored events"
     );
 }
 
-/// Two that check what the other writes do not both win.
-pub async fn two_that_check_what_the_other_writes_do_not_both_win<B: Backend>() {
-    let place = B::create().await;
-    let handles = [place.open().await, place.open().await];
+/// If each of two appends requires that the stream of the other one is empty, exactly one succeeds.
+pub async fn mutually_checking_appends_have_one_winner<B: Backend>() {
+    let backend = B::create().await;
+    let handles = [backend.open().await, backend.open().await];
     for round in 0..24_usize {
         let ids = [
             stream(&format!("contract-a{round}")),
             stream(&format!("contract-b{round}")),
         ];
         let tasks = [0, 1].map(|own| {
-            // On one handle in every third round: then both may go out in one transaction.
+            // In every third round both use one handle, which may send them in one transaction.
             let store = handles[if round % 3 == 0 { 0 } else { own }].clone();
             let (written, checked) = (ids[own].clone(), ids[1 - own].clone());
             tokio::spawn(async move {
@@ -94,32 +97,34 @@ pub async fn two_that_check_what_the_other_writes_do_not_both_win<B: Backend>() 
                 match store.append(request).await {
                     Ok(_) => true,
                     Err(AppendError::Conflict(conflict)) => {
-                        let lost = Violation::Version {
+                        let violation = Violation::Version {
                             stream: checked,
                             expected: ExpectedVersion::NoStream,
                             actual: Version::new(1),
                         };
-                        assert_eq!(conflict.violations, [lost]);
+                        assert_eq!(conflict.violations, [violation]);
                         false
                     }
-                    Err(error) => panic!("{error}"),
+                    Err(error) => panic!("the append must succeed or conflict, got {error}"),
                 }
             })
         });
-        let won = all(tasks).await;
+        let won = join_all(tasks).await;
         assert_eq!(
             won.iter().filter(|won| **won).count(),
             1,
-            "in round {round}"
+            "exactly one append must succeed in round {round}"
         );
     }
 }
 
-/// A dropped append can be asked again: it has happened as a whole or not at all, and no neighbour with it.
-pub async fn a_dropped_append_can_be_asked_again<B: Backend>() {
+/// An append whose future was dropped is stored as a whole or not at all, and can be retried.
+///
+/// Other appends succeed meanwhile.
+pub async fn dropped_append_can_be_retried<B: Backend>() {
     const APPENDS: u64 = 60;
-    let place = B::create().await;
-    let handles = [place.open().await, place.open().await];
+    let backend = B::create().await;
+    let handles = [backend.open().await, backend.open().await];
     put(&handles[0], "contract-shared", vec![event(APPENDS)]).await;
     let request = |number: u64| {
         let own = stream(&format!("contract-{number}"));
@@ -134,33 +139,36 @@ pub async fn a_dropped_append_can_be_asked_again<B: Backend>() {
     let tasks = (0..APPENDS).map(|number| {
         let store = handles[number as usize % 2].clone();
         tokio::spawn(async move {
-            let asked = store.append(request(number));
+            let append = store.append(request(number));
             if number % 3 == 0 {
-                asked
-                    .await
-                    .expect("a neighbour of appends that were dropped");
+                let appended = append.await;
+                appended.expect("an append should succeed while others are dropped");
             } else {
-                // Polled once, then dropped.
-                drop(tokio::time::timeout(Duration::ZERO, asked).await);
+                // The future is polled once and dropped.
+                drop(tokio::time::timeout(Duration::ZERO, append).await);
             }
         })
     });
-    all(tasks.collect::<Vec<_>>()).await;
+    join_all(tasks.collect::<Vec<_>>()).await;
     for number in 0..APPENDS {
-        let answer = append(&handles[0], request(number)).await;
+        let result = append(&handles[0], request(number)).await;
         assert!(
-            number % 3 != 0 || answer.repeated,
-            "append {number} was forgotten"
+            number % 3 != 0 || result.repeated,
+            "append {number} was acknowledged but stored again when repeated"
         );
     }
-    let stored = everything(&handles[1], 50).await;
+    let stored = all_events(&handles[1], 50).await;
     let mut seen: Vec<u64> = Vec::new();
     for whole in stored[1..].chunks(3) {
         let first = number(&whole[0]);
-        assert_eq!(whole.len(), 3, "half of append {first}");
+        assert_eq!(
+            whole.len(),
+            3,
+            "the number of stored events of append {first}"
+        );
         assert!(
             whole.iter().all(|event| number(event) == first),
-            "half of append {first}"
+            "only a part of append {first} was stored"
         );
         seen.push(first);
     }

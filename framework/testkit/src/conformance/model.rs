@@ -1,6 +1,6 @@
-//! Reads and conditions beside a model: the same found by hand, among random events.
+//! Cases that compare random reads and append conditions with a simple model.
 
-use super::conformance::{Backend, append, everything, page, stream, tag, tagged};
+use super::harness::{Backend, all_events, append, page, stream, tag, tagged};
 use factum_core::append::{Append, AppendCondition, AppendError, ExpectedVersion, Violation};
 use factum_core::position::{Position, Version};
 use factum_core::query::{Query, QueryItem};
@@ -8,7 +8,7 @@ use factum_core::read::{Direction, MAX_PAGE, Read, Scope};
 use factum_core::store::EventStore;
 use factum_engine::record::{NewEvent, Place, RecordedEvent};
 
-/// A small generator of numbers (Marsaglia's xorshift64), so that a seed tells all.
+/// A random number generator (Marsaglia's xorshift64) whose sequence depends on the seed only.
 struct Dice(u64);
 
 impl Dice {
@@ -27,8 +27,8 @@ impl Dice {
         from[self.roll(from.len() as u64) as usize]
     }
 
-    /// Somewhere from 0 to behind `head`, or as far as a number goes.
-    fn place(&mut self, head: usize) -> u64 {
+    /// Returns a position from 0 to shortly after `head`, or one of the largest positions.
+    fn position(&mut self, head: usize) -> u64 {
         match self.roll(12) {
             0 => 0,
             1 => u64::MAX,
@@ -49,7 +49,7 @@ const NAMES: [&str; 5] = ["x.made", "x.Made", "y.made", "x_made", "%"];
 
 fn random_event(dice: &mut Dice, number: u64) -> NewEvent {
     let mut made = tagged(number, &[]);
-    // Sometimes the same tag twice.
+    // The list may contain the same tag twice.
     made.tags = (0..dice.roll(4)).map(|_| tag(dice.pick(&TAGS))).collect();
     made.name = dice.pick(&NAMES).into();
     made
@@ -71,11 +71,11 @@ fn random_query(dice: &mut Dice) -> Query {
 fn random_read(dice: &mut Dice, head: usize) -> Read {
     let read = match dice.roll(8) {
         0 => Read::stream(stream(dice.pick(&STREAMS))),
-        // Sometimes the same stream twice, and sometimes none.
+        // The list may be empty or contain the same stream twice.
         1 => Read::streams((0..dice.roll(5)).map(|_| stream(dice.pick(&STREAMS)))),
         _ => Read::all(random_query(dice)),
     };
-    let cursor = dice.place(head);
+    let cursor = dice.position(head);
     let read = match dice.roll(2) {
         0 => read.after(cursor),
         _ => read.before(cursor),
@@ -83,7 +83,7 @@ fn random_read(dice: &mut Dice, head: usize) -> Read {
     read.limit(1 + dice.roll(80) as usize)
 }
 
-/// Fills `store`, and gives back what it must hold.
+/// Appends random events to `store` and returns the events that it must return.
 async fn fill(store: &impl EventStore, dice: &mut Dice) -> Vec<RecordedEvent> {
     let mut sent: Vec<RecordedEvent> = Vec::new();
     for number in 0..120 {
@@ -101,9 +101,9 @@ async fn fill(store: &impl EventStore, dice: &mut Dice) -> Vec<RecordedEvent> {
     sent
 }
 
-/// Those of `stored` that `read` asks for, in its order, without its limit.
-fn by_hand<'e>(stored: &'e [RecordedEvent], read: &Read) -> Vec<&'e RecordedEvent> {
-    let place = |event: &RecordedEvent| match read.scope {
+/// Returns the events of `stored` that match `read`, in the order of the read and without its limit.
+fn matching_events<'e>(stored: &'e [RecordedEvent], read: &Read) -> Vec<&'e RecordedEvent> {
+    let cursor_of = |event: &RecordedEvent| match read.scope {
         Scope::Stream(_) => event.version.get(),
         _ => event.position.get(),
     };
@@ -113,9 +113,11 @@ fn by_hand<'e>(stored: &'e [RecordedEvent], read: &Read) -> Vec<&'e RecordedEven
         Scope::All(query) => query.matches(event),
     });
     match read.direction {
-        Direction::Forward => wanted.filter(|event| place(event) > read.cursor).collect(),
+        Direction::Forward => wanted
+            .filter(|event| cursor_of(event) > read.cursor)
+            .collect(),
         Direction::Backward => wanted
-            .filter(|event| place(event) < read.cursor)
+            .filter(|event| cursor_of(event) < read.cursor)
             .rev()
             .collect(),
     }
@@ -128,50 +130,54 @@ fn positions<'e>(events: impl IntoIterator<Item = &'e RecordedEvent>) -> Vec<u64
         .collect()
 }
 
-/// A read finds what matches and nothing else, in both directions and in every scope.
-pub async fn a_read_finds_what_matches_and_nothing_else<B: Backend>() {
+/// A read returns exactly the matching events, in both directions and for every scope.
+pub async fn read_returns_exactly_the_matching_events<B: Backend>() {
     for seed in SEEDS {
-        let place = B::create().await;
-        let store = place.open().await;
+        let backend = B::create().await;
+        let store = backend.open().await;
         let mut dice = Dice::new(seed);
         let sent = fill(&store, &mut dice).await;
-        let stored = everything(&store, MAX_PAGE).await;
+        let stored = all_events(&store, MAX_PAGE).await;
         assert!(
             stored == sent,
-            "seed {seed}: what is stored is not what was sent"
+            "seed {seed}: the stored events differ from the appended events"
         );
         for _ in 0..250 {
             let read = random_read(&mut dice, sent.len());
-            let mut expected = by_hand(&sent, &read);
+            let mut expected = matching_events(&sent, &read);
             let more = expected.len() > read.limit;
             expected.truncate(read.limit);
             let found = page(&store, read.clone()).await;
             assert!(
                 found.events.iter().eq(expected.iter().copied()),
-                "seed {seed}, {read:?}: found {:?}, expected {:?}",
-                positions(&found.events),
+                "seed {seed}, {read:?}: expected the events {:?}, got {:?}",
                 positions(expected),
+                positions(&found.events),
             );
-            assert_eq!(found.more, more, "seed {seed}, {read:?}");
-            assert_eq!(found.head.get(), 120, "seed {seed}, {read:?}");
+            assert_eq!(found.more, more, "seed {seed}, `more` of {read:?}");
+            assert_eq!(found.head.get(), 120, "seed {seed}, head of {read:?}");
         }
     }
 }
 
-/// A condition is judged as a read would: rejected if something matches behind it, for the newest that does.
-pub async fn a_condition_is_judged_as_a_read_would<B: Backend>() {
+/// An append condition fails if and only if a read with its query finds an event.
+///
+/// The conflict reports the position of the newest matching event.
+pub async fn append_condition_agrees_with_read<B: Backend>() {
     for seed in SEEDS {
-        let place = B::create().await;
-        let store = place.open().await;
+        let backend = B::create().await;
+        let store = backend.open().await;
         let mut dice = Dice::new(seed);
         let sent = fill(&store, &mut dice).await;
         for _ in 0..150 {
             let condition = AppendCondition {
                 query: random_query(&mut dice),
-                after: Position::new(dice.place(sent.len())),
+                after: Position::new(dice.position(sent.len())),
             };
-            let behind = Read::all(condition.query.clone()).after(condition.after);
-            let newest = by_hand(&sent, &behind).last().map(|event| event.position);
+            let later = Read::all(condition.query.clone()).after(condition.after);
+            let newest = matching_events(&sent, &later)
+                .last()
+                .map(|event| event.position);
             let request = Append::default().unless(condition.query.clone(), condition.after);
             match (store.append(request).await, newest) {
                 (Ok(_), None) => {}
@@ -179,11 +185,11 @@ pub async fn a_condition_is_judged_as_a_read_would<B: Backend>() {
                     let violation = Violation::Condition { condition, found };
                     assert_eq!(conflict.violations, [violation], "seed {seed}");
                 }
-                (answer, newest) => panic!(
-                    "seed {seed}, {condition:?}: the newest that matches is {newest:?}, the answer {answer:?}"
+                (result, newest) => panic!(
+                    "seed {seed}, {condition:?}: newest matching event {newest:?}, but the append returned {result:?}"
                 ),
             }
         }
-        assert_eq!(everything(&store, MAX_PAGE).await.len(), sent.len());
+        assert_eq!(all_events(&store, MAX_PAGE).await.len(), sent.len());
     }
 }

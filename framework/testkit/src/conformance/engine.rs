@@ -1,4 +1,4 @@
-//! Engines with warm states over two handles.
+//! Cases about engines with cached states on two handles.
 
 use std::sync::Arc;
 
@@ -6,16 +6,18 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use super::conformance::{Backend, all, everything};
+use super::harness::{Backend, all_events, join_all};
 use factum::prelude::*;
-use factum::{
-    Append, AppendError, Appended, EventStore, ExecuteError, IdempotencyKey, Page, Position, Read,
-    RetryPolicy, Store, StoreError,
-};
+use factum_core::append::{Append, AppendError, Appended, IdempotencyKey};
+use factum_core::error::StoreError;
+use factum_core::position::Position;
+use factum_core::read::{Page, Read};
+use factum_core::store::{EventStore, Store};
+use factum_engine::engine::{ExecuteError, RetryPolicy};
 
 #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[event(prefix = "counter")]
-pub(super) enum CounterEvent {
+pub enum CounterEvent {
     Counted {
         to: u64,
         #[tag]
@@ -25,10 +27,10 @@ pub(super) enum CounterEvent {
 
 #[derive(Aggregate, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[aggregate(category = "counter", id = u64, event = CounterEvent, snapshot(every = 5))]
-pub(super) struct Counter {
-    pub(super) count: u64,
-    /// All that was counted to: every event leaves its trace, so that no later one hides a wrong beginning.
-    pub(super) sum: u64,
+pub struct Counter {
+    pub count: u64,
+    /// The sum of all counts, so that a state from a wrong snapshot differs even after later events.
+    pub sum: u64,
 }
 
 impl Apply<CounterEvent> for Counter {
@@ -41,9 +43,9 @@ impl Apply<CounterEvent> for Counter {
 
 #[derive(Command, Debug, Clone, Serialize, Deserialize)]
 #[command(on = Counter)]
-pub(super) struct Count {
+pub struct Count {
     #[id]
-    pub(super) counter: u64,
+    pub counter: u64,
 }
 
 impl Decide for Count {
@@ -56,9 +58,9 @@ impl Decide for Count {
     }
 }
 
-/// How many counts a group has seen, over all counters.
+/// The number of counts in a group, over all counters.
 #[derive(Default)]
-pub(super) struct Group {
+pub struct Group {
     counts: u64,
 }
 
@@ -70,16 +72,16 @@ impl Apply<CounterEvent> for Group {
 
 #[derive(Debug, PartialEq, thiserror::Error)]
 #[error("the group is full")]
-pub(super) struct Full;
+pub struct Full;
 
 #[derive(Command, Debug, Clone, Serialize, Deserialize)]
 #[command(on = Counter, query = Group)]
-pub(super) struct CountInGroup {
+pub struct CountInGroup {
     #[id]
-    pub(super) counter: u64,
+    pub counter: u64,
     #[tag]
-    pub(super) group: String,
-    pub(super) limit: u64,
+    pub group: String,
+    pub limit: u64,
 }
 
 impl Decide for CountInGroup {
@@ -95,24 +97,25 @@ impl Decide for CountInGroup {
     }
 }
 
-/// The store of one of several engines. Nobody's append goes out until each of them has decided, so that
-/// their first decisions rest on the same beginning, however fast the store is.
-struct Rival<S> {
+/// A store of one of several engines that holds back appends until every engine has decided once.
+///
+/// So the first decisions of all engines depend on the same state, however fast the store is.
+struct CompetingStore<S> {
     store: S,
     number: u8,
-    /// A bit for each rival that has decided.
+    /// One bit for each engine that has decided.
     decided: Arc<watch::Sender<u8>>,
     all: u8,
 }
 
 #[async_trait]
-impl<S: Store> EventStore for Rival<S> {
+impl<S: Store> EventStore for CompetingStore<S> {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         self.decided.send_modify(|bits| *bits |= 1 << self.number);
         let mut decided = self.decided.subscribe();
-        let together = decided.wait_for(|bits| *bits == self.all).await;
-        together.expect("the sender lives");
-        // And from then on others may go first.
+        let all_decided = decided.wait_for(|bits| *bits == self.all).await;
+        all_decided.expect("the sender should exist");
+        // Let other tasks append first.
         tokio::task::yield_now().await;
         self.store.append(append).await
     }
@@ -130,26 +133,29 @@ impl<S: Store> EventStore for Rival<S> {
     }
 }
 
-factum_core::delegate!(snapshots, [S: Store] Rival<S>, |this| this.store);
-factum_core::delegate!(documents, [S: Store] Rival<S>, |this| this.store);
+factum_core::delegate!(snapshots, [S: Store] CompetingStore<S>, |this| this.store);
+factum_core::delegate!(documents, [S: Store] CompetingStore<S>, |this| this.store);
 
-/// Engines on two handles of `place` that decide until they win, and both begin at the same beginning.
-async fn rivals<B: Backend>(place: &B) -> [Engine; 2] {
+/// Creates engines on two handles of `backend` that make their first decisions on the same state.
+async fn competing_engines<B: Backend>(backend: &B) -> [Engine; 2] {
     let decided = Arc::new(watch::Sender::new(0));
-    let rival = |store, number| {
+    let engine = |store, number| {
         let decided = decided.clone();
-        patient(Rival {
+        retrying_engine(CompetingStore {
             store,
             number,
             decided,
             all: 0b11,
         })
     };
-    [rival(place.open().await, 0), rival(place.open().await, 1)]
+    [
+        engine(backend.open().await, 0),
+        engine(backend.open().await, 1),
+    ]
 }
 
-/// An engine that decides until it wins.
-pub(super) fn patient(store: impl Store) -> Engine {
+/// Creates an engine that retries a command up to 1,000 times.
+pub fn retrying_engine(store: impl Store) -> Engine {
     let retry = RetryPolicy {
         attempts: 1_000,
         ..RetryPolicy::default()
@@ -157,53 +163,57 @@ pub(super) fn patient(store: impl Store) -> Engine {
     Engine::builder(store).retry(retry).build()
 }
 
-/// Engines on two handles lose no update.
-pub async fn engines_on_two_handles_lose_no_update<B: Backend>() {
-    let place = B::create().await;
-    let engines = rivals(&place).await;
+/// Concurrent commands of two engines on the same aggregate lose no update.
+pub async fn concurrent_engines_lose_no_update<B: Backend>() {
+    let backend = B::create().await;
+    let engines = competing_engines(&backend).await;
     let tasks = (0..16).map(|task| {
         let engine = engines[task % 2].clone();
         tokio::spawn(async move {
             for _ in 0..5 {
-                engine.execute(Count { counter: 1 }).await.expect("a count");
+                let counted = engine.execute(Count { counter: 1 }).await;
+                counted.expect("the count should succeed");
             }
         })
     });
-    all(tasks.collect::<Vec<_>>()).await;
+    join_all(tasks.collect::<Vec<_>>()).await;
     for engine in &engines {
-        let counter = engine.load::<Counter>(&1).await.expect("a counter");
+        let counter = engine.load::<Counter>(&1).await;
+        let counter = counter.expect("the counter should load");
         assert_eq!((counter.count, counter.sum), (80, 80 * 81 / 2));
         assert_eq!(counter.version().get(), 80);
     }
 }
 
-/// A key counts once over two engines.
-pub async fn a_key_counts_once_over_two_engines<B: Backend>() {
-    let place = B::create().await;
-    let engines = rivals(&place).await;
+/// A command with one idempotency key is executed once, even on two engines.
+pub async fn idempotency_key_executes_once_on_two_engines<B: Backend>() {
+    let backend = B::create().await;
+    let engines = competing_engines(&backend).await;
     let tasks = (0..16).map(|task| {
         let engine = engines[task % 2].clone();
         tokio::spawn(async move {
             let counted = engine.execute(Count { counter: 1 });
-            counted.idempotency_key("req-7").await.expect("a count")
+            let receipt = counted.idempotency_key("req-7").await;
+            receipt.expect("the count should succeed")
         })
     });
-    let receipts = all(tasks.collect::<Vec<_>>()).await;
-    let first = receipts.iter().filter(|receipt| !receipt.repeated());
-    assert_eq!(first.count(), 1);
+    let receipts = join_all(tasks.collect::<Vec<_>>()).await;
+    let executed = receipts.iter().filter(|receipt| !receipt.repeated());
+    assert_eq!(executed.count(), 1, "the number of executions");
     for receipt in &receipts {
         assert_eq!(receipt.events(), receipts[0].events());
         assert_eq!((receipt.position().get(), receipt.version().get()), (1, 1));
     }
-    let counter = engines[1].load::<Counter>(&1).await.expect("a counter");
+    let counter = engines[1].load::<Counter>(&1).await;
+    let counter = counter.expect("the counter should load");
     assert_eq!((counter.count, counter.version().get()), (1, 1));
 }
 
-/// A tag query holds its limit over two handles: of one, and of a few.
-pub async fn a_tag_query_holds_its_limit_over_two_handles<B: Backend>() {
-    let place = B::create().await;
-    let store = place.open().await;
-    let engines = rivals(&place).await;
+/// Two engines never exceed a limit that a DCB query checks, for a limit of one and of a few.
+pub async fn dcb_limit_holds_across_two_handles<B: Backend>() {
+    let backend = B::create().await;
+    let store = backend.open().await;
+    let engines = competing_engines(&backend).await;
     let mut stored = 0;
     for (group, limit) in [("one", 1), ("few", 7)] {
         let tasks = (0..32).map(|task| {
@@ -217,14 +227,17 @@ pub async fn a_tag_query_holds_its_limit_over_two_handles<B: Backend>() {
                 match engine.execute(command).await {
                     Ok(_) => true,
                     Err(ExecuteError::Rejected(Full)) => false,
-                    Err(error) => panic!("{error}"),
+                    Err(error) => panic!("the count must succeed or be rejected, got {error}"),
                 }
             })
         });
-        let counted = all(tasks.collect::<Vec<_>>()).await;
+        let counted = join_all(tasks.collect::<Vec<_>>()).await;
         let counted = counted.iter().filter(|counted| **counted).count() as u64;
-        assert_eq!(counted, limit, "in the group of {group}");
+        assert_eq!(
+            counted, limit,
+            "the number of counts in the group {group:?}"
+        );
         stored += limit as usize;
-        assert_eq!(everything(&store, 100).await.len(), stored);
+        assert_eq!(all_events(&store, 100).await.len(), stored);
     }
 }

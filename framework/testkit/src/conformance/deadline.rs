@@ -1,13 +1,12 @@
-//! Deadlines that decisions set: they are set with their events, fire once and in due order, and never once they were
-//! cancelled or moved.
+//! Cases about deadlines of decisions: they are stored with their events, fire once and in due order.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::conformance::{Backend, all, everything};
-use super::conformance_faults::with_seeds;
-use super::conformance_shop::DAY;
-use super::{Faults, Faulty, VirtualClock};
+use super::faults::with_seeds;
+use super::harness::{Backend, all_events, join_all};
+use super::shop::DAY;
+use crate::{Faults, Faulty, VirtualClock};
 use factum::prelude::*;
 use factum_core::store::{EventStore as _, Store};
 use factum_core::timestamp::Timestamp;
@@ -21,7 +20,7 @@ enum LockerEvent {
     Emptied { locker: u64 },
 }
 
-/// Where parcels wait for somebody.
+/// A parcel locker, which a courier empties at a deadline.
 #[derive(Aggregate, Debug, Clone, Default)]
 #[aggregate(category = "locker", id = u64, event = LockerEvent)]
 struct Locker;
@@ -30,7 +29,7 @@ impl Apply<LockerEvent> for Locker {
     fn apply(&mut self, _: &LockerEvent) {}
 }
 
-/// Fills the locker, and has it fetched at a time: one more filling moves that.
+/// Fills the locker and sets its deadline, which replaces the deadline of an earlier filling.
 #[derive(Command, Debug, Clone, Serialize, Deserialize)]
 #[command(on = Locker)]
 struct Fill {
@@ -88,8 +87,9 @@ impl Apply<CourierEvent> for Courier {
     fn apply(&mut self, _: &CourierEvent) {}
 }
 
-/// Fetches as often as it is executed, so that each time shows; and from another stream than that of the locker, whose
-/// version does not help.
+/// Fetches a parcel, without a check for repeated executions.
+///
+/// It writes to the stream of the courier, so the version of the locker's stream does not prevent repeated executions.
 #[derive(Command, Debug, Clone, Serialize, Deserialize)]
 #[command(on = Courier)]
 struct Fetch {
@@ -115,8 +115,8 @@ fn engine(store: impl Store, clock: &VirtualClock, retry: RetryPolicy) -> Engine
     builder.retry(retry).build()
 }
 
-/// An engine that decides until it wins.
-fn patient(store: impl Store, clock: &VirtualClock) -> Engine {
+/// Creates an engine that retries a command up to 1,000 times.
+fn retrying_engine(store: impl Store, clock: &VirtualClock) -> Engine {
     let retry = RetryPolicy {
         attempts: 1_000,
         ..RetryPolicy::default()
@@ -124,24 +124,26 @@ fn patient(store: impl Store, clock: &VirtualClock) -> Engine {
     engine(store, clock, retry)
 }
 
-fn start(store: impl Store, clock: &VirtualClock) -> ProcessManagers {
+async fn start(store: impl Store, clock: &VirtualClock) -> Runtime {
     let retry = RetryPolicy {
         attempts: 1_000,
         base: Duration::from_millis(1),
         cap: Duration::from_millis(5),
     };
-    ProcessManagers::builder(&patient(store, clock))
+    Runtime::builder(&retrying_engine(store, clock))
         .deadlines::<Fetch>()
         .retry(retry)
         .lease(Duration::from_millis(60))
         .start()
+        .await
+        .expect("the runtime should start")
 }
 
-async fn idle(running: &ProcessManagers) {
+async fn idle(running: &Runtime) {
     running
         .wait_until_idle()
         .await
-        .expect("what is due is done");
+        .expect("the due deadlines should fire");
 }
 
 async fn fill(engine: &Engine, (locker, filling): (u64, u64), fetched: Timestamp) {
@@ -152,79 +154,87 @@ async fn fill(engine: &Engine, (locker, filling): (u64, u64), fetched: Timestamp
     };
     let key = format!("fill {locker}, {filling}");
     let filled = engine.execute(fill).idempotency_key(key).await;
-    filled.expect("a locker is filled");
+    filled.expect("the locker should be filled");
 }
 
 async fn empty(engine: &Engine, locker: u64) {
     let key = format!("empty {locker}");
     let emptied = engine.execute(Empty { locker }).idempotency_key(key).await;
-    emptied.expect("a locker is emptied");
+    emptied.expect("the locker should be emptied");
 }
 
-/// What has happened to a locker: it was filled for the nth time, emptied, or that filling was fetched.
+/// An entry in the history of a locker, with the number of the filling.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Happened {
+enum Entry {
     Filled(u64),
     Emptied,
     Fetched(u64),
 }
-use Happened::{Emptied, Fetched, Filled};
+use Entry::{Emptied, Fetched, Filled};
 
-/// By locker, in the order in which it was stored; and which were fetched, in that order.
-async fn happened(store: &impl Store) -> (BTreeMap<u64, Vec<Happened>>, Vec<u64>) {
+/// Returns the history of each locker, and the lockers in the order in which they were fetched.
+async fn histories(store: &impl Store) -> (BTreeMap<u64, Vec<Entry>>, Vec<u64>) {
     let (mut lockers, mut fetched) = (BTreeMap::<_, Vec<_>>::new(), Vec::new());
-    for record in everything(store, 100).await {
-        let (locker, what) = if record.name.starts_with("courier.") {
-            let fetch = record.decode().expect("an event of a courier");
-            let CourierEvent::Fetched { locker, filling } = fetch;
+    for record in all_events(store, 100).await {
+        let (locker, entry) = if record.name.starts_with("courier.") {
+            let event = record.decode();
+            let CourierEvent::Fetched { locker, filling } =
+                event.expect("the event of a courier should decode");
             fetched.push(locker);
             (locker, Fetched(filling))
         } else {
-            match record.decode().expect("an event of a locker") {
+            let event = record.decode();
+            match event.expect("the event of a locker should decode") {
                 LockerEvent::Filled { locker, filling } => (locker, Filled(filling)),
                 LockerEvent::Emptied { locker } => (locker, Emptied),
             }
         };
-        lockers.entry(locker).or_default().push(what);
+        lockers.entry(locker).or_default().push(entry);
     }
     (lockers, fetched)
 }
 
-/// A deadline is set, moved and cancelled by an append that is stored, and by no other; and by one that is repeated, once.
-pub async fn deadlines_are_set_with_their_events_or_not_at_all<B: Backend>() {
-    let place = B::create().await;
-    let store = place.open().await;
+/// A deadline is set, moved or cancelled if and only if its append is stored.
+///
+/// A repeated append changes no deadline.
+pub async fn deadlines_commit_atomically_with_their_events<B: Backend>() {
+    let backend = B::create().await;
+    let store = backend.open().await;
     let clock = VirtualClock::new();
     let due = clock.now() + DAY;
-    let quick = engine(store.clone(), &clock, RetryPolicy::NEVER);
-    let other = patient(place.open().await, &clock);
+    let engine_without_retries = engine(store.clone(), &clock, RetryPolicy::NEVER);
+    let other = retrying_engine(backend.open().await, &clock);
     for locker in 0..3 {
-        fill(&quick, (locker, 1), due).await;
+        fill(&engine_without_retries, (locker, 1), due).await;
     }
-    // What the quick one knows of these is behind.
+    // The cached states of the first engine are stale after these commands.
     fill(&other, (0, 2), due).await;
     fill(&other, (1, 2), due).await;
-    let late = Fill {
+    let stale = Fill {
         locker: 0,
         filling: 3,
         fetched: due,
     };
-    let conflict = quick.execute(late).await;
+    let conflict = engine_without_retries.execute(stale).await;
     assert!(
         matches!(conflict, Err(ExecuteError::Conflict { .. })),
-        "{conflict:?}"
+        "expected a conflict for a decision on a stale state, got {conflict:?}"
     );
-    let conflict = quick.execute(Empty { locker: 1 }).await;
+    let conflict = engine_without_retries.execute(Empty { locker: 1 }).await;
     assert!(
         matches!(conflict, Err(ExecuteError::Conflict { .. })),
-        "{conflict:?}"
+        "expected a conflict for a decision on a stale state, got {conflict:?}"
     );
     empty(&other, 2).await;
     fill(&other, (2, 1), due).await;
-    let running = start(store.clone(), &clock);
+    let running = start(store.clone(), &clock).await;
     clock.advance(DAY - Duration::from_secs(60));
     idle(&running).await;
-    assert!(happened(&store).await.1.is_empty());
+    let fetched = histories(&store).await.1;
+    assert!(
+        fetched.is_empty(),
+        "deadlines of the lockers {fetched:?} fired before they were due"
+    );
     clock.advance(DAY);
     idle(&running).await;
     running.stop().await;
@@ -233,51 +243,56 @@ pub async fn deadlines_are_set_with_their_events_or_not_at_all<B: Backend>() {
         (1, vec![Filled(1), Filled(2), Fetched(2)]),
         (2, vec![Filled(1), Emptied]),
     ];
-    assert_eq!(happened(&store).await.0, BTreeMap::from(expected));
+    assert_eq!(histories(&store).await.0, BTreeMap::from(expected));
 }
 
-/// What is due fires once, in due order, over two instances of the program and a store that fails; what was cancelled
-/// does not, and what was moved fires at its new time alone.
-pub async fn deadlines_fire_once_in_due_order_over_two_runners_under_faults<B: Backend>() {
+/// Due deadlines fire once and in due order on two nodes under faults.
+///
+/// A cancelled deadline does not fire; a moved deadline fires at its new time only.
+pub async fn deadlines_fire_once_in_due_order_under_faults<B: Backend>() {
     const LOCKERS: u64 = 18;
     with_seeds(async |seed| {
-        let place = B::create().await;
+        let backend = B::create().await;
         let clock = VirtualClock::new();
-        let faulty = async |run| Faulty::new(place.open().await, seed + run, Faults::default());
+        let faulty = async |run| Faulty::new(backend.open().await, seed + run, Faults::default());
         let store = faulty(0).await;
-        let setting = patient(store.clone(), &clock);
+        let engine = retrying_engine(store.clone(), &clock);
         let began = clock.now();
-        // Set in an order that is not that of their times.
+        // The order of the locker numbers differs from the due order.
         let due = |locker: u64| began + DAY + Duration::from_secs(locker * 7 % LOCKERS);
         for locker in 0..LOCKERS {
-            fill(&setting, (locker, 1), due(locker)).await;
+            fill(&engine, (locker, 1), due(locker)).await;
         }
         for locker in 0..LOCKERS / 3 {
-            empty(&setting, locker).await;
-            fill(&setting, (LOCKERS / 3 + locker, 2), due(locker) + DAY).await;
+            empty(&engine, locker).await;
+            fill(&engine, (LOCKERS / 3 + locker, 2), due(locker) + DAY).await;
         }
-        let runners = [
-            start(faulty(1).await, &clock),
-            start(faulty(2).await, &clock),
+        let nodes = [
+            start(faulty(1).await, &clock).await,
+            start(faulty(2).await, &clock).await,
         ];
         for _ in 0..3 {
             clock.advance(DAY + Duration::from_secs(1));
-            for runner in &runners {
-                idle(runner).await;
+            for node in &nodes {
+                idle(node).await;
             }
         }
-        for runner in runners {
-            runner.stop().await;
+        for node in nodes {
+            node.stop().await;
         }
-        let (lockers, fetched) = happened(&place.open().await).await;
-        for (locker, happened) in lockers {
-            let fired = happened.into_iter().filter(|it| matches!(it, Fetched(_)));
+        let (lockers, fetched) = histories(&backend.open().await).await;
+        for (locker, history) in lockers {
+            let fired = history.into_iter().filter(|it| matches!(it, Fetched(_)));
             let expected = match locker / (LOCKERS / 3) {
                 0 => vec![],
                 1 => vec![Fetched(2)],
                 _ => vec![Fetched(1)],
             };
-            assert_eq!(fired.collect::<Vec<_>>(), expected, "of locker {locker}");
+            assert_eq!(
+                fired.collect::<Vec<_>>(),
+                expected,
+                "the deadlines of locker {locker} that fired"
+            );
         }
         let time = |locker: u64| match locker < LOCKERS / 3 * 2 {
             true => due(locker - LOCKERS / 3) + DAY,
@@ -285,93 +300,98 @@ pub async fn deadlines_fire_once_in_due_order_over_two_runners_under_faults<B: B
         };
         assert!(
             fetched.is_sorted_by_key(|locker| time(*locker)),
-            "{fetched:?}"
+            "deadlines must fire in due order, but fired for the lockers {fetched:?}"
         );
-        assert!(store.injected() > 0, "no fault was met");
+        assert!(store.injected() > 0, "no fault was injected");
     })
     .await;
 }
 
-/// Whoever cancels or moves a deadline while it fires is first, or the deadline is: once that was acknowledged, the
-/// command does not happen any more.
-pub async fn a_deadline_that_was_cancelled_or_moved_never_fires_at_its_old_time<B: Backend>() {
+/// A cancelled or moved deadline does not fire at its old time after the change was acknowledged.
+///
+/// If it fires at the same time as it is changed, either of them may be first.
+pub async fn changed_deadline_never_fires_at_its_old_time<B: Backend>() {
     const LOCKERS: u64 = 24;
     with_seeds(async |seed| {
-        let place = B::create().await;
-        let store = place.open().await;
+        let backend = B::create().await;
+        let store = backend.open().await;
         let clock = VirtualClock::new();
-        let setting = patient(store.clone(), &clock);
+        let engine = retrying_engine(store.clone(), &clock);
         let due = clock.now() + DAY;
         for locker in 0..LOCKERS {
-            fill(&setting, (locker, 1), due + Duration::from_secs(locker)).await;
+            fill(&engine, (locker, 1), due + Duration::from_secs(locker)).await;
         }
         let moved = due + DAY * 9;
         clock.advance(DAY + Duration::from_secs(60));
-        let late = Faulty::new(place.open().await, seed, Faults::DELAYS);
-        let runner = start(late, &clock);
+        let delayed = Faulty::new(backend.open().await, seed, Faults::DELAYS);
+        let node = start(delayed, &clock).await;
         let mut head = store.watch();
-        let rival = tokio::spawn(async move {
+        let changes = tokio::spawn(async move {
             for locker in (1..LOCKERS).step_by(2) {
-                // About when its own turn comes.
+                // Change the deadline at about the time at which it fires.
                 let reached = head.wait_for(|head| head.get() >= LOCKERS + locker);
-                reached.await.expect("the store lives");
+                reached.await.expect("the store should stay open");
                 match locker % 4 {
-                    1 => empty(&setting, locker).await,
-                    _ => fill(&setting, (locker, 2), moved).await,
+                    1 => empty(&engine, locker).await,
+                    _ => fill(&engine, (locker, 2), moved).await,
                 }
             }
         });
-        all([rival]).await;
-        idle(&runner).await;
+        join_all([changes]).await;
+        idle(&node).await;
         clock.advance(DAY * 10);
-        idle(&runner).await;
-        runner.stop().await;
-        for (locker, happened) in happened(&store).await.0 {
-            let fits = match locker % 4 {
+        idle(&node).await;
+        node.stop().await;
+        for (locker, history) in histories(&store).await.0 {
+            let expected = match locker % 4 {
                 1 => {
                     let fired = [Filled(1), Fetched(1), Emptied];
-                    happened == [Filled(1), Emptied] || happened == fired
+                    history == [Filled(1), Emptied] || history == fired
                 }
                 3 => {
                     let fired = [Filled(1), Fetched(1), Filled(2), Fetched(2)];
-                    happened == [Filled(1), Filled(2), Fetched(2)] || happened == fired
+                    history == [Filled(1), Filled(2), Fetched(2)] || history == fired
                 }
-                _ => happened == [Filled(1), Fetched(1)],
+                _ => history == [Filled(1), Fetched(1)],
             };
-            assert!(fits, "of locker {locker}: {happened:?}");
+            assert!(
+                expected,
+                "unexpected history of locker {locker}: {history:?}"
+            );
         }
     })
     .await;
 }
 
-/// What nobody was there for fires when somebody is, in due order.
-pub async fn deadlines_outlive_the_program_and_fire_late_rather_than_never<B: Backend>() {
+/// Deadlines that became due while no program was running fire in due order when one starts.
+pub async fn deadlines_survive_restart_and_fire_late<B: Backend>() {
     const LOCKERS: u64 = 9;
-    let place = B::create().await;
+    let backend = B::create().await;
     let clock = VirtualClock::new();
     let began = clock.now();
     let due = |locker: u64| began + DAY * (1 + locker as u32 * 2 % LOCKERS as u32);
     {
-        let setting = patient(place.open().await, &clock);
+        let engine = retrying_engine(backend.open().await, &clock);
         for locker in 0..LOCKERS {
-            fill(&setting, (locker, 1), due(locker)).await;
+            fill(&engine, (locker, 1), due(locker)).await;
         }
     }
-    let running = start(place.open().await, &clock);
+    let running = start(backend.open().await, &clock).await;
     clock.advance(DAY * 3);
-    // Ends in the middle of whatever it is at.
+    // The program stops without a shutdown, at any point of its work.
     drop(running);
     clock.advance(DAY * 30);
-    let running = start(place.open().await, &clock);
+    let running = start(backend.open().await, &clock).await;
     idle(&running).await;
     running.stop().await;
-    let (lockers, fetched) = happened(&place.open().await).await;
+    let (lockers, fetched) = histories(&backend.open().await).await;
     assert_eq!(lockers.len() as u64, LOCKERS);
-    for (locker, happened) in lockers {
-        assert_eq!(happened, [Filled(1), Fetched(1)], "of locker {locker}");
+    for (locker, history) in lockers {
+        let expected = [Filled(1), Fetched(1)];
+        assert_eq!(history, expected, "the history of locker {locker}");
     }
     assert!(
         fetched.is_sorted_by_key(|locker| due(*locker)),
-        "{fetched:?}"
+        "deadlines must fire in due order, but fired for the lockers {fetched:?}"
     );
 }
