@@ -1,4 +1,4 @@
-//! The factum store in memory: for tests, for examples, and for events that need not outlive the process.
+//! The factum store in memory, for tests, examples and events that need not outlive the process.
 //!
 //! It keeps every guarantee of a store except durability. Event data is shared and never copied.
 //!

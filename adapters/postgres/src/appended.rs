@@ -9,7 +9,9 @@ use sqlx::postgres::PgRow;
 
 use crate::error::BackendError;
 
-/// Decodes the columns `position`, `count`, `recorded_at` and `versions`; the last has a version for each of `streams`.
+/// Decodes the columns `position`, `count`, `recorded_at` and `versions` of `row`.
+///
+/// The last column has a version for each of `streams`.
 pub fn decode(
     row: &PgRow,
     streams: Vec<StreamId>,

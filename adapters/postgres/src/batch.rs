@@ -1,4 +1,4 @@
-//! [`Batch`]: appends that are checked against the writer's cache, and stored if the cache is still valid.
+//! [`Batch`]: appends that are checked with the writer's cache, and stored if it is still valid.
 
 use std::collections::{HashMap, HashSet};
 

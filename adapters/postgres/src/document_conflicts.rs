@@ -1,4 +1,4 @@
-//! [`DocumentConflicts`]: the check whether appends may share a transaction, by the documents that they change.
+//! [`DocumentConflicts`]: the check whether the document changes of appends are independent.
 
 use std::collections::HashMap;
 

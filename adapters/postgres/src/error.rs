@@ -26,7 +26,7 @@ impl BackendError {
     }
 
     /// Marks the error as one after which nothing was executed.
-    pub fn as_not_executed(self) -> Self {
+    pub fn into_not_executed(self) -> Self {
         match self {
             Self::Sql(error) => Self::NotExecuted(error),
             other => other,
@@ -128,7 +128,9 @@ impl fmt::Display for BackendError {
     }
 }
 
-/// Returns the class of the SQLSTATE, see <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+/// Returns the class of the SQLSTATE.
+///
+/// See <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 fn class(error: &sqlx::Error) -> Option<String> {
     let code = error.as_database_error()?.code()?;
     code.get(..2).map(str::to_owned)
@@ -191,10 +193,10 @@ impl From<BackendError> for AppendError {
 
 /// Converts the error of a statement that is safe to repeat.
 pub fn store_error(error: sqlx::Error) -> StoreError {
-    BackendError::from(error).as_not_executed().into()
+    BackendError::from(error).into_not_executed().into()
 }
 
-/// Returns whether the server rejected a statement because an earlier one of the transaction had failed.
+/// Returns whether a statement was rejected because an earlier one of the transaction had failed.
 ///
 /// The transaction accepts no more statements, it has already ended, or the savepoint to roll back to was rejected.
 pub fn follows_failed_statement(error: &dyn DatabaseError) -> bool {
@@ -215,12 +217,16 @@ pub fn is_transient(error: &(dyn std::error::Error + 'static)) -> bool {
     })
 }
 
-/// Returns whether `code` is a serialization failure, a deadlock, a lack of resources, or a lost connection.
+/// Returns whether a retry may succeed after `code`.
+///
+/// These are serialization failures, deadlocks, insufficient resources and lost connections.
 fn is_transient_code(code: &str) -> bool {
     matches!(code.get(..2), Some("40" | "53")) || ends_connection(code)
 }
 
-/// Returns whether `code` is a connection exception, a server start or stop, or an idle transaction timeout.
+/// Returns whether the connection is lost after `code`.
+///
+/// These are connection exceptions, operator interventions such as a shutdown, and the timeout of an idle transaction.
 fn ends_connection(code: &str) -> bool {
     matches!(code.get(..2), Some("08" | "57")) || code == "25P03"
 }

@@ -14,7 +14,8 @@ use crate::error::BackendError;
 
 /// New events as one array for each column.
 ///
-/// A column that holds only default values stays empty, which saves bytes. The statements read missing elements as null.
+/// A column that holds only default values stays empty, which saves bytes. The statements read missing elements as
+/// null.
 #[derive(Default)]
 pub struct EventColumns {
     ids: Vec<Uuid>,

@@ -1,10 +1,10 @@
 //! [`EventRow`]: an event as the server encodes it.
 //!
-//! All events of a page arrive as one value, because each row of a result costs the server and the driver as much as the
-//! data in it.
+//! All events of a page arrive as one value, because each row of a result costs the server and the driver as much as
+//! the data in it.
 //!
-//! An encoded event starts with its columns of fixed size. In the common case, three texts follow, each with a zero byte
-//! after it; a PostgreSQL text cannot contain one. Otherwise a zero byte follows, and a record in the format of
+//! An encoded event starts with its columns of fixed size. In the common case, three texts follow, each with a zero
+//! byte after it; a PostgreSQL text cannot contain one. Otherwise a zero byte follows, and a record in the format of
 //! `record_send`. See `sql/pack_events.sql`.
 
 use bytes::Bytes;
@@ -12,7 +12,9 @@ use uuid::Uuid;
 
 use crate::error::BackendError;
 
-/// The SQL expression that encodes the rows of `e`; the column `e.fits` says whether the data is included.
+/// The SQL expression that encodes the rows of `e`.
+///
+/// The column `e.fits` says whether the data is included.
 pub const PACK_EVENTS: &str = include_str!("sql/pack_events.sql");
 
 /// An event, borrowed from an encoded page.

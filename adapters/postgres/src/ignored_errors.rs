@@ -49,7 +49,7 @@ impl ErrorProbe {
             let error = BackendError::from(error);
             match error.follows_ignored_error() {
                 true => ignored_here(),
-                false => StepError::Store(error.as_not_executed().into()),
+                false => StepError::Store(error.into_not_executed().into()),
             }
         })
     }

@@ -7,7 +7,7 @@ use factum_core::append::Append;
 use crate::document_conflicts::DocumentConflicts;
 use crate::write_request::WriteRequest;
 
-/// Splits off a batch of independent appends, which includes the first, and returns it with the remaining requests.
+/// Splits `requests` into a batch of independent appends, which includes the first, and the others.
 ///
 /// The database function `append_all` requires that the appends of a batch do not affect each other.
 pub fn split_independent(requests: Vec<WriteRequest>) -> (Vec<WriteRequest>, Vec<WriteRequest>) {

@@ -158,7 +158,7 @@ impl Inlines {
     ) -> Result<Result<Standing, StepError>, StoreError> {
         let head = begin_append(connection)
             .await
-            .map_err(BackendError::as_not_executed)?;
+            .map_err(BackendError::into_not_executed)?;
         let mut inside = Inside::new(connection, &self.names, (model, probes));
         let built = model.inline.build(&mut inside, head).await;
         let ended = match &built {
@@ -168,7 +168,7 @@ impl Inlines {
                 roll_back(connection).await
             }
         };
-        ended.map_err(BackendError::as_not_executed)?;
+        ended.map_err(BackendError::into_not_executed)?;
         Ok(built)
     }
 }

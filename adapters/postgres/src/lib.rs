@@ -1,8 +1,8 @@
 //! The factum store on PostgreSQL 15 and newer.
 //!
-//! An append is one round trip: a database function checks each append of a batch separately, under the lock that assigns
-//! positions, and the commit follows at once. Appends that arrive during a commit are stored together in the next batch.
-//! Several processes may use one database. One database may hold several stores, each in its own schema.
+//! An append is one round trip: a database function checks each append of a batch separately, under the lock that
+//! assigns positions, and the commit follows at once. Appends that arrive during a commit are stored together in the
+//! next batch. Several processes may use one database. One database may hold several stores, each in its own schema.
 //!
 //! ```no_run
 //! # async fn run() -> Result<(), factum_core::error::StoreError> {
@@ -14,8 +14,8 @@
 //! # }
 //! ```
 //!
-//! Read models can live in the same schema: see [`PostgresProjection`]. They are updated after the appends, or inside of
-//! the append transaction: see [`PostgresOptions::inline`].
+//! Read models can live in the same schema: see [`PostgresProjection`]. They are updated after the appends, or inside
+//! of the append transaction: see [`PostgresOptions::inline`].
 //!
 //! To look at the events in `psql`, use the view of the schema: `select * from factum.events`.
 

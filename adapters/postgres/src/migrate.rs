@@ -18,9 +18,10 @@ const FUNCTIONS: [&str; 2] = [
     include_str!("migrations/change.sql"),
 ];
 
-/// Applies the missing migrations; if several processes open a database at the same time, one of them does it.
+/// Applies the missing migrations under a lock.
 ///
-/// The caller has checked that `schema` is a valid name.
+/// If several processes open a database at the same time, one of them does it. The caller has checked that `schema` is
+/// a valid name.
 pub async fn migrate(connection: &mut PgConnection, schema: &str) -> Result<(), StoreError> {
     let mut transaction = connection.begin().await.map_err(store_error)?;
     // Any number that only this crate uses. The lock ends with the transaction.

@@ -100,8 +100,8 @@ impl PostgresOptions {
     /// # Errors
     /// - [`StoreError::NewerSchema`] if a newer version of this crate migrated the schema.
     /// - [`StoreError::Unavailable`] if the server does not answer.
-    /// - [`StoreError::Failed`] if the server rejects the connection or a statement, if the schema name is not valid, or
-    ///   if an inline projection fails on a stored event.
+    /// - [`StoreError::Failed`] if the server rejects the connection or a statement, if the schema name is not valid,
+    ///   or if an inline projection fails on a stored event.
     pub async fn open(self) -> Result<PostgresStore, StoreError> {
         check_schema_name(&self.schema)?;
         let inlines = Inlines::new(&self.inline)?;

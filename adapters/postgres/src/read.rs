@@ -124,8 +124,8 @@ async fn fetch(
 
 /// Builds the statement for the events of a page and the one after it.
 ///
-/// Events beyond the size limit come without their data. The row limit is part of the text, because a plan for an unknown
-/// limit would sort instead of following the index.
+/// Events beyond the size limit come without their data. The row limit is part of the text, because a plan for an
+/// unknown limit would sort instead of following the index.
 fn statement(read: &Read, size_limit: SizeLimit) -> QueryBuilder<Postgres> {
     let mut sql = QueryBuilder::new("select (select position from head limit 1), count(*), ");
     sql.push(PACK_EVENTS);

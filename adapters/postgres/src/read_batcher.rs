@@ -1,8 +1,8 @@
 //! [`ReadBatcher`]: concurrent reads of single streams, answered by one statement.
 //!
 //! Running a statement costs the server and the driver more than finding a few events. A read that arrives while the
-//! maximum number of statements is running waits, and joins the next one. That statement starts after the read arrived, so
-//! its result is as recent as the result of a separate statement.
+//! maximum number of statements is running waits, and joins the next one. That statement starts after the read arrived,
+//! so its result is as recent as the result of a separate statement.
 //!
 //! One of the waiting callers runs the statement for all. If its future is dropped, the others try again.
 
@@ -24,7 +24,9 @@ use crate::record::PageStreams;
 const MAX_STATEMENTS: usize = 2;
 /// The maximum number of reads in one statement.
 const MAX_READS: usize = 64;
-/// The maximum number of events for each read; a caller that needs more reads them in a separate statement.
+/// The maximum number of events for each read.
+///
+/// A caller that needs more reads them in a separate statement.
 const MAX_EVENTS: usize = 100;
 
 static STATEMENT: LazyLock<Arc<str>> = LazyLock::new(|| {

@@ -1,7 +1,7 @@
 //! [`ReadPool`]: the connections that read events.
 //!
-//! A pool of sqlx pings the server before and after each use of a connection, which takes as long as reading a small page.
-//! This pool assumes that a connection works until a statement fails.
+//! A pool of sqlx pings the server before and after each use of a connection, which takes as long as reading a small
+//! page. This pool assumes that a connection works until a statement fails.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -62,7 +62,7 @@ impl ReadPool {
 
     async fn connect(&self) -> Result<PgConnection, BackendError> {
         let connected = self.server.connect().await;
-        connected.map_err(|error| BackendError::from(error).as_not_executed())
+        connected.map_err(|error| BackendError::from(error).into_not_executed())
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<PgConnection>> {

@@ -140,7 +140,7 @@ impl EventStore for PostgresStore {
         } = &*self.0;
         if let Some(stream) = read_batcher::stream_to_batch(&read) {
             let page = read_batcher.page(read_pool, &read, stream).await;
-            if let Some(page) = page.map_err(BackendError::as_not_executed)? {
+            if let Some(page) = page.map_err(BackendError::into_not_executed)? {
                 metrics.read(&page);
                 return Ok(page);
             }
@@ -151,7 +151,7 @@ impl EventStore for PostgresStore {
             page = crate::read::page(&mut reader.connection, stream_ids, &read).await;
         }
         reader.release(&page);
-        let page = page.map_err(BackendError::as_not_executed)?;
+        let page = page.map_err(BackendError::into_not_executed)?;
         metrics.read(&page);
         Ok(page)
     }
@@ -163,7 +163,7 @@ impl EventStore for PostgresStore {
             found = crate::find::find(&mut reader.connection, key).await;
         }
         reader.release(&found);
-        found.map_err(BackendError::as_not_executed)?
+        found.map_err(BackendError::into_not_executed)?
     }
 
     fn watch(&self) -> watch::Receiver<Position> {

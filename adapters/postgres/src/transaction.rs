@@ -1,13 +1,13 @@
 //! Transactions of the writer's connection, with as few round trips as possible.
 //!
-//! sqlx sends `begin` in a round trip of its own, and considers every successful reply to `commit` a commit. Here the first
-//! query is sent together with `begin`, and a commit that the server turned into a rollback is an error. Therefore sqlx
-//! does not know where these transactions begin and end. Its counter of nested transactions is raised instead, so that
-//! code that gets the connection inside of the transaction, and begins another one, gets a savepoint.
+//! sqlx sends `begin` in a round trip of its own, and considers every successful reply to `commit` a commit. Here the
+//! first query is sent together with `begin`, and a commit that the server turned into a rollback is an error.
+//! Therefore sqlx does not know where these transactions begin and end. Its counter of nested transactions is raised
+//! instead, so that code that gets the connection inside of the transaction, and begins another one, gets a savepoint.
 //!
 //! The counter is raised by several levels. If `begin` fails after an error, sqlx rolls back the transaction that it
-//! assumes around it, and lowers the counter. At zero, later statements would run outside of any transaction, and would be
-//! committed. The server does not know these savepoints: it rejects each rollback to one, and the transaction stays
+//! assumes around it, and lowers the counter. At zero, later statements would run outside of any transaction, and would
+//! be committed. The server does not know these savepoints: it rejects each rollback to one, and the transaction stays
 //! failed.
 
 use factum_core::position::Position;
@@ -21,7 +21,9 @@ const EXTRA_DEPTH: usize = 16;
 /// The maximum number of errors of earlier rollbacks that sqlx has not read yet.
 const MAX_UNREAD_ERRORS: usize = 4 * EXTRA_DEPTH;
 
-/// A statement that follows the wait for a lock must see the commits made under it. A client that hangs inside of the
+/// The statements that begin a transaction.
+///
+/// A statement that has waited for a lock must see the commits made under it. A client that hangs inside of the
 /// transaction must not keep its locks.
 macro_rules! begin {
     () => {
@@ -46,8 +48,8 @@ pub async fn begin_append(db: &mut PgConnection) -> Result<Position, BackendErro
 
 /// Commits, and fails if an earlier error was ignored.
 ///
-/// The server reports success for `commit` in a failed transaction and outside of any transaction. It rejects a savepoint
-/// in both cases.
+/// The server reports success for `commit` in a failed transaction and outside of any transaction. It rejects a
+/// savepoint in both cases.
 pub async fn commit(db: &mut PgConnection) -> Result<(), BackendError> {
     let sql = "savepoint done; commit";
     let committed = sqlx::raw_sql(sql).execute(&mut *db).await;
@@ -65,13 +67,15 @@ pub async fn roll_back(db: &mut PgConnection) -> Result<(), BackendError> {
     Ok(execute_rollback(db, "rollback").await?)
 }
 
-/// Rolls back after an ignored error, and restores the transaction counter that a failed `begin` may have lowered.
+/// Rolls back after an ignored error, and raises the transaction counter again.
+///
+/// A `begin` that failed after the error may have lowered it.
 pub async fn roll_back_after_ignored_error(db: &mut PgConnection) -> Result<(), BackendError> {
     roll_back(db).await?;
     raise_depth(db).await
 }
 
-/// Executes the rollback statement `sql`, and skips errors of earlier statements that sqlx has not read yet.
+/// Executes the rollback statement `sql`, and skips unread errors of earlier statements.
 pub async fn execute_rollback(db: &mut PgConnection, sql: &'static str) -> Result<(), sqlx::Error> {
     let mut unread = MAX_UNREAD_ERRORS;
     loop {

@@ -1,4 +1,6 @@
-//! The head of the log: the server sends one notification for each commit.
+//! The head of the log.
+//!
+//! The server sends a notification for each commit that appends.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,6 @@
-//! [`Writer`]: the task that stores appends; appends that arrive during a commit form the next batch.
+//! [`Writer`]: the task that stores appends in batches.
+//!
+//! Appends that arrive during a commit form the next batch.
 
 use std::sync::Arc;
 
@@ -237,7 +239,7 @@ impl Writer {
             Some(connection) => connection,
             None => {
                 let connected = self.server.connect().await;
-                connected.map_err(|error| BackendError::from(error).as_not_executed())?
+                connected.map_err(|error| BackendError::from(error).into_not_executed())?
             }
         };
         let started = Stopwatch::start();
@@ -260,14 +262,16 @@ impl Writer {
         Ok(outcome.results)
     }
 
-    /// Publishes the head; call it before responding, so that a caller with a result sees at least its position.
+    /// Publishes the head.
+    ///
+    /// Call it before responding, so that a caller with a result sees at least its position.
     fn advance_head(&self) {
         crate::watch::advance(&self.head, self.cache.head);
     }
 
-    /// Rejects the appends whose documents are at other revisions, and returns the others, which were not stored either.
+    /// Rejects the appends whose documents are at other revisions, and returns the others.
     ///
-    /// The database changes documents last, so all other expectations of the appends hold.
+    /// None of them was stored. The database changes documents last, so all other expectations of the appends hold.
     fn reject_moved(
         &self,
         requests: Vec<WriteRequest>,
@@ -297,7 +301,7 @@ impl Writer {
         let (recovered, error) = match recovered {
             Ok((connection, recovered)) => {
                 self.connection = Some(connection);
-                (recovered, error.as_not_executed())
+                (recovered, error.into_not_executed())
             }
             Err(recovery_error) => {
                 warn!(error = %recovery_error, "cannot recover the results of appends");

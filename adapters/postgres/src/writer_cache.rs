@@ -1,4 +1,4 @@
-//! [`WriterCache`]: the head and the versions of streams, valid as long as no other process appends.
+//! [`WriterCache`]: the writer's copy of the head and of the versions of streams.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,9 @@ use crate::stream_state::StreamState;
 
 const CAPACITY: usize = 65_536;
 
-/// The head and the versions of streams, valid as long as the head of the database is the same.
+/// The writer's copy of the head and of the versions of streams.
+///
+/// It is valid as long as the head of the database is the same, that is, as long as no other process appends.
 pub struct WriterCache {
     /// Set if no other process has appended lately, so that using the cache pays.
     sole_writer: bool,
@@ -73,9 +75,9 @@ impl WriterCache {
         self.streams.clear();
     }
 
-    /// Returns the states of the streams `ids`, which are distinct, and loads the states that are not cached.
+    /// Returns the states of the streams `ids`, and loads the states that are not cached.
     ///
-    /// Returns `None` and invalidates the cache if the head has moved.
+    /// The ids must be distinct. Returns `None` and invalidates the cache if the head has moved.
     pub async fn load_streams<'a>(
         &mut self,
         connection: &mut PgConnection,

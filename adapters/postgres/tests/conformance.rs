@@ -1,4 +1,6 @@
-//! The conformance suite for the store on PostgreSQL; each handle has its own connections, like a separate process.
+//! The conformance suite for the store on PostgreSQL.
+//!
+//! Each handle has its own connections, like a separate process.
 
 #[path = "support/server.rs"]
 mod server;

@@ -72,7 +72,7 @@ async fn result_lost_after_the_commit_is_recovered() {
 }
 
 #[tokio::test]
-async fn lost_request_is_reported_as_not_executed() {
+async fn lost_request_is_reported_into_not_executed() {
     let Some((proxy, store)) = open().await else {
         return;
     };

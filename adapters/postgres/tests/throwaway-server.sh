@@ -1,7 +1,7 @@
 #!/bin/sh
-# Starts a temporary PostgreSQL server that listens on a socket in a temporary directory, and prints the directory once the
-# server accepts connections. Stops the server and removes the directory when standard input ends, so also when the caller
-# is killed.
+# Starts a temporary PostgreSQL server that listens on a socket in a temporary directory, and prints the directory once
+# the server accepts connections. Stops the server and removes the directory when standard input ends, so also when the
+# caller is killed.
 set -eu
 
 for bin in "$(command -v initdb >/dev/null && dirname "$(command -v initdb)")" /usr/lib/postgresql/*/bin; do

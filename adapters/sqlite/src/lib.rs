@@ -1,7 +1,7 @@
 //! The factum store on SQLite: embedded in the program, one file, no server.
 //!
-//! An append that has returned is synced to disk: the file uses WAL with `synchronous=FULL`. Appends that arrive during a
-//! commit are stored together in the next transaction, and each is checked separately. Several handles and several
+//! An append that has returned is synced to disk: the file uses WAL with `synchronous=FULL`. Appends that arrive during
+//! a commit are stored together in the next transaction, and each is checked separately. Several handles and several
 //! processes may use one file at the same time.
 //!
 //! ```
@@ -21,7 +21,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! To look at the events with the `sqlite3` command, use the view in the file: `sqlite3 bank.db 'select * from events'`.
+//! To look at the events with the `sqlite3` command, use the view in the file: `sqlite3 bank.db 'select * from
+//! events'`.
 //!
 //! Read models can live in the same file: see [`SqlProjection`]. They are updated after the appends, or inside of the
 //! append transaction: see [`SqliteOptions::inline`].

@@ -59,8 +59,8 @@ impl SqliteOptions {
 
     /// Runs `projection` inside of the transaction that appends.
     ///
-    /// A read that starts after an append has returned sees the effect of its events. If the projection fails or panics on
-    /// an event, the append is rejected with [`AppendError::Projection`], and leaves no trace in the tables of the
+    /// A read that starts after an append has returned sees the effect of its events. If the projection fails or panics
+    /// on an event, the append is rejected with [`AppendError::Projection`], and leaves no trace in the tables of the
     /// projection.
     ///
     /// Give the [read model](SqliteStore::read_model) of the same projection to the runtime, in this process or another: it
@@ -116,7 +116,8 @@ impl SqliteOptions {
     ///   the same name.
     pub async fn open(self) -> Result<SqliteStore, StoreError> {
         if self.file.path.as_os_str() == ":memory:" {
-            let reason = "invalid file name: \":memory:\"; each connection would open a separate database, use `factum-memory`";
+            let reason = "invalid file name: \":memory:\"; each connection would open a separate database, \
+                          use `factum-memory`";
             return Err(StoreError::Failed(reason.into()));
         }
         let inline = Inline::new(&self.inline)?;

@@ -14,7 +14,7 @@ use crate::error::BackendError;
 /// The maximum number of short reads in one transaction.
 const MAX_GROUP: usize = 16;
 
-/// A read with a connection, or with the reason why there is none; returns whether to keep the connection.
+/// A read that gets a connection or an error, and returns whether to keep the connection.
 type ReadFn = Box<dyn FnOnce(Result<&Connection, BackendError>) -> bool + Send>;
 
 struct ReadTask {

@@ -85,7 +85,9 @@ impl<'c> RecordDecoder<'c> {
         })
     }
 
-    /// Copies `bytes` into a chunk that few events share, so that keeping one event does not keep a whole page.
+    /// Copies `bytes` into a chunk that few events share.
+    ///
+    /// Keeping one event then does not keep the memory of a whole page.
     fn data(&mut self, bytes: &[u8]) -> Bytes {
         if bytes.len() > MAX_CHUNK / 4 {
             return Bytes::copy_from_slice(bytes);

@@ -1,4 +1,6 @@
-//! The head of the log: commits of other processes are found by polling, because SQLite sends no notifications.
+//! The head of the log.
+//!
+//! Commits of other processes are found by polling, because SQLite sends no notifications.
 
 use std::io;
 use std::sync::Arc;

@@ -1,4 +1,6 @@
-//! [`Writer`]: the thread that stores appends; requests that arrive during a commit form the next batch.
+//! [`Writer`]: the thread that stores appends in batches.
+//!
+//! Requests that arrive during a commit form the next batch.
 
 use std::sync::Arc;
 

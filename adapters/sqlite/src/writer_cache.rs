@@ -1,4 +1,4 @@
-//! [`WriterCache`]: the end of the log and the versions of streams, valid as long as no other process appends.
+//! [`WriterCache`]: the writer's copy of the end of the log and of the versions of streams.
 
 use factum_core::position::Position;
 use factum_core::stream_id::StreamId;
@@ -21,9 +21,10 @@ pub struct LogEnd {
     pub last_stream_key: i64,
 }
 
-/// The end of the log and the versions of streams.
+/// The writer's copy of the end of the log and of the versions of streams.
 ///
-/// It is valid as long as the `data_version` of SQLite is the same. That number changes when another connection commits.
+/// It is valid as long as the `data_version` of SQLite is the same. That number changes when another connection
+/// commits.
 pub struct WriterCache {
     pub data_version: Option<i64>,
     pub end: LogEnd,

@@ -1,4 +1,6 @@
-//! The conformance suite for the store on SQLite; each handle has its own connections, like a separate process.
+//! The conformance suite for the store on SQLite.
+//!
+//! Each handle has its own connections, like a separate process.
 
 use factum::async_trait;
 use factum_sqlite::SqliteStore;

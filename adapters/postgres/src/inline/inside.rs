@@ -58,7 +58,7 @@ impl InlineTransaction for Inside<'_> {
 
     async fn read(&mut self, read: &Read) -> Result<Page, StoreError> {
         let page = crate::read::page(self.db, self.names, read).await;
-        page.map_err(|fault| BackendError::as_not_executed(fault).into())
+        page.map_err(|fault| BackendError::into_not_executed(fault).into())
     }
 
     async fn prepare(&mut self, build: u64) -> Result<(), StepError> {

@@ -75,12 +75,12 @@ impl Inlines {
             true => {
                 begin(connection)
                     .await
-                    .map_err(BackendError::as_not_executed)?;
+                    .map_err(BackendError::into_not_executed)?;
                 let inside = self.insert_inside(connection, batch, (&expected, &moves));
                 let Some(done) = inside.await.transpose() else {
                     roll_back(connection)
                         .await
-                        .map_err(BackendError::as_not_executed)?;
+                        .map_err(BackendError::into_not_executed)?;
                     return Ok(false);
                 };
                 Some(self.end(connection, done).await?)
@@ -102,7 +102,7 @@ impl Inlines {
         (expected, moves): (&Standings<'_>, &Changes),
     ) -> Result<Option<Revision>, Failure> {
         let inserted = batch.insert(db, moves).await;
-        let Some(revision) = inserted.map_err(BackendError::as_not_executed)? else {
+        let Some(revision) = inserted.map_err(BackendError::into_not_executed)? else {
             return Ok(None);
         };
         let events = recorded(batch.stored()).map_err(Failure::rejected)?;
@@ -137,7 +137,7 @@ impl Inlines {
     ) -> Result<AppendOutcome, Failure> {
         let head = begin_append(connection)
             .await
-            .map_err(BackendError::as_not_executed)?;
+            .map_err(BackendError::into_not_executed)?;
         let done = self.store_inside(connection, (head, probes), appends).await;
         let (judged, standings) = self.end(connection, done).await?;
         for (model, current) in standings {
@@ -162,7 +162,7 @@ impl Inlines {
         }
         let judged = append::store(db, appends)
             .await
-            .map_err(BackendError::as_not_executed)?;
+            .map_err(BackendError::into_not_executed)?;
         if judged.head == head || standings.is_empty() {
             return Ok((judged, standings));
         }
@@ -199,7 +199,7 @@ impl Inlines {
                     true => roll_back_after_ignored_error(connection).await,
                     false => roll_back(connection).await,
                 };
-                rolled_back.map_err(BackendError::as_not_executed)?;
+                rolled_back.map_err(BackendError::into_not_executed)?;
                 return Err(failure);
             }
         };

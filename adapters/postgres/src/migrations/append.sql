@@ -47,8 +47,8 @@ $$;
 
 -- Stores each append whose expectations hold, as a whole, and returns a row with the outcome of each append.
 --
--- The appends must be independent: no stream and no idempotency key occurs twice, and no append condition matches an event
--- of another append.
+-- The appends must be independent: no stream and no idempotency key occurs twice, and no append condition matches an
+-- event of another append.
 --
 -- a_…: one element for each append: idempotency key, fingerprint and condition, which may be null
 -- s_…: one element for each stream of an append: number of the append, id, expected version (-1: any, -2: the stream

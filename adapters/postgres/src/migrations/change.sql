@@ -3,8 +3,8 @@
 -- Each of `keys` must be at its `required` revision (null: any; 0: the document does not exist). It gets its new value,
 -- is deleted if the value is null, or stays as it is if it is `kept`.
 --
--- If a document is at another revision, `moved` and `actual` name it, and the caller must roll back. Documents are locked
--- in the order of their keys, so that two changes cannot deadlock.
+-- If a document is at another revision, `moved` and `actual` name it, and the caller must roll back. Documents are
+-- locked in the order of their keys, so that two changes cannot deadlock.
 create or replace function change(
     keys text[], required bigint[], new_values text[], kept boolean[],
     out moved text, out actual bigint, out new_revision bigint

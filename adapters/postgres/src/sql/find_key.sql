@@ -1,4 +1,5 @@
--- Finds the first result of the idempotency key $1, with the streams that got events and their versions after the append.
+-- Finds the first result of the idempotency key $1, with the streams that got events and their versions after the
+-- append.
 select i.fingerprint, i.position, i.count, i.recorded_at, w.streams, w.versions
 from idempotency i
 cross join lateral (

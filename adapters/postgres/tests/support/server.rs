@@ -1,4 +1,6 @@
-//! A PostgreSQL server for the tests of one process: a temporary one, or the one that `FACTUM_TEST_POSTGRES` names.
+//! A PostgreSQL server for the tests of one process.
+//!
+//! It is a temporary server, or the one that `FACTUM_TEST_POSTGRES` names.
 
 #![allow(unreachable_pub, reason = "`pub` means visible in this test binary")]
 
