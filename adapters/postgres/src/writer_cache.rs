@@ -43,10 +43,6 @@ impl WriterCache {
         self.sole_writer && (appends.len() > 2 || appends.iter().all(is_cached))
     }
 
-    pub fn is_sole_writer(&self) -> bool {
-        self.sole_writer
-    }
-
     /// Adds the outcome of appends that the database has checked.
     pub fn add(&mut self, outcome: &AppendOutcome) {
         match outcome.head_before == self.head {

@@ -75,6 +75,11 @@ impl SqlTransaction for SqliteTransaction<'_> {
         Ok(read::page(self.0, read)?)
     }
 
+    async fn roll_back_to(&mut self, savepoint: &str) -> Result<(), StoreError> {
+        let sql = format!("rollback to {savepoint}; release {savepoint}");
+        Ok(self.0.execute_batch(&sql).map_err(BackendError::from)?)
+    }
+
     async fn lock_tables(&mut self, _: &str) -> Result<(), StoreError> {
         // The transaction holds the write lock of the file.
         Ok(())

@@ -78,6 +78,9 @@ pub trait SqlTransaction: SqlConnection {
     /// Returns a page of events, including those that the transaction has appended.
     async fn read_events(&mut self, read: &Read) -> Result<Page, StoreError>;
 
+    /// Rolls back to a savepoint, and releases it.
+    async fn roll_back_to(&mut self, savepoint: &str) -> Result<(), StoreError>;
+
     /// Waits until no other transaction creates or drops tables of `projection`.
     async fn lock_tables(&mut self, projection: &str) -> Result<(), StoreError>;
 

@@ -263,7 +263,7 @@ impl InlineBuild<'_> {
             Err(BatchError::Store(error)) => return Err(error),
             Err(error) => error_chain(&error),
         };
-        execute(db, "rollback to savepoint catch_up; release savepoint catch_up").await?;
+        db.roll_back_to("catch_up").await?;
         let name = self.projection.projection.name();
         warn!(name, error, "inline projection failed on a stored event; its consumer must process it");
         self.projection.failed_after.store(position.get(), Relaxed);

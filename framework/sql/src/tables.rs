@@ -84,7 +84,7 @@ async fn replace_view(
         if execute(db, &replace).await.is_ok() {
             return execute(db, "release savepoint replace_view").await;
         }
-        execute(db, "rollback to savepoint replace_view").await?;
+        db.roll_back_to("replace_view").await?;
     }
     let recreate =
         format!("drop view if exists {view}; create view {view} as select * from {table}");
