@@ -1,8 +1,8 @@
-//! Documents in a map.
+//! The implementation of [`DocumentStore`].
 
 use async_trait::async_trait;
-use factum::StoreError;
-use factum::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
+use factum::store::StoreError;
+use factum::store::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
 
 use crate::MemoryStore;
 

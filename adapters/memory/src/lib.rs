@@ -1,16 +1,21 @@
-//! The factum store in memory: for tests, for examples, and where events need not outlive the process.
+//! The factum store in memory, for tests, examples and events that need not outlive the process.
 //!
-//! Every promise of a store holds but durability. Payloads are shared, never copied.
+//! It keeps every guarantee of a store except durability. Event data is shared and never copied.
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-//! use factum::{EventStore, Query, Read};
+//! use factum::store::{EventStore, Query, Read};
 //! use factum_memory::MemoryStore;
 //!
 //! let store = MemoryStore::new();
 //! assert!(store.read(Read::all(Query::all())).await.unwrap().events.is_empty());
 //! # });
 //! ```
+
+#![allow(
+    unreachable_pub,
+    reason = "the modules are private, so `pub` means visible in this crate"
+)]
 
 mod document;
 mod log;

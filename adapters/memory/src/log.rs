@@ -1,34 +1,37 @@
-//! The events, and what finds them: by stream, by tag, by idempotency key.
+//! [`Log`]: the events, and the indexes by stream, by tag and by idempotency key.
 
 use std::collections::HashMap;
 
-use factum::document::MemoryDocuments;
-use factum::record::Place;
-use factum::{
+use factum::store::MemoryDocuments;
+use factum::store::Place;
+use factum::store::{
     Append, AppendCondition, AppendError, Appended, Conflict, Direction, IdempotencyKey, Page,
-    Position, Read, RecordedEvent, Scope, StreamId, Tag, Timestamp, Version, Violation,
+    Read, RecordedEvent, Scope, Tag, Violation,
 };
+use factum::{Position, StreamId, Timestamp, Version};
 use foldhash::fast::RandomState;
 use uuid::Uuid;
 
 use crate::query;
 
-/// Indexes hold positions in ascending order; the event at position p is `events[p - 1]`.
+/// The events and their indexes.
+///
+/// The indexes hold positions in ascending order. The event at position p is `events[p - 1]`.
 #[derive(Default)]
-pub(crate) struct Log {
+pub struct Log {
     events: Vec<RecordedEvent>,
     streams: HashMap<StreamId, Vec<u64>, RandomState>,
     tags: HashMap<Tag, Vec<u64>, RandomState>,
-    answers: HashMap<String, (Uuid, Appended)>,
+    first_results: HashMap<String, (Uuid, Appended)>,
 }
 
 impl Log {
-    pub(crate) fn head(&self) -> Position {
+    pub fn head(&self) -> Position {
         Position::new(self.events.len() as u64)
     }
 
-    /// Stores a checked append, and makes its changes of `documents`.
-    pub(crate) fn append(
+    /// Stores `append` if its expectations hold, and makes its changes of `documents`.
+    pub fn append(
         &mut self,
         append: Append,
         documents: &MemoryDocuments,
@@ -47,14 +50,14 @@ impl Log {
         }
         let appended = self.store(append.streams);
         if let Some(key) = append.key {
-            self.answers
+            self.first_results
                 .insert(key.key, (key.fingerprint, appended.clone()));
         }
         Ok(appended)
     }
 
-    pub(crate) fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {
-        match self.answers.get(&key.key) {
+    pub fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {
+        match self.first_results.get(&key.key) {
             None => Ok(None),
             Some((fingerprint, first)) if *fingerprint == key.fingerprint => Ok(Some(Appended {
                 repeated: true,
@@ -93,11 +96,11 @@ impl Log {
         Version::new(self.streams.get(stream).map_or(0, Vec::len) as u64)
     }
 
-    fn store(&mut self, streams: Vec<factum::StreamAppend>) -> Appended {
+    fn store(&mut self, streams: Vec<factum::store::StreamAppend>) -> Appended {
         let now = Timestamp::now();
         let last = self.events.last().map(|event| event.recorded_at);
         let recorded_at = last.map_or(now, |last| last.max(now));
-        let before = self.events.len();
+        let len_before = self.events.len();
         let mut versions = Vec::with_capacity(streams.len());
         for part in streams.into_iter().filter(|part| !part.events.is_empty()) {
             let positions = self.streams.entry(part.stream.clone()).or_default();
@@ -121,7 +124,7 @@ impl Log {
             }
             versions.push((part.stream, Version::new(positions.len() as u64)));
         }
-        let count = (self.events.len() - before) as u64;
+        let count = (self.events.len() - len_before) as u64;
         Appended {
             position: self.head(),
             count,
@@ -131,12 +134,12 @@ impl Log {
         }
     }
 
-    pub(crate) fn read(&self, read: &Read) -> Page {
+    pub fn read(&self, read: &Read) -> Page {
         let limit = read.limit.max(1);
         let mut events: Vec<&RecordedEvent> = match &read.scope {
             Scope::Stream(stream) => {
                 let positions = self.streams.get(stream).map_or(&[][..], Vec::as_slice);
-                self.of_stream(positions, read).take(limit + 1).collect()
+                self.in_stream(positions, read).take(limit + 1).collect()
             }
             Scope::Streams(streams) => {
                 let lists = streams.iter().filter_map(|stream| self.streams.get(stream));
@@ -163,7 +166,7 @@ impl Log {
         }
     }
 
-    fn of_stream<'l>(
+    fn in_stream<'l>(
         &'l self,
         positions: &'l [u64],
         read: &Read,
@@ -171,12 +174,12 @@ impl Log {
         let cursor = usize::try_from(read.cursor).unwrap_or(usize::MAX);
         match read.direction {
             Direction::Forward => {
-                let rest = positions.get(cursor..).unwrap_or_default();
-                Box::new(rest.iter().map(|p| self.at(*p)))
+                let selected = positions.get(cursor..).unwrap_or_default();
+                Box::new(selected.iter().map(|p| self.at(*p)))
             }
             Direction::Backward => {
-                let rest = &positions[..cursor.saturating_sub(1).min(positions.len())];
-                Box::new(rest.iter().rev().map(|p| self.at(*p)))
+                let selected = &positions[..cursor.saturating_sub(1).min(positions.len())];
+                Box::new(selected.iter().rev().map(|p| self.at(*p)))
             }
         }
     }

@@ -1,19 +1,21 @@
-//! Which positions can match a query: the tag index where every alternative names a tag, else all.
+//! [`Candidates`]: the positions of the events that can match a query.
+//!
+//! If every item of the query requires a tag, they come from the tag index. Otherwise they are all positions.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use factum::{Query, QueryItem, Tag};
+use factum::store::{Query, QueryItem, Tag};
 use foldhash::fast::RandomState;
 
-/// Positions in ascending order.
-pub(crate) enum Candidates<'l> {
+/// The positions of events that can match a query, in ascending order.
+pub enum Candidates<'l> {
     All { head: u64 },
     Some(Cow<'l, [u64]>),
 }
 
-/// A superset of the positions that match `query`, in a log of `len` events.
-pub(crate) fn candidates<'l>(
+/// Returns a superset of the positions that match `query`, in a log of `len` events.
+pub fn candidates<'l>(
     query: &Query,
     tags: &'l HashMap<Tag, Vec<u64>, RandomState>,
     len: usize,
@@ -33,8 +35,8 @@ pub(crate) fn candidates<'l>(
 }
 
 impl<'l> Candidates<'l> {
-    /// The positions of all `lists`, each once.
-    pub(crate) fn merged(lists: impl Iterator<Item = &'l [u64]>) -> Self {
+    /// Merges `lists` without duplicates.
+    pub fn merged(lists: impl Iterator<Item = &'l [u64]>) -> Self {
         let mut lists: Vec<_> = lists.collect();
         if let [only] = lists[..] {
             return Self::Some(Cow::Borrowed(only));
@@ -45,8 +47,8 @@ impl<'l> Candidates<'l> {
         Self::Some(Cow::Owned(positions))
     }
 
-    /// Those behind `after`, ascending.
-    pub(crate) fn forward(&self, after: u64) -> Box<dyn Iterator<Item = u64> + '_> {
+    /// Returns the positions after `after`, in ascending order.
+    pub fn forward(&self, after: u64) -> Box<dyn Iterator<Item = u64> + '_> {
         match self {
             Self::All { head } => Box::new(after.saturating_add(1)..=*head),
             Self::Some(positions) => {
@@ -56,8 +58,8 @@ impl<'l> Candidates<'l> {
         }
     }
 
-    /// Those ahead of `before`, descending.
-    pub(crate) fn backward(&self, before: u64) -> Box<dyn Iterator<Item = u64> + '_> {
+    /// Returns the positions before `before`, in descending order.
+    pub fn backward(&self, before: u64) -> Box<dyn Iterator<Item = u64> + '_> {
         match self {
             Self::All { head } => Box::new((1..=before.saturating_sub(1).min(*head)).rev()),
             Self::Some(positions) => {

@@ -1,7 +1,8 @@
-//! Snapshots in a map.
+//! The implementation of [`SnapshotStore`], with the snapshots in a map.
 
 use async_trait::async_trait;
-use factum::{Snapshot, SnapshotStore, StoreError, StreamId};
+use factum::StreamId;
+use factum::store::{Snapshot, SnapshotStore, StoreError};
 
 use crate::MemoryStore;
 
@@ -9,8 +10,8 @@ use crate::MemoryStore;
 impl SnapshotStore for MemoryStore {
     async fn save_snapshot(&self, snapshot: Snapshot) -> Result<(), StoreError> {
         let mut snapshots = self.snapshots();
-        let known = snapshots.get(&snapshot.stream);
-        if known.is_none_or(|known| known.version <= snapshot.version) {
+        let stored = snapshots.get(&snapshot.stream);
+        if stored.is_none_or(|stored| stored.version <= snapshot.version) {
             snapshots.insert(snapshot.stream.clone(), snapshot);
         }
         Ok(())

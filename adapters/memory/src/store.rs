@@ -1,20 +1,22 @@
-//! [`MemoryStore`]: the log behind a lock, and whoever watches it.
+//! [`MemoryStore`]: the handle, and its implementation of [`EventStore`].
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use async_trait::async_trait;
-use factum::document::MemoryDocuments;
-use factum::{
-    Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Position, Read, Snapshot,
-    StoreError, StreamId,
+use factum::store::MemoryDocuments;
+use factum::store::{
+    Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Read, Snapshot, StoreError,
 };
+use factum::{Position, StreamId};
 use tokio::sync::watch;
 
 use crate::log::Log;
 
-/// A store in memory. A handle: clones share the events, which live as long as the last of them.
+/// A store in memory.
+///
+/// It is a handle: clones share the events, which are dropped with the last clone.
 #[derive(Clone)]
 pub struct MemoryStore(Arc<Shared>);
 
@@ -26,7 +28,7 @@ struct Shared {
 }
 
 impl MemoryStore {
-    /// An empty store.
+    /// Creates an empty store.
     #[must_use]
     pub fn new() -> Self {
         Self(Arc::new(Shared {
@@ -73,12 +75,12 @@ impl EventStore for MemoryStore {
         append.check()?;
         let mut log = self.0.log.write().unwrap_or_else(PoisonError::into_inner);
         let appended = log.append(append, &self.0.documents)?;
-        // Under the lock, so that watchers see the head move in order.
+        // Under the lock, so that receivers see the head advance in order.
         if appended.count > 0 && !appended.repeated {
             let head = &self.0.head;
             head.send_if_modified(|position| {
                 *position = appended.position;
-                // To wake nobody takes time, too.
+                // Notifying takes time even without receivers.
                 head.receiver_count() > 0
             });
         }

@@ -1,4 +1,4 @@
-//! The store in memory keeps every promise but that of outliving its process.
+//! The conformance suite for the store in memory, which keeps every guarantee except durability.
 
 use factum::async_trait;
 use factum_memory::MemoryStore;
@@ -21,16 +21,16 @@ impl Backend for Memory {
 
 factum_testkit::conformance_suite!(Memory);
 
-/// Calls and wake-ups that come late change nothing.
-mod late {
+/// The conformance suite with delayed calls and notifications.
+mod delayed {
     use factum::async_trait;
     use factum_memory::MemoryStore;
     use factum_testkit::{Backend, Faults, Faulty};
 
-    struct Late(MemoryStore);
+    struct Delayed(MemoryStore);
 
     #[async_trait]
-    impl Backend for Late {
+    impl Backend for Delayed {
         type Store = Faulty<MemoryStore>;
 
         async fn create() -> Self {
@@ -42,5 +42,5 @@ mod late {
         }
     }
 
-    factum_testkit::conformance_suite!(Late);
+    factum_testkit::conformance_suite!(Delayed);
 }

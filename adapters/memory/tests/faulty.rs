@@ -1,14 +1,15 @@
-//! The store that fails as a seed says does fail, and in no other way than it says.
+//! Tests of the store with seeded faults: it injects exactly the faults that it reports.
 
-use factum::{
-    Append, AppendError, ContentType, EventStore as _, ExpectedVersion, IdempotencyKey, Metadata,
-    NewEvent, Position, Query, Read, Snapshot, SnapshotStore as _, StoreError, StreamId, Version,
+use factum::store::{
+    Append, AppendError, ContentType, EventStore as _, ExpectedVersion, IdempotencyKey, NewEvent,
+    Query, Read, Snapshot, SnapshotStore as _, StoreError,
 };
+use factum::{Metadata, Position, StreamId, Version};
 use factum_memory::MemoryStore;
 use factum_testkit::{Faults, Faulty};
 
 fn stream() -> StreamId {
-    "account-1".parse().expect("a stream id")
+    "account-1".parse().expect("a valid stream id")
 }
 
 fn append() -> Append {
@@ -33,40 +34,40 @@ fn head(store: &Faulty<MemoryStore>) -> u64 {
     store.store().watch().borrow().get()
 }
 
-/// What becomes of some appends and reads: a letter for each.
-async fn fates(seed: u64) -> String {
+/// Returns the outcomes of some appends and reads, one letter for each.
+async fn outcomes(seed: u64) -> String {
     let store = Faulty::new(MemoryStore::new(), seed, Faults::default());
-    let mut fates = String::new();
+    let mut outcomes = String::new();
     for number in 0..60 {
         let key = IdempotencyKey::new(number.to_string(), b"");
-        fates.push(match store.append(append().once(key)).await {
+        outcomes.push(match store.append(append().once(key)).await {
             Ok(_) => '.',
             Err(AppendError::Store(StoreError::Unavailable(_))) => 'u',
             Err(AppendError::Store(StoreError::Interrupted(_))) => 'i',
             Err(error) => panic!("{error:?}"),
         });
-        fates.push(match store.read(Read::all(Query::all())).await {
+        outcomes.push(match store.read(Read::all(Query::all())).await {
             Ok(_) => '_',
             Err(StoreError::Unavailable(_)) => 'U',
             Err(StoreError::Interrupted(_)) => 'I',
             Err(error) => panic!("{error:?}"),
         });
     }
-    fates
+    outcomes
 }
 
 #[tokio::test]
-async fn the_same_calls_meet_the_same_faults() {
-    let met = fates(7).await;
-    assert_eq!(met, fates(7).await);
-    assert_ne!(met, fates(8).await);
-    for fate in ['.', 'u', 'i', '_', 'U', 'I'] {
-        assert!(met.contains(fate), "no {fate} in {met}");
+async fn faults_depend_only_on_seed_and_calls() {
+    let found = outcomes(7).await;
+    assert_eq!(found, outcomes(7).await);
+    assert_ne!(found, outcomes(8).await);
+    for outcome in ['.', 'u', 'i', '_', 'U', 'I'] {
+        assert!(found.contains(outcome), "no {outcome} in {found}");
     }
 }
 
 #[tokio::test]
-async fn an_append_that_is_rejected_rolled_back_or_unsent_stores_nothing() {
+async fn rejected_rolled_back_or_unsent_append_stores_nothing() {
     let none = Faults::NONE;
     let rejected = Faults {
         rejected: 1.0,
@@ -94,16 +95,16 @@ async fn an_append_that_is_rejected_rolled_back_or_unsent_stores_nothing() {
     assert_eq!((head(&store), store.injected()), (0, 1));
 }
 
-/// What an append says whose answer was lost.
-fn interrupted(answer: Result<factum::Appended, AppendError>) -> String {
-    match answer {
+/// Returns the cause of an interrupted append.
+fn interrupted(result: Result<factum::store::Appended, AppendError>) -> String {
+    match result {
         Err(AppendError::Store(StoreError::Interrupted(cause))) => cause.to_string(),
-        answer => panic!("{answer:?}"),
+        result => panic!("{result:?}"),
     }
 }
 
 #[tokio::test]
-async fn an_append_without_an_answer_is_stored() {
+async fn unanswered_append_is_stored() {
     let store = faulty(Faults {
         unanswered: 1.0,
         ..Faults::NONE
@@ -117,7 +118,7 @@ async fn an_append_without_an_answer_is_stored() {
 }
 
 #[tokio::test]
-async fn a_dropped_append_is_stored_or_not() {
+async fn dropped_append_is_stored_at_most_once() {
     let store = faulty(Faults {
         dropped: 1.0,
         ..Faults::NONE
@@ -131,26 +132,29 @@ async fn a_dropped_append_is_stored_or_not() {
 }
 
 #[tokio::test]
-async fn only_an_append_with_a_key_comes_twice() {
+async fn only_append_with_key_is_sent_twice() {
     let store = faulty(Faults {
         twice: 1.0,
         ..Faults::NONE
     });
-    store.append(append()).await.expect("an answer");
+    store.append(append()).await.expect("the append succeeds");
     assert_eq!((head(&store), store.injected()), (1, 0));
     let key = IdempotencyKey::new("req-7", b"");
-    let answer = store.append(append().once(key)).await.expect("an answer");
-    assert_eq!(answer.position, Position::new(2));
+    let appended = store
+        .append(append().once(key))
+        .await
+        .expect("the append succeeds");
+    assert_eq!(appended.position, Position::new(2));
     assert_eq!((head(&store), store.injected()), (2, 1));
 }
 
 #[tokio::test]
-async fn everything_but_appends_fails_as_reads_do() {
+async fn read_faults_apply_to_all_calls_but_appends() {
     let store = faulty(Faults {
         reads: 1.0,
         ..Faults::NONE
     });
-    store.append(append()).await.expect("an answer");
+    store.append(append()).await.expect("the append succeeds");
     let snapshot = Snapshot {
         stream: stream(),
         version: Version::new(1),
@@ -172,7 +176,7 @@ async fn everything_but_appends_fails_as_reads_do() {
 }
 
 #[tokio::test]
-async fn no_wake_up_is_lost_and_some_are_for_nothing() {
+async fn watch_loses_no_change_despite_spurious_wakeups() {
     let store = faulty(Faults {
         wakes: 1.0,
         ..Faults::DELAYS
@@ -181,7 +185,7 @@ async fn no_wake_up_is_lost_and_some_are_for_nothing() {
     watcher.changed().await.expect("the store is open");
     assert_eq!(*watcher.borrow_and_update(), Position::ZERO);
     for number in 1..=5 {
-        store.append(append()).await.expect("an answer");
+        store.append(append()).await.expect("the append succeeds");
         let woken = watcher
             .wait_for(|head| *head >= Position::new(number))
             .await;

@@ -1,178 +1,180 @@
-//! Appends as the arguments of the function that judges and stores them, and its answers.
+//! Appends that the database function `append_all` checks and stores.
 
 use std::collections::HashMap;
 
 use factum::{
-    Append, AppendCondition, AppendError, Appended, Conflict, ExpectedVersion, Position, StreamId,
-    Version, Violation,
+    Append, AppendCondition, Appended, Conflict, ExpectedVersion, Position, StreamId, Version,
+    Violation,
 };
 use serde_json::json;
 use sqlx::Row as _;
 use sqlx::postgres::{PgConnection, PgRow};
 use uuid::Uuid;
 
-use crate::answer::appended;
-use crate::document::Columns;
-use crate::error::Fault;
-use crate::find;
-use crate::rows::EventRows;
-use crate::stream::Stream;
+use crate::document::ChangeColumns;
+use crate::error::BackendError;
+use crate::event_columns::EventColumns;
+use crate::stream_state::StreamState;
+use crate::write_request::AppendResult;
+use crate::{appended, find};
 
-/// What each append is told.
-pub(crate) type Verdicts = Vec<Result<Appended, AppendError>>;
-
-/// What the appends are told, and what is known by it.
-pub(crate) struct Judged {
-    pub(crate) verdicts: Verdicts,
-    /// The head before.
-    pub(crate) before: Position,
-    /// The head now.
-    pub(crate) head: Position,
-    /// Where the streams stand that got events.
-    pub(crate) streams: Vec<(StreamId, Stream)>,
+/// The results of the appends of one transaction, and the state of the log after it.
+pub struct AppendOutcome {
+    pub results: Vec<AppendResult>,
+    pub head_before: Position,
+    pub head: Position,
+    /// The new states of the streams that got events.
+    pub streams: Vec<(StreamId, StreamState)>,
 }
 
-/// The arrays that `append_all` takes, by append, by stream, by event; and those of the changes of documents.
+/// The array arguments of `append_all`, and of the document changes that belong to the appends.
 #[derive(Default)]
-struct Arguments {
+struct AppendColumns {
     keys: Vec<Option<Vec<u8>>>,
     fingerprints: Vec<Option<Uuid>>,
     conditions: Vec<Option<String>>,
-    appends: Vec<i32>,
-    ids: Vec<String>,
+    /// The number of the append of each stream.
+    stream_appends: Vec<i32>,
+    stream_ids: Vec<String>,
     expected: Vec<i64>,
-    counts: Vec<i32>,
-    streams: Vec<i32>,
-    places: Vec<i32>,
-    events: EventRows,
-    /// The append of each change of a document.
-    changing: Vec<i32>,
-    documents: Columns,
+    event_counts: Vec<i32>,
+    /// The number of the stream of each event.
+    event_streams: Vec<i32>,
+    /// The number of each event among the new events of its stream, from 1.
+    event_numbers: Vec<i32>,
+    events: EventColumns,
+    /// The number of the append of each document change.
+    change_appends: Vec<i32>,
+    changes: ChangeColumns,
 }
 
-/// Stores those of `appends` whose expectations hold, in one round trip and one transaction. They must not get into
-/// each other's way: see `append_all`.
-pub(crate) async fn store(
+/// Stores the `appends` whose expectations hold, in one round trip and one transaction.
+///
+/// The appends must be independent of each other: see `append_all`.
+pub async fn store(
     connection: &mut PgConnection,
     appends: &[&Append],
-) -> Result<Judged, Fault> {
-    let mut arguments = Arguments::default();
+) -> Result<AppendOutcome, BackendError> {
+    let mut columns = AppendColumns::default();
     for append in appends {
-        arguments.add(append)?;
+        columns.add(append)?;
     }
-    let rows = arguments.call(connection).await?;
+    let rows = columns.call(connection).await?;
     if rows.len() != appends.len() {
-        return Err(Fault::corrupt(format!(
-            "{} answers to {} appends",
+        return Err(BackendError::corrupt(format!(
+            "{} results for {} appends",
             rows.len(),
             appends.len()
         )));
     }
-    let mut judged = Judged {
-        verdicts: Vec::with_capacity(appends.len()),
-        before: Position::ZERO,
+    let mut outcome = AppendOutcome {
+        results: Vec::with_capacity(appends.len()),
+        head_before: Position::ZERO,
         head: Position::ZERO,
         streams: Vec::new(),
     };
     for (row, append) in rows.iter().zip(appends) {
-        judged.before = Position::new(row.try_get::<i64, _>("head")? as u64);
-        judged.head = judged.head.max(judged.before);
-        let outcome: &str = row.try_get("outcome")?;
-        let verdict = match (outcome, &append.key) {
-            ("stored", _) => Ok(judged.stored(row, append)?),
-            ("conflict", _) => Err(conflict(row, append)?.into()),
+        outcome.head_before = Position::new(row.try_get::<i64, _>("head")? as u64);
+        outcome.head = outcome.head.max(outcome.head_before);
+        let name: &str = row.try_get("outcome")?;
+        let result = match (name, &append.key) {
+            ("stored", _) => Ok(outcome.add_stored(row, append)?),
+            ("conflict", _) => Err(decode_conflict(row, append)?.into()),
             ("known", Some(key)) => match find::find(&mut *connection, key).await? {
                 Ok(Some(first)) => Ok(first),
-                Ok(None) => return Err(Fault::corrupt("an idempotency key came and went")),
+                Ok(None) => {
+                    let reason = "an idempotency key was found, but not its first result";
+                    return Err(BackendError::corrupt(reason));
+                }
                 Err(reused) => Err(reused),
             },
-            (other, _) => return Err(Fault::corrupt(format!("the outcome {other:?}"))),
+            (other, _) => {
+                let reason = format!("unexpected outcome of an append: {other:?}");
+                return Err(BackendError::corrupt(reason));
+            }
         };
-        judged.verdicts.push(verdict);
+        outcome.results.push(result);
     }
-    Ok(judged)
+    Ok(outcome)
 }
 
-impl Judged {
-    fn stored(&mut self, row: &PgRow, append: &Append) -> Result<Appended, Fault> {
+impl AppendOutcome {
+    fn add_stored(&mut self, row: &PgRow, append: &Append) -> Result<Appended, BackendError> {
         let streams = append.streams.iter().filter(|part| !part.events.is_empty());
-        let appended = appended(
-            row,
-            streams.map(|part| part.stream.clone()).collect(),
-            false,
-        )?;
+        let streams = streams.map(|part| part.stream.clone()).collect();
+        let appended = appended::decode(row, streams, false)?;
         let keys: Option<Vec<i64>> = row.try_get("keys")?;
         let streams = appended.versions.iter().zip(keys.unwrap_or_default());
         self.streams.extend(streams.map(|((id, version), key)| {
-            let stream = Stream {
+            let state = StreamState {
                 key: Some(key),
                 version: version.get(),
             };
-            (id.clone(), stream)
+            (id.clone(), state)
         }));
         self.head = self.head.max(appended.position);
         Ok(appended)
     }
 }
 
-impl Arguments {
-    fn add(&mut self, append: &Append) -> Result<(), Fault> {
+impl AppendColumns {
+    fn add(&mut self, append: &Append) -> Result<(), BackendError> {
         let key = append.key.as_ref();
         self.keys.push(key.map(|key| key.key.clone().into_bytes()));
         self.fingerprints.push(key.map(|key| key.fingerprint));
         self.conditions
-            .push(append.condition.as_ref().map(condition));
-        let number = self.keys.len() as i32;
+            .push(append.condition.as_ref().map(encode_condition));
+        let append_number = self.keys.len() as i32;
         let changes = append.changes.as_slice().iter();
-        self.changing.extend(changes.map(|_| number));
-        self.documents.add(&append.changes);
+        self.change_appends.extend(changes.map(|_| append_number));
+        self.changes.add(&append.changes);
         for part in &append.streams {
-            self.appends.push(number);
-            self.ids.push(part.stream.to_string());
+            self.stream_appends.push(append_number);
+            self.stream_ids.push(part.stream.to_string());
             self.expected.push(match part.expected {
                 ExpectedVersion::Any => -1,
                 ExpectedVersion::StreamExists => -2,
                 ExpectedVersion::NoStream => 0,
                 ExpectedVersion::Exact(version) => version.get() as i64,
             });
-            self.counts.push(part.events.len() as i32);
-            for (place, event) in (1..).zip(&part.events) {
-                self.streams.push(self.ids.len() as i32);
-                self.places.push(place);
+            self.event_counts.push(part.events.len() as i32);
+            for (number, event) in (1..).zip(&part.events) {
+                self.event_streams.push(self.stream_ids.len() as i32);
+                self.event_numbers.push(number);
                 self.events.add(event)?;
             }
         }
         Ok(())
     }
 
-    async fn call(self, connection: &mut PgConnection) -> Result<Vec<PgRow>, Fault> {
-        let changes = !self.documents.is_empty();
-        let sql = match changes {
+    async fn call(self, connection: &mut PgConnection) -> Result<Vec<PgRow>, BackendError> {
+        let has_changes = !self.changes.is_empty();
+        let sql = match has_changes {
             false => {
                 "select * from append_all($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"
             }
-            true => include_str!("sql/append_changing.sql"),
+            true => include_str!("sql/append_with_documents.sql"),
         };
         let statement = sqlx::query(sql)
             .bind(self.keys)
             .bind(self.fingerprints)
             .bind(self.conditions)
-            .bind(self.appends)
-            .bind(self.ids)
+            .bind(self.stream_appends)
+            .bind(self.stream_ids)
             .bind(self.expected)
-            .bind(self.counts)
-            .bind(self.streams)
-            .bind(self.places);
+            .bind(self.event_counts)
+            .bind(self.event_streams)
+            .bind(self.event_numbers);
         let mut statement = self.events.bind(statement);
-        if changes {
-            statement = self.documents.bind(statement.bind(self.changing));
+        if has_changes {
+            statement = self.changes.bind(statement.bind(self.change_appends));
         }
         Ok(statement.fetch_all(connection).await?)
     }
 }
 
-/// The form that `newest_match` takes.
-pub(crate) fn condition(condition: &AppendCondition) -> String {
+/// Encodes a condition as the JSON argument of the database function `newest_match`.
+pub fn encode_condition(condition: &AppendCondition) -> String {
     let items = condition.query.items().iter().map(|item| {
         json!({
             "category": item.category,
@@ -185,7 +187,7 @@ pub(crate) fn condition(condition: &AppendCondition) -> String {
     json!({ "after": condition.after.get(), "items": items }).to_string()
 }
 
-fn conflict(row: &PgRow, append: &Append) -> Result<Conflict, Fault> {
+fn decode_conflict(row: &PgRow, append: &Append) -> Result<Conflict, BackendError> {
     let actual: Option<Vec<i64>> = row.try_get("versions")?;
     let streams = append.streams.iter().map(|part| &part.stream);
     let actual: HashMap<&StreamId, i64> = streams.zip(actual.unwrap_or_default()).collect();

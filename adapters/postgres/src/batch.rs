@@ -1,81 +1,87 @@
-//! [`Batch`]: appends that are judged here, on what the writer knows, and stored if that was still true.
+//! [`Batch`]: appends that are checked with the writer's cache, and stored if it is still valid.
 
 use std::collections::{HashMap, HashSet};
 
 use factum::document::{Changes, Revision};
 use factum::{
-    Append, AppendCondition, AppendError, Appended, Conflict, Position, StreamAppend, StreamId,
-    Timestamp, Version, Violation,
+    Append, AppendCondition, Appended, Conflict, Position, StreamAppend, StreamId, Timestamp,
+    Version, Violation,
 };
 use sqlx::postgres::PgConnection;
 
-use crate::error::Fault;
-use crate::insert::Rows;
-use crate::known::Known;
-use crate::stream::Stream;
-use crate::touched::Touched;
+use crate::document_conflicts::DocumentConflicts;
+use crate::error::BackendError;
+use crate::insert::NewRows;
+use crate::stream_state::StreamState;
+use crate::write_request::AppendResult;
+use crate::writer_cache::WriterCache;
 
-/// The store as it will be behind the appends that were taken so far, and the rows that make it so.
-pub(crate) struct Batch<'a> {
-    /// Positions of the batch begin behind it.
-    pub(crate) committed: Position,
-    pub(crate) head: Position,
+/// The state of the log after the accepted appends, and the rows to insert.
+pub struct Batch<'a> {
+    /// The head before the batch.
+    pub head_before: Position,
+    /// The head after the batch.
+    pub head: Position,
     appends: &'a [&'a Append],
-    verdicts: Vec<Verdict>,
-    streams: HashMap<&'a StreamId, Stream>,
+    results: Vec<LocalResult>,
+    streams: HashMap<&'a StreamId, StreamState>,
     keys: HashSet<&'a str>,
-    documents: Touched<'a>,
-    taken: Vec<&'a StreamAppend>,
-    rows: Rows,
+    documents: DocumentConflicts<'a>,
+    accepted: Vec<&'a StreamAppend>,
+    rows: NewRows,
 }
 
-/// What an append is told; `None`: only the database can say.
-pub(crate) type Verdict = Option<Result<Appended, AppendError>>;
+/// The result of an append, or `None` if only the database can decide.
+pub type LocalResult = Option<AppendResult>;
 
 impl<'a> Batch<'a> {
-    /// Judges `appends`. `None`: somebody else has written, or there is nothing to store by which one could tell.
-    pub(crate) async fn of(
+    /// Checks `appends`.
+    ///
+    /// Returns `None` if another process has appended, or if there is nothing to insert. In the second case, no insert
+    /// would detect that the cache is outdated.
+    pub async fn check(
         connection: &mut PgConnection,
-        known: &mut Known,
+        cache: &mut WriterCache,
         appends: &'a [&'a Append],
-    ) -> Result<Option<Self>, Fault> {
+    ) -> Result<Option<Self>, BackendError> {
         let streams = appends.iter().flat_map(|append| &append.streams);
         let mut ids: Vec<&StreamId> = streams.map(|part| &part.stream).collect();
         ids.sort_unstable();
         ids.dedup();
-        let Some(streams) = known.learn(connection, &ids).await? else {
+        let Some(streams) = cache.load_streams(connection, &ids).await? else {
             return Ok(None);
         };
-        let Some(newest) = known.newest(connection, appends).await? else {
+        let Some(newest) = cache.newest_matches(connection, appends).await? else {
             return Ok(None);
         };
         let mut batch = Self {
-            committed: known.head,
-            head: known.head,
+            head_before: cache.head,
+            head: cache.head,
             appends,
-            verdicts: Vec::with_capacity(appends.len()),
+            results: Vec::with_capacity(appends.len()),
             streams,
             keys: HashSet::new(),
-            documents: Touched::default(),
-            taken: Vec::new(),
-            rows: Rows::default(),
+            documents: DocumentConflicts::default(),
+            accepted: Vec::new(),
+            rows: NewRows::default(),
         };
         for (append, newest) in appends.iter().zip(newest) {
-            let verdict = match batch.judge(append, newest) {
+            let result = match batch.violations(append, newest) {
                 None => None,
-                Some(violations) if violations.is_empty() => Some(Ok(batch.take(append)?)),
-                // A key that was used counts before any expectation.
+                Some(violations) if violations.is_empty() => Some(Ok(batch.accept(append)?)),
+                // If the key was used, its first result has precedence over a conflict.
                 Some(_) if append.key.is_some() => None,
                 Some(violations) => Some(Err(Conflict { violations }.into())),
             };
-            batch.verdicts.push(verdict);
+            batch.results.push(result);
         }
         Ok((!batch.rows.is_empty()).then_some(batch))
     }
 
-    /// What the append violates, where `newest` is the newest stored event that its condition matches. `None`:
-    /// that cannot be told here.
-    fn judge(&self, append: &Append, newest: Option<Position>) -> Option<Vec<Violation>> {
+    /// Returns the violations of `append`, or `None` if only the database can decide.
+    ///
+    /// `newest` is the newest stored event that matches the append condition.
+    fn violations(&self, append: &Append, newest: Option<Position>) -> Option<Vec<Violation>> {
         if let Some(key) = &append.key
             && self.keys.contains(key.key.as_str())
         {
@@ -85,8 +91,8 @@ impl<'a> Batch<'a> {
             return None;
         }
         let mut violations = append.violations(|stream| {
-            let stands = self.streams.get(stream).unwrap_or(&Stream::NONE);
-            Version::new(stands.version)
+            let state = self.streams.get(stream).unwrap_or(&StreamState::ABSENT);
+            Version::new(state.version)
         });
         if let Some(condition) = &append.condition {
             let found = self.newest_match(condition).or(newest);
@@ -98,27 +104,30 @@ impl<'a> Batch<'a> {
         Some(violations)
     }
 
-    /// The newest event of this batch that matches.
+    /// Returns the newest event of this batch that matches `condition`.
     fn newest_match(&self, condition: &AppendCondition) -> Option<Position> {
-        let events = self.taken.iter().rev().flat_map(|part| {
+        let events = self.accepted.iter().rev().flat_map(|part| {
             let events = part.events.iter().rev();
             events.map(|event| (&part.stream, event))
         });
-        let behind = events.take_while(|(stream, event)| {
+        let newer = events.take_while(|(stream, event)| {
             let query = &condition.query;
             !query.matches_parts(stream, &event.name, &event.tags)
         });
-        let found = self.head.get() - behind.count() as u64;
-        let known = self.committed.max(condition.after);
-        (found > known.get()).then(|| Position::new(found))
+        let found = self.head.get() - newer.count() as u64;
+        let checked = self.head_before.max(condition.after);
+        (found > checked.get()).then(|| Position::new(found))
     }
 
-    /// Makes the rows of an append that was judged to hold. When it is recorded is not known yet.
-    fn take(&mut self, append: &'a Append) -> Result<Appended, Fault> {
-        let before = self.head;
+    /// Adds the rows of an append without violations; the time of the result is set by the insert.
+    fn accept(&mut self, append: &'a Append) -> Result<Appended, BackendError> {
+        let head_before = self.head;
         let mut versions = Vec::with_capacity(append.streams.len());
         for part in append.streams.iter().filter(|part| !part.events.is_empty()) {
-            let stream = self.streams.entry(&part.stream).or_insert(Stream::NONE);
+            let stream = self
+                .streams
+                .entry(&part.stream)
+                .or_insert(StreamState::ABSENT);
             let first = self.head.plus(1).get() as i64;
             let key = *stream.key.get_or_insert_with(|| {
                 self.rows.stream_keys.push(first);
@@ -138,11 +147,11 @@ impl<'a> Batch<'a> {
                 }
             }
             versions.push((part.stream.clone(), Version::new(stream.version)));
-            self.taken.push(part);
+            self.accepted.push(part);
         }
-        let count = self.head.get() - before.get();
-        self.documents.take(&append.changes);
-        self.rows.documents.add(&append.changes);
+        let count = self.head.get() - head_before.get();
+        self.documents.add(&append.changes);
+        self.rows.changes.add(&append.changes);
         if let Some(key) = &append.key {
             self.keys.insert(&key.key);
             self.rows.keys.push(key.key.clone().into_bytes());
@@ -159,44 +168,44 @@ impl<'a> Batch<'a> {
         })
     }
 
-    /// Whether `changes` may be made together with those of the appends.
-    pub(crate) fn allows(&self, changes: &Changes) -> bool {
+    /// Returns whether `changes` may be made in the same transaction as the changes of the appends.
+    pub fn allows(&self, changes: &Changes) -> bool {
         self.documents.allow(changes)
     }
 
-    /// The appends that were taken.
-    pub(crate) fn stored(&self) -> impl Iterator<Item = (&Append, &Appended)> {
-        let told = self.appends.iter().zip(&self.verdicts);
-        told.filter_map(|(append, verdict)| Some((*append, verdict.as_ref()?.as_ref().ok()?)))
+    /// Returns the accepted appends with their results.
+    pub fn stored(&self) -> impl Iterator<Item = (&Append, &Appended)> {
+        let results = self.appends.iter().zip(&self.results);
+        results.filter_map(|(append, result)| Some((*append, result.as_ref()?.as_ref().ok()?)))
     }
 
-    /// Stores the rows, together with `changes`, once; the revision of the documents that have changed. `None`: the head was
-    /// not `committed` any more, nothing was stored.
-    pub(crate) async fn insert(
+    /// Inserts the rows and makes `changes`; call it once.
+    ///
+    /// Returns the revision of the changed documents, or `None` if the head has moved and nothing was stored.
+    pub async fn insert(
         &mut self,
         connection: &mut PgConnection,
         changes: &Changes,
-    ) -> Result<Option<Revision>, Fault> {
+    ) -> Result<Option<Revision>, BackendError> {
         let mut rows = std::mem::take(&mut self.rows);
-        rows.documents.add(changes);
-        let inserted = rows.insert(connection, (self.committed, self.head)).await?;
+        rows.changes.add(changes);
+        let inserted = rows
+            .insert(connection, (self.head_before, self.head))
+            .await?;
         let Some((recorded_at, revision)) = inserted else {
             return Ok(None);
         };
-        for appended in self.verdicts.iter_mut().flatten().flatten() {
+        for appended in self.results.iter_mut().flatten().flatten() {
             appended.recorded_at = recorded_at;
         }
         Ok(Some(revision))
     }
 
-    /// What was committed is known from now on.
-    pub(crate) fn settle(self, known: &mut Known) -> Vec<Verdict> {
-        known.head = self.head;
-        for (id, stream) in self.streams {
-            if stream.key.is_some() {
-                known.streams.insert(id.clone(), stream);
-            }
-        }
-        self.verdicts
+    /// Updates `cache` after the commit, and returns the results.
+    pub fn into_results(self, cache: &mut WriterCache) -> Vec<LocalResult> {
+        let streams = self.streams.into_iter();
+        let streams = streams.filter(|(_, state)| state.key.is_some());
+        cache.commit(self.head, streams.map(|(id, state)| (id.clone(), state)));
+        self.results
     }
 }

@@ -1,72 +1,42 @@
-//! Documents in a table.
+//! Documents in the table `document`.
 
-use async_trait::async_trait;
 use factum::StoreError;
-use factum::document::{ChangeError, Changes, Document, DocumentStore, Effect, Revision, Scan};
+use factum::document::{ChangeError, Changes, Document, Effect, Revision, Scan};
 use sqlx::postgres::{PgArguments, PgConnection, PgExecutor, PgRow};
 use sqlx::query::Query;
 use sqlx::{Postgres, Row as _};
 
-use crate::PostgresStore;
-use crate::error::{Fault, store_error};
+use crate::error::{BackendError, store_error};
 
-#[async_trait]
-impl DocumentStore for PostgresStore {
-    async fn change_documents(&self, changes: Changes) -> Result<Revision, ChangeError> {
-        changes.check()?;
-        let mut columns = Columns::default();
-        columns.add(&changes);
-        let mut connection = self.pool().acquire().await.map_err(store_error)?;
-        // One statement: whoever falls silent between two would keep the locks, and others from taking over.
-        let made = columns.bind(sqlx::query("select must_change($1, $2, $3, $4)"));
-        match made.fetch_one(&mut *connection).await.map_err(Fault::from) {
-            Ok(row) => {
-                let revision: i64 = row.try_get(0).map_err(store_error)?;
-                Ok(Revision::new(revision as u64))
-            }
-            Err(fault) => Err(match fault.moved().and_then(|moved| moved.of(&changes)) {
-                Some(moved) => moved,
-                None => StoreError::from(fault).into(),
-            }),
-        }
-    }
-
-    async fn find_documents(&self, keys: &[String]) -> Result<Vec<Document>, StoreError> {
-        find(self.pool(), keys).await
-    }
-
-    async fn scan_documents(&self, scan: Scan) -> Result<Vec<Document>, StoreError> {
-        let rows = sqlx::query(include_str!("sql/scan_documents.sql"))
-            .bind(&scan.prefix)
-            .bind(scan.end())
-            .bind(&scan.after)
-            .bind(scan.limit as i64)
-            .fetch_all(self.pool())
-            .await;
-        documents(rows)
-    }
-}
-
-/// Those of the documents `keys` that exist.
-pub(crate) async fn find(
-    db: impl PgExecutor<'_>,
-    keys: &[String],
-) -> Result<Vec<Document>, StoreError> {
+/// Returns the documents `keys`, as far as they exist.
+pub async fn find(db: impl PgExecutor<'_>, keys: &[String]) -> Result<Vec<Document>, StoreError> {
     let sql = "select key, revision, value from document where key = any ($1)";
-    documents(sqlx::query(sql).bind(keys).fetch_all(db).await)
+    decode(sqlx::query(sql).bind(keys).fetch_all(db).await)
 }
 
-/// The same, and nobody else changes them until the transaction of `db` ends.
-pub(crate) async fn find_to_change(
+/// Returns and locks the documents `keys`, as far as they exist, until the end of the transaction.
+pub async fn find_for_update(
     db: &mut PgConnection,
     keys: &[String],
 ) -> Result<Vec<Document>, StoreError> {
     let sql =
         "select key, revision, value from document where key = any ($1) order by key for update";
-    documents(sqlx::query(sql).bind(keys).fetch_all(db).await)
+    decode(sqlx::query(sql).bind(keys).fetch_all(db).await)
 }
 
-fn documents(rows: Result<Vec<PgRow>, sqlx::Error>) -> Result<Vec<Document>, StoreError> {
+/// Returns the documents that `scan` selects, in the order of their keys.
+pub async fn scan(db: impl PgExecutor<'_>, scan: &Scan) -> Result<Vec<Document>, StoreError> {
+    let rows = sqlx::query(include_str!("sql/scan_documents.sql"))
+        .bind(&scan.prefix)
+        .bind(scan.end())
+        .bind(&scan.after)
+        .bind(scan.limit as i64)
+        .fetch_all(db)
+        .await;
+    decode(rows)
+}
+
+fn decode(rows: Result<Vec<PgRow>, sqlx::Error>) -> Result<Vec<Document>, StoreError> {
     let rows = rows.map_err(store_error)?.into_iter();
     let documents = rows.map(|row| {
         Ok(Document {
@@ -77,15 +47,37 @@ fn documents(rows: Result<Vec<PgRow>, sqlx::Error>) -> Result<Vec<Document>, Sto
     });
     documents
         .collect::<Result<_, sqlx::Error>>()
-        .map_err(|error| Fault::corrupt(format!("a document: {error}")).into())
+        .map_err(|error| BackendError::corrupt(format!("document: {error}")).into())
 }
 
-/// Makes `changes` as a part of a transaction, which must be rolled back on an error.
-pub(crate) async fn change(
+/// Makes `changes` in a transaction of their own, which is one statement.
+///
+/// With several statements, a client that hangs between two of them would keep its locks.
+pub async fn change_and_commit(
     db: &mut PgConnection,
     changes: &Changes,
 ) -> Result<Revision, ChangeError> {
-    let mut columns = Columns::default();
+    let mut columns = ChangeColumns::default();
+    columns.add(changes);
+    let changed = columns.bind(sqlx::query("select must_change($1, $2, $3, $4)"));
+    match changed.fetch_one(db).await.map_err(BackendError::from) {
+        Ok(row) => {
+            let revision: i64 = row.try_get(0).map_err(store_error)?;
+            Ok(Revision::new(revision as u64))
+        }
+        Err(error) => {
+            let moved = error.moved_documents();
+            Err(match moved.and_then(|moved| moved.first_of(changes)) {
+                Some(moved) => moved,
+                None => StoreError::from(error).into(),
+            })
+        }
+    }
+}
+
+/// Makes `changes` inside of a transaction, which must be rolled back on an error.
+pub async fn change(db: &mut PgConnection, changes: &Changes) -> Result<Revision, ChangeError> {
+    let mut columns = ChangeColumns::default();
     columns.add(changes);
     let sql = "select moved, actual, new_revision from change($1, $2, $3, $4)";
     let row = columns.bind(sqlx::query(sql)).fetch_one(db).await;
@@ -106,17 +98,17 @@ pub(crate) async fn change(
     Ok(Revision::new(revision as u64))
 }
 
-/// Changes as the arrays that the functions `change` and `must_change` take.
+/// The array arguments of the database functions `change` and `must_change`.
 #[derive(Default)]
-pub(crate) struct Columns {
+pub struct ChangeColumns {
     keys: Vec<String>,
     required: Vec<Option<i64>>,
     values: Vec<Option<String>>,
     kept: Vec<bool>,
 }
 
-impl Columns {
-    pub(crate) fn add(&mut self, changes: &Changes) {
+impl ChangeColumns {
+    pub fn add(&mut self, changes: &Changes) {
         for change in changes.as_slice() {
             self.keys.push(change.key.clone());
             let required = change.required.map(|revision| revision.get() as i64);
@@ -129,11 +121,11 @@ impl Columns {
         }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }
 
-    pub(crate) fn bind<'q>(
+    pub fn bind<'q>(
         self,
         statement: Query<'q, Postgres, PgArguments>,
     ) -> Query<'q, Postgres, PgArguments> {

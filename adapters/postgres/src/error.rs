@@ -1,7 +1,6 @@
-//! What PostgreSQL says, in the framework's words.
+//! [`BackendError`]: errors of PostgreSQL, and their conversion into the errors of the framework.
 
 use std::collections::HashMap;
-use std::error::Error;
 use std::fmt;
 use std::iter::successors;
 use std::sync::Arc;
@@ -11,79 +10,86 @@ use factum::{Append, AppendError, Conflict, StoreError, Violation};
 use sqlx::error::DatabaseError;
 use sqlx::postgres::PgDatabaseError;
 
-/// A failure that every append of a batch can be told.
+/// A failure of the database; a clone of it can be returned to each append of a batch.
 #[derive(Debug, Clone)]
-pub(crate) enum Fault {
+pub enum BackendError {
     Sql(Arc<sqlx::Error>),
-    /// Nothing was done by it.
-    InVain(Arc<sqlx::Error>),
+    /// An error after which it is known that nothing was executed.
+    NotExecuted(Arc<sqlx::Error>),
     Corrupt(Arc<str>),
 }
 
-impl Fault {
-    pub(crate) fn corrupt(what: impl fmt::Display) -> Self {
-        Self::Corrupt(what.to_string().into())
+impl BackendError {
+    pub fn corrupt(reason: impl fmt::Display) -> Self {
+        Self::Corrupt(reason.to_string().into())
     }
 
-    /// The same failure, where it is known that nothing was done.
-    pub(crate) fn in_vain(self) -> Self {
+    /// Marks the error as one after which nothing was executed.
+    pub fn into_not_executed(self) -> Self {
         match self {
-            Self::Sql(error) => Self::InVain(error),
+            Self::Sql(error) => Self::NotExecuted(error),
             other => other,
         }
     }
 
     fn sql(&self) -> Option<&sqlx::Error> {
         match self {
-            Self::Sql(error) | Self::InVain(error) => Some(error),
+            Self::Sql(error) | Self::NotExecuted(error) => Some(error),
             Self::Corrupt(_) => None,
         }
     }
 
-    /// Whether one append alone can be the cause, so that its neighbours may succeed without it: data
-    /// exceptions, violated constraints, limits of the program.
-    pub(crate) fn is_of_the_content(&self) -> bool {
+    /// Returns whether the data of a single append can be the cause.
+    ///
+    /// The other appends of the batch may then succeed without it. These are data exceptions, constraint violations and
+    /// exceeded program limits.
+    pub fn is_data_error(&self) -> bool {
         let class = self.sql().and_then(class);
         matches!(class.as_deref(), Some("22" | "23" | "54"))
     }
 
-    /// Whether what a transaction did is the reason why its commit was rejected: a constraint that is checked as late as that, or
-    /// whatever a trigger raises. Not the state of the transaction, other transactions, or too few resources.
-    pub(crate) fn is_of_the_commit(&self) -> bool {
+    /// Returns whether a commit was rejected because of the changes of the transaction.
+    ///
+    /// The cause is a deferred constraint or an error that a trigger raises. It is not the state of the transaction,
+    /// another transaction, or a lack of resources.
+    pub fn is_rejected_at_commit(&self) -> bool {
         let class = self.sql().and_then(class);
-        let is_else = class.is_none_or(|class| matches!(class.as_str(), "25" | "40" | "53"));
-        !is_else && !self.is_ignored() && self.leaves_the_connection()
+        let other_cause = class.is_none_or(|class| matches!(class.as_str(), "25" | "40" | "53"));
+        !other_cause && !self.follows_ignored_error() && !self.breaks_connection()
     }
 
-    /// Whether it was rejected because a statement ahead of it in the transaction had failed, and nobody minded.
-    pub(crate) fn is_ignored(&self) -> bool {
+    /// Returns whether an earlier statement of the transaction had failed and its error was ignored.
+    pub fn follows_ignored_error(&self) -> bool {
         let rejected = self.sql().and_then(sqlx::Error::as_database_error);
-        rejected.is_some_and(follows_an_error)
+        rejected.is_some_and(follows_failed_statement)
     }
 
-    /// Where the documents are that have moved, if that is why nothing was done; see `must_change`.
-    pub(crate) fn moved(&self) -> Option<Moved> {
+    /// Returns the documents that are at another revision, if `must_change` failed because of them.
+    pub fn moved_documents(&self) -> Option<MovedDocuments> {
         let error = self.sql()?.as_database_error()?;
         if error.code()? != "MOVED" {
             return None;
         }
         let detail = error.try_downcast_ref::<PgDatabaseError>()?.detail()?;
-        serde_json::from_str(detail).ok().map(Moved)
+        serde_json::from_str(detail).ok().map(MovedDocuments)
     }
 
-    /// Whether the connection can be used again: the server rejected a statement, and did not go away.
-    pub(crate) fn leaves_the_connection(&self) -> bool {
-        self.sql()
-            .is_none_or(|error| error.as_database_error().is_some() && !is_of_the_connection(error))
+    /// Returns whether the connection cannot be used again.
+    ///
+    /// It can be used again if the server only rejected a statement.
+    pub fn breaks_connection(&self) -> bool {
+        self.sql().is_some_and(|error| {
+            error.as_database_error().is_none() || is_connection_exception(error)
+        })
     }
 }
 
-/// The revisions that documents have, where others were required.
-pub(crate) struct Moved(HashMap<String, u64>);
+/// The actual revisions of documents that a change required at other revisions.
+pub struct MovedDocuments(HashMap<String, u64>);
 
-impl Moved {
-    /// Why `changes` were not made: the first of the documents that has moved.
-    pub(crate) fn of(&self, changes: &Changes) -> Option<ChangeError> {
+impl MovedDocuments {
+    /// Returns the error for `changes`: the first of its documents that is at another revision.
+    pub fn first_of(&self, changes: &Changes) -> Option<ChangeError> {
         changes.as_slice().iter().find_map(|change| {
             let required = change.required?;
             let actual = Revision::new(*self.0.get(&change.key)?);
@@ -95,9 +101,9 @@ impl Moved {
         })
     }
 
-    /// Why `append` is rejected, if it is: the first of its documents that has moved.
-    pub(crate) fn rejection(&self, append: &Append) -> Option<Violation> {
-        match self.of(&append.changes)? {
+    /// Returns the violation of `append`, if one of its documents is at another revision.
+    pub fn violation(&self, append: &Append) -> Option<Violation> {
+        match self.first_of(&append.changes)? {
             ChangeError::Moved {
                 key,
                 required,
@@ -112,50 +118,52 @@ impl Moved {
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for BackendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Sql(error) | Self::InVain(error) => error.fmt(f),
-            Self::Corrupt(what) => what.fmt(f),
+            Self::Sql(error) | Self::NotExecuted(error) => error.fmt(f),
+            Self::Corrupt(reason) => reason.fmt(f),
         }
     }
 }
 
-/// The class of the SQLSTATE, <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+/// Returns the class of the SQLSTATE.
+///
+/// See <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 fn class(error: &sqlx::Error) -> Option<String> {
     let code = error.as_database_error()?.code()?;
     code.get(..2).map(str::to_owned)
 }
 
-fn is_of_the_connection(error: &sqlx::Error) -> bool {
+fn is_connection_exception(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(DatabaseError::code);
-    code.is_some_and(|code| ends_the_connection(&code))
+    code.is_some_and(|code| ends_connection(&code))
 }
 
-impl From<sqlx::Error> for Fault {
+impl From<sqlx::Error> for BackendError {
     fn from(error: sqlx::Error) -> Self {
         Self::Sql(Arc::new(error))
     }
 }
 
-impl From<Fault> for StoreError {
-    fn from(fault: Fault) -> Self {
-        let (error, in_vain) = match fault {
-            Fault::Corrupt(what) => return Self::Corrupt(what.to_string()),
-            Fault::Sql(error) => (error, false),
-            Fault::InVain(error) => (error, true),
+impl From<BackendError> for StoreError {
+    fn from(error: BackendError) -> Self {
+        let (error, not_executed) = match error {
+            BackendError::Corrupt(reason) => return Self::Corrupt(reason.to_string()),
+            BackendError::Sql(error) => (error, false),
+            BackendError::NotExecuted(error) => (error, true),
         };
         match &*error {
             sqlx::Error::PoolClosed => Self::Closed,
             sqlx::Error::PoolTimedOut => Self::Unavailable(Box::new(error)),
-            sqlx::Error::Io(_) if in_vain => Self::Unavailable(Box::new(error)),
+            sqlx::Error::Io(_) if not_executed => Self::Unavailable(Box::new(error)),
             sqlx::Error::Io(_) => Self::Interrupted(Box::new(error)),
-            other if is_of_the_connection(other) => match in_vain {
+            other if is_connection_exception(other) => match not_executed {
                 true => Self::Unavailable(Box::new(error)),
                 false => Self::Interrupted(Box::new(error)),
             },
             other => match class(other).as_deref() {
-                // Serialization failures and deadlocks, too few resources.
+                // Serialization failures and deadlocks; insufficient resources.
                 Some("40" | "53") => Self::Unavailable(Box::new(error)),
                 _ => Self::Failed(Box::new(error)),
             },
@@ -163,55 +171,61 @@ impl From<Fault> for StoreError {
     }
 }
 
-/// What another transaction can be the reason of: serialization failure, deadlock, unique violation.
-const RACES: [&str; 3] = ["40001", "40P01", "23505"];
+/// The SQLSTATEs that another transaction can cause: serialization failure, deadlock, unique violation.
+const CONFLICTS: [&str; 3] = ["40001", "40P01", "23505"];
 
-impl From<Fault> for AppendError {
-    fn from(fault: Fault) -> Self {
-        let rejected = fault.sql().and_then(sqlx::Error::as_database_error);
-        let race = rejected.filter(|error| RACES.contains(&&*error.code().unwrap_or_default()));
-        match race {
-            Some(race) => {
-                let reason = format!("{race} ({})", race.code().unwrap_or_default());
+impl From<BackendError> for AppendError {
+    fn from(error: BackendError) -> Self {
+        let rejected = error.sql().and_then(sqlx::Error::as_database_error);
+        let conflict =
+            rejected.filter(|error| CONFLICTS.contains(&&*error.code().unwrap_or_default()));
+        match conflict {
+            Some(conflict) => {
+                let reason = format!("{conflict} ({})", conflict.code().unwrap_or_default());
                 let violations = vec![Violation::Transaction { reason }];
                 Self::Conflict(Conflict { violations })
             }
-            None => Self::Store(fault.into()),
+            None => Self::Store(error.into()),
         }
     }
 }
 
-/// `error` as the framework's [`StoreError`], of what does no harm when it is done twice.
-pub(crate) fn store_error(error: sqlx::Error) -> StoreError {
-    Fault::from(error).in_vain().into()
+/// Converts the error of a statement that is safe to repeat.
+pub fn store_error(error: sqlx::Error) -> StoreError {
+    BackendError::from(error).into_not_executed().into()
 }
 
-/// Whether a statement ahead of it in the transaction had failed, and nobody minded: the transaction takes nothing more, there
-/// is none any more, or it was to be rolled back to a savepoint that was rejected.
-pub(crate) fn follows_an_error(error: &dyn DatabaseError) -> bool {
+/// Returns whether a statement was rejected because an earlier one of the transaction had failed.
+///
+/// The transaction accepts no more statements, it has already ended, or the savepoint to roll back to was rejected.
+pub fn follows_failed_statement(error: &dyn DatabaseError) -> bool {
     matches!(error.code().as_deref(), Some("25P02" | "25P01" | "3B001"))
 }
 
-/// Whether it may work when tried again, in whatever words it is told.
-pub(crate) fn passes(error: &(dyn Error + 'static)) -> bool {
+/// Returns whether a retry may succeed, according to any error in the chain of sources.
+pub fn is_transient(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut causes = successors(Some(error), |&error| error.source());
     causes.any(|error| {
-        let told = error.downcast_ref::<Box<dyn DatabaseError>>();
-        let code = told.and_then(|told| told.code());
-        let lost = error.downcast_ref::<sqlx::Error>();
-        code.is_some_and(|code| passes_with(&code))
-            || lost.is_some_and(|error| {
+        let rejected = error.downcast_ref::<Box<dyn DatabaseError>>();
+        let code = rejected.and_then(|rejected| rejected.code());
+        let failed = error.downcast_ref::<sqlx::Error>();
+        code.is_some_and(|code| is_transient_code(&code))
+            || failed.is_some_and(|error| {
                 matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut)
             })
     })
 }
 
-/// Serialization failures and deadlocks, too few resources; the connection.
-fn passes_with(code: &str) -> bool {
-    matches!(code.get(..2), Some("40" | "53")) || ends_the_connection(code)
+/// Returns whether a retry may succeed after `code`.
+///
+/// These are serialization failures, deadlocks, insufficient resources and lost connections.
+fn is_transient_code(code: &str) -> bool {
+    matches!(code.get(..2), Some("40" | "53")) || ends_connection(code)
 }
 
-/// Connection exceptions; the server stops, or starts; a transaction was silent.
-fn ends_the_connection(code: &str) -> bool {
+/// Returns whether the connection is lost after `code`.
+///
+/// These are connection exceptions, operator interventions such as a shutdown, and the timeout of an idle transaction.
+fn ends_connection(code: &str) -> bool {
     matches!(code.get(..2), Some("08" | "57")) || code == "25P03"
 }

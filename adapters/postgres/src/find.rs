@@ -1,19 +1,19 @@
-//! The answers that were given to idempotency keys.
+//! The first results of idempotency keys.
 
 use factum::{AppendError, Appended, IdempotencyKey};
 use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
-use crate::answer::appended;
-use crate::error::Fault;
+use crate::appended;
+use crate::error::BackendError;
 
-/// The first answer under `key`, if it was used.
-pub(crate) async fn find(
+/// Returns the first result of `key`, if the key was used.
+pub async fn find(
     connection: &mut PgConnection,
     key: &IdempotencyKey,
-) -> Result<Result<Option<Appended>, AppendError>, Fault> {
-    let row = sqlx::query(include_str!("sql/find.sql"))
+) -> Result<Result<Option<Appended>, AppendError>, BackendError> {
+    let row = sqlx::query(include_str!("sql/find_key.sql"))
         .bind(key.key.as_bytes())
         .fetch_optional(connection)
         .await?;
@@ -25,7 +25,7 @@ pub(crate) async fn find(
     }
     let streams: Option<Vec<String>> = row.try_get("streams")?;
     let streams = streams.unwrap_or_default().into_iter();
-    let streams = streams.map(|id| id.parse().map_err(Fault::corrupt));
-    let streams = streams.collect::<Result<_, Fault>>()?;
-    Ok(Ok(Some(appended(&row, streams, true)?)))
+    let streams = streams.map(|id| id.parse().map_err(BackendError::corrupt));
+    let streams = streams.collect::<Result<_, BackendError>>()?;
+    Ok(Ok(Some(appended::decode(&row, streams, true)?)))
 }

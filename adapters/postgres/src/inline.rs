@@ -12,12 +12,12 @@ use factum::{AppendError, EventsOf, Projection, RecordedEvent, StepError, StoreE
 use sqlx::postgres::PgConnection;
 
 use crate::PostgresProjectSet;
-use crate::error::Fault;
-use crate::ignored::{Probes, is_ignored};
-use crate::names::Names;
+use crate::error::BackendError;
+use crate::ignored_errors::{ErrorProbe, is_ignored_error};
 use crate::read_model;
+use crate::stream_ids::StreamIds;
 use crate::tables::Tables;
-use crate::transaction::{begin_to_append, commit, roll_back};
+use crate::transaction::{begin_append, commit, roll_back};
 use inside::Inside;
 
 /// A projection, whatever its events are.
@@ -29,7 +29,7 @@ pub(crate) trait Inlined: fmt::Debug + Send + Sync {
 
     async fn project(
         &self,
-        (tables, probes): (&mut Tables<'_>, Probes),
+        (tables, probes): (&mut Tables<'_>, ErrorProbe),
         events: &[RecordedEvent],
     ) -> Result<(), StepError>;
 }
@@ -54,12 +54,12 @@ impl<P: PostgresProjectSet<EventsOf<P>>> Inlined for OfProjection<P> {
 
     async fn project(
         &self,
-        (tables, probes): (&mut Tables<'_>, Probes),
+        (tables, probes): (&mut Tables<'_>, ErrorProbe),
         events: &[RecordedEvent],
     ) -> Result<(), StepError> {
         for record in events {
             self.0.take(record, tables).await?;
-            probes.behind(record, tables).await?;
+            probes.check(record, tables).await?;
         }
         Ok(())
     }
@@ -67,7 +67,7 @@ impl<P: PostgresProjectSet<EventsOf<P>>> Inlined for OfProjection<P> {
 
 /// Why appends are not stored.
 pub(crate) enum Failure {
-    Fault(Fault),
+    Backend(BackendError),
     /// By an inline projection, for the append at this place; behind the last of them: whose fault it is is not known.
     Rejected {
         error: AppendError,
@@ -79,8 +79,8 @@ impl Failure {
     /// Whether a projection has ignored an error, which one and where is not known.
     fn is_ignored(&self) -> bool {
         match self {
-            Self::Fault(fault) => fault.is_ignored(),
-            Self::Rejected { error, .. } => is_ignored(error),
+            Self::Backend(error) => error.follows_ignored_error(),
+            Self::Rejected { error, .. } => is_ignored_error(error),
         }
     }
 
@@ -91,9 +91,9 @@ impl Failure {
     }
 }
 
-impl From<Fault> for Failure {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
+impl From<BackendError> for Failure {
+    fn from(error: BackendError) -> Self {
+        Self::Backend(error)
     }
 }
 
@@ -101,7 +101,7 @@ impl From<Fault> for Failure {
 pub(crate) struct Inlines {
     models: Vec<Model>,
     /// Of the streams that its transactions have read.
-    names: Names,
+    names: StreamIds,
 }
 
 struct Model {
@@ -116,7 +116,7 @@ impl Inlines {
             inlined: inlined.clone(),
         });
         let models = inline::in_order(models.collect(), |model: &Model| &model.inline)?;
-        let names = Names::new();
+        let names = StreamIds::new();
         Ok(Self { models, names })
     }
 
@@ -138,9 +138,9 @@ impl Inlines {
         connection: &mut PgConnection,
         model: &Model,
     ) -> Result<bool, StoreError> {
-        let built = match self.try_build(connection, (model, Probes::None)).await? {
-            Err(error) if is_ignored(&error) => {
-                self.try_build(connection, (model, Probes::BehindEach))
+        let built = match self.try_build(connection, (model, ErrorProbe::Off)).await? {
+            Err(error) if is_ignored_error(&error) => {
+                self.try_build(connection, (model, ErrorProbe::AfterEachEvent))
                     .await?
             }
             built => built,
@@ -151,19 +151,21 @@ impl Inlines {
     async fn try_build(
         &self,
         connection: &mut PgConnection,
-        (model, probes): (&Model, Probes),
+        (model, probes): (&Model, ErrorProbe),
     ) -> Result<Result<Standing, StepError>, StoreError> {
-        let head = begin_to_append(connection).await.map_err(Fault::in_vain)?;
+        let head = begin_append(connection)
+            .await
+            .map_err(BackendError::into_not_executed)?;
         let mut inside = Inside::new(connection, &self.names, (model, probes));
         let built = model.inline.build(&mut inside, head).await;
         let ended = match &built {
             Ok(_) => commit(connection).await,
             Err(_) => {
-                self.names.forget();
+                self.names.clear();
                 roll_back(connection).await
             }
         };
-        ended.map_err(Fault::in_vain)?;
+        ended.map_err(BackendError::into_not_executed)?;
         Ok(built)
     }
 }

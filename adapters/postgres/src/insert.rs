@@ -1,4 +1,4 @@
-//! [`Rows`]: rows into each table, in one statement.
+//! [`NewRows`]: the rows of a batch for all tables, inserted by one statement.
 
 use factum::document::Revision;
 use factum::{Position, Timestamp};
@@ -6,47 +6,50 @@ use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
-use crate::document::Columns;
-use crate::error::Fault;
-use crate::rows::EventRows;
+use crate::document::ChangeColumns;
+use crate::error::BackendError;
+use crate::event_columns::EventColumns;
 
-/// The arrays that `insert.sql` takes, or `insert_plain.sql`.
+/// The array arguments of `insert.sql` and `insert_events.sql`.
 #[derive(Default)]
-pub(crate) struct Rows {
-    pub(crate) stream_keys: Vec<i64>,
-    pub(crate) stream_ids: Vec<String>,
-    pub(crate) event_streams: Vec<i64>,
-    pub(crate) versions: Vec<i64>,
-    pub(crate) events: EventRows,
-    pub(crate) tags: Vec<String>,
-    pub(crate) tag_positions: Vec<i64>,
-    pub(crate) keys: Vec<Vec<u8>>,
-    pub(crate) fingerprints: Vec<Uuid>,
-    pub(crate) key_positions: Vec<i64>,
-    pub(crate) counts: Vec<i64>,
-    pub(crate) documents: Columns,
+pub struct NewRows {
+    pub stream_keys: Vec<i64>,
+    pub stream_ids: Vec<String>,
+    pub event_streams: Vec<i64>,
+    pub versions: Vec<i64>,
+    pub events: EventColumns,
+    pub tags: Vec<String>,
+    pub tag_positions: Vec<i64>,
+    pub keys: Vec<Vec<u8>>,
+    pub fingerprints: Vec<Uuid>,
+    pub key_positions: Vec<i64>,
+    pub counts: Vec<i64>,
+    pub changes: ChangeColumns,
 }
 
-impl Rows {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.keys.is_empty() && self.documents.is_empty()
+impl NewRows {
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.keys.is_empty() && self.changes.is_empty()
     }
 
-    /// When they were recorded, and the revision of the documents that have changed; `None`: the head was not `committed` any
-    /// more, nothing was stored.
-    pub(crate) async fn insert(
+    /// Inserts the rows if the head is `head_before`, and sets it to `head`.
+    ///
+    /// Returns the time of the events and the revision of the changed documents, or `None` if the head has moved and
+    /// nothing was stored.
+    pub async fn insert(
         self,
         connection: &mut PgConnection,
-        (committed, head): (Position, Position),
-    ) -> Result<Option<(Timestamp, Revision)>, Fault> {
-        let changes = !self.documents.is_empty();
-        let plain = self.stream_keys.is_empty() && self.tags.is_empty() && self.keys.is_empty();
-        let sql = match (plain, changes) {
-            (true, false) => concat!(include_str!("sql/insert_plain.sql"), "from moved"),
+        (head_before, head): (Position, Position),
+    ) -> Result<Option<(Timestamp, Revision)>, BackendError> {
+        let has_changes = !self.changes.is_empty();
+        let only_events =
+            self.stream_keys.is_empty() && self.tags.is_empty() && self.keys.is_empty();
+        let sql = match (only_events, has_changes) {
+            (true, false) => concat!(include_str!("sql/insert_events.sql"), "from moved"),
             (false, false) => concat!(include_str!("sql/insert.sql"), "from moved"),
-            // Of each row that has moved the head, which is one or none.
+            // `moved` has one row or none, so `must_change` is called at most once.
             (true, true) => concat!(
-                include_str!("sql/insert_plain.sql"),
+                include_str!("sql/insert_events.sql"),
                 ", must_change($13, $14, $15, $16) as revision from moved"
             ),
             (false, true) => concat!(
@@ -55,14 +58,14 @@ impl Rows {
             ),
         };
         let mut statement = sqlx::query(sql)
-            .bind(committed.get() as i64)
+            .bind(head_before.get() as i64)
             .bind(head.get() as i64);
-        if !plain {
+        if !only_events {
             statement = statement.bind(self.stream_keys).bind(self.stream_ids);
         }
         statement = statement.bind(self.event_streams).bind(self.versions);
         statement = self.events.bind(statement);
-        if !plain {
+        if !only_events {
             statement = statement
                 .bind(self.tags)
                 .bind(self.tag_positions)
@@ -71,13 +74,13 @@ impl Rows {
                 .bind(self.key_positions)
                 .bind(self.counts);
         }
-        if changes {
-            statement = self.documents.bind(statement);
+        if has_changes {
+            statement = self.changes.bind(statement);
         }
         let Some(row) = statement.fetch_optional(connection).await? else {
             return Ok(None);
         };
-        let revision: i64 = match changes {
+        let revision: i64 = match has_changes {
             true => row.try_get("revision")?,
             false => 0,
         };

@@ -1,9 +1,8 @@
-//! The factum store on PostgreSQL 15 and newer, where one machine is outgrown.
+//! The factum store on PostgreSQL 15 and newer.
 //!
-//! One append is one round trip: a function judges every append of a batch on its own, under the lock that puts
-//! them in order, and the commit follows at once. Appends that arrive while a batch is under way go out together
-//! in the next. Any number of processes may use one database; several stores may live in it, each in a schema of
-//! its own.
+//! An append is one round trip: a database function checks each append of a batch separately, under the lock that
+//! assigns positions, and the commit follows at once. Appends that arrive during a commit are stored together in the
+//! next batch. Several processes may use one database. One database may hold several stores, each in its own schema.
 //!
 //! ```no_run
 //! # async fn run() -> Result<(), factum::StoreError> {
@@ -15,46 +14,51 @@
 //! # }
 //! ```
 //!
-//! Read models can live in the same schema: see [`PostgresProjection`]. They are filled behind the appends, or in the
-//! transaction of each: see [`PostgresOptions::inline`].
+//! Read models can live in the same schema: see [`PostgresProjection`]. They are updated after the appends, or inside
+//! of the append transaction: see [`PostgresOptions::inline`].
 //!
-//! For people, the schema holds a view: `select * from factum.events`.
+//! To look at the events in `psql`, use the view of the schema: `select * from factum.events`.
 
-mod answer;
+#![allow(
+    unreachable_pub,
+    reason = "the modules are private, so `pub` means visible in this crate"
+)]
+
 mod append;
+mod appended;
 mod batch;
 mod document;
+mod document_conflicts;
 mod error;
+mod event_columns;
+mod event_row;
 mod find;
-mod gather;
-mod ignored;
+mod ignored_errors;
+mod independent_batches;
 mod inline;
 mod insert;
-mod job;
-mod known;
-mod lost;
 mod migrate;
-mod names;
 mod open;
-mod packed;
 mod project_set;
 mod projection;
 mod query;
 mod read;
+mod read_batcher;
 mod read_model;
-mod readers;
-mod recorded;
-mod rounds;
-mod rows;
+mod read_pool;
+mod record;
+mod recovery;
 mod snapshot;
 mod store;
-mod stream;
+mod stream_ids;
+mod stream_state;
 mod tables;
-mod touched;
 mod transaction;
 mod view;
 mod watch;
+mod write_request;
 mod writer;
+mod writer_cache;
 
 pub use open::PostgresOptions;
 pub use project_set::PostgresProjectSet;

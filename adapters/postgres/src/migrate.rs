@@ -1,4 +1,4 @@
-//! The schema, brought up to date when a database is opened.
+//! Migration of the schema when a store is opened.
 
 use factum::StoreError;
 use sqlx::postgres::PgConnection;
@@ -6,23 +6,25 @@ use sqlx::{AssertSqlSafe, Connection as _};
 
 use crate::error::store_error;
 
-/// The steps, from nothing to today; the schema version is how many were taken.
-const STEPS: [&str; 2] = [
+/// The migrations in order; the schema version is the number of migrations that were applied.
+const MIGRATIONS: [&str; 2] = [
     include_str!("migrations/1.sql"),
     include_str!("migrations/2.sql"),
 ];
 
-/// Replaced at every step: the functions as they are today.
+/// The current functions, which each migration replaces.
 const FUNCTIONS: [&str; 2] = [
     include_str!("migrations/append.sql"),
     include_str!("migrations/change.sql"),
 ];
 
-/// Of several processes that open a database together, one takes the steps that are missing. `schema` has been
-/// checked to be a plain name.
-pub(crate) async fn migrate(connection: &mut PgConnection, schema: &str) -> Result<(), StoreError> {
+/// Applies the missing migrations under a lock.
+///
+/// If several processes open a database at the same time, one of them does it. The caller has checked that `schema` is
+/// a valid name.
+pub async fn migrate(connection: &mut PgConnection, schema: &str) -> Result<(), StoreError> {
     let mut transaction = connection.begin().await.map_err(store_error)?;
-    // Any number that only this crate takes; it is given back with the end of the transaction.
+    // Any number that only this crate uses. The lock ends with the transaction.
     sqlx::query("select pg_advisory_xact_lock(7305803126914703)")
         .execute(&mut *transaction)
         .await
@@ -36,14 +38,14 @@ pub(crate) async fn migrate(connection: &mut PgConnection, schema: &str) -> Resu
         .fetch_one(&mut *transaction)
         .await
         .map_err(store_error)?;
-    let known = STEPS.len() as u32;
+    let known = MIGRATIONS.len() as u32;
     let found = u32::try_from(found).unwrap_or(u32::MAX);
     if found > known {
         return Err(StoreError::NewerSchema { found, known });
     }
     if found < known {
-        for step in &STEPS[found as usize..] {
-            run(&mut transaction, *step).await?;
+        for migration in &MIGRATIONS[found as usize..] {
+            run(&mut transaction, *migration).await?;
         }
         for functions in FUNCTIONS {
             run(&mut transaction, functions).await?;

@@ -1,4 +1,4 @@
-//! [`PostgresOptions`]: how a database is opened.
+//! [`PostgresOptions`]: the options for opening a store.
 
 use std::str::FromStr as _;
 use std::sync::Arc;
@@ -11,30 +11,34 @@ use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions};
 use crate::PostgresProjectSet;
 use crate::error::store_error;
 use crate::inline::{Inlined, Inlines, OfProjection};
-use crate::readers::Readers;
-use crate::store::PostgresStore;
+use crate::read_pool::ReadPool;
+use crate::store::{PostgresStore, StoreParts};
 
-/// The one function that the writer calls is planned once and for good, for tables that have grown: to plan it anew
-/// for each batch would take longer than to run it.
-const WRITING: [(&str, &str); 4] = [
-    // Under the lock of the head each statement must see what was committed before it, whatever the database's
-    // default is.
+/// The session settings of the writer's connection.
+///
+/// The writer calls one function. Planning it for each batch would take longer than running it, so it is planned once,
+/// for large tables.
+const WRITER_SETTINGS: [(&str, &str); 4] = [
+    // Each statement that runs under the lock of the head must see all earlier commits, whatever the default of the
+    // database is.
     ("default_transaction_isolation", "read committed"),
     ("plan_cache_mode", "force_generic_plan"),
     ("enable_seqscan", "off"),
     ("jit", "off"),
 ];
 
-/// Pages are read in the order of an index, by statements that are planned once: to plan, or to compile, takes longer
-/// than to read.
-const READING: [(&str, &str); 4] = [
+/// The session settings of the connections that read events.
+///
+/// Pages are read in index order by statements that are planned once. Planning or compiling them takes longer than
+/// reading a page.
+const READER_SETTINGS: [(&str, &str); 4] = [
     ("plan_cache_mode", "force_generic_plan"),
     ("enable_seqscan", "off"),
     ("max_parallel_workers_per_gather", "0"),
     ("jit", "off"),
 ];
 
-/// How a database is opened. Start with [`PostgresOptions::new`], end with [`open`](Self::open).
+/// The options for opening a store: start with [`new`](Self::new), end with [`open`](Self::open).
 #[derive(Debug, Clone)]
 pub struct PostgresOptions {
     server: PgConnectOptions,
@@ -44,7 +48,7 @@ pub struct PostgresOptions {
 }
 
 impl PostgresOptions {
-    /// The defaults, for the database that `server` names.
+    /// Creates the default options for the database that `server` names.
     #[must_use]
     pub fn new(server: PgConnectOptions) -> Self {
         Self {
@@ -55,59 +59,73 @@ impl PostgresOptions {
         }
     }
 
-    /// The schema that holds the store; created if there is none. Default `factum`. 1 to 40 lower-case
-    /// letters, digits and `_`, the first no digit.
+    /// Sets the schema that holds the store; it is created if it does not exist.
+    ///
+    /// A schema name has 1 to 40 lower-case letters, digits and `_`, and does not start with a digit. The default is
+    /// `factum`.
     #[must_use]
     pub fn schema(mut self, schema: impl Into<String>) -> Self {
         self.schema = schema.into();
         self
     }
 
-    /// At most this many connections that read events at the same time, and as many for read models; at least 1.
-    /// Default 8. One connection writes, one listens.
+    /// Sets the maximum number of connections that read events, at least 1.
+    ///
+    /// The [pool](PostgresStore::pool) for read models has the same maximum. One more connection writes, and one
+    /// listens for notifications. The default is 8.
     #[must_use]
     pub fn readers(mut self, connections: u32) -> Self {
         self.readers = connections.max(1);
         self
     }
 
-    /// `projection` has its effect in the transaction that appends: a read behind an append's answer finds it, a rejected
-    /// append leaves no trace in its tables, and an event that it cannot take rejects that append, with
+    /// Runs `projection` inside of the transaction that appends.
+    ///
+    /// A read that starts after an append has returned sees the effect of its events. A rejected append leaves no trace
+    /// in the tables of the projection. If the projection fails on an event, the append is rejected with
     /// [`AppendError::Projection`](factum::AppendError::Projection).
     ///
-    /// It is an ordinary projection, with the same tables and versions; [`open`](Self::open) builds what is not there
-    /// yet. Each append pays for its statements, while no other process can append: keep them few. Every process
-    /// that appends should have it; for one that has not, the next append here catches up.
+    /// It is an ordinary projection with the same tables and versions. [`open`](Self::open) builds it if it is missing.
+    /// Each append runs the statements of the projection while no other process can append, so keep them few. Every
+    /// process that appends should set the option. If one of them does not, the next append of this store catches up.
     #[must_use]
     pub fn inline<P: PostgresProjectSet<EventsOf<P>>>(mut self, projection: P) -> Self {
         self.inline.push(Arc::new(OfProjection(projection)));
         self
     }
 
-    /// Connects, brings the schema up to date, and then the [inline](Self::inline) projections.
+    /// Connects, migrates the schema, and builds the [inline](Self::inline) projections.
     ///
     /// # Errors
-    /// [`StoreError::NewerSchema`] if a newer version of this crate wrote it, [`StoreError::Unavailable`] if
-    /// the server does not answer, [`StoreError::Failed`] if it rejects, if the name of the schema breaks
-    /// its rule, or if an inline projection cannot take what is stored.
+    /// - [`StoreError::NewerSchema`] if a newer version of this crate migrated the schema.
+    /// - [`StoreError::Unavailable`] if the server does not answer.
+    /// - [`StoreError::Failed`] if the server rejects the connection or a statement, if the schema name is not valid,
+    ///   or if an inline projection fails on a stored event.
     pub async fn open(self) -> Result<PostgresStore, StoreError> {
-        check(&self.schema)?;
+        check_schema_name(&self.schema)?;
         let inlines = Inlines::new(&self.inline)?;
-        // PostgreSQL takes names to be of the schema that is first on this path.
+        // PostgreSQL resolves unqualified names in the first schema of this path.
         let server = self
             .server
             .options([("search_path", &self.schema)])
             .disable_statement_logging();
-        let writing = server.clone().options(WRITING);
-        let mut writer = writing.connect().await.map_err(store_error)?;
+        let writer_options = server.clone().options(WRITER_SETTINGS);
+        let mut writer = writer_options.connect().await.map_err(store_error)?;
         crate::migrate::migrate(&mut writer, &self.schema).await?;
         inlines.build(&mut writer).await?;
         let pool = pool(&server, self.readers);
         let mut listener = PgListener::connect_with(&pool).await.map_err(store_error)?;
         let channel = format!("factum:{}", self.schema);
         listener.listen(&channel).await.map_err(store_error)?;
-        let readers = Readers::new(server.options(READING), self.readers);
-        PostgresStore::start(writing, (writer, inlines), (pool, readers), listener).await
+        let parts = StoreParts {
+            writer_options,
+            writer,
+            inlines,
+            pool,
+            read_pool: ReadPool::new(server.options(READER_SETTINGS), self.readers),
+            listener,
+        };
+        PostgresStore::start(parts).await
     }
 }
 
@@ -118,28 +136,30 @@ fn pool(server: &PgConnectOptions, readers: u32) -> PgPool {
         .connect_lazy_with(server.clone())
 }
 
-fn check(schema: &str) -> Result<(), StoreError> {
-    let first = schema
+fn check_schema_name(schema: &str) -> Result<(), StoreError> {
+    let starts_well = schema
         .bytes()
         .next()
         .is_some_and(|byte| byte.is_ascii_lowercase() || byte == b'_');
-    let rest = schema
+    let all_allowed = schema
         .bytes()
         .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
-    if first && rest && schema.len() <= 40 {
+    if starts_well && all_allowed && schema.len() <= 40 {
         return Ok(());
     }
-    let reason =
-        format!("{schema:?} is no name of a schema: 1 to 40 of a-z, 0-9 and _, no digit first");
+    let reason = format!(
+        "invalid schema name: {schema:?}; use 1 to 40 of a-z, 0-9 and _, and do not start with a digit"
+    );
     Err(StoreError::Failed(reason.into()))
 }
 
 impl PostgresStore {
-    /// Opens the database at `url`, e.g. `postgres://user@host/database`, with the default
-    /// [`PostgresOptions`].
+    /// Opens the database at `url` with the default [`PostgresOptions`].
+    ///
+    /// A URL looks like `postgres://user@host/database`.
     ///
     /// # Errors
-    /// As [`PostgresOptions::open`]; and [`StoreError::Failed`] if `url` cannot be read.
+    /// The errors of [`PostgresOptions::open`], and [`StoreError::Failed`] if `url` is not valid.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         let server = PgConnectOptions::from_str(url).map_err(store_error)?;
         PostgresOptions::new(server).open().await

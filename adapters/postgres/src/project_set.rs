@@ -9,7 +9,7 @@ use factum::{
 };
 use futures_util::FutureExt as _;
 
-use crate::error::passes;
+use crate::error::is_transient;
 use crate::{BoxError, PostgresProject, PostgresProjection, Tables};
 
 /// A projection into tables that takes each event of the list `L`, which is [`EventsOf`](factum::EventsOf) it; implemented
@@ -62,7 +62,7 @@ where
 
 /// What the server or another transaction is the reason of is no fault of the event.
 fn failed(record: &RecordedEvent, error: BoxError) -> StepError {
-    match passes(&*error) {
+    match is_transient(&*error) {
         true => StoreError::Unavailable(error).into(),
         false => EventError::new(record.position, error).into(),
     }

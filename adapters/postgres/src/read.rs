@@ -1,141 +1,151 @@
-//! A page, in one statement that answers with one row.
+//! Reading of pages, each in one statement that returns one row.
 
 use bytes::Bytes;
 use factum::{Direction, Page, Position, Read, Scope};
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{Postgres, QueryBuilder, Row as _, ValueRef as _};
 
-use crate::error::Fault;
-use crate::names::Names;
-use crate::packed::{self, PACKED, Row};
-use crate::query::and_matches;
-use crate::recorded::{self, Streams};
+use crate::error::BackendError;
+use crate::event_row::{self, EventRow, PACK_EVENTS};
+use crate::query::push_query;
+use crate::record::{self, PageStreams};
+use crate::stream_ids::StreamIds;
 
-/// The data in one page have about this many bytes at most, and one event at least.
-const PAGE_BYTES: i64 = 16 * 1024 * 1024;
-/// A page of events no larger than this has not too many bytes, whatever is in it.
-pub(crate) const SMALL: i64 = PAGE_BYTES / 1_000;
+/// The maximum size of the data of a page in bytes; a page has at least one event.
+const MAX_PAGE_BYTES: i64 = 16 * 1024 * 1024;
+/// The maximum data size of a small event; a page of small events stays below the maximum.
+pub const SMALL_EVENT_BYTES: i64 = MAX_PAGE_BYTES / 1_000;
 
-/// Events as they came from the server.
-pub(crate) struct Found {
-    pub(crate) head: Position,
-    pub(crate) count: usize,
-    pub(crate) packed: Bytes,
+/// The encoded events of a page.
+pub struct PackedPage {
+    pub head: Position,
+    count: usize,
+    packed: Bytes,
 }
 
-/// What the page may hold.
+/// The rule by which a row includes its data.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Bound {
-    /// Events that are small.
-    Small,
-    /// As many as have room.
-    Room,
+enum SizeLimit {
+    /// The event is small.
+    SmallEvents,
+    /// The events before it do not fill the page.
+    PageBytes,
 }
 
-pub(crate) async fn page(
+pub async fn page(
     connection: &mut PgConnection,
-    names: &Names,
+    stream_ids: &StreamIds,
     read: &Read,
-) -> Result<Page, Fault> {
-    // To add up sizes takes as long as to read, and most events are small.
-    let found = find(connection, read, Bound::Small).await?;
-    let rows = rows_of(&found)?;
+) -> Result<Page, BackendError> {
+    // Adding up the sizes takes as long as reading, and most events are small.
+    let page = fetch(connection, read, SizeLimit::SmallEvents).await?;
+    let rows = page.rows()?;
     if rows.iter().all(|row| row.fits) {
-        return made(connection, names, read, (&found, &rows)).await;
+        return resolve(connection, stream_ids, read, (&page, &rows)).await;
     }
-    let found = find(connection, read, Bound::Room).await?;
-    let rows = rows_of(&found)?;
-    made(connection, names, read, (&found, &rows)).await
+    let page = fetch(connection, read, SizeLimit::PageBytes).await?;
+    let rows = page.rows()?;
+    resolve(connection, stream_ids, read, (&page, &rows)).await
 }
 
-async fn made(
+/// Decodes a page, after loading the ids of its streams.
+async fn resolve(
     connection: &mut PgConnection,
-    names: &Names,
+    stream_ids: &StreamIds,
     read: &Read,
-    (found, rows): (&Found, &[Row<'_>]),
-) -> Result<Page, Fault> {
+    (page, rows): (&PackedPage, &[EventRow<'_>]),
+) -> Result<Page, BackendError> {
     let streams = match &read.scope {
-        Scope::Stream(stream) => Streams::One(stream),
+        Scope::Stream(stream) => PageStreams::One(stream),
         _ => {
             let keys = rows.iter().map(|row| row.stream);
-            Streams::Many(names.of(connection, keys).await?)
+            PageStreams::Many(stream_ids.resolve(connection, keys).await?)
         }
     };
-    page_of(found, rows, (read, &streams))
+    page.decode(rows, read, &streams)
 }
 
-/// The page of those events that come first and fit.
-pub(crate) fn page_of(
-    found: &Found,
-    rows: &[Row<'_>],
-    (read, streams): (&Read, &Streams<'_>),
-) -> Result<Page, Fault> {
-    let limited = rows.iter().take(read.limit.max(1));
-    let fit = limited.take_while(|row| row.fits).count();
-    Ok(Page {
-        events: recorded::events(&found.packed, &rows[..fit], streams)?,
-        head: found.head,
-        more: fit < rows.len(),
-    })
-}
+impl PackedPage {
+    /// Reads the columns head, count and packed events of `row`.
+    pub fn from_row(row: &PgRow) -> Result<Self, BackendError> {
+        let head = row.try_get::<Option<i64>, _>(0)?;
+        let head = head.and_then(|head| u64::try_from(head).ok());
+        let packed = row.try_get_raw(2)?;
+        Ok(Self {
+            head: Position::new(head.ok_or_else(|| BackendError::corrupt("no head"))?),
+            count: row.try_get::<i64, _>(1)? as usize,
+            packed: match packed.is_null() {
+                true => Bytes::new(),
+                false => Bytes::copy_from_slice(packed.as_bytes().map_err(BackendError::corrupt)?),
+            },
+        })
+    }
 
-/// The events in `found`, all of them.
-pub(crate) fn rows_of(found: &Found) -> Result<Vec<Row<'_>>, Fault> {
-    let rows = packed::rows(&found.packed)?;
-    match rows.len() == found.count {
-        true => Ok(rows),
-        false => Err(Fault::corrupt(format!(
-            "{} of {} events in a page",
-            rows.len(),
-            found.count
-        ))),
+    /// Returns all rows of the page.
+    pub fn rows(&self) -> Result<Vec<EventRow<'_>>, BackendError> {
+        let rows = event_row::decode(&self.packed)?;
+        match rows.len() == self.count {
+            true => Ok(rows),
+            false => Err(BackendError::corrupt(format!(
+                "truncated page: {} of {} events",
+                rows.len(),
+                self.count
+            ))),
+        }
+    }
+
+    /// Decodes the leading `rows` that include their data, up to the limit of `read`.
+    pub fn decode(
+        &self,
+        rows: &[EventRow<'_>],
+        read: &Read,
+        streams: &PageStreams<'_>,
+    ) -> Result<Page, BackendError> {
+        let limited = rows.iter().take(read.limit.max(1));
+        let fit = limited.take_while(|row| row.fits).count();
+        Ok(Page {
+            events: record::decode(&self.packed, &rows[..fit], streams)?,
+            head: self.head,
+            more: fit < rows.len(),
+        })
     }
 }
 
-async fn find(connection: &mut PgConnection, read: &Read, bound: Bound) -> Result<Found, Fault> {
-    let row = statement(read, bound).build().fetch_one(connection).await?;
-    found(&row)
+async fn fetch(
+    connection: &mut PgConnection,
+    read: &Read,
+    size_limit: SizeLimit,
+) -> Result<PackedPage, BackendError> {
+    let mut statement = statement(read, size_limit);
+    let row = statement.build().fetch_one(connection).await?;
+    PackedPage::from_row(&row)
 }
 
-/// The columns head, count, packed.
-pub(crate) fn found(row: &PgRow) -> Result<Found, Fault> {
-    let head = row.try_get::<Option<i64>, _>(0)?;
-    let head = head.and_then(|head| u64::try_from(head).ok());
-    let packed = row.try_get_raw(2)?;
-    Ok(Found {
-        head: Position::new(head.ok_or_else(|| Fault::corrupt("no head"))?),
-        count: row.try_get::<i64, _>(1)? as usize,
-        packed: match packed.is_null() {
-            true => Bytes::new(),
-            false => Bytes::copy_from_slice(packed.as_bytes().map_err(Fault::corrupt)?),
-        },
-    })
-}
-
-/// The events of a page and the one behind it. What is beyond the bound comes without its data.
+/// Builds the statement for the events of a page and the one after it.
 ///
-/// The limit is a part of the text: a plan that holds for any limit would sort instead of following the index.
-fn statement(read: &Read, bound: Bound) -> QueryBuilder<Postgres> {
+/// Events beyond the size limit come without their data. The row limit is part of the text, because a plan for an
+/// unknown limit would sort instead of following the index.
+fn statement(read: &Read, size_limit: SizeLimit) -> QueryBuilder<Postgres> {
     let mut sql = QueryBuilder::new("select (select position from head limit 1), count(*), ");
-    sql.push(PACKED);
-    let place = match read.scope {
+    sql.push(PACK_EVENTS);
+    let column = match read.scope {
         Scope::Stream(_) => "version",
         Scope::Streams(_) | Scope::All(_) => "position",
     };
-    let (beyond, order) = match read.direction {
+    let (comparison, order) = match read.direction {
         Direction::Forward => (">", "asc"),
         Direction::Backward => ("<", "desc"),
     };
     let size = "coalesce(octet_length(e.data), octet_length(e.bytes))";
     sql.push(" from (select e.*, ");
-    match bound {
-        Bound::Small => sql.push(format_args!("{size} <= {SMALL} as fits")),
-        Bound::Room => sql.push(format_args!(
-            "coalesce(sum({size}) over (order by e.{place} {order} rows between unbounded preceding and 1 preceding), 0)
-             < {PAGE_BYTES} as fits"
+    match size_limit {
+        SizeLimit::SmallEvents => sql.push(format_args!("{size} <= {SMALL_EVENT_BYTES} as fits")),
+        SizeLimit::PageBytes => sql.push(format_args!(
+            "coalesce(sum({size}) over (order by e.{column} {order} rows between unbounded preceding and 1 preceding), 0)
+             < {MAX_PAGE_BYTES} as fits"
         )),
     };
-    sql.push(format_args!(" from event e where e.{place} {beyond} "));
+    sql.push(format_args!(" from event e where e.{column} {comparison} "));
     sql.push_bind(i64::try_from(read.cursor).unwrap_or(i64::MAX));
     match &read.scope {
         Scope::Stream(stream) => {
@@ -147,9 +157,11 @@ fn statement(read: &Read, bound: Bound) -> QueryBuilder<Postgres> {
             sql.push(" and e.stream in (select key from stream where id = any (");
             sql.push_bind(ids).push("))");
         }
-        Scope::All(query) => and_matches(&mut sql, query),
+        Scope::All(query) => push_query(&mut sql, query),
     }
-    let most = i64::try_from(read.limit.max(1)).unwrap_or(i64::MAX - 1) + 1;
-    sql.push(format_args!(" order by e.{place} {order} limit {most}) e"));
+    let limit = i64::try_from(read.limit.max(1)).unwrap_or(i64::MAX - 1) + 1;
+    sql.push(format_args!(
+        " order by e.{column} {order} limit {limit}) e"
+    ));
     sql
 }

@@ -13,8 +13,8 @@ use factum::{
 use futures_util::FutureExt as _;
 use sqlx::postgres::PgConnection;
 
-use crate::error::{Fault, store_error};
-use crate::ignored::{Probes, is_ignored};
+use crate::error::{BackendError, store_error};
+use crate::ignored_errors::{ErrorProbe, is_ignored_error};
 use crate::tables::{self, Tables};
 use crate::transaction::BEGIN;
 use crate::{PostgresProjectSet, PostgresProjection, PostgresStore};
@@ -63,7 +63,7 @@ impl<P: Projection> fmt::Debug for PostgresReadModel<P> {
 /// What is done to the tables of a build in one transaction.
 enum Work<'s> {
     Prepare,
-    Project(&'s Step<'s>, Probes),
+    Project(&'s Step<'s>, ErrorProbe),
     Serve(&'s Step<'s>),
     Discard,
 }
@@ -71,10 +71,10 @@ enum Work<'s> {
 impl<P: PostgresProjectSet<EventsOf<P>>> PostgresReadModel<P> {
     /// Takes the events of `step`, or says which of them it is that cannot be taken.
     async fn take_all(&self, step: &Step<'_>) -> Result<Revision, StepError> {
-        let work = Work::Project(step, Probes::None);
+        let work = Work::Project(step, ErrorProbe::Off);
         match self.transact(step.build, work).await {
-            Err(StepError::Store(error)) if is_ignored(&error) => {
-                let again = Work::Project(step, Probes::BehindEach);
+            Err(StepError::Store(error)) if is_ignored_error(&error) => {
+                let again = Work::Project(step, ErrorProbe::AfterEachEvent);
                 self.transact(step.build, again).await
             }
             taken => taken,
@@ -97,7 +97,7 @@ impl<P: PostgresProjectSet<EventsOf<P>>> PostgresReadModel<P> {
                 let mut tables = Tables::new(db, build);
                 for record in step.events {
                     self.projection.take(record, &mut tables).await?;
-                    probes.behind(record, &mut tables).await?;
+                    probes.check(record, &mut tables).await?;
                 }
                 revision
             }
@@ -113,7 +113,7 @@ impl<P: PostgresProjectSet<EventsOf<P>>> PostgresReadModel<P> {
             }
         };
         let committed = sqlx::raw_sql(COMMIT).execute(db).await;
-        committed.map_err(|error| StoreError::from(Fault::from(error)))?;
+        committed.map_err(|error| StoreError::from(BackendError::from(error)))?;
         Ok(revision)
     }
 }

@@ -1,102 +1,114 @@
-//! [`PostgresStore`]: the handle, and what it asks the writer and the readers.
+//! [`PostgresStore`]: the handle, and its implementation of the store traits.
 
 use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use factum::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
 use factum::metrics::StoreMetrics;
 use factum::{
-    Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Position, Read, StoreError,
+    Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Position, Read, Snapshot,
+    SnapshotStore, StoreError, StreamId,
 };
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::error::{Fault, store_error};
-use crate::gather::{self, Gathering};
+use crate::error::{BackendError, store_error};
 use crate::inline::Inlines;
-use crate::job::{Answer, Job};
-use crate::known::Known;
-use crate::names::Names;
-use crate::readers::Readers;
-use crate::writer::{QUEUE, Writer};
+use crate::read_batcher::{self, ReadBatcher};
+use crate::read_pool::ReadPool;
+use crate::stream_ids::StreamIds;
+use crate::write_request::{Responder, WriteRequest};
+use crate::writer::{QUEUE_CAPACITY, Writer, WriterMessage};
+use crate::writer_cache::WriterCache;
+use crate::{document, snapshot};
 
-/// A store in a schema of a PostgreSQL database. A handle: clones share their connections, which are closed with
-/// the last of them, or by [`close`](Self::close).
+/// A store in a schema of a PostgreSQL database.
+///
+/// It is a handle: clones share their connections. The connections are closed with the last clone, or by
+/// [`close`](Self::close).
 #[derive(Clone)]
 pub struct PostgresStore(Arc<Shared>);
 
 struct Shared {
-    jobs: mpsc::Sender<Job>,
-    /// For read models, and whoever else is a user of the database.
+    writer: mpsc::Sender<WriterMessage>,
+    /// Connections for read models, documents, snapshots and the statements of users.
     pool: PgPool,
-    readers: Readers,
-    names: Names,
-    gathering: Arc<Gathering>,
+    read_pool: ReadPool,
+    stream_ids: StreamIds,
+    read_batcher: Arc<ReadBatcher>,
     head: watch::Receiver<Position>,
     metrics: StoreMetrics,
 }
 
+/// The open connections that a store starts with.
+pub struct StoreParts {
+    pub writer_options: PgConnectOptions,
+    pub writer: PgConnection,
+    pub inlines: Inlines,
+    pub pool: PgPool,
+    pub read_pool: ReadPool,
+    pub listener: PgListener,
+}
+
 impl PostgresStore {
-    pub(crate) async fn start(
-        server: PgConnectOptions,
-        (writer, inlines): (PgConnection, Inlines),
-        (pool, readers): (PgPool, Readers),
-        listener: PgListener,
-    ) -> Result<Self, StoreError> {
+    pub(crate) async fn start(parts: StoreParts) -> Result<Self, StoreError> {
         let sql = "select position from head";
         let head: i64 = sqlx::query_scalar(sql)
-            .fetch_one(&pool)
+            .fetch_one(&parts.pool)
             .await
             .map_err(store_error)?;
         let (sender, head) = watch::channel(Position::new(head as u64));
         let sender = Arc::new(sender);
-        let (alive, ended) = oneshot::channel();
+        let (keep_listening, stop_listening) = oneshot::channel();
         let listener = tokio::spawn(crate::watch::listen(
-            listener,
-            pool.clone(),
+            parts.listener,
+            parts.pool.clone(),
             sender.clone(),
-            ended,
+            stop_listening,
         ));
-        let (jobs, inbox) = mpsc::channel(QUEUE);
+        let (writer, inbox) = mpsc::channel(QUEUE_CAPACITY);
         let metrics = StoreMetrics::new("postgres");
-        let writer = Writer {
-            server,
-            connection: Some(writer),
-            known: Known::new(*head.borrow()),
-            inlines,
+        let writer_task = Writer {
+            server: parts.writer_options,
+            connection: Some(parts.writer),
+            cache: WriterCache::new(*head.borrow()),
+            inlines: parts.inlines,
             head: sender,
             metrics: metrics.clone(),
-            alive,
+            keep_listening,
             listener,
         };
-        tokio::spawn(writer.run(inbox));
+        tokio::spawn(writer_task.run(inbox));
         Ok(Self(Arc::new(Shared {
-            jobs,
-            pool,
-            readers,
-            names: Names::new(),
-            gathering: Arc::default(),
+            writer,
+            pool: parts.pool,
+            read_pool: parts.read_pool,
+            stream_ids: StreamIds::new(),
+            read_batcher: Arc::default(),
             head,
             metrics,
         })))
     }
 
-    /// Connections to the database, with the store's schema as their path.
+    /// Returns a connection pool whose search path is the schema of the store.
     #[must_use]
     pub fn pool(&self) -> &PgPool {
         &self.0.pool
     }
 
-    /// Lets appends under way finish, then closes the connections. Every handle answers
-    /// [`StoreError::Closed`] from then on.
+    /// Waits for running appends, then closes the connections.
+    ///
+    /// From then on every handle returns [`StoreError::Closed`].
     pub async fn close(&self) {
-        let (answer, answered) = oneshot::channel();
-        if self.0.jobs.send(Job::Close(answer)).await.is_ok() {
-            // An error means that the writer has ended before, which is as good.
-            let _ = answered.await;
+        let (sender, closed) = oneshot::channel();
+        let message = WriterMessage::Close(sender);
+        if self.0.writer.send(message).await.is_ok() {
+            // An error means that the writer has already ended.
+            let _ = closed.await;
         }
-        self.0.readers.close().await;
+        self.0.read_pool.close().await;
         self.0.pool.close().await;
     }
 }
@@ -105,54 +117,86 @@ impl PostgresStore {
 impl EventStore for PostgresStore {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         append.check()?;
-        let (answer, answered) = oneshot::channel();
-        let job = Job::Append(append, Answer::new(answer));
+        let (responder, response) = Responder::new();
+        let request = WriteRequest { append, responder };
         self.0
-            .jobs
-            .send(job)
+            .writer
+            .send(WriterMessage::Write(request))
             .await
             .map_err(|_| StoreError::Closed)?;
-        answered.await.map_err(|_| StoreError::Closed)?
+        response.await.map_err(|_| StoreError::Closed)?
     }
 
     async fn read(&self, read: Read) -> Result<Page, StoreError> {
         let Shared {
-            readers,
-            names,
-            gathering,
+            read_pool,
+            stream_ids,
+            read_batcher,
             metrics,
             ..
         } = &*self.0;
-        if let Some(stream) = gather::stream_of(&read) {
-            let page = gathering.page(readers, (&read, stream)).await;
-            if let Some(page) = page.map_err(Fault::in_vain)? {
+        if let Some(stream) = read_batcher::stream_to_batch(&read) {
+            let page = read_batcher.page(read_pool, &read, stream).await;
+            if let Some(page) = page.map_err(BackendError::into_not_executed)? {
                 metrics.read(&page);
                 return Ok(page);
             }
         }
-        let mut reader = readers.take().await?;
-        let mut page = crate::read::page(&mut reader.connection, names, &read).await;
-        if reader.renew(&page).await? {
-            page = crate::read::page(&mut reader.connection, names, &read).await;
+        let mut reader = read_pool.acquire().await?;
+        let mut page = crate::read::page(&mut reader.connection, stream_ids, &read).await;
+        if reader.reconnect_if_stale(&page).await? {
+            page = crate::read::page(&mut reader.connection, stream_ids, &read).await;
         }
-        reader.leave(&page);
-        let page = page.map_err(Fault::in_vain)?;
+        reader.release(&page);
+        let page = page.map_err(BackendError::into_not_executed)?;
         metrics.read(&page);
         Ok(page)
     }
 
     async fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {
-        let mut reader = self.0.readers.take().await?;
+        let mut reader = self.0.read_pool.acquire().await?;
         let mut found = crate::find::find(&mut reader.connection, key).await;
-        if reader.renew(&found).await? {
+        if reader.reconnect_if_stale(&found).await? {
             found = crate::find::find(&mut reader.connection, key).await;
         }
-        reader.leave(&found);
-        found.map_err(Fault::in_vain)?
+        reader.release(&found);
+        found.map_err(BackendError::into_not_executed)?
     }
 
     fn watch(&self) -> watch::Receiver<Position> {
         self.0.head.clone()
+    }
+}
+
+#[async_trait]
+impl DocumentStore for PostgresStore {
+    async fn change_documents(&self, changes: Changes) -> Result<Revision, ChangeError> {
+        changes.check()?;
+        let mut connection = self.0.pool.acquire().await.map_err(store_error)?;
+        document::change_and_commit(&mut connection, &changes).await
+    }
+
+    async fn find_documents(&self, keys: &[String]) -> Result<Vec<Document>, StoreError> {
+        document::find(&self.0.pool, keys).await
+    }
+
+    async fn scan_documents(&self, scan: Scan) -> Result<Vec<Document>, StoreError> {
+        document::scan(&self.0.pool, &scan).await
+    }
+}
+
+#[async_trait]
+impl SnapshotStore for PostgresStore {
+    async fn save_snapshot(&self, snapshot: Snapshot) -> Result<(), StoreError> {
+        snapshot::save(&self.0.pool, &snapshot).await
+    }
+
+    async fn load_snapshot(&self, stream: &StreamId) -> Result<Option<Snapshot>, StoreError> {
+        snapshot::load(&self.0.pool, stream).await
+    }
+
+    async fn clear_snapshots(&self) -> Result<(), StoreError> {
+        snapshot::clear(&self.0.pool).await
     }
 }
 

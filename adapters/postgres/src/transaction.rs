@@ -1,106 +1,118 @@
-//! Transactions on the connection that writes, in as few round trips as there can be.
+//! Transactions of the writer's connection, with as few round trips as possible.
 //!
-//! sqlx asks to begin, asks for the first thing to be done, and takes for a commit whatever the server answers to one. Here
-//! the first question goes with the beginning, and a commit that is none is an error. So sqlx is not told where
-//! transactions begin and end: it is left in the belief that there are several, one in the other, so that whoever is lent the
-//! connection inside, and begins one, gets a savepoint.
+//! sqlx sends `begin` in a round trip of its own, and considers every successful reply to `commit` a commit. Here the
+//! first query is sent together with `begin`, and a commit that the server turned into a rollback is an error.
+//! Therefore sqlx does not know where these transactions begin and end. Its counter of nested transactions is raised
+//! instead, so that code that gets the connection inside of the transaction, and begins another one, gets a savepoint.
 //!
-//! Several, for where beginning fails, behind an error, sqlx rolls back the one that it believes to be around. Were there
-//! no other around that, what follows would be outside of any transaction, and stay. The server knows none of them: it
-//! rejects, and the transaction remains a failed one.
+//! The counter is raised by several levels. If `begin` fails after an error, sqlx rolls back the transaction that it
+//! assumes around it, and lowers the counter. At zero, later statements would run outside of any transaction, and would
+//! be committed. The server does not know these savepoints: it rejects each rollback to one, and the transaction stays
+//! failed.
 
 use factum::Position;
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{Connection as _, Row as _};
 
-use crate::error::{Fault, follows_an_error};
+use crate::error::{BackendError, follows_failed_statement};
 
-/// In how many transactions more sqlx believes whenever it has stopped to believe in one.
-const BELIEVED: usize = 16;
-/// Of how many answers to what failed before at most nobody has heard yet.
-const UNHEARD: usize = 4 * BELIEVED;
+/// The number of levels by which the transaction counter of sqlx is raised once it has reached zero.
+const EXTRA_DEPTH: usize = 16;
+/// The maximum number of errors of earlier rollbacks that sqlx has not read yet.
+const MAX_UNREAD_ERRORS: usize = 4 * EXTRA_DEPTH;
 
-/// Whoever has waited for a lock must see what was done under it. Whoever falls silent inside the transaction must not keep
-/// its locks, and others from taking over.
+/// The statements that begin a transaction.
+///
+/// A statement that has waited for a lock must see the commits made under it. A client that hangs inside of the
+/// transaction must not keep its locks.
 macro_rules! begin {
     () => {
         "begin isolation level read committed; set local idle_in_transaction_session_timeout = '5s'"
     };
 }
 
-/// How every transaction begins in which others' code runs.
-pub(crate) const BEGIN: &str = begin!();
+/// The statements that begin every transaction in which code of users runs.
+pub const BEGIN: &str = begin!();
 
-/// Begins.
-pub(crate) async fn begin(db: &mut PgConnection) -> Result<(), Fault> {
-    ask(db, BEGIN).await.map(drop)
+pub async fn begin(db: &mut PgConnection) -> Result<(), BackendError> {
+    fetch_first(db, BEGIN).await.map(drop)
 }
 
-/// Begins, and takes the lock that puts appends in order; the head.
-pub(crate) async fn begin_to_append(db: &mut PgConnection) -> Result<Position, Fault> {
+/// Begins a transaction, locks the head, and returns it.
+pub async fn begin_append(db: &mut PgConnection) -> Result<Position, BackendError> {
     let sql = concat!(begin!(), "; select position from head for update");
-    let row = ask(db, sql).await?;
-    let row = row.ok_or_else(|| Fault::corrupt("no head"))?;
+    let row = fetch_first(db, sql).await?;
+    let row = row.ok_or_else(|| BackendError::corrupt("no head"))?;
     Ok(Position::new(row.try_get::<i64, _>(0)? as u64))
 }
 
-/// Behind an error that was ignored a commit is a rollback, and no error, and neither is it one where there is no
-/// transaction: a savepoint is rejected in both cases.
-pub(crate) async fn commit(db: &mut PgConnection) -> Result<(), Fault> {
+/// Commits, and fails if an earlier error was ignored.
+///
+/// The server reports success for `commit` in a failed transaction and outside of any transaction. It rejects a
+/// savepoint in both cases.
+pub async fn commit(db: &mut PgConnection) -> Result<(), BackendError> {
     let sql = "savepoint done; commit";
     let committed = sqlx::raw_sql(sql).execute(&mut *db).await;
-    let fault = match committed {
+    let error = match committed {
         Ok(_) => return Ok(()),
-        Err(error) => Fault::from(error),
+        Err(error) => BackendError::from(error),
     };
-    if fault.is_ignored() {
-        roll_back_ignored(db).await?;
+    if error.follows_ignored_error() {
+        roll_back_after_ignored_error(db).await?;
     }
-    Err(fault)
+    Err(error)
 }
 
-pub(crate) async fn roll_back(db: &mut PgConnection) -> Result<(), Fault> {
-    Ok(undo(db, "rollback").await?)
+pub async fn roll_back(db: &mut PgConnection) -> Result<(), BackendError> {
+    Ok(execute_rollback(db, "rollback").await?)
 }
 
-/// The same behind an error that was ignored: perhaps, something was to be begun behind it.
-pub(crate) async fn roll_back_ignored(db: &mut PgConnection) -> Result<(), Fault> {
+/// Rolls back after an ignored error, and raises the transaction counter again.
+///
+/// A `begin` that failed after the error may have lowered it.
+pub async fn roll_back_after_ignored_error(db: &mut PgConnection) -> Result<(), BackendError> {
     roll_back(db).await?;
-    believe(db).await
+    raise_depth(db).await
 }
 
-/// Undoes by `sql`, whatever is still to be heard of what failed before.
-pub(crate) async fn undo(db: &mut PgConnection, sql: &'static str) -> Result<(), sqlx::Error> {
-    let mut unheard = UNHEARD;
+/// Executes the rollback statement `sql`, and skips unread errors of earlier statements.
+pub async fn execute_rollback(db: &mut PgConnection, sql: &'static str) -> Result<(), sqlx::Error> {
+    let mut unread = MAX_UNREAD_ERRORS;
     loop {
         match sqlx::raw_sql(sql).execute(&mut *db).await {
-            Err(sqlx::Error::Database(error)) if unheard > 0 && follows_an_error(&*error) => {
-                unheard -= 1;
+            Err(sqlx::Error::Database(error))
+                if unread > 0 && follows_failed_statement(&*error) =>
+            {
+                unread -= 1;
             }
             done => return done.map(drop),
         }
     }
 }
 
-async fn ask(db: &mut PgConnection, sql: &'static str) -> Result<Option<PgRow>, Fault> {
+async fn fetch_first(
+    db: &mut PgConnection,
+    sql: &'static str,
+) -> Result<Option<PgRow>, BackendError> {
     if !db.is_in_transaction() {
-        believe(db).await?;
+        raise_depth(db).await?;
     }
     match sqlx::raw_sql(sql).fetch_optional(&mut *db).await {
         Ok(row) => Ok(row),
         Err(error) => {
-            // It may have begun.
+            // The transaction may have begun.
             roll_back(db).await?;
             Err(error.into())
         }
     }
 }
 
-async fn believe(db: &mut PgConnection) -> Result<(), Fault> {
+/// Raises the transaction counter of sqlx; no transaction is open on the server afterwards.
+async fn raise_depth(db: &mut PgConnection) -> Result<(), BackendError> {
     if db.is_in_transaction() {
         sqlx::raw_sql("begin").execute(&mut *db).await?;
     }
-    for _ in 0..BELIEVED {
+    for _ in 0..EXTRA_DEPTH {
         std::mem::forget(db.begin().await?);
     }
     roll_back(db).await

@@ -1,4 +1,6 @@
-//! The head, as far as this process knows it: pushed by the server, one notification for each commit.
+//! The head of the log.
+//!
+//! The server sends a notification for each commit that appends.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,11 +10,11 @@ use sqlx::postgres::{PgListener, PgPool};
 use tokio::sync::{oneshot, watch};
 use tracing::warn;
 
-/// How often the head is read all the same, should a notification get lost.
-const SAFETY_NET: Duration = Duration::from_secs(1);
+/// The interval at which the head is read without a notification, in case one was lost.
+const FALLBACK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Moves `head` to `position`, never back.
-pub(crate) fn advance(head: &watch::Sender<Position>, position: Position) {
+/// Sets `head` to `position` unless it is already higher.
+pub fn advance(head: &watch::Sender<Position>, position: Position) {
     head.send_if_modified(|head| {
         let moved = position > *head;
         *head = position.max(*head);
@@ -20,22 +22,22 @@ pub(crate) fn advance(head: &watch::Sender<Position>, position: Position) {
     });
 }
 
-/// Listens until `alive` is dropped. The listener connects again by itself.
-pub(crate) async fn listen(
+/// Advances `head` until the sender of `stop` is dropped; the listener reconnects by itself.
+pub async fn listen(
     mut listener: PgListener,
     pool: PgPool,
     head: Arc<watch::Sender<Position>>,
-    mut alive: oneshot::Receiver<()>,
+    mut stop: oneshot::Receiver<()>,
 ) {
     loop {
-        let heard = tokio::select! {
-            _ = &mut alive => return,
-            heard = tokio::time::timeout(SAFETY_NET, listener.try_recv()) => heard,
+        let received = tokio::select! {
+            _ = &mut stop => return,
+            received = tokio::time::timeout(FALLBACK_INTERVAL, listener.try_recv()) => received,
         };
-        let position = match heard {
+        let position = match received {
             Ok(Ok(Some(notification))) => notification.payload().parse().ok(),
-            // Silence, or a connection that was lost: what it would have said is read instead.
-            _ => read(&pool).await,
+            // A timeout or a lost connection: read the head instead.
+            _ => read_head(&pool).await,
         };
         if let Some(position) = position {
             advance(&head, Position::new(position));
@@ -43,14 +45,14 @@ pub(crate) async fn listen(
     }
 }
 
-async fn read(pool: &PgPool) -> Option<u64> {
+async fn read_head(pool: &PgPool) -> Option<u64> {
     let head: Result<i64, _> = sqlx::query_scalar("select position from head")
         .fetch_one(pool)
         .await;
     match head {
         Ok(position) => Some(position as u64),
         Err(error) => {
-            warn!(%error, "the head was not read");
+            warn!(%error, "cannot read the head of the log, will retry");
             None
         }
     }

@@ -1,4 +1,6 @@
-//! The task that writes: what arrives during a commit goes out with the next.
+//! [`Writer`]: the task that stores appends in batches.
+//!
+//! Appends that arrive during a commit form the next batch.
 
 use std::sync::Arc;
 
@@ -10,293 +12,316 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tracing::{Instrument as _, debug, warn};
 
-use crate::error::{Fault, Moved};
+use crate::error::{BackendError, MovedDocuments};
+use crate::independent_batches::split_independent;
 use crate::inline::{Failure, Inlines};
-use crate::job::{Job, Waiting, appends, batch_span};
-use crate::known::Known;
-use crate::rounds::apart;
-use crate::{append, lost};
+use crate::write_request::{AppendResult, WriteRequest, appends, batch_span};
+use crate::writer_cache::WriterCache;
+use crate::{append, recovery};
 
-/// Appends that wait; more let their callers wait.
-pub(crate) const QUEUE: usize = 1_024;
-/// A batch is full with this many appends, or this many events and changes of documents.
-const MOST_APPENDS: usize = 512;
-const MOST_EVENTS: usize = 4_096;
+/// The maximum number of messages that wait for the writer; further callers wait for room.
+pub const QUEUE_CAPACITY: usize = 1_024;
+/// The maximum number of appends in a batch.
+const MAX_BATCH_APPENDS: usize = 512;
+/// The number of events and document changes from which on a batch is full.
+const MAX_BATCH_EVENTS: usize = 4_096;
 
-pub(crate) struct Writer {
-    pub(crate) server: PgConnectOptions,
-    /// `None`: it was lost; the next batch connects again.
-    pub(crate) connection: Option<PgConnection>,
-    pub(crate) known: Known,
-    pub(crate) inlines: Inlines,
-    pub(crate) head: Arc<watch::Sender<Position>>,
-    pub(crate) metrics: StoreMetrics,
-    /// Dropped when the writer ends, which ends `listener`.
-    pub(crate) alive: oneshot::Sender<()>,
-    pub(crate) listener: JoinHandle<()>,
+/// A message to the writer.
+pub enum WriterMessage {
+    Write(WriteRequest),
+    Close(oneshot::Sender<()>),
+}
+
+pub struct Writer {
+    pub server: PgConnectOptions,
+    /// The connection, or `None` if it was lost; the next batch connects again.
+    pub connection: Option<PgConnection>,
+    pub cache: WriterCache,
+    pub inlines: Inlines,
+    pub head: Arc<watch::Sender<Position>>,
+    pub metrics: StoreMetrics,
+    /// Dropping it ends `listener`.
+    pub keep_listening: oneshot::Sender<()>,
+    pub listener: JoinHandle<()>,
 }
 
 impl Writer {
-    /// Runs until it is told to close, or nobody can give it work any more.
-    pub(crate) async fn run(mut self, mut inbox: mpsc::Receiver<Job>) {
-        let mut jobs = Vec::with_capacity(MOST_APPENDS);
+    /// Runs until a message closes it or all senders are dropped.
+    pub async fn run(mut self, mut inbox: mpsc::Receiver<WriterMessage>) {
+        let mut messages = Vec::with_capacity(MAX_BATCH_APPENDS);
         let mut closing = None;
-        while closing.is_none() && inbox.recv_many(&mut jobs, MOST_APPENDS).await > 0 {
-            let mut batch = Vec::with_capacity(jobs.len());
+        while closing.is_none() && inbox.recv_many(&mut messages, MAX_BATCH_APPENDS).await > 0 {
+            let mut batch = Vec::with_capacity(messages.len());
             let mut events = 0;
-            for job in jobs.drain(..) {
-                match job {
-                    Job::Append(_, answer) if answer.is_gone() => {}
-                    Job::Append(append, answer) => {
+            for message in messages.drain(..) {
+                match message {
+                    WriterMessage::Write(request) if request.responder.is_abandoned() => {}
+                    WriterMessage::Write(request) => {
+                        let append = &request.append;
                         events += append.count() + append.changes.as_slice().len();
-                        batch.push((append, answer));
-                        if events >= MOST_EVENTS {
+                        batch.push(request);
+                        if events >= MAX_BATCH_EVENTS {
                             self.store(std::mem::take(&mut batch)).await;
                             events = 0;
                         }
                     }
-                    Job::Close(answer) => closing = Some(answer),
+                    WriterMessage::Close(closed) => closing = Some(closed),
                 }
             }
             self.store(batch).await;
         }
         inbox.close();
-        drop(self.alive);
-        // Ends by itself, and cannot fail in a way that matters now.
+        drop(self.keep_listening);
+        // The listener ends by itself, and its result does not matter any more.
         let _ = self.listener.await;
         if let Some(connection) = self.connection
             && let Err(error) = connection.close().await
         {
-            warn!(%error, "the connection was not closed in order");
+            warn!(%error, "cannot close the writer's connection");
         }
-        if let Some(answer) = closing {
-            let _ = answer.send(());
-        }
-    }
-
-    /// What can be judged here goes first; the database judges the rest.
-    async fn store(&mut self, jobs: Vec<Waiting>) {
-        // Where inline projections take their part, the other way has many more steps.
-        let here = match self.inlines.is_empty() {
-            true => self.known.is_worth_it(&appends(&jobs)),
-            false => self.known.is_alone(),
-        };
-        let mut left = match here && !jobs.is_empty() {
-            true => self.store_known(jobs).await,
-            false => jobs,
-        };
-        while !left.is_empty() {
-            let (round, later) = apart(left);
-            self.store_judged(round).await;
-            left = later;
+        if let Some(closed) = closing {
+            let _ = closed.send(());
         }
     }
 
-    /// Gives back what only the database can judge.
-    async fn store_known(&mut self, jobs: Vec<Waiting>) -> Vec<Waiting> {
+    /// Stores the appends that can be checked with the cache; the database checks the others.
+    async fn store(&mut self, requests: Vec<WriteRequest>) {
+        // With inline projections, the check in the database needs many more round trips.
+        let use_cache = match self.inlines.is_empty() {
+            true => self.cache.pays_for(&appends(&requests)),
+            false => self.cache.is_sole_writer(),
+        };
+        let mut remaining = match use_cache && !requests.is_empty() {
+            true => self.store_with_cache(requests).await,
+            false => requests,
+        };
+        while !remaining.is_empty() {
+            let (batch, later) = split_independent(remaining);
+            self.store_in_database(batch).await;
+            remaining = later;
+        }
+    }
+
+    /// Stores appends that are checked with the cache, and returns the others.
+    async fn store_with_cache(&mut self, requests: Vec<WriteRequest>) -> Vec<WriteRequest> {
         let Some(mut connection) = self.connection.take() else {
-            return jobs;
+            return requests;
         };
-        let began = Stopwatch::start();
-        let span = batch_span(&jobs);
-        let waiting = appends(&jobs);
-        let known = (&mut connection, &mut self.known);
-        let stored = self.inlines.store_known(known, &waiting);
+        let started = Stopwatch::start();
+        let span = batch_span(&requests);
+        let waiting = appends(&requests);
+        let cached = (&mut connection, &mut self.cache);
+        let stored = self.inlines.store_known(cached, &waiting);
         let stored = stored.instrument(span).await;
-        let verdicts = match stored {
-            Ok(verdicts) => verdicts,
-            Err(Failure::Fault(fault)) if !fault.leaves_the_connection() => {
-                self.failed(jobs, fault).await;
+        let results = match stored {
+            Ok(results) => results,
+            Err(Failure::Backend(error)) if error.breaks_connection() => {
+                self.handle_failure(requests, error).await;
                 return Vec::new();
             }
-            // A key that was used, or data that no table takes: the database tells whose.
-            Err(Failure::Fault(fault)) => {
-                debug!(%fault, "a batch failed, the database judges it");
-                if fault.moved().is_none() {
-                    self.known.forget();
+            // A key was used before, or a table rejected data: the database finds out which append is the cause.
+            Err(Failure::Backend(error)) => {
+                debug!(%error, "batch failed, the database will check its appends");
+                if error.moved_documents().is_none() {
+                    self.cache.invalidate();
                 }
                 None
             }
             Err(Failure::Rejected { error, .. }) => {
-                debug!(%error, "an inline projection rejects a batch");
+                debug!(%error, "inline projection rejected a batch, the database will check its appends");
                 None
             }
         };
         self.connection = Some(connection);
-        self.advance();
-        let Some(verdicts) = verdicts else {
-            return jobs;
+        self.advance_head();
+        let Some(results) = results else {
+            return requests;
         };
-        let settled = verdicts.iter().flatten();
-        self.metrics.committed(settled, began);
-        let mut left = Vec::new();
-        for ((append, answer), verdict) in jobs.into_iter().zip(verdicts) {
-            match verdict {
-                Some(verdict) => answer.tell(verdict),
-                None => left.push((append, answer)),
+        let settled = results.iter().flatten();
+        self.metrics.committed(settled, started);
+        let mut remaining = Vec::new();
+        for (request, result) in requests.into_iter().zip(results) {
+            match result {
+                Some(result) => request.responder.respond(result),
+                None => remaining.push(request),
             }
         }
-        left
+        remaining
     }
 
-    async fn store_judged(&mut self, mut jobs: Vec<Waiting>) {
-        let mut alone = Vec::new();
-        while !jobs.is_empty() {
-            let span = batch_span(&jobs);
-            let fault = match self.try_judged(&appends(&jobs)).instrument(span).await {
-                Ok(verdicts) => {
-                    for ((_, answer), verdict) in jobs.into_iter().zip(verdicts) {
-                        answer.tell(verdict);
+    /// Stores independent appends that the database checks.
+    async fn store_in_database(&mut self, mut requests: Vec<WriteRequest>) {
+        let mut rejected = Vec::new();
+        while !requests.is_empty() {
+            let span = batch_span(&requests);
+            let stored = self.try_store(&appends(&requests)).instrument(span).await;
+            let error = match stored {
+                Ok(results) => {
+                    for (request, result) in requests.into_iter().zip(results) {
+                        request.responder.respond(result);
                     }
                     break;
                 }
-                Err(Failure::Rejected { place, .. }) if place < jobs.len() && jobs.len() > 1 => {
-                    alone.push(jobs.remove(place));
+                Err(Failure::Rejected { place, .. })
+                    if place < requests.len() && requests.len() > 1 =>
+                {
+                    rejected.push(requests.remove(place));
                     continue;
                 }
                 Err(Failure::Rejected { error, .. }) => {
-                    self.rejected(jobs, error).await;
+                    self.handle_rejection(requests, error).await;
                     break;
                 }
-                Err(Failure::Fault(fault)) => fault,
+                Err(Failure::Backend(error)) => error,
             };
-            let waiting = jobs.len();
-            if let Some(moved) = fault.moved() {
-                jobs = self.reject(jobs, &moved);
+            let count = requests.len();
+            if let Some(moved) = error.moved_documents() {
+                requests = self.reject_moved(requests, &moved);
             }
-            // Those that are left have a chance without the others.
-            if jobs.len() == waiting {
-                self.failed(jobs, fault).await;
+            // If some were rejected, the others may succeed without them.
+            if requests.len() == count {
+                self.handle_failure(requests, error).await;
                 break;
             }
         }
-        // Behind the others: what they did may be the reason.
-        self.store_alone(alone).await;
+        // After the others, whose effects may be the cause of the rejection.
+        self.store_each_alone(rejected).await;
     }
 
-    /// An inline projection is the reason: one of `jobs` alone, if it says so.
-    async fn rejected(&mut self, jobs: Vec<Waiting>, error: AppendError) {
-        let passes = matches!(
+    /// Handles the error of an inline projection that does not say which of `requests` is the cause.
+    async fn handle_rejection(&mut self, requests: Vec<WriteRequest>, error: AppendError) {
+        let transient = matches!(
             error,
             AppendError::Store(StoreError::Unavailable(_) | StoreError::Closed)
         );
-        if jobs.len() > 1 && !passes {
-            return self.store_alone(jobs).await;
+        if requests.len() > 1 && !transient {
+            return self.store_each_alone(requests).await;
         }
-        self.metrics.failed(jobs.len());
+        self.metrics.failed(requests.len());
         let text = error.to_string();
         let mut error = Some(error);
-        for (_, answer) in jobs {
+        for request in requests {
             let error = error
                 .take()
                 .unwrap_or_else(|| StoreError::Unavailable(text.clone().into()).into());
-            answer.tell(Err(error));
+            request.responder.respond(Err(error));
         }
     }
 
-    async fn store_alone(&mut self, jobs: Vec<Waiting>) {
-        for job in jobs {
-            debug!("it failed in a batch, storing it alone");
-            Box::pin(self.store_judged(vec![job])).await;
+    async fn store_each_alone(&mut self, requests: Vec<WriteRequest>) {
+        for request in requests {
+            debug!("append failed in a batch, storing it alone");
+            Box::pin(self.store_in_database(vec![request])).await;
         }
     }
 
-    async fn failed(&mut self, jobs: Vec<Waiting>, fault: Fault) {
-        match fault {
-            fault if fault.is_of_the_content() && jobs.len() > 1 => self.store_alone(jobs).await,
-            fault @ Fault::Sql(_) if !fault.leaves_the_connection() => {
-                self.lost(jobs, fault).await;
+    async fn handle_failure(&mut self, requests: Vec<WriteRequest>, error: BackendError) {
+        match error {
+            error if error.is_data_error() && requests.len() > 1 => {
+                self.store_each_alone(requests).await;
             }
-            fault => {
-                self.metrics.failed(jobs.len());
-                for (_, answer) in jobs {
-                    answer.tell(Err(fault.clone().into()));
+            error @ BackendError::Sql(_) if error.breaks_connection() => {
+                self.recover(requests, error).await;
+            }
+            error => {
+                self.metrics.failed(requests.len());
+                for request in requests {
+                    request.responder.respond(Err(error.clone().into()));
                 }
             }
         }
     }
 
-    async fn try_judged(&mut self, appends: &[&Append]) -> Result<append::Verdicts, Failure> {
+    async fn try_store(&mut self, appends: &[&Append]) -> Result<Vec<AppendResult>, Failure> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => {
                 let connected = self.server.connect().await;
-                connected.map_err(|error| Fault::from(error).in_vain())?
+                connected.map_err(|error| BackendError::from(error).into_not_executed())?
             }
         };
-        let began = Stopwatch::start();
-        let judged = match self.inlines.is_empty() {
+        let started = Stopwatch::start();
+        let stored = match self.inlines.is_empty() {
             true => {
-                let judged = append::store(&mut connection, appends).await;
-                judged.map_err(Failure::Fault)
+                let stored = append::store(&mut connection, appends).await;
+                stored.map_err(Failure::Backend)
             }
             false => self.inlines.store(&mut connection, appends).await,
         };
-        let usable = match &judged {
-            Err(Failure::Fault(fault)) => fault.leaves_the_connection(),
-            Err(Failure::Rejected { .. }) | Ok(_) => true,
+        let broken = match &stored {
+            Err(Failure::Backend(error)) => error.breaks_connection(),
+            Err(Failure::Rejected { .. }) | Ok(_) => false,
         };
-        self.connection = usable.then_some(connection);
-        let judged = judged?;
-        self.known.take(&judged);
-        self.advance();
-        self.metrics.committed(&judged.verdicts, began);
-        Ok(judged.verdicts)
+        self.connection = (!broken).then_some(connection);
+        let outcome = stored?;
+        self.cache.add(&outcome);
+        self.advance_head();
+        self.metrics.committed(&outcome.results, started);
+        Ok(outcome.results)
     }
 
-    /// Ahead of the answers: who is answered finds the head where it must be.
-    fn advance(&self) {
-        crate::watch::advance(&self.head, self.known.head);
+    /// Publishes the head.
+    ///
+    /// Call it before responding, so that a caller with a result sees at least its position.
+    fn advance_head(&self) {
+        crate::watch::advance(&self.head, self.cache.head);
     }
 
-    /// All else held where a document has moved; gives back the others, which were not stored either.
-    fn reject(&self, jobs: Vec<Waiting>, moved: &Moved) -> Vec<Waiting> {
+    /// Rejects the appends whose documents are at other revisions, and returns the others.
+    ///
+    /// None of them was stored. The database changes documents last, so all other expectations of the appends hold.
+    fn reject_moved(
+        &self,
+        requests: Vec<WriteRequest>,
+        moved: &MovedDocuments,
+    ) -> Vec<WriteRequest> {
         let mut others = Vec::new();
-        for (append, answer) in jobs {
-            let Some(violation) = moved.rejection(&append) else {
-                others.push((append, answer));
+        for request in requests {
+            let Some(violation) = moved.violation(&request.append) else {
+                others.push(request);
                 continue;
             };
             let violations = vec![violation];
             let rejected = Err(Conflict { violations }.into());
             self.metrics.answered([&rejected]);
-            answer.tell(rejected);
+            request.responder.respond(rejected);
         }
         others
     }
 
-    /// Finds out what became of `jobs` when the connection was lost.
-    async fn lost(&mut self, jobs: Vec<Waiting>, fault: Fault) {
-        warn!(%fault, appends = jobs.len(), "the connection was lost");
-        let before = self.known.head;
-        self.known.forget();
-        let unknown = fault.clone();
-        let (found, fault) = match lost::found(&self.server, before, &appends(&jobs)).await {
-            Ok((connection, found)) => {
+    /// Finds out which of `requests` were stored before the connection was lost.
+    async fn recover(&mut self, requests: Vec<WriteRequest>, error: BackendError) {
+        warn!(%error, appends = requests.len(), "connection lost during an append, recovering its result");
+        let head_before = self.cache.head;
+        self.cache.invalidate();
+        let unknown = error.clone();
+        let recovered = recovery::recover(&self.server, head_before, &appends(&requests)).await;
+        let (recovered, error) = match recovered {
+            Ok((connection, recovered)) => {
                 self.connection = Some(connection);
-                (found, fault.in_vain())
+                (recovered, error.into_not_executed())
             }
-            Err(error) => {
-                warn!(%error, "what became of the appends is not known");
-                (vec![None; jobs.len()], fault)
+            Err(recovery_error) => {
+                warn!(error = %recovery_error, "cannot recover the results of appends");
+                (vec![None; requests.len()], error)
             }
         };
-        let found = found.into_iter().zip(&jobs);
-        let verdicts: Vec<_> = found
-            .map(|(found, (append, _))| match found {
+        let recovered = recovered.into_iter().zip(&requests);
+        let results: Vec<_> = recovered
+            .map(|(recovered, request)| match recovered {
                 Some(appended) => Ok(appended),
-                // It has left nothing by which it could be found.
-                None if leaves_no_event(append) => Err(unknown.clone().into()),
-                None => Err(fault.clone().into()),
+                None if is_untraceable(&request.append) => Err(unknown.clone().into()),
+                None => Err(error.clone().into()),
             })
             .collect();
-        self.metrics.answered(&verdicts);
-        for ((_, answer), verdict) in jobs.into_iter().zip(verdicts) {
-            answer.tell(verdict);
+        self.metrics.answered(&results);
+        for (request, result) in requests.into_iter().zip(results) {
+            request.responder.respond(result);
         }
     }
 }
 
-fn leaves_no_event(append: &Append) -> bool {
+/// Returns whether `append` writes something but has no event by which it could be found.
+fn is_untraceable(append: &Append) -> bool {
     append.count() == 0 && (append.key.is_some() || !append.changes.is_empty())
 }

@@ -1,4 +1,6 @@
-//! The store on PostgreSQL keeps every promise; each handle has connections of its own, like another process.
+//! The conformance suite for the store on PostgreSQL.
+//!
+//! Each handle has its own connections, like a separate process.
 
 #[path = "support/server.rs"]
 mod server;
@@ -18,11 +20,11 @@ impl Backend for Schema {
     }
 
     async fn create() -> Self {
-        Self(server::fresh().expect("a server"))
+        Self(server::fresh().expect("the server is available"))
     }
 
     async fn open(&self) -> PostgresStore {
-        self.0.clone().open().await.expect("a store")
+        self.0.clone().open().await.expect("the store opens")
     }
 }
 

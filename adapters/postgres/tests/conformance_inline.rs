@@ -1,4 +1,4 @@
-//! A store with an inline projection keeps every promise, too.
+//! The conformance suite for a store with an inline projection.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -19,7 +19,7 @@ use tokio::sync::watch;
 
 struct Schema(PostgresOptions);
 
-/// The store, without the documents that its projection has.
+/// The store without the documents of its projection.
 #[derive(Clone)]
 struct Inline(PostgresStore);
 
@@ -32,11 +32,15 @@ impl Backend for Schema {
     }
 
     async fn create() -> Self {
-        Self(server::fresh().expect("a server").inline(Sums::<1>))
+        Self(
+            server::fresh()
+                .expect("the server is available")
+                .inline(Sums::<1>),
+        )
     }
 
     async fn open(&self) -> Inline {
-        Inline(self.0.clone().open().await.expect("a store"))
+        Inline(self.0.clone().open().await.expect("the store opens"))
     }
 }
 

@@ -1,4 +1,4 @@
-//! What is particular to the database: its schema, its view, ten that open it together.
+//! Tests of the database: its schema, its view, concurrent opening, lost connections.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -32,7 +32,7 @@ fn opened() -> Append {
 }
 
 #[tokio::test]
-async fn the_view_shows_readable_json() {
+async fn events_view_shows_readable_json() {
     let Some(options) = server::fresh() else {
         return;
     };
@@ -57,7 +57,7 @@ async fn the_view_shows_readable_json() {
 }
 
 #[tokio::test]
-async fn ten_that_open_a_new_schema_together_all_succeed() {
+async fn concurrent_opens_of_a_new_schema_succeed() {
     let Some(options) = server::fresh() else {
         return;
     };
@@ -74,7 +74,7 @@ async fn ten_that_open_a_new_schema_together_all_succeed() {
 }
 
 #[tokio::test]
-async fn two_stores_in_one_database_know_nothing_of_each_other() {
+async fn stores_in_one_database_are_independent() {
     let (Some(one), Some(other)) = (server::fresh(), server::fresh()) else {
         return;
     };
@@ -85,7 +85,7 @@ async fn two_stores_in_one_database_know_nothing_of_each_other() {
 }
 
 #[tokio::test]
-async fn a_newer_schema_and_a_bad_name_are_rejected() {
+async fn newer_schema_and_invalid_name_are_rejected() {
     let Some(options) = server::fresh() else {
         return;
     };
@@ -109,7 +109,7 @@ async fn a_newer_schema_and_a_bad_name_are_rejected() {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_lost_is_made_again() {
+async fn lost_connection_is_replaced() {
     let Some(options) = server::fresh() else {
         return;
     };
@@ -138,7 +138,7 @@ async fn a_connection_that_is_lost_is_made_again() {
 }
 
 #[tokio::test]
-async fn a_closed_store_says_so() {
+async fn closed_store_returns_closed() {
     let Some(options) = server::fresh() else {
         return;
     };
@@ -155,7 +155,7 @@ async fn a_closed_store_says_so() {
     assert!(head.changed().await.is_err());
 }
 
-/// An opening of account `number` under a key of its own.
+/// Returns an append to account `number` with its own idempotency key.
 fn keyed(number: u64) -> Append {
     let mut append = opened();
     append.streams[0].stream = format!("account-{number}").parse().unwrap();
@@ -163,7 +163,7 @@ fn keyed(number: u64) -> Append {
 }
 
 #[tokio::test]
-async fn a_batch_of_appends_to_different_streams_is_judged_one_by_one() {
+async fn appends_of_a_batch_are_checked_separately() {
     let Some(options) = server::fresh() else {
         return;
     };
@@ -173,11 +173,11 @@ async fn a_batch_of_appends_to_different_streams_is_judged_one_by_one() {
         before.key = None;
         store.append(before).await.unwrap();
     }
-    // Polled together, so that all but the first wait for one batch.
+    // Polled together, so that all but the first form one batch.
     let appends = (0..40).map(|number| store.append(keyed(number)));
-    let answers = futures_util::future::join_all(appends).await;
-    for (number, answer) in (0..).zip(&answers) {
-        match answer {
+    let results = futures_util::future::join_all(appends).await;
+    for (number, result) in (0..).zip(&results) {
+        match result {
             Ok(appended) if number % 4 != 0 => {
                 let stream = format!("account-{number}").parse().unwrap();
                 assert_eq!(appended.versions, [(stream, Version::new(1))]);
@@ -204,11 +204,11 @@ async fn a_batch_of_appends_to_different_streams_is_judged_one_by_one() {
         .map(|event| event.position.get())
         .collect();
     assert_eq!(positions, (1..=40).collect::<Vec<_>>());
-    let mut told: Vec<u64> = answers
+    let mut stored: Vec<u64> = results
         .iter()
         .flatten()
         .map(|appended| appended.position.get())
         .collect();
-    told.sort_unstable();
-    assert_eq!(told, (11..=40).collect::<Vec<_>>());
+    stored.sort_unstable();
+    assert_eq!(stored, (11..=40).collect::<Vec<_>>());
 }

@@ -1,4 +1,4 @@
-//! Documents that change with events: in batches, and against other transactions.
+//! Tests of documents that change together with events, in batches and in concurrent transactions.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -32,8 +32,8 @@ fn noted(stream: u64, changes: Changes) -> Append {
     Append::stream(stream, ExpectedVersion::Any, vec![event]).with_changes(changes)
 }
 
-/// The answers to appends that are asked for at one time.
-async fn together(
+/// Sends appends at the same time, and returns their results.
+async fn append_concurrently(
     store: &PostgresStore,
     changes: impl Fn(u64) -> Changes,
 ) -> Vec<Result<Appended, AppendError>> {
@@ -41,14 +41,14 @@ async fn together(
         let (store, append) = (store.clone(), noted(number, changes(number)));
         tokio::spawn(async move { store.append(append).await })
     });
-    let mut answers = Vec::new();
+    let mut results = Vec::new();
     for append in appends.collect::<Vec<_>>() {
-        answers.push(append.await.unwrap());
+        results.push(append.await.unwrap());
     }
-    answers
+    results
 }
 
-/// How many transactions have stored the events behind `position`.
+/// Returns the number of transactions that stored the events after `position`.
 async fn transactions(store: &PostgresStore, position: u64) -> i64 {
     let sql = "select count(distinct xmin::text) from event where position > $1";
     let counted = sqlx::query_scalar(sql).bind(position as i64);
@@ -68,14 +68,14 @@ async fn appends_that_change_documents_share_a_transaction() {
     let store = options.open().await.unwrap();
     let lease = Changes::new().put("lease", "1");
     let lease = store.change_documents(lease).await.unwrap();
-    // The first round is judged by the database, the others by the writer.
+    // The database checks the first round, the writer the others.
     for round in 0..3 {
         let own = |number| {
             let key = format!("own/{round}/{number}");
             Changes::new().put(key, "1").require("lease", lease)
         };
-        for answer in together(&store, own).await {
-            answer.unwrap();
+        for result in append_concurrently(&store, own).await {
+            result.unwrap();
         }
         assert_eq!(documents(&store).await as u64, 1 + (round + 1) * APPENDS);
         let transactions = transactions(&store, round * APPENDS).await;
@@ -84,7 +84,7 @@ async fn appends_that_change_documents_share_a_transaction() {
 }
 
 #[tokio::test]
-async fn documents_that_have_moved_do_not_part_the_others() {
+async fn document_conflict_keeps_the_other_appends_together() {
     let Some(options) = server::fresh() else {
         return;
     };
@@ -106,8 +106,8 @@ async fn documents_that_have_moved_do_not_part_the_others() {
             required: wrong,
             actual: moved,
         }];
-        for (number, answer) in (0..).zip(together(&store, changes).await) {
-            match answer {
+        for (number, result) in (0..).zip(append_concurrently(&store, changes).await) {
+            match result {
                 Ok(_) => assert_ne!(number % 4, 1),
                 Err(AppendError::Conflict(conflict)) => {
                     assert_eq!(number % 4, 1);
@@ -125,7 +125,7 @@ async fn documents_that_have_moved_do_not_part_the_others() {
 }
 
 #[tokio::test]
-async fn a_document_that_another_transaction_makes_at_this_moment_has_moved() {
+async fn concurrently_created_document_is_a_conflict() {
     let Some(options) = server::fresh() else {
         return;
     };
@@ -133,25 +133,25 @@ async fn a_document_that_another_transaction_makes_at_this_moment_has_moved() {
     let mut other = store.pool().begin().await.unwrap();
     let sql = "insert into document (key, revision, value) values ('one', nextval('revision'), '1')
                returning revision";
-    let made: i64 = sqlx::query_scalar(sql)
+    let created: i64 = sqlx::query_scalar(sql)
         .fetch_one(&mut *other)
         .await
         .unwrap();
     let appends = {
         let store = store.clone();
         tokio::spawn(async move {
-            together(&store, |number| match number {
+            append_concurrently(&store, |number| match number {
                 7 => Changes::new().put_if("one", Revision::ABSENT, "2"),
                 _ => Changes::new().put_if(format!("own/{number}"), Revision::ABSENT, "2"),
             })
             .await
         })
     };
-    let waits = "select exists (select from pg_locks l join pg_stat_activity a using (pid)
+    let waiting = "select exists (select from pg_locks l join pg_stat_activity a using (pid)
                                 where not l.granted and a.application_name = $1)";
     let name = store.pool().connect_options();
     let name = name.get_application_name().unwrap();
-    while !sqlx::query_scalar::<_, bool>(waits)
+    while !sqlx::query_scalar::<_, bool>(waiting)
         .bind(name)
         .fetch_one(store.pool())
         .await
@@ -160,15 +160,15 @@ async fn a_document_that_another_transaction_makes_at_this_moment_has_moved() {
         tokio::task::yield_now().await;
     }
     other.commit().await.unwrap();
-    for (number, answer) in (0..).zip(appends.await.unwrap()) {
-        match answer {
+    for (number, result) in (0..).zip(appends.await.unwrap()) {
+        match result {
             Ok(_) => assert_ne!(number, 7),
             Err(AppendError::Conflict(conflict)) => {
                 assert_eq!(number, 7);
                 let violation = Violation::Document {
                     key: "one".to_owned(),
                     required: Revision::ABSENT,
-                    actual: Revision::new(made as u64),
+                    actual: Revision::new(created as u64),
                 };
                 assert_eq!(conflict.violations, [violation]);
             }

@@ -29,16 +29,16 @@ async fn a_commit_whose_answer_is_lost_is_found_and_one_that_is_lost_did_nothing
         ("tally.added", true),
         ("tally.added", false),
     ] {
-        let Some((server, options)) = server::behind() else {
+        let Some((server, options)) = server::fresh_with_address() else {
             return;
         };
         let other = options(server.clone()).inline(Sums::<1>);
         let other = other.open().await.unwrap();
-        let (proxy, way) = Proxy::before(server, marker).await;
+        let (proxy, way) = Proxy::start(server, marker).await;
         let store = options(way).inline(Sums::<1>).open().await.unwrap();
         let mut stored = 0;
         for round in 0..3 {
-            for cut in [Cut::Answer, Cut::Request] {
+            for cut in [Cut::Response, Cut::Request] {
                 // Whoever has found itself alone judges appends without asking.
                 for store in [&store, &store, &other, &store]
                     .iter()
@@ -51,12 +51,12 @@ async fn a_commit_whose_answer_is_lost_is_found_and_one_that_is_lost_did_nothing
                 let answer = store.append(added(1, &[1, 2])).await;
                 assert!(proxy.has_cut());
                 match (marker, cut, answer) {
-                    (COMMIT, Cut::Answer, Ok(appended)) => {
+                    (COMMIT, Cut::Response, Ok(appended)) => {
                         stored += 2;
                         assert_eq!(appended.position.get() as usize, stored);
                         assert_eq!((appended.count, appended.repeated), (2, false));
                     }
-                    (COMMIT, Cut::Answer, answer) => panic!("round {round}: {answer:?}"),
+                    (COMMIT, Cut::Response, answer) => panic!("round {round}: {answer:?}"),
                     (_, _, Err(AppendError::Store(StoreError::Unavailable(_)))) => {}
                     (_, _, answer) => panic!("{marker}, round {round}: {answer:?}"),
                 }
@@ -72,7 +72,7 @@ async fn a_commit_whose_answer_is_lost_is_found_and_one_that_is_lost_did_nothing
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_that_are_killed_at_any_moment_leave_the_table_as_the_log() {
     const WRITERS: u64 = 8;
-    let Some((server, options)) = server::behind() else {
+    let Some((server, options)) = server::fresh_with_address() else {
         return;
     };
     let name = server.get_application_name().unwrap().to_owned();

@@ -1,16 +1,17 @@
 #!/bin/sh
-# A PostgreSQL server of its own, in a temporary directory, listening on a socket there. Prints the directory once
-# the server answers; stops and removes everything when its standard input ends, however the caller ended.
+# Starts a temporary PostgreSQL server that listens on a socket in a temporary directory, and prints the directory once
+# the server accepts connections. Stops the server and removes the directory when standard input ends, so also when the
+# caller is killed.
 set -eu
 
 for bin in "$(command -v initdb >/dev/null && dirname "$(command -v initdb)")" /usr/lib/postgresql/*/bin; do
     [ -x "$bin/initdb" ] && [ -x "$bin/postgres" ] && break
 done
-[ -x "$bin/initdb" ] || { echo "no initdb and postgres on the path or below /usr/lib/postgresql" >&2; exit 3; }
+[ -x "$bin/initdb" ] || { echo "initdb and postgres not found: install PostgreSQL, or add them to PATH" >&2; exit 3; }
 
 dir=$(mktemp -d "${TMPDIR:-/tmp}/factum-postgres.XXXXXX")
 trap 'rm -rf "$dir"' EXIT
-# The server refuses to run as root.
+# PostgreSQL does not run as root.
 as() { "$@"; }
 if [ "$(id -u)" = 0 ]; then
     chown postgres "$dir"

@@ -1,92 +1,95 @@
-//! [`store`]: what goes out in one transaction, each part judged on its own.
+//! Storing of a batch of requests in one transaction, with a separate check of each.
 
 use factum::{
-    Append, AppendCondition, AppendError, Appended, Conflict, Position, Timestamp, Version,
-    Violation,
+    Append, AppendCondition, Appended, Conflict, Position, Timestamp, Version, Violation,
 };
 use rusqlite::Connection;
 
 use crate::document::change;
-use crate::error::Fault;
-use crate::find::{self, Answer};
+use crate::error::BackendError;
+use crate::find::{self, FirstResult};
 use crate::inline::Inlines;
-use crate::insert::{Inserts, Place};
-use crate::job::Job;
-use crate::known::{Known, Stream};
+use crate::insert::{EventPlace, Inserts};
 use crate::pair::wait;
 use crate::query;
-use crate::writing::{Transaction, Writing};
+use crate::stream_state::StreamState;
+use crate::write_connection::{WriteConnection, WriteTransaction};
+use crate::write_request::{AppendResult, WriteRequest};
+use crate::writer_cache::WriterCache;
 
-/// Does `jobs` in one transaction: of the appends, those whose expectations hold. Keeps the answers in them, and gives back
-/// the head.
+/// Executes `requests` in one transaction, sets their results, and returns the head.
 ///
-/// On an error nothing was stored, unless it was the commit that failed: then that is not known.
-pub(crate) fn store(
-    writing: &mut Writing,
+/// An append is stored if its expectations hold. On an error nothing was stored, except that the outcome of a failed
+/// commit is unknown.
+pub fn store(
+    writer: &mut WriteConnection,
     inlines: &Inlines,
-    jobs: &mut [Job],
-) -> Result<Position, Fault> {
-    let mut transaction = writing.begin()?;
-    // Ahead of the appends, whose inline projections find their documents as they left them.
-    for job in &mut *jobs {
-        if let Job::Change(changes, waiting) = job {
-            waiting.answer = Some(change(transaction.connection()?, changes)?);
+    requests: &mut [WriteRequest],
+) -> Result<Position, BackendError> {
+    let mut transaction = writer.begin()?;
+    // Before the appends, because inline projections expect their documents unchanged after catching up.
+    for request in &mut *requests {
+        if let WriteRequest::ChangeDocuments(changes, responder) = request {
+            responder.result = Some(change(transaction.connection()?, changes)?);
         }
     }
-    let before = transaction.known.end.head;
-    let standing = match jobs.iter().any(|job| matches!(job, Job::Append(..))) {
-        true => inlines.catch_up(transaction.pair, before)?,
+    let head_before = transaction.cache.end.head;
+    let caught_up = match requests.iter().any(WriteRequest::is_append) {
+        true => inlines.catch_up(transaction.pair, head_before)?,
         false => Vec::new(),
     };
-    append_all(&mut transaction, jobs)?;
-    let head = transaction.known.end.head;
-    if head > before && !standing.is_empty() {
-        inlines.take(transaction.pair, standing, jobs)?;
+    append_all(&mut transaction, requests)?;
+    let head = transaction.cache.end.head;
+    if head > head_before && !caught_up.is_empty() {
+        inlines.take(transaction.pair, caught_up, requests)?;
     }
     transaction.end()?;
     Ok(head)
 }
 
-fn append_all(transaction: &mut Transaction<'_>, jobs: &mut [Job]) -> Result<(), Fault> {
-    let mut batch = Batch::open(transaction)?;
-    for job in jobs {
-        if let Job::Append(append, waiting) = job {
-            waiting.answer = Some(batch.answer(append)?);
+fn append_all(
+    transaction: &mut WriteTransaction<'_>,
+    requests: &mut [WriteRequest],
+) -> Result<(), BackendError> {
+    let mut batch = Batch::new(transaction)?;
+    for request in requests {
+        if let WriteRequest::Append(append, responder) = request {
+            responder.result = Some(batch.append(append)?);
         }
     }
     Ok(())
 }
 
-/// The store as it is behind the appends that were taken so far.
+/// The state of the log after the accepted appends.
 struct Batch<'t> {
     connection: &'t Connection,
-    known: &'t mut Known,
+    cache: &'t mut WriterCache,
     inserts: Inserts<'t>,
     recorded_at: Timestamp,
 }
 
 impl<'t> Batch<'t> {
-    fn open(transaction: &'t mut Transaction<'_>) -> Result<Self, Fault> {
+    fn new(transaction: &'t mut WriteTransaction<'_>) -> Result<Self, BackendError> {
         let connection = wait(transaction.pair.rusqlite())?;
-        let known = &mut *transaction.known;
+        let cache = &mut *transaction.cache;
         Ok(Self {
             inserts: Inserts::new(connection)?,
-            recorded_at: known.end.recorded_at.max(Timestamp::now()),
+            recorded_at: cache.end.recorded_at.max(Timestamp::now()),
             connection,
-            known,
+            cache,
         })
     }
 
-    fn answer(&mut self, append: &Append) -> Result<Result<Appended, AppendError>, Fault> {
+    fn append(&mut self, append: &Append) -> Result<AppendResult, BackendError> {
         if let Some(key) = &append.key
-            && let Some(answer) = find::answer(self.connection, &key.key)?
+            && let Some(first) = find::find(self.connection, &key.key)?
         {
-            return Ok(answer.again(key));
+            return Ok(first.repeat(key));
         }
-        let stands = append.streams.iter();
-        let stands = stands.map(|part| self.known.stream(self.connection, &part.stream));
-        let stands: Vec<Stream> = stands.collect::<Result<_, _>>()?;
-        let mut violations = violations(append, &stands);
+        let states = append.streams.iter();
+        let states = states.map(|part| self.cache.stream_state(self.connection, &part.stream));
+        let states: Vec<StreamState> = states.collect::<Result<_, _>>()?;
+        let mut violations = violations(append, &states);
         if let Some(condition) = &append.condition
             && let Some(found) = self.newest_match(condition)?
         {
@@ -103,78 +106,82 @@ impl<'t> Batch<'t> {
         {
             return Ok(Err(rejected.into()));
         }
-        self.take(append, stands).map(Ok)
+        self.accept(append, states).map(Ok)
     }
 
-    /// The newest event behind `condition.after` that matches, also of this batch.
-    fn newest_match(&self, condition: &AppendCondition) -> Result<Option<Position>, Fault> {
-        if self.known.end.head <= condition.after {
+    /// Returns the newest event that violates `condition`, including the events of this batch.
+    fn newest_match(&self, condition: &AppendCondition) -> Result<Option<Position>, BackendError> {
+        if self.cache.end.head <= condition.after {
             return Ok(None);
         }
         query::newest_match(self.connection, condition)
     }
 
-    /// Makes the rows of an append that was judged to hold.
-    fn take(&mut self, append: &Append, stands: Vec<Stream>) -> Result<Appended, Fault> {
-        let known = &mut *self.known;
-        let before = known.end.head;
+    /// Inserts the rows of an append without violations.
+    fn accept(
+        &mut self,
+        append: &Append,
+        states: Vec<StreamState>,
+    ) -> Result<Appended, BackendError> {
+        let cache = &mut *self.cache;
+        let head_before = cache.end.head;
         let mut versions = Vec::with_capacity(append.streams.len());
-        self.inserts.begin();
-        for (part, stands) in append.streams.iter().zip(stands) {
+        self.inserts.begin_append();
+        for (part, state) in append.streams.iter().zip(states) {
             if part.events.is_empty() {
                 continue;
             }
-            let key = match stands.key {
+            let key = match state.key {
                 Some(key) => key,
                 None => {
-                    known.end.last_key += 1;
-                    self.inserts.stream(known.end.last_key, &part.stream)?;
-                    known.end.last_key
+                    cache.end.last_stream_key += 1;
+                    let key = cache.end.last_stream_key;
+                    self.inserts.insert_stream(key, &part.stream)?;
+                    key
                 }
             };
-            let mut version = stands.version;
+            let mut version = state.version;
             for event in &part.events {
-                known.end.head = known.end.head.plus(1);
+                cache.end.head = cache.end.head.plus(1);
                 version += 1;
-                let place = Place {
-                    position: known.end.head.get() as i64,
+                let place = EventPlace {
+                    position: cache.end.head.get() as i64,
                     stream: key,
-                    version: i64::try_from(version).map_err(Fault::corrupt)?,
+                    version: i64::try_from(version).map_err(BackendError::corrupt)?,
                     recorded_at: self.recorded_at.as_micros(),
                 };
-                self.inserts.event(event, &place)?;
+                self.inserts.insert_event(event, &place)?;
             }
             let key = Some(key);
-            known
-                .streams
-                .insert(part.stream.clone(), Stream { key, version });
+            let state = StreamState { key, version };
+            cache.streams.insert(part.stream.clone(), state);
             versions.push((part.stream.clone(), Version::new(version)));
         }
         let appended = Appended {
-            position: known.end.head,
-            count: known.end.head.get() - before.get(),
+            position: cache.end.head,
+            count: cache.end.head.get() - head_before.get(),
             versions,
             recorded_at: self.recorded_at,
             repeated: false,
         };
         if appended.count > 0 {
-            known.end.recorded_at = self.recorded_at;
+            cache.end.recorded_at = self.recorded_at;
         }
         if let Some(key) = &append.key {
-            let answer = Answer {
+            let first = FirstResult {
                 fingerprint: key.fingerprint,
                 appended: appended.clone(),
             };
-            self.inserts.key(&key.key, &answer)?;
+            self.inserts.insert_key(&key.key, &first)?;
         }
         Ok(appended)
     }
 }
 
-fn violations(append: &Append, stands: &[Stream]) -> Vec<Violation> {
+fn violations(append: &Append, states: &[StreamState]) -> Vec<Violation> {
     append.violations(|stream| {
-        let mut parts = append.streams.iter().zip(stands);
-        let stands = parts.find(|(part, _)| part.stream == *stream);
-        Version::new(stands.map_or(0, |(_, stands)| stands.version))
+        let mut parts = append.streams.iter().zip(states);
+        let state = parts.find(|(part, _)| part.stream == *stream);
+        Version::new(state.map_or(0, |(_, state)| state.version))
     })
 }

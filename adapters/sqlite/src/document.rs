@@ -1,75 +1,50 @@
-//! Documents in a table.
+//! Documents in the table `factum_document`.
 
 use std::collections::HashMap;
 
-use async_trait::async_trait;
-use factum::StoreError;
-use factum::document::{
-    ChangeError, Changes, Document, DocumentStore, Effect, MAX_SCAN, Revision, Scan,
-};
+use factum::document::{ChangeError, Changes, Document, Effect, MAX_SCAN, Revision, Scan};
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
-use crate::SqliteStore;
-use crate::error::Fault;
-use crate::job::{Job, Waiting};
-use crate::readers::Length;
+use crate::error::BackendError;
 
-#[async_trait]
-impl DocumentStore for SqliteStore {
-    async fn change_documents(&self, changes: Changes) -> Result<Revision, ChangeError> {
-        changes.check()?;
-        let (waiting, answered) = Waiting::new();
-        self.ask(Job::Change(changes, waiting)).await?;
-        answered.await.map_err(|_| StoreError::Closed)?
-    }
-
-    async fn find_documents(&self, keys: &[String]) -> Result<Vec<Document>, StoreError> {
-        let keys = keys.to_vec();
-        let find = move |db: &_| find(db, keys.iter().map(String::as_str));
-        Ok(self.readers().run(Length::Short, find).await?)
-    }
-
-    async fn scan_documents(&self, scan: Scan) -> Result<Vec<Document>, StoreError> {
-        let scan = move |db: &_| self::scan(db, &scan);
-        Ok(self.readers().run(Length::Short, scan).await?)
-    }
-}
-
-/// Those of the documents `keys` that exist.
-pub(crate) fn find<'k>(
+/// Returns the documents `keys`, as far as they exist.
+pub fn find<'k>(
     db: &Connection,
     keys: impl IntoIterator<Item = &'k str>,
-) -> Result<Vec<Document>, Fault> {
+) -> Result<Vec<Document>, BackendError> {
     let sql = "select key, revision, value from factum_document where key = ?";
     let mut statement = db.prepare_cached(sql)?;
     let mut found = Vec::new();
     for key in keys {
-        let document = statement.query_row([key], |row| Ok(document(row)));
+        let document = statement.query_row([key], |row| Ok(decode(row)));
         found.extend(document.optional()?.transpose()?);
     }
     Ok(found)
 }
 
-fn scan(db: &Connection, scan: &Scan) -> Result<Vec<Document>, Fault> {
+/// Returns the documents that `scan` selects, in the order of their keys.
+pub fn scan(db: &Connection, scan: &Scan) -> Result<Vec<Document>, BackendError> {
     let mut statement = db.prepare_cached(include_str!("sql/scan_documents.sql"))?;
     let limit = scan.limit.min(MAX_SCAN) as i64;
     let bounds = (&scan.prefix, scan.end(), &scan.after, limit);
-    let rows = statement.query_map(bounds, |row| Ok(document(row)))?;
+    let rows = statement.query_map(bounds, |row| Ok(decode(row)))?;
     rows.map(|document| document?).collect()
 }
 
-fn document(row: &Row<'_>) -> Result<Document, Fault> {
+fn decode(row: &Row<'_>) -> Result<Document, BackendError> {
     let key: String = row.get(0)?;
-    let columns = || -> Result<_, Fault> {
+    let columns = || -> Result<_, BackendError> {
         let revision: i64 = row.get(1)?;
         let revision = u64::try_from(revision).map(Revision::new);
-        Ok((revision.map_err(Fault::corrupt)?, row.get(2)?))
+        Ok((revision.map_err(BackendError::corrupt)?, row.get(2)?))
     };
-    let corrupt = |fault| match fault {
-        Fault::Corrupt(what) => Fault::corrupt(format!("the document {key:?}: {what}")),
+    let add_key = |error| match error {
+        BackendError::Corrupt(reason) => {
+            BackendError::corrupt(format!("document {key:?}: {reason}"))
+        }
         other => other,
     };
-    let (revision, value) = columns().map_err(corrupt)?;
+    let (revision, value) = columns().map_err(add_key)?;
     Ok(Document {
         key,
         revision,
@@ -77,13 +52,14 @@ fn document(row: &Row<'_>) -> Result<Document, Fault> {
     })
 }
 
-/// Makes `changes` as a part of a transaction that holds the write lock, if every document is at the revision that is
-/// required. If that is rejected, nothing has changed.
-pub(crate) fn change(
+/// Makes `changes` if every document is at its required revision; otherwise changes nothing.
+///
+/// Must run in a transaction that holds the write lock.
+pub fn change(
     db: &Connection,
     changes: &Changes,
-) -> Result<Result<Revision, ChangeError>, Fault> {
-    if let Some(moved) = moved(db, changes)? {
+) -> Result<Result<Revision, ChangeError>, BackendError> {
+    if let Some(moved) = find_moved(db, changes)? {
         return Ok(Err(moved));
     }
     let sql = "update factum_revision set last = last + 1 returning last";
@@ -101,12 +77,12 @@ pub(crate) fn change(
             Effect::Keep => {}
         }
     }
-    let revision = u64::try_from(revision).map_err(Fault::corrupt)?;
+    let revision = u64::try_from(revision).map_err(BackendError::corrupt)?;
     Ok(Ok(Revision::new(revision)))
 }
 
-/// The first document that is not at the revision that is required.
-fn moved(db: &Connection, changes: &Changes) -> Result<Option<ChangeError>, Fault> {
+/// Returns the error for the first document that is not at its required revision.
+fn find_moved(db: &Connection, changes: &Changes) -> Result<Option<ChangeError>, BackendError> {
     let required = changes.as_slice().iter();
     let required = required.filter(|change| change.required.is_some());
     let sql = "select revision from factum_document where key = ?";
@@ -116,7 +92,7 @@ fn moved(db: &Connection, changes: &Changes) -> Result<Option<ChangeError>, Faul
         let revision: Option<i64> = statement
             .query_row([&change.key], |row| row.get(0))
             .optional()?;
-        let revision = u64::try_from(revision.unwrap_or(0)).map_err(Fault::corrupt)?;
+        let revision = u64::try_from(revision.unwrap_or(0)).map_err(BackendError::corrupt)?;
         found.insert(&*change.key, Revision::new(revision));
     }
     Ok(changes.moved(|key| found.get(key).copied().unwrap_or_default()))

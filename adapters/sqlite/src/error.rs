@@ -1,4 +1,4 @@
-//! What SQLite says, in the framework's words.
+//! [`BackendError`]: errors of SQLite, and their conversion into the errors of the framework.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,24 +7,26 @@ use factum::document::ChangeError;
 use factum::{AppendError, StepError, StoreError};
 use rusqlite::ffi::{self, ErrorCode};
 
-/// A failure that every append of a batch can be told.
+/// A failure of the database; a clone of it can be returned to each append of a batch.
 #[derive(Debug, Clone)]
-pub(crate) enum Fault {
+pub enum BackendError {
     Sqlite(Arc<rusqlite::Error>),
     Sqlx(Arc<sqlx::Error>),
     Corrupt(Arc<str>),
-    /// By an inline projection.
+    /// An inline projection rejected the append.
     Rejected(Arc<AppendError>),
     Closed,
 }
 
-impl Fault {
-    pub(crate) fn corrupt(what: impl fmt::Display) -> Self {
-        Self::Corrupt(what.to_string().into())
+impl BackendError {
+    pub fn corrupt(reason: impl fmt::Display) -> Self {
+        Self::Corrupt(reason.to_string().into())
     }
 
-    /// Whether one append alone can be the cause, so that its neighbours may succeed without it.
-    pub(crate) fn is_of_the_content(&self) -> bool {
+    /// Returns whether the data of a single append can be the cause.
+    ///
+    /// The other appends of the batch may then succeed without it.
+    pub fn is_data_error(&self) -> bool {
         match self {
             Self::Sqlite(error) => matches!(
                 error.sqlite_error_code(),
@@ -39,13 +41,13 @@ impl Fault {
         }
     }
 
-    /// Whether the connection is in doubt: another may do better.
-    pub(crate) fn is_of_the_connection(&self) -> bool {
+    /// Returns whether the connection cannot be used again.
+    pub fn breaks_connection(&self) -> bool {
         match self {
-            Self::Sqlite(error) => in_doubt(error.sqlite_error_code()),
+            Self::Sqlite(error) => code_breaks_connection(error.sqlite_error_code()),
             Self::Sqlx(error) => match &**error {
                 sqlx::Error::WorkerCrashed | sqlx::Error::Protocol(_) => true,
-                error => in_doubt(code(error)),
+                error => code_breaks_connection(code(error)),
             },
             Self::Rejected(error) => matches!(**error, AppendError::Store(StoreError::Failed(_))),
             Self::Corrupt(_) | Self::Closed => false,
@@ -53,7 +55,8 @@ impl Fault {
     }
 }
 
-fn in_doubt(code: Option<ErrorCode>) -> bool {
+/// Returns whether a new connection may work after an error with this code.
+fn code_breaks_connection(code: Option<ErrorCode>) -> bool {
     matches!(
         code,
         Some(
@@ -69,29 +72,31 @@ fn in_doubt(code: Option<ErrorCode>) -> bool {
     )
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for BackendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(error) => error.fmt(f),
             Self::Sqlx(error) => error.fmt(f),
-            Self::Corrupt(what) => f.write_str(what),
+            Self::Corrupt(reason) => f.write_str(reason),
             Self::Rejected(error) => error.fmt(f),
             Self::Closed => f.write_str("the store is closed"),
         }
     }
 }
 
-/// Whether another writer holds the file.
-pub(crate) fn is_busy(error: &sqlx::Error) -> bool {
+/// Returns whether another connection holds the lock of the file.
+pub fn is_busy(error: &sqlx::Error) -> bool {
     matches!(
         code(error),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
     )
 }
 
-/// Whether the file is the reason, and not what was to be done with it.
-pub(crate) fn is_of_the_file(error: &sqlx::Error) -> bool {
-    is_busy(error) || matches!(error, sqlx::Error::WorkerCrashed) || in_doubt(code(error))
+/// Returns whether the cause is the file, and not the statement.
+pub fn is_file_error(error: &sqlx::Error) -> bool {
+    is_busy(error)
+        || matches!(error, sqlx::Error::WorkerCrashed)
+        || code_breaks_connection(code(error))
 }
 
 fn code(error: &sqlx::Error) -> Option<ErrorCode> {
@@ -99,7 +104,7 @@ fn code(error: &sqlx::Error) -> Option<ErrorCode> {
     Some(ffi::Error::new(code.parse().ok()?).code)
 }
 
-impl From<rusqlite::Error> for Fault {
+impl From<rusqlite::Error> for BackendError {
     fn from(error: rusqlite::Error) -> Self {
         use rusqlite::Error::{
             FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType,
@@ -114,28 +119,28 @@ impl From<rusqlite::Error> for Fault {
     }
 }
 
-impl From<sqlx::Error> for Fault {
+impl From<sqlx::Error> for BackendError {
     fn from(error: sqlx::Error) -> Self {
         Self::Sqlx(Arc::new(error))
     }
 }
 
-impl From<Fault> for StoreError {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::Corrupt(what) => Self::Corrupt(what.to_string()),
-            Fault::Closed => Self::Closed,
-            Fault::Rejected(error) => match again(error) {
+impl From<BackendError> for StoreError {
+    fn from(error: BackendError) -> Self {
+        match error {
+            BackendError::Corrupt(reason) => Self::Corrupt(reason.to_string()),
+            BackendError::Closed => Self::Closed,
+            BackendError::Rejected(error) => match unshare(error) {
                 AppendError::Store(error) => error,
                 error => Self::Failed(error.into()),
             },
-            Fault::Sqlite(error) => match error.sqlite_error_code() {
+            BackendError::Sqlite(error) => match error.sqlite_error_code() {
                 Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
                     Self::Unavailable(Box::new(error))
                 }
                 _ => Self::Failed(Box::new(error)),
             },
-            Fault::Sqlx(error) => match &*error {
+            BackendError::Sqlx(error) => match &*error {
                 sqlx::Error::PoolClosed => Self::Closed,
                 sqlx::Error::PoolTimedOut => Self::Unavailable(Box::new(error)),
                 other if is_busy(other) => Self::Unavailable(Box::new(error)),
@@ -145,17 +150,17 @@ impl From<Fault> for StoreError {
     }
 }
 
-impl From<Fault> for AppendError {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::Rejected(error) => again(error),
-            fault => Self::Store(fault.into()),
+impl From<BackendError> for AppendError {
+    fn from(error: BackendError) -> Self {
+        match error {
+            BackendError::Rejected(error) => unshare(error),
+            error => Self::Store(error.into()),
         }
     }
 }
 
-/// `error`, told to one of perhaps several.
-fn again(error: Arc<AppendError>) -> AppendError {
+/// Returns the error itself if this is its last owner, otherwise a store error with it as the source.
+fn unshare(error: Arc<AppendError>) -> AppendError {
     match Arc::try_unwrap(error) {
         Ok(error) => error,
         Err(shared) => match &*shared {
@@ -167,19 +172,19 @@ fn again(error: Arc<AppendError>) -> AppendError {
     }
 }
 
-impl From<Fault> for ChangeError {
-    fn from(fault: Fault) -> Self {
-        Self::Store(fault.into())
+impl From<BackendError> for ChangeError {
+    fn from(error: BackendError) -> Self {
+        Self::Store(error.into())
     }
 }
 
-impl From<Fault> for StepError {
-    fn from(fault: Fault) -> Self {
-        Self::Store(fault.into())
+impl From<BackendError> for StepError {
+    fn from(error: BackendError) -> Self {
+        Self::Store(error.into())
     }
 }
 
-/// `error` as the framework's [`StoreError`].
-pub(crate) fn store_error(error: sqlx::Error) -> StoreError {
-    Fault::from(error).into()
+/// Converts an error of sqlx into a [`StoreError`].
+pub fn store_error(error: sqlx::Error) -> StoreError {
+    BackendError::from(error).into()
 }

@@ -11,11 +11,11 @@ use factum::{
 };
 use tokio::runtime::Handle;
 
-use crate::error::Fault;
-use crate::job::Job;
+use crate::error::BackendError;
 use crate::pair::Pair;
 use crate::tables::{self, Tables};
-use crate::writing::Writing;
+use crate::write_connection::WriteConnection;
+use crate::write_request::WriteRequest;
 use crate::{SqliteProjectSet, document, read, read_model};
 
 /// A projection, whatever its events are.
@@ -90,7 +90,7 @@ impl Inlines {
     }
 
     /// Takes what is stored, page by page, each in a transaction of its own.
-    pub(crate) async fn build(&self, writing: &mut Writing) -> Result<(), StoreError> {
+    pub(crate) async fn build(&self, writing: &mut WriteConnection) -> Result<(), StoreError> {
         for model in &self.models {
             while model.build(writing).await? {}
         }
@@ -98,7 +98,11 @@ impl Inlines {
     }
 
     /// Takes what others have stored, ahead of appends behind `head`. Blocks.
-    pub(crate) fn catch_up(&self, pair: &mut Pair, head: Position) -> Result<Standings<'_>, Fault> {
+    pub(crate) fn catch_up(
+        &self,
+        pair: &mut Pair,
+        head: Position,
+    ) -> Result<Standings<'_>, BackendError> {
         let mut standings = Vec::new();
         for model in &self.models {
             let caught_up = async {
@@ -118,9 +122,9 @@ impl Inlines {
         &self,
         pair: &mut Pair,
         standings: Standings<'_>,
-        jobs: &[Job],
-    ) -> Result<(), Fault> {
-        let stored = jobs.iter().filter_map(Job::stored);
+        jobs: &[WriteRequest],
+    ) -> Result<(), BackendError> {
+        let stored = jobs.iter().filter_map(WriteRequest::stored);
         let events = inline::recorded(stored).map_err(rejected)?;
         for (model, current) in standings {
             let taken = async {
@@ -133,13 +137,13 @@ impl Inlines {
     }
 }
 
-fn rejected(error: impl Into<AppendError>) -> Fault {
-    Fault::Rejected(Arc::new(error.into()))
+fn rejected(error: impl Into<AppendError>) -> BackendError {
+    BackendError::Rejected(Arc::new(error.into()))
 }
 
 impl Model {
     /// `true`: there is more.
-    async fn build(&self, writing: &mut Writing) -> Result<bool, StoreError> {
+    async fn build(&self, writing: &mut WriteConnection) -> Result<bool, StoreError> {
         let built = self.try_build(writing).await;
         if built.is_err() {
             writing.roll_back().await;
@@ -147,8 +151,8 @@ impl Model {
         self.inline.builds_on(built)
     }
 
-    async fn try_build(&self, writing: &mut Writing) -> Result<Standing, StepError> {
-        let pair = writing.begin_awaited().await?;
+    async fn try_build(&self, writing: &mut WriteConnection) -> Result<Standing, StepError> {
+        let pair = writing.begin_async().await?;
         let head = read::head(pair.rusqlite().await?)?;
         let inside = &mut Inside { pair, model: self };
         let standing = self.inline.build(inside, head).await?;
@@ -210,7 +214,7 @@ impl InlineTransaction for Inside<'_> {
 impl Inside<'_> {
     async fn execute(&mut self, sql: &str) -> Result<(), StoreError> {
         let db = self.pair.rusqlite().await?;
-        let done = db.execute_batch(sql).map_err(Fault::from);
+        let done = db.execute_batch(sql).map_err(BackendError::from);
         Ok(done?)
     }
 }

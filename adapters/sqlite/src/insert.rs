@@ -1,4 +1,4 @@
-//! [`Inserts`]: rows into each table.
+//! [`Inserts`]: the statements that insert the rows of a batch.
 
 use std::sync::Arc;
 
@@ -6,51 +6,51 @@ use factum::{ContentType, Metadata, NewEvent, StreamId};
 use rusqlite::types::Null;
 use rusqlite::{CachedStatement, Connection};
 
-use crate::error::Fault;
-use crate::find::Answer;
+use crate::error::BackendError;
+use crate::find::FirstResult;
 
-/// The statements that a batch needs, by one of which each row goes out.
-pub(crate) struct Inserts<'c> {
+/// The statements that insert the rows of a batch, one row at a time.
+pub struct Inserts<'c> {
     connection: &'c Connection,
-    events: CachedStatement<'c>,
-    /// The text of the metadata that the events of one append share.
+    event: CachedStatement<'c>,
+    /// The encoded metadata of the last event, which the events of one append share.
     metadata: Option<(Arc<Metadata>, String)>,
 }
 
-/// Where an event goes.
-pub(crate) struct Place {
-    pub(crate) position: i64,
-    pub(crate) stream: i64,
-    pub(crate) version: i64,
-    pub(crate) recorded_at: i64,
+/// The columns of an event that the store assigns.
+pub struct EventPlace {
+    pub position: i64,
+    pub stream: i64,
+    pub version: i64,
+    pub recorded_at: i64,
 }
 
 impl<'c> Inserts<'c> {
-    pub(crate) fn new(connection: &'c Connection) -> Result<Self, Fault> {
+    pub fn new(connection: &'c Connection) -> Result<Self, BackendError> {
         Ok(Self {
             connection,
-            events: connection.prepare_cached(include_str!("sql/insert_event.sql"))?,
+            event: connection.prepare_cached(include_str!("sql/insert_event.sql"))?,
             metadata: None,
         })
     }
 
-    /// Another append.
-    pub(crate) fn begin(&mut self) {
+    /// Begins the next append, whose events have other metadata.
+    pub fn begin_append(&mut self) {
         self.metadata = None;
     }
 
-    pub(crate) fn stream(&self, key: i64, id: &StreamId) -> Result<(), Fault> {
+    pub fn insert_stream(&self, key: i64, id: &StreamId) -> Result<(), BackendError> {
         let sql = "insert into factum_stream (key, id) values (?, ?)";
         let mut statement = self.connection.prepare_cached(sql)?;
         statement.execute((key, id.as_str()))?;
         Ok(())
     }
 
-    pub(crate) fn key(&self, key: &str, answer: &Answer) -> Result<(), Fault> {
-        let Answer {
+    pub fn insert_key(&self, key: &str, first: &FirstResult) -> Result<(), BackendError> {
+        let FirstResult {
             fingerprint,
             appended,
-        } = answer;
+        } = first;
         let mut statement = self
             .connection
             .prepare_cached(include_str!("sql/insert_key.sql"))?;
@@ -64,15 +64,20 @@ impl<'c> Inserts<'c> {
         Ok(())
     }
 
-    pub(crate) fn event(&mut self, event: &NewEvent, place: &Place) -> Result<(), Fault> {
+    pub fn insert_event(
+        &mut self,
+        event: &NewEvent,
+        place: &EventPlace,
+    ) -> Result<(), BackendError> {
         let metadata = match &mut self.metadata {
             Some((metadata, text)) if Arc::ptr_eq(metadata, &event.metadata) => text,
             other => {
-                let text = serde_json::to_string(&*event.metadata).map_err(Fault::corrupt)?;
+                let text =
+                    serde_json::to_string(&*event.metadata).map_err(BackendError::corrupt)?;
                 &mut other.insert((event.metadata.clone(), text)).1
             }
         };
-        let row = &mut self.events;
+        let row = &mut self.event;
         row.raw_bind_parameter(1, place.position)?;
         row.raw_bind_parameter(2, place.stream)?;
         row.raw_bind_parameter(3, place.version)?;
@@ -81,10 +86,10 @@ impl<'c> Inserts<'c> {
         row.raw_bind_parameter(5, &*event.name)?;
         row.raw_bind_parameter(6, event.schema_version)?;
         match event.content_type.as_str() {
-            // By whatever way it was said: that is how it is read.
+            // `ContentType::Other` may hold the name of JSON as well; it is read as `ContentType::Json`.
             json if json == ContentType::Json.as_str() => {
                 row.raw_bind_parameter(7, Null)?;
-                let text = std::str::from_utf8(&event.data).map_err(Fault::corrupt)?;
+                let text = std::str::from_utf8(&event.data).map_err(BackendError::corrupt)?;
                 row.raw_bind_parameter(8, text)?;
             }
             other => {
@@ -96,16 +101,16 @@ impl<'c> Inserts<'c> {
         match event.tags.is_empty() {
             true => row.raw_bind_parameter(10, Null)?,
             false => {
-                let tags = serde_json::to_string(&event.tags).map_err(Fault::corrupt)?;
+                let tags = serde_json::to_string(&event.tags).map_err(BackendError::corrupt)?;
                 row.raw_bind_parameter(10, tags)?;
             }
         }
         row.raw_bind_parameter(11, place.recorded_at)?;
         row.raw_execute()?;
-        self.tags(event, place.position)
+        self.insert_tags(event, place.position)
     }
 
-    fn tags(&self, event: &NewEvent, position: i64) -> Result<(), Fault> {
+    fn insert_tags(&self, event: &NewEvent, position: i64) -> Result<(), BackendError> {
         if event.tags.is_empty() {
             return Ok(());
         }

@@ -1,8 +1,8 @@
-//! The factum store on SQLite, embedded: one file, no server.
+//! The factum store on SQLite: embedded in the program, one file, no server.
 //!
-//! Acknowledged is synced: WAL with `synchronous=FULL`. Appends that arrive while a commit is under way go
-//! out together in the next transaction, each judged on its own. Several handles and several processes may
-//! use one file at the same time.
+//! An append that has returned is synced to disk: the file uses WAL with `synchronous=FULL`. Appends that arrive during
+//! a commit are stored together in the next transaction, and each is checked separately. Several handles and several
+//! processes may use one file at the same time.
 //!
 //! ```
 //! # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
@@ -19,22 +19,26 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! For people, the file holds a view: `sqlite3 bank.db 'select * from events'`.
+//! To look at the events with the `sqlite3` command, use the view in the file: `sqlite3 bank.db 'select * from
+//! events'`.
 //!
-//! Read models can live in the same file: see [`SqliteProjection`]; in the transactions that append: see
-//! [`SqliteOptions::inline`].
+//! Read models can live in the same file: see [`SqliteProjection`]. They are updated after the appends, or inside of
+//! the append transaction: see [`SqliteOptions::inline`].
+
+#![allow(
+    unreachable_pub,
+    reason = "the modules are private, so `pub` means visible in this crate"
+)]
 
 mod batch;
+mod database_file;
 mod document;
 mod error;
-mod file;
+mod event_types;
 mod find;
 mod inline;
 mod insert;
-mod job;
-mod known;
 mod migrate;
-mod names;
 mod open;
 mod pair;
 mod project_set;
@@ -42,15 +46,18 @@ mod projection;
 mod query;
 mod read;
 mod read_model;
-mod readers;
+mod read_pool;
 mod record;
 mod snapshot;
 mod store;
+mod stream_state;
 mod tables;
 mod view;
 mod watch;
+mod write_connection;
+mod write_request;
 mod writer;
-mod writing;
+mod writer_cache;
 
 pub use open::SqliteOptions;
 pub use project_set::SqliteProjectSet;

@@ -1,21 +1,22 @@
-//! The schema, brought up to date when a file is opened.
+//! Migration of the schema when a store is opened.
 
 use factum::StoreError;
 use sqlx::{Row as _, SqliteConnection};
 
 use crate::error::store_error;
 
-/// The steps, from an empty file to today; the schema version is how many were taken.
-const STEPS: [&str; 1] = [include_str!("migrations/1.sql")];
+/// The migrations in order; the schema version is the number of migrations that were applied.
+const MIGRATIONS: [&str; 1] = [include_str!("migrations/1.sql")];
 
-/// Takes the steps that are missing, under the write lock: of several processes that open a file together,
-/// one does it.
-pub(crate) async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
-    if version(connection).await? == STEPS.len() {
+/// Applies the missing migrations under the write lock.
+///
+/// If several processes open a file at the same time, one of them does it.
+pub async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    if version(connection).await? == MIGRATIONS.len() {
         return Ok(());
     }
     execute(connection, "begin immediate").await?;
-    let migrated = missing_steps(connection).await;
+    let migrated = apply_missing(connection).await;
     let end = if migrated.is_ok() {
         "commit"
     } else {
@@ -25,12 +26,12 @@ pub(crate) async fn migrate(connection: &mut SqliteConnection) -> Result<(), Sto
     migrated
 }
 
-async fn missing_steps(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+async fn apply_missing(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     let found = version(connection).await?;
-    if found > STEPS.len() {
+    if found > MIGRATIONS.len() {
         return Err(StoreError::NewerSchema {
             found: u32::try_from(found).unwrap_or(u32::MAX),
-            known: STEPS.len() as u32,
+            known: MIGRATIONS.len() as u32,
         });
     }
     execute(
@@ -38,22 +39,22 @@ async fn missing_steps(connection: &mut SqliteConnection) -> Result<(), StoreErr
         "create table if not exists factum_schema (version integer not null)",
     )
     .await?;
-    for step in &STEPS[found..] {
-        sqlx::raw_sql(*step)
+    for migration in &MIGRATIONS[found..] {
+        sqlx::raw_sql(*migration)
             .execute(&mut *connection)
             .await
             .map_err(store_error)?;
     }
     execute(connection, "delete from factum_schema").await?;
     sqlx::query("insert into factum_schema (version) values (?)")
-        .bind(STEPS.len() as i64)
+        .bind(MIGRATIONS.len() as i64)
         .execute(connection)
         .await
         .map_err(store_error)?;
     Ok(())
 }
 
-/// 0: the schema is not there.
+/// Returns the schema version, which is 0 if there is no schema.
 async fn version(connection: &mut SqliteConnection) -> Result<usize, StoreError> {
     let sql = "select count(*) from sqlite_master where type = 'table' and name = 'factum_schema'";
     let tables: i64 = fetch_one(connection, sql).await?;
@@ -62,7 +63,7 @@ async fn version(connection: &mut SqliteConnection) -> Result<usize, StoreError>
     }
     let version: i64 = fetch_one(connection, "select max(version) from factum_schema").await?;
     usize::try_from(version)
-        .map_err(|_| StoreError::Corrupt(format!("factum_schema holds the version {version}")))
+        .map_err(|_| StoreError::Corrupt(format!("negative schema version: {version}")))
 }
 
 async fn fetch_one(

@@ -1,4 +1,4 @@
-//! [`SqliteOptions`]: how a file is opened.
+//! [`SqliteOptions`]: the options for opening a store.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,56 +9,64 @@ use sqlx::sqlite::SqlitePoolOptions;
 use sqlx::{ConnectOptions as _, SqliteConnection, SqlitePool};
 
 use crate::SqliteProjectSet;
+use crate::database_file::DatabaseFile;
 use crate::error::{is_busy, store_error};
-use crate::file::File;
 use crate::inline::{Inlined, Inlines, OfProjection};
-use crate::readers::Readers;
-use crate::store::SqliteStore;
-use crate::writing::Writing;
+use crate::read_pool::ReadPool;
+use crate::store::{SqliteStore, StoreParts};
+use crate::write_connection::WriteConnection;
 
-/// How a file is opened. Start with [`SqliteOptions::new`], end with [`open`](Self::open).
+/// The interval at which opening is retried while another process creates the file.
+const RETRY_INTERVAL: Duration = Duration::from_millis(5);
+
+/// The options for opening a store: start with [`new`](Self::new), end with [`open`](Self::open).
 #[derive(Debug, Clone)]
 pub struct SqliteOptions {
-    file: File,
+    file: DatabaseFile,
     readers: u32,
     inline: Vec<Arc<dyn Inlined>>,
 }
 
 impl SqliteOptions {
-    /// The defaults, for `file`.
+    /// Creates the default options for `file`.
     #[must_use]
     pub fn new(file: impl Into<PathBuf>) -> Self {
         Self {
-            file: File::new(file),
+            file: DatabaseFile::new(file),
             readers: 8,
             inline: Vec::new(),
         }
     }
 
-    /// At most this many connections that read at the same time, and as many in
-    /// [`pool`](SqliteStore::pool); at least 1. Default 8.
+    /// Sets the maximum number of connections that read events, at least 1.
     ///
-    /// Events are read by at most two connections for each core.
+    /// The [pool](SqliteStore::pool) has the same maximum. Events are read by at most two connections for each core,
+    /// even if the maximum is higher. The default is 8.
     #[must_use]
     pub fn readers(mut self, connections: u32) -> Self {
         self.readers = connections.max(1);
         self
     }
 
-    /// How long a write waits for another process that writes, before it fails with
-    /// [`StoreError::Unavailable`]. Default 5 seconds.
+    /// Sets how long a write waits for another process that writes.
+    ///
+    /// Then it fails with [`StoreError::Unavailable`]. The default is 5 seconds.
     #[must_use]
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.file.busy_timeout = timeout;
         self
     }
 
-    /// Lets `projection` have its effect in the transaction that appends: whoever reads behind the answer to an append finds
-    /// it, and an event that it cannot take rejects its append with [`AppendError::Projection`]. A panic is such a rejection.
+    /// Runs `projection` inside of the transaction that appends.
     ///
-    /// It is an ordinary projection into tables, in one partition: [`open`](Self::open) builds what is not there yet, also a new
-    /// version, and readers see that once it is full. A clone may run in [`Projections`](factum::Projections) as well, for its
-    /// status and orders. Every append pays for its statements; nothing else is written to the file meanwhile.
+    /// A read that starts after an append has returned sees the effect of its events. If the projection fails or panics
+    /// on an event, the append is rejected with [`AppendError::Projection`], and leaves no trace in the tables of the
+    /// projection.
+    ///
+    /// It is an ordinary projection with tables and one partition. [`open`](Self::open) builds it if it is missing or
+    /// has a new version, which becomes active once it has caught up. A clone may also run in
+    /// [`Projections`](factum::Projections), for its status and for commands such as rebuild. Each append runs the
+    /// statements of the projection, and nothing else can write to the file meanwhile.
     ///
     /// ```
     /// # use async_trait::async_trait;
@@ -100,75 +108,87 @@ impl SqliteOptions {
         self
     }
 
-    /// Opens the file, creates it if there is none, and brings its schema up to date.
+    /// Opens or creates the file, migrates its schema, and builds the [inline](Self::inline) projections.
     ///
     /// # Errors
-    /// [`StoreError::NewerSchema`] if a newer version of this crate wrote the file,
-    /// [`StoreError::Unavailable`] if another process does not let go of it, [`StoreError::Failed`] if it
-    /// cannot be opened, is no SQLite database, or holds an event that an inline projection cannot take.
+    /// - [`StoreError::NewerSchema`] if a newer version of this crate migrated the file.
+    /// - [`StoreError::Unavailable`] if another process keeps its lock on the file.
+    /// - [`StoreError::Failed`] if the file cannot be opened or is not a SQLite database, or if an inline projection
+    ///   fails on a stored event.
     pub async fn open(self) -> Result<SqliteStore, StoreError> {
         if self.file.path.as_os_str() == ":memory:" {
-            let reason = "each connection would see a database of its own; use `factum-memory`";
+            let reason = "invalid file name: \":memory:\"; each connection would open a separate database, \
+                          use `factum-memory`";
             return Err(StoreError::Failed(reason.into()));
         }
         let inlines = Inlines::new(&self.inline)?;
-        let connection = self.writer().await?;
-        let mut writing = Writing::new(self.file.clone(), connection).await?;
-        inlines.build(&mut writing).await?;
-        let watcher = self.file.reading().connect().await.map_err(store_error)?;
-        let readers = Readers::new(self.file.clone(), self.most_readers());
-        let pools = (self.readers_pool(), readers);
-        SqliteStore::start((writing, inlines), pools, watcher).await
+        let connection = self.connect_writer().await?;
+        let mut writer = WriteConnection::new(self.file.clone(), connection).await?;
+        inlines.build(&mut writer).await?;
+        let watcher = self.file.read_options().connect().await;
+        let parts = StoreParts {
+            writer,
+            inlines,
+            pool: self.pool(),
+            read_pool: ReadPool::new(self.file.clone(), self.max_reader_threads()),
+            watcher: watcher.map_err(store_error)?,
+        };
+        SqliteStore::start(parts).await
     }
 
-    /// How many threads read. More than this many for each core would only take the core from each other.
-    fn most_readers(&self) -> usize {
+    /// Returns the maximum number of reading threads; more of them would only compete for the cores.
+    fn max_reader_threads(&self) -> usize {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         (self.readers as usize).min(2 * cores)
     }
 
-    /// The connection that writes, with the schema in place. A file that is just being created by another
-    /// process answers "busy" at once, without the timeout: so it is asked again.
-    async fn writer(&self) -> Result<SqliteConnection, StoreError> {
-        let until = tokio::time::Instant::now() + self.file.busy_timeout;
+    /// Opens the connection that writes, and migrates the schema.
+    ///
+    /// SQLite reports a file that another process is creating as busy, without waiting for the timeout. So this
+    /// retries.
+    async fn connect_writer(&self) -> Result<SqliteConnection, StoreError> {
+        let deadline = tokio::time::Instant::now() + self.file.busy_timeout;
         loop {
-            let error = match self.try_writer().await {
+            let error = match self.try_connect_writer().await {
                 Err(StoreError::Unavailable(error)) => error,
                 other => return other,
             };
-            if tokio::time::Instant::now() >= until {
+            if tokio::time::Instant::now() >= deadline {
                 return Err(StoreError::Unavailable(error));
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            tokio::time::sleep(RETRY_INTERVAL).await;
         }
     }
 
-    async fn try_writer(&self) -> Result<SqliteConnection, StoreError> {
-        let options = self.file.writing().create_if_missing(true);
+    async fn try_connect_writer(&self) -> Result<SqliteConnection, StoreError> {
+        let options = self.file.write_options().create_if_missing(true);
         let mut connection = options.connect().await.map_err(|error| match error {
             busy if is_busy(&busy) => StoreError::Unavailable(busy.into()),
-            other => StoreError::Failed(format!("{}: {other}", self.file.path.display()).into()),
+            other => {
+                let path = self.file.path.display();
+                StoreError::Failed(format!("cannot open the file: {path}; {other}").into())
+            }
         })?;
         crate::migrate::migrate(&mut connection).await?;
         Ok(connection)
     }
 
-    fn readers_pool(&self) -> SqlitePool {
+    fn pool(&self) -> SqlitePool {
         SqlitePoolOptions::new()
             .max_connections(self.readers)
-            // The database is in this process: a connection that answered a moment ago still does.
+            // The database is in this process, so a connection cannot be lost.
             .test_before_acquire(false)
             .idle_timeout(None)
             .max_lifetime(None)
-            .connect_lazy_with(self.file.reading())
+            .connect_lazy_with(self.file.read_options())
     }
 }
 
 impl SqliteStore {
-    /// Opens `file` with the default [`SqliteOptions`]; creates it if there is none.
+    /// Opens or creates `file` with the default [`SqliteOptions`].
     ///
     /// # Errors
-    /// As [`SqliteOptions::open`].
+    /// The errors of [`SqliteOptions::open`].
     pub async fn open(file: impl Into<PathBuf>) -> Result<Self, StoreError> {
         SqliteOptions::new(file).open().await
     }

@@ -9,8 +9,8 @@ use rusqlite::Connection;
 use sqlx::sqlite::LockedSqliteHandle;
 use sqlx::{Connection as _, SqliteConnection};
 
-use crate::error::Fault;
-use crate::file::STATEMENTS;
+use crate::database_file::STATEMENT_CACHE_CAPACITY;
+use crate::error::BackendError;
 
 /// A connection that `sqlx` owns, and `rusqlite` on its handle: what both do is in one transaction.
 ///
@@ -42,12 +42,12 @@ struct Drivers {
 }
 
 impl Pair {
-    pub(crate) async fn new(mut sqlx: SqliteConnection) -> Result<Self, Fault> {
+    pub(crate) async fn new(mut sqlx: SqliteConnection) -> Result<Self, BackendError> {
         sqlx.ping().await?;
         let mut handle = sqlx.lock_handle().await?;
         let address = address(&mut handle);
         let rusqlite = second_driver(handle)?;
-        rusqlite.set_prepared_statement_cache_capacity(STATEMENTS);
+        rusqlite.set_prepared_statement_cache_capacity(STATEMENT_CACHE_CAPACITY);
         Ok(Self {
             drivers: Some(Drivers { rusqlite, sqlx }),
             address,
@@ -56,8 +56,8 @@ impl Pair {
     }
 
     /// `rusqlite`, once `sqlx` rests: at once, if it was not used since the last time. Blocks as SQLite does.
-    pub(crate) async fn rusqlite(&mut self) -> Result<&Connection, Fault> {
-        let drivers = self.drivers.as_mut().ok_or(Fault::Closed)?;
+    pub(crate) async fn rusqlite(&mut self) -> Result<&Connection, BackendError> {
+        let drivers = self.drivers.as_mut().ok_or(BackendError::Closed)?;
         if self.sqlx_is != Driver::Resting {
             drivers.sqlx.ping().await?;
         }
@@ -71,13 +71,13 @@ impl Pair {
             }
         }
         self.sqlx_is = Driver::Resting;
-        let drivers = self.drivers.as_ref().ok_or(Fault::Closed)?;
+        let drivers = self.drivers.as_ref().ok_or(BackendError::Closed)?;
         Ok(&drivers.rusqlite)
     }
 
     /// `sqlx`, for code of this crate.
-    pub(crate) fn sqlx(&mut self) -> Result<&mut SqliteConnection, Fault> {
-        let drivers = self.drivers.as_mut().ok_or(Fault::Closed)?;
+    pub(crate) fn sqlx(&mut self) -> Result<&mut SqliteConnection, BackendError> {
+        let drivers = self.drivers.as_mut().ok_or(BackendError::Closed)?;
         if self.sqlx_is == Driver::Resting {
             self.sqlx_is = Driver::AtWork;
         }
@@ -85,19 +85,19 @@ impl Pair {
     }
 
     /// `sqlx`, for code of others.
-    pub(crate) fn lend(&mut self) -> Result<&mut SqliteConnection, Fault> {
-        let drivers = self.drivers.as_mut().ok_or(Fault::Closed)?;
+    pub(crate) fn lend(&mut self) -> Result<&mut SqliteConnection, BackendError> {
+        let drivers = self.drivers.as_mut().ok_or(BackendError::Closed)?;
         self.sqlx_is = Driver::Lent;
         Ok(&mut drivers.sqlx)
     }
 
     /// Makes a transaction durable, for those who await. If that fails, whether it is durable is not known.
-    pub(crate) async fn commit(&mut self) -> Result<(), Fault> {
+    pub(crate) async fn commit(&mut self) -> Result<(), BackendError> {
         sqlx::query("commit").execute(self.sqlx()?).await?;
         Ok(())
     }
 
-    pub(crate) async fn close(mut self) -> Result<(), Fault> {
+    pub(crate) async fn close(mut self) -> Result<(), BackendError> {
         self.rusqlite().await?;
         if let Some(Drivers { rusqlite, sqlx }) = self.drivers.take() {
             drop(rusqlite);
@@ -122,7 +122,7 @@ fn address(handle: &mut LockedSqliteHandle<'_>) -> usize {
     unsafe_code,
     reason = "neither driver makes a connection out of the other's"
 )]
-fn second_driver(mut handle: LockedSqliteHandle<'_>) -> Result<Connection, Fault> {
+fn second_driver(mut handle: LockedSqliteHandle<'_>) -> Result<Connection, BackendError> {
     let handle = handle.as_raw_handle();
     // SAFETY: both drivers link the same SQLite, so this is the handle of an open connection. What comes back does not
     // close it, and goes into a `Pair`, which keeps it as follows.
@@ -236,8 +236,8 @@ mod tests {
         let mut other = connect().await;
         std::mem::swap(pair.lend().unwrap(), &mut other);
         let fault = pair.rusqlite().await.unwrap_err();
-        assert!(fault.is_of_the_connection(), "{fault}");
-        assert!(matches!(pair.sqlx(), Err(Fault::Closed)));
+        assert!(fault.breaks_connection(), "{fault}");
+        assert!(matches!(pair.sqlx(), Err(BackendError::Closed)));
         // Whoever has it now can use it; it is not closed, or SQLite would find a statement that is not ended.
         let sql = "select count(*) from counted";
         let counted: i64 = sqlx::query_scalar(sql).fetch_one(&mut other).await.unwrap();

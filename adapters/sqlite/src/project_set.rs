@@ -9,7 +9,7 @@ use factum::{
 };
 use futures_util::FutureExt as _;
 
-use crate::error::{is_of_the_file, store_error};
+use crate::error::{is_file_error, store_error};
 use crate::{BoxError, SqliteProject, SqliteProjection, Tables};
 
 /// A projection into tables that takes each event of the list `L`, which is [`EventsOf`](factum::EventsOf) it; implemented
@@ -63,7 +63,7 @@ where
 /// What the file is the reason of is no fault of the event.
 fn failed(record: &RecordedEvent, error: BoxError) -> StepError {
     match error.downcast::<sqlx::Error>() {
-        Ok(error) if is_of_the_file(&error) => store_error(*error).into(),
+        Ok(error) if is_file_error(&error) => store_error(*error).into(),
         Ok(error) => EventError::new(record.position, ProjectionError::Handler(error)).into(),
         Err(error) => EventError::new(record.position, error).into(),
     }

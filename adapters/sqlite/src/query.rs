@@ -1,97 +1,103 @@
-//! A [`Query`] as SQL, over `factum_event e`.
+//! A [`Query`] as an SQL condition on `factum_event e`.
 
 use factum::{AppendCondition, Position, Query, QueryItem, Tag};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 
-use crate::error::Fault;
+use crate::error::BackendError;
 
-/// SQL with its arguments; only fixed text goes into it, everything foreign is bound.
+/// The maximum number of selects in one union; SQLite accepts 500.
+const MAX_UNION: usize = 400;
+
+/// The text of a statement and its arguments; all values are bound.
 #[derive(Default)]
-pub(crate) struct Sql {
+pub struct SqlBuilder {
     text: String,
     arguments: Vec<Value>,
 }
 
-impl Sql {
-    pub(crate) fn push(&mut self, text: &'static str) -> &mut Self {
+impl SqlBuilder {
+    pub fn push(&mut self, text: &'static str) -> &mut Self {
         self.text.push_str(text);
         self
     }
 
-    pub(crate) fn bind(&mut self, value: impl Into<Value>) -> &mut Self {
+    pub fn bind(&mut self, value: impl Into<Value>) -> &mut Self {
         self.text.push('?');
         self.arguments.push(value.into());
         self
     }
 
-    /// Calls `take` for each row until it says that this is enough.
-    pub(crate) fn each(
+    /// Executes the statement, and calls `handle_row` for each row until it returns `false`.
+    pub fn for_each(
         self,
         connection: &Connection,
-        mut take: impl FnMut(&Row<'_>) -> Result<bool, Fault>,
-    ) -> Result<(), Fault> {
+        mut handle_row: impl FnMut(&Row<'_>) -> Result<bool, BackendError>,
+    ) -> Result<(), BackendError> {
         let mut statement = connection.prepare_cached(&self.text)?;
         let mut rows = statement.query(params_from_iter(self.arguments))?;
         while let Some(row) = rows.next()? {
-            if !take(row)? {
+            if !handle_row(row)? {
                 break;
             }
         }
         Ok(())
     }
 
-    /// `e` matches `query`. Writes nothing for a query that every event matches, else it begins with `and`.
-    pub(crate) fn and_matches(&mut self, query: &Query) -> Result<(), Fault> {
+    /// Appends `and` and the condition that `e` matches `query`; appends nothing if every event matches.
+    pub fn push_query(&mut self, query: &Query) -> Result<(), BackendError> {
         let items = query.items();
         if items.is_empty() || items.iter().any(matches_all) {
             return Ok(());
         }
         let groups = groups(items);
         self.push(" and ");
-        self.any(&groups)?;
-        if groups.iter().all(|group| !matches!(group.tags, Tags::Any)) {
-            // Follows from the above; said apart so that SQLite goes by the index of tags.
+        self.push_groups(&groups)?;
+        if groups
+            .iter()
+            .all(|group| !matches!(group.tags, TagFilter::Any))
+        {
+            // This follows from the condition above. Without it, SQLite would not use the index on tags.
             self.push(" and e.position in (");
-            self.union(&groups)?;
+            self.push_union(&groups)?;
             self.push(")");
         }
         Ok(())
     }
 
-    /// One of `groups` matches. In halves, since SQLite takes an expression no more than 1,000 deep.
-    fn any(&mut self, groups: &[Group<'_>]) -> Result<(), Fault> {
+    /// Appends the condition that one of `groups` matches.
+    ///
+    /// The groups are split in halves, because SQLite limits the depth of an expression to 1,000.
+    fn push_groups(&mut self, groups: &[ItemGroup<'_>]) -> Result<(), BackendError> {
         if let [group] = groups {
-            return self.group(group);
+            return self.push_group(group);
         }
         let (left, right) = groups.split_at(groups.len() / 2);
         self.push("(");
-        self.any(left)?;
+        self.push_groups(left)?;
         self.push(" or ");
-        self.any(right)?;
+        self.push_groups(right)?;
         self.push(")");
         Ok(())
     }
 
-    /// The positions of the events that carry the tags of one of `groups`. In parts, since SQLite takes no more than
-    /// 500 selects in a union.
-    fn union(&mut self, groups: &[Group<'_>]) -> Result<(), Fault> {
-        const MOST: usize = 400;
-        let size = groups.len().div_ceil(MOST).max(1);
+    /// Appends a query for the positions of the events with the tags of one of `groups`, as nested unions.
+    fn push_union(&mut self, groups: &[ItemGroup<'_>]) -> Result<(), BackendError> {
+        let size = groups.len().div_ceil(MAX_UNION).max(1);
         for (index, part) in groups.chunks(size).enumerate() {
             self.push(if index == 0 { "" } else { " union " });
             self.push("select * from (");
             match part {
-                [group] => self.tagged(&group.tags)?,
-                parts => self.union(parts)?,
+                [group] => self.push_tagged(&group.tags)?,
+                parts => self.push_union(parts)?,
             }
             self.push(")");
         }
         Ok(())
     }
 
-    fn group(&mut self, group: &Group<'_>) -> Result<(), Fault> {
-        let Group { item, tags } = group;
+    fn push_group(&mut self, group: &ItemGroup<'_>) -> Result<(), BackendError> {
+        let ItemGroup { item, tags } = group;
         self.push("(true");
         if let Some(category) = &item.category {
             self.push(" and exists (select 1 from factum_stream s where s.key = e.stream and s.category = ");
@@ -106,26 +112,26 @@ impl Sql {
             self.push(" and e.name in (select value from json_each(");
             self.bind(json(&item.names)?).push("))");
         }
-        if !matches!(tags, Tags::Any) {
+        if !matches!(tags, TagFilter::Any) {
             self.push(" and e.position in (");
-            self.tagged(tags)?;
+            self.push_tagged(tags)?;
             self.push(")");
         }
         self.push(")");
         Ok(())
     }
 
-    /// The positions of the events that carry `tags`.
-    fn tagged(&mut self, tags: &Tags<'_>) -> Result<(), Fault> {
+    /// Appends a query for the positions of the events that match `tags`.
+    fn push_tagged(&mut self, tags: &TagFilter<'_>) -> Result<(), BackendError> {
         match tags {
-            Tags::Any => {}
-            Tags::OneOf(tags) => {
+            TagFilter::Any => {}
+            TagFilter::OneOf(tags) => {
                 self.push(
                     "select position from factum_tag where tag in (select value from json_each(",
                 );
                 self.bind(json(tags)?).push("))");
             }
-            Tags::AllOf(alternatives) => match &alternatives[..] {
+            TagFilter::AllOfOne(alternatives) => match &alternatives[..] {
                 [tags] => {
                     for (index, tag) in tags.iter().enumerate() {
                         self.push(if index == 0 { "" } else { " intersect " });
@@ -143,79 +149,81 @@ impl Sql {
     }
 }
 
-/// Alternatives of a query that differ in nothing but their tags are one.
-struct Group<'q> {
+/// Items of a query that differ only in their tags.
+struct ItemGroup<'q> {
+    /// The first item, for all members but the tags.
     item: &'q QueryItem,
-    tags: Tags<'q>,
+    tags: TagFilter<'q>,
 }
 
-enum Tags<'q> {
+/// The tags that an event must have.
+enum TagFilter<'q> {
     Any,
     OneOf(Vec<&'q Tag>),
-    /// All tags of one of these.
-    AllOf(Vec<&'q [Tag]>),
+    /// All tags of one of the lists.
+    AllOfOne(Vec<&'q [Tag]>),
 }
 
-impl<'q> Tags<'q> {
+impl<'q> TagFilter<'q> {
     fn of(tags: &'q [Tag]) -> Self {
         match tags {
             [] => Self::Any,
             [tag] => Self::OneOf(vec![tag]),
-            tags => Self::AllOf(vec![tags]),
+            tags => Self::AllOfOne(vec![tags]),
         }
     }
 
-    /// Whether `other` could be taken in.
-    fn takes(&mut self, other: &mut Self) -> bool {
+    /// Merges `other` into this filter, and returns whether that was possible.
+    fn try_merge(&mut self, other: &mut Self) -> bool {
         match (self, other) {
             (Self::Any, Self::Any) => {}
             (Self::OneOf(tags), Self::OneOf(other)) => tags.append(other),
-            (Self::AllOf(tags), Self::AllOf(other)) => tags.append(other),
+            (Self::AllOfOne(tags), Self::AllOfOne(other)) => tags.append(other),
             _ => return false,
         }
         true
     }
 }
 
-fn groups(items: &[QueryItem]) -> Vec<Group<'_>> {
-    let mut groups: Vec<Group<'_>> = Vec::new();
+fn groups(items: &[QueryItem]) -> Vec<ItemGroup<'_>> {
+    let mut groups: Vec<ItemGroup<'_>> = Vec::new();
     for item in items {
-        let mut tags = Tags::of(&item.tags);
-        let mut alike = groups
+        let mut tags = TagFilter::of(&item.tags);
+        let mut candidates = groups
             .iter_mut()
-            .filter(|group| differ_in_tags_only(group.item, item));
-        if !alike.any(|group| group.tags.takes(&mut tags)) {
-            groups.push(Group { item, tags });
+            .filter(|group| differ_only_in_tags(group.item, item));
+        if !candidates.any(|group| group.tags.try_merge(&mut tags)) {
+            groups.push(ItemGroup { item, tags });
         }
     }
     groups
 }
 
-fn differ_in_tags_only(one: &QueryItem, other: &QueryItem) -> bool {
+fn differ_only_in_tags(one: &QueryItem, other: &QueryItem) -> bool {
     one.category == other.category
         && one.stream_prefix == other.stream_prefix
         && one.names == other.names
 }
 
-fn json(values: &(impl serde::Serialize + ?Sized)) -> Result<String, Fault> {
-    serde_json::to_string(values).map_err(Fault::corrupt)
+fn json(values: &(impl serde::Serialize + ?Sized)) -> Result<String, BackendError> {
+    serde_json::to_string(values).map_err(BackendError::corrupt)
 }
 
 fn matches_all(item: &QueryItem) -> bool {
     *item == QueryItem::default()
 }
 
-/// The newest event that violates `condition`.
-pub(crate) fn newest_match(
+/// Returns the newest event that violates `condition`.
+pub fn newest_match(
     connection: &Connection,
     condition: &AppendCondition,
-) -> Result<Option<Position>, Fault> {
-    let mut sql = Sql::default();
+) -> Result<Option<Position>, BackendError> {
+    let mut sql = SqlBuilder::default();
     sql.push("select max(e.position) from factum_event e where e.position > ");
     sql.bind(condition.after.get() as i64);
-    sql.and_matches(&condition.query)?;
+    sql.push_query(&condition.query)?;
     let mut found: Option<i64> = None;
-    sql.each(connection, |row| {
+    sql.for_each(connection, |row| {
         found = row.get(0)?;
         Ok(true)
     })?;

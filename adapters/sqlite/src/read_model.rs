@@ -17,7 +17,7 @@ use crate::document::change;
 use crate::error::store_error;
 use crate::pair::Pair;
 use crate::tables::{self, Tables};
-use crate::writing::Writing;
+use crate::write_connection::WriteConnection;
 use crate::{SqliteProjectSet, SqliteProjection, SqliteStore};
 
 /// A projection together with the file that holds its tables; give a clone to
@@ -83,12 +83,12 @@ impl<P: SqliteProjectSet<EventsOf<P>>> SqliteReadModel<P> {
 
     /// Does `work` as a whole or not at all.
     async fn transact(&self, build: u64, work: Work<'_>) -> Result<Revision, StepError> {
-        let mut turn = self.store.turn().take().await;
+        let mut turn = self.store.write_lock().lock().await;
         let writing = turn.as_mut().ok_or(StoreError::Closed)?;
         let done = self.try_transact(writing, build, work).await;
         match &done {
             Ok(_) => {}
-            Err(StepError::Store(StoreError::Failed(_))) => writing.reopen(),
+            Err(StepError::Store(StoreError::Failed(_))) => writing.discard(),
             Err(_) => writing.roll_back().await,
         }
         done
@@ -96,11 +96,11 @@ impl<P: SqliteProjectSet<EventsOf<P>>> SqliteReadModel<P> {
 
     async fn try_transact(
         &self,
-        writing: &mut Writing,
+        writing: &mut WriteConnection,
         build: u64,
         work: Work<'_>,
     ) -> Result<Revision, StepError> {
-        let pair = writing.begin_awaited().await?;
+        let pair = writing.begin_async().await?;
         let revision = match work {
             Work::Prepare => {
                 tables::is_wanted(pair.rusqlite().await?, P::NAME, build)?;

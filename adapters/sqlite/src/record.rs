@@ -1,4 +1,4 @@
-//! Events as they come out of the file, row by row.
+//! [`RecordDecoder`]: decoding of [`RecordedEvent`]s from rows.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,68 +8,70 @@ use factum::{ContentType, Metadata, Position, RecordedEvent, StreamId, Tag, Time
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 
-use crate::error::Fault;
-use crate::names::Names;
+use crate::error::BackendError;
+use crate::event_types::EventTypes;
 
-/// The columns of an event `e`, in the order in which [`Records`] takes them.
-pub(crate) const COLUMNS: &str = "e.position, e.stream, e.version, e.id, e.name, e.schema_version, \
+/// The columns of an event `e`, in the order that [`RecordDecoder`] expects.
+pub const COLUMNS: &str = "e.position, e.stream, e.version, e.id, e.name, e.schema_version, \
      e.content_type, e.data, e.metadata, e.tags, e.recorded_at";
-pub(crate) const DATA: usize = 7;
-/// Bytes of data that are allocated together at most.
-const CHUNK: usize = 16 * 1024;
+/// The index of the column `data`.
+pub const DATA: usize = 7;
+/// The maximum size of an allocation that several events share, in bytes.
+const MAX_CHUNK: usize = 16 * 1024;
 
-/// Makes records of rows. What rows share is read once.
-pub(crate) struct Records<'c> {
+/// A decoder for the rows of one page; values that rows share are decoded once.
+pub struct RecordDecoder<'c> {
     connection: &'c Connection,
-    /// The one stream that all of the events are of.
+    /// The stream of all events, if it is known.
     only: Option<StreamId>,
     streams: HashMap<i64, StreamId>,
+    /// The metadata of the last event.
     metadata: Option<(String, Arc<Metadata>)>,
-    names: Names,
+    event_types: EventTypes,
+    /// The chunk of memory that the data of the next events shares.
     data: BytesMut,
-    /// The size of the next one.
-    chunk: usize,
+    next_chunk_size: usize,
 }
 
-impl<'c> Records<'c> {
-    pub(crate) fn new(connection: &'c Connection, only: Option<StreamId>) -> Self {
+impl<'c> RecordDecoder<'c> {
+    pub fn new(connection: &'c Connection, only: Option<StreamId>) -> Self {
         Self {
             connection,
             only,
             streams: HashMap::new(),
             metadata: None,
-            names: Names::default(),
+            event_types: EventTypes::default(),
             data: BytesMut::new(),
-            chunk: CHUNK / 16,
+            next_chunk_size: MAX_CHUNK / 16,
         }
     }
 
-    pub(crate) fn take(&mut self, row: &Row<'_>) -> Result<RecordedEvent, Fault> {
+    pub fn decode(&mut self, row: &Row<'_>) -> Result<RecordedEvent, BackendError> {
         let position: i64 = row.get(0)?;
         self.record(position, row).map_err(|error| match error {
-            Unreadable::Value(what) => {
-                Fault::corrupt(format!("event at position {position}: {what}"))
+            RowError::Value(reason) => {
+                BackendError::corrupt(format!("event at position {position}: {reason}"))
             }
-            Unreadable::File(fault) => fault,
+            RowError::Backend(error) => error,
         })
     }
 
-    fn record(&mut self, position: i64, row: &Row<'_>) -> Result<RecordedEvent, Unreadable> {
+    fn record(&mut self, position: i64, row: &Row<'_>) -> Result<RecordedEvent, RowError> {
         let content_type = match value(row, 6)? {
             ValueRef::Null => ContentType::Json,
             name => ContentType::from(text(name, "content_type")?),
         };
         let schema_version = integer(value(row, 5)?, "schema_version")?;
         Ok(RecordedEvent {
-            position: Position::new(number(position, "position")?),
+            position: Position::new(unsigned(position, "position")?),
             stream: self.stream(value(row, 1)?)?,
-            version: Version::new(number(integer(value(row, 2)?, "version")?, "version")?),
+            version: Version::new(unsigned(integer(value(row, 2)?, "version")?, "version")?),
             id: text(value(row, 3)?, "id")?
                 .parse()
                 .map_err(|error| format!("id: {error}"))?,
-            name: self.names.get(text(value(row, 4)?, "name")?),
+            name: self.event_types.get(text(value(row, 4)?, "name")?),
             schema_version: u32::try_from(schema_version)
-                .map_err(|_| format!("schema_version: {schema_version}"))?,
+                .map_err(|_| format!("schema_version out of range: {schema_version}"))?,
             data: self.data(data(value(row, DATA)?, &content_type)?),
             content_type,
             metadata: self.metadata(text(value(row, 8)?, "metadata")?)?,
@@ -78,20 +80,22 @@ impl<'c> Records<'c> {
         })
     }
 
-    /// Neighbours share memory, but not so much that one who keeps an event keeps a whole page.
+    /// Copies `bytes` into a chunk that few events share.
+    ///
+    /// Keeping one event then does not keep the memory of a whole page.
     fn data(&mut self, bytes: &[u8]) -> Bytes {
-        if bytes.len() > CHUNK / 4 {
+        if bytes.len() > MAX_CHUNK / 4 {
             return Bytes::copy_from_slice(bytes);
         }
         if self.data.capacity() < bytes.len() {
-            self.data = BytesMut::with_capacity(self.chunk);
-            self.chunk = (2 * self.chunk).min(CHUNK);
+            self.data = BytesMut::with_capacity(self.next_chunk_size);
+            self.next_chunk_size = (2 * self.next_chunk_size).min(MAX_CHUNK);
         }
         self.data.extend_from_slice(bytes);
         self.data.split().freeze()
     }
 
-    fn stream(&mut self, key: ValueRef<'_>) -> Result<StreamId, Unreadable> {
+    fn stream(&mut self, key: ValueRef<'_>) -> Result<StreamId, RowError> {
         if let Some(only) = &self.only {
             return Ok(only.clone());
         }
@@ -104,8 +108,8 @@ impl<'c> Records<'c> {
         let mut rows = statement.query([key])?;
         let id = match rows.next()? {
             Some(row) => text(value(row, 0)?, "stream")?.parse(),
-            // An event whose stream is missing is an error, not an event less.
-            None => return Err(wrong(ValueRef::Null, "a text", "stream").into()),
+            // An event without its stream is an error. A join would skip the event.
+            None => return Err(wrong_type(ValueRef::Null, "text", "stream").into()),
         };
         let stream: StreamId = id.map_err(|error| format!("stream: {error}"))?;
         self.streams.insert(key, stream.clone());
@@ -126,25 +130,27 @@ impl<'c> Records<'c> {
     }
 }
 
-/// Why a row is no record.
-enum Unreadable {
+/// The reason why a row cannot be decoded.
+enum RowError {
+    /// A column has an invalid value.
     Value(String),
-    File(Fault),
+    /// Reading the file failed.
+    Backend(BackendError),
 }
 
-impl From<String> for Unreadable {
-    fn from(what: String) -> Self {
-        Self::Value(what)
+impl From<String> for RowError {
+    fn from(reason: String) -> Self {
+        Self::Value(reason)
     }
 }
 
-impl From<rusqlite::Error> for Unreadable {
+impl From<rusqlite::Error> for RowError {
     fn from(error: rusqlite::Error) -> Self {
-        Self::File(error.into())
+        Self::Backend(error.into())
     }
 }
 
-fn value<'r>(row: &'r Row<'_>, column: usize) -> Result<ValueRef<'r>, Unreadable> {
+fn value<'r>(row: &'r Row<'_>, column: usize) -> Result<ValueRef<'r>, RowError> {
     Ok(row.get_ref(column)?)
 }
 
@@ -153,31 +159,31 @@ fn text<'r>(value: ValueRef<'r>, column: &str) -> Result<&'r str, String> {
         ValueRef::Text(bytes) => {
             std::str::from_utf8(bytes).map_err(|error| format!("{column}: {error}"))
         }
-        other => Err(wrong(other, "a text", column)),
+        other => Err(wrong_type(other, "text", column)),
     }
 }
 
 fn integer(value: ValueRef<'_>, column: &str) -> Result<i64, String> {
     match value {
         ValueRef::Integer(integer) => Ok(integer),
-        other => Err(wrong(other, "an integer", column)),
+        other => Err(wrong_type(other, "an integer", column)),
     }
 }
 
-fn number(integer: i64, column: &str) -> Result<u64, String> {
-    u64::try_from(integer).map_err(|_| format!("{column}: {integer}"))
+fn unsigned(integer: i64, column: &str) -> Result<u64, String> {
+    u64::try_from(integer).map_err(|_| format!("negative {column}: {integer}"))
 }
 
-fn wrong(value: ValueRef<'_>, expected: &str, column: &str) -> String {
+fn wrong_type(value: ValueRef<'_>, expected: &str, column: &str) -> String {
     let found = value.data_type().to_string().to_lowercase();
-    format!("invalid type: {found}, expected {expected}: {column}")
+    format!("invalid type: {found}; column {column} must be {expected}")
 }
 
 fn data<'r>(value: ValueRef<'r>, content_type: &ContentType) -> Result<&'r [u8], String> {
     match (content_type, value) {
         (ContentType::Json, value) => text(value, "data").map(str::as_bytes),
         (_, ValueRef::Blob(bytes) | ValueRef::Text(bytes)) => Ok(bytes),
-        (_, other) => Err(wrong(other, "bytes", "data")),
+        (_, other) => Err(wrong_type(other, "bytes", "data")),
     }
 }
 

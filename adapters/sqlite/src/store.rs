@@ -1,13 +1,14 @@
-//! [`SqliteStore`]: the handle, and what it asks the writer and the readers.
+//! [`SqliteStore`]: the handle, and its implementation of the store traits.
 
 use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use factum::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
 use factum::metrics::StoreMetrics;
 use factum::{
     Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Position, Read, Scope,
-    StoreError,
+    Snapshot, SnapshotStore, StoreError, StreamId,
 };
 use sqlx::{SqliteConnection, SqlitePool};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
@@ -16,41 +17,49 @@ use tracing::warn;
 
 use crate::error::store_error;
 use crate::inline::Inlines;
-use crate::job::{Job, Waiting};
-use crate::read;
-use crate::readers::{Length, Readers};
-use crate::writer::{Message, QUEUE, Turn, Writer};
-use crate::writing::Writing;
+use crate::read_pool::{ReadCost, ReadPool};
+use crate::write_connection::{WriteConnection, WriteLock};
+use crate::write_request::{Responder, WriteRequest};
+use crate::writer::{QUEUE_CAPACITY, Writer, WriterMessage};
+use crate::{document, read, snapshot};
 
-/// A store in a SQLite file. A handle: clones share their connections, which are closed with the last of
-/// them, or by [`close`](Self::close).
+/// A store in a SQLite file.
+///
+/// It is a handle: clones share their connections. The connections are closed with the last clone, or by
+/// [`close`](Self::close).
 #[derive(Clone)]
 pub struct SqliteStore(Arc<Shared>);
 
 struct Shared {
-    /// Dropped ahead of `jobs`, so that what it holds ends on the writer's thread.
-    turn: Arc<Turn>,
-    jobs: mpsc::Sender<Message>,
-    readers: Readers,
+    /// Dropped before `writer`, so that the connection in it is dropped on the writer's thread.
+    write_lock: Arc<WriteLock>,
+    writer: mpsc::Sender<WriterMessage>,
+    read_pool: ReadPool,
     pool: SqlitePool,
     head: watch::Receiver<Position>,
     metrics: StoreMetrics,
     watcher: Mutex<Option<Watcher>>,
 }
 
-/// The task that looks for what others commit.
+/// The task that looks for commits of other processes.
 struct Watcher {
-    /// It ends when this is dropped.
-    alive: oneshot::Sender<()>,
+    /// Dropping it ends the task.
+    keep_polling: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
 
+/// The open connections that a store starts with.
+pub struct StoreParts {
+    pub writer: WriteConnection,
+    pub inlines: Inlines,
+    pub pool: SqlitePool,
+    pub read_pool: ReadPool,
+    pub watcher: SqliteConnection,
+}
+
 impl SqliteStore {
-    pub(crate) async fn start(
-        (writing, inlines): (Writing, Inlines),
-        (pool, readers): (SqlitePool, Readers),
-        mut watcher: SqliteConnection,
-    ) -> Result<Self, StoreError> {
+    pub(crate) async fn start(parts: StoreParts) -> Result<Self, StoreError> {
+        let mut watcher = parts.watcher;
         let sql = "select coalesce(max(position), 0) from factum_event";
         let head: i64 = sqlx::query_scalar(sql)
             .fetch_one(&mut watcher)
@@ -58,71 +67,71 @@ impl SqliteStore {
             .map_err(store_error)?;
         let (sender, head) = watch::channel(Position::new(head as u64));
         let sender = Arc::new(sender);
-        let (alive, ended) = oneshot::channel();
-        let task = tokio::spawn(crate::watch::others(watcher, sender.clone(), ended));
-        let turn = Arc::new(Turn::new(writing));
-        let (jobs, inbox) = mpsc::channel(QUEUE);
+        let (keep_polling, stop_polling) = oneshot::channel();
+        let task = tokio::spawn(crate::watch::poll(watcher, sender.clone(), stop_polling));
+        let write_lock = Arc::new(WriteLock::new(parts.writer));
+        let (writer, inbox) = mpsc::channel(QUEUE_CAPACITY);
         let metrics = StoreMetrics::new("sqlite");
-        let writer = Writer {
-            turn: turn.clone(),
-            inlines,
+        let writer_thread = Writer {
+            write_lock: write_lock.clone(),
+            inlines: parts.inlines,
             head: sender,
             metrics: metrics.clone(),
         };
         std::thread::Builder::new()
             .name("factum-sqlite-writer".to_owned())
-            .spawn(move || writer.run(inbox))
+            .spawn(move || writer_thread.run(inbox))
             .map_err(|error| StoreError::Failed(error.into()))?;
         Ok(Self(Arc::new(Shared {
-            turn,
-            jobs,
-            readers,
-            pool,
+            write_lock,
+            writer,
+            read_pool: parts.read_pool,
+            pool: parts.pool,
             head,
             metrics,
-            watcher: Mutex::new(Some(Watcher { alive, task })),
+            watcher: Mutex::new(Some(Watcher { keep_polling, task })),
         })))
     }
 
-    /// Connections that read the file, for read models and reports: what they try to write is rejected.
+    /// Returns a pool of read-only connections, for read models and reports.
+    ///
+    /// SQLite rejects statements that write through it.
     #[must_use]
     pub fn pool(&self) -> &SqlitePool {
         &self.0.pool
     }
 
-    /// Lets appends under way finish, then closes the file. Every handle answers
-    /// [`StoreError::Closed`] from then on.
+    /// Waits for running appends, then closes the file.
+    ///
+    /// From then on every handle returns [`StoreError::Closed`].
     pub async fn close(&self) {
-        let (answer, answered) = oneshot::channel();
-        if self.0.jobs.send(Message::Close(answer)).await.is_ok() {
-            // An error means that the writer has ended before, which is as good.
-            let _ = answered.await;
+        let (sender, closed) = oneshot::channel();
+        let message = WriterMessage::Close(sender);
+        if self.0.writer.send(message).await.is_ok() {
+            // An error means that the writer has already ended.
+            let _ = closed.await;
         }
-        if let Some(Watcher { alive, task }) = self.0.watcher.lock().await.take() {
-            drop(alive);
-            // Ends by itself, and cannot fail in a way that matters now.
+        if let Some(Watcher { keep_polling, task }) = self.0.watcher.lock().await.take() {
+            drop(keep_polling);
+            // The task ends by itself, and its result does not matter any more.
             let _ = task.await;
         }
-        if let Some(writing) = self.0.turn.take().await.take()
-            && let Err(error) = writing.close().await
+        if let Some(writer) = self.0.write_lock.lock().await.take()
+            && let Err(error) = writer.close().await
         {
-            warn!(%error, "the connection was not closed in order");
+            warn!(%error, "cannot close the writer's connection");
         }
-        self.0.readers.close().await;
+        self.0.read_pool.close().await;
         self.0.pool.close().await;
     }
 
-    pub(crate) async fn ask(&self, job: Job) -> Result<(), StoreError> {
-        let asked = self.0.jobs.send(Message::Do(job)).await;
-        asked.map_err(|_| StoreError::Closed)
+    pub(crate) fn write_lock(&self) -> &Arc<WriteLock> {
+        &self.0.write_lock
     }
 
-    pub(crate) fn turn(&self) -> &std::sync::Arc<Turn> {
-        &self.0.turn
-    }
-
-    pub(crate) fn readers(&self) -> &Readers {
-        &self.0.readers
+    async fn send(&self, request: WriteRequest) -> Result<(), StoreError> {
+        let sent = self.0.writer.send(WriterMessage::Write(request)).await;
+        sent.map_err(|_| StoreError::Closed)
     }
 }
 
@@ -130,32 +139,71 @@ impl SqliteStore {
 impl EventStore for SqliteStore {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         append.check()?;
-        let (waiting, answered) = Waiting::new();
-        self.ask(Job::Append(append, waiting)).await?;
-        answered.await.map_err(|_| StoreError::Closed)?
+        let (responder, response) = Responder::new();
+        self.send(WriteRequest::Append(append, responder)).await?;
+        response.await.map_err(|_| StoreError::Closed)?
     }
 
     async fn read(&self, read: Read) -> Result<Page, StoreError> {
-        let length = match read.scope {
-            Scope::Stream(_) => Length::Short,
-            Scope::Streams(_) | Scope::All(_) => Length::Long,
+        let cost = match read.scope {
+            Scope::Stream(_) => ReadCost::Short,
+            Scope::Streams(_) | Scope::All(_) => ReadCost::Long,
         };
         let page = move |connection: &_| read::page(connection, &read);
-        let page = self.0.readers.run(length, page).await?;
+        let page = self.0.read_pool.run(cost, page).await?;
         self.0.metrics.read(&page);
         Ok(page)
     }
 
     async fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {
         let text = key.key.clone();
-        let find = move |connection: &_| crate::find::answer(connection, &text);
-        let found = self.0.readers.run(Length::Short, find).await;
+        let find = move |connection: &_| crate::find::find(connection, &text);
+        let found = self.0.read_pool.run(ReadCost::Short, find).await;
         let found = found.map_err(StoreError::from)?;
-        found.map(|answer| answer.again(key)).transpose()
+        found.map(|first| first.repeat(key)).transpose()
     }
 
     fn watch(&self) -> watch::Receiver<Position> {
         self.0.head.clone()
+    }
+}
+
+#[async_trait]
+impl DocumentStore for SqliteStore {
+    async fn change_documents(&self, changes: Changes) -> Result<Revision, ChangeError> {
+        changes.check()?;
+        let (responder, response) = Responder::new();
+        self.send(WriteRequest::ChangeDocuments(changes, responder))
+            .await?;
+        response.await.map_err(|_| StoreError::Closed)?
+    }
+
+    async fn find_documents(&self, keys: &[String]) -> Result<Vec<Document>, StoreError> {
+        let keys = keys.to_vec();
+        let find = move |db: &_| document::find(db, keys.iter().map(String::as_str));
+        Ok(self.0.read_pool.run(ReadCost::Short, find).await?)
+    }
+
+    async fn scan_documents(&self, scan: Scan) -> Result<Vec<Document>, StoreError> {
+        let scan = move |db: &_| document::scan(db, &scan);
+        Ok(self.0.read_pool.run(ReadCost::Short, scan).await?)
+    }
+}
+
+#[async_trait]
+impl SnapshotStore for SqliteStore {
+    async fn save_snapshot(&self, snapshot: Snapshot) -> Result<(), StoreError> {
+        Ok(snapshot::save(&self.0.write_lock, &snapshot).await?)
+    }
+
+    async fn load_snapshot(&self, stream: &StreamId) -> Result<Option<Snapshot>, StoreError> {
+        let stream = stream.clone();
+        let load = move |connection: &_| snapshot::load(connection, &stream);
+        Ok(self.0.read_pool.run(ReadCost::Short, load).await?)
+    }
+
+    async fn clear_snapshots(&self) -> Result<(), StoreError> {
+        Ok(snapshot::clear(&self.0.write_lock).await?)
     }
 }
 

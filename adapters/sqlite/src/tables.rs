@@ -12,7 +12,7 @@ use rusqlite::{Connection, Params, Row};
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use crate::document::{change, find};
-use crate::error::Fault;
+use crate::error::BackendError;
 
 /// The tables of one build of a read model, and the connection to their file; reads like the connection.
 ///
@@ -107,7 +107,7 @@ fn all<T>(
     sql: &str,
     parameters: impl Params,
     row: impl Fn(&Row<'_>) -> Result<T, rusqlite::Error>,
-) -> Result<Vec<T>, Fault> {
+) -> Result<Vec<T>, BackendError> {
     let mut statement = db.prepare_cached(sql)?;
     let rows = statement.query_map(parameters, row)?;
     Ok(rows.collect::<Result<_, _>>()?)
@@ -132,7 +132,7 @@ fn names(db: &Connection, key: &str) -> Result<Vec<String>, StoreError> {
     listed(key, value(db, key)?.as_deref())
 }
 
-fn value(db: &Connection, key: &str) -> Result<Option<String>, Fault> {
+fn value(db: &Connection, key: &str) -> Result<Option<String>, BackendError> {
     let found = find(db, [key])?.pop();
     Ok(found.map(|document| document.value))
 }
@@ -171,6 +171,6 @@ pub(crate) fn drop(db: &Connection, name: &str, build: u64) -> Result<(), StepEr
     Ok(())
 }
 
-fn execute(db: &Connection, sql: &str) -> Result<(), Fault> {
+fn execute(db: &Connection, sql: &str) -> Result<(), BackendError> {
     Ok(db.execute_batch(sql)?)
 }

@@ -1,4 +1,6 @@
-//! The head, as far as this process knows it.
+//! The head of the log.
+//!
+//! Commits of other processes are found by polling, because SQLite sends no notifications.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,11 +10,11 @@ use sqlx::{Connection as _, SqliteConnection};
 use tokio::sync::{oneshot, watch};
 use tracing::warn;
 
-/// How long a commit of another process may go unseen. SQLite cannot push.
-const INTERVAL: Duration = Duration::from_millis(50);
+/// The maximum time until a commit of another process is seen.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Moves `head` to `position`, never back.
-pub(crate) fn advance(head: &watch::Sender<Position>, position: Position) {
+/// Sets `head` to `position` unless it is already higher.
+pub fn advance(head: &watch::Sender<Position>, position: Position) {
     head.send_if_modified(|head| {
         let moved = position > *head;
         *head = position.max(*head);
@@ -20,42 +22,42 @@ pub(crate) fn advance(head: &watch::Sender<Position>, position: Position) {
     });
 }
 
-/// Looks for commits of other processes, as long as someone watches, until `alive` is dropped.
-pub(crate) async fn others(
+/// Advances `head` while it has receivers, until the sender of `stop` is dropped.
+pub async fn poll(
     mut connection: SqliteConnection,
     head: Arc<watch::Sender<Position>>,
-    mut alive: oneshot::Receiver<()>,
+    mut stop: oneshot::Receiver<()>,
 ) {
-    let mut known = None;
+    let mut last_version = None;
     loop {
         tokio::select! {
-            _ = &mut alive => break,
-            () = tokio::time::sleep(INTERVAL) => {}
+            _ = &mut stop => break,
+            () = tokio::time::sleep(POLL_INTERVAL) => {}
         }
-        // The store itself holds one receiver.
+        // The store itself has one receiver.
         if head.receiver_count() < 2 {
-            known = None;
+            last_version = None;
             continue;
         }
-        match look(&mut connection, &mut known).await {
+        match read_changed_head(&mut connection, &mut last_version).await {
             Ok(Some(position)) => advance(&head, position),
             Ok(None) => {}
-            Err(error) => warn!(%error, "the head was not read"),
+            Err(error) => warn!(%error, "cannot read the head of the log, will retry"),
         }
     }
-    // Only read from: nothing is lost if it is not closed in order.
+    // The connection only reads, so a failed close loses nothing.
     let _ = connection.close().await;
 }
 
-/// The head, if someone has committed since `known`.
-async fn look(
+/// Returns the head if another connection has committed since `last_version`, which is updated.
+async fn read_changed_head(
     connection: &mut SqliteConnection,
-    known: &mut Option<i64>,
+    last_version: &mut Option<i64>,
 ) -> Result<Option<Position>, sqlx::Error> {
     let version: i64 = sqlx::query_scalar("pragma data_version")
         .fetch_one(&mut *connection)
         .await?;
-    if known.replace(version) == Some(version) {
+    if last_version.replace(version) == Some(version) {
         return Ok(None);
     }
     let sql = "select coalesce(max(position), 0) from factum_event";

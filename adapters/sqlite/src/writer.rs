@@ -1,151 +1,137 @@
-//! The thread that writes: what arrives during a commit goes out with the next.
+//! [`Writer`]: the thread that stores appends in batches.
+//!
+//! Requests that arrive during a commit form the next batch.
 
 use std::sync::Arc;
 
 use factum::Position;
 use factum::metrics::{Stopwatch, StoreMetrics};
-use tokio::sync::{Mutex, MutexGuard, mpsc, oneshot, watch};
-use tracing::{Span, debug, debug_span};
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::debug;
 
 use crate::batch;
-use crate::error::Fault;
+use crate::error::BackendError;
 use crate::inline::Inlines;
-use crate::job::Job;
 use crate::pair::wait;
-use crate::writing::Writing;
+use crate::write_connection::{WriteConnection, WriteLock};
+use crate::write_request::{WriteRequest, batch_span};
 
-/// Jobs that wait; more let their callers wait.
-pub(crate) const QUEUE: usize = 1_024;
-/// A batch is full with this many jobs, or this many events.
-const MOST_JOBS: usize = 512;
-const MOST_EVENTS: usize = 4_096;
+/// The maximum number of messages that wait for the writer; further callers wait for room.
+pub const QUEUE_CAPACITY: usize = 1_024;
+/// The maximum number of requests in a batch.
+const MAX_BATCH_REQUESTS: usize = 512;
+/// The number of events from which on a batch is full.
+const MAX_BATCH_EVENTS: usize = 4_096;
 
-/// What the writer is told.
+/// A message to the writer.
 #[expect(
     clippy::large_enum_variant,
-    reason = "it is closed once, and asked all the time"
+    reason = "nearly all messages are of the large variant"
 )]
-pub(crate) enum Message {
-    Do(Job),
+pub enum WriterMessage {
+    Write(WriteRequest),
     Close(oneshot::Sender<()>),
 }
 
-/// The span of a batch, which follows from what waits for it.
-fn batch_span(jobs: &[Job]) -> Span {
-    let appends = jobs.iter().filter(|job| matches!(job, Job::Append(..)));
-    let span = debug_span!(parent: None, "batch", appends = appends.count());
-    if !span.is_disabled() {
-        for job in jobs {
-            span.follows_from(job.span());
-        }
-    }
-    span
-}
-
-/// The turn to write, in order of arrival. Empty once the store is closed.
-pub(crate) struct Turn(Mutex<Option<Writing>>);
-
-impl Turn {
-    pub(crate) fn new(writing: Writing) -> Self {
-        Self(Mutex::new(Some(writing)))
-    }
-
-    pub(crate) async fn take(&self) -> MutexGuard<'_, Option<Writing>> {
-        self.0.lock().await
-    }
-}
-
-pub(crate) struct Writer {
-    pub(crate) turn: Arc<Turn>,
-    pub(crate) inlines: Inlines,
-    pub(crate) head: Arc<watch::Sender<Position>>,
-    pub(crate) metrics: StoreMetrics,
+pub struct Writer {
+    pub write_lock: Arc<WriteLock>,
+    pub inlines: Inlines,
+    pub head: Arc<watch::Sender<Position>>,
+    pub metrics: StoreMetrics,
 }
 
 impl Writer {
-    /// Runs until it is told to close, or nobody can give it work any more. Blocks.
-    pub(crate) fn run(self, mut inbox: mpsc::Receiver<Message>) {
-        let mut messages = Vec::with_capacity(MOST_JOBS);
+    /// Runs until a message closes it or all senders are dropped; blocks the thread.
+    pub fn run(self, mut inbox: mpsc::Receiver<WriterMessage>) {
+        let mut messages = Vec::with_capacity(MAX_BATCH_REQUESTS);
         let mut closing = None;
-        while closing.is_none() && inbox.blocking_recv_many(&mut messages, MOST_JOBS) > 0 {
+        while closing.is_none() && inbox.blocking_recv_many(&mut messages, MAX_BATCH_REQUESTS) > 0 {
             let mut batch = Vec::with_capacity(messages.len());
             let mut events = 0;
             for message in messages.drain(..) {
                 match message {
-                    Message::Do(job) if job.is_gone() => {}
-                    Message::Do(job) => {
-                        events += job.events();
-                        batch.push(job);
-                        if events >= MOST_EVENTS {
+                    WriterMessage::Write(request) if request.is_abandoned() => {}
+                    WriterMessage::Write(request) => {
+                        events += request.event_count();
+                        batch.push(request);
+                        if events >= MAX_BATCH_EVENTS {
                             self.store(std::mem::take(&mut batch));
                             events = 0;
                         }
                     }
-                    Message::Close(answer) => closing = Some(answer),
+                    WriterMessage::Close(closed) => closing = Some(closed),
                 }
             }
             self.store(batch);
         }
         inbox.close();
         drop(self);
-        if let Some(answer) = closing {
-            let _ = answer.send(());
+        if let Some(closed) = closing {
+            let _ = closed.send(());
         }
     }
 
-    fn store(&self, mut jobs: Vec<Job>) {
-        if jobs.is_empty() {
+    fn store(&self, mut requests: Vec<WriteRequest>) {
+        if requests.is_empty() {
             return;
         }
-        let mut turn = self.turn.0.blocking_lock();
-        let Some(writing) = turn.as_mut() else {
-            return self.fail(jobs, Fault::Closed);
+        let mut writer = self.write_lock.blocking_lock();
+        let Some(writer) = writer.as_mut() else {
+            return self.fail(requests, BackendError::Closed);
         };
-        match self.try_store(writing, &mut jobs) {
-            Ok(()) => jobs.into_iter().for_each(Job::tell),
-            Err(fault) if fault.is_of_the_content() && jobs.len() > 1 => {
-                debug!(
-                    jobs = jobs.len(),
-                    "one of a batch failed, storing each alone"
-                );
-                for job in jobs {
-                    let mut alone = vec![job];
-                    match self.try_store(writing, &mut alone) {
-                        Ok(()) => alone.into_iter().for_each(Job::tell),
-                        Err(fault) => self.fail(alone, fault),
-                    }
-                }
+        match self.try_store(writer, &mut requests) {
+            Ok(()) => requests.into_iter().for_each(WriteRequest::respond),
+            Err(error) if error.is_data_error() && requests.len() > 1 => {
+                let count = requests.len();
+                debug!(%error, requests = count, "batch failed, storing each request alone");
+                self.store_each_alone(writer, requests);
             }
-            Err(fault) => self.fail(jobs, fault),
+            Err(error) => self.fail(requests, error),
         }
     }
 
-    fn fail(&self, mut jobs: Vec<Job>, fault: Fault) {
-        let appends = jobs.iter().filter(|job| matches!(job, Job::Append(..)));
+    fn store_each_alone(&self, writer: &mut WriteConnection, requests: Vec<WriteRequest>) {
+        for request in requests {
+            let mut alone = vec![request];
+            match self.try_store(writer, &mut alone) {
+                Ok(()) => alone.into_iter().for_each(WriteRequest::respond),
+                Err(error) => self.fail(alone, error),
+            }
+        }
+    }
+
+    fn fail(&self, mut requests: Vec<WriteRequest>, error: BackendError) {
+        let appends = requests.iter().filter(|request| request.is_append());
         self.metrics.failed(appends.count());
-        let last = jobs.pop();
-        for job in jobs {
-            job.fail(fault.clone());
+        // The last one owns the error, so that a single caller gets it unshared.
+        let last = requests.pop();
+        for request in requests {
+            request.fail(error.clone());
         }
         if let Some(last) = last {
-            last.fail(fault);
+            last.fail(error);
         }
     }
 
-    fn try_store(&self, writing: &mut Writing, jobs: &mut [Job]) -> Result<(), Fault> {
-        let began = Stopwatch::start();
-        let stored = batch_span(jobs).in_scope(|| batch::store(writing, &self.inlines, jobs));
+    fn try_store(
+        &self,
+        writer: &mut WriteConnection,
+        requests: &mut [WriteRequest],
+    ) -> Result<(), BackendError> {
+        let started = Stopwatch::start();
+        let stored =
+            batch_span(requests).in_scope(|| batch::store(writer, &self.inlines, requests));
         let head = match stored {
             Ok(head) => head,
-            Err(fault) => {
-                wait(writing.end_after_failure(&fault));
-                return Err(fault);
+            Err(error) => {
+                wait(writer.reset_after(&error));
+                return Err(error);
             }
         };
-        // Ahead of the answers: who is answered finds the head where it must be.
+        // Before the responses, so that a caller with a result sees at least its position.
         crate::watch::advance(&self.head, head);
-        self.metrics
-            .committed(jobs.iter().filter_map(Job::appended), began);
+        let results = requests.iter().filter_map(WriteRequest::append_result);
+        self.metrics.committed(results, started);
         Ok(())
     }
 }

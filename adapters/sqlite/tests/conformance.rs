@@ -1,5 +1,6 @@
-//! The store in a SQLite file keeps every promise; each handle has connections of its own, like another
-//! process.
+//! The conformance suite for the store on SQLite.
+//!
+//! Each handle has its own connections, like a separate process.
 
 use factum::async_trait;
 use factum_sqlite::SqliteStore;
@@ -13,13 +14,13 @@ impl Backend for File {
     type Store = SqliteStore;
 
     async fn create() -> Self {
-        Self(tempfile::tempdir().expect("a directory"))
+        Self(tempfile::tempdir().expect("a temporary directory"))
     }
 
     async fn open(&self) -> SqliteStore {
-        SqliteStore::open(self.0.path().join("contract.db"))
+        SqliteStore::open(self.0.path().join("conformance.db"))
             .await
-            .expect("a store")
+            .expect("the store opens")
     }
 }
 

@@ -1,4 +1,4 @@
-//! A store with an inline projection keeps every promise, too.
+//! The conformance suite for a store with an inline projection.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 struct File(TempDir);
 
-/// The store, without the documents that its projection has.
+/// The store without the documents of its projection.
 #[derive(Clone)]
 struct Inline(SqliteStore);
 
@@ -27,12 +27,18 @@ impl Backend for File {
     type Store = Inline;
 
     async fn create() -> Self {
-        Self(tempfile::tempdir().expect("a directory"))
+        Self(tempfile::tempdir().expect("a temporary directory"))
     }
 
     async fn open(&self) -> Inline {
-        let options = SqliteOptions::new(self.0.path().join("contract.db"));
-        Inline(options.inline(Sums::<1>).open().await.expect("a store"))
+        let options = SqliteOptions::new(self.0.path().join("conformance.db"));
+        Inline(
+            options
+                .inline(Sums::<1>)
+                .open()
+                .await
+                .expect("the store opens"),
+        )
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the store tells of appends, batches and pages.
+//! Tests of the metrics for appends, batches and pages.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -28,10 +28,10 @@ fn append(stream: &str, events: usize) -> Append {
     Append::stream(stream.parse().unwrap(), ExpectedVersion::NoStream, events)
 }
 
-/// By name and outcome; of a histogram, its values in order of size.
-fn told(recorder: &Snapshotter) -> BTreeMap<String, Vec<f64>> {
-    let told = recorder.snapshot().into_vec().into_iter();
-    let told = told.map(|(key, _, _, value)| {
+/// Returns the recorded values by metric and outcome; the values of a histogram are sorted.
+fn recorded(recorder: &Snapshotter) -> BTreeMap<String, Vec<f64>> {
+    let metrics = recorder.snapshot().into_vec().into_iter();
+    let metrics = metrics.map(|(key, _, _, value)| {
         let key = key.key();
         let labels: Vec<_> = key
             .labels()
@@ -50,12 +50,12 @@ fn told(recorder: &Snapshotter) -> BTreeMap<String, Vec<f64>> {
         values.sort_by(f64::total_cmp);
         (name, values)
     });
-    told.collect()
+    metrics.collect()
 }
 
-// The only test of this process: the recorder is everybody's.
+// The only test of this binary: the recorder is global.
 #[tokio::test]
-async fn appends_batches_and_pages_are_told_before_the_answer() {
+async fn metrics_are_recorded_before_the_result_is_returned() {
     let dir = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(dir.path().join("bank.db")).await.unwrap();
     let recorder = DebuggingRecorder::new();
@@ -77,15 +77,16 @@ async fn appends_batches_and_pages_are_told_before_the_answer() {
         .unwrap();
     store.close().await;
 
-    let mut told = told(&snapshotter);
-    let durations = told.remove("factum_batch_duration_seconds").unwrap();
+    let mut recorded = recorded(&snapshotter);
+    let durations = recorded.remove("factum_batch_duration_seconds").unwrap();
     assert_eq!(durations.len(), 5);
     assert!(
         durations
             .iter()
             .all(|seconds| (0.0..60.0).contains(seconds))
     );
-    let told: Vec<(&str, &[f64])> = told.iter().map(|(key, told)| (&**key, &**told)).collect();
+    let recorded = recorded.iter().map(|(key, values)| (&**key, &**values));
+    let recorded: Vec<(&str, &[f64])> = recorded.collect();
     let expected: [(&str, &[f64]); 9] = [
         ("factum_appends_total conflict", &[1.0]),
         ("factum_appends_total failed", &[1.0]),
@@ -97,5 +98,5 @@ async fn appends_batches_and_pages_are_told_before_the_answer() {
         ("factum_events_stored_total", &[5.0]),
         ("factum_pages_read_total", &[2.0]),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(recorded, expected);
 }

@@ -1,4 +1,4 @@
-//! Queries of any size, over any of their parts.
+//! Tests of queries with many items and of all their parts.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -15,7 +15,7 @@ fn tag(key: &str, value: usize) -> Tag {
     Tag::new(key, value).unwrap()
 }
 
-/// Event `number` carries `course:number`, `student:number`, `every:1`.
+/// Returns event `number` with the tags `course:<number>`, `student:<number>` and `every:1`.
 fn event(number: usize) -> NewEvent {
     NewEvent {
         id: Uuid::now_v7(),
@@ -51,8 +51,8 @@ async fn positions(store: &SqliteStore, query: &Query) -> Vec<u64> {
     positions.collect()
 }
 
-/// The query finds the events at `found`, and an append on the condition that there is none is rejected with the last.
-async fn finds(store: &SqliteStore, query: Query, found: &[u64]) {
+/// Checks that `query` finds the events at `found`, and that it rejects an append as its condition.
+async fn assert_finds(store: &SqliteStore, query: Query, found: &[u64]) {
     assert_eq!(positions(store, &query).await, found);
     let append = Append::stream(
         "school-2".parse().unwrap(),
@@ -70,7 +70,7 @@ async fn finds(store: &SqliteStore, query: Query, found: &[u64]) {
 }
 
 #[tokio::test]
-async fn a_query_may_have_thousands_of_alternatives_of_two_tags() {
+async fn query_may_have_thousands_of_items_with_two_tags() {
     let (_dir, store) = store(9).await;
     let both = |course, student| {
         let item = QueryItem::default().tag(tag("course", course));
@@ -79,11 +79,11 @@ async fn a_query_may_have_thousands_of_alternatives_of_two_tags() {
     let query = (5..5_000).fold(Query::all(), |query, number| {
         query.or(both(number, number)).or(both(number, number + 1))
     });
-    finds(&store, query, &[5, 6, 7, 8, 9]).await;
+    assert_finds(&store, query, &[5, 6, 7, 8, 9]).await;
 }
 
 #[tokio::test]
-async fn all_tags_of_an_alternative_are_asked_for() {
+async fn query_item_requires_all_its_tags() {
     let (_dir, store) = store(4).await;
     let item = |tags: &[Tag]| QueryItem {
         tags: tags.to_vec(),
@@ -101,17 +101,17 @@ async fn all_tags_of_an_alternative_are_asked_for() {
             tag("student", 4),
         ]))
         .or(item(&[tag("course", 4), tag("student", 4)]));
-    finds(&store, query, &[2, 4]).await;
+    assert_finds(&store, query, &[2, 4]).await;
 }
 
 #[tokio::test]
-async fn a_query_may_have_a_thousand_alternatives_that_share_nothing() {
+async fn query_may_have_a_thousand_different_items() {
     let (_dir, store) = store(9).await;
     let query = (7..1_007).fold(Query::all(), |query, number| {
         let item = QueryItem::default().name(format!("course.enrolled-{number}"));
         query.or(item.tag(tag("course", number)))
     });
-    finds(&store, query, &[7, 8, 9]).await;
+    assert_finds(&store, query, &[7, 8, 9]).await;
     let query = (8..1_008).fold(Query::all(), |query, number| {
         query.or(QueryItem {
             stream_prefix: Some(format!("school-{}", number % 2)),
@@ -119,5 +119,5 @@ async fn a_query_may_have_a_thousand_alternatives_that_share_nothing() {
             ..QueryItem::default()
         })
     });
-    finds(&store, query, &[9]).await;
+    assert_finds(&store, query, &[9]).await;
 }

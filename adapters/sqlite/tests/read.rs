@@ -1,4 +1,4 @@
-//! Pages that were read before they were asked for.
+//! Tests of consecutive pages with appends between them.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -33,13 +33,13 @@ async fn append(store: &SqliteStore, count: usize) {
     store.append(append).await.unwrap();
 }
 
-fn places(page: &Page) -> Vec<u64> {
+fn positions(page: &Page) -> Vec<u64> {
     let positions = page.events.iter().map(|event| event.position.get());
     positions.collect()
 }
 
 #[tokio::test]
-async fn the_last_page_holds_what_came_while_the_one_ahead_was_handled() {
+async fn last_page_has_events_appended_since_the_previous_page() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("bank.db");
     let store = SqliteStore::open(&file).await.unwrap();
@@ -49,19 +49,19 @@ async fn the_last_page_holds_what_came_while_the_one_ahead_was_handled() {
     for (round, read) in [Read::all(Query::all()), stream].into_iter().enumerate() {
         let last = 250 + 10 * round as u64;
         let first = store.read(read.clone().limit(100)).await.unwrap();
-        assert_eq!(places(&first), (1..=100).collect::<Vec<_>>());
+        assert_eq!(positions(&first), (1..=100).collect::<Vec<_>>());
         let second = read.clone().limit(100).after(100_u64);
         let second = store.read(second).await.unwrap();
-        assert_eq!(places(&second), (101..=200).collect::<Vec<_>>());
+        assert_eq!(positions(&second), (101..=200).collect::<Vec<_>>());
         append(&other, 10).await;
         let third = store.read(read.limit(100).after(200_u64)).await.unwrap();
-        assert_eq!(places(&third), (201..=last + 10).collect::<Vec<_>>());
+        assert_eq!(positions(&third), (201..=last + 10).collect::<Vec<_>>());
         assert_eq!((third.head.get(), third.more), (last + 10, false));
     }
 }
 
 #[tokio::test]
-async fn a_page_that_was_read_ahead_knows_the_head_of_today() {
+async fn later_page_has_the_current_head() {
     let dir = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(dir.path().join("bank.db")).await.unwrap();
     append(&store, 300).await;

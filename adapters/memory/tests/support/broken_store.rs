@@ -1,4 +1,6 @@
-//! A sound store behind one fault, of those that stores really have.
+//! [`Broken`]: a correct store with one injected fault, of a kind that real stores have had.
+
+#![allow(unreachable_pub, reason = "`pub` means visible in this test binary")]
 
 #[path = "broken_documents.rs"]
 mod broken_documents;
@@ -9,99 +11,100 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
-use factum::append::AppendCondition;
-use factum::record::MAX_EVENT_DATA;
-use factum::{
+use factum::store::AppendCondition;
+use factum::store::MAX_EVENT_DATA;
+use factum::store::{
     Append, AppendError, Appended, Conflict, Direction, EventStore, ExpectedVersion,
-    IdempotencyKey, InvalidAppend, Page, Position, Query, QueryItem, Read, Scope, Snapshot,
-    SnapshotStore, StoreError, StreamId, async_trait,
+    IdempotencyKey, InvalidAppend, Page, Query, QueryItem, Read, Scope, Snapshot, SnapshotStore,
+    StoreError,
 };
+use factum::{Position, StreamId, async_trait};
 use factum_memory::MemoryStore;
 use factum_testkit::Backend;
-use peer_bugs::Peers;
+use peer_bugs::PeerState;
 use tokio::sync::watch;
 
-/// What a store does wrong.
+/// The fault of a broken store.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
-    AnswersLate,
-    Blocks,
-    ChangesAgain,
-    ChangesBehindTheEvents,
-    ChangesBlindly,
+pub enum Fault {
+    AcceptsInvalid,
+    BlocksThread,
     ChangesData,
-    ChangesDespiteConflicts,
-    ChangesLoseTheLast,
-    ChangesOneByOne,
-    ChecksExistenceAhead,
-    ChecksOnlyWhatItWrites,
+    ChangesDocumentsAfterEvents,
+    ChangesDocumentsDespiteConflict,
+    ChangesDocumentsOneByOne,
+    ChecksExistenceBeforeTransaction,
+    ChecksOnlyWrittenStreams,
     ConditionsIgnoreTags,
-    CountsFromTheCursor,
     CursorsWrap,
-    CutsIds,
-    CutsLargePages,
-    CutsQueries,
-    CutsReadsOfStreams,
     DropsUndecodableRows,
-    ForgetsDocumentsOnClose,
-    ForgetsKeys,
-    ForgetsKeysAndRevisions,
-    ForgetsKeysOnClose,
-    HearsOnlyItself,
     IgnoresConditions,
-    IgnoresExpectations,
-    KeepsOldSnapshots,
-    KeepsTheLastSnapshot,
-    KeepsWhatIsDeleted,
+    IgnoresDeletes,
+    IgnoresExpectedVersions,
+    IgnoresFingerprints,
+    IgnoresKeys,
+    IgnoresKeysAndRevisions,
+    IgnoresRevisions,
+    IncludesCursor,
+    KeepsFirstSnapshot,
+    KeepsLastSavedSnapshot,
     KeysIgnoreCase,
     KeysNeedEvents,
-    KeysOutliveConflicts,
-    LosesTheTail,
+    LosesDigits,
+    LosesDocumentsOnClose,
+    LosesKeysOnClose,
+    LosesLastChange,
     LowerPositionsCommitLater,
-    MovesSnapshots,
-    NumbersLoseDigits,
+    NotifiesOnlyOwnCommits,
     PrefixesArePatterns,
     ReadsStale,
-    RefusesSomeNeighbours,
-    RefusesTheLargest,
-    ReusesKeys,
-    RevisionsStandStill,
-    SaysThereIsNoMore,
-    ScansComeAsStored,
-    ScansIgnoreWhatIsBehind,
-    SkipsAnEvent,
-    SlowWritersRefuseOthers,
-    SnapshotsLagBehindTheirState,
-    SnapshotsLoseTheirForm,
+    RejectsLargestEvent,
+    RejectsSomeAppends,
+    RepeatsDocumentChanges,
+    ReportsCommitsAsFailures,
+    ReportsHeadAsPosition,
+    ReportsNoMoreEvents,
+    ReturnsConstantRevision,
+    ScansIgnoreAfter,
+    ScansInStorageOrder,
+    ShiftsSnapshotVersion,
+    SkipsEvents,
+    SlowWritersRejectOthers,
+    SnapshotVersionLagsState,
+    SnapshotsLoseSchemaVersion,
     SortsStreams,
-    StoresHalf,
+    StoresKeysOfConflicts,
+    StoresPartially,
     SwallowsConflicts,
-    TagsAreOptional,
-    TakesCommitsForFailures,
-    TakesTheInvalid,
+    TruncatesAppends,
+    TruncatesIds,
+    TruncatesLargePages,
+    TruncatesQueries,
+    TruncatesStreamLists,
+    UsesOnlyFirstTag,
     VersionsWrap,
 }
 
-/// Where stores with the fault of this number are opened.
-pub(crate) struct Place<const FAULT: usize>(Arc<Shared>);
+/// The backend of stores with fault number `FAULT`.
+pub struct Place<const FAULT: usize>(Arc<Shared>);
 
 struct Shared {
-    sound: MemoryStore,
+    correct: MemoryStore,
     appends: AtomicU64,
-    /// How often the last handle was closed.
+    /// The number of times that the last handle was closed.
     closed: AtomicU64,
     handles: AtomicU64,
     snapshots: Mutex<HashMap<StreamId, Snapshot>>,
-    peers: Peers,
+    peers: PeerState,
 }
 
-/// A store with the fault of this number.
+/// A store with fault number `FAULT`.
 #[derive(Clone)]
-pub(crate) struct Broken<const FAULT: usize>(Arc<Handle>);
+pub struct Broken<const FAULT: usize>(Arc<Handle>);
 
 struct Handle {
     shared: Arc<Shared>,
-    /// The newest position that this handle has stored or read.
+    /// The highest position that this handle has stored or read.
     known: AtomicU64,
     own: watch::Sender<Position>,
 }
@@ -120,12 +123,12 @@ impl<const FAULT: usize> Backend for Place<FAULT> {
 
     async fn create() -> Self {
         Self(Arc::new(Shared {
-            sound: MemoryStore::new(),
+            correct: MemoryStore::new(),
             appends: AtomicU64::new(0),
             closed: AtomicU64::new(0),
             handles: AtomicU64::new(0),
             snapshots: Mutex::default(),
-            peers: Peers::default(),
+            peers: PeerState::default(),
         }))
     }
 
@@ -148,32 +151,32 @@ impl<const FAULT: usize> Broken<FAULT> {
         self.0.shared.closed.load(SeqCst) > 0
     }
 
-    fn sound(&self) -> &MemoryStore {
-        &self.0.shared.sound
+    fn correct(&self) -> &MemoryStore {
+        &self.0.shared.correct
     }
 
     fn key(&self, mut key: IdempotencyKey) -> IdempotencyKey {
-        if Self::is(Fault::ReusesKeys) {
+        if Self::is(Fault::IgnoresFingerprints) {
             key.fingerprint = Default::default();
         }
         if Self::is(Fault::KeysIgnoreCase) {
             key.key = key.key.to_lowercase();
         }
-        if Self::is(Fault::ForgetsKeysOnClose) {
+        if Self::is(Fault::LosesKeysOnClose) {
             let closed = self.0.shared.closed.load(SeqCst);
             key.key = format!("{closed}:{}", key.key);
         }
         key
     }
 
-    /// What the store takes `append` for.
-    fn taken_for(&self, mut append: Append) -> Append {
+    /// Returns `append` as the broken store understands it.
+    fn misread_append(&self, mut append: Append) -> Append {
         let writes = append.count() > 0;
-        if Self::is(Fault::IgnoresExpectations) {
+        if Self::is(Fault::IgnoresExpectedVersions) {
             let parts = append.streams.iter_mut();
             parts.for_each(|part| part.expected = ExpectedVersion::Any);
         }
-        if Self::is(Fault::ChecksOnlyWhatItWrites) && writes {
+        if Self::is(Fault::ChecksOnlyWrittenStreams) && writes {
             append.streams.retain(|part| !part.events.is_empty());
         }
         if Self::is(Fault::SortsStreams) {
@@ -181,7 +184,7 @@ impl<const FAULT: usize> Broken<FAULT> {
                 .streams
                 .sort_by(|one, two| one.stream.cmp(&two.stream));
         }
-        if Self::is(Fault::LosesTheTail) {
+        if Self::is(Fault::TruncatesAppends) {
             let parts = append.streams.iter_mut();
             parts.for_each(|part| part.events.truncate(1_000));
         }
@@ -198,23 +201,23 @@ impl<const FAULT: usize> Broken<FAULT> {
                 ..condition
             });
         }
-        let forgets = Self::is(Fault::ForgetsKeys)
-            || Self::is(Fault::ForgetsKeysAndRevisions)
+        let ignores_key = Self::is(Fault::IgnoresKeys)
+            || Self::is(Fault::IgnoresKeysAndRevisions)
             || Self::is(Fault::KeysNeedEvents) && !writes;
-        append.key = append.key.filter(|_| !forgets).map(|key| self.key(key));
+        append.key = append.key.filter(|_| !ignores_key).map(|key| self.key(key));
         append
     }
 
-    /// The first stream, and then the rest.
-    async fn store_in_halves(&self, mut append: Append) -> Result<Appended, AppendError> {
+    /// Stores the first stream, and then the others.
+    async fn store_in_two_appends(&self, mut append: Append) -> Result<Appended, AppendError> {
         let rest = append.streams.split_off(append.streams.len().min(1));
-        let first = self.sound().append(append).await?;
+        let first = self.correct().append(append).await?;
         tokio::task::yield_now().await;
         let append = Append {
             streams: rest,
             ..Append::default()
         };
-        let second = self.sound().append(append).await?;
+        let second = self.correct().append(append).await?;
         Ok(Appended {
             count: first.count + second.count,
             versions: [first.versions, second.versions].concat(),
@@ -224,12 +227,12 @@ impl<const FAULT: usize> Broken<FAULT> {
 
     fn reject(&self, append: &Append) -> Result<(), AppendError> {
         let number = self.0.shared.appends.fetch_add(1, SeqCst);
-        if Self::is(Fault::RefusesSomeNeighbours) && number % 8 == 7 {
+        if Self::is(Fault::RejectsSomeAppends) && number % 8 == 7 {
             let violations = Vec::new();
             return Err(Conflict { violations }.into());
         }
         let mut events = append.streams.iter().flat_map(|part| &part.events);
-        if Self::is(Fault::RefusesTheLargest) && events.any(|e| e.data.len() >= MAX_EVENT_DATA) {
+        if Self::is(Fault::RejectsLargestEvent) && events.any(|e| e.data.len() >= MAX_EVENT_DATA) {
             let (bytes, limit) = (MAX_EVENT_DATA, MAX_EVENT_DATA - 1);
             return Err(InvalidAppend::DataTooLarge { bytes, limit }.into());
         }
@@ -248,25 +251,25 @@ fn each_item(query: &Query, mut change: impl FnMut(&mut QueryItem)) -> Query {
 #[async_trait]
 impl<const FAULT: usize> EventStore for Broken<FAULT> {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        if append.check().is_err() && Self::is(Fault::TakesTheInvalid) {
-            return self.sound().append(Append::default()).await;
+        if append.check().is_err() && Self::is(Fault::AcceptsInvalid) {
+            return self.correct().append(Append::default()).await;
         }
         self.reject(&append)?;
-        let append = Self::mistaken(self.taken_for(append));
+        let append = Self::misread_by_peer(self.misread_append(append));
         let key = append.key.clone();
         let mut answer = self.append_with_documents(append).await;
         if let Err(AppendError::Conflict(_)) = answer {
             let nothing = Append::default();
             if Self::is(Fault::SwallowsConflicts) {
-                answer = self.sound().append(nothing).await;
-            } else if let (true, Some(key)) = (Self::is(Fault::KeysOutliveConflicts), key) {
-                self.sound().append(nothing.once(key)).await?;
+                answer = self.correct().append(nothing).await;
+            } else if let (true, Some(key)) = (Self::is(Fault::StoresKeysOfConflicts), key) {
+                self.correct().append(nothing.once(key)).await?;
             }
         }
         let mut appended = answer?;
-        if Self::is(Fault::AnswersLate) {
+        if Self::is(Fault::ReportsHeadAsPosition) {
             tokio::task::yield_now().await;
-            appended.position = *self.sound().watch().borrow();
+            appended.position = *self.correct().watch().borrow();
         }
         self.0.known.fetch_max(appended.position.get(), SeqCst);
         self.0.own.send_replace(appended.position);
@@ -274,23 +277,23 @@ impl<const FAULT: usize> EventStore for Broken<FAULT> {
     }
 
     async fn read(&self, mut read: Read) -> Result<Page, StoreError> {
-        while Self::is(Fault::Blocks) {
+        while Self::is(Fault::BlocksThread) {
             std::thread::park();
         }
-        if Self::is(Fault::CountsFromTheCursor) && read.direction == Direction::Forward {
+        if Self::is(Fault::IncludesCursor) && read.direction == Direction::Forward {
             read.cursor = read.cursor.saturating_sub(1);
         }
-        Self::misread_place(&mut read);
+        Self::misread_cursor(&mut read);
         match &mut read.scope {
-            Scope::Streams(streams) if Self::is(Fault::CutsReadsOfStreams) => {
+            Scope::Streams(streams) if Self::is(Fault::TruncatesStreamLists) => {
                 streams.truncate(1_000);
             }
-            Scope::All(query) => *query = Self::misread(query),
+            Scope::All(query) => *query = Self::misread_query(query),
             _ => {}
         }
-        let mut page = self.sound().read(read).await?;
+        let mut page = self.correct().read(read).await?;
         self.lose_rows(&mut page);
-        if Self::is(Fault::SkipsAnEvent) {
+        if Self::is(Fault::SkipsEvents) {
             page.events.retain(|event| event.position.get() % 50 != 0);
         }
         if Self::is(Fault::ReadsStale) {
@@ -298,38 +301,38 @@ impl<const FAULT: usize> EventStore for Broken<FAULT> {
             page.events.retain(|event| event.position.get() <= known);
             page.head = Position::new(known);
         }
-        if Self::is(Fault::CutsLargePages) {
+        if Self::is(Fault::TruncatesLargePages) {
             let mut bytes = 0;
             page.events.retain(|event| {
                 bytes += event.data.len();
                 bytes <= 8 * 1024 * 1024
             });
         }
-        page.more &= !Self::is(Fault::SaysThereIsNoMore);
+        page.more &= !Self::is(Fault::ReportsNoMoreEvents);
         Ok(page)
     }
 
     async fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {
-        self.sound().find(&self.key(key.clone())).await
+        self.correct().find(&self.key(key.clone())).await
     }
 
     fn watch(&self) -> watch::Receiver<Position> {
-        match Self::is(Fault::HearsOnlyItself) {
+        match Self::is(Fault::NotifiesOnlyOwnCommits) {
             true => self.0.own.subscribe(),
-            false => self.sound().watch(),
+            false => self.correct().watch(),
         }
     }
 }
 
 impl<const FAULT: usize> Broken<FAULT> {
-    /// What the store takes the query of a read for.
-    fn misread(query: &Query) -> Query {
-        if Self::is(Fault::CutsQueries) {
+    /// Returns `query` as the broken store understands it.
+    fn misread_query(query: &Query) -> Query {
+        if Self::is(Fault::TruncatesQueries) {
             let items = query.items().iter().take(5).cloned();
             return items.fold(Query::all(), Query::or);
         }
         each_item(query, |item| {
-            if Self::is(Fault::TagsAreOptional) {
+            if Self::is(Fault::UsesOnlyFirstTag) {
                 item.tags.truncate(1);
             }
             if let (true, Some(prefix)) = (
@@ -345,34 +348,34 @@ impl<const FAULT: usize> Broken<FAULT> {
 #[async_trait]
 impl<const FAULT: usize> SnapshotStore for Broken<FAULT> {
     async fn save_snapshot(&self, mut snapshot: Snapshot) -> Result<(), StoreError> {
-        if Self::is(Fault::KeepsTheLastSnapshot) {
+        if Self::is(Fault::KeepsLastSavedSnapshot) {
             let mut snapshots = self.0.shared.snapshots.lock().expect("a lock");
             snapshots.insert(snapshot.stream.clone(), snapshot);
             return Ok(());
         }
-        let known = self.sound().load_snapshot(&snapshot.stream).await?;
-        if Self::is(Fault::KeepsOldSnapshots) && known.is_some() {
+        let known = self.correct().load_snapshot(&snapshot.stream).await?;
+        if Self::is(Fault::KeepsFirstSnapshot) && known.is_some() {
             return Ok(());
         }
-        if Self::is(Fault::SnapshotsLoseTheirForm) {
+        if Self::is(Fault::SnapshotsLoseSchemaVersion) {
             snapshot.schema_version = 1;
         }
-        if Self::is(Fault::MovesSnapshots) {
+        if Self::is(Fault::ShiftsSnapshotVersion) {
             snapshot.version = snapshot.version.plus(1);
         }
         Self::lag(&mut snapshot);
-        self.sound().save_snapshot(snapshot).await
+        self.correct().save_snapshot(snapshot).await
     }
 
     async fn load_snapshot(&self, stream: &StreamId) -> Result<Option<Snapshot>, StoreError> {
-        if Self::is(Fault::KeepsTheLastSnapshot) {
+        if Self::is(Fault::KeepsLastSavedSnapshot) {
             let snapshots = self.0.shared.snapshots.lock().expect("a lock");
             return Ok(snapshots.get(stream).cloned());
         }
-        self.sound().load_snapshot(stream).await
+        self.correct().load_snapshot(stream).await
     }
 
     async fn clear_snapshots(&self) -> Result<(), StoreError> {
-        self.sound().clear_snapshots().await
+        self.correct().clear_snapshots().await
     }
 }

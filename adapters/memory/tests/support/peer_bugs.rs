@@ -1,88 +1,89 @@
-//! Faults that event stores in the field have been found with.
+//! Faults that real event stores had.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard};
 
-use factum::{
+use factum::store::{
     Append, AppendError, Appended, Conflict, ContentType, Direction, EventStore, ExpectedVersion,
-    Page, Position, Read, Snapshot, StoreError, StreamId, Version, Violation,
+    Page, Read, Snapshot, StoreError, Violation,
 };
+use factum::{Position, StreamId, Version};
 use tokio::task::yield_now;
 
 use super::{Broken, Fault};
 
-/// What stores with these faults share.
+/// The state that all handles of a store share.
 #[derive(Default)]
-pub(super) struct Peers {
-    /// Positions that are given out already, of transactions that are not committed yet.
+pub struct PeerState {
+    /// The assigned positions of transactions that are not committed yet.
     uncommitted: Mutex<HashSet<u64>>,
-    /// How many pages went past one of them.
-    passed: AtomicU64,
-    /// Somebody writes.
+    /// The number of pages that skipped one of them.
+    skipped: AtomicU64,
+    /// Set while a writer holds the lock.
     busy: AtomicBool,
 }
 
-impl Peers {
+impl PeerState {
     fn uncommitted(&self) -> MutexGuard<'_, HashSet<u64>> {
         self.uncommitted.lock().expect("a lock")
     }
 }
 
-/// Where this peer's column ends, in bytes.
-const LONGEST_ID: usize = 255;
+/// The maximum length of the column for ids, in bytes.
+const MAX_ID: usize = 255;
 
 impl<const FAULT: usize> Broken<FAULT> {
-    fn peers(&self) -> &Peers {
+    fn peers(&self) -> &PeerState {
         &self.0.shared.peers
     }
 
-    /// What the peer takes `append` for.
-    pub(super) fn mistaken(mut append: Append) -> Append {
+    /// Returns `append` as the peer understands it.
+    pub fn misread_by_peer(mut append: Append) -> Append {
         for part in &mut append.streams {
-            // The version behind it is negative, and that means any.
+            // The next version overflows to a negative number, which means any version.
             if Self::is(Fault::VersionsWrap)
                 && part.expected == ExpectedVersion::Exact(Version::MAX)
             {
                 part.expected = ExpectedVersion::Any;
             }
-            if Self::is(Fault::CutsIds) {
-                part.stream = cut(&part.stream);
+            if Self::is(Fault::TruncatesIds) {
+                part.stream = truncate(&part.stream);
             }
         }
         append
     }
 
-    pub(super) async fn append_as_peers_do(&self, append: Append) -> Result<Appended, AppendError> {
-        if Self::is(Fault::StoresHalf) {
-            self.store_in_halves(append).await
+    pub async fn append_as_peers(&self, append: Append) -> Result<Appended, AppendError> {
+        if Self::is(Fault::StoresPartially) {
+            self.store_in_two_appends(append).await
         } else if Self::is(Fault::LowerPositionsCommitLater) {
             self.commit_later(append).await
-        } else if Self::is(Fault::SlowWritersRefuseOthers) {
-            self.refuse_others(append).await
-        } else if Self::is(Fault::ChecksExistenceAhead) {
-            self.check_existence_ahead(append).await
-        } else if Self::is(Fault::TakesCommitsForFailures) {
-            let stored = self.sound().append(append).await?;
+        } else if Self::is(Fault::SlowWritersRejectOthers) {
+            self.reject_others(append).await
+        } else if Self::is(Fault::ChecksExistenceBeforeTransaction) {
+            self.check_existence_before_transaction(append).await
+        } else if Self::is(Fault::ReportsCommitsAsFailures) {
+            let stored = self.correct().append(append).await?;
             match stored.position.get() % 4 {
                 0 => Err(StoreError::Unavailable("no answer in time".into()).into()),
                 _ => Ok(stored),
             }
         } else {
-            self.sound().append(append).await
+            self.correct().append(append).await
         }
     }
 
-    /// Some positions can be read only when a reader has gone past them.
+    /// Makes some positions readable only after a reader has skipped them.
     async fn commit_later(&self, append: Append) -> Result<Appended, AppendError> {
-        let appended = self.sound().append(append).await?;
+        let appended = self.correct().append(append).await?;
         let last = appended.position.get();
         if last % 8 == 3 {
-            let passed = self.peers().passed.load(SeqCst);
+            let skipped = self.peers().skipped.load(SeqCst);
             self.peers().uncommitted().insert(last);
             for _ in 0..1_000 {
                 yield_now().await;
-                if self.peers().passed.load(SeqCst) > passed {
+                if self.peers().skipped.load(SeqCst) > skipped {
                     break;
                 }
             }
@@ -91,21 +92,24 @@ impl<const FAULT: usize> Broken<FAULT> {
         Ok(appended)
     }
 
-    /// One lock for everybody, and no patience.
-    async fn refuse_others(&self, append: Append) -> Result<Appended, AppendError> {
+    /// Rejects all appends while another one runs.
+    async fn reject_others(&self, append: Append) -> Result<Appended, AppendError> {
         if self.peers().busy.swap(true, SeqCst) {
             let reason = "could not serialize access".to_owned();
             let violations = vec![Violation::Transaction { reason }];
             return Err(Conflict { violations }.into());
         }
         yield_now().await;
-        let answer = self.sound().append(append).await;
+        let result = self.correct().append(append).await;
         self.peers().busy.store(false, SeqCst);
-        answer
+        result
     }
 
-    /// Looks whether the streams exist, and then begins its transaction.
-    async fn check_existence_ahead(&self, mut append: Append) -> Result<Appended, AppendError> {
+    /// Checks whether the streams exist, and then begins the transaction.
+    async fn check_existence_before_transaction(
+        &self,
+        mut append: Append,
+    ) -> Result<Appended, AppendError> {
         let mut violations = Vec::new();
         for part in &mut append.streams {
             let expected = part.expected;
@@ -116,7 +120,7 @@ impl<const FAULT: usize> Broken<FAULT> {
                 continue;
             }
             let newest = Read::stream(part.stream.clone()).backward().limit(1);
-            let newest = self.sound().read(newest).await?;
+            let newest = self.correct().read(newest).await?;
             let actual = newest.events.first().map(|event| event.version);
             let actual = actual.unwrap_or_default();
             if !expected.allows(actual) {
@@ -132,18 +136,18 @@ impl<const FAULT: usize> Broken<FAULT> {
             return Err(Conflict { violations }.into());
         }
         yield_now().await;
-        self.sound().append(append).await
+        self.correct().append(append).await
     }
 
-    /// What the peer takes `read` for.
-    pub(super) fn misread_place(read: &mut Read) {
-        // It asks for the place behind the cursor.
+    /// Changes `read` into what the peer understands.
+    pub fn misread_cursor(read: &mut Read) {
+        // The peer adds one to the cursor, which overflows.
         if Self::is(Fault::CursorsWrap) && read.direction == Direction::Forward {
             read.cursor = read.cursor.wrapping_add(1).saturating_sub(1);
         }
     }
 
-    pub(super) fn lose_rows(&self, page: &mut Page) {
+    pub fn lose_rows(&self, page: &mut Page) {
         if Self::is(Fault::DropsUndecodableRows) {
             page.events
                 .retain(|event| event.content_type == ContentType::Json);
@@ -154,20 +158,20 @@ impl<const FAULT: usize> Broken<FAULT> {
             page.events
                 .retain(|event| !uncommitted.contains(&event.position.get()));
             if page.events.len() < read && page.through() > Position::ZERO {
-                self.peers().passed.fetch_add(1, SeqCst);
+                self.peers().skipped.fetch_add(1, SeqCst);
             }
         }
     }
 
-    /// The state of now with the version of before.
-    pub(super) fn lag(snapshot: &mut Snapshot) {
-        if Self::is(Fault::SnapshotsLagBehindTheirState) {
+    /// Combines the current state with the previous version.
+    pub fn lag(snapshot: &mut Snapshot) {
+        if Self::is(Fault::SnapshotVersionLagsState) {
             snapshot.version = Version::new(snapshot.version.get() - 1);
         }
     }
 }
 
-fn cut(id: &StreamId) -> StreamId {
-    let end = id.as_str().floor_char_boundary(LONGEST_ID);
+fn truncate(id: &StreamId) -> StreamId {
+    let end = id.as_str().floor_char_boundary(MAX_ID);
     id.as_str()[..end].parse().expect("a stream id")
 }

@@ -7,17 +7,17 @@ use factum::{Page, ProjectionError, Read, RecordedEvent, StepError, StoreError};
 use sqlx::postgres::PgConnection;
 
 use super::Model;
-use crate::error::{Fault, store_error};
-use crate::ignored::{ErrorIgnored, Probes, is_ignored};
-use crate::names::Names;
+use crate::error::{BackendError, store_error};
+use crate::ignored_errors::{ErrorProbe, IgnoredError, is_ignored_error};
+use crate::stream_ids::StreamIds;
 use crate::tables::{self, Tables};
-use crate::transaction::undo;
+use crate::transaction::execute_rollback;
 
 pub(super) struct Inside<'t> {
     db: &'t mut PgConnection,
-    names: &'t Names,
+    names: &'t StreamIds,
     model: &'t Model,
-    probes: Probes,
+    probes: ErrorProbe,
     /// An error was ignored, and at which event is not known.
     unnamed: bool,
 }
@@ -25,8 +25,8 @@ pub(super) struct Inside<'t> {
 impl<'t> Inside<'t> {
     pub(super) fn new(
         db: &'t mut PgConnection,
-        names: &'t Names,
-        (model, probes): (&'t Model, Probes),
+        names: &'t StreamIds,
+        (model, probes): (&'t Model, ErrorProbe),
     ) -> Self {
         Self {
             db,
@@ -46,7 +46,7 @@ impl<'t> Inside<'t> {
 #[async_trait]
 impl InlineTransaction for Inside<'_> {
     async fn find(&mut self, keys: &[String]) -> Result<Vec<Document>, StoreError> {
-        crate::document::find_to_change(self.db, keys).await
+        crate::document::find_for_update(self.db, keys).await
     }
 
     async fn change(&mut self, changes: &Changes) -> Result<Revision, ChangeError> {
@@ -55,7 +55,7 @@ impl InlineTransaction for Inside<'_> {
 
     async fn read(&mut self, read: &Read) -> Result<Page, StoreError> {
         let page = crate::read::page(self.db, self.names, read).await;
-        page.map_err(|fault| Fault::in_vain(fault).into())
+        page.map_err(|fault| BackendError::into_not_executed(fault).into())
     }
 
     async fn prepare(&mut self, build: u64) -> Result<(), StepError> {
@@ -66,8 +66,10 @@ impl InlineTransaction for Inside<'_> {
         let mut tables = Tables::new(self.db, build);
         let inlined = &self.model.inlined;
         let projected = inlined.project((&mut tables, self.probes), events).await;
-        let ignored = projected.as_ref().is_err_and(|error| is_ignored(error));
-        self.unnamed = ignored && self.probes == Probes::None;
+        let ignored = projected
+            .as_ref()
+            .is_err_and(|error| is_ignored_error(error));
+        self.unnamed = ignored && self.probes == ErrorProbe::Off;
         projected
     }
 
@@ -86,10 +88,10 @@ impl InlineTransaction for Inside<'_> {
         if self.unnamed {
             // For the whole to be done again, with probes.
             return Err(StoreError::Failed(
-                ProjectionError::Handler(ErrorIgnored.into()).into(),
+                ProjectionError::Handler(IgnoredError.into()).into(),
             ));
         }
         let sql = "rollback to savepoint part; release savepoint part";
-        undo(self.db, sql).await.map_err(store_error)
+        execute_rollback(self.db, sql).await.map_err(store_error)
     }
 }

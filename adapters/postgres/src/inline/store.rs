@@ -6,12 +6,12 @@ use factum::{Append, AppendError, Appended, Position, StepError, StoreError};
 use sqlx::postgres::PgConnection;
 
 use super::{Failure, Inlines, Inside, Model};
-use crate::append::{self, Judged};
-use crate::batch::{Batch, Verdict};
-use crate::error::Fault;
-use crate::ignored::Probes;
-use crate::known::Known;
-use crate::transaction::{begin, begin_to_append, commit, roll_back, roll_back_ignored};
+use crate::append::{self, AppendOutcome};
+use crate::batch::{Batch, LocalResult};
+use crate::error::BackendError;
+use crate::ignored_errors::ErrorProbe;
+use crate::transaction::{begin, begin_append, commit, roll_back, roll_back_after_ignored_error};
+use crate::writer_cache::WriterCache;
 
 /// The inline projections that have taken every event.
 type Standings<'i> = Vec<(&'i Model, Current)>;
@@ -28,19 +28,19 @@ impl Inlines {
     /// else has written, or since there is nothing to store by which one could tell.
     pub(crate) async fn store_known(
         &self,
-        (connection, known): (&mut PgConnection, &mut Known),
+        (connection, known): (&mut PgConnection, &mut WriterCache),
         appends: &[&Append],
-    ) -> Result<Option<Vec<Verdict>>, Failure> {
+    ) -> Result<Option<Vec<LocalResult>>, Failure> {
         let Some(expected) = self.expected(known.head) else {
             return Ok(None);
         };
-        let Some(mut batch) = Batch::of(connection, known, appends).await? else {
+        let Some(mut batch) = Batch::check(connection, known, appends).await? else {
             return Ok(None);
         };
         match self.insert(connection, &mut batch, expected).await? {
-            true => Ok(Some(batch.settle(known))),
+            true => Ok(Some(batch.into_results(known))),
             false => {
-                known.forget();
+                known.invalidate();
                 Ok(None)
             }
         }
@@ -55,7 +55,7 @@ impl Inlines {
         expected: Standings<'_>,
     ) -> Result<bool, Failure> {
         let head = batch.head;
-        if head == batch.committed {
+        if head == batch.head_before {
             return Ok(batch.insert(connection, &Changes::new()).await?.is_some());
         }
         let mut moves = Changes::new();
@@ -70,10 +70,14 @@ impl Inlines {
         let inserted = match has_effect {
             false => batch.insert(connection, &moves).await?,
             true => {
-                begin(connection).await.map_err(Fault::in_vain)?;
+                begin(connection)
+                    .await
+                    .map_err(BackendError::into_not_executed)?;
                 let inside = self.insert_inside(connection, batch, (&expected, &moves));
                 let Some(done) = inside.await.transpose() else {
-                    roll_back(connection).await.map_err(Fault::in_vain)?;
+                    roll_back(connection)
+                        .await
+                        .map_err(BackendError::into_not_executed)?;
                     return Ok(false);
                 };
                 Some(self.end(connection, done).await?)
@@ -95,12 +99,12 @@ impl Inlines {
         (expected, moves): (&Standings<'_>, &Changes),
     ) -> Result<Option<Revision>, Failure> {
         let inserted = batch.insert(db, moves).await;
-        let Some(revision) = inserted.map_err(Fault::in_vain)? else {
+        let Some(revision) = inserted.map_err(BackendError::into_not_executed)? else {
             return Ok(None);
         };
         let events = recorded(batch.stored()).map_err(Failure::rejected)?;
         for (model, current) in expected {
-            let mut inside = Inside::new(db, &self.names, (model, Probes::None));
+            let mut inside = Inside::new(db, &self.names, (model, ErrorProbe::Off));
             let projected = model.inline.project(&mut inside, current, &events).await;
             projected.map_err(Failure::rejected)?;
         }
@@ -112,10 +116,10 @@ impl Inlines {
         &self,
         connection: &mut PgConnection,
         appends: &[&Append],
-    ) -> Result<Judged, Failure> {
-        match self.try_store(connection, appends, Probes::None).await {
+    ) -> Result<AppendOutcome, Failure> {
+        match self.try_store(connection, appends, ErrorProbe::Off).await {
             Err(failure) if failure.is_ignored() => {
-                self.try_store(connection, appends, Probes::BehindEach)
+                self.try_store(connection, appends, ErrorProbe::AfterEachEvent)
                     .await
             }
             stored => stored,
@@ -126,9 +130,11 @@ impl Inlines {
         &self,
         connection: &mut PgConnection,
         appends: &[&Append],
-        probes: Probes,
-    ) -> Result<Judged, Failure> {
-        let head = begin_to_append(connection).await.map_err(Fault::in_vain)?;
+        probes: ErrorProbe,
+    ) -> Result<AppendOutcome, Failure> {
+        let head = begin_append(connection)
+            .await
+            .map_err(BackendError::into_not_executed)?;
         let done = self.store_inside(connection, (head, probes), appends).await;
         let (judged, standings) = self.end(connection, done).await?;
         for (model, current) in standings {
@@ -140,9 +146,9 @@ impl Inlines {
     async fn store_inside(
         &self,
         db: &mut PgConnection,
-        (head, probes): (Position, Probes),
+        (head, probes): (Position, ErrorProbe),
         appends: &[&Append],
-    ) -> Result<(Judged, Standings<'_>), Failure> {
+    ) -> Result<(AppendOutcome, Standings<'_>), Failure> {
         let mut standings = Vec::with_capacity(self.models.len());
         for model in &self.models {
             let mut inside = Inside::new(db, &self.names, (model, probes));
@@ -151,11 +157,13 @@ impl Inlines {
                 standings.push((model, current));
             }
         }
-        let judged = append::store(db, appends).await.map_err(Fault::in_vain)?;
+        let judged = append::store(db, appends)
+            .await
+            .map_err(BackendError::into_not_executed)?;
         if judged.head == head || standings.is_empty() {
             return Ok((judged, standings));
         }
-        let told = appends.iter().copied().zip(&judged.verdicts);
+        let told = appends.iter().copied().zip(&judged.results);
         let stored = told.filter_map(|(append, told)| Some((append, told.as_ref().ok()?)));
         let events = recorded(stored).map_err(Failure::rejected)?;
         let mut taken = Vec::with_capacity(standings.len());
@@ -183,22 +191,22 @@ impl Inlines {
                 Err(fault) => self.not_committed(fault),
             },
             Err(failure) => {
-                self.names.forget();
+                self.names.clear();
                 let rolled_back = match failure.is_ignored() {
-                    true => roll_back_ignored(connection).await,
+                    true => roll_back_after_ignored_error(connection).await,
                     false => roll_back(connection).await,
                 };
-                rolled_back.map_err(Fault::in_vain)?;
+                rolled_back.map_err(BackendError::into_not_executed)?;
                 return Err(failure);
             }
         };
-        self.names.forget();
+        self.names.clear();
         Err(failure)
     }
 
     /// Only tables of projections have rules that are checked as late as that.
-    fn not_committed(&self, fault: Fault) -> Failure {
-        if !fault.is_of_the_commit() {
+    fn not_committed(&self, fault: BackendError) -> Failure {
+        if !fault.is_rejected_at_commit() {
             return fault.into();
         }
         let names = self.models.iter().map(|model| model.inline.name());
@@ -211,7 +219,7 @@ impl Inlines {
 }
 
 /// The place of the append with the event that a projection cannot take.
-fn place(error: &AppendError, judged: &Judged) -> usize {
+fn place(error: &AppendError, judged: &AppendOutcome) -> usize {
     let AppendError::Projection { error, .. } = error else {
         return usize::MAX;
     };
@@ -226,6 +234,6 @@ fn place(error: &AppendError, judged: &Judged) -> usize {
             at <= last && last < at + appended.count
         })
     };
-    let place = judged.verdicts.iter().position(holds);
+    let place = judged.results.iter().position(holds);
     place.unwrap_or(usize::MAX)
 }

@@ -1,1 +1,1 @@
--- Of functions only: documents change in the transaction of an append. See `must_change`.
+-- Changes no table. Only the functions are replaced, so that an append can change documents: see `must_change`.

@@ -1,7 +1,13 @@
--- Stores rows that were judged elsewhere, if the head is still $1; otherwise nothing, and there is no row in answer.
--- $3, $4: new streams; $5 to $14: events, behind each other from the head on; $15, $16: tags; $17 to $20: idempotency
--- keys. Arrays of what events seldom have may be empty. No statement of PL/pgSQL, no lookup: this is as fast as
--- inserts get. It ends ahead of its `from moved`, where a column may be added.
+-- Stores checked rows if the head is still $1, and returns one row; otherwise stores nothing and returns no row.
+--
+-- $1, $2: the head before and after
+-- $3, $4: new streams
+-- $5 to $14: events, in the order of their positions
+-- $15, $16: tags
+-- $17 to $20: idempotency keys
+--
+-- Arrays of columns that are usually null may be shorter. The statement uses no PL/pgSQL and no lookup, because both
+-- slow down inserts. The caller completes it with `from moved`, after adding a column if needed.
 with moved as (
     update head
     set position    = $2,

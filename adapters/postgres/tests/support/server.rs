@@ -1,4 +1,8 @@
-//! A PostgreSQL server for the tests of one process, found on the machine or named by `FACTUM_TEST_POSTGRES`.
+//! A PostgreSQL server for the tests of one process.
+//!
+//! It is a temporary server, or the one that `FACTUM_TEST_POSTGRES` names.
+
+#![allow(unreachable_pub, reason = "`pub` means visible in this test binary")]
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
@@ -8,19 +12,19 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use factum_postgres::{PgConnectOptions, PostgresOptions};
 
-/// `None`: there is no server, and none is required.
+/// The server, or `None` if there is none and none is required.
 static SERVER: OnceLock<Option<PgConnectOptions>> = OnceLock::new();
 static SCHEMAS: AtomicU64 = AtomicU64::new(0);
 
-/// How to open a store in a schema that no other test uses; `None` if there is no server, which is said loudly.
+/// Returns options for a store in a schema that no other test uses, or `None` if there is no server.
 ///
-/// With `FACTUM_REQUIRE_SERVICES=1` that is a failure.
-pub(crate) fn fresh() -> Option<PostgresOptions> {
-    behind().map(|(server, options)| options(server))
+/// Without a server it prints a message, and with `FACTUM_REQUIRE_SERVICES=1` it panics.
+pub fn fresh() -> Option<PostgresOptions> {
+    fresh_with_address().map(|(server, options)| options(server))
 }
 
-/// The same, in two steps: the server, and how to open a store by a way to it.
-pub(crate) fn behind() -> Option<(
+/// Returns the server, and a function that makes the options of [`fresh`] for an address of it.
+pub fn fresh_with_address() -> Option<(
     PgConnectOptions,
     impl Fn(PgConnectOptions) -> PostgresOptions,
 )> {
@@ -29,27 +33,31 @@ pub(crate) fn behind() -> Option<(
         let required = std::env::var("FACTUM_REQUIRE_SERVICES").is_ok_and(|value| value == "1");
         assert!(
             !required,
-            "no PostgreSQL server, and FACTUM_REQUIRE_SERVICES=1"
+            "FACTUM_REQUIRE_SERVICES=1, but there is no PostgreSQL server"
         );
-        let loud =
+        let message =
             "SKIPPED: no PostgreSQL server; install one, or set FACTUM_TEST_POSTGRES to its URL\n";
-        // Past the capture of the test harness.
+        // Not captured by the test harness.
         std::io::stderr()
-            .write_all(loud.as_bytes())
-            .expect("an error stream");
+            .write_all(message.as_bytes())
+            .expect("standard error is writable");
     }
     let number = SCHEMAS.fetch_add(1, SeqCst);
     let schema = format!("test_{}_{number}", std::process::id());
-    // The name tells the connections of one test from those of another.
+    // The application name identifies the connections of this test.
     let server = server?.application_name(&schema);
-    Some((server, move |way| {
-        PostgresOptions::new(way).readers(4).schema(schema.clone())
+    Some((server, move |address| {
+        PostgresOptions::new(address)
+            .readers(4)
+            .schema(schema.clone())
     }))
 }
 
 fn server() -> Option<PgConnectOptions> {
     if let Ok(url) = std::env::var("FACTUM_TEST_POSTGRES") {
-        return Some(PgConnectOptions::from_str(&url).expect("FACTUM_TEST_POSTGRES is a URL"));
+        return Some(
+            PgConnectOptions::from_str(&url).expect("FACTUM_TEST_POSTGRES is a valid URL"),
+        );
     }
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/throwaway-server.sh");
     let mut script = Command::new("sh")
@@ -57,15 +65,17 @@ fn server() -> Option<PgConnectOptions> {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .expect("a shell");
+        .expect("the script starts");
     let mut dir = String::new();
-    let output = script.stdout.take().expect("its output");
-    BufReader::new(output).read_line(&mut dir).expect("text");
+    let output = script.stdout.take().expect("standard output is piped");
+    BufReader::new(output)
+        .read_line(&mut dir)
+        .expect("the output is UTF-8");
     if dir.is_empty() {
-        script.wait().expect("it has ended");
+        script.wait().expect("the script has ended");
         return None;
     }
-    // Lives as long as this process holds the other end of its input.
+    // The server runs until this process ends and closes the standard input of the script.
     std::mem::forget(script);
     let server = PgConnectOptions::new_without_pgpass()
         .host("/")

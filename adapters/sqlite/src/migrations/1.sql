@@ -1,45 +1,47 @@
--- Stream names are interned: the index that finds a stream's events holds integers, not texts, which
--- doubles the rate of inserts.
+-- Stream ids are stored once, so that the index on the events of a stream holds integers instead of texts. This doubles
+-- the insert rate.
 create table factum_stream (
-    key      integer primary key,
-    id       text not null unique,
+    key      integer primary key,  -- finds the id of an event's stream
+    id       text not null unique, -- finds a stream, and rejects a second key for the same id
     category text not null generated always as (substr(id, 1, instr(id, '-') - 1)) virtual
 );
 
--- Positions are assigned by the writer, gapless and in commit order. JSON data are text; data of other
--- content types are blobs.
+-- Positions are assigned by the writer, without gaps and in commit order. JSON data is stored as text, data of other
+-- content types as a blob.
 create table factum_event (
-    position       integer primary key,
+    position       integer primary key, -- pages of all events are read in this order
     stream         integer not null references factum_stream (key),
     version        integer not null,
     id             text not null,
     name           text not null,
     schema_version integer not null,
-    content_type   text,           -- null: application/json
+    content_type   text,                -- null: application/json
     data           not null,
     metadata       text not null,
-    tags           text,           -- a JSON array; null: none
-    recorded_at    integer not null -- microseconds since 1970-01-01T00:00:00Z
+    tags           text,                -- a JSON array; null: no tags
+    recorded_at    integer not null     -- microseconds since 1970-01-01T00:00:00Z
 );
 
--- Finds the events of a stream by version, and rejects a version twice whatever the writer believes.
+-- Finds the events of a stream by version, and rejects a version that exists, even if the writer's cache is wrong.
 create unique index factum_event_by_stream on factum_event (stream, version);
 
--- Finds the events that carry a tag, by position.
+-- The primary key finds the events with a tag, in the order of their positions.
 create table factum_tag (
     tag      text not null,
     position integer not null,
     primary key (tag, position)
 ) without rowid;
 
+-- The primary key finds the first result of a key, and rejects a second one.
 create table factum_idempotency (
     key         text primary key,
     fingerprint blob not null,
-    position    integer not null, -- of the last event
+    position    integer not null, -- the position of the last event
     count       integer not null,
     recorded_at integer not null
 ) without rowid;
 
+-- The primary key finds the only snapshot of a stream.
 create table factum_snapshot (
     stream         text primary key,
     version        integer not null,
@@ -48,20 +50,21 @@ create table factum_snapshot (
     data           blob not null
 );
 
--- What the runtime keeps beside the events: checkpoints and leases, dead letters, scheduled work.
+-- The state of the runtime: checkpoints, leases, dead letters, deadlines. The primary key finds documents by key and by
+-- prefix.
 create table factum_document (
     key      text primary key,
     revision integer not null,
     value    text not null -- JSON
 );
 
--- One row: the last revision that was given out.
+-- One row: the last revision that was assigned.
 create table factum_revision (
     last integer not null
 );
 insert into factum_revision (last) values (0);
 
--- For people: `select * from events`.
+-- The events in readable form, for ad-hoc queries.
 create view events as
 select e.position,
        s.id as stream,

@@ -1,6 +1,8 @@
--- The documents whose keys begin with ?1, and so lie ahead of ?2 (null: nothing does), behind ?3, at most ?4. Both ends are
--- terms of the index, of which it takes one each: a blob is behind every text. The limit is in a query of its own: as a bare
--- parameter it makes SQLite prepare the statement anew for each value.
+-- Finds at most ?4 documents whose keys start with ?1 and are after ?3.
+--
+-- ?2 is the first key after all keys with that prefix, or null if there is none: a blob sorts after every text. SQLite
+-- uses one term of the index for each bound, so both bounds are single terms. The limit is a subquery, because SQLite
+-- would prepare the statement again for each value of a bare parameter.
 select key, revision, value
 from factum_document
 where key >= max(?1, ?3) and key <> ?3 and key < coalesce(?2, x'')

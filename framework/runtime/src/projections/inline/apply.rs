@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use crate::consumer::BatchError;
 use super::inline_projection::{Current, Inline};
 use super::transaction::InlineTransaction;
+use crate::consumer::BatchError;
 use factum_core::append::Append;
 use factum_core::append::AppendError;
 use factum_core::document::{Changes, Revision};

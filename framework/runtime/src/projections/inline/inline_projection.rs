@@ -23,9 +23,9 @@ use std::time::{Duration, Instant};
 
 use tracing::warn;
 
+use super::transaction::InlineTransaction;
 use crate::consumer::BatchError;
 use crate::consumer::{self, Build, Control, VersionedControl};
-use super::transaction::InlineTransaction;
 use crate::consumer::{Checkpoint, checkpoint_of, lease_key};
 use factum_core::document::{Changes, Revision, encode};
 use factum_core::position::Position;
