@@ -44,15 +44,17 @@ mod traits;
 mod waiters;
 
 pub use batch::{Batch, BatchError, ConsumerError, EventError};
-pub use context::ConsumerContext;
 pub use build::Build;
+pub use context::ConsumerContext;
 pub use control::{Control, VersionedControl, change, checkpoint, control_key, is_build_wanted};
 pub use control_error::{ControlError, WaitError};
 pub use dead_letter::{DeadLetter, DeadLetterState};
 pub use dead_letter_store::{blocked_keys, redact_errors};
 pub use failure_policy::{Failure, FailureAction, FailurePolicy};
 pub use handle::{ConsumerHandle, ConsumerTask};
-pub use lease::{Checkpoint, checkpoint_of, checkpoint_position, fencing_test, lease_key, lease_keys};
+pub use lease::{
+    Checkpoint, checkpoint_of, checkpoint_position, fencing_test, lease_key, lease_keys,
+};
 pub use panic_guard::catch_panic;
 pub use status::{ConsumerState, ConsumerStatus};
 pub use traits::{Consumer, NewerEvents, ReadModel};

@@ -15,8 +15,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use factum_core::document::{Changes, DocumentStore, Scan, encode};
-use factum_core::event_id::new_event_id;
 use factum_core::error::StoreError;
+use factum_core::event_id::new_event_id;
 use tokio::sync::{Notify, watch};
 use tracing::warn;
 use uuid::Uuid;

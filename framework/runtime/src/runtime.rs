@@ -140,7 +140,10 @@ impl Runtime {
     /// # Errors
     /// Returns [`ControlError::Unknown`] if the runtime does not run it.
     pub fn handler(&self, name: &str) -> Result<ConsumerHandle, ControlError> {
-        Ok(self.find(ConsumerKind::EventHandler, name)?.handle().clone())
+        Ok(self
+            .find(ConsumerKind::EventHandler, name)?
+            .handle()
+            .clone())
     }
 
     /// Returns the handles of all consumers, for tools.
@@ -218,7 +221,10 @@ impl Runtime {
     }
 
     fn deliveries(&self) -> impl Iterator<Item = &DeliveryHandle> {
-        let processes = self.consumers.iter().filter_map(RunningConsumer::deliveries);
+        let processes = self
+            .consumers
+            .iter()
+            .filter_map(RunningConsumer::deliveries);
         processes.chain(&self.schedules).chain(&self.deadlines)
     }
 
@@ -231,7 +237,10 @@ impl Runtime {
     /// Returns [`ControlError`] if a consumer has stopped, due work cannot be decoded, or the store fails.
     pub async fn wait_until_idle(&self) -> Result<(), ControlError> {
         loop {
-            let progress: Vec<_> = self.deliveries().map(|it| it.signals().progress()).collect();
+            let progress: Vec<_> = self
+                .deliveries()
+                .map(|it| it.signals().progress())
+                .collect();
             match self.is_idle().await {
                 Ok(true) => return Ok(()),
                 Ok(false)

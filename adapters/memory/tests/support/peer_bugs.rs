@@ -4,8 +4,11 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard};
 
+use factum::store::{
+    Append, AppendError, Appended, Conflict, ContentType, Direction, EventStore, ExpectedVersion,
+    Page, Read, Snapshot, StoreError, Violation,
+};
 use factum::{Position, StreamId, Version};
-use factum::store::{Append, AppendError, Appended, Conflict, ContentType, Direction, EventStore, ExpectedVersion, Page, Read, Snapshot, StoreError, Violation};
 use tokio::task::yield_now;
 
 use super::{Broken, Fault};

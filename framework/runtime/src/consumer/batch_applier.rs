@@ -230,7 +230,10 @@ impl BatchApplier {
                     error: &failed.error,
                     attempt,
                 };
-                let action = self.context.failure_policy.decide(&failure, &self.context.retry);
+                let action = self
+                    .context
+                    .failure_policy
+                    .decide(&failure, &self.context.retry);
                 crate::metrics::record_projection_failure(self.context.name());
                 let error = error_chain(&failed);
                 match action {

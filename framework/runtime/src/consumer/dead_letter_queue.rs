@@ -52,10 +52,7 @@ impl BlockedKeys {
 
 impl DeadLetterQueue {
     /// Creates the queue from the dead letters of a build that belong to the partition.
-    pub fn new(
-        letters: Vec<StoredDeadLetter>,
-        belongs: impl Fn(&StreamId) -> bool,
-    ) -> Self {
+    pub fn new(letters: Vec<StoredDeadLetter>, belongs: impl Fn(&StreamId) -> bool) -> Self {
         let mut queue = Self::default();
         for StoredDeadLetter { revision, letter } in letters {
             if belongs(&letter.stream) {

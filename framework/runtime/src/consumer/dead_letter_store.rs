@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use factum_core::document::{
-    ChangeError, Changes, Document, DocumentStore, Scan, encode,
-};
+use factum_core::document::{ChangeError, Changes, Document, DocumentStore, Scan, encode};
 use factum_core::position::Position;
 use factum_core::store::{EventStore, Store};
 use factum_core::stream_id::StreamId;

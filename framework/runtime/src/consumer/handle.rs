@@ -271,6 +271,8 @@ impl WaitForPosition for ConsumerHandle {
 
 impl std::fmt::Debug for ConsumerHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("ConsumerHandle").field(&self.status()).finish()
+        f.debug_tuple("ConsumerHandle")
+            .field(&self.status())
+            .finish()
     }
 }

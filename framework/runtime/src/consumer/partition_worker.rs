@@ -206,7 +206,9 @@ impl PartitionWorker {
             || self.context.consumer.newer_events() == NewerEvents::Wait
             || self.context.is_local();
         let context = &self.context;
-        session.deferred.defer(page, has_events || needs_checkpoint, context)
+        session
+            .deferred
+            .defer(page, has_events || needs_checkpoint, context)
     }
 
     /// Removes the events of `page` that appends have processed.
@@ -221,7 +223,11 @@ impl PartitionWorker {
             revision: known.revision,
         };
         let documents = &*self.context.documents;
-        if !session.lease.reload_with_control(documents, control).await? {
+        if !session
+            .lease
+            .reload_with_control(documents, control)
+            .await?
+        {
             return Err(SessionEnd::LeaseLost);
         }
         let processed = session.lease.position();
@@ -446,7 +452,9 @@ impl PartitionWorker {
             return Err(BatchError::Event(failed).into());
         };
         if let ([letter], [event]) = (&batch.letters[..], &events[..]) {
-            let kept = self.applier.keep_dead_letter(session, event, letter, &failed);
+            let kept = self
+                .applier
+                .keep_dead_letter(session, event, letter, &failed);
             kept.await?;
             retry.failed_again(batch);
         } else {

@@ -81,7 +81,10 @@ impl Promotion {
         }
         self.prepare(newest.number).await?;
         let readiness = match active {
-            Some(active) => self.readiness(&read, &newest, &active, is_abandoned).await?,
+            Some(active) => {
+                self.readiness(&read, &newest, &active, is_abandoned)
+                    .await?
+            }
             None => Readiness::Ready(Changes::new()),
         };
         self.blocked = None;

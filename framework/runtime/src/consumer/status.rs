@@ -87,7 +87,11 @@ impl ConsumerStatus {
     }
 
     /// Records the builds that have stopped, and the build whose promotion is blocked.
-    pub fn set_obstacles(&mut self, stopped: BTreeMap<u64, String>, blocked: Option<(u64, String)>) {
+    pub fn set_obstacles(
+        &mut self,
+        stopped: BTreeMap<u64, String>,
+        blocked: Option<(u64, String)>,
+    ) {
         self.stopped = stopped;
         self.blocked_build = blocked.as_ref().map(|(build, _)| *build);
         self.promotion_blocked = blocked.map(|(_, reason)| reason);

@@ -67,7 +67,9 @@ impl StatusTracker {
             partitions.active = active;
             let is_known =
                 |number| Some(number) == active || own.iter().any(|own| own.number == number);
-            partitions.partitions.retain(|(build, _), _| is_known(*build));
+            partitions
+                .partitions
+                .retain(|(build, _), _| is_known(*build));
             // A partition without a report has processed nothing.
             for build in own {
                 for partition in 0..build.partitions {
@@ -216,7 +218,10 @@ mod tests {
             partition.head = at(1_001_500);
             partition.state = ConsumerState::CatchingUp;
         });
-        assert_eq!((summary(&tracker).rate, summary(&tracker).lag()), (0.0, 1_500));
+        assert_eq!(
+            (summary(&tracker).rate, summary(&tracker).lag()),
+            (0.0, 1_500)
+        );
         assert_eq!(summary(&tracker).remaining(), None);
         tokio::time::advance(Duration::from_secs(2)).await;
         tracker.update((1, 0), |partition| partition.advance(at(1_000_500)));
@@ -229,7 +234,9 @@ mod tests {
         assert_eq!(summary(&tracker).remaining(), Some(Duration::ZERO));
         // The rate and the remaining time are those of the build that catches up.
         tracker.set_builds(Some(1), &[build(1, 1), build(2, 1)]);
-        tracker.update((2, 0), |partition| partition.state = ConsumerState::CatchingUp);
+        tracker.update((2, 0), |partition| {
+            partition.state = ConsumerState::CatchingUp
+        });
         tokio::time::advance(Duration::from_secs(1)).await;
         tracker.update((2, 0), |partition| partition.advance(at(500_750)));
         let status = summary(&tracker);

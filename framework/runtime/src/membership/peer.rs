@@ -49,7 +49,11 @@ impl Peer {
         let its_lease = Duration::from_millis(heartbeat.lease_ms);
         Self {
             revision: document.revision,
-            lease: if its_lease.is_zero() { lease } else { its_lease },
+            lease: if its_lease.is_zero() {
+                lease
+            } else {
+                its_lease
+            },
             registered: heartbeat.registered,
             held: heartbeat.held,
             name: heartbeat.name,

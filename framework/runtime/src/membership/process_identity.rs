@@ -74,7 +74,10 @@ mod tests {
             ..restarted.clone()
         };
         // Without `/proc` nothing is proved.
-        assert_eq!(current.proves_end_of(&restarted), !current.machine.is_empty());
+        assert_eq!(
+            current.proves_end_of(&restarted),
+            !current.machine.is_empty()
+        );
         assert!(!current.proves_end_of(&elsewhere));
         assert!(!ProcessIdentity::default().proves_end_of(&ProcessIdentity::default()));
     }

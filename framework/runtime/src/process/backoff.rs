@@ -92,7 +92,9 @@ impl Backoff {
 
     /// Pauses the instance for `duration`.
     pub fn pause_for(&self, id: &str, number: u64, duration: Duration) {
-        self.update(id, number, |failure| failure.until = Instant::now() + duration);
+        self.update(id, number, |failure| {
+            failure.until = Instant::now() + duration
+        });
     }
 
     /// Forgets the failures of the instance.

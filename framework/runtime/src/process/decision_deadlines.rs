@@ -6,9 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use factum_core::timestamp::Timestamp;
 use factum_engine::process::deadline_document::deadline_name;
-use factum_engine::process::instance::{
-    Cause, DueEntry, PendingCommand, ProcessInstance, Timer,
-};
+use factum_engine::process::instance::{Cause, DueEntry, PendingCommand, ProcessInstance, Timer};
 use factum_engine::process::{CommandRoute, Rejection};
 use tracing::warn;
 
@@ -56,7 +54,8 @@ impl ProcessDefinition for DecisionDeadlines {
                 let deadline = &entry.id;
                 warn!(
                     deadline,
-                    command, "no `deadlines` of this runtime contain the command of a deadline; it stays due"
+                    command,
+                    "no `deadlines` of this runtime contain the command of a deadline; it stays due"
                 );
             }
         }

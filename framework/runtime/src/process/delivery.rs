@@ -133,7 +133,8 @@ impl Delivery<'_> {
                 is_permanent: true,
             },
         };
-        self.fail(id, InstanceWork::Command(pending), failure).await?;
+        self.fail(id, InstanceWork::Command(pending), failure)
+            .await?;
         Ok(None)
     }
 
@@ -152,7 +153,9 @@ impl Delivery<'_> {
         let edited = self.edit(id, number, |instance| {
             instance.remove_work(number);
             match &rejection {
-                Some(rejection) => self.definition.rejected(instance, rejection, &pending.cause),
+                Some(rejection) => self
+                    .definition
+                    .rejected(instance, rejection, &pending.cause),
                 None => Ok(()),
             }
         });
@@ -162,7 +165,8 @@ impl Delivery<'_> {
                     error,
                     is_permanent: false,
                 };
-                self.fail(id, InstanceWork::Command(pending), failure).await?;
+                self.fail(id, InstanceWork::Command(pending), failure)
+                    .await?;
             }
             // The command of a decision's deadline has deleted its instance.
             Edited::Obsolete if !self.definition.is_set_by_appends() => {}

@@ -9,9 +9,7 @@ use factum_core::timestamp::Timestamp;
 use factum_engine::clock::Clock;
 use factum_engine::engine::{Engine, RetryPolicy};
 use factum_engine::error::{StoreError, error_chain};
-use factum_engine::process::instance::{
-    DueEntry, InstanceKeys, InstanceWork, ProcessInstance,
-};
+use factum_engine::process::instance::{DueEntry, InstanceKeys, InstanceWork, ProcessInstance};
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use tokio::sync::watch;
@@ -193,7 +191,11 @@ impl Dispatcher {
         if fence.is_none() {
             *fence = Fence::create(self.documents(), &self.owner, &self.keys).await?;
             match fence {
-                Some(_) => self.report.report_failed(self.documents(), &self.keys).await,
+                Some(_) => {
+                    self.report
+                        .report_failed(self.documents(), &self.keys)
+                        .await
+                }
                 None => self.report.report_none().await,
             }
         }
@@ -276,7 +278,9 @@ impl Dispatcher {
     }
 
     async fn nothing_until(&self, next: Option<Timestamp>, next_retry: Option<Duration>) -> Pause {
-        self.report.refresh_failed(self.documents(), &self.keys).await;
+        self.report
+            .refresh_failed(self.documents(), &self.keys)
+            .await;
         if next_retry.is_none() {
             // What has failed before is done, or is not wanted any more.
             self.backoff.clear();
@@ -301,7 +305,10 @@ impl Dispatcher {
         match self.try_execute(id, fence).await {
             Err(DispatchError::Store(error @ (StoreError::Failed(_) | StoreError::Corrupt(_)))) => {
                 let error = error_chain(&error);
-                warn!(instance = id, error, "instance skipped after a storage error, will retry");
+                warn!(
+                    instance = id,
+                    error, "instance skipped after a storage error, will retry"
+                );
                 self.backoff.pause(id, WHOLE_INSTANCE);
                 Ok(())
             }

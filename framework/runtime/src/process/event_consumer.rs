@@ -72,8 +72,8 @@ impl EventConsumer {
 
     fn prepare(&self, event: &RecordedEvent) -> Result<Vec<PreparedEffect>, BatchError> {
         let prepared = catch_unwind(AssertUnwindSafe(|| self.definition.prepare(event)));
-        let prepared =
-            prepared.map_err(|panic| EventError::handler(event.position, panic_message(&*panic)))?;
+        let prepared = prepared
+            .map_err(|panic| EventError::handler(event.position, panic_message(&*panic)))?;
         Ok(prepared?)
     }
 

@@ -44,10 +44,7 @@ pub trait EventHandler<E: Event>: Send + Sync + 'static {
     ///
     /// # Errors
     /// Returns any error; the failure policy decides what happens to the event.
-    fn handle(
-        &self,
-        event: &Recorded<E>,
-    ) -> impl Future<Output = Result<(), HandlerError>> + Send;
+    fn handle(&self, event: &Recorded<E>) -> impl Future<Output = Result<(), HandlerError>> + Send;
 }
 
 /// The reason why a side effect failed.

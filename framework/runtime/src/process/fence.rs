@@ -56,7 +56,9 @@ impl Fence {
         };
         let node = membership.node();
         loop {
-            let found = documents.find_documents(std::slice::from_ref(lease)).await?;
+            let found = documents
+                .find_documents(std::slice::from_ref(lease))
+                .await?;
             let Some(document) = found.first() else {
                 return Ok(None);
             };

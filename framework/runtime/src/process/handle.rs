@@ -155,8 +155,8 @@ impl DeliveryHandle {
                     blocked = Some(blocked_instances(&*self.store, process).await?);
                 }
                 // A deadline of an instance with dead letters waits for a user.
-                let is_blocked = entry.is_deadline
-                    && blocked.iter().any(|blocked| blocked.contains(&entry.id));
+                let is_blocked =
+                    entry.is_deadline && blocked.iter().any(|blocked| blocked.contains(&entry.id));
                 let can_execute = self.definition.can_execute(&entry) && !is_blocked;
                 if can_execute && !self.needs_newer_code(&entry.id).await? {
                     return Ok(true);
@@ -188,7 +188,9 @@ impl DeliveryHandle {
 
 impl std::fmt::Debug for DeliveryHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("DeliveryHandle").field(&self.process()).finish()
+        f.debug_tuple("DeliveryHandle")
+            .field(&self.process())
+            .finish()
     }
 }
 

@@ -67,8 +67,9 @@ impl<E: Event> HandlerConsumer<E> {
 
     async fn deliver_event(&self, record: &RecordedEvent) -> Result<(), EventError> {
         let position = record.position;
-        let panicked =
-            |panic: Box<dyn std::any::Any + Send>| EventError::handler(position, panic_message(&*panic));
+        let panicked = |panic: Box<dyn std::any::Any + Send>| {
+            EventError::handler(position, panic_message(&*panic))
+        };
         let decoded = catch_unwind(AssertUnwindSafe(|| record.decode_all::<E>()));
         let events = decoded.map_err(panicked)?;
         for event in events.map_err(|error| EventError::new(position, error))? {
@@ -195,7 +196,8 @@ mod tests {
     #[tokio::test]
     async fn handler_does_not_repeat_event_between_batches_of_retry() {
         let (sender, mut receiver) = unbounded_channel();
-        let consumer = HandlerConsumer::<BellEvent>::new("bells", SendsPositions(sender), 1, Position::ZERO);
+        let consumer =
+            HandlerConsumer::<BellEvent>::new("bells", SendsPositions(sender), 1, Position::ZERO);
         let handle = async |positions: &[u64]| {
             let batch = Batch {
                 build: 1,

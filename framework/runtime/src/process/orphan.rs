@@ -107,7 +107,10 @@ async fn checkpoints(
 }
 
 /// Deletes the schedule `name` with its next run and its failed deliveries; `false` if it does not exist.
-pub async fn delete_schedule(documents: &dyn DocumentStore, name: &str) -> Result<bool, StoreError> {
+pub async fn delete_schedule(
+    documents: &dyn DocumentStore,
+    name: &str,
+) -> Result<bool, StoreError> {
     let keys = Schedules::keys();
     loop {
         let Some((revision, instance)) = find_instance(documents, &keys, name).await? else {

@@ -70,17 +70,20 @@ impl ProjectionHandle {
         // The active build may have stopped: a rebuild helps then.
         let is_active = |status: &ConsumerStatus| status.build >= build;
         let is_stuck = |status: &ConsumerStatus| status.obstacle_of(build).is_some();
-        Ok(self.wait_until(is_active, is_stuck).await.map_err(|error| {
-            let status = self.status();
-            match status.obstacle_of(build) {
-                Some(obstacle) => WaitError::Stopped {
-                    name: status.name.clone(),
-                    position: status.position,
-                    error: obstacle.to_owned(),
-                },
-                None => error,
-            }
-        })?)
+        Ok(self
+            .wait_until(is_active, is_stuck)
+            .await
+            .map_err(|error| {
+                let status = self.status();
+                match status.obstacle_of(build) {
+                    Some(obstacle) => WaitError::Stopped {
+                        name: status.name.clone(),
+                        position: status.position,
+                        error: obstacle.to_owned(),
+                    },
+                    None => error,
+                }
+            })?)
     }
 
     /// Makes the newest build active as it is, although it may not have caught up, or may have dead letters that the active

@@ -10,10 +10,10 @@ use factum_core::store::EventStore;
 use factum_engine::clock::Clock;
 use factum_engine::engine::{Engine, RetryPolicy};
 use factum_engine::event::Event;
+use factum_engine::process::instance::InstanceKeys;
 use factum_engine::process::{
     CommandRoute, CommandSet, ProcessManager, ReactSet, Respond, deadline_document,
 };
-use factum_engine::process::instance::InstanceKeys;
 use tokio::sync::watch;
 
 use super::Runtime;
@@ -173,7 +173,12 @@ impl RuntimeBuilder {
             name,
             options,
             consumer: Box::new(move |starts_after| {
-                Arc::new(HandlerConsumer::new(&of, handler, concurrency, starts_after))
+                Arc::new(HandlerConsumer::new(
+                    &of,
+                    handler,
+                    concurrency,
+                    starts_after,
+                ))
             }),
         });
         self
@@ -254,9 +259,8 @@ impl RuntimeBuilder {
     pub async fn start(self) -> Result<Runtime, StartError> {
         self.check()?;
         let started = self.clock.now();
-        let head = read_head(&**self.engine.store()).await?;
         let new = self.consumers_from_end();
-        store_start_positions(&**self.engine.store(), &new, head, &self.retry).await?;
+        let head = store_start_positions(&**self.engine.store(), &new, &self.retry).await?;
         Ok(self.spawn(head, started))
     }
 

@@ -23,8 +23,7 @@ impl Node {
         documents: Arc<dyn DocumentStore>,
         is_shared: bool,
     ) -> Self {
-        let heartbeats =
-            is_shared.then(|| tokio::spawn(membership.clone().run(documents.clone())));
+        let heartbeats = is_shared.then(|| tokio::spawn(membership.clone().run(documents.clone())));
         Self {
             membership,
             documents,

@@ -11,7 +11,9 @@ use super::running::ConsumerKind;
 #[non_exhaustive]
 pub enum StartError {
     /// A name is not valid.
-    #[error("invalid name of a {kind} {name:?}; 1 to {limit} bytes without `/` or control characters are allowed")]
+    #[error(
+        "invalid name of a {kind} {name:?}; 1 to {limit} bytes without `/` or control characters are allowed"
+    )]
     InvalidName {
         /// What has the name: `projection`, `process manager`, `event handler`.
         kind: &'static str,
@@ -29,7 +31,9 @@ pub enum StartError {
         name: String,
     },
     /// Two commands of `deadlines` have the same name.
-    #[error("two commands of `deadlines` have the name {name:?}; give one another name with `#[command(name = \"…\")]`")]
+    #[error(
+        "two commands of `deadlines` have the name {name:?}; give one another name with `#[command(name = \"…\")]`"
+    )]
     DuplicateCommand {
         /// The name.
         name: String,
@@ -41,8 +45,8 @@ pub enum StartError {
 
 /// Checks that the name of a consumer can be part of a document key.
 pub fn check_name(kind: ConsumerKind, name: &str, limit: usize) -> Result<(), StartError> {
-    let is_valid = (1..=limit).contains(&name.len())
-        && !name.contains(|c: char| c == '/' || c.is_control());
+    let is_valid =
+        (1..=limit).contains(&name.len()) && !name.contains(|c: char| c == '/' || c.is_control());
     match is_valid {
         true => Ok(()),
         false => Err(StartError::InvalidName {
