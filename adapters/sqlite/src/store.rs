@@ -129,6 +129,11 @@ impl SqliteStore {
         self.0.view_pool.close();
     }
 
+    #[cfg(test)]
+    pub(crate) fn write_lock(&self) -> &WriteLock {
+        &self.0.write_lock
+    }
+
     async fn send(&self, request: WriteRequest) -> Result<(), StoreError> {
         let sent = self.0.writer.send(WriterMessage::Write(request)).await;
         sent.map_err(|_| StoreError::Closed)

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "support/tally.rs"]
+mod adapter;
+#[path = "../../../framework/sql/tests/shared/tally.rs"]
 mod tally;
 
 use factum::store::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
@@ -10,7 +12,7 @@ use factum::{Position, async_trait};
 use factum::store::{Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Read, StoreError};
 use factum_sqlite::{SqliteOptions, SqliteStore};
 use factum_testkit::Backend;
-use tally::Sums;
+use tally::{Sums, build};
 use tempfile::TempDir;
 use tokio::sync::watch;
 
@@ -25,7 +27,11 @@ impl Backend for File {
     type Store = Inline;
 
     async fn create() -> Self {
-        Self(tempfile::tempdir().expect("a temporary directory"))
+        let file = Self(tempfile::tempdir().expect("a temporary directory"));
+        let store = file.open().await.0;
+        build::<1>(&store).await;
+        store.close().await;
+        file
     }
 
     async fn open(&self) -> Inline {
@@ -76,5 +82,5 @@ impl DocumentStore for Inline {
     }
 }
 
-factum::delegate!(snapshots, [] Inline, |this| this.0);
+factum_core::delegate!(snapshots, [] Inline, |this| this.0);
 factum_testkit::conformance_suite!(File);
