@@ -28,7 +28,7 @@ use crate::membership::Membership;
 use crate::process::{
     DecisionDeadlines, DeliveryHandle, DispatchOwner, Dispatcher, DispatcherTask, EventConsumer,
     EventDriven, EventHandler, HandlerConsumer, HandlerOptions, ProcessDefinition, Schedule,
-    Schedules, Signals, TypedProcess, handler_consumer_name, process_consumer_name, read_head,
+    Schedules, Signals, TypedProcess, handler_consumer_name, process_consumer_name,
 };
 use crate::start_from::StartFrom;
 
