@@ -1,13 +1,13 @@
-//! Takes every sample through its whole life, over both APIs of a service that is running:
+//! Runs every sample through its lifecycle, over both APIs of a running service:
 //!
 //! ```sh
 //! cargo run -p spec-service &
 //! cargo run -p spec-service --example samples
 //! ```
 //!
-//! Other addresses than the defaults are its arguments: first REST, then gRPC.
+//! Arguments: the address of the REST API and the address of the gRPC API, if they are not the defaults.
 
-#![expect(clippy::print_stdout, reason = "what it prints is what it is for")]
+#![expect(clippy::print_stdout, reason = "the example prints its results")]
 
 use std::path::Path;
 
@@ -30,12 +30,12 @@ async fn main() -> Result<()> {
         .next()
         .unwrap_or_else(|| "http://127.0.0.1:50051".to_owned());
     let channel = Channel::from_shared(grpc.clone())?.connect().await;
-    let channel = channel.with_context(|| format!("no service answers at {grpc}"))?;
-    let mut life = Life {
+    let channel = channel.with_context(|| format!("cannot connect to the gRPC API at {grpc}"))?;
+    let mut runner = SampleRunner {
         rest,
         http: reqwest::Client::new(),
         grpc: SpecServiceClient::new(channel),
-        run: uuid::Uuid::now_v7().simple().to_string(),
+        suffix: uuid::Uuid::now_v7().simple().to_string(),
     };
     let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples");
     let mut files: Vec<_> = std::fs::read_dir(samples)?
@@ -46,32 +46,37 @@ async fn main() -> Result<()> {
         let name = file
             .file_stem()
             .and_then(|stem| stem.to_str())
-            .context("a name")?;
-        let story = life.of(name, &std::fs::read_to_string(file)?).await;
-        println!("{name:32} {}", story.with_context(|| name.to_owned())?);
+            .context("the file name is not UTF-8")?;
+        let events = runner.run(name, &std::fs::read_to_string(file)?).await;
+        println!("{name:32} {}", events.with_context(|| name.to_owned())?);
     }
     println!(
-        "{} samples, each created, published, revised, deprecated and deleted",
+        "{} samples created, published, updated, deprecated and deleted",
         files.len()
     );
     Ok(())
 }
 
-struct Life {
+struct SampleRunner {
     rest: String,
     http: reqwest::Client,
     grpc: SpecServiceClient<Channel>,
-    /// Makes the names of this run its own.
-    run: String,
+    /// The suffix that makes the names of this run unique.
+    suffix: String,
 }
 
-impl Life {
-    /// One sample: created and revised over REST, published and deprecated over gRPC, deleted over REST.
-    async fn of(&mut self, name: &str, content: &str) -> Result<String> {
-        let name = format!("{name}.{}", self.run);
+impl SampleRunner {
+    /// Runs one sample and returns its event types.
+    ///
+    /// The sample is created, updated and deleted over REST, and published and deprecated over gRPC.
+    async fn run(&mut self, name: &str, content: &str) -> Result<String> {
+        let name = format!("{name}.{}", self.suffix);
         let body = json!({ "name": name, "content": content });
         let created = self.send(Method::POST, "/v1/specs", Some(body)).await?;
-        let id = created["id"].as_str().context("an id")?.to_owned();
+        let id = created["id"]
+            .as_str()
+            .context("the response has no id")?
+            .to_owned();
         let path = format!("/v1/specs/{id}");
         let request = PublishSpecRequest {
             id: id.clone(),
@@ -85,33 +90,33 @@ impl Life {
             .await?;
         ensure!(
             served.bytes().await? == content.as_bytes(),
-            "the content was changed"
+            "the service returned another content"
         );
-        let revised = json!({ "content": format!("{content}# revised\n") });
-        self.send(Method::PUT, &path, Some(revised)).await?;
+        let updated = json!({ "content": format!("{content}# revised\n") });
+        self.send(Method::PUT, &path, Some(updated)).await?;
         let request = DeprecateSpecRequest {
             id: id.clone(),
-            reason: "the example is over".to_owned(),
+            reason: "the example is complete".to_owned(),
             expected_revision: None,
         };
         self.grpc.deprecate_spec(request).await?;
         self.send(Method::DELETE, &path, None).await?;
-        let gone = self.http.get(format!("{}{path}", self.rest)).send().await?;
+        let deleted = self.http.get(format!("{}{path}", self.rest)).send().await?;
         ensure!(
-            gone.status() == StatusCode::GONE,
-            "it is still there: {}",
-            gone.status()
+            deleted.status() == StatusCode::GONE,
+            "expected 410 after the deletion, got {}",
+            deleted.status()
         );
         let history = self
             .grpc
             .get_spec_history(GetSpecHistoryRequest { id })
             .await?;
         let events = history.into_inner().events;
-        let story: Vec<_> = events
+        let types: Vec<_> = events
             .iter()
             .map(|event| event.event_type.as_str())
             .collect();
-        Ok(story.join(" "))
+        Ok(types.join(" "))
     }
 
     async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value> {

@@ -1,4 +1,4 @@
-//! What the service does, behind both of its APIs: no rule lives in either of them.
+//! The application layer: the functions that both APIs call.
 
 mod context;
 mod error;
@@ -15,17 +15,17 @@ use tracing::warn;
 
 use crate::domain::{DEFAULT_MAX_BYTES, Rejection, Spec, SpecId};
 
-pub use context::Context;
+pub use context::RequestContext;
 pub use error::AppError;
 pub use list::{Cursor, InvalidCursor, ListPage, ListQuery, MAX_LIMIT, SpecList, SpecSummary};
 pub use view::{Change, Health, SpecVersion, SpecView};
-pub use watch::Changes;
-pub use write::{NewSpec, NewVersion, Written};
+pub use watch::ChangeStream;
+pub use write::{NewSpec, NewVersion, WriteResult};
 
-/// How long a write waits until lists show it.
+/// The maximum time that a request waits for the list to catch up.
 const LIST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The specifications. A handle: clones share everything.
+/// A handle to the specifications. Clones share one engine.
 #[derive(Clone)]
 pub struct Specs(Arc<Inner>);
 
@@ -37,7 +37,7 @@ struct Inner {
 }
 
 impl Specs {
-    /// Specifications in the store of `engine`. `projections` feeds `list`.
+    /// Creates a handle to the store of `engine`. `projections` must update `list`.
     #[must_use]
     pub fn new(engine: Engine, projections: Projections, list: impl SpecList) -> Self {
         Self(Arc::new(Inner {
@@ -48,26 +48,27 @@ impl Specs {
         }))
     }
 
-    /// The same, with contents of up to `bytes` bytes instead of
-    /// [`DEFAULT_MAX_BYTES`]; at most
-    /// [`MAX_MAX_BYTES`](crate::domain::MAX_MAX_BYTES).
+    /// Sets the maximum size of a content in bytes. The default is [`DEFAULT_MAX_BYTES`].
+    ///
+    /// The value is capped at [`MAX_BYTES_LIMIT`](crate::domain::MAX_BYTES_LIMIT).
     ///
     /// # Panics
-    /// Once the handle was cloned.
+    /// Panics if the handle was cloned.
     #[must_use]
     pub fn max_content(mut self, bytes: usize) -> Self {
         let inner = Arc::get_mut(&mut self.0);
         inner
-            .expect("settings come before the first clone")
+            .expect("`max_content` must be set before the handle is cloned")
             .max_content = bytes;
         self
     }
 
-    /// The specification with the content of `version`; without one, with the content in force, or with the
-    /// latest if none was ever published. A deleted one, too.
+    /// Returns a specification with one version of its content, also if it is deleted.
+    ///
+    /// Without `version`, the content is the published version, or the latest if none was published.
     ///
     /// # Errors
-    /// [`Rejection::NotFound`], [`Rejection::NoSuchVersion`], or the store's.
+    /// Returns [`Rejection::NotFound`], [`Rejection::NoSuchVersion`], or an error of the store.
     pub async fn get(&self, id: SpecId, version: Option<u64>) -> Result<SpecView, AppError> {
         let engine = &self.0.engine;
         let spec = engine.load::<Spec>(&id).await?;
@@ -75,11 +76,12 @@ impl Specs {
         let latest = life.latest();
         let version = version.or(life.published).unwrap_or(latest);
         let content = life.content(version).ok_or(Rejection::NoSuchVersion {
-            asked: version,
+            requested: version,
             latest,
         })?;
         let revision = spec.version().get();
-        let (created, updated) = tokio::try_join!(self.record(&id, 1), self.record(&id, revision))?;
+        let (created, updated) =
+            tokio::try_join!(self.event_at(&id, 1), self.event_at(&id, revision))?;
         Ok(SpecView {
             id,
             name: life.name.clone(),
@@ -97,28 +99,31 @@ impl Specs {
         })
     }
 
-    /// The event that made `revision`, which is there.
-    async fn record(&self, id: &SpecId, revision: u64) -> Result<RecordedEvent, AppError> {
+    /// Returns the event that created `revision`, which must exist.
+    async fn event_at(&self, id: &SpecId, revision: u64) -> Result<RecordedEvent, AppError> {
         let stream = <Spec as factum::Aggregate>::stream(id).map_err(factum::LoadError::from)?;
         let read = Read::stream(stream.clone()).after(revision - 1).limit(1);
         let page = self.0.engine.store().read(read).await?;
         page.events.into_iter().next().ok_or_else(|| {
-            factum::StoreError::Corrupt(format!("{stream} has no event {revision}")).into()
+            factum::StoreError::Corrupt(format!(
+                "missing event: version {revision} of stream {stream}"
+            ))
+            .into()
         })
     }
 
-    /// Every version of the content, version 1 first, with who made it and when.
+    /// Returns all versions of the content with their author and time, version 1 first.
     ///
     /// # Errors
-    /// [`Rejection::NotFound`], or the store's.
+    /// Returns [`Rejection::NotFound`], or an error of the store.
     pub async fn versions(&self, id: SpecId) -> Result<Vec<SpecVersion>, AppError> {
         Ok(view::versions(&self.history(id).await?))
     }
 
-    /// Everything that ever happened to the specification, oldest first.
+    /// Returns all changes of the specification, oldest first.
     ///
     /// # Errors
-    /// [`Rejection::NotFound`], or the store's.
+    /// Returns [`Rejection::NotFound`], or an error of the store.
     pub async fn history(&self, id: SpecId) -> Result<Vec<Change>, AppError> {
         let events = self.0.engine.history::<Spec>(&id).await?;
         if events.is_empty() {
@@ -130,53 +135,54 @@ impl Specs {
             .collect())
     }
 
-    /// A page of specifications, in the order of their creation. Waits until it shows what `query.known` asks
-    /// for.
+    /// Returns a page of specifications, in the order of their creation.
+    ///
+    /// Waits until the list has reached `query.min_position`.
     ///
     /// # Errors
-    /// [`AppError::Limit`]; [`AppError::Behind`] if the list does not get there in time; or the store's.
+    /// Returns [`AppError::InvalidLimit`], [`AppError::ListBehind`] if the list does not reach the position in time,
+    /// or an error of the store.
     pub async fn list(&self, query: ListQuery) -> Result<ListPage, AppError> {
         query.check()?;
-        if let Some(position) = query.known {
-            let shown = self.0.projections.wait_for(position);
-            match tokio::time::timeout(LIST_TIMEOUT, shown).await {
-                Ok(shown) => shown.map_err(|error| AppError::Unavailable(error.into()))?,
-                Err(_) => return Err(AppError::Behind { position }),
+        if let Some(position) = query.min_position {
+            let caught_up = self.0.projections.wait_for(position);
+            match tokio::time::timeout(LIST_TIMEOUT, caught_up).await {
+                Ok(result) => result.map_err(|error| AppError::Unavailable(error.into()))?,
+                Err(_) => return Err(AppError::ListBehind { position }),
             }
         }
         self.0.list.page(query).await
     }
 
-    /// The changes of all specifications: first those already made, from `from` on, which is included, then
-    /// each as it is made.
+    /// Returns the changes of all specifications, from position `from` on, followed by new changes.
     #[must_use]
-    pub fn watch(&self, from: Position) -> Changes {
-        Changes::new(&self.0.engine, from)
+    pub fn watch(&self, from: Position) -> ChangeStream {
+        ChangeStream::new(&self.0.engine, from)
     }
 
-    /// Whether the store takes writes, and how the read models stand.
+    /// Checks whether the store accepts writes, and returns the status of the projections.
     pub async fn health(&self) -> Health {
-        let written = self.0.engine.store().append(Append::default()).await;
+        let empty_append = self.0.engine.store().append(Append::default()).await;
         let projections = self.0.projections.status();
         Health {
-            store: written.map(drop).map_err(|error| error.to_string()),
+            store: empty_append.map(drop).map_err(|error| error.to_string()),
             head: *self.0.engine.store().watch().borrow(),
             projections,
         }
     }
 
-    /// Tells the metrics how far lists are behind the store as it is now.
+    /// Updates the lag metrics of the projections with the current head of the store.
     ///
     /// # Errors
-    /// If the store cannot be read.
+    /// Returns an error if the store cannot be read.
     pub async fn measure(&self) -> Result<(), factum::StoreError> {
         factum::metrics::measure(&self.0.engine, &self.0.projections).await
     }
 
-    /// Fills the list anew from the events; returns once it has everything that was written before.
+    /// Rebuilds the list from the events, and waits until it has reached the current head.
     ///
     /// # Errors
-    /// What the read model says.
+    /// Returns an error if the projection cannot be rebuilt.
     pub async fn rebuild_list(&self) -> Result<(), AppError> {
         let head = *self.0.engine.store().watch().borrow();
         for status in self.0.projections.status() {
@@ -189,13 +195,17 @@ impl Specs {
             .map_err(AppError::from)
     }
 
-    /// Waits until lists show what was written at `position`. What was written stays written if they do not.
-    async fn shown(&self, position: Position) {
-        let waiting = tokio::time::timeout(LIST_TIMEOUT, self.0.projections.wait_for(position));
-        match waiting.await {
+    /// Waits until the list has reached `position`. A failure is only logged, because the write is stored.
+    async fn wait_for_list(&self, position: Position) {
+        let caught_up = self.0.projections.wait_for(position);
+        match tokio::time::timeout(LIST_TIMEOUT, caught_up).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => warn!(%error, %position, "written, but lists do not show it"),
-            Err(_) => warn!(%position, "written, but lists do not show it in time"),
+            Ok(Err(error)) => {
+                warn!(%error, %position, "write stored, but the list does not show it");
+            }
+            Err(_) => {
+                warn!(%position, timeout = ?LIST_TIMEOUT, "write stored, but the list has not caught up");
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The catalog of the service: what its types say of the domain.
+//! The catalog of the events, commands and projections of the service.
 
 use factum::schema::catalog::{Catalog, States};
 use uuid::Uuid;
@@ -9,12 +9,12 @@ use crate::domain::{
 };
 use crate::wiring::SpecTable;
 
-/// The domain of specifications, with the states that a specification goes through.
+/// Returns the catalog of the domain, with the lifecycle of a specification.
 pub fn catalog() -> Catalog {
     Catalog::new("The Spec Service")
         .about(
-            "What can happen to a specification, what can be asked of it, and who takes note. Made from the \
-             types of the service.",
+            "The events and commands of a specification, and the projections that consume the events. \
+             Generated from the types of the service.",
         )
         .version(env!("CARGO_PKG_VERSION"))
         .aggregate::<Spec>()
@@ -24,16 +24,16 @@ pub fn catalog() -> Catalog {
         .command::<DeprecateSpec>()
         .command::<DeleteSpec>()
         .projection::<SpecTable>()
-        .states(life())
+        .states(lifecycle())
 }
 
-/// Every command, to be tried in every state.
-fn life() -> States<Spec> {
+/// Returns the commands that the catalog tries in every state.
+fn lifecycle() -> States<Spec> {
     let spec = SpecId(Uuid::nil());
     let content = sample_content();
     let create = CreateSpec {
         spec,
-        name: SpecName::parse("sample").expect("the name is a sound one"),
+        name: SpecName::parse("sample").expect("the sample name is valid"),
         description: None,
         content: content.clone(),
     };
@@ -43,7 +43,10 @@ fn life() -> States<Spec> {
         description: None,
         expected_version: None,
     };
-    let label = |spec: &Spec| spec.life().map_or("not there", |life| life.state.as_str());
+    let label = |spec: &Spec| {
+        spec.life()
+            .map_or("not created", |life| life.state.as_str())
+    };
     States::of(label)
         .when(create)
         .when(update)
@@ -53,11 +56,11 @@ fn life() -> States<Spec> {
         })
         .when(DeprecateSpec {
             spec,
-            reason: "There is a better one.".to_owned(),
+            reason: "replaced".to_owned(),
         })
         .when(DeleteSpec { spec, reason: None })
 }
 
 fn sample_content() -> Content {
-    Content::parse(b"limit: 250\n", DEFAULT_MAX_BYTES).expect("the content is a sound one")
+    Content::parse(b"limit: 250\n", DEFAULT_MAX_BYTES).expect("the sample content is valid")
 }

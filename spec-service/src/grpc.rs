@@ -1,6 +1,6 @@
-//! The gRPC API, as `proto/spec/v1/spec.proto` says it, with health and reflection.
+//! The gRPC API of `proto/spec/v1/spec.proto`, with health and reflection services.
 
-mod calls;
+mod call_metrics;
 mod convert;
 #[rustfmt::skip]
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::too_many_lines)]
@@ -21,40 +21,42 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::trace::TraceLayer;
 
 use crate::app::Specs;
-use calls::Calls;
+use call_metrics::CallMetricsLayer;
 use generated::spec_service_server::SpecServiceServer;
-use service::Service;
+use service::GrpcService;
 
-/// The messages and services, as `protoc` would describe them.
+/// The encoded `FileDescriptorSet` of the messages and services.
 pub const DESCRIPTOR: &[u8] = include_bytes!("../proto/spec.v1.bin");
 
-/// What the API needs.
+/// The state and settings of the gRPC API.
 pub struct Grpc {
     /// The specifications.
     pub specs: Specs,
-    /// The most bytes of a content: with room for the rest it bounds a message.
+    /// The maximum size of a content in bytes. A message can be 64 KiB larger.
     pub max_content: usize,
-    /// How long a call may take; streams may go on.
+    /// The timeout of a call. Streams have no timeout.
     pub timeout: Duration,
-    /// `true` once the service is about to stop: it does not report itself as serving any more.
+    /// Becomes `true` when shutdown begins. Health checks then report that the service is not serving.
     pub stopping: watch::Receiver<bool>,
-    /// `true` once streams are to end.
+    /// Becomes `true` when the server must stop. Streams then end.
     pub stop: watch::Receiver<bool>,
 }
 
-/// Serves on `listener` until `stop` says so; calls in flight finish.
+/// Serves on `listener` until [`Grpc::stop`] becomes `true`, and waits for calls in flight.
 ///
 /// # Errors
-/// If the connection fails, or the descriptor is not what it should be.
+/// Returns an error if the server fails, or if a descriptor is not valid.
 pub async fn serve(listener: TcpListener, grpc: Grpc) -> Result<()> {
     let (reporter, health) = tonic_health::server::health_reporter();
-    reporter.set_serving::<SpecServiceServer<Service>>().await;
+    reporter
+        .set_serving::<SpecServiceServer<GrpcService>>()
+        .await;
     let mut stopping = grpc.stopping;
     let report = tokio::spawn(async move {
-        // An error means that the service is gone.
+        // An error means that the sender was dropped.
         let _ = stopping.wait_for(|stopping| *stopping).await;
         reporter
-            .set_not_serving::<SpecServiceServer<Service>>()
+            .set_not_serving::<SpecServiceServer<GrpcService>>()
             .await;
         let everything = tonic_health::ServingStatus::NotServing;
         reporter.set_service_status("", everything).await;
@@ -64,9 +66,9 @@ pub async fn serve(listener: TcpListener, grpc: Grpc) -> Result<()> {
             .register_encoded_file_descriptor_set(DESCRIPTOR)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    let specs = SpecServiceServer::new(Service::new(grpc.specs, grpc.stop.clone()))
+    let specs = SpecServiceServer::new(GrpcService::new(grpc.specs, grpc.stop.clone()))
         .max_decoding_message_size(grpc.max_content + 64 * 1024);
-    let calls = Calls::of(&[
+    let call_metrics = CallMetricsLayer::new(&[
         DESCRIPTOR,
         tonic_health::pb::FILE_DESCRIPTOR_SET,
         tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
@@ -76,16 +78,16 @@ pub async fn serve(listener: TcpListener, grpc: Grpc) -> Result<()> {
     let served = Server::builder()
         .timeout(grpc.timeout)
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
-        .layer(calls)
-        // What fails on this side is logged where it is turned into a status.
+        .layer(call_metrics)
+        // Failures are logged where they are converted to a status.
         .layer(
             TraceLayer::new_for_grpc()
                 .make_span_with(trace::span)
-                .on_response(trace::Outcome)
-                .on_eos(trace::Outcome)
+                .on_response(trace::RecordCode)
+                .on_eos(trace::RecordCode)
                 .on_failure(()),
         )
-        .layer(CatchPanicLayer::custom(status::panic_message))
+        .layer(CatchPanicLayer::custom(status::panic_response))
         .add_service(specs)
         .add_service(health)
         .add_service(reflection().build_v1()?)

@@ -1,4 +1,6 @@
-//! The lifecycle of small YAML specifications, with a full audit trail.
+//! The Spec Service: the lifecycle of small YAML specifications, with a full audit trail.
+
+#![allow(unreachable_pub, reason = "items of private modules are plain `pub`")]
 
 pub mod app;
 pub mod catalog;

@@ -1,4 +1,4 @@
-//! The Spec Service.
+//! The program `spec-service`.
 
 use std::io::IsTerminal as _;
 

@@ -1,4 +1,4 @@
-//! What the service counts and measures of its own, and how all metrics are exported.
+//! The metrics of the two APIs, and the export of all metrics in the format of Prometheus.
 
 use std::time::{Duration, Instant};
 
@@ -7,64 +7,64 @@ use factum::metrics::{ALL, Kind, Metric};
 use metrics::{SharedString, Unit};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-/// How often samples are put into their buckets between two collections.
-const UPKEEP: Duration = Duration::from_secs(5);
+/// The interval in which recorded samples are aggregated into their buckets.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 const SECONDS: Kind = Kind::Histogram(&[
     0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 ]);
 
-/// Requests over REST.
+/// The number of REST requests.
 pub const HTTP_REQUESTS: Metric = Metric {
     name: "http_requests_total",
     kind: Kind::Counter,
     unit: "requests",
     labels: &["method", "route", "status"],
-    meaning: "Requests over REST that were answered; `route` is the pattern of the path, `none` where there is none",
+    meaning: "REST requests answered; `route` is the path pattern, or `none` if no route matches",
 };
 
-/// Their durations.
+/// The duration of REST requests.
 pub const HTTP_DURATION: Metric = Metric {
     name: "http_request_duration_seconds",
     kind: SECONDS,
     unit: "seconds",
     labels: &["method", "route"],
-    meaning: "From a request to the head of its answer",
+    meaning: "Time from the request to the response head",
 };
 
-/// Calls over gRPC.
+/// The number of gRPC calls.
 pub const GRPC_CALLS: Metric = Metric {
     name: "grpc_calls_total",
     kind: Kind::Counter,
     unit: "calls",
     labels: &["method", "code"],
-    meaning: "Calls over gRPC that came to an end; `Cancelled`: the caller left, or it took too long; `method` is `other` where there is none",
+    meaning: "gRPC calls ended; `Cancelled` means that the client disconnected or the call timed out; `method` is `other` if the method is unknown",
 };
 
-/// Their durations.
+/// The duration of gRPC calls.
 pub const GRPC_DURATION: Metric = Metric {
     name: "grpc_call_duration_seconds",
     kind: SECONDS,
     unit: "seconds",
     labels: &["method"],
-    meaning: "From a call to its end; of a stream, to the end of the stream",
+    meaning: "Time from the call to its end; for a stream, to the end of the stream",
 };
 
-/// What the service adds to the metrics of the framework.
-pub const OWN: &[Metric] = &[HTTP_REQUESTS, HTTP_DURATION, GRPC_CALLS, GRPC_DURATION];
+/// All metrics that the service adds to those of the framework.
+pub const SERVICE_METRICS: &[Metric] = &[HTTP_REQUESTS, HTTP_DURATION, GRPC_CALLS, GRPC_DURATION];
 
-/// All metrics of this process, in the text format of Prometheus.
+/// An exporter of all metrics of this process, in the text format of Prometheus.
 #[derive(Clone, Debug)]
 pub struct Exporter(PrometheusHandle);
 
 impl Exporter {
-    /// Takes in all metrics of this process from now on. Once, and before the store is opened.
+    /// Installs the metrics recorder of this process. Call it once, before the store is opened.
     ///
     /// # Errors
-    /// If metrics go elsewhere already.
+    /// Returns an error if another recorder is already installed.
     pub fn install() -> Result<Self> {
         let mut builder = PrometheusBuilder::new();
-        for metric in ALL.iter().chain(OWN) {
+        for metric in ALL.iter().chain(SERVICE_METRICS) {
             if let Kind::Histogram(bounds) = metric.kind {
                 let name = Matcher::Full(metric.name.to_owned());
                 builder = builder.set_buckets_for_metric(name, bounds)?;
@@ -81,24 +81,24 @@ impl Exporter {
         Ok(exporter)
     }
 
-    /// Keeps memory bounded while nobody collects. Does not end.
-    pub async fn keep(self) {
-        let mut ticks = tokio::time::interval(UPKEEP);
+    /// Aggregates recorded samples periodically, so that memory stays bounded without scrapes. Never returns.
+    pub async fn run_upkeep(self) {
+        let mut ticks = tokio::time::interval(UPKEEP_INTERVAL);
         loop {
             ticks.tick().await;
             self.0.run_upkeep();
         }
     }
 
-    /// All metrics, as they are now.
+    /// Returns the current values of all metrics.
     #[must_use]
     pub fn render(&self) -> String {
         self.0.render()
     }
 }
 
-/// A request over REST was answered.
-pub(crate) fn answered(method: &'static str, route: &str, (status, began): (u16, Instant)) {
+/// Records an answered REST request, which arrived at `started`.
+pub(crate) fn record_request(method: &'static str, route: &str, status: u16, started: Instant) {
     let route = SharedString::from(route.to_owned());
     let labels = [
         ("method", SharedString::const_str(method)),
@@ -107,12 +107,12 @@ pub(crate) fn answered(method: &'static str, route: &str, (status, began): (u16,
     ];
     metrics::counter!(HTTP_REQUESTS.name, &labels).increment(1);
     let duration = metrics::histogram!(HTTP_DURATION.name, "method" => method, "route" => route);
-    duration.record(began.elapsed());
+    duration.record(started.elapsed());
 }
 
-/// A call over gRPC has ended.
-pub(crate) fn called(method: &SharedString, (code, began): (String, Instant)) {
+/// Records an ended gRPC call, which arrived at `started`.
+pub(crate) fn record_call(method: &SharedString, code: String, started: Instant) {
     let method = method.clone();
     metrics::counter!(GRPC_CALLS.name, "method" => method.clone(), "code" => code).increment(1);
-    metrics::histogram!(GRPC_DURATION.name, "method" => method).record(began.elapsed());
+    metrics::histogram!(GRPC_DURATION.name, "method" => method).record(started.elapsed());
 }

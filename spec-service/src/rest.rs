@@ -1,5 +1,7 @@
-//! The REST API, under `/v1`. JSON fields are in snake_case, times in RFC 3339, states in lower case; every
-//! error is an RFC 9457 `application/problem+json`.
+//! The REST API under `/v1`.
+//!
+//! JSON fields are in snake_case, times in RFC 3339 and states in lower case. Errors are
+//! `application/problem+json` (RFC 9457).
 
 mod catalog;
 mod change;
@@ -30,26 +32,26 @@ use crate::app::Specs;
 use crate::metrics::Exporter;
 use problem::Problem;
 
-/// What the API needs.
+/// The state and settings of the REST API.
 #[derive(Clone)]
 pub struct Api {
     /// The specifications.
     pub specs: Specs,
-    /// The most bytes of a content: with room for JSON's escapes it bounds the body of a request.
+    /// The maximum size of a content in bytes. A request body can be larger because of JSON escapes.
     pub max_content: usize,
-    /// How many events a read model may be behind in a service that is ready.
+    /// The maximum lag of a projection, in events, for the service to be ready.
     pub ready_lag: u64,
-    /// `true` once the service is about to stop: it is not ready any more.
+    /// Becomes `true` when shutdown begins. The service is then not ready.
     pub stopping: watch::Receiver<bool>,
-    /// How long a request may take.
+    /// The timeout of a request.
     pub timeout: Duration,
-    /// What `GET /metrics` shows; `None`: there is no such route.
+    /// The exporter for `GET /metrics`. `None` removes the route.
     pub metrics: Option<Exporter>,
 }
 
-/// The routes of the API.
+/// Creates the router with all routes of the API.
 pub fn router(api: Api) -> Router {
-    // A character of one byte takes up to six in JSON: `\u0041`.
+    // One byte of content can take six bytes in JSON, for example `\u0041`.
     let body_limit = api.max_content * 6 + 64 * 1024;
     let specs = Router::new()
         .route("/", get(list::list).post(change::create))
@@ -64,12 +66,12 @@ pub fn router(api: Api) -> Router {
         .route("/{id}/history", get(read::history));
     let metrics = match api.metrics.clone() {
         Some(exporter) => {
-            let shown = move |api| metrics::metrics(exporter.clone(), api);
-            Router::new().route("/metrics", get(shown))
+            let render = move |api| metrics::metrics(exporter.clone(), api);
+            Router::new().route("/metrics", get(render))
         }
         None => Router::new(),
     };
-    // From the inside out: a problem that any layer below makes is put into its form on the way out.
+    // Each layer wraps the ones before it, so `to_problem` also converts the errors of the layers before it.
     Router::new()
         .nest("/v1/specs", specs)
         .route("/catalog", get(catalog::markdown))
@@ -84,16 +86,16 @@ pub fn router(api: Api) -> Router {
             StatusCode::SERVICE_UNAVAILABLE,
             api.timeout,
         ))
-        .layer(CatchPanicLayer::custom(panic_message))
-        .layer(map_response(problem::in_form))
-        // What fails on this side is logged where it is turned into a problem.
+        .layer(CatchPanicLayer::custom(panic_response))
+        .layer(map_response(problem::to_problem))
+        // Failures are logged where they are converted to a problem.
         .layer(
             TraceLayer::new_for_http()
                 .make_span_with(span)
                 .on_failure(()),
         )
-        .layer(from_fn(metrics::count))
-        .layer(from_fn(headers::echo_correlation))
+        .layer(from_fn(metrics::record))
+        .layer(from_fn(headers::echo_correlation_id))
         .with_state(api)
 }
 
@@ -114,7 +116,7 @@ fn span(request: &Request) -> tracing::Span {
     )
 }
 
-fn panic_message(_: Box<dyn Any + Send>) -> Response {
-    // The panic itself is reported by the hook.
+/// Creates the response to a request that panicked. The panic hook reports the panic itself.
+fn panic_response(_: Box<dyn Any + Send>) -> Response {
     axum::response::IntoResponse::into_response(Problem::internal())
 }

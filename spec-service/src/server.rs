@@ -1,4 +1,4 @@
-//! Both APIs on their addresses, from start to stop.
+//! Startup and shutdown of the service, with both APIs.
 
 use std::future::Future;
 use std::io::Write as _;
@@ -16,15 +16,18 @@ use crate::rest::{self, Api};
 use crate::settings::Settings;
 use crate::wiring::Wired;
 
-/// Serves until SIGINT or SIGTERM: then `/readyz` fails, requests in flight finish, both servers stop, and the
-/// store closes.
+/// Serves both APIs until SIGINT or SIGTERM.
+///
+/// On a signal, `/readyz` fails. After the drain time both servers stop accepting connections, requests in flight
+/// finish, and the store is closed.
 ///
 /// # Errors
-/// If the database cannot be opened, an address is taken, or a server fails.
+/// Returns an error if the metrics recorder cannot be installed, the database cannot be opened, an address cannot be
+/// bound, or the signal handlers cannot be installed.
 pub async fn run(settings: Settings) -> Result<()> {
     let metrics = settings.metrics.then(Exporter::install).transpose()?;
     if let Some(exporter) = metrics.clone() {
-        tokio::spawn(exporter.keep());
+        tokio::spawn(exporter.run_upkeep());
     }
     let wired = Wired::open(&settings).await?;
     let rest = listen("REST", settings.rest_addr).await?;
@@ -46,36 +49,36 @@ pub async fn run(settings: Settings) -> Result<()> {
         stopping: about_to_stop,
         stop: stopped.clone(),
     };
-    let rest = axum::serve(rest, rest::router(api)).with_graceful_shutdown(until(stopped));
+    let rest = axum::serve(rest, rest::router(api)).with_graceful_shutdown(wait_for_stop(stopped));
     let rest = async { Ok(rest.await?) };
     let servers = vec![
         ("REST", tokio::spawn(rest)),
         ("gRPC", tokio::spawn(grpc::serve(grpc, calls))),
     ];
 
-    signal().await?;
-    info!("stopping");
+    shutdown_signal().await?;
+    info!("shutdown requested");
     stopping.send_replace(true);
     tokio::time::sleep(settings.drain).await;
     stop.send_replace(true);
     finish(servers, settings.grace).await;
     wired.close().await;
-    info!("stopped");
+    info!("service stopped");
     Ok(())
 }
 
-/// Listens, and says so in one line on the standard output.
+/// Binds `address`, and prints the bound address as one line on standard output.
 async fn listen(api: &str, address: std::net::SocketAddr) -> Result<TcpListener> {
     let listener = TcpListener::bind(address)
         .await
-        .with_context(|| format!("the {api} API cannot listen on {address}"))?;
+        .with_context(|| format!("cannot bind the {api} API to {address}"))?;
     let address = listener.local_addr()?;
     writeln!(std::io::stdout(), "{api} API on http://{address}")?;
     Ok(listener)
 }
 
-async fn until(mut stop: watch::Receiver<bool>) {
-    // An error means that the service is gone, which is a reason to stop, too.
+async fn wait_for_stop(mut stop: watch::Receiver<bool>) {
+    // An error means that the sender was dropped, which is also a reason to stop.
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
@@ -84,12 +87,12 @@ async fn finish(servers: Vec<(&str, JoinHandle<Result<()>>)>, grace: Duration) {
     for (api, mut server) in servers {
         match tokio::time::timeout_at(deadline, &mut server).await {
             Ok(Ok(Ok(()))) => {}
-            Ok(Ok(Err(error))) => warn!(api, %error, "a server failed"),
-            Ok(Err(error)) => warn!(api, %error, "a server ended badly"),
+            Ok(Ok(Err(error))) => warn!(api, %error, "server failed"),
+            Ok(Err(error)) => warn!(api, %error, "server task failed"),
             Err(_) => {
                 warn!(
                     api,
-                    "requests did not finish in time, their connections are cut"
+                    "requests did not finish within the grace period; closing their connections"
                 );
                 server.abort();
             }
@@ -97,9 +100,9 @@ async fn finish(servers: Vec<(&str, JoinHandle<Result<()>>)>, grace: Duration) {
     }
 }
 
-/// Waits until someone wants the service to stop.
+/// Waits for a shutdown signal.
 #[cfg(unix)]
-fn signal() -> impl Future<Output = Result<()>> {
+fn shutdown_signal() -> impl Future<Output = Result<()>> {
     use tokio::signal::unix::{SignalKind, signal};
     async {
         let mut terminate = signal(SignalKind::terminate())?;
@@ -112,8 +115,8 @@ fn signal() -> impl Future<Output = Result<()>> {
     }
 }
 
-/// Waits until someone wants the service to stop.
+/// Waits for a shutdown signal.
 #[cfg(not(unix))]
-async fn signal() -> Result<()> {
+async fn shutdown_signal() -> Result<()> {
     Ok(tokio::signal::ctrl_c().await?)
 }

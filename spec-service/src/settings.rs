@@ -1,4 +1,4 @@
-//! What the service can be told, by flags or by the environment.
+//! The settings of the service, from flags or environment variables.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -6,60 +6,58 @@ use std::time::Duration;
 
 use clap::{ArgAction, Parser, ValueEnum};
 
-use crate::domain::{DEFAULT_MAX_BYTES, MAX_MAX_BYTES};
+use crate::domain::{DEFAULT_MAX_BYTES, MAX_BYTES_LIMIT};
 
-/// The Spec Service: the lifecycle of small YAML specifications, over REST and gRPC.
+/// The Spec Service: the lifecycle of small YAML specifications over REST and gRPC.
 #[derive(Debug, Clone, Parser)]
 #[command(version, about)]
 pub struct Settings {
-    /// Where the specifications are kept: `sqlite:` and the path of a file, or the URL of a PostgreSQL
-    /// database, `postgres://user@host/database`.
+    /// URL of the database: `sqlite:PATH` or `postgres://USER@HOST/DATABASE`.
     #[arg(long, env = "DATABASE_URL", default_value = "sqlite:specs.db", value_parser = database)]
     pub database_url: Database,
 
-    /// The schema of a PostgreSQL database that holds the specifications; created if there is none.
+    /// PostgreSQL schema of the tables, created if missing; ignored with SQLite.
     #[arg(long, env = "DATABASE_SCHEMA", default_value = "specs")]
     pub database_schema: String,
 
-    /// Where the REST API listens.
+    /// Listen address of the REST API; port 0 selects a free port.
     #[arg(long, env = "REST_ADDR", default_value = "127.0.0.1:3000")]
     pub rest_addr: SocketAddr,
 
-    /// Where the gRPC API listens.
+    /// Listen address of the gRPC API; port 0 selects a free port.
     #[arg(long, env = "GRPC_ADDR", default_value = "127.0.0.1:50051")]
     pub grpc_addr: SocketAddr,
 
-    /// The most bytes that the content of a specification may have: 1 to 1048576.
+    /// Maximum size of a content in bytes, from 1 to 1048576; larger contents are rejected.
     #[arg(long, env = "MAX_CONTENT_BYTES", default_value_t = DEFAULT_MAX_BYTES, value_parser = content_bytes)]
     pub max_content_bytes: usize,
 
-    /// How many events lists may be behind in a service that is ready.
+    /// Maximum lag of the list in events; with a greater lag, `/readyz` fails.
     #[arg(long, env = "READY_LAG", default_value_t = 1_000)]
     pub ready_lag: u64,
 
-    /// How many seconds a request may take.
+    /// Request timeout in seconds, for REST requests and gRPC calls; streams have no timeout.
     #[arg(long, env = "REQUEST_TIMEOUT", default_value = "30", value_parser = seconds)]
     pub request_timeout: Duration,
 
-    /// How many seconds the service goes on taking requests after it was told to stop, with /readyz failing,
-    /// so that whoever spreads the requests notices.
+    /// Drain time in seconds: after a stop signal, `/readyz` fails and requests are still accepted.
     #[arg(long, env = "DRAIN", default_value = "0", value_parser = seconds)]
     pub drain: Duration,
 
-    /// How many seconds requests in flight have to finish once the service stops.
+    /// Grace period in seconds: after the drain time, requests in flight can finish.
     #[arg(long, env = "GRACE", default_value = "10", value_parser = seconds)]
     pub grace: Duration,
 
-    /// Whether metrics are kept and `GET /metrics` shows them: true or false.
+    /// Metrics collection and the route `GET /metrics`: true or false.
     #[arg(long, env = "METRICS", default_value_t = true, action = ArgAction::Set)]
     pub metrics: bool,
 
-    /// How logs are written, to the standard error stream; `RUST_LOG` says which.
+    /// Format of the logs on standard error; `RUST_LOG` sets the log level.
     #[arg(long, env = "LOG_FORMAT", default_value = "text")]
     pub log_format: LogFormat,
 }
 
-/// Where the specifications are kept.
+/// The database of the specifications.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Database {
     /// A SQLite file.
@@ -68,12 +66,12 @@ pub enum Database {
     Postgres(String),
 }
 
-/// How logs are written.
+/// The format of the logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// Lines for people.
+    /// Plain text, one line per log entry.
     Text,
-    /// A JSON object in each line.
+    /// One JSON object per log entry.
     Json,
 }
 
@@ -82,30 +80,32 @@ fn database(url: &str) -> Result<Database, String> {
         return Ok(Database::Postgres(url.to_owned()));
     }
     let path = url.strip_prefix("sqlite:").ok_or_else(|| {
-        let scheme = url.split_once(':').map_or("nothing", |(scheme, _)| scheme);
+        let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
         format!(
-            "begins with {scheme:?}, expected `sqlite:` and the path of a file, or `postgres://`"
+            "unsupported scheme: {scheme:?}; use `sqlite:PATH` or `postgres://USER@HOST/DATABASE`"
         )
     })?;
     let path = path.strip_prefix("//").unwrap_or(path);
     match path {
-        "" => Err("names no file".to_owned()),
-        path if path.contains('?') => Err("takes no parameters behind a `?`".to_owned()),
+        "" => Err("missing file path; use `sqlite:PATH`".to_owned()),
+        path if path.contains('?') => {
+            Err("parameters after `?` are not supported; use `sqlite:PATH`".to_owned())
+        }
         path => Ok(Database::Sqlite(PathBuf::from(path))),
     }
 }
 
 fn content_bytes(text: &str) -> Result<usize, String> {
     match text.parse() {
-        Ok(bytes @ 1..=MAX_MAX_BYTES) => Ok(bytes),
-        _ => Err(format!("is no number from 1 to {MAX_MAX_BYTES}")),
+        Ok(bytes @ 1..=MAX_BYTES_LIMIT) => Ok(bytes),
+        _ => Err(format!("expected a number from 1 to {MAX_BYTES_LIMIT}")),
     }
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text
         .parse()
-        .map_err(|_| "is no number of seconds".to_owned())?;
+        .map_err(|_| "expected a number of seconds".to_owned())?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_database_is_a_sqlite_file_or_a_postgres_url() {
+    fn database_url_accepts_sqlite_and_postgres() {
         let file = |path: &str| Ok(Database::Sqlite(path.into()));
         assert_eq!(database("sqlite:specs.db"), file("specs.db"));
         assert_eq!(database("sqlite://specs.db"), file("specs.db"));
@@ -124,15 +124,18 @@ mod tests {
         );
         let other = database("mysql://localhost/specs").unwrap_err();
         let expected =
-            "begins with \"mysql\", expected `sqlite:` and the path of a file, or `postgres://`";
+            "unsupported scheme: \"mysql\"; use `sqlite:PATH` or `postgres://USER@HOST/DATABASE`";
         assert_eq!(other, expected);
         let url = "postgres://ada@localhost/specs";
         assert_eq!(database(url), Ok(Database::Postgres(url.to_owned())));
-        assert_eq!(database("sqlite:").unwrap_err(), "names no file");
+        assert_eq!(
+            database("sqlite:").unwrap_err(),
+            "missing file path; use `sqlite:PATH`"
+        );
     }
 
     #[test]
-    fn a_setting_out_of_range_is_rejected() {
+    fn settings_out_of_range_are_rejected() {
         assert_eq!(content_bytes("1048576"), Ok(1 << 20));
         assert!(content_bytes("1048577").is_err());
         assert!(content_bytes("0").is_err());

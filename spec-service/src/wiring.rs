@@ -1,4 +1,4 @@
-//! The one file that names adapters: the store, and the list of specifications in a table of its database.
+//! The choice of the database: the store, and the list of specifications as a table. Only this file uses adapters.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ use crate::app::{AppError, Cursor, ListPage, ListQuery, SpecList, SpecSummary, S
 use crate::domain::{SpecEvent, SpecId, SpecState};
 use crate::settings::{Database, Settings};
 
-/// The specifications in a database, and what closes it.
+/// The specifications, with the store that must be closed at shutdown.
 pub struct Wired {
     /// The specifications.
     pub specs: Specs,
@@ -28,10 +28,10 @@ enum Store {
 }
 
 impl Wired {
-    /// Opens the database, creates what is missing, and starts the projections.
+    /// Opens the database, creates missing tables, and starts the projections.
     ///
     /// # Errors
-    /// If the database cannot be opened, or is of a newer version.
+    /// Returns an error if the database cannot be opened, or if it has a newer version.
     pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
         let wired = match &settings.database_url {
             Database::Sqlite(file) => Self::sqlite(file).await,
@@ -69,7 +69,7 @@ impl Wired {
         Ok(Self { specs, store })
     }
 
-    /// Lets writes under way finish, and closes the database.
+    /// Waits for writes in flight, and closes the database.
     pub async fn close(self) {
         match self.store {
             Store::Sqlite(store) => store.close().await,
@@ -78,21 +78,24 @@ impl Wired {
     }
 }
 
-/// Waits until there is a list to be read. If it cannot be made, specifications can be written all the same, and the
-/// health says why.
+/// Waits until the list can be read.
+///
+/// If the list cannot be created, writes still work, and the health check reports the error.
 async fn readable(projections: &Projections) {
     if let Err(error) = projections.wait_for(Position::ZERO).await {
         tracing::error!(%error, "there is no list of specifications");
     }
 }
 
-/// The list of specifications, as a table. `created` is the position of the creation: the order of the list, and
-/// what a cursor holds.
+/// The list of specifications as a table.
+///
+/// The column `created` is the position of the creation. It defines the order of the list and is the value of a
+/// cursor.
 #[derive(Projection)]
 #[projection(name = "spec_list", version = 1, events = SpecEvent)]
 pub(crate) struct SpecTable;
 
-// Understood by both databases.
+// These statements are valid in SQLite and PostgreSQL.
 const CREATE_TABLE: &str = "create table if not exists {spec_list} (
     id      text primary key,
     created bigint not null unique,
@@ -105,7 +108,7 @@ const LOAD: &str = "select summary from {spec_list} where id = $1";
 const SAVE: &str = "insert into {spec_list} (id, created, state, summary) values ($1, $2, $3, $4)
     on conflict (id) do update set state = excluded.state, summary = excluded.summary";
 
-/// The summary behind `event`, from that before it as it is stored.
+/// Returns the summary after `event`, given the stored summary before it.
 fn next(before: Option<String>, event: &Recorded<SpecEvent>) -> Result<SpecSummary, BoxError> {
     let id: SpecId = event.record.stream.key().parse()?;
     let before = before.map(|json| serde_json::from_str(&json)).transpose()?;
@@ -179,13 +182,13 @@ impl PostgresProject<SpecEvent> for SpecTable {
     }
 }
 
-/// Reads the table.
+/// The list in SQLite.
 struct SqliteSpecList(SqlitePool);
 
 #[async_trait]
 impl SpecList for SqliteSpecList {
     async fn page(&self, query: ListQuery) -> Result<ListPage, AppError> {
-        // One statement, so that the total and the page are of the same moment.
+        // A single statement, so that the total and the page are consistent.
         let row = sqlx::query(
             "select (select count(*) from spec_list where state in (select value from json_each(?1))),
                     (select json_group_array(json_array(created, summary)) from (
@@ -206,13 +209,13 @@ impl SpecList for SqliteSpecList {
     }
 }
 
-/// Reads the table.
+/// The list in PostgreSQL.
 struct PostgresSpecList(PgPool);
 
 #[async_trait]
 impl SpecList for PostgresSpecList {
     async fn page(&self, query: ListQuery) -> Result<ListPage, AppError> {
-        // The total comes even where the page is empty.
+        // The total is returned even if the page is empty.
         let rows: Vec<(i64, Option<i64>, Option<String>)> = sqlx::query_as(
             "select t.total, p.created, p.summary
              from (select count(*) as total from spec_list where state = any ($1)) t
@@ -250,7 +253,7 @@ fn after(query: &ListQuery) -> i64 {
     i64::try_from(after).unwrap_or(i64::MAX)
 }
 
-/// A page of `rows`, which hold one more than the limit if there is another page.
+/// Creates a page from `rows`. They have one row more than the limit if there is a next page.
 fn page(query: &ListQuery, total: i64, rows: &[(i64, String)]) -> Result<ListPage, AppError> {
     let next = (rows.len() > query.limit).then(|| rows[query.limit - 1].0);
     let specs = rows.iter().take(query.limit);

@@ -1,22 +1,22 @@
-//! The application functions, below both APIs: lives, rejections, lists, changes as they happen.
+//! The application functions: writes, reads, rejections, lists and the stream of changes.
 
-#[allow(dead_code, reason = "each test takes what it needs")]
+#[allow(dead_code, unreachable_pub, reason = "shared by several tests")]
 #[path = "support/memory.rs"]
 mod memory;
 
 use factum::Position;
 use factum_memory::MemoryStore;
-use spec_service::app::{AppError, Context, ListQuery, Written};
+use spec_service::app::{AppError, ListQuery, RequestContext, WriteResult};
 use spec_service::domain::{Rejection, SpecEvent, SpecState};
 
-use memory::{by, create, on, update, with_a_broken_read_model};
+use memory::{by, create, node_on, node_with_broken_projection, update};
 
 #[tokio::test]
-async fn a_life_is_told_by_every_answer_and_by_what_is_read() {
-    let specs = on(&MemoryStore::new());
+async fn writes_and_reads_return_the_current_state() {
+    let specs = node_on(&MemoryStore::new());
     let created = create(&specs, "limits", &by("ann")).await.unwrap();
     let id = created.id;
-    let answer = |latest_version, published_version, state, revision| Written {
+    let expected = |latest_version, published_version, state, revision| WriteResult {
         id,
         latest_version,
         published_version,
@@ -24,20 +24,16 @@ async fn a_life_is_told_by_every_answer_and_by_what_is_read() {
         revision,
         position: Position::new(revision),
     };
-    assert_eq!(created, answer(1, None, SpecState::Draft, 1));
+    assert_eq!(created, expected(1, None, SpecState::Draft, 1));
     let published = specs.publish(id, None, &by("bob")).await.unwrap();
-    assert_eq!(published, answer(1, Some(1), SpecState::Published, 2));
+    assert_eq!(published, expected(1, Some(1), SpecState::Published, 2));
     let updated = update(&specs, id, "limit: 2\n", &by("eve")).await.unwrap();
-    assert_eq!(updated, answer(2, Some(1), SpecState::Published, 3));
+    assert_eq!(updated, expected(2, Some(1), SpecState::Published, 3));
 
-    let in_force = specs.get(id, None).await.unwrap();
-    let told = (in_force.version, in_force.content.as_str());
-    assert_eq!(told, (1, "limit: 1\n"));
-    assert_eq!(
-        (&*in_force.created_by, &*in_force.updated_by),
-        ("ann", "eve")
-    );
-    assert!(in_force.created_at <= in_force.updated_at);
+    let spec = specs.get(id, None).await.unwrap();
+    assert_eq!((spec.version, spec.content.as_str()), (1, "limit: 1\n"));
+    assert_eq!((&*spec.created_by, &*spec.updated_by), ("ann", "eve"));
+    assert!(spec.created_at <= spec.updated_at);
     assert_eq!(
         specs.get(id, Some(2)).await.unwrap().content.as_str(),
         "limit: 2\n"
@@ -45,7 +41,13 @@ async fn a_life_is_told_by_every_answer_and_by_what_is_read() {
     let versions = specs.versions(id).await.unwrap();
     let versions: Vec<_> = versions
         .iter()
-        .map(|made| (made.version, made.content.as_str(), &*made.created_by))
+        .map(|version| {
+            (
+                version.version,
+                version.content.as_str(),
+                &*version.created_by,
+            )
+        })
         .collect();
     assert_eq!(
         versions,
@@ -55,24 +57,27 @@ async fn a_life_is_told_by_every_answer_and_by_what_is_read() {
     let deprecated = specs.deprecate(id, "old".to_owned(), &by("bob")).await;
     assert_eq!(
         deprecated.unwrap(),
-        answer(2, Some(1), SpecState::Deprecated, 4)
+        expected(2, Some(1), SpecState::Deprecated, 4)
     );
 }
 
 #[tokio::test]
-async fn what_is_deleted_tells_who_deleted_it_and_keeps_its_history() {
-    let specs = on(&MemoryStore::new());
-    let id = create(&specs, "limits", &Context::default())
+async fn deleted_spec_keeps_its_history() {
+    let specs = node_on(&MemoryStore::new());
+    let id = create(&specs, "limits", &RequestContext::default())
         .await
         .unwrap()
         .id;
     let reason = Some(" no use ".to_owned());
     specs.delete(id, reason, &by("bob")).await.unwrap();
 
-    let gone = specs.get(id, None).await.unwrap();
-    assert_eq!((gone.state, &*gone.updated_by), (SpecState::Deleted, "bob"));
+    let deleted = specs.get(id, None).await.unwrap();
+    assert_eq!(
+        (deleted.state, &*deleted.updated_by),
+        (SpecState::Deleted, "bob")
+    );
     let history = specs.history(id).await.unwrap();
-    let told: Vec<_> = history
+    let changes: Vec<_> = history
         .iter()
         .map(|change| (&*change.event.record.name, change.actor(), change.reason()))
         .collect();
@@ -80,48 +85,51 @@ async fn what_is_deleted_tells_who_deleted_it_and_keeps_its_history() {
         ("spec.created", "anonymous".to_owned(), None),
         ("spec.deleted", "bob".to_owned(), Some("no use")),
     ];
-    assert_eq!(told, expected);
-    assert_eq!(gone.updated_at, history[1].event.record.recorded_at);
+    assert_eq!(changes, expected);
+    assert_eq!(deleted.updated_at, history[1].event.record.recorded_at);
 
     let rejected = update(&specs, id, "limit: 2\n", &by("ann"))
         .await
         .unwrap_err();
     assert!(matches!(rejected, AppError::Rejected(Rejection::Deleted)));
-    let namesake = create(&specs, "limits", &by("ann")).await.unwrap();
-    assert_ne!(namesake.id, id);
+    let same_name = create(&specs, "limits", &by("ann")).await.unwrap();
+    assert_ne!(same_name.id, id);
     assert_eq!(specs.history(id).await.unwrap().len(), 2);
 }
 
 #[tokio::test]
-async fn an_error_names_its_kind_and_its_field() {
-    let specs = on(&MemoryStore::new());
+async fn error_has_code_and_field() {
+    let specs = node_on(&MemoryStore::new());
     let id = create(&specs, "limits", &by("ann")).await.unwrap().id;
-    let told = |error: AppError| (error.code(), error.field());
+    let code_and_field = |error: AppError| (error.code(), error.field());
     let name = create(&specs, "no name", &by("ann")).await.unwrap_err();
-    assert_eq!(told(name), ("invalid_name", Some("name")));
+    assert_eq!(code_and_field(name), ("invalid_name", Some("name")));
     let taken = create(&specs, "limits", &by("ann")).await.unwrap_err();
     assert_eq!(taken.facts(), [("name", "limits".into())]);
-    assert_eq!(told(taken), ("name_taken", None));
+    assert_eq!(code_and_field(taken), ("name_taken", None));
     let content = update(&specs, id, "a: 1\na: 2\n", &by("ann"))
         .await
         .unwrap_err();
     assert_eq!(content.facts(), [("line", 2.into()), ("column", 1.into())]);
     assert_eq!(content.field(), Some("content"));
     let draft = specs.deprecate(id, "old".to_owned(), &by("ann")).await;
-    assert_eq!(told(draft.unwrap_err()), ("illegal_transition", None));
+    assert_eq!(
+        code_and_field(draft.unwrap_err()),
+        ("illegal_transition", None)
+    );
     specs.publish(id, None, &by("ann")).await.unwrap();
     let reason = specs.deprecate(id, " ".to_owned(), &by("ann")).await;
     assert_eq!(
-        told(reason.unwrap_err()),
+        code_and_field(reason.unwrap_err()),
         ("reason_missing", Some("reason"))
     );
     let version = specs.get(id, Some(7)).await.unwrap_err();
-    assert_eq!(told(version), ("no_such_version", None));
+    assert_eq!(code_and_field(version), ("no_such_version", None));
 }
 
 #[tokio::test]
-async fn a_list_shows_each_write_once_it_is_answered() {
-    let specs = on(&MemoryStore::new());
+async fn list_shows_completed_writes() {
+    let specs = node_on(&MemoryStore::new());
     let mut ids = Vec::new();
     for number in 0..5 {
         let created = create(&specs, &format!("s{number}"), &by("ann"))
@@ -135,7 +143,7 @@ async fn a_list_shows_each_write_once_it_is_answered() {
     }
     specs.publish(ids[1], None, &by("bob")).await.unwrap();
     specs.delete(ids[3], None, &by("bob")).await.unwrap();
-    let of = async |state| {
+    let ids_in = async |state| {
         let query = ListQuery {
             state,
             ..ListQuery::default()
@@ -143,9 +151,9 @@ async fn a_list_shows_each_write_once_it_is_answered() {
         let page = specs.list(query).await.unwrap();
         page.specs.iter().map(|spec| spec.id).collect::<Vec<_>>()
     };
-    assert_eq!(of(None).await, [ids[0], ids[1], ids[2], ids[4]]);
-    assert_eq!(of(Some(SpecState::Published)).await, [ids[1]]);
-    assert_eq!(of(Some(SpecState::Deleted)).await, [ids[3]]);
+    assert_eq!(ids_in(None).await, [ids[0], ids[1], ids[2], ids[4]]);
+    assert_eq!(ids_in(Some(SpecState::Published)).await, [ids[1]]);
+    assert_eq!(ids_in(Some(SpecState::Deleted)).await, [ids[3]]);
 
     let mut query = ListQuery {
         limit: 3,
@@ -159,8 +167,8 @@ async fn a_list_shows_each_write_once_it_is_answered() {
 }
 
 #[tokio::test]
-async fn a_write_is_answered_though_the_list_has_stopped() {
-    let specs = with_a_broken_read_model();
+async fn write_succeeds_with_a_stopped_list() {
+    let specs = node_with_broken_projection();
     let created = create(&specs, "limits", &by("ann")).await.unwrap();
     assert_eq!(specs.get(created.id, None).await.unwrap().revision, 1);
     let health = specs.health().await;
@@ -171,8 +179,8 @@ async fn a_write_is_answered_though_the_list_has_stopped() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn changes_come_without_gap_from_before_into_what_is_written_meanwhile() {
-    let specs = on(&MemoryStore::new());
+async fn watch_has_no_gap_between_stored_and_new_changes() {
+    let specs = node_on(&MemoryStore::new());
     let id = create(&specs, "limits", &by("ann")).await.unwrap().id;
     for number in 2..=10 {
         update(&specs, id, &format!("limit: {number}\n"), &by("ann"))
@@ -180,7 +188,7 @@ async fn changes_come_without_gap_from_before_into_what_is_written_meanwhile() {
             .unwrap();
     }
     let mut all = specs.watch(Position::ZERO);
-    let mut late = specs.watch(Position::new(5));
+    let mut from_five = specs.watch(Position::new(5));
     let writer = specs.clone();
     let writing = tokio::spawn(async move {
         for number in 11..=60 {
@@ -203,9 +211,9 @@ async fn changes_come_without_gap_from_before_into_what_is_written_meanwhile() {
             position == 61
         );
     }
-    // The position that is asked for is the first that comes.
+    // The requested position is included.
     assert_eq!(
-        late.next().await.unwrap().event.record.position,
+        from_five.next().await.unwrap().event.record.position,
         Position::new(5)
     );
     writing.await.unwrap();

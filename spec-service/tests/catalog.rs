@@ -1,8 +1,8 @@
-//! The catalog that the service serves, its copy in the book, and the lock on what it stores.
+//! The catalog of the service, its copy in the book, and the schema lock of its events.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-#[allow(dead_code, reason = "each test takes what it needs")]
+#[allow(dead_code, unreachable_pub, reason = "shared by several tests")]
 #[path = "support/server.rs"]
 mod server;
 
@@ -18,13 +18,13 @@ use spec_service::domain::SpecEvent;
 use server::Server;
 
 #[test]
-fn what_is_stored_can_still_be_read() {
+fn stored_events_match_the_schema_lock() {
     events_lock("events.lock").event::<SpecEvent>().check();
 }
 
-/// With `FACTUM_UPDATE=1` it writes the copy.
+/// Compares the copy, or writes it with `FACTUM_UPDATE=1`.
 #[test]
-fn the_copy_in_the_book_is_up_to_date() {
+fn catalog_in_the_book_is_up_to_date() {
     let copy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/src/spec-service-catalog.md");
     let now = catalog().to_markdown();
     if std::env::var("FACTUM_UPDATE").is_ok_and(|update| update == "1") {
@@ -38,14 +38,14 @@ fn the_copy_in_the_book_is_up_to_date() {
 }
 
 #[test]
-fn a_specification_goes_from_draft_over_published_and_deprecated_to_deleted() {
+fn catalog_has_the_lifecycle_table() {
     let text = catalog().to_markdown();
     let start = text.find("| in | command |").unwrap();
     let table: Vec<&str> = text[start..].lines().skip(2).take(10).collect();
     assert_eq!(
         table,
         [
-            "| not there | [`CreateSpec`](#createspec) | [`spec.created`](#speccreated) | draft |",
+            "| not created | [`CreateSpec`](#createspec) | [`spec.created`](#speccreated) | draft |",
             "| draft | [`UpdateSpec`](#updatespec) | [`spec.updated`](#specupdated) | draft |",
             "| draft | [`PublishSpec`](#publishspec) | [`spec.published`](#specpublished) | published |",
             "| draft | [`DeleteSpec`](#deletespec) | [`spec.deleted`](#specdeleted) | deleted |",
@@ -60,26 +60,29 @@ fn a_specification_goes_from_draft_over_published_and_deprecated_to_deleted() {
 }
 
 #[tokio::test]
-async fn each_form_of_the_catalog_has_its_address() {
+async fn catalog_formats_have_their_own_routes() {
     let (_dir, server) = Server::fresh();
     let get = async |path: &str| {
         let response = server.request(Method::GET, path).send().await.unwrap();
         assert_eq!(response.status(), StatusCode::OK, "{path}");
-        let kind = response.headers()[header::CONTENT_TYPE]
+        let content_type = response.headers()[header::CONTENT_TYPE]
             .to_str()
             .unwrap()
             .to_owned();
-        (kind, response.text().await.unwrap())
+        (content_type, response.text().await.unwrap())
     };
     let json = |text: &str| serde_json::from_str::<Value>(text).unwrap();
 
-    let (kind, text) = get("/catalog").await;
-    assert_eq!(kind, "text/markdown; charset=utf-8");
+    let (content_type, text) = get("/catalog").await;
+    assert_eq!(content_type, "text/markdown; charset=utf-8");
     assert_eq!(text, catalog().to_markdown());
-    let (kind, text) = get("/catalog/schema.json").await;
-    assert_eq!(kind, "application/schema+json");
+    let (content_type, text) = get("/catalog/schema.json").await;
+    assert_eq!(content_type, "application/schema+json");
     assert_eq!(json(&text), catalog().to_json_schema());
-    let (kind, text) = get("/catalog/asyncapi.json").await;
-    assert_eq!(kind, "application/vnd.aai.asyncapi+json;version=3.0.0");
+    let (content_type, text) = get("/catalog/asyncapi.json").await;
+    assert_eq!(
+        content_type,
+        "application/vnd.aai.asyncapi+json;version=3.0.0"
+    );
     assert_eq!(json(&text), catalog().to_asyncapi());
 }

@@ -1,26 +1,26 @@
-//! What `Content::parse` takes and what it rejects, and where it says the fault is.
+//! The validation of contents: accepted and rejected texts, and the locations of errors.
 
 use std::fs;
 use std::path::Path;
 
-use spec_service::domain::{Content, ContentError, DEFAULT_MAX_BYTES, MAX_MAX_BYTES, Place};
+use spec_service::domain::{Content, ContentError, DEFAULT_MAX_BYTES, Location, MAX_BYTES_LIMIT};
 
 fn rejection(text: &str) -> ContentError {
-    match Content::parse(text.as_bytes(), MAX_MAX_BYTES) {
+    match Content::parse(text.as_bytes(), MAX_BYTES_LIMIT) {
         Ok(_) => panic!("accepted: {text:?}"),
         Err(rejection) => rejection,
     }
 }
 
-fn place(line: usize, column: usize) -> Place {
-    Place { line, column }
+fn location(line: usize, column: usize) -> Location {
+    Location { line, column }
 }
 
 fn accepted(text: &str) -> bool {
-    Content::parse(text.as_bytes(), MAX_MAX_BYTES).is_ok_and(|content| content.as_str() == text)
+    Content::parse(text.as_bytes(), MAX_BYTES_LIMIT).is_ok_and(|content| content.as_str() == text)
 }
 
-/// The key, where it stands again, where it stood first.
+/// Returns the duplicate key, the location of its second use and the location of its first use.
 fn duplicate(text: &str) -> (String, (usize, usize), (usize, usize)) {
     match rejection(text) {
         ContentError::DuplicateKey { key, at, first, .. } => {
@@ -31,7 +31,7 @@ fn duplicate(text: &str) -> (String, (usize, usize), (usize, usize)) {
 }
 
 #[test]
-fn every_sample_is_accepted_with_default_limits() {
+fn samples_are_accepted_with_default_limits() {
     let mut samples = 0;
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples");
     for entry in fs::read_dir(folder).unwrap() {
@@ -41,7 +41,7 @@ fn every_sample_is_accepted_with_default_limits() {
             .unwrap_or_else(|rejection| panic!("{}: {rejection}", path.display()));
         assert!(
             content.as_str().starts_with("# "),
-            "{} says what it is",
+            "{} has no comment at its start",
             path.display()
         );
         assert!(
@@ -56,7 +56,7 @@ fn every_sample_is_accepted_with_default_limits() {
 }
 
 #[test]
-fn the_exact_bytes_are_kept() {
+fn content_keeps_exact_bytes() {
     for text in [
         "a: 1",
         "a: 1\r\nb: 2\r\n",
@@ -76,7 +76,7 @@ fn the_exact_bytes_are_kept() {
 }
 
 #[test]
-fn json_is_a_plain_string_and_what_is_stored_is_not_judged_again() {
+fn deserialized_content_is_not_validated() {
     let content = Content::parse(b"a: \"1\"\n", DEFAULT_MAX_BYTES).unwrap();
     let json = serde_json::to_string(&content).unwrap();
     assert_eq!(json, r#""a: \"1\"\n""#);
@@ -90,7 +90,7 @@ fn json_is_a_plain_string_and_what_is_stored_is_not_judged_again() {
 }
 
 #[test]
-fn a_text_of_the_limit_is_taken_and_one_byte_more_is_not() {
+fn content_size_limit_is_inclusive() {
     let text = format!("a: {}", "x".repeat(DEFAULT_MAX_BYTES - 3));
     assert!(Content::parse(text.as_bytes(), DEFAULT_MAX_BYTES).is_ok());
     assert_eq!(
@@ -103,8 +103,8 @@ fn a_text_of_the_limit_is_taken_and_one_byte_more_is_not() {
 }
 
 #[test]
-fn no_setting_raises_the_limit_above_one_mebibyte() {
-    let text = "x".repeat(MAX_MAX_BYTES + 1);
+fn content_size_limit_is_capped_at_one_mebibyte() {
+    let text = "x".repeat(MAX_BYTES_LIMIT + 1);
     assert_eq!(
         Content::parse(text.as_bytes(), usize::MAX),
         Err(ContentError::TooLong {
@@ -115,33 +115,33 @@ fn no_setting_raises_the_limit_above_one_mebibyte() {
 }
 
 #[test]
-fn nothing_and_comments_only_are_no_document() {
+fn empty_documents_are_rejected() {
     for text in ["", "\n", "  \n\t\n", "# a\n", "---\n", "---\n# a\n...\n"] {
         assert_eq!(rejection(text), ContentError::Empty, "{text:?}");
     }
 }
 
 #[test]
-fn a_second_document_is_rejected_where_it_starts() {
+fn second_document_is_rejected_with_its_start() {
     for text in ["a: 1\n---\nb: 2\n", "a: 1\n---\n", "a\n--- \nb\n"] {
         assert_eq!(
             rejection(text),
-            ContentError::SeveralDocuments { at: place(2, 1) },
+            ContentError::SeveralDocuments { at: location(2, 1) },
             "{text:?}"
         );
     }
     assert_eq!(
         rejection("a: 1\n...\nb: 2\n"),
-        ContentError::SeveralDocuments { at: place(3, 1) }
+        ContentError::SeveralDocuments { at: location(3, 1) }
     );
 }
 
 #[test]
-fn bytes_that_are_not_utf_8_are_rejected_where_they_stand() {
+fn invalid_utf8_is_rejected_with_its_location() {
     assert_eq!(
         Content::parse(b"a: 1\r\n\xc3\xb6: \xff\n", DEFAULT_MAX_BYTES),
         Err(ContentError::NotUtf8 {
-            at: place(2, 4),
+            at: location(2, 4),
             offset: 10
         }),
     );
@@ -154,24 +154,24 @@ fn bytes_that_are_not_utf_8_are_rejected_where_they_stand() {
 }
 
 #[test]
-fn characters_that_yaml_forbids_or_readers_dispute_are_rejected() {
+fn unprintable_and_ambiguous_characters_are_rejected() {
     for character in [
         '\0', '\u{7}', '\u{7f}', '\u{85}', '\u{2028}', '\u{2029}', '\u{feff}',
     ] {
         assert_eq!(
             rejection(&format!("a: 1\nb: 'ö{character}'\n")),
             ContentError::Unprintable {
-                at: place(2, 6),
+                at: location(2, 6),
                 character
             },
         );
     }
-    assert_eq!(rejection("\u{feff}a: 1\n").place(), Some(place(1, 1)));
+    assert_eq!(rejection("\u{feff}a: 1\n").location(), Some(location(1, 1)));
     assert!(accepted(r#"a: "\u2028\0""#));
 }
 
 #[test]
-fn syntax_errors_name_line_and_column() {
+fn syntax_errors_have_line_and_column() {
     for (text, line, column) in [
         ("a: [1, 2\n", 2, 1),
         ("a: 1\nb: 2: 3\n", 2, 5),
@@ -193,7 +193,7 @@ fn syntax_errors_name_line_and_column() {
 }
 
 #[test]
-fn a_duplicate_key_is_named_with_both_places() {
+fn duplicate_key_is_reported_with_both_locations() {
     let key = |key: &str, at, first| (key.to_owned(), at, first);
     assert_eq!(duplicate("a: 1\na: 2\n"), key("a", (2, 1), (1, 1)));
     assert_eq!(duplicate("{a: 1, b: 2, a: 3}"), key("a", (1, 14), (1, 2)));
@@ -208,12 +208,12 @@ fn a_duplicate_key_is_named_with_both_places() {
     assert_eq!(duplicate("? a\n: 1\n? a\n"), key("a", (3, 3), (1, 3)));
     assert_eq!(
         rejection("a: 1\na: 2\n").to_string(),
-        "line 2, column 1: the key `a` is already used at line 1, column 1",
+        "line 2, column 1: duplicate key `a`; first used at line 1, column 1",
     );
 }
 
 #[test]
-fn two_spellings_of_one_key_are_one_key() {
+fn duplicate_keys_are_compared_by_value() {
     for text in [
         "a: 1\n\"a\": 2\n",
         "'a': 1\n\"\\x61\": 2\n",
@@ -240,7 +240,7 @@ fn two_spellings_of_one_key_are_one_key() {
 }
 
 #[test]
-fn keys_that_differ_are_kept_apart() {
+fn distinct_keys_are_accepted() {
     for text in [
         "1: a\n'1': b\n",
         "true: a\n'true': b\n",
@@ -258,34 +258,34 @@ fn keys_that_differ_are_kept_apart() {
 }
 
 #[test]
-fn aliases_name_one_anchor_before_them() {
+fn alias_requires_one_earlier_anchor() {
     let name = || "who".to_owned();
     assert_eq!(
         rejection("a: 1\nb: [*who]\n"),
         ContentError::UndefinedAlias {
-            at: place(2, 5),
+            at: location(2, 5),
             alias: name()
         },
     );
     assert_eq!(
         rejection("a: &who\n  - [*who]\n"),
         ContentError::RecursiveAlias {
-            at: place(2, 6),
+            at: location(2, 6),
             alias: name()
         },
     );
     assert_eq!(
         rejection("a: &who 1\nb: !x # y\n  &who 2\n"),
         ContentError::DuplicateAnchor {
-            at: place(2, 4),
-            first: place(1, 4),
+            at: location(2, 4),
+            first: location(1, 4),
             anchor: name()
         },
     );
     assert_eq!(
         rejection("a: &who: 1\n"),
         ContentError::AnchorName {
-            at: place(1, 4),
+            at: location(1, 4),
             anchor: "who:".to_owned()
         },
     );
@@ -295,31 +295,31 @@ fn aliases_name_one_anchor_before_them() {
 }
 
 #[test]
-fn nesting_ends_at_64_also_through_aliases() {
+fn nesting_limit_of_64_includes_aliases() {
     let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     assert!(accepted(&nested(64)));
     assert_eq!(
         rejection(&nested(65)),
         ContentError::TooDeep {
-            at: place(1, 65),
+            at: location(1, 65),
             limit: 64
         }
     );
     assert_eq!(rejection(&nested(300)).code(), "yaml_too_deep");
-    let through = |depth: usize| format!("- &a {}\n- [*a]\n", nested(depth));
-    assert!(accepted(&through(62)));
-    assert_eq!(rejection(&through(63)).code(), "yaml_too_deep");
+    let aliased = |depth: usize| format!("- &a {}\n- [*a]\n", nested(depth));
+    assert!(accepted(&aliased(62)));
+    assert_eq!(rejection(&aliased(63)).code(), "yaml_too_deep");
 }
 
 #[test]
-fn aliases_may_stand_for_50_000_nodes_and_bytes_of_text() {
-    // Each alias stands for one node and 999 bytes of text.
+fn alias_expansion_is_limited_to_50_000() {
+    // Each alias expands to one node and 999 bytes of text.
     let text = |aliases: usize| format!("- &a {}\n{}", "x".repeat(999), "- *a\n".repeat(aliases));
     assert!(accepted(&text(50)));
     assert_eq!(
         rejection(&text(51)),
         ContentError::AliasExpansion {
-            at: place(52, 3),
+            at: location(52, 3),
             limit: 50_000,
             actual: 51_000
         },
@@ -327,19 +327,19 @@ fn aliases_may_stand_for_50_000_nodes_and_bytes_of_text() {
 }
 
 #[test]
-fn a_document_may_have_50_000_nodes() {
+fn document_is_limited_to_50_000_nodes() {
     assert!(accepted(&"- a\n".repeat(49_999)));
     assert_eq!(
         rejection(&"- a\n".repeat(50_000)),
         ContentError::TooManyNodes {
-            at: place(50_000, 3),
+            at: location(50_000, 3),
             limit: 50_000
         },
     );
 }
 
 #[test]
-fn a_flow_collection_may_have_8192_tokens() {
+fn flow_collection_is_limited_to_8192_tokens() {
     assert!(accepted(&format!("[{}]", "a,".repeat(4_000))));
     assert_eq!(
         rejection(&format!("[{}]", "a,".repeat(5_000))).code(),
@@ -348,11 +348,11 @@ fn a_flow_collection_may_have_8192_tokens() {
 }
 
 #[test]
-fn the_only_directive_is_yaml() {
+fn yaml_is_the_only_allowed_directive() {
     assert_eq!(
         rejection("# x\r\n%TAG ! tag:example.org,2026:\r\n---\na: 1\n"),
         ContentError::Directive {
-            at: place(2, 1),
+            at: location(2, 1),
             directive: "%TAG ! tag:example.org,2026:".to_owned(),
         },
     );
@@ -360,7 +360,7 @@ fn the_only_directive_is_yaml() {
 }
 
 #[test]
-fn a_text_in_which_two_readers_find_different_nodes_is_rejected() {
+fn ambiguous_text_is_rejected() {
     assert_eq!(
         rejection("[!t :a]"),
         ContentError::Ambiguous {
@@ -371,7 +371,7 @@ fn a_text_in_which_two_readers_find_different_nodes_is_rejected() {
 }
 
 #[test]
-fn a_message_stays_short_whatever_it_quotes() {
+fn error_messages_shorten_quoted_text() {
     let long = "x".repeat(50_000);
     for text in [
         format!("{long}: 1\n{long}: 2\n"),
@@ -389,7 +389,7 @@ fn a_message_stays_short_whatever_it_quotes() {
 }
 
 #[test]
-fn what_only_the_second_reader_rejects_is_rejected_with_its_place() {
+fn cross_check_error_has_its_line() {
     let rejection = rejection("a: 1\nb: !!int x\n");
     assert_eq!(
         (rejection.code(), rejection.line()),

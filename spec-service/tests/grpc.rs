@@ -1,11 +1,11 @@
-//! The gRPC API, on the real server, with a real client.
+//! The gRPC API of the server process.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-#[allow(dead_code, reason = "each test takes what it needs")]
+#[allow(dead_code, unreachable_pub, reason = "shared by several tests")]
 #[path = "support/messages.rs"]
 mod messages;
-#[allow(dead_code, reason = "each test takes what it needs")]
+#[allow(dead_code, unreachable_pub, reason = "shared by several tests")]
 #[path = "support/server.rs"]
 mod server;
 
@@ -17,7 +17,7 @@ use messages::{by, delete, deprecate, get, new, publish, update};
 use server::Server;
 
 #[tokio::test]
-async fn what_is_published_is_served_while_a_new_version_is_made() {
+async fn published_version_is_served_after_an_update() {
     let (_dir, server) = Server::fresh();
     let mut client = server.grpc().await;
     let created = client
@@ -76,7 +76,7 @@ async fn what_is_published_is_served_while_a_new_version_is_made() {
 }
 
 #[tokio::test]
-async fn what_is_deleted_keeps_its_content_and_its_history() {
+async fn deleted_spec_keeps_its_content_and_history() {
     let (_dir, server) = Server::fresh();
     let mut client = server.grpc().await;
     let created = client
@@ -101,7 +101,7 @@ async fn what_is_deleted_keeps_its_content_and_its_history() {
         .unwrap()
         .into_inner()
         .events;
-    let told: Vec<_> = history
+    let events: Vec<_> = history
         .iter()
         .map(|event| {
             (
@@ -117,7 +117,7 @@ async fn what_is_deleted_keeps_its_content_and_its_history() {
         ("spec.deprecated", "anonymous", Some("see v3")),
         ("spec.deleted", "eve", Some("gone")),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(events, expected);
     assert_eq!(
         (
             history[1].payload.as_str(),
@@ -128,7 +128,7 @@ async fn what_is_deleted_keeps_its_content_and_its_history() {
     );
 }
 
-/// The code, the reason, and the field of a rejection.
+/// Returns the code, the reason and the field of a rejection.
 fn rejection<T: std::fmt::Debug>(result: Result<T, Status>) -> (Code, String, Option<String>) {
     let status = result.unwrap_err();
     let details = status.get_error_details();
@@ -147,7 +147,7 @@ fn expected(code: Code, reason: &str, field: Option<&str>) -> (Code, String, Opt
 }
 
 #[tokio::test]
-async fn a_list_shows_what_the_position_of_a_change_asks_for() {
+async fn list_waits_for_the_requested_position() {
     let (_dir, server) = Server::fresh();
     let mut client = server.grpc().await;
     let created = client.create_spec(by("ada", new("limits", "limit: 250\n")));
@@ -157,24 +157,24 @@ async fn a_list_shows_what_the_position_of_a_change_asks_for() {
     let id = created.into_inner().id;
     let deleted = client.delete_spec(delete(&id)).await.unwrap();
     assert_eq!(deleted.metadata().get("x-position").unwrap(), "2");
-    let ask = |position| {
+    let list_at = |position| {
         let mut list = Request::new(ListSpecsRequest::default());
         list.metadata_mut().insert("x-position", position);
         list
     };
-    let listed = client.list_specs(ask(position)).await.unwrap();
+    let listed = client.list_specs(list_at(position)).await.unwrap();
     assert_eq!(listed.into_inner().total, 0);
-    let malformed = client.list_specs(ask("one".parse().unwrap())).await;
+    let malformed = client.list_specs(list_at("one".parse().unwrap())).await;
     assert_eq!(malformed.unwrap_err().code(), Code::InvalidArgument);
 }
 
 #[tokio::test]
-async fn a_field_that_breaks_a_rule_is_named() {
+async fn invalid_field_is_named_in_the_details() {
     let (_dir, server) = Server::fresh();
     let mut client = server.grpc().await;
     let invalid = |reason, field| expected(Code::InvalidArgument, reason, Some(field));
-    let got = rejection(client.create_spec(new("no spaces", "a: 1\n")).await);
-    assert_eq!(got, invalid("INVALID_NAME", "name"));
+    let rejected = rejection(client.create_spec(new("no spaces", "a: 1\n")).await);
+    assert_eq!(rejected, invalid("INVALID_NAME", "name"));
     let duplicate = client
         .create_spec(new("dup", "a: 1\na: 2\n"))
         .await
@@ -219,7 +219,7 @@ async fn a_field_that_breaks_a_rule_is_named() {
 }
 
 #[tokio::test]
-async fn a_rejection_has_the_code_that_the_contract_says() {
+async fn rejection_has_the_documented_code() {
     let (_dir, server) = Server::fresh();
     let mut client = server.grpc().await;
     let id = client
@@ -228,50 +228,53 @@ async fn a_rejection_has_the_code_that_the_contract_says() {
         .unwrap()
         .into_inner()
         .id;
-    let nobody = uuid::Uuid::now_v7().to_string();
-    let got = rejection(client.create_spec(new("taken", "a: 1\n")).await);
-    assert_eq!(got, expected(Code::AlreadyExists, "NAME_TAKEN", None));
-    let got = rejection(client.get_spec(get(&nobody)).await);
-    assert_eq!(got, expected(Code::NotFound, "NOT_FOUND", None));
-    let got = rejection(client.publish_spec(publish(&id, Some(2))).await);
-    assert_eq!(got, expected(Code::NotFound, "NO_SUCH_VERSION", None));
-    let got = rejection(client.deprecate_spec(deprecate(&id, "r")).await);
+    let missing = uuid::Uuid::now_v7().to_string();
+    let rejected = rejection(client.create_spec(new("taken", "a: 1\n")).await);
+    assert_eq!(rejected, expected(Code::AlreadyExists, "NAME_TAKEN", None));
+    let rejected = rejection(client.get_spec(get(&missing)).await);
+    assert_eq!(rejected, expected(Code::NotFound, "NOT_FOUND", None));
+    let rejected = rejection(client.publish_spec(publish(&id, Some(2))).await);
+    assert_eq!(rejected, expected(Code::NotFound, "NO_SUCH_VERSION", None));
+    let rejected = rejection(client.deprecate_spec(deprecate(&id, "r")).await);
     assert_eq!(
-        got,
+        rejected,
         expected(Code::FailedPrecondition, "ILLEGAL_TRANSITION", None)
     );
     client.publish_spec(publish(&id, None)).await.unwrap();
-    let got = rejection(client.publish_spec(publish(&id, None)).await);
+    let rejected = rejection(client.publish_spec(publish(&id, None)).await);
     assert_eq!(
-        got,
+        rejected,
         expected(Code::FailedPrecondition, "ALREADY_PUBLISHED", None)
     );
-    let got = rejection(client.deprecate_spec(deprecate(&id, " ")).await);
+    let rejected = rejection(client.deprecate_spec(deprecate(&id, " ")).await);
     assert_eq!(
-        got,
+        rejected,
         expected(Code::InvalidArgument, "REASON_MISSING", Some("reason"))
     );
     let mut stale = update(&id, "a: 2\n");
     stale.expected_version = Some(7);
-    let got = rejection(client.update_spec(stale.clone()).await);
-    assert_eq!(got, expected(Code::Aborted, "VERSION_MISMATCH", None));
+    let rejected = rejection(client.update_spec(stale.clone()).await);
+    assert_eq!(rejected, expected(Code::Aborted, "VERSION_MISMATCH", None));
     (stale.expected_version, stale.expected_revision) = (None, Some(1));
     let status = client.update_spec(stale).await.unwrap_err();
     let details = status.get_error_details();
     let facts = &details.error_info().unwrap().metadata;
-    let told = (
+    let code_and_facts = (
         status.code(),
         facts["expected"].as_str(),
         facts["actual"].as_str(),
     );
-    assert_eq!(told, (Code::Aborted, "1", "2"));
+    assert_eq!(code_and_facts, (Code::Aborted, "1", "2"));
     client.delete_spec(delete(&id)).await.unwrap();
-    let got = rejection(client.update_spec(update(&id, "a: 2\n")).await);
-    assert_eq!(got, expected(Code::FailedPrecondition, "DELETED", None));
+    let rejected = rejection(client.update_spec(update(&id, "a: 2\n")).await);
+    assert_eq!(
+        rejected,
+        expected(Code::FailedPrecondition, "DELETED", None)
+    );
 }
 
 #[tokio::test]
-async fn a_repeated_call_gives_the_first_answer() {
+async fn repeated_call_returns_the_first_result() {
     let (_dir, server) = Server::fresh();
     let mut client = server.grpc().await;
     let with_key = |name: &str| {
@@ -298,7 +301,7 @@ async fn a_repeated_call_gives_the_first_answer() {
     let message = reused.as_ref().unwrap_err().message().to_owned();
     assert_eq!(
         message,
-        "the idempotency key \"req-7\" was already used for another request"
+        "idempotency key already used for another request: \"req-7\"; use a new key"
     );
     assert_eq!(
         rejection(reused),

@@ -1,11 +1,11 @@
-//! What the gRPC API says when something fails on its side, and what its log says.
+//! The status, the log and the spans of gRPC calls that fail in the service.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-#[allow(dead_code, reason = "each test takes what it needs")]
+#[allow(dead_code, unreachable_pub, reason = "shared by several tests")]
 #[path = "support/in_process.rs"]
 mod in_process;
-#[allow(dead_code, reason = "each test takes what it needs")]
+#[allow(dead_code, unreachable_pub, reason = "shared by several tests")]
 #[path = "support/messages.rs"]
 mod messages;
 
@@ -20,19 +20,19 @@ use tonic_types::StatusExt as _;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::format::FmtSpan;
 
-use in_process::{InProcess, List};
+use in_process::{InProcess, StubList};
 use messages::{by, get, new};
 
-/// The status that a list gives, which `list` answers.
-async fn listed(list: List) -> Status {
+/// Returns the status of a list call for which the read model responds with `list`.
+async fn list_status(list: StubList) -> Status {
     let server = InProcess::start(list).await;
     let mut client = server.client();
-    let answer = client.list_specs(ListSpecsRequest::default()).await;
-    answer.unwrap_err()
+    let response = client.list_specs(ListSpecsRequest::default()).await;
+    response.unwrap_err()
 }
 
-/// The code, the reason, and the seconds after which to try again.
-fn told(status: &Status) -> (Code, String, Option<u64>) {
+/// Returns the code, the reason and the retry delay in seconds.
+fn details_of(status: &Status) -> (Code, String, Option<u64>) {
     let details = status.get_error_details();
     let info = details.error_info().unwrap();
     assert_eq!(info.domain, "spec-service");
@@ -45,71 +45,77 @@ fn told(status: &Status) -> (Code, String, Option<u64>) {
 }
 
 #[tokio::test]
-async fn what_may_succeed_later_says_when_to_try_again() {
-    let contended = listed(List::Contended).await;
+async fn retryable_status_has_a_retry_delay() {
+    let contended = list_status(StubList::Contended).await;
     let expected = (Code::Aborted, "CONTENDED".to_owned(), Some(1));
-    assert_eq!(told(&contended), expected);
-    let unavailable = listed(List::Unavailable).await;
+    assert_eq!(details_of(&contended), expected);
+    let unavailable = list_status(StubList::Unavailable).await;
     let expected = (Code::Unavailable, "UNAVAILABLE".to_owned(), Some(1));
-    assert_eq!(told(&unavailable), expected);
-    assert_eq!(unavailable.message(), "the store is not available");
+    assert_eq!(details_of(&unavailable), expected);
+    assert_eq!(unavailable.message(), "the store is unavailable");
 }
 
 #[tokio::test]
-async fn a_failure_keeps_its_cause_for_the_log() {
-    let (log, _guard) = log();
+async fn failure_cause_is_logged_but_not_returned() {
+    let (log, _guard) = capture_log();
     for (list, cause) in [
-        (List::Unavailable, "disk 7 is gone"),
-        (List::Broken, "page 9 is torn"),
+        (StubList::Unavailable, "disk 7 is gone"),
+        (StubList::Broken, "page 9 is torn"),
     ] {
-        let status = listed(list).await;
-        let answer = format!("{} {:?}", status.message(), status.get_error_details());
-        assert!(!answer.contains(cause), "{answer}");
+        let status = list_status(list).await;
+        let response = format!("{} {:?}", status.message(), status.get_error_details());
+        assert!(!response.contains(cause), "{response}");
         let errors = entries(&log, |entry| entry["level"] == "ERROR");
         let error = errors.last().unwrap()["fields"]["error"].as_str().unwrap();
         assert!(error.ends_with(cause), "{error}");
     }
-    let broken = listed(List::Broken).await;
-    assert_eq!(told(&broken), (Code::Internal, "INTERNAL".to_owned(), None));
-    assert_eq!(broken.message(), "the service failed; its log says why");
+    let broken = list_status(StubList::Broken).await;
+    assert_eq!(
+        details_of(&broken),
+        (Code::Internal, "INTERNAL".to_owned(), None)
+    );
+    assert_eq!(broken.message(), "internal error; see the service log");
 }
 
 #[tokio::test]
-async fn a_panic_fails_one_call_and_neither_its_connection_nor_the_server() {
-    let server = InProcess::start(List::Panicking).await;
+async fn panic_fails_only_its_own_call() {
+    let server = InProcess::start(StubList::Panicking).await;
     let mut client = server.client();
     let failed = client.list_specs(ListSpecsRequest::default()).await;
     let failed = failed.unwrap_err();
-    assert_eq!(told(&failed), (Code::Internal, "INTERNAL".to_owned(), None));
-    assert_eq!(failed.message(), "the service failed; its log says why");
-    // The same connection, and the same call without the panic.
+    assert_eq!(
+        details_of(&failed),
+        (Code::Internal, "INTERNAL".to_owned(), None)
+    );
+    assert_eq!(failed.message(), "internal error; see the service log");
+    // The connection still works.
     let drafts = ListSpecsRequest {
         state: Some(SpecState::Draft.into()),
         ..ListSpecsRequest::default()
     };
-    let answer = client.list_specs(drafts).await.unwrap();
-    assert_eq!(answer.into_inner().total, 0);
+    let response = client.list_specs(drafts).await.unwrap();
+    assert_eq!(response.into_inner().total, 0);
 }
 
 #[tokio::test]
-async fn a_call_that_takes_too_long_ends() {
-    let server = InProcess::start_with(List::Silent, Duration::from_millis(20)).await;
+async fn slow_call_times_out() {
+    let server = InProcess::start_with(StubList::Silent, Duration::from_millis(20)).await;
     let mut client = server.client();
-    let late = client.list_specs(ListSpecsRequest::default()).await;
-    assert_eq!(late.unwrap_err().code(), Code::Cancelled);
+    let timed_out = client.list_specs(ListSpecsRequest::default()).await;
+    assert_eq!(timed_out.unwrap_err().code(), Code::Cancelled);
 }
 
 #[tokio::test]
-async fn each_call_is_a_span_with_who_called_what_and_the_outcome() {
-    let (log, _guard) = log();
-    let server = InProcess::start(List::Empty).await;
+async fn call_span_has_method_actor_and_code() {
+    let (log, _guard) = capture_log();
+    let server = InProcess::start(StubList::Empty).await;
     let correlation = "0190a6e2-7c1e-7d3a-9f00-5b2f3c4d5e6f";
     let mut create = by("ada", new("limits", "limit: 250\n"));
     let metadata = create.metadata_mut();
     metadata.insert("x-correlation-id", correlation.parse().unwrap());
     server.client().create_spec(create).await.unwrap();
-    let nobody = Request::new(get("00000000-0000-0000-0000-000000000000"));
-    server.client().get_spec(nobody).await.unwrap_err();
+    let missing = Request::new(get("00000000-0000-0000-0000-000000000000"));
+    server.client().get_spec(missing).await.unwrap_err();
     server.stop().await;
 
     let ended = entries(&log, |entry| entry["fields"]["message"] == "close");
@@ -135,21 +141,21 @@ async fn each_call_is_a_span_with_who_called_what_and_the_outcome() {
     assert_eq!(spans, expected);
 }
 
-/// What is logged on this thread, on which a test runs its server, too.
-fn log() -> (Arc<Mutex<Vec<u8>>>, DefaultGuard) {
+/// Captures the log of this thread, on which the test also runs its server.
+fn capture_log() -> (Arc<Mutex<Vec<u8>>>, DefaultGuard) {
     let log = Arc::new(Mutex::new(Vec::new()));
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()
         .json()
         .with_span_events(FmtSpan::CLOSE)
-        .with_writer(move || Writer(writer.clone()))
+        .with_writer(move || LogWriter(writer.clone()))
         .finish();
     (log, tracing::subscriber::set_default(subscriber))
 }
 
-struct Writer(Arc<Mutex<Vec<u8>>>);
+struct LogWriter(Arc<Mutex<Vec<u8>>>);
 
-impl Write for Writer {
+impl Write for LogWriter {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.0.lock().unwrap().write(bytes)
     }
@@ -159,8 +165,8 @@ impl Write for Writer {
     }
 }
 
-fn entries(log: &Mutex<Vec<u8>>, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
+fn entries(log: &Mutex<Vec<u8>>, filter: impl Fn(&Value) -> bool) -> Vec<Value> {
     let text = String::from_utf8(log.lock().unwrap().clone()).unwrap();
     let entries = text.lines().map(|line| serde_json::from_str(line).unwrap());
-    entries.filter(wanted).collect()
+    entries.filter(filter).collect()
 }

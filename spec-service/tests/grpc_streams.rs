@@ -1,9 +1,9 @@
-//! The streams of the gRPC API, and the services beside it.
+//! The stream of changes, and the health and reflection services.
 
-#[allow(dead_code, reason = "each test takes what it needs")]
+#[allow(dead_code, unreachable_pub, reason = "shared by several tests")]
 #[path = "support/messages.rs"]
 mod messages;
-#[allow(dead_code, reason = "each test takes what it needs")]
+#[allow(dead_code, unreachable_pub, reason = "shared by several tests")]
 #[path = "support/server.rs"]
 mod server;
 
@@ -14,7 +14,7 @@ use messages::{new, publish};
 use server::Server;
 
 #[tokio::test]
-async fn changes_are_watched_from_the_first_and_as_they_come() {
+async fn watch_streams_stored_and_new_changes() {
     let (_dir, server) = Server::fresh();
     let mut client = server.grpc().await;
     let first = client
@@ -26,7 +26,7 @@ async fn changes_are_watched_from_the_first_and_as_they_come() {
     client.publish_spec(publish(&first, None)).await.unwrap();
     let watch = |from_position| WatchSpecsRequest { from_position };
     let mut all = client.watch_specs(watch(0)).await.unwrap().into_inner();
-    let mut later = client.watch_specs(watch(2)).await.unwrap().into_inner();
+    let mut from_two = client.watch_specs(watch(2)).await.unwrap().into_inner();
     let second = client
         .create_spec(new("second", "b: 1\n"))
         .await
@@ -50,21 +50,24 @@ async fn changes_are_watched_from_the_first_and_as_they_come() {
         );
     }
     for position in 2..=3 {
-        assert_eq!(later.message().await.unwrap().unwrap().position, position);
+        assert_eq!(
+            from_two.message().await.unwrap().unwrap().position,
+            position
+        );
     }
-    // The service stops: streams end with a reason, and the server with them.
+    // When the service stops, streams end with a status, and the server ends.
     server.terminate();
     let ended = all.message().await.unwrap_err();
     assert_eq!(
         (ended.code(), ended.message()),
         (Code::Unavailable, "the service is stopping")
     );
-    drop(later);
+    drop(from_two);
     assert!(server.wait().await.success());
 }
 
 #[tokio::test]
-async fn health_and_reflection_answer() {
+async fn health_and_reflection_are_served() {
     use tonic_health::pb::health_client::HealthClient;
     use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus};
     use tonic_reflection::pb::v1::ServerReflectionRequest;
@@ -78,19 +81,19 @@ async fn health_and_reflection_answer() {
         let check = HealthCheckRequest {
             service: service.to_owned(),
         };
-        let answer = health.check(check).await.unwrap().into_inner();
-        assert_eq!(answer.status(), ServingStatus::Serving, "{service:?}");
+        let response = health.check(check).await.unwrap().into_inner();
+        assert_eq!(response.status(), ServingStatus::Serving, "{service:?}");
     }
     let mut reflection = ServerReflectionClient::new(server.channel().await);
     let list = ServerReflectionRequest {
         host: String::new(),
         message_request: Some(MessageRequest::ListServices(String::new())),
     };
-    let answers = reflection
+    let responses = reflection
         .server_reflection_info(futures_util::stream::iter([list]))
         .await
         .unwrap();
-    let answer = answers
+    let response = responses
         .into_inner()
         .message()
         .await
@@ -98,8 +101,8 @@ async fn health_and_reflection_answer() {
         .unwrap()
         .message_response
         .unwrap();
-    let MessageResponse::ListServicesResponse(services) = answer else {
-        panic!("{answer:?}")
+    let MessageResponse::ListServicesResponse(services) = response else {
+        panic!("{response:?}")
     };
     let names: Vec<_> = services
         .service

@@ -1,9 +1,9 @@
-//! `GET /metrics` of the real server, and what a request hands to its events.
+//! The metrics of the server process, and the metadata that requests add to events.
 
-#[allow(dead_code, reason = "each test takes what it needs")]
+#[allow(dead_code, unreachable_pub, reason = "shared by several tests")]
 #[path = "support/messages.rs"]
 mod messages;
-#[allow(dead_code, reason = "each test takes what it needs")]
+#[allow(dead_code, unreachable_pub, reason = "shared by several tests")]
 #[path = "support/server.rs"]
 mod server;
 
@@ -15,7 +15,7 @@ use factum::{Append, ContentType, EventStore as _, ExpectedVersion, NewEvent, Qu
 use factum_sqlite::{BoxError, SqliteProject, SqliteProjection, SqliteStore, Tables};
 use reqwest::{Method, StatusCode};
 use spec_service::domain::SpecEvent;
-use spec_service::metrics::OWN;
+use spec_service::metrics::SERVICE_METRICS;
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::{Code, Request};
 use uuid::Uuid;
@@ -28,29 +28,31 @@ const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 async fn metrics(server: &Server) -> String {
     let response = server.get("/metrics").await;
     assert_eq!(response.status(), StatusCode::OK);
-    let content_type = response.headers()["content-type"].to_str().expect("text");
+    let content_type = response.headers()["content-type"]
+        .to_str()
+        .expect("the content type is ASCII");
     assert_eq!(content_type, "text/plain; version=0.0.4; charset=utf-8");
-    response.text().await.expect("text")
+    response.text().await.expect("the body is UTF-8")
 }
 
-/// The value in the line of `metric`.
+/// Returns the value of `metric` in a scrape.
 fn value(text: &str, metric: &str) -> f64 {
     let line = text
         .lines()
         .find_map(|line| line.strip_prefix(metric)?.strip_prefix(' '));
     let value = line.unwrap_or_else(|| panic!("no {metric} in\n{text}"));
-    value.parse().expect("a number")
+    value.parse().expect("the value is a number")
 }
 
-/// Over REST: two are created, a third request meets another revision, two find no route.
-async fn ask(server: &Server) -> String {
+/// Sends two creations, one write with another revision, and two requests without a route over REST.
+async fn send_rest_requests(server: &Server) -> String {
     let id = server.create("limits", "a: 1\n").await;
     server.create("routes", "a: 1\n").await;
     let publish = server.request(Method::POST, &format!("/v1/specs/{id}/publish"));
     let publish = publish
         .header("If-Match", "\"9\"")
         .json(&serde_json::json!({}));
-    let published = publish.send().await.expect("an answer");
+    let published = publish.send().await.expect("the server responds");
     assert_eq!(published.status(), StatusCode::PRECONDITION_FAILED);
     for path in ["/nowhere", "/v1/nothing"] {
         assert_eq!(server.get(path).await.status(), StatusCode::NOT_FOUND);
@@ -58,25 +60,28 @@ async fn ask(server: &Server) -> String {
     id
 }
 
-/// Over gRPC: one is created, one is rejected, a third names no method.
-async fn call(server: &Server) {
+/// Makes a creation, a rejected creation, and a call of an unknown method over gRPC.
+async fn make_grpc_calls(server: &Server) {
     let mut client = server.grpc().await;
     let created = client.create_spec(new("flows", "a: 1\n")).await;
-    created.expect("it is new");
+    created.expect("the name is free");
     let taken = client.create_spec(new("flows", "a: 1\n")).await;
-    assert_eq!(taken.expect_err("it is taken").code(), Code::AlreadyExists);
-    let mut strange = tonic::client::Grpc::new(server.channel().await);
-    strange.ready().await.expect("a connection");
+    assert_eq!(
+        taken.expect_err("the name is in use").code(),
+        Code::AlreadyExists
+    );
+    let mut grpc = tonic::client::Grpc::new(server.channel().await);
+    grpc.ready().await.expect("the client connects");
     let path = PathAndQuery::from_static("/made.Up/Method");
     let codec = tonic_prost::ProstCodec::<(), ()>::default();
-    let strange = strange.unary(Request::new(()), path, codec).await;
+    let unknown = grpc.unary(Request::new(()), path, codec).await;
     assert_eq!(
-        strange.expect_err("it is unknown").code(),
+        unknown.expect_err("the method is unknown").code(),
         Code::Unimplemented
     );
 }
 
-const COUNTED: [(&str, f64); 17] = [
+const EXPECTED_METRICS: [(&str, f64); 17] = [
     (
         r#"factum_commands_total{command="CreateSpec",outcome="done"}"#,
         3.0,
@@ -139,57 +144,60 @@ const COUNTED: [(&str, f64); 17] = [
 ];
 
 #[tokio::test]
-async fn commands_conflicts_requests_and_calls_are_counted() {
+async fn metrics_count_commands_requests_and_calls() {
     let (_dir, server) = Server::fresh();
-    let id = ask(&server).await;
-    call(&server).await;
+    let id = send_rest_requests(&server).await;
+    make_grpc_calls(&server).await;
     let text = metrics(&server).await;
-    for (metric, expected) in COUNTED {
+    for (metric, expected) in EXPECTED_METRICS {
         assert_eq!(value(&text, metric), expected, "{metric}");
     }
-    assert!(!text.contains(&id), "an id is in a label");
+    assert!(!text.contains(&id), "a label has an id");
     assert!(text.contains("# TYPE factum_commands_total counter\n"));
     assert!(text.contains("# TYPE factum_command_duration_seconds histogram\n"));
     assert!(text.contains("# HELP http_requests_total "));
 }
 
-/// Takes the name of the service's list, to pause it.
+/// A projection with the name of the service's list, used to pause it.
 #[derive(Projection)]
 #[projection(name = "spec_list", version = 1, events = SpecEvent)]
-struct Namesake;
+struct PausedList;
 
 #[async_trait::async_trait]
-impl SqliteProjection for Namesake {
+impl SqliteProjection for PausedList {
     async fn create(&self, _: &mut Tables<'_>) -> Result<(), sqlx::Error> {
         Ok(())
     }
 }
 
 #[factum::async_trait]
-impl SqliteProject<SpecEvent> for Namesake {
+impl SqliteProject<SpecEvent> for PausedList {
     async fn project(&self, _: &Recorded<SpecEvent>, _: &mut Tables<'_>) -> Result<(), BoxError> {
         Ok(())
     }
 }
 
 async fn pause_list(file: &Path) {
-    let store = SqliteStore::open(file).await.expect("a file");
+    let store = SqliteStore::open(file).await.expect("the store opens");
     let engine = Engine::new(store.clone());
     let projections = Projections::builder(&engine)
-        .with(store.read_model(Namesake))
+        .with(store.read_model(PausedList))
         .start();
-    projections.pause("spec_list").await.expect("it rests");
+    projections
+        .pause("spec_list")
+        .await
+        .expect("the list is paused");
     projections.stop().await;
     store.close().await;
 }
 
 #[tokio::test]
-async fn a_list_that_lags_behind_is_seen() {
-    let dir = tempfile::tempdir().expect("a directory");
+async fn metrics_report_projection_lag() {
+    let dir = tempfile::tempdir().expect("the directory is created");
     let file = dir.path().join("specs.db");
     pause_list(&file).await;
     let server = Server::start(dir.path());
-    let store = SqliteStore::open(&file).await.expect("a file");
+    let store = SqliteStore::open(&file).await.expect("the store opens");
     let event = || NewEvent {
         id: Uuid::now_v7(),
         name: "other.happened".into(),
@@ -202,33 +210,33 @@ async fn a_list_that_lags_behind_is_seen() {
     };
     let events = std::iter::repeat_with(event).take(3).collect();
     let append = Append::stream(
-        "other-1".parse().expect("a stream"),
+        "other-1".parse().expect("the stream id is valid"),
         ExpectedVersion::Any,
         events,
     );
-    store.append(append).await.expect("it is stored");
+    store.append(append).await.expect("the events are stored");
 
     let text = metrics(&server).await;
-    let of = |what| {
+    let metric = |name| {
         value(
             &text,
-            &format!(r#"factum_projection_{what}{{projection="spec_list"}}"#),
+            &format!(r#"factum_projection_{name}{{projection="spec_list"}}"#),
         )
     };
-    assert_eq!((of("position"), of("lag_events")), (0.0, 3.0));
-    let seconds = of("lag_seconds");
+    assert_eq!((metric("position"), metric("lag_events")), (0.0, 3.0));
+    let seconds = metric("lag_seconds");
     assert!(seconds > 0.0 && seconds < 60.0, "{seconds}");
 }
 
 #[tokio::test]
-async fn metrics_can_be_switched_off() {
-    let dir = tempfile::tempdir().expect("a directory");
+async fn metrics_can_be_disabled() {
+    let dir = tempfile::tempdir().expect("the directory is created");
     let server = Server::start_with(dir.path(), &[("METRICS", "false")]);
     server::problem(server.get("/metrics").await, StatusCode::NOT_FOUND).await;
 }
 
 #[tokio::test]
-async fn the_trace_and_the_correlation_of_a_request_stand_in_its_events() {
+async fn events_record_trace_parent_and_correlation_id() {
     let (dir, server) = Server::fresh();
     let correlation = Uuid::now_v7();
     for trace in [TRACE, "00-0-0-0"] {
@@ -236,26 +244,37 @@ async fn the_trace_and_the_correlation_of_a_request_stand_in_its_events() {
         let create = create.header("traceparent", trace);
         let create = create.header("X-Correlation-Id", correlation.to_string());
         let body = serde_json::json!({ "name": trace, "content": "a: 1\n" });
-        let created = create.json(&body).send().await.expect("an answer");
+        let created = create
+            .json(&body)
+            .send()
+            .await
+            .expect("the server responds");
         assert_eq!(created.status(), StatusCode::CREATED);
     }
     let mut create = Request::new(new("called", "a: 1\n"));
-    create
-        .metadata_mut()
-        .insert("traceparent", TRACE.parse().expect("text"));
-    let id = correlation.to_string().parse().expect("text");
+    create.metadata_mut().insert(
+        "traceparent",
+        TRACE.parse().expect("the value is valid metadata"),
+    );
+    let id = correlation
+        .to_string()
+        .parse()
+        .expect("the value is valid metadata");
     create.metadata_mut().insert("x-correlation-id", id);
     server
         .grpc()
         .await
         .create_spec(create)
         .await
-        .expect("it is new");
+        .expect("the name is free");
 
     let store = SqliteStore::open(dir.path().join("specs.db"))
         .await
-        .expect("a file");
-    let page = store.read(Read::all(Query::all())).await.expect("a page");
+        .expect("the store opens");
+    let page = store
+        .read(Read::all(Query::all()))
+        .await
+        .expect("the store can be read");
     let traces = page
         .events
         .iter()
@@ -264,15 +283,15 @@ async fn the_trace_and_the_correlation_of_a_request_stand_in_its_events() {
     let tree = Engine::new(store)
         .causality(correlation)
         .await
-        .expect("a tree");
+        .expect("the causality can be read");
     assert_eq!(tree.roots().count(), 3);
 }
 
 #[test]
-fn the_book_has_a_table_of_the_service_s_own_metrics() {
+fn book_documents_the_service_metrics() {
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/src/spec-service.md");
-    let page = std::fs::read_to_string(page).expect("a page");
-    for metric in OWN {
+    let page = std::fs::read_to_string(page).expect("the page exists");
+    for metric in SERVICE_METRICS {
         let labels = metric.labels.iter().map(|label| format!("`{label}`"));
         let labels = labels.collect::<Vec<_>>().join(", ");
         let (name, kind, unit) = (metric.name, metric.kind.as_str(), metric.unit);
@@ -280,6 +299,9 @@ fn the_book_has_a_table_of_the_service_s_own_metrics() {
             "| `{name}` | {kind} | {unit} | {labels} | {} |\n",
             metric.meaning
         );
-        assert!(page.contains(&row), "no {row}");
+        assert!(
+            page.contains(&row),
+            "the page does not have this row: {row}"
+        );
     }
 }

@@ -1,8 +1,8 @@
-//! Two instances of the service on one PostgreSQL database.
+//! Two nodes of the service on one PostgreSQL database.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-#[allow(dead_code, reason = "each test takes what it needs")]
+#[allow(dead_code, unreachable_pub, reason = "shared by several tests")]
 #[path = "support/server.rs"]
 mod server;
 
@@ -15,7 +15,9 @@ use serde_json::{Value, json};
 
 use server::Server;
 
-/// A database server of its own, which ends with the test; `None` if there is none, and none is required.
+/// Starts a temporary database server, which stops with the test.
+///
+/// Returns `None` if PostgreSQL is not installed and not required.
 fn database() -> Option<(Child, String)> {
     let script = "../adapters/postgres/tests/throwaway-server.sh";
     let script = Command::new("sh")
@@ -33,10 +35,10 @@ fn database() -> Option<(Child, String)> {
         let required = std::env::var("FACTUM_REQUIRE_SERVICES").is_ok_and(|value| value == "1");
         assert!(
             !required,
-            "no PostgreSQL server, and FACTUM_REQUIRE_SERVICES=1"
+            "PostgreSQL is not installed, but FACTUM_REQUIRE_SERVICES=1"
         );
         std::io::stderr()
-            .write_all(b"SKIPPED: no PostgreSQL server\n")
+            .write_all(b"SKIPPED: PostgreSQL is not installed\n")
             .unwrap();
         return None;
     }
@@ -47,7 +49,7 @@ fn database() -> Option<(Child, String)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_instances_on_one_database_keep_every_promise() {
+async fn two_nodes_share_names_and_revisions() {
     let Some((_database, url)) = database() else {
         return;
     };
@@ -55,19 +57,22 @@ async fn two_instances_on_one_database_keep_every_promise() {
     let settings = [("DATABASE_URL", url.as_str())];
     let servers = [(); 2].map(|()| Server::start_with(dir.path(), &settings));
 
-    // Names are unique over both.
+    // Names are unique across nodes.
     let body = json!({"name": "wanted", "content": "a: 1\n"});
     let posts = (0..50).map(|number| servers[number % 2].post("/v1/specs", &body));
-    let answers = join_all(posts).await;
-    let of = |status| {
-        answers
+    let responses = join_all(posts).await;
+    let count = |status| {
+        responses
             .iter()
-            .filter(|answer| answer.status() == status)
+            .filter(|response| response.status() == status)
             .count()
     };
-    assert_eq!((of(StatusCode::CREATED), of(StatusCode::CONFLICT)), (1, 49));
+    assert_eq!(
+        (count(StatusCode::CREATED), count(StatusCode::CONFLICT)),
+        (1, 49)
+    );
 
-    // What one wrote the other reads at once, and lists itself.
+    // A write on one node can be read on the other node, and is listed on its own node.
     let id = servers[0].create("shared", "a: 0\n").await;
     let path = format!("/v1/specs/{id}");
     assert_eq!(servers[1].json(&path).await["name"], "shared");
@@ -79,15 +84,18 @@ async fn two_instances_on_one_database_keep_every_promise() {
         put.json(&json!({"content": format!("a: {number}\n")}))
             .send()
     });
-    let answers = join_all(puts).await;
-    let of = |status| {
-        answers
+    let responses = join_all(puts).await;
+    let count = |status| {
+        responses
             .iter()
-            .filter(|answer| answer.as_ref().unwrap().status() == status)
+            .filter(|response| response.as_ref().unwrap().status() == status)
             .count()
     };
     assert_eq!(
-        (of(StatusCode::OK), of(StatusCode::PRECONDITION_FAILED)),
+        (
+            count(StatusCode::OK),
+            count(StatusCode::PRECONDITION_FAILED)
+        ),
         (1, 49)
     );
 
@@ -98,7 +106,7 @@ async fn two_instances_on_one_database_keep_every_promise() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_alternates_reads_what_it_wrote() {
+async fn client_reads_its_writes_on_the_other_node() {
     let Some((_database, url)) = database() else {
         return;
     };
@@ -123,7 +131,7 @@ async fn a_client_that_alternates_reads_what_it_wrote() {
 }
 
 #[tokio::test]
-async fn a_warm_state_here_does_not_hide_what_happened_there() {
+async fn cached_state_does_not_hide_writes_of_another_node() {
     let Some((_database, url)) = database() else {
         return;
     };

@@ -1,7 +1,7 @@
-//! The checked-in gRPC code is what the contract in `proto/` generates.
+//! A check that the checked-in gRPC code matches the contract in `proto/`.
 //!
-//! After a change of the contract, `UPDATE_PROTO=1 cargo test -p spec-service --test proto` writes
-//! the files anew. No `protoc` is needed.
+//! After a change of the contract, run `UPDATE_PROTO=1 cargo test -p spec-service --test proto` to regenerate the
+//! files. `protoc` is not needed.
 
 use std::fs;
 use std::path::Path;
@@ -14,7 +14,7 @@ const CODE: &str = "src/grpc/generated.rs";
 const DESCRIPTORS: &str = "proto/spec.v1.bin";
 
 #[test]
-fn the_checked_in_code_is_what_the_contract_generates() {
+fn generated_code_matches_the_contract() {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = protox::compile([CONTRACT], [package.join("proto")]).unwrap();
     let scratch = tempfile::tempdir().unwrap();
@@ -25,22 +25,22 @@ fn the_checked_in_code_is_what_the_contract_generates() {
         .unwrap();
     let code = fs::read(scratch.path().join("spec.v1.rs")).unwrap();
 
-    // Comments stay in our own file only: they are the documentation that reflection shows.
+    // Reflection returns the comments of the contract. The comments of its imports are removed.
     for file in files.file.iter_mut().filter(|file| file.name() != CONTRACT) {
         file.source_code_info = None;
     }
-    hold(&package.join(CODE), &code);
-    hold(&package.join(DESCRIPTORS), &files.encode_to_vec());
+    check_or_update(&package.join(CODE), &code);
+    check_or_update(&package.join(DESCRIPTORS), &files.encode_to_vec());
 }
 
-/// Compares the file at `path` with `wanted`, or writes it if the environment says so.
-fn hold(path: &Path, wanted: &[u8]) {
+/// Compares the file at `path` with `expected`, or writes it if `UPDATE_PROTO` is set.
+fn check_or_update(path: &Path, expected: &[u8]) {
     if std::env::var_os("UPDATE_PROTO").is_some() {
-        fs::write(path, wanted).expect("the file can be written");
+        fs::write(path, expected).expect("the file can be written");
     }
-    let found = fs::read(path).unwrap_or_default();
+    let actual = fs::read(path).unwrap_or_default();
     assert!(
-        found == wanted,
+        actual == expected,
         "{} is out of date; run UPDATE_PROTO=1 cargo test -p spec-service --test proto",
         path.display(),
     );

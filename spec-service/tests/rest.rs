@@ -1,8 +1,8 @@
-//! The REST API, on the real server.
+//! The REST API of the server process.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-#[allow(dead_code, reason = "each test takes what it needs")]
+#[allow(dead_code, unreachable_pub, reason = "shared by several tests")]
 #[path = "support/server.rs"]
 mod server;
 
@@ -19,7 +19,7 @@ fn etag(response: &Response) -> String {
 }
 
 #[tokio::test]
-async fn what_is_published_is_served_while_a_new_version_is_made() {
+async fn published_version_is_served_after_an_update() {
     let (_dir, server) = Server::fresh();
     let new = json!({"name": "limits", "content": "limit: 250\n", "description": "Card limits"});
     let created = server
@@ -81,7 +81,7 @@ async fn what_is_published_is_served_while_a_new_version_is_made() {
 }
 
 #[tokio::test]
-async fn an_older_version_can_be_published_again() {
+async fn older_version_can_be_published_again() {
     let (_dir, server) = Server::fresh();
     let location = format!("/v1/specs/{}", server.create("limits", "limit: 1\n").await);
     let put = server
@@ -92,18 +92,18 @@ async fn an_older_version_can_be_published_again() {
         .post(&format!("{location}/publish"), &json!({"version": 2}))
         .await;
     assert_eq!(newer.json::<Value>().await.unwrap()["published_version"], 2);
-    let back = server
+    let older = server
         .post(&format!("{location}/publish"), &json!({"version": 1}))
         .await;
     assert_eq!(
-        back.json::<Value>().await.unwrap()["published_version"],
+        older.json::<Value>().await.unwrap()["published_version"],
         1,
-        "a rollback is allowed"
+        "an older version can be published"
     );
 }
 
 #[tokio::test]
-async fn what_is_deleted_is_gone_but_for_its_history() {
+async fn deleted_spec_is_gone_except_for_its_versions() {
     let (_dir, server) = Server::fresh();
     let id = server.create("limits", "limit: 250\n").await;
     let path = format!("/v1/specs/{id}");
@@ -123,9 +123,9 @@ async fn what_is_deleted_is_gone_but_for_its_history() {
         StatusCode::NO_CONTENT
     );
 
-    let gone = problem(server.get(&path).await, StatusCode::GONE).await;
-    assert_eq!(gone["deleted_by"], "eve");
-    assert!(gone["deleted_at"].as_str().unwrap().ends_with('Z'));
+    let deleted = problem(server.get(&path).await, StatusCode::GONE).await;
+    assert_eq!(deleted["deleted_by"], "eve");
+    assert!(deleted["deleted_at"].as_str().unwrap().ends_with('Z'));
     let put = server
         .request(Method::PUT, &path)
         .json(&json!({"content": "a: 1\n"}));
@@ -143,7 +143,7 @@ async fn what_is_deleted_is_gone_but_for_its_history() {
 }
 
 #[tokio::test]
-async fn a_history_tells_who_did_what_and_why() {
+async fn history_has_actor_event_type_and_reason() {
     let (_dir, server) = Server::fresh();
     let path = format!(
         "/v1/specs/{}",
@@ -156,16 +156,16 @@ async fn a_history_tells_who_did_what_and_why() {
     let delete = server.request(Method::DELETE, &format!("{path}?reason=gone"));
     delete.header("x-actor", "eve").send().await.unwrap();
     let history = server.json(&format!("{path}/history")).await;
-    let told: Vec<_> = history["events"]
+    let events: Vec<_> = history["events"]
         .as_array()
         .unwrap()
         .iter()
         .map(|event| {
-            let word = |field: &str| event[field].as_str().map(str::to_owned);
+            let text = |field: &str| event[field].as_str().map(str::to_owned);
             (
-                word("event_type").unwrap(),
-                word("actor").unwrap(),
-                word("reason"),
+                text("event_type").unwrap(),
+                text("actor").unwrap(),
+                text("reason"),
             )
         })
         .collect();
@@ -183,12 +183,12 @@ async fn a_history_tells_who_did_what_and_why() {
         event("spec.deprecated", Some("see v3")),
         event("spec.deleted", Some("gone")),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(events, expected);
     assert_eq!(history["events"][2]["payload"], json!({"reason": "see v3"}));
 }
 
 #[tokio::test]
-async fn yaml_comes_back_byte_for_byte() {
+async fn yaml_is_returned_byte_for_byte() {
     let (_dir, server) = Server::fresh();
     let content = "# a comment\r\nkey:   \"\u{e9}\\t\u{1F980}\"  # spaces stay\r\n\n\n";
     let created = server
@@ -237,7 +237,7 @@ async fn yaml_comes_back_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn a_repeated_request_gives_the_first_answer() {
+async fn repeated_request_returns_the_first_result() {
     let (_dir, server) = Server::fresh();
     let post = |actor: &'static str, name: &'static str| {
         let post = server
@@ -257,7 +257,7 @@ async fn a_repeated_request_gives_the_first_answer() {
     )
     .await;
     assert_eq!(reused["code"], "idempotency_key_reused");
-    // Another actor's key is another key.
+    // Keys are scoped to the actor.
     assert_eq!(
         post("bob", "other").await.unwrap().status(),
         StatusCode::CREATED
@@ -266,7 +266,7 @@ async fn a_repeated_request_gives_the_first_answer() {
 }
 
 #[tokio::test]
-async fn a_list_is_paged_and_filtered() {
+async fn list_is_paged_and_filtered() {
     let (_dir, server) = Server::fresh();
     let mut ids = Vec::new();
     for number in 0..7 {
@@ -316,7 +316,7 @@ async fn a_list_is_paged_and_filtered() {
 }
 
 #[tokio::test]
-async fn a_correlation_id_goes_from_the_request_to_the_history() {
+async fn correlation_id_is_returned_and_recorded() {
     let (_dir, server) = Server::fresh();
     let id = "018f5a4e-3f4c-7c3e-8f0a-1b2c3d4e5f60";
     let created = server

@@ -1,8 +1,8 @@
-//! What the REST API rejects, and how it says so.
+//! The problems that the REST API returns for error requests.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-#[allow(dead_code, reason = "each test takes what it needs")]
+#[allow(dead_code, unreachable_pub, reason = "shared by several tests")]
 #[path = "support/server.rs"]
 mod server;
 
@@ -21,8 +21,8 @@ async fn send(server: &Server, method: &str, path: &str, body: (&str, Vec<u8>)) 
         .unwrap()
 }
 
-/// Method, path, content type, status, and the body.
-const CANNOT_BE_READ: &str = r#"
+/// Columns: method, path, content type, expected status and body.
+const MALFORMED_REQUESTS: &str = r#"
 POST  /v1/specs                   application/json  400  {"name":
 POST  /v1/specs                   application/json  400  {} trailing
 POST  /v1/specs                   application/json  400
@@ -54,11 +54,11 @@ GET   /nowhere                    text/plain        404
 "#;
 
 #[tokio::test]
-async fn what_cannot_be_read_is_a_problem_too() {
+async fn malformed_requests_return_problems() {
     let (_dir, server) = Server::fresh();
     let id = server.create("here", "a: 1\n").await;
     let none = uuid::Uuid::now_v7().to_string();
-    for line in CANNOT_BE_READ.trim().lines() {
+    for line in MALFORMED_REQUESTS.trim().lines() {
         let (words, body) = line.split_at(line.len().min(57));
         let words: Vec<&str> = words.split_whitespace().collect();
         let [method, path, content_type, status] = words[..] else {
@@ -90,7 +90,7 @@ async fn what_cannot_be_read_is_a_problem_too() {
 }
 
 #[tokio::test]
-async fn a_list_that_is_behind_says_so() {
+async fn list_returns_503_if_the_position_is_not_reached() {
     let (_dir, server) = Server::fresh();
     let list = |position: &str| {
         let list = server.request(Method::GET, "/v1/specs");
@@ -98,7 +98,7 @@ async fn a_list_that_is_behind_says_so() {
     };
     server.create("here", "a: 1\n").await;
     assert_eq!(list("1").await.unwrap().status(), StatusCode::OK);
-    // What nobody has written is waited for in vain.
+    // No write has reached this position.
     let behind = list("1000").await.unwrap();
     assert_eq!(behind.headers()[header::RETRY_AFTER], "1");
     let behind = problem(behind, StatusCode::SERVICE_UNAVAILABLE).await;
@@ -106,8 +106,8 @@ async fn a_list_that_is_behind_says_so() {
     assert_eq!(behind["position"], 1_000);
 }
 
-/// The code, the pointer to the field, and the body of a creation.
-const BREAKS_A_RULE: &str = r#"
+/// Columns: expected code, expected pointer and body of a creation.
+const INVALID_FIELDS: &str = r#"
 invalid_name            /name         {"name": "no spaces", "content": "a: 1"}
 invalid_name            /name         {"name": "", "content": "a: 1"}
 yaml_duplicate_key      /content      {"name": "n", "content": "a: 1\nb: 2\na: 3\n"}
@@ -121,9 +121,9 @@ invalid_field           /description  {"name": "n", "content": "a: 1", "descript
 "#;
 
 #[tokio::test]
-async fn a_field_that_breaks_a_rule_is_pointed_at() {
+async fn invalid_field_has_a_json_pointer() {
     let (_dir, server) = Server::fresh();
-    for line in BREAKS_A_RULE.trim().lines() {
+    for line in INVALID_FIELDS.trim().lines() {
         let (words, body) = line.split_at(38);
         let words: Vec<&str> = words.split_whitespace().collect();
         let response = send(
@@ -134,51 +134,51 @@ async fn a_field_that_breaks_a_rule_is_pointed_at() {
         )
         .await;
         let problem = problem(response, StatusCode::UNPROCESSABLE_ENTITY).await;
-        let told = (
+        let code_and_pointer = (
             problem["code"].as_str().unwrap(),
             problem["errors"][0]["pointer"].as_str().unwrap(),
         );
-        assert_eq!(told, (words[0], words[1]), "{line}");
+        assert_eq!(code_and_pointer, (words[0], words[1]), "{line}");
     }
     let post = |body: Value| {
         let post = server.request(Method::POST, "/v1/specs");
         post.json(&body).send()
     };
     let duplicate = json!({"name": "n", "content": "a: 1\nb: 2\na: 3\n"});
-    let told = problem(
+    let error = problem(
         post(duplicate).await.unwrap(),
         StatusCode::UNPROCESSABLE_ENTITY,
     )
     .await;
-    assert_eq!((&told["line"], &told["column"]), (&json!(3), &json!(1)));
+    assert_eq!((&error["line"], &error["column"]), (&json!(3), &json!(1)));
     assert_eq!(
-        (&told["errors"][0]["line"], &told["errors"][0]["column"]),
+        (&error["errors"][0]["line"], &error["errors"][0]["column"]),
         (&json!(3), &json!(1))
     );
     let long = json!({"name": "n", "content": "a: 1\n", "description": "x".repeat(2_001)});
-    let told = problem(post(long).await.unwrap(), StatusCode::UNPROCESSABLE_ENTITY).await;
-    assert_eq!(told["errors"][0]["pointer"], "/description");
+    let error = problem(post(long).await.unwrap(), StatusCode::UNPROCESSABLE_ENTITY).await;
+    assert_eq!(error["errors"][0]["pointer"], "/description");
     let unknown = json!({"name": "n", "content": "a: 1\n", "colour": "red"});
-    let told = problem(
+    let error = problem(
         post(unknown).await.unwrap(),
         StatusCode::UNPROCESSABLE_ENTITY,
     )
     .await;
     assert!(
-        told["detail"].as_str().unwrap().contains("colour"),
-        "{told}"
+        error["detail"].as_str().unwrap().contains("colour"),
+        "{error}"
     );
     let large = json!({"name": "n", "content": format!("a: {}\n", "x".repeat(2048))});
-    let told = problem(post(large).await.unwrap(), StatusCode::PAYLOAD_TOO_LARGE).await;
-    assert_eq!(told["errors"][0]["pointer"], "/content");
+    let error = problem(post(large).await.unwrap(), StatusCode::PAYLOAD_TOO_LARGE).await;
+    assert_eq!(error["errors"][0]["pointer"], "/content");
     let not_utf8 = ("application/yaml", vec![b'a', b':', b' ', b'"', 0xff, b'"']);
     let response = send(&server, "POST", "/v1/specs?name=n", not_utf8).await;
-    let told = problem(response, StatusCode::UNPROCESSABLE_ENTITY).await;
-    assert_eq!((&told["line"], &told["column"]), (&json!(1), &json!(5)));
+    let error = problem(response, StatusCode::UNPROCESSABLE_ENTITY).await;
+    assert_eq!((&error["line"], &error["column"]), (&json!(1), &json!(5)));
 }
 
 #[tokio::test]
-async fn a_conflict_says_what_is_in_the_way() {
+async fn conflict_has_its_details() {
     let (_dir, server) = Server::fresh();
     let id = server.create("taken", "a: 1\n").await;
     let path = format!("/v1/specs/{id}");
@@ -196,7 +196,7 @@ async fn a_conflict_says_what_is_in_the_way() {
         (&json!("name_taken"), &json!("taken"))
     );
     let draft = conflict(format!("{path}/deprecate"), json!({"reason": "r"})).await;
-    let told = (
+    let details = (
         &draft["code"],
         &draft["state"],
         &draft["action"],
@@ -204,7 +204,7 @@ async fn a_conflict_says_what_is_in_the_way() {
     );
     let allowed = json!(["update", "publish", "delete"]);
     assert_eq!(
-        told,
+        details,
         (
             &json!("illegal_transition"),
             &json!("draft"),
@@ -215,7 +215,7 @@ async fn a_conflict_says_what_is_in_the_way() {
 }
 
 #[tokio::test]
-async fn a_publication_or_a_deprecation_that_cannot_be_says_why() {
+async fn rejected_publish_and_deprecate_have_details() {
     let (_dir, server) = Server::fresh();
     let path = format!("/v1/specs/{}", server.create("taken", "a: 1\n").await);
     server.post(&format!("{path}/publish"), &json!({})).await;
@@ -236,8 +236,8 @@ async fn a_publication_or_a_deprecation_that_cannot_be_says_why() {
     );
     for body in [json!({}), json!({"reason": " "})] {
         let reason = server.post(&format!("{path}/deprecate"), &body).await;
-        let told = problem(reason, StatusCode::UNPROCESSABLE_ENTITY).await;
-        assert_eq!(told["errors"][0]["pointer"], "/reason");
+        let error = problem(reason, StatusCode::UNPROCESSABLE_ENTITY).await;
+        assert_eq!(error["errors"][0]["pointer"], "/reason");
     }
     server
         .post(&format!("{path}/deprecate"), &json!({"reason": "r"}))
@@ -245,9 +245,9 @@ async fn a_publication_or_a_deprecation_that_cannot_be_says_why() {
     let put = server
         .request(Method::PUT, &path)
         .json(&json!({"content": "x: 1\n"}));
-    let told = problem(put.send().await.unwrap(), StatusCode::CONFLICT).await;
+    let error = problem(put.send().await.unwrap(), StatusCode::CONFLICT).await;
     assert_eq!(
-        (&told["state"], &told["allowed"]),
+        (&error["state"], &error["allowed"]),
         (&json!("deprecated"), &json!(["delete"]))
     );
 }

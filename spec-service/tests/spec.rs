@@ -1,6 +1,6 @@
-//! The rules of specifications, without a store.
+//! The rules of the domain, tested without a store.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use factum::Decide;
 use factum::prelude::*;
@@ -93,7 +93,7 @@ fn delete() -> DeleteSpec {
     }
 }
 
-/// A specification with this history.
+/// Folds `history` into a specification.
 fn after(history: &[SpecEvent]) -> Spec {
     let mut spec = Spec::default();
     history.iter().for_each(|event| spec.apply(event));
@@ -114,7 +114,7 @@ fn rejected(
 }
 
 #[test]
-fn a_creation_makes_a_draft() {
+fn create_makes_a_draft() {
     let events = create()
         .decide((&Spec::default(), &NameHolder::default()))
         .unwrap();
@@ -128,7 +128,7 @@ fn a_creation_makes_a_draft() {
 }
 
 #[test]
-fn a_name_belongs_to_one_living_specification() {
+fn name_belongs_to_one_undeleted_spec() {
     let of = |history: &[SpecEvent]| {
         create()
             .decide((&Spec::default(), &holder(history)))
@@ -149,12 +149,12 @@ fn a_name_belongs_to_one_living_specification() {
 }
 
 #[test]
-fn an_update_adds_a_version_and_leaves_what_is_published() {
+fn update_adds_a_version_and_keeps_the_published_one() {
     given([created()]).when(update(2)).then([updated(2)]);
     given([created(), published(1)])
         .when(update(2))
         .then([updated(2)]);
-    // The same content again is a version, too.
+    // An equal content also adds a version.
     given([created()]).when(update(1)).then([updated(1)]);
     let spec = after(&[created(), published(1), updated(2)]);
     let life = spec.life().unwrap();
@@ -170,7 +170,7 @@ fn an_update_adds_a_version_and_leaves_what_is_published() {
 }
 
 #[test]
-fn a_description_stays_is_replaced_or_removed() {
+fn update_keeps_replaces_or_removes_the_description() {
     let with = |description: Option<&str>| UpdateSpec {
         description: description.map(str::to_owned),
         ..update(2)
@@ -199,7 +199,7 @@ fn a_description_stays_is_replaced_or_removed() {
 }
 
 #[test]
-fn an_update_of_a_version_that_is_not_the_latest_is_rejected() {
+fn update_rejects_an_outdated_expected_version() {
     let expecting = |expected_version| UpdateSpec {
         expected_version: Some(expected_version),
         ..update(3)
@@ -217,14 +217,14 @@ fn an_update_of_a_version_that_is_not_the_latest_is_rejected() {
 }
 
 #[test]
-fn any_version_can_be_published_but_the_one_that_is() {
+fn publish_accepts_any_unpublished_version() {
     given([created(), updated(2)])
         .when(publish(None))
         .then([published(2)]);
     given([created(), updated(2)])
         .when(publish(Some(1)))
         .then([published(1)]);
-    // A rollback.
+    // An older version can be published again.
     given([created(), updated(2), published(2)])
         .when(publish(Some(1)))
         .then([published(1)]);
@@ -232,16 +232,19 @@ fn any_version_can_be_published_but_the_one_that_is() {
     given([created(), updated(2), published(2)])
         .when(publish(None))
         .then_rejected(already);
-    for asked in [0, 3, u64::MAX] {
-        let missing = Rejection::NoSuchVersion { asked, latest: 2 };
+    for requested in [0, 3, u64::MAX] {
+        let missing = Rejection::NoSuchVersion {
+            requested,
+            latest: 2,
+        };
         given([created(), updated(2)])
-            .when(publish(Some(asked)))
+            .when(publish(Some(requested)))
             .then_rejected(missing);
     }
 }
 
 #[test]
-fn only_what_is_published_is_deprecated_and_with_a_reason() {
+fn deprecate_requires_published_state_and_reason() {
     given([created(), published(1)])
         .when(deprecate(" old "))
         .then([deprecated()]);
@@ -255,7 +258,7 @@ fn only_what_is_published_is_deprecated_and_with_a_reason() {
     };
     assert_eq!(
         draft.to_string(),
-        "a draft specification does not allow deprecate; allowed: update, publish, delete"
+        "cannot deprecate a draft specification; allowed: update, publish, delete"
     );
     given([created()])
         .when(deprecate("old"))
@@ -263,7 +266,7 @@ fn only_what_is_published_is_deprecated_and_with_a_reason() {
 }
 
 #[test]
-fn what_lives_can_be_deleted_and_what_is_deleted_is_gone() {
+fn delete_is_allowed_once_in_any_state() {
     given([created()]).when(delete()).then([deleted()]);
     given([created(), published(1)])
         .when(delete())
@@ -271,23 +274,23 @@ fn what_lives_can_be_deleted_and_what_is_deleted_is_gone() {
     given([created(), published(1), deprecated()])
         .when(delete())
         .then([deleted()]);
-    let gone = [created(), deleted()];
-    assert_eq!(rejected(&gone, &delete()), Rejection::Deleted);
-    assert_eq!(rejected(&gone, &update(2)), Rejection::Deleted);
-    assert_eq!(rejected(&gone, &publish(None)), Rejection::Deleted);
-    assert_eq!(rejected(&gone, &deprecate("r")), Rejection::Deleted);
+    let deleted = [created(), deleted()];
+    assert_eq!(rejected(&deleted, &delete()), Rejection::Deleted);
+    assert_eq!(rejected(&deleted, &update(2)), Rejection::Deleted);
+    assert_eq!(rejected(&deleted, &publish(None)), Rejection::Deleted);
+    assert_eq!(rejected(&deleted, &deprecate("r")), Rejection::Deleted);
     assert_eq!(rejected(&[], &delete()), Rejection::NotFound);
 }
 
 #[derive(Debug, Clone)]
-enum Step {
+enum Operation {
     Update(u64),
     Publish(Option<u64>),
     Deprecate,
     Delete,
 }
 
-impl Step {
+impl Operation {
     fn action(&self) -> Action {
         match self {
             Self::Update(_) => Action::Update,
@@ -308,28 +311,28 @@ impl Step {
     }
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let step = prop_oneof![
-        4 => (0..100_u64).prop_map(Step::Update),
-        4 => proptest::option::of(0..6_u64).prop_map(Step::Publish),
-        1 => Just(Step::Deprecate),
-        1 => Just(Step::Delete),
+fn operations() -> impl Strategy<Value = Vec<Operation>> {
+    let operation = prop_oneof![
+        4 => (0..100_u64).prop_map(Operation::Update),
+        4 => proptest::option::of(0..6_u64).prop_map(Operation::Publish),
+        1 => Just(Operation::Deprecate),
+        1 => Just(Operation::Delete),
     ];
-    proptest::collection::vec(step, 0..40)
+    proptest::collection::vec(operation, 0..40)
 }
 
 proptest! {
     #[test]
-    fn whatever_is_asked_the_rules_hold(steps in steps()) {
+    fn random_commands_never_violate_the_rules(operations in operations()) {
         let mut spec = after(&[created()]);
         let mut contents = vec![content(1)];
-        for step in steps {
+        for operation in operations {
             let before = spec.life().unwrap().clone();
-            let decided = step.decide(&spec);
-            let allowed = Action::allowed_in(before.state).contains(&step.action());
+            let decided = operation.decide(&spec);
+            let allowed = Action::allowed_in(before.state).contains(&operation.action());
             match &decided {
                 Ok(events) => {
-                    prop_assert!(allowed, "{:?} was taken in {}", step, before.state);
+                    prop_assert!(allowed, "{:?} was accepted in state {}", operation, before.state);
                     events.iter().for_each(|event| spec.apply(event));
                 }
                 Err(Rejection::NotAllowed { state, .. }) => {
@@ -337,19 +340,19 @@ proptest! {
                     prop_assert!(!allowed);
                 }
                 Err(Rejection::Deleted) => prop_assert_eq!(before.state, SpecState::Deleted),
-                Err(Rejection::NoSuchVersion { asked, latest }) => {
-                    prop_assert!(*asked == 0 || asked > latest);
+                Err(Rejection::NoSuchVersion { requested, latest }) => {
+                    prop_assert!(*requested == 0 || requested > latest);
                 }
                 Err(Rejection::AlreadyPublished { version }) => {
                     prop_assert_eq!(before.published, Some(*version));
                 }
-                Err(other) => prop_assert!(false, "{:?} gave {other:?}", step),
+                Err(other) => prop_assert!(false, "{:?}: {other:?}", operation),
             }
-            if let (Step::Update(number), Ok(_)) = (&step, &decided) {
+            if let (Operation::Update(number), Ok(_)) = (&operation, &decided) {
                 contents.push(content(*number));
             }
             let life = spec.life().unwrap();
-            // Versions are only ever added, and what is in force is one of them.
+            // Versions are never removed, and the published version exists.
             prop_assert_eq!(&life.contents, &contents);
             prop_assert!(life.published.is_none_or(|version| life.content(version).is_some()));
             prop_assert_eq!(life.state == SpecState::Draft, life.published.is_none() && life.state != SpecState::Deleted);

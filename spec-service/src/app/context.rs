@@ -1,37 +1,37 @@
-//! [`Context`]: what comes with a request, besides its content.
+//! [`RequestContext`]: the caller and the conditions of a request.
 
 use factum::Metadata;
 use uuid::Uuid;
 
-/// Whoever does not say who they are.
+/// The actor of requests that name none.
 const ANONYMOUS: &str = "anonymous";
 
-/// Who asks, and on what terms.
+/// The caller and the conditions of a request.
 #[derive(Debug, Clone, Default)]
-pub struct Context {
-    /// Who asks; it is written to the history.
+pub struct RequestContext {
+    /// The caller, recorded in the history.
     pub actor: Option<String>,
-    /// Ties the changes of one request together, over several services.
+    /// The id that relates the changes of one request, across services.
     pub correlation_id: Option<Uuid>,
     /// The W3C trace context of the request.
     pub trace_parent: Option<String>,
-    /// The same key with the same request gives the first answer again.
+    /// The idempotency key. The same key with the same request returns the first result.
     pub idempotency_key: Option<String>,
-    /// Only if the specification has this revision.
+    /// The expected revision of the specification. If it is another, the write fails.
     pub expected_revision: Option<u64>,
-    /// Why, in the words of whoever asks; deprecations and deletions bring their own.
+    /// The reason, recorded in the history. Deprecations and deletions set it to their own.
     pub reason: Option<String>,
 }
 
-impl Context {
-    /// Who asks.
+impl RequestContext {
+    /// Returns the actor, or `anonymous`.
     #[must_use]
     pub fn actor(&self) -> &str {
         self.actor.as_deref().unwrap_or(ANONYMOUS)
     }
 
-    /// The same, for the reason that is given; white space is none.
-    pub(super) fn because(&self, reason: Option<&str>) -> Self {
+    /// Returns a copy with another reason. A blank reason is ignored.
+    pub(super) fn with_reason(&self, reason: Option<&str>) -> Self {
         let reason = reason.map(str::trim).filter(|reason| !reason.is_empty());
         Self {
             reason: reason.map(str::to_owned),
@@ -44,15 +44,17 @@ impl Context {
         metadata.actor = Some(self.actor().to_owned());
         metadata.reason.clone_from(&self.reason);
         metadata.correlation_id = self.correlation_id;
-        // One that is malformed is ignored, as its specification says.
+        // The W3C specification requires that a malformed value is ignored.
         let context = self.trace_parent.clone();
         metadata.trace_parent = context.filter(|text| is_trace_parent(text));
         metadata
     }
 }
 
-/// Whether `text` is a `traceparent`: <https://www.w3.org/TR/trace-context/#traceparent-header>. Later versions may hold
-/// more behind the four parts.
+/// Returns whether `text` is a valid `traceparent` of the W3C Trace Context.
+///
+/// Later versions can have more parts after the first four. See
+/// <https://www.w3.org/TR/trace-context/#traceparent-header>.
 fn is_trace_parent(text: &str) -> bool {
     let is_hex = |part: &str, length| {
         let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
@@ -76,7 +78,7 @@ mod tests {
     use super::is_trace_parent;
 
     #[test]
-    fn a_trace_context_is_what_its_specification_says() {
+    fn trace_parent_follows_the_w3c_specification() {
         let trace = "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7";
         for (text, expected) in [
             (format!("00-{trace}-01"), true),

@@ -1,4 +1,4 @@
-//! [`AppError`]: why a request is not fulfilled, in facts that each API puts into its own words.
+//! [`AppError`]: the error of a request, which each API converts to its own format.
 
 use factum::{
     AppendError, ExecuteError, LoadError, Position, ProjectionError, StoreError, Violation,
@@ -8,90 +8,95 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::list::{InvalidCursor, MAX_LIMIT};
+use super::write::MAX_KEY_BYTES;
 use crate::domain::{ContentError, NameError, Rejection};
 
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
-/// Why a request is not fulfilled.
+/// The error of a request.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum AppError {
-    /// The name breaks a rule.
+    /// The name is not valid.
     #[error(transparent)]
     Name(#[from] NameError),
-    /// The content breaks a rule.
+    /// The content is not valid.
     #[error(transparent)]
     Content(#[from] ContentError),
-    /// The rules of the domain do not allow it.
+    /// The domain rejected the command.
     #[error(transparent)]
     Rejected(#[from] Rejection),
-    /// The specification has changed since the caller saw it.
-    #[error("the specification is at revision {actual}, expected {expected}")]
+    /// The specification has another revision than expected.
+    #[error(
+        "revision mismatch: expected {expected}, the latest is {actual}; read the specification again"
+    )]
     RevisionMismatch {
         /// The revision that the caller expects.
         expected: u64,
-        /// The revision that it has.
+        /// The revision of the specification.
         actual: u64,
     },
     /// The idempotency key was used for another request.
-    #[error("the idempotency key {key:?} was already used for another request")]
+    #[error("idempotency key already used for another request: {key:?}; use a new key")]
     KeyReused {
-        /// The key.
+        /// The idempotency key.
         key: String,
     },
     /// The idempotency key is empty or too long.
-    #[error("an idempotency key has 1 to 200 bytes, this one has {bytes}")]
-    Key {
-        /// The bytes it has.
+    #[error(
+        "invalid idempotency key: {bytes} bytes; the length must be 1 to {MAX_KEY_BYTES} bytes"
+    )]
+    InvalidKey {
+        /// The length of the key in bytes.
         bytes: usize,
     },
-    /// More specifications, or fewer, than a page can have.
-    #[error("a page has 1 to {MAX_LIMIT} specifications, not {limit}")]
-    Limit {
-        /// What was asked for.
+    /// The page size is not between 1 and [`MAX_LIMIT`].
+    #[error("invalid page size: {limit}; it must be 1 to {MAX_LIMIT}")]
+    InvalidLimit {
+        /// The requested page size.
         limit: usize,
     },
-    /// The cursor was not given out by the list.
+    /// The cursor is not valid.
     #[error(transparent)]
     Cursor(#[from] InvalidCursor),
-    /// Others were faster, again and again. It is safe to try again.
-    #[error("the specification is being changed by others, try again")]
+    /// The retries were exhausted by conflicts with other writes. It is safe to try again.
+    #[error("too many concurrent changes to the specification; try again")]
     Contended,
-    /// Lists do not show what was written at this position. It is safe to try again.
-    #[error("lists have not come to position {position} yet, try again")]
-    Behind {
-        /// The position asked for.
+    /// The list has not reached the position. It is safe to try again.
+    #[error("the list has not reached position {position}; try again")]
+    ListBehind {
+        /// The requested position.
         position: Position,
     },
-    /// The store does not answer at the moment.
-    #[error("the store is not available")]
+    /// The store is temporarily unavailable.
+    #[error("the store is unavailable")]
     Unavailable(#[source] Source),
-    /// Something is broken on this side.
-    #[error("the service failed")]
+    /// The service failed.
+    #[error("internal error")]
     Internal(#[source] Source),
 }
 
 impl AppError {
-    /// Tells the log, if it is the service that fails.
+    /// Logs the error if the service or the store caused it.
     pub(crate) fn log(&self) {
         match self {
             Self::Unavailable(_) | Self::Internal(_) => {
                 tracing::error!(error = self.chain(), "request failed");
             }
-            Self::Contended | Self::Behind { .. } => {
+            Self::Contended | Self::ListBehind { .. } => {
                 tracing::warn!(error = %self, "request failed");
             }
             _ => {}
         }
     }
 
-    /// It and what caused it.
+    /// Returns the error with all its sources as text.
     fn chain(&self) -> String {
         let causes = std::iter::successors(std::error::Error::source(self), |cause| cause.source());
         causes.fold(self.to_string(), |text, cause| format!("{text}: {cause}"))
     }
 
-    /// The kind of error, as a word for machines; it never changes.
+    /// Returns the stable error code, for programs.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -111,25 +116,25 @@ impl AppError {
             },
             Self::RevisionMismatch { .. } => "revision_mismatch",
             Self::KeyReused { .. } => "idempotency_key_reused",
-            Self::Key { .. } => "invalid_idempotency_key",
-            Self::Limit { .. } => "invalid_limit",
+            Self::InvalidKey { .. } => "invalid_idempotency_key",
+            Self::InvalidLimit { .. } => "invalid_limit",
             Self::Cursor(_) => "invalid_cursor",
             Self::Contended => "contended",
-            Self::Behind { .. } => "lists_behind",
+            Self::ListBehind { .. } => "lists_behind",
             Self::Unavailable(_) => "unavailable",
             Self::Internal(_) => "internal",
         }
     }
 
-    /// What a machine may want to know of it, by name.
+    /// Returns the machine-readable details of the error, by name.
     #[must_use]
     pub fn facts(&self) -> Vec<(&'static str, Value)> {
         match self {
-            Self::Content(error) => error.place().map_or_else(Vec::new, |at| {
+            Self::Content(error) => error.location().map_or_else(Vec::new, |at| {
                 vec![("line", at.line.into()), ("column", at.column.into())]
             }),
-            Self::Rejected(rejection) => facts_of(rejection),
-            Self::Behind { position } => vec![("position", position.get().into())],
+            Self::Rejected(rejection) => rejection_facts(rejection),
+            Self::ListBehind { position } => vec![("position", position.get().into())],
             Self::RevisionMismatch { expected, actual } => {
                 vec![
                     ("expected", (*expected).into()),
@@ -140,7 +145,7 @@ impl AppError {
         }
     }
 
-    /// The field of the request that breaks a rule, if one does.
+    /// Returns the name of the invalid request field, if the error is about one.
     #[must_use]
     pub fn field(&self) -> Option<&'static str> {
         match self {
@@ -148,14 +153,14 @@ impl AppError {
             Self::Content(_) => Some("content"),
             Self::Rejected(Rejection::NoReason) => Some("reason"),
             Self::Rejected(Rejection::TooLong { field, .. }) => Some(field),
-            Self::Limit { .. } => Some("limit"),
+            Self::InvalidLimit { .. } => Some("limit"),
             Self::Cursor(_) => Some("cursor"),
             _ => None,
         }
     }
 }
 
-fn facts_of(rejection: &Rejection) -> Vec<(&'static str, Value)> {
+fn rejection_facts(rejection: &Rejection) -> Vec<(&'static str, Value)> {
     match rejection {
         Rejection::NameTaken { name } => vec![("name", name.as_str().into())],
         Rejection::NotAllowed {
@@ -211,7 +216,7 @@ impl From<ExecuteError<Rejection>> for AppError {
         match error {
             ExecuteError::Rejected(rejection) => Self::Rejected(rejection),
             ExecuteError::KeyReused { key } => Self::KeyReused {
-                // Without the actor that the service puts ahead of it.
+                // Removes the actor prefix that `scoped_key` added.
                 key: key
                     .split_once('-')
                     .map_or(key.clone(), |(_, key)| key.to_owned()),
@@ -224,8 +229,8 @@ impl From<ExecuteError<Rejection>> for AppError {
 }
 
 impl AppError {
-    /// What `error` means to a caller who expects the revision `expected`.
-    pub(super) fn expecting(error: ExecuteError<Rejection>, expected: u64) -> Self {
+    /// Converts the error of a command that expected the revision `expected`.
+    pub(super) fn with_expected_revision(error: ExecuteError<Rejection>, expected: u64) -> Self {
         if let ExecuteError::Conflict { conflict, .. } = &error {
             for violation in &conflict.violations {
                 if let Violation::Version { actual, .. } = violation {

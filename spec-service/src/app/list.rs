@@ -1,4 +1,4 @@
-//! [`SpecList`]: the list of specifications, whoever keeps it.
+//! [`SpecList`]: the read model of the list of specifications.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,30 +11,30 @@ use super::AppError;
 use crate::app::view::actor;
 use crate::domain::{SpecEvent, SpecId, SpecName, SpecState};
 
-/// The most specifications in a page.
+/// The maximum number of specifications in a page.
 pub const MAX_LIMIT: usize = 100;
 
-/// Keeps the list of specifications.
+/// The read access to the list of specifications.
 #[async_trait]
 pub trait SpecList: Send + Sync + 'static {
-    /// A page, in the order of creation.
+    /// Returns a page, in the order of creation.
     ///
     /// # Errors
-    /// [`AppError::Unavailable`] or [`AppError::Internal`] if what keeps the list fails.
+    /// Returns [`AppError::Unavailable`] or [`AppError::Internal`] if the database fails.
     async fn page(&self, query: ListQuery) -> Result<ListPage, AppError>;
 }
 
-/// Which specifications.
+/// The selection of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListQuery {
-    /// Those in this state; `None`: in any state but deleted.
+    /// The state of the specifications. `None` means any state except deleted.
     pub state: Option<SpecState>,
-    /// At most this many: 1 to 100.
+    /// The maximum number of specifications in the page, from 1 to [`MAX_LIMIT`].
     pub limit: usize,
-    /// Those behind this place.
+    /// The cursor after which the page starts.
     pub after: Option<Cursor>,
-    /// The page must show what was written up to here, by whichever instance.
-    pub known: Option<Position>,
+    /// The position that the list must have reached, from a write on any node.
+    pub min_position: Option<Position>,
 }
 
 impl Default for ListQuery {
@@ -43,7 +43,7 @@ impl Default for ListQuery {
             state: None,
             limit: 50,
             after: None,
-            known: None,
+            min_position: None,
         }
     }
 }
@@ -52,15 +52,15 @@ impl ListQuery {
     pub(super) fn check(&self) -> Result<(), AppError> {
         match self.limit {
             1..=MAX_LIMIT => Ok(()),
-            limit => Err(AppError::Limit { limit }),
+            limit => Err(AppError::InvalidLimit { limit }),
         }
     }
 
-    /// Whether a specification in `state` is wanted.
+    /// Returns whether the query selects specifications in `state`.
     #[must_use]
     pub fn wants(&self, state: SpecState) -> bool {
         match self.state {
-            Some(wanted) => wanted == state,
+            Some(selected) => selected == state,
             None => state != SpecState::Deleted,
         }
     }
@@ -69,21 +69,21 @@ impl ListQuery {
 /// A page of specifications.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ListPage {
-    /// Those of this page.
+    /// The specifications of this page.
     pub specs: Vec<SpecSummary>,
-    /// How many there are on all pages.
+    /// The number of specifications on all pages.
     pub total: u64,
-    /// Where the next page begins; `None`: this is the last.
+    /// The cursor of the next page. `None` means that this is the last page.
     pub next: Option<Cursor>,
 }
 
-/// A place in the list: behind the specification whose creation has this position.
+/// A place in the list: after the specification whose creation has this position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cursor(pub Position);
 
-/// A text that is no place in the list.
+/// The error of parsing a [`Cursor`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no cursor that this service gave out")]
+#[error("invalid cursor: {0:?}; use the cursor of a previous page")]
 pub struct InvalidCursor(String);
 
 impl fmt::Display for Cursor {
@@ -106,35 +106,37 @@ impl FromStr for Cursor {
     }
 }
 
-/// A specification as it stands in the list.
+/// A specification in the list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SpecSummary {
-    /// Its id.
+    /// The id.
     pub id: SpecId,
-    /// Its name.
+    /// The name.
     pub name: SpecName,
-    /// What it is for.
+    /// The purpose of the specification.
     pub description: Option<String>,
-    /// Where it is in its life.
+    /// The lifecycle state.
     pub state: SpecState,
-    /// Its latest version.
+    /// The latest version.
     pub latest_version: u64,
-    /// The version in force, or that was when it was deprecated or deleted.
+    /// The version that was published last, if any.
     pub published_version: Option<u64>,
-    /// When it was created.
+    /// The time of the creation.
     pub created_at: Timestamp,
-    /// Who created it.
+    /// The actor of the creation.
     pub created_by: String,
-    /// When it last changed.
+    /// The time of the last change.
     pub updated_at: Timestamp,
-    /// Who changed it last.
+    /// The actor of the last change.
     pub updated_by: String,
-    /// How many changes it has seen.
+    /// The number of changes.
     pub revision: u64,
 }
 
 impl SpecSummary {
-    /// The summary behind `event`, which comes behind those that made `before`.
+    /// Returns the summary after `event`, given the summary before it.
+    ///
+    /// Returns `None` if `before` is `None` and the event is not a creation.
     #[must_use]
     pub fn after(before: Option<Self>, id: SpecId, event: &Recorded<SpecEvent>) -> Option<Self> {
         let (at, by) = (event.record.recorded_at, actor(&event.record));

@@ -1,4 +1,4 @@
-//! What the service tells about specifications.
+//! The results of reading specifications.
 
 use factum::{Position, ProjectionStatus, Recorded, RecordedEvent, Timestamp};
 
@@ -7,112 +7,114 @@ use crate::domain::{Content, SpecEvent, SpecId, SpecName, SpecState};
 /// A specification, with one version of its content.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SpecView {
-    /// Its id.
+    /// The id.
     pub id: SpecId,
-    /// Its name.
+    /// The name.
     pub name: SpecName,
-    /// What it is for.
+    /// The purpose of the specification.
     pub description: Option<String>,
     /// The content of `version`.
     pub content: Content,
-    /// The version of the content given here.
+    /// The version of `content`.
     pub version: u64,
     /// The latest version.
     pub latest_version: u64,
-    /// The version in force, or that was when it was deprecated or deleted.
+    /// The version that was published last, if any.
     pub published_version: Option<u64>,
-    /// Where it is in its life now.
+    /// The current lifecycle state.
     pub state: SpecState,
-    /// When it was created.
+    /// The time of the creation.
     pub created_at: Timestamp,
-    /// Who created it.
+    /// The actor of the creation.
     pub created_by: String,
-    /// When it last changed; for a deleted one: when it was deleted.
+    /// The time of the last change, which may be the deletion.
     pub updated_at: Timestamp,
-    /// Who changed it last; for a deleted one: who deleted it.
+    /// The actor of the last change, which may be the deletion.
     pub updated_by: String,
-    /// How many changes it has seen.
+    /// The number of changes.
     pub revision: u64,
 }
 
 /// One version of the content.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SpecVersion {
-    /// Its number, from 1.
+    /// The number of the version, from 1.
     pub version: u64,
     /// The text.
     pub content: Content,
-    /// When it was made.
+    /// The time at which the version was added.
     pub created_at: Timestamp,
-    /// Who made it.
+    /// The actor who added the version.
     pub created_by: String,
 }
 
-/// Something that happened to a specification.
+/// A change of a specification.
 #[derive(Debug, Clone)]
 pub struct Change {
-    /// To which one.
+    /// The id of the specification.
     pub id: SpecId,
-    /// What, with its record: who, when, why, and where it stands.
+    /// The event with its record: position, version, time and metadata.
     pub event: Recorded<SpecEvent>,
 }
 
 impl Change {
-    /// Who did it.
+    /// Returns the actor.
     #[must_use]
     pub fn actor(&self) -> String {
         actor(&self.event.record)
     }
 
-    /// Why, where that was said.
+    /// Returns the reason, if one was recorded.
     #[must_use]
     pub fn reason(&self) -> Option<&str> {
         self.event.record.metadata.reason.as_deref()
     }
 
-    /// The facts, as JSON text.
+    /// Returns the event data as JSON text.
     #[must_use]
     pub fn payload(&self) -> String {
         String::from_utf8_lossy(&self.event.record.data).into_owned()
     }
 }
 
-/// How the service stands.
+/// The health of the service.
 #[derive(Debug, Clone)]
 pub struct Health {
-    /// Whether the store takes writes; the error if not.
+    /// `Ok` if the store accepts writes, otherwise the error.
     pub store: Result<(), String>,
-    /// The newest event of the store.
+    /// The position of the last event in the store.
     pub head: Position,
-    /// How the read models stand.
+    /// The status of each projection.
     pub projections: Vec<ProjectionStatus>,
 }
 
 impl Health {
-    /// How many events the slowest read model is behind.
+    /// Returns the greatest lag of a projection, in events.
     #[must_use]
     pub fn lag(&self) -> u64 {
-        let behind =
-            |status: &ProjectionStatus| self.head.get().saturating_sub(status.position.get());
-        self.projections.iter().map(behind).max().unwrap_or(0)
+        let lag = |status: &ProjectionStatus| self.head.get().saturating_sub(status.position.get());
+        self.projections.iter().map(lag).max().unwrap_or(0)
     }
 
-    /// The store takes writes, no read model has stopped, and none is more than `lag` events behind.
+    /// Returns whether the service is ready.
+    ///
+    /// The service is ready if the store accepts writes, no projection has stopped, and no projection lags by more
+    /// than `max_lag` events.
     #[must_use]
-    pub fn is_ready(&self, lag: u64) -> bool {
+    pub fn is_ready(&self, max_lag: u64) -> bool {
         self.store.is_ok()
-            && self.lag() <= lag
+            && self.lag() <= max_lag
             && !self.projections.iter().any(ProjectionStatus::is_stopped)
     }
 }
 
-/// Who caused an event.
-pub(super) fn actor(record: &RecordedEvent) -> String {
+/// Returns the actor of an event, or an empty text if it has none.
+pub fn actor(record: &RecordedEvent) -> String {
     record.metadata.actor.clone().unwrap_or_default()
 }
 
-/// The versions of the content that a history made.
-pub(super) fn versions(history: &[Change]) -> Vec<SpecVersion> {
+/// Returns the versions of the content, extracted from a history.
+pub fn versions(history: &[Change]) -> Vec<SpecVersion> {
     let contents = history
         .iter()
         .filter_map(|change| match &change.event.event {

@@ -1,4 +1,4 @@
-//! [`Changes`]: the changes of all specifications, as they happen.
+//! [`ChangeStream`]: the live changes of all specifications.
 
 use std::collections::VecDeque;
 
@@ -7,41 +7,45 @@ use factum::{Engine, EventSet as _, Position, Query, RecordedEvent, Subscription
 use super::{AppError, Change};
 use crate::domain::{SpecEvent, SpecId};
 
-/// The changes of all specifications, in order: those already made, then those to come.
-pub struct Changes {
+/// A stream of the changes of all specifications in order, first stored changes, then new ones.
+pub struct ChangeStream {
     subscription: Subscription,
-    waiting: VecDeque<RecordedEvent>,
+    buffer: VecDeque<RecordedEvent>,
 }
 
-impl Changes {
+impl ChangeStream {
     pub(super) fn new(engine: &Engine, from: Position) -> Self {
         let after = Position::new(from.get().saturating_sub(1));
         Self {
             subscription: engine.subscribe(Query::names(SpecEvent::names()), after),
-            waiting: VecDeque::new(),
+            buffer: VecDeque::new(),
         }
     }
 
-    /// Waits for the next change. Cancel safe: nothing is lost if the future is dropped.
+    /// Waits for the next change.
+    ///
+    /// This method is cancel safe: dropping the future loses no change.
     ///
     /// # Errors
-    /// [`AppError::Unavailable`] once the store is closed, or what the store says; ask again to go on.
+    /// Returns [`AppError::Unavailable`] after the store was closed, or another error of the store. Call the method
+    /// again to continue after an error.
     pub async fn next(&mut self) -> Result<Change, AppError> {
         loop {
-            if let Some(record) = self.waiting.pop_front() {
+            if let Some(record) = self.buffer.pop_front() {
                 return change(record);
             }
-            self.waiting
+            self.buffer
                 .extend(self.subscription.next_page().await?.events);
         }
     }
 }
 
 fn change(record: RecordedEvent) -> Result<Change, AppError> {
-    let id: SpecId =
-        record.stream.key().parse().map_err(|_| {
-            AppError::Internal(format!("{} is no specification", record.stream).into())
-        })?;
+    let id: SpecId = record.stream.key().parse().map_err(|_| {
+        AppError::Internal(
+            format!("invalid stream id: {}; expected spec-UUID", record.stream).into(),
+        )
+    })?;
     let event = record.try_into().map_err(factum::LoadError::Decode)?;
     Ok(Change { id, event })
 }

@@ -1,54 +1,54 @@
-//! The writes: parse, execute, and wait until lists show it.
+//! The write functions: validate the input, execute the command, and wait for the list.
 
 use factum::prelude::*;
 use factum::{Position, Receipt};
 use uuid::Uuid;
 
-use super::{AppError, Context, Specs};
+use super::{AppError, RequestContext, Specs};
 use crate::domain::{
     Content, CreateSpec, DeleteSpec, DeprecateSpec, PublishSpec, Rejection, Spec, SpecId, SpecName,
     SpecState, UpdateSpec,
 };
 
-/// The longest idempotency key, in bytes.
-const MAX_KEY: usize = 200;
+/// The maximum length of an idempotency key, in bytes.
+pub const MAX_KEY_BYTES: usize = 200;
 
-/// What a new specification is to be.
+/// The input of [`Specs::create`].
 #[derive(Debug, Clone)]
 pub struct NewSpec<'a> {
-    /// Its name.
+    /// The name.
     pub name: &'a str,
-    /// Version 1 of its content, as it was sent.
+    /// Version 1 of the content, not yet validated.
     pub content: &'a [u8],
-    /// What it is for.
+    /// The purpose of the specification.
     pub description: Option<String>,
 }
 
-/// What a new version is to be.
+/// The input of [`Specs::update`].
 #[derive(Debug, Clone)]
 pub struct NewVersion<'a> {
-    /// Its content, as it was sent.
+    /// The content, not yet validated.
     pub content: &'a [u8],
-    /// What the specification is for from now on: `None` leaves it as it is, empty removes it.
+    /// The new purpose of the specification. `None` keeps the current one, empty removes it.
     pub description: Option<String>,
-    /// Only if this is the latest version.
+    /// The expected latest version. If it is another, the write fails.
     pub expected_version: Option<u64>,
 }
 
-/// The answer to a write.
+/// The result of a write: the state of the specification immediately after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Written {
-    /// Which specification.
+pub struct WriteResult {
+    /// The id of the specification.
     pub id: SpecId,
-    /// The latest version of its content, right after the write.
+    /// The latest version of the content.
     pub latest_version: u64,
-    /// The version in force then.
+    /// The published version, if any.
     pub published_version: Option<u64>,
-    /// Where it was in its life then.
+    /// The lifecycle state.
     pub state: SpecState,
-    /// How many changes it had seen then.
+    /// The number of changes.
     pub revision: u64,
-    /// A list that has come to this position shows it.
+    /// The position of the write. A list that has reached it shows the write.
     pub position: Position,
 }
 
@@ -56,13 +56,17 @@ impl Specs {
     /// Creates a specification as a draft.
     ///
     /// # Errors
-    /// [`AppError::Name`], [`AppError::Content`], [`Rejection::NameTaken`], and those of every write:
-    /// [`AppError::KeyReused`], [`AppError::Contended`], [`AppError::Unavailable`].
-    pub async fn create(&self, new: NewSpec<'_>, context: &Context) -> Result<Written, AppError> {
+    /// Returns [`AppError::Name`], [`AppError::Content`] or [`Rejection::NameTaken`], or an error that every write
+    /// can return: [`AppError::KeyReused`], [`AppError::Contended`] or [`AppError::Unavailable`].
+    pub async fn create(
+        &self,
+        new: NewSpec<'_>,
+        context: &RequestContext,
+    ) -> Result<WriteResult, AppError> {
         let name = SpecName::parse(new.name)?;
         let content = Content::parse(new.content, self.0.max_content)?;
         let spec = SpecId(match &context.idempotency_key {
-            // The repetition of a request must be about the same specification.
+            // A repeated request must refer to the same specification, so the id is derived from the key.
             Some(key) => Uuid::new_v5(
                 &Uuid::NAMESPACE_OID,
                 format!("spec\n{}\n{key}", context.actor()).as_bytes(),
@@ -81,14 +85,15 @@ impl Specs {
     /// Adds a version to the content of a specification.
     ///
     /// # Errors
-    /// [`AppError::Content`], [`Rejection::NotFound`], [`Rejection::Deleted`], [`Rejection::NotAllowed`],
-    /// [`Rejection::VersionMismatch`], [`AppError::RevisionMismatch`], and those of every write.
+    /// Returns [`AppError::Content`], [`AppError::RevisionMismatch`], [`Rejection::NotFound`],
+    /// [`Rejection::Deleted`], [`Rejection::NotAllowed`] or [`Rejection::VersionMismatch`], or an error that every
+    /// write can return, see [`Self::create`].
     pub async fn update(
         &self,
         spec: SpecId,
         new: NewVersion<'_>,
-        context: &Context,
-    ) -> Result<Written, AppError> {
+        context: &RequestContext,
+    ) -> Result<WriteResult, AppError> {
         let update = UpdateSpec {
             spec,
             content: Content::parse(new.content, self.0.max_content)?,
@@ -98,57 +103,62 @@ impl Specs {
         self.write(spec, update, context).await
     }
 
-    /// Puts a version into force: the latest, or the one given.
+    /// Publishes `version`, or the latest version.
     ///
     /// # Errors
-    /// As [`Self::update`], and [`Rejection::NoSuchVersion`], [`Rejection::AlreadyPublished`].
+    /// Returns the errors of [`Self::update`], [`Rejection::NoSuchVersion`] or [`Rejection::AlreadyPublished`].
     pub async fn publish(
         &self,
         spec: SpecId,
         version: Option<u64>,
-        context: &Context,
-    ) -> Result<Written, AppError> {
+        context: &RequestContext,
+    ) -> Result<WriteResult, AppError> {
         let publish = PublishSpec { spec, version };
         self.write(spec, publish, context).await
     }
 
-    /// Marks a specification as not to be used any more.
+    /// Marks a specification as deprecated.
     ///
     /// # Errors
-    /// As [`Self::update`], and [`Rejection::NoReason`].
+    /// Returns the errors of [`Self::update`], or [`Rejection::NoReason`].
     pub async fn deprecate(
         &self,
         spec: SpecId,
         reason: String,
-        context: &Context,
-    ) -> Result<Written, AppError> {
-        let context = context.because(Some(&reason));
+        context: &RequestContext,
+    ) -> Result<WriteResult, AppError> {
+        let context = context.with_reason(Some(&reason));
         let deprecate = DeprecateSpec { spec, reason };
         self.write(spec, deprecate, &context).await
     }
 
-    /// Takes a specification away.
+    /// Deletes a specification.
     ///
     /// # Errors
-    /// As [`Self::update`].
+    /// Returns the errors of [`Self::update`].
     pub async fn delete(
         &self,
         spec: SpecId,
         reason: Option<String>,
-        context: &Context,
-    ) -> Result<Written, AppError> {
-        let context = context.because(reason.as_deref());
+        context: &RequestContext,
+    ) -> Result<WriteResult, AppError> {
+        let context = context.with_reason(reason.as_deref());
         let delete = DeleteSpec { spec, reason };
         self.write(spec, delete, &context).await
     }
 
-    async fn write<C>(&self, id: SpecId, command: C, context: &Context) -> Result<Written, AppError>
+    async fn write<C>(
+        &self,
+        id: SpecId,
+        command: C,
+        context: &RequestContext,
+    ) -> Result<WriteResult, AppError>
     where
         C: Decide<Error = Rejection>,
     {
         let mut execute = self.0.engine.execute(command).metadata(context.metadata());
         if let Some(key) = &context.idempotency_key {
-            execute = execute.idempotency_key(scoped(context, key)?);
+            execute = execute.idempotency_key(scoped_key(context, key)?);
         }
         if let Some(revision) = context.expected_revision {
             execute = execute.expected_version(revision);
@@ -156,21 +166,24 @@ impl Specs {
         let receipt = match (execute.await, context.expected_revision) {
             (Ok(receipt), _) => receipt,
             (Err(error), None) => return Err(error.into()),
-            (Err(error), Some(expected)) => return Err(self.unexpected(id, error, expected).await),
+            (Err(error), Some(expected)) => {
+                return Err(self.write_error(id, error, expected).await);
+            }
         };
-        self.shown(receipt.position()).await;
-        self.written(id, &receipt).await
+        self.wait_for_list(receipt.position()).await;
+        self.write_result(id, &receipt).await
     }
 
-    /// What is not there or was deleted is said to be so, whatever revision the caller expects
-    /// (RFC 9110, 13.2.1).
-    async fn unexpected(
+    /// Converts the error of a write that expected a revision.
+    ///
+    /// A missing or deleted specification is reported as such, whatever revision was expected (RFC 9110, 13.2.1).
+    async fn write_error(
         &self,
         id: SpecId,
         error: ExecuteError<Rejection>,
         expected: u64,
     ) -> AppError {
-        let error = AppError::expecting(error, expected);
+        let error = AppError::with_expected_revision(error, expected);
         if !matches!(error, AppError::RevisionMismatch { .. }) {
             return error;
         }
@@ -184,9 +197,10 @@ impl Specs {
         }
     }
 
-    /// How the specification stood right behind the write: others may have gone on since, and a repeated
-    /// request gets the first answer again.
-    async fn written(&self, id: SpecId, receipt: &Receipt) -> Result<Written, AppError> {
+    /// Loads the state of the specification at the version of the write.
+    ///
+    /// Other writes may have followed, and a repeated request must return the first result.
+    async fn write_result(&self, id: SpecId, receipt: &Receipt) -> Result<WriteResult, AppError> {
         let spec = self
             .0
             .engine
@@ -194,7 +208,7 @@ impl Specs {
             .at_version(receipt.version())
             .await?;
         let life = spec.life().ok_or(Rejection::NotFound)?;
-        Ok(Written {
+        Ok(WriteResult {
             id,
             latest_version: life.latest(),
             published_version: life.published,
@@ -205,10 +219,10 @@ impl Specs {
     }
 }
 
-/// Each actor has keys of their own: nobody gets an answer that was meant for someone else.
-fn scoped(context: &Context, key: &str) -> Result<String, AppError> {
-    if key.is_empty() || key.len() > MAX_KEY {
-        return Err(AppError::Key { bytes: key.len() });
+/// Returns the key with a prefix for the actor, so that actors never get each other's results.
+fn scoped_key(context: &RequestContext, key: &str) -> Result<String, AppError> {
+    if key.is_empty() || key.len() > MAX_KEY_BYTES {
+        return Err(AppError::InvalidKey { bytes: key.len() });
     }
     let actor = Uuid::new_v5(&Uuid::NAMESPACE_OID, context.actor().as_bytes());
     Ok(format!("{}-{key}", actor.simple()))

@@ -1,4 +1,4 @@
-//! What can be asked of specifications, and the rules for it.
+//! The commands on specifications, and their rules.
 
 use factum::prelude::*;
 use schemars::JsonSchema;
@@ -7,22 +7,24 @@ use super::rejection::{Action, Rejection};
 use super::spec::{Life, NameHolder, Spec, SpecEvent, SpecId, SpecState};
 use super::{Content, SpecName};
 
-/// The most characters of a description or a reason.
+/// The maximum number of characters of a description or a reason.
 pub const MAX_TEXT: usize = 2_000;
 
-/// A new specification, as a draft, with version 1 of its content. No other living one has its name.
+/// Creates a specification as a draft, with version 1 of its content.
+///
+/// The name must not belong to another specification that is not deleted.
 #[derive(Command, Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[command(on = Spec, query = NameHolder)]
 pub struct CreateSpec {
-    /// Its id, made by the caller.
+    /// The id of the new specification, created by the caller.
     #[id]
     pub spec: SpecId,
-    /// Its name.
+    /// The name.
     #[tag]
     pub name: SpecName,
-    /// What it is for; empty means none.
+    /// The purpose of the specification. Empty means none.
     pub description: Option<String>,
-    /// Version 1.
+    /// Version 1 of the content.
     pub content: Content,
 }
 
@@ -38,7 +40,7 @@ impl Decide for CreateSpec {
                 name: self.name.clone(),
             });
         }
-        let description = text("description", self.description.as_deref())?;
+        let description = trimmed_text("description", self.description.as_deref())?;
         Ok(SpecEvent::Created {
             name: self.name.clone(),
             description,
@@ -48,19 +50,20 @@ impl Decide for CreateSpec {
     }
 }
 
-/// A new version of the content of a draft or published specification; what is published stays so. A
-/// content equal to the latest makes a new version, too: that someone set it again is a fact.
+/// Adds a version to the content of a draft or published specification.
+///
+/// The published version stays published. A content equal to the latest version also adds a version.
 #[derive(Command, Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[command(on = Spec)]
 pub struct UpdateSpec {
-    /// Which one.
+    /// The id of the specification.
     #[id]
     pub spec: SpecId,
-    /// The next version.
+    /// The next version of the content.
     pub content: Content,
-    /// What it is for from now on: `None` leaves it as it is, empty removes it.
+    /// The new purpose of the specification. `None` keeps the current one, empty removes it.
     pub description: Option<String>,
-    /// Only if this is the latest version.
+    /// The expected latest version. If it is another, the command is rejected.
     pub expected_version: Option<u64>,
 }
 
@@ -68,7 +71,7 @@ impl Decide for UpdateSpec {
     type Error = Rejection;
 
     fn decide(&self, spec: &Spec) -> Result<Events<SpecEvent>, Rejection> {
-        let life = allowing(spec, Action::Update)?;
+        let life = check_allowed(spec, Action::Update)?;
         let latest = life.latest();
         match self.expected_version {
             Some(expected) if expected != latest => {
@@ -78,7 +81,7 @@ impl Decide for UpdateSpec {
         }
         let description = match &self.description {
             None => life.description.clone(),
-            given => text("description", given.as_deref())?,
+            description => trimmed_text("description", description.as_deref())?,
         };
         Ok(SpecEvent::Updated {
             description,
@@ -88,14 +91,16 @@ impl Decide for UpdateSpec {
     }
 }
 
-/// Puts a version of a draft or published specification into force: a newer one, or an older one again.
+/// Publishes a version of a draft or published specification.
+///
+/// The version can be older than the published one.
 #[derive(Command, Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[command(on = Spec)]
 pub struct PublishSpec {
-    /// Which one.
+    /// The id of the specification.
     #[id]
     pub spec: SpecId,
-    /// Which version; `None`: the latest.
+    /// The version to publish. `None` means the latest.
     pub version: Option<u64>,
 }
 
@@ -103,12 +108,12 @@ impl Decide for PublishSpec {
     type Error = Rejection;
 
     fn decide(&self, spec: &Spec) -> Result<Events<SpecEvent>, Rejection> {
-        let life = allowing(spec, Action::Publish)?;
+        let life = check_allowed(spec, Action::Publish)?;
         let latest = life.latest();
         let version = self.version.unwrap_or(latest);
         if life.content(version).is_none() {
             return Err(Rejection::NoSuchVersion {
-                asked: version,
+                requested: version,
                 latest,
             });
         }
@@ -119,14 +124,14 @@ impl Decide for PublishSpec {
     }
 }
 
-/// Marks a published specification as not to be used any more.
+/// Marks a published specification as deprecated.
 #[derive(Command, Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[command(on = Spec)]
 pub struct DeprecateSpec {
-    /// Which one.
+    /// The id of the specification.
     #[id]
     pub spec: SpecId,
-    /// Why, and what to use instead; not empty.
+    /// The reason, with the replacement if there is one. Must not be empty.
     pub reason: String,
 }
 
@@ -134,20 +139,20 @@ impl Decide for DeprecateSpec {
     type Error = Rejection;
 
     fn decide(&self, spec: &Spec) -> Result<Events<SpecEvent>, Rejection> {
-        allowing(spec, Action::Deprecate)?;
-        let reason = text("reason", Some(&self.reason))?.ok_or(Rejection::NoReason)?;
+        check_allowed(spec, Action::Deprecate)?;
+        let reason = trimmed_text("reason", Some(&self.reason))?.ok_or(Rejection::NoReason)?;
         Ok(SpecEvent::Deprecated { reason }.into())
     }
 }
 
-/// Takes a living specification away; its name is free again, its history stays.
+/// Deletes a specification. Its name becomes free again, and its history remains.
 #[derive(Command, Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[command(on = Spec)]
 pub struct DeleteSpec {
-    /// Which one.
+    /// The id of the specification.
     #[id]
     pub spec: SpecId,
-    /// Why.
+    /// The reason.
     pub reason: Option<String>,
 }
 
@@ -155,15 +160,15 @@ impl Decide for DeleteSpec {
     type Error = Rejection;
 
     fn decide(&self, spec: &Spec) -> Result<Events<SpecEvent>, Rejection> {
-        let life = allowing(spec, Action::Delete)?;
-        let reason = text("reason", self.reason.as_deref())?;
+        let life = check_allowed(spec, Action::Delete)?;
+        let reason = trimmed_text("reason", self.reason.as_deref())?;
         let name = life.name.clone();
         Ok(SpecEvent::Deleted { name, reason }.into())
     }
 }
 
-/// The specification, if it lives and its state allows `action`.
-fn allowing(spec: &Spec, action: Action) -> Result<&Life, Rejection> {
+/// Checks that the specification exists and that its state allows `action`.
+fn check_allowed(spec: &Spec, action: Action) -> Result<&Life, Rejection> {
     let life = spec.life().ok_or(Rejection::NotFound)?;
     if life.state == SpecState::Deleted {
         return Err(Rejection::Deleted);
@@ -179,8 +184,8 @@ fn allowing(spec: &Spec, action: Action) -> Result<&Life, Rejection> {
     })
 }
 
-/// A text of people: without white space at its ends, `None` if nothing is left.
-fn text(field: &'static str, text: Option<&str>) -> Result<Option<String>, Rejection> {
+/// Trims a text and checks its length. Returns `None` if it is empty.
+fn trimmed_text(field: &'static str, text: Option<&str>) -> Result<Option<String>, Rejection> {
     let text = text.unwrap_or_default().trim();
     let actual = text.chars().count();
     if actual > MAX_TEXT {

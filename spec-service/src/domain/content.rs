@@ -1,4 +1,4 @@
-//! The text of a specification: one YAML document, checked once, at the edge.
+//! The YAML text of a specification.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,38 +6,38 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::content_error::{ContentError, Place};
-use super::{yaml, yaml_check};
+use super::content_error::{ContentError, Location};
+use super::{yaml, yaml_cross_check};
 
-/// The most bytes a specification may have unless the service is told otherwise.
+/// The default maximum size of a content, in bytes.
 pub const DEFAULT_MAX_BYTES: usize = 2048;
 
-/// The most bytes that a setting can allow: 1 MiB.
-pub const MAX_MAX_BYTES: usize = 1 << 20;
+/// The upper limit of the maximum size of a content, in bytes: 1 MiB.
+pub const MAX_BYTES_LIMIT: usize = 1 << 20;
 
-/// The YAML text of a specification, byte for byte as its author wrote it.
+/// The YAML text of a specification, byte for byte as it was sent.
 ///
-/// [`Content::parse`] is the only way in for text from outside. Deserializing checks nothing: what
-/// is stored was judged when it came, and a rule that grows stricter later must not make an old
-/// event unreadable.
+/// Input is validated by [`Content::parse`]. Deserialization does not validate: stored text was validated when it
+/// was written, and a stricter rule must not make old events unreadable.
 ///
-/// A clone shares the text.
+/// Clones share the text.
 #[derive(Clone, PartialEq, Eq, Hash, JsonSchema)]
 pub struct Content(Arc<str>);
 
 impl Content {
-    /// Takes `bytes` for the text of a specification if they are exactly one sound YAML document.
+    /// Validates `bytes` as exactly one YAML document.
     ///
-    /// `max_bytes` is capped at [`MAX_MAX_BYTES`]. The text is UTF-8 and holds printable characters
-    /// only (YAML 1.2.2, section 5.1). Of these, U+0085, U+2028 and U+2029 are rejected as well,
-    /// because some YAML readers end a line there and others do not, and so is a byte order mark,
-    /// because some count it as a column. No mapping names a key twice, whether in blocks, in flow,
-    /// or in two spellings of one value. Nesting, nodes and what aliases stand for are bounded, and
-    /// the cost of a rejection does not depend on what the aliases would expand to.
+    /// - The size is at most `max_bytes`, which is capped at [`MAX_BYTES_LIMIT`].
+    /// - The text is UTF-8 and has only printable characters (YAML 1.2.2, section 5.1).
+    /// - U+0085, U+2028 and U+2029 are rejected, because YAML parsers disagree on whether they end a line. A byte
+    ///   order mark is rejected, because some parsers count it as a column.
+    /// - No mapping has a key twice. Keys are compared by value, so `0x1F` and `31` are the same key.
+    /// - Nesting depth, number of nodes and alias expansion are limited. The cost of a rejection does not depend
+    ///   on the size of the expanded aliases.
     ///
     /// # Errors
     ///
-    /// A [`ContentError`] that names the rule, the offending value, and where it stands.
+    /// Returns a [`ContentError`] with the rule, the offending value and its location.
     ///
     /// # Examples
     ///
@@ -52,7 +52,7 @@ impl Content {
     /// # Ok::<(), spec_service::domain::ContentError>(())
     /// ```
     pub fn parse(bytes: &[u8], max_bytes: usize) -> Result<Self, ContentError> {
-        let limit = max_bytes.min(MAX_MAX_BYTES);
+        let limit = max_bytes.min(MAX_BYTES_LIMIT);
         if bytes.len() > limit {
             return Err(ContentError::TooLong {
                 limit,
@@ -62,23 +62,23 @@ impl Content {
         let text = std::str::from_utf8(bytes).map_err(|error| {
             let offset = error.valid_up_to();
             ContentError::NotUtf8 {
-                at: place_of(bytes, offset),
+                at: location_of(bytes, offset),
                 offset,
             }
         })?;
-        refuse_unprintable(text)?;
-        let nodes = yaml::inspect(text)?;
-        yaml_check::agrees(text, nodes)?;
+        reject_unprintable(text)?;
+        let nodes = yaml::validate(text)?;
+        yaml_cross_check::cross_check(text, nodes)?;
         Ok(Self(text.into()))
     }
 
-    /// The text.
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-fn refuse_unprintable(text: &str) -> Result<(), ContentError> {
+fn reject_unprintable(text: &str) -> Result<(), ContentError> {
     let printable = |c: char| {
         matches!(c,
             '\t' | '\n' | '\r' | ' '..='~' | '\u{a0}'..='\u{2027}' | '\u{202a}'..='\u{d7ff}'
@@ -87,30 +87,30 @@ fn refuse_unprintable(text: &str) -> Result<(), ContentError> {
     match text.char_indices().find(|(_, c)| !printable(*c)) {
         None => Ok(()),
         Some((offset, character)) => Err(ContentError::Unprintable {
-            at: place_of(text.as_bytes(), offset),
+            at: location_of(text.as_bytes(), offset),
             character,
         }),
     }
 }
 
-/// The place of the byte at `offset`; everything before it is UTF-8.
-fn place_of(bytes: &[u8], offset: usize) -> Place {
+/// Returns the location of the byte at `offset`. All bytes before it are UTF-8.
+fn location_of(bytes: &[u8], offset: usize) -> Location {
     let before = String::from_utf8_lossy(&bytes[..offset]);
-    let mut place = Place { line: 1, column: 1 };
+    let mut location = Location { line: 1, column: 1 };
     let mut chars = before.chars().peekable();
     while let Some(c) = chars.next() {
         match c {
             '\r' if chars.peek() == Some(&'\n') => {}
             '\n' | '\r' => {
-                place = Place {
-                    line: place.line + 1,
+                location = Location {
+                    line: location.line + 1,
                     column: 1,
                 }
             }
-            _ => place.column += 1,
+            _ => location.column += 1,
         }
     }
-    place
+    location
 }
 
 impl fmt::Display for Content {

@@ -1,187 +1,190 @@
-//! Why a text is not the content of a specification.
+//! [`ContentError`]: the reasons why a text is rejected as content.
 
 use std::fmt;
 
 use thiserror::Error;
 
-/// A place in a text. Both count from one; the column counts Unicode scalar values, not bytes.
+/// A location in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Place {
-    /// The line. Lines end at LF, CR LF or CR.
+pub struct Location {
+    /// The line, from 1. Lines end with LF, CR LF or CR.
     pub line: usize,
-    /// The column.
+    /// The column, from 1, in Unicode scalar values.
     pub column: usize,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "line {}, column {}", self.line, self.column)
     }
 }
 
-/// The rule that a text breaks.
+/// The error of [`Content::parse`](super::Content::parse).
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ContentError {
-    /// There is no document, or one with nothing in it.
-    #[error("the content holds no YAML document: it is empty, or comments only")]
+    /// The text has no document, or an empty one.
+    #[error("no YAML document: the content is empty or has only comments")]
     Empty,
 
-    /// The text has more bytes than allowed.
-    #[error("the content has {actual} bytes, and at most {limit} are allowed")]
+    /// The text has too many bytes.
+    #[error("content too long: {actual} bytes; the limit is {limit}")]
     TooLong {
-        /// The most bytes allowed.
+        /// The maximum number of bytes.
         limit: usize,
-        /// The bytes there are.
+        /// The number of bytes.
         actual: usize,
     },
 
     /// The bytes are not UTF-8.
-    #[error("the content is not UTF-8: {at} (byte {offset}) does not start a character")]
+    #[error("{at}: invalid UTF-8 at byte offset {offset}; the content must be UTF-8")]
     NotUtf8 {
-        /// Where the first bad byte stands.
-        at: Place,
-        /// The bytes before it.
+        /// The location of the first invalid byte.
+        at: Location,
+        /// The number of bytes before it.
         offset: usize,
     },
 
-    /// A character that YAML does not allow unescaped, or that YAML readers do not agree on.
-    #[error("{at}: the character U+{:04X} may stand in quotes only, escaped", u32::from(*.character))]
+    /// YAML does not allow the character unescaped, or YAML parsers disagree on its meaning.
+    #[error(
+        "{at}: character U+{:04X} is not allowed; write an escape sequence in double quotes",
+        u32::from(*.character)
+    )]
     Unprintable {
-        /// Where it stands.
-        at: Place,
+        /// The location of the character.
+        at: Location,
         /// The character.
         character: char,
     },
 
-    /// A directive other than `%YAML`.
-    #[error("{at}: the only directive allowed is %YAML, not `{directive}`")]
+    /// The text has a directive other than `%YAML`.
+    #[error("{at}: directive not allowed: `{directive}`; the only allowed directive is %YAML")]
     Directive {
-        /// Where it stands.
-        at: Place,
-        /// Its line, shortened.
+        /// The location of the directive.
+        at: Location,
+        /// The line of the directive, shortened.
         directive: String,
     },
 
     /// The text is not YAML.
     #[error("{at}: {problem}")]
     Syntax {
-        /// Where reading stopped.
-        at: Place,
-        /// What the reader met.
+        /// The location where the parser stopped.
+        at: Location,
+        /// The message of the parser.
         problem: String,
     },
 
-    /// A second document starts.
-    #[error("{at}: a second document starts here, and the content is exactly one")]
+    /// The text has more than one document.
+    #[error("{at}: a second document starts here; the content must have exactly one")]
     SeveralDocuments {
-        /// Where the second one starts.
-        at: Place,
+        /// The start of the second document.
+        at: Location,
     },
 
     /// A mapping has the same key twice.
-    #[error("{at}: the key `{key}` is already used at {first}")]
+    #[error("{at}: duplicate key `{key}`; first used at {first}")]
     DuplicateKey {
-        /// Where the key stands again.
-        at: Place,
-        /// Where it stood first.
-        first: Place,
-        /// The key, shortened; `[…]` or `{…}` if it is a collection.
+        /// The location of the second use.
+        at: Location,
+        /// The location of the first use.
+        first: Location,
+        /// The key, shortened, or `[…]` or `{…}` for a collection.
         key: String,
     },
 
     /// An anchor is defined twice.
-    #[error("{at}: the anchor `&{anchor}` is already defined at {first}")]
+    #[error("{at}: duplicate anchor `&{anchor}`; first defined at {first}")]
     DuplicateAnchor {
-        /// Where the anchor stands again.
-        at: Place,
-        /// Where it stood first.
-        first: Place,
-        /// Its name, shortened.
+        /// The location of the second definition.
+        at: Location,
+        /// The location of the first definition.
+        first: Location,
+        /// The name of the anchor, shortened.
         anchor: String,
     },
 
-    /// An anchor's name has characters on which YAML readers do not agree.
-    #[error("{at}: an anchor is named with ASCII letters, digits, `-` and `_`, not `&{anchor}`")]
-    AnchorName {
-        /// Where the anchored node starts.
-        at: Place,
-        /// The name, shortened.
-        anchor: String,
-    },
-
-    /// An alias names no anchor before it.
-    #[error("{at}: the alias `*{alias}` names no anchor defined before it")]
-    UndefinedAlias {
-        /// Where the alias stands.
-        at: Place,
-        /// Its name, shortened.
-        alias: String,
-    },
-
-    /// An alias stands inside the node that it names.
-    #[error("{at}: the alias `*{alias}` stands inside the node that it names")]
-    RecursiveAlias {
-        /// Where the alias stands.
-        at: Place,
-        /// Its name, shortened.
-        alias: String,
-    },
-
-    /// Aliases stand for too much.
+    /// An anchor name has characters on which YAML parsers disagree.
     #[error(
-        "{at}: up to here aliases stand for {actual} nodes and bytes of text, and at most {limit} are allowed"
+        "{at}: invalid anchor name `&{anchor}`; allowed are ASCII letters, digits, `-` and `_`"
     )]
+    AnchorName {
+        /// The start of the anchored node.
+        at: Location,
+        /// The name of the anchor, shortened.
+        anchor: String,
+    },
+
+    /// An alias has no anchor before it.
+    #[error("{at}: undefined alias `*{alias}`; its anchor must be defined before it")]
+    UndefinedAlias {
+        /// The location of the alias.
+        at: Location,
+        /// The name of the alias, shortened.
+        alias: String,
+    },
+
+    /// An alias is inside the node that it refers to.
+    #[error("{at}: recursive alias `*{alias}`; an alias cannot be inside its own node")]
+    RecursiveAlias {
+        /// The location of the alias.
+        at: Location,
+        /// The name of the alias, shortened.
+        alias: String,
+    },
+
+    /// The aliases expand to too much.
+    #[error("{at}: aliases expand to {actual} nodes and bytes of text; the limit is {limit}")]
     AliasExpansion {
-        /// The alias that is one too many.
-        at: Place,
-        /// The most that all aliases together may stand for: nodes plus bytes of scalar text.
+        /// The location of the alias that exceeds the limit.
+        at: Location,
+        /// The maximum size of all expanded aliases: nodes plus bytes of scalar text.
         limit: usize,
-        /// What they stand for up to and with this one.
+        /// The size of all expanded aliases, this one included.
         actual: usize,
     },
 
-    /// Collections are nested too deeply, aliases counted as what they stand for.
-    #[error("{at}: collections are nested more than {limit} deep")]
+    /// Collections are nested too deeply, with aliases expanded.
+    #[error("{at}: collections are nested too deeply; the limit is {limit} levels")]
     TooDeep {
-        /// Where the limit is passed.
-        at: Place,
-        /// The deepest nesting allowed.
+        /// The location where the limit is exceeded.
+        at: Location,
+        /// The maximum nesting depth.
         limit: usize,
     },
 
     /// The document has too many nodes.
-    #[error("{at}: the document has more than {limit} nodes (keys, values and list items)")]
+    #[error("{at}: too many nodes (keys, values and list items); the limit is {limit}")]
     TooManyNodes {
-        /// The first node too many.
-        at: Place,
-        /// The most nodes allowed.
+        /// The location of the node that exceeds the limit.
+        at: Location,
+        /// The maximum number of nodes.
         limit: usize,
     },
 
-    /// Too much has to be read to know what one node is, as in a huge `[…]` or `{…}`.
-    #[error("{at}: more than {limit} tokens belong to one flow collection; write it as a block")]
+    /// The parser needs too much lookahead, for example for a huge `[…]` or `{…}`.
+    #[error("{at}: flow collection too long; the limit is {limit} tokens, use block style")]
     FlowTooLong {
-        /// Where reading stopped.
-        at: Place,
-        /// The most tokens allowed.
+        /// The location where the parser stopped.
+        at: Location,
+        /// The maximum number of tokens.
         limit: usize,
     },
 
-    /// Two YAML readers see different documents in the text.
+    /// Two YAML parsers find different documents in the text.
     #[error(
-        "the content is ambiguous: one YAML reader finds {expected} nodes in it, another {actual}"
+        "ambiguous content: YAML parsers disagree on the number of nodes ({expected} in YAML 1.2, {actual} in YAML 1.1)"
     )]
     Ambiguous {
-        /// The nodes that a YAML 1.2 reader finds.
+        /// The number of nodes that a YAML 1.2 parser finds.
         expected: usize,
-        /// The nodes that a YAML 1.1 reader finds; one more than `expected` if it stopped there.
+        /// The number of nodes that a YAML 1.1 parser finds, or `expected` + 1 if it finds more.
         actual: usize,
     },
 }
 
 impl ContentError {
-    /// The name of the rule for programs. It stays when the message is reworded.
+    /// Returns the stable error code, for programs.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Empty => "yaml_empty",
@@ -204,8 +207,8 @@ impl ContentError {
         }
     }
 
-    /// The place that is at fault, if it is one place.
-    pub fn place(&self) -> Option<Place> {
+    /// Returns the location of the error, if it has one.
+    pub fn location(&self) -> Option<Location> {
         match self {
             Self::Empty | Self::TooLong { .. } | Self::Ambiguous { .. } => None,
             Self::NotUtf8 { at, .. }
@@ -225,26 +228,26 @@ impl ContentError {
         }
     }
 
-    /// The line at fault, from one.
+    /// Returns the line of the error, from 1.
     pub fn line(&self) -> Option<usize> {
-        self.place().map(|place| place.line)
+        self.location().map(|location| location.line)
     }
 
-    /// The column at fault, from one, in Unicode scalar values.
+    /// Returns the column of the error, from 1, in Unicode scalar values.
     pub fn column(&self) -> Option<usize> {
-        self.place().map(|place| place.column)
+        self.location().map(|location| location.column)
     }
 }
 
-/// At most 64 characters of `text`, with an ellipsis where it was cut, line breaks escaped.
-pub(super) fn shorten(text: &str) -> String {
+/// Shortens `text` to 64 characters, as [`shorten_to`] does.
+pub fn shorten(text: &str) -> String {
     shorten_to(64, text)
 }
 
-/// At most `most` characters of `text`, with an ellipsis where it was cut, line breaks escaped.
-pub(super) fn shorten_to(most: usize, text: &str) -> String {
+/// Shortens `text` to `limit` characters and an ellipsis, and escapes line breaks.
+pub fn shorten_to(limit: usize, text: &str) -> String {
     let mut chars = text.chars();
-    let mut short: String = chars.by_ref().take(most).collect();
+    let mut short: String = chars.by_ref().take(limit).collect();
     if chars.next().is_some() {
         short.push('…');
     }

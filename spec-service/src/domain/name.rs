@@ -1,4 +1,4 @@
-//! The name of a specification.
+//! [`SpecName`]: the name of a specification.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,11 +7,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// The most characters of a name.
+/// The maximum number of characters of a name.
 const MAX_CHARS: usize = 255;
 
-/// What a specification is called: 1 to 255 characters, each an ASCII letter, a digit, `-`, `_` or
-/// `.`. Case counts.
+/// The name of a specification.
+///
+/// A name has 1 to 255 characters: ASCII letters, digits, `-`, `_` and `.`. It is case-sensitive.
 ///
 /// # Examples
 ///
@@ -26,53 +27,53 @@ const MAX_CHARS: usize = 255;
 pub struct SpecName(String);
 
 impl SpecName {
-    /// Takes `name` for a name.
+    /// Validates `name`.
     ///
     /// # Errors
     ///
-    /// A [`NameError`] if it is empty, too long, or has a character that no name has.
+    /// Returns a [`NameError`] if the name is empty, too long, or has an invalid character.
     pub fn parse(name: &str) -> Result<Self, NameError> {
-        check(name).map(|()| Self(name.to_owned()))
+        validate(name).map(|()| Self(name.to_owned()))
     }
 
-    /// The name.
+    /// Returns the name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// The rule that a name breaks.
+/// The error of [`SpecName::parse`].
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum NameError {
-    /// There is no character in it.
-    #[error("a name has at least one character")]
+    /// The name is empty.
+    #[error("empty name; a name has 1 to {MAX_CHARS} characters")]
     Empty,
 
-    /// It has too many characters.
-    #[error("a name has at most {limit} characters, and `{name}` has {actual}")]
+    /// The name has too many characters.
+    #[error("name too long: `{name}` has {actual} characters; the limit is {limit}")]
     TooLong {
         /// The name, shortened.
         name: String,
-        /// The most characters allowed.
+        /// The maximum number of characters.
         limit: usize,
-        /// The characters there are.
+        /// The number of characters.
         actual: usize,
     },
 
-    /// It has a character that no name has.
+    /// The name has an invalid character.
     #[error(
-        "a name has ASCII letters, digits, `-`, `_` and `.` only: {character:?} in `{name}` is none"
+        "invalid character {character:?} in name `{name}`; allowed are ASCII letters, digits, `-`, `_` and `.`"
     )]
     Character {
         /// The name, shortened.
         name: String,
-        /// The first such character.
+        /// The first invalid character.
         character: char,
     },
 }
 
-fn check(name: &str) -> Result<(), NameError> {
+fn validate(name: &str) -> Result<(), NameError> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if name.is_empty() {
         return Err(NameError::Empty);
@@ -94,7 +95,7 @@ fn check(name: &str) -> Result<(), NameError> {
     }
 }
 
-/// At most 40 characters, control characters escaped, with an ellipsis where it was cut.
+/// Shortens `name` to 40 characters and an ellipsis, and escapes control characters.
 fn shorten(name: &str) -> String {
     let mut chars = name.chars();
     let start: String = chars.by_ref().take(40).collect();
@@ -113,7 +114,7 @@ impl TryFrom<String> for SpecName {
     type Error = NameError;
 
     fn try_from(name: String) -> Result<Self, NameError> {
-        check(&name).map(|()| Self(name))
+        validate(&name).map(|()| Self(name))
     }
 }
 
@@ -148,29 +149,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn letters_digits_dash_underscore_and_dot_make_a_name() {
+    fn name_accepts_letters_digits_and_punctuation() {
         for name in ["a", "Refund-Limits_v2.1", ".", "-", "9", &"n".repeat(255)] {
             assert_eq!(SpecName::parse(name).unwrap().as_str(), name);
         }
     }
 
     #[test]
-    fn an_empty_name_is_rejected() {
+    fn name_must_not_be_empty() {
         assert_eq!(SpecName::parse(""), Err(NameError::Empty));
     }
 
     #[test]
-    fn a_name_of_256_characters_is_rejected_and_shown_shortened() {
+    fn name_of_256_characters_is_rejected_and_shortened() {
         let rejection = SpecName::parse(&"n".repeat(256)).unwrap_err();
         let shown = format!("{}…", "n".repeat(40));
         assert_eq!(
             rejection.to_string(),
-            format!("a name has at most 255 characters, and `{shown}` has 256"),
+            format!("name too long: `{shown}` has 256 characters; the limit is 255"),
         );
     }
 
     #[test]
-    fn another_character_is_rejected_by_name() {
+    fn name_error_names_the_invalid_character() {
         for (name, character) in [("a b", ' '), ("a/b", '/'), ("größe", 'ö'), ("a\n", '\n')] {
             let NameError::Character {
                 character: found, ..
@@ -182,12 +183,12 @@ mod tests {
         }
         assert_eq!(
             SpecName::parse("a\nb").unwrap_err().to_string(),
-            "a name has ASCII letters, digits, `-`, `_` and `.` only: '\\n' in `a\\nb` is none",
+            "invalid character '\\n' in name `a\\nb`; allowed are ASCII letters, digits, `-`, `_` and `.`",
         );
     }
 
     #[test]
-    fn json_is_a_plain_string_and_is_checked() {
+    fn name_is_validated_when_deserialized() {
         let name: SpecName = serde_json::from_str("\"routing.eu\"").unwrap();
         assert_eq!(serde_json::to_string(&name).unwrap(), "\"routing.eu\"");
         let rejection = serde_json::from_str::<SpecName>("\"a b\"").unwrap_err();
@@ -195,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn every_way_in_applies_the_same_rule() {
+    fn name_conversions_apply_the_same_rule() {
         assert_eq!(
             "a b".parse::<SpecName>(),
             SpecName::try_from("a b".to_owned())

@@ -1,4 +1,4 @@
-//! [`Rejection`]: why the rules do not allow a command.
+//! [`Rejection`]: the reasons why a command is rejected.
 
 use std::fmt;
 
@@ -6,21 +6,21 @@ use thiserror::Error;
 
 use super::{SpecName, SpecState};
 
-/// What can be done to a specification.
+/// A change to an existing specification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// A new version of the content.
+    /// Adds a version of the content.
     Update,
-    /// One version in force.
+    /// Publishes a version.
     Publish,
-    /// Not to be used any more.
+    /// Marks the specification as deprecated.
     Deprecate,
-    /// Gone.
+    /// Deletes the specification.
     Delete,
 }
 
 impl Action {
-    /// What can be done to a specification in `state`.
+    /// Returns the actions that `state` allows.
     #[must_use]
     pub fn allowed_in(state: SpecState) -> &'static [Self] {
         match state {
@@ -31,7 +31,7 @@ impl Action {
         }
     }
 
-    /// The word for it.
+    /// Returns the name of the action, in lower case.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -49,75 +49,77 @@ impl fmt::Display for Action {
     }
 }
 
-/// The rule that a command breaks.
+/// The reason why a command is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Rejection {
-    /// Nothing was ever created under this id.
-    #[error("there is no such specification")]
+    /// No specification has this id.
+    #[error("specification not found")]
     NotFound,
-    /// There is a specification under this id already.
-    #[error("there is a specification with this id already")]
+    /// A specification with this id exists.
+    #[error("a specification with this id already exists")]
     AlreadyExists,
-    /// It was deleted.
-    #[error("the specification was deleted")]
+    /// The specification is deleted.
+    #[error("the specification is deleted")]
     Deleted,
-    /// Another living specification has the name.
-    #[error("the name {name} belongs to another specification")]
+    /// Another specification that is not deleted has the name.
+    #[error("name already in use: {name}; choose another name")]
     NameTaken {
         /// The name.
         name: SpecName,
     },
-    /// Its state does not allow this.
-    #[error("a {state} specification does not allow {action}; allowed: {}", list(.allowed))]
+    /// The state of the specification does not allow the action.
+    #[error("cannot {action} a {state} specification; allowed: {}", comma_separated(.allowed))]
     NotAllowed {
-        /// Its state.
+        /// The state of the specification.
         state: SpecState,
-        /// What was asked for.
+        /// The action that was requested.
         action: Action,
-        /// What its state allows.
+        /// The actions that the state allows.
         allowed: &'static [Action],
     },
-    /// This very version is in force.
-    #[error("version {version} is published already")]
+    /// The version is already the published version.
+    #[error("version {version} is already published")]
     AlreadyPublished {
         /// The version.
         version: u64,
     },
-    /// It has no such version.
-    #[error("there is no version {asked}, the latest is {latest}")]
+    /// The specification does not have the version.
+    #[error("version not found: {requested}; the latest version is {latest}")]
     NoSuchVersion {
-        /// The version asked for.
-        asked: u64,
+        /// The version that was requested.
+        requested: u64,
         /// The latest version.
         latest: u64,
     },
-    /// It has a later version than the caller knows.
-    #[error("the latest version is {latest}, expected {expected}")]
+    /// The latest version is not the expected one.
+    #[error(
+        "version mismatch: expected {expected}, the latest is {latest}; read the specification again"
+    )]
     VersionMismatch {
-        /// The version that the caller takes for the latest.
+        /// The latest version that the caller expects.
         expected: u64,
         /// The latest version.
         latest: u64,
     },
-    /// A deprecation without a reason.
-    #[error("a deprecation has a reason")]
+    /// The deprecation has no reason.
+    #[error("missing reason; a deprecation must have a reason")]
     NoReason,
     /// A text is too long.
-    #[error("the {field} has {actual} characters, at most {limit} are allowed")]
+    #[error("{field} too long: {actual} characters; the limit is {limit}")]
     TooLong {
-        /// Which text.
+        /// The name of the field.
         field: &'static str,
-        /// The most characters allowed.
+        /// The maximum number of characters.
         limit: usize,
-        /// The characters there are.
+        /// The number of characters.
         actual: usize,
     },
 }
 
-fn list(actions: &[Action]) -> String {
+fn comma_separated(actions: &[Action]) -> String {
     match actions {
-        [] => "nothing".to_owned(),
+        [] => "none".to_owned(),
         _ => actions
             .iter()
             .map(|action| action.as_str())

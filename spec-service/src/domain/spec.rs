@@ -1,4 +1,4 @@
-//! A specification: what happens to it, and its state.
+//! The aggregate [`Spec`], its events and its states.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,70 +9,70 @@ use uuid::Uuid;
 
 use super::{Content, SpecName};
 
-/// What tells one specification from another.
+/// The id of a specification.
 #[derive(Id, Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema)]
 pub struct SpecId(pub Uuid);
 
-/// What happens to a specification. Who, when and why are in the metadata of each event.
+/// An event of a specification. The metadata has the actor, the time and the reason.
 #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[event(prefix = "spec")]
 pub enum SpecEvent {
-    /// It came into being, with version 1 of its content, as a draft.
+    /// A specification was created as a draft, with version 1 of its content.
     Created {
-        /// Its name for life.
+        /// The name, which never changes.
         #[tag]
         name: SpecName,
-        /// What it is for.
+        /// The purpose of the specification.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         description: Option<String>,
-        /// Version 1.
+        /// Version 1 of the content.
         content: Content,
     },
-    /// It has a new version of its content.
+    /// A version was added to the content.
     Updated {
-        /// What it is for from now on.
+        /// The purpose of the specification from this event on.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         description: Option<String>,
-        /// The next version.
+        /// The next version of the content.
         content: Content,
     },
-    /// One of its versions is the one in force.
+    /// A version was published.
     Published {
-        /// Which version.
+        /// The published version.
         version: u64,
     },
-    /// It is not to be used any more.
+    /// The specification was deprecated.
     Deprecated {
-        /// Why, and what to use instead.
+        /// The reason, with the replacement if there is one.
         reason: String,
     },
-    /// It is gone; its name is free.
+    /// The specification was deleted, and its name is free again.
     Deleted {
-        /// The name that it had.
+        /// The name of the specification.
         #[tag]
         name: SpecName,
-        /// Why.
+        /// The reason.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
 }
 
-/// Where a specification is in its life.
+/// The lifecycle state of a specification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SpecState {
-    /// Not yet published.
+    /// The specification was never published.
     Draft,
-    /// One of its versions is in force.
+    /// A version of the specification is published.
     Published,
-    /// Not to be used any more.
+    /// The specification must no longer be used.
     Deprecated,
-    /// Gone, but for its history.
+    /// The specification is deleted. Its history remains.
     Deleted,
 }
 
 impl SpecState {
-    /// All of them, in the order of a life.
+    /// All states, in lifecycle order.
     pub const ALL: [Self; 4] = [
         Self::Draft,
         Self::Published,
@@ -80,7 +80,7 @@ impl SpecState {
         Self::Deleted,
     ];
 
-    /// In lower case, as it is written everywhere.
+    /// Returns the name of the state, in lower case.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -98,9 +98,9 @@ impl fmt::Display for SpecState {
     }
 }
 
-/// A text that names no state.
+/// The error of parsing a [`SpecState`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no state: draft, published, deprecated or deleted")]
+#[error("unknown state: {0:?}; expected draft, published, deprecated or deleted")]
 pub struct UnknownState(String);
 
 impl FromStr for SpecState {
@@ -112,30 +112,30 @@ impl FromStr for SpecState {
     }
 }
 
-/// A specification now: every version of its content, and where it is in its life.
+/// A specification: all versions of its content, and its lifecycle state.
 #[derive(Aggregate, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[aggregate(category = "spec", id = SpecId, event = SpecEvent, snapshot(every = 100))]
 pub struct Spec {
     life: Option<Life>,
 }
 
-/// What a specification has once it was created.
+/// The state of a specification after its creation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Life {
-    /// Its name.
+    /// The name.
     pub name: SpecName,
-    /// What it is for.
+    /// The purpose of the specification.
     pub description: Option<String>,
-    /// The versions of its content: version 1 first.
+    /// The versions of the content, version 1 first.
     pub contents: Vec<Content>,
-    /// The version in force, or that was when it was deprecated or deleted.
+    /// The version that was published last, if any.
     pub published: Option<u64>,
-    /// Where it is in its life.
+    /// The lifecycle state.
     pub state: SpecState,
 }
 
 impl Spec {
-    /// What it has; `None` if nothing was ever created under this id.
+    /// Returns the state after the creation, or `None` if the specification does not exist.
     #[must_use]
     pub fn life(&self) -> Option<&Life> {
         self.life.as_ref()
@@ -143,13 +143,13 @@ impl Spec {
 }
 
 impl Life {
-    /// The newest version of the content.
+    /// Returns the number of the latest version.
     #[must_use]
     pub fn latest(&self) -> u64 {
         self.contents.len() as u64
     }
 
-    /// The content of `version`, if there is one.
+    /// Returns the content of `version`, if it exists.
     #[must_use]
     pub fn content(&self, version: u64) -> Option<&Content> {
         let index = usize::try_from(version).ok()?.checked_sub(1)?;
@@ -193,10 +193,10 @@ impl Apply<SpecEvent> for Spec {
     }
 }
 
-/// Whether a living specification has the name that a query asks for.
+/// The use of a name by a specification that is not deleted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NameHolder {
-    /// It has.
+    /// Set if a specification that is not deleted has the name.
     pub taken: bool,
 }
 

@@ -1,58 +1,60 @@
-//! One pass over a YAML text's events that rejects what is dangerous or ambiguous.
+//! Validation of a YAML text in one pass over its parser events.
 
 use saphyr_parser::{Event, Marker, Parser, ScanError};
 
-use super::content_error::{ContentError, Place, shorten};
-use super::yaml_guard::{Guard, MAX_DEPTH};
-use super::yaml_input::{BoundedInput, MAX_LOOKAHEAD, Meter};
+use super::content_error::{ContentError, Location, shorten};
+use super::yaml_input::{BoundedInput, MAX_LOOKAHEAD, TokenCounter};
+use super::yaml_validator::{MAX_DEPTH, Validator};
 
-/// Inspects `text` and returns the number of its nodes, each alias counted as what it stands for.
-pub(super) fn inspect(text: &str) -> Result<usize, ContentError> {
-    refuse_directives(text)?;
-    let meter = Meter::default();
-    let parser = Parser::new(BoundedInput::new(text, &meter));
-    let mut guard = Guard::new(text);
+/// Validates `text` and returns its number of nodes, with aliases expanded.
+pub fn validate(text: &str) -> Result<usize, ContentError> {
+    reject_directives(text)?;
+    let tokens = TokenCounter::default();
+    let parser = Parser::new(BoundedInput::new(text, &tokens));
+    let mut validator = Validator::new(text);
     let mut documents = 0;
     for next in parser {
-        if meter.cut() {
+        if tokens.limit_exceeded() {
             let at = next.map_or_else(
-                |error| place(error.marker()),
-                |(_, span)| place(&span.start),
+                |error| location(error.marker()),
+                |(_, span)| location(&span.start),
             );
             return Err(ContentError::FlowTooLong {
                 at,
                 limit: MAX_LOOKAHEAD,
             });
         }
-        meter.event();
-        let (event, span) = next.map_err(|error| rejection(&error, &mut guard))?;
+        tokens.reset();
+        let (event, span) = next.map_err(|error| scan_error(&error, &mut validator))?;
         match event {
             Event::DocumentStart(_) if documents > 0 => {
                 return Err(ContentError::SeveralDocuments {
-                    at: place(&span.start),
+                    at: location(&span.start),
                 });
             }
             Event::DocumentStart(_) => documents += 1,
-            event => guard.event(event, span.start)?,
+            event => validator.event(event, span.start)?,
         }
     }
-    guard.finish().ok_or(ContentError::Empty)
+    validator.finish().ok_or(ContentError::Empty)
 }
 
-pub(super) fn place(marker: &Marker) -> Place {
-    Place {
+/// Converts the parser's marker, whose columns count from zero.
+pub fn location(marker: &Marker) -> Location {
+    Location {
         line: marker.line(),
         column: marker.col() + 1,
     }
 }
 
-/// The parser's error in our words. Its two special cases are known by their texts, which the
-/// tests hold.
-fn rejection(error: &ScanError, guard: &mut Guard<'_>) -> ContentError {
-    let at = place(error.marker());
+/// Converts the parser's error.
+///
+/// The parser has no error kinds, so two special cases are recognized by their texts. Tests check these texts.
+fn scan_error(error: &ScanError, validator: &mut Validator<'_>) -> ContentError {
+    let at = location(error.marker());
     match error.info() {
         "while parsing node, found unknown anchor" => {
-            let alias = guard
+            let alias = validator
                 .name_at(*error.marker())
                 .map_or_else(String::new, shorten);
             ContentError::UndefinedAlias { at, alias }
@@ -68,8 +70,10 @@ fn rejection(error: &ScanError, guard: &mut Guard<'_>) -> ContentError {
     }
 }
 
-/// `%TAG` costs one reader quadratic time and gives a specification nothing.
-fn refuse_directives(text: &str) -> Result<(), ContentError> {
+/// Rejects directives other than `%YAML`.
+///
+/// A specification does not need `%TAG`, and one of the two parsers takes quadratic time for it.
+fn reject_directives(text: &str) -> Result<(), ContentError> {
     let lines = text
         .split('\n')
         .flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r'));
@@ -78,7 +82,7 @@ fn refuse_directives(text: &str) -> Result<(), ContentError> {
             if line.split([' ', '\t']).next() == Some("%YAML") {
                 continue;
             }
-            let at = Place {
+            let at = Location {
                 line: index + 1,
                 column: 1,
             };

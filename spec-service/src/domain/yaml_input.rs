@@ -1,64 +1,66 @@
-//! A source of characters for the YAML parser that bounds how far it looks ahead.
+//! A character source for the YAML parser that limits its lookahead.
 //!
-//! A flow collection may turn out to be a mapping's key, so the parser reads it to its end before
-//! it tells of its start, and keeps every token until then. A key found late is inserted into that
-//! queue, which makes a megabyte of nested brackets quadratic. Here the queue is cut off.
+//! A flow collection can turn out to be a mapping key. The parser therefore reads it to its end before it emits its
+//! start event, and queues every token until then. A key that is detected late is inserted into that queue, so a
+//! megabyte of nested brackets takes quadratic time. This input ends the text when the queue gets too long.
 
 use std::cell::Cell;
 
 use saphyr_parser::{Input, StrInput};
 
-/// The most tokens that the parser may read between two events.
-pub(super) const MAX_LOOKAHEAD: usize = 8192;
+/// The maximum number of tokens that the parser can read between two events.
+pub const MAX_LOOKAHEAD: usize = 8192;
 
-/// Counts the tokens since the last event. Shared between the parser's input and its driver.
+/// A counter of the tokens since the last event, shared between the parser's input and its caller.
 #[derive(Debug, Default)]
-pub(super) struct Meter {
-    tokens: Cell<usize>,
+pub struct TokenCounter {
+    count: Cell<usize>,
 }
 
-impl Meter {
-    /// An event has come: counting starts again, unless the input was cut off.
-    pub(super) fn event(&self) {
-        if !self.cut() {
-            self.tokens.set(0);
+impl TokenCounter {
+    /// Restarts the count after an event, unless the limit was exceeded.
+    pub fn reset(&self) {
+        if !self.limit_exceeded() {
+            self.count.set(0);
         }
     }
 
-    /// Whether the input ended early because too many tokens came without an event.
-    pub(super) fn cut(&self) -> bool {
-        self.tokens.get() > MAX_LOOKAHEAD
+    /// Returns whether the input ended early because of too many tokens without an event.
+    pub fn limit_exceeded(&self) -> bool {
+        self.count.get() > MAX_LOOKAHEAD
     }
 }
 
-/// A text as the parser's input; it ends early when `meter` says so.
-pub(super) struct BoundedInput<'a> {
+/// A parser input that ends early when its token counter exceeds the limit.
+pub struct BoundedInput<'a> {
     text: StrInput<'a>,
-    meter: &'a Meter,
+    tokens: &'a TokenCounter,
 }
 
 impl<'a> BoundedInput<'a> {
-    pub(super) fn new(text: &'a str, meter: &'a Meter) -> Self {
+    pub fn new(text: &'a str, tokens: &'a TokenCounter) -> Self {
         Self {
             text: StrInput::new(text),
-            meter,
+            tokens,
         }
     }
 }
 
 impl Input for BoundedInput<'_> {
     fn lookahead(&mut self, count: usize) {
-        if self.meter.cut() {
+        if self.tokens.limit_exceeded() {
             self.text = StrInput::new("");
         }
         self.text.lookahead(count);
     }
 
-    /// The scanner asks for a byte order mark once per token, where the token starts, and nowhere
-    /// else; the answer is always no, because a text with marks in it does not come this far.
+    /// Compares the next character, and counts a token for each check for a byte order mark.
+    ///
+    /// The scanner makes that check exactly once per token, at its start. It never succeeds, because texts with a
+    /// byte order mark are rejected before parsing.
     fn next_char_is(&self, c: char) -> bool {
         if c == '\u{feff}' {
-            self.meter.tokens.set(self.meter.tokens.get() + 1);
+            self.tokens.count.set(self.tokens.count.get() + 1);
         }
         self.text.next_char_is(c)
     }

@@ -1,4 +1,4 @@
-//! What a YAML node is, for telling whether two keys are the same.
+//! Interning of YAML nodes, to compare mapping keys by value.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -7,77 +7,73 @@ use saphyr_parser::{ScalarStyle, Tag};
 
 use super::content_error::shorten;
 
-/// The identity of a node's value: two nodes are equal if and only if their ids are.
+/// The identity of a node's value: two nodes are equal if and only if their ids are equal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct NodeId(usize);
+pub struct NodeId(usize);
 
-/// The values met so far, each once. A collection refers to its parts by id, so that comparing
-/// two keys costs the same however large they are.
+/// The distinct node values of a document, each with its id.
+///
+/// A collection refers to its parts by id, so the cost of comparing two keys does not depend on their size.
 #[derive(Debug, Default)]
-pub(super) struct Values(HashMap<(Option<String>, Value), NodeId>);
+pub struct NodeInterner(HashMap<(Option<String>, NodeValue), NodeId>);
 
 #[derive(Debug, PartialEq, Eq, Hash)]
-enum Value {
+enum NodeValue {
     Null,
     Bool(bool),
     Int(i128),
     Float(u64),
     Text(String),
-    List(Vec<NodeId>),
-    Map(Vec<(NodeId, NodeId)>),
+    Sequence(Vec<NodeId>),
+    Mapping(Vec<(NodeId, NodeId)>),
 }
 
-impl Values {
-    /// A scalar, its value resolved as the YAML 1.2 core schema says: `0x1F` and `31` are one.
-    pub(super) fn scalar(
-        &mut self,
-        text: Cow<'_, str>,
-        style: ScalarStyle,
-        tag: Option<&Tag>,
-    ) -> NodeId {
+impl NodeInterner {
+    /// Returns the id of a scalar, resolved by the YAML 1.2 core schema: `0x1F` equals `31`.
+    pub fn scalar(&mut self, text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>) -> NodeId {
         let core = tag
             .filter(|tag| tag.is_yaml_core_schema())
             .map(|tag| &*tag.suffix);
         let value = match core {
-            Some("str") => Value::Text(text.into_owned()),
+            Some("str") => NodeValue::Text(text.into_owned()),
             Some("null" | "bool" | "int" | "float") => resolve(text),
             _ if style == ScalarStyle::Plain => resolve(text),
-            _ => Value::Text(text.into_owned()),
+            _ => NodeValue::Text(text.into_owned()),
         };
         self.id(tag, value)
     }
 
-    /// A sequence of these items.
-    pub(super) fn list(&mut self, items: Vec<NodeId>, tag: Option<&Tag>) -> NodeId {
-        self.id(tag, Value::List(items))
+    /// Returns the id of a sequence.
+    pub fn sequence(&mut self, items: Vec<NodeId>, tag: Option<&Tag>) -> NodeId {
+        self.id(tag, NodeValue::Sequence(items))
     }
 
-    /// A mapping of these keys and values. Their order means nothing in YAML.
-    pub(super) fn map(&mut self, mut pairs: Vec<(NodeId, NodeId)>, tag: Option<&Tag>) -> NodeId {
+    /// Returns the id of a mapping. The order of the pairs has no meaning in YAML.
+    pub fn mapping(&mut self, mut pairs: Vec<(NodeId, NodeId)>, tag: Option<&Tag>) -> NodeId {
         pairs.sort_unstable();
-        self.id(tag, Value::Map(pairs))
+        self.id(tag, NodeValue::Mapping(pairs))
     }
 
-    /// How a message shows the value. Searches them all, so only a rejection asks.
-    pub(super) fn describe(&self, id: NodeId) -> String {
+    /// Returns the value as text for an error message. Searches all values.
+    pub fn describe(&self, id: NodeId) -> String {
         let value = self
             .0
             .iter()
             .find(|(_, found)| **found == id)
             .map(|((_, value), _)| value);
         match value {
-            None | Some(Value::Null) => "null".to_owned(),
-            Some(Value::Bool(value)) => value.to_string(),
-            Some(Value::Int(value)) => value.to_string(),
-            Some(Value::Float(bits)) => format!("{:?}", f64::from_bits(*bits)),
-            Some(Value::Text(text)) => shorten(text),
-            Some(Value::List(_)) => "[…]".to_owned(),
-            Some(Value::Map(_)) => "{…}".to_owned(),
+            None | Some(NodeValue::Null) => "null".to_owned(),
+            Some(NodeValue::Bool(value)) => value.to_string(),
+            Some(NodeValue::Int(value)) => value.to_string(),
+            Some(NodeValue::Float(bits)) => format!("{:?}", f64::from_bits(*bits)),
+            Some(NodeValue::Text(text)) => shorten(text),
+            Some(NodeValue::Sequence(_)) => "[…]".to_owned(),
+            Some(NodeValue::Mapping(_)) => "{…}".to_owned(),
         }
     }
 
-    fn id(&mut self, tag: Option<&Tag>, value: Value) -> NodeId {
-        // A core tag only says what the value already is; another one makes it a different value.
+    fn id(&mut self, tag: Option<&Tag>, value: NodeValue) -> NodeId {
+        // A core tag repeats the type of the resolved value. Any other tag makes a different value.
         let tag = tag
             .filter(|tag| !tag.is_yaml_core_schema())
             .map(ToString::to_string);
@@ -86,16 +82,16 @@ impl Values {
     }
 }
 
-fn resolve(text: Cow<'_, str>) -> Value {
+fn resolve(text: Cow<'_, str>) -> NodeValue {
     match &*text {
-        "" | "~" | "null" | "Null" | "NULL" => Value::Null,
-        "true" | "True" | "TRUE" => Value::Bool(true),
-        "false" | "False" | "FALSE" => Value::Bool(false),
+        "" | "~" | "null" | "Null" | "NULL" => NodeValue::Null,
+        "true" | "True" | "TRUE" => NodeValue::Bool(true),
+        "false" | "False" | "FALSE" => NodeValue::Bool(false),
         other => match integer(other) {
-            Some(int) => Value::Int(int),
+            Some(int) => NodeValue::Int(int),
             None => match float(other) {
-                Some(float) => Value::Float(float.to_bits()),
-                None => Value::Text(text.into_owned()),
+                Some(float) => NodeValue::Float(float.to_bits()),
+                None => NodeValue::Text(text.into_owned()),
             },
         },
     }
@@ -110,7 +106,7 @@ fn integer(text: &str) -> Option<i128> {
         Some("0x") => (&digits[2..], 16),
         Some("0o") => (&digits[2..], 8),
         Some("0b") => (&digits[2..], 2),
-        // A leading zero makes it a text: an article number, a telephone number.
+        // A leading zero makes it a string, for example an article or telephone number.
         Some(lead) if lead.starts_with('0') => return None,
         _ => (digits, 10),
     };
@@ -136,7 +132,7 @@ fn float(text: &str) -> Option<f64> {
     if !numeric || zeros_first {
         return None;
     }
-    // Adding zero turns a negative zero into the zero that it equals.
+    // Adding zero turns negative zero into positive zero, which it equals.
     text.parse::<f64>()
         .ok()
         .filter(|float| float.is_finite())

@@ -1,4 +1,4 @@
-//! Between the messages and what the service says.
+//! Conversions between messages and application types.
 
 use factum::Timestamp;
 use tonic::Status;
@@ -8,19 +8,19 @@ use super::status;
 use crate::app::{Change, SpecSummary, SpecView};
 use crate::domain::{SpecId, SpecState};
 
-pub(super) fn id(text: &str) -> Result<SpecId, Status> {
+pub fn id(text: &str) -> Result<SpecId, Status> {
     let id = text
         .parse()
-        .map_err(|_| status::malformed("id", "it is no UUID"))?;
+        .map_err(|_| status::malformed("id", "expected a UUID"))?;
     Ok(SpecId(id))
 }
 
-/// The state that a list is asked for; unspecified: any that lives.
-pub(super) fn state(number: Option<i32>) -> Result<Option<SpecState>, Status> {
+/// Converts the state filter of a list. Unspecified means any state except deleted.
+pub fn state_filter(number: Option<i32>) -> Result<Option<SpecState>, Status> {
     let Some(number) = number else {
         return Ok(None);
     };
-    let unknown = |_| status::malformed("state", "it is none of the states");
+    let unknown = |_| status::malformed("state", "unknown state");
     Ok(match proto::SpecState::try_from(number).map_err(unknown)? {
         proto::SpecState::Unspecified => None,
         proto::SpecState::Draft => Some(SpecState::Draft),
@@ -30,7 +30,7 @@ pub(super) fn state(number: Option<i32>) -> Result<Option<SpecState>, Status> {
     })
 }
 
-fn state_of(state: SpecState) -> i32 {
+fn state(state: SpecState) -> i32 {
     match state {
         SpecState::Draft => proto::SpecState::Draft,
         SpecState::Published => proto::SpecState::Published,
@@ -40,7 +40,7 @@ fn state_of(state: SpecState) -> i32 {
     .into()
 }
 
-fn time(time: Timestamp) -> Option<prost_types::Timestamp> {
+fn timestamp(time: Timestamp) -> Option<prost_types::Timestamp> {
     let micros = time.as_micros();
     Some(prost_types::Timestamp {
         seconds: micros.div_euclid(1_000_000),
@@ -48,16 +48,16 @@ fn time(time: Timestamp) -> Option<prost_types::Timestamp> {
     })
 }
 
-pub(super) fn spec(view: SpecView) -> proto::GetSpecResponse {
+pub fn spec(view: SpecView) -> proto::GetSpecResponse {
     proto::GetSpecResponse {
         id: view.id.to_string(),
         name: view.name.as_str().to_owned(),
         content: view.content.as_str().to_owned(),
         description: view.description.unwrap_or_default(),
         version: view.version,
-        state: state_of(view.state),
-        created_at: time(view.created_at),
-        updated_at: time(view.updated_at),
+        state: state(view.state),
+        created_at: timestamp(view.created_at),
+        updated_at: timestamp(view.updated_at),
         latest_version: view.latest_version,
         published_version: view.published_version,
         created_by: view.created_by,
@@ -66,28 +66,28 @@ pub(super) fn spec(view: SpecView) -> proto::GetSpecResponse {
     }
 }
 
-pub(super) fn summary(spec: SpecSummary) -> proto::SpecSummary {
+pub fn summary(spec: SpecSummary) -> proto::SpecSummary {
     proto::SpecSummary {
         id: spec.id.to_string(),
         name: spec.name.as_str().to_owned(),
         description: spec.description.unwrap_or_default(),
-        state: state_of(spec.state),
+        state: state(spec.state),
         latest_version: spec.latest_version,
         published_version: spec.published_version,
-        created_at: time(spec.created_at),
-        updated_at: time(spec.updated_at),
+        created_at: timestamp(spec.created_at),
+        updated_at: timestamp(spec.updated_at),
         created_by: spec.created_by,
         updated_by: spec.updated_by,
         revision: spec.revision,
     }
 }
 
-pub(super) fn event(change: &Change) -> proto::HistoryEvent {
+pub fn event(change: &Change) -> proto::HistoryEvent {
     let record = &change.event.record;
     proto::HistoryEvent {
         event_id: record.id.to_string(),
         event_type: record.name.to_string(),
-        occurred_at: time(record.recorded_at),
+        occurred_at: timestamp(record.recorded_at),
         user_id: change.actor(),
         payload: change.payload(),
         version: record.version.get(),
@@ -96,7 +96,7 @@ pub(super) fn event(change: &Change) -> proto::HistoryEvent {
     }
 }
 
-pub(super) fn change(change: &Change) -> proto::SpecChange {
+pub fn change(change: &Change) -> proto::SpecChange {
     proto::SpecChange {
         position: change.event.record.position.get(),
         spec_id: change.id.to_string(),

@@ -1,30 +1,35 @@
-//! What the metadata of a call says.
+//! The metadata of calls and responses.
 
 use factum::Position;
 use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status};
 
 use super::status;
-use crate::app::{Context, Written};
+use crate::app::{RequestContext, WriteResult};
 
-const MAX_ACTOR: usize = 200;
+/// The maximum length of `x-user-id`, in bytes.
+const MAX_ACTOR_BYTES: usize = 200;
 const POSITION: &str = "x-position";
 
-/// Who calls, and on what terms.
-pub(super) fn context<T>(request: &Request<T>, expected: Option<u64>) -> Result<Context, Status> {
+/// Returns the caller and the conditions of a call.
+pub fn context<T>(request: &Request<T>, expected: Option<u64>) -> Result<RequestContext, Status> {
     let actor = text(request, "x-user-id")?
         .map(str::trim)
         .filter(|actor| !actor.is_empty());
-    if actor.is_some_and(|actor| actor.len() > MAX_ACTOR) {
-        return Err(status::malformed("x-user-id", "it has more than 200 bytes"));
+    if let Some(actor) = actor.filter(|actor| actor.len() > MAX_ACTOR_BYTES) {
+        let rule = format!(
+            "too long, {} bytes; the limit is {MAX_ACTOR_BYTES}",
+            actor.len()
+        );
+        return Err(status::malformed("x-user-id", &rule));
     }
     let correlation_id = text(request, "x-correlation-id")?
         .map(str::parse)
         .transpose();
-    Ok(Context {
+    Ok(RequestContext {
         actor: actor.map(str::to_owned),
         correlation_id: correlation_id
-            .map_err(|_| status::malformed("x-correlation-id", "it is no UUID"))?,
+            .map_err(|_| status::malformed("x-correlation-id", "expected a UUID"))?,
         trace_parent: text(request, "traceparent")?.map(str::to_owned),
         idempotency_key: text(request, "idempotency-key")?.map(str::to_owned),
         expected_revision: expected,
@@ -32,15 +37,15 @@ pub(super) fn context<T>(request: &Request<T>, expected: Option<u64>) -> Result<
     })
 }
 
-/// The position up to which the caller knows what was written.
-pub(super) fn known<T>(request: &Request<T>) -> Result<Option<Position>, Status> {
+/// Returns the position that a list must have reached, if the caller sent one.
+pub fn min_position<T>(request: &Request<T>) -> Result<Option<Position>, Status> {
     let position = text(request, POSITION)?.map(str::parse).transpose();
-    let position = position.map_err(|_| status::malformed(POSITION, "it is no number"))?;
+    let position = position.map_err(|_| status::malformed(POSITION, "expected a number"))?;
     Ok(position.map(Position::new))
 }
 
-/// The answer to a change, with the position that shows it.
-pub(super) fn stamped<T>(written: &Written, message: T) -> Response<T> {
+/// Creates the response to a write, with the position of the write in its metadata.
+pub fn write_response<T>(written: &WriteResult, message: T) -> Response<T> {
     let mut response = Response::new(message);
     let position = MetadataValue::from(written.position.get());
     response.metadata_mut().insert(POSITION, position);
@@ -54,5 +59,5 @@ fn text<'r, T>(request: &'r Request<T>, key: &str) -> Result<Option<&'r str>, St
         .map(|value| std::str::from_utf8(value.as_bytes()));
     value
         .transpose()
-        .map_err(|_| status::malformed(key, "it is not UTF-8"))
+        .map_err(|_| status::malformed(key, "expected UTF-8"))
 }

@@ -1,4 +1,4 @@
-//! The calls.
+//! The implementation of the service in the contract.
 
 use std::pin::Pin;
 
@@ -12,28 +12,28 @@ use tonic::{Request, Response, Status};
 use super::generated as proto;
 use super::generated::spec_service_server::SpecService;
 use super::{convert, metadata, status};
-use crate::app::{AppError, Changes, Cursor, ListQuery, NewSpec, NewVersion, Specs};
+use crate::app::{AppError, ChangeStream, Cursor, ListQuery, NewSpec, NewVersion, Specs};
 
-type Answer<T> = Result<Response<T>, Status>;
+type CallResult<T> = Result<Response<T>, Status>;
 
-/// The specifications, as the contract says it.
-pub(super) struct Service {
+/// The gRPC service on the application functions.
+pub struct GrpcService {
     specs: Specs,
     stop: watch::Receiver<bool>,
 }
 
-impl Service {
-    pub(super) fn new(specs: Specs, stop: watch::Receiver<bool>) -> Self {
+impl GrpcService {
+    pub fn new(specs: Specs, stop: watch::Receiver<bool>) -> Self {
         Self { specs, stop }
     }
 }
 
 #[async_trait]
-impl SpecService for Service {
+impl SpecService for GrpcService {
     async fn create_spec(
         &self,
         request: Request<proto::CreateSpecRequest>,
-    ) -> Answer<proto::CreateSpecResponse> {
+    ) -> CallResult<proto::CreateSpecResponse> {
         let context = metadata::context(&request, None)?;
         let request = request.into_inner();
         let new = NewSpec {
@@ -47,13 +47,13 @@ impl SpecService for Service {
             version: written.latest_version,
             revision: written.revision,
         };
-        Ok(metadata::stamped(&written, message))
+        Ok(metadata::write_response(&written, message))
     }
 
     async fn update_spec(
         &self,
         request: Request<proto::UpdateSpecRequest>,
-    ) -> Answer<proto::UpdateSpecResponse> {
+    ) -> CallResult<proto::UpdateSpecResponse> {
         let context = metadata::context(&request, request.get_ref().expected_revision)?;
         let request = request.into_inner();
         let id = convert::id(&request.id)?;
@@ -63,34 +63,34 @@ impl SpecService for Service {
             expected_version: request.expected_version,
         };
         let written = self.specs.update(id, new, &context).await;
-        let written = written.map_err(status::about(id))?;
+        let written = written.map_err(status::for_spec(id))?;
         let message = proto::UpdateSpecResponse {
             version: written.latest_version,
             revision: written.revision,
         };
-        Ok(metadata::stamped(&written, message))
+        Ok(metadata::write_response(&written, message))
     }
 
     async fn get_spec(
         &self,
         request: Request<proto::GetSpecRequest>,
-    ) -> Answer<proto::GetSpecResponse> {
+    ) -> CallResult<proto::GetSpecResponse> {
         let request = request.into_inner();
         let id = convert::id(&request.id)?;
         let view = self.specs.get(id, request.version).await;
-        let view = view.map_err(status::about(id))?;
+        let view = view.map_err(status::for_spec(id))?;
         Ok(Response::new(convert::spec(view)))
     }
 
     async fn list_specs(
         &self,
         request: Request<proto::ListSpecsRequest>,
-    ) -> Answer<proto::ListSpecsResponse> {
-        let known = metadata::known(&request)?;
+    ) -> CallResult<proto::ListSpecsResponse> {
+        let min_position = metadata::min_position(&request)?;
         let request = request.into_inner();
         let mut query = ListQuery {
-            state: convert::state(request.state)?,
-            known,
+            state: convert::state_filter(request.state)?,
+            min_position,
             ..ListQuery::default()
         };
         if request.page_size > 0 {
@@ -114,58 +114,58 @@ impl SpecService for Service {
     async fn publish_spec(
         &self,
         request: Request<proto::PublishSpecRequest>,
-    ) -> Answer<proto::PublishSpecResponse> {
+    ) -> CallResult<proto::PublishSpecResponse> {
         let context = metadata::context(&request, request.get_ref().expected_revision)?;
         let request = request.into_inner();
         let id = convert::id(&request.id)?;
         let written = self.specs.publish(id, request.version, &context).await;
-        let written = written.map_err(status::about(id))?;
+        let written = written.map_err(status::for_spec(id))?;
         let message = proto::PublishSpecResponse {
             published_version: written.published_version.unwrap_or_default(),
             revision: written.revision,
         };
-        Ok(metadata::stamped(&written, message))
+        Ok(metadata::write_response(&written, message))
     }
 
     async fn deprecate_spec(
         &self,
         request: Request<proto::DeprecateSpecRequest>,
-    ) -> Answer<proto::DeprecateSpecResponse> {
+    ) -> CallResult<proto::DeprecateSpecResponse> {
         let context = metadata::context(&request, request.get_ref().expected_revision)?;
         let request = request.into_inner();
         let id = convert::id(&request.id)?;
         let written = self.specs.deprecate(id, request.reason, &context).await;
-        let written = written.map_err(status::about(id))?;
+        let written = written.map_err(status::for_spec(id))?;
         let message = proto::DeprecateSpecResponse {
             success: true,
             revision: written.revision,
         };
-        Ok(metadata::stamped(&written, message))
+        Ok(metadata::write_response(&written, message))
     }
 
     async fn delete_spec(
         &self,
         request: Request<proto::DeleteSpecRequest>,
-    ) -> Answer<proto::DeleteSpecResponse> {
+    ) -> CallResult<proto::DeleteSpecResponse> {
         let context = metadata::context(&request, request.get_ref().expected_revision)?;
         let request = request.into_inner();
         let id = convert::id(&request.id)?;
         let written = self.specs.delete(id, request.reason, &context).await;
-        let written = written.map_err(status::about(id))?;
+        let written = written.map_err(status::for_spec(id))?;
         let message = proto::DeleteSpecResponse {
             success: true,
             revision: written.revision,
         };
-        Ok(metadata::stamped(&written, message))
+        Ok(metadata::write_response(&written, message))
     }
 
     async fn get_spec_history(
         &self,
         request: Request<proto::GetSpecHistoryRequest>,
-    ) -> Answer<proto::GetSpecHistoryResponse> {
+    ) -> CallResult<proto::GetSpecHistoryResponse> {
         let id = convert::id(&request.into_inner().id)?;
         let changes = self.specs.history(id).await;
-        let changes = changes.map_err(status::about(id))?;
+        let changes = changes.map_err(status::for_spec(id))?;
         let events = changes.iter().map(convert::event).collect();
         Ok(Response::new(proto::GetSpecHistoryResponse { events }))
     }
@@ -176,13 +176,13 @@ impl SpecService for Service {
     async fn watch_specs(
         &self,
         request: Request<proto::WatchSpecsRequest>,
-    ) -> Answer<Self::WatchSpecsStream> {
+    ) -> CallResult<Self::WatchSpecsStream> {
         let from = Position::new(request.into_inner().from_position);
-        let watching = Some((self.specs.watch(from), self.stop.clone()));
-        // Asked for the next change only when the caller has room for it.
-        let changes = unfold(watching, |watching| async {
-            let (mut changes, mut stop) = watching?;
-            match next(&mut changes, &mut stop).await {
+        let state = Some((self.specs.watch(from), self.stop.clone()));
+        // The next change is read only when the caller is ready to receive it.
+        let changes = unfold(state, |state| async {
+            let (mut changes, mut stop) = state?;
+            match next_change(&mut changes, &mut stop).await {
                 Ok(change) => Some((Ok(change), Some((changes, stop)))),
                 Err(status) => Some((Err(status), None)),
             }
@@ -191,8 +191,8 @@ impl SpecService for Service {
     }
 }
 
-async fn next(
-    changes: &mut Changes,
+async fn next_change(
+    changes: &mut ChangeStream,
     stop: &mut watch::Receiver<bool>,
 ) -> Result<proto::SpecChange, Status> {
     tokio::select! {

@@ -1,4 +1,4 @@
-//! Errors as `google.rpc.Status` with details.
+//! Conversion of errors to `google.rpc.Status` with details.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -14,32 +14,34 @@ use crate::app::AppError;
 use crate::domain::{Rejection, SpecId};
 
 const DOMAIN: &str = "spec-service";
-const FAILED: &str = "the service failed; its log says why";
+const INTERNAL_MESSAGE: &str = "internal error; see the service log";
 
 impl From<AppError> for Status {
     fn from(error: AppError) -> Self {
-        of(&error, "")
+        to_status(&error, "")
     }
 }
 
-/// The same, of a call about one specification.
-pub(super) fn about(id: SpecId) -> impl FnOnce(AppError) -> Status {
-    move |error| of(&error, &id.to_string())
+/// Returns a conversion for errors of calls on one specification.
+///
+/// The specification becomes the resource of the status.
+pub fn for_spec(id: SpecId) -> impl FnOnce(AppError) -> Status {
+    move |error| to_status(&error, &id.to_string())
 }
 
-fn of(error: &AppError, resource: &str) -> Status {
+fn to_status(error: &AppError, resource: &str) -> Status {
     let code = code(error);
     let mut details = ErrorDetails::new();
     let facts: HashMap<String, String> = error
         .facts()
         .into_iter()
-        .map(|(name, value)| (name.to_owned(), plain(&value)))
+        .map(|(name, value)| (name.to_owned(), fact_text(&value)))
         .collect();
     details.set_error_info(error.code().to_uppercase(), DOMAIN, facts);
     if let Some(field) = field(error) {
         details.add_bad_request_violation(field, error.to_string());
     }
-    if retriable(error) {
+    if is_retryable(error) {
         details.set_retry_info(Some(Duration::from_secs(1)));
     }
     if code == Code::NotFound {
@@ -47,46 +49,46 @@ fn of(error: &AppError, resource: &str) -> Status {
     }
     error.log();
     let message = match code {
-        Code::Internal => FAILED.to_owned(),
+        Code::Internal => INTERNAL_MESSAGE.to_owned(),
         _ => error.to_string(),
     };
     Status::with_error_details(code, message, details)
 }
 
-/// The answer to a call that panic_message; the panic itself is reported by the hook.
-pub(super) fn panic_message(_: Box<dyn Any + Send>) -> http::Response<Body> {
+/// Creates the response to a call that panicked. The panic hook reports the panic itself.
+pub fn panic_response(_: Box<dyn Any + Send>) -> http::Response<Body> {
     let details = ErrorDetails::with_error_info("INTERNAL", DOMAIN, HashMap::new());
-    Status::with_error_details(Code::Internal, FAILED, details).into_http()
+    Status::with_error_details(Code::Internal, INTERNAL_MESSAGE, details).into_http()
 }
 
-/// A field or an entry of the metadata that cannot be read.
-pub(super) fn malformed(field: &str, rule: &str) -> Status {
+/// Creates the status for a malformed field or metadata entry.
+pub fn malformed(field: &str, rule: &str) -> Status {
     let mut details = ErrorDetails::with_bad_request_violation(field, rule);
     details.set_error_info("MALFORMED", DOMAIN, HashMap::new());
     Status::with_error_details(Code::InvalidArgument, format!("{field}: {rule}"), details)
 }
 
-/// The stream of changes ends because the service does.
-pub(super) fn stopping() -> Status {
+/// Creates the status that ends a stream when the service stops.
+pub fn stopping() -> Status {
     let mut details = ErrorDetails::with_retry_info(Some(Duration::from_secs(1)));
     details.set_error_info("STOPPING", DOMAIN, HashMap::new());
     Status::with_error_details(Code::Unavailable, "the service is stopping", details)
 }
 
-/// The field as the contract calls it, or the entry of the metadata.
+/// Returns the name of the invalid field in the contract, or of the invalid metadata entry.
 fn field(error: &AppError) -> Option<&'static str> {
     match error {
-        AppError::Limit { .. } => Some("page_size"),
+        AppError::InvalidLimit { .. } => Some("page_size"),
         AppError::Cursor(_) => Some("page_token"),
-        AppError::Key { .. } => Some("idempotency-key"),
+        AppError::InvalidKey { .. } => Some("idempotency-key"),
         other => other.field(),
     }
 }
 
-fn retriable(error: &AppError) -> bool {
+fn is_retryable(error: &AppError) -> bool {
     matches!(
         error,
-        AppError::Contended | AppError::Behind { .. } | AppError::Unavailable(_)
+        AppError::Contended | AppError::ListBehind { .. } | AppError::Unavailable(_)
     )
 }
 
@@ -95,8 +97,8 @@ fn code(error: &AppError) -> Code {
         AppError::Name(_)
         | AppError::Content(_)
         | AppError::KeyReused { .. }
-        | AppError::Key { .. }
-        | AppError::Limit { .. }
+        | AppError::InvalidKey { .. }
+        | AppError::InvalidLimit { .. }
         | AppError::Cursor(_)
         | AppError::Rejected(Rejection::NoReason | Rejection::TooLong { .. }) => {
             Code::InvalidArgument
@@ -111,16 +113,16 @@ fn code(error: &AppError) -> Code {
         AppError::Rejected(Rejection::VersionMismatch { .. })
         | AppError::RevisionMismatch { .. }
         | AppError::Contended => Code::Aborted,
-        AppError::Behind { .. } | AppError::Unavailable(_) => Code::Unavailable,
+        AppError::ListBehind { .. } | AppError::Unavailable(_) => Code::Unavailable,
         AppError::Internal(_) => Code::Internal,
     }
 }
 
-/// A fact as the text that `ErrorInfo` wants.
-fn plain(value: &Value) -> String {
+/// Formats a fact for the metadata of `ErrorInfo`.
+fn fact_text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        Value::Array(values) => values.iter().map(plain).collect::<Vec<_>>().join(","),
+        Value::Array(values) => values.iter().map(fact_text).collect::<Vec<_>>().join(","),
         other => other.to_string(),
     }
 }

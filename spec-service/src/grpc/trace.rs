@@ -1,4 +1,4 @@
-//! One span for each call: who called what, and how it ended.
+//! The tracing span of a call, with the method, the caller and the status code.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tower_http::trace::{DefaultOnResponse, OnEos, OnResponse};
 use tracing::Span;
 use tracing::field::{Empty, debug};
 
-pub(super) fn span<B>(request: &Request<B>) -> Span {
+pub fn span<B>(request: &Request<B>) -> Span {
     let entry = |name| {
         let value = request.headers().get(name)?;
         std::str::from_utf8(value.as_bytes()).ok()
@@ -23,18 +23,20 @@ pub(super) fn span<B>(request: &Request<B>) -> Span {
     )
 }
 
-/// Records the code of a call: an answer without a message has it in its headers, any other behind its messages.
+/// A recorder of the status code in the span of a call.
+///
+/// A response without messages has the code in its headers, any other response in its trailers.
 #[derive(Clone, Copy)]
-pub(super) struct Outcome;
+pub struct RecordCode;
 
-impl<B> OnResponse<B> for Outcome {
+impl<B> OnResponse<B> for RecordCode {
     fn on_response(self, response: &Response<B>, latency: Duration, span: &Span) {
         record(response.headers(), span);
         DefaultOnResponse::default().on_response(response, latency, span);
     }
 }
 
-impl OnEos for Outcome {
+impl OnEos for RecordCode {
     fn on_eos(self, trailers: Option<&HeaderMap>, _: Duration, span: &Span) {
         if let Some(trailers) = trailers {
             record(trailers, span);

@@ -1,5 +1,4 @@
-//! The catalog: what the service is about, for people and for tools. Each form has an address of its own, so that
-//! a browser, a validator and a link all get what they name.
+//! The catalog as Markdown, JSON Schema and AsyncAPI, each under its own path.
 
 use std::sync::LazyLock;
 
@@ -13,13 +12,13 @@ static JSON_SCHEMA: LazyLock<String> =
     LazyLock::new(|| format!("{:#}\n", catalog().to_json_schema()));
 static ASYNCAPI: LazyLock<String> = LazyLock::new(|| format!("{:#}\n", catalog().to_asyncapi()));
 
-/// The forms for tools (RFC 8288).
+/// The links to the machine-readable formats (RFC 8288).
 const LINKS: &str = "</catalog/schema.json>; rel=\"describedby\"; type=\"application/schema+json\", \
                      </catalog/asyncapi.json>; rel=\"service-desc\"; \
                      type=\"application/vnd.aai.asyncapi+json;version=3.0.0\"";
 
-/// `GET /catalog`: for people.
-pub(super) async fn markdown() -> Response {
+/// Handles `GET /catalog`: the catalog as Markdown.
+pub async fn markdown() -> Response {
     let head = [
         (CONTENT_TYPE, "text/markdown; charset=utf-8"),
         (LINK, LINKS),
@@ -27,14 +26,14 @@ pub(super) async fn markdown() -> Response {
     (head, MARKDOWN.as_str()).into_response()
 }
 
-/// `GET /catalog/schema.json`: the forms of events and commands.
-pub(super) async fn json_schema() -> Response {
+/// Handles `GET /catalog/schema.json`: the JSON Schema of events and commands.
+pub async fn json_schema() -> Response {
     let head = [(CONTENT_TYPE, "application/schema+json")];
     (head, JSON_SCHEMA.as_str()).into_response()
 }
 
-/// `GET /catalog/asyncapi.json`: what happens, and who takes it.
-pub(super) async fn asyncapi() -> Response {
+/// Handles `GET /catalog/asyncapi.json`: the events and their consumers as AsyncAPI.
+pub async fn asyncapi() -> Response {
     let head = [(
         CONTENT_TYPE,
         "application/vnd.aai.asyncapi+json;version=3.0.0",

@@ -1,4 +1,4 @@
-//! Everything that changes a specification.
+//! The handlers that change a specification.
 
 use axum::Json;
 use axum::extract::{FromRequestParts, State};
@@ -8,11 +8,11 @@ use axum::response::IntoResponse as _;
 use serde::{Deserialize, Serialize};
 
 use super::Api;
-use super::headers::{Caller, Tags, stamps};
+use super::headers::{Caller, EntityTags, write_headers};
 use super::input::{Body, Id, Parameters, from_json, required};
-use super::problem::{Answer, Problem};
-use super::read::told;
-use crate::app::{AppError, Context, NewSpec, NewVersion, Written};
+use super::problem::{ApiResult, Problem};
+use super::read::write_problem;
+use crate::app::{AppError, NewSpec, NewVersion, RequestContext, WriteResult};
 use crate::domain::{SpecId, SpecState};
 
 #[derive(Default, Deserialize)]
@@ -23,10 +23,10 @@ struct CreateBody {
     description: Option<String>,
 }
 
-/// What a content that comes by itself needs beside it.
+/// The query parameters of a creation with a YAML body.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct CreateParameters {
+pub struct CreateParameters {
     name: Option<String>,
     description: Option<String>,
 }
@@ -38,17 +38,19 @@ struct CreatedBody {
     state: SpecState,
 }
 
-/// `POST /v1/specs`: JSON, or the content as YAML with `?name=`.
-pub(super) async fn create(
+/// Handles `POST /v1/specs`: JSON, or the content as YAML with `?name=`.
+pub async fn create(
     State(api): State<Api>,
     Caller(context): Caller,
     Parameters(parameters): Parameters<CreateParameters>,
     body: Body,
-) -> Answer {
+) -> ApiResult {
     let (name, content, description) = match body {
         Body::Yaml(content) => {
             let name = parameters.name.ok_or_else(|| {
-                Problem::malformed("a content by itself comes with its name: ?name=")
+                Problem::malformed(
+                    "missing query parameter: `name`; it is required with a YAML body",
+                )
             })?;
             (name, content.to_vec(), parameters.description)
         }
@@ -61,7 +63,7 @@ pub(super) async fn create(
                 body.description,
             )
         }
-        Body::Empty => return Err(Problem::malformed("the body is empty")),
+        Body::Empty => return Err(Problem::malformed("empty request body; send JSON or YAML")),
     };
     let new = NewSpec {
         name: &name,
@@ -75,7 +77,7 @@ pub(super) async fn create(
         version: written.latest_version,
         state: written.state,
     };
-    let headers = stamps(&written);
+    let headers = write_headers(&written);
     Ok((StatusCode::CREATED, [location], headers, Json(body)).into_response())
 }
 
@@ -91,8 +93,8 @@ struct UpdatedBody {
     version: u64,
 }
 
-/// `PUT /v1/specs/{id}`: JSON, or the content as YAML, which leaves the description as it is.
-pub(super) async fn update(target: Target, body: Body) -> Answer {
+/// Handles `PUT /v1/specs/{id}`: JSON, or the content as YAML, which keeps the description.
+pub async fn update(target: Target, body: Body) -> ApiResult {
     let (content, description) = match body {
         Body::Yaml(content) => (content.to_vec(), None),
         Body::Json(bytes) => {
@@ -102,7 +104,7 @@ pub(super) async fn update(target: Target, body: Body) -> Answer {
                 body.description,
             )
         }
-        Body::Empty => return Err(Problem::malformed("the body is empty")),
+        Body::Empty => return Err(Problem::malformed("empty request body; send JSON or YAML")),
     };
     let Target { api, id, context } = &target;
     let new = NewVersion {
@@ -111,12 +113,12 @@ pub(super) async fn update(target: Target, body: Body) -> Answer {
         expected_version: None,
     };
     let written = target
-        .answer(api.specs.update(*id, new, context).await)
+        .checked(api.specs.update(*id, new, context).await)
         .await?;
     let body = UpdatedBody {
         version: written.latest_version,
     };
-    Ok((stamps(&written), Json(body)).into_response())
+    Ok((write_headers(&written), Json(body)).into_response())
 }
 
 #[derive(Default, Deserialize)]
@@ -125,7 +127,7 @@ struct PublishBody {
     version: Option<u64>,
 }
 
-/// How a specification stands behind a change of its state.
+/// The specification after a change of its state.
 #[derive(Serialize)]
 struct StateBody {
     id: String,
@@ -134,8 +136,8 @@ struct StateBody {
     state: SpecState,
 }
 
-impl From<Written> for StateBody {
-    fn from(written: Written) -> Self {
+impl From<WriteResult> for StateBody {
+    fn from(written: WriteResult) -> Self {
         Self {
             id: written.id.to_string(),
             latest_version: written.latest_version,
@@ -145,14 +147,14 @@ impl From<Written> for StateBody {
     }
 }
 
-/// `POST /v1/specs/{id}/publish`: the latest version, or the one that the body names.
-pub(super) async fn publish(target: Target, body: Body) -> Answer {
+/// Handles `POST /v1/specs/{id}/publish`: publishes the latest version, or the one in the body.
+pub async fn publish(target: Target, body: Body) -> ApiResult {
     let PublishBody { version } = body.object()?;
     let Target { api, id, context } = &target;
     let written = target
-        .answer(api.specs.publish(*id, version, context).await)
+        .checked(api.specs.publish(*id, version, context).await)
         .await?;
-    Ok((stamps(&written), Json(StateBody::from(written))).into_response())
+    Ok((write_headers(&written), Json(StateBody::from(written))).into_response())
 }
 
 #[derive(Default, Deserialize)]
@@ -161,41 +163,41 @@ struct DeprecateBody {
     reason: Option<String>,
 }
 
-/// `POST /v1/specs/{id}/deprecate`.
-pub(super) async fn deprecate(target: Target, body: Body) -> Answer {
+/// Handles `POST /v1/specs/{id}/deprecate`.
+pub async fn deprecate(target: Target, body: Body) -> ApiResult {
     let DeprecateBody { reason } = body.object()?;
     let reason = required(reason, "reason")?;
     let Target { api, id, context } = &target;
     let written = target
-        .answer(api.specs.deprecate(*id, reason, context).await)
+        .checked(api.specs.deprecate(*id, reason, context).await)
         .await?;
-    Ok((stamps(&written), Json(StateBody::from(written))).into_response())
+    Ok((write_headers(&written), Json(StateBody::from(written))).into_response())
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct DeleteParameters {
+pub struct DeleteParameters {
     reason: Option<String>,
 }
 
-/// `DELETE /v1/specs/{id}?reason=`.
-pub(super) async fn delete(
+/// Handles `DELETE /v1/specs/{id}?reason=`.
+pub async fn delete(
     target: Target,
     Parameters(parameters): Parameters<DeleteParameters>,
-) -> Answer {
+) -> ApiResult {
     let Target { api, id, context } = &target;
     let written = target
-        .answer(api.specs.delete(*id, parameters.reason, context).await)
+        .checked(api.specs.delete(*id, parameters.reason, context).await)
         .await?;
-    let [_, position] = stamps(&written);
+    let [_, position] = write_headers(&written);
     Ok((StatusCode::NO_CONTENT, [position]).into_response())
 }
 
-/// The specification that a request wants to change, by whom, and on what terms.
-pub(super) struct Target {
+/// An extractor of the specification to change, the caller and the conditions.
+pub struct Target {
     api: Api,
     id: SpecId,
-    context: Context,
+    context: RequestContext,
 }
 
 impl FromRequestParts<Api> for Target {
@@ -204,14 +206,14 @@ impl FromRequestParts<Api> for Target {
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         let Id(id) = Id::from_request_parts(parts, api).await?;
         let Caller(mut context) = Caller::from_request_parts(parts, api).await?;
-        context.expected_revision = match Tags::if_match(&parts.headers)? {
-            Tags::Absent | Tags::Any => None,
-            // 0 is the revision of nothing: no tag matches.
-            Tags::Some(revisions) if revisions.is_empty() => Some(0),
-            Tags::Some(revisions) if revisions.len() == 1 => revisions.first().copied(),
-            Tags::Some(revisions) => {
-                let now = api.specs.get(id, None).await?.revision;
-                let matching = revisions.iter().find(|revision| **revision == now);
+        context.expected_revision = match EntityTags::if_match(&parts.headers)? {
+            EntityTags::Absent | EntityTags::Any => None,
+            // No specification has revision 0, so the write fails.
+            EntityTags::Some(revisions) if revisions.is_empty() => Some(0),
+            EntityTags::Some(revisions) if revisions.len() == 1 => revisions.first().copied(),
+            EntityTags::Some(revisions) => {
+                let current = api.specs.get(id, None).await?.revision;
+                let matching = revisions.iter().find(|revision| **revision == current);
                 matching.or(revisions.first()).copied()
             }
         };
@@ -221,10 +223,11 @@ impl FromRequestParts<Api> for Target {
 }
 
 impl Target {
-    async fn answer(&self, written: Result<Written, AppError>) -> Answer<Written> {
+    /// Converts the error of a write to a problem.
+    async fn checked(&self, written: Result<WriteResult, AppError>) -> ApiResult<WriteResult> {
         match written {
             Ok(written) => Ok(written),
-            Err(error) => Err(told(&self.api, self.id, error).await),
+            Err(error) => Err(write_problem(&self.api, self.id, error).await),
         }
     }
 }

@@ -1,30 +1,30 @@
-//! Which of its two forms a content comes in, and is wanted in.
+//! The media types of request and response bodies.
 
 use axum::http::{HeaderMap, header};
 
-/// The media type of a content by itself (RFC 9512).
-pub(super) const YAML: &str = "application/yaml";
+/// The media type of YAML (RFC 9512).
+pub const YAML: &str = "application/yaml";
 
-/// Whether a request brings JSON, YAML, or something else.
+/// A media type that the API distinguishes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub enum MediaType {
     Json,
     Yaml,
     Other,
 }
 
-/// The form of the body; without a content type it is no form that is known.
-pub(super) fn of_body(headers: &HeaderMap) -> Form {
+/// Returns the media type of the request body, or `Other` without a content type.
+pub fn content_type(headers: &HeaderMap) -> MediaType {
     let value = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok());
-    value.map_or(Form::Other, |value| {
-        form(value.split(';').next().unwrap_or_default())
+    value.map_or(MediaType::Other, |value| {
+        media_type(value.split(';').next().unwrap_or_default())
     })
 }
 
-/// Whether YAML is wanted rather than JSON (RFC 9110, 12.5.1).
-pub(super) fn wants_yaml(headers: &HeaderMap) -> bool {
+/// Returns whether the `Accept` header prefers YAML to JSON (RFC 9110, 12.5.1).
+pub fn wants_yaml(headers: &HeaderMap) -> bool {
     let (mut yaml, mut json) = (0.0, 0.0);
     for range in headers
         .get_all(header::ACCEPT)
@@ -33,23 +33,23 @@ pub(super) fn wants_yaml(headers: &HeaderMap) -> bool {
     {
         for range in range.split(',') {
             let mut parts = range.split(';').map(str::trim);
-            let form = form(parts.next().unwrap_or_default());
+            let media_type = media_type(parts.next().unwrap_or_default());
             let weight = parts.find_map(|part| part.strip_prefix("q=")?.parse::<f32>().ok());
             let weight = weight.unwrap_or(1.0);
-            match form {
-                Form::Yaml => yaml = weight.max(yaml),
-                Form::Json => json = weight.max(json),
-                Form::Other => {}
+            match media_type {
+                MediaType::Yaml => yaml = weight.max(yaml),
+                MediaType::Json => json = weight.max(json),
+                MediaType::Other => {}
             }
         }
     }
     yaml > json
 }
 
-fn form(media_type: &str) -> Form {
-    match media_type.trim().to_ascii_lowercase().as_str() {
-        "application/json" => Form::Json,
-        YAML | "application/x-yaml" | "text/yaml" | "text/x-yaml" => Form::Yaml,
-        _ => Form::Other,
+fn media_type(text: &str) -> MediaType {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "application/json" => MediaType::Json,
+        YAML | "application/x-yaml" | "text/yaml" | "text/x-yaml" => MediaType::Yaml,
+        _ => MediaType::Other,
     }
 }

@@ -1,4 +1,4 @@
-//! What the headers of a request say.
+//! The headers of requests and responses.
 
 use axum::extract::{FromRequestParts, Request};
 use axum::http::request::Parts;
@@ -9,18 +9,19 @@ use factum::Position;
 use uuid::Uuid;
 
 use super::problem::Problem;
-use crate::app::{Context, Written};
+use crate::app::{RequestContext, WriteResult};
 
-pub(super) const ACTOR: HeaderName = HeaderName::from_static("x-actor");
-pub(super) const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
-pub(super) const POSITION: HeaderName = HeaderName::from_static("x-position");
+pub const ACTOR: HeaderName = HeaderName::from_static("x-actor");
+pub const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
+pub const POSITION: HeaderName = HeaderName::from_static("x-position");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-pub(super) const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
+pub const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 
-const MAX_ACTOR: usize = 200;
+/// The maximum length of the actor, in bytes.
+const MAX_ACTOR_BYTES: usize = 200;
 
-/// Who asks, and on what terms; the expected revision comes with [`IfMatch`].
-pub(super) struct Caller(pub(super) Context);
+/// An extractor of the caller and the conditions, without the expected revision.
+pub struct Caller(pub RequestContext);
 
 impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = Problem;
@@ -30,15 +31,16 @@ impl<S: Sync> FromRequestParts<S> for Caller {
         let actor = text(headers, &ACTOR)?
             .map(str::trim)
             .filter(|actor| !actor.is_empty());
-        if actor.is_some_and(|actor| actor.len() > MAX_ACTOR) {
-            let detail = format!("{ACTOR} has more than {MAX_ACTOR} bytes");
+        if let Some(actor) = actor.filter(|actor| actor.len() > MAX_ACTOR_BYTES) {
+            let bytes = actor.len();
+            let detail = format!("{ACTOR} too long: {bytes} bytes; the limit is {MAX_ACTOR_BYTES}");
             return Err(Problem::malformed(detail));
         }
         let correlation_id = text(headers, &CORRELATION_ID)?.map(str::parse).transpose();
-        Ok(Self(Context {
+        Ok(Self(RequestContext {
             actor: actor.map(str::to_owned),
             correlation_id: correlation_id
-                .map_err(|_| Problem::malformed(format!("{CORRELATION_ID} is no UUID")))?,
+                .map_err(|_| invalid_header(&CORRELATION_ID, "a UUID"))?,
             trace_parent: text(headers, &TRACE_PARENT)?.map(str::to_owned),
             idempotency_key: text(headers, &IDEMPOTENCY_KEY)?.map(str::to_owned),
             expected_revision: None,
@@ -47,22 +49,21 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     }
 }
 
-/// The position up to which the caller knows what was written.
-pub(super) struct Known(pub(super) Option<Position>);
+/// An extractor of the position that a list must have reached.
+pub struct MinPosition(pub Option<Position>);
 
-impl<S: Sync> FromRequestParts<S> for Known {
+impl<S: Sync> FromRequestParts<S> for MinPosition {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let position = text(&parts.headers, &POSITION)?.map(str::parse).transpose();
-        let position =
-            position.map_err(|_| Problem::malformed(format!("{POSITION} is no number")))?;
+        let position = position.map_err(|_| invalid_header(&POSITION, "a number"))?;
         Ok(Self(position.map(Position::new)))
     }
 }
 
-/// What comes with the answer to every change: the entity tag, and the position that shows it.
-pub(super) fn stamps(written: &Written) -> [(HeaderName, String); 2] {
+/// Returns the headers of the response to a write: the entity tag and the position of the write.
+pub fn write_headers(written: &WriteResult) -> [(HeaderName, String); 2] {
     [
         etag(written.revision),
         (POSITION, written.position.get().to_string()),
@@ -75,29 +76,33 @@ fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>
     };
     let text = std::str::from_utf8(value.as_bytes());
     text.map(Some)
-        .map_err(|_| Problem::malformed(format!("{name} is not UTF-8")))
+        .map_err(|_| invalid_header(name, "UTF-8 text"))
 }
 
-/// The revisions that `If-Match` or `If-None-Match` names.
+fn invalid_header(name: &HeaderName, expected: &str) -> Problem {
+    Problem::malformed(format!("invalid header {name}; expected {expected}"))
+}
+
+/// The revisions in the entity tags of `If-Match` or `If-None-Match`.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Tags {
-    /// The header is not there.
+pub enum EntityTags {
+    /// The header is absent.
     Absent,
-    /// `*`: any.
+    /// The header is `*`, which matches any revision.
     Any,
-    /// One of these. A tag that was never given out is none of them.
+    /// The header is a list. Tags that are not revisions are left out.
     Some(Vec<u64>),
 }
 
-impl Tags {
-    pub(super) fn if_match(headers: &HeaderMap) -> Result<Self, Problem> {
-        // Compared strongly (RFC 9110, 13.1.1): a weak tag never matches.
+impl EntityTags {
+    pub fn if_match(headers: &HeaderMap) -> Result<Self, Problem> {
+        // `If-Match` uses the strong comparison (RFC 9110, 13.1.1), so weak tags never match.
         Self::read(headers, &header::IF_MATCH, |tag| {
             (!tag.starts_with("W/")).then_some(tag)
         })
     }
 
-    pub(super) fn if_none_match(headers: &HeaderMap) -> Result<Self, Problem> {
+    pub fn if_none_match(headers: &HeaderMap) -> Result<Self, Problem> {
         Self::read(headers, &header::IF_NONE_MATCH, |tag| {
             Some(tag.strip_prefix("W/").unwrap_or(tag))
         })
@@ -112,7 +117,7 @@ impl Tags {
         let mut found = false;
         for value in headers.get_all(name) {
             found = true;
-            let malformed = || Problem::malformed(format!("{name} holds no entity tags"));
+            let malformed = || invalid_header(name, "`*` or a list of entity tags");
             let value = value.to_str().map_err(|_| malformed())?;
             if value.trim() == "*" {
                 return Ok(Self::Any);
@@ -132,7 +137,7 @@ impl Tags {
         })
     }
 
-    pub(super) fn contain(&self, revision: u64) -> bool {
+    pub fn contain(&self, revision: u64) -> bool {
         match self {
             Self::Absent => false,
             Self::Any => true,
@@ -141,28 +146,28 @@ impl Tags {
     }
 }
 
-/// The revision behind a tag that [`etag`] made.
+/// Returns the revision of an entity tag that [`etag`] or [`yaml_etag`] created.
 fn revision(tag: &str) -> Option<u64> {
     let opaque = tag.trim_matches('"');
     opaque.strip_suffix("-yaml").unwrap_or(opaque).parse().ok()
 }
 
-/// The entity tag of a specification as JSON: its revision.
-pub(super) fn etag(revision: u64) -> (HeaderName, String) {
+/// Returns the entity tag of the JSON representation of a revision.
+pub fn etag(revision: u64) -> (HeaderName, String) {
     (header::ETAG, format!("\"{revision}\""))
 }
 
-/// The entity tag of its content as YAML: another representation, another tag.
-pub(super) fn yaml_etag(revision: u64) -> (HeaderName, String) {
+/// Returns the entity tag of the YAML representation of a revision.
+pub fn yaml_etag(revision: u64) -> (HeaderName, String) {
     (header::ETAG, format!("\"{revision}-yaml\""))
 }
 
-/// Gives the correlation id of a request back, so that whoever asked can find it in logs and histories.
-pub(super) async fn echo_correlation(mut request: Request, next: Next) -> Response {
-    let given = request.headers().get(&CORRELATION_ID).cloned();
-    let id = given.unwrap_or_else(|| {
-        let made = Uuid::now_v7().hyphenated().to_string();
-        HeaderValue::try_from(made).unwrap_or_else(|_| HeaderValue::from_static(""))
+/// Adds the correlation id of the request to the response. A request without one gets a new id.
+pub async fn echo_correlation_id(mut request: Request, next: Next) -> Response {
+    let received = request.headers().get(&CORRELATION_ID).cloned();
+    let id = received.unwrap_or_else(|| {
+        let new_id = Uuid::now_v7().hyphenated().to_string();
+        HeaderValue::try_from(new_id).unwrap_or_else(|_| HeaderValue::from_static(""))
     });
     request.headers_mut().insert(CORRELATION_ID, id.clone());
     let mut response = next.run(request).await;

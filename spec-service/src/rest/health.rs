@@ -1,4 +1,4 @@
-//! How the service stands, for people and for whoever runs it.
+//! The health checks.
 
 use axum::Json;
 use axum::extract::State;
@@ -9,13 +9,15 @@ use serde::Serialize;
 use super::Api;
 use super::problem::Problem;
 
-/// `GET /livez`: the process answers.
-pub(super) async fn livez() -> &'static str {
+/// Handles `GET /livez`: the process is running.
+pub async fn livez() -> &'static str {
     "alive\n"
 }
 
-/// `GET /readyz`: the store takes writes, and lists are up to date. Fails first when the service stops.
-pub(super) async fn readyz(State(api): State<Api>) -> Response {
+/// Handles `GET /readyz`: the store accepts writes and the list is up to date.
+///
+/// The check fails as soon as shutdown begins.
+pub async fn readyz(State(api): State<Api>) -> Response {
     let not_ready = |detail: String| {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", detail).into_response()
     };
@@ -33,7 +35,11 @@ pub(super) async fn readyz(State(api): State<Api>) -> Response {
         .filter_map(|projection| projection.last_error.clone());
     let reasons: Vec<String> = store.into_iter().chain(errors).collect();
     match reasons[..] {
-        [] => not_ready(format!("lists are {} events behind", health.lag())),
+        [] => not_ready(format!(
+            "the list is not up to date: lag {}, limit {} (in events)",
+            health.lag(),
+            api.ready_lag
+        )),
         _ => not_ready(reasons.join("; ")),
     }
 }
@@ -62,8 +68,8 @@ struct ProjectionBody {
     last_error: Option<String>,
 }
 
-/// `GET /health`: all that is known; 503 where [`readyz`] fails.
-pub(super) async fn health(State(api): State<Api>) -> Response {
+/// Handles `GET /health`: the details of the health. The status is 503 when [`readyz`] fails.
+pub async fn health(State(api): State<Api>) -> Response {
     let health = api.specs.health().await;
     let ready = health.is_ready(api.ready_lag) && !*api.stopping.borrow();
     let head = health.head.get();

@@ -1,62 +1,64 @@
-//! Bodies and paths, read strictly: what is not understood is rejected, with its place.
+//! Strict extractors for request bodies, paths and query parameters.
 
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use super::content_type::{Form, of_body};
+use super::content_type::{MediaType, content_type};
 use super::problem::Problem;
 use crate::domain::SpecId;
 
-/// The id in the path.
-pub(super) struct Id(pub(super) SpecId);
+/// An extractor of the id in the path.
+pub struct Id(pub SpecId);
 
 impl<S: Send + Sync> FromRequestParts<S> for Id {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         #[derive(Deserialize)]
-        struct Segment {
+        struct IdSegment {
             id: String,
         }
-        let Path(Segment { id }) = Path::from_request_parts(parts, state)
+        let Path(IdSegment { id }) = Path::from_request_parts(parts, state)
             .await
             .map_err(|rejection: PathRejection| Problem::malformed(rejection.body_text()))?;
-        let id: Uuid = id
-            .parse()
-            .map_err(|_| Problem::malformed(format!("{id:.40?} in the path is no UUID")))?;
+        let id: Uuid = id.parse().map_err(|_| {
+            Problem::malformed(format!(
+                "invalid id in the path: {id:.40?}; expected a UUID"
+            ))
+        })?;
         Ok(Self(SpecId(id)))
     }
 }
 
-/// The version in the path.
-pub(super) struct VersionNumber(pub(super) u64);
+/// An extractor of the version in the path.
+pub struct VersionNumber(pub u64);
 
 impl<S: Send + Sync> FromRequestParts<S> for VersionNumber {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         #[derive(Deserialize)]
-        struct Segment {
+        struct VersionSegment {
             version: String,
         }
-        let Path(Segment { version }) = Path::from_request_parts(parts, state)
+        let Path(VersionSegment { version }) = Path::from_request_parts(parts, state)
             .await
             .map_err(|rejection: PathRejection| Problem::malformed(rejection.body_text()))?;
-        let number = version.parse();
-        number
-            .map(Self)
-            .map_err(|_| Problem::malformed(format!("{version:.40?} in the path is no version")))
+        version.parse().map(Self).map_err(|_| {
+            let detail = format!("invalid version in the path: {version:.40?}; expected a number");
+            Problem::malformed(detail)
+        })
     }
 }
 
-/// The parameters behind the `?`.
-pub(super) struct Parameters<T>(pub(super) T);
+/// An extractor of the query parameters.
+pub struct Parameters<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> {
     type Rejection = Problem;
@@ -69,11 +71,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> 
     }
 }
 
-/// The body of a request that brings a content: as a field of a JSON object, or by itself as YAML.
-pub(super) enum Body {
+/// An extractor of a body: a JSON object, or a content as YAML.
+pub enum Body {
     Json(Bytes),
     Yaml(Bytes),
-    /// Nothing, of whatever type.
+    /// The body is empty. The content type is ignored.
     Empty,
 }
 
@@ -81,22 +83,22 @@ impl<S: Send + Sync> FromRequest<S> for Body {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let form = form(request.headers());
+        let media_type = content_type(request.headers());
         let bytes = Bytes::from_request(request, state)
             .await
-            .map_err(|rejection| unread(&rejection))?;
-        match form {
+            .map_err(|rejection| body_error(&rejection))?;
+        match media_type {
             _ if bytes.is_empty() => Ok(Self::Empty),
-            Form::Json => Ok(Self::Json(bytes)),
-            Form::Yaml => Ok(Self::Yaml(bytes)),
-            Form::Other => Err(unsupported("application/json or application/yaml")),
+            MediaType::Json => Ok(Self::Json(bytes)),
+            MediaType::Yaml => Ok(Self::Yaml(bytes)),
+            MediaType::Other => Err(unsupported("application/json or application/yaml")),
         }
     }
 }
 
 impl Body {
-    /// The JSON object of a request that takes nothing else; an empty body is an empty object.
-    pub(super) fn object<T: DeserializeOwned + Default>(&self) -> Result<T, Problem> {
+    /// Deserializes a JSON object. An empty body is an empty object, and YAML is rejected.
+    pub fn object<T: DeserializeOwned + Default>(&self) -> Result<T, Problem> {
         match self {
             Self::Empty => Ok(T::default()),
             Self::Json(bytes) => from_json(bytes),
@@ -105,12 +107,8 @@ impl Body {
     }
 }
 
-fn form(headers: &HeaderMap) -> Form {
-    of_body(headers)
-}
-
 fn unsupported(supported: &str) -> Problem {
-    let detail = format!("the body must be {supported}, and the content-type must say so");
+    let detail = format!("unsupported content type; send {supported}");
     Problem::new(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "unsupported_media_type",
@@ -118,18 +116,18 @@ fn unsupported(supported: &str) -> Problem {
     )
 }
 
-fn unread(rejection: &BytesRejection) -> Problem {
+fn body_error(rejection: &BytesRejection) -> Problem {
     match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => {
-            let detail = "the body of the request is too large";
+            let detail = "request body too large";
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
         }
         _ => Problem::malformed(rejection.body_text()),
     }
 }
 
-/// Reads `bytes`; an error says whether they are no JSON at all, or which field is wrong.
-pub(super) fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+/// Deserializes `bytes`. The error names the invalid field, or the line and column of invalid JSON.
+pub fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().clone();
@@ -138,15 +136,15 @@ pub(super) fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem>
             serde_json::error::Category::Data => {
                 Problem::field("invalid_field", &pointer(&path), error.to_string())
             }
-            _ => no_json(&error),
+            _ => json_error(&error),
         }
     })?;
-    json.end().map_err(|error| no_json(&error))?;
+    json.end().map_err(|error| json_error(&error))?;
     Ok(value)
 }
 
-fn no_json(error: &serde_json::Error) -> Problem {
-    let problem = Problem::malformed(format!("the body is no JSON: {error}"));
+fn json_error(error: &serde_json::Error) -> Problem {
+    let problem = Problem::malformed(format!("invalid JSON in the request body: {error}"));
     problem
         .fact("line", error.line())
         .fact("column", error.column())
@@ -162,13 +160,13 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
     segments.collect()
 }
 
-/// What a field that must be there holds.
-pub(super) fn required(field: Option<String>, name: &str) -> Result<String, Problem> {
+/// Returns the value of a required field.
+pub fn required(field: Option<String>, name: &str) -> Result<String, Problem> {
     field.ok_or_else(|| {
         Problem::field(
             "field_missing",
             &format!("/{name}"),
-            format!("{name} is missing"),
+            format!("missing field: `{name}`"),
         )
     })
 }

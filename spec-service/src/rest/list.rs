@@ -5,15 +5,15 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
 use super::Api;
-use super::headers::Known;
+use super::headers::MinPosition;
 use super::input::Parameters;
-use super::problem::{Answer, Problem};
+use super::problem::{ApiResult, Problem};
 use crate::app::{Cursor, ListQuery, SpecSummary};
 use crate::domain::SpecState;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ListParameters {
+pub struct ListParameters {
     state: Option<String>,
     limit: Option<usize>,
     cursor: Option<String>,
@@ -31,28 +31,30 @@ struct SummaryBody {
 }
 
 #[derive(Serialize)]
-pub(super) struct ListBody {
+pub struct ListBody {
     specs: Vec<SummaryBody>,
     total: u64,
     next_cursor: Option<String>,
 }
 
-/// `GET /v1/specs?state=&limit=&cursor=`: in the order of creation; without a state, all but the deleted.
-pub(super) async fn list(
+/// Handles `GET /v1/specs?state=&limit=&cursor=`: a page of specifications in the order of creation.
+///
+/// Without a state, specifications in any state except deleted are listed.
+pub async fn list(
     State(api): State<Api>,
-    Known(known): Known,
+    MinPosition(min_position): MinPosition,
     Parameters(parameters): Parameters<ListParameters>,
-) -> Answer<Json<ListBody>> {
-    let given = |text: Option<String>| text.filter(|text| !text.is_empty());
-    let state = given(parameters.state).map(|state| state.parse::<SpecState>());
-    let cursor = given(parameters.cursor).map(|cursor| cursor.parse::<Cursor>());
+) -> ApiResult<Json<ListBody>> {
+    let non_empty = |text: Option<String>| text.filter(|text| !text.is_empty());
+    let state = non_empty(parameters.state).map(|state| state.parse::<SpecState>());
+    let cursor = non_empty(parameters.cursor).map(|cursor| cursor.parse::<Cursor>());
     let query = ListQuery {
         state: state
             .transpose()
             .map_err(|error| Problem::malformed(error.to_string()))?,
         limit: parameters.limit.unwrap_or(ListQuery::default().limit),
         after: cursor.transpose().map_err(crate::app::AppError::from)?,
-        known,
+        min_position,
     };
     let page = api.specs.list(query).await?;
     Ok(Json(ListBody {

@@ -1,4 +1,4 @@
-//! `GET /metrics`, and what is counted of every request.
+//! The route `GET /metrics`, and the metrics of requests.
 
 use std::time::Instant;
 
@@ -9,32 +9,34 @@ use axum::response::{IntoResponse, Response};
 use tracing::warn;
 
 use super::Api;
-use crate::metrics::{Exporter, answered};
+use crate::metrics::{Exporter, record_request};
 
-/// The text format of Prometheus.
-const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// The content type of the Prometheus text format.
+const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// All metrics, with the lists beside the store as it is now.
-pub(super) async fn metrics(exporter: Exporter, State(api): State<Api>) -> impl IntoResponse {
+/// Handles `GET /metrics`: all metrics, with the current lag of the projections.
+pub async fn metrics(exporter: Exporter, State(api): State<Api>) -> impl IntoResponse {
     if let Err(error) = api.specs.measure().await {
-        warn!(%error, "the lag of lists is that of their last move");
+        warn!(%error, "cannot measure the projection lag; the metrics may show an older value");
     }
-    ([(header::CONTENT_TYPE, TEXT)], exporter.render())
+    ([(header::CONTENT_TYPE, PROMETHEUS_TEXT)], exporter.render())
 }
 
-/// Counts a request by its route, which is bounded, and not by its path.
-pub(super) async fn count(request: Request, next: Next) -> Response {
-    let began = Instant::now();
-    let method = known(request.method());
+/// Records the metrics of a request.
+///
+/// The label is the route pattern and not the path, because the number of label values must be bounded.
+pub async fn record(request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let method = method_label(request.method());
     let route = request.extensions().get::<MatchedPath>().cloned();
     let response = next.run(request).await;
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
-    answered(method, route, (response.status().as_u16(), began));
+    record_request(method, route, response.status().as_u16(), started);
     response
 }
 
-/// Anybody may make up a method.
-fn known(method: &Method) -> &'static str {
+/// Returns the label of a method. Clients can send any method, so others are counted together.
+fn method_label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::POST => "POST",

@@ -1,4 +1,4 @@
-//! [`Problem`]: an error as RFC 9457 says it.
+//! [`Problem`]: an error response in the format of RFC 9457.
 
 use axum::Json;
 use axum::body::Body;
@@ -12,32 +12,32 @@ use crate::domain::{ContentError, Rejection};
 
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
 
-/// An error, for people and machines.
+/// An error response.
 #[derive(Debug)]
-pub(super) struct Problem(Box<Details>);
+pub struct Problem(Box<ProblemDetails>);
 
 #[derive(Debug, Serialize)]
-struct Details {
+struct ProblemDetails {
     #[serde(rename = "type")]
     kind: String,
     title: &'static str,
     status: u16,
     detail: String,
-    /// The kind of error, as a word that never changes.
+    /// The stable error code.
     code: &'static str,
-    /// Facts for machines.
+    /// The machine-readable details.
     #[serde(flatten)]
     facts: Map<String, Value>,
     #[serde(skip)]
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-/// The answer to a request that is fulfilled, or why it is not.
-pub(super) type Answer<T = Response> = Result<T, Problem>;
+/// The result of a handler.
+pub type ApiResult<T = Response> = Result<T, Problem>;
 
 impl Problem {
-    pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self(Box::new(Details {
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self(Box::new(ProblemDetails {
             kind: format!("urn:spec-service:problem:{code}"),
             title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
@@ -48,33 +48,33 @@ impl Problem {
         }))
     }
 
-    pub(super) fn malformed(detail: impl Into<String>) -> Self {
+    pub fn malformed(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "malformed", detail)
     }
 
-    pub(super) fn internal() -> Self {
-        let detail = "the service failed; the log says why";
+    pub fn internal() -> Self {
+        let detail = "internal error; see the service log";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
     }
 
-    /// A field of the body breaks a rule; `pointer` is its JSON pointer (RFC 6901).
-    pub(super) fn field(code: &'static str, pointer: &str, detail: impl Into<String>) -> Self {
+    /// Creates a problem for an invalid field of the body, with its JSON pointer (RFC 6901).
+    pub fn field(code: &'static str, pointer: &str, detail: impl Into<String>) -> Self {
         let problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail);
-        problem.at(pointer)
+        problem.with_pointer(pointer)
     }
 
-    /// Says which field of the body is meant.
-    fn at(self, pointer: &str) -> Self {
+    /// Adds the JSON pointer of the invalid field.
+    fn with_pointer(self, pointer: &str) -> Self {
         let mut error = json!({ "pointer": pointer, "detail": self.0.detail });
-        for place in ["line", "column"] {
-            if let Some(value) = self.0.facts.get(place) {
-                error[place] = value.clone();
+        for name in ["line", "column"] {
+            if let Some(value) = self.0.facts.get(name) {
+                error[name] = value.clone();
             }
         }
         self.fact("errors", json!([error]))
     }
 
-    pub(super) fn fact(mut self, name: &str, value: impl Into<Value>) -> Self {
+    pub fn fact(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.0.facts.insert(name.to_owned(), value.into());
         self
     }
@@ -111,8 +111,8 @@ impl From<AppError> for Problem {
             .0
             .facts
             .extend(facts.map(|(name, value)| (name.to_owned(), value)));
-        if let (Some(field), true) = (error.field(), is_of_the_body(status)) {
-            problem = problem.at(&format!("/{field}"));
+        if let (Some(field), true) = (error.field(), is_body_error(status)) {
+            problem = problem.with_pointer(&format!("/{field}"));
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             problem = problem.retry_after("1");
@@ -121,7 +121,7 @@ impl From<AppError> for Problem {
     }
 }
 
-fn is_of_the_body(status: StatusCode) -> bool {
+fn is_body_error(status: StatusCode) -> bool {
     matches!(
         status,
         StatusCode::UNPROCESSABLE_ENTITY | StatusCode::PAYLOAD_TOO_LARGE
@@ -149,31 +149,35 @@ fn status(error: &AppError) -> StatusCode {
             | Rejection::VersionMismatch { .. },
         ) => StatusCode::CONFLICT,
         AppError::RevisionMismatch { .. } => StatusCode::PRECONDITION_FAILED,
-        AppError::Key { .. } | AppError::Limit { .. } | AppError::Cursor(_) => {
+        AppError::InvalidKey { .. } | AppError::InvalidLimit { .. } | AppError::Cursor(_) => {
             StatusCode::BAD_REQUEST
         }
-        AppError::Contended | AppError::Behind { .. } | AppError::Unavailable(_) => {
+        AppError::Contended | AppError::ListBehind { .. } | AppError::Unavailable(_) => {
             StatusCode::SERVICE_UNAVAILABLE
         }
         AppError::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 
-/// Puts an error that comes from below the handlers (no such route, a body that is too large, a timeout) into
-/// the form of all others.
-pub(super) async fn in_form(response: Response<Body>) -> Response {
+/// Converts an error response of axum or a layer to a problem.
+///
+/// Such errors are for example a missing route, a body that is too large, or a timeout.
+pub async fn to_problem(response: Response<Body>) -> Response {
     let status = response.status();
     let is_error = status.is_client_error() || status.is_server_error();
     if !is_error || response.headers().get(header::CONTENT_TYPE) == Some(&MEDIA_TYPE) {
         return response;
     }
     let (code, detail) = match status {
-        StatusCode::NOT_FOUND => ("no_such_route", "there is nothing at this path"),
-        StatusCode::METHOD_NOT_ALLOWED => ("method_not_allowed", "this path has other methods"),
-        StatusCode::PAYLOAD_TOO_LARGE => ("body_too_large", "the body of the request is too large"),
-        StatusCode::SERVICE_UNAVAILABLE => ("timeout", "the request took too long"),
-        StatusCode::BAD_REQUEST => ("malformed", "the request cannot be read"),
-        _ => ("error", "the request was not fulfilled"),
+        StatusCode::NOT_FOUND => ("no_such_route", "no route has this path"),
+        StatusCode::METHOD_NOT_ALLOWED => (
+            "method_not_allowed",
+            "method not allowed; see the `Allow` header",
+        ),
+        StatusCode::PAYLOAD_TOO_LARGE => ("body_too_large", "request body too large"),
+        StatusCode::SERVICE_UNAVAILABLE => ("timeout", "request timed out"),
+        StatusCode::BAD_REQUEST => ("malformed", "malformed request"),
+        _ => ("error", "request failed"),
     };
     let allow = response.headers().get(header::ALLOW).cloned();
     let mut response = Problem::new(status, code, detail).into_response();

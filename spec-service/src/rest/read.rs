@@ -1,4 +1,4 @@
-//! One specification, its versions, its history.
+//! The handlers that read one specification, its versions and its history.
 
 use axum::Json;
 use axum::extract::State;
@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Api;
 use super::content_type::{YAML, wants_yaml};
-use super::headers::{Tags, etag, yaml_etag};
+use super::headers::{EntityTags, etag, yaml_etag};
 use super::input::{Id, Parameters, VersionNumber};
-use super::problem::{Answer, Problem};
+use super::problem::{ApiResult, Problem};
 use crate::app::{AppError, Change, SpecVersion, SpecView};
 use crate::domain::{Content, Rejection, SpecId, SpecState};
 
@@ -32,17 +32,17 @@ struct SpecBody {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct VersionParameter {
+pub struct VersionParameter {
     version: Option<u64>,
 }
 
-/// `GET /v1/specs/{id}`: the content in force, else the latest; or that of `?version=`.
-pub(super) async fn spec(
+/// Handles `GET /v1/specs/{id}?version=`: a specification with one version of its content.
+pub async fn spec(
     State(api): State<Api>,
     Id(id): Id,
     Parameters(parameters): Parameters<VersionParameter>,
     headers: HeaderMap,
-) -> Answer {
+) -> ApiResult {
     let view = api.specs.get(id, parameters.version).await?;
     if view.state == SpecState::Deleted {
         return Err(deleted(&view));
@@ -50,7 +50,7 @@ pub(super) async fn spec(
     let yaml = wants_yaml(&headers);
     let tag = if yaml { yaml_etag } else { etag }(view.revision);
     let vary = (header::VARY, HeaderValue::from_static("accept"));
-    if Tags::if_none_match(&headers)?.contain(view.revision) {
+    if EntityTags::if_none_match(&headers)?.contain(view.revision) {
         return Ok((StatusCode::NOT_MODIFIED, [tag], [vary]).into_response());
     }
     if yaml {
@@ -77,7 +77,7 @@ fn as_yaml(content: &Content) -> Response {
     ([(header::CONTENT_TYPE, YAML)], content.as_str().to_owned()).into_response()
 }
 
-/// 410, with when and by whom.
+/// Creates the 410 problem, with the time and the actor of the deletion.
 fn deleted(view: &SpecView) -> Problem {
     let problem: Problem = AppError::from(Rejection::Deleted).into();
     problem
@@ -85,8 +85,8 @@ fn deleted(view: &SpecView) -> Problem {
         .fact("deleted_by", view.updated_by.clone())
 }
 
-/// `error`, with when and by whom if it is that the specification was deleted.
-pub(super) async fn told(api: &Api, id: SpecId, error: AppError) -> Problem {
+/// Converts the error of a write. If the specification is deleted, adds the time and the actor.
+pub async fn write_problem(api: &Api, id: SpecId, error: AppError) -> Problem {
     if !matches!(error, AppError::Rejected(Rejection::Deleted)) {
         return error.into();
     }
@@ -116,31 +116,31 @@ impl From<SpecVersion> for VersionBody {
 }
 
 #[derive(Serialize)]
-pub(super) struct VersionsBody {
+pub struct VersionsBody {
     versions: Vec<VersionBody>,
 }
 
-/// `GET /v1/specs/{id}/versions`: every version, oldest first; those of deleted specifications, too.
-pub(super) async fn versions(State(api): State<Api>, Id(id): Id) -> Answer<Json<VersionsBody>> {
+/// Handles `GET /v1/specs/{id}/versions`: all versions, oldest first, also if deleted.
+pub async fn versions(State(api): State<Api>, Id(id): Id) -> ApiResult<Json<VersionsBody>> {
     let versions = api.specs.versions(id).await?;
     let versions = versions.into_iter().map(VersionBody::from).collect();
     Ok(Json(VersionsBody { versions }))
 }
 
-/// `GET /v1/specs/{id}/versions/{n}`: a version never changes.
-pub(super) async fn version(
+/// Handles `GET /v1/specs/{id}/versions/{version}`: one version, which never changes.
+pub async fn version(
     State(api): State<Api>,
     Id(id): Id,
     VersionNumber(number): VersionNumber,
     headers: HeaderMap,
-) -> Answer {
+) -> ApiResult {
     let versions = api.specs.versions(id).await?;
     let latest = versions.len() as u64;
     let found = versions
         .into_iter()
         .find(|version| version.version == number);
     let version = found.ok_or(AppError::Rejected(Rejection::NoSuchVersion {
-        asked: number,
+        requested: number,
         latest,
     }))?;
     let vary = [(header::VARY, HeaderValue::from_static("accept"))];
@@ -164,12 +164,12 @@ struct ChangeBody {
 }
 
 #[derive(Serialize)]
-pub(super) struct HistoryBody {
+pub struct HistoryBody {
     events: Vec<ChangeBody>,
 }
 
-/// `GET /v1/specs/{id}/history`: everything that ever happened to it, oldest first.
-pub(super) async fn history(State(api): State<Api>, Id(id): Id) -> Answer<Json<HistoryBody>> {
+/// Handles `GET /v1/specs/{id}/history`: all changes, oldest first.
+pub async fn history(State(api): State<Api>, Id(id): Id) -> ApiResult<Json<HistoryBody>> {
     let changes = api.specs.history(id).await?;
     let events = changes.iter().map(change).collect::<Result<_, _>>()?;
     Ok(Json(HistoryBody { events }))

@@ -1,4 +1,4 @@
-//! The gRPC API on a socket of its own, in the process of the test, with a list that answers as the test wants.
+//! The gRPC API in the test process, with a list that responds as the test requires.
 
 use std::time::Duration;
 
@@ -13,9 +13,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tonic::transport::Channel;
 
-/// How the list answers; the state that is asked for may matter to a test, the page does not.
+/// A list with a fixed response.
 #[derive(Clone, Copy)]
-pub(crate) enum List {
+pub enum StubList {
     Empty,
     Contended,
     Unavailable,
@@ -25,22 +25,22 @@ pub(crate) enum List {
 }
 
 #[async_trait]
-impl SpecList for List {
+impl SpecList for StubList {
     async fn page(&self, query: ListQuery) -> Result<ListPage, AppError> {
         match self {
-            // A list of nothing for whoever asks for a state, so that one server gives both answers.
-            _ if query.state.is_some() => Ok(nothing()),
-            Self::Empty => Ok(nothing()),
+            // A query with a state gets an empty page, so that one server can return both responses.
+            _ if query.state.is_some() => Ok(empty_page()),
+            Self::Empty => Ok(empty_page()),
             Self::Contended => Err(AppError::Contended),
             Self::Unavailable => Err(AppError::Unavailable("disk 7 is gone".into())),
             Self::Broken => Err(AppError::Internal("page 9 is torn".into())),
-            Self::Panicking => panic!("the list gives up"),
+            Self::Panicking => panic!("the stub list panics"),
             Self::Silent => std::future::pending().await,
         }
     }
 }
 
-fn nothing() -> ListPage {
+fn empty_page() -> ListPage {
     ListPage {
         specs: Vec::new(),
         total: 0,
@@ -48,23 +48,25 @@ fn nothing() -> ListPage {
     }
 }
 
-pub(crate) struct InProcess {
-    pub(crate) channel: Channel,
-    pub(crate) stopping: watch::Sender<bool>,
-    pub(crate) stop: watch::Sender<bool>,
+pub struct InProcess {
+    pub channel: Channel,
+    pub stopping: watch::Sender<bool>,
+    pub stop: watch::Sender<bool>,
     serving: JoinHandle<anyhow::Result<()>>,
 }
 
 impl InProcess {
-    pub(crate) async fn start(list: List) -> Self {
+    pub async fn start(list: StubList) -> Self {
         Self::start_with(list, Duration::from_secs(30)).await
     }
 
-    pub(crate) async fn start_with(list: List, timeout: Duration) -> Self {
+    pub async fn start_with(list: StubList, timeout: Duration) -> Self {
         let engine = Engine::new(MemoryStore::new());
         let projections = Projections::builder(&engine).start();
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
-        let address = listener.local_addr().expect("its address");
+        let listener = TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("the listener binds");
+        let address = listener.local_addr().expect("the listener has an address");
         let (stopping, about_to_stop) = watch::channel(false);
         let (stop, stopped) = watch::channel(false);
         let grpc = Grpc {
@@ -75,8 +77,9 @@ impl InProcess {
             stop: stopped,
         };
         let serving = tokio::spawn(serve(listener, grpc));
-        let endpoint = Channel::from_shared(format!("http://{address}")).expect("an address");
-        let channel = endpoint.connect().await.expect("a connection");
+        let endpoint =
+            Channel::from_shared(format!("http://{address}")).expect("the address is valid");
+        let channel = endpoint.connect().await.expect("the client connects");
         Self {
             channel,
             stopping,
@@ -85,15 +88,18 @@ impl InProcess {
         }
     }
 
-    pub(crate) fn client(&self) -> SpecServiceClient<Channel> {
+    pub fn client(&self) -> SpecServiceClient<Channel> {
         SpecServiceClient::new(self.channel.clone())
     }
 
-    /// Stops the server, and waits until every call has ended.
-    pub(crate) async fn stop(self) {
+    /// Stops the server and waits until all calls have ended.
+    pub async fn stop(self) {
         self.stop.send_replace(true);
         drop(self.channel);
-        let served = self.serving.await.expect("the server ends");
-        served.expect("the server ends well");
+        let served = self
+            .serving
+            .await
+            .expect("the server task ends without panic");
+        served.expect("the server ends without error");
     }
 }

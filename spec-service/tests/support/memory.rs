@@ -1,4 +1,4 @@
-//! The application functions on the store in memory, with the list in memory, too.
+//! The application functions on the memory store, with an in-memory list.
 
 use std::collections::BTreeMap;
 
@@ -8,60 +8,67 @@ use factum::prelude::*;
 use factum::{Position, Query, ReadModel, RetryPolicy, Step, StepError, StoreError};
 use factum_memory::MemoryStore;
 use spec_service::app::{
-    AppError, Context, Cursor, ListPage, ListQuery, NewSpec, NewVersion, SpecList, SpecSummary,
-    Specs, Written,
+    AppError, Cursor, ListPage, ListQuery, NewSpec, NewVersion, RequestContext, SpecList,
+    SpecSummary, Specs, WriteResult,
 };
 use spec_service::domain::{SpecEvent, SpecId};
 
-/// Every specification, by the position of its creation.
+/// The list of specifications, by the position of their creation.
 #[derive(Projection, Default)]
 #[projection(name = "spec_list", events = SpecEvent)]
-pub(crate) struct Table(BTreeMap<Position, SpecSummary>);
+pub struct ListProjection(BTreeMap<Position, SpecSummary>);
 
-impl Project<SpecEvent> for Table {
+impl Project<SpecEvent> for ListProjection {
     fn project(&mut self, event: &Recorded<SpecEvent>) {
-        let id: SpecId = event.record.stream.key().parse().expect("an id");
-        let known = self.0.iter().find(|(_, summary)| summary.id == id);
-        let created = known.map_or(event.record.position, |(created, _)| *created);
+        let id: SpecId = event
+            .record
+            .stream
+            .key()
+            .parse()
+            .expect("the stream key is an id");
+        let existing = self.0.iter().find(|(_, summary)| summary.id == id);
+        let created = existing.map_or(event.record.position, |(created, _)| *created);
         let before = self.0.remove(&created);
-        let after = SpecSummary::after(before, id, event).expect("a creation comes first");
+        let after = SpecSummary::after(before, id, event).expect("the first event is the creation");
         self.0.insert(created, after);
     }
 }
 
-struct List(InMemory<Table>);
+struct MemoryList(InMemory<ListProjection>);
 
 #[async_trait]
-impl SpecList for List {
+impl SpecList for MemoryList {
     async fn page(&self, query: ListQuery) -> Result<ListPage, AppError> {
-        Ok(self.0.read(|table| {
-            let wanted = || table.0.iter().filter(|(_, spec)| query.wants(spec.state));
+        Ok(self.0.read(|list| {
+            let selected = || list.0.iter().filter(|(_, spec)| query.wants(spec.state));
             let after = query.after.map_or(Position::ZERO, |cursor| cursor.0);
-            let behind: Vec<_> = wanted().filter(|(created, _)| **created > after).collect();
-            let page = &behind[..behind.len().min(query.limit)];
-            let last = page.last().filter(|_| behind.len() > page.len());
+            let following: Vec<_> = selected()
+                .filter(|(created, _)| **created > after)
+                .collect();
+            let page = &following[..following.len().min(query.limit)];
+            let last = page.last().filter(|_| following.len() > page.len());
             ListPage {
                 specs: page.iter().map(|(_, spec)| (*spec).clone()).collect(),
-                total: wanted().count() as u64,
+                total: selected().count() as u64,
                 next: last.map(|(created, _)| Cursor(**created)),
             }
         }))
     }
 }
 
-/// One instance of the service on `store`, which others may share.
-pub(crate) fn on(store: &MemoryStore) -> Specs {
+/// Starts a node on `store`, which other nodes can share.
+pub fn node_on(store: &MemoryStore) -> Specs {
     let engine = Engine::new(store.clone());
-    let table = InMemory::<Table>::new();
-    let projections = Projections::builder(&engine).with(table.clone()).start();
-    Specs::new(engine, projections, List(table))
+    let list = InMemory::<ListProjection>::new();
+    let projections = Projections::builder(&engine).with(list.clone()).start();
+    Specs::new(engine, projections, MemoryList(list))
 }
 
-/// A read model that takes no event.
-struct Broken;
+/// A projection that fails at every event.
+struct BrokenProjection;
 
 #[async_trait]
-impl ReadModel for Broken {
+impl ReadModel for BrokenProjection {
     fn name(&self) -> &str {
         "broken"
     }
@@ -79,42 +86,42 @@ impl ReadModel for Broken {
     }
 }
 
-/// An instance whose read model stops at the first event.
-pub(crate) fn with_a_broken_read_model() -> Specs {
+/// Starts a node whose projection stops at the first event.
+pub fn node_with_broken_projection() -> Specs {
     let engine = Engine::new(MemoryStore::new());
     let projections = Projections::builder(&engine)
-        .with(Broken)
+        .with(BrokenProjection)
         .retry(RetryPolicy::NEVER)
         .start();
-    Specs::new(engine, projections, List(InMemory::new()))
+    Specs::new(engine, projections, MemoryList(InMemory::new()))
 }
 
-pub(crate) fn by(actor: &str) -> Context {
-    Context {
+pub fn by(actor: &str) -> RequestContext {
+    RequestContext {
         actor: Some(actor.to_owned()),
-        ..Context::default()
+        ..RequestContext::default()
     }
 }
 
-pub(crate) fn keyed(actor: &str, key: &str) -> Context {
-    Context {
+pub fn keyed(actor: &str, key: &str) -> RequestContext {
+    RequestContext {
         idempotency_key: Some(key.to_owned()),
         ..by(actor)
     }
 }
 
-pub(crate) fn expecting(revision: u64) -> Context {
-    Context {
+pub fn expecting(revision: u64) -> RequestContext {
+    RequestContext {
         expected_revision: Some(revision),
-        ..Context::default()
+        ..RequestContext::default()
     }
 }
 
-pub(crate) async fn create(
+pub async fn create(
     specs: &Specs,
     name: &str,
-    context: &Context,
-) -> Result<Written, AppError> {
+    context: &RequestContext,
+) -> Result<WriteResult, AppError> {
     let new = NewSpec {
         name,
         content: b"limit: 1\n",
@@ -123,12 +130,12 @@ pub(crate) async fn create(
     specs.create(new, context).await
 }
 
-pub(crate) async fn update(
+pub async fn update(
     specs: &Specs,
     id: SpecId,
     content: &str,
-    context: &Context,
-) -> Result<Written, AppError> {
+    context: &RequestContext,
+) -> Result<WriteResult, AppError> {
     let new = NewVersion {
         content: content.as_bytes(),
         description: None,

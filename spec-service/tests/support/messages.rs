@@ -1,4 +1,4 @@
-//! Messages of the gRPC API, with what a test says of them.
+//! Constructors of gRPC messages.
 
 use spec_service::grpc::generated::{
     CreateSpecRequest, DeleteSpecRequest, DeprecateSpecRequest, GetSpecRequest, PublishSpecRequest,
@@ -6,7 +6,7 @@ use spec_service::grpc::generated::{
 };
 use tonic::Request;
 
-pub(crate) fn new(name: &str, content: &str) -> CreateSpecRequest {
+pub fn new(name: &str, content: &str) -> CreateSpecRequest {
     CreateSpecRequest {
         name: name.to_owned(),
         content: content.to_owned(),
@@ -14,22 +14,23 @@ pub(crate) fn new(name: &str, content: &str) -> CreateSpecRequest {
     }
 }
 
-pub(crate) fn by<T>(actor: &str, message: T) -> Request<T> {
+pub fn by<T>(actor: &str, message: T) -> Request<T> {
     let mut request = Request::new(message);
-    request
-        .metadata_mut()
-        .insert("x-user-id", actor.parse().expect("text"));
+    request.metadata_mut().insert(
+        "x-user-id",
+        actor.parse().expect("the actor is a valid metadata value"),
+    );
     request
 }
 
-pub(crate) fn get(id: &str) -> GetSpecRequest {
+pub fn get(id: &str) -> GetSpecRequest {
     GetSpecRequest {
         id: id.to_owned(),
         version: None,
     }
 }
 
-pub(crate) fn publish(id: &str, version: Option<u64>) -> PublishSpecRequest {
+pub fn publish(id: &str, version: Option<u64>) -> PublishSpecRequest {
     PublishSpecRequest {
         id: id.to_owned(),
         version,
@@ -37,7 +38,7 @@ pub(crate) fn publish(id: &str, version: Option<u64>) -> PublishSpecRequest {
     }
 }
 
-pub(crate) fn update(id: &str, content: &str) -> UpdateSpecRequest {
+pub fn update(id: &str, content: &str) -> UpdateSpecRequest {
     UpdateSpecRequest {
         id: id.to_owned(),
         content: content.to_owned(),
@@ -47,7 +48,7 @@ pub(crate) fn update(id: &str, content: &str) -> UpdateSpecRequest {
     }
 }
 
-pub(crate) fn delete(id: &str) -> DeleteSpecRequest {
+pub fn delete(id: &str) -> DeleteSpecRequest {
     DeleteSpecRequest {
         id: id.to_owned(),
         reason: Some("gone".to_owned()),
@@ -55,7 +56,7 @@ pub(crate) fn delete(id: &str) -> DeleteSpecRequest {
     }
 }
 
-pub(crate) fn deprecate(id: &str, reason: &str) -> DeprecateSpecRequest {
+pub fn deprecate(id: &str, reason: &str) -> DeprecateSpecRequest {
     DeprecateSpecRequest {
         id: id.to_owned(),
         reason: reason.to_owned(),

@@ -1,4 +1,4 @@
-//! The real server, as a process of its own, on ports that the system chooses.
+//! The server as a child process, on ports chosen by the system.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -9,27 +9,27 @@ use serde_json::Value;
 use spec_service::grpc::generated::spec_service_client::SpecServiceClient;
 use tonic::transport::Channel;
 
-pub(crate) struct Server {
+pub struct Server {
     child: Child,
-    pub(crate) rest: String,
-    pub(crate) grpc: String,
-    pub(crate) client: reqwest::Client,
+    pub rest: String,
+    pub grpc: String,
+    pub client: reqwest::Client,
 }
 
 impl Server {
-    /// On a database of its own, which goes with the directory.
-    pub(crate) fn fresh() -> (tempfile::TempDir, Self) {
-        let dir = tempfile::tempdir().expect("a directory");
+    /// Starts on a new database, which is deleted with the directory.
+    pub fn fresh() -> (tempfile::TempDir, Self) {
+        let dir = tempfile::tempdir().expect("the directory is created");
         let server = Self::start(dir.path());
         (dir, server)
     }
 
-    pub(crate) fn start(dir: &Path) -> Self {
+    pub fn start(dir: &Path) -> Self {
         Self::start_with(dir, &[])
     }
 
-    /// Starts on the database in `dir`, and waits until it tells where it listens.
-    pub(crate) fn start_with(dir: &Path, settings: &[(&str, &str)]) -> Self {
+    /// Starts on the database in `dir`, and waits until it prints its addresses.
+    pub fn start_with(dir: &Path, settings: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_spec-service"))
             .current_dir(dir)
             .envs([
@@ -41,13 +41,17 @@ impl Server {
             .envs(settings.iter().copied())
             .stdout(Stdio::piped())
             .spawn()
-            .expect("the server starts");
-        let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+            .expect("the server process starts");
+        let mut lines =
+            BufReader::new(child.stdout.take().expect("standard output is piped")).lines();
         let mut address = |api: &str| {
-            let line = lines.next().expect("a line").expect("text");
+            let line = lines
+                .next()
+                .expect("the server prints its address")
+                .expect("the output is UTF-8");
             let address = line.strip_prefix(&format!("{api} API on "));
             address
-                .unwrap_or_else(|| panic!("not the address of {api}: {line}"))
+                .unwrap_or_else(|| panic!("expected the address of the {api} API: {line}"))
                 .to_owned()
         };
         Self {
@@ -58,56 +62,59 @@ impl Server {
         }
     }
 
-    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.rest))
     }
 
-    pub(crate) async fn get(&self, path: &str) -> Response {
+    pub async fn get(&self, path: &str) -> Response {
         self.request(Method::GET, path)
             .send()
             .await
-            .expect("an answer")
+            .expect("the server responds")
     }
 
-    /// The body of an answer that must be good.
-    pub(crate) async fn json(&self, path: &str) -> Value {
+    /// Returns the body of a response, which must have status 200.
+    pub async fn json(&self, path: &str) -> Value {
         let response = self.get(path).await;
         assert_eq!(response.status(), StatusCode::OK, "{path}");
-        response.json().await.expect("JSON")
+        response.json().await.expect("the body is JSON")
     }
 
-    pub(crate) async fn post(&self, path: &str, body: &Value) -> Response {
+    pub async fn post(&self, path: &str, body: &Value) -> Response {
         self.request(Method::POST, path)
             .json(body)
             .send()
             .await
-            .expect("an answer")
+            .expect("the server responds")
     }
 
-    /// Creates a specification, and gives back its id.
-    pub(crate) async fn create(&self, name: &str, content: &str) -> String {
+    /// Creates a specification and returns its id.
+    pub async fn create(&self, name: &str, content: &str) -> String {
         let body = serde_json::json!({ "name": name, "content": content });
         let response = self.post("/v1/specs", &body).await;
         assert_eq!(response.status(), StatusCode::CREATED, "{name}");
-        let created: Value = response.json().await.expect("JSON");
-        created["id"].as_str().expect("an id").to_owned()
+        let created: Value = response.json().await.expect("the body is JSON");
+        created["id"]
+            .as_str()
+            .expect("the response has an id")
+            .to_owned()
     }
 
-    pub(crate) async fn grpc(&self) -> SpecServiceClient<Channel> {
+    pub async fn grpc(&self) -> SpecServiceClient<Channel> {
         SpecServiceClient::new(self.channel().await)
     }
 
-    pub(crate) async fn channel(&self) -> Channel {
-        let endpoint = Channel::from_shared(self.grpc.clone()).expect("an address");
-        endpoint.connect().await.expect("a connection")
+    pub async fn channel(&self) -> Channel {
+        let endpoint = Channel::from_shared(self.grpc.clone()).expect("the address is valid");
+        endpoint.connect().await.expect("the client connects")
     }
 
-    /// `kill -9`.
-    pub(crate) fn kill(&self) {
+    /// Sends `SIGKILL`.
+    pub fn kill(&self) {
         self.signal("-KILL");
     }
 
-    pub(crate) fn terminate(&self) {
+    pub fn terminate(&self) {
         self.signal("-TERM");
     }
 
@@ -116,35 +123,38 @@ impl Server {
         let sent = Command::new("kill")
             .args([signal, &id])
             .status()
-            .expect("kill");
+            .expect("`kill` can be executed");
         assert!(sent.success());
     }
 
-    /// Waits until it ends by itself; connections of this process are served meanwhile.
-    pub(crate) async fn wait(mut self) -> ExitStatus {
+    /// Waits until the server ends. The runtime is not blocked.
+    pub async fn wait(mut self) -> ExitStatus {
         let ended = tokio::task::spawn_blocking(move || self.child.wait());
-        ended.await.expect("a thread").expect("the server ends")
+        ended
+            .await
+            .expect("the waiting thread ends without panic")
+            .expect("the exit status is available")
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended before.
+        // The server may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The body of an error, with what every problem has checked.
-pub(crate) async fn problem(response: Response, status: StatusCode) -> Value {
+/// Checks the format of a problem response and returns its body.
+pub async fn problem(response: Response, status: StatusCode) -> Value {
     assert_eq!(response.status(), status);
     let content_type = response.headers()[header::CONTENT_TYPE]
         .to_str()
-        .expect("a problem");
+        .expect("the content type is ASCII");
     assert_eq!(content_type, "application/problem+json");
-    let problem: Value = response.json().await.expect("a problem");
+    let problem: Value = response.json().await.expect("the problem is JSON");
     assert_eq!(problem["status"], status.as_u16());
-    let code = problem["code"].as_str().expect("a problem");
+    let code = problem["code"].as_str().expect("the problem has a code");
     assert_eq!(problem["type"], format!("urn:spec-service:problem:{code}"));
     assert!(problem["title"].is_string() && problem["detail"].is_string());
     problem

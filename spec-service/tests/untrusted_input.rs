@@ -1,9 +1,8 @@
-//! What comes from outside, or from an old file: whatever it is, it is taken whole or rejected with a reason. What a
-//! content may be is in `hostile.rs`.
+//! Property tests of untrusted input and of damaged stored events. Contents are tested in `hostile_yaml.rs`.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-#[allow(dead_code, reason = "each test takes what it needs")]
+#[allow(dead_code, unreachable_pub, reason = "shared by several tests")]
 #[path = "support/server.rs"]
 mod server;
 
@@ -30,7 +29,7 @@ fn cases(cases: u32) -> ProptestConfig {
     }
 }
 
-const STORED: [(&str, &str); 5] = [
+const STORED_EVENTS: [(&str, &str); 5] = [
     (
         "spec.created",
         r#"{"name":"a.b","description":"x","content":"a: 1\n"}"#,
@@ -57,26 +56,28 @@ fn record(name: &str, data: Vec<u8>) -> RecordedEvent {
     }
 }
 
-/// Stored data with one byte that is another, missing, or too many.
-fn slip() -> impl Strategy<Value = (&'static str, Vec<u8>)> {
-    let slip = (any::<prop::sample::Index>(), any::<u8>(), 0..3_u8);
-    (prop::sample::select(STORED.to_vec()), slip).prop_map(|((name, data), (at, byte, what))| {
-        let mut data = data.as_bytes().to_vec();
-        let at = at.index(data.len());
-        match what {
-            0 => data[at] = byte,
-            1 => drop(data.remove(at)),
-            _ => data.insert(at, byte),
-        }
-        (name, data)
-    })
+/// Creates stored event data with one byte replaced, removed or inserted.
+fn corrupted_event() -> impl Strategy<Value = (&'static str, Vec<u8>)> {
+    let corruption = (any::<prop::sample::Index>(), any::<u8>(), 0..3_u8);
+    (prop::sample::select(STORED_EVENTS.to_vec()), corruption).prop_map(
+        |((name, data), (at, byte, kind))| {
+            let mut data = data.as_bytes().to_vec();
+            let at = at.index(data.len());
+            match kind {
+                0 => data[at] = byte,
+                1 => drop(data.remove(at)),
+                _ => data.insert(at, byte),
+            }
+            (name, data)
+        },
+    )
 }
 
 proptest! {
     #![proptest_config(cases(1_000))]
 
     #[test]
-    fn any_slip_in_a_stored_event_is_read_whole_or_named((name, data) in slip()) {
+    fn corrupted_event_is_decoded_or_reported((name, data) in corrupted_event()) {
         match record(name, data).decode::<SpecEvent>() {
             Ok(event) => {
                 let again = record(name, event.to_json().unwrap());
@@ -87,7 +88,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_a_cursor_or_none(text in prop_oneof![any::<String>(), "p?[+-]?[0-9a-fA-F]{0,18}"]) {
+    fn arbitrary_text_is_a_cursor_or_an_error(text in prop_oneof![any::<String>(), "p?[+-]?[0-9a-fA-F]{0,18}"]) {
         match text.parse::<Cursor>() {
             Ok(cursor) => prop_assert_eq!(cursor.to_string().parse::<Cursor>().unwrap(), cursor),
             Err(error) => prop_assert!(!error.to_string().is_empty()),
@@ -95,13 +96,13 @@ proptest! {
     }
 
     #[test]
-    fn any_place_is_a_cursor_that_comes_back(position in any::<u64>()) {
+    fn cursor_round_trips_through_text(position in any::<u64>()) {
         let cursor = Cursor(Position::new(position));
         prop_assert_eq!(cursor.to_string().parse::<Cursor>().unwrap(), cursor);
     }
 
     #[test]
-    fn any_text_is_a_name_or_none(text in prop_oneof![any::<String>(), "[a-z.A-Z_0-9-]{0,260}"]) {
+    fn arbitrary_text_is_a_name_or_an_error(text in prop_oneof![any::<String>(), "[a-z.A-Z_0-9-]{0,260}"]) {
         match SpecName::parse(&text) {
             Ok(name) => prop_assert_eq!(name.as_str(), &text),
             Err(error) => prop_assert!(error.to_string().chars().count() < 400),
@@ -113,7 +114,7 @@ proptest! {
 }
 
 #[derive(Debug, Clone)]
-struct Asked {
+struct RawRequest {
     method: &'static str,
     path: String,
     query: String,
@@ -121,7 +122,7 @@ struct Asked {
     body: Vec<u8>,
 }
 
-/// A header that the service reads, and what it may hold.
+/// Creates a header that the service reads, with a valid or invalid value.
 fn header() -> impl Strategy<Value = (&'static str, Vec<u8>)> {
     let name = prop::sample::select(vec![
         "x-actor",
@@ -168,8 +169,8 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// Requests that are nearly right, and some that are far from it; `{id}` is that of a specification.
-fn asked() -> impl Strategy<Value = Asked> {
+/// Creates a request that is nearly valid or arbitrary. `{id}` is replaced with the id of a specification.
+fn raw_request() -> impl Strategy<Value = RawRequest> {
     let path = prop_oneof![
         Just(String::new()),
         Just("/{id}".to_owned()),
@@ -197,7 +198,7 @@ fn asked() -> impl Strategy<Value = Asked> {
         prop::collection::vec(header(), 0..4),
         body(),
     )
-        .prop_map(|(method, path, query, headers, body)| Asked {
+        .prop_map(|(method, path, query, headers, body)| RawRequest {
             method,
             path,
             query,
@@ -206,25 +207,27 @@ fn asked() -> impl Strategy<Value = Asked> {
         })
 }
 
-/// Whatever is asked, nothing fails on this side, and a rejection is a problem that says why.
-async fn answers(server: &Server, id: &str, asked: Asked) {
+/// Sends a request and checks the response.
+///
+/// It must not be a server error, and a client error must be a problem.
+async fn send(server: &Server, id: &str, raw: RawRequest) {
     let mut url = Url::parse(&format!("{}/v1/specs", server.rest)).unwrap();
-    url.set_path(&format!("/v1/specs{}", asked.path.replace("{id}", id)));
+    url.set_path(&format!("/v1/specs{}", raw.path.replace("{id}", id)));
     url.set_query(
-        Some(&asked.query)
+        Some(&raw.query)
             .filter(|query| !query.is_empty())
             .map(String::as_str),
     );
     let mut request = server
         .client
-        .request(Method::from_bytes(asked.method.as_bytes()).unwrap(), url);
-    for (name, value) in asked.headers {
-        // What no client can send is not sent.
+        .request(Method::from_bytes(raw.method.as_bytes()).unwrap(), url);
+    for (name, value) in raw.headers {
+        // Values that no client can send are skipped.
         if let Ok(value) = HeaderValue::from_bytes(&value) {
             request = request.header(HeaderName::from_static(name), value);
         }
     }
-    let response = request.body(asked.body).send().await.unwrap();
+    let response = request.body(raw.body).send().await.unwrap();
     let status = response.status();
     assert!(status.as_u16() < 500, "{status}");
     if status.is_client_error() {
@@ -233,21 +236,21 @@ async fn answers(server: &Server, id: &str, asked: Asked) {
 }
 
 #[test]
-fn any_request_is_answered_or_rejected_with_a_reason() {
+fn arbitrary_request_never_causes_a_server_error() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (_dir, server) = runtime.block_on(async { Server::fresh() });
     let number = std::cell::Cell::new(0);
     let mut runner = proptest::test_runner::TestRunner::new(cases(400));
-    let asked = runner.run(&asked(), |asked| {
-        // Each has a specification of its own, for some delete it.
-        let name = format!("sound-{}", number.replace(number.get() + 1));
+    let result = runner.run(&raw_request(), |raw| {
+        // Each request gets its own specification, because some requests delete it.
+        let name = format!("spec-{}", number.replace(number.get() + 1));
         runtime.block_on(async {
             let id = server.create(&name, "a: 1\n").await;
-            answers(&server, &id, asked).await;
+            send(&server, &id, raw).await;
         });
         Ok(())
     });
-    asked.unwrap();
-    // It is still there.
+    result.unwrap();
+    // The server still responds.
     runtime.block_on(server.json("/v1/specs"));
 }

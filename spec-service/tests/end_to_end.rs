@@ -1,8 +1,8 @@
-//! Both APIs together: real samples, races, crashes, restarts.
+//! Both APIs together: samples, concurrent requests, crashes and restarts.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-#[allow(dead_code, reason = "each test takes what it needs")]
+#[allow(dead_code, unreachable_pub, reason = "shared by several tests")]
 #[path = "support/server.rs"]
 mod server;
 
@@ -33,7 +33,7 @@ fn samples() -> Vec<(String, String)> {
 }
 
 #[tokio::test]
-async fn every_sample_lives_its_whole_life_over_both_apis() {
+async fn samples_complete_their_lifecycle_over_both_apis() {
     let (_dir, server) = Server::fresh();
     let samples = samples();
     assert!(samples.len() >= 12);
@@ -66,8 +66,8 @@ async fn from_rest_to_grpc(server: &Server, name: &str, content: &str) {
         .await
         .unwrap()
         .into_inner();
-    let told = (spec.state(), spec.content.as_str(), spec.revision);
-    assert_eq!(told, (SpecState::Published, content, 2), "{name}");
+    let actual = (spec.state(), spec.content.as_str(), spec.revision);
+    assert_eq!(actual, (SpecState::Published, content, 2), "{name}");
 }
 
 async fn from_grpc_to_rest(server: &Server, name: &str, content: &str) {
@@ -108,7 +108,7 @@ async fn from_grpc_to_rest(server: &Server, name: &str, content: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_fifty_updates_with_one_tag_one_wins() {
+async fn concurrent_updates_with_one_etag_store_one() {
     let (_dir, server) = Server::fresh();
     let id = server.create("contended", "a: 0\n").await;
     let puts = (0..50).map(|number| {
@@ -117,15 +117,18 @@ async fn of_fifty_updates_with_one_tag_one_wins() {
             .json(&json!({"content": format!("a: {number}\n")}))
             .send()
     });
-    let answers = join_all(puts).await;
-    let of = |status| {
-        answers
+    let responses = join_all(puts).await;
+    let count = |status| {
+        responses
             .iter()
-            .filter(|answer| answer.as_ref().unwrap().status() == status)
+            .filter(|response| response.as_ref().unwrap().status() == status)
             .count()
     };
     assert_eq!(
-        (of(StatusCode::OK), of(StatusCode::PRECONDITION_FAILED)),
+        (
+            count(StatusCode::OK),
+            count(StatusCode::PRECONDITION_FAILED)
+        ),
         (1, 49)
     );
     assert_eq!(
@@ -135,22 +138,27 @@ async fn of_fifty_updates_with_one_tag_one_wins() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_fifty_creations_with_one_name_one_wins() {
+async fn concurrent_creations_of_one_name_store_one() {
     let (_dir, server) = Server::fresh();
     let body = json!({"name": "wanted", "content": "a: 1\n"});
     let posts = (0..50).map(|_| server.post("/v1/specs", &body));
-    let answers = join_all(posts).await;
-    let of = |status| {
-        answers
+    let responses = join_all(posts).await;
+    let count = |status| {
+        responses
             .iter()
-            .filter(|answer| answer.status() == status)
+            .filter(|response| response.status() == status)
             .count()
     };
-    assert_eq!((of(StatusCode::CREATED), of(StatusCode::CONFLICT)), (1, 49));
+    assert_eq!(
+        (count(StatusCode::CREATED), count(StatusCode::CONFLICT)),
+        (1, 49)
+    );
     assert_eq!(server.json("/v1/specs").await["total"], 1);
 }
 
-/// Creates specifications over both APIs until the server is gone; gives back what was acknowledged.
+/// Creates specifications over both APIs until the server is killed.
+///
+/// Returns the ids and names of the acknowledged specifications.
 async fn write_until_killed(
     server: &Server,
     round: usize,
@@ -200,8 +208,8 @@ async fn write_until_killed(
     Arc::try_unwrap(acknowledged).unwrap().into_inner()
 }
 
-/// Every living specification, over all pages: id and name.
-async fn listed(server: &Server) -> Vec<(String, String)> {
+/// Returns the id and name of each listed specification, over all pages.
+async fn list_all(server: &Server) -> Vec<(String, String)> {
     let mut specs = Vec::new();
     let mut cursor = String::new();
     loop {
@@ -221,8 +229,8 @@ async fn listed(server: &Server) -> Vec<(String, String)> {
     }
 }
 
-/// Waits until the lists have everything that is stored.
-async fn caught_up(server: &Server) {
+/// Waits until the list has processed all stored events.
+async fn wait_until_caught_up(server: &Server) {
     loop {
         let health: Value = server.get("/health").await.json().await.unwrap();
         let list = &health["projections"][0];
@@ -234,7 +242,7 @@ async fn caught_up(server: &Server) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_killed_server_has_every_acknowledged_write_and_goes_on() {
+async fn killed_server_keeps_all_acknowledged_writes() {
     let dir = tempfile::tempdir().unwrap();
     let mut acknowledged = Vec::new();
     for (round, kill_after) in [5, 40, 120].into_iter().enumerate() {
@@ -242,22 +250,26 @@ async fn a_killed_server_has_every_acknowledged_write_and_goes_on() {
         acknowledged.extend(write_until_killed(&server, round, kill_after).await);
         drop(server);
         let server = Server::start(dir.path());
-        caught_up(&server).await;
-        let listed = listed(&server).await;
+        wait_until_caught_up(&server).await;
+        let listed = list_all(&server).await;
         for spec in &acknowledged {
-            assert!(listed.contains(spec), "round {round}: {} is lost", spec.1);
+            assert!(
+                listed.contains(spec),
+                "round {round}: {} is not listed",
+                spec.1
+            );
             let found = server.json(&format!("/v1/specs/{}", spec.0)).await;
             assert_eq!(found["name"], spec.1);
         }
-        // It goes on: a write is listed at once.
+        // The restarted server accepts writes and lists them.
         let id = server.create(&format!("after-{round}"), "a: 1\n").await;
         acknowledged.push((id, format!("after-{round}")));
-        assert_eq!(self::listed(&server).await.len(), listed.len() + 1);
+        assert_eq!(list_all(&server).await.len(), listed.len() + 1);
     }
 }
 
 #[tokio::test]
-async fn a_list_that_is_dropped_and_built_anew_is_the_same() {
+async fn rebuilt_list_equals_the_dropped_list() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(dir.path());
     for (name, content) in samples() {
@@ -282,18 +294,18 @@ async fn a_list_that_is_dropped_and_built_anew_is_the_same() {
     drop(file);
 
     let server = Server::start(dir.path());
-    caught_up(&server).await;
+    wait_until_caught_up(&server).await;
     assert_eq!(server.json("/v1/specs?limit=100").await, before);
 }
 
 #[tokio::test]
-async fn a_server_that_stops_says_so_first_and_finishes_what_is_under_way() {
+async fn stopping_server_drains_and_finishes_requests() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start_with(dir.path(), &[("DRAIN", "4"), ("GRACE", "30")]);
     assert_eq!(server.get("/readyz").await.status(), StatusCode::OK);
-    // A request whose body is half there.
+    // Send a request with only the first part of its body.
     let body = r#"{"name": "slow", "content": "a: 1\n"}"#;
     let (first, second) = body.split_at(10);
     let address = server.rest.strip_prefix("http://").unwrap();
@@ -310,17 +322,20 @@ async fn a_server_that_stops_says_so_first_and_finishes_what_is_under_way() {
     }
     assert_eq!(server.get("/livez").await.status(), StatusCode::OK);
     assert_eq!(server.json("/v1/specs").await["total"], 0);
-    // Once no new connection is taken, the half request still gets its answer.
+    // After the server stops accepting connections, the pending request still gets a response.
     while tokio::net::TcpStream::connect(address).await.is_ok() {
         tokio::task::yield_now().await;
     }
     slow.write_all(second.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    slow.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 201 Created\r\n"), "{answer}");
+    let mut response = String::new();
+    slow.read_to_string(&mut response).await.unwrap();
+    assert!(
+        response.starts_with("HTTP/1.1 201 Created\r\n"),
+        "{response}"
+    );
     assert!(server.wait().await.success());
 
     let server = Server::start(dir.path());
-    caught_up(&server).await;
+    wait_until_caught_up(&server).await;
     assert_eq!(server.json("/v1/specs").await["specs"][0]["name"], "slow");
 }

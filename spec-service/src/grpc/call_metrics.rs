@@ -1,4 +1,4 @@
-//! A layer that counts calls, and measures how long they take.
+//! A tower layer that records the number, status code and duration of calls.
 
 use std::collections::HashSet;
 use std::pin::Pin;
@@ -15,15 +15,17 @@ use tonic::Code;
 use tonic::codegen::http::{HeaderMap, Request, Response};
 use tower::{Layer, Service};
 
-use crate::metrics::called;
+use crate::metrics::record_call;
 
-/// The paths of methods, `/package.Service/Method`: anybody may make up another.
+/// A layer that records metrics for the known methods.
+///
+/// It has the paths `/package.Service/Method`. Clients can send any path, so other paths are counted together.
 #[derive(Clone)]
-pub(super) struct Calls(Arc<HashSet<Arc<str>>>);
+pub struct CallMetricsLayer(Arc<HashSet<Arc<str>>>);
 
-impl Calls {
-    /// Of the services that the encoded `FileDescriptorSet`s describe.
-    pub(super) fn of(descriptors: &[&[u8]]) -> Result<Self, DecodeError> {
+impl CallMetricsLayer {
+    /// Creates a layer for the services that the encoded `FileDescriptorSet`s describe.
+    pub fn new(descriptors: &[&[u8]]) -> Result<Self, DecodeError> {
         let mut methods = HashSet::new();
         for descriptor in descriptors {
             for file in FileDescriptorSet::decode(*descriptor)?.file {
@@ -40,27 +42,27 @@ impl Calls {
     }
 }
 
-impl<S> Layer<S> for Calls {
-    type Service = Counting<S>;
+impl<S> Layer<S> for CallMetricsLayer {
+    type Service = CallMetrics<S>;
 
-    fn layer(&self, inner: S) -> Counting<S> {
-        let calls = self.clone();
-        Counting { inner, calls }
+    fn layer(&self, inner: S) -> CallMetrics<S> {
+        let layer = self.clone();
+        CallMetrics { inner, layer }
     }
 }
 
 #[derive(Clone)]
-pub(super) struct Counting<S> {
+pub struct CallMetrics<S> {
     inner: S,
-    calls: Calls,
+    layer: CallMetricsLayer,
 }
 
-impl<S, Q, R> Service<Request<Q>> for Counting<S>
+impl<S, Q, R> Service<Request<Q>> for CallMetrics<S>
 where
     S: Service<Request<Q>, Response = Response<R>>,
     S::Future: Send + 'static,
 {
-    type Response = Response<Counted<R>>;
+    type Response = Response<MeasuredBody<R>>;
     type Error = S::Error;
     type Future = BoxFuture<'static, Result<Self::Response, S::Error>>;
 
@@ -69,32 +71,32 @@ where
     }
 
     fn call(&mut self, request: Request<Q>) -> Self::Future {
-        let method = match self.calls.0.get(request.uri().path()) {
+        let method = match self.layer.0.get(request.uri().path()) {
             Some(method) => method.clone().into(),
             None => SharedString::const_str("other"),
         };
-        let mut call = Call {
+        let mut measurement = CallMeasurement {
             method,
-            began: Instant::now(),
-            ended: false,
+            started: Instant::now(),
+            recorded: false,
         };
-        let answer = self.inner.call(request);
+        let response = self.inner.call(request);
         Box::pin(async move {
-            let response = answer.await?;
-            // An answer without a message has its code here, any other behind its messages.
-            call.look(response.headers());
-            Ok(response.map(|body| Counted { body, call }))
+            let response = response.await?;
+            // A response without messages has the code in its headers, any other response in its trailers.
+            measurement.record_code(response.headers());
+            Ok(response.map(|body| MeasuredBody { body, measurement }))
         })
     }
 }
 
-/// The body of an answer, counted when its end is sent.
-pub(super) struct Counted<B> {
+/// A response body that records the call when its trailers are sent.
+pub struct MeasuredBody<B> {
     body: B,
-    call: Call,
+    measurement: CallMeasurement,
 }
 
-impl<B: Body + Unpin> Body for Counted<B> {
+impl<B: Body + Unpin> Body for MeasuredBody<B> {
     type Data = B::Data;
     type Error = B::Error;
 
@@ -106,7 +108,7 @@ impl<B: Body + Unpin> Body for Counted<B> {
         if let Poll::Ready(Some(Ok(frame))) = &polled
             && let Some(trailers) = frame.trailers_ref()
         {
-            self.call.look(trailers);
+            self.measurement.record_code(trailers);
         }
         polled
     }
@@ -120,29 +122,29 @@ impl<B: Body + Unpin> Body for Counted<B> {
     }
 }
 
-/// A call until it ends; with its drop at the latest, when nobody waits for it any more.
-struct Call {
+/// The measurement of one call. If the call is dropped before its end, it is recorded as cancelled.
+struct CallMeasurement {
     method: SharedString,
-    began: Instant,
-    ended: bool,
+    started: Instant,
+    recorded: bool,
 }
 
-impl Call {
-    fn look(&mut self, headers: &HeaderMap) {
+impl CallMeasurement {
+    fn record_code(&mut self, headers: &HeaderMap) {
         if let Some(code) = headers.get("grpc-status") {
-            self.end(Code::from_bytes(code.as_bytes()));
+            self.record(Code::from_bytes(code.as_bytes()));
         }
     }
 
-    fn end(&mut self, code: Code) {
-        if !std::mem::replace(&mut self.ended, true) {
-            called(&self.method, (format!("{code:?}"), self.began));
+    fn record(&mut self, code: Code) {
+        if !std::mem::replace(&mut self.recorded, true) {
+            record_call(&self.method, format!("{code:?}"), self.started);
         }
     }
 }
 
-impl Drop for Call {
+impl Drop for CallMeasurement {
     fn drop(&mut self) {
-        self.end(Code::Cancelled);
+        self.record(Code::Cancelled);
     }
 }

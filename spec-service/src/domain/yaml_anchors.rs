@@ -1,20 +1,20 @@
-//! The names of anchors and aliases, which the parser replaces by numbers.
+//! The names of anchors and aliases, which the parser replaces with numbers.
 
 use std::collections::HashMap;
 
 use saphyr_parser::Marker;
 
-use super::content_error::{ContentError, Place, shorten};
+use super::content_error::{ContentError, Location, shorten};
 
-/// Reads names out of the text, front to back, and keeps where each anchor was defined.
-pub(super) struct Names<'a> {
+/// A reader of anchor names in document order, with the location of each definition.
+pub struct AnchorNames<'a> {
     rest: &'a str,
     index: usize,
-    defined: HashMap<&'a str, Place>,
+    defined: HashMap<&'a str, Location>,
 }
 
-impl<'a> Names<'a> {
-    pub(super) fn new(text: &'a str) -> Self {
+impl<'a> AnchorNames<'a> {
+    pub fn new(text: &'a str) -> Self {
         Self {
             rest: text,
             index: 0,
@@ -22,14 +22,14 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// Takes note of the anchor of the node that starts at `start`.
+    /// Records the anchor of the node that starts at `start`.
     ///
-    /// Redefinition is legal YAML, but readers take an alias after it for different nodes. So are
-    /// other characters than those allowed here, but readers disagree on where such a name ends.
-    pub(super) fn define(&mut self, start: Marker, at: Place) -> Result<(), ContentError> {
-        let name = self.at(start).unwrap_or_default();
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-        if name.is_empty() || !name.chars().all(plain) {
+    /// YAML allows an anchor to be redefined, but parsers resolve a later alias to different nodes. YAML also
+    /// allows other characters in a name, but parsers disagree on where such a name ends. Both are rejected.
+    pub fn define(&mut self, start: Marker, at: Location) -> Result<(), ContentError> {
+        let name = self.name_at(start).unwrap_or_default();
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        if name.is_empty() || !name.chars().all(allowed) {
             return Err(ContentError::AnchorName {
                 at,
                 anchor: shorten(name),
@@ -45,14 +45,14 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// The name after the `&` or `*` at `marker`, or after the tag at `marker` if one leads.
-    pub(super) fn at(&mut self, marker: Marker) -> Option<&'a str> {
+    /// Returns the name after the `&` or `*` at `marker`, skipping a tag before it.
+    pub fn name_at(&mut self, marker: Marker) -> Option<&'a str> {
         self.seek(marker.index());
         let mut text = self.rest;
         if text.starts_with('!') {
             text = text.trim_start_matches(|c: char| !c.is_ascii_whitespace());
         }
-        // A tag and its anchor may stand on different lines, with comments in between.
+        // A tag and its anchor can be on different lines, with comments in between.
         loop {
             text = text.trim_start();
             if !text.starts_with('#') {
@@ -65,7 +65,7 @@ impl<'a> Names<'a> {
         Some(&name[..end.unwrap_or(name.len())])
     }
 
-    /// Moves on to the character with this index. Nodes come in the order of the text.
+    /// Advances to the character with this index. Nodes arrive in document order.
     fn seek(&mut self, index: usize) {
         let mut chars = self.rest.chars();
         while self.index < index && chars.next().is_some() {

@@ -1,4 +1,4 @@
-//! Texts made to hurt: each is judged in bounded time, and nothing makes a reader panic.
+//! Hostile YAML texts: each is validated in bounded time and without a panic.
 
 use std::fs;
 use std::path::Path;
@@ -6,19 +6,21 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use serde_yaml::Value;
-use spec_service::domain::{Content, DEFAULT_MAX_BYTES, MAX_MAX_BYTES};
+use spec_service::domain::{Content, DEFAULT_MAX_BYTES, MAX_BYTES_LIMIT};
 
-/// Generous, because a machine may be busy: an optimized build judges each of these texts in less
-/// than 100 ms, a debug build in less than 800 ms.
-const BOUND: Duration = Duration::from_millis(if cfg!(debug_assertions) { 4000 } else { 500 });
+/// The maximum time for one text.
+///
+/// It is generous, because the machine may be busy. An optimized build validates each of these texts in less than
+/// 100 ms, a debug build in less than 800 ms.
+const MAX_TIME: Duration = Duration::from_millis(if cfg!(debug_assertions) { 4000 } else { 500 });
 
-/// As many copies of `part` as make a mebibyte, less `room` bytes.
+/// Repeats `part` up to a size of one mebibyte minus `room` bytes.
 fn fill(part: &str, room: usize) -> String {
-    part.repeat((MAX_MAX_BYTES - room) / part.len())
+    part.repeat((MAX_BYTES_LIMIT - room) / part.len())
 }
 
-/// Levels of a list that holds the level before it nine times, each behind `padding` keys.
-fn laughs(levels: usize, padding: usize) -> String {
+/// Creates an alias bomb: each level refers to the level before it nine times, after `padding` keys.
+fn billion_laughs(levels: usize, padding: usize) -> String {
     let keys: String = (0..padding).map(|key| format!("  k{key}: 0\n")).collect();
     let level = |level: usize| {
         let aliases = vec![format!("*a{}", level - 1); 9].join(", ");
@@ -31,46 +33,47 @@ fn laughs(levels: usize, padding: usize) -> String {
 }
 
 #[track_caller]
-fn assert_judged(text: &str, verdict: &str) {
+fn assert_outcome(text: &str, expected: &str) {
     let start = Instant::now();
-    let found = Content::parse(text.as_bytes(), MAX_MAX_BYTES).map_or_else(|e| e.code(), |_| "ok");
-    let took = start.elapsed();
+    let outcome =
+        Content::parse(text.as_bytes(), MAX_BYTES_LIMIT).map_or_else(|e| e.code(), |_| "ok");
+    let elapsed = start.elapsed();
     let head: String = text.chars().take(24).collect();
-    assert_eq!(found, verdict, "{head:?}");
-    assert!(took < BOUND, "{head:?} took {took:?}");
+    assert_eq!(outcome, expected, "{head:?}");
+    assert!(elapsed < MAX_TIME, "{head:?} took {elapsed:?}");
 }
 
 #[test]
 fn alias_bombs_are_rejected() {
     for (levels, padding) in [(9, 0), (9, 50), (400, 0), (40, 500)] {
-        assert_judged(&laughs(levels, padding), "yaml_alias_expansion");
+        assert_outcome(&billion_laughs(levels, padding), "yaml_alias_expansion");
     }
-    let small = laughs(9, 10);
+    let small = billion_laughs(9, 10);
     assert!(small.len() < DEFAULT_MAX_BYTES);
-    assert_judged(&small, "yaml_alias_expansion");
+    assert_outcome(&small, "yaml_alias_expansion");
 
     let quadratic = format!(
         "a: &a [{}]\nb: [{}]\n",
         "x,".repeat(1000),
         "*a,".repeat(1000)
     );
-    assert_judged(&quadratic, "yaml_alias_expansion");
+    assert_outcome(&quadratic, "yaml_alias_expansion");
     let long = format!(
         "a: &a {}\nb:\n{}",
         "x".repeat(500_000),
         "- *a\n".repeat(100_000)
     );
-    assert_judged(&long, "yaml_alias_expansion");
-    assert_judged(
+    assert_outcome(&long, "yaml_alias_expansion");
+    assert_outcome(
         &format!("- &a x\n{}", fill("- *a\n", 8)),
         "yaml_alias_expansion",
     );
-    assert_judged(
+    assert_outcome(
         &format!("- &a {{x: y}}\n{}", fill("- <<: *a\n", 16)),
         "yaml_alias_expansion",
     );
-    assert_judged("&a [*a, *a]", "yaml_recursive_alias");
-    assert_judged("a: &a {b: &b {c: *a, d: *b}}", "yaml_recursive_alias");
+    assert_outcome("&a [*a, *a]", "yaml_recursive_alias");
+    assert_outcome("a: &a {b: &b {c: *a, d: *b}}", "yaml_recursive_alias");
 }
 
 #[test]
@@ -78,29 +81,29 @@ fn deep_nesting_is_rejected() {
     for part in [
         "[", "{", "[[", "{a: ", "[{", "- ", "? ", "- ? ", "? - ", "- - - - ",
     ] {
-        assert_judged(&fill(part, 0), "yaml_too_deep");
+        assert_outcome(&fill(part, 0), "yaml_too_deep");
     }
-    assert_judged(&fill(": ", 0), "yaml_too_deep");
+    assert_outcome(&fill(": ", 0), "yaml_too_deep");
     let steps: String = (0..1400)
         .map(|step| format!("{}a:\n", " ".repeat(step)))
         .collect();
-    assert_judged(&steps, "yaml_too_deep");
+    assert_outcome(&steps, "yaml_too_deep");
 }
 
 #[test]
 fn huge_collections_are_rejected() {
-    assert_judged(&fill("- a\n", 0), "yaml_too_many_nodes");
-    assert_judged(&fill("-\n", 0), "yaml_too_many_nodes");
-    assert_judged(&fill("- !a\n", 0), "yaml_too_many_nodes");
-    assert_judged(&fill("- [[a], {b: c}]\n", 0), "yaml_too_many_nodes");
-    assert_judged(&fill("a:\n", 0), "yaml_duplicate_key");
-    assert_judged(&fill("- &a\n", 0), "yaml_duplicate_anchor");
+    assert_outcome(&fill("- a\n", 0), "yaml_too_many_nodes");
+    assert_outcome(&fill("-\n", 0), "yaml_too_many_nodes");
+    assert_outcome(&fill("- !a\n", 0), "yaml_too_many_nodes");
+    assert_outcome(&fill("- [[a], {b: c}]\n", 0), "yaml_too_many_nodes");
+    assert_outcome(&fill("a:\n", 0), "yaml_duplicate_key");
+    assert_outcome(&fill("- &a\n", 0), "yaml_duplicate_anchor");
     let keys: String = (0..90_000).map(|key| format!("{key}: 1\n")).collect();
-    assert_judged(&keys, "yaml_too_many_nodes");
+    assert_outcome(&keys, "yaml_too_many_nodes");
     let anchors: String = (0..60_000)
         .map(|anchor| format!("- &a{anchor} x\n"))
         .collect();
-    assert_judged(&anchors, "yaml_too_many_nodes");
+    assert_outcome(&anchors, "yaml_too_many_nodes");
 }
 
 #[test]
@@ -108,40 +111,40 @@ fn huge_flow_collections_are_rejected() {
     for part in [
         "a,", "[],", "a: b,", "? a,", "&a a,", "'a',", "*a,", "!a ,", "&a,", ": ", "&a ",
     ] {
-        assert_judged(&format!("[{}]", fill(part, 2)), "yaml_flow_too_long");
-        assert_judged(&format!("{{{}}}", fill(part, 2)), "yaml_flow_too_long");
+        assert_outcome(&format!("[{}]", fill(part, 2)), "yaml_flow_too_long");
+        assert_outcome(&format!("{{{}}}", fill(part, 2)), "yaml_flow_too_long");
     }
-    assert_judged(
+    assert_outcome(
         &format!("{}{}", "[".repeat(250), fill("a,", 250)),
         "yaml_flow_too_long",
     );
-    let half = "a,".repeat(MAX_MAX_BYTES / 5);
+    let half = "a,".repeat(MAX_BYTES_LIMIT / 5);
     let keys = format!("[{half}{}{half}{}]", "[".repeat(200), "]: x".repeat(200));
-    assert_judged(&keys, "yaml_flow_too_long");
+    assert_outcome(&keys, "yaml_flow_too_long");
 }
 
 #[test]
-fn many_flow_collections_of_nested_keys_cost_no_more_than_their_bytes() {
+fn nested_flow_keys_are_validated_in_linear_time() {
     let half = "a,".repeat(1900);
     let item = format!("- [{half}{}{half}{}]\n", "[".repeat(31), "]: x".repeat(31));
-    assert_judged(&fill(&item, 0), "yaml_too_many_nodes");
-    assert_judged(&item.repeat(6), "yaml_syntax");
+    assert_outcome(&fill(&item, 0), "yaml_too_many_nodes");
+    assert_outcome(&item.repeat(6), "yaml_syntax");
 }
 
 #[test]
-fn the_largest_documents_allowed_are_read_in_time() {
+fn largest_allowed_documents_are_validated_in_time() {
     let keys: String = (0..9_990)
         .map(|key| format!("{key}: {{a: [{key}]}}\n"))
         .collect();
-    assert_judged(&keys, "ok");
-    assert_judged(&"- {a: b, 1: 2, c: [d]}\n".repeat(6_200), "ok");
+    assert_outcome(&keys, "ok");
+    assert_outcome(&"- {a: b, 1: 2, c: [d]}\n".repeat(6_200), "ok");
     let aliases = format!("- &a {{x: [y]}}\n{}", "- *a\n".repeat(8_000));
-    assert_judged(&aliases, "ok");
+    assert_outcome(&aliases, "ok");
 }
 
 #[test]
-fn long_scalars_and_blanks_are_read_in_one_go() {
-    for (text, verdict) in [
+fn long_scalars_and_blanks_are_validated_in_time() {
+    for (text, expected) in [
         (fill("a", 0), "ok"),
         (fill("a ", 0), "ok"),
         (fill("a\n", 0), "ok"),
@@ -172,13 +175,13 @@ fn long_scalars_and_blanks_are_read_in_one_go() {
         (fill("\u{feff}", 0), "yaml_unprintable_character"),
         (fill("\r", 0), "yaml_empty"),
     ] {
-        assert_judged(&text, verdict);
+        assert_outcome(&text, expected);
     }
 }
 
-/// Pieces that YAML gives a meaning to.
+/// Fragments with a meaning in YAML.
 #[rustfmt::skip]
-const PIECES: &[&str] = &[
+const FRAGMENTS: &[&str] = &[
     "a", "b: ", "a: ", "- ", "? ", ": ", ":", "\n", "\n  ", "\n    ", " ", "\t", "\r\n", "\r", "[", "]",
     "{", "}", ", ", ",", "&a ", "&b ", "*a ", "*b", "!t ", "!!str ", "!!int ", "!", "!<x> ", "<<: ", "'",
     "\"", "|\n", ">-\n", "|2\n", "# c\n", "#", "---", "--- ", "\n---\n", "...", "\n...\n", "%YAML 1.2\n",
@@ -186,34 +189,35 @@ const PIECES: &[&str] = &[
     "🦀", "\u{feff}", "\u{85}", "\u{a0}", "\0", "'a'", "\"a\"", "[a]", "{a: b}", "a: 1\n", "- a\n",
 ];
 
-fn soup() -> impl Strategy<Value = String> {
-    prop::collection::vec(prop::sample::select(PIECES), 0..40).prop_map(|pieces| pieces.concat())
+fn yaml_like_text() -> impl Strategy<Value = String> {
+    prop::collection::vec(prop::sample::select(FRAGMENTS), 0..40)
+        .prop_map(|fragments| fragments.concat())
 }
 
-/// A sample with some of its characters replaced by a piece, as a slip of the hand would.
-fn slip() -> impl Strategy<Value = String> {
+/// Creates a sample with some characters replaced by a YAML fragment.
+fn corrupted_sample() -> impl Strategy<Value = String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples");
     let samples: Vec<String> = fs::read_dir(folder)
-        .expect("the samples are there")
+        .expect("the folder of samples exists")
         .map(|entry| entry.and_then(|entry| fs::read_to_string(entry.path())))
-        .map(|sample| sample.expect("a sample is text"))
+        .map(|sample| sample.expect("the sample is UTF-8"))
         .collect();
-    let piece = prop::sample::select(PIECES);
+    let fragment = prop::sample::select(FRAGMENTS);
     (
         prop::sample::select(samples),
         any::<prop::sample::Index>(),
         0..4_usize,
-        piece,
+        fragment,
     )
-        .prop_map(|(sample, at, gone, piece)| {
+        .prop_map(|(sample, at, removed, fragment)| {
             let at = at.index(sample.chars().count());
             let head = sample.chars().take(at);
-            let tail = sample.chars().skip(at + gone);
-            head.chain(piece.chars()).chain(tail).collect()
+            let tail = sample.chars().skip(at + removed);
+            head.chain(fragment.chars()).chain(tail).collect()
         })
 }
 
-fn holds(bytes: &[u8]) -> Result<(), TestCaseError> {
+fn check(bytes: &[u8]) -> Result<(), TestCaseError> {
     match Content::parse(bytes, DEFAULT_MAX_BYTES) {
         Ok(content) => {
             prop_assert_eq!(content.as_str().as_bytes(), bytes);
@@ -224,7 +228,7 @@ fn holds(bytes: &[u8]) -> Result<(), TestCaseError> {
             prop_assert!(!rejection.to_string().is_empty());
             prop_assert!(
                 rejection
-                    .place()
+                    .location()
                     .is_none_or(|at| at.line > 0 && at.column > 0)
             );
         }
@@ -236,21 +240,22 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_bytes_are_judged_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        holds(&bytes)?;
+    fn arbitrary_bytes_are_validated_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        check(&bytes)?;
     }
 
     #[test]
-    fn any_text_is_judged_without_a_panic(text in ".{0,200}") {
-        holds(text.as_bytes())?;
+    fn arbitrary_text_is_validated_without_panic(text in ".{0,200}") {
+        check(text.as_bytes())?;
     }
 
     #[test]
-    fn any_yaml_like_text_is_judged_without_a_panic(text in soup()) {
-        holds(text.as_bytes())?;
+    fn yaml_like_text_is_validated_without_panic(text in yaml_like_text()) {
+        check(text.as_bytes())?;
     }
+
     #[test]
-    fn any_slip_in_a_sample_is_judged_without_a_panic(text in slip()) {
-        holds(text.as_bytes())?;
+    fn corrupted_sample_is_validated_without_panic(text in corrupted_sample()) {
+        check(text.as_bytes())?;
     }
 }

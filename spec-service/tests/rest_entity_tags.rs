@@ -1,8 +1,8 @@
-//! Entity tags: what a caller has seen, and what it may therefore change.
+//! Conditional requests with entity tags.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-#[allow(dead_code, reason = "each test takes what it needs")]
+#[allow(dead_code, unreachable_pub, reason = "shared by several tests")]
 #[path = "support/server.rs"]
 mod server;
 
@@ -18,7 +18,7 @@ fn etag(response: &Response) -> String {
         .to_owned()
 }
 
-/// Replaces the content of `id` on the terms of `If-Match`.
+/// Replaces the content of `id` with the header `If-Match`.
 async fn put(server: &Server, id: &str, tag: &str) -> Response {
     let put = server
         .request(Method::PUT, &format!("/v1/specs/{id}"))
@@ -30,17 +30,17 @@ async fn put(server: &Server, id: &str, tag: &str) -> Response {
 }
 
 #[tokio::test]
-async fn a_write_that_does_not_match_changes_nothing() {
+async fn write_with_another_etag_is_rejected() {
     let (_dir, server) = Server::fresh();
     let id = server.create("etags", "a: 1\n").await;
     for tag in ["\"2\"", "\"0\"", "W/\"1\"", "\"other\"", "\"7\", \"8\""] {
-        let told = problem(
+        let rejected = problem(
             put(&server, &id, tag).await,
             StatusCode::PRECONDITION_FAILED,
         )
         .await;
         assert_eq!(
-            (&told["code"], &told["actual"]),
+            (&rejected["code"], &rejected["actual"]),
             (&json!("revision_mismatch"), &json!(1)),
             "{tag}"
         );
@@ -71,7 +71,7 @@ async fn a_write_that_does_not_match_changes_nothing() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_not_there_whatever_is_expected() {
+async fn missing_spec_is_reported_before_the_etag() {
     let (_dir, server) = Server::fresh();
     let id = server.create("etags", "a: 1\n").await;
     server
@@ -82,14 +82,14 @@ async fn what_is_not_there_is_not_there_whatever_is_expected() {
     for tag in ["\"1\"", "\"2\"", "*", "\"1\", \"9\""] {
         problem(put(&server, &id, tag).await, StatusCode::GONE).await;
     }
-    let nobody = uuid::Uuid::now_v7().to_string();
+    let missing = uuid::Uuid::now_v7().to_string();
     for tag in ["\"1\"", "*", "\"1\", \"9\""] {
-        problem(put(&server, &nobody, tag).await, StatusCode::NOT_FOUND).await;
+        problem(put(&server, &missing, tag).await, StatusCode::NOT_FOUND).await;
     }
 }
 
 #[tokio::test]
-async fn what_the_caller_has_is_not_sent_again() {
+async fn unchanged_spec_is_not_sent_again() {
     let (_dir, server) = Server::fresh();
     let path = format!("/v1/specs/{}", server.create("etags", "a: 1\n").await);
     for (tag, status) in [
@@ -102,9 +102,9 @@ async fn what_the_caller_has_is_not_sent_again() {
         let get = server
             .request(Method::GET, &path)
             .header(header::IF_NONE_MATCH, tag);
-        let answer = get.send().await.unwrap();
+        let response = get.send().await.unwrap();
         assert_eq!(
-            (answer.status(), etag(&answer)),
+            (response.status(), etag(&response)),
             (status, "\"1\"".to_owned()),
             "{tag}"
         );

@@ -1,6 +1,6 @@
-//! The law of names: whatever is asked, in whatever order, no two living specifications share one.
+//! A property test: no two specifications that are not deleted have the same name.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use spec_service::domain::{
 use uuid::Uuid;
 
 #[derive(Debug, Clone)]
-enum Step {
+enum NameOperation {
     Create { spec: u128, name: usize },
     Delete { spec: u128 },
 }
@@ -25,33 +25,33 @@ fn name(index: usize) -> SpecName {
     NAMES[index].parse().unwrap()
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let step = prop_oneof![
-        3 => (0..8_u128, 0..NAMES.len()).prop_map(|(spec, name)| Step::Create { spec, name }),
-        2 => (0..8_u128).prop_map(|spec| Step::Delete { spec }),
+fn operations() -> impl Strategy<Value = Vec<NameOperation>> {
+    let operation = prop_oneof![
+        3 => (0..8_u128, 0..NAMES.len()).prop_map(|(spec, name)| NameOperation::Create { spec, name }),
+        2 => (0..8_u128).prop_map(|spec| NameOperation::Delete { spec }),
     ];
-    proptest::collection::vec(step, 0..60)
+    proptest::collection::vec(operation, 0..60)
 }
 
-/// Everything that happened, to all specifications.
+/// The events of all specifications.
 #[derive(Default)]
 struct Log(Vec<(SpecId, SpecEvent)>);
 
 impl Log {
     fn spec(&self, id: SpecId) -> Spec {
         let mut spec = Spec::default();
-        let of_it = self.0.iter().filter(|(of, _)| *of == id);
-        of_it.for_each(|(_, event)| spec.apply(event));
+        let events = self.0.iter().filter(|(event_id, _)| *event_id == id);
+        events.for_each(|(_, event)| spec.apply(event));
         spec
     }
 
-    /// What the tag query of a name finds.
-    fn holder(&self, wanted: &SpecName) -> NameHolder {
+    /// Folds the events that the tag query of a name selects.
+    fn holder(&self, queried: &SpecName) -> NameHolder {
         let mut holder = NameHolder::default();
         for (_, event) in &self.0 {
             match event {
                 SpecEvent::Created { name, .. } | SpecEvent::Deleted { name, .. }
-                    if name == wanted =>
+                    if name == queried =>
                 {
                     holder.apply(event);
                 }
@@ -61,19 +61,20 @@ impl Log {
         holder
     }
 
-    fn living(&self, wanted: &SpecName) -> usize {
+    /// Counts the specifications with the name that are not deleted.
+    fn undeleted(&self, name: &SpecName) -> usize {
         let ids: BTreeSet<Uuid> = self.0.iter().map(|(id, _)| id.0).collect();
-        let lives = |id: &Uuid| {
+        let is_undeleted = |id: &Uuid| {
             let spec = self.spec(SpecId(*id));
             let life = spec.life().unwrap();
-            life.state != SpecState::Deleted && life.name == *wanted
+            life.state != SpecState::Deleted && life.name == *name
         };
-        ids.iter().filter(|id| lives(id)).count()
+        ids.iter().filter(|id| is_undeleted(id)).count()
     }
 
-    fn decide(&self, step: &Step) -> (SpecId, Result<Events<SpecEvent>, Rejection>) {
-        match step {
-            Step::Create { spec, name: index } => {
+    fn decide(&self, operation: &NameOperation) -> (SpecId, Result<Events<SpecEvent>, Rejection>) {
+        match operation {
+            NameOperation::Create { spec, name: index } => {
                 let id = SpecId(Uuid::from_u128(*spec));
                 let create = CreateSpec {
                     spec: id,
@@ -84,7 +85,7 @@ impl Log {
                 let holder = self.holder(&create.name);
                 (id, create.decide((&self.spec(id), &holder)))
             }
-            Step::Delete { spec } => {
+            NameOperation::Delete { spec } => {
                 let id = SpecId(Uuid::from_u128(*spec));
                 let delete = DeleteSpec {
                     spec: id,
@@ -98,24 +99,24 @@ impl Log {
 
 proptest! {
     #[test]
-    fn a_name_is_held_by_one_living_specification_at_most(steps in steps()) {
+    fn name_belongs_to_at_most_one_undeleted_spec(operations in operations()) {
         let mut log = Log::default();
-        for step in steps {
-            let (id, decided) = log.decide(&step);
+        for operation in operations {
+            let (id, decided) = log.decide(&operation);
             match decided {
                 Ok(events) => log.0.extend(events.as_slice().iter().cloned().map(|event| (id, event))),
-                Err(Rejection::NameTaken { name }) => prop_assert_eq!(log.living(&name), 1),
+                Err(Rejection::NameTaken { name }) => prop_assert_eq!(log.undeleted(&name), 1),
                 Err(Rejection::AlreadyExists) => prop_assert!(log.spec(id).life().is_some()),
                 Err(Rejection::NotFound) => prop_assert!(log.spec(id).life().is_none()),
                 Err(Rejection::Deleted) => {
                     prop_assert_eq!(log.spec(id).life().unwrap().state, SpecState::Deleted);
                 }
-                Err(other) => prop_assert!(false, "{:?} gave {other:?}", step),
+                Err(other) => prop_assert!(false, "{:?}: {other:?}", operation),
             }
             for index in 0..NAMES.len() {
-                let living = log.living(&name(index));
-                prop_assert!(living <= 1);
-                prop_assert_eq!(log.holder(&name(index)).taken, living == 1);
+                let undeleted = log.undeleted(&name(index));
+                prop_assert!(undeleted <= 1);
+                prop_assert_eq!(log.holder(&name(index)).taken, undeleted == 1);
             }
         }
     }
