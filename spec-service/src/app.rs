@@ -10,7 +10,8 @@ mod write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use factum::{Append, Engine, Position, Projections, Read, RecordedEvent};
+use factum::{Engine, Position, Projections};
+use factum::store::{Append, Read, RecordedEvent};
 use tracing::warn;
 
 use crate::domain::{DEFAULT_MAX_BYTES, Rejection, Spec, SpecId};
@@ -105,7 +106,7 @@ impl Specs {
         let read = Read::stream(stream.clone()).after(revision - 1).limit(1);
         let page = self.0.engine.store().read(read).await?;
         page.events.into_iter().next().ok_or_else(|| {
-            factum::StoreError::Corrupt(format!(
+            factum::store::StoreError::Corrupt(format!(
                 "missing event: version {revision} of stream {stream}"
             ))
             .into()
@@ -175,7 +176,7 @@ impl Specs {
     ///
     /// # Errors
     /// Returns an error if the store cannot be read.
-    pub async fn measure(&self) -> Result<(), factum::StoreError> {
+    pub async fn measure(&self) -> Result<(), factum::store::StoreError> {
         factum::metrics::measure(&self.0.engine, &self.0.projections).await
     }
 

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use factum::prelude::*;
-use factum::{Append, ContentType, EventStore as _, ExpectedVersion, NewEvent, Query, Read};
+use factum::store::{Append, ContentType, EventStore as _, ExpectedVersion, NewEvent, Query, Read};
 use factum_sqlite::{BoxError, SqliteProject, SqliteProjection, SqliteStore, Tables};
 use reqwest::{Method, StatusCode};
 use spec_service::domain::SpecEvent;

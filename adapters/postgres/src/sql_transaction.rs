@@ -93,7 +93,7 @@ impl SqlConnection for PostgresTransaction<'_> {
         let error = BackendError::from(error);
         Err(match error.follows_ignored_error() {
             true => SqlError::driver(IgnoredError),
-            false => SqlError::driver(StoreError::from(error.into_not_executed())),
+            false => StoreError::from(error.into_not_executed()).into(),
         })
     }
 

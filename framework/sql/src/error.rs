@@ -1,6 +1,6 @@
 //! [`SqlError`]: a statement failed.
 
-use factum_core::error::BoxError;
+use factum_core::error::{BoxError, StoreError};
 
 /// A statement failed, or its result cannot be decoded.
 #[derive(Debug, thiserror::Error)]
@@ -9,6 +9,9 @@ pub enum SqlError {
     /// The driver returned an error, which is the source.
     #[error("the database did not execute the statement")]
     Driver(#[source] BoxError),
+    /// There is no connection: the store is closed, or all connections are in use.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// A query that must return a row returned none.
     #[error("the query returned no row; use `fetch_optional` if that is valid")]
     NoRow,

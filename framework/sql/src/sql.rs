@@ -143,7 +143,7 @@ impl<'q> Query<'q> {
         match self.target {
             Target::Connection(connection) => connection.execute(&self.sql, &self.values).await,
             Target::Database(database) => {
-                let mut connection = database.begin_read().await.map_err(SqlError::driver)?;
+                let mut connection = database.begin_read().await?;
                 connection.execute(&self.sql, &self.values).await
             }
         }
@@ -180,7 +180,7 @@ impl<'q> Query<'q> {
         match self.target {
             Target::Connection(connection) => connection.fetch(sql, values, limit).await,
             Target::Database(database) => {
-                let mut connection = database.begin_read().await.map_err(SqlError::driver)?;
+                let mut connection = database.begin_read().await?;
                 connection.fetch(sql, values, limit).await
             }
         }

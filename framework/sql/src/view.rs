@@ -148,7 +148,12 @@ impl SqlReadModel {
     {
         live_query(self.clone(), after, move |view| {
             let result = query(view);
-            async move { result.await.map_err(|error| StoreError::Failed(error.into())) }
+            async move {
+                result.await.map_err(|error| match error {
+                    SqlError::Store(error) => error,
+                    error => StoreError::Failed(error.into()),
+                })
+            }
         })
     }
 }

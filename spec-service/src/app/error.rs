@@ -1,9 +1,7 @@
 //! [`AppError`]: the error of a request, which each API converts to its own format.
 
-use factum::{
-    AppendError, ExecuteError, LoadError, Position, ProjectionError, StoreError, Violation,
-    WaitError,
-};
+use factum::{ExecuteError, LoadError, Position, ProjectionError, WaitError};
+use factum::store::{AppendError, StoreError, Violation};
 use serde_json::Value;
 use thiserror::Error;
 

@@ -1,6 +1,7 @@
 //! The results of reading specifications.
 
-use factum::{Position, ProjectionStatus, Recorded, RecordedEvent, Timestamp};
+use factum::{Position, ProjectionStatus, Recorded, Timestamp};
+use factum::store::RecordedEvent;
 
 use crate::domain::{Content, SpecEvent, SpecId, SpecName, SpecState};
 

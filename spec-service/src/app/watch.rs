@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use factum::{Engine, EventSet as _, Position, Query, RecordedEvent, Subscription};
+use factum::{Engine, EventSet as _, Position, Subscription};
+use factum::store::{Query, RecordedEvent};
 
 use super::{AppError, Change};
 use crate::domain::{SpecEvent, SpecId};

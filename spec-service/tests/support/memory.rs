@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use factum::document::Revision;
+use factum::store::Revision;
 use factum::prelude::*;
-use factum::{Position, Query, ReadModel, RetryPolicy, Step, StepError, StoreError};
+use factum::{Position, ReadModel, RetryPolicy, Step, StepError};
+use factum::store::{Query, StoreError};
 use factum_memory::MemoryStore;
 use spec_service::app::{
     AppError, Cursor, ListPage, ListQuery, NewSpec, NewVersion, RequestContext, SpecList,
