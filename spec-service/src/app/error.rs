@@ -1,6 +1,8 @@
 //! [`AppError`]: the error of a request, which each API converts to its own format.
 
-use factum::{ExecuteError, LoadError, Position, ProjectionError, WaitError};
+use factum::Position;
+use factum::engine::{ExecuteError, LoadError};
+use factum::runtime::{ControlError, WaitError};
 use factum::store::{AppendError, StoreError, Violation};
 use serde_json::Value;
 use thiserror::Error;
@@ -250,8 +252,8 @@ impl From<AppendError> for AppError {
     }
 }
 
-impl From<ProjectionError> for AppError {
-    fn from(error: ProjectionError) -> Self {
+impl From<ControlError> for AppError {
+    fn from(error: ControlError) -> Self {
         Self::Internal(error.into())
     }
 }

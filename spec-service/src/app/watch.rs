@@ -2,7 +2,9 @@
 
 use std::collections::VecDeque;
 
-use factum::{Engine, EventSet as _, Position, Subscription};
+use factum::engine::{LoadError, Subscription};
+use factum::event::{DecodeEvent as _, EventSet as _, Recorded};
+use factum::{Engine, Position};
 use factum::store::{Query, RecordedEvent};
 
 use super::{AppError, Change};
@@ -47,6 +49,6 @@ fn change(record: RecordedEvent) -> Result<Change, AppError> {
             format!("invalid stream id: {}; expected spec-UUID", record.stream).into(),
         )
     })?;
-    let event = record.try_into().map_err(factum::LoadError::Decode)?;
+    let event = record.try_into().map_err(LoadError::Decode)?;
     Ok(Change { id, event })
 }
