@@ -26,7 +26,7 @@ use factum::{
 };
 use factum_testkit::Backend;
 
-use factum_sqlite::{BoxError, SqliteProject, SqliteProjection, Tables, sqlx};
+use factum_sqlite::{BoxError, Sql, SqlError, SqlProject, SqlProjection};
 
 use people::on_every_store;
 
@@ -298,28 +298,25 @@ async fn what_is_parked_is_read_anew<B: Backend>() {
 #[projection(name = "kept", events = AccountEvent)]
 struct Kept;
 
-#[async_trait]
-impl SqliteProjection for Kept {
-    async fn create(&self, db: &mut Tables<'_>) -> Result<(), sqlx::Error> {
-        let create = db.sql("create table if not exists {kept} (position integer, what text)");
-        sqlx::query(create).execute(&mut **db).await.map(drop)
+impl SqlProjection for Kept {
+    async fn create(&self, db: &mut Sql<'_>) -> Result<(), SqlError> {
+        db.execute("create table if not exists {kept} (position integer, what text)").await
     }
 }
 
-#[async_trait]
-impl SqliteProject<AccountEvent> for Kept {
+impl SqlProject<AccountEvent> for Kept {
     async fn project(
         &self,
         event: &Recorded<AccountEvent>,
-        db: &mut Tables<'_>,
+        db: &mut Sql<'_>,
     ) -> Result<(), BoxError> {
         if event.event == (AccountEvent::Deposited { amount: 13 }) {
             return Err("unlucky".into());
         }
-        let keep = sqlx::query(db.sql("insert into {kept} (position, what) values ($1, $2)"));
-        let keep = keep.bind(event.record.position.get() as i64);
-        let keep = keep.bind(format!("{:?}", event.event));
-        Ok(keep.execute(&mut **db).await.map(drop)?)
+        let keep = db.query("insert into {kept} (position, what) values ($1, $2)");
+        let keep = keep.bind(event.record.position);
+        keep.bind(format!("{:?}", event.event)).execute().await?;
+        Ok(())
     }
 }
 
@@ -347,10 +344,8 @@ async fn a_part_of_an_effect_is_none() {
         .wait_for(factum::Position::new(2))
         .await
         .unwrap();
-    let kept: Vec<i64> = sqlx::query_scalar("select position from kept")
-        .fetch_all(store.pool())
-        .await
-        .unwrap();
+    let kept = store.query("select position from kept").fetch_all::<i64>();
+    let kept = kept.await.unwrap();
     // Both of the first, and of the second not even the one that could be kept.
     assert_eq!(kept, [1, 1]);
     let letters = projections.dead_letters("kept").await.unwrap();

@@ -18,10 +18,13 @@ use factum::privacy::{DocumentKeys, MasterKey, PersonalDataStore, PersonalField,
 use factum::projections::checkpoint;
 use factum::{
     Append, ContentType, EventStore as _, ExpectedVersion, IdempotencyKey, LegacyEvent, Metadata,
-    NewEvent, RecordedEvent, Tag, UpcastError, async_trait,
+    NewEvent, RecordedEvent, Tag, UpcastError,
 };
-use factum_postgres::{PostgresOptions, PostgresProject, PostgresProjection};
-use factum_sqlite::{BoxError, SqliteOptions, SqliteProject, SqliteProjection, sqlx};
+use factum::runtime::ConsumerState;
+use factum_postgres::PostgresOptions;
+use factum_sqlite::{
+    BoxError, Sql, SqlDatabase, SqlError, SqlProject, SqlProjection, SqliteOptions,
+};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -82,32 +85,36 @@ impl<const V: u32> Witness<V> {
     }
 }
 
-macro_rules! witness {
-    ($adapter:ident, $projection:ident, $project:ident) => {
-        #[async_trait]
-        impl<const V: u32> $projection for Witness<V> {
-            async fn create(&self, db: &mut $adapter::Tables<'_>) -> Result<(), sqlx::Error> {
-                let create = db.sql("create table if not exists {seen} (number bigint)");
-                sqlx::query(create).execute(&mut **db).await.map(drop)
-            }
-        }
-
-        #[async_trait]
-        impl<const V: u32> $project<GuestEvent> for Witness<V> {
-            async fn project(
-                &self,
-                event: &Recorded<GuestEvent>,
-                _: &mut $adapter::Tables<'_>,
-            ) -> Result<(), BoxError> {
-                self.see(event);
-                Ok(())
-            }
-        }
-    };
+impl<const V: u32> SqlProjection for Witness<V> {
+    async fn create(&self, db: &mut Sql<'_>) -> Result<(), SqlError> {
+        db.execute("create table if not exists {seen} (number bigint)").await
+    }
 }
 
-witness!(factum_sqlite, SqliteProjection, SqliteProject);
-witness!(factum_postgres, PostgresProjection, PostgresProject);
+impl<const V: u32> SqlProject<GuestEvent> for Witness<V> {
+    async fn project(
+        &self,
+        event: &Recorded<GuestEvent>,
+        _: &mut Sql<'_>,
+    ) -> Result<(), BoxError> {
+        self.see(event);
+        Ok(())
+    }
+}
+
+/// Runs the projection until it has processed every event, and so lets appends update it.
+async fn build<const V: u32>(store: &(impl SqlDatabase + Clone), seen: &Seen) {
+    let engine = Engine::new(store.clone());
+    let model = store.read_model(Witness::<V>(seen.clone()));
+    let runtime = Runtime::builder(&engine).projection(model).start().await.unwrap();
+    let witness = runtime.projection_named("witness").unwrap();
+    let mut status = witness.watch();
+    let live = status.wait_for(|status| status.state == ConsumerState::Live);
+    live.await.unwrap();
+    runtime.wait_for(*store.watch().borrow()).await.unwrap();
+    witness.wait_until_current().await.unwrap();
+    runtime.stop().await;
+}
 
 fn event(name: &'static str, schema_version: u32, data: &Value) -> NewEvent {
     NewEvent {
@@ -229,10 +236,11 @@ async fn of_a_file() {
     let (given, read) = (Seen::default(), Seen::default());
     let options = SqliteOptions::new(&place.url);
     let store = options.clone().inline(Witness::<1>(given.clone())).open();
-    let other = options.clone().inline(Witness::<1>(Seen::default())).open();
-    fill(&store.await.unwrap(), &other.await.unwrap()).await;
-    let again = options.inline(Witness::<2>(read.clone()));
-    again.open().await.unwrap();
+    let other = options.inline(Witness::<1>(Seen::default())).open();
+    let (store, other) = (store.await.unwrap(), other.await.unwrap());
+    build::<1>(&store, &given).await;
+    fill(&store, &other).await;
+    build::<2>(&store, &read).await;
     compare(&given, &read);
 }
 
@@ -245,9 +253,10 @@ async fn of_a_schema() {
     let (given, read) = (Seen::default(), Seen::default());
     let options = PostgresOptions::new(server.parse().unwrap()).schema(schema);
     let store = options.clone().inline(Witness::<1>(given.clone())).open();
-    let other = options.clone().inline(Witness::<1>(Seen::default())).open();
-    fill(&store.await.unwrap(), &other.await.unwrap()).await;
-    let again = options.inline(Witness::<2>(read.clone()));
-    again.open().await.unwrap();
+    let other = options.inline(Witness::<1>(Seen::default())).open();
+    let (store, other) = (store.await.unwrap(), other.await.unwrap());
+    build::<1>(&store, &given).await;
+    fill(&store, &other).await;
+    build::<2>(&store, &read).await;
     compare(&given, &read);
 }
