@@ -16,7 +16,7 @@ pub struct Rate {
 }
 
 /// How many rows of a read model are changed in one transaction: as many as a page of events holds.
-pub(crate) const PAGE: usize = factum::read::MAX_PAGE;
+pub(crate) const PAGE: usize = factum::store::MAX_PAGE;
 
 /// A statement of the projection that is measured, on a table of its own.
 pub(crate) fn by_hand(sql: &str) -> String {

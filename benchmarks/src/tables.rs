@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 use factum::prelude::*;
-use factum::{Position, ReadModel, async_trait};
+use factum::Position;
+use factum::runtime::ReadModel;
 use factum_postgres::PostgresStore;
 use factum_sqlite::{BoxError, Sql, SqlError, SqlProject, SqlProjection, SqliteStore};
 
@@ -65,7 +66,7 @@ impl Tables {
 }
 
 async fn run(engine: &Engine, model: impl ReadModel, events: usize) -> Result<()> {
-    let projections = Projections::builder(engine).with(model).start();
-    projections.wait_for(Position::new(events as u64)).await?;
+    let runtime = Runtime::builder(engine).projection(model).start().await?;
+    runtime.wait_for(Position::new(events as u64)).await?;
     Ok(())
 }

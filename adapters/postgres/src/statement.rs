@@ -6,7 +6,7 @@ use factum_sql::{BoxError, SqlError, SqlRow, SqlType, SqlValue};
 use sqlx::postgres::{PgArguments, PgConnection, PgRow, PgValueRef};
 use sqlx::query::Query;
 use sqlx::{
-    Arguments as _, AssertSqlSafe, Column as _, Decode as _, Postgres, Row as _, TypeInfo as _,
+    Arguments as _, AssertSqlSafe, Column as _, Decode, Postgres, Row as _, TypeInfo as _,
     ValueRef as _,
 };
 use uuid::Uuid;
@@ -95,19 +95,23 @@ fn decode_value(value: PgValueRef<'_>) -> Result<Option<SqlValue>, BoxError> {
     }
     let type_info = value.type_info().into_owned();
     Ok(Some(match type_info.name() {
-        "BOOL" => SqlValue::Bool(bool::decode(value)?),
-        "INT2" => SqlValue::I64(i16::decode(value)?.into()),
-        "INT4" => SqlValue::I64(i32::decode(value)?.into()),
-        "INT8" => SqlValue::I64(i64::decode(value)?),
-        "FLOAT4" => SqlValue::F64(f32::decode(value)?.into()),
-        "FLOAT8" => SqlValue::F64(f64::decode(value)?),
+        "BOOL" => SqlValue::Bool(column::<bool>(value)?),
+        "INT2" => SqlValue::I64(column::<i16>(value)?.into()),
+        "INT4" => SqlValue::I64(column::<i32>(value)?.into()),
+        "INT8" => SqlValue::I64(column::<i64>(value)?),
+        "FLOAT4" => SqlValue::F64(column::<f32>(value)?.into()),
+        "FLOAT8" => SqlValue::F64(column::<f64>(value)?),
         "TEXT" | "VARCHAR" | "CHAR" | "NAME" | "UNKNOWN" | "JSON" => {
-            SqlValue::Text(String::decode(value)?)
+            SqlValue::Text(column::<String>(value)?)
         }
         // Text, after the number of the format.
-        "JSONB" => SqlValue::Text(String::decode(value)?.trim_start_matches('\u{1}').to_owned()),
-        "BYTEA" => SqlValue::Bytes(Vec::decode(value)?),
-        "UUID" => SqlValue::Uuid(Uuid::decode(value)?),
+        "JSONB" => SqlValue::Text(column::<String>(value)?.trim_start_matches('\u{1}').to_owned()),
+        "BYTEA" => SqlValue::Bytes(column::<Vec<u8>>(value)?),
+        "UUID" => SqlValue::Uuid(column::<Uuid>(value)?),
         _ => return Ok(None),
     }))
+}
+
+fn column<'r, T: Decode<'r, Postgres>>(value: PgValueRef<'r>) -> Result<T, BoxError> {
+    T::decode(value)
 }
