@@ -2,8 +2,8 @@
 
 use anyhow::{Context as _, Result};
 use benchmark_harness::{Args, Bank, Database, Scenario};
-use factum::prelude::*;
 use factum::Position;
+use factum::prelude::*;
 use factum_memory::MemoryStore;
 use factum_postgres::PostgresStore;
 use factum_sqlite::SqliteStore;

@@ -1,8 +1,8 @@
 //! The projection into a table that is measured, and its statements, which are also those of the driver alone.
 
 use anyhow::Result;
-use factum::prelude::*;
 use factum::Position;
+use factum::prelude::*;
 use factum::runtime::ReadModel;
 use factum_postgres::PostgresStore;
 use factum_sqlite::{BoxError, Sql, SqlError, SqlProject, SqlProjection, SqliteStore};

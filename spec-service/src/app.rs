@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use factum::engine::LoadError;
-use factum::{Engine, Position, Runtime};
 use factum::store::{Append, Read, RecordedEvent};
+use factum::{Engine, Position, Runtime};
 use tracing::warn;
 
 use crate::domain::{DEFAULT_MAX_BYTES, Rejection, Spec, SpecId};
@@ -188,13 +188,13 @@ impl Specs {
     pub async fn rebuild_list(&self) -> Result<(), AppError> {
         let head = *self.0.engine.store().watch().borrow();
         for status in self.0.runtime.status() {
-            self.0.runtime.projection_named(&status.name)?.rebuild().await?;
+            self.0
+                .runtime
+                .projection_named(&status.name)?
+                .rebuild()
+                .await?;
         }
-        self.0
-            .runtime
-            .wait_for(head)
-            .await
-            .map_err(AppError::from)
+        self.0.runtime.wait_for(head).await.map_err(AppError::from)
     }
 
     /// Waits until the list has reached `position`. A failure is only logged, because the write is stored.

@@ -4,12 +4,10 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use async_trait::async_trait;
-use factum::prelude::*;
 use factum::Position;
+use factum::prelude::*;
 use factum_postgres::{PgConnectOptions, PostgresOptions, PostgresStore};
-use factum_sqlite::{
-    BoxError, Sql, SqlDatabase, SqlError, SqlProject, SqlProjection, SqliteStore,
-};
+use factum_sqlite::{BoxError, Sql, SqlDatabase, SqlError, SqlProject, SqlProjection, SqliteStore};
 
 use crate::app::{AppError, Cursor, ListPage, ListQuery, SpecList, SpecSummary, Specs};
 use crate::domain::{SpecEvent, SpecId, SpecState};
@@ -107,11 +105,7 @@ impl SqlProjection for SpecTable {
 }
 
 impl SqlProject<SpecEvent> for SpecTable {
-    async fn project(
-        &self,
-        event: &Recorded<SpecEvent>,
-        db: &mut Sql<'_>,
-    ) -> Result<(), BoxError> {
+    async fn project(&self, event: &Recorded<SpecEvent>, db: &mut Sql<'_>) -> Result<(), BoxError> {
         let id = event.record.stream.key();
         let load = db.query("select summary from {spec_list} where id = $1");
         let next = next(load.bind(id).fetch_optional().await?, event)?;

@@ -62,11 +62,7 @@ impl SqlProjection for CountJars {
 }
 
 impl SqlProject<JarEvent> for CountJars {
-    async fn project(
-        &self,
-        event: &Recorded<JarEvent>,
-        db: &mut Sql<'_>,
-    ) -> Result<(), BoxError> {
+    async fn project(&self, event: &Recorded<JarEvent>, db: &mut Sql<'_>) -> Result<(), BoxError> {
         (self.taking)();
         let fill = db.query(FILL).bind(event.record.stream.as_str());
         fill.bind(event.record.position).execute().await?;

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use factum::FailurePolicy;
 use factum::prelude::*;
 use factum::projections::ProjectionsBuilder;
-use factum::FailurePolicy;
 use factum_sqlite::{BoxError, Sql, SqlError, SqlProject, SqlProjection};
 
 use crate::backend::{Backend, CREATE, FILL};
@@ -62,11 +62,7 @@ impl<const V: u32, const P: u16> SqlProjection for Count<V, P> {
 }
 
 impl<const V: u32, const P: u16> SqlProject<JarEvent> for Count<V, P> {
-    async fn project(
-        &self,
-        event: &Recorded<JarEvent>,
-        db: &mut Sql<'_>,
-    ) -> Result<(), BoxError> {
+    async fn project(&self, event: &Recorded<JarEvent>, db: &mut Sql<'_>) -> Result<(), BoxError> {
         if !self.slow.is_zero() {
             tokio::time::sleep(self.slow).await;
         }

@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 
+use factum_core::append::{
+    Append, AppendCondition, AppendError, Appended, Conflict, IdempotencyKey, Violation,
+};
 use factum_core::document::MemoryDocuments;
-use factum_core::record::Place;
-use factum_core::append::{Append, AppendCondition, AppendError, Appended, Conflict, IdempotencyKey, Violation};
 use factum_core::position::{Position, Version};
 use factum_core::read::{Direction, Page, Read, Scope};
+use factum_core::record::Place;
 use factum_core::record::RecordedEvent;
 use factum_core::stream_id::StreamId;
 use factum_core::tag::Tag;

@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use async_trait::async_trait;
-use factum_core::document::MemoryDocuments;
 use factum_core::append::{Append, AppendError, Appended, IdempotencyKey};
+use factum_core::document::MemoryDocuments;
 use factum_core::error::StoreError;
 use factum_core::position::Position;
 use factum_core::read::{Page, Read};

@@ -1,8 +1,8 @@
 //! The conformance suite for the store in memory, which keeps every guarantee except durability.
 
 use factum::async_trait;
-use factum_testkit::Backend;
 use factum_memory::MemoryStore;
+use factum_testkit::Backend;
 
 struct Memory(MemoryStore);
 
@@ -24,8 +24,8 @@ factum_testkit::conformance_suite!(Memory);
 /// The conformance suite with delayed calls and notifications.
 mod delayed {
     use factum::async_trait;
-    use factum_testkit::{Backend, Faults, Faulty};
     use factum_memory::MemoryStore;
+    use factum_testkit::{Backend, Faults, Faulty};
 
     struct Delayed(MemoryStore);
 

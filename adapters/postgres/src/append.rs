@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use factum_core::append::{Append, AppendCondition, Appended, Conflict, ExpectedVersion, Violation};
+use factum_core::append::{
+    Append, AppendCondition, Appended, Conflict, ExpectedVersion, Violation,
+};
 use factum_core::position::{Position, Version};
 use factum_core::stream_id::StreamId;
 use serde_json::json;

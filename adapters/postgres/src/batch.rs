@@ -137,7 +137,11 @@ impl<'a> Batch<'a> {
                 self.rows.event_streams.push(key);
                 self.rows.versions.push(stream.version as i64);
                 self.rows.events.add(event)?;
-                let tags: HashSet<&str> = event.tags.iter().map(factum_core::tag::Tag::as_str).collect();
+                let tags: HashSet<&str> = event
+                    .tags
+                    .iter()
+                    .map(factum_core::tag::Tag::as_str)
+                    .collect();
                 for tag in tags {
                     self.rows.tags.push(tag.to_owned());
                     self.rows.tag_positions.push(self.head.get() as i64);
@@ -168,7 +172,9 @@ impl<'a> Batch<'a> {
     /// Inserts the rows; call it once. Returns `false` if the head has moved and nothing was stored.
     pub async fn insert(&mut self, connection: &mut PgConnection) -> Result<bool, BackendError> {
         let rows = std::mem::take(&mut self.rows);
-        let inserted = rows.insert(connection, (self.head_before, self.head)).await?;
+        let inserted = rows
+            .insert(connection, (self.head_before, self.head))
+            .await?;
         let Some(recorded_at) = inserted else {
             return Ok(false);
         };

@@ -53,7 +53,8 @@ impl Failure {
             Self::Backend(error) => return error.follows_ignored_error(),
             Self::Rejected { error, .. } => error as &(dyn std::error::Error + 'static),
         };
-        successors(Some(error), |&error| error.source()).any(|error| error.is::<IgnoredError>())
+        let mut causes = successors(Some(error), |&error| error.source());
+        causes.any(<dyn std::error::Error>::is::<IgnoredError>)
     }
 }
 
@@ -111,7 +112,7 @@ impl Inline {
         let results = appends.iter().copied().zip(&outcome.results);
         let appended = results.filter_map(|(append, result)| Some((append, result.as_ref().ok()?)));
         let mut db = PostgresTransaction::new(connection, &self.stream_ids);
-        let finished = self.projections.finish(&mut db, builds, appended, outcome.head);
+        let finished = self.projections.finish(&mut db, builds, appended);
         match finished.await {
             Ok(()) => Ok(outcome),
             Err(InlineError { error, position }) => Err(Failure::Rejected {

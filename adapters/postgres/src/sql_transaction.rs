@@ -127,8 +127,7 @@ impl SqlTransaction for PostgresTransaction<'_> {
     }
 
     async fn roll_back_to(&mut self, savepoint: &str) -> Result<(), StoreError> {
-        let sql =
-            format!("rollback to savepoint {savepoint}; release savepoint {savepoint}");
+        let sql = format!("rollback to savepoint {savepoint}; release savepoint {savepoint}");
         execute_rollback(self.db, &sql).await.map_err(store_error)?;
         self.unchecked = false;
         Ok(())
@@ -136,7 +135,10 @@ impl SqlTransaction for PostgresTransaction<'_> {
 
     async fn lock_tables(&mut self, projection: &str) -> Result<(), StoreError> {
         let sql = "select pg_advisory_xact_lock(hashtextextended(current_schema() || $1, 7305803126914704))";
-        let locked = sqlx::query(sql).bind(projection).execute(&mut *self.db).await;
+        let locked = sqlx::query(sql)
+            .bind(projection)
+            .execute(&mut *self.db)
+            .await;
         locked.map(drop).map_err(store_error)
     }
 

@@ -40,16 +40,16 @@ pub async fn fetch(
     let Some(first) = rows.first() else {
         return Ok(Vec::new());
     };
-    let columns = first.columns().iter().map(|column| column.name().to_owned());
+    let columns = first
+        .columns()
+        .iter()
+        .map(|column| column.name().to_owned());
     let columns: Arc<[String]> = columns.collect();
     let rows = rows.iter().take(limit);
     rows.map(|row| decode(row, &columns)).collect()
 }
 
-fn bind(
-    sql: &str,
-    values: &[SqlValue],
-) -> Result<Query<'static, Postgres, PgArguments>, SqlError> {
+fn bind(sql: &str, values: &[SqlValue]) -> Result<Query<'static, Postgres, PgArguments>, SqlError> {
     let mut arguments = PgArguments::default();
     for value in values {
         let added = match value {
@@ -105,7 +105,11 @@ fn decode_value(value: PgValueRef<'_>) -> Result<Option<SqlValue>, BoxError> {
             SqlValue::Text(column::<String>(value)?)
         }
         // Text, after the number of the format.
-        "JSONB" => SqlValue::Text(column::<String>(value)?.trim_start_matches('\u{1}').to_owned()),
+        "JSONB" => SqlValue::Text(
+            column::<String>(value)?
+                .trim_start_matches('\u{1}')
+                .to_owned(),
+        ),
         "BYTEA" => SqlValue::Bytes(column::<Vec<u8>>(value)?),
         "UUID" => SqlValue::Uuid(column::<Uuid>(value)?),
         _ => return Ok(None),

@@ -4,9 +4,9 @@
 
 use std::sync::Arc;
 
-use factum_core::metrics::{Stopwatch, StoreMetrics};
 use factum_core::append::{Append, AppendError, Conflict};
 use factum_core::error::StoreError;
+use factum_core::metrics::{Stopwatch, StoreMetrics};
 use factum_core::position::Position;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
@@ -14,9 +14,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tracing::{Instrument as _, debug, warn};
 
+use crate::batch::{Batch, LocalResult};
 use crate::error::{BackendError, MovedDocuments};
 use crate::independent_batches::split_independent;
-use crate::batch::{Batch, LocalResult};
 use crate::inline::{Failure, Inline};
 use crate::write_request::{AppendResult, WriteRequest, appends, batch_span};
 use crate::writer_cache::WriterCache;
@@ -157,8 +157,7 @@ impl Writer {
                 }
                 Err(Failure::Rejected {
                     index: Some(index), ..
-                }) if requests.len() > 1 =>
-                {
+                }) if requests.len() > 1 => {
                     rejected.push(requests.remove(index));
                     continue;
                 }

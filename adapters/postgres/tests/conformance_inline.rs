@@ -2,16 +2,18 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "support/server.rs"]
-mod server;
 #[path = "support/tally.rs"]
 mod adapter;
+#[path = "support/server.rs"]
+mod server;
 #[path = "../../../framework/sql/tests/shared/tally.rs"]
 mod tally;
 
+use factum::store::{
+    Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Read, StoreError,
+};
 use factum::store::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
 use factum::{Position, async_trait};
-use factum::store::{Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Read, StoreError};
 use factum_postgres::{PostgresOptions, PostgresStore};
 use factum_testkit::Backend;
 use tally::{Sums, build};

@@ -7,8 +7,11 @@ mod server;
 
 use std::sync::Arc;
 
+use factum::store::{
+    Append, AppendError, ContentType, EventStore as _, ExpectedVersion, IdempotencyKey, NewEvent,
+    Query, Read, StoreError,
+};
 use factum::{Metadata, Version};
-use factum::store::{Append, AppendError, ContentType, EventStore as _, ExpectedVersion, IdempotencyKey, NewEvent, Query, Read, StoreError};
 use uuid::Uuid;
 
 fn opened() -> Append {

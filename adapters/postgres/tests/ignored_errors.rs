@@ -8,13 +8,15 @@ mod server;
 use std::sync::Arc;
 use std::time::Duration;
 
-use factum::prelude::*;
 use factum::engine::RetryPolicy;
+use factum::prelude::*;
 use factum::runtime::DeadLetterState;
-use factum::{Position, StreamId};
 use factum::store::{Append, ContentType, EventStore as _, ExpectedVersion, NewEvent};
+use factum::{Position, StreamId};
 use factum_postgres::sqlx::{self, Connection as _};
-use factum_postgres::{BoxError, PgConnection, PostgresStore, Sql, SqlError, SqlProject, SqlProjection};
+use factum_postgres::{
+    BoxError, PgConnection, PostgresStore, Sql, SqlError, SqlProject, SqlProjection,
+};
 use uuid::Uuid;
 
 #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,7 +35,8 @@ struct Guests {
 
 impl SqlProjection for Guests {
     async fn create(&self, db: &mut Sql<'_>) -> Result<(), SqlError> {
-        db.execute("create table if not exists {guest} (name text primary key)").await
+        db.execute("create table if not exists {guest} (name text primary key)")
+            .await
     }
 }
 
@@ -118,7 +121,12 @@ async fn check_dead_letter(begins_transaction: bool) {
         .await
         .unwrap();
     assert_eq!(guests, ["ada", "bob", "eve"]);
-    let dead_letters = runtime.projection::<Guests>().unwrap().dead_letters().await.unwrap();
+    let dead_letters = runtime
+        .projection::<Guests>()
+        .unwrap()
+        .dead_letters()
+        .await
+        .unwrap();
     let [dead_letter] = &dead_letters[..] else {
         panic!("{dead_letters:?}");
     };

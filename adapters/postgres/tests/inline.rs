@@ -18,7 +18,9 @@ use tally::{Sums, added, build, compare};
 
 #[tokio::test]
 async fn deferred_constraint_rejects_the_append() {
-    let Some((_dir, options)) = fresh() else { return };
+    let Some((_dir, options)) = fresh() else {
+        return;
+    };
     let store = options.inline(Sums::<1>).open().await.unwrap();
     build::<1>(&store).await;
     store.append(added(1, &[ONCE])).await.unwrap();
@@ -34,7 +36,9 @@ async fn deferred_constraint_rejects_the_append() {
 
 #[tokio::test]
 async fn savepoint_undoes_a_failed_statement() {
-    let Some((_dir, options)) = fresh() else { return };
+    let Some((_dir, options)) = fresh() else {
+        return;
+    };
     let store = options.inline(Sums::<1>).open().await.unwrap();
     build::<1>(&store).await;
     store.append(added(1, &[1, RECOVERS, 2])).await.unwrap();
@@ -43,7 +47,9 @@ async fn savepoint_undoes_a_failed_statement() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connection_lost_in_a_projection_leaves_no_trace() {
-    let Some((_dir, options)) = fresh() else { return };
+    let Some((_dir, options)) = fresh() else {
+        return;
+    };
     let store = options.inline(Sums::<1>).open().await.unwrap();
     build::<1>(&store).await;
     let mut stored = 0;

@@ -68,7 +68,14 @@ async fn transaction_begun_after_an_ignored_error_stays_inside() {
             &[IGNORES_AND_BEGINS][..],
             &[1, IGNORES_AND_BEGINS, 2],
             &[IGNORES, NESTS],
-            &[IGNORES_AND_BEGINS, IGNORES_AND_BEGINS, IGNORES_AND_BEGINS, IGNORES_AND_BEGINS, NESTS, 2],
+            &[
+                IGNORES_AND_BEGINS,
+                IGNORES_AND_BEGINS,
+                IGNORES_AND_BEGINS,
+                IGNORES_AND_BEGINS,
+                NESTS,
+                2,
+            ],
         ] {
             rejected(
                 &store,

@@ -4,10 +4,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "support/server.rs"]
-mod server;
 #[path = "support/tally.rs"]
 mod adapter;
+#[path = "support/server.rs"]
+mod server;
 #[path = "../../../framework/sql/tests/shared/tally.rs"]
 mod tally;
 
@@ -63,10 +63,7 @@ async fn appends_a_second() {
         let store = options.open().await.unwrap();
         build::<1>(&store).await;
         let inline = rate(&store, callers).await;
-        assert_eq!(
-            totals(&store).await.0 as u64,
-            store.watch().borrow().get()
-        );
+        assert_eq!(totals(&store).await.0 as u64, store.watch().borrow().get());
         store.close().await;
         println!(
             "{callers} callers: alone {alone:.0}/s, ordinary {beside:.0}/s ({lag} events, {late:?} late), inline {inline:.0}/s"

@@ -9,9 +9,12 @@ mod server;
 
 use std::sync::Arc;
 
-use factum::store::{Changes, DocumentStore as _, Scan};
 use factum::Metadata;
-use factum::store::{Append, AppendError, ContentType, EventStore as _, ExpectedVersion, NewEvent, Query, Read, StoreError};
+use factum::store::{
+    Append, AppendError, ContentType, EventStore as _, ExpectedVersion, NewEvent, Query, Read,
+    StoreError,
+};
+use factum::store::{Changes, DocumentStore as _, Scan};
 use factum_postgres::{PgPool, PostgresStore};
 use proxy::{Cut, Proxy};
 use uuid::Uuid;

@@ -8,7 +8,10 @@ mod server;
 use std::sync::Arc;
 
 use factum::Metadata;
-use factum::store::{Append, AppendError, ContentType, EventStore as _, ExpectedVersion, NewEvent, Query, Read, Violation};
+use factum::store::{
+    Append, AppendError, ContentType, EventStore as _, ExpectedVersion, NewEvent, Query, Read,
+    Violation,
+};
 use factum_postgres::PostgresStore;
 use uuid::Uuid;
 

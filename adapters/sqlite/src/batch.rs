@@ -39,7 +39,7 @@ pub fn store(
     };
     append_all(&mut transaction, requests)?;
     let head = transaction.cache.end.head;
-    inline.finish(transaction.connection, builds, requests, head)?;
+    inline.finish(transaction.connection, builds, requests)?;
     transaction.end()?;
     Ok(head)
 }

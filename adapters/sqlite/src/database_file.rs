@@ -54,8 +54,7 @@ impl DatabaseFile {
     }
 
     fn connect(&self, flags: OpenFlags) -> Result<Connection, BackendError> {
-        let flags =
-            flags | OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let flags = flags | OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.path, flags)?;
         connection.busy_timeout(self.busy_timeout)?;
         connection.pragma_update(None, "cache_size", CACHE_SIZE)?;

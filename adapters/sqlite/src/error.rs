@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use factum_core::document::ChangeError;
 use factum_core::append::AppendError;
+use factum_core::document::ChangeError;
 use factum_core::error::StoreError;
 use rusqlite::ffi::ErrorCode;
 

@@ -49,15 +49,16 @@ impl Inline {
         db: &mut Connection,
         builds: Vec<InlineBuild<'_>>,
         requests: &[WriteRequest],
-        head: Position,
     ) -> Result<(), BackendError> {
         if builds.is_empty() {
             return Ok(());
         }
         let mut db = SqliteTransaction(db);
         let stored = requests.iter().filter_map(WriteRequest::stored);
-        let finished = self.projections.finish(&mut db, builds, stored, head);
-        self.runtime.block_on(finished).map_err(|error| rejected(error.error))
+        let finished = self.projections.finish(&mut db, builds, stored);
+        self.runtime
+            .block_on(finished)
+            .map_err(|error| rejected(error.error))
     }
 }
 

@@ -131,7 +131,9 @@ impl SqliteOptions {
                 watcher: self.file.connect_to_read()?,
             })
         });
-        opened.await.map_err(|error| StoreError::Failed(error.into()))?
+        opened
+            .await
+            .map_err(|error| StoreError::Failed(error.into()))?
     }
 
     /// Returns the maximum number of reading threads; more of them would only compete for the cores.

@@ -4,10 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use factum_core::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
-use factum_core::metrics::StoreMetrics;
 use factum_core::append::{Append, AppendError, Appended, IdempotencyKey};
+use factum_core::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
 use factum_core::error::StoreError;
+use factum_core::metrics::StoreMetrics;
 use factum_core::position::Position;
 use factum_core::read::{Page, Read, Scope};
 use factum_core::snapshot::{Snapshot, SnapshotStore};

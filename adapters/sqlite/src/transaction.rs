@@ -105,7 +105,8 @@ pub fn check(db: &Connection) -> Result<(), SqlError> {
 pub fn store_error(error: BoxError) -> Result<StoreError, BoxError> {
     let source: &(dyn std::error::Error + 'static) = &*error;
     let mut causes = successors(Some(source), |&error| error.source());
-    let code = causes.find_map(|error| error.downcast_ref::<rusqlite::Error>()?.sqlite_error_code());
+    let code =
+        causes.find_map(|error| error.downcast_ref::<rusqlite::Error>()?.sqlite_error_code());
     match code {
         Some(code) if is_busy(code) => Ok(StoreError::Unavailable(error)),
         code if code_breaks_connection(code) => Ok(StoreError::Failed(error)),

@@ -58,7 +58,9 @@ impl ViewPool {
             };
             Ok::<_, BackendError>(lease)
         });
-        let lease = begun.await.map_err(|error| StoreError::Failed(error.into()))??;
+        let lease = begun
+            .await
+            .map_err(|error| StoreError::Failed(error.into()))??;
         Ok(ReadTransaction(Some(lease)))
     }
 
@@ -124,12 +126,14 @@ impl SqlConnection for ReadTransaction {
 
     async fn execute(&mut self, sql: &str, values: &[SqlValue]) -> Result<u64, SqlError> {
         let (sql, values) = (sql.to_owned(), values.to_vec());
-        self.run(move |db| statement::execute(db, &sql, &values)).await
+        self.run(move |db| statement::execute(db, &sql, &values))
+            .await
     }
 
     async fn execute_script(&mut self, sql: &str) -> Result<(), SqlError> {
         let sql = sql.to_owned();
-        self.run(move |db| statement::execute_script(db, &sql)).await
+        self.run(move |db| statement::execute_script(db, &sql))
+            .await
     }
 
     async fn fetch(
@@ -139,7 +143,8 @@ impl SqlConnection for ReadTransaction {
         limit: usize,
     ) -> Result<Vec<SqlRow>, SqlError> {
         let (sql, values) = (sql.to_owned(), values.to_vec());
-        self.run(move |db| statement::fetch(db, &sql, &values, limit)).await
+        self.run(move |db| statement::fetch(db, &sql, &values, limit))
+            .await
     }
 
     async fn find_documents(&mut self, keys: &[String]) -> Result<Vec<Document>, StoreError> {
@@ -155,7 +160,10 @@ impl SqlConnection for ReadTransaction {
 
     fn driver(&mut self) -> &mut (dyn Any + Send) {
         match &mut self.0 {
-            Some(ConnectionLease { connection: Some(connection), .. }) => connection,
+            Some(ConnectionLease {
+                connection: Some(connection),
+                ..
+            }) => connection,
             // Not a connection: the caller gets `None`.
             other => other,
         }

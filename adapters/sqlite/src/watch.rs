@@ -28,7 +28,9 @@ pub fn advance(head: &watch::Sender<Position>, position: Position) {
 /// Returns the head of the log.
 pub fn read_head(connection: &Connection) -> rusqlite::Result<Position> {
     let sql = "select coalesce(max(position), 0) from factum_event";
-    let head: i64 = connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+    let head: i64 = connection
+        .prepare_cached(sql)?
+        .query_row([], |row| row.get(0))?;
     Ok(Position::new(head as u64))
 }
 

@@ -159,8 +159,9 @@ impl WriteConnection {
 
     /// Closes the connection; blocks the thread.
     fn close(self) {
-        let closed = self.opened.map(|opened| opened.connection.close());
-        if let Some(Err((_, error))) = closed {
+        if let Some(opened) = self.opened
+            && let Err((_, error)) = opened.connection.close()
+        {
             warn!(%error, "cannot close the writer's connection");
         }
     }

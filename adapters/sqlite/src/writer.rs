@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
-use factum_core::position::Position;
 use factum_core::metrics::{Stopwatch, StoreMetrics};
+use factum_core::position::Position;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::debug;
 

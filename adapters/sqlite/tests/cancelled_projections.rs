@@ -25,7 +25,8 @@ struct Lamps {
 
 impl SqlProjection for Lamps {
     async fn create(&self, db: &mut Sql<'_>) -> Result<(), SqlError> {
-        db.execute("create table if not exists {lamp} (number integer)").await?;
+        db.execute("create table if not exists {lamp} (number integer)")
+            .await?;
         self.started.notify_one();
         self.resume.notified().await;
         Ok(())

@@ -7,9 +7,11 @@ mod adapter;
 #[path = "../../../framework/sql/tests/shared/tally.rs"]
 mod tally;
 
+use factum::store::{
+    Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Read, StoreError,
+};
 use factum::store::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
 use factum::{Position, async_trait};
-use factum::store::{Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Read, StoreError};
 use factum_sqlite::{SqliteOptions, SqliteStore};
 use factum_testkit::Backend;
 use tally::{Sums, build};

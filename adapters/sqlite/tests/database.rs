@@ -5,8 +5,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use factum::store::{
+    Append, ContentType, EventStore as _, ExpectedVersion, NewEvent, Query, Read, StoreError,
+};
 use factum::{Metadata, Version};
-use factum::store::{Append, ContentType, EventStore as _, ExpectedVersion, NewEvent, Query, Read, StoreError};
 use factum_sqlite::{SqliteStore, rusqlite};
 use uuid::Uuid;
 
@@ -38,12 +40,11 @@ async fn events_view_shows_readable_json() {
     let store = SqliteStore::open(dir.path().join("bank.db")).await.unwrap();
     store.append(opened()).await.unwrap();
     type Row = (i64, String, i64, String, String, String);
-    let rows: Vec<Row> =
-        store
-            .query("select position, stream, version, name, data, tags from events")
-            .fetch_all()
-            .await
-            .unwrap();
+    let rows: Vec<Row> = store
+        .query("select position, stream, version, name, data, tags from events")
+        .fetch_all()
+        .await
+        .unwrap();
     let stream = "account-1".to_owned();
     let tags = r#"["owner:ada"]"#.to_owned();
     let first = (
@@ -95,7 +96,10 @@ async fn closed_store_returns_closed() {
     assert!(matches!(read, Err(StoreError::Closed)), "{read:?}");
     let append = store.append(opened()).await;
     assert!(
-        matches!(append, Err(factum::store::AppendError::Store(StoreError::Closed))),
+        matches!(
+            append,
+            Err(factum::store::AppendError::Store(StoreError::Closed))
+        ),
         "{append:?}"
     );
     assert!(head.changed().await.is_err());

@@ -15,7 +15,9 @@ use tally::{Sums, added, build, has_effect, totals};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cancelled_statement_is_in_the_transaction() {
-    let Some((_dir, options)) = fresh() else { return };
+    let Some((_dir, options)) = fresh() else {
+        return;
+    };
     let store = options.inline(Sums::<1>).open().await.unwrap();
     build::<1>(&store).await;
     for turn in 0..200 {

@@ -65,8 +65,15 @@ fn append_until_killed(file: &Path, appends: usize) -> Vec<u64> {
             let _ = child.kill();
         }
     }
-    assert!(!child.wait().unwrap().success(), "the process was not killed");
-    assert!(acknowledged.len() >= appends, "{} of {appends}", acknowledged.len());
+    assert!(
+        !child.wait().unwrap().success(),
+        "the process was not killed"
+    );
+    assert!(
+        acknowledged.len() >= appends,
+        "{} of {appends}",
+        acknowledged.len()
+    );
     acknowledged
 }
 

@@ -70,10 +70,7 @@ async fn appends_a_second() {
         let store = options.inline(Sums::<1>).open().await.unwrap();
         build::<1>(&store).await;
         let inline = rate(&store, callers).await;
-        assert_eq!(
-            totals(&store).await.0 as u64,
-            store.watch().borrow().get()
-        );
+        assert_eq!(totals(&store).await.0 as u64, store.watch().borrow().get());
         store.close().await;
         println!(
             "{callers} callers: alone {alone:.0}/s, ordinary {beside:.0}/s ({lag} events, {late:?} late), inline {inline:.0}/s"

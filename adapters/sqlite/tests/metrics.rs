@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use factum::Metadata;
-use factum::store::{Append, ContentType, EventStore as _, ExpectedVersion, IdempotencyKey, NewEvent, Query, Read};
+use factum::store::{
+    Append, ContentType, EventStore as _, ExpectedVersion, IdempotencyKey, NewEvent, Query, Read,
+};
 use factum_sqlite::SqliteStore;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use uuid::Uuid;

@@ -4,8 +4,11 @@
 
 use std::sync::Arc;
 
+use factum::store::{
+    Append, AppendError, ContentType, EventStore as _, ExpectedVersion, NewEvent, Query, QueryItem,
+    Read, Tag,
+};
 use factum::{Metadata, Position};
-use factum::store::{Append, AppendError, ContentType, EventStore as _, ExpectedVersion, NewEvent, Query, QueryItem, Read, Tag};
 use factum_sqlite::SqliteStore;
 use uuid::Uuid;
 

@@ -5,7 +5,9 @@
 use std::sync::Arc;
 
 use factum::Metadata;
-use factum::store::{Append, ContentType, EventStore as _, ExpectedVersion, NewEvent, Page, Query, Read};
+use factum::store::{
+    Append, ContentType, EventStore as _, ExpectedVersion, NewEvent, Page, Query, Read,
+};
 use factum_sqlite::SqliteStore;
 use uuid::Uuid;
 

@@ -34,7 +34,9 @@ pub enum SqlError {
         expected: &'static str,
     },
     /// The driver returned a value of a type that the generic layer does not know.
-    #[error("cannot decode column {column} of type {sql_type}; cast it in the query, for example to bigint or text")]
+    #[error(
+        "cannot decode column {column} of type {sql_type}; cast it in the query, for example to bigint or text"
+    )]
     UnsupportedType {
         /// The name of the column.
         column: String,

@@ -53,6 +53,8 @@ pub struct InlineBuild<'p> {
     key: String,
     revision: Revision,
     checkpoint: Checkpoint,
+    /// The head before the appends.
+    head: Position,
 }
 
 /// The appends of a transaction must be rolled back.
@@ -121,8 +123,8 @@ impl InlineProjections {
     ) -> Result<Vec<InlineBuild<'_>>, StoreError> {
         let mut builds = Vec::new();
         for projection in &self.0 {
-            for build in projection.builds(db).await? {
-                if build.catch_up(db, head).await? {
+            for build in projection.builds(db, head).await? {
+                if build.catch_up(db).await? {
                     builds.push(build);
                 }
             }
@@ -130,7 +132,7 @@ impl InlineProjections {
         Ok(builds)
     }
 
-    /// Applies `appended` to `builds`, and moves their checkpoints to `head`.
+    /// Applies `appended` to `builds`, and moves their checkpoints to the new head.
     ///
     /// # Errors
     /// Returns [`InlineError`]: its error is [`AppendError::Projection`] if a projection rejects an event.
@@ -139,7 +141,6 @@ impl InlineProjections {
         db: &mut dyn SqlTransaction,
         builds: Vec<InlineBuild<'_>>,
         appended: impl IntoIterator<Item = (&'a Append, &'a Appended)>,
-        head: Position,
     ) -> Result<(), InlineError> {
         if builds.is_empty() {
             return Ok(());
@@ -147,21 +148,26 @@ impl InlineProjections {
         let events = recorded(appended)?;
         let mut changes = Changes::new();
         for build in builds {
-            build.apply(db, &events).await.map_err(|error| match error {
-                BatchError::Store(error) => InlineError::from(error),
-                error => InlineError {
-                    position: match &error {
-                        BatchError::Event(failed) => Some(failed.position),
-                        _ => None,
+            build
+                .apply(db, &events)
+                .await
+                .map_err(|error| match error {
+                    BatchError::Store(error) => InlineError::from(error),
+                    error => InlineError {
+                        position: match &error {
+                            BatchError::Event(failed) => Some(failed.position),
+                            _ => None,
+                        },
+                        error: AppendError::Projection {
+                            name: build.projection.projection.name().to_owned(),
+                            error: error.into(),
+                        },
                     },
-                    error: AppendError::Projection {
-                        name: build.projection.projection.name().to_owned(),
-                        error: error.into(),
-                    },
-                },
-            })?;
+                })?;
+            let last = events.last();
+            let head = last.map_or(build.head, |event| event.position);
             if build.checkpoint.position < head {
-                let newest = events.last().map(|event| event.recorded_at);
+                let newest = last.map(|event| event.recorded_at);
                 let next = Checkpoint {
                     position: head,
                     newest: newest.or(build.checkpoint.newest),
@@ -183,6 +189,7 @@ impl InlineProjection {
     async fn builds(
         &self,
         db: &mut dyn SqlTransaction,
+        head: Position,
     ) -> Result<Vec<InlineBuild<'_>>, StoreError> {
         let name = self.projection.name();
         let mut keys = self.lock_keys().clone();
@@ -203,7 +210,7 @@ impl InlineProjection {
             needed.extend(own.iter().map(|build| lease_key(name, build.number, 0)));
             if needed.iter().all(|key| keys.contains(key)) {
                 self.lock_keys().clone_from(&needed);
-                let builds = own.iter().map(|build| self.build(build, &found));
+                let builds = own.iter().map(|build| self.build(build, &found, head));
                 return builds.filter_map(Result::transpose).collect();
             }
             keys = needed;
@@ -215,6 +222,7 @@ impl InlineProjection {
         &self,
         build: &Build,
         found: &[Document],
+        head: Position,
     ) -> Result<Option<InlineBuild<'_>>, StoreError> {
         let key = lease_key(self.projection.name(), build.number, 0);
         let (revision, checkpoint) = checkpoint_of(found, &key, Position::ZERO)?;
@@ -227,6 +235,7 @@ impl InlineProjection {
             key,
             revision,
             checkpoint,
+            head,
         }))
     }
 
@@ -236,19 +245,17 @@ impl InlineProjection {
 }
 
 impl InlineBuild<'_> {
-    /// Processes the events between the checkpoint and `head`. Returns `false`, without any effect, if they are more than a
+    /// Processes the events between the checkpoint and the head. Returns `false`, without any effect, if they are more than a
     /// page or one of them fails.
-    async fn catch_up(
-        &self,
-        db: &mut dyn SqlTransaction,
-        head: Position,
-    ) -> Result<bool, StoreError> {
+    async fn catch_up(&self, db: &mut dyn SqlTransaction) -> Result<bool, StoreError> {
         let position = self.checkpoint.position;
-        if position >= head {
+        if position >= self.head {
             return Ok(true);
         }
         let read = Read::all(self.projection.query.clone());
-        let mut page = db.read_events(&read.after(position).limit(MAX_PAGE)).await?;
+        let mut page = db
+            .read_events(&read.after(position).limit(MAX_PAGE))
+            .await?;
         if page.more {
             return Ok(false);
         }
@@ -265,7 +272,10 @@ impl InlineBuild<'_> {
         };
         db.roll_back_to("catch_up").await?;
         let name = self.projection.projection.name();
-        warn!(name, error, "inline projection failed on a stored event; its consumer must process it");
+        warn!(
+            name,
+            error, "inline projection failed on a stored event; its consumer must process it"
+        );
         self.projection.failed_after.store(position.get(), Relaxed);
         Ok(false)
     }

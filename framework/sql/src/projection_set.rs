@@ -58,7 +58,9 @@ where
         let decoded = catch_unwind(AssertUnwindSafe(|| record.decode_all::<E>()));
         let events = match decoded {
             Ok(decoded) => decoded?,
-            Err(panic) => return Err(EventError::handler(record.position, panic_message(&*panic)).into()),
+            Err(panic) => {
+                return Err(EventError::handler(record.position, panic_message(&*panic)).into());
+            }
         };
         for event in events {
             let record = record.clone();

@@ -47,30 +47,30 @@ impl SqlRow {
 }
 
 /// The index or the name of a column.
-pub trait ColumnIndex {
+pub trait ColumnIndex: Copy {
     /// Returns the index of the column, if there is one.
-    fn find(&self, columns: &[String]) -> Option<usize>;
+    fn find(self, columns: &[String]) -> Option<usize>;
 
     /// Describes the column in an error message.
-    fn describe(&self) -> String;
+    fn describe(self) -> String;
 }
 
 impl ColumnIndex for usize {
-    fn find(&self, columns: &[String]) -> Option<usize> {
-        (*self < columns.len()).then_some(*self)
+    fn find(self, columns: &[String]) -> Option<usize> {
+        (self < columns.len()).then_some(self)
     }
 
-    fn describe(&self) -> String {
+    fn describe(self) -> String {
         self.to_string()
     }
 }
 
 impl ColumnIndex for &str {
-    fn find(&self, columns: &[String]) -> Option<usize> {
+    fn find(self, columns: &[String]) -> Option<usize> {
         columns.iter().position(|column| column == self)
     }
 
-    fn describe(&self) -> String {
+    fn describe(self) -> String {
         format!("{self:?}")
     }
 }

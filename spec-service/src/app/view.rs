@@ -1,8 +1,8 @@
 //! The results of reading specifications.
 
 use factum::runtime::ConsumerStatus;
-use factum::{Position, Recorded, Timestamp};
 use factum::store::RecordedEvent;
+use factum::{Position, Recorded, Timestamp};
 
 use crate::domain::{Content, SpecEvent, SpecId, SpecName, SpecState};
 

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use factum::engine::{LoadError, Subscription};
 use factum::event::{DecodeEvent as _, EventSet as _, Recorded};
-use factum::{Engine, Position};
 use factum::store::{Query, RecordedEvent};
+use factum::{Engine, Position};
 
 use super::{AppError, Change};
 use crate::domain::{SpecEvent, SpecId};

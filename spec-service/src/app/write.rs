@@ -1,8 +1,8 @@
 //! The write functions: validate the input, execute the command, and wait for the list.
 
-use factum::prelude::*;
 use factum::Position;
 use factum::engine::Receipt;
+use factum::prelude::*;
 use uuid::Uuid;
 
 use super::{AppError, RequestContext, Specs};

@@ -3,8 +3,8 @@
 #![allow(dead_code, reason = "no test uses all items")]
 
 use factum::Position;
-pub use factum_postgres::{PostgresOptions as Options, PostgresStore as Store};
 use factum_postgres::{PgConnection, sqlx};
+pub use factum_postgres::{PostgresOptions as Options, PostgresStore as Store};
 use factum_sql::{BoxError, Sql, SqlError};
 use sqlx::Connection as _;
 
@@ -46,11 +46,7 @@ pub fn fresh() -> Option<((), Options)> {
     crate::server::fresh().map(|options| ((), options))
 }
 
-pub async fn special(
-    amount: u64,
-    position: Position,
-    db: &mut Sql<'_>,
-) -> Result<(), BoxError> {
+pub async fn special(amount: u64, position: Position, db: &mut Sql<'_>) -> Result<(), BoxError> {
     match amount {
         KILLS => {
             let kill = db.query("select pg_terminate_backend(pg_backend_pid())");
@@ -104,5 +100,8 @@ pub async fn tables(store: &Store) -> Vec<String> {
 pub async fn check_transactions(store: &Store, position: i64) {
     let sql = "select count(distinct xmin::text) from event where position > $1";
     let transactions: i64 = store.query(sql).bind(position).fetch_one().await.unwrap();
-    assert!(transactions <= 8, "{transactions} transactions after {position}");
+    assert!(
+        transactions <= 8,
+        "{transactions} transactions after {position}"
+    );
 }

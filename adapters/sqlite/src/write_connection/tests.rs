@@ -1,8 +1,8 @@
 //! Tests of the connection that writes.
 
+use factum::Runtime;
 use factum::engine::Engine;
 use factum::event::Recorded;
-use factum::Runtime;
 use factum_core::append::{Append, ExpectedVersion};
 use factum_core::document::{Changes, DocumentStore as _};
 use factum_core::record::{ContentType, NewEvent};
@@ -38,7 +38,9 @@ fn is_kept(writer: &mut WriteConnection, error: &BackendError) -> bool {
     writer.reset_after(error);
     let transaction = writer.begin().unwrap();
     let account = "account-1".parse().unwrap();
-    let stream = transaction.cache.stream_state(transaction.connection, &account);
+    let stream = transaction
+        .cache
+        .stream_state(transaction.connection, &account);
     assert_eq!(stream.unwrap().key, None);
     transaction.end().unwrap();
     execute(writer, "select a from mark").is_ok()
@@ -56,7 +58,10 @@ async fn failed_connection_is_opened_again() {
     for code in [ffi::SQLITE_CONSTRAINT, ffi::SQLITE_FULL, ffi::SQLITE_BUSY] {
         assert!(is_kept(&mut writer, &error(code)), "{code}");
     }
-    assert!(is_kept(&mut writer, &rusqlite::Error::QueryReturnedNoRows.into()));
+    assert!(is_kept(
+        &mut writer,
+        &rusqlite::Error::QueryReturnedNoRows.into()
+    ));
 }
 
 #[derive(factum::Event, serde::Serialize, serde::Deserialize)]
@@ -71,7 +76,8 @@ struct Accounts;
 
 impl SqlProjection for Accounts {
     async fn create(&self, db: &mut Sql<'_>) -> Result<(), SqlError> {
-        db.execute("create table if not exists {account} (id text primary key)").await
+        db.execute("create table if not exists {account} (id text primary key)")
+            .await
     }
 }
 
@@ -126,7 +132,11 @@ async fn other_writes_of_the_process_keep_the_writer_cache() {
     let more = Changes::new().put("checkpoint", "2");
     store.change_documents(more).await.unwrap();
     store.clear_snapshots().await.unwrap();
-    let rows: i64 = store.query("select count(*) from account").fetch_one().await.unwrap();
+    let rows: i64 = store
+        .query("select count(*) from account")
+        .fetch_one()
+        .await
+        .unwrap();
     assert_eq!(rows, 1);
     assert_eq!(cached_data_version(&store, "account-1").await, first);
     let other = SqliteStore::open(&file).await.unwrap();

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use factum_core::append::{Append, Appended, StreamAppend};
 use factum_core::document::encode;
+use factum_core::error::StoreError;
 use factum_core::metadata::Metadata;
 use factum_core::position::{Position, Version};
-use factum_core::error::StoreError;
 use factum_core::record::{ContentType, NewEvent, Place, RecordedEvent};
 
 /// The events of appends, given in the order of their positions, just as they are read in a transaction: without the keys of

@@ -39,7 +39,9 @@ fn head(store: &Store) -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn read_after_an_append_finds_its_effect() {
-    let Some((_dir, options)) = fresh() else { return };
+    let Some((_dir, options)) = fresh() else {
+        return;
+    };
     let stores = [open(&options).await, open_unbuilt(&options).await];
     let writers = (0..32_u64).map(|number| {
         let writer = stores[number as usize % 2].clone();
@@ -61,7 +63,9 @@ async fn read_after_an_append_finds_its_effect() {
 
 #[tokio::test]
 async fn rejected_append_leaves_no_trace() {
-    let Some((_dir, options)) = fresh() else { return };
+    let Some((_dir, options)) = fresh() else {
+        return;
+    };
     let store = open(&options).await;
     store.append(added(1, &[1, 2])).await.unwrap();
     let moved = Changes::new().put_if("one", Revision::new(7), "2");
@@ -96,7 +100,9 @@ async fn rejected_append_leaves_no_trace() {
 
 #[tokio::test]
 async fn failure_rejects_one_append_and_not_its_neighbours() {
-    let Some((_dir, options)) = fresh() else { return };
+    let Some((_dir, options)) = fresh() else {
+        return;
+    };
     let store = open(&options).await;
     for round in 0..3 {
         let appends = (0..64_u64).map(|number| {
@@ -125,7 +131,9 @@ async fn failure_rejects_one_append_and_not_its_neighbours() {
 
 #[tokio::test]
 async fn appends_leave_an_unbuilt_projection_to_the_runtime() {
-    let Some((_dir, options)) = fresh() else { return };
+    let Some((_dir, options)) = fresh() else {
+        return;
+    };
     let store = open_unbuilt(&options).await;
     for stream in 0..5 {
         store.append(added(stream, &[stream; 1_000])).await.unwrap();
@@ -154,7 +162,9 @@ async fn appends_leave_an_unbuilt_projection_to_the_runtime() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_nodes_that_start_together_build_once() {
-    let Some((_dir, options)) = fresh() else { return };
+    let Some((_dir, options)) = fresh() else {
+        return;
+    };
     let bare = options.clone().open().await.unwrap();
     for stream in 0..3 {
         bare.append(added(stream, &[stream; 1_000])).await.unwrap();
@@ -189,7 +199,9 @@ async fn ten_nodes_that_start_together_build_once() {
 
 #[tokio::test]
 async fn two_inline_projections_need_different_names() {
-    let Some((_dir, options)) = fresh() else { return };
+    let Some((_dir, options)) = fresh() else {
+        return;
+    };
     let twice = options.inline(Sums::<1>).inline(Sums::<2>);
     let Err(StoreError::Failed(error)) = twice.open().await else {
         panic!("it is rejected")
@@ -200,7 +212,9 @@ async fn two_inline_projections_need_different_names() {
 
 #[tokio::test]
 async fn appends_leave_a_projection_with_dead_letters_alone() {
-    let Some((_dir, options)) = fresh() else { return };
+    let Some((_dir, options)) = fresh() else {
+        return;
+    };
     let bare = options.clone().open().await.unwrap();
     bare.append(added(1, &[1, REJECTED])).await.unwrap();
     let store = open_unbuilt(&options).await;
@@ -247,7 +261,9 @@ async fn stored_event_that_fails_rejects_no_append() {
         &[REJECTED],
         &[1, THIRD, 2],
     ] {
-        let Some((_dir, options)) = fresh() else { return };
+        let Some((_dir, options)) = fresh() else {
+            return;
+        };
         let bare = options.clone().open().await.unwrap();
         let store = open(&options).await;
         store.append(added(1, &[1])).await.unwrap();
@@ -266,7 +282,8 @@ struct Zero;
 
 impl SqlProjection for Zero {
     async fn create(&self, db: &mut Sql<'_>) -> Result<(), SqlError> {
-        db.execute("create table if not exists {zero} (number bigint)").await
+        db.execute("create table if not exists {zero} (number bigint)")
+            .await
     }
 }
 
@@ -279,7 +296,9 @@ impl SqlProject<TallyEvent> for Zero {
 
 #[tokio::test]
 async fn projection_that_fails_is_named() {
-    let Some((_dir, options)) = fresh() else { return };
+    let Some((_dir, options)) = fresh() else {
+        return;
+    };
     let both = options.inline(Zero).inline(Sums::<1>);
     let store = both.open().await.unwrap();
     let engine = Engine::new(store.clone());
@@ -317,7 +336,9 @@ fn write(store: &Store, stream: u64, end: &Arc<AtomicBool>) -> JoinHandle<u64> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn new_version_is_built_and_no_reader_sees_a_part() {
-    let Some((_dir, options)) = fresh() else { return };
+    let Some((_dir, options)) = fresh() else {
+        return;
+    };
     let old = open(&options).await;
     for stream in 0..3 {
         old.append(added(stream, &[1; 1_000])).await.unwrap();
@@ -354,7 +375,9 @@ async fn new_version_is_built_and_no_reader_sees_a_part() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn runtime_beside_appends_reports_and_rebuilds() {
-    let Some((_dir, options)) = fresh() else { return };
+    let Some((_dir, options)) = fresh() else {
+        return;
+    };
     let (store, other) = (open(&options).await, open_unbuilt(&options).await);
     let runtime = run::<1>(&store).await;
     let sums = runtime.projection_named("sums").unwrap();
@@ -390,7 +413,9 @@ async fn runtime_beside_appends_reports_and_rebuilds() {
 
 #[tokio::test]
 async fn projection_becomes_inline_and_ordinary_again() {
-    let Some((_dir, options)) = fresh() else { return };
+    let Some((_dir, options)) = fresh() else {
+        return;
+    };
     for round in 0..3_u64 {
         let bare = options.clone().open().await.unwrap();
         let last = bare.append(added(1, &[round; 100])).await.unwrap().position;
@@ -406,7 +431,9 @@ async fn projection_becomes_inline_and_ordinary_again() {
 
 #[tokio::test]
 async fn pause_counts_from_the_next_append() {
-    let Some((_dir, options)) = fresh() else { return };
+    let Some((_dir, options)) = fresh() else {
+        return;
+    };
     let store = open(&options).await;
     for _ in 0..3 {
         store.append(added(1, &[1])).await.unwrap();
@@ -428,7 +455,9 @@ async fn pause_counts_from_the_next_append() {
 
 #[tokio::test]
 async fn append_may_change_the_documents_of_a_projection() {
-    let Some((_dir, options)) = fresh() else { return };
+    let Some((_dir, options)) = fresh() else {
+        return;
+    };
     let store = open(&options).await;
     for round in 1..=4 {
         let control = store.find_documents(&["consumer/sums".to_owned()]).await;

@@ -114,7 +114,9 @@ async fn insert(
 ) -> Result<(), SqlError> {
     let TallyEvent::Added { amount } = event.event;
     let insert = db.query("insert into {added} (position, amount) values ($1, $2)");
-    let insert = insert.bind(event.record.position).bind(amount as i64 * factor);
+    let insert = insert
+        .bind(event.record.position)
+        .bind(amount as i64 * factor);
     assert_eq!(insert.execute().await?, 1);
     Ok(())
 }
@@ -171,7 +173,9 @@ fn stop_error(error: WaitError) -> (String, String) {
 
 #[tokio::test]
 async fn reader_sees_its_own_write_after_waiting() {
-    let Some((_dir, options)) = fresh() else { return };
+    let Some((_dir, options)) = fresh() else {
+        return;
+    };
     let (store, engine) = open(&options).await;
     let runtime = start(&engine, store.read_model(Sums::default())).await;
     for amount in 1..=20 {
@@ -184,7 +188,9 @@ async fn reader_sees_its_own_write_after_waiting() {
 
 #[tokio::test]
 async fn restart_continues_after_the_checkpoint() {
-    let Some((_dir, options)) = fresh() else { return };
+    let Some((_dir, options)) = fresh() else {
+        return;
+    };
     for round in 1..=3_u64 {
         let (store, engine) = open(&options).await;
         let last = add(&engine, round * 10 - 9, round * 10).await;
@@ -199,7 +205,9 @@ async fn restart_continues_after_the_checkpoint() {
 
 #[tokio::test]
 async fn restart_without_new_events_is_live() {
-    let Some((_dir, options)) = fresh() else { return };
+    let Some((_dir, options)) = fresh() else {
+        return;
+    };
     for round in 1..=2 {
         let (store, engine) = open(&options).await;
         let last = if round == 1 {
@@ -222,7 +230,9 @@ async fn restart_without_new_events_is_live() {
 
 #[tokio::test]
 async fn stopped_projection_skips_nothing() {
-    let Some((_dir, options)) = fresh() else { return };
+    let Some((_dir, options)) = fresh() else {
+        return;
+    };
     let (store, engine) = open(&options).await;
     let last = add(&engine, 1, 50).await;
     let fails_at = Arc::new(AtomicU64::new(30));
@@ -255,7 +265,9 @@ async fn stopped_projection_skips_nothing() {
 
 #[tokio::test]
 async fn rebuild_returns_the_same_result() {
-    let Some((_dir, options)) = fresh() else { return };
+    let Some((_dir, options)) = fresh() else {
+        return;
+    };
     let (store, engine) = open(&options).await;
     let last = add(&engine, 1, 30).await;
     let runtime = start(&engine, store.read_model(Sums::default())).await;
@@ -269,7 +281,9 @@ async fn rebuild_returns_the_same_result() {
 
 #[tokio::test]
 async fn new_version_is_built_beside_the_old() {
-    let Some((_dir, options)) = fresh() else { return };
+    let Some((_dir, options)) = fresh() else {
+        return;
+    };
     let (store, engine) = open(&options).await;
     let last = add(&engine, 1, 10).await;
     let runtime = start(&engine, store.read_model(Sums::default())).await;
@@ -287,7 +301,9 @@ async fn new_version_is_built_beside_the_old() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn projection_and_writers_do_not_disturb_each_other() {
-    let Some((_dir, options)) = fresh() else { return };
+    let Some((_dir, options)) = fresh() else {
+        return;
+    };
     let (store, engine) = open(&options).await;
     let (_, other) = open(&options).await;
     let runtime = start(&engine, store.read_model(Sums::default())).await;
@@ -316,7 +332,9 @@ async fn projection_and_writers_do_not_disturb_each_other() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_nodes_process_each_event_once() {
-    let Some((_dir, options)) = fresh() else { return };
+    let Some((_dir, options)) = fresh() else {
+        return;
+    };
     let (store, engine) = open(&options).await;
     let (other_store, other) = open(&options).await;
     let both = [
@@ -348,7 +366,9 @@ async fn two_nodes_process_each_event_once() {
 
 #[tokio::test]
 async fn older_version_leaves_a_newer_read_model_alone() {
-    let Some((_dir, options)) = fresh() else { return };
+    let Some((_dir, options)) = fresh() else {
+        return;
+    };
     let (store, engine) = open(&options).await;
     let last = add(&engine, 1, 10).await;
     let newer = start(&engine, store.read_model(DoubleSums)).await;
@@ -457,12 +477,19 @@ impl SqlProject<TallyEvent> for Values {
         let same = db.query("select * from {sample} where $1 = label and id = $2");
         let same: Option<Row> = same.bind(&row.label).bind(row.id).fetch_optional().await?;
         assert_eq!(same, Some(row));
-        let none = db.query("select missing from {sample}").fetch_one::<Option<String>>();
+        let none = db
+            .query("select missing from {sample}")
+            .fetch_one::<Option<String>>();
         assert_eq!(none.await?, None);
         let absent = db.query("select label from {sample} where position = 0");
         assert_eq!(absent.fetch_optional::<String>().await?, None);
-        let bumped = db.query("update {sample} set small = small + $1 where position = $2 returning small");
-        let bumped: i32 = bumped.bind(1).bind(event.record.position).fetch_one().await?;
+        let bumped =
+            db.query("update {sample} set small = small + $1 where position = $2 returning small");
+        let bumped: i32 = bumped
+            .bind(1)
+            .bind(event.record.position)
+            .fetch_one()
+            .await?;
         assert_eq!(bumped, amount as i32 + 1);
         Ok(())
     }
@@ -470,7 +497,9 @@ impl SqlProject<TallyEvent> for Values {
 
 #[tokio::test]
 async fn values_of_all_types_are_bound_and_read() {
-    let Some((_dir, options)) = fresh() else { return };
+    let Some((_dir, options)) = fresh() else {
+        return;
+    };
     let (store, engine) = open(&options).await;
     let last = add(&engine, 1, 3).await;
     let runtime = start(&engine, store.read_model(Values)).await;
@@ -488,7 +517,9 @@ async fn values_of_all_types_are_bound_and_read() {
     );
     let no_value = store.query("select position from sample where position = $1");
     assert!(no_value.fetch_one::<i64>().await.is_err());
-    let no_row = store.query("select position from sample where position = $1").bind(9_i64);
+    let no_row = store
+        .query("select position from sample where position = $1")
+        .bind(9_i64);
     let no_row = no_row.fetch_one::<i64>().await.unwrap_err();
     assert!(matches!(no_row, SqlError::NoRow), "{no_row}");
     let write = store.query("delete from sample__1").execute().await;
@@ -501,14 +532,18 @@ async fn count<D: SqlDatabase + Clone>(database: D) -> i64 {
     let model = database.read_model(Sums::default());
     let mut view = model.view().await.unwrap().unwrap();
     let count = view.query("select count(*) from {added}").fetch_one().await;
-    let same = database.query("select count(*) from added").fetch_one::<i64>();
+    let same = database
+        .query("select count(*) from added")
+        .fetch_one::<i64>();
     assert_eq!(view.position().get() as i64, same.await.unwrap());
     count.unwrap()
 }
 
 #[tokio::test]
 async fn view_is_at_one_position() {
-    let Some((_dir, options)) = fresh() else { return };
+    let Some((_dir, options)) = fresh() else {
+        return;
+    };
     let (store, engine) = open(&options).await;
     let model = store.read_model(Sums::default());
     assert!(model.view().await.unwrap().is_none());
@@ -520,7 +555,9 @@ async fn view_is_at_one_position() {
     let last = add(&engine, 11, 20).await;
     runtime.wait_for(last).await.unwrap();
     for _ in 0..2 {
-        let seen = view.query("select count(*) from {added}").fetch_one::<i64>();
+        let seen = view
+            .query("select count(*) from {added}")
+            .fetch_one::<i64>();
         assert_eq!(seen.await.unwrap(), 10);
     }
     assert_eq!(view.position(), Position::new(10));
@@ -530,7 +567,9 @@ async fn view_is_at_one_position() {
 
 #[tokio::test]
 async fn more_views_than_connections_wait_for_each_other() {
-    let Some((_dir, options)) = fresh() else { return };
+    let Some((_dir, options)) = fresh() else {
+        return;
+    };
     let (store, engine) = open(&options.clone().readers(2)).await;
     let runtime = start(&engine, store.read_model(Sums::default())).await;
     let last = add(&engine, 1, 5).await;
@@ -538,7 +577,9 @@ async fn more_views_than_connections_wait_for_each_other() {
     let model = store.read_model(Sums::default());
     let counts = (0..32).map(async |_| {
         let mut view = model.view().await.unwrap().unwrap();
-        let count = view.query("select count(*) from {added}").fetch_one::<i64>();
+        let count = view
+            .query("select count(*) from {added}")
+            .fetch_one::<i64>();
         count.await.unwrap()
     });
     let counts = futures_util::future::join_all(counts).await;

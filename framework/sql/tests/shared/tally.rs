@@ -85,7 +85,9 @@ impl<const V: u32> SqlProject<TallyEvent> for Sums<V> {
             amount => amount as i64 * i64::from(V),
         };
         let insert = db.query("insert into {added} (position, stream, amount) values ($1, $2, $3)");
-        let insert = insert.bind(event.record.position).bind(&event.record.stream);
+        let insert = insert
+            .bind(event.record.position)
+            .bind(&event.record.stream);
         insert.bind(row).execute().await?;
         match amount {
             REJECTED => Err("it is rejected".into()),
@@ -124,7 +126,12 @@ pub async fn totals(store: &Store) -> (i64, i64) {
 /// Returns whether the event at `position` has taken effect.
 pub async fn has_effect(store: &Store, position: u64) -> bool {
     let sql = "select count(*) from added where position = $1";
-    let rows: i64 = store.query(sql).bind(position as i64).fetch_one().await.unwrap();
+    let rows: i64 = store
+        .query(sql)
+        .bind(position as i64)
+        .fetch_one()
+        .await
+        .unwrap();
     rows == 1
 }
 
