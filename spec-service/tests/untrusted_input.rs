@@ -8,7 +8,8 @@ mod server;
 
 use std::sync::Arc;
 
-use factum::{DecodeEvent as _, Event as _, Position, StreamId, Timestamp, Version};
+use factum::event::{DecodeEvent as _, Event as _};
+use factum::{Position, StreamId, Timestamp, Version};
 use factum::store::{ContentType, RecordedEvent};
 use proptest::prelude::*;
 use reqwest::header::{HeaderName, HeaderValue};

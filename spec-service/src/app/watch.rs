@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use factum::engine::{LoadError, Subscription};
-use factum::event::{DecodeEvent as _, EventSet as _, Recorded};
+use factum::event::EventSet as _;
 use factum::store::{Query, RecordedEvent};
 use factum::{Engine, Position};
 

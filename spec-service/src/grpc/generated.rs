@@ -358,10 +358,10 @@ pub mod spec_service_client {
         dead_code,
         missing_docs,
         clippy::wildcard_imports,
-        clippy::let_unit_value
+        clippy::let_unit_value,
     )]
-    use tonic::codegen::http::Uri;
     use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
     /// Stores specifications with their complete history.
     ///
     /// A spec is created as a draft, published, deprecated, and deleted; it never returns to an earlier
@@ -405,13 +405,14 @@ pub mod spec_service_client {
             F: tonic::service::Interceptor,
             T::ResponseBody: Default,
             T: tonic::codegen::Service<
-                    http::Request<tonic::body::Body>,
-                    Response = http::Response<
-                        <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
-                    >,
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
                 >,
-            <T as tonic::codegen::Service<http::Request<tonic::body::Body>>>::Error:
-                Into<StdError> + std::marker::Send + std::marker::Sync,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
         {
             SpecServiceClient::new(InterceptedService::new(inner, interceptor))
         }
@@ -450,13 +451,22 @@ pub mod spec_service_client {
         pub async fn create_spec(
             &mut self,
             request: impl tonic::IntoRequest<super::CreateSpecRequest>,
-        ) -> std::result::Result<tonic::Response<super::CreateSpecResponse>, tonic::Status>
-        {
-            self.inner.ready().await.map_err(|e| {
-                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
-            })?;
+        ) -> std::result::Result<
+            tonic::Response<super::CreateSpecResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
             let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static("/spec.v1.SpecService/CreateSpec");
+            let path = http::uri::PathAndQuery::from_static(
+                "/spec.v1.SpecService/CreateSpec",
+            );
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("spec.v1.SpecService", "CreateSpec"));
@@ -467,13 +477,22 @@ pub mod spec_service_client {
         pub async fn update_spec(
             &mut self,
             request: impl tonic::IntoRequest<super::UpdateSpecRequest>,
-        ) -> std::result::Result<tonic::Response<super::UpdateSpecResponse>, tonic::Status>
-        {
-            self.inner.ready().await.map_err(|e| {
-                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
-            })?;
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateSpecResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
             let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static("/spec.v1.SpecService/UpdateSpec");
+            let path = http::uri::PathAndQuery::from_static(
+                "/spec.v1.SpecService/UpdateSpec",
+            );
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("spec.v1.SpecService", "UpdateSpec"));
@@ -484,12 +503,22 @@ pub mod spec_service_client {
         pub async fn get_spec(
             &mut self,
             request: impl tonic::IntoRequest<super::GetSpecRequest>,
-        ) -> std::result::Result<tonic::Response<super::GetSpecResponse>, tonic::Status> {
-            self.inner.ready().await.map_err(|e| {
-                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
-            })?;
+        ) -> std::result::Result<
+            tonic::Response<super::GetSpecResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
             let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static("/spec.v1.SpecService/GetSpec");
+            let path = http::uri::PathAndQuery::from_static(
+                "/spec.v1.SpecService/GetSpec",
+            );
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("spec.v1.SpecService", "GetSpec"));
@@ -499,12 +528,22 @@ pub mod spec_service_client {
         pub async fn list_specs(
             &mut self,
             request: impl tonic::IntoRequest<super::ListSpecsRequest>,
-        ) -> std::result::Result<tonic::Response<super::ListSpecsResponse>, tonic::Status> {
-            self.inner.ready().await.map_err(|e| {
-                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
-            })?;
+        ) -> std::result::Result<
+            tonic::Response<super::ListSpecsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
             let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static("/spec.v1.SpecService/ListSpecs");
+            let path = http::uri::PathAndQuery::from_static(
+                "/spec.v1.SpecService/ListSpecs",
+            );
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("spec.v1.SpecService", "ListSpecs"));
@@ -514,13 +553,22 @@ pub mod spec_service_client {
         pub async fn publish_spec(
             &mut self,
             request: impl tonic::IntoRequest<super::PublishSpecRequest>,
-        ) -> std::result::Result<tonic::Response<super::PublishSpecResponse>, tonic::Status>
-        {
-            self.inner.ready().await.map_err(|e| {
-                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
-            })?;
+        ) -> std::result::Result<
+            tonic::Response<super::PublishSpecResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
             let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static("/spec.v1.SpecService/PublishSpec");
+            let path = http::uri::PathAndQuery::from_static(
+                "/spec.v1.SpecService/PublishSpec",
+            );
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("spec.v1.SpecService", "PublishSpec"));
@@ -530,13 +578,22 @@ pub mod spec_service_client {
         pub async fn deprecate_spec(
             &mut self,
             request: impl tonic::IntoRequest<super::DeprecateSpecRequest>,
-        ) -> std::result::Result<tonic::Response<super::DeprecateSpecResponse>, tonic::Status>
-        {
-            self.inner.ready().await.map_err(|e| {
-                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
-            })?;
+        ) -> std::result::Result<
+            tonic::Response<super::DeprecateSpecResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
             let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static("/spec.v1.SpecService/DeprecateSpec");
+            let path = http::uri::PathAndQuery::from_static(
+                "/spec.v1.SpecService/DeprecateSpec",
+            );
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("spec.v1.SpecService", "DeprecateSpec"));
@@ -547,13 +604,22 @@ pub mod spec_service_client {
         pub async fn delete_spec(
             &mut self,
             request: impl tonic::IntoRequest<super::DeleteSpecRequest>,
-        ) -> std::result::Result<tonic::Response<super::DeleteSpecResponse>, tonic::Status>
-        {
-            self.inner.ready().await.map_err(|e| {
-                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
-            })?;
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteSpecResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
             let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static("/spec.v1.SpecService/DeleteSpec");
+            let path = http::uri::PathAndQuery::from_static(
+                "/spec.v1.SpecService/DeleteSpec",
+            );
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("spec.v1.SpecService", "DeleteSpec"));
@@ -563,13 +629,22 @@ pub mod spec_service_client {
         pub async fn get_spec_history(
             &mut self,
             request: impl tonic::IntoRequest<super::GetSpecHistoryRequest>,
-        ) -> std::result::Result<tonic::Response<super::GetSpecHistoryResponse>, tonic::Status>
-        {
-            self.inner.ready().await.map_err(|e| {
-                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
-            })?;
+        ) -> std::result::Result<
+            tonic::Response<super::GetSpecHistoryResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
             let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static("/spec.v1.SpecService/GetSpecHistory");
+            let path = http::uri::PathAndQuery::from_static(
+                "/spec.v1.SpecService/GetSpecHistory",
+            );
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("spec.v1.SpecService", "GetSpecHistory"));
@@ -586,11 +661,18 @@ pub mod spec_service_client {
             tonic::Response<tonic::codec::Streaming<super::SpecChange>>,
             tonic::Status,
         > {
-            self.inner.ready().await.map_err(|e| {
-                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
-            })?;
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
             let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static("/spec.v1.SpecService/WatchSpecs");
+            let path = http::uri::PathAndQuery::from_static(
+                "/spec.v1.SpecService/WatchSpecs",
+            );
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("spec.v1.SpecService", "WatchSpecs"));
@@ -605,7 +687,7 @@ pub mod spec_service_server {
         dead_code,
         missing_docs,
         clippy::wildcard_imports,
-        clippy::let_unit_value
+        clippy::let_unit_value,
     )]
     use tonic::codegen::*;
     /// Generated trait containing gRPC methods that should be implemented for use with SpecServiceServer.
@@ -615,13 +697,19 @@ pub mod spec_service_server {
         async fn create_spec(
             &self,
             request: tonic::Request<super::CreateSpecRequest>,
-        ) -> std::result::Result<tonic::Response<super::CreateSpecResponse>, tonic::Status>;
+        ) -> std::result::Result<
+            tonic::Response<super::CreateSpecResponse>,
+            tonic::Status,
+        >;
         /// Adds a new version of a spec's content. A published version stays published until the new one
         /// is published. A deprecated or deleted spec takes no new version.
         async fn update_spec(
             &self,
             request: tonic::Request<super::UpdateSpecRequest>,
-        ) -> std::result::Result<tonic::Response<super::UpdateSpecResponse>, tonic::Status>;
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateSpecResponse>,
+            tonic::Status,
+        >;
         /// Returns a spec with the requested version of its content. Without a version, returns the
         /// published version, or the latest if none was published. Deleted specs are returned, too.
         async fn get_spec(
@@ -632,32 +720,48 @@ pub mod spec_service_server {
         async fn list_specs(
             &self,
             request: tonic::Request<super::ListSpecsRequest>,
-        ) -> std::result::Result<tonic::Response<super::ListSpecsResponse>, tonic::Status>;
+        ) -> std::result::Result<
+            tonic::Response<super::ListSpecsResponse>,
+            tonic::Status,
+        >;
         /// Publishes the latest version of a spec, or the requested version.
         async fn publish_spec(
             &self,
             request: tonic::Request<super::PublishSpecRequest>,
-        ) -> std::result::Result<tonic::Response<super::PublishSpecResponse>, tonic::Status>;
+        ) -> std::result::Result<
+            tonic::Response<super::PublishSpecResponse>,
+            tonic::Status,
+        >;
         /// Marks a published spec as no longer to be used. It stays readable.
         async fn deprecate_spec(
             &self,
             request: tonic::Request<super::DeprecateSpecRequest>,
-        ) -> std::result::Result<tonic::Response<super::DeprecateSpecResponse>, tonic::Status>;
+        ) -> std::result::Result<
+            tonic::Response<super::DeprecateSpecResponse>,
+            tonic::Status,
+        >;
         /// Deletes a spec. It is listed only if deleted specs are requested. Its content and history stay
         /// readable, and its name is free again.
         async fn delete_spec(
             &self,
             request: tonic::Request<super::DeleteSpecRequest>,
-        ) -> std::result::Result<tonic::Response<super::DeleteSpecResponse>, tonic::Status>;
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteSpecResponse>,
+            tonic::Status,
+        >;
         /// Returns all changes of a spec, oldest first.
         async fn get_spec_history(
             &self,
             request: tonic::Request<super::GetSpecHistoryRequest>,
-        ) -> std::result::Result<tonic::Response<super::GetSpecHistoryResponse>, tonic::Status>;
+        ) -> std::result::Result<
+            tonic::Response<super::GetSpecHistoryResponse>,
+            tonic::Status,
+        >;
         /// Server streaming response type for the WatchSpecs method.
         type WatchSpecsStream: tonic::codegen::tokio_stream::Stream<
                 Item = std::result::Result<super::SpecChange, tonic::Status>,
-            > + std::marker::Send
+            >
+            + std::marker::Send
             + 'static;
         /// Streams the changes of all specs: first the stored changes from the requested position on, then
         /// new changes. Each change is sent once per call, in order, without gaps. To resume, call again
@@ -694,7 +798,10 @@ pub mod spec_service_server {
                 max_encoding_message_size: None,
             }
         }
-        pub fn with_interceptor<F>(inner: T, interceptor: F) -> InterceptedService<Self, F>
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
         where
             F: tonic::service::Interceptor,
         {
@@ -749,9 +856,15 @@ pub mod spec_service_server {
                 "/spec.v1.SpecService/CreateSpec" => {
                     #[allow(non_camel_case_types)]
                     struct CreateSpecSvc<T: SpecService>(pub Arc<T>);
-                    impl<T: SpecService> tonic::server::UnaryService<super::CreateSpecRequest> for CreateSpecSvc<T> {
+                    impl<
+                        T: SpecService,
+                    > tonic::server::UnaryService<super::CreateSpecRequest>
+                    for CreateSpecSvc<T> {
                         type Response = super::CreateSpecResponse;
-                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
                         fn call(
                             &mut self,
                             request: tonic::Request<super::CreateSpecRequest>,
@@ -788,9 +901,15 @@ pub mod spec_service_server {
                 "/spec.v1.SpecService/UpdateSpec" => {
                     #[allow(non_camel_case_types)]
                     struct UpdateSpecSvc<T: SpecService>(pub Arc<T>);
-                    impl<T: SpecService> tonic::server::UnaryService<super::UpdateSpecRequest> for UpdateSpecSvc<T> {
+                    impl<
+                        T: SpecService,
+                    > tonic::server::UnaryService<super::UpdateSpecRequest>
+                    for UpdateSpecSvc<T> {
                         type Response = super::UpdateSpecResponse;
-                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
                         fn call(
                             &mut self,
                             request: tonic::Request<super::UpdateSpecRequest>,
@@ -827,16 +946,23 @@ pub mod spec_service_server {
                 "/spec.v1.SpecService/GetSpec" => {
                     #[allow(non_camel_case_types)]
                     struct GetSpecSvc<T: SpecService>(pub Arc<T>);
-                    impl<T: SpecService> tonic::server::UnaryService<super::GetSpecRequest> for GetSpecSvc<T> {
+                    impl<
+                        T: SpecService,
+                    > tonic::server::UnaryService<super::GetSpecRequest>
+                    for GetSpecSvc<T> {
                         type Response = super::GetSpecResponse;
-                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
                         fn call(
                             &mut self,
                             request: tonic::Request<super::GetSpecRequest>,
                         ) -> Self::Future {
                             let inner = Arc::clone(&self.0);
-                            let fut =
-                                async move { <T as SpecService>::get_spec(&inner, request).await };
+                            let fut = async move {
+                                <T as SpecService>::get_spec(&inner, request).await
+                            };
                             Box::pin(fut)
                         }
                     }
@@ -865,9 +991,15 @@ pub mod spec_service_server {
                 "/spec.v1.SpecService/ListSpecs" => {
                     #[allow(non_camel_case_types)]
                     struct ListSpecsSvc<T: SpecService>(pub Arc<T>);
-                    impl<T: SpecService> tonic::server::UnaryService<super::ListSpecsRequest> for ListSpecsSvc<T> {
+                    impl<
+                        T: SpecService,
+                    > tonic::server::UnaryService<super::ListSpecsRequest>
+                    for ListSpecsSvc<T> {
                         type Response = super::ListSpecsResponse;
-                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
                         fn call(
                             &mut self,
                             request: tonic::Request<super::ListSpecsRequest>,
@@ -904,9 +1036,15 @@ pub mod spec_service_server {
                 "/spec.v1.SpecService/PublishSpec" => {
                     #[allow(non_camel_case_types)]
                     struct PublishSpecSvc<T: SpecService>(pub Arc<T>);
-                    impl<T: SpecService> tonic::server::UnaryService<super::PublishSpecRequest> for PublishSpecSvc<T> {
+                    impl<
+                        T: SpecService,
+                    > tonic::server::UnaryService<super::PublishSpecRequest>
+                    for PublishSpecSvc<T> {
                         type Response = super::PublishSpecResponse;
-                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
                         fn call(
                             &mut self,
                             request: tonic::Request<super::PublishSpecRequest>,
@@ -943,11 +1081,15 @@ pub mod spec_service_server {
                 "/spec.v1.SpecService/DeprecateSpec" => {
                     #[allow(non_camel_case_types)]
                     struct DeprecateSpecSvc<T: SpecService>(pub Arc<T>);
-                    impl<T: SpecService> tonic::server::UnaryService<super::DeprecateSpecRequest>
-                        for DeprecateSpecSvc<T>
-                    {
+                    impl<
+                        T: SpecService,
+                    > tonic::server::UnaryService<super::DeprecateSpecRequest>
+                    for DeprecateSpecSvc<T> {
                         type Response = super::DeprecateSpecResponse;
-                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
                         fn call(
                             &mut self,
                             request: tonic::Request<super::DeprecateSpecRequest>,
@@ -984,9 +1126,15 @@ pub mod spec_service_server {
                 "/spec.v1.SpecService/DeleteSpec" => {
                     #[allow(non_camel_case_types)]
                     struct DeleteSpecSvc<T: SpecService>(pub Arc<T>);
-                    impl<T: SpecService> tonic::server::UnaryService<super::DeleteSpecRequest> for DeleteSpecSvc<T> {
+                    impl<
+                        T: SpecService,
+                    > tonic::server::UnaryService<super::DeleteSpecRequest>
+                    for DeleteSpecSvc<T> {
                         type Response = super::DeleteSpecResponse;
-                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
                         fn call(
                             &mut self,
                             request: tonic::Request<super::DeleteSpecRequest>,
@@ -1023,11 +1171,15 @@ pub mod spec_service_server {
                 "/spec.v1.SpecService/GetSpecHistory" => {
                     #[allow(non_camel_case_types)]
                     struct GetSpecHistorySvc<T: SpecService>(pub Arc<T>);
-                    impl<T: SpecService> tonic::server::UnaryService<super::GetSpecHistoryRequest>
-                        for GetSpecHistorySvc<T>
-                    {
+                    impl<
+                        T: SpecService,
+                    > tonic::server::UnaryService<super::GetSpecHistoryRequest>
+                    for GetSpecHistorySvc<T> {
                         type Response = super::GetSpecHistoryResponse;
-                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
                         fn call(
                             &mut self,
                             request: tonic::Request<super::GetSpecHistoryRequest>,
@@ -1064,14 +1216,16 @@ pub mod spec_service_server {
                 "/spec.v1.SpecService/WatchSpecs" => {
                     #[allow(non_camel_case_types)]
                     struct WatchSpecsSvc<T: SpecService>(pub Arc<T>);
-                    impl<T: SpecService>
-                        tonic::server::ServerStreamingService<super::WatchSpecsRequest>
-                        for WatchSpecsSvc<T>
-                    {
+                    impl<
+                        T: SpecService,
+                    > tonic::server::ServerStreamingService<super::WatchSpecsRequest>
+                    for WatchSpecsSvc<T> {
                         type Response = super::SpecChange;
                         type ResponseStream = T::WatchSpecsStream;
-                        type Future =
-                            BoxFuture<tonic::Response<Self::ResponseStream>, tonic::Status>;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
                         fn call(
                             &mut self,
                             request: tonic::Request<super::WatchSpecsRequest>,
@@ -1105,19 +1259,25 @@ pub mod spec_service_server {
                     };
                     Box::pin(fut)
                 }
-                _ => Box::pin(async move {
-                    let mut response = http::Response::new(tonic::body::Body::default());
-                    let headers = response.headers_mut();
-                    headers.insert(
-                        tonic::Status::GRPC_STATUS,
-                        (tonic::Code::Unimplemented as i32).into(),
-                    );
-                    headers.insert(
-                        http::header::CONTENT_TYPE,
-                        tonic::metadata::GRPC_CONTENT_TYPE,
-                    );
-                    Ok(response)
-                }),
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
             }
         }
     }
