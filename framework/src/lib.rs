@@ -60,7 +60,7 @@
 //! | Decide on a request: about one aggregate, several, a list, or with a DCB query | [`Command`] | [`Decide::decide`] |
 //! | Execute, load, travel in time, read a history | [`Engine`], [`engine::Receipt`], [`engine::ExecuteError`] | |
 //! | Build a read model in memory | [`Projection`], [`InMemory`] | [`Project::project`] |
-//! | Build one in tables | [`Projection`]; `SqliteProjection`, `PostgresProjection` of the adapters | `SqliteProject::project`, `PostgresProject::project` |
+//! | Build one in tables | [`Projection`]; `SqlProjection` of `factum-sql`, which the adapters re-export | `SqlProject::project` |
 //! | Run, watch, rebuild and fix read models | [`Runtime`], [`runtime::ProjectionHandle`], [`runtime::FailurePolicy`] | |
 //! | Coordinate aggregates over time, with deadlines | [`ProcessManager`] | [`process::React`], [`process::Respond`] |
 //! | Set a deadline without a process manager | [`Events::deadline`] | |

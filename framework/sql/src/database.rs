@@ -15,7 +15,7 @@ use crate::projection_set::SqlProjectSet;
 use crate::read_model::SqlReadModel;
 use crate::sql::{Query, Target};
 
-/// What a transaction does; its result is the revision of the documents that it changed.
+/// The work of a transaction; it returns the revision of the documents that it changed.
 pub type TransactionWork = Box<
     dyn for<'t> FnOnce(&'t mut dyn SqlTransaction) -> BoxFuture<'t, Result<Revision, BatchError>>
         + Send,

@@ -9,7 +9,7 @@ pub enum SqlError {
     /// The driver returned an error, which is the source.
     #[error("the database did not execute the statement")]
     Driver(#[source] BoxError),
-    /// There is no connection: the store is closed, or all connections are in use.
+    /// A connection is not available: the store is closed, or all connections are in use.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A query that must return a row returned none.

@@ -1,4 +1,4 @@
-//! What the shared tests of inline projections need of PostgreSQL.
+//! The part of the tests of inline projections that is specific to PostgreSQL.
 
 #![allow(dead_code, reason = "no test uses all items")]
 

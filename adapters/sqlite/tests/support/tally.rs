@@ -1,4 +1,4 @@
-//! What the shared tests of inline projections need of SQLite.
+//! The part of the tests of inline projections that is specific to SQLite.
 
 #![allow(dead_code, reason = "no test uses all items")]
 

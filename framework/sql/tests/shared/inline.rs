@@ -1,7 +1,7 @@
 //! Inline projections: an append and its effect are one transaction.
 //!
-//! The crate that includes it has a module `adapter` with `Options`, `Store`, `fresh`, which returns the options of an empty
-//! database or `None`, the list `REJECTIONS` of amounts that the projection rejects, and `THIRD`, one of them.
+//! The crate that includes it has a module `adapter` with `Options`, `Store` and `fresh`, which returns the options of an
+//! empty database, or `None`. `REJECTIONS` lists amounts that the projection rejects; `THIRD` is one of them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
