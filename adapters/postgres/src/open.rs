@@ -81,16 +81,16 @@ impl PostgresOptions {
 
     /// Runs `projection` inside of the transaction that appends.
     ///
-    /// A read that starts after an append has returned sees the effect of its events. A rejected append leaves no trace in
-    /// the tables of the projection. If the projection fails on an event, the append is rejected with
+    /// A read that starts after an append has returned sees the effect of its events. A rejected append leaves no
+    /// trace in the tables of the projection. If the projection fails on an event, the append is rejected with
     /// [`AppendError::Projection`](factum_core::append::AppendError::Projection).
     ///
-    /// Give the [read model](PostgresStore::read_model) of the same projection to the runtime, in this process or another:
-    /// it builds the tables, catches up, and retries dead letters. Appends update a build once it has caught up. Until
-    /// then, and while the projection is paused or has dead letters, they leave it to the runtime. The projection must have
-    /// one partition. Each append runs its statements while no other process can append, so keep them few. Every process
-    /// that appends should set the option; after one that does not, the runtime or the next append of this store catches
-    /// up.
+    /// Give the [read model](PostgresStore::read_model) of the same projection to the runtime, in this process or
+    /// another: it builds the tables, catches up, and retries dead letters. Appends update a build once it has caught
+    /// up. Until then, and while the projection is paused or has dead letters, they leave it to the runtime. The
+    /// projection must have one partition. Each append runs its statements while no other process can append, so keep
+    /// them few. Every process that appends should set the option; after one that does not, the runtime or the next
+    /// append of this store catches up.
     #[must_use]
     pub fn inline<P: SqlProjectSet<EventsOf<P>>>(mut self, projection: P) -> Self {
         self.inline.push(Arc::new(projection));

@@ -33,8 +33,8 @@ use crate::writer::{QUEUE_CAPACITY, Writer, WriterMessage};
 use crate::writer_cache::WriterCache;
 use crate::{document, snapshot};
 
-/// After an ignored error, `commit` rolls back and reports success, so a statement before it must succeed. sqlx ends the
-/// chained transaction on the way back to the pool.
+/// After an ignored error, `commit` rolls back and reports success, so a statement before it must succeed. sqlx ends
+/// the chained transaction on the way back to the pool.
 const COMMIT: &str = "select 1; commit and chain";
 
 /// A store in a schema of a PostgreSQL database.

@@ -63,10 +63,11 @@ impl SqliteOptions {
     /// on an event, the append is rejected with [`AppendError::Projection`], and leaves no trace in the tables of the
     /// projection.
     ///
-    /// Give the [read model](SqliteStore::read_model) of the same projection to the runtime, in this process or another: it
-    /// builds the tables, catches up, and retries dead letters. Appends update a build once it has caught up. Until then,
-    /// and while the projection is paused or has dead letters, they leave it to the runtime. The projection must have one
-    /// partition. Each append runs its statements, and nothing else can write to the file meanwhile.
+    /// Give the [read model](SqliteStore::read_model) of the same projection to the runtime, in this process or
+    /// another: it builds the tables, catches up, and retries dead letters. Appends update a build once it has caught
+    /// up. Until then, and while the projection is paused or has dead letters, they leave it to the runtime. The
+    /// projection must have one partition. Each append runs its statements, and nothing else can write to the file
+    /// meanwhile.
     ///
     /// ```
     /// # use factum::prelude::*;
@@ -144,7 +145,8 @@ impl SqliteOptions {
 
     /// Opens the connection that writes, and migrates the schema.
     ///
-    /// SQLite reports a file that another process is creating as busy, without waiting for the timeout. So this retries.
+    /// SQLite reports a file that another process is creating as busy, without waiting for the timeout. So this
+    /// retries.
     fn connect_writer(&self) -> Result<Connection, StoreError> {
         let deadline = Instant::now() + self.file.busy_timeout;
         loop {
