@@ -2,11 +2,10 @@
 //!
 //! The bank itself is in `src/bank.rs`; the tutorial builds it step by step.
 
-use async_trait::async_trait;
 use factum::prelude::*;
 use factum_examples::bank::{AccountEvent, AccountId, Deposit, Open, Transfer};
-use factum_examples::outln;
-use factum_sqlite::{BoxError, SqliteProject, SqliteProjection, SqliteStore, Tables};
+use factum_examples::say;
+use factum_sqlite::{BoxError, Sql, SqlError, SqlProject, SqlProjection, SqliteStore};
 
 // In memory: simple and fast, but filled from the first event at every start.
 
@@ -36,27 +35,24 @@ impl Project<AccountEvent> for Totals {
 #[projection(name = "statement", version = 1, events = AccountEvent)]
 struct Statement;
 
-#[async_trait]
-impl SqliteProjection for Statement {
-    async fn create(&self, db: &mut Tables<'_>) -> Result<(), sqlx::Error> {
-        let sql = db.sql(
+impl SqlProjection for Statement {
+    async fn create(&self, db: &mut Sql<'_>) -> Result<(), SqlError> {
+        db.execute(
             "create table if not exists {statement} (
-                       position integer primary key,
-                       account text not null,
-                       amount integer not null,
-                       by text not null)",
-        );
-        sqlx::query(sql).execute(&mut **db).await?;
-        Ok(())
+                 position bigint primary key,
+                 account text not null,
+                 amount bigint not null,
+                 by text not null)",
+        )
+        .await
     }
 }
 
-#[async_trait]
-impl SqliteProject<AccountEvent> for Statement {
+impl SqlProject<AccountEvent> for Statement {
     async fn project(
         &self,
         event: &Recorded<AccountEvent>,
-        db: &mut Tables<'_>,
+        db: &mut Sql<'_>,
     ) -> Result<(), BoxError> {
         let amount = match &event.event {
             AccountEvent::Deposited { amount } => i64::try_from(*amount)?,
@@ -64,13 +60,13 @@ impl SqliteProject<AccountEvent> for Statement {
             AccountEvent::Opened { .. } | AccountEvent::Closed { .. } => return Ok(()),
         };
         let record = &event.record;
-        let sql = "insert into {statement} (position, account, amount, by) values (?, ?, ?, ?)";
-        sqlx::query(db.sql(sql))
-            .bind(i64::try_from(record.position.get())?)
+        let insert = "insert into {statement} (position, account, amount, by) values ($1, $2, $3, $4)";
+        db.query(insert)
+            .bind(record.position)
             .bind(record.stream.key())
             .bind(amount)
             .bind(record.metadata.actor.as_deref().unwrap_or("nobody"))
-            .execute(&mut **db)
+            .execute()
             .await?;
         Ok(())
     }
@@ -169,7 +165,7 @@ fn show_status(projections: &Projections) {
 
 type Row = (i64, String, i64, String);
 
-async fn statement(store: &SqliteStore) -> sqlx::Result<Vec<Row>> {
+async fn statement(store: &SqliteStore) -> Result<Vec<Row>, SqlError> {
     let sql = "select position, account, amount, by from statement order by position";
-    sqlx::query_as(sql).fetch_all(store.pool()).await
+    store.query(sql).fetch_all().await
 }

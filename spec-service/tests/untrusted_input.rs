@@ -8,10 +8,9 @@ mod server;
 
 use std::sync::Arc;
 
-use factum::{
-    ContentType, DecodeEvent as _, Event as _, Position, RecordedEvent, StreamId, Timestamp,
-    Version,
-};
+use factum::event::{DecodeEvent as _, Event as _};
+use factum::{Position, StreamId, Timestamp, Version};
+use factum::store::{ContentType, RecordedEvent};
 use proptest::prelude::*;
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Method, Url};

@@ -6,11 +6,11 @@ use std::str::FromStr as _;
 use anyhow::{Context as _, Result};
 use factum::prelude::*;
 use factum::projections::checkpoint;
-use factum::{Position, StoreError, async_trait};
-use factum_postgres::{
-    PgConnectOptions, PostgresOptions, PostgresProject, PostgresProjection, PostgresStore,
+use factum::{Position, StoreError};
+use factum_postgres::{PgConnectOptions, PostgresOptions, PostgresStore};
+use factum_sqlite::{
+    BoxError, Sql, SqlError, SqlProject, SqlProjection, SqliteOptions, SqliteStore,
 };
-use factum_sqlite::{BoxError, SqliteOptions, SqliteProject, SqliteProjection, SqliteStore, sqlx};
 
 use crate::load::{JarEvent, PATIENT};
 
@@ -56,47 +56,18 @@ impl Default for CountJars {
     }
 }
 
-#[async_trait]
-impl SqliteProjection for CountJars {
-    async fn create(&self, db: &mut factum_sqlite::Tables<'_>) -> Result<(), sqlx::Error> {
-        let create = db.sql(CREATE);
-        sqlx::query(create).execute(&mut **db).await.map(drop)
+impl SqlProjection for CountJars {
+    async fn create(&self, db: &mut Sql<'_>) -> Result<(), SqlError> {
+        db.execute(CREATE).await
     }
 }
 
-#[async_trait]
-impl SqliteProject<JarEvent> for CountJars {
-    async fn project(
-        &self,
-        event: &Recorded<JarEvent>,
-        db: &mut factum_sqlite::Tables<'_>,
-    ) -> Result<(), BoxError> {
-        (self.on_event)();
-        let fill = sqlx::query(db.sql(FILL)).bind(event.record.stream.as_str());
-        let fill = fill.bind(event.record.position.get() as i64);
-        Ok(fill.execute(&mut **db).await.map(drop)?)
-    }
-}
-
-#[async_trait]
-impl PostgresProjection for CountJars {
-    async fn create(&self, db: &mut factum_postgres::Tables<'_>) -> Result<(), sqlx::Error> {
-        let create = db.sql(CREATE);
-        sqlx::query(create).execute(&mut **db).await.map(drop)
-    }
-}
-
-#[async_trait]
-impl PostgresProject<JarEvent> for CountJars {
-    async fn project(
-        &self,
-        event: &Recorded<JarEvent>,
-        db: &mut factum_postgres::Tables<'_>,
-    ) -> Result<(), BoxError> {
-        (self.on_event)();
-        let fill = sqlx::query(db.sql(FILL)).bind(event.record.stream.as_str());
-        let fill = fill.bind(event.record.position.get() as i64);
-        Ok(fill.execute(&mut **db).await.map(drop)?)
+impl SqlProject<JarEvent> for CountJars {
+    async fn project(&self, event: &Recorded<JarEvent>, db: &mut Sql<'_>) -> Result<(), BoxError> {
+        (self.taking)();
+        let fill = db.query(FILL).bind(event.record.stream.as_str());
+        fill.bind(event.record.position).execute().await?;
+        Ok(())
     }
 }
 
@@ -163,17 +134,17 @@ impl Backend {
     /// Returns the names of the tables and views that start with `jar`.
     ///
     /// # Errors
-    /// Returns an error if the query fails.
-    pub async fn tables(&self) -> Result<Vec<String>, sqlx::Error> {
+    /// What the database says.
+    pub async fn tables(&self) -> Result<Vec<String>, SqlError> {
         match self {
             Self::Sqlite(store) => {
                 let sql = "select name from sqlite_master where name like 'jar%' order by name";
-                sqlx::query_scalar(sql).fetch_all(store.pool()).await
+                store.query(sql).fetch_all().await
             }
             Self::Postgres(store) => {
                 let sql = "select relname::text from pg_class where relname like 'jar%' and relkind in ('r', 'v')
                     and relnamespace = current_schema()::regnamespace order by relname";
-                sqlx::query_scalar(sql).fetch_all(store.pool()).await
+                store.query(sql).fetch_all().await
             }
         }
     }
@@ -181,11 +152,11 @@ impl Backend {
     /// Returns the rows of the projection's table.
     ///
     /// # Errors
-    /// Returns an error if the query fails.
-    pub async fn jars(&self) -> Result<Jars, sqlx::Error> {
+    /// What the database says.
+    pub async fn jars(&self) -> Result<Jars, SqlError> {
         let rows: Vec<(String, i64, i64)> = match self {
-            Self::Sqlite(store) => sqlx::query_as(ALL).fetch_all(store.pool()).await?,
-            Self::Postgres(store) => sqlx::query_as(ALL).fetch_all(store.pool()).await?,
+            Self::Sqlite(store) => store.query(ALL).fetch_all().await?,
+            Self::Postgres(store) => store.query(ALL).fetch_all().await?,
         };
         let jars = rows.into_iter();
         Ok(jars

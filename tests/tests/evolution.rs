@@ -26,7 +26,7 @@ use factum::{
 };
 use factum_testkit::Backend;
 
-use factum_sqlite::{BoxError, SqliteProject, SqliteProjection, Tables, sqlx};
+use factum_sqlite::{BoxError, Sql, SqlError, SqlProject, SqlProjection};
 
 use people::on_every_store;
 
@@ -306,28 +306,25 @@ async fn dead_letter_is_decoded_again_on_retry<B: Backend>() {
 #[projection(name = "entries", events = AccountEvent)]
 struct Entries;
 
-#[async_trait]
-impl SqliteProjection for Entries {
-    async fn create(&self, db: &mut Tables<'_>) -> Result<(), sqlx::Error> {
-        let create = db.sql("create table if not exists {entries} (position integer, event text)");
-        sqlx::query(create).execute(&mut **db).await.map(drop)
+impl SqlProjection for Kept {
+    async fn create(&self, db: &mut Sql<'_>) -> Result<(), SqlError> {
+        db.execute("create table if not exists {kept} (position integer, what text)").await
     }
 }
 
-#[async_trait]
-impl SqliteProject<AccountEvent> for Entries {
+impl SqlProject<AccountEvent> for Kept {
     async fn project(
         &self,
         event: &Recorded<AccountEvent>,
-        db: &mut Tables<'_>,
+        db: &mut Sql<'_>,
     ) -> Result<(), BoxError> {
         if event.event == (AccountEvent::Deposited { amount: 13 }) {
             return Err("unlucky".into());
         }
-        let insert = sqlx::query(db.sql("insert into {entries} (position, event) values ($1, $2)"));
-        let insert = insert.bind(event.record.position.get() as i64);
-        let insert = insert.bind(format!("{:?}", event.event));
-        Ok(insert.execute(&mut **db).await.map(drop)?)
+        let keep = db.query("insert into {kept} (position, what) values ($1, $2)");
+        let keep = keep.bind(event.record.position);
+        keep.bind(format!("{:?}", event.event)).execute().await?;
+        Ok(())
     }
 }
 
@@ -355,13 +352,11 @@ async fn failing_split_event_leaves_no_partial_effect() {
         .wait_for(factum::Position::new(2))
         .await
         .unwrap();
-    let positions: Vec<i64> = sqlx::query_scalar("select position from entries")
-        .fetch_all(store.pool())
-        .await
-        .unwrap();
-    // The first stored event has two rows. The second has none, although one of its events could be stored.
-    assert_eq!(positions, [1, 1]);
-    let dead_letters = projections.dead_letters("entries").await.unwrap();
-    assert_eq!(dead_letters.len(), 1);
+    let kept = store.query("select position from kept").fetch_all::<i64>();
+    let kept = kept.await.unwrap();
+    // Both of the first, and of the second not even the one that could be kept.
+    assert_eq!(kept, [1, 1]);
+    let letters = projections.dead_letters("kept").await.unwrap();
+    assert_eq!(letters.len(), 1);
     projections.stop().await;
 }

@@ -18,10 +18,13 @@ use factum::privacy::{DocumentKeys, MasterKey, PersonalDataStore, PersonalField,
 use factum::projections::checkpoint;
 use factum::{
     Append, ContentType, EventStore as _, ExpectedVersion, IdempotencyKey, LegacyEvent, Metadata,
-    NewEvent, RecordedEvent, Tag, UpcastError, async_trait,
+    NewEvent, RecordedEvent, Tag, UpcastError,
 };
-use factum_postgres::{PostgresOptions, PostgresProject, PostgresProjection};
-use factum_sqlite::{BoxError, SqliteOptions, SqliteProject, SqliteProjection, sqlx};
+use factum::runtime::ConsumerState;
+use factum_postgres::PostgresOptions;
+use factum_sqlite::{
+    BoxError, Sql, SqlDatabase, SqlError, SqlProject, SqlProjection, SqliteOptions,
+};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -82,32 +85,36 @@ impl<const V: u32> Observer<V> {
     }
 }
 
-macro_rules! observer {
-    ($adapter:ident, $projection:ident, $project:ident) => {
-        #[async_trait]
-        impl<const V: u32> $projection for Observer<V> {
-            async fn create(&self, db: &mut $adapter::Tables<'_>) -> Result<(), sqlx::Error> {
-                let create = db.sql("create table if not exists {observed} (number bigint)");
-                sqlx::query(create).execute(&mut **db).await.map(drop)
-            }
-        }
-
-        #[async_trait]
-        impl<const V: u32> $project<GuestEvent> for Observer<V> {
-            async fn project(
-                &self,
-                event: &Recorded<GuestEvent>,
-                _: &mut $adapter::Tables<'_>,
-            ) -> Result<(), BoxError> {
-                self.record(event);
-                Ok(())
-            }
-        }
-    };
+impl<const V: u32> SqlProjection for Witness<V> {
+    async fn create(&self, db: &mut Sql<'_>) -> Result<(), SqlError> {
+        db.execute("create table if not exists {seen} (number bigint)").await
+    }
 }
 
-observer!(factum_sqlite, SqliteProjection, SqliteProject);
-observer!(factum_postgres, PostgresProjection, PostgresProject);
+impl<const V: u32> SqlProject<GuestEvent> for Witness<V> {
+    async fn project(
+        &self,
+        event: &Recorded<GuestEvent>,
+        _: &mut Sql<'_>,
+    ) -> Result<(), BoxError> {
+        self.see(event);
+        Ok(())
+    }
+}
+
+/// Runs the projection until it has processed every event, and so lets appends update it.
+async fn build<const V: u32>(store: &(impl SqlDatabase + Clone), seen: &Seen) {
+    let engine = Engine::new(store.clone());
+    let model = store.read_model(Witness::<V>(seen.clone()));
+    let runtime = Runtime::builder(&engine).projection(model).start().await.unwrap();
+    let witness = runtime.projection_named("witness").unwrap();
+    let mut status = witness.watch();
+    let live = status.wait_for(|status| status.state == ConsumerState::Live);
+    live.await.unwrap();
+    runtime.wait_for(*store.watch().borrow()).await.unwrap();
+    witness.wait_until_current().await.unwrap();
+    runtime.stop().await;
+}
 
 fn event(name: &'static str, schema_version: u32, data: &Value) -> NewEvent {
     NewEvent {
@@ -226,19 +233,17 @@ fn compare(inline: &Observed, read: &Observed) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sqlite_inline_projection_gets_the_stored_events() {
-    let database = databases::file();
-    let (inline, read) = (Observed::default(), Observed::default());
-    let options = SqliteOptions::new(&database.url);
-    let store = options.clone().inline(Observer::<1>(inline.clone())).open();
-    let other = options
-        .clone()
-        .inline(Observer::<1>(Observed::default()))
-        .open();
-    fill(&store.await.unwrap(), &other.await.unwrap()).await;
-    let rebuilt = options.inline(Observer::<2>(read.clone()));
-    rebuilt.open().await.unwrap();
-    compare(&inline, &read);
+async fn of_a_file() {
+    let place = places::file();
+    let (given, read) = (Seen::default(), Seen::default());
+    let options = SqliteOptions::new(&place.url);
+    let store = options.clone().inline(Witness::<1>(given.clone())).open();
+    let other = options.inline(Witness::<1>(Seen::default())).open();
+    let (store, other) = (store.await.unwrap(), other.await.unwrap());
+    build::<1>(&store, &given).await;
+    fill(&store, &other).await;
+    build::<2>(&store, &read).await;
+    compare(&given, &read);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -249,13 +254,11 @@ async fn postgres_inline_projection_gets_the_stored_events() {
     let (server, schema) = database.url.split_once('#').unwrap();
     let (inline, read) = (Observed::default(), Observed::default());
     let options = PostgresOptions::new(server.parse().unwrap()).schema(schema);
-    let store = options.clone().inline(Observer::<1>(inline.clone())).open();
-    let other = options
-        .clone()
-        .inline(Observer::<1>(Observed::default()))
-        .open();
-    fill(&store.await.unwrap(), &other.await.unwrap()).await;
-    let rebuilt = options.inline(Observer::<2>(read.clone()));
-    rebuilt.open().await.unwrap();
-    compare(&inline, &read);
+    let store = options.clone().inline(Witness::<1>(given.clone())).open();
+    let other = options.inline(Witness::<1>(Seen::default())).open();
+    let (store, other) = (store.await.unwrap(), other.await.unwrap());
+    build::<1>(&store, &given).await;
+    fill(&store, &other).await;
+    build::<2>(&store, &read).await;
+    compare(&given, &read);
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use factum::prelude::*;
 use factum::{FailurePolicy, Position, Query, RecordedEvent, RetryPolicy, Subscription};
-use factum_sqlite::sqlx;
+use factum_sqlite::{SqlError, SqlReadModel, View};
 use factum_tests::backend::{Backend, Jars};
 use factum_tests::count::Count;
 use factum_tests::load::{Fill, PATIENT};
@@ -29,17 +29,22 @@ use tokio::task::JoinHandle;
 type Rows = (String, Jars);
 type Row = (String, i64, i64);
 
-macro_rules! rows {
-    ($view:expr) => {{
-        let table = $view.sql("select '{jar}'");
-        let table: String = sqlx::query_scalar(table).fetch_one(&mut *$view).await?;
-        let rows = $view.sql("select stream, count, digest from {jar}");
-        let rows: Vec<Row> = sqlx::query_as(rows).fetch_all(&mut *$view).await?;
-        let jars = rows
-            .into_iter()
-            .map(|(stream, count, digest)| (stream, (count, digest)));
-        Ok::<Rows, sqlx::Error>((table, jars.collect()))
-    }};
+async fn rows(mut view: View) -> Result<Rows, SqlError> {
+    let table: String = view.query("select '{jar}'").fetch_one().await?;
+    let rows = view.query("select stream, count, digest from {jar}");
+    let rows: Vec<Row> = rows.fetch_all().await?;
+    let jars = rows
+        .into_iter()
+        .map(|(stream, count, digest)| (stream, (count, digest)));
+    Ok((table, jars.collect()))
+}
+
+fn model<const P: u16>(backend: &Backend) -> SqlReadModel {
+    let count = Count::<1, P>::default();
+    match backend {
+        Backend::Sqlite(store) => store.read_model(count),
+        Backend::Postgres(store) => store.read_model(count),
+    }
 }
 
 /// Starts a live query of a projection with `P` partitions.
@@ -47,43 +52,20 @@ fn live<const P: u16>(
     backend: &Backend,
     after: Option<Position>,
 ) -> BoxStream<'static, (Rows, Position)> {
-    let count = Count::<1, P>::default();
-    macro_rules! live {
-        ($store:expr) => {{
-            let model = $store.read_model(count);
-            match after {
-                None => model.live(|mut view| async move { rows!(view) }).boxed(),
-                Some(after) => {
-                    let live = model.live_after(after, |mut view| async move { rows!(view) });
-                    live.boxed()
-                }
-            }
-        }};
-    }
-    let live = match backend {
-        Backend::Sqlite(store) => live!(store),
-        Backend::Postgres(store) => live!(store),
+    let model = model::<P>(backend);
+    let live = match after {
+        None => model.live(rows).boxed(),
+        Some(after) => model.live_after(after, rows).boxed(),
     };
     live.map(Result::unwrap).boxed()
 }
 
-async fn view(backend: &Backend) -> Result<Option<(Rows, Position)>, sqlx::Error> {
-    let count = Count::<1, 1>::default();
-    macro_rules! view {
-        ($store:expr) => {
-            match $store.read_model(count).view().await.unwrap() {
-                Some(mut view) => {
-                    let position = view.position();
-                    Some((rows!(view)?, position))
-                }
-                None => None,
-            }
-        };
-    }
-    Ok(match backend {
-        Backend::Sqlite(store) => view!(store),
-        Backend::Postgres(store) => view!(store),
-    })
+async fn view(backend: &Backend) -> Result<Option<(Rows, Position)>, SqlError> {
+    let Some(view) = model::<1>(backend).view().await? else {
+        return Ok(None);
+    };
+    let position = view.position();
+    Ok(Some((rows(view).await?, position)))
 }
 
 async fn next(live: &mut BoxStream<'static, (Rows, Position)>) -> (Rows, Position) {

@@ -12,9 +12,9 @@ mod server;
 use std::time::Duration;
 
 use factum::prelude::*;
-use factum::{Position, RetryPolicy, async_trait};
-use factum_postgres::{PostgresProject, PostgresProjection};
-use factum_sqlite::{BoxError, SqliteProject, SqliteProjection, sqlx};
+use factum::{Position, RetryPolicy};
+use factum_postgres::sqlx;
+use factum_sqlite::{BoxError, Sql, SqlError, SqlProject, SqlProjection, rusqlite};
 use factum_tests::backend::Backend;
 use factum_tests::load::{Fill, JarEvent};
 
@@ -62,27 +62,24 @@ const CREATE: &str =
 const INSERT: &str = "insert into {happened} (position, what) values ($1, $2)";
 
 macro_rules! happened {
-    ($adapter:ident, $projection:ident, $project:ident: $($model:ident of $($event:ident)*;)*) => {$(
-        #[async_trait]
-        impl $projection for $model {
-            async fn create(&self, db: &mut $adapter::Tables<'_>) -> Result<(), sqlx::Error> {
-                let create = db.sql(CREATE);
-                sqlx::query(create).execute(&mut **db).await.map(drop)
+    ($($model:ident of $($event:ident)*;)*) => {$(
+        impl SqlProjection for $model {
+            async fn create(&self, db: &mut Sql<'_>) -> Result<(), SqlError> {
+                db.execute(CREATE).await
             }
         }
 
         $(
-            #[async_trait]
-            impl $project<$event> for $model {
+            impl SqlProject<$event> for $model {
                 async fn project(
                     &self,
                     event: &Recorded<$event>,
-                    db: &mut $adapter::Tables<'_>,
+                    db: &mut Sql<'_>,
                 ) -> Result<(), BoxError> {
-                    let insert = sqlx::query(db.sql(INSERT))
-                        .bind(event.record.position.get() as i64)
-                        .bind(format!("{} {}", stringify!($event), event.record.stream));
-                    Ok(insert.execute(&mut **db).await.map(drop)?)
+                    let insert = db.query(INSERT).bind(event.record.position);
+                    let what = format!("{} {}", stringify!($event), event.record.stream);
+                    insert.bind(what).execute().await?;
+                    Ok(())
                 }
             }
         )*
@@ -90,12 +87,6 @@ macro_rules! happened {
 }
 
 happened! {
-    factum_sqlite, SqliteProjection, SqliteProject:
-    Kitchen of JarEvent LidEvent;
-    Pantry of LidEvent;
-}
-happened! {
-    factum_postgres, PostgresProjection, PostgresProject:
     Kitchen of JarEvent LidEvent;
     Pantry of LidEvent;
 }
@@ -117,24 +108,24 @@ macro_rules! run {
 async fn happened(backend: &Backend) -> Vec<(i64, String)> {
     let sql = "select position, what from happened order by position";
     match backend {
-        Backend::Sqlite(store) => sqlx::query_as(sql).fetch_all(store.pool()).await,
-        Backend::Postgres(store) => sqlx::query_as(sql).fetch_all(store.pool()).await,
+        Backend::Sqlite(store) => store.query(sql).fetch_all().await,
+        Backend::Postgres(store) => store.query(sql).fetch_all().await,
     }
     .unwrap()
 }
 
-async fn execute(backend: &Backend, sql: &'static str) -> Result<(), sqlx::Error> {
+async fn execute(backend: &Backend, sql: &'static str) {
     match backend {
-        // The connections of the pool are read-only.
+        // Its queries only read.
         Backend::Sqlite(store) => {
-            let (_, _, file): (i64, String, String) = sqlx::query_as("pragma database_list")
-                .fetch_one(store.pool())
-                .await?;
-            use sqlx::Connection as _;
-            let mut own = factum_sqlite::SqliteConnection::connect(&file).await?;
-            sqlx::raw_sql(sql).execute(&mut own).await.map(drop)
+            let files = store.query("select file from pragma_database_list");
+            let file: String = files.fetch_one().await.unwrap();
+            let own = rusqlite::Connection::open(file).unwrap();
+            own.execute_batch(sql).unwrap();
         }
-        Backend::Postgres(store) => sqlx::raw_sql(sql).execute(store.pool()).await.map(drop),
+        Backend::Postgres(store) => {
+            sqlx::raw_sql(sql).execute(store.pool()).await.unwrap();
+        }
     }
 }
 
@@ -228,8 +219,8 @@ async fn foreign_tables_are_left_untouched(place: &str) {
         ),
         ("create table happened__1 (other text)", "happened__1"),
     ];
-    for (create, found) in foreign {
-        execute(&backend, create).await.unwrap();
+    for (create, found) in strangers {
+        execute(&backend, create).await;
         let projections = run!(&backend, &engine, Kitchen);
         let error = projections.wait_for(last).await.unwrap_err().error;
         assert_eq!(
@@ -243,7 +234,7 @@ async fn foreign_tables_are_left_untouched(place: &str) {
             "happened" => "drop view happened",
             _ => "drop table happened__1",
         };
-        execute(&backend, drop).await.unwrap();
+        execute(&backend, drop).await;
     }
     // The projection works once the names are free.
     let projections = run!(&backend, &engine, Kitchen);

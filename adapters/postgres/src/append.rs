@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
-use factum::{
-    Append, AppendCondition, Appended, Conflict, ExpectedVersion, Position, StreamId, Version,
-    Violation,
+use factum_core::append::{
+    Append, AppendCondition, Appended, Conflict, ExpectedVersion, Violation,
 };
+use factum_core::position::{Position, Version};
+use factum_core::stream_id::StreamId;
 use serde_json::json;
 use sqlx::Row as _;
 use sqlx::postgres::{PgConnection, PgRow};

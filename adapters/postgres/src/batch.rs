@@ -2,11 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use factum::document::{DocumentChanges, Revision};
-use factum::{
-    Append, AppendCondition, Appended, Conflict, Position, StreamAppend, StreamId, Timestamp,
-    Version, Violation,
-};
+use factum_core::append::{Append, AppendCondition, Appended, Conflict, StreamAppend, Violation};
+use factum_core::position::{Position, Version};
+use factum_core::stream_id::StreamId;
+use factum_core::timestamp::Timestamp;
 use sqlx::postgres::PgConnection;
 
 use crate::document_conflicts::DocumentConflicts;
@@ -19,10 +18,9 @@ use crate::writer_cache::WriterCache;
 /// The state of the log after the accepted appends, and the rows to insert.
 pub struct Batch<'a> {
     /// The head before the batch.
-    pub head_before: Position,
+    head_before: Position,
     /// The head after the batch.
-    pub head: Position,
-    appends: &'a [&'a Append],
+    head: Position,
     results: Vec<LocalResult>,
     streams: HashMap<&'a StreamId, StreamState>,
     keys: HashSet<&'a str>,
@@ -57,7 +55,6 @@ impl<'a> Batch<'a> {
         let mut batch = Self {
             head_before: cache.head,
             head: cache.head,
-            appends,
             results: Vec::with_capacity(appends.len()),
             streams,
             keys: HashSet::new(),
@@ -140,7 +137,11 @@ impl<'a> Batch<'a> {
                 self.rows.event_streams.push(key);
                 self.rows.versions.push(stream.version as i64);
                 self.rows.events.add(event)?;
-                let tags: HashSet<&str> = event.tags.iter().map(factum::Tag::as_str).collect();
+                let tags: HashSet<&str> = event
+                    .tags
+                    .iter()
+                    .map(factum_core::tag::Tag::as_str)
+                    .collect();
                 for tag in tags {
                     self.rows.tags.push(tag.to_owned());
                     self.rows.tag_positions.push(self.head.get() as i64);
@@ -168,37 +169,19 @@ impl<'a> Batch<'a> {
         })
     }
 
-    /// Returns whether `changes` may be made in the same transaction as the changes of the appends.
-    pub fn allows(&self, changes: &DocumentChanges) -> bool {
-        self.documents.allow(changes)
-    }
-
-    /// Returns the accepted appends with their results.
-    pub fn stored(&self) -> impl Iterator<Item = (&Append, &Appended)> {
-        let results = self.appends.iter().zip(&self.results);
-        results.filter_map(|(append, result)| Some((*append, result.as_ref()?.as_ref().ok()?)))
-    }
-
-    /// Inserts the rows and makes `changes`; call it once.
-    ///
-    /// Returns the revision of the changed documents, or `None` if the head has moved and nothing was stored.
-    pub async fn insert(
-        &mut self,
-        connection: &mut PgConnection,
-        changes: &DocumentChanges,
-    ) -> Result<Option<Revision>, BackendError> {
-        let mut rows = std::mem::take(&mut self.rows);
-        rows.changes.add(changes);
+    /// Inserts the rows; call it once. Returns `false` if the head has moved and nothing was stored.
+    pub async fn insert(&mut self, connection: &mut PgConnection) -> Result<bool, BackendError> {
+        let rows = std::mem::take(&mut self.rows);
         let inserted = rows
             .insert(connection, (self.head_before, self.head))
             .await?;
-        let Some((recorded_at, revision)) = inserted else {
-            return Ok(None);
+        let Some(recorded_at) = inserted else {
+            return Ok(false);
         };
         for appended in self.results.iter_mut().flatten().flatten() {
             appended.recorded_at = recorded_at;
         }
-        Ok(Some(revision))
+        Ok(true)
     }
 
     /// Updates `cache` after the commit, and returns the results.

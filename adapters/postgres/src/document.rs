@@ -1,7 +1,7 @@
 //! Documents in the table `document`.
 
-use factum::StoreError;
-use factum::document::{Document, DocumentChanges, DocumentEffect, DocumentError, Revision, Scan};
+use factum_core::document::{ChangeError, Changes, Document, Effect, Revision, Scan};
+use factum_core::error::StoreError;
 use sqlx::postgres::{PgArguments, PgConnection, PgExecutor, PgRow};
 use sqlx::query::Query;
 use sqlx::{Postgres, Row as _};

@@ -1,6 +1,6 @@
 //! The first results of idempotency keys.
 
-use factum::{AppendError, Appended, IdempotencyKey};
+use factum_core::append::{AppendError, Appended, IdempotencyKey};
 use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;

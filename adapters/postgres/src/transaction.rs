@@ -10,9 +10,9 @@
 //! be committed. The server does not know these savepoints: it rejects each rollback to one, and the transaction stays
 //! failed.
 
-use factum::Position;
+use factum_core::position::Position;
 use sqlx::postgres::{PgConnection, PgRow};
-use sqlx::{Connection as _, Row as _};
+use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 
 use crate::error::{BackendError, follows_failed_statement};
 
@@ -33,10 +33,6 @@ macro_rules! begin {
 
 /// The statements that begin every transaction in which code of users runs.
 pub const BEGIN: &str = begin!();
-
-pub async fn begin(db: &mut PgConnection) -> Result<(), BackendError> {
-    fetch_first(db, BEGIN).await.map(drop)
-}
 
 /// Begins a transaction, locks the head, and returns it.
 pub async fn begin_append(db: &mut PgConnection) -> Result<Position, BackendError> {
@@ -76,10 +72,10 @@ pub async fn roll_back_after_ignored_error(db: &mut PgConnection) -> Result<(), 
 }
 
 /// Executes the rollback statement `sql`, and skips unread errors of earlier statements.
-pub async fn execute_rollback(db: &mut PgConnection, sql: &'static str) -> Result<(), sqlx::Error> {
+pub async fn execute_rollback(db: &mut PgConnection, sql: &str) -> Result<(), sqlx::Error> {
     let mut unread = MAX_UNREAD_ERRORS;
     loop {
-        match sqlx::raw_sql(sql).execute(&mut *db).await {
+        match sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *db).await {
             Err(sqlx::Error::Database(error))
                 if unread > 0 && follows_failed_statement(&*error) =>
             {

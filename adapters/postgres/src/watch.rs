@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use factum::Position;
+use factum_core::position::Position;
 use sqlx::postgres::{PgListener, PgPool};
 use tokio::sync::{oneshot, watch};
 use tracing::warn;

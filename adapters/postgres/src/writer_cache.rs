@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use factum::{Append, Position, StreamId};
+use factum_core::append::Append;
+use factum_core::position::Position;
+use factum_core::stream_id::StreamId;
 use quick_cache::unsync::Cache;
 use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
@@ -39,10 +41,6 @@ impl WriterCache {
             streams.all(|stream| self.streams.peek(stream).is_some())
         };
         self.sole_writer && (appends.len() > 2 || appends.iter().all(is_cached))
-    }
-
-    pub fn is_sole_writer(&self) -> bool {
-        self.sole_writer
     }
 
     /// Adds the outcome of appends that the database has checked.

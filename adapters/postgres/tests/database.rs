@@ -7,10 +7,11 @@ mod server;
 
 use std::sync::Arc;
 
-use factum::{
-    Append, AppendError, ContentType, EventStore as _, ExpectedVersion, IdempotencyKey, Metadata,
-    NewEvent, Query, Read, StoreError, Version,
+use factum::store::{
+    Append, AppendError, ContentType, EventStore as _, ExpectedVersion, IdempotencyKey, NewEvent,
+    Query, Read, StoreError,
 };
+use factum::{Metadata, Version};
 use uuid::Uuid;
 
 fn opened() -> Append {

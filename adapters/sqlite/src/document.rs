@@ -2,9 +2,7 @@
 
 use std::collections::HashMap;
 
-use factum::document::{
-    Document, DocumentChanges, DocumentEffect, DocumentError, MAX_SCAN, Revision, Scan,
-};
+use factum_core::document::{ChangeError, Changes, Document, Effect, MAX_SCAN, Revision, Scan};
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use crate::error::BackendError;

@@ -1,6 +1,9 @@
 //! The first results of idempotency keys.
 
-use factum::{AppendError, Appended, IdempotencyKey, Position, StreamId, Timestamp, Version};
+use factum_core::append::{AppendError, Appended, IdempotencyKey};
+use factum_core::position::{Position, Version};
+use factum_core::stream_id::StreamId;
+use factum_core::timestamp::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row};
 use uuid::Uuid;
 

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use factum::{ContentType, Metadata, NewEvent, StreamId};
+use factum_core::metadata::Metadata;
+use factum_core::record::{ContentType, NewEvent};
+use factum_core::stream_id::StreamId;
 use rusqlite::types::Null;
 use rusqlite::{CachedStatement, Connection};
 

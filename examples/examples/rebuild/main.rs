@@ -12,11 +12,10 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Instant;
 
 use anyhow::Context as _;
-use async_trait::async_trait;
 use factum::Position;
 use factum::prelude::*;
-use factum_examples::outln;
-use factum_sqlite::{BoxError, SqliteProject, SqliteProjection, SqliteStore, Tables};
+use factum_examples::say;
+use factum_sqlite::{BoxError, Sql, SqlError, SqlProject, SqlProjection, SqliteStore};
 use indicatif::HumanCount;
 use tokio::task::JoinSet;
 
@@ -59,35 +58,36 @@ impl Decide for Report {
 #[projection(name = "weather", version = 1, events = StationEvent)]
 struct Weather;
 
-#[async_trait]
-impl SqliteProjection for Weather {
-    async fn create(&self, db: &mut Tables<'_>) -> Result<(), sqlx::Error> {
-        let sql = "create table if not exists {weather} (
-                       station text primary key, measured integer not null, warmest integer not null)";
-        sqlx::query(db.sql(sql)).execute(&mut **db).await.map(drop)
+impl SqlProjection for Weather {
+    async fn create(&self, db: &mut Sql<'_>) -> Result<(), SqlError> {
+        db.execute(
+            "create table if not exists {weather} (
+                 station text primary key, measured bigint not null, warmest integer not null)",
+        )
+        .await
     }
 }
 
-#[async_trait]
-impl SqliteProject<StationEvent> for Weather {
+impl SqlProject<StationEvent> for Weather {
     async fn project(
         &self,
         event: &Recorded<StationEvent>,
-        db: &mut Tables<'_>,
+        db: &mut Sql<'_>,
     ) -> Result<(), BoxError> {
         let StationEvent::Measured { celsius } = event.event;
-        let sql = "insert into {weather} (station, measured, warmest) values (?, 1, ?)
+        let sql = "insert into {weather} (station, measured, warmest) values ($1, 1, $2)
                    on conflict (station) do update
                    set measured = measured + 1, warmest = max(warmest, excluded.warmest)";
-        let sql = sqlx::query(db.sql(sql)).bind(event.record.stream.key());
-        Ok(sql.bind(celsius).execute(&mut **db).await.map(drop)?)
+        let upsert = db.query(sql).bind(event.record.stream.key());
+        upsert.bind(celsius).execute().await?;
+        Ok(())
     }
 }
 
-/// Returns the number of measurements in the active build.
-async fn measured(store: &SqliteStore) -> sqlx::Result<i64> {
+/// How many measurements the table that readers see holds.
+async fn measured(store: &SqliteStore) -> Result<i64, SqlError> {
     let sql = "select coalesce(sum(measured), 0) from weather";
-    sqlx::query_scalar(sql).fetch_one(store.pool()).await
+    store.query(sql).fetch_one().await
 }
 
 #[tokio::main]

@@ -91,20 +91,16 @@ fn stream_key_of_test_event_is_instance_id() {
 }
 
 #[test]
-#[should_panic(
-    expected = "lamp.put_out continues instance \"7\", which has not started or is complete"
-)]
-fn what_follows_from_nothing_is_told_with_its_reason() {
+#[should_panic(expected = "of \"7\": lamp.put_out continues 7, which does not live")]
+fn event_without_process_instance_is_reported() {
     process::<NightWatch>(7)
         .when(LampEvent::PutOut)
         .then_deadline("night", ONE_HOUR);
 }
 
 #[test]
-#[should_panic(
-    expected = "events that instance \"7\" did not handle: lamp.dusted is not correlated with an instance"
-)]
-fn what_is_for_none_is_told() {
+#[should_panic(expected = "of \"7\": lamp.dusted is for none")]
+fn ignored_event_is_reported() {
     process::<NightWatch>(7)
         .when(LampEvent::Dusted)
         .then_sends([PutOut { lamp: 7 }]);

@@ -13,6 +13,7 @@ mod parts;
 mod queue;
 mod receipt;
 mod retry;
+mod wait;
 pub mod source;
 
 use std::fmt;
@@ -36,6 +37,7 @@ pub use history::History;
 pub use load::{Load, Loaded};
 pub use receipt::Receipt;
 pub use retry::RetryPolicy;
+pub use wait::WaitForPosition;
 pub use source::LoadError;
 
 use cache::Cache;

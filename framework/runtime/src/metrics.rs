@@ -4,8 +4,8 @@ mod processes;
 mod projections;
 
 pub use processes::{
-    WorkOutcome, deadline_passed, process_has_due, process_has_parked, process_worked,
+    WorkOutcome, record_deadline, record_process_work, set_failed_deliveries, set_process_due,
 };
 #[cfg(feature = "metrics")]
 pub use projections::measure;
-pub use projections::{projection_failed, projection_stands};
+pub use projections::{record_projection_failure, set_projection_status};

@@ -18,7 +18,7 @@ use factum_engine::clock::{Clock, SystemClock};
 ///
 /// ```
 /// use std::time::Duration;
-/// use factum::clock::Clock as _;
+/// use factum::engine::Clock as _;
 /// use factum_testkit::VirtualClock;
 ///
 /// let clock = VirtualClock::new();

@@ -1,9 +1,9 @@
 //! [`AppError`]: the error of a request, which each API converts to its own format.
 
-use factum::{
-    AppendError, ExecuteError, LoadError, Position, ProjectionError, StoreError, Violation,
-    WaitError,
-};
+use factum::Position;
+use factum::engine::{ExecuteError, LoadError};
+use factum::runtime::{ControlError, WaitError};
+use factum::store::{AppendError, StoreError, Violation};
 use serde_json::Value;
 use thiserror::Error;
 
@@ -252,8 +252,8 @@ impl From<AppendError> for AppError {
     }
 }
 
-impl From<ProjectionError> for AppError {
-    fn from(error: ProjectionError) -> Self {
+impl From<ControlError> for AppError {
+    fn from(error: ControlError) -> Self {
         Self::Internal(error.into())
     }
 }

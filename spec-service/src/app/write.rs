@@ -1,7 +1,8 @@
 //! The write functions: validate the input, execute the command, and wait for the list.
 
+use factum::Position;
+use factum::engine::Receipt;
 use factum::prelude::*;
-use factum::{Position, Receipt};
 use uuid::Uuid;
 
 use super::{AppError, RequestContext, Specs};

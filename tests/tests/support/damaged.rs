@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use factum::prelude::*;
 use factum::{Append, ContentType, EventStore as _, ExpectedVersion, NewEvent, StreamId, Tag};
-use factum_sqlite::sqlx::{self, AssertSqlSafe, Connection as _, SqliteConnection};
+use factum_sqlite::rusqlite::{Connection, ToSql, types::Null};
 use factum_sqlite::{SqliteOptions, SqliteStore};
 
 use crate::bank::{Account, Deposit, Open};
@@ -88,13 +88,11 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
         .expect("the future timed out")
 }
 
-/// Writes the value without the store. Returns `false` if SQLite itself rejects the value.
-async fn write(file: &Path, damage: &Damage) -> bool {
-    let options = sqlx::sqlite::SqliteConnectOptions::new()
-        .filename(file)
-        .foreign_keys(false);
-    let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
-    let value = if matches!(damage.value, Value::InvalidText(_)) {
+/// Writes the value past the store. `false`: SQLite itself does not take it there.
+fn write(file: &Path, damage: &Damage) -> bool {
+    let connection = Connection::open(file).unwrap();
+    connection.pragma_update(None, "foreign_keys", 0).unwrap();
+    let value = if matches!(damage.value, Value::Torn(_)) {
         "cast(?1 as text)"
     } else {
         "?1"
@@ -108,26 +106,24 @@ async fn write(file: &Path, damage: &Damage) -> bool {
     } else {
         "rowid = ?2"
     };
-    let sql = format!("update {table} set {column} = {value} where {filter}");
-    let sql = sqlx::query(AssertSqlSafe(sql));
-    let sql = match &damage.value {
-        Value::Null => sql.bind(None::<i64>),
-        Value::Integer(value) => sql.bind(value),
-        Value::Real(value) => sql.bind(value),
-        Value::Text(value) => sql.bind(value),
-        Value::Bytes(value) | Value::InvalidText(value) => sql.bind(value),
+    let sql = format!("update {table} set {column} = {value} where {which}");
+    let value: &dyn ToSql = match &damage.value {
+        Value::Null => &Null,
+        Value::Integer(value) => value,
+        Value::Real(value) => value,
+        Value::Text(value) => value,
+        Value::Bytes(value) | Value::Torn(value) => value,
     };
-    let written = sql.bind(row).execute(&mut connection).await;
-    connection.close().await.unwrap();
-    written.is_ok_and(|done| done.rows_affected() == 1)
+    let written = connection.execute(&sql, (value, row));
+    written == Ok(1)
 }
 
 /// Opens a copy of the file with `damage`, or returns `None` if SQLite rejects the value.
 pub(crate) async fn damaged(damage: &Damage) -> Option<(tempfile::TempDir, SqliteStore)> {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("damaged.db");
-    std::fs::write(&file, &*INTACT_FILE).unwrap();
-    if !write(&file, damage).await {
+    std::fs::write(&file, &*SOUND).unwrap();
+    if !write(&file, damage) {
         return None;
     }
     let store = SqliteOptions::new(&file).readers(1).open().await.unwrap();

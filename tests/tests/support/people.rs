@@ -8,7 +8,8 @@ use factum::privacy::{DocumentKeys, MasterKey, PersonalDataStore, Redacted};
 use factum::{Query, Read, RecordedEvent, async_trait};
 use factum_memory::MemoryStore;
 use factum_postgres::{PostgresOptions, PostgresStore};
-use factum_sqlite::{SqliteStore, sqlx};
+use factum_postgres::sqlx;
+use factum_sqlite::SqliteStore;
 use factum_testkit::Backend;
 use tempfile::TempDir;
 

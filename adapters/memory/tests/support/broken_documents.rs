@@ -1,10 +1,10 @@
 //! Faults in the handling of documents.
 
-use factum::document::{
-    Document, DocumentChange, DocumentChanges, DocumentEffect, DocumentError, DocumentStore,
-    InvalidDocumentChanges, Revision, Scan,
+use factum::async_trait;
+use factum::store::{Append, AppendError, Appended, StoreError};
+use factum::store::{
+    Change, ChangeError, Changes, Document, DocumentStore, Effect, InvalidChanges, Revision, Scan,
 };
-use factum::{Append, AppendError, Appended, StoreError, async_trait};
 
 use super::{Broken, Fault};
 

@@ -10,7 +10,7 @@ use super::parts::{Decision, Slots};
 use crate::boundary::Boundary as _;
 use crate::codec::Encoder;
 use crate::command::Decide;
-use crate::process::deadline_document::{Setting, changes};
+use crate::process::deadline_document::{DeadlineContext, changes};
 use factum_core::append::StreamAppend;
 use factum_core::document::DocumentChanges;
 use factum_core::timestamp::Timestamp;
@@ -84,7 +84,7 @@ impl<C: Decide> Attempt<'_, C> {
             let last = own
                 .chain(streams.iter().rev())
                 .find_map(|part| part.events.last());
-            let setting = Setting {
+            let setting = DeadlineContext {
                 stream,
                 event: last.map(|event| event.id),
                 metadata: &encoder.metadata,

@@ -1,9 +1,9 @@
-//! What is told of projections.
+//! The metrics of consumers.
 
-use crate::projections::ProjectionStatus;
+use crate::consumer::ConsumerStatus;
 
 #[cfg(feature = "metrics")]
-use crate::projections::Projections;
+use crate::runtime::Runtime;
 #[cfg(feature = "metrics")]
 use factum_core::metrics::{
     PROJECTION_DEAD_LETTERS, PROJECTION_FAILURES, PROJECTION_LAG_EVENTS, PROJECTION_LAG_SECONDS,
@@ -14,31 +14,30 @@ use factum_core::{error::StoreError, query::Query, read::Read, timestamp::Timest
 #[cfg(feature = "metrics")]
 use factum_engine::engine::Engine;
 
-/// How a projection stands now, as it told everybody.
+/// Records the status of a consumer.
 #[inline]
 #[cfg_attr(not(feature = "metrics"), allow(unused_variables))]
-pub fn projection_stands(status: &ProjectionStatus) {
+pub fn set_projection_status(status: &ConsumerStatus) {
     #[cfg(feature = "metrics")]
-    gauges(status, status.lag(), status.behind.as_secs_f64());
+    gauges(status, status.lag(), status.lag_time.as_secs_f64());
 }
 
-/// Something went wrong in the projection `name`.
+/// Records a failure of the consumer `name`.
 #[inline]
 #[cfg_attr(not(feature = "metrics"), allow(unused_variables))]
-pub fn projection_failed(name: &str) {
+pub fn record_projection_failure(name: &str) {
     #[cfg(feature = "metrics")]
     metrics::counter!(PROJECTION_FAILURES.name, "projection" => name.to_owned()).increment(1);
 }
 
-/// Tells anew how each projection stands, beside the store as it is now. For right before the metrics are collected: a
-/// projection that rests, or is stuck, tells nothing by itself while its lag grows. Reads one event for each
-/// projection.
+/// Records the lag of every consumer against the current head of the log. Call it right before the metrics are collected: a
+/// consumer that is paused or stopped records nothing while its lag grows. Reads one event for each consumer.
 ///
 /// # Errors
-/// [`StoreError`] if the store cannot be read.
+/// Returns [`StoreError`] if the store fails.
 #[cfg(feature = "metrics")]
-pub async fn measure(engine: &Engine, projections: &Projections) -> Result<(), StoreError> {
-    for status in projections.status() {
+pub async fn measure(engine: &Engine, runtime: &Runtime) -> Result<(), StoreError> {
+    for status in runtime.status() {
         let next = Read::all(Query::all()).after(status.position).limit(1);
         let page = engine.store().read(next).await?;
         let lag = page.head.get().saturating_sub(status.position.get());
@@ -51,16 +50,16 @@ pub async fn measure(engine: &Engine, projections: &Projections) -> Result<(), S
 }
 
 #[cfg(feature = "metrics")]
-fn gauges(status: &ProjectionStatus, lag: u64, seconds: f64) {
+fn gauges(status: &ConsumerStatus, lag: u64, seconds: f64) {
     use metrics::{Key, Label};
-    // The name is shared by the keys, which are made anew for whichever recorder is installed by now.
+    // The keys share the name; they are created for the recorder that is installed now.
     let name = metrics::SharedString::from(std::sync::Arc::<str>::from(&*status.name));
     metrics::with_recorder(|recorder| {
         for (metric, value) in [
             (PROJECTION_POSITION, status.position.get() as f64),
             (PROJECTION_LAG_EVENTS, lag as f64),
             (PROJECTION_LAG_SECONDS, seconds),
-            (PROJECTION_DEAD_LETTERS, status.parked as f64),
+            (PROJECTION_PARKED, status.dead_letters as f64),
         ] {
             let label = Label::new("projection", name.clone());
             let key = Key::from_parts(metric.name, vec![label]);

@@ -1,0 +1,60 @@
+//! [`Consumer`]: a durable subscription with leases, checkpoints, a failure policy and dead letters. Projections, process
+//! managers and event handlers are consumers.
+//!
+//! | part | responsibility |
+//! |---|---|
+//! | `supervisor` | one task for each consumer: its builds, and one worker for each partition of each build |
+//! | `promotion` | which build serves readers |
+//! | `partition_worker` | one task for each partition: acquires the lease, consumes, releases |
+//! | `lease_holder`, `lease` | the lease of a partition and its checkpoint |
+//! | `batch_applier` | applies events in batches; isolates events that fail |
+//! | `dead_letter_queue`, `dead_letter_store`, `dead_letter_retry` | events that failed permanently |
+//! | `deferred_checkpoint` | pages without events of the partition |
+//! | `control` | requests of users and the list of builds, as a document |
+//! | `status_tracker` | what users see |
+
+mod batch;
+mod batch_applier;
+mod batch_size;
+mod build;
+mod context;
+mod control;
+mod control_error;
+mod dead_letter;
+mod dead_letter_queue;
+mod dead_letter_retry;
+mod dead_letter_store;
+mod deferred_checkpoint;
+mod events_at;
+mod failure_policy;
+mod handle;
+mod lease;
+mod lease_holder;
+mod panic_guard;
+mod partition_reporter;
+mod partition_status;
+mod partition_worker;
+mod partitioner;
+mod promotion;
+mod session;
+mod status;
+mod status_tracker;
+mod supervisor;
+mod traits;
+mod waiters;
+
+pub use batch::{Batch, BatchError, ConsumerError, EventError};
+pub use build::Build;
+pub use context::ConsumerContext;
+pub use control::{Control, VersionedControl, change, checkpoint, control_key, is_build_wanted};
+pub use control_error::{ControlError, WaitError};
+pub use dead_letter::{DeadLetter, DeadLetterState};
+pub use dead_letter_store::{blocked_keys, redact_errors};
+pub use failure_policy::{Failure, FailureAction, FailurePolicy};
+pub use handle::{ConsumerHandle, ConsumerTask};
+pub use lease::{
+    Checkpoint, checkpoint_of, checkpoint_position, fencing_test, lease_key, lease_keys,
+};
+pub use panic_guard::catch_panic;
+pub use status::{ConsumerState, ConsumerStatus};
+pub use traits::{Consumer, NewerEvents, ReadModel};

@@ -1,0 +1,125 @@
+//! [`ConsumerContext`]: what the tasks of one consumer share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::time::Duration;
+
+use factum_core::document::DocumentStore;
+use factum_core::position::Position;
+use factum_core::store::EventStore;
+use factum_engine::engine::RetryPolicy;
+use tokio::sync::Notify;
+
+use super::dead_letter_store::DeadLetterStore;
+use super::failure_policy::FailurePolicy;
+use super::status_tracker::StatusTracker;
+use super::traits::{Consumer, ReadModel};
+use super::waiters::Waiters;
+use crate::membership::Membership;
+
+/// How often the progress of other nodes is read while a caller waits for it.
+pub const FAST_POLL: Duration = Duration::from_millis(20);
+/// How long the active build is held for its replacement, once every node knows.
+pub const HOLD: Duration = Duration::from_millis(250);
+
+/// What the tasks of one consumer share.
+pub struct ConsumerContext {
+    /// The consumer.
+    pub consumer: Arc<dyn Consumer>,
+    /// The store of the events.
+    pub store: Arc<dyn EventStore>,
+    /// The store of the checkpoints.
+    pub documents: Arc<dyn DocumentStore>,
+    /// The nodes that share the checkpoints.
+    pub membership: Arc<Membership>,
+    /// The status of the partitions.
+    pub status: StatusTracker,
+    /// How often, and after which pause, a failed operation is retried.
+    pub retry: RetryPolicy,
+    /// What happens to events that fail permanently.
+    pub failure_policy: FailurePolicy,
+    /// The callers that wait for a position.
+    pub waiters: Waiters,
+    /// A user of this node has changed the control document.
+    pub control_changed: Notify,
+    /// A worker has processed a batch of a build that is not active.
+    pub build_advanced: Notify,
+    /// The newest request to resume of a user of this node: earlier stops are not reported any more.
+    resumed: AtomicU64,
+}
+
+impl ConsumerContext {
+    /// Creates the context of a consumer.
+    pub fn new(
+        consumer: Arc<dyn Consumer>,
+        store: Arc<dyn EventStore>,
+        documents: Arc<dyn DocumentStore>,
+        membership: Arc<Membership>,
+        retry: RetryPolicy,
+        failure_policy: FailurePolicy,
+    ) -> Self {
+        Self {
+            status: StatusTracker::new(consumer.name()),
+            consumer,
+            store,
+            documents,
+            membership,
+            retry,
+            failure_policy,
+            waiters: Waiters::default(),
+            control_changed: Notify::new(),
+            build_advanced: Notify::new(),
+            resumed: AtomicU64::new(0),
+        }
+    }
+
+    /// Returns the name of the consumer.
+    pub fn name(&self) -> &str {
+        self.consumer.name()
+    }
+
+    /// Returns the read model of the consumer, if it has one.
+    pub fn read_model(&self) -> Option<&dyn ReadModel> {
+        self.consumer.read_model()
+    }
+
+    /// Returns the version of the builds that this code processes.
+    pub fn version(&self) -> u32 {
+        self.read_model().map_or(1, ReadModel::version)
+    }
+
+    /// Returns whether no other node sees the checkpoints.
+    pub fn is_local(&self) -> bool {
+        let local = self.read_model().and_then(ReadModel::local_documents);
+        local.is_some()
+    }
+
+    /// Returns the newest known position of the log.
+    pub fn head(&self) -> Position {
+        *self.store.watch().borrow()
+    }
+
+    /// Returns the dead letters of `build`.
+    pub fn dead_letters(&self, build: u64) -> DeadLetterStore<'_> {
+        DeadLetterStore::new(&*self.store, &*self.documents, self.name(), build)
+    }
+
+    /// Returns how long to wait before the progress of other nodes is read again.
+    pub fn poll_interval(&self) -> Duration {
+        if self.waiters.any() {
+            FAST_POLL
+        } else {
+            self.membership.poll_interval()
+        }
+    }
+
+    /// Records a request to resume of a user of this node.
+    pub fn record_resume(&self, request: u64) {
+        self.resumed.fetch_max(request, SeqCst);
+    }
+
+    /// Returns the newest request to resume of a user of this node.
+    pub fn last_resume(&self) -> u64 {
+        self.resumed.load(SeqCst)
+    }
+}

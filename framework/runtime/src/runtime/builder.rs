@@ -1,0 +1,404 @@
+//! [`RuntimeBuilder`]: what a runtime runs, and how.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use factum_core::document::DocumentStore;
+use factum_core::position::Position;
+use factum_core::store::EventStore;
+use factum_engine::clock::Clock;
+use factum_engine::engine::{Engine, RetryPolicy};
+use factum_engine::event::Event;
+use factum_engine::process::instance::InstanceKeys;
+use factum_engine::process::{
+    CommandRoute, CommandSet, ProcessManager, ReactSet, Respond, deadline_document,
+};
+use tokio::sync::watch;
+
+use super::Runtime;
+use super::node::Node;
+use super::running::{ConsumerKind, RunningConsumer};
+use super::start_error::{StartError, check_name, check_unique};
+use super::start_positions::store_start_positions;
+use crate::consumer::{
+    Consumer, ConsumerContext, ConsumerTask, FailurePolicy, ReadModel, lease_key,
+};
+use crate::membership::Membership;
+use crate::process::{
+    DecisionDeadlines, DeliveryHandle, DispatchOwner, Dispatcher, DispatcherTask, EventConsumer,
+    EventDriven, EventHandler, HandlerConsumer, HandlerOptions, ProcessDefinition, Schedule,
+    Schedules, Signals, TypedProcess, handler_consumer_name, process_consumer_name,
+};
+use crate::start_from::StartFrom;
+
+/// The longest names, in bytes.
+const MAX_PROJECTION_NAME: usize = 200;
+const MAX_PROCESS_NAME: usize = 128;
+
+/// What a [`Runtime`] runs, and how.
+#[must_use = "a builder does nothing until `start`"]
+pub struct RuntimeBuilder {
+    engine: Engine,
+    projections: Vec<ProjectionSpec>,
+    processes: Vec<ProcessSpec>,
+    handlers: Vec<HandlerSpec>,
+    schedules: Vec<Schedule>,
+    deadlines: Option<Vec<CommandRoute>>,
+    clock: Arc<dyn Clock>,
+    retry: RetryPolicy,
+    lease: Duration,
+    node_name: Option<String>,
+    concurrency: usize,
+}
+
+struct ProjectionSpec {
+    model: Arc<dyn ReadModel>,
+    policy: FailurePolicy,
+}
+
+struct ProcessSpec {
+    definition: Arc<dyn EventDriven>,
+    deliveries: Arc<dyn ProcessDefinition>,
+    options: ProcessOptions,
+}
+
+struct HandlerSpec {
+    name: String,
+    options: HandlerOptions,
+    consumer: Box<dyn FnOnce(Position) -> Arc<dyn Consumer> + Send>,
+}
+
+/// How a process manager runs.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ProcessOptions {
+    /// Where the process manager starts if it is new.
+    pub start_from: StartFrom,
+    /// What happens to events that fail. Default: they become dead letters.
+    pub failure_policy: FailurePolicy,
+}
+
+impl ProcessOptions {
+    /// Creates the default options of a process manager that starts there.
+    #[must_use]
+    pub fn new(start_from: StartFrom) -> Self {
+        Self {
+            start_from,
+            failure_policy: FailurePolicy::default(),
+        }
+    }
+
+    /// Sets what happens to events that fail.
+    #[must_use]
+    pub fn failure_policy(mut self, policy: FailurePolicy) -> Self {
+        self.failure_policy = policy;
+        self
+    }
+}
+
+impl From<StartFrom> for ProcessOptions {
+    fn from(start_from: StartFrom) -> Self {
+        Self::new(start_from)
+    }
+}
+
+impl RuntimeBuilder {
+    pub(super) fn new(engine: &Engine) -> Self {
+        Self {
+            engine: engine.clone(),
+            projections: Vec::new(),
+            processes: Vec::new(),
+            handlers: Vec::new(),
+            schedules: Vec::new(),
+            deadlines: None,
+            clock: engine.clock().clone(),
+            retry: RetryPolicy {
+                attempts: 8,
+                base: Duration::from_millis(20),
+                cap: Duration::from_secs(5),
+            },
+            lease: Duration::from_secs(30),
+            node_name: None,
+            concurrency: 16,
+        }
+    }
+
+    /// Adds a projection. Events that fail become dead letters.
+    pub fn projection(self, model: impl ReadModel) -> Self {
+        self.projection_with(model, FailurePolicy::default())
+    }
+
+    /// Adds a projection with a failure policy.
+    pub fn projection_with(mut self, model: impl ReadModel, policy: FailurePolicy) -> Self {
+        let model = Arc::new(model);
+        self.projections.push(ProjectionSpec { model, policy });
+        self
+    }
+
+    /// Adds the process manager `P`. If it is new to the store, it starts there.
+    ///
+    /// ```no_run
+    /// # use factum::prelude::*;
+    /// # use factum::process::{ProcessManager, ReactSet, Respond};
+    /// # async fn run<P: Respond + ReactSet<<P as ProcessManager>::Events>>(engine: Engine) {
+    /// let runtime = Runtime::builder(&engine).process::<P>(StartFrom::Beginning).start().await;
+    /// # }
+    /// ```
+    pub fn process<P>(mut self, options: impl Into<ProcessOptions>) -> Self
+    where
+        P: Respond + ReactSet<<P as ProcessManager>::Events>,
+    {
+        let definition = Arc::new(TypedProcess::<P>::new());
+        self.processes.push(ProcessSpec {
+            definition: definition.clone(),
+            deliveries: definition,
+            options: options.into(),
+        });
+        self
+    }
+
+    /// Adds the event handler `handler`. If it is new to the store, it starts there.
+    ///
+    /// The name identifies its checkpoint: 1 to 128 bytes without `/` or control characters.
+    pub fn handler<E: Event>(
+        mut self,
+        name: impl Into<String>,
+        handler: impl EventHandler<E>,
+        options: impl Into<HandlerOptions>,
+    ) -> Self {
+        let (name, options) = (name.into(), options.into());
+        let (of, concurrency) = (name.clone(), options.concurrency);
+        self.handlers.push(HandlerSpec {
+            name,
+            options,
+            consumer: Box::new(move |starts_after| {
+                Arc::new(HandlerConsumer::new(
+                    &of,
+                    handler,
+                    concurrency,
+                    starts_after,
+                ))
+            }),
+        });
+        self
+    }
+
+    /// Adds a schedule.
+    pub fn schedule(mut self, schedule: Schedule) -> Self {
+        self.schedules.push(schedule);
+        self
+    }
+
+    /// Executes the [deadlines](factum_engine::events::Events::deadline) that decisions set with one of these commands: a
+    /// command, or a tuple of several.
+    ///
+    /// They are executed when they are due, one after the other, each exactly once, however many nodes do so. A deadline whose
+    /// command no node executes stays due, and a warning is logged.
+    ///
+    /// ```no_run
+    /// # use factum::prelude::*;
+    /// # use serde::de::DeserializeOwned;
+    /// # async fn run<CancelOrder: Decide + DeserializeOwned, Remind: Decide + DeserializeOwned>(engine: Engine) {
+    /// let runtime = Runtime::builder(&engine).deadlines::<(CancelOrder, Remind)>().start().await;
+    /// # }
+    /// ```
+    pub fn deadlines<C: CommandSet>(mut self) -> Self {
+        self.deadlines.get_or_insert_default().extend(C::routes());
+        self
+    }
+
+    /// Sets the clock of deadlines and schedules. Default: the clock of the engine.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Sets how often, and after which pauses, a failed operation is retried before it fails permanently.
+    ///
+    /// While the store is unavailable, operations are retried without end. Default: 8 attempts with pauses of up to 5 seconds.
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
+        self
+    }
+
+    /// Sets the time after which a node without heartbeats is considered dead and others take over its work.
+    ///
+    /// While there are other nodes, each node writes a heartbeat every third of this time. A node that has ended on the same
+    /// machine is recognized at once. Default: 30 seconds.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+
+    /// Sets a name of this node that outlives the process, for example host and service.
+    ///
+    /// At its start, the node takes over at once what a node of that name has processed before. If two nodes have one name,
+    /// the one that starts later takes over the work of the other, and nothing else happens.
+    pub fn node_name(mut self, name: impl Into<String>) -> Self {
+        self.node_name = Some(name.into()).filter(|name| !name.is_empty());
+        self
+    }
+
+    /// Sets the number of commands of a process manager that are executed at a time, at least 1. Default: 16.
+    ///
+    /// They start in the order of their due times, and a deadline is handled after all earlier work.
+    pub fn concurrency(mut self, commands: usize) -> Self {
+        self.concurrency = commands;
+        self
+    }
+
+    /// Starts the runtime, in tasks of the current tokio runtime. Once this returns, the start positions of new consumers are
+    /// stored.
+    ///
+    /// # Errors
+    /// Returns [`StartError`] if a name is not valid or occurs twice, or if the store fails.
+    ///
+    /// # Panics
+    /// Panics outside a tokio runtime.
+    pub async fn start(self) -> Result<Runtime, StartError> {
+        self.check()?;
+        let started = self.clock.now();
+        let new = self.consumers_from_end();
+        let head = store_start_positions(&**self.engine.store(), &new, &self.retry).await?;
+        Ok(self.spawn(head, started))
+    }
+
+    fn check(&self) -> Result<(), StartError> {
+        let projections = || self.projections.iter().map(|it| it.model.name());
+        for name in projections() {
+            check_name(ConsumerKind::Projection, name, MAX_PROJECTION_NAME)?;
+        }
+        let processes = || self.processes.iter().map(|it| it.definition.name());
+        for name in processes() {
+            check_name(ConsumerKind::ProcessManager, name, MAX_PROCESS_NAME)?;
+        }
+        let handlers = || self.handlers.iter().map(|it| &*it.name);
+        for name in handlers() {
+            check_name(ConsumerKind::EventHandler, name, MAX_PROCESS_NAME)?;
+        }
+        check_unique(ConsumerKind::Projection.as_str(), projections())?;
+        check_unique(ConsumerKind::ProcessManager.as_str(), processes())?;
+        check_unique(ConsumerKind::EventHandler.as_str(), handlers())?;
+        check_unique("schedule", self.schedules.iter().map(Schedule::name))?;
+        let mut commands = HashSet::new();
+        for route in self.deadlines.iter().flatten() {
+            if !commands.insert(route.name) {
+                let name = route.name.to_owned();
+                return Err(StartError::DuplicateCommand { name });
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the names of the consumers that start at the end of the log if they are new.
+    fn consumers_from_end(&self) -> Vec<String> {
+        let processes = self.processes.iter().map(|it| {
+            let name = process_consumer_name(it.definition.name());
+            (it.options.start_from, name)
+        });
+        let handlers = self.handlers.iter().map(|it| {
+            let name = handler_consumer_name(&it.name);
+            (it.options.start_from, name)
+        });
+        let all = processes.chain(handlers);
+        let from_end = all.filter(|(start_from, _)| *start_from == StartFrom::End);
+        from_end.map(|(_, name)| name).collect()
+    }
+
+    fn spawn(self, head: Position, started: factum_core::timestamp::Timestamp) -> Runtime {
+        let store = self.engine.store().clone();
+        let documents: Arc<dyn DocumentStore> = store.clone();
+        let membership = Arc::new(Membership::new(self.lease, self.node_name));
+        let local = Arc::new(Membership::alone(self.lease));
+        let retry = self.retry;
+        let start_consumer = |consumer: Arc<dyn Consumer>, policy: FailurePolicy| {
+            let own = consumer.read_model().and_then(ReadModel::local_documents);
+            let (membership, documents) = match own {
+                None => (membership.clone(), documents.clone()),
+                Some(own) => (local.clone(), own),
+            };
+            let events: Arc<dyn EventStore> = store.clone();
+            let retry = retry.clone();
+            ConsumerTask::start(ConsumerContext::new(
+                consumer, events, documents, membership, retry, policy,
+            ))
+        };
+        let shutdown = watch::Sender::new(false);
+        let poll_interval = membership.poll_interval();
+        let start_dispatcher = |deliveries: &DeliveryHandle, owner: DispatchOwner| {
+            let dispatcher = Dispatcher::new(
+                deliveries.definition().clone(),
+                deliveries.keys().clone(),
+                self.engine.clone(),
+                self.clock.clone(),
+                deliveries.shared_signals().clone(),
+                owner,
+                retry.clone(),
+                poll_interval,
+                self.concurrency,
+            );
+            dispatcher.start(started, shutdown.subscribe())
+        };
+
+        let mut consumers = Vec::new();
+        let mut dispatchers: Vec<DispatcherTask> = Vec::new();
+        let mut is_shared = !self.processes.is_empty() || !self.handlers.is_empty();
+        for ProjectionSpec { model, policy } in self.projections {
+            is_shared |= model.local_documents().is_none();
+            let name = model.name().to_owned();
+            let task = start_consumer(model, policy);
+            let kind = ConsumerKind::Projection;
+            consumers.push(RunningConsumer::new(kind, name, task, None));
+        }
+        for spec in self.processes {
+            let name = spec.definition.name();
+            let (keys, signals) = (InstanceKeys::new(name), Arc::new(Signals::default()));
+            let starts_after = spec.options.start_from.position(head);
+            let consumer =
+                EventConsumer::new(spec.definition, keys.clone(), starts_after, signals.clone());
+            let task = start_consumer(Arc::new(consumer), spec.options.failure_policy);
+            let deliveries =
+                DeliveryHandle::new(spec.deliveries, keys, signals, self.engine.store().clone());
+            let owner = DispatchOwner::LeaseHolder {
+                lease: lease_key(&process_consumer_name(name), 1, 0),
+                membership: membership.clone(),
+            };
+            dispatchers.push(start_dispatcher(&deliveries, owner));
+            let kind = ConsumerKind::ProcessManager;
+            let consumer = RunningConsumer::new(kind, name.to_owned(), task, Some(deliveries));
+            consumers.push(consumer);
+        }
+        for spec in self.handlers {
+            let consumer = (spec.consumer)(spec.options.start_from.position(head));
+            let task = start_consumer(consumer, spec.options.failure_policy);
+            let kind = ConsumerKind::EventHandler;
+            consumers.push(RunningConsumer::new(kind, spec.name, task, None));
+        }
+        let schedule_names = self.schedules.iter().map(|it| it.name().to_owned());
+        let schedule_names = schedule_names.collect();
+        let handle = |definition: Arc<dyn ProcessDefinition>, keys| {
+            DeliveryHandle::new(definition, keys, Arc::default(), store.clone())
+        };
+        let schedules = (!self.schedules.is_empty())
+            .then(|| handle(Arc::new(Schedules::new(self.schedules)), Schedules::keys()));
+        let deadlines = self.deadlines.map(|routes| {
+            let definition = Arc::new(DecisionDeadlines::new(routes));
+            handle(definition, deadline_document::keys())
+        });
+        for deliveries in schedules.iter().chain(&deadlines) {
+            dispatchers.push(start_dispatcher(deliveries, DispatchOwner::EveryNode));
+        }
+        Runtime {
+            consumers,
+            schedules,
+            deadlines,
+            dispatchers,
+            schedule_names,
+            node: Node::start(membership, documents, is_shared),
+            engine: self.engine,
+            clock: self.clock,
+            shutdown,
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! [`StartError`]: why a runtime did not start.
+
+use std::collections::HashSet;
+
+use factum_core::error::StoreError;
+
+use super::running::ConsumerKind;
+
+/// A runtime did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A name is not valid.
+    #[error(
+        "invalid name of a {kind} {name:?}; 1 to {limit} bytes without `/` or control characters are allowed"
+    )]
+    InvalidName {
+        /// What has the name: `projection`, `process manager`, `event handler`.
+        kind: &'static str,
+        /// The name, cut after 80 characters.
+        name: String,
+        /// The maximum length in bytes.
+        limit: usize,
+    },
+    /// Two consumers or two schedules have the same name.
+    #[error("two {kind}s have the name {name:?}; give each a name of its own")]
+    DuplicateName {
+        /// What has the name: `projection`, `process manager`, `event handler`, `schedule`.
+        kind: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// Two commands of `deadlines` have the same name.
+    #[error(
+        "two commands of `deadlines` have the name {name:?}; give one another name with `#[command(name = \"…\")]`"
+    )]
+    DuplicateCommand {
+        /// The name.
+        name: String,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Checks that the name of a consumer can be part of a document key.
+pub fn check_name(kind: ConsumerKind, name: &str, limit: usize) -> Result<(), StartError> {
+    let is_valid =
+        (1..=limit).contains(&name.len()) && !name.contains(|c: char| c == '/' || c.is_control());
+    match is_valid {
+        true => Ok(()),
+        false => Err(StartError::InvalidName {
+            kind: kind.as_str(),
+            name: name.chars().take(80).collect(),
+            limit,
+        }),
+    }
+}
+
+/// Checks that no name occurs twice.
+pub fn check_unique<'n>(
+    kind: &'static str,
+    names: impl Iterator<Item = &'n str>,
+) -> Result<(), StartError> {
+    let mut known = HashSet::new();
+    for name in names {
+        if !known.insert(name) {
+            let name = name.to_owned();
+            return Err(StartError::DuplicateName { kind, name });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,134 @@
+//! Live queries of SQL read models.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use factum_core::error::StoreError;
+use factum_core::position::Position;
+use factum_core::store::Store;
+use futures_util::future::BoxFuture;
+use futures_util::stream::unfold;
+use futures_util::{FutureExt as _, Stream};
+use tokio::sync::watch;
+
+use crate::active_build::ActiveBuild;
+use crate::read_model::SqlReadModel;
+use crate::view::View;
+
+/// The first pause before the read model is read again after an append; it doubles each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
+/// The longest time until changes without an event are visible: a promotion or a retry.
+const MAX_PAUSE: Duration = Duration::from_secs(1);
+
+/// Returns the result of `query` on the newest view, and then each different result, each with the position of the view.
+///
+/// Results at or before `after` are left out. The documents of the store show when the read model may have
+/// changed, whichever node processes it.
+///
+/// The positions never decrease. With several partitions, a result may contain effects of events after its position; it is
+/// repeated when every partition has reached the position that the first had. An error does not end the stream: the next
+/// item continues. The stream ends when the store is closed.
+pub fn live_query<R, L, F>(
+    model: SqlReadModel,
+    after: Option<Position>,
+    query: L,
+) -> impl Stream<Item = Result<(R, Position), StoreError>> + Send + use<R, L, F>
+where
+    R: PartialEq + Clone + Send + 'static,
+    L: Fn(View) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<R, StoreError>> + Send + 'static,
+{
+    let store: Arc<dyn Store> = model.database.clone();
+    let live = LiveQuery {
+        model,
+        head: store.watch(),
+        store,
+        query: Box::new(move |view| query(view).boxed()),
+        after,
+        seen: None,
+        last: None,
+        highest: Position::ZERO,
+    };
+    unfold(live, |mut live| async move {
+        live.next().await.map(|next| (next, live))
+    })
+}
+
+type ViewQuery<R> = Box<dyn Fn(View) -> BoxFuture<'static, Result<R, StoreError>> + Send + Sync>;
+
+struct LiveQuery<R> {
+    model: SqlReadModel,
+    store: Arc<dyn Store>,
+    head: watch::Receiver<Position>,
+    query: ViewQuery<R>,
+    after: Option<Position>,
+    seen: Option<ActiveBuild>,
+    last: Option<(R, Position)>,
+    /// The highest position of a partition in the last result.
+    highest: Position,
+}
+
+impl<R: PartialEq + Clone> LiveQuery<R> {
+    async fn next(&mut self) -> Option<Result<(R, Position), StoreError>> {
+        loop {
+            match self.step().await {
+                Ok(Some(next)) => return Some(Ok(next)),
+                Ok(None) => {}
+                Err(StoreError::Closed) => return None,
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+
+    async fn step(&mut self) -> Result<Option<(R, Position)>, StoreError> {
+        if let Some(seen) = &self.seen {
+            wait_for_change(&*self.store, &mut self.head, seen).await?;
+        }
+        let (active, view) = self.model.open().await?;
+        let position = active.position();
+        let is_newer = self.after.is_none_or(|after| position > after)
+            && self.last.as_ref().is_none_or(|(_, at)| position >= *at);
+        let mut found = None;
+        if let Some(view) = view.filter(|_| is_newer) {
+            let result = (self.query)(view).await?;
+            let is_different = self.last.as_ref().is_none_or(|(last, at)| {
+                let has_caught_up = *at < self.highest && position >= self.highest;
+                *last != result || has_caught_up
+            });
+            found = is_different.then_some((result, position));
+        }
+        // Not before an error: then the read model is read again at once.
+        let highest = active.highest();
+        self.seen = Some(active);
+        if found.is_some() {
+            self.last.clone_from(&found);
+            self.highest = highest;
+        }
+        Ok(found)
+    }
+}
+
+/// Waits until readers may see something else than `seen`.
+async fn wait_for_change(
+    store: &dyn Store,
+    head: &mut watch::Receiver<Position>,
+    seen: &ActiveBuild,
+) -> Result<(), StoreError> {
+    let keys = seen.sources();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let lags = *head.borrow_and_update() > seen.position();
+        if !seen.is_current(&store.find_documents(&keys).await?) {
+            return Ok(());
+        }
+        if lags {
+            tokio::time::sleep(pause).await;
+            pause = MAX_PAUSE.min(pause * 2);
+            continue;
+        }
+        tokio::select! {
+            changed = head.changed() => changed.map_err(|_| StoreError::Closed)?,
+            () = tokio::time::sleep(MAX_PAUSE) => {}
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! [`View`]: a read model at one position; and live queries.
+
+use std::any::Any;
+use std::fmt;
+
+use factum_core::error::StoreError;
+use factum_core::position::Position;
+use factum_runtime::consumer::control_key;
+use futures_util::Stream;
+
+use crate::active_build::ActiveBuild;
+use crate::connection::{Dialect, SqlConnection};
+use crate::error::SqlError;
+use crate::live_query::live_query;
+use crate::read_model::SqlReadModel;
+use crate::sql::{Query, Target};
+use crate::table_names::expand_table_names;
+
+/// A read model at one [position](Self::position), whatever is written meanwhile.
+///
+/// It is a transaction that only reads. Do not keep it for long: the database keeps all rows that it may read.
+pub struct View {
+    connection: Box<dyn SqlConnection>,
+    build: u64,
+    position: Position,
+}
+
+impl View {
+    /// Returns the position up to which every event has taken effect or is a dead letter.
+    ///
+    /// With one partition, no later event has taken effect; with several, some may have.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// Starts a query. Table names in braces are those of the active build at this position.
+    pub fn query(&mut self, sql: &'static str) -> Query<'_> {
+        let sql = self.expand(sql);
+        Query::new(Target::Connection(&mut *self.connection), sql)
+    }
+
+    /// Returns `sql` with the table names in braces replaced, for the [driver](Self::driver).
+    #[must_use]
+    pub fn expand(&self, sql: &str) -> String {
+        expand_table_names(sql, self.build, |_| {})
+    }
+
+    /// Returns the dialect of the database.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        self.connection.dialect()
+    }
+
+    /// Returns the connection of the driver: `rusqlite::Connection` or `sqlx::PgConnection`; `None` if it is another type.
+    pub fn driver<C: Any>(&mut self) -> Option<&mut C> {
+        let driver: &mut dyn Any = self.connection.driver();
+        driver.downcast_mut()
+    }
+}
+
+impl fmt::Debug for View {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("View")
+            .field("build", &self.build)
+            .field("position", &self.position)
+            .finish_non_exhaustive()
+    }
+}
+
+impl SqlReadModel {
+    /// Returns the read model as it is now; `None` if there is no active build yet. Any node may process it.
+    ///
+    /// ```
+    /// # use factum_sql::SqlReadModel;
+    /// # async fn show(owners: SqlReadModel) -> Result<(), Box<dyn std::error::Error>> {
+    /// if let Some(mut view) = owners.view().await? {
+    ///     let rows: Vec<(String, String)> = view.query("select account, name from {owner}").fetch_all().await?;
+    ///     println!("{rows:?} at position {}", view.position());
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// Returns [`StoreError`] if the database fails.
+    pub async fn view(&self) -> Result<Option<View>, StoreError> {
+        Ok(self.open().await?.1)
+    }
+
+    /// Returns the result of `query` on a [view](Self::view), and then each different result, each with the position of its
+    /// view. Waits if there is no read model yet.
+    ///
+    /// Store the position to continue [after it](Self::live_after) later. Results that were replaced before they were
+    /// requested are skipped. Positions never decrease, also after a promotion. An error does not end the stream: the next
+    /// item continues. The stream ends when the store is closed.
+    ///
+    /// ```
+    /// use std::pin::pin;
+    ///
+    /// use futures_util::StreamExt as _;
+    /// # use factum_sql::SqlReadModel;
+    ///
+    /// # async fn show(owners: SqlReadModel) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut live = pin!(owners.live(|mut view| async move {
+    ///     view.query("select count(*) from {owner}").fetch_one::<i64>().await
+    /// }));
+    /// while let Some(next) = live.next().await {
+    ///     let (count, position) = next?;
+    ///     println!("{count} accounts are open at position {position}");
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn live<R, L, F>(
+        &self,
+        query: L,
+    ) -> impl Stream<Item = Result<(R, Position), StoreError>> + Send + use<R, L, F>
+    where
+        R: PartialEq + Clone + Send + 'static,
+        L: Fn(View) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<R, SqlError>> + Send + 'static,
+    {
+        self.follow(None, query)
+    }
+
+    /// Like [`live`](Self::live), without results at or before `position`, which the caller has seen.
+    pub fn live_after<R, L, F>(
+        &self,
+        position: Position,
+        query: L,
+    ) -> impl Stream<Item = Result<(R, Position), StoreError>> + Send + use<R, L, F>
+    where
+        R: PartialEq + Clone + Send + 'static,
+        L: Fn(View) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<R, SqlError>> + Send + 'static,
+    {
+        self.follow(Some(position), query)
+    }
+
+    fn follow<R, L, F>(
+        &self,
+        after: Option<Position>,
+        query: L,
+    ) -> impl Stream<Item = Result<(R, Position), StoreError>> + Send + use<R, L, F>
+    where
+        R: PartialEq + Clone + Send + 'static,
+        L: Fn(View) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<R, SqlError>> + Send + 'static,
+    {
+        live_query(self.clone(), after, move |view| {
+            let result = query(view);
+            async move {
+                result.await.map_err(|error| match error {
+                    SqlError::Store(error) => error,
+                    error => StoreError::Failed(error.into()),
+                })
+            }
+        })
+    }
+}
+
+impl SqlReadModel {
+    /// Opens a view, and returns the documents that it was opened by.
+    pub(crate) async fn open(&self) -> Result<(ActiveBuild, Option<View>), StoreError> {
+        let mut connection = self.database.begin_read().await?;
+        let name = self.projection.name();
+        let control = connection.find_documents(&[control_key(name)]).await?;
+        let active = ActiveBuild::new(name, control.first())?;
+        let Some(build) = active.build() else {
+            return Ok((active, None));
+        };
+        let found = connection.find_documents(active.checkpoints()).await?;
+        let active = active.with_checkpoints(&found)?;
+        let view = View {
+            connection,
+            build,
+            position: active.position(),
+        };
+        Ok((active, Some(view)))
+    }
+}
