@@ -60,7 +60,8 @@ impl SqlProject<AccountEvent> for Statement {
             AccountEvent::Opened { .. } | AccountEvent::Closed { .. } => return Ok(()),
         };
         let record = &event.record;
-        let insert = "insert into {statement} (position, account, amount, by) values ($1, $2, $3, $4)";
+        let insert =
+            "insert into {statement} (position, account, amount, by) values ($1, $2, $3, $4)";
         db.query(insert)
             .bind(record.position)
             .bind(record.stream.key())

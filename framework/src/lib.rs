@@ -205,9 +205,12 @@ pub mod __private {
     pub use serde;
     pub use serde_json;
 
+    pub use factum_core::tag::{InvalidTag, Tag};
     pub use factum_engine::aggregate::{Aggregate, SnapshotPolicy};
     pub use factum_engine::boundary::{Boundary, Queried};
-    pub use factum_engine::codec::{struct_from_json, struct_to_json, variant_from_json, variant_to_json};
+    pub use factum_engine::codec::{
+        struct_from_json, struct_to_json, variant_from_json, variant_to_json,
+    };
     pub use factum_engine::command::Command;
     pub use factum_engine::event::{Event, EventType};
     pub use factum_engine::event_set::{ApplySet, EventSet, has_name};
@@ -215,7 +218,6 @@ pub mod __private {
     pub use factum_engine::personal::{Mark, PersonalField, Subject, mark, marked, subject};
     pub use factum_engine::process::{ProcessManager, SentBy};
     pub use factum_engine::projection::Projection;
-    pub use factum_core::tag::{InvalidTag, Tag};
     pub use factum_engine::upcast::Upcaster;
 
     use factum_core::query::Query;

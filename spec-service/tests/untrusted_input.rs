@@ -9,8 +9,8 @@ mod server;
 use std::sync::Arc;
 
 use factum::event::{DecodeEvent as _, Event as _};
-use factum::{Position, StreamId, Timestamp, Version};
 use factum::store::{ContentType, RecordedEvent};
+use factum::{Position, StreamId, Timestamp, Version};
 use proptest::prelude::*;
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Method, Url};

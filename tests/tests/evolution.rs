@@ -308,7 +308,8 @@ struct Entries;
 
 impl SqlProjection for Kept {
     async fn create(&self, db: &mut Sql<'_>) -> Result<(), SqlError> {
-        db.execute("create table if not exists {kept} (position integer, what text)").await
+        db.execute("create table if not exists {kept} (position integer, what text)")
+            .await
     }
 }
 

@@ -16,11 +16,11 @@ use factum::document::DocumentChanges;
 use factum::prelude::*;
 use factum::privacy::{DocumentKeys, MasterKey, PersonalDataStore, PersonalField, Subject};
 use factum::projections::checkpoint;
+use factum::runtime::ConsumerState;
 use factum::{
     Append, ContentType, EventStore as _, ExpectedVersion, IdempotencyKey, LegacyEvent, Metadata,
     NewEvent, RecordedEvent, Tag, UpcastError,
 };
-use factum::runtime::ConsumerState;
 use factum_postgres::PostgresOptions;
 use factum_sqlite::{
     BoxError, Sql, SqlDatabase, SqlError, SqlProject, SqlProjection, SqliteOptions,
@@ -87,16 +87,13 @@ impl<const V: u32> Observer<V> {
 
 impl<const V: u32> SqlProjection for Witness<V> {
     async fn create(&self, db: &mut Sql<'_>) -> Result<(), SqlError> {
-        db.execute("create table if not exists {seen} (number bigint)").await
+        db.execute("create table if not exists {seen} (number bigint)")
+            .await
     }
 }
 
 impl<const V: u32> SqlProject<GuestEvent> for Witness<V> {
-    async fn project(
-        &self,
-        event: &Recorded<GuestEvent>,
-        _: &mut Sql<'_>,
-    ) -> Result<(), BoxError> {
+    async fn project(&self, event: &Recorded<GuestEvent>, _: &mut Sql<'_>) -> Result<(), BoxError> {
         self.see(event);
         Ok(())
     }
@@ -106,7 +103,11 @@ impl<const V: u32> SqlProject<GuestEvent> for Witness<V> {
 async fn build<const V: u32>(store: &(impl SqlDatabase + Clone), seen: &Seen) {
     let engine = Engine::new(store.clone());
     let model = store.read_model(Witness::<V>(seen.clone()));
-    let runtime = Runtime::builder(&engine).projection(model).start().await.unwrap();
+    let runtime = Runtime::builder(&engine)
+        .projection(model)
+        .start()
+        .await
+        .unwrap();
     let witness = runtime.projection_named("witness").unwrap();
     let mut status = witness.watch();
     let live = status.wait_for(|status| status.state == ConsumerState::Live);

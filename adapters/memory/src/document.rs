@@ -1,7 +1,9 @@
 //! The implementation of [`DocumentStore`].
 
 use async_trait::async_trait;
-use factum_core::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
+use factum_core::document::{
+    Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan,
+};
 use factum_core::error::StoreError;
 
 use crate::MemoryStore;

@@ -6,7 +6,7 @@ use std::iter::successors;
 use std::sync::Arc;
 
 use factum_core::append::{Append, AppendError, Conflict, Violation};
-use factum_core::document::{ChangeError, Changes, Revision};
+use factum_core::document::{DocumentChanges, DocumentError, Revision};
 use factum_core::error::StoreError;
 use sqlx::error::DatabaseError;
 use sqlx::postgres::PgDatabaseError;

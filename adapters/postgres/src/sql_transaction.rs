@@ -3,7 +3,7 @@
 use std::any::Any;
 
 use async_trait::async_trait;
-use factum_core::document::{ChangeError, Changes, Document, Revision, Scan};
+use factum_core::document::{Document, DocumentChanges, DocumentError, Revision, Scan};
 use factum_core::error::{BoxError, StoreError};
 use factum_core::read::{Page, Read};
 use factum_sql::{Dialect, Relation, SqlConnection, SqlError, SqlRow, SqlTransaction, SqlValue};
@@ -110,7 +110,10 @@ impl SqlConnection for PostgresTransaction<'_> {
 
 #[async_trait]
 impl SqlTransaction for PostgresTransaction<'_> {
-    async fn change_documents(&mut self, changes: &Changes) -> Result<Revision, ChangeError> {
+    async fn change_documents(
+        &mut self,
+        changes: &DocumentChanges,
+    ) -> Result<Revision, DocumentError> {
         document::change(self.db, changes).await
     }
 

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use factum_core::append::{Append, AppendError, Appended, IdempotencyKey};
-use factum_core::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
+use factum_core::document::{
+    Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan,
+};
 use factum_core::error::StoreError;
 use factum_core::metrics::StoreMetrics;
 use factum_core::position::Position;

@@ -12,7 +12,7 @@ use factum::store::{
     Append, AppendError, Appended, ContentType, EventStore as _, ExpectedVersion, NewEvent,
     Violation,
 };
-use factum::store::{Changes, DocumentStore as _, Revision, Scan};
+use factum::store::{DocumentChanges, DocumentStore as _, Revision, Scan};
 use factum_postgres::{PostgresStore, sqlx};
 use uuid::Uuid;
 

@@ -14,7 +14,7 @@ use factum::store::{
     Append, AppendError, ContentType, EventStore as _, ExpectedVersion, NewEvent, Query, Read,
     StoreError,
 };
-use factum::store::{Changes, DocumentStore as _, Scan};
+use factum::store::{DocumentChanges, DocumentStore as _, Scan};
 use factum_postgres::{PgPool, PostgresStore};
 use proxy::{Cut, Proxy};
 use uuid::Uuid;

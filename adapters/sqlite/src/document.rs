@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use factum_core::document::{ChangeError, Changes, Document, Effect, MAX_SCAN, Revision, Scan};
+use factum_core::document::{
+    Document, DocumentChanges, DocumentError, Effect, MAX_SCAN, Revision, Scan,
+};
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use crate::error::BackendError;

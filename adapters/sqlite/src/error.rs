@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use factum_core::append::AppendError;
-use factum_core::document::ChangeError;
+use factum_core::document::DocumentError;
 use factum_core::error::StoreError;
 use rusqlite::ffi::ErrorCode;
 

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::iter::successors;
 
 use async_trait::async_trait;
-use factum_core::document::{ChangeError, Changes, Document, Revision, Scan};
+use factum_core::document::{Document, DocumentChanges, DocumentError, Revision, Scan};
 use factum_core::error::{BoxError, StoreError};
 use factum_core::read::{Page, Read};
 use factum_sql::{Dialect, Relation, SqlConnection, SqlError, SqlRow, SqlTransaction, SqlValue};
@@ -58,7 +58,10 @@ impl SqlConnection for SqliteTransaction<'_> {
 
 #[async_trait]
 impl SqlTransaction for SqliteTransaction<'_> {
-    async fn change_documents(&mut self, changes: &Changes) -> Result<Revision, ChangeError> {
+    async fn change_documents(
+        &mut self,
+        changes: &DocumentChanges,
+    ) -> Result<Revision, DocumentError> {
         document::change(self.0, changes)?
     }
 

@@ -10,7 +10,7 @@ mod tally;
 use factum::store::{
     Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Read, StoreError,
 };
-use factum::store::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
+use factum::store::{Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan};
 use factum::{Position, async_trait};
 use factum_sqlite::{SqliteOptions, SqliteStore};
 use factum_testkit::Backend;

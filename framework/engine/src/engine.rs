@@ -13,8 +13,8 @@ mod parts;
 mod queue;
 mod receipt;
 mod retry;
-mod wait;
 pub mod source;
+mod wait;
 
 use std::fmt;
 use std::sync::Arc;
@@ -37,8 +37,8 @@ pub use history::History;
 pub use load::{Load, Loaded};
 pub use receipt::Receipt;
 pub use retry::RetryPolicy;
-pub use wait::WaitForPosition;
 pub use source::LoadError;
+pub use wait::WaitForPosition;
 
 use cache::Cache;
 use deadlines::Alarm;

@@ -14,7 +14,7 @@ mod state;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use factum_core::document::{Changes, DocumentStore, Scan, encode};
+use factum_core::document::{DocumentChanges, DocumentStore, Scan, encode_document};
 use factum_core::error::StoreError;
 use factum_core::event_id::new_event_id;
 use tokio::sync::{Notify, watch};
@@ -175,7 +175,9 @@ impl Membership {
                 state.replace_predecessors(self.name.as_deref(), &ProcessIdentity::current());
             }
             state.rebalance(self.lease);
-            let expired = expired.into_iter().fold(Changes::new(), Changes::delete);
+            let expired = expired
+                .into_iter()
+                .fold(DocumentChanges::new(), DocumentChanges::delete);
             let heartbeat = Heartbeat {
                 lease_ms: u64::try_from(self.lease.as_millis()).unwrap_or(u64::MAX),
                 registered: state.registered().clone(),
@@ -185,7 +187,7 @@ impl Membership {
             };
             let is_written = found.iter().any(|document| document.key == own);
             match state.should_write(is_written, self.heartbeat_interval()) {
-                true => expired.put(own, encode(&heartbeat)?),
+                true => expired.put(own, encode_document(&heartbeat)?),
                 false => expired,
             }
         };
@@ -198,7 +200,7 @@ impl Membership {
 
     /// Removes this node, so that others take over at once.
     pub async fn leave(&self, documents: &dyn DocumentStore) {
-        let gone = Changes::new().delete(heartbeat_key(self.node));
+        let gone = DocumentChanges::new().delete(heartbeat_key(self.node));
         if let Err(error) = documents.change_documents(gone).await {
             warn!(%error, "cannot remove the heartbeat of this node; others take over after its lease");
         }

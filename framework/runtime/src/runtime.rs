@@ -299,7 +299,12 @@ impl Runtime {
             .collect();
         let affected: Vec<ProjectionHandle> = self
             .projections()
-            .filter(|it| it.context().consumer.query().may_name(&event_types))
+            .filter(|it| {
+                it.context()
+                    .consumer
+                    .query()
+                    .may_match_event_types(&event_types)
+            })
             .collect();
         let rebuilds = affected.iter().map(|projection| async move {
             projection.rebuild().await?;

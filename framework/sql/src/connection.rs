@@ -3,7 +3,7 @@
 use std::any::Any;
 
 use async_trait::async_trait;
-use factum_core::document::{ChangeError, Changes, Document, Revision, Scan};
+use factum_core::document::{Document, DocumentChanges, DocumentError, Revision, Scan};
 use factum_core::error::{BoxError, StoreError};
 use factum_core::read::{Page, Read};
 
@@ -66,8 +66,11 @@ pub trait SqlTransaction: SqlConnection {
     /// Makes changes of documents inside of the transaction.
     ///
     /// # Errors
-    /// Returns [`ChangeError`]; the transaction must be rolled back then.
-    async fn change_documents(&mut self, changes: &Changes) -> Result<Revision, ChangeError>;
+    /// Returns [`DocumentError`]; the transaction must be rolled back then.
+    async fn change_documents(
+        &mut self,
+        changes: &DocumentChanges,
+    ) -> Result<Revision, DocumentError>;
 
     /// Returns the documents `keys`, as far as they exist; no other transaction changes them until this one ends.
     async fn lock_documents(&mut self, keys: &[String]) -> Result<Vec<Document>, StoreError>;

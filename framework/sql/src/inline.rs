@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use factum_core::append::{Append, AppendError, Appended};
-use factum_core::document::{Changes, Document, Revision, encode};
+use factum_core::document::{Document, DocumentChanges, Revision, encode_document};
 use factum_core::error::{StoreError, error_chain};
 use factum_core::position::Position;
 use factum_core::query::Query;
@@ -146,7 +146,7 @@ impl InlineProjections {
             return Ok(());
         }
         let events = recorded(appended)?;
-        let mut changes = Changes::new();
+        let mut changes = DocumentChanges::new();
         for build in builds {
             build
                 .apply(db, &events)
@@ -174,7 +174,7 @@ impl InlineProjections {
                     stopped: None,
                     ..build.checkpoint
                 };
-                changes = changes.put_if(build.key, build.revision, encode(&next)?);
+                changes = changes.put_if(build.key, build.revision, encode_document(&next)?);
             }
         }
         if !changes.is_empty() {

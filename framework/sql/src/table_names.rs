@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::collections::HashSet;
 
-use factum_core::document::{Changes, encode};
+use factum_core::document::{DocumentChanges, encode_document};
 use factum_core::error::{StoreError, panic_message};
 
 use factum_runtime::consumer::BatchError;
@@ -65,8 +65,8 @@ pub fn views_key(projection: &str) -> String {
 ///
 /// # Errors
 /// Returns [`StoreError::Failed`] if the names cannot be encoded.
-pub fn store_names(key: String, names: &[String]) -> Result<Changes, StoreError> {
-    Ok(Changes::new().put(key, encode(&names)?))
+pub fn store_names(key: String, names: &[String]) -> Result<DocumentChanges, StoreError> {
+    Ok(DocumentChanges::new().put(key, encode_document(&names)?))
 }
 
 /// Decodes the list of names that was found under `key`; an empty list if nothing was found.

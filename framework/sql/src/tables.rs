@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 
-use factum_core::document::{Changes, Document, Scan};
+use factum_core::document::{Document, DocumentChanges, Scan};
 use factum_core::error::StoreError;
 use factum_runtime::consumer::{BatchError, control_key, is_build_wanted};
 use futures_util::FutureExt as _;
@@ -103,7 +103,8 @@ pub async fn drop(
         let table = table_name(&name, build);
         execute(db, &format!("drop table if exists {table}")).await?;
     }
-    db.change_documents(&Changes::new().delete(key)).await?;
+    db.change_documents(&DocumentChanges::new().delete(key))
+        .await?;
     Ok(())
 }
 

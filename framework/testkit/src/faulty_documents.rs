@@ -4,7 +4,9 @@ use async_trait::async_trait;
 
 use super::faults::InjectedFault;
 use super::faulty::{Faulty, Operation, REQUEST_LOST, RESPONSE_LOST, UNREACHABLE};
-use factum_core::document::{ChangeError, Changes, Document, DocumentStore, Revision, Scan};
+use factum_core::document::{
+    Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan,
+};
 use factum_core::store::Store;
 use factum_engine::error::StoreError;
 

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use factum::store::Revision;
-use factum::prelude::*;
 use factum::Position;
 use factum::engine::RetryPolicy;
+use factum::prelude::*;
 use factum::runtime::{Batch, BatchError, Consumer, ReadModel};
+use factum::store::Revision;
 use factum::store::{Query, StoreError};
 use factum_memory::MemoryStore;
 use spec_service::app::{

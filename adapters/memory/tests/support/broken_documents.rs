@@ -3,7 +3,8 @@
 use factum::async_trait;
 use factum::store::{Append, AppendError, Appended, StoreError};
 use factum::store::{
-    Change, ChangeError, Changes, Document, DocumentStore, Effect, InvalidChanges, Revision, Scan,
+    Document, DocumentChange, DocumentChanges, DocumentEffect, DocumentError, DocumentStore,
+    InvalidDocumentChanges, Revision, Scan,
 };
 
 use super::{Broken, Fault};

@@ -4,7 +4,7 @@ use factum::Runtime;
 use factum::engine::Engine;
 use factum::event::Recorded;
 use factum_core::append::{Append, ExpectedVersion};
-use factum_core::document::{Changes, DocumentStore as _};
+use factum_core::document::{DocumentChanges, DocumentStore as _};
 use factum_core::record::{ContentType, NewEvent};
 use factum_core::snapshot::SnapshotStore as _;
 use factum_core::store::EventStore as _;
@@ -129,7 +129,7 @@ async fn other_writes_of_the_process_keep_the_writer_cache() {
     let runtime = runtime.start().await.unwrap();
     runtime.wait_for(Position::new(1)).await.unwrap();
     runtime.stop().await;
-    let more = Changes::new().put("checkpoint", "2");
+    let more = DocumentChanges::new().put("checkpoint", "2");
     store.change_documents(more).await.unwrap();
     store.clear_snapshots().await.unwrap();
     let rows: i64 = store

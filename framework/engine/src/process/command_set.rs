@@ -42,7 +42,7 @@ pub struct CommandEnvelope {
     pub metadata: Metadata,
     pub key: String,
     /// Document changes in the append of the command; if a required revision has changed, the command has no effect.
-    pub changes: Changes,
+    pub changes: DocumentChanges,
 }
 
 /// The result of a command.
@@ -72,7 +72,8 @@ impl CommandRoute {
             upcasters: C::UPCASTERS,
             run: |engine, body, envelope| {
                 let run = AssertUnwindSafe(run::<C>(engine, body, envelope)).catch_unwind();
-                let failed = |panic: Box<dyn Any + Send>| CommandOutcome::Failed(panic_message(&*panic));
+                let failed =
+                    |panic: Box<dyn Any + Send>| CommandOutcome::Failed(panic_message(&*panic));
                 run.map(move |ran| ran.unwrap_or_else(failed)).boxed()
             },
         }
@@ -109,7 +110,10 @@ async fn run<C: Decide + DeserializeOwned>(
     let command = match C::deserialize(body) {
         Ok(command) => command,
         Err(error) => {
-            return CommandOutcome::Unreadable(format!("cannot decode command {}: {error}", C::NAME));
+            return CommandOutcome::Unreadable(format!(
+                "cannot decode command {}: {error}",
+                C::NAME
+            ));
         }
     };
     let CommandEnvelope {
@@ -128,7 +132,9 @@ async fn run<C: Decide + DeserializeOwned>(
     match error {
         // Only this command has the key, so it was executed before, with the code of an earlier version.
         ExecuteError::KeyReused { .. } => CommandOutcome::Done,
-        ExecuteError::Conflict { conflict, .. } if conflict.is_of_documents() => CommandOutcome::Superseded,
+        ExecuteError::Conflict { conflict, .. } if conflict.has_document_violation() => {
+            CommandOutcome::Superseded
+        }
         ExecuteError::Rejected(rejection) => CommandOutcome::Rejected(error_chain(&rejection)),
         ExecuteError::Store(
             error @ (StoreError::Unavailable(_) | StoreError::Interrupted(_) | StoreError::Closed),

@@ -5,7 +5,7 @@
 //! removed once it is due. The command deletes its instance in its own append, so that exactly one of the command and a
 //! cancellation takes effect.
 
-use factum_core::document::Changes;
+use factum_core::document::DocumentChanges;
 use factum_core::metadata::Metadata;
 use factum_core::stream_id::StreamId;
 use factum_core::timestamp::Timestamp;
@@ -54,16 +54,19 @@ pub fn changes(
     deadlines: &DeadlineOrders,
     context: &DeadlineContext<'_>,
     mut new_id: impl FnMut() -> Uuid,
-) -> Result<Changes, StoreError> {
+) -> Result<DocumentChanges, StoreError> {
     let keys = keys();
-    let mut changes = Changes::new();
+    let mut changes = DocumentChanges::new();
     for (name, deadline) in &deadlines.orders {
         let id = instance_id(context.stream, name);
         let Some(deadline) = deadline else {
             changes = changes.delete(keys.instance(&id));
             continue;
         };
-        let due = deadline.when.due(context.now).max(Timestamp::from_micros(0));
+        let due = deadline
+            .when
+            .due(context.now)
+            .max(Timestamp::from_micros(0));
         let pending = PendingCommand {
             // Without the bits that all ids share, so that every JSON reader can represent it as an integer.
             number: new_id().as_u64_pair().1 & (u64::MAX >> 2),

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use factum_core::document::{Changes, Revision, encode};
+use factum_core::document::{DocumentChanges, Revision, encode_document};
 use factum_core::metadata::Metadata;
 use factum_core::position::Position;
 use factum_core::timestamp::Timestamp;
@@ -199,7 +199,7 @@ impl ProcessInstance {
         id: &str,
         pending: PendingCommand,
         keys: &InstanceKeys,
-    ) -> Result<Changes, StoreError> {
+    ) -> Result<DocumentChanges, StoreError> {
         let at = pending.cause.at;
         let entry = DueEntry {
             id: id.to_owned(),
@@ -214,9 +214,9 @@ impl ProcessInstance {
             }),
             ..Self::new(id)
         };
-        Ok(Changes::new()
-            .put(keys.due(at, id), encode(&entry)?)
-            .put(keys.instance(id), encode(&instance)?))
+        Ok(DocumentChanges::new()
+            .put(keys.due(at, id), encode_document(&entry)?)
+            .put(keys.instance(id), encode_document(&instance)?))
     }
 
     /// Returns the time of its entry in the due index.
@@ -323,8 +323,8 @@ impl ProcessInstance {
 
     /// Returns the changes that delete the instance, which was read at `revision`.
     #[must_use]
-    pub fn delete(&self, keys: &InstanceKeys, revision: Revision) -> Changes {
-        let deleted = Changes::new().delete_if(keys.instance(&self.id), revision);
+    pub fn delete(&self, keys: &InstanceKeys, revision: Revision) -> DocumentChanges {
+        let deleted = DocumentChanges::new().delete_if(keys.instance(&self.id), revision);
         match self.due {
             Some(due) => deleted.delete(keys.due(due.at, &self.id)),
             None => deleted,
@@ -335,7 +335,11 @@ impl ProcessInstance {
     ///
     /// # Errors
     /// Returns [`StoreError::Failed`] if it cannot be encoded.
-    pub fn store(mut self, keys: &InstanceKeys, revision: Revision) -> Result<Changes, StoreError> {
+    pub fn store(
+        mut self,
+        keys: &InstanceKeys,
+        revision: Revision,
+    ) -> Result<DocumentChanges, StoreError> {
         let failed = std::mem::take(&mut self.failed).into_iter();
         self.failed = failed.filter(|number| self.has_work(*number)).collect();
         let work = self.next_work();
@@ -344,7 +348,7 @@ impl ProcessInstance {
             is_deadline: matches!(work, InstanceWork::Deadline(..)),
         });
         let before = std::mem::replace(&mut self.due, due);
-        let mut changes = Changes::new();
+        let mut changes = DocumentChanges::new();
         if let Some(before) = before.filter(|before| Some(before.at) != due.map(|due| due.at)) {
             changes = changes.delete(keys.due(before.at, &self.id));
         }
@@ -360,7 +364,7 @@ impl ProcessInstance {
                     _ => None,
                 },
             };
-            changes = changes.put(keys.due(at, &self.id), encode(&entry)?);
+            changes = changes.put(keys.due(at, &self.id), encode_document(&entry)?);
         }
         let key = keys.instance(&self.id);
         let is_over = !self.is_live() && self.outbox.is_empty();

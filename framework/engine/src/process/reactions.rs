@@ -115,7 +115,8 @@ impl<P: ProcessManager> Reactions<P> {
 
     /// Cancels the deadline `name`, if it is set.
     pub fn cancel(&mut self, name: impl Into<String>) -> &mut Self {
-        self.actions.push(ProcessAction::CancelDeadline { name: name.into() });
+        self.actions
+            .push(ProcessAction::CancelDeadline { name: name.into() });
         self
     }
 

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use factum_core::document::{ChangeError, Changes, DocumentStore, Revision};
+use factum_core::document::{DocumentChanges, DocumentError, DocumentStore, Revision};
 use factum_core::position::Position;
 use factum_engine::error::{BoxError, DecodeError, DecodeErrorKind, StoreError};
 use factum_engine::record::RecordedEvent;
@@ -20,7 +20,7 @@ pub struct Batch<'a> {
     /// A later event may depend on it.
     pub unknown_dead_letter: Option<Position>,
     /// The changes of the checkpoint and of dead letters. They fail if another node has taken over the partition.
-    pub changes: Changes,
+    pub changes: DocumentChanges,
     /// The store of these documents.
     pub documents: &'a dyn DocumentStore,
 }
@@ -150,10 +150,10 @@ impl From<DecodeError> for BatchError {
     }
 }
 
-impl From<ChangeError> for BatchError {
-    fn from(error: ChangeError) -> Self {
+impl From<DocumentError> for BatchError {
+    fn from(error: DocumentError) -> Self {
         match error {
-            ChangeError::Moved { .. } => Self::LeaseLost,
+            DocumentError::Moved { .. } => Self::LeaseLost,
             error => Self::Store(error.into_store_error()),
         }
     }

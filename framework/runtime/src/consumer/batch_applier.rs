@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
-use factum_core::document::encode;
+use factum_core::document::encode_document;
 use factum_core::position::Position;
 use factum_core::read::Page;
 use factum_core::stream_id::StreamId;
@@ -302,7 +302,7 @@ impl BatchApplier {
         let mut changes = session.lease.renew(&next)?;
         let store = self.context.dead_letters(self.build);
         for letter in &commit.letters {
-            let (key, value) = (store.key(letter), encode(letter)?);
+            let (key, value) = (store.key(letter), encode_document(letter)?);
             changes = match commit.replaced {
                 // A user may have discarded it meanwhile.
                 Some(before) => changes.put_if(key, before.revision, value),

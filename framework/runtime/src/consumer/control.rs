@@ -1,7 +1,9 @@
 //! [`Control`]: the builds of a consumer and the requests of users. One document for each consumer, which every node may
 //! change.
 
-use factum_core::document::{ChangeError, Changes, Document, DocumentStore, Revision, encode};
+use factum_core::document::{
+    Document, DocumentChanges, DocumentError, DocumentStore, Revision, encode_document,
+};
 use factum_core::position::Position;
 use factum_engine::error::StoreError;
 use serde::{Deserialize, Serialize};
@@ -157,12 +159,12 @@ pub fn change(
     name: &str,
     read: &VersionedControl,
     control: &Control,
-) -> Result<Changes, StoreError> {
-    let value = encode(control)?;
-    Ok(Changes::new().put_if(control_key(name), read.revision, value))
+) -> Result<DocumentChanges, StoreError> {
+    let value = encode_document(control)?;
+    Ok(DocumentChanges::new().put_if(control_key(name), read.revision, value))
 }
 
-/// Changes the control document with `edit`, which is called again after a conflict and returns whether to store its change.
+/// DocumentChanges the control document with `edit`, which is called again after a conflict and returns whether to store its change.
 pub async fn edit<E: From<StoreError>>(
     documents: &dyn DocumentStore,
     name: &str,
@@ -177,7 +179,7 @@ pub async fn edit<E: From<StoreError>>(
         let changes = change(name, &read, &control)?;
         match documents.change_documents(changes).await {
             Ok(_) => return Ok(()),
-            Err(ChangeError::Moved { .. }) => {}
+            Err(DocumentError::Moved { .. }) => {}
             Err(error) => return Err(error.into_store_error().into()),
         }
     }

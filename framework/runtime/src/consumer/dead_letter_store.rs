@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use factum_core::document::{ChangeError, Changes, Document, DocumentStore, Scan, encode};
+use factum_core::document::{
+    Document, DocumentChanges, DocumentError, DocumentStore, Scan, encode_document,
+};
 use factum_core::position::Position;
 use factum_core::store::{EventStore, Store};
 use factum_core::stream_id::StreamId;
@@ -158,7 +160,7 @@ impl<'a> DeadLetterStore<'a> {
     }
 
     /// Deletes all dead letters of the build.
-    pub async fn delete_all(&self) -> Result<(), ChangeError> {
+    pub async fn delete_all(&self) -> Result<(), DocumentError> {
         for prefix in [self.waiting_prefix(), self.resolved_prefix()] {
             let scan = Scan::prefix(prefix);
             loop {
@@ -167,7 +169,7 @@ impl<'a> DeadLetterStore<'a> {
                     break;
                 }
                 let keys = page.into_iter().map(|document| document.key);
-                let deleted = keys.fold(Changes::new(), Changes::delete);
+                let deleted = keys.fold(DocumentChanges::new(), DocumentChanges::delete);
                 self.documents.change_documents(deleted).await?;
             }
         }
@@ -179,7 +181,7 @@ impl<'a> DeadLetterStore<'a> {
         &self,
         position: Position,
         reason: &str,
-    ) -> Result<Option<Changes>, StoreError> {
+    ) -> Result<Option<DocumentChanges>, StoreError> {
         let Some(StoredDeadLetter {
             revision,
             mut letter,
@@ -190,12 +192,15 @@ impl<'a> DeadLetterStore<'a> {
         letter.state = DeadLetterState::Discarded {
             reason: reason.to_owned(),
         };
-        let gone = Changes::new().delete_if(self.waiting_key(position), revision);
-        Ok(Some(gone.put(self.key(&letter), encode(&letter)?)))
+        let gone = DocumentChanges::new().delete_if(self.waiting_key(position), revision);
+        Ok(Some(gone.put(self.key(&letter), encode_document(&letter)?)))
     }
 
     /// Returns the changes that request a retry of the dead letter at `position`; `None` if no dead letter is waiting there.
-    pub async fn request_retry(&self, position: Position) -> Result<Option<Changes>, StoreError> {
+    pub async fn request_retry(
+        &self,
+        position: Position,
+    ) -> Result<Option<DocumentChanges>, StoreError> {
         let Some(StoredDeadLetter {
             revision,
             mut letter,
@@ -205,7 +210,11 @@ impl<'a> DeadLetterStore<'a> {
         };
         letter.request_retry();
         let key = self.waiting_key(position);
-        Ok(Some(Changes::new().put_if(key, revision, encode(&letter)?)))
+        Ok(Some(DocumentChanges::new().put_if(
+            key,
+            revision,
+            encode_document(&letter)?,
+        )))
     }
 
     async fn find_waiting(
@@ -252,12 +261,12 @@ pub async fn redact_errors(
         let mut scan = Scan::prefix(prefix);
         while !positions.is_empty() {
             let page = documents.scan_documents(scan.clone()).await?;
-            let mut changes = Changes::new();
+            let mut changes = DocumentChanges::new();
             for document in &page {
                 let letter = document.decode().ok();
                 let letter = letter.filter(|it: &DeadLetter| positions.contains(&it.position));
                 if let Some(letter) = letter.and_then(DeadLetter::with_redacted_error) {
-                    let value = encode(&letter)?;
+                    let value = encode_document(&letter)?;
                     changes = changes.put_if(&document.key, document.revision, value);
                 }
             }
@@ -265,7 +274,7 @@ pub async fn redact_errors(
                 match documents.change_documents(changes).await {
                     Ok(_) => {}
                     // A dead letter was retried meanwhile: read the page again.
-                    Err(ChangeError::Moved { .. }) => continue,
+                    Err(DocumentError::Moved { .. }) => continue,
                     Err(error) => return Err(error.into_store_error()),
                 }
             }

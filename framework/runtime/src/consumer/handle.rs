@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use factum_core::document::{ChangeError, Changes};
+use factum_core::document::{DocumentChanges, DocumentError};
 use factum_core::position::Position;
 use factum_engine::engine::WaitForPosition;
 use factum_engine::error::StoreError;
@@ -209,7 +209,7 @@ impl ConsumerHandle {
         let (name, documents) = (context.name(), &*context.documents);
         loop {
             let read = control::read(documents, name).await?;
-            let mut changes = Changes::new();
+            let mut changes = DocumentChanges::new();
             for build in self.current_builds(&read.control) {
                 let letters = context.dead_letters(build);
                 let changed = match discard {
@@ -228,7 +228,7 @@ impl ConsumerHandle {
             match documents.change_documents(changes).await {
                 Ok(_) => break,
                 // It was retried meanwhile, and is gone if that succeeded; or another request was made.
-                Err(ChangeError::Moved { .. }) => {}
+                Err(DocumentError::Moved { .. }) => {}
                 Err(error) => return Err(error.into_store_error().into()),
             }
         }
@@ -236,7 +236,7 @@ impl ConsumerHandle {
         Ok(())
     }
 
-    /// Changes the control document.
+    /// DocumentChanges the control document.
     pub async fn request(&self, mut request: impl FnMut(&mut Control)) -> Result<(), ControlError> {
         let context = &*self.context;
         let edited = control::edit(&*context.documents, context.name(), |control| {

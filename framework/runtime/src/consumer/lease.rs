@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
-use factum_core::document::{ChangeError, Changes, Document, DocumentStore, Revision, encode};
+use factum_core::document::{
+    Document, DocumentChanges, DocumentError, DocumentStore, Revision, encode_document,
+};
 use factum_core::position::Position;
 use factum_core::timestamp::Timestamp;
 use factum_engine::error::StoreError;
@@ -173,9 +175,9 @@ pub async fn build_progress(
 impl BuildProgress {
     /// Returns changes that require the checkpoints to be unchanged, and that interrupt the nodes which hold the leases: they
     /// must read the control document before their next batch.
-    pub fn interrupt(&self) -> Changes {
+    pub fn interrupt(&self) -> DocumentChanges {
         let found = self.found.iter();
-        found.fold(Changes::new(), |changes, document| {
+        found.fold(DocumentChanges::new(), |changes, document| {
             changes.put_if(&document.key, document.revision, &document.value)
         })
     }
@@ -196,11 +198,11 @@ pub async fn interrupt(
             let Some(document) = found.into_iter().next() else {
                 break;
             };
-            let same = Changes::new().put_if(&key, document.revision, document.value);
+            let same = DocumentChanges::new().put_if(&key, document.revision, document.value);
             match documents.change_documents(same).await {
                 Ok(_) => break,
                 // A batch came first. Its node reads the control document itself, so this ends.
-                Err(ChangeError::Moved { .. }) => {}
+                Err(DocumentError::Moved { .. }) => {}
                 Err(error) => return Err(error.into_store_error()),
             }
         }
@@ -239,8 +241,8 @@ impl Lease {
             holder: Some(node),
             ..checkpoint
         };
-        let changes = Changes::new()
-            .put_if(key, revision, encode(&checkpoint)?)
+        let changes = DocumentChanges::new()
+            .put_if(key, revision, encode_document(&checkpoint)?)
             .require(control.key, control.revision);
         match documents.change_documents(changes).await {
             Ok(revision) => Ok(Acquisition::Acquired(Self {
@@ -248,7 +250,7 @@ impl Lease {
                 revision,
                 checkpoint,
             })),
-            Err(ChangeError::Moved { .. }) => Ok(Acquisition::OutdatedControl),
+            Err(DocumentError::Moved { .. }) => Ok(Acquisition::OutdatedControl),
             Err(error) => Err(error.into_store_error()),
         }
     }
@@ -264,8 +266,8 @@ impl Lease {
     }
 
     /// Returns the change that stores `next`, which fails if another node holds the lease.
-    pub fn renew(&self, next: &Checkpoint) -> Result<Changes, StoreError> {
-        Ok(Changes::new().put_if(&self.key, self.revision, encode(next)?))
+    pub fn renew(&self, next: &Checkpoint) -> Result<DocumentChanges, StoreError> {
+        Ok(DocumentChanges::new().put_if(&self.key, self.revision, encode_document(next)?))
     }
 
     /// Records that the change was made.
@@ -308,9 +310,10 @@ impl Lease {
             holder: None,
             ..self.checkpoint
         };
-        let changes = Changes::new().put_if(&self.key, self.revision, encode(&checkpoint)?);
+        let changes =
+            DocumentChanges::new().put_if(&self.key, self.revision, encode_document(&checkpoint)?);
         match documents.change_documents(changes).await {
-            Err(ChangeError::Store(error)) => Err(error),
+            Err(DocumentError::Store(error)) => Err(error),
             _ => Ok(()),
         }
     }
@@ -320,7 +323,7 @@ impl Lease {
 /// succeeded. For the conformance suite.
 #[doc(hidden)]
 pub async fn fencing_test(first: &dyn DocumentStore, second: &dyn DocumentStore) -> [bool; 3] {
-    let revision = first.change_documents(Changes::new().put("control", "{}"));
+    let revision = first.change_documents(DocumentChanges::new().put("control", "{}"));
     let control = KnownControl {
         key: "control",
         revision: revision.await.unwrap_or_default(),

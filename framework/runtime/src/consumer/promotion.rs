@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use factum_core::document::Changes;
+use factum_core::document::DocumentChanges;
 use factum_core::position::Position;
 use factum_core::read::MAX_PAGE;
 use tokio::time::Instant;
@@ -31,7 +31,7 @@ pub struct Promotion {
 /// Whether a build can replace the active one.
 enum Readiness {
     /// It can, if these changes succeed.
-    Ready(Changes),
+    Ready(DocumentChanges),
     /// It is less than a page away from the head.
     Close,
     /// It must catch up first.
@@ -85,7 +85,7 @@ impl Promotion {
                 self.readiness(&read, &newest, &active, is_abandoned)
                     .await?
             }
-            None => Readiness::Ready(Changes::new()),
+            None => Readiness::Ready(DocumentChanges::new()),
         };
         self.blocked = None;
         let interrupted = match readiness {

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use factum_core::document::Changes;
+use factum_core::document::DocumentChanges;
 use factum_engine::error::{StoreError, error_chain};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -284,7 +284,9 @@ impl Supervisor {
         let (name, number) = (context.name(), build.number);
         // A worker that is still running loses its lease.
         let keys = lease_keys(name, number, build.partitions);
-        let deleted = keys.into_iter().fold(Changes::new(), Changes::delete);
+        let deleted = keys
+            .into_iter()
+            .fold(DocumentChanges::new(), DocumentChanges::delete);
         let deleted = context.documents.change_documents(deleted).await;
         deleted.map_err(|error| error.into_store_error())?;
         let letters = context.dead_letters(number).delete_all().await;

@@ -175,7 +175,7 @@ fn decode_state<P: ProcessManager>(instance: &ProcessInstance) -> Result<P, Stri
     serde_json::from_value(state).map_err(|it| error(&it))
 }
 
-/// Changes the state with `input`, and adds the reactions. A panic becomes an error.
+/// DocumentChanges the state with `input`, and adds the reactions. A panic becomes an error.
 fn apply_input<P: ProcessManager>(
     instance: &mut ProcessInstance,
     cause: &Cause,

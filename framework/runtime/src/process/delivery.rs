@@ -1,7 +1,9 @@
 //! [`Delivery`]: executes one command or handles one deadline, and stores the result.
 
 use factum_core::append::MAX_IDEMPOTENCY_KEY;
-use factum_core::document::{ChangeError, Changes, DocumentStore, Revision, encode};
+use factum_core::document::{
+    DocumentChanges, DocumentError, DocumentStore, Revision, encode_document,
+};
 use factum_core::error::StoreError;
 use factum_core::timestamp::Timestamp;
 use factum_engine::clock::Clock;
@@ -228,7 +230,7 @@ impl Delivery<'_> {
     ) -> Result<CommandOutcome, StoreError> {
         let id = &*instance.id;
         // A command that another dispatcher has found rejected must not be executed here.
-        let mut changes = self.fence.require(Changes::new());
+        let mut changes = self.fence.require(DocumentChanges::new());
         if self.definition.is_set_by_appends() {
             let mut done = instance.clone();
             done.remove_work(pending.number);
@@ -297,11 +299,11 @@ impl Delivery<'_> {
                     self.finished(id);
                     return Ok(Edited::Stored);
                 }
-                Err(ChangeError::Moved { key, .. }) if self.fence.is_token(&key) => {
+                Err(DocumentError::Moved { key, .. }) if self.fence.is_token(&key) => {
                     return Err(DispatchError::Fenced);
                 }
-                Err(ChangeError::Moved { .. }) => {}
-                Err(ChangeError::Invalid(invalid)) => {
+                Err(DocumentError::Moved { .. }) => {}
+                Err(DocumentError::Invalid(invalid)) => {
                     return Ok(Edited::Failed(invalid.to_string()));
                 }
                 Err(error) => return Err(error.into_store_error().into()),
@@ -353,7 +355,9 @@ impl Delivery<'_> {
             };
             instance.failed.insert(number);
             let changes = instance.store(self.keys, revision)?;
-            let changes = self.fence.require(changes.put(&key, encode(failed)?));
+            let changes = self
+                .fence
+                .require(changes.put(&key, encode_document(failed)?));
             match try_change(self.documents(), changes).await? {
                 Changed::Yes(_) => return Ok(true),
                 Changed::Conflict(key) if self.fence.is_token(&key) => {

@@ -1,6 +1,6 @@
 //! Reads and changes the documents of process instances.
 
-use factum_core::document::{ChangeError, Changes, DocumentStore, Revision};
+use factum_core::document::{DocumentChanges, DocumentError, DocumentStore, Revision};
 use factum_core::error::StoreError;
 use factum_engine::process::instance::{InstanceKeys, ProcessInstance};
 
@@ -38,11 +38,11 @@ impl Changed {
 /// Makes the changes, if no document has another revision than required.
 pub async fn try_change(
     documents: &dyn DocumentStore,
-    changes: Changes,
+    changes: DocumentChanges,
 ) -> Result<Changed, StoreError> {
     match documents.change_documents(changes).await {
         Ok(revision) => Ok(Changed::Yes(revision)),
-        Err(ChangeError::Moved { key, .. }) => Ok(Changed::Conflict(key)),
+        Err(DocumentError::Moved { key, .. }) => Ok(Changed::Conflict(key)),
         Err(error) => Err(error.into_store_error()),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
-use factum_core::document::{Changes, Document, DocumentStore, Scan};
+use factum_core::document::{Document, DocumentChanges, DocumentStore, Scan};
 use factum_core::error::StoreError;
 use factum_core::timestamp::Timestamp;
 use factum_engine::process::instance::{DueEntry, InstanceKeys, ProcessInstance};
@@ -147,7 +147,7 @@ impl DueIndex {
         if !obsolete.is_empty() {
             let entries = obsolete.len();
             let obsolete = obsolete.into_iter();
-            let deleted = obsolete.fold(Changes::new(), |deleted, entry| {
+            let deleted = obsolete.fold(DocumentChanges::new(), |deleted, entry| {
                 deleted.delete_if(entry.key, entry.revision)
             });
             if try_change(documents, deleted).await?.is_yes() {

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use factum_core::document::{ChangeError, DocumentStore, InvalidChanges, Revision};
+use factum_core::document::{DocumentError, DocumentStore, InvalidDocumentChanges, Revision};
 use factum_core::position::Position;
 use factum_core::query::Query;
 use factum_engine::error::{StoreError, panic_message};
@@ -198,8 +198,8 @@ impl Consumer for EventConsumer {
                     return Ok(revision);
                 }
                 // The dispatcher has changed the instance: apply the events to its new state.
-                Err(ChangeError::Moved { key, .. }) if events.contains_key(&key) => {}
-                Err(ChangeError::Invalid(invalid)) => {
+                Err(DocumentError::Moved { key, .. }) if events.contains_key(&key) => {}
+                Err(DocumentError::Invalid(invalid)) => {
                     let position = invalid_key(&invalid).and_then(|key| events.get(key).copied());
                     let last = batch.events.last().map(|event| event.position);
                     let Some(position) = position.or(last) else {
@@ -214,9 +214,11 @@ impl Consumer for EventConsumer {
 }
 
 /// Returns the key of the document that cannot be stored.
-fn invalid_key(invalid: &InvalidChanges) -> Option<&str> {
+fn invalid_key(invalid: &InvalidDocumentChanges) -> Option<&str> {
     match invalid {
-        InvalidChanges::Key { key } | InvalidChanges::ValueTooLarge { key, .. } => Some(key),
+        InvalidDocumentChanges::Key { key } | InvalidDocumentChanges::ValueTooLarge { key, .. } => {
+            Some(key)
+        }
         _ => None,
     }
 }

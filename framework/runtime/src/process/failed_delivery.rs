@@ -1,6 +1,6 @@
 //! [`FailedDelivery`]: work of a process instance that failed permanently.
 
-use factum_core::document::{Changes, DocumentStore, encode};
+use factum_core::document::{DocumentChanges, DocumentStore, encode_document};
 use factum_core::error::StoreError;
 use factum_core::timestamp::Timestamp;
 use factum_engine::process::instance::{InstanceKeys, InstanceWork};
@@ -127,7 +127,7 @@ pub async fn resolve(
         let found = found.filter(|(_, instance)| instance.failed.contains(&failed.number));
         let Some((revision, mut instance)) = found else {
             // It was cancelled, or its instance was completed.
-            try_change(documents, Changes::new().delete(&key)).await?;
+            try_change(documents, DocumentChanges::new().delete(&key)).await?;
             return Ok(false);
         };
         instance.failed.remove(&failed.number);
@@ -142,7 +142,7 @@ pub async fn resolve(
                     discarded: Some(reason.to_owned()),
                     ..failed.clone()
                 };
-                changes.put(&key, encode(&discarded)?)
+                changes.put(&key, encode_document(&discarded)?)
             }
         };
         if try_change(documents, changes).await?.is_yes() {

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use factum_core::document::{Changes, DocumentStore, Revision, encode};
+use factum_core::document::{DocumentChanges, DocumentStore, Revision, encode_document};
 use factum_core::error::StoreError;
 use factum_engine::process::instance::InstanceKeys;
 use serde::{Deserialize, Serialize};
@@ -29,7 +29,7 @@ pub enum DispatchOwner {
     EveryNode,
 }
 
-/// The fencing token of a dispatcher. Changes that require it fail once another dispatcher has started.
+/// The fencing token of a dispatcher. DocumentChanges that require it fail once another dispatcher has started.
 #[derive(Debug, Clone)]
 pub struct Fence(Option<FencingToken>);
 
@@ -66,8 +66,8 @@ impl Fence {
                 return Ok(None);
             }
             let key = keys.dispatcher();
-            let changes = Changes::new()
-                .put(&key, encode(&Holder { holder: node })?)
+            let changes = DocumentChanges::new()
+                .put(&key, encode_document(&Holder { holder: node })?)
                 .require(lease, document.revision);
             if let Changed::Yes(revision) = try_change(documents, changes).await? {
                 return Ok(Some(Self(Some(FencingToken { key, revision }))));
@@ -76,7 +76,7 @@ impl Fence {
     }
 
     /// Adds the condition that no other dispatcher has started.
-    pub fn require(&self, changes: Changes) -> Changes {
+    pub fn require(&self, changes: DocumentChanges) -> DocumentChanges {
         match &self.0 {
             Some(token) => changes.require(&token.key, token.revision),
             None => changes,

@@ -141,7 +141,7 @@ mod tests {
 
     use super::*;
     use crate::process::event_handler::HandlerError;
-    use factum_core::document::{ChangeError, Changes, Document, DocumentStore, Scan};
+    use factum_core::document::{Document, DocumentChanges, DocumentError, DocumentStore, Scan};
     use factum_engine::error::StoreError;
     use factum_testkit::stored;
 
@@ -150,7 +150,7 @@ mod tests {
 
     #[async_trait]
     impl DocumentStore for AcceptAll {
-        async fn change_documents(&self, _: Changes) -> Result<Revision, ChangeError> {
+        async fn change_documents(&self, _: DocumentChanges) -> Result<Revision, DocumentError> {
             Ok(Revision::new(1))
         }
 
@@ -203,7 +203,7 @@ mod tests {
                 build: 1,
                 events: &rang(positions),
                 unknown_dead_letter: None,
-                changes: Changes::new(),
+                changes: DocumentChanges::new(),
                 documents: &AcceptAll,
             };
             consumer.handle(batch).await.is_ok()

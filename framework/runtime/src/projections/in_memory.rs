@@ -41,7 +41,7 @@ struct LocalDocuments {
 
 #[async_trait]
 impl DocumentStore for LocalDocuments {
-    async fn change_documents(&self, changes: Changes) -> Result<Revision, ChangeError> {
+    async fn change_documents(&self, changes: DocumentChanges) -> Result<Revision, DocumentError> {
         let changed = self.documents.change(changes);
         if self.notifies_checkpoints {
             self.changes.send_replace(());

@@ -1,6 +1,6 @@
 //! The start positions of new consumers: stored at the first start, so that no later start moves them.
 
-use factum_core::document::{ChangeError, Changes, Revision, encode};
+use factum_core::document::{DocumentChanges, DocumentError, Revision, encode_document};
 use factum_core::error::{StoreError, error_chain};
 use factum_core::position::Position;
 use factum_core::store::Store;
@@ -60,10 +60,10 @@ async fn store_start_position(
         ..Checkpoint::default()
     };
     let key = lease_key(consumer, 1, 0);
-    let start = Changes::new().put_if(key, Revision::ABSENT, encode(&checkpoint)?);
+    let start = DocumentChanges::new().put_if(key, Revision::ABSENT, encode_document(&checkpoint)?);
     match documents.change_documents(start).await {
         // Another start has stored it.
-        Ok(_) | Err(ChangeError::Moved { .. }) => Ok(()),
+        Ok(_) | Err(DocumentError::Moved { .. }) => Ok(()),
         Err(error) => Err(error.into_store_error()),
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use factum_core::append::{Append, Appended, StreamAppend};
-use factum_core::document::encode;
+use factum_core::document::encode_document;
 use factum_core::error::StoreError;
 use factum_core::metadata::Metadata;
 use factum_core::position::{Position, Version};

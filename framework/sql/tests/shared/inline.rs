@@ -11,7 +11,7 @@ use factum::engine::RetryPolicy;
 use factum::prelude::*;
 use factum::runtime::ConsumerState;
 use factum::store::{
-    AppendError, Changes, DocumentStore as _, EventStore as _, ExpectedVersion, Revision,
+    AppendError, DocumentChanges, DocumentStore as _, EventStore as _, ExpectedVersion, Revision,
     StoreError,
 };
 use factum_sql::{BoxError, Sql, SqlError, SqlProject, SqlProjection};
@@ -68,7 +68,7 @@ async fn rejected_append_leaves_no_trace() {
     };
     let store = open(&options).await;
     store.append(added(1, &[1, 2])).await.unwrap();
-    let moved = Changes::new().put_if("one", Revision::new(7), "2");
+    let moved = DocumentChanges::new().put_if("one", Revision::new(7), "2");
     let moved = store.append(added(1, &[3]).with_changes(moved)).await;
     assert!(matches!(moved, Err(AppendError::Conflict(_))), "{moved:?}");
     let mut version = added(1, &[3]);
@@ -79,7 +79,7 @@ async fn rejected_append_leaves_no_trace() {
         "{conflict:?}"
     );
     for (amount, why) in REJECTIONS {
-        let own = Changes::new().put("own", "1");
+        let own = DocumentChanges::new().put("own", "1");
         let rejected = added(2, &[4, *amount, 5]).with_changes(own);
         let Err(AppendError::Projection { name, error }) = store.append(rejected).await else {
             panic!("{why}: it is rejected")
@@ -113,7 +113,8 @@ async fn failure_rejects_one_append_and_not_its_neighbours() {
                 _ => number,
             };
             let key = format!("own/{round}/{number}");
-            let append = added(number, &[amount]).with_changes(Changes::new().put(key, "1"));
+            let append =
+                added(number, &[amount]).with_changes(DocumentChanges::new().put(key, "1"));
             let store = store.clone();
             tokio::spawn(async move { (amount, store.append(append).await) })
         });
@@ -464,10 +465,11 @@ async fn append_may_change_the_documents_of_a_projection() {
         let [control] = &control.unwrap()[..] else {
             panic!("no control document")
         };
-        let same_again = Changes::new().put_if(&control.key, control.revision, &control.value);
+        let same_again =
+            DocumentChanges::new().put_if(&control.key, control.revision, &control.value);
         let append = added(1, &[1, 2]).with_changes(same_again);
         store.append(append).await.unwrap();
-        let required = Changes::new().require(&control.key, control.revision);
+        let required = DocumentChanges::new().require(&control.key, control.revision);
         let late = store.append(added(1, &[3]).with_changes(required)).await;
         assert!(matches!(late, Err(AppendError::Conflict(_))), "{late:?}");
         assert_eq!(compare(&store).await, 2 * round);

@@ -2,10 +2,11 @@
 
 use super::harness::{Backend, join_all};
 use factum_core::document::{
-    ChangeError, Changes, Document, DocumentStore, InvalidChanges, MAX_KEY, Revision, Scan,
+    Document, DocumentChanges, DocumentError, DocumentStore, InvalidDocumentChanges, MAX_KEY,
+    Revision, Scan,
 };
 
-pub async fn change(store: &impl DocumentStore, changes: Changes) -> Revision {
+pub async fn change(store: &impl DocumentStore, changes: DocumentChanges) -> Revision {
     match store.change_documents(changes).await {
         Ok(revision) => revision,
         Err(error) => panic!("the document changes must succeed, but failed: {error:?}"),
@@ -250,7 +251,7 @@ pub async fn conflicting_document_changes_have_one_winner<B: Backend>() {
     }
 }
 
-/// Changes beyond a limit are rejected and change nothing; changes at a limit succeed.
+/// DocumentChanges beyond a limit are rejected and change nothing; changes at a limit succeed.
 pub async fn invalid_document_changes_are_rejected<B: Backend>() {
     let backend = B::create().await;
     let store = backend.open().await;

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use super::faults::with_seeds;
 use super::harness::{Backend, all_events, event, events, number, put};
 use crate::{Faults, Faulty};
-use factum_core::document::{Changes, DocumentStore, Revision, Scan};
+use factum_core::document::{DocumentChanges, DocumentStore, Revision, Scan};
 use factum_core::position::Position;
 use factum_core::query::Query;
 use factum_core::store::Store;
