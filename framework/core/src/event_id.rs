@@ -4,6 +4,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use uuid::{Builder, Uuid};
 
+use crate::random::random_bits;
+
 /// Ids that are made together: UUIDv7 ([RFC 9562], 5.7) of one moment, each one more than the one before (6.2, method 2).
 /// The time in milliseconds, the fraction of the millisecond in 12 bits (method 3), and 61 random bits to count on from.
 /// Made to be unique and in order of time, not to be hard to guess.
@@ -21,7 +23,7 @@ impl Ids {
         let mut behind = [0; 10];
         behind[..2].copy_from_slice(&(fraction as u16).to_be_bytes());
         // A bit less than there are: room to count.
-        behind[2..].copy_from_slice(&(fastrand::u64(..) & !(1 << 61)).to_be_bytes());
+        behind[2..].copy_from_slice(&(random_bits() & !(1 << 61)).to_be_bytes());
         let first = Builder::from_unix_timestamp_millis(millis, &behind).into_uuid();
         Self(first.as_u128())
     }

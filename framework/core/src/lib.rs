@@ -25,6 +25,8 @@ pub mod metrics;
 pub mod personal;
 pub mod position;
 pub mod query;
+#[doc(hidden)]
+pub mod random;
 pub mod read;
 pub mod record;
 pub mod snapshot;
