@@ -238,7 +238,7 @@ fn a_deadline_is_the_same_if_name_time_and_command_are() {
     ];
     assert!(!others.contains(&one));
     let said = format!("{:?}", Events::from(held("f")).cancel_deadline("a"));
-    assert_eq!(said, r#"Events([Held { film: "f" }], {"a": None})"#);
+    assert_eq!(said, r#"Events([Held { film: "f" }], {"a": Cancel})"#);
     assert_eq!(
         format!("{:?}", Events::from(held("f"))),
         r#"Events([Held { film: "f" }])"#

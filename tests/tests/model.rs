@@ -158,10 +158,10 @@ async fn remembers<const EVERY: u64>(engine: &Engine, model: &Model) {
         match load().at_version(known + 1).await {
             Err(LoadError::NoSuchVersion {
                 stream: of,
-                asked,
+                requested,
                 actual,
             }) => assert_eq!(
-                (of, asked.get(), actual.get()),
+                (of, requested.get(), actual.get()),
                 (stream(account), known + 1, known)
             ),
             other => panic!("version {} of account {account}: {other:?}", known + 1),

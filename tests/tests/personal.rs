@@ -217,7 +217,7 @@ async fn nothing_new_is_taken_of_a_forgotten_subject<B: Bytes>() {
     let since = store.forget("customer 17").await.unwrap().since;
     let rejected = engine.execute(place_order(1, "customer 17", "Ada's")).await;
     let rejected = match rejected {
-        Err(ExecuteError::Invalid(rejected)) => rejected,
+        Err(ExecuteError::InvalidAppend(rejected)) => rejected,
         other => panic!("{other:?}"),
     };
     let expected = InvalidAppend::Forgotten {
@@ -249,7 +249,7 @@ async fn a_subject_that_never_had_a_key_can_be_forgotten<B: Bytes>() {
     let rejected = engine.execute(record("17", registered("Ada"))).await;
     assert!(matches!(
         rejected,
-        Err(ExecuteError::Invalid(InvalidAppend::Forgotten { .. }))
+        Err(ExecuteError::InvalidAppend(InvalidAppend::Forgotten { .. }))
     ));
 }
 
@@ -282,7 +282,7 @@ async fn who_forgets_in_one_process_is_forgotten_in_all<B: Bytes>() {
 
 async fn there_registers(engine: &Engine) -> InvalidAppend {
     match engine.execute(record("17", registered("Eve"))).await {
-        Err(ExecuteError::Invalid(rejected)) => rejected,
+        Err(ExecuteError::InvalidAppend(rejected)) => rejected,
         other => panic!("{other:?}"),
     }
 }
@@ -295,7 +295,7 @@ async fn a_store_without_the_wrapper_takes_no_personal_data<B: Bytes>() {
         name: "customer.registered".to_owned(),
         field: "name",
     };
-    assert!(matches!(rejected, Err(ExecuteError::Invalid(rejected)) if rejected == expected));
+    assert!(matches!(rejected, Err(ExecuteError::InvalidAppend(rejected)) if rejected == expected));
     let upgraded = CustomerEvent::Upgraded { plan: 4 };
     engine.execute(record("17", upgraded)).await.unwrap();
 }
@@ -380,7 +380,7 @@ async fn keys_may_live_elsewhere<B: Bytes>() {
     let read = everything(&lost).await.remove(0);
     let error = read.decode::<CustomerEvent>().unwrap_err();
     assert_eq!(
-        error.fault.to_string(),
+        error.kind.to_string(),
         "`name` is sealed with a key that is neither here nor forgotten"
     );
     let taken = lost.append(factum::Append::default()).await;

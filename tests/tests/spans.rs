@@ -100,9 +100,13 @@ async fn a_lost_race_and_the_next_attempt_are_told_of_at_debug() {
         .collect();
     let told = |what: &str| lines.iter().filter(|line| line.contains(what)).count();
     assert_eq!(
-        told("decided on a state that has moved on attempts=1 conflict="),
+        told("append conflicted with another writer attempts=1 conflict="),
         1,
         "{log}"
     );
-    assert_eq!(told("decides again attempts=1 pause="), 1, "{log}");
+    assert_eq!(
+        told("retrying the command after a conflict attempts=1 pause="),
+        1,
+        "{log}"
+    );
 }

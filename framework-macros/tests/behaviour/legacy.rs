@@ -135,7 +135,7 @@ fn all(name: &'static str, version: u32, json: &Value) -> Vec<AccountEvent> {
 
 fn fault(name: &'static str, version: u32, json: &Value) -> DecodeErrorKind {
     let record = stored(name, version, json);
-    record.decode_all::<AccountEvent>().unwrap_err().fault
+    record.decode_all::<AccountEvent>().unwrap_err().kind
 }
 
 #[test]
@@ -184,9 +184,9 @@ fn what_is_retired_is_skipped_and_nothing_else() {
 #[test]
 fn what_an_old_type_rejects_is_told_with_its_reason() {
     let rejected = fault("history.ended", 2, &json!({ "why": "" }));
-    assert_eq!(rejected.to_string(), "the upcaster failed no reason");
+    assert_eq!(rejected.to_string(), "upcaster failed: no reason");
     let rejected = fault("account.opened", 2, &json!({ "owner": "Ada" }));
-    let expected = "the upcaster failed from version 2 to 3: one word";
+    let expected = "upcaster failed: from version 2 to 3: one word";
     assert_eq!(rejected.to_string(), expected);
 }
 
@@ -197,10 +197,10 @@ fn one_event_is_not_taken_for_several() {
         1,
         &json!({ "owner": "Ada Byron", "deposit": 7 }),
     );
-    let fault = record.decode::<AccountEvent>().unwrap_err().fault;
+    let fault = record.decode::<AccountEvent>().unwrap_err().kind;
     assert!(matches!(fault, DecodeErrorKind::NotExactlyOne { count: 2 }));
     let record = stored("account.nudged", 1, &json!({}));
-    let fault = record.decode::<AccountEvent>().unwrap_err().fault;
+    let fault = record.decode::<AccountEvent>().unwrap_err().kind;
     assert!(matches!(fault, DecodeErrorKind::NotExactlyOne { count: 0 }));
 }
 

@@ -71,7 +71,7 @@ fn stored(version: u32, json: &Value) -> RecordedEvent {
 }
 
 fn fault(record: &RecordedEvent) -> DecodeErrorKind {
-    record.decode::<AccountEvent>().unwrap_err().fault
+    record.decode::<AccountEvent>().unwrap_err().kind
 }
 
 #[test]

@@ -129,7 +129,7 @@ impl EventsLock {
 
     fn take_legacy<E: Event>(&mut self) {
         self.legacy
-            .extend(E::LEGACY.iter().map(|legacy| legacy.takes));
+            .extend(E::LEGACY.iter().map(|legacy| legacy.accepts));
     }
 
     /// Declares that no store holds an event of this stored name any more, so that nothing needs to read it.

@@ -9,9 +9,10 @@ use factum_core::stream_id::StreamId;
 use factum_core::timestamp::Timestamp;
 use factum_engine::aggregate::Aggregate;
 use factum_engine::boundary::shape::{List, Shape, Single, WithQuery};
-use factum_engine::boundary::{Boundary, QuerySlot, Slot};
+use factum_engine::boundary::{AggregateState, Boundary, QueryState};
 use factum_engine::codec;
 use factum_engine::command::Decide;
+use factum_engine::error::error_chain;
 use factum_engine::event::Event;
 use factum_engine::event_set::{ApplySet, EventSet};
 use factum_engine::events::Events;
@@ -90,15 +91,15 @@ impl<G> Given<G> {
     where
         G: Past<<C::On as Boundary>::Shape>,
     {
-        let mut slots = match C::On::slots(command.target()) {
+        let mut slots = match C::On::parts(command.target()) {
             Ok(slots) => slots,
             Err(error) => panic!("{error}"),
         };
         self.past.fill(&mut slots);
         let decided = command.decide(C::On::state(&slots));
         if let Ok(decision) = &decided {
-            C::On::deadlines(&slots, decision, &mut |_, orders| {
-                if let Err(invalid) = orders.check() {
+            C::On::for_each_deadline(&slots, decision, &mut |_, orders| {
+                if let Err(invalid) = orders.validated() {
                     panic!("{invalid}");
                 }
             });
@@ -165,7 +166,7 @@ impl<C: Decide> Scenario<C> {
 )]
 pub trait Past<B: Shape> {
     /// Lets it happen.
-    fn fill(self, slots: &mut B::Slots);
+    fn fill(self, slots: &mut B::Parts);
 }
 
 /// What `then` can name for the boundary `B`.
@@ -203,36 +204,36 @@ fn record<E: Event>(event: &E, stream: StreamId, version: Version) -> RecordedEv
 }
 
 #[track_caller]
-fn fill<A: Aggregate>(events: impl IntoIterator<Item = A::Event>, slot: &mut Slot<A>) {
+fn fill<A: Aggregate>(events: impl IntoIterator<Item = A::Event>, slot: &mut AggregateState<A>) {
     for event in events {
         let stored = record(&event, slot.stream.clone(), slot.version.plus(1));
         match stored.decode() {
-            Ok(event) => slot.take(&event, stored.position),
-            Err(error) => panic!("{error}"),
+            Ok(event) => slot.apply(&event, stored.position),
+            Err(error) => panic!("{}", error_chain(&error)),
         }
     }
 }
 
 impl<B: Shape> Past<B> for () {
-    fn fill(self, _: &mut B::Slots) {}
+    fn fill(self, _: &mut B::Parts) {}
 }
 
 #[diagnostic::do_not_recommend]
 impl<A: Aggregate, const N: usize> Past<Single<A>> for [A::Event; N] {
-    fn fill(self, slot: &mut Slot<A>) {
+    fn fill(self, slot: &mut AggregateState<A>) {
         fill(self, slot);
     }
 }
 
 #[diagnostic::do_not_recommend]
 impl<A: Aggregate> Past<Single<A>> for Vec<A::Event> {
-    fn fill(self, slot: &mut Slot<A>) {
+    fn fill(self, slot: &mut AggregateState<A>) {
         fill(self, slot);
     }
 }
 
 impl<A: Aggregate, G: Past<Single<A>>> Past<List<A>> for Vec<G> {
-    fn fill(self, slots: &mut Vec<Slot<A>>) {
+    fn fill(self, slots: &mut Vec<AggregateState<A>>) {
         assert_eq!(
             self.len(),
             slots.len(),
@@ -252,13 +253,13 @@ where
     G: Past<B>,
     F: Facts,
 {
-    fn fill(self, slots: &mut (B::Slots, QuerySlot<Q, S>)) {
+    fn fill(self, slots: &mut (B::Parts, QueryState<Q, S>)) {
         self.0.fill(&mut slots.0);
         let mut records = Vec::new();
         self.1.record(&mut records);
         for record in records {
-            if let Err(error) = slots.1.take(&record) {
-                panic!("{error}");
+            if let Err(error) = slots.1.apply(&record) {
+                panic!("{}", error_chain(&error));
             }
         }
     }
@@ -368,7 +369,7 @@ impl<F: Facts, G: Facts> Facts for (F, G) {
 macro_rules! tuple_scenario {
     ($($part:ident $past:ident $index:tt),+) => {
         impl<$($part: Shape, $past: Past<$part>),+> Past<($($part,)+)> for ($($past,)+) {
-            fn fill(self, slots: &mut ($($part::Slots,)+)) {
+            fn fill(self, slots: &mut ($($part::Parts,)+)) {
                 $(self.$index.fill(&mut slots.$index);)+
             }
         }

@@ -5,11 +5,13 @@
 //! removed once it is due. The command deletes its instance in its own append, so that exactly one of the command and a
 //! cancellation takes effect.
 
+use std::collections::BTreeMap;
+
 use uuid::Uuid;
 
 use super::instance::{Cause, Instance, Keys, Pending};
+use crate::domain::deadline::DeadlineChange;
 use crate::error::StoreError;
-use crate::events::DeadlineOrders;
 use factum_core::document::Changes;
 use factum_core::metadata::Metadata;
 use factum_core::stream_id::StreamId;
@@ -43,15 +45,15 @@ pub struct Setting<'a> {
 
 /// The changes that set and cancel what is ordered, each with an id of its own.
 pub fn changes(
-    orders: &DeadlineOrders,
+    deadlines: &BTreeMap<String, DeadlineChange>,
     setting: &Setting<'_>,
     mut unique: impl FnMut() -> Uuid,
 ) -> Result<Changes, StoreError> {
     let keys = keys();
     let mut changes = Changes::new();
-    for (name, order) in &orders.orders {
+    for (name, change) in deadlines {
         let id = id(setting.stream, name);
-        let Some(order) = order else {
+        let DeadlineChange::Set(order) = change else {
             changes = changes.delete(keys.instance(&id));
             continue;
         };

@@ -1,13 +1,14 @@
 //! [`Reactions`]: what shall follow.
 
 use std::marker::PhantomData;
-use std::time::Duration;
 
 use serde_json::Value;
 
 use super::{ProcessManager, SentBy};
 use crate::command::Decide;
 use factum_core::timestamp::Timestamp;
+
+pub use crate::domain::deadline::When;
 
 /// What shall follow, in this order. Nothing of it happens before the state is kept; all of it happens then.
 #[derive(Debug)]
@@ -35,38 +36,6 @@ pub enum Order {
         name: String,
     },
     Complete,
-}
-
-/// When a deadline is due: at a [`Timestamp`], or a [`Duration`] after what led to it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum When {
-    /// Then.
-    At(Timestamp),
-    /// So long after what led to it happened.
-    After(Duration),
-}
-
-impl When {
-    /// The time, for what happened `at`.
-    #[must_use]
-    pub fn due(self, at: Timestamp) -> Timestamp {
-        match self {
-            Self::At(time) => time,
-            Self::After(duration) => at + duration,
-        }
-    }
-}
-
-impl From<Timestamp> for When {
-    fn from(time: Timestamp) -> Self {
-        Self::At(time)
-    }
-}
-
-impl From<Duration> for When {
-    fn from(duration: Duration) -> Self {
-        Self::After(duration)
-    }
 }
 
 impl<P: ProcessManager> Reactions<P> {
@@ -117,7 +86,7 @@ impl<P: ProcessManager> Reactions<P> {
         self
     }
 
-    /// Sets the deadline `name`: at a [`Timestamp`], or a [`Duration`] after [`at`](Self::at). If there is one of that
+    /// Sets the deadline `name`: at a [`Timestamp`], or a [`Duration`](std::time::Duration) after [`at`](Self::at). If there is one of that
     /// name, it moves.
     pub fn deadline(&mut self, name: impl Into<String>, when: impl Into<When>) -> &mut Self {
         let due = when.into().due(self.at);

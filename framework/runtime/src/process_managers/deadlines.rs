@@ -114,7 +114,7 @@ impl Dispatcher {
 
     pub async fn is_set(&self) {
         match self.logic.is_set_by_appends() {
-            true => self.engine.alarm().sooner().await,
+            true => self.engine.alarm().earlier().await,
             false => std::future::pending().await,
         }
     }

@@ -172,7 +172,7 @@ impl EventError {
     pub fn is_newer(&self) -> bool {
         match &self.error {
             ProjectionError::Decode(error) => {
-                matches!(error.fault, DecodeErrorKind::NewerVersion { .. })
+                matches!(error.kind, DecodeErrorKind::NewerVersion { .. })
             }
             ProjectionError::Handler(error) => error.is::<Newer>(),
             _ => false,

@@ -4,7 +4,8 @@ use std::any::Any;
 
 use factum_engine::aggregate::Aggregate;
 use factum_engine::boundary::shape::{List, Shape, Single, WithQuery};
-use factum_engine::boundary::{QuerySlot, Slot};
+use factum_engine::boundary::{AggregateState, QueryState};
+use factum_engine::error::error_chain;
 use factum_engine::event::Event;
 use factum_engine::event_set::{ApplySet, EventSet};
 use factum_engine::events::Events;
@@ -23,7 +24,7 @@ pub trait Surveyed: Shape {
 
     /// The state of each aggregate, an `Arc` of it.
     #[doc(hidden)]
-    fn states<'s>(slots: &'s mut Self::Slots, states: &mut Vec<&'s mut dyn Any>);
+    fn states<'s>(slots: &'s mut Self::Parts, states: &mut Vec<&'s mut dyn Any>);
 
     /// The `Events` for each aggregate, in the order of [`Self::states`].
     #[doc(hidden)]
@@ -35,7 +36,7 @@ pub trait Surveyed: Shape {
 
     /// Shows what has happened to the tag query.
     #[doc(hidden)]
-    fn recall(_slots: &mut Self::Slots, _record: &RecordedEvent) {}
+    fn recall(_slots: &mut Self::Parts, _record: &RecordedEvent) {}
 }
 
 /// What a command looks at.
@@ -67,7 +68,7 @@ impl<A: Aggregate> Surveyed for Single<A> {
         outline.aggregates.push(looked::<A>(false));
     }
 
-    fn states<'s>(slot: &'s mut Slot<A>, states: &mut Vec<&'s mut dyn Any>) {
+    fn states<'s>(slot: &'s mut AggregateState<A>, states: &mut Vec<&'s mut dyn Any>) {
         states.push(&mut slot.state);
     }
 
@@ -86,7 +87,7 @@ impl<A: Aggregate> Surveyed for List<A> {
         outline.aggregates.push(looked::<A>(true));
     }
 
-    fn states<'s>(slots: &'s mut Vec<Slot<A>>, states: &mut Vec<&'s mut dyn Any>) {
+    fn states<'s>(slots: &'s mut Vec<AggregateState<A>>, states: &mut Vec<&'s mut dyn Any>) {
         for slot in slots {
             Single::<A>::states(slot, states);
         }
@@ -116,7 +117,7 @@ where
         outline.query = Some((rust_name::<Q>(), S::names()));
     }
 
-    fn states<'s>(slots: &'s mut Self::Slots, states: &mut Vec<&'s mut dyn Any>) {
+    fn states<'s>(slots: &'s mut Self::Parts, states: &mut Vec<&'s mut dyn Any>) {
         B::states(&mut slots.0, states);
     }
 
@@ -128,10 +129,10 @@ where
         B::told(decision, names);
     }
 
-    fn recall(slots: &mut (B::Slots, QuerySlot<Q, S>), record: &RecordedEvent) {
+    fn recall(slots: &mut (B::Parts, QueryState<Q, S>), record: &RecordedEvent) {
         B::recall(&mut slots.0, record);
-        if let Err(error) = slots.1.take(record) {
-            panic!("{error}");
+        if let Err(error) = slots.1.apply(record) {
+            panic!("{}", error_chain(&error));
         }
     }
 }
@@ -143,7 +144,7 @@ macro_rules! tuple_survey {
                 $($part::outline(outline);)+
             }
 
-            fn states<'s>(slots: &'s mut Self::Slots, states: &mut Vec<&'s mut dyn Any>) {
+            fn states<'s>(slots: &'s mut Self::Parts, states: &mut Vec<&'s mut dyn Any>) {
                 $($part::states(&mut slots.$index, states);)+
             }
 
@@ -155,7 +156,7 @@ macro_rules! tuple_survey {
                 $($part::told(&decision.$index, names);)+
             }
 
-            fn recall(slots: &mut Self::Slots, record: &RecordedEvent) {
+            fn recall(slots: &mut Self::Parts, record: &RecordedEvent) {
                 $($part::recall(&mut slots.$index, record);)+
             }
         }
