@@ -215,7 +215,9 @@ pub mod __private {
     pub use factum_engine::event::{Event, EventType};
     pub use factum_engine::event_set::{ApplySet, EventSet, has_name};
     pub use factum_engine::legacy::LegacyDecoder;
-    pub use factum_engine::personal::{Mark, PersonalField, Subject, mark, marked, subject};
+    pub use factum_engine::personal::{
+        IndexedPersonalField, PersonalField, Subject, personal_field, personal_fields, subject,
+    };
     pub use factum_engine::process::{ProcessManager, SentBy};
     pub use factum_engine::projection::Projection;
     pub use factum_engine::upcast::Upcaster;

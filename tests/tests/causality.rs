@@ -163,7 +163,7 @@ async fn causal_tree_is_limited_by_events_and_positions() {
     assert_eq!(tree.through(), Position::new(3));
     let expected = "order.placed (order-1 version 1, position 1)
 order.placed (order-2 version 1, position 3)
-… and more behind position 3
+… more events after position 3
 ";
     assert_eq!(tree.to_string(), expected);
     let tree = engine

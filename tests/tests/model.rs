@@ -158,7 +158,7 @@ async fn compare<const EVERY: u64>(engine: &Engine, model: &Model) {
         match load().at_version(current + 1).await {
             Err(LoadError::NoSuchVersion {
                 stream: of,
-                asked,
+                requested,
                 actual,
             }) => assert_eq!(
                 (of, asked.get(), actual.get()),

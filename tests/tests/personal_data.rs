@@ -217,7 +217,7 @@ async fn append_rejects_personal_data_of_erased_subject<B: StoredBytes>() {
     let since = store.erase("customer 17").await.unwrap().since;
     let rejected = engine.execute(place_order(1, "customer 17", "Ada's")).await;
     let rejected = match rejected {
-        Err(ExecuteError::Invalid(rejected)) => rejected,
+        Err(ExecuteError::InvalidAppend(rejected)) => rejected,
         other => panic!("{other:?}"),
     };
     let expected = InvalidAppend::Erased {
@@ -283,7 +283,7 @@ async fn erasure_reaches_other_processes<B: StoredBytes>() {
 /// Registers a customer and returns the reason why the append was rejected.
 async fn rejected_registration(engine: &Engine) -> InvalidAppend {
     match engine.execute(record("17", registered("Eve"))).await {
-        Err(ExecuteError::Invalid(rejected)) => rejected,
+        Err(ExecuteError::InvalidAppend(rejected)) => rejected,
         other => panic!("{other:?}"),
     }
 }
@@ -296,7 +296,7 @@ async fn store_without_encryption_rejects_personal_data<B: StoredBytes>() {
         name: "customer.registered".to_owned(),
         field: "name",
     };
-    assert!(matches!(rejected, Err(ExecuteError::Invalid(rejected)) if rejected == expected));
+    assert!(matches!(rejected, Err(ExecuteError::InvalidAppend(rejected)) if rejected == expected));
     let upgraded = CustomerEvent::Upgraded { plan: 4 };
     engine.execute(record("17", upgraded)).await.unwrap();
 }

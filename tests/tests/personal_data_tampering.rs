@@ -71,10 +71,10 @@ async fn reason(store: &impl EventStore) -> String {
     let last = read(store).await.unwrap().pop().unwrap();
     let error = last.decode::<CustomerEvent>().unwrap_err();
     assert!(
-        matches!(error.fault, DecodeErrorKind::Encrypted(_)),
+        matches!(error.kind, DecodeErrorKind::Encrypted(_)),
         "{error:?}"
     );
-    error.fault.to_string()
+    error.kind.to_string()
 }
 
 /// Returns a store with one event, and a copy of that event as it is encrypted.

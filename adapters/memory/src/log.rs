@@ -8,7 +8,7 @@ use factum_core::append::{
 use factum_core::document::MemoryDocuments;
 use factum_core::position::{Position, Version};
 use factum_core::read::{Direction, Page, Read, Scope};
-use factum_core::record::Place;
+use factum_core::record::Assigned;
 use factum_core::record::RecordedEvent;
 use factum_core::stream_id::StreamId;
 use factum_core::tag::Tag;

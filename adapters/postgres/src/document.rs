@@ -1,6 +1,8 @@
 //! Documents in the table `document`.
 
-use factum_core::document::{Document, DocumentChanges, DocumentError, Effect, Revision, Scan};
+use factum_core::document::{
+    Document, DocumentChanges, DocumentEffect, DocumentError, Revision, Scan,
+};
 use factum_core::error::StoreError;
 use sqlx::postgres::{PgArguments, PgConnection, PgExecutor, PgRow};
 use sqlx::query::Query;

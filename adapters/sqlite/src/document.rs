@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use factum_core::document::{
-    Document, DocumentChanges, DocumentError, Effect, MAX_SCAN, Revision, Scan,
+    Document, DocumentChanges, DocumentEffect, DocumentError, MAX_SCAN, Revision, Scan,
 };
 use rusqlite::{Connection, OptionalExtension as _, Row};
 

@@ -135,7 +135,7 @@ fn all(name: &'static str, version: u32, json: &Value) -> Vec<AccountEvent> {
 
 fn decode_error(name: &'static str, version: u32, json: &Value) -> DecodeErrorKind {
     let record = stored(name, version, json);
-    record.decode_all::<AccountEvent>().unwrap_err().fault
+    record.decode_all::<AccountEvent>().unwrap_err().kind
 }
 
 #[test]

@@ -1,26 +1,26 @@
-//! [`Clock`]: what time it is, and how to wait for another one.
+//! [`Clock`]: the time, and waiting for a time.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-
 use factum_core::timestamp::Timestamp;
 
-/// The longest sleep at a time: a machine's clock may be set meanwhile.
-const LONGEST: Duration = Duration::from_secs(30);
+/// The maximum duration of one sleep, because the system clock may be set in the meantime.
+const MAX_SLEEP: Duration = Duration::from_secs(30);
 
-/// What time it is, for what is due at a time. [`SystemClock`] in a program,
-/// `factum_testkit::VirtualClock` in a test.
+/// The source of time for deadlines and schedules.
+///
+/// Use [`SystemClock`] in a program, and the virtual clock of the test kit in a test.
 #[async_trait]
 pub trait Clock: Send + Sync + 'static {
-    /// The time.
+    /// Returns the current time.
     fn now(&self) -> Timestamp;
 
-    /// Returns once it is `time` or later. Cancel safe.
+    /// Waits until it is `time` or later. Cancel safe.
     async fn sleep_until(&self, time: Timestamp);
 }
 
-/// The clock of this machine.
+/// The clock of the operating system.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
@@ -36,7 +36,7 @@ impl Clock for SystemClock {
             if now >= time {
                 return;
             }
-            tokio::time::sleep(time.since(now).min(LONGEST)).await;
+            tokio::time::sleep(time.since(now).min(MAX_SLEEP)).await;
         }
     }
 }

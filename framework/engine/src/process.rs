@@ -2,15 +2,14 @@
 
 mod command_set;
 pub mod deadline_document;
-mod due;
 mod inputs;
 pub mod instance;
 mod process_manager;
 mod react_set;
 mod reactions;
 
+pub use crate::domain::deadline::When;
 pub use command_set::{CommandEnvelope, CommandOutcome, CommandRoute, CommandSet};
-pub use due::When;
 pub use inputs::{Deadline, Rejection};
 pub use process_manager::{Correlation, ProcessManager, React, Respond, SentBy};
 pub use react_set::{Input, ReactSet, Reaction};

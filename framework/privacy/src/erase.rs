@@ -12,7 +12,7 @@ use factum_core::store::Store;
 use factum_core::stream_id::StreamId;
 use factum_core::timestamp::Timestamp;
 use factum_engine::engine::Engine;
-use factum_runtime::projections::blank_errors;
+use factum_runtime::consumer::redact_errors;
 use tracing::warn;
 
 use crate::encrypt::subject_tag;
@@ -67,7 +67,7 @@ pub async fn erase(
         invalidate_snapshot(store, stream).await?;
     }
     // The error of a dead letter may quote the event.
-    blank_errors(store, &positions).await?;
+    redact_errors(store, &positions).await?;
     Ok(erased)
 }
 

@@ -146,7 +146,7 @@ impl EventsLock {
 
     fn add_legacy_decoders<E: Event>(&mut self) {
         self.legacy_decoders
-            .extend(E::LEGACY.iter().map(|legacy| legacy.takes));
+            .extend(E::LEGACY.iter().map(|legacy| legacy.accepts));
     }
 
     /// Declares that no store contains this event type any more, so that no type has to read it.

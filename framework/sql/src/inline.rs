@@ -91,7 +91,7 @@ impl InlineProjections {
             return Err(StoreError::Failed(reason.into()));
         }
         let projections = projections.into_iter().map(|projection| InlineProjection {
-            query: Query::names(projection.event_types()),
+            query: Query::event_types(projection.event_types()),
             keys: Mutex::new(vec![control_key(projection.name())]),
             failed_after: AtomicU64::new(u64::MAX),
             projection,

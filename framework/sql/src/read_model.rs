@@ -76,7 +76,7 @@ impl Consumer for SqlReadModel {
     }
 
     fn query(&self) -> Query {
-        Query::names(self.projection.event_types())
+        Query::event_types(self.projection.event_types())
     }
 
     fn partitions(&self) -> u16 {

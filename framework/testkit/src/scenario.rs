@@ -9,9 +9,10 @@ use factum_core::stream_id::StreamId;
 use factum_core::timestamp::Timestamp;
 use factum_engine::aggregate::Aggregate;
 use factum_engine::boundary::shape::{List, Shape, Single, WithQuery};
-use factum_engine::boundary::{Boundary, QuerySlot, Slot};
+use factum_engine::boundary::{AggregateState, Boundary, QueryState};
 use factum_engine::codec;
 use factum_engine::command::Decide;
+use factum_engine::error::error_chain;
 use factum_engine::event::Event;
 use factum_engine::event_set::{ApplySet, EventSet};
 use factum_engine::events::Events;
@@ -94,15 +95,15 @@ impl<G> Given<G> {
     where
         G: Past<<C::On as Boundary>::Shape>,
     {
-        let mut slots = match C::On::slots(command.target()) {
-            Ok(slots) => slots,
+        let mut parts = match C::On::parts(command.target()) {
+            Ok(parts) => parts,
             Err(error) => panic!("the target of {} is not valid: {error}", C::NAME),
         };
-        self.past.fill(&mut slots);
-        let result = command.decide(C::On::state(&slots));
+        self.past.fill(&mut parts);
+        let result = command.decide(C::On::state(&parts));
         if let Ok(decision) = &result {
-            C::On::deadlines(&slots, decision, &mut |_, deadlines| {
-                if let Err(invalid) = deadlines.check() {
+            C::On::for_each_deadline(&parts, decision, &mut |_, deadlines| {
+                if let Err(invalid) = deadlines.validated() {
                     panic!("the decision of {} is not valid: {invalid}", C::NAME);
                 }
             });
@@ -180,8 +181,8 @@ impl<C: Decide> Scenario<C> {
     note = "pass a list of events for one aggregate, a tuple of lists for several, or `()` for no events"
 )]
 pub trait Past<B: Shape> {
-    /// Applies the events to the state in `slots`.
-    fn fill(self, slots: &mut B::Slots);
+    /// Applies the events to the state in `parts`.
+    fn fill(self, parts: &mut B::Parts);
 }
 
 /// The values that [`Scenario::then`] accepts for a command on the boundary `B`.
@@ -219,11 +220,11 @@ fn record<E: Event>(event: &E, stream: StreamId, version: Version) -> RecordedEv
 }
 
 #[track_caller]
-fn fill<A: Aggregate>(events: impl IntoIterator<Item = A::Event>, slot: &mut Slot<A>) {
+fn fill<A: Aggregate>(events: impl IntoIterator<Item = A::Event>, slot: &mut AggregateState<A>) {
     for event in events {
         let stored = record(&event, slot.stream.clone(), slot.version.plus(1));
         match stored.decode() {
-            Ok(event) => slot.take(&event, stored.position),
+            Ok(event) => slot.apply(&event, stored.position),
             Err(error) => panic!(
                 "the event {} does not survive storage: {error}",
                 stored.name
@@ -233,31 +234,31 @@ fn fill<A: Aggregate>(events: impl IntoIterator<Item = A::Event>, slot: &mut Slo
 }
 
 impl<B: Shape> Past<B> for () {
-    fn fill(self, _: &mut B::Slots) {}
+    fn fill(self, _: &mut B::Parts) {}
 }
 
 #[diagnostic::do_not_recommend]
 impl<A: Aggregate, const N: usize> Past<Single<A>> for [A::Event; N] {
-    fn fill(self, slot: &mut Slot<A>) {
+    fn fill(self, slot: &mut AggregateState<A>) {
         fill(self, slot);
     }
 }
 
 #[diagnostic::do_not_recommend]
 impl<A: Aggregate> Past<Single<A>> for Vec<A::Event> {
-    fn fill(self, slot: &mut Slot<A>) {
+    fn fill(self, slot: &mut AggregateState<A>) {
         fill(self, slot);
     }
 }
 
 impl<A: Aggregate, G: Past<Single<A>>> Past<List<A>> for Vec<G> {
-    fn fill(self, slots: &mut Vec<Slot<A>>) {
+    fn fill(self, parts: &mut Vec<AggregateState<A>>) {
         assert_eq!(
             self.len(),
-            slots.len(),
+            parts.len(),
             "`given` needs one list of events for each aggregate of the command"
         );
-        for (past, slot) in self.into_iter().zip(slots) {
+        for (past, slot) in self.into_iter().zip(parts) {
             past.fill(slot);
         }
     }
@@ -271,12 +272,12 @@ where
     G: Past<B>,
     F: EventLists,
 {
-    fn fill(self, slots: &mut (B::Slots, QuerySlot<Q, S>)) {
-        self.0.fill(&mut slots.0);
+    fn fill(self, parts: &mut (B::Parts, QueryState<Q, S>)) {
+        self.0.fill(&mut parts.0);
         let mut records = Vec::new();
         self.1.record(&mut records);
         for record in records {
-            if let Err(error) = slots.1.take(&record) {
+            if let Err(error) = parts.1.apply(&record) {
                 panic!(
                     "the event {} does not survive storage: {error}",
                     record.name
@@ -390,8 +391,8 @@ impl<F: EventLists, G: EventLists> EventLists for (F, G) {
 macro_rules! tuple_scenario {
     ($($part:ident $past:ident $index:tt),+) => {
         impl<$($part: Shape, $past: Past<$part>),+> Past<($($part,)+)> for ($($past,)+) {
-            fn fill(self, slots: &mut ($($part::Slots,)+)) {
-                $(self.$index.fill(&mut slots.$index);)+
+            fn fill(self, parts: &mut ($($part::Parts,)+)) {
+                $(self.$index.fill(&mut parts.$index);)+
             }
         }
 

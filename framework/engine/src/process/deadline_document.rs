@@ -5,6 +5,8 @@
 //! removed once it is due. The command deletes its instance in its own append, so that exactly one of the command and a
 //! cancellation takes effect.
 
+use std::collections::BTreeMap;
+
 use factum_core::document::DocumentChanges;
 use factum_core::metadata::Metadata;
 use factum_core::stream_id::StreamId;
@@ -12,8 +14,8 @@ use factum_core::timestamp::Timestamp;
 use uuid::Uuid;
 
 use super::instance::{Cause, InstanceKeys, PendingCommand, ProcessInstance};
+use crate::domain::deadline::DeadlineChange;
 use crate::error::StoreError;
-use crate::events::DeadlineOrders;
 
 /// Returns the keys of these documents. No process manager has such a name.
 #[must_use]
@@ -51,15 +53,15 @@ pub struct DeadlineContext<'a> {
 /// # Errors
 /// Returns [`StoreError::Failed`] if a deadline cannot be encoded.
 pub fn changes(
-    deadlines: &DeadlineOrders,
+    deadlines: &BTreeMap<String, DeadlineChange>,
     context: &DeadlineContext<'_>,
     mut new_id: impl FnMut() -> Uuid,
 ) -> Result<DocumentChanges, StoreError> {
     let keys = keys();
     let mut changes = DocumentChanges::new();
-    for (name, deadline) in &deadlines.orders {
+    for (name, change) in deadlines {
         let id = instance_id(context.stream, name);
-        let Some(deadline) = deadline else {
+        let DeadlineChange::Set(deadline) = change else {
             changes = changes.delete(keys.instance(&id));
             continue;
         };

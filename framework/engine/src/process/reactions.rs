@@ -4,9 +4,9 @@ use std::marker::PhantomData;
 
 use serde_json::Value;
 
-use super::due::When;
 use super::process_manager::{ProcessManager, SentBy};
 use crate::command::Decide;
+use crate::domain::deadline::When;
 use factum_core::timestamp::Timestamp;
 
 /// The reactions of a process manager, in order. They take effect once the state is stored, all of them.

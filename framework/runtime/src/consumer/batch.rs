@@ -131,7 +131,7 @@ impl ConsumerError {
     #[must_use]
     pub fn is_newer_schema(&self) -> bool {
         match self {
-            Self::Decode(error) => matches!(error.fault, DecodeErrorKind::NewerVersion { .. }),
+            Self::Decode(error) => matches!(error.kind, DecodeErrorKind::NewerVersion { .. }),
             Self::NewerSchema { .. } => true,
             _ => false,
         }
@@ -153,7 +153,7 @@ impl From<DecodeError> for BatchError {
 impl From<DocumentError> for BatchError {
     fn from(error: DocumentError) -> Self {
         match error {
-            DocumentError::Moved { .. } => Self::LeaseLost,
+            DocumentError::RevisionConflict { .. } => Self::LeaseLost,
             error => Self::Store(error.into_store_error()),
         }
     }

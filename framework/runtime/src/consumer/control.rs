@@ -179,7 +179,7 @@ pub async fn edit<E: From<StoreError>>(
         let changes = change(name, &read, &control)?;
         match documents.change_documents(changes).await {
             Ok(_) => return Ok(()),
-            Err(DocumentError::Moved { .. }) => {}
+            Err(DocumentError::RevisionConflict { .. }) => {}
             Err(error) => return Err(error.into_store_error().into()),
         }
     }

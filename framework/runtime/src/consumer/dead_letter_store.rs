@@ -274,7 +274,7 @@ pub async fn redact_errors(
                 match documents.change_documents(changes).await {
                     Ok(_) => {}
                     // A dead letter was retried meanwhile: read the page again.
-                    Err(DocumentError::Moved { .. }) => continue,
+                    Err(DocumentError::RevisionConflict { .. }) => continue,
                     Err(error) => return Err(error.into_store_error()),
                 }
             }

@@ -228,7 +228,7 @@ impl ConsumerHandle {
             match documents.change_documents(changes).await {
                 Ok(_) => break,
                 // It was retried meanwhile, and is gone if that succeeded; or another request was made.
-                Err(DocumentError::Moved { .. }) => {}
+                Err(DocumentError::RevisionConflict { .. }) => {}
                 Err(error) => return Err(error.into_store_error().into()),
             }
         }

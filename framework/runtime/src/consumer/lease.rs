@@ -202,7 +202,7 @@ pub async fn interrupt(
             match documents.change_documents(same).await {
                 Ok(_) => break,
                 // A batch came first. Its node reads the control document itself, so this ends.
-                Err(DocumentError::Moved { .. }) => {}
+                Err(DocumentError::RevisionConflict { .. }) => {}
                 Err(error) => return Err(error.into_store_error()),
             }
         }
@@ -250,7 +250,7 @@ impl Lease {
                 revision,
                 checkpoint,
             })),
-            Err(DocumentError::Moved { .. }) => Ok(Acquisition::OutdatedControl),
+            Err(DocumentError::RevisionConflict { .. }) => Ok(Acquisition::OutdatedControl),
             Err(error) => Err(error.into_store_error()),
         }
     }

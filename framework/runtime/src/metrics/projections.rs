@@ -59,7 +59,7 @@ fn gauges(status: &ConsumerStatus, lag: u64, seconds: f64) {
             (PROJECTION_POSITION, status.position.get() as f64),
             (PROJECTION_LAG_EVENTS, lag as f64),
             (PROJECTION_LAG_SECONDS, seconds),
-            (PROJECTION_PARKED, status.dead_letters as f64),
+            (PROJECTION_DEAD_LETTERS, status.dead_letters as f64),
         ] {
             let label = Label::new("projection", name.clone());
             let key = Key::from_parts(metric.name, vec![label]);

@@ -249,7 +249,7 @@ impl<P: Respond> ProcessDefinition for TypedProcess<P> {
 
 impl<P: Respond + ReactSet<<P as ProcessManager>::Events>> EventDriven for TypedProcess<P> {
     fn query(&self) -> Query {
-        Query::names(P::Events::names())
+        Query::event_types(P::Events::names())
     }
 
     fn prepare(&self, record: &RecordedEvent) -> Result<Vec<PreparedEffect>, DecodeError> {

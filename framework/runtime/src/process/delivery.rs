@@ -299,10 +299,10 @@ impl Delivery<'_> {
                     self.finished(id);
                     return Ok(Edited::Stored);
                 }
-                Err(DocumentError::Moved { key, .. }) if self.fence.is_token(&key) => {
+                Err(DocumentError::RevisionConflict { key, .. }) if self.fence.is_token(&key) => {
                     return Err(DispatchError::Fenced);
                 }
-                Err(DocumentError::Moved { .. }) => {}
+                Err(DocumentError::RevisionConflict { .. }) => {}
                 Err(DocumentError::Invalid(invalid)) => {
                     return Ok(Edited::Failed(invalid.to_string()));
                 }

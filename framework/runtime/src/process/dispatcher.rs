@@ -177,7 +177,7 @@ impl Dispatcher {
 
     async fn earlier_deadline(&self) {
         match self.definition.is_set_by_appends() {
-            true => self.engine.alarm().sooner().await,
+            true => self.engine.alarm().earlier().await,
             false => std::future::pending().await,
         }
     }

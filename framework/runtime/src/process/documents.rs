@@ -42,7 +42,7 @@ pub async fn try_change(
 ) -> Result<Changed, StoreError> {
     match documents.change_documents(changes).await {
         Ok(revision) => Ok(Changed::Yes(revision)),
-        Err(DocumentError::Moved { key, .. }) => Ok(Changed::Conflict(key)),
+        Err(DocumentError::RevisionConflict { key, .. }) => Ok(Changed::Conflict(key)),
         Err(error) => Err(error.into_store_error()),
     }
 }

@@ -198,7 +198,7 @@ impl Consumer for EventConsumer {
                     return Ok(revision);
                 }
                 // The dispatcher has changed the instance: apply the events to its new state.
-                Err(DocumentError::Moved { key, .. }) if events.contains_key(&key) => {}
+                Err(DocumentError::RevisionConflict { key, .. }) if events.contains_key(&key) => {}
                 Err(DocumentError::Invalid(invalid)) => {
                     let position = invalid_key(&invalid).and_then(|key| events.get(key).copied());
                     let last = batch.events.last().map(|event| event.position);

@@ -96,7 +96,7 @@ impl<E: Event> Consumer for HandlerConsumer<E> {
     }
 
     fn query(&self) -> Query {
-        Query::names(E::names())
+        Query::event_types(E::names())
     }
 
     fn starts_after(&self) -> Position {

@@ -190,7 +190,7 @@ where
     }
 
     fn query(&self) -> Query {
-        Query::names(P::Events::names())
+        Query::event_types(P::Events::names())
     }
 
     fn partitions(&self) -> u16 {

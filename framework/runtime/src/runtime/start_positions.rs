@@ -63,7 +63,7 @@ async fn store_start_position(
     let start = DocumentChanges::new().put_if(key, Revision::ABSENT, encode_document(&checkpoint)?);
     match documents.change_documents(start).await {
         // Another start has stored it.
-        Ok(_) | Err(DocumentError::Moved { .. }) => Ok(()),
+        Ok(_) | Err(DocumentError::RevisionConflict { .. }) => Ok(()),
         Err(error) => Err(error.into_store_error()),
     }
 }

@@ -278,8 +278,8 @@ where
     events.collect()
 }
 
-fn slots<C: Decide>(command: &C) -> <C::On as Boundary>::Slots {
-    match C::On::slots(command.target()) {
+fn slots<C: Decide>(command: &C) -> <C::On as Boundary>::Parts {
+    match C::On::parts(command.target()) {
         Ok(slots) => slots,
         Err(error) => panic!("{}: {error}", C::NAME),
     }

@@ -7,7 +7,7 @@ use factum_core::document::encode_document;
 use factum_core::error::StoreError;
 use factum_core::metadata::Metadata;
 use factum_core::position::{Position, Version};
-use factum_core::record::{ContentType, NewEvent, Place, RecordedEvent};
+use factum_core::record::{Assigned, ContentType, NewEvent, RecordedEvent};
 
 /// The events of appends, given in the order of their positions, just as they are read in a transaction: without the keys of
 /// personal data.
