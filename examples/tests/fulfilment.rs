@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use factum::{EventStore as _, Position, Query, Read};
+use factum::Position;
+use factum::store::{EventStore as _, Query, Read};
 use factum_sqlite::SqliteStore;
 
 const KILLS: u64 = 50;

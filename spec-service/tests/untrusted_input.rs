@@ -8,7 +8,8 @@ mod server;
 
 use std::sync::Arc;
 
-use factum::event::{DecodeEvent as _, Event as _};
+use factum::Event as _;
+use factum::event::DecodeEvent as _;
 use factum::store::{ContentType, RecordedEvent};
 use factum::{Position, StreamId, Timestamp, Version};
 use proptest::prelude::*;

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::str::FromStr as _;
 
 use anyhow::{Context as _, Result};
+use factum::Position;
 use factum::prelude::*;
-use factum::projections::checkpoint;
-use factum::{Position, StoreError};
+use factum::runtime::{StartError, checkpoint};
+use factum::store::StoreError;
 use factum_postgres::{PgConnectOptions, PostgresOptions, PostgresStore};
 use factum_sqlite::{
     BoxError, Sql, SqlError, SqlProject, SqlProjection, SqliteOptions, SqliteStore,
@@ -64,7 +65,7 @@ impl SqlProjection for CountJars {
 
 impl SqlProject<JarEvent> for CountJars {
     async fn project(&self, event: &Recorded<JarEvent>, db: &mut Sql<'_>) -> Result<(), BoxError> {
-        (self.taking)();
+        (self.on_event)();
         let fill = db.query(FILL).bind(event.record.stream.as_str());
         fill.bind(event.record.position).execute().await?;
         Ok(())
@@ -110,17 +111,20 @@ impl Backend {
         builder.retry(PATIENT).build()
     }
 
-    /// Starts the projection `count`, which retries for a long time.
-    #[must_use]
-    pub fn projections(&self, engine: &Engine, count: CountJars) -> Projections {
-        let builder = Projections::builder(engine)
+    /// Starts a runtime with the projection `count`, which retries for a long time.
+    ///
+    /// # Errors
+    /// Returns an error if the runtime cannot be started.
+    pub async fn runtime(&self, engine: &Engine, count: CountJars) -> Result<Runtime, StartError> {
+        let builder = Runtime::builder(engine)
             .retry(PATIENT)
             .lease(std::time::Duration::from_millis(600));
         match self {
-            Self::Sqlite(store) => builder.with(store.read_model(count)),
-            Self::Postgres(store) => builder.with(store.read_model(count)),
+            Self::Sqlite(store) => builder.projection(store.read_model(count)),
+            Self::Postgres(store) => builder.projection(store.read_model(count)),
         }
         .start()
+        .await
     }
 
     /// Returns the checkpoint of the projection `jars`.

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use factum::FailurePolicy;
 use factum::prelude::*;
-use factum::projections::ProjectionsBuilder;
+use factum::runtime::{FailurePolicy, RuntimeBuilder};
 use factum_sqlite::{BoxError, Sql, SqlError, SqlProject, SqlProjection};
 
 use crate::backend::{Backend, CREATE, FILL};
@@ -45,12 +44,12 @@ impl<const V: u32, const P: u16> Count<V, P> {
     pub fn on(
         self,
         backend: &Backend,
-        builder: ProjectionsBuilder,
-        failures: FailurePolicy,
-    ) -> ProjectionsBuilder {
+        builder: RuntimeBuilder,
+        policy: FailurePolicy,
+    ) -> RuntimeBuilder {
         match backend {
-            Backend::Sqlite(store) => builder.with_failures(store.read_model(self), failures),
-            Backend::Postgres(store) => builder.with_failures(store.read_model(self), failures),
+            Backend::Sqlite(store) => builder.projection_with(store.read_model(self), policy),
+            Backend::Postgres(store) => builder.projection_with(store.read_model(self), policy),
         }
     }
 }
@@ -63,10 +62,10 @@ impl<const V: u32, const P: u16> SqlProjection for Count<V, P> {
 
 impl<const V: u32, const P: u16> SqlProject<JarEvent> for Count<V, P> {
     async fn project(&self, event: &Recorded<JarEvent>, db: &mut Sql<'_>) -> Result<(), BoxError> {
-        if !self.slow.is_zero() {
-            tokio::time::sleep(self.slow).await;
+        if !self.delay.is_zero() {
+            tokio::time::sleep(self.delay).await;
         }
-        (self.taking)(event)?;
+        (self.on_event)(event)?;
         let fill = db.query(FILL).bind(event.record.stream.as_str());
         fill.bind(event.record.position).execute().await?;
         Ok(())

@@ -32,7 +32,7 @@ mod log;
 mod random;
 mod run;
 
-use factum::{
+use factum::store::{
     Append, AppendError, Appended, Conflict, Page, Query, Read, RecordedEvent, StoreError,
 };
 

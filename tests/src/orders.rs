@@ -307,9 +307,11 @@ impl Respond for Shop {
 /// An event handler that reports the position of each order event.
 pub struct Mailer(pub fn(u64));
 
-#[async_trait]
-impl factum::EventHandler<OrderEvent> for Mailer {
-    async fn handle(&self, event: &Recorded<OrderEvent>) -> Result<(), factum::HandlerError> {
+impl factum::runtime::EventHandler<OrderEvent> for Mailer {
+    async fn handle(
+        &self,
+        event: &Recorded<OrderEvent>,
+    ) -> Result<(), factum::runtime::HandlerError> {
         (self.0)(event.record.position.get());
         Ok(())
     }

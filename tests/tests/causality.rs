@@ -4,11 +4,10 @@
 
 use std::sync::Arc;
 
+use factum::engine::CausalTree;
 use factum::prelude::*;
-use factum::{
-    Append, CausalTree, ContentType, EventStore, ExpectedVersion, Metadata, NewEvent, Position,
-    RecordedEvent,
-};
+use factum::store::{Append, ContentType, EventStore, ExpectedVersion, NewEvent, RecordedEvent};
+use factum::{Metadata, Position};
 use factum_memory::MemoryStore;
 use uuid::Uuid;
 
@@ -258,7 +257,7 @@ async fn event_without_correlation_id_is_the_root_of_its_effects() {
     let engine = engine_with([(first, Metadata::default())]).await;
     let page = engine
         .store()
-        .read(factum::Read::all(factum::Query::all()))
+        .read(factum::store::Read::all(factum::store::Query::all()))
         .await
         .unwrap();
     engine

@@ -17,7 +17,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
-use factum::{Engine, ExecuteError, Position, Query, StoreError};
+use factum::engine::ExecuteError;
+use factum::store::{Query, StoreError};
+use factum::{Engine, Position};
 use factum_postgres::PgConnectOptions;
 use factum_postgres::sqlx::{self, ConnectOptions as _, PgConnection};
 use factum_tests::backend::{Backend, CountJars};
@@ -71,7 +73,7 @@ struct Outcome {
 struct Load {
     location: String,
     backend: Backend,
-    projections: factum::Projections,
+    projections: factum::Runtime,
     subscriber: JoinHandle<Vec<u64>>,
     writers: Vec<JoinHandle<Outcome>>,
     /// The number of acknowledged commands of each writer.

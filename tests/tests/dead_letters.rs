@@ -17,9 +17,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
-use factum::document::DocumentChanges;
+use factum::Position;
 use factum::prelude::*;
-use factum::{DeadLetterState, FailurePolicy, Position, ProjectionState};
+use factum::runtime::{ConsumerState, DeadLetterState, FailurePolicy};
+use factum::store::DocumentChanges;
 use factum_tests::backend::Backend;
 use factum_tests::count::Count;
 use tokio::sync::watch;

@@ -4,10 +4,11 @@
 
 use std::time::Duration;
 
-use factum::document::Scan;
+use factum::Timestamp;
 use factum::prelude::*;
 use factum::privacy::{DocumentKeys, MasterKey, PersonalDataStore};
-use factum::{Query, Read, Store, Timestamp};
+use factum::store::Scan;
+use factum::store::{Query, Read, Store};
 use factum_memory::MemoryStore;
 use factum_testkit::{VirtualClock, given};
 

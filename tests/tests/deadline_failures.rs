@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use factum::prelude::*;
-use factum::process_managers::{DEADLINES, FailedWork};
+use factum::runtime::{DEADLINES, FailedWork};
 use factum_memory::MemoryStore;
 use reminders::{
     DAY, Fire, JAMMED, NotNow, Order, OrderEvent, deadline_documents, deadlines, engine, log,

@@ -8,13 +8,11 @@ mod reminders;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use factum::clock::Clock as _;
-use factum::document::{Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan};
+use factum::engine::Clock as _;
 use factum::prelude::*;
-use factum::{
-    Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Position, StoreError,
-    Timestamp, async_trait,
-};
+use factum::store::{Append, AppendError, Appended, EventStore, IdempotencyKey, Page, StoreError};
+use factum::store::{Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan};
+use factum::{Position, Timestamp, async_trait};
 use factum_memory::MemoryStore;
 use factum_testkit::{Faults, Faulty};
 use futures_util::future::BoxFuture;
@@ -202,7 +200,7 @@ impl EventStore for RacingStore {
         self.store.append(append).await
     }
 
-    async fn read(&self, read: factum::Read) -> Result<Page, StoreError> {
+    async fn read(&self, read: factum::store::Read) -> Result<Page, StoreError> {
         self.store.read(read).await
     }
 
@@ -215,7 +213,7 @@ impl EventStore for RacingStore {
     }
 }
 
-factum::delegate!(snapshots, [] RacingStore, |this| this.store);
+factum::store::delegate!(snapshots, [] RacingStore, |this| this.store);
 
 #[async_trait]
 impl DocumentStore for RacingStore {

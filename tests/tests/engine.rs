@@ -1,7 +1,9 @@
 //! The engine on the memory store: conflicts, DCB queries, idempotency keys and projections.
 
 use factum::prelude::*;
-use factum::{Conflict, Position, ProjectionState, Version};
+use factum::runtime::ConsumerState;
+use factum::store::Conflict;
+use factum::{Position, Version};
 use factum_memory::MemoryStore;
 
 #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -89,7 +91,7 @@ async fn dcb_query_enforces_limit_across_streams_and_engines() {
     let store = MemoryStore::new();
     let tasks = (0..40).map(|seat| {
         let engine = Engine::builder(store.clone())
-            .retry(factum::RetryPolicy {
+            .retry(factum::engine::RetryPolicy {
                 attempts: 1_000,
                 ..Default::default()
             })

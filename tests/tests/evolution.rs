@@ -17,13 +17,14 @@ use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex};
 
-use factum::document::Revision;
+use factum::async_trait;
+use factum::engine::RetryPolicy;
+use factum::event::{LegacyEvent, UpcastError, upcast_legacy};
 use factum::prelude::*;
-use factum::projections::checkpoint;
-use factum::{
-    LegacyEvent, ProjectionState, Query, Read, ReadModel, RetryPolicy, Step, StepError,
-    UpcastError, async_trait, upcast_legacy,
-};
+use factum::runtime::checkpoint;
+use factum::runtime::{Batch, BatchError, ConsumerState, ReadModel};
+use factum::store::Revision;
+use factum::store::{Query, Read};
 use factum_testkit::Backend;
 
 use factum_sqlite::{BoxError, Sql, SqlError, SqlProject, SqlProjection};
@@ -189,7 +190,7 @@ async fn snapshot_equals_replay_of_split_events<B: Backend>() {
     let store = backend.open().await;
     let stream = "account-1".parse().unwrap();
     let snapshot = loop {
-        let snapshot = factum::SnapshotStore::load_snapshot(&store, &stream).await;
+        let snapshot = factum::store::SnapshotStore::load_snapshot(&store, &stream).await;
         match snapshot.unwrap() {
             Some(snapshot) => break snapshot,
             None => tokio::task::yield_now().await,
@@ -284,7 +285,7 @@ async fn dead_letter_is_decoded_again_on_retry<B: Backend>() {
     let fixed = Recording::<AccountEvent>(Arc::clone(&recorded), PhantomData);
     let projections = builder().with(fixed).start();
     let mut status = projections.watch("recording").unwrap();
-    let is_live = |status: &factum::ProjectionStatus| status.state == ProjectionState::Live;
+    let is_live = |status: &factum::runtime::ConsumerStatus| status.state == ProjectionState::Live;
     status.wait_for(is_live).await.unwrap();
     projections.retry("recording").await.unwrap();
     while !projections

@@ -5,10 +5,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
+use factum::Position;
 use factum::async_trait;
 use factum::prelude::*;
-use factum::{
-    Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Position, Read, StoreError,
+use factum::store::{
+    Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Read, StoreError,
 };
 use factum_memory::MemoryStore;
 use tokio::sync::watch;
@@ -115,8 +116,8 @@ impl EventStore for CountingStore {
     }
 }
 
-factum::delegate!(snapshots, [] CountingStore, |this| this.store);
-factum::delegate!(documents, [] CountingStore, |this| this.store);
+factum::store::delegate!(snapshots, [] CountingStore, |this| this.store);
+factum::store::delegate!(documents, [] CountingStore, |this| this.store);
 
 /// An engine that has the state of the show in its cache, with one seat sold.
 async fn engine_with_cached_state() -> (CountingStore, Engine) {

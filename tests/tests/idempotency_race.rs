@@ -5,9 +5,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use factum::Position;
 use factum::prelude::*;
-use factum::{
-    Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Position, Read, StoreError,
+use factum::store::{
+    Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Read, StoreError,
 };
 use factum_memory::MemoryStore;
 use tokio::sync::watch;
@@ -101,8 +102,8 @@ impl EventStore for RacingStore {
     }
 }
 
-factum::delegate!(snapshots, [] RacingStore, |this| this.store);
-factum::delegate!(documents, [] RacingStore, |this| this.store);
+factum::store::delegate!(snapshots, [] RacingStore, |this| this.store);
+factum::store::delegate!(documents, [] RacingStore, |this| this.store);
 
 #[tokio::test]
 async fn racing_repetition_returns_first_result_not_rejection() {

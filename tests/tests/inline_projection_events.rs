@@ -12,14 +12,16 @@ mod server;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use factum::document::DocumentChanges;
+use factum::Metadata;
+use factum::event::{LegacyEvent, UpcastError};
 use factum::prelude::*;
 use factum::privacy::{DocumentKeys, MasterKey, PersonalDataStore, PersonalField, Subject};
-use factum::projections::checkpoint;
 use factum::runtime::ConsumerState;
-use factum::{
-    Append, ContentType, EventStore as _, ExpectedVersion, IdempotencyKey, LegacyEvent, Metadata,
-    NewEvent, RecordedEvent, Tag, UpcastError,
+use factum::runtime::checkpoint;
+use factum::store::DocumentChanges;
+use factum::store::{
+    Append, ContentType, EventStore as _, ExpectedVersion, IdempotencyKey, NewEvent, RecordedEvent,
+    Tag,
 };
 use factum_postgres::PostgresOptions;
 use factum_sqlite::{
@@ -198,7 +200,7 @@ fn appends(round: u32) -> Vec<Append> {
 /// The number of current events of each round.
 const EVENTS_PER_ROUND: usize = 8;
 
-async fn fill<S: factum::Store + Clone>(store: &S, other: &S) {
+async fn fill<S: factum::store::Store + Clone>(store: &S, other: &S) {
     let keys = DocumentKeys::open(store.clone(), MasterKey::new(&[7; 32])).await;
     let encrypted = PersonalDataStore::new(store.clone(), keys.unwrap());
     for round in 0..8 {

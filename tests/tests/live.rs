@@ -5,10 +5,10 @@
 use std::pin::pin;
 use std::time::Duration;
 
+use factum::Position;
+use factum::engine::{RetryPolicy, Subscription};
 use factum::prelude::*;
-use factum::{
-    Append, ContentType, ExpectedVersion, NewEvent, Position, Query, RetryPolicy, Subscription,
-};
+use factum::store::{Append, ContentType, ExpectedVersion, NewEvent, Query};
 use factum_memory::MemoryStore;
 use factum_tests::load::{Fill, JarEvent};
 use futures_util::{FutureExt as _, StreamExt as _};

@@ -15,8 +15,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
+use factum::Position;
+use factum::engine::{RetryPolicy, Subscription};
 use factum::prelude::*;
-use factum::{FailurePolicy, Position, Query, RecordedEvent, RetryPolicy, Subscription};
+use factum::runtime::FailurePolicy;
+use factum::store::{Query, RecordedEvent};
 use factum_sqlite::{SqlError, SqlReadModel, View};
 use factum_tests::backend::{Backend, Jars};
 use factum_tests::count::Count;

@@ -8,11 +8,10 @@ mod metric_snapshot;
 use std::sync::Arc;
 use std::time::Duration;
 
+use factum::engine::{ExecuteError, RetryPolicy};
 use factum::metrics::{ALL, MetricKind};
 use factum::prelude::*;
-use factum::{
-    Append, ContentType, EventStore as _, ExecuteError, ExpectedVersion, NewEvent, RetryPolicy,
-};
+use factum::store::{Append, ContentType, EventStore as _, ExpectedVersion, NewEvent};
 use factum_memory::MemoryStore;
 use factum_testkit::{Faults, Faulty};
 use metric_snapshot::MetricSnapshot;
@@ -235,7 +234,7 @@ fn measure_reports_lag_of_a_paused_projection() {
         projections.wait_for(1.into()).await.unwrap();
         projections.pause("lamps").await.unwrap();
         let mut status = projections.watch("lamps").unwrap();
-        let is_paused = |state| state == factum::ProjectionState::Paused;
+        let is_paused = |state| state == factum::runtime::ConsumerState::Paused;
         status
             .wait_for(|status| is_paused(status.state))
             .await

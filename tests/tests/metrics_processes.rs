@@ -7,10 +7,10 @@ mod metric_snapshot;
 
 use std::time::Duration;
 
-use factum::RetryPolicy;
+use factum::engine::RetryPolicy;
 use factum::prelude::*;
 use factum::process::{Correlation, Deadline, Reactions, Rejection};
-use factum::process_managers::Schedule;
+use factum::runtime::Schedule;
 use factum_memory::MemoryStore;
 use factum_testkit::VirtualClock;
 use metric_snapshot::MetricSnapshot;

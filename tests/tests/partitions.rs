@@ -13,8 +13,9 @@ mod server;
 
 use std::time::{Duration, Instant};
 
+use factum::Position;
 use factum::prelude::*;
-use factum::{FailurePolicy, Position};
+use factum::runtime::FailurePolicy;
 use factum_tests::backend::Backend;
 use factum_tests::count::Count;
 use factum_tests::load::{Fill, JarEvent};

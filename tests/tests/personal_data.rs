@@ -11,13 +11,12 @@ mod server;
 
 use std::time::Duration;
 
-use factum::document::{MemoryDocuments, Revision};
 use factum::prelude::*;
 use factum::privacy::{DocumentKeys, KeyError, MasterKey, PersonalDataStore};
-use factum::{
-    AppendError, DeadLetterState, EventError, EventStore as _, FailurePolicy, InvalidAppend,
-    Position, Query, ReadModel, Step, StepError, async_trait,
-};
+use factum::runtime::{Batch, BatchError, DeadLetterState, EventError, FailurePolicy, ReadModel};
+use factum::store::{AppendError, EventStore as _, InvalidAppend, Query};
+use factum::store::{MemoryDocuments, Revision};
+use factum::{Position, async_trait};
 use factum_testkit::Backend;
 
 use people::*;
@@ -142,7 +141,7 @@ async fn rewrap_replaces_master_key<B: StoredBytes>() {
     assert_eq!(store.erase("18").await.unwrap().since, since);
 }
 
-fn name(event: &factum::RecordedEvent) -> String {
+fn name(event: &factum::store::RecordedEvent) -> String {
     match event.decode().unwrap() {
         CustomerEvent::Registered { name, .. } => name,
         other => panic!("{other:?}"),
@@ -335,7 +334,7 @@ async fn erasure_redacts_recorded_errors<B: StoredBytes>() {
     }
     let projections = Projections::builder(&engine)
         .with_failures(QuotingErrors, FailurePolicy::Skip)
-        .retry(factum::RetryPolicy {
+        .retry(factum::engine::RetryPolicy {
             attempts: 1,
             base: Duration::ZERO,
             cap: Duration::ZERO,
@@ -384,6 +383,6 @@ async fn keys_can_live_in_another_store<B: StoredBytes>() {
         error.fault.to_string(),
         "field `name` cannot be decrypted: its key is missing and was not erased"
     );
-    let appended = lost.append(factum::Append::default()).await;
+    let appended = lost.append(factum::store::Append::default()).await;
     assert!(!matches!(appended, Err(AppendError::Store(_))));
 }

@@ -18,15 +18,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use factum::document::{Document, DocumentChanges, MemoryDocuments, Revision, Scan};
-use factum::document::{DocumentError, DocumentStore};
 use factum::prelude::*;
 use factum::privacy::{DocumentKeys, PersonalDataStore};
 use factum::privacy::{PersonalField, Subject};
-use factum::{
-    Append, ContentType, EventStore as _, ExpectedVersion, NewEvent, Position, Query, Read,
-    StoreError, async_trait,
+use factum::store::{
+    Append, ContentType, EventStore as _, ExpectedVersion, NewEvent, Query, Read, StoreError,
 };
+use factum::store::{Document, DocumentChanges, MemoryDocuments, Revision, Scan};
+use factum::store::{DocumentError, DocumentStore};
+use factum::{Position, async_trait};
 use factum_memory::MemoryStore;
 use factum_testkit::Backend;
 use uuid::Uuid;
@@ -109,7 +109,8 @@ async fn as_stored<B: Backend>(place: &B) -> Vec<(Position, Uuid, Vec<u8>)> {
         let read = Read::all(Query::all()).after(after);
         let page = store.read(read).await.unwrap();
         after = page.through();
-        let stored = |event: factum::RecordedEvent| (event.position, event.id, event.data.to_vec());
+        let stored =
+            |event: factum::store::RecordedEvent| (event.position, event.id, event.data.to_vec());
         events.extend(page.events.into_iter().map(stored));
         if !page.more {
             return events;

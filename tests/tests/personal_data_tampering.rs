@@ -15,13 +15,14 @@ mod server;
 
 use std::sync::Arc;
 
+use factum::event::{DecodeErrorKind, UpcastError};
 use factum::prelude::*;
 use factum::privacy::{PersonalField, Subject};
-use factum::{
-    Append, AppendError, ContentType, DecodeErrorKind, EventStore, ExpectedVersion, IdempotencyKey,
-    InvalidAppend, NewEvent, Query, Read, RecordedEvent, Snapshot, SnapshotStore as _, StoreError,
-    StreamId, UpcastError, Version,
+use factum::store::{
+    Append, AppendError, ContentType, EventStore, ExpectedVersion, IdempotencyKey, InvalidAppend,
+    NewEvent, Query, Read, RecordedEvent, Snapshot, SnapshotStore as _, StoreError,
 };
+use factum::{StreamId, Version};
 use factum_testkit::Backend;
 use serde_json::{Value, json};
 use uuid::Uuid;

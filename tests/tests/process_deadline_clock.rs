@@ -8,10 +8,12 @@ mod gated_store;
 use std::sync::Arc;
 use std::time::Duration;
 
-use factum::clock::Clock;
+use factum::Timestamp;
+use factum::engine::Clock;
+use factum::engine::RetryPolicy;
 use factum::prelude::*;
 use factum::process::When;
-use factum::{Query, Read, RetryPolicy, Timestamp};
+use factum::store::{Query, Read};
 use factum_memory::MemoryStore;
 use gated_store::GatedStore;
 use tokio::sync::watch;

@@ -10,11 +10,10 @@ mod stalled_store;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use factum::engine::RetryPolicy;
 use factum::prelude::*;
-use factum::process_managers::{
-    EventHandler, HandlerError, HandlerOptions, ProcessManagersBuilder,
-};
-use factum::{Query, Read, RetryPolicy};
+use factum::runtime::{EventHandler, HandlerError, HandlerOptions, RuntimeBuilder};
+use factum::store::{Query, Read};
 use factum_memory::MemoryStore;
 use tokio::sync::watch;
 use tracing::Level;
@@ -285,7 +284,7 @@ enum NewOrderEvent {
     },
 }
 
-fn unchanged(old: serde_json::Value) -> Result<serde_json::Value, factum::UpcastError> {
+fn unchanged(old: serde_json::Value) -> Result<serde_json::Value, factum::event::UpcastError> {
     Ok(old)
 }
 

@@ -7,9 +7,12 @@
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
+use factum::engine::RetryPolicy;
+use factum::event::UpcastError;
 use factum::prelude::*;
-use factum::process_managers::{ProcessManagersBuilder, SCHEDULES};
-use factum::{FailedDelivery, Query, Read, RetryPolicy, Schedule, UpcastError};
+use factum::runtime::{FailedDelivery, Schedule};
+use factum::runtime::{RuntimeBuilder, SCHEDULES};
+use factum::store::{Query, Read};
 use factum_memory::MemoryStore;
 use factum_testkit::VirtualClock;
 

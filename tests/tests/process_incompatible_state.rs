@@ -4,13 +4,16 @@
 
 use std::time::Duration;
 
-use factum::document::{Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan};
+use factum::Position;
+use factum::engine::RetryPolicy;
+use factum::event::UpcastError;
 use factum::prelude::*;
-use factum::process_managers::{EventHandler, HandlerError, ProcessManagersBuilder, SCHEDULES};
-use factum::{
-    Append, AppendError, Appended, EventStore, FailedDelivery, IdempotencyKey, Page, Position,
-    Query, Read, RetryPolicy, Schedule, StoreError, UpcastError,
+use factum::runtime::{EventHandler, HandlerError, RuntimeBuilder, SCHEDULES};
+use factum::runtime::{FailedDelivery, Schedule};
+use factum::store::{
+    Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Query, Read, StoreError,
 };
+use factum::store::{Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan};
 use factum_memory::MemoryStore;
 use factum_testkit::VirtualClock;
 use tokio::sync::watch;
@@ -232,7 +235,7 @@ impl DocumentStore for Closed {
     }
 }
 
-factum::delegate!(snapshots, [] Closed, |this| this.0);
+factum::store::delegate!(snapshots, [] Closed, |this| this.0);
 
 #[tokio::test]
 async fn registration_wait_ends_when_store_is_closed() {

@@ -16,10 +16,11 @@ mod server;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use factum::DecodeEvent as _;
-use factum::clock::{Clock as _, SystemClock};
-use factum::document::Scan;
-use factum::{Position, Query, Read, RecordedEvent, Timestamp};
+use factum::engine::{Clock as _, SystemClock};
+use factum::event::DecodeEvent as _;
+use factum::store::Scan;
+use factum::store::{Query, Read, RecordedEvent};
+use factum::{Position, Timestamp};
 use factum_tests::backend::Backend;
 use factum_tests::orders::{
     OrderEvent, PAYMENT_TIMEOUT, Pay, Place, REMINDER_DELAY, RecordStockEvent, ReminderEvent,

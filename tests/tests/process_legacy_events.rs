@@ -5,9 +5,11 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use factum::async_trait;
+use factum::engine::RetryPolicy;
+use factum::event::{LegacyEvent, UpcastError, upcast_legacy};
 use factum::prelude::*;
-use factum::process_managers::{EventHandler, HandlerError, HandlerOptions};
-use factum::{LegacyEvent, RetryPolicy, UpcastError, async_trait, upcast_legacy};
+use factum::runtime::{EventHandler, HandlerError, HandlerOptions};
 use factum_memory::MemoryStore;
 
 /// The event types before the split.

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
+use factum::StartFrom;
 use factum::async_trait;
+use factum::engine::RetryPolicy;
 use factum::prelude::*;
-use factum::process_managers::{
-    EventHandler, HandlerError, HandlerOptions, ProcessManagersBuilder, Schedule, StartFrom,
-};
-use factum::{Query, Read, RetryPolicy};
+use factum::runtime::{EventHandler, HandlerError, HandlerOptions, RuntimeBuilder, Schedule};
+use factum::store::{Query, Read};
 use factum_memory::MemoryStore;
 use factum_testkit::VirtualClock;
 

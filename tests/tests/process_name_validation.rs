@@ -1,8 +1,9 @@
 //! The names of process managers, event handlers and schedules: validity and uniqueness.
 
+use factum::async_trait;
 use factum::prelude::*;
-use factum::process_managers::{EventHandler, HandlerError, ProcessManagersBuilder, Schedule};
-use factum::{ProcessStartError, async_trait};
+use factum::runtime::StartError;
+use factum::runtime::{EventHandler, HandlerError, RuntimeBuilder, Schedule};
 use factum_memory::MemoryStore;
 
 #[derive(Event, Debug, Clone, Serialize, Deserialize)]
@@ -110,7 +111,7 @@ async fn process_and_handler_names_must_be_unique() {
 }
 
 #[tokio::test]
-async fn schedule_names_must_be_unique() -> Result<(), factum::InvalidSchedule> {
+async fn schedule_names_must_be_unique() -> Result<(), factum::runtime::InvalidSchedule> {
     let evening = Schedule::cron("evening", "0 18 * * *", |_| Light { lamp: 1 })?;
     let two = builder()
         .schedule(evening.clone())

@@ -11,11 +11,13 @@ mod gated_store;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
-use factum::document::{DocumentChanges, DocumentStore as _, Scan};
+use factum::Position;
+use factum::engine::RetryPolicy;
 use factum::prelude::*;
-use factum::process_managers::ProcessManagersBuilder;
-use factum::projections::DeadLetterState;
-use factum::{Position, Query, Read, RetryPolicy};
+use factum::runtime::DeadLetterState;
+use factum::runtime::RuntimeBuilder;
+use factum::store::{DocumentChanges, DocumentStore as _, Scan};
+use factum::store::{Query, Read};
 use factum_memory::MemoryStore;
 use factum_testkit::VirtualClock;
 use gated_store::GatedStore;

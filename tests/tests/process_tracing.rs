@@ -8,7 +8,7 @@ mod log;
 use std::time::Duration;
 
 use factum::prelude::*;
-use factum::{Query, Read};
+use factum::store::{Query, Read};
 use factum_memory::MemoryStore;
 use factum_testkit::VirtualClock;
 use tracing::Level;

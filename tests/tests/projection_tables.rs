@@ -11,8 +11,9 @@ mod server;
 
 use std::time::Duration;
 
+use factum::Position;
+use factum::engine::RetryPolicy;
 use factum::prelude::*;
-use factum::{Position, RetryPolicy};
 use factum_postgres::sqlx;
 use factum_sqlite::{BoxError, Sql, SqlError, SqlProject, SqlProjection, rusqlite};
 use factum_tests::backend::Backend;

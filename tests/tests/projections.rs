@@ -5,14 +5,16 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 use factum::async_trait;
-use factum::document::{
+use factum::engine::RetryPolicy;
+use factum::prelude::*;
+use factum::runtime::{Batch, BatchError, EventError, ReadModel};
+use factum::store::{
+    Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Query, Read, StoreError,
+};
+use factum::store::{
     Document, DocumentChange, DocumentChanges, DocumentError, DocumentStore, Revision, Scan,
 };
-use factum::prelude::*;
-use factum::{
-    Append, AppendError, Appended, EventError, EventStore, IdempotencyKey, Page, Position,
-    Projections, Query, Read, ReadModel, RetryPolicy, Step, StepError, StoreError,
-};
+use factum::{Position, Runtime};
 use factum_memory::MemoryStore;
 use tokio::sync::watch;
 
@@ -137,7 +139,7 @@ impl EventStore for Crashing {
     }
 }
 
-factum::delegate!(snapshots, [] Crashing, |this| this.store);
+factum::store::delegate!(snapshots, [] Crashing, |this| this.store);
 
 /// A read model whose query matches no event.
 struct Unrelated;
@@ -185,7 +187,7 @@ async fn checkpoint_of_unrelated_events_is_batched() {
     assert!(changes < 100, "{changes}");
     // `wait_for` needs no further event, and then the stored checkpoint is exact.
     projections.wait_for(last).await.unwrap();
-    let persisted = factum::projections::checkpoint(&store, "unrelated").await;
+    let persisted = factum::runtime::checkpoint(&store, "unrelated").await;
     assert_eq!(persisted.unwrap(), last);
     projections.stop().await;
 }
@@ -302,10 +304,9 @@ async fn projection_names_must_be_valid_and_unique() {
 async fn invalid_control_document_is_named() {
     let store = MemoryStore::new();
     let engine = Engine::new(store.clone());
-    let put =
-        |value: &str| factum::document::DocumentChanges::new().put("projection/by hand", value);
+    let put = |value: &str| factum::store::DocumentChanges::new().put("projection/by hand", value);
     store.change_documents(put("{\"builds\":7}")).await.unwrap();
-    let retry = factum::RetryPolicy {
+    let retry = factum::engine::RetryPolicy {
         attempts: 2,
         base: std::time::Duration::from_millis(1),
         cap: std::time::Duration::from_millis(1),

@@ -17,8 +17,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
+use factum::Position;
 use factum::prelude::*;
-use factum::{FailurePolicy, Position, ProjectionState};
+use factum::runtime::{ConsumerState, FailurePolicy};
 use factum_tests::backend::Backend;
 use factum_tests::count::Count;
 use factum_tests::load::{Fill, PATIENT};

@@ -15,8 +15,9 @@ mod server;
 
 use std::sync::Arc;
 
+use factum::Position;
 use factum::prelude::*;
-use factum::{FailurePolicy, Position};
+use factum::runtime::FailurePolicy;
 use factum_tests::backend::Backend;
 use factum_tests::count::Count;
 use factum_tests::load::{Fill, PATIENT};
@@ -36,7 +37,7 @@ fn run_failing<const V: u32>(
         }),
         ..Count::default()
     };
-    let policy = factum::RetryPolicy {
+    let policy = factum::engine::RetryPolicy {
         attempts: 2,
         ..PATIENT
     };

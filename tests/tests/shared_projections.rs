@@ -15,8 +15,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use factum::Position;
-use factum::document::DocumentChanges;
-use factum::projections::checkpoint;
+use factum::runtime::checkpoint;
+use factum::store::DocumentChanges;
 use factum_tests::backend::Backend;
 use factum_tests::load::Fill;
 
@@ -245,10 +245,14 @@ async fn wait_on_node_without_partitions_is_prompt(place: &str) {
     let engine = backend.engine();
     let mut owner = Node::start(place);
     owner.wait_for_owned(|owned| owned == 4);
-    let builder = factum::Projections::builder(&engine).lease(Duration::from_secs(60));
+    let builder = factum::Runtime::builder(&engine).lease(Duration::from_secs(60));
     let count = factum_tests::count::Count::<1, 4>::default();
     let projections = count
-        .on(&backend, builder, factum::FailurePolicy::DeadLetter)
+        .on(
+            &backend,
+            builder,
+            factum::runtime::FailurePolicy::DeadLetter,
+        )
         .start();
     let mut waits = Vec::new();
     for turn in 0..20 {
@@ -270,12 +274,12 @@ async fn wait_on_node_without_partitions_is_prompt(place: &str) {
 }
 
 /// Starts the projection on a node with a fixed name.
-fn start_named(backend: &Backend, engine: &factum::Engine) -> factum::Projections {
-    let builder = factum::Projections::builder(engine).instance("node-1");
+fn start_named(backend: &Backend, engine: &factum::Engine) -> factum::Runtime {
+    let builder = factum::Runtime::builder(engine).instance("node-1");
     let builder = builder.lease(Duration::from_secs(60));
     let count = factum_tests::count::Count::<1, 4>::default();
     count
-        .on(backend, builder, factum::FailurePolicy::DeadLetter)
+        .on(backend, builder, factum::runtime::FailurePolicy::DeadLetter)
         .start()
 }
 

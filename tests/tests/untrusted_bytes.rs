@@ -4,10 +4,10 @@
 
 use std::sync::Arc;
 
+use factum::event::UpcastError;
 use factum::prelude::*;
-use factum::{
-    ContentType, Metadata, Position, RecordedEvent, StreamId, Tag, Timestamp, UpcastError, Version,
-};
+use factum::store::{ContentType, RecordedEvent, Tag};
+use factum::{Metadata, Position, StreamId, Timestamp, Version};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use uuid::Uuid;

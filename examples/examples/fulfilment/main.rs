@@ -23,13 +23,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use factum::StartFrom;
 use factum::prelude::*;
 use factum::privacy::{DocumentKeys, PersonalDataStore};
-use factum::process_managers::StartFrom;
-use factum::{
-    Append, ContentType, EventStore as _, ExpectedVersion, IdempotencyKey, Metadata, NewEvent,
-    Position, Query, Read,
+use factum::store::{
+    Append, ContentType, EventStore as _, ExpectedVersion, IdempotencyKey, NewEvent, Query, Read,
 };
+use factum::{Metadata, Position};
 use factum_examples::outln;
 use factum_sqlite::SqliteStore;
 use order::{OrderEvent, Place};

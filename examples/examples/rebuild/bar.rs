@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use factum::{Position, ProjectionState, ProjectionStatus};
+use factum::Position;
+use factum::runtime::{ConsumerState, ConsumerStatus};
 use factum_examples::outln;
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::watch;

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
+use factum::event::{DecodeErrorKind, LegacyEvent, UpcastError, upcast_legacy, upcast_typed};
 use factum::prelude::*;
-use factum::record::Assigned;
-use factum::{
-    ContentType, DecodeErrorKind, LegacyEvent, NewEvent, Position, Query, RecordedEvent, StreamId,
-    Timestamp, UpcastError, Version, upcast_legacy, upcast_typed,
-};
+use factum::store::Assigned;
+use factum::store::{ContentType, NewEvent, Query, RecordedEvent};
+use factum::{Position, StreamId, Timestamp, Version};
 use serde_json::{Value, json};
 use uuid::Uuid;
 

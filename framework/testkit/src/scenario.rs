@@ -12,7 +12,6 @@ use factum_engine::boundary::shape::{List, Shape, Single, WithQuery};
 use factum_engine::boundary::{AggregateState, Boundary, QueryState};
 use factum_engine::codec;
 use factum_engine::command::Decide;
-use factum_engine::error::error_chain;
 use factum_engine::event::Event;
 use factum_engine::event_set::{ApplySet, EventSet};
 use factum_engine::events::Events;

@@ -9,7 +9,8 @@ use std::sync::Once;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use factum::{HandlerOptions, ProcessManagers};
+use factum::Runtime;
+use factum::runtime::HandlerOptions;
 use factum_tests::backend::Backend;
 use factum_tests::load::PATIENT;
 use factum_tests::orders::{Mailer, ON_DECIDE, Remind, Shop};

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use factum::{FailurePolicy, Projections};
+use factum::Runtime;
+use factum::runtime::FailurePolicy;
 use factum_tests::backend::Backend;
 use factum_tests::count::Count;
 use factum_tests::load::PATIENT;

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use factum::{Append, Appended, ExpectedVersion, RecordedEvent};
+use factum::store::{Append, Appended, ExpectedVersion, RecordedEvent};
 
 use super::{Call, History, Kind, Response};
 

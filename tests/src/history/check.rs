@@ -1,6 +1,7 @@
 //! The checker: an interval of heads for each response, and a head for each call.
 
-use factum::{Append, Appended, Page, Position, Read, RecordedEvent, StreamId, Version};
+use factum::store::{Append, Appended, Page, Read, RecordedEvent};
+use factum::{Position, StreamId, Version};
 
 use super::log::{Log, Span, Stored};
 use super::{Anomaly, Call, History, Kind, Response, Subscriber};

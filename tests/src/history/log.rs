@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use factum::{
-    AppendCondition, Conflict, Direction, ExpectedVersion, Position, Read, RecordedEvent, Scope,
-    StreamId, Version, Violation,
+use factum::store::{
+    AppendCondition, Conflict, Direction, ExpectedVersion, Read, RecordedEvent, Scope, Violation,
 };
+use factum::{Position, StreamId, Version};
 
 use super::{Anomaly, History, Kind};
 
@@ -182,7 +182,7 @@ impl<'h> Log<'h> {
     }
 
     /// Returns the heads at which all expectations of `append` hold.
-    pub(super) fn expectations_hold(&self, append: &factum::Append) -> Span {
+    pub(super) fn expectations_hold(&self, append: &factum::store::Append) -> Span {
         let streams = append.streams.iter();
         let streams = streams.map(|part| self.version_holds(&part.stream, part.expected));
         let condition = append
@@ -193,7 +193,11 @@ impl<'h> Log<'h> {
     }
 
     /// Returns the heads at which `append` fails with exactly `conflict`.
-    pub(super) fn conflicts_with(&self, append: &factum::Append, conflict: &Conflict) -> Span {
+    pub(super) fn conflicts_with(
+        &self,
+        append: &factum::store::Append,
+        conflict: &Conflict,
+    ) -> Span {
         let mut reported = 0;
         let mut span = Span::ALWAYS;
         for part in &append.streams {

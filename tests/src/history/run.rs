@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
-use factum::{
-    EventStore, Page, Position, Query, Read, RecordedEvent, StoreError, Subscription, Violation,
-};
+use factum::Position;
+use factum::engine::Subscription;
+use factum::store::{EventStore, Page, Query, Read, RecordedEvent, StoreError, Violation};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 

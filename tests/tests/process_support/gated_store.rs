@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use factum::document::{Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan};
-use factum::{
-    Append, AppendError, Appended, Direction, EventStore, IdempotencyKey, Page, Position, Read,
-    Scope, StoreError,
+use factum::Position;
+use factum::store::{
+    Append, AppendError, Appended, Direction, EventStore, IdempotencyKey, Page, Read, Scope,
+    StoreError,
 };
+use factum::store::{Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan};
 use factum_memory::MemoryStore;
 use tokio::sync::watch;
 
@@ -69,4 +70,4 @@ impl DocumentStore for GatedStore {
     }
 }
 
-factum::delegate!(snapshots, [] GatedStore, |this| this.store);
+factum::store::delegate!(snapshots, [] GatedStore, |this| this.store);

@@ -2,7 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use factum::{Engine, Position, Query, Read, Recorded, RecordedEvent};
+use factum::store::{Query, Read, RecordedEvent};
+use factum::{Engine, Position, Recorded};
 use factum_tests::backend::{Backend, CountJars, Jars, replay};
 use factum_tests::load::{Acknowledged, JarEvent};
 

@@ -4,8 +4,9 @@ use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use factum::StreamId;
 use factum::prelude::*;
-use factum::{Append, ContentType, EventStore as _, ExpectedVersion, NewEvent, StreamId, Tag};
+use factum::store::{Append, ContentType, EventStore as _, ExpectedVersion, NewEvent, Tag};
 use factum_sqlite::rusqlite::{Connection, ToSql, types::Null};
 use factum_sqlite::{SqliteOptions, SqliteStore};
 
@@ -62,14 +63,14 @@ pub(crate) static INTACT_FILE: LazyLock<Vec<u8>> = LazyLock::new(|| {
         store.append(append).await.unwrap();
         // The engine stores snapshots in the background; here one must exist.
         let account = engine.load::<Account<4>>(&1).await.unwrap();
-        let snapshot = factum::Snapshot {
+        let snapshot = factum::store::Snapshot {
             stream: stream("account-1"),
             version: account.version(),
             position: account.position(),
             schema_version: 1,
             data: serde_json::to_vec(&*account).unwrap().into(),
         };
-        factum::SnapshotStore::save_snapshot(&store, snapshot)
+        factum::store::SnapshotStore::save_snapshot(&store, snapshot)
             .await
             .unwrap();
         store.close().await;

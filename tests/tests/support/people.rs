@@ -3,9 +3,10 @@
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
+use factum::async_trait;
 use factum::prelude::*;
 use factum::privacy::{DocumentKeys, MasterKey, PersonalDataStore, Redacted};
-use factum::{Query, Read, RecordedEvent, async_trait};
+use factum::store::{Query, Read, RecordedEvent};
 use factum_memory::MemoryStore;
 use factum_postgres::sqlx;
 use factum_postgres::{PostgresOptions, PostgresStore};
@@ -169,7 +170,7 @@ pub(crate) async fn open<B: Backend>(backend: &B) -> Encrypted<B> {
 }
 
 /// Returns all events as `store` reads them.
-pub(crate) async fn all_events(store: &impl factum::EventStore) -> Vec<RecordedEvent> {
+pub(crate) async fn all_events(store: &impl factum::store::EventStore) -> Vec<RecordedEvent> {
     let page = store.read(Read::all(Query::all())).await.unwrap();
     assert!(!page.more);
     page.events

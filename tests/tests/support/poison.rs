@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
-use factum::document::Scan;
+use factum::Position;
+use factum::engine::RetryPolicy;
 use factum::prelude::*;
-use factum::{
-    Append, ContentType, ExpectedVersion, FailurePolicy, NewEvent, Position, RetryPolicy,
-};
+use factum::runtime::FailurePolicy;
+use factum::store::Scan;
+use factum::store::{Append, ContentType, ExpectedVersion, NewEvent};
 use factum_tests::backend::Backend;
 use factum_tests::count::Count;
 use factum_tests::load::JarEvent;

@@ -5,10 +5,11 @@
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
-use factum::document::{Document, Scan};
+use factum::engine::RetryPolicy;
 use factum::prelude::*;
-use factum::process_managers::ProcessManagersBuilder;
-use factum::{Query, Read, RecordedEvent, RetryPolicy, Store};
+use factum::runtime::RuntimeBuilder;
+use factum::store::{Document, Scan};
+use factum::store::{Query, Read, RecordedEvent, Store};
 use factum_testkit::VirtualClock;
 
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 3_600);

@@ -1,8 +1,8 @@
 //! Tests of the connection that writes.
 
+use factum::Engine;
+use factum::Recorded;
 use factum::Runtime;
-use factum::engine::Engine;
-use factum::event::Recorded;
 use factum_core::append::{Append, ExpectedVersion};
 use factum_core::document::{DocumentChanges, DocumentStore as _};
 use factum_core::record::{ContentType, NewEvent};

@@ -56,7 +56,7 @@ pub trait Aggregate: Apply<Self::Event> + Default + Clone + Send + Sync + 'stati
     }
 }
 
-/// DocumentChanges a state by one event: the function that folds a stream.
+/// Changes a state by one event: the function that folds a stream.
 ///
 /// It must be pure and total: no I/O, no clock, no rejection. A stored event is a fact.
 #[diagnostic::on_unimplemented(

@@ -51,7 +51,7 @@ pub trait Projection: Send + Sync + 'static {
     type Events: EventSet;
 }
 
-/// DocumentChanges a read model in memory by one event.
+/// Changes a read model in memory by one event.
 ///
 /// It must be pure, because a rebuild projects the same events in the same order.
 #[diagnostic::on_unimplemented(

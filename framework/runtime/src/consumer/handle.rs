@@ -236,7 +236,7 @@ impl ConsumerHandle {
         Ok(())
     }
 
-    /// DocumentChanges the control document.
+    /// Changes the control document.
     pub async fn request(&self, mut request: impl FnMut(&mut Control)) -> Result<(), ControlError> {
         let context = &*self.context;
         let edited = control::edit(&*context.documents, context.name(), |control| {

@@ -29,7 +29,7 @@ pub enum DispatchOwner {
     EveryNode,
 }
 
-/// The fencing token of a dispatcher. DocumentChanges that require it fail once another dispatcher has started.
+/// The fencing token of a dispatcher. Changes that require it fail once another dispatcher has started.
 #[derive(Debug, Clone)]
 pub struct Fence(Option<FencingToken>);
 

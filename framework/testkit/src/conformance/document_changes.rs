@@ -62,10 +62,7 @@ pub async fn events_and_documents_commit_atomically<B: Backend>() {
     .await;
     let twice = DocumentChanges::new().put("c", "1").delete("c");
     let result = store.append(to("contract-a", 5).with_changes(twice)).await;
-    let invalid = matches!(
-        result,
-        Err(AppendError::Invalid(InvalidAppend::DocumentChanges(_)))
-    );
+    let invalid = matches!(result, Err(AppendError::Invalid(InvalidAppend::Changes(_))));
     assert!(
         invalid,
         "expected an error for changes that are not valid, got {result:?}"

@@ -251,7 +251,7 @@ pub async fn conflicting_document_changes_have_one_winner<B: Backend>() {
     }
 }
 
-/// DocumentChanges beyond a limit are rejected and change nothing; changes at a limit succeed.
+/// Changes beyond a limit are rejected and change nothing; changes at a limit succeed.
 pub async fn invalid_document_changes_are_rejected<B: Backend>() {
     let backend = B::create().await;
     let store = backend.open().await;

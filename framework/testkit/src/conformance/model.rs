@@ -6,7 +6,7 @@ use factum_core::position::{Position, Version};
 use factum_core::query::{Query, QueryItem};
 use factum_core::read::{Direction, MAX_PAGE, Read, Scope};
 use factum_core::store::EventStore;
-use factum_engine::record::{NewEvent, Place, RecordedEvent};
+use factum_engine::record::{Assigned, NewEvent, RecordedEvent};
 
 /// A random number generator (Marsaglia's xorshift64) whose sequence depends on the seed only.
 struct Dice(u64);

@@ -8,7 +8,7 @@ use factum_core::append::{
 };
 use factum_core::position::{Position, Version};
 use factum_core::store::EventStore as _;
-use factum_engine::record::{NewEvent, Place, RecordedEvent};
+use factum_engine::record::{Assigned, NewEvent, RecordedEvent};
 
 /// Creates an append of one or two events to its own stream and up to two events to a shared stream.
 fn request(number: u64) -> Append {
