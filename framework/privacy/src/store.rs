@@ -31,9 +31,10 @@ use crate::personal_categories::PersonalCategories;
 ///
 /// ```
 /// # use factum::privacy::{DocumentKeys, PersonalDataStore};
-/// # use factum::{Engine, Store};
+/// # use factum::Engine;
+/// # use factum::store::Store;
 /// # async fn run<S: Store + Clone>(
-/// #     events: S, keys: impl Store, master_key: &str, customer: u32, projections: factum::Projections,
+/// #     events: S, keys: impl Store, master_key: &str, customer: u32, projections: factum::Runtime,
 /// # ) -> Result<(), Box<dyn std::error::Error>> {
 /// let keys = DocumentKeys::open(keys, master_key.parse()?).await?;
 /// let store = PersonalDataStore::new(events.clone(), keys);

@@ -40,7 +40,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 ///
 /// ```no_run
 /// # use factum::prelude::*;
-/// # use factum::process::{ProcessManager, ReactSet, Respond};
+/// # use factum::process::ReactSet;
 /// # use factum::runtime::{EventHandler, ReadModel};
 /// # async fn run<Owners, Fulfilment, OrderEvent>(
 /// #     engine: Engine, read_model: impl ReadModel, send_mail: impl EventHandler<OrderEvent>, receipt: Receipt,

@@ -74,7 +74,7 @@ mod tests {
     use factum_core::event_id::new_event_id;
     use factum_core::position::Version;
     use factum_core::read::{Direction, Page};
-    use factum_core::record::{ContentType, NewEvent, Place};
+    use factum_core::record::{Assigned, ContentType, NewEvent};
 
     /// A store whose events have only a time, which is a function of the position.
     struct TimesOnly<T> {

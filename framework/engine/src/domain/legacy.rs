@@ -19,7 +19,7 @@ pub use crate::domain::event::LegacyDecoder;
 ///
 /// ```
 /// use factum::prelude::*;
-/// use factum::{LegacyEvent, UpcastError, upcast_legacy};
+/// use factum::event::{LegacyEvent, UpcastError, upcast_legacy};
 ///
 /// #[derive(Event, Debug, PartialEq, Serialize, Deserialize)]
 /// #[event(prefix = "account", legacy = [OpenedWith], retired = ["account.nudged"])]

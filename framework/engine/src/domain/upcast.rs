@@ -51,7 +51,7 @@ pub fn upcast(
 ///
 /// ```
 /// use factum::prelude::*;
-/// use factum::upcast_typed;
+/// use factum::event::upcast_typed;
 ///
 /// #[derive(Event, Serialize, Deserialize)]
 /// #[event(prefix = "account")]

@@ -140,7 +140,7 @@ impl RuntimeBuilder {
     ///
     /// ```no_run
     /// # use factum::prelude::*;
-    /// # use factum::process::{ProcessManager, ReactSet, Respond};
+    /// # use factum::process::ReactSet;
     /// # async fn run<P: Respond + ReactSet<<P as ProcessManager>::Events>>(engine: Engine) {
     /// let runtime = Runtime::builder(&engine).process::<P>(StartFrom::Beginning).start().await;
     /// # }
