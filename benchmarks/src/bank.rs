@@ -88,7 +88,7 @@ impl<const CACHED: bool> Bank for FactumBank<CACHED> {
     }
 
     async fn catch_up(&self, events: usize) -> Result<usize> {
-        let counter = InMemory::<plain::Counter>::new();
+        let counter = InMemory::<plain::HotCounter>::new();
         let runtime = Runtime::builder(&self.engine)
             .projection(counter.clone())
             .start()

@@ -132,7 +132,7 @@ pub mod engine {
     pub use factum_engine::causality::{CausalEvent, CausalTree, Causality};
     pub use factum_engine::clock::{Clock, SystemClock};
     pub use factum_engine::engine::{
-        Engine, EngineBuilder, Execute, ExecuteError, History, Load, LoadError, Loaded, Receipt,
+        Engine, EngineBuilder, Execute, ExecuteAndWait, ExecuteAndWaitError, ExecuteError, History, Load, LoadError, Loaded, Receipt,
         RetryPolicy, WaitForPosition,
     };
     pub use factum_engine::subscription::Subscription;

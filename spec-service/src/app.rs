@@ -29,9 +29,9 @@ const LIST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A handle to the specifications. Clones share one engine.
 #[derive(Clone)]
-pub struct Specs(Arc<Inner>);
+pub struct Specs(Arc<SpecsState>);
 
-struct Inner {
+struct SpecsState {
     engine: Engine,
     runtime: Runtime,
     list: Box<dyn SpecList>,
@@ -42,7 +42,7 @@ impl Specs {
     /// Creates a handle to the store of `engine`. `runtime` must update `list`.
     #[must_use]
     pub fn new(engine: Engine, runtime: Runtime, list: impl SpecList) -> Self {
-        Self(Arc::new(Inner {
+        Self(Arc::new(SpecsState {
             engine,
             runtime,
             list: Box::new(list),

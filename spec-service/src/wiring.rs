@@ -17,10 +17,10 @@ use crate::settings::{Database, Settings};
 pub struct Wired {
     /// The specifications.
     pub specs: Specs,
-    store: Store,
+    store: SpecStore,
 }
 
-enum Store {
+enum SpecStore {
     Sqlite(SqliteStore),
     Postgres(PostgresStore),
 }
@@ -45,7 +45,7 @@ impl Wired {
             .await
             .with_context(|| file.display().to_string())?;
         let specs = start(store.clone()).await?;
-        let store = Store::Sqlite(store);
+        let store = SpecStore::Sqlite(store);
         Ok(Self { specs, store })
     }
 
@@ -53,15 +53,15 @@ impl Wired {
         let server: PgConnectOptions = url.parse()?;
         let store = PostgresOptions::new(server).schema(schema).open().await?;
         let specs = start(store.clone()).await?;
-        let store = Store::Postgres(store);
+        let store = SpecStore::Postgres(store);
         Ok(Self { specs, store })
     }
 
     /// Waits for running writes, and closes the database.
     pub async fn close(self) {
         match self.store {
-            Store::Sqlite(store) => store.close().await,
-            Store::Postgres(store) => store.close().await,
+            SpecStore::Sqlite(store) => store.close().await,
+            SpecStore::Postgres(store) => store.close().await,
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::write_request::AppendResult;
 use crate::{appended, find};
 
 /// The results of the appends of one transaction, and the state of the log after it.
-pub struct AppendOutcome {
+pub struct BatchOutcome {
     pub results: Vec<AppendResult>,
     pub head_before: Position,
     pub head: Position,
@@ -55,7 +55,7 @@ struct AppendColumns {
 pub async fn store(
     connection: &mut PgConnection,
     appends: &[&Append],
-) -> Result<AppendOutcome, BackendError> {
+) -> Result<BatchOutcome, BackendError> {
     let mut columns = AppendColumns::default();
     for append in appends {
         columns.add(append)?;
@@ -68,7 +68,7 @@ pub async fn store(
             appends.len()
         )));
     }
-    let mut outcome = AppendOutcome {
+    let mut outcome = BatchOutcome {
         results: Vec::with_capacity(appends.len()),
         head_before: Position::ZERO,
         head: Position::ZERO,
@@ -99,7 +99,7 @@ pub async fn store(
     Ok(outcome)
 }
 
-impl AppendOutcome {
+impl BatchOutcome {
     fn add_stored(&mut self, row: &PgRow, append: &Append) -> Result<Appended, BackendError> {
         let streams = append.streams.iter().filter(|part| !part.events.is_empty());
         let streams = streams.map(|part| part.stream.clone()).collect();

@@ -1,4 +1,4 @@
-//! [`Batch`]: appends that are checked with the writer's cache, and stored if it is still valid.
+//! [`WriteBatch`]: appends that are checked with the writer's cache, and stored if it is still valid.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,7 +16,7 @@ use crate::write_request::AppendResult;
 use crate::writer_cache::WriterCache;
 
 /// The state of the log after the accepted appends, and the rows to insert.
-pub struct Batch<'a> {
+pub struct WriteBatch<'a> {
     /// The head before the batch.
     head_before: Position,
     /// The head after the batch.
@@ -32,7 +32,7 @@ pub struct Batch<'a> {
 /// The result of an append, or `None` if only the database can decide.
 pub type LocalResult = Option<AppendResult>;
 
-impl<'a> Batch<'a> {
+impl<'a> WriteBatch<'a> {
     /// Checks `appends`.
     ///
     /// Returns `None` if another process has appended, or if there is nothing to insert. In the second case, no insert

@@ -10,7 +10,7 @@ use factum_sql::BoxedProjection;
 use factum_sql::inline::{InlineError, InlineProjections};
 use sqlx::postgres::PgConnection;
 
-use crate::append::{self, AppendOutcome};
+use crate::append::{self, BatchOutcome};
 use crate::error::BackendError;
 use crate::sql_transaction::{IgnoredError, PostgresTransaction};
 use crate::stream_ids::StreamIds;
@@ -23,7 +23,7 @@ pub struct Inline {
 }
 
 /// Appends were not stored.
-pub enum Failure {
+pub enum BatchFailure {
     Backend(BackendError),
     /// An inline projection rejected an append.
     Rejected {
@@ -33,13 +33,13 @@ pub enum Failure {
     },
 }
 
-impl From<BackendError> for Failure {
+impl From<BackendError> for BatchFailure {
     fn from(error: BackendError) -> Self {
         Self::Backend(error)
     }
 }
 
-impl Failure {
+impl BatchFailure {
     fn rejected(error: impl Into<AppendError>) -> Self {
         Self::Rejected {
             error: error.into(),
@@ -77,7 +77,7 @@ impl Inline {
         &self,
         connection: &mut PgConnection,
         appends: &[&Append],
-    ) -> Result<AppendOutcome, Failure> {
+    ) -> Result<BatchOutcome, BatchFailure> {
         let begun = begin_append(connection).await;
         let head = begun.map_err(BackendError::into_not_executed)?;
         let failure = match self.store_in_transaction(connection, head, appends).await {
@@ -103,10 +103,10 @@ impl Inline {
         connection: &mut PgConnection,
         head: Position,
         appends: &[&Append],
-    ) -> Result<AppendOutcome, Failure> {
+    ) -> Result<BatchOutcome, BatchFailure> {
         let mut db = PostgresTransaction::new(connection, &self.stream_ids);
         let begun = self.projections.begin(&mut db, head).await;
-        let builds = begun.map_err(Failure::rejected)?;
+        let builds = begun.map_err(BatchFailure::rejected)?;
         let stored = append::store(connection, appends).await;
         let outcome = stored.map_err(BackendError::into_not_executed)?;
         let results = appends.iter().copied().zip(&outcome.results);
@@ -115,7 +115,7 @@ impl Inline {
         let finished = self.projections.finish(&mut db, builds, appended);
         match finished.await {
             Ok(()) => Ok(outcome),
-            Err(InlineError { error, position }) => Err(Failure::Rejected {
+            Err(InlineError { error, position }) => Err(BatchFailure::Rejected {
                 index: position.and_then(|position| append_with(position, &outcome)),
                 error,
             }),
@@ -123,9 +123,9 @@ impl Inline {
     }
 
     /// A commit can only be rejected by deferred constraints and triggers of the projections' tables.
-    fn commit_failure(&self, error: BackendError) -> Failure {
+    fn commit_failure(&self, error: BackendError) -> BatchFailure {
         match error.is_rejected_at_commit() {
-            true => Failure::rejected(AppendError::Projection {
+            true => BatchFailure::rejected(AppendError::Projection {
                 name: self.projections.names(),
                 error: StoreError::from(error).into(),
             }),
@@ -135,7 +135,7 @@ impl Inline {
 }
 
 /// Returns the index of the append that has stored the event at `position`.
-fn append_with(position: Position, outcome: &AppendOutcome) -> Option<usize> {
+fn append_with(position: Position, outcome: &BatchOutcome) -> Option<usize> {
     let has_event = |appended: &Appended| {
         let (last, count) = (appended.position.get(), appended.count);
         position.get() <= last && last < position.get() + count

@@ -14,10 +14,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tracing::{Instrument as _, debug, warn};
 
-use crate::batch::{Batch, LocalResult};
+use crate::batch::{WriteBatch, LocalResult};
 use crate::error::{BackendError, MovedDocuments};
 use crate::independent_batches::split_independent;
-use crate::inline::{Failure, Inline};
+use crate::inline::{BatchFailure, Inline};
 use crate::write_request::{AppendResult, WriteRequest, appends, batch_span};
 use crate::writer_cache::WriterCache;
 use crate::{append, recovery};
@@ -155,17 +155,17 @@ impl Writer {
                     }
                     break;
                 }
-                Err(Failure::Rejected {
+                Err(BatchFailure::Rejected {
                     index: Some(index), ..
                 }) if requests.len() > 1 => {
                     rejected.push(requests.remove(index));
                     continue;
                 }
-                Err(Failure::Rejected { error, .. }) => {
+                Err(BatchFailure::Rejected { error, .. }) => {
                     self.handle_rejection(requests, error).await;
                     break;
                 }
-                Err(Failure::Backend(error)) => error,
+                Err(BatchFailure::Backend(error)) => error,
             };
             let count = requests.len();
             if let Some(moved) = error.moved_documents() {
@@ -225,7 +225,7 @@ impl Writer {
         }
     }
 
-    async fn try_store(&mut self, appends: &[&Append]) -> Result<Vec<AppendResult>, Failure> {
+    async fn try_store(&mut self, appends: &[&Append]) -> Result<Vec<AppendResult>, BatchFailure> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => {
@@ -237,13 +237,13 @@ impl Writer {
         let stored = match self.inline.is_empty() {
             true => {
                 let stored = append::store(&mut connection, appends).await;
-                stored.map_err(Failure::Backend)
+                stored.map_err(BatchFailure::Backend)
             }
             false => self.inline.store(&mut connection, appends).await,
         };
         let broken = match &stored {
-            Err(Failure::Backend(error)) => error.breaks_connection(),
-            Err(Failure::Rejected { .. }) | Ok(_) => false,
+            Err(BatchFailure::Backend(error)) => error.breaks_connection(),
+            Err(BatchFailure::Rejected { .. }) | Ok(_) => false,
         };
         self.connection = (!broken).then_some(connection);
         let outcome = stored?;
@@ -320,7 +320,7 @@ async fn store_cached(
     cache: &mut WriterCache,
     appends: &[&Append],
 ) -> Result<Option<Vec<LocalResult>>, BackendError> {
-    let Some(mut batch) = Batch::check(connection, cache, appends).await? else {
+    let Some(mut batch) = WriteBatch::check(connection, cache, appends).await? else {
         return Ok(None);
     };
     if batch.insert(connection).await? {

@@ -9,7 +9,7 @@ use quick_cache::unsync::Cache;
 use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 
-use crate::append::{AppendOutcome, encode_condition};
+use crate::append::{BatchOutcome, encode_condition};
 use crate::error::BackendError;
 use crate::stream_state::StreamState;
 
@@ -44,7 +44,7 @@ impl WriterCache {
     }
 
     /// Adds the outcome of appends that the database has checked.
-    pub fn add(&mut self, outcome: &AppendOutcome) {
+    pub fn add(&mut self, outcome: &BatchOutcome) {
         match outcome.head_before == self.head {
             true => self.sole_writer = true,
             false => self.invalidate(),

@@ -48,7 +48,7 @@ fn append_all(
     transaction: &mut WriteTransaction<'_>,
     requests: &mut [WriteRequest],
 ) -> Result<(), BackendError> {
-    let mut batch = Batch::new(transaction)?;
+    let mut batch = WriteBatch::new(transaction)?;
     for request in requests {
         if let WriteRequest::Append(append, responder) = request {
             responder.result = Some(batch.append(append)?);
@@ -58,14 +58,14 @@ fn append_all(
 }
 
 /// The state of the log after the accepted appends.
-struct Batch<'t> {
+struct WriteBatch<'t> {
     connection: &'t Connection,
     cache: &'t mut WriterCache,
     inserts: Inserts<'t>,
     recorded_at: Timestamp,
 }
 
-impl<'t> Batch<'t> {
+impl<'t> WriteBatch<'t> {
     fn new(transaction: &'t mut WriteTransaction<'_>) -> Result<Self, BackendError> {
         let connection = &*transaction.connection;
         let cache = &mut *transaction.cache;

@@ -16,7 +16,7 @@ use factum_core::snapshot::{Snapshot, SnapshotStore};
 use factum_core::store::EventStore;
 use factum_core::stream_id::StreamId;
 use factum_sql::{
-    BatchError, EventsOf, Query, SqlConnection, SqlDatabase, SqlProjectSet, SqlReadModel,
+    BatchError, EventsOf, SqlQuery, SqlConnection, SqlDatabase, SqlProjectSet, SqlReadModel,
     TransactionWork,
 };
 use rusqlite::Connection;
@@ -108,7 +108,7 @@ impl SqliteStore {
     /// let events: i64 = store.query("select count(*) from events").fetch_one().await?;
     /// # Ok(()) }
     /// ```
-    pub fn query(&self, sql: &'static str) -> Query<'_> {
+    pub fn query(&self, sql: &'static str) -> SqlQuery<'_> {
         SqlDatabase::query(self, sql)
     }
 

@@ -9,7 +9,7 @@ pub use factum_core::metrics::Stopwatch;
 
 /// The outcome of a command, as a metric label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CommandOutcome {
+pub enum OutcomeLabel {
     /// The command was executed.
     Done,
     /// The first result of the same idempotency key was returned.
@@ -39,7 +39,7 @@ mod keys {
     use metrics::{Key, Label};
 
     use crate::command::Command;
-    use crate::metrics::{CommandOutcome, RetryCause};
+    use crate::metrics::{OutcomeLabel, RetryCause};
 
     const OUTCOMES: [&str; 5] = ["done", "repeated", "rejected", "conflict", "failed"];
     const CAUSES: [&str; 2] = ["conflict", "store"];
@@ -53,13 +53,13 @@ mod keys {
             &Key::from_static_parts(COMMAND_DURATION.name, Self::LABELS);
         pub const CONFLICTS: &'static Key = &Key::from_static_parts(CONFLICTS.name, Self::LABELS);
 
-        pub fn outcome(outcome: CommandOutcome) -> &'static Key {
+        pub fn outcome(outcome: OutcomeLabel) -> &'static Key {
             match outcome {
-                CommandOutcome::Done => LabelledKeys::<C, 0>::OUTCOME,
-                CommandOutcome::Repeated => LabelledKeys::<C, 1>::OUTCOME,
-                CommandOutcome::Rejected => LabelledKeys::<C, 2>::OUTCOME,
-                CommandOutcome::Conflict => LabelledKeys::<C, 3>::OUTCOME,
-                CommandOutcome::Failed => LabelledKeys::<C, 4>::OUTCOME,
+                OutcomeLabel::Done => LabelledKeys::<C, 0>::OUTCOME,
+                OutcomeLabel::Repeated => LabelledKeys::<C, 1>::OUTCOME,
+                OutcomeLabel::Rejected => LabelledKeys::<C, 2>::OUTCOME,
+                OutcomeLabel::Conflict => LabelledKeys::<C, 3>::OUTCOME,
+                OutcomeLabel::Failed => LabelledKeys::<C, 4>::OUTCOME,
             }
         }
 
@@ -91,7 +91,7 @@ mod keys {
 /// Records the outcome and the duration of a command.
 #[inline]
 #[cfg_attr(not(feature = "metrics"), allow(unused_variables))]
-pub fn record_command<C: Command>(outcome: CommandOutcome, started: Stopwatch) {
+pub fn record_command<C: Command>(outcome: OutcomeLabel, started: Stopwatch) {
     #[cfg(feature = "metrics")]
     metrics::with_recorder(|recorder| {
         use factum_core::metrics::RECORDER_METADATA;

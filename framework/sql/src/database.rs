@@ -13,7 +13,7 @@ use futures_util::future::BoxFuture;
 use crate::connection::{SqlConnection, SqlTransaction};
 use crate::projection_set::SqlProjectSet;
 use crate::read_model::SqlReadModel;
-use crate::sql::{Query, Target};
+use crate::sql::{SqlQuery, StatementTarget};
 
 /// The work of a transaction; it returns the revision of the documents that it changed.
 pub type TransactionWork = Box<
@@ -53,10 +53,10 @@ pub trait SqlDatabase: Store {
     /// Starts a query that reads the database, in a transaction of its own.
     ///
     /// Use the plain names of tables: they are views of the active builds.
-    fn query(&self, sql: &'static str) -> Query<'_>
+    fn query(&self, sql: &'static str) -> SqlQuery<'_>
     where
         Self: Sized,
     {
-        Query::new(Target::Database(self), sql.to_owned())
+        SqlQuery::new(StatementTarget::Database(self), sql.to_owned())
     }
 }

@@ -39,6 +39,6 @@ pub use projection::{SqlProject, SqlProjection};
 pub use projection_set::{BoxedProjection, SqlProjectSet};
 pub use read_model::SqlReadModel;
 pub use row::{ColumnIndex, FromRow, SqlRow};
-pub use sql::{Query, Sql};
+pub use sql::{SqlQuery, Sql};
 pub use value::{FromSqlValue, IntoSqlValue, SqlType, SqlValue};
 pub use view::View;

@@ -39,7 +39,7 @@ where
     F: Future<Output = Result<R, StoreError>> + Send + 'static,
 {
     let store: Arc<dyn Store> = model.database.clone();
-    let live = LiveQuery {
+    let live = SqlLiveQuery {
         model,
         head: store.watch(),
         store,
@@ -56,7 +56,7 @@ where
 
 type ViewQuery<R> = Box<dyn Fn(View) -> BoxFuture<'static, Result<R, StoreError>> + Send + Sync>;
 
-struct LiveQuery<R> {
+struct SqlLiveQuery<R> {
     model: SqlReadModel,
     store: Arc<dyn Store>,
     head: watch::Receiver<Position>,
@@ -68,7 +68,7 @@ struct LiveQuery<R> {
     highest: Position,
 }
 
-impl<R: PartialEq + Clone> LiveQuery<R> {
+impl<R: PartialEq + Clone> SqlLiveQuery<R> {
     async fn next(&mut self) -> Option<Result<(R, Position), StoreError>> {
         loop {
             match self.step().await {

@@ -1,4 +1,4 @@
-//! [`Sql`]: the tables of one build of a read model, and [`Query`]: a statement with its values.
+//! [`Sql`]: the tables of one build of a read model, and [`SqlQuery`]: a statement with its values.
 
 use std::any::Any;
 use std::collections::BTreeSet;
@@ -47,9 +47,9 @@ impl<'c> Sql<'c> {
     }
 
     /// Starts a statement.
-    pub fn query(&mut self, sql: &'static str) -> Query<'_> {
+    pub fn query(&mut self, sql: &'static str) -> SqlQuery<'_> {
         let sql = self.expand(sql);
-        Query::new(Target::Connection(&mut *self.connection), sql)
+        SqlQuery::new(StatementTarget::Connection(&mut *self.connection), sql)
     }
 
     /// Executes statements without parameters, separated by semicolons.
@@ -105,7 +105,7 @@ impl fmt::Debug for Sql<'_> {
 }
 
 /// Where a statement is executed.
-pub(crate) enum Target<'q> {
+pub(crate) enum StatementTarget<'q> {
     /// In a transaction.
     Connection(&'q mut dyn SqlConnection),
     /// In a read transaction of its own.
@@ -114,14 +114,14 @@ pub(crate) enum Target<'q> {
 
 /// A statement with its values: [bind](Self::bind) them in order, then execute or fetch.
 #[must_use = "a query does nothing until it is executed or fetched"]
-pub struct Query<'q> {
-    target: Target<'q>,
+pub struct SqlQuery<'q> {
+    target: StatementTarget<'q>,
     sql: String,
     values: Vec<SqlValue>,
 }
 
-impl<'q> Query<'q> {
-    pub(crate) fn new(target: Target<'q>, sql: String) -> Self {
+impl<'q> SqlQuery<'q> {
+    pub(crate) fn new(target: StatementTarget<'q>, sql: String) -> Self {
         Self {
             target,
             sql,
@@ -141,8 +141,8 @@ impl<'q> Query<'q> {
     /// Returns [`SqlError`] if the statement fails.
     pub async fn execute(self) -> Result<u64, SqlError> {
         match self.target {
-            Target::Connection(connection) => connection.execute(&self.sql, &self.values).await,
-            Target::Database(database) => {
+            StatementTarget::Connection(connection) => connection.execute(&self.sql, &self.values).await,
+            StatementTarget::Database(database) => {
                 let mut connection = database.begin_read().await?;
                 connection.execute(&self.sql, &self.values).await
             }
@@ -178,8 +178,8 @@ impl<'q> Query<'q> {
     async fn fetch(self, limit: usize) -> Result<Vec<SqlRow>, SqlError> {
         let (sql, values) = (&self.sql, &self.values);
         match self.target {
-            Target::Connection(connection) => connection.fetch(sql, values, limit).await,
-            Target::Database(database) => {
+            StatementTarget::Connection(connection) => connection.fetch(sql, values, limit).await,
+            StatementTarget::Database(database) => {
                 let mut connection = database.begin_read().await?;
                 connection.fetch(sql, values, limit).await
             }
@@ -187,9 +187,9 @@ impl<'q> Query<'q> {
     }
 }
 
-impl fmt::Debug for Query<'_> {
+impl fmt::Debug for SqlQuery<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Query")
+        f.debug_struct("SqlQuery")
             .field("sql", &self.sql)
             .field("values", &self.values)
             .finish_non_exhaustive()

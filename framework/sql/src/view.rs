@@ -13,7 +13,7 @@ use crate::connection::{Dialect, SqlConnection};
 use crate::error::SqlError;
 use crate::live_query::live_query;
 use crate::read_model::SqlReadModel;
-use crate::sql::{Query, Target};
+use crate::sql::{SqlQuery, StatementTarget};
 use crate::table_names::expand_table_names;
 
 /// A read model at one [position](Self::position), whatever is written meanwhile.
@@ -35,9 +35,9 @@ impl View {
     }
 
     /// Starts a query. Table names in braces are those of the active build at this position.
-    pub fn query(&mut self, sql: &'static str) -> Query<'_> {
+    pub fn query(&mut self, sql: &'static str) -> SqlQuery<'_> {
         let sql = self.expand(sql);
-        Query::new(Target::Connection(&mut *self.connection), sql)
+        SqlQuery::new(StatementTarget::Connection(&mut *self.connection), sql)
     }
 
     /// Returns `sql` with the table names in braces replaced, for the [driver](Self::driver).

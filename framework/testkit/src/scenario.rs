@@ -120,7 +120,7 @@ impl<C: Decide> Scenario<C> {
     /// # Panics
     /// If the command is rejected, or if its decision is not `expected`.
     #[track_caller]
-    pub fn then(self, expected: impl Outcome<<C::On as Boundary>::Shape>)
+    pub fn then(self, expected: impl ExpectedOutcome<<C::On as Boundary>::Shape>)
     where
         <C::On as Boundary>::Decision: PartialEq + Debug,
     {
@@ -189,7 +189,7 @@ pub trait Past<B: Shape> {
     message = "`{Self}` cannot be the decision of a command on `{B}`",
     note = "pass a list of events for one aggregate, a tuple of lists for several, or `()` for no events"
 )]
-pub trait Outcome<B: Shape> {
+pub trait ExpectedOutcome<B: Shape> {
     /// Returns the expected decision.
     fn decision(self) -> B::Decision;
 }
@@ -286,7 +286,7 @@ where
     }
 }
 
-impl<B: Shape> Outcome<B> for ()
+impl<B: Shape> ExpectedOutcome<B> for ()
 where
     B::Decision: Default,
 {
@@ -296,67 +296,67 @@ where
 }
 
 #[diagnostic::do_not_recommend]
-impl<A: Aggregate, const N: usize> Outcome<Single<A>> for [A::Event; N] {
+impl<A: Aggregate, const N: usize> ExpectedOutcome<Single<A>> for [A::Event; N] {
     fn decision(self) -> Events<A::Event> {
         self.into()
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<A: Aggregate> Outcome<Single<A>> for Vec<A::Event> {
+impl<A: Aggregate> ExpectedOutcome<Single<A>> for Vec<A::Event> {
     fn decision(self) -> Events<A::Event> {
         self.into()
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<A: Aggregate> Outcome<Single<A>> for Events<A::Event> {
+impl<A: Aggregate> ExpectedOutcome<Single<A>> for Events<A::Event> {
     fn decision(self) -> Self {
         self
     }
 }
 
-impl<A: Aggregate, X: Outcome<Single<A>>> Outcome<List<A>> for Vec<X> {
+impl<A: Aggregate, X: ExpectedOutcome<Single<A>>> ExpectedOutcome<List<A>> for Vec<X> {
     fn decision(self) -> Vec<Events<A::Event>> {
         self.into_iter()
-            .map(Outcome::<Single<A>>::decision)
+            .map(ExpectedOutcome::<Single<A>>::decision)
             .collect()
     }
 }
 
-impl<B, Q, S, X, const N: usize> Outcome<WithQuery<B, Q, S>> for [X; N]
+impl<B, Q, S, X, const N: usize> ExpectedOutcome<WithQuery<B, Q, S>> for [X; N]
 where
     B: Shape,
     Q: ApplySet<S> + Default + Send + Sync + 'static,
     S: EventSet,
-    [X; N]: Outcome<B>,
+    [X; N]: ExpectedOutcome<B>,
 {
     fn decision(self) -> B::Decision {
-        Outcome::<B>::decision(self)
+        ExpectedOutcome::<B>::decision(self)
     }
 }
 
-impl<B, Q, S, E> Outcome<WithQuery<B, Q, S>> for Events<E>
+impl<B, Q, S, E> ExpectedOutcome<WithQuery<B, Q, S>> for Events<E>
 where
     B: Shape,
     Q: ApplySet<S> + Default + Send + Sync + 'static,
     S: EventSet,
-    Self: Outcome<B>,
+    Self: ExpectedOutcome<B>,
 {
     fn decision(self) -> B::Decision {
-        Outcome::<B>::decision(self)
+        ExpectedOutcome::<B>::decision(self)
     }
 }
 
-impl<B, Q, S, X, Y> Outcome<WithQuery<B, Q, S>> for (X, Y)
+impl<B, Q, S, X, Y> ExpectedOutcome<WithQuery<B, Q, S>> for (X, Y)
 where
     B: Shape,
     Q: ApplySet<S> + Default + Send + Sync + 'static,
     S: EventSet,
-    (X, Y): Outcome<B>,
+    (X, Y): ExpectedOutcome<B>,
 {
     fn decision(self) -> B::Decision {
-        Outcome::<B>::decision(self)
+        ExpectedOutcome::<B>::decision(self)
     }
 }
 
@@ -395,7 +395,7 @@ macro_rules! tuple_scenario {
             }
         }
 
-        impl<$($part: Shape, $past: Outcome<$part>),+> Outcome<($($part,)+)> for ($($past,)+) {
+        impl<$($part: Shape, $past: ExpectedOutcome<$part>),+> ExpectedOutcome<($($part,)+)> for ($($past,)+) {
             fn decision(self) -> ($($part::Decision,)+) {
                 ($(self.$index.decision(),)+)
             }

@@ -72,10 +72,10 @@ impl<'e> DecisionContext<'e> {
         let mut is_current = parts.len() == 1;
         for part in &mut parts {
             let loaded = load_part(engine, &permits, *part).await?;
-            is_current &= matches!(loaded, Loaded::FromStore);
+            is_current &= matches!(loaded, LoadSource::FromStore);
             chains.push(match loaded {
-                Loaded::Pipelined(chain) => Some(chain),
-                Loaded::FromCache | Loaded::FromStore => None,
+                LoadSource::Pipelined(chain) => Some(chain),
+                LoadSource::FromCache | LoadSource::FromStore => None,
             });
         }
         Ok(Self {
@@ -114,7 +114,7 @@ impl<'e> DecisionContext<'e> {
 }
 
 /// The source of a part's state.
-enum Loaded {
+enum LoadSource {
     Pipelined(Arc<AppendChain>),
     FromCache,
     FromStore,
@@ -124,23 +124,23 @@ async fn load_part(
     engine: &EngineCore,
     permits: &StreamPermits<'_>,
     part: &mut dyn BoundaryPart,
-) -> Result<Loaded, LoadError> {
+) -> Result<LoadSource, LoadError> {
     let pipelined = part.stream().and_then(|stream| permits.pipelined(stream));
     if let Some(pipelined) = pipelined
         && part.restore(pipelined.state)
     {
-        return Ok(Loaded::Pipelined(pipelined.chain));
+        return Ok(LoadSource::Pipelined(pipelined.chain));
     }
     let loader = &engine.loader;
     match part.load_cached(loader) {
-        Some(CacheHit::Usable) => Ok(Loaded::FromCache),
+        Some(CacheHit::Usable) => Ok(LoadSource::FromCache),
         Some(CacheHit::Stale) => {
             part.refresh(loader).await?;
-            Ok(Loaded::FromCache)
+            Ok(LoadSource::FromCache)
         }
         None => {
             part.load(loader).await?;
-            Ok(Loaded::FromStore)
+            Ok(LoadSource::FromStore)
         }
     }
 }

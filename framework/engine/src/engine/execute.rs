@@ -15,7 +15,7 @@ use crate::engine::core::EngineCore;
 use crate::engine::execute_error::ExecuteError;
 use crate::engine::execution::{CommandRequest, Execution};
 use crate::engine::receipt::Receipt;
-use crate::metrics::{self, CommandOutcome, Stopwatch};
+use crate::metrics::{self, OutcomeLabel, Stopwatch};
 
 /// A command that is executed when awaited. Created by [`Engine::execute`](crate::engine::Engine::execute).
 #[must_use = "a command does nothing until awaited"]
@@ -137,8 +137,8 @@ impl<'e, C: Decide> IntoFuture for Execute<'e, C> {
         let run = async move {
             let result = execution.run().await;
             let outcome = match &result {
-                Ok(receipt) if receipt.repeated() => CommandOutcome::Repeated,
-                Ok(_) => CommandOutcome::Done,
+                Ok(receipt) if receipt.repeated() => OutcomeLabel::Repeated,
+                Ok(_) => OutcomeLabel::Done,
                 Err(error) => outcome_of(error),
             };
             metrics::record_command::<C>(outcome, started);
@@ -153,10 +153,10 @@ impl<'e, C: Decide> IntoFuture for Execute<'e, C> {
     }
 }
 
-fn outcome_of<E: std::error::Error>(error: &ExecuteError<E>) -> CommandOutcome {
+fn outcome_of<E: std::error::Error>(error: &ExecuteError<E>) -> OutcomeLabel {
     match error {
-        ExecuteError::Rejected(_) => CommandOutcome::Rejected,
-        ExecuteError::Conflict { .. } => CommandOutcome::Conflict,
-        _ => CommandOutcome::Failed,
+        ExecuteError::Rejected(_) => OutcomeLabel::Rejected,
+        ExecuteError::Conflict { .. } => OutcomeLabel::Conflict,
+        _ => OutcomeLabel::Failed,
     }
 }

@@ -125,7 +125,7 @@ enum Recovery<'e> {
 }
 
 /// The result of an append that succeeded.
-enum AppendOutcome {
+enum StoredAppend {
     Stored {
         receipt: Receipt,
         /// The position before the first event.
@@ -306,12 +306,12 @@ impl<'e, C: Decide> Execution<'e, C> {
             Poll::Pending => (&mut in_flight).await,
         };
         match self.outcome(answer, decided.streams, in_flight.span()) {
-            Ok(AppendOutcome::Stored { receipt, head }) => {
+            Ok(StoredAppend::Stored { receipt, head }) => {
                 self.apply(decided.decision, head, context);
                 self.notify_alarm(decided.next_deadline);
                 Ok(Phase::Done(Ok(receipt)))
             }
-            Ok(AppendOutcome::Repeated(first)) => Box::pin(self.repeat(first)).await,
+            Ok(StoredAppend::Repeated(first)) => Box::pin(self.repeat(first)).await,
             Err(AppendError::Conflict(conflict)) => {
                 Ok(Phase::Resolve(conflict, Recovery::Refresh(context)))
             }
@@ -329,12 +329,12 @@ impl<'e, C: Decide> Execution<'e, C> {
         let pipelined = self.publish(decided.decision, context);
         let answer = (&mut in_flight).await;
         match self.outcome(answer, decided.streams, in_flight.span()) {
-            Ok(AppendOutcome::Stored { receipt, head }) => {
+            Ok(StoredAppend::Stored { receipt, head }) => {
                 pipelined.resolve_stored(head);
                 self.notify_alarm(decided.next_deadline);
                 Ok(Phase::Done(Ok(receipt)))
             }
-            Ok(AppendOutcome::Repeated(first)) => {
+            Ok(StoredAppend::Repeated(first)) => {
                 drop(pipelined);
                 self.repeat(first).await
             }
@@ -471,16 +471,16 @@ impl<'e, C: Decide> Execution<'e, C> {
         answer: Result<Appended, AppendError>,
         streams: Vec<StreamAppend>,
         span: &Span,
-    ) -> Result<AppendOutcome, AppendError> {
+    ) -> Result<StoredAppend, AppendError> {
         let appended = answer?;
         span.record("position", appended.position.get());
         span.record("versions", field::debug(&appended.versions));
         if appended.repeated {
-            return Ok(AppendOutcome::Repeated(appended));
+            return Ok(StoredAppend::Repeated(appended));
         }
         let head = Position::new(appended.position.get() - appended.count);
         let receipt = Receipt::appended(appended, streams, self.attempts);
-        Ok(AppendOutcome::Stored { receipt, head })
+        Ok(StoredAppend::Stored { receipt, head })
     }
 
     /// Applies the stored decision to the states, and saves them in the cache before the permits are released.

@@ -54,7 +54,7 @@ pub struct StreamPermits<'q> {
 }
 
 /// A command that waits in the queue of a stream.
-struct Waiter<'q> {
+struct QueuedCommand<'q> {
     queues: &'q StreamQueues,
     stream: StreamId,
     granted: oneshot::Receiver<Option<PipelinedState>>,
@@ -119,7 +119,7 @@ impl StreamQueues {
     }
 
     /// Takes the permit of `stream` with the pipelined state, or enters its queue.
-    fn enqueue(&self, stream: &StreamId) -> Result<Option<PipelinedState>, Waiter<'_>> {
+    fn enqueue(&self, stream: &StreamId) -> Result<Option<PipelinedState>, QueuedCommand<'_>> {
         let mut shard = self.shard(stream);
         let queue = match shard.entry(stream.clone()) {
             Entry::Vacant(vacant) => vacant.insert(WaitQueue::default()),
@@ -131,7 +131,7 @@ impl StreamQueues {
         }
         let (grant, granted) = oneshot::channel();
         queue.waiters.push_back(grant);
-        Err(Waiter {
+        Err(QueuedCommand {
             queues: self,
             stream: stream.clone(),
             granted,
@@ -256,7 +256,7 @@ impl Drop for StreamPermits<'_> {
     }
 }
 
-impl Waiter<'_> {
+impl QueuedCommand<'_> {
     /// Waits for the permit, and returns the pipelined state.
     async fn wait(&mut self) -> Option<PipelinedState> {
         // This cannot fail: a queue with waiters is never removed.
@@ -264,7 +264,7 @@ impl Waiter<'_> {
     }
 }
 
-impl Drop for Waiter<'_> {
+impl Drop for QueuedCommand<'_> {
     fn drop(&mut self) {
         if self.granted.is_terminated() {
             return;

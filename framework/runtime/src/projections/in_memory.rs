@@ -21,9 +21,9 @@ use crate::consumer::{Batch, BatchError, Consumer, ReadModel, checkpoint_positio
 /// A read model in memory: give one clone to the [runtime](crate::Runtime) and read the other.
 ///
 /// It processes all events from the first one whenever the program starts.
-pub struct InMemory<P>(Arc<Inner<P>>);
+pub struct InMemory<P>(Arc<SharedModel<P>>);
 
-struct Inner<P> {
+struct SharedModel<P> {
     create: Box<dyn Fn() -> P + Send + Sync>,
     builds: RwLock<Builds<P>>,
     documents: Arc<LocalDocuments>,
@@ -59,7 +59,7 @@ impl DocumentStore for LocalDocuments {
 }
 
 /// A handle that does not keep the read model alive.
-pub(crate) struct WeakInMemory<P>(Weak<Inner<P>>);
+pub(crate) struct WeakInMemory<P>(Weak<SharedModel<P>>);
 
 impl<P> WeakInMemory<P> {
     pub(crate) fn upgrade(&self) -> Option<InMemory<P>> {
@@ -96,7 +96,7 @@ impl<P: Projection> InMemory<P> {
             active: 0,
             inconsistent: BTreeSet::new(),
         });
-        Self(Arc::new(Inner {
+        Self(Arc::new(SharedModel {
             create: Box::new(create),
             builds,
             documents: Arc::new(LocalDocuments {

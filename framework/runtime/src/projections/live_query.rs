@@ -66,7 +66,7 @@ impl<P: Projection> InMemory<P> {
         R: PartialEq + Clone + Send + 'static,
     {
         let query: Box<dyn Fn(&P) -> R + Send + Sync> = Box::new(query);
-        let live = LiveQuery {
+        let live = ModelLiveQuery {
             changes: self.changes(),
             model: self.downgrade(),
             query,
@@ -79,7 +79,7 @@ impl<P: Projection> InMemory<P> {
     }
 }
 
-struct LiveQuery<P, R> {
+struct ModelLiveQuery<P, R> {
     model: WeakInMemory<P>,
     changes: watch::Receiver<()>,
     query: Box<dyn Fn(&P) -> R + Send + Sync>,
@@ -87,7 +87,7 @@ struct LiveQuery<P, R> {
     last: Option<(R, Position)>,
 }
 
-impl<P: Projection, R: PartialEq + Clone> LiveQuery<P, R> {
+impl<P: Projection, R: PartialEq + Clone> ModelLiveQuery<P, R> {
     async fn next(&mut self) -> Option<(R, Position)> {
         loop {
             // Marked as seen before the query: a change during the query ends the wait below.

@@ -53,7 +53,7 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
 
 /// The outcome of a command, as its sender knows it.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Outcome {
+pub enum RequestOutcome {
     Executed(Receipt),
     NotExecuted,
     /// The response was lost; the command was executed or not.
@@ -61,17 +61,17 @@ pub enum Outcome {
 }
 
 /// Executes [`Count`] under faults, with the caller as the reason in the metadata.
-pub async fn count(engine: Engine, counter: u64, caller: String, key: Option<String>) -> Outcome {
+pub async fn count(engine: Engine, counter: u64, caller: String, key: Option<String>) -> RequestOutcome {
     let mut command = engine.execute(Count { counter }).because(caller);
     if let Some(key) = key {
         command = command.idempotency_key(key);
     }
     match command.await {
-        Ok(receipt) => Outcome::Executed(receipt),
+        Ok(receipt) => RequestOutcome::Executed(receipt),
         Err(ExecuteError::Store(StoreError::Unavailable(_)) | ExecuteError::Conflict { .. }) => {
-            Outcome::NotExecuted
+            RequestOutcome::NotExecuted
         }
-        Err(ExecuteError::Store(StoreError::Interrupted(_))) => Outcome::Unknown,
+        Err(ExecuteError::Store(StoreError::Interrupted(_))) => RequestOutcome::Unknown,
         Err(error) => panic!("unexpected error of a count under faults: {error:?}"),
     }
 }
@@ -192,7 +192,7 @@ pub async fn state_from_snapshot_equals_replay_under_faults<B: Backend>() {
         for expected in 1..=23 {
             let outcome = count(writer.clone(), 1, "a writer".to_owned(), None).await;
             assert!(
-                matches!(outcome, Outcome::Executed(_)),
+                matches!(outcome, RequestOutcome::Executed(_)),
                 "the count must succeed after retries, but ended with {outcome:?}"
             );
             // A new engine has no cached state, so it loads a snapshot if one is available.

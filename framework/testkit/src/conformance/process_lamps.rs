@@ -54,13 +54,13 @@ impl Apply<LampEvent> for Lamp {
 /// Records any event of a lamp.
 #[derive(Command, Debug, Clone, Serialize, Deserialize)]
 #[command(on = Lamp)]
-pub struct Report {
+pub struct LampReport {
     #[id]
     lamp: u64,
     event: LampEvent,
 }
 
-impl Decide for Report {
+impl Decide for LampReport {
     type Error = std::convert::Infallible;
 
     fn decide(&self, _: &Lamp) -> Result<Events<LampEvent>, Self::Error> {
@@ -69,7 +69,7 @@ impl Decide for Report {
 }
 
 pub async fn report(engine: &Engine, lamp: u64, event: LampEvent) {
-    let reported = engine.execute(Report { lamp, event }).await;
+    let reported = engine.execute(LampReport { lamp, event }).await;
     reported.expect("the event should be recorded");
 }
 

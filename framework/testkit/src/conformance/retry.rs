@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::engine::{CountInGroup, Counter, Full, retrying_engine};
-use super::faults::{Outcome, count, with_seeds};
+use super::faults::{RequestOutcome, count, with_seeds};
 use super::harness::{Backend, all_events, join_all};
 use crate::{Faults, Faulty};
 use factum_core::store::Store;
@@ -78,13 +78,13 @@ pub async fn commands_with_keys_execute_once_under_faults<B: Backend>() {
         let mut last = Vec::new();
         for key in 0..KEYS {
             let outcome = send(&engine, key).await.expect("the task should not panic");
-            let Outcome::Executed(receipt) = outcome else {
+            let RequestOutcome::Executed(receipt) = outcome else {
                 panic!("req-{key} must succeed without faults, but ended with {outcome:?}");
             };
             last.push(receipt);
         }
         for (key, outcome) in requests.iter().zip(&outcomes) {
-            if let Outcome::Executed(receipt) = outcome {
+            if let RequestOutcome::Executed(receipt) = outcome {
                 let last = &last[*key as usize];
                 assert!(
                     last.repeated(),
@@ -118,7 +118,7 @@ pub async fn commands_without_keys_execute_at_most_once_under_faults<B: Backend>
         let engine = engine_with_attempts(store.clone(), 30);
         for call in 0..CALLS {
             let outcome = count(engine.clone(), 1, call.to_string(), None).await;
-            assert_eq!(outcome, Outcome::Unknown, "call {call}");
+            assert_eq!(outcome, RequestOutcome::Unknown, "call {call}");
         }
         assert_eq!(
             store.injected(),
@@ -151,7 +151,7 @@ pub async fn commands_without_keys_execute_at_most_once_under_faults<B: Backend>
         for call in 0..CALLS {
             let outcome = count(engine.clone(), 1, call.to_string(), None).await;
             assert!(
-                matches!(outcome, Outcome::Executed(_)),
+                matches!(outcome, RequestOutcome::Executed(_)),
                 "call {call} must succeed after retries, but ended with {outcome:?}"
             );
         }
@@ -200,9 +200,9 @@ async fn assert_results_match_stored_events<B: Backend>(seed: u64, faults: Fault
         let events = stored.get(&call.to_string());
         let events = events.map_or(&[][..], Vec::as_slice);
         let matches = match outcome {
-            Outcome::Executed(receipt) => receipt.events() == events,
-            Outcome::NotExecuted => events.is_empty(),
-            Outcome::Unknown => events.len() <= 1,
+            RequestOutcome::Executed(receipt) => receipt.events() == events,
+            RequestOutcome::NotExecuted => events.is_empty(),
+            RequestOutcome::Unknown => events.len() <= 1,
         };
         assert!(
             matches,
