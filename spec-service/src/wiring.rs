@@ -7,7 +7,10 @@ use async_trait::async_trait;
 use factum::Position;
 use factum::prelude::*;
 use factum_postgres::{PgConnectOptions, PostgresOptions, PostgresStore};
-use factum_sqlite::{BoxError, Sql, SqlDatabase, SqlError, SqlProject, SqlProjection, SqliteStore};
+use factum_sqlite::{
+    BoxError, Sql, SqlDatabase, SqlDatabaseExt as _, SqlError, SqlProject, SqlProjection,
+    SqliteStore,
+};
 
 use crate::app::{AppError, Cursor, ListPage, ListQuery, SpecList, SpecSummary, Specs};
 use crate::domain::{SpecEvent, SpecId, SpecState};

@@ -16,8 +16,8 @@ use factum_core::snapshot::{Snapshot, SnapshotStore};
 use factum_core::store::EventStore;
 use factum_core::stream_id::StreamId;
 use factum_sql::{
-    BatchError, EventsOf, SqlQuery, SqlConnection, SqlDatabase, SqlProjectSet, SqlReadModel,
-    TransactionWork,
+    BatchError, EventsOf, SqlConnection, SqlDatabase, SqlDatabaseExt, SqlProjectSet, SqlQuery,
+    SqlReadModel, TransactionWork,
 };
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener};
@@ -116,7 +116,7 @@ impl PostgresStore {
     /// Returns the read model of `projection`, in tables of the store's schema.
     #[must_use]
     pub fn read_model<P: SqlProjectSet<EventsOf<P>>>(&self, projection: P) -> SqlReadModel {
-        SqlDatabase::read_model(self, projection)
+        SqlDatabaseExt::read_model(self, projection)
     }
 
     /// Starts a query that reads the schema, in a transaction of its own.
@@ -129,7 +129,7 @@ impl PostgresStore {
     /// # Ok(()) }
     /// ```
     pub fn query(&self, sql: &'static str) -> SqlQuery<'_> {
-        SqlDatabase::query(self, sql)
+        SqlDatabaseExt::query(self, sql)
     }
 
     /// Waits for running appends, then closes the connections.

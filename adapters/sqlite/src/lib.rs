@@ -54,8 +54,8 @@ mod writer;
 mod writer_cache;
 
 pub use factum_sql::{
-    BoxError, Dialect, FromRow, Sql, SqlDatabase, SqlError, SqlProject, SqlProjectSet,
-    SqlProjection, SqlReadModel, SqlRow, View,
+    BoxError, Dialect, FromRow, Sql, SqlDatabase, SqlDatabaseExt, SqlError, SqlProject,
+    SqlProjectSet, SqlProjection, SqlReadModel, SqlRow, View,
 };
 pub use open::SqliteOptions;
 /// The driver, for [`Sql::driver`].

@@ -16,8 +16,8 @@ use factum_core::snapshot::{Snapshot, SnapshotStore};
 use factum_core::store::EventStore;
 use factum_core::stream_id::StreamId;
 use factum_sql::{
-    BatchError, EventsOf, SqlQuery, SqlConnection, SqlDatabase, SqlProjectSet, SqlReadModel,
-    TransactionWork,
+    BatchError, EventsOf, SqlConnection, SqlDatabase, SqlDatabaseExt, SqlProjectSet, SqlQuery,
+    SqlReadModel, TransactionWork,
 };
 use rusqlite::Connection;
 use tokio::runtime::Handle;
@@ -96,7 +96,7 @@ impl SqliteStore {
     /// Returns the read model of `projection`, in tables of this file.
     #[must_use]
     pub fn read_model<P: SqlProjectSet<EventsOf<P>>>(&self, projection: P) -> SqlReadModel {
-        SqlDatabase::read_model(self, projection)
+        SqlDatabaseExt::read_model(self, projection)
     }
 
     /// Starts a query that reads the file, in a transaction of its own.
@@ -109,7 +109,7 @@ impl SqliteStore {
     /// # Ok(()) }
     /// ```
     pub fn query(&self, sql: &'static str) -> SqlQuery<'_> {
-        SqlDatabase::query(self, sql)
+        SqlDatabaseExt::query(self, sql)
     }
 
     /// Waits for running appends, then closes the file.

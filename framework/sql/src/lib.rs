@@ -7,7 +7,7 @@
 //! | task | use |
 //! |---|---|
 //! | Write the tables of a projection | [`SqlProjection`], [`SqlProject`], [`Sql`] |
-//! | Read tables | [`SqlDatabase::query`], [`SqlReadModel::view`], [`SqlReadModel::live`] |
+//! | Read tables | [`SqlDatabaseExt::query`], [`SqlReadModel::view`], [`SqlReadModel::live`] |
 //! | Use the driver | [`Sql::driver`], [`View::driver`] |
 //! | Support another database | [`SqlDatabase`], [`SqlConnection`], [`SqlTransaction`], [`inline`] |
 
@@ -16,6 +16,7 @@
 mod active_build;
 mod connection;
 mod database;
+mod database_ext;
 mod error;
 pub mod inline;
 mod live_query;
@@ -31,6 +32,7 @@ mod view;
 
 pub use connection::{Dialect, Relation, SqlConnection, SqlTransaction};
 pub use database::{SqlDatabase, TransactionWork};
+pub use database_ext::SqlDatabaseExt;
 pub use error::SqlError;
 pub use factum_core::error::BoxError;
 pub use factum_engine::projection::{EventsOf, Projection};
@@ -39,6 +41,6 @@ pub use projection::{SqlProject, SqlProjection};
 pub use projection_set::{BoxedProjection, SqlProjectSet};
 pub use read_model::SqlReadModel;
 pub use row::{ColumnIndex, FromRow, SqlRow};
-pub use sql::{SqlQuery, Sql};
+pub use sql::{Sql, SqlQuery};
 pub use value::{FromSqlValue, IntoSqlValue, SqlType, SqlValue};
 pub use view::View;

@@ -12,6 +12,7 @@ use futures_util::{FutureExt as _, Stream};
 use tokio::sync::watch;
 
 use crate::active_build::ActiveBuild;
+use crate::error::SqlError;
 use crate::read_model::SqlReadModel;
 use crate::view::View;
 
@@ -19,6 +20,78 @@ use crate::view::View;
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 /// The longest time until changes without an event are visible: a promotion or a retry.
 const MAX_PAUSE: Duration = Duration::from_secs(1);
+
+impl SqlReadModel {
+    /// Returns the result of `query` on a [view](Self::view), and then each different result, each with the position of its
+    /// view. Waits if there is no read model yet.
+    ///
+    /// Store the position to continue [after it](Self::live_after) later. Results that were replaced before they were
+    /// requested are skipped. Positions never decrease, also after a promotion. An error does not end the stream: the next
+    /// item continues. The stream ends when the store is closed.
+    ///
+    /// ```
+    /// use std::pin::pin;
+    ///
+    /// use futures_util::StreamExt as _;
+    /// # use factum_sql::SqlReadModel;
+    ///
+    /// # async fn show(owners: SqlReadModel) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut live = pin!(owners.live(|mut view| async move {
+    ///     view.query("select count(*) from {owner}").fetch_one::<i64>().await
+    /// }));
+    /// while let Some(next) = live.next().await {
+    ///     let (count, position) = next?;
+    ///     println!("{count} accounts are open at position {position}");
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn live<R, L, F>(
+        &self,
+        query: L,
+    ) -> impl Stream<Item = Result<(R, Position), StoreError>> + Send + use<R, L, F>
+    where
+        R: PartialEq + Clone + Send + 'static,
+        L: Fn(View) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<R, SqlError>> + Send + 'static,
+    {
+        self.follow(None, query)
+    }
+
+    /// Like [`live`](Self::live), without results at or before `position`, which the caller has seen.
+    pub fn live_after<R, L, F>(
+        &self,
+        position: Position,
+        query: L,
+    ) -> impl Stream<Item = Result<(R, Position), StoreError>> + Send + use<R, L, F>
+    where
+        R: PartialEq + Clone + Send + 'static,
+        L: Fn(View) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<R, SqlError>> + Send + 'static,
+    {
+        self.follow(Some(position), query)
+    }
+
+    fn follow<R, L, F>(
+        &self,
+        after: Option<Position>,
+        query: L,
+    ) -> impl Stream<Item = Result<(R, Position), StoreError>> + Send + use<R, L, F>
+    where
+        R: PartialEq + Clone + Send + 'static,
+        L: Fn(View) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<R, SqlError>> + Send + 'static,
+    {
+        live_query(self.clone(), after, move |view| {
+            let result = query(view);
+            async move {
+                result.await.map_err(|error| match error {
+                    SqlError::Store(error) => error,
+                    error => StoreError::Failed(error.into()),
+                })
+            }
+        })
+    }
+}
 
 /// Returns the result of `query` on the newest view, and then each different result, each with the position of the view.
 ///
@@ -28,7 +101,7 @@ const MAX_PAUSE: Duration = Duration::from_secs(1);
 /// The positions never decrease. With several partitions, a result may contain effects of events after its position; it is
 /// repeated when every partition has reached the position that the first had. An error does not end the stream: the next
 /// item continues. The stream ends when the store is closed.
-pub fn live_query<R, L, F>(
+fn live_query<R, L, F>(
     model: SqlReadModel,
     after: Option<Position>,
     query: L,

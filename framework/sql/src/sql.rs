@@ -141,7 +141,9 @@ impl<'q> SqlQuery<'q> {
     /// Returns [`SqlError`] if the statement fails.
     pub async fn execute(self) -> Result<u64, SqlError> {
         match self.target {
-            StatementTarget::Connection(connection) => connection.execute(&self.sql, &self.values).await,
+            StatementTarget::Connection(connection) => {
+                connection.execute(&self.sql, &self.values).await
+            }
             StatementTarget::Database(database) => {
                 let mut connection = database.begin_read().await?;
                 connection.execute(&self.sql, &self.values).await

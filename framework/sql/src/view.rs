@@ -1,4 +1,4 @@
-//! [`View`]: a read model at one position; and live queries.
+//! [`View`]: a read model at one position.
 
 use std::any::Any;
 use std::fmt;
@@ -6,12 +6,9 @@ use std::fmt;
 use factum_core::error::StoreError;
 use factum_core::position::Position;
 use factum_runtime::consumer::control_key;
-use futures_util::Stream;
 
 use crate::active_build::ActiveBuild;
 use crate::connection::{Dialect, SqlConnection};
-use crate::error::SqlError;
-use crate::live_query::live_query;
 use crate::read_model::SqlReadModel;
 use crate::sql::{SqlQuery, StatementTarget};
 use crate::table_names::expand_table_names;
@@ -85,76 +82,6 @@ impl SqlReadModel {
     /// Returns [`StoreError`] if the database fails.
     pub async fn view(&self) -> Result<Option<View>, StoreError> {
         Ok(self.open().await?.1)
-    }
-
-    /// Returns the result of `query` on a [view](Self::view), and then each different result, each with the position of its
-    /// view. Waits if there is no read model yet.
-    ///
-    /// Store the position to continue [after it](Self::live_after) later. Results that were replaced before they were
-    /// requested are skipped. Positions never decrease, also after a promotion. An error does not end the stream: the next
-    /// item continues. The stream ends when the store is closed.
-    ///
-    /// ```
-    /// use std::pin::pin;
-    ///
-    /// use futures_util::StreamExt as _;
-    /// # use factum_sql::SqlReadModel;
-    ///
-    /// # async fn show(owners: SqlReadModel) -> Result<(), Box<dyn std::error::Error>> {
-    /// let mut live = pin!(owners.live(|mut view| async move {
-    ///     view.query("select count(*) from {owner}").fetch_one::<i64>().await
-    /// }));
-    /// while let Some(next) = live.next().await {
-    ///     let (count, position) = next?;
-    ///     println!("{count} accounts are open at position {position}");
-    /// }
-    /// # Ok(()) }
-    /// ```
-    pub fn live<R, L, F>(
-        &self,
-        query: L,
-    ) -> impl Stream<Item = Result<(R, Position), StoreError>> + Send + use<R, L, F>
-    where
-        R: PartialEq + Clone + Send + 'static,
-        L: Fn(View) -> F + Send + Sync + 'static,
-        F: Future<Output = Result<R, SqlError>> + Send + 'static,
-    {
-        self.follow(None, query)
-    }
-
-    /// Like [`live`](Self::live), without results at or before `position`, which the caller has seen.
-    pub fn live_after<R, L, F>(
-        &self,
-        position: Position,
-        query: L,
-    ) -> impl Stream<Item = Result<(R, Position), StoreError>> + Send + use<R, L, F>
-    where
-        R: PartialEq + Clone + Send + 'static,
-        L: Fn(View) -> F + Send + Sync + 'static,
-        F: Future<Output = Result<R, SqlError>> + Send + 'static,
-    {
-        self.follow(Some(position), query)
-    }
-
-    fn follow<R, L, F>(
-        &self,
-        after: Option<Position>,
-        query: L,
-    ) -> impl Stream<Item = Result<(R, Position), StoreError>> + Send + use<R, L, F>
-    where
-        R: PartialEq + Clone + Send + 'static,
-        L: Fn(View) -> F + Send + Sync + 'static,
-        F: Future<Output = Result<R, SqlError>> + Send + 'static,
-    {
-        live_query(self.clone(), after, move |view| {
-            let result = query(view);
-            async move {
-                result.await.map_err(|error| match error {
-                    SqlError::Store(error) => error,
-                    error => StoreError::Failed(error.into()),
-                })
-            }
-        })
     }
 }
 

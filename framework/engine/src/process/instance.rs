@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::reactions::ProcessAction;
+use super::action::ProcessAction;
 use crate::error::StoreError;
 use crate::record::RecordedEvent;
 

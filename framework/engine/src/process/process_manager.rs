@@ -1,4 +1,4 @@
-//! [`ProcessManager`], [`React`] and [`Respond`].
+//! [`ProcessManager`]: the name, the events and the commands of a process manager.
 
 use std::fmt;
 
@@ -6,12 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::command_set::CommandSet;
-use super::inputs::{Deadline, Rejection};
-use super::reactions::Reactions;
-use crate::aggregate::Apply;
-use crate::event::Event;
 use crate::event_set::EventSet;
-use crate::record::Recorded;
 use crate::upcast::Upcaster;
 
 /// Reacts to events with commands and deadlines, and keeps the state of one case across streams.
@@ -143,44 +138,6 @@ pub trait ProcessManager:
     type Events: EventSet;
     /// The commands that it may send.
     type Commands: CommandSet;
-}
-
-/// Handles the events of one type.
-///
-/// Pure: no I/O, no clock, no store. The time is that of the event.
-#[diagnostic::on_unimplemented(
-    message = "the process manager `{Self}` does not react to `{E}`",
-    label = "`impl React<{E}> for {Self}` is missing",
-    note = "write `impl React<{E}> for {Self} {{ fn correlate(…) … fn react(…) … }}`"
-)]
-pub trait React<E: Event>: ProcessManager + Apply<E> {
-    /// Returns the instance that processes `event`.
-    ///
-    /// The id is in the event, or it is the key of the stream: `event.record.stream.key()`. If a required id is missing, panic:
-    /// the event becomes a dead letter and can be retried, while [`Correlation::Ignored`] skips it for ever.
-    fn correlate(event: &Recorded<E>) -> Correlation<Self::Id>;
-
-    /// Adds the reactions to `event`, which [`Apply`] has already processed.
-    ///
-    /// Each method of `then` returns `then`, so that all arms of a `match` have one type; an arm without reactions is
-    /// `_ => then`.
-    fn react(&self, event: &Recorded<E>, then: &mut Reactions<Self>);
-}
-
-/// Handles rejected commands and passed deadlines.
-///
-/// Pure, like [`React`].
-#[diagnostic::on_unimplemented(
-    message = "the process manager `{Self}` does not handle rejected commands and deadlines",
-    label = "`impl Respond for {Self}` is missing",
-    note = "write `impl Respond for {Self} {{ fn rejected(…) … fn deadline(…) … }}`"
-)]
-pub trait Respond: ProcessManager {
-    /// Handles the rejection of a command that this instance has sent, for example with compensating commands.
-    fn rejected(&mut self, rejection: &Rejection, then: &mut Reactions<Self>);
-
-    /// Handles a deadline that has passed and was neither cancelled nor moved.
-    fn deadline(&mut self, deadline: &Deadline, then: &mut Reactions<Self>);
 }
 
 /// A command that the process manager `P` may send, because its `commands = (…)` declares it.

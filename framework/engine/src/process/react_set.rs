@@ -1,6 +1,7 @@
 //! [`ReactSet`]: the events that a process manager handles.
 
-use super::process_manager::{Correlation, ProcessManager, React};
+use super::process_manager::{Correlation, ProcessManager};
+use super::react::React;
 use super::reactions::Reactions;
 use crate::error::DecodeError;
 use crate::event::Event;

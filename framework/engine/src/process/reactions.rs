@@ -2,8 +2,7 @@
 
 use std::marker::PhantomData;
 
-use serde_json::Value;
-
+use super::action::ProcessAction;
 use super::process_manager::{ProcessManager, SentBy};
 use crate::command::Decide;
 use crate::domain::deadline::When;
@@ -17,34 +16,6 @@ pub struct Reactions<P> {
     actions: Vec<ProcessAction>,
     error: Option<String>,
     of: PhantomData<fn() -> P>,
-}
-
-/// One reaction, without its types.
-#[derive(Debug, Clone, PartialEq)]
-pub enum ProcessAction {
-    /// Sends a command.
-    Send {
-        /// The name.
-        command: &'static str,
-        /// The schema version.
-        version: u32,
-        /// The command, as JSON.
-        body: Value,
-    },
-    /// Sets a deadline.
-    SetDeadline {
-        /// The name.
-        name: String,
-        /// The due time.
-        due: Timestamp,
-    },
-    /// Cancels a deadline.
-    CancelDeadline {
-        /// The name.
-        name: String,
-    },
-    /// Completes the instance.
-    Complete,
 }
 
 impl<P: ProcessManager> Reactions<P> {

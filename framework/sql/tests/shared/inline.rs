@@ -10,7 +10,10 @@ use std::time::Duration;
 use factum::engine::RetryPolicy;
 use factum::prelude::*;
 use factum::runtime::ConsumerState;
-use factum::store::{AppendError, DocumentChanges, DocumentStore as _, EventStore as _, ExpectedVersion, Revision, StoreError};
+use factum::store::{
+    AppendError, DocumentChanges, DocumentStore as _, EventStore as _, ExpectedVersion, Revision,
+    StoreError,
+};
 use factum_sql::{BoxError, Sql, SqlError, SqlProject, SqlProjection};
 use tokio::task::JoinHandle;
 

@@ -13,7 +13,8 @@ use factum::prelude::*;
 use factum::runtime::{ConsumerState, FailurePolicy, ProjectionHandle, WaitError};
 use factum::store::{Query, Read};
 use factum_sql::{
-    BoxError, FromRow, Sql, SqlDatabase, SqlError, SqlProject, SqlProjection, SqlReadModel, SqlRow,
+    BoxError, FromRow, Sql, SqlDatabase, SqlDatabaseExt as _, SqlError, SqlProject, SqlProjection,
+    SqlReadModel, SqlRow,
 };
 use uuid::Uuid;
 
