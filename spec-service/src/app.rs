@@ -1,7 +1,9 @@
 //! The application layer: the functions that both APIs call.
 
 mod context;
+mod cursor;
 mod error;
+mod limits;
 mod list;
 mod view;
 mod watch;
@@ -15,11 +17,13 @@ use factum::store::{Append, Read, RecordedEvent};
 use factum::{Engine, Position, Runtime};
 use tracing::warn;
 
-use crate::domain::{DEFAULT_MAX_BYTES, Rejection, Spec, SpecId};
+use crate::domain::{DEFAULT_MAX_BYTES, Spec, SpecId, SpecRejection};
 
 pub use context::RequestContext;
+pub use cursor::{Cursor, InvalidCursor};
 pub use error::AppError;
-pub use list::{Cursor, InvalidCursor, ListPage, ListQuery, MAX_LIMIT, SpecList, SpecSummary};
+pub use limits::MAX_LIMIT;
+pub use list::{ListPage, ListQuery, SpecList, SpecSummary};
 pub use view::{Change, Health, SpecVersion, SpecView};
 pub use watch::ChangeStream;
 pub use write::{NewSpec, NewVersion, WriteResult};
@@ -70,14 +74,14 @@ impl Specs {
     /// Without `version`, the content is the published version, or the latest if none was published.
     ///
     /// # Errors
-    /// Returns [`Rejection::NotFound`], [`Rejection::NoSuchVersion`], or an error of the store.
+    /// Returns [`SpecRejection::NotFound`], [`SpecRejection::NoSuchVersion`], or an error of the store.
     pub async fn get(&self, id: SpecId, version: Option<u64>) -> Result<SpecView, AppError> {
         let engine = &self.0.engine;
         let spec = engine.load::<Spec>(&id).await?;
-        let life = spec.life().ok_or(Rejection::NotFound)?;
+        let life = spec.life().ok_or(SpecRejection::NotFound)?;
         let latest = life.latest();
         let version = version.or(life.published).unwrap_or(latest);
-        let content = life.content(version).ok_or(Rejection::NoSuchVersion {
+        let content = life.content(version).ok_or(SpecRejection::NoSuchVersion {
             requested: version,
             latest,
         })?;
@@ -117,7 +121,7 @@ impl Specs {
     /// Returns all versions of the content with their author and time, version 1 first.
     ///
     /// # Errors
-    /// Returns [`Rejection::NotFound`], or an error of the store.
+    /// Returns [`SpecRejection::NotFound`], or an error of the store.
     pub async fn versions(&self, id: SpecId) -> Result<Vec<SpecVersion>, AppError> {
         Ok(view::versions(&self.history(id).await?))
     }
@@ -125,11 +129,11 @@ impl Specs {
     /// Returns all changes of the specification, oldest first.
     ///
     /// # Errors
-    /// Returns [`Rejection::NotFound`], or an error of the store.
+    /// Returns [`SpecRejection::NotFound`], or an error of the store.
     pub async fn history(&self, id: SpecId) -> Result<Vec<Change>, AppError> {
         let events = self.0.engine.history::<Spec>(&id).await?;
         if events.is_empty() {
-            return Err(Rejection::NotFound.into());
+            return Err(SpecRejection::NotFound.into());
         }
         Ok(events
             .into_iter()

@@ -7,7 +7,7 @@ mod memory;
 use factum::Position;
 use factum_memory::MemoryStore;
 use spec_service::app::{AppError, ListQuery, RequestContext, WriteResult};
-use spec_service::domain::{Rejection, SpecEvent, SpecState};
+use spec_service::domain::{SpecEvent, SpecRejection, SpecState};
 
 use memory::{by, create, node_on, node_with_broken_projection, update};
 
@@ -91,7 +91,10 @@ async fn deleted_spec_keeps_its_history() {
     let rejected = update(&specs, id, "limit: 2\n", &by("ann"))
         .await
         .unwrap_err();
-    assert!(matches!(rejected, AppError::Rejected(Rejection::Deleted)));
+    assert!(matches!(
+        rejected,
+        AppError::Rejected(SpecRejection::Deleted)
+    ));
     let same_name = create(&specs, "limits", &by("ann")).await.unwrap();
     assert_ne!(same_name.id, id);
     assert_eq!(specs.history(id).await.unwrap().len(), 2);

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use factum_memory::MemoryStore;
 use futures_util::future::join_all;
 use spec_service::app::{AppError, ListQuery, RequestContext, WriteResult};
-use spec_service::domain::{Rejection, SpecState};
+use spec_service::domain::{SpecRejection, SpecState};
 
 use memory::{by, create, expecting, keyed, node_on, update};
 
@@ -139,7 +139,7 @@ async fn idempotency_key_is_scoped_to_actor_and_request() {
         .unwrap_err();
     assert!(matches!(
         taken,
-        AppError::Rejected(Rejection::NameTaken { .. })
+        AppError::Rejected(SpecRejection::NameTaken { .. })
     ));
     let empty = create(&specs, "other", &keyed("ann", ""))
         .await

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use factum::prelude::*;
 use factum::process::{Correlation, Deadline, Reactions, Rejection};
-use factum::{Timestamp, async_trait};
+use factum::Timestamp;
 
 /// The time after which an unpaid order is cancelled.
 pub const PAYMENT_TIMEOUT: Duration = Duration::from_millis(400);

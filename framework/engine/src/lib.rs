@@ -14,10 +14,6 @@
 //! Each layer depends on the layers above it in this table only.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![allow(
-    missing_docs,
-    reason = "some items are public only for the other crates of the framework; `factum` exports the rest"
-)]
 
 pub mod causality;
 pub mod clock;

@@ -4,10 +4,6 @@
 //! Applications use the crate `factum`, which re-exports what they need.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![allow(
-    missing_docs,
-    reason = "some items are public only for the other crates of the framework; `factum` exports the rest"
-)]
 
 pub mod consumer;
 mod document_scan;

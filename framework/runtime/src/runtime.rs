@@ -89,12 +89,6 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// Returns a builder of a runtime over the store of `engine`.
-    #[must_use]
-    pub fn builder(engine: &Engine) -> RuntimeBuilder {
-        RuntimeBuilder::new(engine)
-    }
-
     /// Returns the handle of the projection `P`.
     ///
     /// # Errors

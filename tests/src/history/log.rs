@@ -7,7 +7,8 @@ use factum::store::{
 };
 use factum::{Position, StreamId, Version};
 
-use super::{Anomaly, History, Kind};
+use super::anomaly::Anomaly;
+use super::calls::{History, Kind};
 
 /// The heads, from the first to the last, at which a condition holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,8 +10,8 @@ use factum::store::{EventStore, Page, Query, Read, RecordedEvent, StoreError, Vi
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::calls::{Call, History, Kind, Response, Subscriber};
 use super::random::Client;
-use super::{Call, History, Kind, Response, Subscriber};
 
 /// The time that a subscriber has to receive all events after the last write.
 const SUBSCRIBER_TIMEOUT: Duration = Duration::from_secs(30);

@@ -30,16 +30,21 @@ pub trait CommandSet: Send + Sync + 'static {
 /// How the commands of one name are decoded and executed.
 #[derive(Debug, Clone, Copy)]
 pub struct CommandRoute {
+    /// The name of the commands.
     pub name: &'static str,
+    /// The current schema version of the commands.
     pub version: u32,
     upcasters: &'static [Upcaster],
+    /// Decodes a command of the current schema version and executes it.
     pub run: fn(Engine, Value, CommandEnvelope) -> BoxFuture<'static, CommandOutcome>,
 }
 
 /// The metadata and the idempotency key of a command that is sent.
 #[derive(Debug, Clone)]
 pub struct CommandEnvelope {
+    /// The metadata of the events that the command stores.
     pub metadata: Metadata,
+    /// The idempotency key.
     pub key: String,
     /// Document changes in the append of the command; if a required revision has changed, the command has no effect.
     pub changes: DocumentChanges,
@@ -65,6 +70,8 @@ pub enum CommandOutcome {
 }
 
 impl CommandRoute {
+    /// Creates the route of the commands of type `C`.
+    #[must_use]
     pub fn of<C: Decide + DeserializeOwned>() -> Self {
         Self {
             name: C::NAME,

@@ -103,8 +103,16 @@ impl From<StartFrom> for ProcessOptions {
     }
 }
 
+impl Runtime {
+    /// Returns a builder of a runtime over the store of `engine`.
+    #[must_use]
+    pub fn builder(engine: &Engine) -> RuntimeBuilder {
+        RuntimeBuilder::new(engine)
+    }
+}
+
 impl RuntimeBuilder {
-    pub(super) fn new(engine: &Engine) -> Self {
+    fn new(engine: &Engine) -> Self {
         Self {
             engine: engine.clone(),
             projections: Vec::new(),
