@@ -163,7 +163,7 @@ async fn panic_while_tables_are_created_rejects_no_append() {
     store.append(added(1, &[1])).await.unwrap();
     let error = runtime.wait_for(1_u64.into()).await.unwrap_err();
     let error = error.to_string();
-    assert!(error.contains("it panicked: it has no tables"), "{error}");
+    assert!(error.contains("panicked: it has no tables"), "{error}");
     runtime.stop().await;
 }
 
