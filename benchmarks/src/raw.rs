@@ -15,7 +15,7 @@ pub struct Rate {
     pub elapsed: Duration,
 }
 
-/// How many rows of a read model are changed in one transaction: as many as a page of events holds.
+/// The number of rows of a read model that are changed in one transaction: one page of events.
 pub(crate) const PAGE: usize = factum::store::MAX_PAGE;
 
 /// Returns a statement of the measured projection with its own table name.

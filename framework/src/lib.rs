@@ -1,7 +1,7 @@
 //! Event sourcing with plain types, pure functions and pluggable stores.
 //!
-//! You write types and pure functions; the framework names, stores, loads and decodes, retries after conflicts, and runs
-//! what reacts to events. A domain, and its test:
+//! You write types and pure functions. The framework stores, loads and decodes events, retries after conflicts, and
+//! runs projections, process managers and event handlers. A domain, and its test:
 //!
 //! ```
 //! use factum::prelude::*;
@@ -51,7 +51,7 @@
 //!
 //! # Where to find what
 //!
-//! [`prelude`] contains what applications use every day.
+//! [`prelude`] contains the items that applications use every day.
 //!
 //! | task | use | the function that you write |
 //! |---|---|---|
@@ -132,8 +132,8 @@ pub mod engine {
     pub use factum_engine::causality::{CausalEvent, CausalTree, Causality};
     pub use factum_engine::clock::{Clock, SystemClock};
     pub use factum_engine::engine::{
-        Engine, EngineBuilder, Execute, ExecuteAndWait, ExecuteAndWaitError, ExecuteError, History, Load, LoadError, Loaded, Receipt,
-        RetryPolicy, WaitForPosition,
+        Engine, EngineBuilder, Execute, ExecuteAndWait, ExecuteAndWaitError, ExecuteError, History,
+        Load, LoadError, Loaded, Receipt, RetryPolicy, WaitForPosition,
     };
     pub use factum_engine::subscription::Subscription;
 }
@@ -169,6 +169,7 @@ pub mod runtime {
 /// The store contract: everything that a store author needs.
 pub mod store {
     pub use factum_core::append::*;
+    pub use factum_core::async_trait;
     pub use factum_core::delegate;
     pub use factum_core::document::*;
     pub use factum_core::error::{BoxError, StoreError, error_chain, panic_message};

@@ -1,4 +1,4 @@
-//! What applications use every day: `use factum::prelude::*`.
+//! The items that applications use every day: `use factum::prelude::*`.
 
 pub use factum_engine::aggregate::{Aggregate, Apply};
 pub use factum_engine::command::{Command, Decide};

@@ -89,8 +89,8 @@ impl PostgresOptions {
     /// another: it builds the tables, catches up, and retries dead letters. Appends update a build once it has caught
     /// up. Until then, and while the projection is paused or has dead letters, they leave it to the runtime. The
     /// projection must have one partition. Each append runs its statements while no other process can append, so keep
-    /// them few. Every process that appends should set the option; after one that does not, the runtime or the next
-    /// append of this store catches up.
+    /// them few. Every process that appends should set the option. After an append without the option, the runtime or
+    /// the next append of this store catches up.
     #[must_use]
     pub fn inline<P: SqlProjectSet<EventsOf<P>>>(mut self, projection: P) -> Self {
         self.inline.push(Arc::new(projection));

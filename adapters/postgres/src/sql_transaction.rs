@@ -27,8 +27,9 @@ pub struct IgnoredError;
 pub struct PostgresTransaction<'c> {
     db: &'c mut PgConnection,
     stream_ids: &'c StreamIds,
-    /// Set if a statement may have failed since the last check: it failed, its future was dropped, or the driver was
-    /// used.
+    /// Set if a statement may have failed since the last check.
+    ///
+    /// It is set after a failed statement, after its future was dropped, and after the driver was used.
     unchecked: bool,
 }
 

@@ -35,8 +35,10 @@ use crate::writer::{QUEUE_CAPACITY, Writer, WriterMessage};
 use crate::writer_cache::WriterCache;
 use crate::{document, snapshot};
 
+/// The statements that commit a transaction.
+///
 /// After an ignored error, `commit` rolls back and reports success, so a statement before it must succeed. sqlx ends
-/// the chained transaction on the way back to the pool.
+/// the chained transaction when the connection returns to the pool.
 const COMMIT: &str = "select 1; commit and chain";
 
 /// A store in a schema of a PostgreSQL database.
@@ -119,7 +121,7 @@ impl PostgresStore {
         SqlDatabaseExt::read_model(self, projection)
     }
 
-    /// Starts a query that reads the schema, in a transaction of its own.
+    /// Starts a query that reads the schema, in a separate transaction.
     ///
     /// Use the plain names of tables: they are views of the active builds.
     ///

@@ -48,9 +48,9 @@ impl SqliteOptions {
         self
     }
 
-    /// Sets how long a write waits for another process that writes.
+    /// Sets the time that a write waits for another process that writes.
     ///
-    /// Then it fails with [`StoreError::Unavailable`]. The default is 5 seconds.
+    /// After this time, the write fails with [`StoreError::Unavailable`]. The default is 5 seconds.
     #[must_use]
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.file.busy_timeout = timeout;

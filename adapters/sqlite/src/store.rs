@@ -99,7 +99,7 @@ impl SqliteStore {
         SqlDatabaseExt::read_model(self, projection)
     }
 
-    /// Starts a query that reads the file, in a transaction of its own.
+    /// Starts a query that reads the file, in a separate transaction.
     ///
     /// Use the plain names of tables: they are views of the active builds.
     ///

@@ -16,7 +16,7 @@ use crate::database_file::DatabaseFile;
 use crate::error::BackendError;
 use crate::{document, statement, transaction};
 
-/// How long a caller waits for a connection while all are in use.
+/// The time that a caller waits for a connection while all are in use.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Read-only connections, at most a fixed number at a time.

@@ -27,8 +27,9 @@ impl WriteLock {
         self.0.blocking_lock()
     }
 
-    /// Runs `work` with the connection on a thread for blocking work. Once it has begun, it also ends if the future is
-    /// dropped.
+    /// Runs `work` with the connection on a thread for blocking work.
+    ///
+    /// After `work` has begun, it continues to its end even if the future is dropped.
     pub async fn run<T, E>(
         &self,
         work: impl FnOnce(&mut WriteConnection) -> Result<T, E> + Send + 'static,

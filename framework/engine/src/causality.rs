@@ -21,7 +21,9 @@ pub use crate::causality::tree::{CausalEvent, CausalTree};
 /// The maximum number of events in a tree, unless set.
 const DEFAULT_LIMIT: usize = 10_000;
 
-/// A [`CausalTree`], read when awaited. Created by [`Engine::causality`](crate::engine::Engine::causality).
+/// A [`CausalTree`], read when awaited.
+///
+/// Created by [`Engine::causality`](crate::engine::Engine::causality).
 #[must_use = "a tree does nothing until awaited"]
 pub struct Causality<'e> {
     store: &'e dyn EventStore,
@@ -44,8 +46,8 @@ impl<'e> Causality<'e> {
 
     /// Reads only the events after `position`; 0 reads from the first event of the log.
     ///
-    /// The default is the time in the id. Set the position for an id without a time, or if the clock that created the id
-    /// is more than a minute ahead of the store's clock.
+    /// The default is the time in the id. Set the position if the id has no time. Also set it if the clock that created
+    /// the id is more than a minute fast, compared with the store's clock.
     pub fn after(mut self, position: impl Into<Position>) -> Self {
         self.after = Some(position.into());
         self

@@ -64,7 +64,9 @@ pub trait Decide: Command {
     /// The reasons for a rejection.
     type Error: std::error::Error + Send + Sync + 'static;
 
-    /// Returns the events to store, with the [deadlines](crate::events::Events::deadline) to set and cancel.
+    /// Returns the events to store, and the [deadlines] to set and cancel.
+    ///
+    /// [deadlines]: crate::events::Events::deadline
     ///
     /// # Errors
     /// Returns a rejection if the rules of the domain do not allow the command. Nothing is stored then.

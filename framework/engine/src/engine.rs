@@ -52,12 +52,12 @@ const CACHE_CAPACITY: usize = 10_000;
 /// Executes commands and loads aggregates, on any store.
 ///
 /// An engine is a handle: it is cheap to clone and can be shared between tasks. Use one engine for each store in a
-/// program, because its queues and its aggregate cache are its own. [`Engine::new`] has the default settings;
-/// [`Engine::builder`] changes the clock, the retry policy and the capacity of the cache.
+/// program, because each engine has a separate aggregate cache and separate queues. [`Engine::new`] has the default
+/// settings; [`Engine::builder`] changes the clock, the retry policy and the capacity of the cache.
 #[derive(Clone)]
 pub struct Engine(Arc<EngineCore>);
 
-/// Builds an [`Engine`] with other than the default settings.
+/// Builds an [`Engine`] with custom settings.
 pub struct EngineBuilder {
     store: Arc<dyn Store>,
     retry: RetryPolicy,
@@ -94,8 +94,8 @@ impl Engine {
     /// # Ok(()) }
     /// ```
     ///
-    /// Commands of this engine on the same stream wait for each other. After a conflict with another writer, the command
-    /// is decided again, as often as the [`RetryPolicy`] allows.
+    /// Commands of this engine on the same stream wait for each other. After a conflict with another writer, the
+    /// command is decided again, as often as the [`RetryPolicy`] allows.
     ///
     /// If the future is dropped, the command is executed as a whole or not at all. With an idempotency key, it is safe
     /// to execute the command again.
@@ -127,9 +127,9 @@ impl Engine {
     ///
     /// Stores have no index of correlation ids, so the events are found by reading the log. If the id is a UUIDv7, as
     /// the engine creates them, reading starts at the time in the id, minus one minute for different clocks. The start
-    /// is found by a binary search: about 24 reads of one event for ten million events. All events from there to the
-    /// head are read; [`until`](Causality::until) limits them, and [`limit`](Causality::limit) limits the memory. For
-    /// other ids, everything is read, unless [`after`](Causality::after) sets the start.
+    /// is found by a binary search: about 24 reads of one event for ten million events. All events from this position
+    /// to the head are read; [`until`](Causality::until) limits them, and [`limit`](Causality::limit) limits the
+    /// memory. For other ids, everything is read, unless [`after`](Causality::after) sets the start.
     ///
     /// ```no_run
     /// # use factum::prelude::*;
@@ -148,9 +148,10 @@ impl Engine {
         Subscription::new(self.0.loader.store.clone(), query, after)
     }
 
-    /// Removes the states of `streams` from the aggregate cache, so that they are read from the store again.
+    /// Removes the states of `streams` from the aggregate cache.
     ///
-    /// A command that is executed at the same time may put its state into the cache again.
+    /// The next command reads them from the store again. A command that is executed at the same time may put its state
+    /// into the cache again.
     pub fn evict<'s>(&self, streams: impl IntoIterator<Item = &'s StreamId>) {
         for stream in streams {
             self.0.loader.cache.remove(stream);
@@ -184,14 +185,16 @@ impl Engine {
 }
 
 impl EngineBuilder {
-    /// Sets how often, and after which delay, a command is retried.
+    /// Sets the retry policy of commands: the number of attempts and the delays between them.
     #[must_use]
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
         self
     }
 
-    /// Sets the maximum number of states in the aggregate cache. The default is 10,000; 0 disables the cache.
+    /// Sets the maximum number of states in the aggregate cache.
+    ///
+    /// The default is 10,000; 0 disables the cache.
     #[must_use]
     pub fn cache_capacity(mut self, entries: usize) -> Self {
         self.cache_capacity = entries;
@@ -200,7 +203,7 @@ impl EngineBuilder {
 
     /// Sets the clock for [deadlines](crate::events::Events::deadline). The default is the system clock.
     ///
-    /// Process managers use it, too, unless they have a clock of their own.
+    /// Process managers use it, too, unless the runtime has another clock.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);

@@ -112,7 +112,9 @@ fn encrypt_event(
     Ok(())
 }
 
-/// Returns the context that a ciphertext is bound to, so that it cannot be moved to another event or field.
+/// Returns the context that a ciphertext is bound to.
+///
+/// A ciphertext cannot be moved to another event or field, because its context would differ.
 pub fn encryption_context(subject: Pseudonym, event: Uuid, field: &str) -> Vec<u8> {
     // Only the last part varies in length, so that no two fields share a context.
     let (event, field) = (event.as_bytes(), field.as_bytes());

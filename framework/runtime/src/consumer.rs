@@ -1,17 +1,17 @@
-//! [`Consumer`]: a durable subscription with leases, checkpoints, a failure policy and dead letters. Projections, process
-//! managers and event handlers are consumers.
+//! [`Consumer`]: a durable subscription with leases, checkpoints, a failure policy and dead letters. Projections,
+//! process managers and event handlers are consumers.
 //!
 //! | part | responsibility |
 //! |---|---|
 //! | `supervisor` | one task for each consumer: its builds, and one worker for each partition of each build |
-//! | `promotion` | which build serves readers |
+//! | `promotion` | selects the build that serves readers |
 //! | `partition_worker` | one task for each partition: acquires the lease, consumes, releases |
 //! | `lease_holder`, `lease` | the lease of a partition and its checkpoint |
 //! | `batch_applier` | applies events in batches; isolates events that fail |
 //! | `dead_letter_queue`, `dead_letter_store`, `dead_letter_retry` | events that failed permanently |
 //! | `deferred_checkpoint` | pages without events of the partition |
 //! | `control` | requests of users and the list of builds, as a document |
-//! | `status_tracker` | what users see |
+//! | `status_tracker` | the status that users read |
 
 mod batch;
 mod batch_applier;

@@ -1,8 +1,9 @@
 //! [`Membership`]: the nodes that share a store, and the partitions that each of them processes.
 //!
-//! Each node has a document, its heartbeat: the partitions that it can process, and the number that it does process. A node
-//! whose heartbeat does not change for the duration of its lease, measured by the clock of the observer, is considered dead.
-//! A wrong guess costs duplicate work and nothing else: the fencing token is the revision of each lease.
+//! Each node has a document, its heartbeat. It contains the partitions that the node can process, and the number of
+//! partitions that it processes. A node is considered dead if its heartbeat does not change for the duration of its
+//! lease, measured by the clock of the observer. A wrong guess only causes duplicate work, because the revision of each
+//! lease is a fencing token.
 //!
 //! A node that sees no other node writes no heartbeats: it only reads, and resumes writing when another node appears.
 
@@ -25,14 +26,14 @@ use heartbeat::{HEARTBEATS, Heartbeat, heartbeat_key};
 use process_identity::ProcessIdentity;
 use state::MembershipState;
 
-/// The longest interval between two looks at the other nodes and at requests.
+/// The maximum interval between two reads of the other nodes and of requests.
 const MAX_POLL_INTERVAL: Duration = Duration::from_secs(2);
 
-/// The nodes that share a store, as one of them sees it.
+/// The nodes that share a store, from the point of view of one node.
 #[derive(Debug)]
 pub struct Membership {
     node: Uuid,
-    /// A name that outlives the process.
+    /// A name that stays the same after a restart of the program.
     name: Option<String>,
     lease: Duration,
     state: Mutex<MembershipState>,
@@ -65,12 +66,12 @@ impl Membership {
         self.node
     }
 
-    /// Returns how often heartbeats are written while there are other nodes.
+    /// Returns the interval between heartbeats while other nodes exist.
     pub fn heartbeat_interval(&self) -> Duration {
         self.lease / 3
     }
 
-    /// Returns how often documents that other nodes may change are read.
+    /// Returns the interval at which documents that other nodes may change are read.
     pub fn poll_interval(&self) -> Duration {
         self.heartbeat_interval().min(MAX_POLL_INTERVAL)
     }
@@ -91,12 +92,16 @@ impl Membership {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns whether `node` is alive. An unknown node gets the time of its lease to show a heartbeat.
+    /// Returns whether `node` is alive.
+    ///
+    /// An unknown node is considered alive for the duration of a lease, in which it can write a heartbeat.
     pub fn is_alive(&self, node: Uuid) -> bool {
         node == self.node || self.state().is_alive(node, self.lease)
     }
 
-    /// Returns whether this node may acquire the free partition `key`: it has not its share yet, or no other node wants it.
+    /// Returns whether this node may acquire the free partition `key`.
+    ///
+    /// It may do so if it has less than its share of the partitions, or if no other node wants this partition.
     pub fn may_acquire(&self, key: &str) -> bool {
         self.state().may_acquire(key, self.lease)
     }
@@ -113,7 +118,7 @@ impl Membership {
 
     /// Offers the partition `key` to nodes that may run newer code, for this reason.
     ///
-    /// An offer is repeated only after several leases, since the other nodes may know no more.
+    /// An offer is repeated only after several leases, because the other nodes may not run newer code either.
     pub fn offer_handover(&self, key: &str, reason: &str) {
         self.state().offer_handover(key, reason, self.lease);
     }

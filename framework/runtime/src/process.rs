@@ -3,7 +3,7 @@
 //! | part | responsibility |
 //! |---|---|
 //! | `event_consumer` | applies events to process instances |
-//! | `dispatcher` | executes what is due: commands of the outbox and deadlines |
+//! | `dispatcher` | executes due work: commands of the outbox and deadlines |
 //! | `due_work` | reads the due index |
 //! | `delivery` | executes one command or deadline, and stores the result |
 //! | `deadline_gate` | delays a deadline until all events that were stored before it are processed |

@@ -30,10 +30,10 @@ use node::Node;
 use running::{ConsumerKind, RunningConsumer};
 pub use start_error::StartError;
 
-/// How often the work of other nodes is read while a caller waits for it.
+/// The interval at which the work of other nodes is read while a caller waits for it.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Runs projections, process managers, schedules and event handlers, each in tasks of its own.
+/// Runs projections, process managers, schedules and event handlers, each in separate tasks.
 ///
 /// Dropping the runtime aborts its tasks. [`stop`](Self::stop) lets them finish their current batch and releases their
 /// leases, so that other nodes continue at once.
@@ -222,10 +222,10 @@ impl Runtime {
         processes.chain(&self.schedules).chain(&self.deadlines)
     }
 
-    /// Waits until every event is processed and nothing is due: all work is done or has failed permanently, and so has all
-    /// work that followed from it.
+    /// Waits until every event is processed and no work is due.
     ///
-    /// The call does not end while new events arrive. It does not wait for work that needs newer code.
+    /// All work is then done or has failed permanently, and so has all work that followed from it. The call does not
+    /// end while new events arrive. It does not wait for work that needs newer code.
     ///
     /// # Errors
     /// Returns [`ControlError`] if a consumer has stopped, due work cannot be decoded, or the store fails.
@@ -275,14 +275,14 @@ impl Runtime {
 
     /// Rebuilds every projection that processes one of these event types, and drops the old builds.
     ///
-    /// Call it after the erasure of a data subject: once this returns, no reader sees data of the subject, and one
-    /// [lease](RuntimeBuilder::lease) later the old tables are dropped. Every rebuild is requested before the first is waited
-    /// for, and continues if the future is dropped; a paused projection is waited for until it is resumed. Returns the names of
-    /// the projections.
+    /// Call it after the erasure of a data subject. When the call returns, no reader sees data of the subject. The old
+    /// tables are dropped one [lease](RuntimeBuilder::lease) later. All rebuilds are requested before the call waits
+    /// for the first one, and continue if the future is dropped. The call waits for a paused projection until it is
+    /// resumed. Returns the names of the projections.
     ///
     /// # Errors
-    /// Returns [`ControlError`] for the first projection that stops, or if the store fails. The others are rebuilt all the
-    /// same. The call can be repeated.
+    /// Returns [`ControlError`] for the first projection that stops, or if the store fails. The other projections are
+    /// still rebuilt. The call can be repeated.
     pub async fn rebuild_erased(
         &self,
         event_types: impl IntoIterator<Item = impl AsRef<str>>,
@@ -319,8 +319,9 @@ impl Runtime {
         Ok(process::orphans(documents, &consumers, &self.schedule_names).await?)
     }
 
-    /// Deletes the schedule `name`, which no program runs any more, with its next run and its failed deliveries. Returns
-    /// whether it existed.
+    /// Deletes the schedule `name` with its next run and its failed deliveries.
+    ///
+    /// Use it for a schedule that no program runs any more. Returns whether the schedule existed.
     ///
     /// # Errors
     /// Returns [`ControlError::ScheduleInUse`] if this runtime runs it, or [`ControlError::Store`] if the store fails.

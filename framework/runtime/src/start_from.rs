@@ -1,15 +1,15 @@
-//! [`StartFrom`]: where a new consumer starts.
+//! [`StartFrom`]: the start position of a new consumer.
 
 use factum_core::position::Position;
 
-/// Where a process manager or an event handler starts that is new to a store.
+/// The start position of a process manager or an event handler that is new to a store.
 ///
-/// The start position is stored at the first start of the program and never changes.
+/// It is stored at the first start of the program and never changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StartFrom {
-    /// At the first event of the log: it processes the whole history.
+    /// The first event of the log: the consumer processes the whole history.
     Beginning,
-    /// After the last event that is stored when the program first starts.
+    /// The end of the log when the program first starts: earlier events are not processed.
     End,
 }
 

@@ -8,8 +8,8 @@ use factum_runtime::consumer::{VersionedControl, checkpoint_position, control_ke
 
 /// The active build of a projection and its checkpoint.
 ///
-/// Read its documents and the tables in one transaction: first the [control document](control_key), then, if there is an
-/// active build, its [checkpoints](Self::checkpoints).
+/// Read its documents and the tables in one transaction: first the [control document](control_key), then, if there is
+/// an active build, its [checkpoints](Self::checkpoints).
 #[derive(Debug, Clone)]
 pub struct ActiveBuild {
     build: Option<u64>,
@@ -38,7 +38,7 @@ impl ActiveBuild {
         })
     }
 
-    /// Returns the number of the build; `None` if there is no active build yet.
+    /// Returns the number of the build; `None` without an active build.
     #[must_use]
     pub fn build(&self) -> Option<u64> {
         self.build
@@ -50,7 +50,7 @@ impl ActiveBuild {
         &self.checkpoints
     }
 
-    /// Adds those of the [checkpoints](Self::checkpoints) that were found.
+    /// Adds the [checkpoints](Self::checkpoints) that were found.
     ///
     /// # Errors
     /// Returns [`StoreError::Corrupt`] if a checkpoint cannot be decoded.

@@ -1,4 +1,4 @@
-//! [`SqlConnection`] and [`SqlTransaction`]: what an adapter implements on its connections.
+//! [`SqlConnection`] and [`SqlTransaction`]: the traits that an adapter implements on its connections.
 
 use std::any::Any;
 
@@ -35,7 +35,7 @@ pub trait SqlConnection: Send {
     /// Executes several statements without parameters, separated by semicolons.
     async fn execute_script(&mut self, sql: &str) -> Result<(), SqlError>;
 
-    /// Executes one query, and returns its rows, at most `limit`.
+    /// Executes one query, and returns at most `limit` of its rows.
     async fn fetch(
         &mut self,
         sql: &str,
@@ -43,17 +43,20 @@ pub trait SqlConnection: Send {
         limit: usize,
     ) -> Result<Vec<SqlRow>, SqlError>;
 
-    /// Returns the documents `keys`, as far as they exist.
+    /// Returns the documents with these `keys` that exist.
     async fn find_documents(&mut self, keys: &[String]) -> Result<Vec<Document>, StoreError>;
 
-    /// Checks that the transaction still accepts statements; fails if the code before has ignored an error that ended it.
+    /// Checks that the transaction still accepts statements.
+    ///
+    /// Fails if earlier code has ignored an error that ended the transaction.
     async fn check(&mut self) -> Result<(), SqlError>;
 
     /// Returns the connection of the driver, for statements that this trait does not cover.
     fn driver(&mut self) -> &mut (dyn Any + Send);
 
-    /// Converts an error of a projection into a [`StoreError`] if the database is its cause, not the statement or the event:
-    /// a lost connection, a lock, a lack of space.
+    /// Converts an error of a projection into a [`StoreError`], if the database is its cause.
+    ///
+    /// Examples are a lost connection, a lock or a lack of space, but not an invalid statement or event.
     ///
     /// # Errors
     /// Returns the error itself otherwise.
@@ -72,7 +75,9 @@ pub trait SqlTransaction: SqlConnection {
         changes: &DocumentChanges,
     ) -> Result<Revision, DocumentError>;
 
-    /// Returns the documents `keys`, as far as they exist; no other transaction changes them until this one ends.
+    /// Returns the documents with these `keys` that exist, and locks them.
+    ///
+    /// No other transaction changes them until this one ends.
     async fn lock_documents(&mut self, keys: &[String]) -> Result<Vec<Document>, StoreError>;
 
     /// Returns the documents that `scan` selects.

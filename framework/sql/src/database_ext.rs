@@ -20,7 +20,7 @@ pub trait SqlDatabaseExt: SqlDatabase + Sized {
         SqlReadModel::new(Arc::new(self.clone()), projection)
     }
 
-    /// Starts a query that reads the database, in a transaction of its own.
+    /// Starts a query that reads the database, in a separate transaction.
     ///
     /// Use the plain names of tables: they are views of the active builds.
     fn query(&self, sql: &'static str) -> SqlQuery<'_> {

@@ -1,8 +1,8 @@
 //! Inline projections: read models that are updated in the transaction that appends. For adapters.
 //!
-//! An append updates a build if its checkpoint is at the head, or at most one page of events before it. Everything else is
-//! the work of the ordinary consumer: building, catching up, dead letters and their retries. While a build lags, is paused or has
-//! dead letters, appends leave it alone.
+//! An append updates a build if its checkpoint is at the head, or at most one page of events before it. The ordinary
+//! consumer does all other work: building, catching up, dead letters and their retries. While a build lags, is paused
+//! or has dead letters, appends do not update it.
 //!
 //! An adapter calls [`InlineProjections::begin`] before it stores the appends of a transaction, and
 //! [`InlineProjections::finish`] after it. The transaction must hold the lock under which positions are assigned.
@@ -39,9 +39,13 @@ pub struct InlineProjections(Vec<InlineProjection>);
 struct InlineProjection {
     projection: Arc<dyn BoxedProjection>,
     query: Query,
-    /// The keys of the documents that the last append has read; most often the next one needs the same.
+    /// The keys of the documents that the last append has read.
+    ///
+    /// The next append usually needs the same documents.
     keys: Mutex<Vec<String>>,
-    /// The checkpoint after which an event failed. The build is left to the consumer until that has moved the checkpoint.
+    /// The checkpoint after which an event failed.
+    ///
+    /// The consumer then updates the build, until it has moved the checkpoint.
     failed_after: AtomicU64,
 }
 
@@ -99,7 +103,7 @@ impl InlineProjections {
         Ok(Self(projections.collect()))
     }
 
-    /// Returns whether there are none.
+    /// Returns whether the store has no inline projections.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -112,7 +116,9 @@ impl InlineProjections {
         names.join(", ")
     }
 
-    /// Returns the builds that can be updated by appends after `head`, once they have processed the events up to `head`.
+    /// Returns the builds that appends after `head` can update.
+    ///
+    /// These builds process the events up to `head` first.
     ///
     /// # Errors
     /// Returns [`StoreError`] if the database fails.
@@ -245,8 +251,9 @@ impl InlineProjection {
 }
 
 impl InlineBuild<'_> {
-    /// Processes the events between the checkpoint and the head. Returns `false`, without any effect, if they are more than a
-    /// page or one of them fails.
+    /// Processes the events between the checkpoint and the head.
+    ///
+    /// Returns `false`, without any effect, if they are more than a page or one of them fails.
     async fn catch_up(&self, db: &mut dyn SqlTransaction) -> Result<bool, StoreError> {
         let position = self.checkpoint.position;
         if position >= self.head {
@@ -259,7 +266,7 @@ impl InlineBuild<'_> {
         if page.more {
             return Ok(false);
         }
-        // The keys are outside of the transaction.
+        // The encryption keys are not available in the transaction.
         factum_core::personal::redact(&mut page.events)?;
         execute(db, "savepoint catch_up").await?;
         let error = match self.apply(db, &page.events).await {

@@ -22,12 +22,13 @@ const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 
 impl SqlReadModel {
-    /// Returns the result of `query` on a [view](Self::view), and then each different result, each with the position of its
-    /// view. Waits if there is no read model yet.
+    /// Returns a stream: the result of `query` on a [view](Self::view), then each result that differs.
+    ///
+    /// Each result has the position of its view. The stream waits if the read model does not exist yet.
     ///
     /// Store the position to continue [after it](Self::live_after) later. Results that were replaced before they were
-    /// requested are skipped. Positions never decrease, also after a promotion. An error does not end the stream: the next
-    /// item continues. The stream ends when the store is closed.
+    /// requested are skipped. Positions never decrease, also after a promotion. An error does not end the stream: the
+    /// next item continues. The stream ends when the store is closed.
     ///
     /// ```
     /// use std::pin::pin;
@@ -57,7 +58,9 @@ impl SqlReadModel {
         self.follow(None, query)
     }
 
-    /// Like [`live`](Self::live), without results at or before `position`, which the caller has seen.
+    /// Returns the results of [`live`](Self::live), except those at or before `position`.
+    ///
+    /// The caller has already seen these results.
     pub fn live_after<R, L, F>(
         &self,
         position: Position,
@@ -93,14 +96,14 @@ impl SqlReadModel {
     }
 }
 
-/// Returns the result of `query` on the newest view, and then each different result, each with the position of the view.
+/// Returns a stream: the result of `query` on the newest view, then each result that differs.
 ///
-/// Results at or before `after` are left out. The documents of the store show when the read model may have
-/// changed, whichever node processes it.
+/// Each result has the position of the view. Results at or before `after` are left out. The documents of the store show
+/// when the read model may have changed, whichever node processes it.
 ///
-/// The positions never decrease. With several partitions, a result may contain effects of events after its position; it is
-/// repeated when every partition has reached the position that the first had. An error does not end the stream: the next
-/// item continues. The stream ends when the store is closed.
+/// The positions never decrease. With several partitions, a result may contain effects of events after its position; it
+/// is repeated when every partition has reached the position that the first had. An error does not end the stream: the
+/// next item continues. The stream ends when the store is closed.
 fn live_query<R, L, F>(
     model: SqlReadModel,
     after: Option<Position>,
@@ -181,7 +184,7 @@ impl<R: PartialEq + Clone> SqlLiveQuery<R> {
     }
 }
 
-/// Waits until readers may see something else than `seen`.
+/// Waits until readers may see another state than `seen`.
 async fn wait_for_change(
     store: &dyn Store,
     head: &mut watch::Receiver<Position>,

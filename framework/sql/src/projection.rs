@@ -10,9 +10,9 @@ use crate::sql::Sql;
 
 /// A projection whose read model is in tables of the database that stores the events.
 ///
-/// The effect of an event and the checkpoint change in one transaction, so each event takes effect exactly once, however
-/// many nodes run the projection. While the read model is rebuilt, the old tables serve readers: names in braces are those
-/// of the tables that are filled, and readers use the plain name, here `owner`, for the active ones.
+/// The effect of an event and the checkpoint change in one transaction. Each event takes effect exactly once, even if
+/// several nodes run the projection. While the read model is rebuilt, the old tables serve readers. Names in braces are
+/// the tables that are filled. Readers use the plain name, here `owner`, for the active tables.
 ///
 /// ```
 /// use factum::prelude::*;
@@ -76,8 +76,9 @@ pub trait SqlProjection: Projection {
     fn create(&self, db: &mut Sql<'_>) -> impl Future<Output = Result<(), SqlError>> + Send;
 }
 
-/// Defines how one event changes the tables of a projection. A projection of several event types, `events = (A, B)`,
-/// implements it for each.
+/// Defines how one event changes the tables of a projection.
+///
+/// A projection of several event types, `events = (A, B)`, implements it for each of them.
 #[diagnostic::on_unimplemented(
     message = "the projection `{Self}` does not handle `{E}`",
     label = "`impl SqlProject<{E}> for {Self}` is missing",
@@ -86,11 +87,11 @@ pub trait SqlProjection: Projection {
 pub trait SqlProject<E: Event>: SqlProjection {
     /// Applies `event` to the tables, in the transaction that also moves the checkpoint.
     ///
-    /// Do not end the transaction, and do not wait for anything but `db`: on SQLite nothing else is written meanwhile, and
-    /// PostgreSQL ends a transaction after five seconds without a statement.
+    /// Do not end the transaction, and do not wait for anything but `db`: on SQLite nothing else is written meanwhile,
+    /// and PostgreSQL ends a transaction after five seconds without a statement.
     ///
-    /// On PostgreSQL a statement that fails undoes the whole transaction. Return its error, or avoid it with `on conflict`
-    /// or a savepoint. If the error is ignored, the event fails.
+    /// On PostgreSQL a statement that fails undoes the whole transaction. Return its error, or avoid it with
+    /// `on conflict` or a savepoint. If the error is ignored, the event fails.
     ///
     /// # Errors
     /// Returns any error. The transaction is rolled back, and the event is retried; then the

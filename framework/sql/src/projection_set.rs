@@ -18,9 +18,10 @@ use crate::error::SqlError;
 use crate::projection::{SqlProject, SqlProjection};
 use crate::sql::Sql;
 
-/// A projection that handles every event type of the list `L`, which is
-/// [`EventsOf`](factum_engine::projection::EventsOf) it. It is implemented for every type that implements [`SqlProject`] for
-/// each of them.
+/// A projection that handles every event type of the list `L`.
+///
+/// `L` is [`EventsOf`](factum_engine::projection::EventsOf) the projection. The trait is implemented for every type
+/// that implements [`SqlProject`] for each of these event types.
 pub trait SqlProjectSet<L>: SqlProjection {
     /// Decodes `record`, and applies its events to the tables.
     ///

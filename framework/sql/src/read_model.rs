@@ -16,10 +16,10 @@ use crate::projection_set::{BoxedProjection, SqlProjectSet};
 use crate::sql::Sql;
 use crate::tables;
 
-/// A projection together with the database of its tables: give one clone to the [runtime](factum_runtime::Runtime), and
-/// read the other.
+/// A projection together with the database of its tables.
 ///
-/// A process that only reads need not give it to a runtime.
+/// Give one clone to the [runtime](factum_runtime::Runtime), and read the other. A process that only reads need not
+/// give it to a runtime.
 #[derive(Clone)]
 pub struct SqlReadModel {
     pub(crate) database: Arc<dyn SqlDatabase>,

@@ -22,7 +22,7 @@ impl SqlRow {
         Self { columns, values }
     }
 
-    /// Returns the value of a column, given by its index from 0 or its name.
+    /// Returns the value of a column, selected by its index from 0 or its name.
     ///
     /// # Errors
     /// Returns [`SqlError`] if there is no such column, or its value has another type.
@@ -75,7 +75,9 @@ impl ColumnIndex for &str {
     }
 }
 
-/// A type that can be read from a row: a single value, or a tuple of up to eight. Implement it for types of your own.
+/// A type that can be read from a row: a single value, or a tuple of up to eight.
+///
+/// Implement it for custom types.
 ///
 /// ```
 /// use factum_sql::{FromRow, SqlError, SqlRow};

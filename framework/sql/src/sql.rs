@@ -16,8 +16,8 @@ use crate::value::{IntoSqlValue, SqlValue};
 /// The tables of one build of a read model, inside of the transaction that also moves the checkpoint.
 ///
 /// Write the names of the projection's tables and indexes in braces: a rebuild fills new tables beside those that serve
-/// readers, so the tables of build 3 are named `owner__3`. Readers use the plain name, which is a view. Write parameters
-/// as `$1`, `$2` and so on.
+/// readers, so the tables of build 3 are named `owner__3`. Readers use the plain name, which is a view. Write
+/// parameters as `$1`, `$2` and so on.
 ///
 /// ```
 /// # use factum_sql::{Sql, SqlError};
@@ -28,9 +28,9 @@ use crate::value::{IntoSqlValue, SqlValue};
 /// # Ok(()) }
 /// ```
 ///
-/// Statements that work on both databases use `bigint`, `double precision`, `text`, `bytea`, `boolean` and `uuid` columns,
-/// `insert … on conflict … do update`, and `returning`. For all else, there is [`dialect`](Self::dialect), and
-/// [`driver`](Self::driver) for the connection itself.
+/// Statements that work on both databases use `bigint`, `double precision`, `text`, `bytea`, `boolean` and `uuid`
+/// columns, `insert … on conflict … do update`, and `returning`. For other statements, use [`dialect`](Self::dialect),
+/// or [`driver`](Self::driver) for the connection itself.
 pub struct Sql<'c> {
     connection: &'c mut dyn SqlConnection,
     build: u64,
@@ -77,9 +77,10 @@ impl<'c> Sql<'c> {
         self.connection.dialect()
     }
 
-    /// Returns the connection of the driver: `rusqlite::Connection` or `sqlx::PgConnection`; `None` if it is another type.
+    /// Returns the connection of the driver; `None` if it has another type than `C`.
     ///
-    /// Statements through it are inside of the transaction. Do not end the transaction.
+    /// The type is `rusqlite::Connection` or `sqlx::PgConnection`. Statements through it are inside of the transaction.
+    /// Do not end the transaction.
     pub fn driver<C: Any>(&mut self) -> Option<&mut C> {
         let driver: &mut dyn Any = self.connection.driver();
         driver.downcast_mut()
@@ -104,11 +105,11 @@ impl fmt::Debug for Sql<'_> {
     }
 }
 
-/// Where a statement is executed.
+/// The target of a statement.
 pub(crate) enum StatementTarget<'q> {
-    /// In a transaction.
+    /// An open transaction.
     Connection(&'q mut dyn SqlConnection),
-    /// In a read transaction of its own.
+    /// A separate read transaction.
     Database(&'q dyn SqlDatabase),
 }
 

@@ -11,10 +11,11 @@ use factum_runtime::consumer::BatchError;
 /// The prefix of the documents that list the tables of builds, of every projection.
 pub const TABLES: &str = "tables/";
 
-/// Replaces each table name in braces, such as `{owner}`, with the name of the table of `build`, and calls `found` for each.
+/// Replaces each table name in braces, such as `{owner}`, with the name of the table of `build`.
 ///
-/// Readers use the name without braces, which is a view of the active build. Text in braces that is not a name stays: a name
-/// has 1 to 50 lower-case letters, digits and `_`, and does not start with a digit.
+/// Calls `found` for each name. Readers use the name without braces, which is a view of the active build. Text in
+/// braces that is not a name stays: a name has 1 to 50 lower-case letters, digits and `_`, and does not start with a
+/// digit.
 ///
 /// ```
 /// use factum_sql::table_names::expand_table_names;
@@ -115,8 +116,9 @@ impl From<TableNameTaken> for BatchError {
     }
 }
 
-/// The table names that a projection may use for a build, according to the documents and the database schema before the build
-/// is prepared.
+/// The table names that a projection may use for a build.
+///
+/// They depend on the documents and on the database schema before the build is prepared.
 #[derive(Debug)]
 pub struct TableNames<'a> {
     projection: &'a str,
@@ -170,8 +172,9 @@ impl<'a> TableNames<'a> {
         Ok(names)
     }
 
-    /// Checks the result of the code that creates the tables `expanded`. If it failed, the reason may be that a table of the
-    /// same name exists that is not its own: then that is the error.
+    /// Checks the result of the code that creates the tables `expanded`.
+    ///
+    /// If the code failed, another table of the same name may exist. The error then reports that table.
     ///
     /// # Errors
     /// Returns [`BatchError`] if the tables were not created.

@@ -128,7 +128,9 @@ async fn table_names<'p>(
     TableNames::new(projection, build, documents, existing)
 }
 
-/// Returns those of `names` that are tables of `build`. Others are indexes, or in statements that create nothing.
+/// Returns the `names` that are tables of `build`.
+///
+/// Other names are indexes, or are in statements that create nothing.
 async fn existing_tables(
     names: &BTreeSet<String>,
     build: u64,

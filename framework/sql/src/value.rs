@@ -9,19 +9,19 @@ use uuid::Uuid;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SqlType {
-    /// `boolean`
+    /// The type `boolean`.
     Bool,
-    /// `integer`
+    /// The type `integer`.
     I32,
-    /// `bigint`
+    /// The type `bigint`.
     I64,
-    /// `double precision`
+    /// The type `double precision`.
     F64,
-    /// `text`
+    /// The type `text`.
     Text,
-    /// `bytea`
+    /// The type `bytea`.
     Bytes,
-    /// `uuid`
+    /// The type `uuid`.
     Uuid,
 }
 
@@ -82,7 +82,7 @@ impl SqlValue {
     note = "bind a `bool`, `i32`, `i64`, `f64`, `&str`, `String`, `&[u8]`, `Vec<u8>`, `Uuid`, or an `Option` of one; bind JSON as text"
 )]
 pub trait IntoSqlValue {
-    /// The type, which also a missing value has.
+    /// The type, also of a missing value.
     const TYPE: SqlType;
 
     /// Converts the value.

@@ -13,7 +13,7 @@ use crate::read_model::SqlReadModel;
 use crate::sql::{SqlQuery, StatementTarget};
 use crate::table_names::expand_table_names;
 
-/// A read model at one [position](Self::position), whatever is written meanwhile.
+/// A read model at one [position](Self::position), without the effects of later writes.
 ///
 /// It is a transaction that only reads. Do not keep it for long: the database keeps all rows that it may read.
 pub struct View {
@@ -49,7 +49,9 @@ impl View {
         self.connection.dialect()
     }
 
-    /// Returns the connection of the driver: `rusqlite::Connection` or `sqlx::PgConnection`; `None` if it is another type.
+    /// Returns the connection of the driver; `None` if it has another type than `C`.
+    ///
+    /// The type is `rusqlite::Connection` or `sqlx::PgConnection`.
     pub fn driver<C: Any>(&mut self) -> Option<&mut C> {
         let driver: &mut dyn Any = self.connection.driver();
         driver.downcast_mut()
@@ -66,7 +68,9 @@ impl fmt::Debug for View {
 }
 
 impl SqlReadModel {
-    /// Returns the read model as it is now; `None` if there is no active build yet. Any node may process it.
+    /// Returns the read model as it is now; `None` without an active build.
+    ///
+    /// Any node may process the build.
     ///
     /// ```
     /// # use factum_sql::SqlReadModel;

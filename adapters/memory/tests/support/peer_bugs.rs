@@ -139,7 +139,7 @@ impl<const FAULT: usize> Broken<FAULT> {
         self.correct().append(append).await
     }
 
-    /// DocumentChanges `read` into what the peer understands.
+    /// Changes `read` into what the peer understands.
     pub fn misread_cursor(read: &mut Read) {
         // The peer adds one to the cursor, which overflows.
         if Self::is(Fault::CursorsWrap) && read.direction == Direction::Forward {

@@ -10,7 +10,9 @@ use uuid::{Uuid, Variant};
 
 use crate::domain::error::StoreError;
 
-/// The maximum time that the clock of an id may be ahead of the store's clock, in microseconds: one minute.
+/// The maximum time by which the clock of an id may be fast, in microseconds: one minute.
+///
+/// The clock is compared with the store's clock.
 const MAX_CLOCK_SKEW: i64 = 60 * 1_000_000;
 
 /// Returns the position of the last event that is too old for the tree of `correlation`.

@@ -11,7 +11,9 @@ use factum_core::timestamp::Timestamp;
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
-/// The events with one correlation id, as a tree: the children of an event are the events that it caused.
+/// The events with one correlation id, as a tree.
+///
+/// The children of an event are the events that it caused.
 ///
 /// The tree displays as indented lines. It serializes as a flat list in the same order, each event with its depth and
 /// the id of its cause, so that the nesting is not limited. It does not contain the data of the events; read them by
@@ -61,7 +63,9 @@ impl CausalTree {
         &self.events
     }
 
-    /// Returns the events whose cause is not in the tree: requests, and effects of events up to [`Self::after`].
+    /// Returns the events whose cause is not in the tree.
+    ///
+    /// These are requests, and effects of events up to [`Self::after`].
     pub fn roots(&self) -> impl Iterator<Item = &CausalEvent> {
         self.events.iter().filter(|event| event.depth == 0)
     }
@@ -127,11 +131,13 @@ pub struct FoundEvents {
     pub after: Position,
     /// The position up to which the log was read.
     pub through: Position,
-    /// Whether all events up to the requested position were found.
+    /// Set if all events up to the requested position were found.
     pub complete: bool,
 }
 
-/// Returns whether `record` has the correlation id. Without one, its own id is the correlation id of its effects.
+/// Returns whether `record` has the correlation id.
+///
+/// Without a correlation id, the id of the record is the correlation id of its effects.
 pub fn belongs_to(record: &RecordedEvent, correlation: Uuid) -> bool {
     match record.metadata.correlation_id {
         Some(id) => id == correlation,
@@ -145,7 +151,7 @@ fn inner<S: Serializer>(metadata: &Metadata, serializer: S) -> Result<S::Ok, S::
 
 /// Sorts the events in depth-first order.
 ///
-/// A cause is always older than its effect. Any other causation id is ignored, so there are no cycles.
+/// A cause is always older than its effect. Any other causation id is ignored, so the tree has no cycles.
 fn depth_first(events: Vec<CausalEvent>) -> Vec<CausalEvent> {
     let mut indices = HashMap::<Uuid, usize>::with_capacity(events.len());
     let mut effects: Vec<Vec<usize>> = vec![Vec::new(); events.len()];

@@ -14,7 +14,7 @@ impl<E> Events<E> {
     /// [clock](crate::engine::EngineBuilder::clock) of the engine. The name has 1 to 128 bytes without control
     /// characters.
     ///
-    /// Deadlines are executed by the process managers of the runtime, if those list the command.
+    /// The runtime executes the deadlines whose commands are listed in `deadlines` of its builder.
     ///
     /// [`Timestamp`]: factum_core::timestamp::Timestamp
     /// [`Duration`]: std::time::Duration

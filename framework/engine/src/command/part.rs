@@ -40,7 +40,9 @@ pub trait BoundaryPart: Send {
     /// Drops the cached state that is about to be changed, so that the change needs no copy.
     fn release_cached(&self);
 
-    /// Takes the state out, and leaves the state of an aggregate without events. Returns `None` for a query.
+    /// Returns the state, and leaves the state of an aggregate without events.
+    ///
+    /// Returns `None` for a query.
     fn take(&mut self) -> Option<CachedState>;
 
     /// Sets the position of the last event.

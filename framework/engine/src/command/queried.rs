@@ -18,9 +18,10 @@ use crate::domain::deadline::DeadlineChanges;
 use crate::domain::error::EncodeError;
 use crate::domain::event_set::{ApplySet, EventSet};
 
-/// The boundary `B`, with a state `Q` that is folded from the events of the set `S` that a DCB query finds.
+/// The boundary `B` with a DCB query, whose events are folded into the state `Q`.
 ///
-/// The decision is stored only if no other event that matches the query was stored since.
+/// The query finds events of the set `S`. The decision is stored only if no other event that matches the query was
+/// stored since.
 #[derive(Debug)]
 pub struct Queried<B, Q, S>(PhantomData<fn() -> (B, Q, S)>);
 

@@ -44,7 +44,7 @@ pub trait Aggregate: Apply<Self::Event> + Default + Clone + Send + Sync + 'stati
     const CATEGORY: &'static str;
     /// The documentation comment of the type.
     const DOC: &'static str = "";
-    /// When and how the state is saved as a snapshot, or `None` for no snapshots.
+    /// The policy for snapshots of the state, or `None` for no snapshots.
     const SNAPSHOT: Option<SnapshotPolicy<Self>> = None;
 
     /// Returns the stream of the aggregate `id`.
@@ -69,12 +69,14 @@ pub trait Apply<E> {
     fn apply(&mut self, event: &E);
 }
 
-/// When and how the state of an aggregate is saved as a snapshot.
+/// The policy for snapshots of the state of an aggregate.
 #[derive(Debug)]
 pub struct SnapshotPolicy<A> {
     /// The number of events between snapshots, at least 1.
     pub every: u64,
-    /// The schema version of the state. Raise it when the fields change; earlier snapshots are then ignored.
+    /// The schema version of the state.
+    ///
+    /// Raise it when the fields change. Earlier snapshots are then ignored.
     pub schema_version: u32,
     /// Serializes the state.
     pub encode: fn(&A) -> serde_json::Result<Vec<u8>>,

@@ -12,7 +12,7 @@ const MAX_NAME: usize = 128;
 /// The maximum number of characters of an invalid name that an error quotes.
 const MAX_QUOTED: usize = 80;
 
-/// When a deadline is due: at a [`Timestamp`], or a [`Duration`] after its cause.
+/// The time at which a deadline is due: a [`Timestamp`], or a [`Duration`] after its cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum When {
     /// At this time.
@@ -63,11 +63,11 @@ pub enum DeadlineChange {
     Cancel,
 }
 
-/// The command that a deadline executes, and when.
+/// The command that a deadline executes, and its due time.
 #[doc(hidden)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScheduledCommand {
-    /// When the deadline is due.
+    /// The due time.
     pub when: When,
     /// The name of the command.
     pub command: &'static str,
@@ -119,7 +119,7 @@ impl DeadlineChanges {
         }
     }
 
-    /// Returns the changes by the name of the deadline, without those that are not valid.
+    /// Returns the valid changes, by the name of the deadline.
     pub fn as_map(&self) -> &BTreeMap<String, DeadlineChange> {
         &self.changes
     }

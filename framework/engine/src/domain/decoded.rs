@@ -2,7 +2,7 @@
 
 /// The current events that a record represents, in order.
 ///
-/// One event; several if the event was split since; none if it was retired.
+/// It is one event; several if the event was split since; none if it was retired.
 #[derive(Debug)]
 pub struct Decoded<E>(Remaining<E>);
 

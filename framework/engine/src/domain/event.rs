@@ -15,7 +15,7 @@ use crate::domain::upcast::Upcaster;
 /// An immutable fact.
 ///
 /// Derive it on an enum, or on a struct for a single event type, with the [keys of `#[event(…)]`][keys]. The event
-/// types are a contract: a type that was stored once must be decoded for ever.
+/// types are a contract: the program must be able to decode every type that was ever stored.
 ///
 /// ```
 /// use factum::prelude::*;

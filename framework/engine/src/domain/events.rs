@@ -6,10 +6,10 @@ use crate::domain::deadline::{DeadlineChange, DeadlineChanges};
 
 pub use crate::domain::deadline::InvalidDeadline;
 
-/// The events that a decision returns for one stream, in order, and the deadlines that it sets and cancels.
+/// The events that a decision returns for one stream, in order, with its changes of deadlines.
 ///
-/// No events is a valid decision: nothing has to change. The events and the deadlines are stored together, or not at
-/// all.
+/// A decision can set and cancel deadlines. A decision without events is valid: nothing has to change. The events and
+/// the deadlines are stored together, or not at all.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Events<E> {
     events: Vec<E>,

@@ -12,10 +12,11 @@ use crate::domain::upcast::UpcastError;
 
 pub use crate::domain::event::LegacyDecoder;
 
-/// An event in an earlier shape, with a type of its own, that becomes one, several or no current events.
+/// An event in an earlier shape that becomes one, several or no current events.
 ///
-/// List it in `#[event(legacy = [...])]` of the current type. If one stored event becomes several, all of them have its
-/// position and version: an aggregate applies all of them, and a projection handles all of them in one step.
+/// It has a separate Rust type. List it in `#[event(legacy = [...])]` of the current type. If one stored event becomes
+/// several, all of them have its position and version: an aggregate applies all of them, and a projection handles all
+/// of them in one step.
 ///
 /// ```
 /// use factum::prelude::*;
@@ -50,7 +51,7 @@ pub trait LegacyEvent<E>: Event {
     /// Converts the event into current events. Must be pure, like every upcaster.
     ///
     /// # Errors
-    /// Returns [`UpcastError`] if there is no conversion. Decoding then fails; the event is not skipped.
+    /// Returns [`UpcastError`] if the event cannot be converted. Decoding then fails; the event is not skipped.
     fn into_current(self) -> Result<Events<E>, UpcastError>;
 }
 

@@ -7,8 +7,8 @@ use crate::domain::record::{DecodeEvent as _, Recorded, RecordedEvent};
 
 /// Builds a read model from events.
 ///
-/// Derive it, with the [keys of `#[projection(…)]`][keys]. Then implement [`Project`] for a read model in memory, or the
-/// projection trait of an adapter for a read model in tables.
+/// Derive it, with the [keys of `#[projection(…)]`][keys]. Then implement [`Project`] for a read model in memory, or
+/// the projection trait of an adapter for a read model in tables.
 ///
 /// ```
 /// use factum::prelude::*;
@@ -67,9 +67,10 @@ pub trait Project<E: Event>: Projection {
 /// The events of the projection `P`, as a list in the form of [`EventSet::Each`].
 pub type EventsOf<P> = <<P as Projection>::Events as EventSet>::Each;
 
-/// A projection in memory that handles every event of the list `L`, which is [`EventsOf`] the projection.
+/// A projection in memory that handles every event of the list `L`.
 ///
-/// It is implemented for every type that implements [`Project`] for each event of the list.
+/// `L` is [`EventsOf`] the projection. It is implemented for every type that implements [`Project`] for each event of
+/// the list.
 pub trait ProjectSet<L>: Projection {
     /// Decodes `record` and returns its effect on the read model.
     ///

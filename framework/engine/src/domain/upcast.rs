@@ -5,7 +5,9 @@ use std::fmt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// A function that converts the JSON of one schema version to the next. It must be pure: no clock, no I/O.
+/// A function that converts the JSON of one schema version to the next.
+///
+/// It must be pure: no clock, no I/O.
 pub type Upcaster = fn(serde_json::Value) -> Result<serde_json::Value, UpcastError>;
 
 /// The reason why an upcaster could not convert an event. Made from a `String` or `&str`.

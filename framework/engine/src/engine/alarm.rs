@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 use factum_core::timestamp::Timestamp;
 use tokio::sync::Notify;
 
-/// Wakes the executor of deadlines when a command of this engine sets a deadline that is due earlier than expected.
+/// Wakes the executor of deadlines when a command of this engine sets an earlier deadline.
 ///
-/// Deadlines that other nodes set are found by polling.
+/// This deadline is due before the next one that the executor knows. Deadlines that other nodes set are found by
+/// polling.
 #[derive(Debug)]
 pub struct DeadlineAlarm {
     /// The time of the next deadline that the executor knows, in microseconds since 1970.

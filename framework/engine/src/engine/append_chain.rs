@@ -52,7 +52,9 @@ impl AppendChain {
         self.0.borrow().position
     }
 
-    /// Waits until the event with this version is stored, or the chain is broken. Returns whether the event is stored.
+    /// Waits until the event with this version is stored, or the chain is broken.
+    ///
+    /// Returns whether the event is stored.
     pub async fn wait_until_stored(&self, version: Version) -> bool {
         let mut progress = self.0.subscribe();
         let resolved =

@@ -14,7 +14,7 @@ pub struct EngineCore {
     pub loader: StateLoader,
     /// The commands that wait for a stream.
     pub queues: StreamQueues,
-    /// How often a command is retried.
+    /// The retry policy of commands.
     pub retry: RetryPolicy,
     /// The clock for deadlines.
     pub clock: Arc<dyn Clock>,

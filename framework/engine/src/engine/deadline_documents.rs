@@ -16,7 +16,7 @@ use crate::process::deadline_document::{DeadlineContext, changes};
 pub struct DeadlineDocuments {
     /// The changes.
     pub changes: DocumentChanges,
-    /// When the first deadline that the decision sets is due.
+    /// The time at which the first deadline that the decision sets is due.
     pub next: Option<Timestamp>,
 }
 

@@ -85,9 +85,9 @@ impl<'e> DecisionContext<'e> {
         })
     }
 
-    /// Waits for the appends in flight that the state depends on, then applies the newer events in the store.
+    /// Waits for the appends in flight that the state depends on, then applies newer stored events.
     ///
-    /// Returns whether the state has changed. If not, it was the current one at some time.
+    /// Returns whether the state has changed. If it has not, it was the current state at some time.
     pub async fn refresh<C: Decide>(
         &mut self,
         engine: &EngineCore,

@@ -17,7 +17,9 @@ use crate::engine::execution::{CommandRequest, Execution};
 use crate::engine::receipt::Receipt;
 use crate::metrics::{self, OutcomeLabel, Stopwatch};
 
-/// A command that is executed when awaited. Created by [`Engine::execute`](crate::engine::Engine::execute).
+/// A command that is executed when awaited.
+///
+/// Created by [`Engine::execute`](crate::engine::Engine::execute).
 #[must_use = "a command does nothing until awaited"]
 pub struct Execute<'e, C> {
     engine: &'e EngineCore,
@@ -38,7 +40,7 @@ impl<'e, C: Decide> Execute<'e, C> {
         }
     }
 
-    /// Sets the actor: who issues the command.
+    /// Sets the actor: the user or the program that issues the command.
     pub fn by(mut self, actor: impl Into<String>) -> Self {
         self.request.metadata.actor = Some(actor.into());
         self
@@ -88,21 +90,24 @@ impl<'e, C: Decide> Execute<'e, C> {
 
     /// Sets the idempotency key, 1 to 256 bytes.
     ///
-    /// The same key with the same command returns the first receipt, also after a restart, and also if the command would
-    /// be rejected now. The same key with another command is an error.
+    /// The same key with the same command returns the first receipt, also after a restart, and also if the command
+    /// would be rejected now. The same key with another command is an error.
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.request.key = Some(key.into());
         self
     }
 
-    /// Requires that the command's first stream is at `version`. If not, the result is a conflict without a retry.
+    /// Requires that the command's first stream is at `version`.
+    ///
+    /// If the stream has another version, the result is a conflict without a retry.
     pub fn expected_version(mut self, version: impl Into<Version>) -> Self {
         self.request.expected = Some(version.into());
         self
     }
 
-    /// Adds document changes to the append. If a required revision does not match, the result is a conflict without a
-    /// retry.
+    /// Adds document changes to the append.
+    ///
+    /// If a required revision does not match, the result is a conflict without a retry.
     #[doc(hidden)]
     pub fn consuming(mut self, changes: DocumentChanges) -> Self {
         self.request.consumed = changes;

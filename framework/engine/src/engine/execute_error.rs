@@ -15,13 +15,13 @@ pub enum ExecuteError<E: std::error::Error + 'static> {
     /// The domain rejected the command.
     #[error(transparent)]
     Rejected(E),
-    /// The expected version does not match, or other writers caused as many conflicts as the retry policy allows.
+    /// The expected version does not match, or all attempts of the retry policy ended with a conflict.
     #[error("conflict after {attempts} {}", attempts_noun(*attempts))]
     Conflict {
         /// The violated expectations of the last attempt.
         #[source]
         conflict: Conflict,
-        /// How often the command was decided.
+        /// The number of times that the command was decided.
         attempts: u32,
     },
     /// The command names one stream twice, for example a transfer from an account to itself.
@@ -78,7 +78,7 @@ fn attempts_noun(attempts: u32) -> &'static str {
 impl<E: std::error::Error + 'static> From<LoadError> for ExecuteError<E> {
     fn from(error: LoadError) -> Self {
         match error {
-            // A read changes nothing, so a lost connection is as good as none.
+            // A read changes nothing, so a lost connection has the same effect as no connection.
             LoadError::Store(StoreError::Interrupted(cause)) => {
                 Self::Store(StoreError::Unavailable(cause))
             }

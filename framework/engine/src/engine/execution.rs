@@ -48,7 +48,9 @@ pub struct CommandRequest<C> {
     pub consumed: DocumentChanges,
 }
 
-/// The execution of one command: load, decide, append, and retry after a conflict or a failure of the store.
+/// The execution of one command: load, decide and append.
+///
+/// It retries after a conflict or a failure of the store.
 pub struct Execution<'e, C: Decide> {
     engine: &'e EngineCore,
     command: C,
@@ -58,14 +60,14 @@ pub struct Execution<'e, C: Decide> {
     streams: Streams,
     parts: Parts<C>,
     encoder: Encoder,
-    /// How often the command was decided since the last failure of the store.
+    /// The number of times that the command was decided since the last failure of the store.
     attempts: u32,
     outage: Outage,
 }
 
 /// The failures of the store during an execution.
 struct Outage {
-    /// When the execution started.
+    /// The time at which the execution started.
     started: Instant,
     /// The number of tries, including the current one.
     tries: u32,
@@ -73,7 +75,9 @@ struct Outage {
     interrupted: Option<StoreError>,
 }
 
-/// A phase of an execution. Each one returns the next phase, or an error, which leads to [`Phase::Failed`].
+/// A phase of an execution.
+///
+/// Each phase returns the next phase, or an error, which leads to [`Phase::Failed`].
 enum Phase<'e, C: Decide> {
     /// Loads the state of all parts.
     Load,
@@ -83,7 +87,7 @@ enum Phase<'e, C: Decide> {
     Confirm(DecisionContext<'e>, Unstored<C::Error>),
     /// Appends the decision.
     Append(DecisionContext<'e>, Decided<C>),
-    /// Waits after a conflict, and brings the state up to date.
+    /// Waits after a conflict, and updates the state.
     Resolve(Conflict, Recovery<'e>),
     /// Chooses between a retry, the first result and the error.
     Failed(ExecuteError<C::Error>),
@@ -112,11 +116,11 @@ struct Decided<C: Decide> {
     decision: Decision<C>,
     streams: Vec<StreamAppend>,
     changes: DocumentChanges,
-    /// When the first deadline that the decision sets is due.
+    /// The time at which the first deadline that the decision sets is due.
     next_deadline: Option<Timestamp>,
 }
 
-/// How the state is brought up to date after a conflict.
+/// The way to update the state after a conflict.
 enum Recovery<'e> {
     /// Applies the newer events; the execution still has its permits.
     Refresh(DecisionContext<'e>),
@@ -241,7 +245,8 @@ impl<'e, C: Decide> Execution<'e, C> {
         let documents = encode_deadlines(&deadlines, &streams, &mut self.encoder, clock)?;
         let is_unchanged =
             documents.changes.is_empty() && streams.iter().all(|append| append.events.is_empty());
-        // An idempotency key and consumed documents are stored without events, too. The append then checks the versions.
+        // An idempotency key and consumed documents are stored without events, too. The append then checks the
+        // versions.
         if is_unchanged && self.key.is_none() && self.consumed.is_empty() {
             return Ok(Phase::Confirm(context, Unstored::Unchanged));
         }
@@ -254,7 +259,7 @@ impl<'e, C: Decide> Execution<'e, C> {
         Ok(Phase::Append(context, decided))
     }
 
-    /// A result without an append must not be based on a state that is no longer the current one.
+    /// Confirms that a result without an append is based on the current state, or decides again.
     async fn confirm(
         &mut self,
         mut context: DecisionContext<'e>,
@@ -319,7 +324,7 @@ impl<'e, C: Decide> Execution<'e, C> {
         }
     }
 
-    /// Lets the next command decide on the states that the append in flight will create, and waits for the append.
+    /// Waits for the append in flight, while the next command decides on the states that it will create.
     async fn append_pipelined(
         &mut self,
         context: DecisionContext<'e>,
@@ -382,7 +387,7 @@ impl<'e, C: Decide> Execution<'e, C> {
         }
     }
 
-    /// Waits before a retry, if the command cannot be executed twice by it and the retry policy allows it.
+    /// Waits before a retry, if the retry policy allows it and it cannot execute the command twice.
     async fn await_store(&mut self, error: StoreError) -> Phase<'e, C> {
         let (outage, retry) = (&mut self.outage, &self.engine.retry);
         let is_safe = match error {
@@ -483,7 +488,9 @@ impl<'e, C: Decide> Execution<'e, C> {
         Ok(StoredAppend::Stored { receipt, head })
     }
 
-    /// Applies the stored decision to the states, and saves them in the cache before the permits are released.
+    /// Applies the stored decision to the states, and saves the states in the cache.
+    ///
+    /// The permits are released afterwards.
     fn apply(
         &mut self,
         decision: Decision<C>,

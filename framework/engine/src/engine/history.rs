@@ -12,7 +12,9 @@ use crate::domain::record::{DecodeEvent as _, Recorded};
 use crate::state::load_error::LoadError;
 use crate::state::loader::StateLoader;
 
-/// The events of one aggregate, read when awaited. Created by [`Engine::history`](crate::engine::Engine::history).
+/// The events of one aggregate, read when awaited.
+///
+/// Created by [`Engine::history`](crate::engine::Engine::history).
 #[must_use = "a history does nothing until awaited"]
 pub struct History<'e, A: Aggregate> {
     loader: &'e StateLoader,
@@ -39,7 +41,9 @@ impl<'e, A: Aggregate> History<'e, A> {
         self
     }
 
-    /// Sets the maximum number of stored events; the default is all. A stored event may represent several events.
+    /// Sets the maximum number of stored events; the default is all.
+    ///
+    /// A stored event may represent several events.
     pub fn limit(mut self, limit: usize) -> Self {
         self.limit = limit;
         self

@@ -15,7 +15,9 @@ use crate::state::aggregate_state::AggregateState;
 use crate::state::load_error::LoadError;
 use crate::state::loader::{CacheHit, StateLoader};
 
-/// The state of an aggregate, loaded when awaited. Created by [`Engine::load`](crate::engine::Engine::load).
+/// The state of an aggregate, loaded when awaited.
+///
+/// Created by [`Engine::load`](crate::engine::Engine::load).
 #[must_use = "a load does nothing until awaited"]
 pub struct Load<'e, A: Aggregate> {
     loader: &'e StateLoader,
@@ -52,7 +54,9 @@ impl<'e, A: Aggregate> Load<'e, A> {
         }
     }
 
-    /// Loads the state at `version`, that is after this number of events. A version in the future is an error.
+    /// Loads the state at `version`, that is, after this number of events.
+    ///
+    /// A version in the future is an error.
     pub fn at_version(mut self, version: impl Into<Version>) -> Self {
         self.at = PointInTime::Version(version.into());
         self

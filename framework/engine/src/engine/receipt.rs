@@ -21,7 +21,7 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// Returns the position that a reader must reach to see everything that the command did.
+    /// Returns the position that a reader must reach to see all effects of the command.
     ///
     /// Without events, that is the position of the last event that the decision depends on, or 0 if there is none. With
     /// an idempotency key or deadlines, but without events, it is the head of the store.
@@ -50,7 +50,7 @@ impl Receipt {
         &self.events
     }
 
-    /// Returns how often the command was decided; 0 if this is a repeated result.
+    /// Returns the number of times that the command was decided; 0 for a repeated result.
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.attempts
@@ -165,7 +165,7 @@ fn as_interrupted(error: StoreError) -> StoreError {
     }
 }
 
-/// Returns the version of `stream` at the time when the event at `position` was the last event of the store.
+/// Returns the version of `stream` when the event at `position` was the last event of the store.
 async fn version_at(
     store: &dyn Store,
     stream: &StreamId,

@@ -1,13 +1,14 @@
-//! [`RetryPolicy`]: how often, and after which delay, a command is retried.
+//! [`RetryPolicy`]: the number of attempts of a command, and the delays between them.
 
 use std::time::Duration;
 
 use factum_core::random::random_unit;
 
-/// How often, and after which delay, a command is retried after a conflict or while the store is unavailable.
+/// The number of attempts of a command, and the delays between them.
 ///
-/// A command is retried after a store failure only if it cannot be executed twice: the store reports that it did
-/// nothing, or the command has an idempotency key. These retries end after `attempts · cap`.
+/// A command is retried after a conflict, or while the store is unavailable. After a store failure, it is retried only
+/// if it cannot be executed twice: the store reports that it did nothing, or the command has an idempotency key. These
+/// retries end after `attempts · cap`.
 ///
 /// The delay after attempt n is random between zero and `base · 2ⁿ⁻¹`, at most `cap` ("full jitter": Marc Brooker,
 /// *Exponential Backoff And Jitter*, 2015), so that writers on several nodes do not keep conflicting.

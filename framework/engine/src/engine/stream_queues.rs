@@ -32,7 +32,7 @@ pub struct StreamQueues {
 /// It exists while a command holds the permit of the stream, or an append in flight has left a state in it.
 #[derive(Default)]
 struct WaitQueue {
-    /// Set while a command holds the permit. It then owns the pipelined state.
+    /// Set while a command holds the permit; the command then owns the pipelined state.
     has_holder: bool,
     /// The state that an append in flight will create.
     pipelined: Option<PipelinedState>,
@@ -74,8 +74,8 @@ impl StreamQueues {
 
     /// Acquires the permits for `streams`, which must be distinct.
     ///
-    /// All commands acquire permits in the order of the streams, so there is no deadlock. If the future is dropped, the
-    /// command leaves the queues.
+    /// All commands acquire permits in the order of the streams, so a deadlock cannot occur. If the future is dropped,
+    /// the command leaves the queues.
     pub async fn acquire(&self, mut streams: Streams) -> StreamPermits<'_> {
         streams.sort_unstable();
         let mut permits = self.permits();
@@ -89,7 +89,9 @@ impl StreamQueues {
         permits
     }
 
-    /// Acquires the permits for `streams` if no other command uses them and no append in flight has left a state.
+    /// Acquires the permits for `streams`, if they are free.
+    ///
+    /// Returns `None` if another command uses one of the streams, or if an append in flight has left a state.
     pub fn try_acquire(&self, streams: &[StreamId]) -> Option<StreamPermits<'_>> {
         let mut permits = self.permits();
         for stream in streams {
@@ -205,7 +207,9 @@ impl StreamQueues {
     }
 }
 
-/// Removes a matching pipelined state from a queue whose permit nobody holds. A holder checks the state itself.
+/// Removes a matching pipelined state from a queue whose permit is free.
+///
+/// A command that holds the permit checks the state itself.
 fn remove_pipelined(
     shard: &mut Shard,
     stream: &StreamId,

@@ -1,4 +1,4 @@
-//! [`CommandSet`]: the commands that a process manager may send, and how they are executed.
+//! [`CommandSet`]: the commands that a process manager may send, and their routes.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,12 +22,12 @@ use factum_core::metadata::Metadata;
     note = "each of them derives `Command`, `Serialize` and `Deserialize`, and implements `Decide`"
 )]
 pub trait CommandSet: Send + Sync + 'static {
-    /// Returns how each command is decoded and executed.
+    /// Returns the routes, which decode and execute the commands.
     #[doc(hidden)]
     fn routes() -> Vec<CommandRoute>;
 }
 
-/// How the commands of one name are decoded and executed.
+/// A route that decodes and executes the commands with one name.
 #[derive(Debug, Clone, Copy)]
 pub struct CommandRoute {
     /// The name of the commands.
@@ -46,7 +46,9 @@ pub struct CommandEnvelope {
     pub metadata: Metadata,
     /// The idempotency key.
     pub key: String,
-    /// Document changes in the append of the command; if a required revision has changed, the command has no effect.
+    /// The document changes in the append of the command.
+    ///
+    /// If a required revision has changed, the command has no effect.
     pub changes: DocumentChanges,
 }
 

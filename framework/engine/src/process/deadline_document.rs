@@ -1,9 +1,9 @@
 //! The documents of deadlines that decisions set: written by the append of their events, executed when they are due.
 //!
-//! Each is a process instance with one command. An append writes the instance and its entry in the due index without a
-//! read, whatever was there before. A deadline that is moved or cancelled therefore leaves an obsolete index entry, which is
-//! removed once it is due. The command deletes its instance in its own append, so that exactly one of the command and a
-//! cancellation takes effect.
+//! Each one is a process instance with one command. An append writes the instance and its entry in the due index
+//! without a read, and replaces an earlier instance. A deadline that is moved or cancelled therefore leaves an obsolete
+//! index entry, which is removed when it is due. The command deletes its instance in its own append, so that exactly
+//! one of the command and a cancellation takes effect.
 
 use std::collections::BTreeMap;
 

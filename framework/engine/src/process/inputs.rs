@@ -15,7 +15,7 @@ pub struct Rejection {
     pub body: serde_json::Value,
     /// The error, with its causes.
     pub error: String,
-    /// When the cause of the command happened.
+    /// The time at which the cause of the command happened.
     pub at: Timestamp,
 }
 

@@ -1,7 +1,7 @@
 //! [`ProcessInstance`]: the document of a process instance.
 //!
-//! State, outbox and deadlines are one document, which is always changed at the revision at which it was read, so that they
-//! never diverge.
+//! State, outbox and deadlines are one document, so that they never diverge. It is changed only at the revision at
+//! which it was read.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -42,7 +42,7 @@ pub struct ProcessInstance {
     due: Option<DueTime>,
 }
 
-/// When an instance has work to do.
+/// The time and the kind of the next work of an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct DueTime {
     at: Timestamp,
@@ -92,7 +92,7 @@ pub struct Cause {
     pub position: Position,
     /// The id of the event.
     pub event: Option<Uuid>,
-    /// When the event was stored, or when the deadline was due.
+    /// The time at which the event was stored or the deadline was due.
     pub at: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     correlation: Option<Uuid>,
@@ -191,7 +191,7 @@ impl ProcessInstance {
         }
     }
 
-    /// Returns the changes that store an instance whose only work is `pending`, whatever was stored before.
+    /// Returns the changes that replace an instance with one whose only work is `pending`.
     ///
     /// # Errors
     /// Returns [`StoreError::Failed`] if it cannot be encoded.
@@ -331,7 +331,9 @@ impl ProcessInstance {
         }
     }
 
-    /// Returns the changes that store the instance, which was read at `revision`, and its entry in the due index.
+    /// Returns the changes that store the instance and its entry in the due index.
+    ///
+    /// The instance was read at `revision`.
     ///
     /// # Errors
     /// Returns [`StoreError::Failed`] if it cannot be encoded.
@@ -383,7 +385,7 @@ pub struct DueEntry {
     pub id: String,
     /// Set if the work is a deadline and not a command.
     pub is_deadline: bool,
-    /// The name of the command, if that decides which programs can execute it.
+    /// The name of the command, if it determines which programs can execute the work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
 }

@@ -18,8 +18,9 @@ use crate::record::Recorded;
 pub trait React<E: Event>: ProcessManager + Apply<E> {
     /// Returns the instance that processes `event`.
     ///
-    /// The id is in the event, or it is the key of the stream: `event.record.stream.key()`. If a required id is missing, panic:
-    /// the event becomes a dead letter and can be retried, while [`Correlation::Ignored`] skips it for ever.
+    /// The id is in the event, or it is the key of the stream: `event.record.stream.key()`. If a required id is
+    /// missing, panic: the event then becomes a dead letter and can be retried. [`Correlation::Ignored`] would skip it
+    /// permanently.
     fn correlate(event: &Recorded<E>) -> Correlation<Self::Id>;
 
     /// Adds the reactions to `event`, which [`Apply`] has already processed.
@@ -38,7 +39,9 @@ pub trait React<E: Event>: ProcessManager + Apply<E> {
     note = "write `impl Respond for {Self} {{ fn rejected(…) … fn deadline(…) … }}`"
 )]
 pub trait Respond: ProcessManager {
-    /// Handles the rejection of a command that this instance has sent, for example with compensating commands.
+    /// Handles the rejection of a command that this instance has sent.
+    ///
+    /// For example, it sends compensating commands.
     fn rejected(&mut self, rejection: &Rejection, then: &mut Reactions<Self>);
 
     /// Handles a deadline that has passed and was neither cancelled nor moved.

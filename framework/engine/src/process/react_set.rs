@@ -9,13 +9,17 @@ use crate::event_set::{EventSet, has_name};
 use crate::record::DecodeEvent as _;
 use crate::record::{Recorded, RecordedEvent};
 
-/// A process manager that handles every event of a set. Implemented for types that implement [`React`] for each of them.
+/// A process manager that handles every event of a set.
+///
+/// The trait is implemented for types that implement [`React`] for each event of the set.
 #[diagnostic::on_unimplemented(
     message = "the process manager `{Self}` does not react to every event of `{S}`",
     note = "write `impl React<…> for {Self}` for each event type of the set"
 )]
 pub trait ReactSet<S: EventSet>: ProcessManager {
-    /// Decodes `record`, and returns the instance and the effect of each event that it represents, in order.
+    /// Decodes `record`, and returns the instance and the effect of each event that it represents.
+    ///
+    /// The effects are in the order of the events.
     ///
     /// # Errors
     /// Returns [`DecodeError`] if the record cannot be decoded.

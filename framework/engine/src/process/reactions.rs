@@ -1,4 +1,4 @@
-//! [`Reactions`]: what a process manager does in response to an event.
+//! [`Reactions`]: the reactions of a process manager to an event.
 
 use std::marker::PhantomData;
 
@@ -8,7 +8,9 @@ use crate::command::Decide;
 use crate::domain::deadline::When;
 use factum_core::timestamp::Timestamp;
 
-/// The reactions of a process manager, in order. They take effect once the state is stored, all of them.
+/// The reactions of a process manager, in order.
+///
+/// All of them take effect together, after the state is stored.
 #[derive(Debug)]
 pub struct Reactions<P> {
     instance: String,
@@ -45,8 +47,8 @@ impl<P: ProcessManager> Reactions<P> {
 
     /// Returns the id of the instance, as text.
     ///
-    /// `then.instance().parse()` returns the id if its type implements [`FromStr`](std::str::FromStr), as numbers, UUIDs and
-    /// types that derive `Id` do.
+    /// `then.instance().parse()` returns the id if its type implements [`FromStr`](std::str::FromStr), as numbers,
+    /// UUIDs and types that derive `Id` do.
     #[must_use]
     pub fn instance(&self) -> &str {
         &self.instance
@@ -75,8 +77,9 @@ impl<P: ProcessManager> Reactions<P> {
         self
     }
 
-    /// Sets the deadline `name`, at a [`Timestamp`] or a [`Duration`](std::time::Duration) after [`at`](Self::at). A deadline of that name
-    /// is moved.
+    /// Sets the deadline `name`, or moves it if it is already set.
+    ///
+    /// `when` is a [`Timestamp`], or a [`Duration`](std::time::Duration) after [`at`](Self::at).
     pub fn deadline(&mut self, name: impl Into<String>, when: impl Into<When>) -> &mut Self {
         let due = when.into().due(self.at);
         let name = name.into();
@@ -91,8 +94,9 @@ impl<P: ProcessManager> Reactions<P> {
         self
     }
 
-    /// Completes the instance: its state and its deadlines are deleted. Commands that it has sent are still executed, but
-    /// nobody handles their rejection.
+    /// Completes the instance: its state and its deadlines are deleted.
+    ///
+    /// Commands that the instance has sent are still executed, but their rejections are not handled.
     pub fn complete(&mut self) -> &mut Self {
         self.actions.push(ProcessAction::Complete);
         self

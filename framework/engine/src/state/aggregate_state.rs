@@ -71,7 +71,9 @@ impl<A: Aggregate> AggregateState<A> {
         self.advance(position);
     }
 
-    /// Applies the next record of the stream, which is stored at `position` and represents any number of events.
+    /// Applies the next record of the stream, which is stored at `position`.
+    ///
+    /// The record represents any number of events.
     pub fn apply_all(&mut self, events: impl Iterator<Item = A::Event>, position: Position) {
         let state = Arc::make_mut(&mut self.state);
         events.for_each(|event| state.apply(&event));

@@ -25,7 +25,7 @@ pub struct StateLoader {
     pub cache: AggregateCache,
 }
 
-/// How a state from the cache may be used.
+/// The permitted use of a state from the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CacheHit {
     /// A command may decide on the state, because the append checks its version.
@@ -35,7 +35,9 @@ pub enum CacheHit {
 }
 
 impl StateLoader {
-    /// Loads the current state of `stream`: from its snapshot, if there is a valid one, and the later events.
+    /// Loads the current state of `stream` from its snapshot and the later events.
+    ///
+    /// Without a valid snapshot, all events are applied.
     pub async fn load<A: Aggregate>(
         &self,
         stream: StreamId,
@@ -157,7 +159,9 @@ impl StateLoader {
     }
 }
 
-/// Returns a snapshot of `state`, if its version has passed a multiple of the policy's interval since `previous`.
+/// Returns a snapshot of `state`, if one is due since the version `previous`.
+///
+/// It is due if the version has passed a multiple of the policy's interval since `previous`.
 pub fn due_snapshot<A: Aggregate>(
     state: &AggregateState<A>,
     previous: Version,
@@ -183,7 +187,9 @@ pub fn due_snapshot<A: Aggregate>(
     })
 }
 
-/// Checks that `record` is the next event after `version`. A state that misses an event would be wrong silently.
+/// Checks that `record` is the next event after `version`.
+///
+/// Without this check, a missing event would cause a wrong state without an error.
 fn check_succession(version: Version, record: &RecordedEvent) -> Result<(), StoreError> {
     if record.version == version.plus(1) {
         return Ok(());

@@ -23,7 +23,9 @@ impl Prefetch {
         Some(Self(runtime.spawn(task)))
     }
 
-    /// Waits for the page. Returns `None` if the task was cancelled, so that the page must be read again. Cancel safe.
+    /// Waits for the page. Cancel safe.
+    ///
+    /// Returns `None` if the task was cancelled; the page must then be read again.
     pub async fn page(&mut self) -> Option<Result<Page, StoreError>> {
         (&mut self.0).await.ok()
     }

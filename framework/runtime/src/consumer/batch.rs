@@ -15,11 +15,15 @@ pub struct Batch<'a> {
     pub build: u64,
     /// The events, in the order of their positions.
     pub events: &'a [RecordedEvent],
-    /// The position of the first dead letter whose [correlation keys](super::Consumer::correlation_keys) are unknown.
+    /// The position of the first dead letter with unknown [correlation keys].
     ///
-    /// A later event may depend on it.
+    /// A later event may depend on this dead letter.
+    ///
+    /// [correlation keys]: super::Consumer::correlation_keys
     pub unknown_dead_letter: Option<Position>,
-    /// The changes of the checkpoint and of dead letters. They fail if another node has taken over the partition.
+    /// The changes of the checkpoint and of dead letters.
+    ///
+    /// The changes fail if another node has taken over the partition.
     pub changes: DocumentChanges,
     /// The store of these documents.
     pub documents: &'a dyn DocumentStore,
@@ -54,7 +58,7 @@ pub enum BatchError {
     /// The read model may contain a part of an event's effects.
     #[error("the read model may be inconsistent: {reason}; rebuild it")]
     Inconsistent {
-        /// What happened.
+        /// The reason, for example the message of a panic.
         reason: String,
     },
 }
@@ -104,7 +108,7 @@ pub enum ConsumerError {
     /// The event cannot be decoded.
     #[error(transparent)]
     Decode(#[from] DecodeError),
-    /// The event depends on a dead letter and waits until that is retried or discarded.
+    /// The event depends on a dead letter, and waits until it is retried or discarded.
     #[error("the event depends on an earlier event in the dead-letter queue")]
     Blocked,
     /// The state that the event changes was stored by newer code.

@@ -1,4 +1,4 @@
-//! [`BatchApplier`]: applies events to one partition of a build, in batches that are short, and isolates events that fail.
+//! [`BatchApplier`]: applies events to one partition of a build in short batches, and isolates events that fail.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -36,13 +36,15 @@ pub struct BatchApplier {
     control: watch::Receiver<Arc<VersionedControl>>,
 }
 
-/// What one transaction does: the events take effect, dead letters are added and removed, and the checkpoint moves.
+/// The content of one transaction.
+///
+/// The events take effect, dead letters are added and removed, and the checkpoint moves.
 pub struct Commit<'e> {
     /// The events to process.
     pub events: &'e [RecordedEvent],
     /// The dead letters to store.
     pub letters: Vec<DeadLetter>,
-    /// The dead letter that the only one of `letters` replaces.
+    /// The stored dead letter to replace; `letters` then has exactly one entry.
     pub replaced: Option<&'e StoredDeadLetter>,
     /// The dead letters whose events are processed now.
     pub resolved: &'e [StoredDeadLetter],
@@ -125,8 +127,8 @@ impl BatchApplier {
             loop {
                 let applied = self.apply_batch(session, rest, page.through()).await?;
                 rest = &rest[applied.events..];
-                if applied.next_fails {
-                    self.apply_failing(session, &rest[0]).await?;
+                if let Some(failed) = applied.next_failed {
+                    self.handle_failure(session, &rest[0], failed).await?;
                     rest = &rest[1..];
                 } else if rest.is_empty() {
                     return Ok(());
@@ -145,9 +147,9 @@ impl BatchApplier {
     ) -> Result<Applied, BatchError> {
         let mut applied = Applied {
             events: self.batch_size.next(events),
-            next_fails: false,
+            next_failed: None,
         };
-        while applied.events > 0 || !applied.next_fails {
+        while applied.events > 0 || applied.next_failed.is_none() {
             let (now, later) = events.split_at(applied.events);
             let through = match now.last() {
                 Some(last) if !later.is_empty() => last.position,
@@ -155,13 +157,16 @@ impl BatchApplier {
             };
             let started = Instant::now();
             match self.apply(session, now, through).await {
-                // It may come before the event that failed last: an error that the handler ignored shows only at the commit.
+                // This event may be earlier than the last failure: an ignored error is reported only at the commit.
                 Err(BatchError::Event(failed)) => {
                     let index = now
                         .iter()
                         .position(|event| event.position == failed.position);
-                    applied.events = index.ok_or(BatchError::Event(failed))?;
-                    applied.next_fails = true;
+                    let Some(index) = index else {
+                        return Err(BatchError::Event(failed));
+                    };
+                    applied.events = index;
+                    applied.next_failed = Some(failed);
                 }
                 done => {
                     done?;
@@ -173,7 +178,9 @@ impl BatchApplier {
         Ok(applied)
     }
 
-    /// Processes those of `events` that are not blocked, moves the others to the dead-letter queue, and moves the checkpoint.
+    /// Processes the `events` that are not blocked, and moves the checkpoint.
+    ///
+    /// Blocked events go to the dead-letter queue.
     async fn apply(
         &self,
         session: &mut PartitionSession,
@@ -204,20 +211,17 @@ impl BatchApplier {
         self.commit(session, commit).await
     }
 
-    /// Processes one event that failed, until it succeeds or the failure policy gives up.
-    async fn apply_failing(
+    /// Carries out the failure policy for an event whose first attempt has failed.
+    ///
+    /// Retries the event until it succeeds or the policy ends the attempts.
+    async fn handle_failure(
         &self,
         session: &mut PartitionSession,
         event: &RecordedEvent,
+        mut failed: EventError,
     ) -> Result<(), SessionEnd> {
-        let mut attempt = 0;
+        let mut attempt = 1;
         loop {
-            attempt += 1;
-            let applied = self.apply(session, std::slice::from_ref(event), event.position);
-            let failed = match applied.await {
-                Err(BatchError::Event(failed)) => failed,
-                done => return Ok(done?),
-            };
             let waits = self.context.consumer.newer_events() == NewerEvents::Wait;
             if waits && failed.error.is_newer_schema() {
                 return Err(SessionEnd::NewerCode(error_chain(&failed)));
@@ -239,6 +243,12 @@ impl BatchApplier {
                 match action {
                     FailureAction::RetryAfter(pause) => {
                         self.pause_before_retry(error, attempt, pause).await?;
+                        attempt += 1;
+                        let event = std::slice::from_ref(event);
+                        match self.apply(session, event, event[0].position).await {
+                            Err(BatchError::Event(again)) => failed = again,
+                            done => return Ok(done?),
+                        }
                         continue;
                     }
                     FailureAction::DeadLetter => DeadLetterState::Failed {
@@ -246,10 +256,7 @@ impl BatchApplier {
                         attempts: attempt,
                     },
                     FailureAction::Skip => DeadLetterState::Skipped { error },
-                    FailureAction::Stop => {
-                        session.failures = self.context.retry.attempts.max(attempt);
-                        return Err(BatchError::Event(failed).into());
-                    }
+                    FailureAction::Stop => return Err(SessionEnd::Stopped(error)),
                 }
             };
             let keys = self.context.consumer.correlation_keys(event);
@@ -381,6 +388,6 @@ impl BatchApplier {
 struct Applied {
     /// The number of events that were processed.
     events: usize,
-    /// Set if the next event cannot be processed.
-    next_fails: bool,
+    /// The error of the next event, if it cannot be processed.
+    next_failed: Option<EventError>,
 }

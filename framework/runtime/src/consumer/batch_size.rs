@@ -6,7 +6,9 @@ use factum_core::read::MAX_PAGE;
 
 /// The target duration of a batch, and of one turn of a retry.
 pub const TARGET: Duration = Duration::from_millis(25);
-/// The smallest batch: the cost of a commit outweighs that of fewer events.
+/// The minimum number of events in a batch.
+///
+/// For fewer events, the commit costs more than the events.
 const MIN: usize = 64;
 
 /// The number of events that a batch can process within the target duration, as measured.
@@ -23,7 +25,7 @@ impl BatchSize {
 
     /// Returns the number of `events` for the next batch.
     pub fn next<T>(&self, events: &[T]) -> usize {
-        // A small remainder would need a batch of its own.
+        // A small remainder is processed in the same batch.
         match events.len() <= self.events + MIN / 2 {
             true => events.len(),
             false => self.events,

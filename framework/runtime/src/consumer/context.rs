@@ -1,4 +1,4 @@
-//! [`ConsumerContext`]: what the tasks of one consumer share.
+//! [`ConsumerContext`]: the state that the tasks of one consumer share.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -17,12 +17,14 @@ use super::traits::{Consumer, ReadModel};
 use super::waiters::Waiters;
 use crate::membership::Membership;
 
-/// How often the progress of other nodes is read while a caller waits for it.
+/// The interval at which the progress of other nodes is read while a caller waits for it.
 pub const FAST_POLL: Duration = Duration::from_millis(20);
-/// How long the active build is held for its replacement, once every node knows.
+/// The time for which the active build is held, after every node has read the request.
+///
+/// The replacement of the build can overtake it in this time.
 pub const HOLD: Duration = Duration::from_millis(250);
 
-/// What the tasks of one consumer share.
+/// The state that the tasks of one consumer share.
 pub struct ConsumerContext {
     /// The consumer.
     pub consumer: Arc<dyn Consumer>,
@@ -34,17 +36,19 @@ pub struct ConsumerContext {
     pub membership: Arc<Membership>,
     /// The status of the partitions.
     pub status: StatusTracker,
-    /// How often, and after which pause, a failed operation is retried.
+    /// The number of retries of a failed operation, and the pauses between them.
     pub retry: RetryPolicy,
-    /// What happens to events that fail permanently.
+    /// The policy for events that fail permanently.
     pub failure_policy: FailurePolicy,
     /// The callers that wait for a position.
     pub waiters: Waiters,
-    /// A user of this node has changed the control document.
+    /// Notifies that a user of this node has changed the control document.
     pub control_changed: Notify,
-    /// A worker has processed a batch of a build that is not active.
+    /// Notifies that a worker has processed a batch of a build that is not active.
     pub build_advanced: Notify,
-    /// The newest request to resume of a user of this node: earlier stops are not reported any more.
+    /// The number of the newest request to resume that a user of this node made.
+    ///
+    /// Stops before this request are no longer reported.
     resumed: AtomicU64,
 }
 
@@ -113,12 +117,12 @@ impl ConsumerContext {
         }
     }
 
-    /// Records a request to resume of a user of this node.
+    /// Records a request to resume that a user of this node made.
     pub fn record_resume(&self, request: u64) {
         self.resumed.fetch_max(request, SeqCst);
     }
 
-    /// Returns the newest request to resume of a user of this node.
+    /// Returns the number of the newest request to resume that a user of this node made.
     pub fn last_resume(&self) -> u64 {
         self.resumed.load(SeqCst)
     }

@@ -1,5 +1,5 @@
-//! [`Control`]: the builds of a consumer and the requests of users. One document for each consumer, which every node may
-//! change.
+//! [`Control`]: the builds of a consumer and the requests of users. Each consumer has one such document, and every node
+//! may change it.
 
 use factum_core::document::{
     Document, DocumentChanges, DocumentError, DocumentStore, Revision, encode_document,
@@ -31,7 +31,9 @@ pub struct Control {
     pub dead_letter_changes: u64,
     /// The number of requests to resume.
     pub resumed: u64,
-    /// The number of requests to hold the active build for a moment, so that its replacement can overtake it.
+    /// The number of requests to hold the active build for a moment.
+    ///
+    /// The replacement of the build can overtake it in this time.
     #[serde(default)]
     pub holds: u64,
 }
@@ -164,7 +166,9 @@ pub fn change(
     Ok(DocumentChanges::new().put_if(control_key(name), read.revision, value))
 }
 
-/// DocumentChanges the control document with `edit`, which is called again after a conflict and returns whether to store its change.
+/// Changes the control document with `edit`.
+///
+/// `edit` returns whether to store its change. It is called again after a conflict.
 pub async fn edit<E: From<StoreError>>(
     documents: &dyn DocumentStore,
     name: &str,
@@ -185,7 +189,9 @@ pub async fn edit<E: From<StoreError>>(
     }
 }
 
-/// Returns the checkpoint of the active build of the consumer `name`, whichever node processes it; 0 if there is none.
+/// Returns the checkpoint of the active build of the consumer `name`; 0 without an active build.
+///
+/// Any node may process the build.
 ///
 /// # Errors
 /// Returns [`StoreError`] if the store fails.

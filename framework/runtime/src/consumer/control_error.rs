@@ -12,7 +12,7 @@ pub enum ControlError {
     /// The runtime has no consumer of this name.
     #[error("no {kind} {name:?}; the runtime has {known:?}: add it to `Runtime::builder`")]
     Unknown {
-        /// What was requested: `projection`, `process manager`, `event handler` or `consumer`.
+        /// The requested kind: `projection`, `process manager`, `event handler` or `consumer`.
         kind: &'static str,
         /// The requested name.
         name: String,

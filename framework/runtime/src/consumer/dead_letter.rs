@@ -22,7 +22,7 @@ pub struct DeadLetter {
     pub stream: StreamId,
     /// The event type.
     pub name: String,
-    /// When the event became a dead letter.
+    /// The time at which the event became a dead letter.
     pub since: Timestamp,
     /// The reason and the current state.
     pub state: DeadLetterState,

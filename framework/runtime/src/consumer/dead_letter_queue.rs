@@ -11,7 +11,7 @@ use super::dead_letter::{DeadLetter, DeadLetterState, StoredDeadLetter};
 
 /// The waiting dead letters of a partition, indexed by position, stream and correlation key.
 ///
-/// There may be very many, so that nothing that is done for each event visits all of them.
+/// The queue may be very large, so the work for one event must not visit all dead letters.
 #[derive(Debug, Default)]
 pub struct DeadLetterQueue {
     letters: BTreeMap<Position, StoredDeadLetter>,
@@ -116,8 +116,9 @@ impl DeadLetterQueue {
         }
     }
 
-    /// Returns the streams to retry without a request for all: those whose first dead letter is blocked by nothing any more,
-    /// and those with a requested retry.
+    /// Returns the streams to retry without a request to retry all dead letters.
+    ///
+    /// These are the streams with a requested retry, and the streams whose first dead letter is no longer blocked.
     pub fn streams_to_retry(&self) -> HashSet<StreamId> {
         let is_free = |stream: &BTreeSet<Position>| {
             let first = stream.first().and_then(|first| self.letters.get(first));

@@ -13,7 +13,9 @@ use super::dead_letter_queue::{BlockedKeys, DeadLetterQueue};
 /// The largest number of dead letters in one batch.
 const MAX_BATCH: usize = 512;
 
-/// The progress of a retry: in the order of the log, each stream as far as it succeeds.
+/// The progress of a retry.
+///
+/// Dead letters are retried in the order of the log. Each stream is retried until one of its events fails.
 pub struct DeadLetterRetry {
     /// The number of the request that it carries out.
     request: u64,
@@ -21,7 +23,7 @@ pub struct DeadLetterRetry {
     streams: Option<HashSet<StreamId>>,
     /// The position up to which dead letters were tried.
     position: Position,
-    /// What failed again blocks its stream.
+    /// The streams and correlation keys of dead letters that failed again.
     blocked: BlockedKeys,
     batch_size: usize,
 }
@@ -30,7 +32,7 @@ pub struct DeadLetterRetry {
 pub struct RetryBatch {
     /// The dead letters to retry.
     pub letters: Vec<StoredDeadLetter>,
-    /// The keys of dead letters that are still blocked and were passed over.
+    /// The keys of dead letters that are not in the batch, because they are still blocked.
     passed: BlockedKeys,
     through: Position,
 }

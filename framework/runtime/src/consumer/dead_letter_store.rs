@@ -18,7 +18,7 @@ use crate::document_scan::{next_page, scan_all};
 
 /// The prefix of dead letters that can be retried or discarded.
 ///
-/// Resolved ones have another prefix, so that nobody reads them on the way to those.
+/// Skipped and discarded dead letters have another prefix, so that a scan of waiting dead letters does not read them.
 const WAITING: &str = "dead-letter/waiting/";
 const RESOLVED: &str = "dead-letter/resolved/";
 
@@ -89,8 +89,9 @@ impl<'a> DeadLetterStore<'a> {
         Ok(letters.collect())
     }
 
-    /// Returns the first dead letter of this build whose event had an effect in the build of `other`, or may still have one;
-    /// `position` is the checkpoint of that build.
+    /// Returns the first dead letter of this build whose event has an effect in the build of `other`.
+    ///
+    /// An event that may still take effect in that build counts, too. `position` is the checkpoint of that build.
     pub async fn first_missing_effect(
         &self,
         other: &DeadLetterStore<'_>,
@@ -138,8 +139,10 @@ impl<'a> DeadLetterStore<'a> {
         Ok(letters)
     }
 
-    /// Decodes a dead letter. One that cannot be decoded is created again from its event, so that it is visible and can be
-    /// retried or discarded.
+    /// Decodes a dead letter.
+    ///
+    /// A dead letter that cannot be decoded is created again from its event. It is then visible, and can be retried or
+    /// discarded.
     async fn decode(&self, document: &Document) -> Result<Option<DeadLetter>, StoreError> {
         let error = match document.decode() {
             Ok(letter) => return Ok(Some(letter)),
@@ -176,7 +179,9 @@ impl<'a> DeadLetterStore<'a> {
         Ok(())
     }
 
-    /// Returns the changes that discard the dead letter at `position`; `None` if no dead letter is waiting there.
+    /// Returns the changes that discard the dead letter at `position`.
+    ///
+    /// Returns `None` if no dead letter is waiting at this position.
     pub async fn discard(
         &self,
         position: Position,
@@ -196,7 +201,9 @@ impl<'a> DeadLetterStore<'a> {
         Ok(Some(gone.put(self.key(&letter), encode_document(&letter)?)))
     }
 
-    /// Returns the changes that request a retry of the dead letter at `position`; `None` if no dead letter is waiting there.
+    /// Returns the changes that request a retry of the dead letter at `position`.
+    ///
+    /// Returns `None` if no dead letter is waiting at this position.
     pub async fn request_retry(
         &self,
         position: Position,

@@ -27,8 +27,10 @@ impl DeferredCheckpoint {
         self.0.take().map(|(page, _)| page)
     }
 
-    /// Defers `page`, or returns it if it must be processed now: it has events of the partition (`has_events`), a caller
-    /// waits, or the last stored checkpoint is too old.
+    /// Defers `page`, or returns it if it must be processed now.
+    ///
+    /// A page must be processed now if it has events of the partition (`has_events`). The same applies if a caller
+    /// waits, or if the last stored checkpoint is too old.
     pub fn defer(
         &mut self,
         page: Page,

@@ -1,4 +1,4 @@
-//! [`FailurePolicy`]: what happens to an event that a consumer cannot process.
+//! [`FailurePolicy`]: the policy for events that a consumer cannot process.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,15 +9,16 @@ use factum_engine::record::RecordedEvent;
 
 use super::batch::ConsumerError;
 
-/// What happens to an event that a consumer cannot process.
+/// The policy for events that a consumer cannot process.
 ///
 /// The three fixed policies apply after the attempts of the runtime's [`RetryPolicy`]. A [custom](Self::custom) policy
 /// decides after each attempt, by the error and the number of the attempt.
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub enum FailurePolicy {
-    /// The event becomes a [dead letter](super::DeadLetter), and later events of its stream are blocked. Other streams
-    /// continue.
+    /// The event becomes a [dead letter](super::DeadLetter), and later events of its stream are blocked.
+    ///
+    /// Other streams continue.
     #[default]
     DeadLetter,
     /// The consumer stops before the event. Nothing is skipped.
@@ -40,7 +41,7 @@ pub struct Failure<'a> {
     pub attempt: u32,
 }
 
-/// What to do after a failed attempt.
+/// The action after a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FailureAction {
@@ -71,7 +72,7 @@ impl FailurePolicy {
         Self::Custom(Arc::new(decide))
     }
 
-    /// Returns what to do after a failed attempt.
+    /// Returns the action after a failed attempt.
     pub fn decide(&self, failure: &Failure<'_>, retry: &RetryPolicy) -> FailureAction {
         if let Self::Custom(decide) = self {
             return decide(failure);

@@ -62,9 +62,9 @@ impl Drop for ConsumerTask {
     }
 }
 
-/// Observes and controls one consumer: a projection, a process manager or an event handler. Cheap to clone.
+/// Observes and controls one consumer: a projection, a process manager or an event handler.
 ///
-/// Requests apply to every node that runs the consumer.
+/// It is cheap to clone. Requests apply to every node that runs the consumer.
 #[derive(Clone)]
 pub struct ConsumerHandle {
     context: Arc<ConsumerContext>,
@@ -93,7 +93,8 @@ impl ConsumerHandle {
     /// Waits until the consumer has processed every event up to `position`, on this node or another.
     ///
     /// To read your own write, wait for the position of its receipt, or call
-    /// [`and_wait`](factum_engine::engine::Execute::and_wait). With position 0, the call waits until there is a read model.
+    /// [`and_wait`](factum_engine::engine::Execute::and_wait). With position 0, the call waits until there is a read
+    /// model.
     ///
     /// # Errors
     /// Returns [`WaitError`] if the consumer has stopped.
@@ -102,7 +103,9 @@ impl ConsumerHandle {
         self.wait_until(reached, ConsumerStatus::is_stopped).await
     }
 
-    /// Waits until the status is as `done` requires. Ends with an error as soon as `failed` returns true.
+    /// Waits until `done` returns `true` for the status.
+    ///
+    /// Returns an error as soon as `failed` returns `true`.
     pub async fn wait_until(
         &self,
         done: impl Fn(&ConsumerStatus) -> bool,
@@ -120,7 +123,9 @@ impl ConsumerHandle {
         }
     }
 
-    /// Pauses the consumer on every node until [`resume`](Self::resume). Once this returns, no event is processed.
+    /// Pauses the consumer on every node until [`resume`](Self::resume).
+    ///
+    /// When the call returns, no event is being processed.
     ///
     /// # Errors
     /// Returns [`ControlError::Store`] if the store fails.
@@ -153,8 +158,10 @@ impl ConsumerHandle {
         Ok(())
     }
 
-    /// Returns the events that the consumer could not process, in order: first those of the active build, then those of the
-    /// build that is to replace it. They include skipped and discarded events.
+    /// Returns the events that the consumer could not process, including skipped and discarded events.
+    ///
+    /// The dead letters of the active build are first, followed by those of the build that will replace it. Each list
+    /// is ordered by position.
     ///
     /// # Errors
     /// Returns [`ControlError::Store`] if the store fails.
@@ -169,7 +176,7 @@ impl ConsumerHandle {
 
     /// Retries all dead letters, each stream in order, on the node that processes the partition.
     ///
-    /// An event that succeeds is no dead letter any more. A stream continues when it has no dead letter left.
+    /// An event that succeeds is no longer a dead letter. A stream continues when it has no more dead letters.
     ///
     /// # Errors
     /// Returns [`ControlError::Store`] if the store fails.
@@ -177,7 +184,7 @@ impl ConsumerHandle {
         self.request(|control| control.retries += 1).await
     }
 
-    /// Retries the dead letter at `position`, with the earlier and the later ones of its stream, in order.
+    /// Retries the dead letter at `position` and all other dead letters of its stream, in order.
     ///
     /// # Errors
     /// Returns [`ControlError::NotDeadLettered`], or [`ControlError::Store`] if the store fails.
@@ -185,7 +192,9 @@ impl ConsumerHandle {
         self.change_dead_letter(position, None).await
     }
 
-    /// Decides that the dead letter at `position` has no effect, for this reason, and retries the later ones of its stream.
+    /// Discards the dead letter at `position` for this reason.
+    ///
+    /// The event has no effect. The later dead letters of its stream are retried.
     ///
     /// # Errors
     /// Returns [`ControlError::NotDeadLettered`], or [`ControlError::Store`] if the store fails.
@@ -198,8 +207,9 @@ impl ConsumerHandle {
         self.change_dead_letter(position, Some(&reason)).await
     }
 
-    /// Discards or retries a dead letter in each build, in one change with the control document, so that no blocked event is
-    /// forgotten.
+    /// Discards or retries a dead letter in each build.
+    ///
+    /// The dead letters and the control document change together, so that no blocked event is overlooked.
     async fn change_dead_letter(
         &self,
         position: Position,
@@ -227,7 +237,7 @@ impl ConsumerHandle {
             let changes = changes.with(control::change(name, &read, &control)?);
             match documents.change_documents(changes).await {
                 Ok(_) => break,
-                // It was retried meanwhile, and is gone if that succeeded; or another request was made.
+                // The dead letter was retried meanwhile, or another request was made: read the documents again.
                 Err(DocumentError::RevisionConflict { .. }) => {}
                 Err(error) => return Err(error.into_store_error().into()),
             }
@@ -248,7 +258,7 @@ impl ConsumerHandle {
         Ok(())
     }
 
-    /// Returns the numbers of the active build and of the one that is to replace it.
+    /// Returns the numbers of the active build and of its replacement.
     fn current_builds(&self, control: &Control) -> Vec<u64> {
         let replacement = control.replacement(self.context.version());
         let replacement = replacement.map(|build| build.number);

@@ -28,7 +28,7 @@ pub struct Checkpoint {
     pub retries: u64,
     /// The number of events in the dead-letter queue.
     pub dead_letters: u64,
-    /// When the newest processed event was stored.
+    /// The time at which the newest processed event was stored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub newest: Option<Timestamp>,
     /// Set if the holder has stopped after a failure.
@@ -133,7 +133,7 @@ pub struct BuildProgress {
     pub holders: Vec<Option<Uuid>>,
     /// The number of dead letters.
     pub dead_letters: u64,
-    /// When the newest processed event was stored, in the partition where that is longest ago.
+    /// The time at which the newest processed event was stored.
     pub newest: Option<Timestamp>,
     /// Set if a partition has stopped.
     pub stopped: bool,
@@ -173,8 +173,9 @@ pub async fn build_progress(
 }
 
 impl BuildProgress {
-    /// Returns changes that require the checkpoints to be unchanged, and that interrupt the nodes which hold the leases: they
-    /// must read the control document before their next batch.
+    /// Returns changes that require unchanged checkpoints and interrupt the nodes that hold the leases.
+    ///
+    /// These nodes must read the control document before their next batch.
     pub fn interrupt(&self) -> DocumentChanges {
         let found = self.found.iter();
         found.fold(DocumentChanges::new(), |changes, document| {
@@ -183,9 +184,11 @@ impl BuildProgress {
     }
 }
 
-/// Interrupts every node that processes one of `builds`: it must read the control document before its next batch.
+/// Interrupts every node that processes one of `builds`.
 ///
-/// The control document must have changed before. A node that acquires a lease after that knows the change.
+/// Each of these nodes must read the control document before its next batch.
+///
+/// Change the control document before the call. A node that acquires a lease after the change already knows it.
 pub async fn interrupt(
     documents: &dyn DocumentStore,
     name: &str,
@@ -211,8 +214,10 @@ pub async fn interrupt(
 }
 
 impl Lease {
-    /// Acquires the lease under `key`, if no live node holds it and this node has not its share yet. A new checkpoint starts
-    /// after `start`.
+    /// Acquires the lease under `key`, if this node may hold it.
+    ///
+    /// No live node may hold the lease, and this node must have less than its share of the partitions. A new checkpoint
+    /// starts after `start`.
     pub async fn acquire(
         documents: &dyn DocumentStore,
         membership: &Membership,
@@ -282,8 +287,10 @@ impl Lease {
         self.update(&found.await?)
     }
 
-    /// Reads the checkpoint again, where appends may have moved it, and returns whether this node still holds the lease and
-    /// the control document has not changed.
+    /// Reads the checkpoint again, and returns whether this node may continue to process events.
+    ///
+    /// The node may continue if it still holds the lease and the control document has not changed. Use this method
+    /// where appends may have moved the checkpoint.
     pub async fn reload_with_control(
         &mut self,
         documents: &dyn DocumentStore,
@@ -319,8 +326,10 @@ impl Lease {
     }
 }
 
-/// Lets one node acquire and renew a lease, another take it over, then both renew it; returns which of the three renewals
-/// succeeded. For the conformance suite.
+/// Tests the fencing of leases, for the conformance suite.
+///
+/// One node acquires and renews a lease, another node takes it over, and then both renew it. Returns which of the three
+/// renewals succeeded.
 #[doc(hidden)]
 pub async fn fencing_test(first: &dyn DocumentStore, second: &dyn DocumentStore) -> [bool; 3] {
     let revision = first.change_documents(DocumentChanges::new().put("control", "{}"));

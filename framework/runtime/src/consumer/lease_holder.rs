@@ -124,7 +124,7 @@ impl LeaseHolder {
         self.context.membership.released(&self.key);
     }
 
-    /// Does not compete for the lease for a while, so that nodes with newer code can acquire it.
+    /// Waits before it competes for the lease again, so that nodes with newer code can acquire it.
     pub async fn yield_to_newer_code(&self) {
         let membership = &self.context.membership;
         membership.unregister(&self.key);

@@ -18,7 +18,7 @@ pub struct PartitionStatus {
     pub position: Position,
     /// The newest known position of the log.
     pub head: Position,
-    /// When the newest processed event was stored.
+    /// The time at which the newest processed event was stored.
     pub newest: Option<Timestamp>,
     /// The node that holds the lease.
     pub node: Option<Uuid>,
@@ -28,10 +28,10 @@ pub struct PartitionStatus {
     pub last_error: Option<String>,
     /// Set if the build has another version than this code.
     pub is_other_version: bool,
-    /// The events of the log that are passed in a second.
+    /// The number of events of the log that the partition passes per second.
     pub rate: f64,
     moved: Instant,
-    /// When the checkpoint was last seen at the head.
+    /// The time at which the checkpoint was last seen at the head.
     caught_up: Option<Instant>,
 }
 
@@ -54,8 +54,10 @@ impl Default for PartitionStatus {
 }
 
 impl PartitionStatus {
-    /// Returns the longest time that an unprocessed event may have waited: no longer than since the last processed event was
-    /// stored, and no longer than since the checkpoint was at the head.
+    /// Returns the maximum time that an unprocessed event may have waited.
+    ///
+    /// It is the shorter of two times: the time since the last processed event was stored, and the time since the
+    /// checkpoint was at the head.
     pub fn lag_time(&self, now_micros: i64) -> Duration {
         let age = self
             .newest

@@ -1,4 +1,5 @@
-//! [`PartitionWorker`]: the task of one partition of one build. Acquires the lease, catches up, follows the log, releases.
+//! [`PartitionWorker`]: the task of one partition of one build. Acquires the lease, catches up, follows the log,
+//! releases.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -129,6 +130,10 @@ impl PartitionWorker {
                 }
                 SessionEnd::Paused => self.wait_for_request(ConsumerState::Paused).await,
                 SessionEnd::Failed(error) => self.recover(error, &mut session).await,
+                SessionEnd::Stopped(error) => {
+                    crate::metrics::record_projection_failure(self.context.name());
+                    self.stop(error, &mut session).await
+                }
             };
             if !continues {
                 self.holder.release(session.lease).await;
@@ -137,7 +142,7 @@ impl PartitionWorker {
         }
     }
 
-    /// Finds out whether the checkpoint was moved by an append, or by another node.
+    /// Checks whether an append or another node has moved the checkpoint.
     async fn check_lost_lease(&mut self, session: &mut PartitionSession) {
         let position = session.lease.position();
         let is_own = session.lease.reload(&*self.context.documents).await;
@@ -149,13 +154,13 @@ impl PartitionWorker {
         debug!(is_inline = self.is_inline, "lease changed");
     }
 
-    /// Waits for another request; `false` if the partition is not wanted any more.
+    /// Waits for another request; returns `false` if the partition is no longer needed.
     async fn wait_for_request(&mut self, state: ConsumerState) -> bool {
         self.reporter.set_state(state);
         self.control.changed().await.is_ok() && self.holder.is_wanted()
     }
 
-    /// Processes page after page, until something ends the session.
+    /// Processes pages of events, until the session ends.
     async fn consume(&mut self, session: &mut PartitionSession) -> Result<Infallible, SessionEnd> {
         session.deferred.clear();
         self.prepare(session).await?;
@@ -200,8 +205,8 @@ impl PartitionWorker {
     fn defer(&self, session: &mut PartitionSession, page: Page) -> Option<Page> {
         let mut events = page.events.iter();
         let has_events = events.any(|event| self.applier.contains(&event.stream));
-        // The deadlines of a process manager need its checkpoint, appends need that of an inline projection, and checkpoints
-        // in memory cost nothing.
+        // The deadlines of a process manager need its checkpoint, appends need that of an inline projection, and
+        // checkpoints in memory cost nothing.
         let needs_checkpoint = self.is_inline
             || self.context.consumer.newer_events() == NewerEvents::Wait
             || self.context.is_local();
@@ -260,7 +265,7 @@ impl PartitionWorker {
             status.newest = session.lease.checkpoint().newest;
             status.state = ConsumerState::CatchingUp;
             if status.position >= head {
-                // Another node has processed what failed here.
+                // Another node has processed the events that failed on this node.
                 status.last_error = None;
                 status.state = ConsumerState::Live;
             }
@@ -295,12 +300,14 @@ impl PartitionWorker {
         self.retry_dead_letters(session, control).await
     }
 
-    /// Lets the replacement of this build overtake it. Other nodes may read the request only at their next poll.
+    /// Lets the replacement of this build overtake it.
+    ///
+    /// Other nodes may read the request only at their next poll.
     async fn wait_for_promotion(&mut self) {
         let build = self.build.number;
         let is_replaced = |read: &Arc<VersionedControl>| read.control.active != Some(build);
         let longest = self.context.membership.poll_interval() + HOLD;
-        // Whatever ends the wait, the control document says what comes next.
+        // The control document determines the next step, also after a timeout.
         let _ = tokio::time::timeout(longest, self.control.wait_for(is_replaced)).await;
     }
 
@@ -321,7 +328,9 @@ impl PartitionWorker {
         });
     }
 
-    /// Pauses after a failure, or stops and waits for a request; `false` if the partition is not wanted any more.
+    /// Pauses after a failure, or stops and waits for a request.
+    ///
+    /// Returns `false` if the partition is no longer needed.
     async fn recover(&mut self, failed: BatchError, session: &mut PartitionSession) -> bool {
         crate::metrics::record_projection_failure(self.context.name());
         session.failures += 1;
@@ -329,14 +338,11 @@ impl PartitionWorker {
         let retry = &self.context.retry;
         let gives_up = !failed.is_unavailable() && session.failures >= retry.attempts;
         let (text, failures) = (error_chain(&failed), session.failures);
+        if is_inconsistent || gives_up {
+            return self.stop(text, session).await;
+        }
         self.reporter
             .update(|status| status.last_error = Some(text.clone()));
-        if is_inconsistent || gives_up {
-            error!(error = text, failures, "consumer stopped");
-            session.failures = 0;
-            self.store_stop(session, text).await;
-            return self.wait_for_request(ConsumerState::Stopped).await;
-        }
         let pause = retry.pause(failures);
         warn!(error = text, failures, ?pause, "consumer failed, retrying");
         self.reporter.set_state(ConsumerState::Retrying);
@@ -344,6 +350,18 @@ impl PartitionWorker {
             changed = self.control.changed() => changed.is_ok() && self.holder.is_wanted(),
             () = tokio::time::sleep(pause) => true,
         }
+    }
+
+    /// Stops at the checkpoint and waits for a request.
+    ///
+    /// Returns `false` if the partition is no longer needed.
+    async fn stop(&mut self, error: String, session: &mut PartitionSession) -> bool {
+        error!(error, "consumer stopped");
+        self.reporter
+            .update(|status| status.last_error = Some(error.clone()));
+        session.failures = 0;
+        self.store_stop(session, error).await;
+        self.wait_for_request(ConsumerState::Stopped).await
     }
 
     /// Stores the reason of a stop, for other nodes.
@@ -360,8 +378,10 @@ impl PartitionWorker {
         }
     }
 
-    /// Starts a retry of dead letters if one was requested or a stream is not blocked any more, and continues a retry in
-    /// progress for a moment.
+    /// Starts or continues a retry of dead letters.
+    ///
+    /// A retry starts if one was requested, or if a stream is no longer blocked. A retry in progress continues for a
+    /// short time.
     async fn retry_dead_letters(
         &self,
         session: &mut PartitionSession,
@@ -416,8 +436,9 @@ impl PartitionWorker {
         Ok(RetryState::Running(retry))
     }
 
-    /// Retries `batch` in one commit. If one of its events fails, the events before it are retried without it, and then it
-    /// alone.
+    /// Retries `batch` in one commit.
+    ///
+    /// If one of its events fails, the events before it are retried without it. Then the failed event is retried alone.
     async fn retry_batch(
         &self,
         session: &mut PartitionSession,

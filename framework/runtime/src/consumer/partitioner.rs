@@ -1,4 +1,4 @@
-//! [`Partition`]: which streams belong to a partition.
+//! [`Partition`]: the streams that belong to a partition.
 
 use factum_core::stream_id::StreamId;
 
@@ -25,7 +25,8 @@ impl Partition {
     }
 }
 
-/// FNV-1a, which gives the same result in every process and version.
+/// Returns the FNV-1a hash of `text`, which is the same in every process and version.
+///
 /// <https://datatracker.ietf.org/doc/html/draft-eastlake-fnv>
 fn hash(text: &str) -> u64 {
     let offset_basis = 0xcbf2_9ce4_8422_2325;

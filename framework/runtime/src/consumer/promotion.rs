@@ -1,4 +1,4 @@
-//! [`Promotion`]: makes a new build the active one once it has caught up with the old.
+//! [`Promotion`]: makes a new build the active one after it has caught up with the old one.
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -28,15 +28,15 @@ pub struct Promotion {
     holds: (u32, Instant),
 }
 
-/// Whether a build can replace the active one.
+/// The readiness of a build to replace the active one.
 enum Readiness {
-    /// It can, if these changes succeed.
+    /// It can replace the active build, if these changes succeed.
     Ready(DocumentChanges),
     /// It is less than a page away from the head.
     Close,
     /// It must catch up first.
     Behind,
-    /// It has a dead letter that the active build does not have: the reason.
+    /// It has a dead letter that the active build does not have, for this reason.
     Blocked(String),
 }
 
@@ -56,8 +56,9 @@ impl Promotion {
         self.blocked.as_ref()
     }
 
-    /// Promotes the newest build of this code's version, if it can replace the active one. Breaks if the control document
-    /// must be read again.
+    /// Promotes the newest build of this code's version, if it can replace the active build.
+    ///
+    /// Returns [`ControlFlow::Break`] if the control document must be read again.
     pub async fn promote(
         &mut self,
         read: VersionedControl,
@@ -137,7 +138,9 @@ impl Promotion {
         Ok(())
     }
 
-    /// Requests that every node holds the active build for a moment, so that its replacement can overtake it.
+    /// Requests that every node holds the active build for a moment.
+    ///
+    /// The replacement of the build can overtake it in this time.
     async fn hold_active(&self) -> Result<ControlFlow<(), VersionedControl>, BatchError> {
         let context = &*self.context;
         control::edit(&*context.documents, context.name(), |control| {
@@ -148,7 +151,9 @@ impl Promotion {
         Ok(ControlFlow::Break(()))
     }
 
-    /// Returns whether the active build may be held now, which is less and less often while it does not help.
+    /// Returns whether the active build may be held now.
+    ///
+    /// While holding the build does not help, it is held less and less often.
     fn may_hold(&mut self) -> bool {
         let now = Instant::now();
         let (times, next) = self.holds;
@@ -162,7 +167,8 @@ impl Promotion {
 
     /// Returns whether `build` contains everything that readers of the active build have seen.
     ///
-    /// The nodes that process the active build are interrupted by the promotion, so that it does not advance any further.
+    /// The nodes that process the active build are interrupted by the promotion, so that it does not advance any
+    /// further.
     async fn readiness(
         &self,
         read: &VersionedControl,

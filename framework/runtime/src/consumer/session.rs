@@ -1,4 +1,4 @@
-//! [`PartitionSession`]: what a worker holds while it has the lease of a partition.
+//! [`PartitionSession`]: the state of a worker while it holds the lease of a partition.
 
 use factum_engine::error::StoreError;
 
@@ -8,7 +8,7 @@ use super::dead_letter_retry::DeadLetterRetry;
 use super::deferred_checkpoint::DeferredCheckpoint;
 use super::lease::Lease;
 
-/// What a worker holds while it has the lease of a partition.
+/// The state of a worker while it holds the lease of a partition.
 pub struct PartitionSession {
     /// The lease.
     pub lease: Lease,
@@ -64,6 +64,8 @@ pub enum SessionEnd {
     Restart,
     /// A batch failed.
     Failed(BatchError),
+    /// The failure policy stops the consumer, for this reason.
+    Stopped(String),
 }
 
 impl From<BatchError> for SessionEnd {

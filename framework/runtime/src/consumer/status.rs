@@ -12,7 +12,7 @@ use uuid::Uuid;
 pub struct ConsumerStatus {
     /// The name of the consumer.
     pub name: String,
-    /// The state; of several partitions, the worst.
+    /// The state; with several partitions, the worst state.
     pub state: ConsumerState,
     /// The number of the build that this status describes: the active one, or the first.
     pub build: u64,
@@ -22,17 +22,21 @@ pub struct ConsumerStatus {
     pub head: Position,
     /// The longest time that an unprocessed event may have waited; zero if there is none.
     pub lag_time: Duration,
-    /// The recent number of events of the log that are passed in a second; of several partitions, the slowest.
+    /// The recent number of events of the log that the consumer passes per second.
+    ///
+    /// With several partitions, this is the rate of the slowest one.
     pub rate: f64,
     /// The node that processes each partition; `None` if no node does at the moment.
     pub nodes: Vec<Option<Uuid>>,
     /// The number of events in the dead-letter queue.
     pub dead_letters: u64,
-    /// Set if there is an active build, which may have another version and may not have caught up.
+    /// Set if the consumer has an active build.
+    ///
+    /// The active build may have another version than this code, and may not have caught up.
     pub readable: bool,
     /// Set if the active build has the version of this code.
     pub is_current_version: bool,
-    /// The number and the checkpoint of the build that is to become active.
+    /// The number and the checkpoint of the build that will become active.
     pub building: Option<(u64, Position)>,
     /// The reason why the newest build is not promoted, and the call that helps.
     pub promotion_blocked: Option<String>,
@@ -110,9 +114,9 @@ impl ConsumerStatus {
         self.head.get().saturating_sub(self.position.get())
     }
 
-    /// Returns the estimated time until the checkpoint reaches the head; if a build is catching up, until that build does.
+    /// Returns the estimated time until the checkpoint reaches the head; `None` if the rate is unknown.
     ///
-    /// `None` if the rate is unknown.
+    /// If a build is catching up, this is the time until the checkpoint of that build reaches the head.
     #[must_use]
     pub fn remaining(&self) -> Option<Duration> {
         let position = self

@@ -17,7 +17,7 @@ pub struct StatusTracker {
     status: watch::Sender<ConsumerStatus>,
 }
 
-/// A build and a partition of it.
+/// The number of a build, and the index of one of its partitions.
 pub type PartitionKey = (u64, u16);
 
 #[derive(Default)]
@@ -128,7 +128,9 @@ impl Partitions {
         positions.min().unwrap_or_default()
     }
 
-    /// Each partition passes all events of the log, so the slowest one that lags determines the rate.
+    /// Returns the rate of the slowest partition that lags, or of the slowest partition if none lags.
+    ///
+    /// Each partition passes all events of the log, so the slowest one determines the rate.
     fn rate(&self, build: u64) -> f64 {
         let lags = |partition: &&PartitionStatus| partition.position < partition.head;
         let slowest = |rates: &mut dyn Iterator<Item = f64>| rates.reduce(f64::min);
@@ -294,7 +296,7 @@ mod tests {
         tokio::time::advance(Duration::from_secs(1)).await;
         tracker.update((1, 0), |partition| partition.advance(at(2_000)));
         tracker.update((1, 1), |partition| partition.advance(at(1_000)));
-        // Each partition passes all events: together they are no faster.
+        // Each partition passes all events, so several partitions are not faster than one.
         assert_eq!(summary(&tracker).rate, 1_000.0);
         assert_eq!(summary(&tracker).remaining(), Some(Duration::from_secs(9)));
         tracker.update((1, 1), |partition| partition.advance(at(10_000)));

@@ -1,5 +1,5 @@
-//! [`Supervisor`]: the task of one consumer. Runs a worker for each partition of each build, promotes builds, and drops builds
-//! that are not needed any more.
+//! [`Supervisor`]: the task of one consumer. Runs a worker for each partition of each build, promotes builds, and drops
+//! builds that are not needed any more.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -29,7 +29,7 @@ pub struct Supervisor {
     control: watch::Sender<Arc<VersionedControl>>,
     workers: HashMap<(u64, u16), JoinHandle<()>>,
     promotion: Promotion,
-    /// Since when a build is known to be retired.
+    /// The time since which a build is known to be retired.
     retired: HashMap<u64, Instant>,
     other_version: OtherVersion,
 }
@@ -38,7 +38,7 @@ pub struct Supervisor {
 #[derive(Default)]
 struct OtherVersion {
     is_active: bool,
-    /// Since when no node processes it.
+    /// The time since which no node processes it.
     abandoned_since: Option<Instant>,
 }
 
@@ -150,9 +150,10 @@ impl Supervisor {
             }
         };
         self.run_workers(&read);
+        // First, so that an error about the promotion contains the checkpoint of the active build.
+        self.report_other_version(&read.control).await?;
         let blocked = self.promotion.blocked().cloned();
         context.status.set_promotion_blocked(blocked);
-        self.report_other_version(&read.control).await?;
         context.status.set_head(context.head());
         self.drop_retired(&read.control).await
     }
@@ -262,7 +263,7 @@ impl Supervisor {
         since.is_some_and(|since| since.elapsed() >= lease)
     }
 
-    /// Drops builds that were retired so long ago that every node knows.
+    /// Drops builds that were retired so long ago that every node has read the change.
     async fn drop_retired(&mut self, control: &Control) -> Result<(), RoundError> {
         let now = Instant::now();
         let retired = control.builds.iter().filter(|build| build.retired);

@@ -10,13 +10,16 @@ use factum_engine::record::RecordedEvent;
 
 use super::batch::{Batch, BatchError};
 
-/// A durable subscription: processes every event that matches a query, in order, and keeps a checkpoint.
+/// A durable subscription: processes all events that match a query, in order, with a checkpoint.
 ///
-/// The [runtime](crate::Runtime) runs consumers. A consumer whose effects are in the store's database changes them in the
-/// transaction of the checkpoint, so that each event takes effect exactly once. Others process events at least once.
+/// The [runtime](crate::Runtime) runs consumers. A consumer whose effects are in the store's database changes them in
+/// the transaction of the checkpoint, so that each event takes effect exactly once. Others process events at least
+/// once.
 #[async_trait]
 pub trait Consumer: Send + Sync + 'static {
-    /// Returns the name: 1 to 200 bytes without `/` or control characters. The checkpoint is stored under it.
+    /// Returns the name: 1 to 200 bytes without `/` or control characters.
+    ///
+    /// The checkpoint is stored under this name.
     fn name(&self) -> &str;
 
     /// Returns the filter of the events to process.
@@ -29,43 +32,45 @@ pub trait Consumer: Send + Sync + 'static {
 
     /// Returns the number of partitions, at least 1.
     ///
-    /// Streams are distributed over partitions, which several nodes process in parallel. The events of one stream stay in
-    /// order.
+    /// Streams are distributed over partitions, which several nodes process in parallel. The events of one stream stay
+    /// in order.
     fn partitions(&self) -> u16 {
         1
     }
 
-    /// Returns what `event` is about besides its stream; `None` if that is unknown.
+    /// Returns the correlation keys of `event`; `None` if they are unknown.
     ///
-    /// While the event is a dead letter, later events with one of these keys are blocked.
+    /// A correlation key names a thing that the event is about, besides its stream. While the event is a dead letter,
+    /// later events with one of these keys are blocked.
     fn correlation_keys(&self, event: &RecordedEvent) -> Option<Vec<String>> {
         let _ = event;
         None
     }
 
-    /// Returns what happens to events and states with a newer schema version than this code knows.
+    /// Returns the policy for events and states with a newer schema version than this code knows.
     fn newer_events(&self) -> NewerEvents {
         NewerEvents::Fail
     }
 
-    /// Called when this node has acquired a partition and is about to process events.
+    /// Notifies the consumer that this node has acquired a partition and will process its events.
     fn acquired(&self) {}
 
     /// Processes the events of `batch`, makes its document changes, and returns their revision.
     ///
-    /// Both happen in one transaction if the effects are in the database of the documents; otherwise the effects come first.
+    /// Both happen in one transaction if the effects are in the database of the documents; otherwise the effects come
+    /// first.
     ///
     /// # Errors
     /// Returns [`BatchError`]. Nothing has changed then, where the backend can guarantee that.
     async fn handle(&self, batch: Batch<'_>) -> Result<Revision, BatchError>;
 
-    /// Returns the read model of the consumer, if it has one that can be rebuilt.
+    /// Returns the read model, if the consumer has one and it can be rebuilt.
     fn read_model(&self) -> Option<&dyn ReadModel> {
         None
     }
 }
 
-/// What a consumer does with events and states that newer code has stored.
+/// The policy for events and states that newer code has stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NewerEvents {
     /// The event fails, and the failure policy applies.
@@ -85,18 +90,24 @@ pub enum NewerEvents {
     note = "for memory use `InMemory::<{Self}>::new()`; for tables use `store.read_model(…)` with the store of the events"
 )]
 pub trait ReadModel: Consumer {
-    /// Returns the version of the read model. A higher version is built from the first event, beside the old build.
+    /// Returns the version of the read model.
+    ///
+    /// A higher version is built from the first event, while the old build serves readers.
     fn version(&self) -> u32;
 
-    /// Returns the store of the checkpoints if each node has a read model of its own; `None` if all nodes share one in the
-    /// database of the events.
+    /// Returns the store of the checkpoints if each node has a separate read model.
+    ///
+    /// Returns `None` if all nodes share one read model in the database of the events.
     fn local_documents(&self) -> Option<Arc<dyn DocumentStore>> {
         None
     }
 
-    /// Creates what `build` needs before it processes events. Called again for a build that is prepared already.
+    /// Prepares `build` to process events, for example by creating its tables.
     ///
-    /// A dropped build must not be created again: check [`is_build_wanted`](super::is_build_wanted) in the same transaction.
+    /// It is called again for a build that is already prepared.
+    ///
+    /// A dropped build must not be created again: check [`is_build_wanted`](super::is_build_wanted) in the same
+    /// transaction.
     ///
     /// # Errors
     /// Returns [`BatchError`] if it cannot be created.
@@ -105,8 +116,9 @@ pub trait ReadModel: Consumer {
         Ok(())
     }
 
-    /// Makes the build of `batch` the active one, which serves readers, and makes the document changes of `batch`: both or
-    /// neither. The batch has no events.
+    /// Makes the build of `batch` the active build, which serves readers.
+    ///
+    /// This and the document changes of `batch` take effect together or not at all. The batch has no events.
     ///
     /// # Errors
     /// Returns [`BatchError`]; nothing has changed then.
@@ -114,7 +126,9 @@ pub trait ReadModel: Consumer {
         batch.commit().await
     }
 
-    /// Drops `build` completely. Called again for a build that is gone already.
+    /// Drops `build` completely.
+    ///
+    /// It is called again for a build that is already dropped.
     ///
     /// # Errors
     /// Returns [`BatchError`] if it cannot be dropped.

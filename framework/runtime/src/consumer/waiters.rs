@@ -1,4 +1,4 @@
-//! [`Waiters`]: callers that wait for a position make the consumer poll other nodes more often.
+//! [`Waiters`]: the callers that wait for a position. While a caller waits, the consumer polls other nodes more often.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 

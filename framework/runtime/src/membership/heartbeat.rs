@@ -19,13 +19,13 @@ pub fn heartbeat_key(node: Uuid) -> String {
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Heartbeat {
-    /// How long other nodes wait for the next heartbeat, in milliseconds.
+    /// The time that other nodes wait for the next heartbeat, in milliseconds.
     pub lease_ms: u64,
     /// The partitions that the node can process.
     pub registered: BTreeSet<String>,
     /// The number of partitions that the node processes.
     pub held: usize,
-    /// A name that outlives the process.
+    /// A name that stays the same after a restart of the program.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The process of the node.

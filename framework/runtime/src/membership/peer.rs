@@ -23,7 +23,7 @@ pub struct Peer {
     pub name: Option<String>,
     /// Its process.
     pub process: ProcessIdentity,
-    /// Set if this node has replaced it, until it shows another heartbeat.
+    /// Set if this node has replaced it, until it writes another heartbeat.
     pub replaced: bool,
 }
 
@@ -44,7 +44,7 @@ impl Peer {
 
     /// Creates a node from its heartbeat.
     pub fn new(document: &Document, lease: Duration) -> Self {
-        // Whatever the document contains, some node has just written it.
+        // Even if the document cannot be decoded, a node has just written it.
         let heartbeat: Heartbeat = document.decode().unwrap_or_default();
         let its_lease = Duration::from_millis(heartbeat.lease_ms);
         Self {
@@ -62,7 +62,7 @@ impl Peer {
         }
     }
 
-    /// Converts a node without a document, which holds nothing.
+    /// Removes the partitions of this node, because it has no document any more.
     pub fn without_partitions(self) -> Self {
         Self {
             revision: Revision::ABSENT,
@@ -77,7 +77,7 @@ impl Peer {
         !self.replaced && self.changed.elapsed() < self.lease
     }
 
-    /// Returns whether it has shown no heartbeat for so long that its document can be deleted.
+    /// Returns whether it has written no heartbeat for so long that its document can be deleted.
     pub fn is_obsolete(&self) -> bool {
         self.changed.elapsed() > self.lease * 20
     }

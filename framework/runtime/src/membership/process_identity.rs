@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Identifies a process among all processes of one boot of one machine.
 ///
-/// Empty on systems without `/proc`: then a dead node is recognized only by its lease.
+/// It is empty on systems without `/proc`. A dead node is then recognized only by its expired lease.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ProcessIdentity {
@@ -48,7 +48,8 @@ impl ProcessIdentity {
     }
 }
 
-/// Returns field 22 of `/proc/PID/stat`; `None` if there is no such process.
+/// Returns the start time of a process, field 22 of `/proc/PID/stat`; `None` if it does not exist.
+///
 /// <https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html>
 fn start_time(pid: u32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;

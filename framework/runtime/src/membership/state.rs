@@ -1,4 +1,4 @@
-//! [`MembershipState`]: what a node knows about the others, and which partitions it holds and releases.
+//! [`MembershipState`]: the other nodes that a node knows, and the partitions that it holds and releases.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::process_identity::ProcessIdentity;
 /// The minimum time between two offers of one partition, in leases.
 const OFFER_INTERVAL: u32 = 20;
 
-/// What a node knows about the others, and which partitions it holds and releases.
+/// The other nodes that a node knows, and the partitions that it holds and releases.
 #[derive(Debug, Default)]
 pub struct MembershipState {
     peers: HashMap<Uuid, Peer>,
@@ -28,9 +28,9 @@ pub struct MembershipState {
     /// The partitions that are offered to nodes with newer code, and the reasons.
     handovers: HashMap<String, String>,
     last_offers: HashMap<String, Instant>,
-    /// Since when a partition is free that another node should acquire.
+    /// The time at which each partition that another node should acquire became free.
     free_since: HashMap<String, Instant>,
-    /// When the heartbeat was written, and whether it is outdated.
+    /// The time of the last heartbeat; `outdated` is set if its content has changed since then.
     written: Option<Instant>,
     outdated: bool,
 }
@@ -115,7 +115,7 @@ impl MembershipState {
         self.held.len()
     }
 
-    /// Returns whether the heartbeat must be written now: at first, and while there are other nodes.
+    /// Returns whether the heartbeat must be written now: the first time, and while other nodes exist.
     pub fn should_write(&mut self, is_written: bool, interval: Duration) -> bool {
         let has_peers = self.peers.values().any(Peer::is_alive);
         let is_due = self.written.is_none_or(|at| at.elapsed() >= interval);
@@ -148,7 +148,7 @@ impl MembershipState {
             }
             peers.insert(node, peer);
         }
-        // These nodes have left, or have shown nothing but a lease so far.
+        // These nodes have left, or are known only by their leases so far.
         let without_document = self.peers.drain().filter(|(_, peer)| peer.is_alive());
         peers.extend(without_document.map(|(node, peer)| (node, peer.without_partitions())));
         self.peers = peers;
@@ -157,7 +157,7 @@ impl MembershipState {
 
     /// Marks nodes as replaced: those of the same name, and those whose process has ended on this machine.
     ///
-    /// The fencing token of each lease makes that safe; a replaced node that is alive shows another heartbeat.
+    /// This is safe because each lease has a fencing token. A replaced node that is alive writes another heartbeat.
     pub fn replace_predecessors(&mut self, name: Option<&str>, process: &ProcessIdentity) {
         for peer in self.peers.values_mut() {
             let has_same_name = name.is_some() && peer.name.as_deref() == name;

@@ -49,8 +49,9 @@ pub fn set_process_due(name: &'static str, instances: usize) {
     gauge(PROCESS_DUE, name, instances as f64);
 }
 
-/// Records the number of failed deliveries of the process manager `name`, as `count` returns it. Without the feature,
-/// `count` is not polled.
+/// Records the number of failed deliveries of the process manager `name`.
+///
+/// `count` returns the number. Without the feature `metrics`, it is not polled.
 #[inline]
 #[cfg_attr(
     not(feature = "metrics"),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use factum_engine::engine::RetryPolicy;
 use tokio::time::Instant;
 
-/// The number that stands for a failure of the instance as a whole.
+/// The number that represents a failure of the instance as a whole.
 pub const WHOLE_INSTANCE: u64 = u64::MAX;
 
 /// Process instances that are not retried for a while after a failure.
@@ -97,12 +97,12 @@ impl Backoff {
         });
     }
 
-    /// Forgets the failures of the instance.
+    /// Removes the failures of the instance.
     pub fn remove(&self, id: &str) {
         self.failures().remove(id);
     }
 
-    /// Forgets all failures.
+    /// Removes all failures.
     pub fn clear(&self) {
         self.failures().clear();
     }

@@ -1,5 +1,7 @@
-//! [`DeadlineGate`]: delays a deadline until its process manager has processed every event that was stored when the deadline
-//! became due, since such an event may cancel it; and while its instance has dead letters.
+//! [`DeadlineGate`]: delays a deadline while an earlier event may still cancel it.
+//!
+//! A deadline waits until its process manager has processed every event that was stored when the deadline became due.
+//! It also waits while its instance has dead letters.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
@@ -31,7 +33,7 @@ enum ProcessedEvents {
     ThroughOnceAt(Timestamp, Position),
 }
 
-/// Whether a deadline that is due may be handled.
+/// The permission to handle a deadline that is due.
 pub enum DeadlinePermission {
     /// It may be handled.
     Granted,
@@ -56,7 +58,9 @@ pub async fn read_head(store: &dyn Store) -> Result<Position, StoreError> {
 }
 
 impl DeadlineGate {
-    /// Returns whether the deadline of an instance that is due since `due` may be handled at the time `now`.
+    /// Returns whether a deadline of `instance` may be handled at the time `now`.
+    ///
+    /// The deadline has been due since the time `due`.
     pub async fn check(
         &self,
         store: &dyn Store,
@@ -69,7 +73,7 @@ impl DeadlineGate {
         let DispatchOwner::LeaseHolder { lease, .. } = owner else {
             return Ok(DeadlinePermission::Granted);
         };
-        // If the clock was set back, the knowledge about later times is void.
+        // If the clock was set back, the results for later times are not valid.
         let is_valid = |at: Timestamp| (due..=now).contains(&at);
         let (at, required) = match self.processed() {
             ProcessedEvents::Through(at) if is_valid(at) => (at, Position::ZERO),

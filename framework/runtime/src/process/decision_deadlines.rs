@@ -42,7 +42,9 @@ impl ProcessDefinition for DecisionDeadlines {
         format!("deadline {}", deadline_name(instance)).into()
     }
 
-    /// Returns whether this program can execute the command. The first entry of each unknown command is logged.
+    /// Returns whether this program can execute the command.
+    ///
+    /// The first entry of each unknown command is logged.
     fn can_execute(&self, entry: &DueEntry) -> bool {
         let Some(command) = &entry.command else {
             return true;

@@ -55,8 +55,9 @@ pub trait ProcessDefinition: Send + Sync + 'static {
         true
     }
 
-    /// Returns whether appends write the due index without reading it. The work is then done one by one, and each command
-    /// deletes its instance in its own append.
+    /// Returns whether appends write the due index without reading it.
+    ///
+    /// The work is then done one item at a time, and each command deletes its instance in its own append.
     fn is_set_by_appends(&self) -> bool {
         false
     }
@@ -175,7 +176,7 @@ fn decode_state<P: ProcessManager>(instance: &ProcessInstance) -> Result<P, Stri
     serde_json::from_value(state).map_err(|it| error(&it))
 }
 
-/// DocumentChanges the state with `input`, and adds the reactions. A panic becomes an error.
+/// Changes the state with `input`, and adds the reactions; a panic becomes an error.
 fn apply_input<P: ProcessManager>(
     instance: &mut ProcessInstance,
     cause: &Cause,

@@ -198,7 +198,9 @@ impl Delivery<'_> {
         self.signals.record_progress();
     }
 
-    /// Returns the command in its current schema version and how it is executed, or the outcome if it cannot be executed.
+    /// Returns the command in its current schema version, and the route that executes it.
+    ///
+    /// Returns the outcome if the command cannot be executed.
     fn current_form(
         &self,
         id: &str,
@@ -278,7 +280,9 @@ impl Delivery<'_> {
         handled.instrument(span).await
     }
 
-    /// Edits an instance as long as it has the work item `number`; repeats the edit if an event has changed the instance.
+    /// Edits an instance, if it still has the work item `number`.
+    ///
+    /// The edit is repeated if an event has changed the instance meanwhile.
     async fn edit(
         &self,
         id: &str,
@@ -344,7 +348,7 @@ impl Delivery<'_> {
         Ok(())
     }
 
-    /// Stores a failed delivery; `false` if the work item does not exist any more.
+    /// Stores a failed delivery; returns `false` if the work item does not exist any more.
     async fn store_failed(&self, failed: &FailedDelivery) -> Result<bool, DispatchError> {
         let (id, number) = (&*failed.instance, failed.number);
         let key = self.keys.failed_delivery(id, number);

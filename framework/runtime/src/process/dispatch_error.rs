@@ -1,4 +1,4 @@
-//! [`DispatchError`]: why due work was not done.
+//! [`DispatchError`]: the reason why due work was not done.
 
 use factum_core::error::StoreError;
 

@@ -1,4 +1,4 @@
-//! [`Dispatcher`]: executes what is due, for one process manager, for all schedules, or for all deadlines of decisions.
+//! [`Dispatcher`]: executes due work, for one process manager, for all schedules, or for all deadlines of decisions.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -27,10 +27,10 @@ use super::fence::{DispatchOwner, Fence};
 use super::report::WorkReport;
 use super::signals::Signals;
 
-/// How soon a deadline that waits for events is checked again.
+/// The interval at which a deadline that waits for events is checked again.
 const EVENT_POLL: Duration = Duration::from_millis(20);
 
-/// Executes what is due.
+/// Executes due work.
 pub struct Dispatcher {
     definition: Arc<dyn ProcessDefinition>,
     keys: InstanceKeys,
@@ -53,7 +53,7 @@ pub struct Dispatcher {
 /// The task of a dispatcher. Dropping it aborts the task.
 pub struct DispatcherTask(JoinHandle<()>);
 
-/// How long a dispatcher waits.
+/// The time that a dispatcher waits.
 enum Pause {
     For(Duration),
     /// Until a time of the clock, at most this long.
@@ -167,8 +167,10 @@ impl Dispatcher {
         }
     }
 
-    /// Sets the time of the next deadline, so that [`earlier_deadline`](Self::earlier_deadline) ends if an append of this
-    /// node sets an earlier one. Deadlines that are set while the next one is read count as earlier.
+    /// Sets the time of the next deadline.
+    ///
+    /// [`earlier_deadline`](Self::earlier_deadline) ends if an append of this node sets an earlier one. Deadlines that
+    /// are set while the next one is read count as earlier.
     fn expect_deadline(&self, next: Option<Timestamp>) {
         if self.definition.is_set_by_appends() {
             self.engine.alarm().expect(next);
@@ -182,7 +184,7 @@ impl Dispatcher {
         }
     }
 
-    /// Does everything that is due, and returns how long nothing will be.
+    /// Executes all due work, and returns the time to wait for more work.
     async fn round(
         &self,
         fence: &mut Option<Fence>,
@@ -282,7 +284,7 @@ impl Dispatcher {
             .refresh_failed(self.documents(), &self.keys)
             .await;
         if next_retry.is_none() {
-            // What has failed before is done, or is not wanted any more.
+            // All work that failed before is done, or does not exist any more.
             self.backoff.clear();
         }
         self.expect_deadline(next);
@@ -293,14 +295,16 @@ impl Dispatcher {
         }
     }
 
-    /// Returns how long to leave the work to another node that was faster: longer after each conflict.
+    /// Returns the time to leave the work to another, faster node; it is longer after each conflict.
     fn pause_after_conflict(&self) -> Duration {
         let conflicts = self.conflicts.fetch_add(1, Relaxed);
         let pause = self.poll_interval / 8 * 2_u32.pow(conflicts.min(3));
         pause.min(self.poll_interval)
     }
 
-    /// Executes the next work of an instance. An instance that cannot be decoded or stored does not delay others.
+    /// Executes the next work of an instance.
+    ///
+    /// An instance that cannot be decoded or stored does not delay other instances.
     async fn execute(&self, id: &str, fence: &Fence) -> Result<(), DispatchError> {
         match self.try_execute(id, fence).await {
             Err(DispatchError::Store(error @ (StoreError::Failed(_) | StoreError::Corrupt(_)))) => {
@@ -381,8 +385,9 @@ impl Dispatcher {
         }
     }
 
-    /// Handles an entry of the due index whose instance has nothing due: the instance is stored again, or the entry is
-    /// obsolete.
+    /// Repairs an entry of the due index whose instance has no due work.
+    ///
+    /// The instance is stored again, or the entry is recorded as obsolete.
     async fn repair_due_entry(
         &self,
         revision: Revision,

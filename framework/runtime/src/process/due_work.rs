@@ -25,7 +25,7 @@ pub struct DueWork {
     pub entries: Vec<DueEntry>,
     /// The number of entries that are paused after a failure.
     pub paused: usize,
-    /// When the next work is due.
+    /// The time at which the next work is due.
     pub next: Option<Timestamp>,
     /// The time until the first paused entry is retried.
     pub next_retry: Option<Duration>,
@@ -107,9 +107,9 @@ impl DueIndex {
         }
     }
 
-    /// Returns the entries of `page` that are valid, and deletes obsolete ones that are due.
+    /// Returns the valid entries of `page`, and deletes obsolete entries that are due.
     ///
-    /// Appends that set deadlines leave obsolete entries. Elsewhere they are removed after one was found.
+    /// Appends that set deadlines leave obsolete entries. Other obsolete entries are deleted only after one was found.
     async fn remove_obsolete(
         &self,
         documents: &dyn DocumentStore,
@@ -154,7 +154,7 @@ impl DueIndex {
                 debug!(entries, "obsolete entries of the due index deleted");
                 signals.record_progress();
             } else {
-                // An entry has changed: the next read finds the others again.
+                // An entry has changed. The next read will find the obsolete entries again.
                 self.record_obsolete_entry();
             }
         }

@@ -37,7 +37,7 @@ pub fn process_consumer_name(name: &str) -> String {
     format!("process:{name}")
 }
 
-/// An instance that is changed, and its revision before.
+/// An instance to change, and the revision at which it was read.
 struct ChangedInstance {
     revision: Revision,
     instance: ProcessInstance,
@@ -139,7 +139,7 @@ impl EventConsumer {
                 continue;
             };
             changed.revision = document.revision;
-            // An instance that cannot be decoded fails its event, and no other instance.
+            // An instance that cannot be decoded only fails its own event.
             let decoded = document.decode();
             changed.instance =
                 decoded.map_err(|error| EventError::handler(changed.event, error))?;

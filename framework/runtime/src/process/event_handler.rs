@@ -9,12 +9,15 @@ use futures_util::future::BoxFuture;
 use crate::consumer::FailurePolicy;
 use crate::start_from::StartFrom;
 
-/// Performs side effects outside the store for the events of one type: sends a mail, calls another system.
+/// Performs side effects outside the store for the events of one type.
 ///
-/// Each event is delivered at least once: again after a failure, and again after a crash between the effect and the
-/// checkpoint. Its id, `event.record.id`, is the same each time: pass it to the other system as idempotency key. The events of
-/// one stream are delivered in order. The parts of an event that was [split](factum_engine::legacy::LegacyEvent) are delivered
-/// one by one, and again all of them after a failure.
+/// For example, it sends a mail or calls another system.
+///
+/// Each event is delivered at least once. It is delivered again after a failure, and after a crash between the effect
+/// and the checkpoint. Its id, `event.record.id`, is the same each time: pass it to the other system as idempotency
+/// key. The events of one stream are delivered in order. The parts of an event that was
+/// [split](factum_engine::legacy::LegacyEvent) are delivered one by one. After a failure, all of them are delivered
+/// again.
 ///
 /// ```
 /// # use factum::prelude::*;
@@ -43,7 +46,7 @@ pub trait EventHandler<E: Event>: Send + Sync + 'static {
     /// Performs the side effect of `event`.
     ///
     /// # Errors
-    /// Returns any error; the failure policy decides what happens to the event.
+    /// Returns any error. The failure policy then applies to the event.
     fn handle(&self, event: &Recorded<E>) -> impl Future<Output = Result<(), HandlerError>> + Send;
 }
 
@@ -61,20 +64,20 @@ impl<E: Event, H: EventHandler<E>> BoxedHandler<E> for H {
     }
 }
 
-/// How an event handler runs.
+/// The options of an event handler.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct HandlerOptions {
-    /// Where the handler starts if it is new.
+    /// The start position of a new handler.
     pub start_from: StartFrom,
     /// The number of streams whose events are handled at a time, at least 1. Default: 8.
     pub concurrency: usize,
-    /// What happens to events that fail. Default: they become dead letters.
+    /// The policy for events that fail; by default they become dead letters.
     pub failure_policy: FailurePolicy,
 }
 
 impl HandlerOptions {
-    /// Creates the default options of a handler that starts there.
+    /// Creates the default options of a handler that starts at `start_from`.
     #[must_use]
     pub fn new(start_from: StartFrom) -> Self {
         Self {
@@ -91,7 +94,7 @@ impl HandlerOptions {
         self
     }
 
-    /// Sets what happens to events that fail.
+    /// Sets the policy for events that fail.
     #[must_use]
     pub fn failure_policy(mut self, policy: FailurePolicy) -> Self {
         self.failure_policy = policy;

@@ -16,8 +16,9 @@ use crate::document_scan::scan_all;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct FailedDelivery {
-    /// The id of the process instance, the name of the schedule, or for a deadline of a decision the stream, a `/` and the
-    /// name.
+    /// The id of the process instance, or the name of the schedule.
+    ///
+    /// For a deadline of a decision, it is the stream, a `/` and the name of the deadline.
     pub instance: String,
     /// The number of the work item.
     pub number: u64,
@@ -28,7 +29,7 @@ pub struct FailedDelivery {
     pub error: String,
     /// The number of attempts.
     pub attempts: u32,
-    /// When the last attempt failed.
+    /// The time at which the last attempt failed.
     pub since: Timestamp,
     /// The reason why a user has discarded it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -105,7 +106,7 @@ pub async fn count_waiting(
     Ok(failed.iter().filter(|failed| failed.is_waiting()).count())
 }
 
-/// What happens to a failed delivery.
+/// The resolution of a failed delivery.
 #[derive(Debug, Clone, Copy)]
 pub enum Resolution<'a> {
     /// It is retried.
@@ -114,7 +115,7 @@ pub enum Resolution<'a> {
     Discard(&'a str),
 }
 
-/// Retries or discards a failed delivery; `false` if it does not exist any more.
+/// Retries or discards a failed delivery; returns `false` if it does not exist any more.
 pub async fn resolve(
     documents: &dyn DocumentStore,
     keys: &InstanceKeys,

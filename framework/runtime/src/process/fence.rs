@@ -1,7 +1,7 @@
 //! [`Fence`]: ensures that only one dispatcher executes the commands of a process manager.
 //!
-//! Everything a dispatcher does can be done twice without harm, except for one case: a command that was rejected here could
-//! be executed by another dispatcher, which decides later on another state. Therefore each dispatcher writes a fencing token
+//! All work of a dispatcher can be repeated safely, with one exception. Another dispatcher could execute a command that
+//! was rejected here, because it decides later on another state. Therefore each dispatcher writes a fencing token
 //! before it starts, and all its changes require that token.
 
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::documents::{Changed, try_change};
 use crate::consumer::Checkpoint;
 use crate::membership::Membership;
 
-/// The nodes that do what is due.
+/// The nodes that execute due work.
 pub enum DispatchOwner {
     /// The node that holds the lease of the events.
     LeaseHolder {
@@ -25,7 +25,9 @@ pub enum DispatchOwner {
         /// The nodes.
         membership: Arc<Membership>,
     },
-    /// Every node: no command can be rejected to one and executed by another.
+    /// Every node.
+    ///
+    /// No command can be rejected by one node and executed by another one.
     EveryNode,
 }
 

@@ -19,7 +19,9 @@ use super::signals::Signals;
 use crate::consumer::{ConsumerHandle, ControlError, WaitError};
 use crate::document_scan::next_page;
 
-/// Observes and controls the commands that a process manager, a schedule or a decision's deadline sends. Cheap to clone.
+/// Observes and controls the commands of a process manager, a schedule or a decision's deadline.
+///
+/// It is cheap to clone.
 #[derive(Clone)]
 pub struct DeliveryHandle {
     definition: Arc<dyn ProcessDefinition>,
@@ -58,7 +60,7 @@ impl DeliveryHandle {
         &self.signals
     }
 
-    /// Returns the notifications of its tasks, to share them.
+    /// Returns the shared notifications of its tasks.
     pub(crate) fn shared_signals(&self) -> &Arc<Signals> {
         &self.signals
     }
@@ -194,7 +196,9 @@ impl std::fmt::Debug for DeliveryHandle {
     }
 }
 
-/// Observes and controls one process manager. Reads like its [`ConsumerHandle`]; cheap to clone.
+/// Observes and controls one process manager.
+///
+/// It dereferences to the [`ConsumerHandle`] of the process manager, and is cheap to clone.
 #[derive(Debug, Clone)]
 pub struct ProcessHandle {
     consumer: ConsumerHandle,

@@ -16,33 +16,41 @@ use super::schedules::Schedules;
 use crate::consumer::{Checkpoint, lease_key};
 use crate::document_scan::scan_all;
 
-/// Stored state that the runtime does not define: another program defines it, or it was removed from the code.
+/// Stored state that the runtime does not define.
 ///
-/// Nothing of it is executed here.
+/// Another program defines it, or it was removed from the code.
+///
+/// This runtime executes no work of an orphan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Orphan {
-    /// A process manager. A program that adds one of this name continues it.
+    /// A process manager.
+    ///
+    /// A program that adds a process manager of this name continues it.
     ProcessManager {
         /// The name.
         name: String,
         /// The checkpoint.
         position: Position,
-        /// When its next work is due.
+        /// The time at which its next work is due.
         due: Option<Timestamp>,
     },
-    /// An event handler. A program that adds one of this name continues it.
+    /// An event handler.
+    ///
+    /// A program that adds an event handler of this name continues it.
     EventHandler {
         /// The name.
         name: String,
         /// The checkpoint.
         position: Position,
     },
-    /// A schedule. A program that adds it again with the same expression finds the runs that were missed.
+    /// A schedule.
+    ///
+    /// A program that adds it again with the same expression finds the runs that were missed.
     Schedule {
         /// The name.
         name: String,
-        /// When the next run is due.
+        /// The time at which the next run is due.
         due: Option<Timestamp>,
     },
 }
@@ -81,7 +89,9 @@ pub async fn orphans(
     Ok(orphans)
 }
 
-/// Returns the checkpoints of the consumers whose names start with `prefix` and are not `known`, by the rest of the name.
+/// Returns the checkpoints of the consumers with this `prefix`, except `known` ones.
+///
+/// The name of each consumer is returned without the prefix.
 async fn checkpoints(
     documents: &dyn DocumentStore,
     prefix: &str,
@@ -106,7 +116,9 @@ async fn checkpoints(
     Ok(checkpoints)
 }
 
-/// Deletes the schedule `name` with its next run and its failed deliveries; `false` if it does not exist.
+/// Deletes the schedule `name` with its next run and its failed deliveries.
+///
+/// Returns `false` if the schedule does not exist.
 pub async fn delete_schedule(
     documents: &dyn DocumentStore,
     name: &str,

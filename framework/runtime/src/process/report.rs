@@ -46,7 +46,9 @@ impl WorkReport {
         set_failed_deliveries(self.process, async { Ok(count) }).await;
     }
 
-    /// Counts and reports the failed deliveries again, if there were any: another node may have retried them.
+    /// Counts and reports the failed deliveries again, unless the last count was zero.
+    ///
+    /// Another node may have retried them.
     pub async fn refresh_failed(&self, documents: &dyn DocumentStore, keys: &InstanceKeys) {
         if self.failed.load(Relaxed) > 0 {
             self.report_failed(documents, keys).await;

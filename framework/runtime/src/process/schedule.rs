@@ -13,13 +13,17 @@ use factum_engine::process::CommandRoute;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// A command that is executed at the times of a cron expression: minute, hour, day of month, month, day of week.
+/// A command that is executed at the times of a cron expression.
 ///
-/// Each run executes its command exactly once in effect, over restarts and over all nodes. A new schedule starts when the
-/// program first runs it; a schedule whose expression has changed starts again. A rejection ends the run and is logged.
+/// The fields of the expression are minute, hour, day of month, month and day of week.
 ///
-/// Times are in UTC, unless the expression ends with the name of a time zone: `"0 6 * * * Europe/Berlin"`. If clocks are
-/// set forward there, a skipped time has no run on that day; if they are set back, a repeated time has two.
+/// Each run executes its command exactly once in effect, over restarts and over all nodes. A new schedule starts when
+/// the program first runs it; a schedule whose expression has changed starts again. A rejection ends the run and is
+/// logged.
+///
+/// Times are in UTC, unless the expression ends with the name of a time zone: `"0 6 * * * Europe/Berlin"`. If clocks in
+/// that time zone are set forward, a skipped time has no run on that day. If they are set back, a repeated time has two
+/// runs.
 ///
 /// ```
 /// # use factum::prelude::*;
@@ -52,7 +56,7 @@ pub struct Schedule {
     route: CommandRoute,
 }
 
-/// What happens to runs at which no node was running.
+/// The policy for runs that were due while no node was running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum MissedRuns {
@@ -76,7 +80,7 @@ pub struct InvalidSchedule {
 }
 
 impl Schedule {
-    /// Creates a schedule that executes the command which `command` returns for each due time.
+    /// Creates a schedule that executes a command, which `command` returns for each due time.
     ///
     /// The name identifies the schedule over restarts: 1 to 128 bytes without control characters.
     ///
@@ -117,7 +121,9 @@ impl Schedule {
         })
     }
 
-    /// Sets what happens to runs at which no node was running. Default: the latest of them is executed.
+    /// Sets the policy for runs that were due while no node was running.
+    ///
+    /// By default, the latest of them is executed.
     #[must_use]
     pub fn missed_runs(mut self, missed_runs: MissedRuns) -> Self {
         self.missed_runs = missed_runs;
@@ -132,7 +138,7 @@ impl Schedule {
         Some(Timestamp::from_micros(next.timestamp().as_microsecond()))
     }
 
-    /// Returns the run to execute at the time `now`, if `due` is the first that was not executed.
+    /// Returns the run to execute at the time `now`; `due` is the first run that was not executed.
     pub(crate) fn run_at(&self, due: Timestamp, now: Timestamp) -> Timestamp {
         match self.missed_runs {
             MissedRuns::Latest => self.latest(due, now),
@@ -143,7 +149,7 @@ impl Schedule {
     /// Returns the last run up to `now`, if `due` is a run.
     fn latest(&self, due: Timestamp, now: Timestamp) -> Timestamp {
         let mut latest = due;
-        // Looks back further and further, so that it takes few steps after any downtime.
+        // Looks back in growing steps, so that few steps are needed after any downtime.
         let mut back = Duration::from_secs(3_600);
         while back < now.since(due) {
             let from = Timestamp::from_micros(now.as_micros() - back.as_micros() as i64);

@@ -24,12 +24,12 @@ impl Signals {
         self.initialized.load(Relaxed)
     }
 
-    /// Wakes the dispatcher: something may be due.
+    /// Wakes the dispatcher, because work may be due.
     pub fn wake(&self) {
         self.work_added.notify_one();
     }
 
-    /// Waits until something may be due.
+    /// Waits until work may be due.
     pub fn woken(&self) -> Notified<'_> {
         self.work_added.notified()
     }

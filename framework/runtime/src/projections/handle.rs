@@ -7,7 +7,9 @@ use factum_engine::engine::WaitForPosition;
 
 use crate::consumer::{ConsumerHandle, ConsumerStatus, ControlError, WaitError};
 
-/// Observes and controls one projection. Reads like its [`ConsumerHandle`]; cheap to clone.
+/// Observes and controls one projection.
+///
+/// It dereferences to the [`ConsumerHandle`] of the projection, and is cheap to clone.
 ///
 /// ```no_run
 /// # use factum::prelude::*;
@@ -27,8 +29,9 @@ impl ProjectionHandle {
         Self(consumer)
     }
 
-    /// Waits until the active build has the version of this code. After a change of the version, that takes as long as the
-    /// new build needs to catch up.
+    /// Waits until the active build has the version of this code.
+    ///
+    /// After a change of the version, this takes until the new build has caught up.
     ///
     /// # Errors
     /// Returns [`WaitError`] if the projection has stopped, or the
@@ -40,8 +43,9 @@ impl ProjectionHandle {
         self.wait_until(current, failed).await
     }
 
-    /// Builds the read model again from the first event, beside the active build, and returns when the new build is active.
-    /// The build continues if the future is dropped, and after restarts.
+    /// Builds the read model again from the first event, and waits until the new build is active.
+    ///
+    /// The active build serves readers meanwhile. The new build continues if the future is dropped, and after restarts.
     ///
     /// # Errors
     /// Returns [`ControlError`] if the store fails or the new build stops.
@@ -49,8 +53,10 @@ impl ProjectionHandle {
         self.start_build(false).await
     }
 
-    /// Replaces the read model with an empty one that starts at the first event, and returns when that is active.
-    /// [`wait_for`](ConsumerHandle::wait_for) waits until it has caught up.
+    /// Replaces the read model with an empty one that starts at the first event.
+    ///
+    /// Returns when the empty read model is active. [`wait_for`](ConsumerHandle::wait_for) waits until it has caught
+    /// up.
     ///
     /// # Errors
     /// Returns [`ControlError`] if the store fails or the new build stops.
@@ -86,8 +92,10 @@ impl ProjectionHandle {
             })?)
     }
 
-    /// Makes the newest build active as it is, although it may not have caught up, or may have dead letters that the active
-    /// build does not have. Without a newer build, nothing happens.
+    /// Promotes the newest build in its current state.
+    ///
+    /// The build may not have caught up, or may have dead letters that the active build does not have. Without a newer
+    /// build, the call has no effect.
     ///
     /// # Errors
     /// Returns [`ControlError::Store`] if the store fails.

@@ -33,7 +33,7 @@ struct SharedModel<P> {
 #[derive(Default)]
 struct LocalDocuments {
     documents: MemoryDocuments,
-    /// Readers may see something else now.
+    /// Notifies that readers may see a change.
     changes: watch::Sender<()>,
     /// Set if readers must also see changes of checkpoints, because other partitions may wait for them.
     notifies_checkpoints: bool,
@@ -78,7 +78,7 @@ struct Builds<P> {
 }
 
 impl<P: Projection> InMemory<P> {
-    /// Creates a read model that starts as the default of its type.
+    /// Creates a read model that starts with the default value of its type.
     #[must_use]
     pub fn new() -> Self
     where
@@ -87,7 +87,7 @@ impl<P: Projection> InMemory<P> {
         Self::from_fn(P::default)
     }
 
-    /// Creates a read model that starts, and starts again on a rebuild, as `create` returns it.
+    /// Creates a read model that starts with the value that `create` returns, also on a rebuild.
     #[must_use]
     pub fn from_fn(create: impl Fn() -> P + Send + Sync + 'static) -> Self {
         let builds = RwLock::new(Builds {
@@ -106,7 +106,9 @@ impl<P: Projection> InMemory<P> {
         }))
     }
 
-    /// Reads the read model. The projection waits meanwhile, so keep `query` short.
+    /// Returns the result of `query` on the read model.
+    ///
+    /// The projection waits meanwhile, so keep `query` short.
     ///
     /// # Panics
     /// Panics if `query` does.
@@ -114,8 +116,9 @@ impl<P: Projection> InMemory<P> {
         self.read_at(query).0
     }
 
-    /// Reads the read model, and returns the position of the newest processed event; with several partitions, the position that
-    /// every partition has reached.
+    /// Returns the result of `query`, and the position of the newest processed event.
+    ///
+    /// With several partitions, it is the position that every partition has reached.
     pub(crate) fn read_at<R>(&self, query: impl FnOnce(&P) -> R) -> (R, Position) {
         let builds = self.0.builds.read().unwrap_or_else(PoisonError::into_inner);
         let position = match P::PARTITIONS > 1 {
@@ -130,8 +133,9 @@ impl<P: Projection> InMemory<P> {
         (found, position.unwrap_or_default())
     }
 
-    /// Returns the position that every partition of `build` has reached. Effects and checkpoints change under one lock, which
-    /// the caller holds.
+    /// Returns the position that every partition of `build` has reached.
+    ///
+    /// Effects and checkpoints change under one lock, which the caller holds.
     fn checkpoint(&self, build: u64) -> Position {
         let keys = lease_keys(P::NAME, build, P::PARTITIONS);
         let found = self.0.documents.documents.find(&keys);
@@ -142,7 +146,7 @@ impl<P: Projection> InMemory<P> {
         keys.iter().map(position).min().unwrap_or_default()
     }
 
-    /// Returns a receiver that is notified when readers may see something else.
+    /// Returns a receiver that is notified when readers may see a change.
     pub(crate) fn changes(&self) -> watch::Receiver<()> {
         self.0.documents.changes.subscribe()
     }

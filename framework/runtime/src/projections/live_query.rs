@@ -1,4 +1,4 @@
-//! Live queries of read models in memory: a result, and then each different one.
+//! Live queries of read models in memory: a result, then each later result that differs.
 
 use factum_core::position::Position;
 use factum_engine::projection::Projection;
@@ -9,12 +9,13 @@ use tokio::sync::watch;
 use super::in_memory::{InMemory, WeakInMemory};
 
 impl<P: Projection> InMemory<P> {
-    /// Returns the result of `query`, and then each different result, each with the position of the newest processed event.
+    /// Returns a stream: the result of `query`, then each later result that differs.
     ///
-    /// With several partitions, it is the position that every partition has reached. Store it to continue
-    /// [after it](Self::live_after) later. Results that were replaced before they were requested are skipped. Positions never
-    /// decrease; after a `reset`, the stream pauses until the last position is reached again. The stream ends when the last
-    /// handle of the read model is dropped. `query` blocks the projection, so it must be short.
+    /// Each result has the position of the newest processed event. With several partitions, it is the position that
+    /// every partition has reached. Store it to continue [after it](Self::live_after) later. Results that were replaced
+    /// before they were requested are skipped. Positions never decrease; after a `reset`, the stream pauses until the
+    /// last position is reached again. The stream ends when the last handle of the read model is dropped. `query`
+    /// blocks the projection, so it must be short.
     ///
     /// ```
     /// use std::pin::pin;
@@ -43,7 +44,9 @@ impl<P: Projection> InMemory<P> {
         self.follow(None, query)
     }
 
-    /// Like [`live`](Self::live), without results at or before `position`, which the caller has seen.
+    /// Returns the results of [`live`](Self::live), except those at or before `position`.
+    ///
+    /// The caller has already seen these results.
     pub fn live_after<R, L>(
         &self,
         position: Position,

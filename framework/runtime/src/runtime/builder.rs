@@ -1,4 +1,4 @@
-//! [`RuntimeBuilder`]: what a runtime runs, and how.
+//! [`RuntimeBuilder`]: the content and the settings of a runtime.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -32,11 +32,11 @@ use crate::process::{
 };
 use crate::start_from::StartFrom;
 
-/// The longest names, in bytes.
+/// The maximum lengths of names, in bytes.
 const MAX_PROJECTION_NAME: usize = 200;
 const MAX_PROCESS_NAME: usize = 128;
 
-/// What a [`Runtime`] runs, and how.
+/// The content and the settings of a [`Runtime`].
 #[must_use = "a builder does nothing until `start`"]
 pub struct RuntimeBuilder {
     engine: Engine,
@@ -69,18 +69,18 @@ struct HandlerSpec {
     consumer: Box<dyn FnOnce(Position) -> Arc<dyn Consumer> + Send>,
 }
 
-/// How a process manager runs.
+/// The options of a process manager.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ProcessOptions {
-    /// Where the process manager starts if it is new.
+    /// The start position of a new process manager.
     pub start_from: StartFrom,
-    /// What happens to events that fail. Default: they become dead letters.
+    /// The policy for events that fail; by default they become dead letters.
     pub failure_policy: FailurePolicy,
 }
 
 impl ProcessOptions {
-    /// Creates the default options of a process manager that starts there.
+    /// Creates the default options of a process manager that starts at `start_from`.
     #[must_use]
     pub fn new(start_from: StartFrom) -> Self {
         Self {
@@ -89,7 +89,7 @@ impl ProcessOptions {
         }
     }
 
-    /// Sets what happens to events that fail.
+    /// Sets the policy for events that fail.
     #[must_use]
     pub fn failure_policy(mut self, policy: FailurePolicy) -> Self {
         self.failure_policy = policy;
@@ -144,7 +144,9 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Adds the process manager `P`. If it is new to the store, it starts there.
+    /// Adds the process manager `P`.
+    ///
+    /// A process manager that is new to the store starts at the start position in `options`.
     ///
     /// ```no_run
     /// # use factum::prelude::*;
@@ -166,7 +168,9 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Adds the event handler `handler`. If it is new to the store, it starts there.
+    /// Adds the event handler `handler`.
+    ///
+    /// An event handler that is new to the store starts at the start position in `options`.
     ///
     /// The name identifies its checkpoint: 1 to 128 bytes without `/` or control characters.
     pub fn handler<E: Event>(
@@ -198,11 +202,15 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Executes the [deadlines](factum_engine::events::Events::deadline) that decisions set with one of these commands: a
-    /// command, or a tuple of several.
+    /// Executes the [deadlines] that decisions set with these commands.
     ///
-    /// They are executed when they are due, one after the other, each exactly once, however many nodes do so. A deadline whose
-    /// command no node executes stays due, and a warning is logged.
+    /// `C` is a command, or a tuple of several.
+    ///
+    /// Deadlines are executed when they are due, one after the other. Each one is executed exactly once, even if
+    /// several nodes execute deadlines. If no node executes the command of a deadline, the deadline stays due and a
+    /// warning is logged.
+    ///
+    /// [deadlines]: factum_engine::events::Events::deadline
     ///
     /// ```no_run
     /// # use factum::prelude::*;
@@ -224,40 +232,44 @@ impl RuntimeBuilder {
 
     /// Sets how often, and after which pauses, a failed operation is retried before it fails permanently.
     ///
-    /// While the store is unavailable, operations are retried without end. Default: 8 attempts with pauses of up to 5 seconds.
+    /// While the store is unavailable, operations are retried without end. Default: 8 attempts with pauses of up to 5
+    /// seconds.
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
         self
     }
 
-    /// Sets the time after which a node without heartbeats is considered dead and others take over its work.
+    /// Sets the time after which a node without heartbeats is considered dead.
     ///
-    /// While there are other nodes, each node writes a heartbeat every third of this time. A node that has ended on the same
-    /// machine is recognized at once. Default: 30 seconds.
+    /// Other nodes then take over its work. While there are other nodes, each node writes a heartbeat every third of
+    /// this time. A node that has ended on the same machine is recognized at once. Default: 30 seconds.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
     }
 
-    /// Sets a name of this node that outlives the process, for example host and service.
+    /// Sets a name of this node that stays the same after a restart, for example host and service.
     ///
-    /// At its start, the node takes over at once what a node of that name has processed before. If two nodes have one name,
-    /// the one that starts later takes over the work of the other, and nothing else happens.
+    /// At its start, the node immediately takes over the work of the previous node with this name. If two nodes have
+    /// the same name, the node that starts later takes over the work of the other one. This has no other effect.
     pub fn node_name(mut self, name: impl Into<String>) -> Self {
         self.node_name = Some(name.into()).filter(|name| !name.is_empty());
         self
     }
 
-    /// Sets the number of commands of a process manager that are executed at a time, at least 1. Default: 16.
+    /// Sets the number of commands of a process manager that are executed at a time.
     ///
-    /// They start in the order of their due times, and a deadline is handled after all earlier work.
+    /// The number is at least 1. Default: 16.
+    ///
+    /// Commands start in the order of their due times, and a deadline is handled after all earlier work.
     pub fn concurrency(mut self, commands: usize) -> Self {
         self.concurrency = commands;
         self
     }
 
-    /// Starts the runtime, in tasks of the current tokio runtime. Once this returns, the start positions of new consumers are
-    /// stored.
+    /// Starts the runtime, in tasks of the current tokio runtime.
+    ///
+    /// The start positions of new consumers are stored when the call returns.
     ///
     /// # Errors
     /// Returns [`StartError`] if a name is not valid or occurs twice, or if the store fails.

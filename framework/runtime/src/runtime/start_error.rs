@@ -1,4 +1,4 @@
-//! [`StartError`]: why a runtime did not start.
+//! [`StartError`]: the reasons why a runtime does not start.
 
 use std::collections::HashSet;
 
@@ -15,7 +15,7 @@ pub enum StartError {
         "invalid name of a {kind} {name:?}; 1 to {limit} bytes without `/` or control characters are allowed"
     )]
     InvalidName {
-        /// What has the name: `projection`, `process manager`, `event handler`.
+        /// The kind of the consumer: `projection`, `process manager` or `event handler`.
         kind: &'static str,
         /// The name, cut after 80 characters.
         name: String,
@@ -25,7 +25,7 @@ pub enum StartError {
     /// Two consumers or two schedules have the same name.
     #[error("two {kind}s have the name {name:?}; give each a name of its own")]
     DuplicateName {
-        /// What has the name: `projection`, `process manager`, `event handler`, `schedule`.
+        /// The kind: `projection`, `process manager`, `event handler` or `schedule`.
         kind: &'static str,
         /// The name.
         name: String,

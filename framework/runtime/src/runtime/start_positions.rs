@@ -10,7 +10,9 @@ use tracing::warn;
 use crate::consumer::{Checkpoint, lease_key};
 use crate::process::read_head;
 
-/// Stores the end of the log as start position of each of these consumers, unless it has one already. Returns that position.
+/// Stores the end of the log as the start position of each of these consumers.
+///
+/// A consumer that already has a start position keeps it. Returns the end of the log.
 pub async fn store_start_positions(
     store: &dyn Store,
     consumers: &[String],

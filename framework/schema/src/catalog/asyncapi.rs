@@ -182,7 +182,9 @@ fn event_types_of<'a>(
     sources.map(|source| source.event_type)
 }
 
-/// Returns a name as a key of the components object, which may contain letters, digits, `.`, `-` and `_` only.
+/// Returns a name as a key of the components object.
+///
+/// A key may contain letters, digits, `.`, `-` and `_` only.
 fn component_key(name: &str) -> String {
     let mut key = String::new();
     for c in name.chars() {

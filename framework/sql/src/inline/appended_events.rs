@@ -1,4 +1,4 @@
-//! [`recorded`]: events that were appended, as they are read.
+//! [`recorded`]: appended events, as a read returns them.
 
 use std::sync::Arc;
 
@@ -9,8 +9,10 @@ use factum_core::metadata::Metadata;
 use factum_core::position::{Position, Version};
 use factum_core::record::{Assigned, ContentType, NewEvent, RecordedEvent};
 
-/// The events of appends, given in the order of their positions, just as they are read in a transaction: without the keys of
-/// personal data.
+/// Returns the events of appends as a read in the transaction returns them.
+///
+/// The appends must be in the order of their positions. The keys of personal data are not available, so personal fields
+/// are redacted.
 ///
 /// # Errors
 /// [`StoreError::Corrupt`] if an answer does not fit its append.
@@ -46,10 +48,10 @@ pub fn recorded<'a>(
     Ok(events)
 }
 
-/// Metadata as they were given, and as they are read.
+/// The metadata of an append, and the same metadata as a read returns it.
 type Shared = (Arc<Metadata>, Arc<Metadata>);
 
-/// `event` as it comes out of a store: of what goes in, two things need not come out the same.
+/// Returns `event` as a read returns it: the content type and the metadata may differ.
 fn as_read(event: &NewEvent, shared: &mut Option<Shared>) -> Result<NewEvent, StoreError> {
     let metadata = match shared {
         Some((given, read)) if Arc::ptr_eq(given, &event.metadata) => read.clone(),
@@ -66,7 +68,9 @@ fn as_read(event: &NewEvent, shared: &mut Option<Shared>) -> Result<NewEvent, St
     })
 }
 
-/// The values of the open map may have keys that are fields, and numbers that lose their last digit.
+/// Returns `metadata` as a read returns it.
+///
+/// The keys of `extra` may be the names of other fields, and large numbers may lose their last digit.
 fn metadata_as_read(metadata: &Arc<Metadata>) -> Result<Arc<Metadata>, StoreError> {
     if metadata.extra.is_empty() {
         return Ok(metadata.clone());
