@@ -182,7 +182,7 @@ async fn assert_done_once(backend: &Backend, articles: u64, handled: &BTreeSet<u
 
 /// Returns the holder of the lease for events.
 async fn lease_holder(backend: &Backend) -> Option<String> {
-    let lease = "projection/process:shop/0000000001/00000".to_owned();
+    let lease = "consumer/process:shop/0000000001/00000".to_owned();
     let engine = backend.engine();
     let found = engine.store().find_documents(&[lease]).await.unwrap();
     let lease: serde_json::Value = found.first()?.decode().unwrap();

@@ -46,7 +46,7 @@ async fn process_that_appends() {
     }
 }
 
-/// Kills a process after `appends` acknowledged appends, and returns the positions of all that it acknowledged.
+/// Kills a process after `appends` acknowledged appends, and returns the acknowledged positions.
 fn append_until_killed(file: &Path, appends: usize) -> Vec<u64> {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "process_that_appends", "--ignored"])

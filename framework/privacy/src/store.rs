@@ -34,7 +34,7 @@ use crate::personal_categories::PersonalCategories;
 /// # use factum::Engine;
 /// # use factum::store::Store;
 /// # async fn run<S: Store + Clone>(
-/// #     events: S, keys: impl Store, master_key: &str, customer: u32, projections: factum::Runtime,
+/// #     events: S, keys: impl Store, master_key: &str, customer: u32, runtime: factum::Runtime,
 /// # ) -> Result<(), Box<dyn std::error::Error>> {
 /// let keys = DocumentKeys::open(keys, master_key.parse()?).await?;
 /// let store = PersonalDataStore::new(events.clone(), keys);
@@ -42,7 +42,7 @@ use crate::personal_categories::PersonalCategories;
 /// // …
 /// let erased = store.erase(customer).await?;
 /// engine.evict(&erased.streams);
-/// projections.rebuild("customers").await?;
+/// runtime.rebuild_erased(&erased.event_types).await?;
 /// # Ok(()) }
 /// ```
 ///

@@ -158,13 +158,13 @@ pub(crate) fn engine(store: impl Store) -> (Engine, VirtualClock) {
     (engine.build(), clock)
 }
 
-pub(crate) fn deadlines(engine: &Engine) -> ProcessManagersBuilder {
+pub(crate) fn deadlines(engine: &Engine) -> RuntimeBuilder {
     let retry = RetryPolicy {
         attempts: 2,
         base: Duration::from_millis(1),
         cap: Duration::from_millis(1),
     };
-    ProcessManagers::builder(engine)
+    Runtime::builder(engine)
         .deadlines::<Remind>()
         .retry(retry)
         .lease(Duration::from_millis(60))

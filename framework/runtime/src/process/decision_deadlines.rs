@@ -57,7 +57,7 @@ impl ProcessDefinition for DecisionDeadlines {
                 warn!(
                     deadline,
                     command,
-                    "no `deadlines` of this runtime contain the command of a deadline; it stays due"
+                    "unknown command of a deadline; it stays due until a runtime adds the command with `deadlines`"
                 );
             }
         }

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use super::Runtime;
 use super::node::Node;
 use super::running::{ConsumerKind, RunningConsumer};
-use super::start_error::{StartError, check_name, check_unique};
+use super::start_error::{StartError, check_name, check_not_reserved, check_unique};
 use super::start_positions::store_start_positions;
 use crate::consumer::{
     Consumer, ConsumerContext, ConsumerTask, FailurePolicy, ReadModel, lease_key,
@@ -292,6 +292,7 @@ impl RuntimeBuilder {
         let processes = || self.processes.iter().map(|it| it.definition.name());
         for name in processes() {
             check_name(ConsumerKind::ProcessManager, name, MAX_PROCESS_NAME)?;
+            check_not_reserved(name)?;
         }
         let handlers = || self.handlers.iter().map(|it| &*it.name);
         for name in handlers() {

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use factum_core::error::StoreError;
 
 use super::running::ConsumerKind;
+use crate::process::{DEADLINES, SCHEDULES};
 
 /// A runtime did not start.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +22,12 @@ pub enum StartError {
         name: String,
         /// The maximum length in bytes.
         limit: usize,
+    },
+    /// A process manager has a name that metrics and logs use for schedules or for the deadlines of decisions.
+    #[error("reserved name of a process manager {name:?}; choose another name")]
+    ReservedName {
+        /// The name.
+        name: &'static str,
     },
     /// Two consumers or two schedules have the same name.
     #[error("two {kind}s have the name {name:?}; give each a name of its own")]
@@ -54,6 +61,15 @@ pub fn check_name(kind: ConsumerKind, name: &str, limit: usize) -> Result<(), St
             name: name.chars().take(80).collect(),
             limit,
         }),
+    }
+}
+
+/// Checks that a process manager does not have the name of all schedules or of all deadlines.
+pub fn check_not_reserved(name: &str) -> Result<(), StartError> {
+    let mut reserved = [SCHEDULES, DEADLINES].into_iter();
+    match reserved.find(|reserved| *reserved == name) {
+        Some(name) => Err(StartError::ReservedName { name }),
+        None => Ok(()),
     }
 }
 

@@ -43,7 +43,9 @@ pub const UNDECODABLE: u64 = 1_000_004;
 /// Larger amounts are special: the module `adapter` applies them.
 pub const SPECIAL: u64 = 2_000_000;
 
-/// Stores every event under its position, so that an event that takes effect twice is an error; each amount `V` times.
+/// Stores every event under its position, each amount `V` times.
+///
+/// An event that takes effect twice is an error.
 #[derive(Clone, Default)]
 pub struct Sums<const V: u32>;
 
