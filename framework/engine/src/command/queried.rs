@@ -23,7 +23,11 @@ use crate::domain::event_set::{ApplySet, EventSet};
 /// The query finds events of the set `S`. The decision is stored only if no other event that matches the query was
 /// stored since.
 #[derive(Debug)]
-pub struct Queried<B, Q, S>(PhantomData<fn() -> (B, Q, S)>);
+pub struct Queried<B, Q, S> {
+    boundary: PhantomData<fn() -> B>,
+    state: PhantomData<fn() -> Q>,
+    events: PhantomData<fn() -> S>,
+}
 
 impl<B, Q, S> Sealed for Queried<B, Q, S> {}
 

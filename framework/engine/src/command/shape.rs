@@ -28,7 +28,11 @@ pub struct List<A>(PhantomData<fn() -> A>);
 
 /// The shape `S` with a DCB query that folds the events `E` into `Q`.
 #[derive(Debug)]
-pub struct WithQuery<S, Q, E>(PhantomData<fn() -> (S, Q, E)>);
+pub struct WithQuery<S, Q, E> {
+    shape: PhantomData<fn() -> S>,
+    state: PhantomData<fn() -> Q>,
+    events: PhantomData<fn() -> E>,
+}
 
 impl<A: Aggregate> Shape for Single<A> {
     type Parts = AggregateState<A>;

@@ -11,12 +11,15 @@ use crate::upcast::Upcaster;
 
 /// Reacts to events with commands and deadlines, and keeps the state of one case across streams.
 ///
-/// Derive it with the [keys of `#[process_manager(…)]`](macro@crate::ProcessManager), and implement [`Apply`], [`React`]
-/// and [`Respond`].
+/// Derive it with the keys of `#[process_manager(…)]`, and implement [`Apply`], [`React`] and [`Respond`].
 ///
 /// Each case is a *process instance* with a state and an id. An event [starts](Correlation::Starts) an instance or is
 /// processed by a live one: [`Apply`] changes the state, and [`React`] returns commands to send and deadlines to set or
 /// cancel, or completes the instance. [`Respond`] handles rejected commands and passed deadlines.
+///
+/// [`Apply`]: crate::aggregate::Apply
+/// [`React`]: super::React
+/// [`Respond`]: super::Respond
 ///
 /// These functions are pure. The state and the reactions are stored in one change. The runtime executes the commands, each
 /// exactly once in effect, those of one instance in order.

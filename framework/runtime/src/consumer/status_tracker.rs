@@ -237,7 +237,7 @@ mod tests {
         // The rate and the remaining time are those of the build that catches up.
         tracker.set_builds(Some(1), &[build(1, 1), build(2, 1)]);
         tracker.update((2, 0), |partition| {
-            partition.state = ConsumerState::CatchingUp
+            partition.state = ConsumerState::CatchingUp;
         });
         tokio::time::advance(Duration::from_secs(1)).await;
         tracker.update((2, 0), |partition| partition.advance(at(500_750)));

@@ -289,9 +289,9 @@ impl Supervisor {
             .into_iter()
             .fold(DocumentChanges::new(), DocumentChanges::delete);
         let deleted = context.documents.change_documents(deleted).await;
-        deleted.map_err(|error| error.into_store_error())?;
+        deleted.map_err(factum_core::document::DocumentError::into_store_error)?;
         let letters = context.dead_letters(number).delete_all().await;
-        letters.map_err(|error| error.into_store_error())?;
+        letters.map_err(factum_core::document::DocumentError::into_store_error)?;
         if let Some(model) = context.read_model() {
             catch_panic(model.drop_build(number)).await?;
         }

@@ -93,7 +93,7 @@ impl Backoff {
     /// Pauses the instance for `duration`.
     pub fn pause_for(&self, id: &str, number: u64, duration: Duration) {
         self.update(id, number, |failure| {
-            failure.until = Instant::now() + duration
+            failure.until = Instant::now() + duration;
         });
     }
 

@@ -196,7 +196,7 @@ impl Dispatcher {
                 Some(_) => {
                     self.report
                         .report_failed(self.documents(), &self.keys)
-                        .await
+                        .await;
                 }
                 None => self.report.report_none().await,
             }

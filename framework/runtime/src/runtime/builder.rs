@@ -105,7 +105,6 @@ impl From<StartFrom> for ProcessOptions {
 
 impl Runtime {
     /// Returns a builder of a runtime over the store of `engine`.
-    #[must_use]
     pub fn builder(engine: &Engine) -> RuntimeBuilder {
         RuntimeBuilder::new(engine)
     }
