@@ -205,14 +205,23 @@ async fn projection_catches_up_and_rebuilds_to_same_state() {
     let engine = Engine::new(MemoryStore::new());
     engine.execute(enrol(1, 10)).await.unwrap();
     let seats = InMemory::<Seats>::new();
-    let projections = Projections::builder(&engine).with(seats.clone()).start();
+    let runtime = Runtime::builder(&engine)
+        .projection(seats.clone())
+        .start()
+        .await
+        .unwrap();
     let receipt = engine.execute(enrol(2, 10)).await.unwrap();
-    projections.wait_for(receipt.position()).await.unwrap();
+    runtime.wait_for(receipt.position()).await.unwrap();
     assert_eq!(seats.read(|seats| seats.taken), 2);
-    projections.rebuild("seats").await.unwrap();
-    projections.wait_for(receipt.position()).await.unwrap();
+    runtime
+        .projection::<Seats>()
+        .unwrap()
+        .rebuild()
+        .await
+        .unwrap();
+    runtime.wait_for(receipt.position()).await.unwrap();
     assert_eq!(seats.read(|seats| seats.taken), 2);
-    let status = &projections.status()[0];
-    assert_eq!((status.state, status.lag()), (ProjectionState::Live, 0));
-    projections.stop().await;
+    let status = &runtime.status()[0];
+    assert_eq!((status.state, status.lag()), (ConsumerState::Live, 0));
+    runtime.stop().await;
 }

@@ -12,20 +12,20 @@ mod server;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use factum::Metadata;
+use factum::engine::RetryPolicy;
 use factum::event::{LegacyEvent, UpcastError};
 use factum::prelude::*;
 use factum::privacy::{DocumentKeys, MasterKey, PersonalDataStore, PersonalField, Subject};
-use factum::runtime::ConsumerState;
-use factum::runtime::checkpoint;
-use factum::store::DocumentChanges;
+use factum::runtime::{ConsumerState, FailurePolicy, checkpoint};
 use factum::store::{
-    Append, ContentType, EventStore as _, ExpectedVersion, IdempotencyKey, NewEvent, RecordedEvent,
-    Tag,
+    Append, ContentType, DocumentChanges, EventStore as _, ExpectedVersion, IdempotencyKey,
+    NewEvent, RecordedEvent, Tag,
 };
+use factum::{Metadata, Position};
 use factum_postgres::PostgresOptions;
 use factum_sqlite::{
-    BoxError, Sql, SqlDatabase, SqlError, SqlProject, SqlProjection, SqliteOptions,
+    BoxError, Sql, SqlDatabase, SqlDatabaseExt as _, SqlError, SqlProject, SqlProjection,
+    SqliteOptions,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -87,36 +87,70 @@ impl<const V: u32> Observer<V> {
     }
 }
 
-impl<const V: u32> SqlProjection for Witness<V> {
+impl<const V: u32> SqlProjection for Observer<V> {
     async fn create(&self, db: &mut Sql<'_>) -> Result<(), SqlError> {
-        db.execute("create table if not exists {seen} (number bigint)")
+        db.execute("create table if not exists {observed} (number bigint)")
             .await
     }
 }
 
-impl<const V: u32> SqlProject<GuestEvent> for Witness<V> {
+impl<const V: u32> SqlProject<GuestEvent> for Observer<V> {
     async fn project(&self, event: &Recorded<GuestEvent>, _: &mut Sql<'_>) -> Result<(), BoxError> {
-        self.see(event);
+        self.record(event);
         Ok(())
     }
 }
 
-/// Runs the projection until it has processed every event, and so lets appends update it.
-async fn build<const V: u32>(store: &(impl SqlDatabase + Clone), seen: &Seen) {
+/// Version 2 of the observer, as long as it processes no event.
+#[derive(Projection)]
+#[projection(name = "observer", version = 2, events = GuestEvent)]
+struct Failing;
+
+impl SqlProjection for Failing {
+    async fn create(&self, db: &mut Sql<'_>) -> Result<(), SqlError> {
+        db.execute("create table if not exists {observed} (number bigint)")
+            .await
+    }
+}
+
+impl SqlProject<GuestEvent> for Failing {
+    async fn project(&self, _: &Recorded<GuestEvent>, _: &mut Sql<'_>) -> Result<(), BoxError> {
+        Err("not yet".into())
+    }
+}
+
+/// Creates the build of version 1 in an empty store. After that, appends update it.
+async fn create_build(store: &(impl SqlDatabase + Clone)) {
     let engine = Engine::new(store.clone());
-    let model = store.read_model(Witness::<V>(seen.clone()));
+    let model = store.read_model(Observer::<1>(Observed::default()));
     let runtime = Runtime::builder(&engine)
         .projection(model)
         .start()
         .await
         .unwrap();
-    let witness = runtime.projection_named("witness").unwrap();
-    let mut status = witness.watch();
+    let mut status = runtime.projection::<Observer<1>>().unwrap().watch();
     let live = status.wait_for(|status| status.state == ConsumerState::Live);
     live.await.unwrap();
-    runtime.wait_for(*store.watch().borrow()).await.unwrap();
-    witness.wait_until_current().await.unwrap();
     runtime.stop().await;
+}
+
+/// Creates the build of version 2, and appends an event. The append first processes all earlier events.
+async fn read_again(store: &(impl SqlDatabase + Clone)) {
+    let engine = Engine::new(store.clone());
+    let runtime = Runtime::builder(&engine)
+        .projection_with(store.read_model(Failing), FailurePolicy::Stop)
+        .retry(RetryPolicy::NEVER)
+        .start()
+        .await
+        .unwrap();
+    let mut status = runtime.projection::<Failing>().unwrap().watch();
+    let stopped = status.wait_for(|status| status.last_error.is_some());
+    assert_eq!(stopped.await.unwrap().building, Some((2, Position::ZERO)));
+    runtime.stop().await;
+    let meal = event("meal.served", 1, &json!({}));
+    let stream = "meal-last".parse().unwrap();
+    let append = Append::stream(stream, ExpectedVersion::Any, vec![meal]);
+    store.append(append).await.unwrap();
 }
 
 fn event(name: &'static str, schema_version: u32, data: &Value) -> NewEvent {
@@ -236,17 +270,18 @@ fn compare(inline: &Observed, read: &Observed) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_a_file() {
-    let place = places::file();
-    let (given, read) = (Seen::default(), Seen::default());
-    let options = SqliteOptions::new(&place.url);
-    let store = options.clone().inline(Witness::<1>(given.clone())).open();
-    let other = options.inline(Witness::<1>(Seen::default())).open();
-    let (store, other) = (store.await.unwrap(), other.await.unwrap());
-    build::<1>(&store, &given).await;
+async fn sqlite_inline_projection_gets_the_stored_events() {
+    let database = databases::file();
+    let (inline, read) = (Observed::default(), Observed::default());
+    let options = SqliteOptions::new(&database.url);
+    let store = options.clone().inline(Observer::<1>(inline.clone())).open();
+    let other = options.clone().inline(Observer::<1>(Observed::default()));
+    let (store, other) = (store.await.unwrap(), other.open().await.unwrap());
+    create_build(&store).await;
     fill(&store, &other).await;
-    build::<2>(&store, &read).await;
-    compare(&given, &read);
+    let reader = options.inline(Observer::<2>(read.clone())).open();
+    read_again(&reader.await.unwrap()).await;
+    compare(&inline, &read);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -257,11 +292,12 @@ async fn postgres_inline_projection_gets_the_stored_events() {
     let (server, schema) = database.url.split_once('#').unwrap();
     let (inline, read) = (Observed::default(), Observed::default());
     let options = PostgresOptions::new(server.parse().unwrap()).schema(schema);
-    let store = options.clone().inline(Witness::<1>(given.clone())).open();
-    let other = options.inline(Witness::<1>(Seen::default())).open();
-    let (store, other) = (store.await.unwrap(), other.await.unwrap());
-    build::<1>(&store, &given).await;
+    let store = options.clone().inline(Observer::<1>(inline.clone())).open();
+    let other = options.clone().inline(Observer::<1>(Observed::default()));
+    let (store, other) = (store.await.unwrap(), other.open().await.unwrap());
+    create_build(&store).await;
     fill(&store, &other).await;
-    build::<2>(&store, &read).await;
-    compare(&given, &read);
+    let reader = options.inline(Observer::<2>(read.clone())).open();
+    read_again(&reader.await.unwrap()).await;
+    compare(&inline, &read);
 }

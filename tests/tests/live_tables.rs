@@ -79,27 +79,26 @@ async fn next(live: &mut BoxStream<'static, (Rows, Position)>) -> (Rows, Positio
 /// A node with its own store that runs version `V` in `P` partitions.
 struct Node {
     backend: Backend,
-    projections: Projections,
+    runtime: Runtime,
 }
 
 impl Node {
     async fn start<const V: u32, const P: u16>(location: &str) -> Self {
         let backend = Backend::open(location).await.unwrap();
-        let builder = Projections::builder(&backend.engine())
+        let builder = Runtime::builder(&backend.engine())
             .retry(PATIENT)
             .lease(Duration::from_millis(300));
         let count = Count::<V, P>::default();
-        let projections = count
+        let runtime = count
             .on(&backend, builder, FailurePolicy::DeadLetter)
-            .start();
-        Self {
-            backend,
-            projections,
-        }
+            .start()
+            .await
+            .unwrap();
+        Self { backend, runtime }
     }
 
     async fn stop(self) {
-        self.projections.stop().await;
+        self.runtime.stop().await;
         self.backend.close().await;
     }
 }
@@ -217,14 +216,20 @@ async fn promotion_is_visible_and_rows_do_not_go_back(location: &str) {
     assert!(tables.is_sorted() && tables.contains(&&after), "{tables:?}");
 
     // A promotion without a new event is visible, too.
-    let rebuilt = newer.projections.rebuild("counts").await;
+    let rebuilt = newer.runtime.projection::<Count>().unwrap().rebuild().await;
     rebuilt.unwrap();
     let ((table, jars), position) = next(&mut live).await;
     assert_eq!((table.as_str(), position), ("jar__3", last));
     assert_eq!(jars, steps.last().unwrap().0.1);
     // After a reset, no rows arrive until the position is after that of the previous rows.
-    newer.projections.reset("counts").await.unwrap();
-    newer.projections.wait_for(last).await.unwrap();
+    newer
+        .runtime
+        .projection::<Count>()
+        .unwrap()
+        .reset()
+        .await
+        .unwrap();
+    newer.runtime.wait_for(last).await.unwrap();
     let receipt = Fill::new("alone", 0).execute(&reader.engine()).await;
     let last = Position::new(receipt.unwrap().position);
     let mut step = next(&mut live).await;
@@ -308,24 +313,31 @@ async fn retried_dead_letter_is_visible_without_a_new_event(location: &str) {
         attempts: 1,
         ..RetryPolicy::default()
     };
-    let builder = Projections::builder(&engine).retry(at_once);
-    let projections = count
+    let builder = Runtime::builder(&engine).retry(at_once);
+    let runtime = count
         .on(&backend, builder, FailurePolicy::DeadLetter)
-        .start();
+        .start()
+        .await
+        .unwrap();
     let receipt = Fill::new("w", 0).execute(&engine).await.unwrap();
     let last = Position::new(receipt.position);
-    projections.wait_for(last).await.unwrap();
+    runtime.wait_for(last).await.unwrap();
     let mut live = live::<1>(&backend, None);
     let ((_, jars), at) = next(&mut live).await;
     assert_eq!((jars.len(), at), (0, last));
     fixed.store(true, SeqCst);
-    projections.retry("counts").await.unwrap();
+    runtime
+        .projection::<Count>()
+        .unwrap()
+        .retry_all()
+        .await
+        .unwrap();
     let mut step = next(&mut live).await;
     while step.0.1["jar-w"].0 < 2 {
         step = next(&mut live).await;
     }
     assert_consistent(&[step], &check::all_events(&engine).await);
-    projections.stop().await;
+    runtime.stop().await;
     backend.close().await;
 }
 

@@ -161,7 +161,7 @@ async fn compare<const EVERY: u64>(engine: &Engine, model: &Model) {
                 requested,
                 actual,
             }) => assert_eq!(
-                (of, asked.get(), actual.get()),
+                (of, requested.get(), actual.get()),
                 (stream(account), current + 1, current)
             ),
             other => panic!("version {} of account {account}: {other:?}", current + 1),

@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use factum::prelude::*;
 use factum::privacy::{DocumentKeys, KeyError, MasterKey, PersonalDataStore};
-use factum::runtime::{Batch, BatchError, DeadLetterState, EventError, FailurePolicy, ReadModel};
+use factum::runtime::{
+    Batch, BatchError, Consumer, DeadLetterState, EventError, FailurePolicy, ReadModel,
+};
 use factum::store::{AppendError, EventStore as _, InvalidAppend, Query};
 use factum::store::{MemoryDocuments, Revision};
 use factum::{Position, async_trait};
@@ -248,7 +250,7 @@ async fn subject_without_key_can_be_erased<B: StoredBytes>() {
     let rejected = engine.execute(record("17", registered("Ada"))).await;
     assert!(matches!(
         rejected,
-        Err(ExecuteError::Invalid(InvalidAppend::Erased { .. }))
+        Err(ExecuteError::InvalidAppend(InvalidAppend::Erased { .. }))
     ));
 }
 
@@ -304,23 +306,29 @@ async fn store_without_encryption_rejects_personal_data<B: StoredBytes>() {
 struct QuotingErrors;
 
 #[async_trait]
-impl ReadModel for QuotingErrors {
+impl Consumer for QuotingErrors {
     fn name(&self) -> &str {
         "quoting-errors"
-    }
-
-    fn version(&self) -> u32 {
-        1
     }
 
     fn query(&self) -> Query {
         Query::all()
     }
 
-    async fn project(&self, step: Step<'_>) -> Result<Revision, StepError> {
-        let event = &step.events[0];
+    async fn handle(&self, batch: Batch<'_>) -> Result<Revision, BatchError> {
+        let event = &batch.events[0];
         let quoted = String::from_utf8_lossy(&event.data).into_owned();
-        Err(EventError::new(event.position, quoted).into())
+        Err(EventError::handler(event.position, quoted).into())
+    }
+
+    fn read_model(&self) -> Option<&dyn ReadModel> {
+        Some(self)
+    }
+}
+
+impl ReadModel for QuotingErrors {
+    fn version(&self) -> u32 {
+        1
     }
 }
 
@@ -332,17 +340,20 @@ async fn erasure_redacts_recorded_errors<B: StoredBytes>() {
         let recorded = engine.execute(record(customer, registered(name)));
         recorded.await.unwrap();
     }
-    let projections = Projections::builder(&engine)
-        .with_failures(QuotingErrors, FailurePolicy::Skip)
+    let runtime = Runtime::builder(&engine)
+        .projection_with(QuotingErrors, FailurePolicy::Skip)
         .retry(factum::engine::RetryPolicy {
             attempts: 1,
             base: Duration::ZERO,
             cap: Duration::ZERO,
         })
-        .start();
-    projections.wait_for(Position::new(2)).await.unwrap();
+        .start()
+        .await
+        .unwrap();
+    runtime.wait_for(Position::new(2)).await.unwrap();
+    let handle = runtime.projection_named("quoting-errors").unwrap();
     let error = async |index: usize| {
-        let entries = projections.dead_letters("quoting-errors").await.unwrap();
+        let entries = handle.dead_letters().await.unwrap();
         match entries[index].state.clone() {
             DeadLetterState::Skipped { error } => error,
             other => panic!("{other:?}"),
@@ -350,9 +361,9 @@ async fn erasure_redacts_recorded_errors<B: StoredBytes>() {
     };
     assert!(error(0).await.contains("Ada"));
     let _ = store.erase("17").await.unwrap();
-    assert_eq!(error(0).await, "[forgotten]");
+    assert_eq!(error(0).await, "[erased]");
     assert!(error(1).await.contains("Bob"));
-    projections.stop().await;
+    runtime.stop().await;
 }
 
 async fn keys_can_live_in_another_store<B: StoredBytes>() {
@@ -380,7 +391,7 @@ async fn keys_can_live_in_another_store<B: StoredBytes>() {
     let event = all_events(&lost).await.remove(0);
     let error = event.decode::<CustomerEvent>().unwrap_err();
     assert_eq!(
-        error.fault.to_string(),
+        error.kind.to_string(),
         "field `name` cannot be decrypted: its key is missing and was not erased"
     );
     let appended = lost.append(factum::store::Append::default()).await;

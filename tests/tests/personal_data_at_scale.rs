@@ -59,10 +59,14 @@ async fn erasure_is_fast_among_many_events<B: Backend>() {
         engine.execute(record(id, registered(id))).await.unwrap();
     }
     let names = InMemory::<Names>::new();
-    let projections = Projections::builder(&engine).with(names.clone()).start();
-    projections.wait_until_current().await.unwrap();
+    let runtime = Runtime::builder(&engine)
+        .projection(names.clone())
+        .start()
+        .await
+        .unwrap();
+    runtime.wait_until_current().await.unwrap();
     let head = *store.watch().borrow();
-    projections.wait_for(head).await.unwrap();
+    runtime.wait_for(head).await.unwrap();
     let name = |id: &str| names.read(|names| names.0[id].clone());
     assert_eq!([name("7"), name("8")], ["7", "8"]);
     let before = as_stored(&place).await;
@@ -86,9 +90,14 @@ async fn erasure_is_fast_among_many_events<B: Backend>() {
         let customer = engine.load::<Customer>(&id.to_owned()).await.unwrap();
         assert_eq!((&*customer.name, customer.plan), (name, 3));
     }
-    projections.rebuild("names").await.unwrap();
+    runtime
+        .projection::<Names>()
+        .unwrap()
+        .rebuild()
+        .await
+        .unwrap();
     assert_eq!([name("7"), name("8")], ["[redacted]", "8"]);
-    projections.stop().await;
+    runtime.stop().await;
     let streams = ["order-6", "order-7", "order-8"].map(|stream| stream.parse().unwrap());
     let page = store.read(Read::streams(streams)).await.unwrap();
     let mut notes = BTreeMap::<String, u32>::new();
@@ -192,10 +201,12 @@ async fn erasure_rebuilds_affected_read_models<B: Backend>() {
     let store = open(&place).await;
     let engine = Engine::new(store.clone());
     let notes = InMemory::<Notes>::new();
-    let projections = Projections::builder(&engine)
-        .with(notes.clone())
-        .with(InMemory::<Parcels>::new())
-        .start();
+    let runtime = Runtime::builder(&engine)
+        .projection(notes.clone())
+        .projection(InMemory::<Parcels>::new())
+        .start()
+        .await
+        .unwrap();
     for id in ["17", "18"] {
         engine.execute(record(id, registered(id))).await.unwrap();
     }
@@ -203,7 +214,7 @@ async fn erasure_rebuilds_affected_read_models<B: Backend>() {
         .execute(place_order(1, "17", "for Ada"))
         .await
         .unwrap();
-    projections.wait_for(last.position()).await.unwrap();
+    runtime.wait_for(last.position()).await.unwrap();
     let content = || {
         notes.read(|notes| {
             (
@@ -218,13 +229,13 @@ async fn erasure_rebuilds_affected_read_models<B: Backend>() {
     assert_eq!(content(), expected("17", "for Ada"));
     let erased = store.erase("17").await.unwrap();
     engine.evict(&erased.streams);
-    let rebuilt = projections.forget(&erased.event_types).await.unwrap();
+    let rebuilt = runtime.rebuild_erased(&erased.event_types).await.unwrap();
     assert_eq!(rebuilt, ["notes"]);
     assert_eq!(content(), expected("[redacted]", "[redacted]"));
-    let status = projections.status();
+    let status = runtime.status();
     let builds: Vec<_> = status.iter().map(|status| status.build).collect();
     assert_eq!(builds, [2, 1]);
-    projections.stop().await;
+    runtime.stop().await;
 }
 
 async fn concurrent_commands_do_not_conflict<B: Backend>() {

@@ -165,13 +165,22 @@ async fn undecryptable_event_is_dead_lettered<B: Backend>() {
     let bob = engine.execute(record("18", registered("Bob")));
     let last = bob.await.unwrap().position();
     let names = InMemory::<Names>::new();
-    let projections = Projections::builder(&engine).with(names.clone()).start();
-    projections.wait_for(last).await.unwrap();
+    let runtime = Runtime::builder(&engine)
+        .projection(names.clone())
+        .start()
+        .await
+        .unwrap();
+    runtime.wait_for(last).await.unwrap();
     assert_eq!(names.read(|names| names.0.clone()), ["Ada", "Bob"]);
-    let entries = projections.dead_letters("names").await.unwrap();
+    let entries = runtime
+        .projection::<Names>()
+        .unwrap()
+        .dead_letters()
+        .await
+        .unwrap();
     let positions: Vec<_> = entries.iter().map(|it| it.position.get()).collect();
     assert_eq!(positions, [2]);
-    projections.stop().await;
+    runtime.stop().await;
 }
 
 async fn append_rejects_ciphertext_lookalikes<B: Backend>() {

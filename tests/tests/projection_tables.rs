@@ -14,6 +14,7 @@ use std::time::Duration;
 use factum::Position;
 use factum::engine::RetryPolicy;
 use factum::prelude::*;
+use factum::runtime::WaitError;
 use factum_postgres::sqlx;
 use factum_sqlite::{BoxError, Sql, SqlError, SqlProject, SqlProjection, rusqlite};
 use factum_tests::backend::Backend;
@@ -94,15 +95,16 @@ happened! {
 
 macro_rules! run {
     ($backend:expr, $engine:expr, $($model:expr),+) => {{
-        let builder = Projections::builder($engine).retry(RetryPolicy {
+        let builder = Runtime::builder($engine).retry(RetryPolicy {
             attempts: 2,
             base: Duration::from_millis(1),
             cap: Duration::from_millis(1),
         });
-        match $backend {
-            Backend::Sqlite(store) => builder$(.with(store.read_model($model)))+.start(),
-            Backend::Postgres(store) => builder$(.with(store.read_model($model)))+.start(),
-        }
+        let builder = match $backend {
+            Backend::Sqlite(store) => builder$(.projection(store.read_model($model)))+,
+            Backend::Postgres(store) => builder$(.projection(store.read_model($model)))+,
+        };
+        builder.start().await.unwrap()
     }};
 }
 
@@ -115,9 +117,17 @@ async fn happened(backend: &Backend) -> Vec<(i64, String)> {
     .unwrap()
 }
 
+/// Returns the name and the error of the projection that has stopped.
+fn stopped(error: WaitError) -> (String, String) {
+    match error {
+        WaitError::Stopped { name, error, .. } => (name, error),
+        error => panic!("{error:?}"),
+    }
+}
+
 async fn execute(backend: &Backend, sql: &'static str) {
     match backend {
-        // Its queries only read.
+        // The queries of the store are read-only.
         Backend::Sqlite(store) => {
             let files = store.query("select file from pragma_database_list");
             let file: String = files.fetch_one().await.unwrap();
@@ -142,8 +152,8 @@ async fn several_event_types_fill_one_table_in_order(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
     let last = work(&engine).await;
-    let projections = run!(&backend, &engine, Kitchen);
-    projections.wait_for(last).await.unwrap();
+    let runtime = run!(&backend, &engine, Kitchen);
+    runtime.wait_for(last).await.unwrap();
     let expected = [
         (1, "JarEvent jar-w"),
         (2, "JarEvent jar-w"),
@@ -152,7 +162,7 @@ async fn several_event_types_fill_one_table_in_order(place: &str) {
     ];
     let expected = expected.map(|(position, what)| (position, what.to_owned()));
     assert_eq!(happened(&backend).await, expected);
-    projections.stop().await;
+    runtime.stop().await;
     backend.close().await;
 }
 
@@ -160,25 +170,28 @@ async fn two_projections_cannot_share_table(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
     let last = work(&engine).await;
-    let projections = run!(&backend, &engine, Kitchen);
-    projections.wait_for(last).await.unwrap();
+    let runtime = run!(&backend, &engine, Kitchen);
+    runtime.wait_for(last).await.unwrap();
     // The next build has other tables, but the same view.
-    projections.rebuild("kitchen").await.unwrap();
-    projections.stop().await;
+    let kitchen = runtime.projection::<Kitchen>().unwrap();
+    kitchen.rebuild().await.unwrap();
+    runtime.stop().await;
     let before = happened(&backend).await;
 
     let both = run!(&backend, &engine, Kitchen, Pantry);
     let error = both.wait_for(last).await.unwrap_err();
-    assert_eq!(error.name, "pantry");
+    let (name, error) = stopped(error);
+    assert_eq!(name, "pantry");
     assert_eq!(
-        error.error,
-        "the projections \"pantry\" and \"kitchen\" both have a table \"happened\": give it another name in one of them"
+        error,
+        "the read model cannot be prepared: projections \"pantry\" and \"kitchen\" both have a table \"happened\"; rename \
+         it in one of them"
     );
     let closed = Close {
         lid: "l2".to_owned(),
     };
     let last = engine.execute(closed).await.unwrap().position();
-    let mut kitchen = both.watch("kitchen").unwrap();
+    let mut kitchen = both.projection::<Kitchen>().unwrap().watch();
     kitchen
         .wait_for(|status| status.position >= last)
         .await
@@ -196,11 +209,12 @@ async fn concurrent_table_claims_reject_one_projection(place: &str) {
     let last = work(&engine).await;
     let both = run!(&backend, &engine, Kitchen, Pantry);
     let error = both.wait_for(last).await.unwrap_err();
-    let names = match error.name.as_str() {
+    let (name, error) = stopped(error);
+    let names = match name.as_str() {
         "pantry" => "\"pantry\" and \"kitchen\"",
         _ => "\"kitchen\" and \"pantry\"",
     };
-    assert!(error.error.contains(names), "{error}");
+    assert!(error.contains(names), "{error}");
     both.stop().await;
     backend.close().await;
 }
@@ -220,17 +234,18 @@ async fn foreign_tables_are_left_untouched(place: &str) {
         ),
         ("create table happened__1 (other text)", "happened__1"),
     ];
-    for (create, found) in strangers {
+    for (create, found) in foreign {
         execute(&backend, create).await;
-        let projections = run!(&backend, &engine, Kitchen);
-        let error = projections.wait_for(last).await.unwrap_err().error;
+        let runtime = run!(&backend, &engine, Kitchen);
+        let (_, error) = stopped(runtime.wait_for(last).await.unwrap_err());
         assert_eq!(
             error,
             format!(
-                "the projection \"kitchen\" cannot have a table \"happened\": there is one of the name {found:?} that is not its own"
+                "the read model cannot be prepared: projection \"kitchen\" cannot create a table \"happened\": the \
+                 database already has {found:?}; rename one of them"
             )
         );
-        projections.stop().await;
+        runtime.stop().await;
         let drop = match found {
             "happened" => "drop view happened",
             _ => "drop table happened__1",
@@ -238,10 +253,10 @@ async fn foreign_tables_are_left_untouched(place: &str) {
         execute(&backend, drop).await;
     }
     // The projection works once the names are free.
-    let projections = run!(&backend, &engine, Kitchen);
-    projections.wait_for(last).await.unwrap();
+    let runtime = run!(&backend, &engine, Kitchen);
+    runtime.wait_for(last).await.unwrap();
     assert_eq!(happened(&backend).await.len(), 4);
-    projections.stop().await;
+    runtime.stop().await;
     backend.close().await;
 }
 

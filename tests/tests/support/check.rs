@@ -45,15 +45,18 @@ pub(crate) async fn assert_consistent(location: &str, acknowledged: &[Acknowledg
         "{when}: before the restart"
     );
     let head = Position::new(events.len() as u64);
-    let projections = backend.projections(&engine, CountJars::default());
-    projections.wait_for(head).await.unwrap();
+    let runtime = backend
+        .runtime(&engine, CountJars::default())
+        .await
+        .unwrap();
+    runtime.wait_for(head).await.unwrap();
     let jars = backend.jars().await.unwrap();
     assert_eq!(
         jars,
         expected_jars(&events, head),
         "{when}: after the restart"
     );
-    projections.stop().await;
+    runtime.stop().await;
     backend.close().await;
 }
 

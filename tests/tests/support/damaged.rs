@@ -89,11 +89,11 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
         .expect("the future timed out")
 }
 
-/// Writes the value past the store. `false`: SQLite itself does not take it there.
+/// Writes the value without the store. Returns `false` if SQLite itself rejects the value.
 fn write(file: &Path, damage: &Damage) -> bool {
     let connection = Connection::open(file).unwrap();
     connection.pragma_update(None, "foreign_keys", 0).unwrap();
-    let value = if matches!(damage.value, Value::Torn(_)) {
+    let value = if matches!(damage.value, Value::InvalidText(_)) {
         "cast(?1 as text)"
     } else {
         "?1"
@@ -107,13 +107,13 @@ fn write(file: &Path, damage: &Damage) -> bool {
     } else {
         "rowid = ?2"
     };
-    let sql = format!("update {table} set {column} = {value} where {which}");
+    let sql = format!("update {table} set {column} = {value} where {filter}");
     let value: &dyn ToSql = match &damage.value {
         Value::Null => &Null,
         Value::Integer(value) => value,
         Value::Real(value) => value,
         Value::Text(value) => value,
-        Value::Bytes(value) | Value::Torn(value) => value,
+        Value::Bytes(value) | Value::InvalidText(value) => value,
     };
     let written = connection.execute(&sql, (value, row));
     written == Ok(1)
@@ -123,7 +123,7 @@ fn write(file: &Path, damage: &Damage) -> bool {
 pub(crate) async fn damaged(damage: &Damage) -> Option<(tempfile::TempDir, SqliteStore)> {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("damaged.db");
-    std::fs::write(&file, &*SOUND).unwrap();
+    std::fs::write(&file, &*INTACT_FILE).unwrap();
     if !write(&file, damage) {
         return None;
     }

@@ -305,7 +305,7 @@ macro_rules! on_every_store {
     };
     ($module:ident: $backend:ident, [$($case:ident),*]) => {
         mod $module {
-            use factum_testkit::{Backend, conformance::run};
+            use factum_testkit::{Backend, conformance::harness::run};
             use crate::people::$backend;
 
             $(

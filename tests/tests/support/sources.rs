@@ -12,6 +12,7 @@ pub fn root() -> PathBuf {
 }
 
 /// Returns the Rust files in `folder`, a path below the root of the workspace, sorted.
+#[allow(dead_code, reason = "not every test reads all sources")]
 pub fn rust_files(folder: &str) -> Vec<PathBuf> {
     let mut files = Vec::new();
     collect(&root().join(folder), "rs", &mut files);

@@ -92,6 +92,11 @@ impl BatchApplier {
         }
     }
 
+    /// Sets the control document that was carried out. A newer one interrupts the pauses between attempts.
+    pub fn set_control(&mut self, control: watch::Receiver<Arc<VersionedControl>>) {
+        self.control = control;
+    }
+
     /// Returns whether `stream` belongs to the partition.
     pub fn contains(&self, stream: &StreamId) -> bool {
         self.partition.contains(stream)

@@ -279,6 +279,8 @@ impl PartitionWorker {
             return Err(SessionEnd::Shutdown);
         }
         let known = self.control.borrow_and_update().clone();
+        // A clone knows which changes were seen.
+        self.applier.set_control(self.control.clone());
         let control = &known.control;
         if !control.wants(self.build.number) {
             return Err(SessionEnd::Shutdown);
