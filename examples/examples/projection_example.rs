@@ -3,8 +3,9 @@
 //! The bank itself is in `src/bank.rs`; the tutorial builds it step by step.
 
 use factum::prelude::*;
+use factum::runtime::StartError;
 use factum_examples::bank::{AccountEvent, AccountId, Deposit, Open, Transfer};
-use factum_examples::say;
+use factum_examples::outln;
 use factum_sqlite::{BoxError, Sql, SqlError, SqlProject, SqlProjection, SqliteStore};
 
 // In memory: simple and fast, but filled from the first event at every start.
@@ -100,27 +101,28 @@ async fn main() -> anyhow::Result<()> {
 
     outln!("The projections start and catch up. Then Ada transfers 30 to Bob.");
     let totals = InMemory::<Totals>::new();
-    let projections = start(&engine, &store, &totals);
+    let runtime = start(&engine, &store, &totals).await?;
     let transfer = Transfer {
         from: ADA,
         to: BOB,
         amount: 30,
     };
-    let receipt = engine.execute(transfer).by("ada").await?;
-    // Without this line, the read models might not contain the transfer yet.
-    projections.wait_for(receipt.position()).await?;
+    // Without `and_wait`, the read models might not contain the transfer yet.
+    let execute = engine.execute(transfer).by("ada");
+    let receipt = execute.and_wait(&runtime).await?;
     show(&totals, &store).await?;
-    show_status(&projections);
+    show_status(&runtime);
 
     outln!("\nThe statement is rebuilt from the first event, with the same result.");
     let before = statement(&store).await?;
-    projections.rebuild("statement").await?;
-    projections.wait_for(receipt.position()).await?;
+    let statement_projection = runtime.projection::<Statement>()?;
+    statement_projection.rebuild().await?;
+    statement_projection.wait_for(receipt.position()).await?;
     outln!("  same rows: {}", statement(&store).await? == before);
 
     outln!("\nThe projections stop. Bob deposits 50, and the projections start again.");
     outln!("The table continues at its checkpoint, the model in memory at the first event.");
-    projections.stop().await;
+    runtime.stop().await;
     let receipt = engine
         .execute(Deposit {
             account: BOB,
@@ -129,20 +131,25 @@ async fn main() -> anyhow::Result<()> {
         .by("bob")
         .await?;
     let totals = InMemory::<Totals>::new();
-    let projections = start(&engine, &store, &totals);
-    projections.wait_for(receipt.position()).await?;
+    let runtime = start(&engine, &store, &totals).await?;
+    runtime.wait_for(receipt.position()).await?;
     show(&totals, &store).await?;
 
-    projections.stop().await;
+    runtime.stop().await;
     store.close().await;
     Ok(())
 }
 
-fn start(engine: &Engine, store: &SqliteStore, totals: &InMemory<Totals>) -> Projections {
-    Projections::builder(engine)
-        .with(totals.clone())
-        .with(store.read_model(Statement))
+async fn start(
+    engine: &Engine,
+    store: &SqliteStore,
+    totals: &InMemory<Totals>,
+) -> Result<Runtime, StartError> {
+    Runtime::builder(engine)
+        .projection(totals.clone())
+        .projection(store.read_model(Statement))
         .start()
+        .await
 }
 
 async fn show(totals: &InMemory<Totals>, store: &SqliteStore) -> anyhow::Result<()> {
@@ -154,8 +161,8 @@ async fn show(totals: &InMemory<Totals>, store: &SqliteStore) -> anyhow::Result<
     Ok(())
 }
 
-fn show_status(projections: &Projections) {
-    for status in projections.status() {
+fn show_status(runtime: &Runtime) {
+    for status in runtime.status() {
         let (state, position, lag) = (status.state, status.position, status.lag());
         outln!(
             "  {} is {state:?} at position {position}, {lag} behind",

@@ -88,8 +88,6 @@
 
 pub mod prelude;
 
-pub use factum_core::async_trait;
-pub use factum_core::metadata::Metadata;
 pub use factum_core::position::{Position, Version};
 pub use factum_core::stream_id::StreamId;
 pub use factum_core::timestamp::Timestamp;
@@ -175,6 +173,7 @@ pub mod store {
     pub use factum_core::error::{BoxError, StoreError, error_chain, panic_message};
     pub use factum_core::event_id::new_event_id;
     pub use factum_core::metadata::Metadata;
+    pub use factum_core::personal::{PersonalField, Subject};
     pub use factum_core::position::{Position, Version};
     pub use factum_core::query::{Query, QueryItem};
     pub use factum_core::read::*;

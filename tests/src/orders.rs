@@ -6,9 +6,9 @@ use std::convert::Infallible;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use factum::Timestamp;
 use factum::prelude::*;
 use factum::process::{Correlation, Deadline, Reactions, Rejection};
-use factum::Timestamp;
 
 /// The time after which an unpaid order is cancelled.
 pub const PAYMENT_TIMEOUT: Duration = Duration::from_millis(400);

@@ -4,10 +4,11 @@
 
 use std::sync::Arc;
 
+use factum::Position;
 use factum::engine::CausalTree;
 use factum::prelude::*;
+use factum::store::Metadata;
 use factum::store::{Append, ContentType, EventStore, ExpectedVersion, NewEvent, RecordedEvent};
-use factum::{Metadata, Position};
 use factum_memory::MemoryStore;
 use uuid::Uuid;
 

@@ -5,9 +5,9 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use factum::async_trait;
 use factum::engine::RetryPolicy;
 use factum::prelude::*;
+use factum::store::async_trait;
 use factum::store::{
     Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Read, SnapshotStore,
     StoreError,

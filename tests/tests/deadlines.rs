@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 
 use factum::engine::Clock as _;
 use factum::prelude::*;
+use factum::store::async_trait;
 use factum::store::{Append, AppendError, Appended, EventStore, IdempotencyKey, Page, StoreError};
 use factum::store::{Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan};
-use factum::{Position, Timestamp, async_trait};
+use factum::{Position, Timestamp};
 use factum_memory::MemoryStore;
 use factum_testkit::{Faults, Faulty};
 use futures_util::future::BoxFuture;

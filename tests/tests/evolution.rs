@@ -17,13 +17,13 @@ use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex};
 
-use factum::async_trait;
 use factum::engine::RetryPolicy;
 use factum::event::{LegacyEvent, UpcastError, upcast_legacy};
 use factum::prelude::*;
 use factum::runtime::checkpoint;
 use factum::runtime::{Batch, BatchError, Consumer, ConsumerState, ReadModel};
 use factum::store::Revision;
+use factum::store::async_trait;
 use factum::store::{Query, Read};
 use factum_testkit::Backend;
 

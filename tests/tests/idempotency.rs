@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use factum::Position;
-use factum::async_trait;
 use factum::prelude::*;
+use factum::store::async_trait;
 use factum::store::{
     Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Read, StoreError,
 };

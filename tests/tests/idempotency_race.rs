@@ -96,7 +96,7 @@ impl RacingStore {
     }
 }
 
-#[factum::async_trait]
+#[factum::store::async_trait]
 impl EventStore for RacingStore {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         self.reach(Moment::BeforeAppend).await;

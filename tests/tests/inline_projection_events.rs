@@ -12,16 +12,17 @@ mod server;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use factum::Position;
 use factum::engine::RetryPolicy;
 use factum::event::{LegacyEvent, UpcastError};
 use factum::prelude::*;
 use factum::privacy::{DocumentKeys, MasterKey, PersonalDataStore, PersonalField, Subject};
 use factum::runtime::{ConsumerState, FailurePolicy, checkpoint};
+use factum::store::Metadata;
 use factum::store::{
     Append, ContentType, DocumentChanges, EventStore as _, ExpectedVersion, IdempotencyKey,
     NewEvent, RecordedEvent, Tag,
 };
-use factum::{Metadata, Position};
 use factum_postgres::PostgresOptions;
 use factum_sqlite::{
     BoxError, Sql, SqlDatabase, SqlDatabaseExt as _, SqlError, SqlProject, SqlProjection,

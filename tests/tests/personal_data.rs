@@ -11,14 +11,15 @@ mod server;
 
 use std::time::Duration;
 
+use factum::Position;
 use factum::prelude::*;
 use factum::privacy::{DocumentKeys, KeyError, MasterKey, PersonalDataStore};
 use factum::runtime::{
     Batch, BatchError, Consumer, DeadLetterState, EventError, FailurePolicy, ReadModel,
 };
+use factum::store::async_trait;
 use factum::store::{AppendError, EventStore as _, InvalidAppend, Query};
 use factum::store::{MemoryDocuments, Revision};
-use factum::{Position, async_trait};
 use factum_testkit::Backend;
 
 use people::*;

@@ -18,15 +18,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
+use factum::Position;
 use factum::prelude::*;
 use factum::privacy::{DocumentKeys, PersonalDataStore};
 use factum::privacy::{PersonalField, Subject};
+use factum::store::async_trait;
 use factum::store::{
     Append, ContentType, EventStore as _, ExpectedVersion, NewEvent, Query, Read, StoreError,
 };
 use factum::store::{Document, DocumentChanges, MemoryDocuments, Revision, Scan};
 use factum::store::{DocumentError, DocumentStore};
-use factum::{Position, async_trait};
 use factum_memory::MemoryStore;
 use factum_testkit::Backend;
 use uuid::Uuid;

@@ -1,7 +1,7 @@
 //! The conformance suite on a store that encrypts personal data.
 
-use factum::async_trait;
 use factum::privacy::{DocumentKeys, MasterKey, PersonalDataStore};
+use factum::store::async_trait;
 use factum_memory::MemoryStore;
 use factum_testkit::Backend;
 

@@ -5,10 +5,10 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Barrier};
 
-use factum::async_trait;
 use factum::prelude::*;
 use factum::privacy::{DocumentKeys, MasterKey, PersonalDataStore};
 use factum::store::StoreError;
+use factum::store::async_trait;
 use factum::store::{Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan};
 use factum_memory::MemoryStore;
 use tokio::sync::watch;

@@ -113,7 +113,7 @@ impl Respond for Shop {
 #[derive(Clone, Default)]
 struct AdjustableClock(Arc<watch::Sender<Duration>>);
 
-#[factum::async_trait]
+#[factum::store::async_trait]
 impl Clock for AdjustableClock {
     fn now(&self) -> Timestamp {
         Timestamp::now() + *self.0.borrow()

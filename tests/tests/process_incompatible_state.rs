@@ -206,7 +206,7 @@ impl EventHandler<BellEvent> for Mails {
 #[derive(Clone)]
 struct Closed(MemoryStore);
 
-#[factum::async_trait]
+#[factum::store::async_trait]
 impl EventStore for Closed {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         self.0.append(append).await
@@ -225,7 +225,7 @@ impl EventStore for Closed {
     }
 }
 
-#[factum::async_trait]
+#[factum::store::async_trait]
 impl DocumentStore for Closed {
     async fn change_documents(&self, _: DocumentChanges) -> Result<Revision, DocumentError> {
         Err(StoreError::Closed.into())

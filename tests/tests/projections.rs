@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
-use factum::async_trait;
 use factum::engine::RetryPolicy;
 use factum::prelude::*;
 use factum::runtime::{Batch, BatchError, Consumer, EventError, ReadModel, StartError, WaitError};
+use factum::store::async_trait;
 use factum::store::{
     Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Query, Read, StoreError,
 };

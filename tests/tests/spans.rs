@@ -108,5 +108,9 @@ async fn conflict_and_retry_are_logged_at_debug() {
         1,
         "{log}"
     );
-    assert_eq!(count("retrying the command after a conflict attempts=1 pause="), 1, "{log}");
+    assert_eq!(
+        count("retrying the command after a conflict attempts=1 pause="),
+        1,
+        "{log}"
+    );
 }

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use factum::event::UpcastError;
 use factum::prelude::*;
+use factum::store::Metadata;
 use factum::store::{ContentType, RecordedEvent, Tag};
-use factum::{Metadata, Position, StreamId, Timestamp, Version};
+use factum::{Position, StreamId, Timestamp, Version};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use uuid::Uuid;

@@ -1,6 +1,6 @@
 //! The conformance suite for the store in memory, which keeps every guarantee except durability.
 
-use factum::async_trait;
+use factum::store::async_trait;
 use factum_memory::MemoryStore;
 use factum_testkit::Backend;
 
@@ -23,7 +23,7 @@ factum_testkit::conformance_suite!(Memory);
 
 /// The conformance suite with delayed calls and notifications.
 mod delayed {
-    use factum::async_trait;
+    use factum::store::async_trait;
     use factum_memory::MemoryStore;
     use factum_testkit::{Backend, Faults, Faulty};
 

@@ -1,10 +1,11 @@
 //! Tests of the store with seeded faults: it injects exactly the faults that it reports.
 
+use factum::store::Metadata;
 use factum::store::{
     Append, AppendError, ContentType, EventStore as _, ExpectedVersion, IdempotencyKey, NewEvent,
     Query, Read, Snapshot, SnapshotStore as _, StoreError,
 };
-use factum::{Metadata, Position, StreamId, Version};
+use factum::{Position, StreamId, Version};
 use factum_memory::MemoryStore;
 use factum_testkit::{Faults, Faulty};
 

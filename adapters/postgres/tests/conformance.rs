@@ -5,7 +5,7 @@
 #[path = "support/server.rs"]
 mod server;
 
-use factum::async_trait;
+use factum::store::async_trait;
 use factum_postgres::{PostgresOptions, PostgresStore};
 use factum_testkit::Backend;
 

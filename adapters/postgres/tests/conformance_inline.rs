@@ -9,11 +9,12 @@ mod server;
 #[path = "../../../framework/sql/tests/shared/tally.rs"]
 mod tally;
 
+use factum::Position;
+use factum::store::async_trait;
 use factum::store::{
     Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Read, StoreError,
 };
 use factum::store::{Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan};
-use factum::{Position, async_trait};
 use factum_postgres::{PostgresOptions, PostgresStore};
 use factum_testkit::Backend;
 use tally::{Sums, build};

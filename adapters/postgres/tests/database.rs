@@ -7,11 +7,12 @@ mod server;
 
 use std::sync::Arc;
 
+use factum::Version;
+use factum::store::Metadata;
 use factum::store::{
     Append, AppendError, ContentType, EventStore as _, ExpectedVersion, IdempotencyKey, NewEvent,
     Query, Read, StoreError,
 };
-use factum::{Metadata, Version};
 use uuid::Uuid;
 
 fn opened() -> Append {

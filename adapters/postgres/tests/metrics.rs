@@ -8,7 +8,7 @@ mod server;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use factum::Metadata;
+use factum::store::Metadata;
 use factum::store::{
     Append, ContentType, EventStore as _, ExpectedVersion, IdempotencyKey, NewEvent, Query, Read,
 };

@@ -8,10 +8,11 @@ mod server;
 use std::sync::Arc;
 use std::time::Duration;
 
+use factum::StreamId;
+use factum::store::Metadata;
 use factum::store::{
     Append, ContentType, EventStore as _, ExpectedVersion, NewEvent, Query, Read, StoreError,
 };
-use factum::{Metadata, StreamId};
 use factum_postgres::PostgresStore;
 use tokio::task::JoinSet;
 use uuid::Uuid;

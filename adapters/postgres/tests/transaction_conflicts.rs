@@ -7,7 +7,7 @@ mod server;
 
 use std::sync::Arc;
 
-use factum::Metadata;
+use factum::store::Metadata;
 use factum::store::{
     Append, AppendError, ContentType, EventStore as _, ExpectedVersion, NewEvent, Query, Read,
     Violation,

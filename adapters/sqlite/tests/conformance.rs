@@ -2,7 +2,7 @@
 //!
 //! Each handle has its own connections, like a separate process.
 
-use factum::async_trait;
+use factum::store::async_trait;
 use factum_sqlite::SqliteStore;
 use factum_testkit::Backend;
 use tempfile::TempDir;

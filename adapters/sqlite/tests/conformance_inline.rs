@@ -7,11 +7,12 @@ mod adapter;
 #[path = "../../../framework/sql/tests/shared/tally.rs"]
 mod tally;
 
+use factum::Position;
+use factum::store::async_trait;
 use factum::store::{
     Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Read, StoreError,
 };
 use factum::store::{Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan};
-use factum::{Position, async_trait};
 use factum_sqlite::{SqliteOptions, SqliteStore};
 use factum_testkit::Backend;
 use tally::{Sums, build};

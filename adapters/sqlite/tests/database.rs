@@ -5,10 +5,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use factum::Version;
+use factum::store::Metadata;
 use factum::store::{
     Append, ContentType, EventStore as _, ExpectedVersion, NewEvent, Query, Read, StoreError,
 };
-use factum::{Metadata, Version};
 use factum_sqlite::{SqliteStore, rusqlite};
 use uuid::Uuid;
 

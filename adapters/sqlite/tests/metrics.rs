@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use factum::Metadata;
+use factum::store::Metadata;
 use factum::store::{
     Append, ContentType, EventStore as _, ExpectedVersion, IdempotencyKey, NewEvent, Query, Read,
 };

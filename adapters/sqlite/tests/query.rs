@@ -4,11 +4,12 @@
 
 use std::sync::Arc;
 
+use factum::Position;
+use factum::store::Metadata;
 use factum::store::{
     Append, AppendError, ContentType, EventStore as _, ExpectedVersion, NewEvent, Query, QueryItem,
     Read, Tag,
 };
-use factum::{Metadata, Position};
 use factum_sqlite::SqliteStore;
 use uuid::Uuid;
 

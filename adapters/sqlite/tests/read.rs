@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use factum::Metadata;
+use factum::store::Metadata;
 use factum::store::{
     Append, ContentType, EventStore as _, ExpectedVersion, NewEvent, Page, Query, Read,
 };

@@ -15,7 +15,7 @@ impl SqlProjection for Board {
             "create table if not exists {board} (
                  number bigint primary key,
                  customer text not null,
-                 what text not null,
+                 content text not null,
                  state text not null)",
         )
         .await
@@ -37,7 +37,7 @@ impl SqlProject<OrderEvent> for Board {
                 cents,
                 ..
             } => {
-                let insert = "insert into {board} (number, customer, what, state)
+                let insert = "insert into {board} (number, customer, content, state)
                               values ($1, $2, $3, 'open')";
                 let (euros, cents) = (cents / 100, cents % 100);
                 db.query(insert)
@@ -57,9 +57,9 @@ impl SqlProject<OrderEvent> for Board {
     }
 }
 
-/// The board, line by line.
+/// Returns the lines of the board.
 pub(crate) async fn lines(store: &SqliteStore) -> Result<Vec<String>, SqlError> {
-    let sql = "select number, customer, what, state from board order by number";
+    let sql = "select number, customer, content, state from board order by number";
     let rows: Vec<(i64, String, String, String)> = store.query(sql).fetch_all().await?;
     let lines = rows.into_iter();
     Ok(lines

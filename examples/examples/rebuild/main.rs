@@ -11,10 +11,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Instant;
 
-use anyhow::Context as _;
 use factum::Position;
 use factum::prelude::*;
-use factum_examples::say;
+use factum_examples::outln;
 use factum_sqlite::{BoxError, Sql, SqlError, SqlProject, SqlProjection, SqliteStore};
 use indicatif::HumanCount;
 use tokio::task::JoinSet;
@@ -84,7 +83,7 @@ impl SqlProject<StationEvent> for Weather {
     }
 }
 
-/// How many measurements the table that readers see holds.
+/// Returns the number of measurements in the active build.
 async fn measured(store: &SqliteStore) -> Result<i64, SqlError> {
     let sql = "select coalesce(sum(measured), 0) from weather";
     store.query(sql).fetch_one().await
@@ -106,15 +105,12 @@ async fn main() -> anyhow::Result<()> {
         "Stored {} measurements in {elapsed:.1} s. A projection fills a table:",
         HumanCount(events)
     );
-    let projections = Projections::builder(&engine)
-        .with(store.read_model(Weather))
-        .start();
-    let status = || {
-        projections
-            .watch("weather")
-            .context("no projection of this name")
-    };
-    bar::show(status()?, projections.wait_for(last)).await?;
+    let runtime = Runtime::builder(&engine)
+        .projection(store.read_model(Weather))
+        .start()
+        .await?;
+    let weather = runtime.projection::<Weather>()?;
+    bar::show(weather.watch(), weather.wait_for(last)).await?;
 
     outln!("The table is rebuilt, while the stations keep writing and a reader keeps reading:");
     let end = Arc::new(AtomicBool::new(false));
@@ -123,7 +119,7 @@ async fn main() -> anyhow::Result<()> {
         writers.spawn(write(station, engine.clone(), end.clone()));
     }
     let reader = tokio::spawn(read(store.clone(), end.clone()));
-    bar::show(status()?, projections.rebuild("weather")).await?;
+    bar::show(weather.watch(), weather.rebuild()).await?;
 
     end.store(true, Relaxed);
     let (mut written, mut last) = (0, last);
@@ -132,14 +128,14 @@ async fn main() -> anyhow::Result<()> {
         (written, last) = (written + more, last.max(position));
     }
     let reads = reader.await??;
-    projections.wait_for(last).await?;
+    weather.wait_for(last).await?;
     assert_eq!(measured(&store).await?, i64::try_from(last.get())?);
     outln!(
         "Meanwhile, {} measurements were stored. The table was read {} times, and never lost a measurement.",
         HumanCount(written),
         HumanCount(reads),
     );
-    projections.stop().await;
+    runtime.stop().await;
     store.close().await;
     Ok(())
 }

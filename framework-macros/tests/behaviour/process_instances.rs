@@ -91,7 +91,9 @@ fn stream_key_of_test_event_is_instance_id() {
 }
 
 #[test]
-#[should_panic(expected = "of \"7\": lamp.put_out continues 7, which does not live")]
+#[should_panic(
+    expected = "instance \"7\" did not handle: lamp.put_out continues instance \"7\", which has not started or is complete"
+)]
 fn event_without_process_instance_is_reported() {
     process::<NightWatch>(7)
         .when(LampEvent::PutOut)
@@ -99,7 +101,9 @@ fn event_without_process_instance_is_reported() {
 }
 
 #[test]
-#[should_panic(expected = "of \"7\": lamp.dusted is for none")]
+#[should_panic(
+    expected = "instance \"7\" did not handle: lamp.dusted is not correlated with an instance"
+)]
 fn ignored_event_is_reported() {
     process::<NightWatch>(7)
         .when(LampEvent::Dusted)

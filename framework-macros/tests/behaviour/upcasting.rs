@@ -72,7 +72,7 @@ fn stored(version: u32, json: &Value) -> RecordedEvent {
 }
 
 fn decode_error(record: &RecordedEvent) -> DecodeErrorKind {
-    record.decode::<AccountEvent>().unwrap_err().fault
+    record.decode::<AccountEvent>().unwrap_err().kind
 }
 
 #[test]

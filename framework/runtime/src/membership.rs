@@ -200,7 +200,9 @@ impl Membership {
             return Ok(());
         }
         let changed = documents.change_documents(changes).await;
-        changed.map(drop).map_err(factum_core::document::DocumentError::into_store_error)
+        changed
+            .map(drop)
+            .map_err(factum_core::document::DocumentError::into_store_error)
     }
 
     /// Removes this node, so that others take over at once.

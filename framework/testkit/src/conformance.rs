@@ -54,7 +54,7 @@ pub mod snapshot;
 /// Pass a type that implements [`Backend`](crate::Backend):
 ///
 /// ```ignore
-/// use factum::async_trait;
+/// use factum::store::async_trait;
 /// use factum_testkit::Backend;
 /// use factum_memory::MemoryStore;
 ///

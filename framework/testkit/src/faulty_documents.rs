@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::faults::InjectedFault;
-use super::faulty::{Faulty, StoreCall, REQUEST_LOST, RESPONSE_LOST, UNREACHABLE};
+use super::faulty::{Faulty, REQUEST_LOST, RESPONSE_LOST, StoreCall, UNREACHABLE};
 use factum_core::document::{
     Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan,
 };

@@ -90,15 +90,12 @@ impl<G> Given<G> {
         clippy::needless_pass_by_value,
         reason = "a scenario reads best with plain values"
     )]
-    pub fn when<C: Decide>(self, command: C) -> Scenario<C>
-    where
-        G: Past<<C::On as Boundary>::Shape>,
-    {
+    pub fn when<C: DecideAfter<G>>(self, command: C) -> Scenario<C> {
         let mut parts = match C::On::parts(command.target()) {
             Ok(parts) => parts,
             Err(error) => panic!("the target of {} is not valid: {error}", C::NAME),
         };
-        self.past.fill(&mut parts);
+        C::fill(self.past, &mut parts);
         let result = command.decide(C::On::state(&parts));
         if let Ok(decision) = &result {
             C::On::for_each_deadline(&parts, decision, &mut |_, deadlines| {
@@ -174,9 +171,24 @@ impl<C: Decide> Scenario<C> {
     }
 }
 
+/// A command that reads the past events `G`.
+///
+/// The compiler knows the command before it looks for an implementation, so that it reports a missing [`Past`].
+pub trait DecideAfter<G>: Decide {
+    /// Applies the past events to the states of the command.
+    fn fill(past: G, parts: &mut <Self::On as Boundary>::Parts);
+}
+
+impl<C: Decide, G: Past<<C::On as Boundary>::Shape>> DecideAfter<G> for C {
+    fn fill(past: G, parts: &mut <C::On as Boundary>::Parts) {
+        past.fill(parts);
+    }
+}
+
 /// The values that [`given`] accepts for a command on the boundary `B`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be given as the past events of `{B}`",
+    message = "`{Self}` does not fit the aggregates that the command reads",
+    label = "this command reads other aggregates",
     note = "pass a list of events for one aggregate, a tuple of lists for several, or `()` for no events"
 )]
 pub trait Past<B: Shape> {

@@ -29,7 +29,7 @@ impl GatedStore {
     }
 }
 
-#[factum::async_trait]
+#[factum::store::async_trait]
 impl EventStore for GatedStore {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         self.store.append(append).await
@@ -52,7 +52,7 @@ impl EventStore for GatedStore {
     }
 }
 
-#[factum::async_trait]
+#[factum::store::async_trait]
 impl DocumentStore for GatedStore {
     async fn change_documents(&self, changes: DocumentChanges) -> Result<Revision, DocumentError> {
         self.store.change_documents(changes).await

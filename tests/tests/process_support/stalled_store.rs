@@ -45,7 +45,7 @@ impl StalledStore {
     }
 }
 
-#[factum::async_trait]
+#[factum::store::async_trait]
 impl EventStore for StalledStore {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         if append.key.is_some() && self.document.is_none() {
@@ -70,7 +70,7 @@ impl EventStore for StalledStore {
     }
 }
 
-#[factum::async_trait]
+#[factum::store::async_trait]
 impl DocumentStore for StalledStore {
     async fn change_documents(&self, changes: DocumentChanges) -> Result<Revision, DocumentError> {
         let mut keys = changes.as_slice().iter().map(|change| &change.key);

@@ -3,9 +3,9 @@
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
-use factum::async_trait;
 use factum::prelude::*;
 use factum::privacy::{DocumentKeys, MasterKey, PersonalDataStore, Redacted};
+use factum::store::async_trait;
 use factum::store::{Query, Read, RecordedEvent};
 use factum_memory::MemoryStore;
 use factum_postgres::sqlx;

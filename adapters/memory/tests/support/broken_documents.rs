@@ -1,6 +1,6 @@
 //! Faults in the handling of documents.
 
-use factum::async_trait;
+use factum::store::async_trait;
 use factum::store::{Append, AppendError, Appended, StoreError};
 use factum::store::{
     Document, DocumentChange, DocumentChanges, DocumentEffect, DocumentError, DocumentStore,

@@ -11,12 +11,13 @@ use std::sync::{Arc, Mutex};
 
 use factum::store::AppendCondition;
 use factum::store::MAX_EVENT_DATA;
+use factum::store::async_trait;
 use factum::store::{
     Append, AppendError, Appended, Conflict, Direction, EventStore, ExpectedVersion,
     IdempotencyKey, InvalidAppend, Page, Query, QueryItem, Read, Scope, Snapshot, SnapshotStore,
     StoreError,
 };
-use factum::{Position, StreamId, async_trait};
+use factum::{Position, StreamId};
 use factum_memory::MemoryStore;
 use factum_testkit::Backend;
 use peer_bugs::PeerState;

@@ -43,7 +43,7 @@ pub use crate::domain::event::LegacyDecoder;
 /// }
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` does not say which `{E}` it stands for",
+    message = "`{Self}` has no conversion into the current events of `{E}`",
     label = "`impl LegacyEvent<{E}> for {Self}` is missing",
     note = "write `impl LegacyEvent<{E}> for {Self} {{ fn into_current(self) -> Result<Events<{E}>, UpcastError> {{ … }} }}`"
 )]

@@ -94,7 +94,10 @@ pub async fn list(
     keys: &InstanceKeys,
 ) -> Result<Vec<FailedDelivery>, StoreError> {
     let found = scan_all(documents, keys.failed_deliveries()).await?;
-    found.iter().map(factum_core::document::Document::decode).collect()
+    found
+        .iter()
+        .map(factum_core::document::Document::decode)
+        .collect()
 }
 
 /// Returns the number of failed deliveries that can be retried or discarded.

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use super::Runtime;
 use super::node::Node;
 use super::running::{ConsumerKind, RunningConsumer};
-use super::start_error::{StartError, check_name, check_not_reserved, check_unique};
+use super::start_error::{StartError, check_name, check_not_reserved, check_prefix, check_unique};
 use super::start_positions::store_start_positions;
 use crate::consumer::{
     Consumer, ConsumerContext, ConsumerTask, FailurePolicy, ReadModel, lease_key,
@@ -278,8 +278,8 @@ impl RuntimeBuilder {
     pub async fn start(self) -> Result<Runtime, StartError> {
         self.check()?;
         let started = self.clock.now();
-        let new = self.consumers_from_end();
-        let head = store_start_positions(&**self.engine.store(), &new, &self.retry).await?;
+        let consumers = self.start_positions();
+        let head = store_start_positions(&**self.engine.store(), &consumers, &self.retry).await?;
         Ok(self.spawn(head, started))
     }
 
@@ -287,6 +287,7 @@ impl RuntimeBuilder {
         let projections = || self.projections.iter().map(|it| it.model.name());
         for name in projections() {
             check_name(ConsumerKind::Projection, name, MAX_PROJECTION_NAME)?;
+            check_prefix(name)?;
         }
         let processes = || self.processes.iter().map(|it| it.definition.name());
         for name in processes() {
@@ -311,19 +312,17 @@ impl RuntimeBuilder {
         Ok(())
     }
 
-    /// Returns the names of the consumers that start at the end of the log if they are new.
-    fn consumers_from_end(&self) -> Vec<String> {
+    /// Returns the names and the start positions of the process managers and the event handlers.
+    fn start_positions(&self) -> Vec<(String, StartFrom)> {
         let processes = self.processes.iter().map(|it| {
             let name = process_consumer_name(it.definition.name());
-            (it.options.start_from, name)
+            (name, it.options.start_from)
         });
         let handlers = self.handlers.iter().map(|it| {
             let name = handler_consumer_name(&it.name);
-            (it.options.start_from, name)
+            (name, it.options.start_from)
         });
-        let all = processes.chain(handlers);
-        let from_end = all.filter(|(start_from, _)| *start_from == StartFrom::End);
-        from_end.map(|(_, name)| name).collect()
+        processes.chain(handlers).collect()
     }
 
     fn spawn(self, head: Position, started: factum_core::timestamp::Timestamp) -> Runtime {

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use factum_core::error::StoreError;
 
 use super::running::ConsumerKind;
-use crate::process::{DEADLINES, SCHEDULES};
+use crate::process::{DEADLINES, SCHEDULES, handler_consumer_name, process_consumer_name};
 
 /// A runtime did not start.
 #[derive(Debug, thiserror::Error)]
@@ -23,11 +23,16 @@ pub enum StartError {
         /// The maximum length in bytes.
         limit: usize,
     },
-    /// A process manager has a name that metrics and logs use for schedules or for the deadlines of decisions.
-    #[error("reserved name of a process manager {name:?}; choose another name")]
+    /// The runtime itself uses the name, or names with this prefix.
+    ///
+    /// A process manager must not be named `schedules` or `deadlines`. The name of a projection must not start with
+    /// `process:` or `handler:`.
+    #[error("reserved name of a {kind} {name:?}; choose another name")]
     ReservedName {
+        /// The kind of the consumer: `projection` or `process manager`.
+        kind: &'static str,
         /// The name.
-        name: &'static str,
+        name: String,
     },
     /// Two consumers or two schedules have the same name.
     #[error("two {kind}s have the name {name:?}; give each a name of its own")]
@@ -67,9 +72,25 @@ pub fn check_name(kind: ConsumerKind, name: &str, limit: usize) -> Result<(), St
 /// Checks that a process manager does not have the name of all schedules or of all deadlines.
 pub fn check_not_reserved(name: &str) -> Result<(), StartError> {
     let mut reserved = [SCHEDULES, DEADLINES].into_iter();
-    match reserved.find(|reserved| *reserved == name) {
-        Some(name) => Err(StartError::ReservedName { name }),
-        None => Ok(()),
+    match reserved.any(|reserved| reserved == name) {
+        true => Err(reserved_name(ConsumerKind::ProcessManager, name)),
+        false => Ok(()),
+    }
+}
+
+/// Checks that a projection does not share its documents with a process manager or an event handler.
+pub fn check_prefix(name: &str) -> Result<(), StartError> {
+    let mut prefixes = [process_consumer_name(""), handler_consumer_name("")].into_iter();
+    match prefixes.any(|prefix| name.starts_with(&prefix)) {
+        true => Err(reserved_name(ConsumerKind::Projection, name)),
+        false => Ok(()),
+    }
+}
+
+fn reserved_name(kind: ConsumerKind, name: &str) -> StartError {
+    StartError::ReservedName {
+        kind: kind.as_str(),
+        name: name.to_owned(),
     }
 }
 

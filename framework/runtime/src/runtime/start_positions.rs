@@ -9,21 +9,25 @@ use tracing::warn;
 
 use crate::consumer::{Checkpoint, lease_key};
 use crate::process::read_head;
+use crate::start_from::StartFrom;
 
-/// Stores the end of the log as the start position of each of these consumers.
+/// The maximum number of consumers whose start positions are stored in one change.
+const MAX_CHANGED: usize = 100;
+
+/// Stores the start position of each of these consumers that is new.
 ///
 /// A consumer that already has a start position keeps it. Returns the end of the log.
 pub async fn store_start_positions(
     store: &dyn Store,
-    consumers: &[String],
+    consumers: &[(String, StartFrom)],
     retry: &RetryPolicy,
 ) -> Result<Position, StoreError> {
     if consumers.is_empty() {
         return Ok(Position::ZERO);
     }
     let head = retry_unavailable(retry, || read_head(store)).await?;
-    for consumer in consumers {
-        retry_unavailable(retry, || store_start_position(store, consumer, head)).await?;
+    for consumers in consumers.chunks(MAX_CHANGED) {
+        while !retry_unavailable(retry, || store_missing(store, consumers, head)).await? {}
     }
     Ok(head)
 }
@@ -52,20 +56,33 @@ async fn retry_unavailable<T, F: Future<Output = Result<T, StoreError>>>(
     }
 }
 
-async fn store_start_position(
+/// Stores the start positions that are missing, in one change.
+///
+/// Returns `false` if another node has stored one of them meanwhile.
+async fn store_missing(
     documents: &dyn Store,
-    consumer: &str,
+    consumers: &[(String, StartFrom)],
     head: Position,
-) -> Result<(), StoreError> {
-    let checkpoint = Checkpoint {
-        position: head,
-        ..Checkpoint::default()
-    };
-    let key = lease_key(consumer, 1, 0);
-    let start = DocumentChanges::new().put_if(key, Revision::ABSENT, encode_document(&checkpoint)?);
-    match documents.change_documents(start).await {
-        // Another start has stored it.
-        Ok(_) | Err(DocumentError::RevisionConflict { .. }) => Ok(()),
+) -> Result<bool, StoreError> {
+    let keys = consumers.iter().map(|(name, _)| lease_key(name, 1, 0));
+    let keys: Vec<String> = keys.collect();
+    let found = documents.find_documents(&keys).await?;
+    let mut changes = DocumentChanges::new();
+    for ((_, start_from), key) in consumers.iter().zip(keys) {
+        if found.iter().all(|document| document.key != key) {
+            let checkpoint = Checkpoint {
+                position: start_from.position(head),
+                ..Checkpoint::default()
+            };
+            changes = changes.put_if(key, Revision::ABSENT, encode_document(&checkpoint)?);
+        }
+    }
+    if changes.is_empty() {
+        return Ok(true);
+    }
+    match documents.change_documents(changes).await {
+        Ok(_) => Ok(true),
+        Err(DocumentError::RevisionConflict { .. }) => Ok(false),
         Err(error) => Err(error.into_store_error()),
     }
 }

@@ -8,9 +8,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use factum::Metadata;
 use factum::prelude::*;
 use factum::runtime::ConsumerState;
+use factum::store::Metadata;
 use factum::store::{Append, ContentType, EventStore as _, ExpectedVersion, NewEvent, Query, Read};
 use factum_sql::{BoxError, Dialect, Sql, SqlError, SqlProject, SqlProjection};
 use uuid::Uuid;

@@ -61,7 +61,12 @@ pub enum RequestOutcome {
 }
 
 /// Executes [`Count`] under faults, with the caller as the reason in the metadata.
-pub async fn count(engine: Engine, counter: u64, caller: String, key: Option<String>) -> RequestOutcome {
+pub async fn count(
+    engine: Engine,
+    counter: u64,
+    caller: String,
+    key: Option<String>,
+) -> RequestOutcome {
     let mut command = engine.execute(Count { counter }).because(caller);
     if let Some(key) = key {
         command = command.idempotency_key(key);
