@@ -138,7 +138,7 @@ impl Backend {
     /// Returns the names of the tables and views that start with `jar`.
     ///
     /// # Errors
-    /// What the database says.
+    /// Returns an error if the query fails.
     pub async fn tables(&self) -> Result<Vec<String>, SqlError> {
         match self {
             Self::Sqlite(store) => {
@@ -156,7 +156,7 @@ impl Backend {
     /// Returns the rows of the projection's table.
     ///
     /// # Errors
-    /// What the database says.
+    /// Returns an error if the query fails.
     pub async fn jars(&self) -> Result<Jars, SqlError> {
         let rows: Vec<(String, i64, i64)> = match self {
             Self::Sqlite(store) => store.query(ALL).fetch_all().await?,

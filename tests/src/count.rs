@@ -40,7 +40,6 @@ impl<const V: u32, const P: u16> Projection for Count<V, P> {
 
 impl<const V: u32, const P: u16> Count<V, P> {
     /// Adds the projection to `builder`, with its table in the store of `backend`.
-    #[must_use]
     pub fn on(
         self,
         backend: &Backend,

@@ -1,4 +1,6 @@
-//! Appends that the database function `append_all` checks and stores.
+//! Appends that the database function `append_all` checks and stores: it assigns the positions.
+//!
+//! If the writer's cache is valid, [`cached_append`](crate::cached_append) stores appends without that function.
 
 use std::collections::HashMap;
 
@@ -17,7 +19,7 @@ use crate::error::BackendError;
 use crate::event_columns::EventColumns;
 use crate::stream_state::StreamState;
 use crate::write_request::AppendResult;
-use crate::{appended, find};
+use crate::{appended, first_result};
 
 /// The results of the appends of one transaction, and the state of the log after it.
 pub struct BatchOutcome {
@@ -81,7 +83,7 @@ pub async fn store(
         let result = match (name, &append.key) {
             ("stored", _) => Ok(outcome.add_stored(row, append)?),
             ("conflict", _) => Err(decode_conflict(row, append)?.into()),
-            ("known", Some(key)) => match find::find(&mut *connection, key).await? {
+            ("known", Some(key)) => match first_result::find(&mut *connection, key).await? {
                 Ok(Some(first)) => Ok(first),
                 Ok(None) => {
                     let reason = "an idempotency key was found, but not its first result";

@@ -21,13 +21,13 @@
 
 mod append;
 mod appended;
-mod batch;
+mod cached_append;
 mod document;
 mod document_conflicts;
 mod error;
 mod event_columns;
 mod event_row;
-mod find;
+mod first_result;
 mod independent_batches;
 mod inline;
 mod insert;

@@ -5,10 +5,9 @@
 //! Therefore sqlx does not know where these transactions begin and end. Its counter of nested transactions is raised
 //! instead, so that code that gets the connection inside of the transaction, and begins another one, gets a savepoint.
 //!
-//! The counter is raised by several levels. If `begin` fails after an error, sqlx rolls back the transaction that it
-//! assumes around it, and lowers the counter. At zero, later statements would run outside of any transaction, and would
-//! be committed. The server does not know these savepoints: it rejects each rollback to one, and the transaction stays
-//! failed.
+//! The counter is raised by several levels, because sqlx lowers it again when a nested `begin` fails: sqlx then rolls
+//! back to a savepoint that it assumes. At zero, later statements would run outside of any transaction, and would be
+//! committed. The server does not know the assumed savepoint. It rejects the rollback, so the transaction stays failed.
 
 use factum_core::position::Position;
 use sqlx::postgres::{PgConnection, PgRow};

@@ -1,4 +1,4 @@
-//! The head of the log.
+//! Watches the head of the log, and wakes readers when it moves.
 //!
 //! The server sends a notification for each commit that appends.
 

@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tracing::{Instrument as _, debug, warn};
 
-use crate::batch::{LocalResult, WriteBatch};
+use crate::cached_append::{LocalResult, WriteBatch};
 use crate::error::{BackendError, MovedDocuments};
 use crate::independent_batches::split_independent;
 use crate::inline::{BatchFailure, Inline};

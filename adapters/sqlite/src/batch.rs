@@ -1,4 +1,4 @@
-//! Storing of a batch of requests in one transaction, with a separate check of each.
+//! Stores a batch of requests in one transaction: checks each request, and assigns the positions.
 
 use factum_core::append::{Append, AppendCondition, Appended, Conflict, Violation};
 use factum_core::position::{Position, Version};
@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use crate::document::change;
 use crate::error::BackendError;
-use crate::find::{self, FirstResult};
+use crate::first_result::{self, FirstResult};
 use crate::inline::Inline;
 use crate::insert::{EventPlace, Inserts};
 use crate::query;
@@ -79,7 +79,7 @@ impl<'t> WriteBatch<'t> {
 
     fn append(&mut self, append: &Append) -> Result<AppendResult, BackendError> {
         if let Some(key) = &append.key
-            && let Some(first) = find::find(self.connection, &key.key)?
+            && let Some(first) = first_result::find(self.connection, &key.key)?
         {
             return Ok(first.repeat(key));
         }

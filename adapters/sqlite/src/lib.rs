@@ -32,7 +32,7 @@ mod database_file;
 mod document;
 mod error;
 mod event_types;
-mod find;
+mod first_result;
 mod inline;
 mod insert;
 mod migrate;

@@ -1,4 +1,4 @@
-//! The head of the log.
+//! Watches the head of the log, and wakes readers when it moves.
 //!
 //! Commits of other processes are found by polling, because SQLite sends no notifications.
 

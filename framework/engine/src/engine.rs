@@ -3,8 +3,8 @@
 mod alarm;
 mod append_chain;
 mod core;
-mod deadline_documents;
 mod decision_context;
+mod decision_deadlines;
 mod execute;
 mod execute_and_wait;
 mod execute_error;

@@ -7,11 +7,16 @@
 //! | `promotion` | selects the build that serves readers |
 //! | `partition_worker` | one task for each partition: acquires the lease, consumes, releases |
 //! | `lease_holder`, `lease` | the lease of a partition and its checkpoint |
-//! | `batch_applier` | applies events in batches; isolates events that fail |
-//! | `dead_letter_queue`, `dead_letter_store`, `dead_letter_retry` | events that failed permanently |
+//! | `batch_applier` | applies events in batches; carries out the failure policy for events that fail; renews the lease with each checkpoint |
+//! | `failure_policy` | decides what happens to an event that fails |
+//! | `dead_letter_queue`, `dead_letter_store` | events that failed permanently |
+//! | `dead_letter_retry`, `retry_progress` | retries dead letters in small batches |
 //! | `deferred_checkpoint` | pages without events of the partition |
 //! | `control` | requests of users and the list of builds, as a document |
-//! | `status_tracker` | the status that users read |
+//! | `status_tracker`, `status` | the status that users read |
+//! | `handle` | the handle of users |
+//! | `session` | the state of a worker while it holds a lease |
+//! | `batch` | events for a consumer, and the errors of processing them |
 
 mod batch;
 mod batch_applier;
@@ -31,11 +36,12 @@ mod handle;
 mod lease;
 mod lease_holder;
 mod panic_guard;
+mod partition;
 mod partition_reporter;
 mod partition_status;
 mod partition_worker;
-mod partitioner;
 mod promotion;
+mod retry_progress;
 mod session;
 mod status;
 mod status_tracker;

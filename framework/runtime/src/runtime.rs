@@ -22,7 +22,8 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::consumer::{ConsumerHandle, ConsumerStatus, ControlError, WaitError};
-use crate::process::{self, DeliveryHandle, DispatcherTask, Orphan, ProcessHandle, read_head};
+use crate::log_head::read_head;
+use crate::process::{self, DeliveryHandle, DispatcherTask, Orphan, ProcessHandle};
 use crate::projections::ProjectionHandle;
 
 pub use builder::{ProcessOptions, RuntimeBuilder};

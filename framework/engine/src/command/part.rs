@@ -5,7 +5,6 @@ use factum_core::append::AppendCondition;
 use factum_core::position::{Position, Version};
 use factum_core::snapshot::Snapshot;
 use factum_core::stream_id::StreamId;
-use smallvec::SmallVec;
 
 use crate::domain::aggregate::Aggregate;
 use crate::state::aggregate_state::AggregateState;
@@ -14,7 +13,7 @@ use crate::state::load_error::LoadError;
 use crate::state::loader::{CacheHit, StateLoader, due_snapshot};
 
 /// The parts of a boundary; a tuple has at most four.
-pub type BoundaryParts<'p> = SmallVec<[&'p mut dyn BoundaryPart; 4]>;
+pub type BoundaryParts<'p> = Vec<&'p mut dyn BoundaryPart>;
 
 /// One aggregate or DCB query of a boundary, without its type.
 #[async_trait]

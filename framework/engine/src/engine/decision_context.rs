@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use factum_core::stream_id::StreamId;
-use smallvec::SmallVec;
 
 use crate::command::boundary::Boundary;
 use crate::command::part::{BoundaryPart, BoundaryParts};
@@ -32,8 +31,8 @@ pub struct DecisionContext<'e> {
     /// The permits for the streams of the command.
     pub permits: StreamPermits<'e>,
     /// For each part, the chain of appends in flight that its state depends on.
-    pub chains: SmallVec<[Option<Arc<AppendChain>>; 2]>,
-    /// Set if the whole state was the current one at some time since the command started.
+    pub chains: Vec<Option<Arc<AppendChain>>>,
+    /// Set if all parts were up to date at one moment after the command started.
     pub is_current: bool,
 }
 
@@ -45,7 +44,7 @@ impl<'e> DecisionContext<'e> {
         parts: &mut Parts<C>,
     ) -> Option<Self> {
         let permits = engine.queues.try_acquire(streams)?;
-        let mut chains = SmallVec::new();
+        let mut chains = Vec::new();
         for part in list_parts::<C>(parts) {
             match part.load_cached(&engine.loader)? {
                 CacheHit::Usable => chains.push(None),
@@ -66,7 +65,7 @@ impl<'e> DecisionContext<'e> {
         parts: &mut Parts<C>,
     ) -> Result<Self, LoadError> {
         let permits = engine.queues.acquire(streams).await;
-        let mut chains = SmallVec::new();
+        let mut chains = Vec::new();
         let mut parts = list_parts::<C>(parts);
         // A single read is a state that was current when it was read. Several reads may be of different times.
         let mut is_current = parts.len() == 1;

@@ -16,7 +16,6 @@ use factum_core::metadata::Metadata;
 use factum_core::position::{Position, Version};
 use factum_core::timestamp::Timestamp;
 use futures_util::future::BoxFuture;
-use smallvec::SmallVec;
 use tracing::instrument::Instrumented;
 use tracing::{Instrument as _, Span, debug, debug_span, field, warn};
 
@@ -25,8 +24,8 @@ use crate::command::boundary::Boundary as _;
 use crate::domain::codec::Encoder;
 use crate::domain::error::{EncodeError, StoreError};
 use crate::engine::core::EngineCore;
-use crate::engine::deadline_documents::{encode_deadlines, merge_consumed};
 use crate::engine::decision_context::{Decision, DecisionContext, Parts, list_parts};
+use crate::engine::decision_deadlines::{encode_deadlines, merge_consumed};
 use crate::engine::execute_error::ExecuteError;
 use crate::engine::pipelined_append::PipelinedAppend;
 use crate::engine::receipt::Receipt;
@@ -356,7 +355,8 @@ impl<'e, C: Decide> Execution<'e, C> {
         let (attempts, retry) = (self.attempts, &self.engine.retry);
         debug!(attempts, %conflict, "append conflicted with another writer");
         metrics::record_conflict::<C>();
-        // With an expected version, the next phase is a conflict or succeeds at once.
+        // A command with an expected version is not retried here: the load that follows reports a conflict if the version is
+        // another one.
         if self.expected.is_none() {
             if attempts >= retry.attempts {
                 return Err(self.conflict(conflict));
@@ -498,7 +498,7 @@ impl<'e, C: Decide> Execution<'e, C> {
         mut context: DecisionContext<'e>,
     ) {
         let loader = &self.engine.loader;
-        let mut previous: SmallVec<[Version; 4]> = SmallVec::new();
+        let mut previous: Vec<Version> = Vec::new();
         for part in list_parts::<C>(&mut self.parts) {
             previous.push(part.version());
             part.release_cached();
@@ -522,7 +522,7 @@ impl<'e, C: Decide> Execution<'e, C> {
         decision: Decision<C>,
         mut context: DecisionContext<'e>,
     ) -> PipelinedAppend<'e> {
-        let mut previous: SmallVec<[Version; 4]> = SmallVec::new();
+        let mut previous: Vec<Version> = Vec::new();
         for part in list_parts::<C>(&mut self.parts) {
             previous.push(part.version());
             if let Some(stream) = part.stream() {

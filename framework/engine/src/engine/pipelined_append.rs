@@ -48,8 +48,8 @@ impl<'e> PipelinedAppend<'e> {
 
     /// Passes the state of `part` after the decision to the next command on its stream.
     ///
-    /// `previous` is the version before the decision, and `chain` the chain that this version depends on, if any. A
-    /// state that the decision has not changed stays the responsibility of the append that created it.
+    /// `previous` is the version before the decision, and `chain` the chain that this version depends on, if any. If the
+    /// decision has not changed the state, the state still depends on the earlier append that created it.
     pub fn publish(
         &mut self,
         part: &mut dyn BoundaryPart,

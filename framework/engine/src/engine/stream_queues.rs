@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use factum_core::position::{Position, Version};
 use factum_core::stream_id::StreamId;
 use foldhash::fast::RandomState;
-use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
 use crate::engine::append_chain::{AppendChain, PipelinedState};
@@ -19,7 +18,7 @@ const SHARDS: usize = 64;
 type Shard = HashMap<StreamId, WaitQueue, RandomState>;
 
 /// The streams of a command; most commands use one or two.
-pub type Streams = SmallVec<[StreamId; 2]>;
+pub type Streams = Vec<StreamId>;
 
 /// The wait queues of all streams in use.
 pub struct StreamQueues {
@@ -50,7 +49,7 @@ struct StreamPermit {
 pub struct StreamPermits<'q> {
     queues: &'q StreamQueues,
     /// Sorted by stream.
-    permits: SmallVec<[StreamPermit; 2]>,
+    permits: Vec<StreamPermit>,
 }
 
 /// A command that waits in the queue of a stream.
@@ -116,7 +115,7 @@ impl StreamQueues {
     fn permits(&self) -> StreamPermits<'_> {
         StreamPermits {
             queues: self,
-            permits: SmallVec::new(),
+            permits: Vec::new(),
         }
     }
 

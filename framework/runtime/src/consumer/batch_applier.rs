@@ -21,8 +21,8 @@ use super::dead_letter::{DeadLetter, DeadLetterState, StoredDeadLetter};
 use super::dead_letter_queue::{BlockedKeys, DeadLetterQueue};
 use super::failure_policy::{Failure, FailureAction};
 use super::lease::Checkpoint;
+use super::partition::Partition;
 use super::partition_reporter::PartitionReporter;
-use super::partitioner::Partition;
 use super::session::{PartitionSession, RetryState, SessionEnd};
 use super::traits::NewerEvents;
 
@@ -162,7 +162,8 @@ impl BatchApplier {
             };
             let started = Instant::now();
             match self.apply(session, now, through).await {
-                // This event may be earlier than the last failure: an ignored error is reported only at the commit.
+                // The failed event may be earlier in the batch than the event that failed before: a projection can ignore an
+                // error, which the database then reports at the commit.
                 Err(BatchError::Event(failed)) => {
                     let index = now
                         .iter()

@@ -22,7 +22,7 @@ pub const FAST_POLL: Duration = Duration::from_millis(20);
 /// The time for which the active build is held, after every node has read the request.
 ///
 /// The replacement of the build can overtake it in this time.
-pub const HOLD: Duration = Duration::from_millis(250);
+pub const PROMOTION_PAUSE: Duration = Duration::from_millis(250);
 
 /// The state that the tasks of one consumer share.
 pub struct ConsumerContext {

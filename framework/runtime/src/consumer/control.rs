@@ -35,7 +35,7 @@ pub struct Control {
     ///
     /// The replacement of the build can overtake it in this time.
     #[serde(default)]
-    pub holds: u64,
+    pub promotion_pauses: u64,
 }
 
 /// A control document and its revision.

@@ -116,9 +116,10 @@ impl DeadLetterQueue {
         }
     }
 
-    /// Returns the streams to retry without a request to retry all dead letters.
+    /// Returns the streams of which single dead letters can be retried.
     ///
-    /// These are the streams with a requested retry, and the streams whose first dead letter is no longer blocked.
+    /// These are the streams with a requested retry, and the streams whose first dead letter is no longer blocked. A request
+    /// to retry all dead letters does not depend on them.
     pub fn streams_to_retry(&self) -> HashSet<StreamId> {
         let is_free = |stream: &BTreeSet<Position>| {
             let first = stream.first().and_then(|first| self.letters.get(first));

@@ -1,109 +1,136 @@
-//! [`DeadLetterRetry`]: the progress of a retry, in small batches, so that other streams continue meanwhile.
+//! [`DeadLetterRetrier`]: retries the dead letters of a partition, in small batches.
+//!
+//! Between two batches the worker processes new events, so that other streams continue.
 
-use std::collections::HashSet;
-use std::time::Duration;
+use std::time::Instant;
 
-use factum_core::position::Position;
-use factum_core::stream_id::StreamId;
+use factum_engine::error::StoreError;
 
+use super::batch::BatchError;
+use super::batch_applier::{BatchApplier, Commit};
 use super::batch_size::TARGET;
-use super::dead_letter::StoredDeadLetter;
-use super::dead_letter_queue::{BlockedKeys, DeadLetterQueue};
+use super::context::ConsumerContext;
+use super::control::Control;
+use super::events_at::events_at;
+use super::lease::Checkpoint;
+use super::partition_reporter::PartitionReporter;
+use super::retry_progress::{RetryBatch, RetryProgress};
+use super::session::{PartitionSession, RetryState, SessionEnd};
 
-/// The largest number of dead letters in one batch.
-const MAX_BATCH: usize = 512;
-
-/// The progress of a retry.
-///
-/// Dead letters are retried in the order of the log. Each stream is retried until one of its events fails.
-pub struct DeadLetterRetry {
-    /// The number of the request that it carries out.
-    request: u64,
-    /// The streams to retry; `None` for all.
-    streams: Option<HashSet<StreamId>>,
-    /// The position up to which dead letters were tried.
-    position: Position,
-    /// The streams and correlation keys of dead letters that failed again.
-    blocked: BlockedKeys,
-    batch_size: usize,
+/// Retries the dead letters of a partition.
+pub struct DeadLetterRetrier<'w> {
+    /// Applies the events.
+    pub applier: &'w BatchApplier,
+    /// The context of the consumer.
+    pub context: &'w ConsumerContext,
+    /// Reports the number of dead letters.
+    pub reporter: &'w PartitionReporter,
 }
 
-/// The dead letters of one batch.
-pub struct RetryBatch {
-    /// The dead letters to retry.
-    pub letters: Vec<StoredDeadLetter>,
-    /// The keys of dead letters that are not in the batch, because they are still blocked.
-    passed: BlockedKeys,
-    through: Position,
-}
-
-impl DeadLetterRetry {
-    /// Starts a retry of these streams, or of all.
-    pub fn new(request: u64, streams: Option<HashSet<StreamId>>) -> Self {
-        Self {
-            request,
-            streams,
-            position: Position::ZERO,
-            blocked: BlockedKeys::default(),
-            batch_size: 1,
-        }
-    }
-
-    /// Returns the number of the request that the retry carries out.
-    pub fn request(&self) -> u64 {
-        self.request
-    }
-
-    /// Returns the next batch; `None` if nothing is left to retry.
-    pub fn next_batch(&self, queue: &DeadLetterQueue) -> Option<RetryBatch> {
-        let mut batch = RetryBatch {
-            letters: Vec::new(),
-            passed: BlockedKeys::default(),
-            through: self.position,
+impl DeadLetterRetrier<'_> {
+    /// Starts or continues a retry of dead letters.
+    ///
+    /// A retry starts if one was requested, or if a stream is no longer blocked. A retry in progress continues for a
+    /// short time.
+    pub async fn run(
+        &self,
+        session: &mut PartitionSession,
+        control: &Control,
+    ) -> Result<(), SessionEnd> {
+        let carried_out = match &session.retry {
+            RetryState::Running(retry) => retry.request(),
+            RetryState::Idle | RetryState::Loaded => session.lease.checkpoint().retries,
         };
-        if self.streams.as_ref().is_some_and(HashSet::is_empty) {
-            return None;
+        if control.retries > carried_out
+            || control.dead_letter_changes > session.known_dead_letter_changes
+        {
+            self.applier.load_queue(session).await?;
         }
-        for next in queue.after(self.position) {
-            if batch.letters.len() == self.batch_size {
-                break;
+        let retry = match std::mem::replace(&mut session.retry, RetryState::Idle) {
+            RetryState::Idle => return Ok(()),
+            RetryState::Running(retry) => retry,
+            RetryState::Loaded => {
+                let all = control.retries > session.lease.checkpoint().retries;
+                let streams = (!all).then(|| session.queue.streams_to_retry());
+                RetryProgress::new(control.retries, streams)
             }
-            let (stream, keys) = (&next.letter.stream, next.letter.correlation_keys());
-            let is_blocked = self.blocked.blocks(stream, keys) || batch.passed.blocks(stream, keys);
-            let streams = self.streams.as_ref();
-            if is_blocked || streams.is_some_and(|streams| !streams.contains(stream)) {
-                batch.passed.add(&next.letter);
-            } else {
-                batch.letters.push(next.clone());
-            }
-            batch.through = next.letter.position;
-        }
-        (batch.through > self.position).then_some(batch)
-    }
-
-    /// Records that every event of `batch` was processed.
-    pub fn succeeded(&mut self, batch: RetryBatch, time: Duration) {
-        self.blocked.extend(batch.passed);
-        self.position = batch.through;
-        self.batch_size = match time {
-            time if time < TARGET / 2 => (self.batch_size * 2).min(MAX_BATCH),
-            time if time > TARGET => (self.batch_size / 2).max(1),
-            _ => self.batch_size,
         };
+        session.retry = self.continue_retry(session, retry).await?;
+        let dead_letters = session.queue.len();
+        self.reporter
+            .update(|status| status.dead_letters = dead_letters);
+        Ok(())
     }
 
-    /// Records that the only dead letter of `batch` failed again.
-    pub fn failed_again(&mut self, batch: RetryBatch) {
-        self.blocked.extend(batch.passed);
-        for stored in &batch.letters {
-            self.blocked.add(&stored.letter);
+    async fn continue_retry(
+        &self,
+        session: &mut PartitionSession,
+        mut retry: RetryProgress,
+    ) -> Result<RetryState, SessionEnd> {
+        let started = Instant::now();
+        while started.elapsed() < TARGET {
+            let Some(batch) = retry.next_batch(&session.queue) else {
+                let known = session.lease.checkpoint();
+                let carried_out = Checkpoint {
+                    retries: retry.request(),
+                    dead_letters: session.queue.len(),
+                    ..known.clone()
+                };
+                if carried_out != *known {
+                    self.applier.store_checkpoint(session, carried_out).await?;
+                }
+                return Ok(RetryState::Idle);
+            };
+            self.retry_batch(session, &mut retry, batch).await?;
         }
-        self.position = batch.through;
-        self.batch_size = 1;
+        Ok(RetryState::Running(retry))
     }
 
-    /// Continues with smaller batches, since the dead letter at this index failed.
-    pub fn split_at(&mut self, index: usize) {
-        self.batch_size = index.max(1);
+    /// Retries `batch` in one commit.
+    ///
+    /// If one of its events fails, the events before it are retried without it. Then the failed event is retried alone.
+    async fn retry_batch(
+        &self,
+        session: &mut PartitionSession,
+        retry: &mut RetryProgress,
+        batch: RetryBatch,
+    ) -> Result<(), SessionEnd> {
+        let started = Instant::now();
+        let positions: Vec<_> = batch.letters.iter().map(|it| it.letter.position).collect();
+        let events = events_at(&*self.context.store, &positions).await?;
+        if let Some((missing, _)) = positions.iter().zip(&events).find(|(_, it)| it.is_none()) {
+            let missing = format!("no event at position {missing}; a dead letter refers to it");
+            return Err(StoreError::Corrupt(missing).into());
+        }
+        let events: Vec<_> = events.into_iter().flatten().collect();
+        let commit = Commit {
+            resolved: &batch.letters,
+            ..Commit::events(&events, session.lease.position())
+        };
+        let committed = match events.is_empty() {
+            true => Ok(()),
+            false => self.applier.commit(session, commit).await,
+        };
+        let failed = match committed {
+            Ok(()) => {
+                retry.succeeded(batch, started.elapsed());
+                return Ok(());
+            }
+            Err(BatchError::Event(failed)) => failed,
+            Err(error) => return Err(error.into()),
+        };
+        let Some(index) = positions.iter().position(|at| *at == failed.position) else {
+            return Err(BatchError::Event(failed).into());
+        };
+        if let ([letter], [event]) = (&batch.letters[..], &events[..]) {
+            let kept = self
+                .applier
+                .keep_dead_letter(session, event, letter, &failed);
+            kept.await?;
+            retry.failed_again(batch);
+        } else {
+            retry.split_at(index);
+        }
+        Ok(())
     }
 }

@@ -1,6 +1,8 @@
 //! [`Lease`]: the right to process a partition of a build, and its checkpoint.
 //!
-//! Both are one document, whose revision is the fencing token: only the node that wrote it last can write it again.
+//! Both are one document, whose revision is the fencing token: only the node that wrote it last can write it again. Each
+//! stored checkpoint renews the lease. A lease has no timeout of its own: another node acquires it when the heartbeat of
+//! its holder has stopped.
 
 use std::time::Duration;
 
@@ -173,9 +175,10 @@ pub async fn build_progress(
 }
 
 impl BuildProgress {
-    /// Returns changes that require unchanged checkpoints and interrupt the nodes that hold the leases.
+    /// Returns changes that write the same checkpoints again, if they have not changed.
     ///
-    /// These nodes must read the control document before their next batch.
+    /// The new revisions invalidate the fencing tokens of the nodes that hold the leases. So these nodes must read the
+    /// control document before their next batch.
     pub fn interrupt(&self) -> DocumentChanges {
         let found = self.found.iter();
         found.fold(DocumentChanges::new(), |changes, document| {
@@ -184,9 +187,10 @@ impl BuildProgress {
     }
 }
 
-/// Interrupts every node that processes one of `builds`.
+/// Interrupts every node that processes one of `builds`, by writing its checkpoints again.
 ///
-/// Each of these nodes must read the control document before its next batch.
+/// The new revisions invalidate the fencing tokens, so each of these nodes must read the control document before its
+/// next batch.
 ///
 /// Change the control document before the call. A node that acquires a lease after the change already knows it.
 pub async fn interrupt(

@@ -1,4 +1,6 @@
-//! [`LeaseHolder`]: acquires the lease of a partition, and reports the progress of the node that holds it meanwhile.
+//! [`LeaseHolder`]: acquires and releases the lease of a partition.
+//!
+//! While another node holds the lease, it reports the progress of that node.
 
 use std::sync::Arc;
 

@@ -3,7 +3,6 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Instant;
 
 use factum_core::read::Page;
 use factum_engine::error::{StoreError, error_chain};
@@ -12,18 +11,16 @@ use tokio::sync::watch;
 use tracing::{Instrument as _, debug, error, warn};
 
 use super::batch::BatchError;
-use super::batch_applier::{BatchApplier, Commit};
-use super::batch_size::TARGET;
+use super::batch_applier::BatchApplier;
 use super::build::Build;
-use super::context::{ConsumerContext, HOLD};
-use super::control::{Control, VersionedControl, control_key};
-use super::dead_letter_retry::{DeadLetterRetry, RetryBatch};
-use super::events_at::events_at;
+use super::context::{ConsumerContext, PROMOTION_PAUSE};
+use super::control::{VersionedControl, control_key};
+use super::dead_letter_retry::DeadLetterRetrier;
 use super::lease::{Checkpoint, KnownControl, Lease, Stop};
 use super::lease_holder::LeaseHolder;
 use super::panic_guard::catch_panic;
+use super::partition::Partition;
 use super::partition_reporter::PartitionReporter;
-use super::partitioner::Partition;
 use super::session::{PartitionSession, RetryState, SessionEnd};
 use super::status::ConsumerState;
 use super::traits::NewerEvents;
@@ -37,7 +34,7 @@ pub struct PartitionWorker {
     reporter: PartitionReporter,
     control: watch::Receiver<Arc<VersionedControl>>,
     /// The number of the newest request to hold the build that was carried out.
-    carried_out_holds: u64,
+    carried_out_pauses: u64,
     /// Set if appends move the checkpoint, because the projection is inline.
     is_inline: bool,
 }
@@ -69,7 +66,7 @@ impl PartitionWorker {
             reporter.clone(),
             control.clone(),
         );
-        let carried_out_holds = control.borrow().control.holds;
+        let carried_out_pauses = control.borrow().control.promotion_pauses;
         Self {
             context,
             build,
@@ -77,7 +74,7 @@ impl PartitionWorker {
             applier,
             reporter,
             control,
-            carried_out_holds,
+            carried_out_pauses,
             is_inline: false,
         }
     }
@@ -288,8 +285,8 @@ impl PartitionWorker {
         if control.paused {
             return Err(SessionEnd::Paused);
         }
-        if control.holds > self.carried_out_holds {
-            self.carried_out_holds = control.holds;
+        if control.promotion_pauses > self.carried_out_pauses {
+            self.carried_out_pauses = control.promotion_pauses;
             self.wait_for_promotion().await;
         }
         let membership = &self.context.membership;
@@ -299,7 +296,12 @@ impl PartitionWorker {
         if let Some(reason) = membership.handover_reason(self.holder.key()) {
             return Err(SessionEnd::NewerCode(reason));
         }
-        self.retry_dead_letters(session, control).await
+        let retrier = DeadLetterRetrier {
+            applier: &self.applier,
+            context: &self.context,
+            reporter: &self.reporter,
+        };
+        retrier.run(session, control).await
     }
 
     /// Lets the replacement of this build overtake it.
@@ -308,7 +310,7 @@ impl PartitionWorker {
     async fn wait_for_promotion(&mut self) {
         let build = self.build.number;
         let is_replaced = |read: &Arc<VersionedControl>| read.control.active != Some(build);
-        let longest = self.context.membership.poll_interval() + HOLD;
+        let longest = self.context.membership.poll_interval() + PROMOTION_PAUSE;
         // The control document determines the next step, also after a timeout.
         let _ = tokio::time::timeout(longest, self.control.wait_for(is_replaced)).await;
     }
@@ -378,111 +380,5 @@ impl PartitionWorker {
         if let Err(error) = self.applier.store_checkpoint(session, next).await {
             warn!(%error, "cannot store that the consumer has stopped");
         }
-    }
-
-    /// Starts or continues a retry of dead letters.
-    ///
-    /// A retry starts if one was requested, or if a stream is no longer blocked. A retry in progress continues for a
-    /// short time.
-    async fn retry_dead_letters(
-        &self,
-        session: &mut PartitionSession,
-        control: &Control,
-    ) -> Result<(), SessionEnd> {
-        let carried_out = match &session.retry {
-            RetryState::Running(retry) => retry.request(),
-            RetryState::Idle | RetryState::Loaded => session.lease.checkpoint().retries,
-        };
-        if control.retries > carried_out
-            || control.dead_letter_changes > session.known_dead_letter_changes
-        {
-            self.applier.load_queue(session).await?;
-        }
-        let retry = match std::mem::replace(&mut session.retry, RetryState::Idle) {
-            RetryState::Idle => return Ok(()),
-            RetryState::Running(retry) => retry,
-            RetryState::Loaded => {
-                let all = control.retries > session.lease.checkpoint().retries;
-                let streams = (!all).then(|| session.queue.streams_to_retry());
-                DeadLetterRetry::new(control.retries, streams)
-            }
-        };
-        session.retry = self.continue_retry(session, retry).await?;
-        let dead_letters = session.queue.len();
-        self.reporter
-            .update(|status| status.dead_letters = dead_letters);
-        Ok(())
-    }
-
-    async fn continue_retry(
-        &self,
-        session: &mut PartitionSession,
-        mut retry: DeadLetterRetry,
-    ) -> Result<RetryState, SessionEnd> {
-        let started = Instant::now();
-        while started.elapsed() < TARGET {
-            let Some(batch) = retry.next_batch(&session.queue) else {
-                let known = session.lease.checkpoint();
-                let carried_out = Checkpoint {
-                    retries: retry.request(),
-                    dead_letters: session.queue.len(),
-                    ..known.clone()
-                };
-                if carried_out != *known {
-                    self.applier.store_checkpoint(session, carried_out).await?;
-                }
-                return Ok(RetryState::Idle);
-            };
-            self.retry_batch(session, &mut retry, batch).await?;
-        }
-        Ok(RetryState::Running(retry))
-    }
-
-    /// Retries `batch` in one commit.
-    ///
-    /// If one of its events fails, the events before it are retried without it. Then the failed event is retried alone.
-    async fn retry_batch(
-        &self,
-        session: &mut PartitionSession,
-        retry: &mut DeadLetterRetry,
-        batch: RetryBatch,
-    ) -> Result<(), SessionEnd> {
-        let started = Instant::now();
-        let positions: Vec<_> = batch.letters.iter().map(|it| it.letter.position).collect();
-        let events = events_at(&*self.context.store, &positions).await?;
-        if let Some((missing, _)) = positions.iter().zip(&events).find(|(_, it)| it.is_none()) {
-            let missing = format!("no event at position {missing}; a dead letter refers to it");
-            return Err(StoreError::Corrupt(missing).into());
-        }
-        let events: Vec<_> = events.into_iter().flatten().collect();
-        let commit = Commit {
-            resolved: &batch.letters,
-            ..Commit::events(&events, session.lease.position())
-        };
-        let committed = match events.is_empty() {
-            true => Ok(()),
-            false => self.applier.commit(session, commit).await,
-        };
-        let failed = match committed {
-            Ok(()) => {
-                retry.succeeded(batch, started.elapsed());
-                return Ok(());
-            }
-            Err(BatchError::Event(failed)) => failed,
-            Err(error) => return Err(error.into()),
-        };
-        let Some(index) = positions.iter().position(|at| *at == failed.position) else {
-            return Err(BatchError::Event(failed).into());
-        };
-        if let ([letter], [event]) = (&batch.letters[..], &events[..]) {
-            let kept = self
-                .applier
-                .keep_dead_letter(session, event, letter, &failed);
-            kept.await?;
-            retry.failed_again(batch);
-        } else {
-            retry.split_at(index);
-        }
-        Ok(())
     }
 }

@@ -12,7 +12,7 @@ use tracing::info;
 
 use super::batch::{Batch, BatchError};
 use super::build::Build;
-use super::context::{ConsumerContext, HOLD};
+use super::context::{ConsumerContext, PROMOTION_PAUSE};
 use super::control::{self, VersionedControl};
 use super::lease::{BuildProgress, build_progress};
 use super::panic_guard::catch_panic;
@@ -25,7 +25,7 @@ pub struct Promotion {
     /// The builds that were prepared.
     prepared: HashSet<u64>,
     /// The number of times that the active build was held, and when it may be held again.
-    holds: (u32, Instant),
+    pauses: (u32, Instant),
 }
 
 /// The readiness of a build to replace the active one.
@@ -47,7 +47,7 @@ impl Promotion {
             context,
             blocked: None,
             prepared: HashSet::new(),
-            holds: (0, Instant::now()),
+            pauses: (0, Instant::now()),
         }
     }
 
@@ -91,7 +91,7 @@ impl Promotion {
         self.blocked = None;
         let interrupted = match readiness {
             Readiness::Ready(interrupted) => interrupted,
-            Readiness::Close if self.may_hold() => return self.hold_active().await,
+            Readiness::Close if self.may_pause() => return self.pause_active_build().await,
             Readiness::Close | Readiness::Behind => return Ok(ControlFlow::Continue(read)),
             Readiness::Blocked(reason) => {
                 self.blocked = Some((newest.number, reason));
@@ -114,12 +114,12 @@ impl Promotion {
         };
         match promoted {
             Ok(_) => {
-                self.holds = (0, Instant::now());
+                self.pauses = (0, Instant::now());
                 let name = context.name();
                 info!(name, build = newest.number, "build promoted");
             }
-            Err(BatchError::LeaseLost) if active.is_some() && self.may_hold() => {
-                return self.hold_active().await;
+            Err(BatchError::LeaseLost) if active.is_some() && self.may_pause() => {
+                return self.pause_active_build().await;
             }
             Err(BatchError::LeaseLost) => {}
             Err(error) => return Err(error),
@@ -141,10 +141,10 @@ impl Promotion {
     /// Requests that every node holds the active build for a moment.
     ///
     /// The replacement of the build can overtake it in this time.
-    async fn hold_active(&self) -> Result<ControlFlow<(), VersionedControl>, BatchError> {
+    async fn pause_active_build(&self) -> Result<ControlFlow<(), VersionedControl>, BatchError> {
         let context = &*self.context;
         control::edit(&*context.documents, context.name(), |control| {
-            control.holds += 1;
+            control.promotion_pauses += 1;
             Ok::<_, BatchError>(true)
         })
         .await?;
@@ -154,14 +154,14 @@ impl Promotion {
     /// Returns whether the active build may be held now.
     ///
     /// While holding the build does not help, it is held less and less often.
-    fn may_hold(&mut self) -> bool {
+    fn may_pause(&mut self) -> bool {
         let now = Instant::now();
-        let (times, next) = self.holds;
+        let (times, next) = self.pauses;
         if now < next {
             return false;
         }
-        let longest = self.context.membership.poll_interval() + HOLD;
-        self.holds = (times + 1, now + longest * (2 << times.min(6)));
+        let longest = self.context.membership.poll_interval() + PROMOTION_PAUSE;
+        self.pauses = (times + 1, now + longest * (2 << times.min(6)));
         true
     }
 

@@ -4,9 +4,9 @@ use factum_engine::error::StoreError;
 
 use super::batch::BatchError;
 use super::dead_letter_queue::DeadLetterQueue;
-use super::dead_letter_retry::DeadLetterRetry;
 use super::deferred_checkpoint::DeferredCheckpoint;
 use super::lease::Lease;
+use super::retry_progress::RetryProgress;
 
 /// The state of a worker while it holds the lease of a partition.
 pub struct PartitionSession {
@@ -31,7 +31,7 @@ pub enum RetryState {
     /// The queue was loaded, so it must be checked for streams to retry.
     Loaded,
     /// A retry is in progress.
-    Running(DeadLetterRetry),
+    Running(RetryProgress),
 }
 
 impl PartitionSession {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use factum_core::document::{Document, Revision};
 use tokio::time::Instant;
 
-use super::heartbeat::Heartbeat;
-use super::process_identity::ProcessIdentity;
+use super::heartbeat_document::Heartbeat;
+use super::os_process::OsProcess;
 
 /// Another node, as this node sees it.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub struct Peer {
     /// Its name.
     pub name: Option<String>,
     /// Its process.
-    pub process: ProcessIdentity,
+    pub process: OsProcess,
     /// Set if this node has replaced it, until it writes another heartbeat.
     pub replaced: bool,
 }
@@ -37,7 +37,7 @@ impl Peer {
             registered: BTreeSet::new(),
             held: 0,
             name: None,
-            process: ProcessIdentity::default(),
+            process: OsProcess::default(),
             replaced: false,
         }
     }
@@ -62,7 +62,7 @@ impl Peer {
         }
     }
 
-    /// Removes the partitions of this node, because it has no document any more.
+    /// Removes the partitions of the peer, because its document was deleted.
     pub fn without_partitions(self) -> Self {
         Self {
             revision: Revision::ABSENT,

@@ -7,9 +7,9 @@ use factum_core::document::Document;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::heartbeat::HEARTBEATS;
+use super::heartbeat_document::HEARTBEATS;
+use super::os_process::OsProcess;
 use super::peer::Peer;
-use super::process_identity::ProcessIdentity;
 
 /// The minimum time between two offers of one partition, in leases.
 const OFFER_INTERVAL: u32 = 20;
@@ -158,7 +158,7 @@ impl MembershipState {
     /// Marks nodes as replaced: those of the same name, and those whose process has ended on this machine.
     ///
     /// This is safe because each lease has a fencing token. A replaced node that is alive writes another heartbeat.
-    pub fn replace_predecessors(&mut self, name: Option<&str>, process: &ProcessIdentity) {
+    pub fn replace_predecessors(&mut self, name: Option<&str>, process: &OsProcess) {
         for peer in self.peers.values_mut() {
             let has_same_name = name.is_some() && peer.name.as_deref() == name;
             peer.replaced = has_same_name || process.proves_end_of(&peer.process);

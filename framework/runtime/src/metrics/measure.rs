@@ -6,7 +6,7 @@ use factum_core::read::Read;
 use factum_core::timestamp::Timestamp;
 use factum_engine::engine::Engine;
 
-use super::projections::set_gauges;
+use super::consumers::set_gauges;
 use crate::runtime::Runtime;
 
 /// Records the lag of every consumer against the current head of the log.

@@ -9,14 +9,13 @@ use std::sync::{Mutex, PoisonError};
 use factum_core::document::Document;
 use factum_core::error::StoreError;
 use factum_core::position::Position;
-use factum_core::query::Query;
-use factum_core::read::Read;
 use factum_core::store::Store;
 use factum_core::timestamp::Timestamp;
 
-use super::event_consumer::process_consumer_name;
 use super::fence::DispatchOwner;
+use super::process_consumer::process_consumer_name;
 use crate::consumer::{Checkpoint, blocked_keys};
+use crate::log_head::read_head;
 
 /// Delays deadlines until earlier events are processed.
 #[derive(Debug, Default)]
@@ -49,12 +48,6 @@ pub async fn blocked_instances(
     process: &str,
 ) -> Result<HashSet<String>, StoreError> {
     blocked_keys(store, &process_consumer_name(process), 1).await
-}
-
-/// Reads the position of the newest event.
-pub async fn read_head(store: &dyn Store) -> Result<Position, StoreError> {
-    let read = Read::all(Query::all()).backward().limit(1);
-    Ok(store.read(read).await?.head)
 }
 
 impl DeadlineGate {

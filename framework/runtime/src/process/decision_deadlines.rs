@@ -64,7 +64,7 @@ impl ProcessDefinition for DecisionDeadlines {
         is_known
     }
 
-    fn is_set_by_appends(&self) -> bool {
+    fn are_decision_deadlines(&self) -> bool {
         true
     }
 

@@ -55,10 +55,11 @@ pub trait ProcessDefinition: Send + Sync + 'static {
         true
     }
 
-    /// Returns whether appends write the due index without reading it.
+    /// Returns whether these are the deadlines that decisions set.
     ///
-    /// The work is then done one item at a time, and each command deletes its instance in its own append.
-    fn is_set_by_appends(&self) -> bool {
+    /// Appends write their due index without reading it. The work is done one item at a time, and each command deletes its
+    /// instance in its own append.
+    fn are_decision_deadlines(&self) -> bool {
         false
     }
 

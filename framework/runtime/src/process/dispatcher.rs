@@ -19,13 +19,13 @@ use tracing::{Instrument as _, debug, warn};
 use super::backoff::{Backoff, WHOLE_INSTANCE};
 use super::deadline_gate::{DeadlineGate, DeadlinePermission};
 use super::definition::ProcessDefinition;
-use super::delivery::Delivery;
 use super::dispatch_error::DispatchError;
 use super::documents::{Changed, find_instance, try_change};
-use super::due_work::DueIndex;
+use super::due_index::DueIndex;
 use super::fence::{DispatchOwner, Fence};
 use super::report::WorkReport;
 use super::signals::Signals;
+use super::work_executor::WorkExecutor;
 
 /// The interval at which a deadline that waits for events is checked again.
 const EVENT_POLL: Duration = Duration::from_millis(20);
@@ -172,13 +172,13 @@ impl Dispatcher {
     /// [`earlier_deadline`](Self::earlier_deadline) ends if an append of this node sets an earlier one. Deadlines that
     /// are set while the next one is read count as earlier.
     fn expect_deadline(&self, next: Option<Timestamp>) {
-        if self.definition.is_set_by_appends() {
+        if self.definition.are_decision_deadlines() {
             self.engine.alarm().expect(next);
         }
     }
 
     async fn earlier_deadline(&self) {
-        match self.definition.is_set_by_appends() {
+        match self.definition.are_decision_deadlines() {
             true => self.engine.alarm().earlier().await,
             false => std::future::pending().await,
         }
@@ -222,7 +222,7 @@ impl Dispatcher {
             if *shutdown.borrow() {
                 return Ok(Pause::For(Duration::ZERO));
             }
-            if self.definition.is_set_by_appends() {
+            if self.definition.are_decision_deadlines() {
                 match self.execute_one_by_one(due.entries, fence, shutdown).await {
                     Err(DispatchError::Conflict) => {
                         return Ok(Pause::For(self.pause_after_conflict()));
@@ -325,7 +325,7 @@ impl Dispatcher {
         let Some((revision, instance)) = found else {
             self.backoff.remove(id);
             self.due_index.record_obsolete_entry();
-            return match self.definition.is_set_by_appends() {
+            return match self.definition.are_decision_deadlines() {
                 true => Err(DispatchError::Conflict),
                 false => Ok(()),
             };
@@ -363,8 +363,8 @@ impl Dispatcher {
         }
     }
 
-    fn delivery<'a>(&'a self, fence: &'a Fence) -> Delivery<'a> {
-        Delivery {
+    fn delivery<'a>(&'a self, fence: &'a Fence) -> WorkExecutor<'a> {
+        WorkExecutor {
             definition: &*self.definition,
             keys: &self.keys,
             engine: &self.engine,

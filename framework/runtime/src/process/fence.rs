@@ -1,8 +1,10 @@
 //! [`Fence`]: ensures that only one dispatcher executes the commands of a process manager.
 //!
-//! All work of a dispatcher can be repeated safely, with one exception. Another dispatcher could execute a command that
-//! was rejected here, because it decides later on another state. Therefore each dispatcher writes a fencing token
-//! before it starts, and all its changes require that token.
+//! Nodes can repeat the work of a dispatcher safely, with one exception: a rejected command. Another node decides later on
+//! another state, and could execute a command that this node has rejected. Therefore each dispatcher writes a fencing
+//! token before it starts, and all its changes require that token.
+//!
+//! [`DispatchOwner`] says which nodes run a dispatcher.
 
 use std::sync::Arc;
 
@@ -27,7 +29,7 @@ pub enum DispatchOwner {
     },
     /// Every node.
     ///
-    /// No command can be rejected by one node and executed by another one.
+    /// No fencing token is needed: each command deletes its document in its own append, so it takes effect once.
     EveryNode,
 }
 
@@ -47,7 +49,7 @@ struct Holder {
 }
 
 impl Fence {
-    /// Writes a new fencing token; `None` if another node holds the lease of the events.
+    /// Writes a new fencing token; `None` if this node does not hold the lease of the events.
     pub async fn create(
         documents: &dyn DocumentStore,
         owner: &DispatchOwner,

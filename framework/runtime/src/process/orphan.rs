@@ -9,9 +9,9 @@ use factum_core::timestamp::Timestamp;
 use factum_engine::process::instance::{InstanceKeys, ProcessInstance};
 
 use super::documents::{find_instance, try_change};
-use super::event_consumer::process_consumer_name;
 use super::failed_delivery;
 use super::handler_consumer::handler_consumer_name;
+use super::process_consumer::process_consumer_name;
 use super::schedules::Schedules;
 use crate::consumer::{Checkpoint, lease_key};
 use crate::document_scan::scan_all;

@@ -26,8 +26,8 @@ use crate::consumer::{
 };
 use crate::membership::Membership;
 use crate::process::{
-    DecisionDeadlines, DeliveryHandle, DispatchOwner, Dispatcher, DispatcherTask, EventConsumer,
-    EventDriven, EventHandler, HandlerConsumer, HandlerOptions, ProcessDefinition, Schedule,
+    DecisionDeadlines, DeliveryHandle, DispatchOwner, Dispatcher, DispatcherTask, EventDriven,
+    EventHandler, HandlerConsumer, HandlerOptions, ProcessConsumer, ProcessDefinition, Schedule,
     Schedules, Signals, TypedProcess, handler_consumer_name, process_consumer_name,
 };
 use crate::start_from::StartFrom;
@@ -375,7 +375,7 @@ impl RuntimeBuilder {
             let (keys, signals) = (InstanceKeys::new(name), Arc::new(Signals::default()));
             let starts_after = spec.options.start_from.position(head);
             let consumer =
-                EventConsumer::new(spec.definition, keys.clone(), starts_after, signals.clone());
+                ProcessConsumer::new(spec.definition, keys.clone(), starts_after, signals.clone());
             let task = start_consumer(Arc::new(consumer), spec.options.failure_policy);
             let deliveries =
                 DeliveryHandle::new(spec.deliveries, keys, signals, self.engine.store().clone());

@@ -1,4 +1,6 @@
-//! The start positions of new consumers: stored at the first start, so that no later start moves them.
+//! Stores the start positions of new process managers and event handlers, so that no later start moves them.
+//!
+//! A projection always starts at the first event.
 
 use factum_core::document::{DocumentChanges, DocumentError, Revision, encode_document};
 use factum_core::error::{StoreError, error_chain};
@@ -8,7 +10,7 @@ use factum_engine::engine::RetryPolicy;
 use tracing::warn;
 
 use crate::consumer::{Checkpoint, lease_key};
-use crate::process::read_head;
+use crate::log_head::read_head;
 use crate::start_from::StartFrom;
 
 /// The maximum number of consumers whose start positions are stored in one change.

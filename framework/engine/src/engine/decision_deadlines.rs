@@ -60,7 +60,8 @@ pub fn encode_deadlines<E: std::error::Error + 'static>(
 
 /// Combines the changes of a decision with those that the command consumes.
 ///
-/// A document in both gets the effect of the decision and the expected revision of the consumed change.
+/// If both change the same document, the decision determines its new content, and the consumed change its expected
+/// revision.
 pub fn merge_consumed(decided: DocumentChanges, consumed: &DocumentChanges) -> DocumentChanges {
     if consumed.is_empty() {
         return decided;

@@ -1,4 +1,6 @@
-//! [`WriteBatch`]: appends that are checked with the writer's cache, and stored if it is still valid.
+//! [`WriteBatch`]: appends that are checked with the writer's cache, and stored if the cache is still valid.
+//!
+//! The positions are assigned here. Other appends use the database function of [`append`](crate::append).
 
 use std::collections::{HashMap, HashSet};
 
@@ -35,8 +37,8 @@ pub type LocalResult = Option<AppendResult>;
 impl<'a> WriteBatch<'a> {
     /// Checks `appends`.
     ///
-    /// Returns `None` if another process has appended, or if there is nothing to insert. In the second case, no insert
-    /// would detect that the cache is outdated.
+    /// Returns `None` if another process has appended, or if there is nothing to insert: only an insert detects an outdated
+    /// cache, so the database must check an append without events.
     pub async fn check(
         connection: &mut PgConnection,
         cache: &mut WriterCache,

@@ -1,4 +1,6 @@
-//! [`DueWork`]: the instances with work that is due, according to the due index.
+//! [`DueIndex`]: finds the instances with due work, and deletes obsolete entries.
+//!
+//! The index is a range of documents that are sorted by the due time. [`DueWork`] is the result of one read.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -73,7 +75,7 @@ impl DueIndex {
         loop {
             let page = documents.scan_documents(scan.clone()).await?;
             let next = next_page(&scan, &page);
-            let page = match definition.is_set_by_appends()
+            let page = match definition.are_decision_deadlines()
                 || self.may_have_obsolete_entries.swap(false, Relaxed)
             {
                 true => self.remove_obsolete(documents, signals, page, now).await?,

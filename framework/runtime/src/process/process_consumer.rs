@@ -1,4 +1,4 @@
-//! [`EventConsumer`]: applies events to process instances.
+//! [`ProcessConsumer`]: applies events to process instances.
 //!
 //! The changes of the instances and the checkpoint are one change of documents.
 
@@ -23,7 +23,7 @@ use crate::consumer::{Batch, BatchError, Consumer, ConsumerError, EventError, Ne
 const MAX_INSTANCE_ID: usize = 512;
 
 /// Applies the events of one process manager to its instances.
-pub struct EventConsumer {
+pub struct ProcessConsumer {
     name: String,
     definition: Arc<dyn EventDriven>,
     keys: InstanceKeys,
@@ -53,7 +53,7 @@ struct EventEffect<'e> {
     apply: ApplyToInstance,
 }
 
-impl EventConsumer {
+impl ProcessConsumer {
     /// Creates the consumer of a process manager.
     pub fn new(
         definition: Arc<dyn EventDriven>,
@@ -149,7 +149,7 @@ impl EventConsumer {
 }
 
 #[async_trait]
-impl Consumer for EventConsumer {
+impl Consumer for ProcessConsumer {
     fn name(&self) -> &str {
         &self.name
     }

@@ -1,4 +1,4 @@
-//! [`ProcessIdentity`]: proves that a process on the same machine has ended.
+//! [`OsProcess`]: proves that a process on the same machine has ended.
 
 use std::sync::OnceLock;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// It is empty on systems without `/proc`. A dead node is then recognized only by its expired lease.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct ProcessIdentity {
+pub struct OsProcess {
     /// The boot id of the machine, and the namespace of process ids.
     #[serde(skip_serializing_if = "String::is_empty")]
     machine: String,
@@ -19,10 +19,10 @@ pub struct ProcessIdentity {
     started: u64,
 }
 
-impl ProcessIdentity {
+impl OsProcess {
     /// Returns the identity of this process.
     pub fn current() -> Self {
-        static CURRENT: OnceLock<ProcessIdentity> = OnceLock::new();
+        static CURRENT: OnceLock<OsProcess> = OnceLock::new();
         CURRENT.get_or_init(Self::read).clone()
     }
 
@@ -64,13 +64,13 @@ mod tests {
 
     #[test]
     fn process_identity_detects_ended_process() {
-        let current = ProcessIdentity::current();
+        let current = OsProcess::current();
         assert!(!current.proves_end_of(&current));
-        let restarted = ProcessIdentity {
+        let restarted = OsProcess {
             started: current.started + 1,
             ..current.clone()
         };
-        let elsewhere = ProcessIdentity {
+        let elsewhere = OsProcess {
             machine: "another".to_owned(),
             ..restarted.clone()
         };
@@ -80,6 +80,6 @@ mod tests {
             !current.machine.is_empty()
         );
         assert!(!current.proves_end_of(&elsewhere));
-        assert!(!ProcessIdentity::default().proves_end_of(&ProcessIdentity::default()));
+        assert!(!OsProcess::default().proves_end_of(&OsProcess::default()));
     }
 }

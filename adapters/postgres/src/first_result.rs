@@ -1,4 +1,4 @@
-//! The first results of idempotency keys.
+//! Looks up the first result of an idempotency key.
 
 use factum_core::append::{AppendError, Appended, IdempotencyKey};
 use sqlx::Row as _;

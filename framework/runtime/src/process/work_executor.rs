@@ -1,4 +1,4 @@
-//! [`Delivery`]: executes one command or handles one deadline, and stores the result.
+//! [`WorkExecutor`]: executes one command or handles one deadline, and stores the result.
 
 use factum_core::append::MAX_IDEMPOTENCY_KEY;
 use factum_core::document::{
@@ -26,7 +26,7 @@ use super::signals::Signals;
 use crate::metrics::{WorkOutcome, record_deadline, record_process_work};
 
 /// Executes one command or handles one deadline.
-pub struct Delivery<'a> {
+pub struct WorkExecutor<'a> {
     /// The process manager.
     pub definition: &'a dyn ProcessDefinition,
     /// The keys of its documents.
@@ -69,7 +69,7 @@ struct WorkFailure {
     is_permanent: bool,
 }
 
-impl Delivery<'_> {
+impl WorkExecutor<'_> {
     fn documents(&self) -> &dyn DocumentStore {
         &**self.engine.store()
     }
@@ -115,7 +115,7 @@ impl Delivery<'_> {
                 return Err(DispatchError::Conflict);
             }
             // Later work must not be done first.
-            CommandOutcome::Unavailable(error) if self.definition.is_set_by_appends() => {
+            CommandOutcome::Unavailable(error) if self.definition.are_decision_deadlines() => {
                 return Err(StoreError::Unavailable(error.into()).into());
             }
             CommandOutcome::Unavailable(error) => {
@@ -171,7 +171,7 @@ impl Delivery<'_> {
                     .await?;
             }
             // The command of a decision's deadline has deleted its instance.
-            Edited::Obsolete if !self.definition.is_set_by_appends() => {}
+            Edited::Obsolete if !self.definition.are_decision_deadlines() => {}
             Edited::Stored | Edited::Obsolete => self.record_delivery(id, &pending, rejection),
         }
         Ok(None)
@@ -183,7 +183,7 @@ impl Delivery<'_> {
             Some(_) => WorkOutcome::Rejected,
         };
         record_process_work(self.definition.name(), outcome);
-        if self.definition.is_set_by_appends() {
+        if self.definition.are_decision_deadlines() {
             record_deadline(self.definition.name(), pending.cause.at, self.clock.now());
         }
         self.finished(id);
@@ -207,7 +207,7 @@ impl Delivery<'_> {
         pending: &PendingCommand,
     ) -> Result<(CommandRoute, PendingCommand), CommandOutcome> {
         let Some(route) = self.definition.route(id, &pending.command) else {
-            return Err(match self.definition.is_set_by_appends() {
+            return Err(match self.definition.are_decision_deadlines() {
                 true => CommandOutcome::Superseded,
                 false => CommandOutcome::Unreadable(format!(
                     "this code has no command {:?}",
@@ -233,7 +233,7 @@ impl Delivery<'_> {
         let id = &*instance.id;
         // A command that another dispatcher has found rejected must not be executed here.
         let mut changes = self.fence.require(DocumentChanges::new());
-        if self.definition.is_set_by_appends() {
+        if self.definition.are_decision_deadlines() {
             let mut done = instance.clone();
             done.remove_work(pending.number);
             changes = done.store(self.keys, revision)?;
