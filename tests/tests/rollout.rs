@@ -116,6 +116,10 @@ async fn readers_never_miss_events_during_promotion(place: &str) {
     within("the start", old.wait_until_current()).await.unwrap();
     let load = Load::start(place).await;
     load.more(300).await;
+    let first = Position::new(*load.last.borrow());
+    within("the first events", old.wait_for(first))
+        .await
+        .unwrap();
 
     let new_backend = Backend::open(place).await.unwrap();
     let new_engine = new_backend.engine();

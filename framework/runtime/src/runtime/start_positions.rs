@@ -2,7 +2,7 @@
 //!
 //! A projection always starts at the first event.
 
-use factum_core::document::{DocumentChanges, DocumentError, Revision, encode_document};
+use factum_core::document::{Document, DocumentChanges, DocumentError, Revision, encode_document};
 use factum_core::error::{StoreError, error_chain};
 use factum_core::position::Position;
 use factum_core::store::Store;
@@ -29,7 +29,7 @@ pub async fn store_start_positions(
     }
     let head = retry_unavailable(retry, || read_head(store)).await?;
     for consumers in consumers.chunks(MAX_CHANGED) {
-        while !retry_unavailable(retry, || store_missing(store, consumers, head)).await? {}
+        retry_unavailable(retry, || store_missing(store, consumers, head)).await?;
     }
     Ok(head)
 }
@@ -59,32 +59,35 @@ async fn retry_unavailable<T, F: Future<Output = Result<T, StoreError>>>(
 }
 
 /// Stores the start positions that are missing, in one change.
-///
-/// Returns `false` if another node has stored one of them meanwhile.
 async fn store_missing(
     documents: &dyn Store,
     consumers: &[(String, StartFrom)],
     head: Position,
-) -> Result<bool, StoreError> {
+) -> Result<(), StoreError> {
     let keys = consumers.iter().map(|(name, _)| lease_key(name, 1, 0));
     let keys: Vec<String> = keys.collect();
-    let found = documents.find_documents(&keys).await?;
-    let mut changes = DocumentChanges::new();
-    for ((_, start_from), key) in consumers.iter().zip(keys) {
-        if found.iter().all(|document| document.key != key) {
-            let checkpoint = Checkpoint {
-                position: start_from.position(head),
-                ..Checkpoint::default()
-            };
-            changes = changes.put_if(key, Revision::ABSENT, encode_document(&checkpoint)?);
+    let mut found = Vec::new();
+    loop {
+        let mut changes = DocumentChanges::new();
+        for ((_, start_from), key) in consumers.iter().zip(&keys) {
+            if found.iter().all(|document: &Document| document.key != *key) {
+                let checkpoint = Checkpoint {
+                    position: start_from.position(head),
+                    ..Checkpoint::default()
+                };
+                changes = changes.put_if(key, Revision::ABSENT, encode_document(&checkpoint)?);
+            }
         }
-    }
-    if changes.is_empty() {
-        return Ok(true);
-    }
-    match documents.change_documents(changes).await {
-        Ok(_) => Ok(true),
-        Err(DocumentError::RevisionConflict { .. }) => Ok(false),
-        Err(error) => Err(error.into_store_error()),
+        if changes.is_empty() {
+            return Ok(());
+        }
+        match documents.change_documents(changes).await {
+            Ok(_) => return Ok(()),
+            // An earlier start, or another node, has stored some of them.
+            Err(DocumentError::RevisionConflict { .. }) => {
+                found = documents.find_documents(&keys).await?;
+            }
+            Err(error) => return Err(error.into_store_error()),
+        }
     }
 }
