@@ -23,7 +23,6 @@ use factum::prelude::*;
 use factum::runtime::checkpoint;
 use factum::runtime::{Batch, BatchError, Consumer, ConsumerState, ReadModel};
 use factum::store::Revision;
-use factum::store::async_trait;
 use factum::store::{Query, Read};
 use factum_testkit::Backend;
 
@@ -239,7 +238,6 @@ async fn read_model_applies_split_events_in_one_batch<B: Backend>() {
 /// A custom read model that records events, with its checkpoint in the store.
 struct Recording<E>(Arc<Mutex<Vec<(u64, E)>>>, PhantomData<E>);
 
-#[async_trait]
 impl<E: Event + Debug + Clone> Consumer for Recording<E> {
     fn name(&self) -> &str {
         "recording"
@@ -257,10 +255,6 @@ impl<E: Event + Debug + Clone> Consumer for Recording<E> {
         }
         self.0.lock().unwrap().extend(decoded);
         batch.commit().await
-    }
-
-    fn read_model(&self) -> Option<&dyn ReadModel> {
-        Some(self)
     }
 }
 

@@ -17,7 +17,6 @@ use factum::privacy::{DocumentKeys, KeyError, MasterKey, PersonalDataStore};
 use factum::runtime::{
     Batch, BatchError, Consumer, DeadLetterState, EventError, FailurePolicy, ReadModel,
 };
-use factum::store::async_trait;
 use factum::store::{AppendError, EventStore as _, InvalidAppend, Query};
 use factum::store::{MemoryDocuments, Revision};
 use factum_testkit::Backend;
@@ -306,7 +305,6 @@ async fn store_without_encryption_rejects_personal_data<B: StoredBytes>() {
 /// A read model that fails on every event with an error that quotes the event's data.
 struct QuotingErrors;
 
-#[async_trait]
 impl Consumer for QuotingErrors {
     fn name(&self) -> &str {
         "quoting-errors"
@@ -320,10 +318,6 @@ impl Consumer for QuotingErrors {
         let event = &batch.events[0];
         let quoted = String::from_utf8_lossy(&event.data).into_owned();
         Err(EventError::handler(event.position, quoted).into())
-    }
-
-    fn read_model(&self) -> Option<&dyn ReadModel> {
-        Some(self)
     }
 }
 

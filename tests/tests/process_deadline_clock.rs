@@ -113,7 +113,6 @@ impl Respond for Shop {
 #[derive(Clone, Default)]
 struct AdjustableClock(Arc<watch::Sender<Duration>>);
 
-#[factum::store::async_trait]
 impl Clock for AdjustableClock {
     fn now(&self) -> Timestamp {
         Timestamp::now() + *self.0.borrow()

@@ -56,7 +56,6 @@ struct LostReply {
     failed: Arc<AtomicBool>,
 }
 
-#[async_trait]
 impl Consumer for LostReply {
     fn name(&self) -> &str {
         "lost-reply"
@@ -72,10 +71,6 @@ impl Consumer for LostReply {
         }
         batch.commit().await?;
         Err(StoreError::Interrupted("the answer was lost".into()).into())
-    }
-
-    fn read_model(&self) -> Option<&dyn ReadModel> {
-        Some(self)
     }
 }
 
@@ -154,7 +149,6 @@ factum::store::delegate!(snapshots, [] Crashing, |this| this.store);
 /// A read model whose query matches no event.
 struct Unrelated;
 
-#[async_trait]
 impl Consumer for Unrelated {
     fn name(&self) -> &str {
         "unrelated"
@@ -166,10 +160,6 @@ impl Consumer for Unrelated {
 
     async fn handle(&self, batch: Batch<'_>) -> Result<Revision, BatchError> {
         batch.commit().await
-    }
-
-    fn read_model(&self) -> Option<&dyn ReadModel> {
-        Some(self)
     }
 }
 
@@ -215,7 +205,6 @@ async fn checkpoint_of_unrelated_events_is_batched() {
 /// A read model that fails on the first event.
 struct FailsOnFirst;
 
-#[async_trait]
 impl Consumer for FailsOnFirst {
     fn name(&self) -> &str {
         "fails-on-first"
@@ -231,10 +220,6 @@ impl Consumer for FailsOnFirst {
             true => Err(EventError::handler(first, "first event".to_owned()).into()),
             false => batch.commit().await,
         }
-    }
-
-    fn read_model(&self) -> Option<&dyn ReadModel> {
-        Some(self)
     }
 }
 
@@ -284,7 +269,6 @@ async fn discard_completes_after_caller_crash() {
 /// An empty read model with the given name.
 struct Named(&'static str);
 
-#[async_trait]
 impl Consumer for Named {
     fn name(&self) -> &str {
         self.0
@@ -296,10 +280,6 @@ impl Consumer for Named {
 
     async fn handle(&self, batch: Batch<'_>) -> Result<Revision, BatchError> {
         batch.commit().await
-    }
-
-    fn read_model(&self) -> Option<&dyn ReadModel> {
-        Some(self)
     }
 }
 

@@ -66,6 +66,11 @@ impl Inline {
         })
     }
 
+    /// Returns the names of the projections.
+    pub fn names(&self) -> Vec<String> {
+        self.projections.name_list()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.projections.is_empty()
     }

@@ -56,6 +56,8 @@ struct Shared {
     stream_ids: StreamIds,
     read_batcher: Arc<ReadBatcher>,
     head: watch::Receiver<Position>,
+    /// The names of the inline projections.
+    inline_names: Vec<String>,
     metrics: StoreMetrics,
 }
 
@@ -86,6 +88,7 @@ impl PostgresStore {
             stop_listening,
         ));
         let (writer, inbox) = mpsc::channel(QUEUE_CAPACITY);
+        let inline_names = parts.inline.names();
         let metrics = StoreMetrics::new("postgres");
         let writer_task = Writer {
             server: parts.writer_options,
@@ -105,6 +108,7 @@ impl PostgresStore {
             stream_ids: StreamIds::new(),
             read_batcher: Arc::default(),
             head,
+            inline_names,
             metrics,
         })))
     }
@@ -242,6 +246,10 @@ impl SqlDatabase for PostgresStore {
         let sql = "begin isolation level repeatable read, read only";
         let begun = self.0.pool.begin_with(sql).await;
         Ok(Box::new(ReadTransaction(begun.map_err(store_error)?)))
+    }
+
+    fn is_inline(&self, name: &str) -> bool {
+        self.0.inline_names.iter().any(|inline| inline == name)
     }
 
     async fn transaction(&self, work: TransactionWork) -> Result<Revision, BatchError> {

@@ -26,7 +26,6 @@ struct Schema(PostgresOptions);
 #[derive(Clone)]
 struct Inline(PostgresStore);
 
-#[async_trait]
 impl Backend for Schema {
     type Store = Inline;
 

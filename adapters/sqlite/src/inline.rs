@@ -29,6 +29,11 @@ impl Inline {
         })
     }
 
+    /// Returns the names of the projections.
+    pub fn names(&self) -> Vec<String> {
+        self.projections.name_list()
+    }
+
     /// Returns the builds that appends after `head` update.
     pub fn begin(
         &self,

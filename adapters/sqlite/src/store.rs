@@ -49,6 +49,8 @@ struct Shared {
     read_pool: ReadPool,
     view_pool: ViewPool,
     head: watch::Receiver<Position>,
+    /// The names of the inline projections.
+    inline_names: Vec<String>,
     metrics: StoreMetrics,
     poller: Mutex<Option<HeadPoller>>,
 }
@@ -71,6 +73,7 @@ impl SqliteStore {
         let poller = poller.map_err(|error| StoreError::Failed(error.into()))?;
         let write_lock = WriteLock::new(parts.writer);
         let (writer, inbox) = mpsc::channel(QUEUE_CAPACITY);
+        let inline_names = parts.inline.names();
         let metrics = StoreMetrics::new("sqlite");
         let writer_thread = Writer {
             write_lock: write_lock.clone(),
@@ -88,6 +91,7 @@ impl SqliteStore {
             read_pool: parts.read_pool,
             view_pool: parts.view_pool,
             head,
+            inline_names,
             metrics,
             poller: Mutex::new(Some(poller)),
         })))
@@ -226,6 +230,10 @@ impl SnapshotStore for SqliteStore {
 impl SqlDatabase for SqliteStore {
     async fn begin_read(&self) -> Result<Box<dyn SqlConnection>, StoreError> {
         Ok(Box::new(self.0.view_pool.begin().await?))
+    }
+
+    fn is_inline(&self, name: &str) -> bool {
+        self.0.inline_names.iter().any(|inline| inline == name)
     }
 
     async fn transaction(&self, work: TransactionWork) -> Result<Revision, BatchError> {

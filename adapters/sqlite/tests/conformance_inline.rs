@@ -25,7 +25,6 @@ struct File(TempDir);
 #[derive(Clone)]
 struct Inline(SqliteStore);
 
-#[async_trait]
 impl Backend for File {
     type Store = Inline;
 

@@ -26,7 +26,7 @@ use factum_core::stream_id::StreamId;
 use uuid::Uuid;
 
 use crate::causality::Causality;
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, SharedClock, SystemClock};
 use crate::command::Decide;
 use crate::domain::aggregate::Aggregate;
 use crate::engine::core::EngineCore;
@@ -62,7 +62,7 @@ pub struct EngineBuilder {
     store: Arc<dyn Store>,
     retry: RetryPolicy,
     cache_capacity: usize,
-    clock: Arc<dyn Clock>,
+    clock: SharedClock,
 }
 
 impl Engine {
@@ -79,7 +79,7 @@ impl Engine {
             store: Arc::new(store),
             retry: RetryPolicy::default(),
             cache_capacity: CACHE_CAPACITY,
-            clock: Arc::new(SystemClock),
+            clock: SharedClock::new(SystemClock),
         }
     }
 
@@ -166,7 +166,7 @@ impl Engine {
     /// Returns the clock for deadlines.
     #[doc(hidden)]
     #[must_use]
-    pub fn clock(&self) -> &Arc<dyn Clock> {
+    pub fn clock(&self) -> &SharedClock {
         &self.0.clock
     }
 
@@ -206,7 +206,7 @@ impl EngineBuilder {
     /// Process managers use it, too, unless the runtime has another clock.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Arc::new(clock);
+        self.clock = SharedClock::new(clock);
         self
     }
 

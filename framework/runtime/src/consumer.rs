@@ -21,6 +21,7 @@
 mod batch;
 mod batch_applier;
 mod batch_size;
+mod boxed_consumer;
 mod build;
 mod context;
 mod control;
@@ -50,12 +51,14 @@ mod traits;
 mod waiters;
 
 pub use batch::{Batch, BatchError, ConsumerError, EventError};
+pub use boxed_consumer::{BoxedConsumer, BoxedReadModel, box_consumer, box_read_model};
 pub use build::Build;
 pub use context::ConsumerContext;
 pub use control::{Control, VersionedControl, change, checkpoint, control_key, is_build_wanted};
 pub use control_error::{ControlError, WaitError};
 pub use dead_letter::{DeadLetter, DeadLetterState};
 pub use dead_letter_store::{blocked_keys, redact_errors};
+pub use events_at::events_at;
 pub use failure_policy::{Failure, FailureAction, FailurePolicy};
 pub use handle::{ConsumerHandle, ConsumerTask};
 pub use lease::{

@@ -8,12 +8,11 @@ mod start_positions;
 
 use std::collections::{BTreeSet, HashSet};
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use factum_core::error::StoreError;
 use factum_core::position::Position;
-use factum_engine::clock::Clock;
+use factum_engine::clock::{Clock, SharedClock};
 use factum_engine::engine::{Engine, WaitForPosition};
 use factum_engine::process::ProcessManager;
 use factum_engine::projection::Projection;
@@ -85,7 +84,7 @@ pub struct Runtime {
     schedule_names: HashSet<String>,
     node: Node,
     engine: Engine,
-    clock: Arc<dyn Clock>,
+    clock: SharedClock,
     shutdown: watch::Sender<bool>,
 }
 

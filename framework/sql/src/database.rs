@@ -34,4 +34,12 @@ pub trait SqlDatabase: Store {
     /// # Errors
     /// Returns the error of `work` or of the database.
     async fn transaction(&self, work: TransactionWork) -> Result<Revision, BatchError>;
+
+    /// Returns whether appends to this store update the projection `name`.
+    ///
+    /// Such a projection has no keys of personal data, so the consumer that builds it does not get them either.
+    fn is_inline(&self, name: &str) -> bool {
+        let _ = name;
+        false
+    }
 }

@@ -109,6 +109,13 @@ impl InlineProjections {
         self.0.is_empty()
     }
 
+    /// Returns the names of the projections, in ascending order.
+    #[must_use]
+    pub fn name_list(&self) -> Vec<String> {
+        let names = self.0.iter().map(|it| it.projection.name().to_owned());
+        names.collect()
+    }
+
     /// Returns the names of the projections, separated by commas.
     #[must_use]
     pub fn names(&self) -> String {

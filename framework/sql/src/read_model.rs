@@ -3,12 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use factum_core::document::Revision;
+use factum_core::error::StoreError;
+use factum_core::personal::redact;
+use factum_core::position::Position;
 use factum_core::query::Query;
 use factum_core::record::RecordedEvent;
 use factum_engine::projection::EventsOf;
-use factum_runtime::consumer::{Batch, BatchError, Consumer, EventError, ReadModel};
+use factum_runtime::consumer::{Batch, BatchError, Consumer, EventError, ReadModel, events_at};
 
 use crate::connection::SqlTransaction;
 use crate::database::{SqlDatabase, TransactionWork};
@@ -37,6 +39,29 @@ impl SqlReadModel {
             database,
             projection: Arc::new(projection),
         }
+    }
+
+    /// Returns the events as the projection may read them.
+    ///
+    /// The engine's store may have decrypted personal data. An inline projection never sees it, so the events are read
+    /// again from the database itself, and redacted.
+    async fn events_for_projection(
+        &self,
+        events: &[RecordedEvent],
+    ) -> Result<Vec<RecordedEvent>, BatchError> {
+        if !self.database.is_inline(self.projection.name()) {
+            return Ok(events.to_vec());
+        }
+        let positions: Vec<Position> = events.iter().map(|event| event.position).collect();
+        let stored = events_at(&*self.database, &positions).await?;
+        let mut redacted = Vec::with_capacity(events.len());
+        for (position, event) in positions.into_iter().zip(stored) {
+            redacted.push(event.ok_or_else(|| {
+                StoreError::Corrupt(format!("no event at position {position} in the database"))
+            })?);
+        }
+        redact(&mut redacted)?;
+        Ok(redacted)
     }
 
     async fn transaction(&self, work: TransactionWork) -> Result<Revision, BatchError> {
@@ -69,7 +94,6 @@ pub(crate) async fn project(
     })
 }
 
-#[async_trait]
 impl Consumer for SqlReadModel {
     fn name(&self) -> &str {
         self.projection.name()
@@ -83,13 +107,10 @@ impl Consumer for SqlReadModel {
         self.projection.partitions()
     }
 
-    fn read_model(&self) -> Option<&dyn ReadModel> {
-        Some(self)
-    }
-
     async fn handle(&self, batch: Batch<'_>) -> Result<Revision, BatchError> {
         let projection = self.projection.clone();
-        let (build, changes, events) = (batch.build, batch.changes, batch.events.to_vec());
+        let events = self.events_for_projection(batch.events).await?;
+        let (build, changes) = (batch.build, batch.changes);
         let work: TransactionWork = Box::new(move |db| {
             Box::pin(async move {
                 // First, because it fails if another node has taken over.
@@ -104,7 +125,6 @@ impl Consumer for SqlReadModel {
     }
 }
 
-#[async_trait]
 impl ReadModel for SqlReadModel {
     fn version(&self) -> u32 {
         self.projection.version()

@@ -54,13 +54,11 @@ pub mod snapshot;
 /// Pass a type that implements [`Backend`](crate::Backend):
 ///
 /// ```ignore
-/// use factum::store::async_trait;
-/// use factum_testkit::Backend;
+/// /// use factum_testkit::Backend;
 /// use factum_memory::MemoryStore;
 ///
 /// struct Memory(MemoryStore);
 ///
-/// #[async_trait]
 /// impl Backend for Memory {
 ///     type Store = MemoryStore;
 ///     async fn create() -> Self { Self(MemoryStore::new()) }

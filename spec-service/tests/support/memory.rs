@@ -71,7 +71,6 @@ pub async fn node_on(store: &MemoryStore) -> Specs {
 /// A projection that fails at every event.
 struct BrokenProjection;
 
-#[async_trait]
 impl Consumer for BrokenProjection {
     fn name(&self) -> &str {
         "broken"
@@ -79,10 +78,6 @@ impl Consumer for BrokenProjection {
 
     fn query(&self) -> Query {
         Query::all()
-    }
-
-    fn read_model(&self) -> Option<&dyn ReadModel> {
-        Some(self)
     }
 
     async fn handle(&self, _: Batch<'_>) -> Result<Revision, BatchError> {

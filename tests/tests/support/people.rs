@@ -185,7 +185,6 @@ pub(crate) trait StoredBytes: Backend {
 
 pub(crate) struct Memory(MemoryStore);
 
-#[async_trait]
 impl Backend for Memory {
     type Store = MemoryStore;
 
@@ -212,7 +211,6 @@ impl StoredBytes for Memory {
 
 pub(crate) struct File(TempDir);
 
-#[async_trait]
 impl Backend for File {
     type Store = SqliteStore;
 
@@ -248,7 +246,6 @@ static SCHEMAS: AtomicU64 = AtomicU64::new(0);
 
 pub(crate) struct Schema(PostgresOptions, String);
 
-#[async_trait]
 impl Backend for Schema {
     type Store = PostgresStore;
 

@@ -14,7 +14,8 @@ use factum_tests::load::PATIENT;
 
 use crate::check;
 
-pub(crate) const LEASE: Duration = Duration::from_millis(300);
+/// The lease, long enough for heartbeats that wait for busy writers of a SQLite file.
+pub(crate) const LEASE: Duration = Duration::from_secs(1);
 
 pub(crate) async fn run<const V: u32, const P: u16>(backend: &Backend, engine: &Engine) -> Runtime {
     let builder = Runtime::builder(engine).retry(PATIENT).lease(LEASE);

@@ -116,7 +116,6 @@ impl Drop for Handle {
     }
 }
 
-#[async_trait]
 impl<const FAULT: usize> Backend for Place<FAULT> {
     type Store = Broken<FAULT>;
 

@@ -1,8 +1,6 @@
 //! [`EngineCore`]: the state that all handles of an engine share.
 
-use std::sync::Arc;
-
-use crate::clock::Clock;
+use crate::clock::SharedClock;
 use crate::engine::alarm::DeadlineAlarm;
 use crate::engine::retry::RetryPolicy;
 use crate::engine::stream_queues::StreamQueues;
@@ -17,7 +15,7 @@ pub struct EngineCore {
     /// The retry policy of commands.
     pub retry: RetryPolicy,
     /// The clock for deadlines.
-    pub clock: Arc<dyn Clock>,
+    pub clock: SharedClock,
     /// Wakes the executor of deadlines.
     pub alarm: DeadlineAlarm,
 }

@@ -5,7 +5,7 @@ use factum_core::document::DocumentChanges;
 use factum_core::stream_id::StreamId;
 use factum_core::timestamp::Timestamp;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, SharedClock};
 use crate::domain::codec::Encoder;
 use crate::domain::deadline::{DeadlineChange, DeadlineChanges};
 use crate::engine::execute_error::ExecuteError;
@@ -27,7 +27,7 @@ pub fn encode_deadlines<E: std::error::Error + 'static>(
     deadlines: &[(&StreamId, &DeadlineChanges)],
     streams: &[StreamAppend],
     encoder: &mut Encoder,
-    clock: &dyn Clock,
+    clock: &SharedClock,
 ) -> Result<DeadlineDocuments, ExecuteError<E>> {
     let mut documents = DeadlineDocuments::default();
     if deadlines.is_empty() {

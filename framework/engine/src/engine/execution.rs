@@ -240,7 +240,7 @@ impl<'e, C: Decide> Execution<'e, C> {
         C::On::for_each_deadline(&self.parts, &decision, &mut |stream, changes| {
             deadlines.push((stream, changes));
         });
-        let clock = &*self.engine.clock;
+        let clock = &self.engine.clock;
         let documents = encode_deadlines(&deadlines, &streams, &mut self.encoder, clock)?;
         let is_unchanged =
             documents.changes.is_empty() && streams.iter().all(|append| append.events.is_empty());

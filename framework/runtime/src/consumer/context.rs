@@ -10,10 +10,10 @@ use factum_core::store::EventStore;
 use factum_engine::engine::RetryPolicy;
 use tokio::sync::Notify;
 
+use super::boxed_consumer::{BoxedConsumer, BoxedReadModel};
 use super::dead_letter_store::DeadLetterStore;
 use super::failure_policy::FailurePolicy;
 use super::status_tracker::StatusTracker;
-use super::traits::{Consumer, ReadModel};
 use super::waiters::Waiters;
 use crate::membership::Membership;
 
@@ -27,7 +27,7 @@ pub const PROMOTION_PAUSE: Duration = Duration::from_millis(250);
 /// The state that the tasks of one consumer share.
 pub struct ConsumerContext {
     /// The consumer.
-    pub consumer: Arc<dyn Consumer>,
+    pub consumer: Arc<dyn BoxedConsumer>,
     /// The store of the events.
     pub store: Arc<dyn EventStore>,
     /// The store of the checkpoints.
@@ -55,7 +55,7 @@ pub struct ConsumerContext {
 impl ConsumerContext {
     /// Creates the context of a consumer.
     pub fn new(
-        consumer: Arc<dyn Consumer>,
+        consumer: Arc<dyn BoxedConsumer>,
         store: Arc<dyn EventStore>,
         documents: Arc<dyn DocumentStore>,
         membership: Arc<Membership>,
@@ -83,18 +83,18 @@ impl ConsumerContext {
     }
 
     /// Returns the read model of the consumer, if it has one.
-    pub fn read_model(&self) -> Option<&dyn ReadModel> {
+    pub fn read_model(&self) -> Option<&dyn BoxedReadModel> {
         self.consumer.read_model()
     }
 
     /// Returns the version of the builds that this code processes.
     pub fn version(&self) -> u32 {
-        self.read_model().map_or(1, ReadModel::version)
+        self.read_model().map_or(1, BoxedReadModel::version)
     }
 
     /// Returns whether no other node sees the checkpoints.
     pub fn is_local(&self) -> bool {
-        let local = self.read_model().and_then(ReadModel::local_documents);
+        let local = self.read_model().and_then(BoxedReadModel::local_documents);
         local.is_some()
     }
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use factum_core::document::{DocumentStore, Revision};
 use factum_core::position::Position;
 use factum_core::query::Query;
@@ -12,10 +11,9 @@ use super::batch::{Batch, BatchError};
 
 /// A durable subscription: processes all events that match a query, in order, with a checkpoint.
 ///
-/// The [runtime](crate::Runtime) runs consumers. A consumer whose effects are in the store's database changes them in
+/// The [runtime](crate::Runtime) runs consumers. Implement the asynchronous methods with `async fn`. A consumer whose effects are in the store's database changes them in
 /// the transaction of the checkpoint, so that each event takes effect exactly once. Others process events at least
 /// once.
-#[async_trait]
 pub trait Consumer: Send + Sync + 'static {
     /// Returns the name: 1 to 200 bytes without `/` or control characters.
     ///
@@ -62,12 +60,8 @@ pub trait Consumer: Send + Sync + 'static {
     ///
     /// # Errors
     /// Returns [`BatchError`]. Nothing has changed then, where the backend can guarantee that.
-    async fn handle(&self, batch: Batch<'_>) -> Result<Revision, BatchError>;
-
-    /// Returns the read model, if the consumer has one and it can be rebuilt.
-    fn read_model(&self) -> Option<&dyn ReadModel> {
-        None
-    }
+    fn handle(&self, batch: Batch<'_>)
+    -> impl Future<Output = Result<Revision, BatchError>> + Send;
 }
 
 /// The policy for events and states that newer code has stored.
@@ -83,7 +77,6 @@ pub enum NewerEvents {
 ///
 /// A read model may exist in several *builds*: while a new build catches up, the old one serves readers. Builds are
 /// numbered from 1, and a number is never used again.
-#[async_trait]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not specify where its read model is stored",
     label = "not a read model",
@@ -111,9 +104,9 @@ pub trait ReadModel: Consumer {
     ///
     /// # Errors
     /// Returns [`BatchError`] if it cannot be created.
-    async fn prepare(&self, build: u64) -> Result<(), BatchError> {
+    fn prepare(&self, build: u64) -> impl Future<Output = Result<(), BatchError>> + Send {
         let _ = build;
-        Ok(())
+        async { Ok(()) }
     }
 
     /// Makes the build of `batch` the active build, which serves readers.
@@ -122,8 +115,11 @@ pub trait ReadModel: Consumer {
     ///
     /// # Errors
     /// Returns [`BatchError`]; nothing has changed then.
-    async fn promote(&self, batch: Batch<'_>) -> Result<Revision, BatchError> {
-        batch.commit().await
+    fn promote(
+        &self,
+        batch: Batch<'_>,
+    ) -> impl Future<Output = Result<Revision, BatchError>> + Send {
+        batch.commit()
     }
 
     /// Drops `build` completely.
@@ -132,8 +128,8 @@ pub trait ReadModel: Consumer {
     ///
     /// # Errors
     /// Returns [`BatchError`] if it cannot be dropped.
-    async fn drop_build(&self, build: u64) -> Result<(), BatchError> {
+    fn drop_build(&self, build: u64) -> impl Future<Output = Result<(), BatchError>> + Send {
         let _ = build;
-        Ok(())
+        async { Ok(()) }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use factum_core::document::{DocumentStore, Revision};
 use factum_core::timestamp::Timestamp;
-use factum_engine::clock::Clock;
+use factum_engine::clock::{Clock, SharedClock};
 use factum_engine::engine::{Engine, RetryPolicy};
 use factum_engine::error::{StoreError, error_chain};
 use factum_engine::process::instance::{DueEntry, InstanceKeys, InstanceWork, ProcessInstance};
@@ -35,7 +35,7 @@ pub struct Dispatcher {
     definition: Arc<dyn ProcessDefinition>,
     keys: InstanceKeys,
     engine: Engine,
-    clock: Arc<dyn Clock>,
+    clock: SharedClock,
     signals: Arc<Signals>,
     owner: DispatchOwner,
     retry: RetryPolicy,
@@ -67,7 +67,7 @@ impl Dispatcher {
         definition: Arc<dyn ProcessDefinition>,
         keys: InstanceKeys,
         engine: Engine,
-        clock: Arc<dyn Clock>,
+        clock: SharedClock,
         signals: Arc<Signals>,
         owner: DispatchOwner,
         retry: RetryPolicy,
@@ -368,7 +368,7 @@ impl Dispatcher {
             definition: &*self.definition,
             keys: &self.keys,
             engine: &self.engine,
-            clock: &*self.clock,
+            clock: &self.clock,
             signals: &self.signals,
             backoff: &self.backoff,
             report: &self.report,

@@ -5,7 +5,6 @@ use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use async_trait::async_trait;
 use factum_core::document::Revision;
 use factum_core::position::Position;
 use factum_core::query::Query;
@@ -89,7 +88,6 @@ impl<E: Event> HandlerConsumer<E> {
     }
 }
 
-#[async_trait]
 impl<E: Event> Consumer for HandlerConsumer<E> {
     fn name(&self) -> &str {
         &self.name
@@ -137,6 +135,7 @@ impl<E: Event> Consumer for HandlerConsumer<E> {
 
 #[cfg(test)]
 mod tests {
+    use async_trait::async_trait;
     use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
     use super::*;

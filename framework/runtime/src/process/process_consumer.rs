@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use factum_core::document::{DocumentError, DocumentStore, InvalidDocumentChanges, Revision};
 use factum_core::position::Position;
 use factum_core::query::Query;
@@ -148,7 +147,6 @@ impl ProcessConsumer {
     }
 }
 
-#[async_trait]
 impl Consumer for ProcessConsumer {
     fn name(&self) -> &str {
         &self.name

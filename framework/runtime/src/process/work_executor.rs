@@ -6,7 +6,7 @@ use factum_core::document::{
 };
 use factum_core::error::StoreError;
 use factum_core::timestamp::Timestamp;
-use factum_engine::clock::Clock;
+use factum_engine::clock::{Clock, SharedClock};
 use factum_engine::engine::Engine;
 use factum_engine::process::instance::{
     InstanceKeys, InstanceWork, PendingCommand, ProcessInstance, Timer,
@@ -34,7 +34,7 @@ pub struct WorkExecutor<'a> {
     /// The engine that executes commands.
     pub engine: &'a Engine,
     /// The clock of deadlines.
-    pub clock: &'a dyn Clock,
+    pub clock: &'a SharedClock,
     /// The tasks of the process manager.
     pub signals: &'a Signals,
     /// The instances that are not retried for a while.

@@ -184,7 +184,6 @@ impl<P: Projection> fmt::Debug for InMemory<P> {
     }
 }
 
-#[async_trait]
 impl<P> Consumer for InMemory<P>
 where
     P: Projection + ProjectSet<EventsOf<P>>,
@@ -199,10 +198,6 @@ where
 
     fn partitions(&self) -> u16 {
         P::PARTITIONS
-    }
-
-    fn read_model(&self) -> Option<&dyn ReadModel> {
-        Some(self)
     }
 
     async fn handle(&self, batch: Batch<'_>) -> Result<Revision, BatchError> {
@@ -249,7 +244,6 @@ where
     }
 }
 
-#[async_trait]
 impl<P> ReadModel for InMemory<P>
 where
     P: Projection + ProjectSet<EventsOf<P>>,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use factum_core::document::DocumentStore;
 use factum_core::position::Position;
 use factum_core::store::EventStore;
-use factum_engine::clock::Clock;
+use factum_engine::clock::{Clock, SharedClock};
 use factum_engine::engine::{Engine, RetryPolicy};
 use factum_engine::event::Event;
 use factum_engine::process::instance::InstanceKeys;
@@ -22,7 +22,8 @@ use super::running::{ConsumerKind, RunningConsumer};
 use super::start_error::{StartError, check_name, check_not_reserved, check_prefix, check_unique};
 use super::start_positions::store_start_positions;
 use crate::consumer::{
-    Consumer, ConsumerContext, ConsumerTask, FailurePolicy, ReadModel, lease_key,
+    BoxedConsumer, BoxedReadModel, ConsumerContext, ConsumerTask, FailurePolicy, ReadModel,
+    box_consumer, box_read_model, lease_key,
 };
 use crate::membership::Membership;
 use crate::process::{
@@ -45,7 +46,7 @@ pub struct RuntimeBuilder {
     handlers: Vec<HandlerSpec>,
     schedules: Vec<Schedule>,
     deadlines: Option<Vec<CommandRoute>>,
-    clock: Arc<dyn Clock>,
+    clock: SharedClock,
     retry: RetryPolicy,
     lease: Duration,
     node_name: Option<String>,
@@ -53,7 +54,7 @@ pub struct RuntimeBuilder {
 }
 
 struct ProjectionSpec {
-    model: Arc<dyn ReadModel>,
+    model: Arc<dyn BoxedConsumer>,
     policy: FailurePolicy,
 }
 
@@ -66,7 +67,7 @@ struct ProcessSpec {
 struct HandlerSpec {
     name: String,
     options: HandlerOptions,
-    consumer: Box<dyn FnOnce(Position) -> Arc<dyn Consumer> + Send>,
+    consumer: Box<dyn FnOnce(Position) -> Arc<dyn BoxedConsumer> + Send>,
 }
 
 /// The options of a process manager.
@@ -138,7 +139,7 @@ impl RuntimeBuilder {
 
     /// Adds a projection with a failure policy.
     pub fn projection_with(mut self, model: impl ReadModel, policy: FailurePolicy) -> Self {
-        let model = Arc::new(model);
+        let model = box_read_model(model);
         self.projections.push(ProjectionSpec { model, policy });
         self
     }
@@ -184,7 +185,7 @@ impl RuntimeBuilder {
             name,
             options,
             consumer: Box::new(move |starts_after| {
-                Arc::new(HandlerConsumer::new(
+                box_consumer(HandlerConsumer::new(
                     &of,
                     handler,
                     concurrency,
@@ -225,7 +226,7 @@ impl RuntimeBuilder {
 
     /// Sets the clock of deadlines and schedules. Default: the clock of the engine.
     pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Arc::new(clock);
+        self.clock = SharedClock::new(clock);
         self
     }
 
@@ -331,8 +332,10 @@ impl RuntimeBuilder {
         let membership = Arc::new(Membership::new(self.lease, self.node_name));
         let local = Arc::new(Membership::alone(self.lease));
         let retry = self.retry;
-        let start_consumer = |consumer: Arc<dyn Consumer>, policy: FailurePolicy| {
-            let own = consumer.read_model().and_then(ReadModel::local_documents);
+        let start_consumer = |consumer: Arc<dyn BoxedConsumer>, policy: FailurePolicy| {
+            let own = consumer
+                .read_model()
+                .and_then(BoxedReadModel::local_documents);
             let (membership, documents) = match own {
                 None => (membership.clone(), documents.clone()),
                 Some(own) => (local.clone(), own),
@@ -364,7 +367,8 @@ impl RuntimeBuilder {
         let mut dispatchers: Vec<DispatcherTask> = Vec::new();
         let mut is_shared = !self.processes.is_empty() || !self.handlers.is_empty();
         for ProjectionSpec { model, policy } in self.projections {
-            is_shared |= model.local_documents().is_none();
+            let local = model.read_model().and_then(BoxedReadModel::local_documents);
+            is_shared |= local.is_none();
             let name = model.name().to_owned();
             let task = start_consumer(model, policy);
             let kind = ConsumerKind::Projection;
@@ -376,7 +380,7 @@ impl RuntimeBuilder {
             let starts_after = spec.options.start_from.position(head);
             let consumer =
                 ProcessConsumer::new(spec.definition, keys.clone(), starts_after, signals.clone());
-            let task = start_consumer(Arc::new(consumer), spec.options.failure_policy);
+            let task = start_consumer(box_consumer(consumer), spec.options.failure_policy);
             let deliveries =
                 DeliveryHandle::new(spec.deliveries, keys, signals, self.engine.store().clone());
             let owner = DispatchOwner::LeaseHolder {

@@ -7,7 +7,6 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use bytes::Bytes;
 
 use factum_core::append::{Append, AppendError, Appended, Conflict, ExpectedVersion};
@@ -23,13 +22,12 @@ use factum_engine::record::{ContentType, NewEvent, RecordedEvent};
 /// A database, schema or file in which [`conformance_suite!`](crate::conformance_suite) opens stores.
 ///
 /// Each test case creates its own backend and opens one or more handles on it.
-#[async_trait]
 pub trait Backend: Send + Sync + Sized + 'static {
     /// The store under test. Its clones share one connection or pool.
     type Store: Store + Clone;
 
     /// Creates an empty backend, which may be deleted when the value is dropped.
-    async fn create() -> Self;
+    fn create() -> impl Future<Output = Self> + Send;
 
     /// Returns whether the backend can be used in this environment.
     ///
@@ -42,7 +40,7 @@ pub trait Backend: Send + Sync + Sized + 'static {
     /// Opens another handle on the same data, as another process would.
     ///
     /// The handle must share no memory (caches, connections, channels) with the handles that are already open.
-    async fn open(&self) -> Self::Store;
+    fn open(&self) -> impl Future<Output = Self::Store> + Send;
 }
 
 /// The time limit of a case.

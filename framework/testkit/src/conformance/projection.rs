@@ -5,8 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_trait::async_trait;
-
 use super::faults::with_seeds;
 use super::harness::{Backend, all_events, event, events, number, put};
 use crate::{Faults, Faulty};
@@ -68,7 +66,6 @@ impl Marks {
     }
 }
 
-#[async_trait]
 impl Consumer for Marks {
     fn name(&self) -> &str {
         NAME
@@ -101,10 +98,6 @@ impl Consumer for Marks {
             });
         let changes = batch.changes.clone().with(effects);
         Batch { changes, ..batch }.commit().await
-    }
-
-    fn read_model(&self) -> Option<&dyn ReadModel> {
-        Some(self)
     }
 }
 
@@ -259,7 +252,6 @@ struct ExternalModel {
     applied: Arc<Mutex<Vec<u64>>>,
 }
 
-#[async_trait]
 impl Consumer for ExternalModel {
     fn name(&self) -> &str {
         "contract elsewhere"
@@ -276,10 +268,6 @@ impl Consumer for ExternalModel {
             .expect("the lock should be free")
             .extend(positions);
         batch.commit().await
-    }
-
-    fn read_model(&self) -> Option<&dyn ReadModel> {
-        Some(self)
     }
 }
 
