@@ -1,7 +1,5 @@
 //! The cost of a runtime that has nothing to do: a program that is alone on its store writes nothing.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;

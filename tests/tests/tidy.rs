@@ -324,7 +324,7 @@ impl<'a> Visit<'a> for TypeNames {
             Item::Enum(item) => self.0.push(item.ident.to_string()),
             Item::Trait(item) => self.0.push(item.ident.to_string()),
             Item::Mod(module) if module.ident != "tests" => {
-                syn::visit::visit_item_mod(self, module)
+                syn::visit::visit_item_mod(self, module);
             }
             _ => {}
         }

@@ -3,6 +3,7 @@
 mod action;
 mod command_set;
 pub mod deadline_document;
+mod encode_command_error;
 mod inputs;
 pub mod instance;
 mod process_manager;
@@ -13,6 +14,7 @@ mod reactions;
 pub use crate::domain::deadline::When;
 pub use action::ProcessAction;
 pub use command_set::{CommandEnvelope, CommandOutcome, CommandRoute, CommandSet};
+pub use encode_command_error::EncodeCommandError;
 pub use inputs::{Deadline, Rejection};
 pub use process_manager::{Correlation, ProcessManager, SentBy};
 pub use react::{React, Respond};

@@ -9,7 +9,7 @@ use factum_core::tag::Tag;
 use uuid::Uuid;
 
 use crate::key_cache::{KeyCache, KeyStates};
-use crate::key_store::{KeyState, KeyStore};
+use crate::key_store::{KeyState, SharedKeyStore};
 use crate::personal_categories::PersonalCategories;
 
 /// Returns `append` with its personal fields encrypted and its events tagged with their data subjects.
@@ -46,7 +46,7 @@ pub async fn encrypt(
     Ok(append)
 }
 
-fn pseudonym(key_store: &dyn KeyStore, field: &PersonalField, stream: &StreamId) -> Pseudonym {
+fn pseudonym(key_store: &SharedKeyStore, field: &PersonalField, stream: &StreamId) -> Pseudonym {
     key_store.pseudonym(match &field.subject {
         Subject::Stream => stream.key(),
         Subject::Id(id) => id,

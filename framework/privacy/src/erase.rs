@@ -17,7 +17,7 @@ use tracing::warn;
 
 use crate::encrypt::subject_tag;
 use crate::key_cache::KeyCache;
-use crate::key_store::KeyStore;
+use crate::key_store::SharedKeyStore;
 
 /// The result of an erasure: the events whose personal data became unreadable.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,7 +87,7 @@ async fn invalidate_snapshot(store: &impl Store, stream: &StreamId) -> Result<()
 }
 
 /// Evicts the cached states of `engine` after each erasure in another process; never returns.
-pub async fn evict_erased(key_store: &dyn KeyStore, engine: Engine, every: Duration) {
+pub async fn evict_erased(key_store: &SharedKeyStore, engine: Engine, every: Duration) {
     let (mut seen, mut evictions) = (None, 0);
     loop {
         match key_store.revision().await {

@@ -68,7 +68,7 @@ impl<S: Store> PersonalDataStore<S> {
     #[must_use]
     pub fn new(store: S, keys: impl KeyStore) -> Self {
         let shared = PrivacyState {
-            keys: KeyCache::new(Arc::new(keys)),
+            keys: KeyCache::new(keys),
             order: AppendOrder::default(),
             categories: PersonalCategories::default(),
         };

@@ -32,6 +32,7 @@ mod handle;
 mod handler_consumer;
 mod orphan;
 mod process_consumer;
+mod reaction_error;
 mod report;
 mod schedule;
 mod schedules;

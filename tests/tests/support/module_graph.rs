@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use syn::visit::Visit;
 use syn::{Item, ItemMod, UseTree, Visibility};
@@ -37,18 +37,18 @@ impl ModuleGraph {
         let mut graph = Self {
             modules: BTreeMap::new(),
         };
-        graph.read_file(root, root.parent().unwrap().to_owned(), Vec::new());
+        graph.read_file(root, root.parent().unwrap(), &Vec::new());
         graph
     }
 
-    fn read_file(&mut self, file: &Path, folder: PathBuf, path: ModulePath) {
+    fn read_file(&mut self, file: &Path, folder: &Path, path: &ModulePath) {
         let text = fs::read_to_string(file).unwrap();
         let parsed =
             syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-        self.read_module(&parsed.items, &folder, path.clone(), &path);
+        self.read_module(&parsed.items, folder, path, path);
     }
 
-    fn read_module(&mut self, items: &[Item], folder: &Path, path: ModulePath, file: &ModulePath) {
+    fn read_module(&mut self, items: &[Item], folder: &Path, path: &ModulePath, file: &ModulePath) {
         let mut module = Module {
             file: file.clone(),
             ..Module::default()
@@ -74,10 +74,10 @@ impl ModuleGraph {
             let child_path: ModulePath = path.iter().cloned().chain([name.clone()]).collect();
             let child_folder = folder.join(&name);
             match &child.content {
-                Some((_, items)) => self.read_module(items, &child_folder, child_path, file),
+                Some((_, items)) => self.read_module(items, &child_folder, &child_path, file),
                 None => {
                     let file = folder.join(format!("{name}.rs"));
-                    self.read_file(&file, child_folder, child_path);
+                    self.read_file(&file, &child_folder, &child_path);
                 }
             }
         }

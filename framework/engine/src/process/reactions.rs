@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 
 use super::action::ProcessAction;
+use super::encode_command_error::EncodeCommandError;
 use super::process_manager::{ProcessManager, SentBy};
 use crate::command::Decide;
 use crate::domain::deadline::When;
@@ -16,7 +17,7 @@ pub struct Reactions<P> {
     instance: String,
     at: Timestamp,
     actions: Vec<ProcessAction>,
-    error: Option<String>,
+    error: Option<EncodeCommandError>,
     of: PhantomData<fn() -> P>,
 }
 
@@ -38,7 +39,7 @@ impl<P: ProcessManager> Reactions<P> {
     /// # Errors
     /// Returns the reason if a command cannot be encoded.
     #[doc(hidden)]
-    pub fn finish(self) -> Result<Vec<ProcessAction>, String> {
+    pub fn finish(self) -> Result<Vec<ProcessAction>, EncodeCommandError> {
         match self.error {
             None => Ok(self.actions),
             Some(error) => Err(error),
@@ -69,9 +70,9 @@ impl<P: ProcessManager> Reactions<P> {
                 version: C::VERSION,
                 body,
             }),
-            Err(error) => {
-                let message = || format!("cannot encode command {}: {error}", C::NAME);
-                self.error.get_or_insert_with(message);
+            Err(source) => {
+                let error = EncodeCommandError::new(C::NAME, source);
+                self.error.get_or_insert(error);
             }
         }
         self

@@ -11,6 +11,7 @@ use factum_engine::process::{CommandRoute, Rejection};
 use tracing::warn;
 
 use super::definition::ProcessDefinition;
+use super::reaction_error::ReactionError;
 
 /// The name of all deadlines of decisions together, in metrics.
 pub const DEADLINES: &str = "deadlines";
@@ -82,7 +83,7 @@ impl ProcessDefinition for DecisionDeadlines {
         _: &str,
         timer: &Timer,
         _: Timestamp,
-    ) -> Result<(), String> {
+    ) -> Result<(), ReactionError> {
         instance.remove_work(timer.number);
         Ok(())
     }
@@ -92,7 +93,7 @@ impl ProcessDefinition for DecisionDeadlines {
         instance: &mut ProcessInstance,
         rejection: &Rejection,
         _: &Cause,
-    ) -> Result<(), String> {
+    ) -> Result<(), ReactionError> {
         let Rejection { command, error, .. } = rejection;
         let deadline = &instance.id;
         warn!(deadline, command, error, "command of a deadline rejected");

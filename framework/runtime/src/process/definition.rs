@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use factum_core::document::DocumentStore;
 use factum_core::query::Query;
 use factum_core::timestamp::Timestamp;
-use factum_engine::error::{DecodeError, StoreError, panic_message};
+use factum_engine::error::{BoxError, DecodeError, StoreError, panic_message};
 use factum_engine::event_set::EventSet;
 use factum_engine::process::instance::{Cause, DueEntry, PendingCommand, ProcessInstance, Timer};
 use factum_engine::process::{
@@ -20,6 +20,7 @@ use factum_engine::upcast::upcast;
 use futures_util::future::BoxFuture;
 use tracing::warn;
 
+use super::reaction_error::ReactionError;
 use crate::consumer::ConsumerError;
 
 /// A process manager without its types.
@@ -92,7 +93,7 @@ pub trait ProcessDefinition: Send + Sync + 'static {
         name: &str,
         timer: &Timer,
         now: Timestamp,
-    ) -> Result<(), String>;
+    ) -> Result<(), ReactionError>;
 
     /// Handles the rejection of a command of `instance`.
     ///
@@ -103,7 +104,7 @@ pub trait ProcessDefinition: Send + Sync + 'static {
         instance: &mut ProcessInstance,
         rejection: &Rejection,
         cause: &Cause,
-    ) -> Result<(), String>;
+    ) -> Result<(), ReactionError>;
 }
 
 /// A process manager that processes events.
@@ -128,7 +129,7 @@ pub struct PreparedEffect {
 
 /// Applies an event to a process instance.
 pub type ApplyToInstance =
-    Box<dyn FnOnce(&mut ProcessInstance, &Cause) -> Result<(), String> + Send>;
+    Box<dyn FnOnce(&mut ProcessInstance, &Cause) -> Result<(), ReactionError> + Send>;
 
 /// The definition of the process manager `P`.
 pub struct TypedProcess<P> {
@@ -155,26 +156,27 @@ impl<P: ProcessManager> Default for TypedProcess<P> {
 }
 
 /// Decodes the state in its current schema version; the default if the instance is not live.
-fn decode_state<P: ProcessManager>(instance: &ProcessInstance) -> Result<P, String> {
+fn decode_state<P: ProcessManager>(instance: &ProcessInstance) -> Result<P, ReactionError> {
     let Some(state) = instance.state() else {
         return Ok(P::default());
     };
     let (id, version) = (&instance.id, instance.version);
     if version > P::VERSION {
-        let newer = ConsumerError::NewerSchema {
+        return Err(ReactionError::Newer(ConsumerError::NewerSchema {
             name: P::NAME,
             id: id.clone(),
             version,
             known: P::VERSION,
-        };
-        return Err(newer.to_string());
+        }));
     }
-    let error = |error: &dyn std::error::Error| {
-        let name = P::NAME;
-        format!("cannot decode the state of {name} {id:?} (version {version}): {error}")
+    let invalid = |source: BoxError| ReactionError::DecodeState {
+        name: P::NAME,
+        id: id.clone(),
+        version,
+        source,
     };
-    let state = upcast(P::UPCASTERS, version, state.clone()).map_err(|it| error(&it))?;
-    serde_json::from_value(state).map_err(|it| error(&it))
+    let state = upcast(P::UPCASTERS, version, state.clone()).map_err(|it| invalid(it.into()))?;
+    serde_json::from_value(state).map_err(|it| invalid(it.into()))
 }
 
 /// Changes the state with `input`, and adds the reactions; a panic becomes an error.
@@ -182,20 +184,22 @@ fn apply_input<P: ProcessManager>(
     instance: &mut ProcessInstance,
     cause: &Cause,
     input: impl FnOnce(&mut P, &mut Reactions<P>),
-) -> Result<(), String> {
+) -> Result<(), ReactionError> {
     let applied = catch_unwind(AssertUnwindSafe(|| {
         let mut process: P = decode_state(instance)?;
         let mut reactions = Reactions::new(&instance.id, cause.at);
         input(&mut process, &mut reactions);
         let actions = reactions.finish()?;
-        let state = serde_json::to_value(&process)
-            .map_err(|error| format!("cannot encode the state of {}: {error}", P::NAME))?;
+        let state = serde_json::to_value(&process).map_err(|source| {
+            let name = P::NAME;
+            ReactionError::EncodeState { name, source }
+        })?;
         instance.set_state(state);
         instance.version = P::VERSION;
         instance.add_actions(actions, cause);
         Ok(())
     }));
-    applied.map_err(|panic| panic_message(&*panic))?
+    applied.map_err(|panic| ReactionError::Panicked(panic_message(&*panic)))?
 }
 
 impl<P: Respond> ProcessDefinition for TypedProcess<P> {
@@ -217,7 +221,7 @@ impl<P: Respond> ProcessDefinition for TypedProcess<P> {
         name: &str,
         timer: &Timer,
         _: Timestamp,
-    ) -> Result<(), String> {
+    ) -> Result<(), ReactionError> {
         let deadline = Deadline::new(name.to_owned(), timer.due);
         let cause = timer.cause.at(timer.due);
         instance.remove_work(timer.number);
@@ -231,7 +235,7 @@ impl<P: Respond> ProcessDefinition for TypedProcess<P> {
         instance: &mut ProcessInstance,
         rejection: &Rejection,
         cause: &Cause,
-    ) -> Result<(), String> {
+    ) -> Result<(), ReactionError> {
         if !instance.is_live() {
             let Rejection { command, error, .. } = rejection;
             warn!(

@@ -109,7 +109,7 @@ impl ProcessConsumer {
                 return Err(EventError::new(position, newer).into());
             }
             let applied = (effect.apply)(&mut known.instance, &Cause::event(event));
-            applied.map_err(|error| EventError::handler(position, error))?;
+            applied.map_err(|error| EventError::new(position, error))?;
             known.event = position;
             changed.insert(effect.id);
         }

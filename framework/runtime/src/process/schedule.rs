@@ -9,9 +9,11 @@ use cronexpr::{Crontab, FallbackTimezoneOption, MakeTimestamp, ParseOptions};
 use factum_core::timestamp::Timestamp;
 use factum_engine::command::Decide;
 use factum_engine::error::panic_message;
-use factum_engine::process::CommandRoute;
+use factum_engine::process::{CommandRoute, EncodeCommandError};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+
+use super::reaction_error::ReactionError;
 
 /// A command that is executed at the times of a cron expression.
 ///
@@ -52,7 +54,7 @@ pub struct Schedule {
     cron: String,
     crontab: Crontab,
     missed_runs: MissedRuns,
-    command: Arc<dyn Fn(Timestamp) -> Result<Value, String> + Send + Sync>,
+    command: Arc<dyn Fn(Timestamp) -> Result<Value, ReactionError> + Send + Sync>,
     route: CommandRoute,
 }
 
@@ -108,8 +110,9 @@ impl Schedule {
         let encode = move |due| {
             let encoded = || serde_json::to_value(command(due));
             let encoded = catch_unwind(AssertUnwindSafe(encoded));
-            let encoded = encoded.map_err(|panic| panic_message(&*panic))?;
-            encoded.map_err(|error| format!("cannot encode command {}: {error}", C::NAME))
+            let encoded =
+                encoded.map_err(|panic| ReactionError::Panicked(panic_message(&*panic)))?;
+            Ok(encoded.map_err(|source| EncodeCommandError::new(C::NAME, source))?)
         };
         Ok(Self {
             crontab,
@@ -181,7 +184,7 @@ impl Schedule {
     }
 
     /// Returns the command of a run, as JSON.
-    pub(crate) fn command(&self, due: Timestamp) -> Result<Value, String> {
+    pub(crate) fn command(&self, due: Timestamp) -> Result<Value, ReactionError> {
         (self.command)(due)
     }
 }

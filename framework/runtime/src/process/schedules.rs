@@ -16,6 +16,7 @@ use serde_json::json;
 
 use super::definition::ProcessDefinition;
 use super::documents::{find_instance, try_change};
+use super::reaction_error::ReactionError;
 use super::schedule::Schedule;
 
 /// The name of all schedules together, in metrics.
@@ -122,9 +123,10 @@ impl ProcessDefinition for Schedules {
         _: &str,
         timer: &Timer,
         now: Timestamp,
-    ) -> Result<(), String> {
+    ) -> Result<(), ReactionError> {
         let schedule = self.0.get(&instance.id);
-        let schedule = schedule.ok_or_else(|| format!("no schedule {:?}", instance.id))?;
+        let schedule =
+            schedule.ok_or_else(|| ReactionError::UnknownSchedule(instance.id.clone()))?;
         let due = schedule.run_at(timer.due, now);
         let body = schedule.command(due)?;
         let route = schedule.route();
@@ -144,7 +146,7 @@ impl ProcessDefinition for Schedules {
         instance: &mut ProcessInstance,
         rejection: &Rejection,
         _: &Cause,
-    ) -> Result<(), String> {
+    ) -> Result<(), ReactionError> {
         let Rejection { command, error, .. } = rejection;
         let schedule = &instance.id;
         tracing::warn!(schedule, command, error, "scheduled command rejected");

@@ -4,7 +4,7 @@ use factum_core::append::MAX_IDEMPOTENCY_KEY;
 use factum_core::document::{
     DocumentChanges, DocumentError, DocumentStore, Revision, encode_document,
 };
-use factum_core::error::StoreError;
+use factum_core::error::{StoreError, error_chain};
 use factum_core::timestamp::Timestamp;
 use factum_engine::clock::{Clock, SharedClock};
 use factum_engine::engine::Engine;
@@ -21,6 +21,7 @@ use super::dispatch_error::DispatchError;
 use super::documents::{Changed, find_instance, try_change};
 use super::failed_delivery::FailedDelivery;
 use super::fence::Fence;
+use super::reaction_error::ReactionError;
 use super::report::WorkReport;
 use super::signals::Signals;
 use crate::metrics::{WorkOutcome, record_deadline, record_process_work};
@@ -287,7 +288,7 @@ impl WorkExecutor<'_> {
         &self,
         id: &str,
         number: u64,
-        edit: impl Fn(&mut ProcessInstance) -> Result<(), String>,
+        edit: impl Fn(&mut ProcessInstance) -> Result<(), ReactionError>,
     ) -> Result<Edited, DispatchError> {
         loop {
             let found = find_instance(self.documents(), self.keys, id).await?;
@@ -295,7 +296,7 @@ impl WorkExecutor<'_> {
                 return Ok(Edited::Obsolete);
             };
             if let Err(error) = edit(&mut instance) {
-                return Ok(Edited::Failed(error));
+                return Ok(Edited::Failed(error_chain(&error)));
             }
             let changes = self.fence.require(instance.store(self.keys, revision)?);
             match self.documents().change_documents(changes).await {
