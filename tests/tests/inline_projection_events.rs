@@ -154,6 +154,19 @@ async fn read_again(store: &(impl SqlDatabase + Clone)) {
     store.append(append).await.unwrap();
 }
 
+/// Creates the build of version 3 by the runtime of an engine that decrypts personal data.
+async fn build_by_runtime(store: &(impl SqlDatabase + Clone), built: &Observed) {
+    let keys = DocumentKeys::open(store.clone(), MasterKey::new(&[7; 32])).await;
+    let engine = Engine::new(PersonalDataStore::new(store.clone(), keys.unwrap()));
+    let runtime = Runtime::builder(&engine)
+        .projection(store.read_model(Observer::<3>(built.clone())))
+        .start()
+        .await
+        .unwrap();
+    runtime.wait_until_current().await.unwrap();
+    runtime.stop().await;
+}
+
 fn event(name: &'static str, schema_version: u32, data: &Value) -> NewEvent {
     NewEvent {
         id: Uuid::now_v7(),
@@ -280,9 +293,13 @@ async fn sqlite_inline_projection_gets_the_stored_events() {
     let (store, other) = (store.await.unwrap(), other.open().await.unwrap());
     create_build(&store).await;
     fill(&store, &other).await;
-    let reader = options.inline(Observer::<2>(read.clone())).open();
+    let reader = options.clone().inline(Observer::<2>(read.clone())).open();
     read_again(&reader.await.unwrap()).await;
     compare(&inline, &read);
+    let built = Observed::default();
+    let builder = options.inline(Observer::<3>(built.clone())).open();
+    build_by_runtime(&builder.await.unwrap(), &built).await;
+    compare(&inline, &built);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -298,7 +315,11 @@ async fn postgres_inline_projection_gets_the_stored_events() {
     let (store, other) = (store.await.unwrap(), other.open().await.unwrap());
     create_build(&store).await;
     fill(&store, &other).await;
-    let reader = options.inline(Observer::<2>(read.clone())).open();
+    let reader = options.clone().inline(Observer::<2>(read.clone())).open();
     read_again(&reader.await.unwrap()).await;
     compare(&inline, &read);
+    let built = Observed::default();
+    let builder = options.inline(Observer::<3>(built.clone())).open();
+    build_by_runtime(&builder.await.unwrap(), &built).await;
+    compare(&inline, &built);
 }
