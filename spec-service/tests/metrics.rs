@@ -104,9 +104,9 @@ const EXPECTED_METRICS: [(&str, f64); 17] = [
     ),
     (r#"factum_events_stored_total{store="sqlite"}"#, 3.0),
     (r#"factum_batch_events_sum{store="sqlite"}"#, 3.0),
-    (r#"factum_projection_position{projection="spec_list"}"#, 3.0),
+    (r#"factum_consumer_position{consumer="spec_list"}"#, 3.0),
     (
-        r#"factum_projection_lag_events{projection="spec_list"}"#,
+        r#"factum_consumer_lag_events{consumer="spec_list"}"#,
         0.0,
     ),
     (
@@ -219,7 +219,7 @@ async fn metrics_report_projection_lag() {
     let metric = |name| {
         value(
             &text,
-            &format!(r#"factum_projection_{name}{{projection="spec_list"}}"#),
+            &format!(r#"factum_consumer_{name}{{consumer="spec_list"}}"#),
         )
     };
     assert_eq!((metric("position"), metric("lag_events")), (0.0, 3.0));

@@ -211,16 +211,16 @@ fn projection_metrics_report_position_and_failures() {
         engine.execute(dim(3)).await.unwrap();
         runtime.wait_for(3.into()).await.unwrap();
     });
-    let of = |name: &str| recorded.of(&format!("factum_projection_{name}"));
-    assert_eq!(of("position"), [("{projection=lamps}", 3.0)]);
-    assert_eq!(of("dead_letters"), [("{projection=lamps}", 1.0)]);
-    assert_eq!(of("failures_total"), [("{projection=lamps}", 3.0)]);
+    let of = |name: &str| recorded.of(&format!("factum_consumer_{name}"));
+    assert_eq!(of("position"), [("{consumer=lamps}", 3.0)]);
+    assert_eq!(of("dead_letters"), [("{consumer=lamps}", 1.0)]);
+    assert_eq!(of("failures_total"), [("{consumer=lamps}", 3.0)]);
     assert_eq!(
-        recorded.0["factum_projection_lag_events{projection=lamps}"],
+        recorded.0["factum_consumer_lag_events{consumer=lamps}"],
         [0.0]
     );
     assert_eq!(
-        recorded.0["factum_projection_lag_seconds{projection=lamps}"],
+        recorded.0["factum_consumer_lag_seconds{consumer=lamps}"],
         [0.0]
     );
 }
@@ -249,9 +249,9 @@ fn measure_reports_lag_of_a_paused_projection() {
         }
         factum::metrics::measure(&engine, &runtime).await.unwrap();
     });
-    let of = |name: &str| recorded.of(&format!("factum_projection_{name}"));
-    assert_eq!(of("position"), [("{projection=lamps}", 1.0)]);
-    assert_eq!(of("lag_events"), [("{projection=lamps}", 3.0)]);
+    let of = |name: &str| recorded.of(&format!("factum_consumer_{name}"));
+    assert_eq!(of("position"), [("{consumer=lamps}", 1.0)]);
+    assert_eq!(of("lag_events"), [("{consumer=lamps}", 3.0)]);
     let [(_, seconds)] = of("lag_seconds")[..] else {
         panic!("expected one lag value")
     };

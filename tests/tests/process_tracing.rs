@@ -169,7 +169,7 @@ async fn process_managers_share_one_causality_tree_and_spans() {
         r#"process manager{name="billing"}:command{process="billing" instance="order-7" command="Emit"}: factum"#,
         r#"process manager{name="shipping"}:command{process="shipping" instance="order-7" command="Emit"}:execute{command="Emit""#,
         r#"process manager{name="shipping"}:deadline{process="shipping" instance="order-7" deadline="praise"}: factum"#,
-        r#"projection{name="process:billing"}:project{events="#,
+        r#"consumer{name="process:billing"}:project{events="#,
     ] {
         assert!(log.contains(expected), "no {expected} in:\n{log}");
     }

@@ -77,8 +77,8 @@ async fn command_spans_record_streams_attempts_and_position() {
         ":load: factum",
         ":decide{attempts=1}: factum",
         ":append{events=1 position=1 versions=[(StreamId(lamp-7), Version(1))]}: factum",
-        r#"projection{name="lamps"}:read{after=0}: factum"#,
-        r#"projection{name="lamps"}:project{events=1}: factum"#,
+        r#"consumer{name="lamps"}:read{after=0}: factum"#,
+        r#"consumer{name="lamps"}:project{events=1}: factum"#,
     ] {
         assert!(log.contains(expected), "no {expected} in:\n{log}");
     }

@@ -5,7 +5,7 @@ mod consumers;
 mod measure;
 mod processes;
 
-pub use consumers::{record_projection_failure, set_projection_status};
+pub use consumers::{record_consumer_failure, set_consumer_status};
 #[cfg(feature = "metrics")]
 pub use measure::measure;
 pub use processes::{

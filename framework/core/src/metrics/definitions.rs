@@ -90,15 +90,15 @@ metrics! {
         "Pages of events that were read";
     EVENTS_READ = "factum_events_read_total", MetricKind::Counter, "events", ["store"],
         "Events in the pages that were read";
-    PROJECTION_POSITION = "factum_projection_position", MetricKind::Gauge, "position", ["projection"],
+    CONSUMER_POSITION = "factum_consumer_position", MetricKind::Gauge, "position", ["consumer"],
         "Position up to which every event was processed or dead-lettered";
-    PROJECTION_LAG_EVENTS = "factum_projection_lag_events", MetricKind::Gauge, "events", ["projection"],
-        "Events in the store that the projection has not processed yet";
-    PROJECTION_LAG_SECONDS = "factum_projection_lag_seconds", MetricKind::Gauge, "seconds", ["projection"],
+    CONSUMER_LAG_EVENTS = "factum_consumer_lag_events", MetricKind::Gauge, "events", ["consumer"],
+        "Events in the store that the consumer has not processed yet";
+    CONSUMER_LAG_SECONDS = "factum_consumer_lag_seconds", MetricKind::Gauge, "seconds", ["consumer"],
         "Upper bound of the time for which the oldest of these events has waited; 0 if there is none";
-    PROJECTION_DEAD_LETTERS = "factum_projection_dead_letters", MetricKind::Gauge, "events", ["projection"],
+    CONSUMER_DEAD_LETTERS = "factum_consumer_dead_letters", MetricKind::Gauge, "events", ["consumer"],
         "Events in the dead-letter queue";
-    PROJECTION_FAILURES = "factum_projection_failures_total", MetricKind::Counter, "failures", ["projection"],
+    CONSUMER_FAILURES = "factum_consumer_failures_total", MetricKind::Counter, "failures", ["consumer"],
         "Failures, including those after which a retry succeeded";
     PROCESS_WORK = "factum_process_work_total", MetricKind::Counter, "commands", ["process", "outcome"],
         "Finished commands of a process manager, by outcome: `done`, `rejected` (by the domain) or `failed` (given up)";

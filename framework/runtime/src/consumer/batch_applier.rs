@@ -244,7 +244,7 @@ impl BatchApplier {
                     .context
                     .failure_policy
                     .decide(&failure, &self.context.retry);
-                crate::metrics::record_projection_failure(self.context.name());
+                crate::metrics::record_consumer_failure(self.context.name());
                 let error = error_chain(&failed);
                 match action {
                     FailureAction::RetryAfter(pause) => {
@@ -370,7 +370,7 @@ impl BatchApplier {
         if failed.error.is_blocked() {
             return Ok(());
         }
-        crate::metrics::record_projection_failure(self.context.name());
+        crate::metrics::record_consumer_failure(self.context.name());
         let attempts = match before.letter.state {
             DeadLetterState::Failed { attempts, .. } => attempts,
             _ => 0,

@@ -81,7 +81,7 @@ impl PartitionWorker {
 
     /// Runs until the build is dropped or this node shuts down.
     pub async fn run(mut self) {
-        let span = tracing::info_span!("projection", name = self.context.name());
+        let span = tracing::info_span!("consumer", name = self.context.name());
         let context = self.context.clone();
         let work = async {
             tokio::select! {
@@ -128,7 +128,7 @@ impl PartitionWorker {
                 SessionEnd::Paused => self.wait_for_request(ConsumerState::Paused).await,
                 SessionEnd::Failed(error) => self.recover(error, &mut session).await,
                 SessionEnd::Stopped(error) => {
-                    crate::metrics::record_projection_failure(self.context.name());
+                    crate::metrics::record_consumer_failure(self.context.name());
                     self.stop(error, &mut session).await
                 }
             };
@@ -336,7 +336,7 @@ impl PartitionWorker {
     ///
     /// Returns `false` if the partition is no longer needed.
     async fn recover(&mut self, failed: BatchError, session: &mut PartitionSession) -> bool {
-        crate::metrics::record_projection_failure(self.context.name());
+        crate::metrics::record_consumer_failure(self.context.name());
         session.failures += 1;
         let is_inconsistent = matches!(failed, BatchError::Inconsistent { .. });
         let retry = &self.context.retry;

@@ -112,7 +112,7 @@ impl StatusTracker {
         // Under the lock, so that the last change is published last.
         self.status.send_modify(|status| {
             partitions.summarize(status);
-            crate::metrics::set_projection_status(status);
+            crate::metrics::set_consumer_status(status);
         });
     }
 }

@@ -124,7 +124,7 @@ impl Supervisor {
 
     fn report_failure(&self, error: &RoundError, failures: u32) {
         let name = self.context.name();
-        crate::metrics::record_projection_failure(name);
+        crate::metrics::record_consumer_failure(name);
         // While the store is unavailable, it is retried without end.
         let is_unavailable = matches!(error, RoundError::Batch(error) if error.is_unavailable());
         let state = if !is_unavailable && failures >= self.context.retry.attempts {
