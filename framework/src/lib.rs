@@ -65,7 +65,7 @@
 //! | lead a case through many aggregates, with deadlines | [`ProcessManager`], [`ProcessManagers`] | [`React`], [`Respond`] |
 //! | set a deadline without one | [`Events::deadline`] | |
 //! | do something every morning | [`Schedule`] | |
-//! | send mails, call other systems | [`EventHandler`] | [`Handler::handle`] |
+//! | send mails, call other systems | [`EventHandler`] | [`EventHandler::handle`] |
 //! | read every event as it comes | [`Engine::subscribe`], [`Subscription`] | |
 //! | change the form of events | [`Upcaster`], [`upcast_typed`], [`LegacyEvent`] | |
 //! | forget a person | [`privacy`] | |
