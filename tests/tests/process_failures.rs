@@ -154,7 +154,7 @@ fn processes(engine: &Engine, clock: &VirtualClock) -> ProcessManagersBuilder {
 }
 
 async fn idle(running: &ProcessManagers) {
-    let idle = tokio::time::timeout(Duration::from_secs(90), running.wait_until_idle());
+    let idle = tokio::time::timeout(Duration::from_secs(20), running.wait_until_idle());
     idle.await
         .expect("the process managers did not become idle")
         .unwrap();

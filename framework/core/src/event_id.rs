@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn generated_ids_are_in_order() {
         let mut ids = EventIdGenerator::now();
-        let ids: Vec<Uuid> = std::iter::repeat_with(|| ids.next()).take(10_000).collect();
+        let ids: Vec<Uuid> = std::iter::repeat_with(|| ids.next_id()).take(10_000).collect();
         assert!(ids.is_sorted_by(|id, next| id < next));
         let is_v7 =
             |id: &Uuid| id.get_version_num() == 7 && id.get_variant() == uuid::Variant::RFC4122;

@@ -33,11 +33,14 @@ pub enum DocumentError {
 
 impl DocumentError {
     /// Converts the error for a caller that cannot cause a revision conflict.
+    ///
+    /// The source of [`StoreError::Failed`] is the [`InvalidDocumentChanges`] if the changes violate a rule.
     #[must_use]
     pub fn into_store_error(self) -> StoreError {
         match self {
             Self::Store(error) => error,
-            other => StoreError::Failed(other.into()),
+            Self::Invalid(invalid) => StoreError::Failed(invalid.into()),
+            conflict @ Self::RevisionConflict { .. } => StoreError::Failed(conflict.into()),
         }
     }
 }
@@ -93,4 +96,19 @@ pub enum InvalidDocumentChanges {
         /// The key of the document.
         key: String,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn store_error_of_invalid_changes_has_the_violated_rule() {
+        let invalid = InvalidDocumentChanges::DuplicateKey { key: "a".into() };
+        let StoreError::Failed(error) = DocumentError::Invalid(invalid.clone()).into_store_error()
+        else {
+            panic!("invalid changes must fail permanently")
+        };
+        assert_eq!(error.downcast_ref(), Some(&invalid));
+    }
 }
