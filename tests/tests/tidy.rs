@@ -233,5 +233,6 @@ fn memory_program_needs_few_crates() {
         .map(|line| line.trim_end_matches(" (*)"))
         .collect();
     assert!(tree.starts_with("factum-memory "), "{tree}");
-    assert!(crates.len() <= 41, "{}: {crates:#?}", crates.len());
+    // With the program itself, 40.
+    assert!(crates.len() <= 39, "{}: {crates:#?}", crates.len());
 }

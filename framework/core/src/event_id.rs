@@ -4,6 +4,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use uuid::{Builder, Uuid};
 
+use crate::random::random_bits;
+
 /// A generator of UUIDv7 ids ([RFC 9562], 5.7) that share one time.
 ///
 /// An id contains the time in milliseconds, the fraction of the millisecond in 12 bits (6.2, method 3), and a random
@@ -22,11 +24,11 @@ impl EventIdGenerator {
         let since = since.unwrap_or_default();
         let millis = since.as_secs() * 1_000 + u64::from(since.subsec_millis());
         let fraction = (since.subsec_nanos() % 1_000_000) * 4_096 / 1_000_000;
-        let mut behind = [0; 10];
-        behind[..2].copy_from_slice(&(fraction as u16).to_be_bytes());
-        // A bit less than there are: room to count.
-        behind[2..].copy_from_slice(&(fastrand::u64(..) & !(1 << 61)).to_be_bytes());
-        let first = Builder::from_unix_timestamp_millis(millis, &behind).into_uuid();
+        let mut tail = [0; 10];
+        tail[..2].copy_from_slice(&(fraction as u16).to_be_bytes());
+        // The highest random bit is 0, so that counting does not overflow into the fraction.
+        tail[2..].copy_from_slice(&(random_bits() & !(1 << 61)).to_be_bytes());
+        let first = Builder::from_unix_timestamp_millis(millis, &tail).into_uuid();
         Self(first.as_u128())
     }
 
@@ -75,7 +77,9 @@ mod tests {
     #[test]
     fn generated_ids_are_in_order() {
         let mut ids = EventIdGenerator::now();
-        let ids: Vec<Uuid> = std::iter::repeat_with(|| ids.next_id()).take(10_000).collect();
+        let ids: Vec<Uuid> = std::iter::repeat_with(|| ids.next_id())
+            .take(10_000)
+            .collect();
         assert!(ids.is_sorted_by(|id, next| id < next));
         let is_v7 =
             |id: &Uuid| id.get_version_num() == 7 && id.get_variant() == uuid::Variant::RFC4122;

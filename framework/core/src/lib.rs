@@ -17,10 +17,6 @@
 //! | [`metrics`] | the names of all metrics, and the recorder for stores |
 //! | [`delegate!`] | a macro for stores that wrap another store |
 
-#![allow(
-    rustdoc::broken_intra_doc_links,
-    reason = "some links still name items of `factum` as if they were in this crate"
-)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod append;
@@ -34,6 +30,8 @@ pub mod metrics;
 pub mod personal;
 pub mod position;
 pub mod query;
+#[doc(hidden)]
+pub mod random;
 pub mod read;
 pub mod record;
 pub mod snapshot;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use factum_core::random::random_unit;
+
 /// How often, and after what pause, a command is decided again after a conflict, or tried again because the
 /// store was not there.
 ///
@@ -39,7 +41,7 @@ impl RetryPolicy {
         let longest = self
             .base
             .saturating_mul(2u32.saturating_pow(attempt.saturating_sub(1)));
-        longest.min(self.cap).mul_f64(fastrand::f64())
+        longest.min(self.cap).mul_f64(random_unit())
     }
 }
 
