@@ -21,7 +21,7 @@ impl Errors {
         self.0.push(error);
     }
 
-    /// Returns `true` if there are no errors.
+    /// Returns `true` without errors.
     ///
     /// Missing keys are reported only in this case, because an error may be about the same key.
     pub fn is_empty(&self) -> bool {
@@ -33,7 +33,7 @@ impl Errors {
         self.0.len()
     }
 
-    /// Returns `model` if there are no errors, and otherwise all errors combined into one.
+    /// Returns `model` without errors, and otherwise all errors combined into one.
     pub fn finish<T>(self, model: Option<T>) -> Result<T> {
         let combined = self.0.into_iter().reduce(|mut combined, error| {
             combined.combine(error);

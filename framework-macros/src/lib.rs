@@ -17,11 +17,6 @@
 //! An attribute accepts each key once and rejects unknown keys. Every derive accepts the key `crate = path`,
 //! for crates that use the framework under another name than `::factum`.
 
-#![allow(
-    unreachable_pub,
-    reason = "a crate of derives exports only the derives; `pub` in a private module means the crate"
-)]
-
 mod aggregate;
 mod attr;
 mod command;

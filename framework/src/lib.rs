@@ -61,7 +61,7 @@
 //! | execute, load, travel in time, read a history | [`Engine`], [`Receipt`], [`ExecuteError`] | |
 //! | keep a read model in memory | [`Projection`], [`InMemory`] | [`Project::project`] |
 //! | keep one in tables | [`Projection`]; `SqliteProjection`, `PostgresProjection` of the adapters | `SqliteProject::project`, `PostgresProject::project` |
-//! | run, watch, rebuild and mend read models | [`Projections`], [`FailurePolicy`], [`ProjectionStatus`] | |
+//! | run, watch and rebuild read models | [`Projections`], [`FailurePolicy`], [`ProjectionStatus`] | |
 //! | lead a case through many aggregates, with deadlines | [`ProcessManager`], [`ProcessManagers`] | [`React`], [`Respond`] |
 //! | set a deadline without one | [`Events::deadline`] | |
 //! | do something every morning | [`Schedule`] | |

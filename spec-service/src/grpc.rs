@@ -3,7 +3,7 @@
 mod call_metrics;
 mod convert;
 #[rustfmt::skip]
-#[allow(missing_docs, unreachable_pub, clippy::all, clippy::too_many_lines)]
+#[allow(missing_docs, clippy::all, clippy::too_many_lines)]
 pub mod generated;
 mod metadata;
 mod service;

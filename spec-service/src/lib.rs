@@ -1,7 +1,5 @@
 //! The Spec Service: the lifecycle of small YAML specifications, with a full audit trail.
 
-#![allow(unreachable_pub, reason = "items of private modules are plain `pub`")]
-
 pub mod app;
 pub mod catalog;
 pub mod domain;

@@ -1,6 +1,6 @@
 //! The application functions: writes, reads, rejections, lists and the stream of changes.
 
-#[allow(dead_code, unreachable_pub, reason = "shared by several tests")]
+#[allow(dead_code, reason = "shared by several tests")]
 #[path = "support/memory.rs"]
 mod memory;
 

@@ -1,6 +1,6 @@
 //! Concurrent and repeated calls of the application functions.
 
-#[allow(dead_code, unreachable_pub, reason = "shared by several tests")]
+#[allow(dead_code, reason = "shared by several tests")]
 #[path = "support/memory.rs"]
 mod memory;
 

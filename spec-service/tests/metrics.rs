@@ -1,9 +1,9 @@
 //! The metrics of the server process, and the metadata that requests add to events.
 
-#[allow(dead_code, unreachable_pub, reason = "shared by several tests")]
+#[allow(dead_code, reason = "shared by several tests")]
 #[path = "support/messages.rs"]
 mod messages;
-#[allow(dead_code, unreachable_pub, reason = "shared by several tests")]
+#[allow(dead_code, reason = "shared by several tests")]
 #[path = "support/server.rs"]
 mod server;
 

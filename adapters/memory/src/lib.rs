@@ -12,11 +12,6 @@
 //! # });
 //! ```
 
-#![allow(
-    unreachable_pub,
-    reason = "the modules are private, so `pub` means visible in this crate"
-)]
-
 mod document;
 mod log;
 mod query;

@@ -19,11 +19,6 @@
 //!
 //! To look at the events in `psql`, use the view of the schema: `select * from factum.events`.
 
-#![allow(
-    unreachable_pub,
-    reason = "the modules are private, so `pub` means visible in this crate"
-)]
-
 mod append;
 mod appended;
 mod batch;

@@ -1,4 +1,4 @@
-//! Inline projections that go on behind an error, panic where they should not, or are rejected when the transaction ends.
+//! Inline projections that ignore an error, panic, or are rejected at the end of the transaction.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

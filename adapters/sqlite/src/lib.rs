@@ -25,11 +25,6 @@
 //! Read models can live in the same file: see [`SqliteProjection`]. They are updated after the appends, or inside of
 //! the append transaction: see [`SqliteOptions::inline`].
 
-#![allow(
-    unreachable_pub,
-    reason = "the modules are private, so `pub` means visible in this crate"
-)]
-
 mod batch;
 mod database_file;
 mod document;

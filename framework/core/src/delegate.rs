@@ -1,4 +1,4 @@
-//! [`delegate!`](crate::delegate): a macro for stores that wrap another store.
+//! [`delegate!`](crate::delegate!): a macro for stores that wrap another store.
 
 /// Delegates a whole trait of a store to the wrapped store.
 ///

@@ -10,7 +10,7 @@ use factum_core::stream_id::{InvalidStreamId, StreamId};
 
 /// State folded from one stream.
 ///
-/// Derive it, with the [keys of `#[aggregate(…)]`](macro@crate::Aggregate); write [`Apply`] by hand.
+/// Derive it, with the keys of `#[aggregate(…)]`; write [`Apply`] by hand.
 ///
 /// ```
 /// use factum::prelude::*;

@@ -21,7 +21,7 @@ use tree::{Found, belongs};
 /// What is kept of a tree where nobody says how much.
 const MOST_EVENTS: usize = 10_000;
 
-/// A [`CausalTree`] on its way; await it. Made by [`Engine::causality`](crate::Engine::causality).
+/// A [`CausalTree`] on its way; await it. Made by [`Engine::causality`](crate::engine::Engine::causality).
 #[must_use = "a tree does nothing until awaited"]
 pub struct Causality<'e> {
     store: &'e dyn EventStore,

@@ -10,7 +10,7 @@ use factum_core::timestamp::Timestamp;
 const LONGEST: Duration = Duration::from_secs(30);
 
 /// What time it is, for what is due at a time. [`SystemClock`] in a program,
-/// [`testkit::VirtualClock`](crate::testkit::VirtualClock) in a test.
+/// `factum_testkit::VirtualClock` in a test.
 #[async_trait]
 pub trait Clock: Send + Sync + 'static {
     /// The time.

@@ -7,7 +7,7 @@ use crate::upcast::Upcaster;
 
 /// An intention; names what it looks at.
 ///
-/// Derive it, with the [keys of `#[command(…)]`](macro@crate::Command); write [`Decide`] by hand.
+/// Derive it, with the keys of `#[command(…)]`; write [`Decide`] by hand.
 ///
 /// | it looks at | attribute | `#[id]` fields | the state in `decide` | the decision |
 /// |---|---|---|---|---|
@@ -17,7 +17,7 @@ use crate::upcast::Upcaster;
 /// | and a tag query | `query = Seats` | as above, and `#[tag]` fields | `(as above, &Seats)` | as above |
 ///
 /// A tag query takes in every event that carries *any* of the `#[tag]` fields' values, whatever stream it
-/// stands in. `Seats` folds them through [`Apply`](crate::Apply); `events = (A, B)` names their types,
+/// stands in. `Seats` folds them through [`Apply`](crate::aggregate::Apply); `events = (A, B)` names their types,
 /// which are those of the aggregate where nothing is said. The decision is stored only if no such event
 /// has arrived meanwhile. An event always lives in a stream: a tag query widens what a decision looks at,
 /// not where it writes.
@@ -55,7 +55,7 @@ pub trait Decide: Command {
     /// Why it rejects.
     type Error: std::error::Error + Send + Sync + 'static;
 
-    /// The events that shall happen, with the [deadlines](crate::Events::deadline) that go with them, or the rejection.
+    /// Returns the events to store, with the [deadlines](crate::events::Events::deadline) that go with them, or the rejection.
     ///
     /// # Errors
     /// The domain says no; nothing is stored.

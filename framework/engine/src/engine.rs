@@ -190,8 +190,8 @@ impl EngineBuilder {
         self
     }
 
-    /// From which clock the time until a [deadline](crate::Events::deadline) counts, and by which, where nothing else is
-    /// said, [process managers](crate::ProcessManagersBuilder::clock) see it pass. Default: that of this machine.
+    /// From which clock the time until a [deadline](crate::events::Events::deadline) counts, and by which, where nothing else is
+    /// said, process managers see it pass. Default: that of this machine.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);

@@ -24,7 +24,7 @@ pub struct EncodeError {
     "{name} (version {schema_version}) at position {position}, {stream} version {version}, cannot be decoded: {fault}"
 )]
 pub struct DecodeError {
-    /// Where it stands in the store.
+    /// The position of the event.
     pub position: Position,
     /// The stream that holds it.
     pub stream: StreamId,
@@ -64,7 +64,7 @@ pub enum DecodeErrorKind {
     /// No variant has this stored name.
     #[error("no event of this type has that name")]
     UnknownName,
-    /// It stands for none or several events of today, where one is asked for.
+    /// It was split into no event or into several events, and the caller expects exactly one.
     #[error("it stands for {count} events of today, and one is asked for: use `decode_all`")]
     NotExactlyOne {
         /// How many.
@@ -84,7 +84,7 @@ pub enum DecodeErrorKind {
     /// The data do not fit the type.
     #[error("{0}")]
     Json(serde_json::Error),
-    /// The data are in a form for which there is no codec.
+    /// The content type has no codec.
     #[error("there is no codec for {0}")]
     ContentType(ContentType),
     /// It holds [personal](crate::personal) data that cannot be opened: why.

@@ -10,7 +10,7 @@ use factum_core::tag::{InvalidTag, Tag};
 
 /// An immutable fact. Its stored names are contracts with the events already stored.
 ///
-/// Derive it on an enum, or on a struct for a single fact, with the [keys of `#[event(…)]`](macro@crate::Event).
+/// Derive it on an enum, or on a struct for a single fact, with the keys of `#[event(…)]`.
 ///
 /// ```
 /// use factum::prelude::*;

@@ -84,11 +84,11 @@ impl<E> Events<E> {
 
     /// Sets the deadline `name` of the stream of these events: `command` is executed when it is due, unless it is
     /// cancelled or moved before. If the stream has one of that name, it moves. A
-    /// [`Timestamp`](crate::Timestamp) is when it is due; a [`Duration`](std::time::Duration) counts from when the
-    /// decision is stored, by the clock of the [engine](crate::EngineBuilder::clock).
+    /// [`Timestamp`](factum_core::timestamp::Timestamp) is when it is due; a [`Duration`](std::time::Duration) counts from when the
+    /// decision is stored, by the clock of the [engine](crate::engine::EngineBuilder::clock).
     ///
     /// The name has 1 to 128 bytes without control characters. Who executes the command:
-    /// [`ProcessManagersBuilder::deadlines`](crate::ProcessManagersBuilder::deadlines).
+    /// `ProcessManagersBuilder::deadlines`.
     ///
     /// ```
     /// # use std::time::Duration;

@@ -12,7 +12,7 @@ use crate::upcast::UpcastError;
 
 /// An event as it was stored once, in a type of its own, and which of today's events it stands for: one, several, or none.
 ///
-/// It is named in `#[event(legacy = [...])]` of today's type. Several events of one stored event stand at its position
+/// It is named in `#[event(legacy = [...])]` of today's type. Several events of one stored event have its position
 /// and version: an aggregate applies them all, and a projection takes them all in one step.
 ///
 /// ```

@@ -3,10 +3,6 @@
 //!
 //! Applications use the crate `factum`, which re-exports what they need.
 
-#![allow(
-    rustdoc::broken_intra_doc_links,
-    reason = "some links still name items of `factum` as if they were in this crate"
-)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![allow(
     missing_docs,

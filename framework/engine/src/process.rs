@@ -26,7 +26,7 @@ pub use reactions::Order;
 pub use reactions::{Reactions, When};
 
 /// Reacts to events with commands and deadlines: keeps in mind, across streams and for as long as it takes, where one
-/// case stands. Derive it, with the [keys of `#[process_manager(…)]`](macro@crate::ProcessManager); write [`Apply`],
+/// case stands. Derive it, with the keys of `#[process_manager(…)]`; write [`Apply`],
 /// [`React`] and [`Respond`] by hand.
 ///
 /// Every case is an *instance*, with a state and an id of its own. An event [starts](Correlation::Starts) an instance,
@@ -35,7 +35,7 @@ pub use reactions::{Reactions, When};
 /// rejected or a deadline has passed, it [responds](Respond) to.
 ///
 /// All of it is pure, and takes effect together: the state, and what is to be done. Commands are executed by
-/// [`ProcessManagers`](crate::ProcessManagers), each exactly once in effect, those of one instance in order.
+/// `ProcessManagers`, each exactly once in effect, those of one instance in order.
 ///
 /// ```
 /// use std::time::Duration;

@@ -8,8 +8,8 @@ use crate::record::{Recorded, RecordedEvent};
 
 /// Builds a read model from events.
 ///
-/// Derive it, with the [keys of `#[projection(…)]`](macro@crate::Projection); write [`Project`] by hand, for a read model
-/// [in memory](crate::InMemory), or `SqliteProject`, `PostgresProject` of the adapters for one in tables.
+/// Derive it, with the keys of `#[projection(…)]`; write [`Project`] by hand, for a read model
+/// in memory (`InMemory`), or `SqliteProject`, `PostgresProject` of the adapters for one in tables.
 ///
 /// ```
 /// use factum::prelude::*;
@@ -51,7 +51,7 @@ pub trait Projection: Send + Sync + 'static {
 
 /// What one event does to a read model in memory.
 ///
-/// Pure, like [`Apply`](crate::Apply): a rebuild takes the same events in the same order.
+/// Pure, like [`Apply`](crate::aggregate::Apply): a rebuild takes the same events in the same order.
 #[diagnostic::on_unimplemented(
     message = "the projection `{Self}` does not say what `{E}` does to it",
     label = "`impl Project<{E}> for {Self}` is missing",

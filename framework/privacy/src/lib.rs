@@ -1,7 +1,3 @@
-#![allow(
-    rustdoc::broken_intra_doc_links,
-    reason = "some links still name items of `factum` as if they were in this crate"
-)]
 #![doc = include_str!("personal.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

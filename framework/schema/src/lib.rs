@@ -2,10 +2,6 @@
 //!
 //! Applications use the feature `schema` of the crate `factum`.
 
-#![allow(
-    rustdoc::broken_intra_doc_links,
-    reason = "some links still name items of `factum` as if they were in this crate"
-)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod catalog;

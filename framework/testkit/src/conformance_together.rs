@@ -46,7 +46,7 @@ pub async fn events_and_documents_commit_atomically<B: Backend>() {
         conflict(&store, stale.clone()).await.violations,
         [violation]
     );
-    // Document violations are reported only if there is no other violation.
+    // Document violations are reported only without any other violation.
     let both = stale.and_stream(stream("contract-a"), ExpectedVersion::NoStream, events([3]));
     let violated = Violation::Version {
         stream: stream("contract-a"),

@@ -8,10 +8,6 @@
 //! - [`conformance_suite!`](crate::conformance_suite) runs the tests that every adapter must pass.
 //! - `events_lock` (feature `catalog`) compares the event schemas with the checked-in file `events.lock`.
 
-#![allow(
-    rustdoc::broken_intra_doc_links,
-    reason = "some links still name items of `factum` as if they were in this crate"
-)]
 #[doc(hidden)]
 pub mod conformance;
 #[doc(hidden)]

@@ -24,7 +24,7 @@ use factum_runtime::process_managers::{Cause, Instance, Logic as _, Pending, Rea
 ///
 /// The time of all steps is 1970-01-01T00:00:00Z unless [`at`](ProcessScenario::at) sets another one.
 ///
-/// The key of the events' stream is the text of `id`, so that [`correlate`](crate::React::correlate) can use
+/// The key of the events' stream is the text of `id`, so that [`correlate`](factum_engine::process::React::correlate) can use
 /// `event.record.stream.key()`.
 ///
 /// See [`ProcessManager`] for an example.

@@ -13,7 +13,7 @@ use factum_engine::record::{Assigned, ContentType, NewEvent, RecordedEvent};
 
 /// Builds a stored event of type `name` with the JSON fields `data` and the schema version `version`.
 ///
-/// Decode it with [`RecordedEvent::decode`] to test an upcaster or a legacy event. The event has no tags and no
+/// Decode it with [`decode`](factum_engine::record::DecodeEvent::decode) to test an upcaster or a legacy event. The event has no tags and no
 /// metadata; its stream, position and time are placeholders.
 ///
 /// ```

@@ -1,7 +1,5 @@
 //! [`Broken`]: a correct store with one injected fault, of a kind that real stores have had.
 
-#![allow(unreachable_pub, reason = "`pub` means visible in this test binary")]
-
 #[path = "broken_documents.rs"]
 mod broken_documents;
 #[path = "peer_bugs.rs"]

@@ -1,7 +1,5 @@
 //! [`Proxy`]: a proxy between a store and the server that can cut a connection.
 
-#![allow(unreachable_pub, reason = "`pub` means visible in this test binary")]
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
 

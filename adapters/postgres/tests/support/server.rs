@@ -2,8 +2,6 @@
 //!
 //! It is a temporary server, or the one that `FACTUM_TEST_POSTGRES` names.
 
-#![allow(unreachable_pub, reason = "`pub` means visible in this test binary")]
-
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
 use std::str::FromStr as _;

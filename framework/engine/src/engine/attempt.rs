@@ -135,7 +135,7 @@ impl<'a, C: Decide> Attempt<'a, C> {
             attempts += 1;
             let decided = debug_span!("decide", attempts)
                 .in_scope(|| self.command.decide(C::On::state(slots)));
-            // A rejection, or that nothing needs to happen, must not rest on a state that has moved on.
+            // A rejection, or a decision without events, must not depend on an outdated state.
             let (mut streams, mut changes, mut first) = (Vec::new(), DocumentChanges::new(), None);
             if let Ok(decision) = &decided {
                 C::On::encode(slots, decision, encoder, &mut streams)?;

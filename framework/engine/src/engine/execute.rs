@@ -24,7 +24,7 @@ use factum_core::event_id::EventIdGenerator;
 use factum_core::metadata::Metadata;
 use factum_core::position::Version;
 
-/// A command on its way; await it. Made by [`Engine::execute`](crate::Engine::execute).
+/// A command on its way; await it. Made by [`Engine::execute`](crate::engine::Engine::execute).
 #[must_use = "a command does nothing until awaited"]
 pub struct Execute<'e, C> {
     engine: &'e Engine,
@@ -62,7 +62,7 @@ impl<'e, C: Decide> Execute<'e, C> {
     }
 
     /// The event that led to the command: what the command does is found below it in the
-    /// [tree](crate::Engine::causality) of whatever began it. Takes over its correlation id, and its tenant and trace
+    /// [tree](crate::engine::Engine::causality) of whatever began it. Takes over its correlation id, and its tenant and trace
     /// context where none was given.
     ///
     /// ```no_run

@@ -12,7 +12,7 @@ use crate::record::Recorded;
 use factum_core::position::Version;
 use factum_core::read::{MAX_PAGE, Read};
 
-/// A history on its way; await it. Made by [`Engine::history`](crate::Engine::history).
+/// A history on its way; await it. Made by [`Engine::history`](crate::engine::Engine::history).
 #[must_use = "a history does nothing until awaited"]
 pub struct History<'e, A: Aggregate> {
     source: &'e Source,

@@ -14,7 +14,7 @@ use factum_core::position::{Position, Version};
 use factum_core::stream_id::StreamId;
 use factum_core::timestamp::Timestamp;
 
-/// A load on its way; await it. Made by [`Engine::load`](crate::Engine::load).
+/// A load on its way; await it. Made by [`Engine::load`](crate::engine::Engine::load).
 #[must_use = "a load does nothing until awaited"]
 pub struct Load<'e, A: Aggregate> {
     source: &'e Source,

@@ -15,12 +15,12 @@ use factum_core::metadata::Metadata;
 use factum_core::stream_id::StreamId;
 use factum_core::timestamp::Timestamp;
 
-/// Under which keys they lie: process managers have none of that name.
+/// Returns the document keys. No process manager can have this name.
 pub fn keys() -> Keys {
     Keys::new("/deadlines")
 }
 
-/// No two deadlines have the same, since what stands behind the last `/` holds none.
+/// Returns the id of the instance. It is unique: the text after the last `/` contains no `/`.
 fn id(stream: &StreamId, name: &str) -> String {
     let name = name.replace('%', "%25").replace('/', "%2F");
     format!("{stream}/{name}")

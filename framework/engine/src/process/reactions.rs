@@ -88,7 +88,7 @@ impl<P: ProcessManager> Reactions<P> {
     }
 
     /// Which instance reacts, as the text of its id. `then.instance().parse()` gives the id again where its type is
-    /// [`FromStr`](std::str::FromStr), as numbers, UUIDs and what derives [`Id`](crate::Id) are.
+    /// [`FromStr`](std::str::FromStr), as numbers, UUIDs and what derives `Id` are.
     #[must_use]
     pub fn instance(&self) -> &str {
         &self.instance

@@ -87,7 +87,7 @@ impl ProcessManagersBuilder {
         self
     }
 
-    /// Also the [deadlines](crate::Events::deadline) that decisions set with one of these commands: a command, or a tuple of
+    /// Also the [deadlines](factum_engine::events::Events::deadline) that decisions set with one of these commands: a command, or a tuple of
     /// several. They are executed when they are due, in that order and one after the other, each exactly once; by the
     /// store's word, however many programs do so. One whose command no running program names waits, with a warning.
     ///

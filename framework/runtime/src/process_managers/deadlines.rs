@@ -1,9 +1,8 @@
 //! Deadlines that decisions set: kept by the append of the events that cause them, executed when they are due.
 //!
-//! Each is an instance with one command. An append reads nothing ahead of it: it puts the instance, and its entry among
-//! what is due, whatever was there before. So a deadline that is moved or cancelled leaves an entry behind, which means
-//! nothing, and goes when its time has come. The command takes its instance along in its own append, so that of the
-//! command and whoever cancels it exactly one is first.
+//! Each deadline is an instance with one command. The append writes the instance and its entry in the due index without
+//! reading them. A deadline that is moved or cancelled therefore leaves an old entry, which is deleted without effect when
+//! it is due. The command deletes its instance in its own append, so either the command or its cancellation succeeds.
 
 use factum_engine::process::deadline_document;
 use std::borrow::Cow;
@@ -104,8 +103,8 @@ impl Logic for Deadlines {
 }
 
 impl Dispatcher {
-    /// Says what is due next, so that [`is_set`](Self::is_set) tells of what is due before. What is set while that is
-    /// being found out counts as such.
+    /// Records the next due time, so that [`is_set`](Self::is_set) reports deadlines that are due earlier. Deadlines that
+    /// are set while the index is read are reported too.
     pub fn expect(&self, next: Option<Timestamp>) {
         if self.logic.is_set_by_appends() {
             self.engine.alarm().expect(next);

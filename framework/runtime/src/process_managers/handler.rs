@@ -23,7 +23,7 @@ use factum_engine::record::{DecodeEvent as _, Recorded, RecordedEvent};
 /// Each event is delivered at least once: again after a failure, and again after a crash that came between the effect
 /// and the note of it. Its id, `event.record.id`, is the same each time: give it to the other system as its
 /// idempotency key. The events of one stream are delivered in order; what fails as often as the policy allows is
-/// parked, and the later events of its stream with it. What was [split](crate::LegacyEvent) since is delivered part by part,
+/// parked, and the later events of its stream with it. What was [split](factum_engine::legacy::LegacyEvent) since is delivered part by part,
 /// again all of it after a failure; the parts share an id.
 ///
 /// ```
@@ -69,7 +69,7 @@ pub enum StartFrom {
     /// With the first event of the store.
     Beginning,
     /// Behind the newest event of the store, as it is when the program first starts.
-    /// [`wait_until_registered`](crate::ProcessManagers::begun) waits until that is kept.
+    /// [`wait_until_registered`](super::ProcessManagers::wait_until_registered) waits until that is kept.
     End,
 }
 

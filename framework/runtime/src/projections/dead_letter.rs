@@ -58,7 +58,7 @@ pub enum DeadLetterState {
     },
     /// It was not tried: an earlier event of its stream is parked.
     Blocked,
-    /// It failed, and the projection went on without it, as its [`FailurePolicy`](super::FailurePolicy) says.
+    /// It failed, and the projection skipped it because of its [`FailurePolicy`](super::FailurePolicy).
     Skipped {
         /// The error, with its causes.
         error: String,

@@ -11,7 +11,7 @@ use super::{ProjectionError, Projections};
 impl Projections {
     /// [Rebuilds](Self::rebuild) every projection here that takes events of one of these stored names, and orders the builds
     /// of before to be dropped: once this returns, readers of these see nothing any more that was read of a
-    /// [forgotten](crate::personal) subject, and a [lease](ProjectionsBuilder::lease) later the tables of before are gone,
+    /// forgotten subject, and a [lease](ProjectionsBuilder::lease) later the tables of before are gone,
     /// too. Gives back which these are. Every rebuild is ordered before any is waited for, and goes on if the future is
     /// dropped; one that is paused is waited for until it is resumed.
     ///

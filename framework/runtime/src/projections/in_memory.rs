@@ -18,7 +18,7 @@ use factum_engine::error::{StoreError, panic_message};
 use factum_engine::event_set::EventSet as _;
 use factum_engine::projection::{EventsOf, ProjectSet, Projection};
 
-/// A read model in memory: give a clone to [`Projections`](crate::Projections), read the other. It is
+/// A read model in memory: give a clone to [`Projections`](super::Projections), read the other. It is
 /// filled from the first event at every start of the program.
 pub struct InMemory<P>(Arc<Inner<P>>);
 
