@@ -2,8 +2,8 @@
 
 use anyhow::{Context as _, Result};
 use benchmark_harness::{Args, Bank, Database, Scenario};
+use factum::Position;
 use factum::prelude::*;
-use factum::{Position, Projections};
 use factum_memory::MemoryStore;
 use factum_postgres::PostgresStore;
 use factum_sqlite::SqliteStore;
@@ -88,11 +88,12 @@ impl<const CACHED: bool> Bank for FactumBank<CACHED> {
     }
 
     async fn catch_up(&self, events: usize) -> Result<usize> {
-        let counter = InMemory::<plain::Counter>::new();
-        let projections = Projections::builder(&self.engine)
-            .with(counter.clone())
-            .start();
-        projections.wait_for(Position::new(events as u64)).await?;
+        let counter = InMemory::<plain::HotCounter>::new();
+        let runtime = Runtime::builder(&self.engine)
+            .projection(counter.clone())
+            .start()
+            .await?;
+        runtime.wait_for(Position::new(events as u64)).await?;
         Ok(counter.read(|counter| counter.events))
     }
 

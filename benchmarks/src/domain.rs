@@ -73,11 +73,11 @@ macro_rules! account {
             /// Counts events.
             #[derive(Projection, Default)]
             #[projection(name = $category, events = AccountEvent)]
-            pub struct Counter {
+            pub struct HotCounter {
                 pub events: usize,
             }
 
-            impl Project<AccountEvent> for Counter {
+            impl Project<AccountEvent> for HotCounter {
                 fn project(&mut self, _: &Recorded<AccountEvent>) {
                     self.events += 1;
                 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::run::Measured;
+use crate::run::Measurement;
 use crate::table::thousands;
 
 /// The measurement that a goal refers to.
@@ -101,7 +101,7 @@ fn goals() -> Vec<Goal> {
     goals
 }
 
-pub fn render(measured: &[Measured]) -> String {
+pub fn render(measured: &[Measurement]) -> String {
     let mut text = "### Goals\n\n| measurement | per second | compared with | goal | ratio | |\n|---|---|---|---|---|---|\n".to_owned();
     for (side, measurement, baseline) in goals() {
         let factum = rate(measured, measurement, |name| name == side);
@@ -132,11 +132,11 @@ pub fn render(measured: &[Measured]) -> String {
     text
 }
 
-fn rate(measured: &[Measured], at: At, side: impl Fn(&str) -> bool) -> Option<f64> {
+fn rate(measured: &[Measurement], at: At, side: impl Fn(&str) -> bool) -> Option<f64> {
     best(measured, at, side).map(|(_, rate)| rate)
 }
 
-fn best(measured: &[Measured], at: At, side: impl Fn(&str) -> bool) -> Option<(&str, f64)> {
+fn best(measured: &[Measurement], at: At, side: impl Fn(&str) -> bool) -> Option<(&str, f64)> {
     let there = measured.iter().filter(|one| {
         one.unsupported.is_none()
             && one.scenario == at.scenario

@@ -15,8 +15,8 @@ pub struct Rate {
     pub elapsed: Duration,
 }
 
-/// The number of read model rows updated per transaction, equal to the page size of events.
-pub(crate) const PAGE: usize = factum::read::MAX_PAGE;
+/// The number of rows of a read model that are changed in one transaction: one page of events.
+pub(crate) const PAGE: usize = factum::store::MAX_PAGE;
 
 /// Returns a statement of the measured projection with its own table name.
 pub(crate) fn by_hand(sql: &str) -> String {

@@ -19,7 +19,7 @@ const TIMEOUT: Duration = Duration::from_secs(300);
 
 /// The line of JSON that a measured program prints.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Measured {
+pub struct Measurement {
     pub side: String,
     pub database: String,
     pub scenario: String,
@@ -41,7 +41,7 @@ pub struct Runner {
     server: Option<Server>,
     seconds: u64,
     json: Option<File>,
-    measured: Vec<Measured>,
+    measured: Vec<Measurement>,
 }
 
 impl Runner {
@@ -62,7 +62,7 @@ impl Runner {
         self.server.as_ref().map(|server| server.version.as_str())
     }
 
-    pub fn measured(&self) -> &[Measured] {
+    pub fn measured(&self) -> &[Measurement] {
         &self.measured
     }
 
@@ -88,7 +88,7 @@ impl Runner {
         table: &Table,
         side: &Side,
         callers: usize,
-    ) -> Result<Option<Measured>> {
+    ) -> Result<Option<Measurement>> {
         let database = TestDatabase::create(table.database, self.server.as_ref()).await?;
         let mut command = Command::new(&side.program);
         match (side.raw, table.scenario) {
@@ -113,7 +113,7 @@ impl Runner {
         };
         let output = output.with_context(|| format!("cannot run {program}"))?;
         let line = String::from_utf8_lossy(&output.stdout);
-        let Ok(measured) = serde_json::from_str::<Measured>(&line) else {
+        let Ok(measured) = serde_json::from_str::<Measurement>(&line) else {
             eprintln!("{program} failed: {}: {}", table.title, output.status);
             return Ok(None);
         };

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use crate::plan::Table;
-use crate::run::Measured;
+use crate::run::Measurement;
 
-pub fn render(table: &Table, measured: &[Measured]) -> String {
+pub fn render(table: &Table, measured: &[Measurement]) -> String {
     let mut text = format!("### {}: {}\n\n", name(table.database), table.title);
     let mut sides: Vec<&str> = Vec::new();
     for one in of(table, measured) {
@@ -49,7 +49,7 @@ pub fn render(table: &Table, measured: &[Measured]) -> String {
     text
 }
 
-fn of<'m>(table: &Table, measured: &'m [Measured]) -> impl Iterator<Item = &'m Measured> {
+fn of<'m>(table: &Table, measured: &'m [Measurement]) -> impl Iterator<Item = &'m Measurement> {
     let (scenario, database, size) = (table.scenario, table.database, table.size);
     measured
         .iter()
@@ -65,7 +65,7 @@ fn name(database: &str) -> &str {
 }
 
 /// Returns the rate, and the median and the 99th percentile of the latency.
-fn cell(one: &Measured) -> String {
+fn cell(one: &Measurement) -> String {
     let rate = thousands(one.per_second);
     match one.p50_us {
         0.0 => rate,

@@ -1,10 +1,11 @@
 //! The measured table projection, and its statements, which the driver alone also executes.
 
 use anyhow::Result;
+use factum::Position;
 use factum::prelude::*;
-use factum::{Position, ReadModel, async_trait};
-use factum_postgres::{PostgresProject, PostgresProjection, PostgresStore};
-use factum_sqlite::{BoxError, SqliteProject, SqliteProjection, SqliteStore};
+use factum::runtime::ReadModel;
+use factum_postgres::PostgresStore;
+use factum_sqlite::{BoxError, Sql, SqlError, SqlProject, SqlProjection, SqliteStore};
 
 use crate::domain::plain::AccountEvent;
 
@@ -22,38 +23,23 @@ const COUNT: &str = "select cast(sum(events) as bigint) from balance";
 #[projection(name = "balances", events = AccountEvent)]
 pub struct Balances;
 
-macro_rules! balances {
-    ($($adapter:ident, $projection:ident, $project:ident;)*) => {$(
-        #[async_trait]
-        impl $projection for Balances {
-            async fn create(&self, db: &mut $adapter::Tables<'_>) -> Result<(), sqlx::Error> {
-                sqlx::query(db.sql(CREATE)).execute(&mut **db).await?;
-                Ok(())
-            }
-        }
-
-        #[async_trait]
-        impl $project<AccountEvent> for Balances {
-            async fn project(
-                &self,
-                event: &Recorded<AccountEvent>,
-                db: &mut $adapter::Tables<'_>,
-            ) -> Result<(), BoxError> {
-                let AccountEvent::Deposited { amount, .. } = &event.event;
-                sqlx::query(db.sql(UPSERT))
-                    .bind(event.record.stream.key())
-                    .bind(*amount as i64)
-                    .execute(&mut **db)
-                    .await?;
-                Ok(())
-            }
-        }
-    )*};
+impl SqlProjection for Balances {
+    async fn create(&self, db: &mut Sql<'_>) -> Result<(), SqlError> {
+        db.execute(CREATE).await
+    }
 }
 
-balances! {
-    factum_sqlite, SqliteProjection, SqliteProject;
-    factum_postgres, PostgresProjection, PostgresProject;
+impl SqlProject<AccountEvent> for Balances {
+    async fn project(
+        &self,
+        event: &Recorded<AccountEvent>,
+        db: &mut Sql<'_>,
+    ) -> Result<(), BoxError> {
+        let AccountEvent::Deposited { amount, .. } = &event.event;
+        let upsert = db.query(UPSERT).bind(event.record.stream.key());
+        upsert.bind(*amount as i64).execute().await?;
+        Ok(())
+    }
 }
 
 /// A store that supports table projections.
@@ -68,11 +54,11 @@ impl Tables {
         let seen: i64 = match self {
             Self::Sqlite(store) => {
                 run(engine, store.read_model(Balances), events).await?;
-                sqlx::query_scalar(COUNT).fetch_one(store.pool()).await?
+                store.query(COUNT).fetch_one().await?
             }
             Self::Postgres(store) => {
                 run(engine, store.read_model(Balances), events).await?;
-                sqlx::query_scalar(COUNT).fetch_one(store.pool()).await?
+                store.query(COUNT).fetch_one().await?
             }
         };
         Ok(seen as usize)
@@ -80,7 +66,7 @@ impl Tables {
 }
 
 async fn run(engine: &Engine, model: impl ReadModel, events: usize) -> Result<()> {
-    let projections = Projections::builder(engine).with(model).start();
-    projections.wait_for(Position::new(events as u64)).await?;
+    let runtime = Runtime::builder(engine).projection(model).start().await?;
+    runtime.wait_for(Position::new(events as u64)).await?;
     Ok(())
 }

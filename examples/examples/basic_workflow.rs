@@ -2,7 +2,7 @@
 //!
 //! An order is placed, paid and shipped. This file contains the whole domain.
 
-use factum::LoadError;
+use factum::engine::LoadError;
 use factum::prelude::*;
 use factum_examples::outln;
 use factum_memory::MemoryStore;

@@ -2,11 +2,11 @@
 //!
 //! The bank itself is in `src/bank.rs`; the tutorial builds it step by step.
 
-use async_trait::async_trait;
 use factum::prelude::*;
+use factum::runtime::StartError;
 use factum_examples::bank::{AccountEvent, AccountId, Deposit, Open, Transfer};
 use factum_examples::outln;
-use factum_sqlite::{BoxError, SqliteProject, SqliteProjection, SqliteStore, Tables};
+use factum_sqlite::{BoxError, Sql, SqlError, SqlProject, SqlProjection, SqliteStore};
 
 // In memory: simple and fast, but filled from the first event at every start.
 
@@ -36,27 +36,24 @@ impl Project<AccountEvent> for Totals {
 #[projection(name = "statement", version = 1, events = AccountEvent)]
 struct Statement;
 
-#[async_trait]
-impl SqliteProjection for Statement {
-    async fn create(&self, db: &mut Tables<'_>) -> Result<(), sqlx::Error> {
-        let sql = db.sql(
+impl SqlProjection for Statement {
+    async fn create(&self, db: &mut Sql<'_>) -> Result<(), SqlError> {
+        db.execute(
             "create table if not exists {statement} (
-                       position integer primary key,
-                       account text not null,
-                       amount integer not null,
-                       by text not null)",
-        );
-        sqlx::query(sql).execute(&mut **db).await?;
-        Ok(())
+                 position bigint primary key,
+                 account text not null,
+                 amount bigint not null,
+                 by text not null)",
+        )
+        .await
     }
 }
 
-#[async_trait]
-impl SqliteProject<AccountEvent> for Statement {
+impl SqlProject<AccountEvent> for Statement {
     async fn project(
         &self,
         event: &Recorded<AccountEvent>,
-        db: &mut Tables<'_>,
+        db: &mut Sql<'_>,
     ) -> Result<(), BoxError> {
         let amount = match &event.event {
             AccountEvent::Deposited { amount } => i64::try_from(*amount)?,
@@ -64,13 +61,14 @@ impl SqliteProject<AccountEvent> for Statement {
             AccountEvent::Opened { .. } | AccountEvent::Closed { .. } => return Ok(()),
         };
         let record = &event.record;
-        let sql = "insert into {statement} (position, account, amount, by) values (?, ?, ?, ?)";
-        sqlx::query(db.sql(sql))
-            .bind(i64::try_from(record.position.get())?)
+        let insert =
+            "insert into {statement} (position, account, amount, by) values ($1, $2, $3, $4)";
+        db.query(insert)
+            .bind(record.position)
             .bind(record.stream.key())
             .bind(amount)
             .bind(record.metadata.actor.as_deref().unwrap_or("nobody"))
-            .execute(&mut **db)
+            .execute()
             .await?;
         Ok(())
     }
@@ -103,27 +101,28 @@ async fn main() -> anyhow::Result<()> {
 
     outln!("The projections start and catch up. Then Ada transfers 30 to Bob.");
     let totals = InMemory::<Totals>::new();
-    let projections = start(&engine, &store, &totals);
+    let runtime = start(&engine, &store, &totals).await?;
     let transfer = Transfer {
         from: ADA,
         to: BOB,
         amount: 30,
     };
-    let receipt = engine.execute(transfer).by("ada").await?;
-    // Without this line, the read models might not contain the transfer yet.
-    projections.wait_for(receipt.position()).await?;
+    // Without `and_wait`, the read models might not contain the transfer yet.
+    let execute = engine.execute(transfer).by("ada");
+    let receipt = execute.and_wait(&runtime).await?;
     show(&totals, &store).await?;
-    show_status(&projections);
+    show_status(&runtime);
 
     outln!("\nThe statement is rebuilt from the first event, with the same result.");
     let before = statement(&store).await?;
-    projections.rebuild("statement").await?;
-    projections.wait_for(receipt.position()).await?;
+    let statement_projection = runtime.projection::<Statement>()?;
+    statement_projection.rebuild().await?;
+    statement_projection.wait_for(receipt.position()).await?;
     outln!("  same rows: {}", statement(&store).await? == before);
 
     outln!("\nThe projections stop. Bob deposits 50, and the projections start again.");
     outln!("The table continues at its checkpoint, the model in memory at the first event.");
-    projections.stop().await;
+    runtime.stop().await;
     let receipt = engine
         .execute(Deposit {
             account: BOB,
@@ -132,20 +131,25 @@ async fn main() -> anyhow::Result<()> {
         .by("bob")
         .await?;
     let totals = InMemory::<Totals>::new();
-    let projections = start(&engine, &store, &totals);
-    projections.wait_for(receipt.position()).await?;
+    let runtime = start(&engine, &store, &totals).await?;
+    runtime.wait_for(receipt.position()).await?;
     show(&totals, &store).await?;
 
-    projections.stop().await;
+    runtime.stop().await;
     store.close().await;
     Ok(())
 }
 
-fn start(engine: &Engine, store: &SqliteStore, totals: &InMemory<Totals>) -> Projections {
-    Projections::builder(engine)
-        .with(totals.clone())
-        .with(store.read_model(Statement))
+async fn start(
+    engine: &Engine,
+    store: &SqliteStore,
+    totals: &InMemory<Totals>,
+) -> Result<Runtime, StartError> {
+    Runtime::builder(engine)
+        .projection(totals.clone())
+        .projection(store.read_model(Statement))
         .start()
+        .await
 }
 
 async fn show(totals: &InMemory<Totals>, store: &SqliteStore) -> anyhow::Result<()> {
@@ -157,8 +161,8 @@ async fn show(totals: &InMemory<Totals>, store: &SqliteStore) -> anyhow::Result<
     Ok(())
 }
 
-fn show_status(projections: &Projections) {
-    for status in projections.status() {
+fn show_status(runtime: &Runtime) {
+    for status in runtime.status() {
         let (state, position, lag) = (status.state, status.position, status.lag());
         outln!(
             "  {} is {state:?} at position {position}, {lag} behind",
@@ -169,7 +173,7 @@ fn show_status(projections: &Projections) {
 
 type Row = (i64, String, i64, String);
 
-async fn statement(store: &SqliteStore) -> sqlx::Result<Vec<Row>> {
+async fn statement(store: &SqliteStore) -> Result<Vec<Row>, SqlError> {
     let sql = "select position, account, amount, by from statement order by position";
-    sqlx::query_as(sql).fetch_all(store.pool()).await
+    store.query(sql).fetch_all().await
 }

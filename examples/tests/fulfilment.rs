@@ -3,11 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use factum::{EventStore as _, Position, Query, Read};
+use factum::Position;
+use factum::store::{EventStore as _, Query, Read};
 use factum_sqlite::SqliteStore;
 
 const KILLS: u64 = 50;
@@ -99,9 +101,12 @@ async fn killed_shop_reaches_the_same_result() {
     let mut heads = BTreeSet::new();
     for round in 0..KILLS {
         let mut shop = open(&killed);
-        // The time until the kill increases, so that the shop is killed at every stage.
-        std::thread::sleep(Duration::from_micros(random.u64(..30_000 + 12_000 * round)));
-        // The shop may have ended before. Then the next round starts and kills a shop without open work.
+        // The number of lines before the kill increases, so that the shop is killed at every stage. The shop may end
+        // before. Then the next round starts and kills a shop without open work.
+        let output = BufReader::new(shop.stdout.take().unwrap());
+        let lines = random.u64(..8 + round);
+        output.lines().take(lines as usize).for_each(drop);
+        std::thread::sleep(Duration::from_micros(random.u64(..5_000)));
         shop.kill().unwrap();
         shop.wait().unwrap();
         heads.insert(head(&killed).await);

@@ -64,7 +64,7 @@ use syn::{DeriveInput, parse_macro_input};
 /// the representation of the enum, such as `tag`, `untagged`, or `skip` on a variant, are rejected.
 ///
 /// ```
-/// use factum::{Event, UpcastError};
+/// use factum::{Event, event::UpcastError};
 /// use serde::{Deserialize, Serialize};
 /// use serde_json::Value;
 ///

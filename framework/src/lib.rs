@@ -1,7 +1,7 @@
 //! Event sourcing with plain types, pure functions and pluggable stores.
 //!
-//! You write types and pure functions; the framework names, stores, loads and decodes, retries after conflicts, and runs
-//! what reacts to events. A domain, and its test:
+//! You write types and pure functions. The framework stores, loads and decodes events, retries after conflicts, and
+//! runs projections, process managers and event handlers. A domain, and its test:
 //!
 //! ```
 //! use factum::prelude::*;
@@ -39,7 +39,7 @@
 //! given(()).when(Switch { lamp: 1, on: true }).then([LampEvent::Switched { on: true }]);
 //!
 //! /// The store is one of `factum-memory`, `factum-sqlite` or `factum-postgres`.
-//! async fn house(store: impl factum::Store) -> Result<(), Box<dyn std::error::Error>> {
+//! async fn house(store: impl factum::store::Store) -> Result<(), Box<dyn std::error::Error>> {
 //!     let engine = Engine::new(store);
 //!     let switch = Switch { lamp: 1, on: true };
 //!     engine.execute(switch).by("ada").because("it is dark").idempotency_key("request-7").await?;
@@ -51,51 +51,139 @@
 //!
 //! # Where to find what
 //!
-//! Everything for every day is in [`prelude`].
+//! [`prelude`] contains the items that applications use every day.
 //!
-//! | to … | use | the function that you write |
+//! | task | use | the function that you write |
 //! |---|---|---|
-//! | say what can happen | [`Event`], a derive on an enum | none |
-//! | fold it into a state | [`Aggregate`] | [`Apply::apply`] |
-//! | ask for something: of one aggregate, several, a list, or with a tag query | [`Command`] | [`Decide::decide`] |
-//! | execute, load, travel in time, read a history | [`Engine`], [`Receipt`], [`ExecuteError`] | |
-//! | keep a read model in memory | [`Projection`], [`InMemory`] | [`Project::project`] |
-//! | keep one in tables | [`Projection`]; `SqliteProjection`, `PostgresProjection` of the adapters | `SqliteProject::project`, `PostgresProject::project` |
-//! | run, watch and rebuild read models | [`Projections`], [`FailurePolicy`], [`ProjectionStatus`] | |
-//! | lead a case through many aggregates, with deadlines | [`ProcessManager`], [`ProcessManagers`] | [`React`], [`Respond`] |
-//! | set a deadline without one | [`Events::deadline`] | |
-//! | do something every morning | [`Schedule`] | |
-//! | send mails, call other systems | [`EventHandler`] | [`EventHandler::handle`] |
-//! | read every event as it comes | [`Engine::subscribe`], [`Subscription`] | |
-//! | change the form of events | [`Upcaster`], [`upcast_typed`], [`LegacyEvent`] | |
-//! | forget a person | [`privacy`] | |
-//! | document a domain | `schema` | |
-//! | find out what led to what | [`Engine::causality`] | |
-//! | test a domain | `given`, `process`, `stored`, `VirtualClock` of the crate `factum-testkit`; [`schema::events_lock`] | |
-//! | write a store | [`EventStore`], [`document::DocumentStore`], [`snapshot::SnapshotStore`], tested by `conformance_suite!` of the crate `factum-testkit` | |
+//! | Define events | [`Event`], a derive on an enum | none |
+//! | Fold events into a state | [`Aggregate`] | [`Apply::apply`] |
+//! | Decide on a request: about one aggregate, several, a list, or with a DCB query | [`Command`] | [`Decide::decide`] |
+//! | Execute, load, travel in time, read a history | [`Engine`], [`engine::Receipt`], [`engine::ExecuteError`] | |
+//! | Build a read model in memory | [`Projection`], [`InMemory`] | [`Project::project`] |
+//! | Build one in tables | [`Projection`]; `SqlProjection` of `factum-sql`, which the adapters re-export | `SqlProject::project` |
+//! | Run, watch, rebuild and fix read models | [`Runtime`], [`runtime::ProjectionHandle`], [`runtime::FailurePolicy`] | |
+//! | Coordinate aggregates over time, with deadlines | [`ProcessManager`] | [`process::React`], [`process::Respond`] |
+//! | Set a deadline without a process manager | [`Events::deadline`] | |
+//! | Execute a command at the times of a cron expression | [`runtime::Schedule`] | |
+//! | Send mails, call other systems | [`runtime::EventHandler`] | [`EventHandler::handle`](runtime::EventHandler::handle) |
+//! | Read every event as it is stored | [`Engine::subscribe`], [`engine::Subscription`] | |
+//! | Change the schema of events | [`event::Upcaster`], [`event::upcast_typed`], [`event::LegacyEvent`] | |
+//! | Erase personal data | [`privacy`] | |
+//! | Document a domain | `schema` | |
+//! | Find the causes and effects of an event | [`Engine::causality`] | |
+//! | Test a domain | `given`, `process`, `stored`, `VirtualClock` of the crate `factum-testkit` | |
+//! | Write a store | [`store::EventStore`], [`store::DocumentStore`], [`store::SnapshotStore`]; the conformance suite of `factum-testkit` | |
 //!
-//! The book in the folder `docs` of the repository begins with a tutorial, and tells what can be relied upon.
+//! The book in the folder `docs` of the repository starts with a tutorial and lists the guarantees.
 //!
 //! # Features
 //!
-//! | feature | default | what |
+//! | feature | default | content |
 //! |---|---|---|
-//! | `schema` | off | `schema`: documentation of a domain out of its types; `schema::events_lock`: a lock on what is stored. Brings in `schemars` |
-//! | `metrics` | off | what [`metrics`] names is told to the facade of that name |
-//! | `privacy` | off | [`privacy`]: fields encrypted with a key for each subject, which can be forgotten. Brings in `chacha20poly1305` |
+//! | `schema` | off | `schema`: documentation of a domain from its types, and `events.lock`; adds `schemars` |
+//! | `metrics` | off | records the metrics of [`metrics`] through the `metrics` facade |
+//! | `privacy` | off | [`privacy`]: fields encrypted with a key for each data subject; adds `chacha20poly1305` |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod prelude;
 
-pub use factum_core::delegate;
-pub use factum_core::{append, document, metadata, read, snapshot, store, tag};
-pub use factum_engine::{
-    aggregate, boundary, causality, clock, command, engine, error, event, process, record,
-};
-pub use factum_runtime::{process_managers, projections};
+pub use factum_core::position::{Position, Version};
+pub use factum_core::stream_id::StreamId;
+pub use factum_core::timestamp::Timestamp;
+pub use factum_engine::aggregate::{Aggregate, Apply};
+pub use factum_engine::command::{Command, Decide};
+pub use factum_engine::engine::Engine;
+pub use factum_engine::event::Event;
+pub use factum_engine::events::Events;
+pub use factum_engine::process::ProcessManager;
+pub use factum_engine::projection::{Project, Projection};
+pub use factum_engine::record::Recorded;
+pub use factum_macros::{Aggregate, Command, Event, Id, ProcessManager, Projection};
+pub use factum_runtime::projections::InMemory;
+pub use factum_runtime::{Runtime, StartFrom};
+
 #[cfg(feature = "schema")]
 pub use factum_schema as schema;
+
+/// Events: their types, schemas, encoding and evolution.
+pub mod event {
+    pub use factum_engine::codec::Decoded;
+    pub use factum_engine::error::{DecodeError, DecodeErrorKind, EncodeError};
+    pub use factum_engine::event::{Event, EventType};
+    pub use factum_engine::event_set::{ApplySet, EventSet};
+    pub use factum_engine::legacy::{LegacyDecoder, LegacyEvent};
+    pub use factum_engine::record::{DecodeEvent, Recorded};
+    pub use factum_engine::upcast::{UpcastError, Upcaster, upcast_legacy, upcast_typed};
+}
+
+/// Commands: decisions, consistency boundaries and the deadlines that decisions set.
+pub mod command {
+    pub use factum_engine::aggregate::{Aggregate, Apply, SnapshotPolicy};
+    pub use factum_engine::boundary::{Boundary, InvalidTarget, Queried};
+    pub use factum_engine::command::{Command, Decide};
+    pub use factum_engine::events::{Events, InvalidDeadline};
+}
+
+/// The engine: executes commands, loads aggregates, reads events.
+pub mod engine {
+    pub use factum_engine::causality::{CausalEvent, CausalTree, Causality};
+    pub use factum_engine::clock::{Clock, SystemClock};
+    pub use factum_engine::engine::{
+        Engine, EngineBuilder, Execute, ExecuteAndWait, ExecuteAndWaitError, ExecuteError, History,
+        Load, LoadError, Loaded, Receipt, RetryPolicy, WaitForPosition,
+    };
+    pub use factum_engine::subscription::Subscription;
+}
+
+/// Process managers: react to events with commands and deadlines.
+pub mod process {
+    pub use factum_engine::process::{
+        CommandSet, Correlation, Deadline, ProcessManager, React, ReactSet, Reactions, Rejection,
+        Respond, SentBy, When,
+    };
+}
+
+/// Projections: what one event does to a read model.
+pub mod projection {
+    pub use factum_engine::projection::{Effect, EventsOf, Project, ProjectSet, Projection};
+}
+
+/// The runtime: runs projections, process managers, schedules and event handlers.
+pub mod runtime {
+    pub use factum_runtime::consumer::{
+        Batch, BatchError, Consumer, ConsumerError, ConsumerHandle, ConsumerState, ConsumerStatus,
+        ControlError, DeadLetter, DeadLetterState, EventError, Failure, FailureAction,
+        FailurePolicy, NewerEvents, ReadModel, WaitError, checkpoint,
+    };
+    pub use factum_runtime::process::{
+        DEADLINES, DeliveryHandle, EventHandler, FailedDelivery, FailedWork, HandlerError,
+        HandlerOptions, InvalidSchedule, MissedRuns, Orphan, ProcessHandle, SCHEDULES, Schedule,
+    };
+    pub use factum_runtime::projections::{InMemory, ProjectionHandle};
+    pub use factum_runtime::{ProcessOptions, Runtime, RuntimeBuilder, StartError, StartFrom};
+}
+
+/// The store contract: everything that a store author needs.
+pub mod store {
+    pub use factum_core::append::*;
+    pub use factum_core::async_trait;
+    pub use factum_core::delegate;
+    pub use factum_core::document::*;
+    pub use factum_core::error::{BoxError, StoreError, error_chain, panic_message};
+    pub use factum_core::event_id::new_event_id;
+    pub use factum_core::metadata::Metadata;
+    pub use factum_core::personal::{PersonalField, Subject};
+    pub use factum_core::position::{Position, Version};
+    pub use factum_core::query::{Query, QueryItem};
+    pub use factum_core::read::*;
+    pub use factum_core::record::*;
+    pub use factum_core::snapshot::{Snapshot, SnapshotStore};
+    pub use factum_core::store::{EventStore, Store};
+    pub use factum_core::stream_id::{InvalidStreamId, StreamId};
+    pub use factum_core::tag::{InvalidTag, Tag};
+    pub use factum_core::timestamp::{InvalidTimestamp, Timestamp};
+}
 
 /// Personal data: fields that can be erased.
 pub mod privacy {
@@ -110,55 +198,6 @@ pub mod metrics {
     #[cfg(feature = "metrics")]
     pub use factum_runtime::metrics::measure;
 }
-
-pub use factum_core::append::{
-    Append, AppendCondition, AppendError, Appended, Conflict, ExpectedVersion, IdempotencyKey,
-    InvalidAppend, StreamAppend, Violation,
-};
-pub use factum_core::metadata::Metadata;
-pub use factum_core::position::{Position, Version};
-pub use factum_core::query::{Query, QueryItem};
-pub use factum_core::read::{Direction, Page, Read, Scope};
-pub use factum_core::snapshot::{Snapshot, SnapshotStore};
-pub use factum_core::store::{EventStore, Store};
-pub use factum_core::stream_id::{InvalidStreamId, StreamId};
-pub use factum_core::tag::{InvalidTag, Tag};
-pub use factum_core::timestamp::{InvalidTimestamp, Timestamp};
-pub use factum_engine::aggregate::{Aggregate, Apply, SnapshotPolicy};
-pub use factum_engine::boundary::{Boundary, InvalidTarget, Queried};
-pub use factum_engine::causality::{CausalEvent, CausalTree, Causality};
-pub use factum_engine::clock::{Clock, SystemClock};
-pub use factum_engine::codec::Decoded;
-pub use factum_engine::command::{Command, Decide};
-pub use factum_engine::engine::{
-    Engine, EngineBuilder, ExecuteError, LoadError, Loaded, Receipt, RetryPolicy,
-};
-pub use factum_engine::error::{DecodeError, DecodeErrorKind, EncodeError, StoreError};
-pub use factum_engine::event::{Event, EventType};
-pub use factum_engine::event_set::{ApplySet, EventSet};
-pub use factum_engine::events::{Events, InvalidDeadline};
-pub use factum_engine::legacy::{LegacyDecoder, LegacyEvent};
-pub use factum_engine::process::{
-    CommandSet, Correlation, Deadline, ProcessManager, React, ReactSet, Reactions, Rejection,
-    Respond, SentBy, When,
-};
-pub use factum_engine::projection::{Effect, EventsOf, Project, ProjectSet, Projection};
-pub use factum_engine::record::{ContentType, DecodeEvent, NewEvent, Recorded, RecordedEvent};
-pub use factum_engine::subscription::Subscription;
-pub use factum_engine::upcast::{UpcastError, Upcaster, upcast_legacy, upcast_typed};
-pub use factum_runtime::process_managers::{
-    EventHandler, FailedDelivery, FailedWork, HandlerError, HandlerOptions, InvalidSchedule,
-    MissedRuns, Orphan, ProcessManagers, ProcessManagersBuilder, ProcessStartError, ProcessStatus,
-    Schedule, StartFrom,
-};
-pub use factum_runtime::projections::{
-    DeadLetter, DeadLetterState, EventError, FailurePolicy, InMemory, ProjectionError,
-    ProjectionState, ProjectionStatus, Projections, ReadModel, StartError, Step, StepError,
-    WaitError,
-};
-
-pub use factum_core::async_trait;
-pub use factum_macros::{Aggregate, Command, Event, Id, ProcessManager, Projection};
 
 /// The items that the derives use in the code they generate; not a public API.
 #[doc(hidden)]

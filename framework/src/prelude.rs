@@ -1,4 +1,4 @@
-//! Everything that a domain and the program around it name every day.
+//! The items that applications use every day: `use factum::prelude::*`.
 
 pub use factum_engine::aggregate::{Aggregate, Apply};
 pub use factum_engine::command::{Command, Decide};
@@ -11,6 +11,6 @@ pub use factum_engine::process::{
 pub use factum_engine::projection::{Project, Projection};
 pub use factum_engine::record::{DecodeEvent, Recorded};
 pub use factum_macros::{Aggregate, Command, Event, Id, ProcessManager, Projection};
-pub use factum_runtime::process_managers::ProcessManagers;
-pub use factum_runtime::projections::{InMemory, Projections};
+pub use factum_runtime::projections::InMemory;
+pub use factum_runtime::{Runtime, StartFrom};
 pub use serde::{Deserialize, Serialize};

@@ -1,7 +1,9 @@
 //! The application layer: the functions that both APIs call.
 
 mod context;
+mod cursor;
 mod error;
+mod limits;
 mod list;
 mod view;
 mod watch;
@@ -10,14 +12,18 @@ mod write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use factum::{Append, Engine, Position, Projections, Read, RecordedEvent};
+use factum::engine::LoadError;
+use factum::store::{Append, Read, RecordedEvent};
+use factum::{Engine, Position, Runtime};
 use tracing::warn;
 
-use crate::domain::{DEFAULT_MAX_BYTES, Rejection, Spec, SpecId};
+use crate::domain::{DEFAULT_MAX_BYTES, Spec, SpecId, SpecRejection};
 
 pub use context::RequestContext;
+pub use cursor::{Cursor, InvalidCursor};
 pub use error::AppError;
-pub use list::{Cursor, InvalidCursor, ListPage, ListQuery, MAX_LIMIT, SpecList, SpecSummary};
+pub use limits::MAX_LIMIT;
+pub use list::{ListPage, ListQuery, SpecList, SpecSummary};
 pub use view::{Change, Health, SpecVersion, SpecView};
 pub use watch::ChangeStream;
 pub use write::{NewSpec, NewVersion, WriteResult};
@@ -27,22 +33,22 @@ const LIST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A handle to the specifications. Clones share one engine.
 #[derive(Clone)]
-pub struct Specs(Arc<Inner>);
+pub struct Specs(Arc<SpecsState>);
 
-struct Inner {
+struct SpecsState {
     engine: Engine,
-    projections: Projections,
+    runtime: Runtime,
     list: Box<dyn SpecList>,
     max_content: usize,
 }
 
 impl Specs {
-    /// Creates a handle to the store of `engine`. `projections` must update `list`.
+    /// Creates a handle to the store of `engine`. `runtime` must update `list`.
     #[must_use]
-    pub fn new(engine: Engine, projections: Projections, list: impl SpecList) -> Self {
-        Self(Arc::new(Inner {
+    pub fn new(engine: Engine, runtime: Runtime, list: impl SpecList) -> Self {
+        Self(Arc::new(SpecsState {
             engine,
-            projections,
+            runtime,
             list: Box::new(list),
             max_content: DEFAULT_MAX_BYTES,
         }))
@@ -68,14 +74,14 @@ impl Specs {
     /// Without `version`, the content is the published version, or the latest if none was published.
     ///
     /// # Errors
-    /// Returns [`Rejection::NotFound`], [`Rejection::NoSuchVersion`], or an error of the store.
+    /// Returns [`SpecRejection::NotFound`], [`SpecRejection::NoSuchVersion`], or an error of the store.
     pub async fn get(&self, id: SpecId, version: Option<u64>) -> Result<SpecView, AppError> {
         let engine = &self.0.engine;
         let spec = engine.load::<Spec>(&id).await?;
-        let life = spec.life().ok_or(Rejection::NotFound)?;
+        let life = spec.life().ok_or(SpecRejection::NotFound)?;
         let latest = life.latest();
         let version = version.or(life.published).unwrap_or(latest);
-        let content = life.content(version).ok_or(Rejection::NoSuchVersion {
+        let content = life.content(version).ok_or(SpecRejection::NoSuchVersion {
             requested: version,
             latest,
         })?;
@@ -101,11 +107,11 @@ impl Specs {
 
     /// Returns the event that created `revision`, which must exist.
     async fn event_at(&self, id: &SpecId, revision: u64) -> Result<RecordedEvent, AppError> {
-        let stream = <Spec as factum::Aggregate>::stream(id).map_err(factum::LoadError::from)?;
+        let stream = <Spec as factum::Aggregate>::stream(id).map_err(LoadError::from)?;
         let read = Read::stream(stream.clone()).after(revision - 1).limit(1);
         let page = self.0.engine.store().read(read).await?;
         page.events.into_iter().next().ok_or_else(|| {
-            factum::StoreError::Corrupt(format!(
+            factum::store::StoreError::Corrupt(format!(
                 "missing event: version {revision} of stream {stream}"
             ))
             .into()
@@ -115,7 +121,7 @@ impl Specs {
     /// Returns all versions of the content with their author and time, version 1 first.
     ///
     /// # Errors
-    /// Returns [`Rejection::NotFound`], or an error of the store.
+    /// Returns [`SpecRejection::NotFound`], or an error of the store.
     pub async fn versions(&self, id: SpecId) -> Result<Vec<SpecVersion>, AppError> {
         Ok(view::versions(&self.history(id).await?))
     }
@@ -123,11 +129,11 @@ impl Specs {
     /// Returns all changes of the specification, oldest first.
     ///
     /// # Errors
-    /// Returns [`Rejection::NotFound`], or an error of the store.
+    /// Returns [`SpecRejection::NotFound`], or an error of the store.
     pub async fn history(&self, id: SpecId) -> Result<Vec<Change>, AppError> {
         let events = self.0.engine.history::<Spec>(&id).await?;
         if events.is_empty() {
-            return Err(Rejection::NotFound.into());
+            return Err(SpecRejection::NotFound.into());
         }
         Ok(events
             .into_iter()
@@ -145,7 +151,7 @@ impl Specs {
     pub async fn list(&self, query: ListQuery) -> Result<ListPage, AppError> {
         query.check()?;
         if let Some(position) = query.min_position {
-            let caught_up = self.0.projections.wait_for(position);
+            let caught_up = self.0.runtime.wait_for(position);
             match tokio::time::timeout(LIST_TIMEOUT, caught_up).await {
                 Ok(result) => result.map_err(|error| AppError::Unavailable(error.into()))?,
                 Err(_) => return Err(AppError::ListBehind { position }),
@@ -163,7 +169,7 @@ impl Specs {
     /// Checks whether the store accepts writes, and returns the status of the projections.
     pub async fn health(&self) -> Health {
         let empty_append = self.0.engine.store().append(Append::default()).await;
-        let projections = self.0.projections.status();
+        let projections = self.0.runtime.status();
         Health {
             store: empty_append.map(drop).map_err(|error| error.to_string()),
             head: *self.0.engine.store().watch().borrow(),
@@ -175,8 +181,8 @@ impl Specs {
     ///
     /// # Errors
     /// Returns an error if the store cannot be read.
-    pub async fn measure(&self) -> Result<(), factum::StoreError> {
-        factum::metrics::measure(&self.0.engine, &self.0.projections).await
+    pub async fn measure(&self) -> Result<(), factum::store::StoreError> {
+        factum::metrics::measure(&self.0.engine, &self.0.runtime).await
     }
 
     /// Rebuilds the list from the events, and waits until it has reached the current head.
@@ -185,19 +191,19 @@ impl Specs {
     /// Returns an error if the projection cannot be rebuilt.
     pub async fn rebuild_list(&self) -> Result<(), AppError> {
         let head = *self.0.engine.store().watch().borrow();
-        for status in self.0.projections.status() {
-            self.0.projections.rebuild(&status.name).await?;
+        for status in self.0.runtime.status() {
+            self.0
+                .runtime
+                .projection_named(&status.name)?
+                .rebuild()
+                .await?;
         }
-        self.0
-            .projections
-            .wait_for(head)
-            .await
-            .map_err(AppError::from)
+        self.0.runtime.wait_for(head).await.map_err(AppError::from)
     }
 
     /// Waits until the list has reached `position`. A failure is only logged, because the write is stored.
     async fn wait_for_list(&self, position: Position) {
-        let caught_up = self.0.projections.wait_for(position);
+        let caught_up = self.0.runtime.wait_for(position);
         match tokio::time::timeout(LIST_TIMEOUT, caught_up).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {

@@ -17,5 +17,5 @@ pub use command::{CreateSpec, DeleteSpec, DeprecateSpec, MAX_TEXT, PublishSpec, 
 pub use content::{Content, DEFAULT_MAX_BYTES, MAX_BYTES_LIMIT};
 pub use content_error::{ContentError, Location};
 pub use name::{NameError, SpecName};
-pub use rejection::{Action, Rejection};
+pub use rejection::{Action, SpecRejection};
 pub use spec::{Life, NameHolder, Spec, SpecEvent, SpecId, SpecState, UnknownState};

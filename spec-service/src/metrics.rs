@@ -81,7 +81,9 @@ impl Exporter {
         Ok(exporter)
     }
 
-    /// Aggregates recorded samples periodically, so that memory stays bounded without scrapes. Never returns.
+    /// Aggregates recorded samples periodically, and never returns.
+    ///
+    /// Memory stays bounded even if the metrics are not scraped.
     pub async fn run_upkeep(self) {
         let mut ticks = tokio::time::interval(UPKEEP_INTERVAL);
         loop {

@@ -3,6 +3,7 @@
 //! JSON fields are in snake_case, times in RFC 3339 and states in lower case. Errors are
 //! `application/problem+json` (RFC 9457).
 
+mod api;
 mod catalog;
 mod change;
 mod content_type;
@@ -15,7 +16,6 @@ mod problem;
 mod read;
 
 use std::any::Any;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
@@ -23,31 +23,12 @@ use axum::http::StatusCode;
 use axum::middleware::{from_fn, map_response};
 use axum::response::Response;
 use axum::routing::get;
-use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::TraceLayer;
 
-use crate::app::Specs;
-use crate::metrics::Exporter;
+pub use api::Api;
 use problem::Problem;
-
-/// The state and settings of the REST API.
-#[derive(Clone)]
-pub struct Api {
-    /// The specifications.
-    pub specs: Specs,
-    /// The maximum size of a content in bytes. A request body can be larger because of JSON escapes.
-    pub max_content: usize,
-    /// The maximum lag of a projection, in events, for the service to be ready.
-    pub ready_lag: u64,
-    /// Becomes `true` when shutdown begins. The service is then not ready.
-    pub stopping: watch::Receiver<bool>,
-    /// The timeout of a request.
-    pub timeout: Duration,
-    /// The exporter for `GET /metrics`. `None` removes the route.
-    pub metrics: Option<Exporter>,
-}
 
 /// Creates the router with all routes of the API.
 pub fn router(api: Api) -> Router {

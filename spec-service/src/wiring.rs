@@ -4,12 +4,13 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use async_trait::async_trait;
+use factum::Position;
 use factum::prelude::*;
-use factum::{Position, Projections, StoreError};
-use factum_postgres::{PgConnectOptions, PgPool};
-use factum_postgres::{PostgresOptions, PostgresProject, PostgresProjection, PostgresStore};
-use factum_sqlite::{BoxError, SqlitePool, SqliteProject, SqliteProjection, SqliteStore};
-use sqlx::Row as _;
+use factum_postgres::{PgConnectOptions, PostgresOptions, PostgresStore};
+use factum_sqlite::{
+    BoxError, Sql, SqlDatabase, SqlDatabaseExt as _, SqlError, SqlProject, SqlProjection,
+    SqliteStore,
+};
 
 use crate::app::{AppError, Cursor, ListPage, ListQuery, SpecList, SpecSummary, Specs};
 use crate::domain::{SpecEvent, SpecId, SpecState};
@@ -19,10 +20,10 @@ use crate::settings::{Database, Settings};
 pub struct Wired {
     /// The specifications.
     pub specs: Specs,
-    store: Store,
+    store: SpecStore,
 }
 
-enum Store {
+enum SpecStore {
     Sqlite(SqliteStore),
     Postgres(PostgresStore),
 }
@@ -46,45 +47,41 @@ impl Wired {
         let store = SqliteStore::open(file)
             .await
             .with_context(|| file.display().to_string())?;
-        let engine = Engine::new(store.clone());
-        let projections = Projections::builder(&engine)
-            .with(store.read_model(SpecTable))
-            .start();
-        readable(&projections).await;
-        let specs = Specs::new(engine, projections, SqliteSpecList(store.pool().clone()));
-        let store = Store::Sqlite(store);
+        let specs = start(store.clone()).await?;
+        let store = SpecStore::Sqlite(store);
         Ok(Self { specs, store })
     }
 
     async fn postgres(url: &str, schema: &str) -> anyhow::Result<Self> {
         let server: PgConnectOptions = url.parse()?;
         let store = PostgresOptions::new(server).schema(schema).open().await?;
-        let engine = Engine::new(store.clone());
-        let projections = Projections::builder(&engine)
-            .with(store.read_model(SpecTable))
-            .start();
-        readable(&projections).await;
-        let specs = Specs::new(engine, projections, PostgresSpecList(store.pool().clone()));
-        let store = Store::Postgres(store);
+        let specs = start(store.clone()).await?;
+        let store = SpecStore::Postgres(store);
         Ok(Self { specs, store })
     }
 
-    /// Waits for writes in flight, and closes the database.
+    /// Waits for running writes, and closes the database.
     pub async fn close(self) {
         match self.store {
-            Store::Sqlite(store) => store.close().await,
-            Store::Postgres(store) => store.close().await,
+            SpecStore::Sqlite(store) => store.close().await,
+            SpecStore::Postgres(store) => store.close().await,
         }
     }
 }
 
-/// Waits until the list can be read.
+/// Starts the projection of the list, and waits until the list can be read.
 ///
 /// If the list cannot be created, writes still work, and the health check reports the error.
-async fn readable(projections: &Projections) {
-    if let Err(error) = projections.wait_for(Position::ZERO).await {
+async fn start<D: SqlDatabase + Clone>(database: D) -> anyhow::Result<Specs> {
+    let engine = Engine::new(database.clone());
+    let runtime = Runtime::builder(&engine)
+        .projection(database.read_model(SpecTable))
+        .start()
+        .await?;
+    if let Err(error) = runtime.wait_for(Position::ZERO).await {
         tracing::error!(%error, "there is no list of specifications");
     }
+    Ok(Specs::new(engine, runtime, SpecTableList(database)))
 }
 
 /// The list of specifications as a table.
@@ -95,143 +92,72 @@ async fn readable(projections: &Projections) {
 #[projection(name = "spec_list", version = 1, events = SpecEvent)]
 pub(crate) struct SpecTable;
 
-// These statements are valid in SQLite and PostgreSQL.
-const CREATE_TABLE: &str = "create table if not exists {spec_list} (
-    id      text primary key,
-    created bigint not null unique,
-    state   text not null,
-    summary text not null
-)";
-const CREATE_INDEX: &str =
-    "create index if not exists {spec_list_by_state} on {spec_list} (state, created)";
-const LOAD: &str = "select summary from {spec_list} where id = $1";
-const SAVE: &str = "insert into {spec_list} (id, created, state, summary) values ($1, $2, $3, $4)
-    on conflict (id) do update set state = excluded.state, summary = excluded.summary";
+impl SqlProjection for SpecTable {
+    async fn create(&self, db: &mut Sql<'_>) -> Result<(), SqlError> {
+        db.execute(
+            "create table if not exists {spec_list} (
+                 id      text primary key,
+                 created bigint not null unique,
+                 state   text not null,
+                 summary text not null
+             );
+             create index if not exists {spec_list_by_state} on {spec_list} (state, created)",
+        )
+        .await
+    }
+}
+
+impl SqlProject<SpecEvent> for SpecTable {
+    async fn project(&self, event: &Recorded<SpecEvent>, db: &mut Sql<'_>) -> Result<(), BoxError> {
+        let id = event.record.stream.key();
+        let load = db.query("select summary from {spec_list} where id = $1");
+        let next = next(load.bind(id).fetch_optional().await?, event)?;
+        let save = db.query(
+            "insert into {spec_list} (id, created, state, summary) values ($1, $2, $3, $4)
+             on conflict (id) do update set state = excluded.state, summary = excluded.summary",
+        );
+        save.bind(id)
+            .bind(event.record.position)
+            .bind(next.state.as_str())
+            .bind(serde_json::to_string(&next)?)
+            .execute()
+            .await?;
+        Ok(())
+    }
+}
 
 /// Returns the summary after `event`, given the stored summary before it.
 fn next(before: Option<String>, event: &Recorded<SpecEvent>) -> Result<SpecSummary, BoxError> {
     let id: SpecId = event.record.stream.key().parse()?;
     let before = before.map(|json| serde_json::from_str(&json)).transpose()?;
     let next = SpecSummary::after(before, id, event);
-    Ok(next.ok_or_else(|| format!("{id} has no creation ahead of {}", event.record.name))?)
+    Ok(next.ok_or_else(|| format!("{id} has no creation before {}", event.record.name))?)
 }
 
-#[async_trait]
-impl SqliteProjection for SpecTable {
-    async fn create(&self, db: &mut factum_sqlite::Tables<'_>) -> Result<(), sqlx::Error> {
-        let (table, index) = (db.sql(CREATE_TABLE), db.sql(CREATE_INDEX));
-        sqlx::query(table).execute(&mut **db).await?;
-        sqlx::query(index).execute(&mut **db).await.map(drop)
-    }
-}
+/// The list, read from the table.
+struct SpecTableList<D>(D);
 
 #[async_trait]
-impl SqliteProject<SpecEvent> for SpecTable {
-    async fn project(
-        &self,
-        event: &Recorded<SpecEvent>,
-        db: &mut factum_sqlite::Tables<'_>,
-    ) -> Result<(), BoxError> {
-        let id = event.record.stream.key();
-        let before = sqlx::query_scalar(db.sql(LOAD))
-            .bind(id)
-            .fetch_optional(&mut **db)
-            .await?;
-        let next = next(before, event)?;
-        sqlx::query(db.sql(SAVE))
-            .bind(id)
-            .bind(event.record.position.get() as i64)
-            .bind(next.state.as_str())
-            .bind(serde_json::to_string(&next)?)
-            .execute(&mut **db)
-            .await?;
-        Ok(())
-    }
-}
-
-#[async_trait]
-impl PostgresProjection for SpecTable {
-    async fn create(&self, db: &mut factum_postgres::Tables<'_>) -> Result<(), sqlx::Error> {
-        let (table, index) = (db.sql(CREATE_TABLE), db.sql(CREATE_INDEX));
-        sqlx::query(table).execute(&mut **db).await?;
-        sqlx::query(index).execute(&mut **db).await.map(drop)
-    }
-}
-
-#[async_trait]
-impl PostgresProject<SpecEvent> for SpecTable {
-    async fn project(
-        &self,
-        event: &Recorded<SpecEvent>,
-        db: &mut factum_postgres::Tables<'_>,
-    ) -> Result<(), BoxError> {
-        let id = event.record.stream.key();
-        let before = sqlx::query_scalar(db.sql(LOAD))
-            .bind(id)
-            .fetch_optional(&mut **db)
-            .await?;
-        let next = next(before, event)?;
-        sqlx::query(db.sql(SAVE))
-            .bind(id)
-            .bind(event.record.position.get() as i64)
-            .bind(next.state.as_str())
-            .bind(serde_json::to_string(&next)?)
-            .execute(&mut **db)
-            .await?;
-        Ok(())
-    }
-}
-
-/// The list in SQLite.
-struct SqliteSpecList(SqlitePool);
-
-#[async_trait]
-impl SpecList for SqliteSpecList {
+impl<D: SqlDatabase> SpecList for SpecTableList<D> {
     async fn page(&self, query: ListQuery) -> Result<ListPage, AppError> {
-        // A single statement, so that the total and the page are consistent.
-        let row = sqlx::query(
-            "select (select count(*) from spec_list where state in (select value from json_each(?1))),
-                    (select json_group_array(json_array(created, summary)) from (
-                         select created, summary from spec_list
-                         where created > ?2 and state in (select value from json_each(?1))
-                         order by created limit ?3 + 1))",
-        )
-        .bind(serde_json::to_string(&wanted(&query)).map_err(internal)?)
-        .bind(after(&query))
-        .bind(i64::try_from(query.limit).unwrap_or(i64::MAX - 1))
-        .fetch_one(&self.0)
-        .await
-        .map_err(unavailable)?;
-        let total: i64 = row.try_get(0).map_err(internal)?;
-        let rows: Vec<(i64, String)> =
-            serde_json::from_str(row.try_get(1).map_err(internal)?).map_err(internal)?;
-        page(&query, total, &rows)
-    }
-}
-
-/// The list in PostgreSQL.
-struct PostgresSpecList(PgPool);
-
-#[async_trait]
-impl SpecList for PostgresSpecList {
-    async fn page(&self, query: ListQuery) -> Result<ListPage, AppError> {
-        // The total is returned even if the page is empty.
-        let rows: Vec<(i64, Option<i64>, Option<String>)> = sqlx::query_as(
+        // One statement, so that the total and the page are of the same moment. The total comes also if the page is empty.
+        let mut select = self.0.query(
             "select t.total, p.created, p.summary
-             from (select count(*) as total from spec_list where state = any ($1)) t
-             left join lateral (
+             from (select count(*) as total from spec_list where state in ($1, $2, $3, $4)) t
+             left join (
                  select created, summary from spec_list
-                 where created > $2 and state = any ($1)
-                 order by created limit $3 + 1
+                 where created > $5 and state in ($1, $2, $3, $4)
+                 order by created limit $6
              ) p on true
              order by p.created",
-        )
-        .bind(wanted(&query))
-        .bind(after(&query))
-        .bind(i64::try_from(query.limit).unwrap_or(i64::MAX - 1))
-        .fetch_all(&self.0)
-        .await
-        .map_err(unavailable)?;
+        );
+        for state in SpecState::ALL {
+            select = select.bind(query.wants(state).then_some(state.as_str()));
+        }
+        let limit = i64::try_from(query.limit).unwrap_or(i64::MAX - 1);
+        let select = select.bind(after(&query)).bind(limit + 1);
+        let rows: Vec<(i64, Option<i64>, Option<String>)> =
+            select.fetch_all().await.map_err(unavailable)?;
         let total = rows.first().map_or(0, |row| row.0);
         let rows: Vec<(i64, String)> = rows
             .into_iter()
@@ -239,13 +165,6 @@ impl SpecList for PostgresSpecList {
             .collect();
         page(&query, total, &rows)
     }
-}
-
-fn wanted(query: &ListQuery) -> Vec<&'static str> {
-    let states = SpecState::ALL
-        .into_iter()
-        .filter(|state| query.wants(*state));
-    states.map(SpecState::as_str).collect()
 }
 
 fn after(query: &ListQuery) -> i64 {
@@ -271,9 +190,9 @@ fn internal(error: impl Into<BoxError>) -> AppError {
     AppError::Internal(error.into())
 }
 
-fn unavailable(error: sqlx::Error) -> AppError {
+fn unavailable(error: SqlError) -> AppError {
     match error {
-        sqlx::Error::PoolClosed => StoreError::Closed.into(),
+        SqlError::Store(error) => error.into(),
         other => AppError::Unavailable(other.into()),
     }
 }

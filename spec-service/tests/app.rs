@@ -7,13 +7,13 @@ mod memory;
 use factum::Position;
 use factum_memory::MemoryStore;
 use spec_service::app::{AppError, ListQuery, RequestContext, WriteResult};
-use spec_service::domain::{Rejection, SpecEvent, SpecState};
+use spec_service::domain::{SpecEvent, SpecRejection, SpecState};
 
 use memory::{by, create, node_on, node_with_broken_projection, update};
 
 #[tokio::test]
 async fn writes_and_reads_return_the_current_state() {
-    let specs = node_on(&MemoryStore::new());
+    let specs = node_on(&MemoryStore::new()).await;
     let created = create(&specs, "limits", &by("ann")).await.unwrap();
     let id = created.id;
     let expected = |latest_version, published_version, state, revision| WriteResult {
@@ -63,7 +63,7 @@ async fn writes_and_reads_return_the_current_state() {
 
 #[tokio::test]
 async fn deleted_spec_keeps_its_history() {
-    let specs = node_on(&MemoryStore::new());
+    let specs = node_on(&MemoryStore::new()).await;
     let id = create(&specs, "limits", &RequestContext::default())
         .await
         .unwrap()
@@ -91,7 +91,10 @@ async fn deleted_spec_keeps_its_history() {
     let rejected = update(&specs, id, "limit: 2\n", &by("ann"))
         .await
         .unwrap_err();
-    assert!(matches!(rejected, AppError::Rejected(Rejection::Deleted)));
+    assert!(matches!(
+        rejected,
+        AppError::Rejected(SpecRejection::Deleted)
+    ));
     let same_name = create(&specs, "limits", &by("ann")).await.unwrap();
     assert_ne!(same_name.id, id);
     assert_eq!(specs.history(id).await.unwrap().len(), 2);
@@ -99,7 +102,7 @@ async fn deleted_spec_keeps_its_history() {
 
 #[tokio::test]
 async fn error_has_code_and_field() {
-    let specs = node_on(&MemoryStore::new());
+    let specs = node_on(&MemoryStore::new()).await;
     let id = create(&specs, "limits", &by("ann")).await.unwrap().id;
     let code_and_field = |error: AppError| (error.code(), error.field());
     let name = create(&specs, "no name", &by("ann")).await.unwrap_err();
@@ -129,7 +132,7 @@ async fn error_has_code_and_field() {
 
 #[tokio::test]
 async fn list_shows_completed_writes() {
-    let specs = node_on(&MemoryStore::new());
+    let specs = node_on(&MemoryStore::new()).await;
     let mut ids = Vec::new();
     for number in 0..5 {
         let created = create(&specs, &format!("s{number}"), &by("ann"))
@@ -168,7 +171,7 @@ async fn list_shows_completed_writes() {
 
 #[tokio::test]
 async fn write_succeeds_with_a_stopped_list() {
-    let specs = node_with_broken_projection();
+    let specs = node_with_broken_projection().await;
     let created = create(&specs, "limits", &by("ann")).await.unwrap();
     assert_eq!(specs.get(created.id, None).await.unwrap().revision, 1);
     let health = specs.health().await;
@@ -180,7 +183,7 @@ async fn write_succeeds_with_a_stopped_list() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn watch_has_no_gap_between_stored_and_new_changes() {
-    let specs = node_on(&MemoryStore::new());
+    let specs = node_on(&MemoryStore::new()).await;
     let id = create(&specs, "limits", &by("ann")).await.unwrap().id;
     for number in 2..=10 {
         update(&specs, id, &format!("limit: {number}\n"), &by("ann"))

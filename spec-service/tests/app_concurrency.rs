@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use factum_memory::MemoryStore;
 use futures_util::future::join_all;
 use spec_service::app::{AppError, ListQuery, RequestContext, WriteResult};
-use spec_service::domain::{Rejection, SpecState};
+use spec_service::domain::{SpecRejection, SpecState};
 
 use memory::{by, create, expecting, keyed, node_on, update};
 
@@ -40,7 +40,7 @@ where
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_creations_on_two_nodes_store_one_spec() {
     let store = MemoryStore::new();
-    let nodes = [node_on(&store), node_on(&store)];
+    let nodes = [node_on(&store).await, node_on(&store).await];
     let calls = (0..50).map(|number| {
         let specs = nodes[number % 2].clone();
         async move { create(&specs, "wanted", &RequestContext::default()).await }
@@ -56,7 +56,7 @@ async fn concurrent_creations_on_two_nodes_store_one_spec() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_updates_of_one_revision_store_one() {
-    let specs = node_on(&MemoryStore::new());
+    let specs = node_on(&MemoryStore::new()).await;
     let id = create(&specs, "contended", &by("ann")).await.unwrap().id;
     let calls = (0..50).map(|number| {
         let specs = specs.clone();
@@ -76,7 +76,7 @@ async fn concurrent_updates_of_one_revision_store_one() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_updates_without_revision_are_all_stored() {
-    let specs = node_on(&MemoryStore::new());
+    let specs = node_on(&MemoryStore::new()).await;
     let id = create(&specs, "busy", &by("ann")).await.unwrap().id;
     let calls = (0..50).map(|number| {
         let specs = specs.clone();
@@ -94,7 +94,7 @@ async fn concurrent_updates_without_revision_are_all_stored() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn idempotency_key_creates_one_spec_on_two_nodes() {
     let store = MemoryStore::new();
-    let nodes = [node_on(&store), node_on(&store)];
+    let nodes = [node_on(&store).await, node_on(&store).await];
     let calls = (0..20).map(|number| {
         let specs = nodes[number % 2].clone();
         async move { create(&specs, "limits", &keyed("ann", "k")).await }
@@ -110,7 +110,7 @@ async fn idempotency_key_creates_one_spec_on_two_nodes() {
 
 #[tokio::test]
 async fn repeated_request_ignores_later_changes() {
-    let specs = node_on(&MemoryStore::new());
+    let specs = node_on(&MemoryStore::new()).await;
     let first = create(&specs, "limits", &keyed("ann", "k")).await.unwrap();
     let publish = RequestContext {
         expected_revision: Some(1),
@@ -126,7 +126,7 @@ async fn repeated_request_ignores_later_changes() {
 
 #[tokio::test]
 async fn idempotency_key_is_scoped_to_actor_and_request() {
-    let specs = node_on(&MemoryStore::new());
+    let specs = node_on(&MemoryStore::new()).await;
     let ann = create(&specs, "limits", &keyed("ann", "k")).await.unwrap();
     let bob = create(&specs, "routes", &keyed("bob", "k")).await.unwrap();
     assert_ne!(ann.id, bob.id);
@@ -139,7 +139,7 @@ async fn idempotency_key_is_scoped_to_actor_and_request() {
         .unwrap_err();
     assert!(matches!(
         taken,
-        AppError::Rejected(Rejection::NameTaken { .. })
+        AppError::Rejected(SpecRejection::NameTaken { .. })
     ));
     let empty = create(&specs, "other", &keyed("ann", ""))
         .await

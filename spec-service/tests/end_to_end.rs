@@ -6,6 +6,7 @@
 #[path = "support/server.rs"]
 mod server;
 
+use factum_sqlite::rusqlite;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -282,14 +283,13 @@ async fn rebuilt_list_equals_the_dropped_list() {
     server.terminate();
     assert!(server.wait().await.success());
 
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(dir.path().join("specs.db"));
-    let mut file = sqlx::ConnectOptions::connect(&options).await.unwrap();
+    let file = rusqlite::Connection::open(dir.path().join("specs.db")).unwrap();
     for sql in [
         "drop view spec_list",
         "drop table spec_list__1",
         "delete from factum_document",
     ] {
-        sqlx::query(sql).execute(&mut file).await.unwrap();
+        file.execute_batch(sql).unwrap();
     }
     drop(file);
 

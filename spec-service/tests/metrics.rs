@@ -11,8 +11,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use factum::prelude::*;
-use factum::{Append, ContentType, EventStore as _, ExpectedVersion, NewEvent, Query, Read};
-use factum_sqlite::{BoxError, SqliteProject, SqliteProjection, SqliteStore, Tables};
+use factum::store::{Append, ContentType, EventStore as _, ExpectedVersion, NewEvent, Query, Read};
+use factum_sqlite::{BoxError, Sql, SqlError, SqlProject, SqlProjection, SqliteStore};
 use reqwest::{Method, StatusCode};
 use spec_service::domain::SpecEvent;
 use spec_service::metrics::SERVICE_METRICS;
@@ -163,16 +163,14 @@ async fn metrics_count_commands_requests_and_calls() {
 #[projection(name = "spec_list", version = 1, events = SpecEvent)]
 struct PausedList;
 
-#[async_trait::async_trait]
-impl SqliteProjection for PausedList {
-    async fn create(&self, _: &mut Tables<'_>) -> Result<(), sqlx::Error> {
+impl SqlProjection for PausedList {
+    async fn create(&self, _: &mut Sql<'_>) -> Result<(), SqlError> {
         Ok(())
     }
 }
 
-#[factum::async_trait]
-impl SqliteProject<SpecEvent> for PausedList {
-    async fn project(&self, _: &Recorded<SpecEvent>, _: &mut Tables<'_>) -> Result<(), BoxError> {
+impl SqlProject<SpecEvent> for PausedList {
+    async fn project(&self, _: &Recorded<SpecEvent>, _: &mut Sql<'_>) -> Result<(), BoxError> {
         Ok(())
     }
 }
@@ -180,14 +178,15 @@ impl SqliteProject<SpecEvent> for PausedList {
 async fn pause_list(file: &Path) {
     let store = SqliteStore::open(file).await.expect("the store opens");
     let engine = Engine::new(store.clone());
-    let projections = Projections::builder(&engine)
-        .with(store.read_model(PausedList))
-        .start();
-    projections
-        .pause("spec_list")
+    let runtime = Runtime::builder(&engine)
+        .projection(store.read_model(PausedList))
+        .start()
         .await
-        .expect("the list is paused");
-    projections.stop().await;
+        .expect("the runtime starts");
+    let list = runtime.projection::<PausedList>();
+    let paused = list.expect("the list runs").pause().await;
+    paused.expect("the list is paused");
+    runtime.stop().await;
     store.close().await;
 }
 

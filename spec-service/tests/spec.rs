@@ -8,7 +8,8 @@ use factum_testkit::given;
 use proptest::prelude::*;
 use spec_service::domain::{
     Action, Content, CreateSpec, DEFAULT_MAX_BYTES, DeleteSpec, DeprecateSpec, MAX_TEXT,
-    NameHolder, PublishSpec, Rejection, Spec, SpecEvent, SpecId, SpecName, SpecState, UpdateSpec,
+    NameHolder, PublishSpec, Spec, SpecEvent, SpecId, SpecName, SpecRejection, SpecState,
+    UpdateSpec,
 };
 use uuid::Uuid;
 
@@ -108,8 +109,8 @@ fn holder(history: &[SpecEvent]) -> NameHolder {
 
 fn rejected(
     history: &[SpecEvent],
-    command: &impl Decide<Error = Rejection, On = Spec>,
-) -> Rejection {
+    command: &impl Decide<Error = SpecRejection, On = Spec>,
+) -> SpecRejection {
     command.decide(&after(history)).map(drop).unwrap_err()
 }
 
@@ -134,18 +135,21 @@ fn name_belongs_to_one_undeleted_spec() {
             .decide((&Spec::default(), &holder(history)))
             .map(drop)
     };
-    assert_eq!(of(&[created()]), Err(Rejection::NameTaken { name: name() }));
+    assert_eq!(
+        of(&[created()]),
+        Err(SpecRejection::NameTaken { name: name() })
+    );
     assert_eq!(
         of(&[created(), deprecated()]),
-        Err(Rejection::NameTaken { name: name() })
+        Err(SpecRejection::NameTaken { name: name() })
     );
     assert_eq!(of(&[created(), deleted()]), Ok(()));
     assert_eq!(
         of(&[created(), deleted(), created()]),
-        Err(Rejection::NameTaken { name: name() })
+        Err(SpecRejection::NameTaken { name: name() })
     );
     let again = create().decide((&after(&[created()]), &NameHolder::default()));
-    assert_eq!(again.map(drop), Err(Rejection::AlreadyExists));
+    assert_eq!(again.map(drop), Err(SpecRejection::AlreadyExists));
 }
 
 #[test]
@@ -187,7 +191,7 @@ fn update_keeps_replaces_or_removes_the_description() {
         .then([event(Some("other"))]);
     given([created()]).when(with(Some(" "))).then([event(None)]);
     let long = with(Some(&"\u{e9}".repeat(MAX_TEXT + 1)));
-    let too_long = Rejection::TooLong {
+    let too_long = SpecRejection::TooLong {
         field: "description",
         limit: MAX_TEXT,
         actual: MAX_TEXT + 1,
@@ -207,7 +211,7 @@ fn update_rejects_an_outdated_expected_version() {
     given([created(), updated(2)])
         .when(expecting(2))
         .then([updated(3)]);
-    let stale = Rejection::VersionMismatch {
+    let stale = SpecRejection::VersionMismatch {
         expected: 1,
         latest: 2,
     };
@@ -228,12 +232,12 @@ fn publish_accepts_any_unpublished_version() {
     given([created(), updated(2), published(2)])
         .when(publish(Some(1)))
         .then([published(1)]);
-    let already = Rejection::AlreadyPublished { version: 2 };
+    let already = SpecRejection::AlreadyPublished { version: 2 };
     given([created(), updated(2), published(2)])
         .when(publish(None))
         .then_rejected(already);
     for requested in [0, 3, u64::MAX] {
-        let missing = Rejection::NoSuchVersion {
+        let missing = SpecRejection::NoSuchVersion {
             requested,
             latest: 2,
         };
@@ -250,8 +254,8 @@ fn deprecate_requires_published_state_and_reason() {
         .then([deprecated()]);
     given([created(), published(1)])
         .when(deprecate(" \n"))
-        .then_rejected(Rejection::NoReason);
-    let draft = Rejection::NotAllowed {
+        .then_rejected(SpecRejection::NoReason);
+    let draft = SpecRejection::NotAllowed {
         state: SpecState::Draft,
         action: Action::Deprecate,
         allowed: &[Action::Update, Action::Publish, Action::Delete],
@@ -275,11 +279,11 @@ fn delete_is_allowed_once_in_any_state() {
         .when(delete())
         .then([deleted()]);
     let deleted = [created(), deleted()];
-    assert_eq!(rejected(&deleted, &delete()), Rejection::Deleted);
-    assert_eq!(rejected(&deleted, &update(2)), Rejection::Deleted);
-    assert_eq!(rejected(&deleted, &publish(None)), Rejection::Deleted);
-    assert_eq!(rejected(&deleted, &deprecate("r")), Rejection::Deleted);
-    assert_eq!(rejected(&[], &delete()), Rejection::NotFound);
+    assert_eq!(rejected(&deleted, &delete()), SpecRejection::Deleted);
+    assert_eq!(rejected(&deleted, &update(2)), SpecRejection::Deleted);
+    assert_eq!(rejected(&deleted, &publish(None)), SpecRejection::Deleted);
+    assert_eq!(rejected(&deleted, &deprecate("r")), SpecRejection::Deleted);
+    assert_eq!(rejected(&[], &delete()), SpecRejection::NotFound);
 }
 
 #[derive(Debug, Clone)]
@@ -300,7 +304,7 @@ impl Operation {
         }
     }
 
-    fn decide(&self, spec: &Spec) -> Result<Vec<SpecEvent>, Rejection> {
+    fn decide(&self, spec: &Spec) -> Result<Vec<SpecEvent>, SpecRejection> {
         let events = match self {
             Self::Update(number) => update(*number).decide(spec),
             Self::Publish(version) => publish(*version).decide(spec),
@@ -335,15 +339,15 @@ proptest! {
                     prop_assert!(allowed, "{:?} was accepted in state {}", operation, before.state);
                     events.iter().for_each(|event| spec.apply(event));
                 }
-                Err(Rejection::NotAllowed { state, .. }) => {
+                Err(SpecRejection::NotAllowed { state, .. }) => {
                     prop_assert_eq!(*state, before.state);
                     prop_assert!(!allowed);
                 }
-                Err(Rejection::Deleted) => prop_assert_eq!(before.state, SpecState::Deleted),
-                Err(Rejection::NoSuchVersion { requested, latest }) => {
+                Err(SpecRejection::Deleted) => prop_assert_eq!(before.state, SpecState::Deleted),
+                Err(SpecRejection::NoSuchVersion { requested, latest }) => {
                     prop_assert!(*requested == 0 || requested > latest);
                 }
-                Err(Rejection::AlreadyPublished { version }) => {
+                Err(SpecRejection::AlreadyPublished { version }) => {
                     prop_assert_eq!(before.published, Some(*version));
                 }
                 Err(other) => prop_assert!(false, "{:?}: {other:?}", operation),

@@ -8,8 +8,8 @@ use factum::Decide as _;
 use factum::prelude::*;
 use proptest::prelude::*;
 use spec_service::domain::{
-    Content, CreateSpec, DEFAULT_MAX_BYTES, DeleteSpec, NameHolder, Rejection, Spec, SpecEvent,
-    SpecId, SpecName, SpecState,
+    Content, CreateSpec, DEFAULT_MAX_BYTES, DeleteSpec, NameHolder, Spec, SpecEvent, SpecId,
+    SpecName, SpecRejection, SpecState,
 };
 use uuid::Uuid;
 
@@ -72,7 +72,10 @@ impl Log {
         ids.iter().filter(|id| is_undeleted(id)).count()
     }
 
-    fn decide(&self, operation: &NameOperation) -> (SpecId, Result<Events<SpecEvent>, Rejection>) {
+    fn decide(
+        &self,
+        operation: &NameOperation,
+    ) -> (SpecId, Result<Events<SpecEvent>, SpecRejection>) {
         match operation {
             NameOperation::Create { spec, name: index } => {
                 let id = SpecId(Uuid::from_u128(*spec));
@@ -105,10 +108,10 @@ proptest! {
             let (id, decided) = log.decide(&operation);
             match decided {
                 Ok(events) => log.0.extend(events.as_slice().iter().cloned().map(|event| (id, event))),
-                Err(Rejection::NameTaken { name }) => prop_assert_eq!(log.undeleted(&name), 1),
-                Err(Rejection::AlreadyExists) => prop_assert!(log.spec(id).life().is_some()),
-                Err(Rejection::NotFound) => prop_assert!(log.spec(id).life().is_none()),
-                Err(Rejection::Deleted) => {
+                Err(SpecRejection::NameTaken { name }) => prop_assert_eq!(log.undeleted(&name), 1),
+                Err(SpecRejection::AlreadyExists) => prop_assert!(log.spec(id).life().is_some()),
+                Err(SpecRejection::NotFound) => prop_assert!(log.spec(id).life().is_none()),
+                Err(SpecRejection::Deleted) => {
                     prop_assert_eq!(log.spec(id).life().unwrap().state, SpecState::Deleted);
                 }
                 Err(other) => prop_assert!(false, "{:?}: {other:?}", operation),

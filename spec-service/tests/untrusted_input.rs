@@ -8,10 +8,10 @@ mod server;
 
 use std::sync::Arc;
 
-use factum::{
-    ContentType, DecodeEvent as _, Event as _, Position, RecordedEvent, StreamId, Timestamp,
-    Version,
-};
+use factum::Event as _;
+use factum::event::DecodeEvent as _;
+use factum::store::{ContentType, RecordedEvent};
+use factum::{Position, StreamId, Timestamp, Version};
 use proptest::prelude::*;
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Method, Url};

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::str::FromStr as _;
 
 use anyhow::{Context as _, Result};
+use factum::Position;
 use factum::prelude::*;
-use factum::projections::checkpoint;
-use factum::{Position, StoreError, async_trait};
-use factum_postgres::{
-    PgConnectOptions, PostgresOptions, PostgresProject, PostgresProjection, PostgresStore,
+use factum::runtime::{StartError, checkpoint};
+use factum::store::StoreError;
+use factum_postgres::{PgConnectOptions, PostgresOptions, PostgresStore};
+use factum_sqlite::{
+    BoxError, Sql, SqlError, SqlProject, SqlProjection, SqliteOptions, SqliteStore,
 };
-use factum_sqlite::{BoxError, SqliteOptions, SqliteProject, SqliteProjection, SqliteStore, sqlx};
 
 use crate::load::{JarEvent, PATIENT};
 
@@ -56,47 +57,18 @@ impl Default for CountJars {
     }
 }
 
-#[async_trait]
-impl SqliteProjection for CountJars {
-    async fn create(&self, db: &mut factum_sqlite::Tables<'_>) -> Result<(), sqlx::Error> {
-        let create = db.sql(CREATE);
-        sqlx::query(create).execute(&mut **db).await.map(drop)
+impl SqlProjection for CountJars {
+    async fn create(&self, db: &mut Sql<'_>) -> Result<(), SqlError> {
+        db.execute(CREATE).await
     }
 }
 
-#[async_trait]
-impl SqliteProject<JarEvent> for CountJars {
-    async fn project(
-        &self,
-        event: &Recorded<JarEvent>,
-        db: &mut factum_sqlite::Tables<'_>,
-    ) -> Result<(), BoxError> {
+impl SqlProject<JarEvent> for CountJars {
+    async fn project(&self, event: &Recorded<JarEvent>, db: &mut Sql<'_>) -> Result<(), BoxError> {
         (self.on_event)();
-        let fill = sqlx::query(db.sql(FILL)).bind(event.record.stream.as_str());
-        let fill = fill.bind(event.record.position.get() as i64);
-        Ok(fill.execute(&mut **db).await.map(drop)?)
-    }
-}
-
-#[async_trait]
-impl PostgresProjection for CountJars {
-    async fn create(&self, db: &mut factum_postgres::Tables<'_>) -> Result<(), sqlx::Error> {
-        let create = db.sql(CREATE);
-        sqlx::query(create).execute(&mut **db).await.map(drop)
-    }
-}
-
-#[async_trait]
-impl PostgresProject<JarEvent> for CountJars {
-    async fn project(
-        &self,
-        event: &Recorded<JarEvent>,
-        db: &mut factum_postgres::Tables<'_>,
-    ) -> Result<(), BoxError> {
-        (self.on_event)();
-        let fill = sqlx::query(db.sql(FILL)).bind(event.record.stream.as_str());
-        let fill = fill.bind(event.record.position.get() as i64);
-        Ok(fill.execute(&mut **db).await.map(drop)?)
+        let fill = db.query(FILL).bind(event.record.stream.as_str());
+        fill.bind(event.record.position).execute().await?;
+        Ok(())
     }
 }
 
@@ -139,17 +111,20 @@ impl Backend {
         builder.retry(PATIENT).build()
     }
 
-    /// Starts the projection `count`, which retries for a long time.
-    #[must_use]
-    pub fn projections(&self, engine: &Engine, count: CountJars) -> Projections {
-        let builder = Projections::builder(engine)
+    /// Starts a runtime with the projection `count`, which retries for a long time.
+    ///
+    /// # Errors
+    /// Returns an error if the runtime cannot be started.
+    pub async fn runtime(&self, engine: &Engine, count: CountJars) -> Result<Runtime, StartError> {
+        let builder = Runtime::builder(engine)
             .retry(PATIENT)
             .lease(std::time::Duration::from_millis(600));
         match self {
-            Self::Sqlite(store) => builder.with(store.read_model(count)),
-            Self::Postgres(store) => builder.with(store.read_model(count)),
+            Self::Sqlite(store) => builder.projection(store.read_model(count)),
+            Self::Postgres(store) => builder.projection(store.read_model(count)),
         }
         .start()
+        .await
     }
 
     /// Returns the checkpoint of the projection `jars`.
@@ -164,16 +139,16 @@ impl Backend {
     ///
     /// # Errors
     /// Returns an error if the query fails.
-    pub async fn tables(&self) -> Result<Vec<String>, sqlx::Error> {
+    pub async fn tables(&self) -> Result<Vec<String>, SqlError> {
         match self {
             Self::Sqlite(store) => {
                 let sql = "select name from sqlite_master where name like 'jar%' order by name";
-                sqlx::query_scalar(sql).fetch_all(store.pool()).await
+                store.query(sql).fetch_all().await
             }
             Self::Postgres(store) => {
                 let sql = "select relname::text from pg_class where relname like 'jar%' and relkind in ('r', 'v')
                     and relnamespace = current_schema()::regnamespace order by relname";
-                sqlx::query_scalar(sql).fetch_all(store.pool()).await
+                store.query(sql).fetch_all().await
             }
         }
     }
@@ -182,10 +157,10 @@ impl Backend {
     ///
     /// # Errors
     /// Returns an error if the query fails.
-    pub async fn jars(&self) -> Result<Jars, sqlx::Error> {
+    pub async fn jars(&self) -> Result<Jars, SqlError> {
         let rows: Vec<(String, i64, i64)> = match self {
-            Self::Sqlite(store) => sqlx::query_as(ALL).fetch_all(store.pool()).await?,
-            Self::Postgres(store) => sqlx::query_as(ALL).fetch_all(store.pool()).await?,
+            Self::Sqlite(store) => store.query(ALL).fetch_all().await?,
+            Self::Postgres(store) => store.query(ALL).fetch_all().await?,
         };
         let jars = rows.into_iter();
         Ok(jars

@@ -4,10 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use factum::prelude::*;
-use factum::projections::ProjectionsBuilder;
-use factum::{FailurePolicy, async_trait};
-use factum_postgres::{PostgresProject, PostgresProjection};
-use factum_sqlite::{BoxError, SqliteProject, SqliteProjection, sqlx};
+use factum::runtime::{FailurePolicy, RuntimeBuilder};
+use factum_sqlite::{BoxError, Sql, SqlError, SqlProject, SqlProjection};
 
 use crate::backend::{Backend, CREATE, FILL};
 use crate::load::JarEvent;
@@ -42,50 +40,33 @@ impl<const V: u32, const P: u16> Projection for Count<V, P> {
 
 impl<const V: u32, const P: u16> Count<V, P> {
     /// Adds the projection to `builder`, with its table in the store of `backend`.
-    #[must_use]
     pub fn on(
         self,
         backend: &Backend,
-        builder: ProjectionsBuilder,
-        failures: FailurePolicy,
-    ) -> ProjectionsBuilder {
+        builder: RuntimeBuilder,
+        policy: FailurePolicy,
+    ) -> RuntimeBuilder {
         match backend {
-            Backend::Sqlite(store) => builder.with_failures(store.read_model(self), failures),
-            Backend::Postgres(store) => builder.with_failures(store.read_model(self), failures),
+            Backend::Sqlite(store) => builder.projection_with(store.read_model(self), policy),
+            Backend::Postgres(store) => builder.projection_with(store.read_model(self), policy),
         }
     }
 }
 
-macro_rules! count {
-    ($($adapter:ident: $projection:ident, $project:ident;)*) => {$(
-        #[async_trait]
-        impl<const V: u32, const P: u16> $projection for Count<V, P> {
-            async fn create(&self, db: &mut $adapter::Tables<'_>) -> Result<(), sqlx::Error> {
-                let create = db.sql(CREATE);
-                sqlx::query(create).execute(&mut **db).await.map(drop)
-            }
-        }
-
-        #[async_trait]
-        impl<const V: u32, const P: u16> $project<JarEvent> for Count<V, P> {
-            async fn project(
-                &self,
-                event: &Recorded<JarEvent>,
-                db: &mut $adapter::Tables<'_>,
-            ) -> Result<(), BoxError> {
-                if !self.delay.is_zero() {
-                    tokio::time::sleep(self.delay).await;
-                }
-                (self.on_event)(event)?;
-                let fill = sqlx::query(db.sql(FILL)).bind(event.record.stream.as_str());
-                let fill = fill.bind(event.record.position.get() as i64);
-                Ok(fill.execute(&mut **db).await.map(drop)?)
-            }
-        }
-    )*};
+impl<const V: u32, const P: u16> SqlProjection for Count<V, P> {
+    async fn create(&self, db: &mut Sql<'_>) -> Result<(), SqlError> {
+        db.execute(CREATE).await
+    }
 }
 
-count! {
-    factum_sqlite: SqliteProjection, SqliteProject;
-    factum_postgres: PostgresProjection, PostgresProject;
+impl<const V: u32, const P: u16> SqlProject<JarEvent> for Count<V, P> {
+    async fn project(&self, event: &Recorded<JarEvent>, db: &mut Sql<'_>) -> Result<(), BoxError> {
+        if !self.delay.is_zero() {
+            tokio::time::sleep(self.delay).await;
+        }
+        (self.on_event)(event)?;
+        let fill = db.query(FILL).bind(event.record.stream.as_str());
+        fill.bind(event.record.position).execute().await?;
+        Ok(())
+    }
 }

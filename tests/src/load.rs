@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use factum::RetryPolicy;
+use factum::engine::RetryPolicy;
 use factum::prelude::*;
 
 /// A retry policy for tests that stop and restart their database.

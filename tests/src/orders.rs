@@ -6,9 +6,9 @@ use std::convert::Infallible;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use factum::Timestamp;
 use factum::prelude::*;
 use factum::process::{Correlation, Deadline, Reactions, Rejection};
-use factum::{Timestamp, async_trait};
 
 /// The time after which an unpaid order is cancelled.
 pub const PAYMENT_TIMEOUT: Duration = Duration::from_millis(400);
@@ -307,9 +307,11 @@ impl Respond for Shop {
 /// An event handler that reports the position of each order event.
 pub struct Mailer(pub fn(u64));
 
-#[async_trait]
-impl factum::EventHandler<OrderEvent> for Mailer {
-    async fn handle(&self, event: &Recorded<OrderEvent>) -> Result<(), factum::HandlerError> {
+impl factum::runtime::EventHandler<OrderEvent> for Mailer {
+    async fn handle(
+        &self,
+        event: &Recorded<OrderEvent>,
+    ) -> Result<(), factum::runtime::HandlerError> {
         (self.0)(event.record.position.get());
         Ok(())
     }

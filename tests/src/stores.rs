@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use factum::EventStore;
+use factum::store::EventStore;
 use factum_memory::MemoryStore;
 use factum_postgres::{PgConnectOptions, PostgresOptions};
 use factum_sqlite::SqliteOptions;

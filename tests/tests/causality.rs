@@ -4,11 +4,11 @@
 
 use std::sync::Arc;
 
+use factum::Position;
+use factum::engine::CausalTree;
 use factum::prelude::*;
-use factum::{
-    Append, CausalTree, ContentType, EventStore, ExpectedVersion, Metadata, NewEvent, Position,
-    RecordedEvent,
-};
+use factum::store::Metadata;
+use factum::store::{Append, ContentType, EventStore, ExpectedVersion, NewEvent, RecordedEvent};
 use factum_memory::MemoryStore;
 use uuid::Uuid;
 
@@ -163,7 +163,7 @@ async fn causal_tree_is_limited_by_events_and_positions() {
     assert_eq!(tree.through(), Position::new(3));
     let expected = "order.placed (order-1 version 1, position 1)
 order.placed (order-2 version 1, position 3)
-… and more behind position 3
+… more events after position 3
 ";
     assert_eq!(tree.to_string(), expected);
     let tree = engine
@@ -258,7 +258,7 @@ async fn event_without_correlation_id_is_the_root_of_its_effects() {
     let engine = engine_with([(first, Metadata::default())]).await;
     let page = engine
         .store()
-        .read(factum::Read::all(factum::Query::all()))
+        .read(factum::store::Read::all(factum::store::Query::all()))
         .await
         .unwrap();
     engine

@@ -5,12 +5,14 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use factum::async_trait;
+use factum::engine::RetryPolicy;
 use factum::prelude::*;
-use factum::{
-    Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Position, Read, RetryPolicy,
-    SnapshotStore, StoreError, StreamId,
+use factum::store::async_trait;
+use factum::store::{
+    Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Read, SnapshotStore,
+    StoreError,
 };
+use factum::{Position, StreamId};
 use factum_memory::MemoryStore;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -201,8 +203,8 @@ impl EventStore for Gate {
     }
 }
 
-factum::delegate!(snapshots, [] Gate, |this| this.store);
-factum::delegate!(documents, [] Gate, |this| this.store);
+factum::store::delegate!(snapshots, [] Gate, |this| this.store);
+factum::store::delegate!(documents, [] Gate, |this| this.store);
 
 type PendingResult = JoinHandle<Result<Receipt, ExecuteError<TooFew>>>;
 

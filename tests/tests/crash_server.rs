@@ -17,7 +17,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
-use factum::{Engine, ExecuteError, Position, Query, StoreError};
+use factum::engine::ExecuteError;
+use factum::store::{Query, StoreError};
+use factum::{Engine, Position};
 use factum_postgres::PgConnectOptions;
 use factum_postgres::sqlx::{self, ConnectOptions as _, PgConnection};
 use factum_tests::backend::{Backend, CountJars};
@@ -71,7 +73,7 @@ struct Outcome {
 struct Load {
     location: String,
     backend: Backend,
-    projections: factum::Projections,
+    runtime: factum::Runtime,
     subscriber: JoinHandle<Vec<u64>>,
     writers: Vec<JoinHandle<Outcome>>,
     /// The number of acknowledged commands of each writer.
@@ -86,7 +88,10 @@ impl Load {
         let location = format!("{}#factum", server.url());
         let backend = Backend::open(&location).await.unwrap();
         let engine = backend.engine();
-        let projections = backend.projections(&engine, CountJars::default());
+        let runtime = backend
+            .runtime(&engine, CountJars::default())
+            .await
+            .unwrap();
         let (last, _) = watch::channel(Position::ZERO);
         let subscriber = tokio::spawn(subscribe(engine.clone(), last.subscribe()));
         let (acknowledged, _) = watch::channel([0; WRITERS]);
@@ -104,7 +109,7 @@ impl Load {
         Self {
             location,
             backend,
-            projections,
+            runtime,
             subscriber,
             writers,
             acknowledged,
@@ -174,11 +179,11 @@ impl Load {
         let seen = tokio::time::timeout(TIMEOUT, self.subscriber).await;
         let expected: Vec<u64> = (1..=head.get()).collect();
         assert_eq!(seen.expect("the subscriber continues").unwrap(), expected);
-        let caught_up = tokio::time::timeout(TIMEOUT, self.projections.wait_for(head)).await;
+        let caught_up = tokio::time::timeout(TIMEOUT, self.runtime.wait_for(head)).await;
         caught_up.expect("the projection continues").unwrap();
         let jars = self.backend.jars().await.unwrap();
         assert_eq!(jars, check::expected_jars(&events, head));
-        self.projections.stop().await;
+        self.runtime.stop().await;
         self.backend.close().await;
         check::assert_consistent(&self.location, &all.acknowledged, "after reopening").await;
         all

@@ -7,7 +7,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use factum::{EventStore as _, Query, Read, RecordedEvent};
+use factum::store::{EventStore as _, Query, Read, RecordedEvent};
 use factum_sqlite::SqliteStore;
 
 const ROUNDS: u64 = 20;

@@ -11,10 +11,11 @@ mod support;
 
 use std::sync::LazyLock;
 
+use factum::Position;
+use factum::engine::{LoadError, Subscription};
 use factum::prelude::*;
-use factum::{
-    Append, ContentType, EventStore as _, ExpectedVersion, LoadError, NewEvent, Page, Position,
-    Query, Read, StoreError, Subscription,
+use factum::store::{
+    Append, ContentType, EventStore as _, ExpectedVersion, NewEvent, Page, Query, Read, StoreError,
 };
 use factum_sqlite::SqliteStore;
 use proptest::prelude::*;

@@ -17,18 +17,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
-use factum::document::DocumentChanges;
+use factum::Position;
 use factum::prelude::*;
-use factum::{DeadLetterState, FailurePolicy, Position, ProjectionState};
+use factum::runtime::{ConsumerState, DeadLetterState, FailurePolicy, WaitError};
+use factum::store::DocumentChanges;
 use factum_tests::backend::Backend;
 use factum_tests::count::Count;
 use tokio::sync::watch;
 
-use poison::{append, dead_letter_keys, fill, poisoned, run, wait_for_dead_letters};
+use poison::{append, counts, dead_letter_keys, fill, poisoned, run, wait_for_dead_letters};
 
 /// Returns the position and the state of each dead letter.
-async fn dead_letters(projections: &Projections) -> Vec<(u64, &'static str)> {
-    let entries = projections.dead_letters("counts").await.unwrap();
+async fn dead_letters(runtime: &Runtime) -> Vec<(u64, &'static str)> {
+    let entries = counts(runtime).dead_letters().await.unwrap();
     let entries = entries.into_iter().map(|entry| {
         let state = match entry.state {
             DeadLetterState::Failed { .. } => "failed",
@@ -43,10 +44,10 @@ async fn dead_letters(projections: &Projections) -> Vec<(u64, &'static str)> {
 }
 
 /// Waits until the dead letters are as expected.
-async fn until_dead_letters(projections: &Projections, expected: &[(u64, &'static str)]) {
-    let done = async { while dead_letters(projections).await != expected {} };
+async fn until_dead_letters(runtime: &Runtime, expected: &[(u64, &'static str)]) {
+    let done = async { while dead_letters(runtime).await != expected {} };
     let done = tokio::time::timeout(Duration::from_secs(20), done).await;
-    assert!(done.is_ok(), "{:?}", dead_letters(projections).await);
+    assert!(done.is_ok(), "{:?}", dead_letters(runtime).await);
 }
 
 /// Asserts that the table equals a replay of all events except those at the positions in `without`.
@@ -65,45 +66,47 @@ async fn failed_event_blocks_its_stream_until_retry(place: &str) {
     let engine = backend.engine();
     let fixed = Arc::new(AtomicBool::new(false));
     let last = fill(&engine, &["a", "poison", "b", "poison", "a", "poison", "b"]).await;
-    let projections = run(
+    let runtime = run(
         &backend,
         &engine,
         poisoned(&fixed),
         FailurePolicy::DeadLetter,
-    );
-    projections.wait_for(last).await.unwrap();
+    )
+    .await;
+    runtime.wait_for(last).await.unwrap();
     assert_matches_replay(&backend, &engine, &[2, 4, 6]).await;
     let expected = [(2, "failed"), (4, "blocked"), (6, "blocked")];
-    assert_eq!(dead_letters(&projections).await, expected);
-    let first = projections.dead_letters("counts").await.unwrap().remove(0);
+    assert_eq!(dead_letters(&runtime).await, expected);
+    let first = counts(&runtime).dead_letters().await.unwrap().remove(0);
     let (error, attempts) = ("poison".to_owned(), 2);
     assert_eq!(first.state, DeadLetterState::Failed { error, attempts });
-    assert_eq!(projections.status()[0].parked, 3);
+    assert_eq!(runtime.status()[0].dead_letters, 3);
 
     // The event still fails, so it and the later events of its stream stay.
-    projections.retry("counts").await.unwrap();
+    counts(&runtime).retry_all().await.unwrap();
     let last = fill(&engine, &["poison", "a"]).await;
-    projections.wait_for(last).await.unwrap();
-    assert_eq!(dead_letters(&projections).await.len(), 4);
-    projections.stop().await;
+    runtime.wait_for(last).await.unwrap();
+    assert_eq!(dead_letters(&runtime).await.len(), 4);
+    runtime.stop().await;
 
     // Dead letters survive a restart.
-    let projections = run(
+    let runtime = run(
         &backend,
         &engine,
         poisoned(&fixed),
         FailurePolicy::DeadLetter,
-    );
-    wait_for_dead_letters(&projections, 4).await;
+    )
+    .await;
+    wait_for_dead_letters(&runtime, 4).await;
     fixed.store(true, SeqCst);
-    projections.retry("counts").await.unwrap();
-    wait_for_dead_letters(&projections, 0).await;
-    assert_eq!(dead_letters(&projections).await, []);
+    counts(&runtime).retry_all().await.unwrap();
+    wait_for_dead_letters(&runtime, 0).await;
+    assert_eq!(dead_letters(&runtime).await, []);
     assert_matches_replay(&backend, &engine, &[]).await;
     let last = fill(&engine, &["poison"]).await;
-    projections.wait_for(last).await.unwrap();
+    runtime.wait_for(last).await.unwrap();
     assert_matches_replay(&backend, &engine, &[]).await;
-    projections.stop().await;
+    runtime.stop().await;
     backend.close().await;
 }
 
@@ -113,43 +116,48 @@ async fn discard_unblocks_stream_without_effect(place: &str) {
     append(&engine, "torn", r#"{"command":"#.to_owned()).await;
     fill(&engine, &["torn", "a", "torn"]).await;
     let last = append(&engine, "torn", r#"{"command":7}"#.to_owned()).await;
-    let projections = run(
+    let runtime = run(
         &backend,
         &engine,
         Count::default(),
         FailurePolicy::DeadLetter,
-    );
-    projections.wait_for(last).await.unwrap();
+    )
+    .await;
+    runtime.wait_for(last).await.unwrap();
     let expected = [
         (1, "failed"),
         (2, "blocked"),
         (4, "blocked"),
         (5, "blocked"),
     ];
-    assert_eq!(dead_letters(&projections).await, expected);
-    let discard = |at| projections.discard("counts", Position::new(at), "a torn file");
+    assert_eq!(dead_letters(&runtime).await, expected);
+    let handle = counts(&runtime);
+    let discard = |at| handle.discard(Position::new(at), "a torn file");
     let error = discard(3).await.unwrap_err();
-    let expected = "nothing of \"counts\" is parked at position 3";
+    let expected = "no dead letter of \"counts\" is waiting at position 3";
     assert_eq!(error.to_string(), expected);
     discard(1).await.unwrap();
     // The next undecodable event of the stream stays.
-    until_dead_letters(&projections, &[(1, "discarded"), (5, "failed")]).await;
+    until_dead_letters(&runtime, &[(1, "discarded"), (5, "failed")]).await;
     discard(5).await.unwrap();
-    wait_for_dead_letters(&projections, 0).await;
+    wait_for_dead_letters(&runtime, 0).await;
     let again = discard(5).await.unwrap_err().to_string();
-    assert_eq!(again, "nothing of \"counts\" is parked at position 5");
     assert_eq!(
-        dead_letters(&projections).await,
+        again,
+        "no dead letter of \"counts\" is waiting at position 5"
+    );
+    assert_eq!(
+        dead_letters(&runtime).await,
         [(1, "discarded"), (5, "discarded")]
     );
-    let first = projections.dead_letters("counts").await.unwrap().remove(0);
+    let first = counts(&runtime).dead_letters().await.unwrap().remove(0);
     let reason = "a torn file".to_owned();
     assert_eq!(first.state, DeadLetterState::Discarded { reason });
     assert_matches_replay(&backend, &engine, &[1, 5]).await;
     let last = fill(&engine, &["torn"]).await;
-    projections.wait_for(last).await.unwrap();
+    runtime.wait_for(last).await.unwrap();
     assert_matches_replay(&backend, &engine, &[1, 5]).await;
-    projections.stop().await;
+    runtime.stop().await;
     backend.close().await;
 }
 
@@ -160,21 +168,21 @@ async fn skipped_events_are_recorded(place: &str) {
     fill(&engine, &["a", "poison", "poison"]).await;
     append(&engine, "a", "none".to_owned()).await;
     let last = fill(&engine, &["a"]).await;
-    let projections = run(&backend, &engine, poisoned(&fixed), FailurePolicy::Skip);
-    projections.wait_for(last).await.unwrap();
+    let runtime = run(&backend, &engine, poisoned(&fixed), FailurePolicy::Skip).await;
+    runtime.wait_for(last).await.unwrap();
     let skipped = [(2, "skipped"), (3, "skipped"), (4, "skipped")];
-    assert_eq!(dead_letters(&projections).await, skipped);
-    // A scan for waiting dead letters does not return settled ones.
+    assert_eq!(dead_letters(&runtime).await, skipped);
+    // A scan for waiting dead letters does not return resolved ones.
     assert_eq!(dead_letter_keys(&engine).await, Vec::<String>::new());
-    assert_eq!(projections.status()[0].parked, 0);
+    assert_eq!(runtime.status()[0].dead_letters, 0);
     // A retry does not affect skipped events.
     fixed.store(true, SeqCst);
-    projections.retry("counts").await.unwrap();
+    counts(&runtime).retry_all().await.unwrap();
     let last = fill(&engine, &["poison"]).await;
-    projections.wait_for(last).await.unwrap();
-    assert_eq!(dead_letters(&projections).await, skipped);
+    runtime.wait_for(last).await.unwrap();
+    assert_eq!(dead_letters(&runtime).await, skipped);
     assert_matches_replay(&backend, &engine, &[2, 3, 4]).await;
-    projections.stop().await;
+    runtime.stop().await;
     backend.close().await;
 }
 
@@ -182,7 +190,7 @@ async fn stopped_projection_resumes_through_another_node(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
     let fixed = Arc::new(AtomicBool::new(false));
-    let owner = run(&backend, &engine, poisoned(&fixed), FailurePolicy::Stop);
+    let owner = run(&backend, &engine, poisoned(&fixed), FailurePolicy::Stop).await;
     let first = fill(&engine, &["a"]).await;
     owner.wait_for(first).await.unwrap();
     let other_backend = Backend::open(place).await.unwrap();
@@ -192,26 +200,32 @@ async fn stopped_projection_resumes_through_another_node(place: &str) {
         &other_engine,
         Count::default(),
         FailurePolicy::Stop,
-    );
+    )
+    .await;
     other.wait_for(first).await.unwrap();
-    assert_eq!(other.status()[0].state, ProjectionState::Elsewhere);
-    assert_eq!(other.status()[0].owners, owner.status()[0].owners);
+    assert_eq!(other.status()[0].state, ConsumerState::OnOtherNode);
+    assert_eq!(other.status()[0].nodes, owner.status()[0].nodes);
 
     let last = fill(&engine, &["poison", "a"]).await;
     let error = other.wait_for(last).await.unwrap_err();
-    assert_eq!((error.error.as_str(), error.position), ("poison", first));
+    let stopped = WaitError::Stopped {
+        name: "counts".to_owned(),
+        position: first,
+        error: "poison".to_owned(),
+    };
+    assert_eq!(error, stopped);
     let status = &other.status()[0];
     assert_eq!(status.last_error.as_deref(), Some("poison"));
-    assert_eq!(owner.status()[0].state, ProjectionState::Stopped);
+    assert_eq!(owner.status()[0].state, ConsumerState::Stopped);
     // A stopped projection still reports its lag.
-    let mut status = owner.watch("counts").unwrap();
+    let mut status = counts(&owner).watch();
     let lags = status.wait_for(|status| status.lag() == 2);
     let lags = tokio::time::timeout(Duration::from_secs(20), lags)
         .await
         .is_ok();
     assert!(lags, "{:?}", owner.status());
     fixed.store(true, SeqCst);
-    other.resume("counts").await.unwrap();
+    counts(&other).resume().await.unwrap();
     other.wait_for(last).await.unwrap();
     owner.wait_for(last).await.unwrap();
     assert_matches_replay(&backend, &engine, &[]).await;
@@ -224,32 +238,58 @@ async fn pending_retry_survives_restart(place: &str) {
     let engine = backend.engine();
     let fixed = Arc::new(AtomicBool::new(false));
     let last = fill(&engine, &["poison", "a", "poison"]).await;
-    let projections = run(
+    let runtime = run(
         &backend,
         &engine,
         poisoned(&fixed),
         FailurePolicy::DeadLetter,
-    );
-    projections.wait_for(last).await.unwrap();
-    projections.pause("counts").await.unwrap();
-    projections.retry("counts").await.unwrap();
-    projections.stop().await;
+    )
+    .await;
+    runtime.wait_for(last).await.unwrap();
+    counts(&runtime).pause().await.unwrap();
+    counts(&runtime).retry_all().await.unwrap();
+    runtime.stop().await;
     fixed.store(true, SeqCst);
-    let projections = run(
+    let runtime = run(
         &backend,
         &engine,
         poisoned(&fixed),
         FailurePolicy::DeadLetter,
-    );
-    let mut status = projections.watch("counts").unwrap();
-    let paused = status.wait_for(|status| status.state == ProjectionState::Paused);
+    )
+    .await;
+    let mut status = counts(&runtime).watch();
+    let paused = status.wait_for(|status| status.state == ConsumerState::Paused);
     paused.await.unwrap();
-    assert_eq!(dead_letters(&projections).await.len(), 2);
-    projections.resume("counts").await.unwrap();
-    wait_for_dead_letters(&projections, 0).await;
-    assert_eq!(dead_letters(&projections).await, []);
+    assert_eq!(dead_letters(&runtime).await.len(), 2);
+    counts(&runtime).resume().await.unwrap();
+    wait_for_dead_letters(&runtime, 0).await;
+    assert_eq!(dead_letters(&runtime).await, []);
     assert_matches_replay(&backend, &engine, &[]).await;
-    projections.stop().await;
+    runtime.stop().await;
+}
+
+async fn event_that_fails_after_a_resume_becomes_dead_letter(place: &str) {
+    let backend = Backend::open(place).await.unwrap();
+    let engine = backend.engine();
+    let fixed = Arc::new(AtomicBool::new(false));
+    let policy = FailurePolicy::DeadLetter;
+    let runtime = run(&backend, &engine, poisoned(&fixed), policy).await;
+    let first = fill(&engine, &["a"]).await;
+    runtime.wait_for(first).await.unwrap();
+    let mut status = counts(&runtime).watch();
+    counts(&runtime).pause().await.unwrap();
+    let paused = status.wait_for(|status| status.state == ConsumerState::Paused);
+    paused.await.unwrap();
+    counts(&runtime).resume().await.unwrap();
+    let live = status.wait_for(|status| status.state == ConsumerState::Live);
+    live.await.unwrap();
+    let last = fill(&engine, &["poison", "a"]).await;
+    let waited = tokio::time::timeout(Duration::from_secs(20), runtime.wait_for(last)).await;
+    assert_eq!(waited, Ok(Ok(())), "{:?}", runtime.status());
+    assert_eq!(dead_letters(&runtime).await, [(2, "failed")]);
+    assert_matches_replay(&backend, &engine, &[2]).await;
+    runtime.stop().await;
+    backend.close().await;
 }
 
 async fn discard_affects_only_its_stream(place: &str) {
@@ -258,26 +298,27 @@ async fn discard_affects_only_its_stream(place: &str) {
     let fixed = Arc::new(AtomicBool::new(false));
     append(&engine, "torn", "none".to_owned()).await;
     let last = fill(&engine, &["poison", "poison", "torn"]).await;
-    let projections = run(
+    let runtime = run(
         &backend,
         &engine,
         poisoned(&fixed),
         FailurePolicy::DeadLetter,
-    );
-    projections.wait_for(last).await.unwrap();
-    wait_for_dead_letters(&projections, 4).await;
+    )
+    .await;
+    runtime.wait_for(last).await.unwrap();
+    wait_for_dead_letters(&runtime, 4).await;
     let reason = "a torn file";
-    let discarded = projections.discard("counts", Position::new(1), reason);
-    discarded.await.unwrap();
-    wait_for_dead_letters(&projections, 2).await;
-    let entries = projections.dead_letters("counts").await.unwrap();
+    let handle = counts(&runtime);
+    handle.discard(Position::new(1), reason).await.unwrap();
+    wait_for_dead_letters(&runtime, 2).await;
+    let entries = counts(&runtime).dead_letters().await.unwrap();
     let states: Vec<_> = entries.into_iter().map(|it| it.state).collect();
     let (error, attempts) = ("poison".to_owned(), 2);
     let failed = DeadLetterState::Failed { error, attempts };
     assert_eq!(states[1..], [failed, DeadLetterState::Blocked]);
     assert_eq!(dead_letter_keys(&engine).await.len(), 2);
     assert_matches_replay(&backend, &engine, &[1, 2, 3]).await;
-    projections.stop().await;
+    runtime.stop().await;
     backend.close().await;
 }
 
@@ -286,47 +327,49 @@ async fn unreadable_dead_letter_still_blocks_its_stream(place: &str) {
     let engine = backend.engine();
     let fixed = Arc::new(AtomicBool::new(false));
     let last = fill(&engine, &["poison", "a"]).await;
-    let projections = run(
+    let runtime = run(
         &backend,
         &engine,
         poisoned(&fixed),
         FailurePolicy::DeadLetter,
-    );
-    projections.wait_for(last).await.unwrap();
-    projections.stop().await;
+    )
+    .await;
+    runtime.wait_for(last).await.unwrap();
+    runtime.stop().await;
     let [key] = &dead_letter_keys(&engine).await[..] else {
         panic!("expected one waiting dead letter");
     };
     let torn = DocumentChanges::new().put(key, "[]");
     engine.store().change_documents(torn).await.unwrap();
 
-    let projections = run(
+    let runtime = run(
         &backend,
         &engine,
         poisoned(&fixed),
         FailurePolicy::DeadLetter,
-    );
+    )
+    .await;
     let last = fill(&engine, &["poison", "a"]).await;
-    projections.wait_for(last).await.unwrap();
-    let found = projections.dead_letters("counts").await.unwrap();
+    runtime.wait_for(last).await.unwrap();
+    let found = counts(&runtime).dead_letters().await.unwrap();
     let DeadLetterState::Failed { error, .. } = &found[0].state else {
         panic!("{found:?}");
     };
     assert!(error.contains(key.as_str()), "{error}");
     assert_eq!(
-        dead_letters(&projections).await,
+        dead_letters(&runtime).await,
         [(1, "failed"), (3, "blocked")]
     );
     fixed.store(true, SeqCst);
-    projections.retry("counts").await.unwrap();
-    wait_for_dead_letters(&projections, 0).await;
+    counts(&runtime).retry_all().await.unwrap();
+    wait_for_dead_letters(&runtime, 0).await;
     assert_matches_replay(&backend, &engine, &[]).await;
-    projections.stop().await;
+    runtime.stop().await;
     backend.close().await;
 }
 
 /// Dead-letters `count` events, fixes their cause, and returns while a slow retry is in progress.
-async fn retrying(backend: &Backend, engine: &Engine, count: usize) -> Projections {
+async fn retrying(backend: &Backend, engine: &Engine, count: usize) -> Runtime {
     let fixed = Arc::new(AtomicBool::new(false));
     let last = fill(engine, &vec!["poison"; count]).await;
     let (retried, mut retries) = watch::channel(0);
@@ -338,45 +381,45 @@ async fn retrying(backend: &Backend, engine: &Engine, count: usize) -> Projectio
         }),
         delay: Duration::from_millis(10),
     };
-    let projections = run(backend, engine, slow, FailurePolicy::DeadLetter);
-    projections.wait_for(last).await.unwrap();
+    let runtime = run(backend, engine, slow, FailurePolicy::DeadLetter).await;
+    runtime.wait_for(last).await.unwrap();
     fixed.store(true, SeqCst);
-    projections.retry("counts").await.unwrap();
+    counts(&runtime).retry_all().await.unwrap();
     retries.wait_for(|retried| *retried > 0).await.unwrap();
-    projections
+    runtime
 }
 
 async fn pause_interrupts_long_retry(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
-    let projections = retrying(&backend, &engine, 200).await;
-    let mut status = projections.watch("counts").unwrap();
-    projections.pause("counts").await.unwrap();
-    let paused = status.wait_for(|status| status.state == ProjectionState::Paused);
+    let runtime = retrying(&backend, &engine, 200).await;
+    let mut status = counts(&runtime).watch();
+    counts(&runtime).pause().await.unwrap();
+    let paused = status.wait_for(|status| status.state == ConsumerState::Paused);
     paused.await.unwrap();
     let remaining = dead_letter_keys(&engine).await.len();
     assert!(remaining > 0, "all dead letters were retried");
-    projections.resume("counts").await.unwrap();
-    wait_for_dead_letters(&projections, 0).await;
+    counts(&runtime).resume().await.unwrap();
+    wait_for_dead_letters(&runtime, 0).await;
     assert_matches_replay(&backend, &engine, &[]).await;
-    projections.stop().await;
+    runtime.stop().await;
     backend.close().await;
 }
 
 async fn long_retry_does_not_delay_new_events(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
-    let projections = retrying(&backend, &engine, 300).await;
+    let runtime = retrying(&backend, &engine, 300).await;
     // One event of the blocked stream, and one of another stream.
     let last = fill(&engine, &["poison", "a"]).await;
-    projections.wait_for(last).await.unwrap();
+    runtime.wait_for(last).await.unwrap();
     let remaining = dead_letter_keys(&engine).await.len();
     assert!(remaining > 1, "dead letters left to retry: {remaining}");
     let seen = backend.jars().await.unwrap();
     assert!(seen.contains_key("jar-a"), "{seen:?}");
-    wait_for_dead_letters(&projections, 0).await;
+    wait_for_dead_letters(&runtime, 0).await;
     assert_matches_replay(&backend, &engine, &[]).await;
-    projections.stop().await;
+    runtime.stop().await;
     backend.close().await;
 }
 
@@ -403,11 +446,11 @@ async fn retry_stops_each_stream_at_its_first_failure(place: &str) {
         .collect();
     let jars: Vec<&str> = jars.iter().map(String::as_str).collect();
     let last = fill(&engine, &jars).await;
-    let projections = run(&backend, &engine, count, FailurePolicy::DeadLetter);
-    projections.wait_for(last).await.unwrap();
-    wait_for_dead_letters(&projections, 120).await;
+    let runtime = run(&backend, &engine, count, FailurePolicy::DeadLetter).await;
+    runtime.wait_for(last).await.unwrap();
+    wait_for_dead_letters(&runtime, 120).await;
     fixed.store(true, SeqCst);
-    projections.retry("counts").await.unwrap();
+    counts(&runtime).retry_all().await.unwrap();
     let (mut blocked, mut expected) = (Vec::new(), Vec::new());
     for (position, jar) in (1..).zip(&jars) {
         if position % 7 == 0 && !blocked.contains(jar) {
@@ -417,10 +460,10 @@ async fn retry_stops_each_stream_at_its_first_failure(place: &str) {
             expected.push((position, "blocked"));
         }
     }
-    until_dead_letters(&projections, &expected).await;
+    until_dead_letters(&runtime, &expected).await;
     let without: Vec<u64> = expected.iter().map(|(position, _)| *position).collect();
     assert_matches_replay(&backend, &engine, &without).await;
-    projections.stop().await;
+    runtime.stop().await;
     backend.close().await;
 }
 
@@ -432,6 +475,7 @@ databases::on_each_store! {
     skipped_events_are_recorded;
     stopped_projection_resumes_through_another_node;
     pending_retry_survives_restart;
+    event_that_fails_after_a_resume_becomes_dead_letter;
     discard_affects_only_its_stream;
     unreadable_dead_letter_still_blocks_its_stream;
     pause_interrupts_long_retry;

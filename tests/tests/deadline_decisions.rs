@@ -4,10 +4,11 @@
 
 use std::time::Duration;
 
-use factum::document::Scan;
+use factum::Timestamp;
 use factum::prelude::*;
 use factum::privacy::{DocumentKeys, MasterKey, PersonalDataStore};
-use factum::{Query, Read, Store, Timestamp};
+use factum::store::Scan;
+use factum::store::{Query, Read, Store};
 use factum_memory::MemoryStore;
 use factum_testkit::{VirtualClock, given};
 
@@ -136,9 +137,11 @@ async fn check_deadlines_per_stream(store: impl Store) {
     let engine = Engine::builder(store).clock(clock.clone()).build();
     let set = engine.execute(hold()).await.unwrap();
     engine.execute(Keep { seat: 2 }).await.unwrap();
-    let running = ProcessManagers::builder(&engine)
+    let running = Runtime::builder(&engine)
         .deadlines::<Release>()
-        .start();
+        .start()
+        .await
+        .unwrap();
     for (day, events) in [(1, 2), (2, 2), (3, 2), (4, 3)] {
         clock.advance(DAY);
         running.wait_until_idle().await.unwrap();
@@ -238,7 +241,7 @@ fn deadlines_with_same_name_time_and_command_are_equal() {
     ];
     assert!(!others.contains(&one));
     let text = format!("{:?}", Events::from(held("f")).cancel_deadline("a"));
-    assert_eq!(text, r#"Events([Held { film: "f" }], {"a": None})"#);
+    assert_eq!(text, r#"Events([Held { film: "f" }], {"a": Cancel})"#);
     assert_eq!(
         format!("{:?}", Events::from(held("f"))),
         r#"Events([Held { film: "f" }])"#

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use factum::prelude::*;
-use factum::process_managers::{DEADLINES, FailedWork};
+use factum::runtime::FailedWork;
 use factum_memory::MemoryStore;
 use reminders::{
     DAY, Fire, JAMMED, NotNow, Order, OrderEvent, deadline_documents, deadlines, engine, log,
@@ -27,10 +27,11 @@ async fn rejection_or_empty_decision_completes_a_deadline() {
     let set = engine.execute(order).await.unwrap();
     assert_eq!((set.events(), set.version().get()), (&[][..], 0));
     assert_eq!(deadline_documents(&engine).await.len(), 4);
-    let running = deadlines(&engine).start();
+    let running = deadlines(&engine).start().await.unwrap();
     clock.advance(DAY);
     running.wait_until_idle().await.unwrap();
-    assert_eq!(running.failed_deliveries(DEADLINES).await.unwrap(), []);
+    let handle = running.deadlines().unwrap();
+    assert_eq!(handle.failed_deliveries().await.unwrap(), []);
     running.stop().await;
     assert_eq!(deadline_documents(&engine).await, []);
     assert_eq!(log(&engine).await, []);
@@ -75,22 +76,21 @@ async fn unknown_command_waits_with_a_warning_and_blocks_no_other() {
     let (engine, clock) = engine(MemoryStore::new());
     engine.execute(place("1").sets("b", DAY * 2)).await.unwrap();
     engine.execute(place("2").sets("a", DAY)).await.unwrap();
-    let start_other = || {
-        let builder = ProcessManagers::builder(&engine);
-        builder
-            .deadlines::<(Elsewhere,)>()
-            .lease(Duration::from_millis(60))
-            .start()
-    };
-    let other = start_other();
+    let other = Runtime::builder(&engine)
+        .deadlines::<(Elsewhere,)>()
+        .lease(Duration::from_millis(60))
+        .start()
+        .await
+        .unwrap();
     clock.advance(DAY * 2);
     other.wait_until_idle().await.unwrap();
     assert_eq!(log(&engine).await, []);
-    assert_eq!(other.failed_deliveries(DEADLINES).await.unwrap(), []);
+    let handle = other.deadlines().unwrap();
+    assert_eq!(handle.failed_deliveries().await.unwrap(), []);
     let text = String::from_utf8(output.0.lock().unwrap().clone()).unwrap();
-    let warned = text.matches("due, and not known here").count();
+    let warned = text.matches("it stays due").count();
     assert!(warned == 1 && text.contains("Remind"), "{text}");
-    let running = deadlines(&engine).start();
+    let running = deadlines(&engine).start().await.unwrap();
     running.wait_until_idle().await.unwrap();
     assert_eq!(notes(&engine).await, ["order-2 a", "order-1 b"]);
     running.stop().await;
@@ -103,11 +103,12 @@ async fn failed_deadline_waits_for_retry_and_blocks_no_other() {
     let order = |order| place(order).fires("a", DAY, Fire::Panic).sets("b", DAY * 2);
     engine.execute(order("1")).await.unwrap();
     engine.execute(order("2")).await.unwrap();
-    let running = deadlines(&engine).start();
+    let running = deadlines(&engine).start().await.unwrap();
     clock.advance(DAY * 2);
     running.wait_until_idle().await.unwrap();
     assert_eq!(notes(&engine).await, ["order-1 b", "order-2 b"]);
-    let failed_deliveries = running.failed_deliveries(DEADLINES).await.unwrap();
+    let handle = running.deadlines().unwrap();
+    let failed_deliveries = handle.failed_deliveries().await.unwrap();
     let [one, two] = &failed_deliveries[..] else {
         panic!("{failed_deliveries:?}")
     };
@@ -115,10 +116,10 @@ async fn failed_deadline_waits_for_retry_and_blocks_no_other() {
     assert_eq!(one.attempts, 2);
     assert!(one.error.contains("it is jammed"), "{one:?}");
     assert!(matches!(&one.work, FailedWork::Command { name, .. } if name == "Remind"));
-    let discarded = running.discard_delivery(DEADLINES, one, "not needed");
+    let discarded = handle.discard_delivery(one, "not needed");
     discarded.await.unwrap();
     JAMMED.store(false, SeqCst);
-    running.retry(DEADLINES).await.unwrap();
+    handle.retry_deliveries().await.unwrap();
     running.wait_until_idle().await.unwrap();
     assert_eq!(notes(&engine).await[2..], ["order-2 a"]);
     running.stop().await;
@@ -143,7 +144,7 @@ async fn deadline_name_is_validated() {
         };
         let truncated: String = name.chars().take(80).collect();
         let expected = format!(
-            "the deadline {truncated:?}: a name has 1 to 128 bytes without control characters"
+            "invalid deadline {truncated:?}: a name has 1 to 128 bytes without control characters"
         );
         assert_eq!(error.to_string(), expected);
     }

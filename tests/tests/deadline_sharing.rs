@@ -61,13 +61,13 @@ async fn node_skips_deadlines_that_another_node_executes() {
         longest_pause: Duration::from_millis(2),
         ..Faults::NONE
     };
-    let start = |seed| {
+    let start = async |seed| {
         let store = Faulty::new(store.clone(), seed, slow);
         let engine = Engine::builder(store).clock(clock.clone()).build();
-        let processes = ProcessManagers::builder(&engine).deadlines::<Note>();
-        processes.start()
+        let builder = Runtime::builder(&engine).deadlines::<Note>();
+        builder.start().await.unwrap()
     };
-    let running = [start(1), start(2), start(3)];
+    let running = [start(1).await, start(2).await, start(3).await];
     clock.advance(DAY);
     for running in running {
         running.wait_until_idle().await.unwrap();

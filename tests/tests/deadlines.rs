@@ -8,13 +8,12 @@ mod reminders;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use factum::clock::Clock as _;
-use factum::document::{Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan};
+use factum::engine::Clock as _;
 use factum::prelude::*;
-use factum::{
-    Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Position, StoreError,
-    Timestamp, async_trait,
-};
+use factum::store::async_trait;
+use factum::store::{Append, AppendError, Appended, EventStore, IdempotencyKey, Page, StoreError};
+use factum::store::{Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan};
+use factum::{Position, Timestamp};
 use factum_memory::MemoryStore;
 use factum_testkit::{Faults, Faulty};
 use futures_util::future::BoxFuture;
@@ -33,7 +32,7 @@ async fn deadline_fires_in_virtual_time_and_records_its_cause() {
         .notes("seen")
         .sets("pay/ment %", DAY * 30);
     let set = engine.execute(order).by("alice").await.unwrap();
-    let running = deadlines(&engine).start();
+    let running = deadlines(&engine).start().await.unwrap();
     clock.advance(DAY * 30 - Duration::from_secs(60));
     running.wait_until_idle().await.unwrap();
     assert_eq!(log(&engine).await.len(), 2);
@@ -74,7 +73,7 @@ async fn moved_and_cancelled_deadlines_leave_no_documents() {
         .execute(place("3").sets("c", DAY).sets("c", DAY * 2))
         .await
         .unwrap();
-    let running = deadlines(&engine).start();
+    let running = deadlines(&engine).start().await.unwrap();
     clock.advance(DAY + Duration::from_secs(3_600));
     running.wait_until_idle().await.unwrap();
     assert_eq!(notes(&engine).await[19..], ["order-1 a"]);
@@ -92,7 +91,7 @@ async fn deadline_command_can_set_its_deadline_again() {
         .execute(place("1").fires("a", DAY, Fire::Again(3)))
         .await
         .unwrap();
-    let running = deadlines(&engine).start();
+    let running = deadlines(&engine).start().await.unwrap();
     for day in 1..=6 {
         clock.advance(DAY + Duration::from_secs(1));
         running.wait_until_idle().await.unwrap();
@@ -107,6 +106,7 @@ async fn new_deadline_wakes_a_sleeping_runner() {
     let (engine, clock) = engine(MemoryStore::new());
     engine.execute(place("1").sets("late", DAY)).await.unwrap();
     let running = deadlines(&engine).lease(Duration::from_secs(3_600)).start();
+    let running = running.await.unwrap();
     running.wait_until_idle().await.unwrap();
     let soon = Duration::from_millis(30);
     let began = clock.now();
@@ -141,7 +141,7 @@ async fn pipelined_commands_set_their_deadlines() {
         order.await.unwrap();
     }
     let last = log(&engine).await[39].id;
-    let running = deadlines(&engine).start();
+    let running = deadlines(&engine).start().await.unwrap();
     clock.advance(DAY * 3);
     running.wait_until_idle().await.unwrap();
     running.stop().await;
@@ -202,7 +202,7 @@ impl EventStore for RacingStore {
         self.store.append(append).await
     }
 
-    async fn read(&self, read: factum::Read) -> Result<Page, StoreError> {
+    async fn read(&self, read: factum::store::Read) -> Result<Page, StoreError> {
         self.store.read(read).await
     }
 
@@ -215,7 +215,7 @@ impl EventStore for RacingStore {
     }
 }
 
-factum::delegate!(snapshots, [] RacingStore, |this| this.store);
+factum::store::delegate!(snapshots, [] RacingStore, |this| this.store);
 
 #[async_trait]
 impl DocumentStore for RacingStore {
@@ -247,7 +247,7 @@ async fn deadline_set_again_during_cleanup_still_fires() {
     let set_again = async move { drop(rival.execute(set).await.unwrap()) };
     let racing = RacingStore::new(store, set_again);
     let runs = Engine::builder(racing).clock(clock.clone()).build();
-    let running = deadlines(&runs).start();
+    let running = deadlines(&runs).start().await.unwrap();
     running.wait_until_idle().await.unwrap();
     running.stop().await;
     assert_eq!(notes(&setting).await, ["order-1 a"]);
@@ -270,7 +270,7 @@ async fn deadline_changed_just_before_its_append_does_not_fire() {
         let concurrent = async move { drop(rival.execute(change).await.unwrap()) };
         let racing = RacingStore::new(store, concurrent);
         let runs = Engine::builder(racing).clock(clock.clone()).build();
-        let running = deadlines(&runs).start();
+        let running = deadlines(&runs).start().await.unwrap();
         for fired in fired {
             running.wait_until_idle().await.unwrap();
             assert_eq!(log(&setting).await.len(), fired);

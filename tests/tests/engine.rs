@@ -1,7 +1,9 @@
 //! The engine on the memory store: conflicts, DCB queries, idempotency keys and projections.
 
 use factum::prelude::*;
-use factum::{Conflict, Position, ProjectionState, Version};
+use factum::runtime::ConsumerState;
+use factum::store::Conflict;
+use factum::{Position, Version};
 use factum_memory::MemoryStore;
 
 #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -89,7 +91,7 @@ async fn dcb_query_enforces_limit_across_streams_and_engines() {
     let store = MemoryStore::new();
     let tasks = (0..40).map(|seat| {
         let engine = Engine::builder(store.clone())
-            .retry(factum::RetryPolicy {
+            .retry(factum::engine::RetryPolicy {
                 attempts: 1_000,
                 ..Default::default()
             })
@@ -203,14 +205,23 @@ async fn projection_catches_up_and_rebuilds_to_same_state() {
     let engine = Engine::new(MemoryStore::new());
     engine.execute(enrol(1, 10)).await.unwrap();
     let seats = InMemory::<Seats>::new();
-    let projections = Projections::builder(&engine).with(seats.clone()).start();
+    let runtime = Runtime::builder(&engine)
+        .projection(seats.clone())
+        .start()
+        .await
+        .unwrap();
     let receipt = engine.execute(enrol(2, 10)).await.unwrap();
-    projections.wait_for(receipt.position()).await.unwrap();
+    runtime.wait_for(receipt.position()).await.unwrap();
     assert_eq!(seats.read(|seats| seats.taken), 2);
-    projections.rebuild("seats").await.unwrap();
-    projections.wait_for(receipt.position()).await.unwrap();
+    runtime
+        .projection::<Seats>()
+        .unwrap()
+        .rebuild()
+        .await
+        .unwrap();
+    runtime.wait_for(receipt.position()).await.unwrap();
     assert_eq!(seats.read(|seats| seats.taken), 2);
-    let status = &projections.status()[0];
-    assert_eq!((status.state, status.lag()), (ProjectionState::Live, 0));
-    projections.stop().await;
+    let status = &runtime.status()[0];
+    assert_eq!((status.state, status.lag()), (ConsumerState::Live, 0));
+    runtime.stop().await;
 }

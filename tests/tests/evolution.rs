@@ -17,16 +17,16 @@ use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex};
 
-use factum::document::Revision;
+use factum::engine::RetryPolicy;
+use factum::event::{LegacyEvent, UpcastError, upcast_legacy};
 use factum::prelude::*;
-use factum::projections::checkpoint;
-use factum::{
-    LegacyEvent, ProjectionState, Query, Read, ReadModel, RetryPolicy, Step, StepError,
-    UpcastError, async_trait, upcast_legacy,
-};
+use factum::runtime::checkpoint;
+use factum::runtime::{Batch, BatchError, Consumer, ConsumerState, ReadModel};
+use factum::store::Revision;
+use factum::store::{Query, Read};
 use factum_testkit::Backend;
 
-use factum_sqlite::{BoxError, SqliteProject, SqliteProjection, Tables, sqlx};
+use factum_sqlite::{BoxError, Sql, SqlError, SqlProject, SqlProjection};
 
 use people::on_every_store;
 
@@ -189,7 +189,7 @@ async fn snapshot_equals_replay_of_split_events<B: Backend>() {
     let store = backend.open().await;
     let stream = "account-1".parse().unwrap();
     let snapshot = loop {
-        let snapshot = factum::SnapshotStore::load_snapshot(&store, &stream).await;
+        let snapshot = factum::store::SnapshotStore::load_snapshot(&store, &stream).await;
         match snapshot.unwrap() {
             Some(snapshot) => break snapshot,
             None => tokio::task::yield_now().await,
@@ -224,38 +224,43 @@ async fn read_model_applies_split_events_in_one_batch<B: Backend>() {
     let backend = B::create().await;
     let engine = with_old_events(&backend).await;
     let amounts = InMemory::<Amounts>::new();
-    let projections = Projections::builder(&engine).with(amounts.clone()).start();
+    let runtime = Runtime::builder(&engine)
+        .projection(amounts.clone())
+        .start()
+        .await
+        .unwrap();
     let head = engine.store().read(Read::all(Query::all())).await.unwrap();
-    projections.wait_for(head.head).await.unwrap();
+    runtime.wait_for(head.head).await.unwrap();
     assert_eq!(amounts.read(|amounts| amounts.0.clone()), current_events());
-    projections.stop().await;
+    runtime.stop().await;
 }
 
 /// A custom read model that records events, with its checkpoint in the store.
 struct Recording<E>(Arc<Mutex<Vec<(u64, E)>>>, PhantomData<E>);
 
-#[async_trait]
-impl<E: Event + Debug + Clone> ReadModel for Recording<E> {
+impl<E: Event + Debug + Clone> Consumer for Recording<E> {
     fn name(&self) -> &str {
         "recording"
-    }
-
-    fn version(&self) -> u32 {
-        1
     }
 
     fn query(&self) -> Query {
         Query::event_types(["account.opened", "account.deposited"])
     }
 
-    async fn project(&self, step: Step<'_>) -> Result<Revision, StepError> {
+    async fn handle(&self, batch: Batch<'_>) -> Result<Revision, BatchError> {
         let mut decoded = Vec::new();
-        for record in step.events {
+        for record in batch.events {
             let events = record.decode_all::<E>()?;
             decoded.extend(events.map(|event| (record.position.get(), event)));
         }
         self.0.lock().unwrap().extend(decoded);
-        step.change().await
+        batch.commit().await
+    }
+}
+
+impl<E: Event + Debug + Clone> ReadModel for Recording<E> {
+    fn version(&self) -> u32 {
+        1
     }
 }
 
@@ -268,37 +273,38 @@ async fn dead_letter_is_decoded_again_on_retry<B: Backend>() {
         attempts: 1,
         ..RetryPolicy::default()
     };
-    let builder = || Projections::builder(&engine).retry(at_once.clone());
-    let projections = builder().with(mistaken).start();
-    projections.wait_for(head).await.unwrap();
-    let dead_letters = projections.dead_letters("recording").await.unwrap();
+    let builder = || Runtime::builder(&engine).retry(at_once.clone());
+    let runtime = builder().projection(mistaken).start().await.unwrap();
+    runtime.wait_for(head).await.unwrap();
+    let dead_letters = runtime
+        .projection_named("recording")
+        .unwrap()
+        .dead_letters()
+        .await
+        .unwrap();
     let positions: Vec<_> = dead_letters
         .iter()
         .map(|letter| letter.position.get())
         .collect();
     // The later event of the stream is blocked.
     assert_eq!(positions, [1, 3]);
-    projections.stop().await;
+    runtime.stop().await;
 
     let recorded = Arc::default();
     let fixed = Recording::<AccountEvent>(Arc::clone(&recorded), PhantomData);
-    let projections = builder().with(fixed).start();
-    let mut status = projections.watch("recording").unwrap();
-    let is_live = |status: &factum::ProjectionStatus| status.state == ProjectionState::Live;
+    let runtime = builder().projection(fixed).start().await.unwrap();
+    let recording = runtime.projection_named("recording").unwrap();
+    let mut status = recording.watch();
+    let is_live = |status: &factum::runtime::ConsumerStatus| status.state == ConsumerState::Live;
     status.wait_for(is_live).await.unwrap();
-    projections.retry("recording").await.unwrap();
-    while !projections
-        .dead_letters("recording")
-        .await
-        .unwrap()
-        .is_empty()
-    {
+    recording.retry_all().await.unwrap();
+    while !recording.dead_letters().await.unwrap().is_empty() {
         tokio::task::yield_now().await;
     }
     assert_eq!(recorded.lock().unwrap()[..], current_events());
     let store = backend.open().await;
     assert_eq!(checkpoint(&store, "recording").await.unwrap(), head);
-    projections.stop().await;
+    runtime.stop().await;
 }
 
 /// A projection that stores each event in a table, but fails for a deposit of 13.
@@ -306,28 +312,26 @@ async fn dead_letter_is_decoded_again_on_retry<B: Backend>() {
 #[projection(name = "entries", events = AccountEvent)]
 struct Entries;
 
-#[async_trait]
-impl SqliteProjection for Entries {
-    async fn create(&self, db: &mut Tables<'_>) -> Result<(), sqlx::Error> {
-        let create = db.sql("create table if not exists {entries} (position integer, event text)");
-        sqlx::query(create).execute(&mut **db).await.map(drop)
+impl SqlProjection for Entries {
+    async fn create(&self, db: &mut Sql<'_>) -> Result<(), SqlError> {
+        db.execute("create table if not exists {entries} (position integer, event text)")
+            .await
     }
 }
 
-#[async_trait]
-impl SqliteProject<AccountEvent> for Entries {
+impl SqlProject<AccountEvent> for Entries {
     async fn project(
         &self,
         event: &Recorded<AccountEvent>,
-        db: &mut Tables<'_>,
+        db: &mut Sql<'_>,
     ) -> Result<(), BoxError> {
         if event.event == (AccountEvent::Deposited { amount: 13 }) {
             return Err("unlucky".into());
         }
-        let insert = sqlx::query(db.sql("insert into {entries} (position, event) values ($1, $2)"));
-        let insert = insert.bind(event.record.position.get() as i64);
-        let insert = insert.bind(format!("{:?}", event.event));
-        Ok(insert.execute(&mut **db).await.map(drop)?)
+        let insert = db.query("insert into {entries} (position, event) values ($1, $2)");
+        let insert = insert.bind(event.record.position);
+        insert.bind(format!("{:?}", event.event)).execute().await?;
+        Ok(())
     }
 }
 
@@ -349,19 +353,18 @@ async fn failing_split_event_leaves_no_partial_effect() {
         attempts: 1,
         ..RetryPolicy::default()
     };
-    let builder = Projections::builder(&engine).retry(at_once);
-    let projections = builder.with(store.read_model(Entries)).start();
-    projections
-        .wait_for(factum::Position::new(2))
+    let builder = Runtime::builder(&engine).retry(at_once);
+    let runtime = builder
+        .projection(store.read_model(Entries))
+        .start()
         .await
         .unwrap();
-    let positions: Vec<i64> = sqlx::query_scalar("select position from entries")
-        .fetch_all(store.pool())
-        .await
-        .unwrap();
+    runtime.wait_for(factum::Position::new(2)).await.unwrap();
+    let positions = store.query("select position from entries");
+    let positions: Vec<i64> = positions.fetch_all().await.unwrap();
     // The first stored event has two rows. The second has none, although one of its events could be stored.
     assert_eq!(positions, [1, 1]);
-    let dead_letters = projections.dead_letters("entries").await.unwrap();
-    assert_eq!(dead_letters.len(), 1);
-    projections.stop().await;
+    let entries = runtime.projection::<Entries>().unwrap();
+    assert_eq!(entries.dead_letters().await.unwrap().len(), 1);
+    runtime.stop().await;
 }

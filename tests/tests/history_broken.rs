@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use factum::EventStore;
+use factum::store::EventStore;
 use factum_testkit::Backend as _;
 use factum_tests::history::{Plan, run};
 

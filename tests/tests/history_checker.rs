@@ -4,10 +4,8 @@
 
 use std::sync::Arc;
 
-use factum::{
-    Append, Conflict, EventStore, ExpectedVersion, Position, RecordedEvent, StreamId, Version,
-    Violation,
-};
+use factum::store::{Append, Conflict, EventStore, ExpectedVersion, RecordedEvent, Violation};
+use factum::{Position, StreamId, Version};
 use factum_memory::MemoryStore;
 use factum_tests::history::{Anomaly, History, Kind, Plan, Response, run};
 use uuid::Uuid;

@@ -12,16 +12,22 @@ mod server;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use factum::document::DocumentChanges;
+use factum::Position;
+use factum::engine::RetryPolicy;
+use factum::event::{LegacyEvent, UpcastError};
 use factum::prelude::*;
 use factum::privacy::{DocumentKeys, MasterKey, PersonalDataStore, PersonalField, Subject};
-use factum::projections::checkpoint;
-use factum::{
-    Append, ContentType, EventStore as _, ExpectedVersion, IdempotencyKey, LegacyEvent, Metadata,
-    NewEvent, RecordedEvent, Tag, UpcastError, async_trait,
+use factum::runtime::{ConsumerState, FailurePolicy, checkpoint};
+use factum::store::Metadata;
+use factum::store::{
+    Append, ContentType, DocumentChanges, EventStore as _, ExpectedVersion, IdempotencyKey,
+    NewEvent, RecordedEvent, Tag,
 };
-use factum_postgres::{PostgresOptions, PostgresProject, PostgresProjection};
-use factum_sqlite::{BoxError, SqliteOptions, SqliteProject, SqliteProjection, sqlx};
+use factum_postgres::PostgresOptions;
+use factum_sqlite::{
+    BoxError, Sql, SqlDatabase, SqlDatabaseExt as _, SqlError, SqlProject, SqlProjection,
+    SqliteOptions,
+};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -82,32 +88,84 @@ impl<const V: u32> Observer<V> {
     }
 }
 
-macro_rules! observer {
-    ($adapter:ident, $projection:ident, $project:ident) => {
-        #[async_trait]
-        impl<const V: u32> $projection for Observer<V> {
-            async fn create(&self, db: &mut $adapter::Tables<'_>) -> Result<(), sqlx::Error> {
-                let create = db.sql("create table if not exists {observed} (number bigint)");
-                sqlx::query(create).execute(&mut **db).await.map(drop)
-            }
-        }
-
-        #[async_trait]
-        impl<const V: u32> $project<GuestEvent> for Observer<V> {
-            async fn project(
-                &self,
-                event: &Recorded<GuestEvent>,
-                _: &mut $adapter::Tables<'_>,
-            ) -> Result<(), BoxError> {
-                self.record(event);
-                Ok(())
-            }
-        }
-    };
+impl<const V: u32> SqlProjection for Observer<V> {
+    async fn create(&self, db: &mut Sql<'_>) -> Result<(), SqlError> {
+        db.execute("create table if not exists {observed} (number bigint)")
+            .await
+    }
 }
 
-observer!(factum_sqlite, SqliteProjection, SqliteProject);
-observer!(factum_postgres, PostgresProjection, PostgresProject);
+impl<const V: u32> SqlProject<GuestEvent> for Observer<V> {
+    async fn project(&self, event: &Recorded<GuestEvent>, _: &mut Sql<'_>) -> Result<(), BoxError> {
+        self.record(event);
+        Ok(())
+    }
+}
+
+/// Version 2 of the observer, as long as it processes no event.
+#[derive(Projection)]
+#[projection(name = "observer", version = 2, events = GuestEvent)]
+struct Failing;
+
+impl SqlProjection for Failing {
+    async fn create(&self, db: &mut Sql<'_>) -> Result<(), SqlError> {
+        db.execute("create table if not exists {observed} (number bigint)")
+            .await
+    }
+}
+
+impl SqlProject<GuestEvent> for Failing {
+    async fn project(&self, _: &Recorded<GuestEvent>, _: &mut Sql<'_>) -> Result<(), BoxError> {
+        Err("not yet".into())
+    }
+}
+
+/// Creates the build of version 1 in an empty store. After that, appends update it.
+async fn create_build(store: &(impl SqlDatabase + Clone)) {
+    let engine = Engine::new(store.clone());
+    let model = store.read_model(Observer::<1>(Observed::default()));
+    let runtime = Runtime::builder(&engine)
+        .projection(model)
+        .start()
+        .await
+        .unwrap();
+    let mut status = runtime.projection::<Observer<1>>().unwrap().watch();
+    let live = status.wait_for(|status| status.state == ConsumerState::Live);
+    live.await.unwrap();
+    runtime.stop().await;
+}
+
+/// Creates the build of version 2, and appends an event. The append first processes all earlier events.
+async fn read_again(store: &(impl SqlDatabase + Clone)) {
+    let engine = Engine::new(store.clone());
+    let runtime = Runtime::builder(&engine)
+        .projection_with(store.read_model(Failing), FailurePolicy::Stop)
+        .retry(RetryPolicy::NEVER)
+        .start()
+        .await
+        .unwrap();
+    let mut status = runtime.projection::<Failing>().unwrap().watch();
+    let stopped = status.wait_for(|status| status.last_error.is_some());
+    assert_eq!(stopped.await.unwrap().building, Some((2, Position::ZERO)));
+    runtime.stop().await;
+    let meal = event("meal.served", 1, &json!({}));
+    let stream = "meal-last".parse().unwrap();
+    let append = Append::stream(stream, ExpectedVersion::Any, vec![meal]);
+    store.append(append).await.unwrap();
+}
+
+/// Creates the build of version 3 by the runtime of an engine that decrypts personal data.
+async fn build_by_runtime(store: &(impl SqlDatabase + Clone), built: &Observed) {
+    let keys = DocumentKeys::open(store.clone(), MasterKey::new(&[7; 32])).await;
+    let engine = Engine::new(PersonalDataStore::new(store.clone(), keys.unwrap()));
+    let runtime = Runtime::builder(&engine)
+        .projection(store.read_model(Observer::<3>(built.clone())))
+        .start()
+        .await
+        .unwrap();
+    runtime.wait_until_current().await.unwrap();
+    runtime.stop().await;
+}
 
 fn event(name: &'static str, schema_version: u32, data: &Value) -> NewEvent {
     NewEvent {
@@ -190,7 +248,7 @@ fn appends(round: u32) -> Vec<Append> {
 /// The number of current events of each round.
 const EVENTS_PER_ROUND: usize = 8;
 
-async fn fill<S: factum::Store + Clone>(store: &S, other: &S) {
+async fn fill<S: factum::store::Store + Clone>(store: &S, other: &S) {
     let keys = DocumentKeys::open(store.clone(), MasterKey::new(&[7; 32])).await;
     let encrypted = PersonalDataStore::new(store.clone(), keys.unwrap());
     for round in 0..8 {
@@ -231,14 +289,17 @@ async fn sqlite_inline_projection_gets_the_stored_events() {
     let (inline, read) = (Observed::default(), Observed::default());
     let options = SqliteOptions::new(&database.url);
     let store = options.clone().inline(Observer::<1>(inline.clone())).open();
-    let other = options
-        .clone()
-        .inline(Observer::<1>(Observed::default()))
-        .open();
-    fill(&store.await.unwrap(), &other.await.unwrap()).await;
-    let rebuilt = options.inline(Observer::<2>(read.clone()));
-    rebuilt.open().await.unwrap();
+    let other = options.clone().inline(Observer::<1>(Observed::default()));
+    let (store, other) = (store.await.unwrap(), other.open().await.unwrap());
+    create_build(&store).await;
+    fill(&store, &other).await;
+    let reader = options.clone().inline(Observer::<2>(read.clone())).open();
+    read_again(&reader.await.unwrap()).await;
     compare(&inline, &read);
+    let built = Observed::default();
+    let builder = options.inline(Observer::<3>(built.clone())).open();
+    build_by_runtime(&builder.await.unwrap(), &built).await;
+    compare(&inline, &built);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -250,12 +311,15 @@ async fn postgres_inline_projection_gets_the_stored_events() {
     let (inline, read) = (Observed::default(), Observed::default());
     let options = PostgresOptions::new(server.parse().unwrap()).schema(schema);
     let store = options.clone().inline(Observer::<1>(inline.clone())).open();
-    let other = options
-        .clone()
-        .inline(Observer::<1>(Observed::default()))
-        .open();
-    fill(&store.await.unwrap(), &other.await.unwrap()).await;
-    let rebuilt = options.inline(Observer::<2>(read.clone()));
-    rebuilt.open().await.unwrap();
+    let other = options.clone().inline(Observer::<1>(Observed::default()));
+    let (store, other) = (store.await.unwrap(), other.open().await.unwrap());
+    create_build(&store).await;
+    fill(&store, &other).await;
+    let reader = options.clone().inline(Observer::<2>(read.clone())).open();
+    read_again(&reader.await.unwrap()).await;
     compare(&inline, &read);
+    let built = Observed::default();
+    let builder = options.inline(Observer::<3>(built.clone())).open();
+    build_by_runtime(&builder.await.unwrap(), &built).await;
+    compare(&inline, &built);
 }

@@ -5,10 +5,10 @@
 use std::pin::pin;
 use std::time::Duration;
 
+use factum::Position;
+use factum::engine::{RetryPolicy, Subscription};
 use factum::prelude::*;
-use factum::{
-    Append, ContentType, ExpectedVersion, NewEvent, Position, Query, RetryPolicy, Subscription,
-};
+use factum::store::{Append, ContentType, ExpectedVersion, NewEvent, Query};
 use factum_memory::MemoryStore;
 use factum_tests::load::{Fill, JarEvent};
 use futures_util::{FutureExt as _, StreamExt as _};
@@ -73,7 +73,11 @@ where
 async fn live_query_returns_result_and_every_change() {
     let engine = Engine::new(MemoryStore::new());
     let model = InMemory::<Totals>::new();
-    let projections = Projections::builder(&engine).with(model.clone()).start();
+    let runtime = Runtime::builder(&engine)
+        .projection(model.clone())
+        .start()
+        .await
+        .unwrap();
     let mut empty = pin!(model.live(|totals| totals.all));
     assert_eq!(empty.next().await, Some((0, Position::ZERO)));
     let live = model.live(|totals| totals.all);
@@ -88,12 +92,17 @@ async fn live_query_returns_result_and_every_change() {
     );
 
     // A live query can continue after a known position, also on a rebuilt read model.
-    let (shared, at) = seen[seen.len() / 2];
+    assert!(seen.len() > 1, "{seen:?}");
+    let (shared, at) = seen[(seen.len() - 1) / 2];
     let mut later = pin!(model.live_after(Position::new(at), |totals| totals.all));
     assert_eq!(later.next().await, Some((written, last)), "{shared}");
     let refilled = InMemory::<Totals>::new();
     let later = refilled.live_after(Position::new(at), |totals| totals.all);
-    let again = Projections::builder(&engine).with(refilled.clone()).start();
+    let again = Runtime::builder(&engine)
+        .projection(refilled.clone())
+        .start()
+        .await
+        .unwrap();
     let seen = until(later, written).await;
     assert!(seen[0].1 > at, "{seen:?}");
 
@@ -101,27 +110,29 @@ async fn live_query_returns_result_and_every_change() {
     let mut shared = pin!(model.live(|totals| totals.shared));
     let (before, _) = shared.next().await.unwrap();
     let receipt = Fill::new("alone", 0).execute(&engine).await.unwrap();
-    projections
+    runtime
         .wait_for(Position::new(receipt.position))
         .await
         .unwrap();
-    projections.rebuild("totals").await.unwrap();
+    let handle = runtime.projection::<Totals>().unwrap();
+    handle.rebuild().await.unwrap();
     let receipt = Fill::new("alone", 1).execute(&engine).await.unwrap();
     let next = tokio::time::timeout(Duration::from_secs(30), shared.next()).await;
     assert_eq!(next.unwrap().unwrap().0, before + 2, "{receipt}");
 
     // After a reset, no result arrives until the position is after that of the previous result.
-    projections.pause("totals").await.unwrap();
-    projections.reset("totals").await.unwrap();
+    handle.pause().await.unwrap();
+    handle.reset().await.unwrap();
     assert_eq!(model.read(|totals| totals.shared), 0);
     assert_eq!(shared.next().now_or_never(), None);
-    projections.resume("totals").await.unwrap();
+    handle.resume().await.unwrap();
     Fill::new("alone", 1).execute(&engine).await.unwrap();
     let next = tokio::time::timeout(Duration::from_secs(30), shared.next()).await;
     assert_eq!(next.unwrap().unwrap().0, before + 4);
-    projections.stop().await;
+    runtime.stop().await;
     again.stop().await;
-    drop(model);
+    // A handle of the runtime keeps the read model, too.
+    drop((model, handle));
     assert_eq!(shared.next().await, None);
 }
 
@@ -129,7 +140,11 @@ async fn live_query_returns_result_and_every_change() {
 async fn live_result_and_later_events_are_complete() {
     let engine = Engine::new(MemoryStore::new());
     let model = InMemory::<Totals>::new();
-    let projections = Projections::builder(&engine).with(model.clone()).start();
+    let runtime = Runtime::builder(&engine)
+        .projection(model.clone())
+        .start()
+        .await
+        .unwrap();
     let writing = tokio::spawn({
         let engine = engine.clone();
         async move { write(&engine, 4).await }
@@ -146,7 +161,7 @@ async fn live_result_and_later_events_are_complete() {
         all += rest.next_page().await.unwrap().events.len() as u64;
     }
     assert_eq!(all, last.get());
-    projections.stop().await;
+    runtime.stop().await;
 }
 
 /// The number of events, counted in each partition.
@@ -193,8 +208,8 @@ async fn live_position_is_reached_by_every_partition() {
         cap: hour,
     };
     let model = InMemory::<PerPartition>::new();
-    let builder = Projections::builder(&engine).retry(stuck);
-    let projections = builder.with(model.clone()).start();
+    let builder = Runtime::builder(&engine).retry(stuck);
+    let runtime = builder.projection(model.clone()).start().await.unwrap();
     let mut live = pin!(model.live(|apart| apart.0));
     let (mut seen, mut at) = (0, Position::ZERO);
     let some = async {
@@ -206,7 +221,7 @@ async fn live_position_is_reached_by_every_partition() {
         .await
         .unwrap();
     assert_eq!(at, Position::ZERO, "{seen}");
-    drop(projections);
+    drop(runtime);
 
     // A live query that continues after this position misses nothing.
     let refilled = InMemory::<PerPartition>::new();
@@ -215,8 +230,8 @@ async fn live_position_is_reached_by_every_partition() {
         attempts: 1,
         ..RetryPolicy::default()
     };
-    let builder = Projections::builder(&engine).retry(once);
-    let again = builder.with(refilled.clone()).start();
+    let builder = Runtime::builder(&engine).retry(once);
+    let again = builder.projection(refilled.clone()).start().await.unwrap();
     let seen = until(later, 40).await;
     assert!(seen.is_sorted_by_key(|(_, at)| *at), "{seen:?}");
     // The last partition may reach the head without an event of its own.

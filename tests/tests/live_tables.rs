@@ -15,9 +15,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
+use factum::Position;
+use factum::engine::{RetryPolicy, Subscription};
 use factum::prelude::*;
-use factum::{FailurePolicy, Position, Query, RecordedEvent, RetryPolicy, Subscription};
-use factum_sqlite::sqlx;
+use factum::runtime::FailurePolicy;
+use factum::store::{Query, RecordedEvent};
+use factum_sqlite::{SqlError, SqlReadModel, View};
 use factum_tests::backend::{Backend, Jars};
 use factum_tests::count::Count;
 use factum_tests::load::{Fill, PATIENT};
@@ -29,17 +32,22 @@ use tokio::task::JoinHandle;
 type Rows = (String, Jars);
 type Row = (String, i64, i64);
 
-macro_rules! rows {
-    ($view:expr) => {{
-        let table = $view.sql("select '{jar}'");
-        let table: String = sqlx::query_scalar(table).fetch_one(&mut *$view).await?;
-        let rows = $view.sql("select stream, count, digest from {jar}");
-        let rows: Vec<Row> = sqlx::query_as(rows).fetch_all(&mut *$view).await?;
-        let jars = rows
-            .into_iter()
-            .map(|(stream, count, digest)| (stream, (count, digest)));
-        Ok::<Rows, sqlx::Error>((table, jars.collect()))
-    }};
+async fn rows(mut view: View) -> Result<Rows, SqlError> {
+    let table: String = view.query("select '{jar}'").fetch_one().await?;
+    let rows = view.query("select stream, count, digest from {jar}");
+    let rows: Vec<Row> = rows.fetch_all().await?;
+    let jars = rows
+        .into_iter()
+        .map(|(stream, count, digest)| (stream, (count, digest)));
+    Ok((table, jars.collect()))
+}
+
+fn model<const P: u16>(backend: &Backend) -> SqlReadModel {
+    let count = Count::<1, P>::default();
+    match backend {
+        Backend::Sqlite(store) => store.read_model(count),
+        Backend::Postgres(store) => store.read_model(count),
+    }
 }
 
 /// Starts a live query of a projection with `P` partitions.
@@ -47,43 +55,20 @@ fn live<const P: u16>(
     backend: &Backend,
     after: Option<Position>,
 ) -> BoxStream<'static, (Rows, Position)> {
-    let count = Count::<1, P>::default();
-    macro_rules! live {
-        ($store:expr) => {{
-            let model = $store.read_model(count);
-            match after {
-                None => model.live(|mut view| async move { rows!(view) }).boxed(),
-                Some(after) => {
-                    let live = model.live_after(after, |mut view| async move { rows!(view) });
-                    live.boxed()
-                }
-            }
-        }};
-    }
-    let live = match backend {
-        Backend::Sqlite(store) => live!(store),
-        Backend::Postgres(store) => live!(store),
+    let model = model::<P>(backend);
+    let live = match after {
+        None => model.live(rows).boxed(),
+        Some(after) => model.live_after(after, rows).boxed(),
     };
     live.map(Result::unwrap).boxed()
 }
 
-async fn view(backend: &Backend) -> Result<Option<(Rows, Position)>, sqlx::Error> {
-    let count = Count::<1, 1>::default();
-    macro_rules! view {
-        ($store:expr) => {
-            match $store.read_model(count).view().await.unwrap() {
-                Some(mut view) => {
-                    let position = view.position();
-                    Some((rows!(view)?, position))
-                }
-                None => None,
-            }
-        };
-    }
-    Ok(match backend {
-        Backend::Sqlite(store) => view!(store),
-        Backend::Postgres(store) => view!(store),
-    })
+async fn view(backend: &Backend) -> Result<Option<(Rows, Position)>, SqlError> {
+    let Some(view) = model::<1>(backend).view().await? else {
+        return Ok(None);
+    };
+    let position = view.position();
+    Ok(Some((rows(view).await?, position)))
 }
 
 async fn next(live: &mut BoxStream<'static, (Rows, Position)>) -> (Rows, Position) {
@@ -94,27 +79,26 @@ async fn next(live: &mut BoxStream<'static, (Rows, Position)>) -> (Rows, Positio
 /// A node with its own store that runs version `V` in `P` partitions.
 struct Node {
     backend: Backend,
-    projections: Projections,
+    runtime: Runtime,
 }
 
 impl Node {
     async fn start<const V: u32, const P: u16>(location: &str) -> Self {
         let backend = Backend::open(location).await.unwrap();
-        let builder = Projections::builder(&backend.engine())
+        let builder = Runtime::builder(&backend.engine())
             .retry(PATIENT)
             .lease(Duration::from_millis(300));
         let count = Count::<V, P>::default();
-        let projections = count
+        let runtime = count
             .on(&backend, builder, FailurePolicy::DeadLetter)
-            .start();
-        Self {
-            backend,
-            projections,
-        }
+            .start()
+            .await
+            .unwrap();
+        Self { backend, runtime }
     }
 
     async fn stop(self) {
-        self.projections.stop().await;
+        self.runtime.stop().await;
         self.backend.close().await;
     }
 }
@@ -232,14 +216,20 @@ async fn promotion_is_visible_and_rows_do_not_go_back(location: &str) {
     assert!(tables.is_sorted() && tables.contains(&&after), "{tables:?}");
 
     // A promotion without a new event is visible, too.
-    let rebuilt = newer.projections.rebuild("counts").await;
+    let rebuilt = newer.runtime.projection::<Count>().unwrap().rebuild().await;
     rebuilt.unwrap();
     let ((table, jars), position) = next(&mut live).await;
     assert_eq!((table.as_str(), position), ("jar__3", last));
     assert_eq!(jars, steps.last().unwrap().0.1);
     // After a reset, no rows arrive until the position is after that of the previous rows.
-    newer.projections.reset("counts").await.unwrap();
-    newer.projections.wait_for(last).await.unwrap();
+    newer
+        .runtime
+        .projection::<Count>()
+        .unwrap()
+        .reset()
+        .await
+        .unwrap();
+    newer.runtime.wait_for(last).await.unwrap();
     let receipt = Fill::new("alone", 0).execute(&reader.engine()).await;
     let last = Position::new(receipt.unwrap().position);
     let mut step = next(&mut live).await;
@@ -323,24 +313,31 @@ async fn retried_dead_letter_is_visible_without_a_new_event(location: &str) {
         attempts: 1,
         ..RetryPolicy::default()
     };
-    let builder = Projections::builder(&engine).retry(at_once);
-    let projections = count
+    let builder = Runtime::builder(&engine).retry(at_once);
+    let runtime = count
         .on(&backend, builder, FailurePolicy::DeadLetter)
-        .start();
+        .start()
+        .await
+        .unwrap();
     let receipt = Fill::new("w", 0).execute(&engine).await.unwrap();
     let last = Position::new(receipt.position);
-    projections.wait_for(last).await.unwrap();
+    runtime.wait_for(last).await.unwrap();
     let mut live = live::<1>(&backend, None);
     let ((_, jars), at) = next(&mut live).await;
     assert_eq!((jars.len(), at), (0, last));
     fixed.store(true, SeqCst);
-    projections.retry("counts").await.unwrap();
+    runtime
+        .projection::<Count>()
+        .unwrap()
+        .retry_all()
+        .await
+        .unwrap();
     let mut step = next(&mut live).await;
     while step.0.1["jar-w"].0 < 2 {
         step = next(&mut live).await;
     }
     assert_consistent(&[step], &check::all_events(&engine).await);
-    projections.stop().await;
+    runtime.stop().await;
     backend.close().await;
 }
 

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use factum::engine::RetryPolicy;
 use factum::prelude::*;
-use factum::{EventStore as _, RetryPolicy, StoreError};
+use factum::store::{EventStore as _, StoreError};
 use factum_memory::MemoryStore;
 use factum_testkit::{Faults, Faulty};
 

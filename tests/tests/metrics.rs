@@ -8,11 +8,10 @@ mod metric_snapshot;
 use std::sync::Arc;
 use std::time::Duration;
 
+use factum::engine::{ExecuteError, RetryPolicy};
 use factum::metrics::{ALL, MetricKind};
 use factum::prelude::*;
-use factum::{
-    Append, ContentType, EventStore as _, ExecuteError, ExpectedVersion, NewEvent, RetryPolicy,
-};
+use factum::store::{Append, ContentType, EventStore as _, ExpectedVersion, NewEvent};
 use factum_memory::MemoryStore;
 use factum_testkit::{Faults, Faulty};
 use metric_snapshot::MetricSnapshot;
@@ -199,16 +198,18 @@ fn projection_metrics_report_position_and_failures() {
     let recorded = record(async {
         let store = MemoryStore::new();
         let engine = Engine::new(store.clone());
-        let projections = Projections::builder(&engine)
-            .with(InMemory::<Lamps>::new())
+        let runtime = Runtime::builder(&engine)
+            .projection(InMemory::<Lamps>::new())
             .retry(AT_ONCE)
-            .start();
+            .start()
+            .await
+            .unwrap();
         engine.execute(dim(1)).await.unwrap();
         let stream = "lamp-2".parse().unwrap();
         let append = Append::stream(stream, ExpectedVersion::Any, vec![unreadable()]);
         store.append(append).await.unwrap();
         engine.execute(dim(3)).await.unwrap();
-        projections.wait_for(3.into()).await.unwrap();
+        runtime.wait_for(3.into()).await.unwrap();
     });
     let of = |name: &str| recorded.of(&format!("factum_projection_{name}"));
     assert_eq!(of("position"), [("{projection=lamps}", 3.0)]);
@@ -228,14 +229,17 @@ fn projection_metrics_report_position_and_failures() {
 fn measure_reports_lag_of_a_paused_projection() {
     let recorded = record(async {
         let engine = Engine::new(MemoryStore::new());
-        let projections = Projections::builder(&engine)
-            .with(InMemory::<Lamps>::new())
-            .start();
+        let runtime = Runtime::builder(&engine)
+            .projection(InMemory::<Lamps>::new())
+            .start()
+            .await
+            .unwrap();
         engine.execute(dim(1)).await.unwrap();
-        projections.wait_for(1.into()).await.unwrap();
-        projections.pause("lamps").await.unwrap();
-        let mut status = projections.watch("lamps").unwrap();
-        let is_paused = |state| state == factum::ProjectionState::Paused;
+        runtime.wait_for(1.into()).await.unwrap();
+        let lamps = runtime.projection::<Lamps>().unwrap();
+        lamps.pause().await.unwrap();
+        let mut status = lamps.watch();
+        let is_paused = |state| state == factum::runtime::ConsumerState::Paused;
         status
             .wait_for(|status| is_paused(status.state))
             .await
@@ -243,9 +247,7 @@ fn measure_reports_lag_of_a_paused_projection() {
         for to in 2..5 {
             engine.execute(dim(to)).await.unwrap();
         }
-        factum::metrics::measure(&engine, &projections)
-            .await
-            .unwrap();
+        factum::metrics::measure(&engine, &runtime).await.unwrap();
     });
     let of = |name: &str| recorded.of(&format!("factum_projection_{name}"));
     assert_eq!(of("position"), [("{projection=lamps}", 1.0)]);

@@ -7,10 +7,10 @@ mod metric_snapshot;
 
 use std::time::Duration;
 
-use factum::RetryPolicy;
+use factum::engine::RetryPolicy;
 use factum::prelude::*;
 use factum::process::{Correlation, Deadline, Reactions, Rejection};
-use factum::process_managers::Schedule;
+use factum::runtime::Schedule;
 use factum_memory::MemoryStore;
 use factum_testkit::VirtualClock;
 use metric_snapshot::MetricSnapshot;
@@ -145,10 +145,12 @@ async fn light(engine: &Engine, lamp: u32) {
 fn process_metrics_count_outcomes_and_failed_deliveries() {
     with_recorder(async |recorder| {
         let engine = Engine::new(MemoryStore::new());
-        let running = ProcessManagers::builder(&engine)
-            .with::<Watch>()
+        let running = Runtime::builder(&engine)
+            .process::<Watch>(StartFrom::Beginning)
             .retry(retry(3, Duration::ZERO))
-            .start();
+            .start()
+            .await
+            .unwrap();
         for lamp in [2, 4, 5, 13] {
             light(&engine, lamp).await;
         }
@@ -171,20 +173,28 @@ fn failed_delivery_gauge_follows_start_and_discard() {
     let store = MemoryStore::new();
     with_recorder(async |_| {
         let engine = Engine::new(store.clone());
-        let running = ProcessManagers::builder(&engine)
-            .with::<Watch>()
+        let running = Runtime::builder(&engine)
+            .process::<Watch>(StartFrom::Beginning)
             .retry(retry(1, Duration::ZERO))
-            .start();
+            .start()
+            .await
+            .unwrap();
         light(&engine, 13).await;
         running.wait_until_idle().await.unwrap();
         running.stop().await;
     });
     with_recorder(async |recorder| {
         let engine = Engine::new(store.clone());
-        let running = ProcessManagers::builder(&engine).with::<Watch>().start();
+        let running = Runtime::builder(&engine)
+            .process::<Watch>(StartFrom::Beginning)
+            .start()
+            .await
+            .unwrap();
         wait_for_gauge(&recorder, "failed_deliveries", 1.0).await;
-        let failed = running.failed_deliveries("watch").await.unwrap();
-        let discarded = running.discard_delivery("watch", &failed[0], "the switch is broken");
+        let watch = running.process::<Watch>().unwrap();
+        let deliveries = watch.deliveries();
+        let failed = deliveries.failed_deliveries().await.unwrap();
+        let discarded = deliveries.discard_delivery(&failed[0], "the switch is broken");
         discarded.await.unwrap();
         metrics::gauge!("factum_process_failed_deliveries", "process" => "watch").set(7);
         light(&engine, 2).await;
@@ -202,10 +212,12 @@ fn failed_delivery_gauge_follows_start_and_discard() {
 fn due_work_gauge_shows_retries() {
     with_recorder(async |recorder| {
         let engine = Engine::new(MemoryStore::new());
-        let running = ProcessManagers::builder(&engine)
-            .with::<Watch>()
+        let running = Runtime::builder(&engine)
+            .process::<Watch>(StartFrom::Beginning)
             .retry(retry(3, Duration::from_secs(3_600)))
-            .start();
+            .start()
+            .await
+            .unwrap();
         light(&engine, 13).await;
         wait_for_gauge(&recorder, "work_due", 1.0).await;
         light(&engine, 2).await;
@@ -225,11 +237,13 @@ fn deadline_metrics_count_and_measure_delay() {
         let engine = Engine::new(MemoryStore::new());
         let clock = VirtualClock::new();
         let daily = Schedule::cron("daily", "0 12 * * *", |_| PutOut { lamp: 6 }).unwrap();
-        let running = ProcessManagers::builder(&engine)
-            .with::<Watch>()
+        let running = Runtime::builder(&engine)
+            .process::<Watch>(StartFrom::Beginning)
             .schedule(daily)
             .clock(clock.clone())
-            .start();
+            .start()
+            .await
+            .unwrap();
         light(&engine, 2).await;
         running.wait_until_idle().await.unwrap();
         let before = MetricSnapshot::new(&recorder);

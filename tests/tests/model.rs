@@ -7,10 +7,10 @@ mod bank;
 #[path = "support/bank_model.rs"]
 mod bank_model;
 
+use factum::engine::LoadError;
 use factum::prelude::*;
-use factum::{
-    Conflict, ExpectedVersion, LoadError, Query, Read, Store, StreamId, Timestamp, Violation,
-};
+use factum::store::{Conflict, ExpectedVersion, Query, Read, Store, Violation};
+use factum::{StreamId, Timestamp};
 use factum_memory::MemoryStore;
 use factum_sqlite::SqliteStore;
 use proptest::prelude::*;
@@ -94,7 +94,7 @@ fn conflict_outcome(conflict: &Conflict) -> Outcome {
 
 fn done(receipt: &Receipt) -> Done {
     let event =
-        |record: &factum::RecordedEvent| (account(&record.stream), record.decode().unwrap());
+        |record: &factum::store::RecordedEvent| (account(&record.stream), record.decode().unwrap());
     let versions = receipt.versions().iter();
     assert_eq!(receipt.repeated(), receipt.attempts() == 0);
     Done {
@@ -158,10 +158,10 @@ async fn compare<const EVERY: u64>(engine: &Engine, model: &Model) {
         match load().at_version(current + 1).await {
             Err(LoadError::NoSuchVersion {
                 stream: of,
-                asked,
+                requested,
                 actual,
             }) => assert_eq!(
-                (of, asked.get(), actual.get()),
+                (of, requested.get(), actual.get()),
                 (stream(account), current + 1, current)
             ),
             other => panic!("version {} of account {account}: {other:?}", current + 1),

@@ -13,8 +13,9 @@ mod server;
 
 use std::time::{Duration, Instant};
 
+use factum::Position;
 use factum::prelude::*;
-use factum::{FailurePolicy, Position};
+use factum::runtime::FailurePolicy;
 use factum_tests::backend::Backend;
 use factum_tests::count::Count;
 use factum_tests::load::{Fill, JarEvent};
@@ -38,22 +39,24 @@ async fn project<const P: u16>(place: &str, slow: Duration) -> Duration {
         ..Count::default()
     };
     let began = Instant::now();
-    let projections = count
+    let runtime = count
         .on(
             &backend,
-            Projections::builder(&engine),
+            Runtime::builder(&engine),
             FailurePolicy::DeadLetter,
         )
-        .start();
-    projections.wait_for(last).await.unwrap();
+        .start()
+        .await
+        .unwrap();
+    runtime.wait_for(last).await.unwrap();
     let elapsed = began.elapsed();
-    assert_eq!(projections.status()[0].owners.len(), usize::from(P));
+    assert_eq!(runtime.status()[0].nodes.len(), usize::from(P));
     let events = check::all_events(&engine).await;
     assert_eq!(
         backend.jars().await.unwrap(),
         check::expected_jars(&events, last)
     );
-    projections.stop().await;
+    runtime.stop().await;
     backend.close().await;
     elapsed
 }
@@ -95,11 +98,15 @@ impl Project<JarEvent> for Spread {
 async fn memory_projects_each_event_once_in_order() {
     let engine = Engine::new(factum_memory::MemoryStore::new());
     let model = InMemory::<Spread>::new();
-    let projections = Projections::builder(&engine).with(model.clone()).start();
+    let runtime = Runtime::builder(&engine)
+        .projection(model.clone())
+        .start()
+        .await
+        .unwrap();
     let last = fill(&engine).await;
-    projections.wait_for(last).await.unwrap();
-    assert_eq!(projections.status()[0].owners.len(), 4);
+    runtime.wait_for(last).await.unwrap();
+    assert_eq!(runtime.status()[0].nodes.len(), 4);
     let projected = model.read(|spread| spread.versions.values().sum::<u64>());
     assert_eq!(projected, last.get());
-    projections.stop().await;
+    runtime.stop().await;
 }

@@ -12,8 +12,9 @@ mod server;
 use std::sync::Arc;
 use std::time::Duration;
 
+use factum::Position;
 use factum::prelude::*;
-use factum::{FailurePolicy, Position, ProjectionState};
+use factum::runtime::{ConsumerState, FailurePolicy, ProjectionHandle};
 use factum_tests::backend::Backend;
 use factum_tests::count::Count;
 use factum_tests::load::{Fill, PATIENT};
@@ -34,11 +35,18 @@ fn slow(started: &watch::Sender<u64>) -> Count {
     }
 }
 
-fn run(backend: &Backend, engine: &Engine, count: Count) -> Projections {
-    let builder = Projections::builder(engine).retry(PATIENT).lease(LEASE);
+async fn run(backend: &Backend, engine: &Engine, count: Count) -> Runtime {
+    let builder = Runtime::builder(engine).retry(PATIENT).lease(LEASE);
     count
         .on(backend, builder, FailurePolicy::DeadLetter)
         .start()
+        .await
+        .unwrap()
+}
+
+/// Returns the handle of the projection that [`run`] starts.
+fn counts(runtime: &Runtime) -> ProjectionHandle {
+    runtime.projection::<Count>().unwrap()
 }
 
 async fn fill(engine: &Engine, events: u64) -> Position {
@@ -54,18 +62,16 @@ async fn within<T>(operation: &str, work: impl Future<Output = T>) -> T {
     done.unwrap_or_else(|_| panic!("{operation} timed out"))
 }
 
-async fn until(projections: &Projections, state: ProjectionState) {
-    let mut status = projections.watch("counts").unwrap();
+async fn until(runtime: &Runtime, state: ConsumerState) {
+    let mut status = counts(runtime).watch();
     let reached = status.wait_for(|status| status.state == state);
     within("the status change", reached).await.unwrap();
 }
 
 /// Resumes the projection and asserts that each event was processed once.
-async fn assert_resumes(projections: &Projections, backend: &Backend, last: Position) {
-    projections.resume("counts").await.unwrap();
-    within("catch-up", projections.wait_for(last))
-        .await
-        .unwrap();
+async fn assert_resumes(runtime: &Runtime, backend: &Backend, last: Position) {
+    counts(runtime).resume().await.unwrap();
+    within("catch-up", runtime.wait_for(last)).await.unwrap();
     let counts = backend.jars().await.unwrap();
     let total: i64 = counts.values().map(|(count, _)| count).sum();
     assert_eq!(total as u64, last.get());
@@ -76,40 +82,38 @@ async fn pause_within_page_takes_effect_before_it_returns(place: &str) {
     let engine = backend.engine();
     let last = fill(&engine, 300).await;
     let (started, mut progress) = watch::channel(0);
-    let projections = run(&backend, &engine, slow(&started));
+    let runtime = run(&backend, &engine, slow(&started)).await;
     within(
         "the first events",
         progress.wait_for(|started| *started >= 20),
     )
     .await
     .unwrap();
-    within("the pause", projections.pause("counts"))
-        .await
-        .unwrap();
+    within("the pause", counts(&runtime).pause()).await.unwrap();
     let before = backend.jars().await.unwrap();
-    until(&projections, ProjectionState::Paused).await;
+    until(&runtime, ConsumerState::Paused).await;
     assert_eq!(backend.jars().await.unwrap(), before);
-    assert_resumes(&projections, &backend, last).await;
-    projections.stop().await;
+    assert_resumes(&runtime, &backend, last).await;
+    runtime.stop().await;
     backend.close().await;
 }
 
 async fn pause_applies_to_node_that_was_not_notified(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
-    let owner = run(&backend, &engine, Count::default());
+    let owner = run(&backend, &engine, Count::default()).await;
     let first = fill(&engine, 1).await;
     within("the start", owner.wait_for(first)).await.unwrap();
     let other_backend = Backend::open(place).await.unwrap();
     let other_engine = other_backend.engine();
-    let other = run(&other_backend, &other_engine, Count::default());
-    until(&other, ProjectionState::Elsewhere).await;
+    let other = run(&other_backend, &other_engine, Count::default()).await;
+    until(&other, ConsumerState::OnOtherNode).await;
 
-    within("the pause", other.pause("counts")).await.unwrap();
+    within("the pause", counts(&other).pause()).await.unwrap();
     let before = backend.jars().await.unwrap();
     let last = fill(&engine, 50).await;
     // The owner notices the pause when its next batch is rejected.
-    until(&owner, ProjectionState::Paused).await;
+    until(&owner, ConsumerState::Paused).await;
     assert_eq!(backend.jars().await.unwrap(), before);
     assert_resumes(&owner, &backend, last).await;
     other.stop().await;

@@ -11,13 +11,14 @@ mod server;
 
 use std::time::Duration;
 
-use factum::document::{MemoryDocuments, Revision};
+use factum::Position;
 use factum::prelude::*;
 use factum::privacy::{DocumentKeys, KeyError, MasterKey, PersonalDataStore};
-use factum::{
-    AppendError, DeadLetterState, EventError, EventStore as _, FailurePolicy, InvalidAppend,
-    Position, Query, ReadModel, Step, StepError, async_trait,
+use factum::runtime::{
+    Batch, BatchError, Consumer, DeadLetterState, EventError, FailurePolicy, ReadModel,
 };
+use factum::store::{AppendError, EventStore as _, InvalidAppend, Query};
+use factum::store::{MemoryDocuments, Revision};
 use factum_testkit::Backend;
 
 use people::*;
@@ -142,7 +143,7 @@ async fn rewrap_replaces_master_key<B: StoredBytes>() {
     assert_eq!(store.erase("18").await.unwrap().since, since);
 }
 
-fn name(event: &factum::RecordedEvent) -> String {
+fn name(event: &factum::store::RecordedEvent) -> String {
     match event.decode().unwrap() {
         CustomerEvent::Registered { name, .. } => name,
         other => panic!("{other:?}"),
@@ -217,7 +218,7 @@ async fn append_rejects_personal_data_of_erased_subject<B: StoredBytes>() {
     let since = store.erase("customer 17").await.unwrap().since;
     let rejected = engine.execute(place_order(1, "customer 17", "Ada's")).await;
     let rejected = match rejected {
-        Err(ExecuteError::Invalid(rejected)) => rejected,
+        Err(ExecuteError::InvalidAppend(rejected)) => rejected,
         other => panic!("{other:?}"),
     };
     let expected = InvalidAppend::Erased {
@@ -249,7 +250,7 @@ async fn subject_without_key_can_be_erased<B: StoredBytes>() {
     let rejected = engine.execute(record("17", registered("Ada"))).await;
     assert!(matches!(
         rejected,
-        Err(ExecuteError::Invalid(InvalidAppend::Erased { .. }))
+        Err(ExecuteError::InvalidAppend(InvalidAppend::Erased { .. }))
     ));
 }
 
@@ -283,7 +284,7 @@ async fn erasure_reaches_other_processes<B: StoredBytes>() {
 /// Registers a customer and returns the reason why the append was rejected.
 async fn rejected_registration(engine: &Engine) -> InvalidAppend {
     match engine.execute(record("17", registered("Eve"))).await {
-        Err(ExecuteError::Invalid(rejected)) => rejected,
+        Err(ExecuteError::InvalidAppend(rejected)) => rejected,
         other => panic!("{other:?}"),
     }
 }
@@ -296,7 +297,7 @@ async fn store_without_encryption_rejects_personal_data<B: StoredBytes>() {
         name: "customer.registered".to_owned(),
         field: "name",
     };
-    assert!(matches!(rejected, Err(ExecuteError::Invalid(rejected)) if rejected == expected));
+    assert!(matches!(rejected, Err(ExecuteError::InvalidAppend(rejected)) if rejected == expected));
     let upgraded = CustomerEvent::Upgraded { plan: 4 };
     engine.execute(record("17", upgraded)).await.unwrap();
 }
@@ -304,24 +305,25 @@ async fn store_without_encryption_rejects_personal_data<B: StoredBytes>() {
 /// A read model that fails on every event with an error that quotes the event's data.
 struct QuotingErrors;
 
-#[async_trait]
-impl ReadModel for QuotingErrors {
+impl Consumer for QuotingErrors {
     fn name(&self) -> &str {
         "quoting-errors"
-    }
-
-    fn version(&self) -> u32 {
-        1
     }
 
     fn query(&self) -> Query {
         Query::all()
     }
 
-    async fn project(&self, step: Step<'_>) -> Result<Revision, StepError> {
-        let event = &step.events[0];
+    async fn handle(&self, batch: Batch<'_>) -> Result<Revision, BatchError> {
+        let event = &batch.events[0];
         let quoted = String::from_utf8_lossy(&event.data).into_owned();
-        Err(EventError::new(event.position, quoted).into())
+        Err(EventError::handler(event.position, quoted).into())
+    }
+}
+
+impl ReadModel for QuotingErrors {
+    fn version(&self) -> u32 {
+        1
     }
 }
 
@@ -333,17 +335,20 @@ async fn erasure_redacts_recorded_errors<B: StoredBytes>() {
         let recorded = engine.execute(record(customer, registered(name)));
         recorded.await.unwrap();
     }
-    let projections = Projections::builder(&engine)
-        .with_failures(QuotingErrors, FailurePolicy::Skip)
-        .retry(factum::RetryPolicy {
+    let runtime = Runtime::builder(&engine)
+        .projection_with(QuotingErrors, FailurePolicy::Skip)
+        .retry(factum::engine::RetryPolicy {
             attempts: 1,
             base: Duration::ZERO,
             cap: Duration::ZERO,
         })
-        .start();
-    projections.wait_for(Position::new(2)).await.unwrap();
+        .start()
+        .await
+        .unwrap();
+    runtime.wait_for(Position::new(2)).await.unwrap();
+    let handle = runtime.projection_named("quoting-errors").unwrap();
     let error = async |index: usize| {
-        let entries = projections.dead_letters("quoting-errors").await.unwrap();
+        let entries = handle.dead_letters().await.unwrap();
         match entries[index].state.clone() {
             DeadLetterState::Skipped { error } => error,
             other => panic!("{other:?}"),
@@ -351,9 +356,9 @@ async fn erasure_redacts_recorded_errors<B: StoredBytes>() {
     };
     assert!(error(0).await.contains("Ada"));
     let _ = store.erase("17").await.unwrap();
-    assert_eq!(error(0).await, "[forgotten]");
+    assert_eq!(error(0).await, "[erased]");
     assert!(error(1).await.contains("Bob"));
-    projections.stop().await;
+    runtime.stop().await;
 }
 
 async fn keys_can_live_in_another_store<B: StoredBytes>() {
@@ -381,9 +386,9 @@ async fn keys_can_live_in_another_store<B: StoredBytes>() {
     let event = all_events(&lost).await.remove(0);
     let error = event.decode::<CustomerEvent>().unwrap_err();
     assert_eq!(
-        error.fault.to_string(),
+        error.kind.to_string(),
         "field `name` cannot be decrypted: its key is missing and was not erased"
     );
-    let appended = lost.append(factum::Append::default()).await;
+    let appended = lost.append(factum::store::Append::default()).await;
     assert!(!matches!(appended, Err(AppendError::Store(_))));
 }

@@ -18,15 +18,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use factum::document::{Document, DocumentChanges, MemoryDocuments, Revision, Scan};
-use factum::document::{DocumentError, DocumentStore};
+use factum::Position;
 use factum::prelude::*;
 use factum::privacy::{DocumentKeys, PersonalDataStore};
 use factum::privacy::{PersonalField, Subject};
-use factum::{
-    Append, ContentType, EventStore as _, ExpectedVersion, NewEvent, Position, Query, Read,
-    StoreError, async_trait,
+use factum::store::async_trait;
+use factum::store::{
+    Append, ContentType, EventStore as _, ExpectedVersion, NewEvent, Query, Read, StoreError,
 };
+use factum::store::{Document, DocumentChanges, MemoryDocuments, Revision, Scan};
+use factum::store::{DocumentError, DocumentStore};
 use factum_memory::MemoryStore;
 use factum_testkit::Backend;
 use uuid::Uuid;
@@ -59,10 +60,14 @@ async fn erasure_is_fast_among_many_events<B: Backend>() {
         engine.execute(record(id, registered(id))).await.unwrap();
     }
     let names = InMemory::<Names>::new();
-    let projections = Projections::builder(&engine).with(names.clone()).start();
-    projections.wait_until_current().await.unwrap();
+    let runtime = Runtime::builder(&engine)
+        .projection(names.clone())
+        .start()
+        .await
+        .unwrap();
+    runtime.wait_until_current().await.unwrap();
     let head = *store.watch().borrow();
-    projections.wait_for(head).await.unwrap();
+    runtime.wait_for(head).await.unwrap();
     let name = |id: &str| names.read(|names| names.0[id].clone());
     assert_eq!([name("7"), name("8")], ["7", "8"]);
     let before = as_stored(&place).await;
@@ -86,9 +91,14 @@ async fn erasure_is_fast_among_many_events<B: Backend>() {
         let customer = engine.load::<Customer>(&id.to_owned()).await.unwrap();
         assert_eq!((&*customer.name, customer.plan), (name, 3));
     }
-    projections.rebuild("names").await.unwrap();
+    runtime
+        .projection::<Names>()
+        .unwrap()
+        .rebuild()
+        .await
+        .unwrap();
     assert_eq!([name("7"), name("8")], ["[redacted]", "8"]);
-    projections.stop().await;
+    runtime.stop().await;
     let streams = ["order-6", "order-7", "order-8"].map(|stream| stream.parse().unwrap());
     let page = store.read(Read::streams(streams)).await.unwrap();
     let mut notes = BTreeMap::<String, u32>::new();
@@ -109,7 +119,8 @@ async fn as_stored<B: Backend>(place: &B) -> Vec<(Position, Uuid, Vec<u8>)> {
         let read = Read::all(Query::all()).after(after);
         let page = store.read(read).await.unwrap();
         after = page.through();
-        let stored = |event: factum::RecordedEvent| (event.position, event.id, event.data.to_vec());
+        let stored =
+            |event: factum::store::RecordedEvent| (event.position, event.id, event.data.to_vec());
         events.extend(page.events.into_iter().map(stored));
         if !page.more {
             return events;
@@ -191,10 +202,12 @@ async fn erasure_rebuilds_affected_read_models<B: Backend>() {
     let store = open(&place).await;
     let engine = Engine::new(store.clone());
     let notes = InMemory::<Notes>::new();
-    let projections = Projections::builder(&engine)
-        .with(notes.clone())
-        .with(InMemory::<Parcels>::new())
-        .start();
+    let runtime = Runtime::builder(&engine)
+        .projection(notes.clone())
+        .projection(InMemory::<Parcels>::new())
+        .start()
+        .await
+        .unwrap();
     for id in ["17", "18"] {
         engine.execute(record(id, registered(id))).await.unwrap();
     }
@@ -202,7 +215,7 @@ async fn erasure_rebuilds_affected_read_models<B: Backend>() {
         .execute(place_order(1, "17", "for Ada"))
         .await
         .unwrap();
-    projections.wait_for(last.position()).await.unwrap();
+    runtime.wait_for(last.position()).await.unwrap();
     let content = || {
         notes.read(|notes| {
             (
@@ -217,13 +230,13 @@ async fn erasure_rebuilds_affected_read_models<B: Backend>() {
     assert_eq!(content(), expected("17", "for Ada"));
     let erased = store.erase("17").await.unwrap();
     engine.evict(&erased.streams);
-    let rebuilt = projections.forget(&erased.event_types).await.unwrap();
+    let rebuilt = runtime.rebuild_erased(&erased.event_types).await.unwrap();
     assert_eq!(rebuilt, ["notes"]);
     assert_eq!(content(), expected("[redacted]", "[redacted]"));
-    let status = projections.status();
+    let status = runtime.status();
     let builds: Vec<_> = status.iter().map(|status| status.build).collect();
     assert_eq!(builds, [2, 1]);
-    projections.stop().await;
+    runtime.stop().await;
 }
 
 async fn concurrent_commands_do_not_conflict<B: Backend>() {

@@ -1,6 +1,5 @@
 //! The conformance suite on a store that encrypts personal data.
 
-use factum::async_trait;
 use factum::privacy::{DocumentKeys, MasterKey, PersonalDataStore};
 use factum_memory::MemoryStore;
 use factum_testkit::Backend;
@@ -10,7 +9,6 @@ struct EncryptedMemory {
     keys: MemoryStore,
 }
 
-#[async_trait]
 impl Backend for EncryptedMemory {
     type Store = PersonalDataStore<MemoryStore>;
 

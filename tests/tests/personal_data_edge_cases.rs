@@ -5,10 +5,11 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Barrier};
 
-use factum::document::{Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan};
 use factum::prelude::*;
 use factum::privacy::{DocumentKeys, MasterKey, PersonalDataStore};
-use factum::{StoreError, async_trait};
+use factum::store::StoreError;
+use factum::store::async_trait;
+use factum::store::{Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan};
 use factum_memory::MemoryStore;
 use tokio::sync::watch;
 
@@ -209,8 +210,13 @@ async fn erasure_during_rebuild_reaches_next_build() {
         names: Vec::new(),
         gate: model_gate.clone(),
     });
-    let projections = Projections::builder(&engine).with(model.clone()).start();
-    projections.wait_for(last.position()).await.unwrap();
+    let runtime = Runtime::builder(&engine)
+        .projection(model.clone())
+        .start()
+        .await
+        .unwrap();
+    runtime.wait_for(last.position()).await.unwrap();
+    let handle = runtime.projection::<Names>().unwrap();
     gate.closed.store(true, SeqCst);
     let mut reached = gate.reached.subscribe();
     let erase = async {
@@ -220,12 +226,12 @@ async fn erasure_during_rebuild_reaches_next_build() {
         let second = store.erase("17").await.unwrap();
         assert_eq!(first, second);
         tokio::task::block_in_place(|| gate.open.wait());
-        projections.rebuild("names").await.unwrap();
+        handle.rebuild().await.unwrap();
     };
-    let (running, ()) = tokio::join!(projections.rebuild("names"), erase);
+    let (running, ()) = tokio::join!(handle.rebuild(), erase);
     running.unwrap();
     let names = model.read(|model| model.names.clone());
     assert_eq!(names, ["Bob", "[redacted]"]);
     assert!(engine.execute(call("17", "Ada")).await.is_err());
-    projections.stop().await;
+    runtime.stop().await;
 }

@@ -15,13 +15,14 @@ mod server;
 
 use std::sync::Arc;
 
+use factum::event::{DecodeErrorKind, UpcastError};
 use factum::prelude::*;
 use factum::privacy::{PersonalField, Subject};
-use factum::{
-    Append, AppendError, ContentType, DecodeErrorKind, EventStore, ExpectedVersion, IdempotencyKey,
-    InvalidAppend, NewEvent, Query, Read, RecordedEvent, Snapshot, SnapshotStore as _, StoreError,
-    StreamId, UpcastError, Version,
+use factum::store::{
+    Append, AppendError, ContentType, EventStore, ExpectedVersion, IdempotencyKey, InvalidAppend,
+    NewEvent, Query, Read, RecordedEvent, Snapshot, SnapshotStore as _, StoreError,
 };
+use factum::{StreamId, Version};
 use factum_testkit::Backend;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -71,10 +72,10 @@ async fn reason(store: &impl EventStore) -> String {
     let last = read(store).await.unwrap().pop().unwrap();
     let error = last.decode::<CustomerEvent>().unwrap_err();
     assert!(
-        matches!(error.fault, DecodeErrorKind::Encrypted(_)),
+        matches!(error.kind, DecodeErrorKind::Encrypted(_)),
         "{error:?}"
     );
-    error.fault.to_string()
+    error.kind.to_string()
 }
 
 /// Returns a store with one event, and a copy of that event as it is encrypted.
@@ -164,13 +165,22 @@ async fn undecryptable_event_is_dead_lettered<B: Backend>() {
     let bob = engine.execute(record("18", registered("Bob")));
     let last = bob.await.unwrap().position();
     let names = InMemory::<Names>::new();
-    let projections = Projections::builder(&engine).with(names.clone()).start();
-    projections.wait_for(last).await.unwrap();
+    let runtime = Runtime::builder(&engine)
+        .projection(names.clone())
+        .start()
+        .await
+        .unwrap();
+    runtime.wait_for(last).await.unwrap();
     assert_eq!(names.read(|names| names.0.clone()), ["Ada", "Bob"]);
-    let entries = projections.dead_letters("names").await.unwrap();
+    let entries = runtime
+        .projection::<Names>()
+        .unwrap()
+        .dead_letters()
+        .await
+        .unwrap();
     let positions: Vec<_> = entries.iter().map(|it| it.position.get()).collect();
     assert_eq!(positions, [2]);
-    projections.stop().await;
+    runtime.stop().await;
 }
 
 async fn append_rejects_ciphertext_lookalikes<B: Backend>() {

@@ -8,10 +8,12 @@ mod gated_store;
 use std::sync::Arc;
 use std::time::Duration;
 
-use factum::clock::Clock;
+use factum::Timestamp;
+use factum::engine::Clock;
+use factum::engine::RetryPolicy;
 use factum::prelude::*;
 use factum::process::When;
-use factum::{Query, Read, RetryPolicy, Timestamp};
+use factum::store::{Query, Read};
 use factum_memory::MemoryStore;
 use gated_store::GatedStore;
 use tokio::sync::watch;
@@ -111,7 +113,6 @@ impl Respond for Shop {
 #[derive(Clone, Default)]
 struct AdjustableClock(Arc<watch::Sender<Duration>>);
 
-#[factum::async_trait]
 impl Clock for AdjustableClock {
     fn now(&self) -> Timestamp {
         Timestamp::now() + *self.0.borrow()
@@ -126,16 +127,18 @@ impl Clock for AdjustableClock {
     }
 }
 
-fn start(engine: &Engine, clock: &AdjustableClock) -> ProcessManagers {
-    ProcessManagers::builder(engine)
-        .with::<Shop>()
+async fn start(engine: &Engine, clock: &AdjustableClock) -> Runtime {
+    Runtime::builder(engine)
+        .process::<Shop>(StartFrom::Beginning)
         .clock(clock.clone())
         .retry(RetryPolicy::default())
         .lease(Duration::from_millis(60))
         .start()
+        .await
+        .unwrap()
 }
 
-async fn idle(running: &ProcessManagers) {
+async fn idle(running: &Runtime) {
     let idle = tokio::time::timeout(Duration::from_secs(20), running.wait_until_idle());
     idle.await
         .expect("the process managers did not become idle")
@@ -167,7 +170,7 @@ async fn clock_set_back_does_not_fire_deadlines_early() {
     let store = MemoryStore::new();
     let (engine, clock) = (Engine::new(store.clone()), AdjustableClock::default());
     let gated = GatedStore::new(&store);
-    let running = start(&Engine::new(gated.clone()), &clock);
+    let running = start(&Engine::new(gated.clone()), &clock).await;
     place(&engine, 1, Pay::InADay).await;
     idle(&running).await;
     clock.0.send_replace(DAY * 10);
@@ -193,7 +196,7 @@ async fn clock_set_back_does_not_fire_deadlines_early() {
 #[tokio::test]
 async fn extreme_deadlines_do_not_block_others() {
     let (engine, clock) = (Engine::new(MemoryStore::new()), AdjustableClock::default());
-    let running = start(&engine, &clock);
+    let running = start(&engine, &clock).await;
     for (order, pay) in [(1, Pay::Never), (2, Pay::LongAgo), (3, Pay::InADay)] {
         place(&engine, order, pay).await;
     }

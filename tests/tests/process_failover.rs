@@ -10,11 +10,10 @@ mod stalled_store;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use factum::engine::RetryPolicy;
 use factum::prelude::*;
-use factum::process_managers::{
-    EventHandler, HandlerError, HandlerOptions, ProcessManagersBuilder,
-};
-use factum::{Query, Read, RetryPolicy};
+use factum::runtime::{ConsumerStatus, EventHandler, HandlerError, RuntimeBuilder};
+use factum::store::{Query, Read};
 use factum_memory::MemoryStore;
 use tokio::sync::watch;
 use tracing::Level;
@@ -165,18 +164,18 @@ impl Respond for Shop {
     fn deadline(&mut self, _: &Deadline, _: &mut Reactions<Self>) {}
 }
 
-fn processes(engine: &Engine) -> ProcessManagersBuilder {
+fn processes(engine: &Engine) -> RuntimeBuilder {
     let retry = RetryPolicy {
         attempts: 2,
         base: Duration::from_millis(1),
         cap: Duration::from_millis(1),
     };
-    ProcessManagers::builder(engine)
+    Runtime::builder(engine)
         .retry(retry)
         .lease(Duration::from_millis(60))
 }
 
-async fn idle(running: &ProcessManagers) {
+async fn idle(running: &Runtime) {
     let idle = tokio::time::timeout(Duration::from_secs(20), running.wait_until_idle());
     idle.await
         .expect("the process managers did not become idle")
@@ -201,14 +200,20 @@ async fn stalled_node_does_not_execute_rejected_command() {
     let emit = async |event| engine.execute(EmitStock { stock: 7, event }).await.unwrap();
     let stalling = StalledStore::new(&store, None);
     let first = processes(&Engine::new(stalling.clone()))
-        .with::<Shop>()
-        .start();
+        .process::<Shop>(StartFrom::Beginning)
+        .start()
+        .await
+        .unwrap();
     let mut stalled = stalling.stalled.subscribe();
     place(&engine, 7).await;
     stalled.wait_for(|stalled| *stalled).await.unwrap();
 
     emit(StockEvent::Closed).await;
-    let second = processes(&engine).with::<Shop>().start();
+    let second = processes(&engine)
+        .process::<Shop>(StartFrom::Beginning)
+        .start()
+        .await
+        .unwrap();
     idle(&second).await;
     assert_eq!(
         stored(&engine, "order.cancelled").await,
@@ -228,10 +233,12 @@ async fn stalled_node_does_not_execute_rejected_command() {
 async fn stalled_node_does_not_give_up_taken_over_command() {
     let store = MemoryStore::new();
     let engine = Engine::new(store.clone());
-    let stalling = StalledStore::new(&store, Some("/dead/"));
+    let stalling = StalledStore::new(&store, Some("/failed/"));
     let first = processes(&Engine::new(stalling.clone()))
-        .with::<Shop>()
-        .start();
+        .process::<Shop>(StartFrom::Beginning)
+        .start()
+        .await
+        .unwrap();
     let mut stalled = stalling.stalled.subscribe();
     place(&engine, JAMMED).await;
     stalled.wait_for(|stalled| *stalled).await.unwrap();
@@ -242,12 +249,18 @@ async fn stalled_node_does_not_give_up_taken_over_command() {
         base: Duration::from_secs(3_600),
         cap: Duration::from_secs(3_600),
     };
-    let second = processes(&engine).retry(patient).with::<Shop>().start();
+    let second = processes(&engine)
+        .retry(patient)
+        .process::<Shop>(StartFrom::Beginning)
+        .start()
+        .await
+        .unwrap();
     let mut attempts = ATTEMPTS.subscribe();
     attempts.wait_for(|attempts| *attempts == 3).await.unwrap();
     stalling.stalled.send_replace(false);
     first.stop().await;
-    assert_eq!(second.failed_deliveries("shop").await.unwrap(), []);
+    let shop = second.process::<Shop>().unwrap();
+    assert_eq!(shop.deliveries().failed_deliveries().await.unwrap(), []);
     second.stop().await;
 }
 
@@ -258,7 +271,11 @@ async fn unhandled_rejection_is_logged_as_warning() {
     let _logs = tracing::subscriber::set_default(subscriber);
     let (stock, event) = (COMPLETES_EARLY, StockEvent::Closed);
     engine.execute(EmitStock { stock, event }).await.unwrap();
-    let running = processes(&engine).with::<Shop>().start();
+    let running = processes(&engine)
+        .process::<Shop>(StartFrom::Beginning)
+        .start()
+        .await
+        .unwrap();
     place(&engine, COMPLETES_EARLY).await;
     idle(&running).await;
     let log = log.text();
@@ -285,7 +302,7 @@ enum NewOrderEvent {
     },
 }
 
-fn unchanged(old: serde_json::Value) -> Result<serde_json::Value, factum::UpcastError> {
+fn unchanged(old: serde_json::Value) -> Result<serde_json::Value, factum::event::UpcastError> {
     Ok(old)
 }
 
@@ -316,7 +333,6 @@ impl Decide for EmitNewOrder {
 /// Sends the positions of the events that it handles.
 struct SendPositions(tokio::sync::mpsc::UnboundedSender<u64>);
 
-#[factum::async_trait]
 impl<E: Event> EventHandler<E> for SendPositions {
     async fn handle(&self, event: &Recorded<E>) -> Result<(), HandlerError> {
         Ok(self.0.send(event.record.position.get())?)
@@ -327,33 +343,39 @@ impl<E: Event> EventHandler<E> for SendPositions {
 async fn newer_events_are_left_to_newer_code() {
     let engine = Engine::new(MemoryStore::new());
     let (sender, mut handled) = tokio::sync::mpsc::unbounded_channel();
-    let from_beginning = HandlerOptions::default().from_beginning();
+    let mails = SendPositions(sender.clone());
     let old = processes(&engine)
-        .with::<Shop>()
-        .handler_with::<OrderEvent>("mails", SendPositions(sender.clone()), from_beginning)
-        .start();
+        .process::<Shop>(StartFrom::Beginning)
+        .handler::<OrderEvent>("mails", mails, StartFrom::Beginning)
+        .start()
+        .await
+        .unwrap();
     place(&engine, 1).await;
     assert_eq!(handled.recv().await, Some(1));
     idle(&old).await;
     let event = NewOrderEvent::Placed { order: 2 };
     let command = engine.execute(EmitNewOrder { order: 2, event });
     let placed = command.await.unwrap().position().get();
-    let outdated = |status: &factum::ProcessStatus| {
-        let error = status.events.last_error.as_ref();
+    let outdated = |status: &ConsumerStatus| {
+        let error = status.last_error.as_ref();
         error.is_some_and(|error| error.contains("update the program"))
     };
     while !old.status().iter().all(outdated) {
         tokio::task::yield_now().await;
     }
-    for name in ["shop", "mails"] {
-        assert_eq!(old.dead_letters(name).await.unwrap(), [], "of {name}");
-    }
+    let shop = old.process::<Shop>().unwrap();
+    assert_eq!(shop.dead_letters().await.unwrap(), []);
+    let mails = old.handler("mails").unwrap();
+    assert_eq!(mails.dead_letters().await.unwrap(), []);
 
     let new = processes(&engine)
-        .handler_with::<NewOrderEvent>("mails", SendPositions(sender), from_beginning)
-        .start();
+        .handler::<NewOrderEvent>("mails", SendPositions(sender), StartFrom::Beginning)
+        .start()
+        .await
+        .unwrap();
     assert_eq!(handled.recv().await, Some(placed));
-    assert_eq!(new.dead_letters("mails").await.unwrap(), []);
+    let mails = new.handler("mails").unwrap();
+    assert_eq!(mails.dead_letters().await.unwrap(), []);
     old.stop().await;
     new.stop().await;
 }

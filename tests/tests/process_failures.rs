@@ -7,9 +7,11 @@
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
+use factum::engine::RetryPolicy;
+use factum::event::UpcastError;
 use factum::prelude::*;
-use factum::process_managers::{ProcessManagersBuilder, SCHEDULES};
-use factum::{FailedDelivery, Query, Read, RetryPolicy, Schedule, UpcastError};
+use factum::runtime::{ConsumerStatus, DeliveryHandle, FailedDelivery, RuntimeBuilder, Schedule};
+use factum::store::{Query, Read};
 use factum_memory::MemoryStore;
 use factum_testkit::VirtualClock;
 
@@ -141,19 +143,19 @@ fn panics(old: serde_json::Value) -> Result<serde_json::Value, UpcastError> {
     Ok(old)
 }
 
-fn processes(engine: &Engine, clock: &VirtualClock) -> ProcessManagersBuilder {
+fn processes(engine: &Engine, clock: &VirtualClock) -> RuntimeBuilder {
     let retry = RetryPolicy {
         attempts: 2,
         base: Duration::from_millis(1),
         cap: Duration::from_millis(1),
     };
-    ProcessManagers::builder(engine)
+    Runtime::builder(engine)
         .clock(clock.clone())
         .retry(retry)
         .lease(Duration::from_millis(60))
 }
 
-async fn idle(running: &ProcessManagers) {
+async fn idle(running: &Runtime) {
     let idle = tokio::time::timeout(Duration::from_secs(20), running.wait_until_idle());
     idle.await
         .expect("the process managers did not become idle")
@@ -178,9 +180,22 @@ async fn rang(engine: &Engine) -> Vec<u32> {
     bells.collect()
 }
 
+/// Returns the handle of the commands and deadlines of the process manager `ringer`.
+fn deliveries(running: &Runtime) -> DeliveryHandle {
+    let ringer = running.process_named("ringer").unwrap();
+    ringer.deliveries().clone()
+}
+
+/// Retries the dead letters and the failed deliveries of the process manager `ringer`.
+async fn retry(running: &Runtime) {
+    let ringer = running.process_named("ringer").unwrap();
+    ringer.retry_all().await.unwrap();
+    ringer.deliveries().retry_deliveries().await.unwrap();
+}
+
 /// Returns the instance and the error of each failed delivery that waits for a retry.
-async fn waiting(running: &ProcessManagers, name: &str) -> Vec<String> {
-    let all = running.failed_deliveries(name).await.unwrap().into_iter();
+async fn waiting(deliveries: &DeliveryHandle) -> Vec<String> {
+    let all = deliveries.failed_deliveries().await.unwrap().into_iter();
     let waiting = all.filter(FailedDelivery::is_waiting);
     waiting
         .map(|failed| format!("{} {}", failed.instance, failed.error))
@@ -197,18 +212,22 @@ async fn panicking_code_blocks_only_its_own_work() {
 
 async fn command_panics_while_decoded() {
     let (engine, clock) = (Engine::new(MemoryStore::new()), VirtualClock::new());
-    let running = processes(&engine, &clock).with::<Ringer>().start();
+    let running = processes(&engine, &clock)
+        .process::<Ringer>(StartFrom::Beginning)
+        .start()
+        .await
+        .unwrap();
     wind(&engine, &[CRACKS, 2]).await;
     idle(&running).await;
     clock.advance(DAY);
     idle(&running).await;
     assert_eq!(rang(&engine).await, [2]);
-    let [failed] = &waiting(&running, "ringer").await[..] else {
+    let [failed] = &waiting(&deliveries(&running)).await[..] else {
         panic!("expected one failed delivery")
     };
     assert!(failed.starts_with("13 ") && failed.contains("it cracks"));
     CRACKED.store(false, SeqCst);
-    running.retry("ringer").await.unwrap();
+    retry(&running).await;
     idle(&running).await;
     CRACKED.store(true, SeqCst);
     assert_eq!(rang(&engine).await, [2, CRACKS]);
@@ -217,20 +236,28 @@ async fn command_panics_while_decoded() {
 
 async fn upcaster_panics() {
     let (engine, clock) = (Engine::new(MemoryStore::new()), VirtualClock::new());
-    let old = processes(&engine, &clock).with::<Ringer>().start();
+    let old = processes(&engine, &clock)
+        .process::<Ringer>(StartFrom::Beginning)
+        .start()
+        .await
+        .unwrap();
     wind(&engine, &[CRACKS, 2]).await;
     idle(&old).await;
     old.stop().await;
-    let new = processes(&engine, &clock).with::<Ringer2>().start();
+    let new = processes(&engine, &clock)
+        .process::<Ringer2>(StartFrom::Beginning)
+        .start()
+        .await
+        .unwrap();
     clock.advance(DAY);
     idle(&new).await;
     assert_eq!(rang(&engine).await, [2]);
-    let [failed] = &waiting(&new, "ringer").await[..] else {
+    let [failed] = &waiting(&deliveries(&new)).await[..] else {
         panic!("expected one failed delivery")
     };
     assert!(failed.starts_with("13 ") && failed.contains("it cracks"));
     CRACKED.store(false, SeqCst);
-    new.retry("ringer").await.unwrap();
+    retry(&new).await;
     idle(&new).await;
     CRACKED.store(true, SeqCst);
     assert_eq!(rang(&engine).await, [2, CRACKS]);
@@ -246,13 +273,18 @@ async fn schedule_panics() {
         };
         Schedule::cron(format!("bell {bell}"), "0 6 * * *", command).unwrap()
     };
-    let running = processes(&engine, &clock);
-    let running = running.schedule(daily(CRACKS)).schedule(daily(2)).start();
+    let running = processes(&engine, &clock)
+        .schedule(daily(CRACKS))
+        .schedule(daily(2))
+        .start()
+        .await
+        .unwrap();
+    let schedules = running.schedules().unwrap();
     idle(&running).await;
     clock.advance(DAY);
     idle(&running).await;
     assert_eq!(rang(&engine).await, [2]);
-    let [failed] = &waiting(&running, SCHEDULES).await[..] else {
+    let [failed] = &waiting(schedules).await[..] else {
         panic!("expected one failed delivery")
     };
     assert!(failed.starts_with("bell 13 ") && failed.contains("it cracks"));
@@ -260,7 +292,7 @@ async fn schedule_panics() {
     idle(&running).await;
     assert_eq!(rang(&engine).await, [2, 2]);
     CRACKED.store(false, SeqCst);
-    running.retry(SCHEDULES).await.unwrap();
+    schedules.retry_deliveries().await.unwrap();
     idle(&running).await;
     CRACKED.store(true, SeqCst);
     assert_eq!(rang(&engine).await, [2, 2, CRACKS]);
@@ -270,14 +302,18 @@ async fn schedule_panics() {
 #[tokio::test]
 async fn oversized_reaction_is_given_up() {
     let (engine, clock) = (Engine::new(MemoryStore::new()), VirtualClock::new());
-    let running = processes(&engine, &clock).with::<Ringer>().start();
+    let running = processes(&engine, &clock)
+        .process::<Ringer>(StartFrom::Beginning)
+        .start()
+        .await
+        .unwrap();
     wind(&engine, &[HEAVY, 2]).await;
     idle(&running).await;
     clock.advance(DAY);
     idle(&running).await;
-    running.retry("ringer").await.unwrap();
+    retry(&running).await;
     idle(&running).await;
-    let [failed] = &waiting(&running, "ringer").await[..] else {
+    let [failed] = &waiting(&deliveries(&running)).await[..] else {
         panic!("expected one failed delivery")
     };
     assert!(failed.starts_with("99 "), "{failed}");
@@ -295,12 +331,20 @@ fn unchanged(old: serde_json::Value) -> Result<serde_json::Value, UpcastError> {
 #[tokio::test]
 async fn newer_state_is_left_to_newer_code() {
     let (engine, clock) = (Engine::new(MemoryStore::new()), VirtualClock::new());
-    let newer = processes(&engine, &clock).with::<Newer>().start();
+    let newer = processes(&engine, &clock)
+        .process::<Newer>(StartFrom::Beginning)
+        .start()
+        .await
+        .unwrap();
     wind(&engine, &[1, 2]).await;
     idle(&newer).await;
     newer.stop().await;
 
-    let older = processes(&engine, &clock).with::<Older>().start();
+    let older = processes(&engine, &clock)
+        .process::<Older>(StartFrom::Beginning)
+        .start()
+        .await
+        .unwrap();
     wind(&engine, &[3]).await;
     idle(&older).await;
     // The deadlines of bells 1 and 2 are due first.
@@ -308,22 +352,28 @@ async fn newer_state_is_left_to_newer_code() {
     while rang(&engine).await != [3] {
         tokio::task::yield_now().await;
     }
-    assert_eq!(waiting(&older, "ringer").await, [""; 0]);
+    assert_eq!(waiting(&deliveries(&older)).await, [""; 0]);
     wind(&engine, &[1]).await;
-    let outdated = |status: &factum::ProcessStatus| {
-        let error = status.events.last_error.as_ref();
+    let outdated = |status: &ConsumerStatus| {
+        let error = status.last_error.as_ref();
         error.is_some_and(|error| error.contains("update the program"))
     };
     while !older.status().iter().all(outdated) {
         tokio::task::yield_now().await;
     }
-    assert_eq!(older.dead_letters("ringer").await.unwrap(), []);
+    let ringer = older.process::<Older>().unwrap();
+    assert_eq!(ringer.dead_letters().await.unwrap(), []);
 
-    let newer = processes(&engine, &clock).with::<Newer>().start();
+    let newer = processes(&engine, &clock)
+        .process::<Newer>(StartFrom::Beginning)
+        .start()
+        .await
+        .unwrap();
     clock.advance(DAY);
     idle(&newer).await;
-    assert_eq!(newer.dead_letters("ringer").await.unwrap(), []);
-    assert_eq!(waiting(&newer, "ringer").await, [""; 0]);
+    let ringer = newer.process::<Newer>().unwrap();
+    assert_eq!(ringer.dead_letters().await.unwrap(), []);
+    assert_eq!(waiting(&deliveries(&newer)).await, [""; 0]);
     older.stop().await;
     newer.stop().await;
     let mut rang = rang(&engine).await;

@@ -4,13 +4,17 @@
 
 use std::time::Duration;
 
-use factum::document::{Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan};
+use factum::Position;
+use factum::engine::RetryPolicy;
+use factum::event::UpcastError;
 use factum::prelude::*;
-use factum::process_managers::{EventHandler, HandlerError, ProcessManagersBuilder, SCHEDULES};
-use factum::{
-    Append, AppendError, Appended, EventStore, FailedDelivery, IdempotencyKey, Page, Position,
-    Query, Read, RetryPolicy, Schedule, StoreError, UpcastError,
+use factum::runtime::{
+    EventHandler, FailedDelivery, HandlerError, RuntimeBuilder, Schedule, StartError,
 };
+use factum::store::{
+    Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Query, Read, StoreError,
+};
+use factum::store::{Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan};
 use factum_memory::MemoryStore;
 use factum_testkit::VirtualClock;
 use tokio::sync::watch;
@@ -84,13 +88,13 @@ ring!(Ring2, "ring", 2, unchanged);
 ring!(Toll, "toll", 1);
 ring!(Toll2, "toll", 2, unchanged);
 
-fn processes(engine: &Engine, clock: &VirtualClock) -> ProcessManagersBuilder {
+fn processes(engine: &Engine, clock: &VirtualClock) -> RuntimeBuilder {
     let retry = RetryPolicy {
         attempts: 2,
         base: Duration::from_millis(1),
         cap: Duration::from_millis(1),
     };
-    ProcessManagers::builder(engine)
+    Runtime::builder(engine)
         .clock(clock.clone())
         .retry(retry)
         .lease(Duration::from_millis(60))
@@ -127,8 +131,9 @@ fn daily<C: Decide + serde::de::DeserializeOwned>(
 }
 
 /// Returns the failed deliveries of schedules that wait for a retry.
-async fn waiting(running: &ProcessManagers) -> Vec<FailedDelivery> {
-    let all = running.failed_deliveries(SCHEDULES).await.unwrap();
+async fn waiting(running: &Runtime) -> Vec<FailedDelivery> {
+    let all = running.schedules().unwrap().failed_deliveries().await;
+    let all = all.unwrap();
     all.into_iter().filter(FailedDelivery::is_waiting).collect()
 }
 
@@ -143,6 +148,7 @@ async fn assert_delivery_of_unknown_command_fails<Old, New>(
     let (engine, clock) = (Engine::new(MemoryStore::new()), VirtualClock::new());
     let running = processes(&engine, &clock);
     let running = running.schedule(daily(old, CRACKED)).start();
+    let running = running.await.unwrap();
     within_timeout(running.wait_until_idle()).await.unwrap();
     clock.advance(DAY);
     within_timeout(running.wait_until_idle()).await.unwrap();
@@ -151,14 +157,16 @@ async fn assert_delivery_of_unknown_command_fails<Old, New>(
 
     let running = processes(&engine, &clock);
     let running = running.schedule(daily(new, CRACKED)).start();
-    running.retry(SCHEDULES).await.unwrap();
+    let running = running.await.unwrap();
+    let schedules = running.schedules().unwrap();
+    schedules.retry_deliveries().await.unwrap();
     within_timeout(running.wait_until_idle()).await.unwrap();
     let [failed] = &waiting(&running).await[..] else {
         panic!("expected one failed delivery")
     };
     assert_eq!(
         failed.error,
-        format!("nothing sends {} any more", Old::NAME)
+        format!("this code has no command {:?}", Old::NAME)
     );
     running.stop().await;
 }
@@ -178,6 +186,7 @@ async fn unreadable_schedule_does_not_block_others() {
     let running = processes(&engine, &clock);
     let running = running.schedule(daily(|bell| Ring { bell }, 1));
     let running = running.schedule(daily(|bell| Ring { bell }, 2)).start();
+    let running = running.await.unwrap();
     within_timeout(running.wait_until_idle()).await.unwrap();
     clock.advance(DAY);
     within_timeout(running.wait_until_idle()).await.unwrap();
@@ -187,7 +196,6 @@ async fn unreadable_schedule_does_not_block_others() {
 
 struct Mails;
 
-#[factum::async_trait]
 impl EventHandler<BellEvent> for Mails {
     async fn handle(&self, _: &Recorded<BellEvent>) -> Result<(), HandlerError> {
         Ok(())
@@ -198,7 +206,7 @@ impl EventHandler<BellEvent> for Mails {
 #[derive(Clone)]
 struct Closed(MemoryStore);
 
-#[factum::async_trait]
+#[factum::store::async_trait]
 impl EventStore for Closed {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         self.0.append(append).await
@@ -217,7 +225,7 @@ impl EventStore for Closed {
     }
 }
 
-#[factum::async_trait]
+#[factum::store::async_trait]
 impl DocumentStore for Closed {
     async fn change_documents(&self, _: DocumentChanges) -> Result<Revision, DocumentError> {
         Err(StoreError::Closed.into())
@@ -232,13 +240,17 @@ impl DocumentStore for Closed {
     }
 }
 
-factum::delegate!(snapshots, [] Closed, |this| this.0);
+factum::store::delegate!(snapshots, [] Closed, |this| this.0);
 
 #[tokio::test]
-async fn registration_wait_ends_when_store_is_closed() {
+async fn start_fails_when_store_is_closed() {
     let engine = Engine::new(Closed(MemoryStore::new()));
-    let running = ProcessManagers::builder(&engine).handler("mails", Mails);
-    within_timeout(running.start().wait_until_registered()).await;
+    let running = Runtime::builder(&engine).handler("mails", Mails, StartFrom::End);
+    let started = within_timeout(running.start()).await;
+    assert!(
+        matches!(started, Err(StartError::Store(StoreError::Closed))),
+        "{started:?}"
+    );
 }
 
 /// Defines a process manager that rings a bell one day after it was wound.
@@ -296,23 +308,33 @@ ringer!(RingerWithNewerState, 2, Ring, unchanged);
 async fn newer_command_waits_for_newer_code() {
     let (engine, clock) = (Engine::new(MemoryStore::new()), VirtualClock::new());
     let newer = processes(&engine, &clock)
-        .with::<RingerWithNewerCommand>()
-        .start();
+        .process::<RingerWithNewerCommand>(StartFrom::Beginning)
+        .start()
+        .await
+        .unwrap();
     emit(&engine, BellEvent::Wound { bell: CRACKED }).await;
     within_timeout(newer.wait_until_idle()).await.unwrap();
     clock.advance(DAY);
     within_timeout(newer.wait_until_idle()).await.unwrap();
     newer.stop().await;
 
-    let older = processes(&engine, &clock).with::<Ringer>().start();
+    let older = processes(&engine, &clock)
+        .process::<Ringer>(StartFrom::Beginning)
+        .start()
+        .await
+        .unwrap();
     emit(&engine, BellEvent::Repaired { bell: CRACKED }).await;
-    older.retry("ringer").await.unwrap();
+    let ringer = older.process::<Ringer>().unwrap();
+    ringer.retry_all().await.unwrap();
+    ringer.deliveries().retry_deliveries().await.unwrap();
     within_timeout(older.wait_until_idle()).await.unwrap();
     assert_eq!(rang(&engine).await, [0; 0]);
 
     let newer = processes(&engine, &clock)
-        .with::<RingerWithNewerCommand>()
-        .start();
+        .process::<RingerWithNewerCommand>(StartFrom::Beginning)
+        .start()
+        .await
+        .unwrap();
     within_timeout(newer.wait_until_idle()).await.unwrap();
     assert_eq!(rang(&engine).await, [CRACKED]);
     older.stop().await;
@@ -323,21 +345,29 @@ async fn newer_command_waits_for_newer_code() {
 async fn newer_deadline_waits_for_newer_code() {
     let (engine, clock) = (Engine::new(MemoryStore::new()), VirtualClock::new());
     let newer = processes(&engine, &clock)
-        .with::<RingerWithNewerState>()
-        .start();
+        .process::<RingerWithNewerState>(StartFrom::Beginning)
+        .start()
+        .await
+        .unwrap();
     emit(&engine, BellEvent::Wound { bell: 2 }).await;
     within_timeout(newer.wait_until_idle()).await.unwrap();
     newer.stop().await;
 
-    let older = processes(&engine, &clock).with::<Ringer>().start();
+    let older = processes(&engine, &clock)
+        .process::<Ringer>(StartFrom::Beginning)
+        .start()
+        .await
+        .unwrap();
     within_timeout(older.wait_until_idle()).await.unwrap();
     clock.advance(DAY);
     within_timeout(older.wait_until_idle()).await.unwrap();
     assert_eq!(rang(&engine).await, [0; 0]);
 
     let newer = processes(&engine, &clock)
-        .with::<RingerWithNewerState>()
-        .start();
+        .process::<RingerWithNewerState>(StartFrom::Beginning)
+        .start()
+        .await
+        .unwrap();
     within_timeout(newer.wait_until_idle()).await.unwrap();
     assert_eq!(rang(&engine).await, [2]);
     older.stop().await;

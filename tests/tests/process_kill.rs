@@ -16,10 +16,11 @@ mod server;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use factum::DecodeEvent as _;
-use factum::clock::{Clock as _, SystemClock};
-use factum::document::Scan;
-use factum::{Position, Query, Read, RecordedEvent, Timestamp};
+use factum::engine::{Clock as _, SystemClock};
+use factum::event::DecodeEvent as _;
+use factum::store::Scan;
+use factum::store::{Query, Read, RecordedEvent};
+use factum::{Position, Timestamp};
 use factum_tests::backend::Backend;
 use factum_tests::orders::{
     OrderEvent, PAYMENT_TIMEOUT, Pay, Place, REMINDER_DELAY, RecordStockEvent, ReminderEvent,
@@ -181,7 +182,7 @@ async fn assert_done_once(backend: &Backend, articles: u64, handled: &BTreeSet<u
 
 /// Returns the holder of the lease for events.
 async fn lease_holder(backend: &Backend) -> Option<String> {
-    let lease = "projection/process:shop/0000000001/00000".to_owned();
+    let lease = "consumer/process:shop/0000000001/00000".to_owned();
     let engine = backend.engine();
     let found = engine.store().find_documents(&[lease]).await.unwrap();
     let lease: serde_json::Value = found.first()?.decode().unwrap();

@@ -5,9 +5,10 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use factum::engine::RetryPolicy;
+use factum::event::{LegacyEvent, UpcastError, upcast_legacy};
 use factum::prelude::*;
-use factum::process_managers::{EventHandler, HandlerError, HandlerOptions};
-use factum::{LegacyEvent, RetryPolicy, UpcastError, async_trait, upcast_legacy};
+use factum::runtime::{EventHandler, HandlerError};
 use factum_memory::MemoryStore;
 
 /// The event types before the split.
@@ -206,11 +207,16 @@ fn without_delay() -> RetryPolicy {
 #[tokio::test]
 async fn split_event_reaches_each_instance_in_order() {
     let engine = Engine::new(MemoryStore::new());
-    let running = ProcessManagers::builder(&engine).with::<Desk>().start();
+    let running = Runtime::builder(&engine)
+        .process::<Desk>(StartFrom::Beginning)
+        .start()
+        .await
+        .unwrap();
     emit(&engine, 1, old::TripEvent::Dreamt { trip: 1 }).await;
     book(&engine, 1, 2).await;
     running.wait_until_idle().await.unwrap();
-    assert_eq!(running.dead_letters("desk").await.unwrap(), []);
+    let desk = running.process::<Desk>().unwrap();
+    assert_eq!(desk.dead_letters().await.unwrap(), []);
     assert_eq!(notes(&engine, 1).await, ["booked 1", "confirmed 2"]);
     assert_eq!(notes(&engine, 2).await, ["hotel 1"]);
     running.stop().await;
@@ -220,7 +226,11 @@ async fn split_event_reaches_each_instance_in_order() {
 #[tokio::test]
 async fn command_keys_are_stable_for_split_events() {
     let engine = Engine::new(MemoryStore::new());
-    let running = ProcessManagers::builder(&engine).with::<Desk>().start();
+    let running = Runtime::builder(&engine)
+        .process::<Desk>(StartFrom::Beginning)
+        .start()
+        .await
+        .unwrap();
     book(&engine, 1, 2).await;
     running.wait_until_idle().await.unwrap();
     running.stop().await;
@@ -240,14 +250,17 @@ async fn command_keys_are_stable_for_split_events() {
 #[tokio::test]
 async fn failure_of_one_part_rolls_back_all_parts() {
     let engine = Engine::new(MemoryStore::new());
-    let running = ProcessManagers::builder(&engine)
-        .with::<Desk>()
+    let running = Runtime::builder(&engine)
+        .process::<Desk>(StartFrom::Beginning)
         .retry(without_delay())
-        .start();
+        .start()
+        .await
+        .unwrap();
     book(&engine, 1, 13).await;
     book(&engine, 3, 4).await;
     running.wait_until_idle().await.unwrap();
-    let dead_letters = running.dead_letters("desk").await.unwrap();
+    let desk = running.process::<Desk>().unwrap();
+    let dead_letters = desk.dead_letters().await.unwrap();
     let [dead_letter] = &dead_letters[..] else {
         panic!("{dead_letters:?}")
     };
@@ -275,7 +288,6 @@ fn scenario_applies_parts_of_its_instance() {
 #[derive(Clone, Default)]
 struct Postcards(Arc<Mutex<Vec<(u64, TripEvent)>>>);
 
-#[async_trait]
 impl EventHandler<TripEvent> for Postcards {
     async fn handle(&self, event: &Recorded<TripEvent>) -> Result<(), HandlerError> {
         let mut written = self.0.lock().unwrap();
@@ -291,14 +303,16 @@ impl EventHandler<TripEvent> for Postcards {
 async fn handler_receives_all_parts_again_after_failure() {
     let engine = Engine::new(MemoryStore::new());
     let postcards = Postcards::default();
-    let options = HandlerOptions::default().from_beginning();
-    let running = ProcessManagers::builder(&engine)
-        .handler_with("postcards", postcards.clone(), options)
+    let running = Runtime::builder(&engine)
+        .handler("postcards", postcards.clone(), StartFrom::Beginning)
         .retry(without_delay())
-        .start();
+        .start()
+        .await
+        .unwrap();
     book(&engine, 1, 2).await;
     running.wait_until_idle().await.unwrap();
-    assert_eq!(running.dead_letters("postcards").await.unwrap(), []);
+    let handler = running.handler("postcards").unwrap();
+    assert_eq!(handler.dead_letters().await.unwrap(), []);
     running.stop().await;
     let booked = (1, TripEvent::Booked { trip: 1 });
     let hotel = (1, TripEvent::HotelBooked { hotel: 2 });

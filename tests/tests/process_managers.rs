@@ -6,12 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
-use factum::async_trait;
+use factum::engine::RetryPolicy;
 use factum::prelude::*;
-use factum::process_managers::{
-    EventHandler, HandlerError, HandlerOptions, ProcessManagersBuilder, Schedule, StartFrom,
-};
-use factum::{Query, Read, RetryPolicy};
+use factum::runtime::{EventHandler, HandlerError, RuntimeBuilder, Schedule};
+use factum::store::{Query, Read};
 use factum_memory::MemoryStore;
 use factum_testkit::VirtualClock;
 
@@ -117,13 +115,13 @@ impl Respond for Watch {
     }
 }
 
-fn processes(engine: &Engine, clock: &VirtualClock) -> ProcessManagersBuilder {
+fn processes(engine: &Engine, clock: &VirtualClock) -> RuntimeBuilder {
     let retry = RetryPolicy {
         attempts: 2,
         base: Duration::from_millis(1),
         cap: Duration::from_millis(1),
     };
-    ProcessManagers::builder(engine)
+    Runtime::builder(engine)
         .clock(clock.clone())
         .retry(retry)
         .lease(Duration::from_millis(60))
@@ -149,8 +147,10 @@ async fn put_out(engine: &Engine, lamp: u32) -> Vec<u32> {
 async fn commands_record_sender_and_correlation() {
     let engine = Engine::new(MemoryStore::new());
     let running = processes(&engine, &VirtualClock::new())
-        .with::<Watch>()
-        .start();
+        .process::<Watch>(StartFrom::Beginning)
+        .start()
+        .await
+        .unwrap();
     emit(&engine, 2, LampEvent::Lit { lamp: 2 }).await;
     let event = LampEvent::Touched { lamp: 2 };
     let touched = engine
@@ -173,7 +173,6 @@ async fn commands_record_sender_and_correlation() {
 #[derive(Clone, Default)]
 struct Bell(Arc<AtomicU64>);
 
-#[async_trait]
 impl EventHandler<LampEvent> for Bell {
     async fn handle(&self, _: &Recorded<LampEvent>) -> Result<(), HandlerError> {
         self.0.fetch_add(1, SeqCst);
@@ -186,26 +185,24 @@ async fn new_handler_starts_at_end_existing_at_checkpoint() {
     let engine = Engine::new(MemoryStore::new());
     let clock = VirtualClock::new();
     let (late, early) = (Bell::default(), Bell::default());
-    let start = || {
+    let start = async || {
         processes(&engine, &clock)
-            .handler("late", late.clone())
-            .handler_with(
-                "early",
-                early.clone(),
-                HandlerOptions::default().from_beginning(),
-            )
-            .with_from::<Watch>(StartFrom::End)
+            .handler("late", late.clone(), StartFrom::End)
+            .handler("early", early.clone(), StartFrom::Beginning)
+            .process::<Watch>(StartFrom::End)
             .start()
+            .await
+            .unwrap()
     };
     emit(&engine, 2, LampEvent::Lit { lamp: 2 }).await;
-    let running = start();
+    let running = start().await;
     running.wait_until_idle().await.unwrap();
     assert_eq!((late.0.load(SeqCst), early.0.load(SeqCst)), (0, 1));
     emit(&engine, 2, LampEvent::Touched { lamp: 2 }).await;
     running.wait_until_idle().await.unwrap();
     running.stop().await;
     emit(&engine, 4, LampEvent::Lit { lamp: 4 }).await;
-    let running = start();
+    let running = start().await;
     running.wait_until_idle().await.unwrap();
     assert_eq!((late.0.load(SeqCst), early.0.load(SeqCst)), (2, 3));
     assert_eq!(
@@ -281,7 +278,11 @@ impl Respond for Timer {
 async fn instance_without_state_fields_is_kept() {
     let engine = Engine::new(MemoryStore::new());
     let clock = VirtualClock::new();
-    let running = processes(&engine, &clock).with::<Timer>().start();
+    let running = processes(&engine, &clock)
+        .process::<Timer>(StartFrom::Beginning)
+        .start()
+        .await
+        .unwrap();
     emit(&engine, 2, LampEvent::Lit { lamp: 2 }).await;
     running.wait_until_idle().await.unwrap();
     for _ in 0..2 {

@@ -1,8 +1,7 @@
 //! The names of process managers, event handlers and schedules: validity and uniqueness.
 
 use factum::prelude::*;
-use factum::process_managers::{EventHandler, HandlerError, ProcessManagersBuilder, Schedule};
-use factum::{ProcessStartError, async_trait};
+use factum::runtime::{EventHandler, HandlerError, RuntimeBuilder, Schedule, StartError};
 use factum_memory::MemoryStore;
 
 #[derive(Event, Debug, Clone, Serialize, Deserialize)]
@@ -36,7 +35,7 @@ impl Decide for Light {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Named<const N: usize>;
 
-const NAMES: [&str; 5] = ["watch", "", "a/b", "bell\u{7}", "schedules"];
+const NAMES: [&str; 6] = ["watch", "", "a/b", "bell\u{7}", "schedules", "deadlines"];
 
 impl<const N: usize> ProcessManager for Named<N> {
     const NAME: &'static str = NAMES[N];
@@ -62,89 +61,118 @@ impl<const N: usize> Respond for Named<N> {
     fn deadline(&mut self, _: &Deadline, _: &mut Reactions<Self>) {}
 }
 
-type Watch = Named<0>;
-
 struct Bell;
 
-#[async_trait]
 impl EventHandler<LampEvent> for Bell {
     async fn handle(&self, _: &Recorded<LampEvent>) -> Result<(), HandlerError> {
         Ok(())
     }
 }
 
-fn builder() -> ProcessManagersBuilder {
-    ProcessManagers::builder(&Engine::new(MemoryStore::new()))
+fn builder() -> RuntimeBuilder {
+    Runtime::builder(&Engine::new(MemoryStore::new()))
 }
 
-fn try_start(builder: ProcessManagersBuilder) -> Result<(), ProcessStartError> {
-    builder.try_start().map(drop)
+fn with_process<const N: usize>(builder: RuntimeBuilder) -> RuntimeBuilder {
+    builder.process::<Named<N>>(StartFrom::Beginning)
 }
 
-fn rejection(builder: ProcessManagersBuilder) -> String {
-    match try_start(builder) {
-        Ok(()) => "started".to_owned(),
-        Err(error) => error.to_string(),
-    }
+fn with_handler(builder: RuntimeBuilder, name: &str) -> RuntimeBuilder {
+    builder.handler(name, Bell, StartFrom::Beginning)
 }
 
-fn duplicate(kind: &str, name: &str) -> String {
-    format!("the {kind} {name:?} is there twice: each needs a name of its own")
+/// Starts a runtime and drops it; returns the text of the error.
+async fn start(builder: RuntimeBuilder) -> Result<(), String> {
+    let started = builder.start().await;
+    started.map(drop).map_err(|error| error.to_string())
+}
+
+fn duplicate(kind: &str, name: &str) -> Result<(), String> {
+    Err(format!(
+        "two {kind}s have the name {name:?}; give each a name of its own"
+    ))
 }
 
 #[tokio::test]
 async fn process_and_handler_names_must_be_unique() {
-    let kind = "process manager or handler";
-    let builders = [
-        builder().with::<Watch>().with::<Watch>(),
-        builder().handler("watch", Bell).handler("watch", Bell),
-        builder().with::<Watch>().handler("watch", Bell),
-    ];
-    for builder in builders {
-        assert_eq!(rejection(builder), duplicate(kind, "watch"));
-    }
+    let two_processes = with_process::<0>(with_process::<0>(builder()));
     assert_eq!(
-        rejection(builder().with::<Named<4>>()),
-        "all schedules together go by the name \"schedules\": no process manager or handler has it"
+        start(two_processes).await,
+        duplicate("process manager", "watch")
     );
+    let two_handlers = with_handler(with_handler(builder(), "watch"), "watch");
+    assert_eq!(
+        start(two_handlers).await,
+        duplicate("event handler", "watch")
+    );
+    // Each kind has handles of its own, so a process manager and a handler may share a name.
+    let one_of_each = with_handler(with_process::<0>(builder()), "watch");
+    assert_eq!(start(one_of_each).await, Ok(()));
 }
 
 #[tokio::test]
-async fn schedule_names_must_be_unique() -> Result<(), factum::InvalidSchedule> {
+async fn schedule_names_must_be_unique() -> Result<(), factum::runtime::InvalidSchedule> {
     let evening = Schedule::cron("evening", "0 18 * * *", |_| Light { lamp: 1 })?;
     let two = builder()
         .schedule(evening.clone())
         .schedule(evening.clone());
-    assert_eq!(rejection(two), duplicate("schedule", "evening"));
+    assert_eq!(start(two).await, duplicate("schedule", "evening"));
     // Schedules are never requested by name, so a process manager or handler may share the name.
-    let others = builder().schedule(evening).handler("evening", Bell);
-    assert_eq!(try_start(others.with::<Watch>()), Ok(()));
+    let others = with_handler(builder().schedule(evening), "evening");
+    assert_eq!(start(with_process::<0>(others)).await, Ok(()));
     Ok(())
 }
 
 #[tokio::test]
-async fn invalid_names_are_rejected() {
-    let invalid = |name: &str| {
-        let rule = "1 to 128 bytes without `/` or control characters";
-        format!("{name:?} is no name of a process manager or a handler: {rule}")
+async fn names_of_all_schedules_and_deadlines_are_reserved() {
+    let reserved = |name: &str| -> Result<(), String> {
+        Err(format!(
+            "reserved name of a process manager {name:?}; choose another name"
+        ))
     };
-    assert_eq!(rejection(builder().with::<Named<1>>()), invalid(""));
-    assert_eq!(rejection(builder().with::<Named<2>>()), invalid("a/b"));
     assert_eq!(
-        rejection(builder().with::<Named<3>>()),
-        invalid("bell\u{7}")
+        start(with_process::<4>(builder())).await,
+        reserved("schedules")
     );
-    assert_eq!(rejection(builder().handler("a/b", Bell)), invalid("a/b"));
-    let long = "n".repeat(129);
     assert_eq!(
-        rejection(builder().handler(&long, Bell)),
-        invalid(&long[..80])
+        start(with_process::<5>(builder())).await,
+        reserved("deadlines")
     );
-    assert_eq!(try_start(builder().handler(&long[1..], Bell)), Ok(()));
 }
 
 #[tokio::test]
-#[should_panic(expected = "the process manager or handler \"watch\" is there twice")]
-async fn start_panics_with_the_error_text() {
-    let _running = builder().with::<Watch>().with::<Watch>().start();
+async fn invalid_names_are_rejected() {
+    let invalid = |kind: &str, name: &str| -> Result<(), String> {
+        let rule = "1 to 128 bytes without `/` or control characters are allowed";
+        Err(format!("invalid name of a {kind} {name:?}; {rule}"))
+    };
+    let process = |name| invalid("process manager", name);
+    assert_eq!(start(with_process::<1>(builder())).await, process(""));
+    assert_eq!(start(with_process::<2>(builder())).await, process("a/b"));
+    assert_eq!(
+        start(with_process::<3>(builder())).await,
+        process("bell\u{7}")
+    );
+    let handler = |name| invalid("event handler", name);
+    assert_eq!(start(with_handler(builder(), "a/b")).await, handler("a/b"));
+    let long = "n".repeat(129);
+    assert_eq!(
+        start(with_handler(builder(), &long)).await,
+        handler(&long[..80])
+    );
+    assert_eq!(start(with_handler(builder(), &long[1..])).await, Ok(()));
+}
+
+#[tokio::test]
+async fn duplicate_name_error_has_kind_and_name() {
+    let started = with_process::<0>(with_process::<0>(builder()))
+        .start()
+        .await;
+    assert!(
+        matches!(
+            &started,
+            Err(StartError::DuplicateName { kind: "process manager", name }) if name == "watch"
+        ),
+        "{started:?}"
+    );
 }

@@ -11,11 +11,13 @@ mod gated_store;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
-use factum::document::{DocumentChanges, DocumentStore as _, Scan};
+use factum::Position;
+use factum::engine::RetryPolicy;
 use factum::prelude::*;
-use factum::process_managers::ProcessManagersBuilder;
-use factum::projections::DeadLetterState;
-use factum::{Position, Query, Read, RetryPolicy};
+use factum::runtime::DeadLetterState;
+use factum::runtime::RuntimeBuilder;
+use factum::store::{DocumentChanges, DocumentStore as _, Scan};
+use factum::store::{Query, Read};
 use factum_memory::MemoryStore;
 use factum_testkit::VirtualClock;
 use gated_store::GatedStore;
@@ -218,19 +220,19 @@ impl Respond for Bare {
     }
 }
 
-fn processes(engine: &Engine, clock: &VirtualClock) -> ProcessManagersBuilder {
+fn processes(engine: &Engine, clock: &VirtualClock) -> RuntimeBuilder {
     let retry = RetryPolicy {
         attempts: 2,
         base: Duration::from_millis(1),
         cap: Duration::from_millis(1),
     };
-    ProcessManagers::builder(engine)
+    Runtime::builder(engine)
         .clock(clock.clone())
         .retry(retry)
         .lease(Duration::from_millis(60))
 }
 
-async fn idle(running: &ProcessManagers) {
+async fn idle(running: &Runtime) {
     let idle = tokio::time::timeout(Duration::from_secs(20), running.wait_until_idle());
     idle.await
         .expect("the process managers did not become idle")
@@ -248,9 +250,17 @@ async fn cancelled(engine: &Engine) -> usize {
     engine.store().read(read).await.unwrap().events.len()
 }
 
+/// Retries the dead letters and the failed deliveries.
+async fn retry(running: &Runtime) {
+    let shop = running.process::<Shop>().unwrap();
+    shop.retry_all().await.unwrap();
+    shop.deliveries().retry_deliveries().await.unwrap();
+}
+
 /// Returns the position and the state of each dead letter.
-async fn dead_letters(running: &ProcessManagers) -> Vec<(u64, &'static str)> {
-    let entries = running.dead_letters("shop").await.unwrap().into_iter();
+async fn dead_letters(running: &Runtime) -> Vec<(u64, &'static str)> {
+    let entries = running.process::<Shop>().unwrap().dead_letters().await;
+    let entries = entries.unwrap().into_iter();
     let entries = entries.map(|entry| {
         let state = match entry.state {
             DeadLetterState::Failed { .. } => "failed",
@@ -267,7 +277,11 @@ async fn instance_with_empty_state_is_kept() {
     let store = MemoryStore::new();
     let engine = Engine::new(store.clone());
     let clock = VirtualClock::new();
-    let running = processes(&engine, &clock).with::<Bare>().start();
+    let running = processes(&engine, &clock)
+        .process::<Bare>(StartFrom::Beginning)
+        .start()
+        .await
+        .unwrap();
     place(&engine, 1).await;
     place(&engine, 2).await;
     idle(&running).await;
@@ -291,9 +305,13 @@ async fn stale_due_entry_is_removed() {
     let engine = Engine::new(store.clone());
     let clock = VirtualClock::new();
     let due = format!("process/shop/due/{:020}/9", 1);
-    let stale = DocumentChanges::new().put(&due, r#"{"id":"9","deadline":true}"#);
+    let stale = DocumentChanges::new().put(&due, r#"{"id":"9","is_deadline":true}"#);
     store.change_documents(stale).await.unwrap();
-    let running = processes(&engine, &clock).with::<Shop>().start();
+    let running = processes(&engine, &clock)
+        .process::<Shop>(StartFrom::Beginning)
+        .start()
+        .await
+        .unwrap();
     place(&engine, 1).await;
     idle(&running).await;
     clock.advance(DAY);
@@ -309,7 +327,11 @@ async fn deadline_waits_for_events_stored_before_it() {
     let store = MemoryStore::new();
     let engine = Engine::new(store.clone());
     let clock = VirtualClock::new();
-    let running = processes(&engine, &clock).with::<Shop>().start();
+    let running = processes(&engine, &clock)
+        .process::<Shop>(StartFrom::Beginning)
+        .start()
+        .await
+        .unwrap();
     place(&engine, 1).await;
     place(&engine, 2).await;
     idle(&running).await;
@@ -321,8 +343,10 @@ async fn deadline_waits_for_events_stored_before_it() {
     gated.closed.send_replace(true);
     let mut scans = gated.scans.subscribe();
     let running = processes(&Engine::new(gated.clone()), &clock)
-        .with::<Shop>()
-        .start();
+        .process::<Shop>(StartFrom::Beginning)
+        .start()
+        .await
+        .unwrap();
     scans.wait_for(|scans| *scans > 4).await.unwrap();
     assert_eq!(cancelled(&engine).await, 0, "the payment is not yet read");
     gated.closed.send_replace(false);
@@ -335,7 +359,11 @@ async fn deadline_waits_for_events_stored_before_it() {
 async fn assert_paid_after_retry(order: u32, expected: &[(u64, &str)]) {
     let engine = Engine::new(MemoryStore::new());
     let clock = VirtualClock::new();
-    let running = processes(&engine, &clock).with::<Shop>().start();
+    let running = processes(&engine, &clock)
+        .process::<Shop>(StartFrom::Beginning)
+        .start()
+        .await
+        .unwrap();
     JAMMED.store(true, SeqCst);
     place(&engine, order).await;
     let event = OrderEvent::Packed { order };
@@ -351,12 +379,12 @@ async fn assert_paid_after_retry(order: u32, expected: &[(u64, &str)]) {
     idle(&running).await;
     assert_eq!(cancelled(&engine).await, 1, "the other order");
 
-    running.retry("shop").await.unwrap();
+    retry(&running).await;
     while dead_letters(&running).await != expected {
         tokio::task::yield_now().await;
     }
     JAMMED.store(false, SeqCst);
-    running.retry("shop").await.unwrap();
+    retry(&running).await;
     while !dead_letters(&running).await.is_empty() {
         tokio::task::yield_now().await;
     }

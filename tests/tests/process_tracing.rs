@@ -8,7 +8,7 @@ mod log;
 use std::time::Duration;
 
 use factum::prelude::*;
-use factum::{Query, Read};
+use factum::store::{Query, Read};
 use factum_memory::MemoryStore;
 use factum_testkit::VirtualClock;
 use tracing::Level;
@@ -120,11 +120,13 @@ impl Respond for Shipping {
 /// Runs one order: placed, billed and shipped, and praised one day later.
 async fn run_order(engine: &Engine) {
     let clock = VirtualClock::new();
-    let running = ProcessManagers::builder(engine)
-        .with::<Billing>()
-        .with::<Shipping>()
+    let running = Runtime::builder(engine)
+        .process::<Billing>(StartFrom::Beginning)
+        .process::<Shipping>(StartFrom::Beginning)
         .clock(clock.clone())
-        .start();
+        .start()
+        .await
+        .unwrap();
     let placed = engine.execute(emit(OrderEvent::Placed)).by("ada");
     placed.trace_parent(TRACE).await.unwrap();
     running.wait_until_idle().await.unwrap();

@@ -11,10 +11,12 @@ mod server;
 
 use std::time::Duration;
 
+use factum::Position;
+use factum::engine::RetryPolicy;
 use factum::prelude::*;
-use factum::{Position, RetryPolicy, async_trait};
-use factum_postgres::{PostgresProject, PostgresProjection};
-use factum_sqlite::{BoxError, SqliteProject, SqliteProjection, sqlx};
+use factum::runtime::WaitError;
+use factum_postgres::sqlx;
+use factum_sqlite::{BoxError, Sql, SqlError, SqlProject, SqlProjection, rusqlite};
 use factum_tests::backend::Backend;
 use factum_tests::load::{Fill, JarEvent};
 
@@ -62,27 +64,24 @@ const CREATE: &str =
 const INSERT: &str = "insert into {happened} (position, what) values ($1, $2)";
 
 macro_rules! happened {
-    ($adapter:ident, $projection:ident, $project:ident: $($model:ident of $($event:ident)*;)*) => {$(
-        #[async_trait]
-        impl $projection for $model {
-            async fn create(&self, db: &mut $adapter::Tables<'_>) -> Result<(), sqlx::Error> {
-                let create = db.sql(CREATE);
-                sqlx::query(create).execute(&mut **db).await.map(drop)
+    ($($model:ident of $($event:ident)*;)*) => {$(
+        impl SqlProjection for $model {
+            async fn create(&self, db: &mut Sql<'_>) -> Result<(), SqlError> {
+                db.execute(CREATE).await
             }
         }
 
         $(
-            #[async_trait]
-            impl $project<$event> for $model {
+            impl SqlProject<$event> for $model {
                 async fn project(
                     &self,
                     event: &Recorded<$event>,
-                    db: &mut $adapter::Tables<'_>,
+                    db: &mut Sql<'_>,
                 ) -> Result<(), BoxError> {
-                    let insert = sqlx::query(db.sql(INSERT))
-                        .bind(event.record.position.get() as i64)
-                        .bind(format!("{} {}", stringify!($event), event.record.stream));
-                    Ok(insert.execute(&mut **db).await.map(drop)?)
+                    let insert = db.query(INSERT).bind(event.record.position);
+                    let what = format!("{} {}", stringify!($event), event.record.stream);
+                    insert.bind(what).execute().await?;
+                    Ok(())
                 }
             }
         )*
@@ -90,51 +89,54 @@ macro_rules! happened {
 }
 
 happened! {
-    factum_sqlite, SqliteProjection, SqliteProject:
-    Kitchen of JarEvent LidEvent;
-    Pantry of LidEvent;
-}
-happened! {
-    factum_postgres, PostgresProjection, PostgresProject:
     Kitchen of JarEvent LidEvent;
     Pantry of LidEvent;
 }
 
 macro_rules! run {
     ($backend:expr, $engine:expr, $($model:expr),+) => {{
-        let builder = Projections::builder($engine).retry(RetryPolicy {
+        let builder = Runtime::builder($engine).retry(RetryPolicy {
             attempts: 2,
             base: Duration::from_millis(1),
             cap: Duration::from_millis(1),
         });
-        match $backend {
-            Backend::Sqlite(store) => builder$(.with(store.read_model($model)))+.start(),
-            Backend::Postgres(store) => builder$(.with(store.read_model($model)))+.start(),
-        }
+        let builder = match $backend {
+            Backend::Sqlite(store) => builder$(.projection(store.read_model($model)))+,
+            Backend::Postgres(store) => builder$(.projection(store.read_model($model)))+,
+        };
+        builder.start().await.unwrap()
     }};
 }
 
 async fn happened(backend: &Backend) -> Vec<(i64, String)> {
     let sql = "select position, what from happened order by position";
     match backend {
-        Backend::Sqlite(store) => sqlx::query_as(sql).fetch_all(store.pool()).await,
-        Backend::Postgres(store) => sqlx::query_as(sql).fetch_all(store.pool()).await,
+        Backend::Sqlite(store) => store.query(sql).fetch_all().await,
+        Backend::Postgres(store) => store.query(sql).fetch_all().await,
     }
     .unwrap()
 }
 
-async fn execute(backend: &Backend, sql: &'static str) -> Result<(), sqlx::Error> {
+/// Returns the name and the error of the projection that has stopped.
+fn stopped(error: WaitError) -> (String, String) {
+    match error {
+        WaitError::Stopped { name, error, .. } => (name, error),
+        error => panic!("{error:?}"),
+    }
+}
+
+async fn execute(backend: &Backend, sql: &'static str) {
     match backend {
-        // The connections of the pool are read-only.
+        // The queries of the store are read-only.
         Backend::Sqlite(store) => {
-            let (_, _, file): (i64, String, String) = sqlx::query_as("pragma database_list")
-                .fetch_one(store.pool())
-                .await?;
-            use sqlx::Connection as _;
-            let mut own = factum_sqlite::SqliteConnection::connect(&file).await?;
-            sqlx::raw_sql(sql).execute(&mut own).await.map(drop)
+            let files = store.query("select file from pragma_database_list");
+            let file: String = files.fetch_one().await.unwrap();
+            let own = rusqlite::Connection::open(file).unwrap();
+            own.execute_batch(sql).unwrap();
         }
-        Backend::Postgres(store) => sqlx::raw_sql(sql).execute(store.pool()).await.map(drop),
+        Backend::Postgres(store) => {
+            sqlx::raw_sql(sql).execute(store.pool()).await.unwrap();
+        }
     }
 }
 
@@ -150,8 +152,8 @@ async fn several_event_types_fill_one_table_in_order(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
     let last = work(&engine).await;
-    let projections = run!(&backend, &engine, Kitchen);
-    projections.wait_for(last).await.unwrap();
+    let runtime = run!(&backend, &engine, Kitchen);
+    runtime.wait_for(last).await.unwrap();
     let expected = [
         (1, "JarEvent jar-w"),
         (2, "JarEvent jar-w"),
@@ -160,7 +162,7 @@ async fn several_event_types_fill_one_table_in_order(place: &str) {
     ];
     let expected = expected.map(|(position, what)| (position, what.to_owned()));
     assert_eq!(happened(&backend).await, expected);
-    projections.stop().await;
+    runtime.stop().await;
     backend.close().await;
 }
 
@@ -168,25 +170,28 @@ async fn two_projections_cannot_share_table(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
     let last = work(&engine).await;
-    let projections = run!(&backend, &engine, Kitchen);
-    projections.wait_for(last).await.unwrap();
+    let runtime = run!(&backend, &engine, Kitchen);
+    runtime.wait_for(last).await.unwrap();
     // The next build has other tables, but the same view.
-    projections.rebuild("kitchen").await.unwrap();
-    projections.stop().await;
+    let kitchen = runtime.projection::<Kitchen>().unwrap();
+    kitchen.rebuild().await.unwrap();
+    runtime.stop().await;
     let before = happened(&backend).await;
 
     let both = run!(&backend, &engine, Kitchen, Pantry);
     let error = both.wait_for(last).await.unwrap_err();
-    assert_eq!(error.name, "pantry");
+    let (name, error) = stopped(error);
+    assert_eq!(name, "pantry");
     assert_eq!(
-        error.error,
-        "the projections \"pantry\" and \"kitchen\" both have a table \"happened\": give it another name in one of them"
+        error,
+        "the read model cannot be prepared: projections \"pantry\" and \"kitchen\" both have a table \"happened\"; rename \
+         it in one of them"
     );
     let closed = Close {
         lid: "l2".to_owned(),
     };
     let last = engine.execute(closed).await.unwrap().position();
-    let mut kitchen = both.watch("kitchen").unwrap();
+    let mut kitchen = both.projection::<Kitchen>().unwrap().watch();
     kitchen
         .wait_for(|status| status.position >= last)
         .await
@@ -204,11 +209,12 @@ async fn concurrent_table_claims_reject_one_projection(place: &str) {
     let last = work(&engine).await;
     let both = run!(&backend, &engine, Kitchen, Pantry);
     let error = both.wait_for(last).await.unwrap_err();
-    let names = match error.name.as_str() {
+    let (name, error) = stopped(error);
+    let names = match name.as_str() {
         "pantry" => "\"pantry\" and \"kitchen\"",
         _ => "\"kitchen\" and \"pantry\"",
     };
-    assert!(error.error.contains(names), "{error}");
+    assert!(error.contains(names), "{error}");
     both.stop().await;
     backend.close().await;
 }
@@ -229,27 +235,28 @@ async fn foreign_tables_are_left_untouched(place: &str) {
         ("create table happened__1 (other text)", "happened__1"),
     ];
     for (create, found) in foreign {
-        execute(&backend, create).await.unwrap();
-        let projections = run!(&backend, &engine, Kitchen);
-        let error = projections.wait_for(last).await.unwrap_err().error;
+        execute(&backend, create).await;
+        let runtime = run!(&backend, &engine, Kitchen);
+        let (_, error) = stopped(runtime.wait_for(last).await.unwrap_err());
         assert_eq!(
             error,
             format!(
-                "the projection \"kitchen\" cannot have a table \"happened\": there is one of the name {found:?} that is not its own"
+                "the read model cannot be prepared: projection \"kitchen\" cannot create a table \"happened\": the \
+                 database already has {found:?}; rename one of them"
             )
         );
-        projections.stop().await;
+        runtime.stop().await;
         let drop = match found {
             "happened" => "drop view happened",
             _ => "drop table happened__1",
         };
-        execute(&backend, drop).await.unwrap();
+        execute(&backend, drop).await;
     }
     // The projection works once the names are free.
-    let projections = run!(&backend, &engine, Kitchen);
-    projections.wait_for(last).await.unwrap();
+    let runtime = run!(&backend, &engine, Kitchen);
+    runtime.wait_for(last).await.unwrap();
     assert_eq!(happened(&backend).await.len(), 4);
-    projections.stop().await;
+    runtime.stop().await;
     backend.close().await;
 }
 

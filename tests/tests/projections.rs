@@ -4,15 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
-use factum::async_trait;
-use factum::document::{
+use factum::engine::RetryPolicy;
+use factum::prelude::*;
+use factum::runtime::{Batch, BatchError, Consumer, EventError, ReadModel, StartError, WaitError};
+use factum::store::async_trait;
+use factum::store::{
+    Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Query, Read, StoreError,
+};
+use factum::store::{
     Document, DocumentChange, DocumentChanges, DocumentError, DocumentStore, Revision, Scan,
 };
-use factum::prelude::*;
-use factum::{
-    Append, AppendError, Appended, EventError, EventStore, IdempotencyKey, Page, Position,
-    Projections, Query, Read, ReadModel, RetryPolicy, Step, StepError, StoreError,
-};
+use factum::{Position, Runtime};
 use factum_memory::MemoryStore;
 use tokio::sync::watch;
 
@@ -54,26 +56,27 @@ struct LostReply {
     failed: Arc<AtomicBool>,
 }
 
-#[async_trait]
-impl ReadModel for LostReply {
+impl Consumer for LostReply {
     fn name(&self) -> &str {
         "lost-reply"
-    }
-
-    fn version(&self) -> u32 {
-        1
     }
 
     fn query(&self) -> Query {
         Query::all()
     }
 
-    async fn project(&self, step: Step<'_>) -> Result<Revision, StepError> {
+    async fn handle(&self, batch: Batch<'_>) -> Result<Revision, BatchError> {
         if self.failed.swap(true, SeqCst) {
-            return step.change().await;
+            return batch.commit().await;
         }
-        step.change().await?;
+        batch.commit().await?;
         Err(StoreError::Interrupted("the answer was lost".into()).into())
+    }
+}
+
+impl ReadModel for LostReply {
+    fn version(&self) -> u32 {
+        1
     }
 }
 
@@ -81,31 +84,35 @@ impl ReadModel for LostReply {
 async fn lost_commit_reply_is_not_reported_as_error() {
     let engine = Engine::new(MemoryStore::new());
     let model = LostReply::default();
-    let projections = Projections::builder(&engine).with(model.clone()).start();
+    let runtime = Runtime::builder(&engine)
+        .projection(model.clone())
+        .start()
+        .await
+        .unwrap();
     let receipt = engine.execute(Light { lamp: 1 }).await.unwrap();
-    projections.wait_for(receipt.position()).await.unwrap();
+    runtime.wait_for(receipt.position()).await.unwrap();
     assert!(model.failed.load(SeqCst));
-    assert_eq!(projections.status()[0].last_error, None);
-    projections.stop().await;
+    assert_eq!(runtime.status()[0].last_error, None);
+    runtime.stop().await;
 }
 
-/// A store that fails every change after the first one that settles a dead letter.
+/// A store that fails every change after the first one that resolves a dead letter.
 #[derive(Clone)]
 struct Crashing {
     store: MemoryStore,
-    settled: Arc<AtomicBool>,
+    resolved: Arc<AtomicBool>,
 }
 
 #[async_trait]
 impl DocumentStore for Crashing {
     async fn change_documents(&self, changes: DocumentChanges) -> Result<Revision, DocumentError> {
-        if self.settled.load(SeqCst) {
+        if self.resolved.load(SeqCst) {
             return Err(StoreError::Interrupted("crashed".into()).into());
         }
-        let settles = |change: &DocumentChange| change.key.starts_with("settled/");
-        let settles = changes.as_slice().iter().any(settles);
+        let resolves = |change: &DocumentChange| change.key.starts_with("dead-letter/resolved/");
+        let resolves = changes.as_slice().iter().any(resolves);
         let changed = self.store.change_documents(changes).await;
-        self.settled.fetch_or(settles, SeqCst);
+        self.resolved.fetch_or(resolves, SeqCst);
         changed
     }
 
@@ -137,27 +144,28 @@ impl EventStore for Crashing {
     }
 }
 
-factum::delegate!(snapshots, [] Crashing, |this| this.store);
+factum::store::delegate!(snapshots, [] Crashing, |this| this.store);
 
 /// A read model whose query matches no event.
 struct Unrelated;
 
-#[async_trait]
-impl ReadModel for Unrelated {
+impl Consumer for Unrelated {
     fn name(&self) -> &str {
         "unrelated"
-    }
-
-    fn version(&self) -> u32 {
-        1
     }
 
     fn query(&self) -> Query {
         Query::event_types(["unrelated.happened"])
     }
 
-    async fn project(&self, step: Step<'_>) -> Result<Revision, StepError> {
-        step.change().await
+    async fn handle(&self, batch: Batch<'_>) -> Result<Revision, BatchError> {
+        batch.commit().await
+    }
+}
+
+impl ReadModel for Unrelated {
+    fn version(&self) -> u32 {
+        1
     }
 }
 
@@ -165,8 +173,12 @@ impl ReadModel for Unrelated {
 async fn checkpoint_of_unrelated_events_is_batched() {
     let store = MemoryStore::new();
     let engine = Engine::new(store.clone());
-    let projections = Projections::builder(&engine).with(Unrelated).start();
-    projections.wait_for(Position::ZERO).await.unwrap();
+    let runtime = Runtime::builder(&engine)
+        .projection(Unrelated)
+        .start()
+        .await
+        .unwrap();
+    runtime.wait_for(Position::ZERO).await.unwrap();
     // Revisions count the changes of a store.
     let changes = async || {
         let probe = DocumentChanges::new().put("probe", "1");
@@ -184,35 +196,36 @@ async fn checkpoint_of_unrelated_events_is_batched() {
     let changes = changes().await - before;
     assert!(changes < 100, "{changes}");
     // `wait_for` needs no further event, and then the stored checkpoint is exact.
-    projections.wait_for(last).await.unwrap();
-    let persisted = factum::projections::checkpoint(&store, "unrelated").await;
+    runtime.wait_for(last).await.unwrap();
+    let persisted = factum::runtime::checkpoint(&store, "unrelated").await;
     assert_eq!(persisted.unwrap(), last);
-    projections.stop().await;
+    runtime.stop().await;
 }
 
 /// A read model that fails on the first event.
 struct FailsOnFirst;
 
-#[async_trait]
-impl ReadModel for FailsOnFirst {
+impl Consumer for FailsOnFirst {
     fn name(&self) -> &str {
         "fails-on-first"
-    }
-
-    fn version(&self) -> u32 {
-        1
     }
 
     fn query(&self) -> Query {
         Query::all()
     }
 
-    async fn project(&self, step: Step<'_>) -> Result<Revision, StepError> {
+    async fn handle(&self, batch: Batch<'_>) -> Result<Revision, BatchError> {
         let first = Position::new(1);
-        match step.events.iter().any(|event| event.position == first) {
-            true => Err(EventError::new(first, "first event".to_owned()).into()),
-            false => step.change().await,
+        match batch.events.iter().any(|event| event.position == first) {
+            true => Err(EventError::handler(first, "first event".to_owned()).into()),
+            false => batch.commit().await,
         }
+    }
+}
+
+impl ReadModel for FailsOnFirst {
+    fn version(&self) -> u32 {
+        1
     }
 }
 
@@ -224,120 +237,131 @@ async fn discard_completes_after_caller_crash() {
         attempts: 1,
         ..RetryPolicy::default()
     };
-    let builder = Projections::builder(&engine).retry(once).with(FailsOnFirst);
-    let projections = builder.start();
+    let builder = Runtime::builder(&engine)
+        .retry(once)
+        .projection(FailsOnFirst);
+    let runtime = builder.start().await.unwrap();
     let light = async || engine.execute(Light { lamp: 1 }).await.unwrap().position();
     light().await;
-    projections.wait_for(light().await).await.unwrap();
-    assert_eq!(projections.status()[0].parked, 2);
+    runtime.wait_for(light().await).await.unwrap();
+    assert_eq!(runtime.status()[0].dead_letters, 2);
     let crashing = Engine::new(Crashing {
         store: store.clone(),
-        settled: Arc::default(),
+        resolved: Arc::default(),
     });
-    let other = Projections::builder(&crashing).with(FailsOnFirst).start();
+    let other = Runtime::builder(&crashing)
+        .projection(FailsOnFirst)
+        .start()
+        .await
+        .unwrap();
     other.wait_for(Position::ZERO).await.unwrap();
     // The result depends on the change at which the crash happens.
-    let _ = other
-        .discard("fails-on-first", Position::new(1), "discarded")
-        .await;
-    let mut status = projections.watch("fails-on-first").unwrap();
-    let unblocked = status.wait_for(|status| status.parked == 0);
+    let request = other.projection_named("fails-on-first").unwrap();
+    let _ = request.discard(Position::new(1), "discarded").await;
+    let handle = runtime.projection_named("fails-on-first").unwrap();
+    let mut status = handle.watch();
+    let unblocked = status.wait_for(|status| status.dead_letters == 0);
     let unblocked = tokio::time::timeout(Duration::from_secs(20), unblocked).await;
-    assert!(
-        unblocked.is_ok(),
-        "{:?}",
-        projections.dead_letters("fails-on-first").await
-    );
-    projections.stop().await;
+    assert!(unblocked.is_ok(), "{:?}", handle.dead_letters().await);
+    runtime.stop().await;
 }
 
 /// An empty read model with the given name.
 struct Named(&'static str);
 
-#[async_trait]
-impl ReadModel for Named {
+impl Consumer for Named {
     fn name(&self) -> &str {
         self.0
-    }
-
-    fn version(&self) -> u32 {
-        1
     }
 
     fn query(&self) -> Query {
         Query::all()
     }
 
-    async fn project(&self, step: Step<'_>) -> Result<Revision, StepError> {
-        step.change().await
+    async fn handle(&self, batch: Batch<'_>) -> Result<Revision, BatchError> {
+        batch.commit().await
+    }
+}
+
+impl ReadModel for Named {
+    fn version(&self) -> u32 {
+        1
     }
 }
 
 #[tokio::test]
 async fn projection_names_must_be_valid_and_unique() {
     let engine = Engine::new(MemoryStore::new());
-    let start = |names: &[&'static str]| {
-        let builder = Projections::builder(&engine);
+    let start = async |names: &[&'static str]| {
+        let builder = Runtime::builder(&engine);
         let builder = names
             .iter()
-            .fold(builder, |builder, name| builder.with(Named(name)));
-        builder.try_start().map(drop)
+            .fold(builder, |builder, name| builder.projection(Named(name)));
+        builder.start().await.map(drop)
     };
     let long: &'static str = "n".repeat(201).leak();
     for name in ["", "a/b", "a\nb", long] {
-        let error = start(&["fine", name]).unwrap_err().to_string();
-        let rule = "is no name of a projection: 1 to 200 bytes without `/` or control characters";
-        assert!(error.ends_with(rule), "{error}");
+        let error = start(&["fine", name]).await.unwrap_err();
+        assert!(matches!(error, StartError::InvalidName { .. }), "{error:?}");
+        let shown: String = name.chars().take(80).collect();
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "invalid name of a projection {shown:?}; 1 to 200 bytes without `/` or control characters are allowed"
+            )
+        );
     }
-    let error = start(&["a", "b", "a"]).unwrap_err().to_string();
+    let error = start(&["a", "b", "a"]).await.unwrap_err().to_string();
     assert_eq!(
         error,
-        "the projection \"a\" is there twice: each needs a name of its own"
+        "two projections have the name \"a\"; give each a name of its own"
     );
     // All other characters are valid.
-    start(&["ö %_'\"", &long[1..], "{}"]).unwrap();
+    start(&["ö %_'\"", &long[1..], "{}"]).await.unwrap();
 }
 
 #[tokio::test]
 async fn invalid_control_document_is_named() {
     let store = MemoryStore::new();
     let engine = Engine::new(store.clone());
-    let put =
-        |value: &str| factum::document::DocumentChanges::new().put("projection/by hand", value);
+    let put = |value: &str| factum::store::DocumentChanges::new().put("consumer/by hand", value);
     store.change_documents(put("{\"builds\":7}")).await.unwrap();
-    let retry = factum::RetryPolicy {
+    let retry = factum::engine::RetryPolicy {
         attempts: 2,
         base: std::time::Duration::from_millis(1),
         cap: std::time::Duration::from_millis(1),
     };
-    let builder = Projections::builder(&engine).retry(retry);
-    let projections = builder.with(Named("by hand")).start();
-    let error = projections.wait_for(1.into()).await.unwrap_err().error;
-    assert!(
-        error.contains("the document \"projection/by hand\""),
-        "{error}"
-    );
+    let builder = Runtime::builder(&engine).retry(retry);
+    let runtime = builder.projection(Named("by hand")).start().await.unwrap();
+    let by_hand = runtime.projection_named("by hand").unwrap();
+    let stopped = runtime.wait_for(1.into()).await.unwrap_err();
+    let WaitError::Stopped { error, .. } = stopped else {
+        panic!("{stopped:?}");
+    };
+    assert!(error.contains("document \"consumer/by hand\""), "{error}");
     // Zero partitions count as one, and build numbers are never reused.
-    let control = r#"{"serving":7,"builds":[{"number":7,"version":1,"partitions":0}],"last":0,
-        "paused":false,"at_once":false,"retries":0,"resumed":0}"#;
+    let control = r#"{"active":7,"builds":[{"number":7,"version":1,"partitions":0}],"last_build":0,
+        "paused":false,"promote_now":false,"retries":0,"resumed":0}"#;
     store.change_documents(put(control)).await.unwrap();
-    projections.resume("by hand").await.unwrap();
+    by_hand.resume().await.unwrap();
     engine.execute(Light { lamp: 1 }).await.unwrap();
-    projections.wait_for(1.into()).await.unwrap();
-    projections.rebuild("by hand").await.unwrap();
-    assert_eq!(projections.status()[0].build, 8);
-    projections.stop().await;
+    runtime.wait_for(1.into()).await.unwrap();
+    by_hand.rebuild().await.unwrap();
+    assert_eq!(runtime.status()[0].build, 8);
+    runtime.stop().await;
 }
 
 #[tokio::test]
 async fn unknown_projection_error_lists_known_ones() {
     let engine = Engine::new(MemoryStore::new());
-    let projections = Projections::builder(&engine)
-        .with(LostReply::default())
-        .start();
-    let error = projections.rebuild("lamps").await.unwrap_err().to_string();
+    let runtime = Runtime::builder(&engine)
+        .projection(LostReply::default())
+        .start()
+        .await
+        .unwrap();
+    let error = runtime.projection_named("lamps").unwrap_err().to_string();
     let expected =
-        r#"there is no projection "lamps" among ["lost-reply"]: give it to `Projections::builder`"#;
+        r#"no projection "lamps"; the runtime has ["lost-reply"]: add it to `Runtime::builder`"#;
     assert_eq!(error, expected);
-    projections.stop().await;
+    runtime.stop().await;
 }

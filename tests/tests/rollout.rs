@@ -17,15 +17,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
+use factum::Position;
 use factum::prelude::*;
-use factum::{FailurePolicy, Position, ProjectionState};
+use factum::runtime::{ConsumerState, FailurePolicy, WaitError};
 use factum_tests::backend::Backend;
 use factum_tests::count::Count;
 use factum_tests::load::{Fill, PATIENT};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use rolling::{LEASE, assert_counts_never_decrease, assert_equals_replay, run, within};
+use rolling::{LEASE, assert_counts_never_decrease, assert_equals_replay, counts, run, within};
 
 /// Concurrent writers and readers, each with its own store.
 struct Load {
@@ -111,14 +112,18 @@ async fn until_tables(backend: &Backend, expected: &[&str]) {
 async fn readers_never_miss_events_during_promotion(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
-    let old = run::<1, 1>(&backend, &engine);
+    let old = run::<1, 1>(&backend, &engine).await;
     within("the start", old.wait_until_current()).await.unwrap();
     let load = Load::start(place).await;
     load.more(300).await;
+    let first = Position::new(*load.last.borrow());
+    within("the first events", old.wait_for(first))
+        .await
+        .unwrap();
 
     let new_backend = Backend::open(place).await.unwrap();
     let new_engine = new_backend.engine();
-    let new = run::<2, 1>(&new_backend, &new_engine);
+    let new = run::<2, 1>(&new_backend, &new_engine).await;
     within("the build", new.wait_until_current()).await.unwrap();
     let status = new.status().remove(0);
     assert_eq!((status.build, status.building), (2, None));
@@ -130,10 +135,10 @@ async fn readers_never_miss_events_during_promotion(place: &str) {
         .await
         .unwrap();
     old.stop().await;
-    new.prune_builds("counts").await.unwrap();
+    counts(&new).prune_builds().await.unwrap();
     load.more(100).await;
 
-    within("a rebuild", new.rebuild("counts")).await.unwrap();
+    within("a rebuild", counts(&new).rebuild()).await.unwrap();
     assert_eq!(new.status()[0].build, 3);
     load.more(100).await;
     let last = load.end().await;
@@ -148,50 +153,46 @@ async fn readers_never_miss_events_during_promotion(place: &str) {
 async fn reset_empties_read_model_and_keeps_pause(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
-    let projections = run::<1, 1>(&backend, &engine);
+    let runtime = run::<1, 1>(&backend, &engine).await;
     let mut last = Position::ZERO;
     for turn in 0..20 {
         let filled = Fill::new("a", turn).execute(&engine).await.unwrap();
         last = Position::new(filled.position);
     }
-    projections.wait_for(last).await.unwrap();
-    projections.pause("counts").await.unwrap();
-    let mut status = projections.watch("counts").unwrap();
-    let paused = status.wait_for(|status| status.state == ProjectionState::Paused);
+    runtime.wait_for(last).await.unwrap();
+    counts(&runtime).pause().await.unwrap();
+    let mut status = counts(&runtime).watch();
+    let paused = status.wait_for(|status| status.state == ConsumerState::Paused);
     paused.await.unwrap();
     let filled = Fill::new("a", 20).execute(&engine).await.unwrap();
-    within("a reset", projections.reset("counts"))
-        .await
-        .unwrap();
+    within("a reset", counts(&runtime).reset()).await.unwrap();
     assert_eq!(backend.jars().await.unwrap().len(), 0);
-    assert_eq!(projections.status()[0].position, Position::ZERO);
-    projections.resume("counts").await.unwrap();
+    assert_eq!(runtime.status()[0].position, Position::ZERO);
+    counts(&runtime).resume().await.unwrap();
     let last = Position::new(filled.position);
-    within("catch-up", projections.wait_for(last))
-        .await
-        .unwrap();
+    within("catch-up", runtime.wait_for(last)).await.unwrap();
     assert_equals_replay(&backend, &engine).await;
-    projections.stop().await;
+    runtime.stop().await;
     backend.close().await;
 }
 
 async fn build_keeps_its_partition_count(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
-    let one = run::<1, 1>(&backend, &engine);
+    let one = run::<1, 1>(&backend, &engine).await;
     let filled = Fill::new("a", 2).execute(&engine).await.unwrap();
     one.wait_for(Position::new(filled.position)).await.unwrap();
     one.stop().await;
-    let three = run::<1, 3>(&backend, &engine);
+    let three = run::<1, 3>(&backend, &engine).await;
     let filled = Fill::new("b", 2).execute(&engine).await.unwrap();
     let last = Position::new(filled.position);
     three.wait_for(last).await.unwrap();
     let status = three.status().remove(0);
-    assert_eq!((status.build, status.owners.len()), (1, 1));
-    within("a rebuild", three.rebuild("counts")).await.unwrap();
+    assert_eq!((status.build, status.nodes.len()), (1, 1));
+    within("a rebuild", counts(&three).rebuild()).await.unwrap();
     three.wait_for(last).await.unwrap();
     let status = three.status().remove(0);
-    assert_eq!((status.build, status.owners.len()), (2, 3));
+    assert_eq!((status.build, status.nodes.len()), (2, 3));
     assert_equals_replay(&backend, &engine).await;
     three.stop().await;
     backend.close().await;
@@ -202,53 +203,64 @@ async fn version_rollback_requires_rebuild(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
     let filled = Fill::new("a", 2).execute(&engine).await.unwrap();
-    let first = run::<1, 1>(&backend, &engine);
+    let first = run::<1, 1>(&backend, &engine).await;
     let last = Position::new(filled.position);
     first.wait_for(last).await.unwrap();
     first.stop().await;
-    let second = run::<2, 1>(&backend, &engine);
+    let second = run::<2, 1>(&backend, &engine).await;
     within("the build", second.wait_until_current())
         .await
         .unwrap();
     second.stop().await;
-    let first = run::<1, 1>(&backend, &engine);
+    let first = run::<1, 1>(&backend, &engine).await;
     let filled = Fill::new("a", 3).execute(&engine).await.unwrap();
-    let mut status = first.watch("counts").unwrap();
+    let mut status = counts(&first).watch();
     let newer = status.wait_for(|status| status.build == 2 && status.position == last);
     within("the newer build", newer).await.unwrap();
-    assert!(!first.status()[0].current);
+    assert!(!first.status()[0].is_current_version);
     // No node updates the active build; the error says so and names the remedy.
-    let inactive = "readers see build 2 of version 2, which was begun behind build 1 of this code's version 1: only \
-                     `rebuild` lets them see that version again";
+    let superseded = "the active build 2 of version 2 was created after build 1 of this code's version 1: call \
+                      `rebuild` to make that version active again";
+    let blocked = |position, reason: &str| WaitError::PromotionBlocked {
+        name: "counts".to_owned(),
+        position,
+        reason: reason.to_owned(),
+    };
     let waited = within("the wait", first.wait_until_current()).await;
-    assert_eq!(waited.unwrap_err().error, inactive);
+    assert_eq!(waited, Err(blocked(last, superseded)));
     let promotion_blocked = first.status().remove(0).promotion_blocked;
-    assert_eq!(promotion_blocked.as_deref(), Some(inactive));
-    let last = Position::new(filled.position);
+    assert_eq!(promotion_blocked.as_deref(), Some(superseded));
+    let (checkpoint, last) = (last, Position::new(filled.position));
     let waited = within("the wait", first.wait_for(last)).await;
-    let abandoned =
-        "no instance works on build 2 any more: only code of version 2 does, so start one; ";
-    assert_eq!(waited.unwrap_err().error, format!("{abandoned}{inactive}"));
-    assert_eq!(first.status()[0].state, ProjectionState::Stopped);
+    let abandoned = "no node processes the active build 2: start a node with code of version 2; ";
+    let stopped = WaitError::Stopped {
+        name: "counts".to_owned(),
+        position: checkpoint,
+        error: format!("{abandoned}{superseded}"),
+    };
+    assert_eq!(waited, Err(stopped));
+    assert_eq!(first.status()[0].state, ConsumerState::Stopped);
     // Only an explicit rebuild makes the old version active again.
-    within("a rebuild", first.rebuild("counts")).await.unwrap();
+    within("a rebuild", counts(&first).rebuild()).await.unwrap();
     within("catch-up", first.wait_for(last)).await.unwrap();
     within("catch-up", first.wait_until_current())
         .await
         .unwrap();
     assert_equals_replay(&backend, &engine).await;
 
-    let second = run::<2, 1>(&backend, &engine);
+    let second = run::<2, 1>(&backend, &engine).await;
     let waited = within("the wait", second.wait_until_current()).await;
-    let inactive = "readers see build 3 of version 1, which was begun behind build 2 of this code's version 2: only \
-                     `rebuild` lets them see that version again";
-    assert_eq!(waited.unwrap_err().error, inactive);
+    let superseded = "the active build 3 of version 1 was created after build 2 of this code's version 2: call \
+                      `rebuild` to make that version active again";
+    assert_eq!(waited, Err(blocked(last, superseded)));
     // The build of version 1 is active and is updated.
     let filled = Fill::new("a", 5).execute(&engine).await.unwrap();
     let last = Position::new(filled.position);
     within("build 3", second.wait_for(last)).await.unwrap();
     assert_equals_replay(&backend, &engine).await;
-    within("a rebuild", second.rebuild("counts")).await.unwrap();
+    within("a rebuild", counts(&second).rebuild())
+        .await
+        .unwrap();
     within("catch-up", second.wait_until_current())
         .await
         .unwrap();
@@ -267,7 +279,7 @@ async fn crash_during_build_or_prune_leaves_no_table(place: &str) {
         let filled = Fill::new("a", turn).execute(&engine).await.unwrap();
         last = Position::new(filled.position);
     }
-    let first = run::<1, 1>(&backend, &engine);
+    let first = run::<1, 1>(&backend, &engine).await;
     first.wait_for(last).await.unwrap();
     first.stop().await;
 
@@ -280,23 +292,25 @@ async fn crash_during_build_or_prune_leaves_no_table(place: &str) {
         }),
         delay: Duration::from_millis(1),
     };
-    let builder = Projections::builder(&engine).retry(PATIENT).lease(LEASE);
+    let builder = Runtime::builder(&engine).retry(PATIENT).lease(LEASE);
     let crashed = count
         .on(&backend, builder, FailurePolicy::DeadLetter)
-        .start();
-    progress.wait_for(|started| *started == 20).await.unwrap();
+        .start()
+        .await
+        .unwrap();
+    progress.wait_for(|started| *started >= 20).await.unwrap();
     drop(crashed);
     assert_eq!(backend.tables().await.unwrap(), ["jar", "jar__1", "jar__2"]);
 
-    let second = run::<2, 1>(&backend, &engine);
+    let second = run::<2, 1>(&backend, &engine).await;
     within("the build", second.wait_until_current())
         .await
         .unwrap();
     assert_eq!(second.status()[0].build, 2);
     assert_equals_replay(&backend, &engine).await;
-    second.prune_builds("counts").await.unwrap();
+    counts(&second).prune_builds().await.unwrap();
     drop(second);
-    let third = run::<2, 1>(&backend, &engine);
+    let third = run::<2, 1>(&backend, &engine).await;
     until_tables(&backend, &["jar", "jar__2"]).await;
     within("catch-up", third.wait_for(last)).await.unwrap();
     assert_equals_replay(&backend, &engine).await;

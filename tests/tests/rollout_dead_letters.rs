@@ -15,20 +15,21 @@ mod server;
 
 use std::sync::Arc;
 
+use factum::Position;
 use factum::prelude::*;
-use factum::{FailurePolicy, Position};
+use factum::runtime::{FailurePolicy, WaitError};
 use factum_tests::backend::Backend;
 use factum_tests::count::Count;
 use factum_tests::load::{Fill, PATIENT};
 
-use rolling::{LEASE, assert_equals_replay, run, within};
+use rolling::{LEASE, assert_equals_replay, counts, run, within};
 
 /// Runs version `V`, which fails on events of the jar `poison`.
-fn run_failing<const V: u32>(
+async fn run_failing<const V: u32>(
     backend: &Backend,
     engine: &Engine,
     poison: &'static str,
-) -> Projections {
+) -> Runtime {
     let count = Count::<V, 1> {
         on_event: Arc::new(move |event| match event.record.stream.key() {
             jar if jar == poison => Err("poison".to_owned()),
@@ -36,14 +37,16 @@ fn run_failing<const V: u32>(
         }),
         ..Count::default()
     };
-    let policy = factum::RetryPolicy {
+    let policy = factum::engine::RetryPolicy {
         attempts: 2,
         ..PATIENT
     };
-    let builder = Projections::builder(engine).retry(policy).lease(LEASE);
+    let builder = Runtime::builder(engine).retry(policy).lease(LEASE);
     count
         .on(backend, builder, FailurePolicy::DeadLetter)
         .start()
+        .await
+        .unwrap()
 }
 
 async fn fill(engine: &Engine, jars: &[&str]) -> Position {
@@ -58,37 +61,45 @@ async fn new_dead_letter_blocks_promotion(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
     let last = fill(&engine, &["a", "b", "c"]).await;
-    let old = run::<1, 1>(&backend, &engine);
+    let old = run::<1, 1>(&backend, &engine).await;
     within("the start", old.wait_for(last)).await.unwrap();
-    let new = run_failing::<2>(&backend, &engine, "b");
+    let new = run_failing::<2>(&backend, &engine, "b").await;
     let waited = within("the wait", new.wait_until_current()).await;
-    let blocked = "build 2 has parked the event at position 3, which has had its effect in build 1, which readers \
-                   see: mend the cause and `retry`, or `discard` it, or let readers see that build as it is by \
-                   `switch`";
-    assert_eq!(waited.unwrap_err().error, blocked);
+    let blocked = "the event at position 3 is a dead letter of build 2 and had an effect in the active build 1: fix \
+                   the cause and call `retry`, or call `discard`, or call `promote` to make the build active as it is";
+    let expected = WaitError::PromotionBlocked {
+        name: "counts".to_owned(),
+        position: last,
+        reason: blocked.to_owned(),
+    };
+    assert_eq!(waited, Err(expected));
     assert_eq!(new.status()[0].promotion_blocked.as_deref(), Some(blocked));
     assert_equals_replay(&backend, &engine).await;
-    let dead_letters = new.dead_letters("counts").await.unwrap();
+    let dead_letters = counts(&new).dead_letters().await.unwrap();
     let found: Vec<_> = dead_letters
         .iter()
         .map(|it| (it.build, it.position.get()))
         .collect();
     assert_eq!(found, [(2, 3), (2, 4)]);
-    new.discard("counts", Position::new(3), "poison")
+    counts(&new)
+        .discard(Position::new(3), "poison")
         .await
         .unwrap();
-    let mut status = new.watch("counts").unwrap();
-    let blocked = "build 2 has parked the event at position 4, ";
+    let mut status = counts(&new).watch();
+    let blocked = "the event at position 4 is a dead letter of build 2 ";
     let next = status.wait_for(|status| {
         let promotion_blocked = status.promotion_blocked.as_deref();
         promotion_blocked.is_some_and(|promotion_blocked| promotion_blocked.starts_with(blocked))
     });
     within("the discard", next).await.unwrap();
-    // `switch` promotes the build as it is.
-    new.switch("counts").await.unwrap();
-    within("the promotion", status.wait_for(|status| status.current))
-        .await
-        .unwrap();
+    // `promote` makes the build active as it is.
+    counts(&new).promote().await.unwrap();
+    within(
+        "the promotion",
+        status.wait_for(|status| status.is_current_version),
+    )
+    .await
+    .unwrap();
     assert_eq!(backend.jars().await.unwrap().len(), 2);
     new.stop().await;
     old.stop().await;
@@ -100,16 +111,16 @@ async fn different_dead_letter_blocks_promotion(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
     let last = fill(&engine, &["a", "b", "c"]).await;
-    let old = run_failing::<1>(&backend, &engine, "c");
+    let old = run_failing::<1>(&backend, &engine, "c").await;
     within("the start", old.wait_for(last)).await.unwrap();
-    assert_eq!(old.status()[0].parked, 2);
-    let new = run_failing::<2>(&backend, &engine, "b");
+    assert_eq!(old.status()[0].dead_letters, 2);
+    let new = run_failing::<2>(&backend, &engine, "b").await;
     let waited = within("the wait", new.wait_until_current()).await;
-    let blocked = waited.unwrap_err().error;
-    assert!(
-        blocked.starts_with("build 2 has parked the event at position 3, "),
-        "{blocked}"
-    );
+    let Err(WaitError::PromotionBlocked { reason, .. }) = waited else {
+        panic!("{waited:?}");
+    };
+    let blocked = "the event at position 3 is a dead letter of build 2 ";
+    assert!(reason.starts_with(blocked), "{reason}");
     // The old build is still active.
     let active: Vec<_> = backend.jars().await.unwrap().into_keys().collect();
     assert_eq!(active, ["jar-a", "jar-b"]);
@@ -123,17 +134,18 @@ async fn dead_letters_of_both_builds_do_not_block_promotion(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
     let last = fill(&engine, &["a", "b", "c"]).await;
-    let old = run_failing::<1>(&backend, &engine, "b");
+    let old = run_failing::<1>(&backend, &engine, "b").await;
     within("the start", old.wait_for(last)).await.unwrap();
-    old.discard("counts", Position::new(3), "poison")
+    counts(&old)
+        .discard(Position::new(3), "poison")
         .await
         .unwrap();
-    let mut status = old.watch("counts").unwrap();
-    let discarded = status.wait_for(|status| status.parked == 1);
+    let mut status = counts(&old).watch();
+    let discarded = status.wait_for(|status| status.dead_letters == 1);
     within("the discard", discarded).await.unwrap();
-    let new = run_failing::<2>(&backend, &engine, "b");
+    let new = run_failing::<2>(&backend, &engine, "b").await;
     within("the build", new.wait_until_current()).await.unwrap();
-    assert_eq!(new.status()[0].parked, 2);
+    assert_eq!(new.status()[0].dead_letters, 2);
     new.stop().await;
     old.stop().await;
     backend.close().await;
@@ -144,18 +156,20 @@ async fn wait_on_abandoned_build_does_not_hang(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
     let last = fill(&engine, &["a"]).await;
-    let old = run::<1, 1>(&backend, &engine);
+    let old = run::<1, 1>(&backend, &engine).await;
     within("the start", old.wait_for(last)).await.unwrap();
     old.stop().await;
     let last = fill(&engine, &["b", "c"]).await;
-    let new = run_failing::<2>(&backend, &engine, "b");
+    let new = run_failing::<2>(&backend, &engine, "b").await;
     let waited = within("the wait", new.wait_for(last)).await;
     // The wait succeeds if the new build was promoted when it reached the end of the old one.
-    if let Err(promotion_blocked) = waited {
-        let error = promotion_blocked.error;
-        let abandoned = "no instance works on build 1 any more";
+    if let Err(error) = waited {
+        let WaitError::Stopped { error, .. } = error else {
+            panic!("{error:?}");
+        };
+        let abandoned = "no node processes the active build 1";
         assert!(error.starts_with(abandoned), "{error}");
-        new.switch("counts").await.unwrap();
+        counts(&new).promote().await.unwrap();
     }
     within("the promotion", new.wait_until_current())
         .await

@@ -119,7 +119,7 @@ async fn promotion_sustains_1000_commands_per_second(place: &str) {
         fill.execute(&engine).await.unwrap();
     }
     let began = Instant::now();
-    let old = run::<1, 1>(&backend, &engine);
+    let old = run::<1, 1>(&backend, &engine).await;
     let before = Position::new(PRIOR_EVENTS);
     within("the start", old.wait_for(before)).await.unwrap();
     let share = share(PRIOR_EVENTS as f64 / began.elapsed().as_secs_f64());
@@ -144,7 +144,7 @@ async fn promotion_sustains_1000_commands_per_second(place: &str) {
     {
         old.stop().await;
     }
-    let new = run::<2, 1>(&new_backend, &new_engine);
+    let new = run::<2, 1>(&new_backend, &new_engine).await;
     // The measurement covers at least three seconds' worth of commands.
     let built = new.wait_until_current();
     let (built, ()) = tokio::join!(within("the build", built), writers.more(3 * RATE as u64));
@@ -159,7 +159,7 @@ async fn promotion_sustains_1000_commands_per_second(place: &str) {
     assert!(reader.await.unwrap() > 0, "the reader read nothing");
     assert_equals_replay(&new_backend, &new_engine).await;
     let status = new.status().remove(0);
-    assert_eq!((status.build, status.parked), (2, 0));
+    assert_eq!((status.build, status.dead_letters), (2, 0));
     assert!(rate >= RATE * share, "only {rate:.0} commands per second");
 
     new.stop().await;

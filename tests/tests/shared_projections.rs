@@ -15,8 +15,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use factum::Position;
-use factum::document::DocumentChanges;
-use factum::projections::checkpoint;
+use factum::runtime::checkpoint;
+use factum::store::DocumentChanges;
 use factum_tests::backend::Backend;
 use factum_tests::load::Fill;
 
@@ -245,16 +245,22 @@ async fn wait_on_node_without_partitions_is_prompt(place: &str) {
     let engine = backend.engine();
     let mut owner = Node::start(place);
     owner.wait_for_owned(|owned| owned == 4);
-    let builder = factum::Projections::builder(&engine).lease(Duration::from_secs(60));
+    let builder = factum::Runtime::builder(&engine).lease(Duration::from_secs(60));
     let count = factum_tests::count::Count::<1, 4>::default();
-    let projections = count
-        .on(&backend, builder, factum::FailurePolicy::DeadLetter)
-        .start();
+    let runtime = count
+        .on(
+            &backend,
+            builder,
+            factum::runtime::FailurePolicy::DeadLetter,
+        )
+        .start()
+        .await
+        .unwrap();
     let mut waits = Vec::new();
     for turn in 0..20 {
         let filled = Fill::new("a", turn).execute(&engine).await.unwrap();
         let since = Instant::now();
-        let wait = projections.wait_for(Position::new(filled.position));
+        let wait = runtime.wait_for(Position::new(filled.position));
         tokio::time::timeout(Duration::from_secs(30), wait)
             .await
             .unwrap()
@@ -265,38 +271,40 @@ async fn wait_on_node_without_partitions_is_prompt(place: &str) {
     waits.sort();
     // The heartbeat interval of this node is 20 seconds.
     assert!(waits[10] < Duration::from_millis(200), "{waits:?}");
-    projections.stop().await;
+    runtime.stop().await;
     owner.end();
 }
 
 /// Starts the projection on a node with a fixed name.
-fn start_named(backend: &Backend, engine: &factum::Engine) -> factum::Projections {
-    let builder = factum::Projections::builder(engine).instance("node-1");
+async fn start_named(backend: &Backend, engine: &factum::Engine) -> factum::Runtime {
+    let builder = factum::Runtime::builder(engine).node_name("node-1");
     let builder = builder.lease(Duration::from_secs(60));
     let count = factum_tests::count::Count::<1, 4>::default();
     count
-        .on(backend, builder, factum::FailurePolicy::DeadLetter)
+        .on(backend, builder, factum::runtime::FailurePolicy::DeadLetter)
         .start()
+        .await
+        .unwrap()
 }
 
 async fn restarted_node_with_same_name_resumes_at_once(place: &str) {
     let backend = Backend::open(place).await.unwrap();
     let engine = backend.engine();
     let last = fill(&backend, 0..5).await;
-    let first = start_named(&backend, &engine);
+    let first = start_named(&backend, &engine).await;
     first.wait_for(last).await.unwrap();
     // The node ends without releasing its lease.
     drop(first);
     let last = fill(&backend, 5..10).await;
-    let second = start_named(&backend, &engine);
+    let second = start_named(&backend, &engine).await;
     let waited = tokio::time::timeout(Duration::from_secs(20), second.wait_for(last)).await;
     waited
         .expect("the node waited for its old lease, which lasts one minute")
         .unwrap();
-    assert_eq!(second.status()[0].owners, [Some(second.instance()); 4]);
+    assert_eq!(second.status()[0].nodes, [Some(second.node()); 4]);
 
     // If a second node takes over the name, the first one loses no event and does not take the lease back.
-    let third = start_named(&backend, &engine);
+    let third = start_named(&backend, &engine).await;
     let last = fill(&backend, 10..15).await;
     third.wait_for(last).await.unwrap();
     second.wait_for(last).await.unwrap();

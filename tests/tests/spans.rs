@@ -59,11 +59,15 @@ async fn command_spans_record_streams_attempts_and_position() {
     let work = async {
         let engine = Engine::new(MemoryStore::new());
         let lamps = InMemory::<Lamps>::new();
-        let projections = Projections::builder(&engine).with(lamps).start();
+        let runtime = Runtime::builder(&engine)
+            .projection(lamps)
+            .start()
+            .await
+            .unwrap();
         let switch = engine.execute(Switch { lamp: 7 });
         let receipt = switch.correlation(Uuid::from_u128(7)).await.unwrap();
-        projections.wait_for(receipt.position()).await.unwrap();
-        projections.stop().await;
+        runtime.wait_for(receipt.position()).await.unwrap();
+        runtime.stop().await;
     };
     work.with_current_subscriber().await;
     let log = log.text();
@@ -100,9 +104,13 @@ async fn conflict_and_retry_are_logged_at_debug() {
         .collect();
     let count = |text: &str| lines.iter().filter(|line| line.contains(text)).count();
     assert_eq!(
-        count("decided on a state that has moved on attempts=1 conflict="),
+        count("append conflicted with another writer attempts=1 conflict="),
         1,
         "{log}"
     );
-    assert_eq!(count("decides again attempts=1 pause="), 1, "{log}");
+    assert_eq!(
+        count("retrying the command after a conflict attempts=1 pause="),
+        1,
+        "{log}"
+    );
 }

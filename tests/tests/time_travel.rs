@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use factum::engine::LoadError;
 use factum::prelude::*;
-use factum::{LoadError, Position, Store, Timestamp, Version};
+use factum::store::Store;
+use factum::{Position, Timestamp, Version};
 use factum_memory::MemoryStore;
 use factum_sqlite::SqliteStore;
 

@@ -4,10 +4,11 @@
 
 use std::sync::Arc;
 
+use factum::event::UpcastError;
 use factum::prelude::*;
-use factum::{
-    ContentType, Metadata, Position, RecordedEvent, StreamId, Tag, Timestamp, UpcastError, Version,
-};
+use factum::store::Metadata;
+use factum::store::{ContentType, RecordedEvent, Tag};
+use factum::{Position, StreamId, Timestamp, Version};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -208,9 +209,10 @@ proptest! {
                 let location = (error.position.get(), error.version.get(), error.schema_version);
                 prop_assert_eq!(location, (7, 3, version));
                 prop_assert_eq!(error.stream.as_str(), "person-1");
-                let message = error.to_string();
-                prop_assert!(message.contains("at position 7, person-1 version 3"), "{}", message);
-                prop_assert!(message.starts_with(name), "{}", message);
+                let message = format!(
+                    "cannot decode {name} at position 7 (person-1 version 3, schema version {version})"
+                );
+                prop_assert_eq!(error.to_string(), message);
             }
         }
     }

@@ -1,8 +1,10 @@
 //! The implementation of [`DocumentStore`].
 
 use async_trait::async_trait;
-use factum::StoreError;
-use factum::document::{Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan};
+use factum_core::document::{
+    Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan,
+};
+use factum_core::error::StoreError;
 
 use crate::MemoryStore;
 

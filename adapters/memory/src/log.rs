@@ -2,12 +2,17 @@
 
 use std::collections::HashMap;
 
-use factum::document::MemoryDocuments;
-use factum::record::Assigned;
-use factum::{
-    Append, AppendCondition, AppendError, Appended, Conflict, Direction, IdempotencyKey, Page,
-    Position, Read, RecordedEvent, Scope, StreamId, Tag, Timestamp, Version, Violation,
+use factum_core::append::{
+    Append, AppendCondition, AppendError, Appended, Conflict, IdempotencyKey, Violation,
 };
+use factum_core::document::MemoryDocuments;
+use factum_core::position::{Position, Version};
+use factum_core::read::{Direction, Page, Read, Scope};
+use factum_core::record::Assigned;
+use factum_core::record::RecordedEvent;
+use factum_core::stream_id::StreamId;
+use factum_core::tag::Tag;
+use factum_core::timestamp::Timestamp;
 use foldhash::fast::RandomState;
 use uuid::Uuid;
 
@@ -95,7 +100,7 @@ impl Log {
         Version::new(self.streams.get(stream).map_or(0, Vec::len) as u64)
     }
 
-    fn store(&mut self, streams: Vec<factum::StreamAppend>) -> Appended {
+    fn store(&mut self, streams: Vec<factum_core::append::StreamAppend>) -> Appended {
         let now = Timestamp::now();
         let last = self.events.last().map(|event| event.recorded_at);
         let recorded_at = last.map_or(now, |last| last.max(now));

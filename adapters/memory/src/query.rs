@@ -5,7 +5,8 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use factum::{Query, QueryItem, Tag};
+use factum_core::query::{Query, QueryItem};
+use factum_core::tag::Tag;
 use foldhash::fast::RandomState;
 
 /// The positions of events that can match a query, in ascending order.

@@ -1,7 +1,9 @@
 //! The implementation of [`SnapshotStore`], with the snapshots in a map.
 
 use async_trait::async_trait;
-use factum::{Snapshot, SnapshotStore, StoreError, StreamId};
+use factum_core::error::StoreError;
+use factum_core::snapshot::{Snapshot, SnapshotStore};
+use factum_core::stream_id::StreamId;
 
 use crate::MemoryStore;
 

@@ -5,11 +5,14 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use async_trait::async_trait;
-use factum::document::MemoryDocuments;
-use factum::{
-    Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Position, Read, Snapshot,
-    StoreError, StreamId,
-};
+use factum_core::append::{Append, AppendError, Appended, IdempotencyKey};
+use factum_core::document::MemoryDocuments;
+use factum_core::error::StoreError;
+use factum_core::position::Position;
+use factum_core::read::{Page, Read};
+use factum_core::snapshot::Snapshot;
+use factum_core::store::EventStore;
+use factum_core::stream_id::StreamId;
 use tokio::sync::watch;
 
 use crate::log::Log;

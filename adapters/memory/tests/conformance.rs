@@ -1,12 +1,10 @@
 //! The conformance suite for the store in memory, which keeps every guarantee except durability.
 
-use factum::async_trait;
 use factum_memory::MemoryStore;
 use factum_testkit::Backend;
 
 struct Memory(MemoryStore);
 
-#[async_trait]
 impl Backend for Memory {
     type Store = MemoryStore;
 
@@ -23,13 +21,11 @@ factum_testkit::conformance_suite!(Memory);
 
 /// The conformance suite with delayed calls and notifications.
 mod delayed {
-    use factum::async_trait;
     use factum_memory::MemoryStore;
     use factum_testkit::{Backend, Faults, Faulty};
 
     struct Delayed(MemoryStore);
 
-    #[async_trait]
     impl Backend for Delayed {
         type Store = Faulty<MemoryStore>;
 

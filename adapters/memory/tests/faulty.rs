@@ -1,9 +1,11 @@
 //! Tests of the store with seeded faults: it injects exactly the faults that it reports.
 
-use factum::{
-    Append, AppendError, ContentType, EventStore as _, ExpectedVersion, IdempotencyKey, Metadata,
-    NewEvent, Position, Query, Read, Snapshot, SnapshotStore as _, StoreError, StreamId, Version,
+use factum::store::Metadata;
+use factum::store::{
+    Append, AppendError, ContentType, EventStore as _, ExpectedVersion, IdempotencyKey, NewEvent,
+    Query, Read, Snapshot, SnapshotStore as _, StoreError,
 };
+use factum::{Position, StreamId, Version};
 use factum_memory::MemoryStore;
 use factum_testkit::{Faults, Faulty};
 
@@ -95,7 +97,7 @@ async fn rejected_rolled_back_or_unsent_append_stores_nothing() {
 }
 
 /// Returns the cause of an interrupted append.
-fn interrupted(result: Result<factum::Appended, AppendError>) -> String {
+fn interrupted(result: Result<factum::store::Appended, AppendError>) -> String {
     match result {
         Err(AppendError::Store(StoreError::Interrupted(cause))) => cause.to_string(),
         result => panic!("{result:?}"),

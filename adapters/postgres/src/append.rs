@@ -1,11 +1,14 @@
-//! Appends that the database function `append_all` checks and stores.
+//! Appends that the database function `append_all` checks and stores: it assigns the positions.
+//!
+//! If the writer's cache is valid, [`cached_append`](crate::cached_append) stores appends without that function.
 
 use std::collections::HashMap;
 
-use factum::{
-    Append, AppendCondition, Appended, Conflict, ExpectedVersion, Position, StreamId, Version,
-    Violation,
+use factum_core::append::{
+    Append, AppendCondition, Appended, Conflict, ExpectedVersion, Violation,
 };
+use factum_core::position::{Position, Version};
+use factum_core::stream_id::StreamId;
 use serde_json::json;
 use sqlx::Row as _;
 use sqlx::postgres::{PgConnection, PgRow};
@@ -16,10 +19,10 @@ use crate::error::BackendError;
 use crate::event_columns::EventColumns;
 use crate::stream_state::StreamState;
 use crate::write_request::AppendResult;
-use crate::{appended, find};
+use crate::{appended, first_result};
 
 /// The results of the appends of one transaction, and the state of the log after it.
-pub struct AppendOutcome {
+pub struct BatchOutcome {
     pub results: Vec<AppendResult>,
     pub head_before: Position,
     pub head: Position,
@@ -54,7 +57,7 @@ struct AppendColumns {
 pub async fn store(
     connection: &mut PgConnection,
     appends: &[&Append],
-) -> Result<AppendOutcome, BackendError> {
+) -> Result<BatchOutcome, BackendError> {
     let mut columns = AppendColumns::default();
     for append in appends {
         columns.add(append)?;
@@ -67,7 +70,7 @@ pub async fn store(
             appends.len()
         )));
     }
-    let mut outcome = AppendOutcome {
+    let mut outcome = BatchOutcome {
         results: Vec::with_capacity(appends.len()),
         head_before: Position::ZERO,
         head: Position::ZERO,
@@ -80,7 +83,7 @@ pub async fn store(
         let result = match (name, &append.key) {
             ("stored", _) => Ok(outcome.add_stored(row, append)?),
             ("conflict", _) => Err(decode_conflict(row, append)?.into()),
-            ("known", Some(key)) => match find::find(&mut *connection, key).await? {
+            ("known", Some(key)) => match first_result::find(&mut *connection, key).await? {
                 Ok(Some(first)) => Ok(first),
                 Ok(None) => {
                     let reason = "an idempotency key was found, but not its first result";
@@ -98,7 +101,7 @@ pub async fn store(
     Ok(outcome)
 }
 
-impl AppendOutcome {
+impl BatchOutcome {
     fn add_stored(&mut self, row: &PgRow, append: &Append) -> Result<Appended, BackendError> {
         let streams = append.streams.iter().filter(|part| !part.events.is_empty());
         let streams = streams.map(|part| part.stream.clone()).collect();

@@ -1,6 +1,9 @@
 //! Decoding of [`Appended`], the result of an append.
 
-use factum::{Appended, Position, StreamId, Timestamp, Version};
+use factum_core::append::Appended;
+use factum_core::position::{Position, Version};
+use factum_core::stream_id::StreamId;
+use factum_core::timestamp::Timestamp;
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 

@@ -1,7 +1,9 @@
 //! Documents in the table `document`.
 
-use factum::StoreError;
-use factum::document::{Document, DocumentChanges, DocumentEffect, DocumentError, Revision, Scan};
+use factum_core::document::{
+    Document, DocumentChanges, DocumentEffect, DocumentError, Revision, Scan,
+};
+use factum_core::error::StoreError;
 use sqlx::postgres::{PgArguments, PgConnection, PgExecutor, PgRow};
 use sqlx::query::Query;
 use sqlx::{Postgres, Row as _};
@@ -50,7 +52,7 @@ fn decode(rows: Result<Vec<PgRow>, sqlx::Error>) -> Result<Vec<Document>, StoreE
         .map_err(|error| BackendError::corrupt(format!("document: {error}")).into())
 }
 
-/// Makes `changes` in a transaction of their own, which is one statement.
+/// Makes `changes` in a separate transaction, which is one statement.
 ///
 /// With several statements, a client that hangs between two of them would keep its locks.
 pub async fn change_and_commit(

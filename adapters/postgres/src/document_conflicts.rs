@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use factum::document::{DocumentChanges, DocumentEffect};
+use factum_core::document::{DocumentChanges, DocumentEffect};
 
 /// The documents that the appends of one transaction use.
 ///

@@ -5,8 +5,9 @@ use std::fmt;
 use std::iter::successors;
 use std::sync::Arc;
 
-use factum::document::{DocumentChanges, DocumentError, Revision};
-use factum::{Append, AppendError, Conflict, StoreError, Violation};
+use factum_core::append::{Append, AppendError, Conflict, Violation};
+use factum_core::document::{DocumentChanges, DocumentError, Revision};
+use factum_core::error::StoreError;
 use sqlx::error::DatabaseError;
 use sqlx::postgres::PgDatabaseError;
 

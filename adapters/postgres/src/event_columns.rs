@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use factum::{ContentType, Metadata, NewEvent, Tag};
+use factum_core::metadata::Metadata;
+use factum_core::record::{ContentType, NewEvent};
+use factum_core::tag::Tag;
 use sqlx::Postgres;
 use sqlx::postgres::PgArguments;
 use sqlx::query::Query;

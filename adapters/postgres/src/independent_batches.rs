@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use factum::Append;
+use factum_core::append::Append;
 
 use crate::document_conflicts::DocumentConflicts;
 use crate::write_request::WriteRequest;

@@ -1,171 +1,150 @@
-//! [`Inlines`]: the projections that have their effect in the transaction that appends.
+//! [`Inline`]: appends and the effects of inline projections in one transaction.
 
-mod inside;
-mod store;
-
-use std::fmt;
+use std::iter::successors;
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use factum::projections::inline::{self, Inline, Standing};
-use factum::{AppendError, EventsOf, Projection, RecordedEvent, StepError, StoreError};
+use factum_core::append::{Append, AppendError, Appended};
+use factum_core::error::StoreError;
+use factum_core::position::Position;
+use factum_sql::BoxedProjection;
+use factum_sql::inline::{InlineError, InlineProjections};
 use sqlx::postgres::PgConnection;
 
-use crate::PostgresProjectSet;
+use crate::append::{self, BatchOutcome};
 use crate::error::BackendError;
-use crate::ignored_errors::{ErrorProbe, is_ignored_error};
-use crate::read_model;
+use crate::sql_transaction::{IgnoredError, PostgresTransaction};
 use crate::stream_ids::StreamIds;
-use crate::tables::Tables;
-use crate::transaction::{begin_append, commit, roll_back};
-use inside::Inside;
+use crate::transaction::{begin_append, commit, roll_back, roll_back_after_ignored_error};
 
-/// A projection, whatever its events are.
-#[async_trait]
-pub(crate) trait Inlined: fmt::Debug + Send + Sync {
-    fn inline(&self) -> Inline;
-
-    async fn prepare(&self, db: &mut PgConnection, build: u64) -> Result<(), StepError>;
-
-    async fn project(
-        &self,
-        (tables, probes): (&mut Tables<'_>, ErrorProbe),
-        events: &[RecordedEvent],
-    ) -> Result<(), StepError>;
+pub struct Inline {
+    projections: InlineProjections,
+    /// The stream ids that its transactions have read.
+    stream_ids: StreamIds,
 }
 
-pub(crate) struct OfProjection<P>(pub(crate) P);
-
-impl<P: Projection> fmt::Debug for OfProjection<P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(P::NAME)
-    }
-}
-
-#[async_trait]
-impl<P: PostgresProjectSet<EventsOf<P>>> Inlined for OfProjection<P> {
-    fn inline(&self) -> Inline {
-        Inline::of::<P>()
-    }
-
-    async fn prepare(&self, db: &mut PgConnection, build: u64) -> Result<(), StepError> {
-        read_model::make_ready(db, &self.0, build).await
-    }
-
-    async fn project(
-        &self,
-        (tables, probes): (&mut Tables<'_>, ErrorProbe),
-        events: &[RecordedEvent],
-    ) -> Result<(), StepError> {
-        for record in events {
-            self.0.take(record, tables).await?;
-            probes.check(record, tables).await?;
-        }
-        Ok(())
-    }
-}
-
-/// Why appends are not stored.
-pub(crate) enum Failure {
+/// Appends were not stored.
+pub enum BatchFailure {
     Backend(BackendError),
-    /// By an inline projection, for the append at this place; behind the last of them: whose fault it is is not known.
+    /// An inline projection rejected an append.
     Rejected {
         error: AppendError,
-        place: usize,
+        /// The index of the append, if it is known.
+        index: Option<usize>,
     },
 }
 
-impl Failure {
-    /// Whether a projection has ignored an error, which one and where is not known.
-    fn is_ignored(&self) -> bool {
-        match self {
-            Self::Backend(error) => error.follows_ignored_error(),
-            Self::Rejected { error, .. } => is_ignored_error(error),
-        }
-    }
-
-    fn rejected(error: impl Into<AppendError>) -> Self {
-        let error = error.into();
-        let place = usize::MAX;
-        Self::Rejected { error, place }
-    }
-}
-
-impl From<BackendError> for Failure {
+impl From<BackendError> for BatchFailure {
     fn from(error: BackendError) -> Self {
         Self::Backend(error)
     }
 }
 
-/// The inline projections of one store.
-pub(crate) struct Inlines {
-    models: Vec<Model>,
-    /// Of the streams that its transactions have read.
-    names: StreamIds,
-}
-
-struct Model {
-    inline: Inline,
-    inlined: Arc<dyn Inlined>,
-}
-
-impl Inlines {
-    pub(crate) fn new(inlined: &[Arc<dyn Inlined>]) -> Result<Self, StoreError> {
-        let models = inlined.iter().map(|inlined| Model {
-            inline: inlined.inline(),
-            inlined: inlined.clone(),
-        });
-        let models = inline::in_order(models.collect(), |model: &Model| &model.inline)?;
-        let names = StreamIds::new();
-        Ok(Self { models, names })
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.models.is_empty()
-    }
-
-    /// Takes what is stored, page by page, each in a transaction of its own.
-    pub(crate) async fn build(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
-        for model in &self.models {
-            while self.build_on(connection, model).await? {}
+impl BatchFailure {
+    fn rejected(error: impl Into<AppendError>) -> Self {
+        Self::Rejected {
+            error: error.into(),
+            index: None,
         }
-        Ok(())
     }
 
-    /// `true`: there is more.
-    async fn build_on(
-        &self,
-        connection: &mut PgConnection,
-        model: &Model,
-    ) -> Result<bool, StoreError> {
-        let built = match self.try_build(connection, (model, ErrorProbe::Off)).await? {
-            Err(error) if is_ignored_error(&error) => {
-                self.try_build(connection, (model, ErrorProbe::AfterEachEvent))
-                    .await?
-            }
-            built => built,
+    /// Returns whether a projection has ignored a database error.
+    fn is_ignored_error(&self) -> bool {
+        let error = match self {
+            Self::Backend(error) => return error.follows_ignored_error(),
+            Self::Rejected { error, .. } => error as &(dyn std::error::Error + 'static),
         };
-        model.inline.builds_on(built)
+        let mut causes = successors(Some(error), |&error| error.source());
+        causes.any(<dyn std::error::Error>::is::<IgnoredError>)
+    }
+}
+
+impl Inline {
+    pub fn new(projections: &[Arc<dyn BoxedProjection>]) -> Result<Self, StoreError> {
+        Ok(Self {
+            projections: InlineProjections::new(projections)?,
+            stream_ids: StreamIds::new(),
+        })
     }
 
-    async fn try_build(
+    /// Returns the names of the projections.
+    pub fn names(&self) -> Vec<String> {
+        self.projections.name_list()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.projections.is_empty()
+    }
+
+    /// Stores `appends` as [`append::store`] does, and applies their events to the inline projections.
+    ///
+    /// If it fails before the commit, nothing was executed.
+    pub async fn store(
         &self,
         connection: &mut PgConnection,
-        (model, probes): (&Model, ErrorProbe),
-    ) -> Result<Result<Standing, StepError>, StoreError> {
-        let head = begin_append(connection)
-            .await
-            .map_err(BackendError::into_not_executed)?;
-        let mut inside = Inside::new(connection, &self.names, (model, probes));
-        let built = model.inline.build(&mut inside, head).await;
-        let ended = match &built {
-            Ok(_) => commit(connection).await,
-            Err(_) => {
-                self.names.clear();
-                roll_back(connection).await
+        appends: &[&Append],
+    ) -> Result<BatchOutcome, BatchFailure> {
+        let begun = begin_append(connection).await;
+        let head = begun.map_err(BackendError::into_not_executed)?;
+        let failure = match self.store_in_transaction(connection, head, appends).await {
+            Ok(outcome) => match commit(connection).await {
+                Ok(()) => return Ok(outcome),
+                Err(error) => self.commit_failure(error),
+            },
+            Err(failure) => {
+                let rolled_back = match failure.is_ignored_error() {
+                    true => roll_back_after_ignored_error(connection).await,
+                    false => roll_back(connection).await,
+                };
+                rolled_back.map_err(BackendError::into_not_executed)?;
+                failure
             }
         };
-        ended.map_err(BackendError::into_not_executed)?;
-        Ok(built)
+        self.stream_ids.clear();
+        Err(failure)
     }
+
+    async fn store_in_transaction(
+        &self,
+        connection: &mut PgConnection,
+        head: Position,
+        appends: &[&Append],
+    ) -> Result<BatchOutcome, BatchFailure> {
+        let mut db = PostgresTransaction::new(connection, &self.stream_ids);
+        let begun = self.projections.begin(&mut db, head).await;
+        let builds = begun.map_err(BatchFailure::rejected)?;
+        let stored = append::store(connection, appends).await;
+        let outcome = stored.map_err(BackendError::into_not_executed)?;
+        let results = appends.iter().copied().zip(&outcome.results);
+        let appended = results.filter_map(|(append, result)| Some((append, result.as_ref().ok()?)));
+        let mut db = PostgresTransaction::new(connection, &self.stream_ids);
+        let finished = self.projections.finish(&mut db, builds, appended);
+        match finished.await {
+            Ok(()) => Ok(outcome),
+            Err(InlineError { error, position }) => Err(BatchFailure::Rejected {
+                index: position.and_then(|position| append_with(position, &outcome)),
+                error,
+            }),
+        }
+    }
+
+    /// A commit can only be rejected by deferred constraints and triggers of the projections' tables.
+    fn commit_failure(&self, error: BackendError) -> BatchFailure {
+        match error.is_rejected_at_commit() {
+            true => BatchFailure::rejected(AppendError::Projection {
+                name: self.projections.names(),
+                error: StoreError::from(error).into(),
+            }),
+            false => error.into(),
+        }
+    }
+}
+
+/// Returns the index of the append that has stored the event at `position`.
+fn append_with(position: Position, outcome: &BatchOutcome) -> Option<usize> {
+    let has_event = |appended: &Appended| {
+        let (last, count) = (appended.position.get(), appended.count);
+        position.get() <= last && last < position.get() + count
+    };
+    let mut results = outcome.results.iter();
+    results.position(|result| matches!(result, Ok(it) if !it.repeated && has_event(it)))
 }

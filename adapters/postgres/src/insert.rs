@@ -1,7 +1,7 @@
 //! [`NewRows`]: the rows of a batch for all tables, inserted by one statement.
 
-use factum::document::Revision;
-use factum::{Position, Timestamp};
+use factum_core::position::Position;
+use factum_core::timestamp::Timestamp;
 use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
@@ -34,13 +34,12 @@ impl NewRows {
 
     /// Inserts the rows if the head is `head_before`, and sets it to `head`.
     ///
-    /// Returns the time of the events and the revision of the changed documents, or `None` if the head has moved and
-    /// nothing was stored.
+    /// Returns the time of the events, or `None` if the head has moved and nothing was stored.
     pub async fn insert(
         self,
         connection: &mut PgConnection,
         (head_before, head): (Position, Position),
-    ) -> Result<Option<(Timestamp, Revision)>, BackendError> {
+    ) -> Result<Option<Timestamp>, BackendError> {
         let has_changes = !self.changes.is_empty();
         let only_events =
             self.stream_keys.is_empty() && self.tags.is_empty() && self.keys.is_empty();
@@ -80,11 +79,6 @@ impl NewRows {
         let Some(row) = statement.fetch_optional(connection).await? else {
             return Ok(None);
         };
-        let revision: i64 = match has_changes {
-            true => row.try_get("revision")?,
-            false => 0,
-        };
-        let recorded_at = Timestamp::from_micros(row.try_get("recorded_at")?);
-        Ok(Some((recorded_at, Revision::new(revision as u64))))
+        Ok(Some(Timestamp::from_micros(row.try_get("recorded_at")?)))
     }
 }

@@ -1,6 +1,6 @@
 //! Migration of the schema when a store is opened.
 
-use factum::StoreError;
+use factum_core::error::StoreError;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection as _};
 

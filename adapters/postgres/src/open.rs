@@ -4,13 +4,13 @@ use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use factum::{EventsOf, StoreError};
+use factum_core::error::StoreError;
+use factum_sql::{BoxedProjection, EventsOf, SqlProjectSet};
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions};
 
-use crate::PostgresProjectSet;
 use crate::error::store_error;
-use crate::inline::{Inlined, Inlines, OfProjection};
+use crate::inline::Inline;
 use crate::read_pool::ReadPool;
 use crate::store::{PostgresStore, StoreParts};
 
@@ -44,7 +44,7 @@ pub struct PostgresOptions {
     server: PgConnectOptions,
     schema: String,
     readers: u32,
-    inline: Vec<Arc<dyn Inlined>>,
+    inline: Vec<Arc<dyn BoxedProjection>>,
 }
 
 impl PostgresOptions {
@@ -81,29 +81,32 @@ impl PostgresOptions {
 
     /// Runs `projection` inside of the transaction that appends.
     ///
-    /// A read that starts after an append has returned sees the effect of its events. A rejected append leaves no trace
-    /// in the tables of the projection. If the projection fails on an event, the append is rejected with
-    /// [`AppendError::Projection`](factum::AppendError::Projection).
+    /// A read that starts after an append has returned sees the effect of its events. A rejected append leaves no
+    /// trace in the tables of the projection. If the projection fails on an event, the append is rejected with
+    /// [`AppendError::Projection`](factum_core::append::AppendError::Projection).
     ///
-    /// It is an ordinary projection with the same tables and versions. [`open`](Self::open) builds it if it is missing.
-    /// Each append runs the statements of the projection while no other process can append, so keep them few. Every
-    /// process that appends should set the option. If one of them does not, the next append of this store catches up.
+    /// Give the [read model](PostgresStore::read_model) of the same projection to the runtime, in this process or
+    /// another: it builds the tables, catches up, and retries dead letters. Appends update a build once it has caught
+    /// up. Until then, and while the projection is paused or has dead letters, they leave it to the runtime. The
+    /// projection must have one partition. Each append runs its statements while no other process can append, so keep
+    /// them few. Every process that appends should set the option. After an append without the option, the runtime or
+    /// the next append of this store catches up.
     #[must_use]
-    pub fn inline<P: PostgresProjectSet<EventsOf<P>>>(mut self, projection: P) -> Self {
-        self.inline.push(Arc::new(OfProjection(projection)));
+    pub fn inline<P: SqlProjectSet<EventsOf<P>>>(mut self, projection: P) -> Self {
+        self.inline.push(Arc::new(projection));
         self
     }
 
-    /// Connects, migrates the schema, and builds the [inline](Self::inline) projections.
+    /// Connects, and migrates the schema.
     ///
     /// # Errors
     /// - [`StoreError::NewerSchema`] if a newer version of this crate migrated the schema.
     /// - [`StoreError::Unavailable`] if the server does not answer.
     /// - [`StoreError::Failed`] if the server rejects the connection or a statement, if the schema name is not valid,
-    ///   or if an inline projection fails on a stored event.
+    ///   or if two inline projections have the same name.
     pub async fn open(self) -> Result<PostgresStore, StoreError> {
         check_schema_name(&self.schema)?;
-        let inlines = Inlines::new(&self.inline)?;
+        let inline = Inline::new(&self.inline)?;
         // PostgreSQL resolves unqualified names in the first schema of this path.
         let server = self
             .server
@@ -112,7 +115,6 @@ impl PostgresOptions {
         let writer_options = server.clone().options(WRITER_SETTINGS);
         let mut writer = writer_options.connect().await.map_err(store_error)?;
         crate::migrate::migrate(&mut writer, &self.schema).await?;
-        inlines.build(&mut writer).await?;
         let pool = pool(&server, self.readers);
         let mut listener = PgListener::connect_with(&pool).await.map_err(store_error)?;
         let channel = format!("factum:{}", self.schema);
@@ -120,7 +122,7 @@ impl PostgresOptions {
         let parts = StoreParts {
             writer_options,
             writer,
-            inlines,
+            inline,
             pool,
             read_pool: ReadPool::new(server.options(READER_SETTINGS), self.readers),
             listener,

@@ -1,6 +1,6 @@
 //! A [`Query`] as an SQL condition on `event e`.
 
-use factum::{Query, QueryItem};
+use factum_core::query::{Query, QueryItem};
 use sqlx::{Postgres, QueryBuilder};
 
 /// The tags that an event must have.

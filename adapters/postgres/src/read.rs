@@ -1,7 +1,8 @@
 //! Reading of pages, each in one statement that returns one row.
 
 use bytes::Bytes;
-use factum::{Direction, Page, Position, Read, Scope};
+use factum_core::position::Position;
+use factum_core::read::{Direction, Page, Read, Scope};
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{Postgres, QueryBuilder, Row as _, ValueRef as _};
 

@@ -8,7 +8,8 @@
 
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
-use factum::{Direction, Page, Read, Scope, StreamId};
+use factum_core::read::{Direction, Page, Read, Scope};
+use factum_core::stream_id::StreamId;
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgConnection;
 use tokio::sync::oneshot;

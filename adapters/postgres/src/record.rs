@@ -6,7 +6,12 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use factum::{ContentType, Metadata, Position, RecordedEvent, StreamId, Tag, Timestamp, Version};
+use factum_core::metadata::Metadata;
+use factum_core::position::{Position, Version};
+use factum_core::record::{ContentType, RecordedEvent};
+use factum_core::stream_id::StreamId;
+use factum_core::tag::Tag;
+use factum_core::timestamp::Timestamp;
 
 use crate::error::BackendError;
 use crate::event_row::EventRow;
@@ -93,6 +98,6 @@ fn text(bytes: &[u8]) -> Result<&str, String> {
 fn tags(bytes: &[u8]) -> Result<Vec<Tag>, String> {
     let tags = text(bytes)?.split('\n');
     let tags = tags.map(|tag| tag.to_owned().try_into());
-    tags.collect::<Result<_, factum::InvalidTag>>()
+    tags.collect::<Result<_, factum_core::tag::InvalidTag>>()
         .map_err(|error| error.to_string())
 }

@@ -3,7 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use factum::{Append, Appended, Position, Timestamp, Version};
+use factum_core::append::{Append, Appended};
+use factum_core::position::{Position, Version};
+use factum_core::timestamp::Timestamp;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 use uuid::Uuid;
@@ -45,7 +47,7 @@ pub async fn recover(
     Ok((connection, results))
 }
 
-fn events<'a>(appends: &[&'a Append]) -> impl Iterator<Item = &'a factum::NewEvent> {
+fn events<'a>(appends: &[&'a Append]) -> impl Iterator<Item = &'a factum_core::record::NewEvent> {
     let streams = appends.iter().flat_map(|append| &append.streams);
     streams.flat_map(|part| &part.events)
 }

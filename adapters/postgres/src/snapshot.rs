@@ -1,7 +1,10 @@
 //! Snapshots in the table `snapshot`.
 
 use bytes::Bytes;
-use factum::{Position, Snapshot, StoreError, StreamId, Version};
+use factum_core::error::StoreError;
+use factum_core::position::{Position, Version};
+use factum_core::snapshot::Snapshot;
+use factum_core::stream_id::StreamId;
 use sqlx::Row as _;
 use sqlx::postgres::PgPool;
 

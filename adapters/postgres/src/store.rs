@@ -4,25 +4,42 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use factum::document::{Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan};
-use factum::metrics::StoreMetrics;
-use factum::{
-    Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Position, Read, Snapshot,
-    SnapshotStore, StoreError, StreamId,
+use factum_core::append::{Append, AppendError, Appended, IdempotencyKey};
+use factum_core::document::{
+    Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan,
+};
+use factum_core::error::StoreError;
+use factum_core::metrics::StoreMetrics;
+use factum_core::position::Position;
+use factum_core::read::{Page, Read};
+use factum_core::snapshot::{Snapshot, SnapshotStore};
+use factum_core::store::EventStore;
+use factum_core::stream_id::StreamId;
+use factum_sql::{
+    BatchError, EventsOf, SqlConnection, SqlDatabase, SqlDatabaseExt, SqlProjectSet, SqlQuery,
+    SqlReadModel, TransactionWork,
 };
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::error::{BackendError, store_error};
-use crate::inline::Inlines;
+use crate::inline::Inline;
 use crate::read_batcher::{self, ReadBatcher};
 use crate::read_pool::ReadPool;
+use crate::sql_transaction::{PostgresTransaction, ReadTransaction};
 use crate::stream_ids::StreamIds;
+use crate::transaction::BEGIN;
 use crate::write_request::{Responder, WriteRequest};
 use crate::writer::{QUEUE_CAPACITY, Writer, WriterMessage};
 use crate::writer_cache::WriterCache;
 use crate::{document, snapshot};
+
+/// The statements that commit a transaction.
+///
+/// After an ignored error, `commit` rolls back and reports success, so a statement before it must succeed. sqlx ends
+/// the chained transaction when the connection returns to the pool.
+const COMMIT: &str = "select 1; commit and chain";
 
 /// A store in a schema of a PostgreSQL database.
 ///
@@ -39,6 +56,8 @@ struct Shared {
     stream_ids: StreamIds,
     read_batcher: Arc<ReadBatcher>,
     head: watch::Receiver<Position>,
+    /// The names of the inline projections.
+    inline_names: Vec<String>,
     metrics: StoreMetrics,
 }
 
@@ -46,7 +65,7 @@ struct Shared {
 pub struct StoreParts {
     pub writer_options: PgConnectOptions,
     pub writer: PgConnection,
-    pub inlines: Inlines,
+    pub inline: Inline,
     pub pool: PgPool,
     pub read_pool: ReadPool,
     pub listener: PgListener,
@@ -69,12 +88,13 @@ impl PostgresStore {
             stop_listening,
         ));
         let (writer, inbox) = mpsc::channel(QUEUE_CAPACITY);
+        let inline_names = parts.inline.names();
         let metrics = StoreMetrics::new("postgres");
         let writer_task = Writer {
             server: parts.writer_options,
             connection: Some(parts.writer),
             cache: WriterCache::new(*head.borrow()),
-            inlines: parts.inlines,
+            inline: parts.inline,
             head: sender,
             metrics: metrics.clone(),
             keep_listening,
@@ -88,6 +108,7 @@ impl PostgresStore {
             stream_ids: StreamIds::new(),
             read_batcher: Arc::default(),
             head,
+            inline_names,
             metrics,
         })))
     }
@@ -96,6 +117,25 @@ impl PostgresStore {
     #[must_use]
     pub fn pool(&self) -> &PgPool {
         &self.0.pool
+    }
+
+    /// Returns the read model of `projection`, in tables of the store's schema.
+    #[must_use]
+    pub fn read_model<P: SqlProjectSet<EventsOf<P>>>(&self, projection: P) -> SqlReadModel {
+        SqlDatabaseExt::read_model(self, projection)
+    }
+
+    /// Starts a query that reads the schema, in a separate transaction.
+    ///
+    /// Use the plain names of tables: they are views of the active builds.
+    ///
+    /// ```
+    /// # async fn show(store: factum_postgres::PostgresStore) -> Result<(), factum_postgres::SqlError> {
+    /// let events: i64 = store.query("select count(*) from events").fetch_one().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn query(&self, sql: &'static str) -> SqlQuery<'_> {
+        SqlDatabaseExt::query(self, sql)
     }
 
     /// Waits for running appends, then closes the connections.
@@ -155,9 +195,9 @@ impl EventStore for PostgresStore {
 
     async fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {
         let mut reader = self.0.read_pool.acquire().await?;
-        let mut found = crate::find::find(&mut reader.connection, key).await;
+        let mut found = crate::first_result::find(&mut reader.connection, key).await;
         if reader.reconnect_if_stale(&found).await? {
-            found = crate::find::find(&mut reader.connection, key).await;
+            found = crate::first_result::find(&mut reader.connection, key).await;
         }
         reader.release(&found);
         found.map_err(BackendError::into_not_executed)?
@@ -197,6 +237,29 @@ impl SnapshotStore for PostgresStore {
 
     async fn clear_snapshots(&self) -> Result<(), StoreError> {
         snapshot::clear(&self.0.pool).await
+    }
+}
+
+#[async_trait]
+impl SqlDatabase for PostgresStore {
+    async fn begin_read(&self) -> Result<Box<dyn SqlConnection>, StoreError> {
+        let sql = "begin isolation level repeatable read, read only";
+        let begun = self.0.pool.begin_with(sql).await;
+        Ok(Box::new(ReadTransaction(begun.map_err(store_error)?)))
+    }
+
+    fn is_inline(&self, name: &str) -> bool {
+        self.0.inline_names.iter().any(|inline| inline == name)
+    }
+
+    async fn transaction(&self, work: TransactionWork) -> Result<Revision, BatchError> {
+        let begun = self.0.pool.begin_with(BEGIN).await;
+        let mut transaction = begun.map_err(store_error)?;
+        let mut db = PostgresTransaction::new(&mut transaction, &self.0.stream_ids);
+        let revision = work(&mut db).await?;
+        let committed = sqlx::raw_sql(COMMIT).execute(&mut *transaction).await;
+        committed.map_err(|error| StoreError::from(BackendError::from(error)))?;
+        Ok(revision)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use factum::StreamId;
+use factum_core::stream_id::StreamId;
 use quick_cache::unsync::Cache;
 use sqlx::Row as _;
 use sqlx::postgres::PgConnection;

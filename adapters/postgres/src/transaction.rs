@@ -5,14 +5,13 @@
 //! Therefore sqlx does not know where these transactions begin and end. Its counter of nested transactions is raised
 //! instead, so that code that gets the connection inside of the transaction, and begins another one, gets a savepoint.
 //!
-//! The counter is raised by several levels. If `begin` fails after an error, sqlx rolls back the transaction that it
-//! assumes around it, and lowers the counter. At zero, later statements would run outside of any transaction, and would
-//! be committed. The server does not know these savepoints: it rejects each rollback to one, and the transaction stays
-//! failed.
+//! The counter is raised by several levels, because sqlx lowers it again when a nested `begin` fails: sqlx then rolls
+//! back to a savepoint that it assumes. At zero, later statements would run outside of any transaction, and would be
+//! committed. The server does not know the assumed savepoint. It rejects the rollback, so the transaction stays failed.
 
-use factum::Position;
+use factum_core::position::Position;
 use sqlx::postgres::{PgConnection, PgRow};
-use sqlx::{Connection as _, Row as _};
+use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 
 use crate::error::{BackendError, follows_failed_statement};
 
@@ -33,10 +32,6 @@ macro_rules! begin {
 
 /// The statements that begin every transaction in which code of users runs.
 pub const BEGIN: &str = begin!();
-
-pub async fn begin(db: &mut PgConnection) -> Result<(), BackendError> {
-    fetch_first(db, BEGIN).await.map(drop)
-}
 
 /// Begins a transaction, locks the head, and returns it.
 pub async fn begin_append(db: &mut PgConnection) -> Result<Position, BackendError> {
@@ -76,10 +71,10 @@ pub async fn roll_back_after_ignored_error(db: &mut PgConnection) -> Result<(), 
 }
 
 /// Executes the rollback statement `sql`, and skips unread errors of earlier statements.
-pub async fn execute_rollback(db: &mut PgConnection, sql: &'static str) -> Result<(), sqlx::Error> {
+pub async fn execute_rollback(db: &mut PgConnection, sql: &str) -> Result<(), sqlx::Error> {
     let mut unread = MAX_UNREAD_ERRORS;
     loop {
-        match sqlx::raw_sql(sql).execute(&mut *db).await {
+        match sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *db).await {
             Err(sqlx::Error::Database(error))
                 if unread > 0 && follows_failed_statement(&*error) =>
             {

@@ -1,11 +1,11 @@
-//! The head of the log.
+//! Watches the head of the log, and wakes readers when it moves.
 //!
 //! The server sends a notification for each commit that appends.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use factum::Position;
+use factum_core::position::Position;
 use sqlx::postgres::{PgListener, PgPool};
 use tokio::sync::{oneshot, watch};
 use tracing::warn;

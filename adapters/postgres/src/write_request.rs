@@ -1,6 +1,6 @@
 //! [`WriteRequest`]: a request to the writer, and the channel for its result.
 
-use factum::{Append, AppendError, Appended};
+use factum_core::append::{Append, AppendError, Appended};
 use tokio::sync::oneshot;
 use tracing::{Level, Span, debug_span, enabled};
 

@@ -4,17 +4,20 @@
 
 use std::sync::Arc;
 
-use factum::metrics::{Stopwatch, StoreMetrics};
-use factum::{Append, AppendError, Conflict, Position, StoreError};
+use factum_core::append::{Append, AppendError, Conflict};
+use factum_core::error::StoreError;
+use factum_core::metrics::{Stopwatch, StoreMetrics};
+use factum_core::position::Position;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tracing::{Instrument as _, debug, warn};
 
+use crate::cached_append::{LocalResult, WriteBatch};
 use crate::error::{BackendError, MovedDocuments};
 use crate::independent_batches::split_independent;
-use crate::inline::{Failure, Inlines};
+use crate::inline::{BatchFailure, Inline};
 use crate::write_request::{AppendResult, WriteRequest, appends, batch_span};
 use crate::writer_cache::WriterCache;
 use crate::{append, recovery};
@@ -37,7 +40,7 @@ pub struct Writer {
     /// The connection, or `None` if it was lost; the next batch connects again.
     pub connection: Option<PgConnection>,
     pub cache: WriterCache,
-    pub inlines: Inlines,
+    pub inline: Inline,
     pub head: Arc<watch::Sender<Position>>,
     pub metrics: StoreMetrics,
     /// Dropping it ends `listener`.
@@ -86,11 +89,7 @@ impl Writer {
 
     /// Stores the appends that can be checked with the cache; the database checks the others.
     async fn store(&mut self, requests: Vec<WriteRequest>) {
-        // With inline projections, the check in the database needs many more round trips.
-        let use_cache = match self.inlines.is_empty() {
-            true => self.cache.pays_for(&appends(&requests)),
-            false => self.cache.is_sole_writer(),
-        };
+        let use_cache = self.inline.is_empty() && self.cache.pays_for(&appends(&requests));
         let mut remaining = match use_cache && !requests.is_empty() {
             true => self.store_with_cache(requests).await,
             false => requests,
@@ -110,25 +109,19 @@ impl Writer {
         let started = Stopwatch::start();
         let span = batch_span(&requests);
         let waiting = appends(&requests);
-        let cached = (&mut connection, &mut self.cache);
-        let stored = self.inlines.store_known(cached, &waiting);
-        let stored = stored.instrument(span).await;
-        let results = match stored {
+        let stored = store_cached(&mut connection, &mut self.cache, &waiting);
+        let results = match stored.instrument(span).await {
             Ok(results) => results,
-            Err(Failure::Backend(error)) if error.breaks_connection() => {
+            Err(error) if error.breaks_connection() => {
                 self.handle_failure(requests, error).await;
                 return Vec::new();
             }
             // A key was used before, or a table rejected data: the database finds out which append is the cause.
-            Err(Failure::Backend(error)) => {
+            Err(error) => {
                 debug!(%error, "batch failed, the database will check its appends");
                 if error.moved_documents().is_none() {
                     self.cache.invalidate();
                 }
-                None
-            }
-            Err(Failure::Rejected { error, .. }) => {
-                debug!(%error, "inline projection rejected a batch, the database will check its appends");
                 None
             }
         };
@@ -162,17 +155,17 @@ impl Writer {
                     }
                     break;
                 }
-                Err(Failure::Rejected { place, .. })
-                    if place < requests.len() && requests.len() > 1 =>
-                {
-                    rejected.push(requests.remove(place));
+                Err(BatchFailure::Rejected {
+                    index: Some(index), ..
+                }) if requests.len() > 1 => {
+                    rejected.push(requests.remove(index));
                     continue;
                 }
-                Err(Failure::Rejected { error, .. }) => {
+                Err(BatchFailure::Rejected { error, .. }) => {
                     self.handle_rejection(requests, error).await;
                     break;
                 }
-                Err(Failure::Backend(error)) => error,
+                Err(BatchFailure::Backend(error)) => error,
             };
             let count = requests.len();
             if let Some(moved) = error.moved_documents() {
@@ -232,7 +225,7 @@ impl Writer {
         }
     }
 
-    async fn try_store(&mut self, appends: &[&Append]) -> Result<Vec<AppendResult>, Failure> {
+    async fn try_store(&mut self, appends: &[&Append]) -> Result<Vec<AppendResult>, BatchFailure> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => {
@@ -241,16 +234,16 @@ impl Writer {
             }
         };
         let started = Stopwatch::start();
-        let stored = match self.inlines.is_empty() {
+        let stored = match self.inline.is_empty() {
             true => {
                 let stored = append::store(&mut connection, appends).await;
-                stored.map_err(Failure::Backend)
+                stored.map_err(BatchFailure::Backend)
             }
-            false => self.inlines.store(&mut connection, appends).await,
+            false => self.inline.store(&mut connection, appends).await,
         };
         let broken = match &stored {
-            Err(Failure::Backend(error)) => error.breaks_connection(),
-            Err(Failure::Rejected { .. }) | Ok(_) => false,
+            Err(BatchFailure::Backend(error)) => error.breaks_connection(),
+            Err(BatchFailure::Rejected { .. }) | Ok(_) => false,
         };
         self.connection = (!broken).then_some(connection);
         let outcome = stored?;
@@ -319,6 +312,22 @@ impl Writer {
             request.responder.respond(result);
         }
     }
+}
+
+/// Stores the appends that can be checked with `cache`; `None` if nothing was stored.
+async fn store_cached(
+    connection: &mut PgConnection,
+    cache: &mut WriterCache,
+    appends: &[&Append],
+) -> Result<Option<Vec<LocalResult>>, BackendError> {
+    let Some(mut batch) = WriteBatch::check(connection, cache, appends).await? else {
+        return Ok(None);
+    };
+    if batch.insert(connection).await? {
+        return Ok(Some(batch.into_results(cache)));
+    }
+    cache.invalidate();
+    Ok(None)
 }
 
 /// Returns whether `append` writes something but has no event by which it could be found.

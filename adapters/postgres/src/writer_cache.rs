@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 
-use factum::{Append, Position, StreamId};
+use factum_core::append::Append;
+use factum_core::position::Position;
+use factum_core::stream_id::StreamId;
 use quick_cache::unsync::Cache;
 use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 
-use crate::append::{AppendOutcome, encode_condition};
+use crate::append::{BatchOutcome, encode_condition};
 use crate::error::BackendError;
 use crate::stream_state::StreamState;
 
@@ -41,12 +43,8 @@ impl WriterCache {
         self.sole_writer && (appends.len() > 2 || appends.iter().all(is_cached))
     }
 
-    pub fn is_sole_writer(&self) -> bool {
-        self.sole_writer
-    }
-
     /// Adds the outcome of appends that the database has checked.
-    pub fn add(&mut self, outcome: &AppendOutcome) {
+    pub fn add(&mut self, outcome: &BatchOutcome) {
         match outcome.head_before == self.head {
             true => self.sole_writer = true,
             false => self.invalidate(),

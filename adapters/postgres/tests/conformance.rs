@@ -5,13 +5,11 @@
 #[path = "support/server.rs"]
 mod server;
 
-use factum::async_trait;
 use factum_postgres::{PostgresOptions, PostgresStore};
 use factum_testkit::Backend;
 
 struct Schema(PostgresOptions);
 
-#[async_trait]
 impl Backend for Schema {
     type Store = PostgresStore;
 

@@ -2,19 +2,22 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "support/tally.rs"]
+mod adapter;
 #[path = "support/server.rs"]
 mod server;
-#[path = "support/tally.rs"]
+#[path = "../../../framework/sql/tests/shared/tally.rs"]
 mod tally;
 
-use factum::document::{Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan};
-use factum::{
-    Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Position, Read, StoreError,
-    async_trait,
+use factum::Position;
+use factum::store::async_trait;
+use factum::store::{
+    Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Read, StoreError,
 };
+use factum::store::{Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan};
 use factum_postgres::{PostgresOptions, PostgresStore};
 use factum_testkit::Backend;
-use tally::Sums;
+use tally::{Sums, build};
 use tokio::sync::watch;
 
 struct Schema(PostgresOptions);
@@ -23,7 +26,6 @@ struct Schema(PostgresOptions);
 #[derive(Clone)]
 struct Inline(PostgresStore);
 
-#[async_trait]
 impl Backend for Schema {
     type Store = Inline;
 
@@ -32,11 +34,12 @@ impl Backend for Schema {
     }
 
     async fn create() -> Self {
-        Self(
-            server::fresh()
-                .expect("the server is available")
-                .inline(Sums::<1>),
-        )
+        let options = server::fresh().expect("the server is available");
+        let schema = Self(options.inline(Sums::<1>));
+        let store = schema.open().await.0;
+        build::<1>(&store).await;
+        store.close().await;
+        schema
     }
 
     async fn open(&self) -> Inline {
@@ -80,5 +83,5 @@ impl DocumentStore for Inline {
     }
 }
 
-factum::delegate!(snapshots, [] Inline, |this| this.0);
+factum_core::delegate!(snapshots, [] Inline, |this| this.0);
 factum_testkit::conformance_suite!(Schema);

@@ -7,9 +7,11 @@ mod server;
 
 use std::sync::Arc;
 
-use factum::{
-    Append, AppendError, ContentType, EventStore as _, ExpectedVersion, IdempotencyKey, Metadata,
-    NewEvent, Query, Read, StoreError, Version,
+use factum::Version;
+use factum::store::Metadata;
+use factum::store::{
+    Append, AppendError, ContentType, EventStore as _, ExpectedVersion, IdempotencyKey, NewEvent,
+    Query, Read, StoreError,
 };
 use uuid::Uuid;
 

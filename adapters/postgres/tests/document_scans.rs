@@ -5,7 +5,7 @@
 #[path = "support/server.rs"]
 mod server;
 
-use factum::document::{DocumentChanges, DocumentStore as _, Scan};
+use factum::store::{DocumentChanges, DocumentStore as _, Scan};
 use factum_postgres::PostgresStore;
 
 async fn keys(store: &PostgresStore, scan: Scan) -> Vec<String> {

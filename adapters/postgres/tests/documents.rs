@@ -7,11 +7,12 @@ mod server;
 
 use std::sync::Arc;
 
-use factum::document::{DocumentChanges, DocumentStore as _, Revision, Scan};
-use factum::{
-    Append, AppendError, Appended, ContentType, EventStore as _, ExpectedVersion, Metadata,
-    NewEvent, Violation,
+use factum::store::Metadata;
+use factum::store::{
+    Append, AppendError, Appended, ContentType, EventStore as _, ExpectedVersion, NewEvent,
+    Violation,
 };
+use factum::store::{DocumentChanges, DocumentStore as _, Revision, Scan};
 use factum_postgres::{PostgresStore, sqlx};
 use uuid::Uuid;
 

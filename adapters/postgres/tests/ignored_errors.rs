@@ -8,14 +8,15 @@ mod server;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
+use factum::engine::RetryPolicy;
 use factum::prelude::*;
-use factum::{
-    Append, ContentType, DeadLetterState, EventStore as _, ExpectedVersion, NewEvent, Position,
-    RetryPolicy, StreamId,
+use factum::runtime::DeadLetterState;
+use factum::store::{Append, ContentType, EventStore as _, ExpectedVersion, NewEvent};
+use factum::{Position, StreamId};
+use factum_postgres::sqlx::{self, Connection as _};
+use factum_postgres::{
+    BoxError, PgConnection, PostgresStore, Sql, SqlError, SqlProject, SqlProjection,
 };
-use factum_postgres::{BoxError, PostgresProject, PostgresProjection, PostgresStore, Tables};
-use sqlx::Connection as _;
 use uuid::Uuid;
 
 #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,35 +33,35 @@ struct Guests {
     begins_transaction: bool,
 }
 
-#[async_trait]
-impl PostgresProjection for Guests {
-    async fn create(&self, db: &mut Tables<'_>) -> Result<(), sqlx::Error> {
-        let sql = db.sql("create table if not exists {guest} (name text primary key)");
-        sqlx::query(sql).execute(&mut **db).await.map(drop)
+impl SqlProjection for Guests {
+    async fn create(&self, db: &mut Sql<'_>) -> Result<(), SqlError> {
+        db.execute("create table if not exists {guest} (name text primary key)")
+            .await
     }
 }
 
-#[async_trait]
-impl PostgresProject<GuestEvent> for Guests {
+impl SqlProject<GuestEvent> for Guests {
     async fn project(
         &self,
         event: &Recorded<GuestEvent>,
-        db: &mut Tables<'_>,
+        db: &mut Sql<'_>,
     ) -> Result<(), BoxError> {
         let GuestEvent::Came { name } = &event.event;
-        let sql = db.sql("insert into {guest} (name) values ($1)");
-        let inserted = sqlx::query(sql).bind(name).execute(&mut **db).await;
-        match inserted {
-            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
-                if self.begins_transaction
-                    && let Ok(begun) = db.begin().await
-                {
-                    begun.commit().await?;
-                }
-                Ok(())
+        let insert = db.query("insert into {guest} (name) values ($1)");
+        let inserted = insert.bind(name).execute().await;
+        let Err(SqlError::Driver(error)) = inserted else {
+            return Ok(inserted.map(drop)?);
+        };
+        let error = error.downcast::<sqlx::Error>().unwrap();
+        let error = error.as_database_error().unwrap();
+        assert!(error.is_unique_violation(), "{error}");
+        if self.begins_transaction {
+            let db: &mut PgConnection = db.driver().unwrap();
+            if let Ok(begun) = db.begin().await {
+                begun.commit().await?;
             }
-            inserted => Ok(inserted.map(drop)?),
         }
+        Ok(())
     }
 }
 
@@ -102,15 +103,17 @@ async fn check_dead_letter(begins_transaction: bool) {
     add_guests(&store, 1, &["ada", "bob"]).await;
     add_guests(&store, 2, &["ada"]).await;
     let last = add_guests(&store, 3, &["eve"]).await;
-    let projections = Projections::builder(&Engine::new(store.clone()))
-        .with(store.read_model(Guests { begins_transaction }))
+    let runtime = Runtime::builder(&Engine::new(store.clone()))
+        .projection(store.read_model(Guests { begins_transaction }))
         .retry(RetryPolicy {
             attempts: 2,
             base: Duration::from_millis(1),
             cap: Duration::from_millis(1),
         })
-        .start();
-    let waited = tokio::time::timeout(Duration::from_secs(20), projections.wait_for(last)).await;
+        .start()
+        .await
+        .unwrap();
+    let waited = tokio::time::timeout(Duration::from_secs(20), runtime.wait_for(last)).await;
     waited.expect("the projection continues").unwrap();
     let sql = "select name from guest order by name";
     let guests: Vec<String> = sqlx::query_scalar(sql)
@@ -118,7 +121,12 @@ async fn check_dead_letter(begins_transaction: bool) {
         .await
         .unwrap();
     assert_eq!(guests, ["ada", "bob", "eve"]);
-    let dead_letters = projections.dead_letters("guests").await.unwrap();
+    let dead_letters = runtime
+        .projection::<Guests>()
+        .unwrap()
+        .dead_letters()
+        .await
+        .unwrap();
     let [dead_letter] = &dead_letters[..] else {
         panic!("{dead_letters:?}");
     };
@@ -131,5 +139,5 @@ async fn check_dead_letter(begins_transaction: bool) {
         error.contains("ignored an error of the database"),
         "{error}"
     );
-    projections.stop().await;
+    runtime.stop().await;
 }

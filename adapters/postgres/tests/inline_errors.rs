@@ -1,28 +1,32 @@
-//! Inline projections that ignore an error, panic, or are rejected at the end of the transaction.
+//! Inline projections that ignore errors, panic in unexpected places, or are rejected when the transaction ends.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "support/server.rs"]
-mod server;
 #[path = "support/tally.rs"]
+mod adapter;
+#[path = "support/server.rs"]
+#[allow(dead_code, reason = "no test uses all items")]
+mod server;
+#[path = "../../../framework/sql/tests/shared/tally.rs"]
 mod tally;
 
 use std::error::Error;
 use std::iter::successors;
 
+use adapter::{DEADLOCKS, IGNORES, IGNORES_AND_BEGINS, NESTS, RAISES};
+use factum::engine::RetryPolicy;
 use factum::prelude::*;
-use factum::projections::table;
-use factum::{Append, AppendError, EventStore as _, StoreError, async_trait};
+use factum::store::{Append, AppendError, EventStore as _, StoreError};
 use factum_postgres::sqlx::{self, AssertSqlSafe};
 use factum_postgres::{
-    BoxError, PostgresOptions, PostgresProject, PostgresProjection, PostgresStore, Tables,
+    BoxError, PostgresOptions, PostgresStore, Sql, SqlError, SqlProject, SqlProjection,
 };
-use tally::{
-    BLUNDERS, DEADLOCKS, IGNORES, NESTS, RAISES, Sums, TallyEvent, UNREADABLE, added, same, seen,
-};
+use tally::{Sums, TallyEvent, UNDECODABLE, added, build, compare, totals};
 
 async fn open(options: &PostgresOptions) -> PostgresStore {
-    options.clone().inline(Sums::<1>).open().await.unwrap()
+    let store = options.clone().inline(Sums::<1>).open().await.unwrap();
+    build::<1>(&store).await;
+    store
 }
 
 async fn rejected(store: &PostgresStore, append: Append, why: &str) {
@@ -37,35 +41,41 @@ async fn rejected(store: &PostgresStore, append: Append, why: &str) {
     assert!(causes.iter().any(|cause| cause.contains(why)), "{causes:?}");
 }
 
-/// From now on `errcode` is raised behind [`RAISES`], when the transaction ends.
-async fn rule(store: &PostgresStore, errcode: &str) {
-    let rule = format!(
+/// Creates a trigger that raises `errcode` for [`RAISES`] when the transaction ends.
+async fn create_trigger(store: &PostgresStore, errcode: &str) {
+    let trigger = format!(
         "create function raises() returns trigger language plpgsql as $$ begin
            if new.amount = {RAISES} then
              raise exception 'a rule is broken' using errcode = '{errcode}';
            end if;
            return new;
          end $$;
-         create constraint trigger rule after insert on {} deferrable initially deferred
-           for each row execute function raises()",
-        table("added", 1)
+         create constraint trigger rule after insert on added__1 deferrable initially deferred
+           for each row execute function raises()"
     );
-    let rule = sqlx::raw_sql(AssertSqlSafe(rule));
-    rule.execute(store.pool()).await.unwrap();
+    let trigger = sqlx::raw_sql(AssertSqlSafe(trigger));
+    trigger.execute(store.pool()).await.unwrap();
 }
 
 #[tokio::test]
-async fn what_is_begun_behind_an_ignored_error_does_not_leave_the_transaction() {
+async fn transaction_begun_after_an_ignored_error_stays_inside() {
     let Some(options) = server::fresh() else {
         return;
     };
     let store = open(&options).await;
     for round in 0..3 {
         for amounts in [
-            &[BLUNDERS][..],
-            &[1, BLUNDERS, 2],
+            &[IGNORES_AND_BEGINS][..],
+            &[1, IGNORES_AND_BEGINS, 2],
             &[IGNORES, NESTS],
-            &[BLUNDERS, BLUNDERS, BLUNDERS, BLUNDERS, NESTS, 2],
+            &[
+                IGNORES_AND_BEGINS,
+                IGNORES_AND_BEGINS,
+                IGNORES_AND_BEGINS,
+                IGNORES_AND_BEGINS,
+                NESTS,
+                2,
+            ],
         ] {
             rejected(
                 &store,
@@ -73,22 +83,21 @@ async fn what_is_begun_behind_an_ignored_error_does_not_leave_the_transaction() 
                 "ignored an error of the database",
             )
             .await;
-            assert_eq!(same(&store).await, round * 2);
+            assert_eq!(compare(&store).await, round * 2);
         }
-        // The first looks at the documents, the second does not.
         store.append(added(1, &[NESTS])).await.unwrap();
         store.append(added(1, &[1])).await.unwrap();
-        assert_eq!(same(&store).await, round * 2 + 2);
+        assert_eq!(compare(&store).await, round * 2 + 2);
     }
 }
 
 #[tokio::test]
-async fn who_ignored_an_error_behind_the_head_rests_and_nobody_is_rejected() {
+async fn stored_event_with_an_ignored_error_rejects_no_append() {
     for amounts in [
         &[IGNORES, NESTS][..],
-        &[BLUNDERS],
-        &[1, BLUNDERS, 2],
-        &[1, UNREADABLE],
+        &[IGNORES_AND_BEGINS],
+        &[1, IGNORES_AND_BEGINS, 2],
+        &[1, UNDECODABLE],
     ] {
         let Some(options) = server::fresh() else {
             return;
@@ -100,66 +109,66 @@ async fn who_ignored_an_error_behind_the_head_rests_and_nobody_is_rejected() {
         for _ in 0..3 {
             store.append(added(1, &[1])).await.unwrap();
         }
-        assert_eq!(seen(store.pool()).await, (1, 1), "{amounts:?}");
-        let Err(StoreError::Failed(error)) = options.clone().inline(Sums::<2>).open().await else {
-            panic!("{amounts:?}: it cannot be built")
-        };
-        let cause = error.source().unwrap().to_string();
-        let why = match amounts {
-            [_, UNREADABLE] => "panicked: it panics when it is read",
-            _ => "ignored an error",
-        };
-        assert!(cause.contains(why), "{cause}");
+        assert_eq!(totals(&store).await, (1, 1), "{amounts:?}");
     }
 }
 
 #[tokio::test]
-async fn a_panic_while_an_event_is_read_rejects_its_append_alone() {
+async fn panic_while_an_event_is_decoded_rejects_its_append() {
     let Some(options) = server::fresh() else {
         return;
     };
     let store = open(&options).await;
     for round in 0..3 {
-        let unreadable = added(1, &[1, UNREADABLE]);
-        rejected(&store, unreadable, "it panics when it is read").await;
+        let unreadable = added(1, &[1, UNDECODABLE]);
+        rejected(&store, unreadable, "it panics while it is decoded").await;
         store.append(added(1, &[1])).await.unwrap();
-        assert_eq!(same(&store).await, round + 1);
+        assert_eq!(compare(&store).await, round + 1);
     }
 }
 
-/// Panics where it is to make its tables.
+/// Panics while it creates its tables.
 #[derive(Projection)]
 #[projection(name = "tableless", events = TallyEvent)]
 struct Tableless;
 
-#[async_trait]
-impl PostgresProjection for Tableless {
-    async fn create(&self, _: &mut Tables<'_>) -> Result<(), sqlx::Error> {
+impl SqlProjection for Tableless {
+    async fn create(&self, _: &mut Sql<'_>) -> Result<(), SqlError> {
         panic!("it has no tables")
     }
 }
 
-#[async_trait]
-impl PostgresProject<TallyEvent> for Tableless {
-    async fn project(&self, _: &Recorded<TallyEvent>, _: &mut Tables<'_>) -> Result<(), BoxError> {
+impl SqlProject<TallyEvent> for Tableless {
+    async fn project(&self, _: &Recorded<TallyEvent>, _: &mut Sql<'_>) -> Result<(), BoxError> {
         Ok(())
     }
 }
 
 #[tokio::test]
-async fn a_panic_while_tables_are_created_is_an_error_of_who_opens() {
+async fn panic_while_tables_are_created_rejects_no_append() {
     let Some(options) = server::fresh() else {
         return;
     };
-    let opened = options.clone().inline(Tableless).open().await;
-    let Err(StoreError::Failed(error)) = opened else {
-        panic!("{opened:?}")
-    };
-    assert_eq!(error.to_string(), "panicked: it has no tables");
+    let store = options.inline(Tableless).open().await.unwrap();
+    let engine = Engine::new(store.clone());
+    let runtime = Runtime::builder(&engine)
+        .projection(store.read_model(Tableless))
+        .retry(RetryPolicy {
+            attempts: 1,
+            ..RetryPolicy::default()
+        })
+        .start()
+        .await
+        .unwrap();
+    store.append(added(1, &[1])).await.unwrap();
+    let error = runtime.wait_for(1_u64.into()).await.unwrap_err();
+    let error = error.to_string();
+    assert!(error.contains("panicked: it has no tables"), "{error}");
+    runtime.stop().await;
 }
 
 #[tokio::test]
-async fn a_deadlock_that_a_projection_tells_of_in_its_own_words_is_no_fault_of_the_event() {
+async fn deadlock_in_a_wrapped_error_is_transient() {
     let Some(options) = server::fresh() else {
         return;
     };
@@ -170,17 +179,17 @@ async fn a_deadlock_that_a_projection_tells_of_in_its_own_words_is_no_fault_of_t
             panic!("{answer:?}")
         };
         store.append(added(1, &[1])).await.unwrap();
-        assert_eq!(same(&store).await, round + 1);
+        assert_eq!(compare(&store).await, round + 1);
     }
 }
 
 #[tokio::test]
-async fn what_a_rule_raises_when_the_transaction_ends_rejects_one_append_and_not_its_neighbours() {
+async fn trigger_at_commit_rejects_one_append() {
     let Some(options) = server::fresh() else {
         return;
     };
     let store = open(&options).await;
-    rule(&store, "P0001").await;
+    create_trigger(&store, "P0001").await;
     for round in 0..3 {
         let appends = (0..32_u64).map(|number| {
             let store = store.clone();
@@ -195,24 +204,24 @@ async fn what_a_rule_raises_when_the_transaction_ends_rejects_one_append_and_not
         for append in appends.collect::<Vec<_>>() {
             append.await.unwrap();
         }
-        assert_eq!(same(&store).await, (round + 1) * 30);
+        assert_eq!(compare(&store).await, (round + 1) * 30);
     }
 }
 
 #[tokio::test]
-async fn a_transaction_that_the_server_ends_for_its_silence_takes_the_connection_along() {
+async fn transaction_ended_by_the_server_is_unavailable() {
     let Some(options) = server::fresh() else {
         return;
     };
     let store = open(&options).await;
-    // What the server says when it ends one: it cannot be had in time for the commit alone.
-    rule(&store, "25P03").await;
+    // The code with which the server ends an idle transaction.
+    create_trigger(&store, "25P03").await;
     for round in 0..3 {
         let answer = store.append(added(1, &[RAISES])).await;
         let Err(AppendError::Store(StoreError::Unavailable(_))) = answer else {
             panic!("{answer:?}")
         };
         store.append(added(1, &[1])).await.unwrap();
-        assert_eq!(same(&store).await, round + 1);
+        assert_eq!(compare(&store).await, round + 1);
     }
 }

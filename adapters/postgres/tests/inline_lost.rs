@@ -1,28 +1,30 @@
-//! Inline projections, and connections that break around the commit.
+//! Inline projections and connections that break around the commit.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "support/tally.rs"]
+mod adapter;
 #[path = "support/proxy.rs"]
 mod proxy;
 #[path = "support/server.rs"]
 #[allow(dead_code, reason = "every store here is behind a proxy")]
 mod server;
-#[path = "support/tally.rs"]
+#[path = "../../../framework/sql/tests/shared/tally.rs"]
 mod tally;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
-use factum::{AppendError, EventStore as _, StoreError};
+use factum::store::{AppendError, EventStore as _, StoreError};
 use factum_postgres::sqlx::{self, ConnectOptions as _};
 use proxy::{Cut, Proxy};
-use tally::{Sums, added, same};
+use tally::{Sums, added, build, compare};
 
-/// How a commit begins.
+/// The text of a commit.
 const COMMIT: &str = "; commit";
 
 #[tokio::test]
-async fn a_commit_whose_answer_is_lost_is_found_and_one_that_is_lost_did_nothing() {
+async fn lost_response_is_recovered_and_lost_commit_undone() {
     for (marker, alone) in [
         (COMMIT, true),
         (COMMIT, false),
@@ -34,12 +36,13 @@ async fn a_commit_whose_answer_is_lost_is_found_and_one_that_is_lost_did_nothing
         };
         let other = options(server.clone()).inline(Sums::<1>);
         let other = other.open().await.unwrap();
+        build::<1>(&other).await;
         let (proxy, way) = Proxy::start(server, marker).await;
         let store = options(way).inline(Sums::<1>).open().await.unwrap();
         let mut stored = 0;
         for round in 0..3 {
             for cut in [Cut::Response, Cut::Request] {
-                // Whoever has found itself alone judges appends without asking.
+                // Other writers change what the writer has cached.
                 for store in [&store, &store, &other, &store]
                     .iter()
                     .take(if alone { 2 } else { 4 })
@@ -60,17 +63,17 @@ async fn a_commit_whose_answer_is_lost_is_found_and_one_that_is_lost_did_nothing
                     (_, _, Err(AppendError::Store(StoreError::Unavailable(_)))) => {}
                     (_, _, answer) => panic!("{marker}, round {round}: {answer:?}"),
                 }
-                assert_eq!(same(&store).await, stored);
+                assert_eq!(compare(&store).await, stored);
                 store.append(added(2, &[3])).await.unwrap();
                 stored += 1;
-                assert_eq!(same(&store).await, stored);
+                assert_eq!(compare(&store).await, stored);
             }
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn connections_that_are_killed_at_any_moment_leave_the_table_as_the_log() {
+async fn killed_connections_leave_the_table_equal_to_the_log() {
     const WRITERS: u64 = 8;
     let Some((server, options)) = server::fresh_with_address() else {
         return;
@@ -79,21 +82,22 @@ async fn connections_that_are_killed_at_any_moment_leave_the_table_as_the_log() 
     let control = server.clone().application_name("control");
     let mut control = control.connect().await.unwrap();
     let store = options(server).inline(Sums::<1>).open().await.unwrap();
+    build::<1>(&store).await;
     let end: Arc<AtomicBool> = Arc::default();
     let writers = (0..WRITERS).map(|number| {
         let (store, end) = (store.clone(), end.clone());
         tokio::spawn(async move {
-            let mut told = Vec::new();
+            let mut acknowledged = Vec::new();
             while !end.load(SeqCst) {
                 match store.append(added(number, &[number, 1])).await {
-                    Ok(appended) => told.push(appended.position.get()),
+                    Ok(appended) => acknowledged.push(appended.position.get()),
                     Err(AppendError::Store(
                         StoreError::Unavailable(_) | StoreError::Interrupted(_),
                     )) => {}
                     Err(error) => panic!("{number}: {error:?}"),
                 }
             }
-            told
+            acknowledged
         })
     });
     let writers: Vec<_> = writers.collect();
@@ -110,14 +114,14 @@ async fn connections_that_are_killed_at_any_moment_leave_the_table_as_the_log() 
         assert!(killed > 0);
     }
     end.store(true, SeqCst);
-    let mut told = Vec::new();
+    let mut acknowledged = Vec::new();
     for writer in writers {
-        told.extend(writer.await.unwrap());
+        acknowledged.extend(writer.await.unwrap());
     }
     let last = store.append(added(1, &[1])).await.unwrap();
-    let stored = same(&store).await as u64;
+    let stored = compare(&store).await as u64;
     assert_eq!(stored, last.position.get());
-    told.sort_unstable();
-    assert!(told.windows(2).all(|pair| pair[0] < pair[1]));
-    assert!(told.len() as u64 * 2 < stored);
+    acknowledged.sort_unstable();
+    assert!(acknowledged.windows(2).all(|pair| pair[0] < pair[1]));
+    assert!(acknowledged.len() as u64 * 2 < stored);
 }

@@ -1,24 +1,25 @@
-//! How many appends a second a store takes: without a projection, with one behind it, with the same one inline.
+//! Appends per second: without a projection, with an ordinary one, and with an inline one.
 //!
 //! `cargo test --release -p factum-postgres --test inline_speed -- --ignored --nocapture`
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "support/tally.rs"]
+mod adapter;
 #[path = "support/server.rs"]
 mod server;
-#[path = "support/tally.rs"]
+#[path = "../../../framework/sql/tests/shared/tally.rs"]
 mod tally;
 
 use std::time::{Duration, Instant};
 
-use factum::EventStore as _;
-use factum::prelude::*;
+use factum::store::EventStore as _;
 use factum_postgres::PostgresStore;
-use tally::{Sums, added, seen};
+use tally::{Sums, added, build, run, totals};
 
 const TIME: Duration = Duration::from_secs(3);
 
-/// Appends of one event each a second, by so many callers.
+/// Returns the appends of one event per second, by so many callers.
 async fn rate(store: &PostgresStore, callers: u64) -> f64 {
     let began = Instant::now();
     let tasks = (0..callers).map(|caller| {
@@ -47,29 +48,25 @@ async fn appends_a_second() {
         let alone = rate(&bare, callers).await;
         bare.close().await;
 
-        let behind = server::fresh().unwrap().open().await.unwrap();
-        let projections = Projections::builder(&Engine::new(behind.clone()))
-            .with(behind.read_model(Sums::<1>))
-            .start();
-        let beside = rate(&behind, callers).await;
-        let head = *behind.watch().borrow();
-        let lag = head.get() as i64 - seen(behind.pool()).await.0;
+        let ordinary = server::fresh().unwrap().open().await.unwrap();
+        let runtime = run::<1>(&ordinary).await;
+        let beside = rate(&ordinary, callers).await;
+        let head = *ordinary.watch().borrow();
+        let lag = head.get() as i64 - totals(&ordinary).await.0;
         let began = Instant::now();
-        projections.wait_for(head).await.unwrap();
+        runtime.wait_for(head).await.unwrap();
         let late = began.elapsed();
-        projections.stop().await;
-        behind.close().await;
+        runtime.stop().await;
+        ordinary.close().await;
 
         let options = server::fresh().unwrap().inline(Sums::<1>);
         let store = options.open().await.unwrap();
+        build::<1>(&store).await;
         let inline = rate(&store, callers).await;
-        assert_eq!(
-            seen(store.pool()).await.0 as u64,
-            store.watch().borrow().get()
-        );
+        assert_eq!(totals(&store).await.0 as u64, store.watch().borrow().get());
         store.close().await;
         println!(
-            "{callers} callers: alone {alone:.0}/s, behind {beside:.0}/s ({lag} events, {late:?} late), inline {inline:.0}/s"
+            "{callers} callers: alone {alone:.0}/s, ordinary {beside:.0}/s ({lag} events, {late:?} late), inline {inline:.0}/s"
         );
     }
 }

@@ -8,9 +8,9 @@ mod server;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use factum::{
-    Append, ContentType, EventStore as _, ExpectedVersion, IdempotencyKey, Metadata, NewEvent,
-    Query, Read,
+use factum::store::Metadata;
+use factum::store::{
+    Append, ContentType, EventStore as _, ExpectedVersion, IdempotencyKey, NewEvent, Query, Read,
 };
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use uuid::Uuid;

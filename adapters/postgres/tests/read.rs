@@ -8,9 +8,10 @@ mod server;
 use std::sync::Arc;
 use std::time::Duration;
 
-use factum::{
-    Append, ContentType, EventStore as _, ExpectedVersion, Metadata, NewEvent, Query, Read,
-    StoreError, StreamId,
+use factum::StreamId;
+use factum::store::Metadata;
+use factum::store::{
+    Append, ContentType, EventStore as _, ExpectedVersion, NewEvent, Query, Read, StoreError,
 };
 use factum_postgres::PostgresStore;
 use tokio::task::JoinSet;

@@ -9,11 +9,12 @@ mod server;
 
 use std::sync::Arc;
 
-use factum::document::{DocumentChanges, DocumentStore as _, Scan};
-use factum::{
-    Append, AppendError, ContentType, EventStore as _, ExpectedVersion, Metadata, NewEvent, Query,
-    Read, StoreError,
+use factum::store::Metadata;
+use factum::store::{
+    Append, AppendError, ContentType, EventStore as _, ExpectedVersion, NewEvent, Query, Read,
+    StoreError,
 };
+use factum::store::{DocumentChanges, DocumentStore as _, Scan};
 use factum_postgres::{PgPool, PostgresStore};
 use proxy::{Cut, Proxy};
 use uuid::Uuid;

@@ -7,9 +7,10 @@ mod server;
 
 use std::sync::Arc;
 
-use factum::{
-    Append, AppendError, ContentType, EventStore as _, ExpectedVersion, Metadata, NewEvent, Query,
-    Read, Violation,
+use factum::store::Metadata;
+use factum::store::{
+    Append, AppendError, ContentType, EventStore as _, ExpectedVersion, NewEvent, Query, Read,
+    Violation,
 };
 use factum_postgres::PostgresStore;
 use uuid::Uuid;

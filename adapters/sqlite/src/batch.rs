@@ -1,16 +1,15 @@
-//! Storing of a batch of requests in one transaction, with a separate check of each.
+//! Stores a batch of requests in one transaction: checks each request, and assigns the positions.
 
-use factum::{
-    Append, AppendCondition, Appended, Conflict, Position, Timestamp, Version, Violation,
-};
+use factum_core::append::{Append, AppendCondition, Appended, Conflict, Violation};
+use factum_core::position::{Position, Version};
+use factum_core::timestamp::Timestamp;
 use rusqlite::Connection;
 
 use crate::document::change;
 use crate::error::BackendError;
-use crate::find::{self, FirstResult};
-use crate::inline::Inlines;
+use crate::first_result::{self, FirstResult};
+use crate::inline::Inline;
 use crate::insert::{EventPlace, Inserts};
-use crate::pair::wait;
 use crate::query;
 use crate::stream_state::StreamState;
 use crate::write_connection::{WriteConnection, WriteTransaction};
@@ -23,26 +22,24 @@ use crate::writer_cache::WriterCache;
 /// commit is unknown.
 pub fn store(
     writer: &mut WriteConnection,
-    inlines: &Inlines,
+    inline: &Inline,
     requests: &mut [WriteRequest],
 ) -> Result<Position, BackendError> {
     let mut transaction = writer.begin()?;
-    // Before the appends, because inline projections expect their documents unchanged after catching up.
+    // Before the appends, because inline projections read their documents first and change them last.
     for request in &mut *requests {
         if let WriteRequest::ChangeDocuments(changes, responder) = request {
-            responder.result = Some(change(transaction.connection()?, changes)?);
+            responder.result = Some(change(transaction.connection, changes)?);
         }
     }
     let head_before = transaction.cache.end.head;
-    let caught_up = match requests.iter().any(WriteRequest::is_append) {
-        true => inlines.catch_up(transaction.pair, head_before)?,
+    let builds = match requests.iter().any(WriteRequest::is_append) {
+        true => inline.begin(transaction.connection, head_before)?,
         false => Vec::new(),
     };
     append_all(&mut transaction, requests)?;
     let head = transaction.cache.end.head;
-    if head > head_before && !caught_up.is_empty() {
-        inlines.take(transaction.pair, caught_up, requests)?;
-    }
+    inline.finish(transaction.connection, builds, requests)?;
     transaction.end()?;
     Ok(head)
 }
@@ -51,7 +48,7 @@ fn append_all(
     transaction: &mut WriteTransaction<'_>,
     requests: &mut [WriteRequest],
 ) -> Result<(), BackendError> {
-    let mut batch = Batch::new(transaction)?;
+    let mut batch = WriteBatch::new(transaction)?;
     for request in requests {
         if let WriteRequest::Append(append, responder) = request {
             responder.result = Some(batch.append(append)?);
@@ -61,16 +58,16 @@ fn append_all(
 }
 
 /// The state of the log after the accepted appends.
-struct Batch<'t> {
+struct WriteBatch<'t> {
     connection: &'t Connection,
     cache: &'t mut WriterCache,
     inserts: Inserts<'t>,
     recorded_at: Timestamp,
 }
 
-impl<'t> Batch<'t> {
+impl<'t> WriteBatch<'t> {
     fn new(transaction: &'t mut WriteTransaction<'_>) -> Result<Self, BackendError> {
-        let connection = wait(transaction.pair.rusqlite())?;
+        let connection = &*transaction.connection;
         let cache = &mut *transaction.cache;
         Ok(Self {
             inserts: Inserts::new(connection)?,
@@ -82,7 +79,7 @@ impl<'t> Batch<'t> {
 
     fn append(&mut self, append: &Append) -> Result<AppendResult, BackendError> {
         if let Some(key) = &append.key
-            && let Some(first) = find::find(self.connection, &key.key)?
+            && let Some(first) = first_result::find(self.connection, &key.key)?
         {
             return Ok(first.repeat(key));
         }

@@ -4,19 +4,17 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
-use sqlx::ConnectOptions as _;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 
 use crate::error::BackendError;
 
 /// The size of the WAL in pages at which SQLite starts a checkpoint, about 40 MB.
 ///
 /// The default is 4 MB. A checkpoint is the longest pause of a writer.
-const CHECKPOINT_PAGES: &str = "10000";
+const CHECKPOINT_PAGES: i64 = 10_000;
 /// The size of the page cache: 64 MB.
-const CACHE_SIZE: &str = "-65536";
+const CACHE_SIZE: i64 = -65_536;
 /// The number of statements that a connection keeps prepared.
-pub const STATEMENT_CACHE_CAPACITY: usize = 100;
+const STATEMENT_CACHE_CAPACITY: usize = 100;
 
 /// The file of a store, and how long its connections wait for other processes.
 #[derive(Debug, Clone)]
@@ -33,38 +31,34 @@ impl DatabaseFile {
         }
     }
 
-    /// Returns the options of a connection that writes to an existing file.
-    pub fn write_options(&self) -> SqliteConnectOptions {
-        self.common_options()
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
-    }
-
-    /// Returns the options of a connection for asynchronous reads.
-    pub fn read_options(&self) -> SqliteConnectOptions {
-        self.common_options().pragma("query_only", "1")
-    }
-
-    fn common_options(&self) -> SqliteConnectOptions {
-        SqliteConnectOptions::new()
-            .filename(&self.path)
-            .busy_timeout(self.busy_timeout)
-            .pragma("cache_size", CACHE_SIZE)
-            .foreign_keys(false)
-            .disable_statement_logging()
-    }
-
-    /// Opens a read-only connection for use by one thread.
+    /// Opens the connection that writes.
     ///
-    /// sqlx passes each statement and each row from one thread to another, which costs more than SQLite itself.
+    /// `create` allows it to create the file.
+    pub fn connect_to_write(&self, create: bool) -> Result<Connection, BackendError> {
+        let flags = match create {
+            true => OpenFlags::SQLITE_OPEN_CREATE,
+            false => OpenFlags::empty(),
+        };
+        let connection = self.connect(flags)?;
+        connection.pragma_update(None, "journal_mode", "wal")?;
+        connection.pragma_update(None, "synchronous", "full")?;
+        connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+        Ok(connection)
+    }
+
+    /// Opens a connection that only reads.
     pub fn connect_to_read(&self) -> Result<Connection, BackendError> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = self.connect(OpenFlags::empty())?;
+        connection.pragma_update(None, "query_only", 1)?;
+        Ok(connection)
+    }
+
+    fn connect(&self, flags: OpenFlags) -> Result<Connection, BackendError> {
+        let flags = flags | OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.path, flags)?;
         connection.busy_timeout(self.busy_timeout)?;
         connection.pragma_update(None, "cache_size", CACHE_SIZE)?;
         connection.pragma_update(None, "foreign_keys", 0)?;
-        connection.pragma_update(None, "query_only", 1)?;
         connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE_CAPACITY);
         Ok(connection)
     }

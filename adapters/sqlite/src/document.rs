@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use factum::document::{
+use factum_core::document::{
     Document, DocumentChanges, DocumentEffect, DocumentError, MAX_SCAN, Revision, Scan,
 };
 use rusqlite::{Connection, OptionalExtension as _, Row};

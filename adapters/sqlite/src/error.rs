@@ -3,15 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
-use factum::document::DocumentError;
-use factum::{AppendError, StepError, StoreError};
-use rusqlite::ffi::{self, ErrorCode};
+use factum_core::append::AppendError;
+use factum_core::document::DocumentError;
+use factum_core::error::StoreError;
+use rusqlite::ffi::ErrorCode;
 
 /// A failure of the database; a clone of it can be returned to each append of a batch.
 #[derive(Debug, Clone)]
 pub enum BackendError {
     Sqlite(Arc<rusqlite::Error>),
-    Sqlx(Arc<sqlx::Error>),
     Corrupt(Arc<str>),
     /// An inline projection rejected the append.
     Rejected(Arc<AppendError>),
@@ -37,7 +37,7 @@ impl BackendError {
                 **error,
                 AppendError::Projection { .. } | AppendError::Store(StoreError::Corrupt(_))
             ),
-            Self::Sqlx(_) | Self::Closed => false,
+            Self::Closed => false,
         }
     }
 
@@ -45,10 +45,6 @@ impl BackendError {
     pub fn breaks_connection(&self) -> bool {
         match self {
             Self::Sqlite(error) => code_breaks_connection(error.sqlite_error_code()),
-            Self::Sqlx(error) => match &**error {
-                sqlx::Error::WorkerCrashed | sqlx::Error::Protocol(_) => true,
-                error => code_breaks_connection(code(error)),
-            },
             Self::Rejected(error) => matches!(**error, AppendError::Store(StoreError::Failed(_))),
             Self::Corrupt(_) | Self::Closed => false,
         }
@@ -56,7 +52,7 @@ impl BackendError {
 }
 
 /// Returns whether a new connection may work after an error with this code.
-fn code_breaks_connection(code: Option<ErrorCode>) -> bool {
+pub fn code_breaks_connection(code: Option<ErrorCode>) -> bool {
     matches!(
         code,
         Some(
@@ -76,7 +72,6 @@ impl fmt::Display for BackendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(error) => error.fmt(f),
-            Self::Sqlx(error) => error.fmt(f),
             Self::Corrupt(reason) => f.write_str(reason),
             Self::Rejected(error) => error.fmt(f),
             Self::Closed => f.write_str("the store is closed"),
@@ -85,23 +80,8 @@ impl fmt::Display for BackendError {
 }
 
 /// Returns whether another connection holds the lock of the file.
-pub fn is_busy(error: &sqlx::Error) -> bool {
-    matches!(
-        code(error),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
-    )
-}
-
-/// Returns whether the cause is the file, and not the statement.
-pub fn is_file_error(error: &sqlx::Error) -> bool {
-    is_busy(error)
-        || matches!(error, sqlx::Error::WorkerCrashed)
-        || code_breaks_connection(code(error))
-}
-
-fn code(error: &sqlx::Error) -> Option<ErrorCode> {
-    let code = error.as_database_error()?.code()?;
-    Some(ffi::Error::new(code.parse().ok()?).code)
+pub fn is_busy(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
 }
 
 impl From<rusqlite::Error> for BackendError {
@@ -119,12 +99,6 @@ impl From<rusqlite::Error> for BackendError {
     }
 }
 
-impl From<sqlx::Error> for BackendError {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Sqlx(Arc::new(error))
-    }
-}
-
 impl From<BackendError> for StoreError {
     fn from(error: BackendError) -> Self {
         match error {
@@ -135,15 +109,7 @@ impl From<BackendError> for StoreError {
                 error => Self::Failed(error.into()),
             },
             BackendError::Sqlite(error) => match error.sqlite_error_code() {
-                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-                    Self::Unavailable(Box::new(error))
-                }
-                _ => Self::Failed(Box::new(error)),
-            },
-            BackendError::Sqlx(error) => match &*error {
-                sqlx::Error::PoolClosed => Self::Closed,
-                sqlx::Error::PoolTimedOut => Self::Unavailable(Box::new(error)),
-                other if is_busy(other) => Self::Unavailable(Box::new(error)),
+                Some(code) if is_busy(code) => Self::Unavailable(Box::new(error)),
                 _ => Self::Failed(Box::new(error)),
             },
         }
@@ -176,15 +142,4 @@ impl From<BackendError> for DocumentError {
     fn from(error: BackendError) -> Self {
         Self::Store(error.into())
     }
-}
-
-impl From<BackendError> for StepError {
-    fn from(error: BackendError) -> Self {
-        Self::Store(error.into())
-    }
-}
-
-/// Converts an error of sqlx into a [`StoreError`].
-pub fn store_error(error: sqlx::Error) -> StoreError {
-    BackendError::from(error).into()
 }

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use factum::{ContentType, Metadata, NewEvent, StreamId};
+use factum_core::metadata::Metadata;
+use factum_core::record::{ContentType, NewEvent};
+use factum_core::stream_id::StreamId;
 use rusqlite::types::Null;
 use rusqlite::{CachedStatement, Connection};
 
 use crate::error::BackendError;
-use crate::find::FirstResult;
+use crate::first_result::FirstResult;
 
 /// The statements that insert the rows of a batch, one row at a time.
 pub struct Inserts<'c> {

@@ -8,7 +8,9 @@
 //! # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
 //! # let dir = tempfile::tempdir()?;
 //! # let file = dir.path().join("bank.db");
-//! use factum::{EventStore, Query, Read};
+//! use factum_core::query::Query;
+//! use factum_core::read::Read;
+//! use factum_core::store::EventStore;
 //! use factum_sqlite::SqliteStore;
 //!
 //! let store = SqliteStore::open(file).await?;
@@ -22,44 +24,40 @@
 //! To look at the events with the `sqlite3` command, use the view in the file: `sqlite3 bank.db 'select * from
 //! events'`.
 //!
-//! Read models can live in the same file: see [`SqliteProjection`]. They are updated after the appends, or inside of
-//! the append transaction: see [`SqliteOptions::inline`].
+//! Read models can live in the same file: see [`SqlProjection`]. They are updated after the appends, or inside of the
+//! append transaction: see [`SqliteOptions::inline`].
 
 mod batch;
 mod database_file;
 mod document;
 mod error;
 mod event_types;
-mod find;
+mod first_result;
 mod inline;
 mod insert;
 mod migrate;
 mod open;
-mod pair;
-mod project_set;
-mod projection;
 mod query;
 mod read;
-mod read_model;
 mod read_pool;
 mod record;
 mod snapshot;
+mod statement;
 mod store;
 mod stream_state;
-mod tables;
-mod view;
+mod transaction;
+mod view_pool;
 mod watch;
 mod write_connection;
 mod write_request;
 mod writer;
 mod writer_cache;
 
+pub use factum_sql::{
+    BoxError, Dialect, FromRow, Sql, SqlDatabase, SqlDatabaseExt, SqlError, SqlProject,
+    SqlProjectSet, SqlProjection, SqlReadModel, SqlRow, View,
+};
 pub use open::SqliteOptions;
-pub use project_set::SqliteProjectSet;
-pub use projection::{BoxError, SqliteProject, SqliteProjection};
-pub use read_model::SqliteReadModel;
-pub use sqlx;
-pub use sqlx::{SqliteConnection, SqlitePool};
+/// The driver, for [`Sql::driver`].
+pub use rusqlite;
 pub use store::SqliteStore;
-pub use tables::Tables;
-pub use view::View;

@@ -2,18 +2,18 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use factum::{EventsOf, StoreError};
-use sqlx::sqlite::SqlitePoolOptions;
-use sqlx::{ConnectOptions as _, SqliteConnection, SqlitePool};
+use factum_core::error::StoreError;
+use factum_sql::{BoxedProjection, EventsOf, SqlProjectSet};
+use rusqlite::Connection;
+use tokio::task::spawn_blocking;
 
-use crate::SqliteProjectSet;
 use crate::database_file::DatabaseFile;
-use crate::error::{is_busy, store_error};
-use crate::inline::{Inlined, Inlines, OfProjection};
+use crate::inline::Inline;
 use crate::read_pool::ReadPool;
 use crate::store::{SqliteStore, StoreParts};
+use crate::view_pool::ViewPool;
 use crate::write_connection::WriteConnection;
 
 /// The interval at which opening is retried while another process creates the file.
@@ -24,7 +24,7 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(5);
 pub struct SqliteOptions {
     file: DatabaseFile,
     readers: u32,
-    inline: Vec<Arc<dyn Inlined>>,
+    inline: Vec<Arc<dyn BoxedProjection>>,
 }
 
 impl SqliteOptions {
@@ -40,17 +40,17 @@ impl SqliteOptions {
 
     /// Sets the maximum number of connections that read events, at least 1.
     ///
-    /// The [pool](SqliteStore::pool) has the same maximum. Events are read by at most two connections for each core,
-    /// even if the maximum is higher. The default is 8.
+    /// [Queries](SqliteStore::query) and views have the same maximum of their own. Events are read by at most two
+    /// connections for each core, even if the maximum is higher. The default is 8.
     #[must_use]
     pub fn readers(mut self, connections: u32) -> Self {
         self.readers = connections.max(1);
         self
     }
 
-    /// Sets how long a write waits for another process that writes.
+    /// Sets the time that a write waits for another process that writes.
     ///
-    /// Then it fails with [`StoreError::Unavailable`]. The default is 5 seconds.
+    /// After this time, the write fails with [`StoreError::Unavailable`]. The default is 5 seconds.
     #[must_use]
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.file.busy_timeout = timeout;
@@ -63,77 +63,78 @@ impl SqliteOptions {
     /// on an event, the append is rejected with [`AppendError::Projection`], and leaves no trace in the tables of the
     /// projection.
     ///
-    /// It is an ordinary projection with tables and one partition. [`open`](Self::open) builds it if it is missing or
-    /// has a new version, which becomes active once it has caught up. A clone may also run in
-    /// [`Projections`](factum::Projections), for its status and for commands such as rebuild. Each append runs the
-    /// statements of the projection, and nothing else can write to the file meanwhile.
+    /// Give the [read model](SqliteStore::read_model) of the same projection to the runtime, in this process or
+    /// another: it builds the tables, catches up, and retries dead letters. Appends update a build once it has caught
+    /// up. Until then, and while the projection is paused or has dead letters, they leave it to the runtime. The
+    /// projection must have one partition. Each append runs its statements, and nothing else can write to the file
+    /// meanwhile.
     ///
     /// ```
-    /// # use async_trait::async_trait;
     /// # use factum::prelude::*;
-    /// # use factum_sqlite::{BoxError, SqliteOptions, SqliteProject, SqliteProjection, Tables};
+    /// # use factum_sqlite::{BoxError, Sql, SqlError, SqlProject, SqlProjection, SqliteOptions};
     /// # #[derive(Event, Serialize, Deserialize)]
     /// # #[event(prefix = "account")]
     /// # enum AccountEvent { Opened { owner: String } }
-    /// #[derive(Projection)]
+    /// #[derive(Projection, Clone)]
     /// #[projection(name = "owners", events = AccountEvent)]
     /// struct Owners;
-    /// # #[async_trait]
-    /// # impl SqliteProjection for Owners {
-    /// #     async fn create(&self, db: &mut Tables<'_>) -> Result<(), sqlx::Error> {
-    /// #         let sql = "create table if not exists {owner} (account text primary key, name text not null)";
-    /// #         sqlx::query(db.sql(sql)).execute(&mut **db).await?;
-    /// #         Ok(())
+    /// # impl SqlProjection for Owners {
+    /// #     async fn create(&self, db: &mut Sql<'_>) -> Result<(), SqlError> {
+    /// #         db.execute("create table if not exists {owner} (account text primary key, name text not null)").await
     /// #     }
     /// # }
-    /// # #[async_trait]
-    /// # impl SqliteProject<AccountEvent> for Owners {
-    /// #     async fn project(&self, _: &Recorded<AccountEvent>, _: &mut Tables<'_>) -> Result<(), BoxError> { Ok(()) }
+    /// # impl SqlProject<AccountEvent> for Owners {
+    /// #     async fn project(&self, _: &Recorded<AccountEvent>, _: &mut Sql<'_>) -> Result<(), BoxError> { Ok(()) }
     /// # }
     ///
     /// # tokio::runtime::Runtime::new()?.block_on(async {
     /// # let dir = tempfile::tempdir()?;
     /// # let file = dir.path().join("bank.db");
     /// let store = SqliteOptions::new(file).inline(Owners).open().await?;
+    /// let engine = Engine::new(store.clone());
+    /// let runtime = Runtime::builder(&engine).projection(store.read_model(Owners)).start().await?;
+    /// runtime.wait_until_current().await?;
+    /// # runtime.stop().await;
     /// # store.close().await;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// [`AppendError::Projection`]: factum::AppendError::Projection
+    /// [`AppendError::Projection`]: factum_core::append::AppendError::Projection
     #[must_use]
-    pub fn inline<P: SqliteProjectSet<EventsOf<P>>>(mut self, projection: P) -> Self {
-        self.inline.push(Arc::new(OfProjection(projection)));
+    pub fn inline<P: SqlProjectSet<EventsOf<P>>>(mut self, projection: P) -> Self {
+        self.inline.push(Arc::new(projection));
         self
     }
 
-    /// Opens or creates the file, migrates its schema, and builds the [inline](Self::inline) projections.
+    /// Opens or creates the file, and migrates its schema.
     ///
     /// # Errors
     /// - [`StoreError::NewerSchema`] if a newer version of this crate migrated the file.
     /// - [`StoreError::Unavailable`] if another process keeps its lock on the file.
-    /// - [`StoreError::Failed`] if the file cannot be opened or is not a SQLite database, or if an inline projection
-    ///   fails on a stored event.
+    /// - [`StoreError::Failed`] if the file cannot be opened or is not a SQLite database, or if two inline projections have
+    ///   the same name.
     pub async fn open(self) -> Result<SqliteStore, StoreError> {
         if self.file.path.as_os_str() == ":memory:" {
             let reason = "invalid file name: \":memory:\"; each connection would open a separate database, \
                           use `factum-memory`";
             return Err(StoreError::Failed(reason.into()));
         }
-        let inlines = Inlines::new(&self.inline)?;
-        let connection = self.connect_writer().await?;
-        let mut writer = WriteConnection::new(self.file.clone(), connection).await?;
-        inlines.build(&mut writer).await?;
-        let watcher = self.file.read_options().connect().await;
-        let parts = StoreParts {
-            writer,
-            inlines,
-            pool: self.pool(),
-            read_pool: ReadPool::new(self.file.clone(), self.max_reader_threads()),
-            watcher: watcher.map_err(store_error)?,
-        };
-        SqliteStore::start(parts).await
+        let inline = Inline::new(&self.inline)?;
+        let opened = spawn_blocking(move || {
+            let connection = self.connect_writer()?;
+            SqliteStore::start(StoreParts {
+                writer: WriteConnection::new(self.file.clone(), connection),
+                inline,
+                read_pool: ReadPool::new(self.file.clone(), self.max_reader_threads()),
+                view_pool: ViewPool::new(self.file.clone(), self.readers),
+                watcher: self.file.connect_to_read()?,
+            })
+        });
+        opened
+            .await
+            .map_err(|error| StoreError::Failed(error.into()))?
     }
 
     /// Returns the maximum number of reading threads; more of them would only compete for the cores.
@@ -146,41 +147,33 @@ impl SqliteOptions {
     ///
     /// SQLite reports a file that another process is creating as busy, without waiting for the timeout. So this
     /// retries.
-    async fn connect_writer(&self) -> Result<SqliteConnection, StoreError> {
-        let deadline = tokio::time::Instant::now() + self.file.busy_timeout;
+    fn connect_writer(&self) -> Result<Connection, StoreError> {
+        let deadline = Instant::now() + self.file.busy_timeout;
         loop {
-            let error = match self.try_connect_writer().await {
+            let error = match self.try_connect_writer() {
                 Err(StoreError::Unavailable(error)) => error,
                 other => return other,
             };
-            if tokio::time::Instant::now() >= deadline {
+            if Instant::now() >= deadline {
                 return Err(StoreError::Unavailable(error));
             }
-            tokio::time::sleep(RETRY_INTERVAL).await;
+            std::thread::sleep(RETRY_INTERVAL);
         }
     }
 
-    async fn try_connect_writer(&self) -> Result<SqliteConnection, StoreError> {
-        let options = self.file.write_options().create_if_missing(true);
-        let mut connection = options.connect().await.map_err(|error| match error {
-            busy if is_busy(&busy) => StoreError::Unavailable(busy.into()),
-            other => {
-                let path = self.file.path.display();
-                StoreError::Failed(format!("cannot open the file: {path}; {other}").into())
+    fn try_connect_writer(&self) -> Result<Connection, StoreError> {
+        let connection = self.file.connect_to_write(true).map_err(|error| {
+            let text = error.to_string();
+            match StoreError::from(error) {
+                busy @ StoreError::Unavailable(_) => busy,
+                _ => {
+                    let path = self.file.path.display();
+                    StoreError::Failed(format!("cannot open the file: {path}; {text}").into())
+                }
             }
         })?;
-        crate::migrate::migrate(&mut connection).await?;
+        crate::migrate::migrate(&connection)?;
         Ok(connection)
-    }
-
-    fn pool(&self) -> SqlitePool {
-        SqlitePoolOptions::new()
-            .max_connections(self.readers)
-            // The database is in this process, so a connection cannot be lost.
-            .test_before_acquire(false)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_lazy_with(self.file.read_options())
     }
 }
 

@@ -1,6 +1,9 @@
 //! A [`Query`] as an SQL condition on `factum_event e`.
 
-use factum::{AppendCondition, Position, Query, QueryItem, Tag};
+use factum_core::append::AppendCondition;
+use factum_core::position::Position;
+use factum_core::query::{Query, QueryItem};
+use factum_core::tag::Tag;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 

@@ -1,6 +1,8 @@
 //! Reading of pages, each from one snapshot of the file.
 
-use factum::{Direction, Page, Position, Read, Scope, StreamId};
+use factum_core::position::Position;
+use factum_core::read::{Direction, Page, Read, Scope};
+use factum_core::stream_id::StreamId;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 

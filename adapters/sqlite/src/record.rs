@@ -4,7 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use factum::{ContentType, Metadata, Position, RecordedEvent, StreamId, Tag, Timestamp, Version};
+use factum_core::metadata::Metadata;
+use factum_core::position::{Position, Version};
+use factum_core::record::{ContentType, RecordedEvent};
+use factum_core::stream_id::StreamId;
+use factum_core::tag::Tag;
+use factum_core::timestamp::Timestamp;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 

@@ -1,20 +1,23 @@
 //! Snapshots in the table `factum_snapshot`.
 
 use bytes::Bytes;
-use factum::{Position, Snapshot, StreamId, Version};
+use factum_core::position::{Position, Version};
+use factum_core::snapshot::Snapshot;
+use factum_core::stream_id::StreamId;
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use crate::error::BackendError;
-use crate::write_connection::WriteLock;
 
-pub async fn save(writer: &WriteLock, snapshot: &Snapshot) -> Result<(), BackendError> {
-    let save = sqlx::query(include_str!("sql/save_snapshot.sql"))
-        .bind(snapshot.stream.as_str())
-        .bind(snapshot.version.get() as i64)
-        .bind(snapshot.position.get() as i64)
-        .bind(i64::from(snapshot.schema_version))
-        .bind(&*snapshot.data);
-    writer.execute(save).await
+pub fn save(connection: &Connection, snapshot: &Snapshot) -> Result<(), BackendError> {
+    let mut save = connection.prepare_cached(include_str!("sql/save_snapshot.sql"))?;
+    save.execute((
+        snapshot.stream.as_str(),
+        snapshot.version.get() as i64,
+        snapshot.position.get() as i64,
+        snapshot.schema_version,
+        &*snapshot.data,
+    ))?;
+    Ok(())
 }
 
 pub fn load(connection: &Connection, stream: &StreamId) -> Result<Option<Snapshot>, BackendError> {
@@ -37,7 +40,6 @@ pub fn load(connection: &Connection, stream: &StreamId) -> Result<Option<Snapsho
     })
 }
 
-pub async fn clear(writer: &WriteLock) -> Result<(), BackendError> {
-    let clear = "delete from factum_snapshot";
-    writer.execute(sqlx::query(clear)).await
+pub fn clear(connection: &Connection) -> Result<(), BackendError> {
+    Ok(connection.execute_batch("delete from factum_snapshot")?)
 }

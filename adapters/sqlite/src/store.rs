@@ -4,20 +4,32 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use factum::document::{Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan};
-use factum::metrics::StoreMetrics;
-use factum::{
-    Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Position, Read, Scope,
-    Snapshot, SnapshotStore, StoreError, StreamId,
+use factum_core::append::{Append, AppendError, Appended, IdempotencyKey};
+use factum_core::document::{
+    Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan,
 };
-use sqlx::{SqliteConnection, SqlitePool};
+use factum_core::error::StoreError;
+use factum_core::metrics::StoreMetrics;
+use factum_core::position::Position;
+use factum_core::read::{Page, Read, Scope};
+use factum_core::snapshot::{Snapshot, SnapshotStore};
+use factum_core::store::EventStore;
+use factum_core::stream_id::StreamId;
+use factum_sql::{
+    BatchError, EventsOf, SqlConnection, SqlDatabase, SqlDatabaseExt, SqlProjectSet, SqlQuery,
+    SqlReadModel, TransactionWork,
+};
+use rusqlite::Connection;
+use tokio::runtime::Handle;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
-use tracing::warn;
+use tokio::task::spawn_blocking;
 
-use crate::error::store_error;
-use crate::inline::Inlines;
+use crate::error::BackendError;
+use crate::inline::Inline;
 use crate::read_pool::{ReadCost, ReadPool};
+use crate::transaction::SqliteTransaction;
+use crate::view_pool::ViewPool;
+use crate::watch::{HeadPoller, read_head};
 use crate::write_connection::{WriteConnection, WriteLock};
 use crate::write_request::{Responder, WriteRequest};
 use crate::writer::{QUEUE_CAPACITY, Writer, WriterMessage};
@@ -32,49 +44,40 @@ pub struct SqliteStore(Arc<Shared>);
 
 struct Shared {
     /// Dropped before `writer`, so that the connection in it is dropped on the writer's thread.
-    write_lock: Arc<WriteLock>,
+    write_lock: WriteLock,
     writer: mpsc::Sender<WriterMessage>,
     read_pool: ReadPool,
-    pool: SqlitePool,
+    view_pool: ViewPool,
     head: watch::Receiver<Position>,
+    /// The names of the inline projections.
+    inline_names: Vec<String>,
     metrics: StoreMetrics,
-    watcher: Mutex<Option<Watcher>>,
-}
-
-/// The task that looks for commits of other processes.
-struct Watcher {
-    /// Dropping it ends the task.
-    keep_polling: oneshot::Sender<()>,
-    task: JoinHandle<()>,
+    poller: Mutex<Option<HeadPoller>>,
 }
 
 /// The open connections that a store starts with.
 pub struct StoreParts {
     pub writer: WriteConnection,
-    pub inlines: Inlines,
-    pub pool: SqlitePool,
+    pub inline: Inline,
     pub read_pool: ReadPool,
-    pub watcher: SqliteConnection,
+    pub view_pool: ViewPool,
+    pub watcher: Connection,
 }
 
 impl SqliteStore {
-    pub(crate) async fn start(parts: StoreParts) -> Result<Self, StoreError> {
-        let mut watcher = parts.watcher;
-        let sql = "select coalesce(max(position), 0) from factum_event";
-        let head: i64 = sqlx::query_scalar(sql)
-            .fetch_one(&mut watcher)
-            .await
-            .map_err(store_error)?;
-        let (sender, head) = watch::channel(Position::new(head as u64));
+    pub(crate) fn start(parts: StoreParts) -> Result<Self, StoreError> {
+        let head = read_head(&parts.watcher).map_err(BackendError::from)?;
+        let (sender, head) = watch::channel(head);
         let sender = Arc::new(sender);
-        let (keep_polling, stop_polling) = oneshot::channel();
-        let task = tokio::spawn(crate::watch::poll(watcher, sender.clone(), stop_polling));
-        let write_lock = Arc::new(WriteLock::new(parts.writer));
+        let poller = HeadPoller::start(parts.watcher, sender.clone());
+        let poller = poller.map_err(|error| StoreError::Failed(error.into()))?;
+        let write_lock = WriteLock::new(parts.writer);
         let (writer, inbox) = mpsc::channel(QUEUE_CAPACITY);
+        let inline_names = parts.inline.names();
         let metrics = StoreMetrics::new("sqlite");
         let writer_thread = Writer {
             write_lock: write_lock.clone(),
-            inlines: parts.inlines,
+            inline: parts.inline,
             head: sender,
             metrics: metrics.clone(),
         };
@@ -86,19 +89,31 @@ impl SqliteStore {
             write_lock,
             writer,
             read_pool: parts.read_pool,
-            pool: parts.pool,
+            view_pool: parts.view_pool,
             head,
+            inline_names,
             metrics,
-            watcher: Mutex::new(Some(Watcher { keep_polling, task })),
+            poller: Mutex::new(Some(poller)),
         })))
     }
 
-    /// Returns a pool of read-only connections, for read models and reports.
-    ///
-    /// SQLite rejects statements that write through it.
+    /// Returns the read model of `projection`, in tables of this file.
     #[must_use]
-    pub fn pool(&self) -> &SqlitePool {
-        &self.0.pool
+    pub fn read_model<P: SqlProjectSet<EventsOf<P>>>(&self, projection: P) -> SqlReadModel {
+        SqlDatabaseExt::read_model(self, projection)
+    }
+
+    /// Starts a query that reads the file, in a separate transaction.
+    ///
+    /// Use the plain names of tables: they are views of the active builds.
+    ///
+    /// ```
+    /// # async fn show(store: factum_sqlite::SqliteStore) -> Result<(), factum_sqlite::SqlError> {
+    /// let events: i64 = store.query("select count(*) from events").fetch_one().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn query(&self, sql: &'static str) -> SqlQuery<'_> {
+        SqlDatabaseExt::query(self, sql)
     }
 
     /// Waits for running appends, then closes the file.
@@ -111,21 +126,17 @@ impl SqliteStore {
             // An error means that the writer has already ended.
             let _ = closed.await;
         }
-        if let Some(Watcher { keep_polling, task }) = self.0.watcher.lock().await.take() {
-            drop(keep_polling);
-            // The task ends by itself, and its result does not matter any more.
-            let _ = task.await;
+        if let Some(poller) = self.0.poller.lock().await.take() {
+            // The thread ends by itself, and its result does not matter any more.
+            let _ = spawn_blocking(|| poller.stop()).await;
         }
-        if let Some(writer) = self.0.write_lock.lock().await.take()
-            && let Err(error) = writer.close().await
-        {
-            warn!(%error, "cannot close the writer's connection");
-        }
+        self.0.write_lock.close().await;
         self.0.read_pool.close().await;
-        self.0.pool.close().await;
+        self.0.view_pool.close();
     }
 
-    pub(crate) fn write_lock(&self) -> &Arc<WriteLock> {
+    #[cfg(test)]
+    pub(crate) fn write_lock(&self) -> &WriteLock {
         &self.0.write_lock
     }
 
@@ -157,7 +168,7 @@ impl EventStore for SqliteStore {
 
     async fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {
         let text = key.key.clone();
-        let find = move |connection: &_| crate::find::find(connection, &text);
+        let find = move |connection: &_| crate::first_result::find(connection, &text);
         let found = self.0.read_pool.run(ReadCost::Short, find).await;
         let found = found.map_err(StoreError::from)?;
         found.map(|first| first.repeat(key)).transpose()
@@ -193,7 +204,11 @@ impl DocumentStore for SqliteStore {
 #[async_trait]
 impl SnapshotStore for SqliteStore {
     async fn save_snapshot(&self, snapshot: Snapshot) -> Result<(), StoreError> {
-        Ok(snapshot::save(&self.0.write_lock, &snapshot).await?)
+        let save = move |writer: &mut WriteConnection| {
+            let saved = writer.transaction(|db| snapshot::save(db, &snapshot));
+            Ok::<_, StoreError>(saved?)
+        };
+        self.0.write_lock.run(save).await
     }
 
     async fn load_snapshot(&self, stream: &StreamId) -> Result<Option<Snapshot>, StoreError> {
@@ -203,7 +218,56 @@ impl SnapshotStore for SqliteStore {
     }
 
     async fn clear_snapshots(&self) -> Result<(), StoreError> {
-        Ok(snapshot::clear(&self.0.write_lock).await?)
+        let clear = |writer: &mut WriteConnection| {
+            let cleared = writer.transaction(|db| snapshot::clear(db));
+            Ok::<_, StoreError>(cleared?)
+        };
+        self.0.write_lock.run(clear).await
+    }
+}
+
+#[async_trait]
+impl SqlDatabase for SqliteStore {
+    async fn begin_read(&self) -> Result<Box<dyn SqlConnection>, StoreError> {
+        Ok(Box::new(self.0.view_pool.begin().await?))
+    }
+
+    fn is_inline(&self, name: &str) -> bool {
+        self.0.inline_names.iter().any(|inline| inline == name)
+    }
+
+    async fn transaction(&self, work: TransactionWork) -> Result<Revision, BatchError> {
+        let runtime = Handle::current();
+        let work = move |writer: &mut WriteConnection| {
+            let done = writer.transaction(|db| {
+                // Its statements block, and the code of users may wait for something else.
+                let done = runtime.block_on(work(&mut SqliteTransaction(db)));
+                let broken = matches!(done, Err(BatchError::Store(StoreError::Failed(_))));
+                done.map_err(|error| TransactionError { error, broken })
+            });
+            done.map_err(|TransactionError { error, broken }| {
+                if broken {
+                    writer.discard();
+                }
+                error
+            })
+        };
+        self.0.write_lock.run(work).await
+    }
+}
+
+/// The error of a transaction, and whether the connection must not be used again.
+struct TransactionError {
+    error: BatchError,
+    broken: bool,
+}
+
+impl From<BackendError> for TransactionError {
+    fn from(error: BackendError) -> Self {
+        Self {
+            broken: error.breaks_connection(),
+            error: StoreError::from(error).into(),
+        }
     }
 }
 

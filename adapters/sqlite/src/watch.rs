@@ -1,13 +1,16 @@
-//! The head of the log.
+//! Watches the head of the log, and wakes readers when it moves.
 //!
 //! Commits of other processes are found by polling, because SQLite sends no notifications.
 
+use std::io;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use factum::Position;
-use sqlx::{Connection as _, SqliteConnection};
-use tokio::sync::{oneshot, watch};
+use factum_core::position::Position;
+use rusqlite::Connection;
+use tokio::sync::watch;
 use tracing::warn;
 
 /// The maximum time until a commit of another process is seen.
@@ -22,45 +25,67 @@ pub fn advance(head: &watch::Sender<Position>, position: Position) {
     });
 }
 
+/// Returns the head of the log.
+pub fn read_head(connection: &Connection) -> rusqlite::Result<Position> {
+    let sql = "select coalesce(max(position), 0) from factum_event";
+    let head: i64 = connection
+        .prepare_cached(sql)?
+        .query_row([], |row| row.get(0))?;
+    Ok(Position::new(head as u64))
+}
+
+/// The thread that looks for commits of other processes; it ends when this is dropped.
+pub struct HeadPoller {
+    keep_polling: Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl HeadPoller {
+    pub fn start(connection: Connection, head: Arc<watch::Sender<Position>>) -> io::Result<Self> {
+        let (keep_polling, stop) = channel();
+        let thread = thread::Builder::new()
+            .name("factum-sqlite-watcher".to_owned())
+            .spawn(move || poll(&connection, &head, &stop))?;
+        Ok(Self {
+            keep_polling,
+            thread,
+        })
+    }
+
+    /// Ends the thread, and waits for it; blocks the thread of the caller.
+    pub fn stop(self) {
+        drop(self.keep_polling);
+        // The connection only reads, so a panic has lost nothing.
+        let _ = self.thread.join();
+    }
+}
+
 /// Advances `head` while it has receivers, until the sender of `stop` is dropped.
-pub async fn poll(
-    mut connection: SqliteConnection,
-    head: Arc<watch::Sender<Position>>,
-    mut stop: oneshot::Receiver<()>,
-) {
+fn poll(connection: &Connection, head: &watch::Sender<Position>, stop: &Receiver<()>) {
     let mut last_version = None;
-    loop {
-        tokio::select! {
-            _ = &mut stop => break,
-            () = tokio::time::sleep(POLL_INTERVAL) => {}
-        }
+    while stop.recv_timeout(POLL_INTERVAL) == Err(RecvTimeoutError::Timeout) {
         // The store itself has one receiver.
         if head.receiver_count() < 2 {
             last_version = None;
             continue;
         }
-        match read_changed_head(&mut connection, &mut last_version).await {
-            Ok(Some(position)) => advance(&head, position),
+        match read_changed_head(connection, &mut last_version) {
+            Ok(Some(position)) => advance(head, position),
             Ok(None) => {}
             Err(error) => warn!(%error, "cannot read the head of the log, will retry"),
         }
     }
-    // The connection only reads, so a failed close loses nothing.
-    let _ = connection.close().await;
 }
 
 /// Returns the head if another connection has committed since `last_version`, which is updated.
-async fn read_changed_head(
-    connection: &mut SqliteConnection,
+fn read_changed_head(
+    connection: &Connection,
     last_version: &mut Option<i64>,
-) -> Result<Option<Position>, sqlx::Error> {
-    let version: i64 = sqlx::query_scalar("pragma data_version")
-        .fetch_one(&mut *connection)
-        .await?;
+) -> rusqlite::Result<Option<Position>> {
+    let mut statement = connection.prepare_cached("pragma data_version")?;
+    let version = statement.query_row([], |row| row.get(0))?;
     if last_version.replace(version) == Some(version) {
         return Ok(None);
     }
-    let sql = "select coalesce(max(position), 0) from factum_event";
-    let head: i64 = sqlx::query_scalar(sql).fetch_one(connection).await?;
-    Ok(Some(Position::new(head as u64)))
+    read_head(connection).map(Some)
 }

@@ -1,50 +1,57 @@
 //! [`WriteConnection`]: the connection that writes, its lock, and its transactions.
 
-use factum::{Position, Timestamp};
+use std::sync::Arc;
+
+use factum_core::error::StoreError;
+use factum_core::position::Position;
+use factum_core::timestamp::Timestamp;
 use rusqlite::Connection;
-use sqlx::sqlite::SqliteArguments;
-use sqlx::{ConnectOptions as _, Sqlite, SqliteConnection};
 use tokio::sync::{Mutex, MutexGuard};
+use tokio::task::spawn_blocking;
 use tracing::warn;
 
 use crate::database_file::DatabaseFile;
 use crate::error::BackendError;
-use crate::pair::{Pair, wait};
 use crate::writer_cache::{LogEnd, WriterCache};
 
 /// The lock of the connection that writes, granted in order of arrival; empty once the store is closed.
-pub struct WriteLock(Mutex<Option<WriteConnection>>);
+#[derive(Clone)]
+pub struct WriteLock(Arc<Mutex<Option<WriteConnection>>>);
 
 impl WriteLock {
     pub fn new(writer: WriteConnection) -> Self {
-        Self(Mutex::new(Some(writer)))
-    }
-
-    pub async fn lock(&self) -> MutexGuard<'_, Option<WriteConnection>> {
-        self.0.lock().await
+        Self(Arc::new(Mutex::new(Some(writer))))
     }
 
     pub fn blocking_lock(&self) -> MutexGuard<'_, Option<WriteConnection>> {
         self.0.blocking_lock()
     }
 
-    /// Executes one statement in a transaction of its own.
-    pub async fn execute(
+    /// Runs `work` with the connection on a thread for blocking work.
+    ///
+    /// After `work` has begun, it continues to its end even if the future is dropped.
+    pub async fn run<T, E>(
         &self,
-        statement: sqlx::query::Query<'_, Sqlite, SqliteArguments>,
-    ) -> Result<(), BackendError> {
-        let mut writer = self.lock().await;
-        let writer = writer.as_mut().ok_or(BackendError::Closed)?;
-        let executed = async {
-            let pair = writer.pair().await?;
-            statement.execute(pair.sqlx()?).await?;
-            Ok(())
-        };
-        let executed: Result<(), BackendError> = executed.await;
-        if let Err(error) = &executed {
-            writer.reset_after(error).await;
-        }
-        executed
+        work: impl FnOnce(&mut WriteConnection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let mut writer = self.0.clone().lock_owned().await;
+        let done = spawn_blocking(move || match writer.as_mut() {
+            Some(writer) => work(writer),
+            None => Err(StoreError::Closed.into()),
+        });
+        let done = done.await;
+        done.unwrap_or_else(|error| Err(StoreError::Interrupted(error.into()).into()))
+    }
+
+    /// Closes the connection.
+    pub async fn close(&self) {
+        let mut writer = self.0.clone().lock_owned().await;
+        // A panic has dropped the connection, which closes it.
+        let _ = spawn_blocking(move || writer.take().map(WriteConnection::close)).await;
     }
 }
 
@@ -56,32 +63,28 @@ pub struct WriteConnection {
 }
 
 struct OpenConnection {
-    pair: Pair,
+    connection: Connection,
     cache: WriterCache,
 }
 
 impl OpenConnection {
-    async fn new(connection: SqliteConnection) -> Result<Self, BackendError> {
-        Ok(Self {
-            pair: Pair::new(connection).await?,
+    fn new(connection: Connection) -> Self {
+        Self {
+            connection,
             cache: WriterCache::new(),
-        })
+        }
     }
 }
 
 impl WriteConnection {
-    pub async fn new(
-        file: DatabaseFile,
-        connection: SqliteConnection,
-    ) -> Result<Self, BackendError> {
-        let opened = Some(OpenConnection::new(connection).await?);
-        Ok(Self { file, opened })
+    pub fn new(file: DatabaseFile, connection: Connection) -> Self {
+        let opened = Some(OpenConnection::new(connection));
+        Self { file, opened }
     }
 
     /// Takes the write lock of the file, and refreshes the cache; blocks the thread.
     pub fn begin(&mut self) -> Result<WriteTransaction<'_>, BackendError> {
-        let OpenConnection { pair, cache } = wait(self.open_idle())?;
-        let connection = wait(pair.rusqlite())?;
+        let OpenConnection { connection, cache } = self.open_idle()?;
         connection.prepare_cached("begin immediate")?.execute([])?;
         let data_version: i64 = connection
             .prepare_cached("pragma data_version")?
@@ -91,54 +94,60 @@ impl WriteConnection {
         }
         let changes_before = connection.total_changes();
         Ok(WriteTransaction {
-            pair,
+            connection,
             cache,
             changes_before,
         })
     }
 
-    /// Returns the connection outside of any transaction.
-    pub async fn pair(&mut self) -> Result<&mut Pair, BackendError> {
-        Ok(&mut self.open_idle().await?.pair)
-    }
-
-    /// Takes the write lock of the file without blocking the thread, and returns the connection.
-    pub async fn begin_async(&mut self) -> Result<&mut Pair, BackendError> {
-        let pair = self.pair().await?;
-        let begin = sqlx::query("begin immediate").execute(pair.sqlx()?);
-        begin.await?;
-        Ok(pair)
+    /// Runs `work` in a transaction that does not append, and commits it if it succeeds; blocks the thread.
+    pub fn transaction<T, E: From<BackendError>>(
+        &mut self,
+        work: impl FnOnce(&mut Connection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let connection = &mut self.open_idle()?.connection;
+        let begun = connection.execute_batch("begin immediate");
+        let done = match begun.map_err(BackendError::from) {
+            Ok(()) => work(connection),
+            Err(error) => Err(error.into()),
+        };
+        let done = done.and_then(|done| {
+            let committed = connection.execute_batch("commit");
+            committed.map_err(BackendError::from)?;
+            Ok(done)
+        });
+        if done.is_err() {
+            self.roll_back();
+        }
+        done
     }
 
     /// Opens the connection if needed, and ends a transaction that is still open.
-    async fn open_idle(&mut self) -> Result<&mut OpenConnection, BackendError> {
+    fn open_idle(&mut self) -> Result<&mut OpenConnection, BackendError> {
         let opened = match &mut self.opened {
             Some(opened) => opened,
-            none => {
-                let connection = self.file.write_options().connect().await?;
-                none.insert(OpenConnection::new(connection).await?)
-            }
+            none => none.insert(OpenConnection::new(self.file.connect_to_write(false)?)),
         };
-        end_transaction(&mut opened.pair).await?;
+        end_transaction(&opened.connection)?;
         Ok(opened)
     }
 
     /// Invalidates the cache, and rolls back or discards the connection, depending on `error`.
-    pub async fn reset_after(&mut self, error: &BackendError) {
+    pub fn reset_after(&mut self, error: &BackendError) {
         if let Some(OpenConnection { cache, .. }) = &mut self.opened {
             cache.invalidate();
         }
         match error.breaks_connection() {
             true => self.discard(),
-            false => self.roll_back().await,
+            false => self.roll_back(),
         }
     }
 
-    pub async fn roll_back(&mut self) {
-        let Some(OpenConnection { pair, .. }) = &mut self.opened else {
+    fn roll_back(&mut self) {
+        let Some(OpenConnection { connection, .. }) = &self.opened else {
             return;
         };
-        if let Err(error) = end_transaction(pair).await {
+        if let Err(error) = end_transaction(connection) {
             warn!(%error, "cannot roll back a transaction, opening a new connection");
             self.discard();
         }
@@ -149,19 +158,18 @@ impl WriteConnection {
         self.opened = None;
     }
 
-    pub async fn close(self) -> Result<(), BackendError> {
-        match self.opened {
-            Some(opened) => opened.pair.close().await,
-            None => Ok(()),
+    /// Closes the connection; blocks the thread.
+    fn close(self) {
+        if let Some(opened) = self.opened
+            && let Err((_, error)) = opened.connection.close()
+        {
+            warn!(%error, "cannot close the writer's connection");
         }
     }
 }
 
-/// Rolls back the open transaction, if there is one.
-///
-/// A dropped future may have left one open. SQLite ends some failed transactions by itself.
-async fn end_transaction(pair: &mut Pair) -> Result<(), BackendError> {
-    let connection = pair.rusqlite().await?;
+/// Rolls back the open transaction, if there is one. SQLite ends some failed transactions by itself.
+fn end_transaction(connection: &Connection) -> Result<(), BackendError> {
     if !connection.is_autocommit() {
         connection.execute_batch("rollback")?;
     }
@@ -184,26 +192,20 @@ fn load_end(connection: &Connection) -> Result<LogEnd, BackendError> {
 ///
 /// It is ended by [`end`](Self::end), or after an error by [`WriteConnection::reset_after`].
 pub struct WriteTransaction<'w> {
-    pub pair: &'w mut Pair,
+    pub connection: &'w mut Connection,
     pub cache: &'w mut WriterCache,
     /// The number of rows that the connection had changed before the transaction.
     changes_before: u64,
 }
 
 impl WriteTransaction<'_> {
-    pub fn connection(&mut self) -> Result<&Connection, BackendError> {
-        wait(self.pair.rusqlite())
-    }
-
     /// Commits if anything was changed; the outcome of a failed commit is unknown.
-    pub fn end(mut self) -> Result<(), BackendError> {
-        let changes_before = self.changes_before;
-        let connection = self.connection()?;
-        let end = match connection.total_changes() == changes_before {
+    pub fn end(self) -> Result<(), BackendError> {
+        let end = match self.connection.total_changes() == self.changes_before {
             true => "rollback",
             false => "commit",
         };
-        connection.prepare_cached(end)?.execute([])?;
+        self.connection.prepare_cached(end)?.execute([])?;
         Ok(())
     }
 }

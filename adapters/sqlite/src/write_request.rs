@@ -1,7 +1,7 @@
 //! [`WriteRequest`]: a request to the writer, and the channel for its result.
 
-use factum::document::{DocumentChanges, DocumentError, Revision};
-use factum::{Append, AppendError, Appended};
+use factum_core::append::{Append, AppendError, Appended};
+use factum_core::document::{DocumentChanges, DocumentError, Revision};
 use tokio::sync::oneshot;
 use tracing::{Level, Span, debug_span, enabled};
 

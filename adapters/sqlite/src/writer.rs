@@ -4,15 +4,14 @@
 
 use std::sync::Arc;
 
-use factum::Position;
-use factum::metrics::{Stopwatch, StoreMetrics};
+use factum_core::metrics::{Stopwatch, StoreMetrics};
+use factum_core::position::Position;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::debug;
 
 use crate::batch;
 use crate::error::BackendError;
-use crate::inline::Inlines;
-use crate::pair::wait;
+use crate::inline::Inline;
 use crate::write_connection::{WriteConnection, WriteLock};
 use crate::write_request::{WriteRequest, batch_span};
 
@@ -34,8 +33,8 @@ pub enum WriterMessage {
 }
 
 pub struct Writer {
-    pub write_lock: Arc<WriteLock>,
-    pub inlines: Inlines,
+    pub write_lock: WriteLock,
+    pub inline: Inline,
     pub head: Arc<watch::Sender<Position>>,
     pub metrics: StoreMetrics,
 }
@@ -119,12 +118,12 @@ impl Writer {
         requests: &mut [WriteRequest],
     ) -> Result<(), BackendError> {
         let started = Stopwatch::start();
-        let stored =
-            batch_span(requests).in_scope(|| batch::store(writer, &self.inlines, requests));
+        let span = batch_span(requests);
+        let stored = span.in_scope(|| batch::store(writer, &self.inline, requests));
         let head = match stored {
             Ok(head) => head,
             Err(error) => {
-                wait(writer.reset_after(&error));
+                writer.reset_after(&error);
                 return Err(error);
             }
         };

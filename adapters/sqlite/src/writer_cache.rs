@@ -1,6 +1,8 @@
 //! [`WriterCache`]: the writer's copy of the end of the log and of the versions of streams.
 
-use factum::{Position, StreamId, Timestamp};
+use factum_core::position::Position;
+use factum_core::stream_id::StreamId;
+use factum_core::timestamp::Timestamp;
 use quick_cache::unsync::Cache;
 use rusqlite::{Connection, OptionalExtension as _};
 

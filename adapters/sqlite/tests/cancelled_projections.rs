@@ -5,12 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use factum::prelude::*;
-use factum_sqlite::{
-    BoxError, SqliteProject, SqliteProjection, SqliteStore, Tables,
-    sqlx::{self, Error},
-};
+use factum_sqlite::{BoxError, Sql, SqlError, SqlProject, SqlProjection, SqliteStore, rusqlite};
 use tokio::sync::Notify;
 
 #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,20 +23,18 @@ struct Lamps {
     resume: Arc<Notify>,
 }
 
-#[async_trait]
-impl SqliteProjection for Lamps {
-    async fn create(&self, db: &mut Tables<'_>) -> Result<(), Error> {
-        let sql = db.sql("create table if not exists {lamp} (number integer)");
-        sqlx::query(sql).execute(&mut **db).await?;
+impl SqlProjection for Lamps {
+    async fn create(&self, db: &mut Sql<'_>) -> Result<(), SqlError> {
+        db.execute("create table if not exists {lamp} (number integer)")
+            .await?;
         self.started.notify_one();
         self.resume.notified().await;
         Ok(())
     }
 }
 
-#[async_trait]
-impl SqliteProject<LampEvent> for Lamps {
-    async fn project(&self, _: &Recorded<LampEvent>, _: &mut Tables<'_>) -> Result<(), BoxError> {
+impl SqlProject<LampEvent> for Lamps {
+    async fn project(&self, _: &Recorded<LampEvent>, _: &mut Sql<'_>) -> Result<(), BoxError> {
         Ok(())
     }
 }
@@ -51,11 +45,13 @@ async fn dropped_projection_unlocks_the_file() {
     let file = dir.path().join("lamps.db");
     let store = SqliteStore::open(&file).await.unwrap();
     let lamps = Lamps::default();
-    let projections = Projections::builder(&Engine::new(store.clone()))
-        .with(store.read_model(lamps.clone()))
-        .start();
+    let runtime = Runtime::builder(&Engine::new(store.clone()))
+        .projection(store.read_model(lamps.clone()))
+        .start()
+        .await
+        .unwrap();
     lamps.started.notified().await;
-    drop(projections);
+    drop(runtime);
     lamps.resume.notify_one();
     // SQLite treats this connection like one of another process.
     let other = rusqlite::Connection::open(&file).unwrap();

@@ -2,14 +2,12 @@
 //!
 //! Each handle has its own connections, like a separate process.
 
-use factum::async_trait;
 use factum_sqlite::SqliteStore;
 use factum_testkit::Backend;
 use tempfile::TempDir;
 
 struct File(TempDir);
 
-#[async_trait]
 impl Backend for File {
     type Store = SqliteStore;
 

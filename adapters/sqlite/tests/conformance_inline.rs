@@ -3,16 +3,19 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "support/tally.rs"]
+mod adapter;
+#[path = "../../../framework/sql/tests/shared/tally.rs"]
 mod tally;
 
-use factum::document::{Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan};
-use factum::{
-    Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Position, Read, StoreError,
-    async_trait,
+use factum::Position;
+use factum::store::async_trait;
+use factum::store::{
+    Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Read, StoreError,
 };
+use factum::store::{Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan};
 use factum_sqlite::{SqliteOptions, SqliteStore};
 use factum_testkit::Backend;
-use tally::Sums;
+use tally::{Sums, build};
 use tempfile::TempDir;
 use tokio::sync::watch;
 
@@ -22,12 +25,15 @@ struct File(TempDir);
 #[derive(Clone)]
 struct Inline(SqliteStore);
 
-#[async_trait]
 impl Backend for File {
     type Store = Inline;
 
     async fn create() -> Self {
-        Self(tempfile::tempdir().expect("a temporary directory"))
+        let file = Self(tempfile::tempdir().expect("a temporary directory"));
+        let store = file.open().await.0;
+        build::<1>(&store).await;
+        store.close().await;
+        file
     }
 
     async fn open(&self) -> Inline {
@@ -78,5 +84,5 @@ impl DocumentStore for Inline {
     }
 }
 
-factum::delegate!(snapshots, [] Inline, |this| this.0);
+factum_core::delegate!(snapshots, [] Inline, |this| this.0);
 factum_testkit::conformance_suite!(File);

@@ -5,11 +5,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use factum::{
-    Append, ContentType, EventStore as _, ExpectedVersion, Metadata, NewEvent, Query, Read,
-    StoreError, Version,
+use factum::Version;
+use factum::store::Metadata;
+use factum::store::{
+    Append, ContentType, EventStore as _, ExpectedVersion, NewEvent, Query, Read, StoreError,
 };
-use factum_sqlite::SqliteStore;
+use factum_sqlite::{SqliteStore, rusqlite};
 use uuid::Uuid;
 
 fn event(name: &'static str, data: &str) -> NewEvent {
@@ -40,11 +41,11 @@ async fn events_view_shows_readable_json() {
     let store = SqliteStore::open(dir.path().join("bank.db")).await.unwrap();
     store.append(opened()).await.unwrap();
     type Row = (i64, String, i64, String, String, String);
-    let rows: Vec<Row> =
-        sqlx::query_as("select position, stream, version, name, data, tags from events")
-            .fetch_all(store.pool())
-            .await
-            .unwrap();
+    let rows: Vec<Row> = store
+        .query("select position, stream, version, name, data, tags from events")
+        .fetch_all()
+        .await
+        .unwrap();
     let stream = "account-1".to_owned();
     let tags = r#"["owner:ada"]"#.to_owned();
     let first = (
@@ -96,7 +97,10 @@ async fn closed_store_returns_closed() {
     assert!(matches!(read, Err(StoreError::Closed)), "{read:?}");
     let append = store.append(opened()).await;
     assert!(
-        matches!(append, Err(factum::AppendError::Store(StoreError::Closed))),
+        matches!(
+            append,
+            Err(factum::store::AppendError::Store(StoreError::Closed))
+        ),
         "{append:?}"
     );
     assert!(head.changed().await.is_err());
@@ -107,12 +111,9 @@ async fn newer_schema_is_rejected() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("bank.db");
     SqliteStore::open(&file).await.unwrap().close().await;
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&file);
-    let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
-    sqlx::query("update factum_schema set version = 7")
-        .execute(&mut connection)
-        .await
-        .unwrap();
+    let connection = rusqlite::Connection::open(&file).unwrap();
+    let newer = connection.execute("update factum_schema set version = 7", ());
+    newer.unwrap();
     let rejected = SqliteStore::open(&file).await.unwrap_err();
     assert_eq!(
         rejected.to_string(),
@@ -143,14 +144,13 @@ async fn file_that_is_not_a_database_is_rejected_unchanged() {
 }
 
 #[tokio::test]
-async fn pool_rejects_writes() {
+async fn query_rejects_writes() {
     let dir = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(dir.path().join("bank.db")).await.unwrap();
-    let rejected = sqlx::query("delete from factum_event")
-        .execute(store.pool())
-        .await
-        .unwrap_err();
-    assert!(rejected.to_string().contains("readonly"), "{rejected}");
+    let rejected = store.query("delete from factum_event").execute().await;
+    let rejected = rejected.unwrap_err();
+    let cause = std::error::Error::source(&rejected).unwrap().to_string();
+    assert!(cause.contains("readonly"), "{cause}");
 }
 
 #[tokio::test]
@@ -162,17 +162,13 @@ async fn locked_file_is_unavailable_until_unlocked() {
         .open()
         .await
         .unwrap();
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&file);
-    let mut holder = sqlx::ConnectOptions::connect(&options).await.unwrap();
-    sqlx::query("begin immediate")
-        .execute(&mut holder)
-        .await
-        .unwrap();
+    let holder = rusqlite::Connection::open(&file).unwrap();
+    holder.execute_batch("begin immediate").unwrap();
     let busy = store.append(opened()).await;
     let unavailable = |error: &_| {
         matches!(
             error,
-            factum::AppendError::Store(StoreError::Unavailable(_))
+            factum::store::AppendError::Store(StoreError::Unavailable(_))
         )
     };
     assert!(busy.as_ref().is_err_and(unavailable), "{busy:?}");
@@ -186,6 +182,6 @@ async fn locked_file_is_unavailable_until_unlocked() {
             .len(),
         0
     );
-    sqlx::query("rollback").execute(&mut holder).await.unwrap();
+    holder.execute_batch("rollback").unwrap();
     assert_eq!(store.append(opened()).await.unwrap().count, 2);
 }

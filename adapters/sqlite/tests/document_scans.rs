@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use factum::document::{DocumentChanges, DocumentStore as _, Scan};
+use factum::store::{DocumentChanges, DocumentStore as _, Scan};
 use factum_sqlite::SqliteStore;
 
 async fn keys(store: &SqliteStore, scan: Scan) -> Vec<String> {

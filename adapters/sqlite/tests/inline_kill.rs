@@ -1,17 +1,19 @@
-//! `kill -9` of a process that appends with an inline projection: its table holds what the log holds.
+//! `kill -9` of a process that appends with an inline projection: its table contains what the log contains.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "support/tally.rs"]
+mod adapter;
+#[path = "../../../framework/sql/tests/shared/tally.rs"]
 mod tally;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use factum::EventStore as _;
+use factum::store::EventStore as _;
 use factum_sqlite::{SqliteOptions, SqliteStore};
-use tally::{Sums, added, same, sees};
+use tally::{Sums, added, build, compare, has_effect};
 
 const FILE: &str = "FACTUM_KILLED_FILE";
 
@@ -21,8 +23,8 @@ async fn open(file: &Path) -> SqliteStore {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "the process that is killed by the test beside it"]
-async fn appends_until_it_is_killed() {
+#[ignore = "runs in the process that the other test kills"]
+async fn process_that_appends() {
     let Some(file) = std::env::var_os(FILE) else {
         return;
     };
@@ -44,50 +46,59 @@ async fn appends_until_it_is_killed() {
     }
 }
 
-/// Kills the process once it has told of so many appends; the positions of all that it has told of.
+/// Kills a process after `appends` acknowledged appends, and returns the acknowledged positions.
 fn append_until_killed(file: &Path, appends: usize) -> Vec<u64> {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "appends_until_it_is_killed", "--ignored"])
+        .args(["--exact", "process_that_appends", "--ignored"])
         .arg("--nocapture")
         .env(FILE, file)
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut told = Vec::new();
+    let mut acknowledged = Vec::new();
     for line in BufReader::new(child.stdout.take().unwrap()).lines() {
         let line = line.unwrap();
         let position = line.strip_prefix("acknowledged ");
-        told.extend(position.and_then(|position| position.parse::<u64>().ok()));
-        if told.len() == appends {
-            // Once more behind the first time is as good.
+        acknowledged.extend(position.and_then(|position| position.parse::<u64>().ok()));
+        if acknowledged.len() == appends {
+            // It may be called again.
             let _ = child.kill();
         }
     }
-    assert!(!child.wait().unwrap().success(), "it ended by itself");
-    assert!(told.len() >= appends, "{} of {appends}", told.len());
-    told
+    assert!(
+        !child.wait().unwrap().success(),
+        "the process was not killed"
+    );
+    assert!(
+        acknowledged.len() >= appends,
+        "{} of {appends}",
+        acknowledged.len()
+    );
+    acknowledged
 }
 
 #[tokio::test]
-async fn the_table_of_a_killed_process_holds_what_the_log_holds() {
+async fn table_of_a_killed_process_equals_the_log() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("killed.db");
-    // Enough to vary the moments: the scheduling does the rest.
+    let store = open(&file).await;
+    build::<1>(&store).await;
+    store.close().await;
+    // Varies the moments of the kills.
     let seed = std::time::UNIX_EPOCH.elapsed().unwrap().subsec_nanos() as usize;
     for round in 0..8 {
         let appends = (seed ^ (round * 0x9E37)) % 400 + 1;
-        let told = append_until_killed(&file, appends);
-        // Without the projection: what the killed process left, not what opening makes of it.
+        let acknowledged = append_until_killed(&file, appends);
         let bare = SqliteStore::open(&file).await.unwrap();
-        let stored = same(&bare).await as u64;
-        for position in told {
+        let stored = compare(&bare).await as u64;
+        for position in acknowledged {
             assert!(position <= stored, "{position} of {stored}");
-            assert!(sees(bare.pool(), position).await, "{position}");
+            assert!(has_effect(&bare, position).await, "{position}");
         }
         bare.close().await;
         let store = open(&file).await;
         store.append(added(99, &[1])).await.unwrap();
-        assert_eq!(same(&store).await as u64, stored + 1);
+        assert_eq!(compare(&store).await as u64, stored + 1);
         store.close().await;
     }
 }

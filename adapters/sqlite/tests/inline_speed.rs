@@ -1,18 +1,19 @@
-//! How many appends a second a store takes: without a projection, with one behind it, with the same one inline.
+//! Appends per second: without a projection, with an ordinary one, and with an inline one.
 //!
 //! `cargo test --release -p factum-sqlite --test inline_speed -- --ignored --nocapture`
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "support/tally.rs"]
+mod adapter;
+#[path = "../../../framework/sql/tests/shared/tally.rs"]
 mod tally;
 
 use std::time::{Duration, Instant};
 
-use factum::EventStore as _;
-use factum::prelude::*;
+use factum::store::EventStore as _;
 use factum_sqlite::{SqliteOptions, SqliteStore};
-use tally::{Sums, added, seen};
+use tally::{Sums, added, build, run, totals};
 use tempfile::TempDir;
 
 const TIME: Duration = Duration::from_secs(2);
@@ -23,7 +24,7 @@ fn fresh() -> (TempDir, SqliteOptions) {
     (dir, options)
 }
 
-/// Appends of one event each a second, by so many callers.
+/// Returns the appends of one event per second, by so many callers.
 async fn rate(store: &SqliteStore, callers: u64) -> f64 {
     let began = Instant::now();
     let tasks = (0..callers).map(|caller| {
@@ -54,29 +55,25 @@ async fn appends_a_second() {
         bare.close().await;
 
         let (_dir, options) = fresh();
-        let behind = options.open().await.unwrap();
-        let projections = Projections::builder(&Engine::new(behind.clone()))
-            .with(behind.read_model(Sums::<1>))
-            .start();
-        let beside = rate(&behind, callers).await;
-        let head = *behind.watch().borrow();
-        let lag = head.get() as i64 - seen(behind.pool()).await.0;
+        let ordinary = options.open().await.unwrap();
+        let runtime = run::<1>(&ordinary).await;
+        let beside = rate(&ordinary, callers).await;
+        let head = *ordinary.watch().borrow();
+        let lag = head.get() as i64 - totals(&ordinary).await.0;
         let began = Instant::now();
-        projections.wait_for(head).await.unwrap();
+        runtime.wait_for(head).await.unwrap();
         let late = began.elapsed();
-        projections.stop().await;
-        behind.close().await;
+        runtime.stop().await;
+        ordinary.close().await;
 
         let (_dir, options) = fresh();
         let store = options.inline(Sums::<1>).open().await.unwrap();
+        build::<1>(&store).await;
         let inline = rate(&store, callers).await;
-        assert_eq!(
-            seen(store.pool()).await.0 as u64,
-            store.watch().borrow().get()
-        );
+        assert_eq!(totals(&store).await.0 as u64, store.watch().borrow().get());
         store.close().await;
         println!(
-            "{callers} callers: alone {alone:.0}/s, behind {beside:.0}/s ({lag} events, {late:?} late), inline {inline:.0}/s"
+            "{callers} callers: alone {alone:.0}/s, ordinary {beside:.0}/s ({lag} events, {late:?} late), inline {inline:.0}/s"
         );
     }
 }

@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use factum::{
-    Append, ContentType, EventStore as _, ExpectedVersion, IdempotencyKey, Metadata, NewEvent,
-    Query, Read,
+use factum::store::Metadata;
+use factum::store::{
+    Append, ContentType, EventStore as _, ExpectedVersion, IdempotencyKey, NewEvent, Query, Read,
 };
 use factum_sqlite::SqliteStore;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};

@@ -4,9 +4,11 @@
 
 use std::sync::Arc;
 
-use factum::{
-    Append, AppendError, ContentType, EventStore as _, ExpectedVersion, Metadata, NewEvent,
-    Position, Query, QueryItem, Read, Tag,
+use factum::Position;
+use factum::store::Metadata;
+use factum::store::{
+    Append, AppendError, ContentType, EventStore as _, ExpectedVersion, NewEvent, Query, QueryItem,
+    Read, Tag,
 };
 use factum_sqlite::SqliteStore;
 use uuid::Uuid;
@@ -63,7 +65,7 @@ async fn assert_finds(store: &SqliteStore, query: Query, found: &[u64]) {
     let Err(AppendError::Conflict(conflict)) = rejected else {
         panic!("not rejected: {rejected:?}");
     };
-    let factum::Violation::Condition { found: last, .. } = &conflict.violations[0] else {
+    let factum::store::Violation::Condition { found: last, .. } = &conflict.violations[0] else {
         panic!("{conflict:?}");
     };
     assert_eq!(Some(&last.get()), found.last());

@@ -4,8 +4,9 @@
 
 use std::sync::Arc;
 
-use factum::{
-    Append, ContentType, EventStore as _, ExpectedVersion, Metadata, NewEvent, Page, Query, Read,
+use factum::store::Metadata;
+use factum::store::{
+    Append, ContentType, EventStore as _, ExpectedVersion, NewEvent, Page, Query, Read,
 };
 use factum_sqlite::SqliteStore;
 use uuid::Uuid;

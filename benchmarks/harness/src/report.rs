@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::{Args, Bank, drive::Measured};
 
 #[derive(Serialize)]
-struct Report<'a> {
+struct ReportLine<'a> {
     side: &'a str,
     database: &'a str,
     scenario: &'a str,
@@ -19,7 +19,7 @@ struct Report<'a> {
 }
 
 #[derive(Serialize)]
-struct Rejection<'a> {
+struct ReportedRejection<'a> {
     side: &'a str,
     database: &'a str,
     scenario: &'a str,
@@ -29,7 +29,7 @@ struct Rejection<'a> {
 
 /// Returns the line of a successful measurement.
 pub fn report<B: Bank>(args: &Args, mut measured: Measured, seconds: f64, note: String) -> String {
-    line(&Report {
+    line(&ReportLine {
         side: B::SIDE,
         database: args.database.name(),
         scenario: args.scenario.name(),
@@ -45,7 +45,7 @@ pub fn report<B: Bank>(args: &Args, mut measured: Measured, seconds: f64, note: 
 
 /// Returns the line of a measurement that the framework does not support.
 pub fn reject(side: &str, args: &Args, reason: &str) -> String {
-    line(&Rejection {
+    line(&ReportedRejection {
         side,
         database: args.database.name(),
         scenario: args.scenario.name(),

@@ -9,7 +9,7 @@ use serde_json::json;
 
 /// Measures the rows per second that the driver alone can insert, read or update.
 #[derive(Parser)]
-struct Args {
+struct RawArgs {
     /// Empty database `sqlite:PATH` or `postgres://URL`, or `memory` for hand-written commands.
     #[arg(long)]
     database: Database,
@@ -33,7 +33,7 @@ struct Args {
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let args = Args::parse();
+    let args = RawArgs::parse();
     let rate = measure(&args).await?;
     let (side, scenario, size) = match (&args.database, args.read, args.upsert) {
         (Database::Memory, ..) => ("by hand", "raw_by_hand", 0),
@@ -57,7 +57,7 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-async fn measure(args: &Args) -> Result<Rate> {
+async fn measure(args: &RawArgs) -> Result<Rate> {
     let duration = Duration::from_secs(args.seconds);
     match (&args.database, args.read, args.upsert) {
         (Database::Memory, read, upsert) => {

@@ -35,19 +35,19 @@ struct Record {
 }
 
 #[derive(Default)]
-struct Account {
+struct RawAccount {
     version: u64,
     balance: u64,
 }
 
 #[derive(Default)]
-struct Bank {
-    accounts: HashMap<String, Account>,
+struct RawBank {
+    accounts: HashMap<String, RawAccount>,
     events: Vec<Record>,
 }
 
 /// Checks the balance, applies the event, encodes it, and stores it with its metadata.
-fn deposit(bank: &Mutex<Bank>, account: u64, actor: &str) -> Result<u64> {
+fn deposit(bank: &Mutex<RawBank>, account: u64, actor: &str) -> Result<u64> {
     let (now, stream) = (SystemTime::now(), format!("account-{account}"));
     let mut bank = bank.lock().ok().context("the lock is poisoned")?;
     let bank = &mut *bank;
@@ -84,7 +84,7 @@ fn id(now: SystemTime) -> Result<Uuid> {
 
 /// Deposits sequentially over the accounts of `distinct`.
 pub fn by_hand(duration: Duration) -> Result<Rate> {
-    let bank = Mutex::new(Bank::default());
+    let bank = Mutex::new(RawBank::default());
     for account in 0..ACCOUNTS * PRIOR {
         deposit(&bank, account % ACCOUNTS, "alice")?;
     }

@@ -23,12 +23,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use factum::Position;
 use factum::prelude::*;
 use factum::privacy::{DocumentKeys, PersonalDataStore};
-use factum::process_managers::StartFrom;
-use factum::{
-    Append, ContentType, EventStore as _, ExpectedVersion, IdempotencyKey, Metadata, NewEvent,
-    Position, Query, Read,
+use factum::store::Metadata;
+use factum::store::{
+    Append, ContentType, EventStore as _, ExpectedVersion, IdempotencyKey, NewEvent, Query, Read,
 };
 use factum_examples::outln;
 use factum_sqlite::SqliteStore;
@@ -59,29 +59,25 @@ async fn main() -> anyhow::Result<()> {
 
     let printer = print_events(&engine, *store.watch().borrow());
     let window = InMemory::new();
-    let board = Projections::builder(&engine)
-        .with(store.read_model(board::Board))
-        .with(window.clone())
+    let runtime = Runtime::builder(&engine)
+        .projection(store.read_model(board::Board))
+        .projection(window.clone())
+        .process::<Fulfilment>(StartFrom::Beginning)
         .lease(LEASE)
-        .start();
+        .start()
+        .await?;
     let (showing, mut shown) = watch::channel(Position::ZERO);
     let window = tokio::spawn(window::show(window, file.with_extension("seen"), showing));
-    let office = ProcessManagers::builder(&engine)
-        .with_from::<Fulfilment>(StartFrom::Beginning)
-        .lease(LEASE)
-        .start();
 
     stock_up(&engine).await?;
     customers_order(&engine).await?;
     customers_pay(&engine).await?;
     let last = wait_for_all_orders(&engine).await?;
-    office.wait_until_idle().await?;
-    board.wait_for(last).await?;
+    runtime.wait_until_idle().await?;
     if shown.wait_for(|shown| *shown >= last).await.is_err() {
         return window.await?;
     }
 
-    office.stop().await;
     printer.abort();
     outln!("\nThe board at the end of the day:");
     for line in board::lines(&store).await? {
@@ -96,7 +92,7 @@ async fn main() -> anyhow::Result<()> {
             stock.free
         );
     }
-    board.stop().await;
+    runtime.stop().await;
 
     erase_eve(&engine, &personal).await?;
     store.close().await;

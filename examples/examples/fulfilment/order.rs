@@ -1,6 +1,6 @@
 //! Orders, which are placed, and then shipped or cancelled.
 
-use factum::UpcastError;
+use factum::event::UpcastError;
 use factum::prelude::*;
 use serde_json::Value;
 

@@ -1,6 +1,7 @@
 //! Descriptions of events for the output.
 
-use factum::{DecodeEvent as _, RecordedEvent};
+use factum::event::DecodeEvent as _;
+use factum::store::RecordedEvent;
 
 use super::order::OrderEvent;
 use super::payment::PaymentEvent;

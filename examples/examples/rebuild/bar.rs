@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use factum::{Position, ProjectionState, ProjectionStatus};
+use factum::Position;
+use factum::runtime::{ConsumerState, ConsumerStatus};
 use factum_examples::outln;
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::watch;
 
 /// Shows the progress of the projection until `work` is done.
 pub(crate) async fn show<T>(
-    mut status: watch::Receiver<ProjectionStatus>,
+    mut status: watch::Receiver<ConsumerStatus>,
     work: impl Future<Output = T>,
 ) -> T {
     let style =
@@ -52,12 +53,12 @@ pub(crate) async fn show<T>(
 }
 
 /// Returns the position of the new build, or of the active build while it catches up.
-fn build_position(status: &ProjectionStatus) -> Option<Position> {
-    let active = (status.state != ProjectionState::Live).then_some(status.position);
+fn build_position(status: &ConsumerStatus) -> Option<Position> {
+    let active = (status.state != ConsumerState::Live).then_some(status.position);
     status.building.map(|(_, position)| position).or(active)
 }
 
-fn pace(status: &ProjectionStatus) -> String {
+fn pace(status: &ConsumerStatus) -> String {
     let rate = HumanCount(status.rate as u64);
     match status.remaining() {
         Some(Duration::ZERO) | None => String::new(),

@@ -11,12 +11,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Instant;
 
-use anyhow::Context as _;
-use async_trait::async_trait;
 use factum::Position;
 use factum::prelude::*;
 use factum_examples::outln;
-use factum_sqlite::{BoxError, SqliteProject, SqliteProjection, SqliteStore, Tables};
+use factum_sqlite::{BoxError, Sql, SqlError, SqlProject, SqlProjection, SqliteStore};
 use indicatif::HumanCount;
 use tokio::task::JoinSet;
 
@@ -59,35 +57,36 @@ impl Decide for Report {
 #[projection(name = "weather", version = 1, events = StationEvent)]
 struct Weather;
 
-#[async_trait]
-impl SqliteProjection for Weather {
-    async fn create(&self, db: &mut Tables<'_>) -> Result<(), sqlx::Error> {
-        let sql = "create table if not exists {weather} (
-                       station text primary key, measured integer not null, warmest integer not null)";
-        sqlx::query(db.sql(sql)).execute(&mut **db).await.map(drop)
+impl SqlProjection for Weather {
+    async fn create(&self, db: &mut Sql<'_>) -> Result<(), SqlError> {
+        db.execute(
+            "create table if not exists {weather} (
+                 station text primary key, measured bigint not null, warmest integer not null)",
+        )
+        .await
     }
 }
 
-#[async_trait]
-impl SqliteProject<StationEvent> for Weather {
+impl SqlProject<StationEvent> for Weather {
     async fn project(
         &self,
         event: &Recorded<StationEvent>,
-        db: &mut Tables<'_>,
+        db: &mut Sql<'_>,
     ) -> Result<(), BoxError> {
         let StationEvent::Measured { celsius } = event.event;
-        let sql = "insert into {weather} (station, measured, warmest) values (?, 1, ?)
+        let sql = "insert into {weather} (station, measured, warmest) values ($1, 1, $2)
                    on conflict (station) do update
                    set measured = measured + 1, warmest = max(warmest, excluded.warmest)";
-        let sql = sqlx::query(db.sql(sql)).bind(event.record.stream.key());
-        Ok(sql.bind(celsius).execute(&mut **db).await.map(drop)?)
+        let upsert = db.query(sql).bind(event.record.stream.key());
+        upsert.bind(celsius).execute().await?;
+        Ok(())
     }
 }
 
 /// Returns the number of measurements in the active build.
-async fn measured(store: &SqliteStore) -> sqlx::Result<i64> {
+async fn measured(store: &SqliteStore) -> Result<i64, SqlError> {
     let sql = "select coalesce(sum(measured), 0) from weather";
-    sqlx::query_scalar(sql).fetch_one(store.pool()).await
+    store.query(sql).fetch_one().await
 }
 
 #[tokio::main]
@@ -106,15 +105,12 @@ async fn main() -> anyhow::Result<()> {
         "Stored {} measurements in {elapsed:.1} s. A projection fills a table:",
         HumanCount(events)
     );
-    let projections = Projections::builder(&engine)
-        .with(store.read_model(Weather))
-        .start();
-    let status = || {
-        projections
-            .watch("weather")
-            .context("no projection of this name")
-    };
-    bar::show(status()?, projections.wait_for(last)).await?;
+    let runtime = Runtime::builder(&engine)
+        .projection(store.read_model(Weather))
+        .start()
+        .await?;
+    let weather = runtime.projection::<Weather>()?;
+    bar::show(weather.watch(), weather.wait_for(last)).await?;
 
     outln!("The table is rebuilt, while the stations keep writing and a reader keeps reading:");
     let end = Arc::new(AtomicBool::new(false));
@@ -123,7 +119,7 @@ async fn main() -> anyhow::Result<()> {
         writers.spawn(write(station, engine.clone(), end.clone()));
     }
     let reader = tokio::spawn(read(store.clone(), end.clone()));
-    bar::show(status()?, projections.rebuild("weather")).await?;
+    bar::show(weather.watch(), weather.rebuild()).await?;
 
     end.store(true, Relaxed);
     let (mut written, mut last) = (0, last);
@@ -132,14 +128,14 @@ async fn main() -> anyhow::Result<()> {
         (written, last) = (written + more, last.max(position));
     }
     let reads = reader.await??;
-    projections.wait_for(last).await?;
+    weather.wait_for(last).await?;
     assert_eq!(measured(&store).await?, i64::try_from(last.get())?);
     outln!(
         "Meanwhile, {} measurements were stored. The table was read {} times, and never lost a measurement.",
         HumanCount(written),
         HumanCount(reads),
     );
-    projections.stop().await;
+    runtime.stop().await;
     store.close().await;
     Ok(())
 }

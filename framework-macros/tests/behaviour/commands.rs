@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use factum::prelude::*;
-use factum::{Query, Tag};
+use factum::store::{Query, Tag};
 use factum_testkit::given;
 
 #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]

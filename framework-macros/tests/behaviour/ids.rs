@@ -54,7 +54,9 @@ fn id_is_stream_key_and_tag_value() {
     assert_eq!(Lamp::stream(&LampId(7)).unwrap().to_string(), "lamp-7");
     let tags = LampEvent::Switched { lamp: LampId(7) }.tags().unwrap();
     assert_eq!(
-        tags.iter().map(factum::Tag::as_str).collect::<Vec<_>>(),
+        tags.iter()
+            .map(factum::store::Tag::as_str)
+            .collect::<Vec<_>>(),
         ["lamp:7"]
     );
 }

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
+use factum::event::{DecodeErrorKind, LegacyEvent, UpcastError, upcast_legacy, upcast_typed};
 use factum::prelude::*;
-use factum::record::Assigned;
-use factum::{
-    ContentType, DecodeErrorKind, LegacyEvent, NewEvent, Position, Query, RecordedEvent, StreamId,
-    Timestamp, UpcastError, Version, upcast_legacy, upcast_typed,
-};
+use factum::store::Assigned;
+use factum::store::{ContentType, NewEvent, Query, RecordedEvent};
+use factum::{Position, StreamId, Timestamp, Version};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -135,7 +134,7 @@ fn all(name: &'static str, version: u32, json: &Value) -> Vec<AccountEvent> {
 
 fn decode_error(name: &'static str, version: u32, json: &Value) -> DecodeErrorKind {
     let record = stored(name, version, json);
-    record.decode_all::<AccountEvent>().unwrap_err().fault
+    record.decode_all::<AccountEvent>().unwrap_err().kind
 }
 
 #[test]
@@ -184,9 +183,9 @@ fn only_retired_event_types_are_skipped() {
 #[test]
 fn legacy_error_contains_reason() {
     let rejected = decode_error("history.ended", 2, &json!({ "why": "" }));
-    assert_eq!(rejected.to_string(), "the upcaster failed no reason");
+    assert_eq!(rejected.to_string(), "upcaster failed: no reason");
     let rejected = decode_error("account.opened", 2, &json!({ "owner": "Ada" }));
-    let expected = "the upcaster failed from version 2 to 3: one word";
+    let expected = "upcaster failed: from version 2 to 3: one word";
     assert_eq!(rejected.to_string(), expected);
 }
 
@@ -197,10 +196,10 @@ fn decode_requires_exactly_one_event() {
         1,
         &json!({ "owner": "Ada Byron", "deposit": 7 }),
     );
-    let error = record.decode::<AccountEvent>().unwrap_err().fault;
+    let error = record.decode::<AccountEvent>().unwrap_err().kind;
     assert!(matches!(error, DecodeErrorKind::NotExactlyOne { count: 2 }));
     let record = stored("account.nudged", 1, &json!({}));
-    let error = record.decode::<AccountEvent>().unwrap_err().fault;
+    let error = record.decode::<AccountEvent>().unwrap_err().kind;
     assert!(matches!(error, DecodeErrorKind::NotExactlyOne { count: 0 }));
 }
 

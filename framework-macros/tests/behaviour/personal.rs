@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use factum::__private::{PersonalField, Subject};
 use factum::prelude::*;
-use factum::privacy::{PersonalField, Redacted, Subject};
+use factum::privacy::Redacted;
 
 #[derive(Event, Debug, Serialize, Deserialize)]
 #[event(prefix = "order")]

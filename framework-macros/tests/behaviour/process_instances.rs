@@ -92,9 +92,9 @@ fn stream_key_of_test_event_is_instance_id() {
 
 #[test]
 #[should_panic(
-    expected = "lamp.put_out continues instance \"7\", which has not started or is complete"
+    expected = "instance \"7\" did not handle: lamp.put_out continues instance \"7\", which has not started or is complete"
 )]
-fn what_follows_from_nothing_is_told_with_its_reason() {
+fn event_without_process_instance_is_reported() {
     process::<NightWatch>(7)
         .when(LampEvent::PutOut)
         .then_deadline("night", ONE_HOUR);
@@ -102,9 +102,9 @@ fn what_follows_from_nothing_is_told_with_its_reason() {
 
 #[test]
 #[should_panic(
-    expected = "events that instance \"7\" did not handle: lamp.dusted is not correlated with an instance"
+    expected = "instance \"7\" did not handle: lamp.dusted is not correlated with an instance"
 )]
-fn what_is_for_none_is_told() {
+fn ignored_event_is_reported() {
     process::<NightWatch>(7)
         .when(LampEvent::Dusted)
         .then_sends([PutOut { lamp: 7 }]);

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use factum::event::UpcastError;
+use factum::event::{DecodeErrorKind, EventType};
 use factum::prelude::*;
-use factum::record::Assigned;
-use factum::{
-    ContentType, DecodeErrorKind, EventType, NewEvent, Position, RecordedEvent, StreamId,
-};
-use factum::{Timestamp, UpcastError, Version};
+use factum::store::Assigned;
+use factum::store::{ContentType, NewEvent, RecordedEvent};
+use factum::{Position, StreamId};
+use factum::{Timestamp, Version};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -71,7 +72,7 @@ fn stored(version: u32, json: &Value) -> RecordedEvent {
 }
 
 fn decode_error(record: &RecordedEvent) -> DecodeErrorKind {
-    record.decode::<AccountEvent>().unwrap_err().fault
+    record.decode::<AccountEvent>().unwrap_err().kind
 }
 
 #[test]

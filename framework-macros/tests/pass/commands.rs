@@ -1,6 +1,6 @@
 //! Commands of every shape.
 
-use factum::Queried;
+use factum::command::Queried;
 use factum::prelude::*;
 
 #[derive(Event, Serialize, Deserialize)]

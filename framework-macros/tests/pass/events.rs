@@ -1,7 +1,7 @@
 //! Events of every shape.
 
 use factum::prelude::*;
-use factum::{EventType, UpcastError};
+use factum::event::{EventType, UpcastError};
 use serde_json::Value;
 
 #[derive(Event, Serialize, Deserialize)]
@@ -57,7 +57,7 @@ fn same(old: Value) -> Result<Value, UpcastError> {
 }
 
 mod events {
-    pub fn same_too(old: super::Value) -> Result<super::Value, factum::UpcastError> {
+    pub fn same_too(old: super::Value) -> Result<super::Value, factum::event::UpcastError> {
         Ok(old)
     }
 }

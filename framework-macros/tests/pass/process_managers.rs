@@ -64,7 +64,7 @@ struct NightWatch {
     lamps: u32,
 }
 
-fn add_lamps(mut old: serde_json::Value) -> Result<serde_json::Value, factum::UpcastError> {
+fn add_lamps(mut old: serde_json::Value) -> Result<serde_json::Value, factum::event::UpcastError> {
     old["lamps"] = 0.into();
     Ok(old)
 }

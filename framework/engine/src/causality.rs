@@ -1,27 +1,29 @@
-//! [`CausalTree`]: everything that followed from one request, as a tree.
+//! [`CausalTree`]: the events that followed from one request, as a tree.
 
-mod begin;
-mod print;
+mod display;
+mod start;
 mod tree;
 
 use std::future::IntoFuture;
 
-use futures_util::future::BoxFuture;
-use uuid::Uuid;
-
-use crate::error::StoreError;
 use factum_core::position::Position;
 use factum_core::query::Query;
 use factum_core::read::{MAX_PAGE, Read};
 use factum_core::store::EventStore;
+use futures_util::future::BoxFuture;
+use uuid::Uuid;
 
-pub use tree::{CausalEvent, CausalTree};
-use tree::{Found, belongs};
+use crate::causality::tree::{FoundEvents, belongs_to};
+use crate::domain::error::StoreError;
 
-/// What is kept of a tree where nobody says how much.
-const MOST_EVENTS: usize = 10_000;
+pub use crate::causality::tree::{CausalEvent, CausalTree};
 
-/// A [`CausalTree`] on its way; await it. Made by [`Engine::causality`](crate::engine::Engine::causality).
+/// The maximum number of events in a tree, unless set.
+const DEFAULT_LIMIT: usize = 10_000;
+
+/// A [`CausalTree`], read when awaited.
+///
+/// Created by [`Engine::causality`](crate::engine::Engine::causality).
 #[must_use = "a tree does nothing until awaited"]
 pub struct Causality<'e> {
     store: &'e dyn EventStore,
@@ -32,69 +34,70 @@ pub struct Causality<'e> {
 }
 
 impl<'e> Causality<'e> {
-    pub fn new(store: &'e dyn EventStore, correlation: Uuid) -> Self {
+    pub(crate) fn new(store: &'e dyn EventStore, correlation: Uuid) -> Self {
         Self {
             store,
             correlation,
             after: None,
             until: Position::MAX,
-            limit: MOST_EVENTS,
+            limit: DEFAULT_LIMIT,
         }
     }
 
-    /// Only events behind `position`; 0: from the first event of the store. In place of what the id says of its time,
-    /// for an id that does not say it, or was made by a clock that is ahead of the store's.
+    /// Reads only the events after `position`; 0 reads from the first event of the log.
+    ///
+    /// The default is the time in the id. Set the position if the id has no time. Also set it if the clock that created
+    /// the id is more than a minute fast, compared with the store's clock.
     pub fn after(mut self, position: impl Into<Position>) -> Self {
         self.after = Some(position.into());
         self
     }
 
-    /// Only events up to `position`, which is included.
+    /// Reads only the events up to and including `position`.
     pub fn until(mut self, position: impl Into<Position>) -> Self {
         self.until = position.into();
         self
     }
 
-    /// At most the `limit` oldest events of the tree. Default 10,000.
+    /// Sets the maximum number of events in the tree; the oldest are kept. The default is 10,000.
     pub fn limit(mut self, limit: usize) -> Self {
         self.limit = limit;
         self
     }
 
     async fn run(self) -> Result<CausalTree, StoreError> {
-        let begin = match self.after {
+        let start = match self.after {
             Some(after) => after,
-            None => begin::before(self.store, self.correlation).await?,
+            None => start::position_before(self.store, self.correlation).await?,
         };
-        let mut tree = Found {
+        let mut found = FoundEvents {
             events: Vec::new(),
-            begin,
-            through: begin,
+            after: start,
+            through: start,
             complete: true,
         };
-        // No more than is wanted, where the end is near.
-        while let left @ 1.. = self.until.get().saturating_sub(tree.through.get()) {
-            let size = left.min(MAX_PAGE as u64) as usize;
-            let read = Read::all(Query::all()).after(tree.through).limit(size);
+        while let remaining @ 1.. = self.until.get().saturating_sub(found.through.get()) {
+            let size = remaining.min(MAX_PAGE as u64) as usize;
+            let read = Read::all(Query::all()).after(found.through).limit(size);
             let page = self.store.read(read).await?;
             let records = page
                 .events
                 .iter()
-                .filter(|record| belongs(record, self.correlation));
+                .filter(|record| belongs_to(record, self.correlation));
             for record in records.take_while(|record| record.position <= self.until) {
-                if tree.events.len() == self.limit {
-                    tree.complete = false;
-                    return Ok(CausalTree::new(self.correlation, tree));
+                if found.events.len() == self.limit {
+                    found.complete = false;
+                    return Ok(CausalTree::new(self.correlation, found));
                 }
-                tree.events.push(CausalEvent::new(record));
-                tree.through = record.position;
+                found.events.push(CausalEvent::new(record));
+                found.through = record.position;
             }
-            tree.through = page.through().min(self.until).max(tree.through);
+            found.through = page.through().min(self.until).max(found.through);
             if !page.more {
                 break;
             }
         }
-        Ok(CausalTree::new(self.correlation, tree))
+        Ok(CausalTree::new(self.correlation, found))
     }
 }
 

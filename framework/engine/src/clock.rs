@@ -1,30 +1,32 @@
-//! [`Clock`]: what time it is, and how to wait for another one.
+//! [`Clock`]: the time, and waiting for a time.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-
 use factum_core::timestamp::Timestamp;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 
-/// The longest sleep at a time: a machine's clock may be set meanwhile.
-const LONGEST: Duration = Duration::from_secs(30);
+/// The maximum duration of one sleep, because the system clock may be set in the meantime.
+const MAX_SLEEP: Duration = Duration::from_secs(30);
 
-/// What time it is, for what is due at a time. [`SystemClock`] in a program,
-/// `factum_testkit::VirtualClock` in a test.
-#[async_trait]
+/// The source of time for deadlines and schedules.
+///
+/// Use [`SystemClock`] in a program, and the virtual clock of the test kit in a test. Implement `sleep_until` with
+/// `async fn`.
 pub trait Clock: Send + Sync + 'static {
-    /// The time.
+    /// Returns the current time.
     fn now(&self) -> Timestamp;
 
-    /// Returns once it is `time` or later. Cancel safe.
-    async fn sleep_until(&self, time: Timestamp);
+    /// Waits until it is `time` or later. Cancel safe.
+    fn sleep_until(&self, time: Timestamp) -> impl Future<Output = ()> + Send;
 }
 
-/// The clock of this machine.
+/// The clock of the operating system.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
-#[async_trait]
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         Timestamp::now()
@@ -36,7 +38,50 @@ impl Clock for SystemClock {
             if now >= time {
                 return;
             }
-            tokio::time::sleep(time.since(now).min(LONGEST)).await;
+            tokio::time::sleep(time.since(now).min(MAX_SLEEP)).await;
         }
+    }
+}
+
+/// A clock of any type. Clones share one clock.
+#[derive(Clone)]
+pub struct SharedClock(Arc<dyn BoxedClock>);
+
+impl SharedClock {
+    /// Shares `clock`.
+    pub fn new(clock: impl Clock) -> Self {
+        Self(Arc::new(clock))
+    }
+}
+
+impl Clock for SharedClock {
+    fn now(&self) -> Timestamp {
+        self.0.boxed_now()
+    }
+
+    fn sleep_until(&self, time: Timestamp) -> impl Future<Output = ()> + Send {
+        self.0.boxed_sleep_until(time)
+    }
+}
+
+impl fmt::Debug for SharedClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SharedClock")
+    }
+}
+
+/// The object-safe twin of [`Clock`].
+trait BoxedClock: Send + Sync {
+    fn boxed_now(&self) -> Timestamp;
+    fn boxed_sleep_until(&self, time: Timestamp) -> BoxFuture<'_, ()>;
+}
+
+impl<C: Clock> BoxedClock for C {
+    fn boxed_now(&self) -> Timestamp {
+        self.now()
+    }
+
+    fn boxed_sleep_until(&self, time: Timestamp) -> BoxFuture<'_, ()> {
+        self.sleep_until(time).boxed()
     }
 }

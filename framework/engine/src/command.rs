@@ -1,64 +1,75 @@
-//! [`Command`] and [`Decide`]: intentions, and the decision that each leads to.
+//! [`Command`] and [`Decide`]: requests to change state, and the decisions on them.
+
+pub(crate) mod boundary;
+mod deadline;
+pub(crate) mod part;
+pub(crate) mod queried;
+pub(crate) mod query_state;
+mod sealed;
+pub(crate) mod shape;
 
 use serde::Serialize;
 
-use crate::boundary::Boundary;
-use crate::upcast::Upcaster;
+use crate::command::boundary::Boundary;
+use crate::domain::upcast::Upcaster;
 
-/// An intention; names what it looks at.
+/// A request to change state. It names the aggregates and tags that the decision depends on.
 ///
-/// Derive it, with the keys of `#[command(…)]`; write [`Decide`] by hand.
+/// Derive it, with the [keys of `#[command(…)]`][keys], and implement [`Decide`].
 ///
-/// | it looks at | attribute | `#[id]` fields | the state in `decide` | the decision |
+/// | consistency boundary | attribute | `#[id]` fields | the state in `decide` | the decision |
 /// |---|---|---|---|---|
 /// | one aggregate | `on = Account` | one, an id | `&Account` | `Events<AccountEvent>` |
 /// | several | `on = (Account, Ledger)` | one for each, in order | `(&Account, &Ledger)` | `(Events<…>, Events<…>)` |
 /// | a list | `on = Vec<Account>` | one, a list of ids | `Vec<&Account>` | `Vec<Events<AccountEvent>>` |
-/// | and a tag query | `query = Seats` | as above, and `#[tag]` fields | `(as above, &Seats)` | as above |
+/// | with a DCB query | `query = Seats` | as above, and `#[tag]` fields | `(as above, &Seats)` | as above |
 ///
-/// A tag query takes in every event that carries *any* of the `#[tag]` fields' values, whatever stream it
-/// stands in. `Seats` folds them through [`Apply`](crate::aggregate::Apply); `events = (A, B)` names their types,
-/// which are those of the aggregate where nothing is said. The decision is stored only if no such event
-/// has arrived meanwhile. An event always lives in a stream: a tag query widens what a decision looks at,
-/// not where it writes.
+/// A DCB query finds every event that has *any* of the tags in the `#[tag]` fields, whatever its stream. `Seats` folds
+/// these events through [`Apply`](crate::aggregate::Apply). `events = (A, B)` names their types; the default is the
+/// events of the aggregate. The decision is stored only if no other event that matches the query was stored since. An
+/// event always belongs to a stream: a DCB query changes what a decision reads, not where it writes.
+///
+/// [keys]: https://docs.rs/factum/latest/factum/derive.Command.html
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a command",
     label = "not a command",
     note = "write `#[derive(Command, Serialize)]` and `#[command(on = …)]` on it"
 )]
 pub trait Command: Serialize + Send + Sync + 'static {
-    /// Its name in traces, and a part of what an idempotency key stands for.
+    /// The name in traces and metrics, and a part of the content that an idempotency key identifies.
     const NAME: &'static str;
-    /// The keys of the tags that its tag query looks for.
+    /// The tag keys of its DCB query.
     const TAGS: &'static [&'static str] = &[];
-    /// The version of its form, where it is kept until it is executed: by a process manager, or for a deadline.
+    /// The schema version, used if a process manager or a deadline stores the command.
     const VERSION: u32 = 1;
-    /// `UPCASTERS[n - 1]` turns a command of version n into n + 1; there are `VERSION - 1`.
+    /// The upcasters: `UPCASTERS[n - 1]` converts version n to n + 1. There are `VERSION - 1`.
     const UPCASTERS: &'static [Upcaster] = &[];
-    /// What it looks at.
+    /// The consistency boundary.
     type On: Boundary;
 
-    /// Which one, or which ones.
+    /// Returns the ids and tags that select the aggregates and events of the boundary.
     fn target(&self) -> <Self::On as Boundary>::Target<'_>;
 }
 
-/// The decision of a command on the state that it looks at.
+/// The decision of a command, based on the state of its consistency boundary.
 ///
-/// Pure: no I/O, no clock, no store. What it needs from outside comes in the command, so that the same
-/// command on the same state always decides the same.
+/// It must be pure: no I/O, no clock, no store. Time and ids are fields of the command, so that the same command on the
+/// same state always returns the same decision.
 #[diagnostic::on_unimplemented(
     message = "the command `{Self}` does not say what it decides",
     label = "`impl Decide for {Self}` is missing",
     note = "write `impl Decide for {Self} {{ type Error = …; fn decide(&self, state: &…) -> Result<Events<…>, Self::Error> {{ … }} }}`"
 )]
 pub trait Decide: Command {
-    /// Why it rejects.
+    /// The reasons for a rejection.
     type Error: std::error::Error + Send + Sync + 'static;
 
-    /// Returns the events to store, with the [deadlines](crate::events::Events::deadline) that go with them, or the rejection.
+    /// Returns the events to store, and the [deadlines] to set and cancel.
+    ///
+    /// [deadlines]: crate::events::Events::deadline
     ///
     /// # Errors
-    /// The domain says no; nothing is stored.
+    /// Returns a rejection if the rules of the domain do not allow the command. Nothing is stored then.
     fn decide(
         &self,
         state: <Self::On as Boundary>::State<'_>,

@@ -1,92 +1,91 @@
 //! [`Engine`]: executes commands and loads aggregates.
 
-mod ahead;
-mod appending;
-mod attempt;
-pub mod cache;
-mod deadlines;
+mod alarm;
+mod append_chain;
+mod core;
+mod decision_context;
+mod decision_deadlines;
 mod execute;
+mod execute_and_wait;
 mod execute_error;
+mod execution;
 mod history;
 mod load;
-mod parts;
-mod queue;
+mod pipelined_append;
 mod receipt;
 mod retry;
-pub mod source;
+mod stream_queues;
 
 use std::fmt;
 use std::sync::Arc;
 
-use uuid::Uuid;
-
-use crate::aggregate::Aggregate;
-use crate::causality::Causality;
-use crate::clock::{Clock, SystemClock};
-use crate::command::Decide;
-use crate::subscription::Subscription;
 use factum_core::position::Position;
 use factum_core::query::Query;
 use factum_core::store::Store;
 use factum_core::stream_id::StreamId;
+use uuid::Uuid;
 
-pub use execute::Execute;
-pub use execute_error::ExecuteError;
-pub use history::History;
-pub use load::{Load, Loaded};
-pub use receipt::Receipt;
-pub use retry::RetryPolicy;
-pub use source::LoadError;
+use crate::causality::Causality;
+use crate::clock::{Clock, SharedClock, SystemClock};
+use crate::command::Decide;
+use crate::domain::aggregate::Aggregate;
+use crate::engine::core::EngineCore;
+use crate::engine::stream_queues::StreamQueues;
+use crate::state::cache::AggregateCache;
+use crate::state::loader::StateLoader;
+use crate::subscription::Subscription;
 
-use cache::Cache;
-use deadlines::Alarm;
-use queue::Queue;
-use source::Source;
+#[doc(hidden)]
+pub use crate::engine::alarm::DeadlineAlarm;
+pub use crate::engine::execute::Execute;
+pub use crate::engine::execute_and_wait::{ExecuteAndWait, ExecuteAndWaitError, WaitForPosition};
+pub use crate::engine::execute_error::ExecuteError;
+pub use crate::engine::history::History;
+pub use crate::engine::load::{Load, Loaded};
+pub use crate::engine::receipt::Receipt;
+pub use crate::engine::retry::RetryPolicy;
+pub use crate::state::load_error::LoadError;
 
-/// Executes commands and loads aggregates, on any store. A handle: cheap to clone, safe to share.
+/// The number of states in the aggregate cache, unless set.
+const CACHE_CAPACITY: usize = 10_000;
+
+/// Executes commands and loads aggregates, on any store.
 ///
-/// One engine per store and process is enough, and best: its queue and its warm states are its own. [`Engine::new`] has
-/// the settings that most want; [`Engine::builder`] has others, among them the clock, the retries and how many states
-/// are kept warm.
+/// An engine is a handle: it is cheap to clone and can be shared between tasks. Use one engine for each store in a
+/// program, because each engine has a separate aggregate cache and separate queues. [`Engine::new`] has the default
+/// settings; [`Engine::builder`] changes the clock, the retry policy and the capacity of the cache.
 #[derive(Clone)]
-pub struct Engine(Arc<Inner>);
+pub struct Engine(Arc<EngineCore>);
 
-struct Inner {
-    source: Source,
-    queue: Queue,
-    retry: RetryPolicy,
-    clock: Arc<dyn Clock>,
-    alarm: Alarm,
-}
-
-/// Settings of an [`Engine`].
+/// Builds an [`Engine`] with custom settings.
 pub struct EngineBuilder {
     store: Arc<dyn Store>,
     retry: RetryPolicy,
     cache_capacity: usize,
-    clock: Arc<dyn Clock>,
+    clock: SharedClock,
 }
 
 impl Engine {
-    /// An engine with the default settings.
+    /// Creates an engine with the default settings.
     #[must_use]
     pub fn new(store: impl Store) -> Self {
         Self::builder(store).build()
     }
 
-    /// An engine with other settings.
+    /// Returns a builder for an engine with other settings.
     #[must_use]
     pub fn builder(store: impl Store) -> EngineBuilder {
         EngineBuilder {
             store: Arc::new(store),
             retry: RetryPolicy::default(),
-            cache_capacity: 10_000,
-            clock: Arc::new(SystemClock),
+            cache_capacity: CACHE_CAPACITY,
+            clock: SharedClock::new(SystemClock),
         }
     }
 
-    /// Executes `command`: load what it looks at, decide, append, all atomically. Await what comes back,
-    /// after adding who and why:
+    /// Executes `command`: loads the state, decides, and appends the events atomically.
+    ///
+    /// Add metadata, then await the result:
     ///
     /// ```no_run
     /// # use factum::prelude::*;
@@ -95,15 +94,18 @@ impl Engine {
     /// # Ok(()) }
     /// ```
     ///
-    /// Commands of this engine that aim at the same stream queue; conflicts with other writers are decided
-    /// again by the [`RetryPolicy`]. If the future is dropped, the command has happened as a whole or not
-    /// at all; an idempotency key makes it safe to ask again.
+    /// Commands of this engine on the same stream wait for each other. After a conflict with another writer, the
+    /// command is decided again, as often as the [`RetryPolicy`] allows.
+    ///
+    /// If the future is dropped, the command is executed as a whole or not at all. With an idempotency key, it is safe
+    /// to execute the command again.
     pub fn execute<C: Decide>(&self, command: C) -> Execute<'_, C> {
-        Execute::new(self, command)
+        Execute::new(&self.0, command)
     }
 
-    /// The state of the aggregate `id`: now, or at a version, a time or a position. An aggregate without
-    /// events is its default, at version 0.
+    /// Loads the state of the aggregate `id`: now, or at a version, a time or a position.
+    ///
+    /// An aggregate without events has its default state, at version 0.
     ///
     /// ```no_run
     /// # use factum::prelude::*;
@@ -113,22 +115,21 @@ impl Engine {
     /// # Ok(()) }
     /// ```
     pub fn load<'e, A: Aggregate>(&'e self, id: &'e A::Id) -> Load<'e, A> {
-        Load::new(&self.0.source, id)
+        Load::new(&self.0.loader, id)
     }
 
-    /// The events of the aggregate `id`, oldest first, with who, why and when.
+    /// Reads the events of the aggregate `id` with their metadata, oldest first.
     pub fn history<'e, A: Aggregate>(&'e self, id: &'e A::Id) -> History<'e, A> {
-        History::new(&self.0.source, id)
+        History::new(&self.0.loader, id)
     }
 
-    /// Everything that shares a correlation id, as a tree of causes and effects; that of an event stands in its metadata.
+    /// Finds all events with a correlation id, as a tree of causes and effects.
     ///
-    /// Stores keep no index by it: the tree is found by reading. If the id is a UUIDv7, as those are that the engine makes,
-    /// the reading begins at the time in it, less a minute for clocks that differ. That place is found with one read of
-    /// one event for each doubling of the store, about 24 for ten million events. From there every event is read up
-    /// to the head, so the cost is that of all that the store took since; [`until`](Causality::until) bounds it, and
-    /// [`limit`](Causality::limit) the memory. Any other id does not say its time: then everything is read, unless
-    /// [`after`](Causality::after) says from where on.
+    /// Stores have no index of correlation ids, so the events are found by reading the log. If the id is a UUIDv7, as
+    /// the engine creates them, reading starts at the time in the id, minus one minute for different clocks. The start
+    /// is found by a binary search: about 24 reads of one event for ten million events. All events from this position
+    /// to the head are read; [`until`](Causality::until) limits them, and [`limit`](Causality::limit) limits the
+    /// memory. For other ids, everything is read, unless [`after`](Causality::after) sets the start.
     ///
     /// ```no_run
     /// # use factum::prelude::*;
@@ -138,79 +139,89 @@ impl Engine {
     /// # Ok(()) }
     /// ```
     pub fn causality(&self, correlation: Uuid) -> Causality<'_> {
-        Causality::new(&*self.0.source.store, correlation)
+        Causality::new(&*self.0.loader.store, correlation)
     }
 
-    /// The events that match `query` behind `after`: those stored already, then those to come.
+    /// Subscribes to the events after `after` that match `query`: first the stored ones, then new ones.
     #[must_use]
     pub fn subscribe(&self, query: Query, after: Position) -> Subscription {
-        Subscription::new(self.0.source.store.clone(), query, after)
+        Subscription::new(self.0.loader.store.clone(), query, after)
     }
 
-    /// Lets go of the warm states of `streams`: the next who asks has them read from the store. A command that is on
-    /// its way meanwhile may leave the state that it has once more.
+    /// Removes the states of `streams` from the aggregate cache.
+    ///
+    /// The next command reads them from the store again. A command that is executed at the same time may put its state
+    /// into the cache again.
     pub fn evict<'s>(&self, streams: impl IntoIterator<Item = &'s StreamId>) {
         for stream in streams {
-            self.0.source.cache.remove(stream);
+            self.0.loader.cache.remove(stream);
         }
     }
 
-    /// Lets go of every warm state.
+    /// Removes all states from the aggregate cache.
     pub fn evict_all(&self) {
-        self.0.source.cache.clear();
+        self.0.loader.cache.clear();
     }
 
-    pub fn clock(&self) -> &Arc<dyn Clock> {
+    /// Returns the clock for deadlines.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn clock(&self) -> &SharedClock {
         &self.0.clock
     }
 
-    pub fn alarm(&self) -> &Alarm {
+    /// Returns the alarm that wakes the executor of deadlines.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn alarm(&self) -> &DeadlineAlarm {
         &self.0.alarm
     }
 
-    /// The store below.
+    /// Returns the store.
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {
-        &self.0.source.store
+        &self.0.loader.store
     }
 }
 
 impl EngineBuilder {
-    /// How often a command is decided again after a conflict.
+    /// Sets the retry policy of commands: the number of attempts and the delays between them.
     #[must_use]
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
         self
     }
 
-    /// How many states of aggregates are kept warm; 0: none. Default 10,000.
+    /// Sets the maximum number of states in the aggregate cache.
+    ///
+    /// The default is 10,000; 0 disables the cache.
     #[must_use]
     pub fn cache_capacity(mut self, entries: usize) -> Self {
         self.cache_capacity = entries;
         self
     }
 
-    /// From which clock the time until a [deadline](crate::events::Events::deadline) counts, and by which, where nothing else is
-    /// said, process managers see it pass. Default: that of this machine.
+    /// Sets the clock for [deadlines](crate::events::Events::deadline). The default is the system clock.
+    ///
+    /// Process managers use it, too, unless the runtime has another clock.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Arc::new(clock);
+        self.clock = SharedClock::new(clock);
         self
     }
 
-    /// The engine.
+    /// Builds the engine.
     #[must_use]
     pub fn build(self) -> Engine {
-        let source = Source {
-            store: self.store,
-            cache: Cache::new(self.cache_capacity),
-        };
-        Engine(Arc::new(Inner {
-            source,
-            queue: Queue::new(),
+        Engine(Arc::new(EngineCore {
+            loader: StateLoader {
+                store: self.store,
+                cache: AggregateCache::new(self.cache_capacity),
+            },
+            queues: StreamQueues::new(),
             retry: self.retry,
             clock: self.clock,
-            alarm: Alarm::new(),
+            alarm: DeadlineAlarm::new(),
         }))
     }
 }

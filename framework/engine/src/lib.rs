@@ -1,31 +1,47 @@
 //! The execution engine of [factum](https://docs.rs/factum): aggregates, commands and decisions, and the engine that
 //! loads, decides and appends.
 //!
-//! Applications use the crate `factum`, which re-exports what they need.
+//! Applications use the crate `factum`, which re-exports this crate.
+//!
+//! | layer | content |
+//! |---|---|
+//! | [`event`], [`aggregate`], [`projection`], [`codec`], [`record`], … | the types of a domain, and how events are encoded |
+//! | [`subscription`], [`causality`] | reading events |
+//! | [`command`], [`boundary`] | commands, decisions and consistency boundaries |
+//! | [`engine`] | the execution of commands, and the aggregate cache |
+//! | [`process`] | process managers |
+//!
+//! Each layer depends on the layers above it in this table only.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![allow(
-    missing_docs,
-    reason = "some items are public only for the other crates of the framework; `factum` exports the rest"
-)]
 
-pub mod aggregate;
-pub mod boundary;
 pub mod causality;
 pub mod clock;
-pub mod codec;
 pub mod command;
+mod domain;
 pub mod engine;
-pub mod error;
-pub mod event;
-pub mod event_set;
-pub mod events;
-mod few;
-pub mod legacy;
+#[doc(hidden)]
 pub mod metrics;
 pub mod personal;
 pub mod process;
-pub mod projection;
-pub mod record;
+mod state;
 pub mod subscription;
-pub mod upcast;
+
+pub use domain::{
+    aggregate, codec, error, event, event_set, events, legacy, projection, record, upcast,
+};
+
+/// The consistency boundary of a command, as a type.
+pub mod boundary {
+    pub use crate::command::boundary::{Boundary, InvalidTarget};
+    pub use crate::command::queried::Queried;
+    #[doc(hidden)]
+    pub use crate::command::query_state::QueryState;
+    #[doc(hidden)]
+    pub use crate::state::aggregate_state::AggregateState;
+
+    #[doc(hidden)]
+    pub mod shape {
+        pub use crate::command::shape::{List, Shape, Single, WithQuery};
+    }
+}

@@ -1,15 +1,33 @@
-//! What is told of commands. Keys are made at compile time, for each type of command: to tell allocates nothing.
+//! The metrics of commands.
+//!
+//! The keys are constants for each type of command, so recording allocates nothing. Without the feature `metrics`, the
+//! functions do nothing.
 
-use crate::command::Decide;
-use crate::engine::{ExecuteError, Receipt};
+use crate::command::Command;
+
 pub use factum_core::metrics::Stopwatch;
 
-/// Why a command is tried again.
+/// The outcome of a command, as a metric label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutcomeLabel {
+    /// The command was executed.
+    Done,
+    /// The first result of the same idempotency key was returned.
+    Repeated,
+    /// The domain rejected the command.
+    Rejected,
+    /// The command conflicted with other writers.
+    Conflict,
+    /// Any other error.
+    Failed,
+}
+
+/// The cause of a retry, as a metric label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RetryCause {
-    /// Other writers were faster.
+    /// The append conflicted with another writer.
     Conflict,
-    /// The store was not there.
+    /// The store was unavailable.
     Store,
 }
 
@@ -17,93 +35,96 @@ pub enum RetryCause {
 mod keys {
     use std::marker::PhantomData;
 
+    use factum_core::metrics::{COMMAND_DURATION, COMMANDS, CONFLICTS, RETRIES};
     use metrics::{Key, Label};
 
     use crate::command::Command;
-    use factum_core::metrics::{COMMAND_DURATION, COMMANDS, CONFLICTS, RETRIES};
+    use crate::metrics::{OutcomeLabel, RetryCause};
 
-    pub const OUTCOMES: [&str; 5] = ["done", "repeated", "rejected", "conflict", "failed"];
-    pub const CAUSES: [&str; 2] = ["conflict", "store"];
+    const OUTCOMES: [&str; 5] = ["done", "repeated", "rejected", "conflict", "failed"];
+    const CAUSES: [&str; 2] = ["conflict", "store"];
 
-    pub struct Of<C>(PhantomData<C>);
+    /// The metric keys of the command `C`.
+    pub struct CommandKeys<C>(PhantomData<C>);
 
-    impl<C: Command> Of<C> {
+    impl<C: Command> CommandKeys<C> {
         const LABELS: &'static [Label] = &[Label::from_static_parts("command", C::NAME)];
         pub const DURATION: &'static Key =
             &Key::from_static_parts(COMMAND_DURATION.name, Self::LABELS);
         pub const CONFLICTS: &'static Key = &Key::from_static_parts(CONFLICTS.name, Self::LABELS);
+
+        pub fn outcome(outcome: OutcomeLabel) -> &'static Key {
+            match outcome {
+                OutcomeLabel::Done => LabelledKeys::<C, 0>::OUTCOME,
+                OutcomeLabel::Repeated => LabelledKeys::<C, 1>::OUTCOME,
+                OutcomeLabel::Rejected => LabelledKeys::<C, 2>::OUTCOME,
+                OutcomeLabel::Conflict => LabelledKeys::<C, 3>::OUTCOME,
+                OutcomeLabel::Failed => LabelledKeys::<C, 4>::OUTCOME,
+            }
+        }
+
+        pub fn retry(cause: RetryCause) -> &'static Key {
+            match cause {
+                RetryCause::Conflict => LabelledKeys::<C, 0>::RETRY,
+                RetryCause::Store => LabelledKeys::<C, 1>::RETRY,
+            }
+        }
     }
 
-    /// With the outcome, or the cause, of number `N`.
-    pub struct With<C, const N: usize>(PhantomData<C>);
+    /// The metric keys of the command `C` with label number `N`.
+    struct LabelledKeys<C, const N: usize>(PhantomData<C>);
 
-    impl<C: Command, const N: usize> With<C, N> {
+    impl<C: Command, const N: usize> LabelledKeys<C, N> {
         const OUTCOME_LABELS: &'static [Label] = &[
             Label::from_static_parts("command", C::NAME),
             Label::from_static_parts("outcome", OUTCOMES[N]),
         ];
-        const CAUSE_LABELS: &'static [Label] = &[
+        const RETRY_LABELS: &'static [Label] = &[
             Label::from_static_parts("command", C::NAME),
             Label::from_static_parts("cause", CAUSES[N]),
         ];
-        pub const OUTCOME: &'static Key =
-            &Key::from_static_parts(COMMANDS.name, Self::OUTCOME_LABELS);
-        pub const CAUSE: &'static Key = &Key::from_static_parts(RETRIES.name, Self::CAUSE_LABELS);
+        const OUTCOME: &'static Key = &Key::from_static_parts(COMMANDS.name, Self::OUTCOME_LABELS);
+        const RETRY: &'static Key = &Key::from_static_parts(RETRIES.name, Self::RETRY_LABELS);
     }
 }
 
-/// A command has come to its end.
+/// Records the outcome and the duration of a command.
 #[inline]
 #[cfg_attr(not(feature = "metrics"), allow(unused_variables))]
-pub fn executed<C: Decide>(answer: &Result<Receipt, ExecuteError<C::Error>>, began: Stopwatch) {
-    #[cfg(feature = "metrics")]
-    {
-        use keys::{Of, With};
-        let outcome = match answer {
-            Ok(receipt) if !receipt.repeated() => With::<C, 0>::OUTCOME,
-            Ok(_) => With::<C, 1>::OUTCOME,
-            Err(ExecuteError::Rejected(_)) => With::<C, 2>::OUTCOME,
-            Err(ExecuteError::Conflict { .. }) => With::<C, 3>::OUTCOME,
-            Err(_) => With::<C, 4>::OUTCOME,
-        };
-        metrics::with_recorder(|recorder| {
-            recorder
-                .register_counter(outcome, &factum_core::metrics::RECORDER_METADATA)
-                .increment(1);
-            let duration = recorder
-                .register_histogram(Of::<C>::DURATION, &factum_core::metrics::RECORDER_METADATA);
-            duration.record(began.seconds());
-        });
-    }
-}
-
-/// A decision was not stored because other writers were faster.
-#[inline]
-pub fn lost_race<C: Decide>() {
+pub fn record_command<C: Command>(outcome: OutcomeLabel, started: Stopwatch) {
     #[cfg(feature = "metrics")]
     metrics::with_recorder(|recorder| {
-        let conflicts = recorder.register_counter(
-            keys::Of::<C>::CONFLICTS,
-            &factum_core::metrics::RECORDER_METADATA,
-        );
-        conflicts.increment(1);
+        use factum_core::metrics::RECORDER_METADATA;
+        recorder
+            .register_counter(keys::CommandKeys::<C>::outcome(outcome), &RECORDER_METADATA)
+            .increment(1);
+        let duration =
+            recorder.register_histogram(keys::CommandKeys::<C>::DURATION, &RECORDER_METADATA);
+        duration.record(started.seconds());
     });
 }
 
-/// A command is tried once more.
+/// Records that an append of a command conflicted with another writer.
+#[inline]
+pub fn record_conflict<C: Command>() {
+    #[cfg(feature = "metrics")]
+    metrics::with_recorder(|recorder| {
+        use factum_core::metrics::RECORDER_METADATA;
+        recorder
+            .register_counter(keys::CommandKeys::<C>::CONFLICTS, &RECORDER_METADATA)
+            .increment(1);
+    });
+}
+
+/// Records that a command is retried.
 #[inline]
 #[cfg_attr(not(feature = "metrics"), allow(unused_variables))]
-pub fn tries_again<C: Decide>(cause: RetryCause) {
+pub fn record_retry<C: Command>(cause: RetryCause) {
     #[cfg(feature = "metrics")]
-    {
-        let key = match cause {
-            RetryCause::Conflict => keys::With::<C, 0>::CAUSE,
-            RetryCause::Store => keys::With::<C, 1>::CAUSE,
-        };
-        metrics::with_recorder(|recorder| {
-            recorder
-                .register_counter(key, &factum_core::metrics::RECORDER_METADATA)
-                .increment(1);
-        });
-    }
+    metrics::with_recorder(|recorder| {
+        use factum_core::metrics::RECORDER_METADATA;
+        recorder
+            .register_counter(keys::CommandKeys::<C>::retry(cause), &RECORDER_METADATA)
+            .increment(1);
+    });
 }

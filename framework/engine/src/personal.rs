@@ -16,7 +16,7 @@ pub use factum_core::personal::{PersonalField, Subject};
 /// original value.
 ///
 /// Numbers, dates and flags do not implement the trait, because every value of them has a meaning. Make such a field an
-/// `Option`, or implement the trait for a type of your own:
+/// `Option`, or implement the trait for a separate type:
 ///
 /// ```
 /// use factum::privacy::Redacted;

@@ -13,10 +13,11 @@ use crate::key_cache::{KeyCache, KeyStates};
 use crate::key_store::KeyState;
 use crate::personal_categories::PersonalCategories;
 
-/// Decrypts the encrypted fields of `events`, and replaces those of erased subjects with their redacted values.
+/// Decrypts the encrypted fields of `events`.
 ///
-/// An event that cannot be decrypted stays encrypted, and decoding it fails with the reason. Adds the categories of the
-/// streams with personal data to `categories`.
+/// Fields of erased subjects are replaced with their redacted values. An event that cannot be decrypted stays
+/// encrypted, and decoding it fails with the reason. Adds the categories of the streams with personal data to
+/// `categories`.
 pub async fn decrypt(
     events: &mut [RecordedEvent],
     keys: &KeyCache,

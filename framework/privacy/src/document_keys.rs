@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use async_trait::async_trait;
 use factum_core::document::{
     Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan,
 };
@@ -149,7 +148,6 @@ impl DocumentKeys {
     }
 }
 
-#[async_trait]
 impl KeyStore for DocumentKeys {
     fn pseudonym(&self, id: &str) -> Pseudonym {
         // HMAC accepts keys of any length, so this cannot fail.

@@ -9,7 +9,7 @@ use factum_core::tag::Tag;
 use uuid::Uuid;
 
 use crate::key_cache::{KeyCache, KeyStates};
-use crate::key_store::{KeyState, KeyStore};
+use crate::key_store::{KeyState, SharedKeyStore};
 use crate::personal_categories::PersonalCategories;
 
 /// Returns `append` with its personal fields encrypted and its events tagged with their data subjects.
@@ -46,7 +46,7 @@ pub async fn encrypt(
     Ok(append)
 }
 
-fn pseudonym(key_store: &dyn KeyStore, field: &PersonalField, stream: &StreamId) -> Pseudonym {
+fn pseudonym(key_store: &SharedKeyStore, field: &PersonalField, stream: &StreamId) -> Pseudonym {
     key_store.pseudonym(match &field.subject {
         Subject::Stream => stream.key(),
         Subject::Id(id) => id,
@@ -112,7 +112,9 @@ fn encrypt_event(
     Ok(())
 }
 
-/// Returns the context that a ciphertext is bound to, so that it cannot be moved to another event or field.
+/// Returns the context that a ciphertext is bound to.
+///
+/// A ciphertext cannot be moved to another event or field, because its context would differ.
 pub fn encryption_context(subject: Pseudonym, event: Uuid, field: &str) -> Vec<u8> {
     // Only the last part varies in length, so that no two fields share a context.
     let (event, field) = (event.as_bytes(), field.as_bytes());

@@ -12,12 +12,12 @@ use factum_core::store::Store;
 use factum_core::stream_id::StreamId;
 use factum_core::timestamp::Timestamp;
 use factum_engine::engine::Engine;
-use factum_runtime::projections::blank_errors;
+use factum_runtime::consumer::redact_errors;
 use tracing::warn;
 
 use crate::encrypt::subject_tag;
 use crate::key_cache::KeyCache;
-use crate::key_store::KeyStore;
+use crate::key_store::SharedKeyStore;
 
 /// The result of an erasure: the events whose personal data became unreadable.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +67,7 @@ pub async fn erase(
         invalidate_snapshot(store, stream).await?;
     }
     // The error of a dead letter may quote the event.
-    blank_errors(store, &positions).await?;
+    redact_errors(store, &positions).await?;
     Ok(erased)
 }
 
@@ -87,7 +87,7 @@ async fn invalidate_snapshot(store: &impl Store, stream: &StreamId) -> Result<()
 }
 
 /// Evicts the cached states of `engine` after each erasure in another process; never returns.
-pub async fn evict_erased(key_store: &dyn KeyStore, engine: Engine, every: Duration) {
+pub async fn evict_erased(key_store: &SharedKeyStore, engine: Engine, every: Duration) {
     let (mut seen, mut evictions) = (None, 0);
     loop {
         match key_store.revision().await {

@@ -1,21 +1,21 @@
 //! [`KeyCache`]: the most recently used keys, valid until the next erasure.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use factum_core::document::Revision;
 use factum_core::error::StoreError;
 use factum_core::personal::Pseudonym;
 use quick_cache::unsync::Cache;
 
-use crate::key_store::{KeyState, KeyStore};
+use crate::key_store::{KeyState, KeyStore, SharedKeyStore};
 
 /// The maximum number of cached keys.
 const CAPACITY: usize = 10_000;
 
 /// A cache in front of a [`KeyStore`].
 pub struct KeyCache {
-    key_store: Arc<dyn KeyStore>,
+    key_store: SharedKeyStore,
     entries: Mutex<CachedKeys>,
 }
 
@@ -35,17 +35,20 @@ enum MissingKey {
 }
 
 impl KeyCache {
-    pub fn new(key_store: Arc<dyn KeyStore>) -> Self {
+    pub fn new(key_store: impl KeyStore) -> Self {
         let entries = Mutex::new(CachedKeys {
             revision: Revision::ABSENT,
             states: Cache::new(CAPACITY),
         });
-        Self { key_store, entries }
+        Self {
+            key_store: SharedKeyStore::new(key_store),
+            entries,
+        }
     }
 
     /// Returns the key store.
-    pub fn key_store(&self) -> &dyn KeyStore {
-        &*self.key_store
+    pub fn key_store(&self) -> &SharedKeyStore {
+        &self.key_store
     }
 
     /// Returns the states of the keys of `subjects`, without subjects that never had a key.
@@ -119,9 +122,9 @@ impl CachedKeys {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
-    use async_trait::async_trait;
     use factum_core::timestamp::Timestamp;
 
     use super::*;
@@ -130,7 +133,6 @@ mod tests {
     /// A key store with one subject, which is erased at every revision except 5.
     struct SingleSubject(Arc<AtomicU64>);
 
-    #[async_trait]
     impl KeyStore for SingleSubject {
         fn pseudonym(&self, _: &str) -> Pseudonym {
             Pseudonym::new([1; 16])
@@ -164,7 +166,7 @@ mod tests {
     #[tokio::test]
     async fn destroyed_key_is_not_used_after_smaller_revision() {
         let revision = Arc::new(AtomicU64::new(5));
-        let cache = KeyCache::new(Arc::new(SingleSubject(revision.clone())));
+        let cache = KeyCache::new(SingleSubject(revision.clone()));
         let subject = Pseudonym::new([1; 16]);
         let is_active = async || {
             let states = cache.find(vec![subject]).await.unwrap();

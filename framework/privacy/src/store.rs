@@ -31,9 +31,10 @@ use crate::personal_categories::PersonalCategories;
 ///
 /// ```
 /// # use factum::privacy::{DocumentKeys, PersonalDataStore};
-/// # use factum::{Engine, Store};
+/// # use factum::Engine;
+/// # use factum::store::Store;
 /// # async fn run<S: Store + Clone>(
-/// #     events: S, keys: impl Store, master_key: &str, customer: u32, projections: factum::Projections,
+/// #     events: S, keys: impl Store, master_key: &str, customer: u32, runtime: factum::Runtime,
 /// # ) -> Result<(), Box<dyn std::error::Error>> {
 /// let keys = DocumentKeys::open(keys, master_key.parse()?).await?;
 /// let store = PersonalDataStore::new(events.clone(), keys);
@@ -41,7 +42,7 @@ use crate::personal_categories::PersonalCategories;
 /// // …
 /// let erased = store.erase(customer).await?;
 /// engine.evict(&erased.streams);
-/// projections.rebuild("customers").await?;
+/// runtime.rebuild_erased(&erased.event_types).await?;
 /// # Ok(()) }
 /// ```
 ///
@@ -67,7 +68,7 @@ impl<S: Store> PersonalDataStore<S> {
     #[must_use]
     pub fn new(store: S, keys: impl KeyStore) -> Self {
         let shared = PrivacyState {
-            keys: KeyCache::new(Arc::new(keys)),
+            keys: KeyCache::new(keys),
             order: AppendOrder::default(),
             categories: PersonalCategories::default(),
         };

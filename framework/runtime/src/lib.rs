@@ -4,11 +4,16 @@
 //! Applications use the crate `factum`, which re-exports what they need.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![allow(
-    missing_docs,
-    reason = "some items are public only for the other crates of the framework; `factum` exports the rest"
-)]
 
+pub mod consumer;
+mod document_scan;
+mod log_head;
+mod membership;
 pub mod metrics;
-pub mod process_managers;
+pub mod process;
 pub mod projections;
+mod runtime;
+mod start_from;
+
+pub use runtime::{ProcessOptions, Runtime, RuntimeBuilder, StartError};
+pub use start_from::StartFrom;

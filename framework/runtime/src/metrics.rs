@@ -1,11 +1,13 @@
 //! The metrics of projections and process managers.
 
-mod processes;
-mod projections;
-
-pub use processes::{
-    WorkOutcome, deadline_passed, process_has_due, process_has_parked, process_worked,
-};
+mod consumers;
 #[cfg(feature = "metrics")]
-pub use projections::measure;
-pub use projections::{projection_failed, projection_stands};
+mod measure;
+mod processes;
+
+pub use consumers::{record_projection_failure, set_projection_status};
+#[cfg(feature = "metrics")]
+pub use measure::measure;
+pub use processes::{
+    WorkOutcome, record_deadline, record_process_work, set_failed_deliveries, set_process_due,
+};

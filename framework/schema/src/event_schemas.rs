@@ -65,7 +65,9 @@ fn variant_schemas(mut schema: Value) -> Vec<(String, Value)> {
         .collect()
 }
 
-/// Returns the variants in one alternative of the schema, which contains several unit variants or one other variant.
+/// Returns the variants in one alternative of the schema.
+///
+/// An alternative contains several unit variants, or one other variant.
 fn alternative_schemas(mut alternative: Value) -> Vec<(String, Value)> {
     let description = alternative.get("description").cloned();
     let unit = || json!({ "type": "object" });

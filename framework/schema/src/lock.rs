@@ -146,7 +146,7 @@ impl EventsLock {
 
     fn add_legacy_decoders<E: Event>(&mut self) {
         self.legacy_decoders
-            .extend(E::LEGACY.iter().map(|legacy| legacy.takes));
+            .extend(E::LEGACY.iter().map(|legacy| legacy.accepts));
     }
 
     /// Declares that no store contains this event type any more, so that no type has to read it.
@@ -237,7 +237,9 @@ impl EventsLock {
         current.find(|schemas| schemas.event_type.aliases.contains(&name))
     }
 
-    /// Returns the incompatibility of an event type that the code does not have, with a new event type of its schema.
+    /// Returns the incompatibility of an event type that the code does not have.
+    ///
+    /// It names a new event type with the same schema, if there is one.
     fn removed(&self, name: &str, file: &LockFile) -> Incompatibility {
         let newest = file.newest_version(name);
         let locked = file.schema(name, newest);
@@ -310,7 +312,9 @@ fn check_alias(
     }
 }
 
-/// Compares a stored version with the code if the code has the same version; upcasters convert older versions.
+/// Compares a stored version with the code, if the code has the same version.
+///
+/// Upcasters convert older versions.
 fn check_version(
     stored: StoredVersion<'_>,
     schemas: &CodeSchemas,

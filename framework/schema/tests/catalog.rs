@@ -35,7 +35,7 @@ enum OrderEvent {
     Cancelled,
 }
 
-fn in_cents(old: Value) -> Result<Value, factum::UpcastError> {
+fn in_cents(old: Value) -> Result<Value, factum::event::UpcastError> {
     Ok(old)
 }
 

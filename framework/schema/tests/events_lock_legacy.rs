@@ -4,9 +4,9 @@
 #[allow(dead_code, reason = "each test takes what it needs")]
 mod support;
 
+use factum::event::{LegacyEvent, UpcastError, upcast_legacy};
 use factum::prelude::*;
 use factum::schema::{EventsLock, Incompatibility, LockError};
-use factum::{LegacyEvent, UpcastError, upcast_legacy};
 use schemars::JsonSchema;
 
 use support::{events, lock, locked, plain};

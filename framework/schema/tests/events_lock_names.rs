@@ -110,7 +110,7 @@ fn raised_version_needs_upcaster_for_each_step() {
     #[derive(Serialize, Deserialize, JsonSchema)]
     struct Manual;
     impl Event for Manual {
-        const TYPES: &'static [factum::EventType] = &[factum::EventType {
+        const TYPES: &'static [factum::event::EventType] = &[factum::event::EventType {
             name: "e.made",
             version: 3,
             upcasters: &[up],
@@ -121,7 +121,7 @@ fn raised_version_needs_upcaster_for_each_step() {
         fn type_index(&self) -> usize {
             0
         }
-        fn tags(&self) -> Result<Vec<factum::Tag>, factum::InvalidTag> {
+        fn tags(&self) -> Result<Vec<factum::store::Tag>, factum::store::InvalidTag> {
             Ok(Vec::new())
         }
         fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {

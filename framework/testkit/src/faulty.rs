@@ -37,13 +37,13 @@ use factum_engine::error::StoreError;
 /// let engine = Engine::new(Faulty::new(store.clone(), 7, Faults::default()));
 /// // Run the application on `engine`, then check the events in `store`.
 /// ```
-pub struct Faulty<S>(Arc<Inner<S>>);
+pub struct Faulty<S>(Arc<FaultyState<S>>);
 
 pub(super) const UNREACHABLE: &str = "the store was unavailable";
 pub(super) const REQUEST_LOST: &str = "the request was lost";
 pub(super) const RESPONSE_LOST: &str = "the response was lost";
 
-struct Inner<S> {
+struct FaultyState<S> {
     store: S,
     seed: u64,
     faults: Faults,
@@ -52,7 +52,7 @@ struct Inner<S> {
 }
 
 #[derive(Clone, Copy)]
-pub(super) enum Operation {
+pub(super) enum StoreCall {
     Append,
     Read,
     Snapshot,
@@ -64,7 +64,7 @@ pub(super) enum Operation {
 #[derive(Clone)]
 pub(super) struct Call {
     number: u64,
-    operation: Operation,
+    operation: StoreCall,
     pub(super) rng: Rng,
 }
 
@@ -72,7 +72,7 @@ impl<S: Store> Faulty<S> {
     /// Wraps `store` and injects `faults` as `seed` determines.
     #[must_use]
     pub fn new(store: S, seed: u64, faults: Faults) -> Self {
-        Self(Arc::new(Inner {
+        Self(Arc::new(FaultyState {
             store,
             seed,
             faults,
@@ -97,7 +97,7 @@ impl<S: Store> Faulty<S> {
         &self.0.faults
     }
 
-    pub(super) fn start_call(&self, operation: Operation) -> Call {
+    pub(super) fn start_call(&self, operation: StoreCall) -> Call {
         let number = self.0.calls[operation as usize].fetch_add(1, Relaxed) + 1;
         let mut seeds = Rng::with_seed(self.0.seed);
         let own = seeds.u64(..).rotate_left(operation as u32 * 16);
@@ -124,11 +124,11 @@ impl<S: Store> Faulty<S> {
     fn fault(&self, call: &Call, what: &str) -> Box<dyn std::error::Error + Send + Sync> {
         self.0.injected.fetch_add(1, Relaxed);
         let operation = match call.operation {
-            Operation::Append => "append",
-            Operation::Read => "read",
-            Operation::Snapshot => "snapshot call",
-            Operation::Watch => "watch",
-            Operation::Change => "document change",
+            StoreCall::Append => "append",
+            StoreCall::Read => "read",
+            StoreCall::Snapshot => "snapshot call",
+            StoreCall::Watch => "watch",
+            StoreCall::Change => "document change",
         };
         let (seed, number) = (self.0.seed, call.number);
         format!("injected fault in {operation} {number} with seed {seed}: {what}").into()
@@ -145,7 +145,7 @@ impl<S: Store> Faulty<S> {
     /// Runs an idempotent call with pauses, and fails at the rate of reads.
     pub(super) async fn call<T, E: From<StoreError>>(
         &self,
-        operation: Operation,
+        operation: StoreCall,
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
         let mut call = self.start_call(operation);
@@ -262,7 +262,7 @@ impl<S> fmt::Debug for Faulty<S> {
 #[async_trait]
 impl<S: Store> EventStore for Faulty<S> {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        let mut call = self.start_call(Operation::Append);
+        let mut call = self.start_call(StoreCall::Append);
         self.pause(&mut call).await;
         let fault = self.0.faults.pick(call.rng.f64());
         let result = self.append_with(fault, append, &mut call).await;
@@ -271,11 +271,11 @@ impl<S: Store> EventStore for Faulty<S> {
     }
 
     async fn read(&self, read: Read) -> Result<Page, StoreError> {
-        self.call(Operation::Read, self.0.store.read(read)).await
+        self.call(StoreCall::Read, self.0.store.read(read)).await
     }
 
     async fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {
-        self.call(Operation::Read, self.0.store.find(key)).await
+        self.call(StoreCall::Read, self.0.store.find(key)).await
     }
 
     /// Watches the head of the inner store, with the wake-up faults.
@@ -292,7 +292,7 @@ impl<S: Store> EventStore for Faulty<S> {
         if wakes <= 0.0 {
             return inner;
         }
-        let mut rng = self.start_call(Operation::Watch).rng;
+        let mut rng = self.start_call(StoreCall::Watch).rng;
         let (sender, receiver) = watch::channel(*inner.borrow_and_update());
         tokio::spawn(async move {
             loop {
@@ -317,16 +317,16 @@ impl<S: Store> EventStore for Faulty<S> {
 impl<S: Store> SnapshotStore for Faulty<S> {
     async fn save_snapshot(&self, snapshot: Snapshot) -> Result<(), StoreError> {
         let save = self.0.store.save_snapshot(snapshot);
-        self.call(Operation::Snapshot, save).await
+        self.call(StoreCall::Snapshot, save).await
     }
 
     async fn load_snapshot(&self, stream: &StreamId) -> Result<Option<Snapshot>, StoreError> {
         let load = self.0.store.load_snapshot(stream);
-        self.call(Operation::Snapshot, load).await
+        self.call(StoreCall::Snapshot, load).await
     }
 
     async fn clear_snapshots(&self) -> Result<(), StoreError> {
         let clear = self.0.store.clear_snapshots();
-        self.call(Operation::Snapshot, clear).await
+        self.call(StoreCall::Snapshot, clear).await
     }
 }

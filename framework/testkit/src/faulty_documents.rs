@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::faults::InjectedFault;
-use super::faulty::{Faulty, Operation, REQUEST_LOST, RESPONSE_LOST, UNREACHABLE};
+use super::faulty::{Faulty, REQUEST_LOST, RESPONSE_LOST, StoreCall, UNREACHABLE};
 use factum_core::document::{
     Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan,
 };
@@ -13,7 +13,7 @@ use factum_engine::error::StoreError;
 #[async_trait]
 impl<S: Store> DocumentStore for Faulty<S> {
     async fn change_documents(&self, changes: DocumentChanges) -> Result<Revision, DocumentError> {
-        let mut call = self.start_call(Operation::Change);
+        let mut call = self.start_call(StoreCall::Change);
         self.pause(&mut call).await;
         let store = self.store();
         let error = match self.faults().pick(call.rng.f64()) {
@@ -36,12 +36,12 @@ impl<S: Store> DocumentStore for Faulty<S> {
     }
 
     async fn find_documents(&self, keys: &[String]) -> Result<Vec<Document>, StoreError> {
-        self.call(Operation::Read, self.store().find_documents(keys))
+        self.call(StoreCall::Read, self.store().find_documents(keys))
             .await
     }
 
     async fn scan_documents(&self, scan: Scan) -> Result<Vec<Document>, StoreError> {
-        self.call(Operation::Read, self.store().scan_documents(scan))
+        self.call(StoreCall::Read, self.store().scan_documents(scan))
             .await
     }
 }

@@ -9,11 +9,12 @@ use super::scenario::EventLists;
 use factum_core::stream_id::StreamId;
 use factum_core::timestamp::Timestamp;
 use factum_engine::command::Command;
+use factum_engine::process::instance::{Cause, PendingCommand, ProcessInstance};
 use factum_engine::process::{
     Correlation, ProcessManager, ReactSet, Rejection, Respond, SentBy, When,
 };
 use factum_engine::record::RecordedEvent;
-use factum_runtime::process_managers::{Cause, Instance, Logic as _, Pending, Reacts as _, Typed};
+use factum_runtime::process::{EventDriven as _, ProcessDefinition as _, TypedProcess};
 
 /// Starts a scenario of the process instance `id` of the process manager `P`, without a store.
 ///
@@ -39,9 +40,9 @@ where
 {
     let id = id.to_string();
     ProcessScenario {
-        logic: Typed::new(),
-        instance: Instance::new(&id),
-        before: Instance::new(&id),
+        definition: TypedProcess::new(),
+        instance: ProcessInstance::new(&id),
+        before: ProcessInstance::new(&id),
         now: Timestamp::from_micros(0),
         checked: Checked::default(),
         unhandled: Vec::new(),
@@ -51,10 +52,10 @@ where
 
 /// A scenario of one process instance. Created by [`process`](process()).
 pub struct ProcessScenario<P> {
-    logic: Typed<P>,
-    instance: Instance,
+    definition: TypedProcess<P>,
+    instance: ProcessInstance,
     /// The instance before the last `when`.
-    before: Instance,
+    before: ProcessInstance,
     now: Timestamp,
     checked: Checked,
     /// The reasons why the instance did not handle some of the events.
@@ -137,8 +138,8 @@ where
         };
         self.now = timer.due;
         let fired = self
-            .logic
-            .deadline(&mut self.instance, (name, &timer), timer.due);
+            .definition
+            .deadline(&mut self.instance, name, &timer, timer.due);
         if let Err(error) = fired {
             panic!("{} failed on the deadline {name:?}: {error}", P::NAME);
         }
@@ -167,7 +168,10 @@ where
             self.now,
         );
         let cause = Cause::none(self.now);
-        if let Err(error) = self.logic.rejected(&mut self.instance, &rejection, &cause) {
+        if let Err(error) = self
+            .definition
+            .rejected(&mut self.instance, &rejection, &cause)
+        {
             panic!(
                 "{} failed on the rejection of {}: {error}",
                 P::NAME,
@@ -252,7 +256,7 @@ where
         self.checked.completion = true;
         let (id, unhandled) = (&self.instance.id, self.unhandled());
         assert!(
-            !self.instance.lives(),
+            !self.instance.is_live(),
             "instance {id:?} of {} is not complete{unhandled}",
             P::NAME
         );
@@ -276,7 +280,7 @@ where
                 json!(sent)
             );
         }
-        let completes = self.before.lives() && !self.instance.lives();
+        let completes = self.before.is_live() && !self.instance.is_live();
         if !self.checked.completion {
             let id = &self.instance.id;
             assert!(
@@ -285,7 +289,7 @@ where
                 P::NAME
             );
         }
-        let due = |instance: &Instance| {
+        let due = |instance: &ProcessInstance| {
             let timers = instance.deadlines.iter();
             let timers = timers.filter(|(name, _)| !self.checked.deadlines.contains(name));
             timers
@@ -334,7 +338,7 @@ where
         if let Ok(stream) = StreamId::new("given", &self.instance.id) {
             record.stream = stream;
         }
-        let prepared = match self.logic.prepare(&record) {
+        let prepared = match self.definition.prepare(&record) {
             Ok(prepared) => prepared,
             Err(error) => panic!("{} cannot handle {}: {error}", P::NAME, record.name),
         };
@@ -355,14 +359,14 @@ where
                     .push(format!("{name} belongs to instance {id:?}"));
                 continue;
             }
-            if !(starts || self.instance.lives()) {
+            if !(starts || self.instance.is_live()) {
                 let (name, id) = (&record.name, &self.instance.id);
                 self.unhandled.push(format!(
                     "{name} continues instance {id:?}, which has not started or is complete"
                 ));
                 continue;
             }
-            if let Err(error) = (prepared.effect)(&mut self.instance, &Cause::of(&record)) {
+            if let Err(error) = (prepared.apply)(&mut self.instance, &Cause::event(&record)) {
                 panic!("{} failed on {}: {error}", P::NAME, record.name);
             }
         }
@@ -381,7 +385,7 @@ where
     }
 
     fn sent(&self) -> Vec<Value> {
-        let named = |pending: &Pending| json!({ (pending.command.clone()): pending.body });
+        let named = |pending: &PendingCommand| json!({ (pending.command.clone()): pending.body });
         self.instance.outbox.iter().map(named).collect()
     }
 }

@@ -9,7 +9,7 @@ use factum_core::stream_id::StreamId;
 use factum_core::timestamp::Timestamp;
 use factum_engine::aggregate::Aggregate;
 use factum_engine::boundary::shape::{List, Shape, Single, WithQuery};
-use factum_engine::boundary::{Boundary, QuerySlot, Slot};
+use factum_engine::boundary::{AggregateState, Boundary, QueryState};
 use factum_engine::codec;
 use factum_engine::command::Decide;
 use factum_engine::event::Event;
@@ -90,19 +90,16 @@ impl<G> Given<G> {
         clippy::needless_pass_by_value,
         reason = "a scenario reads best with plain values"
     )]
-    pub fn when<C: Decide>(self, command: C) -> Scenario<C>
-    where
-        G: Past<<C::On as Boundary>::Shape>,
-    {
-        let mut slots = match C::On::slots(command.target()) {
-            Ok(slots) => slots,
+    pub fn when<C: DecideAfter<G>>(self, command: C) -> Scenario<C> {
+        let mut parts = match C::On::parts(command.target()) {
+            Ok(parts) => parts,
             Err(error) => panic!("the target of {} is not valid: {error}", C::NAME),
         };
-        self.past.fill(&mut slots);
-        let result = command.decide(C::On::state(&slots));
+        C::fill(self.past, &mut parts);
+        let result = command.decide(C::On::state(&parts));
         if let Ok(decision) = &result {
-            C::On::deadlines(&slots, decision, &mut |_, deadlines| {
-                if let Err(invalid) = deadlines.check() {
+            C::On::for_each_deadline(&parts, decision, &mut |_, deadlines| {
+                if let Err(invalid) = deadlines.validated() {
                     panic!("the decision of {} is not valid: {invalid}", C::NAME);
                 }
             });
@@ -120,7 +117,7 @@ impl<C: Decide> Scenario<C> {
     /// # Panics
     /// If the command is rejected, or if its decision is not `expected`.
     #[track_caller]
-    pub fn then(self, expected: impl Outcome<<C::On as Boundary>::Shape>)
+    pub fn then(self, expected: impl ExpectedOutcome<<C::On as Boundary>::Shape>)
     where
         <C::On as Boundary>::Decision: PartialEq + Debug,
     {
@@ -174,14 +171,29 @@ impl<C: Decide> Scenario<C> {
     }
 }
 
+/// A command that reads the past events `G`.
+///
+/// The compiler knows the command before it looks for an implementation, so that it reports a missing [`Past`].
+pub trait DecideAfter<G>: Decide {
+    /// Applies the past events to the states of the command.
+    fn fill(past: G, parts: &mut <Self::On as Boundary>::Parts);
+}
+
+impl<C: Decide, G: Past<<C::On as Boundary>::Shape>> DecideAfter<G> for C {
+    fn fill(past: G, parts: &mut <C::On as Boundary>::Parts) {
+        past.fill(parts);
+    }
+}
+
 /// The values that [`given`] accepts for a command on the boundary `B`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be given as the past events of `{B}`",
+    message = "`{Self}` does not fit the aggregates that the command reads",
+    label = "this command reads other aggregates",
     note = "pass a list of events for one aggregate, a tuple of lists for several, or `()` for no events"
 )]
 pub trait Past<B: Shape> {
-    /// Applies the events to the state in `slots`.
-    fn fill(self, slots: &mut B::Slots);
+    /// Applies the events to the state in `parts`.
+    fn fill(self, parts: &mut B::Parts);
 }
 
 /// The values that [`Scenario::then`] accepts for a command on the boundary `B`.
@@ -189,7 +201,7 @@ pub trait Past<B: Shape> {
     message = "`{Self}` cannot be the decision of a command on `{B}`",
     note = "pass a list of events for one aggregate, a tuple of lists for several, or `()` for no events"
 )]
-pub trait Outcome<B: Shape> {
+pub trait ExpectedOutcome<B: Shape> {
     /// Returns the expected decision.
     fn decision(self) -> B::Decision;
 }
@@ -219,11 +231,11 @@ fn record<E: Event>(event: &E, stream: StreamId, version: Version) -> RecordedEv
 }
 
 #[track_caller]
-fn fill<A: Aggregate>(events: impl IntoIterator<Item = A::Event>, slot: &mut Slot<A>) {
+fn fill<A: Aggregate>(events: impl IntoIterator<Item = A::Event>, slot: &mut AggregateState<A>) {
     for event in events {
         let stored = record(&event, slot.stream.clone(), slot.version.plus(1));
         match stored.decode() {
-            Ok(event) => slot.take(&event, stored.position),
+            Ok(event) => slot.apply(&event, stored.position),
             Err(error) => panic!(
                 "the event {} does not survive storage: {error}",
                 stored.name
@@ -233,31 +245,31 @@ fn fill<A: Aggregate>(events: impl IntoIterator<Item = A::Event>, slot: &mut Slo
 }
 
 impl<B: Shape> Past<B> for () {
-    fn fill(self, _: &mut B::Slots) {}
+    fn fill(self, _: &mut B::Parts) {}
 }
 
 #[diagnostic::do_not_recommend]
 impl<A: Aggregate, const N: usize> Past<Single<A>> for [A::Event; N] {
-    fn fill(self, slot: &mut Slot<A>) {
+    fn fill(self, slot: &mut AggregateState<A>) {
         fill(self, slot);
     }
 }
 
 #[diagnostic::do_not_recommend]
 impl<A: Aggregate> Past<Single<A>> for Vec<A::Event> {
-    fn fill(self, slot: &mut Slot<A>) {
+    fn fill(self, slot: &mut AggregateState<A>) {
         fill(self, slot);
     }
 }
 
 impl<A: Aggregate, G: Past<Single<A>>> Past<List<A>> for Vec<G> {
-    fn fill(self, slots: &mut Vec<Slot<A>>) {
+    fn fill(self, parts: &mut Vec<AggregateState<A>>) {
         assert_eq!(
             self.len(),
-            slots.len(),
+            parts.len(),
             "`given` needs one list of events for each aggregate of the command"
         );
-        for (past, slot) in self.into_iter().zip(slots) {
+        for (past, slot) in self.into_iter().zip(parts) {
             past.fill(slot);
         }
     }
@@ -271,12 +283,12 @@ where
     G: Past<B>,
     F: EventLists,
 {
-    fn fill(self, slots: &mut (B::Slots, QuerySlot<Q, S>)) {
-        self.0.fill(&mut slots.0);
+    fn fill(self, parts: &mut (B::Parts, QueryState<Q, S>)) {
+        self.0.fill(&mut parts.0);
         let mut records = Vec::new();
         self.1.record(&mut records);
         for record in records {
-            if let Err(error) = slots.1.take(&record) {
+            if let Err(error) = parts.1.apply(&record) {
                 panic!(
                     "the event {} does not survive storage: {error}",
                     record.name
@@ -286,7 +298,7 @@ where
     }
 }
 
-impl<B: Shape> Outcome<B> for ()
+impl<B: Shape> ExpectedOutcome<B> for ()
 where
     B::Decision: Default,
 {
@@ -296,67 +308,67 @@ where
 }
 
 #[diagnostic::do_not_recommend]
-impl<A: Aggregate, const N: usize> Outcome<Single<A>> for [A::Event; N] {
+impl<A: Aggregate, const N: usize> ExpectedOutcome<Single<A>> for [A::Event; N] {
     fn decision(self) -> Events<A::Event> {
         self.into()
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<A: Aggregate> Outcome<Single<A>> for Vec<A::Event> {
+impl<A: Aggregate> ExpectedOutcome<Single<A>> for Vec<A::Event> {
     fn decision(self) -> Events<A::Event> {
         self.into()
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<A: Aggregate> Outcome<Single<A>> for Events<A::Event> {
+impl<A: Aggregate> ExpectedOutcome<Single<A>> for Events<A::Event> {
     fn decision(self) -> Self {
         self
     }
 }
 
-impl<A: Aggregate, X: Outcome<Single<A>>> Outcome<List<A>> for Vec<X> {
+impl<A: Aggregate, X: ExpectedOutcome<Single<A>>> ExpectedOutcome<List<A>> for Vec<X> {
     fn decision(self) -> Vec<Events<A::Event>> {
         self.into_iter()
-            .map(Outcome::<Single<A>>::decision)
+            .map(ExpectedOutcome::<Single<A>>::decision)
             .collect()
     }
 }
 
-impl<B, Q, S, X, const N: usize> Outcome<WithQuery<B, Q, S>> for [X; N]
+impl<B, Q, S, X, const N: usize> ExpectedOutcome<WithQuery<B, Q, S>> for [X; N]
 where
     B: Shape,
     Q: ApplySet<S> + Default + Send + Sync + 'static,
     S: EventSet,
-    [X; N]: Outcome<B>,
+    [X; N]: ExpectedOutcome<B>,
 {
     fn decision(self) -> B::Decision {
-        Outcome::<B>::decision(self)
+        ExpectedOutcome::<B>::decision(self)
     }
 }
 
-impl<B, Q, S, E> Outcome<WithQuery<B, Q, S>> for Events<E>
+impl<B, Q, S, E> ExpectedOutcome<WithQuery<B, Q, S>> for Events<E>
 where
     B: Shape,
     Q: ApplySet<S> + Default + Send + Sync + 'static,
     S: EventSet,
-    Self: Outcome<B>,
+    Self: ExpectedOutcome<B>,
 {
     fn decision(self) -> B::Decision {
-        Outcome::<B>::decision(self)
+        ExpectedOutcome::<B>::decision(self)
     }
 }
 
-impl<B, Q, S, X, Y> Outcome<WithQuery<B, Q, S>> for (X, Y)
+impl<B, Q, S, X, Y> ExpectedOutcome<WithQuery<B, Q, S>> for (X, Y)
 where
     B: Shape,
     Q: ApplySet<S> + Default + Send + Sync + 'static,
     S: EventSet,
-    (X, Y): Outcome<B>,
+    (X, Y): ExpectedOutcome<B>,
 {
     fn decision(self) -> B::Decision {
-        Outcome::<B>::decision(self)
+        ExpectedOutcome::<B>::decision(self)
     }
 }
 
@@ -390,12 +402,12 @@ impl<F: EventLists, G: EventLists> EventLists for (F, G) {
 macro_rules! tuple_scenario {
     ($($part:ident $past:ident $index:tt),+) => {
         impl<$($part: Shape, $past: Past<$part>),+> Past<($($part,)+)> for ($($past,)+) {
-            fn fill(self, slots: &mut ($($part::Slots,)+)) {
-                $(self.$index.fill(&mut slots.$index);)+
+            fn fill(self, parts: &mut ($($part::Parts,)+)) {
+                $(self.$index.fill(&mut parts.$index);)+
             }
         }
 
-        impl<$($part: Shape, $past: Outcome<$part>),+> Outcome<($($part,)+)> for ($($past,)+) {
+        impl<$($part: Shape, $past: ExpectedOutcome<$part>),+> ExpectedOutcome<($($part,)+)> for ($($past,)+) {
             fn decision(self) -> ($($part::Decision,)+) {
                 ($(self.$index.decision(),)+)
             }

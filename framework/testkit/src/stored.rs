@@ -19,7 +19,7 @@ use factum_engine::record::{Assigned, ContentType, NewEvent, RecordedEvent};
 /// ```
 /// use factum::prelude::*;
 /// use factum_testkit::stored;
-/// use factum::UpcastError;
+/// use factum::event::UpcastError;
 /// use serde_json::{Value, json};
 ///
 /// #[derive(Event, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,7 +36,7 @@ use factum_engine::record::{Assigned, ContentType, NewEvent, RecordedEvent};
 ///
 /// let old = stored("account.deposited", 1, &json!({ "euros": 7 }));
 /// assert_eq!(old.decode::<AccountEvent>()?, AccountEvent::Deposited { cents: 700 });
-/// # Ok::<(), factum::DecodeError>(())
+/// # Ok::<(), factum::event::DecodeError>(())
 /// ```
 #[must_use]
 pub fn stored(name: &str, version: u32, data: &Value) -> RecordedEvent {

@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use tokio::sync::watch;
 
 use factum_core::timestamp::Timestamp;
@@ -18,7 +17,7 @@ use factum_engine::clock::{Clock, SystemClock};
 ///
 /// ```
 /// use std::time::Duration;
-/// use factum::clock::Clock as _;
+/// use factum::engine::Clock as _;
 /// use factum_testkit::VirtualClock;
 ///
 /// let clock = VirtualClock::new();
@@ -67,7 +66,6 @@ impl fmt::Debug for VirtualClock {
     }
 }
 
-#[async_trait]
 impl Clock for VirtualClock {
     fn now(&self) -> Timestamp {
         Timestamp::now() + *self.offset.borrow()

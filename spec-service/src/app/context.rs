@@ -1,6 +1,6 @@
 //! [`RequestContext`]: the caller and the conditions of a request.
 
-use factum::Metadata;
+use factum::store::Metadata;
 use uuid::Uuid;
 
 /// The actor of requests that name none.

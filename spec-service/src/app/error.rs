@@ -1,15 +1,15 @@
 //! [`AppError`]: the error of a request, which each API converts to its own format.
 
-use factum::{
-    AppendError, ExecuteError, LoadError, Position, ProjectionError, StoreError, Violation,
-    WaitError,
-};
+use factum::Position;
+use factum::engine::{ExecuteError, LoadError};
+use factum::runtime::{ControlError, WaitError};
+use factum::store::{AppendError, StoreError, Violation};
 use serde_json::Value;
 use thiserror::Error;
 
-use super::list::{InvalidCursor, MAX_LIMIT};
-use super::write::MAX_KEY_BYTES;
-use crate::domain::{ContentError, NameError, Rejection};
+use super::cursor::InvalidCursor;
+use super::limits::{MAX_KEY_BYTES, MAX_LIMIT};
+use crate::domain::{ContentError, NameError, SpecRejection};
 
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
@@ -25,7 +25,7 @@ pub enum AppError {
     Content(#[from] ContentError),
     /// The domain rejected the command.
     #[error(transparent)]
-    Rejected(#[from] Rejection),
+    Rejected(#[from] SpecRejection),
     /// The specification has another revision than expected.
     #[error(
         "revision mismatch: expected {expected}, the latest is {actual}; read the specification again"
@@ -103,16 +103,16 @@ impl AppError {
             Self::Name(_) => "invalid_name",
             Self::Content(error) => error.code(),
             Self::Rejected(rejection) => match rejection {
-                Rejection::NotFound => "not_found",
-                Rejection::AlreadyExists => "already_exists",
-                Rejection::Deleted => "deleted",
-                Rejection::NameTaken { .. } => "name_taken",
-                Rejection::NotAllowed { .. } => "illegal_transition",
-                Rejection::AlreadyPublished { .. } => "already_published",
-                Rejection::NoSuchVersion { .. } => "no_such_version",
-                Rejection::VersionMismatch { .. } => "version_mismatch",
-                Rejection::NoReason => "reason_missing",
-                Rejection::TooLong { .. } => "too_long",
+                SpecRejection::NotFound => "not_found",
+                SpecRejection::AlreadyExists => "already_exists",
+                SpecRejection::Deleted => "deleted",
+                SpecRejection::NameTaken { .. } => "name_taken",
+                SpecRejection::NotAllowed { .. } => "illegal_transition",
+                SpecRejection::AlreadyPublished { .. } => "already_published",
+                SpecRejection::NoSuchVersion { .. } => "no_such_version",
+                SpecRejection::VersionMismatch { .. } => "version_mismatch",
+                SpecRejection::NoReason => "reason_missing",
+                SpecRejection::TooLong { .. } => "too_long",
             },
             Self::RevisionMismatch { .. } => "revision_mismatch",
             Self::KeyReused { .. } => "idempotency_key_reused",
@@ -151,8 +151,8 @@ impl AppError {
         match self {
             Self::Name(_) => Some("name"),
             Self::Content(_) => Some("content"),
-            Self::Rejected(Rejection::NoReason) => Some("reason"),
-            Self::Rejected(Rejection::TooLong { field, .. }) => Some(field),
+            Self::Rejected(SpecRejection::NoReason) => Some("reason"),
+            Self::Rejected(SpecRejection::TooLong { field, .. }) => Some(field),
             Self::InvalidLimit { .. } => Some("limit"),
             Self::Cursor(_) => Some("cursor"),
             _ => None,
@@ -160,10 +160,10 @@ impl AppError {
     }
 }
 
-fn rejection_facts(rejection: &Rejection) -> Vec<(&'static str, Value)> {
+fn rejection_facts(rejection: &SpecRejection) -> Vec<(&'static str, Value)> {
     match rejection {
-        Rejection::NameTaken { name } => vec![("name", name.as_str().into())],
-        Rejection::NotAllowed {
+        SpecRejection::NameTaken { name } => vec![("name", name.as_str().into())],
+        SpecRejection::NotAllowed {
             state,
             action,
             allowed,
@@ -175,19 +175,19 @@ fn rejection_facts(rejection: &Rejection) -> Vec<(&'static str, Value)> {
                 ("allowed", allowed.into()),
             ]
         }
-        Rejection::AlreadyPublished { version } => vec![("version", (*version).into())],
-        Rejection::NoSuchVersion { latest, .. } => vec![("latest_version", (*latest).into())],
-        Rejection::VersionMismatch { expected, latest } => {
+        SpecRejection::AlreadyPublished { version } => vec![("version", (*version).into())],
+        SpecRejection::NoSuchVersion { latest, .. } => vec![("latest_version", (*latest).into())],
+        SpecRejection::VersionMismatch { expected, latest } => {
             vec![
                 ("expected", (*expected).into()),
                 ("latest_version", (*latest).into()),
             ]
         }
-        Rejection::NotFound
-        | Rejection::AlreadyExists
-        | Rejection::Deleted
-        | Rejection::NoReason
-        | Rejection::TooLong { .. } => Vec::new(),
+        SpecRejection::NotFound
+        | SpecRejection::AlreadyExists
+        | SpecRejection::Deleted
+        | SpecRejection::NoReason
+        | SpecRejection::TooLong { .. } => Vec::new(),
     }
 }
 
@@ -211,8 +211,8 @@ impl From<LoadError> for AppError {
     }
 }
 
-impl From<ExecuteError<Rejection>> for AppError {
-    fn from(error: ExecuteError<Rejection>) -> Self {
+impl From<ExecuteError<SpecRejection>> for AppError {
+    fn from(error: ExecuteError<SpecRejection>) -> Self {
         match error {
             ExecuteError::Rejected(rejection) => Self::Rejected(rejection),
             ExecuteError::KeyReused { key } => Self::KeyReused {
@@ -230,7 +230,10 @@ impl From<ExecuteError<Rejection>> for AppError {
 
 impl AppError {
     /// Converts the error of a command that expected the revision `expected`.
-    pub(super) fn with_expected_revision(error: ExecuteError<Rejection>, expected: u64) -> Self {
+    pub(super) fn with_expected_revision(
+        error: ExecuteError<SpecRejection>,
+        expected: u64,
+    ) -> Self {
         if let ExecuteError::Conflict { conflict, .. } = &error {
             for violation in &conflict.violations {
                 if let Violation::Version { actual, .. } = violation {
@@ -252,8 +255,8 @@ impl From<AppendError> for AppError {
     }
 }
 
-impl From<ProjectionError> for AppError {
-    fn from(error: ProjectionError) -> Self {
+impl From<ControlError> for AppError {
+    fn from(error: ControlError) -> Self {
         Self::Internal(error.into())
     }
 }

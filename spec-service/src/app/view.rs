@@ -1,6 +1,8 @@
 //! The results of reading specifications.
 
-use factum::{Position, ProjectionStatus, Recorded, RecordedEvent, Timestamp};
+use factum::runtime::ConsumerStatus;
+use factum::store::RecordedEvent;
+use factum::{Position, Recorded, Timestamp};
 
 use crate::domain::{Content, SpecEvent, SpecId, SpecName, SpecState};
 
@@ -85,14 +87,14 @@ pub struct Health {
     /// The position of the last event in the store.
     pub head: Position,
     /// The status of each projection.
-    pub projections: Vec<ProjectionStatus>,
+    pub projections: Vec<ConsumerStatus>,
 }
 
 impl Health {
     /// Returns the greatest lag of a projection, in events.
     #[must_use]
     pub fn lag(&self) -> u64 {
-        let lag = |status: &ProjectionStatus| self.head.get().saturating_sub(status.position.get());
+        let lag = |status: &ConsumerStatus| self.head.get().saturating_sub(status.position.get());
         self.projections.iter().map(lag).max().unwrap_or(0)
     }
 
@@ -104,7 +106,7 @@ impl Health {
     pub fn is_ready(&self, max_lag: u64) -> bool {
         self.store.is_ok()
             && self.lag() <= max_lag
-            && !self.projections.iter().any(ProjectionStatus::is_stopped)
+            && !self.projections.iter().any(ConsumerStatus::is_stopped)
     }
 }
 

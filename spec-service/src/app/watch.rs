@@ -2,7 +2,10 @@
 
 use std::collections::VecDeque;
 
-use factum::{Engine, EventSet as _, Position, Query, RecordedEvent, Subscription};
+use factum::engine::{LoadError, Subscription};
+use factum::event::EventSet as _;
+use factum::store::{Query, RecordedEvent};
+use factum::{Engine, Position};
 
 use super::{AppError, Change};
 use crate::domain::{SpecEvent, SpecId};
@@ -46,6 +49,6 @@ fn change(record: RecordedEvent) -> Result<Change, AppError> {
             format!("invalid stream id: {}; expected spec-UUID", record.stream).into(),
         )
     })?;
-    let event = record.try_into().map_err(factum::LoadError::Decode)?;
+    let event = record.try_into().map_err(LoadError::Decode)?;
     Ok(Change { id, event })
 }

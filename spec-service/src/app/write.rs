@@ -1,17 +1,16 @@
 //! The write functions: validate the input, execute the command, and wait for the list.
 
+use factum::Position;
+use factum::engine::Receipt;
 use factum::prelude::*;
-use factum::{Position, Receipt};
 use uuid::Uuid;
 
+use super::limits::MAX_KEY_BYTES;
 use super::{AppError, RequestContext, Specs};
 use crate::domain::{
-    Content, CreateSpec, DeleteSpec, DeprecateSpec, PublishSpec, Rejection, Spec, SpecId, SpecName,
-    SpecState, UpdateSpec,
+    Content, CreateSpec, DeleteSpec, DeprecateSpec, PublishSpec, Spec, SpecId, SpecName,
+    SpecRejection, SpecState, UpdateSpec,
 };
-
-/// The maximum length of an idempotency key, in bytes.
-pub const MAX_KEY_BYTES: usize = 200;
 
 /// The input of [`Specs::create`].
 #[derive(Debug, Clone)]
@@ -56,7 +55,7 @@ impl Specs {
     /// Creates a specification as a draft.
     ///
     /// # Errors
-    /// Returns [`AppError::Name`], [`AppError::Content`] or [`Rejection::NameTaken`], or an error that every write
+    /// Returns [`AppError::Name`], [`AppError::Content`] or [`SpecRejection::NameTaken`], or an error that every write
     /// can return: [`AppError::KeyReused`], [`AppError::Contended`] or [`AppError::Unavailable`].
     pub async fn create(
         &self,
@@ -85,8 +84,8 @@ impl Specs {
     /// Adds a version to the content of a specification.
     ///
     /// # Errors
-    /// Returns [`AppError::Content`], [`AppError::RevisionMismatch`], [`Rejection::NotFound`],
-    /// [`Rejection::Deleted`], [`Rejection::NotAllowed`] or [`Rejection::VersionMismatch`], or an error that every
+    /// Returns [`AppError::Content`], [`AppError::RevisionMismatch`], [`SpecRejection::NotFound`],
+    /// [`SpecRejection::Deleted`], [`SpecRejection::NotAllowed`] or [`SpecRejection::VersionMismatch`], or an error that every
     /// write can return, see [`Self::create`].
     pub async fn update(
         &self,
@@ -106,7 +105,7 @@ impl Specs {
     /// Publishes `version`, or the latest version.
     ///
     /// # Errors
-    /// Returns the errors of [`Self::update`], [`Rejection::NoSuchVersion`] or [`Rejection::AlreadyPublished`].
+    /// Returns the errors of [`Self::update`], [`SpecRejection::NoSuchVersion`] or [`SpecRejection::AlreadyPublished`].
     pub async fn publish(
         &self,
         spec: SpecId,
@@ -120,7 +119,7 @@ impl Specs {
     /// Marks a specification as deprecated.
     ///
     /// # Errors
-    /// Returns the errors of [`Self::update`], or [`Rejection::NoReason`].
+    /// Returns the errors of [`Self::update`], or [`SpecRejection::NoReason`].
     pub async fn deprecate(
         &self,
         spec: SpecId,
@@ -154,7 +153,7 @@ impl Specs {
         context: &RequestContext,
     ) -> Result<WriteResult, AppError>
     where
-        C: Decide<Error = Rejection>,
+        C: Decide<Error = SpecRejection>,
     {
         let mut execute = self.0.engine.execute(command).metadata(context.metadata());
         if let Some(key) = &context.idempotency_key {
@@ -180,7 +179,7 @@ impl Specs {
     async fn write_error(
         &self,
         id: SpecId,
-        error: ExecuteError<Rejection>,
+        error: ExecuteError<SpecRejection>,
         expected: u64,
     ) -> AppError {
         let error = AppError::with_expected_revision(error, expected);
@@ -190,8 +189,8 @@ impl Specs {
         match self.0.engine.load::<Spec>(&id).await {
             Err(error) => error.into(),
             Ok(spec) => match spec.life() {
-                None => Rejection::NotFound.into(),
-                Some(life) if life.state == SpecState::Deleted => Rejection::Deleted.into(),
+                None => SpecRejection::NotFound.into(),
+                Some(life) if life.state == SpecState::Deleted => SpecRejection::Deleted.into(),
                 Some(_) => error,
             },
         }
@@ -207,7 +206,7 @@ impl Specs {
             .load::<Spec>(&id)
             .at_version(receipt.version())
             .await?;
-        let life = spec.life().ok_or(Rejection::NotFound)?;
+        let life = spec.life().ok_or(SpecRejection::NotFound)?;
         Ok(WriteResult {
             id,
             latest_version: life.latest(),

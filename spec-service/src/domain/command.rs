@@ -3,7 +3,7 @@
 use factum::prelude::*;
 use schemars::JsonSchema;
 
-use super::rejection::{Action, Rejection};
+use super::rejection::{Action, SpecRejection};
 use super::spec::{Life, NameHolder, Spec, SpecEvent, SpecId, SpecState};
 use super::{Content, SpecName};
 
@@ -29,14 +29,17 @@ pub struct CreateSpec {
 }
 
 impl Decide for CreateSpec {
-    type Error = Rejection;
+    type Error = SpecRejection;
 
-    fn decide(&self, (spec, holder): (&Spec, &NameHolder)) -> Result<Events<SpecEvent>, Rejection> {
+    fn decide(
+        &self,
+        (spec, holder): (&Spec, &NameHolder),
+    ) -> Result<Events<SpecEvent>, SpecRejection> {
         if spec.life().is_some() {
-            return Err(Rejection::AlreadyExists);
+            return Err(SpecRejection::AlreadyExists);
         }
         if holder.taken {
-            return Err(Rejection::NameTaken {
+            return Err(SpecRejection::NameTaken {
                 name: self.name.clone(),
             });
         }
@@ -68,14 +71,14 @@ pub struct UpdateSpec {
 }
 
 impl Decide for UpdateSpec {
-    type Error = Rejection;
+    type Error = SpecRejection;
 
-    fn decide(&self, spec: &Spec) -> Result<Events<SpecEvent>, Rejection> {
+    fn decide(&self, spec: &Spec) -> Result<Events<SpecEvent>, SpecRejection> {
         let life = check_allowed(spec, Action::Update)?;
         let latest = life.latest();
         match self.expected_version {
             Some(expected) if expected != latest => {
-                return Err(Rejection::VersionMismatch { expected, latest });
+                return Err(SpecRejection::VersionMismatch { expected, latest });
             }
             _ => {}
         }
@@ -105,20 +108,20 @@ pub struct PublishSpec {
 }
 
 impl Decide for PublishSpec {
-    type Error = Rejection;
+    type Error = SpecRejection;
 
-    fn decide(&self, spec: &Spec) -> Result<Events<SpecEvent>, Rejection> {
+    fn decide(&self, spec: &Spec) -> Result<Events<SpecEvent>, SpecRejection> {
         let life = check_allowed(spec, Action::Publish)?;
         let latest = life.latest();
         let version = self.version.unwrap_or(latest);
         if life.content(version).is_none() {
-            return Err(Rejection::NoSuchVersion {
+            return Err(SpecRejection::NoSuchVersion {
                 requested: version,
                 latest,
             });
         }
         if life.published == Some(version) {
-            return Err(Rejection::AlreadyPublished { version });
+            return Err(SpecRejection::AlreadyPublished { version });
         }
         Ok(SpecEvent::Published { version }.into())
     }
@@ -136,11 +139,11 @@ pub struct DeprecateSpec {
 }
 
 impl Decide for DeprecateSpec {
-    type Error = Rejection;
+    type Error = SpecRejection;
 
-    fn decide(&self, spec: &Spec) -> Result<Events<SpecEvent>, Rejection> {
+    fn decide(&self, spec: &Spec) -> Result<Events<SpecEvent>, SpecRejection> {
         check_allowed(spec, Action::Deprecate)?;
-        let reason = trimmed_text("reason", Some(&self.reason))?.ok_or(Rejection::NoReason)?;
+        let reason = trimmed_text("reason", Some(&self.reason))?.ok_or(SpecRejection::NoReason)?;
         Ok(SpecEvent::Deprecated { reason }.into())
     }
 }
@@ -157,9 +160,9 @@ pub struct DeleteSpec {
 }
 
 impl Decide for DeleteSpec {
-    type Error = Rejection;
+    type Error = SpecRejection;
 
-    fn decide(&self, spec: &Spec) -> Result<Events<SpecEvent>, Rejection> {
+    fn decide(&self, spec: &Spec) -> Result<Events<SpecEvent>, SpecRejection> {
         let life = check_allowed(spec, Action::Delete)?;
         let reason = trimmed_text("reason", self.reason.as_deref())?;
         let name = life.name.clone();
@@ -168,16 +171,16 @@ impl Decide for DeleteSpec {
 }
 
 /// Checks that the specification exists and that its state allows `action`.
-fn check_allowed(spec: &Spec, action: Action) -> Result<&Life, Rejection> {
-    let life = spec.life().ok_or(Rejection::NotFound)?;
+fn check_allowed(spec: &Spec, action: Action) -> Result<&Life, SpecRejection> {
+    let life = spec.life().ok_or(SpecRejection::NotFound)?;
     if life.state == SpecState::Deleted {
-        return Err(Rejection::Deleted);
+        return Err(SpecRejection::Deleted);
     }
     let allowed = Action::allowed_in(life.state);
     if allowed.contains(&action) {
         return Ok(life);
     }
-    Err(Rejection::NotAllowed {
+    Err(SpecRejection::NotAllowed {
         state: life.state,
         action,
         allowed,
@@ -185,11 +188,11 @@ fn check_allowed(spec: &Spec, action: Action) -> Result<&Life, Rejection> {
 }
 
 /// Trims a text and checks its length. Returns `None` if it is empty.
-fn trimmed_text(field: &'static str, text: Option<&str>) -> Result<Option<String>, Rejection> {
+fn trimmed_text(field: &'static str, text: Option<&str>) -> Result<Option<String>, SpecRejection> {
     let text = text.unwrap_or_default().trim();
     let actual = text.chars().count();
     if actual > MAX_TEXT {
-        return Err(Rejection::TooLong {
+        return Err(SpecRejection::TooLong {
             field,
             limit: MAX_TEXT,
             actual,

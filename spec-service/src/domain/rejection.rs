@@ -1,4 +1,4 @@
-//! [`Rejection`]: the reasons why a command is rejected.
+//! [`SpecRejection`]: the reasons why a command is rejected.
 
 use std::fmt;
 
@@ -52,7 +52,7 @@ impl fmt::Display for Action {
 /// The reason why a command is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
-pub enum Rejection {
+pub enum SpecRejection {
     /// No specification has this id.
     #[error("specification not found")]
     NotFound,

@@ -1,10 +1,10 @@
 //! Validation of a YAML text in one pass over its parser events.
 
-use saphyr_parser::{Event, Marker, Parser, ScanError};
+use saphyr_parser::{Event, Parser, ScanError};
 
 use super::content_error::{ContentError, Location, shorten};
 use super::yaml_input::{BoundedInput, MAX_LOOKAHEAD, TokenCounter};
-use super::yaml_validator::{MAX_DEPTH, Validator};
+use super::yaml_validator::{MAX_DEPTH, Validator, location};
 
 /// Validates `text` and returns its number of nodes, with aliases expanded.
 pub fn validate(text: &str) -> Result<usize, ContentError> {
@@ -37,14 +37,6 @@ pub fn validate(text: &str) -> Result<usize, ContentError> {
         }
     }
     validator.finish().ok_or(ContentError::Empty)
-}
-
-/// Converts the parser's marker, whose columns count from zero.
-pub fn location(marker: &Marker) -> Location {
-    Location {
-        line: marker.line(),
-        column: marker.col() + 1,
-    }
 }
 
 /// Converts the parser's error.

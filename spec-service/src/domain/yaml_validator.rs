@@ -9,7 +9,6 @@ use std::collections::HashMap;
 use saphyr_parser::{Event, Marker, ScalarStyle, Tag};
 
 use super::content_error::{ContentError, Location, shorten};
-use super::yaml::location;
 use super::yaml_anchors::AnchorNames;
 use super::yaml_node::{NodeId, NodeInterner};
 
@@ -270,5 +269,13 @@ impl<'a> Validator<'a> {
             },
         }
         Ok(())
+    }
+}
+
+/// Converts the parser's marker, whose columns count from zero.
+pub fn location(marker: &Marker) -> Location {
+    Location {
+        line: marker.line(),
+        column: marker.col() + 1,
     }
 }

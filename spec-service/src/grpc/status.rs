@@ -11,7 +11,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::app::AppError;
-use crate::domain::{Rejection, SpecId};
+use crate::domain::{SpecId, SpecRejection};
 
 const DOMAIN: &str = "spec-service";
 const INTERNAL_MESSAGE: &str = "internal error; see the service log";
@@ -100,17 +100,21 @@ fn code(error: &AppError) -> Code {
         | AppError::InvalidKey { .. }
         | AppError::InvalidLimit { .. }
         | AppError::Cursor(_)
-        | AppError::Rejected(Rejection::NoReason | Rejection::TooLong { .. }) => {
+        | AppError::Rejected(SpecRejection::NoReason | SpecRejection::TooLong { .. }) => {
             Code::InvalidArgument
         }
-        AppError::Rejected(Rejection::NotFound | Rejection::NoSuchVersion { .. }) => Code::NotFound,
-        AppError::Rejected(Rejection::NameTaken { .. } | Rejection::AlreadyExists) => {
+        AppError::Rejected(SpecRejection::NotFound | SpecRejection::NoSuchVersion { .. }) => {
+            Code::NotFound
+        }
+        AppError::Rejected(SpecRejection::NameTaken { .. } | SpecRejection::AlreadyExists) => {
             Code::AlreadyExists
         }
         AppError::Rejected(
-            Rejection::Deleted | Rejection::NotAllowed { .. } | Rejection::AlreadyPublished { .. },
+            SpecRejection::Deleted
+            | SpecRejection::NotAllowed { .. }
+            | SpecRejection::AlreadyPublished { .. },
         ) => Code::FailedPrecondition,
-        AppError::Rejected(Rejection::VersionMismatch { .. })
+        AppError::Rejected(SpecRejection::VersionMismatch { .. })
         | AppError::RevisionMismatch { .. }
         | AppError::Contended => Code::Aborted,
         AppError::ListBehind { .. } | AppError::Unavailable(_) => Code::Unavailable,

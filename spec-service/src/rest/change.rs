@@ -7,7 +7,7 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse as _;
 use serde::{Deserialize, Serialize};
 
-use super::Api;
+use super::api::Api;
 use super::headers::{Caller, EntityTags, write_headers};
 use super::input::{Body, Id, Parameters, from_json, required};
 use super::problem::{ApiResult, Problem};

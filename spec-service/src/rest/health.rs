@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 
-use super::Api;
+use super::api::Api;
 use super::problem::Problem;
 
 /// Handles `GET /livez`: the process is running.

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
-use super::Api;
+use super::api::Api;
 use super::headers::MinPosition;
 use super::input::Parameters;
 use super::problem::{ApiResult, Problem};

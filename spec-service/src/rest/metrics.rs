@@ -8,7 +8,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tracing::warn;
 
-use super::Api;
+use super::api::Api;
 use crate::metrics::{Exporter, record_request};
 
 /// The content type of the Prometheus text format.

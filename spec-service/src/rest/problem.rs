@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::app::AppError;
-use crate::domain::{ContentError, Rejection};
+use crate::domain::{ContentError, SpecRejection};
 
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
 
@@ -134,19 +134,19 @@ fn status(error: &AppError) -> StatusCode {
         AppError::Name(_)
         | AppError::Content(_)
         | AppError::KeyReused { .. }
-        | AppError::Rejected(Rejection::NoReason | Rejection::TooLong { .. }) => {
+        | AppError::Rejected(SpecRejection::NoReason | SpecRejection::TooLong { .. }) => {
             StatusCode::UNPROCESSABLE_ENTITY
         }
-        AppError::Rejected(Rejection::NotFound | Rejection::NoSuchVersion { .. }) => {
+        AppError::Rejected(SpecRejection::NotFound | SpecRejection::NoSuchVersion { .. }) => {
             StatusCode::NOT_FOUND
         }
-        AppError::Rejected(Rejection::Deleted) => StatusCode::GONE,
+        AppError::Rejected(SpecRejection::Deleted) => StatusCode::GONE,
         AppError::Rejected(
-            Rejection::AlreadyExists
-            | Rejection::NameTaken { .. }
-            | Rejection::NotAllowed { .. }
-            | Rejection::AlreadyPublished { .. }
-            | Rejection::VersionMismatch { .. },
+            SpecRejection::AlreadyExists
+            | SpecRejection::NameTaken { .. }
+            | SpecRejection::NotAllowed { .. }
+            | SpecRejection::AlreadyPublished { .. }
+            | SpecRejection::VersionMismatch { .. },
         ) => StatusCode::CONFLICT,
         AppError::RevisionMismatch { .. } => StatusCode::PRECONDITION_FAILED,
         AppError::InvalidKey { .. } | AppError::InvalidLimit { .. } | AppError::Cursor(_) => {

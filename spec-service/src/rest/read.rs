@@ -6,13 +6,13 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 
-use super::Api;
+use super::api::Api;
 use super::content_type::{YAML, wants_yaml};
 use super::headers::{EntityTags, etag, yaml_etag};
 use super::input::{Id, Parameters, VersionNumber};
 use super::problem::{ApiResult, Problem};
 use crate::app::{AppError, Change, SpecVersion, SpecView};
-use crate::domain::{Content, Rejection, SpecId, SpecState};
+use crate::domain::{Content, SpecId, SpecRejection, SpecState};
 
 #[derive(Serialize)]
 struct SpecBody {
@@ -79,7 +79,7 @@ fn as_yaml(content: &Content) -> Response {
 
 /// Creates the 410 problem, with the time and the actor of the deletion.
 fn deleted(view: &SpecView) -> Problem {
-    let problem: Problem = AppError::from(Rejection::Deleted).into();
+    let problem: Problem = AppError::from(SpecRejection::Deleted).into();
     problem
         .fact("deleted_at", view.updated_at.to_string())
         .fact("deleted_by", view.updated_by.clone())
@@ -87,7 +87,7 @@ fn deleted(view: &SpecView) -> Problem {
 
 /// Converts the error of a write. If the specification is deleted, adds the time and the actor.
 pub async fn write_problem(api: &Api, id: SpecId, error: AppError) -> Problem {
-    if !matches!(error, AppError::Rejected(Rejection::Deleted)) {
+    if !matches!(error, AppError::Rejected(SpecRejection::Deleted)) {
         return error.into();
     }
     match api.specs.get(id, None).await {
@@ -139,7 +139,7 @@ pub async fn version(
     let found = versions
         .into_iter()
         .find(|version| version.version == number);
-    let version = found.ok_or(AppError::Rejected(Rejection::NoSuchVersion {
+    let version = found.ok_or(AppError::Rejected(SpecRejection::NoSuchVersion {
         requested: number,
         latest,
     }))?;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use factum::{Engine, Projections};
+use factum::{Engine, Runtime};
 use factum_memory::MemoryStore;
 use spec_service::app::{AppError, ListPage, ListQuery, SpecList, Specs};
 use spec_service::grpc::generated::spec_service_client::SpecServiceClient;
@@ -62,7 +62,8 @@ impl InProcess {
 
     pub async fn start_with(list: StubList, timeout: Duration) -> Self {
         let engine = Engine::new(MemoryStore::new());
-        let projections = Projections::builder(&engine).start();
+        let runtime = Runtime::builder(&engine).start().await;
+        let runtime = runtime.expect("the runtime starts");
         let listener = TcpListener::bind("127.0.0.1:0")
             .await
             .expect("the listener binds");
@@ -70,7 +71,7 @@ impl InProcess {
         let (stopping, about_to_stop) = watch::channel(false);
         let (stop, stopped) = watch::channel(false);
         let grpc = Grpc {
-            specs: Specs::new(engine, projections, list),
+            specs: Specs::new(engine, runtime, list),
             max_content: 2048,
             timeout,
             stopping: about_to_stop,

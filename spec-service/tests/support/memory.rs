@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use factum::document::Revision;
+use factum::Position;
+use factum::engine::RetryPolicy;
 use factum::prelude::*;
-use factum::{Position, Query, ReadModel, RetryPolicy, Step, StepError, StoreError};
+use factum::runtime::{Batch, BatchError, Consumer, ReadModel};
+use factum::store::Revision;
+use factum::store::{Query, StoreError};
 use factum_memory::MemoryStore;
 use spec_service::app::{
     AppError, Cursor, ListPage, ListQuery, NewSpec, NewVersion, RequestContext, SpecList,
@@ -57,18 +60,18 @@ impl SpecList for MemoryList {
 }
 
 /// Starts a node on `store`, which other nodes can share.
-pub fn node_on(store: &MemoryStore) -> Specs {
+pub async fn node_on(store: &MemoryStore) -> Specs {
     let engine = Engine::new(store.clone());
     let list = InMemory::<ListProjection>::new();
-    let projections = Projections::builder(&engine).with(list.clone()).start();
-    Specs::new(engine, projections, MemoryList(list))
+    let runtime = Runtime::builder(&engine).projection(list.clone());
+    let runtime = runtime.start().await.expect("the runtime starts");
+    Specs::new(engine, runtime, MemoryList(list))
 }
 
 /// A projection that fails at every event.
 struct BrokenProjection;
 
-#[async_trait]
-impl ReadModel for BrokenProjection {
+impl Consumer for BrokenProjection {
     fn name(&self) -> &str {
         "broken"
     }
@@ -77,23 +80,27 @@ impl ReadModel for BrokenProjection {
         Query::all()
     }
 
-    fn version(&self) -> u32 {
-        1
-    }
-
-    async fn project(&self, _: Step<'_>) -> Result<Revision, StepError> {
+    async fn handle(&self, _: Batch<'_>) -> Result<Revision, BatchError> {
         Err(StoreError::Failed("the disk is full".into()).into())
     }
 }
 
+impl ReadModel for BrokenProjection {
+    fn version(&self) -> u32 {
+        1
+    }
+}
+
 /// Starts a node whose projection stops at the first event.
-pub fn node_with_broken_projection() -> Specs {
+pub async fn node_with_broken_projection() -> Specs {
     let engine = Engine::new(MemoryStore::new());
-    let projections = Projections::builder(&engine)
-        .with(BrokenProjection)
+    let runtime = Runtime::builder(&engine)
+        .projection(BrokenProjection)
         .retry(RetryPolicy::NEVER)
-        .start();
-    Specs::new(engine, projections, MemoryList(InMemory::new()))
+        .start()
+        .await
+        .expect("the runtime starts");
+    Specs::new(engine, runtime, MemoryList(InMemory::new()))
 }
 
 pub fn by(actor: &str) -> RequestContext {

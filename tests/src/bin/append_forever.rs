@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use factum::{Append, ContentType, EventStore as _, ExpectedVersion, Metadata, NewEvent, StreamId};
+use factum::StreamId;
+use factum::store::Metadata;
+use factum::store::{Append, ContentType, EventStore as _, ExpectedVersion, NewEvent};
 use factum_sqlite::{SqliteOptions, SqliteStore};
 use uuid::Uuid;
 

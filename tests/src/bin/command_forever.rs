@@ -18,14 +18,15 @@ async fn main() -> Result<()> {
     let name = arguments.next().context("missing argument: name")?;
     let backend = Backend::open(&location).await?;
     let engine = backend.engine();
-    let projections = backend.projections(&engine, CountJars { on_event: applying });
+    let count = CountJars { on_event: applying };
+    let runtime = backend.runtime(&engine, count).await?;
     let writers: Vec<_> = (0..WRITERS)
         .map(|writer| tokio::spawn(write(engine.clone(), format!("{name}.{writer}"))))
         .collect();
     for writer in writers {
         writer.await??;
     }
-    projections.stop().await;
+    runtime.stop().await;
     Ok(())
 }
 

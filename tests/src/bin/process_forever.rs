@@ -9,7 +9,7 @@ use std::sync::Once;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use factum::{HandlerOptions, ProcessManagers};
+use factum::{Runtime, StartFrom};
 use factum_tests::backend::Backend;
 use factum_tests::load::PATIENT;
 use factum_tests::orders::{Mailer, ON_DECIDE, Remind, Shop};
@@ -43,14 +43,15 @@ async fn main() -> Result<()> {
     let engine = backend.engine();
     ON_DECIDE.get_or_init(|| on_decide);
     let mails = Mailer(|position| say(&format!("mails {position}\n")));
-    let running = ProcessManagers::builder(&engine)
-        .with::<Shop>()
-        .handler_with("mails", mails, HandlerOptions::default().from_beginning())
+    let running = Runtime::builder(&engine)
+        .process::<Shop>(StartFrom::Beginning)
+        .handler("mails", mails, StartFrom::Beginning)
         .deadlines::<Remind>()
         .retry(PATIENT)
         .lease(Duration::from_millis(300))
-        .start();
-    say(&format!("is {}\n", running.instance()));
+        .start()
+        .await?;
+    say(&format!("is {}\n", running.node()));
     let ended = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
     ended.await??;
     running.wait_until_idle().await?;

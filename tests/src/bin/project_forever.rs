@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use factum::{FailurePolicy, Projections};
+use factum::Runtime;
+use factum::runtime::FailurePolicy;
 use factum_tests::backend::Backend;
 use factum_tests::count::Count;
 use factum_tests::load::PATIENT;
@@ -31,22 +32,21 @@ async fn main() -> Result<()> {
         }),
         delay: Duration::from_millis(1),
     };
-    let builder = Projections::builder(&engine)
+    let builder = Runtime::builder(&engine)
         .retry(PATIENT)
         .lease(Duration::from_millis(600));
-    let projections = count
+    let runtime = count
         .on(&backend, builder, FailurePolicy::DeadLetter)
-        .start();
+        .start()
+        .await?;
     let ended = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
-    let me = projections.instance();
-    let mut status = projections
-        .watch("counts")
-        .context("the projection does not run")?;
+    let me = runtime.node();
+    let mut status = runtime.projection::<Count>()?.watch();
     let owned = async {
         let mut before = usize::MAX;
         loop {
-            let owners = status.borrow_and_update().owners.clone();
-            let owned = owners.iter().filter(|owner| **owner == Some(me)).count();
+            let nodes = status.borrow_and_update().nodes.clone();
+            let owned = nodes.iter().filter(|node| **node == Some(me)).count();
             if owned != before {
                 say(&format!("owns {owned}\n"));
                 before = owned;
@@ -60,6 +60,6 @@ async fn main() -> Result<()> {
         ended = ended => drop(ended??),
         () = owned => {}
     }
-    projections.stop().await;
+    runtime.stop().await;
     Ok(())
 }

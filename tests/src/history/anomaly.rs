@@ -2,9 +2,9 @@
 
 use std::fmt::{self, Write as _};
 
-use factum::{Append, Appended, ExpectedVersion, RecordedEvent};
+use factum::store::{Append, Appended, ExpectedVersion, RecordedEvent};
 
-use super::{Call, History, Kind, Response};
+use super::calls::{Call, History, Kind, Response};
 
 /// The maximum number of related calls that a description shows.
 const MAX_RELATED: usize = 12;

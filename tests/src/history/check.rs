@@ -1,22 +1,26 @@
 //! The checker: an interval of heads for each response, and a head for each call.
 
-use factum::{Append, Appended, Page, Position, Read, RecordedEvent, StreamId, Version};
+use factum::store::{Append, Appended, Page, Read, RecordedEvent};
+use factum::{Position, StreamId, Version};
 
+use super::anomaly::Anomaly;
+use super::calls::{Call, History, Kind, Response, Subscriber};
 use super::log::{Log, Span, Stored};
-use super::{Anomaly, Call, History, Kind, Response, Subscriber};
 
-pub(super) fn check(history: &History) -> Result<(), Anomaly> {
-    let log = Log::new(history)?;
-    for (number, subscriber) in history.subscribers.iter().enumerate() {
-        check_subscriber(&log, number, subscriber)?;
+impl History {
+    /// Checks that the history is linearizable, and that subscribers received the events in log order.
+    ///
+    /// # Errors
+    /// Returns the first [`Anomaly`] found; [`Self::describe`] shows it with the related calls.
+    pub fn check(&self) -> Result<(), Anomaly> {
+        let log = Log::new(self)?;
+        for (number, subscriber) in self.subscribers.iter().enumerate() {
+            check_subscriber(&log, number, subscriber)?;
+        }
+        let effects = self.calls.iter().enumerate();
+        let effects = effects.map(|(number, call)| effect(&log, self, number, call));
+        check_order(&log, &self.calls, &effects.collect::<Result<Vec<_>, _>>()?)
     }
-    let effects = history.calls.iter().enumerate();
-    let effects = effects.map(|(number, call)| effect(&log, history, number, call));
-    check_order(
-        &log,
-        &history.calls,
-        &effects.collect::<Result<Vec<_>, _>>()?,
-    )
 }
 
 /// Checks that a subscriber received exactly the matching events, in log order.

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use factum::{
-    AppendCondition, Conflict, Direction, ExpectedVersion, Position, Read, RecordedEvent, Scope,
-    StreamId, Version, Violation,
+use factum::store::{
+    AppendCondition, Conflict, Direction, ExpectedVersion, Read, RecordedEvent, Scope, Violation,
 };
+use factum::{Position, StreamId, Version};
 
-use super::{Anomaly, History, Kind};
+use super::anomaly::Anomaly;
+use super::calls::{History, Kind};
 
 /// The heads, from the first to the last, at which a condition holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -182,7 +183,7 @@ impl<'h> Log<'h> {
     }
 
     /// Returns the heads at which all expectations of `append` hold.
-    pub(super) fn expectations_hold(&self, append: &factum::Append) -> Span {
+    pub(super) fn expectations_hold(&self, append: &factum::store::Append) -> Span {
         let streams = append.streams.iter();
         let streams = streams.map(|part| self.version_holds(&part.stream, part.expected));
         let condition = append
@@ -193,7 +194,11 @@ impl<'h> Log<'h> {
     }
 
     /// Returns the heads at which `append` fails with exactly `conflict`.
-    pub(super) fn conflicts_with(&self, append: &factum::Append, conflict: &Conflict) -> Span {
+    pub(super) fn conflicts_with(
+        &self,
+        append: &factum::store::Append,
+        conflict: &Conflict,
+    ) -> Span {
         let mut reported = 0;
         let mut span = Span::ALWAYS;
         for part in &append.streams {

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use factum::{
-    Append, ContentType, ExpectedVersion, IdempotencyKey, Metadata, NewEvent, Position, Query,
-    QueryItem, Read, StreamId, Tag, Version,
+use factum::store::Metadata;
+use factum::store::{
+    Append, ContentType, ExpectedVersion, IdempotencyKey, NewEvent, Query, QueryItem, Read, Tag,
 };
+use factum::{Position, StreamId, Version};
 use uuid::Uuid;
 
 /// A small random number generator (Marsaglia's xorshift64), determined by its seed.

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
-use factum::{
-    EventStore, Page, Position, Query, Read, RecordedEvent, StoreError, Subscription, Violation,
-};
+use factum::Position;
+use factum::engine::Subscription;
+use factum::store::{EventStore, Page, Query, Read, RecordedEvent, StoreError, Violation};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::calls::{Call, History, Kind, Response, Subscriber};
 use super::random::Client;
-use super::{Call, History, Kind, Response, Subscriber};
 
 /// The time that a subscriber has to receive all events after the last write.
 const SUBSCRIBER_TIMEOUT: Duration = Duration::from_secs(30);

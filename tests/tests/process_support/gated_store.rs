@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use factum::document::{Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan};
-use factum::{
-    Append, AppendError, Appended, Direction, EventStore, IdempotencyKey, Page, Position, Read,
-    Scope, StoreError,
+use factum::Position;
+use factum::store::{
+    Append, AppendError, Appended, Direction, EventStore, IdempotencyKey, Page, Read, Scope,
+    StoreError,
 };
+use factum::store::{Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan};
 use factum_memory::MemoryStore;
 use tokio::sync::watch;
 
@@ -28,7 +29,7 @@ impl GatedStore {
     }
 }
 
-#[factum::async_trait]
+#[factum::store::async_trait]
 impl EventStore for GatedStore {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         self.store.append(append).await
@@ -51,7 +52,7 @@ impl EventStore for GatedStore {
     }
 }
 
-#[factum::async_trait]
+#[factum::store::async_trait]
 impl DocumentStore for GatedStore {
     async fn change_documents(&self, changes: DocumentChanges) -> Result<Revision, DocumentError> {
         self.store.change_documents(changes).await
@@ -69,4 +70,4 @@ impl DocumentStore for GatedStore {
     }
 }
 
-factum::delegate!(snapshots, [] GatedStore, |this| this.store);
+factum::store::delegate!(snapshots, [] GatedStore, |this| this.store);

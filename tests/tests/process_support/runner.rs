@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use factum::document::DocumentChanges;
+use factum::store::DocumentChanges;
 use factum_tests::backend::Backend;
 
 use crate::lines::Lines;

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
-use factum::document::{Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan};
-use factum::{
-    Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Position, Read, StoreError,
+use factum::Position;
+use factum::store::{
+    Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Read, StoreError,
 };
+use factum::store::{Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan};
 use factum_memory::MemoryStore;
 use tokio::sync::watch;
 
@@ -44,7 +45,7 @@ impl StalledStore {
     }
 }
 
-#[factum::async_trait]
+#[factum::store::async_trait]
 impl EventStore for StalledStore {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         if append.key.is_some() && self.document.is_none() {
@@ -69,7 +70,7 @@ impl EventStore for StalledStore {
     }
 }
 
-#[factum::async_trait]
+#[factum::store::async_trait]
 impl DocumentStore for StalledStore {
     async fn change_documents(&self, changes: DocumentChanges) -> Result<Revision, DocumentError> {
         let mut keys = changes.as_slice().iter().map(|change| &change.key);
@@ -94,4 +95,4 @@ impl DocumentStore for StalledStore {
     }
 }
 
-factum::delegate!(snapshots, [] StalledStore, |this| this.store);
+factum::store::delegate!(snapshots, [] StalledStore, |this| this.store);

@@ -1,6 +1,6 @@
 //! A bank whose accounts have snapshots or not, depending on a const parameter.
 
-use factum::SnapshotPolicy;
+use factum::command::SnapshotPolicy;
 use factum::prelude::*;
 
 #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -74,8 +74,8 @@ macro_rules! commands {
             const NAME: &'static str = stringify!($command);
             type On = $on;
 
-            fn target(&self) -> <Self::On as factum::Boundary>::Target<'_> {
-                let target: fn(&Self) -> <Self::On as factum::Boundary>::Target<'_> = $target;
+            fn target(&self) -> <Self::On as factum::command::Boundary>::Target<'_> {
+                let target: fn(&Self) -> <Self::On as factum::command::Boundary>::Target<'_> = $target;
                 target(self)
             }
         }

@@ -2,7 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use factum::{Engine, Position, Query, Read, Recorded, RecordedEvent};
+use factum::store::{Query, Read, RecordedEvent};
+use factum::{Engine, Position, Recorded};
 use factum_tests::backend::{Backend, CountJars, Jars, replay};
 use factum_tests::load::{Acknowledged, JarEvent};
 
@@ -44,15 +45,18 @@ pub(crate) async fn assert_consistent(location: &str, acknowledged: &[Acknowledg
         "{when}: before the restart"
     );
     let head = Position::new(events.len() as u64);
-    let projections = backend.projections(&engine, CountJars::default());
-    projections.wait_for(head).await.unwrap();
+    let runtime = backend
+        .runtime(&engine, CountJars::default())
+        .await
+        .unwrap();
+    runtime.wait_for(head).await.unwrap();
     let jars = backend.jars().await.unwrap();
     assert_eq!(
         jars,
         expected_jars(&events, head),
         "{when}: after the restart"
     );
-    projections.stop().await;
+    runtime.stop().await;
     backend.close().await;
 }
 

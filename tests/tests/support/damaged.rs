@@ -4,9 +4,10 @@ use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use factum::StreamId;
 use factum::prelude::*;
-use factum::{Append, ContentType, EventStore as _, ExpectedVersion, NewEvent, StreamId, Tag};
-use factum_sqlite::sqlx::{self, AssertSqlSafe, Connection as _, SqliteConnection};
+use factum::store::{Append, ContentType, EventStore as _, ExpectedVersion, NewEvent, Tag};
+use factum_sqlite::rusqlite::{Connection, ToSql, types::Null};
 use factum_sqlite::{SqliteOptions, SqliteStore};
 
 use crate::bank::{Account, Deposit, Open};
@@ -62,14 +63,14 @@ pub(crate) static INTACT_FILE: LazyLock<Vec<u8>> = LazyLock::new(|| {
         store.append(append).await.unwrap();
         // The engine stores snapshots in the background; here one must exist.
         let account = engine.load::<Account<4>>(&1).await.unwrap();
-        let snapshot = factum::Snapshot {
+        let snapshot = factum::store::Snapshot {
             stream: stream("account-1"),
             version: account.version(),
             position: account.position(),
             schema_version: 1,
             data: serde_json::to_vec(&*account).unwrap().into(),
         };
-        factum::SnapshotStore::save_snapshot(&store, snapshot)
+        factum::store::SnapshotStore::save_snapshot(&store, snapshot)
             .await
             .unwrap();
         store.close().await;
@@ -89,11 +90,9 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// Writes the value without the store. Returns `false` if SQLite itself rejects the value.
-async fn write(file: &Path, damage: &Damage) -> bool {
-    let options = sqlx::sqlite::SqliteConnectOptions::new()
-        .filename(file)
-        .foreign_keys(false);
-    let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+fn write(file: &Path, damage: &Damage) -> bool {
+    let connection = Connection::open(file).unwrap();
+    connection.pragma_update(None, "foreign_keys", 0).unwrap();
     let value = if matches!(damage.value, Value::InvalidText(_)) {
         "cast(?1 as text)"
     } else {
@@ -109,17 +108,15 @@ async fn write(file: &Path, damage: &Damage) -> bool {
         "rowid = ?2"
     };
     let sql = format!("update {table} set {column} = {value} where {filter}");
-    let sql = sqlx::query(AssertSqlSafe(sql));
-    let sql = match &damage.value {
-        Value::Null => sql.bind(None::<i64>),
-        Value::Integer(value) => sql.bind(value),
-        Value::Real(value) => sql.bind(value),
-        Value::Text(value) => sql.bind(value),
-        Value::Bytes(value) | Value::InvalidText(value) => sql.bind(value),
+    let value: &dyn ToSql = match &damage.value {
+        Value::Null => &Null,
+        Value::Integer(value) => value,
+        Value::Real(value) => value,
+        Value::Text(value) => value,
+        Value::Bytes(value) | Value::InvalidText(value) => value,
     };
-    let written = sql.bind(row).execute(&mut connection).await;
-    connection.close().await.unwrap();
-    written.is_ok_and(|done| done.rows_affected() == 1)
+    let written = connection.execute(&sql, (value, row));
+    written == Ok(1)
 }
 
 /// Opens a copy of the file with `damage`, or returns `None` if SQLite rejects the value.
@@ -127,7 +124,7 @@ pub(crate) async fn damaged(damage: &Damage) -> Option<(tempfile::TempDir, Sqlit
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("damaged.db");
     std::fs::write(&file, &*INTACT_FILE).unwrap();
-    if !write(&file, damage).await {
+    if !write(&file, damage) {
         return None;
     }
     let store = SqliteOptions::new(&file).readers(1).open().await.unwrap();

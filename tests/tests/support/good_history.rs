@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use factum::{
-    Append, ContentType, EventStore as _, ExpectedVersion, IdempotencyKey, Metadata, NewEvent,
-    Position, Query, Read, StreamId, Tag, Version,
+use factum::store::Metadata;
+use factum::store::{
+    Append, ContentType, EventStore as _, ExpectedVersion, IdempotencyKey, NewEvent, Query, Read,
+    Tag,
 };
+use factum::{Position, StreamId, Version};
 use factum_memory::MemoryStore;
 use factum_tests::history::{Call, History, Kind, Subscriber};
 use uuid::Uuid;

@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use factum::prelude::*;
 use factum::privacy::{DocumentKeys, MasterKey, PersonalDataStore, Redacted};
-use factum::{Query, Read, RecordedEvent, async_trait};
+use factum::store::async_trait;
+use factum::store::{Query, Read, RecordedEvent};
 use factum_memory::MemoryStore;
+use factum_postgres::sqlx;
 use factum_postgres::{PostgresOptions, PostgresStore};
-use factum_sqlite::{SqliteStore, sqlx};
+use factum_sqlite::SqliteStore;
 use factum_testkit::Backend;
 use tempfile::TempDir;
 
@@ -168,7 +170,7 @@ pub(crate) async fn open<B: Backend>(backend: &B) -> Encrypted<B> {
 }
 
 /// Returns all events as `store` reads them.
-pub(crate) async fn all_events(store: &impl factum::EventStore) -> Vec<RecordedEvent> {
+pub(crate) async fn all_events(store: &impl factum::store::EventStore) -> Vec<RecordedEvent> {
     let page = store.read(Read::all(Query::all())).await.unwrap();
     assert!(!page.more);
     page.events
@@ -183,7 +185,6 @@ pub(crate) trait StoredBytes: Backend {
 
 pub(crate) struct Memory(MemoryStore);
 
-#[async_trait]
 impl Backend for Memory {
     type Store = MemoryStore;
 
@@ -210,7 +211,6 @@ impl StoredBytes for Memory {
 
 pub(crate) struct File(TempDir);
 
-#[async_trait]
 impl Backend for File {
     type Store = SqliteStore;
 
@@ -246,7 +246,6 @@ static SCHEMAS: AtomicU64 = AtomicU64::new(0);
 
 pub(crate) struct Schema(PostgresOptions, String);
 
-#[async_trait]
 impl Backend for Schema {
     type Store = PostgresStore;
 
@@ -303,7 +302,7 @@ macro_rules! on_every_store {
     };
     ($module:ident: $backend:ident, [$($case:ident),*]) => {
         mod $module {
-            use factum_testkit::{Backend, conformance::run};
+            use factum_testkit::{Backend, conformance::harness::run};
             use crate::people::$backend;
 
             $(

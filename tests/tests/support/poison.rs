@@ -1,14 +1,17 @@
 //! Events that a projection rejects until it is fixed.
 
+#![allow(dead_code, reason = "not every test uses every function")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
-use factum::document::Scan;
+use factum::Position;
+use factum::engine::RetryPolicy;
 use factum::prelude::*;
-use factum::{
-    Append, ContentType, ExpectedVersion, FailurePolicy, NewEvent, Position, RetryPolicy,
-};
+use factum::runtime::{FailurePolicy, ProjectionHandle};
+use factum::store::Scan;
+use factum::store::{Append, ContentType, ExpectedVersion, NewEvent};
 use factum_tests::backend::Backend;
 use factum_tests::count::Count;
 use factum_tests::load::JarEvent;
@@ -61,28 +64,37 @@ pub(crate) fn poisoned<const V: u32, const P: u16>(fixed: &Arc<AtomicBool>) -> C
     }
 }
 
-pub(crate) fn run(
+pub(crate) async fn run(
     backend: &Backend,
     engine: &Engine,
     count: Count,
-    failures: FailurePolicy,
-) -> Projections {
-    let builder = Projections::builder(engine).retry(TWO_ATTEMPTS);
+    policy: FailurePolicy,
+) -> Runtime {
+    let builder = Runtime::builder(engine).retry(TWO_ATTEMPTS);
     count
-        .on(backend, builder.lease(Duration::from_millis(600)), failures)
+        .on(backend, builder.lease(Duration::from_millis(600)), policy)
         .start()
+        .await
+        .unwrap()
 }
 
-pub(crate) async fn wait_for_dead_letters(projections: &Projections, count: u64) {
-    let mut status = projections.watch("counts").unwrap();
-    let reached = status.wait_for(|status| status.parked == count);
+/// Returns the handle of the projection that [`run`] starts.
+pub(crate) fn counts(runtime: &Runtime) -> ProjectionHandle {
+    runtime.projection::<Count>().unwrap()
+}
+
+pub(crate) async fn wait_for_dead_letters(runtime: &Runtime, count: u64) {
+    let mut status = counts(runtime).watch();
+    let reached = status.wait_for(|status| status.dead_letters == count);
     let reached = tokio::time::timeout(Duration::from_secs(20), reached).await;
     reached.unwrap().unwrap();
 }
 
-/// Returns the keys of the documents that describe dead letters.
+/// Returns the keys of the documents of dead letters that can be retried or discarded.
 pub(crate) async fn dead_letter_keys(engine: &Engine) -> Vec<String> {
-    let found = engine.store().scan_documents(Scan::prefix("parked/"));
+    let found = engine
+        .store()
+        .scan_documents(Scan::prefix("dead-letter/waiting/"));
     let found = found.await.unwrap().into_iter();
     found.map(|document| document.key).collect()
 }

@@ -5,10 +5,11 @@
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
-use factum::document::{Document, Scan};
+use factum::engine::RetryPolicy;
 use factum::prelude::*;
-use factum::process_managers::ProcessManagersBuilder;
-use factum::{Query, Read, RecordedEvent, RetryPolicy, Store};
+use factum::runtime::RuntimeBuilder;
+use factum::store::{Document, Scan};
+use factum::store::{Query, Read, RecordedEvent, Store};
 use factum_testkit::VirtualClock;
 
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 3_600);
@@ -157,13 +158,13 @@ pub(crate) fn engine(store: impl Store) -> (Engine, VirtualClock) {
     (engine.build(), clock)
 }
 
-pub(crate) fn deadlines(engine: &Engine) -> ProcessManagersBuilder {
+pub(crate) fn deadlines(engine: &Engine) -> RuntimeBuilder {
     let retry = RetryPolicy {
         attempts: 2,
         base: Duration::from_millis(1),
         cap: Duration::from_millis(1),
     };
-    ProcessManagers::builder(engine)
+    Runtime::builder(engine)
         .deadlines::<Remind>()
         .retry(retry)
         .lease(Duration::from_millis(60))

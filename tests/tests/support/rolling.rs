@@ -5,22 +5,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
+use factum::Position;
 use factum::prelude::*;
-use factum::{FailurePolicy, Position};
+use factum::runtime::{FailurePolicy, ProjectionHandle};
 use factum_tests::backend::Backend;
 use factum_tests::count::Count;
 use factum_tests::load::PATIENT;
 
 use crate::check;
 
-pub(crate) const LEASE: Duration = Duration::from_millis(300);
+/// The lease, long enough for heartbeats that wait for busy writers of a SQLite file.
+pub(crate) const LEASE: Duration = Duration::from_secs(1);
 
-pub(crate) fn run<const V: u32, const P: u16>(backend: &Backend, engine: &Engine) -> Projections {
-    let builder = Projections::builder(engine).retry(PATIENT).lease(LEASE);
+pub(crate) async fn run<const V: u32, const P: u16>(backend: &Backend, engine: &Engine) -> Runtime {
+    let builder = Runtime::builder(engine).retry(PATIENT).lease(LEASE);
     let count = Count::<V, P>::default();
     count
         .on(backend, builder, FailurePolicy::DeadLetter)
         .start()
+        .await
+        .unwrap()
 }
 
 /// Reads the active build repeatedly and returns the number of reads.
@@ -49,6 +53,12 @@ pub(crate) async fn assert_counts_never_decrease(
         tokio::time::sleep(pause).await;
     }
     reads
+}
+
+/// Returns the handle of the projection that [`run`] starts.
+#[allow(dead_code, reason = "not used by every test")]
+pub(crate) fn counts(runtime: &Runtime) -> ProjectionHandle {
+    runtime.projection::<Count>().unwrap()
 }
 
 pub(crate) async fn within<T>(what: &str, work: impl Future<Output = T>) -> T {

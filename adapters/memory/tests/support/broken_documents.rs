@@ -1,10 +1,11 @@
 //! Faults in the handling of documents.
 
-use factum::document::{
+use factum::store::async_trait;
+use factum::store::{Append, AppendError, Appended, StoreError};
+use factum::store::{
     Document, DocumentChange, DocumentChanges, DocumentEffect, DocumentError, DocumentStore,
     InvalidDocumentChanges, Revision, Scan,
 };
-use factum::{Append, AppendError, Appended, StoreError, async_trait};
 
 use super::{Broken, Fault};
 

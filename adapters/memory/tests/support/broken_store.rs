@@ -9,13 +9,15 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
-use factum::append::AppendCondition;
-use factum::record::MAX_EVENT_DATA;
-use factum::{
+use factum::store::AppendCondition;
+use factum::store::MAX_EVENT_DATA;
+use factum::store::async_trait;
+use factum::store::{
     Append, AppendError, Appended, Conflict, Direction, EventStore, ExpectedVersion,
-    IdempotencyKey, InvalidAppend, Page, Position, Query, QueryItem, Read, Scope, Snapshot,
-    SnapshotStore, StoreError, StreamId, async_trait,
+    IdempotencyKey, InvalidAppend, Page, Query, QueryItem, Read, Scope, Snapshot, SnapshotStore,
+    StoreError,
 };
+use factum::{Position, StreamId};
 use factum_memory::MemoryStore;
 use factum_testkit::Backend;
 use peer_bugs::PeerState;
@@ -114,7 +116,6 @@ impl Drop for Handle {
     }
 }
 
-#[async_trait]
 impl<const FAULT: usize> Backend for Place<FAULT> {
     type Store = Broken<FAULT>;
 

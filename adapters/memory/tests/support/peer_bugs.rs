@@ -4,10 +4,11 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard};
 
-use factum::{
+use factum::store::{
     Append, AppendError, Appended, Conflict, ContentType, Direction, EventStore, ExpectedVersion,
-    Page, Position, Read, Snapshot, StoreError, StreamId, Version, Violation,
+    Page, Read, Snapshot, StoreError, Violation,
 };
+use factum::{Position, StreamId, Version};
 use tokio::task::yield_now;
 
 use super::{Broken, Fault};

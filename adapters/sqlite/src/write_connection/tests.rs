@@ -1,14 +1,17 @@
 //! Tests of the connection that writes.
 
-use factum::document::{DocumentChanges, DocumentStore as _};
-use factum::{
-    Append, ContentType, Engine, EventStore as _, ExpectedVersion, NewEvent, Projections, Recorded,
-    SnapshotStore as _,
-};
+use factum::Engine;
+use factum::Recorded;
+use factum::Runtime;
+use factum_core::append::{Append, ExpectedVersion};
+use factum_core::document::{DocumentChanges, DocumentStore as _};
+use factum_core::record::{ContentType, NewEvent};
+use factum_core::snapshot::SnapshotStore as _;
+use factum_core::store::EventStore as _;
 use rusqlite::ffi;
 
 use super::*;
-use crate::{BoxError, SqliteProject, SqliteProjection, SqliteStore, Tables};
+use crate::{BoxError, Sql, SqlError, SqlProject, SqlProjection, SqliteStore};
 
 fn closed(file: &std::path::Path) -> WriteConnection {
     WriteConnection {
@@ -23,8 +26,8 @@ fn error(code: i32) -> BackendError {
 
 /// Executes `sql` in a transaction that is not ended.
 fn execute(writer: &mut WriteConnection, sql: &str) -> Result<(), BackendError> {
-    let mut transaction = writer.begin()?;
-    Ok(transaction.connection()?.execute_batch(sql)?)
+    let transaction = writer.begin()?;
+    Ok(transaction.connection.execute_batch(sql)?)
 }
 
 /// Fails a transaction with `error`, and returns whether the next one uses the same connection.
@@ -32,11 +35,12 @@ fn is_kept(writer: &mut WriteConnection, error: &BackendError) -> bool {
     execute(writer, "create temp table if not exists mark (a); commit").unwrap();
     let sql = "insert into factum_stream (key, id) values (1, 'account-1')";
     execute(writer, sql).unwrap();
-    wait(writer.reset_after(error));
+    writer.reset_after(error);
     let transaction = writer.begin().unwrap();
-    let connection = wait(transaction.pair.rusqlite()).unwrap();
     let account = "account-1".parse().unwrap();
-    let stream = transaction.cache.stream_state(connection, &account);
+    let stream = transaction
+        .cache
+        .stream_state(transaction.connection, &account);
     assert_eq!(stream.unwrap().key, None);
     transaction.end().unwrap();
     execute(writer, "select a from mark").is_ok()
@@ -54,8 +58,10 @@ async fn failed_connection_is_opened_again() {
     for code in [ffi::SQLITE_CONSTRAINT, ffi::SQLITE_FULL, ffi::SQLITE_BUSY] {
         assert!(is_kept(&mut writer, &error(code)), "{code}");
     }
-    assert!(!is_kept(&mut writer, &sqlx::Error::WorkerCrashed.into()));
-    assert!(is_kept(&mut writer, &sqlx::Error::RowNotFound.into()));
+    assert!(is_kept(
+        &mut writer,
+        &rusqlite::Error::QueryReturnedNoRows.into()
+    ));
 }
 
 #[derive(factum::Event, serde::Serialize, serde::Deserialize)]
@@ -68,25 +74,21 @@ enum AccountEvent {
 #[projection(name = "opened", events = AccountEvent)]
 struct Accounts;
 
-#[factum::async_trait]
-impl SqliteProjection for Accounts {
-    async fn create(&self, db: &mut Tables<'_>) -> Result<(), sqlx::Error> {
-        let sql = db.sql("create table if not exists {account} (id text primary key)");
-        sqlx::query(sql).execute(&mut **db).await?;
-        Ok(())
+impl SqlProjection for Accounts {
+    async fn create(&self, db: &mut Sql<'_>) -> Result<(), SqlError> {
+        db.execute("create table if not exists {account} (id text primary key)")
+            .await
     }
 }
 
-#[factum::async_trait]
-impl SqliteProject<AccountEvent> for Accounts {
+impl SqlProject<AccountEvent> for Accounts {
     async fn project(
         &self,
         event: &Recorded<AccountEvent>,
-        db: &mut Tables<'_>,
+        db: &mut Sql<'_>,
     ) -> Result<(), BoxError> {
-        let sql = db.sql("insert into {account} (id) values (?)");
-        let account = event.record.stream.key();
-        sqlx::query(sql).bind(account).execute(&mut **db).await?;
+        let insert = db.query("insert into {account} (id) values ($1)");
+        insert.bind(event.record.stream.key()).execute().await?;
         Ok(())
     }
 }
@@ -108,10 +110,12 @@ fn opened(account: &str) -> Append {
 /// Appends, and returns the data version in the cache of the writer.
 async fn cached_data_version(store: &SqliteStore, account: &str) -> i64 {
     store.append(opened(account)).await.unwrap();
-    let writer = store.write_lock().lock().await;
-    let opened = writer.as_ref().unwrap().opened.as_ref().unwrap();
-    assert!(!opened.cache.streams.is_empty());
-    opened.cache.data_version.unwrap()
+    let known = |writer: &mut WriteConnection| {
+        let cache = &writer.opened.as_ref().unwrap().cache;
+        assert!(!cache.streams.is_empty());
+        Ok::<_, StoreError>(cache.data_version.unwrap())
+    };
+    store.write_lock().run(known).await.unwrap()
 }
 
 #[tokio::test]
@@ -121,16 +125,16 @@ async fn other_writes_of_the_process_keep_the_writer_cache() {
     let store = SqliteStore::open(&file).await.unwrap();
     let first = cached_data_version(&store, "account-1").await;
     let engine = Engine::new(store.clone());
-    let accounts = store.read_model(Accounts);
-    let projections = Projections::builder(&engine).with(accounts).start();
-    projections.wait_for(Position::new(1)).await.unwrap();
-    projections.stop().await;
+    let runtime = Runtime::builder(&engine).projection(store.read_model(Accounts));
+    let runtime = runtime.start().await.unwrap();
+    runtime.wait_for(Position::new(1)).await.unwrap();
+    runtime.stop().await;
     let more = DocumentChanges::new().put("checkpoint", "2");
     store.change_documents(more).await.unwrap();
     store.clear_snapshots().await.unwrap();
-    let sql = "select count(*) from account";
-    let rows: i64 = sqlx::query_scalar(sql)
-        .fetch_one(store.pool())
+    let rows: i64 = store
+        .query("select count(*) from account")
+        .fetch_one()
         .await
         .unwrap();
     assert_eq!(rows, 1);

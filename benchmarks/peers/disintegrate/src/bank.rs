@@ -1,17 +1,16 @@
 use benchmark_harness::{Bank, Scenario, anyhow::Result};
 use disintegrate::{
     DecisionError, DecisionMaker, EventSourcedStateStore, LoadState, PersistDecision,
-    PersistedEvent, SnapshotConfig, serde::json::Json,
+    PersistedEvent, SnapshotConfig,
 };
-use disintegrate_postgres::{Error, PgEventId, PgEventStore};
+use disintegrate_postgres::{Error, PgEventId};
 use sqlx::PgPool;
 
 use crate::{
-    decision::{Account, BankEvent, Deposit, Overflow, Transfer},
+    decision::{Account, BankEvent, Deposit, Overflow, Store, Transfer},
     listener,
 };
 
-pub type Store = PgEventStore<BankEvent, Json<BankEvent>>;
 type States<S> = EventSourcedStateStore<PgEventId, BankEvent, Store, S>;
 type Decided = Result<Vec<PersistedEvent<PgEventId, BankEvent>>, DecisionError<Overflow>>;
 

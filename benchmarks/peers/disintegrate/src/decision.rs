@@ -1,5 +1,6 @@
 use benchmark_harness::NOTE;
-use disintegrate::{Decision, Event, StateMutate, StateQuery};
+use disintegrate::{Decision, Event, StateMutate, StateQuery, serde::json::Json};
+use disintegrate_postgres::PgEventStore;
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, PartialEq, Eq, Event, Serialize, Deserialize)]
@@ -11,6 +12,8 @@ pub enum BankEvent {
         note: String,
     },
 }
+
+pub type Store = PgEventStore<BankEvent, Json<BankEvent>>;
 
 fn deposited(account: &str) -> BankEvent {
     BankEvent::Deposited {

@@ -15,7 +15,7 @@ use benchmark_harness::{
 use disintegrate::{EventListener, PersistedEvent, StreamQuery, query};
 use disintegrate_postgres::{PgEventId, PgEventListener, PgEventListenerConfig};
 
-use crate::{bank::Store, decision::BankEvent};
+use crate::decision::{BankEvent, Store};
 
 /// Counts the events of the store until their number is `events`.
 pub async fn count(store: Store, events: usize) -> Result<usize> {

@@ -4,8 +4,9 @@ mod bank;
 mod decision;
 mod listener;
 
-use bank::{DisintegrateBank, Store};
+use bank::DisintegrateBank;
 use benchmark_harness::{Args, Bank, Database, Parser, anyhow::Result, reject, run, tokio};
+use decision::Store;
 use disintegrate::{NoSnapshot, WithSnapshot, serde::json::Json};
 use disintegrate_postgres::{Migrator, PgSnapshotter};
 use sqlx::{PgPool, postgres::PgPoolOptions};

@@ -25,7 +25,7 @@ BEGIN
 END;
 $$ LANGUAGE plpgsql;
 
--- The last event behind which no transaction is still writing.
+-- The last event after which no transaction is still writing.
 CREATE OR REPLACE FUNCTION event_store_current_epoch() RETURNS bigint AS $$
 DECLARE
     stored bigint := (SELECT coalesce(max(event_id), 0) FROM event);

@@ -45,9 +45,10 @@ impl Project<AccountEvent> for Accounts {
 }
 
 async fn run(engine: &Engine, account: AccountId) {
-    let _projections = Projections::builder(engine)
-        .with(InMemory::<Accounts>::new())
-        .start();
+    let _runtime = Runtime::builder(engine)
+        .projection(InMemory::<Accounts>::new())
+        .start()
+        .await;
     let _ = engine
         .execute(Open {
             account: account.clone(),

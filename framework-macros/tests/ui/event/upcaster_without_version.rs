@@ -6,7 +6,7 @@ enum AccountEvent {
     Opened { owner: String },
 }
 
-fn v1_to_v2(old: serde_json::Value) -> Result<serde_json::Value, factum::UpcastError> {
+fn v1_to_v2(old: serde_json::Value) -> Result<serde_json::Value, factum::event::UpcastError> {
     Ok(old)
 }
 

@@ -16,7 +16,7 @@ impl Project<AccountEvent> for OpenAccounts {
 }
 
 fn run(engine: &Engine) {
-    Projections::builder(engine).with(OpenAccounts::default());
+    Runtime::builder(engine).projection(OpenAccounts::default());
 }
 
 fn main() {}

@@ -11,10 +11,11 @@ struct Accounts {
     count: u64,
 }
 
-fn start(engine: &Engine) -> Projections {
-    Projections::builder(engine)
-        .with(InMemory::<Accounts>::new())
+async fn start(engine: &Engine) {
+    let _runtime = Runtime::builder(engine)
+        .projection(InMemory::<Accounts>::new())
         .start()
+        .await;
 }
 
 fn main() {}

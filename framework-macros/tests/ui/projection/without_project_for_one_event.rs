@@ -29,10 +29,11 @@ impl Project<LoanEvent> for Accounts {
     fn project(&mut self, _: &Recorded<LoanEvent>) {}
 }
 
-fn start(engine: &Engine) -> Projections {
-    Projections::builder(engine)
-        .with(InMemory::<Accounts>::new())
+async fn start(engine: &Engine) {
+    let _runtime = Runtime::builder(engine)
+        .projection(InMemory::<Accounts>::new())
         .start()
+        .await;
 }
 
 fn main() {}

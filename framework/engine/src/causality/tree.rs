@@ -1,21 +1,23 @@
-//! [`CausalTree`] and its events.
+//! [`CausalTree`] and its [`CausalEvent`]s.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use factum_core::metadata::Metadata;
+use factum_core::position::{Position, Version};
+use factum_core::record::RecordedEvent;
+use factum_core::stream_id::StreamId;
+use factum_core::timestamp::Timestamp;
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
-use crate::record::RecordedEvent;
-use factum_core::metadata::Metadata;
-use factum_core::position::{Position, Version};
-use factum_core::stream_id::StreamId;
-use factum_core::timestamp::Timestamp;
-
-/// Events that share a correlation id, as a tree: below each event stand those that it caused.
+/// The events with one correlation id, as a tree.
 ///
-/// Prints as indented lines, and serialises as a list in the same order, each event with its depth and the id of its
-/// cause, so that no chain of events is too deep for it. The events' data are not kept: positions tell where they are.
+/// The children of an event are the events that it caused.
+///
+/// The tree displays as indented lines. It serializes as a flat list in the same order, each event with its depth and
+/// the id of its cause, so that the nesting is not limited. It does not contain the data of the events; read them by
+/// their positions.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CausalTree {
     correlation_id: Uuid,
@@ -29,44 +31,46 @@ pub struct CausalTree {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct CausalEvent {
-    /// How many events of the tree lie above it: its cause, the cause of that, and so on.
+    /// The number of its ancestors in the tree: its cause, the cause of its cause, and so on.
     pub depth: usize,
-    /// Its place in the store.
+    /// The position in the log.
     pub position: Position,
-    /// The stream that holds it.
+    /// The stream.
     pub stream: StreamId,
-    /// Its place in the stream.
+    /// The version in the stream.
     pub version: Version,
-    /// Unique.
+    /// The id of the event.
     pub id: Uuid,
-    /// The stored name.
+    /// The event type.
     pub name: String,
-    /// When the store took it.
+    /// The time at which the event was stored.
     pub recorded_at: Timestamp,
-    /// Who, why, in what connection; `causation_id` names the cause.
+    /// The metadata; `causation_id` is the id of the cause.
     #[serde(serialize_with = "inner")]
     pub metadata: Arc<Metadata>,
 }
 
 impl CausalTree {
-    /// What its events share.
+    /// Returns the correlation id.
     #[must_use]
     pub fn correlation_id(&self) -> Uuid {
         self.correlation_id
     }
 
-    /// Its events: each right behind its cause and what that caused before, the oldest first.
+    /// Returns the events in depth-first order: each one before its effects, and the effects oldest first.
     #[must_use]
     pub fn events(&self) -> &[CausalEvent] {
         &self.events
     }
 
-    /// The events whose cause is not in the tree: what came from outside, or from ahead of [`Self::after`].
+    /// Returns the events whose cause is not in the tree.
+    ///
+    /// These are requests, and effects of events up to [`Self::after`].
     pub fn roots(&self) -> impl Iterator<Item = &CausalEvent> {
         self.events.iter().filter(|event| event.depth == 0)
     }
 
-    /// The events that `id` caused, oldest first.
+    /// Returns the events that the event `id` caused, oldest first.
     pub fn effects(&self, id: Uuid) -> impl Iterator<Item = &CausalEvent> {
         let cause = self.events.iter().position(|event| event.id == id);
         let below = cause.map_or(&[][..], |cause| &self.events[cause + 1..]);
@@ -75,37 +79,37 @@ impl CausalTree {
         below.filter(move |event| event.depth == depth + 1)
     }
 
-    /// The events up to here were not looked at.
+    /// Returns the position up to which the log was skipped.
     #[must_use]
     pub fn after(&self) -> Position {
         self.after
     }
 
-    /// The events behind here were not looked at; what follows later is not in the tree.
+    /// Returns the position up to which the log was read. Later events are not in the tree.
     #[must_use]
     pub fn through(&self) -> Position {
         self.through
     }
 
-    /// `false`: there are more events than were asked for, behind [`Self::through`].
+    /// Returns `false` if the limit was reached, and the tree has more events after [`Self::through`].
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.complete
     }
 
-    pub fn new(correlation_id: Uuid, found: Found) -> Self {
+    pub(crate) fn new(correlation_id: Uuid, found: FoundEvents) -> Self {
         Self {
             correlation_id,
-            after: found.begin,
+            after: found.after,
             through: found.through,
             complete: found.complete,
-            events: in_order(found.events),
+            events: depth_first(found.events),
         }
     }
 }
 
 impl CausalEvent {
-    pub fn new(record: &RecordedEvent) -> Self {
+    pub(crate) fn new(record: &RecordedEvent) -> Self {
         Self {
             depth: 0,
             position: record.position,
@@ -119,17 +123,22 @@ impl CausalEvent {
     }
 }
 
-/// What was read.
-pub struct Found {
-    /// In the order of the store.
+/// The events with one correlation id that were found in the log.
+pub struct FoundEvents {
+    /// The events, in the order of the log.
     pub events: Vec<CausalEvent>,
-    pub begin: Position,
+    /// The position up to which the log was skipped.
+    pub after: Position,
+    /// The position up to which the log was read.
     pub through: Position,
+    /// Set if all events up to the requested position were found.
     pub complete: bool,
 }
 
-/// An event without a correlation id may be what others were caused by: then its own id is what they share.
-pub fn belongs(record: &RecordedEvent, correlation: Uuid) -> bool {
+/// Returns whether `record` has the correlation id.
+///
+/// Without a correlation id, the id of the record is the correlation id of its effects.
+pub fn belongs_to(record: &RecordedEvent, correlation: Uuid) -> bool {
     match record.metadata.correlation_id {
         Some(id) => id == correlation,
         None => record.id == correlation,
@@ -140,28 +149,29 @@ fn inner<S: Serializer>(metadata: &Metadata, serializer: S) -> Result<S::Ok, S::
     metadata.serialize(serializer)
 }
 
-/// Each event behind its cause. A cause is older than its effect: whatever else an id says is no cause, so that there
-/// is no circle.
-fn in_order(events: Vec<CausalEvent>) -> Vec<CausalEvent> {
-    let mut places = HashMap::<Uuid, usize>::with_capacity(events.len());
+/// Sorts the events in depth-first order.
+///
+/// A cause is always older than its effect. Any other causation id is ignored, so the tree has no cycles.
+fn depth_first(events: Vec<CausalEvent>) -> Vec<CausalEvent> {
+    let mut indices = HashMap::<Uuid, usize>::with_capacity(events.len());
     let mut effects: Vec<Vec<usize>> = vec![Vec::new(); events.len()];
     let mut roots = Vec::new();
-    for (place, event) in events.iter().enumerate() {
+    for (index, event) in events.iter().enumerate() {
         let cause = event.metadata.causation_id;
-        match cause.and_then(|cause| places.get(&cause).copied()) {
-            Some(cause) => effects[cause].push(place),
-            None => roots.push(place),
+        match cause.and_then(|cause| indices.get(&cause).copied()) {
+            Some(cause) => effects[cause].push(index),
+            None => roots.push(index),
         }
-        places.insert(event.id, place);
+        indices.insert(event.id, index);
     }
     let mut events: Vec<Option<CausalEvent>> = events.into_iter().map(Some).collect();
     let mut ordered = Vec::with_capacity(events.len());
     let mut next: Vec<(usize, usize)> = roots.into_iter().rev().map(|root| (root, 0)).collect();
-    while let Some((place, depth)) = next.pop() {
-        let below = effects[place].iter().rev();
+    while let Some((index, depth)) = next.pop() {
+        let below = effects[index].iter().rev();
         next.extend(below.map(|effect| (*effect, depth + 1)));
         ordered.extend(
-            events[place]
+            events[index]
                 .take()
                 .map(|event| CausalEvent { depth, ..event }),
         );

@@ -1,76 +1,84 @@
-//! [`ExecuteError`]: why a command did not happen.
+//! [`ExecuteError`]: the reasons why a command is not executed.
 
-use super::source::LoadError;
-use crate::boundary::InvalidTarget;
-use crate::error::{DecodeError, EncodeError, StoreError};
-use crate::events::InvalidDeadline;
 use factum_core::append::{AppendError, Conflict, ExpectedVersion, InvalidAppend, Violation};
 use factum_core::stream_id::StreamId;
 
-/// A command did not happen.
+use crate::command::boundary::InvalidTarget;
+use crate::domain::deadline::InvalidDeadline;
+use crate::domain::error::{BoxError, DecodeError, EncodeError, StoreError};
+use crate::state::load_error::LoadError;
+
+/// A command was not executed. Nothing was stored, except as stated at [`Self::Store`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExecuteError<E: std::error::Error + 'static> {
-    /// The domain said no.
+    /// The domain rejected the command.
     #[error(transparent)]
     Rejected(E),
-    /// Other writers were faster, as often as the retry policy allows; or the version that the caller
-    /// expects is not the stream's.
-    #[error("{conflict} (after {attempts} attempts)")]
+    /// The expected version does not match, or all attempts of the retry policy ended with a conflict.
+    #[error("conflict after {attempts} {}", attempts_noun(*attempts))]
     Conflict {
-        /// Which expectations were violated last.
+        /// The violated expectations of the last attempt.
         #[source]
         conflict: Conflict,
-        /// How often the command was decided.
+        /// The number of times that the command was decided.
         attempts: u32,
     },
-    /// The command names one stream twice, e.g. a transfer from an account to itself.
-    #[error("the command looks at {stream} twice")]
+    /// The command names one stream twice, for example a transfer from an account to itself.
+    #[error("the command names {stream} twice; each stream of a command must be distinct")]
     DuplicateStream {
-        /// Which stream.
+        /// The stream.
         stream: StreamId,
     },
-    /// An id or a tag in the command breaks the rules of its text.
+    /// An id or a tag of the command is not valid.
     #[error(transparent)]
     InvalidTarget(#[from] InvalidTarget),
-    /// The idempotency key stands for another command.
+    /// The idempotency key was used for a command with other content.
     #[error("idempotency key {key:?} was already used for another command")]
     KeyReused {
         /// The key.
         key: String,
     },
-    /// The decision is more than a store takes.
+    /// The append of the decision exceeds the limits of a store.
     #[error(transparent)]
-    Invalid(InvalidAppend),
-    /// The decision sets a deadline that cannot be kept.
+    InvalidAppend(InvalidAppend),
+    /// The decision sets a deadline that is not valid.
     #[error(transparent)]
     Deadline(#[from] InvalidDeadline),
-    /// An inline projection cannot take an event of the decision.
-    #[error("the inline projection {name:?} rejects what the command would do")]
+    /// An inline projection rejected an event of the decision.
+    #[error("the inline projection {name:?} rejected the decision")]
     Projection {
         /// The name of the projection.
         name: String,
-        /// Why.
+        /// The reason.
         #[source]
-        error: Box<dyn std::error::Error + Send + Sync>,
+        error: BoxError,
     },
-    /// An event, or the command under an idempotency key, does not serialize.
+    /// An event, or a command with an idempotency key, could not be encoded.
     #[error(transparent)]
     Encode(#[from] EncodeError),
-    /// A stored event cannot be read by this code.
+    /// A stored event could not be decoded.
     #[error(transparent)]
     Decode(#[from] DecodeError),
-    /// The store failed, as often as the retry policy allows where trying again was safe. After
-    /// [`StoreError::Interrupted`] it is not known whether the command happened; with an idempotency key it
-    /// is safe to ask again.
+    /// The store failed, and no retry was allowed or succeeded.
+    ///
+    /// After [`StoreError::Interrupted`], it is not known whether the command was executed. With an idempotency key, it
+    /// is safe to execute the command again.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+fn attempts_noun(attempts: u32) -> &'static str {
+    match attempts {
+        1 => "attempt",
+        _ => "attempts",
+    }
 }
 
 impl<E: std::error::Error + 'static> From<LoadError> for ExecuteError<E> {
     fn from(error: LoadError) -> Self {
         match error {
-            // To read changes nothing: what was lost on the way is not missed.
+            // A read changes nothing, so a lost connection has the same effect as no connection.
             LoadError::Store(StoreError::Interrupted(cause)) => {
                 Self::Store(StoreError::Unavailable(cause))
             }
@@ -79,10 +87,10 @@ impl<E: std::error::Error + 'static> From<LoadError> for ExecuteError<E> {
             LoadError::InvalidStreamId(error) => Self::InvalidTarget(error.into()),
             LoadError::NoSuchVersion {
                 stream,
-                asked,
+                requested,
                 actual,
             } => {
-                let expected = ExpectedVersion::Exact(asked);
+                let expected = ExpectedVersion::Exact(requested);
                 let violations = vec![Violation::Version {
                     stream,
                     expected,
@@ -106,7 +114,7 @@ impl<E: std::error::Error + 'static> From<AppendError> for ExecuteError<E> {
             },
             AppendError::KeyReused { key } => Self::KeyReused { key },
             AppendError::Projection { name, error } => Self::Projection { name, error },
-            AppendError::Invalid(error) => Self::Invalid(error),
+            AppendError::Invalid(error) => Self::InvalidAppend(error),
             AppendError::Store(error) => Self::Store(error),
             other => Self::Store(StoreError::Failed(other.into())),
         }

@@ -1,21 +1,23 @@
-//! The events of one aggregate, typed.
+//! [`History`]: the events of one aggregate.
 
-use crate::record::DecodeEvent as _;
 use std::future::IntoFuture;
 use std::marker::PhantomData;
 
-use futures_util::future::BoxFuture;
-
-use super::source::{LoadError, Source};
-use crate::aggregate::Aggregate;
-use crate::record::Recorded;
 use factum_core::position::Version;
 use factum_core::read::{MAX_PAGE, Read};
+use futures_util::future::BoxFuture;
 
-/// A history on its way; await it. Made by [`Engine::history`](crate::engine::Engine::history).
+use crate::domain::aggregate::Aggregate;
+use crate::domain::record::{DecodeEvent as _, Recorded};
+use crate::state::load_error::LoadError;
+use crate::state::loader::StateLoader;
+
+/// The events of one aggregate, read when awaited.
+///
+/// Created by [`Engine::history`](crate::engine::Engine::history).
 #[must_use = "a history does nothing until awaited"]
 pub struct History<'e, A: Aggregate> {
-    source: &'e Source,
+    loader: &'e StateLoader,
     id: &'e A::Id,
     after: Version,
     limit: usize,
@@ -23,9 +25,9 @@ pub struct History<'e, A: Aggregate> {
 }
 
 impl<'e, A: Aggregate> History<'e, A> {
-    pub fn new(source: &'e Source, id: &'e A::Id) -> Self {
+    pub(crate) fn new(loader: &'e StateLoader, id: &'e A::Id) -> Self {
         Self {
-            source,
+            loader,
             id,
             after: Version::ZERO,
             limit: usize::MAX,
@@ -33,13 +35,15 @@ impl<'e, A: Aggregate> History<'e, A> {
         }
     }
 
-    /// Only what came behind `version`.
+    /// Skips the events up to and including `version`.
     pub fn after(mut self, version: impl Into<Version>) -> Self {
         self.after = version.into();
         self
     }
 
-    /// At most `limit` stored events; without it, all. One that was split since is several here.
+    /// Sets the maximum number of stored events; the default is all.
+    ///
+    /// A stored event may represent several events.
     pub fn limit(mut self, limit: usize) -> Self {
         self.limit = limit;
         self
@@ -50,11 +54,8 @@ impl<'e, A: Aggregate> History<'e, A> {
         let (mut after, mut events) = (self.after, Vec::new());
         while events.len() < self.limit {
             let size = (self.limit - events.len()).min(MAX_PAGE);
-            let page = self
-                .source
-                .store
-                .read(Read::stream(stream.clone()).after(after).limit(size))
-                .await?;
+            let read = Read::stream(stream.clone()).after(after).limit(size);
+            let page = self.loader.store.read(read).await?;
             for record in page.events {
                 after = record.version;
                 let decoded = record.decode_all()?;

@@ -1,36 +1,40 @@
-//! Loading an aggregate: now, or at a version, a time or a position.
+//! [`Load`] and [`Loaded`]: the state of an aggregate, now or in the past.
 
 use std::future::IntoFuture;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
-
-use super::source::{LoadError, Source};
-use crate::aggregate::Aggregate;
-use crate::boundary::Slot;
-use crate::record::RecordedEvent;
 use factum_core::position::{Position, Version};
 use factum_core::stream_id::StreamId;
 use factum_core::timestamp::Timestamp;
+use futures_util::future::BoxFuture;
 
-/// A load on its way; await it. Made by [`Engine::load`](crate::engine::Engine::load).
+use crate::domain::aggregate::Aggregate;
+use crate::domain::record::RecordedEvent;
+use crate::state::aggregate_state::AggregateState;
+use crate::state::load_error::LoadError;
+use crate::state::loader::{CacheHit, StateLoader};
+
+/// The state of an aggregate, loaded when awaited.
+///
+/// Created by [`Engine::load`](crate::engine::Engine::load).
 #[must_use = "a load does nothing until awaited"]
 pub struct Load<'e, A: Aggregate> {
-    source: &'e Source,
+    loader: &'e StateLoader,
     id: &'e A::Id,
-    at: At,
+    at: PointInTime,
 }
 
+/// The events that a loaded state includes.
 #[derive(Clone, Copy)]
-enum At {
+enum PointInTime {
     Now,
     Version(Version),
     Time(Timestamp),
     Position(Position),
 }
 
-impl At {
+impl PointInTime {
     fn includes(self, record: &RecordedEvent) -> bool {
         match self {
             Self::Now => true,
@@ -42,88 +46,98 @@ impl At {
 }
 
 impl<'e, A: Aggregate> Load<'e, A> {
-    pub fn new(source: &'e Source, id: &'e A::Id) -> Self {
+    pub(crate) fn new(loader: &'e StateLoader, id: &'e A::Id) -> Self {
         Self {
-            source,
+            loader,
             id,
-            at: At::Now,
+            at: PointInTime::Now,
         }
     }
 
-    /// As it was at `version`: behind that many events. A version that is not there yet is an error.
+    /// Loads the state at `version`, that is, after this number of events.
+    ///
+    /// A version in the future is an error.
     pub fn at_version(mut self, version: impl Into<Version>) -> Self {
-        self.at = At::Version(version.into());
+        self.at = PointInTime::Version(version.into());
         self
     }
 
-    /// As it was at `time`, by the clock of the store, with the events of that very microsecond.
+    /// Loads the state at `time`, by the clock of the store. Events of this microsecond are included.
     pub fn at_time(mut self, time: Timestamp) -> Self {
-        self.at = At::Time(time);
+        self.at = PointInTime::Time(time);
         self
     }
 
-    /// As it was when the event at `position` was the newest of the store.
+    /// Loads the state at the time when the event at `position` was the last event of the store.
     pub fn at_position(mut self, position: Position) -> Self {
-        self.at = At::Position(position);
+        self.at = PointInTime::Position(position);
         self
     }
 
     async fn run(self) -> Result<Loaded<A>, LoadError> {
         let stream = A::stream(self.id)?;
-        let slot = match self.at {
-            At::Now => self.now(stream).await?,
-            _ => self.back_then(stream).await?,
+        let state = match self.at {
+            PointInTime::Now => self.load_current(stream).await?,
+            PointInTime::Version(version) => self.load_version(stream, version).await?,
+            PointInTime::Time(_) | PointInTime::Position(_) => {
+                self.replay(AggregateState::new(stream)).await?
+            }
         };
-        if let At::Version(asked) = self.at
-            && slot.version < asked
-        {
-            let (stream, actual) = (slot.stream, slot.version);
-            return Err(LoadError::NoSuchVersion {
-                stream,
-                asked,
-                actual,
-            });
-        }
         Ok(Loaded {
-            state: slot.state,
-            stream: slot.stream,
-            version: slot.version,
-            position: slot.position,
+            state: state.state,
+            stream: state.stream,
+            version: state.version,
+            position: state.position,
         })
     }
 
-    async fn now(&self, stream: StreamId) -> Result<Slot<A>, LoadError> {
-        let mut slot = Slot::new(stream.clone());
-        if !self.source.load_warm(&mut slot).await? {
-            return self.source.load(stream).await;
+    async fn load_current(&self, stream: StreamId) -> Result<AggregateState<A>, LoadError> {
+        let mut state = AggregateState::new(stream);
+        match self.loader.load_cached(&mut state) {
+            Some(CacheHit::Usable | CacheHit::Stale) => {
+                self.loader.refresh(&mut state).await?;
+                Ok(state)
+            }
+            None => self.loader.load(state.stream).await,
         }
-        self.source.catch_up(&mut slot).await?;
-        Ok(slot)
     }
 
-    async fn back_then(&self, stream: StreamId) -> Result<Slot<A>, LoadError> {
-        let mut warm = Slot::new(stream.clone());
-        if let At::Version(asked) = self.at
-            && self.source.load_warm(&mut warm).await?
-            && warm.version == asked
-        {
-            return Ok(warm);
+    async fn load_version(
+        &self,
+        stream: StreamId,
+        version: Version,
+    ) -> Result<AggregateState<A>, LoadError> {
+        let mut cached = AggregateState::new(stream.clone());
+        let hit = self.loader.load_cached(&mut cached);
+        if hit == Some(CacheHit::Stale) {
+            self.loader.refresh(&mut cached).await?;
         }
-        let mut slot = match (self.at, A::SNAPSHOT) {
-            (At::Version(version), Some(policy)) => {
-                let slot = self.source.restore(&policy, stream.clone()).await;
-                if slot.version <= version {
-                    slot
-                } else {
-                    Slot::new(stream)
-                }
-            }
-            _ => Slot::new(stream),
+        if hit.is_some() && cached.version == version {
+            return Ok(cached);
+        }
+        let state = match A::SNAPSHOT {
+            Some(policy) => self.loader.load_snapshot(&policy, stream.clone()).await,
+            None => AggregateState::new(stream.clone()),
         };
-        self.source
-            .fold(&mut slot, |record| self.at.includes(record))
+        let state = match state.version <= version {
+            true => self.replay(state).await?,
+            false => self.replay(AggregateState::new(stream)).await?,
+        };
+        if state.version < version {
+            return Err(LoadError::NoSuchVersion {
+                stream: state.stream,
+                requested: version,
+                actual: state.version,
+            });
+        }
+        Ok(state)
+    }
+
+    async fn replay(&self, mut state: AggregateState<A>) -> Result<AggregateState<A>, LoadError> {
+        self.loader
+            .apply_newer(&mut state, |record| self.at.includes(record))
             .await?;
-        Ok(slot)
+        Ok(state)
     }
 }
 
@@ -136,7 +150,7 @@ impl<'e, A: Aggregate> IntoFuture for Load<'e, A> {
     }
 }
 
-/// The state of an aggregate at a version; reads like the aggregate.
+/// The state of an aggregate at a version. It dereferences to the aggregate.
 #[derive(Debug, Clone)]
 pub struct Loaded<A> {
     state: Arc<A>,
@@ -146,25 +160,25 @@ pub struct Loaded<A> {
 }
 
 impl<A> Loaded<A> {
-    /// How many events made this state.
+    /// Returns the version: the number of events in this state.
     #[must_use]
     pub fn version(&self) -> Version {
         self.version
     }
 
-    /// The position of the newest of them; 0 without events.
+    /// Returns the position of the last event in this state, or 0 without events.
     #[must_use]
     pub fn position(&self) -> Position {
         self.position
     }
 
-    /// The stream of the aggregate.
+    /// Returns the stream of the aggregate.
     #[must_use]
     pub fn stream(&self) -> &StreamId {
         &self.stream
     }
 
-    /// Whether anything has happened to the aggregate by then.
+    /// Returns whether the aggregate has any events at this version.
     #[must_use]
     pub fn exists(&self) -> bool {
         self.version > Version::ZERO

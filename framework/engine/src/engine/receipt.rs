@@ -1,7 +1,5 @@
-//! [`Receipt`]: what became of a command.
+//! [`Receipt`]: the result of an executed command.
 
-use crate::error::StoreError;
-use crate::record::{Assigned, RecordedEvent};
 use factum_core::append::{Appended, ExpectedVersion, MAX_APPEND, StreamAppend};
 use factum_core::position::{Position, Version};
 use factum_core::query::Query;
@@ -9,7 +7,10 @@ use factum_core::read::Read;
 use factum_core::store::Store;
 use factum_core::stream_id::StreamId;
 
-/// What became of a command that was not rejected.
+use crate::domain::error::StoreError;
+use crate::domain::record::{Assigned, RecordedEvent};
+
+/// The result of an executed command.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Receipt {
     position: Position,
@@ -20,15 +21,16 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// A reader that has come to this position knows everything that the command did. With no events, the
-    /// newest event that the command looked at, 0 if there was none; under an idempotency key, or with deadlines, the
-    /// newest event of the store.
+    /// Returns the position that a reader must reach to see all effects of the command.
+    ///
+    /// Without events, that is the position of the last event that the decision depends on, or 0 if there is none. With
+    /// an idempotency key or deadlines, but without events, it is the head of the store.
     #[must_use]
     pub fn position(&self) -> Position {
         self.position
     }
 
-    /// The version of the command's first stream, behind the command.
+    /// Returns the version of the command's first stream after the command.
     #[must_use]
     pub fn version(&self) -> Version {
         self.versions
@@ -36,51 +38,51 @@ impl Receipt {
             .map_or(Version::ZERO, |(_, version)| *version)
     }
 
-    /// The streams that the command looked at, in its order, and their versions behind it.
+    /// Returns the streams of the command, in its order, with their versions after the command.
     #[must_use]
     pub fn versions(&self) -> &[(StreamId, Version)] {
         &self.versions
     }
 
-    /// The events that were stored.
+    /// Returns the stored events.
     #[must_use]
     pub fn events(&self) -> &[RecordedEvent] {
         &self.events
     }
 
-    /// How often the command was decided; 0 if this is the first answer to the same idempotency key.
+    /// Returns the number of times that the command was decided; 0 for a repeated result.
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.attempts
     }
 
-    /// The idempotency key was known: this is the first answer, and nothing happened now.
+    /// Returns whether this is the first result of the same idempotency key. Nothing was stored now.
     #[must_use]
     pub fn repeated(&self) -> bool {
         self.repeated
     }
 
-    /// The receipt of an append of `streams`.
-    pub fn stored(appended: Appended, streams: Vec<StreamAppend>, attempts: u32) -> Self {
+    /// Creates the receipt of an append of `streams`.
+    pub(crate) fn appended(appended: Appended, streams: Vec<StreamAppend>, attempts: u32) -> Self {
         let mut position = Position::new(appended.position.get() - appended.count);
         let mut events = Vec::with_capacity(appended.count as usize);
         let mut versions = appended.versions;
-        for (place, part) in streams.into_iter().enumerate() {
-            if part.events.is_empty() {
-                // The stream was as expected, and still is.
-                let version = match part.expected {
+        for (index, append) in streams.into_iter().enumerate() {
+            if append.events.is_empty() {
+                // The append has checked that the stream is still at the expected version.
+                let version = match append.expected {
                     ExpectedVersion::Exact(version) => version,
                     _ => Version::ZERO,
                 };
-                versions.insert(place, (part.stream, version));
+                versions.insert(index, (append.stream, version));
                 continue;
             }
-            if versions.len() == place {
-                versions.push((part.stream.clone(), Version::ZERO));
+            if versions.len() == index {
+                versions.push((append.stream.clone(), Version::ZERO));
             }
-            let last = versions[place].1;
-            let mut version = last.get().saturating_sub(part.events.len() as u64);
-            for event in part.events {
+            let last = versions[index].1;
+            let mut version = last.get().saturating_sub(append.events.len() as u64);
+            for event in append.events {
                 version += 1;
                 position = position.plus(1);
                 let assigned = Assigned {
@@ -88,7 +90,7 @@ impl Receipt {
                     version: Version::new(version),
                     recorded_at: appended.recorded_at,
                 };
-                events.push(RecordedEvent::new(event, part.stream.clone(), assigned));
+                events.push(RecordedEvent::new(event, append.stream.clone(), assigned));
             }
         }
         Self {
@@ -100,8 +102,12 @@ impl Receipt {
         }
     }
 
-    /// The receipt of a decision that nothing needs to happen.
-    pub fn nothing(position: Position, versions: Vec<(StreamId, Version)>, attempts: u32) -> Self {
+    /// Creates the receipt of a decision that stored nothing.
+    pub(crate) fn unchanged(
+        position: Position,
+        versions: Vec<(StreamId, Version)>,
+        attempts: u32,
+    ) -> Self {
         Self {
             position,
             versions,
@@ -111,8 +117,8 @@ impl Receipt {
         }
     }
 
-    /// The first receipt again, for a command that looks at `streams`; its events are read from the store.
-    pub async fn again(
+    /// Creates the receipt of a repeated command on `streams` from its first result, and reads its events.
+    pub(crate) async fn repeat(
         store: &dyn Store,
         first: Appended,
         streams: &[StreamId],
@@ -122,18 +128,20 @@ impl Receipt {
         while after < first.position && first.count > 0 {
             let missing = (first.position.get() - after.get()) as usize;
             let read = Read::all(Query::all()).after(after).limit(missing);
-            let page = store.read(read).await.map_err(behind_the_deed)?;
+            let page = store.read(read).await.map_err(as_interrupted)?;
             let Some(last) = page.events.last() else {
-                let gap = format!("no event behind position {after}, an append says otherwise");
-                return Err(StoreError::Corrupt(gap));
+                return Err(StoreError::Corrupt(format!(
+                    "no event after position {after}, although an append stored events up to position {}",
+                    first.position
+                )));
             };
             after = last.position;
             events.extend(page.events);
         }
         let mut versions = Vec::with_capacity(streams.len());
         for stream in streams {
-            let written = first.versions.iter().find(|(written, _)| written == stream);
-            let version = match written {
+            let stored = first.versions.iter().find(|(stored, _)| stored == stream);
+            let version = match stored {
                 Some((_, version)) => *version,
                 None => version_at(store, stream, first.position).await?,
             };
@@ -149,22 +157,22 @@ impl Receipt {
     }
 }
 
-/// "Nothing was done" holds for the read, and not for the command.
-fn behind_the_deed(error: StoreError) -> StoreError {
+/// Maps `Unavailable` to `Interrupted`: the read did nothing, but the command was executed.
+fn as_interrupted(error: StoreError) -> StoreError {
     match error {
         StoreError::Unavailable(cause) => StoreError::Interrupted(cause),
         other => other,
     }
 }
 
-/// The version of `stream` when the event at `position` was the newest of the store.
+/// Returns the version of `stream` when the event at `position` was the last event of the store.
 async fn version_at(
     store: &dyn Store,
     stream: &StreamId,
     position: Position,
 ) -> Result<Version, StoreError> {
     let read = Read::streams([stream.clone()]).before(position.plus(1));
-    let page = store.read(read.limit(1)).await.map_err(behind_the_deed)?;
+    let page = store.read(read.limit(1)).await.map_err(as_interrupted)?;
     Ok(page
         .events
         .first()

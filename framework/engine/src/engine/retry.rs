@@ -1,42 +1,42 @@
-//! How often and after what pause a command that met a conflict, or no store, is tried again.
+//! [`RetryPolicy`]: the number of attempts of a command, and the delays between them.
 
 use std::time::Duration;
 
 use factum_core::random::random_unit;
 
-/// How often, and after what pause, a command is decided again after a conflict, or tried again because the
-/// store was not there.
+/// The number of attempts of a command, and the delays between them.
 ///
-/// The latter only where it cannot happen twice: with an idempotency key, or if the store says that nothing was
-/// done; and not beyond `attempts · cap` since the command came in.
+/// A command is retried after a conflict, or while the store is unavailable. After a store failure, it is retried only
+/// if it cannot be executed twice: the store reports that it did nothing, or the command has an idempotency key. These
+/// retries end after `attempts · cap`.
 ///
-/// The pause before attempt n + 1 is chosen evenly between zero and `base · 2ⁿ⁻¹`, at most `cap` ("full
-/// jitter": Marc Brooker, *Exponential Backoff And Jitter*, 2015), so that writers in several processes
-/// do not keep meeting.
+/// The delay after attempt n is random between zero and `base · 2ⁿ⁻¹`, at most `cap` ("full jitter": Marc Brooker,
+/// *Exponential Backoff And Jitter*, 2015), so that writers on several nodes do not keep conflicting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// How often a command is decided in all, at least once.
+    /// The maximum number of attempts, at least 1.
     pub attempts: u32,
-    /// The longest pause behind the first attempt.
+    /// The maximum delay after the first attempt.
     pub base: Duration,
-    /// The longest pause of all.
+    /// The maximum delay after any attempt.
     pub cap: Duration,
 }
 
 impl RetryPolicy {
-    /// A conflict is reported at once, and so is a store that is not there.
+    /// Reports a conflict, or that the store is unavailable, without a retry.
     pub const NEVER: Self = Self {
         attempts: 1,
         base: Duration::ZERO,
         cap: Duration::ZERO,
     };
 
-    /// For how long a store that is not there is asked again.
-    pub fn patience(&self) -> Duration {
+    /// Returns for how long an unavailable store is retried.
+    pub(crate) fn max_outage(&self) -> Duration {
         self.cap.saturating_mul(self.attempts)
     }
 
-    /// The pause behind attempt number `attempt`, counted from 1.
+    /// Returns a random delay after attempt number `attempt`, counted from 1.
+    #[must_use]
     pub fn pause(&self, attempt: u32) -> Duration {
         let longest = self
             .base
@@ -46,7 +46,7 @@ impl RetryPolicy {
 }
 
 impl Default for RetryPolicy {
-    /// 10 attempts, pauses from 2 milliseconds up to half a second.
+    /// Returns a policy of 10 attempts with delays from 2 milliseconds up to half a second.
     fn default() -> Self {
         Self {
             attempts: 10,

@@ -1,70 +1,83 @@
 //! The documents of deadlines that decisions set: written by the append of their events, executed when they are due.
 //!
-//! Each is a process instance with one command. An append writes the instance and its entry in the due index without a
-//! read, whatever was there before. A deadline that is moved or cancelled therefore leaves an obsolete index entry, which is
-//! removed once it is due. The command deletes its instance in its own append, so that exactly one of the command and a
-//! cancellation takes effect.
+//! Each one is a process instance with one command. An append writes the instance and its entry in the due index
+//! without a read, and replaces an earlier instance. A deadline that is moved or cancelled therefore leaves an obsolete
+//! index entry, which is removed when it is due. The command deletes its instance in its own append, so that exactly
+//! one of the command and a cancellation takes effect.
 
-use uuid::Uuid;
+use std::collections::BTreeMap;
 
-use super::instance::{Cause, Instance, Keys, Pending};
-use crate::error::StoreError;
-use crate::events::DeadlineOrders;
 use factum_core::document::DocumentChanges;
 use factum_core::metadata::Metadata;
 use factum_core::stream_id::StreamId;
 use factum_core::timestamp::Timestamp;
+use uuid::Uuid;
 
-/// Returns the document keys. No process manager can have this name.
-pub fn keys() -> Keys {
-    Keys::new("/deadlines")
+use super::instance::{Cause, InstanceKeys, PendingCommand, ProcessInstance};
+use crate::domain::deadline::DeadlineChange;
+use crate::error::StoreError;
+
+/// Returns the keys of these documents. No process manager has such a name.
+#[must_use]
+pub fn keys() -> InstanceKeys {
+    InstanceKeys::new("/deadlines")
 }
 
-/// Returns the id of the instance. It is unique: the text after the last `/` contains no `/`.
-fn id(stream: &StreamId, name: &str) -> String {
+/// Returns the id of the instance. It is unique, since the text after the last `/` contains none.
+fn instance_id(stream: &StreamId, name: &str) -> String {
     let name = name.replace('%', "%25").replace('/', "%2F");
     format!("{stream}/{name}")
 }
 
-/// The name of the deadline with this id.
-pub fn name(id: &str) -> String {
+/// Returns the name of the deadline whose instance has this id.
+#[must_use]
+pub fn deadline_name(id: &str) -> String {
     let name = id.rsplit_once('/').map_or(id, |(_, name)| name);
     name.replace("%2F", "/").replace("%25", "%")
 }
 
-/// What deadlines are set by.
-pub struct Setting<'a> {
+/// The append that sets deadlines.
+pub struct DeadlineContext<'a> {
+    /// The stream of the deadlines.
     pub stream: &'a StreamId,
-    /// The event that they are set with.
+    /// The id of the event that sets them.
     pub event: Option<Uuid>,
+    /// The metadata of the append.
     pub metadata: &'a Metadata,
+    /// The current time.
     pub now: Timestamp,
 }
 
-/// The changes that set and cancel what is ordered, each with an id of its own.
+/// Returns the changes that set and cancel deadlines; `new_id` returns a unique id for each.
+///
+/// # Errors
+/// Returns [`StoreError::Failed`] if a deadline cannot be encoded.
 pub fn changes(
-    orders: &DeadlineOrders,
-    setting: &Setting<'_>,
-    mut unique: impl FnMut() -> Uuid,
+    deadlines: &BTreeMap<String, DeadlineChange>,
+    context: &DeadlineContext<'_>,
+    mut new_id: impl FnMut() -> Uuid,
 ) -> Result<DocumentChanges, StoreError> {
     let keys = keys();
     let mut changes = DocumentChanges::new();
-    for (name, order) in &orders.orders {
-        let id = id(setting.stream, name);
-        let Some(order) = order else {
+    for (name, change) in deadlines {
+        let id = instance_id(context.stream, name);
+        let DeadlineChange::Set(deadline) = change else {
             changes = changes.delete(keys.instance(&id));
             continue;
         };
-        let due = order.when.due(setting.now).max(Timestamp::from_micros(0));
-        let pending = Pending {
-            // Without the bits that all ids share, so that any reader of JSON can take it for an integer.
-            number: unique().as_u64_pair().1 & (u64::MAX >> 2),
-            command: order.command.to_owned(),
-            version: order.version,
-            body: order.body.clone(),
-            cause: Cause::ahead(setting.event, setting.metadata, due),
+        let due = deadline
+            .when
+            .due(context.now)
+            .max(Timestamp::from_micros(0));
+        let pending = PendingCommand {
+            // Without the bits that all ids share, so that every JSON reader can represent it as an integer.
+            number: new_id().as_u64_pair().1 & (u64::MAX >> 2),
+            command: deadline.command.to_owned(),
+            version: deadline.version,
+            body: deadline.body.clone(),
+            cause: Cause::new_event(context.event, context.metadata, due),
         };
-        changes = changes.with(Instance::put(&id, pending, &keys)?);
+        changes = changes.with(ProcessInstance::replace_with(&id, pending, &keys)?);
     }
     Ok(changes)
 }
@@ -76,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_two_deadlines_have_the_same_id() {
+    fn deadline_ids_are_unique() {
         let parts = [
             ("a-b", "c/d"),
             ("a-b/c", "d"),
@@ -87,8 +100,8 @@ mod tests {
         ];
         let mut ids = HashSet::new();
         for (stream, called) in parts {
-            let id = id(&stream.parse().expect("a stream id"), called);
-            assert_eq!(name(&id), called);
+            let id = instance_id(&stream.parse().expect("a stream id"), called);
+            assert_eq!(deadline_name(&id), called);
             assert!(ids.insert(id.clone()), "{id}");
         }
     }

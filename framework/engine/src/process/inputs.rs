@@ -1,11 +1,11 @@
-//! What comes back to a process manager.
+//! The inputs of a process manager besides events.
 
 use serde::de::DeserializeOwned;
 
 use crate::command::Command;
 use factum_core::timestamp::Timestamp;
 
-/// The domain rejected a command of this instance.
+/// A command that the domain rejected.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Rejection {
@@ -13,9 +13,9 @@ pub struct Rejection {
     pub command: String,
     /// The command, as JSON.
     pub body: serde_json::Value,
-    /// Why, in the words of its error and of what caused that.
+    /// The error, with its causes.
     pub error: String,
-    /// When what led to the command happened.
+    /// The time at which the cause of the command happened.
     pub at: Timestamp,
 }
 
@@ -31,7 +31,7 @@ impl Rejection {
         }
     }
 
-    /// The command, if it is a `C`.
+    /// Returns the command, if it is a `C`.
     #[must_use]
     pub fn of<C: Command + DeserializeOwned>(&self) -> Option<C> {
         let named = self.command == C::NAME;
@@ -39,13 +39,13 @@ impl Rejection {
     }
 }
 
-/// A deadline has passed.
+/// A deadline that has passed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Deadline {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// When it was due. It may be later by now.
+    /// The due time. The current time may be later.
     pub due: Timestamp,
 }
 

@@ -1,86 +1,98 @@
-//! [`Instance`]: all that is kept of one instance of a process manager. One document: whoever changes it does so at the
-//! revision that it was read at, so that its state and what it has to do never part.
+//! [`ProcessInstance`]: the document of a process instance.
+//!
+//! State, outbox and deadlines are one document, so that they never diverge. It is changed only at the revision at
+//! which it was read.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use uuid::Uuid;
-
-use super::reactions::Order;
-use crate::error::StoreError;
-use crate::record::RecordedEvent;
 use factum_core::document::{DocumentChanges, Revision, encode_document};
 use factum_core::metadata::Metadata;
 use factum_core::position::Position;
 use factum_core::timestamp::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
 
-/// What one instance has in mind, and what it has to do.
+use super::action::ProcessAction;
+use crate::error::StoreError;
+use crate::record::RecordedEvent;
+
+/// The document of a process instance.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Instance {
+pub struct ProcessInstance {
+    /// The id of the instance.
     pub id: String,
-    /// The version of the state's form.
+    /// The schema version of the state.
     pub version: u32,
-    /// `None`: it does not live, unless it is `bare`.
+    /// The state; `None` if the instance is not live, unless it `has_unit_state`.
     state: Option<Value>,
-    /// It lives, and its state is the `null` of a type without fields.
+    /// Set if the instance is live and its state is the JSON `null` of a type without fields.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    bare: bool,
-    /// The number that its next work is given.
+    has_unit_state: bool,
+    /// The number of the next work item.
     next: u64,
-    /// What is to be executed, in order.
-    pub outbox: VecDeque<Pending>,
+    /// The commands to execute, in order.
+    pub outbox: VecDeque<PendingCommand>,
+    /// The deadlines, by name.
     pub deadlines: BTreeMap<String, Timer>,
-    /// The numbers of what could not be done, and waits for somebody.
+    /// The numbers of failed deliveries.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub dead: BTreeSet<u64>,
-    /// How it stands among what is due.
-    wake: Option<Wake>,
+    pub failed: BTreeSet<u64>,
+    /// The entry of the instance in the due index.
+    due: Option<DueTime>,
 }
 
-/// When something is to be done for an instance.
+/// The time and the kind of the next work of an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Wake {
+struct DueTime {
     at: Timestamp,
-    deadline: bool,
+    is_deadline: bool,
 }
 
-/// A command to be executed.
+/// A command to execute.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Pending {
+pub struct PendingCommand {
+    /// The number of the work item.
     pub number: u64,
+    /// The name of the command.
     pub command: String,
-    /// The version of its form.
-    #[serde(default = "first", skip_serializing_if = "is_first")]
+    /// The schema version of the command.
+    #[serde(default = "first_version", skip_serializing_if = "is_first_version")]
     pub version: u32,
+    /// The command, as JSON.
     pub body: Value,
+    /// The cause.
     pub cause: Cause,
 }
 
-fn first() -> u32 {
+fn first_version() -> u32 {
     1
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
-fn is_first(version: &u32) -> bool {
-    *version == first()
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde requires it")]
+fn is_first_version(version: &u32) -> bool {
+    *version == first_version()
 }
 
 /// A deadline that is set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Timer {
+    /// The number of the work item.
     pub number: u64,
+    /// The due time.
     pub due: Timestamp,
+    /// The cause.
     pub cause: Cause,
 }
 
-/// What led to something.
+/// The cause of a command or a deadline.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Cause {
-    /// The event, in the end.
+    /// The position of the event; 0 if there is none, or if it is not stored yet.
     pub position: Position,
+    /// The id of the event.
     pub event: Option<Uuid>,
-    /// When it was stored, or when the deadline was due that it led to.
+    /// The time at which the event was stored or the deadline was due.
     pub at: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     correlation: Option<Uuid>,
@@ -90,14 +102,18 @@ pub struct Cause {
     trace_parent: Option<String>,
 }
 
-/// The next thing to be done for an instance.
+/// The next work item of an instance.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Work {
-    Command(Pending),
+pub enum InstanceWork {
+    /// A command to execute.
+    Command(PendingCommand),
+    /// A deadline, with its name.
     Deadline(String, Timer),
 }
 
-impl Work {
+impl InstanceWork {
+    /// Returns the number of the work item.
+    #[must_use]
     pub fn number(&self) -> u64 {
         match self {
             Self::Command(pending) => pending.number,
@@ -107,7 +123,9 @@ impl Work {
 }
 
 impl Cause {
-    pub fn of(event: &RecordedEvent) -> Self {
+    /// Creates the cause from a stored event.
+    #[must_use]
+    pub fn event(event: &RecordedEvent) -> Self {
         let metadata = &event.metadata;
         Self {
             position: event.position,
@@ -119,18 +137,20 @@ impl Cause {
         }
     }
 
-    /// Of a deadline that is due `at`, set by an append that is on its way.
-    pub fn ahead(event: Option<Uuid>, metadata: &Metadata, at: Timestamp) -> Self {
+    /// Creates the cause of a deadline that is set by an event which is not stored yet.
+    #[must_use]
+    pub fn new_event(event: Option<Uuid>, metadata: &Metadata, due: Timestamp) -> Self {
         Self {
             event,
             correlation: metadata.correlation_id,
             tenant: metadata.tenant.clone(),
             trace_parent: metadata.trace_parent.clone(),
-            ..Self::none(at)
+            ..Self::none(due)
         }
     }
 
-    /// No event led to it.
+    /// Creates a cause without an event.
+    #[must_use]
     pub fn none(at: Timestamp) -> Self {
         Self {
             position: Position::ZERO,
@@ -142,10 +162,14 @@ impl Cause {
         }
     }
 
+    /// Returns the same cause, at another time.
+    #[must_use]
     pub fn at(&self, at: Timestamp) -> Self {
         Self { at, ..self.clone() }
     }
 
+    /// Returns the metadata of a command with this cause.
+    #[must_use]
     pub fn metadata(&self, actor: &str) -> Metadata {
         let mut metadata = Metadata::default();
         metadata.actor = Some(actor.to_owned());
@@ -157,7 +181,9 @@ impl Cause {
     }
 }
 
-impl Instance {
+impl ProcessInstance {
+    /// Creates an instance that is not live.
+    #[must_use]
     pub fn new(id: &str) -> Self {
         Self {
             id: id.to_owned(),
@@ -165,63 +191,74 @@ impl Instance {
         }
     }
 
-    /// The changes that put an instance there that has only `pending` to do, whatever was there before.
-    pub fn put(id: &str, pending: Pending, keys: &Keys) -> Result<DocumentChanges, StoreError> {
+    /// Returns the changes that replace an instance with one whose only work is `pending`.
+    ///
+    /// # Errors
+    /// Returns [`StoreError::Failed`] if it cannot be encoded.
+    pub fn replace_with(
+        id: &str,
+        pending: PendingCommand,
+        keys: &InstanceKeys,
+    ) -> Result<DocumentChanges, StoreError> {
         let at = pending.cause.at;
-        let due = Due {
+        let entry = DueEntry {
             id: id.to_owned(),
-            deadline: false,
+            is_deadline: false,
             command: Some(pending.command.clone()),
         };
         let instance = Self {
             outbox: VecDeque::from([pending]),
-            wake: Some(Wake {
+            due: Some(DueTime {
                 at,
-                deadline: false,
+                is_deadline: false,
             }),
             ..Self::new(id)
         };
         Ok(DocumentChanges::new()
-            .put(keys.due(at, id), encode_document(&due)?)
+            .put(keys.due(at, id), encode_document(&entry)?)
             .put(keys.instance(id), encode_document(&instance)?))
     }
 
-    /// Under which time it stands among what is due.
-    pub fn wakes_at(&self) -> Option<Timestamp> {
-        self.wake.map(|wake| wake.at)
+    /// Returns the time of its entry in the due index.
+    #[must_use]
+    pub fn due_at(&self) -> Option<Timestamp> {
+        self.due.map(|due| due.at)
     }
 
-    pub fn lives(&self) -> bool {
+    /// Returns whether the instance was started and is not completed.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
         self.state().is_some()
     }
 
-    /// `None`: it does not live.
+    /// Returns the state; `None` if the instance is not live.
+    #[must_use]
     pub fn state(&self) -> Option<&Value> {
-        match self.bare {
+        match self.has_unit_state {
             true => Some(&Value::Null),
             false => self.state.as_ref(),
         }
     }
 
-    /// It lives, with this state.
-    pub fn live(&mut self, state: Value) {
-        self.bare = state.is_null();
+    /// Sets the state of a live instance.
+    pub fn set_state(&mut self, state: Value) {
+        self.has_unit_state = state.is_null();
         self.state = Some(state);
     }
 
-    /// Takes in what shall follow from `cause`.
-    pub fn follow(&mut self, orders: Vec<Order>, cause: &Cause) {
-        let completes = orders.contains(&Order::Complete);
-        for order in orders {
+    /// Adds the work that follows from `cause`.
+    pub fn add_actions(&mut self, actions: Vec<ProcessAction>, cause: &Cause) {
+        let completes = actions.contains(&ProcessAction::Complete);
+        for action in actions {
             let number = self.next;
-            match order {
-                Order::Send {
+            match action {
+                ProcessAction::Send {
                     command,
                     version,
                     body,
                 } => {
                     self.next += 1;
-                    self.outbox.push_back(Pending {
+                    self.outbox.push_back(PendingCommand {
                         number,
                         command: command.to_owned(),
                         version,
@@ -229,94 +266,110 @@ impl Instance {
                         cause: cause.clone(),
                     });
                 }
-                Order::Deadline { name, due } => {
+                ProcessAction::SetDeadline { name, due } => {
                     self.next += 1;
                     let cause = cause.clone();
-                    // What is due is ordered by digits, which know no time before 1970.
+                    // The due index is ordered by digits, so it has no times before 1970.
                     let due = due.max(Timestamp::from_micros(0));
                     self.deadlines.insert(name, Timer { number, due, cause });
                 }
-                Order::Cancel { name } => {
+                ProcessAction::CancelDeadline { name } => {
                     self.deadlines.remove(&name);
                 }
-                Order::Complete => {}
+                ProcessAction::Complete => {}
             }
         }
         if completes {
-            (self.state, self.bare) = (None, false);
+            (self.state, self.has_unit_state) = (None, false);
             self.deadlines.clear();
         }
     }
 
-    /// That work is done, or is not wanted any more.
-    pub fn settle(&mut self, number: u64) {
+    /// Removes a work item that is done or not wanted any more.
+    pub fn remove_work(&mut self, number: u64) {
         self.outbox.retain(|pending| pending.number != number);
         self.deadlines.retain(|_, timer| timer.number != number);
     }
 
-    pub fn has(&self, number: u64) -> bool {
+    /// Returns whether the work item exists.
+    #[must_use]
+    pub fn has_work(&self, number: u64) -> bool {
         self.outbox.iter().any(|pending| pending.number == number)
             || self.deadlines.values().any(|timer| timer.number == number)
     }
 
-    /// What is to be done next, and when. Commands wait behind what could not be done; deadlines do not.
-    pub fn work(&self) -> Option<(Timestamp, Work)> {
-        let front = self.outbox.front().filter(|_| self.dead.is_empty());
+    /// Returns the next work item and its time. A failed delivery blocks later commands, but not deadlines.
+    #[must_use]
+    pub fn next_work(&self) -> Option<(Timestamp, InstanceWork)> {
+        let command = self.outbox.front().filter(|_| self.failed.is_empty());
         let timers = self.deadlines.iter();
         let timer = timers
-            .filter(|(_, timer)| !self.dead.contains(&timer.number))
+            .filter(|(_, timer)| !self.failed.contains(&timer.number))
             .min_by_key(|(_, timer)| (timer.due, timer.number));
-        match (front, timer) {
-            (Some(front), Some((_, timer))) if front.cause.at <= timer.due => {
-                Some((front.cause.at, Work::Command(front.clone())))
+        match (command, timer) {
+            (Some(command), Some((_, timer))) if command.cause.at <= timer.due => {
+                Some((command.cause.at, InstanceWork::Command(command.clone())))
             }
             (_, Some((name, timer))) => {
-                let work = Work::Deadline(name.clone(), timer.clone());
+                let work = InstanceWork::Deadline(name.clone(), timer.clone());
                 Some((timer.due, work))
             }
-            (Some(front), None) => Some((front.cause.at, Work::Command(front.clone()))),
+            (Some(command), None) => {
+                Some((command.cause.at, InstanceWork::Command(command.clone())))
+            }
             (None, None) => None,
         }
     }
 
-    /// The changes that leave nothing of it, where it was at `revision`, but for what could not be done.
-    pub fn forget(&self, keys: &Keys, revision: Revision) -> DocumentChanges {
-        let gone = DocumentChanges::new().delete_if(keys.instance(&self.id), revision);
-        match self.wake {
-            Some(wake) => gone.delete(keys.due(wake.at, &self.id)),
-            None => gone,
+    /// Returns the changes that delete the instance, which was read at `revision`.
+    #[must_use]
+    pub fn delete(&self, keys: &InstanceKeys, revision: Revision) -> DocumentChanges {
+        let deleted = DocumentChanges::new().delete_if(keys.instance(&self.id), revision);
+        match self.due {
+            Some(due) => deleted.delete(keys.due(due.at, &self.id)),
+            None => deleted,
         }
     }
 
-    /// The changes that keep it, where it was at `revision`.
-    pub fn keep(mut self, keys: &Keys, revision: Revision) -> Result<DocumentChanges, StoreError> {
-        let dead = std::mem::take(&mut self.dead).into_iter();
-        self.dead = dead.filter(|number| self.has(*number)).collect();
-        let work = self.work();
-        let wake = work.as_ref().map(|(at, work)| Wake {
+    /// Returns the changes that store the instance and its entry in the due index.
+    ///
+    /// The instance was read at `revision`.
+    ///
+    /// # Errors
+    /// Returns [`StoreError::Failed`] if it cannot be encoded.
+    pub fn store(
+        mut self,
+        keys: &InstanceKeys,
+        revision: Revision,
+    ) -> Result<DocumentChanges, StoreError> {
+        let failed = std::mem::take(&mut self.failed).into_iter();
+        self.failed = failed.filter(|number| self.has_work(*number)).collect();
+        let work = self.next_work();
+        let due = work.as_ref().map(|(at, work)| DueTime {
             at: *at,
-            deadline: matches!(work, Work::Deadline(..)),
+            is_deadline: matches!(work, InstanceWork::Deadline(..)),
         });
-        let before = std::mem::replace(&mut self.wake, wake);
-        let at = |wake: Wake| wake.at;
+        let before = std::mem::replace(&mut self.due, due);
         let mut changes = DocumentChanges::new();
-        if let Some(gone) = before.filter(|before| Some(before.at) != wake.map(at)) {
-            changes = changes.delete(keys.due(gone.at, &self.id));
+        if let Some(before) = before.filter(|before| Some(before.at) != due.map(|due| due.at)) {
+            changes = changes.delete(keys.due(before.at, &self.id));
         }
-        if let Some(Wake { at, deadline }) = wake.filter(|_| wake != before) {
-            let due = Due {
+        if let Some(DueTime { at, is_deadline }) = due.filter(|_| due != before) {
+            let entry = DueEntry {
                 id: self.id.clone(),
-                deadline,
+                is_deadline,
                 command: match work {
-                    // Whose instances are not asked for what they know.
-                    Some((_, Work::Command(pending))) if !self.lives() => Some(pending.command),
+                    // A live instance belongs to a process manager, which knows all its commands.
+                    Some((_, InstanceWork::Command(pending))) if !self.is_live() => {
+                        Some(pending.command)
+                    }
                     _ => None,
                 },
             };
-            changes = changes.put(keys.due(at, &self.id), encode_document(&due)?);
+            changes = changes.put(keys.due(at, &self.id), encode_document(&entry)?);
         }
         let key = keys.instance(&self.id);
-        let is_over = !self.lives() && self.outbox.is_empty();
+        let is_over = !self.is_live() && self.outbox.is_empty();
         Ok(match (is_over, revision) {
             (true, Revision::ABSENT) => changes,
             (true, revision) => changes.delete_if(key, revision),
@@ -325,36 +378,42 @@ impl Instance {
     }
 }
 
-/// What stands among what is due.
+/// An entry of the due index.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Due {
+pub struct DueEntry {
+    /// The id of the instance.
     pub id: String,
-    /// A deadline, and not a command.
-    pub deadline: bool,
-    /// The name of the command, where that says who can execute it.
+    /// Set if the work is a deadline and not a command.
+    pub is_deadline: bool,
+    /// The name of the command, if it determines which programs can execute the work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
 }
 
-/// Under which keys the documents of a process manager lie.
+/// The keys of the documents of a process manager.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Keys {
+pub struct InstanceKeys {
     prefix: String,
 }
 
-impl Keys {
+impl InstanceKeys {
+    /// Creates the keys of the process manager `name`.
+    #[must_use]
     pub fn new(name: &str) -> Self {
         Self {
             prefix: format!("process/{name}/"),
         }
     }
 
+    /// Returns the key of an instance.
+    #[must_use]
     pub fn instance(&self, id: &str) -> String {
         format!("{}instance/{id}", self.prefix)
     }
 
-    /// Of everything that is due, in order of time.
-    pub fn all_due(&self) -> String {
+    /// Returns the prefix of the due index, which is ordered by time.
+    #[must_use]
+    pub fn due_index(&self) -> String {
         format!("{}due/", self.prefix)
     }
 
@@ -363,23 +422,28 @@ impl Keys {
         format!("{}due/{micros:020}/{id}", self.prefix)
     }
 
-    /// The time under which something is due.
-    pub fn time(&self, key: &str) -> Option<Timestamp> {
+    /// Returns the time of an entry of the due index.
+    #[must_use]
+    pub fn due_time(&self, key: &str) -> Option<Timestamp> {
         let rest = key.strip_prefix(&self.prefix)?.strip_prefix("due/")?;
         let micros = rest.get(..20)?.parse().ok()?;
         Some(Timestamp::from_micros(micros))
     }
 
-    /// Of everything that could not be done.
-    pub fn all_dead(&self) -> String {
-        format!("{}dead/", self.prefix)
+    /// Returns the prefix of the failed deliveries.
+    #[must_use]
+    pub fn failed_deliveries(&self) -> String {
+        format!("{}failed/", self.prefix)
     }
 
-    pub fn dead(&self, id: &str, number: u64) -> String {
-        format!("{}dead/{id}/{number:020}", self.prefix)
+    /// Returns the key of a failed delivery.
+    #[must_use]
+    pub fn failed_delivery(&self, id: &str, number: u64) -> String {
+        format!("{}failed/{id}/{number:020}", self.prefix)
     }
 
-    /// Who does what is due.
+    /// Returns the key of the dispatcher's fencing token.
+    #[must_use]
     pub fn dispatcher(&self) -> String {
         format!("{}dispatcher", self.prefix)
     }

@@ -1,35 +1,40 @@
-//! [`ReactSet`]: one event type, or a tuple of several, as a process manager takes them.
+//! [`ReactSet`]: the events that a process manager handles.
 
-use super::{Correlation, ProcessManager, React, Reactions};
+use super::process_manager::{Correlation, ProcessManager};
+use super::react::React;
+use super::reactions::Reactions;
 use crate::error::DecodeError;
 use crate::event::Event;
 use crate::event_set::{EventSet, has_name};
 use crate::record::DecodeEvent as _;
 use crate::record::{Recorded, RecordedEvent};
 
-/// A process manager that takes every event of a set; implemented for whatever implements [`React`] for each of them.
+/// A process manager that handles every event of a set.
+///
+/// The trait is implemented for types that implement [`React`] for each event of the set.
 #[diagnostic::on_unimplemented(
     message = "the process manager `{Self}` does not react to every event of `{S}`",
     note = "write `impl React<…> for {Self}` for each event type of the set"
 )]
 pub trait ReactSet<S: EventSet>: ProcessManager {
-    /// Decodes `record`; what comes back says of each event that it stands for which instance it is for, and does it,
-    /// in this order.
+    /// Decodes `record`, and returns the instance and the effect of each event that it represents.
+    ///
+    /// The effects are in the order of the events.
     ///
     /// # Errors
-    /// [`DecodeError`] if the record cannot be read.
+    /// Returns [`DecodeError`] if the record cannot be decoded.
     fn prepare(record: &RecordedEvent) -> Result<Vec<Reaction<Self>>, DecodeError>;
 }
 
-/// What an event means to the process manager `P`.
+/// The effect of an event on an instance of the process manager `P`.
 pub struct Reaction<P: ProcessManager> {
-    /// Which instance it is for.
+    /// The instance.
     pub correlation: Correlation<P::Id>,
-    /// Takes the event into the state, and reacts.
+    /// Applies the event to the state, and adds the reactions.
     pub effect: Input<P>,
 }
 
-/// Something that happens to a process manager.
+/// A change of the state of a process manager, and its reactions.
 pub type Input<P> = Box<dyn FnOnce(&mut P, &mut Reactions<P>) + Send>;
 
 impl<P: React<E>, E: Event> ReactSet<E> for P {

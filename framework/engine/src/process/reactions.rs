@@ -1,141 +1,105 @@
-//! [`Reactions`]: what shall follow.
+//! [`Reactions`]: the reactions of a process manager to an event.
 
 use std::marker::PhantomData;
-use std::time::Duration;
 
-use serde_json::Value;
-
-use super::{ProcessManager, SentBy};
+use super::action::ProcessAction;
+use super::encode_command_error::EncodeCommandError;
+use super::process_manager::{ProcessManager, SentBy};
 use crate::command::Decide;
+use crate::domain::deadline::When;
 use factum_core::timestamp::Timestamp;
 
-/// What shall follow, in this order. Nothing of it happens before the state is kept; all of it happens then.
+/// The reactions of a process manager, in order.
+///
+/// All of them take effect together, after the state is stored.
 #[derive(Debug)]
 pub struct Reactions<P> {
     instance: String,
     at: Timestamp,
-    orders: Vec<Order>,
-    fault: Option<String>,
+    actions: Vec<ProcessAction>,
+    error: Option<EncodeCommandError>,
     of: PhantomData<fn() -> P>,
 }
 
-/// One reaction, without its types.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Order {
-    Send {
-        command: &'static str,
-        version: u32,
-        body: Value,
-    },
-    Deadline {
-        name: String,
-        due: Timestamp,
-    },
-    Cancel {
-        name: String,
-    },
-    Complete,
-}
-
-/// When a deadline is due: at a [`Timestamp`], or a [`Duration`] after what led to it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum When {
-    /// Then.
-    At(Timestamp),
-    /// So long after what led to it happened.
-    After(Duration),
-}
-
-impl When {
-    /// The time, for what happened `at`.
-    #[must_use]
-    pub fn due(self, at: Timestamp) -> Timestamp {
-        match self {
-            Self::At(time) => time,
-            Self::After(duration) => at + duration,
-        }
-    }
-}
-
-impl From<Timestamp> for When {
-    fn from(time: Timestamp) -> Self {
-        Self::At(time)
-    }
-}
-
-impl From<Duration> for When {
-    fn from(duration: Duration) -> Self {
-        Self::After(duration)
-    }
-}
-
 impl<P: ProcessManager> Reactions<P> {
+    /// Creates the reactions of an instance to something that happened at the time `at`.
+    #[doc(hidden)]
     pub fn new(instance: &str, at: Timestamp) -> Self {
         Self {
             instance: instance.to_owned(),
             at,
-            orders: Vec::new(),
-            fault: None,
+            actions: Vec::new(),
+            error: None,
             of: PhantomData,
         }
     }
 
-    pub fn finish(self) -> Result<Vec<Order>, String> {
-        match self.fault {
-            None => Ok(self.orders),
-            Some(fault) => Err(fault),
+    /// Returns the actions.
+    ///
+    /// # Errors
+    /// Returns the reason if a command cannot be encoded.
+    #[doc(hidden)]
+    pub fn finish(self) -> Result<Vec<ProcessAction>, EncodeCommandError> {
+        match self.error {
+            None => Ok(self.actions),
+            Some(error) => Err(error),
         }
     }
 
-    /// Which instance reacts, as the text of its id. `then.instance().parse()` gives the id again where its type is
-    /// [`FromStr`](std::str::FromStr), as numbers, UUIDs and what derives `Id` are.
+    /// Returns the id of the instance, as text.
+    ///
+    /// `then.instance().parse()` returns the id if its type implements [`FromStr`](std::str::FromStr), as numbers,
+    /// UUIDs and types that derive `Id` do.
     #[must_use]
     pub fn instance(&self) -> &str {
         &self.instance
     }
 
-    /// When what leads to these reactions happened: the event was stored, the deadline was due.
+    /// Returns the time of the cause: when the event was stored, or when the deadline was due.
     #[must_use]
     pub fn at(&self) -> Timestamp {
         self.at
     }
 
-    /// Executes `command`. Commands of one instance are executed in the order in which they were sent.
-    #[expect(clippy::needless_pass_by_value, reason = "what is sent is given away")]
+    /// Sends `command`. The commands of one instance are executed in this order.
+    #[expect(clippy::needless_pass_by_value, reason = "a sent command is consumed")]
     pub fn send<C: Decide + SentBy<P>>(&mut self, command: C) -> &mut Self {
         match serde_json::to_value(&command) {
-            Ok(body) => self.orders.push(Order::Send {
+            Ok(body) => self.actions.push(ProcessAction::Send {
                 command: C::NAME,
                 version: C::VERSION,
                 body,
             }),
-            Err(error) => {
-                let fault = || format!("the command {} cannot be encoded: {error}", C::NAME);
-                self.fault.get_or_insert_with(fault);
+            Err(source) => {
+                let error = EncodeCommandError::new(C::NAME, source);
+                self.error.get_or_insert(error);
             }
         }
         self
     }
 
-    /// Sets the deadline `name`: at a [`Timestamp`], or a [`Duration`] after [`at`](Self::at). If there is one of that
-    /// name, it moves.
+    /// Sets the deadline `name`, or moves it if it is already set.
+    ///
+    /// `when` is a [`Timestamp`], or a [`Duration`](std::time::Duration) after [`at`](Self::at).
     pub fn deadline(&mut self, name: impl Into<String>, when: impl Into<When>) -> &mut Self {
         let due = when.into().due(self.at);
         let name = name.into();
-        self.orders.push(Order::Deadline { name, due });
+        self.actions.push(ProcessAction::SetDeadline { name, due });
         self
     }
 
-    /// Cancels the deadline `name`, if there is one.
+    /// Cancels the deadline `name`, if it is set.
     pub fn cancel(&mut self, name: impl Into<String>) -> &mut Self {
-        self.orders.push(Order::Cancel { name: name.into() });
+        self.actions
+            .push(ProcessAction::CancelDeadline { name: name.into() });
         self
     }
 
-    /// The instance has done what it was for. Its state and its deadlines go; what it has sent is still executed, and
-    /// nobody hears of a rejection.
+    /// Completes the instance: its state and its deadlines are deleted.
+    ///
+    /// Commands that the instance has sent are still executed, but their rejections are not handled.
     pub fn complete(&mut self) -> &mut Self {
-        self.orders.push(Order::Complete);
+        self.actions.push(ProcessAction::Complete);
         self
     }
 }

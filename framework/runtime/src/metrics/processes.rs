@@ -1,4 +1,4 @@
-//! What is told of process managers and schedules, by the instance of the program that does their work.
+//! The metrics of process managers and schedules, recorded by the node that does their work.
 
 use factum_engine::error::StoreError;
 
@@ -9,18 +9,21 @@ use factum_core::metrics::{
 };
 use factum_core::timestamp::Timestamp;
 
-/// What became of a command of a process manager.
+/// The result of a command of a process manager.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WorkOutcome {
+    /// It was executed.
     Done,
+    /// The domain rejected it.
     Rejected,
+    /// It failed permanently.
     Failed,
 }
 
-/// A command of the process manager `name` has come to its end.
+/// Records the result of a command of the process manager `name`.
 #[inline]
 #[cfg_attr(not(feature = "metrics"), allow(unused_variables))]
-pub fn process_worked(name: &'static str, outcome: WorkOutcome) {
+pub fn record_process_work(name: &'static str, outcome: WorkOutcome) {
     #[cfg(feature = "metrics")]
     {
         let outcome = match outcome {
@@ -38,22 +41,23 @@ pub fn process_worked(name: &'static str, outcome: WorkOutcome) {
     }
 }
 
-/// So many instances of the process manager `name` have work that is due.
+/// Records the number of instances of the process manager `name` with due work.
 #[inline]
 #[cfg_attr(not(feature = "metrics"), allow(unused_variables))]
-pub fn process_has_due(name: &'static str, instances: usize) {
+pub fn set_process_due(name: &'static str, instances: usize) {
     #[cfg(feature = "metrics")]
     gauge(PROCESS_DUE, name, instances as f64);
 }
 
-/// How much work of the process manager `name` is parked, which `count` finds out; nobody asks it without the feature.
-/// Where it is not known, nothing is told.
+/// Records the number of failed deliveries of the process manager `name`.
+///
+/// `count` returns the number. Without the feature `metrics`, it is not polled.
 #[inline]
 #[cfg_attr(
     not(feature = "metrics"),
     allow(unused_variables, clippy::unused_async)
 )]
-pub async fn process_has_parked(
+pub async fn set_failed_deliveries(
     name: &'static str,
     count: impl Future<Output = Result<usize, StoreError>>,
 ) {
@@ -63,10 +67,10 @@ pub async fn process_has_parked(
     }
 }
 
-/// A deadline of the process manager `name` that was `due` has passed.
+/// Records that a deadline of the process manager `name` was handled.
 #[inline]
 #[cfg_attr(not(feature = "metrics"), allow(unused_variables))]
-pub fn deadline_passed(name: &'static str, due: Timestamp, now: Timestamp) {
+pub fn record_deadline(name: &'static str, due: Timestamp, now: Timestamp) {
     #[cfg(feature = "metrics")]
     metrics::with_recorder(|recorder| {
         let fired = key(DEADLINES_FIRED, name);

@@ -1,14 +1,11 @@
-//! [`InMemory`]: a read model in the memory of the process, filled anew at every start.
+//! [`InMemory`]: a read model in the memory of the process.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard, Weak};
 
 use async_trait::async_trait;
-use tokio::sync::watch;
-
-use super::{ProjectionError, ReadModel, Step, StepError, lease};
 use factum_core::document::{
     Document, DocumentChanges, DocumentError, DocumentStore, MemoryDocuments, Revision, Scan,
 };
@@ -17,32 +14,36 @@ use factum_core::query::Query;
 use factum_engine::error::{StoreError, panic_message};
 use factum_engine::event_set::EventSet as _;
 use factum_engine::projection::{EventsOf, ProjectSet, Projection};
+use tokio::sync::watch;
 
-/// A read model in memory: give a clone to [`Projections`](super::Projections), read the other. It is
-/// filled from the first event at every start of the program.
-pub struct InMemory<P>(Arc<Inner<P>>);
+use crate::consumer::{Batch, BatchError, Consumer, ReadModel, checkpoint_position, lease_keys};
 
-struct Inner<P> {
-    make: Box<dyn Fn() -> P + Send + Sync>,
-    state: RwLock<State<P>>,
-    documents: Arc<Own>,
+/// A read model in memory: give one clone to the [runtime](crate::Runtime) and read the other.
+///
+/// It processes all events from the first one whenever the program starts.
+pub struct InMemory<P>(Arc<SharedModel<P>>);
+
+struct SharedModel<P> {
+    create: Box<dyn Fn() -> P + Send + Sync>,
+    builds: RwLock<Builds<P>>,
+    documents: Arc<LocalDocuments>,
 }
 
-/// How far each partition of each build has come.
+/// The checkpoints of the partitions of each build.
 #[derive(Default)]
-struct Own {
+struct LocalDocuments {
     documents: MemoryDocuments,
-    /// Readers may see something else now.
+    /// Notifies that readers may see a change.
     changes: watch::Sender<()>,
-    /// Also how far it has come is news: other partitions may have waited for that.
-    tells: bool,
+    /// Set if readers must also see changes of checkpoints, because other partitions may wait for them.
+    notifies_checkpoints: bool,
 }
 
 #[async_trait]
-impl DocumentStore for Own {
+impl DocumentStore for LocalDocuments {
     async fn change_documents(&self, changes: DocumentChanges) -> Result<Revision, DocumentError> {
         let changed = self.documents.change(changes);
-        if self.tells {
+        if self.notifies_checkpoints {
             self.changes.send_replace(());
         }
         changed
@@ -57,27 +58,27 @@ impl DocumentStore for Own {
     }
 }
 
-/// A handle that does not keep the read model.
-pub struct Weak<P>(std::sync::Weak<Inner<P>>);
+/// A handle that does not keep the read model alive.
+pub(crate) struct WeakInMemory<P>(Weak<SharedModel<P>>);
 
-impl<P> Weak<P> {
-    pub fn upgrade(&self) -> Option<InMemory<P>> {
+impl<P> WeakInMemory<P> {
+    pub(crate) fn upgrade(&self) -> Option<InMemory<P>> {
         self.0.upgrade().map(InMemory)
     }
 }
 
-struct State<P> {
+struct Builds<P> {
     builds: BTreeMap<u64, P>,
-    /// The newest event that had its effect on each.
+    /// The newest processed event of each build.
     positions: BTreeMap<u64, Position>,
-    /// Which one readers see.
-    serving: u64,
-    /// Those in which a panic has left half of an effect, perhaps.
-    torn: BTreeSet<u64>,
+    /// The number of the active build.
+    active: u64,
+    /// The builds that may contain a part of an event's effects, because the projection panicked.
+    inconsistent: BTreeSet<u64>,
 }
 
 impl<P: Projection> InMemory<P> {
-    /// A read model that starts as the default of its type.
+    /// Creates a read model that starts with the default value of its type.
     #[must_use]
     pub fn new() -> Self
     where
@@ -86,71 +87,80 @@ impl<P: Projection> InMemory<P> {
         Self::from_fn(P::default)
     }
 
-    /// A read model that starts, and starts again on a rebuild, as `make` says.
+    /// Creates a read model that starts with the value that `create` returns, also on a rebuild.
     #[must_use]
-    pub fn from_fn(make: impl Fn() -> P + Send + Sync + 'static) -> Self {
-        let state = RwLock::new(State {
-            builds: BTreeMap::from([(0, make())]),
+    pub fn from_fn(create: impl Fn() -> P + Send + Sync + 'static) -> Self {
+        let builds = RwLock::new(Builds {
+            builds: BTreeMap::from([(0, create())]),
             positions: BTreeMap::new(),
-            serving: 0,
-            torn: BTreeSet::new(),
+            active: 0,
+            inconsistent: BTreeSet::new(),
         });
-        Self(Arc::new(Inner {
-            make: Box::new(make),
-            state,
-            documents: Arc::new(Own {
-                tells: P::PARTITIONS > 1,
-                ..Own::default()
+        Self(Arc::new(SharedModel {
+            create: Box::new(create),
+            builds,
+            documents: Arc::new(LocalDocuments {
+                notifies_checkpoints: P::PARTITIONS > 1,
+                ..LocalDocuments::default()
             }),
         }))
     }
 
-    /// Looks at the read model. The projection waits meanwhile, so do not hold it for long, and not across
-    /// an `await`.
+    /// Returns the result of `query` on the read model.
+    ///
+    /// The projection waits meanwhile, so keep `query` short.
     ///
     /// # Panics
-    /// If `look` does.
-    pub fn read<R>(&self, look: impl FnOnce(&P) -> R) -> R {
-        self.read_at(look).0
+    /// Panics if `query` does.
+    pub fn read<R>(&self, query: impl FnOnce(&P) -> R) -> R {
+        self.read_at(query).0
     }
 
-    /// Also says which is the newest event that had its effect; with several partitions, up to where each of them has come.
-    pub fn read_at<R>(&self, look: impl FnOnce(&P) -> R) -> (R, Position) {
-        let state = self.0.state.read().unwrap_or_else(PoisonError::into_inner);
+    /// Returns the result of `query`, and the position of the newest processed event.
+    ///
+    /// With several partitions, it is the position that every partition has reached.
+    pub(crate) fn read_at<R>(&self, query: impl FnOnce(&P) -> R) -> (R, Position) {
+        let builds = self.0.builds.read().unwrap_or_else(PoisonError::into_inner);
         let position = match P::PARTITIONS > 1 {
-            true => Some(self.come_to(state.serving)),
-            false => state.positions.get(&state.serving).copied(),
+            true => Some(self.checkpoint(builds.active)),
+            false => builds.positions.get(&builds.active).copied(),
         };
-        let found = match state.builds.get(&state.serving) {
-            Some(model) => look(model),
-            // Never: what readers see is not discarded.
-            None => look(&(self.0.make)()),
+        let found = match builds.builds.get(&builds.active) {
+            Some(model) => query(model),
+            // Unreachable: the active build is never dropped.
+            None => query(&(self.0.create)()),
         };
         (found, position.unwrap_or_default())
     }
 
-    /// Every partition of `build` has come to here. Effects and checkpoints are changed under one lock, which the caller
-    /// holds.
-    fn come_to(&self, build: u64) -> Position {
-        let keys = lease::keys(P::NAME, (build, P::PARTITIONS));
+    /// Returns the position that every partition of `build` has reached.
+    ///
+    /// Effects and checkpoints change under one lock, which the caller holds.
+    fn checkpoint(&self, build: u64) -> Position {
+        let keys = lease_keys(P::NAME, build, P::PARTITIONS);
         let found = self.0.documents.documents.find(&keys);
-        let come_to = |key: &String| {
+        let position = |key: &String| {
             let document = found.iter().find(|document| document.key == *key);
-            lease::position(document).unwrap_or_default()
+            checkpoint_position(document).unwrap_or_default()
         };
-        keys.iter().map(come_to).min().unwrap_or_default()
+        keys.iter().map(position).min().unwrap_or_default()
     }
 
-    pub fn changes(&self) -> watch::Receiver<()> {
+    /// Returns a receiver that is notified when readers may see a change.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
         self.0.documents.changes.subscribe()
     }
 
-    pub fn downgrade(&self) -> Weak<P> {
-        Weak(Arc::downgrade(&self.0))
+    /// Returns a handle that does not keep the read model alive.
+    pub(crate) fn downgrade(&self) -> WeakInMemory<P> {
+        WeakInMemory(Arc::downgrade(&self.0))
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, State<P>> {
-        self.0.state.write().unwrap_or_else(PoisonError::into_inner)
+    fn write(&self) -> RwLockWriteGuard<'_, Builds<P>> {
+        self.0
+            .builds
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -174,8 +184,7 @@ impl<P: Projection> fmt::Debug for InMemory<P> {
     }
 }
 
-#[async_trait]
-impl<P> ReadModel for InMemory<P>
+impl<P> Consumer for InMemory<P>
 where
     P: Projection + ProjectSet<EventsOf<P>>,
 {
@@ -183,85 +192,95 @@ where
         P::NAME
     }
 
-    fn version(&self) -> u32 {
-        P::VERSION
+    fn query(&self) -> Query {
+        Query::event_types(P::Events::names())
     }
 
     fn partitions(&self) -> u16 {
         P::PARTITIONS
     }
 
-    fn query(&self) -> Query {
-        Query::event_types(P::Events::names())
-    }
-
-    fn own_documents(&self) -> Option<Arc<dyn DocumentStore>> {
-        Some(self.0.documents.clone())
-    }
-
-    async fn prepare(&self, build: u64) -> Result<(), ProjectionError> {
-        let mut state = self.write();
-        state.builds.entry(build).or_insert_with(|| (self.0.make)());
-        Ok(())
-    }
-
-    async fn project(&self, step: Step<'_>) -> Result<Revision, StepError> {
-        // All are decoded before the first has an effect.
-        let effects: Vec<_> = step
+    async fn handle(&self, batch: Batch<'_>) -> Result<Revision, BatchError> {
+        // All events are decoded before the first takes effect.
+        let effects: Vec<_> = batch
             .events
             .iter()
             .map(P::prepare)
             .collect::<Result<_, _>>()?;
-        let build = step.build;
-        let newest = step.events.last().map(|event| event.position);
+        let build = batch.build;
+        let newest = batch.events.last().map(|event| event.position);
         let mut state = self.write();
-        let State {
+        let Builds {
             builds,
-            torn,
+            inconsistent,
             positions,
             ..
         } = &mut *state;
-        if torn.contains(&build) {
-            return Err(StepError::Torn("it panicked before".to_owned()));
+        if inconsistent.contains(&build) {
+            let reason = "the projection panicked before".to_owned();
+            return Err(BatchError::Inconsistent { reason });
         }
         let Some(model) = builds.get_mut(&build) else {
-            return Err(StepError::Lost);
+            return Err(BatchError::LeaseLost);
         };
-        let revision = self.0.documents.documents.change(step.changes)?;
+        let revision = self.0.documents.documents.change(batch.changes)?;
         let applied = catch_unwind(AssertUnwindSafe(|| {
             for effect in effects {
                 effect(model);
             }
         }));
-        // What was parked is tried again behind newer events.
+        // A retried event may be older than the newest.
         let position = positions.entry(build).or_default();
         *position = newest.unwrap_or_default().max(*position);
         self.0.documents.changes.send_replace(());
         match applied {
             Ok(()) => Ok(revision),
             Err(panic) => {
-                torn.insert(build);
-                Err(StepError::Torn(panic_message(&*panic)))
+                inconsistent.insert(build);
+                let reason = panic_message(&*panic);
+                Err(BatchError::Inconsistent { reason })
             }
         }
     }
+}
 
-    async fn serve(&self, step: Step<'_>) -> Result<Revision, StepError> {
-        let build = step.build;
-        let revision = step.change().await?;
+impl<P> ReadModel for InMemory<P>
+where
+    P: Projection + ProjectSet<EventsOf<P>>,
+{
+    fn version(&self) -> u32 {
+        P::VERSION
+    }
+
+    fn local_documents(&self) -> Option<Arc<dyn DocumentStore>> {
+        Some(self.0.documents.clone())
+    }
+
+    async fn prepare(&self, build: u64) -> Result<(), BatchError> {
         let mut state = self.write();
-        state.serving = build;
-        // The one that readers saw before there was any.
+        state
+            .builds
+            .entry(build)
+            .or_insert_with(|| (self.0.create)());
+        Ok(())
+    }
+
+    async fn promote(&self, batch: Batch<'_>) -> Result<Revision, BatchError> {
+        let build = batch.build;
+        let revision = batch.commit().await?;
+        let mut state = self.write();
+        state.active = build;
+        // The build that readers saw before there was an active one.
         state.builds.remove(&0);
         self.0.documents.changes.send_replace(());
         Ok(revision)
     }
 
-    async fn discard(&self, build: u64) -> Result<(), ProjectionError> {
+    async fn drop_build(&self, build: u64) -> Result<(), BatchError> {
         let mut state = self.write();
         state.builds.remove(&build);
         state.positions.remove(&build);
-        state.torn.remove(&build);
+        state.inconsistent.remove(&build);
         Ok(())
     }
 }

@@ -95,7 +95,7 @@ fn operations(model: &DomainModel, sources: &[EventSource<'_>]) -> Map<String, V
     for aggregate in &model.aggregates {
         let category = aggregate.category;
         let all: Vec<&str> = event_types_of(sources, category).collect();
-        let send = Operation {
+        let send = AsyncApiOperation {
             action: "send",
             category,
             summary: &format!("The events of {}.", aggregate.name),
@@ -106,7 +106,7 @@ fn operations(model: &DomainModel, sources: &[EventSource<'_>]) -> Map<String, V
         for projection in &model.projections {
             let handled = filter(&all, |event_type| projection.handles(event_type));
             if !handled.is_empty() {
-                let receive = Operation {
+                let receive = AsyncApiOperation {
                     action: "receive",
                     category,
                     summary: projection.doc,
@@ -118,7 +118,7 @@ fn operations(model: &DomainModel, sources: &[EventSource<'_>]) -> Map<String, V
         for manager in &model.process_managers {
             let handled = filter(&all, |event_type| manager.handles(event_type));
             if !handled.is_empty() {
-                let receive = Operation {
+                let receive = AsyncApiOperation {
                     action: "receive",
                     category,
                     summary: manager.doc,
@@ -146,14 +146,14 @@ fn receive_key(category: &str, name: &str) -> String {
     )
 }
 
-struct Operation<'a> {
+struct AsyncApiOperation<'a> {
     action: &'a str,
     category: &'a str,
     summary: &'a str,
     event_types: &'a [&'a str],
 }
 
-impl Operation<'_> {
+impl AsyncApiOperation<'_> {
     fn to_json(&self) -> Value {
         let channel = format!("#/channels/{}", component_key(self.category));
         let messages: Vec<_> = self
@@ -182,7 +182,9 @@ fn event_types_of<'a>(
     sources.map(|source| source.event_type)
 }
 
-/// Returns a name as a key of the components object, which may contain letters, digits, `.`, `-` and `_` only.
+/// Returns a name as a key of the components object.
+///
+/// A key may contain letters, digits, `.`, `-` and `_` only.
 fn component_key(name: &str) -> String {
     let mut key = String::new();
     for c in name.chars() {

@@ -4,7 +4,7 @@ use factum_engine::event::{Event, EventType};
 
 use super::type_name::type_name;
 
-/// The list of event types of an [`EventSet`](factum_engine::event_set::EventSet), as a catalog describes it.
+/// The list of event types of an [`EventSet`](factum_engine::event_set::EventSet), for a catalog.
 ///
 /// The lists of all event sets of the framework implement it.
 #[diagnostic::on_unimplemented(

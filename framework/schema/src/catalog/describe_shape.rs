@@ -4,7 +4,7 @@ use std::any::Any;
 
 use factum_engine::aggregate::Aggregate;
 use factum_engine::boundary::shape::{List, Shape, Single, WithQuery};
-use factum_engine::boundary::{QuerySlot, Slot};
+use factum_engine::boundary::{AggregateState, QueryState};
 use factum_engine::event::Event;
 use factum_engine::event_set::{ApplySet, EventSet};
 use factum_engine::events::Events;
@@ -26,7 +26,7 @@ pub trait DescribeShape: Shape {
 
     /// Adds the state of each aggregate to `states`, each as an `Arc` of the aggregate.
     #[doc(hidden)]
-    fn states<'s>(slots: &'s mut Self::Slots, states: &mut Vec<&'s mut dyn Any>);
+    fn states<'s>(slots: &'s mut Self::Parts, states: &mut Vec<&'s mut dyn Any>);
 
     /// Adds the `Events` of each aggregate to `events`, in the order of [`Self::states`].
     #[doc(hidden)]
@@ -38,7 +38,7 @@ pub trait DescribeShape: Shape {
 
     /// Applies a recorded event to the state of the DCB query.
     #[doc(hidden)]
-    fn apply_to_query(_slots: &mut Self::Slots, _record: &RecordedEvent) {}
+    fn apply_to_query(_slots: &mut Self::Parts, _record: &RecordedEvent) {}
 }
 
 /// The description of a consistency boundary.
@@ -80,7 +80,7 @@ impl<A: Aggregate> DescribeShape for Single<A> {
             .push(BoundaryAggregate::of::<A>(false));
     }
 
-    fn states<'s>(slot: &'s mut Slot<A>, states: &mut Vec<&'s mut dyn Any>) {
+    fn states<'s>(slot: &'s mut AggregateState<A>, states: &mut Vec<&'s mut dyn Any>) {
         states.push(&mut slot.state);
     }
 
@@ -101,7 +101,7 @@ impl<A: Aggregate> DescribeShape for List<A> {
             .push(BoundaryAggregate::of::<A>(true));
     }
 
-    fn states<'s>(slots: &'s mut Vec<Slot<A>>, states: &mut Vec<&'s mut dyn Any>) {
+    fn states<'s>(slots: &'s mut Vec<AggregateState<A>>, states: &mut Vec<&'s mut dyn Any>) {
         for slot in slots {
             Single::<A>::states(slot, states);
         }
@@ -131,7 +131,7 @@ where
         description.query = Some((type_name::<Q>(), S::names()));
     }
 
-    fn states<'s>(slots: &'s mut Self::Slots, states: &mut Vec<&'s mut dyn Any>) {
+    fn states<'s>(slots: &'s mut Self::Parts, states: &mut Vec<&'s mut dyn Any>) {
         B::states(&mut slots.0, states);
     }
 
@@ -143,9 +143,9 @@ where
         B::decided_event_types(decision, names);
     }
 
-    fn apply_to_query(slots: &mut (B::Slots, QuerySlot<Q, S>), record: &RecordedEvent) {
+    fn apply_to_query(slots: &mut (B::Parts, QueryState<Q, S>), record: &RecordedEvent) {
         B::apply_to_query(&mut slots.0, record);
-        if let Err(error) = slots.1.take(record) {
+        if let Err(error) = slots.1.apply(record) {
             panic!("{error}");
         }
     }
@@ -158,7 +158,7 @@ macro_rules! describe_tuple {
                 $($part::describe(description);)+
             }
 
-            fn states<'s>(slots: &'s mut Self::Slots, states: &mut Vec<&'s mut dyn Any>) {
+            fn states<'s>(slots: &'s mut Self::Parts, states: &mut Vec<&'s mut dyn Any>) {
                 $($part::states(&mut slots.$index, states);)+
             }
 
@@ -170,7 +170,7 @@ macro_rules! describe_tuple {
                 $($part::decided_event_types(&decision.$index, names);)+
             }
 
-            fn apply_to_query(slots: &mut Self::Slots, record: &RecordedEvent) {
+            fn apply_to_query(slots: &mut Self::Parts, record: &RecordedEvent) {
                 $($part::apply_to_query(&mut slots.$index, record);)+
             }
         }

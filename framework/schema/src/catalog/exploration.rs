@@ -29,7 +29,9 @@ pub struct Exploration<'a, A: Aggregate> {
     label: &'a dyn Fn(&A) -> String,
     samples: &'a [Box<dyn SampleCommand<A>>],
     overrides: &'a [StateOverride],
-    /// The states in which the samples are tried: the initial one, and one for each decision with a new transition.
+    /// The states in which the samples are tried.
+    ///
+    /// These are the initial state, and one state for each decision with a new transition.
     reached: Vec<ReachedState<A>>,
     tried: BTreeSet<Trial>,
     graph: StateGraph,
@@ -278,8 +280,8 @@ where
     events.collect()
 }
 
-fn slots<C: Decide>(command: &C) -> <C::On as Boundary>::Slots {
-    match C::On::slots(command.target()) {
+fn slots<C: Decide>(command: &C) -> <C::On as Boundary>::Parts {
+    match C::On::parts(command.target()) {
         Ok(slots) => slots,
         Err(error) => panic!("{}: {error}", C::NAME),
     }

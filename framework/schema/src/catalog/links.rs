@@ -3,7 +3,9 @@
 use super::model::DomainModel;
 use super::schema_text::{anchor, table_cell};
 
-/// Returns the names of event types, separated by commas, each with a link to its section if there is one.
+/// Returns the names of event types, separated by commas, with links to their sections.
+///
+/// An event type without a section has no link.
 pub fn event_links<'a>(model: &DomainModel, names: impl IntoIterator<Item = &'a str>) -> String {
     let has_section = |name: &str| {
         let aggregates = model.aggregates.iter();
@@ -13,9 +15,10 @@ pub fn event_links<'a>(model: &DomainModel, names: impl IntoIterator<Item = &'a 
     links(names, has_section)
 }
 
-/// Returns the names of commands, separated by commas, each with a link to its section if there is one.
+/// Returns the names of commands, separated by commas, with links to their sections.
 ///
-/// A command with the name of an aggregate has no link, because the anchor belongs to the section of the aggregate.
+/// A command without a section has no link. A command with the name of an aggregate has no link, because the anchor
+/// belongs to the section of the aggregate.
 pub fn command_links<'a>(model: &DomainModel, names: impl IntoIterator<Item = &'a str>) -> String {
     let has_section = |name: &str| {
         let mut aggregates = model.aggregates.iter();

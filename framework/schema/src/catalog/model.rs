@@ -180,7 +180,9 @@ impl ProcessManagerEntry {
     }
 }
 
-/// Returns the settings for schemas of serialized data, in which a field with a default is always present.
+/// Returns the settings for schemas of serialized data.
+///
+/// In serialized data, a field with a default is always present.
 pub fn schema_settings() -> SchemaSettings {
     SchemaSettings::draft2020_12().for_serialize()
 }

@@ -122,9 +122,9 @@ pub fn description(schema: &Value) -> String {
     without_item_links(text.unwrap_or_default())
 }
 
-/// Replaces links to Rust items, such as ``[`Door`]`` or ``[`Door`](crate::Door)``, with the name of the item.
+/// Replaces links to Rust items with the names of the items.
 ///
-/// Such links have no target outside rustdoc.
+/// Examples are ``[`Door`]`` and ``[`Door`](crate::Door)``. Such links have no target outside rustdoc.
 pub fn without_item_links(text: &str) -> String {
     let mut plain = String::new();
     let mut rest = text;

@@ -10,7 +10,9 @@ pub struct StateGraph {
     pub states: Vec<String>,
     /// The transitions, one for each event of a decision.
     pub transitions: Vec<Transition>,
-    /// The pairs of a command and an event type that it produced, for this or another aggregate of its boundary.
+    /// The pairs of a command and an event type that it produced.
+    ///
+    /// The event belongs to this aggregate, or to another aggregate in the boundary of the command.
     pub produced: Vec<(&'static str, &'static str)>,
 }
 

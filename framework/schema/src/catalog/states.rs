@@ -77,7 +77,9 @@ impl<A: Aggregate> States<A> {
         self
     }
 
-    /// Sets the state of another aggregate in the boundary of a command; without it, the state is the default one.
+    /// Sets the state of another aggregate in the boundary of a command.
+    ///
+    /// By default, an aggregate has its default state.
     pub fn beside<B: Aggregate>(mut self, state: B) -> Self {
         let state = Arc::new(state);
         self.overrides.push(Box::new(move |part| {

@@ -13,7 +13,9 @@ pub struct Mismatch {
     pub reason: String,
 }
 
-/// Returns the parts of the JSON of schema `stored` that cannot be read as `read`; empty if all JSON can be read.
+/// Returns the parts of the JSON of schema `stored` that cannot be read as `read`.
+///
+/// The list is empty if all JSON can be read.
 pub fn mismatches(stored: &EventSchema, read: &EventSchema) -> Vec<Mismatch> {
     let mut comparison = Comparison {
         stored: &stored.types,
@@ -227,7 +229,9 @@ fn is_scalar_readable_as(stored: &JsonShape, read: &JsonShape) -> bool {
 }
 
 impl IntegerRange {
-    /// Returns the range of integers that a floating-point number with a mantissa of `bits` represents exactly.
+    /// Returns the range of integers that a floating-point number represents exactly.
+    ///
+    /// The mantissa of the number has `bits` bits.
     fn exact(bits: u32) -> Self {
         let end = 1_i128 << bits;
         Self {

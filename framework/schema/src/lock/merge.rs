@@ -101,7 +101,9 @@ fn is_same_variant(before: &JsonShape, now: &JsonShape, unmatched: usize) -> boo
     unmatched == 1 || before.len() == 1 && before.keys().eq(now.keys())
 }
 
-/// Returns whether `whole` accepts all JSON of `part`, as far as this is known without their recursive types.
+/// Returns whether `whole` is known to accept all JSON of `part`.
+///
+/// The definitions of recursive types are not considered.
 fn contains(whole: &JsonShape, part: &JsonShape) -> bool {
     let alone = |shape: &JsonShape| EventSchema {
         shape: shape.clone(),

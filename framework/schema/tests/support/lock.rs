@@ -75,6 +75,6 @@ pub(crate) fn made() -> plain::E {
     }
 }
 
-pub(crate) fn up(json: serde_json::Value) -> Result<serde_json::Value, factum::UpcastError> {
+pub(crate) fn up(json: serde_json::Value) -> Result<serde_json::Value, factum::event::UpcastError> {
     Ok(json)
 }

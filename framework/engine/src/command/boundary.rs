@@ -1,0 +1,275 @@
+//! [`Boundary`]: the consistency boundary of a command, as a type.
+
+use factum_core::append::StreamAppend;
+use factum_core::position::Position;
+use factum_core::stream_id::{InvalidStreamId, StreamId};
+use factum_core::tag::InvalidTag;
+
+use crate::command::part::BoundaryParts;
+use crate::command::sealed::Sealed;
+use crate::command::shape::{List, Shape, Single};
+use crate::domain::aggregate::Aggregate;
+use crate::domain::codec::Encoder;
+use crate::domain::deadline::DeadlineChanges;
+use crate::domain::error::EncodeError;
+use crate::domain::events::Events;
+use crate::state::aggregate_state::AggregateState;
+
+/// A consistency boundary: the events whose change makes a decision invalid.
+///
+/// A boundary is an aggregate, a tuple of up to four boundaries, a `Vec` of aggregates, or one of these with a DCB
+/// query ([`Queried`](crate::boundary::Queried)). The trait is sealed: it is implemented for these types only.
+#[diagnostic::on_unimplemented(
+    message = "a command cannot look at `{Self}`",
+    label = "neither an aggregate, nor a tuple of up to four, nor a `Vec` of one",
+    note = "name a type that derives `Aggregate`, or several: `on = (Account, Ledger)`, `on = Vec<Account>`"
+)]
+pub trait Boundary: Sealed + Sized + Send + Sync + 'static {
+    /// The ids and tags of a command, which select the aggregates and the events.
+    type Target<'a>;
+    /// The state that [`decide`](crate::command::Decide::decide) receives.
+    type State<'a>;
+    /// The events that [`decide`](crate::command::Decide::decide) returns.
+    type Decision: Send;
+    /// The states of the parts: one for each stream, and one for a query.
+    #[doc(hidden)]
+    type Parts: Send + Sync;
+    /// The shape of the boundary.
+    #[doc(hidden)]
+    type Shape: Shape<Parts = Self::Parts, Decision = Self::Decision>;
+
+    /// Returns the parts without any events.
+    ///
+    /// # Errors
+    /// Returns [`InvalidTarget`] if an id or a tag is not valid.
+    #[doc(hidden)]
+    fn parts(target: Self::Target<'_>) -> Result<Self::Parts, InvalidTarget>;
+
+    /// Adds each part to `list`; those with streams are in the order of the append.
+    #[doc(hidden)]
+    fn list_parts<'p>(parts: &'p mut Self::Parts, list: &mut BoundaryParts<'p>);
+
+    /// Returns the state for the decision.
+    #[doc(hidden)]
+    fn state(parts: &Self::Parts) -> Self::State<'_>;
+
+    /// Encodes the decision, and adds an entry for each stream to `streams`.
+    ///
+    /// # Errors
+    /// Returns [`EncodeError`] if an event cannot be encoded.
+    #[doc(hidden)]
+    fn encode(
+        parts: &Self::Parts,
+        decision: &Self::Decision,
+        encoder: &mut Encoder,
+        streams: &mut Vec<StreamAppend>,
+    ) -> Result<(), EncodeError>;
+
+    /// Calls `visit` for each stream whose deadlines the decision changes.
+    #[doc(hidden)]
+    fn for_each_deadline<'d>(
+        parts: &'d Self::Parts,
+        decision: &'d Self::Decision,
+        visit: &mut dyn FnMut(&'d StreamId, &'d DeadlineChanges),
+    );
+
+    /// Applies a stored decision to the states.
+    ///
+    /// `position` is the position before its first event, and becomes the position of its last event.
+    #[doc(hidden)]
+    fn apply_decision(parts: &mut Self::Parts, decision: Self::Decision, position: &mut Position);
+}
+
+/// An id or a tag of a command is not valid.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidTarget {
+    /// An id is not a valid key of a stream.
+    #[error(transparent)]
+    Stream(#[from] InvalidStreamId),
+    /// A value is not a valid tag.
+    #[error(transparent)]
+    Tag(#[from] InvalidTag),
+}
+
+impl<A: Aggregate> Sealed for A {}
+
+impl<A: Aggregate> Boundary for A {
+    type Target<'a> = &'a A::Id;
+    type State<'a> = &'a A;
+    type Decision = Events<A::Event>;
+    type Parts = AggregateState<A>;
+    type Shape = Single<A>;
+
+    fn parts(id: &A::Id) -> Result<AggregateState<A>, InvalidTarget> {
+        Ok(AggregateState::new(A::stream(id)?))
+    }
+
+    fn list_parts<'p>(part: &'p mut AggregateState<A>, list: &mut BoundaryParts<'p>) {
+        list.push(part);
+    }
+
+    fn state(part: &AggregateState<A>) -> &A {
+        &part.state
+    }
+
+    fn encode(
+        part: &AggregateState<A>,
+        decision: &Events<A::Event>,
+        encoder: &mut Encoder,
+        streams: &mut Vec<StreamAppend>,
+    ) -> Result<(), EncodeError> {
+        let decision = decision.as_slice();
+        // `collect` into a `Result` would not reserve the capacity.
+        let mut events = Vec::with_capacity(decision.len());
+        for event in decision {
+            events.push(encoder.encode(event)?);
+        }
+        streams.push(StreamAppend {
+            stream: part.stream.clone(),
+            expected: part.expected_version(),
+            events,
+        });
+        Ok(())
+    }
+
+    fn for_each_deadline<'d>(
+        part: &'d AggregateState<A>,
+        decision: &'d Events<A::Event>,
+        visit: &mut dyn FnMut(&'d StreamId, &'d DeadlineChanges),
+    ) {
+        if let Some(deadlines) = decision.deadlines() {
+            visit(&part.stream, deadlines);
+        }
+    }
+
+    fn apply_decision(
+        part: &mut AggregateState<A>,
+        decision: Events<A::Event>,
+        position: &mut Position,
+    ) {
+        for event in decision {
+            *position = position.plus(1);
+            part.apply(&event, *position);
+        }
+    }
+}
+
+impl<A: Aggregate> Sealed for Vec<A> {}
+
+impl<A: Aggregate> Boundary for Vec<A> {
+    type Target<'a> = &'a [A::Id];
+    type State<'a> = Vec<&'a A>;
+    type Decision = Vec<Events<A::Event>>;
+    type Parts = Vec<AggregateState<A>>;
+    type Shape = List<A>;
+
+    fn parts(ids: &[A::Id]) -> Result<Vec<AggregateState<A>>, InvalidTarget> {
+        ids.iter().map(<A as Boundary>::parts).collect()
+    }
+
+    fn list_parts<'p>(parts: &'p mut Vec<AggregateState<A>>, list: &mut BoundaryParts<'p>) {
+        for part in parts {
+            list.push(part);
+        }
+    }
+
+    fn state(parts: &Vec<AggregateState<A>>) -> Vec<&A> {
+        parts.iter().map(A::state).collect()
+    }
+
+    fn encode(
+        parts: &Vec<AggregateState<A>>,
+        decision: &Vec<Events<A::Event>>,
+        encoder: &mut Encoder,
+        streams: &mut Vec<StreamAppend>,
+    ) -> Result<(), EncodeError> {
+        if decision.len() != parts.len() {
+            let (actual, expected) = (decision.len(), parts.len());
+            let source = format!(
+                "it has {actual} lists of events, expected {expected}; return one for each aggregate of {}",
+                A::CATEGORY
+            );
+            return Err(EncodeError {
+                name: "the decision",
+                source: source.into(),
+            });
+        }
+        parts
+            .iter()
+            .zip(decision)
+            .try_for_each(|(part, events)| A::encode(part, events, encoder, streams))
+    }
+
+    fn for_each_deadline<'d>(
+        parts: &'d Vec<AggregateState<A>>,
+        decision: &'d Vec<Events<A::Event>>,
+        visit: &mut dyn FnMut(&'d StreamId, &'d DeadlineChanges),
+    ) {
+        for (part, events) in parts.iter().zip(decision) {
+            A::for_each_deadline(part, events, visit);
+        }
+    }
+
+    fn apply_decision(
+        parts: &mut Vec<AggregateState<A>>,
+        decision: Vec<Events<A::Event>>,
+        position: &mut Position,
+    ) {
+        for (part, events) in parts.iter_mut().zip(decision) {
+            A::apply_decision(part, events, position);
+        }
+    }
+}
+
+macro_rules! tuple_boundary {
+    ($($part:ident $index:tt),+) => {
+        impl<$($part: Boundary),+> Sealed for ($($part,)+) {}
+
+        impl<$($part: Boundary),+> Boundary for ($($part,)+) {
+            type Target<'a> = ($($part::Target<'a>,)+);
+            type State<'a> = ($($part::State<'a>,)+);
+            type Decision = ($($part::Decision,)+);
+            type Parts = ($($part::Parts,)+);
+            type Shape = ($($part::Shape,)+);
+
+            fn parts(target: Self::Target<'_>) -> Result<Self::Parts, InvalidTarget> {
+                Ok(($($part::parts(target.$index)?,)+))
+            }
+
+            fn list_parts<'p>(parts: &'p mut Self::Parts, list: &mut BoundaryParts<'p>) {
+                $($part::list_parts(&mut parts.$index, list);)+
+            }
+
+            fn state(parts: &Self::Parts) -> Self::State<'_> {
+                ($($part::state(&parts.$index),)+)
+            }
+
+            fn encode(
+                parts: &Self::Parts,
+                decision: &Self::Decision,
+                encoder: &mut Encoder,
+                streams: &mut Vec<StreamAppend>,
+            ) -> Result<(), EncodeError> {
+                $($part::encode(&parts.$index, &decision.$index, encoder, streams)?;)+
+                Ok(())
+            }
+
+            fn for_each_deadline<'d>(
+                parts: &'d Self::Parts,
+                decision: &'d Self::Decision,
+                visit: &mut dyn FnMut(&'d StreamId, &'d DeadlineChanges),
+            ) {
+                $($part::for_each_deadline(&parts.$index, &decision.$index, visit);)+
+            }
+
+            fn apply_decision(parts: &mut Self::Parts, decision: Self::Decision, position: &mut Position) {
+                $($part::apply_decision(&mut parts.$index, decision.$index, position);)+
+            }
+        }
+    };
+}
+
+tuple_boundary!(A 0, B 1);
+tuple_boundary!(A 0, B 1, C 2);
+tuple_boundary!(A 0, B 1, C 2, D 3);

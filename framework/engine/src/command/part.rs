@@ -1,0 +1,121 @@
+//! [`BoundaryPart`]: one aggregate or DCB query of a consistency boundary.
+
+use async_trait::async_trait;
+use factum_core::append::AppendCondition;
+use factum_core::position::{Position, Version};
+use factum_core::snapshot::Snapshot;
+use factum_core::stream_id::StreamId;
+
+use crate::domain::aggregate::Aggregate;
+use crate::state::aggregate_state::AggregateState;
+use crate::state::cache::CachedState;
+use crate::state::load_error::LoadError;
+use crate::state::loader::{CacheHit, StateLoader, due_snapshot};
+
+/// The parts of a boundary; a tuple has at most four.
+pub type BoundaryParts<'p> = Vec<&'p mut dyn BoundaryPart>;
+
+/// One aggregate or DCB query of a boundary, without its type.
+#[async_trait]
+pub trait BoundaryPart: Send {
+    /// Returns the stream of the aggregate, or `None` for a query.
+    fn stream(&self) -> Option<&StreamId>;
+
+    /// Returns the version of the state, or 0 for a query.
+    fn version(&self) -> Version;
+
+    /// Returns the position of the last event that the state depends on.
+    fn position(&self) -> Position;
+
+    /// Returns the append condition of a query.
+    fn condition(&self) -> Option<AppendCondition>;
+
+    /// Loads the state from the cache. Returns `None` if it has none.
+    fn load_cached(&mut self, loader: &StateLoader) -> Option<CacheHit>;
+
+    /// Replaces the state by `cached`, unless that is the state of another type.
+    fn restore(&mut self, cached: CachedState) -> bool;
+
+    /// Drops the cached state that is about to be changed, so that the change needs no copy.
+    fn release_cached(&self);
+
+    /// Returns the state, and leaves the state of an aggregate without events.
+    ///
+    /// Returns `None` for a query.
+    fn take(&mut self) -> Option<CachedState>;
+
+    /// Sets the position of the last event.
+    fn set_position(&mut self, position: Position);
+
+    /// Loads the state from the store.
+    async fn load(&mut self, loader: &StateLoader) -> Result<(), LoadError>;
+
+    /// Applies the newer events in the store, and returns whether there were any.
+    async fn refresh(&mut self, loader: &StateLoader) -> Result<bool, LoadError>;
+
+    /// Returns the snapshot that is due since the version `previous`.
+    fn due_snapshot(&self, previous: Version) -> Option<Snapshot>;
+
+    /// Saves the state in the cache, and as a snapshot if one is due since the version `previous`.
+    fn keep(&mut self, loader: &StateLoader, previous: Version);
+}
+
+#[async_trait]
+impl<A: Aggregate> BoundaryPart for AggregateState<A> {
+    fn stream(&self) -> Option<&StreamId> {
+        Some(&self.stream)
+    }
+
+    fn version(&self) -> Version {
+        self.version
+    }
+
+    fn position(&self) -> Position {
+        self.position
+    }
+
+    fn condition(&self) -> Option<AppendCondition> {
+        None
+    }
+
+    fn load_cached(&mut self, loader: &StateLoader) -> Option<CacheHit> {
+        loader.load_cached(self)
+    }
+
+    fn restore(&mut self, cached: CachedState) -> bool {
+        self.restore(cached)
+    }
+
+    fn release_cached(&self) {
+        if let Some(entry) = &self.cache_entry {
+            entry.release();
+        }
+    }
+
+    fn take(&mut self) -> Option<CachedState> {
+        let cached = self.to_cached();
+        *self = Self::new(self.stream.clone());
+        Some(cached)
+    }
+
+    fn set_position(&mut self, position: Position) {
+        self.position = position;
+    }
+
+    async fn load(&mut self, loader: &StateLoader) -> Result<(), LoadError> {
+        *self = loader.load(self.stream.clone()).await?;
+        Ok(())
+    }
+
+    async fn refresh(&mut self, loader: &StateLoader) -> Result<bool, LoadError> {
+        loader.refresh(self).await
+    }
+
+    fn due_snapshot(&self, previous: Version) -> Option<Snapshot> {
+        due_snapshot(self, previous)
+    }
+
+    fn keep(&mut self, loader: &StateLoader, previous: Version) {
+        loader.keep(self, previous);
+    }
+}

@@ -1,0 +1,63 @@
+//! The shape of a boundary as a type, for other crates that treat each kind of boundary differently.
+
+use std::marker::PhantomData;
+
+use crate::command::query_state::QueryState;
+use crate::domain::aggregate::Aggregate;
+use crate::domain::events::Events;
+use crate::state::aggregate_state::AggregateState;
+
+/// The shape of a boundary. Tuples of shapes are shapes.
+///
+/// Another crate implements its own trait for each shape. It could not implement the trait for boundaries: for its
+/// compiler, an aggregate type and a `Vec` of aggregates might be the same type.
+pub trait Shape {
+    /// The states of the parts.
+    type Parts;
+    /// The type of a decision.
+    type Decision;
+}
+
+/// The shape of one aggregate.
+#[derive(Debug)]
+pub struct Single<A>(PhantomData<fn() -> A>);
+
+/// The shape of a list of aggregates of one type.
+#[derive(Debug)]
+pub struct List<A>(PhantomData<fn() -> A>);
+
+/// The shape `S` with a DCB query that folds the events `E` into `Q`.
+#[derive(Debug)]
+pub struct WithQuery<S, Q, E> {
+    shape: PhantomData<fn() -> S>,
+    state: PhantomData<fn() -> Q>,
+    events: PhantomData<fn() -> E>,
+}
+
+impl<A: Aggregate> Shape for Single<A> {
+    type Parts = AggregateState<A>;
+    type Decision = Events<A::Event>;
+}
+
+impl<A: Aggregate> Shape for List<A> {
+    type Parts = Vec<AggregateState<A>>;
+    type Decision = Vec<Events<A::Event>>;
+}
+
+impl<S: Shape, Q, E> Shape for WithQuery<S, Q, E> {
+    type Parts = (S::Parts, QueryState<Q, E>);
+    type Decision = S::Decision;
+}
+
+macro_rules! tuple_shape {
+    ($($part:ident),+) => {
+        impl<$($part: Shape),+> Shape for ($($part,)+) {
+            type Parts = ($($part::Parts,)+);
+            type Decision = ($($part::Decision,)+);
+        }
+    };
+}
+
+tuple_shape!(A, B);
+tuple_shape!(A, B, C);
+tuple_shape!(A, B, C, D);

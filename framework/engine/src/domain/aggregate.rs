@@ -1,0 +1,98 @@
+//! [`Aggregate`]: state that is folded from one stream.
+
+use std::fmt;
+
+use factum_core::stream_id::{InvalidStreamId, StreamId};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::domain::event::Event;
+
+/// State that is folded from one stream.
+///
+/// Derive it, with the [keys of `#[aggregate(…)]`][keys], and implement [`Apply`].
+///
+/// ```
+/// use factum::prelude::*;
+///
+/// # #[derive(Event, Serialize, Deserialize)]
+/// # enum LampEvent { Switched { on: bool } }
+/// #[derive(Aggregate, Default, Clone)]
+/// #[aggregate(category = "lamp", id = u32, event = LampEvent)]
+/// struct Lamp { on: bool }
+///
+/// impl Apply<LampEvent> for Lamp {
+///     fn apply(&mut self, event: &LampEvent) {
+///         let LampEvent::Switched { on } = event;
+///         self.on = *on;
+///     }
+/// }
+/// ```
+///
+/// [keys]: https://docs.rs/factum/latest/factum/derive.Aggregate.html
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an aggregate",
+    label = "not an aggregate",
+    note = "write `#[derive(Aggregate, Default, Clone)]` and `#[aggregate(category = \"…\", id = …, event = …)]` on it"
+)]
+pub trait Aggregate: Apply<Self::Event> + Default + Clone + Send + Sync + 'static {
+    /// The type of its id, whose text is the key of the stream.
+    type Id: fmt::Display + Send + Sync;
+    /// The type of its events.
+    type Event: Event;
+    /// The category of its streams. It must not contain `-`.
+    const CATEGORY: &'static str;
+    /// The documentation comment of the type.
+    const DOC: &'static str = "";
+    /// The policy for snapshots of the state, or `None` for no snapshots.
+    const SNAPSHOT: Option<SnapshotPolicy<Self>> = None;
+
+    /// Returns the stream of the aggregate `id`.
+    ///
+    /// # Errors
+    /// Returns [`InvalidStreamId`] if the text of `id` is empty, too long, or contains control characters.
+    fn stream(id: &Self::Id) -> Result<StreamId, InvalidStreamId> {
+        StreamId::new(Self::CATEGORY, id)
+    }
+}
+
+/// Changes a state by one event: the function that folds a stream.
+///
+/// It must be pure and total: no I/O, no clock, no rejection. A stored event is a fact.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say how `{E}` changes it",
+    label = "`impl Apply<{E}> for {Self}` is missing",
+    note = "write `impl Apply<{E}> for {Self} {{ fn apply(&mut self, event: &{E}) {{ … }} }}`"
+)]
+pub trait Apply<E> {
+    /// Applies `event` to the state.
+    fn apply(&mut self, event: &E);
+}
+
+/// The policy for snapshots of the state of an aggregate.
+#[derive(Debug)]
+pub struct SnapshotPolicy<A> {
+    /// The number of events between snapshots, at least 1.
+    pub every: u64,
+    /// The schema version of the state.
+    ///
+    /// Raise it when the fields change. Earlier snapshots are then ignored.
+    pub schema_version: u32,
+    /// Serializes the state.
+    pub encode: fn(&A) -> serde_json::Result<Vec<u8>>,
+    /// Deserializes the state.
+    pub decode: fn(&[u8]) -> serde_json::Result<A>,
+}
+
+impl<A: Serialize + DeserializeOwned> SnapshotPolicy<A> {
+    /// Returns a policy that saves the state as JSON after every `every` events.
+    #[must_use]
+    pub const fn json(every: u64, schema_version: u32) -> Self {
+        Self {
+            every,
+            schema_version,
+            encode: |state| serde_json::to_vec(state),
+            decode: |json| serde_json::from_slice(json),
+        }
+    }
+}

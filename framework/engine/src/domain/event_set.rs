@@ -1,0 +1,103 @@
+//! [`EventSet`]: one event type, or a tuple of several, for projections and DCB queries.
+
+use factum_core::record::RecordedEvent;
+
+use crate::domain::aggregate::Apply;
+use crate::domain::error::DecodeError;
+use crate::domain::event::Event;
+use crate::domain::record::DecodeEvent as _;
+
+#[doc(hidden)]
+pub use crate::domain::event::has_name;
+
+/// An event enum, or a tuple of up to six.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is neither an event nor a tuple of up to six events",
+    label = "not a set of events",
+    note = "write `#[derive(Event, Serialize, Deserialize)]` on each event type"
+)]
+pub trait EventSet: Send + Sync + 'static {
+    /// The events of the set as a nested list, for example `(A, (B, ()))`.
+    ///
+    /// A trait that is implemented for `()`, and for `(E, L)` if `L` implements it, covers sets of every length.
+    type Each: Send + Sync + 'static;
+
+    /// Returns all event types in the set, with aliases and legacy event types.
+    fn names() -> Vec<&'static str>;
+}
+
+/// A state that every event of a set changes.
+///
+/// It is implemented for every type that implements [`Apply`] for each event of the set.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say how every event of `{S}` changes it",
+    note = "write `impl Apply<…> for {Self}` for each event type of the set"
+)]
+pub trait ApplySet<S: EventSet> {
+    /// Applies the event in `record` to the state.
+    ///
+    /// # Errors
+    /// Returns [`DecodeError`] if the record cannot be decoded. The state is then unchanged.
+    fn apply_record(&mut self, record: &RecordedEvent) -> Result<(), DecodeError>;
+}
+
+impl<E: Event> EventSet for E {
+    type Each = (E, ());
+
+    fn names() -> Vec<&'static str> {
+        let types = E::TYPES.iter();
+        let current =
+            types.flat_map(|kind| [kind.name].into_iter().chain(kind.aliases.iter().copied()));
+        let mut names: Vec<_> = current.collect();
+        for legacy in E::LEGACY.iter().flat_map(|legacy| (legacy.names)()) {
+            if !names.contains(&legacy) {
+                names.push(legacy);
+            }
+        }
+        names
+    }
+}
+
+impl<T: Apply<E>, E: Event> ApplySet<E> for T {
+    fn apply_record(&mut self, record: &RecordedEvent) -> Result<(), DecodeError> {
+        record.decode_all()?.for_each(|event| self.apply(&event));
+        Ok(())
+    }
+}
+
+macro_rules! each {
+    () => { () };
+    ($first:ident $(, $rest:ident)*) => { ($first, each!($($rest),*)) };
+}
+
+macro_rules! event_set {
+    ($first:ident $(, $rest:ident)+) => {
+        impl<$first: Event $(, $rest: Event)+> EventSet for ($first, $($rest,)+) {
+            type Each = each!($first $(, $rest)+);
+
+            fn names() -> Vec<&'static str> {
+                let mut names = <$first as EventSet>::names();
+                $(names.extend(<$rest as EventSet>::names());)+
+                names
+            }
+        }
+
+        impl<T, $first: Event $(, $rest: Event)+> ApplySet<($first, $($rest,)+)> for T
+        where
+            T: Apply<$first> $(+ Apply<$rest>)+,
+        {
+            fn apply_record(&mut self, record: &RecordedEvent) -> Result<(), DecodeError> {
+                $(if has_name::<$rest>(&record.name) {
+                    return <T as ApplySet<$rest>>::apply_record(self, record);
+                })+
+                <T as ApplySet<$first>>::apply_record(self, record)
+            }
+        }
+    };
+}
+
+event_set!(A, B);
+event_set!(A, B, C);
+event_set!(A, B, C, D);
+event_set!(A, B, C, D, E);
+event_set!(A, B, C, D, E, F);

@@ -1,0 +1,21 @@
+//! [`EngineCore`]: the state that all handles of an engine share.
+
+use crate::clock::SharedClock;
+use crate::engine::alarm::DeadlineAlarm;
+use crate::engine::retry::RetryPolicy;
+use crate::engine::stream_queues::StreamQueues;
+use crate::state::loader::StateLoader;
+
+/// The state that all handles of an engine share.
+pub struct EngineCore {
+    /// Loads states from the cache and the store.
+    pub loader: StateLoader,
+    /// The commands that wait for a stream.
+    pub queues: StreamQueues,
+    /// The retry policy of commands.
+    pub retry: RetryPolicy,
+    /// The clock for deadlines.
+    pub clock: SharedClock,
+    /// Wakes the executor of deadlines.
+    pub alarm: DeadlineAlarm,
+}

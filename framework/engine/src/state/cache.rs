@@ -1,0 +1,111 @@
+//! [`AggregateCache`]: states that are kept in memory, so that a command on a cached aggregate reads nothing.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use factum_core::position::{Position, Version};
+use factum_core::stream_id::StreamId;
+use quick_cache::sync::Cache;
+
+/// The states of the most recently used aggregates.
+///
+/// A cached state may be older than the stream, because other programs write to it.
+pub struct AggregateCache(Option<Cache<StreamId, CacheEntry>>);
+
+/// The cache entry of one stream. A command keeps it, to update the state without another lookup.
+#[derive(Clone)]
+pub struct CacheEntry(Arc<Mutex<Option<CachedState>>>);
+
+/// The state of an aggregate of any type.
+#[derive(Clone)]
+pub struct CachedState {
+    /// The state.
+    pub state: Arc<dyn Any + Send + Sync>,
+    /// The version of the stream.
+    pub version: Version,
+    /// The position of the last event.
+    pub position: Position,
+    /// Set if the stream is known to have newer events, or probably has.
+    pub is_stale: bool,
+}
+
+impl AggregateCache {
+    /// Creates a cache for at most `capacity` states; 0 disables it.
+    pub fn new(capacity: usize) -> Self {
+        Self((capacity > 0).then(|| Cache::new(capacity)))
+    }
+
+    /// Returns the entry of `stream`.
+    pub fn get(&self, stream: &StreamId) -> Option<CacheEntry> {
+        self.0.as_ref()?.get(stream)
+    }
+
+    /// Removes the state of `stream`.
+    pub fn remove(&self, stream: &StreamId) {
+        if let Some(cache) = &self.0 {
+            cache.remove(stream);
+        }
+    }
+
+    /// Removes all states.
+    pub fn clear(&self) {
+        if let Some(cache) = &self.0 {
+            cache.clear();
+        }
+    }
+
+    /// Marks the state of `stream` as stale, so that the next command reads newer events first.
+    pub fn mark_stale(&self, stream: &StreamId) {
+        if let Some(entry) = self.get(stream)
+            && let Some(cached) = &mut *entry.lock()
+        {
+            cached.is_stale = true;
+        }
+    }
+
+    /// Stores a state, unless the cache has a later one, and returns the entry.
+    pub fn put(&self, stream: &StreamId, state: CachedState) -> Option<CacheEntry> {
+        let cache = self.0.as_ref()?;
+        if let Some(entry) = cache.get(stream) {
+            entry.put(state);
+            return Some(entry);
+        }
+        let entry = CacheEntry(Arc::new(Mutex::new(Some(state))));
+        cache.insert(stream.clone(), entry.clone());
+        Some(entry)
+    }
+}
+
+impl CacheEntry {
+    /// Returns the state.
+    pub fn get(&self) -> Option<CachedState> {
+        self.lock().clone()
+    }
+
+    /// Drops the state, so that its last owner can change it without a copy.
+    pub fn release(&self) {
+        self.lock().take();
+    }
+
+    /// Stores a state, unless the entry has a later one.
+    pub fn put(&self, state: CachedState) {
+        let mut cached = self.lock();
+        if cached
+            .as_ref()
+            .is_none_or(|cached| cached.version <= state.version)
+        {
+            *cached = Some(state);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<CachedState>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for CacheEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CacheEntry").finish_non_exhaustive()
+    }
+}

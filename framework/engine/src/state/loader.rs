@@ -1,0 +1,201 @@
+//! [`StateLoader`]: loads states from the cache, snapshots and events.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use factum_core::position::Version;
+use factum_core::read::Read;
+use factum_core::snapshot::Snapshot;
+use factum_core::store::Store;
+use factum_core::stream_id::StreamId;
+use tracing::{Instrument as _, debug, debug_span, warn};
+
+use crate::domain::aggregate::{Aggregate, SnapshotPolicy};
+use crate::domain::error::StoreError;
+use crate::domain::record::{DecodeEvent as _, RecordedEvent};
+use crate::state::aggregate_state::AggregateState;
+use crate::state::cache::AggregateCache;
+use crate::state::load_error::LoadError;
+
+/// Loads the states of aggregates, and saves them in the cache and as snapshots.
+pub struct StateLoader {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// The cached states.
+    pub cache: AggregateCache,
+}
+
+/// The permitted use of a state from the cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CacheHit {
+    /// A command may decide on the state, because the append checks its version.
+    Usable,
+    /// The newer events must be read first.
+    Stale,
+}
+
+impl StateLoader {
+    /// Loads the current state of `stream` from its snapshot and the later events.
+    ///
+    /// Without a valid snapshot, all events are applied.
+    pub async fn load<A: Aggregate>(
+        &self,
+        stream: StreamId,
+    ) -> Result<AggregateState<A>, LoadError> {
+        let mut state = match A::SNAPSHOT {
+            Some(policy) => self.load_snapshot(&policy, stream).await,
+            None => AggregateState::new(stream),
+        };
+        let snapshot_version = state.version;
+        self.apply_newer(&mut state, |_| true).await?;
+        self.keep(&mut state, snapshot_version);
+        Ok(state)
+    }
+
+    /// Applies the newer events of the stream to `state`, and returns whether there were any.
+    pub async fn refresh<A: Aggregate>(
+        &self,
+        state: &mut AggregateState<A>,
+    ) -> Result<bool, LoadError> {
+        let previous = state.version;
+        self.apply_newer(state, |_| true).await?;
+        if state.version == previous {
+            return Ok(false);
+        }
+        self.keep(state, previous);
+        Ok(true)
+    }
+
+    /// Applies the newer events of the stream to `state`, up to the first event that `includes` rejects.
+    pub async fn apply_newer<A: Aggregate>(
+        &self,
+        state: &mut AggregateState<A>,
+        includes: impl Fn(&RecordedEvent) -> bool,
+    ) -> Result<(), LoadError> {
+        loop {
+            let read = Read::stream(state.stream.clone()).after(state.version);
+            let span = debug_span!("read", stream = %state.stream, after = state.version.get());
+            let page = self.store.read(read).instrument(span).await?;
+            for record in &page.events {
+                if !includes(record) {
+                    return Ok(());
+                }
+                check_succession(state.version, record)?;
+                // Decoded before the first event is applied, so that an error leaves the state unchanged.
+                let events = record.decode_all()?;
+                state.apply_all(events, record.position);
+            }
+            if !page.more {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Loads the state of the latest snapshot. A snapshot that cannot be used is ignored.
+    pub async fn load_snapshot<A: Aggregate>(
+        &self,
+        policy: &SnapshotPolicy<A>,
+        stream: StreamId,
+    ) -> AggregateState<A> {
+        let snapshot = match self.store.load_snapshot(&stream).await {
+            Ok(Some(snapshot)) if snapshot.schema_version == policy.schema_version => snapshot,
+            Ok(_) => return AggregateState::new(stream),
+            Err(error) => {
+                warn!(%stream, %error, "cannot load the snapshot; replaying all events");
+                return AggregateState::new(stream);
+            }
+        };
+        match (policy.decode)(&snapshot.data) {
+            Ok(state) => AggregateState {
+                stream,
+                state: Arc::new(state),
+                version: snapshot.version,
+                position: snapshot.position,
+                cache_entry: None,
+            },
+            Err(error) => {
+                warn!(%stream, %error, "cannot decode the snapshot; replaying all events");
+                AggregateState::new(stream)
+            }
+        }
+    }
+
+    /// Loads the cached state of the stream into `state`. Returns `None` if there is none.
+    pub fn load_cached<A: Aggregate>(&self, state: &mut AggregateState<A>) -> Option<CacheHit> {
+        let entry = self.cache.get(&state.stream)?;
+        let cached = entry.get()?;
+        let hit = match cached.is_stale {
+            true => CacheHit::Stale,
+            false => CacheHit::Usable,
+        };
+        state.restore(cached).then(|| {
+            state.cache_entry = Some(entry);
+            hit
+        })
+    }
+
+    /// Saves the state in the cache, and as a snapshot if one is due since the version `previous`.
+    pub fn keep<A: Aggregate>(&self, state: &mut AggregateState<A>, previous: Version) {
+        match &state.cache_entry {
+            Some(entry) => entry.put(state.to_cached()),
+            None => state.cache_entry = self.cache.put(&state.stream, state.to_cached()),
+        }
+        if let Some(snapshot) = due_snapshot(state, previous) {
+            self.save_snapshot(snapshot);
+        }
+    }
+
+    /// Saves a snapshot in the background.
+    pub fn save_snapshot(&self, snapshot: Snapshot) {
+        let store = self.store.clone();
+        let save = async move {
+            let (stream, version) = (snapshot.stream.clone(), snapshot.version);
+            match store.save_snapshot(snapshot).await {
+                Ok(()) => debug!(%stream, %version, "snapshot saved"),
+                Err(error) => warn!(%stream, %version, %error, "cannot save the snapshot"),
+            }
+        };
+        tokio::spawn(save.in_current_span());
+    }
+}
+
+/// Returns a snapshot of `state`, if one is due since the version `previous`.
+///
+/// It is due if the version has passed a multiple of the policy's interval since `previous`.
+pub fn due_snapshot<A: Aggregate>(
+    state: &AggregateState<A>,
+    previous: Version,
+) -> Option<Snapshot> {
+    let policy = A::SNAPSHOT?;
+    let every = policy.every.max(1);
+    if previous >= state.version || state.version.get() / every == previous.get() / every {
+        return None;
+    }
+    let data = match (policy.encode)(&state.state) {
+        Ok(data) => Bytes::from(data),
+        Err(error) => {
+            warn!(stream = %state.stream, %error, "cannot serialize the state; no snapshot saved");
+            return None;
+        }
+    };
+    Some(Snapshot {
+        stream: state.stream.clone(),
+        version: state.version,
+        position: state.position,
+        schema_version: policy.schema_version,
+        data,
+    })
+}
+
+/// Checks that `record` is the next event after `version`.
+///
+/// Without this check, a missing event would cause a wrong state without an error.
+fn check_succession(version: Version, record: &RecordedEvent) -> Result<(), StoreError> {
+    if record.version == version.plus(1) {
+        return Ok(());
+    }
+    Err(StoreError::Corrupt(format!(
+        "event at position {}: version {} of {} follows version {version}",
+        record.position, record.version, record.stream
+    )))
+}

@@ -1,0 +1,108 @@
+//! [`ControlError`] and [`WaitError`]: the errors of a consumer's handle.
+
+use factum_core::position::Position;
+use factum_engine::error::StoreError;
+
+use super::status::ConsumerStatus;
+
+/// A request to a consumer failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ControlError {
+    /// The runtime has no consumer of this name.
+    #[error("no {kind} {name:?}; the runtime has {known:?}: add it to `Runtime::builder`")]
+    Unknown {
+        /// The requested kind: `projection`, `process manager`, `event handler` or `consumer`.
+        kind: &'static str,
+        /// The requested name.
+        name: String,
+        /// The names that exist.
+        known: Vec<String>,
+    },
+    /// No dead letter is waiting at this position.
+    #[error("no dead letter of {name:?} is waiting at position {position}")]
+    NotDeadLettered {
+        /// The name of the consumer.
+        name: String,
+        /// The position.
+        position: Position,
+    },
+    /// The failed delivery does not exist any more.
+    #[error("no failed delivery {number} of instance {instance:?}")]
+    NotFailed {
+        /// The process instance.
+        instance: String,
+        /// The number of the delivery.
+        number: u64,
+    },
+    /// This runtime runs the schedule, so that it cannot be deleted.
+    #[error("schedule {name:?} runs in this runtime; remove it from the builder first")]
+    ScheduleInUse {
+        /// The name of the schedule.
+        name: String,
+    },
+    /// The consumer did not reach the requested state.
+    #[error(transparent)]
+    Wait(#[from] WaitError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A consumer does not reach the state that a caller waits for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WaitError {
+    /// The consumer has stopped after a failure.
+    #[error("consumer {name:?} stopped at position {position}: {error}")]
+    Stopped {
+        /// The name of the consumer.
+        name: String,
+        /// Its checkpoint.
+        position: Position,
+        /// The error, with its causes.
+        error: String,
+    },
+    /// The new build of the consumer is not promoted.
+    #[error("promotion of {name:?} is blocked at position {position}: {reason}")]
+    PromotionBlocked {
+        /// The name of the consumer.
+        name: String,
+        /// The checkpoint of the active build.
+        position: Position,
+        /// The reason, and the call that helps.
+        reason: String,
+    },
+    /// The runtime was stopped, or the store was closed.
+    #[error("consumer {name:?} is not running any more; its checkpoint is at position {position}")]
+    ShutDown {
+        /// The name of the consumer.
+        name: String,
+        /// Its checkpoint.
+        position: Position,
+    },
+}
+
+impl WaitError {
+    /// Creates the error that describes a status in which waiting ended without success.
+    pub fn new(status: &ConsumerStatus) -> Self {
+        let (name, position) = (status.name.clone(), status.position);
+        match &status.promotion_blocked {
+            _ if status.is_stopped() => {
+                let error = status.last_error.clone();
+                let error = error.unwrap_or_else(|| "unknown error".to_owned());
+                Self::Stopped {
+                    name,
+                    position,
+                    error,
+                }
+            }
+            Some(reason) => Self::PromotionBlocked {
+                name,
+                position,
+                reason: reason.clone(),
+            },
+            None => Self::ShutDown { name, position },
+        }
+    }
+}

@@ -1,0 +1,372 @@
+//! [`Lease`]: the right to process a partition of a build, and its checkpoint.
+//!
+//! Both are one document, whose revision is the fencing token: only the node that wrote it last can write it again. Each
+//! stored checkpoint renews the lease. A lease has no timeout of its own: another node acquires it when the heartbeat of
+//! its holder has stopped.
+
+use std::time::Duration;
+
+use factum_core::document::{
+    Document, DocumentChanges, DocumentError, DocumentStore, Revision, encode_document,
+};
+use factum_core::position::Position;
+use factum_core::timestamp::Timestamp;
+use factum_engine::error::StoreError;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::build::Build;
+use crate::membership::Membership;
+
+/// The document of a partition.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Checkpoint {
+    /// The position up to which every event was processed or became a dead letter.
+    pub position: Position,
+    /// The node that holds the lease.
+    pub holder: Option<Uuid>,
+    /// The number of the newest request to retry all dead letters that was carried out.
+    pub retries: u64,
+    /// The number of events in the dead-letter queue.
+    pub dead_letters: u64,
+    /// The time at which the newest processed event was stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub newest: Option<Timestamp>,
+    /// Set if the holder has stopped after a failure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<Stop>,
+}
+
+/// The reason why a consumer has stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stop {
+    /// The error, with its causes.
+    pub error: String,
+    /// The number of the newest request to resume before the stop.
+    pub resumed: u64,
+}
+
+/// The lease of a partition that this node holds.
+#[derive(Debug)]
+pub struct Lease {
+    key: String,
+    revision: Revision,
+    checkpoint: Checkpoint,
+}
+
+/// The result of an attempt to acquire a lease.
+pub enum Acquisition {
+    /// This node holds the lease now.
+    Acquired(Lease),
+    /// Another node holds the lease, or should acquire it.
+    HeldElsewhere(Checkpoint),
+    /// The control document has changed: read it again.
+    OutdatedControl,
+}
+
+/// The control document, as a node knows it: key and revision.
+#[derive(Debug, Clone, Copy)]
+pub struct KnownControl<'a> {
+    /// The key.
+    pub key: &'a str,
+    /// The revision.
+    pub revision: Revision,
+}
+
+impl KnownControl<'_> {
+    fn is_current(self, found: &[Document]) -> bool {
+        let control = found.iter().find(|document| document.key == self.key);
+        control.map(|control| control.revision) == Some(self.revision)
+    }
+}
+
+/// Returns the revision and content of the checkpoint under `key`; a new one starts after `start`.
+///
+/// # Errors
+/// Returns [`StoreError::Corrupt`] if it cannot be decoded.
+pub fn checkpoint_of(
+    found: &[Document],
+    key: &str,
+    start: Position,
+) -> Result<(Revision, Checkpoint), StoreError> {
+    match found.iter().find(|document| document.key == key) {
+        Some(document) => Ok((document.revision, document.decode()?)),
+        None => {
+            let checkpoint = Checkpoint {
+                position: start,
+                ..Checkpoint::default()
+            };
+            Ok((Revision::ABSENT, checkpoint))
+        }
+    }
+}
+
+/// Returns the position of a checkpoint document; 0 if it does not exist.
+///
+/// # Errors
+/// Returns [`StoreError::Corrupt`] if it cannot be decoded.
+pub fn checkpoint_position(found: Option<&Document>) -> Result<Position, StoreError> {
+    let checkpoint: Option<Checkpoint> = found.map(Document::decode).transpose()?;
+    Ok(checkpoint.map_or(Position::ZERO, |checkpoint| checkpoint.position))
+}
+
+/// Returns the key of the checkpoint of a partition.
+#[must_use]
+pub fn lease_key(name: &str, build: u64, partition: u16) -> String {
+    format!("consumer/{name}/{build:010}/{partition:05}")
+}
+
+/// Returns the keys of the checkpoints of all partitions of a build.
+#[must_use]
+pub fn lease_keys(name: &str, build: u64, partitions: u16) -> Vec<String> {
+    (0..partitions)
+        .map(|partition| lease_key(name, build, partition))
+        .collect()
+}
+
+/// The progress of a build over all its partitions, whichever nodes process them.
+pub struct BuildProgress {
+    /// The lowest checkpoint of a partition.
+    pub position: Position,
+    /// The highest checkpoint of a partition.
+    pub highest: Position,
+    /// The node that holds each partition.
+    pub holders: Vec<Option<Uuid>>,
+    /// The number of dead letters.
+    pub dead_letters: u64,
+    /// The time at which the newest processed event was stored.
+    pub newest: Option<Timestamp>,
+    /// Set if a partition has stopped.
+    pub stopped: bool,
+    found: Vec<Document>,
+}
+
+/// Reads the progress of a build.
+pub async fn build_progress(
+    documents: &dyn DocumentStore,
+    name: &str,
+    build: &Build,
+) -> Result<BuildProgress, StoreError> {
+    let keys = lease_keys(name, build.number, build.partitions);
+    let found = documents.find_documents(&keys).await?;
+    let mut progress = BuildProgress {
+        position: Position::MAX,
+        highest: Position::ZERO,
+        holders: Vec::with_capacity(keys.len()),
+        dead_letters: 0,
+        newest: None,
+        stopped: false,
+        found,
+    };
+    for key in &keys {
+        let (_, checkpoint) = checkpoint_of(&progress.found, key, Position::ZERO)?;
+        progress.position = progress.position.min(checkpoint.position);
+        progress.highest = progress.highest.max(checkpoint.position);
+        progress.holders.push(checkpoint.holder);
+        progress.dead_letters += checkpoint.dead_letters;
+        progress.newest = progress.newest.into_iter().chain(checkpoint.newest).min();
+        progress.stopped |= checkpoint.stopped.is_some();
+    }
+    if keys.is_empty() {
+        progress.position = Position::ZERO;
+    }
+    Ok(progress)
+}
+
+impl BuildProgress {
+    /// Returns changes that write the same checkpoints again, if they have not changed.
+    ///
+    /// The new revisions invalidate the fencing tokens of the nodes that hold the leases. So these nodes must read the
+    /// control document before their next batch.
+    pub fn interrupt(&self) -> DocumentChanges {
+        let found = self.found.iter();
+        found.fold(DocumentChanges::new(), |changes, document| {
+            changes.put_if(&document.key, document.revision, &document.value)
+        })
+    }
+}
+
+/// Interrupts every node that processes one of `builds`, by writing its checkpoints again.
+///
+/// The new revisions invalidate the fencing tokens, so each of these nodes must read the control document before its
+/// next batch.
+///
+/// Change the control document before the call. A node that acquires a lease after the change already knows it.
+pub async fn interrupt(
+    documents: &dyn DocumentStore,
+    name: &str,
+    builds: &[Build],
+) -> Result<(), StoreError> {
+    let wanted = builds.iter().filter(|build| !build.retired);
+    for key in wanted.flat_map(|build| lease_keys(name, build.number, build.partitions)) {
+        loop {
+            let found = documents.find_documents(std::slice::from_ref(&key)).await?;
+            let Some(document) = found.into_iter().next() else {
+                break;
+            };
+            let same = DocumentChanges::new().put_if(&key, document.revision, document.value);
+            match documents.change_documents(same).await {
+                Ok(_) => break,
+                // A batch came first. Its node reads the control document itself, so this ends.
+                Err(DocumentError::RevisionConflict { .. }) => {}
+                Err(error) => return Err(error.into_store_error()),
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Lease {
+    /// Acquires the lease under `key`, if this node may hold it.
+    ///
+    /// No live node may hold the lease, and this node must have less than its share of the partitions. A new checkpoint
+    /// starts after `start`.
+    pub async fn acquire(
+        documents: &dyn DocumentStore,
+        membership: &Membership,
+        key: &str,
+        start: Position,
+        control: KnownControl<'_>,
+    ) -> Result<Acquisition, StoreError> {
+        let keys = [key.to_owned(), control.key.to_owned()];
+        let found = documents.find_documents(&keys).await?;
+        if !control.is_current(&found) {
+            return Ok(Acquisition::OutdatedControl);
+        }
+        let (revision, checkpoint) = checkpoint_of(&found, key, start)?;
+        let node = membership.node();
+        let is_own = checkpoint.holder == Some(node);
+        let is_held = checkpoint
+            .holder
+            .is_some_and(|holder| membership.is_alive(holder));
+        if is_held {
+            membership.mark_held_elsewhere(key);
+        }
+        if !is_own && (is_held || !membership.may_acquire(key)) {
+            return Ok(Acquisition::HeldElsewhere(checkpoint));
+        }
+        let checkpoint = Checkpoint {
+            holder: Some(node),
+            ..checkpoint
+        };
+        let changes = DocumentChanges::new()
+            .put_if(key, revision, encode_document(&checkpoint)?)
+            .require(control.key, control.revision);
+        match documents.change_documents(changes).await {
+            Ok(revision) => Ok(Acquisition::Acquired(Self {
+                key: key.to_owned(),
+                revision,
+                checkpoint,
+            })),
+            Err(DocumentError::RevisionConflict { .. }) => Ok(Acquisition::OutdatedControl),
+            Err(error) => Err(error.into_store_error()),
+        }
+    }
+
+    /// Returns the position of the checkpoint.
+    pub fn position(&self) -> Position {
+        self.checkpoint.position
+    }
+
+    /// Returns the checkpoint.
+    pub fn checkpoint(&self) -> &Checkpoint {
+        &self.checkpoint
+    }
+
+    /// Returns the change that stores `next`, which fails if another node holds the lease.
+    pub fn renew(&self, next: &Checkpoint) -> Result<DocumentChanges, StoreError> {
+        Ok(DocumentChanges::new().put_if(&self.key, self.revision, encode_document(next)?))
+    }
+
+    /// Records that the change was made.
+    pub fn renewed(&mut self, next: Checkpoint, revision: Revision) {
+        self.checkpoint = next;
+        self.revision = revision;
+    }
+
+    /// Reads the checkpoint again, and returns whether this node still holds the lease.
+    pub async fn reload(&mut self, documents: &dyn DocumentStore) -> Result<bool, StoreError> {
+        let found = documents.find_documents(std::slice::from_ref(&self.key));
+        self.update(&found.await?)
+    }
+
+    /// Reads the checkpoint again, and returns whether this node may continue to process events.
+    ///
+    /// The node may continue if it still holds the lease and the control document has not changed. Use this method
+    /// where appends may have moved the checkpoint.
+    pub async fn reload_with_control(
+        &mut self,
+        documents: &dyn DocumentStore,
+        control: KnownControl<'_>,
+    ) -> Result<bool, StoreError> {
+        let keys = [self.key.clone(), control.key.to_owned()];
+        let found = documents.find_documents(&keys).await?;
+        Ok(control.is_current(&found) && self.update(&found)?)
+    }
+
+    fn update(&mut self, found: &[Document]) -> Result<bool, StoreError> {
+        let (revision, checkpoint) = checkpoint_of(found, &self.key, Position::ZERO)?;
+        let is_own = checkpoint.holder == self.checkpoint.holder;
+        if is_own {
+            self.revision = revision;
+            self.checkpoint = checkpoint;
+        }
+        Ok(is_own)
+    }
+
+    /// Releases the lease, so that others can acquire it at once.
+    pub async fn release(self, documents: &dyn DocumentStore) -> Result<(), StoreError> {
+        let checkpoint = Checkpoint {
+            holder: None,
+            ..self.checkpoint
+        };
+        let changes =
+            DocumentChanges::new().put_if(&self.key, self.revision, encode_document(&checkpoint)?);
+        match documents.change_documents(changes).await {
+            Err(DocumentError::Store(error)) => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Tests the fencing of leases, for the conformance suite.
+///
+/// One node acquires and renews a lease, another node takes it over, and then both renew it. Returns which of the three
+/// renewals succeeded.
+#[doc(hidden)]
+pub async fn fencing_test(first: &dyn DocumentStore, second: &dyn DocumentStore) -> [bool; 3] {
+    let revision = first.change_documents(DocumentChanges::new().put("control", "{}"));
+    let control = KnownControl {
+        key: "control",
+        revision: revision.await.unwrap_or_default(),
+    };
+    // A node with a lease of zero is dead at once.
+    let nodes = [(); 2].map(|()| Membership::alone(Duration::ZERO));
+    let acquire = async |documents, node| {
+        let acquired = Lease::acquire(documents, node, "fence", Position::ZERO, control);
+        match acquired.await {
+            Ok(Acquisition::Acquired(lease)) => Some(lease),
+            _ => None,
+        }
+    };
+    let renew = async |documents: &dyn DocumentStore, lease: Option<&Lease>, position| {
+        let lease = lease?;
+        let next = Checkpoint {
+            position: Position::new(position),
+            ..lease.checkpoint().clone()
+        };
+        let changes = lease.renew(&next).ok()?;
+        documents.change_documents(changes).await.ok()
+    };
+    let mut lease = acquire(first, &nodes[0]).await;
+    let before = renew(first, lease.as_ref(), 1).await;
+    if let (Some(lease), Some(revision)) = (&mut lease, before) {
+        let next = lease.checkpoint().clone();
+        lease.renewed(next, revision);
+    }
+    let taken_over = acquire(second, &nodes[1]).await;
+    let stale = renew(first, lease.as_ref(), 2).await;
+    let current = renew(second, taken_over.as_ref(), 3).await;
+    [before.is_some(), stale.is_some(), current.is_some()]
+}

@@ -1,0 +1,384 @@
+//! [`PartitionWorker`]: the task of one partition of one build. Acquires the lease, catches up, follows the log,
+//! releases.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use factum_core::read::Page;
+use factum_engine::error::{StoreError, error_chain};
+use factum_engine::subscription::Subscription;
+use tokio::sync::watch;
+use tracing::{Instrument as _, debug, error, warn};
+
+use super::batch::BatchError;
+use super::batch_applier::BatchApplier;
+use super::build::Build;
+use super::context::{ConsumerContext, PROMOTION_PAUSE};
+use super::control::{VersionedControl, control_key};
+use super::dead_letter_retry::DeadLetterRetrier;
+use super::lease::{Checkpoint, KnownControl, Lease, Stop};
+use super::lease_holder::LeaseHolder;
+use super::panic_guard::catch_panic;
+use super::partition::Partition;
+use super::partition_reporter::PartitionReporter;
+use super::session::{PartitionSession, RetryState, SessionEnd};
+use super::status::ConsumerState;
+use super::traits::NewerEvents;
+
+/// The task of one partition of one build.
+pub struct PartitionWorker {
+    context: Arc<ConsumerContext>,
+    build: Build,
+    holder: LeaseHolder,
+    applier: BatchApplier,
+    reporter: PartitionReporter,
+    control: watch::Receiver<Arc<VersionedControl>>,
+    /// The number of the newest request to hold the build that was carried out.
+    carried_out_pauses: u64,
+    /// Set if appends move the checkpoint, because the projection is inline.
+    is_inline: bool,
+}
+
+impl PartitionWorker {
+    /// Creates the worker of a partition.
+    pub fn new(
+        context: Arc<ConsumerContext>,
+        build: Build,
+        index: u16,
+        control: watch::Receiver<Arc<VersionedControl>>,
+    ) -> Self {
+        let partition = Partition {
+            index,
+            count: build.partitions,
+        };
+        let reporter = PartitionReporter::new(context.clone(), (build.number, index));
+        let holder = LeaseHolder::new(
+            context.clone(),
+            build.number,
+            index,
+            reporter.clone(),
+            control.clone(),
+        );
+        let applier = BatchApplier::new(
+            context.clone(),
+            build.number,
+            partition,
+            reporter.clone(),
+            control.clone(),
+        );
+        let carried_out_pauses = control.borrow().control.promotion_pauses;
+        Self {
+            context,
+            build,
+            holder,
+            applier,
+            reporter,
+            control,
+            carried_out_pauses,
+            is_inline: false,
+        }
+    }
+
+    /// Runs until the build is dropped or this node shuts down.
+    pub async fn run(mut self) {
+        let span = tracing::info_span!("projection", name = self.context.name());
+        let context = self.context.clone();
+        let work = async {
+            tokio::select! {
+                () = context.membership.ready() => {}
+                () = self.holder.shutdown() => return,
+            }
+            while let Some(lease) = self.holder.acquire().await {
+                let needs_newer_code = self.run_with_lease(lease).await;
+                self.holder.released();
+                if needs_newer_code {
+                    self.holder.yield_to_newer_code().await;
+                }
+            }
+        };
+        work.instrument(span).await;
+    }
+
+    /// Processes events while the lease is held. Returns whether the next event needs newer code.
+    async fn run_with_lease(&mut self, lease: Lease) -> bool {
+        let mut session = PartitionSession::new(lease);
+        let node = self.context.membership.node();
+        self.reporter.update(|status| {
+            status.node = Some(node);
+            status.state = ConsumerState::Starting;
+        });
+        loop {
+            let end = match self.consume(&mut session).await {
+                Ok(never) => match never {},
+                Err(end) => end,
+            };
+            let needs_newer_code = matches!(end, SessionEnd::NewerCode(_));
+            let continues = match end {
+                SessionEnd::LeaseLost => {
+                    self.check_lost_lease(&mut session).await;
+                    return false;
+                }
+                SessionEnd::Shutdown | SessionEnd::Release => false,
+                SessionEnd::Restart => true,
+                SessionEnd::NewerCode(error) => {
+                    warn!(error, "the next event needs newer code");
+                    self.reporter.set_retrying(error);
+                    false
+                }
+                SessionEnd::Paused => self.wait_for_request(ConsumerState::Paused).await,
+                SessionEnd::Failed(error) => self.recover(error, &mut session).await,
+                SessionEnd::Stopped(error) => {
+                    crate::metrics::record_projection_failure(self.context.name());
+                    self.stop(error, &mut session).await
+                }
+            };
+            if !continues {
+                self.holder.release(session.lease).await;
+                return needs_newer_code;
+            }
+        }
+    }
+
+    /// Checks whether an append or another node has moved the checkpoint.
+    async fn check_lost_lease(&mut self, session: &mut PartitionSession) {
+        let position = session.lease.position();
+        let is_own = session.lease.reload(&*self.context.documents).await;
+        // An interruption by a request leaves the checkpoint where it is.
+        let moved = session.lease.position() > position;
+        if let Ok(is_own) = is_own {
+            self.is_inline = is_own && (moved || self.is_inline);
+        }
+        debug!(is_inline = self.is_inline, "lease changed");
+    }
+
+    /// Waits for another request; returns `false` if the partition is no longer needed.
+    async fn wait_for_request(&mut self, state: ConsumerState) -> bool {
+        self.reporter.set_state(state);
+        self.control.changed().await.is_ok() && self.holder.is_wanted()
+    }
+
+    /// Processes pages of events, until the session ends.
+    async fn consume(&mut self, session: &mut PartitionSession) -> Result<Infallible, SessionEnd> {
+        session.deferred.clear();
+        self.prepare(session).await?;
+        let query = self.context.consumer.query();
+        let position = session.lease.position();
+        let mut subscription = Subscription::new(self.context.store.clone(), query, position);
+        let head = self.context.store.watch();
+        let poll_interval = self.context.membership.poll_interval();
+        loop {
+            self.apply_control(session).await?;
+            let has_more = *head.borrow() > subscription.position();
+            let is_retrying = matches!(session.retry, RetryState::Running(_));
+            if is_retrying && !session.deferred.is_pending() && !has_more {
+                continue;
+            }
+            let page = tokio::select! {
+                biased;
+                changed = self.control.changed() => match changed {
+                    Ok(()) => continue,
+                    Err(_) => return Err(SessionEnd::Shutdown),
+                },
+                page = subscription.next_page() => self.defer(session, page?),
+                () = session.deferred.due(&self.context) => session.deferred.take(),
+                () = tokio::time::sleep(poll_interval) => continue,
+            };
+            let Some(mut page) = page else { continue };
+            if self.is_inline {
+                self.remove_processed(session, &mut page).await?;
+            }
+            if !self.is_inline || page.through() > session.lease.position() {
+                self.applier.apply_page(session, &page).await?;
+            }
+            session.failures = 0;
+            self.report_progress(session, &page);
+            if self.control.borrow().control.active < Some(self.build.number) {
+                self.context.build_advanced.notify_one();
+            }
+        }
+    }
+
+    /// Defers a page without events of the partition. Returns the page to process, if any.
+    fn defer(&self, session: &mut PartitionSession, page: Page) -> Option<Page> {
+        let mut events = page.events.iter();
+        let has_events = events.any(|event| self.applier.contains(&event.stream));
+        // The deadlines of a process manager need its checkpoint, appends need that of an inline projection, and
+        // checkpoints in memory cost nothing.
+        let needs_checkpoint = self.is_inline
+            || self.context.consumer.newer_events() == NewerEvents::Wait
+            || self.context.is_local();
+        let context = &self.context;
+        session
+            .deferred
+            .defer(page, has_events || needs_checkpoint, context)
+    }
+
+    /// Removes the events of `page` that appends have processed.
+    async fn remove_processed(
+        &self,
+        session: &mut PartitionSession,
+        page: &mut Page,
+    ) -> Result<(), SessionEnd> {
+        let known = self.control.borrow().clone();
+        let control = KnownControl {
+            key: &control_key(self.context.name()),
+            revision: known.revision,
+        };
+        let documents = &*self.context.documents;
+        if !session
+            .lease
+            .reload_with_control(documents, control)
+            .await?
+        {
+            return Err(SessionEnd::LeaseLost);
+        }
+        let processed = session.lease.position();
+        if page.through() > processed {
+            page.events.retain(|event| event.position > processed);
+        }
+        Ok(())
+    }
+
+    /// Prepares the build, and loads the dead-letter queue.
+    async fn prepare(&self, session: &mut PartitionSession) -> Result<(), SessionEnd> {
+        let context = &*self.context;
+        if !session.lease.reload(&*context.documents).await? {
+            return Err(SessionEnd::LeaseLost);
+        }
+        if let Some(model) = context.read_model() {
+            let prepared = catch_panic(model.prepare(self.build.number)).await;
+            prepared.map_err(|error| match error {
+                BatchError::Store(StoreError::Closed) => SessionEnd::Shutdown,
+                error => SessionEnd::Failed(error),
+            })?;
+        }
+        context.consumer.acquired();
+        self.applier.load_queue(session).await?;
+        let head = context.head();
+        self.reporter.update(|status| {
+            status.reset_position(session.lease.position());
+            status.head = head;
+            status.dead_letters = session.queue.len();
+            status.newest = session.lease.checkpoint().newest;
+            status.state = ConsumerState::CatchingUp;
+            if status.position >= head {
+                // Another node has processed the events that failed on this node.
+                status.last_error = None;
+                status.state = ConsumerState::Live;
+            }
+        });
+        Ok(())
+    }
+
+    /// Carries out the requests since the last page.
+    async fn apply_control(&mut self, session: &mut PartitionSession) -> Result<(), SessionEnd> {
+        if self.control.has_changed().is_err() {
+            return Err(SessionEnd::Shutdown);
+        }
+        let known = self.control.borrow_and_update().clone();
+        // A clone knows which changes were seen.
+        self.applier.set_control(self.control.clone());
+        let control = &known.control;
+        if !control.wants(self.build.number) {
+            return Err(SessionEnd::Shutdown);
+        }
+        if control.paused {
+            return Err(SessionEnd::Paused);
+        }
+        if control.promotion_pauses > self.carried_out_pauses {
+            self.carried_out_pauses = control.promotion_pauses;
+            self.wait_for_promotion().await;
+        }
+        let membership = &self.context.membership;
+        if membership.should_release(self.holder.key()) {
+            return Err(SessionEnd::Release);
+        }
+        if let Some(reason) = membership.handover_reason(self.holder.key()) {
+            return Err(SessionEnd::NewerCode(reason));
+        }
+        let retrier = DeadLetterRetrier {
+            applier: &self.applier,
+            context: &self.context,
+            reporter: &self.reporter,
+        };
+        retrier.run(session, control).await
+    }
+
+    /// Lets the replacement of this build overtake it.
+    ///
+    /// Other nodes may read the request only at their next poll.
+    async fn wait_for_promotion(&mut self) {
+        let build = self.build.number;
+        let is_replaced = |read: &Arc<VersionedControl>| read.control.active != Some(build);
+        let longest = self.context.membership.poll_interval() + PROMOTION_PAUSE;
+        // The control document determines the next step, also after a timeout.
+        let _ = tokio::time::timeout(longest, self.control.wait_for(is_replaced)).await;
+    }
+
+    fn report_progress(&self, session: &PartitionSession, page: &Page) {
+        let newest = page.events.last().map(|event| event.recorded_at);
+        self.reporter.update(|status| {
+            status.advance(page.through());
+            status.head = page.head;
+            status.newest = newest.or(status.newest);
+            status.dead_letters = session.queue.len();
+            status.last_error = None;
+            let has_caught_up = status.position >= status.head;
+            status.state = match status.state {
+                ConsumerState::Live => ConsumerState::Live,
+                _ if has_caught_up => ConsumerState::Live,
+                _ => ConsumerState::CatchingUp,
+            };
+        });
+    }
+
+    /// Pauses after a failure, or stops and waits for a request.
+    ///
+    /// Returns `false` if the partition is no longer needed.
+    async fn recover(&mut self, failed: BatchError, session: &mut PartitionSession) -> bool {
+        crate::metrics::record_projection_failure(self.context.name());
+        session.failures += 1;
+        let is_inconsistent = matches!(failed, BatchError::Inconsistent { .. });
+        let retry = &self.context.retry;
+        let gives_up = !failed.is_unavailable() && session.failures >= retry.attempts;
+        let (text, failures) = (error_chain(&failed), session.failures);
+        if is_inconsistent || gives_up {
+            return self.stop(text, session).await;
+        }
+        self.reporter
+            .update(|status| status.last_error = Some(text.clone()));
+        let pause = retry.pause(failures);
+        warn!(error = text, failures, ?pause, "consumer failed, retrying");
+        self.reporter.set_state(ConsumerState::Retrying);
+        tokio::select! {
+            changed = self.control.changed() => changed.is_ok() && self.holder.is_wanted(),
+            () = tokio::time::sleep(pause) => true,
+        }
+    }
+
+    /// Stops at the checkpoint and waits for a request.
+    ///
+    /// Returns `false` if the partition is no longer needed.
+    async fn stop(&mut self, error: String, session: &mut PartitionSession) -> bool {
+        error!(error, "consumer stopped");
+        self.reporter
+            .update(|status| status.last_error = Some(error.clone()));
+        session.failures = 0;
+        self.store_stop(session, error).await;
+        self.wait_for_request(ConsumerState::Stopped).await
+    }
+
+    /// Stores the reason of a stop, for other nodes.
+    async fn store_stop(&self, session: &mut PartitionSession, error: String) {
+        let next = Checkpoint {
+            stopped: Some(Stop {
+                error,
+                resumed: self.control.borrow().control.resumed,
+            }),
+            ..session.lease.checkpoint().clone()
+        };
+        if let Err(error) = self.applier.store_checkpoint(session, next).await {
+            warn!(%error, "cannot store that the consumer has stopped");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! [`ConsumerStatus`]: the progress and health of a consumer.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use factum_core::position::Position;
+use uuid::Uuid;
+
+/// The progress and health of a consumer.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct ConsumerStatus {
+    /// The name of the consumer.
+    pub name: String,
+    /// The state; with several partitions, the worst state.
+    pub state: ConsumerState,
+    /// The number of the build that this status describes: the active one, or the first.
+    pub build: u64,
+    /// The checkpoint: the position up to which every event was processed or became a dead letter.
+    pub position: Position,
+    /// The position of the newest event in the log, as far as known.
+    pub head: Position,
+    /// The longest time that an unprocessed event may have waited; zero if there is none.
+    pub lag_time: Duration,
+    /// The recent number of events of the log that the consumer passes per second.
+    ///
+    /// With several partitions, this is the rate of the slowest one.
+    pub rate: f64,
+    /// The node that processes each partition; `None` if no node does at the moment.
+    pub nodes: Vec<Option<Uuid>>,
+    /// The number of events in the dead-letter queue.
+    pub dead_letters: u64,
+    /// Set if the consumer has an active build.
+    ///
+    /// The active build may have another version than this code, and may not have caught up.
+    pub readable: bool,
+    /// Set if the active build has the version of this code.
+    pub is_current_version: bool,
+    /// The number and the checkpoint of the build that will become active.
+    pub building: Option<(u64, Position)>,
+    /// The reason why the newest build is not promoted, and the call that helps.
+    pub promotion_blocked: Option<String>,
+    /// The last error that was not resolved.
+    pub last_error: Option<String>,
+    /// The error of each build that has stopped.
+    stopped: BTreeMap<u64, String>,
+    blocked_build: Option<u64>,
+}
+
+/// The state of a consumer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum ConsumerState {
+    /// It processes events as they are stored.
+    Live,
+    /// Another node processes the events.
+    OnOtherNode,
+    /// It processes events that were stored earlier.
+    CatchingUp,
+    /// It prepares its read model.
+    Starting,
+    /// A user has paused it.
+    Paused,
+    /// An operation failed and is retried.
+    Retrying,
+    /// An operation failed permanently. Nothing was skipped; `resume` or `rebuild` continues.
+    Stopped,
+}
+
+impl ConsumerStatus {
+    /// Creates the status of a consumer that has not started.
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            state: ConsumerState::Starting,
+            build: 0,
+            position: Position::ZERO,
+            head: Position::ZERO,
+            lag_time: Duration::ZERO,
+            rate: 0.0,
+            nodes: Vec::new(),
+            dead_letters: 0,
+            readable: false,
+            is_current_version: false,
+            building: None,
+            promotion_blocked: None,
+            last_error: None,
+            stopped: BTreeMap::new(),
+            blocked_build: None,
+        }
+    }
+
+    /// Records the builds that have stopped, and the build whose promotion is blocked.
+    pub fn set_obstacles(
+        &mut self,
+        stopped: BTreeMap<u64, String>,
+        blocked: Option<(u64, String)>,
+    ) {
+        self.stopped = stopped;
+        self.blocked_build = blocked.as_ref().map(|(build, _)| *build);
+        self.promotion_blocked = blocked.map(|(_, reason)| reason);
+    }
+
+    /// Returns the reason why `build` will not become active without a request, if there is one.
+    pub fn obstacle_of(&self, build: u64) -> Option<&str> {
+        let blocked = self.promotion_blocked.as_ref();
+        let blocked = blocked.filter(|_| self.blocked_build == Some(build));
+        self.stopped.get(&build).or(blocked).map(String::as_str)
+    }
+
+    /// Returns the number of events in the log after the checkpoint.
+    #[must_use]
+    pub fn lag(&self) -> u64 {
+        self.head.get().saturating_sub(self.position.get())
+    }
+
+    /// Returns the estimated time until the checkpoint reaches the head; `None` if the rate is unknown.
+    ///
+    /// If a build is catching up, this is the time until the checkpoint of that build reaches the head.
+    #[must_use]
+    pub fn remaining(&self) -> Option<Duration> {
+        let position = self
+            .building
+            .map_or(self.position, |(_, position)| position);
+        let lag = self.head.get().saturating_sub(position.get());
+        match lag {
+            0 => Some(Duration::ZERO),
+            _ if self.rate > 0.0 => Duration::try_from_secs_f64(lag as f64 / self.rate).ok(),
+            _ => None,
+        }
+    }
+
+    /// Returns whether it has stopped after a failure.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.state == ConsumerState::Stopped
+    }
+}

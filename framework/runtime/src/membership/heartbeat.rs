@@ -1,0 +1,74 @@
+//! The heartbeat of a node: the task that reads the other nodes and writes the document of this one.
+
+use std::sync::Arc;
+
+use factum_core::document::{DocumentChanges, DocumentStore, Scan, encode_document};
+use factum_core::error::StoreError;
+use tracing::warn;
+
+use super::Membership;
+use super::heartbeat_document::{HEARTBEATS, Heartbeat, heartbeat_key};
+use super::os_process::OsProcess;
+
+impl Membership {
+    /// Reads the other nodes and writes heartbeats, until the task is aborted.
+    pub async fn run(self: Arc<Self>, documents: Arc<dyn DocumentStore>) {
+        let mut ticks = tokio::time::interval(self.poll_interval());
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = self.changed.notified() => {}
+            }
+            match self.round(&*documents).await {
+                Ok(()) => drop(self.ready.send_replace(true)),
+                Err(StoreError::Closed) => return,
+                Err(error) => warn!(%error, "cannot read the heartbeats of other nodes"),
+            }
+        }
+    }
+
+    async fn round(&self, documents: &dyn DocumentStore) -> Result<(), StoreError> {
+        let own = heartbeat_key(self.node);
+        let found = documents.scan_documents(Scan::prefix(HEARTBEATS)).await?;
+        let changes = {
+            let mut state = self.state();
+            let others = found.iter().filter(|document| document.key != own);
+            let expired = state.observe(others, self.lease);
+            if !*self.ready.borrow() {
+                state.replace_predecessors(self.name.as_deref(), &OsProcess::current());
+            }
+            state.rebalance(self.lease);
+            let expired = expired
+                .into_iter()
+                .fold(DocumentChanges::new(), DocumentChanges::delete);
+            let heartbeat = Heartbeat {
+                lease_ms: u64::try_from(self.lease.as_millis()).unwrap_or(u64::MAX),
+                registered: state.registered().clone(),
+                held: state.held(),
+                name: self.name.clone(),
+                process: OsProcess::current(),
+            };
+            let is_written = found.iter().any(|document| document.key == own);
+            match state.should_write(is_written, self.heartbeat_interval()) {
+                true => expired.put(own, encode_document(&heartbeat)?),
+                false => expired,
+            }
+        };
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let changed = documents.change_documents(changes).await;
+        changed
+            .map(drop)
+            .map_err(factum_core::document::DocumentError::into_store_error)
+    }
+
+    /// Removes this node, so that others take over at once.
+    pub async fn leave(&self, documents: &dyn DocumentStore) {
+        let gone = DocumentChanges::new().delete(heartbeat_key(self.node));
+        if let Err(error) = documents.change_documents(gone).await {
+            warn!(%error, "cannot remove the heartbeat of this node; others take over after its lease");
+        }
+    }
+}

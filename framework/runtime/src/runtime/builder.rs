@@ -1,0 +1,427 @@
+//! [`RuntimeBuilder`]: the content and the settings of a runtime.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use factum_core::document::DocumentStore;
+use factum_core::position::Position;
+use factum_core::store::EventStore;
+use factum_engine::clock::{Clock, SharedClock};
+use factum_engine::engine::{Engine, RetryPolicy};
+use factum_engine::event::Event;
+use factum_engine::process::instance::InstanceKeys;
+use factum_engine::process::{
+    CommandRoute, CommandSet, ProcessManager, ReactSet, Respond, deadline_document,
+};
+use tokio::sync::watch;
+
+use super::Runtime;
+use super::node::Node;
+use super::running::{ConsumerKind, RunningConsumer};
+use super::start_error::{StartError, check_name, check_not_reserved, check_prefix, check_unique};
+use super::start_positions::store_start_positions;
+use crate::consumer::{
+    BoxedConsumer, BoxedReadModel, ConsumerContext, ConsumerTask, FailurePolicy, ReadModel,
+    box_consumer, box_read_model, lease_key,
+};
+use crate::membership::Membership;
+use crate::process::{
+    DecisionDeadlines, DeliveryHandle, DispatchOwner, Dispatcher, DispatcherTask, EventDriven,
+    EventHandler, HandlerConsumer, HandlerOptions, ProcessConsumer, ProcessDefinition, Schedule,
+    Schedules, Signals, TypedProcess, handler_consumer_name, process_consumer_name,
+};
+use crate::start_from::StartFrom;
+
+/// The maximum lengths of names, in bytes.
+const MAX_PROJECTION_NAME: usize = 200;
+const MAX_PROCESS_NAME: usize = 128;
+
+/// The content and the settings of a [`Runtime`].
+#[must_use = "a builder does nothing until `start`"]
+pub struct RuntimeBuilder {
+    engine: Engine,
+    projections: Vec<ProjectionSpec>,
+    processes: Vec<ProcessSpec>,
+    handlers: Vec<HandlerSpec>,
+    schedules: Vec<Schedule>,
+    deadlines: Option<Vec<CommandRoute>>,
+    clock: SharedClock,
+    retry: RetryPolicy,
+    lease: Duration,
+    node_name: Option<String>,
+    concurrency: usize,
+}
+
+struct ProjectionSpec {
+    model: Arc<dyn BoxedConsumer>,
+    policy: FailurePolicy,
+}
+
+struct ProcessSpec {
+    definition: Arc<dyn EventDriven>,
+    deliveries: Arc<dyn ProcessDefinition>,
+    options: ProcessOptions,
+}
+
+struct HandlerSpec {
+    name: String,
+    options: HandlerOptions,
+    consumer: Box<dyn FnOnce(Position) -> Arc<dyn BoxedConsumer> + Send>,
+}
+
+/// The options of a process manager.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ProcessOptions {
+    /// The start position of a new process manager.
+    pub start_from: StartFrom,
+    /// The policy for events that fail; by default they become dead letters.
+    pub failure_policy: FailurePolicy,
+}
+
+impl ProcessOptions {
+    /// Creates the default options of a process manager that starts at `start_from`.
+    #[must_use]
+    pub fn new(start_from: StartFrom) -> Self {
+        Self {
+            start_from,
+            failure_policy: FailurePolicy::default(),
+        }
+    }
+
+    /// Sets the policy for events that fail.
+    #[must_use]
+    pub fn failure_policy(mut self, policy: FailurePolicy) -> Self {
+        self.failure_policy = policy;
+        self
+    }
+}
+
+impl From<StartFrom> for ProcessOptions {
+    fn from(start_from: StartFrom) -> Self {
+        Self::new(start_from)
+    }
+}
+
+impl Runtime {
+    /// Returns a builder of a runtime over the store of `engine`.
+    pub fn builder(engine: &Engine) -> RuntimeBuilder {
+        RuntimeBuilder::new(engine)
+    }
+}
+
+impl RuntimeBuilder {
+    fn new(engine: &Engine) -> Self {
+        Self {
+            engine: engine.clone(),
+            projections: Vec::new(),
+            processes: Vec::new(),
+            handlers: Vec::new(),
+            schedules: Vec::new(),
+            deadlines: None,
+            clock: engine.clock().clone(),
+            retry: RetryPolicy {
+                attempts: 8,
+                base: Duration::from_millis(20),
+                cap: Duration::from_secs(5),
+            },
+            lease: Duration::from_secs(30),
+            node_name: None,
+            concurrency: 16,
+        }
+    }
+
+    /// Adds a projection. Events that fail become dead letters.
+    pub fn projection(self, model: impl ReadModel) -> Self {
+        self.projection_with(model, FailurePolicy::default())
+    }
+
+    /// Adds a projection with a failure policy.
+    pub fn projection_with(mut self, model: impl ReadModel, policy: FailurePolicy) -> Self {
+        let model = box_read_model(model);
+        self.projections.push(ProjectionSpec { model, policy });
+        self
+    }
+
+    /// Adds the process manager `P`.
+    ///
+    /// A process manager that is new to the store starts at the start position in `options`.
+    ///
+    /// ```no_run
+    /// # use factum::prelude::*;
+    /// # use factum::process::ReactSet;
+    /// # async fn run<P: Respond + ReactSet<<P as ProcessManager>::Events>>(engine: Engine) {
+    /// let runtime = Runtime::builder(&engine).process::<P>(StartFrom::Beginning).start().await;
+    /// # }
+    /// ```
+    pub fn process<P>(mut self, options: impl Into<ProcessOptions>) -> Self
+    where
+        P: Respond + ReactSet<<P as ProcessManager>::Events>,
+    {
+        let definition = Arc::new(TypedProcess::<P>::new());
+        self.processes.push(ProcessSpec {
+            definition: definition.clone(),
+            deliveries: definition,
+            options: options.into(),
+        });
+        self
+    }
+
+    /// Adds the event handler `handler`.
+    ///
+    /// An event handler that is new to the store starts at the start position in `options`.
+    ///
+    /// The name identifies its checkpoint: 1 to 128 bytes without `/` or control characters.
+    pub fn handler<E: Event>(
+        mut self,
+        name: impl Into<String>,
+        handler: impl EventHandler<E>,
+        options: impl Into<HandlerOptions>,
+    ) -> Self {
+        let (name, options) = (name.into(), options.into());
+        let (of, concurrency) = (name.clone(), options.concurrency);
+        self.handlers.push(HandlerSpec {
+            name,
+            options,
+            consumer: Box::new(move |starts_after| {
+                box_consumer(HandlerConsumer::new(
+                    &of,
+                    handler,
+                    concurrency,
+                    starts_after,
+                ))
+            }),
+        });
+        self
+    }
+
+    /// Adds a schedule.
+    pub fn schedule(mut self, schedule: Schedule) -> Self {
+        self.schedules.push(schedule);
+        self
+    }
+
+    /// Executes the [deadlines] that decisions set with these commands.
+    ///
+    /// `C` is a command, or a tuple of several.
+    ///
+    /// Deadlines are executed when they are due, one after the other. Each one is executed exactly once, even if
+    /// several nodes execute deadlines. If no node executes the command of a deadline, the deadline stays due and a
+    /// warning is logged.
+    ///
+    /// [deadlines]: factum_engine::events::Events::deadline
+    ///
+    /// ```no_run
+    /// # use factum::prelude::*;
+    /// # use serde::de::DeserializeOwned;
+    /// # async fn run<CancelOrder: Decide + DeserializeOwned, Remind: Decide + DeserializeOwned>(engine: Engine) {
+    /// let runtime = Runtime::builder(&engine).deadlines::<(CancelOrder, Remind)>().start().await;
+    /// # }
+    /// ```
+    pub fn deadlines<C: CommandSet>(mut self) -> Self {
+        self.deadlines.get_or_insert_default().extend(C::routes());
+        self
+    }
+
+    /// Sets the clock of deadlines and schedules. Default: the clock of the engine.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = SharedClock::new(clock);
+        self
+    }
+
+    /// Sets how often, and after which pauses, a failed operation is retried before it fails permanently.
+    ///
+    /// While the store is unavailable, operations are retried without end. Default: 8 attempts with pauses of up to 5
+    /// seconds.
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
+        self
+    }
+
+    /// Sets the time after which a node without heartbeats is considered dead.
+    ///
+    /// Other nodes then take over its work. While there are other nodes, each node writes a heartbeat every third of
+    /// this time. A node that has ended on the same machine is recognized at once. Default: 30 seconds.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+
+    /// Sets a name of this node that stays the same after a restart, for example host and service.
+    ///
+    /// At its start, the node immediately takes over the work of the previous node with this name. If two nodes have
+    /// the same name, the node that starts later takes over the work of the other one. This has no other effect.
+    pub fn node_name(mut self, name: impl Into<String>) -> Self {
+        self.node_name = Some(name.into()).filter(|name| !name.is_empty());
+        self
+    }
+
+    /// Sets the number of commands of a process manager that are executed at a time.
+    ///
+    /// The number is at least 1. Default: 16.
+    ///
+    /// Commands start in the order of their due times, and a deadline is handled after all earlier work.
+    pub fn concurrency(mut self, commands: usize) -> Self {
+        self.concurrency = commands;
+        self
+    }
+
+    /// Starts the runtime, in tasks of the current tokio runtime.
+    ///
+    /// The start positions of new consumers are stored when the call returns.
+    ///
+    /// # Errors
+    /// Returns [`StartError`] if a name is not valid or occurs twice, or if the store fails.
+    ///
+    /// # Panics
+    /// Panics outside a tokio runtime.
+    pub async fn start(self) -> Result<Runtime, StartError> {
+        self.check()?;
+        let started = self.clock.now();
+        let consumers = self.start_positions();
+        let head = store_start_positions(&**self.engine.store(), &consumers, &self.retry).await?;
+        Ok(self.spawn(head, started))
+    }
+
+    fn check(&self) -> Result<(), StartError> {
+        let projections = || self.projections.iter().map(|it| it.model.name());
+        for name in projections() {
+            check_name(ConsumerKind::Projection, name, MAX_PROJECTION_NAME)?;
+            check_prefix(name)?;
+        }
+        let processes = || self.processes.iter().map(|it| it.definition.name());
+        for name in processes() {
+            check_name(ConsumerKind::ProcessManager, name, MAX_PROCESS_NAME)?;
+            check_not_reserved(name)?;
+        }
+        let handlers = || self.handlers.iter().map(|it| &*it.name);
+        for name in handlers() {
+            check_name(ConsumerKind::EventHandler, name, MAX_PROCESS_NAME)?;
+        }
+        check_unique(ConsumerKind::Projection.as_str(), projections())?;
+        check_unique(ConsumerKind::ProcessManager.as_str(), processes())?;
+        check_unique(ConsumerKind::EventHandler.as_str(), handlers())?;
+        check_unique("schedule", self.schedules.iter().map(Schedule::name))?;
+        let mut commands = HashSet::new();
+        for route in self.deadlines.iter().flatten() {
+            if !commands.insert(route.name) {
+                let name = route.name.to_owned();
+                return Err(StartError::DuplicateCommand { name });
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the names and the start positions of the process managers and the event handlers.
+    fn start_positions(&self) -> Vec<(String, StartFrom)> {
+        let processes = self.processes.iter().map(|it| {
+            let name = process_consumer_name(it.definition.name());
+            (name, it.options.start_from)
+        });
+        let handlers = self.handlers.iter().map(|it| {
+            let name = handler_consumer_name(&it.name);
+            (name, it.options.start_from)
+        });
+        processes.chain(handlers).collect()
+    }
+
+    fn spawn(self, head: Position, started: factum_core::timestamp::Timestamp) -> Runtime {
+        let store = self.engine.store().clone();
+        let documents: Arc<dyn DocumentStore> = store.clone();
+        let membership = Arc::new(Membership::new(self.lease, self.node_name));
+        let local = Arc::new(Membership::alone(self.lease));
+        let retry = self.retry;
+        let start_consumer = |consumer: Arc<dyn BoxedConsumer>, policy: FailurePolicy| {
+            let own = consumer
+                .read_model()
+                .and_then(BoxedReadModel::local_documents);
+            let (membership, documents) = match own {
+                None => (membership.clone(), documents.clone()),
+                Some(own) => (local.clone(), own),
+            };
+            let events: Arc<dyn EventStore> = store.clone();
+            let retry = retry.clone();
+            ConsumerTask::start(ConsumerContext::new(
+                consumer, events, documents, membership, retry, policy,
+            ))
+        };
+        let shutdown = watch::Sender::new(false);
+        let poll_interval = membership.poll_interval();
+        let start_dispatcher = |deliveries: &DeliveryHandle, owner: DispatchOwner| {
+            let dispatcher = Dispatcher::new(
+                deliveries.definition().clone(),
+                deliveries.keys().clone(),
+                self.engine.clone(),
+                self.clock.clone(),
+                deliveries.shared_signals().clone(),
+                owner,
+                retry.clone(),
+                poll_interval,
+                self.concurrency,
+            );
+            dispatcher.start(started, shutdown.subscribe())
+        };
+
+        let mut consumers = Vec::new();
+        let mut dispatchers: Vec<DispatcherTask> = Vec::new();
+        let mut is_shared = !self.processes.is_empty() || !self.handlers.is_empty();
+        for ProjectionSpec { model, policy } in self.projections {
+            let local = model.read_model().and_then(BoxedReadModel::local_documents);
+            is_shared |= local.is_none();
+            let name = model.name().to_owned();
+            let task = start_consumer(model, policy);
+            let kind = ConsumerKind::Projection;
+            consumers.push(RunningConsumer::new(kind, name, task, None));
+        }
+        for spec in self.processes {
+            let name = spec.definition.name();
+            let (keys, signals) = (InstanceKeys::new(name), Arc::new(Signals::default()));
+            let starts_after = spec.options.start_from.position(head);
+            let consumer =
+                ProcessConsumer::new(spec.definition, keys.clone(), starts_after, signals.clone());
+            let task = start_consumer(box_consumer(consumer), spec.options.failure_policy);
+            let deliveries =
+                DeliveryHandle::new(spec.deliveries, keys, signals, self.engine.store().clone());
+            let owner = DispatchOwner::LeaseHolder {
+                lease: lease_key(&process_consumer_name(name), 1, 0),
+                membership: membership.clone(),
+            };
+            dispatchers.push(start_dispatcher(&deliveries, owner));
+            let kind = ConsumerKind::ProcessManager;
+            let consumer = RunningConsumer::new(kind, name.to_owned(), task, Some(deliveries));
+            consumers.push(consumer);
+        }
+        for spec in self.handlers {
+            let consumer = (spec.consumer)(spec.options.start_from.position(head));
+            let task = start_consumer(consumer, spec.options.failure_policy);
+            let kind = ConsumerKind::EventHandler;
+            consumers.push(RunningConsumer::new(kind, spec.name, task, None));
+        }
+        let schedule_names = self.schedules.iter().map(|it| it.name().to_owned());
+        let schedule_names = schedule_names.collect();
+        let handle = |definition: Arc<dyn ProcessDefinition>, keys| {
+            DeliveryHandle::new(definition, keys, Arc::default(), store.clone())
+        };
+        let schedules = (!self.schedules.is_empty())
+            .then(|| handle(Arc::new(Schedules::new(self.schedules)), Schedules::keys()));
+        let deadlines = self.deadlines.map(|routes| {
+            let definition = Arc::new(DecisionDeadlines::new(routes));
+            handle(definition, deadline_document::keys())
+        });
+        for deliveries in schedules.iter().chain(&deadlines) {
+            dispatchers.push(start_dispatcher(deliveries, DispatchOwner::EveryNode));
+        }
+        Runtime {
+            consumers,
+            schedules,
+            deadlines,
+            dispatchers,
+            schedule_names,
+            node: Node::start(membership, documents, is_shared),
+            engine: self.engine,
+            clock: self.clock,
+            shutdown,
+        }
+    }
+}

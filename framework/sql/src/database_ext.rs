@@ -1,0 +1,31 @@
+//! [`SqlDatabaseExt`]: the read models and queries of any SQL database.
+
+use std::sync::Arc;
+
+use factum_engine::projection::EventsOf;
+
+use crate::database::SqlDatabase;
+use crate::projection_set::SqlProjectSet;
+use crate::read_model::SqlReadModel;
+use crate::sql::{SqlQuery, StatementTarget};
+
+/// The methods that applications call on any [`SqlDatabase`].
+pub trait SqlDatabaseExt: SqlDatabase + Sized {
+    /// Returns the read model of `projection`, in tables of this database.
+    fn read_model<P>(&self, projection: P) -> SqlReadModel
+    where
+        P: SqlProjectSet<EventsOf<P>>,
+        Self: Clone,
+    {
+        SqlReadModel::new(Arc::new(self.clone()), projection)
+    }
+
+    /// Starts a query that reads the database, in a separate transaction.
+    ///
+    /// Use the plain names of tables: they are views of the active builds.
+    fn query(&self, sql: &'static str) -> SqlQuery<'_> {
+        SqlQuery::new(StatementTarget::Database(self), sql.to_owned())
+    }
+}
+
+impl<D: SqlDatabase> SqlDatabaseExt for D {}

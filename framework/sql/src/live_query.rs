@@ -1,0 +1,210 @@
+//! Live queries of SQL read models.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use factum_core::error::StoreError;
+use factum_core::position::Position;
+use factum_core::store::Store;
+use futures_util::future::BoxFuture;
+use futures_util::stream::unfold;
+use futures_util::{FutureExt as _, Stream};
+use tokio::sync::watch;
+
+use crate::active_build::ActiveBuild;
+use crate::error::SqlError;
+use crate::read_model::SqlReadModel;
+use crate::view::View;
+
+/// The first pause before the read model is read again after an append; it doubles each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
+/// The longest time until changes without an event are visible: a promotion or a retry.
+const MAX_PAUSE: Duration = Duration::from_secs(1);
+
+impl SqlReadModel {
+    /// Returns a stream: the result of `query` on a [view](Self::view), then each result that differs.
+    ///
+    /// Each result has the position of its view. The stream waits if the read model does not exist yet.
+    ///
+    /// Store the position to continue [after it](Self::live_after) later. Results that were replaced before they were
+    /// requested are skipped. Positions never decrease, also after a promotion. An error does not end the stream: the
+    /// next item continues. The stream ends when the store is closed.
+    ///
+    /// ```
+    /// use std::pin::pin;
+    ///
+    /// use futures_util::StreamExt as _;
+    /// # use factum_sql::SqlReadModel;
+    ///
+    /// # async fn show(owners: SqlReadModel) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut live = pin!(owners.live(|mut view| async move {
+    ///     view.query("select count(*) from {owner}").fetch_one::<i64>().await
+    /// }));
+    /// while let Some(next) = live.next().await {
+    ///     let (count, position) = next?;
+    ///     println!("{count} accounts are open at position {position}");
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn live<R, L, F>(
+        &self,
+        query: L,
+    ) -> impl Stream<Item = Result<(R, Position), StoreError>> + Send + use<R, L, F>
+    where
+        R: PartialEq + Clone + Send + 'static,
+        L: Fn(View) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<R, SqlError>> + Send + 'static,
+    {
+        self.follow(None, query)
+    }
+
+    /// Returns the results of [`live`](Self::live), except those at or before `position`.
+    ///
+    /// The caller has already seen these results.
+    pub fn live_after<R, L, F>(
+        &self,
+        position: Position,
+        query: L,
+    ) -> impl Stream<Item = Result<(R, Position), StoreError>> + Send + use<R, L, F>
+    where
+        R: PartialEq + Clone + Send + 'static,
+        L: Fn(View) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<R, SqlError>> + Send + 'static,
+    {
+        self.follow(Some(position), query)
+    }
+
+    fn follow<R, L, F>(
+        &self,
+        after: Option<Position>,
+        query: L,
+    ) -> impl Stream<Item = Result<(R, Position), StoreError>> + Send + use<R, L, F>
+    where
+        R: PartialEq + Clone + Send + 'static,
+        L: Fn(View) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<R, SqlError>> + Send + 'static,
+    {
+        live_query(self.clone(), after, move |view| {
+            let result = query(view);
+            async move {
+                result.await.map_err(|error| match error {
+                    SqlError::Store(error) => error,
+                    error => StoreError::Failed(error.into()),
+                })
+            }
+        })
+    }
+}
+
+/// Returns a stream: the result of `query` on the newest view, then each result that differs.
+///
+/// Each result has the position of the view. Results at or before `after` are left out. The documents of the store show
+/// when the read model may have changed, whichever node processes it.
+///
+/// The positions never decrease. With several partitions, a result may contain effects of events after its position; it
+/// is repeated when every partition has reached the position that the first had. An error does not end the stream: the
+/// next item continues. The stream ends when the store is closed.
+fn live_query<R, L, F>(
+    model: SqlReadModel,
+    after: Option<Position>,
+    query: L,
+) -> impl Stream<Item = Result<(R, Position), StoreError>> + Send + use<R, L, F>
+where
+    R: PartialEq + Clone + Send + 'static,
+    L: Fn(View) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<R, StoreError>> + Send + 'static,
+{
+    let store: Arc<dyn Store> = model.database.clone();
+    let live = SqlLiveQuery {
+        model,
+        head: store.watch(),
+        store,
+        query: Box::new(move |view| query(view).boxed()),
+        after,
+        seen: None,
+        last: None,
+        highest: Position::ZERO,
+    };
+    unfold(live, |mut live| async move {
+        live.next().await.map(|next| (next, live))
+    })
+}
+
+type ViewQuery<R> = Box<dyn Fn(View) -> BoxFuture<'static, Result<R, StoreError>> + Send + Sync>;
+
+struct SqlLiveQuery<R> {
+    model: SqlReadModel,
+    store: Arc<dyn Store>,
+    head: watch::Receiver<Position>,
+    query: ViewQuery<R>,
+    after: Option<Position>,
+    seen: Option<ActiveBuild>,
+    last: Option<(R, Position)>,
+    /// The highest position of a partition in the last result.
+    highest: Position,
+}
+
+impl<R: PartialEq + Clone> SqlLiveQuery<R> {
+    async fn next(&mut self) -> Option<Result<(R, Position), StoreError>> {
+        loop {
+            match self.step().await {
+                Ok(Some(next)) => return Some(Ok(next)),
+                Ok(None) => {}
+                Err(StoreError::Closed) => return None,
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+
+    async fn step(&mut self) -> Result<Option<(R, Position)>, StoreError> {
+        if let Some(seen) = &self.seen {
+            wait_for_change(&*self.store, &mut self.head, seen).await?;
+        }
+        let (active, view) = self.model.open().await?;
+        let position = active.position();
+        let is_newer = self.after.is_none_or(|after| position > after)
+            && self.last.as_ref().is_none_or(|(_, at)| position >= *at);
+        let mut found = None;
+        if let Some(view) = view.filter(|_| is_newer) {
+            let result = (self.query)(view).await?;
+            let is_different = self.last.as_ref().is_none_or(|(last, at)| {
+                let has_caught_up = *at < self.highest && position >= self.highest;
+                *last != result || has_caught_up
+            });
+            found = is_different.then_some((result, position));
+        }
+        // Not before an error: then the read model is read again at once.
+        let highest = active.highest();
+        self.seen = Some(active);
+        if found.is_some() {
+            self.last.clone_from(&found);
+            self.highest = highest;
+        }
+        Ok(found)
+    }
+}
+
+/// Waits until readers may see another state than `seen`.
+async fn wait_for_change(
+    store: &dyn Store,
+    head: &mut watch::Receiver<Position>,
+    seen: &ActiveBuild,
+) -> Result<(), StoreError> {
+    let keys = seen.sources();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let lags = *head.borrow_and_update() > seen.position();
+        if !seen.is_current(&store.find_documents(&keys).await?) {
+            return Ok(());
+        }
+        if lags {
+            tokio::time::sleep(pause).await;
+            pause = MAX_PAUSE.min(pause * 2);
+            continue;
+        }
+        tokio::select! {
+            changed = head.changed() => changed.map_err(|_| StoreError::Closed)?,
+            () = tokio::time::sleep(MAX_PAUSE) => {}
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! [`Sql`]: the tables of one build of a read model, and [`SqlQuery`]: a statement with its values.
+
+use std::any::Any;
+use std::collections::BTreeSet;
+use std::fmt;
+
+use factum_core::error::{BoxError, StoreError};
+
+use crate::connection::{Dialect, SqlConnection};
+use crate::database::SqlDatabase;
+use crate::error::SqlError;
+use crate::row::{FromRow, SqlRow};
+use crate::table_names::expand_table_names;
+use crate::value::{IntoSqlValue, SqlValue};
+
+/// The tables of one build of a read model, inside of the transaction that also moves the checkpoint.
+///
+/// Write the names of the projection's tables and indexes in braces: a rebuild fills new tables beside those that serve
+/// readers, so the tables of build 3 are named `owner__3`. Readers use the plain name, which is a view. Write
+/// parameters as `$1`, `$2` and so on.
+///
+/// ```
+/// # use factum_sql::{Sql, SqlError};
+/// # async fn example(db: &mut Sql<'_>) -> Result<(), SqlError> {
+/// db.query("insert into {owner} (account, name) values ($1, $2)").bind("a-1").bind("alice").execute().await?;
+/// let name: Option<String> = db.query("select name from {owner} where account = $1").bind("a-1").fetch_optional().await?;
+/// let rows: Vec<(String, i64)> = db.query("select name, count(*) from {owner} group by name").fetch_all().await?;
+/// # Ok(()) }
+/// ```
+///
+/// Statements that work on both databases use `bigint`, `double precision`, `text`, `bytea`, `boolean` and `uuid`
+/// columns, `insert … on conflict … do update`, and `returning`. For other statements, use [`dialect`](Self::dialect),
+/// or [`driver`](Self::driver) for the connection itself.
+pub struct Sql<'c> {
+    connection: &'c mut dyn SqlConnection,
+    build: u64,
+    table_names: BTreeSet<String>,
+}
+
+impl<'c> Sql<'c> {
+    pub(crate) fn new(connection: &'c mut dyn SqlConnection, build: u64) -> Self {
+        Self {
+            connection,
+            build,
+            table_names: BTreeSet::new(),
+        }
+    }
+
+    /// Starts a statement.
+    pub fn query(&mut self, sql: &'static str) -> SqlQuery<'_> {
+        let sql = self.expand(sql);
+        SqlQuery::new(StatementTarget::Connection(&mut *self.connection), sql)
+    }
+
+    /// Executes statements without parameters, separated by semicolons.
+    ///
+    /// # Errors
+    /// Returns [`SqlError`] for the first statement that fails.
+    pub async fn execute(&mut self, sql: &'static str) -> Result<(), SqlError> {
+        let sql = self.expand(sql);
+        self.connection.execute_script(&sql).await
+    }
+
+    /// Returns `sql` with the table names in braces replaced, for the [driver](Self::driver).
+    pub fn expand(&mut self, sql: &str) -> String {
+        let names = &mut self.table_names;
+        expand_table_names(sql, self.build, |name| {
+            if !names.contains(name) {
+                names.insert(name.to_owned());
+            }
+        })
+    }
+
+    /// Returns the dialect of the database.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        self.connection.dialect()
+    }
+
+    /// Returns the connection of the driver; `None` if it has another type than `C`.
+    ///
+    /// The type is `rusqlite::Connection` or `sqlx::PgConnection`. Statements through it are inside of the transaction.
+    /// Do not end the transaction.
+    pub fn driver<C: Any>(&mut self) -> Option<&mut C> {
+        let driver: &mut dyn Any = self.connection.driver();
+        driver.downcast_mut()
+    }
+
+    /// Returns the table names that were written in braces.
+    pub(crate) fn into_table_names(self) -> BTreeSet<String> {
+        self.table_names
+    }
+
+    /// Converts an error into a [`StoreError`] if the database is its cause.
+    pub(crate) fn store_error(&self, error: BoxError) -> Result<StoreError, BoxError> {
+        self.connection.store_error(error)
+    }
+}
+
+impl fmt::Debug for Sql<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sql")
+            .field("build", &self.build)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The target of a statement.
+pub(crate) enum StatementTarget<'q> {
+    /// An open transaction.
+    Connection(&'q mut dyn SqlConnection),
+    /// A separate read transaction.
+    Database(&'q dyn SqlDatabase),
+}
+
+/// A statement with its values: [bind](Self::bind) them in order, then execute or fetch.
+#[must_use = "a query does nothing until it is executed or fetched"]
+pub struct SqlQuery<'q> {
+    target: StatementTarget<'q>,
+    sql: String,
+    values: Vec<SqlValue>,
+}
+
+impl<'q> SqlQuery<'q> {
+    pub(crate) fn new(target: StatementTarget<'q>, sql: String) -> Self {
+        Self {
+            target,
+            sql,
+            values: Vec::new(),
+        }
+    }
+
+    /// Binds the value of the next parameter.
+    pub fn bind(mut self, value: impl IntoSqlValue) -> Self {
+        self.values.push(value.into_sql_value());
+        self
+    }
+
+    /// Executes the statement, and returns the number of rows that it changed.
+    ///
+    /// # Errors
+    /// Returns [`SqlError`] if the statement fails.
+    pub async fn execute(self) -> Result<u64, SqlError> {
+        match self.target {
+            StatementTarget::Connection(connection) => {
+                connection.execute(&self.sql, &self.values).await
+            }
+            StatementTarget::Database(database) => {
+                let mut connection = database.begin_read().await?;
+                connection.execute(&self.sql, &self.values).await
+            }
+        }
+    }
+
+    /// Returns all rows.
+    ///
+    /// # Errors
+    /// Returns [`SqlError`] if the statement fails or a row cannot be decoded.
+    pub async fn fetch_all<T: FromRow>(self) -> Result<Vec<T>, SqlError> {
+        let rows = self.fetch(usize::MAX).await?;
+        rows.iter().map(T::from_row).collect()
+    }
+
+    /// Returns the first row.
+    ///
+    /// # Errors
+    /// Returns [`SqlError::NoRow`] if there is none, or another [`SqlError`].
+    pub async fn fetch_one<T: FromRow>(self) -> Result<T, SqlError> {
+        self.fetch_optional().await?.ok_or(SqlError::NoRow)
+    }
+
+    /// Returns the first row, if there is one.
+    ///
+    /// # Errors
+    /// Returns [`SqlError`] if the statement fails or the row cannot be decoded.
+    pub async fn fetch_optional<T: FromRow>(self) -> Result<Option<T>, SqlError> {
+        let rows = self.fetch(1).await?;
+        rows.first().map(T::from_row).transpose()
+    }
+
+    async fn fetch(self, limit: usize) -> Result<Vec<SqlRow>, SqlError> {
+        let (sql, values) = (&self.sql, &self.values);
+        match self.target {
+            StatementTarget::Connection(connection) => connection.fetch(sql, values, limit).await,
+            StatementTarget::Database(database) => {
+                let mut connection = database.begin_read().await?;
+                connection.fetch(sql, values, limit).await
+            }
+        }
+    }
+}
+
+impl fmt::Debug for SqlQuery<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqlQuery")
+            .field("sql", &self.sql)
+            .field("values", &self.values)
+            .finish_non_exhaustive()
+    }
+}

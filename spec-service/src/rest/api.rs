@@ -1,0 +1,25 @@
+//! [`Api`]: the state that the handlers of the REST API share.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::app::Specs;
+use crate::metrics::Exporter;
+
+/// The state and settings of the REST API.
+#[derive(Clone)]
+pub struct Api {
+    /// The specifications.
+    pub specs: Specs,
+    /// The maximum size of a content in bytes. A request body can be larger because of JSON escapes.
+    pub max_content: usize,
+    /// The maximum lag of a projection, in events, for the service to be ready.
+    pub ready_lag: u64,
+    /// Becomes `true` when shutdown begins. The service is then not ready.
+    pub stopping: watch::Receiver<bool>,
+    /// The timeout of a request.
+    pub timeout: Duration,
+    /// The exporter for `GET /metrics`. `None` removes the route.
+    pub metrics: Option<Exporter>,
+}
