@@ -105,10 +105,7 @@ const EXPECTED_METRICS: [(&str, f64); 17] = [
     (r#"factum_events_stored_total{store="sqlite"}"#, 3.0),
     (r#"factum_batch_events_sum{store="sqlite"}"#, 3.0),
     (r#"factum_consumer_position{consumer="spec_list"}"#, 3.0),
-    (
-        r#"factum_consumer_lag_events{consumer="spec_list"}"#,
-        0.0,
-    ),
+    (r#"factum_consumer_lag_events{consumer="spec_list"}"#, 0.0),
     (
         r#"http_requests_total{method="POST",route="/v1/specs",status="201"}"#,
         2.0,

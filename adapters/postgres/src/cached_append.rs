@@ -1,6 +1,7 @@
 //! [`WriteBatch`]: appends that are checked with the writer's cache, and stored if the cache is still valid.
 //!
-//! The positions are assigned here. Other appends use the database function of [`append`](crate::append).
+//! The positions are assigned here. Other appends use the database function of
+//! [`database_append`](crate::database_append).
 
 use std::collections::{HashMap, HashSet};
 

@@ -1,4 +1,5 @@
-//! [`Inline`]: appends and the effects of inline projections in one transaction.
+//! [`Inline`]: appends and the effects of inline projections in one transaction; [`factum_sql::inline`] applies the
+//! events.
 
 use std::iter::successors;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use factum_sql::BoxedProjection;
 use factum_sql::inline::{InlineError, InlineProjections};
 use sqlx::postgres::PgConnection;
 
-use crate::append::{self, BatchOutcome};
+use crate::database_append::{self, BatchOutcome};
 use crate::error::BackendError;
 use crate::sql_transaction::{IgnoredError, PostgresTransaction};
 use crate::stream_ids::StreamIds;
@@ -75,7 +76,7 @@ impl Inline {
         self.projections.is_empty()
     }
 
-    /// Stores `appends` as [`append::store`] does, and applies their events to the inline projections.
+    /// Stores `appends`, and applies their events to the inline projections.
     ///
     /// If it fails before the commit, nothing was executed.
     pub async fn store(
@@ -112,7 +113,7 @@ impl Inline {
         let mut db = PostgresTransaction::new(connection, &self.stream_ids);
         let begun = self.projections.begin(&mut db, head).await;
         let builds = begun.map_err(BatchFailure::rejected)?;
-        let stored = append::store(connection, appends).await;
+        let stored = database_append::store(connection, appends).await;
         let outcome = stored.map_err(BackendError::into_not_executed)?;
         let results = appends.iter().copied().zip(&outcome.results);
         let appended = results.filter_map(|(append, result)| Some((append, result.as_ref().ok()?)));

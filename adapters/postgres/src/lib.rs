@@ -2,7 +2,8 @@
 //!
 //! An append is one round trip: a database function checks each append of a batch separately, under the lock that
 //! assigns positions, and the commit follows at once. Appends that arrive during a commit are stored together in the
-//! next batch. Several processes may use one database. One database may hold several stores, each in its own schema.
+//! next batch. If no other process appends, the writer checks appends with its own cache instead. Several processes may
+//! use one database. One database may hold several stores, each in its own schema.
 //!
 //! ```no_run
 //! # async fn run() -> Result<(), factum_core::error::StoreError> {
@@ -19,15 +20,15 @@
 //!
 //! To look at the events in `psql`, use the view of the schema: `select * from factum.events`.
 
-mod append;
 mod appended;
 mod cached_append;
+mod database_append;
 mod document;
 mod document_conflicts;
 mod error;
 mod event_columns;
 mod event_row;
-mod first_result;
+mod idempotency_key;
 mod independent_batches;
 mod inline;
 mod insert;

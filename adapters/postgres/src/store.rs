@@ -195,9 +195,9 @@ impl EventStore for PostgresStore {
 
     async fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {
         let mut reader = self.0.read_pool.acquire().await?;
-        let mut found = crate::first_result::find(&mut reader.connection, key).await;
+        let mut found = crate::idempotency_key::find(&mut reader.connection, key).await;
         if reader.reconnect_if_stale(&found).await? {
-            found = crate::first_result::find(&mut reader.connection, key).await;
+            found = crate::idempotency_key::find(&mut reader.connection, key).await;
         }
         reader.release(&found);
         found.map_err(BackendError::into_not_executed)?

@@ -20,7 +20,7 @@ use crate::independent_batches::split_independent;
 use crate::inline::{BatchFailure, Inline};
 use crate::write_request::{AppendResult, WriteRequest, appends, batch_span};
 use crate::writer_cache::WriterCache;
-use crate::{append, recovery};
+use crate::{database_append, recovery};
 
 /// The maximum number of messages that wait for the writer; further callers wait for room.
 pub const QUEUE_CAPACITY: usize = 1_024;
@@ -236,7 +236,7 @@ impl Writer {
         let started = Stopwatch::start();
         let stored = match self.inline.is_empty() {
             true => {
-                let stored = append::store(&mut connection, appends).await;
+                let stored = database_append::store(&mut connection, appends).await;
                 stored.map_err(BatchFailure::Backend)
             }
             false => self.inline.store(&mut connection, appends).await,

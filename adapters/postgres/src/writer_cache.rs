@@ -9,7 +9,7 @@ use quick_cache::unsync::Cache;
 use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 
-use crate::append::{BatchOutcome, encode_condition};
+use crate::database_append::{BatchOutcome, encode_condition};
 use crate::error::BackendError;
 use crate::stream_state::StreamState;
 

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use crate::document::change;
 use crate::error::BackendError;
-use crate::first_result::{self, FirstResult};
+use crate::idempotency_key::{self, FirstResult};
 use crate::inline::Inline;
 use crate::insert::{EventPlace, Inserts};
 use crate::query;
@@ -79,7 +79,7 @@ impl<'t> WriteBatch<'t> {
 
     fn append(&mut self, append: &Append) -> Result<AppendResult, BackendError> {
         if let Some(key) = &append.key
-            && let Some(first) = first_result::find(self.connection, &key.key)?
+            && let Some(first) = idempotency_key::find(self.connection, &key.key)?
         {
             return Ok(first.repeat(key));
         }

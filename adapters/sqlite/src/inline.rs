@@ -1,4 +1,6 @@
-//! [`Inline`]: the inline projections on the thread that writes.
+//! [`Inline`]: the inline projections on the thread that writes; [`factum_sql::inline`] applies the events.
+//!
+//! The batch calls it before and after it stores its appends.
 
 use std::sync::Arc;
 

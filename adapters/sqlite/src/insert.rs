@@ -9,7 +9,7 @@ use rusqlite::types::Null;
 use rusqlite::{CachedStatement, Connection};
 
 use crate::error::BackendError;
-use crate::first_result::FirstResult;
+use crate::idempotency_key::FirstResult;
 
 /// The statements that insert the rows of a batch, one row at a time.
 pub struct Inserts<'c> {

@@ -32,7 +32,7 @@ mod database_file;
 mod document;
 mod error;
 mod event_types;
-mod first_result;
+mod idempotency_key;
 mod inline;
 mod insert;
 mod migrate;

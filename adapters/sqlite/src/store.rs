@@ -168,7 +168,7 @@ impl EventStore for SqliteStore {
 
     async fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {
         let text = key.key.clone();
-        let find = move |connection: &_| crate::first_result::find(connection, &text);
+        let find = move |connection: &_| crate::idempotency_key::find(connection, &text);
         let found = self.0.read_pool.run(ReadCost::Short, find).await;
         let found = found.map_err(StoreError::from)?;
         found.map(|first| first.repeat(key)).transpose()

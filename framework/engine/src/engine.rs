@@ -4,16 +4,16 @@ mod alarm;
 mod append_chain;
 mod core;
 mod decision_context;
-mod decision_deadlines;
-mod execute;
+mod encode_deadlines;
 mod execute_and_wait;
+mod execute_call;
 mod execute_error;
-mod execution;
+mod execution_loop;
 mod history;
 mod load;
 mod pipelined_append;
 mod receipt;
-mod retry;
+mod retry_policy;
 mod stream_queues;
 
 use std::fmt;
@@ -37,13 +37,13 @@ use crate::subscription::Subscription;
 
 #[doc(hidden)]
 pub use crate::engine::alarm::DeadlineAlarm;
-pub use crate::engine::execute::Execute;
 pub use crate::engine::execute_and_wait::{ExecuteAndWait, ExecuteAndWaitError, WaitForPosition};
+pub use crate::engine::execute_call::Execute;
 pub use crate::engine::execute_error::ExecuteError;
 pub use crate::engine::history::History;
 pub use crate::engine::load::{Load, Loaded};
 pub use crate::engine::receipt::Receipt;
-pub use crate::engine::retry::RetryPolicy;
+pub use crate::engine::retry_policy::RetryPolicy;
 pub use crate::state::load_error::LoadError;
 
 /// The number of states in the aggregate cache, unless set.

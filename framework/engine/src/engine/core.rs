@@ -2,7 +2,7 @@
 
 use crate::clock::SharedClock;
 use crate::engine::alarm::DeadlineAlarm;
-use crate::engine::retry::RetryPolicy;
+use crate::engine::retry_policy::RetryPolicy;
 use crate::engine::stream_queues::StreamQueues;
 use crate::state::loader::StateLoader;
 

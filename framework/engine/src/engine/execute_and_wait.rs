@@ -6,7 +6,7 @@ use factum_core::position::Position;
 use futures_util::future::BoxFuture;
 
 use crate::command::Decide;
-use crate::engine::execute::Execute;
+use crate::engine::execute_call::Execute;
 use crate::engine::execute_error::ExecuteError;
 use crate::engine::receipt::Receipt;
 

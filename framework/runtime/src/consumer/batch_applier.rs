@@ -312,7 +312,7 @@ impl BatchApplier {
             stopped: None,
             ..session.lease.checkpoint().clone()
         };
-        let mut changes = session.lease.renew(&next)?;
+        let mut changes = session.lease.renewal_change(&next)?;
         let store = self.context.dead_letters(self.build);
         for letter in &commit.letters {
             let (key, value) = (store.key(letter), encode_document(letter)?);
@@ -337,7 +337,7 @@ impl BatchApplier {
         } else {
             self.context.consumer.handle(batch).await?
         };
-        session.lease.renewed(next, revision);
+        session.lease.record_renewal(next, revision);
         for before in commit.resolved {
             session.queue.remove(before.letter.position);
         }
@@ -353,9 +353,9 @@ impl BatchApplier {
         session: &mut PartitionSession,
         next: Checkpoint,
     ) -> Result<(), BatchError> {
-        let changes = session.lease.renew(&next)?;
+        let changes = session.lease.renewal_change(&next)?;
         let revision = self.context.documents.change_documents(changes).await?;
-        session.lease.renewed(next, revision);
+        session.lease.record_renewal(next, revision);
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! [`Lease`]: the right to process a partition of a build, and its checkpoint.
 //!
 //! Both are one document, whose revision is the fencing token: only the node that wrote it last can write it again. Each
-//! stored checkpoint renews the lease. A lease has no timeout of its own: another node acquires it when the heartbeat of
+//! stored checkpoint renews the lease: see [`BatchApplier`](super::batch_applier::BatchApplier). A lease has no timeout of its own: another node acquires it when the heartbeat of
 //! its holder has stopped.
 
 use std::time::Duration;
@@ -275,12 +275,12 @@ impl Lease {
     }
 
     /// Returns the change that stores `next`, which fails if another node holds the lease.
-    pub fn renew(&self, next: &Checkpoint) -> Result<DocumentChanges, StoreError> {
+    pub fn renewal_change(&self, next: &Checkpoint) -> Result<DocumentChanges, StoreError> {
         Ok(DocumentChanges::new().put_if(&self.key, self.revision, encode_document(next)?))
     }
 
     /// Records that the change was made.
-    pub fn renewed(&mut self, next: Checkpoint, revision: Revision) {
+    pub fn record_renewal(&mut self, next: Checkpoint, revision: Revision) {
         self.checkpoint = next;
         self.revision = revision;
     }
@@ -356,14 +356,14 @@ pub async fn fencing_test(first: &dyn DocumentStore, second: &dyn DocumentStore)
             position: Position::new(position),
             ..lease.checkpoint().clone()
         };
-        let changes = lease.renew(&next).ok()?;
+        let changes = lease.renewal_change(&next).ok()?;
         documents.change_documents(changes).await.ok()
     };
     let mut lease = acquire(first, &nodes[0]).await;
     let before = renew(first, lease.as_ref(), 1).await;
     if let (Some(lease), Some(revision)) = (&mut lease, before) {
         let next = lease.checkpoint().clone();
-        lease.renewed(next, revision);
+        lease.record_renewal(next, revision);
     }
     let taken_over = acquire(second, &nodes[1]).await;
     let stale = renew(first, lease.as_ref(), 2).await;

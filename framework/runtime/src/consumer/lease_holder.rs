@@ -1,6 +1,7 @@
 //! [`LeaseHolder`]: acquires and releases the lease of a partition.
 //!
-//! While another node holds the lease, it reports the progress of that node.
+//! While another node holds the lease, it reports the progress of that node. The lease is renewed with each checkpoint,
+//! by [`BatchApplier`](super::batch_applier::BatchApplier).
 
 use std::sync::Arc;
 

@@ -1,4 +1,6 @@
-//! [`Dispatcher`]: executes due work, for one process manager, for all schedules, or for all deadlines of decisions.
+//! [`Dispatcher`]: reads due work, and passes each item to [`WorkExecutor`](super::work_executor::WorkExecutor).
+//!
+//! There is one dispatcher for each process manager, one for all schedules, and one for all deadlines of decisions.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -337,8 +339,8 @@ impl Dispatcher {
         let now = self.clock.now();
         match instance.next_work() {
             Some((at, InstanceWork::Command(pending))) if at <= now => {
-                let delivery = self.delivery(fence);
-                let left = delivery.command(revision, &instance, pending).await?;
+                let executor = self.executor(fence);
+                let left = executor.command(revision, &instance, pending).await?;
                 if let Some(newer) = left {
                     self.leave_to_newer_code(id, newer.number, &newer.error);
                 }
@@ -350,7 +352,7 @@ impl Dispatcher {
                 let permission = self.gate.check(store, &self.owner, process, id, at, now);
                 match permission.await? {
                     DeadlinePermission::Granted => {
-                        self.delivery(fence).deadline(id, &name, &timer, now).await
+                        self.executor(fence).deadline(id, &name, &timer, now).await
                     }
                     DeadlinePermission::EventsFirst => Err(DispatchError::EventsFirst),
                     DeadlinePermission::Blocked => {
@@ -363,7 +365,7 @@ impl Dispatcher {
         }
     }
 
-    fn delivery<'a>(&'a self, fence: &'a Fence) -> WorkExecutor<'a> {
+    fn executor<'a>(&'a self, fence: &'a Fence) -> WorkExecutor<'a> {
         WorkExecutor {
             definition: &*self.definition,
             keys: &self.keys,

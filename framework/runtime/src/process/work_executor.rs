@@ -1,4 +1,4 @@
-//! [`WorkExecutor`]: executes one command or handles one deadline, and stores the result.
+//! [`WorkExecutor`]: sends one command or fires one deadline, and stores the result or the failure.
 
 use factum_core::append::MAX_IDEMPOTENCY_KEY;
 use factum_core::document::{

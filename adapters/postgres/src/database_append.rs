@@ -19,7 +19,7 @@ use crate::error::BackendError;
 use crate::event_columns::EventColumns;
 use crate::stream_state::StreamState;
 use crate::write_request::AppendResult;
-use crate::{appended, first_result};
+use crate::{appended, idempotency_key};
 
 /// The results of the appends of one transaction, and the state of the log after it.
 pub struct BatchOutcome {
@@ -83,7 +83,7 @@ pub async fn store(
         let result = match (name, &append.key) {
             ("stored", _) => Ok(outcome.add_stored(row, append)?),
             ("conflict", _) => Err(decode_conflict(row, append)?.into()),
-            ("known", Some(key)) => match first_result::find(&mut *connection, key).await? {
+            ("known", Some(key)) => match idempotency_key::find(&mut *connection, key).await? {
                 Ok(Some(first)) => Ok(first),
                 Ok(None) => {
                     let reason = "an idempotency key was found, but not its first result";

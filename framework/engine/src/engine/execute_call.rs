@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::command::Decide;
 use crate::engine::core::EngineCore;
 use crate::engine::execute_error::ExecuteError;
-use crate::engine::execution::{CommandRequest, Execution};
+use crate::engine::execution_loop::{CommandRequest, Execution};
 use crate::engine::receipt::Receipt;
 use crate::metrics::{self, OutcomeLabel, Stopwatch};
 

@@ -1,4 +1,6 @@
 //! Looks up the first result of an idempotency key.
+//!
+//! In an append, the database function `append_all` checks whether the key was used.
 
 use factum_core::append::{AppendError, Appended, IdempotencyKey};
 use sqlx::Row as _;

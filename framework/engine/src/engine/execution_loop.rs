@@ -25,7 +25,7 @@ use crate::domain::codec::Encoder;
 use crate::domain::error::{EncodeError, StoreError};
 use crate::engine::core::EngineCore;
 use crate::engine::decision_context::{Decision, DecisionContext, Parts, list_parts};
-use crate::engine::decision_deadlines::{encode_deadlines, merge_consumed};
+use crate::engine::encode_deadlines::{encode_deadlines, merge_consumed};
 use crate::engine::execute_error::ExecuteError;
 use crate::engine::pipelined_append::PipelinedAppend;
 use crate::engine::receipt::Receipt;
