@@ -15,10 +15,11 @@ mod server;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::Duration;
 
 use factum::Position;
 use factum::prelude::*;
-use factum::runtime::{ControlError, FailurePolicy};
+use factum::runtime::{ControlError, DeadLetterState, FailurePolicy};
 use factum_tests::backend::Backend;
 
 use poison::{append, counts, poisoned, run, wait_for_dead_letters};
@@ -27,6 +28,18 @@ use poison::{append, counts, poisoned, run, wait_for_dead_letters};
 async fn positions(runtime: &Runtime) -> Vec<u64> {
     let letters = counts(runtime).dead_letters().await.unwrap();
     letters.iter().map(|letter| letter.position.get()).collect()
+}
+
+/// Waits until the first dead letter was tried this often.
+async fn wait_for_attempts(runtime: &Runtime, expected: u32) {
+    let is_reached = async || {
+        let letters = counts(runtime).dead_letters().await.unwrap();
+        matches!(letters[0].state, DeadLetterState::Failed { attempts, .. } if attempts == expected)
+    };
+    let reached = async { while !is_reached().await {} };
+    tokio::time::timeout(Duration::from_secs(20), reached)
+        .await
+        .unwrap();
 }
 
 async fn retry_of_one_position_leaves_other_streams(place: &str) {
@@ -57,6 +70,8 @@ async fn retry_of_one_position_leaves_other_streams(place: &str) {
 
     // Without a fix, a retry changes nothing.
     counts(&runtime).retry(1_u64.into()).await.unwrap();
+    wait_for_attempts(&runtime, 3).await;
+    assert_eq!(positions(&runtime).await, [1, 2, 3, 4]);
     fixed.store(true, SeqCst);
     counts(&runtime).retry(1_u64.into()).await.unwrap();
     wait_for_dead_letters(&runtime, 2).await;

@@ -1,7 +1,7 @@
 //! The cost of a runtime that has nothing to do: a program that is alone on its store writes nothing.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
 use factum::Position;
@@ -20,6 +20,7 @@ use tokio::sync::watch;
 struct CountingStore {
     store: MemoryStore,
     commits: Arc<AtomicU64>,
+    is_unavailable: Arc<AtomicBool>,
 }
 
 #[async_trait]
@@ -45,16 +46,29 @@ impl EventStore for CountingStore {
 #[async_trait]
 impl DocumentStore for CountingStore {
     async fn change_documents(&self, changes: DocumentChanges) -> Result<Revision, DocumentError> {
+        self.check()?;
         self.commits.fetch_add(1, SeqCst);
         self.store.change_documents(changes).await
     }
 
     async fn find_documents(&self, keys: &[String]) -> Result<Vec<Document>, StoreError> {
+        self.check()?;
         self.store.find_documents(keys).await
     }
 
     async fn scan_documents(&self, scan: Scan) -> Result<Vec<Document>, StoreError> {
+        self.check()?;
         self.store.scan_documents(scan).await
+    }
+}
+
+impl CountingStore {
+    /// Returns an error if the store is unavailable.
+    fn check(&self) -> Result<(), StoreError> {
+        match self.is_unavailable.load(SeqCst) {
+            true => Err(StoreError::Unavailable("the server restarts".into())),
+            false => Ok(()),
+        }
     }
 }
 
@@ -118,6 +132,34 @@ async fn two_idle_nodes_write_one_heartbeat_each() {
     assert!(
         (100..=125).contains(&commits),
         "{commits} commits in ten minutes"
+    );
+    for runtime in runtimes {
+        runtime.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn heartbeats_resume_after_an_outage_of_the_store() {
+    let store = CountingStore::default();
+    let start = async || {
+        let engine = Engine::new(store.clone());
+        twenty_consumers(&engine).start().await.unwrap()
+    };
+    let runtimes = [start().await, start().await];
+    tokio::time::sleep(MINUTE).await;
+    // Longer than the lease, so that each node considers the other one dead.
+    store.is_unavailable.store(true, SeqCst);
+    tokio::time::sleep(2 * MINUTE).await;
+    store.is_unavailable.store(false, SeqCst);
+    tokio::time::sleep(MINUTE).await;
+
+    let before = store.commits.load(SeqCst);
+    tokio::time::sleep(5 * MINUTE).await;
+    let commits = store.commits.load(SeqCst) - before;
+    // A heartbeat of each node every ten seconds, and no partition that changes hands.
+    assert!(
+        (50..=65).contains(&commits),
+        "{commits} commits in five minutes"
     );
     for runtime in runtimes {
         runtime.stop().await;

@@ -341,7 +341,7 @@ async fn invalid_control_document_is_named() {
     assert!(error.contains("document \"consumer/by hand\""), "{error}");
     // Zero partitions count as one, and build numbers are never reused.
     let control = r#"{"active":7,"builds":[{"number":7,"version":1,"partitions":0}],"last_build":0,
-        "paused":false,"promote_now":false,"retries":0,"resumed":0}"#;
+        "paused":false,"promote_now":null,"retries":0,"resumed":0}"#;
     store.change_documents(put(control)).await.unwrap();
     by_hand.resume().await.unwrap();
     engine.execute(Light { lamp: 1 }).await.unwrap();

@@ -355,12 +355,11 @@ impl<'e, C: Decide> Execution<'e, C> {
         let (attempts, retry) = (self.attempts, &self.engine.retry);
         debug!(attempts, %conflict, "append conflicted with another writer");
         metrics::record_conflict::<C>();
-        // A command with an expected version is not retried here: the load that follows reports a conflict if the version is
-        // another one.
+        if attempts >= retry.attempts {
+            return Err(self.conflict(conflict));
+        }
+        // With an expected version, the load that follows reports a conflict at once if the version is another one.
         if self.expected.is_none() {
-            if attempts >= retry.attempts {
-                return Err(self.conflict(conflict));
-            }
             let pause = retry.pause(attempts);
             debug!(attempts, ?pause, "retrying the command after a conflict");
             metrics::record_retry::<C>(RetryCause::Conflict);
@@ -426,7 +425,8 @@ impl<'e, C: Decide> Execution<'e, C> {
             Ok(Some(first)) => self.repeat(first).await,
             Ok(None) => Ok(Phase::Done(Err(error))),
             Err(AppendError::Store(error)) => Err(LoadError::Store(error).into()),
-            Err(error) => Err(error.into()),
+            // Not through `Failed`, which would look up the key again.
+            Err(error) => Ok(Phase::Done(Err(error.into()))),
         }
     }
 

@@ -21,6 +21,7 @@ use super::dead_letter::{DeadLetter, DeadLetterState, StoredDeadLetter};
 use super::dead_letter_queue::{BlockedKeys, DeadLetterQueue};
 use super::failure_policy::{Failure, FailureAction};
 use super::lease::Checkpoint;
+use super::panic_guard::catch_panic;
 use super::partition::Partition;
 use super::partition_reporter::PartitionReporter;
 use super::session::{PartitionSession, RetryState, SessionEnd};
@@ -130,6 +131,10 @@ impl BatchApplier {
         let work = async {
             let mut rest = &events[..];
             loop {
+                // A page may have many batches.
+                if rest.len() < events.len() && !matches!(self.control.has_changed(), Ok(false)) {
+                    return Err(SessionEnd::Restart);
+                }
                 let applied = self.apply_batch(session, rest, page.through()).await?;
                 rest = &rest[applied.events..];
                 if let Some(failed) = applied.next_failed {
@@ -335,7 +340,7 @@ impl BatchApplier {
         let revision = if commit.events.is_empty() {
             batch.commit().await?
         } else {
-            self.context.consumer.handle(batch).await?
+            catch_panic(self.context.consumer.handle(batch)).await?
         };
         session.lease.record_renewal(next, revision);
         for before in commit.resolved {

@@ -8,7 +8,7 @@ use factum_core::document::DocumentStore;
 use factum_core::position::Position;
 use factum_core::store::EventStore;
 use factum_engine::engine::RetryPolicy;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::boxed_consumer::{BoxedConsumer, BoxedReadModel};
 use super::dead_letter_store::DeadLetterStore;
@@ -42,6 +42,8 @@ pub struct ConsumerContext {
     pub failure_policy: FailurePolicy,
     /// The callers that wait for a position.
     pub waiters: Waiters,
+    /// Set once the consumer does not run any more on this node.
+    pub ended: watch::Sender<bool>,
     /// Notifies that a user of this node has changed the control document.
     pub control_changed: Notify,
     /// Notifies that a worker has processed a batch of a build that is not active.
@@ -71,6 +73,7 @@ impl ConsumerContext {
             retry,
             failure_policy,
             waiters: Waiters::default(),
+            ended: watch::Sender::new(false),
             control_changed: Notify::new(),
             build_advanced: Notify::new(),
             resumed: AtomicU64::new(0),

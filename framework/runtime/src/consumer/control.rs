@@ -22,8 +22,9 @@ pub struct Control {
     pub last_build: u64,
     /// Set if the consumer is paused.
     pub paused: bool,
-    /// Set if the newest build must become active before it has caught up.
-    pub promote_now: bool,
+    /// The number of the build that must become active before it has caught up.
+    #[serde(default)]
+    pub promote_now: Option<u64>,
     /// The number of requests to retry all dead letters.
     pub retries: u64,
     /// The number of requests that concern single dead letters: discards, and retries of one stream.
@@ -95,7 +96,7 @@ impl Control {
     /// Builds of other versions stay until they are pruned: older code may still need them.
     pub fn promote(&mut self, newest: &Build) {
         self.active = Some(newest.number);
-        self.promote_now = false;
+        self.promote_now = self.promote_now.filter(|number| *number > newest.number);
         for build in &mut self.builds {
             build.retired |= build.number < newest.number && build.version == newest.version;
         }

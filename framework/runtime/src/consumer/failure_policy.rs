@@ -1,11 +1,14 @@
 //! [`FailurePolicy`]: the policy for events that a consumer cannot process.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use factum_engine::engine::RetryPolicy;
+use factum_engine::error::panic_message;
 use factum_engine::record::RecordedEvent;
+use tracing::warn;
 
 use super::batch::ConsumerError;
 
@@ -58,6 +61,8 @@ pub enum FailureAction {
 impl FailurePolicy {
     /// Creates a policy that decides by error and attempt.
     ///
+    /// If the function panics, the event becomes a dead letter.
+    ///
     /// ```
     /// use std::time::Duration;
     /// use factum::runtime::{ConsumerError, FailureAction, FailurePolicy};
@@ -75,7 +80,15 @@ impl FailurePolicy {
     /// Returns the action after a failed attempt.
     pub fn decide(&self, failure: &Failure<'_>, retry: &RetryPolicy) -> FailureAction {
         if let Self::Custom(decide) = self {
-            return decide(failure);
+            let decided = catch_unwind(AssertUnwindSafe(|| decide(failure)));
+            return decided.unwrap_or_else(|panic| {
+                let error = panic_message(&*panic);
+                warn!(
+                    error,
+                    "failure policy failed; the event becomes a dead letter"
+                );
+                FailureAction::DeadLetter
+            });
         }
         if failure.attempt < retry.attempts {
             return FailureAction::RetryAfter(retry.pause(failure.attempt));

@@ -114,9 +114,15 @@ impl ConsumerHandle {
         let mut status = self.status.clone();
         let waiter = self.context.waiters.add();
         let is_over = |status: &ConsumerStatus| done(status) || failed(status);
-        let over = status.wait_for(is_over).await.map(|status| status.clone());
+        let mut ended = self.context.ended.subscribe();
+        tokio::select! {
+            biased;
+            _ = status.wait_for(is_over) => {}
+            // The context keeps the sender.
+            _ = ended.wait_for(|ended| *ended) => {}
+        }
         drop(waiter);
-        let status = over.unwrap_or_else(|_| self.status.borrow().clone());
+        let status = self.status.borrow().clone();
         match done(&status) {
             true => Ok(()),
             false => Err(WaitError::new(&status)),

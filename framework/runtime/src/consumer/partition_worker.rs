@@ -2,6 +2,7 @@
 //! releases.
 
 use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
 
 use factum_core::read::Page;
@@ -173,15 +174,22 @@ impl PartitionWorker {
             if is_retrying && !session.deferred.is_pending() && !has_more {
                 continue;
             }
-            let page = tokio::select! {
-                biased;
-                changed = self.control.changed() => match changed {
-                    Ok(()) => continue,
-                    Err(_) => return Err(SessionEnd::Shutdown),
-                },
-                page = subscription.next_page() => self.defer(session, page?),
-                () = session.deferred.due(&self.context) => session.deferred.take(),
-                () = tokio::time::sleep(poll_interval) => continue,
+            let mut next_page = pin!(subscription.next_page());
+            let page = loop {
+                tokio::select! {
+                    biased;
+                    changed = self.control.changed() => match changed {
+                        Ok(()) => break None,
+                        Err(_) => return Err(SessionEnd::Shutdown),
+                    },
+                    page = &mut next_page => break self.defer(session, page?),
+                    () = session.deferred.due(&self.context) => break session.deferred.take(),
+                    // The read continues: a page can take longer than the interval.
+                    () = tokio::time::sleep(poll_interval) => self.apply_control(session).await?,
+                }
+                if matches!(session.retry, RetryState::Running(_)) {
+                    break None;
+                }
             };
             let Some(mut page) = page else { continue };
             if self.is_inline {

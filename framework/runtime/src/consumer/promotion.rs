@@ -109,7 +109,7 @@ impl Promotion {
             documents: &*context.documents,
         };
         let promoted = match context.read_model() {
-            Some(model) => model.promote(batch).await,
+            Some(model) => catch_panic(model.promote(batch)).await,
             None => batch.commit().await,
         };
         match promoted {
@@ -180,7 +180,7 @@ impl Promotion {
         let (documents, name) = (&*context.documents, context.name());
         let head = context.head().get();
         let before = build_progress(documents, name, active).await?;
-        if read.control.promote_now {
+        if read.control.promote_now == Some(build.number) {
             return Ok(Readiness::Ready(before.interrupt()));
         }
         let now = build_progress(documents, name, build).await?;

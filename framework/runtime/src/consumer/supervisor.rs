@@ -32,6 +32,8 @@ pub struct Supervisor {
     /// The time since which a build is known to be retired.
     retired: HashMap<u64, Instant>,
     other_version: OtherVersion,
+    /// Records the end of the consumer, also if the task is aborted.
+    _end: EndGuard,
 }
 
 /// The active build, if it has another version than this code.
@@ -68,6 +70,7 @@ impl Supervisor {
     pub fn new(context: Arc<ConsumerContext>) -> Self {
         Self {
             promotion: Promotion::new(context.clone()),
+            _end: EndGuard(context.clone()),
             context,
             control: watch::Sender::new(Arc::default()),
             workers: HashMap::new(),
@@ -140,6 +143,8 @@ impl Supervisor {
     async fn round(&mut self) -> Result<(), RoundError> {
         let context = self.context.clone();
         let read = self.read_control().await?;
+        // Before the promotion, so that a build that cannot be prepared does not stop the active one.
+        self.run_workers(&read);
         let is_abandoned = self.is_abandoned();
         let read = match self.promotion.promote(read, is_abandoned).await? {
             ControlFlow::Continue(read) => read,
@@ -149,13 +154,22 @@ impl Supervisor {
                 return Ok(());
             }
         };
-        self.run_workers(&read);
         // First, so that an error about the promotion contains the checkpoint of the active build.
         self.report_other_version(&read.control).await?;
         let blocked = self.promotion.blocked().cloned();
         context.status.set_promotion_blocked(blocked);
         context.status.set_head(context.head());
-        self.drop_retired(&read.control).await
+        if let Err(error) = self.drop_retired(&read.control).await {
+            if matches!(
+                error,
+                RoundError::Batch(BatchError::Store(StoreError::Closed))
+            ) {
+                return Err(error);
+            }
+            let (name, error) = (context.name(), error_chain(&error));
+            warn!(name, error, "cannot drop an old build; will retry");
+        }
+        Ok(())
     }
 
     /// Reads the control document, and adds a build if this code has none.
@@ -302,6 +316,15 @@ impl Supervisor {
         .await?;
         info!(name, build = number, "build dropped");
         Ok(())
+    }
+}
+
+/// Records the end of a consumer when it is dropped.
+struct EndGuard(Arc<ConsumerContext>);
+
+impl Drop for EndGuard {
+    fn drop(&mut self) {
+        self.0.ended.send_replace(true);
     }
 }
 

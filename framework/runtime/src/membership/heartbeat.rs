@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use factum_core::document::{DocumentChanges, DocumentStore, Scan, encode_document};
+use factum_core::document::{DocumentChanges, DocumentError, DocumentStore, Scan, encode_document};
 use factum_core::error::StoreError;
+use tokio::time::Instant;
 use tracing::warn;
 
 use super::Membership;
@@ -31,13 +32,15 @@ impl Membership {
     async fn round(&self, documents: &dyn DocumentStore) -> Result<(), StoreError> {
         let own = heartbeat_key(self.node);
         let found = documents.scan_documents(Scan::prefix(HEARTBEATS)).await?;
-        let changes = {
+        let (changes, written) = {
             let mut state = self.state();
             let others = found.iter().filter(|document| document.key != own);
             let expired = state.observe(others, self.lease);
+            let process = OsProcess::current();
             if !*self.ready.borrow() {
-                state.replace_predecessors(self.name.as_deref(), &OsProcess::current());
+                state.replace_predecessors(self.name.as_deref());
             }
+            state.replace_ended(&process);
             state.rebalance(self.lease);
             let expired = expired
                 .into_iter()
@@ -47,21 +50,29 @@ impl Membership {
                 registered: state.registered().clone(),
                 held: state.held(),
                 name: self.name.clone(),
-                process: OsProcess::current(),
+                process,
             };
             let is_written = found.iter().any(|document| document.key == own);
             match state.should_write(is_written, self.heartbeat_interval()) {
-                true => expired.put(own, encode_document(&heartbeat)?),
-                false => expired,
+                true => {
+                    let changes = expired.put(own, encode_document(&heartbeat)?);
+                    (changes, Some(state.take_outdated()))
+                }
+                false => (expired, None),
             }
         };
         if changes.is_empty() {
             return Ok(());
         }
+        let written_at = Instant::now();
         let changed = documents.change_documents(changes).await;
-        changed
-            .map(drop)
-            .map_err(factum_core::document::DocumentError::into_store_error)
+        if let Some(outdated) = written {
+            match &changed {
+                Ok(_) => self.state().record_write(written_at),
+                Err(_) => self.state().restore_outdated(outdated),
+            }
+        }
+        changed.map(drop).map_err(DocumentError::into_store_error)
     }
 
     /// Removes this node, so that others take over at once.

@@ -62,6 +62,11 @@ impl Peer {
         }
     }
 
+    /// Returns whether the node may write another heartbeat.
+    pub fn may_return(&self) -> bool {
+        self.is_alive() || (self.revision != Revision::ABSENT && !self.is_obsolete())
+    }
+
     /// Removes the partitions of the peer, because its document was deleted.
     pub fn without_partitions(self) -> Self {
         Self {

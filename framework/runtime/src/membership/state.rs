@@ -115,16 +115,29 @@ impl MembershipState {
         self.held.len()
     }
 
-    /// Returns whether the heartbeat must be written now: the first time, and while other nodes exist.
-    pub fn should_write(&mut self, is_written: bool, interval: Duration) -> bool {
-        let has_peers = self.peers.values().any(Peer::is_alive);
+    /// Returns whether the heartbeat must be written now: the first time, and while there are documents of other nodes.
+    ///
+    /// The document of a node that is considered dead counts, too: after an outage of the store, every node considers the
+    /// others dead, until one of them writes.
+    pub fn should_write(&self, is_written: bool, interval: Duration) -> bool {
+        let has_peers = self.peers.values().any(Peer::may_return);
         let is_due = self.written.is_none_or(|at| at.elapsed() >= interval);
-        let write = !is_written || (has_peers && (self.outdated || is_due));
-        if write {
-            self.written = Some(Instant::now());
-            self.outdated = false;
-        }
-        write
+        !is_written || (has_peers && (self.outdated || is_due))
+    }
+
+    /// Records that the heartbeat was written at the time `at`.
+    pub fn record_write(&mut self, at: Instant) {
+        self.written = Some(at);
+    }
+
+    /// Returns whether the partitions have changed since the last heartbeat, and resets that.
+    pub fn take_outdated(&mut self) -> bool {
+        std::mem::take(&mut self.outdated)
+    }
+
+    /// Records that a heartbeat with changed partitions was not written.
+    pub fn restore_outdated(&mut self, outdated: bool) {
+        self.outdated |= outdated;
     }
 
     /// Updates the other nodes from their documents, and returns the keys of documents to delete.
@@ -155,13 +168,19 @@ impl MembershipState {
         obsolete
     }
 
-    /// Marks nodes as replaced: those of the same name, and those whose process has ended on this machine.
+    /// Marks the nodes of the same name as replaced; called at the start of this node.
     ///
     /// This is safe because each lease has a fencing token. A replaced node that is alive writes another heartbeat.
-    pub fn replace_predecessors(&mut self, name: Option<&str>, process: &OsProcess) {
+    pub fn replace_predecessors(&mut self, name: Option<&str>) {
         for peer in self.peers.values_mut() {
-            let has_same_name = name.is_some() && peer.name.as_deref() == name;
-            peer.replaced = has_same_name || process.proves_end_of(&peer.process);
+            peer.replaced |= name.is_some() && peer.name.as_deref() == name;
+        }
+    }
+
+    /// Marks the nodes whose process has ended on this machine as replaced.
+    pub fn replace_ended(&mut self, process: &OsProcess) {
+        for peer in self.peers.values_mut() {
+            peer.replaced |= process.proves_end_of(&peer.process);
         }
     }
 

@@ -70,7 +70,9 @@ impl ProjectionHandle {
         context.status.clear_failures();
         self.request(|control| {
             build = control.add_build(context.version(), context.consumer.partitions());
-            control.promote_now = promote_now;
+            if promote_now {
+                control.promote_now = Some(build);
+            }
         })
         .await?;
         // The active build may have stopped: a rebuild helps then.
@@ -102,8 +104,11 @@ impl ProjectionHandle {
     pub async fn promote(&self) -> Result<(), ControlError> {
         let context = self.context();
         let version = context.version();
-        self.request(|control| control.promote_now |= control.replacement(version).is_some())
-            .await?;
+        self.request(|control| {
+            let replacement = control.replacement(version).map(|build| build.number);
+            control.promote_now = replacement.or(control.promote_now);
+        })
+        .await?;
         context.status.clear_failures();
         Ok(())
     }

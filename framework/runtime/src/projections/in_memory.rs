@@ -1,5 +1,6 @@
 //! [`InMemory`]: a read model in the memory of the process.
 
+use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,7 +17,9 @@ use factum_engine::event_set::EventSet as _;
 use factum_engine::projection::{EventsOf, ProjectSet, Projection};
 use tokio::sync::watch;
 
-use crate::consumer::{Batch, BatchError, Consumer, ReadModel, checkpoint_position, lease_keys};
+use crate::consumer::{
+    Batch, BatchError, Consumer, EventError, ReadModel, checkpoint_position, lease_keys,
+};
 
 /// A read model in memory: give one clone to the [runtime](crate::Runtime) and read the other.
 ///
@@ -202,11 +205,14 @@ where
 
     async fn handle(&self, batch: Batch<'_>) -> Result<Revision, BatchError> {
         // All events are decoded before the first takes effect.
-        let effects: Vec<_> = batch
-            .events
-            .iter()
-            .map(P::prepare)
-            .collect::<Result<_, _>>()?;
+        let prepare = |event| {
+            let prepared = catch_unwind(AssertUnwindSafe(|| P::prepare(event)));
+            let panicked = |panic: Box<dyn Any + Send>| {
+                EventError::handler(event.position, panic_message(&*panic))
+            };
+            Ok::<_, BatchError>(prepared.map_err(panicked)??)
+        };
+        let effects: Vec<_> = batch.events.iter().map(prepare).collect::<Result<_, _>>()?;
         let build = batch.build;
         let newest = batch.events.last().map(|event| event.position);
         let mut state = self.write();

@@ -36,6 +36,8 @@ use crate::start_from::StartFrom;
 /// The maximum lengths of names, in bytes.
 const MAX_PROJECTION_NAME: usize = 200;
 const MAX_PROCESS_NAME: usize = 128;
+/// The pause of retries of an unavailable store, if the policy has none.
+const MIN_RETRY_PAUSE: Duration = Duration::from_millis(20);
 
 /// The content and the settings of a [`Runtime`].
 #[must_use = "a builder does nothing until `start`"]
@@ -236,6 +238,11 @@ impl RuntimeBuilder {
     /// seconds.
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
+        if self.retry.base.is_zero() {
+            // Otherwise the retries while the store is unavailable would keep a processor busy.
+            self.retry.base = MIN_RETRY_PAUSE;
+            self.retry.cap = self.retry.cap.max(MIN_RETRY_PAUSE);
+        }
         self
     }
 
