@@ -127,7 +127,7 @@ async fn schedule_names_must_be_unique() -> Result<(), factum::runtime::InvalidS
 async fn names_of_all_schedules_and_deadlines_are_reserved() {
     let reserved = |name: &str| -> Result<(), String> {
         Err(format!(
-            "reserved name of a process manager {name:?}; choose another name"
+            "reserved process manager name {name:?}; choose another name"
         ))
     };
     assert_eq!(
@@ -143,8 +143,8 @@ async fn names_of_all_schedules_and_deadlines_are_reserved() {
 #[tokio::test]
 async fn invalid_names_are_rejected() {
     let invalid = |kind: &str, name: &str| -> Result<(), String> {
-        let rule = "1 to 128 bytes without `/` or control characters are allowed";
-        Err(format!("invalid name of a {kind} {name:?}; {rule}"))
+        let rule = "use 1 to 128 bytes without `/` or control characters";
+        Err(format!("invalid {kind} name {name:?}; {rule}"))
     };
     let process = |name| invalid("process manager", name);
     assert_eq!(start(with_process::<1>(builder())).await, process(""));

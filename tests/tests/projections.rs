@@ -307,7 +307,7 @@ async fn projection_names_must_be_valid_and_unique() {
         assert_eq!(
             error.to_string(),
             format!(
-                "invalid name of a projection {shown:?}; 1 to 200 bytes without `/` or control characters are allowed"
+                "invalid projection name {shown:?}; use 1 to 200 bytes without `/` or control characters"
             )
         );
     }

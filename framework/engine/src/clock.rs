@@ -19,7 +19,9 @@ pub trait Clock: Send + Sync + 'static {
     /// Returns the current time.
     fn now(&self) -> Timestamp;
 
-    /// Waits until it is `time` or later. Cancel safe.
+    /// Waits until it is `time` or later.
+    ///
+    /// The future can be dropped at any time.
     fn sleep_until(&self, time: Timestamp) -> impl Future<Output = ()> + Send;
 }
 

@@ -35,8 +35,8 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Runs projections, process managers, schedules and event handlers, each in separate tasks.
 ///
-/// Dropping the runtime aborts its tasks. [`stop`](Self::stop) lets them finish their current batch and releases their
-/// leases, so that other nodes continue at once.
+/// If the runtime is dropped, its tasks end in the background, after their current batch. [`stop`](Self::stop) waits
+/// for them and releases their leases, so that other nodes continue at once.
 ///
 /// ```no_run
 /// # use factum::prelude::*;
@@ -179,6 +179,8 @@ impl Runtime {
     }
 
     /// Returns the id of this node, as [`ConsumerStatus::nodes`] contains it.
+    ///
+    /// A read model in memory reports another id, because no other node sees it.
     #[must_use]
     pub fn node(&self) -> Uuid {
         self.node.id()
@@ -275,7 +277,8 @@ impl Runtime {
 
     /// Rebuilds every projection that processes one of these event types, and drops the old builds.
     ///
-    /// Call it after the erasure of a data subject. When the call returns, no reader sees data of the subject. The old
+    /// Call it after the erasure of a data subject. When the call returns, no reader of shared tables or of
+    /// this node's read models in memory sees data of the subject; call it on every node that has read models in memory. The old
     /// tables are dropped one [lease](RuntimeBuilder::lease) later. All rebuilds are requested before the call waits
     /// for the first one, and continue if the future is dropped. The call waits for a paused projection until it is
     /// resumed. Returns the names of the projections.

@@ -58,8 +58,8 @@ pub enum ExecuteAndWaitError<E: std::error::Error + 'static, W: std::error::Erro
 impl<'e, C: Decide> Execute<'e, C> {
     /// Waits, after the command, until `reader` has processed its events.
     ///
-    /// The next query to the read model then includes the effects of the command ("read your own writes"). The wait has
-    /// no timeout; it ends if the reader reports an error.
+    /// The next query to the read model then includes the effects of the command ("read your own writes"), unless its
+    /// events have become dead letters. The wait has no timeout; it ends if the reader reports an error.
     ///
     /// ```
     /// use std::convert::Infallible;

@@ -52,6 +52,9 @@ pub enum BatchError {
     /// The read model cannot be created or dropped.
     #[error("the read model cannot be prepared")]
     ReadModel(#[source] BoxError),
+    /// The code of the consumer panicked, with this message.
+    #[error("{0}")]
+    Panicked(String),
     /// The store failed, independent of the events.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -85,6 +85,7 @@ pub enum WaitError {
 
 impl WaitError {
     /// Creates the error that describes a status in which waiting ended without success.
+    #[doc(hidden)]
     pub fn new(status: &ConsumerStatus) -> Self {
         let (name, position) = (status.name.clone(), status.position);
         match &status.promotion_blocked {

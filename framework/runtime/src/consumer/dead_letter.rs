@@ -109,6 +109,7 @@ impl DeadLetter {
     }
 
     /// Requests a retry of this event.
+    #[doc(hidden)]
     pub fn request_retry(&mut self) {
         self.retry_requested = true;
     }

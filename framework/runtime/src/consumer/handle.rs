@@ -17,7 +17,7 @@ use super::lease;
 use super::status::ConsumerStatus;
 use super::supervisor::Supervisor;
 
-/// The task of a consumer. Dropping it aborts the task.
+/// The task of a consumer. If it is dropped, the consumer ends in the background.
 pub struct ConsumerTask {
     handle: ConsumerHandle,
     shutdown: mpsc::Sender<()>,
@@ -64,7 +64,8 @@ impl Drop for ConsumerTask {
 
 /// Observes and controls one consumer: a projection, a process manager or an event handler.
 ///
-/// It is cheap to clone. Requests apply to every node that runs the consumer.
+/// It is cheap to clone. Requests apply to every node that runs the consumer; those of a read model in
+/// memory apply to this node.
 #[derive(Clone)]
 pub struct ConsumerHandle {
     context: Arc<ConsumerContext>,
@@ -180,9 +181,11 @@ impl ConsumerHandle {
         Ok(letters)
     }
 
-    /// Retries all dead letters, each stream in order, on the node that processes the partition.
+    /// Requests a retry of all dead letters, each stream in order.
     ///
-    /// An event that succeeds is no longer a dead letter. A stream continues when it has no more dead letters.
+    /// The node that processes the partition retries them.
+    ///
+    /// The call returns before the retry. [`dead_letters`](Self::dead_letters) shows the result. An event that succeeds is no longer a dead letter. A stream continues when it has no more dead letters.
     ///
     /// # Errors
     /// Returns [`ControlError::Store`] if the store fails.
@@ -190,7 +193,11 @@ impl ConsumerHandle {
         self.request(|control| control.retries += 1).await
     }
 
-    /// Retries the dead letter at `position` and all other dead letters of its stream, in order.
+    /// Requests a retry of the dead letter at `position`.
+    ///
+    /// All other dead letters of its stream are retried with it, in order.
+    ///
+    /// The call returns before the retry. [`dead_letters`](Self::dead_letters) shows the result.
     ///
     /// # Errors
     /// Returns [`ControlError::NotDeadLettered`], or [`ControlError::Store`] if the store fails.
@@ -253,6 +260,7 @@ impl ConsumerHandle {
     }
 
     /// Changes the control document.
+    #[doc(hidden)]
     pub async fn request(&self, mut request: impl FnMut(&mut Control)) -> Result<(), ControlError> {
         let context = &*self.context;
         let edited = control::edit(&*context.documents, context.name(), |control| {
@@ -272,6 +280,7 @@ impl ConsumerHandle {
     }
 
     /// Returns the context of the consumer.
+    #[doc(hidden)]
     pub fn context(&self) -> &Arc<ConsumerContext> {
         &self.context
     }

@@ -1,8 +1,10 @@
 //! [`Lease`]: the right to process a partition of a build, and its checkpoint.
 //!
-//! Both are one document, whose revision is the fencing token: only the node that wrote it last can write it again. Each
-//! stored checkpoint renews the lease: see [`BatchApplier`](super::batch_applier::BatchApplier). A lease has no timeout of its own: another node acquires it when the heartbeat of
-//! its holder has stopped.
+//! Both are one document, whose revision is the fencing token: a node can only write it if it knows the last revision.
+//! Appends with an inline projection, and requests that interrupt the holder, write it too.
+//!
+//! Each stored checkpoint renews the lease: see [`BatchApplier`](super::batch_applier::BatchApplier). A lease has no
+//! timeout of its own: another node acquires it when the heartbeat of its holder has stopped.
 
 use std::time::Duration;
 

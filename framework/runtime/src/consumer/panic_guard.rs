@@ -2,7 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 
-use factum_engine::error::{BoxError, panic_message};
+use factum_engine::error::panic_message;
 use futures_util::FutureExt as _;
 
 use super::batch::BatchError;
@@ -12,8 +12,5 @@ pub async fn catch_panic<T>(
     work: impl Future<Output = Result<T, BatchError>>,
 ) -> Result<T, BatchError> {
     let done = AssertUnwindSafe(work).catch_unwind().await;
-    done.unwrap_or_else(|panic| {
-        let error: BoxError = panic_message(&*panic).into();
-        Err(BatchError::ReadModel(error))
-    })
+    done.unwrap_or_else(|panic| Err(BatchError::Panicked(panic_message(&*panic))))
 }

@@ -91,6 +91,7 @@ impl ConsumerStatus {
     }
 
     /// Records the builds that have stopped, and the build whose promotion is blocked.
+    #[doc(hidden)]
     pub fn set_obstacles(
         &mut self,
         stopped: BTreeMap<u64, String>,

@@ -17,7 +17,7 @@ use super::batch::{Batch, BatchError};
 pub trait Consumer: Send + Sync + 'static {
     /// Returns the name: 1 to 200 bytes without `/` or control characters.
     ///
-    /// The checkpoint is stored under this name.
+    /// The checkpoint is stored under this name. It must not start with `process:` or `handler:`.
     fn name(&self) -> &str;
 
     /// Returns the filter of the events to process.
@@ -58,8 +58,11 @@ pub trait Consumer: Send + Sync + 'static {
     /// Both happen in one transaction if the effects are in the database of the documents; otherwise the effects come
     /// first.
     ///
+    /// If the effects are not in that database, first decode all events, then commit the batch, then apply the events: a
+    /// batch is repeated if one of its events fails.
+    ///
     /// # Errors
-    /// Returns [`BatchError`]. Nothing has changed then, where the backend can guarantee that.
+    /// Returns [`BatchError`]. The document changes must not have been made then.
     fn handle(&self, batch: Batch<'_>)
     -> impl Future<Output = Result<Revision, BatchError>> + Send;
 }
@@ -76,7 +79,12 @@ pub enum NewerEvents {
 /// A consumer with a read model that can be rebuilt.
 ///
 /// A read model may exist in several *builds*: while a new build catches up, the old one serves readers. Builds are
-/// numbered from 1, and a number is never used again.
+/// numbered from 1, and a number is never used again. Keep the data of each build apart, by
+/// [`Batch::build`](super::Batch::build): otherwise a rebuild applies each event a second time.
+///
+/// A read model that is lost when the program ends must return its own checkpoints in
+/// [`local_documents`](Self::local_documents). Otherwise the checkpoint survives, and the lost events are not processed
+/// again.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not specify where its read model is stored",
     label = "not a read model",

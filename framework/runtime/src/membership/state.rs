@@ -115,7 +115,9 @@ impl MembershipState {
         self.held.len()
     }
 
-    /// Returns whether the heartbeat must be written now: the first time, and while there are documents of other nodes.
+    /// Returns whether the heartbeat must be written now.
+    ///
+    /// It is written the first time, and while there are documents of other nodes.
     ///
     /// The document of a node that is considered dead counts, too: after an outage of the store, every node considers the
     /// others dead, until one of them writes.

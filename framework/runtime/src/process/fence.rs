@@ -29,7 +29,9 @@ pub enum DispatchOwner {
     },
     /// Every node.
     ///
-    /// No fencing token is needed: each command deletes its document in its own append, so it takes effect once.
+    /// The command of a decision's deadline deletes its document in its own append, so it takes effect once. The command
+    /// of a schedule has an idempotency key. If its decision differs between two nodes, one node may report a rejection
+    /// although the other node executes the command.
     EveryNode,
 }
 

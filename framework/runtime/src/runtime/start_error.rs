@@ -13,7 +13,7 @@ use crate::process::{DEADLINES, SCHEDULES, handler_consumer_name, process_consum
 pub enum StartError {
     /// A name is not valid.
     #[error(
-        "invalid name of a {kind} {name:?}; 1 to {limit} bytes without `/` or control characters are allowed"
+        "invalid {kind} name {name:?}; use 1 to {limit} bytes without `/` or control characters"
     )]
     InvalidName {
         /// The kind of the consumer: `projection`, `process manager` or `event handler`.
@@ -27,7 +27,7 @@ pub enum StartError {
     ///
     /// A process manager must not be named `schedules` or `deadlines`. The name of a projection must not start with
     /// `process:` or `handler:`.
-    #[error("reserved name of a {kind} {name:?}; choose another name")]
+    #[error("reserved {kind} name {name:?}; choose another name")]
     ReservedName {
         /// The kind of the consumer: `projection` or `process manager`.
         kind: &'static str,
