@@ -1,4 +1,6 @@
 //! Read models in memory, and the handles of projections. SQL read models are in the crate `factum-sql`.
+//!
+//! A projection is a consumer: [`consumer`](crate::consumer) processes the events, also those that fail.
 
 mod handle;
 mod in_memory;

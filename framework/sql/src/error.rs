@@ -16,7 +16,7 @@ pub enum SqlError {
     #[error("the query returned no row; use `fetch_optional` if that is valid")]
     NoRow,
     /// A query returned fewer columns than the Rust type has.
-    #[error("column not found: {column}; the query returned {columns} columns")]
+    #[error("column not found: {column}; number of columns in the result: {columns}")]
     ColumnNotFound {
         /// The name or the index of the column.
         column: String,
@@ -44,7 +44,7 @@ pub enum SqlError {
         sql_type: String,
     },
     /// A statement has more or other parameters than the number of bound values.
-    #[error("parameter {parameter} has no value; {bound} values are bound")]
+    #[error("parameter {parameter} has no value; number of bound values: {bound}")]
     MissingParameter {
         /// The parameter.
         parameter: String,

@@ -1,4 +1,6 @@
 //! [`BatchApplier`]: applies events to one partition of a build in short batches, and isolates events that fail.
+//!
+//! It carries out the failure policy. Each commit stores the checkpoint, and so renews the lease.
 
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -1,4 +1,6 @@
 //! [`FailurePolicy`]: the policy for events that a consumer cannot process.
+//!
+//! [`BatchApplier`](super::batch_applier::BatchApplier) carries it out.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};

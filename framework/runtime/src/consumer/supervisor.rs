@@ -143,17 +143,22 @@ impl Supervisor {
     async fn round(&mut self) -> Result<(), RoundError> {
         let context = self.context.clone();
         let read = self.read_control().await?;
-        // Before the promotion, so that a build that cannot be prepared does not stop the active one.
-        self.run_workers(&read);
         let is_abandoned = self.is_abandoned();
-        let read = match self.promotion.promote(read, is_abandoned).await? {
-            ControlFlow::Continue(read) => read,
+        let promoted = self.promotion.promote(read.clone(), is_abandoned).await;
+        let read = match promoted {
+            Err(error) => {
+                // A build that cannot be prepared must not stop the active one.
+                self.run_workers(&read);
+                return Err(error.into());
+            }
+            Ok(ControlFlow::Continue(read)) => read,
             // Another node was faster, or another build is active now: read the control document again.
-            ControlFlow::Break(()) => {
+            Ok(ControlFlow::Break(())) => {
                 context.control_changed.notify_one();
                 return Ok(());
             }
         };
+        self.run_workers(&read);
         // First, so that an error about the promotion contains the checkpoint of the active build.
         self.report_other_version(&read.control).await?;
         let blocked = self.promotion.blocked().cloned();

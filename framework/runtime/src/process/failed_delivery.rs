@@ -1,4 +1,6 @@
-//! [`FailedDelivery`]: work of a process instance that failed permanently.
+//! [`FailedDelivery`]: work of a process instance that failed permanently; lists, retries and discards it.
+//!
+//! [`WorkExecutor`](super::work_executor::WorkExecutor) stores it.
 
 use factum_core::document::{DocumentChanges, DocumentStore, encode_document};
 use factum_core::error::StoreError;

@@ -25,7 +25,10 @@ pub fn recorded<'a>(
         let parts = append.streams.iter().filter(|part| !part.events.is_empty());
         let parts: Vec<&StreamAppend> = parts.collect();
         if append.count() as u64 != appended.count || parts.len() != appended.versions.len() {
-            let what = format!("{} events were appended, and {appended:?}", append.count());
+            let what = format!(
+                "number of appended events: {}; the result is {appended:?}",
+                append.count()
+            );
             return Err(StoreError::Corrupt(what));
         }
         let mut position = appended.position.get() - appended.count;
