@@ -1,6 +1,7 @@
 //! [`InMemory`]: a read model in the memory of the process.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,6 +16,7 @@ use factum_core::query::Query;
 use factum_engine::error::{StoreError, panic_message};
 use factum_engine::event_set::EventSet as _;
 use factum_engine::projection::{EventsOf, ProjectSet, Projection};
+use factum_engine::record::RecordedEvent;
 use tokio::sync::watch;
 
 use crate::consumer::{
@@ -205,14 +207,21 @@ where
 
     async fn handle(&self, batch: Batch<'_>) -> Result<Revision, BatchError> {
         // All events are decoded before the first takes effect.
-        let prepare = |event| {
-            let prepared = catch_unwind(AssertUnwindSafe(|| P::prepare(event)));
-            let panicked = |panic: Box<dyn Any + Send>| {
-                EventError::handler(event.position, panic_message(&*panic))
+        let current = Cell::new(Position::ZERO);
+        let prepared = catch_unwind(AssertUnwindSafe(|| {
+            let prepare = |event: &RecordedEvent| {
+                current.set(event.position);
+                P::prepare(event)
             };
-            Ok::<_, BatchError>(prepared.map_err(panicked)??)
-        };
-        let effects: Vec<_> = batch.events.iter().map(prepare).collect::<Result<_, _>>()?;
+            batch
+                .events
+                .iter()
+                .map(prepare)
+                .collect::<Result<Vec<_>, _>>()
+        }));
+        let panicked =
+            |panic: Box<dyn Any + Send>| EventError::handler(current.get(), panic_message(&*panic));
+        let effects = prepared.map_err(panicked)??;
         let build = batch.build;
         let newest = batch.events.last().map(|event| event.position);
         let mut state = self.write();
