@@ -37,7 +37,7 @@ impl Apply<TicketEvent> for Show {
 #[error("the show is sold out")]
 struct SoldOut;
 
-/// Sells seats of a show that has ten. No seats are no event.
+/// Sells seats of a show that has ten. A sale of zero seats stores no event.
 #[derive(Command, Debug, Clone, Serialize, Deserialize)]
 #[command(on = Show)]
 struct Sell {

@@ -1,7 +1,7 @@
 //! No two files of a crate import each other, directly or through other files.
 //!
 //! A file imports another one if it names an item that is defined there, in a `use` or in a path. A re-export is followed
-//! to the definition, and is no import itself: a module may re-export the items of its children, which import each other
+//! to the definition, and does not count as an import: a module may re-export the items of its children, which import each other
 //! through it.
 
 #![allow(

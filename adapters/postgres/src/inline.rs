@@ -69,7 +69,7 @@ impl Inline {
 
     /// Returns the names of the projections.
     pub fn names(&self) -> Vec<String> {
-        self.projections.name_list()
+        self.projections.names()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -132,7 +132,7 @@ impl Inline {
     fn commit_failure(&self, error: BackendError) -> BatchFailure {
         match error.is_rejected_at_commit() {
             true => BatchFailure::rejected(AppendError::Projection {
-                name: self.projections.names(),
+                name: self.names().join(", "),
                 error: StoreError::from(error).into(),
             }),
             false => error.into(),

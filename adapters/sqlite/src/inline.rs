@@ -33,7 +33,7 @@ impl Inline {
 
     /// Returns the names of the projections.
     pub fn names(&self) -> Vec<String> {
-        self.projections.name_list()
+        self.projections.names()
     }
 
     /// Returns the builds that appends after `head` update.

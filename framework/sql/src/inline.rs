@@ -111,16 +111,9 @@ impl InlineProjections {
 
     /// Returns the names of the projections, in ascending order.
     #[must_use]
-    pub fn name_list(&self) -> Vec<String> {
+    pub fn names(&self) -> Vec<String> {
         let names = self.0.iter().map(|it| it.projection.name().to_owned());
         names.collect()
-    }
-
-    /// Returns the names of the projections, separated by commas.
-    #[must_use]
-    pub fn names(&self) -> String {
-        let names: Vec<_> = self.0.iter().map(|it| it.projection.name()).collect();
-        names.join(", ")
     }
 
     /// Returns the builds that appends after `head` can update.

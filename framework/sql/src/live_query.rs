@@ -74,6 +74,11 @@ impl SqlReadModel {
         self.follow(Some(position), query)
     }
 
+    /// Returns the results of [`live`](Self::live), without those at or before `after`.
+    ///
+    /// The documents of the store show when the read model may have changed, whichever node processes it. With several
+    /// partitions, a result may contain effects of events after its position; it is repeated when every partition has
+    /// reached the position that the first had.
     fn follow<R, L, F>(
         &self,
         after: Option<Position>,
@@ -84,50 +89,30 @@ impl SqlReadModel {
         L: Fn(View) -> F + Send + Sync + 'static,
         F: Future<Output = Result<R, SqlError>> + Send + 'static,
     {
-        live_query(self.clone(), after, move |view| {
-            let result = query(view);
-            async move {
-                result.await.map_err(|error| match error {
+        let store: Arc<dyn Store> = self.database.clone();
+        let query = move |view| {
+            let result = query(view).map(|result| {
+                result.map_err(|error| match error {
                     SqlError::Store(error) => error,
                     error => StoreError::Failed(error.into()),
                 })
-            }
+            });
+            result.boxed()
+        };
+        let live = SqlLiveQuery {
+            model: self.clone(),
+            head: store.watch(),
+            store,
+            query: Box::new(query),
+            after,
+            seen: None,
+            last: None,
+            highest: Position::ZERO,
+        };
+        unfold(live, |mut live| async move {
+            live.next().await.map(|next| (next, live))
         })
     }
-}
-
-/// Returns a stream: the result of `query` on the newest view, then each result that differs.
-///
-/// Each result has the position of the view. Results at or before `after` are left out. The documents of the store show
-/// when the read model may have changed, whichever node processes it.
-///
-/// The positions never decrease. With several partitions, a result may contain effects of events after its position; it
-/// is repeated when every partition has reached the position that the first had. An error does not end the stream: the
-/// next item continues. The stream ends when the store is closed.
-fn live_query<R, L, F>(
-    model: SqlReadModel,
-    after: Option<Position>,
-    query: L,
-) -> impl Stream<Item = Result<(R, Position), StoreError>> + Send + use<R, L, F>
-where
-    R: PartialEq + Clone + Send + 'static,
-    L: Fn(View) -> F + Send + Sync + 'static,
-    F: Future<Output = Result<R, StoreError>> + Send + 'static,
-{
-    let store: Arc<dyn Store> = model.database.clone();
-    let live = SqlLiveQuery {
-        model,
-        head: store.watch(),
-        store,
-        query: Box::new(move |view| query(view).boxed()),
-        after,
-        seen: None,
-        last: None,
-        highest: Position::ZERO,
-    };
-    unfold(live, |mut live| async move {
-        live.next().await.map(|next| (next, live))
-    })
 }
 
 type ViewQuery<R> = Box<dyn Fn(View) -> BoxFuture<'static, Result<R, StoreError>> + Send + Sync>;

@@ -32,7 +32,7 @@ use super::work_executor::WorkExecutor;
 /// The interval at which a deadline that waits for events is checked again.
 const EVENT_POLL: Duration = Duration::from_millis(20);
 
-/// Executes due work.
+/// Reads due work, and passes each item to the executor of work.
 pub struct Dispatcher {
     definition: Arc<dyn ProcessDefinition>,
     keys: InstanceKeys,
