@@ -180,7 +180,8 @@ impl Follower {
         let mut seen: Vec<RecordedEvent> = Vec::new();
         let mut calls = Vec::new();
         let mut timeout_at = None;
-        // After a full page the subscription reads the next page in advance.
+        // After a full page, the subscription reads the next page before it returns this one. So the start of the
+        // call that returned this page is the latest time that is certainly before the start of that read.
         let mut prefetch_started = None;
         loop {
             let last = *end.borrow_and_update();
@@ -191,7 +192,7 @@ impl Follower {
                 timeout_at = Some(tokio::time::Instant::now() + SUBSCRIBER_TIMEOUT);
             }
             let read = Read::all(self.query.clone()).after(self.subscription.position());
-            let started = prefetch_started.unwrap_or_else(|| self.clock.tick());
+            let called = self.clock.tick();
             let page: Page = tokio::select! {
                 page = self.subscription.next_page() => page?,
                 changed = end.changed() => match changed {
@@ -203,7 +204,8 @@ impl Follower {
                     if timeout_at.is_some() => break,
             };
             let ended = self.clock.tick();
-            prefetch_started = page.more.then(|| self.clock.tick());
+            let started = prefetch_started.unwrap_or(called);
+            prefetch_started = page.more.then_some(called);
             seen.extend(page.events.iter().cloned());
             let kind = Kind::Read(read.limit(self.page_size), page);
             calls.push(Call {
