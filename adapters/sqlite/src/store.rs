@@ -11,6 +11,7 @@ use factum_core::document::{
 use factum_core::error::StoreError;
 use factum_core::metrics::StoreMetrics;
 use factum_core::position::Position;
+use factum_core::projection_scope::check_outside_projection;
 use factum_core::read::{Page, Read, Scope};
 use factum_core::snapshot::{Snapshot, SnapshotStore};
 use factum_core::store::EventStore;
@@ -150,6 +151,7 @@ impl SqliteStore {
 impl EventStore for SqliteStore {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         append.check()?;
+        check_outside_projection()?;
         let (responder, response) = Responder::new();
         self.send(WriteRequest::Append(append, responder)).await?;
         response.await.map_err(|_| StoreError::Closed)?
@@ -183,6 +185,7 @@ impl EventStore for SqliteStore {
 impl DocumentStore for SqliteStore {
     async fn change_documents(&self, changes: DocumentChanges) -> Result<Revision, DocumentError> {
         changes.check()?;
+        check_outside_projection()?;
         let (responder, response) = Responder::new();
         self.send(WriteRequest::ChangeDocuments(changes, responder))
             .await?;
@@ -204,6 +207,7 @@ impl DocumentStore for SqliteStore {
 #[async_trait]
 impl SnapshotStore for SqliteStore {
     async fn save_snapshot(&self, snapshot: Snapshot) -> Result<(), StoreError> {
+        check_outside_projection()?;
         let save = move |writer: &mut WriteConnection| {
             let saved = writer.transaction(|db| snapshot::save(db, &snapshot));
             Ok::<_, StoreError>(saved?)
@@ -218,6 +222,7 @@ impl SnapshotStore for SqliteStore {
     }
 
     async fn clear_snapshots(&self) -> Result<(), StoreError> {
+        check_outside_projection()?;
         let clear = |writer: &mut WriteConnection| {
             let cleared = writer.transaction(|db| snapshot::clear(db));
             Ok::<_, StoreError>(cleared?)
@@ -237,6 +242,7 @@ impl SqlDatabase for SqliteStore {
     }
 
     async fn transaction(&self, work: TransactionWork) -> Result<Revision, BatchError> {
+        check_outside_projection()?;
         let runtime = Handle::current();
         let work = move |writer: &mut WriteConnection| {
             let done = writer.transaction(|db| {

@@ -41,6 +41,17 @@ pub enum StoreError {
     /// The store was closed.
     #[error("the store is closed")]
     Closed,
+    /// The code of a SQL projection tried to write with anything but its own transaction.
+    ///
+    /// The write would wait for the transaction of the projection, and the transaction for the write.
+    #[error(
+        "a write inside of the projection {projection:?} would wait for itself; \
+         use the `db` argument, or an event handler or a process manager"
+    )]
+    InsideProjection {
+        /// The name of the projection.
+        projection: &'static str,
+    },
 }
 
 /// Returns the message of a panic.

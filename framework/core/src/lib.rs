@@ -29,6 +29,8 @@ pub mod metadata;
 pub mod metrics;
 pub mod personal;
 pub mod position;
+#[doc(hidden)]
+pub mod projection_scope;
 pub mod query;
 #[doc(hidden)]
 pub mod random;

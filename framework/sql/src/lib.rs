@@ -27,6 +27,7 @@ mod row;
 mod sql;
 pub mod table_names;
 mod tables;
+mod user_code;
 mod value;
 mod view;
 

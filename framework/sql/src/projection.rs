@@ -87,11 +87,14 @@ pub trait SqlProjection: Projection {
 pub trait SqlProject<E: Event>: SqlProjection {
     /// Applies `event` to the tables, in the transaction that also moves the checkpoint.
     ///
-    /// Do not end the transaction, and do not wait for anything but `db`: on SQLite nothing else is written meanwhile,
-    /// and PostgreSQL ends a transaction after five seconds without a statement.
+    /// Do not end the transaction, and do not wait for anything but `db`: nothing else is written to SQLite meanwhile. A
+    /// command that is executed here fails with [`StoreError::InsideProjection`]: use an event handler or a process
+    /// manager. After five seconds of waiting, the event fails on SQLite, and PostgreSQL ends the transaction.
     ///
     /// On PostgreSQL a statement that fails undoes the whole transaction. Return its error, or avoid it with
     /// `on conflict` or a savepoint. If the error is ignored, the event fails.
+    ///
+    /// [`StoreError::InsideProjection`]: factum_core::error::StoreError::InsideProjection
     ///
     /// # Errors
     /// Returns any error. The transaction is rolled back, and the event is retried; then the

@@ -12,11 +12,11 @@ use factum_engine::event_set::EventSet as _;
 use factum_engine::projection::EventsOf;
 use factum_engine::record::{DecodeEvent as _, Recorded};
 use factum_runtime::consumer::{BatchError, EventError};
-use futures_util::FutureExt as _;
 
 use crate::error::SqlError;
 use crate::projection::{SqlProject, SqlProjection};
 use crate::sql::Sql;
+use crate::user_code;
 
 /// A projection that handles every event type of the list `L`.
 ///
@@ -66,11 +66,12 @@ where
         for event in events {
             let record = record.clone();
             let event = Recorded { event, record };
-            let projected = AssertUnwindSafe(self.project(&event, db)).catch_unwind();
+            let dialect = db.dialect();
+            let projected = user_code::run(P::NAME, dialect, self.project(&event, db));
             let error: BoxError = match projected.await {
                 Ok(Ok(())) => continue,
                 Ok(Err(error)) => error,
-                Err(panic) => panic_message(&*panic).into(),
+                Err(interrupted) => interrupted.into(),
             };
             return Err(match db.store_error(error) {
                 Ok(error) => error.into(),

@@ -1,10 +1,9 @@
 //! The names of the tables and views of read models in a database.
 
-use std::any::Any;
 use std::collections::HashSet;
 
 use factum_core::document::{DocumentChanges, encode_document};
-use factum_core::error::{StoreError, panic_message};
+use factum_core::error::StoreError;
 
 use factum_runtime::consumer::BatchError;
 
@@ -180,13 +179,11 @@ impl<'a> TableNames<'a> {
     /// Returns [`BatchError`] if the tables were not created.
     pub fn check_created<'t>(
         &self,
-        created: Result<Result<(), StoreError>, Box<dyn Any + Send>>,
+        created: Result<(), StoreError>,
         expanded: impl IntoIterator<Item = &'t String>,
     ) -> Result<(), BatchError> {
-        let error = match created {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(error)) => error,
-            Err(panic) => StoreError::Failed(panic_message(&*panic).into()),
+        let Err(error) = created else {
+            return Ok(());
         };
         // Otherwise the build was prepared before.
         if self.own.is_empty() {

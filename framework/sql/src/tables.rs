@@ -1,12 +1,10 @@
 //! Creates, promotes and drops the tables of a build.
 
 use std::collections::BTreeSet;
-use std::panic::AssertUnwindSafe;
 
 use factum_core::document::{Document, DocumentChanges, Scan};
 use factum_core::error::StoreError;
 use factum_runtime::consumer::{BatchError, control_key, is_build_wanted};
-use futures_util::FutureExt as _;
 
 use crate::connection::{Dialect, SqlTransaction};
 use crate::error::SqlError;
@@ -15,6 +13,7 @@ use crate::sql::Sql;
 use crate::table_names::{
     TABLES, TableNames, decode_names, store_names, table_name, tables_key, views_key,
 };
+use crate::user_code;
 
 /// The lock that orders the creation of tables of all projections; no projection has this name.
 const ALL_PROJECTIONS: &str = "/";
@@ -34,13 +33,13 @@ pub async fn create(
     }
     let names = table_names(name, build, db).await?;
     let mut sql = Sql::new(&mut *db, build);
-    let created = AssertUnwindSafe(projection.create(&mut sql)).catch_unwind();
+    let created = user_code::run(name, sql.dialect(), projection.create(&mut sql));
     let created = match created.await {
-        Ok(created) => Ok(created.map_err(|error| {
+        Ok(created) => created.map_err(|error| {
             let error = sql.store_error(error.into());
             error.unwrap_or_else(StoreError::Failed)
-        })),
-        Err(panic) => Err(panic),
+        }),
+        Err(interrupted) => Err(StoreError::Failed(interrupted.into())),
     };
     let used = sql.into_table_names();
     names.check_created(created, &used)?;

@@ -14,6 +14,7 @@ use factum_core::document::DocumentChanges;
 use factum_core::event_id::EventIdGenerator;
 use factum_core::metadata::Metadata;
 use factum_core::position::{Position, Version};
+use factum_core::projection_scope::check_outside_projection;
 use factum_core::timestamp::Timestamp;
 use futures_util::future::BoxFuture;
 use tracing::instrument::Instrumented;
@@ -186,6 +187,8 @@ impl<'e, C: Decide> Execution<'e, C> {
     ///
     /// The phases that few commands need are boxed, so that the future stays small.
     pub async fn run(&mut self) -> Result<Receipt, ExecuteError<C::Error>> {
+        // The store checks this as well, but a command may wait for its stream before it comes to the store.
+        check_outside_projection()?;
         let mut phase = Phase::Load;
         loop {
             let next = match phase {
