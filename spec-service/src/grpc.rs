@@ -75,6 +75,8 @@ pub async fn serve(listener: TcpListener, grpc: Grpc) -> Result<()> {
         tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
     ])?;
     let mut stop = grpc.stop;
+    // The end of a response is a frame of its own. Without `TCP_NODELAY` it waits for a delayed acknowledgement.
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let served = Server::builder()
         .timeout(grpc.timeout)
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
@@ -92,7 +94,7 @@ pub async fn serve(listener: TcpListener, grpc: Grpc) -> Result<()> {
         .add_service(health)
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)
-        .serve_with_incoming_shutdown(TcpIncoming::from(listener), async move {
+        .serve_with_incoming_shutdown(incoming, async move {
             let _ = stop.wait_for(|stop| *stop).await;
         })
         .await;

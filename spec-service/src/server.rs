@@ -5,10 +5,11 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::grpc::{self, Grpc};
 use crate::metrics::Exporter;
@@ -49,6 +50,11 @@ pub async fn run(settings: Settings) -> Result<()> {
         stopping: about_to_stop,
         stop: stopped.clone(),
     };
+    let rest = rest.tap_io(|socket| {
+        if let Err(error) = socket.set_nodelay(true) {
+            debug!(%error, "cannot set TCP_NODELAY on a connection");
+        }
+    });
     let rest = axum::serve(rest, rest::router(api)).with_graceful_shutdown(wait_for_stop(stopped));
     let rest = async { Ok(rest.await?) };
     let servers = vec![

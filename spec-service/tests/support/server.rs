@@ -1,6 +1,7 @@
 //! The server as a child process, on ports chosen by the system.
 
 use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
@@ -100,6 +101,16 @@ impl Server {
             .to_owned()
     }
 
+    /// Returns the address of the REST API.
+    pub fn rest_address(&self) -> SocketAddr {
+        socket_address(&self.rest)
+    }
+
+    /// Returns the address of the gRPC API.
+    pub fn grpc_address(&self) -> SocketAddr {
+        socket_address(&self.grpc)
+    }
+
     pub async fn grpc(&self) -> SpecServiceClient<Channel> {
         SpecServiceClient::new(self.channel().await)
     }
@@ -143,6 +154,13 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn socket_address(url: &str) -> SocketAddr {
+    let address = url.strip_prefix("http://").expect("the URL has the scheme");
+    address
+        .parse()
+        .expect("the URL has an IP address and a port")
 }
 
 /// Checks the format of a problem response and returns its body.
