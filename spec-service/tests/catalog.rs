@@ -25,7 +25,7 @@ fn stored_events_match_the_schema_lock() {
 /// Compares the copy, or writes it with `FACTUM_UPDATE=1`.
 #[test]
 fn catalog_in_the_book_is_up_to_date() {
-    let copy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/src/spec-service-catalog.md");
+    let copy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/src/spec-service/catalog.md");
     let now = catalog().to_markdown();
     if std::env::var("FACTUM_UPDATE").is_ok_and(|update| update == "1") {
         fs::write(&copy, &now).unwrap();
@@ -33,7 +33,7 @@ fn catalog_in_the_book_is_up_to_date() {
     let text = fs::read_to_string(&copy).unwrap_or_default();
     assert!(
         text == now,
-        "docs/src/spec-service-catalog.md is out of date: run this test with FACTUM_UPDATE=1"
+        "docs/src/spec-service/catalog.md is out of date: run this test with FACTUM_UPDATE=1"
     );
 }
 

@@ -285,7 +285,10 @@ async fn events_record_trace_parent_and_correlation_id() {
 
 #[test]
 fn book_documents_the_service_metrics() {
-    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/src/spec-service.md");
+    let page = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../docs/src/spec-service/overview.md"
+    );
     let page = std::fs::read_to_string(page).expect("the page exists");
     for metric in SERVICE_METRICS {
         let labels = metric.labels.iter().map(|label| format!("`{label}`"));
