@@ -148,8 +148,9 @@ impl SqlTransaction for PostgresTransaction<'_> {
     }
 
     async fn relations(&mut self) -> Result<Vec<Relation>, StoreError> {
+        // Unqualified names of the system catalog have precedence over those of any schema.
         let sql = "select relname::text, relkind in ('r', 'p') from pg_class \
-                   where relnamespace = current_schema()::regnamespace";
+                   where relnamespace in (current_schema()::regnamespace, 'pg_catalog'::regnamespace)";
         let relations: Result<Vec<(String, bool)>, _> =
             sqlx::query_as(sql).fetch_all(&mut *self.db).await;
         let relations = relations.map_err(store_error)?.into_iter();

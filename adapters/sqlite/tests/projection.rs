@@ -13,5 +13,7 @@ mod adapter {
     }
 }
 
+#[path = "../../../framework/sql/tests/shared/names.rs"]
+mod names;
 #[path = "../../../framework/sql/tests/shared/projection.rs"]
 mod shared;

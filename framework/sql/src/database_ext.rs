@@ -22,7 +22,8 @@ pub trait SqlDatabaseExt: SqlDatabase + Sized {
 
     /// Starts a query that reads the database, in a separate transaction.
     ///
-    /// Use the plain names of tables: they are views of the active builds.
+    /// Use the plain names of tables, without braces: they are views of the active builds. Quote a name that is a
+    /// keyword: `select * from "order"`.
     fn query(&self, sql: &'static str) -> SqlQuery<'_> {
         SqlQuery::new(StatementTarget::Database(self), sql.to_owned())
     }

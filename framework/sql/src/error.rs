@@ -9,6 +9,30 @@ pub enum SqlError {
     /// The driver returned an error, which is the source.
     #[error("the database did not execute the statement")]
     Driver(#[source] BoxError),
+    /// The database rejected a statement with a text in braces that is not a table name.
+    #[error(
+        "the database did not execute the statement: `{{{text}}}` is not a table name; \
+         use 1 to 50 of a-z, 0-9 and _, and do not start with a digit"
+    )]
+    TableName {
+        /// The text in braces.
+        text: String,
+        /// The error of the driver.
+        #[source]
+        error: BoxError,
+    },
+    /// The database rejected a query of the store with a table name in braces.
+    #[error(
+        "the database did not execute the query: `{{{text}}}` is replaced only in projections and views; \
+         write the name without braces"
+    )]
+    Braces {
+        /// The text in braces.
+        text: String,
+        /// The error of the driver.
+        #[source]
+        error: BoxError,
+    },
     /// A connection is not available: the store is closed, or all connections are in use.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -14,6 +14,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod active_build;
+mod braces;
 mod connection;
 mod database;
 mod database_ext;

@@ -6,6 +6,7 @@ use std::fmt;
 
 use factum_core::error::{BoxError, StoreError};
 
+use crate::braces::{explain_query, explain_statement};
 use crate::connection::{Dialect, SqlConnection};
 use crate::database::SqlDatabase;
 use crate::error::SqlError;
@@ -16,8 +17,9 @@ use crate::value::{IntoSqlValue, SqlValue};
 /// The tables of one build of a read model, inside of the transaction that also moves the checkpoint.
 ///
 /// Write the names of the projection's tables and indexes in braces: a rebuild fills new tables beside those that serve
-/// readers, so the tables of build 3 are named `owner__3`. Readers use the plain name, which is a view. Write
-/// parameters as `$1`, `$2` and so on.
+/// readers, so the tables of build 3 are named `owner__3`. A name has 1 to 50 of `a-z`, `0-9` and `_`, and does not
+/// start with a digit. Readers use the plain name, which is a view; if it is a keyword, such as `order`, they quote it:
+/// `select * from "order"`. Write parameters as `$1`, `$2` and so on.
 ///
 /// ```
 /// # use factum_sql::{Sql, SqlError};
@@ -58,7 +60,8 @@ impl<'c> Sql<'c> {
     /// Returns [`SqlError`] for the first statement that fails.
     pub async fn execute(&mut self, sql: &'static str) -> Result<(), SqlError> {
         let sql = self.expand(sql);
-        self.connection.execute_script(&sql).await
+        let executed = self.connection.execute_script(&sql).await;
+        executed.map_err(|error| explain_statement(error, &sql))
     }
 
     /// Returns `sql` with the table names in braces replaced, for the [driver](Self::driver).
@@ -141,13 +144,16 @@ impl<'q> SqlQuery<'q> {
     /// # Errors
     /// Returns [`SqlError`] if the statement fails.
     pub async fn execute(self) -> Result<u64, SqlError> {
+        let (sql, values) = (&self.sql, &self.values);
         match self.target {
             StatementTarget::Connection(connection) => {
-                connection.execute(&self.sql, &self.values).await
+                let executed = connection.execute(sql, values).await;
+                executed.map_err(|error| explain_statement(error, sql))
             }
             StatementTarget::Database(database) => {
                 let mut connection = database.begin_read().await?;
-                connection.execute(&self.sql, &self.values).await
+                let executed = connection.execute(sql, values).await;
+                executed.map_err(|error| explain_query(error, sql))
             }
         }
     }
@@ -181,10 +187,14 @@ impl<'q> SqlQuery<'q> {
     async fn fetch(self, limit: usize) -> Result<Vec<SqlRow>, SqlError> {
         let (sql, values) = (&self.sql, &self.values);
         match self.target {
-            StatementTarget::Connection(connection) => connection.fetch(sql, values, limit).await,
+            StatementTarget::Connection(connection) => {
+                let rows = connection.fetch(sql, values, limit).await;
+                rows.map_err(|error| explain_statement(error, sql))
+            }
             StatementTarget::Database(database) => {
                 let mut connection = database.begin_read().await?;
-                connection.fetch(sql, values, limit).await
+                let rows = connection.fetch(sql, values, limit).await;
+                rows.map_err(|error| explain_query(error, sql))
             }
         }
     }

@@ -13,8 +13,8 @@ pub const TABLES: &str = "tables/";
 /// Replaces each table name in braces, such as `{owner}`, with the name of the table of `build`.
 ///
 /// Calls `found` for each name. Readers use the name without braces, which is a view of the active build. Text in
-/// braces that is not a name stays: a name has 1 to 50 lower-case letters, digits and `_`, and does not start with a
-/// digit.
+/// braces that is not a name stays: a name has 1 to 50 of `a-z`, `0-9` and `_`, and does not start with a digit. A name
+/// may be a keyword, because the build follows it.
 ///
 /// ```
 /// use factum_sql::table_names::expand_table_names;
@@ -43,7 +43,15 @@ pub fn expand_table_names(sql: &str, build: u64, mut found: impl FnMut(&str)) ->
     expanded
 }
 
+/// Returns `name` as a quoted identifier, which may be a keyword.
+#[must_use]
+pub fn quote(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
 /// Returns the name of the table `name` of `build`.
+///
+/// It has at most 63 bytes, the limit of PostgreSQL, for builds below 10¹¹.
 #[must_use]
 pub fn table_name(name: &str, build: u64) -> String {
     format!("{name}__{build}")

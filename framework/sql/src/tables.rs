@@ -11,7 +11,7 @@ use crate::error::SqlError;
 use crate::projection_set::BoxedProjection;
 use crate::sql::Sql;
 use crate::table_names::{
-    TABLES, TableNames, decode_names, store_names, table_name, tables_key, views_key,
+    TABLES, TableNames, decode_names, quote, store_names, table_name, tables_key, views_key,
 };
 use crate::user_code;
 
@@ -60,7 +60,7 @@ pub async fn promote(
     table_names(projection, build, db).await?.check(&tables)?;
     for view in find_names(db, views_key(projection)).await? {
         if !tables.contains(&view) {
-            execute(db, &format!("drop view if exists {view}")).await?;
+            execute(db, &format!("drop view if exists {}", quote(&view))).await?;
         }
     }
     for view in &tables {
@@ -76,6 +76,8 @@ async fn replace_view(
     table: &str,
     db: &mut dyn SqlTransaction,
 ) -> Result<(), StoreError> {
+    // The plain name may be a keyword.
+    let (view, table) = (quote(view), quote(table));
     if db.dialect() == Dialect::Postgres {
         // If the columns are the same, this keeps grants, and views that depend on this one.
         execute(db, "savepoint replace_view").await?;
@@ -100,7 +102,7 @@ pub async fn drop(
     let key = tables_key(projection, build);
     for name in find_names(db, key.clone()).await? {
         let table = table_name(&name, build);
-        execute(db, &format!("drop table if exists {table}")).await?;
+        execute(db, &format!("drop table if exists {}", quote(&table))).await?;
     }
     db.change_documents(&DocumentChanges::new().delete(key))
         .await?;
