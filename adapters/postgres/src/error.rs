@@ -1,7 +1,9 @@
 //! [`BackendError`]: errors of PostgreSQL, and their conversion into the errors of the framework.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
+use std::io::ErrorKind;
 use std::iter::successors;
 use std::sync::Arc;
 
@@ -45,8 +47,8 @@ impl BackendError {
     /// The other appends of the batch may then succeed without it. These are data exceptions, constraint violations and
     /// exceeded program limits.
     pub fn is_data_error(&self) -> bool {
-        let class = self.sql().and_then(class);
-        matches!(class.as_deref(), Some("22" | "23" | "54"))
+        let code = self.sql().and_then(code);
+        code.is_some_and(|code| matches!(code.get(..2), Some("22" | "23" | "54")))
     }
 
     /// Returns whether a commit was rejected because of the changes of the transaction.
@@ -54,9 +56,11 @@ impl BackendError {
     /// The cause is a deferred constraint or an error that a trigger raises. It is not the state of the transaction,
     /// another transaction, or a lack of resources.
     pub fn is_rejected_at_commit(&self) -> bool {
-        let class = self.sql().and_then(class);
-        let other_cause = class.is_none_or(|class| matches!(class.as_str(), "25" | "40" | "53"));
-        !other_cause && !self.follows_ignored_error() && !self.breaks_connection()
+        let code = self.sql().and_then(code);
+        let other_cause = code.is_none_or(|code| {
+            code.starts_with("25") || is_transient_code(&code) || ends_connection(&code)
+        });
+        !other_cause && !self.follows_ignored_error()
     }
 
     /// Returns whether an earlier statement of the transaction had failed and its error was ignored.
@@ -77,11 +81,21 @@ impl BackendError {
 
     /// Returns whether the connection cannot be used again.
     ///
-    /// It can be used again if the server only rejected a statement.
+    /// It can be used again if the server only rejected a statement. A server that has become a standby rejects all
+    /// statements that write; another connection may reach its successor.
     pub fn breaks_connection(&self) -> bool {
         self.sql().is_some_and(|error| {
-            error.as_database_error().is_none() || is_connection_exception(error)
+            error.as_database_error().is_none()
+                || code(error).is_some_and(|code| ends_connection(&code) || code == READ_ONLY)
         })
+    }
+
+    /// Returns whether the statement may have been committed although it has no result.
+    pub fn is_outcome_unknown(&self) -> bool {
+        match self {
+            Self::Sql(error) => error.as_database_error().is_none() || is_unknown_outcome(error),
+            Self::NotExecuted(_) | Self::Corrupt(_) => false,
+        }
     }
 }
 
@@ -128,17 +142,16 @@ impl fmt::Display for BackendError {
     }
 }
 
-/// Returns the class of the SQLSTATE.
+/// Returns the SQLSTATE.
 ///
 /// See <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
-fn class(error: &sqlx::Error) -> Option<String> {
-    let code = error.as_database_error()?.code()?;
-    code.get(..2).map(str::to_owned)
+fn code(error: &sqlx::Error) -> Option<Cow<'_, str>> {
+    error.as_database_error()?.code()
 }
 
-fn is_connection_exception(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(DatabaseError::code);
-    code.is_some_and(|code| ends_connection(&code))
+/// Returns whether the server reported an error after which a commit may have happened.
+fn is_unknown_outcome(error: &sqlx::Error) -> bool {
+    code(error).is_some_and(|code| ends_connection(&code) || code == COMPLETION_UNKNOWN)
 }
 
 impl From<sqlx::Error> for BackendError {
@@ -157,15 +170,19 @@ impl From<BackendError> for StoreError {
         match &*error {
             sqlx::Error::PoolClosed => Self::Closed,
             sqlx::Error::PoolTimedOut => Self::Unavailable(Box::new(error)),
+            // For example, the certificate of the server is not valid.
+            sqlx::Error::Io(cause) if cause.kind() == ErrorKind::InvalidData => {
+                Self::Failed(Box::new(error))
+            }
             sqlx::Error::Io(_) if not_executed => Self::Unavailable(Box::new(error)),
             sqlx::Error::Io(_) => Self::Interrupted(Box::new(error)),
-            other if is_connection_exception(other) => match not_executed {
-                true => Self::Unavailable(Box::new(error)),
-                false => Self::Interrupted(Box::new(error)),
-            },
-            other => match class(other).as_deref() {
-                // Serialization failures and deadlocks; insufficient resources.
-                Some("40" | "53") => Self::Unavailable(Box::new(error)),
+            other if !not_executed && is_unknown_outcome(other) => {
+                Self::Interrupted(Box::new(error))
+            }
+            other => match code(other) {
+                Some(code) if is_transient_code(&code) || ends_connection(&code) => {
+                    Self::Unavailable(Box::new(error))
+                }
                 _ => Self::Failed(Box::new(error)),
             },
         }
@@ -210,23 +227,38 @@ pub fn is_transient(error: &(dyn std::error::Error + 'static)) -> bool {
         let rejected = error.downcast_ref::<Box<dyn DatabaseError>>();
         let code = rejected.and_then(|rejected| rejected.code());
         let failed = error.downcast_ref::<sqlx::Error>();
-        code.is_some_and(|code| is_transient_code(&code))
+        code.is_some_and(|code| is_transient_code(&code) || ends_connection(&code))
             || failed.is_some_and(|error| {
                 matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut)
             })
     })
 }
 
-/// Returns whether a retry may succeed after `code`.
+/// A statement that writes was rejected, because the transaction is read-only.
 ///
-/// These are serialization failures, deadlocks, insufficient resources and lost connections.
+/// Servers become read-only when they become a standby, and managed ones also when their disk is full.
+const READ_ONLY: &str = "25006";
+/// It is unknown whether the statement was completed.
+const COMPLETION_UNKNOWN: &str = "40003";
+
+/// Returns whether a retry may succeed after the server rejected a statement with `code`.
+///
+/// The server has undone the statement. The classes are serialization failures and deadlocks (40), insufficient
+/// resources such as a full disk (53), and errors of the operating system (58). The single codes are a lock timeout, a
+/// statement timeout or cancellation, and a read-only server.
 fn is_transient_code(code: &str) -> bool {
-    matches!(code.get(..2), Some("40" | "53")) || ends_connection(code)
+    match code.get(..2) {
+        Some("53" | "58") => true,
+        // A deferred constraint is violated by the data.
+        Some("40") => code != "40002",
+        _ => matches!(code, "55P03" | "57014" | READ_ONLY),
+    }
 }
 
 /// Returns whether the connection is lost after `code`.
 ///
-/// These are connection exceptions, operator interventions such as a shutdown, and the timeout of an idle transaction.
+/// These are connection exceptions (08), a shutdown, crash or start of the server, a dropped database, and the timeouts
+/// of idle sessions and of transactions.
 fn ends_connection(code: &str) -> bool {
-    matches!(code.get(..2), Some("08" | "57")) || code == "25P03"
+    code.starts_with("08") || code.starts_with("57P") || matches!(code, "25P03" | "25P04")
 }

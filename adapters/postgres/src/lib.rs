@@ -40,6 +40,8 @@ mod read_batcher;
 mod read_pool;
 mod record;
 mod recovery;
+mod server;
+mod server_check;
 mod snapshot;
 mod sql_transaction;
 mod statement;

@@ -2,41 +2,20 @@
 
 use std::str::FromStr as _;
 use std::sync::Arc;
-use std::time::Duration;
 
 use factum_core::error::StoreError;
 use factum_sql::{BoxedProjection, EventsOf, SqlProjectSet};
-use sqlx::ConnectOptions as _;
-use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgListener};
 
 use crate::error::store_error;
 use crate::inline::Inline;
 use crate::read_pool::ReadPool;
+use crate::server::Server;
+use crate::server_check::{check_server, check_sessions, check_tables};
 use crate::store::{PostgresStore, StoreParts};
 
-/// The session settings of the writer's connection.
-///
-/// The writer calls one function. Planning it for each batch would take longer than running it, so it is planned once,
-/// for large tables.
-const WRITER_SETTINGS: [(&str, &str); 4] = [
-    // Each statement that runs under the lock of the head must see all earlier commits, whatever the default of the
-    // database is.
-    ("default_transaction_isolation", "read committed"),
-    ("plan_cache_mode", "force_generic_plan"),
-    ("enable_seqscan", "off"),
-    ("jit", "off"),
-];
-
-/// The session settings of the connections that read events.
-///
-/// Pages are read in index order by statements that are planned once. Planning or compiling them takes longer than
-/// reading a page.
-const READER_SETTINGS: [(&str, &str); 4] = [
-    ("plan_cache_mode", "force_generic_plan"),
-    ("enable_seqscan", "off"),
-    ("max_parallel_workers_per_gather", "0"),
-    ("jit", "off"),
-];
+/// The maximum number of connections that read.
+const MAX_READERS: u32 = 1_000;
 
 /// The options for opening a store: start with [`new`](Self::new), end with [`open`](Self::open).
 #[derive(Debug, Clone)]
@@ -61,7 +40,7 @@ impl PostgresOptions {
 
     /// Sets the schema that holds the store; it is created if it does not exist.
     ///
-    /// A schema name has 1 to 40 lower-case letters, digits and `_`, and does not start with a digit. The default is
+    /// A schema name has 1 to 40 of `a-z`, `0-9` and `_`, and does not start with a digit or with `pg_`. The default is
     /// `factum`.
     #[must_use]
     pub fn schema(mut self, schema: impl Into<String>) -> Self {
@@ -69,13 +48,13 @@ impl PostgresOptions {
         self
     }
 
-    /// Sets the maximum number of connections that read events, at least 1.
+    /// Sets the maximum number of connections that read events, 1 to 1,000.
     ///
     /// The [pool](PostgresStore::pool) for read models has the same maximum. One more connection writes, and one
     /// listens for notifications. The default is 8.
     #[must_use]
     pub fn readers(mut self, connections: u32) -> Self {
-        self.readers = connections.max(1);
+        self.readers = connections;
         self
     }
 
@@ -106,36 +85,39 @@ impl PostgresOptions {
     ///   or if two inline projections have the same name.
     pub async fn open(self) -> Result<PostgresStore, StoreError> {
         check_schema_name(&self.schema)?;
+        check_readers(self.readers)?;
         let inline = Inline::new(&self.inline)?;
-        // PostgreSQL resolves unqualified names in the first schema of this path.
-        let server = self
-            .server
-            .options([("search_path", &self.schema)])
-            .disable_statement_logging();
-        let writer_options = server.clone().options(WRITER_SETTINGS);
-        let mut writer = writer_options.connect().await.map_err(store_error)?;
+        let mut server = Server::new(self.server, &self.schema);
+        let mut writer = server.connect_first().await.map_err(store_error)?;
+        let process = check_server(&mut writer).await?;
+        let writer_server = server.for_writer();
+        let configured = writer_server.configure(&mut writer).await;
+        configured.map_err(store_error)?;
+        let pool = server.pool(self.readers + 1);
+        check_sessions(&mut writer, process, &pool).await?;
         crate::migrate::migrate(&mut writer, &self.schema).await?;
-        let pool = pool(&server, self.readers);
+        check_tables(&mut writer).await?;
         let mut listener = PgListener::connect_with(&pool).await.map_err(store_error)?;
         let channel = format!("factum:{}", self.schema);
         listener.listen(&channel).await.map_err(store_error)?;
         let parts = StoreParts {
-            writer_options,
+            writer_server,
             writer,
             inline,
             pool,
-            read_pool: ReadPool::new(server.options(READER_SETTINGS), self.readers),
+            read_pool: ReadPool::new(server.for_readers(), self.readers),
             listener,
         };
         PostgresStore::start(parts).await
     }
 }
 
-fn pool(server: &PgConnectOptions, readers: u32) -> PgPool {
-    PgPoolOptions::new()
-        .max_connections(readers + 1)
-        .acquire_timeout(Duration::from_secs(10))
-        .connect_lazy_with(server.clone())
+fn check_readers(readers: u32) -> Result<(), StoreError> {
+    if (1..=MAX_READERS).contains(&readers) {
+        return Ok(());
+    }
+    let reason = format!("invalid number of readers: {readers}; expected 1 to {MAX_READERS}");
+    Err(StoreError::Failed(reason.into()))
 }
 
 fn check_schema_name(schema: &str) -> Result<(), StoreError> {
@@ -146,11 +128,12 @@ fn check_schema_name(schema: &str) -> Result<(), StoreError> {
     let all_allowed = schema
         .bytes()
         .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
-    if starts_well && all_allowed && schema.len() <= 40 {
+    let is_reserved = schema.starts_with("pg_") || schema == "information_schema";
+    if starts_well && all_allowed && !is_reserved && schema.len() <= 40 {
         return Ok(());
     }
     let reason = format!(
-        "invalid schema name: {schema:?}; use 1 to 40 of a-z, 0-9 and _, and do not start with a digit"
+        "invalid schema name: {schema:?}; use 1 to 40 of a-z, 0-9 and _, and do not start with a digit or with pg_"
     );
     Err(StoreError::Failed(reason.into()))
 }

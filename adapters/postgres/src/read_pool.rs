@@ -5,14 +5,14 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use sqlx::ConnectOptions as _;
-use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::postgres::PgConnection;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::error::BackendError;
+use crate::server::Server;
 
 pub struct ReadPool {
-    server: PgConnectOptions,
+    server: Server,
     idle: Mutex<Vec<PgConnection>>,
     permits: Semaphore,
 }
@@ -26,7 +26,7 @@ pub struct ReadConnection<'p> {
 }
 
 impl ReadPool {
-    pub fn new(server: PgConnectOptions, max_connections: u32) -> Self {
+    pub fn new(server: Server, max_connections: u32) -> Self {
         Self {
             server,
             idle: Mutex::default(),

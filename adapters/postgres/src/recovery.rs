@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use factum_core::append::{Append, Appended};
 use factum_core::position::{Position, Version};
 use factum_core::timestamp::Timestamp;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
-use sqlx::{ConnectOptions as _, Connection as _, Row as _};
+use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::{Connection as _, Row as _};
 use uuid::Uuid;
 
 use crate::error::BackendError;
+use crate::server::Server;
 
 /// The time limit for connecting again.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -21,7 +22,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// transaction has ended; the ids of the events say whether it was committed. `head_before` is a head before that
 /// transaction.
 pub async fn recover(
-    server: &PgConnectOptions,
+    server: &Server,
     head_before: Position,
     appends: &[&Append],
 ) -> Result<(PgConnection, Vec<Option<Appended>>), BackendError> {
@@ -52,7 +53,7 @@ fn events<'a>(appends: &[&'a Append]) -> impl Iterator<Item = &'a factum_core::r
     streams.flat_map(|part| &part.events)
 }
 
-async fn connect(server: &PgConnectOptions) -> Result<PgConnection, BackendError> {
+async fn connect(server: &Server) -> Result<PgConnection, BackendError> {
     let started = Instant::now();
     let mut delay = Duration::from_millis(10);
     loop {

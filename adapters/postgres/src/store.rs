@@ -20,13 +20,14 @@ use factum_sql::{
     SqlReadModel, TransactionWork,
 };
 use sqlx::PgPool;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener};
+use sqlx::postgres::{PgConnection, PgListener};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::error::{BackendError, store_error};
 use crate::inline::Inline;
 use crate::read_batcher::{self, ReadBatcher};
 use crate::read_pool::ReadPool;
+use crate::server::Server;
 use crate::sql_transaction::{PostgresTransaction, ReadTransaction};
 use crate::stream_ids::StreamIds;
 use crate::transaction::BEGIN;
@@ -63,7 +64,7 @@ struct Shared {
 
 /// The open connections that a store starts with.
 pub struct StoreParts {
-    pub writer_options: PgConnectOptions,
+    pub writer_server: Server,
     pub writer: PgConnection,
     pub inline: Inline,
     pub pool: PgPool,
@@ -91,7 +92,7 @@ impl PostgresStore {
         let inline_names = parts.inline.names();
         let metrics = StoreMetrics::new("postgres");
         let writer_task = Writer {
-            server: parts.writer_options,
+            server: parts.writer_server,
             connection: Some(parts.writer),
             cache: WriterCache::new(*head.borrow()),
             inline: parts.inline,

@@ -8,8 +8,8 @@ use factum_core::append::{Append, AppendError, Conflict};
 use factum_core::error::StoreError;
 use factum_core::metrics::{Stopwatch, StoreMetrics};
 use factum_core::position::Position;
-use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{ConnectOptions as _, Connection as _};
+use sqlx::Connection as _;
+use sqlx::postgres::PgConnection;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tracing::{Instrument as _, debug, warn};
@@ -18,6 +18,7 @@ use crate::cached_append::{LocalResult, WriteBatch};
 use crate::error::{BackendError, MovedDocuments};
 use crate::independent_batches::split_independent;
 use crate::inline::{BatchFailure, Inline};
+use crate::server::Server;
 use crate::write_request::{AppendResult, WriteRequest, appends, batch_span};
 use crate::writer_cache::WriterCache;
 use crate::{database_append, recovery};
@@ -36,7 +37,7 @@ pub enum WriterMessage {
 }
 
 pub struct Writer {
-    pub server: PgConnectOptions,
+    pub server: Server,
     /// The connection, or `None` if it was lost; the next batch connects again.
     pub connection: Option<PgConnection>,
     pub cache: WriterCache,
@@ -213,7 +214,7 @@ impl Writer {
             error if error.is_data_error() && requests.len() > 1 => {
                 self.store_each_alone(requests).await;
             }
-            error @ BackendError::Sql(_) if error.breaks_connection() => {
+            error if error.is_outcome_unknown() => {
                 self.recover(requests, error).await;
             }
             error => {

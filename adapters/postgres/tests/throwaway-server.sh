@@ -1,7 +1,8 @@
 #!/bin/sh
 # Starts a temporary PostgreSQL server that listens on a socket in a temporary directory, and prints the directory once
-# the server accepts connections. Stops the server and removes the directory when standard input ends, so also when the
-# caller is killed.
+# the server accepts connections. The arguments are options of the server. Each line of standard input is a command, which
+# is printed after it was carried out: stop, crash, start, or standby (before the next start). Stops the server and
+# removes the directory when standard input ends, so also when the caller is killed.
 set -eu
 
 for bin in "$(command -v initdb >/dev/null && dirname "$(command -v initdb)")" /usr/lib/postgresql/*/bin; do
@@ -19,17 +20,27 @@ if [ "$(id -u)" = 0 ]; then
 fi
 cd "$dir"
 as "$bin/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --locale=C --no-sync > "$dir/initdb.log"
-as "$bin/postgres" -D "$dir/data" -k "$dir" -c listen_addresses= -c max_connections=200 > "$dir/server.log" 2>&1 &
-server=$!
-stop() {
-    kill -INT "$(head -n 1 "$dir/data/postmaster.pid")" 2> /dev/null || true
-    wait $server || true
-    rm -rf "$dir"
+start() {
+    as "$bin/postgres" -D "$dir/data" -k "$dir" -c listen_addresses= -c max_connections=200 "$@" > "$dir/server.log" 2>&1 &
+    server=$!
+    until grep -qs "ready to accept" "$dir/server.log"; do
+        kill -0 $server || { cat "$dir/server.log" >&2; exit 1; }
+        sleep 0.1
+    done
 }
-trap stop EXIT
-until grep -qs "ready to accept connections" "$dir/server.log"; do
-    kill -0 $server || { cat "$dir/server.log" >&2; exit 1; }
-    sleep 0.1
-done
+stop() {
+    kill -"$1" "$(head -n 1 "$dir/data/postmaster.pid")" 2> /dev/null || true
+    wait $server || true
+}
+trap 'stop INT; rm -rf "$dir"' EXIT
+start "$@"
 echo "$dir"
-cat > /dev/null
+while read -r command; do
+    case $command in
+        stop) stop INT ;;
+        crash) stop QUIT ;;
+        standby) as touch "$dir/data/standby.signal" ;;
+        start) start "$@" ;;
+    esac
+    echo "$command"
+done

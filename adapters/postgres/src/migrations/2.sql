@@ -1,1 +1,0 @@
--- Changes no table. Only the functions are replaced, so that an append can change documents: see `must_change`.
