@@ -29,6 +29,7 @@ impl OwnServer {
         let mut dir = String::new();
         output.read_line(&mut dir).expect("the output is UTF-8");
         if dir.is_empty() {
+            script.wait().expect("the script has ended");
             let required = std::env::var("FACTUM_REQUIRE_SERVICES").is_ok_and(|value| value == "1");
             assert!(
                 !required,
