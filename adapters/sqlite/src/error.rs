@@ -1,6 +1,7 @@
 //! [`BackendError`]: errors of SQLite, and their conversion into the errors of the framework.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use factum_core::append::AppendError;
@@ -15,12 +16,34 @@ pub enum BackendError {
     Corrupt(Arc<str>),
     /// An inline projection rejected the append.
     Rejected(Arc<AppendError>),
+    /// The file at this path was deleted, moved or replaced while it was open.
+    FileLost(Arc<Path>),
+    ReadOnly,
     Closed,
 }
 
 impl BackendError {
     pub fn corrupt(reason: impl fmt::Display) -> Self {
         Self::Corrupt(reason.to_string().into())
+    }
+
+    /// Returns the error code of SQLite, if it has one.
+    pub fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Sqlite(error) => error.sqlite_error_code(),
+            _ => None,
+        }
+    }
+
+    /// Returns whether the operating system does not allow an access to the file or its directory.
+    pub fn is_access_denied(&self) -> bool {
+        let code = self.code();
+        code.is_some_and(|code| {
+            matches!(
+                code,
+                ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::ReadOnly
+            )
+        })
     }
 
     /// Returns whether the data of a single append can be the cause.
@@ -37,7 +60,7 @@ impl BackendError {
                 **error,
                 AppendError::Projection { .. } | AppendError::Store(StoreError::Corrupt(_))
             ),
-            Self::Closed => false,
+            Self::FileLost(_) | Self::ReadOnly | Self::Closed => false,
         }
     }
 
@@ -46,7 +69,7 @@ impl BackendError {
         match self {
             Self::Sqlite(error) => code_breaks_connection(error.sqlite_error_code()),
             Self::Rejected(error) => matches!(**error, AppendError::Store(StoreError::Failed(_))),
-            Self::Corrupt(_) | Self::Closed => false,
+            Self::Corrupt(_) | Self::FileLost(_) | Self::ReadOnly | Self::Closed => false,
         }
     }
 }
@@ -74,7 +97,14 @@ impl fmt::Display for BackendError {
             Self::Sqlite(error) => error.fmt(f),
             Self::Corrupt(reason) => f.write_str(reason),
             Self::Rejected(error) => error.fmt(f),
-            Self::Closed => f.write_str("the store is closed"),
+            Self::FileLost(path) => write!(
+                f,
+                "the database file was deleted, moved or replaced while it was open: {}; \
+                 put the file back, or restart the program",
+                path.display()
+            ),
+            Self::ReadOnly => StoreError::ReadOnly.fmt(f),
+            Self::Closed => StoreError::Closed.fmt(f),
         }
     }
 }
@@ -104,6 +134,8 @@ impl From<BackendError> for StoreError {
         match error {
             BackendError::Corrupt(reason) => Self::Corrupt(reason.to_string()),
             BackendError::Closed => Self::Closed,
+            BackendError::ReadOnly => Self::ReadOnly,
+            lost @ BackendError::FileLost(_) => Self::Failed(lost.to_string().into()),
             BackendError::Rejected(error) => match unshare(error) {
                 AppendError::Store(error) => error,
                 error => Self::Failed(error.into()),

@@ -23,11 +23,13 @@ pub struct Inline {
 }
 
 impl Inline {
-    /// Must be called within a runtime.
-    pub fn new(projections: &[Arc<dyn BoxedProjection>]) -> Result<Self, StoreError> {
+    pub fn new(
+        projections: &[Arc<dyn BoxedProjection>],
+        runtime: Handle,
+    ) -> Result<Self, StoreError> {
         Ok(Self {
             projections: InlineProjections::new(projections)?,
-            runtime: Handle::current(),
+            runtime,
         })
     }
 

@@ -27,11 +27,15 @@
 //! Read models can live in the same file: see [`SqlProjection`]. They are updated after the appends, or inside of the
 //! append transaction: see [`SqliteOptions::inline`].
 
+mod access;
 mod batch;
+mod blocking;
 mod database_file;
 mod document;
 mod error;
 mod event_types;
+mod file_guard;
+mod file_path;
 mod idempotency_key;
 mod inline;
 mod insert;

@@ -26,13 +26,38 @@ pub fn migrate(connection: &Connection) -> Result<(), StoreError> {
     migrated
 }
 
+/// Returns whether the file contains a store, of any schema version.
+pub fn has_schema(connection: &Connection) -> Result<bool, BackendError> {
+    let sql = "select count(*) from sqlite_master where type = 'table' and name = 'factum_schema'";
+    Ok(fetch_one(connection, sql)? > 0)
+}
+
+/// Checks that no migration is missing.
+pub fn require_current(connection: &Connection) -> Result<(), StoreError> {
+    let (found, known) = (version(connection)?, MIGRATIONS.len());
+    if found > known {
+        return Err(newer(found));
+    }
+    if found < known {
+        return Err(StoreError::CannotOpen(format!(
+            "schema version {found} is older than this program's version {known}; \
+             open the store once without `read_only`"
+        )));
+    }
+    Ok(())
+}
+
+fn newer(found: usize) -> StoreError {
+    StoreError::NewerSchema {
+        found: u32::try_from(found).unwrap_or(u32::MAX),
+        known: MIGRATIONS.len() as u32,
+    }
+}
+
 fn apply_missing(connection: &Connection) -> Result<(), StoreError> {
     let found = version(connection)?;
     if found > MIGRATIONS.len() {
-        return Err(StoreError::NewerSchema {
-            found: u32::try_from(found).unwrap_or(u32::MAX),
-            known: MIGRATIONS.len() as u32,
-        });
+        return Err(newer(found));
     }
     execute(
         connection,
@@ -50,8 +75,7 @@ fn apply_missing(connection: &Connection) -> Result<(), StoreError> {
 
 /// Returns the schema version, which is 0 if there is no schema.
 fn version(connection: &Connection) -> Result<usize, StoreError> {
-    let sql = "select count(*) from sqlite_master where type = 'table' and name = 'factum_schema'";
-    if fetch_one(connection, sql)? == 0 {
+    if !has_schema(connection)? {
         return Ok(0);
     }
     let version = fetch_one(connection, "select max(version) from factum_schema")?;

@@ -7,23 +7,35 @@ use std::time::{Duration, Instant};
 use factum_core::error::StoreError;
 use factum_sql::{BoxedProjection, EventsOf, SqlProjectSet};
 use rusqlite::Connection;
-use tokio::task::spawn_blocking;
+use rusqlite::ffi::ErrorCode;
 
+use crate::access::Access;
+use crate::blocking;
 use crate::database_file::DatabaseFile;
+use crate::error::BackendError;
+use crate::file_path::FilePath;
 use crate::inline::Inline;
 use crate::read_pool::ReadPool;
 use crate::store::{SqliteStore, StoreParts};
 use crate::view_pool::ViewPool;
+use crate::watch::read_head;
 use crate::write_connection::WriteConnection;
 
 /// The interval at which opening is retried while another process creates the file.
 const RETRY_INTERVAL: Duration = Duration::from_millis(5);
+/// The maximum number of connections that read.
+const MAX_READERS: u32 = 1_000;
+/// SQLite counts the milliseconds in 32 bits.
+const MAX_BUSY_TIMEOUT: Duration = Duration::from_hours(1);
 
 /// The options for opening a store: start with [`new`](Self::new), end with [`open`](Self::open).
 #[derive(Debug, Clone)]
 pub struct SqliteOptions {
-    file: DatabaseFile,
+    path: PathBuf,
+    busy_timeout: Duration,
     readers: u32,
+    must_exist: bool,
+    read_only: bool,
     inline: Vec<Arc<dyn BoxedProjection>>,
 }
 
@@ -32,28 +44,54 @@ impl SqliteOptions {
     #[must_use]
     pub fn new(file: impl Into<PathBuf>) -> Self {
         Self {
-            file: DatabaseFile::new(file),
+            path: file.into(),
+            busy_timeout: Duration::from_secs(5),
             readers: 8,
+            must_exist: false,
+            read_only: false,
             inline: Vec::new(),
         }
     }
 
-    /// Sets the maximum number of connections that read events, at least 1.
+    /// Sets the maximum number of connections that read events, 1 to 1,000.
     ///
     /// [Queries](SqliteStore::query) and views have the same maximum of their own. Events are read by at most two
     /// connections for each core, even if the maximum is higher. The default is 8.
     #[must_use]
     pub fn readers(mut self, connections: u32) -> Self {
-        self.readers = connections.max(1);
+        self.readers = connections;
         self
     }
 
     /// Sets the time that a write waits for another process that writes.
     ///
-    /// After this time, the write fails with [`StoreError::Unavailable`]. The default is 5 seconds.
+    /// After this time, the write fails with [`StoreError::Unavailable`]. The default is 5 seconds, and the maximum one
+    /// hour.
     #[must_use]
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
-        self.file.busy_timeout = timeout;
+        self.busy_timeout = timeout;
+        self
+    }
+
+    /// Requires that the file exists and contains a store.
+    ///
+    /// Without it, a wrong path creates a new and empty store.
+    #[must_use]
+    pub fn must_exist(mut self) -> Self {
+        self.must_exist = true;
+        self
+    }
+
+    /// Opens the file to read only; it must exist and have the schema version of this program.
+    ///
+    /// Other processes may write to the file meanwhile. Appends and document changes fail with [`StoreError::ReadOnly`],
+    /// and inline projections do not run. SQLite needs to create files beside the database for this. If it cannot, for
+    /// example on a read-only medium, and no process has the file open, then nobody may write to it until the store is
+    /// closed: reads fail once another process does.
+    #[must_use]
+    pub fn read_only(mut self) -> Self {
+        self.read_only = true;
+        self.must_exist = true;
         self
     }
 
@@ -110,31 +148,69 @@ impl SqliteOptions {
 
     /// Opens or creates the file, and migrates its schema.
     ///
+    /// The path is resolved once: later changes of the working directory or of symbolic links have no effect. It must
+    /// be the path of a file; URLs, and SQLite's names for databases in memory, are rejected.
+    ///
     /// # Errors
+    /// - [`StoreError::CannotOpen`] if the path or an option is not valid, or if the program may not access the file.
     /// - [`StoreError::NewerSchema`] if a newer version of this crate migrated the file.
-    /// - [`StoreError::Unavailable`] if another process keeps its lock on the file.
-    /// - [`StoreError::Failed`] if the file cannot be opened or is not a SQLite database, or if two inline projections have
-    ///   the same name.
+    /// - [`StoreError::Unavailable`] if another process keeps its lock on the file, or if the disk is full.
+    /// - [`StoreError::Failed`] if it is called outside of a tokio runtime, or if two inline projections have the same name.
     pub async fn open(self) -> Result<SqliteStore, StoreError> {
-        if self.file.path.as_os_str() == ":memory:" {
-            let reason = "invalid file name: \":memory:\"; each connection would open a separate database, \
-                          use `factum-memory`";
-            return Err(StoreError::Failed(reason.into()));
+        self.check_limits()?;
+        let runtime = blocking::runtime()?;
+        let inline = Inline::new(&self.inline, runtime)?;
+        blocking::run(move || self.open_blocking(inline)).await?
+    }
+
+    fn check_limits(&self) -> Result<(), StoreError> {
+        if !(1..=MAX_READERS).contains(&self.readers) {
+            let readers = self.readers;
+            let reason =
+                format!("invalid number of readers: {readers}; expected 1 to {MAX_READERS}");
+            return Err(StoreError::CannotOpen(reason));
         }
-        let inline = Inline::new(&self.inline)?;
-        let opened = spawn_blocking(move || {
-            let connection = self.connect_writer()?;
-            SqliteStore::start(StoreParts {
-                writer: WriteConnection::new(self.file.clone(), connection),
-                inline,
-                read_pool: ReadPool::new(self.file.clone(), self.max_reader_threads()),
-                view_pool: ViewPool::new(self.file.clone(), self.readers),
-                watcher: self.file.connect_to_read()?,
-            })
-        });
-        opened
-            .await
-            .map_err(|error| StoreError::Failed(error.into()))?
+        if self.busy_timeout > MAX_BUSY_TIMEOUT {
+            let (timeout, limit) = (self.busy_timeout.as_secs(), MAX_BUSY_TIMEOUT.as_secs());
+            let reason = format!("busy timeout is too long: {timeout}s; the limit is {limit}s");
+            return Err(StoreError::CannotOpen(reason));
+        }
+        Ok(())
+    }
+
+    fn open_blocking(self, inline: Inline) -> Result<SqliteStore, StoreError> {
+        let path = FilePath::resolve(&self.path)?;
+        if self.must_exist && !path.exists() {
+            let shown = path.path().display();
+            let reason = format!(
+                "the file does not exist: {shown}; open it without `must_exist` to create it"
+            );
+            return Err(StoreError::CannotOpen(reason));
+        }
+        let access = match self.read_only {
+            true => Access::ReadOnly,
+            false => Access::ReadWrite { durable: true },
+        };
+        let mut file = DatabaseFile::new(path.path().to_owned(), self.busy_timeout, access);
+        let writer = match self.read_only {
+            true => None,
+            false => Some(self.connect_writer(&file)?),
+        };
+        let watcher = match self.read_only {
+            true => connect_read_only(&mut file)?,
+            false => file.connect_to_read()?,
+        };
+        let head = read_head(&watcher)?;
+        file.guard_identity()?;
+        SqliteStore::start(StoreParts {
+            writer: writer.map(|connection| WriteConnection::new(file.clone(), connection)),
+            inline,
+            read_pool: ReadPool::new(file.clone(), self.max_reader_threads()),
+            view_pool: ViewPool::new(file.clone(), self.readers),
+            file,
+            watcher,
+            head,
+        })
     }
 
     /// Returns the maximum number of reading threads; more of them would only compete for the cores.
@@ -147,10 +223,10 @@ impl SqliteOptions {
     ///
     /// SQLite reports a file that another process is creating as busy, without waiting for the timeout. So this
     /// retries.
-    fn connect_writer(&self) -> Result<Connection, StoreError> {
-        let deadline = Instant::now() + self.file.busy_timeout;
+    fn connect_writer(&self, file: &DatabaseFile) -> Result<Connection, StoreError> {
+        let deadline = Instant::now() + self.busy_timeout;
         loop {
-            let error = match self.try_connect_writer() {
+            let error = match self.try_connect_writer(file) {
                 Err(StoreError::Unavailable(error)) => error,
                 other => return other,
             };
@@ -161,19 +237,62 @@ impl SqliteOptions {
         }
     }
 
-    fn try_connect_writer(&self) -> Result<Connection, StoreError> {
-        let connection = self.file.connect_to_write(true).map_err(|error| {
-            let text = error.to_string();
-            match StoreError::from(error) {
-                busy @ StoreError::Unavailable(_) => busy,
-                _ => {
-                    let path = self.file.path.display();
-                    StoreError::Failed(format!("cannot open the file: {path}; {text}").into())
-                }
-            }
-        })?;
+    fn try_connect_writer(&self, file: &DatabaseFile) -> Result<Connection, StoreError> {
+        let connected = file.connect_to_write(!self.must_exist);
+        let connection = connected.map_err(|error| cannot_open(file, error))?;
+        if self.must_exist {
+            require_schema(file, &connection)?;
+        }
         crate::migrate::migrate(&connection)?;
         Ok(connection)
+    }
+}
+
+/// Opens the first connection of a store that only reads, and checks the schema.
+///
+/// If SQLite cannot create its files beside the database, and no other process has created them, the database is
+/// opened as one that nobody changes.
+fn connect_read_only(file: &mut DatabaseFile) -> Result<Connection, StoreError> {
+    let connected = file.connect_to_read().and_then(|connection| {
+        let _: i64 =
+            connection.query_row("select count(*) from sqlite_master", [], |row| row.get(0))?;
+        Ok(connection)
+    });
+    let connection = match connected {
+        Err(error) if error.is_access_denied() && !file.has_wal() => {
+            file.access = Access::Immutable;
+            file.connect_to_read()
+        }
+        other => other,
+    };
+    let connection = connection.map_err(|error| cannot_open(file, error))?;
+    require_schema(file, &connection)?;
+    crate::migrate::require_current(&connection)?;
+    Ok(connection)
+}
+
+fn require_schema(file: &DatabaseFile, connection: &Connection) -> Result<(), StoreError> {
+    if crate::migrate::has_schema(connection).map_err(|error| cannot_open(file, error))? {
+        return Ok(());
+    }
+    let path = file.path.display();
+    Err(StoreError::CannotOpen(format!(
+        "the file contains no store: {path}; open it without `must_exist` or `read_only` to create one"
+    )))
+}
+
+/// Converts the error of the first connection, whose cause is usually the file.
+fn cannot_open(file: &DatabaseFile, error: BackendError) -> StoreError {
+    let path = file.path.display();
+    match error.code() {
+        Some(ErrorCode::NotADatabase) => StoreError::CannotOpen(format!(
+            "the file is not a SQLite database: {path}; give the path of another file"
+        )),
+        _ if error.is_access_denied() => StoreError::CannotOpen(format!(
+            "no permission to write the file and its directory: {path}; change the permissions, or use \
+                 `read_only` ({error})"
+        )),
+        _ => error.into(),
     }
 }
 

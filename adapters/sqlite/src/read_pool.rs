@@ -215,6 +215,7 @@ impl ReadThread {
     }
 
     fn begin(&mut self) -> Result<&Connection, BackendError> {
+        self.file.check()?;
         let connection = match &mut self.connection {
             Some(connection) => connection,
             none => none.insert(self.file.connect_to_read()?),

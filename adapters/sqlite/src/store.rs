@@ -21,20 +21,19 @@ use factum_sql::{
     SqlReadModel, TransactionWork,
 };
 use rusqlite::Connection;
-use tokio::runtime::Handle;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
-use tokio::task::spawn_blocking;
 
+use crate::database_file::DatabaseFile;
 use crate::error::BackendError;
 use crate::inline::Inline;
 use crate::read_pool::{ReadCost, ReadPool};
 use crate::transaction::SqliteTransaction;
 use crate::view_pool::ViewPool;
-use crate::watch::{HeadPoller, read_head};
+use crate::watch::HeadPoller;
 use crate::write_connection::{WriteConnection, WriteLock};
 use crate::write_request::{Responder, WriteRequest};
-use crate::writer::{QUEUE_CAPACITY, Writer, WriterMessage};
-use crate::{document, read, snapshot};
+use crate::writer::{Writer, WriterMessage};
+use crate::{blocking, document, read, snapshot};
 
 /// A store in a SQLite file.
 ///
@@ -44,9 +43,8 @@ use crate::{document, read, snapshot};
 pub struct SqliteStore(Arc<Shared>);
 
 struct Shared {
-    /// Dropped before `writer`, so that the connection in it is dropped on the writer's thread.
-    write_lock: WriteLock,
-    writer: mpsc::Sender<WriterMessage>,
+    /// `None` if the store only reads.
+    writer: Option<WriterHandle>,
     read_pool: ReadPool,
     view_pool: ViewPool,
     head: watch::Receiver<Position>,
@@ -56,38 +54,48 @@ struct Shared {
     poller: Mutex<Option<HeadPoller>>,
 }
 
+/// The lock of the connection that writes, and the queue of the thread that appends with it.
+struct WriterHandle {
+    /// Dropped before `queue`, so that the connection in it is dropped on the writer's thread.
+    write_lock: WriteLock,
+    queue: mpsc::Sender<WriterMessage>,
+}
+
 /// The open connections that a store starts with.
 pub struct StoreParts {
-    pub writer: WriteConnection,
+    pub file: DatabaseFile,
+    pub writer: Option<WriteConnection>,
     pub inline: Inline,
     pub read_pool: ReadPool,
     pub view_pool: ViewPool,
     pub watcher: Connection,
+    pub head: Position,
 }
 
 impl SqliteStore {
     pub(crate) fn start(parts: StoreParts) -> Result<Self, StoreError> {
-        let head = read_head(&parts.watcher).map_err(BackendError::from)?;
-        let (sender, head) = watch::channel(head);
+        let (sender, head) = watch::channel(parts.head);
         let sender = Arc::new(sender);
-        let poller = HeadPoller::start(parts.watcher, sender.clone());
+        let poller = HeadPoller::start(parts.file, parts.watcher, sender.clone());
         let poller = poller.map_err(|error| StoreError::Failed(error.into()))?;
-        let write_lock = WriteLock::new(parts.writer);
-        let (writer, inbox) = mpsc::channel(QUEUE_CAPACITY);
         let inline_names = parts.inline.names();
         let metrics = StoreMetrics::new("sqlite");
-        let writer_thread = Writer {
-            write_lock: write_lock.clone(),
-            inline: parts.inline,
-            head: sender,
-            metrics: metrics.clone(),
+        let writer = match parts.writer {
+            Some(connection) => {
+                let write_lock = WriteLock::new(connection);
+                let writer = Writer {
+                    write_lock: write_lock.clone(),
+                    inline: parts.inline,
+                    head: sender,
+                    metrics: metrics.clone(),
+                };
+                let queue = writer.start();
+                let queue = queue.map_err(|error| StoreError::Failed(error.into()))?;
+                Some(WriterHandle { write_lock, queue })
+            }
+            None => None,
         };
-        std::thread::Builder::new()
-            .name("factum-sqlite-writer".to_owned())
-            .spawn(move || writer_thread.run(inbox))
-            .map_err(|error| StoreError::Failed(error.into()))?;
         Ok(Self(Arc::new(Shared {
-            write_lock,
             writer,
             read_pool: parts.read_pool,
             view_pool: parts.view_pool,
@@ -121,28 +129,45 @@ impl SqliteStore {
     ///
     /// From then on every handle returns [`StoreError::Closed`].
     pub async fn close(&self) {
-        let (sender, closed) = oneshot::channel();
-        let message = WriterMessage::Close(sender);
-        if self.0.writer.send(message).await.is_ok() {
-            // An error means that the writer has already ended.
-            let _ = closed.await;
+        if let Some(writer) = &self.0.writer {
+            let (sender, closed) = oneshot::channel();
+            let message = WriterMessage::Close(sender);
+            if writer.queue.send(message).await.is_ok() {
+                // An error means that the writer has already ended.
+                let _ = closed.await;
+            }
         }
         if let Some(poller) = self.0.poller.lock().await.take() {
             // The thread ends by itself, and its result does not matter any more.
-            let _ = spawn_blocking(|| poller.stop()).await;
+            let _ = blocking::run(|| poller.stop()).await;
         }
-        self.0.write_lock.close().await;
+        if let Some(writer) = &self.0.writer {
+            writer.write_lock.close().await;
+        }
         self.0.read_pool.close().await;
         self.0.view_pool.close();
     }
 
+    /// Returns the writer, which is needed for every change.
+    fn writer(&self) -> Result<&WriterHandle, StoreError> {
+        check_outside_projection()?;
+        self.0.writer.as_ref().ok_or(StoreError::ReadOnly)
+    }
+
     #[cfg(test)]
     pub(crate) fn write_lock(&self) -> &WriteLock {
-        &self.0.write_lock
+        &self
+            .writer()
+            .expect("the store is opened to write")
+            .write_lock
     }
 
     async fn send(&self, request: WriteRequest) -> Result<(), StoreError> {
-        let sent = self.0.writer.send(WriterMessage::Write(request)).await;
+        let sent = self
+            .writer()?
+            .queue
+            .send(WriterMessage::Write(request))
+            .await;
         sent.map_err(|_| StoreError::Closed)
     }
 }
@@ -151,7 +176,6 @@ impl SqliteStore {
 impl EventStore for SqliteStore {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         append.check()?;
-        check_outside_projection()?;
         let (responder, response) = Responder::new();
         self.send(WriteRequest::Append(append, responder)).await?;
         response.await.map_err(|_| StoreError::Closed)?
@@ -185,7 +209,6 @@ impl EventStore for SqliteStore {
 impl DocumentStore for SqliteStore {
     async fn change_documents(&self, changes: DocumentChanges) -> Result<Revision, DocumentError> {
         changes.check()?;
-        check_outside_projection()?;
         let (responder, response) = Responder::new();
         self.send(WriteRequest::ChangeDocuments(changes, responder))
             .await?;
@@ -207,12 +230,11 @@ impl DocumentStore for SqliteStore {
 #[async_trait]
 impl SnapshotStore for SqliteStore {
     async fn save_snapshot(&self, snapshot: Snapshot) -> Result<(), StoreError> {
-        check_outside_projection()?;
         let save = move |writer: &mut WriteConnection| {
             let saved = writer.transaction(|db| snapshot::save(db, &snapshot));
             Ok::<_, StoreError>(saved?)
         };
-        self.0.write_lock.run(save).await
+        self.writer()?.write_lock.run(save).await
     }
 
     async fn load_snapshot(&self, stream: &StreamId) -> Result<Option<Snapshot>, StoreError> {
@@ -222,12 +244,11 @@ impl SnapshotStore for SqliteStore {
     }
 
     async fn clear_snapshots(&self) -> Result<(), StoreError> {
-        check_outside_projection()?;
         let clear = |writer: &mut WriteConnection| {
             let cleared = writer.transaction(|db| snapshot::clear(db));
             Ok::<_, StoreError>(cleared?)
         };
-        self.0.write_lock.run(clear).await
+        self.writer()?.write_lock.run(clear).await
     }
 }
 
@@ -242,8 +263,8 @@ impl SqlDatabase for SqliteStore {
     }
 
     async fn transaction(&self, work: TransactionWork) -> Result<Revision, BatchError> {
-        check_outside_projection()?;
-        let runtime = Handle::current();
+        let writer = self.writer()?;
+        let runtime = blocking::runtime()?;
         let work = move |writer: &mut WriteConnection| {
             let done = writer.transaction(|db| {
                 // Its statements block, and the code of users may wait for something else.
@@ -258,7 +279,7 @@ impl SqlDatabase for SqliteStore {
                 error
             })
         };
-        self.0.write_lock.run(work).await
+        writer.write_lock.run(work).await
     }
 }
 

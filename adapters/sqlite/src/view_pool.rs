@@ -10,11 +10,10 @@ use factum_core::error::{BoxError, StoreError};
 use factum_sql::{Dialect, SqlConnection, SqlError, SqlRow, SqlValue};
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::spawn_blocking;
 
 use crate::database_file::DatabaseFile;
 use crate::error::BackendError;
-use crate::{document, statement, transaction};
+use crate::{blocking, document, statement, transaction};
 
 /// The time that a caller waits for a connection while all are in use.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -37,13 +36,15 @@ impl ViewPool {
 
     /// Begins a transaction that reads.
     pub async fn begin(&self) -> Result<ReadTransaction, StoreError> {
+        blocking::runtime()?;
         let acquire = self.permits.clone().acquire_owned();
         let permit = match tokio::time::timeout(ACQUIRE_TIMEOUT, acquire).await {
             Ok(permit) => permit.map_err(|_| StoreError::Closed)?,
             Err(elapsed) => return Err(StoreError::Unavailable(elapsed.into())),
         };
         let (idle, file) = (self.idle.clone(), self.file.clone());
-        let begun = spawn_blocking(move || {
+        let begun = blocking::run(move || {
+            file.check()?;
             let connection = lock(&idle).pop();
             let connection = match connection {
                 Some(connection) => connection,
@@ -58,9 +59,7 @@ impl ViewPool {
             };
             Ok::<_, BackendError>(lease)
         });
-        let lease = begun
-            .await
-            .map_err(|error| StoreError::Failed(error.into()))??;
+        let lease = begun.await??;
         Ok(ReadTransaction(Some(lease)))
     }
 
@@ -101,14 +100,14 @@ impl ReadTransaction {
         work: impl FnOnce(&Connection) -> Result<T, SqlError> + Send + 'static,
     ) -> Result<T, SqlError> {
         let lease = self.0.take().ok_or_else(cancelled)?;
-        let done = spawn_blocking(move || {
+        let done = blocking::run(move || {
             let result = match &lease.connection {
                 Some(connection) => work(connection),
                 None => Err(cancelled()),
             };
             (lease, result)
         });
-        let (lease, result) = done.await.map_err(SqlError::driver)?;
+        let (lease, result) = done.await?;
         self.0 = Some(lease);
         result
     }

@@ -1,4 +1,4 @@
-//! Watches the head of the log, and wakes readers when it moves.
+//! Watches the head of the log and the file, and wakes readers when one of them changes.
 //!
 //! Commits of other processes are found by polling, because SQLite sends no notifications.
 
@@ -13,7 +13,10 @@ use rusqlite::Connection;
 use tokio::sync::watch;
 use tracing::warn;
 
-/// The maximum time until a commit of another process is seen.
+use crate::database_file::DatabaseFile;
+use crate::error::BackendError;
+
+/// The maximum time until a commit of another process, or the deletion of the file, is seen.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Sets `head` to `position` unless it is already higher.
@@ -26,7 +29,7 @@ pub fn advance(head: &watch::Sender<Position>, position: Position) {
 }
 
 /// Returns the head of the log.
-pub fn read_head(connection: &Connection) -> rusqlite::Result<Position> {
+pub fn read_head(connection: &Connection) -> Result<Position, BackendError> {
     let sql = "select coalesce(max(position), 0) from factum_event";
     let head: i64 = connection
         .prepare_cached(sql)?
@@ -41,11 +44,22 @@ pub struct HeadPoller {
 }
 
 impl HeadPoller {
-    pub fn start(connection: Connection, head: Arc<watch::Sender<Position>>) -> io::Result<Self> {
+    pub fn start(
+        file: DatabaseFile,
+        connection: Connection,
+        head: Arc<watch::Sender<Position>>,
+    ) -> io::Result<Self> {
         let (keep_polling, stop) = channel();
+        let mut poll = Poll {
+            file,
+            connection: Some(connection),
+            last_version: None,
+            has_failed: false,
+            head,
+        };
         let thread = thread::Builder::new()
             .name("factum-sqlite-watcher".to_owned())
-            .spawn(move || poll(&connection, &head, &stop))?;
+            .spawn(move || poll.run(&stop))?;
         Ok(Self {
             keep_polling,
             thread,
@@ -60,32 +74,51 @@ impl HeadPoller {
     }
 }
 
-/// Advances `head` while it has receivers, until the sender of `stop` is dropped.
-fn poll(connection: &Connection, head: &watch::Sender<Position>, stop: &Receiver<()>) {
-    let mut last_version = None;
-    while stop.recv_timeout(POLL_INTERVAL) == Err(RecvTimeoutError::Timeout) {
-        // The store itself has one receiver.
-        if head.receiver_count() < 2 {
-            last_version = None;
-            continue;
-        }
-        match read_changed_head(connection, &mut last_version) {
-            Ok(Some(position)) => advance(head, position),
-            Ok(None) => {}
-            Err(error) => warn!(%error, "cannot read the head of the log, will retry"),
-        }
-    }
+struct Poll {
+    file: DatabaseFile,
+    /// Opened again after an error.
+    connection: Option<Connection>,
+    /// The version of the data at the last look.
+    last_version: Option<i64>,
+    has_failed: bool,
+    head: Arc<watch::Sender<Position>>,
 }
 
-/// Returns the head if another connection has committed since `last_version`, which is updated.
-fn read_changed_head(
-    connection: &Connection,
-    last_version: &mut Option<i64>,
-) -> rusqlite::Result<Option<Position>> {
-    let mut statement = connection.prepare_cached("pragma data_version")?;
-    let version = statement.query_row([], |row| row.get(0))?;
-    if last_version.replace(version) == Some(version) {
-        return Ok(None);
+impl Poll {
+    /// Polls until the sender of `stop` is dropped.
+    fn run(&mut self, stop: &Receiver<()>) {
+        while stop.recv_timeout(POLL_INTERVAL) == Err(RecvTimeoutError::Timeout) {
+            match self.poll() {
+                Ok(()) => self.has_failed = false,
+                Err(error) => {
+                    (self.connection, self.last_version) = (None, None);
+                    if !std::mem::replace(&mut self.has_failed, true) {
+                        warn!(%error, "cannot read the head of the log, will retry");
+                        // Readers that wait for events get the error when they read.
+                        self.head.send_modify(|_| ());
+                    }
+                }
+            }
+        }
     }
-    read_head(connection).map(Some)
+
+    fn poll(&mut self) -> Result<(), BackendError> {
+        self.file.verify()?;
+        // The store itself has one receiver.
+        if self.head.receiver_count() < 2 {
+            self.last_version = None;
+            return Ok(());
+        }
+        let connection = match &mut self.connection {
+            Some(connection) => connection,
+            none => none.insert(self.file.connect_to_read()?),
+        };
+        let version = connection
+            .prepare_cached("pragma data_version")?
+            .query_row([], |row| row.get(0))?;
+        if self.last_version.replace(version) != Some(version) {
+            advance(&self.head, read_head(connection)?);
+        }
+        Ok(())
+    }
 }

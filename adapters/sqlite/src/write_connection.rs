@@ -7,9 +7,9 @@ use factum_core::position::Position;
 use factum_core::timestamp::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::{Mutex, MutexGuard};
-use tokio::task::spawn_blocking;
 use tracing::warn;
 
+use crate::blocking;
 use crate::database_file::DatabaseFile;
 use crate::error::BackendError;
 use crate::writer_cache::{LogEnd, WriterCache};
@@ -39,19 +39,18 @@ impl WriteLock {
         E: From<StoreError> + Send + 'static,
     {
         let mut writer = self.0.clone().lock_owned().await;
-        let done = spawn_blocking(move || match writer.as_mut() {
+        let done = blocking::run(move || match writer.as_mut() {
             Some(writer) => work(writer),
             None => Err(StoreError::Closed.into()),
         });
-        let done = done.await;
-        done.unwrap_or_else(|error| Err(StoreError::Interrupted(error.into()).into()))
+        done.await.unwrap_or_else(|error| Err(error.into()))
     }
 
     /// Closes the connection.
     pub async fn close(&self) {
         let mut writer = self.0.clone().lock_owned().await;
         // A panic has dropped the connection, which closes it.
-        let _ = spawn_blocking(move || writer.take().map(WriteConnection::close)).await;
+        let _ = blocking::run(move || writer.take().map(WriteConnection::close)).await;
     }
 }
 
@@ -84,6 +83,7 @@ impl WriteConnection {
 
     /// Takes the write lock of the file, and refreshes the cache; blocks the thread.
     pub fn begin(&mut self) -> Result<WriteTransaction<'_>, BackendError> {
+        self.file.check()?;
         let OpenConnection { connection, cache } = self.open_idle()?;
         connection.prepare_cached("begin immediate")?.execute([])?;
         let data_version: i64 = connection
@@ -105,6 +105,7 @@ impl WriteConnection {
         &mut self,
         work: impl FnOnce(&mut Connection) -> Result<T, E>,
     ) -> Result<T, E> {
+        self.file.check()?;
         let connection = &mut self.open_idle()?.connection;
         let begun = connection.execute_batch("begin immediate");
         let done = match begun.map_err(BackendError::from) {
@@ -118,8 +119,15 @@ impl WriteConnection {
         });
         if done.is_err() {
             self.roll_back();
+            return done;
         }
+        self.verify_file()?;
         done
+    }
+
+    /// Fails if the file that the last transaction has changed is not the one at the path any more.
+    pub fn verify_file(&self) -> Result<(), BackendError> {
+        self.file.verify()
     }
 
     /// Opens the connection if needed, and ends a transaction that is still open.

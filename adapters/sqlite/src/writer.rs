@@ -2,6 +2,7 @@
 //!
 //! Requests that arrive during a commit form the next batch.
 
+use std::io;
 use std::sync::Arc;
 
 use factum_core::metrics::{Stopwatch, StoreMetrics};
@@ -16,7 +17,7 @@ use crate::write_connection::{WriteConnection, WriteLock};
 use crate::write_request::{WriteRequest, batch_span};
 
 /// The maximum number of messages that wait for the writer; further callers wait for room.
-pub const QUEUE_CAPACITY: usize = 1_024;
+const QUEUE_CAPACITY: usize = 1_024;
 /// The maximum number of requests in a batch.
 const MAX_BATCH_REQUESTS: usize = 512;
 /// The number of events from which on a batch is full.
@@ -40,8 +41,17 @@ pub struct Writer {
 }
 
 impl Writer {
+    /// Starts the thread, and returns its queue.
+    pub fn start(self) -> io::Result<mpsc::Sender<WriterMessage>> {
+        let (queue, inbox) = mpsc::channel(QUEUE_CAPACITY);
+        std::thread::Builder::new()
+            .name("factum-sqlite-writer".to_owned())
+            .spawn(move || self.run(inbox))?;
+        Ok(queue)
+    }
+
     /// Runs until a message closes it or all senders are dropped; blocks the thread.
-    pub fn run(self, mut inbox: mpsc::Receiver<WriterMessage>) {
+    fn run(self, mut inbox: mpsc::Receiver<WriterMessage>) {
         let mut messages = Vec::with_capacity(MAX_BATCH_REQUESTS);
         let mut closing = None;
         while closing.is_none() && inbox.blocking_recv_many(&mut messages, MAX_BATCH_REQUESTS) > 0 {
@@ -120,6 +130,8 @@ impl Writer {
         let started = Stopwatch::start();
         let span = batch_span(requests);
         let stored = span.in_scope(|| batch::store(writer, &self.inline, requests));
+        // Events in a deleted file are not acknowledged.
+        let stored = stored.and_then(|head| writer.verify_file().map(|()| head));
         let head = match stored {
             Ok(head) => head,
             Err(error) => {

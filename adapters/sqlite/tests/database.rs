@@ -139,7 +139,10 @@ async fn file_that_is_not_a_database_is_rejected_unchanged() {
     let text = "no database at all, but long enough to be taken for one ".repeat(100);
     std::fs::write(&file, &text).unwrap();
     let rejected = SqliteStore::open(&file).await.unwrap_err();
-    assert!(matches!(rejected, StoreError::Failed(_)), "{rejected:?}");
+    assert!(
+        matches!(rejected, StoreError::CannotOpen(_)),
+        "{rejected:?}"
+    );
     assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
 }
 

@@ -41,6 +41,14 @@ pub enum StoreError {
     /// The store was closed.
     #[error("the store is closed")]
     Closed,
+    /// The store cannot be opened as it was asked for.
+    ///
+    /// For example, the directory does not exist, or an option is not valid.
+    #[error("cannot open the store: {0}")]
+    CannotOpen(String),
+    /// The store was opened to read only.
+    #[error("the store was opened to read only; open it without `read_only` to write")]
+    ReadOnly,
     /// The code of a SQL projection tried to write with anything but its own transaction.
     ///
     /// The write would wait for the transaction of the projection, and the transaction for the write.

@@ -1,5 +1,7 @@
 //! Tests of the connection that writes.
 
+use std::time::Duration;
+
 use factum::Engine;
 use factum::Recorded;
 use factum::Runtime;
@@ -11,11 +13,16 @@ use factum_core::store::EventStore as _;
 use rusqlite::ffi;
 
 use super::*;
+use crate::access::Access;
 use crate::{BoxError, Sql, SqlError, SqlProject, SqlProjection, SqliteStore};
 
 fn closed(file: &std::path::Path) -> WriteConnection {
     WriteConnection {
-        file: DatabaseFile::new(file),
+        file: DatabaseFile::new(
+            file.to_owned(),
+            Duration::from_secs(5),
+            Access::ReadWrite { durable: true },
+        ),
         opened: None,
     }
 }
