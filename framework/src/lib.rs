@@ -172,10 +172,12 @@ pub mod store {
     pub use factum_core::document::*;
     pub use factum_core::error::{BoxError, StoreError, error_chain, panic_message};
     pub use factum_core::event_id::new_event_id;
-    pub use factum_core::metadata::Metadata;
+    pub use factum_core::field::InvalidField;
+    pub use factum_core::json::MAX_JSON_DEPTH;
+    pub use factum_core::metadata::{MAX_METADATA, MAX_METADATA_NAME, MAX_REASON, Metadata};
     pub use factum_core::personal::{PersonalField, Subject};
     pub use factum_core::position::{Position, Version};
-    pub use factum_core::query::{Query, QueryItem};
+    pub use factum_core::query::{MAX_QUERY, Query, QueryItem};
     pub use factum_core::read::*;
     pub use factum_core::record::*;
     pub use factum_core::snapshot::{Snapshot, SnapshotStore};

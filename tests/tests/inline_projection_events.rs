@@ -194,7 +194,7 @@ fn metadata() -> Arc<Metadata> {
     let numbers = (0..500_u64).map(|turn| f64::from_bits(turn.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
     let numbers: Vec<f64> = numbers.filter(|number| number.is_finite()).collect();
     let mut metadata = Metadata::default();
-    metadata.reason = Some("a \"b\"\u{0}\n".to_owned());
+    metadata.reason = Some("a \"b\"\u{1}\n".to_owned());
     metadata.correlation_id = Some(Uuid::now_v7());
     metadata.tenant = Some(String::new());
     let mut extra = |key: &str, value| metadata.extra.insert(key.to_owned(), value);

@@ -195,6 +195,13 @@ async fn append_rejects_ciphertext_lookalikes<B: Backend>() {
         rejected,
         Err(AppendError::Invalid(InvalidAppend::NotEncryptable { field, .. })) if field == "more"
     ));
+    // Encrypted, the nesting is not visible to the store, and the decrypted event could not be read.
+    let deep = (0..127).fold(json!(1), |inner, _| json!([inner]));
+    let rejected = append(&store, named(&json!({ "name": deep }), "name")).await;
+    assert!(matches!(
+        rejected,
+        Err(AppendError::Invalid(InvalidAppend::Field(_)))
+    ));
     let rejected = append(&store, named(&json!({ "name": "Ada" }), "nick")).await;
     assert!(matches!(
         rejected,

@@ -7,7 +7,7 @@ use factum_core::append::{
 };
 use factum_core::document::MemoryDocuments;
 use factum_core::position::{Position, Version};
-use factum_core::read::{Direction, Page, Read, Scope};
+use factum_core::read::{Direction, MAX_PAGE_BYTES, Page, Read, Scope};
 use factum_core::record::Assigned;
 use factum_core::record::RecordedEvent;
 use factum_core::stream_id::StreamId;
@@ -139,32 +139,38 @@ impl Log {
     }
 
     pub fn read(&self, read: &Read) -> Page {
-        let limit = read.limit.max(1);
-        let mut events: Vec<&RecordedEvent> = match &read.scope {
+        match &read.scope {
             Scope::Stream(stream) => {
                 let positions = self.streams.get(stream).map_or(&[][..], Vec::as_slice);
-                self.in_stream(positions, read).take(limit + 1).collect()
+                self.page(self.in_stream(positions, read), read)
             }
             Scope::Streams(streams) => {
                 let lists = streams.iter().filter_map(|stream| self.streams.get(stream));
                 let positions = query::Candidates::merged(lists.map(Vec::as_slice));
-                self.at_positions(&positions, read)
-                    .take(limit + 1)
-                    .collect()
+                self.page(self.at_positions(&positions, read), read)
             }
             Scope::All(query) => {
                 let positions = query::candidates(query, &self.tags, self.events.len());
                 let found = self.at_positions(&positions, read);
-                found
-                    .filter(|event| query.matches(event))
-                    .take(limit + 1)
-                    .collect()
+                self.page(found.filter(|event| query.matches(event)), read)
             }
-        };
-        let more = events.len() > limit;
-        events.truncate(limit);
+        }
+    }
+
+    /// Returns a page of the leading events of `found`.
+    fn page<'l>(&self, found: impl Iterator<Item = &'l RecordedEvent>, read: &Read) -> Page {
+        let limit = read.limit.max(1);
+        let (mut events, mut bytes, mut more) = (Vec::new(), 0, false);
+        for event in found {
+            if events.len() == limit || bytes >= MAX_PAGE_BYTES {
+                more = true;
+                break;
+            }
+            bytes += event.size();
+            events.push(event.clone());
+        }
         Page {
-            events: events.into_iter().cloned().collect(),
+            events,
             head: self.head(),
             more,
         }

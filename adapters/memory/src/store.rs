@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use async_trait::async_trait;
-use factum_core::append::{Append, AppendError, Appended, IdempotencyKey};
+use factum_core::append::{Append, AppendError, Appended, IdempotencyKey, InvalidAppend};
 use factum_core::document::MemoryDocuments;
 use factum_core::error::StoreError;
 use factum_core::position::Position;
@@ -91,10 +91,12 @@ impl EventStore for MemoryStore {
     }
 
     async fn read(&self, read: Read) -> Result<Page, StoreError> {
+        read.check()?;
         Ok(self.log().read(&read))
     }
 
     async fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {
+        key.check().map_err(InvalidAppend::from)?;
         self.log().find(key)
     }
 

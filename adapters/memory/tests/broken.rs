@@ -55,6 +55,9 @@ finds! {
     append: append_without_events_only_checks_versions, IgnoresExpectedVersions;
     append: stream_without_events_only_checks_its_version, ChecksOnlyWrittenStreams;
     bounds: invalid_appends_are_rejected, AcceptsInvalid;
+    bounds: invalid_reads_are_rejected, AcceptsInvalid;
+    bounds: pages_end_at_a_number_of_bytes, ReturnsWholePages;
+    bounds: concurrent_large_appends_are_all_stored, RejectsSomeAppends;
     bounds: values_at_the_limits_are_stored_unchanged, RejectsLargestEvent;
     bounds: similar_names_stay_distinct, KeysIgnoreCase;
     bounds: largest_append_is_stored_whole, TruncatesAppends;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use factum_core::position::Position;
-use factum_core::read::{Direction, Page, Read, Scope};
+use factum_core::read::{Direction, MAX_PAGE, MAX_PAGE_BYTES, Page, Read, Scope};
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{Postgres, QueryBuilder, Row as _, ValueRef as _};
 
@@ -12,10 +12,11 @@ use crate::query::push_query;
 use crate::record::{self, PageStreams};
 use crate::stream_ids::StreamIds;
 
-/// The maximum size of the data of a page in bytes; a page has at least one event.
-const MAX_PAGE_BYTES: i64 = 16 * 1024 * 1024;
-/// The maximum data size of a small event; a page of small events stays below the maximum.
-pub const SMALL_EVENT_BYTES: i64 = MAX_PAGE_BYTES / 1_000;
+/// The maximum size of a small event; a page of small events stays below the maximum.
+pub const SMALL_EVENT_BYTES: usize = MAX_PAGE_BYTES / MAX_PAGE;
+/// The SQL expression for the size of the columns whose size varies.
+pub const SIZE: &str = "(coalesce(octet_length(e.data), octet_length(e.bytes))
+    + octet_length(e.metadata) + coalesce(octet_length(e.tags), 0))";
 
 /// The encoded events of a page.
 pub struct PackedPage {
@@ -137,12 +138,11 @@ fn statement(read: &Read, size_limit: SizeLimit) -> QueryBuilder<Postgres> {
         Direction::Forward => (">", "asc"),
         Direction::Backward => ("<", "desc"),
     };
-    let size = "coalesce(octet_length(e.data), octet_length(e.bytes))";
     sql.push(" from (select e.*, ");
     match size_limit {
-        SizeLimit::SmallEvents => sql.push(format_args!("{size} <= {SMALL_EVENT_BYTES} as fits")),
+        SizeLimit::SmallEvents => sql.push(format_args!("{SIZE} <= {SMALL_EVENT_BYTES} as fits")),
         SizeLimit::PageBytes => sql.push(format_args!(
-            "coalesce(sum({size}) over (order by e.{column} {order} rows between unbounded preceding and 1 preceding), 0)
+            "coalesce(sum({SIZE}) over (order by e.{column} {order} rows between unbounded preceding and 1 preceding), 0)
              < {MAX_PAGE_BYTES} as fits"
         )),
     };

@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 
 use crate::error::BackendError;
 use crate::event_row::PACK_EVENTS;
-use crate::read::{PackedPage, SMALL_EVENT_BYTES};
+use crate::read::{PackedPage, SIZE, SMALL_EVENT_BYTES};
 use crate::read_pool::ReadPool;
 use crate::record::PageStreams;
 
@@ -33,6 +33,7 @@ static STATEMENT: LazyLock<Arc<str>> = LazyLock::new(|| {
     let mut sql = include_str!("sql/read_streams.sql").to_owned();
     for (name, value) in [
         ("{packed}", PACK_EVENTS.to_owned()),
+        ("{size}", SIZE.to_owned()),
         ("{small}", SMALL_EVENT_BYTES.to_string()),
         ("{limit}", (MAX_EVENTS + 1).to_string()),
     ] {

@@ -4,9 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use factum_core::append::{Append, AppendError, Appended, IdempotencyKey};
+use factum_core::append::{Append, AppendError, Appended, IdempotencyKey, InvalidAppend};
 use factum_core::document::{
-    Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan,
+    Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan, check_keys,
 };
 use factum_core::error::StoreError;
 use factum_core::metrics::StoreMetrics;
@@ -169,6 +169,7 @@ impl EventStore for PostgresStore {
     }
 
     async fn read(&self, read: Read) -> Result<Page, StoreError> {
+        read.check()?;
         let Shared {
             read_pool,
             stream_ids,
@@ -195,6 +196,7 @@ impl EventStore for PostgresStore {
     }
 
     async fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {
+        key.check().map_err(InvalidAppend::from)?;
         let mut reader = self.0.read_pool.acquire().await?;
         let mut found = crate::idempotency_key::find(&mut reader.connection, key).await;
         if reader.reconnect_if_stale(&found).await? {
@@ -218,10 +220,12 @@ impl DocumentStore for PostgresStore {
     }
 
     async fn find_documents(&self, keys: &[String]) -> Result<Vec<Document>, StoreError> {
+        check_keys(keys)?;
         document::find(&self.0.pool, keys).await
     }
 
     async fn scan_documents(&self, scan: Scan) -> Result<Vec<Document>, StoreError> {
+        scan.check()?;
         document::scan(&self.0.pool, &scan).await
     }
 }

@@ -29,6 +29,10 @@ pub const QUEUE_CAPACITY: usize = 1_024;
 const MAX_BATCH_APPENDS: usize = 512;
 /// The number of events and document changes from which on a batch is full.
 const MAX_BATCH_EVENTS: usize = 4_096;
+/// The size of its events and document changes from which on a batch is full, in bytes.
+///
+/// With the largest append, a batch stays far below the limit of the server, which is 1 GiB for a message.
+const MAX_BATCH_BYTES: usize = 16 * 1024 * 1024;
 
 /// A message to the writer.
 pub enum WriterMessage {
@@ -56,17 +60,18 @@ impl Writer {
         let mut closing = None;
         while closing.is_none() && inbox.recv_many(&mut messages, MAX_BATCH_APPENDS).await > 0 {
             let mut batch = Vec::with_capacity(messages.len());
-            let mut events = 0;
+            let (mut events, mut bytes) = (0, 0);
             for message in messages.drain(..) {
                 match message {
                     WriterMessage::Write(request) if request.responder.is_abandoned() => {}
                     WriterMessage::Write(request) => {
                         let append = &request.append;
                         events += append.count() + append.changes.as_slice().len();
+                        bytes += append.size();
                         batch.push(request);
-                        if events >= MAX_BATCH_EVENTS {
+                        if events >= MAX_BATCH_EVENTS || bytes >= MAX_BATCH_BYTES {
                             self.store(std::mem::take(&mut batch)).await;
-                            events = 0;
+                            (events, bytes) = (0, 0);
                         }
                     }
                     WriterMessage::Close(closed) => closing = Some(closed),

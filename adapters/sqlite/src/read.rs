@@ -1,17 +1,14 @@
 //! Reading of pages, each from one snapshot of the file.
 
 use factum_core::position::Position;
-use factum_core::read::{Direction, Page, Read, Scope};
+use factum_core::read::{Direction, MAX_PAGE_BYTES, Page, Read, Scope};
 use factum_core::stream_id::StreamId;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 
 use crate::error::BackendError;
 use crate::query::SqlBuilder;
-use crate::record::{COLUMNS, DATA, RecordDecoder};
-
-/// The maximum size of the data of a page in bytes; a page has at least one event.
-const MAX_PAGE_BYTES: usize = 16 * 1024 * 1024;
+use crate::record::{COLUMNS, DATA, METADATA, RecordDecoder, TAGS};
 
 /// Returns the position of the last event.
 pub fn head(connection: &Connection) -> Result<Position, BackendError> {
@@ -36,18 +33,22 @@ pub fn page(connection: &Connection, read: &Read) -> Result<Page, BackendError> 
             more = true;
             return Ok(false);
         }
-        bytes += data_size(row)?;
+        bytes += size(row)?;
         events.push(decoder.decode(row)?);
         Ok(true)
     })?;
     Ok(Page { events, head, more })
 }
 
-fn data_size(row: &Row<'_>) -> Result<usize, BackendError> {
-    Ok(match row.get_ref(DATA)? {
-        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.len(),
-        _ => 0,
-    })
+/// Returns the size of the columns whose size varies.
+fn size(row: &Row<'_>) -> Result<usize, BackendError> {
+    let mut size = 0;
+    for column in [DATA, METADATA, TAGS] {
+        if let ValueRef::Text(bytes) | ValueRef::Blob(bytes) = row.get_ref(column)? {
+            size += bytes.len();
+        }
+    }
+    Ok(size)
 }
 
 /// Builds the statement for the events of a page and the one after it.

@@ -21,6 +21,10 @@ pub const COLUMNS: &str = "e.position, e.stream, e.version, e.id, e.name, e.sche
      e.content_type, e.data, e.metadata, e.tags, e.recorded_at";
 /// The index of the column `data`.
 pub const DATA: usize = 7;
+/// The index of the column `metadata`.
+pub const METADATA: usize = 8;
+/// The index of the column `tags`.
+pub const TAGS: usize = 9;
 /// The maximum size of an allocation that several events share, in bytes.
 const MAX_CHUNK: usize = 16 * 1024;
 
@@ -79,8 +83,8 @@ impl<'c> RecordDecoder<'c> {
                 .map_err(|_| format!("schema_version out of range: {schema_version}"))?,
             data: self.data(data(value(row, DATA)?, &content_type)?),
             content_type,
-            metadata: self.metadata(text(value(row, 8)?, "metadata")?)?,
-            tags: tags(value(row, 9)?)?,
+            metadata: self.metadata(text(value(row, METADATA)?, "metadata")?)?,
+            tags: tags(value(row, TAGS)?)?,
             recorded_at: Timestamp::from_micros(integer(value(row, 10)?, "recorded_at")?),
         })
     }

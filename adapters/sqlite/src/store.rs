@@ -4,9 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use factum_core::append::{Append, AppendError, Appended, IdempotencyKey};
+use factum_core::append::{Append, AppendError, Appended, IdempotencyKey, InvalidAppend};
 use factum_core::document::{
-    Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan,
+    Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan, check_keys,
 };
 use factum_core::error::StoreError;
 use factum_core::metrics::StoreMetrics;
@@ -182,6 +182,7 @@ impl EventStore for SqliteStore {
     }
 
     async fn read(&self, read: Read) -> Result<Page, StoreError> {
+        read.check()?;
         let cost = match read.scope {
             Scope::Stream(_) => ReadCost::Short,
             Scope::Streams(_) | Scope::All(_) => ReadCost::Long,
@@ -193,6 +194,7 @@ impl EventStore for SqliteStore {
     }
 
     async fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {
+        key.check().map_err(InvalidAppend::from)?;
         let text = key.key.clone();
         let find = move |connection: &_| crate::idempotency_key::find(connection, &text);
         let found = self.0.read_pool.run(ReadCost::Short, find).await;
@@ -216,12 +218,14 @@ impl DocumentStore for SqliteStore {
     }
 
     async fn find_documents(&self, keys: &[String]) -> Result<Vec<Document>, StoreError> {
+        check_keys(keys)?;
         let keys = keys.to_vec();
         let find = move |db: &_| document::find(db, keys.iter().map(String::as_str));
         Ok(self.0.read_pool.run(ReadCost::Short, find).await?)
     }
 
     async fn scan_documents(&self, scan: Scan) -> Result<Vec<Document>, StoreError> {
+        scan.check()?;
         let scan = move |db: &_| document::scan(db, &scan);
         Ok(self.0.read_pool.run(ReadCost::Short, scan).await?)
     }

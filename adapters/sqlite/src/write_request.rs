@@ -28,6 +28,14 @@ impl WriteRequest {
         }
     }
 
+    /// Returns the approximate size of the events and documents in the file, in bytes.
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Append(append, _) => append.size(),
+            Self::ChangeDocuments(changes, _) => changes.size(),
+        }
+    }
+
     /// Returns whether the caller has dropped its future, so that the request need not be executed.
     pub fn is_abandoned(&self) -> bool {
         match self {

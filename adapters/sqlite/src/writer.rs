@@ -22,6 +22,8 @@ const QUEUE_CAPACITY: usize = 1_024;
 const MAX_BATCH_REQUESTS: usize = 512;
 /// The number of events from which on a batch is full.
 const MAX_BATCH_EVENTS: usize = 4_096;
+/// The size of its events and documents from which on a batch is full, in bytes.
+const MAX_BATCH_BYTES: usize = 16 * 1024 * 1024;
 
 /// A message to the writer.
 #[expect(
@@ -56,16 +58,17 @@ impl Writer {
         let mut closing = None;
         while closing.is_none() && inbox.blocking_recv_many(&mut messages, MAX_BATCH_REQUESTS) > 0 {
             let mut batch = Vec::with_capacity(messages.len());
-            let mut events = 0;
+            let (mut events, mut bytes) = (0, 0);
             for message in messages.drain(..) {
                 match message {
                     WriterMessage::Write(request) if request.is_abandoned() => {}
                     WriterMessage::Write(request) => {
                         events += request.event_count();
+                        bytes += request.size();
                         batch.push(request);
-                        if events >= MAX_BATCH_EVENTS {
+                        if events >= MAX_BATCH_EVENTS || bytes >= MAX_BATCH_BYTES {
                             self.store(std::mem::take(&mut batch));
-                            events = 0;
+                            (events, bytes) = (0, 0);
                         }
                     }
                     WriterMessage::Close(closed) => closing = Some(closed),

@@ -12,7 +12,7 @@ mod scan;
 mod store;
 
 pub use changes::{
-    DocumentChange, DocumentChanges, DocumentEffect, MAX_CHANGES, MAX_KEY, MAX_VALUE,
+    DocumentChange, DocumentChanges, DocumentEffect, MAX_CHANGES, MAX_KEY, MAX_VALUE, check_keys,
 };
 pub use error::{DocumentError, InvalidDocumentChanges};
 pub use in_memory::MemoryDocuments;

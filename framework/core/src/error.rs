@@ -2,6 +2,8 @@
 
 use std::any::Any;
 
+use crate::field::InvalidField;
+
 /// A boxed error of any type.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -38,6 +40,9 @@ pub enum StoreError {
         /// The newest schema version that this program supports.
         known: u32,
     },
+    /// The request violates a rule that holds for every store; nothing was read or stored.
+    #[error(transparent)]
+    Invalid(#[from] InvalidField),
     /// The store was closed.
     #[error("the store is closed")]
     Closed,

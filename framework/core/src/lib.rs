@@ -14,6 +14,7 @@
 //! | [`personal`] | personal data in events, and its encrypted form |
 //! | [`stream_id`], [`tag`], [`position`], [`timestamp`] | the validated values |
 //! | [`error`](mod@error) | the errors of a backend |
+//! | [`field`], [`json`] | the rules for the fields of requests, and for stored JSON |
 //! | [`metrics`] | the names of all metrics, and the recorder for stores |
 //! | [`delegate!`] | a macro for stores that wrap another store |
 
@@ -25,6 +26,8 @@ pub mod document;
 pub mod error;
 #[doc(hidden)]
 pub mod event_id;
+pub mod field;
+pub mod json;
 pub mod metadata;
 pub mod metrics;
 pub mod personal;

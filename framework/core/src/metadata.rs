@@ -1,15 +1,21 @@
 //! [`Metadata`]: the actor, the reason and the correlation of an event.
 
+mod check;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use uuid::Uuid;
+
+pub use check::{MAX_METADATA, MAX_METADATA_NAME, MAX_REASON};
 
 /// The actor, the reason and the correlation of an event.
 ///
-/// All events of one append share their metadata.
+/// All events of one append share their metadata. Its fields have limits: [`MAX_METADATA_NAME`] bytes for a name,
+/// [`MAX_REASON`] bytes for the reason, and [`MAX_METADATA`] bytes for all fields together. Texts do not contain
+/// control characters; the reason and the texts in `extra` may contain all except U+0000.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Metadata {
@@ -33,8 +39,10 @@ pub struct Metadata {
     /// The W3C trace context (`traceparent`) of the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace_parent: Option<String>,
-    /// The application's own entries.
-    #[serde(flatten)]
+    /// The application's own entries, which are stored apart from the other fields.
+    ///
+    /// So an entry may have the name of a field, for example `actor`, without replacing it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub extra: BTreeMap<String, serde_json::Value>,
 }
 
@@ -47,42 +55,68 @@ enum MetadataKey {
     CausationId,
     Tenant,
     TraceParent,
-    Extra(String),
+    Extra,
+    /// The key of a field that a newer version of this crate writes.
+    #[serde(other)]
+    Newer,
 }
 
-// Written by hand because metadata is decoded with every event: a derived implementation with a flattened map buffers
-// every value before it decodes one.
+// Written by hand because a derived implementation also accepts a sequence.
 impl<'de> Deserialize<'de> for Metadata {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct MetadataVisitor;
+        deserializer.deserialize_map(MetadataVisitor)
+    }
+}
 
-        impl<'de> Visitor<'de> for MetadataVisitor {
-            type Value = Metadata;
+struct MetadataVisitor;
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a map of metadata")
-            }
+impl<'de> Visitor<'de> for MetadataVisitor {
+    type Value = Metadata;
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Metadata, A::Error> {
-                let mut metadata = Metadata::default();
-                while let Some(key) = map.next_key()? {
-                    match key {
-                        MetadataKey::Actor => metadata.actor = map.next_value()?,
-                        MetadataKey::Reason => metadata.reason = map.next_value()?,
-                        MetadataKey::CorrelationId => metadata.correlation_id = map.next_value()?,
-                        MetadataKey::CausationId => metadata.causation_id = map.next_value()?,
-                        MetadataKey::Tenant => metadata.tenant = map.next_value()?,
-                        MetadataKey::TraceParent => metadata.trace_parent = map.next_value()?,
-                        MetadataKey::Extra(key) => {
-                            metadata.extra.insert(key, map.next_value()?);
-                        }
-                    }
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map of metadata")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Metadata, A::Error> {
+        let mut metadata = Metadata::default();
+        let mut extra = None;
+        while let Some(key) = map.next_key()? {
+            match key {
+                MetadataKey::Actor => once("actor", &mut metadata.actor, &mut map)?,
+                MetadataKey::Reason => once("reason", &mut metadata.reason, &mut map)?,
+                MetadataKey::CorrelationId => {
+                    once("correlation_id", &mut metadata.correlation_id, &mut map)?;
                 }
-                Ok(metadata)
+                MetadataKey::CausationId => {
+                    once("causation_id", &mut metadata.causation_id, &mut map)?;
+                }
+                MetadataKey::Tenant => once("tenant", &mut metadata.tenant, &mut map)?,
+                MetadataKey::TraceParent => {
+                    once("trace_parent", &mut metadata.trace_parent, &mut map)?;
+                }
+                MetadataKey::Extra => once("extra", &mut extra, &mut map)?,
+                MetadataKey::Newer => {
+                    map.next_value::<IgnoredAny>()?;
+                }
             }
         }
+        metadata.extra = extra.unwrap_or_default();
+        Ok(metadata)
+    }
+}
 
-        deserializer.deserialize_map(MetadataVisitor)
+/// Decodes the next value into `slot`, which must be empty.
+fn once<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
+    field: &'static str,
+    slot: &mut Option<T>,
+    map: &mut A,
+) -> Result<(), A::Error> {
+    match slot {
+        Some(_) => Err(A::Error::duplicate_field(field)),
+        None => {
+            *slot = map.next_value()?;
+            Ok(())
+        }
     }
 }
 
@@ -118,9 +152,45 @@ mod tests {
             "1",
             r#"{"actor":1}"#,
             r#"{"correlation_id":"x"}"#,
+            r#"{"extra":[]}"#,
+            r#"{"actor":"a","actor":"b"}"#,
+            r#"{"extra":{},"extra":{}}"#,
             "{",
         ] {
             assert!(serde_json::from_str::<Metadata>(json).is_err(), "{json}");
         }
+    }
+
+    #[test]
+    fn entry_with_the_name_of_a_field_does_not_replace_it() {
+        let names = [
+            "actor",
+            "reason",
+            "correlation_id",
+            "causation_id",
+            "tenant",
+            "trace_parent",
+            "extra",
+        ];
+        let mut metadata = Metadata {
+            actor: Some("mallory".to_owned()),
+            ..Metadata::default()
+        };
+        for name in names {
+            metadata
+                .extra
+                .insert(name.to_owned(), serde_json::json!(["alice"]));
+        }
+        let json = serde_json::to_string(&metadata).expect("metadata serializes");
+        let decoded: Metadata = serde_json::from_str(&json).expect("metadata deserializes");
+        assert_eq!(decoded, metadata);
+    }
+
+    #[test]
+    fn field_of_a_newer_version_is_ignored() {
+        let json = r#"{"actor":"alice","shard":{"n":[1]}}"#;
+        let decoded: Metadata = serde_json::from_str(json).expect("metadata deserializes");
+        assert_eq!(decoded.actor.as_deref(), Some("alice"));
+        assert!(decoded.extra.is_empty());
     }
 }

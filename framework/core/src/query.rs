@@ -2,9 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use crate::record::RecordedEvent;
-use crate::stream_id::StreamId;
+use crate::field::{InvalidField, check_count, check_name, check_text};
+use crate::record::{MAX_EVENT_TYPE, RecordedEvent};
+use crate::stream_id::{MAX_STREAM_ID, StreamId};
 use crate::tag::Tag;
+
+/// The maximum number of items, event types and tags of a query, all together.
+pub const MAX_QUERY: usize = 10_000;
 
 /// A filter for events.
 ///
@@ -98,6 +102,28 @@ impl Query {
     #[must_use]
     pub fn items(&self) -> &[QueryItem] {
         &self.items
+    }
+
+    /// Checks the rules that hold for every store: the size of the query, and its texts.
+    ///
+    /// # Errors
+    /// Returns [`InvalidField`], which names the first field that violates a rule.
+    pub fn check(&self) -> Result<(), InvalidField> {
+        let size = |item: &QueryItem| 1 + item.event_types.len() + item.tags.len();
+        let size = self.items.iter().map(size).sum();
+        check_count("items, event types and tags in a query", size, MAX_QUERY)?;
+        for item in &self.items {
+            if let Some(category) = &item.category {
+                check_text("category of a query", category, MAX_STREAM_ID)?;
+            }
+            if let Some(prefix) = &item.stream_prefix {
+                check_text("stream prefix of a query", prefix, MAX_STREAM_ID)?;
+            }
+            for event_type in &item.event_types {
+                check_name("event type of a query", event_type, MAX_EVENT_TYPE)?;
+            }
+        }
+        Ok(())
     }
 
     /// Restricts every item without event types to these event types.

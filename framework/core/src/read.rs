@@ -1,5 +1,6 @@
 //! [`Read`]: a request for a page of events; and [`Page`], its result.
 
+use crate::field::{InvalidField, check_count};
 use crate::position::Position;
 use crate::query::Query;
 use crate::record::RecordedEvent;
@@ -7,6 +8,12 @@ use crate::stream_id::StreamId;
 
 /// The maximum number of events in one page.
 pub const MAX_PAGE: usize = 1_000;
+/// The size of a page in bytes, by [`RecordedEvent::size`], at which it ends: 16 MiB.
+///
+/// A page has at least one event, so the last event of a page may exceed the size.
+pub const MAX_PAGE_BYTES: usize = 16 * 1024 * 1024;
+/// The maximum number of streams in one read.
+pub const MAX_STREAMS: usize = 10_000;
 
 /// A request for one page of events of a stream, of several streams, or of the whole store.
 ///
@@ -116,9 +123,25 @@ impl Read {
         self.limit = limit.clamp(1, MAX_PAGE);
         self
     }
+
+    /// Checks the rules that hold for every store; a store calls this first.
+    ///
+    /// # Errors
+    /// Returns [`InvalidField`], which names the first field that violates a rule.
+    pub fn check(&self) -> Result<(), InvalidField> {
+        match &self.scope {
+            Scope::Stream(_) => Ok(()),
+            Scope::Streams(streams) => {
+                check_count("streams in one read", streams.len(), MAX_STREAMS)
+            }
+            Scope::All(query) => query.check(),
+        }
+    }
 }
 
 /// A page of events, in the requested order.
+///
+/// It ends after [`Read::limit`] events, or when its events have [`MAX_PAGE_BYTES`] or more.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page {
     /// The events.

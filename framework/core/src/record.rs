@@ -7,6 +7,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use uuid::Uuid;
 
+use crate::field::{InvalidField, check_count, check_name};
+use crate::json::{MAX_JSON_DEPTH, is_too_deep};
 use crate::metadata::Metadata;
 use crate::personal::PersonalField;
 use crate::position::{Position, Version};
@@ -16,6 +18,12 @@ use crate::timestamp::Timestamp;
 
 /// The maximum size of the data of one event, in bytes: 16 MiB.
 pub const MAX_EVENT_DATA: usize = 16 * 1024 * 1024;
+/// The maximum length of an event type, in bytes.
+pub const MAX_EVENT_TYPE: usize = 255;
+/// The maximum length of a content type, in bytes.
+pub const MAX_CONTENT_TYPE: usize = 255;
+/// The maximum number of tags of one event.
+pub const MAX_TAGS: usize = 1_000;
 
 /// The format of the data of an event.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -75,15 +83,17 @@ impl fmt::Display for ContentType {
 pub struct NewEvent {
     /// The unique id, by convention a UUIDv7.
     pub id: Uuid,
-    /// The event type, for example `account.opened`.
+    /// The event type, for example `account.opened`: 1 to [`MAX_EVENT_TYPE`] bytes without control characters.
     pub name: Cow<'static, str>,
     /// The version of the event schema, from 1.
     pub schema_version: u32,
-    /// The format of `data`.
+    /// The format of `data`: 1 to [`MAX_CONTENT_TYPE`] bytes without control characters.
     pub content_type: ContentType,
     /// The encoded fields of the event, at most [`MAX_EVENT_DATA`] bytes.
+    ///
+    /// JSON has at most [`MAX_JSON_DEPTH`] levels of nested arrays and objects.
     pub data: Bytes,
-    /// The tags, by which a [`Query`](crate::query::Query) finds the event.
+    /// The tags, by which a [`Query`](crate::query::Query) finds the event; at most [`MAX_TAGS`].
     pub tags: Vec<Tag>,
     /// The actor, the reason and the correlation of the event.
     pub metadata: Arc<Metadata>,
@@ -92,6 +102,55 @@ pub struct NewEvent {
     /// A store rejects an event that has any. The store decorator `factum::privacy::PersonalDataStore` encrypts these
     /// fields and clears the list.
     pub personal: Vec<PersonalField>,
+}
+
+impl NewEvent {
+    /// Returns the approximate size of the event in a store, in bytes.
+    ///
+    /// It counts towards the size of an append.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        size_of_parts(&self.data, &self.tags, &self.metadata)
+    }
+
+    /// Checks the limits of all fields except the metadata, which the events of an append share.
+    ///
+    /// # Errors
+    /// Returns [`InvalidField`], which names the first field that violates a rule.
+    pub fn check_fields(&self) -> Result<(), InvalidField> {
+        check_name("event type", &self.name, MAX_EVENT_TYPE)?;
+        check_name("content type", self.content_type.as_str(), MAX_CONTENT_TYPE)?;
+        check_count("tags of one event", self.tags.len(), MAX_TAGS)?;
+        let field = || format!("data of event {}", self.name).into();
+        let bytes = self.data.len();
+        if bytes > MAX_EVENT_DATA {
+            return Err(InvalidField::TooLarge {
+                field: field(),
+                bytes,
+                limit: MAX_EVENT_DATA,
+            });
+        }
+        if self.content_type != ContentType::Json {
+            return Ok(());
+        }
+        if is_too_deep(&self.data, MAX_JSON_DEPTH) {
+            return Err(InvalidField::TooDeep {
+                field: field(),
+                limit: MAX_JSON_DEPTH,
+            });
+        }
+        let rule = match std::str::from_utf8(&self.data) {
+            Err(_) => "its JSON data must be UTF-8",
+            Ok(_) if self.data.contains(&0) => "its JSON data must not contain U+0000",
+            Ok(_) => return Ok(()),
+        };
+        Err(InvalidField::text("event", &self.name, rule))
+    }
+}
+
+fn size_of_parts(data: &[u8], tags: &[Tag], metadata: &Metadata) -> usize {
+    let tags = tags.iter().map(|tag| tag.as_str().len());
+    data.len() + tags.sum::<usize>() + metadata.size()
 }
 
 /// A stored event; a clone shares the data.
@@ -140,6 +199,14 @@ impl RecordedEvent {
             metadata: event.metadata,
             recorded_at: assigned.recorded_at,
         }
+    }
+
+    /// Returns the approximate size of the event in a store, in bytes.
+    ///
+    /// It counts towards the size of a page.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        size_of_parts(&self.data, &self.tags, &self.metadata)
     }
 }
 

@@ -36,14 +36,15 @@ pub trait EventStore: Send + Sync + 'static {
     /// Reads one page of events; a stream that does not exist has none.
     ///
     /// # Errors
-    /// Returns [`StoreError`] if the backend fails or contains corrupt data.
+    /// Returns [`StoreError::Invalid`] if the request violates a rule that holds for every store, and another error if the
+    /// backend fails or contains corrupt data.
     async fn read(&self, read: Read) -> Result<Page, StoreError>;
 
     /// Returns the first result of the idempotency key, or `None` if the key was not used.
     ///
     /// # Errors
-    /// Returns [`AppendError::KeyReused`] if the key belongs to other content, and [`AppendError::Store`] if the
-    /// backend fails.
+    /// Returns [`AppendError::KeyReused`] if the key belongs to other content, [`AppendError::Invalid`] if the key is not
+    /// valid, and [`AppendError::Store`] if the backend fails.
     async fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError>;
 
     /// Returns a receiver that wakes when the head may have changed, in this process or in another one.

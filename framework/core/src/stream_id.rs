@@ -8,7 +8,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 const MAX_CATEGORY: usize = 64;
-const MAX_STREAM_ID: usize = 512;
+/// The maximum length of a stream id, in bytes.
+pub const MAX_STREAM_ID: usize = 512;
 
 thread_local! {
     /// A buffer in which ids are formatted, so that only the final id is allocated.

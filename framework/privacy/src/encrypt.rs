@@ -26,6 +26,10 @@ pub async fn encrypt(
         let Some(first) = fields.next() else {
             continue;
         };
+        // The store sees only the ciphertext, which is not nested.
+        for event in &part.events {
+            event.check_fields().map_err(InvalidAppend::from)?;
+        }
         categories.insert(part.stream.category());
         let fields = std::iter::once(first).chain(fields);
         subjects.extend(fields.map(|field| pseudonym(keys.key_store(), field, &part.stream)));

@@ -97,6 +97,9 @@ macro_rules! __conformance_cases {
             append: append_without_events_only_checks_versions;
             append: stream_without_events_only_checks_its_version;
             bounds: invalid_appends_are_rejected;
+            bounds: invalid_reads_are_rejected;
+            bounds: pages_end_at_a_number_of_bytes;
+            bounds: concurrent_large_appends_are_all_stored;
             bounds: values_at_the_limits_are_stored_unchanged;
             bounds: similar_names_stay_distinct;
             bounds: largest_append_is_stored_whole;

@@ -14,8 +14,8 @@ use factum::store::MAX_EVENT_DATA;
 use factum::store::async_trait;
 use factum::store::{
     Append, AppendError, Appended, Conflict, Direction, EventStore, ExpectedVersion,
-    IdempotencyKey, InvalidAppend, Page, Query, QueryItem, Read, Scope, Snapshot, SnapshotStore,
-    StoreError,
+    IdempotencyKey, InvalidAppend, InvalidField, Page, Query, QueryItem, Read, Scope, Snapshot,
+    SnapshotStore, StoreError,
 };
 use factum::{Position, StreamId};
 use factum_memory::MemoryStore;
@@ -64,6 +64,7 @@ pub enum Fault {
     ReportsHeadAsPosition,
     ReportsNoMoreEvents,
     ReturnsConstantRevision,
+    ReturnsWholePages,
     ScansIgnoreAfter,
     ScansInStorageOrder,
     ShiftsSnapshotVersion,
@@ -231,8 +232,12 @@ impl<const FAULT: usize> Broken<FAULT> {
         }
         let mut events = append.streams.iter().flat_map(|part| &part.events);
         if Self::is(Fault::RejectsLargestEvent) && events.any(|e| e.data.len() >= MAX_EVENT_DATA) {
-            let (bytes, limit) = (MAX_EVENT_DATA, MAX_EVENT_DATA - 1);
-            return Err(InvalidAppend::DataTooLarge { bytes, limit }.into());
+            let too_large = InvalidField::TooLarge {
+                field: "data".into(),
+                bytes: MAX_EVENT_DATA,
+                limit: MAX_EVENT_DATA - 1,
+            };
+            return Err(InvalidAppend::from(too_large).into());
         }
         Ok(())
     }
@@ -289,7 +294,19 @@ impl<const FAULT: usize> EventStore for Broken<FAULT> {
             Scope::All(query) => *query = Self::misread_query(query),
             _ => {}
         }
-        let mut page = self.correct().read(read).await?;
+        if read.check().is_err() && Self::is(Fault::AcceptsInvalid) {
+            read.scope = Scope::Streams(Vec::new());
+        }
+        let mut page = self.correct().read(read.clone()).await?;
+        while Self::is(Fault::ReturnsWholePages) && page.more && page.events.len() < read.limit {
+            read.cursor = page.events.last().map_or(0, |last| match read.scope {
+                Scope::Stream(_) => last.version.get(),
+                _ => last.position.get(),
+            });
+            let next = self.correct().read(read.clone()).await?;
+            page.events.extend(next.events);
+            page.more = next.more;
+        }
         self.lose_rows(&mut page);
         if Self::is(Fault::SkipsEvents) {
             page.events.retain(|event| event.position.get() % 50 != 0);

@@ -5,7 +5,7 @@ cross join lateral (
     select count(*) as count,
            {packed} as packed
     from (
-        select e.*, coalesce(octet_length(e.data), octet_length(e.bytes)) <= {small} as fits
+        select e.*, {size} <= {small} as fits
         from event e
         where e.stream = (select s.key from stream s where s.id = r.id) and e.version > r.after
         order by e.version

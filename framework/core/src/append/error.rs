@@ -3,6 +3,7 @@
 use super::conflict::{Conflict, Violation};
 use crate::document::{DocumentError, InvalidDocumentChanges};
 use crate::error::{BoxError, StoreError};
+use crate::field::InvalidField;
 use crate::stream_id::StreamId;
 use crate::timestamp::Timestamp;
 
@@ -73,42 +74,9 @@ pub enum InvalidAppend {
         /// The stream.
         stream: StreamId,
     },
-    /// The append has more than [`MAX_APPEND`](crate::append::MAX_APPEND) events.
-    #[error("too many events in one append: {count}; the limit is {limit}")]
-    TooManyEvents {
-        /// The number of events.
-        count: usize,
-        /// The maximum number of events.
-        limit: usize,
-    },
-    /// The data of an event has more than [`MAX_EVENT_DATA`](crate::record::MAX_EVENT_DATA) bytes.
-    #[error("event data is too large: {bytes} bytes; the limit is {limit}")]
-    DataTooLarge {
-        /// The size of the data, in bytes.
-        bytes: usize,
-        /// The maximum size, in bytes.
-        limit: usize,
-    },
-    /// An event type is empty, longer than 255 bytes, or contains control characters.
-    #[error("invalid event type {name:?}: expected 1 to 255 bytes without control characters")]
-    Name {
-        /// The event type, truncated to 80 characters.
-        name: String,
-    },
-    /// An idempotency key is empty or too long.
-    #[error("invalid length of an idempotency key: {bytes} bytes; expected 1 to {limit} bytes")]
-    Key {
-        /// The length of the key, in bytes.
-        bytes: usize,
-        /// The maximum length, in bytes.
-        limit: usize,
-    },
-    /// Data with the content type JSON is not UTF-8.
-    #[error("the JSON data of event {name:?} is not UTF-8")]
-    JsonNotUtf8 {
-        /// The event type.
-        name: String,
-    },
+    /// A field is too large, or has characters that are not allowed.
+    #[error(transparent)]
+    Field(#[from] InvalidField),
     /// A field contains personal data that is not encrypted.
     #[error(
         "field `{field}` of {name} contains personal data, which this store does not encrypt; \

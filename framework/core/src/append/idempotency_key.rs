@@ -2,6 +2,8 @@
 
 use uuid::Uuid;
 
+use crate::field::{InvalidField, check_no_nul, check_size};
+
 /// The maximum length of an idempotency key, in bytes.
 pub const MAX_IDEMPOTENCY_KEY: usize = 256;
 
@@ -11,7 +13,7 @@ pub const MAX_IDEMPOTENCY_KEY: usize = 256;
 /// with another fingerprint is an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyKey {
-    /// The caller's key, 1 to [`MAX_IDEMPOTENCY_KEY`] bytes.
+    /// The caller's key, 1 to [`MAX_IDEMPOTENCY_KEY`] bytes without the character U+0000.
     pub key: String,
     /// The hash of the content that the caller requested.
     pub fingerprint: Uuid,
@@ -27,5 +29,18 @@ impl IdempotencyKey {
             key: key.into(),
             fingerprint: Uuid::new_v5(&Uuid::NAMESPACE_OID, content),
         }
+    }
+
+    /// Checks the length and the characters of the key; a store calls this first.
+    ///
+    /// # Errors
+    /// Returns [`InvalidField`] if the key violates a rule.
+    pub fn check(&self) -> Result<(), InvalidField> {
+        const FIELD: &str = "idempotency key";
+        if self.key.is_empty() {
+            return Err(InvalidField::text(FIELD, "", "it must not be empty"));
+        }
+        check_size(FIELD, self.key.len(), MAX_IDEMPOTENCY_KEY)?;
+        check_no_nul(FIELD, &self.key)
     }
 }

@@ -1,19 +1,24 @@
 //! [`Append`]: the events that a store appends together.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::condition::{AppendCondition, ExpectedVersion};
 use super::conflict::Violation;
 use super::error::InvalidAppend;
-use super::idempotency_key::{IdempotencyKey, MAX_IDEMPOTENCY_KEY};
+use super::idempotency_key::IdempotencyKey;
 use crate::document::DocumentChanges;
+use crate::field::{check_count, check_size};
+use crate::metadata::Metadata;
 use crate::position::{Position, Version};
 use crate::query::Query;
-use crate::record::{ContentType, MAX_EVENT_DATA, NewEvent};
+use crate::record::NewEvent;
 use crate::stream_id::StreamId;
 
 /// The maximum number of events in one append.
 pub const MAX_APPEND: usize = 10_000;
+/// The maximum size of one append in bytes, by [`Append::size`]: 64 MiB.
+pub const MAX_APPEND_BYTES: usize = 64 * 1024 * 1024;
 
 /// Events for any number of streams, which are stored together or not at all.
 ///
@@ -101,6 +106,15 @@ impl Append {
         self.streams.iter().map(|stream| stream.events.len()).sum()
     }
 
+    /// Returns the approximate size of the events and document changes in a store, in bytes.
+    ///
+    /// A store that commits appends in batches limits the size of a batch with it.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let events = self.streams.iter().flat_map(|stream| &stream.events);
+        events.map(NewEvent::size).sum::<usize>() + self.changes.size()
+    }
+
     /// Returns a violation for every stream that is not at its expected version.
     ///
     /// `version` returns the actual version of a stream. A store reports the violations as a
@@ -124,64 +138,42 @@ impl Append {
     /// Returns [`InvalidAppend`], which names the first rule that the append violates.
     pub fn check(&self) -> Result<(), InvalidAppend> {
         let mut seen = HashSet::new();
+        let mut metadata: Option<&Arc<Metadata>> = None;
         for stream in &self.streams {
             if self.streams.len() > 1 && !seen.insert(&stream.stream) {
                 return Err(InvalidAppend::DuplicateStream {
                     stream: stream.stream.clone(),
                 });
             }
-            stream.events.iter().try_for_each(check_event)?;
+            for event in &stream.events {
+                check_event(event)?;
+                // The events of a command share their metadata.
+                if metadata.is_none_or(|last| !Arc::ptr_eq(last, &event.metadata)) {
+                    event.metadata.check()?;
+                    metadata = Some(&event.metadata);
+                }
+            }
         }
         self.changes.check()?;
-        let count = self.count();
-        if count > MAX_APPEND {
-            return Err(InvalidAppend::TooManyEvents {
-                count,
-                limit: MAX_APPEND,
-            });
+        check_count("events in one append", self.count(), MAX_APPEND)?;
+        check_size("append", self.size(), MAX_APPEND_BYTES)?;
+        if let Some(condition) = &self.condition {
+            condition.query.check()?;
         }
-        match &self.key {
-            Some(IdempotencyKey { key, .. })
-                if key.is_empty() || key.len() > MAX_IDEMPOTENCY_KEY =>
-            {
-                Err(InvalidAppend::Key {
-                    bytes: key.len(),
-                    limit: MAX_IDEMPOTENCY_KEY,
-                })
-            }
-            _ => Ok(()),
+        if let Some(key) = &self.key {
+            key.check()?;
         }
+        Ok(())
     }
-}
-
-fn has_control_characters(event_type: &str) -> bool {
-    // Fast path: most event types are printable ASCII.
-    !event_type.bytes().all(|byte| byte.is_ascii_graphic()) && event_type.contains(char::is_control)
 }
 
 fn check_event(event: &NewEvent) -> Result<(), InvalidAppend> {
-    let bytes = event.data.len();
-    if bytes > MAX_EVENT_DATA {
-        return Err(InvalidAppend::DataTooLarge {
-            bytes,
-            limit: MAX_EVENT_DATA,
-        });
-    }
-    if event.name.is_empty() || event.name.len() > 255 || has_control_characters(&event.name) {
-        return Err(InvalidAppend::Name {
-            name: event.name.chars().take(80).collect(),
-        });
-    }
-    if let Some(personal) = event.personal.first() {
-        return Err(InvalidAppend::Personal {
+    event.check_fields()?;
+    match event.personal.first() {
+        None => Ok(()),
+        Some(personal) => Err(InvalidAppend::Personal {
             name: event.name.to_string(),
             field: personal.field,
-        });
+        }),
     }
-    if event.content_type == ContentType::Json && std::str::from_utf8(&event.data).is_err() {
-        return Err(InvalidAppend::JsonNotUtf8 {
-            name: event.name.to_string(),
-        });
-    }
-    Ok(())
 }

@@ -4,6 +4,8 @@ use std::collections::HashSet;
 
 use super::error::{DocumentError, InvalidDocumentChanges};
 use super::revision::Revision;
+use crate::field::{InvalidField, check_count, check_name};
+use crate::json::{MAX_JSON_DEPTH, is_too_deep};
 
 /// The maximum number of documents that can be changed together.
 pub const MAX_CHANGES: usize = 10_000;
@@ -138,6 +140,16 @@ impl DocumentChanges {
         self.changes
     }
 
+    /// Returns the approximate size of the changes in a store, in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let size = |change: &DocumentChange| match &change.effect {
+            DocumentEffect::Put(value) => change.key.len() + value.len(),
+            DocumentEffect::Delete | DocumentEffect::Keep => change.key.len(),
+        };
+        self.changes.iter().map(size).sum()
+    }
+
     /// Returns a conflict for the first document that is not at its expected revision.
     ///
     /// `revision` returns the actual revision of a document. A store returns the conflict as the error of the request.
@@ -192,6 +204,12 @@ fn check_change(change: &DocumentChange) -> Result<(), InvalidDocumentChanges> {
                 limit: MAX_VALUE,
             })
         }
+        DocumentEffect::Put(value) if is_too_deep(value.as_bytes(), MAX_JSON_DEPTH) => {
+            Err(InvalidDocumentChanges::TooDeep {
+                key: key.clone(),
+                limit: MAX_JSON_DEPTH,
+            })
+        }
         DocumentEffect::Put(value) if value.contains('\0') => {
             Err(InvalidDocumentChanges::NotJson { key: key.clone() })
         }
@@ -200,4 +218,14 @@ fn check_change(change: &DocumentChange) -> Result<(), InvalidDocumentChanges> {
         }
         _ => Ok(()),
     }
+}
+
+/// Checks the keys of documents that are read; a store calls this first.
+///
+/// # Errors
+/// Returns [`InvalidField`] if there are more than [`MAX_CHANGES`] keys, or a key is not valid.
+pub fn check_keys(keys: &[String]) -> Result<(), InvalidField> {
+    check_count("document keys in one read", keys.len(), MAX_CHANGES)?;
+    let mut keys = keys.iter();
+    keys.try_for_each(|key| check_name("document key", key, MAX_KEY))
 }

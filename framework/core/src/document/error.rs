@@ -81,6 +81,16 @@ pub enum InvalidDocumentChanges {
         /// The maximum size, in bytes.
         limit: usize,
     },
+    /// A value is nested more deeply than [`MAX_JSON_DEPTH`](crate::json::MAX_JSON_DEPTH), so it could not be read.
+    #[error(
+        "value of document {key:?} is nested too deeply; JSON may have at most {limit} levels of arrays and objects"
+    )]
+    TooDeep {
+        /// The key of the document.
+        key: String,
+        /// The maximum number of levels.
+        limit: usize,
+    },
     /// A value contains the character U+0000, which is not valid in JSON.
     #[error("value of document {key:?} is not JSON: it contains U+0000")]
     NotJson {

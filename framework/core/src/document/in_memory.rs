@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use super::changes::{DocumentChanges, DocumentEffect};
+use super::changes::{DocumentChanges, DocumentEffect, check_keys};
 use super::error::DocumentError;
 use super::revision::Revision;
 use super::scan::Scan;
@@ -83,10 +83,12 @@ impl DocumentStore for MemoryDocuments {
     }
 
     async fn find_documents(&self, keys: &[String]) -> Result<Vec<Document>, StoreError> {
+        check_keys(keys)?;
         Ok(self.find(keys))
     }
 
     async fn scan_documents(&self, scan: Scan) -> Result<Vec<Document>, StoreError> {
+        scan.check()?;
         let from = if scan.after >= scan.prefix {
             Bound::Excluded(&scan.after)
         } else {

@@ -1,5 +1,8 @@
 //! [`Scan`]: a range of documents.
 
+use super::changes::MAX_KEY;
+use crate::field::{InvalidField, check_text};
+
 /// The maximum number of documents that one scan returns.
 pub const MAX_SCAN: usize = 1_000;
 
@@ -44,6 +47,15 @@ impl Scan {
     pub fn limit(mut self, limit: usize) -> Self {
         self.limit = limit.clamp(1, MAX_SCAN);
         self
+    }
+
+    /// Checks the prefix and the first key; a store calls this first.
+    ///
+    /// # Errors
+    /// Returns [`InvalidField`] if one of them is longer than a key, or has control characters.
+    pub fn check(&self) -> Result<(), InvalidField> {
+        check_text("prefix of document keys", &self.prefix, MAX_KEY)?;
+        check_text("document key", &self.after, MAX_KEY)
     }
 
     /// Returns the first key after all keys with the prefix, for backends that query ranges.

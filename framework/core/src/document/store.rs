@@ -9,6 +9,7 @@ use super::error::DocumentError;
 use super::revision::Revision;
 use super::scan::Scan;
 use crate::error::StoreError;
+use crate::json;
 
 /// A JSON value with a key and a revision.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,9 +36,10 @@ impl Document {
 /// Encodes a value as the JSON text of a document.
 ///
 /// # Errors
-/// Returns [`StoreError::Failed`] if the value does not serialize.
+/// Returns [`StoreError::Failed`] if the value does not serialize, contains NaN or infinity, or is nested so deeply that it
+/// could not be read.
 pub fn encode_document(value: &impl Serialize) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|error| StoreError::Failed(error.into()))
+    json::to_string(value).map_err(|error| StoreError::Failed(error.into()))
 }
 
 /// Stores documents.
@@ -59,12 +61,12 @@ pub trait DocumentStore: Send + Sync + 'static {
     /// Returns the documents with these keys that exist, in any order.
     ///
     /// # Errors
-    /// Returns [`StoreError`] if the backend fails.
+    /// Returns [`StoreError::Invalid`] if a key is not valid, and another error if the backend fails.
     async fn find_documents(&self, keys: &[String]) -> Result<Vec<Document>, StoreError>;
 
     /// Returns a range of documents, in ascending byte order of their keys.
     ///
     /// # Errors
-    /// Returns [`StoreError`] if the backend fails.
+    /// Returns [`StoreError::Invalid`] if the range is not valid, and another error if the backend fails.
     async fn scan_documents(&self, scan: Scan) -> Result<Vec<Document>, StoreError>;
 }

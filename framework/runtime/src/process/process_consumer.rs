@@ -214,9 +214,9 @@ impl Consumer for ProcessConsumer {
 /// Returns the key of the document that cannot be stored.
 fn invalid_key(invalid: &InvalidDocumentChanges) -> Option<&str> {
     match invalid {
-        InvalidDocumentChanges::Key { key } | InvalidDocumentChanges::ValueTooLarge { key, .. } => {
-            Some(key)
-        }
+        InvalidDocumentChanges::Key { key }
+        | InvalidDocumentChanges::ValueTooLarge { key, .. }
+        | InvalidDocumentChanges::TooDeep { key, .. } => Some(key),
         _ => None,
     }
 }

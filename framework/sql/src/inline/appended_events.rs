@@ -1,11 +1,7 @@
 //! [`recorded`]: appended events, as a read returns them.
 
-use std::sync::Arc;
-
 use factum_core::append::{Append, Appended, StreamAppend};
-use factum_core::document::encode_document;
 use factum_core::error::StoreError;
-use factum_core::metadata::Metadata;
 use factum_core::position::{Position, Version};
 use factum_core::record::{Assigned, ContentType, NewEvent, RecordedEvent};
 
@@ -20,7 +16,6 @@ pub fn recorded<'a>(
     stored: impl IntoIterator<Item = (&'a Append, &'a Appended)>,
 ) -> Result<Vec<RecordedEvent>, StoreError> {
     let mut events = Vec::new();
-    let mut shared = None;
     for (append, appended) in stored.into_iter().filter(|(_, told)| !told.repeated) {
         let parts = append.streams.iter().filter(|part| !part.events.is_empty());
         let parts: Vec<&StreamAppend> = parts.collect();
@@ -42,7 +37,7 @@ pub fn recorded<'a>(
                     version: Version::new(version),
                     recorded_at: appended.recorded_at,
                 };
-                let event = as_read(event, &mut shared)?;
+                let event = as_read(event);
                 events.push(RecordedEvent::new(event, part.stream.clone(), assigned));
             }
         }
@@ -51,34 +46,10 @@ pub fn recorded<'a>(
     Ok(events)
 }
 
-/// The metadata of an append, and the same metadata as a read returns it.
-type Shared = (Arc<Metadata>, Arc<Metadata>);
-
-/// Returns `event` as a read returns it: the content type and the metadata may differ.
-fn as_read(event: &NewEvent, shared: &mut Option<Shared>) -> Result<NewEvent, StoreError> {
-    let metadata = match shared {
-        Some((given, read)) if Arc::ptr_eq(given, &event.metadata) => read.clone(),
-        _ => {
-            let read = metadata_as_read(&event.metadata)?;
-            *shared = Some((event.metadata.clone(), read.clone()));
-            read
-        }
-    };
-    Ok(NewEvent {
+/// Returns `event` as a read returns it: the content type may be spelled differently.
+fn as_read(event: &NewEvent) -> NewEvent {
+    NewEvent {
         content_type: ContentType::from(event.content_type.as_str()),
-        metadata,
         ..event.clone()
-    })
-}
-
-/// Returns `metadata` as a read returns it.
-///
-/// The keys of `extra` may be the names of other fields, and large numbers may lose their last digit.
-fn metadata_as_read(metadata: &Arc<Metadata>) -> Result<Arc<Metadata>, StoreError> {
-    if metadata.extra.is_empty() {
-        return Ok(metadata.clone());
     }
-    let read = serde_json::from_str(&encode_document(&**metadata)?);
-    let corrupt = |error| StoreError::Corrupt(format!("metadata: {error}"));
-    Ok(Arc::new(read.map_err(corrupt)?))
 }

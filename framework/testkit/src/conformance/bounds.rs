@@ -3,27 +3,50 @@
 use std::sync::Arc;
 
 use super::harness::{
-    Backend, all_events, append, conflict, event, events, number, numbers, page, put, stream, tag,
-    tagged,
+    Backend, all_events, append, conflict, event, events, join_all, number as number_of, numbers,
+    page, put, stream, tag, tagged,
 };
 use factum_core::append::{
     Append, AppendError, ExpectedVersion, IdempotencyKey, InvalidAppend, MAX_APPEND, Violation,
 };
-use factum_core::metadata::Metadata;
+use factum_core::document::{DocumentChanges, DocumentStore as _, Scan};
+use factum_core::error::StoreError;
+use factum_core::metadata::{MAX_METADATA, MAX_METADATA_NAME, MAX_REASON, Metadata};
 use factum_core::position::{Position, Version};
-use factum_core::query::{Query, QueryItem};
-use factum_core::read::{MAX_PAGE, Read};
+use factum_core::query::{MAX_QUERY, Query, QueryItem};
+use factum_core::read::{MAX_PAGE, MAX_PAGE_BYTES, MAX_STREAMS, Read};
+use factum_core::record::{ContentType, MAX_EVENT_DATA, MAX_TAGS, NewEvent, RecordedEvent};
 use factum_core::store::EventStore as _;
-use factum_engine::record::{ContentType, MAX_EVENT_DATA, NewEvent};
 
-type Expectation = fn(&InvalidAppend) -> bool;
-
-/// Appends that are not valid are rejected, and nothing is stored.
+/// Appends that are not valid are rejected with the rule that they violate, and nothing is stored.
 pub async fn invalid_appends_are_rejected<B: Backend>() {
     let backend = B::create().await;
     let store = backend.open().await;
-    let one =
-        |event: NewEvent| Append::stream(stream("contract-a"), ExpectedVersion::Any, vec![event]);
+    for (append, rule) in invalid_appends().into_iter().chain(invalid_metadata()) {
+        match store.append(append).await {
+            Err(AppendError::Invalid(error)) if error.to_string().contains(rule) => {}
+            other => panic!("expected an error that contains {rule:?}, got {other:?}"),
+        }
+    }
+    // The log is still readable.
+    assert_eq!(
+        page(&store, Read::all(Query::all())).await.head,
+        Position::ZERO
+    );
+    put(&store, "contract-a", vec![event(1)]).await;
+    assert_eq!(numbers(&all_events(&store, 10).await), [1]);
+}
+
+fn one(event: NewEvent) -> Append {
+    Append::stream(stream("contract-a"), ExpectedVersion::Any, vec![event])
+}
+
+fn nested(levels: usize) -> serde_json::Value {
+    (0..levels).fold(serde_json::Value::Null, |inner, _| vec![inner].into())
+}
+
+/// Returns appends with the rules that they violate.
+fn invalid_appends() -> Vec<(Append, &'static str)> {
     let named = |name: &str| {
         one(NewEvent {
             name: name.to_owned().into(),
@@ -36,46 +59,264 @@ pub async fn invalid_appends_are_rejected<B: Backend>() {
             ..event(1)
         })
     };
+    let content_type = |name: &str| {
+        one(NewEvent {
+            content_type: name.into(),
+            ..event(1)
+        })
+    };
+    let key = |key: &str| one(event(1)).idempotency_key(IdempotencyKey::new(key, b""));
+    let condition = |query: Query| one(event(1)).condition(query, Position::ZERO);
     let twice = one(event(1)).and_stream(stream("contract-a"), ExpectedVersion::Any, events(2..=2));
-    let key =
-        |bytes: usize| one(event(1)).idempotency_key(IdempotencyKey::new("k".repeat(bytes), b""));
     let many = events(0..=MAX_APPEND as u64);
-    let invalid: Vec<(Append, Expectation)> = vec![
-        (twice, |error| {
-            matches!(error, InvalidAppend::DuplicateStream { .. })
-        }),
+    let large = NewEvent {
+        data: vec![b' '; MAX_EVENT_DATA].into(),
+        ..event(1)
+    };
+    let tags = (0..=MAX_TAGS).map(|number| tag(&format!("k:{number}")));
+    let deep = [vec![b'['; 128], vec![b']'; 128]].concat();
+    vec![
+        (twice, "occurs twice"),
         (
             Append::stream(stream("contract-a"), ExpectedVersion::Any, many),
-            |error| matches!(error, InvalidAppend::TooManyEvents { .. }),
+            "too many events in one append: 10001",
         ),
-        (data(vec![b' '; MAX_EVENT_DATA + 1]), |error| {
-            matches!(error, InvalidAppend::DataTooLarge { .. })
-        }),
-        (data(vec![0xff]), |error| {
-            matches!(error, InvalidAppend::JsonNotUtf8 { .. })
-        }),
-        (named(""), |error| {
-            matches!(error, InvalidAppend::Name { .. })
-        }),
-        (named("a\nb"), |error| {
-            matches!(error, InvalidAppend::Name { .. })
-        }),
-        (named(&"n".repeat(256)), |error| {
-            matches!(error, InvalidAppend::Name { .. })
-        }),
-        (key(0), |error| matches!(error, InvalidAppend::Key { .. })),
-        (key(257), |error| matches!(error, InvalidAppend::Key { .. })),
-    ];
-    for (append, expected) in invalid {
-        match store.append(append).await {
-            Err(AppendError::Invalid(error)) if expected(&error) => {}
-            other => panic!("expected another error of an append that is not valid, got {other:?}"),
+        (
+            Append::stream(stream("contract-a"), ExpectedVersion::Any, vec![large; 5]),
+            "append is too large",
+        ),
+        (
+            data(vec![b' '; MAX_EVENT_DATA + 1]),
+            "data of event contract.numbered is too large",
+        ),
+        (data(vec![0xff]), "must be UTF-8"),
+        (data(b"\"\0\"".to_vec()), "U+0000"),
+        (data(deep), "nested too deeply"),
+        (named(""), "invalid event type"),
+        (named("a\nb"), "invalid event type"),
+        (named("a\0b"), "invalid event type"),
+        (named(&"n".repeat(256)), "event type is too large: 256"),
+        (content_type(""), "invalid content type"),
+        (content_type("text/\0"), "invalid content type"),
+        (content_type(&"t".repeat(256)), "content type is too large"),
+        (
+            one(NewEvent {
+                tags: tags.collect(),
+                ..event(1)
+            }),
+            "too many tags of one event",
+        ),
+        (key(""), "invalid idempotency key"),
+        (key("k\0"), "invalid idempotency key"),
+        (key(&"k".repeat(257)), "idempotency key is too large: 257"),
+        (
+            condition(Query::category("a\0")),
+            "invalid category of a query",
+        ),
+        (
+            condition(Query::stream_prefix("p".repeat(513))),
+            "stream prefix of a query is too large",
+        ),
+        (
+            condition(Query::event_types(vec!["a"; MAX_QUERY + 1])),
+            "too many items, event types and tags in a query",
+        ),
+        (
+            one(event(1)).with_changes(DocumentChanges::new().put("a\0", "1")),
+            "invalid document key",
+        ),
+        (
+            one(event(1)).with_changes(DocumentChanges::new().put("a", nested(128).to_string())),
+            "value of document \"a\" is nested too deeply",
+        ),
+    ]
+}
+
+/// Returns appends with metadata that is not valid, and the rules that it violates.
+fn invalid_metadata() -> Vec<(Append, &'static str)> {
+    let with = |change: fn(&mut Metadata)| {
+        let mut metadata = Metadata::default();
+        change(&mut metadata);
+        one(NewEvent {
+            metadata: Arc::new(metadata),
+            ..event(1)
+        })
+    };
+    let entry = |value: serde_json::Value| {
+        let mut metadata = Metadata::default();
+        metadata.extra.insert("a".to_owned(), value);
+        one(NewEvent {
+            metadata: Arc::new(metadata),
+            ..event(1)
+        })
+    };
+    vec![
+        (
+            with(|it| it.actor = Some("a\0".into())),
+            "invalid metadata field `actor`",
+        ),
+        (
+            with(|it| it.tenant = Some("t".repeat(1_025))),
+            "metadata field `tenant` is too large",
+        ),
+        (
+            with(|it| it.trace_parent = Some("a\n".into())),
+            "invalid metadata field `trace_parent`",
+        ),
+        (
+            with(|it| it.reason = Some("r".repeat(MAX_REASON + 1))),
+            "metadata field `reason` is too large",
+        ),
+        (
+            with(|it| it.reason = Some("r\0".into())),
+            "invalid metadata field `reason`",
+        ),
+        (
+            with(|it| {
+                it.extra.insert("a\0".into(), 1.into());
+            }),
+            "invalid key of a metadata entry",
+        ),
+        (entry("\0".into()), "invalid metadata entry"),
+        (
+            entry(serde_json::json!([{ "\0": 1 }])),
+            "invalid metadata entry",
+        ),
+        (
+            entry(nested(101)),
+            "metadata entry \"a\" is nested too deeply",
+        ),
+        (
+            entry("x".repeat(MAX_METADATA).into()),
+            "metadata is too large",
+        ),
+    ]
+}
+
+/// Reads with texts that no event can have are rejected by every store with the same error.
+pub async fn invalid_reads_are_rejected<B: Backend>() {
+    let backend = B::create().await;
+    let store = backend.open().await;
+    let many_streams = vec![stream("contract-a"); MAX_STREAMS + 1];
+    for (read, rule) in [
+        (
+            Read::all(Query::category("a\0")),
+            "invalid category of a query",
+        ),
+        (
+            Read::all(Query::stream_prefix("a-\0")),
+            "invalid stream prefix of a query",
+        ),
+        (
+            Read::all(Query::event_types(["a\0"])),
+            "invalid event type of a query",
+        ),
+        (
+            Read::all(Query::event_types(vec!["a"; MAX_QUERY + 1])),
+            "too many items, event types and tags in a query",
+        ),
+        (
+            Read::streams(many_streams),
+            "too many streams in one read: 10001",
+        ),
+    ] {
+        expect_rule(store.read(read).await, rule);
+    }
+    let key = IdempotencyKey::new("k\0", b"");
+    let found = store.find(&key).await;
+    assert!(
+        matches!(found, Err(AppendError::Invalid(InvalidAppend::Field(_)))),
+        "expected an invalid key, got {found:?}"
+    );
+    let keys = ["a".to_owned(), "b\0".to_owned()];
+    expect_rule(store.find_documents(&keys).await, "invalid document key");
+    let found = store.scan_documents(Scan::prefix("a\0")).await;
+    expect_rule(found, "invalid prefix of document keys");
+}
+
+fn expect_rule<T: std::fmt::Debug>(result: Result<T, StoreError>, rule: &str) {
+    match result {
+        Err(StoreError::Invalid(error)) if error.to_string().contains(rule) => {}
+        other => panic!("expected an error that contains {rule:?}, got {other:?}"),
+    }
+}
+
+/// A page ends at a number of bytes, to which data, tags and metadata count; no event is left out.
+pub async fn pages_end_at_a_number_of_bytes<B: Backend>() {
+    const EVENTS: u64 = 120;
+    let backend = B::create().await;
+    let store = backend.open().await;
+    for number in 0..EVENTS {
+        let mut event = event(number);
+        match number % 3 {
+            0 => {
+                let mut metadata = Metadata::default();
+                let text = "x".repeat(MAX_METADATA - 100);
+                metadata.extra.insert("k".to_owned(), text.into());
+                event.metadata = Arc::new(metadata);
+            }
+            1 => {
+                let text = "t".repeat(500);
+                let tags = (0..MAX_TAGS).map(|number| tag(&format!("k:{text}{number}")));
+                event.tags = tags.collect();
+            }
+            _ => {}
+        }
+        // The sizes differ by stream, so that an index on the stream does not decide.
+        put(&store, &format!("contract-{}", number % 2), vec![event]).await;
+    }
+    let mut found = Vec::new();
+    loop {
+        let page = page(&store, Read::all(Query::all()).after(found.len() as u64)).await;
+        let sizes = page.events.iter().map(RecordedEvent::size);
+        let size: usize = sizes.sum();
+        let last = page.events.last().map_or(0, RecordedEvent::size);
+        assert!(
+            size - last < MAX_PAGE_BYTES + MAX_PAGE_BYTES / 100,
+            "a page has {size} bytes, the last event {last}"
+        );
+        found.extend(page.events.iter().map(number_of));
+        if !page.more {
+            break;
         }
     }
-    assert_eq!(
-        page(&store, Read::all(Query::all())).await.head,
-        Position::ZERO
-    );
+    assert_eq!(found, (0..EVENTS).collect::<Vec<_>>());
+    let mut of_stream = Vec::new();
+    loop {
+        let read = Read::stream(stream("contract-1")).after(of_stream.len() as u64);
+        let page = page(&store, read).await;
+        of_stream.extend(page.events.iter().map(number_of));
+        if !page.more {
+            break;
+        }
+    }
+    let odd = (0..EVENTS).filter(|number| number % 2 == 1);
+    assert_eq!(of_stream, odd.collect::<Vec<_>>());
+}
+
+/// Concurrent appends of large events are stored, although together they exceed the size of one append.
+pub async fn concurrent_large_appends_are_all_stored<B: Backend>() {
+    let backend = B::create().await;
+    let store = backend.open().await;
+    let appends = (0..12_u64).map(|number| {
+        let store = store.clone();
+        let padding = "x".repeat(8 * 1024 * 1024);
+        let data = format!(r#"{{"number":{number},"padding":"{padding}"}}"#);
+        let large = NewEvent {
+            data: data.into(),
+            ..event(number)
+        };
+        let id = stream(&format!("contract-{number}"));
+        let append = Append::stream(id, ExpectedVersion::NoStream, vec![large]);
+        tokio::spawn(async move { store.append(append).await.map(drop) })
+    });
+    let appends: Vec<_> = appends.collect();
+    for result in join_all(appends).await {
+        result.expect("an append must not fail because of others");
+    }
+    let mut stored = numbers(&all_events(&store, 10).await);
+    stored.sort_unstable();
+    assert_eq!(stored, (0..12).collect::<Vec<_>>());
 }
 
 /// An append with the maximum number of events is stored as a whole.
@@ -99,12 +340,13 @@ pub async fn values_at_the_limits_are_stored_unchanged<B: Backend>() {
     let mut data = vec![b' '; MAX_EVENT_DATA];
     data[0] = b'7';
     let mut metadata = Metadata::default();
-    metadata.reason = Some("r".repeat(100_000));
+    metadata.reason = Some("r".repeat(MAX_REASON));
+    metadata.actor = Some("a".repeat(MAX_METADATA_NAME));
     let large = NewEvent {
         name: "n".repeat(255).into(),
         schema_version: u32::MAX,
         data: data.into(),
-        tags: (0..300)
+        tags: (1..MAX_TAGS)
             .map(|number| tag(&format!("k:{number}")))
             .chain([longest.clone()])
             .collect(),
@@ -246,7 +488,7 @@ pub async fn append_accepts_many_streams<B: Backend>() {
             length <= MAX_PAGE,
             "a page has {length} events; the limit is {MAX_PAGE}"
         );
-        found.extend(page.events.iter().map(number));
+        found.extend(page.events.iter().map(number_of));
         if !page.more {
             break;
         }

@@ -17,17 +17,32 @@ use factum_core::snapshot::{Snapshot, SnapshotStore as _};
 use factum_core::store::EventStore as _;
 use factum_engine::record::{Assigned, ContentType, NewEvent, RecordedEvent};
 
+/// The names of the fields of metadata.
+const FIELDS: [&str; 7] = [
+    "actor",
+    "reason",
+    "correlation_id",
+    "causation_id",
+    "tenant",
+    "trace_parent",
+    "extra",
+];
+
 /// Returns events with unusual data, names, tags and metadata that a store could change.
 fn all_kinds() -> Vec<NewEvent> {
     let mut metadata = Metadata::default();
     metadata.actor = Some("Zoë \"the\" O'Neill \u{1F980}".into());
-    metadata.reason = Some("because\\of\u{0}everything\n".into());
+    metadata.reason = Some("because\\of\u{1}everything\n".into());
     metadata.correlation_id = Some(new_event_id());
     metadata.causation_id = Some(new_event_id());
     metadata.tenant = Some("tenant-7".into());
     metadata.trace_parent = Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into());
     let extra = json!(["::1", {"port": 443, "": ""}, null, 1.5, -0.25, true, u64::MAX, i64::MIN]);
     metadata.extra.insert("ip \u{e9} \"".into(), extra);
+    // Entries that have the names of fields, with values of other types.
+    for name in FIELDS {
+        metadata.extra.insert(name.into(), json!([name, 1]));
+    }
     let of = |content_type, data: Vec<u8>| NewEvent {
         content_type,
         data: Bytes::from(data),

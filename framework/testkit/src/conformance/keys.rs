@@ -31,7 +31,7 @@ pub async fn idempotency_key_returns_first_result<B: Backend>() {
     put(&store, "contract-b", events(1..=1)).await;
     let keys = [
         "req-7",
-        "ключ \u{1F511} 'quoted' \"twice\" \u{0} \\",
+        "ключ \u{1F511} 'quoted' \"twice\" \u{1} \\",
         &"k".repeat(256),
     ];
     for (index, text) in keys.into_iter().enumerate() {
