@@ -211,7 +211,8 @@ pub mod __private {
     pub use factum_engine::aggregate::{Aggregate, SnapshotPolicy};
     pub use factum_engine::boundary::{Boundary, Queried};
     pub use factum_engine::codec::{
-        struct_from_json, struct_to_json, variant_from_json, variant_to_json,
+        Compared, ViaNothing, ViaPartialEq, struct_from_json, struct_to_json, variant_from_json,
+        variant_to_json,
     };
     pub use factum_engine::command::Command;
     pub use factum_engine::event::{Event, EventType};

@@ -123,3 +123,19 @@ async fn query_may_have_a_thousand_different_items() {
     });
     assert_finds(&store, query, &[9]).await;
 }
+
+#[tokio::test]
+async fn sql_numbers_are_exact_or_rejected() {
+    let (_dir, store) = store(0).await;
+    for number in [0.1, -0.0, 5e-324, f64::MAX, 1.0 / 3.0] {
+        let query = store.query("select $1").bind(number);
+        let read: f64 = query.fetch_one().await.unwrap();
+        assert_eq!(read.to_bits(), number.to_bits());
+    }
+    for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let query = store.query("select $1, $2").bind(1).bind(Some(number));
+        let error = query.fetch_all::<(i64, f64)>().await.unwrap_err();
+        let expected = format!("parameter $2 is {number}; bind a finite number, or an `Option`");
+        assert_eq!(error.to_string(), expected);
+    }
+}

@@ -51,6 +51,12 @@ pub fn expand(container: &Container<'_>, model: &EventModel<'_>) -> TokenStream 
                 { #private::#from_json }
                 from_json(index, json)
             }
+
+            fn equals(&self, other: &Self) -> ::core::option::Option<bool> {
+                #[allow(unused_imports)]
+                use #private::{ViaNothing as _, ViaPartialEq as _};
+                (&#private::Compared(self, other)).compare()
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::stream_id::{MAX_STREAM_ID, StreamId};
 use crate::tag::Tag;
 
 /// The maximum number of items, event types and tags of a query, all together.
-pub const MAX_QUERY: usize = 10_000;
+pub const MAX_QUERY: usize = 50_000;
 
 /// A filter for events.
 ///

@@ -83,7 +83,9 @@ impl fmt::Display for ContentType {
 pub struct NewEvent {
     /// The unique id, by convention a UUIDv7.
     pub id: Uuid,
-    /// The event type, for example `account.opened`: 1 to [`MAX_EVENT_TYPE`] bytes without control characters.
+    /// The event type, for example `account.opened`.
+    ///
+    /// It has 1 to [`MAX_EVENT_TYPE`] bytes without control characters.
     pub name: Cow<'static, str>,
     /// The version of the event schema, from 1.
     pub schema_version: u32,

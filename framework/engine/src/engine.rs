@@ -29,6 +29,7 @@ use crate::causality::Causality;
 use crate::clock::{Clock, SharedClock, SystemClock};
 use crate::command::Decide;
 use crate::domain::aggregate::Aggregate;
+use crate::domain::codec::Verification;
 use crate::engine::core::EngineCore;
 use crate::engine::stream_queues::StreamQueues;
 use crate::state::cache::AggregateCache;
@@ -62,6 +63,7 @@ pub struct EngineBuilder {
     store: Arc<dyn Store>,
     retry: RetryPolicy,
     cache_capacity: usize,
+    verification: Verification,
     clock: SharedClock,
 }
 
@@ -79,6 +81,10 @@ impl Engine {
             store: Arc::new(store),
             retry: RetryPolicy::default(),
             cache_capacity: CACHE_CAPACITY,
+            verification: match cfg!(debug_assertions) {
+                true => Verification::Full,
+                false => Verification::Cheap,
+            },
             clock: SharedClock::new(SystemClock),
         }
     }
@@ -201,6 +207,23 @@ impl EngineBuilder {
         self
     }
 
+    /// Sets whether each event and snapshot is decoded before it is stored.
+    ///
+    /// Some implementations of `Serialize` write JSON that `Deserialize` does not read. Such an event would make its stream
+    /// unreadable. With this check, the command fails with [`ExecuteError::Encode`] instead, and a snapshot is not saved.
+    /// If the event type implements `PartialEq`, the decoded event must also equal the original. The check costs the time of
+    /// decoding each new event. By default, it is on in builds with debug assertions, and off in others.
+    ///
+    /// Numbers that are not finite, and JSON that is nested too deeply, are always rejected.
+    #[must_use]
+    pub fn verify_encoding(mut self, is_verified: bool) -> Self {
+        self.verification = match is_verified {
+            true => Verification::Full,
+            false => Verification::Cheap,
+        };
+        self
+    }
+
     /// Sets the clock for [deadlines](crate::events::Events::deadline). The default is the system clock.
     ///
     /// Process managers use it, too, unless the runtime has another clock.
@@ -220,6 +243,7 @@ impl EngineBuilder {
             },
             queues: StreamQueues::new(),
             retry: self.retry,
+            verification: self.verification,
             clock: self.clock,
             alarm: DeadlineAlarm::new(),
         }))

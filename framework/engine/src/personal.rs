@@ -116,7 +116,7 @@ pub fn personal_field<T: Redacted + Serialize>(
     subject: Subject,
     _value: &T,
 ) -> Result<IndexedPersonalField, serde_json::Error> {
-    let redacted = serde_json::to_string(&T::redacted())?;
+    let redacted = factum_core::json::to_string(&T::redacted())?;
     Ok(IndexedPersonalField {
         index,
         subject,

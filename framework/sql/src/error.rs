@@ -67,6 +67,14 @@ pub enum SqlError {
         /// The name of the type in the database.
         sql_type: String,
     },
+    /// A bound number is NaN or infinite. SQLite would store NaN as null.
+    #[error("parameter ${parameter} is {value}; bind a finite number, or an `Option`")]
+    NotFinite {
+        /// The number of the parameter, from 1.
+        parameter: usize,
+        /// The bound value.
+        value: f64,
+    },
     /// A statement has more or other parameters than the number of bound values.
     #[error("parameter {parameter} has no value; number of bound values: {bound}")]
     MissingParameter {

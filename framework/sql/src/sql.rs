@@ -144,6 +144,7 @@ impl<'q> SqlQuery<'q> {
     /// # Errors
     /// Returns [`SqlError`] if the statement fails.
     pub async fn execute(self) -> Result<u64, SqlError> {
+        check_finite(&self.values)?;
         let (sql, values) = (&self.sql, &self.values);
         match self.target {
             StatementTarget::Connection(connection) => {
@@ -185,6 +186,7 @@ impl<'q> SqlQuery<'q> {
     }
 
     async fn fetch(self, limit: usize) -> Result<Vec<SqlRow>, SqlError> {
+        check_finite(&self.values)?;
         let (sql, values) = (&self.sql, &self.values);
         match self.target {
             StatementTarget::Connection(connection) => {
@@ -198,6 +200,21 @@ impl<'q> SqlQuery<'q> {
             }
         }
     }
+}
+
+fn check_finite(values: &[SqlValue]) -> Result<(), SqlError> {
+    for (index, value) in values.iter().enumerate() {
+        match value {
+            SqlValue::F64(value) if !value.is_finite() => {
+                return Err(SqlError::NotFinite {
+                    parameter: index + 1,
+                    value: *value,
+                });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 impl fmt::Debug for SqlQuery<'_> {

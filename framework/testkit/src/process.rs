@@ -392,7 +392,7 @@ where
 
 #[track_caller]
 fn body<C: Command>(command: &C) -> Value {
-    match serde_json::to_value(command) {
+    match factum_core::json::to_value(command) {
         Ok(body) => body,
         Err(error) => panic!(
             "the command {} cannot be serialized to JSON: {error}",

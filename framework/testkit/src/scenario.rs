@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use factum_core::event_id::EventIdGenerator;
 use factum_core::metadata::Metadata;
 use factum_core::position::{Position, Version};
 use factum_core::stream_id::StreamId;
@@ -10,7 +11,7 @@ use factum_core::timestamp::Timestamp;
 use factum_engine::aggregate::Aggregate;
 use factum_engine::boundary::shape::{List, Shape, Single, WithQuery};
 use factum_engine::boundary::{AggregateState, Boundary, QueryState};
-use factum_engine::codec;
+use factum_engine::codec::{self, Encoder, Verification};
 use factum_engine::command::Decide;
 use factum_engine::event::Event;
 use factum_engine::event_set::{ApplySet, EventSet};
@@ -98,6 +99,15 @@ impl<G> Given<G> {
         C::fill(self.past, &mut parts);
         let result = command.decide(C::On::state(&parts));
         if let Ok(decision) = &result {
+            let mut encoder = Encoder {
+                ids: EventIdGenerator::now(),
+                metadata: Arc::new(Metadata::default()),
+                verification: Verification::Full,
+            };
+            let mut encoded = Vec::new();
+            if let Err(error) = C::On::encode(&parts, decision, &mut encoder, &mut encoded) {
+                panic!("the decision of {}: {error}: {}", C::NAME, error.source);
+            }
             C::On::for_each_deadline(&parts, decision, &mut |_, deadlines| {
                 if let Err(invalid) = deadlines.validated() {
                     panic!("the decision of {} is not valid: {invalid}", C::NAME);

@@ -81,7 +81,9 @@ pub enum InvalidDocumentChanges {
         /// The maximum size, in bytes.
         limit: usize,
     },
-    /// A value is nested more deeply than [`MAX_JSON_DEPTH`](crate::json::MAX_JSON_DEPTH), so it could not be read.
+    /// A value is nested so deeply that it could not be read.
+    ///
+    /// The limit is [`MAX_JSON_DEPTH`](crate::json::MAX_JSON_DEPTH).
     #[error(
         "value of document {key:?} is nested too deeply; JSON may have at most {limit} levels of arrays and objects"
     )]

@@ -3,6 +3,7 @@
 use serde::de::DeserializeOwned;
 
 use crate::command::Decide;
+use crate::domain::codec;
 use crate::domain::deadline::{DeadlineChange, ScheduledCommand, When};
 use crate::domain::events::Events;
 
@@ -58,7 +59,7 @@ impl<E> Events<E> {
         when: impl Into<When>,
         command: C,
     ) -> Self {
-        let change = match serde_json::to_value(&command) {
+        let change = match codec::stored_value(&command) {
             Ok(body) => Ok(DeadlineChange::Set(ScheduledCommand {
                 when: when.into(),
                 command: C::NAME,

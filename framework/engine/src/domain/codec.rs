@@ -6,6 +6,7 @@
 mod field_keys;
 mod variant_deserializer;
 mod variant_serializer;
+mod verify;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -21,17 +22,20 @@ use crate::domain::error::{BoxError, DecodeError, DecodeErrorKind, EncodeError};
 use crate::domain::event::{Event, EventType};
 use crate::domain::upcast::upcast;
 
+use verify::verify;
+
 pub use crate::domain::decoded::Decoded;
 pub use variant_deserializer::variant_from_json;
 pub use variant_serializer::variant_to_json;
+pub use verify::{Compared, ViaNothing, ViaPartialEq};
 
 /// Serializes `value`, an event that is a struct, as JSON.
 ///
 /// # Errors
-/// Returns an error if `value` does not serialize.
+/// Returns an error if `value` does not serialize or could not be read.
 #[doc(hidden)]
 pub fn struct_to_json<T: Serialize>(value: &T) -> Result<Vec<u8>, serde_json::Error> {
-    variant_serializer::to_json(|json| value.serialize(json))
+    variant_serializer::to_json(value, |value, json| value.serialize(json))
 }
 
 /// Deserializes an event that is a struct from its JSON.
@@ -41,6 +45,26 @@ pub fn struct_to_json<T: Serialize>(value: &T) -> Result<Vec<u8>, serde_json::Er
 #[doc(hidden)]
 pub fn struct_from_json<T: DeserializeOwned>(json: &[u8]) -> Result<T, serde_json::Error> {
     serde_json::from_slice(json)
+}
+
+/// Converts `value` to JSON that is stored inside a document.
+///
+/// It is a command or the state of a process manager.
+///
+/// # Errors
+/// Returns an error if `value` does not serialize, or could not be read back.
+#[doc(hidden)]
+pub fn stored_value<T: Serialize + DeserializeOwned>(
+    value: &T,
+) -> Result<serde_json::Value, serde_json::Error> {
+    let json = factum_core::json::to_value(value)?;
+    match T::deserialize(&json) {
+        Ok(_) => Ok(json),
+        Err(error) => Err(serde::ser::Error::custom(format!(
+            "it would be stored, but could not be read: {error}; \
+             make `Deserialize` accept the output of `Serialize`"
+        ))),
+    }
 }
 
 /// Returns the JSON keys of the fields of `event`, in order, or `None` for a skipped field.
@@ -55,14 +79,28 @@ pub fn keys<T: Serialize>(event: &T) -> Result<Vec<Option<&'static str>>, serde_
         .or_else(|_| event.serialize(field_keys::FieldKeys))
 }
 
-/// Encodes `event` with a new id.
+/// Encodes `event` with a new id, and checks that it can be read back.
 ///
 /// # Errors
-/// Returns [`EncodeError`] if the event does not serialize, or a tag is not valid.
+/// Returns [`EncodeError`] if the event does not serialize, could not be read, or a tag is not valid.
 #[doc(hidden)]
 pub fn encode<E: Event>(event: &E, metadata: &Arc<Metadata>) -> Result<NewEvent, EncodeError> {
-    let (ids, metadata) = (EventIdGenerator::now(), metadata.clone());
-    Encoder { ids, metadata }.encode(event)
+    let mut encoder = Encoder {
+        ids: EventIdGenerator::now(),
+        metadata: metadata.clone(),
+        verification: Verification::Full,
+    };
+    encoder.encode(event)
+}
+
+/// The checks of an encoded event before it is stored.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verification {
+    /// Its numbers are finite, and its JSON is not nested too deeply.
+    Cheap,
+    /// It also decodes, and equals the original if its type implements `PartialEq`.
+    Full,
 }
 
 /// Encodes the events of one command.
@@ -73,20 +111,22 @@ pub struct Encoder {
     pub ids: EventIdGenerator,
     /// The metadata of all events.
     pub metadata: Arc<Metadata>,
+    /// The checks of the encoded events.
+    pub verification: Verification,
 }
 
 impl Encoder {
     /// Encodes `event` with a new id.
     ///
     /// # Errors
-    /// Returns [`EncodeError`] if the event does not serialize, or a tag is not valid.
+    /// Returns [`EncodeError`] if the event does not serialize, could not be read, or a tag is not valid.
     pub fn encode<E: Event>(&mut self, event: &E) -> Result<NewEvent, EncodeError> {
         let event_type = event.event_type();
         let failed = |source: BoxError| EncodeError {
             name: event_type.name,
             source,
         };
-        Ok(NewEvent {
+        let encoded = NewEvent {
             id: self.ids.next_id(),
             name: Cow::Borrowed(event_type.name),
             schema_version: event_type.version,
@@ -95,7 +135,11 @@ impl Encoder {
             tags: event.tags().map_err(|error| failed(error.into()))?,
             metadata: self.metadata.clone(),
             personal: event.personal().map_err(|error| failed(error.into()))?,
-        })
+        };
+        if self.verification == Verification::Full {
+            verify(event, &encoded).map_err(|error| failed(error.into()))?;
+        }
+        Ok(encoded)
     }
 }
 

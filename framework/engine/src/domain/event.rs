@@ -74,6 +74,12 @@ pub trait Event: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Returns an error if the JSON does not fit the fields.
     fn from_json(index: usize, json: &[u8]) -> Result<Self, serde_json::Error>;
 
+    /// Returns whether this event equals `other`, or `None` if its type does not implement `PartialEq`.
+    #[doc(hidden)]
+    fn equals(&self, _other: &Self) -> Option<bool> {
+        None
+    }
+
     /// Returns the type of this event.
     fn event_type(&self) -> &'static EventType {
         &Self::TYPES[self.type_index()]

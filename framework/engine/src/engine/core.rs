@@ -1,6 +1,7 @@
 //! [`EngineCore`]: the state that all handles of an engine share.
 
 use crate::clock::SharedClock;
+use crate::domain::codec::Verification;
 use crate::engine::alarm::DeadlineAlarm;
 use crate::engine::retry_policy::RetryPolicy;
 use crate::engine::stream_queues::StreamQueues;
@@ -14,6 +15,8 @@ pub struct EngineCore {
     pub queues: StreamQueues,
     /// The retry policy of commands.
     pub retry: RetryPolicy,
+    /// The checks of encoded events.
+    pub verification: Verification,
     /// The clock for deadlines.
     pub clock: SharedClock,
     /// Wakes the executor of deadlines.

@@ -165,7 +165,11 @@ impl<'e, C: Decide> Execution<'e, C> {
             consumed: request.consumed,
             streams,
             parts,
-            encoder: Encoder { ids, metadata },
+            encoder: Encoder {
+                ids,
+                metadata,
+                verification: engine.verification,
+            },
             attempts: 0,
             outage: Outage {
                 started: Instant::now(),

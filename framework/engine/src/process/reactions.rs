@@ -6,8 +6,10 @@ use super::action::ProcessAction;
 use super::encode_command_error::EncodeCommandError;
 use super::process_manager::{ProcessManager, SentBy};
 use crate::command::Decide;
+use crate::domain::codec;
 use crate::domain::deadline::When;
 use factum_core::timestamp::Timestamp;
+use serde::de::DeserializeOwned;
 
 /// The reactions of a process manager, in order.
 ///
@@ -63,8 +65,8 @@ impl<P: ProcessManager> Reactions<P> {
 
     /// Sends `command`. The commands of one instance are executed in this order.
     #[expect(clippy::needless_pass_by_value, reason = "a sent command is consumed")]
-    pub fn send<C: Decide + SentBy<P>>(&mut self, command: C) -> &mut Self {
-        match serde_json::to_value(&command) {
+    pub fn send<C: Decide + DeserializeOwned + SentBy<P>>(&mut self, command: C) -> &mut Self {
+        match codec::stored_value(&command) {
             Ok(body) => self.actions.push(ProcessAction::Send {
                 command: C::NAME,
                 version: C::VERSION,

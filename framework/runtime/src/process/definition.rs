@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use factum_core::document::DocumentStore;
 use factum_core::query::Query;
 use factum_core::timestamp::Timestamp;
+use factum_engine::codec;
 use factum_engine::error::{BoxError, DecodeError, StoreError, panic_message};
 use factum_engine::event_set::EventSet;
 use factum_engine::process::instance::{Cause, DueEntry, PendingCommand, ProcessInstance, Timer};
@@ -190,7 +191,7 @@ fn apply_input<P: ProcessManager>(
         let mut reactions = Reactions::new(&instance.id, cause.at);
         input(&mut process, &mut reactions);
         let actions = reactions.finish()?;
-        let state = serde_json::to_value(&process).map_err(|source| {
+        let state = codec::stored_value(&process).map_err(|source| {
             let name = P::NAME;
             ReactionError::EncodeState { name, source }
         })?;

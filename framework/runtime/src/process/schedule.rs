@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use cronexpr::{Crontab, FallbackTimezoneOption, MakeTimestamp, ParseOptions};
 use factum_core::timestamp::Timestamp;
+use factum_engine::codec;
 use factum_engine::command::Decide;
 use factum_engine::error::panic_message;
 use factum_engine::process::{CommandRoute, EncodeCommandError};
@@ -108,7 +109,7 @@ impl Schedule {
         let crontab = cronexpr::parse_crontab_with(&cron, options);
         let crontab = crontab.map_err(|error| invalid(error.to_string()))?;
         let encode = move |due| {
-            let encoded = || serde_json::to_value(command(due));
+            let encoded = || codec::stored_value(&command(due));
             let encoded = catch_unwind(AssertUnwindSafe(encoded));
             let encoded =
                 encoded.map_err(|panic| ReactionError::Panicked(panic_message(&*panic)))?;

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 
+use factum_core::json::{JsonSerializer, serialize_exactly};
 use serde::ser::{
     Error as _, Impossible, SerializeStruct, SerializeStructVariant, SerializeTuple,
     SerializeTupleVariant,
@@ -16,28 +17,27 @@ thread_local! {
     static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-type JsonSerializer<'b> = serde_json::Serializer<&'b mut Vec<u8>>;
-
 /// Serializes the fields of `value`, a variant of an externally tagged enum, as JSON.
 ///
 /// Named fields and unit variants become an object, several unnamed fields an array, and one unnamed field its value.
 ///
 /// # Errors
-/// Returns an error if a field does not serialize, or `value` is not a variant.
+/// Returns an error if a field does not serialize or could not be read, or `value` is not a variant.
 #[doc(hidden)]
 pub fn variant_to_json<T: Serialize>(value: &T) -> Result<Vec<u8>, serde_json::Error> {
-    to_json(|json| value.serialize(VariantFields(json)))
+    to_json(value, |value, json| value.serialize(VariantFields(json)))
 }
 
-/// Returns the JSON that `serialize` writes, in a vector of exactly its length.
-pub fn to_json(
-    serialize: impl FnOnce(&mut JsonSerializer<'_>) -> Result<(), serde_json::Error>,
+/// Returns the JSON of `value` that `serialize` writes, in a vector of exactly its length.
+pub fn to_json<T: Serialize>(
+    value: &T,
+    serialize: impl FnOnce(&T, &mut JsonSerializer<'_>) -> Result<(), serde_json::Error>,
 ) -> Result<Vec<u8>, serde_json::Error> {
     // Taken while in use, because an implementation of `Serialize` may call this function.
     let mut buffer = BUFFER.take();
     buffer.clear();
     let json =
-        serialize(&mut JsonSerializer::new(&mut buffer)).map(|()| buffer.as_slice().to_vec());
+        serialize_exactly(value, &mut buffer, serialize).map(|()| buffer.as_slice().to_vec());
     if buffer.capacity() <= MAX_BUFFER {
         BUFFER.set(buffer);
     }
