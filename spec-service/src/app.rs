@@ -163,7 +163,7 @@ impl Specs {
     /// Returns the changes of all specifications, from position `from` on, followed by new changes.
     #[must_use]
     pub fn watch(&self, from: Position) -> ChangeStream {
-        ChangeStream::new(&self.0.engine, from)
+        ChangeStream::new(&self.0.engine, from, self.0.max_content)
     }
 
     /// Checks whether the store accepts writes, and returns the status of the projections.

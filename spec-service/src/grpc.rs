@@ -16,11 +16,11 @@ use anyhow::Result;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::trace::TraceLayer;
 
 use crate::app::Specs;
+use crate::net::{ConnectionLimits, Incoming, KEEP_ALIVE, MAX_STREAMS, TrackRequestsLayer};
 use call_metrics::CallMetricsLayer;
 use generated::spec_service_server::SpecServiceServer;
 use service::GrpcService;
@@ -36,6 +36,10 @@ pub struct Grpc {
     pub max_content: usize,
     /// The timeout of a call. Streams have no timeout.
     pub timeout: Duration,
+    /// The limits of connections.
+    pub limits: ConnectionLimits,
+    /// The maximum number of streams of changes. Further ones are rejected.
+    pub max_watches: usize,
     /// Becomes `true` when shutdown begins. Health checks then report that the service is not serving.
     pub stopping: watch::Receiver<bool>,
     /// Becomes `true` when the server must stop. Streams then end.
@@ -66,8 +70,12 @@ pub async fn serve(listener: TcpListener, grpc: Grpc) -> Result<()> {
             .register_encoded_file_descriptor_set(DESCRIPTOR)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    let specs = SpecServiceServer::new(GrpcService::new(grpc.specs, grpc.stop.clone()))
-        .max_decoding_message_size(grpc.max_content + 64 * 1024);
+    let specs = SpecServiceServer::new(GrpcService::new(
+        grpc.specs,
+        grpc.max_watches,
+        grpc.stop.clone(),
+    ))
+    .max_decoding_message_size(grpc.max_content + 64 * 1024);
     let call_metrics = CallMetricsLayer::new(&[
         DESCRIPTOR,
         tonic_health::pb::FILE_DESCRIPTOR_SET,
@@ -75,11 +83,12 @@ pub async fn serve(listener: TcpListener, grpc: Grpc) -> Result<()> {
         tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
     ])?;
     let mut stop = grpc.stop;
-    // The end of a response is a frame of its own. Without `TCP_NODELAY` it waits for a delayed acknowledgement.
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let incoming = Incoming::new("grpc", listener, grpc.limits, stop.clone());
     let served = Server::builder()
         .timeout(grpc.timeout)
-        .http2_keepalive_interval(Some(Duration::from_secs(30)))
+        .http2_keepalive_interval(Some(KEEP_ALIVE))
+        .max_concurrent_streams(MAX_STREAMS)
+        .layer(TrackRequestsLayer)
         .layer(call_metrics)
         // Failures are logged where they are converted to a status.
         .layer(
@@ -94,7 +103,7 @@ pub async fn serve(listener: TcpListener, grpc: Grpc) -> Result<()> {
         .add_service(health)
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)
-        .serve_with_incoming_shutdown(incoming, async move {
+        .serve_with_incoming_shutdown(incoming.into_stream(), async move {
             let _ = stop.wait_for(|stop| *stop).await;
         })
         .await;

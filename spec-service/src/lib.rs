@@ -5,6 +5,7 @@ pub mod catalog;
 pub mod domain;
 pub mod grpc;
 pub mod metrics;
+pub mod net;
 pub mod rest;
 pub mod server;
 pub mod settings;

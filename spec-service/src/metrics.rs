@@ -50,8 +50,43 @@ pub const GRPC_DURATION: Metric = Metric {
     meaning: "Time from the call to its end; for a stream, to the end of the stream",
 };
 
+/// The number of refused requests.
+pub const REFUSALS: Metric = Metric {
+    name: "requests_refused_total",
+    kind: MetricKind::Counter,
+    unit: "requests",
+    labels: &["api", "code"],
+    meaning: "Requests and calls refused; `code` is the stable error code in lower case",
+};
+
+/// The number of open connections.
+pub const CONNECTIONS: Metric = Metric {
+    name: "connections_open",
+    kind: MetricKind::Gauge,
+    unit: "connections",
+    labels: &["api"],
+    meaning: "Open connections of clients",
+};
+
+/// The number of connections that the service closed.
+pub const CLOSED_CONNECTIONS: Metric = Metric {
+    name: "connections_closed_total",
+    kind: MetricKind::Counter,
+    unit: "connections",
+    labels: &["api", "limit"],
+    meaning: "Connections closed because the client exceeded a limit; `limit` is `head_timeout`, `idle_timeout`, `send_timeout` or `stop`",
+};
+
 /// All metrics that the service adds to those of the framework.
-pub const SERVICE_METRICS: &[Metric] = &[HTTP_REQUESTS, HTTP_DURATION, GRPC_CALLS, GRPC_DURATION];
+pub const SERVICE_METRICS: &[Metric] = &[
+    HTTP_REQUESTS,
+    HTTP_DURATION,
+    GRPC_CALLS,
+    GRPC_DURATION,
+    REFUSALS,
+    CONNECTIONS,
+    CLOSED_CONNECTIONS,
+];
 
 /// An exporter of all metrics of this process, in the text format of Prometheus.
 #[derive(Clone, Debug)]
@@ -72,7 +107,10 @@ impl Exporter {
         }
         let exporter = Self(builder.install_recorder()?);
         factum::metrics::describe();
-        for Metric { name, meaning, .. } in [HTTP_REQUESTS, GRPC_CALLS] {
+        metrics::describe_gauge!(CONNECTIONS.name, Unit::Count, CONNECTIONS.meaning);
+        for Metric { name, meaning, .. } in
+            [HTTP_REQUESTS, GRPC_CALLS, REFUSALS, CLOSED_CONNECTIONS]
+        {
             metrics::describe_counter!(name, Unit::Count, meaning);
         }
         for Metric { name, meaning, .. } in [HTTP_DURATION, GRPC_DURATION] {
@@ -117,4 +155,41 @@ pub(crate) fn record_call(method: &SharedString, code: String, started: Instant)
     let method = method.clone();
     metrics::counter!(GRPC_CALLS.name, "method" => method.clone(), "code" => code).increment(1);
     metrics::histogram!(GRPC_DURATION.name, "method" => method).record(started.elapsed());
+}
+
+/// Logs and counts a request that the caller must change, with the stable error code.
+pub fn record_refusal(api: &'static str, code: &str, detail: &str) {
+    tracing::info!(code, detail, "request refused");
+    let code = SharedString::from(code.to_owned());
+    metrics::counter!(REFUSALS.name, "api" => api, "code" => code).increment(1);
+}
+
+/// Counts a connection that the service closed because of `limit`.
+pub fn record_closed_connection(api: &'static str, limit: &'static str) {
+    metrics::counter!(CLOSED_CONNECTIONS.name, "api" => api, "limit" => limit).increment(1);
+}
+
+/// A connection that is counted as open until it is dropped.
+#[derive(Debug)]
+pub struct OpenConnection(&'static str);
+
+impl OpenConnection {
+    /// Counts a connection to `api` as open.
+    #[must_use]
+    pub fn new(api: &'static str) -> Self {
+        metrics::gauge!(CONNECTIONS.name, "api" => api).increment(1.0);
+        Self(api)
+    }
+
+    /// Returns the label of the API.
+    #[must_use]
+    pub fn api(&self) -> &'static str {
+        self.0
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        metrics::gauge!(CONNECTIONS.name, "api" => self.0).decrement(1.0);
+    }
 }

@@ -12,8 +12,10 @@ mod health;
 mod input;
 mod list;
 mod metrics;
+mod parse_errors;
 mod problem;
 mod read;
+mod serve;
 
 use std::any::Any;
 
@@ -29,6 +31,7 @@ use tower_http::trace::TraceLayer;
 
 pub use api::Api;
 use problem::Problem;
+pub use serve::serve;
 
 /// Creates the router with all routes of the API.
 pub fn router(api: Api) -> Router {

@@ -5,11 +5,10 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use crate::grpc::{self, Grpc};
 use crate::metrics::Exporter;
@@ -35,6 +34,7 @@ pub async fn run(settings: Settings) -> Result<()> {
     let grpc = listen("gRPC", settings.grpc_addr).await?;
     let (stopping, about_to_stop) = watch::channel(false);
     let (stop, stopped) = watch::channel(false);
+    let limits = settings.connection_limits();
     let api = Api {
         specs: wired.specs.clone(),
         max_content: settings.max_content_bytes,
@@ -47,18 +47,16 @@ pub async fn run(settings: Settings) -> Result<()> {
         specs: wired.specs.clone(),
         max_content: settings.max_content_bytes,
         timeout: settings.request_timeout,
+        limits,
+        max_watches: settings.max_streams,
         stopping: about_to_stop,
         stop: stopped.clone(),
     };
-    let rest = rest.tap_io(|socket| {
-        if let Err(error) = socket.set_nodelay(true) {
-            debug!(%error, "cannot set TCP_NODELAY on a connection");
-        }
-    });
-    let rest = axum::serve(rest, rest::router(api)).with_graceful_shutdown(wait_for_stop(stopped));
-    let rest = async { Ok(rest.await?) };
     let servers = vec![
-        ("REST", tokio::spawn(rest)),
+        (
+            "REST",
+            tokio::spawn(rest::serve(rest, api, limits, stopped)),
+        ),
         ("gRPC", tokio::spawn(grpc::serve(grpc, calls))),
     ];
 
@@ -81,11 +79,6 @@ async fn listen(api: &str, address: std::net::SocketAddr) -> Result<TcpListener>
     let address = listener.local_addr()?;
     writeln!(std::io::stdout(), "{api} API on http://{address}")?;
     Ok(listener)
-}
-
-async fn wait_for_stop(mut stop: watch::Receiver<bool>) {
-    // An error means that the sender was dropped, which is also a reason to stop.
-    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 async fn finish(servers: Vec<(&str, JoinHandle<Result<()>>)>, grace: Duration) {

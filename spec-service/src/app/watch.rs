@@ -10,6 +10,14 @@ use factum::{Engine, Position};
 use super::{AppError, Change};
 use crate::domain::{SpecEvent, SpecId};
 
+/// The approximate maximum size of the contents that a stream buffers, in bytes.
+///
+/// The subscription reads one page ahead, so a stream holds up to two pages.
+const MAX_BUFFER: usize = 128 * 1024;
+
+/// The maximum number of changes in a page.
+const MAX_PAGE: usize = 64;
+
 /// A stream of the changes of all specifications in order, first stored changes, then new ones.
 pub struct ChangeStream {
     subscription: Subscription,
@@ -17,10 +25,13 @@ pub struct ChangeStream {
 }
 
 impl ChangeStream {
-    pub(super) fn new(engine: &Engine, from: Position) -> Self {
+    /// Creates a stream for contents of at most `max_content` bytes.
+    pub(super) fn new(engine: &Engine, from: Position, max_content: usize) -> Self {
         let after = Position::new(from.get().saturating_sub(1));
+        let query = Query::event_types(SpecEvent::names());
+        let page_size = (MAX_BUFFER / max_content.max(1)).clamp(1, MAX_PAGE);
         Self {
-            subscription: engine.subscribe(Query::event_types(SpecEvent::names()), after),
+            subscription: engine.subscribe(query, after).page_size(page_size),
             buffer: VecDeque::new(),
         }
     }

@@ -1,12 +1,13 @@
 //! The implementation of the service in the contract.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use factum::Position;
 use futures_util::Stream;
 use futures_util::stream::unfold;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tonic::{Request, Response, Status};
 
 use super::generated as proto;
@@ -19,12 +20,18 @@ type CallResult<T> = Result<Response<T>, Status>;
 /// The gRPC service on the application functions.
 pub struct GrpcService {
     specs: Specs,
+    watches: Arc<Semaphore>,
     stop: watch::Receiver<bool>,
 }
 
 impl GrpcService {
-    pub fn new(specs: Specs, stop: watch::Receiver<bool>) -> Self {
-        Self { specs, stop }
+    pub fn new(specs: Specs, max_watches: usize, stop: watch::Receiver<bool>) -> Self {
+        let watches = Arc::new(Semaphore::new(max_watches));
+        Self {
+            specs,
+            watches,
+            stop,
+        }
     }
 }
 
@@ -177,13 +184,15 @@ impl SpecService for GrpcService {
         &self,
         request: Request<proto::WatchSpecsRequest>,
     ) -> CallResult<Self::WatchSpecsStream> {
+        let permit = self.watches.clone().try_acquire_owned();
+        let permit = permit.map_err(|_| status::too_many_streams())?;
         let from = Position::new(request.into_inner().from_position);
-        let state = Some((self.specs.watch(from), self.stop.clone()));
+        let state = Some((self.specs.watch(from), self.stop.clone(), permit));
         // The next change is read only when the caller is ready to receive it.
         let changes = unfold(state, |state| async {
-            let (mut changes, mut stop) = state?;
+            let (mut changes, mut stop, permit) = state?;
             match next_change(&mut changes, &mut stop).await {
-                Ok(change) => Some((Ok(change), Some((changes, stop)))),
+                Ok(change) => Some((Ok(change), Some((changes, stop, permit)))),
                 Err(status) => Some((Err(status), None)),
             }
         });

@@ -75,6 +75,14 @@ pub fn stopping() -> Status {
     Status::with_error_details(Code::Unavailable, "the service is stopping", details)
 }
 
+/// Creates the status for a stream beyond the maximum number.
+pub fn too_many_streams() -> Status {
+    let mut details = ErrorDetails::with_retry_info(Some(Duration::from_secs(1)));
+    details.set_error_info("TOO_MANY_STREAMS", DOMAIN, HashMap::new());
+    let message = "too many streams of changes; close one, or try again later";
+    Status::with_error_details(Code::ResourceExhausted, message, details)
+}
+
 /// Returns the name of the invalid field in the contract, or of the invalid metadata entry.
 fn field(error: &AppError) -> Option<&'static str> {
     match error {

@@ -79,6 +79,12 @@ impl Problem {
         self
     }
 
+    /// Returns the body.
+    pub fn to_json(&self) -> String {
+        // Texts and numbers always have a JSON form.
+        serde_json::to_string(&self.0).unwrap_or_default()
+    }
+
     fn retry_after(mut self, seconds: &'static str) -> Self {
         self.0
             .headers

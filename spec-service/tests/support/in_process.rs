@@ -8,6 +8,7 @@ use factum_memory::MemoryStore;
 use spec_service::app::{AppError, ListPage, ListQuery, SpecList, Specs};
 use spec_service::grpc::generated::spec_service_client::SpecServiceClient;
 use spec_service::grpc::{Grpc, serve};
+use spec_service::net::ConnectionLimits;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -74,6 +75,8 @@ impl InProcess {
             specs: Specs::new(engine, runtime, list),
             max_content: 2048,
             timeout,
+            limits: ConnectionLimits::default(),
+            max_watches: 2,
             stopping: about_to_stop,
             stop: stopped,
         };
