@@ -36,12 +36,14 @@ fn lifecycle() -> States<Spec> {
         name: SpecName::parse("sample").expect("the sample name is valid"),
         description: None,
         content: content.clone(),
+        reason: None,
     };
     let update = UpdateSpec {
         spec,
         content,
         description: None,
         expected_version: None,
+        reason: None,
     };
     let label = |spec: &Spec| {
         spec.life()
@@ -53,6 +55,7 @@ fn lifecycle() -> States<Spec> {
         .when(PublishSpec {
             spec,
             version: None,
+            reason: None,
         })
         .when(DeprecateSpec {
             spec,

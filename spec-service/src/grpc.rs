@@ -1,6 +1,7 @@
 //! The gRPC API of `proto/spec/v1/spec.proto`, with health and reflection services.
 
 mod call_metrics;
+mod codec;
 mod convert;
 #[rustfmt::skip]
 #[allow(missing_docs, clippy::all, clippy::too_many_lines)]

@@ -171,9 +171,9 @@ pub fn record_closed_connection(api: &'static str, limit: &'static str) {
 
 /// A connection that is counted as open until it is dropped.
 #[derive(Debug)]
-pub struct OpenConnection(&'static str);
+pub struct ConnectionGauge(&'static str);
 
-impl OpenConnection {
+impl ConnectionGauge {
     /// Counts a connection to `api` as open.
     #[must_use]
     pub fn new(api: &'static str) -> Self {
@@ -188,7 +188,7 @@ impl OpenConnection {
     }
 }
 
-impl Drop for OpenConnection {
+impl Drop for ConnectionGauge {
     fn drop(&mut self) {
         metrics::gauge!(CONNECTIONS.name, "api" => self.0).decrement(1.0);
     }

@@ -6,31 +6,37 @@
 mod api;
 mod catalog;
 mod change;
+mod conditions;
 mod content_type;
+mod header_value;
 mod headers;
 mod health;
 mod input;
 mod list;
 mod metrics;
+mod number;
 mod parse_errors;
 mod problem;
 mod read;
 mod serve;
 
 use std::any::Any;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::StatusCode;
+use axum::http::{self, StatusCode};
 use axum::middleware::{from_fn, map_response};
 use axum::response::Response;
 use axum::routing::get;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
-use tower_http::trace::TraceLayer;
+use tower_http::trace::{DefaultOnResponse, OnResponse, TraceLayer};
 
 pub use api::Api;
-use problem::Problem;
+use problem::{Problem, ProblemSummary};
+
+use crate::metrics::record_refusal;
 pub use serve::serve;
 
 /// Creates the router with all routes of the API.
@@ -71,11 +77,13 @@ pub fn router(api: Api) -> Router {
             api.timeout,
         ))
         .layer(CatchPanicLayer::custom(panic_response))
+        .layer(from_fn(headers::check_head))
         .layer(map_response(problem::to_problem))
         // Failures are logged where they are converted to a problem.
         .layer(
             TraceLayer::new_for_http()
                 .make_span_with(span)
+                .on_response(RecordRefusal)
                 .on_failure(()),
         )
         .layer(from_fn(metrics::record))
@@ -98,6 +106,21 @@ fn span(request: &Request) -> tracing::Span {
         correlation_id = header(headers::CORRELATION_ID),
         trace_parent = header(headers::TRACE_PARENT),
     )
+}
+
+/// A recorder of refused requests, in the span of the request.
+#[derive(Clone, Copy)]
+struct RecordRefusal;
+
+impl<B> OnResponse<B> for RecordRefusal {
+    fn on_response(self, response: &http::Response<B>, latency: Duration, span: &tracing::Span) {
+        if response.status().is_client_error()
+            && let Some(ProblemSummary { code, detail }) = response.extensions().get()
+        {
+            record_refusal("rest", code, detail);
+        }
+        DefaultOnResponse::default().on_response(response, latency, span);
+    }
 }
 
 /// Creates the response to a request that panicked. The panic hook reports the panic itself.

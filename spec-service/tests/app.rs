@@ -25,7 +25,7 @@ async fn writes_and_reads_return_the_current_state() {
         position: Position::new(revision),
     };
     assert_eq!(created, expected(1, None, SpecState::Draft, 1));
-    let published = specs.publish(id, None, &by("bob")).await.unwrap();
+    let published = specs.publish(id, None, None, &by("bob")).await.unwrap();
     assert_eq!(published, expected(1, Some(1), SpecState::Published, 2));
     let updated = update(&specs, id, "limit: 2\n", &by("eve")).await.unwrap();
     assert_eq!(updated, expected(2, Some(1), SpecState::Published, 3));
@@ -120,7 +120,7 @@ async fn error_has_code_and_field() {
         code_and_field(draft.unwrap_err()),
         ("illegal_transition", None)
     );
-    specs.publish(id, None, &by("ann")).await.unwrap();
+    specs.publish(id, None, None, &by("ann")).await.unwrap();
     let reason = specs.deprecate(id, " ".to_owned(), &by("ann")).await;
     assert_eq!(
         code_and_field(reason.unwrap_err()),
@@ -144,7 +144,7 @@ async fn list_shows_completed_writes() {
             number + 1
         );
     }
-    specs.publish(ids[1], None, &by("bob")).await.unwrap();
+    specs.publish(ids[1], None, None, &by("bob")).await.unwrap();
     specs.delete(ids[3], None, &by("bob")).await.unwrap();
     let ids_in = async |state| {
         let query = ListQuery {

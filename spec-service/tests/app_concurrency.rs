@@ -116,11 +116,11 @@ async fn repeated_request_ignores_later_changes() {
         expected_revision: Some(1),
         ..keyed("ann", "p")
     };
-    let published = specs.publish(first.id, None, &publish).await.unwrap();
+    let published = specs.publish(first.id, None, None, &publish).await.unwrap();
     specs.delete(first.id, None, &by("bob")).await.unwrap();
     let again = create(&specs, "limits", &keyed("ann", "k")).await.unwrap();
     assert_eq!((again, again.state), (first, SpecState::Draft));
-    let again = specs.publish(first.id, None, &publish).await.unwrap();
+    let again = specs.publish(first.id, None, None, &publish).await.unwrap();
     assert_eq!((again, again.revision), (published, 2));
 }
 

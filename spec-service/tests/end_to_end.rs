@@ -53,6 +53,7 @@ async fn from_rest_to_grpc(server: &Server, name: &str, content: &str) {
         id: id.clone(),
         version: None,
         expected_revision: Some(1),
+        reason: None,
     };
     client.publish_spec(publish).await.unwrap();
     let yaml = server.request(Method::GET, &format!("/v1/specs/{id}"));
@@ -77,6 +78,7 @@ async fn from_grpc_to_rest(server: &Server, name: &str, content: &str) {
         name: name.to_owned(),
         content: content.to_owned(),
         description: None,
+        reason: None,
     };
     let id = client.create_spec(new).await.unwrap().into_inner().id;
     let path = format!("/v1/specs/{id}");
@@ -191,6 +193,7 @@ async fn write_until_killed(
                         name: name.clone(),
                         content,
                         description: None,
+                        reason: None,
                     };
                     let Ok(created) = client.create_spec(new).await else {
                         return;
@@ -320,6 +323,12 @@ async fn stopping_server_drains_and_finishes_requests() {
     while server.get("/readyz").await.status() == StatusCode::OK {
         tokio::task::yield_now().await;
     }
+    let health = server.get("/health").await;
+    let health = server::problem(health, StatusCode::SERVICE_UNAVAILABLE).await;
+    assert_eq!(
+        (&health["code"], &health["store"]["writable"]),
+        (&json!("not_ready"), &json!(true))
+    );
     assert_eq!(server.get("/livez").await.status(), StatusCode::OK);
     assert_eq!(server.json("/v1/specs").await["total"], 0);
     // After the server stops accepting connections, the pending request still gets a response.

@@ -106,7 +106,7 @@ async fn deleted_spec_keeps_its_content_and_history() {
         .map(|event| {
             (
                 event.event_type.as_str(),
-                event.user_id.as_str(),
+                event.actor.as_str(),
                 event.reason.as_deref(),
             )
         })

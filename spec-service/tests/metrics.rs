@@ -81,7 +81,19 @@ async fn make_grpc_calls(server: &Server) {
     );
 }
 
-const EXPECTED_METRICS: [(&str, f64); 17] = [
+const EXPECTED_METRICS: [(&str, f64); 20] = [
+    (
+        r#"requests_refused_total{api="rest",code="revision_mismatch"}"#,
+        1.0,
+    ),
+    (
+        r#"requests_refused_total{api="rest",code="no_such_route"}"#,
+        2.0,
+    ),
+    (
+        r#"requests_refused_total{api="grpc",code="name_taken"}"#,
+        1.0,
+    ),
     (
         r#"factum_commands_total{command="CreateSpec",outcome="done"}"#,
         3.0,

@@ -19,6 +19,7 @@ fn generated_code_matches_the_contract() {
     let mut files = protox::compile([CONTRACT], [package.join("proto")]).unwrap();
     let scratch = tempfile::tempdir().unwrap();
     tonic_prost_build::configure()
+        .codec_path("crate::grpc::codec::ContractCodec")
         .out_dir(scratch.path())
         .emit_rerun_if_changed(false)
         .compile_fds(files.clone())

@@ -188,6 +188,51 @@ async fn history_has_actor_event_type_and_reason() {
 }
 
 #[tokio::test]
+async fn every_change_has_a_reason() {
+    let (_dir, server) = Server::fresh();
+    let new = json!({"name": "limits", "content": "a: 1\n", "reason": " first "});
+    let created: Value = server.post("/v1/specs", &new).await.json().await.unwrap();
+    let path = format!("/v1/specs/{}", created["id"].as_str().unwrap());
+    let yaml = ("content-type", "application/yaml");
+    let put = async |query: &str, (name, value): (&str, &str), body: &str| {
+        let put = server.request(Method::PUT, &format!("{path}{query}"));
+        let put = put.header(name, value).body(body.to_owned());
+        assert_eq!(put.send().await.unwrap().status(), StatusCode::OK, "{body}");
+    };
+    put("?reason=as%20yaml&description=d", yaml, "a: 2\n").await;
+    let json_type = ("content-type", "application/json");
+    put("", json_type, r#"{"content": "a: 3", "reason": "as json"}"#).await;
+    let publish = json!({"version": 2, "reason": "approved"});
+    server.post(&format!("{path}/publish"), &publish).await;
+    server
+        .post(&format!("{path}/deprecate"), &json!({"reason": "old"}))
+        .await;
+    let delete = server
+        .request(Method::DELETE, &path)
+        .json(&json!({"reason": "legal"}));
+    assert_eq!(
+        delete.send().await.unwrap().status(),
+        StatusCode::NO_CONTENT
+    );
+    let history = server.json(&format!("{path}/history")).await;
+    let events = history["events"].as_array().unwrap().iter();
+    let reasons: Vec<_> = events
+        .map(|event| event["reason"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        reasons,
+        ["first", "as yaml", "as json", "approved", "old", "legal"]
+    );
+    let long = json!({"name": "n", "content": "a: 1\n", "reason": "x".repeat(2_001)});
+    let long = problem(
+        server.post("/v1/specs", &long).await,
+        StatusCode::UNPROCESSABLE_ENTITY,
+    )
+    .await;
+    assert_eq!(long["errors"][0]["pointer"], "/reason");
+}
+
+#[tokio::test]
 async fn yaml_is_returned_byte_for_byte() {
     let (_dir, server) = Server::fresh();
     let content = "# a comment\r\nkey:   \"\u{e9}\\t\u{1F980}\"  # spaces stay\r\n\n\n";

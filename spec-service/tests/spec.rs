@@ -61,6 +61,7 @@ fn create() -> CreateSpec {
         name: name(),
         description: Some("  what it is for \n".to_owned()),
         content: content(1),
+        reason: None,
     }
 }
 
@@ -70,6 +71,7 @@ fn update(number: u64) -> UpdateSpec {
         content: content(number),
         description: None,
         expected_version: None,
+        reason: None,
     }
 }
 
@@ -77,6 +79,7 @@ fn publish(version: Option<u64>) -> PublishSpec {
     PublishSpec {
         spec: SPEC,
         version,
+        reason: None,
     }
 }
 

@@ -84,6 +84,7 @@ impl Log {
                     name: name(*index),
                     description: None,
                     content: Content::parse(b"a: 1\n", DEFAULT_MAX_BYTES).unwrap(),
+                    reason: None,
                 };
                 let holder = self.holder(&create.name);
                 (id, create.decide((&self.spec(id), &holder)))

@@ -19,7 +19,7 @@ pub struct RequestContext {
     pub idempotency_key: Option<String>,
     /// The expected revision of the specification. If it is another, the write fails.
     pub expected_revision: Option<u64>,
-    /// The reason, recorded in the history. Deprecations and deletions set it to their own.
+    /// The reason, recorded in the history. Each write sets it.
     pub reason: Option<String>,
 }
 

@@ -77,6 +77,14 @@ pub enum AppError {
 }
 
 impl AppError {
+    /// Returns whether the caller must change the request. Otherwise the same request can succeed later.
+    pub(crate) fn is_refusal(&self) -> bool {
+        !matches!(
+            self,
+            Self::Contended | Self::ListBehind { .. } | Self::Unavailable(_) | Self::Internal(_)
+        )
+    }
+
     /// Logs the error if the service or the store caused it.
     pub(crate) fn log(&self) {
         match self {

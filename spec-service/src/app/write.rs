@@ -21,6 +21,8 @@ pub struct NewSpec<'a> {
     pub content: &'a [u8],
     /// The purpose of the specification.
     pub description: Option<String>,
+    /// The reason, for the history.
+    pub reason: Option<String>,
 }
 
 /// The input of [`Specs::update`].
@@ -30,6 +32,8 @@ pub struct NewVersion<'a> {
     pub content: &'a [u8],
     /// The new purpose of the specification. `None` keeps the current one, empty removes it.
     pub description: Option<String>,
+    /// The reason, for the history.
+    pub reason: Option<String>,
     /// The expected latest version. If it is another, the write fails.
     pub expected_version: Option<u64>,
 }
@@ -77,8 +81,10 @@ impl Specs {
             name,
             description: new.description,
             content,
+            reason: new.reason,
         };
-        self.write(spec, create, context).await
+        let context = context.with_reason(create.reason.as_deref());
+        self.write(spec, create, &context).await
     }
 
     /// Adds a version to the content of a specification.
@@ -98,8 +104,10 @@ impl Specs {
             content: Content::parse(new.content, self.0.max_content)?,
             description: new.description,
             expected_version: new.expected_version,
+            reason: new.reason,
         };
-        self.write(spec, update, context).await
+        let context = context.with_reason(update.reason.as_deref());
+        self.write(spec, update, &context).await
     }
 
     /// Publishes `version`, or the latest version.
@@ -110,10 +118,16 @@ impl Specs {
         &self,
         spec: SpecId,
         version: Option<u64>,
+        reason: Option<String>,
         context: &RequestContext,
     ) -> Result<WriteResult, AppError> {
-        let publish = PublishSpec { spec, version };
-        self.write(spec, publish, context).await
+        let context = context.with_reason(reason.as_deref());
+        let publish = PublishSpec {
+            spec,
+            version,
+            reason,
+        };
+        self.write(spec, publish, &context).await
     }
 
     /// Marks a specification as deprecated.

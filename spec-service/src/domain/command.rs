@@ -26,6 +26,8 @@ pub struct CreateSpec {
     pub description: Option<String>,
     /// Version 1 of the content.
     pub content: Content,
+    /// The reason, for the history.
+    pub reason: Option<String>,
 }
 
 impl Decide for CreateSpec {
@@ -44,6 +46,7 @@ impl Decide for CreateSpec {
             });
         }
         let description = trimmed_text("description", self.description.as_deref())?;
+        trimmed_text("reason", self.reason.as_deref())?;
         Ok(SpecEvent::Created {
             name: self.name.clone(),
             description,
@@ -68,6 +71,8 @@ pub struct UpdateSpec {
     pub description: Option<String>,
     /// The expected latest version. If it is another, the command is rejected.
     pub expected_version: Option<u64>,
+    /// The reason, for the history.
+    pub reason: Option<String>,
 }
 
 impl Decide for UpdateSpec {
@@ -86,6 +91,7 @@ impl Decide for UpdateSpec {
             None => life.description.clone(),
             description => trimmed_text("description", description.as_deref())?,
         };
+        trimmed_text("reason", self.reason.as_deref())?;
         Ok(SpecEvent::Updated {
             description,
             content: self.content.clone(),
@@ -105,6 +111,8 @@ pub struct PublishSpec {
     pub spec: SpecId,
     /// The version to publish. `None` means the latest.
     pub version: Option<u64>,
+    /// The reason, for the history.
+    pub reason: Option<String>,
 }
 
 impl Decide for PublishSpec {
@@ -123,6 +131,7 @@ impl Decide for PublishSpec {
         if life.published == Some(version) {
             return Err(SpecRejection::AlreadyPublished { version });
         }
+        trimmed_text("reason", self.reason.as_deref())?;
         Ok(SpecEvent::Published { version }.into())
     }
 }

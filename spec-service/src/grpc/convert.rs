@@ -88,7 +88,7 @@ pub fn event(change: &Change) -> proto::HistoryEvent {
         event_id: record.id.to_string(),
         event_type: record.name.to_string(),
         occurred_at: timestamp(record.recorded_at),
-        user_id: change.actor(),
+        actor: change.actor(),
         payload: change.payload(),
         version: record.version.get(),
         position: record.position.get(),

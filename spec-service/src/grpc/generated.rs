@@ -13,6 +13,9 @@ pub struct CreateSpecRequest {
     /// The purpose of the spec.
     #[prost(string, optional, tag = "3")]
     pub description: ::core::option::Option<::prost::alloc::string::String>,
+    /// The reason, for the history.
+    #[prost(string, optional, tag = "4")]
+    pub reason: ::core::option::Option<::prost::alloc::string::String>,
 }
 /// A new spec.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -47,6 +50,9 @@ pub struct UpdateSpecRequest {
     /// ABORTED.
     #[prost(uint64, optional, tag = "5")]
     pub expected_revision: ::core::option::Option<u64>,
+    /// The reason, for the history.
+    #[prost(string, optional, tag = "6")]
+    pub reason: ::core::option::Option<::prost::alloc::string::String>,
 }
 /// An updated spec.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -187,6 +193,9 @@ pub struct PublishSpecRequest {
     /// ABORTED.
     #[prost(uint64, optional, tag = "3")]
     pub expected_revision: ::core::option::Option<u64>,
+    /// The reason, for the history.
+    #[prost(string, optional, tag = "4")]
+    pub reason: ::core::option::Option<::prost::alloc::string::String>,
 }
 /// A published spec.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -273,9 +282,9 @@ pub struct HistoryEvent {
     /// When the event was recorded.
     #[prost(message, optional, tag = "3")]
     pub occurred_at: ::core::option::Option<::prost_types::Timestamp>,
-    /// The user who made the change.
+    /// The caller who made the change, from `x-actor`.
     #[prost(string, tag = "4")]
-    pub user_id: ::prost::alloc::string::String,
+    pub actor: ::prost::alloc::string::String,
     /// The event data as JSON text. Fields can be added later.
     #[prost(string, tag = "5")]
     pub payload: ::prost::alloc::string::String,
@@ -463,7 +472,7 @@ pub mod spec_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::grpc::codec::ContractCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/spec.v1.SpecService/CreateSpec",
             );
@@ -489,7 +498,7 @@ pub mod spec_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::grpc::codec::ContractCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/spec.v1.SpecService/UpdateSpec",
             );
@@ -515,7 +524,7 @@ pub mod spec_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::grpc::codec::ContractCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/spec.v1.SpecService/GetSpec",
             );
@@ -540,7 +549,7 @@ pub mod spec_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::grpc::codec::ContractCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/spec.v1.SpecService/ListSpecs",
             );
@@ -565,7 +574,7 @@ pub mod spec_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::grpc::codec::ContractCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/spec.v1.SpecService/PublishSpec",
             );
@@ -590,7 +599,7 @@ pub mod spec_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::grpc::codec::ContractCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/spec.v1.SpecService/DeprecateSpec",
             );
@@ -616,7 +625,7 @@ pub mod spec_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::grpc::codec::ContractCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/spec.v1.SpecService/DeleteSpec",
             );
@@ -641,7 +650,7 @@ pub mod spec_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::grpc::codec::ContractCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/spec.v1.SpecService/GetSpecHistory",
             );
@@ -669,7 +678,7 @@ pub mod spec_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::grpc::codec::ContractCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/spec.v1.SpecService/WatchSpecs",
             );
@@ -883,7 +892,7 @@ pub mod spec_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = CreateSpecSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::grpc::codec::ContractCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -928,7 +937,7 @@ pub mod spec_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = UpdateSpecSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::grpc::codec::ContractCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -973,7 +982,7 @@ pub mod spec_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetSpecSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::grpc::codec::ContractCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1018,7 +1027,7 @@ pub mod spec_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListSpecsSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::grpc::codec::ContractCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1063,7 +1072,7 @@ pub mod spec_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = PublishSpecSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::grpc::codec::ContractCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1108,7 +1117,7 @@ pub mod spec_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = DeprecateSpecSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::grpc::codec::ContractCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1153,7 +1162,7 @@ pub mod spec_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = DeleteSpecSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::grpc::codec::ContractCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1198,7 +1207,7 @@ pub mod spec_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetSpecHistorySvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::grpc::codec::ContractCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1244,7 +1253,7 @@ pub mod spec_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = WatchSpecsSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::grpc::codec::ContractCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,

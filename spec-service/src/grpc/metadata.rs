@@ -7,13 +7,13 @@ use tonic::{Request, Response, Status};
 use super::status;
 use crate::app::{RequestContext, WriteResult};
 
-/// The maximum length of `x-user-id`, in bytes.
+/// The maximum length of `x-actor`, in bytes.
 const MAX_ACTOR_BYTES: usize = 200;
 const POSITION: &str = "x-position";
 
 /// Returns the caller and the conditions of a call.
 pub fn context<T>(request: &Request<T>, expected: Option<u64>) -> Result<RequestContext, Status> {
-    let actor = text(request, "x-user-id")?
+    let actor = text(request, "x-actor")?
         .map(str::trim)
         .filter(|actor| !actor.is_empty());
     if let Some(actor) = actor.filter(|actor| actor.len() > MAX_ACTOR_BYTES) {
@@ -21,7 +21,7 @@ pub fn context<T>(request: &Request<T>, expected: Option<u64>) -> Result<Request
             "too long, {} bytes; the limit is {MAX_ACTOR_BYTES}",
             actor.len()
         );
-        return Err(status::malformed("x-user-id", &rule));
+        return Err(status::malformed("x-actor", &rule));
     }
     let correlation_id = text(request, "x-correlation-id")?
         .map(str::parse)
@@ -30,7 +30,8 @@ pub fn context<T>(request: &Request<T>, expected: Option<u64>) -> Result<Request
         actor: actor.map(str::to_owned),
         correlation_id: correlation_id
             .map_err(|_| status::malformed("x-correlation-id", "expected a UUID"))?,
-        trace_parent: text(request, "traceparent")?.map(str::to_owned),
+        // The W3C specification requires that a malformed or repeated value is ignored.
+        trace_parent: trace_parent(request),
         idempotency_key: text(request, "idempotency-key")?.map(str::to_owned),
         expected_revision: expected,
         reason: None,
@@ -39,9 +40,13 @@ pub fn context<T>(request: &Request<T>, expected: Option<u64>) -> Result<Request
 
 /// Returns the position that a list must have reached, if the caller sent one.
 pub fn min_position<T>(request: &Request<T>) -> Result<Option<Position>, Status> {
-    let position = text(request, POSITION)?.map(str::parse).transpose();
-    let position = position.map_err(|_| status::malformed(POSITION, "expected a number"))?;
-    Ok(position.map(Position::new))
+    let Some(text) = text(request, POSITION)? else {
+        return Ok(None);
+    };
+    match text.parse::<u64>() {
+        Ok(position) if position.to_string() == text => Ok(Some(Position::new(position))),
+        _ => Err(status::malformed(POSITION, "expected a number")),
+    }
 }
 
 /// Creates the response to a write, with the position of the write in its metadata.
@@ -52,12 +57,24 @@ pub fn write_response<T>(written: &WriteResult, message: T) -> Response<T> {
     response
 }
 
+fn trace_parent<T>(request: &Request<T>) -> Option<String> {
+    let mut values = request.metadata().get_all("traceparent").iter();
+    let (value, repeated) = (values.next()?, values.next());
+    match repeated {
+        None => value.to_str().ok().map(str::to_owned),
+        Some(_) => None,
+    }
+}
+
 fn text<'r, T>(request: &'r Request<T>, key: &str) -> Result<Option<&'r str>, Status> {
-    let value = request
-        .metadata()
-        .get(key)
-        .map(|value| std::str::from_utf8(value.as_bytes()));
+    let mut values = request.metadata().get_all(key).iter();
+    let value = values.next();
+    // A proxy could otherwise read another value than the service.
+    if values.next().is_some() {
+        return Err(status::malformed(key, "repeated; send it once"));
+    }
     value
+        .map(|value| std::str::from_utf8(value.as_bytes()))
         .transpose()
         .map_err(|_| status::malformed(key, "expected UTF-8"))
 }

@@ -47,6 +47,7 @@ impl SpecService for GrpcService {
             name: &request.name,
             content: request.content.as_bytes(),
             description: request.description,
+            reason: request.reason,
         };
         let written = self.specs.create(new, &context).await?;
         let message = proto::CreateSpecResponse {
@@ -67,6 +68,7 @@ impl SpecService for GrpcService {
         let new = NewVersion {
             content: request.content.as_bytes(),
             description: request.description,
+            reason: request.reason,
             expected_version: request.expected_version,
         };
         let written = self.specs.update(id, new, &context).await;
@@ -125,7 +127,10 @@ impl SpecService for GrpcService {
         let context = metadata::context(&request, request.get_ref().expected_revision)?;
         let request = request.into_inner();
         let id = convert::id(&request.id)?;
-        let written = self.specs.publish(id, request.version, &context).await;
+        let written = self
+            .specs
+            .publish(id, request.version, request.reason, &context);
+        let written = written.await;
         let written = written.map_err(status::for_spec(id))?;
         let message = proto::PublishSpecResponse {
             published_version: written.published_version.unwrap_or_default(),

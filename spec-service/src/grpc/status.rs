@@ -12,6 +12,7 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::app::AppError;
 use crate::domain::{SpecId, SpecRejection};
+use crate::metrics::record_refusal;
 
 const DOMAIN: &str = "spec-service";
 const INTERNAL_MESSAGE: &str = "internal error; see the service log";
@@ -48,6 +49,9 @@ fn to_status(error: &AppError, resource: &str) -> Status {
         details.set_resource_info("spec.v1.Spec", resource, "", error.to_string());
     }
     error.log();
+    if error.is_refusal() {
+        record_refusal("grpc", error.code(), &error.to_string());
+    }
     let message = match code {
         Code::Internal => INTERNAL_MESSAGE.to_owned(),
         _ => error.to_string(),
@@ -65,7 +69,20 @@ pub fn panic_response(_: Box<dyn Any + Send>) -> http::Response<Body> {
 pub fn malformed(field: &str, rule: &str) -> Status {
     let mut details = ErrorDetails::with_bad_request_violation(field, rule);
     details.set_error_info("MALFORMED", DOMAIN, HashMap::new());
-    Status::with_error_details(Code::InvalidArgument, format!("{field}: {rule}"), details)
+    let message = format!("{field}: {rule}");
+    record_refusal("grpc", "malformed", &message);
+    Status::with_error_details(Code::InvalidArgument, message, details)
+}
+
+/// Creates the status for a message that is not in the format of the contract.
+pub fn undecodable(error: &Status) -> Status {
+    let details = ErrorDetails::with_error_info("MALFORMED", DOMAIN, HashMap::new());
+    let message = format!(
+        "malformed message: {}; encode it by the contract",
+        error.message()
+    );
+    record_refusal("grpc", "malformed", &message);
+    Status::with_error_details(Code::InvalidArgument, message, details)
 }
 
 /// Creates the status that ends a stream when the service stops.
@@ -80,6 +97,7 @@ pub fn too_many_streams() -> Status {
     let mut details = ErrorDetails::with_retry_info(Some(Duration::from_secs(1)));
     details.set_error_info("TOO_MANY_STREAMS", DOMAIN, HashMap::new());
     let message = "too many streams of changes; close one, or try again later";
+    record_refusal("grpc", "too_many_streams", message);
     Status::with_error_details(Code::ResourceExhausted, message, details)
 }
 

@@ -16,7 +16,7 @@ pub fn span<B>(request: &Request<B>) -> Span {
     tracing::info_span!(
         "call",
         method = request.uri().path(),
-        actor = entry("x-user-id"),
+        actor = entry("x-actor"),
         correlation_id = entry("x-correlation-id"),
         trace_parent = entry("traceparent"),
         code = Empty,

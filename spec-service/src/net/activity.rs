@@ -15,7 +15,7 @@ struct ActivityState {
     started: u64,
     active: usize,
     idle_since: Instant,
-    /// The requests with a part of the response that the client has not received, and the time of that part.
+    /// The requests with an unsent part of the response, and the time of that part.
     unsent: HashMap<u64, Instant>,
 }
 
@@ -43,7 +43,7 @@ impl Activity {
         self.state().started
     }
 
-    /// Returns the time since which there is no request, or `None` if there is one.
+    /// Returns the end of the last request, or `None` if a request is active.
     #[must_use]
     pub fn idle_since(&self) -> Option<Instant> {
         let state = self.state();
@@ -90,7 +90,7 @@ impl ActiveRequest {
             .insert(self.number, Instant::now());
     }
 
-    /// Marks that the connection asks for the next part, so the client has received enough of the previous one.
+    /// Marks that the connection asks for the next part of the response.
     pub fn part_requested(&self) {
         self.activity.state().unsent.remove(&self.number);
     }

@@ -14,7 +14,7 @@ use tracing::debug;
 
 use super::activity::Activity;
 use super::limits::ConnectionLimits;
-use crate::metrics::{OpenConnection, record_closed_connection};
+use crate::metrics::{ConnectionGauge, record_closed_connection};
 
 /// The start of the preface that a client of HTTP/2 sends (RFC 9113, 3.4).
 const PREFACE_START: [u8; 3] = *b"PRI";
@@ -42,7 +42,7 @@ pub struct Connection {
     /// The time since which the socket does not accept all data.
     blocked_since: Option<Instant>,
     check: Pin<Box<Sleep>>,
-    open: OpenConnection,
+    open: ConnectionGauge,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -67,7 +67,7 @@ impl Connection {
             head_since: None,
             blocked_since: None,
             check: Box::pin(sleep(interval(&limits))),
-            open: OpenConnection::new(api),
+            open: ConnectionGauge::new(api),
             _permit: permit,
         }
     }
@@ -117,7 +117,7 @@ impl Connection {
         if over(Some(idle_since), self.limits.idle_timeout) {
             return Some("idle_timeout");
         }
-        // The server has told the client that it stops. A client that does not answer is not waited for.
+        // The server sent the client a notice that it stops. It does not wait for an answer.
         over(self.stop_seen, STOP_TIMEOUT).then_some("stop")
     }
 

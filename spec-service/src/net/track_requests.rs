@@ -16,9 +16,9 @@ use super::activity::{ActiveRequest, Activity};
 /// The connection holds one part for each stream that a client does not read.
 const MAX_PART: usize = 16 * 1024;
 
-/// A layer that counts requests in the [`Activity`] of their connection, which is an extension of the request.
+/// A layer that counts requests in the [`Activity`] of their connection.
 ///
-/// A request ends with the last part of its response.
+/// The activity is an extension of the request. A request ends with the last part of its response.
 #[derive(Debug, Clone, Copy)]
 pub struct TrackRequestsLayer;
 
@@ -65,7 +65,9 @@ where
     }
 }
 
-/// A response body in parts of at most 16 KiB, whose progress is visible in the [`Activity`] of the connection.
+/// A response body in parts of at most 16 KiB.
+///
+/// Its progress is visible in the [`Activity`] of the connection.
 #[derive(Debug)]
 pub struct TrackedBody<B> {
     body: B,

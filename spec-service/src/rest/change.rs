@@ -8,8 +8,9 @@ use axum::response::IntoResponse as _;
 use serde::{Deserialize, Serialize};
 
 use super::api::Api;
-use super::headers::{Caller, EntityTags, write_headers};
-use super::input::{Body, Id, Parameters, from_json, required};
+use super::conditions::{Conditions, ExpectedRevision};
+use super::headers::{Caller, write_headers};
+use super::input::{Body, Id, NoParameters, Parameters, from_json, required};
 use super::problem::{ApiResult, Problem};
 use super::read::write_problem;
 use crate::app::{AppError, NewSpec, NewVersion, RequestContext, WriteResult};
@@ -21,14 +22,34 @@ struct CreateBody {
     name: Option<String>,
     content: Option<String>,
     description: Option<String>,
+    reason: Option<String>,
 }
 
-/// The query parameters of a creation with a YAML body.
+/// The query parameters of a write with a YAML body. A write with a JSON body has them in the body.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CreateParameters {
     name: Option<String>,
     description: Option<String>,
+    reason: Option<String>,
+}
+
+/// The query parameters of an update with a YAML body.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateParameters {
+    description: Option<String>,
+    reason: Option<String>,
+}
+
+/// Rejects query parameters of a write with a JSON body.
+fn reject_with_json(parameters: &[(&str, &Option<String>)]) -> Result<(), Problem> {
+    match parameters.iter().find(|(_, value)| value.is_some()) {
+        None => Ok(()),
+        Some((name, _)) => Err(Problem::malformed(format!(
+            "query parameter not allowed with a JSON body: `{name}`; send it in the body"
+        ))),
+    }
 }
 
 #[derive(Serialize)]
@@ -43,24 +64,37 @@ pub async fn create(
     State(api): State<Api>,
     Caller(context): Caller,
     Parameters(parameters): Parameters<CreateParameters>,
+    conditions: Conditions,
     body: Body,
 ) -> ApiResult {
-    let (name, content, description) = match body {
+    conditions.check_creation()?;
+    let (name, content, description, reason) = match body {
         Body::Yaml(content) => {
             let name = parameters.name.ok_or_else(|| {
                 Problem::malformed(
                     "missing query parameter: `name`; it is required with a YAML body",
                 )
             })?;
-            (name, content.to_vec(), parameters.description)
+            let CreateParameters {
+                description,
+                reason,
+                ..
+            } = parameters;
+            (name, content.to_vec(), description, reason)
         }
         Body::Json(bytes) => {
+            reject_with_json(&[
+                ("name", &parameters.name),
+                ("description", &parameters.description),
+                ("reason", &parameters.reason),
+            ])?;
             let body: CreateBody = from_json(&bytes)?;
             let name = required(body.name, "name")?;
             (
                 name,
                 required(body.content, "content")?.into_bytes(),
                 body.description,
+                body.reason,
             )
         }
         Body::Empty => return Err(Problem::malformed("empty request body; send JSON or YAML")),
@@ -69,6 +103,7 @@ pub async fn create(
         name: &name,
         content: &content,
         description,
+        reason,
     };
     let written = api.specs.create(new, &context).await?;
     let location = (header::LOCATION, format!("/v1/specs/{}", written.id));
@@ -86,6 +121,7 @@ pub async fn create(
 struct UpdateBody {
     content: Option<String>,
     description: Option<String>,
+    reason: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -93,15 +129,25 @@ struct UpdatedBody {
     version: u64,
 }
 
-/// Handles `PUT /v1/specs/{id}`: JSON, or the content as YAML, which keeps the description.
-pub async fn update(target: Target, body: Body) -> ApiResult {
-    let (content, description) = match body {
-        Body::Yaml(content) => (content.to_vec(), None),
+/// Handles `PUT /v1/specs/{id}`: JSON, or the content as YAML with `?description=&reason=`.
+pub async fn update(
+    target: Target,
+    Parameters(parameters): Parameters<UpdateParameters>,
+    body: Body,
+) -> ApiResult {
+    let UpdateParameters {
+        description,
+        reason,
+    } = parameters;
+    let (content, description, reason) = match body {
+        Body::Yaml(content) => (content.to_vec(), description, reason),
         Body::Json(bytes) => {
+            reject_with_json(&[("description", &description), ("reason", &reason)])?;
             let body: UpdateBody = from_json(&bytes)?;
             (
                 required(body.content, "content")?.into_bytes(),
                 body.description,
+                body.reason,
             )
         }
         Body::Empty => return Err(Problem::malformed("empty request body; send JSON or YAML")),
@@ -110,6 +156,7 @@ pub async fn update(target: Target, body: Body) -> ApiResult {
     let new = NewVersion {
         content: &content,
         description,
+        reason,
         expected_version: None,
     };
     let written = target
@@ -125,6 +172,7 @@ pub async fn update(target: Target, body: Body) -> ApiResult {
 #[serde(deny_unknown_fields)]
 struct PublishBody {
     version: Option<u64>,
+    reason: Option<String>,
 }
 
 /// The specification after a change of its state.
@@ -148,11 +196,11 @@ impl From<WriteResult> for StateBody {
 }
 
 /// Handles `POST /v1/specs/{id}/publish`: publishes the latest version, or the one in the body.
-pub async fn publish(target: Target, body: Body) -> ApiResult {
-    let PublishBody { version } = body.object()?;
+pub async fn publish(target: Target, _: NoParameters, body: Body) -> ApiResult {
+    let PublishBody { version, reason } = body.object()?;
     let Target { api, id, context } = &target;
     let written = target
-        .checked(api.specs.publish(*id, version, context).await)
+        .checked(api.specs.publish(*id, version, reason, context).await)
         .await?;
     Ok((write_headers(&written), Json(StateBody::from(written))).into_response())
 }
@@ -164,7 +212,7 @@ struct DeprecateBody {
 }
 
 /// Handles `POST /v1/specs/{id}/deprecate`.
-pub async fn deprecate(target: Target, body: Body) -> ApiResult {
+pub async fn deprecate(target: Target, _: NoParameters, body: Body) -> ApiResult {
     let DeprecateBody { reason } = body.object()?;
     let reason = required(reason, "reason")?;
     let Target { api, id, context } = &target;
@@ -180,18 +228,36 @@ pub struct DeleteParameters {
     reason: Option<String>,
 }
 
-/// Handles `DELETE /v1/specs/{id}?reason=`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DeleteBody {
+    reason: Option<String>,
+}
+
+/// Handles `DELETE /v1/specs/{id}`, with the reason in the body or in `?reason=`.
+///
+/// Some clients cannot send a body.
 pub async fn delete(
     target: Target,
     Parameters(parameters): Parameters<DeleteParameters>,
+    body: Body,
 ) -> ApiResult {
+    let DeleteBody { reason } = body.object()?;
+    if reason.is_some() && parameters.reason.is_some() {
+        let detail = "reason in the body and in the query; send it once";
+        return Err(Problem::malformed(detail));
+    }
+    let reason = reason.or(parameters.reason);
     let Target { api, id, context } = &target;
     let written = target
-        .checked(api.specs.delete(*id, parameters.reason, context).await)
+        .checked(api.specs.delete(*id, reason, context).await)
         .await?;
     let [_, position] = write_headers(&written);
     Ok((StatusCode::NO_CONTENT, [position]).into_response())
 }
+
+/// A revision that no specification has, so a write that expects it fails.
+const NO_REVISION: u64 = 0;
 
 /// An extractor of the specification to change, the caller and the conditions.
 pub struct Target {
@@ -206,15 +272,16 @@ impl FromRequestParts<Api> for Target {
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         let Id(id) = Id::from_request_parts(parts, api).await?;
         let Caller(mut context) = Caller::from_request_parts(parts, api).await?;
-        context.expected_revision = match EntityTags::if_match(&parts.headers)? {
-            EntityTags::Absent | EntityTags::Any => None,
-            // No specification has revision 0, so the write fails.
-            EntityTags::Some(revisions) if revisions.is_empty() => Some(0),
-            EntityTags::Some(revisions) if revisions.len() == 1 => revisions.first().copied(),
-            EntityTags::Some(revisions) => {
+        let conditions = Conditions::from_request_parts(parts, api).await?;
+        context.expected_revision = match conditions.expected_revision() {
+            ExpectedRevision::Any => None,
+            ExpectedRevision::Exact(revision) => Some(revision),
+            ExpectedRevision::None => Some(NO_REVISION),
+            ExpectedRevision::Compare => {
                 let current = api.specs.get(id, None).await?.revision;
-                let matching = revisions.iter().find(|revision| **revision == current);
-                matching.or(revisions.first()).copied()
+                Some(current)
+                    .filter(|current| conditions.hold_for(*current))
+                    .or(Some(NO_REVISION))
             }
         };
         let api = api.clone();
@@ -227,6 +294,9 @@ impl Target {
     async fn checked(&self, written: Result<WriteResult, AppError>) -> ApiResult<WriteResult> {
         match written {
             Ok(written) => Ok(written),
+            Err(AppError::RevisionMismatch { expected, actual }) if expected == NO_REVISION => {
+                Err(Problem::unmet_condition(actual))
+            }
             Err(error) => Err(write_problem(&self.api, self.id, error).await),
         }
     }

@@ -2,12 +2,16 @@
 
 use axum::extract::{FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use factum::Position;
 use uuid::Uuid;
 
+use super::conditions::EntityTag;
+use super::header_value::{invalid_header, single};
+use super::number::number;
 use super::problem::Problem;
 use crate::app::{RequestContext, WriteResult};
 
@@ -28,7 +32,7 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let headers = &parts.headers;
-        let actor = text(headers, &ACTOR)?
+        let actor = single(headers, &ACTOR)?
             .map(str::trim)
             .filter(|actor| !actor.is_empty());
         if let Some(actor) = actor.filter(|actor| actor.len() > MAX_ACTOR_BYTES) {
@@ -36,13 +40,14 @@ impl<S: Sync> FromRequestParts<S> for Caller {
             let detail = format!("{ACTOR} too long: {bytes} bytes; the limit is {MAX_ACTOR_BYTES}");
             return Err(Problem::malformed(detail));
         }
-        let correlation_id = text(headers, &CORRELATION_ID)?.map(str::parse).transpose();
         Ok(Self(RequestContext {
             actor: actor.map(str::to_owned),
-            correlation_id: correlation_id
-                .map_err(|_| invalid_header(&CORRELATION_ID, "a UUID"))?,
-            trace_parent: text(headers, &TRACE_PARENT)?.map(str::to_owned),
-            idempotency_key: text(headers, &IDEMPOTENCY_KEY)?.map(str::to_owned),
+            correlation_id: correlation_id(headers)?,
+            // The W3C specification requires that a malformed or repeated value is ignored.
+            trace_parent: single(headers, &TRACE_PARENT)
+                .unwrap_or_default()
+                .map(str::to_owned),
+            idempotency_key: single(headers, &IDEMPOTENCY_KEY)?.map(str::to_owned),
             expected_revision: None,
             reason: None,
         }))
@@ -56,7 +61,8 @@ impl<S: Sync> FromRequestParts<S> for MinPosition {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let position = text(&parts.headers, &POSITION)?.map(str::parse).transpose();
+        let position = single(&parts.headers, &POSITION)?;
+        let position = position.map(|text| number(text).ok_or(text)).transpose();
         let position = position.map_err(|_| invalid_header(&POSITION, "a number"))?;
         Ok(Self(position.map(Position::new)))
     }
@@ -65,111 +71,62 @@ impl<S: Sync> FromRequestParts<S> for MinPosition {
 /// Returns the headers of the response to a write: the entity tag and the position of the write.
 pub fn write_headers(written: &WriteResult) -> [(HeaderName, String); 2] {
     [
-        etag(written.revision),
+        EntityTag::json(written.revision).header(),
         (POSITION, written.position.get().to_string()),
     ]
 }
 
-fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, Problem> {
-    let Some(value) = headers.get(name) else {
-        return Ok(None);
-    };
-    let text = std::str::from_utf8(value.as_bytes());
-    text.map(Some)
-        .map_err(|_| invalid_header(name, "UTF-8 text"))
-}
-
-fn invalid_header(name: &HeaderName, expected: &str) -> Problem {
-    Problem::malformed(format!("invalid header {name}; expected {expected}"))
-}
-
-/// The revisions in the entity tags of `If-Match` or `If-None-Match`.
-#[derive(Debug, PartialEq, Eq)]
-pub enum EntityTags {
-    /// The header is absent.
-    Absent,
-    /// The header is `*`, which matches any revision.
-    Any,
-    /// The header is a list. Tags that are not revisions are left out.
-    Some(Vec<u64>),
-}
-
-impl EntityTags {
-    pub fn if_match(headers: &HeaderMap) -> Result<Self, Problem> {
-        // `If-Match` uses the strong comparison (RFC 9110, 13.1.1), so weak tags never match.
-        Self::read(headers, &header::IF_MATCH, |tag| {
-            (!tag.starts_with("W/")).then_some(tag)
-        })
+/// Rejects a request whose head is ambiguous, whatever its route.
+pub async fn check_head(request: Request, next: Next) -> Response {
+    match check(&request) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
     }
+}
 
-    pub fn if_none_match(headers: &HeaderMap) -> Result<Self, Problem> {
-        Self::read(headers, &header::IF_NONE_MATCH, |tag| {
-            Some(tag.strip_prefix("W/").unwrap_or(tag))
-        })
+fn check(request: &Request) -> Result<(), Problem> {
+    let headers = request.headers();
+    for name in [&ACTOR, &POSITION, &IDEMPOTENCY_KEY, &header::CONTENT_TYPE] {
+        single(headers, name)?;
     }
+    correlation_id(headers)?;
+    check_host(request)
+}
 
-    fn read(
-        headers: &HeaderMap,
-        name: &HeaderName,
-        comparable: impl Fn(&str) -> Option<&str>,
-    ) -> Result<Self, Problem> {
-        let mut revisions = Vec::new();
-        let mut found = false;
-        for value in headers.get_all(name) {
-            found = true;
-            let malformed = || invalid_header(name, "`*` or a list of entity tags");
-            let value = value.to_str().map_err(|_| malformed())?;
-            if value.trim() == "*" {
-                return Ok(Self::Any);
-            }
-            for tag in value.split(',').map(str::trim) {
-                let opaque = tag.strip_prefix("W/").unwrap_or(tag);
-                if opaque.len() < 2 || !opaque.starts_with('"') || !opaque.ends_with('"') {
-                    return Err(malformed());
-                }
-                revisions.extend(comparable(tag).and_then(revision));
-            }
+/// Checks `Host`, which HTTP/1.1 requires (RFC 9112, 3.2). HTTP/2 has it in `:authority` instead.
+fn check_host(request: &Request) -> Result<(), Problem> {
+    match single(request.headers(), &header::HOST)? {
+        Some(host) if !host.is_empty() => match host.parse::<Authority>() {
+            Ok(authority) if !authority.as_str().contains('@') => Ok(()),
+            _ => Err(invalid_header(
+                &header::HOST,
+                "a host with an optional port",
+            )),
+        },
+        None if request.version() == Version::HTTP_11 => {
+            let detail = format!("missing header: {}; HTTP/1.1 requires it", header::HOST);
+            Err(Problem::malformed(detail))
         }
-        Ok(if found {
-            Self::Some(revisions)
-        } else {
-            Self::Absent
-        })
-    }
-
-    pub fn contain(&self, revision: u64) -> bool {
-        match self {
-            Self::Absent => false,
-            Self::Any => true,
-            Self::Some(revisions) => revisions.contains(&revision),
-        }
+        _ => Ok(()),
     }
 }
 
-/// Returns the revision of an entity tag that [`etag`] or [`yaml_etag`] created.
-fn revision(tag: &str) -> Option<u64> {
-    let opaque = tag.trim_matches('"');
-    opaque.strip_suffix("-yaml").unwrap_or(opaque).parse().ok()
+/// Returns the correlation id of a request.
+fn correlation_id(headers: &HeaderMap) -> Result<Option<Uuid>, Problem> {
+    let id = single(headers, &CORRELATION_ID)?
+        .map(str::parse)
+        .transpose();
+    id.map_err(|_| invalid_header(&CORRELATION_ID, "a UUID"))
 }
 
-/// Returns the entity tag of the JSON representation of a revision.
-pub fn etag(revision: u64) -> (HeaderName, String) {
-    (header::ETAG, format!("\"{revision}\""))
-}
-
-/// Returns the entity tag of the YAML representation of a revision.
-pub fn yaml_etag(revision: u64) -> (HeaderName, String) {
-    (header::ETAG, format!("\"{revision}-yaml\""))
-}
-
-/// Adds the correlation id of the request to the response. A request without one gets a new id.
+/// Adds the correlation id of the request to the response. A request without a valid one gets a new id.
 pub async fn echo_correlation_id(mut request: Request, next: Next) -> Response {
-    let received = request.headers().get(&CORRELATION_ID).cloned();
-    let id = received.unwrap_or_else(|| {
-        let new_id = Uuid::now_v7().hyphenated().to_string();
-        HeaderValue::try_from(new_id).unwrap_or_else(|_| HeaderValue::from_static(""))
-    });
-    request.headers_mut().insert(CORRELATION_ID, id.clone());
+    let headers = request.headers_mut();
+    let id = correlation_id(headers).ok().flatten();
+    let id = id.unwrap_or_else(Uuid::now_v7).hyphenated().to_string();
+    let id = HeaderValue::try_from(id).unwrap_or_else(|_| HeaderValue::from_static(""));
+    // An invalid id is rejected later.
+    headers.entry(CORRELATION_ID).or_insert_with(|| id.clone());
     let mut response = next.run(request).await;
     response.headers_mut().insert(CORRELATION_ID, id);
     response

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
+use serde_json::json;
 
 use super::api::Api;
 use super::problem::Problem;
@@ -68,7 +69,7 @@ struct ProjectionBody {
     last_error: Option<String>,
 }
 
-/// Handles `GET /health`: the details of the health. The status is 503 when [`readyz`] fails.
+/// Handles `GET /health`: the details of the health. If [`readyz`] fails, they are in a 503 problem.
 pub async fn health(State(api): State<Api>) -> Response {
     let health = api.specs.health().await;
     let ready = health.is_ready(api.ready_lag) && !*api.stopping.borrow();
@@ -84,7 +85,7 @@ pub async fn health(State(api): State<Api>) -> Response {
             last_error: projection.last_error,
         });
     let body = HealthBody {
-        status: if ready { "ready" } else { "not_ready" },
+        status: "ready",
         version: env!("CARGO_PKG_VERSION"),
         store: StoreBody {
             writable: health.store.is_ok(),
@@ -93,10 +94,14 @@ pub async fn health(State(api): State<Api>) -> Response {
         },
         projections: projections.collect(),
     };
-    let status = if ready {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
-    (status, Json(body)).into_response()
+    if ready {
+        return Json(body).into_response();
+    }
+    let detail = "the service is not ready; see `store` and `projections`";
+    let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", detail);
+    // Problems have their own `status`.
+    let problem = problem.fact("version", body.version);
+    let problem = problem.fact("store", json!(body.store));
+    let problem = problem.fact("projections", json!(body.projections));
+    problem.into_response()
 }

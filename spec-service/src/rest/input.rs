@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::content_type::{MediaType, content_type};
+use super::number::{number, shortened};
 use super::problem::Problem;
 use crate::domain::SpecId;
 
@@ -28,9 +29,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
             .await
             .map_err(|rejection: PathRejection| Problem::malformed(rejection.body_text()))?;
         let id: Uuid = id.parse().map_err(|_| {
-            Problem::malformed(format!(
-                "invalid id in the path: {id:.40?}; expected a UUID"
-            ))
+            let id = shortened(&id);
+            Problem::malformed(format!("invalid id in the path: {id:?}; expected a UUID"))
         })?;
         Ok(Self(SpecId(id)))
     }
@@ -50,9 +50,11 @@ impl<S: Send + Sync> FromRequestParts<S> for VersionNumber {
         let Path(VersionSegment { version }) = Path::from_request_parts(parts, state)
             .await
             .map_err(|rejection: PathRejection| Problem::malformed(rejection.body_text()))?;
-        version.parse().map(Self).map_err(|_| {
-            let detail = format!("invalid version in the path: {version:.40?}; expected a number");
-            Problem::malformed(detail)
+        number(&version).map(Self).ok_or_else(|| {
+            let version = shortened(&version);
+            Problem::malformed(format!(
+                "invalid version in the path: {version:?}; expected a number"
+            ))
         })
     }
 }
@@ -71,6 +73,21 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> 
     }
 }
 
+/// An extractor for routes without query parameters.
+pub struct NoParameters;
+
+impl<S: Send + Sync> FromRequestParts<S> for NoParameters {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Empty {}
+        let Parameters(Empty {}) = Parameters::from_request_parts(parts, state).await?;
+        Ok(Self)
+    }
+}
+
 /// An extractor of a body: a JSON object, or a content as YAML.
 pub enum Body {
     Json(Bytes),
@@ -83,7 +100,7 @@ impl<S: Send + Sync> FromRequest<S> for Body {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let media_type = content_type(request.headers());
+        let media_type = content_type(request.headers())?;
         let bytes = Bytes::from_request(request, state)
             .await
             .map_err(|rejection| body_error(&rejection))?;
@@ -126,8 +143,15 @@ fn body_error(rejection: &BytesRejection) -> Problem {
     }
 }
 
-/// Deserializes `bytes`. The error names the invalid field, or the line and column of invalid JSON.
+/// Deserializes a JSON object.
+///
+/// The error names the invalid field, or the line and column of invalid JSON.
 pub fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    // serde also reads the fields of a struct from an array.
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        let detail = "invalid JSON in the request body: an array; send an object";
+        return Err(Problem::field("invalid_field", "", detail));
+    }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().clone();
@@ -150,14 +174,20 @@ fn json_error(error: &serde_json::Error) -> Problem {
         .fact("column", error.column())
 }
 
+/// Returns the JSON pointer of `path` (RFC 6901).
+///
+/// If a key is too long to repeat, returns the pointer of the body.
 fn pointer(path: &serde_path_to_error::Path) -> String {
+    const MAX: usize = 200;
     use serde_path_to_error::Segment;
     let segments = path.iter().map(|segment| match segment {
         Segment::Seq { index } => format!("/{index}"),
         Segment::Map { key } => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
         Segment::Enum { .. } | Segment::Unknown => String::new(),
     });
-    segments.collect()
+    Some(segments.collect::<String>())
+        .filter(|pointer| pointer.len() <= MAX)
+        .unwrap_or_default()
 }
 
 /// Returns the value of a required field.

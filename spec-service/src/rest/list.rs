@@ -2,11 +2,14 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::IntoResponse as _;
 use serde::{Deserialize, Serialize};
 
 use super::api::Api;
+use super::conditions::Conditions;
 use super::headers::MinPosition;
 use super::input::Parameters;
+use super::number::query_number;
 use super::problem::{ApiResult, Problem};
 use crate::app::{Cursor, ListQuery, SpecSummary};
 use crate::domain::SpecState;
@@ -15,7 +18,8 @@ use crate::domain::SpecState;
 #[serde(deny_unknown_fields)]
 pub struct ListParameters {
     state: Option<String>,
-    limit: Option<usize>,
+    #[serde(default, deserialize_with = "query_number")]
+    limit: Option<u64>,
     cursor: Option<String>,
 }
 
@@ -31,7 +35,7 @@ struct SummaryBody {
 }
 
 #[derive(Serialize)]
-pub struct ListBody {
+struct ListBody {
     specs: Vec<SummaryBody>,
     total: u64,
     next_cursor: Option<String>,
@@ -44,24 +48,32 @@ pub async fn list(
     State(api): State<Api>,
     MinPosition(min_position): MinPosition,
     Parameters(parameters): Parameters<ListParameters>,
-) -> ApiResult<Json<ListBody>> {
+    conditions: Conditions,
+) -> ApiResult {
     let non_empty = |text: Option<String>| text.filter(|text| !text.is_empty());
     let state = non_empty(parameters.state).map(|state| state.parse::<SpecState>());
     let cursor = non_empty(parameters.cursor).map(|cursor| cursor.parse::<Cursor>());
+    let limit = parameters
+        .limit
+        .map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
     let query = ListQuery {
         state: state
             .transpose()
             .map_err(|error| Problem::malformed(error.to_string()))?,
-        limit: parameters.limit.unwrap_or(ListQuery::default().limit),
+        limit: limit.unwrap_or(ListQuery::default().limit),
         after: cursor.transpose().map_err(crate::app::AppError::from)?,
         min_position,
     };
     let page = api.specs.list(query).await?;
-    Ok(Json(ListBody {
+    if let Some(response) = conditions.check_read(None)? {
+        return Ok(response);
+    }
+    let body = ListBody {
         specs: page.specs.into_iter().map(summary).collect(),
         total: page.total,
         next_cursor: page.next.map(|cursor| cursor.to_string()),
-    }))
+    };
+    Ok(Json(body).into_response())
 }
 
 fn summary(spec: SpecSummary) -> SummaryBody {

@@ -12,6 +12,16 @@ use crate::domain::{ContentError, SpecRejection};
 
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
 
+/// The maximum length of a detail, in characters. Some details repeat values of the caller.
+const MAX_DETAIL: usize = 500;
+
+/// The code and the detail of a problem, an extension of its response.
+#[derive(Debug, Clone)]
+pub struct ProblemSummary {
+    pub code: &'static str,
+    pub detail: String,
+}
+
 /// An error response.
 #[derive(Debug)]
 pub struct Problem(Box<ProblemDetails>);
@@ -37,11 +47,16 @@ pub type ApiResult<T = Response> = Result<T, Problem>;
 
 impl Problem {
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        let mut detail: String = detail.into();
+        if let Some((end, _)) = detail.char_indices().nth(MAX_DETAIL) {
+            detail.truncate(end);
+            detail.push('…');
+        }
         Self(Box::new(ProblemDetails {
             kind: format!("urn:spec-service:problem:{code}"),
             title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
-            detail: detail.into(),
+            detail,
             code,
             facts: Map::new(),
             headers: Vec::new(),
@@ -50,6 +65,15 @@ impl Problem {
 
     pub fn malformed(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "malformed", detail)
+    }
+
+    /// Creates a problem for a condition that does not hold for the revision `actual`.
+    pub fn unmet_condition(actual: u64) -> Self {
+        let detail = format!(
+            "revision mismatch: the condition does not hold for revision {actual}; read the specification again"
+        );
+        Self::new(StatusCode::PRECONDITION_FAILED, "revision_mismatch", detail)
+            .fact("actual", actual)
     }
 
     pub fn internal() -> Self {
@@ -98,11 +122,16 @@ impl IntoResponse for Problem {
         let status =
             StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = std::mem::take(&mut self.0.headers);
+        let summary = ProblemSummary {
+            code: self.0.code,
+            detail: self.0.detail.clone(),
+        };
         let mut response = (status, Json(self.0)).into_response();
         response
             .headers_mut()
             .insert(header::CONTENT_TYPE, MEDIA_TYPE);
         response.headers_mut().extend(headers);
+        response.extensions_mut().insert(summary);
         response
     }
 }

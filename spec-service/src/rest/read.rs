@@ -2,14 +2,15 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 
 use super::api::Api;
-use super::content_type::{YAML, wants_yaml};
-use super::headers::{EntityTags, etag, yaml_etag};
-use super::input::{Id, Parameters, VersionNumber};
+use super::conditions::{Conditions, EntityTag};
+use super::content_type::{YAML, prefers_yaml};
+use super::input::{Id, NoParameters, Parameters, VersionNumber};
+use super::number::query_number;
 use super::problem::{ApiResult, Problem};
 use crate::app::{AppError, Change, SpecVersion, SpecView};
 use crate::domain::{Content, SpecId, SpecRejection, SpecState};
@@ -33,6 +34,7 @@ struct SpecBody {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VersionParameter {
+    #[serde(default, deserialize_with = "query_number")]
     version: Option<u64>,
 }
 
@@ -41,18 +43,24 @@ pub async fn spec(
     State(api): State<Api>,
     Id(id): Id,
     Parameters(parameters): Parameters<VersionParameter>,
+    conditions: Conditions,
     headers: HeaderMap,
 ) -> ApiResult {
     let view = api.specs.get(id, parameters.version).await?;
     if view.state == SpecState::Deleted {
         return Err(deleted(&view));
     }
-    let yaml = wants_yaml(&headers);
-    let tag = if yaml { yaml_etag } else { etag }(view.revision);
-    let vary = (header::VARY, HeaderValue::from_static("accept"));
-    if EntityTags::if_none_match(&headers)?.contain(view.revision) {
-        return Ok((StatusCode::NOT_MODIFIED, [tag], [vary]).into_response());
+    let yaml = prefers_yaml(&headers)?;
+    let tag = if yaml {
+        EntityTag::yaml
+    } else {
+        EntityTag::json
+    }(view.revision);
+    let vary = (header::VARY, "accept".to_owned());
+    if let Some(response) = conditions.check_read(Some(&tag))? {
+        return Ok(([vary], response).into_response());
     }
+    let tag = tag.header();
     if yaml {
         return Ok(([tag], [vary], as_yaml(&view.content)).into_response());
     }
@@ -116,15 +124,23 @@ impl From<SpecVersion> for VersionBody {
 }
 
 #[derive(Serialize)]
-pub struct VersionsBody {
+struct VersionsBody {
     versions: Vec<VersionBody>,
 }
 
 /// Handles `GET /v1/specs/{id}/versions`: all versions, oldest first, also if deleted.
-pub async fn versions(State(api): State<Api>, Id(id): Id) -> ApiResult<Json<VersionsBody>> {
+pub async fn versions(
+    State(api): State<Api>,
+    Id(id): Id,
+    _: NoParameters,
+    conditions: Conditions,
+) -> ApiResult {
     let versions = api.specs.versions(id).await?;
     let versions = versions.into_iter().map(VersionBody::from).collect();
-    Ok(Json(VersionsBody { versions }))
+    if let Some(response) = conditions.check_read(None)? {
+        return Ok(response);
+    }
+    Ok(Json(VersionsBody { versions }).into_response())
 }
 
 /// Handles `GET /v1/specs/{id}/versions/{version}`: one version, which never changes.
@@ -132,6 +148,8 @@ pub async fn version(
     State(api): State<Api>,
     Id(id): Id,
     VersionNumber(number): VersionNumber,
+    _: NoParameters,
+    conditions: Conditions,
     headers: HeaderMap,
 ) -> ApiResult {
     let versions = api.specs.versions(id).await?;
@@ -143,11 +161,18 @@ pub async fn version(
         requested: number,
         latest,
     }))?;
-    let vary = [(header::VARY, HeaderValue::from_static("accept"))];
-    if wants_yaml(&headers) {
-        return Ok((vary, as_yaml(&version.content)).into_response());
+    let yaml = prefers_yaml(&headers)?;
+    let suffix = if yaml { "-yaml" } else { "" };
+    let tag = EntityTag::strong(format!("v{number}{suffix}"));
+    let vary = (header::VARY, "accept".to_owned());
+    if let Some(response) = conditions.check_read(Some(&tag))? {
+        return Ok(([vary], response).into_response());
     }
-    Ok((vary, Json(VersionBody::from(version))).into_response())
+    let headers = [vary, tag.header()];
+    if yaml {
+        return Ok((headers, as_yaml(&version.content)).into_response());
+    }
+    Ok((headers, Json(VersionBody::from(version))).into_response())
 }
 
 #[derive(Serialize)]
@@ -164,15 +189,23 @@ struct ChangeBody {
 }
 
 #[derive(Serialize)]
-pub struct HistoryBody {
+struct HistoryBody {
     events: Vec<ChangeBody>,
 }
 
 /// Handles `GET /v1/specs/{id}/history`: all changes, oldest first.
-pub async fn history(State(api): State<Api>, Id(id): Id) -> ApiResult<Json<HistoryBody>> {
+pub async fn history(
+    State(api): State<Api>,
+    Id(id): Id,
+    _: NoParameters,
+    conditions: Conditions,
+) -> ApiResult {
     let changes = api.specs.history(id).await?;
     let events = changes.iter().map(change).collect::<Result<_, _>>()?;
-    Ok(Json(HistoryBody { events }))
+    if let Some(response) = conditions.check_read(None)? {
+        return Ok(response);
+    }
+    Ok(Json(HistoryBody { events }).into_response())
 }
 
 fn change(change: &Change) -> Result<ChangeBody, AppError> {

@@ -17,8 +17,8 @@ use super::parse_errors::ParseErrorBodies;
 use super::router;
 use crate::net::{ConnectionLimits, Incoming, KEEP_ALIVE, MAX_STREAMS, TrackRequestsLayer};
 
-/// The maximum size of a request head, and of the parts of a response that wait for the socket, in bytes.
-const MAX_BUFFER: usize = 64 * 1024;
+/// The maximum size of a request head, and of response data that waits for the socket, in bytes.
+const MAX_BUFFER: usize = 128 * 1024;
 
 /// Serves on `listener` until `stop` becomes `true`, and waits for requests in flight.
 ///

@@ -133,6 +133,7 @@ pub async fn create(
         name,
         content: b"limit: 1\n",
         description: None,
+        reason: None,
     };
     specs.create(new, context).await
 }
@@ -146,6 +147,7 @@ pub async fn update(
     let new = NewVersion {
         content: content.as_bytes(),
         description: None,
+        reason: None,
         expected_version: None,
     };
     specs.update(id, new, context).await

@@ -11,13 +11,14 @@ pub fn new(name: &str, content: &str) -> CreateSpecRequest {
         name: name.to_owned(),
         content: content.to_owned(),
         description: None,
+        reason: None,
     }
 }
 
 pub fn by<T>(actor: &str, message: T) -> Request<T> {
     let mut request = Request::new(message);
     request.metadata_mut().insert(
-        "x-user-id",
+        "x-actor",
         actor.parse().expect("the actor is a valid metadata value"),
     );
     request
@@ -35,6 +36,7 @@ pub fn publish(id: &str, version: Option<u64>) -> PublishSpecRequest {
         id: id.to_owned(),
         version,
         expected_revision: None,
+        reason: None,
     }
 }
 
@@ -45,6 +47,7 @@ pub fn update(id: &str, content: &str) -> UpdateSpecRequest {
         description: None,
         expected_version: None,
         expected_revision: None,
+        reason: None,
     }
 }
 
