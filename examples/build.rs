@@ -63,9 +63,11 @@ fn with_test_lines(page: &str) -> String {
             "```rust" | "```rust,no_run" => is_program = true,
             _ if line.starts_with("```") => is_program = false,
             "// src/lib.rs, first version" => {
+                text.push_str("# #![allow(unused)]\n");
                 text.push_str("# use factum::prelude::*;\n# use factum_examples::bank::*;\n");
             }
-            "// src/main.rs" => text.push_str("# use factum_examples::bank;\n"),
+            "// tests/conformance.rs" => text.push_str("# #![allow(unused)]\n"),
+            _ if line.starts_with("use bank::") => text.push_str("# use factum_examples::bank;\n"),
             _ if is_program && line.contains("fn main()") => text.push_str(SCRATCH),
             _ => {}
         }

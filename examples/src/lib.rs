@@ -1,4 +1,6 @@
 //! The bank of the tutorial, support for the examples, and the programs of the book as documentation tests.
+// A reader who copies a program gets no warnings.
+#![doc(test(attr(deny(unused))))]
 
 #[expect(
     missing_docs,
