@@ -2,6 +2,7 @@
 
 mod attr;
 mod expand;
+mod fingerprint;
 mod model;
 
 use proc_macro2::TokenStream;
@@ -68,6 +69,9 @@ fn validate<'a>(
 fn check_attribute_positions(input: &DeriveInput, errors: &mut Errors) {
     let message = "`#[id]` and `#[tag]` are not allowed on the struct; write them on the field that holds the value";
     check_no_attributes(&input.attrs, &["id", "tag"], message, errors);
+    let message =
+        "`#[fingerprint(skip)]` is not allowed on the struct; write it on the field to leave out";
+    check_no_attributes(&input.attrs, &["fingerprint"], message, errors);
     for field in all_fields(&input.data) {
         let message = "`#[command(…)]` is not allowed on a field; move it to the struct";
         check_no_attributes(&field.attrs, &["command"], message, errors);

@@ -142,7 +142,8 @@ pub fn id_fields(fields: &Fields, errors: &mut Errors) -> Vec<IdField> {
     id_fields
 }
 
-fn attributes<'a>(field: &'a Field, name: &'a str) -> impl Iterator<Item = &'a Attribute> {
+/// Returns the attributes of the field with this name.
+pub fn attributes<'a>(field: &'a Field, name: &'a str) -> impl Iterator<Item = &'a Attribute> {
     field
         .attrs
         .iter()

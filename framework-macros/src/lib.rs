@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | [`Event`](macro@Event) | an enum or a struct | `#[event(…)]`, `#[tag]`, `#[personal]` |
 //! | [`Aggregate`](macro@Aggregate) | a struct or an enum | `#[aggregate(…)]` |
-//! | [`Command`](macro@Command) | a struct | `#[command(…)]`, `#[id]`, `#[tag]` |
+//! | [`Command`](macro@Command) | a struct | `#[command(…)]`, `#[id]`, `#[tag]`, `#[fingerprint(skip)]` |
 //! | [`Projection`](macro@Projection) | a struct or an enum | `#[projection(…)]` |
 //! | [`ProcessManager`](macro@ProcessManager) | a struct or an enum | `#[process_manager(…)]` |
 //! | [`Id`](macro@Id) | a struct with one unnamed field | `#[id(crate = …)]` |
@@ -30,6 +30,7 @@ mod parse;
 mod process_manager;
 mod projection;
 mod schema_version;
+mod serde_keys;
 
 use proc_macro::TokenStream;
 use syn::{DeriveInput, parse_macro_input};
@@ -153,6 +154,14 @@ pub fn aggregate(input: TokenStream) -> TokenStream {
 /// |---|---|
 /// | `#[id]` | the id of the aggregate. A tuple needs one field for each element, in the same order. For a `Vec`, one field holds the list of ids |
 /// | `#[tag]`, `#[tag("course")]` | a tag of the DCB query; its key is the name of the field or the given text. At least one; events with any of the tags match |
+/// | `#[fingerprint(skip)]` | an [idempotency key] does not compare the field: a time or an id that a retry creates again |
+///
+/// An idempotency key stands for a command. It compares the fields that serde serializes, and leaves out a field with
+/// `#[serde(default)]` that has its default value. So a field with a default can be added to a command, and a retry
+/// after the update is still the same command. This needs the `Serialize` of serde's derive, without
+/// `#[serde(flatten)]`.
+///
+/// [idempotency key]: https://docs.rs/factum/latest/factum/engine/struct.Execute.html#method.idempotency_key
 ///
 /// ```
 /// use factum::prelude::*;
@@ -179,7 +188,7 @@ pub fn aggregate(input: TokenStream) -> TokenStream {
 /// assert_eq!(Swap { left: 1, right: 2 }.target(), (&1, &2));
 /// assert_eq!(SwitchAll(vec![1, 2]).target(), &[1, 2]);
 /// ```
-#[proc_macro_derive(Command, attributes(command, id, tag))]
+#[proc_macro_derive(Command, attributes(command, id, tag, fingerprint, serde))]
 pub fn command(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     command::derive(&input).into()

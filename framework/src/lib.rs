@@ -215,6 +215,7 @@ pub mod __private {
         variant_to_json,
     };
     pub use factum_engine::command::Command;
+    pub use factum_engine::command::fingerprint::{OmittedFields, is_default, omitted_fields};
     pub use factum_engine::event::{Event, EventType};
     pub use factum_engine::event_set::{ApplySet, EventSet, has_name};
     pub use factum_engine::legacy::LegacyDecoder;

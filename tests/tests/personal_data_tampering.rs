@@ -279,15 +279,17 @@ async fn upcaster_receives_decrypted_data<B: Backend>() {
 async fn idempotency_fingerprint_cannot_be_guessed<B: Backend>() {
     let place = B::create().await;
     let store = open(&place).await;
-    let command = record("17", registered("Ada"));
-    let content = serde_json::to_vec(&("Record", &command)).unwrap();
-    let engine = Engine::new(store.clone());
-    engine.execute(command).idempotency_key("a").await.unwrap();
-    let key = IdempotencyKey::new("a", &content);
-    assert!(store.find(&key).await.unwrap().is_some());
-    // Without the secret key the same content has another fingerprint.
-    let guess = store.store().find(&key).await;
-    assert!(matches!(guess, Err(AppendError::KeyReused { .. })));
+    for key in [
+        IdempotencyKey::new("a", b"content"),
+        IdempotencyKey::versioned("b", "Record", 1, b"content"),
+    ] {
+        let append = Append::default().idempotency_key(key.clone());
+        store.append(append).await.unwrap();
+        assert!(store.find(&key).await.unwrap().is_some());
+        // Without the secret key the same content has another fingerprint.
+        let guess = store.store().find(&key).await;
+        assert!(matches!(guess, Err(AppendError::KeyReused { .. })));
+    }
 }
 
 async fn erasure_clears_plain_text_snapshot<B: Backend>() {

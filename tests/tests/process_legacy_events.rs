@@ -242,7 +242,7 @@ async fn command_keys_are_stable_for_split_events() {
         let about = key.as_bytes()[13].wrapping_sub(b'0').into();
         let text = text.to_owned();
         let again = engine.execute(TakeNote { about, text });
-        let again = again.idempotency_key(key).await.unwrap();
+        let again = again.framework_key(key).await.unwrap();
         assert!(again.repeated(), "{key}");
     }
 }

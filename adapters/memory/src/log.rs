@@ -63,7 +63,7 @@ impl Log {
     pub fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {
         match self.first_results.get(&key.key) {
             None => Ok(None),
-            Some((fingerprint, first)) if *fingerprint == key.fingerprint => Ok(Some(Appended {
+            Some((fingerprint, first)) if key.is_for(*fingerprint) => Ok(Some(Appended {
                 repeated: true,
                 ..first.clone()
             })),

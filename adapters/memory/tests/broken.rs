@@ -66,6 +66,7 @@ finds! {
     condition: append_condition_rejects_concurrent_event, IgnoresConditions;
     keys: idempotency_key_returns_first_result, IgnoresKeys;
     keys: idempotency_key_rejects_other_content, IgnoresFingerprints;
+    keys: idempotency_key_accepts_other_schema_version, ComparesSchemaVersions;
     keys: concurrent_appends_with_one_key_store_once, IgnoresKeys;
     keys: concurrent_contents_for_one_key_store_exactly_one, IgnoresFingerprints;
     keys: conflicting_append_leaves_its_key_unused, StoresKeysOfConflicts;

@@ -20,7 +20,7 @@ pub async fn find(
         .fetch_optional(connection)
         .await?;
     let Some(row) = row else { return Ok(Ok(None)) };
-    if row.try_get::<Uuid, _>("fingerprint")? != key.fingerprint {
+    if !key.is_for(row.try_get::<Uuid, _>("fingerprint")?) {
         return Ok(Err(AppendError::KeyReused {
             key: key.key.clone(),
         }));

@@ -19,7 +19,7 @@ pub struct FirstResult {
 impl FirstResult {
     /// Returns the first result for a repeated request, or an error if `key` is for other content.
     pub fn repeat(self, key: &IdempotencyKey) -> Result<Appended, AppendError> {
-        if self.fingerprint != key.fingerprint {
+        if !key.is_for(self.fingerprint) {
             return Err(AppendError::KeyReused {
                 key: key.key.clone(),
             });

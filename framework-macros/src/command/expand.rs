@@ -21,6 +21,7 @@ pub fn expand(container: &Container<'_>, model: &CommandModel<'_>) -> TokenStrea
     let pattern = target_pattern(model);
     let target = target_value(container, model);
     let clause = where_clause(container, model);
+    let fingerprint = model.fingerprint.expand(container);
     // If a field has another type than the id, the compiler points at `on` for the expected type.
     let (span, private) = (model.on.span(), container.private_at(model.on.span()));
     let returned = quote_spanned!(span=> <#on as #private::Boundary>::Target<'_>);
@@ -35,6 +36,8 @@ pub fn expand(container: &Container<'_>, model: &CommandModel<'_>) -> TokenStrea
                 let #pattern = self;
                 #target
             }
+
+            #fingerprint
         }
     }
 }

@@ -4,6 +4,7 @@ use syn::ext::IdentExt;
 use syn::{DeriveInput, Fields, LitStr, Path, Type};
 
 use super::attr::CommandAttr;
+use super::fingerprint::FingerprintModel;
 use crate::errors::Errors;
 use crate::field::{IdField, TagField, id_fields, tag_fields};
 
@@ -17,6 +18,7 @@ pub struct CommandModel<'a> {
     /// The schema version.
     pub version: u32,
     pub upcasters: &'a [Path],
+    pub fingerprint: FingerprintModel<'a>,
 }
 
 /// The DCB query of a command.
@@ -37,6 +39,7 @@ impl<'a> CommandModel<'a> {
         errors: &mut Errors,
     ) -> Option<Self> {
         let (ids, tags) = (id_fields(fields, errors), tag_fields(fields, errors));
+        let fingerprint = FingerprintModel::new(input, fields, errors);
         // An earlier error can be about the same key or field.
         if !errors.is_empty() {
             return None;
@@ -57,6 +60,7 @@ impl<'a> CommandModel<'a> {
             query,
             version: attr.schema_version.version(),
             upcasters: attr.schema_version.upcasters(),
+            fingerprint,
         })
     }
 }

@@ -6,11 +6,11 @@ use syn::parse::ParseStream;
 use syn::spanned::Spanned;
 use syn::{Attribute, Field, Fields, Ident, Member, Meta, Result};
 
-use super::serde_attr::find_serde_key;
 use crate::attr::{AttrArg, AttrSpec};
 use crate::errors::Errors;
 use crate::field::FieldBinding;
 use crate::parse::check_unquoted;
+use crate::serde_keys::find_serde_key;
 
 static ON_FIELD: AttrSpec = AttrSpec {
     name: "personal",

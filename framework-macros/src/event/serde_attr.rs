@@ -1,11 +1,9 @@
-//! Finds serde attributes, and rejects those that an event cannot have.
+//! Rejects serde attributes that an event cannot have.
 
-use syn::ext::IdentExt;
-use syn::parse::ParseStream;
-use syn::{Attribute, DataEnum, DeriveInput, Ident, Meta};
+use syn::{DataEnum, DeriveInput};
 
-use crate::attr::skip_argument;
 use crate::errors::Errors;
+use crate::serde_keys::find_serde_key;
 
 /// The keys that change the representation of an enum.
 const ON_ENUM: &[&str] = &[
@@ -47,24 +45,4 @@ pub fn check_serde_attributes(input: &DeriveInput, data: &DataEnum, errors: &mut
             errors.push_at(&key, message);
         }
     }
-}
-
-/// Returns the first key in `#[serde(…)]` that is one of `searched`.
-pub fn find_serde_key(attrs: &[Attribute], searched: &[&str]) -> Option<Ident> {
-    let attrs = attrs.iter().filter(|attr| attr.path().is_ident("serde"));
-    let mut keys = attrs.flat_map(|attr| match &attr.meta {
-        Meta::List(list) => list.parse_args_with(parse_keys).unwrap_or_default(),
-        // The derives of serde report this error.
-        Meta::Path(_) | Meta::NameValue(_) => Vec::new(),
-    });
-    keys.find(|key| searched.iter().any(|searched| key == searched))
-}
-
-fn parse_keys(input: ParseStream<'_>) -> syn::Result<Vec<Ident>> {
-    let mut keys = Vec::new();
-    while !input.is_empty() {
-        keys.push(input.call(Ident::parse_any)?);
-        skip_argument(input);
-    }
-    Ok(keys)
 }

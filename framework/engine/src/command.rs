@@ -2,6 +2,8 @@
 
 pub(crate) mod boundary;
 mod deadline;
+#[doc(hidden)]
+pub mod fingerprint;
 pub(crate) mod part;
 pub(crate) mod queried;
 pub(crate) mod query_state;
@@ -11,6 +13,7 @@ pub(crate) mod shape;
 use serde::Serialize;
 
 use crate::command::boundary::Boundary;
+use crate::command::fingerprint::OmittedFields;
 use crate::domain::upcast::Upcaster;
 
 /// A request to change state. It names the aggregates and tags that the decision depends on.
@@ -49,6 +52,12 @@ pub trait Command: Serialize + Send + Sync + 'static {
 
     /// Returns the ids and tags that select the aggregates and events of the boundary.
     fn target(&self) -> <Self::On as Boundary>::Target<'_>;
+
+    /// Returns the fields that the fingerprint of an idempotency key leaves out.
+    #[doc(hidden)]
+    fn omitted_from_fingerprint(&self) -> OmittedFields {
+        OmittedFields::default()
+    }
 }
 
 /// The decision of a command, based on the state of its consistency boundary.

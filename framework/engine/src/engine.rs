@@ -2,6 +2,7 @@
 
 mod alarm;
 mod append_chain;
+mod command_key;
 mod core;
 mod decision_context;
 mod encode_deadlines;

@@ -17,7 +17,6 @@ use factum_core::store::{EventStore, Store};
 use factum_core::stream_id::StreamId;
 use factum_engine::engine::Engine;
 use tokio::sync::watch;
-use uuid::Uuid;
 
 use crate::append_order::AppendOrder;
 use crate::decrypt::decrypt;
@@ -116,10 +115,7 @@ impl PrivacyState {
     fn protect_fingerprint(&self, key: IdempotencyKey) -> IdempotencyKey {
         let fingerprint = format!("fingerprint {}", key.fingerprint);
         let hash = self.keys.key_store().pseudonym(&fingerprint);
-        IdempotencyKey {
-            fingerprint: Uuid::from_bytes(*hash.as_bytes()),
-            ..key
-        }
+        key.with_content_hash(*hash.as_bytes())
     }
 }
 

@@ -108,6 +108,7 @@ macro_rules! __conformance_cases {
             condition: append_condition_rejects_concurrent_event;
             keys: idempotency_key_returns_first_result;
             keys: idempotency_key_rejects_other_content;
+            keys: idempotency_key_accepts_other_schema_version;
             keys: concurrent_appends_with_one_key_store_once;
             keys: concurrent_contents_for_one_key_store_exactly_one;
             keys: conflicting_append_leaves_its_key_unused;

@@ -34,6 +34,7 @@ pub enum Fault {
     ChangesDocumentsOneByOne,
     ChecksExistenceBeforeTransaction,
     ChecksOnlyWrittenStreams,
+    ComparesSchemaVersions,
     ConditionsIgnoreTags,
     CursorsWrap,
     DropsUndecodableRows,
@@ -157,6 +158,9 @@ impl<const FAULT: usize> Broken<FAULT> {
     fn key(&self, mut key: IdempotencyKey) -> IdempotencyKey {
         if Self::is(Fault::IgnoresFingerprints) {
             key.fingerprint = Default::default();
+        }
+        if Self::is(Fault::ComparesSchemaVersions) {
+            key = IdempotencyKey::new(key.key, key.fingerprint.as_bytes());
         }
         if Self::is(Fault::KeysIgnoreCase) {
             key.key = key.key.to_lowercase();

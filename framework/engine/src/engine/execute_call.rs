@@ -11,6 +11,7 @@ use tracing::{Instrument as _, Span, debug, debug_span, field};
 use uuid::Uuid;
 
 use crate::command::Decide;
+use crate::engine::command_key::CommandKey;
 use crate::engine::core::EngineCore;
 use crate::engine::execute_error::ExecuteError;
 use crate::engine::execution_loop::{CommandRequest, Execution};
@@ -88,12 +89,24 @@ impl<'e, C: Decide> Execute<'e, C> {
         self
     }
 
-    /// Sets the idempotency key, 1 to 256 bytes.
+    /// Sets the idempotency key, 1 to 256 bytes. Keys that begin with `factum/` are reserved.
     ///
     /// The same key with the same command returns the first receipt, also after a restart, and also if the command
     /// would be rejected now. The same key with another command is an error.
+    ///
+    /// Two commands are the same if their names and the values of their fields are equal. The order of fields, and of
+    /// entries in maps and sets, does not matter. `None` is the same as a missing field, and so is the default of a
+    /// field with `#[serde(default)]`. Fields with `#[fingerprint(skip)]` are not compared. Commands of different schema
+    /// versions are not compared by their fields.
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
-        self.request.key = Some(key.into());
+        self.request.key = Some(CommandKey::Caller(key.into()));
+        self
+    }
+
+    /// Sets a key of the framework, which no caller can use.
+    #[doc(hidden)]
+    pub fn framework_key(mut self, key: &str) -> Self {
+        self.request.key = Some(CommandKey::framework(key));
         self
     }
 

@@ -39,6 +39,14 @@ pub enum ExecuteError<E: std::error::Error + 'static> {
         /// The key.
         key: String,
     },
+    /// The idempotency key begins with the prefix of the keys that the framework makes.
+    #[error("reserved idempotency key: {key:?}; a key must not begin with {prefix:?}")]
+    ReservedKey {
+        /// The key.
+        key: String,
+        /// The reserved prefix.
+        prefix: &'static str,
+    },
     /// The append of the decision exceeds the limits of a store.
     #[error(transparent)]
     InvalidAppend(InvalidAppend),

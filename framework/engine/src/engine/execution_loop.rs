@@ -23,7 +23,8 @@ use tracing::{Instrument as _, Span, debug, debug_span, field, warn};
 use crate::command::Decide;
 use crate::command::boundary::Boundary as _;
 use crate::domain::codec::Encoder;
-use crate::domain::error::{EncodeError, StoreError};
+use crate::domain::error::StoreError;
+use crate::engine::command_key::CommandKey;
 use crate::engine::core::EngineCore;
 use crate::engine::decision_context::{Decision, DecisionContext, Parts, list_parts};
 use crate::engine::encode_deadlines::{encode_deadlines, merge_consumed};
@@ -40,8 +41,8 @@ pub struct CommandRequest<C> {
     pub command: C,
     /// The metadata of its events.
     pub metadata: Metadata,
-    /// The idempotency key of the caller.
-    pub key: Option<String>,
+    /// The idempotency key.
+    pub key: Option<CommandKey>,
     /// The version that the caller expects of the first stream.
     pub expected: Option<Version>,
     /// The document changes that the append makes besides those of the decision.
@@ -151,7 +152,7 @@ impl<'e, C: Decide> Execution<'e, C> {
         let mut parts = C::On::parts(command.target())?;
         let streams = distinct_streams::<C>(&mut parts)?;
         let key = match &request.key {
-            Some(key) => Some(idempotency_key(key, &command)?),
+            Some(key) => Some(key.for_command(&command)?),
             None => None,
         };
         let (mut ids, mut metadata) = (EventIdGenerator::now(), request.metadata);
@@ -567,13 +568,4 @@ fn distinct_streams<C: Decide>(parts: &mut Parts<C>) -> Result<Streams, ExecuteE
         streams.push(stream.clone());
     }
     Ok(streams)
-}
-
-/// Returns the idempotency key with a fingerprint of the command.
-fn idempotency_key<C: Decide>(key: &str, command: &C) -> Result<IdempotencyKey, EncodeError> {
-    let content = serde_json::to_vec(&(C::NAME, command)).map_err(|source| EncodeError {
-        name: C::NAME,
-        source: source.into(),
-    })?;
-    Ok(IdempotencyKey::new(key, &content))
 }

@@ -44,7 +44,7 @@ pub struct CommandRoute {
 pub struct CommandEnvelope {
     /// The metadata of the events that the command stores.
     pub metadata: Metadata,
-    /// The idempotency key.
+    /// The name of the work, which is the idempotency key among those of the framework.
     pub key: String,
     /// The document changes in the append of the command.
     ///
@@ -133,14 +133,12 @@ async fn run<C: Decide + DeserializeOwned>(
     let execute = engine
         .execute(command)
         .metadata(metadata)
-        .idempotency_key(key)
+        .framework_key(&key)
         .consuming(changes);
     let Err(error) = execute.await else {
         return CommandOutcome::Done;
     };
     match error {
-        // Only this command has the key, so it was executed before, with the code of an earlier version.
-        ExecuteError::KeyReused { .. } => CommandOutcome::Done,
         ExecuteError::Conflict { conflict, .. } if conflict.has_document_violation() => {
             CommandOutcome::Superseded
         }

@@ -1,6 +1,5 @@
 //! [`WorkExecutor`]: sends one command or fires one deadline, and stores the result or the failure.
 
-use factum_core::append::MAX_IDEMPOTENCY_KEY;
 use factum_core::document::{
     DocumentChanges, DocumentError, DocumentStore, Revision, encode_document,
 };
@@ -13,7 +12,6 @@ use factum_engine::process::instance::{
 };
 use factum_engine::process::{CommandEnvelope, CommandOutcome, CommandRoute, Rejection};
 use tracing::{Instrument as _, debug, debug_span, warn};
-use uuid::Uuid;
 
 use super::backoff::Backoff;
 use super::definition::ProcessDefinition;
@@ -241,7 +239,7 @@ impl WorkExecutor<'_> {
         }
         let envelope = CommandEnvelope {
             metadata: pending.cause.metadata(&self.definition.actor(id)),
-            key: bounded_key(self.definition.idempotency_key(id, pending)),
+            key: self.definition.idempotency_key(id, pending),
             changes,
         };
         Ok((route.run)(self.engine.clone(), pending.body.clone(), envelope).await)
@@ -372,13 +370,4 @@ impl WorkExecutor<'_> {
             }
         }
     }
-}
-
-/// Returns the key, or a hash of it if it is too long.
-fn bounded_key(key: String) -> String {
-    if key.len() <= MAX_IDEMPOTENCY_KEY {
-        return key;
-    }
-    let namespace = Uuid::from_u128(0x6d0e_4f6c_5f0e_4b0e_9d0a_2c5a_8f1c_7e31);
-    Uuid::new_v5(&namespace, key.as_bytes()).to_string()
 }

@@ -95,6 +95,29 @@ pub async fn idempotency_key_rejects_other_content<B: Backend>() {
     assert_eq!(numbers(&all_events(&store, 100).await), [1]);
 }
 
+/// An append or lookup with a known key and content in another schema version returns the first result.
+pub async fn idempotency_key_accepts_other_schema_version<B: Backend>() {
+    let backend = B::create().await;
+    let store = backend.open().await;
+    let versioned = |version, content| IdempotencyKey::versioned("req-7", "Add", version, content);
+    let request = |version, content| {
+        Append::stream(stream("contract-a"), ExpectedVersion::Any, events(1..=1))
+            .idempotency_key(versioned(version, content))
+    };
+    let first = append(&store, request(1, b"one")).await;
+    for store in [store.clone(), backend.open().await] {
+        assert_eq!(append(&store, request(2, b"two")).await, repeated(&first));
+        let found = find_key(&store, &versioned(2, b"two")).await;
+        assert_eq!(found, Some(repeated(&first)));
+        let rejected = store.append(request(1, b"two")).await;
+        assert!(
+            matches!(rejected, Err(AppendError::KeyReused { .. })),
+            "expected KeyReused for other content of the same schema version, got {rejected:?}"
+        );
+    }
+    assert_eq!(numbers(&all_events(&store, 100).await), [1]);
+}
+
 /// Concurrent appends with the same key store their events once and return the same result.
 pub async fn concurrent_appends_with_one_key_store_once<B: Backend>() {
     let backend = B::create().await;
