@@ -176,3 +176,58 @@ async fn duplicate_name_error_has_kind_and_name() {
         "{started:?}"
     );
 }
+
+#[test]
+fn schedule_that_never_runs_is_rejected() {
+    let reason = |cron: &str| {
+        let schedule = Schedule::cron("evening", cron, |_| Light { lamp: 1 });
+        schedule.map(drop).map_err(|error| error.to_string())
+    };
+    let never = "this date never occurs; correct the day of month or the month";
+    for cron in [
+        "0 0 30 2 *",
+        "0 0 31 4,6,9,11 *",
+        "0 0 30 FEB * Europe/Berlin",
+    ] {
+        let expected = format!("invalid schedule \"evening\" ({cron}): {never}");
+        assert_eq!(reason(cron), Err(expected));
+    }
+    for cron in [
+        "0 0 29 2 *",
+        "0 0 31 1 *",
+        "0 0 30 2 MON",
+        "0 3 * * * Europe/Berlin",
+    ] {
+        assert_eq!(reason(cron), Ok(()), "{cron}");
+    }
+}
+
+#[test]
+fn schedule_with_seconds_is_rejected_with_the_fields() {
+    for cron in [
+        "0 0 3 * * *",
+        "0 0 3 * * MON-FRI",
+        "0 0 3 * * 1",
+        "0 0 3 * * ?",
+        "0 0 3 * * * UTC",
+    ] {
+        let error = Schedule::cron("evening", cron, |_| Light { lamp: 1 }).unwrap_err();
+        let fields = cron.split(' ').count();
+        assert_eq!(
+            error.reason,
+            format!(
+                "it has {fields} fields; expected minute, hour, day of month, month, day of week, and optionally a \
+                 time zone: seconds are not supported"
+            )
+        );
+    }
+    let error = Schedule::cron("evening", "0 3 * * * Europe/Nowhere", |_| Light { lamp: 1 });
+    let error = error.unwrap_err().reason;
+    assert!(error.contains("Europe/Nowhere"), "{error}");
+    let error = Schedule::cron("evening", "0 3 * *", |_| Light { lamp: 1 });
+    let error = error.unwrap_err().reason;
+    assert!(
+        error.starts_with("it has 4 fields; expected minute"),
+        "{error}"
+    );
+}

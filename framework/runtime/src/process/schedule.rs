@@ -16,9 +16,20 @@ use serde_json::Value;
 
 use super::reaction_error::ReactionError;
 
+/// The number of fields of a cron expression, without the time zone.
+const CRON_FIELDS: usize = 5;
+
+/// The names of days in a cron expression.
+const DAYS: [&str; 7] = ["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"];
+
+/// The beginning of the year 2000, in microseconds since 1970.
+///
+/// Every date that ever occurs does so in the four years after it.
+const LEAP_YEAR: i64 = 946_684_800_000_000;
+
 /// A command that is executed at the times of a cron expression.
 ///
-/// The fields of the expression are minute, hour, day of month, month and day of week.
+/// The fields of the expression are minute, hour, day of month, month and day of week. There are no seconds.
 ///
 /// Each run executes its command exactly once in effect, over restarts and over all nodes. A new schedule starts when
 /// the program first runs it; a schedule whose expression has changed starts again. A rejection ends the run and is
@@ -88,7 +99,7 @@ impl Schedule {
     /// The name identifies the schedule over restarts: 1 to 128 bytes without control characters.
     ///
     /// # Errors
-    /// Returns [`InvalidSchedule`] if the name or the expression is not valid.
+    /// Returns [`InvalidSchedule`] if the name or the expression is not valid, or if its date never occurs.
     pub fn cron<C: Decide + DeserializeOwned>(
         name: impl Into<String>,
         cron: impl Into<String>,
@@ -107,7 +118,11 @@ impl Schedule {
         let mut options = ParseOptions::default();
         options.fallback_timezone_option = FallbackTimezoneOption::UTC;
         let crontab = cronexpr::parse_crontab_with(&cron, options);
-        let crontab = crontab.map_err(|error| invalid(error.to_string()))?;
+        let crontab = crontab.map_err(|error| invalid(explain(&cron, &error.to_string())))?;
+        if next_run(&crontab, Timestamp::from_micros(LEAP_YEAR)).is_none() {
+            let reason = "this date never occurs; correct the day of month or the month";
+            return Err(invalid(reason.to_owned()));
+        }
         let encode = move |due| {
             let encoded = || codec::stored_value(&command(due));
             let encoded = catch_unwind(AssertUnwindSafe(encoded));
@@ -137,9 +152,7 @@ impl Schedule {
     /// Returns the first run after `time`; `None` if there is none.
     #[must_use]
     pub fn next(&self, time: Timestamp) -> Option<Timestamp> {
-        let time = MakeTimestamp::from_microsecond(time.as_micros()).ok()?;
-        let next = self.crontab.find_next(time).ok()?;
-        Some(Timestamp::from_micros(next.timestamp().as_microsecond()))
+        next_run(&self.crontab, time)
     }
 
     /// Returns the run to execute at the time `now`; `due` is the first run that was not executed.
@@ -188,6 +201,44 @@ impl Schedule {
     pub(crate) fn command(&self, due: Timestamp) -> Result<Value, ReactionError> {
         (self.command)(due)
     }
+}
+
+/// Returns the first time of `crontab` after `time`; `None` if there is none within four years.
+fn next_run(crontab: &Crontab, time: Timestamp) -> Option<Timestamp> {
+    let time = MakeTimestamp::from_microsecond(time.as_micros()).ok()?;
+    let next = crontab.find_next(time).ok()?;
+    Some(Timestamp::from_micros(next.timestamp().as_microsecond()))
+}
+
+/// Returns the reason why `cron` is not valid; `error` is that of the parser.
+fn explain(cron: &str, error: &str) -> String {
+    let fields = cron.split_whitespace().count();
+    // The parser reads the sixth field as a time zone, and its error does not say so.
+    match (CRON_FIELDS..=CRON_FIELDS + 1).contains(&fields) && !has_seconds(cron) {
+        true => error.to_owned(),
+        false => format!(
+            "it has {fields} fields; expected minute, hour, day of month, month, day of week, and optionally a time \
+             zone: seconds are not supported"
+        ),
+    }
+}
+
+/// Returns whether the sixth field is not the name of a time zone.
+///
+/// The first field was then probably meant as seconds.
+fn has_seconds(cron: &str) -> bool {
+    let sixth = cron.split_whitespace().nth(CRON_FIELDS);
+    sixth.is_some_and(|sixth| {
+        let is_day = DAYS.contains(
+            &sixth
+                .get(..3)
+                .unwrap_or_default()
+                .to_ascii_uppercase()
+                .as_str(),
+        );
+        is_day && !sixth.contains('/')
+            || !sixth.starts_with(|first: char| first.is_ascii_alphabetic())
+    })
 }
 
 impl fmt::Debug for Schedule {
