@@ -19,6 +19,14 @@ pub trait Clock: Send + Sync + 'static {
     /// Returns the current time.
     fn now(&self) -> Timestamp;
 
+    /// Returns the time that this clock showed when the system clock showed `time`.
+    ///
+    /// Stores record the system time with each event. The framework converts it with this function, so that a deadline
+    /// counts from the event by this clock. The default returns `time`.
+    fn at_system_time(&self, time: Timestamp) -> Timestamp {
+        time
+    }
+
     /// Waits until it is `time` or later.
     ///
     /// The future can be dropped at any time.
@@ -61,6 +69,10 @@ impl Clock for SharedClock {
         self.0.boxed_now()
     }
 
+    fn at_system_time(&self, time: Timestamp) -> Timestamp {
+        self.0.boxed_at_system_time(time)
+    }
+
     fn sleep_until(&self, time: Timestamp) -> impl Future<Output = ()> + Send {
         self.0.boxed_sleep_until(time)
     }
@@ -75,12 +87,17 @@ impl fmt::Debug for SharedClock {
 /// The object-safe twin of [`Clock`].
 trait BoxedClock: Send + Sync {
     fn boxed_now(&self) -> Timestamp;
+    fn boxed_at_system_time(&self, time: Timestamp) -> Timestamp;
     fn boxed_sleep_until(&self, time: Timestamp) -> BoxFuture<'_, ()>;
 }
 
 impl<C: Clock> BoxedClock for C {
     fn boxed_now(&self) -> Timestamp {
         self.now()
+    }
+
+    fn boxed_at_system_time(&self, time: Timestamp) -> Timestamp {
+        self.at_system_time(time)
     }
 
     fn boxed_sleep_until(&self, time: Timestamp) -> BoxFuture<'_, ()> {

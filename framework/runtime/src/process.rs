@@ -6,6 +6,7 @@
 //! | `dispatcher` | executes due work: commands of the outbox and deadlines |
 //! | `due_index` | the due index: reads due work, deletes obsolete entries |
 //! | `work_executor` | sends one command or fires one deadline, and stores the result or the failure |
+//! | `later_due_time` | the due time of a deadline that counts from the storage of an event |
 //! | `deadline_gate` | delays a deadline until all events that were stored before it are processed |
 //! | `fence` | the fencing token of the dispatcher |
 //! | `backoff` | instances that are not retried for a while |
@@ -30,6 +31,7 @@ mod failed_delivery;
 mod fence;
 mod handle;
 mod handler_consumer;
+mod later_due_time;
 mod orphan;
 mod process_consumer;
 mod reaction_error;

@@ -366,7 +366,9 @@ where
                 ));
                 continue;
             }
-            if let Err(error) = (prepared.apply)(&mut self.instance, &Cause::event(&record)) {
+            if let Err(error) =
+                (prepared.apply)(&mut self.instance, &Cause::event(&record, self.now))
+            {
                 panic!("{} failed on {}: {error}", P::NAME, record.name);
             }
         }

@@ -25,9 +25,33 @@ use factum_engine::clock::{Clock, SystemClock};
 /// clock.advance(Duration::from_hours(30 * 24));
 /// assert!(clock.now().since(before) >= Duration::from_hours(30 * 24));
 /// ```
+///
+/// Deadlines that count from an event use the time that this clock showed when the event was stored.
 #[derive(Clone)]
 pub struct VirtualClock {
-    offset: Arc<watch::Sender<Duration>>,
+    offsets: Arc<watch::Sender<Offsets>>,
+}
+
+/// The differences to the system clock, now and before.
+#[derive(Default)]
+struct Offsets {
+    now: Duration,
+    /// The system time of each change, and the offset after it.
+    changes: Vec<(Timestamp, Duration)>,
+}
+
+impl Offsets {
+    fn change(&mut self, offset: impl FnOnce(Timestamp, Duration) -> Duration) {
+        let system_time = Timestamp::now();
+        self.now = offset(system_time, self.now);
+        self.changes.push((system_time, self.now));
+    }
+
+    fn at(&self, system_time: Timestamp) -> Duration {
+        let later = self.changes.partition_point(|(at, _)| *at <= system_time);
+        let last = later.checked_sub(1).and_then(|last| self.changes.get(last));
+        last.map_or(Duration::ZERO, |(_, offset)| *offset)
+    }
 }
 
 impl VirtualClock {
@@ -35,20 +59,20 @@ impl VirtualClock {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            offset: Arc::new(watch::Sender::new(Duration::ZERO)),
+            offsets: Arc::new(watch::Sender::new(Offsets::default())),
         }
     }
 
     /// Advances the clock by `duration`.
     pub fn advance(&self, duration: Duration) {
-        self.offset
-            .send_modify(|offset| *offset = offset.saturating_add(duration));
+        let advance = |_, offset: Duration| offset.saturating_add(duration);
+        self.offsets.send_modify(|offsets| offsets.change(advance));
     }
 
     /// Advances the clock to `time`; does nothing if the clock is already at or after `time`.
     pub fn advance_to(&self, time: Timestamp) {
-        self.offset
-            .send_modify(|offset| *offset += time.since(Timestamp::now() + *offset));
+        let advance = |system_time, offset| offset + time.since(system_time + offset);
+        self.offsets.send_modify(|offsets| offsets.change(advance));
     }
 }
 
@@ -68,13 +92,17 @@ impl fmt::Debug for VirtualClock {
 
 impl Clock for VirtualClock {
     fn now(&self) -> Timestamp {
-        Timestamp::now() + *self.offset.borrow()
+        Timestamp::now() + self.offsets.borrow().now
+    }
+
+    fn at_system_time(&self, time: Timestamp) -> Timestamp {
+        time + self.offsets.borrow().at(time)
     }
 
     async fn sleep_until(&self, time: Timestamp) {
-        let mut offsets = self.offset.subscribe();
+        let mut offsets = self.offsets.subscribe();
         loop {
-            let offset = *offsets.borrow_and_update();
+            let offset = offsets.borrow_and_update().now;
             if Timestamp::now() + offset >= time {
                 return;
             }

@@ -11,8 +11,9 @@ impl<E> Events<E> {
     /// Sets the deadline `name` of this stream: `command` is executed when the deadline is due.
     ///
     /// If the stream already has a deadline with this name, it is replaced. A [`Timestamp`] is the time at which the
-    /// deadline is due. A [`Duration`] counts from the time at which the decision is stored, by the
-    /// [clock](crate::engine::EngineBuilder::clock) of the engine. The name has 1 to 128 bytes without control
+    /// deadline is due. A [`Duration`] counts from the time at which the store has recorded the last event of this stream,
+    /// or else of the decision, by the [clock](crate::engine::EngineBuilder::clock) of the engine. In a decision without
+    /// events, it counts from the decision. The name has 1 to 128 bytes without control
     /// characters.
     ///
     /// The runtime executes the deadlines whose commands are listed in `deadlines` of its builder.

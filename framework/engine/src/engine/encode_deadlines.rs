@@ -1,7 +1,8 @@
 //! The documents that an append changes: the deadlines of the decision, and those that the command consumes.
 
-use factum_core::append::StreamAppend;
+use factum_core::append::{ExpectedVersion, StreamAppend};
 use factum_core::document::DocumentChanges;
+use factum_core::position::Version;
 use factum_core::stream_id::StreamId;
 use factum_core::timestamp::Timestamp;
 
@@ -9,7 +10,7 @@ use crate::clock::{Clock, SharedClock};
 use crate::domain::codec::Encoder;
 use crate::domain::deadline::{DeadlineChange, DeadlineChanges};
 use crate::engine::execute_error::ExecuteError;
-use crate::process::deadline_document::{DeadlineContext, changes};
+use crate::process::deadline_document::{DeadlineContext, SettingEvent, changes};
 
 /// The document changes for the deadlines of a decision.
 #[derive(Default)]
@@ -38,12 +39,10 @@ pub fn encode_deadlines<E: std::error::Error + 'static>(
         let validated = deadlines.validated()?;
         let own = streams.iter().filter(|append| append.stream == **stream);
         // Without an event on its own stream, the cause is the last event of the decision.
-        let last = own
-            .chain(streams.iter().rev())
-            .find_map(|append| append.events.last());
+        let event = own.chain(streams.iter().rev()).find_map(setting_event);
         let context = DeadlineContext {
             stream,
-            event: last.map(|event| event.id),
+            event,
             metadata: &encoder.metadata,
             now,
         };
@@ -56,6 +55,22 @@ pub fn encode_deadlines<E: std::error::Error + 'static>(
         documents.next = due.chain(documents.next).min();
     }
     Ok(documents)
+}
+
+/// Returns the last event of an append to a stream.
+fn setting_event(append: &StreamAppend) -> Option<SettingEvent<'_>> {
+    let last = append.events.last()?;
+    let version = match append.expected {
+        ExpectedVersion::Exact(version) => version,
+        ExpectedVersion::NoStream | ExpectedVersion::Any | ExpectedVersion::StreamExists => {
+            Version::ZERO
+        }
+    };
+    Some(SettingEvent {
+        id: last.id,
+        stream: &append.stream,
+        version: version.plus(append.events.len() as u64),
+    })
 }
 
 /// Combines the changes of a decision with those that the command consumes.

@@ -9,12 +9,13 @@ use std::collections::BTreeMap;
 
 use factum_core::document::DocumentChanges;
 use factum_core::metadata::Metadata;
+use factum_core::position::Version;
 use factum_core::stream_id::StreamId;
 use factum_core::timestamp::Timestamp;
 use uuid::Uuid;
 
-use super::instance::{Cause, InstanceKeys, PendingCommand, ProcessInstance};
-use crate::domain::deadline::DeadlineChange;
+use super::instance::{Cause, CountsFrom, InstanceKeys, PendingCommand, ProcessInstance};
+use crate::domain::deadline::{DeadlineChange, When};
 use crate::error::StoreError;
 
 /// Returns the keys of these documents. No process manager has such a name.
@@ -40,12 +41,23 @@ pub fn deadline_name(id: &str) -> String {
 pub struct DeadlineContext<'a> {
     /// The stream of the deadlines.
     pub stream: &'a StreamId,
-    /// The id of the event that sets them.
-    pub event: Option<Uuid>,
+    /// The event that sets them.
+    pub event: Option<SettingEvent<'a>>,
     /// The metadata of the append.
     pub metadata: &'a Metadata,
     /// The current time.
     pub now: Timestamp,
+}
+
+/// The event that sets deadlines.
+#[derive(Debug, Clone, Copy)]
+pub struct SettingEvent<'a> {
+    /// The id of the event.
+    pub id: Uuid,
+    /// The stream of the event.
+    pub stream: &'a StreamId,
+    /// The version that the event will have in its stream.
+    pub version: Version,
 }
 
 /// Returns the changes that set and cancel deadlines; `new_id` returns a unique id for each.
@@ -75,11 +87,23 @@ pub fn changes(
             command: deadline.command.to_owned(),
             version: deadline.version,
             body: deadline.body.clone(),
-            cause: Cause::new_event(context.event, context.metadata, due),
+            cause: Cause::new_event(context.event.map(|it| it.id), context.metadata, due),
+            counts_from: counts_from(deadline.when, context.event),
         };
         changes = changes.with(ProcessInstance::replace_with(&id, pending, &keys)?);
     }
     Ok(changes)
+}
+
+fn counts_from(when: When, event: Option<SettingEvent<'_>>) -> Option<CountsFrom> {
+    let (When::After(after), Some(event)) = (when, event) else {
+        return None;
+    };
+    Some(CountsFrom {
+        stream: event.stream.clone(),
+        version: event.version,
+        after,
+    })
 }
 
 #[cfg(test)]

@@ -4,10 +4,12 @@
 //! which it was read.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use factum_core::document::{DocumentChanges, Revision, encode_document};
 use factum_core::metadata::Metadata;
-use factum_core::position::Position;
+use factum_core::position::{Position, Version};
+use factum_core::stream_id::StreamId;
 use factum_core::timestamp::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -63,6 +65,20 @@ pub struct PendingCommand {
     pub body: Value,
     /// The cause.
     pub cause: Cause,
+    /// Set if the due time counts from the storage of an event, and that time was not known yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts_from: Option<CountsFrom>,
+}
+
+/// The event from whose storage a due time counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CountsFrom {
+    /// The stream of the event.
+    pub stream: StreamId,
+    /// The version of the event in its stream.
+    pub version: Version,
+    /// The time between the storage of the event and the due time.
+    pub after: Duration,
 }
 
 fn first_version() -> u32 {
@@ -123,14 +139,14 @@ impl InstanceWork {
 }
 
 impl Cause {
-    /// Creates the cause from a stored event.
+    /// Creates the cause from an event that was stored at the time `at`, by the clock for deadlines.
     #[must_use]
-    pub fn event(event: &RecordedEvent) -> Self {
+    pub fn event(event: &RecordedEvent, at: Timestamp) -> Self {
         let metadata = &event.metadata;
         Self {
             position: event.position,
             event: Some(event.id),
-            at: event.recorded_at,
+            at,
             correlation: metadata.correlation_id.or(Some(event.id)),
             tenant: metadata.tenant.clone(),
             trace_parent: metadata.trace_parent.clone(),
@@ -264,6 +280,7 @@ impl ProcessInstance {
                         version,
                         body,
                         cause: cause.clone(),
+                        counts_from: None,
                     });
                 }
                 ProcessAction::SetDeadline { name, due } => {
@@ -289,6 +306,15 @@ impl ProcessInstance {
     pub fn remove_work(&mut self, number: u64) {
         self.outbox.retain(|pending| pending.number != number);
         self.deadlines.retain(|_, timer| timer.number != number);
+    }
+
+    /// Moves the command `number` to the time `due`, which does not change any more.
+    pub fn move_command(&mut self, number: u64, due: Timestamp) {
+        let mut pending = self.outbox.iter_mut();
+        if let Some(pending) = pending.find(|pending| pending.number == number) {
+            pending.cause.at = due;
+            pending.counts_from = None;
+        }
     }
 
     /// Returns whether the work item exists.

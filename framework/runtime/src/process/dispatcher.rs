@@ -25,6 +25,7 @@ use super::dispatch_error::DispatchError;
 use super::documents::{Changed, find_instance, try_change};
 use super::due_index::DueIndex;
 use super::fence::{DispatchOwner, Fence};
+use super::later_due_time::later_due_time;
 use super::report::WorkReport;
 use super::signals::Signals;
 use super::work_executor::WorkExecutor;
@@ -339,6 +340,12 @@ impl Dispatcher {
         let now = self.clock.now();
         match instance.next_work() {
             Some((at, InstanceWork::Command(pending))) if at <= now => {
+                let store = &**self.engine.store();
+                if let Some(due) = later_due_time(store, &self.clock, &pending, now).await? {
+                    return self
+                        .move_command(revision, instance, pending.number, due)
+                        .await;
+                }
                 let executor = self.executor(fence);
                 let left = executor.command(revision, &instance, pending).await?;
                 if let Some(newer) = left {
@@ -362,6 +369,21 @@ impl Dispatcher {
                 }
             }
             _ => self.repair_due_entry(revision, instance, fence, now).await,
+        }
+    }
+
+    /// Moves a command to the time `due`.
+    async fn move_command(
+        &self,
+        revision: Revision,
+        mut instance: ProcessInstance,
+        number: u64,
+        due: Timestamp,
+    ) -> Result<(), DispatchError> {
+        instance.move_command(number, due);
+        match try_change(self.documents(), instance.store(&self.keys, revision)?).await? {
+            Changed::Yes(_) => Ok(()),
+            Changed::Conflict(_) => Err(DispatchError::Conflict),
         }
     }
 

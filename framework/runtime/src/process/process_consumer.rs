@@ -9,6 +9,7 @@ use std::sync::Arc;
 use factum_core::document::{DocumentError, DocumentStore, InvalidDocumentChanges, Revision};
 use factum_core::position::Position;
 use factum_core::query::Query;
+use factum_engine::clock::{Clock as _, SharedClock};
 use factum_engine::error::{StoreError, panic_message};
 use factum_engine::process::Correlation;
 use factum_engine::process::instance::{Cause, InstanceKeys, ProcessInstance};
@@ -28,6 +29,7 @@ pub struct ProcessConsumer {
     keys: InstanceKeys,
     starts_after: Position,
     signals: Arc<Signals>,
+    clock: SharedClock,
 }
 
 /// Returns the name of the consumer of the process manager `name`.
@@ -53,12 +55,13 @@ struct EventEffect<'e> {
 }
 
 impl ProcessConsumer {
-    /// Creates the consumer of a process manager.
+    /// Creates the consumer of a process manager; its deadlines count by `clock`.
     pub fn new(
         definition: Arc<dyn EventDriven>,
         keys: InstanceKeys,
         starts_after: Position,
         signals: Arc<Signals>,
+        clock: SharedClock,
     ) -> Self {
         Self {
             name: process_consumer_name(definition.name()),
@@ -66,6 +69,7 @@ impl ProcessConsumer {
             keys,
             starts_after,
             signals,
+            clock,
         }
     }
 
@@ -108,7 +112,8 @@ impl ProcessConsumer {
             if let Some(newer) = self.definition.newer_schema(&known.instance) {
                 return Err(EventError::new(position, newer).into());
             }
-            let applied = (effect.apply)(&mut known.instance, &Cause::event(event));
+            let cause = Cause::event(event, self.clock.at_system_time(event.recorded_at));
+            let applied = (effect.apply)(&mut known.instance, &cause);
             applied.map_err(|error| EventError::new(position, error))?;
             known.event = position;
             changed.insert(effect.id);

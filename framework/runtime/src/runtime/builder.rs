@@ -385,8 +385,13 @@ impl RuntimeBuilder {
             let name = spec.definition.name();
             let (keys, signals) = (InstanceKeys::new(name), Arc::new(Signals::default()));
             let starts_after = spec.options.start_from.position(head);
-            let consumer =
-                ProcessConsumer::new(spec.definition, keys.clone(), starts_after, signals.clone());
+            let consumer = ProcessConsumer::new(
+                spec.definition,
+                keys.clone(),
+                starts_after,
+                signals.clone(),
+                self.clock.clone(),
+            );
             let task = start_consumer(box_consumer(consumer), spec.options.failure_policy);
             let deliveries =
                 DeliveryHandle::new(spec.deliveries, keys, signals, self.engine.store().clone());
