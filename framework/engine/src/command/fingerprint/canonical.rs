@@ -58,26 +58,26 @@ impl ser::Error for CanonicalError {
 struct Canonical<'o>(&'o OmittedFields);
 
 /// A list, a tuple or a set.
-struct Elements {
+struct CanonicalElements {
     variant: Option<&'static str>,
     elements: Vec<Vec<u8>>,
     is_ordered: bool,
 }
 
 /// A tuple struct, of which fields can be omitted.
-struct TupleFields<'o> {
+struct CanonicalTuple<'o> {
     omitted: &'o OmittedFields,
     elements: Vec<Vec<u8>>,
 }
 
 /// The entries of a map.
-struct Entries {
+struct CanonicalEntries {
     key: Vec<u8>,
     entries: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 /// The fields of a struct. Fields that are `None` are left out.
-struct StructFields<'o> {
+struct CanonicalStruct<'o> {
     variant: Option<&'static str>,
     omitted: &'o OmittedFields,
     count: usize,
@@ -150,13 +150,13 @@ macro_rules! integers {
 impl<'o> Serializer for Canonical<'o> {
     type Ok = Vec<u8>;
     type Error = CanonicalError;
-    type SerializeSeq = Elements;
-    type SerializeTuple = Elements;
-    type SerializeTupleStruct = TupleFields<'o>;
-    type SerializeTupleVariant = Elements;
-    type SerializeMap = Entries;
-    type SerializeStruct = StructFields<'o>;
-    type SerializeStructVariant = StructFields<'o>;
+    type SerializeSeq = CanonicalElements;
+    type SerializeTuple = CanonicalElements;
+    type SerializeTupleStruct = CanonicalTuple<'o>;
+    type SerializeTupleVariant = CanonicalElements;
+    type SerializeMap = CanonicalEntries;
+    type SerializeStruct = CanonicalStruct<'o>;
+    type SerializeStructVariant = CanonicalStruct<'o>;
 
     integers! {
         serialize_i8(i8);
@@ -245,8 +245,8 @@ impl<'o> Serializer for Canonical<'o> {
         Ok(in_variant(Some(variant), canonical_bytes(value)?))
     }
 
-    fn serialize_seq(self, _: Option<usize>) -> Result<Elements, CanonicalError> {
-        Ok(Elements {
+    fn serialize_seq(self, _: Option<usize>) -> Result<CanonicalElements, CanonicalError> {
+        Ok(CanonicalElements {
             variant: None,
             elements: Vec::new(),
             is_ordered: true,
@@ -258,7 +258,7 @@ impl<'o> Serializer for Canonical<'o> {
         I: IntoIterator,
         I::Item: Serialize,
     {
-        let mut elements = Elements {
+        let mut elements = CanonicalElements {
             variant: None,
             elements: Vec::new(),
             is_ordered: !is_unordered::<I>(),
@@ -269,7 +269,7 @@ impl<'o> Serializer for Canonical<'o> {
         elements.finish()
     }
 
-    fn serialize_tuple(self, len: usize) -> Result<Elements, CanonicalError> {
+    fn serialize_tuple(self, len: usize) -> Result<CanonicalElements, CanonicalError> {
         self.serialize_seq(Some(len))
     }
 
@@ -277,8 +277,8 @@ impl<'o> Serializer for Canonical<'o> {
         self,
         _: &'static str,
         _: usize,
-    ) -> Result<TupleFields<'o>, CanonicalError> {
-        Ok(TupleFields {
+    ) -> Result<CanonicalTuple<'o>, CanonicalError> {
+        Ok(CanonicalTuple {
             omitted: self.0,
             elements: Vec::new(),
         })
@@ -290,21 +290,21 @@ impl<'o> Serializer for Canonical<'o> {
         _: u32,
         variant: &'static str,
         _: usize,
-    ) -> Result<Elements, CanonicalError> {
-        Ok(Elements {
+    ) -> Result<CanonicalElements, CanonicalError> {
+        Ok(CanonicalElements {
             variant: Some(variant),
             elements: Vec::new(),
             is_ordered: true,
         })
     }
 
-    fn serialize_map(self, _: Option<usize>) -> Result<Entries, CanonicalError> {
+    fn serialize_map(self, _: Option<usize>) -> Result<CanonicalEntries, CanonicalError> {
         if self.0.of > 0 {
             return Err(CanonicalError::custom(
                 "it serializes as a map; fields can be left out of a struct without `#[serde(flatten)]` only",
             ));
         }
-        Ok(Entries {
+        Ok(CanonicalEntries {
             key: Vec::new(),
             entries: Vec::new(),
         })
@@ -314,8 +314,8 @@ impl<'o> Serializer for Canonical<'o> {
         self,
         _: &'static str,
         _: usize,
-    ) -> Result<StructFields<'o>, CanonicalError> {
-        Ok(StructFields {
+    ) -> Result<CanonicalStruct<'o>, CanonicalError> {
+        Ok(CanonicalStruct {
             variant: None,
             omitted: self.0,
             count: 0,
@@ -329,8 +329,8 @@ impl<'o> Serializer for Canonical<'o> {
         _: u32,
         variant: &'static str,
         _: usize,
-    ) -> Result<StructFields<'o>, CanonicalError> {
-        Ok(StructFields {
+    ) -> Result<CanonicalStruct<'o>, CanonicalError> {
+        Ok(CanonicalStruct {
             variant: Some(variant),
             omitted: self.0,
             count: 0,
@@ -339,7 +339,7 @@ impl<'o> Serializer for Canonical<'o> {
     }
 }
 
-impl Elements {
+impl CanonicalElements {
     fn push<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), CanonicalError> {
         self.elements.push(canonical_bytes(value)?);
         Ok(())
@@ -356,7 +356,7 @@ impl Elements {
 
 macro_rules! elements {
     ($($part:ident::$method:ident;)*) => {
-        $(impl $part for Elements {
+        $(impl $part for CanonicalElements {
             type Ok = Vec<u8>;
             type Error = CanonicalError;
 
@@ -377,7 +377,7 @@ elements! {
     SerializeTupleVariant::serialize_field;
 }
 
-impl SerializeTupleStruct for TupleFields<'_> {
+impl SerializeTupleStruct for CanonicalTuple<'_> {
     type Ok = Vec<u8>;
     type Error = CanonicalError;
 
@@ -400,7 +400,7 @@ impl SerializeTupleStruct for TupleFields<'_> {
     }
 }
 
-impl SerializeMap for Entries {
+impl SerializeMap for CanonicalEntries {
     type Ok = Vec<u8>;
     type Error = CanonicalError;
 
@@ -420,7 +420,7 @@ impl SerializeMap for Entries {
     }
 }
 
-impl StructFields<'_> {
+impl CanonicalStruct<'_> {
     fn push<T: Serialize + ?Sized>(
         &mut self,
         key: &'static str,
@@ -446,7 +446,7 @@ impl StructFields<'_> {
 
 macro_rules! struct_fields {
     ($($part:ident;)*) => {
-        $(impl $part for StructFields<'_> {
+        $(impl $part for CanonicalStruct<'_> {
             type Ok = Vec<u8>;
             type Error = CanonicalError;
 
