@@ -244,6 +244,56 @@ fn value_of(expression: &syn::Expr) -> Option<u64> {
 }
 
 #[test]
+fn service_page_lists_every_setting() {
+    let page = read("docs/src/spec-service/overview.md");
+    let settings = read("spec-service/src/settings.rs");
+    let names = settings.split("env = \"").skip(1);
+    let names: Vec<&str> = names.map(|rest| rest.split('"').next().unwrap()).collect();
+    assert!(names.len() > 5, "{names:?}");
+    for name in names {
+        assert!(page.contains(&format!("`{name}`")), "no row for {name}");
+    }
+}
+
+#[test]
+fn readme_repeats_guarantees_and_figures_of_the_book() {
+    let readme = read("README.md");
+    let section = |heading: &str| {
+        let section = readme.split(heading).nth(1).unwrap();
+        section.split("\n## ").next().unwrap().to_owned()
+    };
+    let bullets = section("## Guarantees\n");
+    let bullets = bullets.lines().filter(|line| line.starts_with("- **"));
+    let guarantees = read("docs/src/project/guarantees.md");
+    let numbered = |line: &&str| line.starts_with("## ") && line.contains(". ");
+    let guarantees = guarantees.lines().filter(numbered);
+    assert_eq!(bullets.count(), guarantees.count());
+
+    let measured = read("docs/src/project/benchmarks.md");
+    for text in [
+        section("## Speed\n"),
+        read("docs/src/project/comparison.md"),
+    ] {
+        let rows = text.lines().filter(|line| line.starts_with("| "));
+        let cells = rows.flat_map(|row| row.split('|').map(str::trim));
+        let is_figure = |cell: &&str| cell.contains(',') && cell.starts_with(char::is_numeric);
+        let figures: Vec<&str> = cells.filter(is_figure).collect();
+        assert!(!figures.is_empty(), "no figures");
+        for figure in figures {
+            let found = [
+                format!("| {figure} ("),
+                format!(" {figure} |"),
+                format!("| {figure} |"),
+            ];
+            assert!(
+                found.iter().any(|cell| measured.contains(cell)),
+                "{figure} is not among the measurements"
+            );
+        }
+    }
+}
+
+#[test]
 fn storage_schema_page_has_the_first_migrations() {
     let page = page("storage-schema");
     for database in ["sqlite", "postgres"] {
