@@ -52,6 +52,7 @@ pub use error::{Incompatibility, LockError};
 /// | a field that becomes `#[personal]`, or is no longer personal | update |
 /// | documentation, a Rust name, the order of variants or fields | none |
 /// | a new required field, a changed or narrowed type, a removed variant of a field's enum | breaks: raise the version and add an upcaster |
+/// | a tag that is added to or removed from an event type, or renamed | breaks: keep the tag with `#[tag("…")]`, or declare the change with [`tag_changed`](EventsLock::tag_changed) |
 /// | an event type renamed with `alias`, or listed in `retired` | none; its schema stays in the file |
 /// | an event type that a type in `legacy` reads | add that type with [`legacy`](EventsLock::legacy); the schema stays in the file |
 /// | an event type that is removed or renamed in another way | breaks: keep the event type, add an `alias`, or declare it [`retired`](EventsLock::retired) |
@@ -63,6 +64,7 @@ pub fn events_lock(path: impl Into<PathBuf>) -> EventsLock {
         retired: BTreeSet::new(),
         legacy_decoders: Vec::new(),
         legacy: Vec::new(),
+        changed_tags: BTreeSet::new(),
     }
 }
 
@@ -77,6 +79,8 @@ pub struct EventsLock {
     legacy_decoders: Vec<fn(&str, u32) -> bool>,
     /// The schemas of the legacy types.
     legacy: Vec<CodeSchemas>,
+    /// The event types and tag keys whose change is declared.
+    changed_tags: BTreeSet<(&'static str, &'static str)>,
 }
 
 /// The schemas of an event type in the code.
@@ -157,6 +161,15 @@ impl EventsLock {
         self
     }
 
+    /// Declares that the tag `key` was added to or removed from an event type with stored events.
+    ///
+    /// A DCB query by this tag then finds only the events that were stored with it. Remove the call when the file is
+    /// updated.
+    pub fn tag_changed(mut self, event_type: &'static str, key: &'static str) -> Self {
+        self.changed_tags.insert((event_type, key));
+        self
+    }
+
     /// Compares the types with `locked`, the text of a lock file, and returns the new text of the file.
     ///
     /// An empty text is an empty file.
@@ -188,6 +201,7 @@ impl EventsLock {
             }
         }
         for (name, schemas) in &self.current {
+            self.check_tags(name, schemas.event_type, &file, &mut found);
             check_and_merge(name, schemas, &mut file, &mut found);
         }
         if found.is_empty() {
@@ -195,6 +209,49 @@ impl EventsLock {
             Ok(file.to_text())
         } else {
             Err(LockError::Incompatible(found))
+        }
+    }
+
+    /// Compares the tags of an event type with those of the stored events, under its name and its aliases.
+    fn check_tags(
+        &self,
+        name: &str,
+        event_type: &EventType,
+        file: &LockFile,
+        found: &mut Vec<Incompatibility>,
+    ) {
+        let names = event_type.aliases.iter().copied().chain([name]);
+        let names = names.filter(|name| file.newest_version(name) > 0);
+        let is_declared = |tag: &str| self.changed_tags.contains(&(event_type.name, tag));
+        for stored in names.map(|name| file.tags(name)) {
+            let own = event_type.tags.iter().copied();
+            let added: Vec<_> = own.filter(|tag| !stored.contains(*tag)).collect();
+            let is_removed = |tag: &&String| !event_type.tags.contains(&tag.as_str());
+            let removed: Vec<_> = stored.iter().filter(is_removed).collect();
+            for tag in removed.iter().filter(|tag| !is_declared(tag)) {
+                let verdict = Incompatibility::TagRemoved {
+                    event: name.to_owned(),
+                    tag: (*tag).clone(),
+                    renamed_to: match &added[..] {
+                        [only] => Some((*only).to_owned()),
+                        _ => None,
+                    },
+                };
+                if !found.contains(&verdict) {
+                    found.push(verdict);
+                }
+            }
+            // The verdict about a renamed tag is that it is removed.
+            if removed.len() == 1 && added.len() == 1 && !is_declared(removed[0]) {
+                continue;
+            }
+            for tag in added.into_iter().filter(|tag| !is_declared(tag)) {
+                let (event, tag) = (name.to_owned(), tag.to_owned());
+                let verdict = Incompatibility::TagAdded { event, tag };
+                if !found.contains(&verdict) {
+                    found.push(verdict);
+                }
+            }
         }
     }
 
@@ -383,4 +440,11 @@ fn check_and_merge(
     }));
     file.set_schema(name, version, merge(locked, &schemas.serialize));
     file.set_personal_fields(name, schemas.event_type.personal);
+    let aliases = schemas.event_type.aliases.iter().copied();
+    let aliases: Vec<_> = aliases
+        .filter(|alias| file.newest_version(alias) > 0)
+        .collect();
+    for name in aliases.into_iter().chain([name]) {
+        file.set_tags(name, schemas.event_type.tags);
+    }
 }

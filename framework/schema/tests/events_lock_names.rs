@@ -134,7 +134,7 @@ fn raised_version_needs_upcaster_for_each_step() {
     let error = lock::<Manual>().compare(&locked::<plain::E>()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "stored events cannot be read any more:\n\n- e.made version 3 has 1 upcaster; it needs 2, one for each step \
+        "the types are not compatible with stored events:\n\n- e.made version 3 has 1 upcaster; it needs 2, one for each step \
          from version 1"
     );
 }

@@ -6,8 +6,8 @@ use std::fmt;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LockError {
-    /// The code could not read stored events any more.
-    #[error("stored events cannot be read any more:\n{}", list(.0))]
+    /// The code could not read stored events, or not find them by their tags.
+    #[error("the types are not compatible with stored events:\n{}", list(.0))]
     Incompatible(Vec<Incompatibility>),
     /// The text is not a schema lock file.
     #[error("invalid schema lock file; restore it from version control")]
@@ -19,7 +19,7 @@ fn list(incompatibilities: &[Incompatibility]) -> String {
     items.map(|item| format!("\n- {item}")).collect()
 }
 
-/// A reason why the code cannot read stored events any more.
+/// A reason why the code cannot read stored events, or cannot find them by their tags.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Incompatibility {
@@ -65,6 +65,22 @@ pub enum Incompatibility {
         event: String,
         /// The version that is stored.
         version: u32,
+    },
+    /// New events have a tag that stored events of the same type do not have.
+    TagAdded {
+        /// The event type.
+        event: String,
+        /// The key of the tag.
+        tag: String,
+    },
+    /// Stored events have a tag that new events of the same type will not have.
+    TagRemoved {
+        /// The event type.
+        event: String,
+        /// The key of the tag.
+        tag: String,
+        /// A tag that was added at the same time.
+        renamed_to: Option<String>,
     },
     /// An event type is declared as retired, but is in the code.
     RetiredInUse {
@@ -132,6 +148,34 @@ impl fmt::Display for Incompatibility {
                 "{event} version {version} is read by a type in `legacy` that the lock does not contain; add the type \
                  with `.legacy::<…>()`, and derive `JsonSchema` for it"
             ),
+            Self::TagAdded { event, tag } => write!(
+                f,
+                "{event} has the new tag `{tag}`, which stored events do not have: a DCB query by this tag does not \
+                 find them; use a new event type, or if no decision needs them, declare the change with \
+                 `.tag_changed(\"{event}\", \"{tag}\")`"
+            ),
+            Self::TagRemoved {
+                event,
+                tag,
+                renamed_to,
+            } => {
+                write!(
+                    f,
+                    "stored events of the type {event} have the tag `{tag}`, but new ones will not: a DCB query by \
+                     this tag does not find them; "
+                )?;
+                match renamed_to {
+                    Some(new) => write!(
+                        f,
+                        "if the field was renamed to `{new}`, keep the tag with `#[tag(\"{tag}\")]`"
+                    )?,
+                    None => write!(f, "keep the tag with `#[tag(\"{tag}\")]` on a field")?,
+                }
+                write!(
+                    f,
+                    ", or if no decision needs it, declare the change with `.tag_changed(\"{event}\", \"{tag}\")`"
+                )
+            }
             Self::RetiredInUse { event } => write!(
                 f,
                 "{event} is declared as retired, but is in the code; remove `.retired(\"{event}\")`"

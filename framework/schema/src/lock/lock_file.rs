@@ -15,6 +15,7 @@ pub struct LockFile {
     events: BTreeMap<String, BTreeMap<u32, EventSchema>>,
     retired: BTreeSet<String>,
     personal: BTreeMap<String, Vec<String>>,
+    tags: BTreeMap<String, BTreeSet<String>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -26,6 +27,9 @@ struct LockFileJson {
     /// The fields with personal data of each event type that has any.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     personal: BTreeMap<String, Vec<String>>,
+    /// The keys of the tags of each event type that has any.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    tags: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl LockFile {
@@ -36,6 +40,7 @@ impl LockFile {
                 events: BTreeMap::new(),
                 retired: BTreeSet::new(),
                 personal: BTreeMap::new(),
+                tags: BTreeMap::new(),
             });
         }
         let json: LockFileJson = serde_json::from_str(text)?;
@@ -49,6 +54,7 @@ impl LockFile {
             events: events.collect::<Result<_, serde_json::Error>>()?,
             retired: json.retired,
             personal: json.personal,
+            tags: json.tags,
         })
     }
 
@@ -63,6 +69,7 @@ impl LockFile {
             events: events.collect(),
             retired: self.retired.clone(),
             personal: self.personal.clone(),
+            tags: self.tags.clone(),
         };
         let text = serde_json::to_string_pretty(&json);
         text.unwrap_or_else(|error| panic!("cannot serialize a schema lock file: {error}")) + "\n"
@@ -105,6 +112,21 @@ impl LockFile {
             self.personal.remove(name);
         } else {
             self.personal.insert(name.to_owned(), fields);
+        }
+    }
+
+    /// Returns the keys of the tags of an event type.
+    pub fn tags(&self, name: &str) -> BTreeSet<String> {
+        self.tags.get(name).cloned().unwrap_or_default()
+    }
+
+    /// Replaces the keys of the tags of an event type.
+    pub fn set_tags(&mut self, name: &str, tags: &[&str]) {
+        let tags: BTreeSet<_> = tags.iter().map(|tag| (*tag).to_owned()).collect();
+        if tags.is_empty() {
+            self.tags.remove(name);
+        } else {
+            self.tags.insert(name.to_owned(), tags);
         }
     }
 
