@@ -46,6 +46,21 @@ pub struct Metadata {
     pub extra: BTreeMap<String, serde_json::Value>,
 }
 
+impl Metadata {
+    /// Adds the fields that `other` sets. They replace fields of this metadata that are already set.
+    #[must_use]
+    pub fn merged_with(mut self, other: Self) -> Self {
+        self.actor = other.actor.or(self.actor);
+        self.reason = other.reason.or(self.reason);
+        self.correlation_id = other.correlation_id.or(self.correlation_id);
+        self.causation_id = other.causation_id.or(self.causation_id);
+        self.tenant = other.tenant.or(self.tenant);
+        self.trace_parent = other.trace_parent.or(self.trace_parent);
+        self.extra.extend(other.extra);
+        self
+    }
+}
+
 #[derive(serde::Deserialize)]
 #[serde(field_identifier, rename_all = "snake_case")]
 enum MetadataKey {

@@ -83,10 +83,46 @@ impl<'e, C: Decide> Execute<'e, C> {
         self
     }
 
-    /// Replaces all metadata.
-    pub fn metadata(mut self, metadata: Metadata) -> Self {
-        self.request.metadata = metadata;
+    /// Sets the tenant, in an application that serves several isolated customers.
+    pub fn tenant(mut self, tenant: impl Into<String>) -> Self {
+        self.request.metadata.tenant = Some(tenant.into());
         self
+    }
+
+    /// Adds the fields that `metadata` sets, and its entries in `extra`. Other fields stay as they are.
+    ///
+    /// ```no_run
+    /// # use factum::prelude::*;
+    /// # use factum::store::Metadata;
+    /// # async fn run<C: Decide>(engine: Engine, withdraw: C, request: Metadata) -> Result<(), ExecuteError<C::Error>> {
+    /// engine.execute(withdraw).by("alice").metadata(request).await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn metadata(mut self, metadata: Metadata) -> Self {
+        self.request.metadata = self.request.metadata.merged_with(metadata);
+        self
+    }
+
+    /// Calls `set` with `value`, if there is one.
+    ///
+    /// ```no_run
+    /// # use factum::engine::Execute;
+    /// # use factum::prelude::*;
+    /// # async fn run<C: Decide>(
+    /// #     engine: Engine, withdraw: C, reason: Option<String>, key: Option<&str>,
+    /// # ) -> Result<(), ExecuteError<C::Error>> {
+    /// engine
+    ///     .execute(withdraw)
+    ///     .maybe(reason, Execute::because)
+    ///     .maybe(key, Execute::idempotency_key)
+    ///     .await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn maybe<T>(self, value: Option<T>, set: impl FnOnce(Self, T) -> Self) -> Self {
+        match value {
+            Some(value) => set(self, value),
+            None => self,
+        }
     }
 
     /// Sets the idempotency key, 1 to 256 bytes. Keys that begin with `factum/` are reserved.
