@@ -78,7 +78,7 @@ async fn query_may_have_thousands_of_items_with_two_tags() {
         let item = QueryItem::default().tag(tag("course", course));
         item.tag(tag("student", student))
     };
-    let query = (5..5_000).fold(Query::all(), |query, number| {
+    let query = (5..5_000).fold(Query::none(), |query, number| {
         query.or(both(number, number)).or(both(number, number + 1))
     });
     assert_finds(&store, query, &[5, 6, 7, 8, 9]).await;
@@ -91,30 +91,29 @@ async fn query_item_requires_all_its_tags() {
         tags: tags.to_vec(),
         ..QueryItem::default()
     };
-    let query = Query::all()
-        .or(item(&[
-            tag("every", 1),
-            tag("course", 2),
-            tag("student", 2),
-        ]))
-        .or(item(&[
-            tag("every", 1),
-            tag("course", 3),
-            tag("student", 4),
-        ]))
-        .or(item(&[tag("course", 4), tag("student", 4)]));
+    let query = Query::from(item(&[
+        tag("every", 1),
+        tag("course", 2),
+        tag("student", 2),
+    ]))
+    .or(item(&[
+        tag("every", 1),
+        tag("course", 3),
+        tag("student", 4),
+    ]))
+    .or(item(&[tag("course", 4), tag("student", 4)]));
     assert_finds(&store, query, &[2, 4]).await;
 }
 
 #[tokio::test]
 async fn query_may_have_a_thousand_different_items() {
     let (_dir, store) = store(9).await;
-    let query = (7..1_007).fold(Query::all(), |query, number| {
+    let query = (7..1_007).fold(Query::none(), |query, number| {
         let item = QueryItem::default().event_type(format!("course.enrolled-{number}"));
         query.or(item.tag(tag("course", number)))
     });
     assert_finds(&store, query, &[7, 8, 9]).await;
-    let query = (8..1_008).fold(Query::all(), |query, number| {
+    let query = (8..1_008).fold(Query::none(), |query, number| {
         query.or(QueryItem {
             stream_prefix: Some(format!("school-{}", number % 2)),
             event_types: vec![format!("course.enrolled-{number}")],

@@ -155,7 +155,7 @@ impl Engine {
         Subscription::new(self.0.loader.store.clone(), query, after)
     }
 
-    /// Removes the states of `streams` from the aggregate cache.
+    /// Removes the states of `streams`, and those of all DCB queries, from the aggregate cache.
     ///
     /// The next command reads them from the store again. A command that is executed at the same time may put its state
     /// into the cache again.
@@ -163,6 +163,7 @@ impl Engine {
         for stream in streams {
             self.0.loader.cache.remove(stream);
         }
+        self.0.loader.cache.clear_queries();
     }
 
     /// Removes all states from the aggregate cache.
@@ -201,6 +202,7 @@ impl EngineBuilder {
 
     /// Sets the maximum number of states in the aggregate cache.
     ///
+    /// The cache has this number of states of aggregates, and as many of DCB queries.
     /// The default is 10,000; 0 disables the cache.
     #[must_use]
     pub fn cache_capacity(mut self, entries: usize) -> Self {

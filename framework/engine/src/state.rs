@@ -4,3 +4,4 @@ pub mod aggregate_state;
 pub mod cache;
 pub mod load_error;
 pub mod loader;
+pub mod query_fold;

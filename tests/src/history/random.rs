@@ -106,7 +106,7 @@ impl Client {
             item.event_types.push("x.made".to_owned());
         }
         item.tags = (0..self.dice.roll(3)).map(|_| self.tag()).collect();
-        Query::all().or(item)
+        Query::from(item)
     }
 
     /// Returns a position near the observed head.

@@ -252,7 +252,12 @@ fn each_item(query: &Query, mut change: impl FnMut(&mut QueryItem)) -> Query {
         change(&mut item);
         item
     });
-    items.fold(Query::all(), Query::or)
+    one_of(items)
+}
+
+fn one_of(items: impl Iterator<Item = QueryItem>) -> Query {
+    let queries = items.map(Query::from);
+    queries.reduce(Query::or).unwrap_or_else(Query::all)
 }
 
 #[async_trait]
@@ -348,7 +353,7 @@ impl<const FAULT: usize> Broken<FAULT> {
     fn misread_query(query: &Query) -> Query {
         if Self::is(Fault::TruncatesQueries) {
             let items = query.items().iter().take(5).cloned();
-            return items.fold(Query::all(), Query::or);
+            return one_of(items);
         }
         each_item(query, |item| {
             if Self::is(Fault::UsesOnlyFirstTag) {

@@ -39,6 +39,9 @@ pub trait BoundaryPart: Send {
     /// Drops the cached state that is about to be changed, so that the change needs no copy.
     fn release_cached(&self);
 
+    /// Releases the shared state that the decision was based on.
+    fn end_decision(&mut self) {}
+
     /// Returns the state, and leaves the state of an aggregate without events.
     ///
     /// Returns `None` for a query.

@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use factum_core::append::AppendCondition;
 use factum_core::position::{Position, Version};
 use factum_core::query::Query;
-use factum_core::read::Read;
 use factum_core::record::RecordedEvent;
 use factum_core::snapshot::Snapshot;
 use factum_core::stream_id::StreamId;
+use tokio::sync::OwnedMutexGuard;
 
 use crate::command::part::BoundaryPart;
 use crate::domain::error::DecodeError;
@@ -17,15 +17,27 @@ use crate::domain::event_set::{ApplySet, EventSet};
 use crate::state::cache::CachedState;
 use crate::state::load_error::LoadError;
 use crate::state::loader::{CacheHit, StateLoader};
+use crate::state::query_fold::QueryFold;
 
 /// The state `Q`, folded from the events of the set `S` that a DCB query finds.
 #[derive(Debug)]
 pub struct QueryState<Q, S> {
     query: Query,
-    state: Q,
-    /// The position up to which the store was read.
+    fold: FoldAccess<Q>,
+    /// The position up to which the decision has read.
     position: Position,
     events: PhantomData<fn() -> S>,
+}
+
+/// The access of a command to the state of its query.
+#[derive(Debug)]
+enum FoldAccess<Q> {
+    /// The command has a state of its own.
+    Own(QueryFold<Q>),
+    /// The command holds the lock of the shared state.
+    Locked(OwnedMutexGuard<QueryFold<Q>>),
+    /// The command has decided.
+    Released,
 }
 
 impl<Q: Default, S> QueryState<Q, S> {
@@ -33,7 +45,7 @@ impl<Q: Default, S> QueryState<Q, S> {
     pub fn new(query: Query) -> Self {
         Self {
             query,
-            state: Q::default(),
+            fold: FoldAccess::Own(QueryFold::default()),
             position: Position::ZERO,
             events: PhantomData,
         }
@@ -42,28 +54,35 @@ impl<Q: Default, S> QueryState<Q, S> {
 
 impl<Q, S> QueryState<Q, S> {
     /// Returns the state.
+    ///
+    /// # Panics
+    /// If the command has decided, and has not loaded the state again.
     pub fn state(&self) -> &Q {
-        &self.state
+        match &self.fold {
+            FoldAccess::Own(fold) => &fold.state,
+            FoldAccess::Locked(fold) => &fold.state,
+            FoldAccess::Released => unreachable!("a decision loads the state of its query first"),
+        }
     }
 }
 
 impl<Q: ApplySet<S>, S: EventSet> QueryState<Q, S> {
-    /// Applies `record` to the state, if the query matches it.
+    /// Applies `record` to the state of this command, if the query matches it.
     ///
     /// # Errors
     /// Returns [`DecodeError`] if the record cannot be decoded. The state is then unchanged.
     pub fn apply(&mut self, record: &RecordedEvent) -> Result<(), DecodeError> {
-        if !self.query.matches(record) {
-            return Ok(());
+        match &mut self.fold {
+            FoldAccess::Own(fold) if self.query.matches(record) => fold.apply(record),
+            _ => Ok(()),
         }
-        self.state.apply_record(record)
     }
 }
 
 #[async_trait]
 impl<Q, S> BoundaryPart for QueryState<Q, S>
 where
-    Q: ApplySet<S> + Send + Sync,
+    Q: ApplySet<S> + Default + Send + Sync + 'static,
     S: EventSet,
 {
     fn stream(&self) -> Option<&StreamId> {
@@ -79,10 +98,11 @@ where
     }
 
     fn condition(&self) -> Option<AppendCondition> {
-        Some(AppendCondition {
+        let condition = || AppendCondition {
             query: self.query.clone(),
             after: self.position,
-        })
+        };
+        (!self.query.matches_nothing()).then(condition)
     }
 
     fn load_cached(&mut self, _loader: &StateLoader) -> Option<CacheHit> {
@@ -95,6 +115,10 @@ where
 
     fn release_cached(&self) {}
 
+    fn end_decision(&mut self) {
+        self.fold = FoldAccess::Released;
+    }
+
     fn take(&mut self) -> Option<CachedState> {
         None
     }
@@ -106,19 +130,19 @@ where
     }
 
     async fn refresh(&mut self, loader: &StateLoader) -> Result<bool, LoadError> {
-        let mut has_changed = false;
-        loop {
-            let read = Read::all(self.query.clone()).after(self.position);
-            let page = loader.store.read(read).await?;
-            for record in &page.events {
-                self.apply(record)?;
-                has_changed = true;
+        let mut fold = match std::mem::replace(&mut self.fold, FoldAccess::Released) {
+            FoldAccess::Locked(fold) => fold,
+            FoldAccess::Own(_) | FoldAccess::Released => {
+                let shared = loader.cache.query::<Q, S>(&self.query);
+                shared.lock_owned().await
             }
-            self.position = page.through();
-            if !page.more {
-                return Ok(has_changed);
-            }
-        }
+        };
+        fold.refresh(&self.query, &*loader.store).await?;
+        // Another command may have applied the events after the last decision.
+        let has_changed = fold.last_event > self.position;
+        self.position = fold.position;
+        self.fold = FoldAccess::Locked(fold);
+        Ok(has_changed)
     }
 
     fn due_snapshot(&self, _previous: Version) -> Option<Snapshot> {

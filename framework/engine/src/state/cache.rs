@@ -1,17 +1,33 @@
 //! [`AggregateCache`]: states that are kept in memory, so that a command on a cached aggregate reads nothing.
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use factum_core::position::{Position, Version};
+use factum_core::query::Query;
 use factum_core::stream_id::StreamId;
 use quick_cache::sync::Cache;
 
-/// The states of the most recently used aggregates.
+use crate::state::query_fold::{QueryFold, SharedFold};
+
+/// The states of the most recently used aggregates and DCB queries.
 ///
 /// A cached state may be older than the stream, because other programs write to it.
-pub struct AggregateCache(Option<Cache<StreamId, CacheEntry>>);
+pub struct AggregateCache(Option<Caches>);
+
+struct Caches {
+    streams: Cache<StreamId, CacheEntry>,
+    /// The states of DCB queries, each a [`SharedFold`].
+    queries: Cache<QueryKey, Arc<dyn Any + Send + Sync>>,
+}
+
+/// A DCB query, and the type that folds its events.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct QueryKey {
+    fold: TypeId,
+    query: Query,
+}
 
 /// The cache entry of one stream. A command keeps it, to update the state without another lookup.
 #[derive(Clone)]
@@ -31,28 +47,61 @@ pub struct CachedState {
 }
 
 impl AggregateCache {
-    /// Creates a cache for at most `capacity` states; 0 disables it.
+    /// Creates a cache for at most `capacity` states of aggregates, and as many of queries; 0 disables it.
     pub fn new(capacity: usize) -> Self {
-        Self((capacity > 0).then(|| Cache::new(capacity)))
+        Self((capacity > 0).then(|| Caches {
+            streams: Cache::new(capacity),
+            queries: Cache::new(capacity),
+        }))
     }
 
     /// Returns the entry of `stream`.
     pub fn get(&self, stream: &StreamId) -> Option<CacheEntry> {
-        self.0.as_ref()?.get(stream)
+        self.0.as_ref()?.streams.get(stream)
+    }
+
+    /// Returns the state of `query`, folded into `Q` from the event set `S`. All its users share it.
+    ///
+    /// A state that is not in the cache has not read any event.
+    pub fn query<Q: Default + Send + Sync + 'static, S: 'static>(
+        &self,
+        query: &Query,
+    ) -> SharedFold<Q> {
+        let Some(Caches { queries, .. }) = &self.0 else {
+            return SharedFold::default();
+        };
+        let key = QueryKey {
+            fold: TypeId::of::<(QueryFold<Q>, S)>(),
+            query: query.clone(),
+        };
+        let cached = queries.get(&key).map(Arc::downcast);
+        cached.and_then(Result::ok).unwrap_or_else(|| {
+            let new = SharedFold::<Q>::default();
+            queries.insert(key, new.clone());
+            new
+        })
     }
 
     /// Removes the state of `stream`.
     pub fn remove(&self, stream: &StreamId) {
-        if let Some(cache) = &self.0 {
-            cache.remove(stream);
+        if let Some(Caches { streams, .. }) = &self.0 {
+            streams.remove(stream);
+        }
+    }
+
+    /// Removes the states of all queries, which may contain data of any stream.
+    pub fn clear_queries(&self) {
+        if let Some(Caches { queries, .. }) = &self.0 {
+            queries.clear();
         }
     }
 
     /// Removes all states.
     pub fn clear(&self) {
-        if let Some(cache) = &self.0 {
-            cache.clear();
+        if let Some(Caches { streams, .. }) = &self.0 {
+            streams.clear();
         }
+        self.clear_queries();
     }
 
     /// Marks the state of `stream` as stale, so that the next command reads newer events first.
@@ -66,7 +115,7 @@ impl AggregateCache {
 
     /// Stores a state, unless the cache has a later one, and returns the entry.
     pub fn put(&self, stream: &StreamId, state: CachedState) -> Option<CacheEntry> {
-        let cache = self.0.as_ref()?;
+        let cache = &self.0.as_ref()?.streams;
         if let Some(entry) = cache.get(stream) {
             entry.put(state);
             return Some(entry);

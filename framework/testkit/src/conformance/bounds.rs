@@ -388,7 +388,7 @@ pub async fn values_at_the_limits_are_stored_unchanged<B: Backend>() {
         stream_prefix: Some(id.as_str().to_owned()),
         ..QueryItem::default()
     };
-    let query = Query::all().or(item.event_type(sent[0].name.clone()).tag(longest));
+    let query = Query::from(item.event_type(sent[0].name.clone()).tag(longest));
     let found = page(&store, Read::all(query).limit(2)).await;
     assert_eq!(found.events.len(), 1);
     assert_eq!(found.events[0].position, Position::new(1));

@@ -37,10 +37,10 @@ pub async fn append_condition_rejects_later_matching_event<B: Backend>() {
     append(&store, take(u64::MAX, seat())).await; // 6
     // An item matches if all of its tags, its event type and its category match.
     let item = || QueryItem::default().tag(tag("seat:1"));
-    let both = Query::all().or(item().tag(tag("row:7")));
-    let other_row = Query::all().or(item().tag(tag("row:8")));
-    let named = Query::all().or(item().event_type("contract.numbered"));
-    let other_name = Query::all().or(item().event_type("contract.other"));
+    let both = Query::from(item().tag(tag("row:7")));
+    let other_row = Query::from(item().tag(tag("row:8")));
+    let named = Query::from(item().event_type("contract.numbered"));
+    let other_name = Query::from(item().event_type("contract.other"));
     let mut of_a = item();
     of_a.category = Some("contract".to_owned());
     let mut of_b = item();
@@ -50,8 +50,8 @@ pub async fn append_condition_rejects_later_matching_event<B: Backend>() {
         (other_row, false),
         (named, true),
         (other_name, false),
-        (Query::all().or(of_a), true),
-        (Query::all().or(of_b), false),
+        (Query::from(of_a), true),
+        (Query::from(of_b), false),
         (Query::all(), true),
     ] {
         let result = store.append(take(3, query.clone())).await;

@@ -56,7 +56,7 @@ fn random_event(dice: &mut Dice, number: u64) -> NewEvent {
 }
 
 fn random_query(dice: &mut Dice) -> Query {
-    (0..dice.roll(4)).fold(Query::all(), |query, _| {
+    let query = (0..dice.roll(4)).fold(Query::none(), |query, _| {
         query.or(QueryItem {
             category: (dice.roll(4) == 0).then(|| dice.pick(&CATEGORIES).to_owned()),
             stream_prefix: (dice.roll(4) == 0).then(|| dice.pick(&PREFIXES).to_owned()),
@@ -65,7 +65,11 @@ fn random_query(dice: &mut Dice) -> Query {
                 .collect(),
             tags: (0..dice.roll(3)).map(|_| tag(dice.pick(&TAGS))).collect(),
         })
-    })
+    });
+    match query.matches_nothing() {
+        true => Query::all(),
+        false => query,
+    }
 }
 
 fn random_read(dice: &mut Dice, head: usize) -> Read {

@@ -223,7 +223,7 @@ pub async fn subscriber_gets_every_event_once_in_order<B: Backend>() {
     let handles = [backend.open().await, backend.open().await];
     let early = (0..10).map(|number| tagged(number, &["parity:0"]));
     put(&handles[0], "contract-early", early.collect()).await;
-    let even = Query::all().or(QueryItem::default().tag(tag("parity:0")));
+    let even = Query::from(QueryItem::default().tag(tag("parity:0")));
     let wanted = [
         (Query::all(), 0),
         (Query::all(), 7),
