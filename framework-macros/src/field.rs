@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use proc_macro2::{Span, TokenStream};
-use quote::{format_ident, quote};
+use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Attribute, Error, Field, Fields, Ident, LitStr, Member, Meta, Result};
+use syn::{
+    Attribute, Error, Field, Fields, Ident, LitStr, Member, Meta, PathArguments, Result, Type,
+};
 
+use crate::container::Container;
 use crate::errors::Errors;
 use crate::naming::check_tag_key;
 use crate::parse::check_string;
@@ -67,8 +70,45 @@ pub struct TagField {
     /// The key of the tag.
     pub key: String,
     pub binding: FieldBinding,
+    /// Set if the field holds any number of values, each of which is a tag.
+    pub is_collection: bool,
     /// The attribute, for error messages.
     pub attr: Attribute,
+}
+
+/// The collections whose values can be tags, by the name of the type.
+const TAG_COLLECTIONS: [&str; 5] = ["Option", "Vec", "HashSet", "BTreeSet", "IndexSet"];
+
+/// Returns whether the name of the type is that of a collection of tags.
+fn is_collection(ty: &Type) -> bool {
+    let Type::Path(path) = ty else { return false };
+    let last = path.path.segments.last();
+    last.is_some_and(|last| {
+        let has_arguments = matches!(last.arguments, PathArguments::AngleBracketed(_));
+        has_arguments && TAG_COLLECTIONS.iter().any(|name| last.ident == name)
+    })
+}
+
+/// Returns an expression for the tags of the fields: an array of results, or an iterator of them.
+pub fn tag_values(container: &Container<'_>, tags: &[TagField]) -> TokenStream {
+    let values = tags.iter().map(|tag| {
+        let (key, value, span) = (&tag.key, tag.binding.variable(), tag.binding.span());
+        let private = container.private_at(span);
+        match tag.is_collection {
+            true => quote_spanned!(span=> #private::each_tag(#key, #value)),
+            false => quote_spanned!(span=> #private::Tag::new(#key, #value)),
+        }
+    });
+    if tags.iter().all(|tag| !tag.is_collection) {
+        return quote!([#(#values),*]);
+    }
+    let parts = values
+        .zip(tags)
+        .map(|(value, tag)| match tag.is_collection {
+            true => quote!(.chain(#value)),
+            false => quote!(.chain([#value])),
+        });
+    quote!(::core::iter::empty() #(#parts)*)
 }
 
 /// Returns the fields with `#[tag]`.
@@ -81,6 +121,7 @@ pub fn tag_fields(fields: &Fields, errors: &mut Errors) -> Vec<TagField> {
             Ok(key) => tag_fields.push(TagField {
                 key,
                 binding: FieldBinding::new(index, member, field),
+                is_collection: is_collection(&field.ty),
                 attr: attr.clone(),
             }),
             Err(error) => errors.push(error),

@@ -53,7 +53,8 @@ use syn::{DeriveInput, parse_macro_input};
 /// | `crate = path` | the type | the path to the framework | `::factum` |
 ///
 /// `#[tag]` on a field tags the event with the value of the field. The key of the tag is the name of the field;
-/// `#[tag("course")]` sets another key. The type of the field must implement `Display`.
+/// `#[tag("course")]` sets another key. The type of the field must implement `Display`. An `Option` is a tag or none; a
+/// `Vec`, `HashSet`, `BTreeSet` or `IndexSet` is a tag for each value.
 ///
 /// `#[personal(subject = customer)]` on a field marks the value as personal data. The field `customer` of the same
 /// event holds the id of the data subject, and must implement `Display`. `#[personal]` without a subject uses the key
@@ -143,6 +144,7 @@ pub fn aggregate(input: TokenStream) -> TokenStream {
 /// | `on = Account` | an aggregate, a tuple of two to four, or a `Vec` of one | required |
 /// | `query = Seats` | a state that is folded from a DCB query, in addition to `on` | none |
 /// | `events = (A, B)` | the events of the DCB query: a type or a tuple of types | the events of the aggregate in `on` |
+/// | `now` | the decision also receives the time, by the clock of the engine | no time |
 /// | `name = "withdraw"` | the name in traces, and in commands that a process manager or a deadline stores | the name of the struct |
 /// | `version = 2` | the schema version, for stored commands; increase it when the fields change | 1 |
 /// | `upcast = [v1_to_v2]` | the upcasters, one function for each step from version 1 | none |
@@ -153,7 +155,7 @@ pub fn aggregate(input: TokenStream) -> TokenStream {
 /// | attribute | meaning |
 /// |---|---|
 /// | `#[id]` | the id of the aggregate. A tuple needs one field for each element, in the same order. For a `Vec`, one field holds the list of ids |
-/// | `#[tag]`, `#[tag("course")]` | a tag of the DCB query; its key is the name of the field or the given text. At least one; events with any of the tags match |
+/// | `#[tag]`, `#[tag("course")]` | a tag of the DCB query; its key is the name of the field or the given text, and an event of the query must have it. At least one; events with any of the tags match. An `Option` is a tag or none, a list is a tag for each value; without any value, no event matches |
 /// | `#[fingerprint(skip)]` | an [idempotency key] does not compare the field: a time or an id that a retry creates again |
 ///
 /// An idempotency key stands for a command. It compares the fields that serde serializes, and leaves out a field with

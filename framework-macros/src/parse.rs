@@ -6,7 +6,16 @@ use std::str::FromStr;
 
 use syn::parse::ParseStream;
 use syn::punctuated::Punctuated;
-use syn::{Error, Lit, LitInt, LitStr, Path, Result, Token, Type, bracketed, token};
+use syn::{Error, Ident, Lit, LitInt, LitStr, Path, Result, Token, Type, bracketed, token};
+
+/// Parses a key without a value.
+pub fn flag(key: &Ident, input: ParseStream<'_>) -> Result<()> {
+    if input.is_empty() || input.peek(Token![,]) {
+        return Ok(());
+    }
+    let message = format!("`{key}` has no value; write `{key}`");
+    Err(Error::new_spanned(key, message))
+}
 
 /// Parses a type.
 pub fn ty(input: ParseStream<'_>) -> Result<Type> {

@@ -120,7 +120,7 @@ pub mod event {
 /// Commands: decisions, consistency boundaries and the deadlines that decisions set.
 pub mod command {
     pub use factum_engine::aggregate::{Aggregate, Apply, SnapshotPolicy};
-    pub use factum_engine::boundary::{Boundary, InvalidTarget, Queried};
+    pub use factum_engine::boundary::{Boundary, InvalidTarget, Queried, Timed};
     pub use factum_engine::command::{Command, Decide};
     pub use factum_engine::events::{Events, InvalidDeadline};
 }
@@ -209,7 +209,7 @@ pub mod __private {
 
     pub use factum_core::tag::{InvalidTag, Tag};
     pub use factum_engine::aggregate::{Aggregate, SnapshotPolicy};
-    pub use factum_engine::boundary::{Boundary, Queried};
+    pub use factum_engine::boundary::{Boundary, Queried, Timed};
     pub use factum_engine::codec::{
         Compared, ViaNothing, ViaPartialEq, struct_from_json, struct_to_json, variant_from_json,
         variant_to_json,
@@ -227,6 +227,27 @@ pub mod __private {
     pub use factum_engine::upcast::Upcaster;
 
     use factum_core::query::Query;
+
+    /// Returns whether an event type of the set has a tag with this key.
+    pub const fn has_tag(set: &[&[EventType]], key: &str) -> bool {
+        let mut event = 0;
+        while event < set.len() {
+            let mut index = 0;
+            while index < set[event].len() {
+                let tags = set[event][index].tags;
+                let mut tag = 0;
+                while tag < tags.len() {
+                    if equal(tags[tag].as_bytes(), key.as_bytes()) {
+                        return true;
+                    }
+                    tag += 1;
+                }
+                index += 1;
+            }
+            event += 1;
+        }
+        false
+    }
 
     /// Compiles if `P` reacts to every event in `S`.
     pub const fn reacts<P: factum_engine::process::ReactSet<S>, S: EventSet>() {}
@@ -268,11 +289,19 @@ pub mod __private {
     pub type EventOf<A> = <A as Aggregate>::Event;
 
     /// Returns the query for events with any of `tags`, or the first invalid tag.
-    pub fn any_tag<const N: usize>(
-        tags: [Result<Tag, InvalidTag>; N],
+    pub fn any_tag(
+        tags: impl IntoIterator<Item = Result<Tag, InvalidTag>>,
     ) -> Result<Query, InvalidTag> {
         tags.into_iter()
             .collect::<Result<Vec<_>, _>>()
             .map(Query::any_tag)
+    }
+
+    /// Returns a tag for each of `values`.
+    pub fn each_tag<'v, T: std::fmt::Display + ?Sized + 'v>(
+        key: &'v str,
+        values: impl IntoIterator<Item = &'v T, IntoIter: 'v>,
+    ) -> impl Iterator<Item = Result<Tag, InvalidTag>> + 'v {
+        values.into_iter().map(move |value| Tag::new(key, value))
     }
 }

@@ -12,7 +12,7 @@ static SPEC: AttrSpec = AttrSpec {
     name: "command",
     title: "`#[command(…)]`",
     keys: &[
-        "on", "query", "events", "name", "version", "upcast", "crate",
+        "on", "query", "events", "now", "name", "version", "upcast", "crate",
     ],
     example: "#[command(on = Account)]",
 };
@@ -29,6 +29,8 @@ pub struct CommandAttr {
     pub query: AttrArg<Type>,
     /// The events of the DCB query.
     pub events: AttrArg<Type>,
+    /// Set if the decision receives the time.
+    pub now: AttrArg<()>,
     pub schema_version: SchemaVersionArgs,
 }
 
@@ -48,6 +50,9 @@ impl CommandAttr {
                 attr.schema_version.parse_upcast(key, input)
             } else if key == "on" {
                 attr.on.parse_assignment(key, input, parse::ty)
+            } else if key == "now" {
+                attr.now
+                    .parse_with(key, input, |input| parse::flag(key, input))
             } else if key == "query" {
                 attr.query.parse_assignment(key, input, parse::ty)
             } else {

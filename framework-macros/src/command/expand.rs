@@ -8,7 +8,7 @@ use syn::{Error, Type};
 use super::model::{CommandModel, DcbQueryModel};
 use crate::container::Container;
 use crate::errors::into_type_and_items;
-use crate::field::{TagField, fields_pattern};
+use crate::field::{fields_pattern, tag_values};
 
 /// Returns the impl of `Command`.
 pub fn expand(container: &Container<'_>, model: &CommandModel<'_>) -> TokenStream {
@@ -22,6 +22,7 @@ pub fn expand(container: &Container<'_>, model: &CommandModel<'_>) -> TokenStrea
     let target = target_value(container, model);
     let clause = where_clause(container, model);
     let fingerprint = model.fingerprint.expand(container);
+    let tag_checks = tag_checks(container, model);
     // If a field has another type than the id, the compiler points at `on` for the expected type.
     let (span, private) = (model.on.span(), container.private_at(model.on.span()));
     let returned = quote_spanned!(span=> <#on as #private::Boundary>::Target<'_>);
@@ -39,6 +40,8 @@ pub fn expand(container: &Container<'_>, model: &CommandModel<'_>) -> TokenStrea
 
             #fingerprint
         }
+
+        #tag_checks
     }
 }
 
@@ -69,6 +72,29 @@ fn tags_constant(model: &CommandModel<'_>) -> Option<TokenStream> {
     Some(quote!(const TAGS: &'static [&'static str] = &[#(#keys),*];))
 }
 
+/// Returns assertions that an event of the DCB query has each tag.
+///
+/// Without such an event, the query would find nothing.
+fn tag_checks(container: &Container<'_>, model: &CommandModel<'_>) -> Option<TokenStream> {
+    let query = model.query.as_ref()?;
+    let events = query_events(container, model.on, query);
+    let checks = query.tags.iter().map(|tag| {
+        let (key, span) = (&tag.key, tag.attr.span());
+        let private = container.private_at(span);
+        let message = format!(
+            "no event of the DCB query has a tag with the key `{key}`; write `#[tag]` on that field of an event, or \
+             `#[tag(\"…\")]` here with the key that the events have"
+        );
+        quote_spanned!(span=>
+            const _: () = ::core::assert!(
+                #private::has_tag(<#events as #private::EventSet>::EVENT_TYPES, #key),
+                #message
+            );
+        )
+    });
+    Some(quote!(#(#checks)*))
+}
+
 /// Returns the constants `VERSION` and `UPCASTERS`, unless the schema version is 1.
 fn schema_version_constants(
     container: &Container<'_>,
@@ -85,6 +111,16 @@ fn schema_version_constants(
 
 /// Returns the associated type `On`.
 fn on_type(container: &Container<'_>, model: &CommandModel<'_>) -> TokenStream {
+    let boundary = boundary_type(container, model);
+    let (span, private) = (model.on.span(), container.private_at(model.on.span()));
+    match model.has_time {
+        true => quote_spanned!(span=> #private::Timed<#boundary>),
+        false => boundary,
+    }
+}
+
+/// Returns the boundary without the time.
+fn boundary_type(container: &Container<'_>, model: &CommandModel<'_>) -> TokenStream {
     let on = model.on;
     let Some(query) = &model.query else {
         return quote!(#on);
@@ -114,18 +150,9 @@ fn target_value(container: &Container<'_>, model: &CommandModel<'_>) -> TokenStr
         None => ids,
         Some(query) => {
             let (private, tags) = (&container.private, tag_values(container, &query.tags));
-            quote!((#ids, #private::any_tag([#tags])))
+            quote!((#ids, #private::any_tag(#tags)))
         }
     }
-}
-
-fn tag_values(container: &Container<'_>, tags: &[TagField]) -> TokenStream {
-    let tags = tags.iter().map(|tag| {
-        let (key, value, span) = (&tag.key, tag.binding.variable(), tag.binding.span());
-        let private = container.private_at(span);
-        quote_spanned!(span=> #private::Tag::new(#key, #value))
-    });
-    quote!(#(#tags),*)
 }
 
 /// Returns bounds on the types in the attribute, so that errors point at these types.

@@ -15,6 +15,8 @@ pub struct CommandModel<'a> {
     pub on: &'a Type,
     pub ids: Vec<IdField>,
     pub query: Option<DcbQueryModel<'a>>,
+    /// Set if the decision receives the time.
+    pub has_time: bool,
     /// The schema version.
     pub version: u32,
     pub upcasters: &'a [Path],
@@ -58,6 +60,7 @@ impl<'a> CommandModel<'a> {
             on,
             ids,
             query,
+            has_time: attr.now.value().is_some(),
             version: attr.schema_version.version(),
             upcasters: attr.schema_version.upcasters(),
             fingerprint,

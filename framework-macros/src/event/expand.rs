@@ -8,7 +8,7 @@ use syn::spanned::Spanned as _;
 use super::model::{EventModel, EventTypeModel};
 use super::personal::PersonalFieldModel;
 use crate::container::Container;
-use crate::field::fields_pattern;
+use crate::field::{fields_pattern, tag_values};
 
 /// Returns the impl of `Event`.
 pub fn expand(container: &Container<'_>, model: &EventModel<'_>) -> TokenStream {
@@ -154,6 +154,10 @@ fn tags_body(container: &Container<'_>, model: &EventModel<'_>) -> TokenStream {
         let tags = &event_type.tags;
         let bindings = tags.iter().map(|tag| &tag.binding);
         let pattern = fields_pattern(&model.path(event_type), bindings);
+        if tags.iter().any(|tag| tag.is_collection) {
+            let tags = tag_values(container, tags);
+            return quote!(#pattern => (#tags).collect::<::core::result::Result<_, _>>()?,);
+        }
         let tags = tags.iter().map(|tag| {
             let (key, value, span) = (&tag.key, tag.binding.variable(), tag.binding.span());
             let private = container.private_at(span);

@@ -13,6 +13,14 @@ enum SeatEvent {
         #[tag]
         course: u32,
     },
+    Led {
+        #[tag("teacher")]
+        teachers: Vec<String>,
+        #[tag]
+        course: Option<u32>,
+        #[tag]
+        room: u32,
+    },
 }
 
 #[derive(Aggregate, Debug, Default, Clone, Serialize, Deserialize)]
@@ -125,6 +133,59 @@ fn dcb_query_matches_any_tag() {
     }
     .target();
     assert!(query.is_err());
+}
+
+#[derive(Command, Debug, Serialize)]
+#[command(on = Seat, query = TakenInCourse)]
+struct TakeAny {
+    #[id]
+    seat: u32,
+    #[tag]
+    course: Option<u32>,
+    #[tag("teacher")]
+    teachers: Vec<&'static str>,
+}
+
+#[test]
+fn optional_and_list_fields_are_any_number_of_tags() {
+    let tag = |key, value: &str| Tag::new(key, value).unwrap();
+    let query = |course, teachers: &[&'static str]| {
+        let teachers = teachers.to_vec();
+        let seat = 1;
+        let take = TakeAny {
+            seat,
+            course,
+            teachers,
+        };
+        take.target().1
+    };
+    assert_eq!(
+        query(Some(7), &["ann", "bob"]).unwrap(),
+        Query::any_tag([
+            tag("course", "7"),
+            tag("teacher", "ann"),
+            tag("teacher", "bob")
+        ])
+    );
+    assert_eq!(query(None, &[]).unwrap(), Query::none());
+    assert!(query(None, &["ann", "\n"]).is_err());
+    let led = |teachers: &[&str], course| SeatEvent::Led {
+        teachers: teachers.iter().map(|it| (*it).to_owned()).collect(),
+        course,
+        room: 3,
+    };
+    assert_eq!(led(&[], None).tags().unwrap(), [tag("room", "3")]);
+    assert_eq!(
+        led(&["ann", "bob"], Some(7)).tags().unwrap(),
+        [
+            tag("teacher", "ann"),
+            tag("teacher", "bob"),
+            tag("course", "7"),
+            tag("room", "3")
+        ]
+    );
+    assert!(led(&["\n"], None).tags().is_err());
+    assert_eq!(SeatEvent::TYPES[1].tags, ["teacher", "course", "room"]);
 }
 
 #[test]

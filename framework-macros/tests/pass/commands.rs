@@ -6,11 +6,21 @@ use factum::prelude::*;
 #[derive(Event, Serialize, Deserialize)]
 enum SeatEvent {
     Taken,
+    TakenIn {
+        #[tag]
+        course: u32,
+        #[tag]
+        student: Option<String>,
+    },
 }
 
 #[derive(Event, Serialize, Deserialize)]
 enum RoomEvent {
     Opened,
+    Joined {
+        #[tag("room")]
+        rooms: Vec<String>,
+    },
 }
 
 #[derive(Aggregate, Default, Clone)]

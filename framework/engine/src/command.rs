@@ -9,6 +9,8 @@ pub(crate) mod queried;
 pub(crate) mod query_state;
 mod sealed;
 pub(crate) mod shape;
+#[doc(hidden)]
+pub mod timed;
 
 use serde::Serialize;
 
@@ -26,11 +28,13 @@ use crate::domain::upcast::Upcaster;
 /// | several | `on = (Account, Ledger)` | one for each, in order | `(&Account, &Ledger)` | `(Events<…>, Events<…>)` |
 /// | a list | `on = Vec<Account>` | one, a list of ids | `Vec<&Account>` | `Vec<Events<AccountEvent>>` |
 /// | with a DCB query | `query = Seats` | as above, and `#[tag]` fields | `(as above, &Seats)` | as above |
+/// | with the time | `now` | as above | `(as above, Timestamp)` | as above |
 ///
 /// A DCB query finds every event that has *any* of the tags in the `#[tag]` fields, whatever its stream. `Seats` folds
 /// these events through [`Apply`](crate::aggregate::Apply). `events = (A, B)` names their types; the default is the
 /// events of the aggregate. The decision is stored only if no other event that matches the query was stored since. An
-/// event always belongs to a stream: a DCB query changes what a decision reads, not where it writes.
+/// event always belongs to a stream: a DCB query changes what a decision reads, not where it writes. The engine keeps the
+/// states of queries in its cache. A command reads only the events that were stored since the last one.
 ///
 /// [keys]: https://docs.rs/factum/latest/factum/derive.Command.html
 #[diagnostic::on_unimplemented(
@@ -62,8 +66,41 @@ pub trait Command: Serialize + Send + Sync + 'static {
 
 /// The decision of a command, based on the state of its consistency boundary.
 ///
-/// It must be pure: no I/O, no clock, no store. Time and ids are fields of the command, so that the same command on the
-/// same state always returns the same decision.
+/// It must be pure: no I/O, no clock, no store. Ids are fields of the command, so that the same command on the same state
+/// always returns the same decision. The time is a field of the command, if the caller determines it. With
+/// `#[command(now)]`, the decision receives the time by the clock of the engine:
+///
+/// ```
+/// use factum::Timestamp;
+/// use factum::prelude::*;
+///
+/// # #[derive(Event, Serialize, Deserialize)]
+/// # enum LoanEvent { Lent { until: Timestamp }, Fined }
+/// # #[derive(Aggregate, Default, Clone)]
+/// # #[aggregate(category = "loan", id = u32, event = LoanEvent)]
+/// # struct Loan { until: Option<Timestamp> }
+/// # impl Apply<LoanEvent> for Loan {
+/// #     fn apply(&mut self, event: &LoanEvent) {
+/// #         if let LoanEvent::Lent { until } = event { self.until = Some(*until) }
+/// #     }
+/// # }
+/// #[derive(Command, Serialize)]
+/// #[command(on = Loan, now)]
+/// struct Fine { #[id] loan: u32 }
+///
+/// impl Decide for Fine {
+///     type Error = std::convert::Infallible;
+///     fn decide(&self, (loan, now): (&Loan, Timestamp)) -> Result<Events<LoanEvent>, Self::Error> {
+///         match loan.until.is_some_and(|until| until < now) {
+///             true => Ok(LoanEvent::Fined.into()),
+///             false => Ok(Events::none()),
+///         }
+///     }
+/// }
+/// ```
+///
+/// A command that is repeated with the same idempotency key must not contain a new time. Use `now`, a deadline as a
+/// `Duration`, or `#[fingerprint(skip)]` on the field.
 #[diagnostic::on_unimplemented(
     message = "the command `{Self}` does not say what it decides",
     label = "`impl Decide for {Self}` is missing",

@@ -37,6 +37,7 @@ pub mod boundary {
     pub use crate::command::queried::Queried;
     #[doc(hidden)]
     pub use crate::command::query_state::QueryState;
+    pub use crate::command::timed::Timed;
     #[doc(hidden)]
     pub use crate::state::aggregate_state::AggregateState;
 

@@ -62,7 +62,7 @@ use factum_engine::record::{Assigned, DecodeEvent as _, RecordedEvent};
 /// given(()).when(Close { door: 1 }).then_rejected(AlreadyClosed);
 /// ```
 pub fn given<G>(past: G) -> Given<G> {
-    Given { past }
+    Given { past, now: None }
 }
 
 /// The first step of a scenario: the events that happened before. Created by [`given`].
@@ -70,6 +70,7 @@ pub fn given<G>(past: G) -> Given<G> {
 #[derive(Debug)]
 pub struct Given<G> {
     past: G,
+    now: Option<Timestamp>,
 }
 
 /// The second step of a scenario: the decision of a command. Created by [`Given::when`].
@@ -81,6 +82,12 @@ pub struct Scenario<C: Decide> {
 }
 
 impl<G> Given<G> {
+    /// Sets the time that the decision of a command with `now` receives. The default is the system time.
+    pub fn at(mut self, now: Timestamp) -> Self {
+        self.now = Some(now);
+        self
+    }
+
     /// Executes [`Decide::decide`] of `command` on the state that the given events produce.
     ///
     /// # Panics
@@ -97,7 +104,8 @@ impl<G> Given<G> {
             Err(error) => panic!("the target of {} is not valid: {error}", C::NAME),
         };
         C::fill(self.past, &mut parts);
-        let result = command.decide(C::On::state(&parts));
+        let now = self.now.unwrap_or_else(Timestamp::now);
+        let result = command.decide(C::On::state(&parts, &|| now));
         if let Ok(decision) = &result {
             let mut encoder = Encoder {
                 ids: EventIdGenerator::now(),

@@ -2,7 +2,7 @@ use factum::prelude::*;
 
 #[derive(Event, Serialize, Deserialize)]
 enum AccountEvent {
-    Opened,
+    Opened { #[tag] owner: u32 },
 }
 
 #[derive(Aggregate, Default, Clone)]

@@ -4,6 +4,7 @@ use factum_core::append::StreamAppend;
 use factum_core::position::Position;
 use factum_core::stream_id::{InvalidStreamId, StreamId};
 use factum_core::tag::InvalidTag;
+use factum_core::timestamp::Timestamp;
 
 use crate::command::part::BoundaryParts;
 use crate::command::sealed::Sealed;
@@ -18,7 +19,7 @@ use crate::state::aggregate_state::AggregateState;
 /// A consistency boundary: the events whose change makes a decision invalid.
 ///
 /// A boundary is an aggregate, a tuple of up to four boundaries, a `Vec` of aggregates, or one of these with a DCB
-/// query ([`Queried`](crate::boundary::Queried)). The trait is sealed: it is implemented for these types only.
+/// query ([`Queried`](crate::boundary::Queried)) or with the time ([`Timed`](crate::boundary::Timed)). The trait is sealed: it is implemented for these types only.
 #[diagnostic::on_unimplemented(
     message = "a command cannot look at `{Self}`",
     label = "neither an aggregate, nor a tuple of up to four, nor a `Vec` of one",
@@ -49,9 +50,9 @@ pub trait Boundary: Sealed + Sized + Send + Sync + 'static {
     #[doc(hidden)]
     fn list_parts<'p>(parts: &'p mut Self::Parts, list: &mut BoundaryParts<'p>);
 
-    /// Returns the state for the decision.
+    /// Returns the state for the decision; `now` returns the time.
     #[doc(hidden)]
-    fn state(parts: &Self::Parts) -> Self::State<'_>;
+    fn state<'p>(parts: &'p Self::Parts, now: &dyn Fn() -> Timestamp) -> Self::State<'p>;
 
     /// Encodes the decision, and adds an entry for each stream to `streams`.
     ///
@@ -109,7 +110,7 @@ impl<A: Aggregate> Boundary for A {
         list.push(part);
     }
 
-    fn state(part: &AggregateState<A>) -> &A {
+    fn state<'p>(part: &'p AggregateState<A>, _: &dyn Fn() -> Timestamp) -> &'p A {
         &part.state
     }
 
@@ -174,8 +175,8 @@ impl<A: Aggregate> Boundary for Vec<A> {
         }
     }
 
-    fn state(parts: &Vec<AggregateState<A>>) -> Vec<&A> {
-        parts.iter().map(A::state).collect()
+    fn state<'p>(parts: &'p Vec<AggregateState<A>>, now: &dyn Fn() -> Timestamp) -> Vec<&'p A> {
+        parts.iter().map(|part| A::state(part, now)).collect()
     }
 
     fn encode(
@@ -241,8 +242,8 @@ macro_rules! tuple_boundary {
                 $($part::list_parts(&mut parts.$index, list);)+
             }
 
-            fn state(parts: &Self::Parts) -> Self::State<'_> {
-                ($($part::state(&parts.$index),)+)
+            fn state<'p>(parts: &'p Self::Parts, now: &dyn Fn() -> Timestamp) -> Self::State<'p> {
+                ($($part::state(&parts.$index, now),)+)
             }
 
             fn encode(

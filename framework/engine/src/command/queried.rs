@@ -7,6 +7,7 @@ use factum_core::position::Position;
 use factum_core::query::Query;
 use factum_core::stream_id::StreamId;
 use factum_core::tag::InvalidTag;
+use factum_core::timestamp::Timestamp;
 
 use crate::command::boundary::{Boundary, InvalidTarget};
 use crate::command::part::BoundaryParts;
@@ -44,7 +45,7 @@ where
     type Shape = WithQuery<B::Shape, Q, S>;
 
     fn parts((target, query): Self::Target<'_>) -> Result<Self::Parts, InvalidTarget> {
-        let query = query?.restricted_to_event_types(&S::names());
+        let query = query?.and(Query::event_types(S::names()));
         Ok((B::parts(target)?, QueryState::new(query)))
     }
 
@@ -53,8 +54,8 @@ where
         list.push(&mut parts.1);
     }
 
-    fn state(parts: &Self::Parts) -> Self::State<'_> {
-        (B::state(&parts.0), parts.1.state())
+    fn state<'p>(parts: &'p Self::Parts, now: &dyn Fn() -> Timestamp) -> Self::State<'p> {
+        (B::state(&parts.0, now), parts.1.state())
     }
 
     fn encode(

@@ -4,7 +4,7 @@ use factum_core::record::RecordedEvent;
 
 use crate::domain::aggregate::Apply;
 use crate::domain::error::DecodeError;
-use crate::domain::event::Event;
+use crate::domain::event::{Event, EventType};
 use crate::domain::record::DecodeEvent as _;
 
 #[doc(hidden)]
@@ -21,6 +21,9 @@ pub trait EventSet: Send + Sync + 'static {
     ///
     /// A trait that is implemented for `()`, and for `(E, L)` if `L` implements it, covers sets of every length.
     type Each: Send + Sync + 'static;
+
+    /// The event types of each event of the set, without aliases and legacy event types.
+    const EVENT_TYPES: &'static [&'static [EventType]];
 
     /// Returns all event types in the set, with aliases and legacy event types.
     fn names() -> Vec<&'static str>;
@@ -43,6 +46,8 @@ pub trait ApplySet<S: EventSet> {
 
 impl<E: Event> EventSet for E {
     type Each = (E, ());
+
+    const EVENT_TYPES: &'static [&'static [EventType]] = &[E::TYPES];
 
     fn names() -> Vec<&'static str> {
         let types = E::TYPES.iter();
@@ -74,6 +79,8 @@ macro_rules! event_set {
     ($first:ident $(, $rest:ident)+) => {
         impl<$first: Event $(, $rest: Event)+> EventSet for ($first, $($rest,)+) {
             type Each = each!($first $(, $rest)+);
+
+            const EVENT_TYPES: &'static [&'static [EventType]] = &[$first::TYPES $(, $rest::TYPES)+];
 
             fn names() -> Vec<&'static str> {
                 let mut names = <$first as EventSet>::names();

@@ -20,8 +20,10 @@ use futures_util::future::BoxFuture;
 use tracing::instrument::Instrumented;
 use tracing::{Instrument as _, Span, debug, debug_span, field, warn};
 
+use crate::clock::Clock as _;
 use crate::command::Decide;
 use crate::command::boundary::Boundary as _;
+use crate::command::part::BoundaryPart;
 use crate::domain::codec::Encoder;
 use crate::domain::error::StoreError;
 use crate::engine::command_key::CommandKey;
@@ -236,8 +238,14 @@ impl<'e, C: Decide> Execution<'e, C> {
             ));
         }
         self.attempts += 1;
-        let decided = debug_span!("decide", attempts = self.attempts)
-            .in_scope(|| self.command.decide(C::On::state(&self.parts)));
+        let decided = debug_span!("decide", attempts = self.attempts).in_scope(|| {
+            self.command
+                .decide(C::On::state(&self.parts, &|| self.engine.clock.now()))
+        });
+        if !C::TAGS.is_empty() {
+            let parts = list_parts::<C>(&mut self.parts);
+            parts.into_iter().for_each(BoundaryPart::end_decision);
+        }
         let decision = match decided {
             Ok(decision) => decision,
             Err(rejection) => return Ok(Phase::Confirm(context, Unstored::Rejected(rejection))),

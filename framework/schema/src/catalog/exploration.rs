@@ -246,7 +246,7 @@ where
                 <C::On as Boundary>::Shape::apply_to_query(&mut slots, record);
             }
         }
-        let decision = Decide::decide(self, C::On::state(&slots)).ok()?;
+        let decision = Decide::decide(self, C::On::state(&slots, &Timestamp::now)).ok()?;
         let mut event_types = Vec::new();
         <C::On as Boundary>::Shape::decided_event_types(&decision, &mut event_types);
         Some(SampleDecision {

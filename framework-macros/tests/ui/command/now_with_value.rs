@@ -1,0 +1,23 @@
+use factum::prelude::*;
+
+#[derive(Event, Serialize, Deserialize)]
+enum AccountEvent {
+    Opened,
+}
+
+#[derive(Aggregate, Default, Clone)]
+#[aggregate(category = "account", id = u32, event = AccountEvent)]
+struct Account;
+
+impl Apply<AccountEvent> for Account {
+    fn apply(&mut self, _: &AccountEvent) {}
+}
+
+#[derive(Command, Serialize)]
+#[command(on = Account, now = true)]
+struct Open {
+    #[id]
+    account: u32,
+}
+
+fn main() {}
