@@ -8,6 +8,7 @@ use std::time::Duration;
 use factum::Position;
 use factum::engine::{RetryPolicy, Subscription};
 use factum::prelude::*;
+use factum::runtime::WaitError;
 use factum::store::{Append, ContentType, ExpectedVersion, NewEvent, Query};
 use factum_memory::MemoryStore;
 use factum_tests::load::{Fill, JarEvent};
@@ -48,14 +49,18 @@ async fn write(engine: &Engine, writers: u64) -> Position {
 }
 
 /// Returns the results up to the result `last`, which must arrive.
-async fn until<R>(live: impl futures_util::Stream<Item = (R, Position)>, last: u64) -> Vec<(R, u64)>
+async fn until<R>(
+    live: impl futures_util::Stream<Item = Result<(R, Position), WaitError>>,
+    last: u64,
+) -> Vec<(R, u64)>
 where
     R: Copy + Into<u64>,
 {
     let mut live = pin!(live);
     let mut seen = Vec::new();
     let all = async {
-        while let Some((result, at)) = live.next().await {
+        while let Some(next) = live.next().await {
+            let (result, at) = next.unwrap();
             seen.push((result, at.get()));
             if result.into() == last {
                 return;
@@ -79,7 +84,7 @@ async fn live_query_returns_result_and_every_change() {
         .await
         .unwrap();
     let mut empty = pin!(model.live(|totals| totals.all));
-    assert_eq!(empty.next().await, Some((0, Position::ZERO)));
+    assert_eq!(empty.next().await, Some(Ok((0, Position::ZERO))));
     let live = model.live(|totals| totals.all);
     let written = 4 * (2 * 40 + 2 * 26 + 2 * 13);
     let (last, seen) = tokio::join!(write(&engine, 4), until(live, written));
@@ -95,7 +100,7 @@ async fn live_query_returns_result_and_every_change() {
     assert!(seen.len() > 1, "{seen:?}");
     let (shared, at) = seen[(seen.len() - 1) / 2];
     let mut later = pin!(model.live_after(Position::new(at), |totals| totals.all));
-    assert_eq!(later.next().await, Some((written, last)), "{shared}");
+    assert_eq!(later.next().await, Some(Ok((written, last))), "{shared}");
     let refilled = InMemory::<Totals>::new();
     let later = refilled.live_after(Position::new(at), |totals| totals.all);
     let again = Runtime::builder(&engine)
@@ -108,7 +113,7 @@ async fn live_query_returns_result_and_every_change() {
 
     // An event that does not change the result, and a rebuild, cause no new result.
     let mut shared = pin!(model.live(|totals| totals.shared));
-    let (before, _) = shared.next().await.unwrap();
+    let (before, _) = shared.next().await.unwrap().unwrap();
     let receipt = Fill::new("alone", 0).execute(&engine).await.unwrap();
     runtime
         .wait_for(Position::new(receipt.position))
@@ -118,7 +123,7 @@ async fn live_query_returns_result_and_every_change() {
     handle.rebuild().await.unwrap();
     let receipt = Fill::new("alone", 1).execute(&engine).await.unwrap();
     let next = tokio::time::timeout(Duration::from_secs(30), shared.next()).await;
-    assert_eq!(next.unwrap().unwrap().0, before + 2, "{receipt}");
+    assert_eq!(next.unwrap().unwrap().unwrap().0, before + 2, "{receipt}");
 
     // After a reset, no result arrives until the position is after that of the previous result.
     handle.pause().await.unwrap();
@@ -128,7 +133,7 @@ async fn live_query_returns_result_and_every_change() {
     handle.resume().await.unwrap();
     Fill::new("alone", 1).execute(&engine).await.unwrap();
     let next = tokio::time::timeout(Duration::from_secs(30), shared.next()).await;
-    assert_eq!(next.unwrap().unwrap().0, before + 4);
+    assert_eq!(next.unwrap().unwrap().unwrap().0, before + 4);
     runtime.stop().await;
     again.stop().await;
     // A handle of the runtime keeps the read model, too.
@@ -152,7 +157,7 @@ async fn live_result_and_later_events_are_complete() {
     let mut live = pin!(model.live(|totals| totals.all));
     let (mut all, mut at) = (0, Position::ZERO);
     while all < 100 {
-        (all, at) = live.next().await.unwrap();
+        (all, at) = live.next().await.unwrap().unwrap();
     }
     let last = writing.await.unwrap();
     let store = engine.store().clone();
@@ -214,7 +219,7 @@ async fn live_position_is_reached_by_every_partition() {
     let (mut seen, mut at) = (0, Position::ZERO);
     let some = async {
         while seen < 20 {
-            (seen, at) = live.next().await.unwrap();
+            (seen, at) = live.next().await.unwrap().unwrap();
         }
     };
     tokio::time::timeout(Duration::from_secs(30), some)

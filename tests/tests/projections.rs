@@ -334,7 +334,7 @@ async fn invalid_control_document_is_named() {
     let builder = Runtime::builder(&engine).retry(retry);
     let runtime = builder.projection(Named("by hand")).start().await.unwrap();
     let by_hand = runtime.projection_named("by hand").unwrap();
-    let stopped = runtime.wait_for(1.into()).await.unwrap_err();
+    let stopped = runtime.wait_for(0.into()).await.unwrap_err();
     let WaitError::Stopped { error, .. } = stopped else {
         panic!("{stopped:?}");
     };
@@ -345,7 +345,7 @@ async fn invalid_control_document_is_named() {
     store.change_documents(put(control)).await.unwrap();
     by_hand.resume().await.unwrap();
     engine.execute(Light { lamp: 1 }).await.unwrap();
-    runtime.wait_for(1.into()).await.unwrap();
+    runtime.wait_for(0.into()).await.unwrap();
     by_hand.rebuild().await.unwrap();
     assert_eq!(runtime.status()[0].build, 8);
     runtime.stop().await;

@@ -5,6 +5,7 @@ use std::{fs, io};
 
 use factum::Position;
 use factum::prelude::*;
+use factum::runtime::WaitError;
 use factum_examples::outln;
 use futures_util::StreamExt as _;
 use futures_util::future::Either;
@@ -54,7 +55,13 @@ pub(crate) async fn show(
         Err(error) => return Err(error.into()),
     };
     let mut results = std::pin::pin!(results);
-    while let Some((now, position)) = results.next().await {
+    while let Some(next) = results.next().await {
+        let (now, position) = match next {
+            Ok(next) => next,
+            // The program stops.
+            Err(WaitError::ShutDown { .. }) => break,
+            Err(error) => return Err(error.into()),
+        };
         let Window {
             open,
             shipped,

@@ -3,6 +3,7 @@
 use std::any::Any;
 
 use crate::field::InvalidField;
+use crate::position::Position;
 
 /// A boxed error of any type.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -43,6 +44,19 @@ pub enum StoreError {
     /// The request violates a rule that holds for every store; nothing was read or stored.
     #[error(transparent)]
     Invalid(#[from] InvalidField),
+    /// A reader continues after a position that the log does not have.
+    ///
+    /// The log was replaced or restored from a backup since the position was stored.
+    #[error(
+        "position {position} is beyond the head of the log: {head}; the log was replaced or restored from a backup, so \
+         read it again from a position that it has"
+    )]
+    BeyondHead {
+        /// The position after which the reader continues.
+        position: Position,
+        /// The position of the newest event.
+        head: Position,
+    },
     /// The store was closed.
     #[error("the store is closed")]
     Closed,

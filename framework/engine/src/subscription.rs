@@ -67,7 +67,8 @@ impl Subscription {
     /// Cancel safe: no event is lost if the future is dropped.
     ///
     /// # Errors
-    /// Returns [`StoreError`] if the store fails, and [`StoreError::Closed`] after it was closed.
+    /// Returns [`StoreError`] if the store fails, [`StoreError::Closed`] after it was closed, and
+    /// [`StoreError::BeyondHead`] if the log ends before the position, for example after a restore from a backup.
     pub async fn next_page(&mut self) -> Result<Page, StoreError> {
         loop {
             let prefetched = match &mut self.prefetch {
@@ -96,9 +97,16 @@ impl Subscription {
                 return Ok(page);
             }
             // A prefetched page may be older than the head that was marked as seen, so it is read again.
-            if !was_prefetched {
-                self.head.changed().await.map_err(|_| StoreError::Closed)?;
+            if was_prefetched {
+                continue;
             }
+            if page.head < self.position {
+                return Err(StoreError::BeyondHead {
+                    position: self.position,
+                    head: page.head,
+                });
+            }
+            self.head.changed().await.map_err(|_| StoreError::Closed)?;
         }
     }
 

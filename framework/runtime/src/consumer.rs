@@ -15,6 +15,7 @@
 //! | `control` | requests of users and the list of builds, as a document |
 //! | `status_tracker`, `status` | the status that users read |
 //! | `handle` | the handle of users |
+//! | `observer` | the consumer, as its read model sees it |
 //! | `session` | the state of a worker while it holds a lease |
 //! | `batch` | events for a consumer, and the errors of processing them |
 
@@ -36,6 +37,7 @@ mod failure_policy;
 mod handle;
 mod lease;
 mod lease_holder;
+mod observer;
 mod panic_guard;
 mod partition;
 mod partition_reporter;
@@ -64,6 +66,7 @@ pub use handle::{ConsumerHandle, ConsumerTask};
 pub use lease::{
     Checkpoint, checkpoint_of, checkpoint_position, fencing_test, lease_key, lease_keys,
 };
+pub use observer::ConsumerObserver;
 pub use panic_guard::catch_panic;
 pub use status::{ConsumerState, ConsumerStatus};
 pub use traits::{Consumer, NewerEvents, ReadModel};

@@ -223,7 +223,7 @@ impl InlineProjection {
         }
     }
 
-    /// Returns `build` if the consumer has prepared it and it has no dead letters.
+    /// Returns `build` if the consumer has prepared it, and it has no dead letters.
     fn build(
         &self,
         build: &Build,
@@ -234,6 +234,9 @@ impl InlineProjection {
         let (revision, checkpoint) = checkpoint_of(found, &key, Position::ZERO)?;
         let is_ready = revision != Revision::ABSENT
             && checkpoint.dead_letters == 0
+            // The log was restored from a backup: the consumer has stopped, or will stop.
+            && !checkpoint.is_beyond_head()
+            && checkpoint.position <= head
             && checkpoint.position.get() != self.failed_after.load(Relaxed);
         Ok(is_ready.then_some(InlineBuild {
             projection: self,

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use factum_core::error::StoreError;
 use factum_core::position::Position;
+use factum_core::query::Query;
+use factum_core::read::Read;
 use factum_core::store::Store;
 use futures_util::future::BoxFuture;
 use futures_util::stream::unfold;
@@ -28,7 +30,8 @@ impl SqlReadModel {
     ///
     /// Store the position to continue [after it](Self::live_after) later. Results that were replaced before they were
     /// requested are skipped. Positions never decrease, also after a promotion. An error does not end the stream: the
-    /// next item continues. The stream ends when the store is closed.
+    /// next item continues. The stream ends when the store is closed. It also ends after the error
+    /// [`StoreError::BeyondHead`]: the log ends before the last position, for example after a restore from a backup.
     ///
     /// ```
     /// use std::pin::pin;
@@ -108,6 +111,7 @@ impl SqlReadModel {
             seen: None,
             last: None,
             highest: Position::ZERO,
+            has_ended: false,
         };
         unfold(live, |mut live| async move {
             live.next().await.map(|next| (next, live))
@@ -127,17 +131,40 @@ struct SqlLiveQuery<R> {
     last: Option<(R, Position)>,
     /// The highest position of a partition in the last result.
     highest: Position,
+    /// Set after an error that ends the stream.
+    has_ended: bool,
 }
 
 impl<R: PartialEq + Clone> SqlLiveQuery<R> {
     async fn next(&mut self) -> Option<Result<(R, Position), StoreError>> {
-        loop {
+        while !self.has_ended {
             match self.step().await {
                 Ok(Some(next)) => return Some(Ok(next)),
                 Ok(None) => {}
                 Err(StoreError::Closed) => return None,
-                Err(error) => return Some(Err(error)),
+                Err(error) => {
+                    self.has_ended = matches!(error, StoreError::BeyondHead { .. });
+                    return Some(Err(error));
+                }
             }
+        }
+        None
+    }
+
+    /// Checks that the log has the position that the read model has reached, and the one that was seen.
+    async fn check_position(&mut self, reached: Position) -> Result<(), StoreError> {
+        let last = self.last.as_ref().map(|(_, at)| *at);
+        let seen = self.after.max(last).unwrap_or_default();
+        let position = seen.max(reached);
+        if position <= *self.head.borrow() {
+            return Ok(());
+        }
+        // Another node may have stored events that this handle has not been notified of.
+        let newest = Read::all(Query::all()).backward().limit(1);
+        let head = self.store.read(newest).await?.head;
+        match head < position {
+            true => Err(StoreError::BeyondHead { position, head }),
+            false => Ok(()),
         }
     }
 
@@ -150,7 +177,11 @@ impl<R: PartialEq + Clone> SqlLiveQuery<R> {
         let is_newer = self.after.is_none_or(|after| position > after)
             && self.last.as_ref().is_none_or(|(_, at)| position >= *at);
         let mut found = None;
-        if let Some(view) = view.filter(|_| is_newer) {
+        let view = view.filter(|_| is_newer);
+        if view.is_none() {
+            self.check_position(position).await?;
+        }
+        if let Some(view) = view {
             let result = (self.query)(view).await?;
             let is_different = self.last.as_ref().is_none_or(|(last, at)| {
                 let has_caught_up = *at < self.highest && position >= self.highest;

@@ -381,14 +381,40 @@ impl<'e, C: Decide> Execution<'e, C> {
             metrics::record_retry::<C>(RetryCause::Conflict);
             tokio::time::sleep(pause).await;
         }
+        let was_shorter = self.evict_shorter_streams(&conflict);
         match recovery {
-            Recovery::Refresh(mut context) => {
+            Recovery::Refresh(mut context) if !was_shorter => {
                 context.refresh::<C>(self.engine, &mut self.parts).await?;
                 context.is_current = false;
                 Ok(Phase::Decide(context))
             }
-            Recovery::Reload => self.load().await,
+            recovery => {
+                // Releases the permits that `load` acquires.
+                drop(recovery);
+                self.load().await
+            }
         }
+    }
+
+    /// Evicts the streams that are shorter than their states, and returns whether there were any.
+    ///
+    /// Such a stream was restored from a backup, or the append before a pipelined one has failed.
+    fn evict_shorter_streams(&self, conflict: &Conflict) -> bool {
+        let mut was_shorter = false;
+        for violation in &conflict.violations {
+            if let Violation::Version {
+                stream,
+                expected: ExpectedVersion::Exact(expected),
+                actual,
+            } = violation
+                && actual < expected
+            {
+                debug!(%stream, %expected, %actual, "stream is shorter than its state; loading it again");
+                self.engine.loader.cache.remove(stream);
+                was_shorter = true;
+            }
+        }
+        was_shorter
     }
 
     fn after_failure(&self, error: ExecuteError<C::Error>) -> Phase<'e, C> {

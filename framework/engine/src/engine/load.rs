@@ -10,6 +10,7 @@ use factum_core::timestamp::Timestamp;
 use futures_util::future::BoxFuture;
 
 use crate::domain::aggregate::Aggregate;
+use crate::domain::error::StoreError;
 use crate::domain::record::RecordedEvent;
 use crate::state::aggregate_state::AggregateState;
 use crate::state::load_error::LoadError;
@@ -69,6 +70,8 @@ impl<'e, A: Aggregate> Load<'e, A> {
     }
 
     /// Loads the state at the time when the event at `position` was the last event of the store.
+    ///
+    /// A position in the future is an error.
     pub fn at_position(mut self, position: Position) -> Self {
         self.at = PointInTime::Position(position);
         self
@@ -79,9 +82,8 @@ impl<'e, A: Aggregate> Load<'e, A> {
         let state = match self.at {
             PointInTime::Now => self.load_current(stream).await?,
             PointInTime::Version(version) => self.load_version(stream, version).await?,
-            PointInTime::Time(_) | PointInTime::Position(_) => {
-                self.replay(AggregateState::new(stream)).await?
-            }
+            PointInTime::Time(_) => self.replay(stream).await?.0,
+            PointInTime::Position(position) => self.load_position(stream, position).await?,
         };
         Ok(Loaded {
             state: state.state,
@@ -115,13 +117,17 @@ impl<'e, A: Aggregate> Load<'e, A> {
         if hit.is_some() && cached.version == version {
             return Ok(cached);
         }
-        let state = match A::SNAPSHOT {
-            Some(policy) => self.loader.load_snapshot(&policy, stream.clone()).await,
-            None => AggregateState::new(stream.clone()),
-        };
-        let state = match state.version <= version {
-            true => self.replay(state).await?,
-            false => self.replay(AggregateState::new(stream)).await?,
+        let snapshot = self.loader.load_snapshot(&stream).await;
+        let mut from_snapshot = snapshot.filter(|state| state.version <= version);
+        if let Some(state) = &mut from_snapshot {
+            let includes = |record: &RecordedEvent| self.at.includes(record);
+            if !self.loader.continue_snapshot(state, includes).await? {
+                from_snapshot = None;
+            }
+        }
+        let state = match from_snapshot {
+            Some(state) => state,
+            None => self.replay(stream).await?.0,
         };
         if state.version < version {
             return Err(LoadError::NoSuchVersion {
@@ -133,11 +139,24 @@ impl<'e, A: Aggregate> Load<'e, A> {
         Ok(state)
     }
 
-    async fn replay(&self, mut state: AggregateState<A>) -> Result<AggregateState<A>, LoadError> {
-        self.loader
-            .apply_newer(&mut state, |record| self.at.includes(record))
-            .await?;
-        Ok(state)
+    async fn load_position(
+        &self,
+        stream: StreamId,
+        position: Position,
+    ) -> Result<AggregateState<A>, LoadError> {
+        let (state, head) = self.replay(stream).await?;
+        match head < position {
+            true => Err(StoreError::BeyondHead { position, head }.into()),
+            false => Ok(state),
+        }
+    }
+
+    /// Applies the events up to the point in time, and returns the head of the log, too.
+    async fn replay(&self, stream: StreamId) -> Result<(AggregateState<A>, Position), LoadError> {
+        let mut state = AggregateState::new(stream);
+        let includes = |record: &RecordedEvent| self.at.includes(record);
+        let head = self.loader.apply_newer(&mut state, includes).await?;
+        Ok((state, head))
     }
 }
 

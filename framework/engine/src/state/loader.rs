@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use factum_core::position::Version;
-use factum_core::read::Read;
+use factum_core::position::{Position, Version};
+use factum_core::read::{Page, Read};
 use factum_core::snapshot::Snapshot;
 use factum_core::store::Store;
 use factum_core::stream_id::StreamId;
 use tracing::{Instrument as _, debug, debug_span, warn};
 
-use crate::domain::aggregate::{Aggregate, SnapshotPolicy};
+use crate::domain::aggregate::Aggregate;
 use crate::domain::error::StoreError;
 use crate::domain::record::{DecodeEvent as _, RecordedEvent};
 use crate::state::aggregate_state::AggregateState;
@@ -42,23 +42,36 @@ impl StateLoader {
         &self,
         stream: StreamId,
     ) -> Result<AggregateState<A>, LoadError> {
-        let mut state = match A::SNAPSHOT {
-            Some(policy) => self.load_snapshot(&policy, stream).await,
-            None => AggregateState::new(stream),
-        };
-        let snapshot_version = state.version;
+        let snapshot = self.load_snapshot::<A>(&stream).await;
+        let snapshot_version = snapshot.as_ref().map(|state| state.version);
+        if let Some(mut state) = snapshot
+            && self.continue_snapshot(&mut state, |_| true).await?
+        {
+            self.keep(&mut state, snapshot_version.unwrap_or_default());
+            return Ok(state);
+        }
+        let mut state = AggregateState::new(stream);
         self.apply_newer(&mut state, |_| true).await?;
-        self.keep(&mut state, snapshot_version);
+        self.keep(&mut state, Version::ZERO);
         Ok(state)
     }
 
-    /// Applies the newer events of the stream to `state`, and returns whether there were any.
+    /// Applies the newer events of the stream to `state`, and returns whether the state has changed.
+    ///
+    /// If the log was restored from a backup and ends before the state, the state is loaded again.
     pub async fn refresh<A: Aggregate>(
         &self,
         state: &mut AggregateState<A>,
     ) -> Result<bool, LoadError> {
         let previous = state.version;
-        self.apply_newer(state, |_| true).await?;
+        let head = self.apply_newer(state, |_| true).await?;
+        if head < state.position {
+            let (stream, position) = (state.stream.clone(), state.position);
+            warn!(%stream, %position, %head, "cached state is beyond the head of the log; loading it again");
+            self.cache.remove(&stream);
+            *state = self.load(stream).await?;
+            return Ok(true);
+        }
         if state.version == previous {
             return Ok(false);
         }
@@ -67,55 +80,80 @@ impl StateLoader {
     }
 
     /// Applies the newer events of the stream to `state`, up to the first event that `includes` rejects.
+    ///
+    /// Returns the head of the log when the last page was read.
     pub async fn apply_newer<A: Aggregate>(
         &self,
         state: &mut AggregateState<A>,
         includes: impl Fn(&RecordedEvent) -> bool,
-    ) -> Result<(), LoadError> {
+    ) -> Result<Position, LoadError> {
         loop {
-            let read = Read::stream(state.stream.clone()).after(state.version);
-            let span = debug_span!("read", stream = %state.stream, after = state.version.get());
-            let page = self.store.read(read).instrument(span).await?;
-            for record in &page.events {
-                if !includes(record) {
-                    return Ok(());
-                }
-                check_succession(state.version, record)?;
-                // Decoded before the first event is applied, so that an error leaves the state unchanged.
-                let events = record.decode_all()?;
-                state.apply_all(events, record.position);
-            }
-            if !page.more {
-                return Ok(());
+            let page = self.read_after(&state.stream, state.version).await?;
+            let is_complete = apply_events(state, &page.events, &includes)?;
+            if !is_complete || !page.more {
+                return Ok(page.head);
             }
         }
+    }
+
+    /// Applies the events after a snapshot to its `state`, up to the first event that `includes` rejects.
+    ///
+    /// Returns `false` if the last event of the snapshot is not in the stream: the log was restored from a backup.
+    /// Then the state is not valid.
+    pub async fn continue_snapshot<A: Aggregate>(
+        &self,
+        state: &mut AggregateState<A>,
+        includes: impl Fn(&RecordedEvent) -> bool,
+    ) -> Result<bool, LoadError> {
+        let before = Version::new(state.version.get().saturating_sub(1));
+        let page = self.read_after(&state.stream, before).await?;
+        let newer = match page.events.split_first() {
+            Some((last, newer)) if last.position == state.position => newer,
+            _ => {
+                let (stream, version) = (&state.stream, state.version);
+                warn!(%stream, %version, "snapshot is not of the stored events; replaying all events");
+                return Ok(false);
+            }
+        };
+        if apply_events(state, newer, &includes)? && page.more {
+            self.apply_newer(state, includes).await?;
+        }
+        Ok(true)
+    }
+
+    async fn read_after(&self, stream: &StreamId, version: Version) -> Result<Page, StoreError> {
+        let read = Read::stream(stream.clone()).after(version);
+        let span = debug_span!("read", %stream, after = version.get());
+        self.store.read(read).instrument(span).await
     }
 
     /// Loads the state of the latest snapshot. A snapshot that cannot be used is ignored.
     pub async fn load_snapshot<A: Aggregate>(
         &self,
-        policy: &SnapshotPolicy<A>,
-        stream: StreamId,
-    ) -> AggregateState<A> {
-        let snapshot = match self.store.load_snapshot(&stream).await {
-            Ok(Some(snapshot)) if snapshot.schema_version == policy.schema_version => snapshot,
-            Ok(_) => return AggregateState::new(stream),
+        stream: &StreamId,
+    ) -> Option<AggregateState<A>> {
+        let policy = A::SNAPSHOT?;
+        let snapshot = match self.store.load_snapshot(stream).await {
+            Ok(snapshot) => snapshot?,
             Err(error) => {
                 warn!(%stream, %error, "cannot load the snapshot; replaying all events");
-                return AggregateState::new(stream);
+                return None;
             }
         };
+        if snapshot.schema_version != policy.schema_version {
+            return None;
+        }
         match (policy.decode)(&snapshot.data) {
-            Ok(state) => AggregateState {
-                stream,
+            Ok(state) => Some(AggregateState {
+                stream: stream.clone(),
                 state: Arc::new(state),
                 version: snapshot.version,
                 position: snapshot.position,
                 cache_entry: None,
-            },
+            }),
             Err(error) => {
                 warn!(%stream, %error, "cannot decode the snapshot; replaying all events");
-                AggregateState::new(stream)
+                None
             }
         }
     }
@@ -185,6 +223,24 @@ pub fn due_snapshot<A: Aggregate>(
         schema_version: policy.schema_version,
         data,
     })
+}
+
+/// Applies the events to `state`, up to the first event that `includes` rejects. Returns whether there is none.
+fn apply_events<A: Aggregate>(
+    state: &mut AggregateState<A>,
+    events: &[RecordedEvent],
+    includes: &impl Fn(&RecordedEvent) -> bool,
+) -> Result<bool, LoadError> {
+    for record in events {
+        if !includes(record) {
+            return Ok(false);
+        }
+        check_succession(state.version, record)?;
+        // Decoded before the first event is applied, so that an error leaves the state unchanged.
+        let events = record.decode_all()?;
+        state.apply_all(events, record.position);
+    }
+    Ok(true)
 }
 
 /// Checks that `record` is the next event after `version`.

@@ -10,6 +10,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
 use super::batch::{Batch, BatchError};
+use super::observer::ConsumerObserver;
 use super::traits::{Consumer, NewerEvents, ReadModel};
 
 /// The object-safe twin of [`Consumer`].
@@ -40,6 +41,8 @@ pub trait BoxedReadModel: Send + Sync {
     fn version(&self) -> u32;
     /// See [`ReadModel::local_documents`].
     fn local_documents(&self) -> Option<Arc<dyn DocumentStore>>;
+    /// See [`ReadModel::started`].
+    fn started(&self, observer: ConsumerObserver);
     /// See [`ReadModel::prepare`].
     fn prepare(&self, build: u64) -> BoxFuture<'_, Result<(), BatchError>>;
     /// See [`ReadModel::promote`].
@@ -114,6 +117,10 @@ impl<M: ReadModel> BoxedReadModel for M {
 
     fn local_documents(&self) -> Option<Arc<dyn DocumentStore>> {
         ReadModel::local_documents(self)
+    }
+
+    fn started(&self, observer: ConsumerObserver) {
+        ReadModel::started(self, observer);
     }
 
     fn prepare(&self, build: u64) -> BoxFuture<'_, Result<(), BatchError>> {

@@ -73,6 +73,21 @@ pub enum WaitError {
         /// The reason, and the call that helps.
         reason: String,
     },
+    /// The log does not have the position.
+    ///
+    /// For example, it was restored from a backup since the position was returned.
+    #[error(
+        "consumer {name:?} cannot reach position {position}: the head of the log is {head}; \
+         wait for a position of a stored event"
+    )]
+    BeyondHead {
+        /// The name of the consumer.
+        name: String,
+        /// The position.
+        position: Position,
+        /// The position of the newest event.
+        head: Position,
+    },
     /// The runtime was stopped, or the store was closed.
     #[error("consumer {name:?} is not running any more; its checkpoint is at position {position}")]
     ShutDown {

@@ -14,6 +14,7 @@ use super::control::{self, Control};
 use super::control_error::{ControlError, WaitError};
 use super::dead_letter::DeadLetter;
 use super::lease;
+use super::observer::ConsumerObserver;
 use super::status::ConsumerStatus;
 use super::supervisor::Supervisor;
 
@@ -28,11 +29,16 @@ impl ConsumerTask {
     /// Starts the task.
     pub fn start(context: ConsumerContext) -> Self {
         let context = Arc::new(context);
+        let observer = ConsumerObserver::new(&context);
+        if let Some(model) = context.read_model() {
+            model.started(observer.clone());
+        }
         let (shutdown, receiver) = mpsc::channel(1);
         Self {
             handle: ConsumerHandle {
                 status: context.status.watch(),
                 context: context.clone(),
+                observer,
             },
             task: tokio::spawn(Supervisor::new(context).run(receiver)),
             shutdown,
@@ -70,6 +76,7 @@ impl Drop for ConsumerTask {
 pub struct ConsumerHandle {
     context: Arc<ConsumerContext>,
     status: watch::Receiver<ConsumerStatus>,
+    observer: ConsumerObserver,
 }
 
 impl ConsumerHandle {
@@ -98,8 +105,9 @@ impl ConsumerHandle {
     /// model.
     ///
     /// # Errors
-    /// Returns [`WaitError`] if the consumer has stopped.
+    /// Returns [`WaitError`] if the consumer has stopped, or if the log does not have the position.
     pub async fn wait_for(&self, position: Position) -> Result<(), WaitError> {
+        self.observer.check_position(position).await?;
         let reached = |status: &ConsumerStatus| status.readable && status.position >= position;
         self.wait_until(reached, ConsumerStatus::is_stopped).await
     }

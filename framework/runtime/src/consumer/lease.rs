@@ -47,6 +47,27 @@ pub struct Stop {
     pub error: String,
     /// The number of the newest request to resume before the stop.
     pub resumed: u64,
+    /// The position of the last processed event that the log still has, if the checkpoint is beyond the head.
+    ///
+    /// The stop then also holds after the log has reached the checkpoint: the events up to it are others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored: Option<Position>,
+}
+
+impl Checkpoint {
+    /// Returns whether the consumer has stopped because the checkpoint was beyond the head of the log.
+    #[must_use]
+    pub fn is_beyond_head(&self) -> bool {
+        self.stopped
+            .as_ref()
+            .is_some_and(|stop| stop.restored.is_some())
+    }
+
+    /// Returns the position up to which the events that the log has were processed.
+    pub fn reached(&self) -> Position {
+        let restored = self.stopped.as_ref().and_then(|stop| stop.restored);
+        restored.unwrap_or(self.position)
+    }
 }
 
 /// The lease of a partition that this node holds.

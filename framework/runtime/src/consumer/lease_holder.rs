@@ -141,6 +141,7 @@ impl LeaseHolder {
     fn report_other_node(&self, checkpoint: Checkpoint, resumed: u64) {
         let head = self.context.head();
         self.reporter.update(|status| {
+            let position = checkpoint.reached();
             // Read here, so that a user who has just resumed does not see an earlier stop.
             let resumed = resumed.max(self.context.last_resume());
             let stopped = checkpoint.stopped.filter(|stop| stop.resumed >= resumed);
@@ -153,7 +154,7 @@ impl LeaseHolder {
             status.dead_letters = checkpoint.dead_letters;
             status.newest = checkpoint.newest;
             status.last_error = stopped.map(|stop| stop.error);
-            status.advance(checkpoint.position);
+            status.advance(position);
         });
     }
 }

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
 
+use factum_core::position::Position;
 use factum_core::read::Page;
 use factum_engine::error::{StoreError, error_chain};
 use factum_engine::subscription::Subscription;
@@ -25,6 +26,7 @@ use super::partition_reporter::PartitionReporter;
 use super::session::{PartitionSession, RetryState, SessionEnd};
 use super::status::ConsumerState;
 use super::traits::NewerEvents;
+use crate::log_head::{position_at, read_head};
 
 /// The task of one partition of one build.
 pub struct PartitionWorker {
@@ -130,7 +132,11 @@ impl PartitionWorker {
                 SessionEnd::Failed(error) => self.recover(error, &mut session).await,
                 SessionEnd::Stopped(error) => {
                     crate::metrics::record_consumer_failure(self.context.name());
-                    self.stop(error, &mut session).await
+                    self.stop(error, None, &mut session).await
+                }
+                SessionEnd::BeyondHead(head) => self.stop_beyond_head(head, &mut session).await,
+                SessionEnd::StillStopped(stop) => {
+                    self.stop(stop.error, stop.restored, &mut session).await
                 }
             };
             if !continues {
@@ -253,6 +259,7 @@ impl PartitionWorker {
         if !session.lease.reload(&*context.documents).await? {
             return Err(SessionEnd::LeaseLost);
         }
+        self.check_head(session).await?;
         if let Some(model) = context.read_model() {
             let prepared = catch_panic(model.prepare(self.build.number)).await;
             prepared.map_err(|error| match error {
@@ -275,6 +282,39 @@ impl PartitionWorker {
                 status.state = ConsumerState::Live;
             }
         });
+        Ok(())
+    }
+
+    /// Checks that the log has the position of the checkpoint, and had it before.
+    ///
+    /// A checkpoint beyond the head belongs to another log. After a request to resume, an event handler or a process
+    /// manager continues after the last event that it has processed. A read model must be rebuilt.
+    async fn check_head(&self, session: &mut PartitionSession) -> Result<(), SessionEnd> {
+        let context = &*self.context;
+        let position = session.lease.position();
+        let stop = session.lease.checkpoint().stopped.clone();
+        if let Some(stop) = stop
+            && let Some(restored) = stop.restored
+        {
+            let is_resumed = self.control.borrow().control.resumed > stop.resumed;
+            if context.read_model().is_some() || !is_resumed {
+                return Err(SessionEnd::StillStopped(stop));
+            }
+            let next = Checkpoint {
+                position: restored,
+                stopped: None,
+                ..session.lease.checkpoint().clone()
+            };
+            warn!(%position, %restored, "continuing in a restored log");
+            return Ok(self.applier.store_checkpoint(session, next).await?);
+        }
+        // Another node may have processed events that this handle has not been notified of.
+        if position > context.head() {
+            let head = read_head(&*context.store).await?;
+            if position > head {
+                return Err(SessionEnd::BeyondHead(head));
+            }
+        }
         Ok(())
     }
 
@@ -351,7 +391,7 @@ impl PartitionWorker {
         let gives_up = !failed.is_unavailable() && session.failures >= retry.attempts;
         let (text, failures) = (error_chain(&failed), session.failures);
         if is_inconsistent || gives_up {
-            return self.stop(text, session).await;
+            return self.stop(text, None, session).await;
         }
         self.reporter
             .update(|status| status.last_error = Some(text.clone()));
@@ -367,21 +407,62 @@ impl PartitionWorker {
     /// Stops at the checkpoint and waits for a request.
     ///
     /// Returns `false` if the partition is no longer needed.
-    async fn stop(&mut self, error: String, session: &mut PartitionSession) -> bool {
+    async fn stop(
+        &mut self,
+        error: String,
+        restored: Option<Position>,
+        session: &mut PartitionSession,
+    ) -> bool {
         error!(error, "consumer stopped");
-        self.reporter
-            .update(|status| status.last_error = Some(error.clone()));
         session.failures = 0;
-        self.store_stop(session, error).await;
+        self.store_stop(session, error.clone(), restored).await;
+        self.reporter.update(|status| {
+            status.last_error = Some(error);
+            if let Some(restored) = restored {
+                status.reset_position(restored);
+            }
+        });
         self.wait_for_request(ConsumerState::Stopped).await
     }
 
+    /// Stops because the checkpoint is beyond the head of the log.
+    async fn stop_beyond_head(&mut self, head: Position, session: &mut PartitionSession) -> bool {
+        let checkpoint = session.lease.checkpoint();
+        let restored = match checkpoint.newest {
+            // New events have later times.
+            Some(newest) => match position_at(&*self.context.store, newest).await {
+                Ok(restored) => restored,
+                Err(error) => return self.recover(error.into(), session).await,
+            },
+            None => head,
+        };
+        crate::metrics::record_consumer_failure(self.context.name());
+        let position = session.lease.position();
+        let help = match self.context.read_model() {
+            Some(_) => "call `rebuild`".to_owned(),
+            None => format!(
+                "restore events and checkpoints from one backup, or call `resume` to continue after position {restored}"
+            ),
+        };
+        let error = format!(
+            "checkpoint {position} is beyond the head of the log: {head}; the log was replaced or restored from a backup: \
+             {help}"
+        );
+        self.stop(error, Some(restored), session).await
+    }
+
     /// Stores the reason of a stop, for other nodes.
-    async fn store_stop(&self, session: &mut PartitionSession, error: String) {
+    async fn store_stop(
+        &self,
+        session: &mut PartitionSession,
+        error: String,
+        restored: Option<Position>,
+    ) {
         let next = Checkpoint {
             stopped: Some(Stop {
                 error,
                 resumed: self.control.borrow().control.resumed,
+                restored,
             }),
             ..session.lease.checkpoint().clone()
         };

@@ -16,6 +16,7 @@ use super::context::{ConsumerContext, PROMOTION_PAUSE};
 use super::control::{self, VersionedControl};
 use super::lease::{BuildProgress, build_progress};
 use super::panic_guard::catch_panic;
+use crate::log_head::read_head;
 
 /// Promotes builds of one consumer.
 pub struct Promotion {
@@ -179,7 +180,11 @@ impl Promotion {
         let context = &*self.context;
         let (documents, name) = (&*context.documents, context.name());
         let head = context.head().get();
-        let before = build_progress(documents, name, active).await?;
+        let mut before = build_progress(documents, name, active).await?;
+        if before.highest.get() > head {
+            // After a restore from a backup, a checkpoint can be beyond the head. No build reaches it.
+            before.highest = before.highest.min(read_head(&*context.store).await?);
+        }
         if read.control.promote_now == Some(build.number) {
             return Ok(Readiness::Ready(before.interrupt()));
         }

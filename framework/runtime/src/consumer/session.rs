@@ -1,11 +1,12 @@
 //! [`PartitionSession`]: the state of a worker while it holds the lease of a partition.
 
+use factum_core::position::Position;
 use factum_engine::error::StoreError;
 
 use super::batch::BatchError;
 use super::dead_letter_queue::DeadLetterQueue;
 use super::deferred_checkpoint::DeferredCheckpoint;
-use super::lease::Lease;
+use super::lease::{Lease, Stop};
 use super::retry_progress::RetryProgress;
 
 /// The state of a worker while it holds the lease of a partition.
@@ -66,6 +67,10 @@ pub enum SessionEnd {
     Failed(BatchError),
     /// The failure policy stops the consumer, for this reason.
     Stopped(String),
+    /// The checkpoint is beyond the head of the log, which is at this position.
+    BeyondHead(Position),
+    /// The checkpoint was beyond the head when the consumer stopped.
+    StillStopped(Stop),
 }
 
 impl From<BatchError> for SessionEnd {
@@ -73,6 +78,7 @@ impl From<BatchError> for SessionEnd {
         match error {
             BatchError::LeaseLost => Self::LeaseLost,
             BatchError::Store(StoreError::Closed) => Self::Shutdown,
+            BatchError::Store(StoreError::BeyondHead { head, .. }) => Self::BeyondHead(head),
             error => Self::Failed(error),
         }
     }

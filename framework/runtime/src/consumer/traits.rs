@@ -8,6 +8,7 @@ use factum_core::query::Query;
 use factum_engine::record::RecordedEvent;
 
 use super::batch::{Batch, BatchError};
+use super::observer::ConsumerObserver;
 
 /// A durable subscription: processes all events that match a query, in order, with a checkpoint.
 ///
@@ -101,6 +102,12 @@ pub trait ReadModel: Consumer {
     /// Returns `None` if all nodes share one read model in the database of the events.
     fn local_documents(&self) -> Option<Arc<dyn DocumentStore>> {
         None
+    }
+
+    /// Notifies the read model that the runtime processes its events.
+    #[doc(hidden)]
+    fn started(&self, observer: ConsumerObserver) {
+        let _ = observer;
     }
 
     /// Prepares `build` to process events, for example by creating its tables.

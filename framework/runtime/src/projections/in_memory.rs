@@ -20,7 +20,8 @@ use factum_engine::record::RecordedEvent;
 use tokio::sync::watch;
 
 use crate::consumer::{
-    Batch, BatchError, Consumer, EventError, ReadModel, checkpoint_position, lease_keys,
+    Batch, BatchError, Consumer, ConsumerObserver, EventError, ReadModel, checkpoint_position,
+    lease_keys,
 };
 
 /// A read model in memory: give one clone to the [runtime](crate::Runtime) and read the other.
@@ -32,6 +33,8 @@ struct SharedModel<P> {
     create: Box<dyn Fn() -> P + Send + Sync>,
     builds: RwLock<Builds<P>>,
     documents: Arc<LocalDocuments>,
+    /// The consumer that fills the read model; `None` before the runtime starts.
+    observer: watch::Sender<Option<ConsumerObserver>>,
 }
 
 /// The checkpoints of the partitions of each build.
@@ -108,6 +111,7 @@ impl<P: Projection> InMemory<P> {
                 notifies_checkpoints: P::PARTITIONS > 1,
                 ..LocalDocuments::default()
             }),
+            observer: watch::Sender::new(None),
         }))
     }
 
@@ -154,6 +158,11 @@ impl<P: Projection> InMemory<P> {
     /// Returns a receiver that is notified when readers may see a change.
     pub(crate) fn changes(&self) -> watch::Receiver<()> {
         self.0.documents.changes.subscribe()
+    }
+
+    /// Returns a receiver of the consumer that fills the read model.
+    pub(crate) fn observer(&self) -> watch::Receiver<Option<ConsumerObserver>> {
+        self.0.observer.subscribe()
     }
 
     /// Returns a handle that does not keep the read model alive.
@@ -269,6 +278,10 @@ where
 
     fn local_documents(&self) -> Option<Arc<dyn DocumentStore>> {
         Some(self.0.documents.clone())
+    }
+
+    fn started(&self, observer: ConsumerObserver) {
+        self.0.observer.send_replace(Some(observer));
     }
 
     async fn prepare(&self, build: u64) -> Result<(), BatchError> {
