@@ -136,8 +136,12 @@ async fn live_query_returns_result_and_every_change() {
     assert_eq!(next.unwrap().unwrap().unwrap().0, before + 4);
     runtime.stop().await;
     again.stop().await;
-    // A handle of the runtime keeps the read model, too.
-    drop((model, handle));
+    let ended = shared.next().await.unwrap().unwrap_err();
+    assert!(matches!(ended, WaitError::ShutDown { .. }), "{ended}");
+    assert_eq!(shared.next().await, None);
+    // A runtime and its handles keep the read model, too.
+    let mut shared = pin!(model.live_after(Position::MAX, |totals| totals.shared));
+    drop((model, handle, runtime));
     assert_eq!(shared.next().await, None);
 }
 

@@ -261,8 +261,9 @@ async fn discard_completes_after_caller_crash() {
     let handle = runtime.projection_named("fails-on-first").unwrap();
     let mut status = handle.watch();
     let unblocked = status.wait_for(|status| status.dead_letters == 0);
-    let unblocked = tokio::time::timeout(Duration::from_secs(20), unblocked).await;
-    assert!(unblocked.is_ok(), "{:?}", handle.dead_letters().await);
+    let unblocked = tokio::time::timeout(Duration::from_secs(20), unblocked);
+    let is_unblocked = unblocked.await.is_ok();
+    assert!(is_unblocked, "{:?}", handle.dead_letters().await);
     runtime.stop().await;
 }
 
@@ -345,7 +346,7 @@ async fn invalid_control_document_is_named() {
     store.change_documents(put(control)).await.unwrap();
     by_hand.resume().await.unwrap();
     engine.execute(Light { lamp: 1 }).await.unwrap();
-    runtime.wait_for(0.into()).await.unwrap();
+    runtime.wait_for(1.into()).await.unwrap();
     by_hand.rebuild().await.unwrap();
     assert_eq!(runtime.status()[0].build, 8);
     runtime.stop().await;

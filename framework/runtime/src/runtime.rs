@@ -18,9 +18,13 @@ use factum_engine::process::ProcessManager;
 use factum_engine::projection::Projection;
 use futures_util::future::{join_all, select_all};
 use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
+use tracing::warn;
 use uuid::Uuid;
 
-use crate::consumer::{ConsumerHandle, ConsumerStatus, ControlError, WaitError};
+use crate::consumer::{
+    ConsumerHandle, ConsumerState, ConsumerStatus, ConsumerTask, ControlError, WaitError,
+};
 use crate::log_head::read_head;
 use crate::process::{self, DeliveryHandle, DispatcherTask, Orphan, ProcessHandle};
 use crate::projections::ProjectionHandle;
@@ -32,11 +36,13 @@ pub use start_error::StartError;
 
 /// The interval at which the work of other nodes is read while a caller waits for it.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// The time that a stopping node waits for the store to remove its heartbeat.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Runs projections, process managers, schedules and event handlers, each in separate tasks.
 ///
-/// If the runtime is dropped, its tasks end in the background, after their current batch. [`stop`](Self::stop) waits
-/// for them and releases their leases, so that other nodes continue at once.
+/// If the runtime is dropped, its tasks end in the background, after their current batch, and release their leases, so
+/// that other nodes continue at once. [`stop`](Self::stop) waits for that.
 ///
 /// ```no_run
 /// # use factum::prelude::*;
@@ -86,6 +92,7 @@ pub struct Runtime {
     engine: Engine,
     clock: SharedClock,
     shutdown: watch::Sender<bool>,
+    stop_timeout: Duration,
 }
 
 impl Runtime {
@@ -342,27 +349,38 @@ impl Runtime {
     }
 
     /// Lets every task finish its current batch, and releases the leases of this node.
-    pub async fn stop(self) {
-        let Self {
-            consumers,
-            mut dispatchers,
-            node,
-            shutdown,
-            ..
-        } = self;
-        shutdown.send_replace(true);
-        for dispatcher in &mut dispatchers {
-            dispatcher.ended().await;
+    ///
+    /// Tasks that do not finish within the [timeout](RuntimeBuilder::stop_timeout) are aborted, and a warning names them. Their
+    /// events are processed again later. Code that never yields continues to run on its thread. Further calls wait, too.
+    pub async fn stop(&self) {
+        let started = Instant::now();
+        let remaining = |limit: Duration| limit.saturating_sub(started.elapsed());
+        self.shutdown.send_replace(true);
+        // Dispatchers need the leases of their consumers.
+        let dispatchers = join_all(self.dispatchers.iter().map(DispatcherTask::ended));
+        let _ = timeout(remaining(self.stop_timeout / 2), dispatchers).await;
+        let tasks = || self.consumers.iter().map(RunningConsumer::task);
+        tasks().for_each(ConsumerTask::shut_down);
+        let ended = join_all(tasks().map(ConsumerTask::ended));
+        let _ = timeout(remaining(self.stop_timeout), ended).await;
+        for dispatcher in &self.dispatchers {
+            if !dispatcher.has_ended() {
+                warn!(
+                    name = dispatcher.name(),
+                    "work did not finish before the stop timeout; aborted"
+                );
+                dispatcher.abort();
+            }
         }
-        // All are requested before the first is waited for.
-        let ended: Vec<_> = consumers
-            .into_iter()
-            .map(RunningConsumer::shut_down)
-            .collect();
-        for ended in ended {
-            ended.await;
+        for task in tasks() {
+            let status = task.handle().status();
+            if status.state != ConsumerState::Ended {
+                let (name, position) = (&status.name, status.position);
+                warn!(name, %position, "batch did not finish before the stop timeout; aborted");
+                task.abort();
+            }
         }
-        node.leave().await;
+        let _ = timeout(LEAVE_TIMEOUT.min(self.stop_timeout), self.node.leave()).await;
     }
 }
 

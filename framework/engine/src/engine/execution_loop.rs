@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use factum_core::append::{
     Append, AppendError, Appended, Conflict, ExpectedVersion, IdempotencyKey, StreamAppend,
@@ -17,6 +17,7 @@ use factum_core::position::{Position, Version};
 use factum_core::projection_scope::check_outside_projection;
 use factum_core::timestamp::Timestamp;
 use futures_util::future::BoxFuture;
+use tokio::runtime::Handle;
 use tracing::instrument::Instrumented;
 use tracing::{Instrument as _, Span, debug, debug_span, field, warn};
 
@@ -379,7 +380,7 @@ impl<'e, C: Decide> Execution<'e, C> {
             let pause = retry.pause(attempts);
             debug!(attempts, ?pause, "retrying the command after a conflict");
             metrics::record_retry::<C>(RetryCause::Conflict);
-            tokio::time::sleep(pause).await;
+            sleep(pause).await;
         }
         let was_shorter = self.evict_shorter_streams(&conflict);
         match recovery {
@@ -450,7 +451,7 @@ impl<'e, C: Decide> Execution<'e, C> {
         let tries = outage.tries;
         warn!(tries, %error, "store unavailable; retrying the command");
         metrics::record_retry::<C>(RetryCause::Store);
-        tokio::time::sleep(retry.pause(tries)).await;
+        sleep(retry.pause(tries)).await;
         outage.tries += 1;
         if matches!(error, StoreError::Interrupted(_)) {
             outage.interrupted = Some(error);
@@ -584,6 +585,13 @@ impl<'e, C: Decide> Execution<'e, C> {
         if let Some(due) = next_deadline {
             self.engine.alarm.notify(due);
         }
+    }
+}
+
+/// Sleeps before a retry; returns at once outside a Tokio runtime, which has no timer.
+async fn sleep(pause: Duration) {
+    if Handle::try_current().is_ok() {
+        tokio::time::sleep(pause).await;
     }
 }
 

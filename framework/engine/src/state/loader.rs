@@ -8,6 +8,7 @@ use factum_core::read::{Page, Read};
 use factum_core::snapshot::Snapshot;
 use factum_core::store::Store;
 use factum_core::stream_id::StreamId;
+use tokio::runtime::Handle;
 use tracing::{Instrument as _, debug, debug_span, warn};
 
 use crate::domain::aggregate::Aggregate;
@@ -184,7 +185,14 @@ impl StateLoader {
     }
 
     /// Saves a snapshot in the background.
+    ///
+    /// Outside a Tokio runtime, no snapshot is saved.
     pub fn save_snapshot(&self, snapshot: Snapshot) {
+        let Ok(runtime) = Handle::try_current() else {
+            let stream = &snapshot.stream;
+            debug!(%stream, "no snapshot saved outside a Tokio runtime");
+            return;
+        };
         let store = self.store.clone();
         let save = async move {
             let (stream, version) = (snapshot.stream.clone(), snapshot.version);
@@ -193,7 +201,7 @@ impl StateLoader {
                 Err(error) => warn!(%stream, %version, %error, "cannot save the snapshot"),
             }
         };
-        tokio::spawn(save.in_current_span());
+        runtime.spawn(save.in_current_span());
     }
 }
 

@@ -1,7 +1,7 @@
 //! [`ConsumerContext`]: the state that the tasks of one consumer share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
 use factum_core::document::DocumentStore;
@@ -13,6 +13,7 @@ use tokio::sync::{Notify, watch};
 use super::boxed_consumer::{BoxedConsumer, BoxedReadModel};
 use super::dead_letter_store::DeadLetterStore;
 use super::failure_policy::FailurePolicy;
+use super::observer::ConsumerObserver;
 use super::status_tracker::StatusTracker;
 use super::waiters::Waiters;
 use crate::membership::Membership;
@@ -44,6 +45,10 @@ pub struct ConsumerContext {
     pub waiters: Waiters,
     /// Set once the consumer does not run any more on this node.
     pub ended: watch::Sender<bool>,
+    /// Set once the workers must not finish their batches any more.
+    pub aborted: watch::Sender<bool>,
+    /// Set once a worker has found that the store is closed.
+    closed: AtomicBool,
     /// Notifies that a user of this node has changed the control document.
     pub control_changed: Notify,
     /// Notifies that a worker has processed a batch of a build that is not active.
@@ -74,10 +79,17 @@ impl ConsumerContext {
             failure_policy,
             waiters: Waiters::default(),
             ended: watch::Sender::new(false),
+            aborted: watch::Sender::new(false),
+            closed: AtomicBool::new(false),
             control_changed: Notify::new(),
             build_advanced: Notify::new(),
             resumed: AtomicU64::new(0),
         }
+    }
+
+    /// Returns an observer of the consumer.
+    pub fn observer(&self) -> ConsumerObserver {
+        ConsumerObserver::new(self.status.watch(), self.ended.subscribe(), &self.store)
     }
 
     /// Returns the name of the consumer.
@@ -118,6 +130,19 @@ impl ConsumerContext {
         } else {
             self.membership.poll_interval()
         }
+    }
+
+    /// Records that the store is closed, which ends the consumer.
+    ///
+    /// The documents of a read model in memory do not report it.
+    pub fn record_closed(&self) {
+        self.closed.store(true, SeqCst);
+        self.control_changed.notify_one();
+    }
+
+    /// Returns whether the store is closed.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(SeqCst)
     }
 
     /// Records a request to resume that a user of this node made.

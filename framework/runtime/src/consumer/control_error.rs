@@ -3,8 +3,6 @@
 use factum_core::position::Position;
 use factum_engine::error::StoreError;
 
-use super::status::ConsumerStatus;
-
 /// A request to a consumer failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -96,29 +94,4 @@ pub enum WaitError {
         /// Its checkpoint.
         position: Position,
     },
-}
-
-impl WaitError {
-    /// Creates the error that describes a status in which waiting ended without success.
-    #[doc(hidden)]
-    pub fn new(status: &ConsumerStatus) -> Self {
-        let (name, position) = (status.name.clone(), status.position);
-        match &status.promotion_blocked {
-            _ if status.is_stopped() => {
-                let error = status.last_error.clone();
-                let error = error.unwrap_or_else(|| "unknown error".to_owned());
-                Self::Stopped {
-                    name,
-                    position,
-                    error,
-                }
-            }
-            Some(reason) => Self::PromotionBlocked {
-                name,
-                position,
-                reason: reason.clone(),
-            },
-            None => Self::ShutDown { name, position },
-        }
-    }
 }

@@ -6,8 +6,8 @@ use factum_core::document::{DocumentChanges, DocumentError};
 use factum_core::position::Position;
 use factum_engine::engine::WaitForPosition;
 use factum_engine::error::StoreError;
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
 
 use super::context::ConsumerContext;
 use super::control::{self, Control};
@@ -21,27 +21,30 @@ use super::supervisor::Supervisor;
 /// The task of a consumer. If it is dropped, the consumer ends in the background.
 pub struct ConsumerTask {
     handle: ConsumerHandle,
-    shutdown: mpsc::Sender<()>,
-    task: JoinHandle<()>,
+    /// Its end requests the end of the task.
+    shutdown: watch::Sender<bool>,
+    task: AbortHandle,
 }
 
 impl ConsumerTask {
     /// Starts the task.
     pub fn start(context: ConsumerContext) -> Self {
         let context = Arc::new(context);
-        let observer = ConsumerObserver::new(&context);
+        let observer = context.observer();
         if let Some(model) = context.read_model() {
             model.started(observer.clone());
         }
-        let (shutdown, receiver) = mpsc::channel(1);
+        let shutdown = watch::Sender::new(false);
+        let handle = ConsumerHandle {
+            status: context.status.watch(),
+            context: context.clone(),
+            observer,
+        };
+        let task = tokio::spawn(Supervisor::new(context).run(shutdown.subscribe()));
         Self {
-            handle: ConsumerHandle {
-                status: context.status.watch(),
-                context: context.clone(),
-                observer,
-            },
-            task: tokio::spawn(Supervisor::new(context).run(receiver)),
+            handle,
             shutdown,
+            task: task.abort_handle(),
         }
     }
 
@@ -51,14 +54,19 @@ impl ConsumerTask {
     }
 
     /// Requests the end of the task, after the current batch.
-    pub fn shut_down(mut self) -> impl Future<Output = ()> + Send {
-        // Dropping the sender is the request.
-        let (shutdown, _) = mpsc::channel(1);
-        drop(std::mem::replace(&mut self.shutdown, shutdown));
-        async move {
-            // A panic has been reported by tokio.
-            let _ = (&mut self.task).await;
-        }
+    pub fn shut_down(&self) {
+        self.shutdown.send_replace(true);
+    }
+
+    /// Waits until the task has ended.
+    pub async fn ended(&self) {
+        self.handle.observer.ended().await;
+    }
+
+    /// Ends the task within its current batch. User code that never yields continues to run.
+    pub fn abort(&self) {
+        self.handle.context.aborted.send_replace(true);
+        self.task.abort();
     }
 }
 
@@ -134,7 +142,7 @@ impl ConsumerHandle {
         let status = self.status.borrow().clone();
         match done(&status) {
             true => Ok(()),
-            false => Err(WaitError::new(&status)),
+            false => Err(status.wait_error()),
         }
     }
 
@@ -143,7 +151,7 @@ impl ConsumerHandle {
     /// When the call returns, no event is being processed.
     ///
     /// # Errors
-    /// Returns [`ControlError::Store`] if the store fails.
+    /// Returns [`WaitError::ShutDown`] if the runtime was stopped, or [`ControlError::Store`] if the store fails.
     pub async fn pause(&self) -> Result<(), ControlError> {
         let mut builds = Vec::new();
         self.request(|control| {
@@ -159,7 +167,7 @@ impl ConsumerHandle {
     /// Resumes the paused or stopped consumer at its checkpoint.
     ///
     /// # Errors
-    /// Returns [`ControlError::Store`] if the store fails.
+    /// Returns [`WaitError::ShutDown`] if the runtime was stopped, or [`ControlError::Store`] if the store fails.
     pub async fn resume(&self) -> Result<(), ControlError> {
         let mut request = 0;
         self.request(|control| {
@@ -228,6 +236,14 @@ impl ConsumerHandle {
         self.change_dead_letter(position, Some(&reason)).await
     }
 
+    /// Checks that the consumer runs on this node, so that a request is carried out.
+    fn check_running(&self) -> Result<(), WaitError> {
+        match self.observer.has_ended() {
+            true => Err(self.observer.error()),
+            false => Ok(()),
+        }
+    }
+
     /// Discards or retries a dead letter in each build.
     ///
     /// The dead letters and the control document change together, so that no blocked event is overlooked.
@@ -236,6 +252,7 @@ impl ConsumerHandle {
         position: Position,
         discard: Option<&str>,
     ) -> Result<(), ControlError> {
+        self.check_running()?;
         let context = &*self.context;
         let (name, documents) = (context.name(), &*context.documents);
         loop {
@@ -270,6 +287,7 @@ impl ConsumerHandle {
     /// Changes the control document.
     #[doc(hidden)]
     pub async fn request(&self, mut request: impl FnMut(&mut Control)) -> Result<(), ControlError> {
+        self.check_running()?;
         let context = &*self.context;
         let edited = control::edit(&*context.documents, context.name(), |control| {
             request(control);

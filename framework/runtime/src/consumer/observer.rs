@@ -6,7 +6,6 @@ use factum_core::position::Position;
 use factum_core::store::EventStore;
 use tokio::sync::watch;
 
-use super::context::ConsumerContext;
 use super::control_error::WaitError;
 use super::status::ConsumerStatus;
 use crate::log_head::read_head;
@@ -20,12 +19,16 @@ pub struct ConsumerObserver {
 }
 
 impl ConsumerObserver {
-    /// Creates the observer of a consumer.
-    pub fn new(context: &ConsumerContext) -> Self {
+    /// Creates the observer of a consumer from its status, its end, and the store of its events.
+    pub fn new(
+        status: watch::Receiver<ConsumerStatus>,
+        ended: watch::Receiver<bool>,
+        store: &Arc<dyn EventStore>,
+    ) -> Self {
         Self {
-            status: context.status.watch(),
-            ended: context.ended.subscribe(),
-            store: Arc::downgrade(&context.store),
+            status,
+            ended,
+            store: Arc::downgrade(store),
         }
     }
 
@@ -65,6 +68,6 @@ impl ConsumerObserver {
 
     /// Returns the error that describes the current status.
     pub fn error(&self) -> WaitError {
-        WaitError::new(&self.status.borrow())
+        self.status.borrow().wait_error()
     }
 }

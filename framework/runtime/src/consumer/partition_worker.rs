@@ -2,13 +2,15 @@
 //! releases.
 
 use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 
 use factum_core::position::Position;
 use factum_core::read::Page;
-use factum_engine::error::{StoreError, error_chain};
+use factum_engine::error::{StoreError, error_chain, panic_message};
 use factum_engine::subscription::Subscription;
+use futures_util::FutureExt as _;
 use tokio::sync::watch;
 use tracing::{Instrument as _, debug, error, warn};
 
@@ -82,10 +84,10 @@ impl PartitionWorker {
         }
     }
 
-    /// Runs until the build is dropped or this node shuts down.
+    /// Runs until the build is dropped, this node shuts down, or the store is closed.
     pub async fn run(mut self) {
         let span = tracing::info_span!("consumer", name = self.context.name());
-        let context = self.context.clone();
+        let (context, reporter) = (self.context.clone(), self.reporter.clone());
         let work = async {
             tokio::select! {
                 () = context.membership.ready() => {}
@@ -94,12 +96,27 @@ impl PartitionWorker {
             while let Some(lease) = self.holder.acquire().await {
                 let needs_newer_code = self.run_with_lease(lease).await;
                 self.holder.released();
+                if context.is_closed() {
+                    return;
+                }
                 if needs_newer_code {
                     self.holder.yield_to_newer_code().await;
                 }
             }
         };
-        work.instrument(span).await;
+        let work = AssertUnwindSafe(work.instrument(span)).catch_unwind();
+        let mut aborted = context.aborted.subscribe();
+        let done = tokio::select! {
+            done = work => done,
+            _ = aborted.wait_for(|aborted| *aborted) => return,
+        };
+        if let Err(panic) = done {
+            // The supervisor starts another worker. Until then, waiting callers see the error.
+            reporter.update(|status| {
+                status.state = ConsumerState::Stopped;
+                status.last_error = Some(panic_message(&*panic));
+            });
+        }
     }
 
     /// Processes events while the lease is held. Returns whether the next event needs newer code.
@@ -111,15 +128,21 @@ impl PartitionWorker {
             status.state = ConsumerState::Starting;
         });
         loop {
-            let end = match self.consume(&mut session).await {
-                Ok(never) => match never {},
-                Err(end) => end,
+            let consumed = AssertUnwindSafe(self.consume(&mut session)).catch_unwind();
+            let end = match consumed.await {
+                Ok(Ok(never)) => match never {},
+                Ok(Err(end)) => end,
+                Err(panic) => BatchError::Panicked(panic_message(&*panic)).into(),
             };
             let needs_newer_code = matches!(end, SessionEnd::NewerCode(_));
             let continues = match end {
                 SessionEnd::LeaseLost => {
                     self.check_lost_lease(&mut session).await;
                     return false;
+                }
+                SessionEnd::Closed => {
+                    self.context.record_closed();
+                    false
                 }
                 SessionEnd::Shutdown | SessionEnd::Release => false,
                 SessionEnd::Restart => true,
@@ -263,7 +286,7 @@ impl PartitionWorker {
         if let Some(model) = context.read_model() {
             let prepared = catch_panic(model.prepare(self.build.number)).await;
             prepared.map_err(|error| match error {
-                BatchError::Store(StoreError::Closed) => SessionEnd::Shutdown,
+                BatchError::Store(StoreError::Closed) => SessionEnd::Closed,
                 error => SessionEnd::Failed(error),
             })?;
         }

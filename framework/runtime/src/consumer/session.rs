@@ -53,6 +53,8 @@ impl PartitionSession {
 pub enum SessionEnd {
     /// The partition is not needed any more, or this node shuts down.
     Shutdown,
+    /// The store was closed, so no consumer continues.
+    Closed,
     /// The lease must be released to a node with fewer partitions.
     Release,
     /// Another node has taken over the lease.
@@ -77,7 +79,7 @@ impl From<BatchError> for SessionEnd {
     fn from(error: BatchError) -> Self {
         match error {
             BatchError::LeaseLost => Self::LeaseLost,
-            BatchError::Store(StoreError::Closed) => Self::Shutdown,
+            BatchError::Store(StoreError::Closed) => Self::Closed,
             BatchError::Store(StoreError::BeyondHead { head, .. }) => Self::BeyondHead(head),
             error => Self::Failed(error),
         }

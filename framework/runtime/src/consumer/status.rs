@@ -6,6 +6,8 @@ use std::time::Duration;
 use factum_core::position::Position;
 use uuid::Uuid;
 
+use super::control_error::WaitError;
+
 /// The progress and health of a consumer.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -59,12 +61,18 @@ pub enum ConsumerState {
     CatchingUp,
     /// It prepares its read model.
     Starting,
+    /// Another node holds the lease, and has shown no sign of life since this node started.
+    ///
+    /// This node takes over when the lease expires.
+    AwaitingLease,
     /// A user has paused it.
     Paused,
     /// An operation failed and is retried.
     Retrying,
     /// An operation failed permanently. Nothing was skipped; `resume` or `rebuild` continues.
     Stopped,
+    /// It does not run any more on this node: the runtime was stopped or the store was closed.
+    Ended,
 }
 
 impl ConsumerStatus {
@@ -102,11 +110,50 @@ impl ConsumerStatus {
         self.promotion_blocked = blocked.map(|(_, reason)| reason);
     }
 
+    /// Returns the error of a wait that ended in this status without success.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn wait_error(&self) -> WaitError {
+        let (name, position) = (self.name.clone(), self.position);
+        match &self.promotion_blocked {
+            _ if self.state == ConsumerState::Ended => WaitError::ShutDown { name, position },
+            _ if self.is_stopped() => {
+                let error = self.last_error.clone();
+                let error = error.unwrap_or_else(|| "unknown error".to_owned());
+                WaitError::Stopped {
+                    name,
+                    position,
+                    error,
+                }
+            }
+            Some(reason) => WaitError::PromotionBlocked {
+                name,
+                position,
+                reason: reason.clone(),
+            },
+            None => WaitError::ShutDown { name, position },
+        }
+    }
+
     /// Returns the reason why `build` will not become active without a request, if there is one.
-    pub fn obstacle_of(&self, build: u64) -> Option<&str> {
-        let blocked = self.promotion_blocked.as_ref();
-        let blocked = blocked.filter(|_| self.blocked_build == Some(build));
-        self.stopped.get(&build).or(blocked).map(String::as_str)
+    #[doc(hidden)]
+    #[must_use]
+    pub fn obstacle_of(&self, build: u64) -> Option<WaitError> {
+        let (name, position) = (self.name.clone(), self.position);
+        if let Some(error) = self.stopped.get(&build).cloned() {
+            return Some(WaitError::Stopped {
+                name,
+                position,
+                error,
+            });
+        }
+        let reason = self.promotion_blocked.clone();
+        let reason = reason.filter(|_| self.blocked_build == Some(build))?;
+        Some(WaitError::PromotionBlocked {
+            name,
+            position,
+            reason,
+        })
     }
 
     /// Returns the number of events in the log after the checkpoint.

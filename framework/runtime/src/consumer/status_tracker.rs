@@ -28,6 +28,8 @@ struct Partitions {
     failure: Option<(ConsumerState, String)>,
     /// The build whose promotion is blocked, and the reason.
     promotion_blocked: Option<(u64, String)>,
+    /// Set once the consumer does not run any more on this node.
+    has_ended: bool,
 }
 
 impl StatusTracker {
@@ -101,6 +103,11 @@ impl StatusTracker {
     /// Records a failure outside of the partitions.
     pub fn set_failure(&self, state: ConsumerState, error: String) {
         self.edit(|partitions| partitions.failure = Some((state, error)));
+    }
+
+    /// Records that the consumer does not run any more on this node.
+    pub fn set_ended(&self) {
+        self.edit(|partitions| partitions.has_ended = true);
     }
 
     fn edit(&self, edit: impl FnOnce(&mut Partitions)) {
@@ -180,6 +187,9 @@ impl Partitions {
         if let Some((state, error)) = &self.failure {
             status.state = *state;
             status.last_error = Some(error.clone());
+        }
+        if self.has_ended {
+            status.state = ConsumerState::Ended;
         }
     }
 }

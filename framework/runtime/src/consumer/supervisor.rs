@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use factum_core::document::DocumentChanges;
 use factum_engine::error::{StoreError, error_chain};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -79,8 +79,8 @@ impl Supervisor {
         }
     }
 
-    /// Runs until the sender of `shutdown` is dropped; then lets every worker finish its batch.
-    pub async fn run(mut self, mut shutdown: mpsc::Receiver<()>) {
+    /// Runs until `shutdown` is set or its sender is dropped; then lets every worker finish its batch.
+    pub async fn run(mut self, mut shutdown: watch::Receiver<bool>) {
         let context = self.context.clone();
         let mut failures = 0;
         loop {
@@ -101,7 +101,7 @@ impl Supervisor {
                 }
             };
             tokio::select! {
-                _ = shutdown.recv() => break,
+                _ = shutdown.wait_for(|shutdown| *shutdown) => break,
                 () = context.control_changed.notified() => {}
                 () = context.build_advanced.notified() => {}
                 () = arrived, if self.other_version.is_active => {}
@@ -142,6 +142,9 @@ impl Supervisor {
 
     async fn round(&mut self) -> Result<(), RoundError> {
         let context = self.context.clone();
+        if context.is_closed() {
+            return Err(StoreError::Closed.into());
+        }
         let read = self.read_control().await?;
         let is_abandoned = self.is_abandoned();
         let promoted = self.promotion.promote(read.clone(), is_abandoned).await;
@@ -329,6 +332,7 @@ struct EndGuard(Arc<ConsumerContext>);
 
 impl Drop for EndGuard {
     fn drop(&mut self) {
+        self.0.status.set_ended();
         self.0.ended.send_replace(true);
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! There is one dispatcher for each process manager, one for all schedules, and one for all deadlines of decisions.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
@@ -10,12 +11,12 @@ use factum_core::document::{DocumentStore, Revision};
 use factum_core::timestamp::Timestamp;
 use factum_engine::clock::{Clock, SharedClock};
 use factum_engine::engine::{Engine, RetryPolicy};
-use factum_engine::error::{StoreError, error_chain};
+use factum_engine::error::{StoreError, error_chain, panic_message};
 use factum_engine::process::instance::{DueEntry, InstanceKeys, InstanceWork, ProcessInstance};
-use futures_util::StreamExt as _;
 use futures_util::stream;
+use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::AbortHandle;
 use tracing::{Instrument as _, debug, warn};
 
 use super::backoff::{Backoff, WHOLE_INSTANCE};
@@ -54,7 +55,12 @@ pub struct Dispatcher {
 }
 
 /// The task of a dispatcher. Dropping it aborts the task.
-pub struct DispatcherTask(JoinHandle<()>);
+pub struct DispatcherTask {
+    name: &'static str,
+    task: AbortHandle,
+    /// Set when the task has ended.
+    ended: watch::Receiver<bool>,
+}
 
 /// The time that a dispatcher waits.
 enum Pause {
@@ -97,7 +103,17 @@ impl Dispatcher {
 
     /// Starts the task; `started` is the time of the program's start.
     pub fn start(self, started: Timestamp, shutdown: watch::Receiver<bool>) -> DispatcherTask {
-        DispatcherTask(tokio::spawn(self.run(started, shutdown)))
+        let name = self.definition.name();
+        let (end, ended) = watch::channel(false);
+        let task = tokio::spawn(async move {
+            self.run(started, shutdown).await;
+            end.send_replace(true);
+        });
+        DispatcherTask {
+            name,
+            task: task.abort_handle(),
+            ended,
+        }
     }
 
     fn documents(&self) -> &dyn DocumentStore {
@@ -110,10 +126,17 @@ impl Dispatcher {
             let mut fence = None;
             let mut failures = 0;
             while !*shutdown.borrow() {
-                let done = match self.signals.is_initialized() {
-                    true => self.round(&mut fence, &shutdown).await,
-                    false => self.initialize(started).await,
+                let round = async {
+                    match self.signals.is_initialized() {
+                        true => self.round(&mut fence, &shutdown).await,
+                        false => self.initialize(started).await,
+                    }
                 };
+                let done = AssertUnwindSafe(round).catch_unwind().await;
+                let done = done.unwrap_or_else(|panic| {
+                    let error = panic_message(&*panic);
+                    Err(StoreError::Failed(error.into()).into())
+                });
                 let pause = match done {
                     Ok(pause) => {
                         failures = 0;
@@ -432,15 +455,30 @@ impl Dispatcher {
 }
 
 impl DispatcherTask {
+    /// Returns the name of the process manager.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// Waits until the task has ended.
-    pub async fn ended(&mut self) {
-        // A panic has been reported by tokio.
-        let _ = (&mut self.0).await;
+    pub async fn ended(&self) {
+        // A task that was aborted has dropped the sender.
+        let _ = self.ended.clone().wait_for(|ended| *ended).await;
+    }
+
+    /// Returns whether the task has ended.
+    pub fn has_ended(&self) -> bool {
+        *self.ended.borrow() || self.ended.has_changed().is_err()
+    }
+
+    /// Ends the task within its current work.
+    pub fn abort(&self) {
+        self.task.abort();
     }
 }
 
 impl Drop for DispatcherTask {
     fn drop(&mut self) {
-        self.0.abort();
+        self.task.abort();
     }
 }

@@ -81,17 +81,7 @@ impl ProjectionHandle {
         Ok(self
             .wait_until(is_active, is_stuck)
             .await
-            .map_err(|error| {
-                let status = self.status();
-                match status.obstacle_of(build) {
-                    Some(obstacle) => WaitError::Stopped {
-                        name: status.name.clone(),
-                        position: status.position,
-                        error: obstacle.to_owned(),
-                    },
-                    None => error,
-                }
-            })?)
+            .map_err(|error| self.status().obstacle_of(build).unwrap_or(error))?)
     }
 
     /// Promotes the newest build in its current state.

@@ -14,6 +14,7 @@ use factum_engine::process::instance::InstanceKeys;
 use factum_engine::process::{
     CommandRoute, CommandSet, ProcessManager, ReactSet, Respond, deadline_document,
 };
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::Runtime;
@@ -53,6 +54,7 @@ pub struct RuntimeBuilder {
     lease: Duration,
     node_name: Option<String>,
     concurrency: usize,
+    stop_timeout: Duration,
 }
 
 struct ProjectionSpec {
@@ -131,6 +133,7 @@ impl RuntimeBuilder {
             lease: Duration::from_secs(30),
             node_name: None,
             concurrency: 16,
+            stop_timeout: Duration::from_secs(10),
         }
     }
 
@@ -274,16 +277,22 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Starts the runtime, in tasks of the current tokio runtime.
+    /// Sets the time after which [`Runtime::stop`] aborts tasks that have not finished. Default: 10 seconds.
+    pub fn stop_timeout(mut self, timeout: Duration) -> Self {
+        self.stop_timeout = timeout;
+        self
+    }
+
+    /// Starts the runtime, in tasks of the current Tokio runtime.
     ///
     /// The start positions of new consumers are stored when the call returns.
     ///
     /// # Errors
-    /// Returns [`StartError`] if a name is not valid or occurs twice, or if the store fails.
-    ///
-    /// # Panics
-    /// Panics outside a tokio runtime.
+    /// Returns [`StartError`] if a name is not valid or occurs twice, if the store fails, or outside a Tokio runtime.
     pub async fn start(self) -> Result<Runtime, StartError> {
+        if Handle::try_current().is_err() {
+            return Err(StartError::NoTokioRuntime);
+        }
         self.check()?;
         let started = self.clock.now();
         let consumers = self.start_positions();
@@ -434,6 +443,7 @@ impl RuntimeBuilder {
             engine: self.engine,
             clock: self.clock,
             shutdown,
+            stop_timeout: self.stop_timeout,
         }
     }
 }

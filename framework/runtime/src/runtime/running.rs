@@ -75,8 +75,8 @@ impl RunningConsumer {
         self.deliveries.as_ref()
     }
 
-    /// Requests the end of the task, after the current batch.
-    pub fn shut_down(self) -> impl Future<Output = ()> + Send {
-        self.task.shut_down()
+    /// Returns its task.
+    pub fn task(&self) -> &ConsumerTask {
+        &self.task
     }
 }

@@ -50,6 +50,12 @@ pub enum StartError {
         /// The name.
         name: String,
     },
+    /// There is no Tokio runtime for the tasks.
+    #[error(
+        "the runtime was started outside a Tokio runtime; call `start` in an async function that Tokio runs, for example \
+         under `#[tokio::main]`"
+    )]
+    NoTokioRuntime,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
