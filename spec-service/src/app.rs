@@ -166,6 +166,11 @@ impl Specs {
         ChangeStream::new(&self.0.engine, from, self.0.max_content)
     }
 
+    /// Stops the projections, and releases their leases, so that the next process continues at once.
+    pub async fn stop(&self) {
+        self.0.runtime.stop().await;
+    }
+
     /// Checks whether the store accepts writes, and returns the status of the projections.
     pub async fn health(&self) -> Health {
         let empty_append = self.0.engine.store().append(Append::default()).await;

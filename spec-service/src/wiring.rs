@@ -60,8 +60,9 @@ impl Wired {
         Ok(Self { specs, store })
     }
 
-    /// Waits for running writes, and closes the database.
+    /// Stops the projections, waits for running writes, and closes the database.
     pub async fn close(self) {
+        self.specs.stop().await;
         match self.store {
             SpecStore::Sqlite(store) => store.close().await,
             SpecStore::Postgres(store) => store.close().await,

@@ -203,7 +203,9 @@ async fn stopped_projection_resumes_through_another_node(place: &str) {
     )
     .await;
     other.wait_for(first).await.unwrap();
-    assert_eq!(other.status()[0].state, ConsumerState::OnOtherNode);
+    let mut status = other.consumers().next().unwrap().watch();
+    let elsewhere = status.wait_for(|status| status.state == ConsumerState::OnOtherNode);
+    elsewhere.await.unwrap();
     assert_eq!(other.status()[0].nodes, owner.status()[0].nodes);
 
     let last = fill(&engine, &["poison", "a"]).await;

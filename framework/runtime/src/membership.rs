@@ -96,6 +96,11 @@ impl Membership {
         node == self.node || self.state().is_alive(node, self.lease)
     }
 
+    /// Returns whether `node` has written a heartbeat since this node knows it.
+    pub fn is_seen(&self, node: Uuid) -> bool {
+        self.state().is_seen(node)
+    }
+
     /// Returns whether this node may acquire the free partition `key`.
     ///
     /// It may do so if it has less than its share of the partitions, or if no other node wants this partition.

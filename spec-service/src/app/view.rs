@@ -1,6 +1,6 @@
 //! The results of reading specifications.
 
-use factum::runtime::ConsumerStatus;
+use factum::runtime::{ConsumerState, ConsumerStatus};
 use factum::store::RecordedEvent;
 use factum::{Position, Recorded, Timestamp};
 
@@ -100,14 +100,24 @@ impl Health {
 
     /// Returns whether the service is ready.
     ///
-    /// The service is ready if the store accepts writes, no projection has stopped, and no projection lags by more
-    /// than `max_lag` events.
+    /// The service is ready if the store accepts writes, every projection processes events, and no projection lags by
+    /// more than `max_lag` events.
     #[must_use]
     pub fn is_ready(&self, max_lag: u64) -> bool {
-        self.store.is_ok()
-            && self.lag() <= max_lag
-            && !self.projections.iter().any(ConsumerStatus::is_stopped)
+        self.store.is_ok() && self.lag() <= max_lag && self.projections.iter().all(is_processed)
     }
+}
+
+/// Returns whether a node processes new events, or will after a user resumes the projection.
+fn is_processed(status: &ConsumerStatus) -> bool {
+    // A node that holds the lease and shows no sign of life may have died.
+    !matches!(
+        status.state,
+        ConsumerState::Starting
+            | ConsumerState::AwaitingLease
+            | ConsumerState::Stopped
+            | ConsumerState::Ended
+    )
 }
 
 /// Returns the actor of an event, or an empty text if it has none.

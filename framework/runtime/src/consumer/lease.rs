@@ -339,16 +339,26 @@ impl Lease {
     }
 
     /// Releases the lease, so that others can acquire it at once.
-    pub async fn release(self, documents: &dyn DocumentStore) -> Result<(), StoreError> {
-        let checkpoint = Checkpoint {
-            holder: None,
-            ..self.checkpoint
-        };
-        let changes =
-            DocumentChanges::new().put_if(&self.key, self.revision, encode_document(&checkpoint)?);
-        match documents.change_documents(changes).await {
-            Err(DocumentError::Store(error)) => Err(error),
-            _ => Ok(()),
+    ///
+    /// Appends and requests of users may have changed the revision since the last renewal.
+    pub async fn release(mut self, documents: &dyn DocumentStore) -> Result<(), StoreError> {
+        loop {
+            let free = Checkpoint {
+                holder: None,
+                ..self.checkpoint.clone()
+            };
+            match documents
+                .change_documents(self.renewal_change(&free)?)
+                .await
+            {
+                Ok(_) => return Ok(()),
+                Err(DocumentError::RevisionConflict { .. }) => {
+                    if !self.reload(documents).await? {
+                        return Ok(());
+                    }
+                }
+                Err(error) => return Err(error.into_store_error()),
+            }
         }
     }
 }
@@ -392,4 +402,40 @@ pub async fn fencing_test(first: &dyn DocumentStore, second: &dyn DocumentStore)
     let stale = renew(first, lease.as_ref(), 2).await;
     let current = renew(second, taken_over.as_ref(), 3).await;
     [before.is_some(), stale.is_some(), current.is_some()]
+}
+
+#[cfg(test)]
+mod tests {
+    use factum_core::document::MemoryDocuments;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn lease_is_released_after_a_revision_conflict() {
+        let documents = MemoryDocuments::default();
+        let node = Membership::alone(Duration::from_secs(60));
+        let control = documents.change_documents(DocumentChanges::new().put("control", "{}"));
+        let control = KnownControl {
+            key: "control",
+            revision: control.await.unwrap_or_default(),
+        };
+        let acquired = Lease::acquire(&documents, &node, "lease", Position::ZERO, control);
+        let Ok(Acquisition::Acquired(lease)) = acquired.await else {
+            panic!("the lease is free")
+        };
+        // An append moves the checkpoint of an inline projection.
+        let moved = Checkpoint {
+            position: Position::new(7),
+            ..lease.checkpoint().clone()
+        };
+        let moved = lease
+            .renewal_change(&moved)
+            .map(|moved| documents.change(moved));
+        assert!(matches!(moved, Ok(Ok(_))));
+        assert!(lease.release(&documents).await.is_ok());
+        let found = documents.find(&["lease".to_owned()]);
+        let released = checkpoint_of(&found, "lease", Position::ZERO);
+        let (_, released) = released.unwrap_or_default();
+        assert_eq!((released.holder, released.position.get()), (None, 7));
+    }
 }

@@ -140,6 +140,8 @@ impl LeaseHolder {
 
     fn report_other_node(&self, checkpoint: Checkpoint, resumed: u64) {
         let head = self.context.head();
+        let holder = checkpoint.holder;
+        let is_seen = holder.is_none_or(|holder| self.context.membership.is_seen(holder));
         self.reporter.update(|status| {
             let position = checkpoint.reached();
             // Read here, so that a user who has just resumed does not see an earlier stop.
@@ -147,7 +149,8 @@ impl LeaseHolder {
             let stopped = checkpoint.stopped.filter(|stop| stop.resumed >= resumed);
             status.state = match &stopped {
                 Some(_) => ConsumerState::Stopped,
-                None => ConsumerState::OnOtherNode,
+                None if is_seen => ConsumerState::OnOtherNode,
+                None => ConsumerState::AwaitingLease,
             };
             status.node = checkpoint.holder;
             status.head = head;

@@ -23,6 +23,8 @@ pub struct Peer {
     pub name: Option<String>,
     /// Its process.
     pub process: OsProcess,
+    /// Set if it has written a heartbeat since this node knows it.
+    is_seen: bool,
     /// Set if this node has replaced it, until it writes another heartbeat.
     pub replaced: bool,
 }
@@ -38,6 +40,7 @@ impl Peer {
             held: 0,
             name: None,
             process: OsProcess::default(),
+            is_seen: false,
             replaced: false,
         }
     }
@@ -60,6 +63,19 @@ impl Peer {
             process: heartbeat.process,
             ..Self::unknown(lease)
         }
+    }
+
+    /// Records that it has written a heartbeat since this node knows it.
+    pub fn seen(self) -> Self {
+        Self {
+            is_seen: true,
+            ..self
+        }
+    }
+
+    /// Returns whether it has written a heartbeat since this node knows it.
+    pub fn is_seen(&self) -> bool {
+        self.is_seen
     }
 
     /// Returns whether the node may write another heartbeat.

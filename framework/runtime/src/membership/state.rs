@@ -18,6 +18,8 @@ const OFFER_INTERVAL: u32 = 20;
 #[derive(Debug, Default)]
 pub struct MembershipState {
     peers: HashMap<Uuid, Peer>,
+    /// Set once the documents of the other nodes were read.
+    has_observed: bool,
     /// The partitions that this node can process.
     registered: BTreeSet<String>,
     /// The partitions that this node processes.
@@ -40,6 +42,11 @@ impl MembershipState {
     pub fn is_alive(&mut self, node: Uuid, lease: Duration) -> bool {
         let peer = self.peers.entry(node);
         peer.or_insert_with(|| Peer::unknown(lease)).is_alive()
+    }
+
+    /// Returns whether `node` has written a heartbeat since this node knows it.
+    pub fn is_seen(&self, node: Uuid) -> bool {
+        self.peers.get(&node).is_some_and(Peer::is_seen)
     }
 
     /// Returns whether this node may acquire the free partition `key`.
@@ -156,17 +163,22 @@ impl MembershipState {
             };
             let peer = match self.peers.remove(&node) {
                 Some(peer) if peer.revision == document.revision => peer,
-                _ => Peer::new(document, lease),
+                Some(_) => Peer::new(document, lease).seen(),
+                // It has started after this node, which has read all documents before.
+                None if self.has_observed => Peer::new(document, lease).seen(),
+                None => Peer::new(document, lease),
             };
             if peer.is_obsolete() {
                 obsolete.push(document.key.clone());
             }
             peers.insert(node, peer);
         }
-        // These nodes have left, or are known only by their leases so far.
-        let without_document = self.peers.drain().filter(|(_, peer)| peer.is_alive());
+        // These nodes have left, or are known only by their leases. Expired ones are kept, too: a node that becomes known
+        // again counts as alive.
+        let without_document = self.peers.drain().filter(|(_, peer)| !peer.is_obsolete());
         peers.extend(without_document.map(|(node, peer)| (node, peer.without_partitions())));
         self.peers = peers;
+        self.has_observed = true;
         obsolete
     }
 
@@ -209,5 +221,24 @@ impl MembershipState {
                 self.rebalanced = Some(Instant::now());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn holder_without_document_expires_once() {
+        let (mut state, lease) = (MembershipState::default(), Duration::from_secs(1));
+        let holder = Uuid::from_u128(7);
+        assert!(state.is_alive(holder, lease));
+        tokio::time::advance(lease).await;
+        // The other nodes are read between two attempts to acquire the lease.
+        for _ in 0..3 {
+            state.observe(std::iter::empty(), lease);
+            assert!(!state.is_alive(holder, lease));
+        }
+        assert!(!state.should_write(true, lease));
     }
 }
