@@ -43,7 +43,7 @@ mod work_executor;
 
 pub use decision_deadlines::{DEADLINES, DecisionDeadlines};
 pub use definition::{EventDriven, ProcessDefinition, TypedProcess};
-pub use dispatcher::{Dispatcher, DispatcherTask};
+pub use dispatcher::{Dispatcher, DispatcherSettings, DispatcherTask};
 pub use documents::find_instance;
 pub use event_handler::{EventHandler, HandlerError, HandlerOptions};
 pub use failed_delivery::{FailedDelivery, FailedWork};

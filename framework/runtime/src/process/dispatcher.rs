@@ -26,6 +26,7 @@ use super::dispatch_error::DispatchError;
 use super::documents::{Changed, find_instance, try_change};
 use super::due_index::DueIndex;
 use super::fence::{DispatchOwner, Fence};
+use super::handle::DeliveryHandle;
 use super::later_due_time::later_due_time;
 use super::report::WorkReport;
 use super::signals::Signals;
@@ -54,6 +55,21 @@ pub struct Dispatcher {
     conflicts: AtomicU32,
 }
 
+/// The settings that all dispatchers of a runtime have.
+#[derive(Clone)]
+pub struct DispatcherSettings {
+    /// The engine that executes commands.
+    pub engine: Engine,
+    /// The clock of deadlines and schedules.
+    pub clock: SharedClock,
+    /// The number of retries, and the pauses between them.
+    pub retry: RetryPolicy,
+    /// The interval at which work of other nodes is read.
+    pub poll_interval: Duration,
+    /// The number of commands that are executed at a time; 0 counts as 1.
+    pub concurrency: usize,
+}
+
 /// The task of a dispatcher. Dropping it aborts the task.
 pub struct DispatcherTask {
     name: &'static str,
@@ -70,34 +86,28 @@ enum Pause {
 }
 
 impl Dispatcher {
-    /// Creates a dispatcher.
-    #[expect(clippy::too_many_arguments, reason = "called once, by the runtime")]
+    /// Creates the dispatcher of `deliveries`, for the nodes that are the owner.
     pub fn new(
-        definition: Arc<dyn ProcessDefinition>,
-        keys: InstanceKeys,
-        engine: Engine,
-        clock: SharedClock,
-        signals: Arc<Signals>,
+        deliveries: &DeliveryHandle,
         owner: DispatchOwner,
-        retry: RetryPolicy,
-        poll_interval: Duration,
-        concurrency: usize,
+        settings: DispatcherSettings,
     ) -> Self {
+        let (definition, keys) = (deliveries.definition().clone(), deliveries.keys().clone());
         Self {
             due_index: DueIndex::new(keys.clone()),
-            backoff: Backoff::new(retry.clone()),
+            backoff: Backoff::new(settings.retry.clone()),
             gate: DeadlineGate::default(),
             report: WorkReport::new(definition.name()),
             conflicts: AtomicU32::new(0),
             definition,
             keys,
-            engine,
-            clock,
-            signals,
+            engine: settings.engine,
+            clock: settings.clock,
+            signals: deliveries.shared_signals().clone(),
             owner,
-            retry,
-            poll_interval,
-            concurrency: concurrency.max(1),
+            retry: settings.retry,
+            poll_interval: settings.poll_interval,
+            concurrency: settings.concurrency.max(1),
         }
     }
 

@@ -28,9 +28,10 @@ use crate::consumer::{
 };
 use crate::membership::Membership;
 use crate::process::{
-    DecisionDeadlines, DeliveryHandle, DispatchOwner, Dispatcher, DispatcherTask, EventDriven,
-    EventHandler, HandlerConsumer, HandlerOptions, ProcessConsumer, ProcessDefinition, Schedule,
-    Schedules, Signals, TypedProcess, handler_consumer_name, process_consumer_name,
+    DecisionDeadlines, DeliveryHandle, DispatchOwner, Dispatcher, DispatcherSettings,
+    DispatcherTask, EventDriven, EventHandler, HandlerConsumer, HandlerOptions, ProcessConsumer,
+    ProcessDefinition, Schedule, Schedules, Signals, TypedProcess, handler_consumer_name,
+    process_consumer_name,
 };
 use crate::start_from::StartFrom;
 
@@ -363,19 +364,15 @@ impl RuntimeBuilder {
             ))
         };
         let shutdown = watch::Sender::new(false);
-        let poll_interval = membership.poll_interval();
+        let settings = DispatcherSettings {
+            engine: self.engine.clone(),
+            clock: self.clock.clone(),
+            retry: retry.clone(),
+            poll_interval: membership.poll_interval(),
+            concurrency: self.concurrency,
+        };
         let start_dispatcher = |deliveries: &DeliveryHandle, owner: DispatchOwner| {
-            let dispatcher = Dispatcher::new(
-                deliveries.definition().clone(),
-                deliveries.keys().clone(),
-                self.engine.clone(),
-                self.clock.clone(),
-                deliveries.shared_signals().clone(),
-                owner,
-                retry.clone(),
-                poll_interval,
-                self.concurrency,
-            );
+            let dispatcher = Dispatcher::new(deliveries, owner, settings.clone());
             dispatcher.start(started, shutdown.subscribe())
         };
 
