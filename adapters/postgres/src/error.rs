@@ -221,13 +221,16 @@ pub fn follows_failed_statement(error: &dyn DatabaseError) -> bool {
 }
 
 /// Returns whether a retry may succeed, according to any error in the chain of sources.
+///
+/// A transaction that the server ended because the code waited in it would be too slow again.
 pub fn is_transient(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut causes = successors(Some(error), |&error| error.source());
     causes.any(|error| {
         let rejected = error.downcast_ref::<Box<dyn DatabaseError>>();
         let code = rejected.and_then(|rejected| rejected.code());
         let failed = error.downcast_ref::<sqlx::Error>();
-        code.is_some_and(|code| is_transient_code(&code) || ends_connection(&code))
+        let is_transient = |code: &str| is_transient_code(code) || ends_connection(code);
+        code.is_some_and(|code| is_transient(&code) && !code.starts_with("25P"))
             || failed.is_some_and(|error| {
                 matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut)
             })

@@ -23,10 +23,10 @@ const MAX_UNREAD_ERRORS: usize = 4 * EXTRA_DEPTH;
 /// The statements that begin a transaction.
 ///
 /// A statement that has waited for a lock must see the commits made under it. A client that hangs inside of the
-/// transaction must not keep its locks.
+/// transaction must not keep its locks; code of users that waits for too long is interrupted earlier.
 macro_rules! begin {
     () => {
-        "begin isolation level read committed; set local idle_in_transaction_session_timeout = '5s'"
+        "begin isolation level read committed; set local idle_in_transaction_session_timeout = '8s'"
     };
 }
 

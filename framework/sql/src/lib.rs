@@ -26,6 +26,7 @@ mod projection_set;
 mod read_model;
 mod row;
 mod sql;
+mod statement_clock;
 pub mod table_names;
 mod tables;
 mod user_code;

@@ -89,7 +89,7 @@ pub trait SqlProject<E: Event>: SqlProjection {
     ///
     /// Do not end the transaction, and do not wait for anything but `db`: nothing else is written to SQLite meanwhile. A
     /// command that is executed here fails with [`StoreError::InsideProjection`]: use an event handler or a process
-    /// manager. After five seconds of waiting, the event fails on SQLite, and PostgreSQL ends the transaction.
+    /// manager. If the code waits for five seconds without a statement, the event fails.
     ///
     /// On PostgreSQL a statement that fails undoes the whole transaction. Return its error, or avoid it with
     /// `on conflict` or a savepoint. If the error is ignored, the event fails.

@@ -66,8 +66,8 @@ where
         for event in events {
             let record = record.clone();
             let event = Recorded { event, record };
-            let dialect = db.dialect();
-            let projected = user_code::run(P::NAME, dialect, self.project(&event, db));
+            let clock = db.clock();
+            let projected = user_code::run(P::NAME, &clock, self.project(&event, db));
             let error: BoxError = match projected.await {
                 Ok(Ok(())) => continue,
                 Ok(Err(error)) => error,

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 use factum_core::error::{BoxError, StoreError};
 
@@ -11,6 +12,7 @@ use crate::connection::{Dialect, SqlConnection};
 use crate::database::SqlDatabase;
 use crate::error::SqlError;
 use crate::row::{FromRow, SqlRow};
+use crate::statement_clock::StatementClock;
 use crate::table_names::expand_table_names;
 use crate::value::{IntoSqlValue, SqlValue};
 
@@ -37,6 +39,7 @@ pub struct Sql<'c> {
     connection: &'c mut dyn SqlConnection,
     build: u64,
     table_names: BTreeSet<String>,
+    clock: Arc<StatementClock>,
 }
 
 impl<'c> Sql<'c> {
@@ -45,13 +48,15 @@ impl<'c> Sql<'c> {
             connection,
             build,
             table_names: BTreeSet::new(),
+            clock: Arc::new(StatementClock::new()),
         }
     }
 
     /// Starts a statement.
     pub fn query(&mut self, sql: &'static str) -> SqlQuery<'_> {
         let sql = self.expand(sql);
-        SqlQuery::new(StatementTarget::Connection(&mut *self.connection), sql)
+        let target = StatementTarget::Transaction(&mut *self.connection, &self.clock);
+        SqlQuery::new(target, sql)
     }
 
     /// Executes statements without parameters, separated by semicolons.
@@ -60,6 +65,7 @@ impl<'c> Sql<'c> {
     /// Returns [`SqlError`] for the first statement that fails.
     pub async fn execute(&mut self, sql: &'static str) -> Result<(), SqlError> {
         let sql = self.expand(sql);
+        let _running = self.clock.start_statement();
         let executed = self.connection.execute_script(&sql).await;
         executed.map_err(|error| explain_statement(error, &sql))
     }
@@ -85,8 +91,16 @@ impl<'c> Sql<'c> {
     /// The type is `rusqlite::Connection` or `sqlx::PgConnection`. Statements through it are inside of the transaction.
     /// Do not end the transaction.
     pub fn driver<C: Any>(&mut self) -> Option<&mut C> {
+        if self.connection.dialect() == Dialect::Postgres {
+            self.clock.use_driver();
+        }
         let driver: &mut dyn Any = self.connection.driver();
         driver.downcast_mut()
+    }
+
+    /// Returns the counter of its statements.
+    pub(crate) fn clock(&self) -> Arc<StatementClock> {
+        self.clock.clone()
     }
 
     /// Returns the table names that were written in braces.
@@ -110,7 +124,9 @@ impl fmt::Debug for Sql<'_> {
 
 /// The target of a statement.
 pub(crate) enum StatementTarget<'q> {
-    /// An open transaction.
+    /// The transaction of a projection.
+    Transaction(&'q mut dyn SqlConnection, &'q StatementClock),
+    /// The transaction of a view.
     Connection(&'q mut dyn SqlConnection),
     /// A separate read transaction.
     Database(&'q dyn SqlDatabase),
@@ -147,6 +163,11 @@ impl<'q> SqlQuery<'q> {
         check_finite(&self.values)?;
         let (sql, values) = (&self.sql, &self.values);
         match self.target {
+            StatementTarget::Transaction(connection, clock) => {
+                let _running = clock.start_statement();
+                let executed = connection.execute(sql, values).await;
+                executed.map_err(|error| explain_statement(error, sql))
+            }
             StatementTarget::Connection(connection) => {
                 let executed = connection.execute(sql, values).await;
                 executed.map_err(|error| explain_statement(error, sql))
@@ -189,6 +210,11 @@ impl<'q> SqlQuery<'q> {
         check_finite(&self.values)?;
         let (sql, values) = (&self.sql, &self.values);
         match self.target {
+            StatementTarget::Transaction(connection, clock) => {
+                let _running = clock.start_statement();
+                let rows = connection.fetch(sql, values, limit).await;
+                rows.map_err(|error| explain_statement(error, sql))
+            }
             StatementTarget::Connection(connection) => {
                 let rows = connection.fetch(sql, values, limit).await;
                 rows.map_err(|error| explain_statement(error, sql))

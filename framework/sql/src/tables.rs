@@ -33,7 +33,8 @@ pub async fn create(
     }
     let names = table_names(name, build, db).await?;
     let mut sql = Sql::new(&mut *db, build);
-    let created = user_code::run(name, sql.dialect(), projection.create(&mut sql));
+    let clock = sql.clock();
+    let created = user_code::run(name, &clock, projection.create(&mut sql));
     let created = match created.await {
         Ok(created) => created.map_err(|error| {
             let error = sql.store_error(error.into());

@@ -7,12 +7,7 @@ use factum_core::error::panic_message;
 use factum_core::projection_scope::in_projection;
 use futures_util::FutureExt as _;
 
-use crate::connection::Dialect;
-
-/// The time that a projection on SQLite may wait for anything but the database.
-///
-/// PostgreSQL ends a transaction itself after the same time without a statement.
-const MAX_WAIT: Duration = Duration::from_secs(5);
+use crate::statement_clock::StatementClock;
 
 /// The code of a projection did not return.
 #[derive(Debug, thiserror::Error)]
@@ -21,29 +16,30 @@ pub enum Interrupted {
     Panicked(String),
     #[error(
         "projection {projection:?} waited for {}s inside of its transaction; it must wait for nothing but `db`",
-        MAX_WAIT.as_secs()
+        waited.as_secs()
     )]
-    Waited { projection: &'static str },
+    Waited {
+        projection: &'static str,
+        waited: Duration,
+    },
 }
 
-/// Runs `code` of the projection `name`.
+/// Runs `code` of the projection `name`, whose statements are counted by `clock`.
 ///
-/// Statements on SQLite block the thread, so code that is pending waits for something else.
+/// Statements on SQLite block the thread. PostgreSQL ends an idle transaction, but the code does not notice.
 pub async fn run<F: Future>(
     name: &'static str,
-    dialect: Dialect,
+    clock: &StatementClock,
     code: F,
 ) -> Result<F::Output, Interrupted> {
-    let code = in_projection(name, code);
-    let finished = async {
-        match dialect {
-            Dialect::Sqlite => tokio::time::timeout(MAX_WAIT, code).await.ok(),
-            _ => Some(code.await),
-        }
-    };
-    match AssertUnwindSafe(finished).catch_unwind().await {
-        Ok(Some(output)) => Ok(output),
-        Ok(None) => Err(Interrupted::Waited { projection: name }),
-        Err(panic) => Err(Interrupted::Panicked(panic_message(&*panic))),
+    let code = AssertUnwindSafe(in_projection(name, code)).catch_unwind();
+    clock.reset();
+    tokio::select! {
+        biased;
+        finished = code => finished.map_err(|panic| Interrupted::Panicked(panic_message(&*panic))),
+        waited = clock.wait_until_idle() => Err(Interrupted::Waited {
+            projection: name,
+            waited,
+        }),
     }
 }
