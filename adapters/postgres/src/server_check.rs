@@ -11,7 +11,7 @@ use crate::error::store_error;
 const OLDEST_VERSION: i32 = 15;
 /// The number of times that the session is compared with the one before.
 ///
-/// Behind a pooler that is in use, a statement can reach the server process of the statement before by chance.
+/// If a pooler is in use, a statement can reach the server process of the statement before by chance.
 const SESSION_PROBES: usize = 4;
 
 /// The reason why a store cannot use a server.
@@ -122,23 +122,33 @@ pub async fn check_sessions(
     pool: &PgPool,
 ) -> Result<(), StoreError> {
     let mut other = pool.acquire().await.map_err(store_error)?;
-    // The open transaction keeps its server process, so a pooler must use another one for `connection`.
-    other
-        .execute(sqlx::raw_sql("begin"))
-        .await
-        .map_err(store_error)?;
-    let mut is_shared = session_process(&mut other).await? == process;
-    for _ in 0..SESSION_PROBES {
-        is_shared |= session_process(connection).await? != process;
-    }
-    other
-        .execute(sqlx::raw_sql("rollback"))
-        .await
-        .map_err(store_error)?;
-    match is_shared {
+    let begun = other.execute(sqlx::raw_sql("begin")).await;
+    begun.map_err(store_error)?;
+    let is_shared = is_shared(connection, process, &mut other).await;
+    let ended = other.execute(sqlx::raw_sql("rollback")).await;
+    ended.map_err(store_error)?;
+    match is_shared? {
         true => Err(Unsuitable::TransactionPooler.into()),
         false => Ok(()),
     }
+}
+
+/// Returns whether `connection` and `other`, which has begun a transaction, change or share their server processes.
+async fn is_shared(
+    connection: &mut PgConnection,
+    process: i32,
+    other: &mut PgConnection,
+) -> Result<bool, StoreError> {
+    // Checked first: a pooler with a single process makes the others wait for the end of the transaction.
+    if session_process(other).await? == process {
+        return Ok(true);
+    }
+    for _ in 0..SESSION_PROBES {
+        if session_process(connection).await? != process {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 async fn session_process(connection: &mut PgConnection) -> Result<i32, StoreError> {
