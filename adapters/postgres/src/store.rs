@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use factum_core::append::{Append, AppendError, Appended, IdempotencyKey, InvalidAppend};
@@ -11,6 +12,7 @@ use factum_core::document::{
 use factum_core::error::StoreError;
 use factum_core::metrics::StoreMetrics;
 use factum_core::position::Position;
+use factum_core::projection_scope::check_outside_projection;
 use factum_core::read::{Page, Read};
 use factum_core::snapshot::{Snapshot, SnapshotStore};
 use factum_core::store::EventStore;
@@ -19,9 +21,12 @@ use factum_sql::{
     BatchError, EventsOf, SqlConnection, SqlDatabase, SqlDatabaseExt, SqlProjectSet, SqlQuery,
     SqlReadModel, TransactionWork,
 };
+use futures_util::FutureExt as _;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnection, PgListener};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::AbortHandle;
+use tracing::warn;
 
 use crate::error::{BackendError, store_error};
 use crate::inline::Inline;
@@ -42,6 +47,14 @@ use crate::{document, snapshot};
 /// the chained transaction when the connection returns to the pool.
 const COMMIT: &str = "select 1; commit and chain";
 
+/// The time that [`PostgresStore::close`] waits for running statements.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The store was closed before the server answered.
+#[derive(Debug, thiserror::Error)]
+#[error("the store was closed, or its runtime ended, before the server answered")]
+struct ClosedDuringAppend;
+
 /// A store in a schema of a PostgreSQL database.
 ///
 /// It is a handle: clones share their connections. The connections are closed with the last clone, or by
@@ -51,6 +64,7 @@ pub struct PostgresStore(Arc<Shared>);
 
 struct Shared {
     writer: mpsc::Sender<WriterMessage>,
+    writer_task: AbortHandle,
     /// Connections for read models, documents, snapshots and the statements of users.
     pool: PgPool,
     read_pool: ReadPool,
@@ -101,9 +115,10 @@ impl PostgresStore {
             keep_listening,
             listener,
         };
-        tokio::spawn(writer_task.run(inbox));
+        let writer_task = tokio::spawn(writer_task.run(inbox)).abort_handle();
         Ok(Self(Arc::new(Shared {
             writer,
+            writer_task,
             pool: parts.pool,
             read_pool: parts.read_pool,
             stream_ids: StreamIds::new(),
@@ -141,16 +156,27 @@ impl PostgresStore {
 
     /// Waits for running appends, then closes the connections.
     ///
-    /// From then on every handle returns [`StoreError::Closed`].
+    /// From then on every handle returns [`StoreError::Closed`]. After five seconds, it waits no longer: appends that have
+    /// no result yet return [`StoreError::Interrupted`], and connections that are in use are closed when they are
+    /// returned. Closing the [pool](Self::pool) closes the store as well.
     pub async fn close(&self) {
-        let (sender, closed) = oneshot::channel();
-        let message = WriterMessage::Close(sender);
-        if self.0.writer.send(message).await.is_ok() {
-            // An error means that the writer has already ended.
-            let _ = closed.await;
+        let close = async {
+            let (sender, closed) = oneshot::channel();
+            let message = WriterMessage::Close(sender);
+            if self.0.writer.send(message).await.is_ok() {
+                // An error means that the writer has already ended.
+                let _ = closed.await;
+            }
+            self.0.read_pool.close().await;
+            self.0.pool.close().await;
+        };
+        if tokio::time::timeout(CLOSE_TIMEOUT, close).await.is_err() {
+            warn!("store closed while statements were running; their outcome is unknown");
+            self.0.writer_task.abort();
+            // Marks the pools as closed; connections in use are closed later.
+            let _ = self.0.read_pool.close().now_or_never();
+            let _ = self.0.pool.close().now_or_never();
         }
-        self.0.read_pool.close().await;
-        self.0.pool.close().await;
     }
 }
 
@@ -158,6 +184,7 @@ impl PostgresStore {
 impl EventStore for PostgresStore {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         append.check()?;
+        check_outside_projection()?;
         let (responder, response) = Responder::new();
         let request = WriteRequest { append, responder };
         self.0
@@ -165,7 +192,11 @@ impl EventStore for PostgresStore {
             .send(WriterMessage::Write(request))
             .await
             .map_err(|_| StoreError::Closed)?;
-        response.await.map_err(|_| StoreError::Closed)?
+        match response.await {
+            Ok(result) => result,
+            // The writer has answered the appends that it had not begun.
+            Err(_) => Err(StoreError::Interrupted(ClosedDuringAppend.into()).into()),
+        }
     }
 
     async fn read(&self, read: Read) -> Result<Page, StoreError> {
@@ -215,6 +246,7 @@ impl EventStore for PostgresStore {
 impl DocumentStore for PostgresStore {
     async fn change_documents(&self, changes: DocumentChanges) -> Result<Revision, DocumentError> {
         changes.check()?;
+        check_outside_projection()?;
         let mut connection = self.0.pool.acquire().await.map_err(store_error)?;
         document::change_and_commit(&mut connection, &changes).await
     }
@@ -233,6 +265,7 @@ impl DocumentStore for PostgresStore {
 #[async_trait]
 impl SnapshotStore for PostgresStore {
     async fn save_snapshot(&self, snapshot: Snapshot) -> Result<(), StoreError> {
+        check_outside_projection()?;
         snapshot::save(&self.0.pool, &snapshot).await
     }
 
@@ -241,6 +274,7 @@ impl SnapshotStore for PostgresStore {
     }
 
     async fn clear_snapshots(&self) -> Result<(), StoreError> {
+        check_outside_projection()?;
         snapshot::clear(&self.0.pool).await
     }
 }
@@ -258,6 +292,7 @@ impl SqlDatabase for PostgresStore {
     }
 
     async fn transaction(&self, work: TransactionWork) -> Result<Revision, BatchError> {
+        check_outside_projection()?;
         let begun = self.0.pool.begin_with(BEGIN).await;
         let mut transaction = begun.map_err(store_error)?;
         let mut db = PostgresTransaction::new(&mut transaction, &self.0.stream_ids);

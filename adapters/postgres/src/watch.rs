@@ -22,25 +22,41 @@ pub fn advance(head: &watch::Sender<Position>, position: Position) {
     });
 }
 
-/// Advances `head` until the sender of `stop` is dropped; the listener reconnects by itself.
+/// Advances `head` until the sender of `stop` is dropped or the pool is closed; the listener reconnects by itself.
 pub async fn listen(
     mut listener: PgListener,
     pool: PgPool,
     head: Arc<watch::Sender<Position>>,
-    mut stop: oneshot::Receiver<()>,
+    stop: oneshot::Receiver<()>,
 ) {
+    let follow = async {
+        while let Some(position) = next_position(&mut listener, &pool).await {
+            advance(&head, position);
+        }
+    };
+    tokio::select! {
+        _ = stop => {}
+        () = follow => {}
+    }
+}
+
+/// Returns a position that the log has reached, or `None` after the pool was closed.
+async fn next_position(listener: &mut PgListener, pool: &PgPool) -> Option<Position> {
     loop {
-        let received = tokio::select! {
-            _ = &mut stop => return,
-            received = tokio::time::timeout(FALLBACK_INTERVAL, listener.try_recv()) => received,
-        };
+        let received = tokio::time::timeout(FALLBACK_INTERVAL, listener.try_recv()).await;
         let position = match received {
             Ok(Ok(Some(notification))) => notification.payload().parse().ok(),
             // A timeout or a lost connection: read the head instead.
-            _ => read_head(&pool).await,
+            Ok(Ok(None)) | Err(_) => read_head(pool).await,
+            Ok(Err(sqlx::Error::PoolClosed)) => return None,
+            Ok(Err(error)) => {
+                warn!(%error, "cannot listen for new events, will retry");
+                tokio::time::sleep(FALLBACK_INTERVAL).await;
+                read_head(pool).await
+            }
         };
         if let Some(position) = position {
-            advance(&head, Position::new(position));
+            return Some(Position::new(position));
         }
     }
 }
@@ -51,8 +67,10 @@ async fn read_head(pool: &PgPool) -> Option<u64> {
         .await;
     match head {
         Ok(position) => Some(position as u64),
+        Err(sqlx::Error::PoolClosed) => None,
         Err(error) => {
             warn!(%error, "cannot read the head of the log, will retry");
+            tokio::time::sleep(FALLBACK_INTERVAL).await;
             None
         }
     }

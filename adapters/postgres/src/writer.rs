@@ -54,11 +54,19 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Runs until a message closes it or all senders are dropped.
+    /// Runs until a message closes it, the pool is closed, or all senders are dropped.
     pub async fn run(mut self, mut inbox: mpsc::Receiver<WriterMessage>) {
         let mut messages = Vec::with_capacity(MAX_BATCH_APPENDS);
         let mut closing = None;
-        while closing.is_none() && inbox.recv_many(&mut messages, MAX_BATCH_APPENDS).await > 0 {
+        while closing.is_none() {
+            let received = tokio::select! {
+                received = inbox.recv_many(&mut messages, MAX_BATCH_APPENDS) => received,
+                // The pool was closed: no other part of the store works any more.
+                _ = &mut self.listener => break,
+            };
+            if received == 0 {
+                break;
+            }
             let mut batch = Vec::with_capacity(messages.len());
             let (mut events, mut bytes) = (0, 0);
             for message in messages.drain(..) {
@@ -80,9 +88,16 @@ impl Writer {
             self.store(batch).await;
         }
         inbox.close();
+        while let Ok(message) = inbox.try_recv() {
+            if let WriterMessage::Write(request) = message {
+                request.responder.respond(Err(StoreError::Closed.into()));
+            }
+        }
         drop(self.keep_listening);
-        // The listener ends by itself, and its result does not matter any more.
-        let _ = self.listener.await;
+        if !self.listener.is_finished() {
+            // The listener ends by itself, and its result does not matter any more.
+            let _ = self.listener.await;
+        }
         if let Some(connection) = self.connection
             && let Err(error) = connection.close().await
         {

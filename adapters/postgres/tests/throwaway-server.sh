@@ -21,7 +21,8 @@ fi
 cd "$dir"
 as "$bin/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --locale=C --no-sync > "$dir/initdb.log"
 start() {
-    as "$bin/postgres" -D "$dir/data" -k "$dir" -c listen_addresses= -c max_connections=200 "$@" > "$dir/server.log" 2>&1 &
+    : > "$dir/server.log"
+    as "$bin/postgres" -D "$dir/data" -k "$dir" -c listen_addresses= -c max_connections=200 "$@" >> "$dir/server.log" 2>&1 &
     server=$!
     until grep -qs "ready to accept" "$dir/server.log"; do
         kill -0 $server || { cat "$dir/server.log" >&2; exit 1; }
@@ -29,7 +30,12 @@ start() {
     done
 }
 stop() {
-    kill -"$1" "$(head -n 1 "$dir/data/postmaster.pid")" 2> /dev/null || true
+    # The file with the process id does not exist while the server starts, and after it has ended.
+    for _ in 1 2 3 4 5 6 7 8 9 10; do
+        kill -"$1" "$(head -n 1 "$dir/data/postmaster.pid")" 2> /dev/null && break
+        kill -0 $server 2> /dev/null || break
+        sleep 0.5
+    done
     wait $server || true
 }
 trap 'stop INT; rm -rf "$dir"' EXIT
