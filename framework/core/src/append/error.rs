@@ -1,5 +1,7 @@
 //! [`AppendError`]: the reason why an append was not stored.
 
+use uuid::Uuid;
+
 use super::conflict::{Conflict, Violation};
 use crate::document::{DocumentError, InvalidDocumentChanges};
 use crate::error::{BoxError, StoreError};
@@ -73,6 +75,12 @@ pub enum InvalidAppend {
     DuplicateStream {
         /// The stream.
         stream: StreamId,
+    },
+    /// Two events have the same id.
+    #[error("event id {id} occurs twice in one append; create an id for each event")]
+    DuplicateEventId {
+        /// The id.
+        id: Uuid,
     },
     /// A field is too large, or has characters that are not allowed.
     #[error(transparent)]

@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use super::condition::{AppendCondition, ExpectedVersion};
 use super::conflict::Violation;
 use super::error::InvalidAppend;
@@ -163,7 +165,22 @@ impl Append {
         if let Some(key) = &self.key {
             key.check()?;
         }
-        Ok(())
+        match self.repeated_event_id() {
+            Some(id) => Err(InvalidAppend::DuplicateEventId { id }),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns an event id that occurs twice.
+    fn repeated_event_id(&self) -> Option<Uuid> {
+        let events = self.streams.iter().flat_map(|part| &part.events);
+        let ids = events.map(|event| event.id);
+        // Fast path: generated ids are in ascending order.
+        if ids.clone().is_sorted_by(|id, next| id < next) {
+            return None;
+        }
+        let mut seen = HashSet::new();
+        ids.into_iter().find(|id| !seen.insert(*id))
     }
 }
 

@@ -75,8 +75,21 @@ fn invalid_appends() -> Vec<(Append, &'static str)> {
     };
     let tags = (0..=MAX_TAGS).map(|number| tag(&format!("k:{number}")));
     let deep = [vec![b'['; 128], vec![b']'; 128]].concat();
+    let mut same_id = events(1..=3);
+    same_id[2].id = same_id[0].id;
+    let [first, second, third] = <[NewEvent; 3]>::try_from(same_id).expect("three events");
+    let same_id = Append::stream(
+        stream("contract-a"),
+        ExpectedVersion::Any,
+        vec![first, second],
+    )
+    .and_stream(stream("contract-b"), ExpectedVersion::Any, vec![third]);
     vec![
         (twice, "occurs twice"),
+        (
+            same_id,
+            "occurs twice in one append; create an id for each event",
+        ),
         (
             Append::stream(stream("contract-a"), ExpectedVersion::Any, many),
             "too many events in one append: 10001",
