@@ -4,9 +4,7 @@
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-//! use factum_core::query::Query;
-//! use factum_core::read::Read;
-//! use factum_core::store::EventStore;
+//! use factum::store::{EventStore, Query, Read};
 //! use factum_memory::MemoryStore;
 //!
 //! let store = MemoryStore::new();

@@ -6,7 +6,7 @@
 //! use one database. One database may hold several stores, each in its own schema.
 //!
 //! ```no_run
-//! # async fn run() -> Result<(), factum_core::error::StoreError> {
+//! # async fn run() -> Result<(), factum_postgres::BoxError> {
 //! use factum_postgres::PostgresStore;
 //!
 //! let store = PostgresStore::open("postgres://localhost/bank").await?;
@@ -15,8 +15,15 @@
 //! # }
 //! ```
 //!
-//! Read models can live in the same schema: see [`SqlProjection`]. They are updated after the appends, or inside
-//! of the append transaction: see [`PostgresOptions::inline`].
+//! The database must have the encoding UTF8. The role needs no `create` privilege if the schema of the store exists. A
+//! connection pooler such as pgbouncer must keep sessions: `pool_mode = session`.
+//!
+//! Connections use TLS as `sslmode` of the URL says, with rustls. `verify-full` checks the certificate of the server,
+//! with the root certificates of the operating system and the file `sslrootcert`. The default, `prefer`, logs a warning
+//! if the server has no TLS. Without the default feature `tls`, connections are plain text.
+//!
+//! Read models can live in the same schema: see [`SqlProjection`]. They are updated after the appends, or inside of the
+//! append transaction: see [`PostgresOptions::inline`].
 //!
 //! To look at the events in `psql`, use the view of the schema: `select * from factum.events`.
 
@@ -55,8 +62,9 @@ mod writer;
 mod writer_cache;
 
 pub use factum_sql::{
-    BoxError, Dialect, FromRow, Sql, SqlDatabase, SqlDatabaseExt, SqlError, SqlProject,
-    SqlProjectSet, SqlProjection, SqlReadModel, SqlRow, View,
+    BoxError, Dialect, FromRow, FromSqlValue, IntoSqlValue, Sql, SqlDatabase, SqlDatabaseExt,
+    SqlError, SqlProject, SqlProjectSet, SqlProjection, SqlQuery, SqlReadModel, SqlRow, SqlType,
+    SqlValue, View,
 };
 pub use open::PostgresOptions;
 /// The driver, for [`Sql::driver`] and [`PostgresStore::pool`].

@@ -76,13 +76,19 @@ impl PostgresOptions {
         self
     }
 
-    /// Connects, and migrates the schema.
+    /// Connects, checks the server, and creates or updates the schema.
+    ///
+    /// A schema of the current version needs no privilege to create. With `sslmode=prefer`, the default, it is decided
+    /// here whether all connections use TLS.
     ///
     /// # Errors
     /// - [`StoreError::NewerSchema`] if a newer version of this crate migrated the schema.
     /// - [`StoreError::Unavailable`] if the server does not answer.
-    /// - [`StoreError::Failed`] if the server rejects the connection or a statement, if the schema name is not valid,
-    ///   or if two inline projections have the same name.
+    /// - [`StoreError::Failed`] if an option is not valid, if two inline projections have the same name, if the server
+    ///   rejects the connection, or if its certificate is not valid.
+    /// - [`StoreError::Failed`] if a store cannot use the server. Its version is lower than 15, the encoding is not UTF8,
+    ///   the server or the role is read-only, or a connection pooler changes sessions. The same applies if the role
+    ///   lacks a privilege or does not see all rows.
     pub async fn open(self) -> Result<PostgresStore, StoreError> {
         check_schema_name(&self.schema)?;
         check_readers(self.readers)?;

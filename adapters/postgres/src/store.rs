@@ -130,6 +130,9 @@ impl PostgresStore {
     }
 
     /// Returns a connection pool whose search path is the schema of the store.
+    ///
+    /// The store uses its connections for documents and snapshots, too: do not change the settings of a session, except
+    /// with `set local`.
     #[must_use]
     pub fn pool(&self) -> &PgPool {
         &self.0.pool

@@ -214,3 +214,29 @@ async fn appends_of_a_batch_are_checked_separately() {
     stored.sort_unstable();
     assert_eq!(stored, (11..=40).collect::<Vec<_>>());
 }
+
+#[tokio::test]
+async fn time_of_an_append_is_linear_in_its_expectations() {
+    let Some(options) = server::fresh() else {
+        return;
+    };
+    let store = options.open().await.unwrap();
+    let mut append = opened();
+    for number in 2..=100_000 {
+        let stream = format!("account-{number}").parse().unwrap();
+        append = append.and_stream(stream, ExpectedVersion::NoStream, Vec::new());
+    }
+    // The database checks the first append, the writer the second. Quadratic time would be hours.
+    let limit = std::time::Duration::from_secs(60);
+    let appended = tokio::time::timeout(limit, store.append(append.clone())).await;
+    assert_eq!(appended.unwrap().unwrap().position.get(), 1);
+    append.streams[0].stream = "account-0".parse().unwrap();
+    append.streams[0].events[0].id = Uuid::now_v7();
+    append.streams[1].expected = ExpectedVersion::StreamExists;
+    let rejected = tokio::time::timeout(limit, store.append(append)).await;
+    let Err(AppendError::Conflict(conflict)) = rejected.unwrap() else {
+        panic!("a stream does not exist");
+    };
+    let expected = "conflict: account-2 is at version 0, expected an existing stream";
+    assert_eq!(conflict.to_string(), expected);
+}

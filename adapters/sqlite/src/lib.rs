@@ -8,9 +8,7 @@
 //! # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
 //! # let dir = tempfile::tempdir()?;
 //! # let file = dir.path().join("bank.db");
-//! use factum_core::query::Query;
-//! use factum_core::read::Read;
-//! use factum_core::store::EventStore;
+//! use factum::store::{EventStore, Query, Read};
 //! use factum_sqlite::SqliteStore;
 //!
 //! let store = SqliteStore::open(file).await?;
@@ -58,8 +56,9 @@ mod writer;
 mod writer_cache;
 
 pub use factum_sql::{
-    BoxError, Dialect, FromRow, Sql, SqlDatabase, SqlDatabaseExt, SqlError, SqlProject,
-    SqlProjectSet, SqlProjection, SqlReadModel, SqlRow, View,
+    BoxError, Dialect, FromRow, FromSqlValue, IntoSqlValue, Sql, SqlDatabase, SqlDatabaseExt,
+    SqlError, SqlProject, SqlProjectSet, SqlProjection, SqlQuery, SqlReadModel, SqlRow, SqlType,
+    SqlValue, View,
 };
 pub use open::SqliteOptions;
 /// The driver, for [`Sql::driver`].
