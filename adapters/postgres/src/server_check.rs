@@ -133,7 +133,9 @@ pub async fn check_sessions(
     }
 }
 
-/// Returns whether `connection` and `other`, which has begun a transaction, change or share their server processes.
+/// Returns whether `connection` and `other` change or share their server processes.
+///
+/// `other` has begun a transaction.
 async fn is_shared(
     connection: &mut PgConnection,
     process: i32,

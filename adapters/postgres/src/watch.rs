@@ -22,7 +22,9 @@ pub fn advance(head: &watch::Sender<Position>, position: Position) {
     });
 }
 
-/// Advances `head` until the sender of `stop` is dropped or the pool is closed; the listener reconnects by itself.
+/// Advances `head` until the sender of `stop` is dropped or the pool is closed.
+///
+/// The listener reconnects by itself.
 pub async fn listen(
     mut listener: PgListener,
     pool: PgPool,

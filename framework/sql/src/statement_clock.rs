@@ -7,7 +7,9 @@ use tokio::time::Instant;
 
 /// The time that a projection may wait for anything but the database.
 pub const MAX_WAIT: Duration = Duration::from_secs(5);
-/// The same after the projection has got the connection of the driver, whose statements are not visible here.
+/// The same time for a projection that has the connection of the driver.
+///
+/// Statements through that connection are not visible here.
 const MAX_WAIT_FOR_DRIVER: Duration = Duration::from_secs(60);
 
 /// How long the code of a projection has not used its transaction.
