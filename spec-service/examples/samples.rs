@@ -109,7 +109,10 @@ impl SampleRunner {
         );
         let history = self
             .grpc
-            .get_spec_history(GetSpecHistoryRequest { id })
+            .get_spec_history(GetSpecHistoryRequest {
+                id,
+                ..GetSpecHistoryRequest::default()
+            })
             .await?;
         let events = history.into_inner().events;
         let types: Vec<_> = events

@@ -5,6 +5,7 @@ mod cursor;
 mod error;
 mod limits;
 mod list;
+mod read;
 mod view;
 mod watch;
 mod write;
@@ -12,18 +13,18 @@ mod write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use factum::engine::LoadError;
-use factum::store::{Append, Read, RecordedEvent};
+use factum::store::Append;
 use factum::{Engine, Position, Runtime};
 use tracing::warn;
 
-use crate::domain::{DEFAULT_MAX_BYTES, Spec, SpecId, SpecRejection};
+use crate::domain::DEFAULT_MAX_BYTES;
 
 pub use context::RequestContext;
-pub use cursor::{Cursor, InvalidCursor};
+pub use cursor::{Cursor, HistoryCursor, InvalidCursor, ListCursor, VersionCursor};
 pub use error::AppError;
-pub use limits::MAX_LIMIT;
+pub use limits::{DEFAULT_LIMIT, MAX_LIMIT};
 pub use list::{ListPage, ListQuery, SpecList, SpecSummary};
+pub use read::{ItemPage, PageQuery};
 pub use view::{Change, Health, SpecVersion, SpecView};
 pub use watch::ChangeStream;
 pub use write::{NewSpec, NewVersion, WriteResult};
@@ -67,78 +68,6 @@ impl Specs {
             .expect("`max_content` must be set before the handle is cloned")
             .max_content = bytes;
         self
-    }
-
-    /// Returns a specification with one version of its content, also if it is deleted.
-    ///
-    /// Without `version`, the content is the published version, or the latest if none was published.
-    ///
-    /// # Errors
-    /// Returns [`SpecRejection::NotFound`], [`SpecRejection::NoSuchVersion`], or an error of the store.
-    pub async fn get(&self, id: SpecId, version: Option<u64>) -> Result<SpecView, AppError> {
-        let engine = &self.0.engine;
-        let spec = engine.load::<Spec>(&id).await?;
-        let life = spec.life().ok_or(SpecRejection::NotFound)?;
-        let latest = life.latest();
-        let version = version.or(life.published).unwrap_or(latest);
-        let content = life.content(version).ok_or(SpecRejection::NoSuchVersion {
-            requested: version,
-            latest,
-        })?;
-        let revision = spec.version().get();
-        let (created, updated) =
-            tokio::try_join!(self.event_at(&id, 1), self.event_at(&id, revision))?;
-        Ok(SpecView {
-            id,
-            name: life.name.clone(),
-            description: life.description.clone(),
-            content: content.clone(),
-            version,
-            latest_version: latest,
-            published_version: life.published,
-            state: life.state,
-            created_at: created.recorded_at,
-            created_by: view::actor(&created),
-            updated_at: updated.recorded_at,
-            updated_by: view::actor(&updated),
-            revision,
-        })
-    }
-
-    /// Returns the event that created `revision`, which must exist.
-    async fn event_at(&self, id: &SpecId, revision: u64) -> Result<RecordedEvent, AppError> {
-        let stream = <Spec as factum::Aggregate>::stream(id).map_err(LoadError::from)?;
-        let read = Read::stream(stream.clone()).after(revision - 1).limit(1);
-        let page = self.0.engine.store().read(read).await?;
-        page.events.into_iter().next().ok_or_else(|| {
-            factum::store::StoreError::Corrupt(format!(
-                "missing event: version {revision} of stream {stream}"
-            ))
-            .into()
-        })
-    }
-
-    /// Returns all versions of the content with their author and time, version 1 first.
-    ///
-    /// # Errors
-    /// Returns [`SpecRejection::NotFound`], or an error of the store.
-    pub async fn versions(&self, id: SpecId) -> Result<Vec<SpecVersion>, AppError> {
-        Ok(view::versions(&self.history(id).await?))
-    }
-
-    /// Returns all changes of the specification, oldest first.
-    ///
-    /// # Errors
-    /// Returns [`SpecRejection::NotFound`], or an error of the store.
-    pub async fn history(&self, id: SpecId) -> Result<Vec<Change>, AppError> {
-        let events = self.0.engine.history::<Spec>(&id).await?;
-        if events.is_empty() {
-            return Err(SpecRejection::NotFound.into());
-        }
-        Ok(events
-            .into_iter()
-            .map(|event| Change { id, event })
-            .collect())
     }
 
     /// Returns a page of specifications, in the order of their creation.

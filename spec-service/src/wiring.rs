@@ -80,31 +80,71 @@ async fn start<D: SqlDatabase + Clone>(database: D) -> anyhow::Result<Specs> {
         .start()
         .await?;
     if let Err(error) = runtime.wait_for(Position::ZERO).await {
-        tracing::error!(%error, "there is no list of specifications");
+        tracing::error!(%error, "the list of specifications is not available");
     }
     Ok(Specs::new(engine, runtime, SpecTableList(database)))
 }
 
+/// The tables, and the indexes for the order of both selections of a list.
+const CREATE: &str = "
+    create table if not exists {spec_list} (
+        id      text primary key,
+        created bigint not null unique,
+        state   text not null,
+        summary text not null
+    );
+    create index if not exists {spec_list_by_state} on {spec_list} (state, created);
+    create index if not exists {spec_list_undeleted} on {spec_list} (created) where state <> 'deleted';
+    create table if not exists {spec_list_total} (
+        state text primary key,
+        total bigint not null
+    );
+    create table if not exists {spec_list_description} (
+        id          text not null,
+        version     bigint not null,
+        description text not null,
+        primary key (id, version)
+    )";
+
+/// A page of the specifications that are not deleted.
+///
+/// One statement, so that the total and the page are of the same moment. The total comes also if the page is empty.
+const UNDELETED: &str = "
+    select t.total, p.created, p.summary
+    from (
+        select cast(coalesce(sum(total), 0) as bigint) as total
+        from spec_list_total where state <> 'deleted'
+    ) t
+    left join (
+        select created, summary from spec_list
+        where state <> 'deleted' and created > $1
+        order by created limit $2
+    ) p on true";
+
+/// A page of the specifications in one state.
+const IN_STATE: &str = "
+    select t.total, p.created, p.summary
+    from (
+        select cast(coalesce(sum(total), 0) as bigint) as total
+        from spec_list_total where state = $3
+    ) t
+    left join (
+        select created, summary from spec_list
+        where state = $3 and created > $1
+        order by created limit $2
+    ) p on true";
+
 /// The list of specifications as a table.
 ///
 /// The column `created` is the position of the creation. It defines the order of the list and is the value of a
-/// cursor.
+/// cursor. The number of specifications in each state is maintained, because counting them costs more with each one.
 #[derive(Projection)]
 #[projection(name = "spec_list", version = 1, events = SpecEvent)]
 pub(crate) struct SpecTable;
 
 impl SqlProjection for SpecTable {
     async fn create(&self, db: &mut Sql<'_>) -> Result<(), SqlError> {
-        db.execute(
-            "create table if not exists {spec_list} (
-                 id      text primary key,
-                 created bigint not null unique,
-                 state   text not null,
-                 summary text not null
-             );
-             create index if not exists {spec_list_by_state} on {spec_list} (state, created)",
-        )
-        .await
+        db.execute(CREATE).await
     }
 }
 
@@ -112,7 +152,15 @@ impl SqlProject<SpecEvent> for SpecTable {
     async fn project(&self, event: &Recorded<SpecEvent>, db: &mut Sql<'_>) -> Result<(), BoxError> {
         let id = event.record.stream.key();
         let load = db.query("select summary from {spec_list} where id = $1");
-        let next = next(load.bind(id).fetch_optional().await?, event)?;
+        let before: Option<String> = load.bind(id).fetch_optional().await?;
+        let before: Option<SpecSummary> =
+            before.map(|json| serde_json::from_str(&json)).transpose()?;
+        let state_before = before.as_ref().map(|summary| summary.state);
+        let published = published_description(event, db).await?;
+        let spec: SpecId = id.parse()?;
+        let next = SpecSummary::after(before, spec, event, |_| published);
+        let next =
+            next.ok_or_else(|| format!("{id} has no creation before {}", event.record.name))?;
         let save = db.query(
             "insert into {spec_list} (id, created, state, summary) values ($1, $2, $3, $4)
              on conflict (id) do update set state = excluded.state, summary = excluded.summary",
@@ -123,16 +171,62 @@ impl SqlProject<SpecEvent> for SpecTable {
             .bind(serde_json::to_string(&next)?)
             .execute()
             .await?;
-        Ok(())
+        if state_before != Some(next.state) {
+            change_total(state_before, -1, db).await?;
+            change_total(Some(next.state), 1, db).await?;
+        }
+        save_description(next.latest_version, event, db).await
     }
 }
 
-/// Returns the summary after `event`, given the stored summary before it.
-fn next(before: Option<String>, event: &Recorded<SpecEvent>) -> Result<SpecSummary, BoxError> {
-    let id: SpecId = event.record.stream.key().parse()?;
-    let before = before.map(|json| serde_json::from_str(&json)).transpose()?;
-    let next = SpecSummary::after(before, id, event);
-    Ok(next.ok_or_else(|| format!("{id} has no creation before {}", event.record.name))?)
+/// Returns the description of the version that `event` publishes, if it publishes one.
+async fn published_description(
+    event: &Recorded<SpecEvent>,
+    db: &mut Sql<'_>,
+) -> Result<Option<String>, BoxError> {
+    let SpecEvent::Published { version } = &event.event else {
+        return Ok(None);
+    };
+    let load = "select description from {spec_list_description} where id = $1 and version = $2";
+    let load = db.query(load).bind(event.record.stream.key());
+    Ok(load.bind(i64::try_from(*version)?).fetch_optional().await?)
+}
+
+/// Saves the description of the version that `event` adds, if it adds one.
+async fn save_description(
+    version: u64,
+    event: &Recorded<SpecEvent>,
+    db: &mut Sql<'_>,
+) -> Result<(), BoxError> {
+    let (SpecEvent::Created { description, .. } | SpecEvent::Updated { description, .. }) =
+        &event.event
+    else {
+        return Ok(());
+    };
+    let Some(description) = description else {
+        return Ok(());
+    };
+    let save = "insert into {spec_list_description} (id, version, description) values ($1, $2, $3)";
+    let save = db.query(save).bind(event.record.stream.key());
+    save.bind(i64::try_from(version)?)
+        .bind(description.as_str())
+        .execute()
+        .await?;
+    Ok(())
+}
+
+async fn change_total(
+    state: Option<SpecState>,
+    change: i64,
+    db: &mut Sql<'_>,
+) -> Result<(), BoxError> {
+    let Some(state) = state else { return Ok(()) };
+    let save = db.query(
+        "insert into {spec_list_total} (state, total) values ($1, $2)
+         on conflict (state) do update set total = {spec_list_total}.total + excluded.total",
+    );
+    save.bind(state.as_str()).bind(change).execute().await?;
+    Ok(())
 }
 
 /// The list, read from the table.
@@ -141,36 +235,27 @@ struct SpecTableList<D>(D);
 #[async_trait]
 impl<D: SqlDatabase> SpecList for SpecTableList<D> {
     async fn page(&self, query: ListQuery) -> Result<ListPage, AppError> {
-        // One statement, so that the total and the page are of the same moment. The total comes also if the page is empty.
-        let mut select = self.0.query(
-            "select t.total, p.created, p.summary
-             from (select count(*) as total from spec_list where state in ($1, $2, $3, $4)) t
-             left join (
-                 select created, summary from spec_list
-                 where created > $5 and state in ($1, $2, $3, $4)
-                 order by created limit $6
-             ) p on true
-             order by p.created",
-        );
-        for state in SpecState::ALL {
-            select = select.bind(query.wants(state).then_some(state.as_str()));
-        }
+        let after = query.after.map_or(0, |cursor| cursor.0);
+        let after = i64::try_from(after).unwrap_or(i64::MAX);
         let limit = i64::try_from(query.limit).unwrap_or(i64::MAX - 1);
-        let select = select.bind(after(&query)).bind(limit + 1);
+        let select = match query.state {
+            None => self.0.query(UNDELETED).bind(after).bind(limit + 1),
+            Some(state) => {
+                let select = self.0.query(IN_STATE).bind(after).bind(limit + 1);
+                select.bind(state.as_str())
+            }
+        };
         let rows: Vec<(i64, Option<i64>, Option<String>)> =
             select.fetch_all().await.map_err(unavailable)?;
         let total = rows.first().map_or(0, |row| row.0);
-        let rows: Vec<(i64, String)> = rows
+        let mut rows: Vec<(i64, String)> = rows
             .into_iter()
             .filter_map(|row| row.1.zip(row.2))
             .collect();
+        // A join does not keep the order of its parts.
+        rows.sort_unstable_by_key(|row| row.0);
         page(&query, total, &rows)
     }
-}
-
-fn after(query: &ListQuery) -> i64 {
-    let after = query.after.map_or(0, |cursor| cursor.0.get());
-    i64::try_from(after).unwrap_or(i64::MAX)
 }
 
 /// Creates a page from `rows`. They have one row more than the limit if there is a next page.
@@ -183,7 +268,7 @@ fn page(query: &ListQuery, total: i64, rows: &[(i64, String)]) -> Result<ListPag
     Ok(ListPage {
         specs: specs.map_err(internal)?,
         total: total as u64,
-        next: next.map(|created| Cursor(Position::new(created as u64))),
+        next: next.map(|created| Cursor(created as u64)),
     })
 }
 
@@ -195,5 +280,47 @@ fn unavailable(error: SqlError) -> AppError {
     match error {
         SqlError::Store(error) => error.into(),
         other => AppError::Unavailable(other.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn pages_are_read_by_index_without_sorting() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(dir.path().join("specs.db"))
+            .await
+            .unwrap();
+        let engine = Engine::new(store.clone());
+        let runtime = Runtime::builder(&engine).projection(store.read_model(SpecTable));
+        let runtime = runtime.start().await.unwrap();
+        runtime.wait_until_current().await.unwrap();
+        for (sql, index) in [
+            (UNDELETED, "spec_list_undeleted__1"),
+            (IN_STATE, "spec_list_by_state__1"),
+        ] {
+            let explain: &'static str = format!("explain query plan {sql}").leak();
+            let explain = store.query(explain).bind(7_i64).bind(51_i64);
+            let explain = if sql == IN_STATE {
+                explain.bind("draft")
+            } else {
+                explain
+            };
+            let plan: Vec<(i64, i64, i64, String)> = explain.fetch_all().await.unwrap();
+            let plan: Vec<String> = plan.into_iter().map(|row| row.3).collect();
+            let by_index = format!("SEARCH spec_list__1 USING INDEX {index}");
+            assert!(
+                plan.iter().any(|step| step.starts_with(&by_index)),
+                "{plan:#?}"
+            );
+            assert!(
+                !plan.iter().any(|step| step.contains("TEMP B-TREE")),
+                "{plan:#?}"
+            );
+        }
+        runtime.stop().await;
+        store.close().await;
     }
 }

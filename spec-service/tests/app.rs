@@ -5,9 +5,14 @@
 mod memory;
 
 use factum::Position;
+use factum::prelude::*;
 use factum_memory::MemoryStore;
-use spec_service::app::{AppError, ListQuery, RequestContext, WriteResult};
-use spec_service::domain::{SpecEvent, SpecRejection, SpecState};
+use spec_service::app::{
+    AppError, Cursor, ListQuery, NewVersion, PageQuery, RequestContext, Specs, WriteResult,
+};
+use spec_service::domain::{
+    Content, DEFAULT_MAX_BYTES, MAX_BYTES_LIMIT, Spec, SpecEvent, SpecId, SpecRejection, SpecState,
+};
 
 use memory::{by, create, node_on, node_with_broken_projection, update};
 
@@ -32,14 +37,16 @@ async fn writes_and_reads_return_the_current_state() {
 
     let spec = specs.get(id, None).await.unwrap();
     assert_eq!((spec.version, spec.content.as_str()), (1, "limit: 1\n"));
-    assert_eq!((&*spec.created_by, &*spec.updated_by), ("ann", "eve"));
+    assert_eq!((&*spec.created_by, &*spec.updated_by), ("ann", "bob"));
     assert!(spec.created_at <= spec.updated_at);
+    let draft = specs.get(id, Some(2)).await.unwrap();
     assert_eq!(
-        specs.get(id, Some(2)).await.unwrap().content.as_str(),
-        "limit: 2\n"
+        (draft.content.as_str(), &*draft.updated_by),
+        ("limit: 2\n", "eve")
     );
-    let versions = specs.versions(id).await.unwrap();
+    let versions = specs.versions(id, PageQuery::default()).await.unwrap();
     let versions: Vec<_> = versions
+        .items
         .iter()
         .map(|version| {
             (
@@ -76,7 +83,7 @@ async fn deleted_spec_keeps_its_history() {
         (deleted.state, &*deleted.updated_by),
         (SpecState::Deleted, "bob")
     );
-    let history = specs.history(id).await.unwrap();
+    let history = specs.history(id, PageQuery::default()).await.unwrap().items;
     let changes: Vec<_> = history
         .iter()
         .map(|change| (&*change.event.record.name, change.actor(), change.reason()))
@@ -97,7 +104,189 @@ async fn deleted_spec_keeps_its_history() {
     ));
     let same_name = create(&specs, "limits", &by("ann")).await.unwrap();
     assert_ne!(same_name.id, id);
-    assert_eq!(specs.history(id).await.unwrap().len(), 2);
+    let history = specs.history(id, PageQuery::default()).await.unwrap();
+    assert_eq!(history.items.len(), 2);
+}
+
+/// Adds a version with a description.
+async fn describe(specs: &Specs, id: SpecId, description: &str, actor: &str) {
+    let new = NewVersion {
+        content: b"limit: 2\n",
+        description: Some(description.to_owned()),
+        reason: None,
+        expected_version: None,
+    };
+    let updated = specs.update(id, new, &by(actor)).await;
+    updated.expect("the state allows an update");
+}
+
+#[tokio::test]
+async fn draft_does_not_show_through_the_published_version() {
+    let specs = node_on(&MemoryStore::new()).await;
+    let id = create(&specs, "limits", &by("ann")).await.unwrap().id;
+    // Without a published version, the latest one is shown.
+    describe(&specs, id, "for adults", "ann").await;
+    let shown = async || {
+        let view = specs.get(id, None).await.unwrap();
+        let listed = specs
+            .list(ListQuery::default())
+            .await
+            .unwrap()
+            .specs
+            .remove(0);
+        assert_eq!(listed.description, view.description);
+        assert_eq!(
+            (listed.updated_at, &listed.updated_by),
+            (view.updated_at, &view.updated_by)
+        );
+        let versions = (view.version, view.latest_version);
+        (
+            versions,
+            view.description.unwrap_or_default(),
+            view.updated_by,
+        )
+    };
+    let expected = |versions, description: &str, actor: &str| {
+        (versions, description.to_owned(), actor.to_owned())
+    };
+    assert_eq!(shown().await, expected((2, 2), "for adults", "ann"));
+    specs.publish(id, None, None, &by("bob")).await.unwrap();
+    describe(&specs, id, "for children", "eve").await;
+    assert_eq!(shown().await, expected((2, 3), "for adults", "bob"));
+    specs.publish(id, Some(1), None, &by("bob")).await.unwrap();
+    assert_eq!(shown().await, expected((1, 3), "", "bob"));
+    specs.publish(id, Some(3), None, &by("dan")).await.unwrap();
+    assert_eq!(shown().await, expected((3, 3), "for children", "dan"));
+    let draft = specs.get(id, Some(2)).await.unwrap();
+    assert_eq!(draft.description.as_deref(), Some("for adults"));
+}
+
+#[tokio::test]
+async fn history_and_versions_are_paged() {
+    let specs = node_on(&MemoryStore::new()).await;
+    let id = create(&specs, "limits", &by("ann")).await.unwrap().id;
+    for number in 2..=7 {
+        update(&specs, id, &format!("limit: {number}\n"), &by("ann"))
+            .await
+            .unwrap();
+        specs
+            .publish(id, Some(number), None, &by("ann"))
+            .await
+            .unwrap();
+    }
+    let (mut revisions, mut query) = (
+        Vec::new(),
+        PageQuery {
+            limit: 4,
+            after: None,
+        },
+    );
+    loop {
+        let page = specs.history(id, query).await.unwrap();
+        assert!(page.items.len() <= 4);
+        revisions.extend(
+            page.items
+                .iter()
+                .map(|change| change.event.record.version.get()),
+        );
+        query.after = page.next;
+        if page.next.is_none() {
+            break;
+        }
+    }
+    assert_eq!(revisions, (1..=13).collect::<Vec<_>>());
+    let (mut contents, mut query) = (
+        Vec::new(),
+        PageQuery {
+            limit: 3,
+            after: None,
+        },
+    );
+    loop {
+        let page = specs.versions(id, query).await.unwrap();
+        contents.extend(
+            page.items
+                .iter()
+                .map(|item| (item.version, item.content.to_string())),
+        );
+        query.after = page.next;
+        if page.next.is_none() {
+            break;
+        }
+    }
+    let expected = (1..=7).map(|number| (number, format!("limit: {number}\n")));
+    assert_eq!(contents, expected.collect::<Vec<_>>());
+    assert_eq!(
+        specs.version(id, 6).await.unwrap().content.as_str(),
+        "limit: 6\n"
+    );
+    for version in [0, 8, u64::MAX] {
+        let missing = specs.version(id, version).await.unwrap_err();
+        assert_eq!(missing.code(), "no_such_version");
+    }
+    for limit in [0, 101, usize::MAX] {
+        let query = PageQuery { limit, after: None };
+        assert_eq!(
+            specs.history(id, query).await.unwrap_err().code(),
+            "invalid_limit"
+        );
+    }
+    let after_the_end = PageQuery {
+        limit: 1,
+        after: Some(Cursor(u64::MAX)),
+    };
+    assert_eq!(specs.versions(id, after_the_end).await.unwrap().items, []);
+    let after_the_end = PageQuery {
+        limit: 1,
+        after: Some(Cursor(u64::MAX)),
+    };
+    assert!(
+        specs
+            .history(id, after_the_end)
+            .await
+            .unwrap()
+            .items
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn page_ends_at_a_number_of_bytes() {
+    let specs = node_on(&MemoryStore::new())
+        .await
+        .max_content(MAX_BYTES_LIMIT);
+    let id = create(&specs, "limits", &by("ann")).await.unwrap().id;
+    let content = format!("text: {}\n", "x".repeat(600_000));
+    for _ in 0..4 {
+        update(&specs, id, &content, &by("ann")).await.unwrap();
+    }
+    let versions = specs.versions(id, PageQuery::default()).await.unwrap();
+    assert_eq!((versions.items.len(), versions.next), (3, Some(Cursor(3))));
+    let history = specs.history(id, PageQuery::default()).await.unwrap();
+    assert_eq!((history.items.len(), history.next), (3, Some(Cursor(3))));
+}
+
+#[test]
+fn state_has_no_contents() {
+    let content = "x".repeat(2_000);
+    let event = |name: Option<&str>| match name {
+        Some(name) => SpecEvent::Created {
+            name: name.parse().unwrap(),
+            description: Some(content.clone()),
+            content: Content::parse(content.as_bytes(), DEFAULT_MAX_BYTES).unwrap(),
+        },
+        None => SpecEvent::Updated {
+            description: Some(content.clone()),
+            content: Content::parse(content.as_bytes(), DEFAULT_MAX_BYTES).unwrap(),
+        },
+    };
+    let mut spec = Spec::default();
+    spec.apply(&event(Some("limits")));
+    for _ in 0..1_000 {
+        spec.apply(&event(None));
+    }
+    let snapshot = serde_json::to_string(&spec).unwrap();
+    assert!(snapshot.len() < 10_000, "{} bytes", snapshot.len());
 }
 
 #[tokio::test]

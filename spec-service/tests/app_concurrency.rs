@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use factum_memory::MemoryStore;
 use futures_util::future::join_all;
-use spec_service::app::{AppError, ListQuery, RequestContext, WriteResult};
+use spec_service::app::{AppError, ListQuery, PageQuery, RequestContext, WriteResult};
 use spec_service::domain::{SpecRejection, SpecState};
 
 use memory::{by, create, expecting, keyed, node_on, update};
@@ -105,7 +105,8 @@ async fn idempotency_key_creates_one_spec_on_two_nodes() {
         .map(Result::unwrap)
         .collect();
     assert!(outcomes.iter().all(|outcome| *outcome == outcomes[0]));
-    assert_eq!(nodes[0].history(outcomes[0].id).await.unwrap().len(), 1);
+    let history = nodes[0].history(outcomes[0].id, PageQuery::default());
+    assert_eq!(history.await.unwrap().items.len(), 1);
 }
 
 #[tokio::test]

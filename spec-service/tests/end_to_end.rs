@@ -288,8 +288,9 @@ async fn rebuilt_list_equals_the_dropped_list() {
 
     let file = rusqlite::Connection::open(dir.path().join("specs.db")).unwrap();
     for sql in [
-        "drop view spec_list",
-        "drop table spec_list__1",
+        "drop view spec_list; drop table spec_list__1",
+        "drop view spec_list_total; drop table spec_list_total__1",
+        "drop view spec_list_description; drop table spec_list_description__1",
         "delete from factum_document",
     ] {
         file.execute_batch(sql).unwrap();

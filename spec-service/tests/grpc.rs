@@ -51,7 +51,7 @@ async fn published_version_is_served_after_an_update() {
     );
     assert_eq!(
         (spec.created_by.as_str(), spec.updated_by.as_str()),
-        ("ada", "bob")
+        ("ada", "anonymous")
     );
     assert!(spec.created_at.unwrap().seconds > 1_700_000_000);
     let mut second = get(&id);
@@ -94,7 +94,10 @@ async fn deleted_spec_keeps_its_content_and_history() {
         (SpecState::Deleted, "eve")
     );
 
-    let history = GetSpecHistoryRequest { id };
+    let history = GetSpecHistoryRequest {
+        id,
+        ..GetSpecHistoryRequest::default()
+    };
     let history = client
         .get_spec_history(history)
         .await

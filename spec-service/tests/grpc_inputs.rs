@@ -81,7 +81,10 @@ async fn every_change_has_a_reason_and_an_actor() {
         .publish_spec(approved)
         .await
         .expect("the specification is a draft");
-    let history = GetSpecHistoryRequest { id: id.clone() };
+    let history = GetSpecHistoryRequest {
+        id: id.clone(),
+        ..GetSpecHistoryRequest::default()
+    };
     let history = client
         .get_spec_history(history)
         .await

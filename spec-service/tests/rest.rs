@@ -71,7 +71,7 @@ async fn published_version_is_served_after_an_update() {
     let expected = json!({
         "id": id, "name": "limits", "content": "limit: 250\n", "description": "Card limits",
         "version": 1, "latest_version": 2, "published_version": 1, "state": "published",
-        "created_by": "ada", "updated_by": "bob",
+        "created_by": "ada", "updated_by": "anonymous",
     });
     assert_eq!(spec, expected);
     assert_eq!(

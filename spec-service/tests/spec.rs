@@ -170,10 +170,15 @@ fn update_adds_a_version_and_keeps_the_published_one() {
         (SpecState::Published, 2, Some(1))
     );
     assert_eq!(
-        (life.content(1), life.content(2), life.content(3)),
-        (Some(&content(1)), Some(&content(2)), None)
+        (
+            life.revision_of(1),
+            life.revision_of(2),
+            life.revision_of(3)
+        ),
+        (Some(1), Some(3), None)
     );
-    assert_eq!(life.content(0), None);
+    assert_eq!(life.revision_of(0), None);
+    assert_eq!((life.revision, life.state_revision), (3, 2));
 }
 
 #[test]
@@ -332,7 +337,7 @@ proptest! {
     #[test]
     fn random_commands_never_violate_the_rules(operations in operations()) {
         let mut spec = after(&[created()]);
-        let mut contents = vec![content(1)];
+        let (mut revision, mut versions) = (1, vec![1]);
         for operation in operations {
             let before = spec.life().unwrap().clone();
             let decided = operation.decide(&spec);
@@ -355,13 +360,15 @@ proptest! {
                 }
                 Err(other) => prop_assert!(false, "{:?}: {other:?}", operation),
             }
-            if let (Operation::Update(number), Ok(_)) = (&operation, &decided) {
-                contents.push(content(*number));
+            revision += u64::from(decided.is_ok());
+            if let (Operation::Update(_), Ok(_)) = (&operation, &decided) {
+                versions.push(revision);
             }
             let life = spec.life().unwrap();
             // Versions are never removed, and the published version exists.
-            prop_assert_eq!(&life.contents, &contents);
-            prop_assert!(life.published.is_none_or(|version| life.content(version).is_some()));
+            prop_assert_eq!(&life.versions, &versions);
+            prop_assert!(life.published.is_none_or(|version| life.revision_of(version).is_some()));
+            prop_assert_eq!(life.revision, revision);
             prop_assert_eq!(life.state == SpecState::Draft, life.published.is_none() && life.state != SpecState::Deleted);
         }
     }

@@ -1,35 +1,44 @@
-//! [`Cursor`]: a place in the list of specifications.
+//! [`Cursor`]: a place between two pages.
 
 use std::fmt;
 use std::str::FromStr;
 
-use factum::Position;
+/// A place between two pages, after the item with this number.
+///
+/// `KIND` is the first character of its text, so that a cursor of another kind of page is rejected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cursor<const KIND: char>(pub u64);
 
 /// A place in the list: after the specification whose creation has this position.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cursor(pub Position);
+pub type ListCursor = Cursor<'p'>;
+
+/// A place in the history of a specification: after this revision.
+pub type HistoryCursor = Cursor<'r'>;
+
+/// A place in the versions of a specification: after this version.
+pub type VersionCursor = Cursor<'v'>;
 
 /// The error of parsing a [`Cursor`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("invalid cursor: {0:?}; use the cursor of a previous page")]
 pub struct InvalidCursor(String);
 
-impl fmt::Display for Cursor {
+impl<const KIND: char> fmt::Display for Cursor<KIND> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "p{:x}", self.0.get())
+        write!(f, "{KIND}{:x}", self.0)
     }
 }
 
-impl FromStr for Cursor {
+impl<const KIND: char> FromStr for Cursor<KIND> {
     type Err = InvalidCursor;
 
     fn from_str(text: &str) -> Result<Self, InvalidCursor> {
         let digits = text
-            .strip_prefix('p')
+            .strip_prefix(KIND)
             .filter(|digits| !digits.starts_with('+'));
-        let position = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
-        position
-            .map(|position| Self(Position::new(position)))
+        let number = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        number
+            .map(Self)
             .ok_or_else(|| InvalidCursor(text.chars().take(40).collect()))
     }
 }

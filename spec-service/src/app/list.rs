@@ -4,9 +4,9 @@ use async_trait::async_trait;
 use factum::{Position, Recorded, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::cursor::Cursor;
+use super::cursor::ListCursor;
 use super::error::AppError;
-use super::limits::MAX_LIMIT;
+use super::limits::{DEFAULT_LIMIT, MAX_LIMIT};
 use crate::app::view::actor;
 use crate::domain::{SpecEvent, SpecId, SpecName, SpecState};
 
@@ -20,6 +20,14 @@ pub trait SpecList: Send + Sync + 'static {
     async fn page(&self, query: ListQuery) -> Result<ListPage, AppError>;
 }
 
+/// Checks the maximum number of items in a page.
+pub fn check_limit(limit: usize) -> Result<(), AppError> {
+    match limit {
+        1..=MAX_LIMIT => Ok(()),
+        limit => Err(AppError::InvalidLimit { limit }),
+    }
+}
+
 /// The selection of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListQuery {
@@ -28,7 +36,7 @@ pub struct ListQuery {
     /// The maximum number of specifications in the page, from 1 to [`MAX_LIMIT`].
     pub limit: usize,
     /// The cursor after which the page starts.
-    pub after: Option<Cursor>,
+    pub after: Option<ListCursor>,
     /// The position that the list must have reached, from a write on any node.
     pub min_position: Option<Position>,
 }
@@ -37,7 +45,7 @@ impl Default for ListQuery {
     fn default() -> Self {
         Self {
             state: None,
-            limit: 50,
+            limit: DEFAULT_LIMIT,
             after: None,
             min_position: None,
         }
@@ -46,10 +54,7 @@ impl Default for ListQuery {
 
 impl ListQuery {
     pub(super) fn check(&self) -> Result<(), AppError> {
-        match self.limit {
-            1..=MAX_LIMIT => Ok(()),
-            limit => Err(AppError::InvalidLimit { limit }),
-        }
+        check_limit(self.limit)
     }
 
     /// Returns whether the query selects specifications in `state`.
@@ -70,7 +75,7 @@ pub struct ListPage {
     /// The number of specifications on all pages.
     pub total: u64,
     /// The cursor of the next page. `None` means that this is the last page.
-    pub next: Option<Cursor>,
+    pub next: Option<ListCursor>,
 }
 
 /// A specification in the list.
@@ -80,7 +85,7 @@ pub struct SpecSummary {
     pub id: SpecId,
     /// The name.
     pub name: SpecName,
-    /// The purpose of the specification.
+    /// The purpose of the specification, in the published version, or in the latest if none was published.
     pub description: Option<String>,
     /// The lifecycle state.
     pub state: SpecState,
@@ -92,9 +97,9 @@ pub struct SpecSummary {
     pub created_at: Timestamp,
     /// The actor of the creation.
     pub created_by: String,
-    /// The time of the last change.
+    /// The time of the last change, except for new versions after the first publication.
     pub updated_at: Timestamp,
-    /// The actor of the last change.
+    /// The actor of that change.
     pub updated_by: String,
     /// The number of changes.
     pub revision: u64,
@@ -103,9 +108,15 @@ pub struct SpecSummary {
 impl SpecSummary {
     /// Returns the summary after `event`, given the summary before it.
     ///
+    /// `description_of` returns the description of an earlier version. It is called if that version is published.
     /// Returns `None` if `before` is `None` and the event is not a creation.
     #[must_use]
-    pub fn after(before: Option<Self>, id: SpecId, event: &Recorded<SpecEvent>) -> Option<Self> {
+    pub fn after(
+        before: Option<Self>,
+        id: SpecId,
+        event: &Recorded<SpecEvent>,
+        description_of: impl FnOnce(u64) -> Option<String>,
+    ) -> Option<Self> {
         let (at, by) = (event.record.recorded_at, actor(&event.record));
         let mut summary = match (&event.event, before) {
             (
@@ -128,13 +139,19 @@ impl SpecSummary {
             },
             (_, before) => before?,
         };
+        summary.revision = event.record.version.get();
         match &event.event {
             SpecEvent::Created { .. } => {}
             SpecEvent::Updated { description, .. } => {
-                summary.description.clone_from(description);
                 summary.latest_version += 1;
+                // A draft of a published specification is not visible.
+                if summary.published_version.is_some() {
+                    return Some(summary);
+                }
+                summary.description.clone_from(description);
             }
             SpecEvent::Published { version } => {
+                summary.description = description_of(*version);
                 summary.published_version = Some(*version);
                 summary.state = SpecState::Published;
             }
@@ -143,7 +160,6 @@ impl SpecSummary {
         }
         summary.updated_at = at;
         summary.updated_by = by;
-        summary.revision = event.record.version.get();
         Some(summary)
     }
 }

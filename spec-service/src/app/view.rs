@@ -13,7 +13,7 @@ pub struct SpecView {
     pub id: SpecId,
     /// The name.
     pub name: SpecName,
-    /// The purpose of the specification.
+    /// The purpose of the specification, in `version`.
     pub description: Option<String>,
     /// The content of `version`.
     pub content: Content,
@@ -29,9 +29,9 @@ pub struct SpecView {
     pub created_at: Timestamp,
     /// The actor of the creation.
     pub created_by: String,
-    /// The time of the last change, which may be the deletion.
+    /// The time of the last change of the state or of `version`. Later versions do not count.
     pub updated_at: Timestamp,
-    /// The actor of the last change, which may be the deletion.
+    /// The actor of that change.
     pub updated_by: String,
     /// The number of changes.
     pub revision: u64,
@@ -44,10 +44,39 @@ pub struct SpecVersion {
     pub version: u64,
     /// The text.
     pub content: Content,
+    /// The purpose of the specification from this version on.
+    pub description: Option<String>,
     /// The time at which the version was added.
     pub created_at: Timestamp,
     /// The actor who added the version.
     pub created_by: String,
+}
+
+impl SpecVersion {
+    /// Returns the version that `event` added, or `None` if it added none.
+    #[must_use]
+    pub fn of(version: u64, event: Recorded<SpecEvent>) -> Option<Self> {
+        let created_by = actor(&event.record);
+        let (SpecEvent::Created {
+            description,
+            content,
+            ..
+        }
+        | SpecEvent::Updated {
+            description,
+            content,
+        }) = event.event
+        else {
+            return None;
+        };
+        Some(Self {
+            version,
+            content,
+            description,
+            created_at: event.record.recorded_at,
+            created_by,
+        })
+    }
 }
 
 /// A change of a specification.
@@ -123,27 +152,4 @@ fn is_processed(status: &ConsumerStatus) -> bool {
 /// Returns the actor of an event, or an empty text if it has none.
 pub fn actor(record: &RecordedEvent) -> String {
     record.metadata.actor.clone().unwrap_or_default()
-}
-
-/// Returns the versions of the content, extracted from a history.
-pub fn versions(history: &[Change]) -> Vec<SpecVersion> {
-    let contents = history
-        .iter()
-        .filter_map(|change| match &change.event.event {
-            SpecEvent::Created { content, .. } | SpecEvent::Updated { content, .. } => {
-                Some((change, content))
-            }
-            SpecEvent::Published { .. }
-            | SpecEvent::Deprecated { .. }
-            | SpecEvent::Deleted { .. } => None,
-        });
-    let versions = contents
-        .zip(1..)
-        .map(|((change, content), version)| SpecVersion {
-            version,
-            content: content.clone(),
-            created_at: change.event.record.recorded_at,
-            created_by: change.actor(),
-        });
-    versions.collect()
 }

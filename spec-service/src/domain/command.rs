@@ -122,7 +122,7 @@ impl Decide for PublishSpec {
         let life = check_allowed(spec, Action::Publish)?;
         let latest = life.latest();
         let version = self.version.unwrap_or(latest);
-        if life.content(version).is_none() {
+        if life.revision_of(version).is_none() {
             return Err(SpecRejection::NoSuchVersion {
                 requested: version,
                 latest,

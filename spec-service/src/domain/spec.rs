@@ -112,7 +112,9 @@ impl FromStr for SpecState {
     }
 }
 
-/// A specification: all versions of its content, and its lifecycle state.
+/// A specification: its lifecycle state, and the places of its versions.
+///
+/// The contents are not part of the state. They are read from the events, so the state stays small.
 #[derive(Aggregate, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[aggregate(category = "spec", id = SpecId, event = SpecEvent, snapshot(every = 100))]
 pub struct Spec {
@@ -124,14 +126,18 @@ pub struct Spec {
 pub struct Life {
     /// The name.
     pub name: SpecName,
-    /// The purpose of the specification.
+    /// The purpose of the specification, in the latest version.
     pub description: Option<String>,
-    /// The versions of the content, version 1 first.
-    pub contents: Vec<Content>,
+    /// The revisions that added the versions, version 1 first.
+    pub versions: Vec<u64>,
     /// The version that was published last, if any.
     pub published: Option<u64>,
     /// The lifecycle state.
     pub state: SpecState,
+    /// The number of changes.
+    pub revision: u64,
+    /// The revision of the last change that added no version, or of the creation.
+    pub state_revision: u64,
 }
 
 impl Spec {
@@ -146,42 +152,41 @@ impl Life {
     /// Returns the number of the latest version.
     #[must_use]
     pub fn latest(&self) -> u64 {
-        self.contents.len() as u64
+        self.versions.len() as u64
     }
 
-    /// Returns the content of `version`, if it exists.
+    /// Returns the revision that added `version`, if it exists.
     #[must_use]
-    pub fn content(&self, version: u64) -> Option<&Content> {
+    pub fn revision_of(&self, version: u64) -> Option<u64> {
         let index = usize::try_from(version).ok()?.checked_sub(1)?;
-        self.contents.get(index)
+        self.versions.get(index).copied()
     }
 }
 
 impl Apply<SpecEvent> for Spec {
     fn apply(&mut self, event: &SpecEvent) {
         if let SpecEvent::Created {
-            name,
-            description,
-            content,
+            name, description, ..
         } = event
         {
             self.life = Some(Life {
                 name: name.clone(),
                 description: description.clone(),
-                contents: vec![content.clone()],
+                versions: vec![1],
                 published: None,
                 state: SpecState::Draft,
+                revision: 0,
+                state_revision: 1,
             });
         }
         let Some(life) = &mut self.life else { return };
+        life.revision += 1;
         match event {
             SpecEvent::Created { .. } => {}
-            SpecEvent::Updated {
-                description,
-                content,
-            } => {
+            SpecEvent::Updated { description, .. } => {
                 life.description.clone_from(description);
-                life.contents.push(content.clone());
+                life.versions.push(life.revision);
+                return;
             }
             SpecEvent::Published { version } => {
                 life.published = Some(*version);
@@ -190,6 +195,7 @@ impl Apply<SpecEvent> for Spec {
             SpecEvent::Deprecated { .. } => life.state = SpecState::Deprecated,
             SpecEvent::Deleted { .. } => life.state = SpecState::Deleted,
         }
+        life.state_revision = life.revision;
     }
 }
 

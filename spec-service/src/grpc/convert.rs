@@ -5,7 +5,7 @@ use tonic::Status;
 
 use super::generated as proto;
 use super::status;
-use crate::app::{Change, SpecSummary, SpecView};
+use crate::app::{AppError, Change, Cursor, DEFAULT_LIMIT, SpecSummary, SpecView};
 use crate::domain::{SpecId, SpecState};
 
 pub fn id(text: &str) -> Result<SpecId, Status> {
@@ -28,6 +28,27 @@ pub fn state_filter(number: Option<i32>) -> Result<Option<SpecState>, Status> {
         proto::SpecState::Deprecated => Some(SpecState::Deprecated),
         proto::SpecState::Deleted => Some(SpecState::Deleted),
     })
+}
+
+/// Converts the page size of a request. 0 means the default.
+pub fn limit(page_size: u32) -> usize {
+    match page_size {
+        0 => DEFAULT_LIMIT,
+        size => usize::try_from(size).unwrap_or(usize::MAX),
+    }
+}
+
+/// Converts the page token of a request. An empty token means the first page.
+pub fn cursor<const KIND: char>(page_token: &str) -> Result<Option<Cursor<KIND>>, AppError> {
+    match page_token {
+        "" => Ok(None),
+        token => Ok(Some(token.parse()?)),
+    }
+}
+
+/// Converts the cursor of the next page. Empty means that there are no more pages.
+pub fn page_token<const KIND: char>(next: Option<Cursor<KIND>>) -> String {
+    next.map(|cursor| cursor.to_string()).unwrap_or_default()
 }
 
 fn state(state: SpecState) -> i32 {

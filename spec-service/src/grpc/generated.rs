@@ -86,7 +86,7 @@ pub struct GetSpecResponse {
     /// The YAML text of this version, byte for byte as it was sent.
     #[prost(string, tag = "3")]
     pub content: ::prost::alloc::string::String,
-    /// The purpose of the spec; empty if it has none.
+    /// The purpose of the spec, in this version; empty if it has none.
     #[prost(string, tag = "4")]
     pub description: ::prost::alloc::string::String,
     /// The version of the content returned here.
@@ -98,7 +98,7 @@ pub struct GetSpecResponse {
     /// When the spec was created.
     #[prost(message, optional, tag = "7")]
     pub created_at: ::core::option::Option<::prost_types::Timestamp>,
-    /// When the spec last changed.
+    /// When the state or this version last changed. Later versions do not count.
     #[prost(message, optional, tag = "8")]
     pub updated_at: ::core::option::Option<::prost_types::Timestamp>,
     /// The latest version.
@@ -110,7 +110,7 @@ pub struct GetSpecResponse {
     /// The user who created the spec.
     #[prost(string, tag = "11")]
     pub created_by: ::prost::alloc::string::String,
-    /// The user who last changed the spec.
+    /// The user who made that change.
     #[prost(string, tag = "12")]
     pub updated_by: ::prost::alloc::string::String,
     /// The number of changes of the spec. Send it as `expected_revision` with the next write.
@@ -152,7 +152,8 @@ pub struct SpecSummary {
     /// The name of the spec.
     #[prost(string, tag = "2")]
     pub name: ::prost::alloc::string::String,
-    /// The purpose of the spec; empty if it has none.
+    /// The purpose of the spec, in the published version, or in the latest if none was published; empty
+    /// if it has none.
     #[prost(string, tag = "3")]
     pub description: ::prost::alloc::string::String,
     /// The state of the spec.
@@ -167,13 +168,13 @@ pub struct SpecSummary {
     /// When the spec was created.
     #[prost(message, optional, tag = "7")]
     pub created_at: ::core::option::Option<::prost_types::Timestamp>,
-    /// When the spec last changed.
+    /// When the spec last changed, except for new versions after the first publication.
     #[prost(message, optional, tag = "8")]
     pub updated_at: ::core::option::Option<::prost_types::Timestamp>,
     /// The user who created the spec.
     #[prost(string, tag = "9")]
     pub created_by: ::prost::alloc::string::String,
-    /// The user who last changed the spec.
+    /// The user who made that change.
     #[prost(string, tag = "10")]
     pub updated_by: ::prost::alloc::string::String,
     /// The number of changes of the spec.
@@ -261,13 +262,23 @@ pub struct GetSpecHistoryRequest {
     /// The spec's id.
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
+    /// The maximum number of changes to return: 1 to 100; 0 means 50. A page has fewer changes if their
+    /// contents exceed 1 MiB.
+    #[prost(uint32, tag = "2")]
+    pub page_size: u32,
+    /// The `next_page_token` of the previous page. If empty: the first page.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
 }
 /// The history of a spec.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetSpecHistoryResponse {
-    /// The changes of the spec, oldest first.
+    /// The changes of this page, oldest first.
     #[prost(message, repeated, tag = "1")]
     pub events: ::prost::alloc::vec::Vec<HistoryEvent>,
+    /// The token of the next page. Empty if this is the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
 }
 /// A change of a spec. It is immutable.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -634,7 +645,7 @@ pub mod spec_service_client {
                 .insert(GrpcMethod::new("spec.v1.SpecService", "DeleteSpec"));
             self.inner.unary(req, path, codec).await
         }
-        /// Returns all changes of a spec, oldest first.
+        /// Returns the changes of a spec, page by page, oldest first.
         pub async fn get_spec_history(
             &mut self,
             request: impl tonic::IntoRequest<super::GetSpecHistoryRequest>,
@@ -758,7 +769,7 @@ pub mod spec_service_server {
             tonic::Response<super::DeleteSpecResponse>,
             tonic::Status,
         >;
-        /// Returns all changes of a spec, oldest first.
+        /// Returns the changes of a spec, page by page, oldest first.
         async fn get_spec_history(
             &self,
             request: tonic::Request<super::GetSpecHistoryRequest>,

@@ -13,7 +13,7 @@ use tonic::{Request, Response, Status};
 use super::generated as proto;
 use super::generated::spec_service_server::SpecService;
 use super::{convert, metadata, status};
-use crate::app::{AppError, ChangeStream, Cursor, ListQuery, NewSpec, NewVersion, Specs};
+use crate::app::{ChangeStream, ListQuery, NewSpec, NewVersion, PageQuery, Specs};
 
 type CallResult<T> = Result<Response<T>, Status>;
 
@@ -97,25 +97,16 @@ impl SpecService for GrpcService {
     ) -> CallResult<proto::ListSpecsResponse> {
         let min_position = metadata::min_position(&request)?;
         let request = request.into_inner();
-        let mut query = ListQuery {
+        let query = ListQuery {
             state: convert::state_filter(request.state)?,
+            limit: convert::limit(request.page_size),
+            after: convert::cursor(&request.page_token)?,
             min_position,
-            ..ListQuery::default()
         };
-        if request.page_size > 0 {
-            query.limit = usize::try_from(request.page_size).unwrap_or(usize::MAX);
-        }
-        if !request.page_token.is_empty() {
-            let cursor = request.page_token.parse::<Cursor>();
-            query.after = Some(cursor.map_err(AppError::from)?);
-        }
         let page = self.specs.list(query).await?;
         Ok(Response::new(proto::ListSpecsResponse {
             specs: page.specs.into_iter().map(convert::summary).collect(),
-            next_page_token: page
-                .next
-                .map(|cursor| cursor.to_string())
-                .unwrap_or_default(),
+            next_page_token: convert::page_token(page.next),
             total: page.total,
         }))
     }
@@ -175,11 +166,18 @@ impl SpecService for GrpcService {
         &self,
         request: Request<proto::GetSpecHistoryRequest>,
     ) -> CallResult<proto::GetSpecHistoryResponse> {
-        let id = convert::id(&request.into_inner().id)?;
-        let changes = self.specs.history(id).await;
-        let changes = changes.map_err(status::for_spec(id))?;
-        let events = changes.iter().map(convert::event).collect();
-        Ok(Response::new(proto::GetSpecHistoryResponse { events }))
+        let request = request.into_inner();
+        let id = convert::id(&request.id)?;
+        let query = PageQuery {
+            limit: convert::limit(request.page_size),
+            after: convert::cursor(&request.page_token)?,
+        };
+        let page = self.specs.history(id, query).await;
+        let page = page.map_err(status::for_spec(id))?;
+        Ok(Response::new(proto::GetSpecHistoryResponse {
+            events: page.items.iter().map(convert::event).collect(),
+            next_page_token: convert::page_token(page.next),
+        }))
     }
 
     type WatchSpecsStream =

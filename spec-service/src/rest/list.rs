@@ -9,9 +9,9 @@ use super::api::Api;
 use super::conditions::Conditions;
 use super::headers::MinPosition;
 use super::input::Parameters;
-use super::number::query_number;
+use super::number::{limit_or_default, query_number};
 use super::problem::{ApiResult, Problem};
-use crate::app::{Cursor, ListQuery, SpecSummary};
+use crate::app::{ListCursor, ListQuery, SpecSummary};
 use crate::domain::SpecState;
 
 #[derive(Deserialize)]
@@ -52,15 +52,12 @@ pub async fn list(
 ) -> ApiResult {
     let non_empty = |text: Option<String>| text.filter(|text| !text.is_empty());
     let state = non_empty(parameters.state).map(|state| state.parse::<SpecState>());
-    let cursor = non_empty(parameters.cursor).map(|cursor| cursor.parse::<Cursor>());
-    let limit = parameters
-        .limit
-        .map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    let cursor = non_empty(parameters.cursor).map(|cursor| cursor.parse::<ListCursor>());
     let query = ListQuery {
         state: state
             .transpose()
             .map_err(|error| Problem::malformed(error.to_string()))?,
-        limit: limit.unwrap_or(ListQuery::default().limit),
+        limit: limit_or_default(parameters.limit),
         after: cursor.transpose().map_err(crate::app::AppError::from)?,
         min_position,
     };

@@ -3,6 +3,8 @@
 use serde::de::Error as _;
 use serde::{Deserialize as _, Deserializer};
 
+use crate::app::DEFAULT_LIMIT;
+
 /// Returns the first characters of a value of the caller, for an error message.
 pub fn shortened(value: &str) -> String {
     const MAX: usize = 40;
@@ -23,4 +25,11 @@ pub fn query_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
     let text = String::deserialize(deserializer)?;
     let invalid = || D::Error::custom(format!("{:?} is not a number", shortened(&text)));
     number(&text).map(Some).ok_or_else(invalid)
+}
+
+/// Returns the page size of a request.
+pub fn limit_or_default(limit: Option<u64>) -> usize {
+    limit.map_or(DEFAULT_LIMIT, |limit| {
+        usize::try_from(limit).unwrap_or(usize::MAX)
+    })
 }

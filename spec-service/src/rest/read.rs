@@ -10,9 +10,9 @@ use super::api::Api;
 use super::conditions::{Conditions, EntityTag};
 use super::content_type::{YAML, prefers_yaml};
 use super::input::{Id, NoParameters, Parameters, VersionNumber};
-use super::number::query_number;
+use super::number::{limit_or_default, query_number};
 use super::problem::{ApiResult, Problem};
-use crate::app::{AppError, Change, SpecVersion, SpecView};
+use crate::app::{AppError, Change, Cursor, PageQuery, SpecVersion, SpecView};
 use crate::domain::{Content, SpecId, SpecRejection, SpecState};
 
 #[derive(Serialize)]
@@ -108,6 +108,7 @@ pub async fn write_problem(api: &Api, id: SpecId, error: AppError) -> Problem {
 struct VersionBody {
     version: u64,
     content: String,
+    description: Option<String>,
     created_at: String,
     created_by: String,
 }
@@ -117,30 +118,57 @@ impl From<SpecVersion> for VersionBody {
         Self {
             version: version.version,
             content: version.content.as_str().to_owned(),
+            description: version.description,
             created_at: version.created_at.to_string(),
             created_by: version.created_by,
         }
     }
 }
 
+/// The query parameters of a page.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PageParameters {
+    #[serde(default, deserialize_with = "query_number")]
+    limit: Option<u64>,
+    cursor: Option<String>,
+}
+
+impl PageParameters {
+    /// Returns the selection. An empty cursor means the first page.
+    fn query<const KIND: char>(&self) -> Result<PageQuery<Cursor<KIND>>, AppError> {
+        let cursor = self.cursor.as_deref().filter(|cursor| !cursor.is_empty());
+        Ok(PageQuery {
+            limit: limit_or_default(self.limit),
+            after: cursor.map(str::parse).transpose()?,
+        })
+    }
+}
+
 #[derive(Serialize)]
 struct VersionsBody {
     versions: Vec<VersionBody>,
+    next_cursor: Option<String>,
 }
 
-/// Handles `GET /v1/specs/{id}/versions`: all versions, oldest first, also if deleted.
+/// Handles `GET /v1/specs/{id}/versions?limit=&cursor=`: versions, oldest first.
+///
+/// The versions of a deleted specification are returned, too.
 pub async fn versions(
     State(api): State<Api>,
     Id(id): Id,
-    _: NoParameters,
+    Parameters(parameters): Parameters<PageParameters>,
     conditions: Conditions,
 ) -> ApiResult {
-    let versions = api.specs.versions(id).await?;
-    let versions = versions.into_iter().map(VersionBody::from).collect();
+    let page = api.specs.versions(id, parameters.query()?).await?;
     if let Some(response) = conditions.check_read(None)? {
         return Ok(response);
     }
-    Ok(Json(VersionsBody { versions }).into_response())
+    let body = VersionsBody {
+        versions: page.items.into_iter().map(VersionBody::from).collect(),
+        next_cursor: page.next.map(|cursor| cursor.to_string()),
+    };
+    Ok(Json(body).into_response())
 }
 
 /// Handles `GET /v1/specs/{id}/versions/{version}`: one version, which never changes.
@@ -152,15 +180,7 @@ pub async fn version(
     conditions: Conditions,
     headers: HeaderMap,
 ) -> ApiResult {
-    let versions = api.specs.versions(id).await?;
-    let latest = versions.len() as u64;
-    let found = versions
-        .into_iter()
-        .find(|version| version.version == number);
-    let version = found.ok_or(AppError::Rejected(SpecRejection::NoSuchVersion {
-        requested: number,
-        latest,
-    }))?;
+    let version = api.specs.version(id, number).await?;
     let yaml = prefers_yaml(&headers)?;
     let suffix = if yaml { "-yaml" } else { "" };
     let tag = EntityTag::strong(format!("v{number}{suffix}"));
@@ -191,21 +211,27 @@ struct ChangeBody {
 #[derive(Serialize)]
 struct HistoryBody {
     events: Vec<ChangeBody>,
+    next_cursor: Option<String>,
 }
 
-/// Handles `GET /v1/specs/{id}/history`: all changes, oldest first.
+/// Handles `GET /v1/specs/{id}/history?limit=&cursor=`: changes, oldest first.
+///
+/// The changes of a deleted specification are returned, too.
 pub async fn history(
     State(api): State<Api>,
     Id(id): Id,
-    _: NoParameters,
+    Parameters(parameters): Parameters<PageParameters>,
     conditions: Conditions,
 ) -> ApiResult {
-    let changes = api.specs.history(id).await?;
-    let events = changes.iter().map(change).collect::<Result<_, _>>()?;
+    let page = api.specs.history(id, parameters.query()?).await?;
     if let Some(response) = conditions.check_read(None)? {
         return Ok(response);
     }
-    Ok(Json(HistoryBody { events }).into_response())
+    let body = HistoryBody {
+        events: page.items.iter().map(change).collect::<Result<_, _>>()?,
+        next_cursor: page.next.map(|cursor| cursor.to_string()),
+    };
+    Ok(Json(body).into_response())
 }
 
 fn change(change: &Change) -> Result<ChangeBody, AppError> {

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use factum::Position;
 use factum::engine::RetryPolicy;
 use factum::prelude::*;
 use factum::runtime::{Batch, BatchError, Consumer, ReadModel};
@@ -16,10 +15,14 @@ use spec_service::app::{
 };
 use spec_service::domain::{SpecEvent, SpecId};
 
-/// The list of specifications, by the position of their creation.
+/// The list of specifications.
 #[derive(Projection, Default)]
 #[projection(name = "spec_list", events = SpecEvent)]
-pub struct ListProjection(BTreeMap<Position, SpecSummary>);
+pub struct ListProjection {
+    /// By the position of the creation.
+    specs: BTreeMap<u64, SpecSummary>,
+    descriptions: BTreeMap<(uuid::Uuid, u64), Option<String>>,
+}
 
 impl Project<SpecEvent> for ListProjection {
     fn project(&mut self, event: &Recorded<SpecEvent>) {
@@ -29,11 +32,19 @@ impl Project<SpecEvent> for ListProjection {
             .key()
             .parse()
             .expect("the stream key is an id");
-        let existing = self.0.iter().find(|(_, summary)| summary.id == id);
-        let created = existing.map_or(event.record.position, |(created, _)| *created);
-        let before = self.0.remove(&created);
-        let after = SpecSummary::after(before, id, event).expect("the first event is the creation");
-        self.0.insert(created, after);
+        let existing = self.specs.iter().find(|(_, summary)| summary.id == id);
+        let created = existing.map_or(event.record.position.get(), |(created, _)| *created);
+        let before = self.specs.remove(&created);
+        let description_of = |version| self.descriptions[&(id.0, version)].clone();
+        let after = SpecSummary::after(before, id, event, description_of);
+        let after = after.expect("the first event is the creation");
+        if let SpecEvent::Created { description, .. } | SpecEvent::Updated { description, .. } =
+            &event.event
+        {
+            let version = (id.0, after.latest_version);
+            self.descriptions.insert(version, description.clone());
+        }
+        self.specs.insert(created, after);
     }
 }
 
@@ -43,8 +54,12 @@ struct MemoryList(InMemory<ListProjection>);
 impl SpecList for MemoryList {
     async fn page(&self, query: ListQuery) -> Result<ListPage, AppError> {
         Ok(self.0.read(|list| {
-            let selected = || list.0.iter().filter(|(_, spec)| query.wants(spec.state));
-            let after = query.after.map_or(Position::ZERO, |cursor| cursor.0);
+            let selected = || {
+                list.specs
+                    .iter()
+                    .filter(|(_, spec)| query.wants(spec.state))
+            };
+            let after = query.after.map_or(0, |cursor| cursor.0);
             let following: Vec<_> = selected()
                 .filter(|(created, _)| **created > after)
                 .collect();
