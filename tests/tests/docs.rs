@@ -271,6 +271,36 @@ fn programs_on_pages_are_whole() {
     assert!(count > 0, "the book has no programs");
 }
 
+#[test]
+fn programs_of_how_to_pages_have_their_dependencies() {
+    let folder = root().join("docs/src/how-to");
+    let (_, blocks) = split(&read(folder.join("run-the-programs.md")));
+    let listed = blocks
+        .iter()
+        .find(|block| block.language == "toml")
+        .unwrap();
+    let name = |line: &String| line.split(" = ").next().unwrap().replace('-', "_");
+    let listed: Vec<String> = listed.lines.iter().map(name).collect();
+    let of_a_task = |page: &PathBuf| page.parent().unwrap().ends_with("how-to");
+    for page in pages().into_iter().filter(of_a_task) {
+        let (_, blocks) = split(&read(&page));
+        let programs = blocks
+            .iter()
+            .filter(|block| block.language.starts_with("rust"));
+        for line in programs.flat_map(|program| &program.lines) {
+            let Some(path) = line.strip_prefix("use ") else {
+                continue;
+            };
+            let name = path.split(':').next().unwrap().to_owned();
+            assert!(
+                name == "std" || listed.contains(&name),
+                "{}: {name} is not among the dependencies",
+                page.display()
+            );
+        }
+    }
+}
+
 /// A line `- `name` in `file`` names a test.
 #[test]
 fn the_tests_that_hold_the_guarantees_exist() {
