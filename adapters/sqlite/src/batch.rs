@@ -175,10 +175,8 @@ impl<'t> WriteBatch<'t> {
     }
 }
 
+/// Returns the violated expectations; `states` are those of the streams, in the same order.
 fn violations(append: &Append, states: &[StreamState]) -> Vec<Violation> {
-    append.violations(|stream| {
-        let mut parts = append.streams.iter().zip(states);
-        let state = parts.find(|(part, _)| part.stream == *stream);
-        Version::new(state.map_or(0, |(_, state)| state.version))
-    })
+    let mut states = states.iter();
+    append.violations(|_| Version::new(states.next().map_or(0, |state| state.version)))
 }

@@ -11,6 +11,8 @@ use crate::error::BackendError;
 
 /// The maximum number of selects in one union; SQLite accepts 500.
 const MAX_UNION: usize = 400;
+/// The maximum number of tags that are intersected one by one; SQLite accepts 500.
+const MAX_INTERSECTION: usize = 16;
 
 /// The text of a statement and its arguments; all values are bound.
 #[derive(Default)]
@@ -135,7 +137,7 @@ impl SqlBuilder {
                 self.bind(json(tags)?).push("))");
             }
             TagFilter::AllOfOne(alternatives) => match &alternatives[..] {
-                [tags] => {
+                [tags] if tags.len() <= MAX_INTERSECTION => {
                     for (index, tag) in tags.iter().enumerate() {
                         self.push(if index == 0 { "" } else { " intersect " });
                         self.push("select position from factum_tag where tag = ");

@@ -12,4 +12,4 @@ pub use condition::{AppendCondition, ExpectedVersion};
 pub use conflict::{Conflict, Violation};
 pub use error::{AppendError, InvalidAppend};
 pub use idempotency_key::{IdempotencyKey, MAX_IDEMPOTENCY_KEY};
-pub use request::{Append, MAX_APPEND, MAX_APPEND_BYTES, StreamAppend};
+pub use request::{Append, MAX_APPEND, MAX_APPEND_BYTES, MAX_APPEND_STREAMS, StreamAppend};

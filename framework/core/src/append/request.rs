@@ -19,6 +19,8 @@ use crate::stream_id::StreamId;
 
 /// The maximum number of events in one append.
 pub const MAX_APPEND: usize = 10_000;
+/// The maximum number of streams in one append, with and without events.
+pub const MAX_APPEND_STREAMS: usize = 10_000;
 /// The maximum size of one append in bytes, by [`Append::size`]: 64 MiB.
 pub const MAX_APPEND_BYTES: usize = 64 * 1024 * 1024;
 
@@ -119,10 +121,10 @@ impl Append {
 
     /// Returns a violation for every stream that is not at its expected version.
     ///
-    /// `version` returns the actual version of a stream. A store reports the violations as a
-    /// [`Conflict`](crate::append::Conflict).
+    /// `version` returns the actual version of a stream; it is called once for each stream, in the order of the append.
+    /// A store reports the violations as a [`Conflict`](crate::append::Conflict).
     #[must_use]
-    pub fn violations(&self, version: impl Fn(&StreamId) -> Version) -> Vec<Violation> {
+    pub fn violations(&self, mut version: impl FnMut(&StreamId) -> Version) -> Vec<Violation> {
         let streams = self.streams.iter().filter_map(|part| {
             let actual = version(&part.stream);
             (!part.expected.allows(actual)).then(|| Violation::Version {
@@ -139,6 +141,8 @@ impl Append {
     /// # Errors
     /// Returns [`InvalidAppend`], which names the first rule that the append violates.
     pub fn check(&self) -> Result<(), InvalidAppend> {
+        let count = self.streams.len();
+        check_count("streams in one append", count, MAX_APPEND_STREAMS)?;
         let mut seen = HashSet::new();
         let mut metadata: Option<&Arc<Metadata>> = None;
         for stream in &self.streams {

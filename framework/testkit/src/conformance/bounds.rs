@@ -7,7 +7,8 @@ use super::harness::{
     page, put, stream, tag, tagged,
 };
 use factum_core::append::{
-    Append, AppendError, ExpectedVersion, IdempotencyKey, InvalidAppend, MAX_APPEND, Violation,
+    Append, AppendError, ExpectedVersion, IdempotencyKey, InvalidAppend, MAX_APPEND,
+    MAX_APPEND_STREAMS, Violation,
 };
 use factum_core::document::{DocumentChanges, DocumentStore as _, Scan};
 use factum_core::error::StoreError;
@@ -69,6 +70,10 @@ fn invalid_appends() -> Vec<(Append, &'static str)> {
     let condition = |query: Query| one(event(1)).condition(query, Position::ZERO);
     let twice = one(event(1)).and_stream(stream("contract-a"), ExpectedVersion::Any, events(2..=2));
     let many = events(0..=MAX_APPEND as u64);
+    let expectations = (0..=MAX_APPEND_STREAMS).fold(Append::default(), |append, number| {
+        let id = stream(&format!("contract-{number}"));
+        append.and_stream(id, ExpectedVersion::NoStream, Vec::new())
+    });
     let large = NewEvent {
         data: vec![b' '; MAX_EVENT_DATA].into(),
         ..event(1)
@@ -86,6 +91,7 @@ fn invalid_appends() -> Vec<(Append, &'static str)> {
     .and_stream(stream("contract-b"), ExpectedVersion::Any, vec![third]);
     vec![
         (twice, "occurs twice"),
+        (expectations, "too many streams in one append: 10001"),
         (
             same_id,
             "occurs twice in one append; create an id for each event",
@@ -405,6 +411,16 @@ pub async fn values_at_the_limits_are_stored_unchanged<B: Backend>() {
     let found = page(&store, Read::all(query).limit(2)).await;
     assert_eq!(found.events.len(), 1);
     assert_eq!(found.events[0].position, Position::new(1));
+    // An item with as many tags as an event may have.
+    let all_tags = Query::all().or(QueryItem {
+        tags: sent[0].tags.clone(),
+        ..QueryItem::default()
+    });
+    let found = page(&store, Read::all(all_tags.clone()).limit(2)).await;
+    assert_eq!(found.events.len(), 1);
+    let again = Append::stream(stream("contract-b"), ExpectedVersion::Any, events(2..=2));
+    let rejected = conflict(&store, again.condition(all_tags, Position::ZERO)).await;
+    assert_eq!(rejected.violations.len(), 1);
 }
 
 /// Streams, event types, tags and idempotency keys with similar names stay distinct.
@@ -473,7 +489,8 @@ pub async fn similar_names_stay_distinct<B: Backend>() {
 
 /// Appends, reads and conflicts accept thousands of streams.
 pub async fn append_accepts_many_streams<B: Backend>() {
-    const STREAMS: u64 = 2_000;
+    // The read below names one stream twice, and one that does not exist.
+    const STREAMS: u64 = MAX_APPEND_STREAMS as u64 - 2;
     let backend = B::create().await;
     let store = backend.open().await;
     let id = |number: u64| stream(&format!("contract-{}", number * 7_919 % STREAMS));
