@@ -21,7 +21,7 @@ static SPEC: AttrSpec = AttrSpec {
 static SNAPSHOT_SPEC: AttrSpec = AttrSpec {
     name: "snapshot",
     title: "`snapshot(…)`",
-    keys: &["every", "version"],
+    keys: &["every", "version", "max_bytes"],
     example: "snapshot(every = 100)",
 };
 
@@ -40,6 +40,7 @@ struct SnapshotArgs {
     key: Ident,
     every: u64,
     version: u32,
+    max_bytes: Option<usize>,
 }
 
 /// A type that derives `Aggregate`, with its keys validated.
@@ -95,9 +96,12 @@ impl SnapshotArgs {
     fn parse(key: &Ident, input: ParseStream<'_>) -> Result<Self> {
         let mut every = AttrArg::<Number<u64>>::default();
         let mut version = AttrArg::<Number<u32>>::default();
+        let mut max_bytes = AttrArg::<Number<usize>>::default();
         SNAPSHOT_SPEC.parse_nested(input, |key, input| {
             if key == "every" {
                 every.parse_assignment(key, input, parse::snapshot_interval)
+            } else if key == "max_bytes" {
+                max_bytes.parse_assignment(key, input, parse::snapshot_size)
             } else {
                 version.parse_assignment(key, input, parse::version)
             }
@@ -110,6 +114,7 @@ impl SnapshotArgs {
             key: key.clone(),
             every: every.value,
             version: version.value().map_or(1, |version| version.value),
+            max_bytes: max_bytes.value().map(|bytes| bytes.value),
         })
     }
 }
@@ -168,13 +173,15 @@ fn snapshot_constant(container: &Container<'_>, snapshot: &SnapshotArgs) -> Toke
         key,
         every,
         version,
+        max_bytes,
     } = snapshot;
+    let max_bytes = max_bytes.map(|bytes| quote!(.max_bytes(#bytes)));
     let (span, private_at_key) = (key.span(), container.private_at(key.span()));
     let json = quote_spanned!(span=> #private_at_key::SnapshotPolicy::<Self>::json);
     let private = &container.private;
     quote! {
         const SNAPSHOT: ::core::option::Option<#private::SnapshotPolicy<Self>> =
-            ::core::option::Option::Some(#json(#every, #version));
+            ::core::option::Option::Some(#json(#every, #version) #max_bytes);
     }
 }
 

@@ -80,6 +80,12 @@ pub fn snapshot_interval(input: ParseStream<'_>) -> Result<Number<u64>> {
     number(input, 1..=u64::MAX, rule)
 }
 
+/// Parses the maximum size of a snapshot in bytes, from 1.
+pub fn snapshot_size(input: ParseStream<'_>) -> Result<Number<usize>> {
+    let rule = "`max_bytes` must be a whole number of bytes, at least 1";
+    number(input, 1..=usize::MAX, rule)
+}
+
 fn number<N>(input: ParseStream<'_>, range: RangeInclusive<N>, rule: &str) -> Result<Number<N>>
 where
     N: FromStr<Err: Display> + PartialOrd,

@@ -2,6 +2,7 @@
 
 pub mod aggregate_state;
 pub mod cache;
+pub mod due_snapshot;
 pub mod load_error;
 pub mod loader;
 pub mod query_fold;

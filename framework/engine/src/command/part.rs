@@ -3,14 +3,14 @@
 use async_trait::async_trait;
 use factum_core::append::AppendCondition;
 use factum_core::position::{Position, Version};
-use factum_core::snapshot::Snapshot;
 use factum_core::stream_id::StreamId;
 
 use crate::domain::aggregate::Aggregate;
 use crate::state::aggregate_state::AggregateState;
 use crate::state::cache::CachedState;
+use crate::state::due_snapshot::{DueSnapshot, due_snapshot};
 use crate::state::load_error::LoadError;
-use crate::state::loader::{CacheHit, StateLoader, due_snapshot};
+use crate::state::loader::{CacheHit, StateLoader};
 
 /// The parts of a boundary; a tuple has at most four.
 pub type BoundaryParts<'p> = Vec<&'p mut dyn BoundaryPart>;
@@ -57,7 +57,7 @@ pub trait BoundaryPart: Send {
     async fn refresh(&mut self, loader: &StateLoader) -> Result<bool, LoadError>;
 
     /// Returns the snapshot that is due since the version `previous`.
-    fn due_snapshot(&self, previous: Version) -> Option<Snapshot>;
+    fn due_snapshot(&self, previous: Version) -> Option<DueSnapshot>;
 
     /// Saves the state in the cache, and as a snapshot if one is due since the version `previous`.
     fn keep(&mut self, loader: &StateLoader, previous: Version);
@@ -114,7 +114,7 @@ impl<A: Aggregate> BoundaryPart for AggregateState<A> {
         loader.refresh(self).await
     }
 
-    fn due_snapshot(&self, previous: Version) -> Option<Snapshot> {
+    fn due_snapshot(&self, previous: Version) -> Option<DueSnapshot> {
         due_snapshot(self, previous)
     }
 

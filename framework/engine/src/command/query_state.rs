@@ -7,7 +7,6 @@ use factum_core::append::AppendCondition;
 use factum_core::position::{Position, Version};
 use factum_core::query::Query;
 use factum_core::record::RecordedEvent;
-use factum_core::snapshot::Snapshot;
 use factum_core::stream_id::StreamId;
 use tokio::sync::OwnedMutexGuard;
 
@@ -15,6 +14,7 @@ use crate::command::part::BoundaryPart;
 use crate::domain::error::DecodeError;
 use crate::domain::event_set::{ApplySet, EventSet};
 use crate::state::cache::CachedState;
+use crate::state::due_snapshot::DueSnapshot;
 use crate::state::load_error::LoadError;
 use crate::state::loader::{CacheHit, StateLoader};
 use crate::state::query_fold::QueryFold;
@@ -145,7 +145,7 @@ where
         Ok(has_changed)
     }
 
-    fn due_snapshot(&self, _previous: Version) -> Option<Snapshot> {
+    fn due_snapshot(&self, _previous: Version) -> Option<DueSnapshot> {
         None
     }
 

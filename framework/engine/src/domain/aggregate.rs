@@ -69,6 +69,9 @@ pub trait Apply<E> {
     fn apply(&mut self, event: &E);
 }
 
+/// The default of [`SnapshotPolicy::max_bytes`]: 16 MiB.
+const DEFAULT_MAX_BYTES: usize = 16 * 1024 * 1024;
+
 /// The policy for snapshots of the state of an aggregate.
 #[derive(Debug)]
 pub struct SnapshotPolicy<A> {
@@ -78,6 +81,11 @@ pub struct SnapshotPolicy<A> {
     ///
     /// Raise it when the fields change. Earlier snapshots are then ignored.
     pub schema_version: u32,
+    /// The maximum size of an encoded state in bytes; a larger state is not saved.
+    ///
+    /// While a store writes a large snapshot, appends wait: on SQLite all of them, elsewhere those on the same
+    /// connection.
+    pub max_bytes: usize,
     /// Serializes the state.
     pub encode: fn(&A) -> serde_json::Result<Vec<u8>>,
     /// Deserializes the state.
@@ -85,15 +93,23 @@ pub struct SnapshotPolicy<A> {
 }
 
 impl<A: Serialize + DeserializeOwned> SnapshotPolicy<A> {
-    /// Returns a policy that saves the state as JSON after every `every` events.
+    /// Returns a policy that saves the state as JSON after every `every` events, up to 16 MiB.
     #[must_use]
     pub const fn json(every: u64, schema_version: u32) -> Self {
         Self {
             every,
             schema_version,
+            max_bytes: DEFAULT_MAX_BYTES,
             encode: |state| encode(state),
             decode: |json| serde_json::from_slice(json),
         }
+    }
+
+    /// Sets the maximum size of an encoded state in bytes.
+    #[must_use]
+    pub const fn max_bytes(mut self, bytes: usize) -> Self {
+        self.max_bytes = bytes;
+        self
     }
 }
 

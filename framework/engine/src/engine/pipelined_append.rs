@@ -9,13 +9,13 @@
 use std::sync::Arc;
 
 use factum_core::position::{Position, Version};
-use factum_core::snapshot::Snapshot;
 use factum_core::stream_id::StreamId;
 
 use crate::command::part::BoundaryPart;
 use crate::engine::append_chain::{AppendChain, PipelinedState};
 use crate::engine::core::EngineCore;
 use crate::engine::stream_queues::StreamPermits;
+use crate::state::due_snapshot::DueSnapshot;
 
 /// An append in flight whose future states other commands already decide on.
 ///
@@ -34,7 +34,7 @@ struct PipelinedStream {
     /// The number of events in the append up to and including the last event of this stream.
     offset: u64,
     /// The snapshot that is due after the append. Its position is not known yet.
-    snapshot: Option<Snapshot>,
+    snapshot: Option<DueSnapshot>,
 }
 
 impl<'e> PipelinedAppend<'e> {
@@ -103,10 +103,7 @@ impl<'e> PipelinedAppend<'e> {
                 loader.cache.put(&stream, state);
             }
             if let Some(snapshot) = snapshot {
-                loader.save_snapshot(Snapshot {
-                    position,
-                    ..snapshot
-                });
+                loader.save_snapshot(snapshot.at(position));
             }
         }
     }

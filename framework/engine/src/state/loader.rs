@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use factum_core::position::{Position, Version};
 use factum_core::read::{Page, Read};
-use factum_core::snapshot::Snapshot;
 use factum_core::store::Store;
 use factum_core::stream_id::StreamId;
 use tokio::runtime::Handle;
+use tokio::task::spawn_blocking;
 use tracing::{Instrument as _, debug, debug_span, warn};
 
 use crate::domain::aggregate::Aggregate;
@@ -16,6 +15,7 @@ use crate::domain::error::StoreError;
 use crate::domain::record::{DecodeEvent as _, RecordedEvent};
 use crate::state::aggregate_state::AggregateState;
 use crate::state::cache::AggregateCache;
+use crate::state::due_snapshot::{DueSnapshot, due_snapshot};
 use crate::state::load_error::LoadError;
 
 /// Loads the states of aggregates, and saves them in the cache and as snapshots.
@@ -184,53 +184,38 @@ impl StateLoader {
         }
     }
 
-    /// Saves a snapshot in the background.
+    /// Encodes and saves a snapshot in the background.
     ///
-    /// Outside a Tokio runtime, no snapshot is saved.
-    pub fn save_snapshot(&self, snapshot: Snapshot) {
+    /// A failure is only logged, because every state can be loaded from its events. Outside a Tokio runtime, no
+    /// snapshot is saved.
+    pub fn save_snapshot(&self, snapshot: DueSnapshot) {
+        let store = self.store.clone();
+        let (stream, version) = (snapshot.stream.clone(), snapshot.version);
         let Ok(runtime) = Handle::try_current() else {
-            let stream = &snapshot.stream;
-            debug!(%stream, "no snapshot saved outside a Tokio runtime");
+            debug!(%stream, %version, "no snapshot saved outside a Tokio runtime");
             return;
         };
-        let store = self.store.clone();
         let save = async move {
-            let (stream, version) = (snapshot.stream.clone(), snapshot.version);
-            match store.save_snapshot(snapshot).await {
+            // A large state is encoded for a long time.
+            let encoded = spawn_blocking(move || snapshot.encode()).await;
+            let encoded = match encoded {
+                Ok(Ok(encoded)) => encoded,
+                Ok(Err(error)) => {
+                    warn!(%stream, %version, %error, "cannot encode the state; no snapshot saved");
+                    return;
+                }
+                Err(error) => {
+                    warn!(%stream, %version, %error, "encoding of the state ended; no snapshot saved");
+                    return;
+                }
+            };
+            match store.save_snapshot(encoded).await {
                 Ok(()) => debug!(%stream, %version, "snapshot saved"),
                 Err(error) => warn!(%stream, %version, %error, "cannot save the snapshot"),
             }
         };
         runtime.spawn(save.in_current_span());
     }
-}
-
-/// Returns a snapshot of `state`, if one is due since the version `previous`.
-///
-/// It is due if the version has passed a multiple of the policy's interval since `previous`.
-pub fn due_snapshot<A: Aggregate>(
-    state: &AggregateState<A>,
-    previous: Version,
-) -> Option<Snapshot> {
-    let policy = A::SNAPSHOT?;
-    let every = policy.every.max(1);
-    if previous >= state.version || state.version.get() / every == previous.get() / every {
-        return None;
-    }
-    let data = match (policy.encode)(&state.state) {
-        Ok(data) => Bytes::from(data),
-        Err(error) => {
-            warn!(stream = %state.stream, %error, "cannot serialize the state; no snapshot saved");
-            return None;
-        }
-    };
-    Some(Snapshot {
-        stream: state.stream.clone(),
-        version: state.version,
-        position: state.position,
-        schema_version: policy.schema_version,
-        data,
-    })
 }
 
 /// Applies the events to `state`, up to the first event that `includes` rejects. Returns whether there is none.
