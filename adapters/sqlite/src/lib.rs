@@ -26,6 +26,7 @@
 //! append transaction: see [`SqliteOptions::inline`].
 
 mod access;
+mod backup;
 mod batch;
 mod blocking;
 mod database_file;

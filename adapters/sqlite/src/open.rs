@@ -8,6 +8,7 @@ use factum_core::error::StoreError;
 use factum_sql::{BoxedProjection, EventsOf, SqlProjectSet};
 use rusqlite::Connection;
 use rusqlite::ffi::ErrorCode;
+use tempfile::TempDir;
 
 use crate::access::Access;
 use crate::blocking;
@@ -31,7 +32,7 @@ const MAX_BUSY_TIMEOUT: Duration = Duration::from_hours(1);
 /// The options for opening a store: start with [`new`](Self::new), end with [`open`](Self::open).
 #[derive(Debug, Clone)]
 pub struct SqliteOptions {
-    path: PathBuf,
+    place: DatabasePlace,
     busy_timeout: Duration,
     readers: u32,
     must_exist: bool,
@@ -39,12 +40,51 @@ pub struct SqliteOptions {
     inline: Vec<Arc<dyn BoxedProjection>>,
 }
 
+/// The place of a database.
+#[derive(Debug, Clone)]
+enum DatabasePlace {
+    File(PathBuf),
+    /// A file of its own in a new directory, which is removed with the store.
+    Temporary,
+}
+
+impl DatabasePlace {
+    /// Returns the path, and the directory of a temporary file.
+    fn resolve(&self) -> Result<(FilePath, Option<TempDir>), StoreError> {
+        match self {
+            Self::File(path) => Ok((FilePath::resolve(path)?, None)),
+            Self::Temporary => {
+                let directory = tempfile::Builder::new().prefix("factum-").tempdir();
+                let directory = directory.map_err(|error| {
+                    let reason = format!("cannot create a directory for a temporary file: {error}");
+                    StoreError::CannotOpen(reason)
+                })?;
+                let path = FilePath::resolve(&directory.path().join("store.db"))?;
+                Ok((path, Some(directory)))
+            }
+        }
+    }
+}
+
 impl SqliteOptions {
     /// Creates the default options for `file`.
     #[must_use]
     pub fn new(file: impl Into<PathBuf>) -> Self {
+        Self::with_place(DatabasePlace::File(file.into()))
+    }
+
+    /// Creates options for a new store in a temporary file, for tests.
+    ///
+    /// All connections of the store share the file, as they do with any other file. Acknowledged writes are not synced
+    /// to disk. The file is removed when the store is closed, or when its last handle is dropped.
+    #[must_use]
+    pub fn temporary() -> Self {
+        Self::with_place(DatabasePlace::Temporary)
+    }
+
+    fn with_place(place: DatabasePlace) -> Self {
         Self {
-            path: file.into(),
+            place,
             busy_timeout: Duration::from_secs(5),
             readers: 8,
             must_exist: false,
@@ -179,7 +219,7 @@ impl SqliteOptions {
     }
 
     fn open_blocking(self, inline: Inline) -> Result<SqliteStore, StoreError> {
-        let path = FilePath::resolve(&self.path)?;
+        let (path, directory) = self.place.resolve()?;
         if self.must_exist && !path.exists() {
             let shown = path.path().display();
             let reason = format!(
@@ -189,7 +229,9 @@ impl SqliteOptions {
         }
         let access = match self.read_only {
             true => Access::ReadOnly,
-            false => Access::ReadWrite { durable: true },
+            false => Access::ReadWrite {
+                durable: directory.is_none(),
+            },
         };
         let mut file = DatabaseFile::new(path.path().to_owned(), self.busy_timeout, access);
         let writer = match self.read_only {
@@ -208,6 +250,7 @@ impl SqliteOptions {
             read_pool: ReadPool::new(file.clone(), self.max_reader_threads()),
             view_pool: ViewPool::new(file.clone(), self.readers),
             file,
+            directory,
             watcher,
             head,
         })
@@ -303,5 +346,21 @@ impl SqliteStore {
     /// The errors of [`SqliteOptions::open`].
     pub async fn open(file: impl Into<PathBuf>) -> Result<Self, StoreError> {
         SqliteOptions::new(file).open().await
+    }
+
+    /// Opens a new store in a [temporary file](SqliteOptions::temporary), for tests.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), factum_core::error::StoreError> {
+    /// let store = factum_sqlite::SqliteStore::temporary().await?;
+    /// # store.close().await;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// The errors of [`SqliteOptions::open`].
+    pub async fn temporary() -> Result<Self, StoreError> {
+        SqliteOptions::temporary().open().await
     }
 }

@@ -1,18 +1,23 @@
 //! [`ReadPool`]: threads that read, each with its own connection.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::thread::{self, ThreadId};
+use std::time::Duration;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, InterruptHandle};
 use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
 
+use crate::blocking;
 use crate::database_file::DatabaseFile;
 use crate::error::BackendError;
 
 /// The maximum number of short reads in one transaction.
 const MAX_GROUP: usize = 16;
+
+/// The interval at which running reads are interrupted while the pool is closed.
+const INTERRUPT_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A read that gets a connection or an error, and returns whether to keep the connection.
 type ReadFn = Box<dyn FnOnce(Result<&Connection, BackendError>) -> bool + Send>;
@@ -52,6 +57,8 @@ struct QueueState {
     tasks: VecDeque<ReadTask>,
     idle_threads: usize,
     threads: usize,
+    /// Ends the reads of the connection of each thread.
+    interrupts: HashMap<ThreadId, InterruptHandle>,
     closed: bool,
 }
 
@@ -88,12 +95,25 @@ impl ReadPool {
         response.await.map_err(|_| BackendError::Closed)?
     }
 
-    /// Ends the threads and waits for them; waiting tasks fail with [`BackendError::Closed`].
+    /// Ends the threads and waits for them; their tasks fail with [`BackendError::Closed`].
     pub async fn close(&self) {
         self.queue.close();
         lock(&self.running).take();
-        // Nothing is ever sent, so this returns when all senders are dropped.
-        let _ = self.ended.lock().await.recv().await;
+        let mut ended = self.ended.lock().await;
+        let has_clock = blocking::runtime().is_ok();
+        loop {
+            // Nothing is ever sent, so this returns when all senders are dropped.
+            let ended = ended.recv();
+            let waited = match has_clock {
+                true => tokio::time::timeout(INTERRUPT_INTERVAL, ended).await,
+                false => Ok(ended.await),
+            };
+            match waited {
+                Ok(_) => return,
+                // An interrupt has no effect on a statement that begins after it.
+                Err(_) => self.queue.interrupt(),
+            }
+        }
     }
 
     fn push(&self, task: ReadTask) -> Result<(), BackendError> {
@@ -151,7 +171,26 @@ impl ReadQueue {
         state.closed = true;
         state.tasks.clear();
         drop(state);
+        self.interrupt();
         self.task_added.notify_all();
+    }
+
+    /// Ends the statements that run now.
+    fn interrupt(&self) {
+        for interrupt in lock(&self.state).interrupts.values() {
+            interrupt.interrupt();
+        }
+    }
+
+    /// Adds the handle of a new connection of this thread.
+    fn add_interrupt(&self, interrupt: InterruptHandle) -> Result<(), BackendError> {
+        let mut state = lock(&self.state);
+        if state.closed {
+            return Err(BackendError::Closed);
+        }
+        let thread = thread::current().id();
+        state.interrupts.insert(thread, interrupt);
+        Ok(())
     }
 
     /// Moves the next tasks into `tasks`, and returns `false` once the queue is closed.
@@ -218,7 +257,12 @@ impl ReadThread {
         self.file.check()?;
         let connection = match &mut self.connection {
             Some(connection) => connection,
-            none => none.insert(self.file.connect_to_read()?),
+            none => {
+                let connection = none.insert(self.file.connect_to_read()?);
+                self.queue
+                    .add_interrupt(connection.get_interrupt_handle())?;
+                connection
+            }
         };
         connection.prepare_cached("begin")?.execute([])?;
         Ok(connection)

@@ -1,7 +1,9 @@
 //! [`SqliteStore`]: the handle, and its implementation of the store traits.
 
 use std::fmt;
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use factum_core::append::{Append, AppendError, Appended, IdempotencyKey, InvalidAppend};
@@ -21,10 +23,13 @@ use factum_sql::{
     SqlReadModel, TransactionWork,
 };
 use rusqlite::Connection;
+use tempfile::TempDir;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use tracing::warn;
 
+use crate::backup::back_up;
 use crate::database_file::DatabaseFile;
-use crate::error::BackendError;
+use crate::error::{BackendError, store_error_breaks_connection};
 use crate::inline::Inline;
 use crate::read_pool::{ReadCost, ReadPool};
 use crate::transaction::SqliteTransaction;
@@ -34,6 +39,9 @@ use crate::write_connection::{WriteConnection, WriteLock};
 use crate::write_request::{Responder, WriteRequest};
 use crate::writer::{Writer, WriterMessage};
 use crate::{blocking, document, read, snapshot};
+
+/// The time that closing a store waits for running writes.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A store in a SQLite file.
 ///
@@ -52,6 +60,9 @@ struct Shared {
     inline_names: Vec<String>,
     metrics: StoreMetrics,
     poller: Mutex<Option<HeadPoller>>,
+    file: DatabaseFile,
+    /// Removes a temporary file when the last handle is dropped.
+    directory: std::sync::Mutex<Option<TempDir>>,
 }
 
 /// The lock of the connection that writes, and the queue of the thread that appends with it.
@@ -61,9 +72,32 @@ struct WriterHandle {
     queue: mpsc::Sender<WriterMessage>,
 }
 
+impl WriterHandle {
+    async fn close(&self) {
+        let closed = async {
+            let (sender, closed) = oneshot::channel();
+            let message = WriterMessage::Close(sender);
+            if self.queue.send(message).await.is_ok() {
+                // An error means that the writer has already ended.
+                let _ = closed.await;
+            }
+            self.write_lock.close().await;
+        };
+        if blocking::runtime().is_err() {
+            // There is no clock.
+            return closed.await;
+        }
+        if tokio::time::timeout(CLOSE_TIMEOUT, closed).await.is_err() {
+            warn!("a write is still running; the database file is closed when it ends");
+            self.write_lock.close_when_free();
+        }
+    }
+}
+
 /// The open connections that a store starts with.
 pub struct StoreParts {
     pub file: DatabaseFile,
+    pub directory: Option<TempDir>,
     pub writer: Option<WriteConnection>,
     pub inline: Inline,
     pub read_pool: ReadPool,
@@ -76,7 +110,7 @@ impl SqliteStore {
     pub(crate) fn start(parts: StoreParts) -> Result<Self, StoreError> {
         let (sender, head) = watch::channel(parts.head);
         let sender = Arc::new(sender);
-        let poller = HeadPoller::start(parts.file, parts.watcher, sender.clone());
+        let poller = HeadPoller::start(parts.file.clone(), parts.watcher, sender.clone());
         let poller = poller.map_err(|error| StoreError::Failed(error.into()))?;
         let inline_names = parts.inline.names();
         let metrics = StoreMetrics::new("sqlite");
@@ -103,6 +137,8 @@ impl SqliteStore {
             inline_names,
             metrics,
             poller: Mutex::new(Some(poller)),
+            file: parts.file,
+            directory: std::sync::Mutex::new(parts.directory),
         })))
     }
 
@@ -125,33 +161,54 @@ impl SqliteStore {
         SqlDatabaseExt::query(self, sql)
     }
 
-    /// Waits for running appends, then closes the file.
+    /// Copies the database to the file `target`, while the store is in use.
     ///
-    /// From then on every handle returns [`StoreError::Closed`].
-    pub async fn close(&self) {
-        if let Some(writer) = &self.0.writer {
-            let (sender, closed) = oneshot::channel();
-            let message = WriterMessage::Close(sender);
-            if writer.queue.send(message).await.is_ok() {
-                // An error means that the writer has already ended.
-                let _ = closed.await;
-            }
+    /// The copy contains everything that was acknowledged before the call, as one state of the database. It is checked
+    /// and synced before it appears under its name, which must not be in use. Appends continue meanwhile. Open the copy
+    /// like any other file.
+    ///
+    /// Returns the position of the last event in the copy.
+    ///
+    /// # Errors
+    /// - [`StoreError::Unavailable`] if the disk of the copy is full.
+    /// - [`StoreError::Failed`] if the copy cannot be written, for example because `target` exists.
+    /// - [`StoreError::Corrupt`] if the database is damaged.
+    pub async fn backup(&self, target: impl Into<PathBuf>) -> Result<Position, StoreError> {
+        let (file, target) = (self.0.file.clone(), target.into());
+        if self.0.view_pool.is_closed() {
+            return Err(StoreError::Closed);
         }
+        blocking::run(move || back_up(&file, &target)).await?
+    }
+
+    /// Waits for running appends, ends running reads, and closes the file.
+    ///
+    /// From then on every handle returns [`StoreError::Closed`]. If writes, or projections that run in them, take longer
+    /// than 10 seconds, `close` returns, and the file is closed when they end.
+    pub async fn close(&self) {
         if let Some(poller) = self.0.poller.lock().await.take() {
             // The thread ends by itself, and its result does not matter any more.
             let _ = blocking::run(|| poller.stop()).await;
         }
         if let Some(writer) = &self.0.writer {
-            writer.write_lock.close().await;
+            writer.close().await;
         }
         self.0.read_pool.close().await;
         self.0.view_pool.close();
+        let directory = self.0.directory.lock();
+        let directory = directory.unwrap_or_else(PoisonError::into_inner).take();
+        // An error leaves files in the directory for temporary files, which the operating system cleans.
+        let _ = blocking::run(|| drop(directory)).await;
     }
 
     /// Returns the writer, which is needed for every change.
     fn writer(&self) -> Result<&WriterHandle, StoreError> {
         check_outside_projection()?;
-        self.0.writer.as_ref().ok_or(StoreError::ReadOnly)
+        let writer = self.0.writer.as_ref().ok_or(StoreError::ReadOnly)?;
+        match writer.write_lock.is_closed() {
+            true => Err(StoreError::Closed),
+            false => Ok(writer),
+        }
     }
 
     #[cfg(test)]
@@ -273,7 +330,10 @@ impl SqlDatabase for SqliteStore {
             let done = writer.transaction(|db| {
                 // Its statements block, and the code of users may wait for something else.
                 let done = runtime.block_on(work(&mut SqliteTransaction(db)));
-                let broken = matches!(done, Err(BatchError::Store(StoreError::Failed(_))));
+                let broken = matches!(
+                    &done,
+                    Err(BatchError::Store(error)) if store_error_breaks_connection(error)
+                );
                 done.map_err(|error| TransactionError { error, broken })
             });
             done.map_err(|TransactionError { error, broken }| {

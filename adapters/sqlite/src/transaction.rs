@@ -1,7 +1,6 @@
 //! [`SqliteTransaction`]: the transaction of the connection that writes, for projections.
 
 use std::any::Any;
-use std::iter::successors;
 
 use async_trait::async_trait;
 use factum_core::document::{Document, DocumentChanges, DocumentError, Revision, Scan};
@@ -10,7 +9,7 @@ use factum_core::read::{Page, Read};
 use factum_sql::{Dialect, Relation, SqlConnection, SqlError, SqlRow, SqlTransaction, SqlValue};
 use rusqlite::Connection;
 
-use crate::error::{BackendError, code_breaks_connection, is_busy};
+use crate::error::{BackendError, store_error};
 use crate::{document, read, statement};
 
 /// A transaction that holds the write lock of the file. Its statements block the thread.
@@ -101,19 +100,6 @@ pub fn check(db: &Connection) -> Result<(), SqlError> {
             Err(SqlError::driver(reason))
         }
         false => Ok(()),
-    }
-}
-
-/// Converts `error` if the file is its cause, and not a statement or an event.
-pub fn store_error(error: BoxError) -> Result<StoreError, BoxError> {
-    let source: &(dyn std::error::Error + 'static) = &*error;
-    let mut causes = successors(Some(source), |&error| error.source());
-    let code =
-        causes.find_map(|error| error.downcast_ref::<rusqlite::Error>()?.sqlite_error_code());
-    match code {
-        Some(code) if is_busy(code) => Ok(StoreError::Unavailable(error)),
-        code if code_breaks_connection(code) => Ok(StoreError::Failed(error)),
-        _ => Err(error),
     }
 }
 

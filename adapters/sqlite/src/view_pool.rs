@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::database_file::DatabaseFile;
-use crate::error::BackendError;
+use crate::error::{BackendError, store_error};
 use crate::{blocking, document, statement, transaction};
 
 /// The time that a caller waits for a connection while all are in use.
@@ -61,6 +61,10 @@ impl ViewPool {
         });
         let lease = begun.await??;
         Ok(ReadTransaction(Some(lease)))
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.permits.is_closed()
     }
 
     /// Closes the idle connections. Later calls fail with [`StoreError::Closed`].
@@ -169,7 +173,7 @@ impl SqlConnection for ReadTransaction {
     }
 
     fn store_error(&self, error: BoxError) -> Result<StoreError, BoxError> {
-        transaction::store_error(error)
+        store_error(error)
     }
 }
 

@@ -1,12 +1,13 @@
 //! [`WriteConnection`]: the connection that writes, its lock, and its transactions.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use factum_core::error::StoreError;
 use factum_core::position::Position;
 use factum_core::timestamp::Timestamp;
 use rusqlite::Connection;
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, OwnedMutexGuard};
 use tracing::warn;
 
 use crate::blocking;
@@ -14,17 +15,56 @@ use crate::database_file::DatabaseFile;
 use crate::error::BackendError;
 use crate::writer_cache::{LogEnd, WriterCache};
 
-/// The lock of the connection that writes, granted in order of arrival; empty once the store is closed.
+/// The lock of the connection that writes, granted in order of arrival.
 #[derive(Clone)]
-pub struct WriteLock(Arc<Mutex<Option<WriteConnection>>>);
+pub struct WriteLock(Arc<LockState>);
+
+struct LockState {
+    /// Empty once the store is closed.
+    writer: Arc<Mutex<Option<WriteConnection>>>,
+    /// Set if the holder must close the connection when its work ends.
+    is_closed: AtomicBool,
+}
+
+/// The connection, while its lock is held.
+pub struct WriteGuard {
+    writer: OwnedMutexGuard<Option<WriteConnection>>,
+    state: Arc<LockState>,
+}
+
+impl WriteGuard {
+    /// Returns the connection, or `None` if the store is closed.
+    pub fn connection(&mut self) -> Option<&mut WriteConnection> {
+        self.writer.as_mut()
+    }
+}
+
+impl Drop for WriteGuard {
+    fn drop(&mut self) {
+        if self.state.is_closed.load(SeqCst)
+            && let Some(writer) = self.writer.take()
+        {
+            writer.close();
+        }
+    }
+}
 
 impl WriteLock {
     pub fn new(writer: WriteConnection) -> Self {
-        Self(Arc::new(Mutex::new(Some(writer))))
+        Self(Arc::new(LockState {
+            writer: Arc::new(Mutex::new(Some(writer))),
+            is_closed: AtomicBool::new(false),
+        }))
     }
 
-    pub fn blocking_lock(&self) -> MutexGuard<'_, Option<WriteConnection>> {
-        self.0.blocking_lock()
+    /// Takes the lock; blocks the thread.
+    pub fn blocking_lock(&self) -> WriteGuard {
+        self.guard(self.0.writer.clone().blocking_lock_owned())
+    }
+
+    fn guard(&self, writer: OwnedMutexGuard<Option<WriteConnection>>) -> WriteGuard {
+        let state = self.0.clone();
+        WriteGuard { writer, state }
     }
 
     /// Runs `work` with the connection on a thread for blocking work.
@@ -38,19 +78,32 @@ impl WriteLock {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let mut writer = self.0.clone().lock_owned().await;
-        let done = blocking::run(move || match writer.as_mut() {
+        let mut guard = self.guard(self.0.writer.clone().lock_owned().await);
+        let done = blocking::run(move || match guard.connection() {
             Some(writer) => work(writer),
             None => Err(StoreError::Closed.into()),
         });
         done.await.unwrap_or_else(|error| Err(error.into()))
     }
 
-    /// Closes the connection.
+    pub fn is_closed(&self) -> bool {
+        self.0.is_closed.load(SeqCst)
+    }
+
+    /// Closes the connection as soon as its holder has ended its work.
+    pub fn close_when_free(&self) {
+        self.0.is_closed.store(true, SeqCst);
+        if let Ok(free) = self.0.writer.clone().try_lock_owned() {
+            drop(self.guard(free));
+        }
+    }
+
+    /// Waits for the holder, and closes the connection.
     pub async fn close(&self) {
-        let mut writer = self.0.clone().lock_owned().await;
+        self.0.is_closed.store(true, SeqCst);
+        let guard = self.guard(self.0.writer.clone().lock_owned().await);
         // A panic has dropped the connection, which closes it.
-        let _ = blocking::run(move || writer.take().map(WriteConnection::close)).await;
+        let _ = blocking::run(move || drop(guard)).await;
     }
 }
 
@@ -114,7 +167,7 @@ impl WriteConnection {
         };
         let done = done.and_then(|done| {
             let committed = connection.execute_batch("commit");
-            committed.map_err(BackendError::from)?;
+            committed.map_err(BackendError::commit)?;
             Ok(done)
         });
         if done.is_err() {
@@ -209,12 +262,12 @@ pub struct WriteTransaction<'w> {
 impl WriteTransaction<'_> {
     /// Commits if anything was changed; the outcome of a failed commit is unknown.
     pub fn end(self) -> Result<(), BackendError> {
-        let end = match self.connection.total_changes() == self.changes_before {
-            true => "rollback",
-            false => "commit",
-        };
-        self.connection.prepare_cached(end)?.execute([])?;
-        Ok(())
+        if self.connection.total_changes() == self.changes_before {
+            self.connection.prepare_cached("rollback")?.execute([])?;
+            return Ok(());
+        }
+        let mut commit = self.connection.prepare_cached("commit")?;
+        commit.execute([]).map(drop).map_err(BackendError::commit)
     }
 }
 

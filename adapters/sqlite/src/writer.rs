@@ -87,8 +87,8 @@ impl Writer {
         if requests.is_empty() {
             return;
         }
-        let mut writer = self.write_lock.blocking_lock();
-        let Some(writer) = writer.as_mut() else {
+        let mut guard = self.write_lock.blocking_lock();
+        let Some(writer) = guard.connection() else {
             return self.fail(requests, BackendError::Closed);
         };
         match self.try_store(writer, &mut requests) {

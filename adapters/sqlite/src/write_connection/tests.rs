@@ -150,3 +150,39 @@ async fn other_writes_of_the_process_keep_the_writer_cache() {
     other.append(opened("account-1")).await.unwrap();
     assert_ne!(cached_data_version(&store, "account-1").await, first);
 }
+
+#[tokio::test]
+async fn full_database_is_unavailable_until_there_is_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(dir.path().join("bank.db")).await.unwrap();
+    store.append(opened("account-1")).await.unwrap();
+    let limit = |pages: &'static str| {
+        let store = store.clone();
+        async move {
+            let set = move |writer: &mut WriteConnection| {
+                let connection = &writer.opened.as_ref().unwrap().connection;
+                let _: i64 = connection.query_row(pages, [], |row| row.get(0)).unwrap();
+                Ok::<_, StoreError>(())
+            };
+            store.write_lock().run(set).await.unwrap();
+        }
+    };
+    limit("pragma max_page_count = 1").await;
+    let large = DocumentChanges::new().put("one", format!("{:?}", "x".repeat(100_000)));
+    let full = store
+        .append(opened("account-1").with_changes(large.clone()))
+        .await;
+    let unavailable = |error: &factum_core::append::AppendError| {
+        matches!(
+            error,
+            factum_core::append::AppendError::Store(StoreError::Unavailable(_))
+        )
+    };
+    assert!(full.as_ref().is_err_and(unavailable), "{full:?}");
+    let full = store.change_documents(large.clone()).await;
+    let full = full.unwrap_err().into_store_error();
+    assert!(matches!(full, StoreError::Unavailable(_)), "{full:?}");
+    limit("pragma max_page_count = 1000000").await;
+    let appended = store.append(opened("account-1").with_changes(large)).await;
+    assert_eq!(appended.unwrap().position, Position::new(2));
+}
