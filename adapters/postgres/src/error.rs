@@ -265,3 +265,32 @@ fn is_transient_code(code: &str) -> bool {
 fn ends_connection(code: &str) -> bool {
     code.starts_with("08") || code.starts_with("57P") || matches!(code, "25P03" | "25P04")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_of_the_server_are_classified() {
+        // Nothing was stored, and a retry may succeed.
+        for code in [
+            "40001", "40P01", "53100", "53200", "53300", "58030", "58P01", "55P03", "57014",
+            "25006",
+        ] {
+            assert!(is_transient_code(code) && !ends_connection(code), "{code}");
+        }
+        // The connection is lost, and a commit may have happened.
+        for code in [
+            "08003", "08006", "57P01", "57P02", "57P03", "57P04", "57P05", "25P03", "25P04",
+        ] {
+            assert!(ends_connection(code) && !is_transient_code(code), "{code}");
+        }
+        // A retry does not help.
+        for code in [
+            "22P02", "23505", "28P01", "3D000", "40002", "42501", "42601", "42P01", "54000",
+            "XX000",
+        ] {
+            assert!(!is_transient_code(code) && !ends_connection(code), "{code}");
+        }
+    }
+}
