@@ -69,8 +69,12 @@ impl Clock for SharedClock {
         self.0.boxed_now()
     }
 
+    /// See [`Clock::at_system_time`].
+    ///
+    /// A time in the future counts as now: the clock of the node that recorded it was wrong. Recorded times never
+    /// decrease, so all later events have such a time, too, and their deadlines must not wait for it.
     fn at_system_time(&self, time: Timestamp) -> Timestamp {
-        self.0.boxed_at_system_time(time)
+        self.0.boxed_at_system_time(time.min(Timestamp::now()))
     }
 
     fn sleep_until(&self, time: Timestamp) -> impl Future<Output = ()> + Send {

@@ -3,8 +3,10 @@
 use std::error::Error;
 use std::fmt;
 
+use factum_core::append::AppendError;
 use factum_core::document::{DocumentChanges, DocumentError, DocumentStore, Revision};
 use factum_core::position::Position;
+use factum_engine::engine::LoadError;
 use factum_engine::error::{BoxError, DecodeError, DecodeErrorKind, StoreError};
 use factum_engine::record::RecordedEvent;
 
@@ -167,6 +169,20 @@ impl From<DocumentError> for BatchError {
 }
 
 impl BatchError {
+    /// Converts the failure of an event into that of the store, if the store was unavailable to the consumer's code.
+    ///
+    /// Only errors of the event and of the code count towards a failure policy.
+    #[must_use]
+    pub fn with_outage(self) -> Self {
+        match self {
+            Self::Event(EventError {
+                error: ConsumerError::Handler(error),
+                ..
+            }) if is_outage(&*error) => StoreError::Unavailable(error).into(),
+            error => error,
+        }
+    }
+
     /// Returns whether the store is temporarily unavailable.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
@@ -175,4 +191,32 @@ impl BatchError {
             Self::Store(StoreError::Unavailable(_) | StoreError::Interrupted(_))
         )
     }
+}
+
+/// Returns whether `error` or one of its sources says that the store was unavailable.
+///
+/// Errors that are transparent hide the error of the store from their sources, so they are checked themselves.
+fn is_outage(error: &(dyn Error + 'static)) -> bool {
+    let outage = |error: &StoreError| {
+        matches!(
+            error,
+            StoreError::Unavailable(_) | StoreError::Interrupted(_)
+        )
+    };
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let store = error.downcast_ref::<StoreError>();
+        let load = error.downcast_ref::<LoadError>();
+        let append = error.downcast_ref::<AppendError>();
+        let document = error.downcast_ref::<DocumentError>();
+        let is_outage = store.is_some_and(outage)
+            || matches!(load, Some(LoadError::Store(error)) if outage(error))
+            || matches!(append, Some(AppendError::Store(error)) if outage(error))
+            || matches!(document, Some(DocumentError::Store(error)) if outage(error));
+        if is_outage {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }

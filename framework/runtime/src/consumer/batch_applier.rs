@@ -342,7 +342,8 @@ impl BatchApplier {
         let revision = if commit.events.is_empty() {
             batch.commit().await?
         } else {
-            catch_panic(self.context.consumer.handle(batch)).await?
+            let handled = catch_panic(self.context.consumer.handle(batch)).await;
+            handled.map_err(BatchError::with_outage)?
         };
         session.lease.record_renewal(next, revision);
         for before in commit.resolved {

@@ -5,9 +5,11 @@ use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use factum_core::position::Position;
 use factum_core::read::Page;
+use factum_core::timestamp::Timestamp;
 use factum_engine::error::{StoreError, error_chain, panic_message};
 use factum_engine::subscription::Subscription;
 use futures_util::FutureExt as _;
@@ -30,6 +32,9 @@ use super::status::ConsumerState;
 use super::traits::NewerEvents;
 use crate::log_head::{position_at, read_head};
 
+/// The difference between the clocks of two nodes that causes no warning.
+const MAX_CLOCK_SKEW: Duration = Duration::from_secs(60);
+
 /// The task of one partition of one build.
 pub struct PartitionWorker {
     context: Arc<ConsumerContext>,
@@ -42,6 +47,8 @@ pub struct PartitionWorker {
     carried_out_pauses: u64,
     /// Set if appends move the checkpoint, because the projection is inline.
     is_inline: bool,
+    /// Set after a warning about times in the future.
+    has_warned: bool,
 }
 
 impl PartitionWorker {
@@ -81,6 +88,7 @@ impl PartitionWorker {
             control,
             carried_out_pauses,
             is_inline: false,
+            has_warned: false,
         }
     }
 
@@ -228,7 +236,9 @@ impl PartitionWorker {
                 self.applier.apply_page(session, &page).await?;
             }
             session.failures = 0;
+            session.last_warning = None;
             self.report_progress(session, &page);
+            self.check_times(&page);
             if self.control.borrow().control.active < Some(self.build.number) {
                 self.context.build_advanced.notify_one();
             }
@@ -386,6 +396,23 @@ impl PartitionWorker {
         let _ = tokio::time::timeout(longest, self.control.wait_for(is_replaced)).await;
     }
 
+    /// Warns once if events have times in the future.
+    fn check_times(&mut self, page: &Page) {
+        let Some(newest) = page.events.last().map(|event| event.recorded_at) else {
+            return;
+        };
+        let ahead = newest.since(Timestamp::now());
+        if ahead > MAX_CLOCK_SKEW && !self.has_warned {
+            self.has_warned = true;
+            warn!(
+                recorded_at = %newest,
+                ?ahead,
+                "events have times in the future: the clock of a node was wrong; recorded times never decrease, so later \
+                 events have such times, too"
+            );
+        }
+    }
+
     fn report_progress(&self, session: &PartitionSession, page: &Page) {
         let newest = page.events.last().map(|event| event.recorded_at);
         self.reporter.update(|status| {
@@ -419,7 +446,11 @@ impl PartitionWorker {
         self.reporter
             .update(|status| status.last_error = Some(text.clone()));
         let pause = retry.pause(failures);
-        warn!(error = text, failures, ?pause, "consumer failed, retrying");
+        if session.last_warning.as_ref() != Some(&text) {
+            // An outage can cause many retries with the same error.
+            warn!(error = text, failures, ?pause, "consumer failed, retrying");
+            session.last_warning = Some(text);
+        }
         self.reporter.set_state(ConsumerState::Retrying);
         tokio::select! {
             changed = self.control.changed() => changed.is_ok() && self.holder.is_wanted(),

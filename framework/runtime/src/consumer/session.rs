@@ -23,6 +23,8 @@ pub struct PartitionSession {
     pub deferred: DeferredCheckpoint,
     /// The number of consecutive failures.
     pub failures: u32,
+    /// The error of these failures that was logged last.
+    pub last_warning: Option<String>,
 }
 
 /// The retry of dead letters of a partition.
@@ -45,6 +47,7 @@ impl PartitionSession {
             retry: RetryState::Idle,
             deferred: DeferredCheckpoint::default(),
             failures: 0,
+            last_warning: None,
         }
     }
 }
