@@ -57,6 +57,8 @@ pub struct CommandEnvelope {
 pub enum CommandOutcome {
     /// The command was executed.
     Done,
+    /// The command was executed before, by this node or by another.
+    Repeated,
     /// The domain rejected the command.
     Rejected(String),
     /// A required document has changed.
@@ -135,8 +137,10 @@ async fn run<C: Decide + DeserializeOwned>(
         .metadata(metadata)
         .framework_key(&key)
         .consuming(changes);
-    let Err(error) = execute.await else {
-        return CommandOutcome::Done;
+    let error = match execute.await {
+        Ok(receipt) if receipt.repeated() => return CommandOutcome::Repeated,
+        Ok(_) => return CommandOutcome::Done,
+        Err(error) => error,
     };
     match error {
         ExecuteError::Conflict { conflict, .. } if conflict.has_document_violation() => {

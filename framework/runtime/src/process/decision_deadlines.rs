@@ -90,13 +90,10 @@ impl ProcessDefinition for DecisionDeadlines {
 
     fn rejected(
         &self,
-        instance: &mut ProcessInstance,
-        rejection: &Rejection,
+        _: &mut ProcessInstance,
+        _: &Rejection,
         _: &Cause,
     ) -> Result<(), ReactionError> {
-        let Rejection { command, error, .. } = rejection;
-        let deadline = &instance.id;
-        warn!(deadline, command, error, "command of a deadline rejected");
         Ok(())
     }
 }

@@ -53,6 +53,8 @@ pub struct Dispatcher {
     report: WorkReport,
     /// The number of consecutive conflicts with another node.
     conflicts: AtomicU32,
+    /// The number of consecutive times that a deadline had to wait for events.
+    event_waits: AtomicU32,
 }
 
 /// The settings that all dispatchers of a runtime have.
@@ -99,6 +101,7 @@ impl Dispatcher {
             gate: DeadlineGate::default(),
             report: WorkReport::new(definition.name()),
             conflicts: AtomicU32::new(0),
+            event_waits: AtomicU32::new(0),
             definition,
             keys,
             engine: settings.engine,
@@ -269,12 +272,19 @@ impl Dispatcher {
                 // A deadline is handled after all earlier work, so that its reactions are executed in order, too.
                 match self.execute(&first.id, fence).await {
                     Err(DispatchError::EventsFirst) => {
-                        return Ok(Pause::For(EVENT_POLL.min(self.poll_interval)));
+                        return Ok(Pause::For(self.pause_before_events()));
                     }
                     done => done?,
                 }
+                self.event_waits.store(0, Relaxed);
             } else {
-                self.execute_commands(&due.entries, fence).await?;
+                match self.execute_commands(&due.entries, fence).await {
+                    Err(DispatchError::Conflict) => {
+                        return Ok(Pause::For(self.pause_after_conflict()));
+                    }
+                    done => done?,
+                }
+                self.conflicts.store(0, Relaxed);
             }
         }
     }
@@ -335,6 +345,15 @@ impl Dispatcher {
     fn pause_after_conflict(&self) -> Duration {
         let conflicts = self.conflicts.fetch_add(1, Relaxed);
         let pause = self.poll_interval / 8 * 2_u32.pow(conflicts.min(3));
+        pause.min(self.poll_interval)
+    }
+
+    /// Returns the time to wait for events that must be processed before a deadline.
+    ///
+    /// It is longer each time: the consumer may be paused.
+    fn pause_before_events(&self) -> Duration {
+        let waits = self.event_waits.fetch_add(1, Relaxed);
+        let pause = EVENT_POLL.saturating_mul(2_u32.saturating_pow((waits / 8).min(16)));
         pause.min(self.poll_interval)
     }
 

@@ -29,9 +29,8 @@ pub enum DispatchOwner {
     },
     /// Every node.
     ///
-    /// The command of a decision's deadline deletes its document in its own append, so it takes effect once. The command
-    /// of a schedule has an idempotency key. If its decision differs between two nodes, one node may report a rejection
-    /// although the other node executes the command.
+    /// A command removes its work in its own append, and so does a rejection. So each run of a schedule, and each
+    /// deadline of a decision, is executed or rejected once, also if the decisions of two nodes differ.
     EveryNode,
 }
 

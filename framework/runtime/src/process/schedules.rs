@@ -143,13 +143,10 @@ impl ProcessDefinition for Schedules {
 
     fn rejected(
         &self,
-        instance: &mut ProcessInstance,
-        rejection: &Rejection,
+        _: &mut ProcessInstance,
+        _: &Rejection,
         _: &Cause,
     ) -> Result<(), ReactionError> {
-        let Rejection { command, error, .. } = rejection;
-        let schedule = &instance.id;
-        tracing::warn!(schedule, command, error, "scheduled command rejected");
         Ok(())
     }
 }

@@ -62,6 +62,16 @@ enum Edited {
     Failed(String),
 }
 
+/// The result of a command that is not sent again.
+enum Delivered {
+    /// It was executed now. Without a fencing token, its append has removed the work.
+    Now,
+    /// It was executed before.
+    Before,
+    /// The domain rejected it, with this error.
+    Rejected(String),
+}
+
 /// A failure of a work item.
 struct WorkFailure {
     error: String,
@@ -101,9 +111,12 @@ impl WorkExecutor<'_> {
             Err(outcome) => (pending, outcome),
         };
         let failure = match outcome {
-            CommandOutcome::Done => return self.resolve(id, pending, None).await,
+            CommandOutcome::Done => return self.resolve(id, pending, Delivered::Now).await,
+            CommandOutcome::Repeated => {
+                return self.resolve(id, pending, Delivered::Before).await;
+            }
             CommandOutcome::Rejected(error) => {
-                return self.resolve(id, pending, Some(error)).await;
+                return self.resolve(id, pending, Delivered::Rejected(error)).await;
             }
             // Another dispatcher was faster.
             CommandOutcome::Superseded if self.fence.has_token() => {
@@ -139,18 +152,22 @@ impl WorkExecutor<'_> {
         Ok(None)
     }
 
-    /// Stores that the command was executed, or was rejected with this error.
+    /// Stores that the command was executed or rejected.
     async fn resolve(
         &self,
         id: &str,
         pending: PendingCommand,
-        rejected: Option<String>,
+        delivered: Delivered,
     ) -> Result<Option<NeedsNewerCode>, DispatchError> {
         let number = pending.number;
-        let rejection = rejected.map(|error| {
-            let (command, body) = (pending.command.clone(), pending.body.clone());
-            Rejection::new(command, body, error, pending.cause.at)
-        });
+        let has_removed_work = matches!(delivered, Delivered::Now) && !self.fence.has_token();
+        let rejection = match delivered {
+            Delivered::Now | Delivered::Before => None,
+            Delivered::Rejected(error) => {
+                let (command, body) = (pending.command.clone(), pending.body.clone());
+                Some(Rejection::new(command, body, error, pending.cause.at))
+            }
+        };
         let edited = self.edit(id, number, |instance| {
             instance.remove_work(number);
             match &rejection {
@@ -169,8 +186,8 @@ impl WorkExecutor<'_> {
                 self.fail(id, InstanceWork::Command(pending), failure)
                     .await?;
             }
-            // The command of a decision's deadline has deleted its instance.
-            Edited::Obsolete if !self.definition.are_decision_deadlines() => {}
+            // Another node has executed or rejected the command.
+            Edited::Obsolete if !has_removed_work => {}
             Edited::Stored | Edited::Obsolete => self.record_delivery(id, &pending, rejection),
         }
         Ok(None)
@@ -186,9 +203,14 @@ impl WorkExecutor<'_> {
             record_deadline(self.definition.name(), pending.cause.at, self.clock.now());
         }
         self.finished(id);
-        let rejected = rejection.map(|it| it.error);
-        let command = &pending.command;
-        debug!(instance = id, command, ?rejected, "command delivered");
+        let (process, command) = (self.definition.name(), &pending.command);
+        match rejection.map(|it| it.error) {
+            // No process manager reacts to it.
+            Some(error) if !self.fence.has_token() => {
+                warn!(process, instance = id, command, error, "command rejected");
+            }
+            rejected => debug!(instance = id, command, ?rejected, "command delivered"),
+        }
     }
 
     /// Records that work of the instance is finished.
@@ -231,12 +253,13 @@ impl WorkExecutor<'_> {
     ) -> Result<CommandOutcome, StoreError> {
         let id = &*instance.id;
         // A command that another dispatcher has found rejected must not be executed here.
-        let mut changes = self.fence.require(DocumentChanges::new());
-        if self.definition.are_decision_deadlines() {
+        let changes = if self.fence.has_token() {
+            self.fence.require(DocumentChanges::new())
+        } else {
             let mut done = instance.clone();
             done.remove_work(pending.number);
-            changes = done.store(self.keys, revision)?;
-        }
+            done.store(self.keys, revision)?
+        };
         let envelope = CommandEnvelope {
             metadata: pending.cause.metadata(&self.definition.actor(id)),
             key: self.definition.idempotency_key(id, pending),
