@@ -13,6 +13,7 @@ pub mod conformance;
 mod faults;
 mod faulty;
 mod faulty_documents;
+mod given_log;
 mod process;
 mod scenario;
 mod stored;

@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 
 use serde_json::{Value, json};
 
+use super::given_log::GivenLog;
 use super::scenario::EventLists;
 use factum_core::stream_id::StreamId;
 use factum_core::timestamp::Timestamp;
@@ -92,9 +93,9 @@ where
     #[track_caller]
     #[must_use = "a scenario without `when` and `then` tests nothing"]
     pub fn given(mut self, events: impl EventLists) -> Self {
-        let mut records = Vec::new();
-        events.record(&mut records);
-        for record in records {
+        let mut log = GivenLog::default();
+        events.append_to(&mut log);
+        for record in log.into_records() {
             self.handle(record);
         }
         self.instance.outbox.clear();
@@ -112,9 +113,9 @@ where
         [E; 1]: EventLists,
     {
         self.start_step();
-        let mut records = Vec::new();
-        [event].record(&mut records);
-        for record in records {
+        let mut log = GivenLog::default();
+        [event].append_to(&mut log);
+        for record in log.into_records() {
             self.handle(record);
         }
         self
@@ -137,6 +138,8 @@ where
             );
         };
         self.now = timer.due;
+        // A deadline that fires is no longer set, which is not an effect of the step.
+        self.before.deadlines.remove(name);
         let fired = self
             .definition
             .deadline(&mut self.instance, name, &timer, timer.due);

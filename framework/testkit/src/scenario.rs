@@ -3,20 +3,21 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use factum_core::append::Append;
 use factum_core::event_id::EventIdGenerator;
 use factum_core::metadata::Metadata;
-use factum_core::position::{Position, Version};
-use factum_core::stream_id::StreamId;
 use factum_core::timestamp::Timestamp;
 use factum_engine::aggregate::Aggregate;
 use factum_engine::boundary::shape::{List, Shape, Single, WithQuery};
 use factum_engine::boundary::{AggregateState, Boundary, QueryState};
-use factum_engine::codec::{self, Encoder, Verification};
+use factum_engine::codec::{Encoder, Verification};
 use factum_engine::command::Decide;
 use factum_engine::event::Event;
 use factum_engine::event_set::{ApplySet, EventSet};
 use factum_engine::events::Events;
-use factum_engine::record::{Assigned, DecodeEvent as _, RecordedEvent};
+use factum_engine::record::{DecodeEvent as _, RecordedEvent};
+
+use crate::given_log::GivenLog;
 
 /// Starts a scenario with the events that are stored before the command is executed.
 ///
@@ -27,7 +28,10 @@ use factum_engine::record::{Assigned, DecodeEvent as _, RecordedEvent};
 /// | one aggregate | `[event, …]`, a `Vec` of events, or `()` for no events | the same, or [`Events`] |
 /// | several aggregates | a tuple of these | a tuple of these |
 /// | a list of aggregates | a `Vec` of these | a `Vec` of these |
-/// | any of these and a DCB query | a tuple of the above and the events that the query may find | the above |
+/// | any of these and a DCB query | a pair of the above and the events of other streams | the above |
+///
+/// As in a store, a DCB query finds the events of the command's own streams, too, before those of other streams. Events
+/// of several types are a tuple of lists.
 ///
 /// Every event is serialized and deserialized as in a store, so a scenario fails if an event does not survive storage.
 ///
@@ -78,6 +82,7 @@ pub struct Given<G> {
 /// Check it with [`then`](Self::then), [`then_rejected`](Self::then_rejected) or [`result`](Self::result).
 #[must_use = "a scenario without `then` tests nothing"]
 pub struct Scenario<C: Decide> {
+    parts: <C::On as Boundary>::Parts,
     result: Result<<C::On as Boundary>::Decision, C::Error>,
 }
 
@@ -91,8 +96,8 @@ impl<G> Given<G> {
     /// Executes [`Decide::decide`] of `command` on the state that the given events produce.
     ///
     /// # Panics
-    /// If an id or a tag of the command is not valid, if an event cannot be serialized or deserialized, or if the
-    /// decision sets a deadline that is not valid.
+    /// If an id or a tag of the command is not valid, if it names a stream twice, if an event cannot be serialized or
+    /// deserialized, or if the engine would not store the decision, for example because a deadline is not valid.
     #[track_caller]
     #[expect(
         clippy::needless_pass_by_value,
@@ -103,26 +108,46 @@ impl<G> Given<G> {
             Ok(parts) => parts,
             Err(error) => panic!("the target of {} is not valid: {error}", C::NAME),
         };
-        C::fill(self.past, &mut parts);
+        check_append::<C>(&parts, &C::nothing(&parts));
+        C::replay(self.past, &mut parts);
         let now = self.now.unwrap_or_else(Timestamp::now);
         let result = command.decide(C::On::state(&parts, &|| now));
         if let Ok(decision) = &result {
-            let mut encoder = Encoder {
-                ids: EventIdGenerator::now(),
-                metadata: Arc::new(Metadata::default()),
-                verification: Verification::Full,
-            };
-            let mut encoded = Vec::new();
-            if let Err(error) = C::On::encode(&parts, decision, &mut encoder, &mut encoded) {
-                panic!("the decision of {}: {error}: {}", C::NAME, error.source);
-            }
+            check_append::<C>(&parts, decision);
             C::On::for_each_deadline(&parts, decision, &mut |_, deadlines| {
                 if let Err(invalid) = deadlines.validated() {
                     panic!("the decision of {} is not valid: {invalid}", C::NAME);
                 }
             });
         }
-        Scenario { result }
+        Scenario { parts, result }
+    }
+}
+
+/// Panics if the engine would not store `decision`.
+#[track_caller]
+fn check_append<C: Decide>(
+    parts: &<C::On as Boundary>::Parts,
+    decision: &<C::On as Boundary>::Decision,
+) {
+    let mut encoder = Encoder {
+        ids: EventIdGenerator::now(),
+        metadata: Arc::new(Metadata::default()),
+        verification: Verification::Full,
+    };
+    let mut append = Append::default();
+    if let Err(error) = C::On::encode(parts, decision, &mut encoder, &mut append.streams) {
+        panic!("the decision of {}: {error}: {}", C::NAME, error.source);
+    }
+    for stream in &mut append.streams {
+        // A store of personal data encrypts them before it checks the append.
+        stream
+            .events
+            .iter_mut()
+            .for_each(|event| event.personal.clear());
+    }
+    if let Err(error) = append.check() {
+        panic!("the decision of {} cannot be stored: {error}", C::NAME);
     }
 }
 
@@ -139,7 +164,7 @@ impl<C: Decide> Scenario<C> {
     where
         <C::On as Boundary>::Decision: PartialEq + Debug,
     {
-        let expected = expected.decision();
+        let expected = expected.decision(&self.parts);
         match self.result {
             Ok(decision) => assert!(
                 decision == expected,
@@ -191,16 +216,47 @@ impl<C: Decide> Scenario<C> {
 
 /// A command that reads the past events `G`.
 ///
-/// The compiler knows the command before it looks for an implementation, so that it reports a missing [`Past`].
+/// The compiler knows the command before it looks for an implementation, so that it reports the command and the events.
+#[diagnostic::on_unimplemented(
+    message = "the events in `given` do not fit the command `{Self}`: found `{G}`",
+    label = "this command does not read the events in `given`",
+    note = "`given` expects the events of the aggregates in `#[command(on = …)]`: a list of events for one aggregate, a tuple of lists for several, a `Vec` of lists for `Vec<…>`, or `()` for no events",
+    note = "for a command with a DCB query, it expects a pair of these and the events of other streams"
+)]
 pub trait DecideAfter<G>: Decide {
     /// Applies the past events to the states of the command.
-    fn fill(past: G, parts: &mut <Self::On as Boundary>::Parts);
+    fn replay(past: G, parts: &mut <Self::On as Boundary>::Parts);
+
+    /// Returns a decision without events.
+    fn nothing(parts: &<Self::On as Boundary>::Parts) -> <Self::On as Boundary>::Decision;
 }
 
-impl<C: Decide, G: Past<<C::On as Boundary>::Shape>> DecideAfter<G> for C {
-    fn fill(past: G, parts: &mut <C::On as Boundary>::Parts) {
-        past.fill(parts);
+#[diagnostic::do_not_recommend]
+impl<C, G> DecideAfter<G> for C
+where
+    C: Decide,
+    <C::On as Boundary>::Shape: Replay,
+    G: Past<<C::On as Boundary>::Shape>,
+{
+    #[track_caller]
+    fn replay(past: G, parts: &mut <C::On as Boundary>::Parts) {
+        let mut log = GivenLog::default();
+        past.record(parts, &mut log);
+        <C::On as Boundary>::Shape::replay(parts, log.records());
     }
+
+    fn nothing(parts: &<C::On as Boundary>::Parts) -> <C::On as Boundary>::Decision {
+        <C::On as Boundary>::Shape::nothing(parts)
+    }
+}
+
+/// A shape of boundaries whose states are folded from a log, as the engine folds them.
+pub trait Replay: Shape {
+    /// Applies the events of `log` that the parts read.
+    fn replay(parts: &mut Self::Parts, log: &[RecordedEvent]);
+
+    /// Returns a decision without events.
+    fn nothing(parts: &Self::Parts) -> Self::Decision;
 }
 
 /// The values that [`given`] accepts for a command on the boundary `B`.
@@ -210,8 +266,8 @@ impl<C: Decide, G: Past<<C::On as Boundary>::Shape>> DecideAfter<G> for C {
     note = "pass a list of events for one aggregate, a tuple of lists for several, or `()` for no events"
 )]
 pub trait Past<B: Shape> {
-    /// Applies the events to the state in `parts`.
-    fn fill(self, parts: &mut B::Parts);
+    /// Appends the events to `log`, to the streams of `parts`.
+    fn record(self, parts: &B::Parts, log: &mut GivenLog);
 }
 
 /// The values that [`Scenario::then`] accepts for a command on the boundary `B`.
@@ -220,75 +276,108 @@ pub trait Past<B: Shape> {
     note = "pass a list of events for one aggregate, a tuple of lists for several, or `()` for no events"
 )]
 pub trait ExpectedOutcome<B: Shape> {
-    /// Returns the expected decision.
-    fn decision(self) -> B::Decision;
+    /// Returns the expected decision of a command on `parts`.
+    fn decision(self, parts: &B::Parts) -> B::Decision;
 }
 
 /// Lists of events of any types, as input of a DCB query or of a process manager.
 pub trait EventLists {
-    /// Appends the events to `records` in serialized form.
-    fn record(self, records: &mut Vec<RecordedEvent>);
+    /// Appends the events to `log`, to a stream that no aggregate of the scenario has.
+    fn append_to(self, log: &mut GivenLog);
 }
 
-#[track_caller]
-fn record<E: Event>(event: &E, stream: StreamId, version: Version) -> RecordedEvent {
-    let encoded = match codec::encode(event, &Arc::new(Metadata::default())) {
-        Ok(encoded) => encoded,
-        Err(error) => panic!("{error}: {}", error.source),
-    };
-    let position = Position::new(version.get());
-    RecordedEvent::new(
-        encoded,
-        stream,
-        Assigned {
-            position,
-            version,
-            recorded_at: Timestamp::now(),
-        },
-    )
-}
-
-#[track_caller]
-fn fill<A: Aggregate>(events: impl IntoIterator<Item = A::Event>, slot: &mut AggregateState<A>) {
-    for event in events {
-        let stored = record(&event, slot.stream.clone(), slot.version.plus(1));
-        match stored.decode() {
-            Ok(event) => slot.apply(&event, stored.position),
-            Err(error) => panic!(
-                "the event {} does not survive storage: {error}",
-                stored.name
-            ),
+impl<A: Aggregate> Replay for Single<A> {
+    #[track_caller]
+    fn replay(slot: &mut AggregateState<A>, log: &[RecordedEvent]) {
+        let stream = slot.stream.clone();
+        for record in log.iter().filter(|record| record.stream == stream) {
+            match record.decode_all() {
+                Ok(events) => slot.apply_all(events, record.position),
+                Err(error) => does_not_survive(record, &error),
+            }
         }
+    }
+
+    fn nothing(_: &AggregateState<A>) -> Events<A::Event> {
+        Events::none()
     }
 }
 
+impl<A: Aggregate> Replay for List<A> {
+    #[track_caller]
+    fn replay(parts: &mut Vec<AggregateState<A>>, log: &[RecordedEvent]) {
+        for part in parts {
+            Single::<A>::replay(part, log);
+        }
+    }
+
+    fn nothing(parts: &Vec<AggregateState<A>>) -> Vec<Events<A::Event>> {
+        parts.iter().map(Single::<A>::nothing).collect()
+    }
+}
+
+impl<B, Q, S> Replay for WithQuery<B, Q, S>
+where
+    B: Replay,
+    Q: ApplySet<S> + Default + Send + Sync + 'static,
+    S: EventSet,
+{
+    #[track_caller]
+    fn replay((parts, query): &mut (B::Parts, QueryState<Q, S>), log: &[RecordedEvent]) {
+        B::replay(parts, log);
+        for record in log {
+            if let Err(error) = query.apply(record) {
+                does_not_survive(record, &error);
+            }
+        }
+    }
+
+    fn nothing((parts, _): &(B::Parts, QueryState<Q, S>)) -> B::Decision {
+        B::nothing(parts)
+    }
+}
+
+#[track_caller]
+fn does_not_survive(record: &RecordedEvent, error: &dyn std::error::Error) -> ! {
+    let error = factum_engine::error::error_chain(error);
+    panic!(
+        "the event {} does not survive storage: {error}",
+        record.name
+    )
+}
+
 impl<B: Shape> Past<B> for () {
-    fn fill(self, _: &mut B::Parts) {}
+    fn record(self, _: &B::Parts, _: &mut GivenLog) {}
 }
 
 #[diagnostic::do_not_recommend]
 impl<A: Aggregate, const N: usize> Past<Single<A>> for [A::Event; N] {
-    fn fill(self, slot: &mut AggregateState<A>) {
-        fill(self, slot);
+    #[track_caller]
+    fn record(self, slot: &AggregateState<A>, log: &mut GivenLog) {
+        Past::<Single<A>>::record(Vec::from(self), slot, log);
     }
 }
 
 #[diagnostic::do_not_recommend]
 impl<A: Aggregate> Past<Single<A>> for Vec<A::Event> {
-    fn fill(self, slot: &mut AggregateState<A>) {
-        fill(self, slot);
+    #[track_caller]
+    fn record(self, slot: &AggregateState<A>, log: &mut GivenLog) {
+        for event in &self {
+            log.append(event, slot.stream.clone());
+        }
     }
 }
 
 impl<A: Aggregate, G: Past<Single<A>>> Past<List<A>> for Vec<G> {
-    fn fill(self, parts: &mut Vec<AggregateState<A>>) {
+    #[track_caller]
+    fn record(self, parts: &Vec<AggregateState<A>>, log: &mut GivenLog) {
         assert_eq!(
             self.len(),
             parts.len(),
             "`given` needs one list of events for each aggregate of the command"
         );
         for (past, slot) in self.into_iter().zip(parts) {
-            past.fill(slot);
+            past.record(slot, log);
         }
     }
 }
@@ -296,138 +385,139 @@ impl<A: Aggregate, G: Past<Single<A>>> Past<List<A>> for Vec<G> {
 impl<B, Q, S, G, F> Past<WithQuery<B, Q, S>> for (G, F)
 where
     B: Shape,
-    Q: ApplySet<S> + Default + Send + Sync + 'static,
-    S: EventSet,
     G: Past<B>,
     F: EventLists,
 {
-    fn fill(self, parts: &mut (B::Parts, QueryState<Q, S>)) {
-        self.0.fill(&mut parts.0);
-        let mut records = Vec::new();
-        self.1.record(&mut records);
-        for record in records {
-            if let Err(error) = parts.1.apply(&record) {
-                panic!(
-                    "the event {} does not survive storage: {error}",
-                    record.name
-                );
-            }
-        }
+    #[track_caller]
+    fn record(self, parts: &(B::Parts, QueryState<Q, S>), log: &mut GivenLog) {
+        self.0.record(&parts.0, log);
+        self.1.append_to(log);
     }
 }
 
-impl<B: Shape> ExpectedOutcome<B> for ()
-where
-    B::Decision: Default,
-{
-    fn decision(self) -> B::Decision {
-        B::Decision::default()
+impl<A: Aggregate> ExpectedOutcome<Single<A>> for () {
+    fn decision(self, _: &AggregateState<A>) -> Events<A::Event> {
+        Events::none()
     }
 }
 
 #[diagnostic::do_not_recommend]
 impl<A: Aggregate, const N: usize> ExpectedOutcome<Single<A>> for [A::Event; N] {
-    fn decision(self) -> Events<A::Event> {
+    fn decision(self, _: &AggregateState<A>) -> Events<A::Event> {
         self.into()
     }
 }
 
 #[diagnostic::do_not_recommend]
 impl<A: Aggregate> ExpectedOutcome<Single<A>> for Vec<A::Event> {
-    fn decision(self) -> Events<A::Event> {
+    fn decision(self, _: &AggregateState<A>) -> Events<A::Event> {
         self.into()
     }
 }
 
 #[diagnostic::do_not_recommend]
 impl<A: Aggregate> ExpectedOutcome<Single<A>> for Events<A::Event> {
-    fn decision(self) -> Self {
+    fn decision(self, _: &AggregateState<A>) -> Self {
         self
     }
 }
 
+impl<A: Aggregate> ExpectedOutcome<List<A>> for () {
+    fn decision(self, parts: &Vec<AggregateState<A>>) -> Vec<Events<A::Event>> {
+        List::<A>::nothing(parts)
+    }
+}
+
 impl<A: Aggregate, X: ExpectedOutcome<Single<A>>> ExpectedOutcome<List<A>> for Vec<X> {
-    fn decision(self) -> Vec<Events<A::Event>> {
-        self.into_iter()
-            .map(ExpectedOutcome::<Single<A>>::decision)
+    #[track_caller]
+    fn decision(self, parts: &Vec<AggregateState<A>>) -> Vec<Events<A::Event>> {
+        assert_eq!(
+            self.len(),
+            parts.len(),
+            "`then` needs one list of events for each aggregate of the command"
+        );
+        let expected = self.into_iter().zip(parts);
+        expected
+            .map(|(events, part)| events.decision(part))
             .collect()
     }
 }
 
-impl<B, Q, S, X, const N: usize> ExpectedOutcome<WithQuery<B, Q, S>> for [X; N]
-where
-    B: Shape,
-    Q: ApplySet<S> + Default + Send + Sync + 'static,
-    S: EventSet,
-    [X; N]: ExpectedOutcome<B>,
-{
-    fn decision(self) -> B::Decision {
-        ExpectedOutcome::<B>::decision(self)
-    }
-}
-
-impl<B, Q, S, E> ExpectedOutcome<WithQuery<B, Q, S>> for Events<E>
-where
-    B: Shape,
-    Q: ApplySet<S> + Default + Send + Sync + 'static,
-    S: EventSet,
-    Self: ExpectedOutcome<B>,
-{
-    fn decision(self) -> B::Decision {
-        ExpectedOutcome::<B>::decision(self)
-    }
-}
-
-impl<B, Q, S, X, Y> ExpectedOutcome<WithQuery<B, Q, S>> for (X, Y)
-where
-    B: Shape,
-    Q: ApplySet<S> + Default + Send + Sync + 'static,
-    S: EventSet,
-    (X, Y): ExpectedOutcome<B>,
-{
-    fn decision(self) -> B::Decision {
-        ExpectedOutcome::<B>::decision(self)
+#[diagnostic::do_not_recommend]
+impl<B: Shape, Q, S, X: ExpectedOutcome<B>> ExpectedOutcome<WithQuery<B, Q, S>> for X {
+    #[track_caller]
+    fn decision(self, (parts, _): &(B::Parts, QueryState<Q, S>)) -> B::Decision {
+        ExpectedOutcome::<B>::decision(self, parts)
     }
 }
 
 impl EventLists for () {
-    fn record(self, _: &mut Vec<RecordedEvent>) {}
+    fn append_to(self, _: &mut GivenLog) {}
 }
 
 impl<E: Event, const N: usize> EventLists for [E; N] {
-    fn record(self, records: &mut Vec<RecordedEvent>) {
-        Vec::from(self).record(records);
+    #[track_caller]
+    fn append_to(self, log: &mut GivenLog) {
+        Vec::from(self).append_to(log);
     }
 }
 
 impl<E: Event> EventLists for Vec<E> {
-    fn record(self, records: &mut Vec<RecordedEvent>) {
-        let stream = StreamId::new("given", "events").unwrap_or_else(|error| panic!("{error}"));
-        for event in self {
-            let version = Version::new(records.len() as u64 + 1);
-            records.push(record(&event, stream.clone(), version));
+    #[track_caller]
+    fn append_to(self, log: &mut GivenLog) {
+        for event in &self {
+            log.append_elsewhere(event);
         }
     }
 }
 
-impl<F: EventLists, G: EventLists> EventLists for (F, G) {
-    fn record(self, records: &mut Vec<RecordedEvent>) {
-        self.0.record(records);
-        self.1.record(records);
-    }
+macro_rules! event_lists {
+    ($($list:ident $index:tt),+) => {
+        impl<$($list: EventLists),+> EventLists for ($($list,)+) {
+            #[track_caller]
+            fn append_to(self, log: &mut GivenLog) {
+                $(self.$index.append_to(log);)+
+            }
+        }
+    };
 }
 
+event_lists!(A 0, B 1);
+event_lists!(A 0, B 1, C 2);
+event_lists!(A 0, B 1, C 2, D 3);
+event_lists!(A 0, B 1, C 2, D 3, E 4);
+event_lists!(A 0, B 1, C 2, D 3, E 4, F 5);
+
 macro_rules! tuple_scenario {
-    ($($part:ident $past:ident $index:tt),+) => {
-        impl<$($part: Shape, $past: Past<$part>),+> Past<($($part,)+)> for ($($past,)+) {
-            fn fill(self, parts: &mut ($($part::Parts,)+)) {
-                $(self.$index.fill(&mut parts.$index);)+
+    ($($part:ident $value:ident $index:tt),+) => {
+        impl<$($part: Replay),+> Replay for ($($part,)+) {
+            #[track_caller]
+            fn replay(parts: &mut ($($part::Parts,)+), log: &[RecordedEvent]) {
+                $($part::replay(&mut parts.$index, log);)+
+            }
+
+            fn nothing(parts: &($($part::Parts,)+)) -> ($($part::Decision,)+) {
+                ($($part::nothing(&parts.$index),)+)
             }
         }
 
-        impl<$($part: Shape, $past: ExpectedOutcome<$part>),+> ExpectedOutcome<($($part,)+)> for ($($past,)+) {
-            fn decision(self) -> ($($part::Decision,)+) {
-                ($(self.$index.decision(),)+)
+        impl<$($part: Shape, $value: Past<$part>),+> Past<($($part,)+)> for ($($value,)+) {
+            #[track_caller]
+            fn record(self, parts: &($($part::Parts,)+), log: &mut GivenLog) {
+                $(self.$index.record(&parts.$index, log);)+
+            }
+        }
+
+        impl<$($part: Replay),+> ExpectedOutcome<($($part,)+)> for () {
+            fn decision(self, parts: &($($part::Parts,)+)) -> ($($part::Decision,)+) {
+                <($($part,)+)>::nothing(parts)
+            }
+        }
+
+        impl<$($part: Shape, $value: ExpectedOutcome<$part>),+> ExpectedOutcome<($($part,)+)> for ($($value,)+) {
+            #[track_caller]
+            fn decision(self, parts: &($($part::Parts,)+)) -> ($($part::Decision,)+) {
+                ($(self.$index.decision(&parts.$index),)+)
             }
         }
     };

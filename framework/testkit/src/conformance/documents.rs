@@ -36,10 +36,12 @@ pub async fn find(store: &impl DocumentStore, key: &str) -> Option<Document> {
     found.pop()
 }
 
+/// Returns the keys that a scan finds, without those of a store that encrypts personal data.
 pub async fn keys(store: &impl DocumentStore, scan: Scan) -> Vec<String> {
     let found = store.scan_documents(scan).await;
     let found = found.expect("the document scan should succeed");
-    found.into_iter().map(|document| document.key).collect()
+    let keys = found.into_iter().map(|document| document.key);
+    keys.filter(|key| !key.starts_with("personal/")).collect()
 }
 
 fn document(key: &str, revision: Revision, value: &str) -> Document {
