@@ -174,7 +174,8 @@ async fn personal_data_store_keeps_deadlines() {
     let store = MemoryStore::new();
     let master = MasterKey::new(&[7; 32]);
     let keys = DocumentKeys::open(store.clone(), master).await.unwrap();
-    check_deadlines_per_stream(PersonalDataStore::new(store, keys)).await;
+    let store = PersonalDataStore::open(store, keys).await.unwrap();
+    check_deadlines_per_stream(store).await;
 }
 
 #[test]

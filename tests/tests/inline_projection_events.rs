@@ -157,7 +157,8 @@ async fn read_again(store: &(impl SqlDatabase + Clone)) {
 /// Creates the build of version 3 by the runtime of an engine that decrypts personal data.
 async fn build_by_runtime(store: &(impl SqlDatabase + Clone), built: &Observed) {
     let keys = DocumentKeys::open(store.clone(), MasterKey::new(&[7; 32])).await;
-    let engine = Engine::new(PersonalDataStore::new(store.clone(), keys.unwrap()));
+    let encrypted = PersonalDataStore::open(store.clone(), keys.unwrap()).await;
+    let engine = Engine::new(encrypted.unwrap());
     let runtime = Runtime::builder(&engine)
         .projection(store.read_model(Observer::<3>(built.clone())))
         .start()
@@ -250,7 +251,8 @@ const EVENTS_PER_ROUND: usize = 8;
 
 async fn fill<S: factum::store::Store + Clone>(store: &S, other: &S) {
     let keys = DocumentKeys::open(store.clone(), MasterKey::new(&[7; 32])).await;
-    let encrypted = PersonalDataStore::new(store.clone(), keys.unwrap());
+    let encrypted = PersonalDataStore::open(store.clone(), keys.unwrap()).await;
+    let encrypted = encrypted.unwrap();
     for round in 0..8 {
         let appends = appends(round);
         if round >= 4 {

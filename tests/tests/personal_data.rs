@@ -17,8 +17,11 @@ use factum::privacy::{DocumentKeys, KeyError, MasterKey, PersonalDataStore};
 use factum::runtime::{
     Batch, BatchError, Consumer, DeadLetterState, EventError, FailurePolicy, ReadModel,
 };
-use factum::store::{AppendError, EventStore as _, InvalidAppend, Query};
-use factum::store::{MemoryDocuments, Revision};
+use factum::store::{
+    Append, AppendError, DocumentChanges, DocumentStore, EventStore as _, ExpectedVersion,
+    InvalidAppend, MemoryDocuments, NewEvent, Query, Read, Revision, Scan,
+};
+use factum_memory::MemoryStore;
 use factum_testkit::Backend;
 
 use people::*;
@@ -137,7 +140,9 @@ async fn rewrap_replaces_master_key<B: StoredBytes>() {
     let old = DocumentKeys::open(place.open().await, master()).await;
     assert!(matches!(old, Err(KeyError::WrongMasterKey)));
     let keys = DocumentKeys::open(place.open().await, new).await.unwrap();
-    let store = PersonalDataStore::new(place.open().await, keys);
+    let store = PersonalDataStore::open(place.open().await, keys)
+        .await
+        .unwrap();
     let names: Vec<_> = all_events(&store).await.iter().map(name).collect();
     assert_eq!(names, ["17", "[redacted]"]);
     assert_eq!(store.erase("18").await.unwrap().since, since);
@@ -369,20 +374,27 @@ async fn keys_can_live_in_another_store<B: StoredBytes>() {
             .await
             .unwrap()
     };
-    let store = PersonalDataStore::new(place.open().await, keys().await);
+    let store = PersonalDataStore::open(place.open().await, keys().await)
+        .await
+        .unwrap();
     let engine = Engine::new(store);
     engine
         .execute(record("17", registered("Ada")))
         .await
         .unwrap();
-    assert!(!contains(&place.stored_bytes().await, "personal/key"));
-    let store = PersonalDataStore::new(place.open().await, keys().await);
-    assert_eq!(name(&all_events(&store).await[0]), "Ada");
-    // A lost key is reported as an error, not as an erased subject.
-    let lost = DocumentKeys::open(MemoryDocuments::new(), master())
+    assert!(!contains(&place.stored_bytes().await, "personal/key/"));
+    let store = PersonalDataStore::open(place.open().await, keys().await)
         .await
         .unwrap();
-    let lost = PersonalDataStore::new(place.open().await, lost);
+    assert_eq!(name(&all_events(&store).await[0]), "Ada");
+    // An empty key store, for example by a mistake in its path, neither encrypts nor erases anything.
+    let empty = DocumentKeys::open(MemoryDocuments::new(), master()).await;
+    let opened = PersonalDataStore::open(place.open().await, empty.unwrap()).await;
+    assert!(matches!(opened, Err(KeyError::OtherKeyStore)));
+    // A lost key is reported as an error, not as an erased subject.
+    delete_key(&key_store.open().await).await;
+    let lost = PersonalDataStore::open(place.open().await, keys().await);
+    let lost = lost.await.unwrap();
     let event = all_events(&lost).await.remove(0);
     let error = event.decode::<CustomerEvent>().unwrap_err();
     assert_eq!(
@@ -391,4 +403,33 @@ async fn keys_can_live_in_another_store<B: StoredBytes>() {
     );
     let appended = lost.append(factum::store::Append::default()).await;
     assert!(!matches!(appended, Err(AppendError::Store(_))));
+}
+
+/// Deletes the only key.
+async fn delete_key(documents: &impl DocumentStore) {
+    let scan = Scan::prefix("personal/key/");
+    let keys = documents.scan_documents(scan).await.unwrap();
+    let delete = DocumentChanges::new().delete(&keys[0].key);
+    documents.change_documents(delete).await.unwrap();
+}
+
+#[tokio::test]
+async fn encrypted_events_of_a_copied_log_need_their_keys() {
+    let log = MemoryStore::new();
+    let keys = MemoryDocuments::new();
+    let opened = DocumentKeys::open(keys, master()).await.unwrap();
+    let store = PersonalDataStore::open(log.clone(), opened).await.unwrap();
+    let engine = Engine::new(store);
+    let registered = engine.execute(record("17", registered("Ada")));
+    registered.await.unwrap();
+    // The copy has the events, but not the documents.
+    let copy = MemoryStore::new();
+    for event in log.read(Read::all(Query::all())).await.unwrap().events {
+        let (stream, event) = (event.stream.clone(), NewEvent::from(event));
+        let append = Append::stream(stream, ExpectedVersion::Any, vec![event]);
+        copy.append(append).await.unwrap();
+    }
+    let empty = DocumentKeys::open(MemoryDocuments::new(), master()).await;
+    let opened = PersonalDataStore::open(copy, empty.unwrap()).await;
+    assert!(matches!(opened, Err(KeyError::OtherKeyStore)), "{opened:?}");
 }

@@ -291,7 +291,9 @@ async fn page_reads_one_document_once_keys_are_cached() {
     let reads = Arc::new(AtomicU64::new(0));
     let keys = CountingDocuments(MemoryDocuments::new(), reads.clone());
     let keys = DocumentKeys::open(keys, master()).await.unwrap();
-    let store = PersonalDataStore::new(MemoryStore::new(), keys);
+    let store = PersonalDataStore::open(MemoryStore::new(), keys)
+        .await
+        .unwrap();
     for subject in 0..20 {
         let events = (0..10).map(|number| noted(subject, number)).collect();
         let stream = format!("order-{subject}").parse().unwrap();

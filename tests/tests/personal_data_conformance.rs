@@ -21,7 +21,8 @@ impl Backend for EncryptedMemory {
 
     async fn open(&self) -> Self::Store {
         let keys = DocumentKeys::open(self.keys.clone(), MasterKey::new(&[7; 32])).await;
-        PersonalDataStore::new(self.store.clone(), keys.expect("keys"))
+        let store = PersonalDataStore::open(self.store.clone(), keys.expect("keys")).await;
+        store.expect("the key store of the log")
     }
 }
 

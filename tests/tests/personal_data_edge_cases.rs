@@ -71,7 +71,7 @@ fn call(customer: &str, name: &str) -> personal::Call {
 async fn open(store: &MemoryStore, master: u8) -> PersonalDataStore<MemoryStore> {
     let master = MasterKey::new(&[master; 32]);
     let keys = DocumentKeys::open(store.clone(), master).await.unwrap();
-    PersonalDataStore::new(store.clone(), keys)
+    PersonalDataStore::open(store.clone(), keys).await.unwrap()
 }
 
 #[tokio::test]

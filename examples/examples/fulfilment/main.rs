@@ -54,7 +54,7 @@ async fn main() -> anyhow::Result<()> {
     // Addresses are encrypted, with keys in a separate file.
     let keys = SqliteStore::open(file.with_extension("keys.db")).await?;
     let keys = DocumentKeys::open(keys, MASTER_KEY.parse()?).await?;
-    let personal = PersonalDataStore::new(store.clone(), keys);
+    let personal = PersonalDataStore::open(store.clone(), keys).await?;
     let engine = Engine::new(personal.clone());
 
     let printer = print_events(&engine, *store.watch().borrow());

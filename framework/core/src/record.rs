@@ -212,6 +212,22 @@ impl RecordedEvent {
     }
 }
 
+impl From<RecordedEvent> for NewEvent {
+    /// Returns the event as it was before a store stored it, to append it to another store.
+    fn from(event: RecordedEvent) -> Self {
+        Self {
+            id: event.id,
+            name: event.name,
+            schema_version: event.schema_version,
+            content_type: event.content_type,
+            data: event.data,
+            tags: event.tags,
+            metadata: event.metadata,
+            personal: Vec::new(),
+        }
+    }
+}
+
 impl AsRef<Self> for RecordedEvent {
     fn as_ref(&self) -> &Self {
         self

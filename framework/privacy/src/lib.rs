@@ -10,6 +10,7 @@ mod erase;
 mod error;
 mod key_cache;
 mod key_store;
+mod log_keys;
 mod master_key;
 mod personal_categories;
 mod store;

@@ -22,8 +22,10 @@ use crate::append_order::AppendOrder;
 use crate::decrypt::decrypt;
 use crate::encrypt::encrypt;
 use crate::erase::{self, Erased};
+use crate::error::KeyError;
 use crate::key_cache::KeyCache;
 use crate::key_store::KeyStore;
+use crate::log_keys::claim_log;
 use crate::personal_categories::PersonalCategories;
 
 /// A store that encrypts fields marked `#[personal]` on append, and decrypts them on read.
@@ -36,7 +38,7 @@ use crate::personal_categories::PersonalCategories;
 /// #     events: S, keys: impl Store, master_key: &str, customer: u32, runtime: factum::Runtime,
 /// # ) -> Result<(), Box<dyn std::error::Error>> {
 /// let keys = DocumentKeys::open(keys, master_key.parse()?).await?;
-/// let store = PersonalDataStore::new(events.clone(), keys);
+/// let store = PersonalDataStore::open(events.clone(), keys).await?;
 /// let engine = Engine::new(store.clone());
 /// // …
 /// let erased = store.erase(customer).await?;
@@ -63,18 +65,26 @@ struct PrivacyState {
 }
 
 impl<S: Store> PersonalDataStore<S> {
-    /// Creates a decorator for `store`, with the keys of the data subjects in `keys`.
-    #[must_use]
-    pub fn new(store: S, keys: impl KeyStore) -> Self {
+    /// Opens a decorator for `store`, with the keys of the data subjects in `keys`.
+    ///
+    /// The first call stores a fingerprint of the key store in a document of `store`. Later calls compare it, so that a
+    /// key store of another log, or an empty one by mistake, is noticed before it encrypts or erases anything.
+    ///
+    /// # Errors
+    /// Returns [`KeyError::OtherKeyStore`] if the log was opened with another key store before, and
+    /// [`KeyError::Store`] if a backend fails.
+    pub async fn open(store: S, keys: impl KeyStore) -> Result<Self, KeyError> {
+        let keys = KeyCache::new(keys);
+        claim_log(&store, keys.key_store()).await?;
         let shared = PrivacyState {
-            keys: KeyCache::new(keys),
+            keys,
             order: AppendOrder::default(),
             categories: PersonalCategories::default(),
         };
-        Self {
+        Ok(Self {
             store,
             shared: Arc::new(shared),
-        }
+        })
     }
 
     /// Returns the inner store, which returns personal data encrypted.
@@ -102,7 +112,14 @@ impl<S: Store> PersonalDataStore<S> {
     /// Evicts the cached states of `engine` after each erasure in another process.
     ///
     /// It checks for erasures once in each interval `every`, and never returns: spawn it once in each process.
+    ///
+    /// # Panics
+    /// Panics if `every` is zero.
     pub async fn evict_erased(self, engine: Engine, every: Duration) {
+        assert!(
+            !every.is_zero(),
+            "invalid interval between two checks for erasures: 0; expected for example 1 second"
+        );
         erase::evict_erased(self.shared.keys.key_store(), engine, every).await;
     }
 }

@@ -166,7 +166,8 @@ pub(crate) type Encrypted<B> = PersonalDataStore<<B as Backend>::Store>;
 /// Opens the store of `backend` like a new process would, with the keys in the same store.
 pub(crate) async fn open<B: Backend>(backend: &B) -> Encrypted<B> {
     let keys = DocumentKeys::open(backend.open().await, master()).await;
-    PersonalDataStore::new(backend.open().await, keys.unwrap())
+    let store = PersonalDataStore::open(backend.open().await, keys.unwrap()).await;
+    store.unwrap()
 }
 
 /// Returns all events as `store` reads them.
