@@ -21,6 +21,7 @@ mod aggregate;
 mod attr;
 mod command;
 mod container;
+mod distinct;
 mod errors;
 mod event;
 mod field;

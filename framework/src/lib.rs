@@ -217,7 +217,9 @@ pub mod __private {
     pub use factum_engine::command::Command;
     pub use factum_engine::command::fingerprint::{OmittedFields, is_default, omitted_fields};
     pub use factum_engine::event::{Event, EventType};
-    pub use factum_engine::event_set::{ApplySet, EventSet, has_name};
+    pub use factum_engine::event_set::{
+        ApplySet, EventSet, StoredNames, distinct_commands, distinct_events, equal, has_name,
+    };
     pub use factum_engine::legacy::LegacyDecoder;
     pub use factum_engine::personal::{
         IndexedPersonalField, PersonalField, Subject, personal_field, personal_fields, subject,
@@ -237,7 +239,7 @@ pub mod __private {
                 let tags = set[event][index].tags;
                 let mut tag = 0;
                 while tag < tags.len() {
-                    if equal(tags[tag].as_bytes(), key.as_bytes()) {
+                    if equal(tags[tag], key) {
                         return true;
                     }
                     tag += 1;
@@ -254,36 +256,6 @@ pub mod __private {
 
     /// Compiles if `P` implements `Respond`.
     pub const fn responds<P: factum_engine::process::Respond>() {}
-
-    /// Checks at compile time that the names of the commands of a process manager are distinct.
-    ///
-    /// # Panics
-    /// If two of `names` are equal.
-    pub const fn distinct(names: &[&str]) {
-        let mut first = 0;
-        while first < names.len() {
-            let mut second = first + 1;
-            while second < names.len() {
-                assert!(
-                    !equal(names[first].as_bytes(), names[second].as_bytes()),
-                    "two commands of a process manager have the same name; rename one with `#[command(name = \"…\")]`"
-                );
-                second += 1;
-            }
-            first += 1;
-        }
-    }
-
-    const fn equal(left: &[u8], right: &[u8]) -> bool {
-        let mut index = 0;
-        while index < left.len() && index < right.len() {
-            if left[index] != right[index] {
-                return false;
-            }
-            index += 1;
-        }
-        left.len() == right.len()
-    }
 
     /// The event type of an aggregate.
     pub type EventOf<A> = <A as Aggregate>::Event;

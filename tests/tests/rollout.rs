@@ -26,7 +26,9 @@ use factum_tests::load::{Fill, PATIENT};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use rolling::{LEASE, assert_counts_never_decrease, assert_equals_replay, counts, run, within};
+use rolling::{
+    LEASE, assert_counts_never_decrease, assert_equals_replay, counts, run, wait_error, within,
+};
 
 /// Concurrent writers and readers, each with its own store.
 struct Load {
@@ -227,7 +229,7 @@ async fn version_rollback_requires_rebuild(place: &str) {
         reason: reason.to_owned(),
     };
     let waited = within("the wait", first.wait_until_current()).await;
-    assert_eq!(waited, Err(blocked(last, superseded)));
+    assert_eq!(wait_error(waited), blocked(last, superseded));
     let promotion_blocked = first.status().remove(0).promotion_blocked;
     assert_eq!(promotion_blocked.as_deref(), Some(superseded));
     let (checkpoint, last) = (last, Position::new(filled.position));
@@ -252,7 +254,7 @@ async fn version_rollback_requires_rebuild(place: &str) {
     let waited = within("the wait", second.wait_until_current()).await;
     let superseded = "the active build 3 of version 1 was created after build 2 of this code's version 2: call \
                       `rebuild` to make that version active again";
-    assert_eq!(waited, Err(blocked(last, superseded)));
+    assert_eq!(wait_error(waited), blocked(last, superseded));
     // The build of version 1 is active and is updated.
     let filled = Fill::new("a", 5).execute(&engine).await.unwrap();
     let last = Position::new(filled.position);

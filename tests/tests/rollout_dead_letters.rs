@@ -22,7 +22,7 @@ use factum_tests::backend::Backend;
 use factum_tests::count::Count;
 use factum_tests::load::{Fill, PATIENT};
 
-use rolling::{LEASE, assert_equals_replay, counts, run, within};
+use rolling::{LEASE, assert_equals_replay, counts, run, wait_error, within};
 
 /// Runs version `V`, which fails on events of the jar `poison`.
 async fn run_failing<const V: u32>(
@@ -72,7 +72,7 @@ async fn new_dead_letter_blocks_promotion(place: &str) {
         position: last,
         reason: blocked.to_owned(),
     };
-    assert_eq!(waited, Err(expected));
+    assert_eq!(wait_error(waited), expected);
     assert_eq!(new.status()[0].promotion_blocked.as_deref(), Some(blocked));
     assert_equals_replay(&backend, &engine).await;
     let dead_letters = counts(&new).dead_letters().await.unwrap();
@@ -116,7 +116,8 @@ async fn different_dead_letter_blocks_promotion(place: &str) {
     assert_eq!(old.status()[0].dead_letters, 2);
     let new = run_failing::<2>(&backend, &engine, "b").await;
     let waited = within("the wait", new.wait_until_current()).await;
-    let Err(WaitError::PromotionBlocked { reason, .. }) = waited else {
+    let waited = wait_error(waited);
+    let WaitError::PromotionBlocked { reason, .. } = waited else {
         panic!("{waited:?}");
     };
     let blocked = "the event at position 3 is a dead letter of build 2 ";

@@ -43,6 +43,25 @@ impl Decide for Switch {
     }
 }
 
+#[derive(Debug, thiserror::Error)]
+#[error("the lamp {0} is broken")]
+struct Broken(u64);
+
+#[derive(Command, Debug, Clone, Serialize, Deserialize)]
+#[command(on = Lamp)]
+struct Repair {
+    #[id]
+    lamp: u64,
+}
+
+impl Decide for Repair {
+    type Error = Broken;
+
+    fn decide(&self, _: &Lamp) -> Result<Events<LampEvent>, Broken> {
+        Err(Broken(self.lamp))
+    }
+}
+
 #[derive(Projection, Default)]
 #[projection(name = "lamps", events = LampEvent)]
 struct Lamps;
@@ -72,7 +91,7 @@ async fn command_spans_record_streams_attempts_and_position() {
     work.with_current_subscriber().await;
     let log = log.text();
     for expected in [
-        r#"execute{command="Switch" correlation=00000000-0000-0000-0000-000000000007 streams=[StreamId(lamp-7)] attempts=1 position=1}: factum"#,
+        r#"execute{command="Switch" correlation=00000000-0000-0000-0000-000000000007 streams=[StreamId(lamp-7)] outcome="done" attempts=1 position=1}: factum"#,
         ":load:read{stream=lamp-7 after=0}: factum",
         ":load: factum",
         ":decide{attempts=1}: factum",
@@ -113,4 +132,28 @@ async fn conflict_and_retry_are_logged_at_debug() {
         1,
         "{log}"
     );
+}
+
+#[tokio::test]
+async fn rejected_and_failed_commands_have_an_outcome() {
+    let log = Log::default();
+    let _default = tracing::subscriber::set_default(log.subscriber(Level::DEBUG, FmtSpan::CLOSE));
+    let store = MemoryStore::new();
+    let engine = Engine::new(store.clone());
+    engine.execute(Repair { lamp: 7 }).await.unwrap_err();
+    let conflict = engine.execute(Switch { lamp: 7 }).expected_version(3);
+    conflict.await.unwrap_err();
+    let invalid = engine.execute(Switch { lamp: 7 }).idempotency_key("");
+    invalid.await.unwrap_err();
+    let log = log.text();
+    for expected in [
+        r#"command not executed outcome="rejected" error="the lamp 7 is broken""#,
+        r#"command not executed outcome="conflict" error="conflict after 0 attempts: conflict: lamp-7 is at version 0"#,
+        r#"command not executed outcome="failed" error="invalid idempotency key"#,
+        r#"execute{command="Repair""#,
+        r#"outcome="rejected"}"#,
+        r#"outcome="failed"}"#,
+    ] {
+        assert!(log.contains(expected), "no {expected} in:\n{log}");
+    }
 }

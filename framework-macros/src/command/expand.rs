@@ -7,6 +7,7 @@ use syn::{Error, Type};
 
 use super::model::{CommandModel, DcbQueryModel};
 use crate::container::Container;
+use crate::distinct::distinct_events;
 use crate::errors::into_type_and_items;
 use crate::field::{fields_pattern, tag_values};
 
@@ -23,6 +24,8 @@ pub fn expand(container: &Container<'_>, model: &CommandModel<'_>) -> TokenStrea
     let clause = where_clause(container, model);
     let fingerprint = model.fingerprint.expand(container);
     let tag_checks = tag_checks(container, model);
+    let queried = model.query.as_ref().and_then(|query| query.events);
+    let distinct_events = queried.and_then(|events| distinct_events(container, events));
     // If a field has another type than the id, the compiler points at `on` for the expected type.
     let (span, private) = (model.on.span(), container.private_at(model.on.span()));
     let returned = quote_spanned!(span=> <#on as #private::Boundary>::Target<'_>);
@@ -42,6 +45,7 @@ pub fn expand(container: &Container<'_>, model: &CommandModel<'_>) -> TokenStrea
         }
 
         #tag_checks
+        #distinct_events
     }
 }
 

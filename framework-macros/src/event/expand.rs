@@ -17,6 +17,7 @@ pub fn expand(container: &Container<'_>, model: &EventModel<'_>) -> TokenStream 
     let types = model.types.iter();
     let types = types.map(|event_type| event_type_value(private, event_type));
     let legacy = legacy_constants(container, model);
+    let ident = container.ident;
     let type_index = type_index_body(model);
     let tags = tags_body(container, model);
     let personal = personal_function(container, model);
@@ -29,6 +30,9 @@ pub fn expand(container: &Container<'_>, model: &EventModel<'_>) -> TokenStream 
             const TYPES: &'static [#private::EventType] = &[#(#types),*];
 
             #legacy
+
+            const RUST_TYPE: &'static str =
+                ::core::concat!(::core::module_path!(), "::", ::core::stringify!(#ident));
 
             fn type_index(&self) -> usize { #type_index }
 
@@ -118,7 +122,7 @@ fn event_type_value(private: &TokenStream, event_type: &EventTypeModel<'_>) -> T
     }
 }
 
-/// Returns the constants `LEGACY` and `RETIRED`, unless they are empty.
+/// Returns the constants `LEGACY`, `LEGACY_NAMES` and `RETIRED`, unless they are empty.
 fn legacy_constants(container: &Container<'_>, model: &EventModel<'_>) -> TokenStream {
     let private = &container.private;
     let (legacy, retired) = (&model.legacy, &model.retired);
@@ -127,7 +131,11 @@ fn legacy_constants(container: &Container<'_>, model: &EventModel<'_>) -> TokenS
             let (span, private) = (ty.span(), container.private_at(ty.span()));
             quote_spanned!(span=> #private::LegacyDecoder::<Self>::of::<#ty>())
         });
-        quote!(const LEGACY: &'static [#private::LegacyDecoder<Self>] = &[#(#decoders),*];)
+        let names = (0..legacy.len()).map(|index| quote!(Self::LEGACY[#index].stored_names));
+        quote! {
+            const LEGACY: &'static [#private::LegacyDecoder<Self>] = &[#(#decoders),*];
+            const LEGACY_NAMES: &'static [#private::StoredNames] = &[#(#names),*];
+        }
     });
     let retired = (!retired.is_empty())
         .then(|| quote!(const RETIRED: &'static [&'static str] = &[#(#retired),*];));

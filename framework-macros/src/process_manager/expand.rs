@@ -7,6 +7,7 @@ use syn::{Error, Type};
 
 use super::model::ProcessManagerModel;
 use crate::container::Container;
+use crate::distinct::distinct_events;
 use crate::errors::into_type_and_items;
 
 /// Returns the impl of `ProcessManager`, an impl of `SentBy` for each command, and assertions.
@@ -25,11 +26,12 @@ pub fn expand(container: &Container<'_>, model: &ProcessManagerModel<'_>) -> Tok
     let sent_by = sent_by_impls(container, command_types);
     let names = command_types.iter().map(|command| {
         let (span, private) = (command.span(), container.private_at(command.span()));
-        quote_spanned!(span=> <#command as #private::Command>::NAME)
+        quote_spanned!(span=> (<#command as #private::Command>::NAME, ::core::stringify!(#command)))
     });
     // The assertions report a missing impl at the type, and not where the process manager is registered.
     let events_span = events.span();
     let reacts = quote_spanned!(events_span=> #private::reacts::<#ident, #events>());
+    let distinct_events = distinct_events(container, events);
     let responds = quote_spanned!(ident.span()=> #private::responds::<#ident>());
     quote! {
         #head {
@@ -45,8 +47,9 @@ pub fn expand(container: &Container<'_>, model: &ProcessManagerModel<'_>) -> Tok
         const _: () = {
             #reacts;
             #responds;
-            #private::distinct(&[#(#names),*]);
+            #private::distinct_commands(&[#(#names),*]);
         };
+        #distinct_events
     }
 }
 

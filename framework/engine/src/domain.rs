@@ -4,6 +4,7 @@ pub mod aggregate;
 pub mod codec;
 pub mod deadline;
 pub mod decoded;
+pub mod distinct;
 pub mod error;
 pub mod event;
 pub mod event_set;

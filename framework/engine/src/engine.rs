@@ -4,6 +4,7 @@ mod alarm;
 mod append_chain;
 mod command_key;
 mod core;
+mod deadline_commands;
 mod decision_context;
 mod encode_deadlines;
 mod execute_and_wait;
@@ -20,8 +21,10 @@ mod stream_queues;
 use std::fmt;
 use std::sync::Arc;
 
+use factum_core::error::StoreError;
 use factum_core::position::Position;
 use factum_core::query::Query;
+use factum_core::read::Read;
 use factum_core::store::Store;
 use factum_core::stream_id::StreamId;
 use uuid::Uuid;
@@ -31,7 +34,9 @@ use crate::clock::{Clock, SharedClock, SystemClock};
 use crate::command::Decide;
 use crate::domain::aggregate::Aggregate;
 use crate::domain::codec::Verification;
+use crate::domain::deadline::CommandType;
 use crate::engine::core::EngineCore;
+use crate::engine::deadline_commands::DeadlineCommands;
 use crate::engine::stream_queues::StreamQueues;
 use crate::state::cache::AggregateCache;
 use crate::state::loader::StateLoader;
@@ -50,6 +55,9 @@ pub use crate::state::load_error::LoadError;
 
 /// The number of states in the aggregate cache, unless set.
 const CACHE_CAPACITY: usize = 10_000;
+
+/// The maximum number of states in the aggregate cache.
+const MAX_CACHE_CAPACITY: usize = 100_000_000;
 
 /// Executes commands and loads aggregates, on any store.
 ///
@@ -155,6 +163,15 @@ impl Engine {
         Subscription::new(self.0.loader.store.clone(), query, after)
     }
 
+    /// Returns the head: the position of the last event in the log.
+    ///
+    /// # Errors
+    /// Returns [`StoreError`] if the store fails.
+    pub async fn head(&self) -> Result<Position, StoreError> {
+        let newest = Read::all(Query::all()).backward().limit(1);
+        Ok(self.store().read(newest).await?.head)
+    }
+
     /// Removes the states of `streams`, and those of all DCB queries, from the aggregate cache.
     ///
     /// The next command reads them from the store again. A command that is executed at the same time may put its state
@@ -178,6 +195,12 @@ impl Engine {
         &self.0.clock
     }
 
+    /// Records that a runtime executes the command `name` when a deadline is due.
+    #[doc(hidden)]
+    pub fn add_deadline_command(&self, name: &'static str, command_type: CommandType) {
+        self.0.deadline_commands.add(name, command_type);
+    }
+
     /// Returns the alarm that wakes the executor of deadlines.
     #[doc(hidden)]
     #[must_use]
@@ -194,8 +217,15 @@ impl Engine {
 
 impl EngineBuilder {
     /// Sets the retry policy of commands: the number of attempts and the delays between them.
+    ///
+    /// # Panics
+    /// Panics if [`RetryPolicy::check`] fails.
     #[must_use]
+    #[track_caller]
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        if let Err(rule) = policy.check() {
+            panic!("{rule}");
+        }
         self.retry = policy;
         self
     }
@@ -204,8 +234,16 @@ impl EngineBuilder {
     ///
     /// The cache has this number of states of aggregates, and as many of DCB queries.
     /// The default is 10,000; 0 disables the cache.
+    ///
+    /// # Panics
+    /// Panics if there are more than 100 million.
     #[must_use]
+    #[track_caller]
     pub fn cache_capacity(mut self, entries: usize) -> Self {
+        assert!(
+            entries <= MAX_CACHE_CAPACITY,
+            "invalid `cache_capacity`: {entries}; expected at most {MAX_CACHE_CAPACITY}"
+        );
         self.cache_capacity = entries;
         self
     }
@@ -248,6 +286,7 @@ impl EngineBuilder {
             retry: self.retry,
             verification: self.verification,
             clock: self.clock,
+            deadline_commands: DeadlineCommands::default(),
             alarm: DeadlineAlarm::new(),
         }))
     }

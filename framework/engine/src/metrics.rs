@@ -22,6 +22,20 @@ pub enum OutcomeLabel {
     Failed,
 }
 
+impl OutcomeLabel {
+    /// Returns the value of the label, which spans record as well.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Repeated => "repeated",
+            Self::Rejected => "rejected",
+            Self::Conflict => "conflict",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// The cause of a retry, as a metric label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RetryCause {
@@ -41,7 +55,13 @@ mod keys {
     use crate::command::Command;
     use crate::metrics::{OutcomeLabel, RetryCause};
 
-    const OUTCOMES: [&str; 5] = ["done", "repeated", "rejected", "conflict", "failed"];
+    const OUTCOMES: [&str; 5] = [
+        OutcomeLabel::Done.as_str(),
+        OutcomeLabel::Repeated.as_str(),
+        OutcomeLabel::Rejected.as_str(),
+        OutcomeLabel::Conflict.as_str(),
+        OutcomeLabel::Failed.as_str(),
+    ];
     const CAUSES: [&str; 2] = ["conflict", "store"];
 
     /// The metric keys of the command `C`.

@@ -11,7 +11,7 @@ mod react;
 mod react_set;
 mod reactions;
 
-pub use crate::domain::deadline::When;
+pub use crate::domain::deadline::{CommandType, When};
 pub use action::ProcessAction;
 pub use command_set::{CommandEnvelope, CommandOutcome, CommandRoute, CommandSet};
 pub use encode_command_error::EncodeCommandError;

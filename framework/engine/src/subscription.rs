@@ -47,8 +47,16 @@ impl Subscription {
     }
 
     /// Sets the maximum number of events in a page, 1 to [`MAX_PAGE`].
+    ///
+    /// # Panics
+    /// Panics if the number is 0 or more than [`MAX_PAGE`].
     #[must_use]
+    #[track_caller]
     pub fn page_size(mut self, size: usize) -> Self {
+        assert!(
+            (1..=MAX_PAGE).contains(&size),
+            "invalid `page_size`: {size}; expected 1 to {MAX_PAGE}"
+        );
         self.page_size = size;
         self
     }

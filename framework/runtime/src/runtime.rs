@@ -1,6 +1,7 @@
 //! [`Runtime`]: runs projections, process managers, schedules and event handlers.
 
 mod builder;
+mod database_check;
 mod node;
 mod running;
 mod start_error;
@@ -75,6 +76,8 @@ const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// | task | call |
 /// |---|---|
 /// | Read your own write | `engine.execute(command).and_wait(&owners)` |
+/// | Wait for all events that are stored now | [`wait_until_caught_up`](Self::wait_until_caught_up) |
+/// | Wait until no work is left, in tests | [`wait_until_idle`](Self::wait_until_idle) |
 /// | Get the status, or watch it | [`status`](Self::status), [`ConsumerHandle::watch`] |
 /// | Rebuild a read model | [`ProjectionHandle::rebuild`] |
 /// | Roll out a new version | [`ProjectionHandle::wait_until_current`], [`ProjectionHandle::promote`] |
@@ -206,11 +209,20 @@ impl Runtime {
         Ok(())
     }
 
-    /// Waits until the active build of every projection has the version of this code.
+    /// Waits until every consumer has processed the events that are stored now.
     ///
     /// # Errors
-    /// Returns [`WaitError`] for a projection that has stopped or whose promotion is blocked.
-    pub async fn wait_until_current(&self) -> Result<(), WaitError> {
+    /// Returns [`ControlError::Wait`] for a consumer that has stopped, and [`ControlError::Store`] if the store fails.
+    pub async fn wait_until_caught_up(&self) -> Result<(), ControlError> {
+        Ok(self.wait_for(self.engine.head().await?).await?)
+    }
+
+    /// Waits until every projection [is current](ProjectionHandle::wait_until_current).
+    ///
+    /// # Errors
+    /// Returns [`ControlError::Wait`] for a projection that has stopped or whose promotion is blocked, and
+    /// [`ControlError::Store`] if the store fails.
+    pub async fn wait_until_current(&self) -> Result<(), ControlError> {
         for projection in self.projections() {
             projection.wait_until_current().await?;
         }

@@ -16,6 +16,8 @@ mod state_graph;
 mod states;
 mod type_name;
 
+use std::collections::HashMap;
+
 use factum_engine::aggregate::Aggregate;
 use factum_engine::boundary::Boundary;
 use factum_engine::command::Command;
@@ -25,6 +27,7 @@ use factum_engine::projection::Projection;
 use schemars::JsonSchema;
 use serde_json::Value;
 
+use crate::stored_names::KnownEvents;
 use model::{AggregateEntry, CommandEntry, DomainModel, ProcessManagerEntry, ProjectionEntry};
 
 pub use describe_events::DescribeEvents;
@@ -43,6 +46,10 @@ pub use states::States;
 #[must_use = "a catalog is written by `to_markdown`, `to_json_schema` or `to_asyncapi`"]
 pub struct Catalog {
     model: DomainModel,
+    /// The stored names of the events, which must be distinct.
+    known_events: KnownEvents,
+    /// The names of commands, projections and process managers, with their Rust types.
+    names: HashMap<(&'static str, &'static str), &'static str>,
 }
 
 impl Catalog {
@@ -59,6 +66,8 @@ impl Catalog {
                 process_managers: Vec::new(),
                 state_graphs: Vec::new(),
             },
+            known_events: KnownEvents::default(),
+            names: HashMap::new(),
         }
     }
 
@@ -77,26 +86,39 @@ impl Catalog {
     /// Adds an aggregate and its events.
     ///
     /// # Panics
-    /// Panics if the `JsonSchema` of the events was not derived, or not for the type that implements `Deserialize`.
+    /// Panics if the `JsonSchema` of the events was not derived, or not for the type that implements `Deserialize`. Panics
+    /// if the events of another aggregate have the same event type, alias or legacy event type.
+    #[track_caller]
     pub fn aggregate<A: Aggregate>(mut self) -> Self
     where
         A::Event: JsonSchema,
     {
+        self.known_events.add::<A::Event>();
         self.model.aggregates.push(AggregateEntry::of::<A>());
         self
     }
 
     /// Adds a command.
+    ///
+    /// # Panics
+    /// Panics if another command has the same name.
+    #[track_caller]
     pub fn command<C: Command + JsonSchema>(mut self) -> Self
     where
         <C::On as Boundary>::Shape: DescribeShape,
     {
+        self.add_name::<C>("command", C::NAME);
         self.model.commands.push(CommandEntry::of::<C>());
         self
     }
 
     /// Adds a projection.
+    ///
+    /// # Panics
+    /// Panics if another projection has the same name.
+    #[track_caller]
     pub fn projection<P: Projection>(mut self) -> Self {
+        self.add_name::<P>("projection", P::NAME);
         self.model.projections.push(ProjectionEntry::of::<P>());
         self
     }
@@ -104,10 +126,15 @@ impl Catalog {
     /// Adds a process manager: its purpose, the events that it handles, and the commands that it may send.
     ///
     /// The deadlines of a process manager are not part of its type. Mention them in its documentation comment.
+    ///
+    /// # Panics
+    /// Panics if another process manager has the same name.
+    #[track_caller]
     pub fn process_manager<P: ProcessManager>(mut self) -> Self
     where
         <P::Events as EventSet>::Each: DescribeEvents,
     {
+        self.add_name::<P>("process manager", P::NAME);
         let entry = ProcessManagerEntry::of::<P>();
         self.model.process_managers.push(entry);
         self
@@ -121,6 +148,16 @@ impl Catalog {
     pub fn states<A: Aggregate>(mut self, states: States<A>) -> Self {
         self.model.state_graphs.push(states.explore());
         self
+    }
+
+    #[track_caller]
+    fn add_name<T>(&mut self, kind: &'static str, name: &'static str) {
+        let rust_type = std::any::type_name::<T>();
+        if let Some(other) = self.names.insert((kind, name), rust_type)
+            && other != rust_type
+        {
+            panic!("two {kind}s have the name {name:?}: {other} and {rust_type}; rename one");
+        }
     }
 
     /// Returns a Markdown document with [Mermaid](https://mermaid.js.org) diagrams, for human readers.

@@ -7,6 +7,7 @@
 pub mod catalog;
 mod event_schemas;
 pub mod lock;
+mod stored_names;
 
 pub use catalog::Catalog;
 pub use lock::{EventsLock, Incompatibility, LockError, events_lock};

@@ -20,6 +20,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 
 use crate::event_schemas::event_schemas;
+use crate::stored_names::KnownEvents;
 use compatibility::mismatches;
 use json_shape::EventSchema;
 use lock_file::LockFile;
@@ -60,6 +61,7 @@ pub use error::{Incompatibility, LockError};
 pub fn events_lock(path: impl Into<PathBuf>) -> EventsLock {
     EventsLock {
         path: path.into(),
+        known_events: KnownEvents::default(),
         current: BTreeMap::new(),
         retired: BTreeSet::new(),
         legacy_decoders: Vec::new(),
@@ -73,6 +75,8 @@ pub fn events_lock(path: impl Into<PathBuf>) -> EventsLock {
 #[must_use = "the types are not compared until `check` is called"]
 pub struct EventsLock {
     path: PathBuf,
+    /// The names of the added types, which must be distinct.
+    known_events: KnownEvents,
     current: BTreeMap<&'static str, CodeSchemas>,
     retired: BTreeSet<&'static str>,
     /// The functions that return whether a legacy type decodes an event type in a version.
@@ -129,8 +133,11 @@ impl EventsLock {
     /// Adds every event type in `E`.
     ///
     /// # Panics
-    /// Panics if the `JsonSchema` of `E` was not derived, or not for the type that implements `Deserialize`.
+    /// Panics if the `JsonSchema` of `E` was not derived, or not for the type that implements `Deserialize`. Panics if
+    /// another type that was added has the same event type, alias or legacy event type.
+    #[track_caller]
     pub fn event<E: Event + JsonSchema>(mut self) -> Self {
+        self.known_events.add::<E>();
         let schemas = code_schemas::<E>().map(|schemas| (schemas.event_type.name, schemas));
         self.current.extend(schemas);
         self.retired.extend(E::RETIRED);

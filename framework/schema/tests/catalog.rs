@@ -100,6 +100,50 @@ impl Apply<OrderEvent> for Unpaid {
 #[error("no")]
 struct No;
 
+mod namesakes {
+    use super::*;
+
+    #[derive(Event, Debug, Clone, Serialize, Deserialize, JsonSchema)]
+    #[event(name = "order.cancelled")]
+    pub struct OtherEvent {}
+
+    #[derive(Aggregate, Default, Clone)]
+    #[aggregate(category = "other", id = u8, event = OtherEvent)]
+    pub struct Other;
+
+    impl Apply<OtherEvent> for Other {
+        fn apply(&mut self, _: &OtherEvent) {}
+    }
+
+    #[derive(Command, Serialize, JsonSchema)]
+    #[command(on = Other, name = "pay")]
+    pub struct Repay {
+        #[id]
+        pub id: u8,
+    }
+}
+
+#[test]
+#[should_panic(
+    expected = "two events have the event type \"order.cancelled\": `catalog::OrderEvent` and `catalog::namesakes::OtherEvent`"
+)]
+fn catalog_rejects_two_events_with_one_name() {
+    let _ = Catalog::new("shop")
+        .aggregate::<Order>()
+        .aggregate::<Order>()
+        .aggregate::<namesakes::Other>();
+}
+
+#[test]
+#[should_panic(
+    expected = "two commands have the name \"pay\": catalog::Pay and catalog::namesakes::Repay; rename one"
+)]
+fn catalog_rejects_two_commands_with_one_name() {
+    let _ = Catalog::new("shop")
+        .command::<Pay>()
+        .command::<namesakes::Repay>();
+}
+
 /// Places an order.
 #[derive(Command, Serialize, JsonSchema)]
 #[command(on = Order, query = Unpaid)]

@@ -138,3 +138,12 @@ fn raised_version_needs_upcaster_for_each_step() {
          from version 1"
     );
 }
+
+#[test]
+#[should_panic(expected = "two events have the event type \"e.made\": ")]
+fn two_types_with_one_event_type_are_rejected() {
+    events!(other: #[event(prefix = "e")] pub(super) enum Other { Made });
+    let _ = lock::<plain::E>()
+        .event::<plain::E>()
+        .event::<other::Other>();
+}

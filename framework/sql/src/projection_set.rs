@@ -8,7 +8,7 @@ use factum_core::error::{BoxError, panic_message};
 use factum_core::record::RecordedEvent;
 use factum_engine::error::DecodeError;
 use factum_engine::event::Event;
-use factum_engine::event_set::EventSet as _;
+use factum_engine::event_set::{EventSet as _, has_name};
 use factum_engine::projection::EventsOf;
 use factum_engine::record::{DecodeEvent as _, Recorded};
 use factum_runtime::consumer::{BatchError, EventError};
@@ -23,6 +23,9 @@ use crate::user_code;
 /// `L` is [`EventsOf`](factum_engine::projection::EventsOf) the projection. The trait is implemented for every type
 /// that implements [`SqlProject`] for each of these event types.
 pub trait SqlProjectSet<L>: SqlProjection {
+    /// Returns whether an event of the list is stored under `name`, apart from retired event types.
+    fn reads(name: &str) -> bool;
+
     /// Decodes `record`, and applies its events to the tables.
     ///
     /// # Errors
@@ -35,6 +38,10 @@ pub trait SqlProjectSet<L>: SqlProjection {
 }
 
 impl<P: SqlProjection> SqlProjectSet<()> for P {
+    fn reads(_: &str) -> bool {
+        false
+    }
+
     async fn project_record(
         &self,
         record: &RecordedEvent,
@@ -48,12 +55,18 @@ impl<P, E: Event, L> SqlProjectSet<(E, L)> for P
 where
     P: SqlProject<E> + SqlProjectSet<L>,
 {
+    fn reads(name: &str) -> bool {
+        has_name::<E>(name) || <P as SqlProjectSet<L>>::reads(name)
+    }
+
     async fn project_record(
         &self,
         record: &RecordedEvent,
         db: &mut Sql<'_>,
     ) -> Result<(), BatchError> {
-        if !record.is_a::<E>() {
+        // An event type that one event has retired may be in use in another.
+        let is_retired = || !<P as SqlProjectSet<L>>::reads(&record.name) && record.is_a::<E>();
+        if !has_name::<E>(&record.name) && !is_retired() {
             return SqlProjectSet::<L>::project_record(self, record, db).await;
         }
         let decoded = catch_unwind(AssertUnwindSafe(|| record.decode_all::<E>()));

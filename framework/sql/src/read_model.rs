@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use factum_core::document::Revision;
+use factum_core::document::{DocumentStore, Revision};
 use factum_core::error::StoreError;
 use factum_core::personal::redact;
 use factum_core::position::Position;
@@ -128,6 +128,10 @@ impl Consumer for SqlReadModel {
 impl ReadModel for SqlReadModel {
     fn version(&self) -> u32 {
         self.projection.version()
+    }
+
+    fn shared_documents(&self) -> Option<Arc<dyn DocumentStore>> {
+        Some(self.database.clone())
     }
 
     async fn prepare(&self, build: u64) -> Result<(), BatchError> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use factum::Position;
 use factum::prelude::*;
-use factum::runtime::{FailurePolicy, ProjectionHandle};
+use factum::runtime::{ControlError, FailurePolicy, ProjectionHandle, WaitError};
 use factum_tests::backend::Backend;
 use factum_tests::count::Count;
 use factum_tests::load::PATIENT;
@@ -59,6 +59,15 @@ pub(crate) async fn assert_counts_never_decrease(
 #[allow(dead_code, reason = "not used by every test")]
 pub(crate) fn counts(runtime: &Runtime) -> ProjectionHandle {
     runtime.projection::<Count>().unwrap()
+}
+
+/// Returns the reason why a projection did not become current.
+#[allow(dead_code, reason = "not used by every test")]
+pub(crate) fn wait_error(waited: Result<(), ControlError>) -> WaitError {
+    match waited {
+        Err(ControlError::Wait(error)) => error,
+        waited => panic!("{waited:?}"),
+    }
 }
 
 pub(crate) async fn within<T>(what: &str, work: impl Future<Output = T>) -> T {

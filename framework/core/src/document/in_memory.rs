@@ -50,15 +50,30 @@ impl MemoryDocuments {
     /// # Errors
     /// Returns [`DocumentError::RevisionConflict`] or [`DocumentError::Invalid`].
     pub fn change(&self, changes: DocumentChanges) -> Result<Revision, DocumentError> {
-        changes.check()?;
+        self.change_with(changes, || Ok(()))
+    }
+
+    /// Changes documents, like [`change`](Self::change), together with `effect`: both or neither.
+    ///
+    /// `effect` runs if the changes are possible. It must not use these documents.
+    ///
+    /// # Errors
+    /// Returns the error of `effect`, [`DocumentError::RevisionConflict`] or [`DocumentError::Invalid`].
+    pub fn change_with<E: From<DocumentError>>(
+        &self,
+        changes: DocumentChanges,
+        effect: impl FnOnce() -> Result<(), E>,
+    ) -> Result<Revision, E> {
+        changes.check().map_err(DocumentError::from)?;
         let mut state = self.lock();
         let revision = |key: &str| {
             let document = state.documents.get(key);
             document.map_or(Revision::ABSENT, |(revision, _)| *revision)
         };
         if let Some(conflict) = changes.revision_conflict(revision) {
-            return Err(conflict);
+            return Err(conflict.into());
         }
+        effect()?;
         state.last_revision += 1;
         let revision = Revision::new(state.last_revision);
         for change in changes.into_vec() {

@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 
 use crate::command::Decide;
 use crate::domain::codec;
-use crate::domain::deadline::{DeadlineChange, ScheduledCommand, When};
+use crate::domain::deadline::{CommandType, DeadlineChange, ScheduledCommand, When};
 use crate::domain::events::Events;
 
 impl<E> Events<E> {
@@ -64,6 +64,7 @@ impl<E> Events<E> {
             Ok(body) => Ok(DeadlineChange::Set(ScheduledCommand {
                 when: when.into(),
                 command: C::NAME,
+                command_type: CommandType::of::<C>(),
                 version: C::VERSION,
                 body,
             })),

@@ -96,6 +96,10 @@ impl<A: Serialize + DeserializeOwned> SnapshotPolicy<A> {
     /// Returns a policy that saves the state as JSON after every `every` events, up to 16 MiB.
     #[must_use]
     pub const fn json(every: u64, schema_version: u32) -> Self {
+        assert!(
+            every > 0,
+            "invalid number of events between two snapshots: 0; expected at least 1"
+        );
         Self {
             every,
             schema_version,

@@ -1,5 +1,6 @@
 //! The deadlines that a decision sets and cancels.
 
+use std::any::{TypeId, type_name};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -71,10 +72,31 @@ pub struct ScheduledCommand {
     pub when: When,
     /// The name of the command.
     pub command: &'static str,
+    /// The Rust type of the command.
+    pub command_type: CommandType,
     /// The schema version of the command.
     pub version: u32,
     /// The command as JSON.
     pub body: Value,
+}
+
+/// The Rust type of a command, which must be the only one with its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CommandType {
+    id: TypeId,
+    /// The path of the type, for errors.
+    pub name: &'static str,
+}
+
+impl CommandType {
+    /// Returns the Rust type `C`.
+    #[must_use]
+    pub fn of<C: 'static>() -> Self {
+        Self {
+            id: TypeId::of::<C>(),
+            name: type_name::<C>(),
+        }
+    }
 }
 
 /// A decision sets a deadline that is not valid.

@@ -45,6 +45,22 @@ pub trait Event: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The retired event types: stored events of these types are skipped.
     const RETIRED: &'static [&'static str] = &[];
 
+    /// The path of this Rust type, for errors.
+    #[doc(hidden)]
+    const RUST_TYPE: &'static str = "an event";
+
+    /// The names under which legacy events are stored.
+    #[doc(hidden)]
+    const LEGACY_NAMES: &'static [StoredNames] = &[];
+
+    /// The names under which events of this Rust type are stored, which no other type may have.
+    #[doc(hidden)]
+    const STORED_NAMES: StoredNames = StoredNames {
+        rust_type: Self::RUST_TYPE,
+        types: Self::TYPES,
+        legacy: Self::LEGACY_NAMES,
+    };
+
     /// Returns the index of this event's type in [`Self::TYPES`].
     fn type_index(&self) -> usize;
 
@@ -111,8 +127,22 @@ impl EventType {
     }
 }
 
+/// The names under which events of one Rust type are, or were, stored.
+#[derive(Debug, Clone, Copy)]
+pub struct StoredNames {
+    /// The Rust type, for errors.
+    pub rust_type: &'static str,
+    /// The current event types.
+    pub types: &'static [EventType],
+    /// The legacy types.
+    pub legacy: &'static [Self],
+}
+
 /// A type listed in `#[event(legacy = […])]`, as an entry of [`Event::LEGACY`].
 pub struct LegacyDecoder<E> {
+    /// The names under which events of the legacy type are stored.
+    #[doc(hidden)]
+    pub stored_names: StoredNames,
     /// Returns the event types of the legacy type, aliases included.
     #[doc(hidden)]
     pub names: fn() -> Vec<&'static str>,

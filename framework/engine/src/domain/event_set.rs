@@ -8,7 +8,9 @@ use crate::domain::event::{Event, EventType};
 use crate::domain::record::DecodeEvent as _;
 
 #[doc(hidden)]
-pub use crate::domain::event::has_name;
+pub use crate::domain::distinct::{distinct_commands, distinct_events, equal};
+#[doc(hidden)]
+pub use crate::domain::event::{StoredNames, has_name};
 
 /// An event enum, or a tuple of up to six.
 #[diagnostic::on_unimplemented(
@@ -24,6 +26,9 @@ pub trait EventSet: Send + Sync + 'static {
 
     /// The event types of each event of the set, without aliases and legacy event types.
     const EVENT_TYPES: &'static [&'static [EventType]];
+    /// Fails to compile if two events of the set share a stored name, because the wrong one would read it.
+    #[doc(hidden)]
+    const DISTINCT: () = ();
 
     /// Returns all event types in the set, with aliases and legacy event types.
     fn names() -> Vec<&'static str>;
@@ -81,8 +86,10 @@ macro_rules! event_set {
             type Each = each!($first $(, $rest)+);
 
             const EVENT_TYPES: &'static [&'static [EventType]] = &[$first::TYPES $(, $rest::TYPES)+];
+            const DISTINCT: () = distinct_events(&[$first::STORED_NAMES $(, $rest::STORED_NAMES)+]);
 
             fn names() -> Vec<&'static str> {
+                let () = Self::DISTINCT;
                 let mut names = <$first as EventSet>::names();
                 $(names.extend(<$rest as EventSet>::names());)+
                 names

@@ -60,6 +60,7 @@ impl<E: Event> LegacyDecoder<E> {
     #[must_use]
     pub const fn of<L: LegacyEvent<E>>() -> Self {
         Self {
+            stored_names: L::STORED_NAMES,
             names: <L as EventSet>::names,
             accepts: accepts::<L>,
             decode: decode::<L, E>,

@@ -2,7 +2,7 @@
 
 use crate::domain::error::DecodeError;
 use crate::domain::event::Event;
-use crate::domain::event_set::EventSet;
+use crate::domain::event_set::{EventSet, has_name};
 use crate::domain::record::{DecodeEvent as _, Recorded, RecordedEvent};
 
 /// Builds a read model from events.
@@ -72,6 +72,9 @@ pub type EventsOf<P> = <<P as Projection>::Events as EventSet>::Each;
 /// `L` is [`EventsOf`] the projection. It is implemented for every type that implements [`Project`] for each event of
 /// the list.
 pub trait ProjectSet<L>: Projection {
+    /// Returns whether an event of the list is stored under `name`, apart from retired event types.
+    fn reads(name: &str) -> bool;
+
     /// Decodes `record` and returns its effect on the read model.
     ///
     /// # Errors
@@ -83,6 +86,10 @@ pub trait ProjectSet<L>: Projection {
 pub type Effect<P> = Box<dyn FnOnce(&mut P) + Send>;
 
 impl<P: Projection> ProjectSet<()> for P {
+    fn reads(_: &str) -> bool {
+        false
+    }
+
     fn prepare(record: &RecordedEvent) -> Result<Effect<P>, DecodeError> {
         Err(DecodeError::unknown(record))
     }
@@ -92,8 +99,14 @@ impl<P, E: Event, L> ProjectSet<(E, L)> for P
 where
     P: Project<E> + ProjectSet<L>,
 {
+    fn reads(name: &str) -> bool {
+        has_name::<E>(name) || <P as ProjectSet<L>>::reads(name)
+    }
+
     fn prepare(record: &RecordedEvent) -> Result<Effect<P>, DecodeError> {
-        if !record.is_a::<E>() {
+        // An event type that one event has retired may be in use in another.
+        let is_retired = || !<P as ProjectSet<L>>::reads(&record.name) && record.is_a::<E>();
+        if !has_name::<E>(&record.name) && !is_retired() {
             return <P as ProjectSet<L>>::prepare(record);
         }
         let (events, record) = (record.decode_all()?, record.clone());

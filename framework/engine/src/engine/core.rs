@@ -3,6 +3,7 @@
 use crate::clock::SharedClock;
 use crate::domain::codec::Verification;
 use crate::engine::alarm::DeadlineAlarm;
+use crate::engine::deadline_commands::DeadlineCommands;
 use crate::engine::retry_policy::RetryPolicy;
 use crate::engine::stream_queues::StreamQueues;
 use crate::state::loader::StateLoader;
@@ -19,6 +20,8 @@ pub struct EngineCore {
     pub verification: Verification,
     /// The clock for deadlines.
     pub clock: SharedClock,
+    /// The commands that runtimes execute when deadlines are due.
+    pub deadline_commands: DeadlineCommands,
     /// Wakes the executor of deadlines.
     pub alarm: DeadlineAlarm,
 }

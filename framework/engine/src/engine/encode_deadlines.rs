@@ -9,6 +9,7 @@ use factum_core::timestamp::Timestamp;
 use crate::clock::{Clock, SharedClock};
 use crate::domain::codec::Encoder;
 use crate::domain::deadline::{DeadlineChange, DeadlineChanges};
+use crate::engine::deadline_commands::DeadlineCommands;
 use crate::engine::execute_error::ExecuteError;
 use crate::process::deadline_document::{DeadlineContext, SettingEvent, changes};
 
@@ -29,6 +30,7 @@ pub fn encode_deadlines<E: std::error::Error + 'static>(
     streams: &[StreamAppend],
     encoder: &mut Encoder,
     clock: &SharedClock,
+    commands: &DeadlineCommands,
 ) -> Result<DeadlineDocuments, ExecuteError<E>> {
     let mut documents = DeadlineDocuments::default();
     if deadlines.is_empty() {
@@ -37,6 +39,7 @@ pub fn encode_deadlines<E: std::error::Error + 'static>(
     let now = clock.now();
     for (stream, deadlines) in deadlines {
         let validated = deadlines.validated()?;
+        commands.check(validated)?;
         let own = streams.iter().filter(|append| append.stream == **stream);
         // Without an event on its own stream, the cause is the last event of the decision.
         let event = own.chain(streams.iter().rev()).find_map(setting_event);

@@ -11,6 +11,7 @@ use tracing::{Instrument as _, Span, debug, debug_span, field};
 use uuid::Uuid;
 
 use crate::command::Decide;
+use crate::domain::error::error_chain;
 use crate::engine::command_key::CommandKey;
 use crate::engine::core::EngineCore;
 use crate::engine::execute_error::ExecuteError;
@@ -177,27 +178,33 @@ impl<'e, C: Decide> IntoFuture for Execute<'e, C> {
             streams = field::Empty,
             attempts = field::Empty,
             position = field::Empty,
+            outcome = field::Empty,
         );
         // Prepared outside of the future, so that the future does not contain the request as well.
         let prepared = span.in_scope(|| Execution::new(self.engine, self.request));
         let mut execution = match prepared {
             Ok(execution) => execution,
             Err(error) => {
-                metrics::record_command::<C>(outcome_of(&error), started);
+                span.in_scope(|| record_failure::<C>(&error, started));
                 return Box::pin(ready(Err(error)));
             }
         };
         execution.record_in(&span);
         let run = async move {
-            let result = execution.run().await;
-            let outcome = match &result {
-                Ok(receipt) if receipt.repeated() => OutcomeLabel::Repeated,
-                Ok(_) => OutcomeLabel::Done,
-                Err(error) => outcome_of(error),
+            let receipt = match execution.run().await {
+                Ok(receipt) => receipt,
+                Err(error) => {
+                    record_failure::<C>(&error, started);
+                    return Err(error);
+                }
+            };
+            let outcome = match receipt.repeated() {
+                true => OutcomeLabel::Repeated,
+                false => OutcomeLabel::Done,
             };
             metrics::record_command::<C>(outcome, started);
-            let receipt = result?;
             let span = Span::current();
+            span.record("outcome", outcome.as_str());
             span.record("attempts", receipt.attempts());
             span.record("position", receipt.position().get());
             debug!(events = receipt.events().len(), "command executed");
@@ -205,6 +212,19 @@ impl<'e, C: Decide> IntoFuture for Execute<'e, C> {
         };
         Box::pin(run.instrument(span))
     }
+}
+
+/// Records the outcome of a command that was not executed, in metrics, the current span and an event.
+fn record_failure<C: Decide>(error: &ExecuteError<C::Error>, started: Stopwatch) {
+    let outcome = outcome_of(error);
+    metrics::record_command::<C>(outcome, started);
+    let span = Span::current();
+    span.record("outcome", outcome.as_str());
+    if let ExecuteError::Conflict { attempts, .. } = error {
+        span.record("attempts", attempts);
+    }
+    let (outcome, error) = (outcome.as_str(), error_chain(error));
+    debug!(outcome, error, "command not executed");
 }
 
 fn outcome_of<E: std::error::Error>(error: &ExecuteError<E>) -> OutcomeLabel {

@@ -257,8 +257,8 @@ impl<'e, C: Decide> Execution<'e, C> {
         C::On::for_each_deadline(&self.parts, &decision, &mut |stream, changes| {
             deadlines.push((stream, changes));
         });
-        let clock = &self.engine.clock;
-        let documents = encode_deadlines(&deadlines, &streams, &mut self.encoder, clock)?;
+        let (clock, commands) = (&self.engine.clock, &self.engine.deadline_commands);
+        let documents = encode_deadlines(&deadlines, &streams, &mut self.encoder, clock, commands)?;
         let is_unchanged =
             documents.changes.is_empty() && streams.iter().all(|append| append.events.is_empty());
         // An idempotency key and consumed documents are stored without events, too. The append then checks the

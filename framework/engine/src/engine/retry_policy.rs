@@ -16,9 +16,9 @@ use factum_core::random::random_unit;
 pub struct RetryPolicy {
     /// The maximum number of attempts, at least 1.
     pub attempts: u32,
-    /// The maximum delay after the first attempt.
+    /// The maximum delay after the first attempt, at most `cap`.
     pub base: Duration,
-    /// The maximum delay after any attempt.
+    /// The maximum delay after any attempt, at most one day.
     pub cap: Duration,
 }
 
@@ -29,6 +29,36 @@ impl RetryPolicy {
         base: Duration::ZERO,
         cap: Duration::ZERO,
     };
+
+    /// The maximum of [`base`](Self::base) and [`cap`](Self::cap), one day.
+    pub const MAX_DELAY: Duration = Duration::from_hours(24);
+
+    /// Checks that a builder can use the policy.
+    ///
+    /// # Errors
+    /// Returns the rule that the policy violates, with the value.
+    pub fn check(&self) -> Result<(), String> {
+        let Self {
+            attempts,
+            base,
+            cap,
+        } = self;
+        if *attempts == 0 {
+            return Err("invalid `attempts` of a retry policy: 0; expected at least 1".to_owned());
+        }
+        if *cap > Self::MAX_DELAY {
+            let limit = Self::MAX_DELAY;
+            return Err(format!(
+                "invalid `cap` of a retry policy: {cap:?}; expected at most {limit:?}"
+            ));
+        }
+        if base > cap {
+            return Err(format!(
+                "invalid `base` of a retry policy: {base:?}; expected at most its `cap`, {cap:?}"
+            ));
+        }
+        Ok(())
+    }
 
     /// Returns for how long an unavailable store is retried.
     pub(crate) fn max_outage(&self) -> Duration {

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::command::Decide;
+use crate::domain::deadline::CommandType;
 use crate::engine::{Engine, ExecuteError};
 use crate::error::{StoreError, error_chain, panic_message};
 use crate::upcast::{Upcaster, upcast};
@@ -34,6 +35,7 @@ pub struct CommandRoute {
     pub name: &'static str,
     /// The current schema version of the commands.
     pub version: u32,
+    command_type: CommandType,
     upcasters: &'static [Upcaster],
     /// Decodes a command of the current schema version and executes it.
     pub run: fn(Engine, Value, CommandEnvelope) -> BoxFuture<'static, CommandOutcome>,
@@ -74,12 +76,19 @@ pub enum CommandOutcome {
 }
 
 impl CommandRoute {
+    /// Returns the Rust type of the commands.
+    #[must_use]
+    pub fn command_type(&self) -> CommandType {
+        self.command_type
+    }
+
     /// Creates the route of the commands of type `C`.
     #[must_use]
     pub fn of<C: Decide + DeserializeOwned>() -> Self {
         Self {
             name: C::NAME,
             version: C::VERSION,
+            command_type: CommandType::of::<C>(),
             upcasters: C::UPCASTERS,
             run: |engine, body, envelope| {
                 let run = AssertUnwindSafe(run::<C>(engine, body, envelope)).catch_unwind();

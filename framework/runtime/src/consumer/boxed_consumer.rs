@@ -43,6 +43,8 @@ pub trait BoxedReadModel: Send + Sync {
     fn local_documents(&self) -> Option<Arc<dyn DocumentStore>>;
     /// See [`ReadModel::started`].
     fn started(&self, observer: ConsumerObserver);
+    /// See [`ReadModel::shared_documents`].
+    fn shared_documents(&self) -> Option<Arc<dyn DocumentStore>>;
     /// See [`ReadModel::prepare`].
     fn prepare(&self, build: u64) -> BoxFuture<'_, Result<(), BatchError>>;
     /// See [`ReadModel::promote`].
@@ -121,6 +123,10 @@ impl<M: ReadModel> BoxedReadModel for M {
 
     fn started(&self, observer: ConsumerObserver) {
         ReadModel::started(self, observer);
+    }
+
+    fn shared_documents(&self) -> Option<Arc<dyn DocumentStore>> {
+        ReadModel::shared_documents(self)
     }
 
     fn prepare(&self, build: u64) -> BoxFuture<'_, Result<(), BatchError>> {

@@ -17,6 +17,7 @@ use super::lease;
 use super::observer::ConsumerObserver;
 use super::status::ConsumerStatus;
 use super::supervisor::Supervisor;
+use crate::log_head::read_head;
 
 /// The task of a consumer. If it is dropped, the consumer ends in the background.
 pub struct ConsumerTask {
@@ -104,6 +105,15 @@ impl ConsumerHandle {
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<ConsumerStatus> {
         self.status.clone()
+    }
+
+    /// Waits until the consumer has processed the events that are stored now, on this node or another.
+    ///
+    /// # Errors
+    /// Returns [`ControlError::Wait`] if the consumer has stopped, and [`ControlError::Store`] if the store fails.
+    pub async fn wait_until_caught_up(&self) -> Result<(), ControlError> {
+        let head = read_head(&*self.context.store).await?;
+        Ok(self.wait_for(head).await?)
     }
 
     /// Waits until the consumer has processed every event up to `position`, on this node or another.

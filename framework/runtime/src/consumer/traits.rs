@@ -110,6 +110,13 @@ pub trait ReadModel: Consumer {
         let _ = observer;
     }
 
+    /// Returns the documents of the database that contains the read model, if it must be that of the events.
+    ///
+    /// The runtime checks at its start that it is. By default, nothing is checked.
+    fn shared_documents(&self) -> Option<Arc<dyn DocumentStore>> {
+        None
+    }
+
     /// Prepares `build` to process events, for example by creating its tables.
     ///
     /// It is called again for a build that is already prepared.

@@ -81,6 +81,11 @@ pub trait ProcessDefinition: Send + Sync + 'static {
         Box::pin(async { Ok(()) })
     }
 
+    /// Returns the commands that the process manager declares.
+    fn routes(&self) -> Vec<CommandRoute> {
+        Vec::new()
+    }
+
     /// Returns how the command `name` of `instance` is executed; `None` if this code has no such command.
     fn route(&self, instance: &str, name: &str) -> Option<CommandRoute>;
 
@@ -210,6 +215,10 @@ impl<P: Respond> ProcessDefinition for TypedProcess<P> {
 
     fn version(&self) -> u32 {
         P::VERSION
+    }
+
+    fn routes(&self) -> Vec<CommandRoute> {
+        P::Commands::routes()
     }
 
     fn route(&self, _: &str, name: &str) -> Option<CommandRoute> {

@@ -70,7 +70,7 @@ impl<E: Event, H: EventHandler<E>> BoxedHandler<E> for H {
 pub struct HandlerOptions {
     /// The start position of a new handler.
     pub start_from: StartFrom,
-    /// The number of streams whose events are handled at a time, at least 1. Default: 8.
+    /// The number of streams whose events are handled at a time, 1 to 10,000. Default: 8.
     pub concurrency: usize,
     /// The policy for events that fail; by default they become dead letters.
     pub failure_policy: FailurePolicy,
@@ -87,7 +87,7 @@ impl HandlerOptions {
         }
     }
 
-    /// Sets the number of streams whose events are handled at a time.
+    /// Sets the number of streams whose events are handled at a time, 1 to 10,000.
     #[must_use]
     pub fn concurrency(mut self, streams: usize) -> Self {
         self.concurrency = streams;

@@ -6,6 +6,7 @@ use factum_core::position::Position;
 use factum_engine::engine::WaitForPosition;
 
 use crate::consumer::{ConsumerHandle, ConsumerStatus, ControlError, WaitError};
+use crate::log_head::read_head;
 
 /// Observes and controls one projection.
 ///
@@ -29,18 +30,22 @@ impl ProjectionHandle {
         Self(consumer)
     }
 
-    /// Waits until the active build has the version of this code.
+    /// Waits until readers see the events that are stored now, in a build of the version of this code.
     ///
-    /// After a change of the version, this takes until the new build has caught up.
+    /// After a change of the version, this takes until the new build has caught up and is promoted. A read model that
+    /// is new must process all events.
     ///
     /// # Errors
-    /// Returns [`WaitError`] if the projection has stopped, or the
-    /// [promotion is blocked](ConsumerStatus::promotion_blocked).
-    pub async fn wait_until_current(&self) -> Result<(), WaitError> {
-        let current = |status: &ConsumerStatus| status.is_current_version;
+    /// Returns [`ControlError::Wait`] if the projection has stopped, or the
+    /// [promotion is blocked](ConsumerStatus::promotion_blocked), and [`ControlError::Store`] if the store fails.
+    pub async fn wait_until_current(&self) -> Result<(), ControlError> {
+        let head = read_head(&*self.context().store).await?;
+        let current = |status: &ConsumerStatus| {
+            status.is_current_version && status.readable && status.position >= head
+        };
         let failed =
             |status: &ConsumerStatus| status.is_stopped() || status.promotion_blocked.is_some();
-        self.wait_until(current, failed).await
+        Ok(self.wait_until(current, failed).await?)
     }
 
     /// Builds the read model again from the first event, and waits until the new build is active.

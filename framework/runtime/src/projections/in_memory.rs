@@ -247,24 +247,28 @@ where
         let Some(model) = builds.get_mut(&build) else {
             return Err(BatchError::LeaseLost);
         };
-        let revision = self.0.documents.documents.change(batch.changes)?;
-        let applied = catch_unwind(AssertUnwindSafe(|| {
-            for effect in effects {
-                effect(model);
-            }
-        }));
-        // A retried event may be older than the newest.
-        let position = positions.entry(build).or_default();
-        *position = newest.unwrap_or_default().max(*position);
-        self.0.documents.changes.send_replace(());
-        match applied {
-            Ok(()) => Ok(revision),
-            Err(panic) => {
+        // If an effect panics, the checkpoint stays, so that the worker can store the reason of its stop.
+        let apply = || {
+            let applied = catch_unwind(AssertUnwindSafe(|| {
+                for effect in effects {
+                    effect(model);
+                }
+            }));
+            applied.map_err(|panic| {
                 inconsistent.insert(build);
                 let reason = panic_message(&*panic);
-                Err(BatchError::Inconsistent { reason })
-            }
+                BatchError::Inconsistent { reason }
+            })
+        };
+        let documents = &self.0.documents.documents;
+        let revision = documents.change_with(batch.changes, apply);
+        if revision.is_ok() {
+            // A retried event may be older than the newest.
+            let position = positions.entry(build).or_default();
+            *position = newest.unwrap_or_default().max(*position);
         }
+        self.0.documents.changes.send_replace(());
+        revision
     }
 }
 

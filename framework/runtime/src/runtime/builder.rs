@@ -1,6 +1,5 @@
 //! [`RuntimeBuilder`]: the content and the settings of a runtime.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,9 +17,13 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::Runtime;
+use super::database_check::check_databases;
 use super::node::Node;
 use super::running::{ConsumerKind, RunningConsumer};
-use super::start_error::{StartError, check_name, check_not_reserved, check_prefix, check_unique};
+use super::start_error::{
+    StartError, check_commands, check_name, check_not_reserved, check_prefix, check_setting,
+    check_unique,
+};
 use super::start_positions::store_start_positions;
 use crate::consumer::{
     BoxedConsumer, BoxedReadModel, ConsumerContext, ConsumerTask, FailurePolicy, ReadModel,
@@ -38,6 +41,14 @@ use crate::start_from::StartFrom;
 /// The maximum lengths of names, in bytes.
 const MAX_PROJECTION_NAME: usize = 200;
 const MAX_PROCESS_NAME: usize = 128;
+const MAX_NODE_NAME: usize = 200;
+/// The limits of the lease. A shorter one would end while its node waits for the store.
+const MIN_LEASE: Duration = Duration::from_millis(10);
+const MAX_LEASE: Duration = Duration::from_hours(24);
+/// The maximum number of commands, or of streams of an event handler, at a time.
+const MAX_CONCURRENCY: usize = 10_000;
+/// The maximum number of partitions of a projection.
+const MAX_PARTITIONS: u16 = 1_000;
 /// The pause of retries of an unavailable store, if the policy has none.
 const MIN_RETRY_PAUSE: Duration = Duration::from_millis(20);
 
@@ -239,7 +250,7 @@ impl RuntimeBuilder {
     /// Sets how often, and after which pauses, a failed operation is retried before it fails permanently.
     ///
     /// While the store is unavailable, operations are retried without end. Default: 8 attempts with pauses of up to 5
-    /// seconds.
+    /// seconds. [`RetryPolicy::check`] states the rules.
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
         if self.retry.base.is_zero() {
@@ -253,7 +264,8 @@ impl RuntimeBuilder {
     /// Sets the time after which a node without heartbeats is considered dead.
     ///
     /// Other nodes then take over its work. While there are other nodes, each node writes a heartbeat every third of
-    /// this time. A node that has ended on the same machine is recognized at once. Default: 30 seconds.
+    /// this time. A node that has ended on the same machine is recognized at once. 10 milliseconds to 24 hours, default:
+    /// 30 seconds.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
@@ -262,7 +274,8 @@ impl RuntimeBuilder {
     /// Sets a name of this node that stays the same after a restart, for example host and service.
     ///
     /// At its start, the node immediately takes over the work of the previous node with this name. If two nodes have
-    /// the same name, the node that starts later takes over the work of the other one. This has no other effect.
+    /// the same name, the node that starts later takes over the work of the other one. This has no other effect. At most
+    /// 200 bytes without control characters; an empty name is no name.
     pub fn node_name(mut self, name: impl Into<String>) -> Self {
         self.node_name = Some(name.into()).filter(|name| !name.is_empty());
         self
@@ -270,7 +283,7 @@ impl RuntimeBuilder {
 
     /// Sets the number of commands of a process manager that are executed at a time.
     ///
-    /// The number is at least 1. Default: 16.
+    /// The number is 1 to 10,000. Default: 16.
     ///
     /// Commands start in the order of their due times, and a deadline is handled after all earlier work.
     pub fn concurrency(mut self, commands: usize) -> Self {
@@ -289,12 +302,18 @@ impl RuntimeBuilder {
     /// The start positions of new consumers are stored when the call returns.
     ///
     /// # Errors
-    /// Returns [`StartError`] if a name is not valid or occurs twice, if the store fails, or outside a Tokio runtime.
+    /// Returns [`StartError`] if a name or a setting is not valid, or if a name occurs twice. Also returns it if the
+    /// tables of a projection are in another database than the events, if the store fails, or outside a Tokio runtime.
     pub async fn start(self) -> Result<Runtime, StartError> {
         if Handle::try_current().is_err() {
             return Err(StartError::NoTokioRuntime);
         }
         self.check()?;
+        check_databases(&**self.engine.store(), &self.databases(), &self.retry).await?;
+        for route in self.deadlines.iter().flatten() {
+            let command_type = route.command_type();
+            self.engine.add_deadline_command(route.name, command_type);
+        }
         let started = self.clock.now();
         let consumers = self.start_positions();
         let head = store_start_positions(&**self.engine.store(), &consumers, &self.retry).await?;
@@ -302,6 +321,7 @@ impl RuntimeBuilder {
     }
 
     fn check(&self) -> Result<(), StartError> {
+        self.check_settings()?;
         let projections = || self.projections.iter().map(|it| it.model.name());
         for name in projections() {
             check_name(ConsumerKind::Projection, name, MAX_PROJECTION_NAME)?;
@@ -320,14 +340,46 @@ impl RuntimeBuilder {
         check_unique(ConsumerKind::ProcessManager.as_str(), processes())?;
         check_unique(ConsumerKind::EventHandler.as_str(), handlers())?;
         check_unique("schedule", self.schedules.iter().map(Schedule::name))?;
-        let mut commands = HashSet::new();
-        for route in self.deadlines.iter().flatten() {
-            if !commands.insert(route.name) {
-                let name = route.name.to_owned();
-                return Err(StartError::DuplicateCommand { name });
-            }
+        check_commands("`deadlines`", self.deadlines.as_deref().unwrap_or_default())?;
+        for process in &self.processes {
+            let kind = format!("the process manager {:?}", process.definition.name());
+            check_commands(&kind, &process.deliveries.routes())?;
         }
         Ok(())
+    }
+
+    fn check_settings(&self) -> Result<(), StartError> {
+        self.retry.check().map_err(StartError::InvalidSetting)?;
+        check_setting("`lease`", self.lease, MIN_LEASE..=MAX_LEASE)?;
+        check_setting("`concurrency`", self.concurrency, 1..=MAX_CONCURRENCY)?;
+        for HandlerSpec { name, options, .. } in &self.handlers {
+            let setting = format!("`concurrency` of event handler {name:?}");
+            check_setting(&setting, options.concurrency, 1..=MAX_CONCURRENCY)?;
+        }
+        for ProjectionSpec { model, .. } in &self.projections {
+            let setting = format!("`partitions` of projection {:?}", model.name());
+            check_setting(&setting, model.partitions(), 1..=MAX_PARTITIONS)?;
+        }
+        match &self.node_name {
+            Some(name) if name.len() > MAX_NODE_NAME || name.contains(char::is_control) => {
+                let name: String = name.chars().take(80).collect();
+                let error = format!(
+                    "invalid `node_name` {name:?}; use at most {MAX_NODE_NAME} bytes without control characters"
+                );
+                Err(StartError::InvalidSetting(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns the names of the projections with tables, and their databases.
+    fn databases(&self) -> Vec<(String, Arc<dyn DocumentStore>)> {
+        let models = self.projections.iter().map(|it| &it.model);
+        let databases = models.filter_map(|model| {
+            let documents = model.read_model()?.shared_documents()?;
+            Some((model.name().to_owned(), documents))
+        });
+        databases.collect()
     }
 
     /// Returns the names and the start positions of the process managers and the event handlers.

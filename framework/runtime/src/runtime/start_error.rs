@@ -1,8 +1,11 @@
 //! [`StartError`]: the reasons why a runtime does not start.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::ops::RangeInclusive;
 
 use factum_core::error::StoreError;
+use factum_engine::process::CommandRoute;
 
 use super::running::ConsumerKind;
 use crate::process::{DEADLINES, SCHEDULES, handler_consumer_name, process_consumer_name};
@@ -34,6 +37,9 @@ pub enum StartError {
         /// The name.
         name: String,
     },
+    /// A setting is not valid.
+    #[error("{0}")]
+    InvalidSetting(String),
     /// Two consumers or two schedules have the same name.
     #[error("two {kind}s have the name {name:?}; give each a name of its own")]
     DuplicateName {
@@ -42,12 +48,27 @@ pub enum StartError {
         /// The name.
         name: String,
     },
-    /// Two commands of `deadlines` have the same name.
+    /// Two commands that would be stored under the same name: of `deadlines`, or of one process manager.
     #[error(
-        "two commands of `deadlines` have the name {name:?}; give one another name with `#[command(name = \"…\")]`"
+        "two commands of {kind} have the name {name:?}: {first} and {second}; rename one with `#[command(name = \"…\")]`"
     )]
     DuplicateCommand {
+        /// The kind: "`deadlines`" or "the process manager" with its name.
+        kind: String,
         /// The name.
+        name: String,
+        /// The Rust type of the first command.
+        first: &'static str,
+        /// The Rust type of the second command.
+        second: &'static str,
+    },
+    /// The tables of a projection are in another database than the events.
+    #[error(
+        "the read model of projection {name:?} is in another database than the events; \
+         create it from the store of the engine, for example with `store.read_model(…)`"
+    )]
+    OtherDatabase {
+        /// The name of the projection.
         name: String,
     },
     /// There is no Tokio runtime for the tasks.
@@ -98,6 +119,40 @@ fn reserved_name(kind: ConsumerKind, name: &str) -> StartError {
         kind: kind.as_str(),
         name: name.to_owned(),
     }
+}
+
+/// Checks that the value of `setting` is in its range.
+pub fn check_setting<T: PartialOrd + fmt::Debug + Copy>(
+    setting: &str,
+    value: T,
+    range: RangeInclusive<T>,
+) -> Result<(), StartError> {
+    match range.contains(&value) {
+        true => Ok(()),
+        false => {
+            let (min, max) = range.into_inner();
+            let error = format!("invalid {setting}: {value:?}; expected {min:?} to {max:?}");
+            Err(StartError::InvalidSetting(error))
+        }
+    }
+}
+
+/// Checks that no two commands in `routes` have one name; the same command may occur twice.
+pub fn check_commands(kind: &str, routes: &[CommandRoute]) -> Result<(), StartError> {
+    let mut known: HashMap<&str, CommandRoute> = HashMap::new();
+    for route in routes {
+        if let Some(first) = known.insert(route.name, *route)
+            && first.command_type() != route.command_type()
+        {
+            return Err(StartError::DuplicateCommand {
+                kind: kind.to_owned(),
+                name: route.name.to_owned(),
+                first: first.command_type().name,
+                second: route.command_type().name,
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Checks that no name occurs twice.

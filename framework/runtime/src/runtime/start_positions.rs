@@ -35,7 +35,7 @@ pub async fn store_start_positions(
 }
 
 /// Repeats `operation` while the store is unavailable, as often as `retry` allows.
-async fn retry_unavailable<T, F: Future<Output = Result<T, StoreError>>>(
+pub async fn retry_unavailable<T, F: Future<Output = Result<T, StoreError>>>(
     retry: &RetryPolicy,
     operation: impl Fn() -> F,
 ) -> Result<T, StoreError> {
@@ -52,7 +52,7 @@ async fn retry_unavailable<T, F: Future<Output = Result<T, StoreError>>>(
         let error = error_chain(&error);
         warn!(
             error,
-            failures, "cannot store the start positions, retrying"
+            failures, "the store is unavailable at the start, retrying"
         );
         tokio::time::sleep(retry.pause(failures)).await;
     }

@@ -5,7 +5,7 @@
 
 use factum::engine::RetryPolicy;
 use factum::prelude::*;
-use factum::runtime::WaitError;
+use factum::runtime::{ControlError, WaitError};
 use factum_sql::{BoxError, Sql, SqlError, SqlProject, SqlProjection};
 
 use crate::adapter::{Store, fresh};
@@ -194,7 +194,9 @@ async fn name_with_other_characters_is_explained() {
         })
         .projection(store.read_model(Capitals));
     let runtime = runtime.start().await.unwrap();
-    let Err(WaitError::Stopped { error, .. }) = runtime.wait_until_current().await else {
+    let Err(ControlError::Wait(WaitError::Stopped { error, .. })) =
+        runtime.wait_until_current().await
+    else {
         panic!("a projection without tables must stop");
     };
     let expected = "`{Owner}` is not a table name; use 1 to 50 of a-z, 0-9 and _";
