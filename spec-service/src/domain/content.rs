@@ -30,7 +30,9 @@ impl Content {
     /// - The size is at most `max_bytes`, which is capped at [`MAX_BYTES_LIMIT`].
     /// - The text is UTF-8 and has only printable characters (YAML 1.2.2, section 5.1).
     /// - U+0085, U+2028 and U+2029 are rejected, because YAML parsers disagree on whether they end a line. A byte
-    ///   order mark is rejected, because some parsers count it as a column.
+    ///   order mark is allowed at the start only.
+    /// - A parser of YAML 1.2 can read it. A parser of YAML 1.1 must not find another document, but can fail.
+    /// - A scalar has the type of its tag `!!null`, `!!bool`, `!!int` or `!!float`.
     /// - No mapping has a key twice. Keys are compared by value, so `0x1F` and `31` are the same key.
     /// - Nesting depth, number of nodes and alias expansion are limited. The cost of a rejection does not depend
     ///   on the size of the expanded aliases.
@@ -66,9 +68,11 @@ impl Content {
                 offset,
             }
         })?;
-        reject_unprintable(text)?;
-        let nodes = yaml::validate(text)?;
-        yaml_cross_check::cross_check(text, nodes)?;
+        // A byte order mark at the start is not a part of the document (YAML 1.2.2, section 5.2).
+        let document = text.strip_prefix('\u{feff}').unwrap_or(text);
+        reject_unprintable(document)?;
+        let nodes = yaml::validate(document)?;
+        yaml_cross_check::cross_check(document, nodes)?;
         Ok(Self(text.into()))
     }
 

@@ -4,6 +4,12 @@ use std::fmt;
 
 use thiserror::Error;
 
+/// The maximum number of directives.
+pub const MAX_DIRECTIVES: usize = 16;
+
+/// The maximum length of a directive, in characters.
+pub const MAX_DIRECTIVE_CHARS: usize = 256;
+
 /// A location in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Location {
@@ -57,13 +63,26 @@ pub enum ContentError {
         character: char,
     },
 
-    /// The text has a directive other than `%YAML`.
-    #[error("{at}: directive not allowed: `{directive}`; the only allowed directive is %YAML")]
-    Directive {
-        /// The location of the directive.
+    /// The text has too many directives, or a directive is too long.
+    #[error(
+        "{at}: too many or too long directives; the limits are {MAX_DIRECTIVES} directives of {MAX_DIRECTIVE_CHARS} characters"
+    )]
+    Directives {
+        /// The location of the directive that exceeds a limit.
         at: Location,
-        /// The line of the directive, shortened.
-        directive: String,
+    },
+
+    /// The value of a scalar does not have the type of its tag.
+    #[error(
+        "{at}: `{value}` does not have the type of its tag `!!{tag}`; change the value or the tag"
+    )]
+    TagMismatch {
+        /// The location of the scalar.
+        at: Location,
+        /// The value, shortened.
+        value: String,
+        /// The tag in the core schema: `null`, `bool`, `int` or `float`.
+        tag: String,
     },
 
     /// The text is not YAML.
@@ -73,6 +92,13 @@ pub enum ContentError {
         at: Location,
         /// The message of the parser.
         problem: String,
+    },
+
+    /// A tab separates a key from its value, which YAML allows only for some values.
+    #[error("{at}: tab after `:`; write a space")]
+    TabAfterColon {
+        /// The location after the tab.
+        at: Location,
     },
 
     /// The text has more than one document.
@@ -191,8 +217,10 @@ impl ContentError {
             Self::TooLong { .. } => "content_too_long",
             Self::NotUtf8 { .. } => "content_not_utf8",
             Self::Unprintable { .. } => "yaml_unprintable_character",
-            Self::Directive { .. } => "yaml_directive",
+            Self::Directives { .. } => "yaml_directives",
+            Self::TagMismatch { .. } => "yaml_tag_mismatch",
             Self::Syntax { .. } => "yaml_syntax",
+            Self::TabAfterColon { .. } => "yaml_tab_after_colon",
             Self::SeveralDocuments { .. } => "yaml_several_documents",
             Self::DuplicateKey { .. } => "yaml_duplicate_key",
             Self::DuplicateAnchor { .. } => "yaml_duplicate_anchor",
@@ -213,8 +241,10 @@ impl ContentError {
             Self::Empty | Self::TooLong { .. } | Self::Ambiguous { .. } => None,
             Self::NotUtf8 { at, .. }
             | Self::Unprintable { at, .. }
-            | Self::Directive { at, .. }
+            | Self::Directives { at }
+            | Self::TagMismatch { at, .. }
             | Self::Syntax { at, .. }
+            | Self::TabAfterColon { at }
             | Self::SeveralDocuments { at }
             | Self::DuplicateKey { at, .. }
             | Self::DuplicateAnchor { at, .. }

@@ -2,13 +2,13 @@
 
 use saphyr_parser::{Event, Parser, ScanError};
 
-use super::content_error::{ContentError, Location, shorten};
+use super::content_error::{ContentError, Location, MAX_DIRECTIVE_CHARS, MAX_DIRECTIVES, shorten};
 use super::yaml_input::{BoundedInput, MAX_LOOKAHEAD, TokenCounter};
 use super::yaml_validator::{MAX_DEPTH, Validator, location};
 
 /// Validates `text` and returns its number of nodes, with aliases expanded.
 pub fn validate(text: &str) -> Result<usize, ContentError> {
-    reject_directives(text)?;
+    limit_directives(text)?;
     let tokens = TokenCounter::default();
     let parser = Parser::new(BoundedInput::new(text, &tokens));
     let mut validator = Validator::new(text);
@@ -41,7 +41,7 @@ pub fn validate(text: &str) -> Result<usize, ContentError> {
 
 /// Converts the parser's error.
 ///
-/// The parser has no error kinds, so two special cases are recognized by their texts. Tests check these texts.
+/// The parser has no error kinds, so special cases are recognized by their texts. Tests check these texts.
 fn scan_error(error: &ScanError, validator: &mut Validator<'_>) -> ContentError {
     let at = location(error.marker());
     match error.info() {
@@ -55,6 +55,8 @@ fn scan_error(error: &ScanError, validator: &mut Validator<'_>) -> ContentError 
             at,
             limit: MAX_DEPTH,
         },
+        // The parser also refuses valid values, such as `a:\t1`.
+        "':' must be followed by a valid YAML whitespace" => ContentError::TabAfterColon { at },
         problem => ContentError::Syntax {
             at,
             problem: problem.to_owned(),
@@ -62,29 +64,26 @@ fn scan_error(error: &ScanError, validator: &mut Validator<'_>) -> ContentError 
     }
 }
 
-/// Rejects directives other than `%YAML`.
+/// Limits the directives before the document.
 ///
-/// A specification does not need `%TAG`, and one of the two parsers takes quadratic time for it.
-fn reject_directives(text: &str) -> Result<(), ContentError> {
+/// A parser compares each `%TAG` with those before it, and repeats its prefix in every node with the tag.
+fn limit_directives(text: &str) -> Result<(), ContentError> {
     let lines = text
         .split('\n')
         .flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r'));
+    let mut directives = 0;
     for (index, line) in lines.enumerate() {
-        if line.starts_with('%') {
-            if line.split([' ', '\t']).next() == Some("%YAML") {
-                continue;
-            }
-            let at = Location {
-                line: index + 1,
-                column: 1,
-            };
-            return Err(ContentError::Directive {
-                at,
-                directive: shorten(line),
-            });
-        }
         let content = line.trim_start_matches([' ', '\t']);
-        if !content.is_empty() && !content.starts_with('#') {
+        if line.starts_with('%') {
+            directives += 1;
+            if directives > MAX_DIRECTIVES || line.chars().count() > MAX_DIRECTIVE_CHARS {
+                let at = Location {
+                    line: index + 1,
+                    column: 1,
+                };
+                return Err(ContentError::Directives { at });
+            }
+        } else if !content.is_empty() && !content.starts_with('#') && !line.starts_with("...") {
             break;
         }
     }

@@ -56,8 +56,8 @@ impl Input for BoundedInput<'_> {
 
     /// Compares the next character, and counts a token for each check for a byte order mark.
     ///
-    /// The scanner makes that check exactly once per token, at its start. It never succeeds, because texts with a
-    /// byte order mark are rejected before parsing.
+    /// The scanner makes that check exactly once per token, at its start. It never succeeds, because a byte order
+    /// mark at the start of a text is removed before parsing, and others are rejected.
     fn next_char_is(&self, c: char) -> bool {
         if c == '\u{feff}' {
             self.tokens.count.set(self.tokens.count.get() + 1);

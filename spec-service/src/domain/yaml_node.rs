@@ -82,6 +82,37 @@ impl NodeInterner {
     }
 }
 
+/// Returns the core type of `tag` that `text` does not have, if there is one.
+///
+/// The schema is the core schema of YAML 1.2.2 (section 10.3).
+pub fn mismatched_type<'t>(text: &str, tag: Option<&'t Tag>) -> Option<&'t str> {
+    let tag = tag.filter(|tag| tag.is_yaml_core_schema())?;
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    // Integers can have any number of digits.
+    let is_decimal = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let has_type = match &*tag.suffix {
+        "null" => matches!(resolve(text.into()), NodeValue::Null),
+        "bool" => matches!(resolve(text.into()), NodeValue::Bool(_)),
+        "int" => is_decimal || is_radix_integer(digits),
+        "float" => is_decimal || float(text).is_some() || is_large_float(digits),
+        _ => true,
+    };
+    (!has_type).then_some(&*tag.suffix)
+}
+
+fn is_radix_integer(digits: &str) -> bool {
+    let has_digits = |prefix, radix| {
+        let digits: Option<&str> = digits.strip_prefix(prefix);
+        digits.is_some_and(|digits| !digits.is_empty() && digits.chars().all(|c| c.is_digit(radix)))
+    };
+    has_digits("0x", 16) || has_digits("0o", 8) || has_digits("0b", 2)
+}
+
+/// Returns whether `digits` is a number whose value is not finite in 64 bits.
+fn is_large_float(digits: &str) -> bool {
+    digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') && digits.parse::<f64>().is_ok()
+}
+
 fn resolve(text: Cow<'_, str>) -> NodeValue {
     match &*text {
         "" | "~" | "null" | "Null" | "NULL" => NodeValue::Null,

@@ -10,7 +10,7 @@ use saphyr_parser::{Event, Marker, ScalarStyle, Tag};
 
 use super::content_error::{ContentError, Location, shorten};
 use super::yaml_anchors::AnchorNames;
-use super::yaml_node::{NodeId, NodeInterner};
+use super::yaml_node::{NodeId, NodeInterner, mismatched_type};
 
 /// The maximum nesting depth of collections.
 pub const MAX_DEPTH: usize = 64;
@@ -100,6 +100,13 @@ impl<'a> Validator<'a> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 self.start_node(anchor, start)?;
+                if let Some(tag) = mismatched_type(&text, tag.as_deref()) {
+                    return Err(ContentError::TagMismatch {
+                        at,
+                        value: shorten(&text),
+                        tag: tag.to_owned(),
+                    });
+                }
                 let empty = style == ScalarStyle::Plain && text.is_empty() && tag.is_none();
                 let size = NodeSize {
                     nodes: 1,
