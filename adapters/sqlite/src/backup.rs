@@ -79,7 +79,7 @@ impl Partial {
 
 impl Drop for Partial {
     fn drop(&mut self) {
-        // There is no file if the copy has not begun.
+        // This fails if the copy has not begun.
         let _ = fs::remove_file(&self.0);
     }
 }

@@ -84,7 +84,7 @@ impl WriterHandle {
             self.write_lock.close().await;
         };
         if blocking::runtime().is_err() {
-            // There is no clock.
+            // Without a runtime, nothing limits the time.
             return closed.await;
         }
         if tokio::time::timeout(CLOSE_TIMEOUT, closed).await.is_err() {
