@@ -71,7 +71,7 @@ async fn close_ends_a_long_read() {
         store.append(append).await.unwrap();
     }
     // Each event is compared with all prefixes, and none matches.
-    let query = (0..5_000).fold(Query::all(), |query, number| {
+    let query = (0..5_000).fold(Query::none(), |query, number| {
         query.or(factum::store::QueryItem {
             stream_prefix: Some(format!("nothing-{number}")),
             ..Default::default()
@@ -88,7 +88,7 @@ async fn close_ends_a_long_read() {
         "{:?}",
         started.elapsed()
     );
-    let read = read.await.unwrap();
+    let read = read.await.unwrap().map(|page| page.events.len());
     assert!(matches!(read, Err(StoreError::Closed)), "{read:?}");
 }
 

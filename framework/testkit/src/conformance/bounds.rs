@@ -412,7 +412,7 @@ pub async fn values_at_the_limits_are_stored_unchanged<B: Backend>() {
     assert_eq!(found.events.len(), 1);
     assert_eq!(found.events[0].position, Position::new(1));
     // An item with as many tags as an event may have.
-    let all_tags = Query::all().or(QueryItem {
+    let all_tags = Query::none().or(QueryItem {
         tags: sent[0].tags.clone(),
         ..QueryItem::default()
     });
