@@ -104,6 +104,7 @@ fn errors_page_lists_every_variant() {
         "DispatchError",
         "InlineError",
         "BackendError",
+        "SnapshotEncodeError",
     ];
     let mut missing = Vec::new();
     let mut count = 0;
