@@ -260,7 +260,40 @@ async fn foreign_tables_are_left_untouched(place: &str) {
     backend.close().await;
 }
 
+/// A projection that forgets the braces.
+#[derive(Projection)]
+#[projection(name = "shelf", events = LidEvent)]
+struct Shelf;
+
+impl SqlProjection for Shelf {
+    async fn create(&self, db: &mut Sql<'_>) -> Result<(), SqlError> {
+        db.execute("create table if not exists shelf (position bigint)")
+            .await
+    }
+}
+
+impl SqlProject<LidEvent> for Shelf {
+    async fn project(&self, event: &Recorded<LidEvent>, db: &mut Sql<'_>) -> Result<(), BoxError> {
+        let insert = db.query("insert into shelf (position) values ($1)");
+        insert.bind(event.record.position).execute().await?;
+        Ok(())
+    }
+}
+
+async fn table_without_braces_is_rejected(place: &str) {
+    let backend = Backend::open(place).await.unwrap();
+    let engine = backend.engine();
+    let last = work(&engine).await;
+    let runtime = run!(&backend, &engine, Shelf);
+    let (name, error) = stopped(runtime.wait_for(last).await.unwrap_err());
+    let expected = "projection \"shelf\" creates the table \"shelf\" for all builds; write its name in braces, as in {shelf}";
+    assert!(name == "shelf" && error.ends_with(expected), "{error}");
+    runtime.stop().await;
+    backend.close().await;
+}
+
 databases::on_each_store! {
+    table_without_braces_is_rejected;
     several_event_types_fill_one_table_in_order;
     two_projections_cannot_share_table;
     concurrent_table_claims_reject_one_projection;

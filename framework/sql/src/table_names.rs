@@ -1,6 +1,6 @@
 //! The names of the tables and views of read models in a database.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use factum_core::document::{DocumentChanges, encode_document};
 use factum_core::error::StoreError;
@@ -115,6 +115,18 @@ pub enum TableNameTaken {
         /// The name of the existing table or view.
         found: String,
     },
+    /// The projection has created a table whose name is not in braces.
+    ///
+    /// All builds would write to the same table, so a rebuild would apply each event a second time.
+    #[error(
+        "projection {projection:?} creates the table {table:?} for all builds; write its name in braces, as in {{{table}}}"
+    )]
+    WithoutBraces {
+        /// The projection.
+        projection: String,
+        /// The name of the table.
+        table: String,
+    },
 }
 
 impl From<TableNameTaken> for BatchError {
@@ -198,6 +210,36 @@ impl<'a> TableNames<'a> {
             self.check(expanded)?;
         }
         Err(error.into())
+    }
+
+    /// Checks that every table in `tables` that did not exist before belongs to the build.
+    ///
+    /// `expanded` are the names that the code has written in braces. A database may add tables whose names start with
+    /// that of a table, and tables of its own.
+    ///
+    /// # Errors
+    /// Returns [`TableNameTaken::WithoutBraces`] for the first table that does not belong to the build.
+    pub fn check_builds(
+        &self,
+        tables: impl IntoIterator<Item = String>,
+        expanded: &BTreeSet<String>,
+    ) -> Result<(), TableNameTaken> {
+        let own: Vec<String> = expanded
+            .iter()
+            .map(|name| table_name(name, self.build))
+            .collect();
+        let belongs = |table: &String| {
+            self.existing.contains(table)
+                || table.starts_with("sqlite_")
+                || own.iter().any(|own| table.starts_with(own))
+        };
+        match tables.into_iter().find(|table| !belongs(table)) {
+            None => Ok(()),
+            Some(table) => Err(TableNameTaken::WithoutBraces {
+                projection: self.projection.to_owned(),
+                table,
+            }),
+        }
     }
 
     /// Checks that no name of `tables` is taken.

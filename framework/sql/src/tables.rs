@@ -1,7 +1,5 @@
 //! Creates, promotes and drops the tables of a build.
 
-use std::collections::BTreeSet;
-
 use factum_core::document::{Document, DocumentChanges, Scan};
 use factum_core::error::StoreError;
 use factum_runtime::consumer::{BatchError, control_key, is_build_wanted};
@@ -44,8 +42,14 @@ pub async fn create(
     };
     let used = sql.into_table_names();
     names.check_created(created, &used)?;
-    let tables = existing_tables(&used, build, db).await?;
+    let relations = db.relations().await?.into_iter();
+    let relations = relations.filter(|relation| relation.is_table);
+    let existing: Vec<String> = relations.map(|table| table.name).collect();
+    // Other names in braces are indexes, or are in statements that create nothing.
+    let is_table = |name: &&String| existing.contains(&table_name(name, build));
+    let tables: Vec<String> = used.iter().filter(is_table).cloned().collect();
     names.check(&tables)?;
+    names.check_builds(existing, &used)?;
     let changes = store_names(tables_key(name, build), &tables)?;
     db.change_documents(&changes).await?;
     Ok(())
@@ -128,23 +132,6 @@ async fn table_names<'p>(
     let relations = db.relations().await?;
     let existing = relations.into_iter().map(|relation| relation.name);
     TableNames::new(projection, build, documents, existing)
-}
-
-/// Returns the `names` that are tables of `build`.
-///
-/// Other names are indexes, or are in statements that create nothing.
-async fn existing_tables(
-    names: &BTreeSet<String>,
-    build: u64,
-    db: &mut dyn SqlTransaction,
-) -> Result<Vec<String>, StoreError> {
-    let relations = db.relations().await?;
-    let is_table = |name: &&String| {
-        let name = table_name(name, build);
-        let mut relations = relations.iter();
-        relations.any(|relation| relation.is_table && relation.name == name)
-    };
-    Ok(names.iter().filter(is_table).cloned().collect())
 }
 
 async fn find(db: &mut dyn SqlTransaction, key: String) -> Result<Option<String>, StoreError> {
