@@ -139,7 +139,7 @@ impl Health {
 
 /// Returns whether a node processes new events, or will after a user resumes the projection.
 fn is_processed(status: &ConsumerStatus) -> bool {
-    // A node that holds the lease and shows no sign of life may have died.
+    // A node that holds the lease and sends no heartbeat may have died.
     !matches!(
         status.state,
         ConsumerState::Starting
