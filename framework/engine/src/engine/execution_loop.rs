@@ -226,9 +226,19 @@ impl<'e, C: Decide> Execution<'e, C> {
     }
 
     async fn load(&mut self) -> PhaseResult<'e, C> {
+        // Commands that hold the streams may wait for the shared state of the query.
+        self.release_query_states();
         let streams = self.streams.clone();
         let load = DecisionContext::load::<C>(self.engine, streams, &mut self.parts);
         Ok(Phase::Decide(load.instrument(debug_span!("load")).await?))
+    }
+
+    /// Lets other commands use the states of queries, which this command must refresh before it decides again.
+    fn release_query_states(&mut self) {
+        if !C::TAGS.is_empty() {
+            let parts = list_parts::<C>(&mut self.parts);
+            parts.into_iter().for_each(BoundaryPart::end_decision);
+        }
     }
 
     fn decide(&mut self, context: DecisionContext<'e>) -> PhaseResult<'e, C> {
@@ -243,10 +253,7 @@ impl<'e, C: Decide> Execution<'e, C> {
             self.command
                 .decide(C::On::state(&self.parts, &|| self.engine.clock.now()))
         });
-        if !C::TAGS.is_empty() {
-            let parts = list_parts::<C>(&mut self.parts);
-            parts.into_iter().for_each(BoundaryPart::end_decision);
-        }
+        self.release_query_states();
         let decision = match decided {
             Ok(decision) => decision,
             Err(rejection) => return Ok(Phase::Confirm(context, Unstored::Rejected(rejection))),
@@ -286,6 +293,7 @@ impl<'e, C: Decide> Execution<'e, C> {
         if !is_current {
             return Ok(Phase::Decide(context));
         }
+        self.release_query_states();
         match unstored {
             Unstored::UnexpectedVersion(conflict) => Err(self.conflict(conflict)),
             Unstored::Rejected(rejection) => Err(ExecuteError::Rejected(rejection)),

@@ -66,14 +66,6 @@ impl<Q> QueryFold<Q> {
         loop {
             let read = Read::all(query.clone()).after(self.position);
             let page = store.read(read).await?;
-            eprintln!(
-                "READ after {} inc {} head {} events {} more {}",
-                self.position,
-                self.is_incomplete,
-                page.head,
-                page.events.len(),
-                page.more
-            );
             if page.head < self.position {
                 // The store was restored from a backup that does not contain all of these events.
                 *self = Self::default();
