@@ -157,8 +157,9 @@ pub mod runtime {
         FailurePolicy, NewerEvents, ReadModel, WaitError, checkpoint,
     };
     pub use factum_runtime::process::{
-        DEADLINES, DeliveryHandle, EventHandler, FailedDelivery, FailedWork, HandlerError,
-        HandlerOptions, InvalidSchedule, MissedRuns, Orphan, ProcessHandle, SCHEDULES, Schedule,
+        DEADLINES, DeliveryHandle, DeliveryWork, EventHandler, FailedDelivery, HandlerError,
+        HandlerOptions, InvalidSchedule, MissedRuns, Orphan, PendingDelivery, ProcessHandle,
+        SCHEDULES, Schedule,
     };
     pub use factum_runtime::projections::{InMemory, ProjectionHandle};
     pub use factum_runtime::{ProcessOptions, Runtime, RuntimeBuilder, StartError, StartFrom};
@@ -183,8 +184,10 @@ pub mod store {
     pub use factum_core::snapshot::{Snapshot, SnapshotStore};
     pub use factum_core::store::{EventStore, Store};
     pub use factum_core::stream_id::{InvalidStreamId, StreamId};
+    pub use factum_core::stream_list::{MAX_STREAMS, StreamList, StreamSummary};
     pub use factum_core::tag::{InvalidTag, Tag};
     pub use factum_core::timestamp::{InvalidTimestamp, Timestamp};
+    pub use factum_engine::copy::{Copied, CopyError, copy_events};
 }
 
 /// Personal data: fields that can be erased.

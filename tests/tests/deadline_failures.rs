@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use factum::prelude::*;
-use factum::runtime::FailedWork;
+use factum::runtime::DeliveryWork;
 use factum_memory::MemoryStore;
 use reminders::{
     DAY, Fire, JAMMED, NotNow, Order, OrderEvent, deadline_documents, deadlines, engine, log,
@@ -115,7 +115,7 @@ async fn failed_deadline_waits_for_retry_and_blocks_no_other() {
     assert_eq!((&*one.instance, &*two.instance), ("order-1/a", "order-2/a"));
     assert_eq!(one.attempts, 2);
     assert!(one.error.contains("it is jammed"), "{one:?}");
-    assert!(matches!(&one.work, FailedWork::Command { name, .. } if name == "Remind"));
+    assert!(matches!(&one.work, DeliveryWork::Command { name, .. } if name == "Remind"));
     let discarded = handle.discard_delivery(one, "not needed");
     discarded.await.unwrap();
     JAMMED.store(false, SeqCst);

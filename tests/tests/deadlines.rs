@@ -85,6 +85,37 @@ async fn moved_and_cancelled_deadlines_leave_no_documents() {
 }
 
 #[tokio::test]
+async fn pending_deadlines_are_listed_in_order() {
+    let (engine, clock) = engine(MemoryStore::new());
+    for order in [
+        place("1").sets("b", DAY * 2),
+        place("2").sets("a", DAY),
+        // Moved and cancelled deadlines leave no trace.
+        place("1").sets("b", DAY * 3).sets("c", DAY * 5),
+        place("1").cancels("c"),
+    ] {
+        engine.execute(order).await.unwrap();
+    }
+    let running = deadlines(&engine).start().await.unwrap();
+    // The clock runs, so the due times are compared in hours.
+    let pending = async |limit| {
+        let handle = running.deadlines().unwrap();
+        let pending = handle.pending(limit).await.unwrap().into_iter();
+        let pending = pending.map(|it| (it.instance, it.due.since(clock.now()).as_secs_f64()));
+        let rounded = pending.map(|(instance, due)| (instance, (due / 3_600.0).round() as u64));
+        rounded.collect::<Vec<_>>()
+    };
+    let row = |instance: &str, hours| (instance.to_owned(), hours);
+    let both = [row("order-2/a", 24), row("order-1/b", 72)];
+    assert_eq!(pending(10).await, both);
+    assert_eq!(pending(1).await, both[..1]);
+    clock.advance(DAY + Duration::from_secs(1));
+    running.wait_until_idle().await.unwrap();
+    assert_eq!(pending(10).await, [row("order-1/b", 48)]);
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn deadline_command_can_set_its_deadline_again() {
     let (engine, clock) = engine(MemoryStore::new());
     engine

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use factum_core::append::{
-    Append, AppendCondition, AppendError, Appended, Conflict, IdempotencyKey, Violation,
+    Append, AppendCondition, AppendError, Appended, Conflict, IdempotencyKey, StreamAppend,
+    Violation,
 };
 use factum_core::document::MemoryDocuments;
 use factum_core::position::{Position, Version};
@@ -11,6 +12,7 @@ use factum_core::read::{Direction, MAX_PAGE_BYTES, Page, Read, Scope};
 use factum_core::record::Assigned;
 use factum_core::record::RecordedEvent;
 use factum_core::stream_id::StreamId;
+use factum_core::stream_list::{StreamList, StreamSummary};
 use factum_core::tag::Tag;
 use factum_core::timestamp::Timestamp;
 use foldhash::fast::RandomState;
@@ -39,6 +41,7 @@ impl Log {
         &mut self,
         append: Append,
         documents: &MemoryDocuments,
+        now: Timestamp,
     ) -> Result<Appended, AppendError> {
         if let Some(key) = &append.key
             && let Some(first) = self.find(key)?
@@ -52,7 +55,7 @@ impl Log {
         if !append.changes.is_empty() {
             documents.change(append.changes)?;
         }
-        let appended = self.store(append.streams);
+        let appended = self.store(append.streams, now);
         if let Some(key) = append.key {
             self.first_results
                 .insert(key.key, (key.fingerprint, appended.clone()));
@@ -100,8 +103,7 @@ impl Log {
         Version::new(self.streams.get(stream).map_or(0, Vec::len) as u64)
     }
 
-    fn store(&mut self, streams: Vec<factum_core::append::StreamAppend>) -> Appended {
-        let now = Timestamp::now();
+    fn store(&mut self, streams: Vec<StreamAppend>, now: Timestamp) -> Appended {
         let last = self.events.last().map(|event| event.recorded_at);
         let recorded_at = last.map_or(now, |last| last.max(now));
         let len_before = self.events.len();
@@ -136,6 +138,19 @@ impl Log {
             recorded_at,
             repeated: false,
         }
+    }
+
+    pub fn list_streams(&self, list: &StreamList) -> Vec<StreamSummary> {
+        let selected = self.streams.iter().filter(|(id, _)| list.matches(id));
+        let mut selected: Vec<_> = selected.collect();
+        selected.sort_unstable_by_key(|(id, _)| *id);
+        let summaries = selected.into_iter().take(list.limit);
+        let summaries = summaries.map(|(stream, positions)| StreamSummary {
+            stream: stream.clone(),
+            version: Version::new(positions.len() as u64),
+            position: Position::new(positions.last().copied().unwrap_or_default()),
+        });
+        summaries.collect()
     }
 
     pub fn read(&self, read: &Read) -> Page {

@@ -13,6 +13,8 @@ use factum_core::read::{Page, Read};
 use factum_core::snapshot::Snapshot;
 use factum_core::store::EventStore;
 use factum_core::stream_id::StreamId;
+use factum_core::stream_list::{StreamList, StreamSummary};
+use factum_core::timestamp::Timestamp;
 use tokio::sync::watch;
 
 use crate::log::Log;
@@ -75,19 +77,19 @@ impl fmt::Debug for MemoryStore {
 #[async_trait]
 impl EventStore for MemoryStore {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        append.check()?;
-        let mut log = self.0.log.write().unwrap_or_else(PoisonError::into_inner);
-        let appended = log.append(append, &self.0.documents)?;
-        // Under the lock, so that receivers see the head advance in order.
-        if appended.count > 0 && !appended.repeated {
-            let head = &self.0.head;
-            head.send_if_modified(|position| {
-                *position = appended.position;
-                // Notifying takes time even without receivers.
-                head.receiver_count() > 0
-            });
-        }
-        Ok(appended)
+        self.append_at(append, Timestamp::now())
+    }
+
+    async fn import(
+        &self,
+        append: Append,
+        recorded_at: Timestamp,
+    ) -> Result<Appended, AppendError> {
+        self.append_at(append, recorded_at.min(Timestamp::now()))
+    }
+
+    async fn list_streams(&self, list: StreamList) -> Result<Vec<StreamSummary>, StoreError> {
+        Ok(self.log().list_streams(&list))
     }
 
     async fn read(&self, read: Read) -> Result<Page, StoreError> {
@@ -102,5 +104,24 @@ impl EventStore for MemoryStore {
 
     fn watch(&self) -> watch::Receiver<Position> {
         self.0.head.subscribe()
+    }
+}
+
+impl MemoryStore {
+    /// Stores `append` with the time `now`, or that of the newest event if it is later.
+    fn append_at(&self, append: Append, now: Timestamp) -> Result<Appended, AppendError> {
+        append.check()?;
+        let mut log = self.0.log.write().unwrap_or_else(PoisonError::into_inner);
+        let appended = log.append(append, &self.0.documents, now)?;
+        // Under the lock, so that receivers see the head advance in order.
+        if appended.count > 0 && !appended.repeated {
+            let head = &self.0.head;
+            head.send_if_modified(|position| {
+                *position = appended.position;
+                // Notifying takes time even without receivers.
+                head.receiver_count() > 0
+            });
+        }
+        Ok(appended)
     }
 }

@@ -54,6 +54,8 @@ finds! {
     append: expected_version_is_checked_per_stream, IgnoresExpectedVersions;
     append: append_without_events_only_checks_versions, IgnoresExpectedVersions;
     append: stream_without_events_only_checks_its_version, ChecksOnlyWrittenStreams;
+    streams: stream_list_pages_in_order_of_ids, ListsIgnoreCategories;
+    streams: import_keeps_original_times, ImportsIgnoreTimes;
     bounds: invalid_appends_are_rejected, AcceptsInvalid;
     bounds: invalid_reads_are_rejected, AcceptsInvalid;
     bounds: pages_end_at_a_number_of_bytes, ReturnsWholePages;

@@ -17,6 +17,8 @@ use factum_core::read::{Page, Read};
 use factum_core::snapshot::{Snapshot, SnapshotStore};
 use factum_core::store::EventStore;
 use factum_core::stream_id::StreamId;
+use factum_core::stream_list::{StreamList, StreamSummary};
+use factum_core::timestamp::Timestamp;
 use factum_sql::{
     BatchError, EventsOf, SqlConnection, SqlDatabase, SqlDatabaseExt, SqlProjectSet, SqlQuery,
     SqlReadModel, TransactionWork,
@@ -227,6 +229,19 @@ impl EventStore for PostgresStore {
         let page = page.map_err(BackendError::into_not_executed)?;
         metrics.record_page(&page);
         Ok(page)
+    }
+
+    async fn import(
+        &self,
+        append: Append,
+        recorded_at: Timestamp,
+    ) -> Result<Appended, AppendError> {
+        append.check()?;
+        crate::import::import(&self.0.pool, &append, recorded_at).await?
+    }
+
+    async fn list_streams(&self, list: StreamList) -> Result<Vec<StreamSummary>, StoreError> {
+        crate::stream_list::list(&self.0.pool, &list).await
     }
 
     async fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {

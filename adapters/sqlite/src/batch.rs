@@ -44,6 +44,24 @@ pub fn store(
     Ok(head)
 }
 
+/// Stores `append` with the time at which another store recorded its events.
+///
+/// Inline projections are not updated: their consumers process the events.
+pub fn import(
+    writer: &mut WriteConnection,
+    append: &Append,
+    recorded_at: Timestamp,
+) -> Result<AppendResult, BackendError> {
+    let mut transaction = writer.begin()?;
+    let mut batch = WriteBatch::new(&mut transaction)?;
+    let earliest = batch.cache.end.recorded_at;
+    batch.recorded_at = recorded_at.min(Timestamp::now()).max(earliest);
+    let result = batch.append(append)?;
+    drop(batch);
+    transaction.end()?;
+    Ok(result)
+}
+
 fn append_all(
     transaction: &mut WriteTransaction<'_>,
     requests: &mut [WriteRequest],

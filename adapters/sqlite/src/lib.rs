@@ -47,6 +47,7 @@ mod record;
 mod snapshot;
 mod statement;
 mod store;
+mod stream_list;
 mod stream_state;
 mod transaction;
 mod view_pool;

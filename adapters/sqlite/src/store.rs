@@ -18,6 +18,8 @@ use factum_core::read::{Page, Read, Scope};
 use factum_core::snapshot::{Snapshot, SnapshotStore};
 use factum_core::store::EventStore;
 use factum_core::stream_id::StreamId;
+use factum_core::stream_list::{StreamList, StreamSummary};
+use factum_core::timestamp::Timestamp;
 use factum_sql::{
     BatchError, EventsOf, SqlConnection, SqlDatabase, SqlDatabaseExt, SqlProjectSet, SqlQuery,
     SqlReadModel, TransactionWork,
@@ -248,6 +250,24 @@ impl EventStore for SqliteStore {
         let page = self.0.read_pool.run(cost, page).await?;
         self.0.metrics.record_page(&page);
         Ok(page)
+    }
+
+    async fn import(
+        &self,
+        append: Append,
+        recorded_at: Timestamp,
+    ) -> Result<Appended, AppendError> {
+        append.check()?;
+        let import = move |writer: &mut WriteConnection| {
+            let imported = crate::batch::import(writer, &append, recorded_at);
+            Ok::<_, StoreError>(imported?)
+        };
+        self.writer()?.write_lock.run(import).await?
+    }
+
+    async fn list_streams(&self, list: StreamList) -> Result<Vec<StreamSummary>, StoreError> {
+        let list = move |db: &_| crate::stream_list::list(db, &list);
+        Ok(self.0.read_pool.run(ReadCost::Long, list).await?)
     }
 
     async fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {

@@ -57,6 +57,12 @@ pub enum StoreError {
         /// The position of the newest event.
         head: Position,
     },
+    /// The store does not have this optional operation.
+    #[error("the store does not support this operation: {operation}")]
+    Unsupported {
+        /// The operation, for example `import`.
+        operation: &'static str,
+    },
     /// The store was closed.
     #[error("the store is closed")]
     Closed,

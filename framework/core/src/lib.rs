@@ -39,9 +39,11 @@ pub mod query;
 pub mod random;
 pub mod read;
 pub mod record;
+mod record_json;
 pub mod snapshot;
 pub mod store;
 pub mod stream_id;
+pub mod stream_list;
 pub mod tag;
 pub mod timestamp;
 

@@ -7,8 +7,11 @@ use crate::append::{Append, AppendError, Appended, IdempotencyKey};
 use crate::document::DocumentStore;
 use crate::error::StoreError;
 use crate::position::Position;
+use crate::query::Query;
 use crate::read::{Page, Read};
 use crate::snapshot::SnapshotStore;
+use crate::stream_list::{StreamCollector, StreamList, StreamSummary};
+use crate::timestamp::Timestamp;
 
 /// Stores events as bytes; codecs and domain types belong to the layers above.
 ///
@@ -52,6 +55,45 @@ pub trait EventStore: Send + Sync + 'static {
     /// The value is the last head that this handle knows. If the backend cannot push changes, it may be up to a tenth
     /// of a second old.
     fn watch(&self) -> watch::Receiver<Position>;
+
+    /// Lists streams with their versions, in the byte order of their ids.
+    ///
+    /// By default, the whole log is read.
+    ///
+    /// # Errors
+    /// Returns [`StoreError`] if the backend fails or contains corrupt data.
+    async fn list_streams(&self, list: StreamList) -> Result<Vec<StreamSummary>, StoreError> {
+        let query = match &list.category {
+            Some(category) => Query::category(category),
+            None => Query::all(),
+        };
+        let (mut read, mut streams) = (Read::all(query), StreamCollector::new(list));
+        loop {
+            let page = self.read(read.clone()).await?;
+            read = read.after(page.through());
+            streams.add(page.events);
+            if !page.more {
+                return Ok(streams.into_page());
+            }
+        }
+    }
+
+    /// Stores events like [`append`](Self::append), with the time at which another store recorded them.
+    ///
+    /// The time of an event is never earlier than that of the previous event, and never in the future: another time is
+    /// replaced by the nearest one. The operation is optional.
+    ///
+    /// # Errors
+    /// Returns the errors of [`append`](Self::append), or [`StoreError::Unsupported`] if the store cannot import.
+    async fn import(
+        &self,
+        append: Append,
+        recorded_at: Timestamp,
+    ) -> Result<Appended, AppendError> {
+        let _ = (append, recorded_at);
+        let operation = "import";
+        Err(StoreError::Unsupported { operation }.into())
+    }
 }
 
 /// A store with everything that the engine and the runtime need.

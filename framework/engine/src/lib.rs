@@ -18,6 +18,7 @@
 pub mod causality;
 pub mod clock;
 pub mod command;
+pub mod copy;
 mod domain;
 pub mod engine;
 #[doc(hidden)]

@@ -15,6 +15,8 @@ use factum_core::read::{Page, Read};
 use factum_core::snapshot::{Snapshot, SnapshotStore};
 use factum_core::store::{EventStore, Store};
 use factum_core::stream_id::StreamId;
+use factum_core::stream_list::{StreamList, StreamSummary};
+use factum_core::timestamp::Timestamp;
 use factum_engine::engine::Engine;
 use tokio::sync::watch;
 
@@ -163,6 +165,21 @@ impl<S: Store> EventStore for PersonalDataStore<S> {
     async fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {
         let key = self.shared.protect_fingerprint(key.clone());
         self.store.find(&key).await
+    }
+
+    async fn import(
+        &self,
+        mut append: Append,
+        recorded_at: Timestamp,
+    ) -> Result<Appended, AppendError> {
+        let shared = &*self.shared;
+        append.key = append.key.map(|key| shared.protect_fingerprint(key));
+        let append = encrypt(append, &shared.keys, &shared.categories).await?;
+        self.store.import(append, recorded_at).await
+    }
+
+    async fn list_streams(&self, list: StreamList) -> Result<Vec<StreamSummary>, StoreError> {
+        self.store.list_streams(list).await
     }
 
     fn watch(&self) -> watch::Receiver<Position> {

@@ -48,6 +48,8 @@ pub mod retry;
 mod shop;
 #[doc(hidden)]
 pub mod snapshot;
+#[doc(hidden)]
+pub mod streams;
 
 /// Expands to the conformance tests of a store, one `#[test]` for each case.
 ///
@@ -96,6 +98,8 @@ macro_rules! __conformance_cases {
             append: expected_version_is_checked_per_stream;
             append: append_without_events_only_checks_versions;
             append: stream_without_events_only_checks_its_version;
+            streams: stream_list_pages_in_order_of_ids;
+            streams: import_keeps_original_times;
             bounds: invalid_appends_are_rejected;
             bounds: invalid_reads_are_rejected;
             bounds: pages_end_at_a_number_of_bytes;

@@ -17,6 +17,8 @@ use factum_core::read::{Page, Read};
 use factum_core::snapshot::{Snapshot, SnapshotStore};
 use factum_core::store::{EventStore, Store};
 use factum_core::stream_id::StreamId;
+use factum_core::stream_list::{StreamList, StreamSummary};
+use factum_core::timestamp::Timestamp;
 use factum_engine::error::StoreError;
 
 /// A store that wraps another store and injects faults as a seed determines.
@@ -276,6 +278,19 @@ impl<S: Store> EventStore for Faulty<S> {
 
     async fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {
         self.call(StoreCall::Read, self.0.store.find(key)).await
+    }
+
+    async fn import(
+        &self,
+        append: Append,
+        recorded_at: Timestamp,
+    ) -> Result<Appended, AppendError> {
+        self.0.store.import(append, recorded_at).await
+    }
+
+    async fn list_streams(&self, list: StreamList) -> Result<Vec<StreamSummary>, StoreError> {
+        let streams = self.0.store.list_streams(list);
+        self.call(StoreCall::Read, streams).await
     }
 
     /// Watches the head of the inner store, with the wake-up faults.

@@ -17,6 +17,7 @@ use factum::store::{
     IdempotencyKey, InvalidAppend, InvalidField, Page, Query, QueryItem, Read, Scope, Snapshot,
     SnapshotStore, StoreError,
 };
+use factum::store::{StreamList, StreamSummary, Timestamp};
 use factum::{Position, StreamId};
 use factum_memory::MemoryStore;
 use factum_testkit::Backend;
@@ -45,11 +46,13 @@ pub enum Fault {
     IgnoresKeys,
     IgnoresKeysAndRevisions,
     IgnoresRevisions,
+    ImportsIgnoreTimes,
     IncludesCursor,
     KeepsFirstSnapshot,
     KeepsLastSavedSnapshot,
     KeysIgnoreCase,
     KeysNeedEvents,
+    ListsIgnoreCategories,
     LosesDigits,
     LosesDocumentsOnClose,
     LosesKeysOnClose,
@@ -338,6 +341,24 @@ impl<const FAULT: usize> EventStore for Broken<FAULT> {
 
     async fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {
         self.correct().find(&self.key(key.clone())).await
+    }
+
+    async fn import(
+        &self,
+        append: Append,
+        recorded_at: Timestamp,
+    ) -> Result<Appended, AppendError> {
+        match Self::is(Fault::ImportsIgnoreTimes) {
+            true => self.correct().append(append).await,
+            false => self.correct().import(append, recorded_at).await,
+        }
+    }
+
+    async fn list_streams(&self, mut list: StreamList) -> Result<Vec<StreamSummary>, StoreError> {
+        if Self::is(Fault::ListsIgnoreCategories) {
+            list.category = None;
+        }
+        self.correct().list_streams(list).await
     }
 
     fn watch(&self) -> watch::Receiver<Position> {

@@ -2,6 +2,8 @@
 
 use std::ops::Deref;
 
+use serde::Serialize;
+
 use crate::domain::codec;
 use crate::domain::decoded::Decoded;
 use crate::domain::error::DecodeError;
@@ -44,8 +46,8 @@ impl DecodeEvent for RecordedEvent {
     }
 }
 
-/// A typed event with its record. It dereferences to the event.
-#[derive(Debug, Clone)]
+/// A typed event with its record. It dereferences to the event, and serializes as both.
+#[derive(Debug, Clone, Serialize)]
 pub struct Recorded<E> {
     /// The event.
     pub event: E,

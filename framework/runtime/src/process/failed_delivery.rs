@@ -26,7 +26,7 @@ pub struct FailedDelivery {
     pub number: u64,
     /// The work.
     #[serde(flatten)]
-    pub work: FailedWork,
+    pub work: DeliveryWork,
     /// The last error, with its causes.
     pub error: String,
     /// The number of attempts.
@@ -38,11 +38,11 @@ pub struct FailedDelivery {
     pub discarded: Option<String>,
 }
 
-/// The work of a failed delivery.
+/// The work of a failed or a pending delivery.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "work", rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum FailedWork {
+pub enum DeliveryWork {
     /// The execution of a command.
     Command {
         /// The name of the command.
@@ -59,6 +59,21 @@ pub enum FailedWork {
     },
 }
 
+impl From<InstanceWork> for DeliveryWork {
+    fn from(work: InstanceWork) -> Self {
+        match work {
+            InstanceWork::Command(pending) => Self::Command {
+                name: pending.command,
+                body: pending.body,
+            },
+            InstanceWork::Deadline(name, timer) => Self::Deadline {
+                name,
+                due: timer.due,
+            },
+        }
+    }
+}
+
 impl FailedDelivery {
     /// Creates a failed delivery.
     pub(crate) fn new(instance: &str, work: InstanceWork, error: String, attempts: u32) -> Self {
@@ -66,16 +81,7 @@ impl FailedDelivery {
         Self {
             instance: instance.to_owned(),
             number,
-            work: match work {
-                InstanceWork::Command(pending) => FailedWork::Command {
-                    name: pending.command,
-                    body: pending.body,
-                },
-                InstanceWork::Deadline(name, timer) => FailedWork::Deadline {
-                    name,
-                    due: timer.due,
-                },
-            },
+            work: work.into(),
             error,
             attempts,
             since: Timestamp::now(),

@@ -15,6 +15,7 @@ use super::deadline_gate::blocked_instances;
 use super::definition::ProcessDefinition;
 use super::documents::find_instance;
 use super::failed_delivery::{self, FailedDelivery, Resolution};
+use super::pending_delivery::{self, PendingDelivery};
 use super::signals::Signals;
 use crate::consumer::{ConsumerHandle, ControlError, WaitError};
 use crate::document_scan::next_page;
@@ -73,6 +74,17 @@ impl DeliveryHandle {
     /// Returns the keys of its documents.
     pub(crate) fn keys(&self) -> &InstanceKeys {
         &self.keys
+    }
+
+    /// Returns the next work of at most `limit` instances, soonest first.
+    ///
+    /// Each schedule and each deadline of a decision is an instance of its own, so these lists are complete. A process
+    /// instance is listed with its next command or deadline.
+    ///
+    /// # Errors
+    /// Returns [`ControlError::Store`] if the store fails.
+    pub async fn pending(&self, limit: usize) -> Result<Vec<PendingDelivery>, ControlError> {
+        Ok(pending_delivery::list(self.documents(), &self.keys, limit).await?)
     }
 
     /// Returns the work that failed permanently, by instance and in order, including discarded work.

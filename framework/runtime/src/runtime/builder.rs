@@ -291,7 +291,8 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Sets the time after which [`Runtime::stop`] aborts tasks that have not finished. Default: 10 seconds.
+    /// Sets the time after which [`Runtime::stop`] aborts tasks that have not finished. At most 24 hours, default: 10
+    /// seconds.
     pub fn stop_timeout(mut self, timeout: Duration) -> Self {
         self.stop_timeout = timeout;
         self
@@ -351,6 +352,11 @@ impl RuntimeBuilder {
     fn check_settings(&self) -> Result<(), StartError> {
         self.retry.check().map_err(StartError::InvalidSetting)?;
         check_setting("`lease`", self.lease, MIN_LEASE..=MAX_LEASE)?;
+        check_setting(
+            "`stop_timeout`",
+            self.stop_timeout,
+            Duration::ZERO..=MAX_LEASE,
+        )?;
         check_setting("`concurrency`", self.concurrency, 1..=MAX_CONCURRENCY)?;
         for HandlerSpec { name, options, .. } in &self.handlers {
             let setting = format!("`concurrency` of event handler {name:?}");

@@ -9,7 +9,7 @@ use super::process_lamps::{
 use super::shop::DAY;
 use crate::{Faults, Faulty, VirtualClock};
 use factum_engine::clock::Clock as _;
-use factum_runtime::process::{DeliveryHandle, FailedDelivery, FailedWork};
+use factum_runtime::process::{DeliveryHandle, DeliveryWork, FailedDelivery};
 use factum_runtime::{Runtime, StartFrom};
 
 /// A failed delivery blocks the later deliveries of its own process instance only.
@@ -50,7 +50,7 @@ pub async fn failed_delivery_blocks_only_its_own_instance<B: Backend>() {
         failed.error.contains("the switch is jammed"),
         "expected the error of the command, got {failed:?}"
     );
-    let FailedWork::Command { name, body } = &failed.work else {
+    let DeliveryWork::Command { name, body } = &failed.work else {
         panic!("expected a failed command, got {failed:?}")
     };
     assert_eq!((&**name, &body["touches"]), ("PutOut", &1.into()));

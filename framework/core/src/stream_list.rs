@@ -1,0 +1,137 @@
+//! [`StreamList`]: a request for a page of streams; and [`StreamSummary`], its items.
+
+use std::collections::BTreeMap;
+
+use crate::position::{Position, Version};
+use crate::record::RecordedEvent;
+use crate::stream_id::StreamId;
+
+/// The maximum number of streams in one page.
+pub const MAX_STREAMS: usize = 1_000;
+
+/// A request for one page of streams, in the byte order of their ids.
+///
+/// ```
+/// use factum_core::stream_list::StreamList;
+///
+/// let first = StreamList::category("account").limit(100);
+/// let next = first.clone().after("account-42".parse()?);
+/// let everything = StreamList::all();
+/// # Ok::<(), factum_core::stream_id::InvalidStreamId>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamList {
+    /// The category of the streams; `None` selects all.
+    pub category: Option<String>,
+    /// The stream after which the page begins; it need not exist.
+    pub after: Option<StreamId>,
+    /// The maximum number of streams to return, 1 to [`MAX_STREAMS`].
+    pub limit: usize,
+}
+
+/// A stream that has events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamSummary {
+    /// The id of the stream.
+    pub stream: StreamId,
+    /// The number of its events.
+    pub version: Version,
+    /// The position of its last event.
+    pub position: Position,
+}
+
+impl StreamList {
+    /// Creates a request for all streams.
+    #[must_use]
+    pub fn all() -> Self {
+        Self {
+            category: None,
+            after: None,
+            limit: MAX_STREAMS,
+        }
+    }
+
+    /// Creates a request for the streams of a category.
+    #[must_use]
+    pub fn category(category: impl Into<String>) -> Self {
+        Self {
+            category: Some(category.into()),
+            ..Self::all()
+        }
+    }
+
+    /// Begins the page after `stream`.
+    #[must_use]
+    pub fn after(mut self, stream: StreamId) -> Self {
+        self.after = Some(stream);
+        self
+    }
+
+    /// Sets the maximum number of streams, clamped to 1 to [`MAX_STREAMS`].
+    #[must_use]
+    pub fn limit(mut self, limit: usize) -> Self {
+        self.limit = limit.clamp(1, MAX_STREAMS);
+        self
+    }
+
+    /// Returns the prefix of the ids, and the first text after all ids with this prefix.
+    ///
+    /// Backends query this range. The end is `None` if there is no such text.
+    #[must_use]
+    pub fn range(&self) -> (String, Option<String>) {
+        match &self.category {
+            // The byte after `-` in ASCII is `.`.
+            Some(category) => (format!("{category}-"), Some(format!("{category}."))),
+            None => (String::new(), None),
+        }
+    }
+
+    /// Returns whether the page may contain `stream`.
+    #[must_use]
+    pub fn matches(&self, stream: &StreamId) -> bool {
+        let category = self.category.as_deref();
+        category.is_none_or(|category| category == stream.category())
+            && self.after.as_ref().is_none_or(|after| stream > after)
+    }
+}
+
+/// Collects the streams of a page from events in the order of the log.
+///
+/// It is for stores that have no list of streams.
+#[derive(Debug)]
+pub struct StreamCollector {
+    list: StreamList,
+    found: BTreeMap<StreamId, StreamSummary>,
+}
+
+impl StreamCollector {
+    /// Creates a collector for the page `list`.
+    #[must_use]
+    pub fn new(list: StreamList) -> Self {
+        let found = BTreeMap::new();
+        Self { list, found }
+    }
+
+    /// Adds the streams of `events`.
+    pub fn add(&mut self, events: Vec<RecordedEvent>) {
+        for event in events {
+            if self.list.matches(&event.stream) {
+                let summary = StreamSummary {
+                    stream: event.stream.clone(),
+                    version: event.version,
+                    position: event.position,
+                };
+                self.found.insert(event.stream, summary);
+            }
+        }
+        while self.found.len() > self.list.limit {
+            self.found.pop_last();
+        }
+    }
+
+    /// Returns the page.
+    #[must_use]
+    pub fn into_page(self) -> Vec<StreamSummary> {
+        self.found.into_values().collect()
+    }
+}

@@ -1,0 +1,318 @@
+//! [`copy_events`]: copies the events of a store into another one, and compares both.
+
+use std::collections::VecDeque;
+
+use factum_core::append::{Append, AppendError, ExpectedVersion, StreamAppend};
+use factum_core::error::StoreError;
+use factum_core::personal::{EncryptedFields, TAG};
+use factum_core::position::{Position, Version};
+use factum_core::query::Query;
+use factum_core::read::Read;
+use factum_core::record::{NewEvent, RecordedEvent};
+use factum_core::store::EventStore;
+use factum_core::tag::Tag;
+
+/// The maximum number of events, and of bytes of their data, that are stored together.
+const MAX_EVENTS: usize = 500;
+const MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// The result of a copy: both stores contain the same events up to the head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Copied {
+    /// The number of events that were stored; the others were there before.
+    pub stored: u64,
+    /// The head of the source at the start of the copy.
+    pub head: Position,
+}
+
+/// A copy of events failed. Repeat it to continue after the last event that was stored.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CopyError {
+    /// An event of the source was not read.
+    #[error("cannot read the source after position {after}")]
+    Source {
+        /// The position before the first event that was not read.
+        after: Position,
+        /// The error of the source.
+        #[source]
+        error: StoreError,
+    },
+    /// An event of the target was not read.
+    #[error("cannot read the target after position {after}")]
+    Target {
+        /// The position before the first event that was not read.
+        after: Position,
+        /// The error of the target.
+        #[source]
+        error: StoreError,
+    },
+    /// The target did not store events.
+    #[error("cannot store the events after position {after} in the target")]
+    Append {
+        /// The position before the first event that was not stored.
+        after: Position,
+        /// The error of the target.
+        #[source]
+        error: AppendError,
+    },
+    /// The source has decrypted personal data.
+    #[error(
+        "the source has decrypted the personal data of the event at position {position}; \
+         copy from the store that `PersonalDataStore::store` returns"
+    )]
+    Decrypted {
+        /// The position of the event.
+        position: Position,
+    },
+    /// The target contains other events than the source.
+    #[error(
+        "the target differs from the source at position {position}, in {field}; copy into an empty store"
+    )]
+    Different {
+        /// The position of the first event that differs.
+        position: Position,
+        /// The part that differs, for example `data`.
+        field: &'static str,
+    },
+}
+
+/// Copies the events of `source` into `target`, and compares both stores.
+///
+/// The copies have the positions, ids and times of the originals.
+///
+/// The target must be empty, or contain the first events of the source from an earlier copy. Nothing else may write to
+/// it meanwhile. Events that are appended to the source during the copy are not copied: repeat the call to copy them.
+///
+/// Only events are copied. Snapshots are created again. The documents of the runtime, idempotency keys and read models
+/// are not copied: stop the runtime on the source first, and let its process managers and deadlines finish their work.
+/// A store of personal data is copied without its decorator, so that the data stays encrypted for the same keys.
+///
+/// ```no_run
+/// # use factum_core::store::EventStore;
+/// # use factum_engine::copy::copy_events;
+/// # async fn run(sqlite: impl EventStore, postgres: impl EventStore) -> Result<(), Box<dyn std::error::Error>> {
+/// let copied = copy_events(&sqlite, &postgres).await?;
+/// println!("copied {} events", copied.stored);
+/// # Ok(()) }
+/// ```
+///
+/// # Errors
+/// Returns [`CopyError`], which contains the position of the copy. A target that cannot
+/// [import](EventStore::import) is an error of its append.
+pub async fn copy_events(
+    source: &dyn EventStore,
+    target: &dyn EventStore,
+) -> Result<Copied, CopyError> {
+    let head = head_of(source).await.map_err(|error| CopyError::Source {
+        after: Position::ZERO,
+        error,
+    })?;
+    let before = head_of(target).await.map_err(|error| CopyError::Target {
+        after: Position::ZERO,
+        error,
+    })?;
+    // Before anything is stored.
+    compare(source, target, before).await?;
+    let mut events = EventReader::new(source, before, head);
+    let mut batch = CopyBatch::default();
+    while let Some(event) = events.next().await? {
+        if is_decrypted(&event) {
+            let position = event.position;
+            return Err(CopyError::Decrypted { position });
+        }
+        if !batch.accepts(&event) {
+            batch.store(target).await?;
+        }
+        batch.add(event);
+    }
+    batch.store(target).await?;
+    compare(source, target, head).await?;
+    let stored = head.get().saturating_sub(before.get());
+    Ok(Copied { stored, head })
+}
+
+async fn head_of(store: &dyn EventStore) -> Result<Position, StoreError> {
+    let newest = Read::all(Query::all()).backward().limit(1);
+    Ok(store.read(newest).await?.head)
+}
+
+/// Returns whether a store of personal data has decrypted the event.
+///
+/// Such an event must not be stored as it is.
+fn is_decrypted(event: &RecordedEvent) -> bool {
+    let is_personal = |tag: &Tag| {
+        let rest = tag.as_str().strip_prefix(TAG);
+        rest.is_some_and(|rest| rest.starts_with(':'))
+    };
+    event.tags.iter().any(is_personal) && matches!(EncryptedFields::of(event), Ok(None))
+}
+
+/// Compares the events of both stores up to `head`.
+async fn compare(
+    source: &dyn EventStore,
+    target: &dyn EventStore,
+    head: Position,
+) -> Result<(), CopyError> {
+    let mut expected = EventReader::new(source, Position::ZERO, head);
+    let mut actual = EventReader::new(target, Position::ZERO, head);
+    let mut position = Position::ZERO;
+    while position < head {
+        position = position.plus(1);
+        let expected = expected.next().await?;
+        let actual = actual.next().await.map_err(CopyError::of_target)?;
+        let field = match (&expected, &actual) {
+            (Some(expected), Some(actual)) => difference(expected, actual),
+            _ => Some("the number of events"),
+        };
+        if let Some(field) = field {
+            return Err(CopyError::Different { position, field });
+        }
+    }
+    Ok(())
+}
+
+/// Returns the name of the first part in which two events differ.
+fn difference(expected: &RecordedEvent, actual: &RecordedEvent) -> Option<&'static str> {
+    let parts = [
+        ("the position", expected.position == actual.position),
+        ("the stream", expected.stream == actual.stream),
+        ("the version", expected.version == actual.version),
+        ("the id", expected.id == actual.id),
+        ("the event type", expected.name == actual.name),
+        (
+            "the schema version",
+            expected.schema_version == actual.schema_version,
+        ),
+        (
+            "the content type",
+            expected.content_type == actual.content_type,
+        ),
+        ("the data", expected.data == actual.data),
+        ("the tags", expected.tags == actual.tags),
+        ("the metadata", expected.metadata == actual.metadata),
+        ("the time", expected.recorded_at == actual.recorded_at),
+    ];
+    let mut different = parts.into_iter().filter(|(_, is_equal)| !is_equal);
+    different.next().map(|(name, _)| name)
+}
+
+/// Reads the events between two positions, page by page.
+struct EventReader<'s> {
+    store: &'s dyn EventStore,
+    events: VecDeque<RecordedEvent>,
+    after: Position,
+    head: Position,
+}
+
+impl<'s> EventReader<'s> {
+    fn new(store: &'s dyn EventStore, after: Position, head: Position) -> Self {
+        Self {
+            store,
+            events: VecDeque::new(),
+            after,
+            head,
+        }
+    }
+
+    async fn next(&mut self) -> Result<Option<RecordedEvent>, CopyError> {
+        if self.events.is_empty() && self.after < self.head {
+            let after = self.after;
+            let page = self.store.read(Read::all(Query::all()).after(after)).await;
+            let page = page.map_err(|error| CopyError::Source { after, error })?;
+            self.after = page.through();
+            self.events = page.events.into();
+        }
+        let event = self.events.pop_front();
+        Ok(event.filter(|event| event.position <= self.head))
+    }
+}
+
+impl CopyError {
+    /// Returns the error of a reader as an error of the target.
+    fn of_target(self) -> Self {
+        match self {
+            Self::Source { after, error } => Self::Target { after, error },
+            other => other,
+        }
+    }
+}
+
+/// Events that the target stores together.
+#[derive(Default)]
+struct CopyBatch {
+    /// The position before the first event.
+    after: Position,
+    streams: Vec<StreamAppend>,
+    first: Option<RecordedEvent>,
+    events: usize,
+    bytes: usize,
+}
+
+impl CopyBatch {
+    /// Returns whether `event` can be stored together with the others, at the position that follows theirs.
+    fn accepts(&self, event: &RecordedEvent) -> bool {
+        let Some(first) = &self.first else {
+            return true;
+        };
+        let is_last = |part: &StreamAppend| part.stream == event.stream;
+        let has_place = self.streams.last().is_some_and(is_last)
+            || self.streams.iter().all(|part| !is_last(part));
+        // A store compares the time of an append with that of the previous event only.
+        first.recorded_at == event.recorded_at
+            && has_place
+            && self.events < MAX_EVENTS
+            && self.bytes + event.data.len() <= MAX_BYTES
+    }
+
+    fn add(&mut self, event: RecordedEvent) {
+        if self.first.is_none() {
+            self.after = Position::new(event.position.get() - 1);
+            self.first = Some(event.clone());
+        }
+        self.events += 1;
+        self.bytes += event.data.len();
+        if self
+            .streams
+            .last()
+            .is_none_or(|part| part.stream != event.stream)
+        {
+            let expected = match Version::new(event.version.get() - 1) {
+                Version::ZERO => ExpectedVersion::NoStream,
+                version => ExpectedVersion::Exact(version),
+            };
+            self.streams.push(StreamAppend {
+                stream: event.stream.clone(),
+                expected,
+                events: Vec::new(),
+            });
+        }
+        if let Some(part) = self.streams.last_mut() {
+            part.events.push(NewEvent::from(event));
+        }
+    }
+
+    /// Stores the events, and empties the batch.
+    async fn store(&mut self, target: &dyn EventStore) -> Result<(), CopyError> {
+        let batch = std::mem::take(self);
+        let Some(first) = batch.first else {
+            return Ok(());
+        };
+        let append = Append {
+            streams: batch.streams,
+            ..Append::default()
+        };
+        let imported = target.import(append, first.recorded_at).await;
+        let after = batch.after;
+        let imported = imported.map_err(|error| CopyError::Append { after, error })?;
+        let expected = after.plus(batch.events as u64);
+        if imported.position != expected {
+            return Err(CopyError::Different {
+                position: after.plus(1),
+                field: "the position",
+            });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,116 @@
+//! Cases about lists of streams and imports.
+
+use std::time::Duration;
+
+use super::harness::{Backend, all_events, append, event, events, numbers, put, stream};
+use factum_core::append::{Append, AppendError, Appended, ExpectedVersion};
+use factum_core::error::StoreError;
+use factum_core::position::Position;
+use factum_core::store::EventStore;
+use factum_core::stream_list::StreamList;
+use factum_core::timestamp::Timestamp;
+
+async fn list(store: &impl EventStore, list: StreamList) -> Vec<(String, u64, u64)> {
+    let found = store.list_streams(list).await;
+    let found = found
+        .expect("the list of streams should succeed")
+        .into_iter();
+    let found = found.map(|summary| {
+        let position = summary.position.get();
+        (summary.stream.to_string(), summary.version.get(), position)
+    });
+    found.collect()
+}
+
+/// A list contains the streams of its category in the byte order of their ids, page by page.
+pub async fn stream_list_pages_in_order_of_ids<B: Backend>() {
+    let backend = B::create().await;
+    let store = backend.open().await;
+    assert_eq!(list(&store, StreamList::all()).await, []);
+    for (id, numbers) in [
+        ("lamp-2", 0..3),
+        ("lamp-10", 3..4),
+        ("lampe-1", 4..5),
+        ("Lamp-1", 5..6),
+        ("lamp-é", 6..7),
+        ("lamp-a-b", 7..8),
+        ("lamp-10", 8..10),
+        ("lam-1", 10..11),
+    ] {
+        put(&store, id, events(numbers)).await;
+    }
+    let row = |id: &str, version, position| (id.to_owned(), version, position);
+    let lamps = [
+        row("lamp-10", 3, 10),
+        row("lamp-2", 3, 3),
+        row("lamp-a-b", 1, 8),
+        row("lamp-é", 1, 7),
+    ];
+    let of_lamps = || StreamList::category("lamp");
+    assert_eq!(list(&store, of_lamps()).await, lamps);
+    assert_eq!(list(&store, of_lamps().limit(2)).await, lamps[..2]);
+    let next = of_lamps().after(stream("lamp-2"));
+    assert_eq!(list(&store, next.limit(1)).await, lamps[2..3]);
+    let after_absent = of_lamps().after(stream("lamp-11"));
+    assert_eq!(list(&store, after_absent).await, lamps[1..]);
+    assert_eq!(list(&store, StreamList::category("la")).await, []);
+    let all = list(&store, StreamList::all()).await;
+    let ids: Vec<_> = all.iter().map(|(id, ..)| &**id).collect();
+    assert_eq!(
+        ids,
+        [
+            "Lamp-1", "lam-1", "lamp-10", "lamp-2", "lamp-a-b", "lamp-é", "lampe-1"
+        ]
+    );
+}
+
+fn to(id: &str, expected: ExpectedVersion, number: u64) -> Append {
+    Append::stream(stream(id), expected, vec![event(number)])
+}
+
+/// Imports an append; returns `None` if the store does not support it.
+async fn import(store: &impl EventStore, append: Append, time: Timestamp) -> Option<Appended> {
+    match store.import(append, time).await {
+        Ok(appended) => Some(appended),
+        Err(AppendError::Store(StoreError::Unsupported { .. })) => None,
+        Err(error) => panic!("the import should succeed: {error:?}"),
+    }
+}
+
+/// An import keeps the original times, as far as they are in order and not in the future.
+pub async fn import_keeps_original_times<B: Backend>() {
+    let backend = B::create().await;
+    let store = backend.open().await;
+    let year = |years: u64| Timestamp::from_micros(0) + Duration::from_hours(years * 365 * 24);
+    let first = to("lamp-1", ExpectedVersion::NoStream, 1);
+    let Some(first) = import(&store, first, year(30)).await else {
+        return;
+    };
+    assert_eq!(
+        (first.position, first.recorded_at),
+        (Position::new(1), year(30))
+    );
+    let earlier = to("lamp-2", ExpectedVersion::NoStream, 2);
+    let earlier = import(&store, earlier, year(20)).await.expect("an import");
+    assert_eq!(earlier.recorded_at, year(30));
+    let conflict = to("lamp-1", ExpectedVersion::NoStream, 3);
+    let conflict = store.import(conflict, year(31)).await;
+    assert!(
+        matches!(conflict, Err(AppendError::Conflict(_))),
+        "expected a conflict, got {conflict:?}"
+    );
+    let later = to("lamp-1", ExpectedVersion::Exact(1.into()), 3);
+    import(&store, later, year(40)).await.expect("an import");
+    let future = to("lamp-1", ExpectedVersion::Any, 4);
+    let future = import(&store, future, year(9_000))
+        .await
+        .expect("an import");
+    assert!(future.recorded_at < year(100), "{}", future.recorded_at);
+    let ordinary = append(&store, to("lamp-1", ExpectedVersion::Exact(3.into()), 5)).await;
+    assert!(ordinary.recorded_at >= future.recorded_at);
+    let stored = all_events(&store, 2).await;
+    assert_eq!(numbers(&stored), [1, 2, 3, 4, 5]);
+    let times: Vec<_> = stored.iter().map(|event| event.recorded_at).collect();
+    assert_eq!(times[..3], [year(30), year(30), year(40)]);
+    assert_eq!(times[3..], [future.recorded_at, ordinary.recorded_at]);
+}
