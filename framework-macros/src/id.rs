@@ -5,10 +5,11 @@ use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Data, DeriveInput, Error, Fields, GenericParam, Lifetime, LifetimeParam, Path, Type};
 
-use crate::attr::{AttrArg, AttrSpec};
+use crate::attr::{AttrArg, AttrSpec, join_with_and};
 use crate::container::{Container, all_fields, check_no_attributes, check_no_generics};
 use crate::errors::Errors;
 use crate::parse;
+use crate::sibling_derives::sibling_derives;
 
 static SPEC: AttrSpec = AttrSpec {
     name: "id",
@@ -16,6 +17,9 @@ static SPEC: AttrSpec = AttrSpec {
     keys: &["crate"],
     example: "#[id(crate = path::to::factum)]",
 };
+
+/// The derives of serde, whose traits this derive implements.
+const SERDE_DERIVES: [&str; 2] = ["Serialize", "Deserialize"];
 
 /// Returns the generated code of `derive(Id)`.
 pub fn derive(input: &DeriveInput) -> TokenStream {
@@ -33,10 +37,26 @@ pub fn derive(input: &DeriveInput) -> TokenStream {
         check_no_attributes(&field.attrs, &["id"], message, &mut errors);
     }
     let inner = inner_type(input, &mut errors);
+    let siblings = sibling_derives(&input.attrs);
     match errors.finish(inner) {
-        Ok(inner) => expand(&container, inner),
+        Ok(inner) => expand(&container, inner, &siblings),
         Err(error) => stub(&container, &error),
     }
+}
+
+/// Returns an error if one of the other derives implements a trait that this derive implements, too.
+///
+/// Two impls cause an error for each trait, which does not say that `Id` has one.
+fn sibling_error(siblings: &[String]) -> Option<Error> {
+    let twice: Vec<_> = SERDE_DERIVES
+        .iter()
+        .filter(|name| siblings.iter().any(|sibling| sibling == *name))
+        .map(|name| format!("`{name}`"))
+        .collect();
+    let traits = join_with_and(&twice);
+    let message =
+        format!("`derive(Id)` already implements {traits}; remove {traits} from the other derives");
+    (!twice.is_empty()).then(|| Error::new(Span::call_site(), message))
 }
 
 /// Returns the type of the only field.
@@ -58,17 +78,43 @@ fn inner_type<'a>(input: &'a DeriveInput, errors: &mut Errors) -> Option<&'a Typ
     None
 }
 
-fn expand(container: &Container<'_>, inner: &Type) -> TokenStream {
-    let (ident, serde) = (container.ident, serde_path(container));
-    let span = inner.span();
-    let display = container.impl_head(&quote!(::core::fmt::Display));
-    let fmt_inner = quote_spanned!(span=> <#inner as ::core::fmt::Display>::fmt);
-    let from_str = container.impl_head(&quote!(::core::str::FromStr));
-    let from_str_trait = quote_spanned!(span=> ::core::str::FromStr);
+fn expand(container: &Container<'_>, inner: &Type, siblings: &[String]) -> TokenStream {
+    let serde_impls = match sibling_error(siblings) {
+        Some(error) => error.to_compile_error(),
+        None => serde_impls(container, inner),
+    };
+    let conversions = conversions(container, inner);
+    quote!(#conversions #serde_impls)
+}
+
+/// Returns the impls of `Serialize` and `Deserialize`.
+fn serde_impls(container: &Container<'_>, inner: &Type) -> TokenStream {
+    let (ident, serde, span) = (container.ident, serde_path(container), inner.span());
     let serialize = container.impl_head(&quote!(#serde::Serialize));
     let serialize_inner = quote_spanned!(span=> <#inner as #serde::Serialize>::serialize);
     let deserialize_inner =
         quote_spanned!(span=> <#inner as #serde::Deserialize<'de>>::deserialize);
+    quote! {
+        #serialize {
+            fn serialize<S: #serde::Serializer>(&self, serializer: S)
+                -> ::core::result::Result<S::Ok, S::Error> { #serialize_inner(&self.0, serializer) }
+        }
+
+        #[automatically_derived]
+        impl<'de> #serde::Deserialize<'de> for #ident {
+            fn deserialize<D: #serde::Deserializer<'de>>(deserializer: D)
+                -> ::core::result::Result<Self, D::Error> { #deserialize_inner(deserializer).map(Self) }
+        }
+    }
+}
+
+/// Returns the impls of `Display`, `FromStr` and `From`.
+fn conversions(container: &Container<'_>, inner: &Type) -> TokenStream {
+    let (ident, span) = (container.ident, inner.span());
+    let display = container.impl_head(&quote!(::core::fmt::Display));
+    let fmt_inner = quote_spanned!(span=> <#inner as ::core::fmt::Display>::fmt);
+    let from_str = container.impl_head(&quote!(::core::str::FromStr));
+    let from_str_trait = quote_spanned!(span=> ::core::str::FromStr);
     let from_inner = container.impl_head(&quote!(::core::convert::From<#inner>));
     quote! {
         #display {
@@ -81,17 +127,6 @@ fn expand(container: &Container<'_>, inner: &Type) -> TokenStream {
             fn from_str(text: &str) -> ::core::result::Result<Self, Self::Err> {
                 <#inner as #from_str_trait>::from_str(text).map(Self)
             }
-        }
-
-        #serialize {
-            fn serialize<S: #serde::Serializer>(&self, serializer: S)
-                -> ::core::result::Result<S::Ok, S::Error> { #serialize_inner(&self.0, serializer) }
-        }
-
-        #[automatically_derived]
-        impl<'de> #serde::Deserialize<'de> for #ident {
-            fn deserialize<D: #serde::Deserializer<'de>>(deserializer: D)
-                -> ::core::result::Result<Self, D::Error> { #deserialize_inner(deserializer).map(Self) }
         }
 
         #from_inner {

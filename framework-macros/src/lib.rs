@@ -32,6 +32,7 @@ mod process_manager;
 mod projection;
 mod schema_version;
 mod serde_keys;
+mod sibling_derives;
 
 use proc_macro::TokenStream;
 use syn::{DeriveInput, parse_macro_input};

@@ -1,0 +1,6 @@
+use factum::prelude::*;
+
+#[derive(Id, Debug, Clone, Serialize, Deserialize)]
+struct AccountId(u32);
+
+fn main() {}
