@@ -132,7 +132,12 @@ impl NewEvent {
                 limit: MAX_EVENT_DATA,
             });
         }
-        if self.content_type != ContentType::Json {
+        if self.content_type.undecryptable_reason().is_some() {
+            let rule = "the content type of events that cannot be decrypted is reserved";
+            return Err(InvalidField::text("event", &self.name, rule));
+        }
+        // `ContentType::Other` may hold the name of JSON as well; it is read as `ContentType::Json`.
+        if self.content_type.as_str() != ContentType::Json.as_str() {
             return Ok(());
         }
         if is_too_deep(&self.data, MAX_JSON_DEPTH) {

@@ -248,12 +248,12 @@ impl EngineBuilder {
         self
     }
 
-    /// Sets whether each event and snapshot is decoded before it is stored.
+    /// Sets whether each event is decoded before it is stored.
     ///
     /// Some implementations of `Serialize` write JSON that `Deserialize` does not read. Such an event would make its stream
-    /// unreadable. With this check, the command fails with [`ExecuteError::Encode`] instead, and a snapshot is not saved.
-    /// If the event type implements `PartialEq`, the decoded event must also equal the original. The check costs the time of
-    /// decoding each new event. By default, it is on in builds with debug assertions, and off in others.
+    /// unreadable. With this check, the command fails with [`ExecuteError::Encode`] instead. If the event type implements
+    /// `PartialEq`, the decoded event must also equal the original. The check costs the time of decoding each new event.
+    /// By default, it is on in builds with debug assertions, and off in others.
     ///
     /// Numbers that are not finite, and JSON that is nested too deeply, are always rejected.
     #[must_use]

@@ -110,7 +110,19 @@ fn invalid_appends() -> Vec<(Append, &'static str)> {
         ),
         (data(vec![0xff]), "must be UTF-8"),
         (data(b"\"\0\"".to_vec()), "U+0000"),
-        (data(deep), "nested too deeply"),
+        (data(deep.clone()), "nested too deeply"),
+        (
+            one(NewEvent {
+                content_type: ContentType::Other("application/json".into()),
+                data: deep.into(),
+                ..event(1)
+            }),
+            "nested too deeply",
+        ),
+        (
+            content_type(ContentType::encrypted("no key").as_str()),
+            "is reserved",
+        ),
         (named(""), "invalid event type"),
         (named("a\nb"), "invalid event type"),
         (named("a\0b"), "invalid event type"),
