@@ -42,7 +42,7 @@ impl Apply<CourseEvent> for Enrolled {
     fn apply(&mut self, event: &CourseEvent) {
         let CourseEvent::Enrolled { student, .. } = event;
         self.0.push(*student);
-        assert!(*student != 13 || !PANICS.load(SeqCst), "unlucky");
+        assert!(*student != 13_013 || !PANICS.load(SeqCst), "unlucky");
     }
 }
 
@@ -216,7 +216,7 @@ async fn concurrent_commands_keep_the_limit_of_a_query() {
 async fn state_is_built_again_after_a_panic() {
     let store = MemoryStore::new();
     let (engine, elsewhere) = (Engine::new(store.clone()), Engine::new(store));
-    for student in [1, 13] {
+    for student in [1, 13_013] {
         elsewhere.execute(enrol(student, 7)).await.unwrap();
     }
     PANICS.store(true, SeqCst);
@@ -226,5 +226,5 @@ async fn state_is_built_again_after_a_panic() {
     };
     assert!(failed.await.unwrap_err().is_panic());
     PANICS.store(false, SeqCst);
-    assert_eq!(students(&engine, 7).await, [1, 13]);
+    assert_eq!(students(&engine, 7).await, [1, 13_013]);
 }

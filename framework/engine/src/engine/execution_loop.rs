@@ -233,7 +233,9 @@ impl<'e, C: Decide> Execution<'e, C> {
         Ok(Phase::Decide(load.instrument(debug_span!("load")).await?))
     }
 
-    /// Lets other commands use the states of queries, which this command must refresh before it decides again.
+    /// Lets other commands use the states of queries.
+    ///
+    /// This command must refresh them before it decides again.
     fn release_query_states(&mut self) {
         if !C::TAGS.is_empty() {
             let parts = list_parts::<C>(&mut self.parts);

@@ -218,7 +218,9 @@ impl StateLoader {
     }
 }
 
-/// Applies the events to `state`, up to the first event that `includes` rejects. Returns whether there is none.
+/// Applies the events to `state`, up to the first event that `includes` rejects.
+///
+/// Returns whether there is no such event.
 fn apply_events<A: Aggregate>(
     state: &mut AggregateState<A>,
     events: &[RecordedEvent],
