@@ -216,18 +216,18 @@ async fn appends_of_a_batch_are_checked_separately() {
 }
 
 #[tokio::test]
-async fn time_of_an_append_is_linear_in_its_expectations() {
+async fn append_accepts_the_maximum_number_of_expectations() {
     let Some(options) = server::fresh() else {
         return;
     };
     let store = options.open().await.unwrap();
     let mut append = opened();
-    for number in 2..=100_000 {
+    for number in 2..=10_000 {
         let stream = format!("account-{number}").parse().unwrap();
         append = append.and_stream(stream, ExpectedVersion::NoStream, Vec::new());
     }
-    // The database checks the first append, the writer the second. Quadratic time would be hours.
-    let limit = std::time::Duration::from_secs(60);
+    // The database checks the first append, the writer the second. Quadratic time would exceed the limit.
+    let limit = std::time::Duration::from_secs(20);
     let appended = tokio::time::timeout(limit, store.append(append.clone())).await;
     assert_eq!(appended.unwrap().unwrap().position.get(), 1);
     append.streams[0].stream = "account-0".parse().unwrap();

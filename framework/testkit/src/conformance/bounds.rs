@@ -46,6 +46,19 @@ fn nested(levels: usize) -> serde_json::Value {
     (0..levels).fold(serde_json::Value::Null, |inner, _| vec![inner].into())
 }
 
+/// Returns an append with one event id in two streams.
+fn same_id() -> Append {
+    let mut same_id = events(1..=3);
+    same_id[2].id = same_id[0].id;
+    let [first, second, third] = <[NewEvent; 3]>::try_from(same_id).expect("three events");
+    Append::stream(
+        stream("contract-a"),
+        ExpectedVersion::Any,
+        vec![first, second],
+    )
+    .and_stream(stream("contract-b"), ExpectedVersion::Any, vec![third])
+}
+
 /// Returns appends with the rules that they violate.
 fn invalid_appends() -> Vec<(Append, &'static str)> {
     let named = |name: &str| {
@@ -80,20 +93,11 @@ fn invalid_appends() -> Vec<(Append, &'static str)> {
     };
     let tags = (0..=MAX_TAGS).map(|number| tag(&format!("k:{number}")));
     let deep = [vec![b'['; 128], vec![b']'; 128]].concat();
-    let mut same_id = events(1..=3);
-    same_id[2].id = same_id[0].id;
-    let [first, second, third] = <[NewEvent; 3]>::try_from(same_id).expect("three events");
-    let same_id = Append::stream(
-        stream("contract-a"),
-        ExpectedVersion::Any,
-        vec![first, second],
-    )
-    .and_stream(stream("contract-b"), ExpectedVersion::Any, vec![third]);
     vec![
         (twice, "occurs twice"),
         (expectations, "too many streams in one append: 10001"),
         (
-            same_id,
+            same_id(),
             "occurs twice in one append; create an id for each event",
         ),
         (
