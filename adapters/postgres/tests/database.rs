@@ -226,7 +226,7 @@ async fn append_accepts_the_maximum_number_of_expectations() {
         let stream = format!("account-{number}").parse().unwrap();
         append = append.and_stream(stream, ExpectedVersion::NoStream, Vec::new());
     }
-    // The database checks the first append, the writer the second. Quadratic time would exceed the limit.
+    // The database checks the first append, the writer the second.
     let limit = std::time::Duration::from_secs(20);
     let appended = tokio::time::timeout(limit, store.append(append.clone())).await;
     assert_eq!(appended.unwrap().unwrap().position.get(), 1);
