@@ -13,6 +13,7 @@ mod write;
 use std::sync::Arc;
 use std::time::Duration;
 
+use factum::runtime::WaitError;
 use factum::store::Append;
 use factum::{Engine, Position, Runtime};
 use tracing::warn;
@@ -82,7 +83,11 @@ impl Specs {
         if let Some(position) = query.min_position {
             let caught_up = self.0.runtime.wait_for(position);
             match tokio::time::timeout(LIST_TIMEOUT, caught_up).await {
-                Ok(result) => result.map_err(|error| AppError::Unavailable(error.into()))?,
+                Ok(Ok(())) => {}
+                Ok(Err(WaitError::BeyondHead { .. })) => {
+                    return Err(AppError::ListBehind { position });
+                }
+                Ok(Err(error)) => return Err(AppError::Unavailable(error.into())),
                 Err(_) => return Err(AppError::ListBehind { position }),
             }
         }
