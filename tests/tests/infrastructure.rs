@@ -1,8 +1,6 @@
 //! Failures that are not those of an event: an outage that a handler sees, a clock that was wrong, and a schedule that two
 //! nodes decide differently.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 #[path = "support/metric_snapshot.rs"]
 mod metric_snapshot;
 
@@ -222,7 +220,7 @@ async fn schedule_run_is_executed_or_rejected_once() {
     };
     let mut runtimes = Vec::new();
     for seed in 1..=3 {
-        let store = Faulty::new(store.clone(), seed, slow.clone());
+        let store = Faulty::new(store.clone(), seed, slow);
         let engine = Engine::builder(store).clock(clock.clone()).build();
         let schedule = Schedule::cron("clean", "* * * * *", |_| Clean { id: 3 }).unwrap();
         let builder = Runtime::builder(&engine).schedule(schedule);

@@ -53,8 +53,10 @@ mod tests {
     use crate::timestamp::Timestamp;
 
     fn event(content_type: ContentType, data: &'static [u8]) -> RecordedEvent {
-        let mut metadata = Metadata::default();
-        metadata.actor = Some("ada".to_owned());
+        let metadata = Metadata {
+            actor: Some("ada".to_owned()),
+            ..Metadata::default()
+        };
         let event = NewEvent {
             id: Uuid::from_u128(7),
             name: "account.opened".into(),

@@ -60,6 +60,7 @@ fn same_id() -> Append {
 }
 
 /// Returns appends with the rules that they violate.
+#[expect(clippy::too_many_lines, reason = "a table of appends")]
 fn invalid_appends() -> Vec<(Append, &'static str)> {
     let named = |name: &str| {
         one(NewEvent {
