@@ -4,19 +4,25 @@
 #[path = "support/metric_snapshot.rs"]
 mod metric_snapshot;
 
-use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
+use factum::Position;
 use factum::engine::RetryPolicy;
 use factum::prelude::*;
 use factum::process::{Deadline, Rejection};
 use factum::runtime::{ConsumerState, EventHandler, HandlerError, Schedule};
-use factum::store::StoreError;
+use factum::store::{
+    Append, AppendError, Appended, Document, DocumentChanges, DocumentEffect, DocumentError,
+    DocumentStore, EventStore, IdempotencyKey, Page, Read, Revision, Scan, StoreError, async_trait,
+};
 use factum_memory::MemoryStore;
 use factum_sqlite::{SqliteStore, rusqlite};
 use factum_testkit::{Faults, Faulty, VirtualClock};
 use metric_snapshot::MetricSnapshot;
 use metrics_util::debugging::DebuggingRecorder;
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 const LONG: Duration = Duration::from_secs(20);
@@ -249,4 +255,107 @@ async fn schedule_run_is_executed_or_rejected_once() {
     };
     let (done, rejected) = (count("done}"), count("rejected}"));
     assert_eq!((done, done + rejected), (executed, RUNS), "{rejected}");
+}
+
+/// A store that counts the bytes of changed documents.
+struct Counting {
+    store: MemoryStore,
+    bytes: Arc<AtomicUsize>,
+}
+
+#[async_trait]
+impl DocumentStore for Counting {
+    async fn change_documents(&self, changes: DocumentChanges) -> Result<Revision, DocumentError> {
+        for change in changes.as_slice() {
+            if let DocumentEffect::Put(value) = &change.effect {
+                self.bytes.fetch_add(value.len(), SeqCst);
+            }
+        }
+        self.store.change_documents(changes).await
+    }
+
+    async fn find_documents(&self, keys: &[String]) -> Result<Vec<Document>, StoreError> {
+        self.store.find_documents(keys).await
+    }
+
+    async fn scan_documents(&self, scan: Scan) -> Result<Vec<Document>, StoreError> {
+        self.store.scan_documents(scan).await
+    }
+}
+
+#[async_trait]
+impl EventStore for Counting {
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        self.store.append(append).await
+    }
+
+    async fn read(&self, read: Read) -> Result<Page, StoreError> {
+        self.store.read(read).await
+    }
+
+    async fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {
+        self.store.find(key).await
+    }
+
+    fn watch(&self) -> watch::Receiver<Position> {
+        self.store.watch()
+    }
+}
+
+factum::store::delegate!(snapshots, [] Counting, |this| this.store);
+
+/// Sends as many commands as the id of the kettle that was filled.
+#[derive(ProcessManager, Default, Clone, Serialize, Deserialize)]
+#[process_manager(name = "storm", id = u64, events = KettleEvent, commands = Boil)]
+struct Storm;
+
+impl Apply<KettleEvent> for Storm {
+    fn apply(&mut self, _: &KettleEvent) {}
+}
+
+impl React<KettleEvent> for Storm {
+    fn correlate(event: &Recorded<KettleEvent>) -> Correlation<u64> {
+        match event.event {
+            KettleEvent::Filled { id } => Correlation::Starts(id),
+            KettleEvent::Boiled => Correlation::Ignored,
+        }
+    }
+
+    fn react(&self, event: &Recorded<KettleEvent>, then: &mut Reactions<Self>) {
+        if let KettleEvent::Filled { id } = event.event {
+            for kettle in 0..id {
+                then.send(Boil { id: kettle });
+            }
+        }
+    }
+}
+
+impl Respond for Storm {
+    fn rejected(&mut self, _: &Rejection, _: &mut Reactions<Self>) {}
+
+    fn deadline(&mut self, _: &Deadline, _: &mut Reactions<Self>) {}
+}
+
+/// The instance with the commands is one document, which is not stored for each of them.
+#[tokio::test]
+async fn many_commands_of_a_reaction_change_few_bytes() {
+    const COMMANDS: u64 = 400;
+    let (store, bytes) = (MemoryStore::new(), Arc::new(AtomicUsize::new(0)));
+    let engine = Engine::new(Counting {
+        store,
+        bytes: bytes.clone(),
+    });
+    let builder = Runtime::builder(&engine).process::<Storm>(StartFrom::Beginning);
+    let runtime = builder.start().await.unwrap();
+    engine.execute(Fill { id: COMMANDS }).await.unwrap();
+    let idle = timeout(LONG, runtime.wait_until_idle());
+    idle.await.unwrap().unwrap();
+    runtime.stop().await;
+    for kettle in 0..COMMANDS {
+        let boiled = engine.load::<Kettle>(&kettle).await.unwrap();
+        assert_eq!(boiled.version().get(), 1);
+    }
+    // Each command would change half of the document on average.
+    let bytes = bytes.load(SeqCst);
+    assert!(bytes < 2_000_000, "{bytes}");
 }

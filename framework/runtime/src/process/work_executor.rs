@@ -1,5 +1,7 @@
 //! [`WorkExecutor`]: sends one command or fires one deadline, and stores the result or the failure.
 
+use std::borrow::Cow;
+
 use factum_core::document::{
     DocumentChanges, DocumentError, DocumentStore, Revision, encode_document,
 };
@@ -24,7 +26,10 @@ use super::report::WorkReport;
 use super::signals::Signals;
 use crate::metrics::{WorkOutcome, record_deadline, record_process_work};
 
-/// Executes one command or handles one deadline.
+/// The maximum number of commands of an instance that are executed before the instance is stored.
+const MAX_COMMANDS: usize = 32;
+
+/// Executes the next commands of an instance, or handles one deadline.
 pub struct WorkExecutor<'a> {
     /// The process manager.
     pub definition: &'a dyn ProcessDefinition,
@@ -100,16 +105,38 @@ impl WorkExecutor<'_> {
         &self,
         revision: Revision,
         instance: &ProcessInstance,
-        pending: PendingCommand,
+        mut pending: PendingCommand,
     ) -> Result<Option<NeedsNewerCode>, DispatchError> {
-        let (id, number) = (&*instance.id, pending.number);
-        let (pending, outcome) = match self.current_form(id, &pending) {
-            Ok((route, pending)) => {
-                let outcome = self.execute(revision, instance, route, &pending).await?;
-                (pending, outcome)
+        let id = &*instance.id;
+        let (mut rest, mut executed) = (Cow::Borrowed(instance), Vec::new());
+        let outcome = loop {
+            let outcome = match self.current_form(id, &pending) {
+                Ok((route, current)) => {
+                    pending = current;
+                    self.execute(revision, &rest, route, &pending).await?
+                }
+                Err(outcome) => outcome,
+            };
+            let is_executed = matches!(outcome, CommandOutcome::Done | CommandOutcome::Repeated);
+            if !is_executed || !self.fence.has_token() {
+                break outcome;
             }
-            Err(outcome) => (pending, outcome),
+            rest.to_mut().remove_work(pending.number);
+            executed.push(pending);
+            match rest.next_work() {
+                Some((at, InstanceWork::Command(next)))
+                    if at <= self.clock.now() && executed.len() < MAX_COMMANDS =>
+                {
+                    pending = next;
+                }
+                _ => {
+                    self.store_executed(id, executed).await?;
+                    return Ok(None);
+                }
+            }
         };
+        self.store_executed(id, executed).await?;
+        let number = pending.number;
         let failure = match outcome {
             CommandOutcome::Done => return self.resolve(id, pending, Delivered::Now).await,
             CommandOutcome::Repeated => {
@@ -150,6 +177,43 @@ impl WorkExecutor<'_> {
         self.fail(id, InstanceWork::Command(pending), failure)
             .await?;
         Ok(None)
+    }
+
+    /// Stores that these commands of an instance were executed.
+    ///
+    /// An instance with many commands is a large document, so it is not stored for each of them. A node that fails
+    /// before executes them again, which has no effect because of their idempotency keys.
+    async fn store_executed(
+        &self,
+        id: &str,
+        executed: Vec<PendingCommand>,
+    ) -> Result<(), DispatchError> {
+        let Some(first) = executed.first() else {
+            return Ok(());
+        };
+        let edited = self.edit(id, first.number, |instance| {
+            for command in &executed {
+                instance.remove_work(command.number);
+            }
+            Ok(())
+        });
+        match edited.await? {
+            Edited::Stored => {
+                for command in &executed {
+                    self.record_delivery(id, command, None);
+                }
+                Ok(())
+            }
+            Edited::Obsolete => Ok(()),
+            Edited::Failed(error) => {
+                let failure = WorkFailure {
+                    error,
+                    is_permanent: false,
+                };
+                let work = InstanceWork::Command(first.clone());
+                self.fail(id, work, failure).await
+            }
+        }
     }
 
     /// Stores that the command was executed or rejected.
