@@ -3,6 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::parse::ParseStream;
+use syn::spanned::Spanned as _;
 use syn::{Attribute, DeriveInput, Error, Ident, LitStr, Path, Result, Type};
 
 use crate::attr::{AttrArg, AttrSpec, join_with_and};
@@ -156,10 +157,13 @@ fn expand(container: &Container<'_>, model: &AggregateModel<'_>) -> TokenStream 
         snapshot,
     } = model;
     let snapshot = snapshot.map(|snapshot| snapshot_constant(container, snapshot));
+    let (span, private_at_event) = (event.span(), container.private_at(event.span()));
+    let event_of_form = quote_spanned!(span=> <#event as #private_at_event::EventForm>::Event);
     quote! {
         #head {
             type Id = #id;
-            type Event = #event;
+            type Event = #event_of_form;
+            type Applied = #event;
             const CATEGORY: &'static str = #category;
             #doc
             #snapshot
@@ -199,6 +203,7 @@ fn stub(container: &Container<'_>, error: Error) -> TokenStream {
         #head {
             type Id = #invalid_type;
             type Event = <Self as #private::Aggregate>::Id;
+            type Applied = <Self as #private::Aggregate>::Id;
             const CATEGORY: &'static str = "";
         }
     }

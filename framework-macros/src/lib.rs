@@ -106,7 +106,7 @@ pub fn event(input: TokenStream) -> TokenStream {
 /// |---|---|---|
 /// | `category = "account"` | the category of its streams: at most 64 bytes, no `-`, no white space | required |
 /// | `id = Uuid` | the type of its id, which must implement `Display` | required |
-/// | `event = AccountEvent` | the type of its events | required |
+/// | `event = AccountEvent` | the type of its events; `Recorded<AccountEvent>` if `Apply` needs their records | required |
 /// | `snapshot(every = 100)` | the number of events between two snapshots; the state must implement `Serialize` and `Deserialize` | no snapshots |
 /// | `snapshot(every = 100, version = 2)` | the schema version of the state; increase it when the fields change | 1 |
 /// | `snapshot(every = 100, max_bytes = 1_000_000)` | the maximum size of a snapshot; a larger state is not saved, and a warning is logged | 16 MiB |

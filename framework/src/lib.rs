@@ -111,10 +111,13 @@ pub mod event {
     pub use factum_engine::codec::Decoded;
     pub use factum_engine::error::{DecodeError, DecodeErrorKind, EncodeError};
     pub use factum_engine::event::{Event, EventType};
+    pub use factum_engine::event_form::EventForm;
     pub use factum_engine::event_set::{ApplySet, EventSet};
     pub use factum_engine::legacy::{LegacyDecoder, LegacyEvent};
     pub use factum_engine::record::{DecodeEvent, Recorded};
-    pub use factum_engine::upcast::{UpcastError, Upcaster, upcast_legacy, upcast_typed};
+    pub use factum_engine::upcast::{
+        EventUpcaster, UpcastError, Upcaster, upcast_legacy, upcast_typed,
+    };
 }
 
 /// Commands: decisions, consistency boundaries and the deadlines that decisions set.
@@ -220,6 +223,7 @@ pub mod __private {
     pub use factum_engine::command::Command;
     pub use factum_engine::command::fingerprint::{OmittedFields, is_default, omitted_fields};
     pub use factum_engine::event::{Event, EventType};
+    pub use factum_engine::event_form::EventForm;
     pub use factum_engine::event_set::{
         ApplySet, EventSet, StoredNames, distinct_commands, distinct_events, equal, has_name,
     };
@@ -229,7 +233,7 @@ pub mod __private {
     };
     pub use factum_engine::process::{ProcessManager, SentBy};
     pub use factum_engine::projection::Projection;
-    pub use factum_engine::upcast::Upcaster;
+    pub use factum_engine::upcast::{Upcaster, call_upcaster};
 
     use factum_core::query::Query;
 

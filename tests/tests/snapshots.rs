@@ -119,6 +119,7 @@ struct SlowNotes(usize);
 impl Aggregate for SlowNotes {
     type Id = u32;
     type Event = NoteEvent;
+    type Applied = NoteEvent;
     const CATEGORY: &'static str = "slow_notes";
     const SNAPSHOT: Option<SnapshotPolicy<Self>> = Some(SnapshotPolicy {
         encode: encode_behind_gate,

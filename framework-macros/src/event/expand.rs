@@ -15,7 +15,7 @@ pub fn expand(container: &Container<'_>, model: &EventModel<'_>) -> TokenStream 
     let private = &container.private;
     let head = container.impl_head(&quote!(#private::Event));
     let types = model.types.iter();
-    let types = types.map(|event_type| event_type_value(private, event_type));
+    let types = types.map(|event_type| event_type_value(container, event_type));
     let legacy = legacy_constants(container, model);
     let ident = container.ident;
     let type_index = type_index_body(model);
@@ -98,7 +98,8 @@ pub fn stub(container: &Container<'_>, error: &Error) -> TokenStream {
 }
 
 /// Returns a value of the type `EventType`.
-fn event_type_value(private: &TokenStream, event_type: &EventTypeModel<'_>) -> TokenStream {
+fn event_type_value(container: &Container<'_>, event_type: &EventTypeModel<'_>) -> TokenStream {
+    let private = &container.private;
     let EventTypeModel {
         name,
         version,
@@ -110,6 +111,10 @@ fn event_type_value(private: &TokenStream, event_type: &EventTypeModel<'_>) -> T
     } = event_type;
     let tags = tags.iter().map(|tag| &tag.key);
     let personal = personal.iter().map(|field| &field.name);
+    let upcasters = upcasters.iter().map(|upcaster| {
+        let (span, private) = (upcaster.span(), container.private_at(upcaster.span()));
+        quote_spanned!(span=> |json, record| #private::call_upcaster(#upcaster, json, record))
+    });
     quote! {
         #private::EventType {
             name: #name,

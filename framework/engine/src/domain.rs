@@ -7,6 +7,7 @@ pub mod decoded;
 pub mod distinct;
 pub mod error;
 pub mod event;
+pub mod event_form;
 pub mod event_set;
 pub mod events;
 pub mod legacy;

@@ -29,7 +29,8 @@ mod state;
 pub mod subscription;
 
 pub use domain::{
-    aggregate, codec, error, event, event_set, events, legacy, projection, record, upcast,
+    aggregate, codec, error, event, event_form, event_set, events, legacy, projection, record,
+    upcast,
 };
 
 /// The consistency boundary of a command, as a type.

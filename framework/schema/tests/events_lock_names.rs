@@ -113,7 +113,7 @@ fn raised_version_needs_upcaster_for_each_step() {
         const TYPES: &'static [factum::event::EventType] = &[factum::event::EventType {
             name: "e.made",
             version: 3,
-            upcasters: &[up],
+            upcasters: &[|json, _| up(json)],
             tags: &[],
             personal: &[],
             aliases: &[],

@@ -292,7 +292,7 @@ impl<A: Aggregate> Replay for Single<A> {
         let stream = slot.stream.clone();
         for record in log.iter().filter(|record| record.stream == stream) {
             match record.decode_all() {
-                Ok(events) => slot.apply_all(events, record.position),
+                Ok(events) => slot.apply(events, record),
                 Err(error) => does_not_survive(record, &error),
             }
         }

@@ -22,6 +22,7 @@ pub(crate) struct Account<const EVERY: u64> {
 impl<const EVERY: u64> Aggregate for Account<EVERY> {
     type Id = u8;
     type Event = AccountEvent;
+    type Applied = AccountEvent;
     const CATEGORY: &'static str = "account";
     const SNAPSHOT: Option<SnapshotPolicy<Self>> = match EVERY {
         0 => None,

@@ -2,6 +2,7 @@
 
 use factum_core::append::StreamAppend;
 use factum_core::position::Position;
+use factum_core::record::RecordedEvent;
 use factum_core::stream_id::{InvalidStreamId, StreamId};
 use factum_core::tag::InvalidTag;
 use factum_core::timestamp::Timestamp;
@@ -13,6 +14,7 @@ use crate::domain::aggregate::Aggregate;
 use crate::domain::codec::Encoder;
 use crate::domain::deadline::DeadlineChanges;
 use crate::domain::error::EncodeError;
+use crate::domain::event_form::EventForm as _;
 use crate::domain::events::Events;
 use crate::state::aggregate_state::AggregateState;
 
@@ -38,6 +40,9 @@ pub trait Boundary: Sealed + Sized + Send + Sync + 'static {
     /// The shape of the boundary.
     #[doc(hidden)]
     type Shape: Shape<Parts = Self::Parts, Decision = Self::Decision>;
+    /// Whether a state needs the records of its events, which exist only after they are stored.
+    #[doc(hidden)]
+    const NEEDS_RECORDS: bool;
 
     /// Returns the parts without any events.
     ///
@@ -74,11 +79,48 @@ pub trait Boundary: Sealed + Sized + Send + Sync + 'static {
         visit: &mut dyn FnMut(&'d StreamId, &'d DeadlineChanges),
     );
 
-    /// Applies a stored decision to the states.
+    /// Applies a decision to the states.
     ///
-    /// `position` is the position before its first event, and becomes the position of its last event.
+    /// `places` are the places of its events, in their order.
     #[doc(hidden)]
-    fn apply_decision(parts: &mut Self::Parts, decision: Self::Decision, position: &mut Position);
+    fn apply_decision(
+        parts: &mut Self::Parts,
+        decision: Self::Decision,
+        places: &mut DecisionPlaces<'_>,
+    );
+}
+
+/// The places of the events of a decision in the log.
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum DecisionPlaces<'r> {
+    /// The events are stored as these records.
+    Stored(std::slice::Iter<'r, RecordedEvent>),
+    /// The events are not stored yet. This is the position of the last applied event.
+    Pending(Position),
+}
+
+impl<'r> DecisionPlaces<'r> {
+    /// Creates the places of stored events.
+    pub fn stored(records: &'r [RecordedEvent]) -> Self {
+        Self::Stored(records.iter())
+    }
+
+    /// Applies the next event to the state.
+    fn apply_next<A: Aggregate>(&mut self, event: A::Event, part: &mut AggregateState<A>) {
+        match self {
+            Self::Stored(records) => {
+                // A receipt has a record for each event of the decision.
+                if let Some(record) = records.next() {
+                    part.apply([event], record);
+                }
+            }
+            Self::Pending(position) => {
+                *position = position.plus(1);
+                part.apply_pending(event, *position);
+            }
+        }
+    }
 }
 
 /// An id or a tag of a command is not valid.
@@ -101,6 +143,7 @@ impl<A: Aggregate> Boundary for A {
     type Decision = Events<A::Event>;
     type Parts = AggregateState<A>;
     type Shape = Single<A>;
+    const NEEDS_RECORDS: bool = A::Applied::NEEDS_RECORD;
 
     fn parts(id: &A::Id) -> Result<AggregateState<A>, InvalidTarget> {
         Ok(AggregateState::new(A::stream(id)?))
@@ -147,11 +190,10 @@ impl<A: Aggregate> Boundary for A {
     fn apply_decision(
         part: &mut AggregateState<A>,
         decision: Events<A::Event>,
-        position: &mut Position,
+        places: &mut DecisionPlaces<'_>,
     ) {
         for event in decision {
-            *position = position.plus(1);
-            part.apply(&event, *position);
+            places.apply_next(event, part);
         }
     }
 }
@@ -164,6 +206,7 @@ impl<A: Aggregate> Boundary for Vec<A> {
     type Decision = Vec<Events<A::Event>>;
     type Parts = Vec<AggregateState<A>>;
     type Shape = List<A>;
+    const NEEDS_RECORDS: bool = A::Applied::NEEDS_RECORD;
 
     fn parts(ids: &[A::Id]) -> Result<Vec<AggregateState<A>>, InvalidTarget> {
         ids.iter().map(<A as Boundary>::parts).collect()
@@ -215,10 +258,10 @@ impl<A: Aggregate> Boundary for Vec<A> {
     fn apply_decision(
         parts: &mut Vec<AggregateState<A>>,
         decision: Vec<Events<A::Event>>,
-        position: &mut Position,
+        places: &mut DecisionPlaces<'_>,
     ) {
         for (part, events) in parts.iter_mut().zip(decision) {
-            A::apply_decision(part, events, position);
+            A::apply_decision(part, events, places);
         }
     }
 }
@@ -233,6 +276,7 @@ macro_rules! tuple_boundary {
             type Decision = ($($part::Decision,)+);
             type Parts = ($($part::Parts,)+);
             type Shape = ($($part::Shape,)+);
+            const NEEDS_RECORDS: bool = $($part::NEEDS_RECORDS)||+;
 
             fn parts(target: Self::Target<'_>) -> Result<Self::Parts, InvalidTarget> {
                 Ok(($($part::parts(target.$index)?,)+))
@@ -264,8 +308,12 @@ macro_rules! tuple_boundary {
                 $($part::for_each_deadline(&parts.$index, &decision.$index, visit);)+
             }
 
-            fn apply_decision(parts: &mut Self::Parts, decision: Self::Decision, position: &mut Position) {
-                $($part::apply_decision(&mut parts.$index, decision.$index, position);)+
+            fn apply_decision(
+                parts: &mut Self::Parts,
+                decision: Self::Decision,
+                places: &mut DecisionPlaces<'_>,
+            ) {
+                $($part::apply_decision(&mut parts.$index, decision.$index, places);)+
             }
         }
     };

@@ -3,13 +3,12 @@
 use std::marker::PhantomData;
 
 use factum_core::append::StreamAppend;
-use factum_core::position::Position;
 use factum_core::query::Query;
 use factum_core::stream_id::StreamId;
 use factum_core::tag::InvalidTag;
 use factum_core::timestamp::Timestamp;
 
-use crate::command::boundary::{Boundary, InvalidTarget};
+use crate::command::boundary::{Boundary, DecisionPlaces, InvalidTarget};
 use crate::command::part::BoundaryParts;
 use crate::command::query_state::QueryState;
 use crate::command::sealed::Sealed;
@@ -43,6 +42,7 @@ where
     type Decision = B::Decision;
     type Parts = (B::Parts, QueryState<Q, S>);
     type Shape = WithQuery<B::Shape, Q, S>;
+    const NEEDS_RECORDS: bool = B::NEEDS_RECORDS;
 
     fn parts((target, query): Self::Target<'_>) -> Result<Self::Parts, InvalidTarget> {
         let query = query?.and(Query::event_types(S::names()));
@@ -75,7 +75,11 @@ where
         B::for_each_deadline(&parts.0, decision, visit);
     }
 
-    fn apply_decision(parts: &mut Self::Parts, decision: Self::Decision, position: &mut Position) {
-        B::apply_decision(&mut parts.0, decision, position);
+    fn apply_decision(
+        parts: &mut Self::Parts,
+        decision: Self::Decision,
+        places: &mut DecisionPlaces<'_>,
+    ) {
+        B::apply_decision(&mut parts.0, decision, places);
     }
 }

@@ -3,11 +3,10 @@
 use std::marker::PhantomData;
 
 use factum_core::append::StreamAppend;
-use factum_core::position::Position;
 use factum_core::stream_id::StreamId;
 use factum_core::timestamp::Timestamp;
 
-use crate::command::boundary::{Boundary, InvalidTarget};
+use crate::command::boundary::{Boundary, DecisionPlaces, InvalidTarget};
 use crate::command::part::BoundaryParts;
 use crate::command::sealed::Sealed;
 use crate::domain::codec::Encoder;
@@ -29,6 +28,7 @@ impl<B: Boundary> Boundary for Timed<B> {
     type Decision = B::Decision;
     type Parts = B::Parts;
     type Shape = B::Shape;
+    const NEEDS_RECORDS: bool = B::NEEDS_RECORDS;
 
     fn parts(target: Self::Target<'_>) -> Result<Self::Parts, InvalidTarget> {
         B::parts(target)
@@ -59,7 +59,11 @@ impl<B: Boundary> Boundary for Timed<B> {
         B::for_each_deadline(parts, decision, visit);
     }
 
-    fn apply_decision(parts: &mut Self::Parts, decision: Self::Decision, position: &mut Position) {
-        B::apply_decision(parts, decision, position);
+    fn apply_decision(
+        parts: &mut Self::Parts,
+        decision: Self::Decision,
+        places: &mut DecisionPlaces<'_>,
+    ) {
+        B::apply_decision(parts, decision, places);
     }
 }

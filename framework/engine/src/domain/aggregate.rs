@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::domain::event::Event;
+use crate::domain::event_form::EventForm;
 
 /// State that is folded from one stream.
 ///
@@ -35,11 +36,13 @@ use crate::domain::event::Event;
     label = "not an aggregate",
     note = "write `#[derive(Aggregate, Default, Clone)]` and `#[aggregate(category = \"…\", id = …, event = …)]` on it"
 )]
-pub trait Aggregate: Apply<Self::Event> + Default + Clone + Send + Sync + 'static {
+pub trait Aggregate: Apply<Self::Applied> + Default + Clone + Send + Sync + 'static {
     /// The type of its id, whose text is the key of the stream.
     type Id: fmt::Display + Send + Sync;
     /// The type of its events.
     type Event: Event;
+    /// The form in which [`Apply`] receives its events: `Self::Event`, or `Recorded<Self::Event>`.
+    type Applied: EventForm<Event = Self::Event>;
     /// The category of its streams. It must not contain `-`.
     const CATEGORY: &'static str;
     /// The documentation comment of the type.
@@ -58,7 +61,8 @@ pub trait Aggregate: Apply<Self::Event> + Default + Clone + Send + Sync + 'stati
 
 /// Changes a state by one event: the function that folds a stream.
 ///
-/// It must be pure and total: no I/O, no clock, no rejection. A stored event is a fact.
+/// It must be pure and total: no I/O, no clock, no rejection. A stored event is a fact. If the state depends on the
+/// position, the time or the metadata of its events, implement it for [`Recorded<E>`](EventForm).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not say how `{E}` changes it",
     label = "`impl Apply<{E}> for {Self}` is missing",

@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 
 use crate::domain::error::{BoxError, DecodeError, DecodeErrorKind, EncodeError};
 use crate::domain::event::{Event, EventType};
-use crate::domain::upcast::upcast;
+use crate::domain::upcast::upcast_event;
 
 use verify::verify;
 
@@ -211,8 +211,8 @@ fn decode_as<E: Event>(
         return E::from_json(index, &record.data).map_err(DecodeErrorKind::Json);
     }
     let stored = serde_json::from_slice(&record.data).map_err(DecodeErrorKind::Json)?;
-    let current = upcast(event_type.upcasters, record.schema_version, stored)
-        .map_err(DecodeErrorKind::Upcast)?;
+    let current =
+        upcast_event(event_type.upcasters, record, stored).map_err(DecodeErrorKind::Upcast)?;
     let current = serde_json::to_vec(&current).map_err(DecodeErrorKind::Json)?;
     E::from_json(index, &current).map_err(DecodeErrorKind::Json)
 }

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::domain::decoded::Decoded;
 use crate::domain::error::DecodeErrorKind;
-use crate::domain::upcast::Upcaster;
+use crate::domain::upcast::EventUpcaster;
 
 /// An immutable fact.
 ///
@@ -112,7 +112,7 @@ pub struct EventType {
     /// The schema version that this program writes, from 1.
     pub version: u32,
     /// The upcasters: `upcasters[n - 1]` converts version n to n + 1. There are `version - 1`.
-    pub upcasters: &'static [Upcaster],
+    pub upcasters: &'static [EventUpcaster],
     /// The keys of its tags, in the order of the fields.
     pub tags: &'static [&'static str],
     /// The names of the fields with personal data, in their order.

@@ -5,6 +5,7 @@ use factum_core::record::RecordedEvent;
 use crate::domain::aggregate::Apply;
 use crate::domain::error::DecodeError;
 use crate::domain::event::{Event, EventType};
+use crate::domain::event_form::EventForm;
 use crate::domain::record::DecodeEvent as _;
 
 #[doc(hidden)]
@@ -12,7 +13,7 @@ pub use crate::domain::distinct::{distinct_commands, distinct_events, equal};
 #[doc(hidden)]
 pub use crate::domain::event::{StoredNames, has_name};
 
-/// An event enum, or a tuple of up to six.
+/// An event enum, or a tuple of up to six; each alone, or as [`Recorded`](EventForm) with its record.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is neither an event nor a tuple of up to six events",
     label = "not a set of events",
@@ -49,17 +50,20 @@ pub trait ApplySet<S: EventSet> {
     fn apply_record(&mut self, record: &RecordedEvent) -> Result<(), DecodeError>;
 }
 
-impl<E: Event> EventSet for E {
-    type Each = (E, ());
+impl<F: EventForm> EventSet for F {
+    type Each = (F::Event, ());
 
-    const EVENT_TYPES: &'static [&'static [EventType]] = &[E::TYPES];
+    const EVENT_TYPES: &'static [&'static [EventType]] = &[<F::Event as Event>::TYPES];
 
     fn names() -> Vec<&'static str> {
-        let types = E::TYPES.iter();
+        let types = <F::Event as Event>::TYPES.iter();
         let current =
             types.flat_map(|kind| [kind.name].into_iter().chain(kind.aliases.iter().copied()));
         let mut names: Vec<_> = current.collect();
-        for legacy in E::LEGACY.iter().flat_map(|legacy| (legacy.names)()) {
+        for legacy in <F::Event as Event>::LEGACY
+            .iter()
+            .flat_map(|legacy| (legacy.names)())
+        {
             if !names.contains(&legacy) {
                 names.push(legacy);
             }
@@ -68,25 +72,30 @@ impl<E: Event> EventSet for E {
     }
 }
 
-impl<T: Apply<E>, E: Event> ApplySet<E> for T {
+impl<T: Apply<F>, F: EventForm> ApplySet<F> for T {
     fn apply_record(&mut self, record: &RecordedEvent) -> Result<(), DecodeError> {
-        record.decode_all()?.for_each(|event| self.apply(&event));
+        let events = record.decode_all()?;
+        events.for_each(|event| self.apply(&F::stored(event, record)));
         Ok(())
     }
 }
 
 macro_rules! each {
     () => { () };
-    ($first:ident $(, $rest:ident)*) => { ($first, each!($($rest),*)) };
+    ($first:ident $(, $rest:ident)*) => { ($first::Event, each!($($rest),*)) };
 }
 
 macro_rules! event_set {
     ($first:ident $(, $rest:ident)+) => {
-        impl<$first: Event $(, $rest: Event)+> EventSet for ($first, $($rest,)+) {
+        impl<$first: EventForm $(, $rest: EventForm)+> EventSet for ($first, $($rest,)+) {
             type Each = each!($first $(, $rest)+);
 
-            const EVENT_TYPES: &'static [&'static [EventType]] = &[$first::TYPES $(, $rest::TYPES)+];
-            const DISTINCT: () = distinct_events(&[$first::STORED_NAMES $(, $rest::STORED_NAMES)+]);
+            const EVENT_TYPES: &'static [&'static [EventType]] = &[
+                <$first::Event as Event>::TYPES $(, <$rest::Event as Event>::TYPES)+
+            ];
+            const DISTINCT: () = distinct_events(&[
+                <$first::Event as Event>::STORED_NAMES $(, <$rest::Event as Event>::STORED_NAMES)+
+            ]);
 
             fn names() -> Vec<&'static str> {
                 let () = Self::DISTINCT;
@@ -96,12 +105,12 @@ macro_rules! event_set {
             }
         }
 
-        impl<T, $first: Event $(, $rest: Event)+> ApplySet<($first, $($rest,)+)> for T
+        impl<T, $first: EventForm $(, $rest: EventForm)+> ApplySet<($first, $($rest,)+)> for T
         where
             T: Apply<$first> $(+ Apply<$rest>)+,
         {
             fn apply_record(&mut self, record: &RecordedEvent) -> Result<(), DecodeError> {
-                $(if has_name::<$rest>(&record.name) {
+                $(if has_name::<$rest::Event>(&record.name) {
                     return <T as ApplySet<$rest>>::apply_record(self, record);
                 })+
                 <T as ApplySet<$first>>::apply_record(self, record)

@@ -6,6 +6,7 @@ use crate::domain::codec;
 use crate::domain::decoded::Decoded;
 use crate::domain::error::DecodeErrorKind;
 use crate::domain::event::{Event, has_name};
+use crate::domain::event_form::EventForm;
 use crate::domain::event_set::EventSet;
 use crate::domain::events::Events;
 use crate::domain::upcast::UpcastError;
@@ -17,6 +18,9 @@ pub use crate::domain::event::LegacyDecoder;
 /// It has a separate Rust type. List it in `#[event(legacy = [...])]` of the current type. If one stored event becomes
 /// several, all of them have its position and version: an aggregate applies all of them, and a projection handles all
 /// of them in one step.
+///
+/// If the conversion needs the position, the time or the metadata of the event, list `Recorded<Old>`, and implement the
+/// trait for this type.
 ///
 /// ```
 /// use factum::prelude::*;
@@ -47,7 +51,7 @@ pub use crate::domain::event::LegacyDecoder;
     label = "`impl LegacyEvent<{E}> for {Self}` is missing",
     note = "write `impl LegacyEvent<{E}> for {Self} {{ fn into_current(self) -> Result<Events<{E}>, UpcastError> {{ … }} }}`"
 )]
-pub trait LegacyEvent<E>: Event {
+pub trait LegacyEvent<E>: EventForm {
     /// Converts the event into current events. Must be pure, like every upcaster.
     ///
     /// # Errors
@@ -60,9 +64,9 @@ impl<E: Event> LegacyDecoder<E> {
     #[must_use]
     pub const fn of<L: LegacyEvent<E>>() -> Self {
         Self {
-            stored_names: L::STORED_NAMES,
+            stored_names: <L::Event as Event>::STORED_NAMES,
             names: <L as EventSet>::names,
-            accepts: accepts::<L>,
+            accepts: accepts::<L::Event>,
             decode: decode::<L, E>,
         }
     }
@@ -81,7 +85,8 @@ fn decode<L: LegacyEvent<E>, E: Event>(
     record: &RecordedEvent,
 ) -> Result<Decoded<E>, DecodeErrorKind> {
     let mut events = Vec::new();
-    for legacy in codec::try_decode::<L>(record)? {
+    for legacy in codec::try_decode::<L::Event>(record)? {
+        let legacy = L::stored(legacy, record);
         events.extend(legacy.into_current().map_err(DecodeErrorKind::Upcast)?);
     }
     Ok(Decoded::several(events))

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use factum_core::record::RecordedEvent;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -9,6 +10,73 @@ use serde::de::DeserializeOwned;
 ///
 /// It must be pure: no clock, no I/O.
 pub type Upcaster = fn(serde_json::Value) -> Result<serde_json::Value, UpcastError>;
+
+/// A function that converts the JSON of one schema version of an event to the next.
+///
+/// The derive of `Event` creates it from an [`Upcaster`], or from a function with two parameters: the JSON and the
+/// [`RecordedEvent`], for conversions that need the position, the time or the metadata. It must be pure.
+pub type EventUpcaster =
+    fn(serde_json::Value, &RecordedEvent) -> Result<serde_json::Value, UpcastError>;
+
+/// A function that `upcast` accepts for an event.
+///
+/// `P` is the list of its parameters.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an upcaster",
+    label = "not an upcaster",
+    note = "write `fn(Value) -> Result<Value, UpcastError>`, or `fn(Value, &RecordedEvent) -> Result<Value, UpcastError>`"
+)]
+pub trait UpcastFunction<P> {
+    /// Converts `json` of an event that is stored as `record`.
+    ///
+    /// # Errors
+    /// Returns the error of the function.
+    fn call(
+        self,
+        json: serde_json::Value,
+        record: &RecordedEvent,
+    ) -> Result<serde_json::Value, UpcastError>;
+}
+
+impl<F> UpcastFunction<(serde_json::Value,)> for F
+where
+    F: Fn(serde_json::Value) -> Result<serde_json::Value, UpcastError>,
+{
+    fn call(
+        self,
+        json: serde_json::Value,
+        _record: &RecordedEvent,
+    ) -> Result<serde_json::Value, UpcastError> {
+        self(json)
+    }
+}
+
+impl<F> UpcastFunction<(serde_json::Value, RecordedEvent)> for F
+where
+    F: Fn(serde_json::Value, &RecordedEvent) -> Result<serde_json::Value, UpcastError>,
+{
+    fn call(
+        self,
+        json: serde_json::Value,
+        record: &RecordedEvent,
+    ) -> Result<serde_json::Value, UpcastError> {
+        self(json, record)
+    }
+}
+
+/// Calls an upcaster of an event; the derive of `Event` uses it in an [`EventUpcaster`].
+///
+/// # Errors
+/// Returns the error of the upcaster.
+#[doc(hidden)]
+pub fn call_upcaster<P>(
+    upcaster: impl UpcastFunction<P>,
+    json: serde_json::Value,
+    record: &RecordedEvent,
+) -> Result<serde_json::Value, UpcastError> {
+    upcaster.call(json, record)
+}
 
 /// The reason why an upcaster could not convert an event. Made from a `String` or `&str`.
 #[derive(Debug, thiserror::Error)]
@@ -32,11 +100,31 @@ impl From<&str> for UpcastError {
 pub fn upcast(
     upcasters: &[Upcaster],
     version: u32,
+    json: serde_json::Value,
+) -> Result<serde_json::Value, UpcastError> {
+    upcast_with(upcasters, version, json, |upcaster, json| upcaster(json))
+}
+
+/// Converts the `json` of an event to the version that the last of `upcasters` returns.
+pub fn upcast_event(
+    upcasters: &[EventUpcaster],
+    record: &RecordedEvent,
+    json: serde_json::Value,
+) -> Result<serde_json::Value, UpcastError> {
+    upcast_with(upcasters, record.schema_version, json, |upcaster, json| {
+        upcaster(json, record)
+    })
+}
+
+fn upcast_with<U>(
+    upcasters: &[U],
+    version: u32,
     mut json: serde_json::Value,
+    call: impl Fn(&U, serde_json::Value) -> Result<serde_json::Value, UpcastError>,
 ) -> Result<serde_json::Value, UpcastError> {
     let skipped = version.saturating_sub(1) as usize;
     for (index, upcaster) in upcasters.iter().enumerate().skip(skipped) {
-        json = upcaster(json).map_err(|error| {
+        json = call(upcaster, json).map_err(|error| {
             UpcastError(format!(
                 "from version {} to {}: {error}",
                 index + 1,

@@ -15,6 +15,7 @@ use factum_core::event_id::EventIdGenerator;
 use factum_core::metadata::Metadata;
 use factum_core::position::{Position, Version};
 use factum_core::projection_scope::check_outside_projection;
+use factum_core::record::RecordedEvent;
 use factum_core::timestamp::Timestamp;
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
@@ -23,7 +24,7 @@ use tracing::{Instrument as _, Span, debug, debug_span, field, warn};
 
 use crate::clock::Clock as _;
 use crate::command::Decide;
-use crate::command::boundary::Boundary as _;
+use crate::command::boundary::{Boundary as _, DecisionPlaces};
 use crate::command::part::BoundaryPart;
 use crate::domain::codec::Encoder;
 use crate::domain::error::StoreError;
@@ -331,14 +332,17 @@ impl<'e, C: Decide> Execution<'e, C> {
         let answer = match polled {
             Poll::Ready(answer) => answer,
             // The append condition of the next command would need a position that is not known yet.
-            Poll::Pending if !has_condition && context.permits.is_contended() => {
+            // A state that needs records cannot be created before the events are stored.
+            Poll::Pending
+                if !has_condition && !C::On::NEEDS_RECORDS && context.permits.is_contended() =>
+            {
                 return Box::pin(self.append_pipelined(context, decided, in_flight)).await;
             }
             Poll::Pending => (&mut in_flight).await,
         };
         match self.outcome(answer, decided.streams, in_flight.span()) {
-            Ok(StoredAppend::Stored { receipt, head }) => {
-                self.apply(decided.decision, head, context);
+            Ok(StoredAppend::Stored { receipt, .. }) => {
+                self.apply(decided.decision, receipt.events(), context);
                 self.notify_alarm(decided.next_deadline);
                 Ok(Phase::Done(Ok(receipt)))
             }
@@ -547,7 +551,7 @@ impl<'e, C: Decide> Execution<'e, C> {
     fn apply(
         &mut self,
         decision: Decision<C>,
-        mut position: Position,
+        records: &[RecordedEvent],
         mut context: DecisionContext<'e>,
     ) {
         let loader = &self.engine.loader;
@@ -559,7 +563,8 @@ impl<'e, C: Decide> Execution<'e, C> {
                 context.permits.set_pipelined(stream, None);
             }
         }
-        C::On::apply_decision(&mut self.parts, decision, &mut position);
+        let mut places = DecisionPlaces::stored(records);
+        C::On::apply_decision(&mut self.parts, decision, &mut places);
         let parts = list_parts::<C>(&mut self.parts).into_iter().zip(previous);
         for ((part, previous), chain) in parts.zip(&context.chains) {
             // An unchanged state of a pipelined append has no position yet. That append saves it.
@@ -582,7 +587,8 @@ impl<'e, C: Decide> Execution<'e, C> {
                 context.permits.set_pipelined(stream, None);
             }
         }
-        C::On::apply_decision(&mut self.parts, decision, &mut Position::ZERO.clone());
+        let mut places = DecisionPlaces::Pending(Position::ZERO);
+        C::On::apply_decision(&mut self.parts, decision, &mut places);
         let mut pipelined = PipelinedAppend::new(self.engine);
         let parts = list_parts::<C>(&mut self.parts).into_iter().zip(previous);
         for ((part, previous), chain) in parts.zip(context.chains) {

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use factum_core::append::ExpectedVersion;
 use factum_core::position::{Position, Version};
+use factum_core::record::RecordedEvent;
 use factum_core::stream_id::StreamId;
 
 use crate::domain::aggregate::Aggregate;
+use crate::domain::event_form::EventForm as _;
 use crate::state::cache::{CacheEntry, CachedState};
 
 /// The state of one aggregate at a version.
@@ -65,18 +67,23 @@ impl<A: Aggregate> AggregateState<A> {
         }
     }
 
-    /// Applies the next event of the stream, which is stored at `position`.
-    pub fn apply(&mut self, event: &A::Event, position: Position) {
-        Arc::make_mut(&mut self.state).apply(event);
-        self.advance(position);
+    /// Applies the next record of the stream, which represents `events`.
+    pub fn apply(&mut self, events: impl IntoIterator<Item = A::Event>, record: &RecordedEvent) {
+        let state = Arc::make_mut(&mut self.state);
+        for event in events {
+            state.apply(&A::Applied::stored(event, record));
+        }
+        self.advance(record.position);
     }
 
-    /// Applies the next record of the stream, which is stored at `position`.
+    /// Applies the next event of the stream, which is about to be stored at `position`.
     ///
-    /// The record represents any number of events.
-    pub fn apply_all(&mut self, events: impl Iterator<Item = A::Event>, position: Position) {
-        let state = Arc::make_mut(&mut self.state);
-        events.for_each(|event| state.apply(&event));
+    /// The state must not need the record of the event.
+    pub fn apply_pending(&mut self, event: A::Event, position: Position) {
+        debug_assert!(!A::Applied::NEEDS_RECORD, "the event has no record yet");
+        if let Some(event) = A::Applied::pending(event) {
+            Arc::make_mut(&mut self.state).apply(&event);
+        }
         self.advance(position);
     }
 

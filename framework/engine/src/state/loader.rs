@@ -233,7 +233,7 @@ fn apply_events<A: Aggregate>(
         check_succession(state.version, record)?;
         // Decoded before the first event is applied, so that an error leaves the state unchanged.
         let events = record.decode_all()?;
-        state.apply_all(events, record.position);
+        state.apply(events, record);
     }
     Ok(true)
 }

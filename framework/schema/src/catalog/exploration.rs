@@ -12,6 +12,7 @@ use factum_engine::boundary::Boundary;
 use factum_engine::codec;
 use factum_engine::command::Decide;
 use factum_engine::event::Event;
+use factum_engine::event_form::EventForm as _;
 use factum_engine::events::Events;
 use factum_engine::record::{Assigned, DecodeEvent as _, RecordedEvent};
 
@@ -108,8 +109,15 @@ impl<'a, A: Aggregate> Exploration<'a, A> {
         } = &mut self.graph;
         let transitions_before = transitions.len();
         for event in events {
-            state.apply(event);
-            history.push(record::<A>(event, history.len() as u64 + 1));
+            let recorded = record::<A>(event, history.len() as u64 + 1);
+            match recorded.decode() {
+                Ok(event) => state.apply(&A::Applied::stored(event, &recorded)),
+                Err(error) => panic!(
+                    "the event {} does not survive storage: {error}",
+                    recorded.name
+                ),
+            }
+            history.push(recorded);
             let transition = Transition {
                 from: label,
                 command,
