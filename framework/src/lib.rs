@@ -187,7 +187,7 @@ pub mod store {
     pub use factum_core::snapshot::{Snapshot, SnapshotStore};
     pub use factum_core::store::{EventStore, Store};
     pub use factum_core::stream_id::{InvalidStreamId, StreamId};
-    pub use factum_core::stream_list::{MAX_STREAMS, StreamList, StreamSummary};
+    pub use factum_core::stream_list::{MAX_STREAM_LIST, StreamList, StreamSummary};
     pub use factum_core::tag::{InvalidTag, Tag};
     pub use factum_core::timestamp::{InvalidTimestamp, Timestamp};
     pub use factum_engine::copy::{Copied, CopyError, copy_events};

@@ -410,3 +410,12 @@ async fn watch_has_no_gap_between_stored_and_new_changes() {
     );
     writing.await.unwrap();
 }
+
+#[tokio::test]
+async fn reason_that_cannot_be_stored_is_the_callers_error() {
+    let specs = node_on(&MemoryStore::new()).await;
+    let id = create(&specs, "limits", &by("ann")).await.unwrap().id;
+    let told = specs.delete(id, Some("a\0b".to_owned()), &by("ann")).await;
+    assert_eq!(told.unwrap_err().code(), "invalid_text");
+    assert_eq!(specs.get(id, None).await.unwrap().state, SpecState::Draft);
+}

@@ -252,7 +252,7 @@ async fn dropped_runtime_releases_its_leases() {
     }
 }
 
-/// The holder of the lease has died and shows no sign of life.
+/// The holder of the lease has died and sends no heartbeat.
 #[tokio::test]
 async fn lease_of_dead_node_is_reported_and_taken_over() {
     let store = MemoryStore::new();

@@ -121,7 +121,7 @@ finds! {
     faults: multi_stream_append_is_atomic_under_faults, StoresPartially;
     process: process_commands_execute_once_under_faults, IgnoresKeys;
     process: process_deadline_fires_once_on_two_nodes_under_faults, IgnoresKeys;
-    process: schedule_fires_once_on_two_nodes_under_faults, IgnoresKeys;
+    process: schedule_fires_once_on_two_nodes_under_faults, IgnoresKeysAndRevisions;
     process: event_handler_gets_every_event_under_faults, SkipsEvents;
     process_work: failed_delivery_blocks_only_its_own_instance, LosesLastChange;
     process_work: process_deadline_can_be_moved_and_cancelled_under_faults, ScansInStorageOrder;

@@ -13,7 +13,7 @@ pub const MAX_PAGE: usize = 1_000;
 /// A page has at least one event, so the last event of a page may exceed the size.
 pub const MAX_PAGE_BYTES: usize = 16 * 1024 * 1024;
 /// The maximum number of streams in one read.
-pub const MAX_STREAMS: usize = 10_000;
+pub const MAX_READ_STREAMS: usize = 10_000;
 
 /// A request for one page of events of a stream, of several streams, or of the whole store.
 ///
@@ -132,7 +132,7 @@ impl Read {
         match &self.scope {
             Scope::Stream(_) => Ok(()),
             Scope::Streams(streams) => {
-                check_count("streams in one read", streams.len(), MAX_STREAMS)
+                check_count("streams in one read", streams.len(), MAX_READ_STREAMS)
             }
             Scope::All(query) => query.check(),
         }

@@ -7,7 +7,7 @@ use crate::record::RecordedEvent;
 use crate::stream_id::StreamId;
 
 /// The maximum number of streams in one page.
-pub const MAX_STREAMS: usize = 1_000;
+pub const MAX_STREAM_LIST: usize = 1_000;
 
 /// A request for one page of streams, in the byte order of their ids.
 ///
@@ -25,7 +25,7 @@ pub struct StreamList {
     pub category: Option<String>,
     /// The stream after which the page begins; it need not exist.
     pub after: Option<StreamId>,
-    /// The maximum number of streams to return, 1 to [`MAX_STREAMS`].
+    /// The maximum number of streams to return, 1 to [`MAX_STREAM_LIST`].
     pub limit: usize,
 }
 
@@ -47,7 +47,7 @@ impl StreamList {
         Self {
             category: None,
             after: None,
-            limit: MAX_STREAMS,
+            limit: MAX_STREAM_LIST,
         }
     }
 
@@ -67,10 +67,10 @@ impl StreamList {
         self
     }
 
-    /// Sets the maximum number of streams, clamped to 1 to [`MAX_STREAMS`].
+    /// Sets the maximum number of streams, clamped to 1 to [`MAX_STREAM_LIST`].
     #[must_use]
     pub fn limit(mut self, limit: usize) -> Self {
-        self.limit = limit.clamp(1, MAX_STREAMS);
+        self.limit = limit.clamp(1, MAX_STREAM_LIST);
         self
     }
 

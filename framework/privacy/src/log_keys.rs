@@ -16,7 +16,9 @@ const KEY_STORE_DOCUMENT: &str = "personal/key-store";
 /// The input of the fingerprint. No data subject has this id, because it contains a control character.
 const FINGERPRINT: &str = "key store of a log\0";
 
-/// Checks that the encrypted events of `log` belong to `keys`; a log without a key store takes this one.
+/// Checks that the encrypted events of `log` belong to `keys`.
+///
+/// A log without a key store takes this one.
 ///
 /// # Errors
 /// Returns [`KeyError::OtherKeyStore`] if they belong to another key store.
@@ -50,7 +52,9 @@ fn decode(document: &Document) -> Result<Pseudonym, StoreError> {
         .map_err(|rule| StoreError::Corrupt(format!("document {KEY_STORE_DOCUMENT:?}: {rule}")))
 }
 
-/// Checks that the keys of the newest encrypted events exist, in a log whose documents were not copied with its events.
+/// Checks that the keys of the newest encrypted events exist.
+///
+/// This is for a log whose documents were not copied with its events.
 async fn check_newest_events(log: &impl Store, keys: &SharedKeyStore) -> Result<(), KeyError> {
     let newest = Read::all(Query::all()).backward().limit(MAX_PAGE);
     let page = log.read(newest).await?;

@@ -3,7 +3,7 @@
 use factum::Position;
 use factum::engine::{ExecuteError, LoadError};
 use factum::runtime::{ControlError, WaitError};
-use factum::store::{AppendError, StoreError, Violation};
+use factum::store::{AppendError, InvalidAppend, InvalidField, StoreError, Violation};
 use serde_json::Value;
 use thiserror::Error;
 
@@ -50,6 +50,9 @@ pub enum AppError {
         /// The length of the key in bytes.
         bytes: usize,
     },
+    /// A text of the request cannot be stored, for example a reason with the character U+0000.
+    #[error(transparent)]
+    Text(InvalidField),
     /// The page size is not between 1 and [`MAX_LIMIT`].
     #[error("invalid page size: {limit}; it must be 1 to {MAX_LIMIT}")]
     InvalidLimit {
@@ -125,6 +128,7 @@ impl AppError {
             Self::RevisionMismatch { .. } => "revision_mismatch",
             Self::KeyReused { .. } => "idempotency_key_reused",
             Self::InvalidKey { .. } => "invalid_idempotency_key",
+            Self::Text(_) => "invalid_text",
             Self::InvalidLimit { .. } => "invalid_limit",
             Self::Cursor(_) => "invalid_cursor",
             Self::Contended => "contended",
@@ -231,6 +235,7 @@ impl From<ExecuteError<SpecRejection>> for AppError {
             },
             ExecuteError::Store(error) => error.into(),
             ExecuteError::Conflict { .. } => Self::Contended,
+            ExecuteError::InvalidAppend(InvalidAppend::Field(field)) => Self::Text(field),
             other => Self::Internal(other.into()),
         }
     }

@@ -124,6 +124,7 @@ fn code(error: &AppError) -> Code {
         | AppError::Content(_)
         | AppError::KeyReused { .. }
         | AppError::InvalidKey { .. }
+        | AppError::Text(_)
         | AppError::InvalidLimit { .. }
         | AppError::Cursor(_)
         | AppError::Rejected(SpecRejection::NoReason | SpecRejection::TooLong { .. }) => {

@@ -169,6 +169,7 @@ fn status(error: &AppError) -> StatusCode {
         AppError::Name(_)
         | AppError::Content(_)
         | AppError::KeyReused { .. }
+        | AppError::Text(_)
         | AppError::Rejected(SpecRejection::NoReason | SpecRejection::TooLong { .. }) => {
             StatusCode::UNPROCESSABLE_ENTITY
         }

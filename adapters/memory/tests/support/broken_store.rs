@@ -407,6 +407,8 @@ impl<const FAULT: usize> SnapshotStore for Broken<FAULT> {
         }
         if Self::is(Fault::ShiftsSnapshotVersion) {
             snapshot.version = snapshot.version.plus(1);
+            // The engine ignores a snapshot whose position is not the one of its version.
+            snapshot.position = snapshot.position.plus(1);
         }
         Self::lag(&mut snapshot);
         self.correct().save_snapshot(snapshot).await

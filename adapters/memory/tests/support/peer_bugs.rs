@@ -167,6 +167,8 @@ impl<const FAULT: usize> Broken<FAULT> {
     pub fn lag(snapshot: &mut Snapshot) {
         if Self::is(Fault::SnapshotVersionLagsState) {
             snapshot.version = Version::new(snapshot.version.get() - 1);
+            // The engine ignores a snapshot whose position is not the one of its version.
+            snapshot.position = Position::new(snapshot.position.get() - 1);
         }
     }
 }

@@ -169,7 +169,7 @@ impl From<DocumentError> for BatchError {
 }
 
 impl BatchError {
-    /// Converts the failure of an event into that of the store, if the store was unavailable to the consumer's code.
+    /// Converts the failure of an event into a failure of the store, if the cause is an unavailable store.
     ///
     /// Only errors of the event and of the code count towards a failure policy.
     #[must_use]

@@ -47,7 +47,7 @@ pub struct Stop {
     pub error: String,
     /// The number of the newest request to resume before the stop.
     pub resumed: u64,
-    /// The position of the last processed event that the log still has, if the checkpoint is beyond the head.
+    /// The last processed position that the log still has, if the checkpoint is beyond the head.
     ///
     /// The stop then also holds after the log has reached the checkpoint: the events up to it are others.
     #[serde(default, skip_serializing_if = "Option::is_none")]

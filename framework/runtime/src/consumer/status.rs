@@ -61,7 +61,7 @@ pub enum ConsumerState {
     CatchingUp,
     /// It prepares its read model.
     Starting,
-    /// Another node holds the lease, and has shown no sign of life since this node started.
+    /// Another node holds the lease, and has sent no heartbeat since this node started.
     ///
     /// This node takes over when the lease expires.
     AwaitingLease,

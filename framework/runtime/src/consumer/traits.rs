@@ -110,7 +110,7 @@ pub trait ReadModel: Consumer {
         let _ = observer;
     }
 
-    /// Returns the documents of the database that contains the read model, if it must be that of the events.
+    /// Returns the documents of the read model's database, if it must be the database of the events.
     ///
     /// The runtime checks at its start that it is. By default, nothing is checked.
     fn shared_documents(&self) -> Option<Arc<dyn DocumentStore>> {

@@ -15,7 +15,7 @@ use factum_core::error::StoreError;
 use factum_core::metadata::{MAX_METADATA, MAX_METADATA_NAME, MAX_REASON, Metadata};
 use factum_core::position::{Position, Version};
 use factum_core::query::{MAX_QUERY, Query, QueryItem};
-use factum_core::read::{MAX_PAGE, MAX_PAGE_BYTES, MAX_STREAMS, Read};
+use factum_core::read::{MAX_PAGE, MAX_PAGE_BYTES, MAX_READ_STREAMS, Read};
 use factum_core::record::{ContentType, MAX_EVENT_DATA, MAX_TAGS, NewEvent, RecordedEvent};
 use factum_core::store::EventStore as _;
 
@@ -233,7 +233,7 @@ fn invalid_metadata() -> Vec<(Append, &'static str)> {
 pub async fn invalid_reads_are_rejected<B: Backend>() {
     let backend = B::create().await;
     let store = backend.open().await;
-    let many_streams = vec![stream("contract-a"); MAX_STREAMS + 1];
+    let many_streams = vec![stream("contract-a"); MAX_READ_STREAMS + 1];
     for (read, rule) in [
         (
             Read::all(Query::category("a\0")),
