@@ -291,8 +291,9 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Sets the time after which [`Runtime::stop`] aborts tasks that have not finished. At most 24 hours, default: 10
-    /// seconds.
+    /// Sets the time after which [`Runtime::stop`] aborts tasks that have not finished.
+    ///
+    /// It is at most 24 hours. The default is 10 seconds.
     pub fn stop_timeout(mut self, timeout: Duration) -> Self {
         self.stop_timeout = timeout;
         self

@@ -11,7 +11,7 @@ use tracing::warn;
 use super::start_error::StartError;
 use super::start_positions::retry_unavailable;
 
-/// Checks that each of these databases, with the name of its projection, contains the documents of `store`.
+/// Checks that each database of a projection contains the documents of `store`.
 ///
 /// It stores a document with a random key, which only the same database contains, and deletes it again.
 pub async fn check_databases(
