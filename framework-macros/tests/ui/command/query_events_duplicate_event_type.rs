@@ -3,7 +3,7 @@ use factum::prelude::*;
 #[derive(Event, Serialize, Deserialize)]
 #[event(prefix = "pet")]
 enum CatEvent {
-    Fed,
+    Fed { #[tag] owner: u32 },
 }
 
 #[derive(Event, Serialize, Deserialize)]

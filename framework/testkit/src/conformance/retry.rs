@@ -234,14 +234,16 @@ pub async fn dcb_limit_holds_under_faults<B: Backend>() {
     const KEYS: u64 = 10;
     with_seeds(async |seed| {
         let backend = B::create().await;
-        let engines = [
-            Faulty::new(backend.open().await, seed, Faults::default()),
-            Faulty::new(backend.open().await, seed + 100, Faults::default()),
-        ]
-        .map(|store| engine_with_attempts(store, 30));
+        // The commands of one engine share the state of the query, so only commands of different engines race.
+        let mut engines = Vec::new();
+        for number in 0..6 {
+            let store = Faulty::new(backend.open().await, seed + 100 * number, Faults::default());
+            engines.push(engine_with_attempts(store, 30));
+        }
         let requests: Vec<u64> = (0..4).flat_map(|_| 0..KEYS).collect();
         let tasks = requests.iter().enumerate();
-        let tasks = tasks.map(|(n, key)| tokio::spawn(join(engines[n % 2].clone(), *key)));
+        let tasks =
+            tasks.map(|(n, key)| tokio::spawn(join(engines[n % engines.len()].clone(), *key)));
         let results = join_all(tasks.collect::<Vec<_>>()).await;
 
         let reliable = retrying_engine(backend.open().await);
