@@ -308,7 +308,9 @@ async fn stopping_server_drains_and_finishes_requests() {
 
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start_with(dir.path(), &[("DRAIN", "4"), ("GRACE", "30")]);
-    assert_eq!(server.get("/readyz").await.status(), StatusCode::OK);
+    while server.get("/readyz").await.status() != StatusCode::OK {
+        tokio::task::yield_now().await;
+    }
     // Send a request with only the first part of its body.
     let body = r#"{"name": "slow", "content": "a: 1\n"}"#;
     let (first, second) = body.split_at(10);

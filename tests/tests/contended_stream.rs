@@ -252,7 +252,17 @@ async fn waiting_commands_append_in_one_pipeline() {
     assert_eq!(purse.position().get(), 10);
     // Snapshots are due at versions 4 and 8.
     let stream: StreamId = "purse-1".parse().unwrap();
-    let snapshot = gate.load_snapshot(&stream).await.unwrap().unwrap();
+    // Snapshots are saved in the background.
+    let newest = async {
+        loop {
+            match gate.load_snapshot(&stream).await.unwrap() {
+                Some(snapshot) if snapshot.version.get() >= 8 => break snapshot,
+                _ => tokio::task::yield_now().await,
+            }
+        }
+    };
+    let snapshot = tokio::time::timeout(std::time::Duration::from_secs(30), newest).await;
+    let snapshot = snapshot.expect("a snapshot at version 8");
     assert_eq!(snapshot.version.get(), 8);
     assert_eq!(snapshot.position.get(), 8);
 }

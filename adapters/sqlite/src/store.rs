@@ -192,11 +192,13 @@ impl SqliteStore {
             // The thread ends by itself, and its result does not matter any more.
             let _ = blocking::run(|| poller.stop()).await;
         }
+        // The last connection moves the write-ahead log into the file. An interrupted one cannot, so readers are closed
+        // first.
+        self.0.read_pool.close().await;
+        self.0.view_pool.close();
         if let Some(writer) = &self.0.writer {
             writer.close().await;
         }
-        self.0.read_pool.close().await;
-        self.0.view_pool.close();
         let directory = self.0.directory.lock();
         let directory = directory.unwrap_or_else(PoisonError::into_inner).take();
         // An error leaves files in the directory for temporary files, which the operating system cleans.
