@@ -119,7 +119,10 @@ impl StatusTracker {
         // Under the lock, so that the last change is published last.
         self.status.send_modify(|status| {
             partitions.summarize(status);
-            crate::metrics::set_consumer_status(status);
+            // A consumer that has ended does not follow the head any more, so its lag would be too small.
+            if !partitions.has_ended {
+                crate::metrics::set_consumer_status(status);
+            }
         });
     }
 }
