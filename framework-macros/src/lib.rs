@@ -161,7 +161,7 @@ pub fn aggregate(input: TokenStream) -> TokenStream {
 /// | `#[tag]`, `#[tag("course")]` | a tag of the DCB query; its key is the name of the field or the given text, and an event of the query must have it. At least one; events with any of the tags match. An `Option` is a tag or none, a list is a tag for each value; without any value, no event matches |
 /// | `#[fingerprint(skip)]` | an [idempotency key] does not compare the field: a time or an id that a retry creates again |
 ///
-/// An idempotency key stands for a command. It compares the fields that serde serializes, and leaves out a field with
+/// An idempotency key identifies a command by its content: the fields that serde serializes. It leaves out a field with
 /// `#[serde(default)]` that has its default value. So a field with a default can be added to a command, and a retry
 /// after the update is still the same command. This needs the `Serialize` of serde's derive, without
 /// `#[serde(flatten)]`.

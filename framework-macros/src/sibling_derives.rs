@@ -6,7 +6,7 @@ use proc_macro2::Span;
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Meta, Path, Token};
 
-/// Returns the names of the known derives beside the one that is expanded.
+/// Returns the names of the known derives in the same list as the expanded derive.
 ///
 /// The compiler passes later attributes `derive` to a derive, but not the list that contains the derive itself. That
 /// list is read from the source text, which does not exist for the code of a macro.

@@ -131,7 +131,7 @@ async fn schedules_with_namesakes_execute_their_own_command() {
     runtime.stop().await;
 }
 
-/// A type that lists only events of its own module, and one that has retired an event which another uses.
+/// A projection of two event types, one of which has retired an event that the other uses.
 mod retired {
     use super::*;
     use factum::runtime::InMemory;

@@ -1,4 +1,4 @@
-//! The content that an idempotency key stands for, and the keys that only the framework uses.
+//! The content that an idempotency key compares, and the keys that only the framework uses.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(

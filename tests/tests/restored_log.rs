@@ -229,7 +229,7 @@ async fn live_query_beyond_head_ends_with_an_error() {
     runtime.stop().await;
 }
 
-/// A handle whose head lags behind what another node has stored is no reason for an alarm.
+/// A handle may not know the newest events of another node yet; that is not an error.
 #[tokio::test]
 async fn lagging_handle_waits_for_events_of_other_nodes() {
     let store = Restorable::new();

@@ -83,7 +83,7 @@ async fn state_beyond_the_limit_is_not_saved() {
     for _ in 0..2 {
         engine.execute(write(1, 300)).await.unwrap();
     }
-    // A snapshot that is requested later, and saved, comes after the one that is too large.
+    // When this later snapshot is saved, a snapshot above the limit would usually be saved, too.
     for _ in 0..2 {
         engine.execute(write(2, 300)).await.unwrap();
     }

@@ -63,7 +63,7 @@ fn is_current(found: u32) -> Result<bool, StoreError> {
     }
 }
 
-/// Returns the schema version, which is 0 if there is no schema.
+/// Returns the schema version, or 0 if the schema does not exist.
 async fn version(connection: &mut PgConnection, schema: &str) -> Result<u32, StoreError> {
     let exists = format!("select to_regclass('\"{schema}\".schema_version') is not null");
     let exists: Result<bool, _> = sqlx::query_scalar(AssertSqlSafe(exists))

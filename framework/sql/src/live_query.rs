@@ -151,7 +151,7 @@ impl<R: PartialEq + Clone> SqlLiveQuery<R> {
         None
     }
 
-    /// Checks that the log has the position that the read model has reached, and the one that was seen.
+    /// Checks that the log contains the position of the read model and the last seen position.
     async fn check_position(&mut self, reached: Position) -> Result<(), StoreError> {
         let last = self.last.as_ref().map(|(_, at)| *at);
         let seen = self.after.max(last).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The content of a command that an idempotency key stands for.
+//! The content of a command, which an idempotency key compares.
 //!
 //! Two commands have the same content if they mean the same, in whatever order their fields, maps and sets are
 //! serialized. `None` in a field of a struct is the same as a missing field. The derive leaves out more fields: those with

@@ -29,7 +29,7 @@ const LEAP_YEAR: i64 = 946_684_800_000_000;
 
 /// A command that is executed at the times of a cron expression.
 ///
-/// The fields of the expression are minute, hour, day of month, month and day of week. There are no seconds.
+/// The fields of the expression are minute, hour, day of month, month and day of week, without seconds.
 ///
 /// Each run executes its command exactly once in effect, over restarts and over all nodes. A new schedule starts when
 /// the program first runs it; a schedule whose expression has changed starts again. A rejection ends the run and is

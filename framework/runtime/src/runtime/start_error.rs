@@ -71,7 +71,7 @@ pub enum StartError {
         /// The name of the projection.
         name: String,
     },
-    /// There is no Tokio runtime for the tasks.
+    /// The call was made outside a Tokio runtime, which runs the tasks.
     #[error(
         "the runtime was started outside a Tokio runtime; call `start` in an async function that Tokio runs, for example \
          under `#[tokio::main]`"

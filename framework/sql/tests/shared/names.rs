@@ -1,7 +1,7 @@
 //! Names of tables: every valid name works, whatever it means in SQL, and other names are explained.
 //!
 //! The crate that includes it has a module `adapter` with `Options`, `Store`, and `fresh`, which returns the options of an
-//! empty database, or `None` if there is no server.
+//! empty database, or `None` without a server.
 
 use factum::engine::RetryPolicy;
 use factum::prelude::*;
@@ -53,7 +53,7 @@ impl Decide for Use {
     }
 }
 
-/// Has a table, and an index, for each of the names.
+/// A projection with a table and an index for each of the names.
 #[derive(Projection)]
 #[projection(name = "words", version = 1, events = WordEvent)]
 struct Words;

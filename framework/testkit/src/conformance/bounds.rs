@@ -506,7 +506,7 @@ pub async fn similar_names_stay_distinct<B: Backend>() {
 
 /// Appends, reads and conflicts accept thousands of streams.
 pub async fn append_accepts_many_streams<B: Backend>() {
-    // The read below names one stream twice, and one that does not exist.
+    // The read below names a stream twice, and a stream that does not exist.
     const STREAMS: u64 = MAX_APPEND_STREAMS as u64 - 2;
     let backend = B::create().await;
     let store = backend.open().await;
