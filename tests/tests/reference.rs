@@ -145,6 +145,52 @@ fn errors_page_lists_every_variant() {
     assert!(count > 10, "only {count} errors were found");
 }
 
+/// Returns the names of the variants of the public enum `name`.
+fn variants(items: &[Item], name: &str) -> BTreeSet<String> {
+    let is_it = |item: &&Item| matches!(item, Item::Enum(item) if item.ident == name);
+    let Some(Item::Enum(item)) = items.iter().find(is_it) else {
+        panic!("there is no enum {name}");
+    };
+    let names = item.variants.iter();
+    names.map(|variant| variant.ident.to_string()).collect()
+}
+
+#[test]
+fn http_table_has_a_row_for_every_variant() {
+    let page = page("errors");
+    let items = library_items();
+    let rows: Vec<_> = first_cells(&page, "## HTTP status")
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
+    let mut expected = BTreeSet::new();
+    for name in [
+        "ExecuteError",
+        "ExecuteAndWaitError",
+        "LoadError",
+        "AppendError",
+        "InvalidAppend",
+        "StoreError",
+    ] {
+        let variants = variants(&items, name).into_iter();
+        expected.extend(variants.map(|variant| format!("`{name}::{variant}`")));
+    }
+    let listed: BTreeSet<_> = rows.iter().cloned().collect();
+    assert_eq!(listed, expected);
+    assert_eq!(rows.len(), expected.len(), "a variant has two rows");
+}
+
+#[test]
+fn monitoring_page_lists_every_state() {
+    let page = read("docs/src/operations/monitoring.md");
+    let items = library_items();
+    let states = variants(&items, "ConsumerState").into_iter();
+    let expected: BTreeSet<_> = states.map(|state| format!("`{state}`")).collect();
+    let listed = first_cells(&page, "### States").into_iter();
+    let listed: BTreeSet<_> = listed.map(str::to_owned).collect();
+    assert_eq!(listed, expected);
+}
+
 /// Returns the names of the public methods of `builder` that return `Self`.
 fn setters(items: &[Item], builder: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
