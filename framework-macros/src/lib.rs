@@ -144,7 +144,7 @@ pub fn aggregate(input: TokenStream) -> TokenStream {
 ///
 /// | key | meaning | default |
 /// |---|---|---|
-/// | `on = Account` | an aggregate, a tuple of two to four, or a `Vec` of one | required |
+/// | `on = Account` | an aggregate, a tuple of two to four, or a `Vec` or `Option` of one | required |
 /// | `query = Seats` | a state that is folded from a DCB query, in addition to `on` | none |
 /// | `events = (A, B)` | the events of the DCB query: a type or a tuple of types | the events of the aggregate in `on` |
 /// | `now` | the decision also receives the time, by the clock of the engine | no time |
@@ -157,7 +157,7 @@ pub fn aggregate(input: TokenStream) -> TokenStream {
 ///
 /// | attribute | meaning |
 /// |---|---|
-/// | `#[id]` | the id of the aggregate. A tuple needs one field for each element, in the same order. For a `Vec`, one field holds the list of ids |
+/// | `#[id]` | the id of the aggregate. A tuple needs one field for each element, in the same order. For a `Vec`, one field holds the list of ids; for an `Option`, an `Option` of the id |
 /// | `#[tag]`, `#[tag("course")]` | a tag of the DCB query; its key is the name of the field or the given text, and an event of the query must have it. At least one; events with any of the tags match. An `Option` is a tag or none, a list is a tag for each value; without any value, no event matches |
 /// | `#[fingerprint(skip)]` | an [idempotency key] does not compare the field: a time or an id that a retry creates again |
 ///

@@ -194,6 +194,32 @@ impl Decide for Listed {
     }
 }
 
+/// An aggregate, another one or none, and a DCB query.
+#[derive(Command, Debug, Clone, Serialize)]
+#[command(on = (Note, Option<Mark>), query = Digest, events = (NoteEvent, MarkEvent))]
+struct Optional {
+    #[id]
+    note: u8,
+    #[id]
+    mark: Option<u8>,
+    #[tag]
+    key: u8,
+}
+
+impl Decide for Optional {
+    type Error = Odd;
+
+    fn decide(
+        &self,
+        ((note, mark), query): ((&Note, Option<&Mark>), &Digest),
+    ) -> Result<(Events<NoteEvent>, Events<MarkEvent>), Odd> {
+        let marked = mark.map_or(0, |mark| mark.0.0.wrapping_add(1));
+        let value = decide([note.0.0, marked, query.0])?;
+        let marks = mark.map(|_| MarkEvent::Set { key: value });
+        Ok((added(value), marks.into_iter().collect()))
+    }
+}
+
 /// The past events of a scenario.
 #[derive(Debug, Clone)]
 struct PastEvents {
@@ -320,6 +346,22 @@ proptest! {
     }
 
     #[test]
+    fn scenario_of_an_option_agrees_with_engine(past in past(), key in 0..3_u8, some: bool) {
+        let command = Optional { note: 1, mark: some.then_some(3), key };
+        let expected = block_on(async {
+            let engine = engine(&[(1, &past.first)], &past, some).await;
+            execute(&engine, command.clone()).await
+        });
+        let marks = if some { past.marks } else { Vec::new() };
+        let others = (past.other_notes, past.other_marks);
+        let scenario = given(((past.first, marks), others)).when(command);
+        let actual = decided(scenario, |(notes, marks)| {
+            [stored("note-1", notes), stored("mark-3", marks)].concat()
+        });
+        prop_assert_eq!(actual, expected);
+    }
+
+    #[test]
     fn scenario_of_a_list_agrees_with_engine(past in past(), key in 0..3_u8) {
         let command = Listed { notes: vec![1, 2], key };
         let expected = block_on(async {
@@ -404,5 +446,50 @@ fn command_that_names_a_stream_twice_fails() {
     let _ = given(()).when(Nothing {
         notes,
         decisions: 2,
+    });
+}
+
+/// Marks a note, or an aggregate that it does not name.
+#[derive(Command, Debug, Clone, Serialize)]
+#[command(on = Option<Mark>)]
+struct MarkAlways(#[id] Option<u8>);
+
+impl Decide for MarkAlways {
+    type Error = Odd;
+
+    fn decide(&self, _: Option<&Mark>) -> Result<Events<MarkEvent>, Odd> {
+        Ok(MarkEvent::Set { key: 1 }.into())
+    }
+}
+
+#[test]
+fn option_accepts_the_events_of_one_aggregate() {
+    let marked = || [MarkEvent::Set { key: 1 }];
+    given(marked()).when(MarkAlways(Some(1))).then(marked());
+    given(())
+        .when(MarkAlways(Some(1)))
+        .then(Vec::from(marked()));
+}
+
+#[test]
+#[should_panic(expected = "`given` has 1 events of an aggregate of mark, but the command has none")]
+fn past_events_of_a_missing_aggregate_fail() {
+    let _ = given([MarkEvent::Set { key: 1 }]).when(MarkAlways(None));
+}
+
+#[test]
+#[should_panic(expected = "return `Events::none()` if the state is `None`")]
+fn decision_with_events_of_a_missing_aggregate_fails() {
+    let _ = given(()).when(MarkAlways(None));
+}
+
+#[test]
+fn engine_rejects_events_of_a_missing_aggregate() {
+    block_on(async {
+        let engine = Engine::new(MemoryStore::new());
+        let error = engine.execute(MarkAlways(None)).await.unwrap_err();
+        assert!(matches!(error, ExecuteError::Encode(_)), "{error}");
+        let receipt = engine.execute(MarkAlways(Some(1))).await.unwrap();
+        assert_eq!(receipt.versions().len(), 1);
     });
 }

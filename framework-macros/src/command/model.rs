@@ -48,7 +48,7 @@ impl<'a> CommandModel<'a> {
         }
         let Some(on) = attr.on.value() else {
             let message = "missing key `on`; write `#[command(on = …)]` with an aggregate, a tuple of two to four \
-                           aggregates, or a `Vec` of one";
+                           aggregates, or a `Vec` or `Option` of one";
             errors.push_at(&input.ident, message);
             return None;
         };

@@ -4,6 +4,7 @@ pub(crate) mod boundary;
 mod deadline;
 #[doc(hidden)]
 pub mod fingerprint;
+mod optional;
 pub(crate) mod part;
 pub(crate) mod queried;
 pub(crate) mod query_state;
@@ -27,6 +28,7 @@ use crate::domain::upcast::Upcaster;
 /// | one aggregate | `on = Account` | one, an id | `&Account` | `Events<AccountEvent>` |
 /// | several | `on = (Account, Ledger)` | one for each, in order | `(&Account, &Ledger)` | `(Events<…>, Events<…>)` |
 /// | a list | `on = Vec<Account>` | one, a list of ids | `Vec<&Account>` | `Vec<Events<AccountEvent>>` |
+/// | one or none | `on = Option<Account>` | one, an `Option` of an id | `Option<&Account>` | `Events<AccountEvent>`, empty without an aggregate |
 /// | with a DCB query | `query = Seats` | as above, and `#[tag]` fields | `(as above, &Seats)` | as above |
 /// | with the time | `now` | as above | `(as above, Timestamp)` | as above |
 ///

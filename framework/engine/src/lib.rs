@@ -45,6 +45,6 @@ pub mod boundary {
 
     #[doc(hidden)]
     pub mod shape {
-        pub use crate::command::shape::{List, Shape, Single, WithQuery};
+        pub use crate::command::shape::{List, Optional, Shape, Single, WithQuery};
     }
 }

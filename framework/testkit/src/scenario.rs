@@ -8,7 +8,7 @@ use factum_core::event_id::EventIdGenerator;
 use factum_core::metadata::Metadata;
 use factum_core::timestamp::Timestamp;
 use factum_engine::aggregate::Aggregate;
-use factum_engine::boundary::shape::{List, Shape, Single, WithQuery};
+use factum_engine::boundary::shape::{List, Optional, Shape, Single, WithQuery};
 use factum_engine::boundary::{AggregateState, Boundary, QueryState};
 use factum_engine::codec::{Encoder, Verification};
 use factum_engine::command::Decide;
@@ -28,6 +28,7 @@ use crate::given_log::GivenLog;
 /// | one aggregate | `[event, …]`, a `Vec` of events, or `()` for no events | the same, or [`Events`] |
 /// | several aggregates | a tuple of these | a tuple of these |
 /// | a list of aggregates | a `Vec` of these | a `Vec` of these |
+/// | one aggregate or none | as for one aggregate; `()` without an aggregate | the same |
 /// | any of these and a DCB query | a pair of the above and the events of other streams | the above |
 ///
 /// As in a store, a DCB query finds the events of the command's own streams, too, before those of other streams. Events
@@ -316,6 +317,19 @@ impl<A: Aggregate> Replay for List<A> {
     }
 }
 
+impl<A: Aggregate> Replay for Optional<A> {
+    #[track_caller]
+    fn replay(part: &mut Option<AggregateState<A>>, log: &[RecordedEvent]) {
+        if let Some(part) = part {
+            Single::<A>::replay(part, log);
+        }
+    }
+
+    fn nothing(_: &Option<AggregateState<A>>) -> Events<A::Event> {
+        Events::none()
+    }
+}
+
 impl<B, Q, S> Replay for WithQuery<B, Q, S>
 where
     B: Replay,
@@ -382,6 +396,30 @@ impl<A: Aggregate, G: Past<Single<A>>> Past<List<A>> for Vec<G> {
     }
 }
 
+#[diagnostic::do_not_recommend]
+impl<A: Aggregate, const N: usize> Past<Optional<A>> for [A::Event; N] {
+    #[track_caller]
+    fn record(self, part: &Option<AggregateState<A>>, log: &mut GivenLog) {
+        Past::<Optional<A>>::record(Vec::from(self), part, log);
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<A: Aggregate> Past<Optional<A>> for Vec<A::Event> {
+    #[track_caller]
+    fn record(self, part: &Option<AggregateState<A>>, log: &mut GivenLog) {
+        match part {
+            Some(part) => Past::<Single<A>>::record(self, part, log),
+            None => assert!(
+                self.is_empty(),
+                "`given` has {} events of an aggregate of {}, but the command has none; pass `()`",
+                self.len(),
+                A::CATEGORY
+            ),
+        }
+    }
+}
+
 impl<B, Q, S, G, F> Past<WithQuery<B, Q, S>> for (G, F)
 where
     B: Shape,
@@ -440,6 +478,33 @@ impl<A: Aggregate, X: ExpectedOutcome<Single<A>>> ExpectedOutcome<List<A>> for V
         expected
             .map(|(events, part)| events.decision(part))
             .collect()
+    }
+}
+
+impl<A: Aggregate> ExpectedOutcome<Optional<A>> for () {
+    fn decision(self, _: &Option<AggregateState<A>>) -> Events<A::Event> {
+        Events::none()
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<A: Aggregate, const N: usize> ExpectedOutcome<Optional<A>> for [A::Event; N] {
+    fn decision(self, _: &Option<AggregateState<A>>) -> Events<A::Event> {
+        self.into()
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<A: Aggregate> ExpectedOutcome<Optional<A>> for Vec<A::Event> {
+    fn decision(self, _: &Option<AggregateState<A>>) -> Events<A::Event> {
+        self.into()
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<A: Aggregate> ExpectedOutcome<Optional<A>> for Events<A::Event> {
+    fn decision(self, _: &Option<AggregateState<A>>) -> Self {
+        self
     }
 }
 

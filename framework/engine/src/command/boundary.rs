@@ -20,11 +20,12 @@ use crate::state::aggregate_state::AggregateState;
 
 /// A consistency boundary: the events whose change makes a decision invalid.
 ///
-/// A boundary is an aggregate, a tuple of up to four boundaries, a `Vec` of aggregates, or one of these with a DCB
-/// query ([`Queried`](crate::boundary::Queried)) or with the time ([`Timed`](crate::boundary::Timed)). The trait is sealed: it is implemented for these types only.
+/// A boundary is an aggregate, a tuple of up to four boundaries, a `Vec` or an `Option` of an aggregate, or one of these
+/// with a DCB query ([`Queried`](crate::boundary::Queried)) or with the time ([`Timed`](crate::boundary::Timed)). The trait
+/// is sealed: it is implemented for these types only.
 #[diagnostic::on_unimplemented(
     message = "a command cannot look at `{Self}`",
-    label = "neither an aggregate, nor a tuple of up to four, nor a `Vec` of one",
+    label = "neither an aggregate, nor a tuple of up to four, nor a `Vec` or `Option` of one",
     note = "name a type that derives `Aggregate`, or several: `on = (Account, Ledger)`, `on = Vec<Account>`"
 )]
 pub trait Boundary: Sealed + Sized + Send + Sync + 'static {

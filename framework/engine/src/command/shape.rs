@@ -26,6 +26,10 @@ pub struct Single<A>(PhantomData<fn() -> A>);
 #[derive(Debug)]
 pub struct List<A>(PhantomData<fn() -> A>);
 
+/// The shape of an aggregate that may be missing.
+#[derive(Debug)]
+pub struct Optional<A>(PhantomData<fn() -> A>);
+
 /// The shape `S` with a DCB query that folds the events `E` into `Q`.
 #[derive(Debug)]
 pub struct WithQuery<S, Q, E> {
@@ -42,6 +46,11 @@ impl<A: Aggregate> Shape for Single<A> {
 impl<A: Aggregate> Shape for List<A> {
     type Parts = Vec<AggregateState<A>>;
     type Decision = Vec<Events<A::Event>>;
+}
+
+impl<A: Aggregate> Shape for Optional<A> {
+    type Parts = Option<AggregateState<A>>;
+    type Decision = Events<A::Event>;
 }
 
 impl<S: Shape, Q, E> Shape for WithQuery<S, Q, E> {

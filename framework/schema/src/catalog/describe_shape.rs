@@ -3,7 +3,7 @@
 use std::any::Any;
 
 use factum_engine::aggregate::Aggregate;
-use factum_engine::boundary::shape::{List, Shape, Single, WithQuery};
+use factum_engine::boundary::shape::{List, Optional, Shape, Single, WithQuery};
 use factum_engine::boundary::{AggregateState, QueryState};
 use factum_engine::event::Event;
 use factum_engine::event_set::{ApplySet, EventSet};
@@ -17,7 +17,7 @@ use super::type_name::type_name;
 /// The shapes of all boundaries of the framework implement it.
 #[diagnostic::on_unimplemented(
     message = "a catalog cannot describe the consistency boundary `{Self}`",
-    note = "use an aggregate, a tuple of up to four aggregates, or a `Vec` of one aggregate type"
+    note = "use an aggregate, a tuple of up to four aggregates, or a `Vec` or `Option` of one aggregate type"
 )]
 pub trait DescribeShape: Shape {
     /// Adds the aggregates and the DCB query of the shape to `description`.
@@ -51,7 +51,7 @@ pub struct BoundaryDescription {
     pub query: Option<(String, Vec<&'static str>)>,
 }
 
-/// An aggregate, or a list of aggregates of one type, in a consistency boundary.
+/// An aggregate, or several of one type, in a consistency boundary.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct BoundaryAggregate {
@@ -59,25 +59,36 @@ pub struct BoundaryAggregate {
     pub category: &'static str,
     /// The name of the Rust type.
     pub name: String,
-    /// Whether it is a list of aggregates.
-    pub is_list: bool,
+    /// The number of aggregates.
+    pub count: Count,
+}
+
+/// The number of aggregates of one type in a consistency boundary.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy)]
+pub enum Count {
+    /// Exactly one.
+    One,
+    /// One or none.
+    Optional,
+    /// Any number.
+    List,
 }
 
 impl BoundaryAggregate {
-    fn of<A: Aggregate>(is_list: bool) -> Self {
+    fn of<A: Aggregate>(count: Count) -> Self {
         Self {
             category: A::CATEGORY,
             name: type_name::<A>(),
-            is_list,
+            count,
         }
     }
 }
 
 impl<A: Aggregate> DescribeShape for Single<A> {
     fn describe(description: &mut BoundaryDescription) {
-        description
-            .aggregates
-            .push(BoundaryAggregate::of::<A>(false));
+        let aggregate = BoundaryAggregate::of::<A>(Count::One);
+        description.aggregates.push(aggregate);
     }
 
     fn states<'s>(slot: &'s mut AggregateState<A>, states: &mut Vec<&'s mut dyn Any>) {
@@ -96,9 +107,8 @@ impl<A: Aggregate> DescribeShape for Single<A> {
 
 impl<A: Aggregate> DescribeShape for List<A> {
     fn describe(description: &mut BoundaryDescription) {
-        description
-            .aggregates
-            .push(BoundaryAggregate::of::<A>(true));
+        let aggregate = BoundaryAggregate::of::<A>(Count::List);
+        description.aggregates.push(aggregate);
     }
 
     fn states<'s>(slots: &'s mut Vec<AggregateState<A>>, states: &mut Vec<&'s mut dyn Any>) {
@@ -117,6 +127,29 @@ impl<A: Aggregate> DescribeShape for List<A> {
         for decision in decision {
             Single::<A>::decided_event_types(decision, names);
         }
+    }
+}
+
+impl<A: Aggregate> DescribeShape for Optional<A> {
+    fn describe(description: &mut BoundaryDescription) {
+        let aggregate = BoundaryAggregate::of::<A>(Count::Optional);
+        description.aggregates.push(aggregate);
+    }
+
+    fn states<'s>(slot: &'s mut Option<AggregateState<A>>, states: &mut Vec<&'s mut dyn Any>) {
+        match slot {
+            Some(slot) => Single::<A>::states(slot, states),
+            // Keeps the order of the events.
+            None => states.push(slot),
+        }
+    }
+
+    fn decided_events<'d>(decision: &'d Events<A::Event>, events: &mut Vec<&'d dyn Any>) {
+        Single::<A>::decided_events(decision, events);
+    }
+
+    fn decided_event_types(decision: &Events<A::Event>, names: &mut Vec<&'static str>) {
+        Single::<A>::decided_event_types(decision, names);
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use super::describe_shape::Count;
 use super::links::{command_links, event_links};
 use super::markdown_page::MarkdownPage;
 use super::mermaid;
@@ -94,9 +95,10 @@ pub fn command(
     page.paragraph(&description(schema));
     let aggregates = command.boundary.aggregates.iter();
     let aggregates: Vec<_> = aggregates
-        .map(|aggregate| match aggregate.is_list {
-            true => format!("list of {}", aggregate.name),
-            false => aggregate.name.clone(),
+        .map(|aggregate| match aggregate.count {
+            Count::One => aggregate.name.clone(),
+            Count::Optional => format!("optional {}", aggregate.name),
+            Count::List => format!("list of {}", aggregate.name),
         })
         .collect();
     let mut facts = format!("Consistency boundary: {}.", aggregates.join(", "));
