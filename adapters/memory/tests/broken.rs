@@ -55,6 +55,7 @@ finds! {
     append: append_without_events_only_checks_versions, IgnoresExpectedVersions;
     append: stream_without_events_only_checks_its_version, ChecksOnlyWrittenStreams;
     streams: stream_list_pages_in_order_of_ids, ListsIgnoreCategories;
+    streams: streams_and_tags_may_have_any_name, CategoriesNeedDash;
     streams: import_keeps_original_times, ImportsIgnoreTimes;
     bounds: invalid_appends_are_rejected, AcceptsInvalid;
     bounds: invalid_reads_are_rejected, AcceptsInvalid;

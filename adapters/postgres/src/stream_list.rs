@@ -10,16 +10,23 @@ use crate::error::{BackendError, store_error};
 
 /// Returns the streams that `list` selects.
 pub async fn list(pool: &PgPool, list: &StreamList) -> Result<Vec<StreamSummary>, StoreError> {
-    let (prefix, end) = list.range();
-    let rows = sqlx::query(include_str!("sql/list_streams.sql"))
-        .bind(prefix)
-        .bind(end)
-        .bind(list.after.as_ref().map_or("", |stream| stream.as_str()))
-        .bind(i64::try_from(list.limit).unwrap_or(i64::MAX))
-        .fetch_all(pool)
-        .await
-        .map_err(store_error)?;
-    Ok(rows.iter().map(decode).collect::<Result<_, _>>()?)
+    let after = list.after.as_ref().map_or("", |stream| stream.as_str());
+    let mut found = Vec::new();
+    for range in list.ranges() {
+        let limit = i64::try_from(list.limit - found.len()).unwrap_or(i64::MAX);
+        let rows = sqlx::query(include_str!("sql/list_streams.sql"))
+            .bind(range.from)
+            .bind(range.until)
+            .bind(after)
+            .bind(limit)
+            .fetch_all(pool)
+            .await
+            .map_err(store_error)?;
+        for row in &rows {
+            found.push(decode(row)?);
+        }
+    }
+    Ok(found)
 }
 
 fn decode(row: &PgRow) -> Result<StreamSummary, BackendError> {

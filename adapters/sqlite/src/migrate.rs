@@ -6,7 +6,10 @@ use rusqlite::Connection;
 use crate::error::BackendError;
 
 /// The migrations in order; the schema version is the number of migrations that were applied.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/1.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("migrations/1.sql"),
+    include_str!("migrations/2.sql"),
+];
 
 /// Applies the missing migrations under the write lock; blocks the thread.
 ///

@@ -117,7 +117,7 @@ async fn newer_schema_is_rejected() {
     let rejected = SqliteStore::open(&file).await.unwrap_err();
     assert_eq!(
         rejected.to_string(),
-        "the store has schema version 7, this program supports up to 1; update the program"
+        "the store has schema version 7, this program supports up to 2; update the program"
     );
 }
 

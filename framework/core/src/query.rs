@@ -225,10 +225,10 @@ impl QueryItem {
         self
     }
 
-    /// Returns an item that no event matches, because every stream id begins with a category.
+    /// Returns an item that no event matches, because a category never contains a `-`.
     fn none() -> Self {
         Self {
-            stream_prefix: Some("-".to_owned()),
+            category: Some("-".to_owned()),
             ..Self::default()
         }
     }

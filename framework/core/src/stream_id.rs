@@ -16,17 +16,17 @@ thread_local! {
     static BUFFER: Cell<String> = const { Cell::new(String::new()) };
 }
 
-/// The id of a stream: a category, a `-`, and a key.
+/// The id of a stream: 1 to 512 bytes without control characters.
 ///
-/// The category has 1 to 64 bytes and contains neither `-` nor white space. The key must not be empty. The id has at
-/// most 512 bytes and no control characters.
+/// The streams of aggregates are named `category-key`. An event store also accepts any other name from its clients.
 ///
 /// ```
 /// use factum_core::stream_id::StreamId;
 ///
-/// let stream: StreamId = "account-42".parse()?;
+/// let stream = StreamId::new("account", 42)?;
 /// assert_eq!((stream.category(), stream.key()), ("account", "42"));
-/// assert!("account".parse::<StreamId>().is_err());
+/// let stream: StreamId = "audit log".parse()?;
+/// assert_eq!((stream.category(), stream.key()), ("audit log", ""));
 /// # Ok::<(), factum_core::stream_id::InvalidStreamId>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -36,20 +36,22 @@ pub struct StreamId(Arc<str>);
 impl StreamId {
     /// Creates the id `category-key`.
     ///
+    /// The category has 1 to 64 bytes and contains neither `-` nor white space. The key must not be empty.
+    ///
     /// # Errors
     /// Returns [`InvalidStreamId`], which names the violated rule.
     pub fn new(category: &str, key: impl fmt::Display) -> Result<Self, InvalidStreamId> {
-        if category.contains('-') {
-            return Err(InvalidStreamId::new(
-                category,
-                "the category must not contain `-`",
-            ));
+        if let Some(rule) = violated_category_rule(category) {
+            return Err(InvalidStreamId::new(category, rule));
         }
         // Taken out of the cell, because the `Display` of a key may create another stream id.
         let mut text = BUFFER.take();
         text.clear();
         let written = write!(text, "{category}-{key}");
         let stream = match written {
+            Ok(()) if text.len() == category.len() + 1 => {
+                Err(InvalidStreamId::new(&text, "the key must not be empty"))
+            }
             Ok(()) => Self::checked(&text),
             Err(_) => Err(InvalidStreamId::new(&text, "the key cannot be formatted")),
         };
@@ -64,46 +66,51 @@ impl StreamId {
         }
     }
 
-    /// Returns the id as `category-key`.
+    /// Returns the id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Returns the category: the text before the first `-`.
+    /// Returns the category: the text before the first `-`, or the complete id if it contains none.
     #[must_use]
     pub fn category(&self) -> &str {
-        self.0.split_once('-').map_or("", |(category, _)| category)
+        self.0
+            .split_once('-')
+            .map_or(&*self.0, |(category, _)| category)
     }
 
-    /// Returns the key: the text after the first `-`.
+    /// Returns the key: the text after the first `-`, or an empty text if the id contains none.
     #[must_use]
     pub fn key(&self) -> &str {
         self.0.split_once('-').map_or("", |(_, key)| key)
     }
 }
 
-fn violated_rule(text: &str) -> Option<&'static str> {
-    let Some((category, key)) = text.split_once('-') else {
-        return Some("expected `category-key`");
-    };
+fn violated_category_rule(category: &str) -> Option<&'static str> {
     if category.is_empty() {
         return Some("the category must not be empty");
     }
     if category.len() > MAX_CATEGORY {
         return Some("the category must have at most 64 bytes");
     }
-    // Fast path: most ids are printable ASCII.
-    let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic());
-    if !is_plain && category.contains(char::is_whitespace) {
-        return Some("the category must not contain white space");
+    if category.contains('-') {
+        return Some("the category must not contain `-`");
     }
-    if key.is_empty() {
-        return Some("the key must not be empty");
+    category
+        .contains(char::is_whitespace)
+        .then_some("the category must not contain white space")
+}
+
+fn violated_rule(text: &str) -> Option<&'static str> {
+    if text.is_empty() {
+        return Some("expected at least one character");
     }
     if text.len() > MAX_STREAM_ID {
         return Some("expected at most 512 bytes");
     }
+    // Fast path: most ids are printable ASCII.
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic());
     (!is_plain && text.contains(char::is_control)).then_some("control characters are not allowed")
 }
 

@@ -40,6 +40,15 @@ pub struct StreamSummary {
     pub position: Position,
 }
 
+/// A range of stream ids, in byte order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamRange {
+    /// The first text of the range.
+    pub from: String,
+    /// The first text after the range; `None` if the range has no end.
+    pub until: Option<String>,
+}
+
 impl StreamList {
     /// Creates a request for all streams.
     #[must_use]
@@ -74,16 +83,27 @@ impl StreamList {
         self
     }
 
-    /// Returns the prefix of the ids, and the first text after all ids with this prefix.
+    /// Returns the ranges of ids that the page may contain, in their order.
     ///
-    /// Backends query this range. The end is `None` if there is no such text.
+    /// A backend reads the ranges one after the other until the page is full.
     #[must_use]
-    pub fn range(&self) -> (String, Option<String>) {
-        match &self.category {
-            // The byte after `-` in ASCII is `.`.
-            Some(category) => (format!("{category}-"), Some(format!("{category}."))),
-            None => (String::new(), None),
-        }
+    pub fn ranges(&self) -> Vec<StreamRange> {
+        let Some(category) = &self.category else {
+            let everything = StreamRange {
+                from: String::new(),
+                until: None,
+            };
+            return vec![everything];
+        };
+        let range = |from, until| StreamRange {
+            from,
+            until: Some(until),
+        };
+        // An id contains no control characters. The byte after `-` in ASCII is `.`.
+        vec![
+            range(category.clone(), format!("{category}\u{1}")),
+            range(format!("{category}-"), format!("{category}.")),
+        ]
     }
 
     /// Returns whether the page may contain `stream`.

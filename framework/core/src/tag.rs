@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 /// The maximum length of a tag, in bytes.
 pub const MAX_TAG: usize = 512;
 
-/// A label `key:value` of an event, for example `course:math-1`.
+/// A label of an event: 1 to 512 bytes without control characters.
 ///
-/// A [`Query`](crate::query::Query) finds events by their tags. A tag has at most 512 bytes and no control characters.
-/// The key must not be empty and must not contain `:`.
+/// A [`Query`](crate::query::Query) finds events by their tags. The tags of derived events are named `key:value`, for
+/// example `course:math-1`. An event store also accepts any other text from its clients.
 ///
 /// ```
 /// use factum_core::tag::Tag;
@@ -27,16 +27,21 @@ pub struct Tag(Arc<str>);
 impl Tag {
     /// Creates the tag `key:value`.
     ///
+    /// The key must not be empty and must not contain `:`.
+    ///
     /// # Errors
     /// Returns [`InvalidTag`], which names the violated rule.
     pub fn new(key: &str, value: impl fmt::Display) -> Result<Self, InvalidTag> {
+        if key.is_empty() {
+            return Err(InvalidTag::new(key, "the key must not be empty"));
+        }
         if key.contains(':') {
             return Err(InvalidTag::new(key, "the key must not contain `:`"));
         }
         Self::try_from(format!("{key}:{value}"))
     }
 
-    /// Returns the tag as `key:value`.
+    /// Returns the tag as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -47,12 +52,11 @@ impl TryFrom<String> for Tag {
     type Error = InvalidTag;
 
     fn try_from(text: String) -> Result<Self, InvalidTag> {
-        let rule = match text.split_once(':') {
-            None => "expected `key:value`",
-            Some(("", _)) => "the key must not be empty",
-            Some(_) if text.len() > MAX_TAG => "expected at most 512 bytes",
-            Some(_) if text.contains(char::is_control) => "control characters are not allowed",
-            Some(_) => return Ok(Self(text.into())),
+        let rule = match &*text {
+            "" => "expected at least one character",
+            text if text.len() > MAX_TAG => "expected at most 512 bytes",
+            text if text.contains(char::is_control) => "control characters are not allowed",
+            _ => return Ok(Self(text.into())),
         };
         Err(InvalidTag::new(&text, rule))
     }

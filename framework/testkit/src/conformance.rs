@@ -99,6 +99,7 @@ macro_rules! __conformance_cases {
             append: append_without_events_only_checks_versions;
             append: stream_without_events_only_checks_its_version;
             streams: stream_list_pages_in_order_of_ids;
+            streams: streams_and_tags_may_have_any_name;
             streams: import_keeps_original_times;
             bounds: invalid_appends_are_rejected;
             bounds: invalid_reads_are_rejected;

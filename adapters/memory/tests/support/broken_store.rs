@@ -29,6 +29,7 @@ use tokio::sync::watch;
 pub enum Fault {
     AcceptsInvalid,
     BlocksThread,
+    CategoriesNeedDash,
     ChangesData,
     ChangesDocumentsAfterEvents,
     ChangesDocumentsDespiteConflict,
@@ -358,7 +359,10 @@ impl<const FAULT: usize> EventStore for Broken<FAULT> {
         if Self::is(Fault::ListsIgnoreCategories) {
             list.category = None;
         }
-        self.correct().list_streams(list).await
+        let needs_dash = Self::is(Fault::CategoriesNeedDash) && list.category.is_some();
+        let mut streams = self.correct().list_streams(list).await?;
+        streams.retain(|found| !needs_dash || found.stream.as_str().contains('-'));
+        Ok(streams)
     }
 
     fn watch(&self) -> watch::Receiver<Position> {

@@ -1,6 +1,6 @@
--- Finds at most $4 streams whose ids start with $1 and are after $3, with their last events.
+-- Finds at most $4 streams from $1 to before $2, after $3, with their last events.
 --
--- $2 is the first text after all ids with that prefix, or null if there is none.
+-- If $2 is null, the range has no end.
 select s.id, e.version, e.position
 from stream s
 cross join lateral (

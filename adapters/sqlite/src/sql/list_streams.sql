@@ -1,7 +1,7 @@
--- Finds at most ?4 streams whose ids start with ?1 and are after ?3, with their last events.
+-- Finds at most ?4 streams from ?1 to before ?2, after ?3, with their last events.
 --
--- ?2 is the first text after all ids with that prefix, or null if there is none: a blob sorts after every text. The limit
--- is a subquery, because SQLite would prepare the statement again for each value of a bare parameter.
+-- If ?2 is null, the range has no end: a blob sorts after every text. The limit is a subquery, because SQLite would
+-- prepare the statement again for each value of a bare parameter.
 select s.id, e.version, e.position
 from factum_stream s
 join factum_event e

@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
-use super::harness::{Backend, all_events, append, event, events, numbers, put, stream};
+use super::harness::{
+    Backend, all_events, append, event, events, numbers, page, put, stream, tag, tagged,
+};
 use factum_core::append::{Append, AppendError, Appended, ExpectedVersion};
 use factum_core::error::StoreError;
 use factum_core::position::Position;
+use factum_core::query::Query;
+use factum_core::read::Read;
 use factum_core::store::EventStore;
 use factum_core::stream_list::StreamList;
 use factum_core::timestamp::Timestamp;
@@ -61,6 +65,75 @@ pub async fn stream_list_pages_in_order_of_ids<B: Backend>() {
         [
             "Lamp-1", "lam-1", "lamp-10", "lamp-2", "lamp-a-b", "lamp-é", "lampe-1"
         ]
+    );
+}
+
+/// Streams and tags with any name are stored, found and listed.
+///
+/// The category of a stream is the text before the first `-`, or the complete id.
+pub async fn streams_and_tags_may_have_any_name<B: Backend>() {
+    const NAMES: [&str; 15] = [
+        "$ce-lamp",
+        "%",
+        "-",
+        "-lamp-1",
+        ":",
+        "_",
+        "a/b?c=%20",
+        "lamp",
+        "lamp ",
+        "lamp 1-2",
+        "lamp-",
+        "lamp-1",
+        "lamp:1",
+        "lampe",
+        "\u{1f4a1}-\u{e9}",
+    ];
+    let backend = B::create().await;
+    let store = backend.open().await;
+    for (number, name) in (0..).zip(NAMES) {
+        put(&store, name, vec![tagged(number, &[name])]).await;
+    }
+    let reopened = backend.open().await;
+    for store in [&store, &reopened] {
+        for (number, name) in (0..).zip(NAMES) {
+            for read in [Read::stream(stream(name)), Read::all(Query::tag(tag(name)))] {
+                let found = page(store, read).await;
+                assert_eq!(numbers(&found.events), [number], "the events of {name:?}");
+                assert_eq!(found.events[0].tags, [tag(name)]);
+            }
+            let category = stream(name).category().to_owned();
+            let of_category = |name: &&str| stream(name).category() == category;
+            let expected: Vec<_> = NAMES.into_iter().filter(of_category).collect();
+            let found = page(store, Read::all(Query::category(&*category))).await;
+            let found: Vec<_> = found
+                .events
+                .iter()
+                .map(|event| event.stream.as_str())
+                .collect();
+            assert_eq!(found, expected, "the events of the category {category:?}");
+            let listed = list(store, StreamList::category(&*category)).await;
+            let listed: Vec<_> = listed.iter().map(|(id, ..)| &**id).collect();
+            assert_eq!(listed, expected, "the streams of the category {category:?}");
+        }
+        let listed = list(store, StreamList::all()).await;
+        let listed: Vec<_> = listed.iter().map(|(id, ..)| &**id).collect();
+        assert_eq!(listed, NAMES);
+        let lamps = list(store, StreamList::category("lamp").limit(2)).await;
+        assert_eq!(
+            lamps.len(),
+            2,
+            "a page of a category has more streams than its limit"
+        );
+        let none = page(store, Read::all(Query::none())).await;
+        assert_eq!(none.events.len(), 0, "a query for nothing finds events");
+    }
+    let conflict = to("another", ExpectedVersion::Any, 99)
+        .condition(Query::category("lamp"), Position::new(8));
+    let conflict = store.append(conflict).await;
+    assert!(
+        matches!(conflict, Err(AppendError::Conflict(_))),
+        "expected a conflict, got {conflict:?}"
     );
 }
 
