@@ -4,18 +4,23 @@
 #[path = "support/metric_snapshot.rs"]
 mod metric_snapshot;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use factum::Position;
-use factum::engine::RetryPolicy;
+use factum::engine::{ExecuteAndWaitError, LoadError, RetryPolicy};
 use factum::prelude::*;
 use factum::process::{Deadline, Rejection};
-use factum::runtime::{ConsumerState, EventHandler, HandlerError, Schedule};
+use factum::runtime::{
+    ConsumerState, ControlError, EventHandler, FailurePolicy, HandlerError, HandlerOptions,
+    Schedule, StartError, WaitError,
+};
 use factum::store::{
-    Append, AppendError, Appended, Document, DocumentChanges, DocumentEffect, DocumentError,
-    DocumentStore, EventStore, IdempotencyKey, Page, Read, Revision, Scan, StoreError, async_trait,
+    Append, AppendError, Appended, CopyError, Document, DocumentChanges, DocumentEffect,
+    DocumentError, DocumentStore, EventStore, IdempotencyKey, Outage, Page, Read, Revision, Scan,
+    StoreError, async_trait, error_chain,
 };
 use factum_memory::MemoryStore;
 use factum_sqlite::{SqliteStore, rusqlite};
@@ -91,8 +96,106 @@ impl EventHandler<KettleEvent> for Fails {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("the stock cannot be read")]
-struct StockError(#[source] StoreError);
+enum StockError {
+    #[error("the stock cannot be read")]
+    Read(#[source] StoreError),
+    #[error("the kettle cannot be filled")]
+    Fill(#[from] ExecuteError<NotNow>),
+    #[error(transparent)]
+    Boil(#[from] ExecuteAndWaitError<Infallible, WaitError>),
+    #[error(transparent)]
+    Count(Box<Self>),
+}
+
+fn unavailable() -> StoreError {
+    StoreError::Unavailable("the disk is full".into())
+}
+
+fn interrupted() -> StoreError {
+    StoreError::Interrupted("the connection was reset".into())
+}
+
+/// Returns every error of the framework that contains an outage, in the wrappers that users write.
+fn outages() -> Vec<HandlerError> {
+    use factum::privacy::KeyError;
+    use factum_sqlite::SqlError;
+
+    let after = Position::ZERO;
+    let execute = || ExecuteError::<NotNow>::Store(unavailable());
+    let and_wait = || ExecuteAndWaitError::from(ExecuteError::Store(interrupted()));
+    let projection = || ExecuteError::<NotNow>::Projection {
+        name: "stock".into(),
+        error: SqlError::Store(unavailable()).into(),
+    };
+    let append = AppendError::Store(unavailable());
+    let copy = CopyError::Source {
+        after,
+        error: unavailable(),
+    };
+    let copy_into = CopyError::Append {
+        after,
+        error: append,
+    };
+    vec![
+        unavailable().into(),
+        interrupted().into(),
+        execute().into(),
+        projection().into(),
+        and_wait().into(),
+        LoadError::Store(unavailable()).into(),
+        AppendError::Store(interrupted()).into(),
+        DocumentError::Store(unavailable()).into(),
+        ControlError::Store(unavailable()).into(),
+        StartError::Store(unavailable()).into(),
+        SqlError::Store(unavailable()).into(),
+        KeyError::Store(unavailable()).into(),
+        copy.into(),
+        copy_into.into(),
+        StockError::Read(unavailable()).into(),
+        StockError::from(execute()).into(),
+        StockError::from(and_wait()).into(),
+        StockError::Count(Box::new(StockError::Fill(projection()))).into(),
+        anyhow::Error::from(unavailable()).into(),
+        anyhow::Error::from(execute()).into(),
+        anyhow::Error::from(execute()).context("no stock").into(),
+        anyhow::Error::from(StockError::from(and_wait())).into(),
+        Arc::new(execute()).into(),
+        std::io::Error::other(execute()).into(),
+    ]
+}
+
+#[test]
+fn outage_is_found_in_every_error() {
+    for outage in outages() {
+        assert!(Outage::is_in(&*outage), "{outage:?}");
+    }
+    let others: [HandlerError; 6] = [
+        "the disk is full".into(),
+        std::io::Error::from(std::io::ErrorKind::StorageFull).into(),
+        StoreError::Failed("not a database".into()).into(),
+        ExecuteError::Rejected(NotNow).into(),
+        ExecuteError::<NotNow>::Store(StoreError::Closed).into(),
+        anyhow::Error::from(NotNow).into(),
+    ];
+    for other in others {
+        assert!(!Outage::is_in(&*other), "{other:?}");
+    }
+}
+
+#[test]
+fn outage_shows_the_error_of_the_backend() {
+    let full = || std::io::Error::from(std::io::ErrorKind::StorageFull);
+    let StoreError::Unavailable(outage) = StoreError::Unavailable(full().into()) else {
+        panic!("it is unavailable")
+    };
+    assert_eq!(outage.to_string(), full().to_string());
+    assert!(outage.get_ref().is::<std::io::Error>());
+    let text = error_chain(&ExecuteError::<NotNow>::Store(StoreError::Unavailable(
+        outage,
+    )));
+    let expected = format!("{}: {}", unavailable(), full());
+    assert_eq!(text, expected);
+}
 
 #[tokio::test]
 async fn outage_in_a_handler_is_no_failure_of_the_event() {
@@ -102,9 +205,9 @@ async fn outage_in_a_handler_is_no_failure_of_the_event() {
         cap: Duration::from_millis(1),
     };
     let failures: [fn() -> HandlerError; 3] = [
-        || StoreError::Interrupted("gone".into()).into(),
-        || StockError(StoreError::Unavailable("disk full".into())).into(),
-        || factum::engine::LoadError::Store(StoreError::Unavailable("locked".into())).into(),
+        || interrupted().into(),
+        || ExecuteError::<NotNow>::Store(unavailable()).into(),
+        || anyhow::Error::from(LoadError::Store(unavailable())).into(),
     ];
     for failure in failures {
         let engine = Engine::new(MemoryStore::new());
@@ -124,6 +227,66 @@ async fn outage_in_a_handler_is_no_failure_of_the_event() {
         assert_eq!(stock.dead_letters().await.unwrap(), []);
         runtime.stop().await;
     }
+}
+
+/// Loads a state and executes a command.
+struct Boils(Engine);
+
+impl EventHandler<KettleEvent> for Boils {
+    async fn handle(&self, event: &Recorded<KettleEvent>) -> Result<(), HandlerError> {
+        if let KettleEvent::Filled { id } = event.event {
+            let key = event.record.id.to_string();
+            let kettle = self.0.load::<Kettle>(&id).await?;
+            if !kettle.exists() {
+                return Err("the kettle does not exist".into());
+            }
+            let boil = Boil { id: id + 100 };
+            self.0.execute(boil).idempotency_key(key).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The store fails so often that the engine and the consumer use up their attempts.
+#[tokio::test]
+async fn command_of_a_handler_survives_an_outage() {
+    const KETTLES: u64 = 30;
+    let once = RetryPolicy {
+        attempts: 1,
+        base: Duration::from_millis(1),
+        cap: Duration::from_millis(1),
+    };
+    let faults = Faults {
+        rejected: 0.3,
+        unsent: 0.2,
+        unanswered: 0.2,
+        reads: 0.5,
+        ..Faults::NONE
+    };
+    let store = MemoryStore::new();
+    let engine = Engine::new(store.clone());
+    let faulty = Faulty::new(store, 5, faults);
+    let failing = Engine::builder(faulty.clone()).retry(once.clone()).build();
+    let options = HandlerOptions::new(StartFrom::Beginning).failure_policy(FailurePolicy::Stop);
+    let runtime = Runtime::builder(&engine)
+        .retry(once)
+        .handler("boils", Boils(failing), options)
+        .start()
+        .await
+        .unwrap();
+    for id in 0..KETTLES {
+        engine.execute(Fill { id }).await.unwrap();
+    }
+    let idle = timeout(LONG, runtime.wait_until_idle());
+    idle.await.unwrap().unwrap();
+    let boils = runtime.handler("boils").unwrap();
+    assert_eq!(boils.dead_letters().await.unwrap(), []);
+    for id in 0..KETTLES {
+        let boiled = engine.load::<Kettle>(&(id + 100)).await.unwrap();
+        assert_eq!(boiled.version().get(), 1);
+    }
+    assert!(faulty.injected() > KETTLES, "{}", faulty.injected());
+    runtime.stop().await;
 }
 
 #[derive(ProcessManager, Default, Clone, Serialize, Deserialize)]

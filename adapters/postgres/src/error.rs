@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use factum_core::append::{Append, AppendError, Conflict, Violation};
 use factum_core::document::{DocumentChanges, DocumentError, Revision};
-use factum_core::error::StoreError;
+use factum_core::error::{Outage, StoreError};
+use factum_sql::SqlError;
 use sqlx::error::DatabaseError;
 use sqlx::postgres::PgDatabaseError;
 
@@ -169,19 +170,17 @@ impl From<BackendError> for StoreError {
         };
         match &*error {
             sqlx::Error::PoolClosed => Self::Closed,
-            sqlx::Error::PoolTimedOut => Self::Unavailable(Box::new(error)),
+            sqlx::Error::PoolTimedOut => Self::Unavailable(error.into()),
             // For example, the certificate of the server is not valid.
             sqlx::Error::Io(cause) if cause.kind() == ErrorKind::InvalidData => {
                 Self::Failed(Box::new(error))
             }
-            sqlx::Error::Io(_) if not_executed => Self::Unavailable(Box::new(error)),
-            sqlx::Error::Io(_) => Self::Interrupted(Box::new(error)),
-            other if !not_executed && is_unknown_outcome(other) => {
-                Self::Interrupted(Box::new(error))
-            }
+            sqlx::Error::Io(_) if not_executed => Self::Unavailable(error.into()),
+            sqlx::Error::Io(_) => Self::Interrupted(error.into()),
+            other if !not_executed && is_unknown_outcome(other) => Self::Interrupted(error.into()),
             other => match code(other) {
                 Some(code) if is_transient_code(&code) || ends_connection(&code) => {
-                    Self::Unavailable(Box::new(error))
+                    Self::Unavailable(error.into())
                 }
                 _ => Self::Failed(Box::new(error)),
             },
@@ -220,21 +219,31 @@ pub fn follows_failed_statement(error: &dyn DatabaseError) -> bool {
     matches!(error.code().as_deref(), Some("25P02" | "25P01" | "3B001"))
 }
 
+/// Converts the error of a statement of user code.
+pub fn sql_error(error: sqlx::Error) -> SqlError {
+    // In a view, a statement that writes is a mistake of the code.
+    match is_transient(&error) && code(&error).as_deref() != Some(READ_ONLY) {
+        true => StoreError::Unavailable(error.into()).into(),
+        false => SqlError::driver(error),
+    }
+}
+
 /// Returns whether a retry may succeed, according to any error in the chain of sources.
 ///
 /// A transaction that the server ended because the code waited in it would be too slow again.
 pub fn is_transient(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut causes = successors(Some(error), |&error| error.source());
-    causes.any(|error| {
-        let rejected = error.downcast_ref::<Box<dyn DatabaseError>>();
-        let code = rejected.and_then(|rejected| rejected.code());
-        let failed = error.downcast_ref::<sqlx::Error>();
-        let is_transient = |code: &str| is_transient_code(code) || ends_connection(code);
-        code.is_some_and(|code| is_transient(&code) && !code.starts_with("25P"))
-            || failed.is_some_and(|error| {
-                matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut)
-            })
-    })
+    Outage::is_in(error)
+        || causes.any(|error| {
+            let rejected = error.downcast_ref::<Box<dyn DatabaseError>>();
+            let code = rejected.and_then(|rejected| rejected.code());
+            let failed = error.downcast_ref::<sqlx::Error>();
+            let is_transient = |code: &str| is_transient_code(code) || ends_connection(code);
+            code.is_some_and(|code| is_transient(&code) && !code.starts_with("25P"))
+                || failed.is_some_and(|error| {
+                    matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut)
+                })
+        })
 }
 
 /// A statement that writes was rejected, because the transaction is read-only.

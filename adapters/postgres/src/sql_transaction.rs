@@ -205,7 +205,7 @@ impl SqlConnection for ReadTransaction {
 /// Converts `error` if the server or another transaction is its cause, and not a statement or an event.
 fn to_store_error(error: BoxError) -> Result<StoreError, BoxError> {
     match is_transient(&*error) {
-        true => Ok(StoreError::Unavailable(error)),
+        true => Ok(StoreError::Unavailable(error.into())),
         false => Err(error),
     }
 }

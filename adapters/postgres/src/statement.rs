@@ -11,18 +11,20 @@ use sqlx::{
 };
 use uuid::Uuid;
 
+use crate::error::sql_error;
+
 pub async fn execute(
     db: &mut PgConnection,
     sql: &str,
     values: &[SqlValue],
 ) -> Result<u64, SqlError> {
     let executed = bind(sql, values)?.execute(db).await;
-    Ok(executed.map_err(SqlError::driver)?.rows_affected())
+    Ok(executed.map_err(sql_error)?.rows_affected())
 }
 
 pub async fn execute_script(db: &mut PgConnection, sql: &str) -> Result<(), SqlError> {
     let executed = sqlx::raw_sql(AssertSqlSafe(sql)).execute(db).await;
-    executed.map(drop).map_err(SqlError::driver)
+    executed.map(drop).map_err(sql_error)
 }
 
 pub async fn fetch(
@@ -36,7 +38,7 @@ pub async fn fetch(
         1 => query.fetch_optional(db).await.map(Vec::from_iter),
         _ => query.fetch_all(db).await,
     };
-    let rows = rows.map_err(SqlError::driver)?;
+    let rows = rows.map_err(sql_error)?;
     let Some(first) = rows.first() else {
         return Ok(Vec::new());
     };

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use factum_core::append::AppendError;
 use factum_core::document::DocumentError;
-use factum_core::error::{BoxError, StoreError, error_chain};
+use factum_core::error::{BoxError, Outage, StoreError, error_chain};
+use factum_sql::SqlError;
 use rusqlite::ffi::ErrorCode;
 
 /// A failure of the database; a clone of it can be returned to each append of a batch.
@@ -150,14 +151,29 @@ fn is_certain_at_commit(code: ErrorCode) -> bool {
     )
 }
 
+/// Converts the error of a statement of user code.
+pub fn sql_error(error: rusqlite::Error) -> SqlError {
+    match error.sqlite_error_code() {
+        // In a view, a statement that writes is a mistake of the code.
+        Some(ErrorCode::ReadOnly) | None => SqlError::driver(error),
+        Some(code) => match Fault::of(code) {
+            Some(Fault::Transient) => StoreError::Unavailable(error.into()).into(),
+            _ => SqlError::driver(error),
+        },
+    }
+}
+
 /// Converts an error of user code if the file is its cause, and not a statement or an event.
 pub fn store_error(error: BoxError) -> Result<StoreError, BoxError> {
+    if Outage::is_in(&*error) {
+        return Ok(StoreError::Unavailable(error.into()));
+    }
     let source: &(dyn std::error::Error + 'static) = &*error;
     let mut causes = std::iter::successors(Some(source), |&error| error.source());
     let code =
         causes.find_map(|error| error.downcast_ref::<rusqlite::Error>()?.sqlite_error_code());
     match code.and_then(Fault::of) {
-        Some(Fault::Transient) => Ok(StoreError::Unavailable(error)),
+        Some(Fault::Transient) => Ok(StoreError::Unavailable(error.into())),
         Some(Fault::Corrupt) => Ok(StoreError::Corrupt(error_chain(&*error))),
         Some(Fault::Defect) => Ok(StoreError::Failed(error)),
         None => Err(error),
@@ -215,11 +231,11 @@ impl From<BackendError> for StoreError {
             BackendError::Commit(error)
                 if !error.sqlite_error_code().is_some_and(is_certain_at_commit) =>
             {
-                Self::Interrupted(Box::new(error))
+                Self::Interrupted(error.into())
             }
             BackendError::Sqlite(error) | BackendError::Commit(error) => {
                 match error.sqlite_error_code().and_then(Fault::of) {
-                    Some(Fault::Transient) => Self::Unavailable(Box::new(error)),
+                    Some(Fault::Transient) => Self::Unavailable(error.into()),
                     Some(Fault::Corrupt) => Self::Corrupt(error.to_string()),
                     Some(Fault::Defect) | None => Self::Failed(Box::new(error)),
                 }
@@ -325,5 +341,19 @@ mod tests {
             assert!(store_error(wrapped(code)).is_err(), "{code}");
         }
         assert!(store_error("not an error of the database".into()).is_err());
+    }
+
+    #[test]
+    fn outage_during_a_statement_is_no_error_of_the_statement() {
+        for (code, is_outage) in [
+            (ffi::SQLITE_FULL, true),
+            (ffi::SQLITE_BUSY, true),
+            (ffi::SQLITE_CONSTRAINT, false),
+            // A view cannot write.
+            (ffi::SQLITE_READONLY, false),
+        ] {
+            let error = sql_error(failure(code));
+            assert_eq!(Outage::is_in(&error), is_outage, "{code}");
+        }
     }
 }

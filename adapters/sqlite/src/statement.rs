@@ -6,21 +6,23 @@ use factum_sql::{SqlError, SqlRow, SqlType, SqlValue};
 use rusqlite::types::{Null, ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, Row, Statement, ToSql};
 
+use crate::error::sql_error;
+
 pub fn execute(db: &Connection, sql: &str, values: &[SqlValue]) -> Result<u64, SqlError> {
-    let mut statement = db.prepare_cached(sql).map_err(SqlError::driver)?;
+    let mut statement = db.prepare_cached(sql).map_err(sql_error)?;
     bind(&mut statement, values)?;
     if statement.column_count() == 0 {
-        let changed = statement.raw_execute().map_err(SqlError::driver)?;
+        let changed = statement.raw_execute().map_err(sql_error)?;
         return Ok(changed as u64);
     }
     // A statement with `returning`, whose rows the caller does not read.
     let mut rows = statement.raw_query();
-    while rows.next().map_err(SqlError::driver)?.is_some() {}
+    while rows.next().map_err(sql_error)?.is_some() {}
     Ok(db.changes())
 }
 
 pub fn execute_script(db: &Connection, sql: &str) -> Result<(), SqlError> {
-    db.execute_batch(sql).map_err(SqlError::driver)
+    db.execute_batch(sql).map_err(sql_error)
 }
 
 pub fn fetch(
@@ -29,7 +31,7 @@ pub fn fetch(
     values: &[SqlValue],
     limit: usize,
 ) -> Result<Vec<SqlRow>, SqlError> {
-    let mut statement = db.prepare_cached(sql).map_err(SqlError::driver)?;
+    let mut statement = db.prepare_cached(sql).map_err(sql_error)?;
     bind(&mut statement, values)?;
     let columns = statement.column_names().into_iter().map(str::to_owned);
     let columns: Arc<[String]> = columns.collect();
@@ -37,7 +39,7 @@ pub fn fetch(
     let stops_early = statement.readonly();
     let mut fetched = Vec::new();
     let mut rows = statement.raw_query();
-    while let Some(row) = rows.next().map_err(SqlError::driver)? {
+    while let Some(row) = rows.next().map_err(sql_error)? {
         if fetched.len() < limit {
             fetched.push(decode(row, &columns)?);
         } else if stops_early {

@@ -1,12 +1,14 @@
-//! [`StoreError`]: the failure of a backend.
+//! [`StoreError`]: the failure of a backend, and [`Outage`]: the cause of a temporary one.
 
 use std::any::Any;
+use std::error::Error;
+use std::{fmt, iter};
 
 use crate::field::InvalidField;
 use crate::position::Position;
 
 /// A boxed error of any type.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub type BoxError = Box<dyn Error + Send + Sync>;
 
 /// The failure of a backend.
 ///
@@ -19,12 +21,12 @@ pub enum StoreError {
     ///
     /// For example, a lock was not released in time, or the server is not reachable.
     #[error("the store is unavailable and did nothing; retry later")]
-    Unavailable(#[source] BoxError),
+    Unavailable(#[source] Outage),
     /// The connection was lost before the answer arrived, and the request may have been carried out.
     #[error(
         "the connection to the store was lost before its answer arrived; the outcome is unknown"
     )]
-    Interrupted(#[source] BoxError),
+    Interrupted(#[source] Outage),
     /// The request failed, and a retry will not help.
     #[error("the store failed")]
     Failed(#[source] BoxError),
@@ -87,6 +89,88 @@ pub enum StoreError {
     },
 }
 
+/// The cause of a temporary failure of a store: [`StoreError::Unavailable`] or [`StoreError::Interrupted`].
+///
+/// It is a source of every error that contains such a failure, also of errors that are transparent, boxed or generic, and
+/// of those of `anyhow`. [`is_in`](Self::is_in) finds it. Any error and any text converts into it.
+///
+/// ```
+/// use factum_core::error::{Outage, StoreError};
+///
+/// #[derive(Debug, thiserror::Error)]
+/// #[error(transparent)]
+/// struct StockError(#[from] StoreError);
+///
+/// let outage = StoreError::Unavailable("the disk is full".into());
+/// assert!(Outage::is_in(&StockError(outage)));
+/// assert!(!Outage::is_in(&StockError(StoreError::Closed)));
+/// ```
+pub struct Outage(Box<OutageCause>);
+
+impl Outage {
+    /// Returns whether `error` or one of its sources is an outage of a store.
+    ///
+    /// Such an error says nothing about the event or the command, and a retry may succeed.
+    #[must_use]
+    pub fn is_in(error: &(dyn Error + 'static)) -> bool {
+        let mut chain = iter::successors(Some(error), |&error| error.source());
+        chain.any(<dyn Error>::is::<OutageCause>)
+    }
+
+    /// Returns the error of the backend.
+    #[must_use]
+    pub fn get_ref(&self) -> &(dyn Error + Send + Sync + 'static) {
+        &*self.0.0
+    }
+}
+
+/// The error in a chain of sources that represents an outage: [`Outage`] itself converts from every error.
+struct OutageCause(BoxError);
+
+impl<E: Into<BoxError>> From<E> for Outage {
+    fn from(cause: E) -> Self {
+        Self(Box::new(OutageCause(cause.into())))
+    }
+}
+
+impl std::ops::Deref for Outage {
+    type Target = dyn Error + Send + Sync + 'static;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.0
+    }
+}
+
+impl fmt::Debug for Outage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for Outage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&*self.0, f)
+    }
+}
+
+impl fmt::Debug for OutageCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for OutageCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for OutageCause {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source()
+    }
+}
+
 /// Returns the message of a panic.
 #[doc(hidden)]
 #[must_use]
@@ -99,9 +183,9 @@ pub fn panic_message(panic: &(dyn Any + Send)) -> String {
 /// Returns the message of an error and of all its sources.
 #[doc(hidden)]
 #[must_use]
-pub fn error_chain(error: &dyn std::error::Error) -> String {
+pub fn error_chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
-    let sources = std::iter::successors(error.source(), |source| source.source());
+    let sources = iter::successors(error.source(), |&source| source.source());
     for source in sources.map(ToString::to_string) {
         // Some errors already include the message of their source.
         if !text.ends_with(&source) {

@@ -33,7 +33,7 @@ pub enum SqlError {
         #[source]
         error: BoxError,
     },
-    /// A connection is not available: the store is closed, or all connections are in use.
+    /// The store is closed or unavailable, for example because all connections are in use.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A query that must return a row returned none.

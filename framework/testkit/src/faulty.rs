@@ -137,11 +137,11 @@ impl<S: Store> Faulty<S> {
     }
 
     pub(super) fn unavailable(&self, call: &Call, what: &str) -> StoreError {
-        StoreError::Unavailable(self.fault(call, what))
+        StoreError::Unavailable(self.fault(call, what).into())
     }
 
     pub(super) fn interrupted(&self, call: &Call, what: &str) -> StoreError {
-        StoreError::Interrupted(self.fault(call, what))
+        StoreError::Interrupted(self.fault(call, what).into())
     }
 
     /// Runs an idempotent call with pauses, and fails at the rate of reads.

@@ -6,7 +6,7 @@ use factum_core::stream_id::StreamId;
 
 use crate::domain::upcast::UpcastError;
 
-pub use factum_core::error::{BoxError, StoreError, error_chain, panic_message};
+pub use factum_core::error::{BoxError, Outage, StoreError, error_chain, panic_message};
 
 /// An event, a command or a decision that could not be encoded.
 #[derive(Debug, thiserror::Error)]

@@ -67,11 +67,11 @@ pub struct Execution<'e, C: Decide> {
     encoder: Encoder,
     /// The number of times that the command was decided since the last failure of the store.
     attempts: u32,
-    outage: Outage,
+    store_failures: StoreFailures,
 }
 
 /// The failures of the store during an execution.
-struct Outage {
+struct StoreFailures {
     /// The time at which the execution started.
     started: Instant,
     /// The number of tries, including the current one.
@@ -176,7 +176,7 @@ impl<'e, C: Decide> Execution<'e, C> {
                 verification: engine.verification,
             },
             attempts: 0,
-            outage: Outage {
+            store_failures: StoreFailures {
                 started: Instant::now(),
                 tries: 1,
                 interrupted: None,

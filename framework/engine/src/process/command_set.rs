@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::command::Decide;
 use crate::domain::deadline::CommandType;
 use crate::engine::{Engine, ExecuteError};
-use crate::error::{StoreError, error_chain, panic_message};
+use crate::error::{Outage, StoreError, error_chain, panic_message};
 use crate::upcast::{Upcaster, upcast};
 use factum_core::document::DocumentChanges;
 use factum_core::metadata::Metadata;
@@ -156,9 +156,12 @@ async fn run<C: Decide + DeserializeOwned>(
             CommandOutcome::Superseded
         }
         ExecuteError::Rejected(rejection) => CommandOutcome::Rejected(error_chain(&rejection)),
-        ExecuteError::Store(
-            error @ (StoreError::Unavailable(_) | StoreError::Interrupted(_) | StoreError::Closed),
-        ) => CommandOutcome::Unavailable(error_chain(&error)),
+        error
+            if Outage::is_in(&error)
+                || matches!(error, ExecuteError::Store(StoreError::Closed)) =>
+        {
+            CommandOutcome::Unavailable(error_chain(&error))
+        }
         error => CommandOutcome::Failed(error_chain(&error)),
     }
 }

@@ -3,11 +3,9 @@
 use std::error::Error;
 use std::fmt;
 
-use factum_core::append::AppendError;
 use factum_core::document::{DocumentChanges, DocumentError, DocumentStore, Revision};
 use factum_core::position::Position;
-use factum_engine::engine::LoadError;
-use factum_engine::error::{BoxError, DecodeError, DecodeErrorKind, StoreError};
+use factum_engine::error::{BoxError, DecodeError, DecodeErrorKind, Outage, StoreError};
 use factum_engine::record::RecordedEvent;
 
 /// Events for one build, and the document changes that take effect with them.
@@ -169,7 +167,7 @@ impl From<DocumentError> for BatchError {
 }
 
 impl BatchError {
-    /// Converts the failure of an event into a failure of the store, if the cause is an unavailable store.
+    /// Converts the failure of an event into a failure of the store, if the cause is an outage.
     ///
     /// Only errors of the event and of the code count towards a failure policy.
     #[must_use]
@@ -178,7 +176,7 @@ impl BatchError {
             Self::Event(EventError {
                 error: ConsumerError::Handler(error),
                 ..
-            }) if is_outage(&*error) => StoreError::Unavailable(error).into(),
+            }) if Outage::is_in(&*error) => StoreError::Unavailable(error.into()).into(),
             error => error,
         }
     }
@@ -186,37 +184,6 @@ impl BatchError {
     /// Returns whether the store is temporarily unavailable.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
-        matches!(
-            self,
-            Self::Store(StoreError::Unavailable(_) | StoreError::Interrupted(_))
-        )
+        Outage::is_in(self)
     }
-}
-
-/// Returns whether `error` or one of its sources says that the store was unavailable.
-///
-/// Errors that are transparent hide the error of the store from their sources, so they are checked themselves.
-fn is_outage(error: &(dyn Error + 'static)) -> bool {
-    let outage = |error: &StoreError| {
-        matches!(
-            error,
-            StoreError::Unavailable(_) | StoreError::Interrupted(_)
-        )
-    };
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let store = error.downcast_ref::<StoreError>();
-        let load = error.downcast_ref::<LoadError>();
-        let append = error.downcast_ref::<AppendError>();
-        let document = error.downcast_ref::<DocumentError>();
-        let is_outage = store.is_some_and(outage)
-            || matches!(load, Some(LoadError::Store(error)) if outage(error))
-            || matches!(append, Some(AppendError::Store(error)) if outage(error))
-            || matches!(document, Some(DocumentError::Store(error)) if outage(error));
-        if is_outage {
-            return true;
-        }
-        next = error.source();
-    }
-    false
 }

@@ -239,6 +239,10 @@ impl BatchApplier {
             if waits && failed.error.is_newer_schema() {
                 return Err(SessionEnd::NewerCode(error_chain(&failed)));
             }
+            if self.control.has_changed().is_err() {
+                // The failure may come from the shutdown, for example of a projection that the code waits for.
+                return Err(SessionEnd::Shutdown);
+            }
             let state = if failed.error.is_blocked() {
                 DeadLetterState::Blocked
             } else {
