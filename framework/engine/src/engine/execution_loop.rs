@@ -445,30 +445,30 @@ impl<'e, C: Decide> Execution<'e, C> {
 
     /// Waits before a retry, if the retry policy allows it and it cannot execute the command twice.
     async fn await_store(&mut self, error: StoreError) -> Phase<'e, C> {
-        let (outage, retry) = (&mut self.outage, &self.engine.retry);
+        let (failures, retry) = (&mut self.store_failures, &self.engine.retry);
         let is_safe = match error {
             StoreError::Unavailable(_) => true,
             StoreError::Interrupted(_) => self.key.is_some(),
             _ => false,
         };
         if !is_safe
-            || outage.tries >= retry.attempts
-            || outage.started.elapsed() >= retry.max_outage()
+            || failures.tries >= retry.attempts
+            || failures.started.elapsed() >= retry.max_outage()
         {
-            let error = match (error, outage.interrupted.take()) {
+            let error = match (error, failures.interrupted.take()) {
                 // This try did nothing, but an earlier one may have executed the command.
                 (StoreError::Unavailable(_), Some(interrupted)) => interrupted,
                 (error, _) => error,
             };
             return Phase::Done(Err(error.into()));
         }
-        let tries = outage.tries;
+        let tries = failures.tries;
         warn!(tries, %error, "store unavailable; retrying the command");
         metrics::record_retry::<C>(RetryCause::Store);
         sleep(retry.pause(tries)).await;
-        outage.tries += 1;
+        failures.tries += 1;
         if matches!(error, StoreError::Interrupted(_)) {
-            outage.interrupted = Some(error);
+            failures.interrupted = Some(error);
         }
         self.attempts = 0;
         Phase::Load
