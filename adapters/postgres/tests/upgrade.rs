@@ -25,6 +25,6 @@ async fn database_of_schema_1_is_upgraded_without_loss() {
         .unwrap();
     let options = PostgresOptions::new(server).schema(schema);
     let store = options.open().await.unwrap();
-    schema_upgrade::check_contents_of_schema_1(&store).await;
+    schema_upgrade::check_schema_1(&store).await;
     store.close().await;
 }

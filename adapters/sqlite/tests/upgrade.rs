@@ -17,7 +17,7 @@ async fn file_of_schema_1_is_upgraded_without_loss() {
         .unwrap();
     file.close().unwrap();
     let store = SqliteStore::open(&path).await.unwrap();
-    schema_upgrade::check_contents_of_schema_1(&store).await;
+    schema_upgrade::check_schema_1(&store).await;
     store.close().await;
     let file = rusqlite::Connection::open(&path).unwrap();
     let check = |sql: &str| file.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();

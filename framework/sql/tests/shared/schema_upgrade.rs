@@ -26,8 +26,14 @@ async fn read_note(store: &impl Store) -> Document {
     found.unwrap().pop().unwrap()
 }
 
-/// Checks the contents of the database in `support/schema_1.sql` after the upgrade, and writes to it.
-pub async fn check_contents_of_schema_1(store: &impl Store) {
+/// Checks the database in `support/schema_1.sql` after the upgrade, and writes to it.
+pub async fn check_schema_1(store: &impl Store) {
+    check_events(store).await;
+    check_finds(store).await;
+    check_appends(store).await;
+}
+
+async fn check_events(store: &impl Store) {
     let all = store.read(Read::all(Query::all())).await.unwrap();
     assert_eq!(all.head, Position::new(5));
     let rows: Vec<_> = all
@@ -73,10 +79,13 @@ pub async fn check_contents_of_schema_1(store: &impl Store) {
     assert_eq!(first.metadata.extra["device"]["number"], 4);
     let photo = ContentType::Other("application/octet-stream".into());
     assert_eq!(all.events[3].content_type, photo);
+}
 
+async fn check_finds(store: &impl Store) {
     let bolts = Read::all(Query::tag(tag("piece", "bolt")).and(Query::category("room")));
     let bolts = store.read(bolts).await.unwrap();
-    assert_eq!(bolts.events, all.events[2..3]);
+    assert_eq!(bolts.events.len(), 1);
+    assert_eq!(bolts.events[0].position, Position::new(3));
     let shelves = store
         .list_streams(StreamList::category("shelf"))
         .await
@@ -97,7 +106,10 @@ pub async fn check_contents_of_schema_1(store: &impl Store) {
     );
     let note = read_note(store).await;
     assert_eq!((&*note.value, note.revision.get()), (r#"{"seen": 1}"#, 1));
+}
 
+async fn check_appends(store: &impl Store) {
+    let note = read_note(store).await;
     let event = |number| NewEvent {
         id: id(number),
         name: "shelf.emptied".into(),
