@@ -13,7 +13,20 @@ fn rejection(text: &str) -> ContentError {
 }
 
 fn location(line: usize, column: usize) -> Location {
-    Location { line, column }
+    Location {
+        line,
+        column,
+        document: Some(1),
+    }
+}
+
+/// Returns a location in a text that was not read as YAML.
+fn location_in_text(line: usize, column: usize) -> Location {
+    Location {
+        line,
+        column,
+        document: None,
+    }
 }
 
 fn accepted(text: &str) -> bool {
@@ -115,25 +128,123 @@ fn content_size_limit_is_capped_at_one_mebibyte() {
 }
 
 #[test]
-fn empty_documents_are_rejected() {
-    for text in ["", "\n", "  \n\t\n", "# a\n", "---\n", "---\n# a\n...\n"] {
+fn content_without_document_is_rejected() {
+    for text in [
+        "",
+        "\n",
+        "  \n\t\n",
+        "# a\n",
+        "---\n",
+        "---\n# a\n...\n",
+        "---\n---\n---\n",
+        "...\n",
+    ] {
         assert_eq!(rejection(text), ContentError::Empty, "{text:?}");
     }
 }
 
 #[test]
-fn second_document_is_rejected_with_its_start() {
-    for text in ["a: 1\n---\nb: 2\n", "a: 1\n---\n", "a\n--- \nb\n"] {
+fn several_documents_are_accepted() {
+    for text in [
+        "a: 1\n---\nb: 2\n",
+        "---\na: 1\n---\na: 1\n",
+        "a\n--- \nb\n",
+        "a: 1\n...\nb: 2\n",
+        "a: 1\n---\n",
+        "---\n---\na: 1\n",
+        "a: &x 1\n---\nb: &x 2\nc: *x\n",
+        "--- |\ntext\n---\na: 1\n",
+        "%TAG ! tag:example.com,2000:\n---\na: !x 1\n...\n%TAG ! tag:example.org,2000:\n---\na: !x 1\n",
+        "apiVersion: v1\nkind: Namespace\n---\n# the account\napiVersion: v1\nkind: ServiceAccount\n",
+    ] {
+        assert!(
+            accepted(text),
+            "{text}: {:?}",
+            Content::parse(text.as_bytes(), 2_048)
+        );
+    }
+}
+
+#[test]
+fn each_document_is_checked_and_numbered() {
+    for (text, code, at) in [
+        ("a: 1\n---\nb: 2\nb: 3\n", "yaml_duplicate_key", (4, 1, 2)),
+        ("a: 1\n---\nb: [\n", "yaml_syntax", (4, 1, 2)),
+        ("a: 1\n...\n[b, c\n", "yaml_syntax", (4, 1, 2)),
+        (
+            "a: 1\n---\n---\nb: !!int x\n",
+            "yaml_tag_mismatch",
+            (4, 4, 3),
+        ),
+        ("a: &x 1\n---\nb: *x\n", "yaml_undefined_alias", (3, 4, 2)),
+        (
+            "a: &x 1\n---\nb: &y [*y]\n",
+            "yaml_recursive_alias",
+            (3, 8, 2),
+        ),
+        (
+            "a: 1\n---\nb: &y 1\nc: &y 2\n",
+            "yaml_duplicate_anchor",
+            (4, 4, 2),
+        ),
+        ("a\n---\nb:\tc\n", "yaml_tab_after_colon", (3, 4, 2)),
+        (
+            "a: 1\n---\nb: 2\n%YAML 1.2\n---\nc: 3\n",
+            "yaml_syntax",
+            (4, 1, 2),
+        ),
+    ] {
+        let rejection = rejection(text);
+        let (line, column, document) = at;
+        let expected = Location {
+            line,
+            column,
+            document: Some(document),
+        };
         assert_eq!(
-            rejection(text),
-            ContentError::SeveralDocuments { at: location(2, 1) },
-            "{text:?}"
+            (rejection.code(), rejection.location()),
+            (code, Some(expected)),
+            "{text:?}: {rejection}"
         );
     }
     assert_eq!(
-        rejection("a: 1\n...\nb: 2\n"),
-        ContentError::SeveralDocuments { at: location(3, 1) }
+        rejection("a: 1\n---\nb: 2\nb: 3\n").to_string(),
+        "document 2, line 4, column 1: duplicate key `b`; first used at line 3, column 1",
     );
+    assert_eq!(
+        rejection("a: 1\n---\n[!t :a]"),
+        ContentError::Ambiguous {
+            document: 2,
+            expected: 2,
+            actual: 3
+        }
+    );
+}
+
+#[test]
+fn limits_apply_to_all_documents_together() {
+    let nodes = |documents| "--- a\n".repeat(documents);
+    assert!(accepted(&nodes(50_000)));
+    assert_eq!(rejection(&nodes(50_001)).code(), "yaml_too_many_nodes");
+    let document = format!("---\n- &a {}\n{}", "x".repeat(999), "- *a\n".repeat(25));
+    assert!(accepted(&document.repeat(2)));
+    assert_eq!(
+        rejection(&document.repeat(3)).code(),
+        "yaml_alias_expansion"
+    );
+}
+
+#[test]
+fn escape_of_a_surrogate_pair_is_named() {
+    let text = r#"a: "\\uD83D \u00e4 \ud83d\ude00""#;
+    let escape = ContentError::InvalidEscape {
+        at: location(1, 4),
+        escape: r"\ud83d".to_owned(),
+    };
+    assert_eq!(rejection(text), escape);
+    assert_eq!(escape.code(), "yaml_invalid_escape");
+    assert_eq!(rejection(r#""\UFFFFFFFF""#).code(), "yaml_invalid_escape");
+    assert!(accepted(r#"a: "\U0001F600""#));
 }
 
 #[test]
@@ -141,7 +252,7 @@ fn invalid_utf8_is_rejected_with_its_location() {
     assert_eq!(
         Content::parse(b"a: 1\r\n\xc3\xb6: \xff\n", DEFAULT_MAX_BYTES),
         Err(ContentError::NotUtf8 {
-            at: location(2, 4),
+            at: location_in_text(2, 4),
             offset: 10
         }),
     );
@@ -161,7 +272,7 @@ fn unprintable_and_ambiguous_characters_are_rejected() {
         assert_eq!(
             rejection(&format!("a: 1\nb: 'ö{character}'\n")),
             ContentError::Unprintable {
-                at: location(2, 6),
+                at: location_in_text(2, 6),
                 character
             },
         );
@@ -288,6 +399,8 @@ fn alias_requires_one_earlier_anchor() {
             anchor: "who:".to_owned()
         },
     );
+    assert_eq!(rejection("a: &a?b 1\n").code(), "yaml_anchor_name");
+    assert!(accepted("a: &a.b/ü 1\nb: *a.b/ü\n"));
     assert!(accepted(
         "ö: &who-1_A {x: y}\nb: *who-1_A\nc: [*who-1_A, !t &w z, *w]\n"
     ));
@@ -353,13 +466,18 @@ fn directives_are_limited() {
         format!("# x\n{}---\na: !t1!x 1\n", tags.collect::<String>())
     };
     assert!(accepted(&tags(16)));
-    let at = location(18, 1);
+    let at = location_in_text(18, 1);
     assert_eq!(rejection(&tags(17)), ContentError::Directives { at });
     let long = |length| format!("%FOO {}\n--- a\n", "x".repeat(length));
     assert!(accepted(&long(251)));
-    let at = location(1, 1);
+    let at = location_in_text(1, 1);
     assert_eq!(rejection(&long(252)), ContentError::Directives { at });
     assert!(accepted("a: |\n  x\n  %TAG in a text\n"));
+    let several = |documents| "%YAML 1.2\n--- a\n...\n".repeat(documents);
+    assert!(accepted(&several(16)));
+    let at = location_in_text(49, 1);
+    assert_eq!(rejection(&several(17)), ContentError::Directives { at });
+    assert!(accepted(&format!("--- |\n{}", "%a\n".repeat(20))));
 }
 
 /// YAML 1.2 that a reader of YAML 1.1 cannot read.
@@ -457,6 +575,7 @@ fn ambiguous_text_is_rejected() {
     assert_eq!(
         rejection("[!t :a]"),
         ContentError::Ambiguous {
+            document: 1,
             expected: 2,
             actual: 3
         }

@@ -169,7 +169,7 @@ fn long_scalars_and_blanks_are_validated_in_time() {
         (fill("!a ", 0), "yaml_syntax"),
         (fill("*a ", 0), "yaml_undefined_alias"),
         (fill("...\n", 0), "yaml_flow_too_long"),
-        (fill("---\n", 0), "yaml_several_documents"),
+        (fill("---\n", 0), "yaml_too_many_nodes"),
         (fill("%TAG !a! b\n", 0), "yaml_directives"),
         (fill("%YAML 1.2\n", 0), "yaml_directives"),
         (fill("\u{feff}", 0), "yaml_unprintable_character"),

@@ -25,13 +25,16 @@ pub const MAX_BYTES_LIMIT: usize = 1 << 20;
 pub struct Content(Arc<str>);
 
 impl Content {
-    /// Validates `bytes` as exactly one YAML document.
+    /// Validates `bytes` as one or several YAML documents.
+    ///
+    /// Each document is checked on its own. The limits apply to all documents together, and a document can be empty if
+    /// another one is not.
     ///
     /// - The size is at most `max_bytes`, which is capped at [`MAX_BYTES_LIMIT`].
     /// - The text is UTF-8 and has only printable characters (YAML 1.2.2, section 5.1).
     /// - U+0085, U+2028 and U+2029 are rejected, because YAML parsers disagree on whether they end a line. A byte
     ///   order mark is allowed at the start only.
-    /// - A parser of YAML 1.2 can read it. A parser of YAML 1.1 must not find another document, but can fail.
+    /// - A parser of YAML 1.2 can read it. A parser of YAML 1.1 must not find other documents, but can fail.
     /// - A scalar has the type of its tag `!!null`, `!!bool`, `!!int` or `!!float`.
     /// - No mapping has a key twice. Keys are compared by value, so `0x1F` and `31` are the same key.
     /// - Nesting depth, number of nodes and alias expansion are limited. The cost of a rejection does not depend
@@ -68,11 +71,11 @@ impl Content {
                 offset,
             }
         })?;
-        // A byte order mark at the start is not a part of the document (YAML 1.2.2, section 5.2).
-        let document = text.strip_prefix('\u{feff}').unwrap_or(text);
-        reject_unprintable(document)?;
-        let nodes = yaml::validate(document)?;
-        yaml_cross_check::cross_check(document, nodes)?;
+        // A byte order mark at the start is not a part of a document (YAML 1.2.2, section 5.2).
+        let stream = text.strip_prefix('\u{feff}').unwrap_or(text);
+        reject_unprintable(stream)?;
+        let nodes = yaml::validate(stream)?;
+        yaml_cross_check::cross_check(stream, &nodes)?;
         Ok(Self(text.into()))
     }
 
@@ -100,16 +103,18 @@ fn reject_unprintable(text: &str) -> Result<(), ContentError> {
 /// Returns the location of the byte at `offset`. All bytes before it are UTF-8.
 fn location_of(bytes: &[u8], offset: usize) -> Location {
     let before = String::from_utf8_lossy(&bytes[..offset]);
-    let mut location = Location { line: 1, column: 1 };
+    let mut location = Location {
+        line: 1,
+        column: 1,
+        document: None,
+    };
     let mut chars = before.chars().peekable();
     while let Some(c) = chars.next() {
         match c {
             '\r' if chars.peek() == Some(&'\n') => {}
             '\n' | '\r' => {
-                location = Location {
-                    line: location.line + 1,
-                    column: 1,
-                }
+                location.line += 1;
+                location.column = 1;
             }
             _ => location.column += 1,
         }

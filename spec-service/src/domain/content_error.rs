@@ -17,10 +17,15 @@ pub struct Location {
     pub line: usize,
     /// The column, from 1, in Unicode scalar values.
     pub column: usize,
+    /// The number of the YAML document, from 1, or `None` if the text was not read as YAML.
+    pub document: Option<usize>,
 }
 
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(document) = self.document.filter(|document| *document > 1) {
+            write!(f, "document {document}, ")?;
+        }
         write!(f, "line {}, column {}", self.line, self.column)
     }
 }
@@ -29,8 +34,8 @@ impl fmt::Display for Location {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ContentError {
-    /// The text has no document, or an empty one.
-    #[error("no YAML document: the content is empty or has only comments")]
+    /// The text has no document, or only empty ones.
+    #[error("no YAML document: the content is empty or has only comments and markers")]
     Empty,
 
     /// The text has too many bytes.
@@ -101,15 +106,19 @@ pub enum ContentError {
         at: Location,
     },
 
-    /// The text has more than one document.
-    #[error("{at}: a second document starts here; the content must have exactly one")]
-    SeveralDocuments {
-        /// The start of the second document.
+    /// An escape sequence is not a character.
+    #[error(
+        "{at}: `{escape}` is not a character; write the character itself, or `\\U` and 8 hexadecimal digits"
+    )]
+    InvalidEscape {
+        /// The start of the scalar with the escape sequence.
         at: Location,
+        /// The escape sequence, for example one half of a surrogate pair of JSON.
+        escape: String,
     },
 
     /// A mapping has the same key twice.
-    #[error("{at}: duplicate key `{key}`; first used at {first}")]
+    #[error("{at}: duplicate key `{key}`; first used at line {}, column {}", .first.line, .first.column)]
     DuplicateKey {
         /// The location of the second use.
         at: Location,
@@ -120,7 +129,7 @@ pub enum ContentError {
     },
 
     /// An anchor is defined twice.
-    #[error("{at}: duplicate anchor `&{anchor}`; first defined at {first}")]
+    #[error("{at}: duplicate anchor `&{anchor}`; first defined at line {}, column {}", .first.line, .first.column)]
     DuplicateAnchor {
         /// The location of the second definition.
         at: Location,
@@ -130,10 +139,8 @@ pub enum ContentError {
         anchor: String,
     },
 
-    /// An anchor name has characters on which YAML parsers disagree.
-    #[error(
-        "{at}: invalid anchor name `&{anchor}`; allowed are ASCII letters, digits, `-` and `_`"
-    )]
+    /// An anchor name has a character at which some YAML parsers end the name.
+    #[error("{at}: invalid anchor name `&{anchor}`; a name must not contain `:` or `?`")]
     AnchorName {
         /// The start of the anchored node.
         at: Location,
@@ -179,7 +186,7 @@ pub enum ContentError {
         limit: usize,
     },
 
-    /// The document has too many nodes.
+    /// The text has too many nodes, in all documents.
     #[error("{at}: too many nodes (keys, values and list items); the limit is {limit}")]
     TooManyNodes {
         /// The location of the node that exceeds the limit.
@@ -199,9 +206,22 @@ pub enum ContentError {
 
     /// Two YAML parsers find different documents in the text.
     #[error(
-        "ambiguous content: YAML parsers disagree on the number of nodes ({expected} in YAML 1.2, {actual} in YAML 1.1)"
+        "ambiguous content: YAML parsers disagree on the number of documents ({expected} in YAML 1.2, {actual} in YAML 1.1)"
+    )]
+    AmbiguousDocuments {
+        /// The number of documents that a YAML 1.2 parser finds.
+        expected: usize,
+        /// The number of documents that a YAML 1.1 parser finds, or `expected` + 1 if it finds more.
+        actual: usize,
+    },
+
+    /// Two YAML parsers find different nodes in a document.
+    #[error(
+        "ambiguous content: YAML parsers disagree on the number of nodes of document {document} ({expected} in YAML 1.2, {actual} in YAML 1.1)"
     )]
     Ambiguous {
+        /// The number of the document, from 1.
+        document: usize,
         /// The number of nodes that a YAML 1.2 parser finds.
         expected: usize,
         /// The number of nodes that a YAML 1.1 parser finds, or `expected` + 1 if it finds more.
@@ -221,7 +241,7 @@ impl ContentError {
             Self::TagMismatch { .. } => "yaml_tag_mismatch",
             Self::Syntax { .. } => "yaml_syntax",
             Self::TabAfterColon { .. } => "yaml_tab_after_colon",
-            Self::SeveralDocuments { .. } => "yaml_several_documents",
+            Self::InvalidEscape { .. } => "yaml_invalid_escape",
             Self::DuplicateKey { .. } => "yaml_duplicate_key",
             Self::DuplicateAnchor { .. } => "yaml_duplicate_anchor",
             Self::AnchorName { .. } => "yaml_anchor_name",
@@ -231,21 +251,24 @@ impl ContentError {
             Self::TooDeep { .. } => "yaml_too_deep",
             Self::TooManyNodes { .. } => "yaml_too_many_nodes",
             Self::FlowTooLong { .. } => "yaml_flow_too_long",
-            Self::Ambiguous { .. } => "yaml_ambiguous",
+            Self::AmbiguousDocuments { .. } | Self::Ambiguous { .. } => "yaml_ambiguous",
         }
     }
 
     /// Returns the location of the error, if it has one.
     pub fn location(&self) -> Option<Location> {
         match self {
-            Self::Empty | Self::TooLong { .. } | Self::Ambiguous { .. } => None,
+            Self::Empty
+            | Self::TooLong { .. }
+            | Self::AmbiguousDocuments { .. }
+            | Self::Ambiguous { .. } => None,
             Self::NotUtf8 { at, .. }
             | Self::Unprintable { at, .. }
             | Self::Directives { at }
             | Self::TagMismatch { at, .. }
             | Self::Syntax { at, .. }
             | Self::TabAfterColon { at }
-            | Self::SeveralDocuments { at }
+            | Self::InvalidEscape { at, .. }
             | Self::DuplicateKey { at, .. }
             | Self::DuplicateAnchor { at, .. }
             | Self::AnchorName { at, .. }
@@ -261,6 +284,14 @@ impl ContentError {
     /// Returns the line of the error, from 1.
     pub fn line(&self) -> Option<usize> {
         self.location().map(|location| location.line)
+    }
+
+    /// Returns the number of the document with the error, from 1.
+    pub fn document(&self) -> Option<usize> {
+        match self {
+            Self::Ambiguous { document, .. } => Some(*document),
+            _ => self.location()?.document,
+        }
     }
 
     /// Returns the column of the error, from 1, in Unicode scalar values.

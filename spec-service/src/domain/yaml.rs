@@ -1,49 +1,40 @@
 //! Validation of a YAML text in one pass over its parser events.
 
-use saphyr_parser::{Event, Parser, ScanError};
+use saphyr_parser::{Parser, ScanError};
 
 use super::content_error::{ContentError, Location, MAX_DIRECTIVE_CHARS, MAX_DIRECTIVES, shorten};
 use super::yaml_input::{BoundedInput, MAX_LOOKAHEAD, TokenCounter};
-use super::yaml_validator::{MAX_DEPTH, Validator, location};
+use super::yaml_validator::{MAX_DEPTH, Validator};
 
-/// Validates `text` and returns its number of nodes, with aliases expanded.
-pub fn validate(text: &str) -> Result<usize, ContentError> {
+/// Validates `text` and returns the number of nodes of each document, with aliases expanded.
+pub fn validate(text: &str) -> Result<Vec<usize>, ContentError> {
     limit_directives(text)?;
     let tokens = TokenCounter::default();
     let parser = Parser::new(BoundedInput::new(text, &tokens));
     let mut validator = Validator::new(text);
-    let mut documents = 0;
     for next in parser {
         if tokens.limit_exceeded() {
-            let at = next.map_or_else(
-                |error| location(error.marker()),
-                |(_, span)| location(&span.start),
-            );
+            let marker = match &next {
+                Ok((_, span)) => span.start,
+                Err(error) => *error.marker(),
+            };
             return Err(ContentError::FlowTooLong {
-                at,
+                at: validator.location(&marker),
                 limit: MAX_LOOKAHEAD,
             });
         }
         tokens.reset();
-        let (event, span) = next.map_err(|error| scan_error(&error, &mut validator))?;
-        match event {
-            Event::DocumentStart(_) if documents > 0 => {
-                return Err(ContentError::SeveralDocuments {
-                    at: location(&span.start),
-                });
-            }
-            Event::DocumentStart(_) => documents += 1,
-            event => validator.event(event, span.start)?,
-        }
+        let (event, span) = next.map_err(|error| scan_error(&error, text, &mut validator))?;
+        validator.event(event, span.start)?;
     }
-    validator.finish().ok_or(ContentError::Empty)
+    validator.finish()
 }
 
 /// Converts the parser's error.
 ///
 /// The parser has no error kinds, so special cases are recognized by their texts. Tests check these texts.
-fn scan_error(error: &ScanError, validator: &mut Validator<'_>) -> ContentError {
-    let at = location(error.marker());
+fn scan_error(error: &ScanError, text: &str, validator: &mut Validator<'_>) -> ContentError {
+    let at = validator.location(error.marker());
     match error.info() {
         "while parsing node, found unknown anchor" => {
             let alias = validator
@@ -57,6 +48,12 @@ fn scan_error(error: &ScanError, validator: &mut Validator<'_>) -> ContentError 
         },
         // The parser also refuses valid values, such as `a:\t1`.
         "':' must be followed by a valid YAML whitespace" => ContentError::TabAfterColon { at },
+        "while parsing a quoted scalar, found invalid Unicode character escape code" => {
+            ContentError::InvalidEscape {
+                at,
+                escape: invalid_escape(text, error.marker().index()),
+            }
+        }
         problem => ContentError::Syntax {
             at,
             problem: problem.to_owned(),
@@ -64,27 +61,54 @@ fn scan_error(error: &ScanError, validator: &mut Validator<'_>) -> ContentError 
     }
 }
 
-/// Limits the directives before the document.
+/// Returns the first escape sequence that is not a character, from the character `start` on.
+fn invalid_escape(text: &str, start: usize) -> String {
+    let mut rest = text.chars().skip(start);
+    while let Some(c) = rest.next() {
+        let length = match (c, rest.clone().next()) {
+            ('\\', Some('u')) => 4,
+            ('\\', Some('U')) => 8,
+            ('\\', _) => {
+                rest.next();
+                continue;
+            }
+            _ => continue,
+        };
+        let digits: String = rest.clone().skip(1).take(length).collect();
+        if u32::from_str_radix(&digits, 16).is_ok_and(|code| char::from_u32(code).is_none()) {
+            let escape = rest.take(1 + length);
+            return std::iter::once(c).chain(escape).collect();
+        }
+    }
+    String::new()
+}
+
+/// Limits the directives in the text.
 ///
-/// A parser compares each `%TAG` with those before it, and repeats its prefix in every node with the tag.
+/// A parser compares each `%TAG` with those before it, and repeats its prefix in every node with the tag. Directives are
+/// possible at the start of the text and after a line `...`, which always ends a document.
 fn limit_directives(text: &str) -> Result<(), ContentError> {
     let lines = text
         .split('\n')
         .flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r'));
-    let mut directives = 0;
+    let (mut directives, mut between_documents) = (0, true);
     for (index, line) in lines.enumerate() {
         let content = line.trim_start_matches([' ', '\t']);
-        if line.starts_with('%') {
+        let after_marker = line.strip_prefix("...");
+        if after_marker.is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t'])) {
+            between_documents = true;
+        } else if between_documents && line.starts_with('%') {
             directives += 1;
             if directives > MAX_DIRECTIVES || line.chars().count() > MAX_DIRECTIVE_CHARS {
                 let at = Location {
                     line: index + 1,
                     column: 1,
+                    document: None,
                 };
                 return Err(ContentError::Directives { at });
             }
-        } else if !content.is_empty() && !content.starts_with('#') && !line.starts_with("...") {
-            break;
+        } else if !content.is_empty() && !content.starts_with('#') {
+            between_documents = false;
         }
     }
     Ok(())

@@ -25,11 +25,10 @@ impl<'a> AnchorNames<'a> {
     /// Records the anchor of the node that starts at `start`.
     ///
     /// YAML allows an anchor to be redefined, but parsers resolve a later alias to different nodes. YAML also
-    /// allows other characters in a name, but parsers disagree on where such a name ends. Both are rejected.
+    /// allows `:` and `?` in a name, but parsers disagree on whether the name ends before them. Both are rejected.
     pub fn define(&mut self, start: Marker, at: Location) -> Result<(), ContentError> {
         let name = self.name_at(start).unwrap_or_default();
-        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-        if name.is_empty() || !name.chars().all(allowed) {
+        if name.is_empty() || name.contains([':', '?']) {
             return Err(ContentError::AnchorName {
                 at,
                 anchor: shorten(name),
@@ -43,6 +42,12 @@ impl<'a> AnchorNames<'a> {
                 anchor: shorten(name),
             }),
         }
+    }
+
+    /// Forgets the anchors of the document before, because an alias cannot refer to another document.
+    pub fn start_document(&mut self) {
+        // `clear` takes time in proportion to the capacity, in each of many documents.
+        self.defined = HashMap::new();
     }
 
     /// Returns the name after the `&` or `*` at `marker`, skipping a tag before it.

@@ -1,4 +1,4 @@
-//! A second parse with `serde_yaml`, which must not find another document.
+//! A second parse with `serde_yaml`, which must not find other documents.
 
 use std::fmt;
 
@@ -8,31 +8,45 @@ use serde::de::{
 
 use super::content_error::ContentError;
 
-/// Checks that `serde_yaml` does not find another document in `text` than one with `expected` nodes.
+/// Checks that `serde_yaml` finds the same documents in `text`, or cannot read it.
+///
+/// `expected` has the number of nodes of each document.
 ///
 /// `serde_yaml` reads YAML 1.1 and cannot read all of YAML 1.2. An error of it is not an error of the text: a reader
-/// that fails does not apply other rules than the author wrote. A reader that finds another document does.
+/// that fails does not apply other rules than the author wrote. A reader that finds other documents does.
 ///
-/// The nodes are counted with aliases expanded, before any value is built. Counting stops once `expected` is exceeded,
-/// so a larger expansion by the second parser costs nothing.
-pub fn cross_check(text: &str, expected: usize) -> Result<(), ContentError> {
-    let mut counter = NodeCounter {
-        nodes: 0,
-        limit: expected,
-    };
-    let (mut documents, mut failed) = (0, false);
+/// The nodes are counted with aliases expanded, before any value is built. Counting stops once the expected number is
+/// exceeded, so a larger expansion by the second parser costs nothing.
+pub fn cross_check(text: &str, expected: &[usize]) -> Result<(), ContentError> {
+    let mut documents = 0;
     for document in serde_yaml::Deserializer::from_str(text) {
+        let nodes = expected.get(documents).copied();
+        let mut counter = NodeCounter {
+            nodes: 0,
+            limit: nodes.unwrap_or(usize::MAX),
+        };
+        let failed = counter.deserialize(document).is_err();
+        if let Some(expected) = nodes
+            && (counter.nodes > expected || (!failed && counter.nodes < expected))
+        {
+            return Err(ContentError::Ambiguous {
+                document: documents + 1,
+                expected,
+                actual: counter.nodes,
+            });
+        }
+        if failed {
+            return Ok(());
+        }
         documents += 1;
-        failed = counter.deserialize(document).is_err();
-        if failed || documents > 1 {
+        if nodes.is_none() {
             break;
         }
     }
-    let more = counter.nodes > expected;
-    if more || (!failed && (documents != 1 || counter.nodes != expected)) {
-        return Err(ContentError::Ambiguous {
-            expected,
-            actual: counter.nodes,
+    if documents != expected.len() {
+        return Err(ContentError::AmbiguousDocuments {
+            expected: expected.len(),
+            actual: documents,
         });
     }
     Ok(())

@@ -14,15 +14,21 @@ use super::yaml_node::{NodeId, NodeInterner, mismatched_type};
 
 /// The maximum nesting depth of collections.
 pub const MAX_DEPTH: usize = 64;
-/// The maximum number of nodes in the text, without alias expansion.
+/// The maximum number of nodes in all documents, without alias expansion.
 const MAX_NODES: usize = 50_000;
 /// The maximum size of all expanded aliases: nodes plus bytes of scalar text.
 const MAX_ALIAS_EXPANSION: usize = 50_000;
 
-/// A validator of the parser events of one document.
+/// A validator of the parser events of a text.
+///
+/// Anchors belong to their document. The limits apply to all documents together.
 pub struct Validator<'a> {
     anchors: AnchorNames<'a>,
     nodes: NodeInterner,
+    /// The number of nodes of each complete document, with aliases expanded.
+    documents: Vec<usize>,
+    /// Set if a complete document is not empty.
+    has_content: bool,
     /// The collections whose end event has not arrived, outermost first.
     open: Vec<OpenCollection<'a>>,
     /// The complete anchored nodes, by the parser's anchor number.
@@ -74,6 +80,8 @@ impl<'a> Validator<'a> {
         Self {
             anchors: AnchorNames::new(text),
             nodes: NodeInterner::default(),
+            documents: Vec::new(),
+            has_content: false,
             open: Vec::new(),
             anchored: HashMap::new(),
             node_count: 0,
@@ -82,11 +90,22 @@ impl<'a> Validator<'a> {
         }
     }
 
-    /// Returns the number of nodes with aliases expanded, or `None` if the document is missing or empty.
-    pub fn finish(self) -> Option<usize> {
-        self.root
-            .filter(|root| !root.empty)
-            .map(|root| root.size.nodes)
+    /// Returns the number of nodes of each document, with aliases expanded.
+    pub fn finish(self) -> Result<Vec<usize>, ContentError> {
+        if self.has_content {
+            Ok(self.documents)
+        } else {
+            Err(ContentError::Empty)
+        }
+    }
+
+    /// Converts a marker of the current document. The columns of the parser count from zero.
+    pub fn location(&self, marker: &Marker) -> Location {
+        Location {
+            line: marker.line(),
+            column: marker.col() + 1,
+            document: Some(self.documents.len() + 1),
+        }
     }
 
     /// Returns the name of the anchor or alias at `marker`.
@@ -96,7 +115,7 @@ impl<'a> Validator<'a> {
 
     /// Validates the next parser event, which starts at `start`.
     pub fn event(&mut self, event: Event<'a>, start: Marker) -> Result<(), ContentError> {
-        let at = location(&start);
+        let at = self.location(&start);
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 self.start_node(anchor, start)?;
@@ -148,13 +167,29 @@ impl<'a> Validator<'a> {
             }
             Event::SequenceEnd | Event::MappingEnd => self.close_collection(),
             Event::Alias(anchor) => self.alias(anchor, start),
+            Event::DocumentStart(_) => {
+                self.anchors.start_document();
+                self.anchored = HashMap::new();
+                Ok(())
+            }
+            Event::DocumentEnd => {
+                self.end_document();
+                Ok(())
+            }
             _ => Ok(()),
+        }
+    }
+
+    fn end_document(&mut self) {
+        if let Some(root) = self.root.take() {
+            self.documents.push(root.size.nodes);
+            self.has_content |= !root.empty;
         }
     }
 
     /// Counts a node, and records its anchor if `anchor` is not 0.
     fn start_node(&mut self, anchor: usize, start: Marker) -> Result<(), ContentError> {
-        let at = location(&start);
+        let at = self.location(&start);
         self.node_count += 1;
         if self.node_count > MAX_NODES {
             return Err(ContentError::TooManyNodes {
@@ -217,14 +252,19 @@ impl<'a> Validator<'a> {
     }
 
     fn alias(&mut self, anchor: usize, start: Marker) -> Result<(), ContentError> {
-        let at = location(&start);
-        // The parser knows the anchor, so a missing entry means that the node has not ended.
+        let at = self.location(&start);
         let Some(node) = self.anchored.get(&anchor).copied() else {
             let alias = self
                 .anchors
                 .name_at(start)
                 .map_or_else(String::new, shorten);
-            return Err(ContentError::RecursiveAlias { at, alias });
+            // The parser also knows the anchors of earlier documents.
+            let recursive = self.open.iter().any(|open| open.anchor == anchor);
+            return Err(if recursive {
+                ContentError::RecursiveAlias { at, alias }
+            } else {
+                ContentError::UndefinedAlias { at, alias }
+            });
         };
         self.alias_expansion += node.size.nodes + node.size.text;
         if self.alias_expansion > MAX_ALIAS_EXPANSION {
@@ -276,13 +316,5 @@ impl<'a> Validator<'a> {
             },
         }
         Ok(())
-    }
-}
-
-/// Converts the parser's marker, whose columns count from zero.
-pub fn location(marker: &Marker) -> Location {
-    Location {
-        line: marker.line(),
-        column: marker.col() + 1,
     }
 }
