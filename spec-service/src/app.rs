@@ -13,7 +13,6 @@ mod write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use factum::runtime::WaitError;
 use factum::store::Append;
 use factum::{Engine, Position, Runtime};
 use tracing::warn;
@@ -77,17 +76,14 @@ impl Specs {
     ///
     /// # Errors
     /// Returns [`AppError::InvalidLimit`], [`AppError::ListBehind`] if the list does not reach the position in time,
-    /// or an error of the store.
+    /// [`AppError::BeyondHead`] if the log does not have the position, or an error of the store.
     pub async fn list(&self, query: ListQuery) -> Result<ListPage, AppError> {
         query.check()?;
         if let Some(position) = query.min_position {
             let caught_up = self.0.runtime.wait_for(position);
             match tokio::time::timeout(LIST_TIMEOUT, caught_up).await {
                 Ok(Ok(())) => {}
-                Ok(Err(WaitError::BeyondHead { .. })) => {
-                    return Err(AppError::ListBehind { position });
-                }
-                Ok(Err(error)) => return Err(AppError::Unavailable(error.into())),
+                Ok(Err(error)) => return Err(error.into()),
                 Err(_) => return Err(AppError::ListBehind { position }),
             }
         }

@@ -14,6 +14,7 @@ mod health;
 mod input;
 mod list;
 mod metrics;
+mod names;
 mod number;
 mod parse_errors;
 mod problem;

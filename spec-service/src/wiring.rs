@@ -279,7 +279,8 @@ fn internal(error: impl Into<BoxError>) -> AppError {
 fn unavailable(error: SqlError) -> AppError {
     match error {
         SqlError::Store(error) => error.into(),
-        other => AppError::Unavailable(other.into()),
+        driver @ SqlError::Driver(_) => AppError::Unavailable(driver.into()),
+        other => AppError::Internal(other.into()),
     }
 }
 

@@ -302,7 +302,14 @@ async fn error_has_code_and_field() {
     let content = update(&specs, id, "a: 1\na: 2\n", &by("ann"))
         .await
         .unwrap_err();
-    assert_eq!(content.facts(), [("line", 2.into()), ("column", 1.into())]);
+    assert_eq!(
+        content.facts(),
+        [
+            ("line", 2.into()),
+            ("column", 1.into()),
+            ("document", 1.into())
+        ]
+    );
     assert_eq!(content.field(), Some("content"));
     let draft = specs.deprecate(id, "old".to_owned(), &by("ann")).await;
     assert_eq!(

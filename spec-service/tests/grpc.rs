@@ -169,6 +169,9 @@ async fn list_waits_for_the_requested_position() {
     assert_eq!(listed.into_inner().total, 0);
     let malformed = client.list_specs(list_at("one".parse().unwrap())).await;
     assert_eq!(malformed.unwrap_err().code(), Code::InvalidArgument);
+    let beyond = client.list_specs(list_at("7".parse().unwrap())).await;
+    let expected = expected(Code::OutOfRange, "POSITION_BEYOND_HEAD", None);
+    assert_eq!(rejection(beyond), expected);
 }
 
 #[tokio::test]
@@ -185,8 +188,8 @@ async fn invalid_field_is_named_in_the_details() {
     let details = duplicate.get_error_details();
     let facts = &details.error_info().unwrap().metadata;
     assert_eq!(
-        (facts["line"].as_str(), facts["column"].as_str()),
-        ("2", "1")
+        ["line", "column", "document"].map(|name| facts[name].as_str()),
+        ["2", "1", "1"]
     );
     assert_eq!(
         rejection::<()>(Err(duplicate)),

@@ -9,6 +9,7 @@ mod server;
 
 use spec_service::grpc::generated::WatchSpecsRequest;
 use tonic::Code;
+use tonic_types::StatusExt as _;
 
 use messages::{new, publish};
 use server::Server;
@@ -64,6 +65,25 @@ async fn watch_streams_stored_and_new_changes() {
     );
     drop(from_two);
     assert!(server.wait().await.success());
+}
+
+#[tokio::test]
+async fn watch_beyond_the_head_is_out_of_range() {
+    let (_dir, server) = Server::fresh();
+    let mut client = server.grpc().await;
+    client.create_spec(new("first", "a: 1\n")).await.unwrap();
+    let request = WatchSpecsRequest { from_position: 9 };
+    let mut changes = client.watch_specs(request).await.unwrap().into_inner();
+    let ended = changes.message().await.unwrap_err();
+    assert_eq!(ended.code(), Code::OutOfRange);
+    let details = ended.get_error_details();
+    let info = details.error_info().unwrap();
+    assert_eq!(info.reason, "POSITION_BEYOND_HEAD");
+    // A stream from position 9 continues after position 8.
+    assert_eq!(
+        ["position", "head"].map(|name| info.metadata[name].as_str()),
+        ["8", "1"]
+    );
 }
 
 #[tokio::test]

@@ -126,7 +126,7 @@ async fn malformed_requests_return_problems() {
 }
 
 #[tokio::test]
-async fn list_returns_503_if_the_position_is_not_reached() {
+async fn list_rejects_a_position_beyond_the_head() {
     let (_dir, server) = Server::fresh();
     let list = |position: &str| {
         let list = server.request(Method::GET, "/v1/specs");
@@ -135,11 +135,56 @@ async fn list_returns_503_if_the_position_is_not_reached() {
     server.create("here", "a: 1\n").await;
     assert_eq!(list("1").await.unwrap().status(), StatusCode::OK);
     // No write has reached this position.
-    let behind = list("1000").await.unwrap();
-    assert_eq!(behind.headers()[header::RETRY_AFTER], "1");
-    let behind = problem(behind, StatusCode::SERVICE_UNAVAILABLE).await;
-    assert_eq!(behind["code"], "lists_behind");
-    assert_eq!(behind["position"], 1_000);
+    let beyond = list("1000").await.unwrap();
+    assert!(!beyond.headers().contains_key(header::RETRY_AFTER));
+    let beyond = problem(beyond, StatusCode::CONFLICT).await;
+    assert_eq!(beyond["code"], "position_beyond_head");
+    assert_eq!(
+        (&beyond["position"], &beyond["head"]),
+        (&json!(1_000), &json!(1))
+    );
+}
+
+/// Columns: method, path, body and expected detail.
+const NAMED_INPUTS: &str = r#"
+GET     /v1/specs?sort=name                     {}              unknown query parameter: `sort`; allowed are `state`, `limit`, `cursor`
+GET     /v1/specs?limit=1&limit=2               {}              repeated query parameter: `limit`; send it once
+GET     /v1/specs?limit=many                    {}              invalid query parameter: limit: "many"; expected a number
+GET     /v1/specs/{id}?v=1                      {}              unknown query parameter: `v`; the only one is `version`
+GET     /v1/specs/{id}/history?page=2           {}              unknown query parameter: `page`; allowed are `limit`, `cursor`
+GET     /v1/specs/{id}/versions/1?x             {}              unknown query parameter: `x`; this route has none
+POST    /v1/specs/{id}/publish?version=1        {}              unknown query parameter: `version`; this route has none
+DELETE  /v1/specs/{id}?cause=r                  {}              unknown query parameter: `cause`; the only one is `reason`
+GET     /v1/specs/%ff                           {}              invalid id in the path: not UTF-8; send percent-encoded UTF-8
+GET     /v1/specs/{id}/versions/%ff             {}              invalid version in the path: not UTF-8; send percent-encoded UTF-8
+POST    /v1/specs/{id}/publish                  {"v":1}         unknown field: `v`; allowed are `version`, `reason`
+POST    /v1/specs/{id}/deprecate                {"x/y":1}       unknown field: `x/y`; the only one is `reason`
+POST    /v1/specs/{id}/publish                  {"version":1,"version":2}  repeated field: `version`; send it once
+POST    /v1/specs/{id}/publish                  {"version":"a"}  invalid field `version`: invalid type: string "a", expected u64 at line 1 column 14
+POST    /v1/specs                               7               invalid JSON in the request body: not an object; send an object
+"#;
+
+#[tokio::test]
+async fn input_errors_name_the_input_and_the_rule() {
+    let (_dir, server) = Server::fresh();
+    let id = server.create("here", "a: 1\n").await;
+    for line in NAMED_INPUTS.trim().lines() {
+        let mut words = line.split_whitespace();
+        let [method, path, body] = [(); 3].map(|()| words.next().unwrap());
+        let path = path.replace("{id}", &id);
+        let body = ("application/json", body.as_bytes().to_vec());
+        let error: Value = send(&server, method, &path, body)
+            .await
+            .json()
+            .await
+            .unwrap();
+        let detail = words.collect::<Vec<_>>().join(" ");
+        assert_eq!(error["detail"], detail.as_str(), "{line}");
+    }
+    let body = ("application/json", br#"{"x/y":1}"#.to_vec());
+    let response = send(&server, "POST", "/v1/specs", body).await;
+    let error = problem(response, StatusCode::UNPROCESSABLE_ENTITY).await;
+    assert_eq!(error["errors"][0]["pointer"], "/x~1y");
 }
 
 /// Columns: expected code, expected pointer and body of a creation.
@@ -147,7 +192,7 @@ const INVALID_FIELDS: &str = r#"
 invalid_name            /name         {"name": "no spaces", "content": "a: 1"}
 invalid_name            /name         {"name": "", "content": "a: 1"}
 yaml_duplicate_key      /content      {"name": "n", "content": "a: 1\nb: 2\na: 3\n"}
-yaml_several_documents  /content      {"name": "n", "content": "a: 1\n---\nb: 2\n"}
+yaml_empty              /content      {"name": "n", "content": "---\n---\n"}
 yaml_syntax             /content      {"name": "n", "content": "a: [1"}
 field_missing           /content      {"name": "n"}
 field_missing           /content      {"name": "n", "content": null}
@@ -190,6 +235,16 @@ async fn invalid_field_has_a_json_pointer() {
     assert_eq!(
         (&error["errors"][0]["line"], &error["errors"][0]["column"]),
         (&json!(3), &json!(1))
+    );
+    let second = json!({"name": "n", "content": "a: 1\n---\nb: 1\nb: 2\n"});
+    let error = problem(
+        post(second).await.unwrap(),
+        StatusCode::UNPROCESSABLE_ENTITY,
+    )
+    .await;
+    assert_eq!(
+        (&error["document"], &error["errors"][0]["document"]),
+        (&json!(2), &json!(2))
     );
     let long = json!({"name": "n", "content": "a: 1\n", "description": "x".repeat(2_001)});
     let error = problem(post(long).await.unwrap(), StatusCode::UNPROCESSABLE_ENTITY).await;

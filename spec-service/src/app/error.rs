@@ -71,6 +71,20 @@ pub enum AppError {
         /// The requested position.
         position: Position,
     },
+    /// The log does not have the position. It was replaced or restored from a backup.
+    #[error(
+        "position {position} is beyond the head of the log: {head}; the log was restored from a backup or replaced, so \
+         continue from a position that it has"
+    )]
+    BeyondHead {
+        /// The requested position.
+        position: Position,
+        /// The position of the newest event.
+        head: Position,
+    },
+    /// The store was opened to read only.
+    #[error("this node cannot write; send the request to a node that can")]
+    ReadOnly,
     /// The store is temporarily unavailable.
     #[error("the store is unavailable")]
     Unavailable(#[source] Source),
@@ -133,6 +147,8 @@ impl AppError {
             Self::Cursor(_) => "invalid_cursor",
             Self::Contended => "contended",
             Self::ListBehind { .. } => "lists_behind",
+            Self::BeyondHead { .. } => "position_beyond_head",
+            Self::ReadOnly => "read_only",
             Self::Unavailable(_) => "unavailable",
             Self::Internal(_) => "internal",
         }
@@ -142,11 +158,22 @@ impl AppError {
     #[must_use]
     pub fn facts(&self) -> Vec<(&'static str, Value)> {
         match self {
-            Self::Content(error) => error.location().map_or_else(Vec::new, |at| {
-                vec![("line", at.line.into()), ("column", at.column.into())]
-            }),
+            Self::Content(error) => [
+                ("line", error.line()),
+                ("column", error.column()),
+                ("document", error.document()),
+            ]
+            .into_iter()
+            .filter_map(|(name, number)| Some((name, number?.into())))
+            .collect(),
             Self::Rejected(rejection) => rejection_facts(rejection),
             Self::ListBehind { position } => vec![("position", position.get().into())],
+            Self::BeyondHead { position, head } => {
+                vec![
+                    ("position", position.get().into()),
+                    ("head", head.get().into()),
+                ]
+            }
             Self::RevisionMismatch { expected, actual } => {
                 vec![
                     ("expected", (*expected).into()),
@@ -206,9 +233,15 @@ fn rejection_facts(rejection: &SpecRejection) -> Vec<(&'static str, Value)> {
 impl From<StoreError> for AppError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Unavailable(_) | StoreError::Interrupted(_) | StoreError::Closed => {
-                Self::Unavailable(error.into())
-            }
+            // Another node, or this one after a restart, can serve the request.
+            StoreError::Unavailable(_)
+            | StoreError::Interrupted(_)
+            | StoreError::Closed
+            | StoreError::CannotOpen(_)
+            | StoreError::NewerSchema { .. } => Self::Unavailable(error.into()),
+            StoreError::ReadOnly => Self::ReadOnly,
+            StoreError::Invalid(field) => Self::Text(field),
+            StoreError::BeyondHead { position, head } => Self::BeyondHead { position, head },
             _ => Self::Internal(error.into()),
         }
     }
@@ -263,6 +296,8 @@ impl From<AppendError> for AppError {
     fn from(error: AppendError) -> Self {
         match error {
             AppendError::Store(error) => error.into(),
+            AppendError::Conflict(_) => Self::Contended,
+            AppendError::Invalid(InvalidAppend::Field(field)) => Self::Text(field),
             other => Self::Internal(other.into()),
         }
     }
@@ -270,12 +305,20 @@ impl From<AppendError> for AppError {
 
 impl From<ControlError> for AppError {
     fn from(error: ControlError) -> Self {
-        Self::Internal(error.into())
+        match error {
+            ControlError::Store(error) => error.into(),
+            ControlError::Wait(error) => error.into(),
+            other => Self::Internal(other.into()),
+        }
     }
 }
 
 impl From<WaitError> for AppError {
     fn from(error: WaitError) -> Self {
-        Self::Internal(error.into())
+        match error {
+            WaitError::BeyondHead { position, head, .. } => Self::BeyondHead { position, head },
+            // Another node, or this one after a restart, can continue.
+            other => Self::Unavailable(other.into()),
+        }
     }
 }

@@ -41,6 +41,7 @@ impl ChangeStream {
     /// This method is cancel safe: dropping the future loses no change.
     ///
     /// # Errors
+    /// Returns [`AppError::BeyondHead`] if the log ends before the position, for example after a restore from a backup.
     /// Returns [`AppError::Unavailable`] after the store was closed, or another error of the store. Call the method
     /// again to continue after an error.
     pub async fn next(&mut self) -> Result<Change, AppError> {

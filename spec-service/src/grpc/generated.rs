@@ -6,8 +6,8 @@ pub struct CreateSpecRequest {
     /// that are not deleted.
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
-    /// The content: exactly one YAML document in UTF-8 without duplicate keys, by default at most 2048
-    /// bytes. It is stored byte for byte.
+    /// The content: one or several YAML documents in UTF-8 without duplicate keys, by default at most
+    /// 2048 bytes in total. It is stored byte for byte.
     #[prost(string, tag = "2")]
     pub content: ::prost::alloc::string::String,
     /// The purpose of the spec.

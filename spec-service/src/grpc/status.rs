@@ -136,11 +136,13 @@ fn code(error: &AppError) -> Code {
         AppError::Rejected(SpecRejection::NameTaken { .. } | SpecRejection::AlreadyExists) => {
             Code::AlreadyExists
         }
-        AppError::Rejected(
+        AppError::ReadOnly
+        | AppError::Rejected(
             SpecRejection::Deleted
             | SpecRejection::NotAllowed { .. }
             | SpecRejection::AlreadyPublished { .. },
         ) => Code::FailedPrecondition,
+        AppError::BeyondHead { .. } => Code::OutOfRange,
         AppError::Rejected(SpecRejection::VersionMismatch { .. })
         | AppError::RevisionMismatch { .. }
         | AppError::Contended => Code::Aborted,

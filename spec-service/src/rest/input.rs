@@ -1,6 +1,7 @@
 //! Strict extractors for request bodies, paths and query parameters.
 
 use axum::body::Bytes;
+use axum::extract::path::ErrorKind;
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::StatusCode;
@@ -10,6 +11,7 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::content_type::{MediaType, content_type};
+use super::names::{ObjectKeys, WrongName, find_wrong_name};
 use super::number::{number, shortened};
 use super::problem::Problem;
 use crate::domain::SpecId;
@@ -27,7 +29,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
         }
         let Path(IdSegment { id }) = Path::from_request_parts(parts, state)
             .await
-            .map_err(|rejection: PathRejection| Problem::malformed(rejection.body_text()))?;
+            .map_err(|rejection| path_error(&rejection))?;
         let id: Uuid = id.parse().map_err(|_| {
             let id = shortened(&id);
             Problem::malformed(format!("invalid id in the path: {id:?}; expected a UUID"))
@@ -49,7 +51,7 @@ impl<S: Send + Sync> FromRequestParts<S> for VersionNumber {
         }
         let Path(VersionSegment { version }) = Path::from_request_parts(parts, state)
             .await
-            .map_err(|rejection: PathRejection| Problem::malformed(rejection.body_text()))?;
+            .map_err(|rejection| path_error(&rejection))?;
         number(&version).map(Self).ok_or_else(|| {
             let version = shortened(&version);
             Problem::malformed(format!(
@@ -59,6 +61,17 @@ impl<S: Send + Sync> FromRequestParts<S> for VersionNumber {
     }
 }
 
+/// Converts the rejection of the path. All segments are texts, so one can only be other than UTF-8.
+fn path_error(rejection: &PathRejection) -> Problem {
+    if let PathRejection::FailedToDeserializePathParams(failed) = rejection
+        && let ErrorKind::InvalidUtf8InPathParam { key } = failed.kind()
+    {
+        let detail = format!("invalid {key} in the path: not UTF-8; send percent-encoded UTF-8");
+        return Problem::malformed(detail);
+    }
+    Problem::internal()
+}
+
 /// An extractor of the query parameters.
 pub struct Parameters<T>(pub T);
 
@@ -66,11 +79,27 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> 
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Query(pairs) = Query::<Vec<(String, String)>>::from_request_parts(parts, state)
+            .await
+            .map_err(|rejection| query_error(&rejection))?;
+        let names = pairs.iter().map(|(name, _)| name.as_str());
+        if let Some(wrong) = find_wrong_name::<T>("query parameter", names) {
+            return Err(Problem::malformed(wrong.detail));
+        }
         let query = Query::from_request_parts(parts, state).await;
         query
             .map(|Query(parameters)| Self(parameters))
-            .map_err(|rejection: QueryRejection| Problem::malformed(rejection.body_text()))
+            .map_err(|rejection| query_error(&rejection))
     }
+}
+
+/// Converts the rejection of a query. Its source is the name and the reason.
+fn query_error(rejection: &QueryRejection) -> Problem {
+    let detail = match std::error::Error::source(rejection) {
+        Some(reason) => format!("invalid query parameter: {reason}"),
+        None => "invalid query; send `name=value`, separated by `&`".to_owned(),
+    };
+    Problem::malformed(detail)
 }
 
 /// An extractor for routes without query parameters.
@@ -139,7 +168,7 @@ fn body_error(rejection: &BytesRejection) -> Problem {
             let detail = "request body too large";
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
         }
-        _ => Problem::malformed(rejection.body_text()),
+        _ => Problem::malformed("incomplete request body; send it again"),
     }
 }
 
@@ -148,8 +177,9 @@ fn body_error(rejection: &BytesRejection) -> Problem {
 /// The error names the invalid field, or the line and column of invalid JSON.
 pub fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     // serde also reads the fields of a struct from an array.
-    if bytes.trim_ascii_start().starts_with(b"[") {
-        let detail = "invalid JSON in the request body: an array; send an object";
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        serde_json::from_slice::<serde_json::Value>(bytes).map_err(|error| json_error(&error))?;
+        let detail = "invalid JSON in the request body: not an object; send an object";
         return Err(Problem::field("invalid_field", "", detail));
     }
     let mut json = serde_json::Deserializer::from_slice(bytes);
@@ -157,14 +187,24 @@ pub fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         let path = error.path().clone();
         let error = error.into_inner();
         match error.classify() {
-            serde_json::error::Category::Data => {
-                Problem::field("invalid_field", &pointer(&path), error.to_string())
-            }
+            serde_json::error::Category::Data => unknown_field::<T>(bytes).unwrap_or_else(|| {
+                let detail = format!("invalid field `{path}`: {error}");
+                Problem::field("invalid_field", &pointer(&path), detail)
+            }),
             _ => json_error(&error),
         }
     })?;
     json.end().map_err(|error| json_error(&error))?;
     Ok(value)
+}
+
+/// Returns the problem of a field of the object that is repeated, or that `T` does not have.
+fn unknown_field<T: DeserializeOwned>(bytes: &[u8]) -> Option<Problem> {
+    let ObjectKeys(keys) = serde_json::from_slice(bytes).ok()?;
+    let keys = keys.iter().map(String::as_str);
+    let WrongName { name, detail } = find_wrong_name::<T>("field", keys)?;
+    let pointer = limited(format!("/{}", escaped(name)));
+    Some(Problem::field("invalid_field", &pointer, detail))
 }
 
 fn json_error(error: &serde_json::Error) -> Problem {
@@ -175,17 +215,25 @@ fn json_error(error: &serde_json::Error) -> Problem {
 }
 
 /// Returns the JSON pointer of `path` (RFC 6901).
-///
-/// If a key is too long to repeat, returns the pointer of the body.
 fn pointer(path: &serde_path_to_error::Path) -> String {
-    const MAX: usize = 200;
     use serde_path_to_error::Segment;
     let segments = path.iter().map(|segment| match segment {
         Segment::Seq { index } => format!("/{index}"),
-        Segment::Map { key } => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+        Segment::Map { key } => format!("/{}", escaped(key)),
         Segment::Enum { .. } | Segment::Unknown => String::new(),
     });
-    Some(segments.collect::<String>())
+    limited(segments.collect())
+}
+
+/// Escapes a key for a JSON pointer.
+fn escaped(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
+/// Returns the pointer, or the pointer of the body if it is too long to repeat.
+fn limited(pointer: String) -> String {
+    const MAX: usize = 200;
+    Some(pointer)
         .filter(|pointer| pointer.len() <= MAX)
         .unwrap_or_default()
 }

@@ -23,7 +23,7 @@ pub fn number(text: &str) -> Option<u64> {
 /// Deserializes an optional number of the query, see [`number`].
 pub fn query_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     let text = String::deserialize(deserializer)?;
-    let invalid = || D::Error::custom(format!("{:?} is not a number", shortened(&text)));
+    let invalid = || D::Error::custom(format!("{:?}; expected a number", shortened(&text)));
     number(&text).map(Some).ok_or_else(invalid)
 }
 

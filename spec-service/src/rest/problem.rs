@@ -90,7 +90,7 @@ impl Problem {
     /// Adds the JSON pointer of the invalid field.
     fn with_pointer(self, pointer: &str) -> Self {
         let mut error = json!({ "pointer": pointer, "detail": self.0.detail });
-        for name in ["line", "column"] {
+        for name in ["line", "column", "document"] {
             if let Some(value) = self.0.facts.get(name) {
                 error[name] = value.clone();
             }
@@ -177,13 +177,15 @@ fn status(error: &AppError) -> StatusCode {
             StatusCode::NOT_FOUND
         }
         AppError::Rejected(SpecRejection::Deleted) => StatusCode::GONE,
-        AppError::Rejected(
+        AppError::BeyondHead { .. }
+        | AppError::Rejected(
             SpecRejection::AlreadyExists
             | SpecRejection::NameTaken { .. }
             | SpecRejection::NotAllowed { .. }
             | SpecRejection::AlreadyPublished { .. }
             | SpecRejection::VersionMismatch { .. },
         ) => StatusCode::CONFLICT,
+        AppError::ReadOnly => StatusCode::FORBIDDEN,
         AppError::RevisionMismatch { .. } => StatusCode::PRECONDITION_FAILED,
         AppError::InvalidKey { .. } | AppError::InvalidLimit { .. } | AppError::Cursor(_) => {
             StatusCode::BAD_REQUEST
