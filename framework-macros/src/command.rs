@@ -1,6 +1,7 @@
 //! `derive(Command)`: parses the attributes, validates them and generates the impl.
 
 mod attr;
+mod events;
 mod expand;
 mod fingerprint;
 mod model;

@@ -147,6 +147,7 @@ pub fn aggregate(input: TokenStream) -> TokenStream {
 /// | `on = Account` | an aggregate, a tuple of two to four, or a `Vec` or `Option` of one | required |
 /// | `query = Seats` | a state that is folded from a DCB query, in addition to `on` | none |
 /// | `events = (A, B)` | the events of the DCB query: a type or a tuple of types | the events of the aggregate in `on` |
+/// | `events = A::{Opened, Closed}` | some variants of an event only, also in a tuple: `(A::{Opened}, B)` | all variants |
 /// | `now` | the decision also receives the time, by the clock of the engine | no time |
 /// | `name = "withdraw"` | the name in traces, and in commands that a process manager or a deadline stores | the name of the struct |
 /// | `version = 2` | the schema version, for stored commands; increase it when the fields change | 1 |
@@ -172,7 +173,7 @@ pub fn aggregate(input: TokenStream) -> TokenStream {
 /// use factum::prelude::*;
 ///
 /// # #[derive(Event, Serialize, Deserialize)]
-/// # enum LampEvent { Switched }
+/// # enum LampEvent { Switched, Broken { #[tag] house: u32 }, Repaired { #[tag] house: u32 } }
 /// # #[derive(Aggregate, Default, Clone)]
 /// # #[aggregate(category = "lamp", id = u32, event = LampEvent)]
 /// # struct Lamp;
@@ -188,6 +189,23 @@ pub fn aggregate(input: TokenStream) -> TokenStream {
 /// #[derive(Command, Serialize)]
 /// #[command(on = Vec<Lamp>)]
 /// struct SwitchAll(#[id] Vec<u32>);
+///
+/// #[derive(Command, Serialize)]
+/// #[command(on = Lamp, query = BrokenLamps, events = LampEvent::{Broken, Repaired})]
+/// struct Replace { #[id] lamp: u32, #[tag] house: u32 }
+///
+/// #[derive(Default)]
+/// struct BrokenLamps(u32);
+///
+/// impl Apply<LampEvent> for BrokenLamps {
+///     fn apply(&mut self, event: &LampEvent) {
+///         match event {
+///             LampEvent::Broken { .. } => self.0 += 1,
+///             LampEvent::Repaired { .. } => self.0 -= 1,
+///             LampEvent::Switched => unreachable!("not in `events`"),
+///         }
+///     }
+/// }
 ///
 /// assert_eq!(Switch::NAME, "Switch");
 /// assert_eq!(Swap { left: 1, right: 2 }.target(), (&1, &2));

@@ -7,7 +7,7 @@ use syn::{Attribute, DeriveInput, Error, LitStr, Path, Type};
 
 use crate::attr::{AttrArg, AttrSpec};
 use crate::container::{Container, check_no_generics, check_only_on_type, union_error};
-use crate::distinct::distinct_events;
+use crate::distinct::distinct_in_tuple;
 use crate::errors::{Errors, into_type_and_items};
 use crate::naming::{check_projection_name, snake_case};
 use crate::parse::{self, Number};
@@ -106,7 +106,7 @@ fn expand(container: &Container<'_>, model: &ProjectionModel<'_>) -> TokenStream
         partitions,
         events,
     } = model;
-    let distinct_events = distinct_events(container, events);
+    let distinct_events = distinct_in_tuple(container, events);
     let partitions = partitions.map(|partitions| quote!(const PARTITIONS: u16 = #partitions;));
     quote! {
         #head {

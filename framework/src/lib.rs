@@ -225,7 +225,8 @@ pub mod __private {
     pub use factum_engine::event::{Event, EventType};
     pub use factum_engine::event_form::EventForm;
     pub use factum_engine::event_set::{
-        ApplySet, EventSet, StoredNames, distinct_commands, distinct_events, equal, has_name,
+        ApplySet, EventSelection, EventSet, SelectedTypes, StoredNames, Variants,
+        distinct_commands, distinct_events, has_name, variant_mask,
     };
     pub use factum_engine::legacy::LegacyDecoder;
     pub use factum_engine::personal::{
@@ -238,22 +239,13 @@ pub mod __private {
     use factum_core::query::Query;
 
     /// Returns whether an event type of the set has a tag with this key.
-    pub const fn has_tag(set: &[&[EventType]], key: &str) -> bool {
-        let mut event = 0;
-        while event < set.len() {
-            let mut index = 0;
-            while index < set[event].len() {
-                let tags = set[event][index].tags;
-                let mut tag = 0;
-                while tag < tags.len() {
-                    if equal(tags[tag], key) {
-                        return true;
-                    }
-                    tag += 1;
-                }
-                index += 1;
+    pub const fn has_tag(set: &[SelectedTypes], key: &str) -> bool {
+        let mut index = 0;
+        while index < set.len() {
+            if set[index].has_tag(key) {
+                return true;
             }
-            event += 1;
+            index += 1;
         }
         false
     }

@@ -2,6 +2,7 @@
 
 use syn::{Attribute, LitStr, Path, Type};
 
+use super::events::EventsArg;
 use crate::attr::{AttrArg, AttrSpec};
 use crate::errors::Errors;
 use crate::naming::check_command_name;
@@ -28,7 +29,7 @@ pub struct CommandAttr {
     /// The state that the DCB query folds.
     pub query: AttrArg<Type>,
     /// The events of the DCB query.
-    pub events: AttrArg<Type>,
+    pub events: AttrArg<EventsArg>,
     /// Set if the decision receives the time.
     pub now: AttrArg<()>,
     pub schema_version: SchemaVersionArgs,
@@ -56,7 +57,7 @@ impl CommandAttr {
             } else if key == "query" {
                 attr.query.parse_assignment(key, input, parse::ty)
             } else {
-                attr.events.parse_assignment(key, input, parse::ty)
+                attr.events.parse_assignment(key, input, EventsArg::parse)
             }
         });
         attr

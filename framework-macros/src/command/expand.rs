@@ -7,7 +7,6 @@ use syn::{Error, Type};
 
 use super::model::{CommandModel, DcbQueryModel};
 use crate::container::Container;
-use crate::distinct::distinct_events;
 use crate::errors::into_type_and_items;
 use crate::field::{fields_pattern, tag_values};
 
@@ -24,8 +23,8 @@ pub fn expand(container: &Container<'_>, model: &CommandModel<'_>) -> TokenStrea
     let clause = where_clause(container, model);
     let fingerprint = model.fingerprint.expand(container);
     let tag_checks = tag_checks(container, model);
-    let queried = model.query.as_ref().and_then(|query| query.events);
-    let distinct_events = queried.and_then(|events| distinct_events(container, events));
+    let events = model.query.as_ref().and_then(|query| query.events);
+    let event_checks = events.map(|events| events.checks(container));
     // If a field has another type than the id, the compiler points at `on` for the expected type.
     let (span, private) = (model.on.span(), container.private_at(model.on.span()));
     let returned = quote_spanned!(span=> <#on as #private::Boundary>::Target<'_>);
@@ -45,7 +44,7 @@ pub fn expand(container: &Container<'_>, model: &CommandModel<'_>) -> TokenStrea
         }
 
         #tag_checks
-        #distinct_events
+        #event_checks
     }
 }
 
@@ -91,7 +90,7 @@ fn tag_checks(container: &Container<'_>, model: &CommandModel<'_>) -> Option<Tok
         );
         quote_spanned!(span=>
             const _: () = ::core::assert!(
-                #private::has_tag(<#events as #private::EventSet>::EVENT_TYPES, #key),
+                #private::has_tag(<#events as #private::EventSet>::SELECTED, #key),
                 #message
             );
         )
@@ -179,7 +178,7 @@ fn where_clause(container: &Container<'_>, model: &CommandModel<'_>) -> TokenStr
 
 fn query_events(container: &Container<'_>, on: &Type, query: &DcbQueryModel<'_>) -> TokenStream {
     match query.events {
-        Some(events) => quote!(#events),
+        Some(events) => events.set(container),
         None => {
             let (span, private) = (query.state.span(), container.private_at(query.state.span()));
             quote_spanned!(span=> #private::EventOf<#on>)

@@ -4,6 +4,7 @@ use syn::ext::IdentExt;
 use syn::{DeriveInput, Fields, LitStr, Path, Type};
 
 use super::attr::CommandAttr;
+use super::events::EventsArg;
 use super::fingerprint::FingerprintModel;
 use crate::errors::Errors;
 use crate::field::{IdField, TagField, id_fields, tag_fields};
@@ -28,7 +29,7 @@ pub struct DcbQueryModel<'a> {
     /// The state that the query folds.
     pub state: &'a Type,
     /// The events of the query; if `None`, those of the aggregate in `on`.
-    pub events: Option<&'a Type>,
+    pub events: Option<&'a EventsArg>,
     pub tags: Vec<TagField>,
 }
 

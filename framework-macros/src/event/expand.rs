@@ -100,6 +100,7 @@ pub fn stub(container: &Container<'_>, error: &Error) -> TokenStream {
 /// Returns a value of the type `EventType`.
 fn event_type_value(container: &Container<'_>, event_type: &EventTypeModel<'_>) -> TokenStream {
     let private = &container.private;
+    let variant = event_type.rust_name();
     let EventTypeModel {
         name,
         version,
@@ -118,6 +119,7 @@ fn event_type_value(container: &Container<'_>, event_type: &EventTypeModel<'_>) 
     quote! {
         #private::EventType {
             name: #name,
+            variant: #variant,
             aliases: &[#(#aliases),*],
             version: #version,
             upcasters: &[#(#upcasters),*],

@@ -99,6 +99,11 @@ impl<'a> EventTypeModel<'a> {
             personal: Vec::new(),
         })
     }
+
+    /// Returns the name of the variant or the struct.
+    pub fn rust_name(&self) -> String {
+        self.ident.unraw().to_string()
+    }
 }
 
 /// Returns the event type of a struct.

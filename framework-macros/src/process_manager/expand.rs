@@ -7,7 +7,7 @@ use syn::{Error, Type};
 
 use super::model::ProcessManagerModel;
 use crate::container::Container;
-use crate::distinct::distinct_events;
+use crate::distinct::distinct_in_tuple;
 use crate::errors::into_type_and_items;
 
 /// Returns the impl of `ProcessManager`, an impl of `SentBy` for each command, and assertions.
@@ -31,7 +31,7 @@ pub fn expand(container: &Container<'_>, model: &ProcessManagerModel<'_>) -> Tok
     // The assertions report a missing impl at the type, and not where the process manager is registered.
     let events_span = events.span();
     let reacts = quote_spanned!(events_span=> #private::reacts::<#ident, #events>());
-    let distinct_events = distinct_events(container, events);
+    let distinct_events = distinct_in_tuple(container, events);
     let responds = quote_spanned!(ident.span()=> #private::responds::<#ident>());
     quote! {
         #head {

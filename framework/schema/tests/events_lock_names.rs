@@ -112,6 +112,7 @@ fn raised_version_needs_upcaster_for_each_step() {
     impl Event for Manual {
         const TYPES: &'static [factum::event::EventType] = &[factum::event::EventType {
             name: "e.made",
+            variant: "Manual",
             version: 3,
             upcasters: &[|json, _| up(json)],
             tags: &[],

@@ -161,6 +161,7 @@ mod tests {
     const fn event_type(name: &'static str, aliases: &'static [&'static str]) -> EventType {
         EventType {
             name,
+            variant: "Variant",
             aliases,
             version: 1,
             upcasters: &[],

@@ -107,6 +107,8 @@ pub trait Event: Serialize + DeserializeOwned + Send + Sync + 'static {
 pub struct EventType {
     /// The name under which events are stored, for example `account.opened`.
     pub name: &'static str,
+    /// The name of the variant of the enum, or of the struct.
+    pub variant: &'static str,
     /// Earlier names, which are still decoded.
     pub aliases: &'static [&'static str],
     /// The schema version that this program writes, from 1.

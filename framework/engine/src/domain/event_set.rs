@@ -4,16 +4,21 @@ use factum_core::record::RecordedEvent;
 
 use crate::domain::aggregate::Apply;
 use crate::domain::error::DecodeError;
-use crate::domain::event::{Event, EventType};
-use crate::domain::event_form::EventForm;
+use crate::domain::event::Event as _;
+use crate::domain::event_form::EventForm as _;
+use crate::domain::event_selection::SelectedEvent;
 use crate::domain::record::DecodeEvent as _;
 
 #[doc(hidden)]
 pub use crate::domain::distinct::{distinct_commands, distinct_events, equal};
 #[doc(hidden)]
 pub use crate::domain::event::{StoredNames, has_name};
+#[doc(hidden)]
+pub use crate::domain::event_selection::{EventSelection, SelectedTypes, Variants, variant_mask};
 
 /// An event enum, or a tuple of up to six; each alone, or as [`Recorded`](EventForm) with its record.
+///
+/// The set of a DCB query can contain some variants of an enum: `events = AccountEvent::{Opened, Closed}`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is neither an event nor a tuple of up to six events",
     label = "not a set of events",
@@ -25,8 +30,9 @@ pub trait EventSet: Send + Sync + 'static {
     /// A trait that is implemented for `()`, and for `(E, L)` if `L` implements it, covers sets of every length.
     type Each: Send + Sync + 'static;
 
-    /// The event types of each event of the set, without aliases and legacy event types.
-    const EVENT_TYPES: &'static [&'static [EventType]];
+    /// The event types of the set, without legacy event types.
+    #[doc(hidden)]
+    const SELECTED: &'static [SelectedTypes];
     /// Fails to compile if two events of the set share a stored name, because the wrong one would read it.
     #[doc(hidden)]
     const DISTINCT: () = ();
@@ -50,17 +56,18 @@ pub trait ApplySet<S: EventSet> {
     fn apply_record(&mut self, record: &RecordedEvent) -> Result<(), DecodeError>;
 }
 
-impl<F: EventForm> EventSet for F {
-    type Each = (F::Event, ());
+impl<F: EventSelection> EventSet for F {
+    type Each = (SelectedEvent<F>, ());
 
-    const EVENT_TYPES: &'static [&'static [EventType]] = &[<F::Event as Event>::TYPES];
+    const SELECTED: &'static [SelectedTypes] = &[F::SELECTION];
 
     fn names() -> Vec<&'static str> {
-        let types = <F::Event as Event>::TYPES.iter();
-        let current =
-            types.flat_map(|kind| [kind.name].into_iter().chain(kind.aliases.iter().copied()));
-        let mut names: Vec<_> = current.collect();
-        for legacy in <F::Event as Event>::LEGACY
+        let mut names = Vec::new();
+        for selected in F::SELECTION.iter() {
+            names.push(selected.name);
+            names.extend(selected.aliases);
+        }
+        for legacy in SelectedEvent::<F>::LEGACY
             .iter()
             .flat_map(|legacy| (legacy.names)())
         {
@@ -72,29 +79,28 @@ impl<F: EventForm> EventSet for F {
     }
 }
 
-impl<T: Apply<F>, F: EventForm> ApplySet<F> for T {
+impl<T: Apply<F::Form>, F: EventSelection> ApplySet<F> for T {
     fn apply_record(&mut self, record: &RecordedEvent) -> Result<(), DecodeError> {
-        let events = record.decode_all()?;
-        events.for_each(|event| self.apply(&F::stored(event, record)));
+        let events = record.decode_all::<SelectedEvent<F>>()?;
+        let selected = events.filter(|event| F::selects(event));
+        selected.for_each(|event| self.apply(&F::Form::stored(event, record)));
         Ok(())
     }
 }
 
 macro_rules! each {
     () => { () };
-    ($first:ident $(, $rest:ident)*) => { ($first::Event, each!($($rest),*)) };
+    ($first:ident $(, $rest:ident)*) => { (SelectedEvent<$first>, each!($($rest),*)) };
 }
 
 macro_rules! event_set {
     ($first:ident $(, $rest:ident)+) => {
-        impl<$first: EventForm $(, $rest: EventForm)+> EventSet for ($first, $($rest,)+) {
+        impl<$first: EventSelection $(, $rest: EventSelection)+> EventSet for ($first, $($rest,)+) {
             type Each = each!($first $(, $rest)+);
 
-            const EVENT_TYPES: &'static [&'static [EventType]] = &[
-                <$first::Event as Event>::TYPES $(, <$rest::Event as Event>::TYPES)+
-            ];
+            const SELECTED: &'static [SelectedTypes] = &[$first::SELECTION $(, $rest::SELECTION)+];
             const DISTINCT: () = distinct_events(&[
-                <$first::Event as Event>::STORED_NAMES $(, <$rest::Event as Event>::STORED_NAMES)+
+                SelectedEvent::<$first>::STORED_NAMES $(, SelectedEvent::<$rest>::STORED_NAMES)+
             ]);
 
             fn names() -> Vec<&'static str> {
@@ -105,12 +111,12 @@ macro_rules! event_set {
             }
         }
 
-        impl<T, $first: EventForm $(, $rest: EventForm)+> ApplySet<($first, $($rest,)+)> for T
+        impl<T, $first: EventSelection $(, $rest: EventSelection)+> ApplySet<($first, $($rest,)+)> for T
         where
-            T: Apply<$first> $(+ Apply<$rest>)+,
+            T: Apply<$first::Form> $(+ Apply<$rest::Form>)+,
         {
             fn apply_record(&mut self, record: &RecordedEvent) -> Result<(), DecodeError> {
-                $(if has_name::<$rest::Event>(&record.name) {
+                $(if has_name::<SelectedEvent<$rest>>(&record.name) {
                     return <T as ApplySet<$rest>>::apply_record(self, record);
                 })+
                 <T as ApplySet<$first>>::apply_record(self, record)
