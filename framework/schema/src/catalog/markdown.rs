@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::links::event_links;
 use super::markdown_page::MarkdownPage;
 use super::model::{DomainModel, schema_settings};
-use super::schema_text::{description, fields_table, schema_type, table_cell, without_item_links};
+use super::schema_text::{description, description_of, fields_table, schema_type, table_cell};
 use super::{mermaid, sections};
 
 pub fn render(model: &DomainModel) -> String {
@@ -59,7 +59,7 @@ fn consumers(page: &mut MarkdownPage, model: &DomainModel) {
         for projection in &model.projections {
             let events = event_links(model, projection.event_types.iter().copied());
             let (name, version) = (projection.name, projection.version);
-            let doc = table_cell(&without_item_links(projection.doc));
+            let doc = table_cell(&description_of(projection.doc));
             let _ = writeln!(table, "| `{name}` | {version} | {events} | {doc} |");
         }
         page.paragraph(&table);

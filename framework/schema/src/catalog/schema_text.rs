@@ -119,13 +119,27 @@ pub fn fields_table(schema: &Value) -> String {
 
 pub fn description(schema: &Value) -> String {
     let text = schema.get("description").and_then(Value::as_str);
-    without_item_links(text.unwrap_or_default())
+    description_of(text.unwrap_or_default())
+}
+
+/// Returns the text of a documentation comment before its first heading, without links to Rust items.
+///
+/// Sections such as `# Examples` are for readers of the code, and their headings would divide the page.
+pub fn description_of(doc: &str) -> String {
+    let mut is_code = false;
+    let is_text = |line: &&str| {
+        is_code ^= line.trim_start().starts_with("```");
+        let is_heading = line.trim_start_matches('#').starts_with(' ') && line.starts_with('#');
+        is_code || !is_heading
+    };
+    let lines: Vec<&str> = doc.lines().take_while(is_text).collect();
+    without_item_links(lines.join("\n").trim_end())
 }
 
 /// Replaces links to Rust items with the names of the items.
 ///
 /// Examples are ``[`Door`]`` and ``[`Door`](crate::Door)``. Such links have no target outside rustdoc.
-pub fn without_item_links(text: &str) -> String {
+fn without_item_links(text: &str) -> String {
     let mut plain = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("[`") {
@@ -170,7 +184,15 @@ pub fn code_list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::without_item_links;
+    use super::{description_of, without_item_links};
+
+    #[test]
+    fn description_ends_at_the_first_heading() {
+        let doc = "A door.\n\n```text\n# a line\n```\n\nSee [`Key`].\n\n# Examples\n\n```\nlet a = 1;\n```";
+        let expected = "A door.\n\n```text\n# a line\n```\n\nSee `Key`.";
+        assert_eq!(description_of(doc), expected);
+        assert_eq!(description_of("Number #1 of #many"), "Number #1 of #many");
+    }
 
     #[test]
     fn item_link_is_replaced_by_item_name() {

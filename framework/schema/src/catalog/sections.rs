@@ -9,7 +9,7 @@ use super::links::{command_links, event_links};
 use super::markdown_page::MarkdownPage;
 use super::mermaid;
 use super::model::{AggregateEntry, CommandEntry, DomainModel, EventEntry, ProcessManagerEntry};
-use super::schema_text::{code_list, description, fields_table, table_cell, without_item_links};
+use super::schema_text::{code_list, description, description_of, fields_table, table_cell};
 use super::state_graph::StateGraph;
 
 pub fn aggregate(
@@ -19,7 +19,7 @@ pub fn aggregate(
     events: &[EventEntry<'_>],
 ) {
     page.heading(&format!("### {}", aggregate.name));
-    page.paragraph(&without_item_links(aggregate.doc));
+    page.paragraph(&description_of(aggregate.doc));
     page.paragraph(&format!("Streams: `{}-…`.", aggregate.category));
     if let Some(graph) = model.state_graph(aggregate.category) {
         page.diagram(&mermaid::state_diagram(graph));
@@ -138,7 +138,7 @@ pub fn process_manager(
     manager: &ProcessManagerEntry,
 ) {
     page.heading(&format!("### {}", manager.name));
-    page.paragraph(&without_item_links(manager.doc));
+    page.paragraph(&description_of(manager.doc));
     let commands = match &manager.commands[..] {
         [] => "no commands".to_owned(),
         commands => command_links(model, commands.iter().copied()),
