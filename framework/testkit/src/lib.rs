@@ -5,6 +5,7 @@
 //! | Test decisions without a store | [`given`] … `when` … `then` |
 //! | Test process managers without a store | [`process`] |
 //! | Test projections in memory without a store | [`projection`] |
+//! | Test projections in tables with a store | `sql_projection`, with the feature `sql` |
 //! | Create events as older code has stored them | [`stored`] |
 //! | Let deadlines pass | [`VirtualClock`] |
 //! | Let any store fail, selected by a seed | [`Faulty`] |
@@ -18,6 +19,8 @@ mod given_log;
 mod process;
 mod projection;
 mod scenario;
+#[cfg(feature = "sql")]
+mod sql_projection;
 mod stored;
 mod virtual_clock;
 
@@ -27,5 +30,7 @@ pub use faulty::Faulty;
 pub use process::{ProcessScenario, process};
 pub use projection::{ProjectionScenario, projection};
 pub use scenario::{Given, Scenario, given};
+#[cfg(feature = "sql")]
+pub use sql_projection::{ExpectedRow, SqlProjectionScenario, sql_projection};
 pub use stored::stored;
 pub use virtual_clock::VirtualClock;

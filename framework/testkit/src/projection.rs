@@ -16,7 +16,7 @@ use crate::scenario::EventLists;
 /// checks the read model. Every event is serialized and deserialized as in a store. As in the runtime, events that the
 /// projection does not list are skipped.
 ///
-/// A projection in tables is tested with a store, for example SQLite in memory.
+/// A projection in tables is tested with a store: see `sql_projection`.
 ///
 /// ```
 /// # use factum::prelude::*;
@@ -43,6 +43,7 @@ use crate::scenario::EventLists;
 ///     .given("door-front", [DoorEvent::Closed])
 ///     .then(|doors| assert_eq!(doors.0, ["back"]));
 /// ```
+#[must_use = "a scenario without `then` tests nothing"]
 pub fn projection<P>() -> ProjectionScenario<P>
 where
     P: ProjectSet<EventsOf<P>> + Default,
@@ -54,7 +55,6 @@ where
 }
 
 /// A scenario of one projection. Created by [`projection`](projection()).
-#[must_use = "a scenario without `then` tests nothing"]
 pub struct ProjectionScenario<P> {
     state: P,
     log: GivenLog,
@@ -62,12 +62,14 @@ pub struct ProjectionScenario<P> {
 
 impl<P: Projection + ProjectSet<EventsOf<P>>> ProjectionScenario<P> {
     /// Sets the time of the following events.
+    #[must_use = "a scenario without `then` tests nothing"]
     pub fn at(mut self, time: Timestamp) -> Self {
         self.log.set_time(time);
         self
     }
 
     /// Sets the metadata of the following events.
+    #[must_use = "a scenario without `then` tests nothing"]
     pub fn metadata(mut self, metadata: Metadata) -> Self {
         self.log.set_metadata(metadata);
         self
@@ -80,6 +82,7 @@ impl<P: Projection + ProjectSet<EventsOf<P>>> ProjectionScenario<P> {
     /// # Panics
     /// If the id of the stream is not valid, or if an event cannot be serialized or deserialized.
     #[track_caller]
+    #[must_use = "a scenario without `then` tests nothing"]
     pub fn given(mut self, stream: &str, events: impl EventLists) -> Self {
         match stream.parse::<StreamId>() {
             Ok(stream) => self.log.set_stream(stream),
