@@ -10,6 +10,9 @@ const LANGUAGES: [&str; 9] = [
     "console", "json", "mermaid", "rs", "rust", "sh", "sql", "text", "toml",
 ];
 
+/// The number of characters of a line of code that fit beside the table of contents.
+const MAX_CODE_LINE: usize = 110;
+
 /// Returns the problems of the texts, images and blocks of code of `page`.
 pub fn problems(page: &Page) -> Vec<String> {
     let path = &page.path;
@@ -35,6 +38,15 @@ pub fn problems(page: &Page) -> Vec<String> {
                 problems.push(format!("{path}: unknown language of code: {language:?}"));
             }
             Some(_) => {}
+        }
+        let is_program = matches!(block.language.as_deref(), Some("rust" | "rs"));
+        for line in block.text.lines().filter(|_| is_program) {
+            let length = line.chars().count();
+            if length > MAX_CODE_LINE {
+                problems.push(format!(
+                    "{path}: a line of code has {length} characters; at most {MAX_CODE_LINE} fit: {line:?}"
+                ));
+            }
         }
     }
     problems

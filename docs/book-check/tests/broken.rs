@@ -91,6 +91,14 @@ fn code_without_language_is_found() {
 }
 
 #[test]
+fn long_line_of_code_is_found() {
+    let line = format!("// {}", "a".repeat(120));
+    let problem =
+        format!("page.html: a line of code has 123 characters; at most 110 fit: {line:?}");
+    assert_problems(&format!("# Page\n\n```rust\n{line}\n```\n"), &[&problem]);
+}
+
+#[test]
 fn cell_that_is_lost_is_found() {
     let problem = "page.md: a row has 3 cells, the head of its table 2: \"| `a | b` | read |\"";
     assert_problems(
