@@ -102,6 +102,7 @@ finds! {
     documents: document_revision_is_never_reused, ReturnsConstantRevision;
     documents: conflicting_document_changes_have_one_winner, IgnoresRevisions;
     documents: invalid_document_changes_are_rejected, AcceptsInvalid;
+    documents: liveness_lock_is_held_by_open_store, ReleasesLivenessLocks;
     document_changes: events_and_documents_commit_atomically, ChangesDocumentsDespiteConflict;
     document_changes: repeated_append_changes_no_document, RepeatsDocumentChanges;
     document_changes: appends_that_change_one_document_have_one_winner, IgnoresRevisions;

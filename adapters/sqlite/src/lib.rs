@@ -38,6 +38,7 @@ mod file_path;
 mod idempotency_key;
 mod inline;
 mod insert;
+mod liveness_lock;
 mod migrate;
 mod open;
 mod query;

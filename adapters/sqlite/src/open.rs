@@ -16,6 +16,7 @@ use crate::database_file::DatabaseFile;
 use crate::error::BackendError;
 use crate::file_path::FilePath;
 use crate::inline::Inline;
+use crate::liveness_lock::{LivenessLock, delete_released};
 use crate::read_pool::ReadPool;
 use crate::store::{SqliteStore, StoreParts};
 use crate::view_pool::ViewPool;
@@ -244,7 +245,13 @@ impl SqliteOptions {
         };
         let head = read_head(&watcher)?;
         file.guard_identity()?;
+        let is_shared = writer.is_some() && directory.is_none();
+        let liveness_lock = is_shared.then(|| {
+            delete_released(&file.path);
+            LivenessLock::acquire(&file.path)
+        });
         SqliteStore::start(StoreParts {
+            liveness_lock: liveness_lock.flatten(),
             writer: writer.map(|connection| WriteConnection::new(file.clone(), connection)),
             inline,
             read_pool: ReadPool::new(file.clone(), self.max_reader_threads()),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -28,11 +28,13 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tracing::warn;
+use uuid::Uuid;
 
 use crate::backup::back_up;
 use crate::database_file::DatabaseFile;
 use crate::error::{BackendError, store_error_breaks_connection};
 use crate::inline::Inline;
+use crate::liveness_lock::{LivenessLock, is_released};
 use crate::read_pool::{ReadCost, ReadPool};
 use crate::transaction::SqliteTransaction;
 use crate::view_pool::ViewPool;
@@ -63,6 +65,8 @@ struct Shared {
     metrics: StoreMetrics,
     poller: Mutex<Option<HeadPoller>>,
     file: DatabaseFile,
+    /// `None` if the store only reads, is temporary or is closed, or if the file system has no locks.
+    liveness_lock: std::sync::Mutex<Option<LivenessLock>>,
     /// Removes a temporary file when the last handle is dropped.
     directory: std::sync::Mutex<Option<TempDir>>,
 }
@@ -100,6 +104,7 @@ impl WriterHandle {
 pub struct StoreParts {
     pub file: DatabaseFile,
     pub directory: Option<TempDir>,
+    pub liveness_lock: Option<LivenessLock>,
     pub writer: Option<WriteConnection>,
     pub inline: Inline,
     pub read_pool: ReadPool,
@@ -140,6 +145,7 @@ impl SqliteStore {
             metrics,
             poller: Mutex::new(Some(poller)),
             file: parts.file,
+            liveness_lock: std::sync::Mutex::new(parts.liveness_lock),
             directory: std::sync::Mutex::new(parts.directory),
         })))
     }
@@ -199,10 +205,10 @@ impl SqliteStore {
         if let Some(writer) = &self.0.writer {
             writer.close().await;
         }
-        let directory = self.0.directory.lock();
-        let directory = directory.unwrap_or_else(PoisonError::into_inner).take();
+        let liveness_lock = lock(&self.0.liveness_lock).take();
+        let directory = lock(&self.0.directory).take();
         // An error leaves files in the directory for temporary files, which the operating system cleans.
-        let _ = blocking::run(|| drop(directory)).await;
+        let _ = blocking::run(|| drop((liveness_lock, directory))).await;
     }
 
     /// Returns the writer, which is needed for every change.
@@ -308,6 +314,19 @@ impl DocumentStore for SqliteStore {
         let scan = move |db: &_| document::scan(db, &scan);
         Ok(self.0.read_pool.run(ReadCost::Short, scan).await?)
     }
+
+    fn liveness_lock(&self) -> Option<Uuid> {
+        lock(&self.0.liveness_lock).as_ref().map(LivenessLock::id)
+    }
+
+    async fn released_liveness_locks(&self, ids: &[Uuid]) -> Result<Vec<Uuid>, StoreError> {
+        let (path, mut ids) = (self.0.file.path.clone(), ids.to_vec());
+        blocking::run(move || {
+            ids.retain(|id| is_released(&path, *id));
+            ids
+        })
+        .await
+    }
 }
 
 #[async_trait]
@@ -367,6 +386,10 @@ impl SqlDatabase for SqliteStore {
         };
         writer.write_lock.run(work).await
     }
+}
+
+fn lock<T>(mutex: &std::sync::Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The error of a transaction, and whether the connection must not be used again.

@@ -66,6 +66,19 @@ macro_rules! delegate {
                 let $this = self;
                 $store.scan_documents(scan).await
             }
+
+            fn liveness_lock(&self) -> Option<$crate::Uuid> {
+                let $this = self;
+                $store.liveness_lock()
+            }
+
+            async fn released_liveness_locks(
+                &self,
+                ids: &[$crate::Uuid],
+            ) -> Result<Vec<$crate::Uuid>, $crate::error::StoreError> {
+                let $this = self;
+                $store.released_liveness_locks(ids).await
+            }
         }
     };
 }

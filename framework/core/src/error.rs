@@ -89,8 +89,9 @@ pub enum StoreError {
     },
 }
 
-/// The cause of a temporary failure of a store: [`StoreError::Unavailable`] or [`StoreError::Interrupted`].
+/// The cause of a temporary failure of a store.
 ///
+/// The failure is [`StoreError::Unavailable`] or [`StoreError::Interrupted`].
 /// It is a source of every error that contains such a failure, also of errors that are transparent, boxed or generic, and
 /// of those of `anyhow`. [`is_in`](Self::is_in) finds it. Any error and any text converts into it.
 ///
@@ -124,7 +125,9 @@ impl Outage {
     }
 }
 
-/// The error in a chain of sources that represents an outage: [`Outage`] itself converts from every error.
+/// The error that represents an outage in a chain of sources.
+///
+/// [`Outage`] itself is no error, so that every error converts into it.
 struct OutageCause(BoxError);
 
 impl<E: Into<BoxError>> From<E> for Outage {

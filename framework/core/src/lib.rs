@@ -48,3 +48,5 @@ pub mod tag;
 pub mod timestamp;
 
 pub use async_trait::async_trait;
+#[doc(hidden)]
+pub use uuid::Uuid;

@@ -5,6 +5,9 @@
 //! lease, measured by the clock of the observer. A wrong guess only causes duplicate work, because the revision of each
 //! lease is a fencing token.
 //!
+//! A node does not wait for the lease of a dead node if it has a proof of its death: a released liveness lock of the store,
+//! the end of the process on the same machine, or a new node of the same name.
+//!
 //! A node writes its document once at its start. A node that sees no other node writes no further heartbeats: it only
 //! reads, and writes again when another node appears.
 

@@ -147,6 +147,7 @@ macro_rules! __conformance_cases {
             documents: document_revision_is_never_reused;
             documents: conflicting_document_changes_have_one_winner;
             documents: invalid_document_changes_are_rejected;
+            documents: liveness_lock_is_held_by_open_store;
             document_changes: events_and_documents_commit_atomically;
             document_changes: repeated_append_changes_no_document;
             document_changes: appends_that_change_one_document_have_one_winner;

@@ -9,6 +9,7 @@ use factum_core::document::{
 };
 use factum_core::store::Store;
 use factum_engine::error::StoreError;
+use uuid::Uuid;
 
 #[async_trait]
 impl<S: Store> DocumentStore for Faulty<S> {
@@ -43,5 +44,14 @@ impl<S: Store> DocumentStore for Faulty<S> {
     async fn scan_documents(&self, scan: Scan) -> Result<Vec<Document>, StoreError> {
         self.call(StoreCall::Read, self.store().scan_documents(scan))
             .await
+    }
+
+    fn liveness_lock(&self) -> Option<Uuid> {
+        self.store().liveness_lock()
+    }
+
+    async fn released_liveness_locks(&self, ids: &[Uuid]) -> Result<Vec<Uuid>, StoreError> {
+        let released = self.store().released_liveness_locks(ids);
+        self.call(StoreCall::Read, released).await
     }
 }

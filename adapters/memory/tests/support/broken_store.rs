@@ -64,6 +64,7 @@ pub enum Fault {
     ReadsStale,
     RejectsLargestEvent,
     RejectsSomeAppends,
+    ReleasesLivenessLocks,
     RepeatsDocumentChanges,
     ReportsCommitsAsFailures,
     ReportsHeadAsPosition,

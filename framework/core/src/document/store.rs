@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use uuid::Uuid;
 
 use super::changes::DocumentChanges;
 use super::error::DocumentError;
@@ -69,4 +70,23 @@ pub trait DocumentStore: Send + Sync + 'static {
     /// # Errors
     /// Returns [`StoreError::Invalid`] if the range is not valid, and another error if the backend fails.
     async fn scan_documents(&self, scan: Scan) -> Result<Vec<Document>, StoreError>;
+
+    /// Returns the id of the liveness lock that this store holds while it is open; by default `None`.
+    ///
+    /// A liveness lock proves to other processes that a node is dead. The backend must release it when the process ends,
+    /// however it ends, and must not release it before. The clones of a store share one lock.
+    fn liveness_lock(&self) -> Option<Uuid> {
+        None
+    }
+
+    /// Returns those of the liveness locks `ids` that are certainly released; by default none.
+    ///
+    /// The runtime takes over the leases of their nodes at once. It waits until the other leases expire.
+    ///
+    /// # Errors
+    /// Returns [`StoreError`] if the store is closed. A lock that cannot be checked is not an error.
+    async fn released_liveness_locks(&self, ids: &[Uuid]) -> Result<Vec<Uuid>, StoreError> {
+        let _ = ids;
+        Ok(Vec::new())
+    }
 }

@@ -32,11 +32,20 @@ impl Membership {
     async fn round(&self, documents: &dyn DocumentStore) -> Result<(), StoreError> {
         let own = heartbeat_key(self.node);
         let found = documents.scan_documents(Scan::prefix(HEARTBEATS)).await?;
+        let others = found.iter().filter(|document| document.key != own);
+        let (expired, locks) = {
+            let mut state = self.state();
+            let expired = state.observe(others, self.lease);
+            (expired, state.liveness_locks())
+        };
+        let released = match &locks[..] {
+            [] => Vec::new(),
+            locks => documents.released_liveness_locks(locks).await?,
+        };
         let (changes, written) = {
             let mut state = self.state();
-            let others = found.iter().filter(|document| document.key != own);
-            let expired = state.observe(others, self.lease);
             let process = OsProcess::current();
+            state.replace_released(&released);
             if !*self.ready.borrow() {
                 state.replace_predecessors(self.name.as_deref());
             }
@@ -51,6 +60,7 @@ impl Membership {
                 held: state.held(),
                 name: self.name.clone(),
                 process,
+                liveness_lock: documents.liveness_lock(),
             };
             let is_written = found.iter().any(|document| document.key == own);
             match state.should_write(is_written, self.heartbeat_interval()) {

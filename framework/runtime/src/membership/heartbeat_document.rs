@@ -30,4 +30,7 @@ pub struct Heartbeat {
     pub name: Option<String>,
     /// The process of the node.
     pub process: OsProcess,
+    /// The [liveness lock](factum_core::document::DocumentStore::liveness_lock) of its store.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub liveness_lock: Option<Uuid>,
 }

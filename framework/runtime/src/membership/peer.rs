@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use factum_core::document::{Document, Revision};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::heartbeat_document::Heartbeat;
 use super::os_process::OsProcess;
@@ -23,6 +24,8 @@ pub struct Peer {
     pub name: Option<String>,
     /// Its process.
     pub process: OsProcess,
+    /// The liveness lock of its store.
+    pub liveness_lock: Option<Uuid>,
     /// Set if it has written a heartbeat since this node knows it.
     is_seen: bool,
     /// Set if this node has replaced it, until it writes another heartbeat.
@@ -40,6 +43,7 @@ impl Peer {
             held: 0,
             name: None,
             process: OsProcess::default(),
+            liveness_lock: None,
             is_seen: false,
             replaced: false,
         }
@@ -61,6 +65,7 @@ impl Peer {
             held: heartbeat.held,
             name: heartbeat.name,
             process: heartbeat.process,
+            liveness_lock: heartbeat.liveness_lock,
             ..Self::unknown(lease)
         }
     }

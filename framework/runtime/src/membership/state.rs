@@ -198,6 +198,20 @@ impl MembershipState {
         }
     }
 
+    /// Returns the liveness locks of the nodes that are not known to be dead.
+    pub fn liveness_locks(&self) -> Vec<Uuid> {
+        let unknown = self.peers.values().filter(|peer| !peer.replaced);
+        unknown.filter_map(|peer| peer.liveness_lock).collect()
+    }
+
+    /// Marks the nodes with one of these liveness locks, which are released, as replaced.
+    pub fn replace_released(&mut self, released: &[Uuid]) {
+        for peer in self.peers.values_mut() {
+            let lock = peer.liveness_lock;
+            peer.replaced |= lock.is_some_and(|lock| released.contains(&lock));
+        }
+    }
+
     /// Selects partitions to release to nodes that hold fewer.
     pub fn rebalance(&mut self, lease: Duration) {
         if self.rebalanced.is_some_and(|at| at.elapsed() < lease) {

@@ -264,8 +264,9 @@ impl RuntimeBuilder {
     /// Sets the time after which a node without heartbeats is considered dead.
     ///
     /// Other nodes then take over its work. While there are other nodes, each node writes a heartbeat every third of
-    /// this time. A node that has ended on the same machine is recognized at once. 10 milliseconds to 24 hours, default:
-    /// 30 seconds.
+    /// this time. A node that has ended on the same machine, or whose store has released its
+    /// [liveness lock](factum_core::document::DocumentStore::liveness_lock), is recognized at once. 10 milliseconds to 24
+    /// hours, default: 30 seconds.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self

@@ -52,6 +52,22 @@ fn document(key: &str, revision: Revision, value: &str) -> Document {
     }
 }
 
+/// No handle reports the liveness lock of an open store as released.
+///
+/// A clone that is dropped releases nothing.
+pub async fn liveness_lock_is_held_by_open_store<B: Backend>() {
+    let backend = B::create().await;
+    let (first, second) = (backend.open().await, backend.open().await);
+    drop(first.clone());
+    let locks = [first.liveness_lock(), second.liveness_lock()];
+    let locks: Vec<_> = locks.into_iter().flatten().collect();
+    for store in [&first, &second, &backend.open().await] {
+        let released = store.released_liveness_locks(&locks).await;
+        let released = released.expect("the locks should be checked");
+        assert!(released.is_empty(), "locks of open stores: {released:?}");
+    }
+}
+
 /// A document is found unchanged through every handle until it is deleted.
 pub async fn documents_survive_reopen<B: Backend>() {
     let backend = B::create().await;
