@@ -67,8 +67,17 @@ impl AttrSpec {
         }
         let arguments;
         parenthesized!(arguments in input);
-        while !arguments.is_empty() {
-            self.parse_argument(&arguments, &mut parse_value)?;
+        self.parse_rest(&arguments, &mut parse_value)
+    }
+
+    /// Parses `key = value, …` to the end of the input, up to the first error.
+    pub fn parse_rest(
+        &self,
+        input: ParseStream<'_>,
+        mut parse_value: impl FnMut(&Ident, ParseStream<'_>) -> Result<()>,
+    ) -> Result<()> {
+        while !input.is_empty() {
+            self.parse_argument(input, &mut parse_value)?;
         }
         Ok(())
     }

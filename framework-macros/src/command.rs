@@ -5,6 +5,9 @@ mod events;
 mod expand;
 mod fingerprint;
 mod model;
+mod queries;
+mod query_expand;
+mod query_tags;
 
 use proc_macro2::TokenStream;
 use syn::{Data, DeriveInput, Fields};

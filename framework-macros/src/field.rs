@@ -16,6 +16,7 @@ use crate::naming::check_tag_key;
 use crate::parse::check_string;
 
 /// A field whose value the generated code uses.
+#[derive(Clone)]
 pub struct FieldBinding {
     member: Member,
     index: usize,
@@ -66,6 +67,7 @@ pub fn fields_pattern<'a>(
 }
 
 /// A field with `#[tag]`.
+#[derive(Clone)]
 pub struct TagField {
     /// The key of the tag.
     pub key: String,
@@ -74,6 +76,18 @@ pub struct TagField {
     pub is_collection: bool,
     /// The attribute, for error messages.
     pub attr: Attribute,
+}
+
+impl TagField {
+    /// Creates the tag of the field with this index.
+    pub fn new(key: String, index: usize, member: Member, field: &Field, attr: &Attribute) -> Self {
+        Self {
+            key,
+            binding: FieldBinding::new(index, member, field),
+            is_collection: is_collection(&field.ty),
+            attr: attr.clone(),
+        }
+    }
 }
 
 /// The collections whose values can be tags, by the name of the type.
@@ -117,13 +131,8 @@ pub fn tag_fields(fields: &Fields, errors: &mut Errors) -> Vec<TagField> {
     for (index, (member, field)) in fields.members().zip(fields).enumerate() {
         let mut attrs = attributes(field, "tag");
         let Some(attr) = attrs.next() else { continue };
-        match tag_key(attr, field) {
-            Ok(key) => tag_fields.push(TagField {
-                key,
-                binding: FieldBinding::new(index, member, field),
-                is_collection: is_collection(&field.ty),
-                attr: attr.clone(),
-            }),
+        match literal_key(attr).and_then(|key| tag_key(attr, key.as_ref(), field)) {
+            Ok(key) => tag_fields.push(TagField::new(key, index, member, field, attr)),
             Err(error) => errors.push(error),
         }
         for duplicate in attrs {
@@ -134,22 +143,31 @@ pub fn tag_fields(fields: &Fields, errors: &mut Errors) -> Vec<TagField> {
     tag_fields
 }
 
-fn tag_key(attr: &Attribute, field: &Field) -> Result<String> {
+/// Returns the key in the attribute, if there is one.
+fn literal_key(attr: &Attribute) -> Result<Option<LitStr>> {
     let syntax = "expected `#[tag]` or `#[tag(\"course\")]`";
-    match (&attr.meta, &field.ident) {
-        (Meta::Path(_), Some(ident)) => Ok(ident.unraw().to_string()),
-        (Meta::Path(path), None) => {
-            let message = "missing tag key on an unnamed field; write `#[tag(\"course\")]`";
-            Err(Error::new_spanned(path, message))
+    match &attr.meta {
+        Meta::Path(_) => Ok(None),
+        Meta::List(list) => {
+            let key = list.parse_args();
+            Ok(Some(key.map_err(|error| Error::new(error.span(), syntax))?))
         }
-        (Meta::List(list), _) => {
-            let key: LitStr = list
-                .parse_args()
-                .map_err(|error| Error::new(error.span(), syntax))?;
-            check_string(&key, "a tag key", check_tag_key)?;
+        Meta::NameValue(meta) => Err(Error::new_spanned(meta, syntax)),
+    }
+}
+
+/// Returns the tag key of a field: the text in the attribute, or the name of the field.
+pub fn tag_key(attr: &Attribute, key: Option<&LitStr>, field: &Field) -> Result<String> {
+    match (key, &field.ident) {
+        (Some(key), _) => {
+            check_string(key, "a tag key", check_tag_key)?;
             Ok(key.value())
         }
-        (Meta::NameValue(meta), _) => Err(Error::new_spanned(meta, syntax)),
+        (None, Some(ident)) => Ok(ident.unraw().to_string()),
+        (None, None) => {
+            let message = "missing tag key on an unnamed field; write `#[tag(\"course\")]`";
+            Err(Error::new_spanned(&attr.meta, message))
+        }
     }
 }
 

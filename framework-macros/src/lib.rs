@@ -145,8 +145,9 @@ pub fn aggregate(input: TokenStream) -> TokenStream {
 /// | key | meaning | default |
 /// |---|---|---|
 /// | `on = Account` | an aggregate, a tuple of two to four, or a `Vec` or `Option` of one | required |
-/// | `query = Seats` | a state that is folded from a DCB query, in addition to `on` | none |
-/// | `events = (A, B)` | the events of the DCB query: a type or a tuple of types | the events of the aggregate in `on` |
+/// | `query = Seats`, `query = (Course, Student)` | a state that is folded from a DCB query, in addition to `on`; a tuple of two to four for several | none |
+/// | `query(Seats, events = A)` | a DCB query with events of its own; repeat the key for several | none |
+/// | `events = (A, B)` | the events of the DCB queries without their own: a type or a tuple of types | the events of the aggregate in `on` |
 /// | `events = A::{Opened, Closed}` | some variants of an event only, also in a tuple: `(A::{Opened}, B)` | all variants |
 /// | `now` | the decision also receives the time, by the clock of the engine | no time |
 /// | `name = "withdraw"` | the name in traces, and in commands that a process manager or a deadline stores | the name of the struct |
@@ -159,7 +160,8 @@ pub fn aggregate(input: TokenStream) -> TokenStream {
 /// | attribute | meaning |
 /// |---|---|
 /// | `#[id]` | the id of the aggregate. A tuple needs one field for each element, in the same order. For a `Vec`, one field holds the list of ids; for an `Option`, an `Option` of the id |
-/// | `#[tag]`, `#[tag("course")]` | a tag of the DCB query; its key is the name of the field or the given text, and an event of the query must have it. At least one; events with any of the tags match. An `Option` is a tag or none, a list is a tag for each value; without any value, no event matches |
+/// | `#[tag]`, `#[tag("course")]` | a tag of the DCB query; a field can have several; its key is the name of the field or the given text, and an event of the query must have it. At least one; events with any of the tags match. An `Option` is a tag or none, a list is a tag for each value; without any value, no event matches |
+/// | `#[tag(Course)]`, `#[tag("course", Course, Student)]` | a tag of the named DCB queries, for a command with several |
 /// | `#[fingerprint(skip)]` | an [idempotency key] does not compare the field: a time or an id that a retry creates again |
 ///
 /// An idempotency key identifies a command by its content: the fields that serde serializes. It leaves out a field with
@@ -193,6 +195,14 @@ pub fn aggregate(input: TokenStream) -> TokenStream {
 /// #[derive(Command, Serialize)]
 /// #[command(on = Lamp, query = BrokenLamps, events = LampEvent::{Broken, Repaired})]
 /// struct Replace { #[id] lamp: u32, #[tag] house: u32 }
+///
+/// #[derive(Command, Serialize)]
+/// #[command(on = Lamp, query = (BrokenLamps as here, BrokenLamps as there), events = LampEvent::{Broken, Repaired})]
+/// struct Lend {
+///     #[id] lamp: u32,
+///     #[tag("house", here)] from: u32,
+///     #[tag("house", there)] to: u32,
+/// }
 ///
 /// #[derive(Default)]
 /// struct BrokenLamps(u32);

@@ -123,7 +123,9 @@ pub mod event {
 /// Commands: decisions, consistency boundaries and the deadlines that decisions set.
 pub mod command {
     pub use factum_engine::aggregate::{Aggregate, Apply, SnapshotPolicy};
-    pub use factum_engine::boundary::{Boundary, InvalidTarget, Queried, Timed};
+    pub use factum_engine::boundary::{
+        Boundary, DcbQuery, Folded, InvalidTarget, Queried, Queries, Timed,
+    };
     pub use factum_engine::command::{Command, Decide};
     pub use factum_engine::events::{Events, InvalidDeadline};
 }
@@ -215,7 +217,7 @@ pub mod __private {
 
     pub use factum_core::tag::{InvalidTag, Tag};
     pub use factum_engine::aggregate::{Aggregate, SnapshotPolicy};
-    pub use factum_engine::boundary::{Boundary, Queried, Timed};
+    pub use factum_engine::boundary::{Boundary, DcbQuery, Folded, Queried, Timed};
     pub use factum_engine::codec::{
         Compared, ViaNothing, ViaPartialEq, struct_from_json, struct_to_json, variant_from_json,
         variant_to_json,
@@ -235,8 +237,6 @@ pub mod __private {
     pub use factum_engine::process::{ProcessManager, SentBy};
     pub use factum_engine::projection::Projection;
     pub use factum_engine::upcast::{Upcaster, call_upcaster};
-
-    use factum_core::query::Query;
 
     /// Returns whether an event type of the set has a tag with this key.
     pub const fn has_tag(set: &[SelectedTypes], key: &str) -> bool {
@@ -258,15 +258,6 @@ pub mod __private {
 
     /// The event type of an aggregate.
     pub type EventOf<A> = <A as Aggregate>::Event;
-
-    /// Returns the query for events with any of `tags`, or the first invalid tag.
-    pub fn any_tag(
-        tags: impl IntoIterator<Item = Result<Tag, InvalidTag>>,
-    ) -> Result<Query, InvalidTag> {
-        tags.into_iter()
-            .collect::<Result<Vec<_>, _>>()
-            .map(Query::any_tag)
-    }
 
     /// Returns a tag for each of `values`.
     pub fn each_tag<'v, T: std::fmt::Display + ?Sized + 'v>(

@@ -3,6 +3,7 @@
 use syn::{Attribute, LitStr, Path, Type};
 
 use super::events::EventsArg;
+use super::queries::QueriesArg;
 use crate::attr::{AttrArg, AttrSpec};
 use crate::errors::Errors;
 use crate::naming::check_command_name;
@@ -26,9 +27,9 @@ pub struct CommandAttr {
     pub name: AttrArg<LitStr>,
     /// The aggregate, the tuple or the list that the command reads.
     pub on: AttrArg<Type>,
-    /// The state that the DCB query folds.
-    pub query: AttrArg<Type>,
-    /// The events of the DCB query.
+    /// The states that the DCB queries fold.
+    pub query: QueriesArg,
+    /// The events of the DCB queries without events of their own.
     pub events: AttrArg<EventsArg>,
     /// Set if the decision receives the time.
     pub now: AttrArg<()>,
@@ -55,7 +56,7 @@ impl CommandAttr {
                 attr.now
                     .parse_with(key, input, |input| parse::flag(key, input))
             } else if key == "query" {
-                attr.query.parse_assignment(key, input, parse::ty)
+                attr.query.parse(key, input)
             } else {
                 attr.events.parse_assignment(key, input, EventsArg::parse)
             }

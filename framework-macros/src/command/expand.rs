@@ -5,26 +5,27 @@ use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Error, Type};
 
-use super::model::{CommandModel, DcbQueryModel};
+use super::model::CommandModel;
+use super::query_expand;
 use crate::container::Container;
 use crate::errors::into_type_and_items;
-use crate::field::{fields_pattern, tag_values};
+use crate::field::fields_pattern;
 
 /// Returns the impl of `Command`.
 pub fn expand(container: &Container<'_>, model: &CommandModel<'_>) -> TokenStream {
     let private = &container.private;
     let head = container.impl_head(&quote!(#private::Command));
     let name = &model.name;
-    let tags = tags_constant(model);
+    let tags = query_expand::tags_constant(model);
     let schema_version = schema_version_constants(container, model);
     let on = on_type(container, model);
     let pattern = target_pattern(model);
     let target = target_value(container, model);
     let clause = where_clause(container, model);
     let fingerprint = model.fingerprint.expand(container);
-    let tag_checks = tag_checks(container, model);
-    let events = model.query.as_ref().and_then(|query| query.events);
-    let event_checks = events.map(|events| events.checks(container));
+    let tag_checks = query_expand::tag_checks(container, model);
+    let event_checks = model.event_sets.iter();
+    let event_checks = event_checks.map(|events| events.checks(container));
     // If a field has another type than the id, the compiler points at `on` for the expected type.
     let (span, private) = (model.on.span(), container.private_at(model.on.span()));
     let returned = quote_spanned!(span=> <#on as #private::Boundary>::Target<'_>);
@@ -44,7 +45,7 @@ pub fn expand(container: &Container<'_>, model: &CommandModel<'_>) -> TokenStrea
         }
 
         #tag_checks
-        #event_checks
+        #(#event_checks)*
     }
 }
 
@@ -66,36 +67,6 @@ pub fn stub(container: &Container<'_>, error: Error) -> TokenStream {
             }
         }
     }
-}
-
-/// Returns the constant `TAGS` with the tag keys of the DCB query, if there is one.
-fn tags_constant(model: &CommandModel<'_>) -> Option<TokenStream> {
-    let query = model.query.as_ref()?;
-    let keys = query.tags.iter().map(|tag| &tag.key);
-    Some(quote!(const TAGS: &'static [&'static str] = &[#(#keys),*];))
-}
-
-/// Returns assertions that an event of the DCB query has each tag.
-///
-/// Without such an event, the query would find nothing.
-fn tag_checks(container: &Container<'_>, model: &CommandModel<'_>) -> Option<TokenStream> {
-    let query = model.query.as_ref()?;
-    let events = query_events(container, model.on, query);
-    let checks = query.tags.iter().map(|tag| {
-        let (key, span) = (&tag.key, tag.attr.span());
-        let private = container.private_at(span);
-        let message = format!(
-            "no event of the DCB query has a tag with the key `{key}`; write `#[tag]` on that field of an event, or \
-             `#[tag(\"…\")]` here with the key that the events have"
-        );
-        quote_spanned!(span=>
-            const _: () = ::core::assert!(
-                #private::has_tag(<#events as #private::EventSet>::SELECTED, #key),
-                #message
-            );
-        )
-    });
-    Some(quote!(#(#checks)*))
 }
 
 /// Returns the constants `VERSION` and `UPCASTERS`, unless the schema version is 1.
@@ -125,23 +96,21 @@ fn on_type(container: &Container<'_>, model: &CommandModel<'_>) -> TokenStream {
 /// Returns the boundary without the time.
 fn boundary_type(container: &Container<'_>, model: &CommandModel<'_>) -> TokenStream {
     let on = model.on;
-    let Some(query) = &model.query else {
+    let Some(queries) = query_expand::queries_type(container, model) else {
         return quote!(#on);
     };
-    let state = query.state;
-    let (span, private) = (state.span(), container.private_at(state.span()));
-    let events = query_events(container, on, query);
-    quote_spanned!(span=> #private::Queried<#on, #state, #events>)
+    let private = container.private_at(model.on.span());
+    quote!(#private::Queried<#on, #queries>)
 }
 
 /// Returns the pattern that binds the fields with `#[id]` and `#[tag]` to variables.
 fn target_pattern(model: &CommandModel<'_>) -> TokenStream {
     let ids = model.ids.iter().map(|id| &id.binding);
-    let tags = model.query.iter().flat_map(|query| &query.tags);
+    let tags = model.queries.iter().flat_map(|query| &query.tags);
     fields_pattern(&quote!(Self), ids.chain(tags.map(|tag| &tag.binding)))
 }
 
-/// Returns the value of the function `target`: the ids, and the DCB query if there is one.
+/// Returns the value of the function `target`: the ids, and the DCB queries if there are any.
 fn target_value(container: &Container<'_>, model: &CommandModel<'_>) -> TokenStream {
     let ids = model.ids.iter().map(|id| id.binding.variable());
     let ids = if let Type::Tuple(_) = model.on {
@@ -149,12 +118,9 @@ fn target_value(container: &Container<'_>, model: &CommandModel<'_>) -> TokenStr
     } else {
         quote!(#(#ids)*)
     };
-    match &model.query {
+    match query_expand::queries_target(container, model) {
         None => ids,
-        Some(query) => {
-            let (private, tags) = (&container.private, tag_values(container, &query.tags));
-            quote!((#ids, #private::any_tag(#tags)))
-        }
+        Some(queries) => quote!((#ids, #queries)),
     }
 }
 
@@ -163,25 +129,6 @@ fn where_clause(container: &Container<'_>, model: &CommandModel<'_>) -> TokenStr
     let (on, span) = (model.on, model.on.span());
     let private = container.private_at(span);
     let boundary = quote_spanned!(span=> #on: #private::Boundary);
-    let Some(query) = &model.query else {
-        return boundary;
-    };
-    let (state, span) = (query.state, query.state.span());
-    let private = container.private_at(span);
-    let events = query_events(container, on, query);
-    quote_spanned! {span=>
-        #boundary,
-        #events: #private::EventSet,
-        #state: #private::ApplySet<#events> + ::core::default::Default
-    }
-}
-
-fn query_events(container: &Container<'_>, on: &Type, query: &DcbQueryModel<'_>) -> TokenStream {
-    match query.events {
-        Some(events) => events.set(container),
-        None => {
-            let (span, private) = (query.state.span(), container.private_at(query.state.span()));
-            quote_spanned!(span=> #private::EventOf<#on>)
-        }
-    }
+    let bounds = query_expand::bounds(container, model);
+    quote!(#boundary #(, #bounds)*)
 }

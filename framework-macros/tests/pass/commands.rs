@@ -1,6 +1,6 @@
 //! Commands of every shape.
 
-use factum::command::Queried;
+use factum::command::{Folded, Queried};
 use factum::prelude::*;
 
 #[derive(Event, Serialize, Deserialize)]
@@ -165,15 +165,15 @@ fn main() {
         course: 7,
         by: "me".into(),
     };
-    on::<_, Queried<Seat, Taken, SeatEvent>>(&take);
+    on::<_, Queried<Seat, Folded<Taken, SeatEvent>>>(&take);
     assert_eq!(take.target().0, &1);
-    assert!(take.target().1.is_ok());
+    assert!(take.target().1.query().is_ok());
     let both = TakeBoth {
         seat: 1,
         room: "a".into(),
     };
-    on::<_, Queried<(Seat, Room), Taken, (SeatEvent, RoomEvent)>>(&both);
-    on::<_, Queried<Vec<Seat>, Taken, SeatEvent>>(&TakeMany(vec![1], 2));
+    on::<_, Queried<(Seat, Room), Folded<Taken, (SeatEvent, RoomEvent)>>>(&both);
+    on::<_, Queried<Vec<Seat>, Folded<Taken, SeatEvent>>>(&TakeMany(vec![1], 2));
     assert!(
         TakeIfFree {
             by: "\n".into(),
@@ -181,6 +181,7 @@ fn main() {
         }
         .target()
         .1
+        .query()
         .is_err()
     );
 }

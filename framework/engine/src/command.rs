@@ -1,12 +1,14 @@
 //! [`Command`] and [`Decide`]: requests to change state, and the decisions on them.
 
 pub(crate) mod boundary;
+pub(crate) mod dcb_query;
 mod deadline;
 #[doc(hidden)]
 pub mod fingerprint;
 mod optional;
 pub(crate) mod part;
 pub(crate) mod queried;
+pub(crate) mod queries;
 pub(crate) mod query_state;
 mod sealed;
 pub(crate) mod shape;
@@ -30,6 +32,7 @@ use crate::domain::upcast::Upcaster;
 /// | a list | `on = Vec<Account>` | one, a list of ids | `Vec<&Account>` | `Vec<Events<AccountEvent>>` |
 /// | one or none | `on = Option<Account>` | one, an `Option` of an id | `Option<&Account>` | `Events<AccountEvent>`, empty without an aggregate |
 /// | with a DCB query | `query = Seats` | as above, and `#[tag]` fields | `(as above, &Seats)` | as above |
+/// | with several | `query = (Course, Student)` | as above, and `#[tag(Course)]` fields | `(as above, (&Course, &Student))` | as above |
 /// | with the time | `now` | as above | `(as above, Timestamp)` | as above |
 ///
 /// A DCB query finds every event that has *any* of the tags in the `#[tag]` fields, whatever its stream. `Seats` folds

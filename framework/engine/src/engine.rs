@@ -14,6 +14,7 @@ mod execution_loop;
 mod history;
 mod load;
 mod pipelined_append;
+mod query_locks;
 mod receipt;
 mod retry_policy;
 mod stream_queues;

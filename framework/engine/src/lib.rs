@@ -36,15 +36,15 @@ pub use domain::{
 /// The consistency boundary of a command, as a type.
 pub mod boundary {
     pub use crate::command::boundary::{Boundary, InvalidTarget};
+    pub use crate::command::dcb_query::DcbQuery;
     pub use crate::command::queried::Queried;
-    #[doc(hidden)]
-    pub use crate::command::query_state::QueryState;
+    pub use crate::command::queries::{Folded, Queries};
     pub use crate::command::timed::Timed;
     #[doc(hidden)]
     pub use crate::state::aggregate_state::AggregateState;
 
     #[doc(hidden)]
     pub mod shape {
-        pub use crate::command::shape::{List, Optional, Shape, Single, WithQuery};
+        pub use crate::command::shape::{List, Optional, Shape, Single, WithQueries};
     }
 }

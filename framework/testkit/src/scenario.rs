@@ -8,12 +8,11 @@ use factum_core::event_id::EventIdGenerator;
 use factum_core::metadata::Metadata;
 use factum_core::timestamp::Timestamp;
 use factum_engine::aggregate::Aggregate;
-use factum_engine::boundary::shape::{List, Optional, Shape, Single, WithQuery};
-use factum_engine::boundary::{AggregateState, Boundary, QueryState};
+use factum_engine::boundary::shape::{List, Optional, Shape, Single, WithQueries};
+use factum_engine::boundary::{AggregateState, Boundary, Queries};
 use factum_engine::codec::{Encoder, Verification};
 use factum_engine::command::Decide;
 use factum_engine::event::Event;
-use factum_engine::event_set::{ApplySet, EventSet};
 use factum_engine::events::Events;
 use factum_engine::record::{DecodeEvent as _, RecordedEvent};
 
@@ -330,23 +329,18 @@ impl<A: Aggregate> Replay for Optional<A> {
     }
 }
 
-impl<B, Q, S> Replay for WithQuery<B, Q, S>
-where
-    B: Replay,
-    Q: ApplySet<S> + Default + Send + Sync + 'static,
-    S: EventSet,
-{
+impl<B: Replay, L: Queries> Replay for WithQueries<B, L> {
     #[track_caller]
-    fn replay((parts, query): &mut (B::Parts, QueryState<Q, S>), log: &[RecordedEvent]) {
+    fn replay((parts, queries): &mut (B::Parts, L::Parts), log: &[RecordedEvent]) {
         B::replay(parts, log);
         for record in log {
-            if let Err(error) = query.apply(record) {
+            if let Err(error) = L::apply(queries, record) {
                 does_not_survive(record, &error);
             }
         }
     }
 
-    fn nothing((parts, _): &(B::Parts, QueryState<Q, S>)) -> B::Decision {
+    fn nothing((parts, _): &(B::Parts, L::Parts)) -> B::Decision {
         B::nothing(parts)
     }
 }
@@ -420,14 +414,15 @@ impl<A: Aggregate> Past<Optional<A>> for Vec<A::Event> {
     }
 }
 
-impl<B, Q, S, G, F> Past<WithQuery<B, Q, S>> for (G, F)
+impl<B, L, G, F> Past<WithQueries<B, L>> for (G, F)
 where
     B: Shape,
+    L: Queries,
     G: Past<B>,
     F: EventLists,
 {
     #[track_caller]
-    fn record(self, parts: &(B::Parts, QueryState<Q, S>), log: &mut GivenLog) {
+    fn record(self, parts: &(B::Parts, L::Parts), log: &mut GivenLog) {
         self.0.record(&parts.0, log);
         self.1.append_to(log);
     }
@@ -509,9 +504,9 @@ impl<A: Aggregate> ExpectedOutcome<Optional<A>> for Events<A::Event> {
 }
 
 #[diagnostic::do_not_recommend]
-impl<B: Shape, Q, S, X: ExpectedOutcome<B>> ExpectedOutcome<WithQuery<B, Q, S>> for X {
+impl<B: Shape, L: Queries, X: ExpectedOutcome<B>> ExpectedOutcome<WithQueries<B, L>> for X {
     #[track_caller]
-    fn decision(self, (parts, _): &(B::Parts, QueryState<Q, S>)) -> B::Decision {
+    fn decision(self, (parts, _): &(B::Parts, L::Parts)) -> B::Decision {
         ExpectedOutcome::<B>::decision(self, parts)
     }
 }

@@ -44,6 +44,9 @@ pub trait Boundary: Sealed + Sized + Send + Sync + 'static {
     /// Whether a state needs the records of its events, which exist only after they are stored.
     #[doc(hidden)]
     const NEEDS_RECORDS: bool;
+    /// Whether the boundary has a DCB query.
+    #[doc(hidden)]
+    const HAS_QUERIES: bool = false;
 
     /// Returns the parts without any events.
     ///
@@ -269,7 +272,7 @@ impl<A: Aggregate> Boundary for Vec<A> {
 
 macro_rules! tuple_boundary {
     ($($part:ident $index:tt),+) => {
-        impl<$($part: Boundary),+> Sealed for ($($part,)+) {}
+        impl<$($part: Sealed),+> Sealed for ($($part,)+) {}
 
         impl<$($part: Boundary),+> Boundary for ($($part,)+) {
             type Target<'a> = ($($part::Target<'a>,)+);
@@ -278,6 +281,7 @@ macro_rules! tuple_boundary {
             type Parts = ($($part::Parts,)+);
             type Shape = ($($part::Shape,)+);
             const NEEDS_RECORDS: bool = $($part::NEEDS_RECORDS)||+;
+            const HAS_QUERIES: bool = $($part::HAS_QUERIES)||+;
 
             fn parts(target: Self::Target<'_>) -> Result<Self::Parts, InvalidTarget> {
                 Ok(($($part::parts(target.$index)?,)+))

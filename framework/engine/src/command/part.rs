@@ -7,17 +7,22 @@ use factum_core::stream_id::StreamId;
 
 use crate::domain::aggregate::Aggregate;
 use crate::state::aggregate_state::AggregateState;
-use crate::state::cache::CachedState;
+use crate::state::cache::{AggregateCache, CachedState, QueryKey};
 use crate::state::due_snapshot::{DueSnapshot, due_snapshot};
 use crate::state::load_error::LoadError;
 use crate::state::loader::{CacheHit, StateLoader};
 
-/// The parts of a boundary; a tuple has at most four.
+/// The parts of a boundary.
 pub type BoundaryParts<'p> = Vec<&'p mut dyn BoundaryPart>;
 
 /// One aggregate or DCB query of a boundary, without its type.
 #[async_trait]
 pub trait BoundaryPart: Send {
+    /// Returns the part as a DCB query, if it is one.
+    fn as_query(&mut self) -> Option<&mut dyn QueryPart> {
+        None
+    }
+
     /// Returns the stream of the aggregate, or `None` for a query.
     fn stream(&self) -> Option<&StreamId>;
 
@@ -27,9 +32,6 @@ pub trait BoundaryPart: Send {
     /// Returns the position of the last event that the state depends on.
     fn position(&self) -> Position;
 
-    /// Returns the append condition of a query.
-    fn condition(&self) -> Option<AppendCondition>;
-
     /// Loads the state from the cache. Returns `None` if it has none.
     fn load_cached(&mut self, loader: &StateLoader) -> Option<CacheHit>;
 
@@ -38,9 +40,6 @@ pub trait BoundaryPart: Send {
 
     /// Drops the cached state that is about to be changed, so that the change needs no copy.
     fn release_cached(&self);
-
-    /// Releases the shared state that the decision was based on.
-    fn end_decision(&mut self) {}
 
     /// Returns the state, and leaves the state of an aggregate without events.
     ///
@@ -63,6 +62,30 @@ pub trait BoundaryPart: Send {
     fn keep(&mut self, loader: &StateLoader, previous: Version);
 }
 
+/// A DCB query of a boundary, without the types of its state and its events.
+///
+/// All commands with the query share its state, which each locks from the load to the end of the decision.
+#[async_trait]
+pub trait QueryPart: Send {
+    /// Returns the key of the shared state in the cache.
+    fn key(&self) -> QueryKey;
+
+    /// Returns whether the command holds the lock of the shared state.
+    fn is_locked(&self) -> bool;
+
+    /// Finds the shared state in the cache, and returns its address in memory.
+    fn find(&mut self, cache: &AggregateCache, key: QueryKey) -> usize;
+
+    /// Waits for the lock of the shared state that was found.
+    async fn lock(&mut self);
+
+    /// Releases the shared state. The command must lock and refresh it before it decides again.
+    fn release(&mut self);
+
+    /// Returns the append condition of the decision; `None` if no event can match.
+    fn condition(&self) -> Option<AppendCondition>;
+}
+
 #[async_trait]
 impl<A: Aggregate> BoundaryPart for AggregateState<A> {
     fn stream(&self) -> Option<&StreamId> {
@@ -75,10 +98,6 @@ impl<A: Aggregate> BoundaryPart for AggregateState<A> {
 
     fn position(&self) -> Position {
         self.position
-    }
-
-    fn condition(&self) -> Option<AppendCondition> {
-        None
     }
 
     fn load_cached(&mut self, loader: &StateLoader) -> Option<CacheHit> {

@@ -1,61 +1,52 @@
-//! [`Queried`]: a boundary with a DCB query.
+//! [`Queried`]: a boundary with DCB queries.
 
 use std::marker::PhantomData;
 
 use factum_core::append::StreamAppend;
-use factum_core::query::Query;
 use factum_core::stream_id::StreamId;
-use factum_core::tag::InvalidTag;
 use factum_core::timestamp::Timestamp;
 
 use crate::command::boundary::{Boundary, DecisionPlaces, InvalidTarget};
 use crate::command::part::BoundaryParts;
-use crate::command::query_state::QueryState;
+use crate::command::queries::Queries;
 use crate::command::sealed::Sealed;
-use crate::command::shape::WithQuery;
+use crate::command::shape::WithQueries;
 use crate::domain::codec::Encoder;
 use crate::domain::deadline::DeadlineChanges;
 use crate::domain::error::EncodeError;
-use crate::domain::event_set::{ApplySet, EventSet};
 
-/// The boundary `B` with a DCB query, whose events are folded into the state `Q`.
+/// The boundary `B` with the DCB query `L`, or with a tuple of up to four.
 ///
-/// The query finds events of the set `S`. The decision is stored only if no other event that matches the query was
+/// Each query is a [`Folded`](crate::boundary::Folded) state. The decision is stored only if no other event that one of the queries matches was
 /// stored since.
 #[derive(Debug)]
-pub struct Queried<B, Q, S> {
+pub struct Queried<B, L> {
     boundary: PhantomData<fn() -> B>,
-    state: PhantomData<fn() -> Q>,
-    events: PhantomData<fn() -> S>,
+    queries: PhantomData<fn() -> L>,
 }
 
-impl<B, Q, S> Sealed for Queried<B, Q, S> {}
+impl<B, L> Sealed for Queried<B, L> {}
 
-impl<B, Q, S> Boundary for Queried<B, Q, S>
-where
-    B: Boundary,
-    Q: ApplySet<S> + Default + Send + Sync + 'static,
-    S: EventSet,
-{
-    type Target<'a> = (B::Target<'a>, Result<Query, InvalidTag>);
-    type State<'a> = (B::State<'a>, &'a Q);
+impl<B: Boundary, L: Queries> Boundary for Queried<B, L> {
+    type Target<'a> = (B::Target<'a>, L::Target);
+    type State<'a> = (B::State<'a>, L::State<'a>);
     type Decision = B::Decision;
-    type Parts = (B::Parts, QueryState<Q, S>);
-    type Shape = WithQuery<B::Shape, Q, S>;
+    type Parts = (B::Parts, L::Parts);
+    type Shape = WithQueries<B::Shape, L>;
     const NEEDS_RECORDS: bool = B::NEEDS_RECORDS;
+    const HAS_QUERIES: bool = true;
 
-    fn parts((target, query): Self::Target<'_>) -> Result<Self::Parts, InvalidTarget> {
-        let query = query?.and(Query::event_types(S::names()));
-        Ok((B::parts(target)?, QueryState::new(query)))
+    fn parts((target, queries): Self::Target<'_>) -> Result<Self::Parts, InvalidTarget> {
+        Ok((B::parts(target)?, L::parts(queries)?))
     }
 
     fn list_parts<'p>(parts: &'p mut Self::Parts, list: &mut BoundaryParts<'p>) {
         B::list_parts(&mut parts.0, list);
-        list.push(&mut parts.1);
+        L::list_parts(&mut parts.1, list);
     }
 
     fn state<'p>(parts: &'p Self::Parts, now: &dyn Fn() -> Timestamp) -> Self::State<'p> {
-        (B::state(&parts.0, now), parts.1.state())
+        (B::state(&parts.0, now), L::state(&parts.1))
     }
 
     fn encode(

@@ -1,6 +1,8 @@
 //! [`QueryState`]: the state of a DCB query.
 
+use std::any::TypeId;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use factum_core::append::AppendCondition;
@@ -10,19 +12,21 @@ use factum_core::record::RecordedEvent;
 use factum_core::stream_id::StreamId;
 use tokio::sync::OwnedMutexGuard;
 
-use crate::command::part::BoundaryPart;
+use crate::command::dcb_query::StartState;
+use crate::command::part::{BoundaryPart, QueryPart};
 use crate::domain::error::DecodeError;
 use crate::domain::event_set::{ApplySet, EventSet};
-use crate::state::cache::CachedState;
+use crate::state::cache::{AggregateCache, CachedState, QueryKey};
 use crate::state::due_snapshot::DueSnapshot;
 use crate::state::load_error::LoadError;
 use crate::state::loader::{CacheHit, StateLoader};
-use crate::state::query_fold::QueryFold;
+use crate::state::query_fold::{QueryFold, SharedFold};
 
 /// The state `Q`, folded from the events of the set `S` that a DCB query finds.
 #[derive(Debug)]
 pub struct QueryState<Q, S> {
     query: Query,
+    start: StartState<Q>,
     fold: FoldAccess<Q>,
     /// The position up to which the decision has read.
     position: Position,
@@ -34,25 +38,26 @@ pub struct QueryState<Q, S> {
 enum FoldAccess<Q> {
     /// The command has a state of its own.
     Own(QueryFold<Q>),
+    /// The command is about to wait for the lock of the shared state.
+    Found(SharedFold<Q>),
     /// The command holds the lock of the shared state.
     Locked(OwnedMutexGuard<QueryFold<Q>>),
     /// The command has decided.
     Released,
 }
 
-impl<Q: Default, S> QueryState<Q, S> {
+impl<Q, S> QueryState<Q, S> {
     /// Creates the state of a query that has not read any event.
-    pub fn new(query: Query) -> Self {
+    pub fn new(query: Query, start: StartState<Q>) -> Self {
         Self {
             query,
-            fold: FoldAccess::Own(QueryFold::default()),
+            fold: FoldAccess::Own(QueryFold::new(start.create())),
+            start,
             position: Position::ZERO,
             events: PhantomData,
         }
     }
-}
 
-impl<Q, S> QueryState<Q, S> {
     /// Returns the state.
     ///
     /// # Panics
@@ -61,7 +66,9 @@ impl<Q, S> QueryState<Q, S> {
         match &self.fold {
             FoldAccess::Own(fold) => &fold.state,
             FoldAccess::Locked(fold) => &fold.state,
-            FoldAccess::Released => unreachable!("a decision loads the state of its query first"),
+            FoldAccess::Found(_) | FoldAccess::Released => {
+                unreachable!("a decision loads the state of its query first")
+            }
         }
     }
 }
@@ -80,11 +87,61 @@ impl<Q: ApplySet<S>, S: EventSet> QueryState<Q, S> {
 }
 
 #[async_trait]
-impl<Q, S> BoundaryPart for QueryState<Q, S>
+impl<Q, S> QueryPart for QueryState<Q, S>
 where
-    Q: ApplySet<S> + Default + Send + Sync + 'static,
+    Q: ApplySet<S> + Send + Sync + 'static,
     S: EventSet,
 {
+    fn key(&self) -> QueryKey {
+        QueryKey {
+            fold: TypeId::of::<(QueryFold<Q>, S)>(),
+            start: self.start.function(),
+            query: self.query.clone(),
+            copy: 0,
+        }
+    }
+
+    fn is_locked(&self) -> bool {
+        matches!(self.fold, FoldAccess::Locked(_))
+    }
+
+    fn find(&mut self, cache: &AggregateCache, key: QueryKey) -> usize {
+        let fold = cache.query(key, || QueryFold::new(self.start.create()));
+        let address = Arc::as_ptr(&fold).addr();
+        self.fold = FoldAccess::Found(fold);
+        address
+    }
+
+    async fn lock(&mut self) {
+        if let FoldAccess::Found(fold) = &self.fold {
+            let fold = Arc::clone(fold);
+            self.fold = FoldAccess::Locked(fold.lock_owned().await);
+        }
+    }
+
+    fn release(&mut self) {
+        self.fold = FoldAccess::Released;
+    }
+
+    fn condition(&self) -> Option<AppendCondition> {
+        let condition = || AppendCondition {
+            query: self.query.clone(),
+            after: self.position,
+        };
+        (!self.query.matches_nothing()).then(condition)
+    }
+}
+
+#[async_trait]
+impl<Q, S> BoundaryPart for QueryState<Q, S>
+where
+    Q: ApplySet<S> + Send + Sync + 'static,
+    S: EventSet,
+{
+    fn as_query(&mut self) -> Option<&mut dyn QueryPart> {
+        Some(self)
+    }
+
     fn stream(&self) -> Option<&StreamId> {
         None
     }
@@ -97,14 +154,6 @@ where
         self.position
     }
 
-    fn condition(&self) -> Option<AppendCondition> {
-        let condition = || AppendCondition {
-            query: self.query.clone(),
-            after: self.position,
-        };
-        (!self.query.matches_nothing()).then(condition)
-    }
-
     fn load_cached(&mut self, _loader: &StateLoader) -> Option<CacheHit> {
         None
     }
@@ -114,10 +163,6 @@ where
     }
 
     fn release_cached(&self) {}
-
-    fn end_decision(&mut self) {
-        self.fold = FoldAccess::Released;
-    }
 
     fn take(&mut self) -> Option<CachedState> {
         None
@@ -130,18 +175,14 @@ where
     }
 
     async fn refresh(&mut self, loader: &StateLoader) -> Result<bool, LoadError> {
-        let mut fold = match std::mem::replace(&mut self.fold, FoldAccess::Released) {
-            FoldAccess::Locked(fold) => fold,
-            FoldAccess::Own(_) | FoldAccess::Released => {
-                let shared = loader.cache.query::<Q, S>(&self.query);
-                shared.lock_owned().await
-            }
+        let FoldAccess::Locked(fold) = &mut self.fold else {
+            unreachable!("a command locks the states of its queries first")
         };
-        fold.refresh(&self.query, &*loader.store).await?;
+        let start = || self.start.create();
+        fold.refresh(&self.query, &*loader.store, &start).await?;
         // Another command may have applied the events after the last decision.
         let has_changed = fold.last_event > self.position;
         self.position = fold.position;
-        self.fold = FoldAccess::Locked(fold);
         Ok(has_changed)
     }
 

@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use crate::command::query_state::QueryState;
+use crate::command::queries::Queries;
 use crate::domain::aggregate::Aggregate;
 use crate::domain::events::Events;
 use crate::state::aggregate_state::AggregateState;
@@ -30,12 +30,11 @@ pub struct List<A>(PhantomData<fn() -> A>);
 #[derive(Debug)]
 pub struct Optional<A>(PhantomData<fn() -> A>);
 
-/// The shape `S` with a DCB query that folds the events `E` into `Q`.
+/// The shape `S` with the DCB queries `L`.
 #[derive(Debug)]
-pub struct WithQuery<S, Q, E> {
+pub struct WithQueries<S, L> {
     shape: PhantomData<fn() -> S>,
-    state: PhantomData<fn() -> Q>,
-    events: PhantomData<fn() -> E>,
+    queries: PhantomData<fn() -> L>,
 }
 
 impl<A: Aggregate> Shape for Single<A> {
@@ -53,8 +52,8 @@ impl<A: Aggregate> Shape for Optional<A> {
     type Decision = Events<A::Event>;
 }
 
-impl<S: Shape, Q, E> Shape for WithQuery<S, Q, E> {
-    type Parts = (S::Parts, QueryState<Q, E>);
+impl<S: Shape, L: Queries> Shape for WithQueries<S, L> {
+    type Parts = (S::Parts, L::Parts);
     type Decision = S::Decision;
 }
 

@@ -29,6 +29,7 @@ impl<B: Boundary> Boundary for Timed<B> {
     type Parts = B::Parts;
     type Shape = B::Shape;
     const NEEDS_RECORDS: bool = B::NEEDS_RECORDS;
+    const HAS_QUERIES: bool = B::HAS_QUERIES;
 
     fn parts(target: Self::Target<'_>) -> Result<Self::Parts, InvalidTarget> {
         B::parts(target)

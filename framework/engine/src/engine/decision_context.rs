@@ -9,6 +9,7 @@ use crate::command::part::{BoundaryPart, BoundaryParts};
 use crate::command::{Command, Decide};
 use crate::engine::append_chain::AppendChain;
 use crate::engine::core::EngineCore;
+use crate::engine::query_locks::refresh_queries;
 use crate::engine::stream_queues::{StreamPermits, Streams};
 use crate::state::load_error::LoadError;
 use crate::state::loader::CacheHit;
@@ -70,6 +71,10 @@ impl<'e> DecisionContext<'e> {
         // A single read is a state that was current when it was read. Several reads may be of different times.
         let mut is_current = parts.len() == 1;
         for part in &mut parts {
+            if part.as_query().is_some() {
+                chains.push(None);
+                continue;
+            }
             let loaded = load_part(engine, &permits, *part).await?;
             is_current &= matches!(loaded, LoadSource::FromStore);
             chains.push(match loaded {
@@ -77,6 +82,7 @@ impl<'e> DecisionContext<'e> {
                 LoadSource::FromCache | LoadSource::FromStore => None,
             });
         }
+        refresh_queries(&mut parts, &engine.loader).await?;
         Ok(Self {
             permits,
             chains,
@@ -94,7 +100,11 @@ impl<'e> DecisionContext<'e> {
     ) -> Result<bool, LoadError> {
         let loader = &engine.loader;
         let mut has_changed = false;
-        for (part, chain) in list_parts::<C>(parts).into_iter().zip(&mut self.chains) {
+        let mut parts = list_parts::<C>(parts);
+        for (part, chain) in parts.iter_mut().zip(&mut self.chains) {
+            if part.as_query().is_some() {
+                continue;
+            }
             match chain.take() {
                 Some(chain) if chain.wait_until_stored(part.version()).await => {
                     part.set_position(chain.position());
@@ -108,6 +118,7 @@ impl<'e> DecisionContext<'e> {
                 None => has_changed |= part.refresh(loader).await?,
             }
         }
+        has_changed |= refresh_queries(&mut parts, loader).await?;
         Ok(has_changed)
     }
 }

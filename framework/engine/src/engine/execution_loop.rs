@@ -7,8 +7,8 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use factum_core::append::{
-    Append, AppendError, Appended, Conflict, ExpectedVersion, IdempotencyKey, StreamAppend,
-    Violation,
+    Append, AppendCondition, AppendError, Appended, Conflict, ExpectedVersion, IdempotencyKey,
+    StreamAppend, Violation,
 };
 use factum_core::document::DocumentChanges;
 use factum_core::event_id::EventIdGenerator;
@@ -25,7 +25,7 @@ use tracing::{Instrument as _, Span, debug, debug_span, field, warn};
 use crate::clock::Clock as _;
 use crate::command::Decide;
 use crate::command::boundary::{Boundary as _, DecisionPlaces};
-use crate::command::part::BoundaryPart;
+use crate::command::part::QueryPart;
 use crate::domain::codec::Encoder;
 use crate::domain::error::StoreError;
 use crate::engine::command_key::CommandKey;
@@ -213,7 +213,10 @@ impl<'e, C: Decide> Execution<'e, C> {
                 Phase::Resolve(conflict, recovery) => {
                     Box::pin(self.resolve(conflict, recovery)).await
                 }
-                Phase::Failed(error) => Ok(self.after_failure(error)),
+                Phase::Failed(error) => {
+                    self.release_query_states();
+                    Ok(self.after_failure(error))
+                }
                 Phase::AwaitStore(error) => Ok(Box::pin(self.await_store(error)).await),
                 Phase::FindFirstResult(error) => Box::pin(self.find_first_result(error)).await,
                 Phase::Done(result) => return result,
@@ -238,9 +241,10 @@ impl<'e, C: Decide> Execution<'e, C> {
     ///
     /// This command must refresh them before it decides again.
     fn release_query_states(&mut self) {
-        if !C::TAGS.is_empty() {
-            let parts = list_parts::<C>(&mut self.parts);
-            parts.into_iter().for_each(BoundaryPart::end_decision);
+        if C::On::HAS_QUERIES {
+            let mut parts = list_parts::<C>(&mut self.parts);
+            let queries = parts.iter_mut().filter_map(|part| part.as_query());
+            queries.for_each(QueryPart::release);
         }
     }
 
@@ -304,14 +308,26 @@ impl<'e, C: Decide> Execution<'e, C> {
         }
     }
 
+    /// Returns the append condition for the events of all queries.
+    ///
+    /// It begins at the smallest position. It may reject an event that one of the states contains; the next attempt then
+    /// reads all of them up to a later position.
+    fn condition(&mut self) -> Option<AppendCondition> {
+        let mut parts = list_parts::<C>(&mut self.parts);
+        let queries = parts.iter_mut().filter_map(|part| part.as_query());
+        let conditions = queries.filter_map(|query| query.condition());
+        conditions.reduce(|all, next| AppendCondition {
+            query: all.query.or(next.query),
+            after: all.after.min(next.after),
+        })
+    }
+
     async fn append(
         &mut self,
         context: DecisionContext<'e>,
         mut decided: Decided<C>,
     ) -> PhaseResult<'e, C> {
-        let condition = list_parts::<C>(&mut self.parts)
-            .iter()
-            .find_map(|part| part.condition());
+        let condition = self.condition();
         let has_condition = condition.is_some();
         let append = Append {
             streams: decided.streams.clone(),

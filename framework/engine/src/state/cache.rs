@@ -22,11 +22,17 @@ struct Caches {
     queries: Cache<QueryKey, Arc<dyn Any + Send + Sync>>,
 }
 
-/// A DCB query, and the type that folds its events.
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct QueryKey {
-    fold: TypeId,
-    query: Query,
+/// A DCB query, and the types that fold its events.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct QueryKey {
+    /// The type of the state and of the event set.
+    pub fold: TypeId,
+    /// The type of the function that creates the state.
+    pub start: TypeId,
+    /// The query.
+    pub query: Query,
+    /// The number of equal queries before this one in a command.
+    pub copy: usize,
 }
 
 /// The cache entry of one stream. A command keeps it, to update the state without another lookup.
@@ -60,23 +66,19 @@ impl AggregateCache {
         self.0.as_ref()?.streams.get(stream)
     }
 
-    /// Returns the state of `query`, folded into `Q` from the event set `S`. All its users share it.
-    ///
-    /// A state that is not in the cache has not read any event.
-    pub fn query<Q: Default + Send + Sync + 'static, S: 'static>(
+    /// Returns the state of the query `key`, or a new one, which has not read any event. All its users share it.
+    pub fn query<Q: Send + Sync + 'static>(
         &self,
-        query: &Query,
+        key: QueryKey,
+        start: impl Fn() -> QueryFold<Q>,
     ) -> SharedFold<Q> {
+        let new = || Arc::new(tokio::sync::Mutex::new(start()));
         let Some(Caches { queries, .. }) = &self.0 else {
-            return SharedFold::default();
-        };
-        let key = QueryKey {
-            fold: TypeId::of::<(QueryFold<Q>, S)>(),
-            query: query.clone(),
+            return new();
         };
         let cached = queries.get(&key).map(Arc::downcast);
         cached.and_then(Result::ok).unwrap_or_else(|| {
-            let new = SharedFold::<Q>::default();
+            let new = new();
             queries.insert(key, new.clone());
             new
         })

@@ -19,7 +19,7 @@ use crate::state::load_error::LoadError;
 pub type SharedFold<Q> = Arc<Mutex<QueryFold<Q>>>;
 
 /// The state of a DCB query, and the events that it contains.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct QueryFold<Q> {
     /// The state.
     pub state: Q,
@@ -32,6 +32,16 @@ pub struct QueryFold<Q> {
 }
 
 impl<Q> QueryFold<Q> {
+    /// Creates the state of a query that has not read any event.
+    pub fn new(state: Q) -> Self {
+        Self {
+            state,
+            position: Position::ZERO,
+            last_event: Position::ZERO,
+            is_incomplete: false,
+        }
+    }
+
     /// Applies `record`, which the query matches.
     ///
     /// # Errors
@@ -49,26 +59,29 @@ impl<Q> QueryFold<Q> {
     }
 
     /// Applies the newer events in the store that match `query`.
+    ///
+    /// `start` creates a state without events, if the state must be built again.
     pub async fn refresh<S: EventSet>(
         &mut self,
         query: &Query,
         store: &dyn Store,
+        start: &(dyn Fn() -> Q + Sync),
     ) -> Result<(), LoadError>
     where
-        Q: ApplySet<S> + Default,
+        Q: ApplySet<S>,
     {
         if query.matches_nothing() {
             return Ok(());
         }
         if self.is_incomplete {
-            *self = Self::default();
+            *self = Self::new(start());
         }
         loop {
             let read = Read::all(query.clone()).after(self.position);
             let page = store.read(read).await?;
             if page.head < self.position {
                 // The store was restored from a backup that does not contain all of these events.
-                *self = Self::default();
+                *self = Self::new(start());
                 continue;
             }
             for record in &page.events {

@@ -3,10 +3,9 @@
 use std::any::Any;
 
 use factum_engine::aggregate::Aggregate;
-use factum_engine::boundary::shape::{List, Optional, Shape, Single, WithQuery};
-use factum_engine::boundary::{AggregateState, QueryState};
+use factum_engine::boundary::shape::{List, Optional, Shape, Single, WithQueries};
+use factum_engine::boundary::{AggregateState, Queries};
 use factum_engine::event::Event;
-use factum_engine::event_set::{ApplySet, EventSet};
 use factum_engine::events::Events;
 use factum_engine::record::RecordedEvent;
 
@@ -20,7 +19,7 @@ use super::type_name::type_name;
     note = "use an aggregate, a tuple of up to four aggregates, or a `Vec` or `Option` of one aggregate type"
 )]
 pub trait DescribeShape: Shape {
-    /// Adds the aggregates and the DCB query of the shape to `description`.
+    /// Adds the aggregates and the DCB queries of the shape to `description`.
     #[doc(hidden)]
     fn describe(description: &mut BoundaryDescription);
 
@@ -36,9 +35,9 @@ pub trait DescribeShape: Shape {
     #[doc(hidden)]
     fn decided_event_types(decision: &Self::Decision, names: &mut Vec<&'static str>);
 
-    /// Applies a recorded event to the state of the DCB query.
+    /// Applies a recorded event to the states of the DCB queries.
     #[doc(hidden)]
-    fn apply_to_query(_slots: &mut Self::Parts, _record: &RecordedEvent) {}
+    fn apply_to_queries(_slots: &mut Self::Parts, _record: &RecordedEvent) {}
 }
 
 /// The description of a consistency boundary.
@@ -47,8 +46,8 @@ pub trait DescribeShape: Shape {
 pub struct BoundaryDescription {
     /// The aggregates.
     pub aggregates: Vec<BoundaryAggregate>,
-    /// The state of the DCB query and its event types.
-    pub query: Option<(String, Vec<&'static str>)>,
+    /// The DCB queries: the Rust type of the state, and the event types.
+    pub queries: Vec<(&'static str, Vec<&'static str>)>,
 }
 
 /// An aggregate, or several of one type, in a consistency boundary.
@@ -153,15 +152,10 @@ impl<A: Aggregate> DescribeShape for Optional<A> {
     }
 }
 
-impl<B, Q, S> DescribeShape for WithQuery<B, Q, S>
-where
-    B: DescribeShape,
-    Q: ApplySet<S> + Default + Send + Sync + 'static,
-    S: EventSet,
-{
+impl<B: DescribeShape, L: Queries> DescribeShape for WithQueries<B, L> {
     fn describe(description: &mut BoundaryDescription) {
         B::describe(description);
-        description.query = Some((type_name::<Q>(), S::names()));
+        L::describe(&mut description.queries);
     }
 
     fn states<'s>(slots: &'s mut Self::Parts, states: &mut Vec<&'s mut dyn Any>) {
@@ -176,9 +170,9 @@ where
         B::decided_event_types(decision, names);
     }
 
-    fn apply_to_query(slots: &mut (B::Parts, QueryState<Q, S>), record: &RecordedEvent) {
-        B::apply_to_query(&mut slots.0, record);
-        if let Err(error) = slots.1.apply(record) {
+    fn apply_to_queries(slots: &mut (B::Parts, L::Parts), record: &RecordedEvent) {
+        B::apply_to_queries(&mut slots.0, record);
+        if let Err(error) = L::apply(&mut slots.1, record) {
             panic!("{error}");
         }
     }
@@ -203,8 +197,8 @@ macro_rules! describe_tuple {
                 $($part::decided_event_types(&decision.$index, names);)+
             }
 
-            fn apply_to_query(slots: &mut Self::Parts, record: &RecordedEvent) {
-                $($part::apply_to_query(&mut slots.$index, record);)+
+            fn apply_to_queries(slots: &mut Self::Parts, record: &RecordedEvent) {
+                $($part::apply_to_queries(&mut slots.$index, record);)+
             }
         }
     };

@@ -251,7 +251,7 @@ where
         for first in is_first.iter().flatten() {
             let reached = if *first { state } else { other };
             for record in &reached.history {
-                <C::On as Boundary>::Shape::apply_to_query(&mut slots, record);
+                <C::On as Boundary>::Shape::apply_to_queries(&mut slots, record);
             }
         }
         let decision = Decide::decide(self, C::On::state(&slots, &Timestamp::now)).ok()?;

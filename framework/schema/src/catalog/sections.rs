@@ -11,6 +11,7 @@ use super::mermaid;
 use super::model::{AggregateEntry, CommandEntry, DomainModel, EventEntry, ProcessManagerEntry};
 use super::schema_text::{code_list, description, description_of, fields_table, table_cell};
 use super::state_graph::StateGraph;
+use super::type_name::short_name;
 
 pub fn aggregate(
     page: &mut MarkdownPage,
@@ -85,6 +86,28 @@ fn event_section(page: &mut MarkdownPage, model: &DomainModel, event: &EventEntr
     page.paragraph(&fields_table(&event.schema));
 }
 
+/// Returns a sentence about the DCB queries of a command.
+fn queries(model: &DomainModel, command: &CommandEntry) -> String {
+    let queries = command.boundary.queries.iter();
+    let states = queries.map(|(state, event_types)| {
+        let events = event_links(model, event_types.iter().copied());
+        format!("{}, from the events {events}", short_name(state))
+    });
+    let states: Vec<_> = states.collect();
+    let query = if states.len() == 1 {
+        "query"
+    } else {
+        "queries"
+    };
+    let tag = if command.tags.len() == 1 {
+        "tag"
+    } else {
+        "tags"
+    };
+    let (states, tags) = (states.join("; "), code_list(command.tags.iter().copied()));
+    format!(" DCB {query}: {states} with the same {tag} {tags}, in all streams.")
+}
+
 pub fn command(
     page: &mut MarkdownPage,
     model: &DomainModel,
@@ -102,18 +125,8 @@ pub fn command(
         })
         .collect();
     let mut facts = format!("Consistency boundary: {}.", aggregates.join(", "));
-    if let Some((state, event_types)) = &command.boundary.query {
-        let events = event_links(model, event_types.iter().copied());
-        let tag = if command.tags.len() == 1 {
-            "tag"
-        } else {
-            "tags"
-        };
-        let tags = code_list(command.tags.iter().copied());
-        let _ = write!(
-            facts,
-            " DCB query: {state}, from the events {events} with the same {tag} {tags}, in all streams."
-        );
+    if !command.boundary.queries.is_empty() {
+        facts.push_str(&queries(model, command));
     }
     let events = produced_events(model, command.name);
     if !events.is_empty() {

@@ -2,7 +2,11 @@
 
 /// Returns the name of a type without its path and its generic parameters.
 pub fn type_name<T>() -> String {
-    let full = std::any::type_name::<T>();
+    short_name(std::any::type_name::<T>())
+}
+
+/// Returns the name of a type without its path and its generic parameters.
+pub fn short_name(full: &str) -> String {
     let path = full.split('<').next().unwrap_or(full);
     path.rsplit("::").next().unwrap_or(path).to_owned()
 }
