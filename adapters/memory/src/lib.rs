@@ -13,6 +13,7 @@
 //! ```
 
 mod document;
+mod id_runs;
 mod log;
 mod query;
 mod snapshot;

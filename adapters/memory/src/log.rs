@@ -1,10 +1,11 @@
-//! [`Log`]: the events, and the indexes by stream, by tag and by idempotency key.
+//! [`Log`]: the events, and the indexes by stream, by tag, by event id and by idempotency key.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 
 use factum_core::append::{
-    Append, AppendCondition, AppendError, Appended, Conflict, IdempotencyKey, StreamAppend,
-    Violation,
+    Append, AppendCondition, AppendError, Appended, Conflict, EventIdRun, IdempotencyKey,
+    StreamAppend, Violation,
 };
 use factum_core::document::MemoryDocuments;
 use factum_core::position::{Position, Version};
@@ -18,6 +19,7 @@ use factum_core::timestamp::Timestamp;
 use foldhash::fast::RandomState;
 use uuid::Uuid;
 
+use crate::id_runs::IdRuns;
 use crate::query;
 
 /// The events and their indexes.
@@ -28,6 +30,7 @@ pub struct Log {
     events: Vec<RecordedEvent>,
     streams: HashMap<StreamId, Vec<u64>, RandomState>,
     tags: HashMap<Tag, Vec<u64>, RandomState>,
+    id_runs: IdRuns,
     first_results: HashMap<String, (Uuid, Appended)>,
 }
 
@@ -39,7 +42,7 @@ impl Log {
     /// Stores `append` if its expectations hold, and makes its changes of `documents`.
     pub fn append(
         &mut self,
-        append: Append,
+        mut append: Append,
         documents: &MemoryDocuments,
         now: Timestamp,
     ) -> Result<Appended, AppendError> {
@@ -52,8 +55,18 @@ impl Log {
         if !violations.is_empty() {
             return Err(Conflict { violations }.into());
         }
+        let reused = append
+            .event_id_runs()
+            .find_map(|run| self.find_stored(&run));
+        if let Some((id, position)) = reused {
+            return Err(AppendError::EventIdReused { id, position });
+        }
         if !append.changes.is_empty() {
-            documents.change(append.changes)?;
+            documents.change(std::mem::take(&mut append.changes))?;
+        }
+        for run in append.event_id_runs() {
+            let position = self.head().plus(run.index as u64 + 1);
+            self.id_runs.add(run.first, position);
         }
         let appended = self.store(append.streams, now);
         if let Some(key) = append.key {
@@ -74,6 +87,20 @@ impl Log {
                 key: key.key.clone(),
             }),
         }
+    }
+
+    /// Returns a stored id of `run`, and its position.
+    fn find_stored(&self, run: &EventIdRun) -> Option<(Uuid, Position)> {
+        if self.id_runs.are_before(run) {
+            return None;
+        }
+        let start_up_to = |id| Ok::<_, Infallible>(self.id_runs.start_up_to(id));
+        let id_at = |position: Position| {
+            let event = self.events.get(position.get() as usize - 1);
+            Ok(event.map(|event| event.id))
+        };
+        let Ok(found) = run.find_stored(start_up_to, id_at);
+        found
     }
 
     fn violations(&self, append: &Append) -> Vec<Violation> {

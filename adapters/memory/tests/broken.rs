@@ -65,6 +65,9 @@ finds! {
     bounds: similar_names_stay_distinct, KeysIgnoreCase;
     bounds: largest_append_is_stored_whole, TruncatesAppends;
     bounds: append_accepts_many_streams, TruncatesStreamLists;
+    event_ids: event_id_is_stored_once, IgnoresEventIds;
+    event_ids: reused_event_id_has_no_effect, IgnoresEventIds;
+    event_ids: concurrent_appends_with_one_event_id_have_one_winner, IgnoresEventIds;
     condition: append_condition_rejects_later_matching_event, IgnoresConditions;
     condition: append_condition_rejects_concurrent_event, IgnoresConditions;
     keys: idempotency_key_returns_first_result, IgnoresKeys;

@@ -13,6 +13,7 @@ use factum_core::error::{Outage, StoreError};
 use factum_sql::SqlError;
 use sqlx::error::DatabaseError;
 use sqlx::postgres::PgDatabaseError;
+use uuid::Uuid;
 
 /// A failure of the database; a clone of it can be returned to each append of a batch.
 #[derive(Debug, Clone)]
@@ -78,6 +79,17 @@ impl BackendError {
         }
         let detail = error.try_downcast_ref::<PgDatabaseError>()?.detail()?;
         serde_json::from_str(detail).ok().map(MovedDocuments)
+    }
+
+    /// Returns the event id that is stored already, if it is the reason why an append was rejected.
+    pub fn reused_event_id(&self) -> Option<Uuid> {
+        let error = self.sql()?.as_database_error()?;
+        if !error.is_unique_violation() || error.constraint() != Some("event_id") {
+            return None;
+        }
+        // `Key (id)=(018f…) already exists.`, in the language of the server.
+        let detail = error.try_downcast_ref::<PgDatabaseError>()?.detail()?;
+        detail.split(['(', ')']).find_map(|part| part.parse().ok())
     }
 
     /// Returns whether the connection cannot be used again.

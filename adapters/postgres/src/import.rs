@@ -5,10 +5,10 @@ use factum_core::timestamp::Timestamp;
 use sqlx::Row as _;
 use sqlx::postgres::PgPool;
 
-use crate::database_append;
 use crate::error::BackendError;
 use crate::transaction::BEGIN;
 use crate::write_request::AppendResult;
+use crate::{database_append, event_id};
 
 /// Stores `append` in a transaction of its own, then sets the times of its events.
 ///
@@ -23,7 +23,15 @@ pub async fn import(
     let sql = "select position, recorded_at from head for update";
     let head = sqlx::query(sql).fetch_one(&mut *transaction).await?;
     let (position, earliest): (i64, i64) = (head.try_get(0)?, head.try_get(1)?);
-    let outcome = database_append::store(&mut transaction, &[append]).await?;
+    let stored = database_append::store(&mut transaction, &[append]).await;
+    let outcome = match stored {
+        Err(error) if error.reused_event_id().is_some() => {
+            transaction.rollback().await?;
+            let mut connection = pool.acquire().await?;
+            return Ok(Err(event_id::append_error(&mut connection, error).await));
+        }
+        stored => stored?,
+    };
     let result = outcome.results.into_iter().next();
     let mut result = result.ok_or_else(|| BackendError::corrupt("no result of an append"))?;
     if let Ok(appended) = &mut result

@@ -34,6 +34,7 @@ mod document;
 mod document_conflicts;
 mod error;
 mod event_columns;
+mod event_id;
 mod event_row;
 mod idempotency_key;
 mod import;

@@ -13,6 +13,7 @@ use sqlx::postgres::PgConnection;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tracing::{Instrument as _, debug, warn};
+use uuid::Uuid;
 
 use crate::cached_append::{LocalResult, WriteBatch};
 use crate::error::{BackendError, MovedDocuments};
@@ -21,7 +22,7 @@ use crate::inline::{BatchFailure, Inline};
 use crate::server::Server;
 use crate::write_request::{AppendResult, WriteRequest, appends, batch_span};
 use crate::writer_cache::WriterCache;
-use crate::{database_append, recovery};
+use crate::{database_append, event_id, recovery};
 
 /// The maximum number of messages that wait for the writer; further callers wait for room.
 pub const QUEUE_CAPACITY: usize = 1_024;
@@ -188,6 +189,19 @@ impl Writer {
                 }
                 Err(BatchFailure::Backend(error)) => error,
             };
+            if let Some(id) = error.reused_event_id()
+                && requests.len() > 1
+            {
+                // The appends with this id are stored alone: the first one may succeed.
+                let has_id = |request: &WriteRequest| has_event_id(&request.append, id);
+                let (reused, others): (Vec<_>, _) = requests.into_iter().partition(has_id);
+                let found = !reused.is_empty();
+                rejected.extend(reused);
+                requests = others;
+                if found {
+                    continue;
+                }
+            }
             let count = requests.len();
             if let Some(moved) = error.moved_documents() {
                 requests = self.reject_moved(requests, &moved);
@@ -236,6 +250,9 @@ impl Writer {
             }
             error if error.is_outcome_unknown() => {
                 self.recover(requests, error).await;
+            }
+            error if error.reused_event_id().is_some() => {
+                self.reject_reused_id(requests, &error).await;
             }
             error => {
                 self.metrics.record_failures(requests.len());
@@ -303,6 +320,19 @@ impl Writer {
         others
     }
 
+    /// Rejects appends with an event id that is stored already.
+    async fn reject_reused_id(&mut self, requests: Vec<WriteRequest>, error: &BackendError) {
+        for request in requests {
+            let rejected = match &mut self.connection {
+                Some(connection) => event_id::append_error(connection, error.clone()).await,
+                None => error.clone().into(),
+            };
+            let rejected = Err(rejected);
+            self.metrics.record_results([&rejected]);
+            request.responder.respond(rejected);
+        }
+    }
+
     /// Finds out which of `requests` were stored before the connection was lost.
     async fn recover(&mut self, requests: Vec<WriteRequest>, error: BackendError) {
         warn!(%error, appends = requests.len(), "connection lost during an append, recovering its result");
@@ -349,6 +379,11 @@ async fn store_cached(
     }
     cache.invalidate();
     Ok(None)
+}
+
+fn has_event_id(append: &Append, id: Uuid) -> bool {
+    let mut events = append.streams.iter().flat_map(|part| &part.events);
+    events.any(|event| event.id == id)
 }
 
 /// Returns whether `append` writes something but has no event by which it could be found.

@@ -1,12 +1,15 @@
 //! Stores a batch of requests in one transaction: checks each request, and assigns the positions.
 
-use factum_core::append::{Append, AppendCondition, Appended, Conflict, Violation};
+use factum_core::append::{
+    Append, AppendCondition, AppendError, Appended, Conflict, EventIdRun, Violation,
+};
 use factum_core::position::{Position, Version};
 use factum_core::timestamp::Timestamp;
 use rusqlite::Connection;
 
 use crate::document::change;
 use crate::error::BackendError;
+use crate::event_id;
 use crate::idempotency_key::{self, FirstResult};
 use crate::inline::Inline;
 use crate::insert::{EventPlace, Inserts};
@@ -116,12 +119,16 @@ impl<'t> WriteBatch<'t> {
         if !violations.is_empty() {
             return Ok(Err(Conflict { violations }.into()));
         }
+        let id_runs: Vec<EventIdRun> = append.event_id_runs().collect();
+        if let Some(reused) = self.find_reused_id(&id_runs)? {
+            return Ok(Err(reused));
+        }
         if !append.changes.is_empty()
             && let Err(rejected) = change(self.connection, &append.changes)?
         {
             return Ok(Err(rejected.into()));
         }
-        self.accept(append, states).map(Ok)
+        self.accept(append, states, &id_runs).map(Ok)
     }
 
     /// Returns the newest event that violates `condition`, including the events of this batch.
@@ -132,15 +139,32 @@ impl<'t> WriteBatch<'t> {
         query::newest_match(self.connection, condition)
     }
 
+    /// Returns the error for an event id that is stored already, including the events of this batch.
+    fn find_reused_id(&self, runs: &[EventIdRun]) -> Result<Option<AppendError>, BackendError> {
+        for run in runs {
+            // Fast path: generated ids are ordered by time.
+            let last = self.cache.end.last_id_run;
+            if last.is_none_or(|last| last < run.first && !run.may_continue(last)) {
+                continue;
+            }
+            if let Some((id, position)) = event_id::find(self.connection, run)? {
+                return Ok(Some(AppendError::EventIdReused { id, position }));
+            }
+        }
+        Ok(None)
+    }
+
     /// Inserts the rows of an append without violations.
     fn accept(
         &mut self,
         append: &Append,
         states: Vec<StreamState>,
+        id_runs: &[EventIdRun],
     ) -> Result<Appended, BackendError> {
         let cache = &mut *self.cache;
         let head_before = cache.end.head;
         let mut versions = Vec::with_capacity(append.streams.len());
+        let mut id_runs = id_runs.iter().peekable();
         self.inserts.begin_append();
         for (part, state) in append.streams.iter().zip(states) {
             if part.events.is_empty() {
@@ -157,6 +181,9 @@ impl<'t> WriteBatch<'t> {
             };
             let mut version = state.version;
             for event in &part.events {
+                let index = (cache.end.head.get() - head_before.get()) as usize;
+                let id_run = id_runs.next_if(|run| run.index == index);
+                cache.end.last_id_run = cache.end.last_id_run.max(id_run.map(|run| run.first));
                 cache.end.head = cache.end.head.plus(1);
                 version += 1;
                 let place = EventPlace {
@@ -164,6 +191,7 @@ impl<'t> WriteBatch<'t> {
                     stream: key,
                     version: i64::try_from(version).map_err(BackendError::corrupt)?,
                     recorded_at: self.recorded_at.as_micros(),
+                    starts_id_run: id_run.is_some(),
                 };
                 self.inserts.insert_event(event, &place)?;
             }

@@ -25,6 +25,8 @@ pub struct EventPlace {
     pub stream: i64,
     pub version: i64,
     pub recorded_at: i64,
+    /// Whether the id of the event is not the next one after that of the previous event of the append.
+    pub starts_id_run: bool,
 }
 
 impl<'c> Inserts<'c> {
@@ -83,8 +85,7 @@ impl<'c> Inserts<'c> {
         row.raw_bind_parameter(1, place.position)?;
         row.raw_bind_parameter(2, place.stream)?;
         row.raw_bind_parameter(3, place.version)?;
-        let mut id = [0; 36];
-        row.raw_bind_parameter(4, &*event.id.hyphenated().encode_lower(&mut id))?;
+        row.raw_bind_parameter(4, event.id.as_bytes().as_slice())?;
         row.raw_bind_parameter(5, &*event.name)?;
         row.raw_bind_parameter(6, event.schema_version)?;
         match event.content_type.as_str() {
@@ -108,6 +109,7 @@ impl<'c> Inserts<'c> {
             }
         }
         row.raw_bind_parameter(11, place.recorded_at)?;
+        row.raw_bind_parameter(12, place.starts_id_run)?;
         row.raw_execute()?;
         self.insert_tags(event, place.position)
     }

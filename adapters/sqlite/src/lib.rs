@@ -32,6 +32,7 @@ mod blocking;
 mod database_file;
 mod document;
 mod error;
+mod event_id;
 mod event_types;
 mod file_guard;
 mod file_path;

@@ -12,6 +12,7 @@ use factum_core::tag::Tag;
 use factum_core::timestamp::Timestamp;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
+use uuid::Uuid;
 
 use crate::error::BackendError;
 use crate::event_types::EventTypes;
@@ -75,9 +76,7 @@ impl<'c> RecordDecoder<'c> {
             position: Position::new(unsigned(position, "position")?),
             stream: self.stream(value(row, 1)?)?,
             version: Version::new(unsigned(integer(value(row, 2)?, "version")?, "version")?),
-            id: text(value(row, 3)?, "id")?
-                .parse()
-                .map_err(|error| format!("id: {error}"))?,
+            id: uuid(value(row, 3)?, "id")?,
             name: self.event_types.get(text(value(row, 4)?, "name")?),
             schema_version: u32::try_from(schema_version)
                 .map_err(|_| format!("schema_version out of range: {schema_version}"))?,
@@ -176,6 +175,15 @@ fn integer(value: ValueRef<'_>, column: &str) -> Result<i64, String> {
     match value {
         ValueRef::Integer(integer) => Ok(integer),
         other => Err(wrong_type(other, "an integer", column)),
+    }
+}
+
+pub fn uuid(value: ValueRef<'_>, column: &str) -> Result<Uuid, String> {
+    match value {
+        ValueRef::Blob(bytes) => {
+            Uuid::from_slice(bytes).map_err(|error| format!("{column}: {error}"))
+        }
+        other => Err(wrong_type(other, "a blob", column)),
     }
 }
 

@@ -7,12 +7,15 @@ use factum_core::error::StoreError;
 use factum_core::position::Position;
 use factum_core::timestamp::Timestamp;
 use rusqlite::Connection;
+use rusqlite::types::ValueRef;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tracing::warn;
+use uuid::Uuid;
 
 use crate::blocking;
 use crate::database_file::DatabaseFile;
 use crate::error::BackendError;
+use crate::record;
 use crate::writer_cache::{LogEnd, WriterCache};
 
 /// The lock of the connection that writes, granted in order of arrival.
@@ -239,14 +242,19 @@ fn end_transaction(connection: &Connection) -> Result<(), BackendError> {
 
 fn load_end(connection: &Connection) -> Result<LogEnd, BackendError> {
     let mut statement = connection.prepare_cached(include_str!("sql/log_end.sql"))?;
-    let end = statement.query_row([], |row| {
-        Ok(LogEnd {
-            head: Position::new(row.get::<_, i64>(0)? as u64),
-            recorded_at: Timestamp::from_micros(row.get(1)?),
-            last_stream_key: row.get(2)?,
-        })
-    });
-    Ok(end?)
+    let mut rows = statement.query([])?;
+    let row = rows.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+    let last_id_run = match row.get_ref(3)? {
+        ValueRef::Null => None,
+        // A damaged id is reported when it is read.
+        id => Some(record::uuid(id, "id").unwrap_or(Uuid::max())),
+    };
+    Ok(LogEnd {
+        head: Position::new(row.get::<_, i64>(0)? as u64),
+        recorded_at: Timestamp::from_micros(row.get(1)?),
+        last_stream_key: row.get(2)?,
+        last_id_run,
+    })
 }
 
 /// A transaction that holds the write lock of the file.

@@ -5,6 +5,7 @@ use factum_core::stream_id::StreamId;
 use factum_core::timestamp::Timestamp;
 use quick_cache::unsync::Cache;
 use rusqlite::{Connection, OptionalExtension as _};
+use uuid::Uuid;
 
 use crate::error::BackendError;
 use crate::stream_state::StreamState;
@@ -19,6 +20,8 @@ pub struct LogEnd {
     pub recorded_at: Timestamp,
     /// The highest key of a stream.
     pub last_stream_key: i64,
+    /// The highest event id that starts a run of consecutive ids.
+    pub last_id_run: Option<Uuid>,
 }
 
 /// The writer's copy of the end of the log and of the versions of streams.
@@ -40,6 +43,7 @@ impl WriterCache {
                 head: Position::ZERO,
                 recorded_at: Timestamp::from_micros(0),
                 last_stream_key: 0,
+                last_id_run: None,
             },
             streams: Cache::new(CAPACITY),
         }

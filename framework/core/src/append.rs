@@ -4,6 +4,7 @@ mod appended;
 mod condition;
 mod conflict;
 mod error;
+mod event_id_run;
 mod idempotency_key;
 mod request;
 
@@ -11,5 +12,6 @@ pub use appended::Appended;
 pub use condition::{AppendCondition, ExpectedVersion};
 pub use conflict::{Conflict, Violation};
 pub use error::{AppendError, InvalidAppend};
+pub use event_id_run::EventIdRun;
 pub use idempotency_key::{IdempotencyKey, MAX_IDEMPOTENCY_KEY};
 pub use request::{Append, MAX_APPEND, MAX_APPEND_BYTES, MAX_APPEND_STREAMS, StreamAppend};

@@ -81,7 +81,7 @@ impl fmt::Display for ContentType {
 /// An event that is not stored yet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewEvent {
-    /// The unique id, by convention a UUIDv7.
+    /// The id, unique in the store, by convention a UUIDv7.
     pub id: Uuid,
     /// The event type, for example `account.opened`.
     ///

@@ -31,6 +31,7 @@ pub trait EventStore: Send + Sync + 'static {
     /// # Errors
     /// - [`AppendError::Conflict`]: an expected version, the append condition or an expected revision is violated.
     /// - [`AppendError::KeyReused`]: the idempotency key belongs to other content.
+    /// - [`AppendError::EventIdReused`]: an event with the same id is stored already, in any stream.
     /// - [`AppendError::Invalid`]: the append violates a rule that holds for every store.
     /// - [`AppendError::Projection`]: an inline projection failed on one of the events.
     /// - [`AppendError::Store`]: the backend failed.

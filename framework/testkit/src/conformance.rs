@@ -17,6 +17,8 @@ pub mod durable;
 #[doc(hidden)]
 pub mod engine;
 #[doc(hidden)]
+pub mod event_ids;
+#[doc(hidden)]
 pub mod faults;
 #[doc(hidden)]
 pub mod harness;
@@ -109,6 +111,9 @@ macro_rules! __conformance_cases {
             bounds: similar_names_stay_distinct;
             bounds: largest_append_is_stored_whole;
             bounds: append_accepts_many_streams;
+            event_ids: event_id_is_stored_once;
+            event_ids: reused_event_id_has_no_effect;
+            event_ids: concurrent_appends_with_one_event_id_have_one_winner;
             condition: append_condition_rejects_later_matching_event;
             condition: append_condition_rejects_concurrent_event;
             keys: idempotency_key_returns_first_result;

@@ -85,6 +85,7 @@ impl From<Result<Appended, AppendError>> for Response {
             Err(AppendError::Conflict(conflict)) => Self::Conflict(conflict),
             Err(AppendError::KeyReused { .. }) => Self::KeyReused,
             Err(AppendError::Invalid(error)) => Self::NotStored(error.to_string()),
+            Err(error @ AppendError::EventIdReused { .. }) => Self::NotStored(error.to_string()),
             Err(AppendError::Store(error @ StoreError::Unavailable(_))) => {
                 Self::NotStored(error.to_string())
             }

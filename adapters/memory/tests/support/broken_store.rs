@@ -11,13 +11,13 @@ use std::sync::{Arc, Mutex};
 
 use factum::store::AppendCondition;
 use factum::store::MAX_EVENT_DATA;
-use factum::store::async_trait;
 use factum::store::{
     Append, AppendError, Appended, Conflict, Direction, EventStore, ExpectedVersion,
     IdempotencyKey, InvalidAppend, InvalidField, Page, Query, QueryItem, Read, Scope, Snapshot,
     SnapshotStore, StoreError,
 };
 use factum::store::{StreamList, StreamSummary, Timestamp};
+use factum::store::{async_trait, new_event_id};
 use factum::{Position, StreamId};
 use factum_memory::MemoryStore;
 use factum_testkit::Backend;
@@ -42,6 +42,7 @@ pub enum Fault {
     DropsUndecodableRows,
     IgnoresConditions,
     IgnoresDeletes,
+    IgnoresEventIds,
     IgnoresExpectedVersions,
     IgnoresFingerprints,
     IgnoresKeys,
@@ -199,6 +200,10 @@ impl<const FAULT: usize> Broken<FAULT> {
         if Self::is(Fault::ChangesData) {
             let events = append.streams.iter_mut().flat_map(|part| &mut part.events);
             events.for_each(|event| event.data = event.data.trim_ascii().to_vec().into());
+        }
+        if Self::is(Fault::IgnoresEventIds) {
+            let events = append.streams.iter_mut().flat_map(|part| &mut part.events);
+            events.for_each(|event| event.id = new_event_id());
         }
         if Self::is(Fault::IgnoresConditions) {
             append.condition = None;

@@ -6,6 +6,7 @@ use super::conflict::{Conflict, Violation};
 use crate::document::{DocumentError, InvalidDocumentChanges};
 use crate::error::{BoxError, StoreError};
 use crate::field::InvalidField;
+use crate::position::Position;
 use crate::stream_id::StreamId;
 use crate::timestamp::Timestamp;
 
@@ -23,6 +24,14 @@ pub enum AppendError {
     KeyReused {
         /// The key.
         key: String,
+    },
+    /// An event id of the append is stored already.
+    #[error("event id {id} was already used at position {position}; create an id for each event")]
+    EventIdReused {
+        /// The id.
+        id: Uuid,
+        /// The position of the stored event.
+        position: Position,
     },
     /// The append violates a rule that holds for every store.
     #[error(transparent)]
