@@ -42,12 +42,16 @@
 //! async fn house(store: impl factum::store::Store) -> Result<(), Box<dyn std::error::Error>> {
 //!     let engine = Engine::new(store);
 //!     let switch = Switch { lamp: 1, on: true };
-//!     engine.execute(switch).by("ada").because("it is dark").idempotency_key("request-7").await?;
-//!     let lamp = engine.load::<Lamp>(&1).await?; // and .at_version(…), .at_time(…), .at_position(…)
+//!     engine.execute(switch).by("ada").idempotency_key("request-7").await?;
+//!     // The state now; earlier states with `at_version`, `at_time` or `at_position`.
+//!     let lamp = engine.load::<Lamp>(&1).await?;
 //!     assert!(lamp.on);
 //!     Ok(())
 //! }
 //! ```
+//!
+//! A program depends on this crate, on the crate of a store, on `serde` with the feature `derive`, and on `tokio`. Tests
+//! also depend on `factum-testkit`.
 //!
 //! # Where to find what
 //!

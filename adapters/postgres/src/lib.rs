@@ -7,10 +7,14 @@
 //!
 //! ```no_run
 //! # async fn run() -> Result<(), factum_postgres::BoxError> {
+//! use factum::Engine;
 //! use factum_postgres::PostgresStore;
 //!
 //! let store = PostgresStore::open("postgres://localhost/bank").await?;
-//! # store.close().await;
+//! let engine = Engine::new(store.clone());
+//! // execute commands, then:
+//! # let _ = engine;
+//! store.close().await;
 //! # Ok(())
 //! # }
 //! ```

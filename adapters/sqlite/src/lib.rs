@@ -8,11 +8,13 @@
 //! # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
 //! # let dir = tempfile::tempdir()?;
 //! # let file = dir.path().join("bank.db");
-//! use factum::store::{EventStore, Query, Read};
+//! use factum::Engine;
 //! use factum_sqlite::SqliteStore;
 //!
 //! let store = SqliteStore::open(file).await?;
-//! assert!(store.read(Read::all(Query::all())).await?.events.is_empty());
+//! let engine = Engine::new(store.clone());
+//! // execute commands, then:
+//! # let _ = engine;
 //! store.close().await;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! # })?;

@@ -17,6 +17,39 @@ use crate::timestamp::Timestamp;
 ///
 /// A store is a handle: cheap to clone and safe to share. The conformance suite of `factum-testkit`,
 /// `conformance_suite!`, tests the guarantees of every method.
+///
+/// Implement it with [`async_trait`](macro@crate::async_trait), so that the methods are `async fn`:
+///
+/// ```
+/// # use factum_core::append::{Append, AppendError, Appended, IdempotencyKey};
+/// # use factum_core::{async_trait, error::StoreError, position::Position, read::{Page, Read}, store::EventStore};
+/// # use tokio::sync::watch;
+/// # struct MyStore;
+/// #[async_trait]
+/// impl EventStore for MyStore {
+///     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+///         append.check()?; // the rules of every store
+/// #       unimplemented!() /*
+///         …
+/// # */
+///     }
+///     async fn read(&self, read: Read) -> Result<Page, StoreError> {
+/// #       unimplemented!() /*
+///         …
+/// # */
+///     }
+///     async fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {
+/// #       unimplemented!() /*
+///         …
+/// # */
+///     }
+///     fn watch(&self) -> watch::Receiver<Position> {
+/// #       unimplemented!() /*
+///         …
+/// # */
+///     }
+/// }
+/// ```
 #[async_trait]
 pub trait EventStore: Send + Sync + 'static {
     /// Stores all events of `append`, or none.

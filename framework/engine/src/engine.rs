@@ -113,6 +113,9 @@ impl Engine {
     /// Commands of this engine on the same stream wait for each other. After a conflict with another writer, the
     /// command is decided again, as often as the [`RetryPolicy`] allows.
     ///
+    /// The result is a [`Receipt`] with the stored events, or an [`ExecuteError`]; the rejection of the domain is
+    /// [`ExecuteError::Rejected`].
+    ///
     /// If the future is dropped, the command is executed as a whole or not at all. With an idempotency key, it is safe
     /// to execute the command again.
     pub fn execute<C: Decide>(&self, command: C) -> Execute<'_, C> {
@@ -121,7 +124,8 @@ impl Engine {
 
     /// Loads the state of the aggregate `id`: now, or at a version, a time or a position.
     ///
-    /// An aggregate without events has its default state, at version 0.
+    /// The result is a [`Loaded`], which dereferences to the state, or a [`LoadError`]. An aggregate without events has its
+    /// default state, at version 0; [`Loaded::exists`] is then `false`.
     ///
     /// ```no_run
     /// # use factum::prelude::*;
@@ -266,7 +270,9 @@ impl EngineBuilder {
         self
     }
 
-    /// Sets the clock for [deadlines](crate::events::Events::deadline). The default is the system clock.
+    /// Sets the clock of `now` in decisions, and of [deadlines](crate::events::Events::deadline).
+    ///
+    /// The default is the system clock.
     ///
     /// Process managers use it, too, unless the runtime has another clock.
     #[must_use]

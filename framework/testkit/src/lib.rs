@@ -1,5 +1,36 @@
 //! The test kit of [factum](https://docs.rs/factum).
 //!
+//! ```
+//! # use factum::prelude::*;
+//! # #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
+//! # enum LampEvent { Lit }
+//! # #[derive(Aggregate, Default, Clone)]
+//! # #[aggregate(category = "lamp", id = u32, event = LampEvent)]
+//! # struct Lamp { lit: bool }
+//! # impl Apply<LampEvent> for Lamp {
+//! #     fn apply(&mut self, _: &LampEvent) { self.lit = true; }
+//! # }
+//! # #[derive(Command, Serialize)]
+//! # #[command(on = Lamp)]
+//! # struct Light { #[id] lamp: u32 }
+//! # #[derive(Debug, PartialEq)]
+//! # struct AlreadyLit;
+//! # impl std::fmt::Display for AlreadyLit {
+//! #     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str("lit") }
+//! # }
+//! # impl std::error::Error for AlreadyLit {}
+//! # impl Decide for Light {
+//! #     type Error = AlreadyLit;
+//! #     fn decide(&self, lamp: &Lamp) -> Result<Events<LampEvent>, AlreadyLit> {
+//! #         if lamp.lit { Err(AlreadyLit) } else { Ok(LampEvent::Lit.into()) }
+//! #     }
+//! # }
+//! use factum_testkit::given;
+//!
+//! given(()).when(Light { lamp: 1 }).then([LampEvent::Lit]);
+//! given([LampEvent::Lit]).when(Light { lamp: 1 }).then_rejected(AlreadyLit);
+//! ```
+//!
 //! | task | use |
 //! |---|---|
 //! | Test decisions without a store | [`given`] … `when` … `then` |
