@@ -118,14 +118,13 @@ async fn missing_stream_id_is_an_error_with_the_position() {
     };
     let store = options.open().await.unwrap();
     put(&store, 1, vec![json(10)]).await;
-    for damage in ["update stream set id = 'account'", "delete from stream"] {
-        sqlx::query(damage).execute(store.pool()).await.unwrap();
-        let error = store.read(Read::all(Query::all())).await.unwrap_err();
-        assert!(
-            matches!(&error, StoreError::Corrupt(text) if text.starts_with("event at position 1: ")),
-            "{error:?}"
-        );
-    }
+    let damage = sqlx::query("delete from stream");
+    damage.execute(store.pool()).await.unwrap();
+    let error = store.read(Read::all(Query::all())).await.unwrap_err();
+    assert!(
+        matches!(&error, StoreError::Corrupt(text) if text.starts_with("event at position 1: ")),
+        "{error:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
