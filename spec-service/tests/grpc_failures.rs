@@ -52,7 +52,10 @@ async fn retryable_status_has_a_retry_delay() {
     let unavailable = list_status(StubList::Unavailable).await;
     let expected = (Code::Unavailable, "UNAVAILABLE".to_owned(), Some(1));
     assert_eq!(details_of(&unavailable), expected);
-    assert_eq!(unavailable.message(), "the store is unavailable");
+    assert_eq!(
+        unavailable.message(),
+        "the store is unavailable; try again later"
+    );
 }
 
 #[tokio::test]

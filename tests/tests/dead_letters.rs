@@ -134,7 +134,7 @@ async fn discard_unblocks_stream_without_effect(place: &str) {
     let handle = counts(&runtime);
     let discard = |at| handle.discard(Position::new(at), "a torn file");
     let error = discard(3).await.unwrap_err();
-    let expected = "no dead letter of \"counts\" is waiting at position 3";
+    let expected = "no dead letter of \"counts\" is waiting at position 3; `dead_letters` lists those that are";
     assert_eq!(error.to_string(), expected);
     discard(1).await.unwrap();
     // The next undecodable event of the stream stays.
@@ -144,7 +144,7 @@ async fn discard_unblocks_stream_without_effect(place: &str) {
     let again = discard(5).await.unwrap_err().to_string();
     assert_eq!(
         again,
-        "no dead letter of \"counts\" is waiting at position 5"
+        "no dead letter of \"counts\" is waiting at position 5; `dead_letters` lists those that are"
     );
     assert_eq!(
         dead_letters(&runtime).await,
@@ -213,11 +213,14 @@ async fn stopped_projection_resumes_through_another_node(place: &str) {
     let stopped = WaitError::Stopped {
         name: "counts".to_owned(),
         position: first,
-        error: "poison".to_owned(),
+        error: "event jar.filled at position 2 failed: poison".to_owned(),
     };
     assert_eq!(error, stopped);
     let status = &other.status()[0];
-    assert_eq!(status.last_error.as_deref(), Some("poison"));
+    assert_eq!(
+        status.last_error.as_deref(),
+        Some("event jar.filled at position 2 failed: poison")
+    );
     assert_eq!(owner.status()[0].state, ConsumerState::Stopped);
     // A stopped projection still reports its lag.
     let mut status = counts(&owner).watch();

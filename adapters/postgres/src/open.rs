@@ -84,8 +84,8 @@ impl PostgresOptions {
     /// # Errors
     /// - [`StoreError::NewerSchema`] if a newer version of this crate migrated the schema.
     /// - [`StoreError::Unavailable`] if the server does not answer.
-    /// - [`StoreError::Failed`] if an option is not valid, if two inline projections have the same name, if the server
-    ///   rejects the connection, or if its certificate is not valid.
+    /// - [`StoreError::CannotOpen`] if an option is not valid, or if two inline projections have the same name.
+    /// - [`StoreError::Failed`] if the server rejects the connection, or if its certificate is not valid.
     /// - [`StoreError::Failed`] if a store cannot use the server. Its version is lower than 15, the encoding is not UTF8,
     ///   the server or the role is read-only, or a connection pooler changes sessions. The same applies if the role
     ///   lacks a privilege or does not see all rows.
@@ -123,7 +123,7 @@ fn check_readers(readers: u32) -> Result<(), StoreError> {
         return Ok(());
     }
     let reason = format!("invalid number of readers: {readers}; expected 1 to {MAX_READERS}");
-    Err(StoreError::Failed(reason.into()))
+    Err(StoreError::CannotOpen(reason))
 }
 
 fn check_schema_name(schema: &str) -> Result<(), StoreError> {
@@ -141,7 +141,7 @@ fn check_schema_name(schema: &str) -> Result<(), StoreError> {
     let reason = format!(
         "invalid schema name: {schema:?}; use 1 to 40 of a-z, 0-9 and _, and do not start with a digit or with pg_"
     );
-    Err(StoreError::Failed(reason.into()))
+    Err(StoreError::CannotOpen(reason))
 }
 
 impl PostgresStore {

@@ -104,7 +104,7 @@ async fn newer_schema_and_invalid_name_are_rejected() {
     for name in ["", "1a", "a-b", "A", "a; drop table event"] {
         let rejected = options.clone().schema(name).open().await.unwrap_err();
         assert!(
-            matches!(rejected, StoreError::Failed(_)),
+            matches!(rejected, StoreError::CannotOpen(_)),
             "{name:?}: {rejected:?}"
         );
     }

@@ -60,10 +60,11 @@ async fn run(admin: &mut PgConnection, sql: String) {
         .unwrap();
 }
 
-/// Returns the message of the cause of `StoreError::Failed`.
+/// Returns the reason why a store was not opened.
 fn reason(opened: Result<PostgresStore, StoreError>) -> String {
     match opened {
         Err(StoreError::Failed(error)) => error.to_string(),
+        Err(StoreError::CannotOpen(reason)) => reason,
         other => panic!("{other:?}"),
     }
 }

@@ -193,10 +193,11 @@ impl SqliteOptions {
     /// be the path of a file; URLs, and SQLite's names for databases in memory, are rejected.
     ///
     /// # Errors
-    /// - [`StoreError::CannotOpen`] if the path or an option is not valid, or if the program may not access the file.
+    /// - [`StoreError::CannotOpen`] if the path or an option is not valid, if the program may not access the file, or if two
+    ///   inline projections have the same name.
     /// - [`StoreError::NewerSchema`] if a newer version of this crate migrated the file.
     /// - [`StoreError::Unavailable`] if another process keeps its lock on the file, or if the disk is full.
-    /// - [`StoreError::Failed`] if it is called outside of a tokio runtime, or if two inline projections have the same name.
+    /// - [`StoreError::Failed`] if it is called outside of a tokio runtime.
     pub async fn open(self) -> Result<SqliteStore, StoreError> {
         self.check_limits()?;
         let runtime = blocking::runtime()?;

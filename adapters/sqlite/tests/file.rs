@@ -55,7 +55,7 @@ async fn read_error(store: &SqliteStore) -> String {
 
 fn lost(file: &Path) -> String {
     format!(
-        "the store failed: the database file was deleted, moved or replaced while it was open: {}; \
+        "the database file was deleted, moved or replaced while it was open: {}; \
          put the file back, or restart the program",
         file.display()
     )

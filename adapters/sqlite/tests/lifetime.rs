@@ -46,7 +46,7 @@ fn subscription_outlives_the_runtime_of_the_store() {
 fn call_outside_of_a_runtime_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("bank.db");
-    let expected = "the store failed: no tokio runtime: called outside of one; \
+    let expected = "no tokio runtime: called outside of one; \
                     call it in a task, for example in `#[tokio::main]`";
     let error = poll(SqliteStore::open(&file)).unwrap_err();
     assert_eq!(chain(&error), expected);

@@ -28,8 +28,10 @@ pub enum StoreError {
     )]
     Interrupted(#[source] Outage),
     /// The request failed, and a retry will not help.
-    #[error("the store failed")]
-    Failed(#[source] BoxError),
+    ///
+    /// The text is that of the cause.
+    #[error(transparent)]
+    Failed(BoxError),
     /// The backend contains data that no store writes.
     #[error("the store contains corrupt data: {0}")]
     Corrupt(String),

@@ -83,7 +83,7 @@ impl InlineProjections {
     /// Creates the inline projections of a store.
     ///
     /// # Errors
-    /// Returns [`StoreError::Failed`] if two have the same name.
+    /// Returns [`StoreError::CannotOpen`] if two have the same name.
     pub fn new(projections: &[Arc<dyn BoxedProjection>]) -> Result<Self, StoreError> {
         let mut projections = projections.to_vec();
         // The order in which their documents are locked.
@@ -92,7 +92,7 @@ impl InlineProjections {
         if let Some(pair) = pairs.find(|pair| pair[0].name() == pair[1].name()) {
             let name = pair[0].name();
             let reason = format!("two inline projections have the name {name:?}; rename one");
-            return Err(StoreError::Failed(reason.into()));
+            return Err(StoreError::CannotOpen(reason));
         }
         let projections = projections.into_iter().map(|projection| InlineProjection {
             query: Query::event_types(projection.event_types()),

@@ -86,7 +86,7 @@ pub enum AppError {
     #[error("this node cannot write; send the request to a node that can")]
     ReadOnly,
     /// The store is temporarily unavailable.
-    #[error("the store is unavailable")]
+    #[error("the store is unavailable; try again later")]
     Unavailable(#[source] Source),
     /// The service failed.
     #[error("internal error")]

@@ -54,13 +54,13 @@ impl fmt::Display for Action {
 #[non_exhaustive]
 pub enum SpecRejection {
     /// No specification has this id.
-    #[error("specification not found")]
+    #[error("specification not found; check the id")]
     NotFound,
     /// A specification with this id exists.
-    #[error("a specification with this id already exists")]
+    #[error("a specification with this id already exists; create another id")]
     AlreadyExists,
     /// The specification is deleted.
-    #[error("the specification is deleted")]
+    #[error("the specification is deleted; its history remains")]
     Deleted,
     /// Another specification that is not deleted has the name.
     #[error("name already in use: {name}; choose another name")]
@@ -79,7 +79,7 @@ pub enum SpecRejection {
         allowed: &'static [Action],
     },
     /// The version is already the published version.
-    #[error("version {version} is already published")]
+    #[error("version {version} is already published; choose another version")]
     AlreadyPublished {
         /// The version.
         version: u64,

@@ -47,7 +47,7 @@ pub enum BatchError {
     #[error(transparent)]
     Event(#[from] EventError),
     /// Another node has taken over the partition.
-    #[error("another node has taken over the partition")]
+    #[error("another node has taken over the partition, and continues it")]
     LeaseLost,
     /// The read model cannot be created or dropped.
     #[error("the read model cannot be prepared")]
@@ -112,7 +112,9 @@ pub enum ConsumerError {
     #[error(transparent)]
     Decode(#[from] DecodeError),
     /// The event depends on a dead letter, and waits until it is retried or discarded.
-    #[error("the event depends on an earlier event in the dead-letter queue")]
+    #[error(
+        "the event depends on an earlier event in the dead-letter queue; retry or discard that one"
+    )]
     Blocked,
     /// The state that the event changes was stored by newer code.
     #[error(

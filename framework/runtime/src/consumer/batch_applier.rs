@@ -15,7 +15,7 @@ use factum_engine::record::RecordedEvent;
 use tokio::sync::watch;
 use tracing::{Instrument as _, warn};
 
-use super::batch::{Batch, BatchError, EventError};
+use super::batch::{Batch, BatchError, ConsumerError, EventError};
 use super::batch_size::BatchSize;
 use super::context::ConsumerContext;
 use super::control::VersionedControl;
@@ -273,7 +273,9 @@ impl BatchApplier {
                         attempts: attempt,
                     },
                     FailureAction::Skip => DeadLetterState::Skipped { error },
-                    FailureAction::Stop => return Err(SessionEnd::Stopped(error)),
+                    FailureAction::Stop => {
+                        return Err(SessionEnd::Stopped(stop_reason(event, &failed, error)));
+                    }
                 }
             };
             let keys = self.context.consumer.correlation_keys(event);
@@ -399,6 +401,19 @@ impl BatchApplier {
             ..Commit::dead_letter(letter, session.lease.position())
         };
         Ok(self.commit(session, commit).await?)
+    }
+}
+
+/// Returns why the consumer stops. An error of its code does not name the event.
+fn stop_reason(event: &RecordedEvent, failed: &EventError, error: String) -> String {
+    match failed.error {
+        ConsumerError::Handler(_) => {
+            format!(
+                "event {} at position {} failed: {error}",
+                event.name, event.position
+            )
+        }
+        _ => error,
     }
 }
 

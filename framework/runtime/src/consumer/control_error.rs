@@ -18,7 +18,9 @@ pub enum ControlError {
         known: Vec<String>,
     },
     /// No dead letter is waiting at this position.
-    #[error("no dead letter of {name:?} is waiting at position {position}")]
+    #[error(
+        "no dead letter of {name:?} is waiting at position {position}; `dead_letters` lists those that are"
+    )]
     NotDeadLettered {
         /// The name of the consumer.
         name: String,
@@ -26,7 +28,9 @@ pub enum ControlError {
         position: Position,
     },
     /// The failed delivery does not exist any more.
-    #[error("no failed delivery {number} of instance {instance:?}")]
+    #[error(
+        "no failed delivery {number} of instance {instance:?}; `failed_deliveries` lists those that exist"
+    )]
     NotFailed {
         /// The process instance.
         instance: String,
@@ -52,7 +56,9 @@ pub enum ControlError {
 #[non_exhaustive]
 pub enum WaitError {
     /// The consumer has stopped after a failure.
-    #[error("consumer {name:?} stopped at position {position}: {error}")]
+    #[error(
+        "consumer {name:?} stopped at position {position}: {error}; fix the cause and call `resume`"
+    )]
     Stopped {
         /// The name of the consumer.
         name: String,
@@ -87,7 +93,9 @@ pub enum WaitError {
         head: Position,
     },
     /// The runtime was stopped, or the store was closed.
-    #[error("consumer {name:?} is not running any more; its checkpoint is at position {position}")]
+    #[error(
+        "consumer {name:?} is not running any more; its checkpoint is at position {position}, where the next runtime continues"
+    )]
     ShutDown {
         /// The name of the consumer.
         name: String,

@@ -12,7 +12,9 @@ pub enum ReactionError {
     #[error(transparent)]
     Newer(ConsumerError),
     /// The state cannot be decoded.
-    #[error("cannot decode the state of {name} {id:?} (version {version})")]
+    #[error(
+        "cannot decode the state of the process manager {name} {id:?}, which has version {version}; keep its fields readable"
+    )]
     DecodeState {
         /// The name of the process manager.
         name: &'static str,
@@ -25,7 +27,7 @@ pub enum ReactionError {
         source: BoxError,
     },
     /// The state cannot be encoded.
-    #[error("cannot encode the state of {name}")]
+    #[error("cannot encode the state of the process manager {name}; all its fields must serialize")]
     EncodeState {
         /// The name of the process manager.
         name: &'static str,
@@ -40,7 +42,7 @@ pub enum ReactionError {
     #[error("{0}")]
     Panicked(String),
     /// No schedule has this name.
-    #[error("no schedule {0:?}")]
+    #[error("no schedule {0:?}; add it to `Runtime::builder`")]
     UnknownSchedule(String),
 }
 

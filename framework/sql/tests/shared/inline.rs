@@ -12,7 +12,6 @@ use factum::prelude::*;
 use factum::runtime::ConsumerState;
 use factum::store::{
     AppendError, DocumentChanges, DocumentStore as _, EventStore as _, ExpectedVersion, Revision,
-    StoreError,
 };
 use factum_sql::{BoxError, Sql, SqlError, SqlProject, SqlProjection};
 use tokio::task::JoinHandle;
@@ -204,11 +203,9 @@ async fn two_inline_projections_need_different_names() {
         return;
     };
     let twice = options.inline(Sums::<1>).inline(Sums::<2>);
-    let Err(StoreError::Failed(error)) = twice.open().await else {
-        panic!("it is rejected")
-    };
-    let text = "two inline projections have the name \"sums\"; rename one";
-    assert_eq!(error.to_string(), text);
+    let rejected = twice.open().await.unwrap_err();
+    let text = "cannot open the store: two inline projections have the name \"sums\"; rename one";
+    assert_eq!(rejected.to_string(), text);
 }
 
 #[tokio::test]

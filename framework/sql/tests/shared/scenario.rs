@@ -194,7 +194,8 @@ async fn scenario_fails_with_the_error_of_the_projection() {
     let failure = failure.await;
     let expected = r#"consumer "meters" stopped at position "#;
     assert!(failure.starts_with(expected), "{failure}");
-    assert!(failure.contains("the meter is broken"), "{failure}");
+    let cause = "event meter.broken at position 2 failed: the meter is broken";
+    assert!(failure.contains(cause), "{failure}");
 }
 
 #[tokio::test]
