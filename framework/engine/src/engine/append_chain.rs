@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use factum_core::position::{Position, Version};
+use factum_core::stream_id::StreamId;
 use tokio::sync::watch;
 
 use crate::state::cache::CachedState;
@@ -63,6 +64,23 @@ impl AppendChain {
         resolved
             .await
             .is_ok_and(|progress| progress.version >= version)
+    }
+}
+
+/// The chains of appends in flight that the state of a command depends on, by stream.
+#[derive(Default)]
+pub struct AppendChains(Vec<(StreamId, Arc<AppendChain>)>);
+
+impl AppendChains {
+    /// Adds the chain that the state of `stream` depends on.
+    pub fn add(&mut self, stream: StreamId, chain: Arc<AppendChain>) {
+        self.0.push((stream, chain));
+    }
+
+    /// Removes and returns the chain that the state of `stream` depends on, if any.
+    pub fn take(&mut self, stream: &StreamId) -> Option<Arc<AppendChain>> {
+        let index = self.0.iter().position(|(other, _)| other == stream)?;
+        Some(self.0.swap_remove(index).1)
     }
 }
 

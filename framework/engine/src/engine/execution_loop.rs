@@ -582,7 +582,8 @@ impl<'e, C: Decide> Execution<'e, C> {
         let mut places = DecisionPlaces::stored(records);
         C::On::apply_decision(&mut self.parts, decision, &mut places);
         let parts = list_parts::<C>(&mut self.parts).into_iter().zip(previous);
-        for ((part, previous), chain) in parts.zip(&context.chains) {
+        for (part, previous) in parts {
+            let chain = part.stream().and_then(|stream| context.chains.take(stream));
             // An unchanged state of a pipelined append has no position yet. That append saves it.
             if chain.is_none() || part.version() > previous {
                 part.keep(loader, previous);
@@ -607,7 +608,8 @@ impl<'e, C: Decide> Execution<'e, C> {
         C::On::apply_decision(&mut self.parts, decision, &mut places);
         let mut pipelined = PipelinedAppend::new(self.engine);
         let parts = list_parts::<C>(&mut self.parts).into_iter().zip(previous);
-        for ((part, previous), chain) in parts.zip(context.chains) {
+        for (part, previous) in parts {
+            let chain = part.stream().and_then(|stream| context.chains.take(stream));
             pipelined.publish(part, previous, chain, &mut context.permits);
         }
         pipelined
