@@ -62,6 +62,7 @@
 //! | Define events | [`Event`], a derive on an enum | none |
 //! | Fold events into a state | [`Aggregate`] | [`Apply::apply`] |
 //! | Decide on a request: about one aggregate, several, a list, or with a DCB query | [`Command`] | [`Decide::decide`] |
+//! | Find the aggregates of a request in the state of others | [`command::Find`] | [`Find::find`](command::Find::find) |
 //! | Execute, load, travel in time, read a history | [`Engine`], [`engine::Receipt`], [`engine::ExecuteError`] | |
 //! | Build a read model in memory | [`Projection`], [`InMemory`] | [`Project::project`] |
 //! | Build one in tables | [`Projection`]; `SqlProjection` of `factum-sql`, which the adapters re-export | `SqlProject::project` |
@@ -128,9 +129,9 @@ pub mod event {
 pub mod command {
     pub use factum_engine::aggregate::{Aggregate, Apply, SnapshotPolicy};
     pub use factum_engine::boundary::{
-        Boundary, DcbQuery, Folded, InvalidTarget, Queried, Queries, Timed,
+        Aggregates, Boundary, DcbQuery, Folded, Found, InvalidTarget, Queried, Queries, Timed,
     };
-    pub use factum_engine::command::{Command, Decide};
+    pub use factum_engine::command::{Command, Decide, Find};
     pub use factum_engine::events::{Events, InvalidDeadline};
 }
 
@@ -221,13 +222,15 @@ pub mod __private {
 
     pub use factum_core::tag::{InvalidTag, Tag};
     pub use factum_engine::aggregate::{Aggregate, SnapshotPolicy};
-    pub use factum_engine::boundary::{Boundary, DcbQuery, Folded, Queried, Timed};
+    pub use factum_engine::boundary::{
+        Aggregates, Boundary, DcbQuery, Folded, Found, Queried, Timed,
+    };
     pub use factum_engine::codec::{
         Compared, ViaNothing, ViaPartialEq, struct_from_json, struct_to_json, variant_from_json,
         variant_to_json,
     };
-    pub use factum_engine::command::Command;
     pub use factum_engine::command::fingerprint::{OmittedFields, is_default, omitted_fields};
+    pub use factum_engine::command::{Command, finder};
     pub use factum_engine::event::{Event, EventType};
     pub use factum_engine::event_form::EventForm;
     pub use factum_engine::event_set::{

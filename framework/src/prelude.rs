@@ -1,7 +1,7 @@
 //! The items that applications use every day: `use factum::prelude::*`.
 
 pub use factum_engine::aggregate::{Aggregate, Apply};
-pub use factum_engine::command::{Command, Decide};
+pub use factum_engine::command::{Command, Decide, Find};
 pub use factum_engine::engine::{Engine, ExecuteError, LoadError, Loaded, Receipt};
 pub use factum_engine::event::Event;
 pub use factum_engine::events::Events;

@@ -2,19 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+#[path = "support/gate.rs"]
+mod gate;
 
+use std::sync::Arc;
+
+use factum::StreamId;
 use factum::engine::RetryPolicy;
 use factum::prelude::*;
-use factum::store::async_trait;
-use factum::store::{
-    Append, AppendError, Appended, EventStore, IdempotencyKey, Page, Read, SnapshotStore,
-    StoreError,
-};
-use factum::{Position, StreamId};
-use factum_memory::MemoryStore;
-use tokio::sync::{Notify, oneshot, watch};
+use factum::store::{SnapshotStore, StoreError};
+use gate::Gate;
 use tokio::task::JoinHandle;
 
 #[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -125,86 +122,6 @@ impl Decide for TakeAndRead {
         Ok((PurseEvent::Taken { coins: 1 }.into(), Events::none()))
     }
 }
-
-type Waiting = (Append, oneshot::Sender<Result<Appended, AppendError>>);
-
-/// A store whose appends wait, in order, until the test completes them.
-#[derive(Clone, Default)]
-struct Gate {
-    store: MemoryStore,
-    waiting: Arc<Mutex<VecDeque<Waiting>>>,
-    arrived: Arc<Notify>,
-}
-
-impl Gate {
-    /// Waits until `count` appends are waiting at the same time.
-    async fn wait_for_appends(&self, count: usize) {
-        loop {
-            let arrived = self.arrived.notified();
-            if self.waiting.lock().unwrap().len() >= count {
-                return;
-            }
-            arrived.await;
-        }
-    }
-
-    /// Stores the next `count` appends and sends their responses.
-    async fn complete(&self, count: usize) {
-        for _ in 0..count {
-            self.wait_for_appends(1).await;
-            let (append, response) = self.waiting.lock().unwrap().pop_front().unwrap();
-            let _ = response.send(self.store.append(append).await);
-        }
-    }
-
-    /// Stores two appends in order, but responds to the second one first.
-    ///
-    /// `between` runs before the response to the first one.
-    async fn complete_in_reverse(&self, between: impl AsyncFnOnce()) {
-        self.wait_for_appends(2).await;
-        let (one, two) = {
-            let mut waiting = self.waiting.lock().unwrap();
-            (waiting.pop_front().unwrap(), waiting.pop_front().unwrap())
-        };
-        let first = self.store.append(one.0).await;
-        two.1.send(self.store.append(two.0).await).unwrap();
-        between().await;
-        one.1.send(first).unwrap();
-    }
-
-    /// Fails the next append without storing it.
-    async fn fail(&self) {
-        self.wait_for_appends(1).await;
-        let (_, response) = self.waiting.lock().unwrap().pop_front().unwrap();
-        let error = StoreError::Unavailable("the store is down".into());
-        response.send(Err(error.into())).unwrap();
-    }
-}
-
-#[async_trait]
-impl EventStore for Gate {
-    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        let (response, responded) = oneshot::channel();
-        self.waiting.lock().unwrap().push_back((append, response));
-        self.arrived.notify_waiters();
-        responded.await.map_err(|_| StoreError::Closed)?
-    }
-
-    async fn read(&self, read: Read) -> Result<Page, StoreError> {
-        self.store.read(read).await
-    }
-
-    async fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {
-        self.store.find(key).await
-    }
-
-    fn watch(&self) -> watch::Receiver<Position> {
-        self.store.watch()
-    }
-}
-
-factum::store::delegate!(snapshots, [] Gate, |this| this.store);
-factum::store::delegate!(documents, [] Gate, |this| this.store);
 
 type PendingResult = JoinHandle<Result<Receipt, ExecuteError<TooFew>>>;
 
@@ -337,7 +254,7 @@ async fn cancelled_command_does_not_affect_later_commands() {
     gone.abort();
     assert!(gone.await.unwrap_err().is_cancelled());
     // The engine does not know whether the append was stored. It was not, so the second command must not be rejected.
-    drop(gate.waiting.lock().unwrap().pop_front());
+    gate.drop_next();
     gate.complete(1).await;
     assert_eq!(second.await.unwrap().unwrap().version().get(), 3);
     first.await.unwrap().unwrap();

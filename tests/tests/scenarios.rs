@@ -220,6 +220,36 @@ impl Decide for Optional {
     }
 }
 
+/// An aggregate, another one that it finds or not, and a DCB query.
+#[derive(Command, Debug, Clone, Serialize)]
+#[command(on = Note, find = Option<Mark>, query = Digest, events = (NoteEvent, MarkEvent))]
+struct Finds {
+    #[id]
+    note: u8,
+    #[tag]
+    key: u8,
+}
+
+impl Find for Finds {
+    fn find(&self, note: &Note) -> Option<u8> {
+        note.0.0.is_multiple_of(2).then_some(3)
+    }
+}
+
+impl Decide for Finds {
+    type Error = Odd;
+
+    fn decide(
+        &self,
+        ((note, mark), query): ((&Note, Option<&Mark>), &Digest),
+    ) -> Result<(Events<NoteEvent>, Events<MarkEvent>), Odd> {
+        let marked = mark.map_or(0, |mark| mark.0.0.wrapping_add(1));
+        let value = decide([note.0.0, marked, query.0])?;
+        let marks = mark.map(|_| MarkEvent::Set { key: value });
+        Ok((added(value), marks.into_iter().collect()))
+    }
+}
+
 /// The past events of a scenario.
 #[derive(Debug, Clone)]
 struct PastEvents {
@@ -353,6 +383,25 @@ proptest! {
             execute(&engine, command.clone()).await
         });
         let marks = if some { past.marks } else { Vec::new() };
+        let others = (past.other_notes, past.other_marks);
+        let scenario = given(((past.first, marks), others)).when(command);
+        let actual = decided(scenario, |(notes, marks)| {
+            [stored("note-1", notes), stored("mark-3", marks)].concat()
+        });
+        prop_assert_eq!(actual, expected);
+    }
+
+    #[test]
+    fn scenario_that_finds_agrees_with_engine(past in past(), key in 0..3_u8) {
+        let command = Finds { note: 1, key };
+        let mut note = Note::default();
+        past.first.iter().for_each(|event| note.apply(event));
+        let found = command.find(&note).is_some();
+        let expected = block_on(async {
+            let engine = engine(&[(1, &past.first)], &past, found).await;
+            execute(&engine, command.clone()).await
+        });
+        let marks = if found { past.marks } else { Vec::new() };
         let others = (past.other_notes, past.other_marks);
         let scenario = given(((past.first, marks), others)).when(command);
         let actual = decided(scenario, |(notes, marks)| {

@@ -14,7 +14,7 @@ static SPEC: AttrSpec = AttrSpec {
     name: "command",
     title: "`#[command(…)]`",
     keys: &[
-        "on", "query", "events", "now", "name", "version", "upcast", "crate",
+        "on", "find", "query", "events", "now", "name", "version", "upcast", "crate",
     ],
     example: "#[command(on = Account)]",
 };
@@ -27,6 +27,8 @@ pub struct CommandAttr {
     pub name: AttrArg<LitStr>,
     /// The aggregate, the tuple or the list that the command reads.
     pub on: AttrArg<Type>,
+    /// The aggregates that the command finds in the state of `on`.
+    pub find: AttrArg<Type>,
     /// The states that the DCB queries fold.
     pub query: QueriesArg,
     /// The events of the DCB queries without events of their own.
@@ -52,6 +54,8 @@ impl CommandAttr {
                 attr.schema_version.parse_upcast(key, input)
             } else if key == "on" {
                 attr.on.parse_assignment(key, input, parse::ty)
+            } else if key == "find" {
+                attr.find.parse_assignment(key, input, parse::ty)
             } else if key == "now" {
                 attr.now
                     .parse_with(key, input, |input| parse::flag(key, input))

@@ -96,11 +96,24 @@ fn on_type(container: &Container<'_>, model: &CommandModel<'_>) -> TokenStream {
 /// Returns the boundary without the time.
 fn boundary_type(container: &Container<'_>, model: &CommandModel<'_>) -> TokenStream {
     let on = model.on;
+    let streams = streams_type(container, model);
     let Some(queries) = query_expand::queries_type(container, model) else {
-        return quote!(#on);
+        return streams;
     };
     let private = container.private_at(model.on.span());
-    quote!(#private::Queried<#on, #queries>)
+    quote!(#private::Queried<#streams, #queries>)
+}
+
+/// Returns the boundary without the DCB queries and the time.
+fn streams_type(container: &Container<'_>, model: &CommandModel<'_>) -> TokenStream {
+    let on = model.on;
+    match model.find {
+        None => quote!(#on),
+        Some(find) => {
+            let (span, private) = (find.span(), container.private_at(find.span()));
+            quote_spanned!(span=> #private::Found<#on, #find>)
+        }
+    }
 }
 
 /// Returns the pattern that binds the fields with `#[id]` and `#[tag]` to variables.
@@ -118,6 +131,15 @@ fn target_value(container: &Container<'_>, model: &CommandModel<'_>) -> TokenStr
     } else {
         quote!(#(#ids)*)
     };
+    let ids = match model.find {
+        None => ids,
+        Some(find) => {
+            // A missing `impl Find` is reported at the key.
+            let (span, private) = (find.span(), container.private_at(find.span()));
+            let finder = quote_spanned!(span=> #private::finder(self));
+            quote!((#ids, #finder))
+        }
+    };
     match query_expand::queries_target(container, model) {
         None => ids,
         Some(queries) => quote!((#ids, #queries)),
@@ -129,6 +151,10 @@ fn where_clause(container: &Container<'_>, model: &CommandModel<'_>) -> TokenStr
     let (on, span) = (model.on, model.on.span());
     let private = container.private_at(span);
     let boundary = quote_spanned!(span=> #on: #private::Boundary);
+    let found = model.find.map(|find| {
+        let (span, private) = (find.span(), container.private_at(find.span()));
+        quote_spanned!(span=> , #find: #private::Aggregates)
+    });
     let bounds = query_expand::bounds(container, model);
-    quote!(#boundary #(, #bounds)*)
+    quote!(#boundary #found #(, #bounds)*)
 }

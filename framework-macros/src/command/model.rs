@@ -18,6 +18,8 @@ pub struct CommandModel<'a> {
     /// The aggregate, the tuple or the list that the command reads.
     pub on: &'a Type,
     pub ids: Vec<IdField>,
+    /// The aggregates that the command finds in the state of `on`.
+    pub find: Option<&'a Type>,
     pub queries: Vec<DcbQueryModel<'a>>,
     /// The event sets in the attribute.
     pub event_sets: Vec<&'a EventsArg>,
@@ -68,6 +70,7 @@ impl<'a> CommandModel<'a> {
             name: attr.name.value().map_or_else(default_name, LitStr::value),
             on,
             ids,
+            find: attr.find.value(),
             queries,
             event_sets,
             has_time: attr.now.value().is_some(),

@@ -1,10 +1,12 @@
-//! [`Command`] and [`Decide`]: requests to change state, and the decisions on them.
+//! [`Command`], [`Decide`] and [`Find`]: requests to change state, and the decisions on them.
 
+pub(crate) mod aggregates;
 pub(crate) mod boundary;
 pub(crate) mod dcb_query;
 mod deadline;
 #[doc(hidden)]
 pub mod fingerprint;
+pub(crate) mod found;
 mod optional;
 pub(crate) mod part;
 pub(crate) mod queried;
@@ -17,8 +19,10 @@ pub mod timed;
 
 use serde::Serialize;
 
+use crate::command::aggregates::Aggregates;
 use crate::command::boundary::Boundary;
 use crate::command::fingerprint::OmittedFields;
+use crate::command::found::{Finder, Finds};
 use crate::domain::upcast::Upcaster;
 
 /// A request to change state. It names the aggregates and tags that the decision depends on.
@@ -31,9 +35,12 @@ use crate::domain::upcast::Upcaster;
 /// | several | `on = (Account, Ledger)` | one for each, in order | `(&Account, &Ledger)` | `(Events<…>, Events<…>)` |
 /// | a list | `on = Vec<Account>` | one, a list of ids | `Vec<&Account>` | `Vec<Events<AccountEvent>>` |
 /// | one or none | `on = Option<Account>` | one, an `Option` of an id | `Option<&Account>` | `Events<AccountEvent>`, empty without an aggregate |
+/// | found in a state | `on = Tool, find = Member` | as for `Tool` | `(&Tool, &Member)` | `(Events<…>, Events<…>)` |
 /// | with a DCB query | `query = Seats` | as above, and `#[tag]` fields | `(as above, &Seats)` | as above |
 /// | with several | `query = (Course, Student)` | as above, and `#[tag(Course)]` fields | `(as above, (&Course, &Student))` | as above |
 /// | with the time | `now` | as above | `(as above, Timestamp)` | as above |
+///
+/// `find` takes the same types as `on`. The command implements [`Find`], which returns the ids.
 ///
 /// A DCB query finds every event that has *any* of the tags in the `#[tag]` fields, whatever its stream. `Seats` folds
 /// these events through [`Apply`](crate::aggregate::Apply). `events = (A, B)` names their types; the default is the
@@ -126,4 +133,93 @@ pub trait Decide: Command {
         &self,
         state: <Self::On as Boundary>::State<'_>,
     ) -> Result<<Self::On as Boundary>::Decision, Self::Error>;
+}
+
+/// Finds the aggregates of a command in the state of others: the member who holds a tool.
+///
+/// Name their type in `#[command(on = …, find = …)]`: `find = Member`, or an `Option` or a `Vec` of it. It must be pure,
+/// like [`decide`](Decide::decide), which then receives the state of `on` and the state of the found
+/// aggregates. It returns the events for both:
+///
+/// ```
+/// use factum::prelude::*;
+///
+/// # #[derive(Event, Debug, PartialEq, Serialize, Deserialize)]
+/// # enum ToolEvent { Lent { member: u32 }, Returned }
+/// # #[derive(Event, Debug, PartialEq, Serialize, Deserialize)]
+/// # enum MemberEvent { GaveBack }
+/// # #[derive(Aggregate, Default, Clone)]
+/// # #[aggregate(category = "tool", id = u32, event = ToolEvent)]
+/// # struct Tool { holder: Option<u32> }
+/// # impl Apply<ToolEvent> for Tool {
+/// #     fn apply(&mut self, event: &ToolEvent) {
+/// #         self.holder = match event { ToolEvent::Lent { member } => Some(*member), ToolEvent::Returned => None };
+/// #     }
+/// # }
+/// # #[derive(Aggregate, Default, Clone)]
+/// # #[aggregate(category = "member", id = u32, event = MemberEvent)]
+/// # struct Member;
+/// # impl Apply<MemberEvent> for Member { fn apply(&mut self, _: &MemberEvent) {} }
+/// #[derive(Command, Serialize)]
+/// #[command(on = Tool, find = Option<Member>)]
+/// struct Return { #[id] tool: u32 }
+///
+/// impl Find for Return {
+///     fn find(&self, tool: &Tool) -> Option<u32> { tool.holder }
+/// }
+///
+/// impl Decide for Return {
+///     type Error = std::convert::Infallible;
+///     fn decide(
+///         &self,
+///         (_, holder): (&Tool, Option<&Member>),
+///     ) -> Result<(Events<ToolEvent>, Events<MemberEvent>), Self::Error> {
+///         match holder {
+///             Some(_) => Ok((ToolEvent::Returned.into(), MemberEvent::GaveBack.into())),
+///             None => Ok((Events::none(), Events::none())),
+///         }
+///     }
+/// }
+///
+/// use factum_testkit::given;
+/// given(([ToolEvent::Lent { member: 7 }], ()))
+///     .when(Return { tool: 1 })
+///     .then(([ToolEvent::Returned], [MemberEvent::GaveBack]));
+/// given(()).when(Return { tool: 1 }).then(());
+/// ```
+///
+/// If the state of `on` changes before the events are stored, the engine finds the aggregates and decides again.
+#[diagnostic::on_unimplemented(
+    message = "the command `{Self}` does not say which aggregates it finds",
+    label = "`impl Find for {Self}` is missing",
+    note = "write `impl Find for {Self} {{ fn find(&self, state: &…) -> … {{ … }} }}`, which returns the ids"
+)]
+pub trait Find: Command<On: Finds> {
+    /// Returns the ids of the aggregates.
+    ///
+    /// The result is an id, or an `Option` or a `Vec` of ids, as `find` in the attribute. The aggregates must be distinct from each other and from those that the command names.
+    fn find(
+        &self,
+        state: <<Self::On as Finds>::Named as Boundary>::State<'_>,
+    ) -> <<Self::On as Finds>::Found as Aggregates>::Ids;
+}
+
+/// Returns the command without its type.
+#[doc(hidden)]
+pub fn finder<C: Find>(
+    command: &C,
+) -> &dyn Finder<<C::On as Finds>::Named, <C::On as Finds>::Found> {
+    command
+}
+
+#[diagnostic::do_not_recommend]
+impl<C, B, F> Finder<B, F> for C
+where
+    C: Find<On: Finds<Named = B, Found = F>>,
+    B: Aggregates,
+    F: Aggregates,
+{
+    fn find_ids(&self, state: B::State<'_>) -> F::Ids {
+        self.find(state)
+    }
 }

@@ -11,6 +11,7 @@ mod execute_and_wait;
 mod execute_call;
 mod execute_error;
 mod execution_loop;
+mod find_streams;
 mod history;
 mod load;
 mod pipelined_append;

@@ -35,8 +35,14 @@ pub use domain::{
 
 /// The consistency boundary of a command, as a type.
 pub mod boundary {
+    pub use crate::command::aggregates::Aggregates;
+    #[doc(hidden)]
+    pub use crate::command::boundary::FindError;
     pub use crate::command::boundary::{Boundary, InvalidTarget};
     pub use crate::command::dcb_query::DcbQuery;
+    pub use crate::command::found::Found;
+    #[doc(hidden)]
+    pub use crate::command::found::{Finder, Finds};
     pub use crate::command::queried::Queried;
     pub use crate::command::queries::{Folded, Queries};
     pub use crate::command::timed::Timed;
@@ -45,6 +51,6 @@ pub mod boundary {
 
     #[doc(hidden)]
     pub mod shape {
-        pub use crate::command::shape::{List, Optional, Shape, Single, WithQueries};
+        pub use crate::command::shape::{List, Optional, Shape, Single, WithFound, WithQueries};
     }
 }

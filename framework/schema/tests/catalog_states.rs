@@ -96,3 +96,63 @@ fn exploration_distinguishes_states_with_same_label() {
         ]
     );
 }
+
+/// A lamp is found in the state of a switch.
+#[test]
+fn exploration_finds_aggregates() {
+    #[derive(Event, Serialize, Deserialize)]
+    #[event(prefix = "switch")]
+    enum SwitchEvent {
+        Pressed,
+    }
+    #[derive(Aggregate, Default, Clone)]
+    #[aggregate(category = "switch", id = u8, event = SwitchEvent)]
+    struct Switch {
+        lamp: Option<u8>,
+    }
+    impl Apply<SwitchEvent> for Switch {
+        fn apply(&mut self, _: &SwitchEvent) {}
+    }
+    #[derive(Event, Serialize, Deserialize)]
+    #[event(prefix = "lamp")]
+    enum LampEvent {
+        Turned,
+    }
+    #[derive(Aggregate, Default, Clone)]
+    #[aggregate(category = "lamp", id = u8, event = LampEvent)]
+    struct Lamp {
+        on: bool,
+    }
+    impl Apply<LampEvent> for Lamp {
+        fn apply(&mut self, _: &LampEvent) {
+            self.on = !self.on;
+        }
+    }
+    #[derive(Command, Serialize)]
+    #[command(on = Switch, find = Option<Lamp>)]
+    struct Press(#[id] u8);
+    impl Find for Press {
+        fn find(&self, switch: &Switch) -> Option<u8> {
+            switch.lamp
+        }
+    }
+    impl Decide for Press {
+        type Error = No;
+        fn decide(
+            &self,
+            (_, lamp): (&Switch, Option<&Lamp>),
+        ) -> Result<(Events<SwitchEvent>, Events<LampEvent>), No> {
+            let turned = lamp.map(|_| LampEvent::Turned);
+            Ok((SwitchEvent::Pressed.into(), turned.into_iter().collect()))
+        }
+    }
+    let label = |lamp: &Lamp| if lamp.on { "on" } else { "off" };
+    let lamps = |switch: Switch| States::of(label).when(Press(1)).beside(switch).explore();
+    assert_eq!(lamps(Switch { lamp: None }).states, ["off"]);
+    let found = lamps(Switch { lamp: Some(7) });
+    assert_eq!(found.states, ["off", "on"]);
+    assert_eq!(found.transitions.len(), 2);
+    // The switch finds no lamp.
+    let switches = States::of(|_: &Switch| "any").when(Press(1)).explore();
+    assert_eq!(switches.transitions[0].event, "switch.pressed");
+}

@@ -92,6 +92,10 @@ where
     /// If an event cannot be serialized or deserialized, or if the process manager fails.
     #[track_caller]
     #[must_use = "a scenario without `when` and `then` tests nothing"]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a scenario reads best with plain values"
+    )]
     pub fn given(mut self, events: impl EventLists) -> Self {
         let mut log = GivenLog::default();
         events.append_to(&mut log);

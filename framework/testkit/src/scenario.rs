@@ -8,8 +8,8 @@ use factum_core::event_id::EventIdGenerator;
 use factum_core::metadata::Metadata;
 use factum_core::timestamp::Timestamp;
 use factum_engine::aggregate::Aggregate;
-use factum_engine::boundary::shape::{List, Optional, Shape, Single, WithQueries};
-use factum_engine::boundary::{AggregateState, Boundary, Queries};
+use factum_engine::boundary::shape::{List, Optional, Shape, Single, WithFound, WithQueries};
+use factum_engine::boundary::{AggregateState, Boundary, FindError, Queries};
 use factum_engine::codec::{Encoder, Verification};
 use factum_engine::command::Decide;
 use factum_engine::event::Event;
@@ -28,10 +28,14 @@ use crate::given_log::GivenLog;
 /// | several aggregates | a tuple of these | a tuple of these |
 /// | a list of aggregates | a `Vec` of these | a `Vec` of these |
 /// | one aggregate or none | as for one aggregate; `()` without an aggregate | the same |
+/// | any of these, and finds others | a pair of the above and the events of the found aggregates | a pair of these |
 /// | any of these and a DCB query | a pair of the above and the events of other streams | the above |
 ///
 /// As in a store, a DCB query finds the events of the command's own streams, too, before those of other streams. Events
 /// of several types are a tuple of lists.
+///
+/// `given` attributes the events of a found aggregate to the id that [`Find::find`](factum_engine::command::Find::find)
+/// returns. To test the id itself, call `find` of the command.
 ///
 /// Every event is serialized and deserialized as in a store, so a scenario fails if an event does not survive storage.
 ///
@@ -96,7 +100,7 @@ impl<G> Given<G> {
     /// Executes [`Decide::decide`] of `command` on the state that the given events produce.
     ///
     /// # Panics
-    /// If an id or a tag of the command is not valid, if it names a stream twice, if an event cannot be serialized or
+    /// If an id or a tag of the command is not valid, if it names or finds a stream twice, if an event cannot be serialized or
     /// deserialized, or if the engine would not store the decision, for example because a deadline is not valid.
     #[track_caller]
     #[expect(
@@ -108,8 +112,8 @@ impl<G> Given<G> {
             Ok(parts) => parts,
             Err(error) => panic!("the target of {} is not valid: {error}", C::NAME),
         };
+        command.replay(&self.past, &mut parts);
         check_append::<C>(&parts, &C::nothing(&parts));
-        C::replay(self.past, &mut parts);
         let now = self.now.unwrap_or_else(Timestamp::now);
         let result = command.decide(C::On::state(&parts, &|| now));
         if let Ok(decision) = &result {
@@ -224,8 +228,8 @@ impl<C: Decide> Scenario<C> {
     note = "for a command with a DCB query, it expects a pair of these and the events of other streams"
 )]
 pub trait DecideAfter<G>: Decide {
-    /// Applies the past events to the states of the command.
-    fn replay(past: G, parts: &mut <Self::On as Boundary>::Parts);
+    /// Applies the past events to the states of the command, and finds its aggregates in them.
+    fn replay(&self, past: &G, parts: &mut <Self::On as Boundary>::Parts);
 
     /// Returns a decision without events.
     fn nothing(parts: &<Self::On as Boundary>::Parts) -> <Self::On as Boundary>::Decision;
@@ -239,10 +243,29 @@ where
     G: Past<<C::On as Boundary>::Shape>,
 {
     #[track_caller]
-    fn replay(past: G, parts: &mut <C::On as Boundary>::Parts) {
-        let mut log = GivenLog::default();
-        past.record(parts, &mut log);
-        <C::On as Boundary>::Shape::replay(parts, log.records());
+    fn replay(&self, past: &G, parts: &mut <C::On as Boundary>::Parts) {
+        let replay = |parts: &mut _| {
+            let mut log = GivenLog::default();
+            past.record(parts, &mut log);
+            <C::On as Boundary>::Shape::replay(parts, log.records());
+            C::On::find(parts, self.target())
+        };
+        // The first replay has no events of the found aggregates, because their streams are not known yet.
+        let found = replay(parts).and_then(|has_found| match has_found {
+            true => replay(parts),
+            false => Ok(false),
+        });
+        match found {
+            Ok(false) => {}
+            Ok(true) => panic!(
+                "`find` of {} returned other ids for the same events; it must be pure",
+                C::NAME
+            ),
+            Err(FindError::Target(error)) => {
+                panic!("the ids that {} finds are not valid: {error}", C::NAME)
+            }
+            Err(error) => panic!("{}: {error}", C::NAME),
+        }
     }
 
     fn nothing(parts: &<C::On as Boundary>::Parts) -> <C::On as Boundary>::Decision {
@@ -252,7 +275,7 @@ where
 
 /// A shape of boundaries whose states are folded from a log, as the engine folds them.
 pub trait Replay: Shape {
-    /// Applies the events of `log` that the parts read.
+    /// Replaces the states by those that the events of `log` produce.
     fn replay(parts: &mut Self::Parts, log: &[RecordedEvent]);
 
     /// Returns a decision without events.
@@ -267,7 +290,7 @@ pub trait Replay: Shape {
 )]
 pub trait Past<B: Shape> {
     /// Appends the events to `log`, to the streams of `parts`.
-    fn record(self, parts: &B::Parts, log: &mut GivenLog);
+    fn record(&self, parts: &B::Parts, log: &mut GivenLog);
 }
 
 /// The values that [`Scenario::then`] accepts for a command on the boundary `B`.
@@ -283,13 +306,14 @@ pub trait ExpectedOutcome<B: Shape> {
 /// Lists of events of any types, as input of a DCB query or of a process manager.
 pub trait EventLists {
     /// Appends the events to `log`, to a stream that no aggregate of the scenario has.
-    fn append_to(self, log: &mut GivenLog);
+    fn append_to(&self, log: &mut GivenLog);
 }
 
 impl<A: Aggregate> Replay for Single<A> {
     #[track_caller]
     fn replay(slot: &mut AggregateState<A>, log: &[RecordedEvent]) {
         let stream = slot.stream.clone();
+        *slot = AggregateState::new(stream.clone());
         for record in log.iter().filter(|record| record.stream == stream) {
             match record.decode_all() {
                 Ok(events) => slot.apply(events, record),
@@ -329,10 +353,32 @@ impl<A: Aggregate> Replay for Optional<A> {
     }
 }
 
+impl<B: Replay, F: Replay> Replay for WithFound<B, F> {
+    #[track_caller]
+    fn replay((named, found): &mut (B::Parts, Option<F::Parts>), log: &[RecordedEvent]) {
+        B::replay(named, log);
+        if let Some(found) = found {
+            F::replay(found, log);
+        }
+    }
+
+    fn nothing((named, found): &(B::Parts, Option<F::Parts>)) -> (B::Decision, F::Decision) {
+        (B::nothing(named), F::nothing(found_parts(found)))
+    }
+}
+
+fn found_parts<P>(found: &Option<P>) -> &P {
+    match found {
+        Some(parts) => parts,
+        None => unreachable!("a scenario finds the aggregates of the command first"),
+    }
+}
+
 impl<B: Replay, L: Queries> Replay for WithQueries<B, L> {
     #[track_caller]
     fn replay((parts, queries): &mut (B::Parts, L::Parts), log: &[RecordedEvent]) {
         B::replay(parts, log);
+        L::restart(queries);
         for record in log {
             if let Err(error) = L::apply(queries, record) {
                 does_not_survive(record, &error);
@@ -355,36 +401,41 @@ fn does_not_survive(record: &RecordedEvent, error: &dyn std::error::Error) -> ! 
 }
 
 impl<B: Shape> Past<B> for () {
-    fn record(self, _: &B::Parts, _: &mut GivenLog) {}
+    fn record(&self, _: &B::Parts, _: &mut GivenLog) {}
 }
 
 #[diagnostic::do_not_recommend]
 impl<A: Aggregate, const N: usize> Past<Single<A>> for [A::Event; N] {
     #[track_caller]
-    fn record(self, slot: &AggregateState<A>, log: &mut GivenLog) {
-        Past::<Single<A>>::record(Vec::from(self), slot, log);
+    fn record(&self, slot: &AggregateState<A>, log: &mut GivenLog) {
+        record_events(self, slot, log);
     }
 }
 
 #[diagnostic::do_not_recommend]
 impl<A: Aggregate> Past<Single<A>> for Vec<A::Event> {
     #[track_caller]
-    fn record(self, slot: &AggregateState<A>, log: &mut GivenLog) {
-        for event in &self {
-            log.append(event, slot.stream.clone());
-        }
+    fn record(&self, slot: &AggregateState<A>, log: &mut GivenLog) {
+        record_events(self, slot, log);
+    }
+}
+
+#[track_caller]
+fn record_events<A: Aggregate>(events: &[A::Event], slot: &AggregateState<A>, log: &mut GivenLog) {
+    for event in events {
+        log.append(event, slot.stream.clone());
     }
 }
 
 impl<A: Aggregate, G: Past<Single<A>>> Past<List<A>> for Vec<G> {
     #[track_caller]
-    fn record(self, parts: &Vec<AggregateState<A>>, log: &mut GivenLog) {
+    fn record(&self, parts: &Vec<AggregateState<A>>, log: &mut GivenLog) {
         assert_eq!(
             self.len(),
             parts.len(),
             "`given` needs one list of events for each aggregate of the command"
         );
-        for (past, slot) in self.into_iter().zip(parts) {
+        for (past, slot) in self.iter().zip(parts) {
             past.record(slot, log);
         }
     }
@@ -393,23 +444,42 @@ impl<A: Aggregate, G: Past<Single<A>>> Past<List<A>> for Vec<G> {
 #[diagnostic::do_not_recommend]
 impl<A: Aggregate, const N: usize> Past<Optional<A>> for [A::Event; N] {
     #[track_caller]
-    fn record(self, part: &Option<AggregateState<A>>, log: &mut GivenLog) {
-        Past::<Optional<A>>::record(Vec::from(self), part, log);
+    fn record(&self, part: &Option<AggregateState<A>>, log: &mut GivenLog) {
+        record_optional(self, part, log);
     }
 }
 
 #[diagnostic::do_not_recommend]
 impl<A: Aggregate> Past<Optional<A>> for Vec<A::Event> {
     #[track_caller]
-    fn record(self, part: &Option<AggregateState<A>>, log: &mut GivenLog) {
-        match part {
-            Some(part) => Past::<Single<A>>::record(self, part, log),
-            None => assert!(
-                self.is_empty(),
-                "`given` has {} events of an aggregate of {}, but the command has none; pass `()`",
-                self.len(),
-                A::CATEGORY
-            ),
+    fn record(&self, part: &Option<AggregateState<A>>, log: &mut GivenLog) {
+        record_optional(self, part, log);
+    }
+}
+
+#[track_caller]
+fn record_optional<A: Aggregate>(
+    events: &[A::Event],
+    part: &Option<AggregateState<A>>,
+    log: &mut GivenLog,
+) {
+    match part {
+        Some(part) => record_events(events, part, log),
+        None => assert!(
+            events.is_empty(),
+            "`given` has {} events of an aggregate of {}, but the command has none; pass `()`",
+            events.len(),
+            A::CATEGORY
+        ),
+    }
+}
+
+impl<B: Shape, F: Shape, G: Past<B>, H: Past<F>> Past<WithFound<B, F>> for (G, H) {
+    #[track_caller]
+    fn record(&self, (named, found): &(B::Parts, Option<F::Parts>), log: &mut GivenLog) {
+        self.0.record(named, log);
+        if let Some(found) = found {
+            self.1.record(found, log);
         }
     }
 }
@@ -422,7 +492,7 @@ where
     F: EventLists,
 {
     #[track_caller]
-    fn record(self, parts: &(B::Parts, L::Parts), log: &mut GivenLog) {
+    fn record(&self, parts: &(B::Parts, L::Parts), log: &mut GivenLog) {
         self.0.record(&parts.0, log);
         self.1.append_to(log);
     }
@@ -503,6 +573,25 @@ impl<A: Aggregate> ExpectedOutcome<Optional<A>> for Events<A::Event> {
     }
 }
 
+impl<B, F, X, Y> ExpectedOutcome<WithFound<B, F>> for (X, Y)
+where
+    B: Shape,
+    F: Shape,
+    X: ExpectedOutcome<B>,
+    Y: ExpectedOutcome<F>,
+{
+    #[track_caller]
+    fn decision(self, (named, found): &(B::Parts, Option<F::Parts>)) -> (B::Decision, F::Decision) {
+        (self.0.decision(named), self.1.decision(found_parts(found)))
+    }
+}
+
+impl<B: Replay, F: Replay> ExpectedOutcome<WithFound<B, F>> for () {
+    fn decision(self, parts: &(B::Parts, Option<F::Parts>)) -> (B::Decision, F::Decision) {
+        WithFound::<B, F>::nothing(parts)
+    }
+}
+
 #[diagnostic::do_not_recommend]
 impl<B: Shape, L: Queries, X: ExpectedOutcome<B>> ExpectedOutcome<WithQueries<B, L>> for X {
     #[track_caller]
@@ -512,22 +601,20 @@ impl<B: Shape, L: Queries, X: ExpectedOutcome<B>> ExpectedOutcome<WithQueries<B,
 }
 
 impl EventLists for () {
-    fn append_to(self, _: &mut GivenLog) {}
+    fn append_to(&self, _: &mut GivenLog) {}
 }
 
 impl<E: Event, const N: usize> EventLists for [E; N] {
     #[track_caller]
-    fn append_to(self, log: &mut GivenLog) {
-        Vec::from(self).append_to(log);
+    fn append_to(&self, log: &mut GivenLog) {
+        self.iter().for_each(|event| log.append_elsewhere(event));
     }
 }
 
 impl<E: Event> EventLists for Vec<E> {
     #[track_caller]
-    fn append_to(self, log: &mut GivenLog) {
-        for event in &self {
-            log.append_elsewhere(event);
-        }
+    fn append_to(&self, log: &mut GivenLog) {
+        self.iter().for_each(|event| log.append_elsewhere(event));
     }
 }
 
@@ -535,7 +622,7 @@ macro_rules! event_lists {
     ($($list:ident $index:tt),+) => {
         impl<$($list: EventLists),+> EventLists for ($($list,)+) {
             #[track_caller]
-            fn append_to(self, log: &mut GivenLog) {
+            fn append_to(&self, log: &mut GivenLog) {
                 $(self.$index.append_to(log);)+
             }
         }
@@ -563,7 +650,7 @@ macro_rules! tuple_scenario {
 
         impl<$($part: Shape, $value: Past<$part>),+> Past<($($part,)+)> for ($($value,)+) {
             #[track_caller]
-            fn record(self, parts: &($($part::Parts,)+), log: &mut GivenLog) {
+            fn record(&self, parts: &($($part::Parts,)+), log: &mut GivenLog) {
                 $(self.$index.record(&parts.$index, log);)+
             }
         }

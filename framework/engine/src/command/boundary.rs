@@ -20,9 +20,9 @@ use crate::state::aggregate_state::AggregateState;
 
 /// A consistency boundary: the events whose change makes a decision invalid.
 ///
-/// A boundary is an aggregate, a tuple of up to four boundaries, a `Vec` or an `Option` of an aggregate, or one of these
-/// with a DCB query ([`Queried`](crate::boundary::Queried)) or with the time ([`Timed`](crate::boundary::Timed)). The trait
-/// is sealed: it is implemented for these types only.
+/// A boundary is an aggregate, a `Vec` or an `Option` of one, or a tuple of up to four boundaries. Found aggregates
+/// ([`Found`](crate::boundary::Found)), a DCB query ([`Queried`](crate::boundary::Queried)) and the time
+/// ([`Timed`](crate::boundary::Timed)) extend it. The trait is sealed: it is implemented for these types only.
 #[diagnostic::on_unimplemented(
     message = "a command cannot look at `{Self}`",
     label = "neither an aggregate, nor a tuple of up to four, nor a `Vec` or `Option` of one",
@@ -47,6 +47,9 @@ pub trait Boundary: Sealed + Sized + Send + Sync + 'static {
     /// Whether the boundary has a DCB query.
     #[doc(hidden)]
     const HAS_QUERIES: bool = false;
+    /// Whether the command finds streams in the state of others.
+    #[doc(hidden)]
+    const FINDS: bool = false;
 
     /// Returns the parts without any events.
     ///
@@ -58,6 +61,17 @@ pub trait Boundary: Sealed + Sized + Send + Sync + 'static {
     /// Adds each part to `list`; those with streams are in the order of the append.
     #[doc(hidden)]
     fn list_parts<'p>(parts: &'p mut Self::Parts, list: &mut BoundaryParts<'p>);
+
+    /// Finds streams in the state of the parts, and returns whether they are others than before.
+    ///
+    /// The parts of other streams are without any events. An error leaves the parts unchanged.
+    ///
+    /// # Errors
+    /// Returns [`FindError`] if the command cannot use the streams.
+    #[doc(hidden)]
+    fn find(_parts: &mut Self::Parts, _target: Self::Target<'_>) -> Result<bool, FindError> {
+        Ok(false)
+    }
 
     /// Returns the state for the decision; `now` returns the time.
     #[doc(hidden)]
@@ -137,6 +151,18 @@ pub enum InvalidTarget {
     /// A value is not a valid tag.
     #[error(transparent)]
     Tag(#[from] InvalidTag),
+}
+
+/// A command finds streams that it cannot use.
+#[doc(hidden)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FindError {
+    /// An id is not valid.
+    #[error(transparent)]
+    Target(#[from] InvalidTarget),
+    /// A stream is found twice, or the command names it, too.
+    #[error("the command uses {0} twice; each stream of a command must be distinct")]
+    DuplicateStream(StreamId),
 }
 
 impl<A: Aggregate> Sealed for A {}
@@ -282,6 +308,7 @@ macro_rules! tuple_boundary {
             type Shape = ($($part::Shape,)+);
             const NEEDS_RECORDS: bool = $($part::NEEDS_RECORDS)||+;
             const HAS_QUERIES: bool = $($part::HAS_QUERIES)||+;
+            const FINDS: bool = $($part::FINDS)||+;
 
             fn parts(target: Self::Target<'_>) -> Result<Self::Parts, InvalidTarget> {
                 Ok(($($part::parts(target.$index)?,)+))
@@ -289,6 +316,10 @@ macro_rules! tuple_boundary {
 
             fn list_parts<'p>(parts: &'p mut Self::Parts, list: &mut BoundaryParts<'p>) {
                 $($part::list_parts(&mut parts.$index, list);)+
+            }
+
+            fn find(parts: &mut Self::Parts, target: Self::Target<'_>) -> Result<bool, FindError> {
+                Ok([$($part::find(&mut parts.$index, target.$index)?),+].contains(&true))
             }
 
             fn state<'p>(parts: &'p Self::Parts, now: &dyn Fn() -> Timestamp) -> Self::State<'p> {

@@ -6,7 +6,8 @@ use factum_core::append::StreamAppend;
 use factum_core::stream_id::StreamId;
 use factum_core::timestamp::Timestamp;
 
-use crate::command::boundary::{Boundary, DecisionPlaces, InvalidTarget};
+use crate::command::boundary::{Boundary, DecisionPlaces, FindError, InvalidTarget};
+use crate::command::found::Finds;
 use crate::command::part::BoundaryParts;
 use crate::command::queries::Queries;
 use crate::command::sealed::Sealed;
@@ -35,6 +36,7 @@ impl<B: Boundary, L: Queries> Boundary for Queried<B, L> {
     type Shape = WithQueries<B::Shape, L>;
     const NEEDS_RECORDS: bool = B::NEEDS_RECORDS;
     const HAS_QUERIES: bool = true;
+    const FINDS: bool = B::FINDS;
 
     fn parts((target, queries): Self::Target<'_>) -> Result<Self::Parts, InvalidTarget> {
         Ok((B::parts(target)?, L::parts(queries)?))
@@ -43,6 +45,10 @@ impl<B: Boundary, L: Queries> Boundary for Queried<B, L> {
     fn list_parts<'p>(parts: &'p mut Self::Parts, list: &mut BoundaryParts<'p>) {
         B::list_parts(&mut parts.0, list);
         L::list_parts(&mut parts.1, list);
+    }
+
+    fn find(parts: &mut Self::Parts, (target, _): Self::Target<'_>) -> Result<bool, FindError> {
+        B::find(&mut parts.0, target)
     }
 
     fn state<'p>(parts: &'p Self::Parts, now: &dyn Fn() -> Timestamp) -> Self::State<'p> {
@@ -73,4 +79,9 @@ impl<B: Boundary, L: Queries> Boundary for Queried<B, L> {
     ) {
         B::apply_decision(&mut parts.0, decision, places);
     }
+}
+
+impl<B: Finds, L: Queries> Finds for Queried<B, L> {
+    type Named = B::Named;
+    type Found = B::Found;
 }

@@ -51,6 +51,10 @@ pub trait Queries: Sealed + Send + Sync + 'static {
     #[doc(hidden)]
     fn state(parts: &Self::Parts) -> Self::State<'_>;
 
+    /// Drops the events that were read.
+    #[doc(hidden)]
+    fn restart(parts: &mut Self::Parts);
+
     /// Applies `record` to the state of each query that matches it.
     ///
     /// # Errors
@@ -88,6 +92,10 @@ where
         part.state()
     }
 
+    fn restart(part: &mut QueryState<Q, S>) {
+        part.restart();
+    }
+
     fn apply(part: &mut QueryState<Q, S>, record: &RecordedEvent) -> Result<(), DecodeError> {
         part.apply(record)
     }
@@ -114,6 +122,10 @@ macro_rules! tuple_queries {
 
             fn state(parts: &Self::Parts) -> Self::State<'_> {
                 ($($query::state(&parts.$index),)+)
+            }
+
+            fn restart(parts: &mut Self::Parts) {
+                $($query::restart(&mut parts.$index);)+
             }
 
             fn apply(parts: &mut Self::Parts, record: &RecordedEvent) -> Result<(), DecodeError> {

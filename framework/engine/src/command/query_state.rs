@@ -58,6 +58,12 @@ impl<Q, S> QueryState<Q, S> {
         }
     }
 
+    /// Drops the events that were read.
+    pub fn restart(&mut self) {
+        self.fold = FoldAccess::Own(QueryFold::new(self.start.create()));
+        self.position = Position::ZERO;
+    }
+
     /// Returns the state.
     ///
     /// # Panics

@@ -30,6 +30,13 @@ pub struct List<A>(PhantomData<fn() -> A>);
 #[derive(Debug)]
 pub struct Optional<A>(PhantomData<fn() -> A>);
 
+/// The shape `S` with the shape `F` of the aggregates that the command finds.
+#[derive(Debug)]
+pub struct WithFound<S, F> {
+    named: PhantomData<fn() -> S>,
+    found: PhantomData<fn() -> F>,
+}
+
 /// The shape `S` with the DCB queries `L`.
 #[derive(Debug)]
 pub struct WithQueries<S, L> {
@@ -50,6 +57,11 @@ impl<A: Aggregate> Shape for List<A> {
 impl<A: Aggregate> Shape for Optional<A> {
     type Parts = Option<AggregateState<A>>;
     type Decision = Events<A::Event>;
+}
+
+impl<S: Shape, F: Shape> Shape for WithFound<S, F> {
+    type Parts = (S::Parts, Option<F::Parts>);
+    type Decision = (S::Decision, F::Decision);
 }
 
 impl<S: Shape, L: Queries> Shape for WithQueries<S, L> {

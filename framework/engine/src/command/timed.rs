@@ -6,7 +6,8 @@ use factum_core::append::StreamAppend;
 use factum_core::stream_id::StreamId;
 use factum_core::timestamp::Timestamp;
 
-use crate::command::boundary::{Boundary, DecisionPlaces, InvalidTarget};
+use crate::command::boundary::{Boundary, DecisionPlaces, FindError, InvalidTarget};
+use crate::command::found::Finds;
 use crate::command::part::BoundaryParts;
 use crate::command::sealed::Sealed;
 use crate::domain::codec::Encoder;
@@ -30,6 +31,7 @@ impl<B: Boundary> Boundary for Timed<B> {
     type Shape = B::Shape;
     const NEEDS_RECORDS: bool = B::NEEDS_RECORDS;
     const HAS_QUERIES: bool = B::HAS_QUERIES;
+    const FINDS: bool = B::FINDS;
 
     fn parts(target: Self::Target<'_>) -> Result<Self::Parts, InvalidTarget> {
         B::parts(target)
@@ -37,6 +39,10 @@ impl<B: Boundary> Boundary for Timed<B> {
 
     fn list_parts<'p>(parts: &'p mut Self::Parts, list: &mut BoundaryParts<'p>) {
         B::list_parts(parts, list);
+    }
+
+    fn find(parts: &mut Self::Parts, target: Self::Target<'_>) -> Result<bool, FindError> {
+        B::find(parts, target)
     }
 
     fn state<'p>(parts: &'p Self::Parts, now: &dyn Fn() -> Timestamp) -> Self::State<'p> {
@@ -67,4 +73,9 @@ impl<B: Boundary> Boundary for Timed<B> {
     ) {
         B::apply_decision(parts, decision, places);
     }
+}
+
+impl<B: Finds> Finds for Timed<B> {
+    type Named = B::Named;
+    type Found = B::Found;
 }

@@ -36,7 +36,8 @@ pub struct DecisionContext<'e> {
 }
 
 impl<'e> DecisionContext<'e> {
-    fn new(permits: StreamPermits<'e>) -> Self {
+    /// Creates a context in which nothing is loaded.
+    pub fn new(permits: StreamPermits<'e>) -> Self {
         Self {
             permits,
             chains: AppendChains::default(),
@@ -81,7 +82,7 @@ impl<'e> DecisionContext<'e> {
     }
 
     /// Loads `part` from a pipelined append, the cache or the store.
-    async fn load_part(
+    pub async fn load_part(
         &mut self,
         engine: &EngineCore,
         part: &mut dyn BoundaryPart,
@@ -126,8 +127,10 @@ impl<'e> DecisionContext<'e> {
         Ok(has_changed)
     }
 
-    /// Waits for the append in flight that the state of `part` depends on, then applies newer stored events.
-    async fn refresh_part(
+    /// Applies newer stored events to `part`, after the append in flight that its state depends on.
+    ///
+    /// Returns whether the state has changed.
+    pub async fn refresh_part(
         &mut self,
         engine: &EngineCore,
         part: &mut dyn BoundaryPart,
@@ -151,7 +154,7 @@ impl<'e> DecisionContext<'e> {
 }
 
 /// The source of a part's state.
-enum LoadSource {
+pub enum LoadSource {
     /// A pipelined append, or the cache.
     Memory,
     Store,

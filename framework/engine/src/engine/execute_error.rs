@@ -3,7 +3,7 @@
 use factum_core::append::{AppendError, Conflict, ExpectedVersion, InvalidAppend, Violation};
 use factum_core::stream_id::StreamId;
 
-use crate::command::boundary::InvalidTarget;
+use crate::command::boundary::{FindError, InvalidTarget};
 use crate::domain::deadline::InvalidDeadline;
 use crate::domain::error::{BoxError, DecodeError, EncodeError, StoreError};
 use crate::state::load_error::LoadError;
@@ -24,8 +24,8 @@ pub enum ExecuteError<E: std::error::Error + 'static> {
         /// The number of times that the command was decided.
         attempts: u32,
     },
-    /// The command names one stream twice, for example a transfer from an account to itself.
-    #[error("the command names {stream} twice; each stream of a command must be distinct")]
+    /// The command names or finds a stream twice, for example a transfer from an account to itself.
+    #[error("the command uses {stream} twice; each stream of a command must be distinct")]
     DuplicateStream {
         /// The stream.
         stream: StreamId,
@@ -109,6 +109,15 @@ impl<E: std::error::Error + 'static> From<LoadError> for ExecuteError<E> {
                     attempts: 0,
                 }
             }
+        }
+    }
+}
+
+impl<E: std::error::Error + 'static> From<FindError> for ExecuteError<E> {
+    fn from(error: FindError) -> Self {
+        match error {
+            FindError::Target(error) => Self::InvalidTarget(error),
+            FindError::DuplicateStream(stream) => Self::DuplicateStream { stream },
         }
     }
 }

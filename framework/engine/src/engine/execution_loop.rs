@@ -33,6 +33,7 @@ use crate::engine::core::EngineCore;
 use crate::engine::decision_context::{Decision, DecisionContext, Parts, list_parts};
 use crate::engine::encode_deadlines::{encode_deadlines, merge_consumed};
 use crate::engine::execute_error::ExecuteError;
+use crate::engine::find_streams::FindStreams;
 use crate::engine::pipelined_append::PipelinedAppend;
 use crate::engine::receipt::Receipt;
 use crate::engine::stream_queues::Streams;
@@ -62,6 +63,7 @@ pub struct Execution<'e, C: Decide> {
     expected: Option<Version>,
     key: Option<IdempotencyKey>,
     consumed: DocumentChanges,
+    /// The streams that the command names.
     streams: Streams,
     parts: Parts<C>,
     encoder: Encoder,
@@ -185,11 +187,20 @@ impl<'e, C: Decide> Execution<'e, C> {
     }
 
     /// Records the streams and the correlation id of the command in `span`.
-    pub fn record_in(&self, span: &Span) {
+    pub fn record_in(&mut self, span: &Span) {
         if let Some(correlation) = &self.encoder.metadata.correlation_id {
             span.record("correlation", field::display(correlation));
         }
-        span.record("streams", field::debug(&self.streams));
+        if !C::On::FINDS {
+            self.record_streams(span);
+        }
+    }
+
+    /// Records the streams of the command in `span`, which include those that were found.
+    fn record_streams(&mut self, span: &Span) {
+        let parts = list_parts::<C>(&mut self.parts);
+        let streams: Vec<_> = parts.iter().filter_map(|part| part.stream()).collect();
+        span.record("streams", field::debug(streams));
     }
 
     /// Executes the command.
@@ -219,22 +230,67 @@ impl<'e, C: Decide> Execution<'e, C> {
                 }
                 Phase::AwaitStore(error) => Ok(Box::pin(self.await_store(error)).await),
                 Phase::FindFirstResult(error) => Box::pin(self.find_first_result(error)).await,
-                Phase::Done(result) => return result,
+                Phase::Done(result) => {
+                    if C::On::FINDS {
+                        self.record_streams(&Span::current());
+                    }
+                    return result;
+                }
             };
             phase = next.unwrap_or_else(Phase::Failed);
         }
     }
 
     fn load_cached(&mut self) -> Option<DecisionContext<'e>> {
+        if C::On::FINDS {
+            return self.find_streams().load_cached();
+        }
         DecisionContext::from_cache::<C>(self.engine, &self.streams, &mut self.parts)
     }
 
     async fn load(&mut self) -> PhaseResult<'e, C> {
         // Commands that hold the streams may wait for the shared state of the query.
         self.release_query_states();
+        if C::On::FINDS {
+            return self.find_and_load().await;
+        }
         let streams = self.streams.clone();
         let load = DecisionContext::load::<C>(self.engine, streams, &mut self.parts);
         Ok(Phase::Decide(load.instrument(debug_span!("load")).await?))
+    }
+
+    /// Finds streams in the state of others, and loads all.
+    async fn find_and_load(&mut self) -> PhaseResult<'e, C> {
+        let load = self.find_streams().load();
+        match load.instrument(debug_span!("load")).await {
+            Ok(context) => Ok(Phase::Decide(context)),
+            // `find` has failed on the current state.
+            Err(
+                error @ (ExecuteError::DuplicateStream { .. } | ExecuteError::InvalidTarget(_)),
+            ) => Err(match self.unexpected_version() {
+                Some(conflict) => self.conflict(conflict),
+                None => error,
+            }),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn find_streams(&mut self) -> FindStreams<'_, 'e, C> {
+        FindStreams {
+            engine: self.engine,
+            command: &self.command,
+            named: &self.streams,
+            parts: &mut self.parts,
+        }
+    }
+
+    /// Decides again on a state that has changed.
+    fn decide_again(&mut self, context: DecisionContext<'e>) -> Phase<'e, C> {
+        match C::On::FINDS && !matches!(self.find_streams().find(), Ok(false)) {
+            // Releases the permits that `Load` acquires.
+            true => Phase::Load,
+            false => Phase::Decide(context),
+        }
     }
 
     /// Lets other commands use the states of queries.
@@ -298,7 +354,7 @@ impl<'e, C: Decide> Execution<'e, C> {
         let is_current =
             context.is_current || !context.refresh::<C>(self.engine, &mut self.parts).await?;
         if !is_current {
-            return Ok(Phase::Decide(context));
+            return Ok(self.decide_again(context));
         }
         self.release_query_states();
         match unstored {
@@ -417,7 +473,7 @@ impl<'e, C: Decide> Execution<'e, C> {
             Recovery::Refresh(mut context) if !was_shorter => {
                 context.refresh::<C>(self.engine, &mut self.parts).await?;
                 context.is_current = false;
-                Ok(Phase::Decide(context))
+                Ok(self.decide_again(context))
             }
             recovery => {
                 // Releases the permits that `load` acquires.

@@ -39,6 +39,8 @@ impl Receipt {
     }
 
     /// Returns the streams of the command, in its order, with their versions after the command.
+    ///
+    /// If the result is repeated, the streams that the command [found](crate::command::Find) are only those with events.
     #[must_use]
     pub fn versions(&self) -> &[(StreamId, Version)] {
         &self.versions
@@ -147,6 +149,9 @@ impl Receipt {
             };
             versions.push((stream.clone(), version));
         }
+        // The streams that the command found. Those without events are not known any more.
+        let found = first.versions.into_iter();
+        versions.extend(found.filter(|(stream, _)| !streams.contains(stream)));
         Ok(Self {
             position: first.position,
             versions,

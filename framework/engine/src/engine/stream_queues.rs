@@ -221,6 +221,30 @@ fn remove_pipelined(
 }
 
 impl StreamPermits<'_> {
+    /// Acquires the permit for `stream` as well, if it is free.
+    ///
+    /// Returns `false` if another command has it. A command that would wait for it here could cause a deadlock.
+    pub fn try_add(&mut self, stream: &StreamId) -> bool {
+        let Err(index) = self.search(stream) else {
+            return true;
+        };
+        let Ok(pipelined) = self.queues.enqueue(stream) else {
+            return false;
+        };
+        let stream = stream.clone();
+        self.permits
+            .insert(index, StreamPermit { stream, pipelined });
+        true
+    }
+
+    /// Releases the permits for other streams than `streams`.
+    pub fn release_others(&mut self, streams: &[StreamId]) {
+        let is_other = |permit: &mut StreamPermit| !streams.contains(&permit.stream);
+        for permit in self.permits.extract_if(.., is_other) {
+            self.queues.release(&permit.stream, permit.pipelined);
+        }
+    }
+
     /// Returns the state that the previous command left for `stream`, unless its append has failed.
     pub fn pipelined(&self, stream: &StreamId) -> Option<PipelinedState> {
         let pipelined = self.permits[self.index(stream)?].pipelined.as_ref()?;
@@ -245,9 +269,13 @@ impl StreamPermits<'_> {
     }
 
     fn index(&self, stream: &StreamId) -> Option<usize> {
+        self.search(stream).ok()
+    }
+
+    /// Returns the index of the permit for `stream`, or the index at which it would be.
+    fn search(&self, stream: &StreamId) -> Result<usize, usize> {
         self.permits
             .binary_search_by(|permit| permit.stream.cmp(stream))
-            .ok()
     }
 }
 
@@ -370,6 +398,25 @@ mod tests {
             })
         });
         futures_util::future::join_all(tasks.collect::<Vec<_>>()).await;
+        assert_eq!(queues.queue_count(), 0);
+    }
+
+    #[tokio::test]
+    async fn permit_is_added_if_the_stream_is_free() {
+        let queues = StreamQueues::new();
+        let mut first = queues.acquire(streams([2])).await;
+        let mut second = queues.acquire(streams([3])).await;
+        assert!(first.try_add(&stream(1)) && first.try_add(&stream(1)));
+        assert!(!second.try_add(&stream(1)) && !first.try_add(&stream(3)));
+        assert!(!first.is_contended());
+        second.release_others(&[]);
+        assert!(first.try_add(&stream(3)));
+        first.set_pipelined(&stream(1), pipelined(&Arc::new(AppendChain::new()), 1));
+        drop(first);
+        assert!(second.try_add(&stream(1)));
+        assert!(second.pipelined(&stream(1)).is_some());
+        second.set_pipelined(&stream(1), None);
+        drop(second);
         assert_eq!(queues.queue_count(), 0);
     }
 

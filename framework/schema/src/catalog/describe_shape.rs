@@ -3,7 +3,7 @@
 use std::any::Any;
 
 use factum_engine::aggregate::Aggregate;
-use factum_engine::boundary::shape::{List, Optional, Shape, Single, WithQueries};
+use factum_engine::boundary::shape::{List, Optional, Shape, Single, WithFound, WithQueries};
 use factum_engine::boundary::{AggregateState, Queries};
 use factum_engine::event::Event;
 use factum_engine::events::Events;
@@ -24,6 +24,8 @@ pub trait DescribeShape: Shape {
     fn describe(description: &mut BoundaryDescription);
 
     /// Adds the state of each aggregate to `states`, each as an `Arc` of the aggregate.
+    ///
+    /// Found aggregates follow those in whose state they were found, after the command has found them.
     #[doc(hidden)]
     fn states<'s>(slots: &'s mut Self::Parts, states: &mut Vec<&'s mut dyn Any>);
 
@@ -59,13 +61,15 @@ pub struct BoundaryAggregate {
     /// The name of the Rust type.
     pub name: String,
     /// The number of aggregates.
-    pub count: Count,
+    pub count: AggregateCount,
+    /// Whether the command finds them in the state of others.
+    pub is_found: bool,
 }
 
 /// The number of aggregates of one type in a consistency boundary.
 #[doc(hidden)]
 #[derive(Debug, Clone, Copy)]
-pub enum Count {
+pub enum AggregateCount {
     /// Exactly one.
     One,
     /// One or none.
@@ -75,18 +79,19 @@ pub enum Count {
 }
 
 impl BoundaryAggregate {
-    fn of<A: Aggregate>(count: Count) -> Self {
+    fn of<A: Aggregate>(count: AggregateCount) -> Self {
         Self {
             category: A::CATEGORY,
             name: type_name::<A>(),
             count,
+            is_found: false,
         }
     }
 }
 
 impl<A: Aggregate> DescribeShape for Single<A> {
     fn describe(description: &mut BoundaryDescription) {
-        let aggregate = BoundaryAggregate::of::<A>(Count::One);
+        let aggregate = BoundaryAggregate::of::<A>(AggregateCount::One);
         description.aggregates.push(aggregate);
     }
 
@@ -106,7 +111,7 @@ impl<A: Aggregate> DescribeShape for Single<A> {
 
 impl<A: Aggregate> DescribeShape for List<A> {
     fn describe(description: &mut BoundaryDescription) {
-        let aggregate = BoundaryAggregate::of::<A>(Count::List);
+        let aggregate = BoundaryAggregate::of::<A>(AggregateCount::List);
         description.aggregates.push(aggregate);
     }
 
@@ -131,7 +136,7 @@ impl<A: Aggregate> DescribeShape for List<A> {
 
 impl<A: Aggregate> DescribeShape for Optional<A> {
     fn describe(description: &mut BoundaryDescription) {
-        let aggregate = BoundaryAggregate::of::<A>(Count::Optional);
+        let aggregate = BoundaryAggregate::of::<A>(AggregateCount::Optional);
         description.aggregates.push(aggregate);
     }
 
@@ -149,6 +154,34 @@ impl<A: Aggregate> DescribeShape for Optional<A> {
 
     fn decided_event_types(decision: &Events<A::Event>, names: &mut Vec<&'static str>) {
         Single::<A>::decided_event_types(decision, names);
+    }
+}
+
+impl<B: DescribeShape, F: DescribeShape> DescribeShape for WithFound<B, F> {
+    fn describe(description: &mut BoundaryDescription) {
+        B::describe(description);
+        let named = description.aggregates.len();
+        F::describe(description);
+        for found in &mut description.aggregates[named..] {
+            found.is_found = true;
+        }
+    }
+
+    fn states<'s>((named, found): &'s mut Self::Parts, states: &mut Vec<&'s mut dyn Any>) {
+        B::states(named, states);
+        if let Some(found) = found {
+            F::states(found, states);
+        }
+    }
+
+    fn decided_events<'d>((named, found): &'d Self::Decision, events: &mut Vec<&'d dyn Any>) {
+        B::decided_events(named, events);
+        F::decided_events(found, events);
+    }
+
+    fn decided_event_types((named, found): &Self::Decision, names: &mut Vec<&'static str>) {
+        B::decided_event_types(named, names);
+        F::decided_event_types(found, names);
     }
 }
 

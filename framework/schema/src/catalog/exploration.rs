@@ -8,7 +8,7 @@ use factum_core::position::{Position, Version};
 use factum_core::stream_id::StreamId;
 use factum_core::timestamp::Timestamp;
 use factum_engine::aggregate::Aggregate;
-use factum_engine::boundary::Boundary;
+use factum_engine::boundary::{Boundary, FindError};
 use factum_engine::codec;
 use factum_engine::command::Decide;
 use factum_engine::event::Event;
@@ -68,7 +68,7 @@ impl<'a, A: Aggregate> Exploration<'a, A> {
     pub fn run(mut self) -> StateGraph {
         loop {
             let reached = self.reached.len();
-            for trial in trials(self.samples, reached) {
+            for trial in trials(self.samples, self.overrides, reached) {
                 if self.tried.insert(trial) {
                     self.try_sample(trial);
                 }
@@ -149,13 +149,14 @@ impl<'a, A: Aggregate> Exploration<'a, A> {
 
 fn trials<A: Aggregate>(
     samples: &[Box<dyn SampleCommand<A>>],
+    overrides: &[StateOverride],
     reached: usize,
 ) -> impl Iterator<Item = Trial> {
     samples
         .iter()
         .enumerate()
         .flat_map(move |(sample, command)| {
-            let parts = command.parts();
+            let parts = command.parts(overrides);
             let others = if parts > 1 { reached } else { 1 };
             (0..reached).flat_map(move |state| {
                 (0..others).flat_map(move |other| {
@@ -198,8 +199,8 @@ struct Trial {
 pub trait SampleCommand<A: Aggregate> {
     fn name(&self) -> &'static str;
 
-    /// Returns the number of parts of type `A` in the boundary.
-    fn parts(&self) -> usize;
+    /// Returns the number of parts of type `A` in the boundary, in its initial state.
+    fn parts(&self, overrides: &[StateOverride]) -> usize;
 
     /// Returns the decision, or `None` if the command is rejected.
     fn decide(
@@ -218,11 +219,13 @@ where
         C::NAME
     }
 
-    fn parts(&self) -> usize {
-        let mut slots = slots(self);
-        let mut parts = Vec::new();
-        <C::On as Boundary>::Shape::states(&mut slots, &mut parts);
-        parts.iter().filter(|part| part.is::<Arc<A>>()).count()
+    fn parts(&self, overrides: &[StateOverride]) -> usize {
+        let mut count = 0;
+        let _ = for_each_state(self, &mut slots(self), |slot| {
+            overrides.iter().for_each(|replace| replace(slot));
+            count += usize::from(slot.is::<Arc<A>>());
+        });
+        count
     }
 
     fn decide(
@@ -232,22 +235,21 @@ where
         overrides: &[StateOverride],
     ) -> Option<SampleDecision<A::Event>> {
         let mut slots = slots(self);
-        let mut parts = Vec::new();
-        <C::On as Boundary>::Shape::states(&mut slots, &mut parts);
         // For each part of the boundary: `None` if it is not an `A`, otherwise whether it is in the first state.
         let mut is_first = Vec::new();
         let mut count = 0;
-        for slot in parts {
+        for_each_state(self, &mut slots, |slot| {
             overrides.iter().for_each(|replace| replace(slot));
             let Some(slot) = slot.downcast_mut::<Arc<A>>() else {
                 is_first.push(None);
-                continue;
+                return;
             };
             let first = count == part;
             slot.clone_from(if first { &state.state } else { &other.state });
             is_first.push(Some(first));
             count += 1;
-        }
+        })
+        .ok()?;
         for first in is_first.iter().flatten() {
             let reached = if *first { state } else { other };
             for record in &reached.history {
@@ -261,6 +263,30 @@ where
             event_types,
             events: events_of::<A, C>(&decision, &is_first),
         })
+    }
+}
+
+/// Calls `set` for the state of each aggregate of a command, first of those that it names.
+///
+/// # Errors
+/// Returns [`FindError`] if the command cannot use the streams that it finds.
+fn for_each_state<C: Decide>(
+    command: &C,
+    slots: &mut <C::On as Boundary>::Parts,
+    mut set: impl FnMut(&mut dyn Any),
+) -> Result<(), FindError>
+where
+    <C::On as Boundary>::Shape: DescribeShape,
+{
+    let mut count = 0;
+    loop {
+        let mut states = Vec::new();
+        <C::On as Boundary>::Shape::states(slots, &mut states);
+        let known = std::mem::replace(&mut count, states.len());
+        states.into_iter().skip(known).for_each(&mut set);
+        if !C::On::find(slots, command.target())? {
+            return Ok(());
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::describe_shape::Count;
+use super::describe_shape::AggregateCount;
 use super::links::{command_links, event_links};
 use super::markdown_page::MarkdownPage;
 use super::mermaid;
@@ -118,10 +118,16 @@ pub fn command(
     page.paragraph(&description(schema));
     let aggregates = command.boundary.aggregates.iter();
     let aggregates: Vec<_> = aggregates
-        .map(|aggregate| match aggregate.count {
-            Count::One => aggregate.name.clone(),
-            Count::Optional => format!("optional {}", aggregate.name),
-            Count::List => format!("list of {}", aggregate.name),
+        .map(|aggregate| {
+            let name = match aggregate.count {
+                AggregateCount::One => aggregate.name.clone(),
+                AggregateCount::Optional => format!("optional {}", aggregate.name),
+                AggregateCount::List => format!("list of {}", aggregate.name),
+            };
+            match aggregate.is_found {
+                true => format!("{name} (found)"),
+                false => name,
+            }
         })
         .collect();
     let mut facts = format!("Consistency boundary: {}.", aggregates.join(", "));
