@@ -95,7 +95,6 @@ fn on_type(container: &Container<'_>, model: &CommandModel<'_>) -> TokenStream {
 
 /// Returns the boundary without the time.
 fn boundary_type(container: &Container<'_>, model: &CommandModel<'_>) -> TokenStream {
-    let on = model.on;
     let streams = streams_type(container, model);
     let Some(queries) = query_expand::queries_type(container, model) else {
         return streams;
