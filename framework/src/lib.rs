@@ -197,7 +197,7 @@ pub mod store {
     pub use factum_core::stream_list::{MAX_STREAM_LIST, StreamList, StreamSummary};
     pub use factum_core::tag::{InvalidTag, Tag};
     pub use factum_core::timestamp::{InvalidTimestamp, Timestamp};
-    pub use factum_engine::copy::{Copied, CopyError, copy_events};
+    pub use factum_engine::copy::{Copied, CopyError, CopyEvents, copy_events};
 }
 
 /// Personal data: fields that can be erased.

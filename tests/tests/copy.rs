@@ -101,7 +101,8 @@ async fn copy_never_changes_a_store_with_other_events() {
     let error = copy_events(&source, &target).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the target differs from the source at position 1, in the id; copy into an empty store"
+        "the target differs from the source at position 1, in the id; copy into an empty store, or with the same tags as \
+         before"
     );
     assert!(matches!(error, CopyError::Different { .. }));
     assert_eq!(all(&target).await, before);

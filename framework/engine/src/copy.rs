@@ -1,16 +1,25 @@
 //! [`copy_events`]: copies the events of a store into another one, and compares both.
 
+mod tag_mapping;
+
 use std::collections::VecDeque;
+use std::fmt;
+use std::future::IntoFuture;
 
 use factum_core::append::{Append, AppendError, ExpectedVersion, StreamAppend};
-use factum_core::error::StoreError;
-use factum_core::personal::{EncryptedFields, TAG};
+use factum_core::error::{BoxError, StoreError};
+use factum_core::personal::EncryptedFields;
 use factum_core::position::{Position, Version};
 use factum_core::query::Query;
 use factum_core::read::Read;
 use factum_core::record::{NewEvent, RecordedEvent};
 use factum_core::store::EventStore;
 use factum_core::tag::Tag;
+use futures_util::future::BoxFuture;
+
+use crate::domain::event::Event;
+
+use tag_mapping::{TagMapping, is_subject, tags_of};
 
 /// The maximum number of events, and of bytes of their data, that are stored together.
 const MAX_EVENTS: usize = 500;
@@ -66,9 +75,21 @@ pub enum CopyError {
         /// The position of the event.
         position: Position,
     },
+    /// The tags of a copy were not determined.
+    #[error("cannot determine the tags of the event {name} at position {position}")]
+    Tags {
+        /// The position of the event.
+        position: Position,
+        /// The event type.
+        name: String,
+        /// The error of the mapping, for example a `DecodeError`.
+        #[source]
+        error: BoxError,
+    },
     /// The target contains other events than the source.
     #[error(
-        "the target differs from the source at position {position}, in {field}; copy into an empty store"
+        "the target differs from the source at position {position}, in {field}; \
+         copy into an empty store, or with the same tags as before"
     )]
     Different {
         /// The position of the first event that differs.
@@ -80,7 +101,7 @@ pub enum CopyError {
 
 /// Copies the events of `source` into `target`, and compares both stores.
 ///
-/// The copies have the positions, ids and times of the originals.
+/// Await the returned [`CopyEvents`]. The copies have the positions, ids and times of the originals.
 ///
 /// The target must be empty, or contain the first events of the source from an earlier copy. Nothing else may write to
 /// it meanwhile. Events that are appended to the source during the copy are not copied: repeat the call to copy them.
@@ -99,38 +120,125 @@ pub enum CopyError {
 /// ```
 ///
 /// # Errors
-/// Returns [`CopyError`], which contains the position of the copy. A target that cannot
+/// Awaiting it returns [`CopyError`], which contains the position of the copy. A target that cannot
 /// [import](EventStore::import) is an error of its append.
-pub async fn copy_events(
-    source: &dyn EventStore,
-    target: &dyn EventStore,
-) -> Result<Copied, CopyError> {
-    let head = head_of(source).await.map_err(|error| CopyError::Source {
-        after: Position::ZERO,
-        error,
-    })?;
-    let before = head_of(target).await.map_err(|error| CopyError::Target {
-        after: Position::ZERO,
-        error,
-    })?;
-    // Before anything is stored.
-    compare(source, target, before).await?;
-    let mut events = EventReader::new(source, before, head);
-    let mut batch = CopyBatch::default();
-    while let Some(event) = events.next().await? {
-        if is_decrypted(&event) {
-            let position = event.position;
-            return Err(CopyError::Decrypted { position });
-        }
-        if !batch.accepts(&event) {
-            batch.store(target).await?;
-        }
-        batch.add(event);
+pub fn copy_events<'c>(source: &'c dyn EventStore, target: &'c dyn EventStore) -> CopyEvents<'c> {
+    CopyEvents {
+        source,
+        target,
+        tags: TagMapping::default(),
     }
-    batch.store(target).await?;
-    compare(source, target, head).await?;
-    let stored = head.get().saturating_sub(before.get());
-    Ok(Copied { stored, head })
+}
+
+/// A copy that runs when it is awaited, created by [`copy_events`].
+#[must_use = "a copy does nothing until it is awaited"]
+pub struct CopyEvents<'c> {
+    source: &'c dyn EventStore,
+    target: &'c dyn EventStore,
+    tags: TagMapping<'c>,
+}
+
+impl fmt::Debug for CopyEvents<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CopyEvents").finish_non_exhaustive()
+    }
+}
+
+impl<'c> CopyEvents<'c> {
+    /// Gives the events of `E` the tags that the present code gives them, also after upcasting.
+    ///
+    /// So a DCB query by a new tag finds old events, too. Call it for each event enum whose tags have changed. Retired
+    /// events and events of other types keep their tags, and so do all events the tags of their data subjects. An
+    /// encrypted field has its redacted value meanwhile.
+    ///
+    /// ```no_run
+    /// # use factum_core::store::EventStore;
+    /// # use factum_engine::copy::copy_events;
+    /// # async fn run<SeatEvent: factum_engine::event::Event>(
+    /// #     old: impl EventStore, new: impl EventStore,
+    /// # ) -> Result<(), Box<dyn std::error::Error>> {
+    /// copy_events(&old, &new).retag::<SeatEvent>().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn retag<E: Event>(mut self) -> Self {
+        self.tags.add(tags_of::<E>);
+        self
+    }
+
+    /// Gives each event the tags that `tags` returns for it, which are all its tags.
+    ///
+    /// The tags of data subjects are kept. To continue a copy that was interrupted, `tags` must return the same again.
+    ///
+    /// ```no_run
+    /// # use factum_core::{store::EventStore, tag::Tag};
+    /// # use factum_engine::copy::copy_events;
+    /// # async fn run(old: impl EventStore, new: impl EventStore) -> Result<(), Box<dyn std::error::Error>> {
+    /// copy_events(&old, &new)
+    ///     .map_tags(|event| match &*event.name {
+    ///         "seat.reserved" => Ok(vec![Tag::new("stream", &event.stream)?]),
+    ///         _ => Ok(event.tags.clone()),
+    ///     })
+    ///     .await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn map_tags(
+        mut self,
+        tags: impl Fn(&RecordedEvent) -> Result<Vec<Tag>, BoxError> + Send + Sync + 'c,
+    ) -> Self {
+        self.tags.add(move |event| tags(event).map(Some));
+        self
+    }
+
+    async fn run(self) -> Result<Copied, CopyError> {
+        let Self {
+            source,
+            target,
+            tags,
+        } = self;
+        let head = head_of(source).await.map_err(|error| CopyError::Source {
+            after: Position::ZERO,
+            error,
+        })?;
+        let before = head_of(target).await.map_err(|error| CopyError::Target {
+            after: Position::ZERO,
+            error,
+        })?;
+        // Before anything is stored.
+        compare(
+            EventReader::new(source, Position::ZERO, before).mapped(&tags),
+            target,
+        )
+        .await?;
+        let mut events = EventReader::new(source, before, head).mapped(&tags);
+        let mut batch = CopyBatch::default();
+        while let Some(event) = events.next().await? {
+            if is_decrypted(&event) {
+                let position = event.position;
+                return Err(CopyError::Decrypted { position });
+            }
+            if !batch.accepts(&event) {
+                batch.store(target).await?;
+            }
+            batch.add(event);
+        }
+        batch.store(target).await?;
+        compare(
+            EventReader::new(source, Position::ZERO, head).mapped(&tags),
+            target,
+        )
+        .await?;
+        let stored = head.get().saturating_sub(before.get());
+        Ok(Copied { stored, head })
+    }
+}
+
+impl<'c> IntoFuture for CopyEvents<'c> {
+    type Output = Result<Copied, CopyError>;
+    type IntoFuture = BoxFuture<'c, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
 }
 
 async fn head_of(store: &dyn EventStore) -> Result<Position, StoreError> {
@@ -142,20 +250,12 @@ async fn head_of(store: &dyn EventStore) -> Result<Position, StoreError> {
 ///
 /// Such an event must not be stored as it is.
 fn is_decrypted(event: &RecordedEvent) -> bool {
-    let is_personal = |tag: &Tag| {
-        let rest = tag.as_str().strip_prefix(TAG);
-        rest.is_some_and(|rest| rest.starts_with(':'))
-    };
-    event.tags.iter().any(is_personal) && matches!(EncryptedFields::of(event), Ok(None))
+    event.tags.iter().any(is_subject) && matches!(EncryptedFields::of(event), Ok(None))
 }
 
-/// Compares the events of both stores up to `head`.
-async fn compare(
-    source: &dyn EventStore,
-    target: &dyn EventStore,
-    head: Position,
-) -> Result<(), CopyError> {
-    let mut expected = EventReader::new(source, Position::ZERO, head);
+/// Compares the events of `expected` with those of the target.
+async fn compare(mut expected: EventReader<'_>, target: &dyn EventStore) -> Result<(), CopyError> {
+    let head = expected.head;
     let mut actual = EventReader::new(target, Position::ZERO, head);
     let mut position = Position::ZERO;
     while position < head {
@@ -204,6 +304,7 @@ struct EventReader<'s> {
     events: VecDeque<RecordedEvent>,
     after: Position,
     head: Position,
+    tags: Option<&'s TagMapping<'s>>,
 }
 
 impl<'s> EventReader<'s> {
@@ -213,7 +314,14 @@ impl<'s> EventReader<'s> {
             events: VecDeque::new(),
             after,
             head,
+            tags: None,
         }
+    }
+
+    /// Gives the events the tags of their copies.
+    fn mapped(mut self, tags: &'s TagMapping<'s>) -> Self {
+        self.tags = Some(tags);
+        self
     }
 
     async fn next(&mut self) -> Result<Option<RecordedEvent>, CopyError> {
@@ -225,7 +333,18 @@ impl<'s> EventReader<'s> {
             self.events = page.events.into();
         }
         let event = self.events.pop_front();
-        Ok(event.filter(|event| event.position <= self.head))
+        let Some(mut event) = event.filter(|event| event.position <= self.head) else {
+            return Ok(None);
+        };
+        if let Some(tags) = self.tags {
+            let mapped = tags.apply(&mut event);
+            mapped.map_err(|error| CopyError::Tags {
+                position: event.position,
+                name: event.name.to_string(),
+                error,
+            })?;
+        }
+        Ok(Some(event))
     }
 }
 

@@ -170,7 +170,8 @@ impl EventsLock {
 
     /// Declares that the tag `key` was added to or removed from an event type with stored events.
     ///
-    /// A DCB query by this tag then finds only the events that were stored with it. Remove the call when the file is
+    /// A DCB query by this tag then finds only the events that were stored with it, unless a
+    /// [copy](https://docs.rs/factum/latest/factum/store/struct.CopyEvents.html) adds it. Remove the call when the file is
     /// updated.
     pub fn tag_changed(mut self, event_type: &'static str, key: &'static str) -> Self {
         self.changed_tags.insert((event_type, key));

@@ -151,8 +151,9 @@ impl fmt::Display for Incompatibility {
             Self::TagAdded { event, tag } => write!(
                 f,
                 "{event} has the new tag `{tag}`, which stored events do not have: a DCB query by this tag does not \
-                 find them; use a new event type, or if no decision needs them, declare the change with \
-                 `.tag_changed(\"{event}\", \"{tag}\")`"
+                 find them; tag the stored events with `copy_events(…).retag::<…>()`, or use a new event type; declare \
+                 the change with `.tag_changed(\"{event}\", \"{tag}\")` if the events are tagged, or if no decision \
+                 needs them"
             ),
             Self::TagRemoved {
                 event,
