@@ -147,6 +147,7 @@ pub fn aggregate(input: TokenStream) -> TokenStream {
 /// | `on = Account` | an aggregate, a tuple of two to four, or a `Vec` or `Option` of one | required |
 /// | `find = Member` | aggregates that the command finds in the state of `on`: the same types as for `on`; the command implements `Find` | none |
 /// | `query = Seats`, `query = (Course, Student)` | a state that is folded from a DCB query, in addition to `on`; a tuple of two to four for several | none |
+/// | `query = Balance::of` | a state that begins as the result of this function, which receives references to the `#[tag]` fields in order; their types must implement `Clone` | its `Default` |
 /// | `query(Seats, events = A)` | a DCB query with events of its own; repeat the key for several | none |
 /// | `events = (A, B)` | the events of the DCB queries without their own: a type or a tuple of types | the events of the aggregate in `on` |
 /// | `events = A::{Opened, Closed}` | some variants of an event only, also in a tuple: `(A::{Opened}, B)` | all variants |

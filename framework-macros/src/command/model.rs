@@ -35,6 +35,8 @@ pub struct CommandModel<'a> {
 pub struct DcbQueryModel<'a> {
     /// The state that the query folds.
     pub state: &'a Type,
+    /// The function that creates the state from the fields with the tags.
+    pub constructor: Option<&'a Path>,
     /// The events of the query; if `None`, those of the aggregate in `on`.
     pub events: Option<&'a EventsArg>,
     pub tags: Vec<TagField>,
@@ -141,6 +143,7 @@ fn dcb_queries<'a>(
         .iter()
         .map(|query| DcbQueryModel {
             state: &query.state,
+            constructor: query.constructor.as_ref(),
             events: query.events.value().or(attr.events.value()),
             tags: Vec::new(),
         })
@@ -192,6 +195,34 @@ fn dcb_queries<'a>(
         }
     }
     models
+        .iter()
+        .for_each(|model| check_constructor(model, errors));
+    models
+}
+
+/// Checks that different values of the fields have different tags.
+///
+/// Commands with the same tags share the state, which depends on the values.
+fn check_constructor(query: &DcbQueryModel<'_>, errors: &mut Errors) {
+    if query.constructor.is_none() {
+        return;
+    }
+    for (index, tag) in query.tags.iter().enumerate() {
+        let same_key = query.tags[..index]
+            .iter()
+            .filter(|other| other.key == tag.key);
+        if same_key
+            .into_iter()
+            .any(|other| tag.is_collection || other.is_collection)
+        {
+            let message = format!(
+                "the constructor needs fields with different tags, because one of those with the tag `{}` is optional \
+                 or a list; give this one another key",
+                tag.key
+            );
+            errors.push_at(&tag.attr, message);
+        }
+    }
 }
 
 /// Returns the name of a query in `#[tag(…)]`.

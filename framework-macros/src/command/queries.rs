@@ -3,7 +3,7 @@
 use syn::ext::IdentExt;
 use syn::parse::ParseStream;
 use syn::punctuated::Punctuated;
-use syn::{Error, Ident, Result, Token, Type, parenthesized, token};
+use syn::{Error, Ident, Path, Result, Token, Type, parenthesized, token};
 
 use super::events::EventsArg;
 use crate::attr::{AttrArg, AttrSpec};
@@ -24,10 +24,12 @@ pub struct QueriesArg {
     key: Option<(Ident, bool)>,
 }
 
-/// A DCB query: `Seats`, or `Seats as taken` with another name.
+/// A DCB query: `Seats`, `Seats::of` with a constructor, or `Seats as taken` with another name.
 pub struct QueryArg {
     /// The state that the query folds.
     pub state: Type,
+    /// The function that creates the state from the values of the tags.
+    pub constructor: Option<Path>,
     /// The name in `#[tag(…)]`; `None` for a type without a name.
     pub name: Option<Ident>,
     pub events: AttrArg<EventsArg>,
@@ -85,13 +87,14 @@ impl QueriesArg {
 impl QueryArg {
     /// Parses `Seats` or `Seats as taken`.
     fn parse(input: ParseStream<'_>) -> Result<Self> {
-        let state = parse::ty(input)?;
+        let (state, constructor) = split_constructor(parse::ty(input)?);
         let name = match input.parse::<Option<Token![as]>>()? {
             Some(_) => Some(input.call(Ident::parse_any)?),
             None => type_name(&state),
         };
         Ok(Self {
             state,
+            constructor,
             name,
             events: AttrArg::default(),
         })
@@ -111,6 +114,28 @@ impl QueryArg {
         })?;
         Ok(query)
     }
+}
+
+/// Returns the type, and the path if it ends with a function of the type.
+///
+/// The name of a function begins with a lower-case letter.
+fn split_constructor(ty: Type) -> (Type, Option<Path>) {
+    let Type::Path(path) = &ty else {
+        return (ty, None);
+    };
+    let mut state = path.clone();
+    let segments = &mut state.path.segments;
+    let Some(last) = segments.pop() else {
+        return (ty, None);
+    };
+    let name = last.ident.unraw().to_string();
+    let is_function = name.starts_with(|first: char| first.is_lowercase() || first == '_');
+    if path.qself.is_some() || segments.is_empty() || !is_function {
+        return (ty, None);
+    }
+    segments.pop_punct();
+    let constructor = path.path.clone();
+    (Type::Path(state), Some(constructor))
 }
 
 /// Returns the last segment of the path.

@@ -6,7 +6,7 @@ use syn::spanned::Spanned;
 
 use super::model::{CommandModel, DcbQueryModel};
 use crate::container::Container;
-use crate::field::tag_values;
+use crate::field::{FieldBinding, tag_values};
 
 /// Returns the constant `TAGS` with the tag keys of the DCB queries, if there are any.
 pub fn tags_constant(model: &CommandModel<'_>) -> Option<TokenStream> {
@@ -61,7 +61,36 @@ pub fn queries_target(container: &Container<'_>, model: &CommandModel<'_>) -> Op
     let private = &container.private;
     one_or_tuple(model, |query| {
         let tags = tag_values(container, &query.tags);
-        quote!(#private::DcbQuery::any_tag(#tags))
+        let Some(constructor) = query.constructor else {
+            return quote!(#private::DcbQuery::any_tag(#tags));
+        };
+        let mut bindings: Vec<&FieldBinding> = Vec::new();
+        for tag in &query.tags {
+            if !bindings
+                .iter()
+                .any(|other| other.variable() == tag.binding.variable())
+            {
+                bindings.push(&tag.binding);
+            }
+        }
+        let clones = bindings.iter().map(|binding| {
+            let (variable, span) = (binding.variable(), binding.span());
+            quote_spanned!(span=> let #variable = ::core::clone::Clone::clone(#variable);)
+        });
+        let values = bindings.iter().map(|binding| {
+            let (variable, span) = (binding.variable(), binding.span());
+            quote_spanned!(span=> &#variable)
+        });
+        let (state, span) = (query.state, constructor.span());
+        let call = quote_spanned!(span=> constructor(#(#values),*));
+        quote! {{
+            let constructor = #constructor;
+            let tags = #tags;
+            #private::DcbQuery::construct_with(tags, constructor, {
+                #(#clones)*
+                move || -> #state { #call }
+            })
+        }}
     })
 }
 
@@ -73,9 +102,13 @@ pub fn bounds(container: &Container<'_>, model: &CommandModel<'_>) -> Vec<TokenS
             container.private_at(span),
             events_type(container, model, query),
         );
+        let default = match query.constructor {
+            None => Some(quote_spanned!(span=> + ::core::default::Default)),
+            Some(_) => None,
+        };
         quote_spanned! {span=>
             #events: #private::EventSet,
-            #state: #private::ApplySet<#events> + ::core::default::Default
+            #state: #private::ApplySet<#events> #default
         }
     });
     bounds.collect()

@@ -45,7 +45,8 @@ use crate::domain::upcast::Upcaster;
 /// A DCB query finds every event that has *any* of the tags in the `#[tag]` fields, whatever its stream. `Seats` folds
 /// these events through [`Apply`](crate::aggregate::Apply). `events = (A, B)` names their types; the default is the
 /// events of the aggregate. `events = AccountEvent::{Opened, Closed}` names some variants: only these are read, and only
-/// these conflict. The decision is stored only if no other event that matches the query was stored since. An
+/// these conflict. `query = Balance::of` begins with the result of a function, which receives references to the `#[tag]`
+/// fields. Without it, the state begins as its default. The decision is stored only if no other event that matches the query was stored since. An
 /// event always belongs to a stream: a DCB query changes what a decision reads, not where it writes. The engine keeps the
 /// states of queries in its cache. A command reads only the events that were stored since the last one.
 ///

@@ -24,7 +24,9 @@ pub struct StartState<Q> {
 }
 
 impl<Q> DcbQuery<Q> {
-    /// Selects the events with any of `tags`; without any tag, no event matches. The state begins as its default.
+    /// Selects the events with any of `tags`, and begins with the default state.
+    ///
+    /// Without any tag, no event matches.
     ///
     /// ```
     /// # use factum::command::DcbQuery;
@@ -39,8 +41,9 @@ impl<Q> DcbQuery<Q> {
         Self::start_with(tags, Q::default)
     }
 
-    /// Selects the events with any of `tags`; without any tag, no event matches. The state begins as `start()`.
+    /// Selects the events with any of `tags`, and begins with the state `start()`.
     ///
+    /// Without any tag, no event matches.
     /// Commands with the same tags share the state, if they pass the same function. So `start` must depend on nothing but
     /// the tags.
     #[must_use]
@@ -48,6 +51,18 @@ impl<Q> DcbQuery<Q> {
     where
         F: Fn() -> Q + Send + Sync + 'static,
     {
+        Self::with_function(tags, TypeId::of::<F>(), Box::new(start))
+    }
+
+    /// Selects the events with any of `tags`, and begins with the state `start()`.
+    ///
+    /// The function `start` calls `constructor`. Commands of different types share the state, if they pass the same constructor.
+    #[doc(hidden)]
+    pub fn construct_with<F: 'static>(
+        tags: impl IntoIterator<Item = Result<Tag, InvalidTag>>,
+        _constructor: F,
+        start: impl Fn() -> Q + Send + Sync + 'static,
+    ) -> Self {
         Self::with_function(tags, TypeId::of::<F>(), Box::new(start))
     }
 

@@ -66,7 +66,9 @@ impl AggregateCache {
         self.0.as_ref()?.streams.get(stream)
     }
 
-    /// Returns the state of the query `key`, or a new one, which has not read any event. All its users share it.
+    /// Returns the state of the query `key`, which all commands with that query share.
+    ///
+    /// If it is not in the cache, the function creates a state that has not read any event.
     pub fn query<Q: Send + Sync + 'static>(
         &self,
         key: QueryKey,
