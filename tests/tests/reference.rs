@@ -347,6 +347,7 @@ fn storage_schema_page_has_the_migrations() {
         "adapters/sqlite/src/migrations/1.sql",
         "adapters/sqlite/src/migrations/2.sql",
         "adapters/postgres/src/migrations/1.sql",
+        "adapters/postgres/src/migrations/2.sql",
     ] {
         let block = format!("```sql\n{}\n```", read(migration).trim_end());
         assert!(

@@ -8,23 +8,38 @@ mod schema_upgrade;
 #[allow(dead_code, reason = "the schema is created by hand")]
 mod server;
 
-use factum_postgres::PostgresOptions;
 use factum_postgres::sqlx::{AssertSqlSafe, ConnectOptions as _, raw_sql};
+use factum_postgres::{PostgresOptions, PostgresStore};
 
-#[tokio::test]
-async fn database_of_schema_1_is_upgraded_without_loss() {
-    let Some((server, _)) = server::fresh_with_address() else {
-        return;
-    };
-    let schema = format!("upgrade_{}", std::process::id());
-    let sql = include_str!("support/schema_1.sql").replace("{schema}", &schema);
+/// Opens a database of schema 1 with further rows; `None` without a server.
+async fn open(name: &str, further: &str) -> Option<PostgresStore> {
+    let (server, _) = server::fresh_with_address()?;
+    let schema = format!("{name}_{}", std::process::id());
+    let sql = [include_str!("support/schema_1.sql"), further].concat();
+    let sql = sql.replace("{schema}", &schema);
     let mut connection = server.connect().await.unwrap();
     raw_sql(AssertSqlSafe(sql))
         .execute(&mut connection)
         .await
         .unwrap();
     let options = PostgresOptions::new(server).schema(schema);
-    let store = options.open().await.unwrap();
-    schema_upgrade::check_schema_1(&store).await;
-    store.close().await;
+    Some(options.open().await.unwrap())
+}
+
+#[tokio::test]
+async fn database_of_schema_1_is_upgraded_without_loss() {
+    if let Some(store) = open("upgrade", "").await {
+        schema_upgrade::check_schema_1(&store).await;
+    }
+}
+
+#[tokio::test]
+async fn event_ids_that_repeat_in_schema_1_are_kept() {
+    let repeat = "insert into {schema}.event
+        select 6, stream, 4, id, name, schema_version, content_type, data, bytes, metadata, tags, recorded_at
+        from {schema}.event where position = 5;
+        update {schema}.head set position = 6;";
+    if let Some(store) = open("repeat", repeat).await {
+        schema_upgrade::check_repeated_ids(&store).await;
+    }
 }

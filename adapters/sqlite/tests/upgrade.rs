@@ -5,17 +5,29 @@
 #[path = "../../../framework/sql/tests/shared/schema_upgrade.rs"]
 mod schema_upgrade;
 
+use std::path::Path;
+
 use factum_sqlite::{SqliteStore, rusqlite};
+
+/// Creates a file of schema 1 with further rows.
+fn create_file(path: &Path, further: &str) {
+    let file = rusqlite::Connection::open(path).unwrap();
+    file.pragma_update(None, "foreign_keys", false).unwrap();
+    file.execute_batch(include_str!("support/schema_1.sql"))
+        .unwrap();
+    file.execute_batch(further).unwrap();
+    file.close().unwrap();
+}
 
 #[tokio::test]
 async fn file_of_schema_1_is_upgraded_without_loss() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("shelves.db");
-    let file = rusqlite::Connection::open(&path).unwrap();
-    file.pragma_update(None, "foreign_keys", false).unwrap();
-    file.execute_batch(include_str!("support/schema_1.sql"))
-        .unwrap();
-    file.close().unwrap();
+    // A view of the application, which uses one of the store.
+    create_file(
+        &path,
+        "create view filled as select * from events where name = 'shelf.filled'",
+    );
     let store = SqliteStore::open(&path).await.unwrap();
     schema_upgrade::check_schema_1(&store).await;
     store.close().await;
@@ -30,4 +42,17 @@ async fn file_of_schema_1_is_upgraded_without_loss() {
         check("select count(*) from events where stream = 'shelf'"),
         1
     );
+    assert_eq!(check("select count(*) from filled"), 2);
+}
+
+#[tokio::test]
+async fn event_ids_that_repeat_in_schema_1_are_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("shelves.db");
+    let repeat = "insert into factum_event
+        select 6, stream, 4, id, name, schema_version, content_type, data, metadata, tags, recorded_at
+        from factum_event where position = 5";
+    create_file(&path, repeat);
+    let store = SqliteStore::open(&path).await.unwrap();
+    schema_upgrade::check_repeated_ids(&store).await;
 }

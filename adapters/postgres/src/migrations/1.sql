@@ -26,7 +26,6 @@ create table event (
     metadata       text not null,
     tags           text,               -- one in each line; null: no tags
     recorded_at    bigint not null,
-    constraint event_id unique (id),   -- rejects an event id that is stored already; the name is part of the code
     unique (stream, version)           -- finds the events of a stream, and rejects a version that exists
 );
 

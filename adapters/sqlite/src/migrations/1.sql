@@ -12,23 +12,18 @@ create table factum_event (
     position       integer primary key, -- pages of all events are read in this order
     stream         integer not null references factum_stream (key),
     version        integer not null,
-    id             blob not null,       -- a UUID
+    id             text not null,
     name           text not null,
     schema_version integer not null,
     content_type   text,                -- null: application/json
     data           not null,
     metadata       text not null,
     tags           text,                -- a JSON array; null: no tags
-    recorded_at    integer not null,    -- microseconds since 1970-01-01T00:00:00Z
-    starts_id_run  integer not null     -- 0: the event before has the previous id, and is of the same append; else 1
+    recorded_at    integer not null     -- microseconds since 1970-01-01T00:00:00Z
 );
 
 -- Finds the events of a stream by version, and rejects a version that exists, even if the writer's cache is wrong.
 create unique index factum_event_by_stream on factum_event (stream, version);
-
--- Finds an event id, to reject a second event with it. The events of one append usually have consecutive ids, so an
--- index of the first ones is enough. An index of all ids would add 12 % to the processor time of an append of 64 events.
-create unique index factum_event_by_id on factum_event (id) where starts_id_run;
 
 -- The primary key finds the events with a tag, in the order of their positions.
 create table factum_tag (
@@ -80,7 +75,6 @@ select e.position,
        e.metadata,
        e.tags,
        strftime('%Y-%m-%dT%H:%M:%fZ', e.recorded_at / 1e6, 'unixepoch') as recorded_at,
-       substr(lower(hex(e.id)), 1, 8) || '-' || substr(lower(hex(e.id)), 9, 4) || '-' || substr(lower(hex(e.id)), 13, 4)
-           || '-' || substr(lower(hex(e.id)), 17, 4) || '-' || substr(lower(hex(e.id)), 21) as id
+       e.id
 from factum_event e
 join factum_stream s on s.key = e.stream;

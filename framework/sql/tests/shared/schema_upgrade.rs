@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use factum::store::{
-    Append, ContentType, Document, DocumentChanges, ExpectedVersion, IdempotencyKey, Metadata,
-    NewEvent, Query, Read, Store, StreamList, Tag,
+    Append, AppendError, ContentType, Document, DocumentChanges, ExpectedVersion, IdempotencyKey,
+    Metadata, NewEvent, Query, Read, Store, StreamList, Tag,
 };
 use factum::{Position, StreamId, Version};
 use uuid::Uuid;
@@ -19,6 +19,19 @@ fn tag(key: &str, value: &str) -> Tag {
 
 fn id(number: u128) -> Uuid {
     Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0000 + number)
+}
+
+fn emptied(number: u128) -> NewEvent {
+    NewEvent {
+        id: id(number),
+        name: "shelf.emptied".into(),
+        schema_version: 1,
+        content_type: ContentType::Json,
+        data: "{}".into(),
+        tags: vec![tag("piece", "bolt")],
+        metadata: Arc::new(Metadata::default()),
+        personal: Vec::new(),
+    }
 }
 
 async fn read_note(store: &impl Store) -> Document {
@@ -110,22 +123,12 @@ async fn check_finds(store: &impl Store) {
 
 async fn check_appends(store: &impl Store) {
     let note = read_note(store).await;
-    let event = |number| NewEvent {
-        id: id(number),
-        name: "shelf.emptied".into(),
-        schema_version: 1,
-        content_type: ContentType::Json,
-        data: "{}".into(),
-        tags: vec![tag("piece", "bolt")],
-        metadata: Arc::new(Metadata::default()),
-        personal: Vec::new(),
-    };
     let append = Append::stream(
         stream("shelf-1"),
         ExpectedVersion::Exact(3.into()),
-        vec![event(6)],
+        vec![emptied(6)],
     )
-    .and_stream(stream("shelf"), ExpectedVersion::NoStream, vec![event(7)])
+    .and_stream(stream("shelf"), ExpectedVersion::NoStream, vec![emptied(7)])
     .with_changes(DocumentChanges::new().put_if("note/a", note.revision, "2"));
     let appended = store.append(append).await.unwrap();
     assert_eq!(appended.position, Position::new(7));
@@ -145,4 +148,21 @@ async fn check_appends(store: &impl Store) {
         .unwrap();
     assert_eq!(of_shelves.events.len(), 6);
     assert!(read_note(store).await.revision > note.revision);
+}
+
+/// Checks a database of schema 1 in which the events at the positions 5 and 6 have the same id.
+pub async fn check_repeated_ids(store: &impl Store) {
+    let all = store.read(Read::all(Query::all())).await.unwrap();
+    let ids: Vec<_> = all.events.iter().map(|event| event.id).collect();
+    assert_eq!(ids, [1, 2, 3, 4, 5, 5].map(id));
+    let append = |number| {
+        let events = vec![emptied(number)];
+        Append::stream(stream("shelf-3"), ExpectedVersion::Any, events)
+    };
+    store.append(append(7)).await.unwrap();
+    let reused = store.append(append(7)).await;
+    assert!(
+        matches!(reused, Err(AppendError::EventIdReused { .. })),
+        "{reused:?}"
+    );
 }
