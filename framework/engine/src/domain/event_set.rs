@@ -16,8 +16,9 @@ pub use crate::domain::event::{StoredNames, has_name};
 #[doc(hidden)]
 pub use crate::domain::event_selection::{EventSelection, SelectedTypes, Variants, variant_mask};
 
-/// An event enum, or a tuple of up to six; each alone, or as [`Recorded`](crate::record::Recorded) with its record.
+/// An event enum, or a tuple of up to six.
 ///
+/// Each enum stands alone, or as [`Recorded`](crate::record::Recorded) with its record.
 /// The set of a DCB query can contain some variants of an enum: `events = AccountEvent::{Opened, Closed}`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is neither an event nor a tuple of up to six events",
