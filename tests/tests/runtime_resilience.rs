@@ -143,9 +143,11 @@ async fn wait_ends_when_the_runtime_stops_or_is_dropped() {
             .await
             .unwrap();
         let rings = runtime.projection::<Rings>().unwrap();
+        rings.pause().await.unwrap();
+        let rung = ring(&store, "a", 1, &json!({})).await;
         let wait = tokio::spawn({
             let rings = rings.clone();
-            async move { rings.wait_for(Position::new(7)).await }
+            async move { rings.wait_for(rung).await }
         });
         if is_dropped {
             drop(runtime);
@@ -155,7 +157,7 @@ async fn wait_ends_when_the_runtime_stops_or_is_dropped() {
         let error = timeout(LONG, wait).await.unwrap().unwrap().unwrap_err();
         let is_expected = matches!(&error, WaitError::ShutDown { name, .. } if name == "rings");
         assert!(is_expected, "{error:?}");
-        let later = timeout(LONG, rings.wait_for(Position::new(7))).await;
+        let later = timeout(LONG, rings.wait_for(rung)).await;
         assert!(matches!(later.unwrap(), Err(WaitError::ShutDown { .. })));
     }
 }
