@@ -7,6 +7,7 @@
 
 pub mod consumer;
 mod document_scan;
+mod failure_log;
 mod log_head;
 mod membership;
 pub mod metrics;

@@ -28,6 +28,7 @@ use super::partition::Partition;
 use super::partition_reporter::PartitionReporter;
 use super::session::{PartitionSession, RetryState, SessionEnd};
 use super::traits::NewerEvents;
+use crate::failure_log::FailureLog;
 
 /// Applies events to one partition of a build.
 pub struct BatchApplier {
@@ -233,7 +234,7 @@ impl BatchApplier {
         event: &RecordedEvent,
         mut failed: EventError,
     ) -> Result<(), SessionEnd> {
-        let mut attempt = 1;
+        let (mut attempt, log) = (1, FailureLog::default());
         loop {
             let waits = self.context.consumer.newer_events() == NewerEvents::Wait;
             if waits && failed.error.is_newer_schema() {
@@ -259,7 +260,10 @@ impl BatchApplier {
                 let error = error_chain(&failed);
                 match action {
                     FailureAction::RetryAfter(pause) => {
-                        self.pause_before_retry(error, attempt, pause).await?;
+                        if log.failed() {
+                            warn!(error, attempt, ?pause, "cannot process an event, retrying");
+                        }
+                        self.pause_before_retry(error, pause).await?;
                         attempt += 1;
                         let event = std::slice::from_ref(event);
                         match self.apply(session, event, event[0].position).await {
@@ -294,10 +298,8 @@ impl BatchApplier {
     async fn pause_before_retry(
         &self,
         error: String,
-        attempt: u32,
         pause: std::time::Duration,
     ) -> Result<(), SessionEnd> {
-        warn!(error, attempt, ?pause, "cannot process an event, retrying");
         self.reporter.set_retrying(error);
         let mut control = self.control.clone();
         tokio::select! {

@@ -14,7 +14,7 @@ use factum_engine::error::{StoreError, error_chain, panic_message};
 use factum_engine::subscription::Subscription;
 use futures_util::FutureExt as _;
 use tokio::sync::watch;
-use tracing::{Instrument as _, debug, error, warn};
+use tracing::{Instrument as _, debug, error, info, warn};
 
 use super::batch::BatchError;
 use super::batch_applier::BatchApplier;
@@ -236,7 +236,10 @@ impl PartitionWorker {
                 self.applier.apply_page(session, &page).await?;
             }
             session.failures = 0;
-            session.last_warning = None;
+            session.outages = 0;
+            if let Some(outage) = session.failure_log.recovered() {
+                info!(?outage, "consumer continues");
+            }
             self.report_progress(session, &page);
             self.check_times(&page);
             if self.control.borrow().control.active < Some(self.build.number) {
@@ -435,21 +438,22 @@ impl PartitionWorker {
     /// Returns `false` if the partition is no longer needed.
     async fn recover(&mut self, failed: BatchError, session: &mut PartitionSession) -> bool {
         crate::metrics::record_consumer_failure(self.context.name());
-        session.failures += 1;
+        match failed.is_unavailable() {
+            true => session.outages += 1,
+            false => session.failures += 1,
+        }
         let is_inconsistent = matches!(failed, BatchError::Inconsistent { .. });
         let retry = &self.context.retry;
-        let gives_up = !failed.is_unavailable() && session.failures >= retry.attempts;
-        let (text, failures) = (error_chain(&failed), session.failures);
+        let gives_up = session.failures >= retry.attempts;
+        let (text, failures) = (error_chain(&failed), session.failures + session.outages);
         if is_inconsistent || gives_up {
             return self.stop(text, None, session).await;
         }
         self.reporter
             .update(|status| status.last_error = Some(text.clone()));
         let pause = retry.pause(failures);
-        if session.last_warning.as_ref() != Some(&text) {
-            // An outage can cause many retries with the same error.
+        if session.failure_log.failed() {
             warn!(error = text, failures, ?pause, "consumer failed, retrying");
-            session.last_warning = Some(text);
         }
         self.reporter.set_state(ConsumerState::Retrying);
         tokio::select! {
@@ -469,6 +473,7 @@ impl PartitionWorker {
     ) -> bool {
         error!(error, "consumer stopped");
         session.failures = 0;
+        session.outages = 0;
         self.store_stop(session, error.clone(), restored).await;
         self.reporter.update(|status| {
             status.last_error = Some(error);

@@ -8,6 +8,7 @@ use super::dead_letter_queue::DeadLetterQueue;
 use super::deferred_checkpoint::DeferredCheckpoint;
 use super::lease::{Lease, Stop};
 use super::retry_progress::RetryProgress;
+use crate::failure_log::FailureLog;
 
 /// The state of a worker while it holds the lease of a partition.
 pub struct PartitionSession {
@@ -21,10 +22,12 @@ pub struct PartitionSession {
     pub retry: RetryState,
     /// A page without events of the partition that was not recorded yet.
     pub deferred: DeferredCheckpoint,
-    /// The number of consecutive failures.
+    /// The number of failures since the last page, without outages of the store.
     pub failures: u32,
-    /// The error of these failures that was logged last.
-    pub last_warning: Option<String>,
+    /// The number of failures since the last page because of an outage of the store.
+    pub outages: u32,
+    /// The failures that are logged.
+    pub failure_log: FailureLog,
 }
 
 /// The retry of dead letters of a partition.
@@ -47,7 +50,8 @@ impl PartitionSession {
             retry: RetryState::Idle,
             deferred: DeferredCheckpoint::default(),
             failures: 0,
-            last_warning: None,
+            outages: 0,
+            failure_log: FailureLog::default(),
         }
     }
 }

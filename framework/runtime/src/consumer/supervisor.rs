@@ -22,6 +22,7 @@ use super::panic_guard::catch_panic;
 use super::partition_worker::PartitionWorker;
 use super::promotion::Promotion;
 use super::status::ConsumerState;
+use crate::failure_log::FailureLog;
 
 /// The task of one consumer.
 pub struct Supervisor {
@@ -32,6 +33,8 @@ pub struct Supervisor {
     /// The time since which a build is known to be retired.
     retired: HashMap<u64, Instant>,
     other_version: OtherVersion,
+    round_failures: FailureLog,
+    drop_failures: FailureLog,
     /// Records the end of the consumer, also if the task is aborted.
     _end: EndGuard,
 }
@@ -76,13 +79,15 @@ impl Supervisor {
             workers: HashMap::new(),
             retired: HashMap::new(),
             other_version: OtherVersion::default(),
+            round_failures: FailureLog::default(),
+            drop_failures: FailureLog::default(),
         }
     }
 
     /// Runs until `shutdown` is set or its sender is dropped; then lets every worker finish its batch.
     pub async fn run(mut self, mut shutdown: watch::Receiver<bool>) {
         let context = self.context.clone();
-        let mut failures = 0;
+        let (mut failures, mut outages) = (0, 0);
         loop {
             let arrived = context.waiters.arrived();
             tokio::pin!(arrived);
@@ -90,14 +95,21 @@ impl Supervisor {
             arrived.as_mut().enable();
             let pause = match self.round().await {
                 Ok(()) => {
-                    failures = 0;
+                    (failures, outages) = (0, 0);
+                    if let Some(outage) = self.round_failures.recovered() {
+                        info!(name = context.name(), ?outage, "consumer continues");
+                    }
                     self.poll_interval()
                 }
                 Err(RoundError::Batch(BatchError::Store(StoreError::Closed))) => break,
                 Err(error) => {
-                    failures += 1;
+                    // While the store is unavailable, it is retried without end.
+                    match &error {
+                        RoundError::Batch(error) if error.is_unavailable() => outages += 1,
+                        _ => failures += 1,
+                    }
                     self.report_failure(&error, failures);
-                    context.retry.pause(failures)
+                    context.retry.pause(failures + outages)
                 }
             };
             tokio::select! {
@@ -128,15 +140,15 @@ impl Supervisor {
     fn report_failure(&self, error: &RoundError, failures: u32) {
         let name = self.context.name();
         crate::metrics::record_consumer_failure(name);
-        // While the store is unavailable, it is retried without end.
-        let is_unavailable = matches!(error, RoundError::Batch(error) if error.is_unavailable());
-        let state = if !is_unavailable && failures >= self.context.retry.attempts {
+        let state = if failures >= self.context.retry.attempts {
             ConsumerState::Stopped
         } else {
             ConsumerState::Retrying
         };
         let error = error_chain(error);
-        warn!(name, error, failures, "consumer failed");
+        if self.round_failures.failed() {
+            warn!(name, error, failures, "consumer failed, retrying");
+        }
         self.context.status.set_failure(state, error);
     }
 
@@ -174,8 +186,12 @@ impl Supervisor {
             ) {
                 return Err(error);
             }
-            let (name, error) = (context.name(), error_chain(&error));
-            warn!(name, error, "cannot drop an old build; will retry");
+            if self.drop_failures.failed() {
+                let (name, error) = (context.name(), error_chain(&error));
+                warn!(name, error, "cannot drop an old build; will retry");
+            }
+        } else {
+            self.drop_failures.recovered();
         }
         Ok(())
     }

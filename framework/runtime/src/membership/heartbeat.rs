@@ -3,18 +3,20 @@
 use std::sync::Arc;
 
 use factum_core::document::{DocumentChanges, DocumentError, DocumentStore, Scan, encode_document};
-use factum_core::error::StoreError;
+use factum_core::error::{StoreError, error_chain};
 use tokio::time::Instant;
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::Membership;
 use super::heartbeat_document::{HEARTBEATS, Heartbeat, heartbeat_key};
 use super::os_process::OsProcess;
+use crate::failure_log::FailureLog;
 
 impl Membership {
     /// Reads the other nodes and writes heartbeats, until the task is aborted.
     pub async fn run(self: Arc<Self>, documents: Arc<dyn DocumentStore>) {
         let mut ticks = tokio::time::interval(self.poll_interval());
+        let failures = FailureLog::default();
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
@@ -22,9 +24,18 @@ impl Membership {
                 () = self.changed.notified() => {}
             }
             match self.round(&*documents).await {
-                Ok(()) => drop(self.ready.send_replace(true)),
+                Ok(()) => {
+                    self.ready.send_replace(true);
+                    if let Some(outage) = failures.recovered() {
+                        info!(?outage, "heartbeats of other nodes can be read again");
+                    }
+                }
                 Err(StoreError::Closed) => return,
-                Err(error) => warn!(%error, "cannot read the heartbeats of other nodes"),
+                Err(error) if failures.failed() => {
+                    let error = error_chain(&error);
+                    warn!(error, "cannot read the heartbeats of other nodes, retrying");
+                }
+                Err(_) => {}
             }
         }
     }

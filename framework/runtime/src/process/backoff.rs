@@ -7,6 +7,8 @@ use std::time::Duration;
 use factum_engine::engine::RetryPolicy;
 use tokio::time::Instant;
 
+use crate::failure_log::FailureLog;
+
 /// The number that represents a failure of the instance as a whole.
 pub const WHOLE_INSTANCE: u64 = u64::MAX;
 
@@ -18,7 +20,7 @@ pub struct Backoff {
 }
 
 /// The recent failures of a work item of an instance.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct InstanceFailure {
     /// The number of the work item.
     number: u64,
@@ -27,6 +29,7 @@ struct InstanceFailure {
     /// The number of pauses, including those after the store was unavailable.
     pauses: u32,
     until: Instant,
+    log: FailureLog,
 }
 
 impl InstanceFailure {
@@ -36,6 +39,7 @@ impl InstanceFailure {
             attempts: 0,
             pauses: 0,
             until: Instant::now(),
+            log: FailureLog::default(),
         }
     }
 }
@@ -53,7 +57,12 @@ impl Backoff {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn update(&self, id: &str, number: u64, update: impl FnOnce(&mut InstanceFailure)) {
+    fn update<T>(
+        &self,
+        id: &str,
+        number: u64,
+        update: impl FnOnce(&mut InstanceFailure) -> T,
+    ) -> T {
         let mut failures = self.failures();
         let failure = failures
             .entry(id.to_owned())
@@ -61,7 +70,7 @@ impl Backoff {
         if failure.number != number {
             *failure = InstanceFailure::new(number);
         }
-        update(failure);
+        update(failure)
     }
 
     /// Returns the time until the instance is retried; `None` if it is not paused.
@@ -74,12 +83,10 @@ impl Backoff {
 
     /// Records a failed attempt, and returns the number of failed attempts of the work item.
     pub fn record_attempt(&self, id: &str, number: u64) -> u32 {
-        let mut attempts = 0;
         self.update(id, number, |failure| {
             failure.attempts += 1;
-            attempts = failure.attempts;
-        });
-        attempts
+            failure.attempts
+        })
     }
 
     /// Pauses the instance, each time for longer.
@@ -95,6 +102,13 @@ impl Backoff {
         self.update(id, number, |failure| {
             failure.until = Instant::now() + duration;
         });
+    }
+
+    /// Returns whether the failure of a work item must be logged.
+    ///
+    /// That of an earlier attempt may have been logged.
+    pub fn must_log(&self, id: &str, number: u64) -> bool {
+        self.update(id, number, |failure| failure.log.failed())
     }
 
     /// Removes the failures of the instance.

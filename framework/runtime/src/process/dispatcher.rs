@@ -17,7 +17,7 @@ use futures_util::stream;
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
-use tracing::{Instrument as _, debug, warn};
+use tracing::{Instrument as _, debug, info, warn};
 
 use super::backoff::{Backoff, WHOLE_INSTANCE};
 use super::deadline_gate::{DeadlineGate, DeadlinePermission};
@@ -31,6 +31,7 @@ use super::later_due_time::later_due_time;
 use super::report::WorkReport;
 use super::signals::Signals;
 use super::work_executor::WorkExecutor;
+use crate::failure_log::FailureLog;
 
 /// The interval at which a deadline that waits for events is checked again.
 const EVENT_POLL: Duration = Duration::from_millis(20);
@@ -51,6 +52,8 @@ pub struct Dispatcher {
     backoff: Backoff,
     gate: DeadlineGate,
     report: WorkReport,
+    load_failures: FailureLog,
+    command_failures: FailureLog,
     /// The number of consecutive conflicts with another node.
     conflicts: AtomicU32,
     /// The number of consecutive times that a deadline had to wait for events.
@@ -100,6 +103,8 @@ impl Dispatcher {
             backoff: Backoff::new(settings.retry.clone()),
             gate: DeadlineGate::default(),
             report: WorkReport::new(definition.name()),
+            load_failures: FailureLog::default(),
+            command_failures: FailureLog::default(),
             conflicts: AtomicU32::new(0),
             event_waits: AtomicU32::new(0),
             definition,
@@ -153,6 +158,9 @@ impl Dispatcher {
                 let pause = match done {
                     Ok(pause) => {
                         failures = 0;
+                        if let Some(outage) = self.load_failures.recovered() {
+                            info!(?outage, "due work can be loaded again");
+                        }
                         pause
                     }
                     Err(DispatchError::EventsFirst | DispatchError::Conflict) => {
@@ -166,8 +174,10 @@ impl Dispatcher {
                     Err(DispatchError::Store(StoreError::Closed)) => return,
                     Err(DispatchError::Store(error)) => {
                         failures += 1;
-                        let error = error_chain(&error);
-                        warn!(error, failures, "cannot load due work");
+                        if self.load_failures.failed() {
+                            let error = error_chain(&error);
+                            warn!(error, failures, "cannot load due work, retrying");
+                        }
                         Pause::For(self.retry.pause(failures))
                     }
                 };
@@ -363,12 +373,14 @@ impl Dispatcher {
     async fn execute(&self, id: &str, fence: &Fence) -> Result<(), DispatchError> {
         match self.try_execute(id, fence).await {
             Err(DispatchError::Store(error @ (StoreError::Failed(_) | StoreError::Corrupt(_)))) => {
-                let error = error_chain(&error);
-                warn!(
-                    instance = id,
-                    error, "instance skipped after a storage error, will retry"
-                );
                 self.backoff.pause(id, WHOLE_INSTANCE);
+                if self.backoff.must_log(id, WHOLE_INSTANCE) {
+                    let error = error_chain(&error);
+                    warn!(
+                        instance = id,
+                        error, "instance skipped after a storage error, will retry"
+                    );
+                }
                 Ok(())
             }
             done => done,
@@ -448,14 +460,17 @@ impl Dispatcher {
             signals: &self.signals,
             backoff: &self.backoff,
             report: &self.report,
+            failures: &self.command_failures,
             fence,
         }
     }
 
     /// Leaves the work to nodes with newer code.
     fn leave_to_newer_code(&self, id: &str, number: u64, error: &str) {
-        warn!(instance = id, error, "the next work needs newer code");
         self.backoff.pause_for(id, number, self.poll_interval);
+        if self.backoff.must_log(id, number) {
+            warn!(instance = id, error, "the next work needs newer code");
+        }
         if let DispatchOwner::LeaseHolder { lease, membership } = &self.owner {
             membership.offer_handover(lease, error);
         }

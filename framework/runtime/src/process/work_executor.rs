@@ -13,7 +13,7 @@ use factum_engine::process::instance::{
     InstanceKeys, InstanceWork, PendingCommand, ProcessInstance, Timer,
 };
 use factum_engine::process::{CommandEnvelope, CommandOutcome, CommandRoute, Rejection};
-use tracing::{Instrument as _, debug, debug_span, warn};
+use tracing::{Instrument as _, debug, debug_span, info, warn};
 
 use super::backoff::Backoff;
 use super::definition::ProcessDefinition;
@@ -24,6 +24,7 @@ use super::fence::Fence;
 use super::reaction_error::ReactionError;
 use super::report::WorkReport;
 use super::signals::Signals;
+use crate::failure_log::FailureLog;
 use crate::metrics::{WorkOutcome, record_deadline, record_process_work};
 
 /// The maximum number of commands of an instance that are executed before the instance is stored.
@@ -45,6 +46,8 @@ pub struct WorkExecutor<'a> {
     pub backoff: &'a Backoff,
     /// The metrics of failed work.
     pub report: &'a WorkReport,
+    /// The failures of commands while the store is unavailable.
+    pub failures: &'a FailureLog,
     /// The fencing token of the dispatcher.
     pub fence: &'a Fence,
 }
@@ -158,7 +161,9 @@ impl WorkExecutor<'_> {
                 return Err(StoreError::Unavailable(error.into()).into());
             }
             CommandOutcome::Unavailable(error) => {
-                warn!(instance = id, error, "store unavailable, retrying");
+                if self.failures.failed() {
+                    warn!(instance = id, error, "store unavailable, retrying");
+                }
                 self.backoff.pause(id, number);
                 return Ok(None);
             }
@@ -279,6 +284,9 @@ impl WorkExecutor<'_> {
 
     /// Records that work of the instance is finished.
     fn finished(&self, id: &str) {
+        if let Some(outage) = self.failures.recovered() {
+            info!(?outage, "store available, commands are executed again");
+        }
         self.backoff.remove(id);
         self.signals.record_progress();
     }
