@@ -124,6 +124,10 @@ impl<S: SqlDatabase + Clone> SqlProjectionScenario<S> {
     /// If the id of the stream is not valid, or if an event cannot be serialized.
     #[track_caller]
     #[must_use = "a scenario without `then` tests nothing"]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a scenario reads best with plain values"
+    )]
     pub fn given(mut self, stream: &str, events: impl EventLists) -> Self {
         match stream.parse::<StreamId>() {
             Ok(stream) => self.log.set_stream(stream),
