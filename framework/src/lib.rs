@@ -130,6 +130,7 @@ pub mod command {
     pub use factum_engine::aggregate::{Aggregate, Apply, SnapshotPolicy};
     pub use factum_engine::boundary::{
         Aggregates, Boundary, DcbQuery, Folded, Found, InvalidTarget, Queried, Queries, Timed,
+        UnknownTag,
     };
     pub use factum_engine::command::{Command, Decide, Find};
     pub use factum_engine::events::{Events, InvalidDeadline};

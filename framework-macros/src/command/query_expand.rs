@@ -8,7 +8,7 @@ use super::model::{CommandModel, DcbQueryModel};
 use crate::container::Container;
 use crate::field::{FieldBinding, tag_values};
 
-/// Returns the constant `TAGS` with the tag keys of the DCB queries, if there are any.
+/// Returns the constants about the tag keys of the DCB queries, if there are any.
 pub fn tags_constant(model: &CommandModel<'_>) -> Option<TokenStream> {
     let tags = model.queries.iter().flat_map(|query| &query.tags);
     let mut keys: Vec<&str> = Vec::new();
@@ -17,7 +17,12 @@ pub fn tags_constant(model: &CommandModel<'_>) -> Option<TokenStream> {
             keys.push(&tag.key);
         }
     }
-    (!keys.is_empty()).then(|| quote!(const TAGS: &'static [&'static str] = &[#(#keys),*];))
+    (!keys.is_empty()).then(|| {
+        quote! {
+            const TAGS: &'static [&'static str] = &[#(#keys),*];
+            const HAS_CHECKED_TAGS: bool = true;
+        }
+    })
 }
 
 /// Returns assertions that an event of each DCB query has each of its tags.

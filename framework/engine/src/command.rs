@@ -14,6 +14,7 @@ pub(crate) mod queries;
 pub(crate) mod query_state;
 mod sealed;
 pub(crate) mod shape;
+pub(crate) mod tag_check;
 #[doc(hidden)]
 pub mod timed;
 
@@ -59,8 +60,11 @@ use crate::domain::upcast::Upcaster;
 pub trait Command: Serialize + Send + Sync + 'static {
     /// The name in traces and metrics, and a part of the content that an idempotency key identifies.
     const NAME: &'static str;
-    /// The tag keys of its DCB query.
+    /// The tag keys of its DCB queries.
     const TAGS: &'static [&'static str] = &[];
+    /// Whether the tag keys were compared with those of the events at compile time.
+    #[doc(hidden)]
+    const HAS_CHECKED_TAGS: bool = false;
     /// The schema version, used if a process manager or a deadline stores the command.
     const VERSION: u32 = 1;
     /// The upcasters: `UPCASTERS[n - 1]` converts version n to n + 1. There are `VERSION - 1`.

@@ -8,7 +8,7 @@ pub mod distinct;
 pub mod error;
 pub mod event;
 pub mod event_form;
-mod event_selection;
+pub mod event_selection;
 pub mod event_set;
 pub mod events;
 pub mod legacy;

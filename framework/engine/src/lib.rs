@@ -45,6 +45,9 @@ pub mod boundary {
     pub use crate::command::found::{Finder, Finds};
     pub use crate::command::queried::Queried;
     pub use crate::command::queries::{Folded, Queries};
+    pub use crate::command::tag_check::UnknownTag;
+    #[doc(hidden)]
+    pub use crate::command::tag_check::check_tags;
     pub use crate::command::timed::Timed;
     #[doc(hidden)]
     pub use crate::state::aggregate_state::AggregateState;

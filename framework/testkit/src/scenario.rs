@@ -9,7 +9,7 @@ use factum_core::metadata::Metadata;
 use factum_core::timestamp::Timestamp;
 use factum_engine::aggregate::Aggregate;
 use factum_engine::boundary::shape::{List, Optional, Shape, Single, WithFound, WithQueries};
-use factum_engine::boundary::{AggregateState, Boundary, FindError, Queries};
+use factum_engine::boundary::{AggregateState, Boundary, FindError, Queries, check_tags};
 use factum_engine::codec::{Encoder, Verification};
 use factum_engine::command::Decide;
 use factum_engine::event::Event;
@@ -100,7 +100,7 @@ impl<G> Given<G> {
     /// Executes [`Decide::decide`] of `command` on the state that the given events produce.
     ///
     /// # Panics
-    /// If an id or a tag of the command is not valid, if it names or finds a stream twice, if an event cannot be serialized or
+    /// If an id or a tag of the command is not valid, if no event of its DCB query has a tag, if it names or finds a stream twice, if an event cannot be serialized or
     /// deserialized, or if the engine would not store the decision, for example because a deadline is not valid.
     #[track_caller]
     #[expect(
@@ -112,6 +112,9 @@ impl<G> Given<G> {
             Ok(parts) => parts,
             Err(error) => panic!("the target of {} is not valid: {error}", C::NAME),
         };
+        if let Err(unknown) = check_tags::<C>(&mut parts) {
+            panic!("{unknown}");
+        }
         command.replay(&self.past, &mut parts);
         check_append::<C>(&parts, &C::nothing(&parts));
         let now = self.now.unwrap_or_else(Timestamp::now);

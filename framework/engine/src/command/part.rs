@@ -3,9 +3,11 @@
 use async_trait::async_trait;
 use factum_core::append::AppendCondition;
 use factum_core::position::{Position, Version};
+use factum_core::query::Query;
 use factum_core::stream_id::StreamId;
 
 use crate::domain::aggregate::Aggregate;
+use crate::domain::event_selection::SelectedTypes;
 use crate::state::aggregate_state::AggregateState;
 use crate::state::cache::{AggregateCache, CachedState, QueryKey};
 use crate::state::due_snapshot::{DueSnapshot, due_snapshot};
@@ -67,6 +69,12 @@ pub trait BoundaryPart: Send {
 /// All commands with the query share its state, which each locks from the load to the end of the decision.
 #[async_trait]
 pub trait QueryPart: Send {
+    /// Returns the query.
+    fn query(&self) -> &Query;
+
+    /// Returns the event types of the query.
+    fn event_types(&self) -> &'static [SelectedTypes];
+
     /// Returns the key of the shared state in the cache.
     fn key(&self) -> QueryKey;
 

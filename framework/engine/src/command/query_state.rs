@@ -15,6 +15,7 @@ use tokio::sync::OwnedMutexGuard;
 use crate::command::dcb_query::StartState;
 use crate::command::part::{BoundaryPart, QueryPart};
 use crate::domain::error::DecodeError;
+use crate::domain::event_selection::SelectedTypes;
 use crate::domain::event_set::{ApplySet, EventSet};
 use crate::state::cache::{AggregateCache, CachedState, QueryKey};
 use crate::state::due_snapshot::DueSnapshot;
@@ -98,6 +99,14 @@ where
     Q: ApplySet<S> + Send + Sync + 'static,
     S: EventSet,
 {
+    fn query(&self) -> &Query {
+        &self.query
+    }
+
+    fn event_types(&self) -> &'static [SelectedTypes] {
+        S::SELECTED
+    }
+
     fn key(&self) -> QueryKey {
         QueryKey {
             fold: TypeId::of::<(QueryFold<Q>, S)>(),

@@ -4,6 +4,7 @@ use factum_core::append::{AppendError, Conflict, ExpectedVersion, InvalidAppend,
 use factum_core::stream_id::StreamId;
 
 use crate::command::boundary::{FindError, InvalidTarget};
+use crate::command::tag_check::UnknownTag;
 use crate::domain::deadline::InvalidDeadline;
 use crate::domain::error::{BoxError, DecodeError, EncodeError, StoreError};
 use crate::state::load_error::LoadError;
@@ -33,6 +34,9 @@ pub enum ExecuteError<E: std::error::Error + 'static> {
     /// An id or a tag of the command is not valid.
     #[error(transparent)]
     InvalidTarget(#[from] InvalidTarget),
+    /// The hand-written command selects events by a tag that they never have.
+    #[error(transparent)]
+    UnknownTag(#[from] UnknownTag),
     /// The idempotency key was used for a command with other content.
     #[error("idempotency key {key:?} was already used for another command")]
     KeyReused {

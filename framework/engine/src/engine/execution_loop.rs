@@ -26,6 +26,7 @@ use crate::clock::Clock as _;
 use crate::command::Decide;
 use crate::command::boundary::{Boundary as _, DecisionPlaces};
 use crate::command::part::QueryPart;
+use crate::command::tag_check::check_tags;
 use crate::domain::codec::Encoder;
 use crate::domain::error::StoreError;
 use crate::engine::command_key::CommandKey;
@@ -156,6 +157,7 @@ impl<'e, C: Decide> Execution<'e, C> {
     ) -> Result<Self, ExecuteError<C::Error>> {
         let command = request.command;
         let mut parts = C::On::parts(command.target())?;
+        check_tags::<C>(&mut parts)?;
         let streams = distinct_streams::<C>(&mut parts)?;
         let key = match &request.key {
             Some(key) => Some(key.for_command(&command)?),
