@@ -11,6 +11,7 @@ use crate::container::{Container, check_no_generics, check_only_on_type, union_e
 use crate::errors::{Errors, into_type_and_items};
 use crate::naming::check_category;
 use crate::parse::{self, Number};
+use crate::stored_fields::check_stored_fields;
 
 static SPEC: AttrSpec = AttrSpec {
     name: "aggregate",
@@ -64,6 +65,11 @@ pub fn derive(input: &DeriveInput) -> TokenStream {
     let reason = "a category belongs to exactly one type";
     check_no_generics(input, "an aggregate", reason, &mut errors);
     check_only_on_type(&input.data, "aggregate", &mut errors);
+    if attr.snapshot.value().is_some() {
+        let loss =
+            "a snapshot would lose the field, so a loaded state would differ from a replayed one";
+        check_stored_fields(&input.data, loss, &mut errors);
+    }
     let model = AggregateModel::new(input, &attr, &mut errors);
     match errors.finish(model) {
         Ok(model) => expand(&container, &model),
@@ -185,7 +191,11 @@ fn snapshot_constant(container: &Container<'_>, snapshot: &SnapshotArgs) -> Toke
     let private = &container.private;
     quote! {
         const SNAPSHOT: ::core::option::Option<#private::SnapshotPolicy<Self>> =
-            ::core::option::Option::Some(#json(#every, #version) #max_bytes);
+            ::core::option::Option::Some(#json(#every, #version).equals(|state, loaded| {
+                #[allow(unused_imports)]
+                use #private::{ViaNothing as _, ViaPartialEq as _};
+                (&#private::Compared::<Self>(state, loaded)).compare()
+            }) #max_bytes);
     }
 }
 

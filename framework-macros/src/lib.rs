@@ -33,6 +33,7 @@ mod projection;
 mod schema_version;
 mod serde_keys;
 mod sibling_derives;
+mod stored_fields;
 
 use proc_macro::TokenStream;
 use syn::{DeriveInput, parse_macro_input};

@@ -9,6 +9,7 @@ use syn::DeriveInput;
 
 use crate::container::{Container, check_no_generics, check_only_on_type, union_error};
 use crate::errors::Errors;
+use crate::stored_fields::check_stored_fields;
 use attr::ProcessManagerAttr;
 use model::ProcessManagerModel;
 
@@ -24,6 +25,8 @@ pub fn derive(input: &DeriveInput) -> TokenStream {
     let reason = "its name identifies exactly one schema of its state";
     check_no_generics(input, "a process manager", reason, &mut errors);
     check_only_on_type(&input.data, "process_manager", &mut errors);
+    let loss = "the state is stored after each event, and would lose the field";
+    check_stored_fields(&input.data, loss, &mut errors);
     if errors.is_empty() {
         attr.schema_version.check_upcasters(&mut errors);
     }

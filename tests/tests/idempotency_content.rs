@@ -382,3 +382,90 @@ async fn key_of_a_caller_does_not_suppress_a_process_command() {
     runtime.stop().await;
     assert!(engine.load::<Order>(&7).await.unwrap().is_delivered);
 }
+
+/// A command with numbers that JSON cannot represent.
+#[derive(Command, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[command(on = Order)]
+pub struct Weigh {
+    #[id]
+    order: u64,
+    lines: Vec<Weight>,
+    #[fingerprint(skip)]
+    estimate: f64,
+    by_scale: HashMap<(u32, char), Option<f64>>,
+    serial: u128,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Weight {
+    grams: f64,
+}
+
+places_order!(Weigh);
+
+fn weigh(grams: f64) -> Weigh {
+    Weigh {
+        order: 1,
+        lines: vec![Weight { grams: 1.0 }, Weight { grams }],
+        ..Weigh::default()
+    }
+}
+
+#[tokio::test]
+async fn key_rejects_numbers_that_are_not_finite() {
+    let engine = Engine::new(MemoryStore::new());
+    for grams in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let error = engine.execute(weigh(grams)).idempotency_key("k").await;
+        let ExecuteError::Encode(error) = error.unwrap_err() else {
+            panic!("the number {grams} has another error")
+        };
+        let expected = format!(
+            "`lines[1].grams` is {grams}, which JSON cannot represent; use an `Option` or an enum"
+        );
+        assert_eq!((error.name, error.source.to_string()), ("Weigh", expected));
+    }
+    // Without a key, and in a field that is not compared, the number is not stored.
+    engine.execute(weigh(f64::NAN)).await.unwrap();
+    let mut estimated = weigh(1.0);
+    estimated.estimate = f64::NAN;
+    engine
+        .execute(estimated)
+        .idempotency_key("e")
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn key_distinguishes_values_that_look_alike() {
+    let engine = Engine::new(MemoryStore::new());
+    let with_key = |key: (u32, char), value| Weigh {
+        by_scale: HashMap::from([(key, value)]),
+        ..weigh(1.0)
+    };
+    let with_serial = |serial| Weigh {
+        serial,
+        ..weigh(1.0)
+    };
+    let commands = [
+        weigh(0.0),
+        weigh(-0.0),
+        weigh(0.1),
+        weigh(0.1_f64.next_up()),
+        weigh(5e-324),
+        with_key((1, '2'), None),
+        with_key((12, ' '), None),
+        with_key((1, '2'), Some(0.0)),
+        with_serial(u128::MAX),
+        with_serial(u128::MAX - 1),
+        with_serial(u64::MAX.into()),
+    ];
+    for (index, command) in commands.iter().enumerate() {
+        let key = format!("k{index}");
+        let first = engine.execute(command.clone()).idempotency_key(&key);
+        first.await.unwrap();
+        for (other, command) in commands.iter().enumerate() {
+            let again = engine.execute(command.clone()).idempotency_key(&key).await;
+            assert_eq!(again.is_ok(), other == index, "{index} and {other}");
+        }
+    }
+}

@@ -15,7 +15,7 @@ use futures_util::FutureExt as _;
 /// A time limit for waits that must end.
 const LIMIT: Duration = Duration::from_secs(10);
 
-#[derive(Event, Debug, Clone, Serialize, Deserialize)]
+#[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[event(prefix = "note")]
 enum NoteEvent {
     Written { text: String },
@@ -182,4 +182,79 @@ async fn commands_do_not_wait_for_the_encoding() {
     tokio::time::timeout(LIMIT, saved).await.unwrap();
     let snapshot = store.load_snapshot(&stream).await.unwrap().unwrap();
     assert_eq!(&*snapshot.data, b"5");
+}
+
+fn is_one(number: &u64) -> bool {
+    *number == 1
+}
+
+/// A state that loses the number 1 in a snapshot.
+#[derive(Aggregate, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[aggregate(category = "lossy_notes", id = u32, event = NoteEvent, snapshot(every = 1))]
+struct LossyNotes {
+    #[serde(default, skip_serializing_if = "is_one")]
+    count: u64,
+}
+
+impl Apply<NoteEvent> for LossyNotes {
+    fn apply(&mut self, _: &NoteEvent) {
+        self.count += 1;
+    }
+}
+
+#[derive(Command, Debug, Clone, Serialize, Deserialize)]
+#[command(on = LossyNotes)]
+struct WriteLossily {
+    #[id]
+    notes: u32,
+}
+
+impl Decide for WriteLossily {
+    type Error = std::convert::Infallible;
+
+    fn decide(&self, _: &LossyNotes) -> Result<Events<NoteEvent>, Self::Error> {
+        let text = "x".to_owned();
+        Ok(NoteEvent::Written { text }.into())
+    }
+}
+
+#[tokio::test]
+#[cfg_attr(
+    not(debug_assertions),
+    ignore = "only debug builds compare the state with its snapshot"
+)]
+async fn state_that_changes_in_a_snapshot_is_not_saved() {
+    let store = MemoryStore::new();
+    let engine = Engine::new(store.clone());
+    for _ in 0..2 {
+        engine.execute(WriteLossily { notes: 1 }).await.unwrap();
+    }
+    let stream = LossyNotes::stream(&1).unwrap();
+    let snapshot = async {
+        loop {
+            match store.load_snapshot(&stream).await.unwrap() {
+                Some(snapshot) => break snapshot,
+                None => tokio::task::yield_now().await,
+            }
+        }
+    };
+    let snapshot = tokio::time::timeout(LIMIT, snapshot).await.unwrap();
+    // The state of version 1 is lost, the state of version 2 is not.
+    assert_eq!(snapshot.version.get(), 2);
+    let loaded = Engine::new(store).load::<LossyNotes>(&1).await.unwrap();
+    assert_eq!(loaded.count, 2);
+}
+
+#[test]
+#[should_panic(
+    expected = "the state of lossy_notes-1 does not survive a snapshot: the state changes when a snapshot of it is saved \
+                and loaded"
+)]
+fn scenario_rejects_a_state_that_changes_in_a_snapshot() {
+    let written = NoteEvent::Written {
+        text: "x".to_owned(),
+    };
+    factum_testkit::given([written.clone()])
+        .when(WriteLossily { notes: 1 })
+        .then([written]);
 }

@@ -323,6 +323,11 @@ impl<A: Aggregate> Replay for Single<A> {
                 Err(error) => does_not_survive(record, &error),
             }
         }
+        if let Some(policy) = A::SNAPSHOT
+            && let Err(error) = policy.encode_checked(&slot.state)
+        {
+            panic!("the state of {stream} does not survive a snapshot: {error}");
+        }
     }
 
     fn nothing(_: &AggregateState<A>) -> Events<A::Event> {

@@ -8,6 +8,9 @@ use serde::ser::{
 };
 
 /// Checks that `value` contains neither NaN nor infinity.
+///
+/// # Errors
+/// Returns an error with the path of the number, or the error of the serialization.
 pub fn check_finite<T: Serialize + ?Sized>(value: &T) -> Result<(), serde_json::Error> {
     value.serialize(FiniteCheck).map_err(|error| {
         let text = match error {

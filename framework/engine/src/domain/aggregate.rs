@@ -94,6 +94,36 @@ pub struct SnapshotPolicy<A> {
     pub encode: fn(&A) -> serde_json::Result<Vec<u8>>,
     /// Deserializes the state.
     pub decode: fn(&[u8]) -> serde_json::Result<A>,
+    /// Returns whether two states are equal, or `None` if they cannot be compared.
+    pub equals: fn(&A, &A) -> Option<bool>,
+}
+
+impl<A> SnapshotPolicy<A> {
+    /// Sets the comparison of two states, which [`encode_checked`](Self::encode_checked) uses.
+    #[must_use]
+    pub const fn equals(mut self, equals: fn(&A, &A) -> Option<bool>) -> Self {
+        self.equals = equals;
+        self
+    }
+
+    /// Serializes the state, and checks that it is the same after it is loaded.
+    ///
+    /// The engine uses it in builds with debug assertions only, because a snapshot that does not decode is replaced by a
+    /// replay.
+    ///
+    /// # Errors
+    /// Returns an error if the state does not serialize, does not decode, or changes.
+    pub fn encode_checked(&self, state: &A) -> serde_json::Result<Vec<u8>> {
+        let encoded = (self.encode)(state)?;
+        let decoded = (self.decode)(&encoded)?;
+        match (self.equals)(state, &decoded) {
+            Some(false) => Err(serde::ser::Error::custom(
+                "the state changes when a snapshot of it is saved and loaded; make `Deserialize` restore every field that \
+                 `Serialize` writes or skips",
+            )),
+            Some(true) | None => Ok(encoded),
+        }
+    }
 }
 
 impl<A: Serialize + DeserializeOwned> SnapshotPolicy<A> {
@@ -108,8 +138,9 @@ impl<A: Serialize + DeserializeOwned> SnapshotPolicy<A> {
             every,
             schema_version,
             max_bytes: DEFAULT_MAX_BYTES,
-            encode: |state| encode(state),
+            encode: |state| factum_core::json::to_vec(state),
             decode: |json| serde_json::from_slice(json),
+            equals: |_, _| None,
         }
     }
 
@@ -119,15 +150,4 @@ impl<A: Serialize + DeserializeOwned> SnapshotPolicy<A> {
         self.max_bytes = bytes;
         self
     }
-}
-
-/// Encodes a state as JSON that can be read back.
-///
-/// A snapshot that does not decode is replaced by a replay, so only builds with debug assertions decode it here.
-fn encode<A: Serialize + DeserializeOwned>(state: &A) -> serde_json::Result<Vec<u8>> {
-    let json = factum_core::json::to_vec(state)?;
-    if cfg!(debug_assertions) {
-        serde_json::from_slice::<A>(&json)?;
-    }
-    Ok(json)
 }

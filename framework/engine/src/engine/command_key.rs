@@ -1,6 +1,7 @@
 //! [`CommandKey`]: the idempotency key of a command, of the caller or of the framework.
 
 use factum_core::append::{IdempotencyKey, MAX_IDEMPOTENCY_KEY};
+use factum_core::json::check_finite;
 use uuid::Uuid;
 
 use crate::command::Decide;
@@ -50,9 +51,13 @@ impl CommandKey {
             });
         }
         let content = canonical_fields(command, &command.omitted_from_fingerprint());
-        let content = content.map_err(|source| EncodeError {
+        let content = content.map_err(|error| EncodeError {
             name: C::NAME,
-            source: source.into(),
+            // It has the path of a number that is not finite.
+            source: match check_finite(command) {
+                Err(error) => error.into(),
+                Ok(()) => error.into(),
+            },
         })?;
         let (name, version) = (C::NAME, C::VERSION);
         Ok(IdempotencyKey::versioned(key, name, version, &content))

@@ -67,18 +67,20 @@ pub fn due_snapshot<A: Aggregate>(
         version: state.version,
         position: state.position,
         schema_version: policy.schema_version,
-        encode: encoder(&policy, state.state.clone()),
+        encode: encoder(policy, state.state.clone()),
     })
 }
 
 fn encoder<A: Aggregate>(
-    policy: &SnapshotPolicy<A>,
+    policy: SnapshotPolicy<A>,
     state: Arc<A>,
 ) -> Box<dyn FnOnce() -> Result<Vec<u8>, SnapshotEncodeError> + Send> {
-    let (encode, limit) = (policy.encode, policy.max_bytes);
     Box::new(move || {
-        let encoded = encode(&state)?;
-        let bytes = encoded.len();
+        let encoded = match cfg!(debug_assertions) {
+            true => policy.encode_checked(&state)?,
+            false => (policy.encode)(&state)?,
+        };
+        let (bytes, limit) = (encoded.len(), policy.max_bytes);
         match bytes > limit {
             true => Err(SnapshotEncodeError::TooLarge { bytes, limit }),
             false => Ok(encoded),

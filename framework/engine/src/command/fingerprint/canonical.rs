@@ -180,6 +180,10 @@ impl<'o> Serializer for Canonical<'o> {
     }
 
     fn serialize_f64(self, value: f64) -> Result<Vec<u8>, CanonicalError> {
+        // As in an event. The bits of NaN differ between runs of one program.
+        if !value.is_finite() {
+            return Err(CanonicalError::custom(format_args!("a number is {value}")));
+        }
         Ok(tagged(b'd', &value.to_bits().to_be_bytes()))
     }
 
@@ -576,6 +580,38 @@ mod tests {
         assert_eq!(forms.len(), values.len());
         assert!(!same(&Some(None::<u8>), &None::<Option<u8>>));
         assert!(!same(&0.1, &0.1f64.next_up()));
+    }
+
+    #[test]
+    fn numbers_are_exact() {
+        let floats = [0.0, -0.0, 1.0, f64::MIN_POSITIVE, f64::MAX, 5e-324];
+        let integers = [u64::MAX.into(), u128::MAX, u128::MAX - 1, 0, 1];
+        let mut forms: HashSet<_> = floats
+            .iter()
+            .map(|number| canonical_bytes(number).expect("a form"))
+            .collect();
+        forms.extend(integers.map(|number| canonical_bytes(&number).expect("a form")));
+        assert_eq!(forms.len(), floats.len() + integers.len());
+        assert!(!same(&f32::MIN_POSITIVE, &0.0_f32));
+        assert!(!same(&i128::MIN, &(i128::MIN + 1)));
+        for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            assert!(canonical_bytes(&number).is_err());
+            assert!(canonical_bytes(&(number as f32)).is_err());
+            assert!(!is_unordered::<Vec<f64>>());
+        }
+    }
+
+    #[test]
+    fn keys_of_maps_keep_their_types() {
+        let numbers = BTreeMap::from([(1, "a"), (2, "b")]);
+        let texts = BTreeMap::from([("1", "a"), ("2", "b")]);
+        assert!(!same(&numbers, &texts));
+        let pairs = BTreeMap::from([((1, "1"), 'a')]);
+        assert!(!same(&pairs, &BTreeMap::from([((1, 1), 'a')])));
+        assert!(!same(
+            &BTreeMap::from([(true, 1)]),
+            &BTreeMap::from([("true", 1)])
+        ));
     }
 
     #[test]
