@@ -364,6 +364,7 @@ fn features_page_lists_every_feature() {
         ("factum", "framework"),
         ("factum-sqlite", "adapters/sqlite"),
         ("factum-postgres", "adapters/postgres"),
+        ("factum-testkit", "framework/testkit"),
     ];
     for (name, folder) in crates {
         let manifest = read(format!("{folder}/Cargo.toml"));
