@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use factum_core::document::DocumentChanges;
+use factum_core::document::{DocumentChanges, Revision, encode_document};
 use factum_core::position::Position;
 use factum_core::read::MAX_PAGE;
 use tokio::time::Instant;
@@ -14,7 +14,7 @@ use super::batch::{Batch, BatchError};
 use super::build::Build;
 use super::context::{ConsumerContext, PROMOTION_PAUSE};
 use super::control::{self, VersionedControl};
-use super::lease::{BuildProgress, build_progress};
+use super::lease::{BuildProgress, Checkpoint, build_progress, lease_keys};
 use super::panic_guard::catch_panic;
 use crate::log_head::read_head;
 
@@ -106,7 +106,9 @@ impl Promotion {
             build: newest.number,
             events: &[],
             unknown_dead_letter: None,
-            changes: changes.with(interrupted),
+            changes: changes
+                .with(interrupted)
+                .with(self.first_checkpoints(&newest).await?),
             documents: &*context.documents,
         };
         let promoted = match context.read_model() {
@@ -126,6 +128,26 @@ impl Promotion {
             Err(error) => return Err(error),
         }
         Ok(ControlFlow::Break(()))
+    }
+
+    /// Returns the changes that create the checkpoints of `build` which no node has created yet.
+    ///
+    /// An append updates an active build only if it has a checkpoint.
+    async fn first_checkpoints(&self, build: &Build) -> Result<DocumentChanges, BatchError> {
+        let context = &*self.context;
+        let keys = lease_keys(context.name(), build.number, build.partitions);
+        let found = context.documents.find_documents(&keys).await?;
+        let first = Checkpoint {
+            position: context.consumer.starts_after(),
+            ..Checkpoint::default()
+        };
+        let mut changes = DocumentChanges::new();
+        for key in keys {
+            if found.iter().all(|document| document.key != key) {
+                changes = changes.put_if(key, Revision::ABSENT, encode_document(&first)?);
+            }
+        }
+        Ok(changes)
     }
 
     async fn prepare(&mut self, build: u64) -> Result<(), BatchError> {

@@ -60,6 +60,26 @@ async fn read_after_an_append_finds_its_effect() {
     assert_eq!(compare(&stores[0]).await, 32 * 20 * 2);
 }
 
+/// The node may not have acquired the lease yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn first_append_after_the_first_build_has_its_effect() {
+    for round in 0..20 {
+        let Some((_dir, options)) = fresh() else {
+            return;
+        };
+        let store = open_unbuilt(&options).await;
+        let engine = Engine::new(store.clone());
+        let builder = Runtime::builder(&engine).projection(store.read_model(Sums::<1>));
+        let runtime = builder.start().await.unwrap();
+        let sums = runtime.projection_named("sums").unwrap();
+        sums.wait_until_current().await.unwrap();
+        let appended = store.append(added(1, &[1])).await.unwrap();
+        assert!(has_effect(&store, appended.position.get()).await, "{round}");
+        runtime.stop().await;
+        store.close().await;
+    }
+}
+
 #[tokio::test]
 async fn rejected_append_leaves_no_trace() {
     let Some((_dir, options)) = fresh() else {
