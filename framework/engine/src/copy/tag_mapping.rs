@@ -46,7 +46,7 @@ pub fn is_subject(tag: &Tag) -> bool {
     rest.is_some_and(|rest| rest.starts_with(':'))
 }
 
-/// Returns the tags that the present code gives to `event`, or `None` if it has another type or was retired.
+/// Returns the tags of `event` in the present code, or `None` for another or a retired type.
 pub fn tags_of<E: Event>(event: &RecordedEvent) -> Result<Option<Vec<Tag>>, BoxError> {
     if !has_name::<E>(&event.name) {
         return Ok(None);

@@ -42,7 +42,7 @@ fn assert_reused<T: std::fmt::Debug>(result: &Result<T, AppendError>, id: Uuid, 
     );
 }
 
-/// An append with an event id that is stored in any stream is rejected as a whole, and names the stored event.
+/// An append with the event id of any stored event is rejected as a whole, and names that event.
 pub async fn event_id_is_stored_once<B: Backend>() {
     let backend = B::create().await;
     let store = backend.open().await;
