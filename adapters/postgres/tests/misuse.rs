@@ -13,26 +13,17 @@ mod adapter {
 #[path = "../../../framework/sql/tests/shared/misuse.rs"]
 mod shared;
 
-use shared::{Misuse, Place, misuse};
+use shared::{Misuse, Place, REJECTED_AT_ONCE, REJECTION, misuse};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn write_inside_a_projection_fails_at_once() {
-    let expected = "a write inside of the projection \"misuse\" would wait for itself; \
-                    use the `db` argument, or an event handler or a process manager";
-    let kinds = [
-        Misuse::Execute { tally: 1 },
-        Misuse::Execute { tally: 2 },
-        Misuse::Append,
-        Misuse::Document,
-        Misuse::Transaction,
-    ];
-    for kind in kinds {
+    for kind in REJECTED_AT_ONCE {
         for place in [Place::Consumer, Place::Append] {
             let Some(options) = server::fresh() else {
                 return;
             };
             let error = misuse(options, kind, place).await;
-            assert!(error.contains(expected), "{kind:?}, {place:?}: {error}");
+            assert!(error.contains(REJECTION), "{kind:?}, {place:?}: {error}");
         }
     }
 }

@@ -10,7 +10,7 @@ mod adapter {
 mod shared;
 
 use adapter::Options;
-use shared::{Misuse, Place, misuse};
+use shared::{Misuse, Place, REJECTED_AT_ONCE, REJECTION, misuse};
 
 async fn run(kind: Misuse, place: Place) -> String {
     let dir = tempfile::tempdir().unwrap();
@@ -19,19 +19,10 @@ async fn run(kind: Misuse, place: Place) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn write_inside_a_projection_fails_at_once() {
-    let expected = "a write inside of the projection \"misuse\" would wait for itself; \
-                    use the `db` argument, or an event handler or a process manager";
-    let kinds = [
-        Misuse::Execute { tally: 1 },
-        Misuse::Execute { tally: 2 },
-        Misuse::Append,
-        Misuse::Document,
-        Misuse::Transaction,
-    ];
-    for kind in kinds {
+    for kind in REJECTED_AT_ONCE {
         for place in [Place::Consumer, Place::Append] {
             let error = run(kind, place).await;
-            assert!(error.contains(expected), "{kind:?}, {place:?}: {error}");
+            assert!(error.contains(REJECTION), "{kind:?}, {place:?}: {error}");
         }
     }
 }

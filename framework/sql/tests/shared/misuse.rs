@@ -77,6 +77,19 @@ pub enum Misuse {
     Document,
 }
 
+/// The writes that fail at once, with the error [`REJECTION`].
+pub const REJECTED_AT_ONCE: [Misuse; 5] = [
+    Misuse::Execute { tally: 1 },
+    Misuse::Execute { tally: 2 },
+    Misuse::Append,
+    Misuse::Document,
+    Misuse::Transaction,
+];
+
+/// A part of the error of a write that fails at once.
+pub const REJECTION: &str = "a write inside of the projection \"misuse\" would wait for itself; \
+                             use the `db` argument, or an event handler or a process manager";
+
 /// Misuses an engine over the store of its own tables.
 #[derive(Projection)]
 #[projection(name = "misuse", events = TallyEvent)]
