@@ -185,7 +185,7 @@ fn decisions_are_short_and_have_their_three_parts() {
     assert!(count > 0, "there are no decisions");
 }
 
-/// Blocks marked `rs` are pieces of files of the tutorial's package, which are those of the examples.
+/// Blocks marked `rs` are pieces of files of the examples, which are also the files of the tutorial's package.
 #[test]
 fn the_code_of_the_tutorial_is_the_code_of_the_examples() {
     let contents = read(root().join("docs/src/SUMMARY.md"));
