@@ -123,7 +123,7 @@ fn command_metrics_count_outcomes_and_durations() {
     let expected = [
         ("conflict}", 1.0),
         ("done}", 2.0),
-        ("failed}", 2.0),
+        ("invalid}", 2.0),
         ("rejected}", 1.0),
         ("repeated}", 1.0),
     ];

@@ -70,8 +70,8 @@ mod writer_cache;
 
 pub use factum_sql::{
     BoxError, Dialect, FromRow, FromSqlValue, IntoSqlValue, Sql, SqlDatabase, SqlDatabaseExt,
-    SqlError, SqlProject, SqlProjectSet, SqlProjection, SqlQuery, SqlReadModel, SqlRow, SqlType,
-    SqlValue, View,
+    SqlError, SqlProject, SqlProjectSet, SqlProjection, SqlQuery, SqlReadModel, SqlRow, SqlText,
+    SqlType, SqlValue, TrustedSql, View,
 };
 pub use open::PostgresOptions;
 /// The driver, for [`Sql::driver`] and [`PostgresStore::pool`].

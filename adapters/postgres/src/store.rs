@@ -21,7 +21,7 @@ use factum_core::stream_list::{StreamList, StreamSummary};
 use factum_core::timestamp::Timestamp;
 use factum_sql::{
     BatchError, EventsOf, SqlConnection, SqlDatabase, SqlDatabaseExt, SqlProjectSet, SqlQuery,
-    SqlReadModel, TransactionWork,
+    SqlReadModel, SqlText, TransactionWork,
 };
 use futures_util::FutureExt as _;
 use sqlx::PgPool;
@@ -148,14 +148,15 @@ impl PostgresStore {
 
     /// Starts a query that reads the schema, in a separate transaction.
     ///
-    /// Use the plain names of tables: they are views of the active builds.
+    /// Use the plain names of tables: they are views of the active builds. The text is a constant, or a
+    /// [`TrustedSql`](crate::TrustedSql).
     ///
     /// ```
     /// # async fn show(store: factum_postgres::PostgresStore) -> Result<(), factum_postgres::SqlError> {
     /// let events: i64 = store.query("select count(*) from events").fetch_one().await?;
     /// # Ok(()) }
     /// ```
-    pub fn query(&self, sql: &'static str) -> SqlQuery<'_> {
+    pub fn query(&self, sql: impl SqlText) -> SqlQuery<'_> {
         SqlDatabaseExt::query(self, sql)
     }
 

@@ -63,8 +63,8 @@ mod writer_cache;
 
 pub use factum_sql::{
     BoxError, Dialect, FromRow, FromSqlValue, IntoSqlValue, Sql, SqlDatabase, SqlDatabaseExt,
-    SqlError, SqlProject, SqlProjectSet, SqlProjection, SqlQuery, SqlReadModel, SqlRow, SqlType,
-    SqlValue, View,
+    SqlError, SqlProject, SqlProjectSet, SqlProjection, SqlQuery, SqlReadModel, SqlRow, SqlText,
+    SqlType, SqlValue, TrustedSql, View,
 };
 pub use open::SqliteOptions;
 /// The driver, for [`Sql::driver`].

@@ -22,7 +22,7 @@ use factum_core::stream_list::{StreamList, StreamSummary};
 use factum_core::timestamp::Timestamp;
 use factum_sql::{
     BatchError, EventsOf, SqlConnection, SqlDatabase, SqlDatabaseExt, SqlProjectSet, SqlQuery,
-    SqlReadModel, TransactionWork,
+    SqlReadModel, SqlText, TransactionWork,
 };
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -158,14 +158,15 @@ impl SqliteStore {
 
     /// Starts a query that reads the file, in a separate transaction.
     ///
-    /// Use the plain names of tables: they are views of the active builds.
+    /// Use the plain names of tables: they are views of the active builds. The text is a constant, or a
+    /// [`TrustedSql`](crate::TrustedSql).
     ///
     /// ```
     /// # async fn show(store: factum_sqlite::SqliteStore) -> Result<(), factum_sqlite::SqlError> {
     /// let events: i64 = store.query("select count(*) from events").fetch_one().await?;
     /// # Ok(()) }
     /// ```
-    pub fn query(&self, sql: &'static str) -> SqlQuery<'_> {
+    pub fn query(&self, sql: impl SqlText) -> SqlQuery<'_> {
         SqlDatabaseExt::query(self, sql)
     }
 

@@ -18,6 +18,8 @@ pub enum OutcomeLabel {
     Rejected,
     /// The command conflicted with other writers.
     Conflict,
+    /// The request is not valid: an id, a tag, the idempotency key or the size.
+    Invalid,
     /// Any other error.
     Failed,
 }
@@ -31,6 +33,7 @@ impl OutcomeLabel {
             Self::Repeated => "repeated",
             Self::Rejected => "rejected",
             Self::Conflict => "conflict",
+            Self::Invalid => "invalid",
             Self::Failed => "failed",
         }
     }
@@ -55,11 +58,12 @@ mod keys {
     use crate::command::Command;
     use crate::metrics::{OutcomeLabel, RetryCause};
 
-    const OUTCOMES: [&str; 5] = [
+    const OUTCOMES: [&str; 6] = [
         OutcomeLabel::Done.as_str(),
         OutcomeLabel::Repeated.as_str(),
         OutcomeLabel::Rejected.as_str(),
         OutcomeLabel::Conflict.as_str(),
+        OutcomeLabel::Invalid.as_str(),
         OutcomeLabel::Failed.as_str(),
     ];
     const CAUSES: [&str; 2] = ["conflict", "store"];
@@ -79,7 +83,8 @@ mod keys {
                 OutcomeLabel::Repeated => LabelledKeys::<C, 1>::OUTCOME,
                 OutcomeLabel::Rejected => LabelledKeys::<C, 2>::OUTCOME,
                 OutcomeLabel::Conflict => LabelledKeys::<C, 3>::OUTCOME,
-                OutcomeLabel::Failed => LabelledKeys::<C, 4>::OUTCOME,
+                OutcomeLabel::Invalid => LabelledKeys::<C, 4>::OUTCOME,
+                OutcomeLabel::Failed => LabelledKeys::<C, 5>::OUTCOME,
             }
         }
 

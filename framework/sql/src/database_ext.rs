@@ -8,6 +8,7 @@ use crate::database::SqlDatabase;
 use crate::projection_set::SqlProjectSet;
 use crate::read_model::SqlReadModel;
 use crate::sql::{SqlQuery, StatementTarget};
+use crate::sql_text::SqlText;
 
 /// The methods that applications call on any [`SqlDatabase`].
 pub trait SqlDatabaseExt: SqlDatabase + Sized {
@@ -24,8 +25,9 @@ pub trait SqlDatabaseExt: SqlDatabase + Sized {
     ///
     /// Use the plain names of tables, without braces: they are views of the active builds. Quote a name that is a
     /// keyword: `select * from "order"`.
-    fn query(&self, sql: &'static str) -> SqlQuery<'_> {
-        SqlQuery::new(StatementTarget::Database(self), sql.to_owned())
+    fn query(&self, sql: impl SqlText) -> SqlQuery<'_> {
+        let sql = sql.into_text().into_owned();
+        SqlQuery::new(StatementTarget::Database(self), sql)
     }
 }
 

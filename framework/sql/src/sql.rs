@@ -12,6 +12,7 @@ use crate::connection::{Dialect, SqlConnection};
 use crate::database::SqlDatabase;
 use crate::error::SqlError;
 use crate::row::{FromRow, SqlRow};
+use crate::sql_text::SqlText;
 use crate::statement_clock::StatementClock;
 use crate::table_names::expand_table_names;
 use crate::value::{IntoSqlValue, SqlValue};
@@ -53,8 +54,8 @@ impl<'c> Sql<'c> {
     }
 
     /// Starts a statement.
-    pub fn query(&mut self, sql: &'static str) -> SqlQuery<'_> {
-        let sql = self.expand(sql);
+    pub fn query(&mut self, sql: impl SqlText) -> SqlQuery<'_> {
+        let sql = self.expand(&sql.into_text());
         let target = StatementTarget::Transaction(&mut *self.connection, &self.clock);
         SqlQuery::new(target, sql)
     }
@@ -63,8 +64,8 @@ impl<'c> Sql<'c> {
     ///
     /// # Errors
     /// Returns [`SqlError`] for the first statement that fails.
-    pub async fn execute(&mut self, sql: &'static str) -> Result<(), SqlError> {
-        let sql = self.expand(sql);
+    pub async fn execute(&mut self, sql: impl SqlText) -> Result<(), SqlError> {
+        let sql = self.expand(&sql.into_text());
         let _running = self.clock.start_statement();
         let executed = self.connection.execute_script(&sql).await;
         executed.map_err(|error| explain_statement(error, &sql))

@@ -11,6 +11,7 @@ use crate::active_build::ActiveBuild;
 use crate::connection::{Dialect, SqlConnection};
 use crate::read_model::SqlReadModel;
 use crate::sql::{SqlQuery, StatementTarget};
+use crate::sql_text::SqlText;
 use crate::table_names::expand_table_names;
 
 /// A read model at one [position](Self::position), without the effects of later writes.
@@ -32,8 +33,8 @@ impl View {
     }
 
     /// Starts a query. Table names in braces are those of the active build at this position.
-    pub fn query(&mut self, sql: &'static str) -> SqlQuery<'_> {
-        let sql = self.expand(sql);
+    pub fn query(&mut self, sql: impl SqlText) -> SqlQuery<'_> {
+        let sql = self.expand(&sql.into_text());
         SqlQuery::new(StatementTarget::Connection(&mut *self.connection), sql)
     }
 

@@ -69,7 +69,7 @@ macro_rules! metrics {
 
 metrics! {
     COMMANDS = "factum_commands_total", MetricKind::Counter, "commands", ["command", "outcome"],
-        "Finished commands, by outcome: `done`, `repeated` (the first result was returned), `rejected` (by the domain), `conflict` or `failed`";
+        "Finished commands, by outcome: `done`, `repeated` (the first result was returned), `rejected` (by the domain), `conflict`, `invalid` (an id, a key or the size of the request) or `failed`";
     COMMAND_DURATION = "factum_command_duration_seconds", SECONDS, "seconds", ["command"],
         "Time from the call to the result, including waits and retries, for every outcome";
     CONFLICTS = "factum_conflicts_total", MetricKind::Counter, "decisions", ["command"],

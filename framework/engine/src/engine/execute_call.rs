@@ -231,6 +231,11 @@ fn outcome_of<E: std::error::Error>(error: &ExecuteError<E>) -> OutcomeLabel {
     match error {
         ExecuteError::Rejected(_) => OutcomeLabel::Rejected,
         ExecuteError::Conflict { .. } => OutcomeLabel::Conflict,
+        ExecuteError::DuplicateStream { .. }
+        | ExecuteError::InvalidAppend(_)
+        | ExecuteError::InvalidTarget(_)
+        | ExecuteError::KeyReused { .. }
+        | ExecuteError::ReservedKey { .. } => OutcomeLabel::Invalid,
         _ => OutcomeLabel::Failed,
     }
 }

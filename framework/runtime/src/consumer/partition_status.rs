@@ -30,6 +30,7 @@ pub struct PartitionStatus {
     pub is_other_version: bool,
     /// The number of events of the log that the partition passes per second.
     pub rate: f64,
+    /// The time of the last move of the checkpoint, or of the first status.
     moved: Instant,
     /// The time at which the checkpoint was last seen at the head.
     caught_up: Option<Instant>,
@@ -57,14 +58,15 @@ impl PartitionStatus {
     /// Returns the maximum time that an unprocessed event may have waited.
     ///
     /// It is the shorter of two times: the time since the last processed event was stored, and the time since the
-    /// checkpoint was at the head.
+    /// checkpoint was at the head. If neither is known, it is the time since the checkpoint was first seen.
     pub fn lag_time(&self, now_micros: i64) -> Duration {
         let age = self
             .newest
             .map(|newest| now_micros.saturating_sub(newest.as_micros()).max(0));
         let age = age.map(|age| Duration::from_micros(age as u64));
         let caught_up = self.caught_up.map(|at| at.elapsed());
-        age.into_iter().chain(caught_up).min().unwrap_or_default()
+        let known = age.into_iter().chain(caught_up).min();
+        known.unwrap_or_else(|| self.moved.elapsed())
     }
 
     /// Sets the position without an effect on the rate.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use factum_core::position::Position;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::control_error::WaitError;
@@ -22,8 +23,6 @@ pub struct ConsumerStatus {
     pub position: Position,
     /// The position of the newest event in the log, as far as known.
     pub head: Position,
-    /// The longest time that an unprocessed event may have waited; zero if there is none.
-    pub lag_time: Duration,
     /// The recent number of events of the log that the consumer passes per second.
     ///
     /// With several partitions, this is the rate of the slowest one.
@@ -47,6 +46,8 @@ pub struct ConsumerStatus {
     /// The error of each build that has stopped.
     stopped: BTreeMap<u64, String>,
     blocked_build: Option<u64>,
+    /// The lag time when it was measured, and the time of the measurement; `None` if no partition lags.
+    measured_lag: Option<(Duration, Instant)>,
 }
 
 /// The state of a consumer.
@@ -84,7 +85,6 @@ impl ConsumerStatus {
             build: 0,
             position: Position::ZERO,
             head: Position::ZERO,
-            lag_time: Duration::ZERO,
             rate: 0.0,
             nodes: Vec::new(),
             dead_letters: 0,
@@ -95,6 +95,7 @@ impl ConsumerStatus {
             last_error: None,
             stopped: BTreeMap::new(),
             blocked_build: None,
+            measured_lag: None,
         }
     }
 
@@ -108,6 +109,19 @@ impl ConsumerStatus {
         self.stopped = stopped;
         self.blocked_build = blocked.as_ref().map(|(build, _)| *build);
         self.promotion_blocked = blocked.map(|(_, reason)| reason);
+    }
+
+    /// Returns the longest time that an unprocessed event may have waited by now; zero if there is none.
+    #[must_use]
+    pub fn lag_time(&self) -> Duration {
+        let lag = self.measured_lag;
+        lag.map_or(Duration::ZERO, |(lag, measured)| lag + measured.elapsed())
+    }
+
+    /// Sets the lag time, which grows until it is set again; `None` if no partition lags.
+    #[doc(hidden)]
+    pub fn set_lag_time(&mut self, lag: Option<Duration>) {
+        self.measured_lag = lag.map(|lag| (lag, Instant::now()));
     }
 
     /// Returns the error of a wait that ended in this status without success.

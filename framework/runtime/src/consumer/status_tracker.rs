@@ -172,8 +172,7 @@ impl Partitions {
         status.building = building.map(|build| (build, self.position(build)));
         status.rate = self.rate(building.unwrap_or(build));
         let lagging = self.of(build).filter(|it| it.position < it.head);
-        let lag_time = lagging.map(|partition| partition.lag_time(now)).max();
-        status.lag_time = lag_time.unwrap_or_default();
+        status.set_lag_time(lagging.map(|partition| partition.lag_time(now)).max());
         let mut own = self
             .of(build)
             .chain(building.into_iter().flat_map(|build| self.of(build)));
@@ -329,7 +328,19 @@ mod tests {
         });
         tokio::time::advance(Duration::from_secs(2)).await;
         tracker.update((1, 0), |partition| partition.head = at(6));
-        assert_eq!(summary(&tracker).lag_time, Duration::from_secs(2));
+        assert_eq!(summary(&tracker).lag_time(), Duration::from_secs(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn lag_time_of_a_new_consumer_counts_from_its_start() {
+        let tracker = StatusTracker::new("a");
+        tracker.set_builds(Some(1), &[build(1, 1)]);
+        tracker.update((1, 0), |partition| {
+            partition.head = at(4);
+            partition.state = ConsumerState::Retrying;
+        });
+        tokio::time::advance(Duration::from_secs(3)).await;
+        assert_eq!(summary(&tracker).lag_time(), Duration::from_secs(3));
     }
 
     #[test]
@@ -343,11 +354,11 @@ mod tests {
             partition.head = at(5);
             partition.newest = Some(Timestamp::from_micros(now - minute));
         });
-        let lag_time = summary(&tracker).lag_time;
+        let lag_time = summary(&tracker).lag_time();
         assert!((60..75).contains(&lag_time.as_secs()), "{lag_time:?}");
         tracker.update((1, 0), |partition| partition.advance(at(5)));
         assert_eq!(
-            (summary(&tracker).lag_time, summary(&tracker).lag()),
+            (summary(&tracker).lag_time(), summary(&tracker).lag()),
             (Duration::ZERO, 0)
         );
     }

@@ -13,7 +13,7 @@ use factum_core::metrics::{
 #[cfg_attr(not(feature = "metrics"), allow(unused_variables))]
 pub fn set_consumer_status(status: &ConsumerStatus) {
     #[cfg(feature = "metrics")]
-    set_gauges(status, status.lag(), status.lag_time.as_secs_f64());
+    set_gauges(status, status.lag(), status.lag_time().as_secs_f64());
 }
 
 /// Records a failure of the consumer `name`.
