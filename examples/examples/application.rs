@@ -249,7 +249,8 @@ async fn main() -> anyhow::Result<()> {
     let listener = TcpListener::bind(&address)
         .await
         .with_context(|| format!("cannot bind {address}"))?;
-    tracing::info!(address = %listener.local_addr()?, "listening");
+    let address = listener.local_addr()?;
+    tracing::info!(%address, "listening");
     axum::serve(listener, router(app))
         .with_graceful_shutdown(shutdown_signal())
         .await?;
