@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use factum::prelude::*;
+use factum::store::Store;
 use factum_memory::MemoryStore;
+use factum_sqlite::SqliteStore;
 use factum_testkit::given;
 use tokio::task::JoinSet;
 
@@ -360,7 +362,16 @@ async fn opposite_orders_do_not_block_each_other() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn concurrent_writers_keep_the_limits_of_both_queries() {
-    let store = MemoryStore::new();
+    check_limits(MemoryStore::new()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(folder.path().join("log.db"))
+        .await
+        .unwrap();
+    check_limits(store).await;
+}
+
+/// Fills all courses through three engines on one store.
+async fn check_limits(store: impl Store + Clone) {
     let engines: Vec<_> = (0..3).map(|_| Engine::new(store.clone())).collect();
     let (courses, students) = (6, 20);
     let mut commands = JoinSet::new();
@@ -400,7 +411,7 @@ async fn concurrent_writers_keep_the_limits_of_both_queries() {
         *seats.entry(course).or_insert(0) += 1;
         *taken.entry(student).or_insert(0) += 1;
     }
-    // Every course could be filled, so the limits of the students leave no seat free.
+    // Twenty students with three courses each need more seats than there are.
     assert_eq!(seats.values().sum::<i32>(), courses as i32 * SEATS);
     assert!(
         seats.values().all(|students| *students == SEATS),

@@ -18,8 +18,38 @@ use crate::domain::error::EncodeError;
 
 /// The boundary `B` with the DCB query `L`, or with a tuple of up to four.
 ///
-/// Each query is a [`Folded`](crate::boundary::Folded) state. The decision is stored only if no other event that one of the queries matches was
-/// stored since.
+/// Each query is a [`Folded`](crate::boundary::Folded) state. The decision is stored only if no other event that one of
+/// the queries matches was stored since.
+///
+/// `derive(Command)` writes this type. A command without the derive names it itself:
+///
+/// ```
+/// use factum::command::{DcbQuery, Folded, Queried};
+/// use factum::prelude::*;
+/// use factum::store::Tag;
+///
+/// # #[derive(Event, Serialize, Deserialize)]
+/// # enum AccountEvent { Opened { #[tag] owner: u32 } }
+/// # #[derive(Aggregate, Default, Clone)]
+/// # #[aggregate(category = "account", id = u32, event = AccountEvent)]
+/// # struct Account;
+/// # impl Apply<AccountEvent> for Account { fn apply(&mut self, _: &AccountEvent) {} }
+/// # #[derive(Default)]
+/// # struct Owner(u32);
+/// # impl Apply<AccountEvent> for Owner { fn apply(&mut self, _: &AccountEvent) { self.0 += 1 } }
+/// #[derive(Serialize)]
+/// struct Open { account: u32, owner: u32 }
+///
+/// impl Command for Open {
+///     const NAME: &'static str = "Open";
+///     const TAGS: &'static [&'static str] = &["owner"];
+///     type On = Queried<Account, Folded<Owner, AccountEvent>>;
+///
+///     fn target(&self) -> (&u32, DcbQuery<Owner>) {
+///         (&self.account, DcbQuery::any_tag([Tag::new("owner", self.owner)]))
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Queried<B, L> {
     boundary: PhantomData<fn() -> B>,
