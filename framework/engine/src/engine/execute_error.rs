@@ -17,12 +17,12 @@ pub enum ExecuteError<E: std::error::Error + 'static> {
     #[error(transparent)]
     Rejected(E),
     /// The expected version does not match, or all attempts of the retry policy ended with a conflict.
-    #[error("conflict after {attempts} {}", attempts_noun(*attempts))]
+    #[error("conflict {}", attempts_text(*attempts))]
     Conflict {
         /// The violated expectations of the last attempt.
         #[source]
         conflict: Conflict,
-        /// The number of times that the command was decided.
+        /// The number of times that the command was decided; 0 if a stream was not at the expected version before that.
         attempts: u32,
     },
     /// The command names or finds a stream twice, for example a transfer from an account to itself.
@@ -80,10 +80,11 @@ pub enum ExecuteError<E: std::error::Error + 'static> {
     Store(#[from] StoreError),
 }
 
-fn attempts_noun(attempts: u32) -> &'static str {
+fn attempts_text(attempts: u32) -> String {
     match attempts {
-        1 => "attempt",
-        _ => "attempts",
+        0 => "before the command was decided".to_owned(),
+        1 => "after 1 attempt".to_owned(),
+        _ => format!("after {attempts} attempts"),
     }
 }
 
