@@ -314,3 +314,34 @@ async fn read_only_stream_keeps_its_position() {
         assert_eq!(loaded.position(), last, "purse {purse}");
     }
 }
+
+#[tokio::test]
+async fn pipelined_append_fails_after_an_event_of_another_engine() {
+    let (gate, engine, first) = start(10).await;
+    let other = Engine::new(gate.store.clone());
+    let filled = spawn(
+        &engine,
+        Fill {
+            purse: 1,
+            coins: 100,
+        },
+    );
+    let taken = take(&engine, 100);
+    gate.complete(1).await;
+    first.await.unwrap().unwrap();
+    gate.wait_for_appends(2).await;
+    // Takes the version that the second append expects.
+    other.execute(Fill { purse: 1, coins: 1 }).await.unwrap();
+    gate.complete(2).await;
+    let filled = filled.await.unwrap();
+    assert!(
+        matches!(filled, Err(ExecuteError::Conflict { .. })),
+        "{filled:?}"
+    );
+    let taken = taken.await.unwrap();
+    assert!(
+        matches!(taken, Err(ExecuteError::Conflict { .. })),
+        "{taken:?}"
+    );
+    assert_eq!(other.load::<Purse>(&1).await.unwrap().coins, 11);
+}

@@ -113,6 +113,9 @@ impl Log {
                 })
         });
         violations.extend(condition);
+        let mut required = append.requires.iter();
+        let missing = required.find(|id| self.find_stored(&EventIdRun::of(**id)).is_none());
+        violations.extend(missing.map(|id| Violation::MissingEvent { id: *id }));
         violations
     }
 

@@ -67,6 +67,8 @@ finds! {
     bounds: append_accepts_many_streams, TruncatesStreamLists;
     event_ids: event_id_is_stored_once, IgnoresEventIds;
     event_ids: reused_event_id_has_no_effect, IgnoresEventIds;
+    event_ids: append_requires_stored_events, IgnoresRequiredEvents;
+    event_ids: append_after_a_rejected_one_is_rejected, IgnoresRequiredEvents;
     event_ids: concurrent_appends_with_one_event_id_have_one_winner, IgnoresEventIds;
     condition: append_condition_rejects_later_matching_event, IgnoresConditions;
     condition: append_condition_rejects_concurrent_event, IgnoresConditions;

@@ -87,7 +87,7 @@ impl<'a> WriteBatch<'a> {
         {
             return None;
         }
-        if !self.documents.allow(&append.changes) {
+        if !self.documents.allow(&append.changes) || !self.has_required_events(append) {
             return None;
         }
         let mut violations = append.violations(|stream| {
@@ -102,6 +102,15 @@ impl<'a> WriteBatch<'a> {
             }));
         }
         Some(violations)
+    }
+
+    /// Returns whether each event that `append` requires is known as the last one of a stream of the append.
+    fn has_required_events(&self, append: &Append) -> bool {
+        append.requires.iter().all(|id| {
+            let mut streams = append.streams.iter();
+            let is_last = |state: &StreamState| state.last_event == Some(*id);
+            streams.any(|part| self.streams.get(&part.stream).is_some_and(is_last))
+        })
     }
 
     /// Returns the newest event of this batch that matches `condition`.
@@ -137,6 +146,7 @@ impl<'a> WriteBatch<'a> {
             for event in &part.events {
                 self.head = self.head.plus(1);
                 stream.version += 1;
+                stream.last_event = Some(event.id);
                 self.rows.event_streams.push(key);
                 self.rows.versions.push(stream.version as i64);
                 self.rows.events.add(event)?;

@@ -103,18 +103,22 @@ pub async fn store(
 
 impl BatchOutcome {
     fn add_stored(&mut self, row: &PgRow, append: &Append) -> Result<Appended, BackendError> {
-        let streams = append.streams.iter().filter(|part| !part.events.is_empty());
-        let streams = streams.map(|part| part.stream.clone()).collect();
+        let parts = append.streams.iter().filter(|part| !part.events.is_empty());
+        let streams = parts.clone().map(|part| part.stream.clone()).collect();
+        let last_events = parts.map(|part| part.events.last().map(|event| event.id));
         let appended = appended::decode(row, streams, false)?;
         let keys: Option<Vec<i64>> = row.try_get("keys")?;
         let streams = appended.versions.iter().zip(keys.unwrap_or_default());
-        self.streams.extend(streams.map(|((id, version), key)| {
-            let state = StreamState {
-                key: Some(key),
-                version: version.get(),
-            };
-            (id.clone(), state)
-        }));
+        let streams = streams.zip(last_events);
+        self.streams
+            .extend(streams.map(|(((id, version), key), last_event)| {
+                let state = StreamState {
+                    key: Some(key),
+                    version: version.get(),
+                    last_event,
+                };
+                (id.clone(), state)
+            }));
         self.head = self.head.max(appended.position);
         Ok(appended)
     }

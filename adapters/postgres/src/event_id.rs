@@ -1,11 +1,12 @@
-//! Looks up the event whose id was used again.
+//! Looks up events by their ids.
 
-use factum_core::append::AppendError;
+use factum_core::append::{Append, AppendError};
 use factum_core::position::Position;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 use crate::error::BackendError;
+use crate::idempotency_key;
 
 /// Returns the error of an append that was rejected with `error`.
 ///
@@ -19,6 +20,27 @@ pub async fn append_error(connection: &mut PgConnection, error: BackendError) ->
         Ok(None) => error.into(),
         Err(error) => error.into(),
     }
+}
+
+/// Returns an event that `append` requires and that is not stored.
+///
+/// Events are never removed, so this need not happen in the transaction of the append.
+pub async fn find_missing(
+    connection: &mut PgConnection,
+    append: &Append,
+) -> Result<Option<Uuid>, BackendError> {
+    for id in &append.requires {
+        if find(connection, *id).await?.is_some() {
+            continue;
+        }
+        // The first result of the same idempotency key has precedence.
+        let is_known = match &append.key {
+            Some(key) => !matches!(idempotency_key::find(connection, key).await?, Ok(None)),
+            None => false,
+        };
+        return Ok((!is_known).then_some(*id));
+    }
+    Ok(None)
 }
 
 async fn find(connection: &mut PgConnection, id: Uuid) -> Result<Option<Position>, BackendError> {

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use factum_core::append::{Append, AppendError, Conflict};
+use factum_core::append::{Append, AppendError, Conflict, Violation};
 use factum_core::error::StoreError;
 use factum_core::metrics::{Stopwatch, StoreMetrics};
 use factum_core::position::Position;
@@ -165,7 +165,8 @@ impl Writer {
     }
 
     /// Stores independent appends that the database checks.
-    async fn store_in_database(&mut self, mut requests: Vec<WriteRequest>) {
+    async fn store_in_database(&mut self, requests: Vec<WriteRequest>) {
+        let mut requests = self.reject_without_required_event(requests).await;
         let mut rejected = Vec::new();
         while !requests.is_empty() {
             let span = batch_span(&requests);
@@ -318,6 +319,45 @@ impl Writer {
             request.responder.respond(rejected);
         }
         others
+    }
+
+    /// Rejects the appends that require an event that is not stored, and returns the others.
+    async fn reject_without_required_event(
+        &mut self,
+        requests: Vec<WriteRequest>,
+    ) -> Vec<WriteRequest> {
+        let mut others = Vec::new();
+        for request in requests {
+            let rejected = match self.find_missing_event(&request.append).await {
+                Ok(None) => {
+                    others.push(request);
+                    continue;
+                }
+                Ok(Some(id)) => {
+                    let violations = vec![Violation::MissingEvent { id }];
+                    Err(Conflict { violations }.into())
+                }
+                // This was a read: nothing was stored.
+                Err(error) => Err(error.into_not_executed().into()),
+            };
+            self.metrics.record_results([&rejected]);
+            request.responder.respond(rejected);
+        }
+        others
+    }
+
+    async fn find_missing_event(&mut self, append: &Append) -> Result<Option<Uuid>, BackendError> {
+        if append.requires.is_empty() {
+            return Ok(None);
+        }
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.server.connect().await?,
+        };
+        let missing = event_id::find_missing(&mut connection, append).await;
+        let is_broken = missing.as_ref().is_err_and(BackendError::breaks_connection);
+        self.connection = (!is_broken).then_some(connection);
+        missing
     }
 
     /// Rejects appends with an event id that is stored already.

@@ -103,6 +103,7 @@ impl WriterCache {
             let loaded = StreamState {
                 key: Some(row.try_get("key")?),
                 version: row.try_get::<i64, _>("version")? as u64,
+                last_event: None,
             };
             if let Some(state) = states.get_mut(&id) {
                 *state = loaded;

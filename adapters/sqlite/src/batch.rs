@@ -116,6 +116,12 @@ impl<'t> WriteBatch<'t> {
                 found,
             });
         }
+        for id in &append.requires {
+            if event_id::find(self.connection, &EventIdRun::of(*id))?.is_none() {
+                violations.push(Violation::MissingEvent { id: *id });
+                break;
+            }
+        }
         if !violations.is_empty() {
             return Ok(Err(Conflict { violations }.into()));
         }

@@ -113,6 +113,8 @@ macro_rules! __conformance_cases {
             bounds: append_accepts_many_streams;
             event_ids: event_id_is_stored_once;
             event_ids: reused_event_id_has_no_effect;
+            event_ids: append_requires_stored_events;
+            event_ids: append_after_a_rejected_one_is_rejected;
             event_ids: concurrent_appends_with_one_event_id_have_one_winner;
             condition: append_condition_rejects_later_matching_event;
             condition: append_condition_rejects_concurrent_event;

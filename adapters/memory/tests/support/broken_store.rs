@@ -47,6 +47,7 @@ pub enum Fault {
     IgnoresFingerprints,
     IgnoresKeys,
     IgnoresKeysAndRevisions,
+    IgnoresRequiredEvents,
     IgnoresRevisions,
     ImportsIgnoreTimes,
     IncludesCursor,
@@ -204,6 +205,9 @@ impl<const FAULT: usize> Broken<FAULT> {
         if Self::is(Fault::IgnoresEventIds) {
             let events = append.streams.iter_mut().flat_map(|part| &mut part.events);
             events.for_each(|event| event.id = new_event_id());
+        }
+        if Self::is(Fault::IgnoresRequiredEvents) {
+            append.requires.clear();
         }
         if Self::is(Fault::IgnoresConditions) {
             append.condition = None;

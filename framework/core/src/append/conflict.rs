@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use uuid::Uuid;
+
 use super::condition::{AppendCondition, ExpectedVersion};
 use crate::document::Revision;
 use crate::position::{Position, Version};
@@ -56,6 +58,13 @@ pub enum Violation {
         /// The position of the newest matching event.
         found: Position,
     },
+    /// An event that the append [requires](crate::append::Append::requires) is not stored.
+    ///
+    /// A store may report only this violation.
+    MissingEvent {
+        /// The id of the event.
+        id: Uuid,
+    },
     /// A document is at another revision.
     ///
     /// A store checks documents after all other expectations, and reports only one of them.
@@ -95,6 +104,7 @@ impl fmt::Display for Violation {
                 "event at position {found} matches the append condition, expected no match after position {}",
                 condition.after
             ),
+            Self::MissingEvent { id } => write!(f, "required event {id} is not stored"),
             Self::Document {
                 key,
                 expected,

@@ -20,6 +20,16 @@ pub struct EventIdRun {
 }
 
 impl EventIdRun {
+    /// Returns a run of one id.
+    #[must_use]
+    pub const fn of(id: Uuid) -> Self {
+        Self {
+            first: id,
+            last: id,
+            index: 0,
+        }
+    }
+
     /// Returns a stored id of this run and its position, or `None` if no id of this run is stored.
     ///
     /// `start_up_to` returns the greatest first id of a stored run that is at most its argument, with its position.

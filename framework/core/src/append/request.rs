@@ -19,7 +19,9 @@ use crate::stream_id::StreamId;
 
 /// The maximum number of events in one append.
 pub const MAX_APPEND: usize = 10_000;
-/// The maximum number of streams in one append, with and without events.
+/// The maximum number of streams in one append, and of the events that it requires.
+///
+/// Streams without events count, too.
 pub const MAX_APPEND_STREAMS: usize = 10_000;
 /// The maximum size of one append in bytes, by [`Append::size`]: 64 MiB.
 pub const MAX_APPEND_BYTES: usize = 64 * 1024 * 1024;
@@ -43,6 +45,11 @@ pub struct Append {
     pub streams: Vec<StreamAppend>,
     /// The condition that the events of the store must meet.
     pub condition: Option<AppendCondition>,
+    /// The ids of events that must be stored.
+    ///
+    /// An append that is sent before the response to another one depends on it in this way: a version alone may have
+    /// been reached by other events. There are at most [`MAX_APPEND_STREAMS`].
+    pub requires: Vec<Uuid>,
     /// The key that makes a repeated append return the first result.
     pub key: Option<IdempotencyKey>,
     /// The document changes to make in the same transaction; a repeated append does not make them again.
@@ -80,6 +87,13 @@ impl Append {
             expected,
             events,
         });
+        self
+    }
+
+    /// Requires that the event with this id is stored.
+    #[must_use]
+    pub fn require(mut self, event: Uuid) -> Self {
+        self.requires.push(event);
         self
     }
 
@@ -161,6 +175,12 @@ impl Append {
             }
         }
         self.changes.check()?;
+        let required = self.requires.len();
+        check_count(
+            "required events in one append",
+            required,
+            MAX_APPEND_STREAMS,
+        )?;
         check_count("events in one append", self.count(), MAX_APPEND)?;
         check_size("append", self.size(), MAX_APPEND_BYTES)?;
         if let Some(condition) = &self.condition {

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use factum_core::position::{Position, Version};
 use factum_core::stream_id::StreamId;
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use crate::state::cache::CachedState;
 
 /// Appends in flight to one stream, each based on the state that the previous one will create.
 ///
-/// If one of them fails, all later ones fail, too, because they expect the version that it would have created.
+/// If one of them fails, all later ones fail, too, because they require the events that it would have stored.
 pub struct AppendChain(watch::Sender<ChainProgress>);
 
 #[derive(Clone, Copy, Default)]
@@ -67,20 +68,37 @@ impl AppendChain {
     }
 }
 
-/// The chains of appends in flight that the state of a command depends on, by stream.
+/// The appends in flight that the state of a command depends on, by stream.
 #[derive(Default)]
-pub struct AppendChains(Vec<(StreamId, Arc<AppendChain>)>);
+pub struct Dependencies(Vec<(StreamId, Dependency)>);
 
-impl AppendChains {
-    /// Adds the chain that the state of `stream` depends on.
-    pub fn add(&mut self, stream: StreamId, chain: Arc<AppendChain>) {
-        self.0.push((stream, chain));
+/// The append in flight that the state of a stream depends on.
+#[derive(Clone)]
+pub struct Dependency {
+    /// The chain of the append.
+    pub chain: Arc<AppendChain>,
+    /// The id of the last event in the state. The state is stored if this event is.
+    pub last_event: Uuid,
+}
+
+impl Dependencies {
+    /// Adds the dependency of the state of `stream`.
+    pub fn add(&mut self, stream: StreamId, dependency: Dependency) {
+        self.0.push((stream, dependency));
     }
 
-    /// Removes and returns the chain that the state of `stream` depends on, if any.
-    pub fn take(&mut self, stream: &StreamId) -> Option<Arc<AppendChain>> {
+    /// Removes and returns the dependency of the state of `stream`, if any.
+    pub fn take(&mut self, stream: &StreamId) -> Option<Dependency> {
         let index = self.0.iter().position(|(other, _)| other == stream)?;
         Some(self.0.swap_remove(index).1)
+    }
+
+    /// Returns the ids of the events that must be stored.
+    pub fn last_events(&self) -> Vec<Uuid> {
+        self.0
+            .iter()
+            .map(|(_, dependency)| dependency.last_event)
+            .collect()
     }
 }
 
@@ -89,14 +107,14 @@ impl AppendChains {
 pub struct PipelinedState {
     /// The state.
     pub state: CachedState,
-    /// The chain of the append.
-    pub chain: Arc<AppendChain>,
+    /// The append.
+    pub dependency: Dependency,
 }
 
 impl PipelinedState {
     /// Returns whether the append is stored or has failed.
     pub fn is_resolved(&self) -> bool {
-        let progress = self.chain.0.borrow();
+        let progress = self.dependency.chain.0.borrow();
         progress.is_broken || progress.version >= self.state.version
     }
 }

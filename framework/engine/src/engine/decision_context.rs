@@ -5,7 +5,7 @@ use factum_core::stream_id::StreamId;
 use crate::command::boundary::Boundary;
 use crate::command::part::{BoundaryPart, BoundaryParts};
 use crate::command::{Command, Decide};
-use crate::engine::append_chain::AppendChains;
+use crate::engine::append_chain::Dependencies;
 use crate::engine::core::EngineCore;
 use crate::engine::query_locks::refresh_queries;
 use crate::engine::stream_queues::{StreamPermits, Streams};
@@ -29,8 +29,8 @@ pub fn list_parts<C: Decide>(parts: &mut Parts<C>) -> BoundaryParts<'_> {
 pub struct DecisionContext<'e> {
     /// The permits for the streams of the command.
     pub permits: StreamPermits<'e>,
-    /// The chains of appends in flight that its state depends on.
-    pub chains: AppendChains,
+    /// The appends in flight that its state depends on.
+    pub dependencies: Dependencies,
     /// Set if all parts were up to date at one moment after the command started.
     pub is_current: bool,
 }
@@ -40,7 +40,7 @@ impl<'e> DecisionContext<'e> {
     pub fn new(permits: StreamPermits<'e>) -> Self {
         Self {
             permits,
-            chains: AppendChains::default(),
+            dependencies: Dependencies::default(),
             is_current: false,
         }
     }
@@ -91,7 +91,7 @@ impl<'e> DecisionContext<'e> {
             && let Some(pipelined) = self.permits.pipelined(&stream)
             && part.restore(pipelined.state)
         {
-            self.chains.add(stream, pipelined.chain);
+            self.dependencies.add(stream, pipelined.dependency);
             return Ok(LoadSource::Memory);
         }
         let loader = &engine.loader;
@@ -136,8 +136,10 @@ impl<'e> DecisionContext<'e> {
         part: &mut dyn BoundaryPart,
     ) -> Result<bool, LoadError> {
         let loader = &engine.loader;
-        let chain = part.stream().and_then(|stream| self.chains.take(stream));
-        match chain {
+        let dependency = part
+            .stream()
+            .and_then(|stream| self.dependencies.take(stream));
+        match dependency.map(|dependency| dependency.chain) {
             Some(chain) if chain.wait_until_stored(part.version()).await => {
                 part.set_position(chain.position());
                 let has_changed = part.refresh(loader).await?;

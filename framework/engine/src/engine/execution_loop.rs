@@ -16,11 +16,13 @@ use factum_core::metadata::Metadata;
 use factum_core::position::{Position, Version};
 use factum_core::projection_scope::check_outside_projection;
 use factum_core::record::RecordedEvent;
+use factum_core::stream_id::StreamId;
 use factum_core::timestamp::Timestamp;
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use tracing::instrument::Instrumented;
 use tracing::{Instrument as _, Span, debug, debug_span, field, warn};
+use uuid::Uuid;
 
 use crate::clock::Clock as _;
 use crate::command::Decide;
@@ -29,6 +31,7 @@ use crate::command::part::QueryPart;
 use crate::command::tag_check::check_tags;
 use crate::domain::codec::Encoder;
 use crate::domain::error::StoreError;
+use crate::engine::append_chain::{AppendChain, Dependency};
 use crate::engine::command_key::CommandKey;
 use crate::engine::core::EngineCore;
 use crate::engine::decision_context::{Decision, DecisionContext, Parts, list_parts};
@@ -390,6 +393,8 @@ impl<'e, C: Decide> Execution<'e, C> {
         let append = Append {
             streams: decided.streams.clone(),
             condition,
+            // Without them, the expected version could have been reached by the events of another engine.
+            requires: context.dependencies.last_events(),
             key: self.key.clone(),
             changes: std::mem::take(&mut decided.changes),
         };
@@ -435,7 +440,7 @@ impl<'e, C: Decide> Execution<'e, C> {
         decided: Decided<C>,
         mut in_flight: InFlight<'e>,
     ) -> PhaseResult<'e, C> {
-        let pipelined = self.publish(decided.decision, context);
+        let pipelined = self.publish(decided.decision, &decided.streams, context);
         let answer = (&mut in_flight).await;
         match self.outcome(answer, decided.streams, in_flight.span()) {
             Ok(StoredAppend::Stored { receipt, head }) => {
@@ -641,9 +646,11 @@ impl<'e, C: Decide> Execution<'e, C> {
         C::On::apply_decision(&mut self.parts, decision, &mut places);
         let parts = list_parts::<C>(&mut self.parts).into_iter().zip(previous);
         for (part, previous) in parts {
-            let chain = part.stream().and_then(|stream| context.chains.take(stream));
+            let dependency = part
+                .stream()
+                .and_then(|stream| context.dependencies.take(stream));
             // An unchanged state of a pipelined append has no position yet. That append saves it.
-            if chain.is_none() || part.version() > previous {
+            if dependency.is_none() || part.version() > previous {
                 part.keep(loader, previous);
             }
         }
@@ -653,6 +660,7 @@ impl<'e, C: Decide> Execution<'e, C> {
     fn publish(
         &mut self,
         decision: Decision<C>,
+        streams: &[StreamAppend],
         mut context: DecisionContext<'e>,
     ) -> PipelinedAppend<'e> {
         let mut previous: Vec<Version> = Vec::new();
@@ -667,8 +675,24 @@ impl<'e, C: Decide> Execution<'e, C> {
         let mut pipelined = PipelinedAppend::new(self.engine);
         let parts = list_parts::<C>(&mut self.parts).into_iter().zip(previous);
         for (part, previous) in parts {
-            let chain = part.stream().and_then(|stream| context.chains.take(stream));
-            pipelined.publish(part, previous, chain, &mut context.permits);
+            let Some(stream) = part.stream() else {
+                continue;
+            };
+            let dependency = match last_event(streams, stream) {
+                Some(last_event) => {
+                    let chain = context
+                        .dependencies
+                        .take(stream)
+                        .map(|earlier| earlier.chain);
+                    let chain = chain.unwrap_or_else(|| Arc::new(AppendChain::new()));
+                    Some(Dependency { chain, last_event })
+                }
+                // The decision has not changed the state, which still depends on the append that created it.
+                None => context.dependencies.take(stream),
+            };
+            if let Some(dependency) = dependency {
+                pipelined.publish(part, previous, dependency, &mut context.permits);
+            }
         }
         pipelined
     }
@@ -678,6 +702,12 @@ impl<'e, C: Decide> Execution<'e, C> {
             self.engine.alarm.notify(due);
         }
     }
+}
+
+/// Returns the id of the last event of an append to `stream`.
+fn last_event(streams: &[StreamAppend], stream: &StreamId) -> Option<Uuid> {
+    let own = streams.iter().find(|append| append.stream == *stream)?;
+    Some(own.events.last()?.id)
 }
 
 /// Sleeps before a retry; returns at once outside a Tokio runtime, which has no timer.

@@ -3,8 +3,9 @@
 //! Commands on a busy stream do not wait for each other's commit. While an append is in flight, the next command decides
 //! on the state that the append will create, and its own append follows immediately.
 //!
-//! Nothing depends on such a state before it is stored: the next append expects its version, and therefore fails if the
-//! previous append fails. A rejection waits until the state is stored.
+//! Nothing depends on such a state before it is stored: the next append requires that the last event of the previous
+//! append is stored. The version alone would not do, because another engine may reach it with other events. A rejection
+//! waits until the state is stored.
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use factum_core::position::{Position, Version};
 use factum_core::stream_id::StreamId;
 
 use crate::command::part::BoundaryPart;
-use crate::engine::append_chain::{AppendChain, PipelinedState};
+use crate::engine::append_chain::{AppendChain, Dependency, PipelinedState};
 use crate::engine::core::EngineCore;
 use crate::engine::stream_queues::StreamPermits;
 use crate::state::due_snapshot::DueSnapshot;
@@ -48,13 +49,13 @@ impl<'e> PipelinedAppend<'e> {
 
     /// Passes the state of `part` after the decision to the next command on its stream.
     ///
-    /// `previous` is the version before the decision, and `chain` the chain that this version depends on, if any. If the
-    /// decision has not changed the state, the state still depends on the earlier append that created it.
+    /// `previous` is the version before the decision. If the decision has not changed the state, `dependency` is the
+    /// earlier append that created it.
     pub fn publish(
         &mut self,
         part: &mut dyn BoundaryPart,
         previous: Version,
-        chain: Option<Arc<AppendChain>>,
+        dependency: Dependency,
         permits: &mut StreamPermits<'_>,
     ) {
         let Some(stream) = part.stream().cloned() else {
@@ -66,15 +67,8 @@ impl<'e> PipelinedAppend<'e> {
         let snapshot = part.due_snapshot(previous);
         let Some(state) = part.take() else { return };
         let version = state.version;
-        let chain = match (has_changed, chain) {
-            (_, Some(chain)) => chain,
-            (true, None) => Arc::new(AppendChain::new()),
-            (false, None) => return,
-        };
-        let pipelined = PipelinedState {
-            state,
-            chain: chain.clone(),
-        };
+        let chain = dependency.chain.clone();
+        let pipelined = PipelinedState { state, dependency };
         permits.set_pipelined(&stream, Some(pipelined));
         if has_changed {
             self.streams.push(PipelinedStream {

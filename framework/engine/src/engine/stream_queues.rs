@@ -173,7 +173,7 @@ impl StreamQueues {
         let mut shard = self.shard(stream);
         chain.advance(version, position);
         let pipelined = remove_pipelined(&mut shard, stream, |pipelined| {
-            Arc::ptr_eq(&pipelined.chain, chain) && pipelined.state.version == version
+            Arc::ptr_eq(&pipelined.dependency.chain, chain) && pipelined.state.version == version
         })?;
         Some(CachedState {
             position,
@@ -186,7 +186,7 @@ impl StreamQueues {
         let mut shard = self.shard(stream);
         chain.mark_broken();
         remove_pipelined(&mut shard, stream, |pipelined| {
-            Arc::ptr_eq(&pipelined.chain, chain)
+            Arc::ptr_eq(&pipelined.dependency.chain, chain)
         });
     }
 
@@ -248,7 +248,7 @@ impl StreamPermits<'_> {
     /// Returns the state that the previous command left for `stream`, unless its append has failed.
     pub fn pipelined(&self, stream: &StreamId) -> Option<PipelinedState> {
         let pipelined = self.permits[self.index(stream)?].pipelined.as_ref()?;
-        (!pipelined.chain.is_broken()).then(|| pipelined.clone())
+        (!pipelined.dependency.chain.is_broken()).then(|| pipelined.clone())
     }
 
     /// Sets the state that the next command on `stream` starts from; `None` if it must load the state.
@@ -313,6 +313,7 @@ impl Drop for QueuedCommand<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::append_chain::Dependency;
 
     fn stream(key: u32) -> StreamId {
         StreamId::new("queue", key).unwrap()
@@ -329,8 +330,11 @@ mod tests {
             position: Position::ZERO,
             is_stale: false,
         };
-        let chain = chain.clone();
-        Some(PipelinedState { state, chain })
+        let dependency = Dependency {
+            chain: chain.clone(),
+            last_event: uuid::Uuid::nil(),
+        };
+        Some(PipelinedState { state, dependency })
     }
 
     #[tokio::test]

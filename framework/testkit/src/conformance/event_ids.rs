@@ -3,13 +3,14 @@
 use super::harness::{
     Backend, all_events, append, conflict, events, join_all, numbers, put, stream,
 };
-use factum_core::append::{Append, AppendError, ExpectedVersion, IdempotencyKey};
+use factum_core::append::{Append, AppendError, ExpectedVersion, IdempotencyKey, Violation};
 use factum_core::document::{DocumentChanges, DocumentStore as _};
 use factum_core::event_id::{EventIdGenerator, new_event_id};
-use factum_core::position::Position;
+use factum_core::position::{Position, Version};
 use factum_core::record::NewEvent;
 use factum_core::store::EventStore;
 use factum_core::timestamp::Timestamp;
+use futures_util::future;
 use uuid::Uuid;
 
 /// Returns events with consecutive ids, as the engine creates them.
@@ -160,4 +161,66 @@ pub async fn concurrent_appends_with_one_event_id_have_one_winner<B: Backend>() 
     );
     let all = all_events(&handles[0], 100).await;
     assert_eq!(all.len(), 2 * (8 + 32));
+}
+
+/// An append that requires an event is stored only if that event is, in whatever stream.
+pub async fn append_requires_stored_events<B: Backend>() {
+    let backend = B::create().await;
+    let store = backend.open().await;
+    let run = consecutive(1..=3);
+    append(&store, to("contract-a", run.clone())).await;
+    put(&store, "contract-b", vec![with_id(Uuid::from_u128(7), 4)]).await;
+    let stored = run.iter().map(|event| event.id);
+    let stored = stored.chain([Uuid::from_u128(7)]);
+    let other = backend.open().await;
+    for store in [&store, &other] {
+        for id in stored.clone() {
+            let required = to("contract-a", events([5]));
+            append(store, required.require(id).require(run[0].id)).await;
+        }
+        let before = all_events(store, 100).await.len();
+        for missing in [new_event_id(), Uuid::from_u128(6), Uuid::from_u128(8)] {
+            let requiring = to("contract-a", events([6])).require(run[1].id);
+            let rejected = conflict(store, requiring.require(missing)).await;
+            let expected = [Violation::MissingEvent { id: missing }];
+            assert_eq!(rejected.violations, expected);
+        }
+        assert_eq!(all_events(store, 100).await.len(), before);
+    }
+    // The first result of a key has precedence, as over every violation.
+    let key = IdempotencyKey::new("key", b"");
+    let keyed = to("contract-a", events([7])).idempotency_key(key);
+    append(&store, keyed.clone()).await;
+    let repeated = append(&store, keyed.require(new_event_id())).await;
+    assert!(repeated.repeated, "{repeated:?}");
+}
+
+/// An append that was sent before the response to another one requires the event of that one.
+///
+/// If another writer has stored an event with the same version instead, both are rejected.
+pub async fn append_after_a_rejected_one_is_rejected<B: Backend>() {
+    let backend = B::create().await;
+    let (store, other) = (backend.open().await, backend.open().await);
+    put(&store, "contract-a", events([1])).await;
+    let at = |version, event: NewEvent| {
+        let expected = ExpectedVersion::Exact(Version::new(version));
+        Append::stream(stream("contract-a"), expected, vec![event])
+    };
+    for version in [1, 4, 7] {
+        let first = with_id(new_event_id(), 2);
+        append(&store, at(version, first.clone())).await;
+        let second = with_id(new_event_id(), 3);
+        append(&store, at(version + 1, second).require(first.id)).await;
+        // This event has the version that the second append expects.
+        append(&other, at(version + 2, with_id(new_event_id(), 4))).await;
+        let first = with_id(new_event_id(), 5);
+        let second = at(version + 3, with_id(new_event_id(), 6)).require(first.id);
+        let appends = [at(version + 2, first), second];
+        for rejected in future::join_all(appends.map(|append| store.append(append))).await {
+            assert!(
+                matches!(rejected, Err(AppendError::Conflict(_))),
+                "{rejected:?}"
+            );
+        }
+    }
 }
