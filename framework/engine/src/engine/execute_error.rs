@@ -22,7 +22,9 @@ pub enum ExecuteError<E: std::error::Error + 'static> {
         /// The violated expectations of the last attempt.
         #[source]
         conflict: Conflict,
-        /// The number of times that the command was decided; 0 if a stream was not at the expected version before that.
+        /// The number of times that the command was decided.
+        ///
+        /// It is 0 if the first stream was not at the expected version before that.
         attempts: u32,
     },
     /// The command names or finds a stream twice, for example a transfer from an account to itself.
