@@ -233,7 +233,7 @@ fn appends(round: u32) -> Vec<Append> {
             vec![mistaken],
         ),
         one(4, vec![])
-            .and_stream(stream(5), ExpectedVersion::Any, vec![other.clone()])
+            .and_stream(stream(5), ExpectedVersion::Any, vec![other])
             .and_stream(
                 stream(6),
                 ExpectedVersion::NoStream,
@@ -242,7 +242,7 @@ fn appends(round: u32) -> Vec<Append> {
             .with_changes(DocumentChanges::new().put(format!("own/{round}"), "1")),
         one(7, vec![personal(current, "name")])
             .idempotency_key(IdempotencyKey::new(format!("key {round}"), b"dan")),
-        one(8, vec![other]),
+        one(8, vec![event("meal.served", 1, &json!({}))]),
     ]
 }
 
