@@ -499,10 +499,8 @@ impl Respond for Storm {
     fn deadline(&mut self, _: &Deadline, _: &mut Reactions<Self>) {}
 }
 
-/// The instance with the commands is one document, which is not stored for each of them.
-#[tokio::test]
-async fn many_commands_of_a_reaction_change_few_bytes() {
-    const COMMANDS: u64 = 400;
+/// Returns the number of bytes of changed documents that the commands of one reaction cause.
+async fn bytes_of_reaction(commands: u64) -> usize {
     let (store, bytes) = (MemoryStore::new(), Arc::new(AtomicUsize::new(0)));
     let engine = Engine::new(Counting {
         store,
@@ -510,15 +508,20 @@ async fn many_commands_of_a_reaction_change_few_bytes() {
     });
     let builder = Runtime::builder(&engine).process::<Storm>(StartFrom::Beginning);
     let runtime = builder.start().await.unwrap();
-    engine.execute(Fill { id: COMMANDS }).await.unwrap();
+    engine.execute(Fill { id: commands }).await.unwrap();
     let idle = timeout(LONG, runtime.wait_until_idle());
     idle.await.unwrap().unwrap();
     runtime.stop().await;
-    for kettle in 0..COMMANDS {
+    for kettle in 0..commands {
         let boiled = engine.load::<Kettle>(&kettle).await.unwrap();
         assert_eq!(boiled.version().get(), 1);
     }
-    // Each command would change half of the document on average.
-    let bytes = bytes.load(SeqCst);
-    assert!(bytes < 2_000_000, "{bytes}");
+    bytes.load(SeqCst)
+}
+
+/// The instance with the commands is one document, which is not stored for each of them.
+#[tokio::test]
+async fn bytes_of_a_reaction_are_linear_in_its_commands() {
+    let (few, many) = (bytes_of_reaction(100).await, bytes_of_reaction(1_600).await);
+    assert!(many < 2 * 16 * few, "{few} {many}");
 }

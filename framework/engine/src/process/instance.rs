@@ -304,6 +304,14 @@ impl ProcessInstance {
 
     /// Removes a work item that is done or not wanted any more.
     pub fn remove_work(&mut self, number: u64) {
+        // Usually the first one.
+        if self
+            .outbox
+            .pop_front_if(|pending| pending.number == number)
+            .is_some()
+        {
+            return;
+        }
         self.outbox.retain(|pending| pending.number != number);
         self.deadlines.retain(|_, timer| timer.number != number);
     }
