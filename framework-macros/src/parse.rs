@@ -82,8 +82,9 @@ pub fn snapshot_interval(input: ParseStream<'_>) -> Result<Number<u64>> {
 
 /// Parses the maximum size of a snapshot in bytes, from 1.
 pub fn snapshot_size(input: ParseStream<'_>) -> Result<Number<usize>> {
-    let rule = "`max_bytes` must be a whole number of bytes, at least 1";
-    number(input, 1..=usize::MAX, rule)
+    let rule =
+        "`max_bytes` must be a whole number of bytes from 1 to 67108864, the limit of stores";
+    number(input, 1..=64 * 1024 * 1024, rule)
 }
 
 fn number<N>(input: ParseStream<'_>, range: RangeInclusive<N>, rule: &str) -> Result<Number<N>>

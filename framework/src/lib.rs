@@ -192,7 +192,7 @@ pub mod store {
     pub use factum_core::query::{MAX_QUERY, Query, QueryItem};
     pub use factum_core::read::*;
     pub use factum_core::record::*;
-    pub use factum_core::snapshot::{Snapshot, SnapshotStore};
+    pub use factum_core::snapshot::{MAX_SNAPSHOT, Snapshot, SnapshotStore};
     pub use factum_core::store::{EventStore, Store};
     pub use factum_core::stream_id::{InvalidStreamId, StreamId};
     pub use factum_core::stream_list::{MAX_STREAM_LIST, StreamList, StreamSummary};

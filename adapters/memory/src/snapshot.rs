@@ -10,6 +10,7 @@ use crate::MemoryStore;
 #[async_trait]
 impl SnapshotStore for MemoryStore {
     async fn save_snapshot(&self, snapshot: Snapshot) -> Result<(), StoreError> {
+        snapshot.check()?;
         let mut snapshots = self.snapshots();
         let stored = snapshots.get(&snapshot.stream);
         if stored.is_none_or(|stored| stored.version <= snapshot.version) {

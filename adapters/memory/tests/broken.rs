@@ -99,10 +99,12 @@ finds! {
     model: append_condition_agrees_with_read, ConditionsIgnoreTags;
     snapshot: newest_snapshot_is_loaded, KeepsFirstSnapshot;
     snapshot: concurrent_snapshot_saves_keep_the_newest, KeepsLastSavedSnapshot;
+    snapshot: oversized_snapshot_is_rejected, AcceptsInvalid;
     snapshot: state_from_snapshot_equals_replay, ShiftsSnapshotVersion;
     snapshot: incompatible_snapshot_is_ignored, SnapshotsLoseSchemaVersion;
     documents: documents_survive_reopen, LosesDocumentsOnClose;
     documents: document_scan_follows_key_order, ScansIgnoreAfter;
+    documents: document_scan_ends_at_a_number_of_bytes, ReturnsWholePages;
     documents: document_changes_are_atomic, ChangesDocumentsOneByOne;
     documents: document_revision_is_never_reused, ReturnsConstantRevision;
     documents: conflicting_document_changes_have_one_winner, IgnoresRevisions;

@@ -1,7 +1,7 @@
 //! Documents in the table `document`.
 
 use factum_core::document::{
-    Document, DocumentChanges, DocumentEffect, DocumentError, Revision, Scan,
+    Document, DocumentChanges, DocumentEffect, DocumentError, MAX_SCAN_BYTES, Revision, Scan,
 };
 use factum_core::error::StoreError;
 use sqlx::postgres::{PgArguments, PgConnection, PgExecutor, PgRow};
@@ -26,13 +26,14 @@ pub async fn find_for_update(
     decode(sqlx::query(sql).bind(keys).fetch_all(db).await)
 }
 
-/// Returns the documents that `scan` selects, in the order of their keys.
+/// Returns a page of the documents that `scan` selects, in the order of their keys.
 pub async fn scan(db: impl PgExecutor<'_>, scan: &Scan) -> Result<Vec<Document>, StoreError> {
     let rows = sqlx::query(include_str!("sql/scan_documents.sql"))
         .bind(&scan.prefix)
         .bind(scan.end())
         .bind(&scan.after)
         .bind(scan.limit as i64)
+        .bind(MAX_SCAN_BYTES as i64)
         .fetch_all(db)
         .await;
     decode(rows)

@@ -285,6 +285,7 @@ impl DocumentStore for PostgresStore {
 impl SnapshotStore for PostgresStore {
     async fn save_snapshot(&self, snapshot: Snapshot) -> Result<(), StoreError> {
         check_outside_projection()?;
+        snapshot.check()?;
         snapshot::save(&self.0.pool, &snapshot).await
     }
 

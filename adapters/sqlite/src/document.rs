@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use factum_core::document::{
-    Document, DocumentChanges, DocumentEffect, DocumentError, MAX_SCAN, Revision, Scan,
+    Document, DocumentChanges, DocumentEffect, DocumentError, MAX_SCAN, MAX_SCAN_BYTES, Revision,
+    Scan,
 };
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
@@ -24,13 +25,21 @@ pub fn find<'k>(
     Ok(found)
 }
 
-/// Returns the documents that `scan` selects, in the order of their keys.
+/// Returns a page of the documents that `scan` selects, in the order of their keys.
 pub fn scan(db: &Connection, scan: &Scan) -> Result<Vec<Document>, BackendError> {
     let mut statement = db.prepare_cached(include_str!("sql/scan_documents.sql"))?;
     let limit = scan.limit.min(MAX_SCAN) as i64;
     let bounds = (&scan.prefix, scan.end(), &scan.after, limit);
-    let rows = statement.query_map(bounds, |row| Ok(decode(row)))?;
-    rows.map(|document| document?).collect()
+    let mut rows = statement.query(bounds)?;
+    let (mut page, mut bytes) = (Vec::new(), 0);
+    while bytes < MAX_SCAN_BYTES
+        && let Some(row) = rows.next()?
+    {
+        let document = decode(row)?;
+        bytes += document.value.len();
+        page.push(document);
+    }
+    Ok(page)
 }
 
 fn decode(row: &Row<'_>) -> Result<Document, BackendError> {

@@ -333,6 +333,7 @@ impl DocumentStore for SqliteStore {
 #[async_trait]
 impl SnapshotStore for SqliteStore {
     async fn save_snapshot(&self, snapshot: Snapshot) -> Result<(), StoreError> {
+        snapshot.check()?;
         let save = move |writer: &mut WriteConnection| {
             let saved = writer.transaction(|db| snapshot::save(db, &snapshot));
             Ok::<_, StoreError>(saved?)

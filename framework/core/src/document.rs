@@ -17,5 +17,5 @@ pub use changes::{
 pub use error::{DocumentError, InvalidDocumentChanges};
 pub use in_memory::MemoryDocuments;
 pub use revision::Revision;
-pub use scan::{MAX_SCAN, Scan};
+pub use scan::{MAX_SCAN, MAX_SCAN_BYTES, Scan};
 pub use store::{Document, DocumentStore, encode_document};

@@ -11,17 +11,11 @@ pub async fn scan_all(
     let (mut found, mut scan) = (Vec::new(), Scan::prefix(prefix));
     loop {
         let page = documents.scan_documents(scan.clone()).await?;
-        let next = next_page(&scan, &page);
+        let next = scan.next(&page);
         found.extend(page);
         match next {
             Some(next) => scan = next,
             None => return Ok(found),
         }
     }
-}
-
-/// Returns the scan of the page after `page`; `None` if `page` is the last.
-pub fn next_page(scan: &Scan, page: &[Document]) -> Option<Scan> {
-    let last = page.last().filter(|_| page.len() == scan.limit)?;
-    Some(scan.clone().after(&last.key))
 }

@@ -146,10 +146,12 @@ macro_rules! __conformance_cases {
             model: append_condition_agrees_with_read;
             snapshot: newest_snapshot_is_loaded;
             snapshot: concurrent_snapshot_saves_keep_the_newest;
+            snapshot: oversized_snapshot_is_rejected;
             snapshot: state_from_snapshot_equals_replay;
             snapshot: incompatible_snapshot_is_ignored;
             documents: documents_survive_reopen;
             documents: document_scan_follows_key_order;
+            documents: document_scan_ends_at_a_number_of_bytes;
             documents: document_changes_are_atomic;
             documents: document_revision_is_never_reused;
             documents: conflicting_document_changes_have_one_winner;

@@ -146,7 +146,17 @@ impl<const FAULT: usize> DocumentStore for Broken<FAULT> {
         if Self::is(Fault::ScansIgnoreAfter) {
             scan.after.clear();
         }
-        let mut found = self.correct().scan_documents(scan).await?;
+        let mut found = self.correct().scan_documents(scan.clone()).await?;
+        while Self::is(Fault::ReturnsWholePages)
+            && let Some(next) = scan.next(&found)
+            && found.len() < scan.limit
+        {
+            let page = self.correct().scan_documents(next).await?;
+            if page.is_empty() {
+                break;
+            }
+            found.extend(page);
+        }
         if Self::is(Fault::ScansInStorageOrder) {
             found.sort_by_key(|document| document.revision);
         }

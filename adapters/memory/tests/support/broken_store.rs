@@ -407,6 +407,9 @@ impl<const FAULT: usize> Broken<FAULT> {
 #[async_trait]
 impl<const FAULT: usize> SnapshotStore for Broken<FAULT> {
     async fn save_snapshot(&self, mut snapshot: Snapshot) -> Result<(), StoreError> {
+        if Self::is(Fault::AcceptsInvalid) && snapshot.check().is_err() {
+            return Ok(());
+        }
         if Self::is(Fault::KeepsLastSavedSnapshot) {
             let mut snapshots = self.0.shared.snapshots.lock().expect("a lock");
             snapshots.insert(snapshot.stream.clone(), snapshot);

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use super::changes::{DocumentChanges, DocumentEffect, check_keys};
 use super::error::DocumentError;
 use super::revision::Revision;
-use super::scan::Scan;
+use super::scan::{MAX_SCAN_BYTES, Scan};
 use super::store::{Document, DocumentStore};
 use crate::error::StoreError;
 
@@ -112,7 +112,13 @@ impl DocumentStore for MemoryDocuments {
         let state = self.lock();
         let range = state.documents.range::<String, _>((from, Bound::Unbounded));
         let found = range.take_while(|(key, _)| key.starts_with(&scan.prefix));
-        Ok(found.take(scan.limit).map(document).collect())
+        let mut bytes = 0;
+        let page = found.take(scan.limit).take_while(|(_, (_, value))| {
+            let has_room = bytes < MAX_SCAN_BYTES;
+            bytes += value.len();
+            has_room
+        });
+        Ok(page.map(document).collect())
     }
 }
 

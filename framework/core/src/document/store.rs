@@ -65,7 +65,10 @@ pub trait DocumentStore: Send + Sync + 'static {
     /// Returns [`StoreError::Invalid`] if a key is not valid, and another error if the backend fails.
     async fn find_documents(&self, keys: &[String]) -> Result<Vec<Document>, StoreError>;
 
-    /// Returns a range of documents, in ascending byte order of their keys.
+    /// Returns one page of a range of documents, in ascending byte order of their keys.
+    ///
+    /// The page ends at the limit of the scan, or with the document that raises the size of its values to
+    /// [`MAX_SCAN_BYTES`](crate::document::MAX_SCAN_BYTES). [`Scan::next`] returns the scan of the next page.
     ///
     /// # Errors
     /// Returns [`StoreError::Invalid`] if the range is not valid, and another error if the backend fails.

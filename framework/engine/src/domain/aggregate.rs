@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use factum_core::snapshot::MAX_SNAPSHOT;
 use factum_core::stream_id::{InvalidStreamId, StreamId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -144,9 +145,16 @@ impl<A: Serialize + DeserializeOwned> SnapshotPolicy<A> {
         }
     }
 
-    /// Sets the maximum size of an encoded state in bytes.
+    /// Sets the maximum size of an encoded state in bytes, at most [`MAX_SNAPSHOT`].
+    ///
+    /// # Panics
+    /// If `bytes` is greater than [`MAX_SNAPSHOT`].
     #[must_use]
     pub const fn max_bytes(mut self, bytes: usize) -> Self {
+        assert!(
+            bytes <= MAX_SNAPSHOT,
+            "invalid maximum size of a snapshot; a store accepts at most 67108864 bytes"
+        );
         self.max_bytes = bytes;
         self
     }

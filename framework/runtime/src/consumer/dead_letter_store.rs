@@ -14,7 +14,7 @@ use tracing::warn;
 
 use super::dead_letter::{DeadLetter, DeadLetterState, StoredDeadLetter};
 use super::events_at::events_at;
-use crate::document_scan::{next_page, scan_all};
+use crate::document_scan::scan_all;
 
 /// The prefix of dead letters that can be retried or discarded.
 ///
@@ -122,7 +122,7 @@ impl<'a> DeadLetterStore<'a> {
                 }
                 return Ok(Some(letter.position));
             }
-            match next_page(&scan, &page) {
+            match scan.next(&page) {
                 Some(next) => scan = next,
                 None => return Ok(None),
             }
@@ -285,7 +285,7 @@ pub async fn redact_errors(
                     Err(error) => return Err(error.into_store_error()),
                 }
             }
-            match next_page(&scan, &page) {
+            match scan.next(&page) {
                 Some(next) => scan = next,
                 None => break,
             }

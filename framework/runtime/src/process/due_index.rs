@@ -16,7 +16,6 @@ use super::backoff::Backoff;
 use super::definition::ProcessDefinition;
 use super::documents::try_change;
 use super::signals::Signals;
-use crate::document_scan::next_page;
 
 /// The number of entries that are read together.
 const PAGE: usize = 200;
@@ -74,7 +73,7 @@ impl DueIndex {
         let mut scan = Scan::prefix(self.keys.due_index()).limit(PAGE);
         loop {
             let page = documents.scan_documents(scan.clone()).await?;
-            let next = next_page(&scan, &page);
+            let next = scan.next(&page);
             let page = match definition.are_decision_deadlines()
                 || self.may_have_obsolete_entries.swap(false, Relaxed)
             {

@@ -18,7 +18,6 @@ use super::failed_delivery::{self, FailedDelivery, Resolution};
 use super::pending_delivery::{self, PendingDelivery};
 use super::signals::Signals;
 use crate::consumer::{ConsumerHandle, ControlError, WaitError};
-use crate::document_scan::next_page;
 
 /// Observes and controls the commands of a process manager, a schedule or a decision's deadline.
 ///
@@ -176,7 +175,7 @@ impl DeliveryHandle {
                     return Ok(true);
                 }
             }
-            match next_page(&scan, &page) {
+            match scan.next(&page) {
                 Some(next) => scan = next,
                 None => return Ok(false),
             }

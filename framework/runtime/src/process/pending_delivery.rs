@@ -8,7 +8,6 @@ use serde::Serialize;
 
 use super::documents::find_instance;
 use super::failed_delivery::DeliveryWork;
-use crate::document_scan::next_page;
 
 /// Work of a process manager, a schedule or a deadline that is due now or later.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -52,7 +51,7 @@ pub async fn list(
                 });
             }
         }
-        match next_page(&scan, &page) {
+        match scan.next(&page) {
             Some(next) => scan = next,
             None => return Ok(found),
         }

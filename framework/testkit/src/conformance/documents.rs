@@ -3,7 +3,7 @@
 use super::harness::{Backend, join_all};
 use factum_core::document::{
     Document, DocumentChanges, DocumentError, DocumentStore, InvalidDocumentChanges, MAX_KEY,
-    Revision, Scan,
+    MAX_SCAN_BYTES, Revision, Scan,
 };
 
 pub async fn change(store: &impl DocumentStore, changes: DocumentChanges) -> Revision {
@@ -65,6 +65,43 @@ pub async fn liveness_lock_is_held_by_open_store<B: Backend>() {
         let released = store.released_liveness_locks(&locks).await;
         let released = released.expect("the locks should be checked");
         assert!(released.is_empty(), "locks of open stores: {released:?}");
+    }
+}
+
+/// A scan ends at a number of bytes, with at least one document, and continues after it.
+pub async fn document_scan_ends_at_a_number_of_bytes<B: Backend>() {
+    let backend = B::create().await;
+    let store = backend.open().await;
+    let value = |bytes: usize| format!("\"{}\"", "x".repeat(bytes - 2));
+    let half = MAX_SCAN_BYTES / 2;
+    for (key, bytes) in [
+        ("large/1", half - 1),
+        ("large/2", half),
+        ("large/3", 2),
+        ("large/4", MAX_SCAN_BYTES),
+        ("large/5", 2),
+    ] {
+        let change = DocumentChanges::new().put(key, value(bytes));
+        let changed = store.change_documents(change).await;
+        changed.expect("the document should be stored");
+    }
+    let mut scan = Scan::prefix("large/");
+    for expected in [
+        &["large/1", "large/2", "large/3"][..],
+        &["large/4"],
+        &["large/5"],
+    ] {
+        let page = store.scan_documents(scan.clone()).await;
+        let page = page.expect("the document scan should succeed");
+        let keys: Vec<_> = page.iter().map(|document| &*document.key).collect();
+        assert_eq!(keys, expected);
+        let next = scan.next(&page);
+        assert_eq!(
+            next.is_none(),
+            expected == ["large/5"],
+            "the end of the scan"
+        );
+        scan = next.unwrap_or(scan);
     }
 }
 

@@ -4,8 +4,10 @@ use bytes::Bytes;
 
 use super::engine::{Count, Counter, retrying_engine};
 use super::harness::{Backend, join_all, stream};
+use factum_core::error::StoreError;
+use factum_core::field::InvalidField;
 use factum_core::position::{Position, Version};
-use factum_core::snapshot::{Snapshot, SnapshotStore};
+use factum_core::snapshot::{MAX_SNAPSHOT, Snapshot, SnapshotStore};
 use factum_engine::aggregate::Aggregate as _;
 use factum_engine::engine::Engine;
 
@@ -31,6 +33,26 @@ async fn save(store: &impl SnapshotStore, snapshot: Snapshot) {
         .save_snapshot(snapshot)
         .await
         .expect("the snapshot should be saved");
+}
+
+/// A snapshot of the maximum size is saved, and a larger one is rejected.
+pub async fn oversized_snapshot_is_rejected<B: Backend>() {
+    let backend = B::create().await;
+    let store = backend.open().await;
+    let largest = snapshot(1, vec![b' '; MAX_SNAPSHOT]);
+    save(&store, largest.clone()).await;
+    let rejected = store.save_snapshot(snapshot(2, vec![b' '; MAX_SNAPSHOT + 1]));
+    let rejected = rejected.await;
+    assert!(
+        matches!(&rejected, Err(StoreError::Invalid(InvalidField::TooLarge { field, bytes, limit }))
+            if field == "snapshot of contract-a" && *bytes == MAX_SNAPSHOT + 1 && *limit == MAX_SNAPSHOT),
+        "expected an error for the size, got {rejected:?}"
+    );
+    let loaded = load(&store, "contract-a").await;
+    assert!(
+        loaded == Some(largest),
+        "the largest snapshot is not loaded"
+    );
 }
 
 /// A load returns the snapshot with the highest version of the stream.
