@@ -233,11 +233,26 @@ pub fn follows_failed_statement(error: &dyn DatabaseError) -> bool {
 
 /// Converts the error of a statement of user code.
 pub fn sql_error(error: sqlx::Error) -> SqlError {
+    if is_outdated_plan(&error) {
+        return StoreError::Unavailable(error.into()).into();
+    }
     // In a view, a statement that writes is a mistake of the code.
     match is_transient(&error) && code(&error).as_deref() != Some(READ_ONLY) {
         true => StoreError::Unavailable(error.into()).into(),
         false => SqlError::driver(error),
     }
+}
+
+/// Returns whether a prepared statement was rejected because its result has other columns than before.
+///
+/// For example, a projection was promoted whose table has another column, and the statement is `select *`.
+pub fn is_outdated_plan(error: &sqlx::Error) -> bool {
+    let rejected = error.as_database_error();
+    let rejected = rejected.and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
+    // The message is in the language of the server, and the code has other causes, too.
+    rejected.is_some_and(|error| {
+        error.code() == "0A000" && error.routine() == Some("RevalidateCachedQuery")
+    })
 }
 
 /// Returns whether a retry may succeed, according to any error in the chain of sources.

@@ -6,12 +6,12 @@ use factum_sql::{BoxError, SqlError, SqlRow, SqlType, SqlValue};
 use sqlx::postgres::{PgArguments, PgConnection, PgRow, PgValueRef};
 use sqlx::query::Query;
 use sqlx::{
-    Arguments as _, AssertSqlSafe, Column as _, Decode, Postgres, Row as _, TypeInfo as _,
-    ValueRef as _,
+    Arguments as _, AssertSqlSafe, Column as _, Connection as _, Decode, Postgres, Row as _,
+    TypeInfo as _, ValueRef as _,
 };
 use uuid::Uuid;
 
-use crate::error::sql_error;
+use crate::error::{is_outdated_plan, sql_error};
 
 pub async fn execute(
     db: &mut PgConnection,
@@ -35,9 +35,13 @@ pub async fn fetch(
 ) -> Result<Vec<SqlRow>, SqlError> {
     let query = bind(sql, values)?;
     let rows = match limit {
-        1 => query.fetch_optional(db).await.map(Vec::from_iter),
-        _ => query.fetch_all(db).await,
+        1 => query.fetch_optional(&mut *db).await.map(Vec::from_iter),
+        _ => query.fetch_all(&mut *db).await,
     };
+    if rows.as_ref().is_err_and(is_outdated_plan) {
+        // The transaction has failed. Without this, the statement would fail on this connection again and again.
+        db.clear_cached_statements().await.map_err(sql_error)?;
+    }
     let rows = rows.map_err(sql_error)?;
     let Some(first) = rows.first() else {
         return Ok(Vec::new());
