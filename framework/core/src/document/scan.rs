@@ -1,7 +1,6 @@
 //! [`Scan`]: a range of documents.
 
 use super::changes::MAX_KEY;
-use super::store::Document;
 use crate::field::{InvalidField, check_text};
 
 /// The maximum number of documents that one scan returns.
@@ -59,17 +58,6 @@ impl Scan {
     pub fn check(&self) -> Result<(), InvalidField> {
         check_text("prefix of document keys", &self.prefix, MAX_KEY)?;
         check_text("document key", &self.after, MAX_KEY)
-    }
-
-    /// Returns the scan of the documents after `page`, or `None` if `page` is the last one.
-    ///
-    /// A page has fewer documents than the limit if it is the last one, or if its values have [`MAX_SCAN_BYTES`].
-    #[must_use]
-    pub fn next(&self, page: &[Document]) -> Option<Self> {
-        let bytes: usize = page.iter().map(|document| document.value.len()).sum();
-        let is_full = page.len() >= self.limit || bytes >= MAX_SCAN_BYTES;
-        let last = page.last().filter(|_| is_full)?;
-        Some(self.clone().after(&last.key))
     }
 
     /// Returns the first key after all keys with the prefix, for backends that query ranges.

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::changes::DocumentChanges;
 use super::error::DocumentError;
 use super::revision::Revision;
-use super::scan::Scan;
+use super::scan::{MAX_SCAN_BYTES, Scan};
 use crate::error::StoreError;
 use crate::json;
 
@@ -31,6 +31,19 @@ impl Document {
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, StoreError> {
         serde_json::from_str(&self.value)
             .map_err(|error| StoreError::Corrupt(format!("the document {:?}: {error}", self.key)))
+    }
+}
+
+impl Scan {
+    /// Returns the scan of the documents after `page`, or `None` if `page` is the last one.
+    ///
+    /// A page has fewer documents than the limit if it is the last one, or if its values have [`MAX_SCAN_BYTES`].
+    #[must_use]
+    pub fn next(&self, page: &[Document]) -> Option<Self> {
+        let bytes: usize = page.iter().map(|document| document.value.len()).sum();
+        let is_full = page.len() >= self.limit || bytes >= MAX_SCAN_BYTES;
+        let last = page.last().filter(|_| is_full)?;
+        Some(self.clone().after(&last.key))
     }
 }
 
@@ -68,7 +81,7 @@ pub trait DocumentStore: Send + Sync + 'static {
     /// Returns one page of a range of documents, in ascending byte order of their keys.
     ///
     /// The page ends at the limit of the scan, or with the document that raises the size of its values to
-    /// [`MAX_SCAN_BYTES`](crate::document::MAX_SCAN_BYTES). [`Scan::next`] returns the scan of the next page.
+    /// [`MAX_SCAN_BYTES`]. [`Scan::next`] returns the scan of the next page.
     ///
     /// # Errors
     /// Returns [`StoreError::Invalid`] if the range is not valid, and another error if the backend fails.
