@@ -104,7 +104,7 @@ impl<'a> WriteBatch<'a> {
         Some(violations)
     }
 
-    /// Returns whether each event that `append` requires is known as the last one of a stream of the append.
+    /// Returns whether each event that `append` requires is known as the last one of its stream.
     fn has_required_events(&self, append: &Append) -> bool {
         append.requires.iter().all(|id| {
             let mut streams = append.streams.iter();
