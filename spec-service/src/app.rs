@@ -9,15 +9,16 @@ mod read;
 mod view;
 mod watch;
 mod write;
+mod write_check;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use factum::store::Append;
 use factum::{Engine, Position, Runtime};
 use tracing::warn;
 
 use crate::domain::DEFAULT_MAX_BYTES;
+use write_check::WriteCheck;
 
 pub use context::RequestContext;
 pub use cursor::{Cursor, HistoryCursor, InvalidCursor, ListCursor, VersionCursor};
@@ -41,6 +42,7 @@ struct SpecsState {
     runtime: Runtime,
     list: Box<dyn SpecList>,
     max_content: usize,
+    write_check: WriteCheck,
 }
 
 impl Specs {
@@ -52,6 +54,7 @@ impl Specs {
             runtime,
             list: Box::new(list),
             max_content: DEFAULT_MAX_BYTES,
+            write_check: WriteCheck::default(),
         }))
     }
 
@@ -103,10 +106,10 @@ impl Specs {
 
     /// Checks whether the store accepts writes, and returns the status of the projections.
     pub async fn health(&self) -> Health {
-        let empty_append = self.0.engine.store().append(Append::default()).await;
+        let store = self.0.write_check.run(&**self.0.engine.store()).await;
         let projections = self.0.runtime.status();
         Health {
-            store: empty_append.map(drop).map_err(|error| error.to_string()),
+            store,
             head: *self.0.engine.store().watch().borrow(),
             projections,
         }

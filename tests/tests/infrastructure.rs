@@ -507,13 +507,15 @@ async fn bytes_of_reaction(commands: u64) -> usize {
         bytes: bytes.clone(),
     });
     let builder = Runtime::builder(&engine).process::<Storm>(StartFrom::Beginning);
-    let runtime = builder.start().await.unwrap();
-    engine.execute(Fill { id: commands }).await.unwrap();
-    let idle = timeout(LONG, runtime.wait_until_idle());
-    idle.await.unwrap().unwrap();
+    let runtime = builder.start().await.expect("the runtime starts");
+    let filled = engine.execute(Fill { id: commands }).await;
+    filled.expect("the command is stored");
+    let idle = timeout(LONG, runtime.wait_until_idle()).await;
+    idle.expect("it ends in time").expect("nothing fails");
     runtime.stop().await;
     for kettle in 0..commands {
-        let boiled = engine.load::<Kettle>(&kettle).await.unwrap();
+        let boiled = engine.load::<Kettle>(&kettle).await;
+        let boiled = boiled.expect("the kettle is loaded");
         assert_eq!(boiled.version().get(), 1);
     }
     bytes.load(SeqCst)
