@@ -110,7 +110,7 @@ pub fn event(input: TokenStream) -> TokenStream {
 /// | `event = AccountEvent` | the type of its events; `Recorded<AccountEvent>` if `Apply` needs their records | required |
 /// | `snapshot(every = 100)` | the number of events between two snapshots; the state must implement `Serialize` and `Deserialize` | no snapshots |
 /// | `snapshot(every = 100, version = 2)` | the schema version of the state; increase it when the fields change | 1 |
-/// | `snapshot(every = 100, max_bytes = 1_000_000)` | the maximum size of a snapshot; a larger state is not saved, and a warning is logged | 16 MiB |
+/// | `snapshot(every = 100, max_bytes = 1_000_000)` | the maximum size of a snapshot; a larger state is not saved, and a warning is logged; at most 64 MiB | 16 MiB |
 /// | `crate = path` | the path to the framework | `::factum` |
 ///
 /// The type must implement `Default` (the state before the first event), `Clone`, and `Apply` for its events.
