@@ -117,6 +117,10 @@ impl<'t> WriteBatch<'t> {
             });
         }
         for id in &append.requires {
+            // Fast path: it is the last event of a stream of the append.
+            if states.iter().any(|state| state.last_event == Some(*id)) {
+                continue;
+            }
             if event_id::find(self.connection, &EventIdRun::of(*id))?.is_none() {
                 violations.push(Violation::MissingEvent { id: *id });
                 break;
@@ -202,7 +206,11 @@ impl<'t> WriteBatch<'t> {
                 self.inserts.insert_event(event, &place)?;
             }
             let key = Some(key);
-            let state = StreamState { key, version };
+            let state = StreamState {
+                key,
+                version,
+                last_event: part.events.last().map(|event| event.id),
+            };
             cache.streams.insert(part.stream.clone(), state);
             versions.push((part.stream.clone(), Version::new(version)));
         }

@@ -86,6 +86,7 @@ impl WriterCache {
         let state = StreamState {
             key: Some(key),
             version,
+            last_event: None,
         };
         self.streams.insert(stream.clone(), state);
         Ok(state)
