@@ -19,8 +19,9 @@ use factum::event::{DecodeErrorKind, UpcastError};
 use factum::prelude::*;
 use factum::privacy::{PersonalField, Subject};
 use factum::store::{
-    Append, AppendError, ContentType, EventStore, ExpectedVersion, IdempotencyKey, InvalidAppend,
-    NewEvent, Query, Read, RecordedEvent, Snapshot, SnapshotStore as _, StoreError,
+    Append, AppendError, ContentType, DocumentChanges, DocumentStore, EventStore, ExpectedVersion,
+    IdempotencyKey, InvalidAppend, NewEvent, Query, Read, RecordedEvent, Scan, Snapshot,
+    SnapshotStore as _, StoreError,
 };
 use factum::{StreamId, Version};
 use factum_testkit::Backend;
@@ -65,6 +66,18 @@ async fn append(store: &impl EventStore, event: NewEvent) -> Result<(), AppendEr
 async fn read(store: &impl EventStore) -> Result<Vec<RecordedEvent>, StoreError> {
     let page = store.read(Read::all(Query::all())).await?;
     Ok(page.events)
+}
+
+/// Copies all documents, among them the keys and the identity of the log.
+async fn copy_documents(source: &impl DocumentStore, target: &impl DocumentStore) {
+    let documents = source.scan_documents(Scan::prefix("")).await.unwrap();
+    assert!(!documents.is_empty());
+    let changes = documents
+        .into_iter()
+        .fold(DocumentChanges::new(), |changes, document| {
+            changes.put(document.key, document.value)
+        });
+    target.change_documents(changes).await.unwrap();
 }
 
 /// Returns the reason why the last event cannot be decrypted.
@@ -127,10 +140,13 @@ async fn altered_ciphertext_is_rejected<B: Backend>() {
         let mut json: Value = serde_json::from_slice(&encrypted.data).unwrap();
         change(&mut json);
         let data = json.to_string().into();
-        append(store.store(), NewEvent { data, ..encrypted })
-            .await
-            .unwrap();
-        let reason = reason(&store).await;
+        // The id protects the event, so it stays the same. It is stored once in a log.
+        let altered_place = B::create().await;
+        let raw = altered_place.open().await;
+        copy_documents(store.store(), &raw).await;
+        append(&raw, NewEvent { data, ..encrypted }).await.unwrap();
+        let altered = open(&altered_place).await;
+        let reason = reason(&altered).await;
         assert!(reason.starts_with("field `"), "{reason}");
         // The original event is still readable.
         let original = read(&store).await.unwrap().remove(0);

@@ -135,7 +135,7 @@ async fn conflict_and_retry_are_logged_at_debug() {
 }
 
 #[tokio::test]
-async fn rejected_and_failed_commands_have_an_outcome() {
+async fn commands_that_are_not_executed_have_an_outcome() {
     let log = Log::default();
     let _default = tracing::subscriber::set_default(log.subscriber(Level::DEBUG, FmtSpan::CLOSE));
     let store = MemoryStore::new();
@@ -149,10 +149,10 @@ async fn rejected_and_failed_commands_have_an_outcome() {
     for expected in [
         r#"command not executed outcome="rejected" error="the lamp 7 is broken""#,
         r#"command not executed outcome="conflict" error="conflict before the command was decided: conflict: lamp-7 is at version 0"#,
-        r#"command not executed outcome="failed" error="invalid idempotency key"#,
+        r#"command not executed outcome="invalid" error="invalid idempotency key"#,
         r#"execute{command="Repair""#,
         r#"outcome="rejected"}"#,
-        r#"outcome="failed"}"#,
+        r#"outcome="invalid"}"#,
     ] {
         assert!(log.contains(expected), "no {expected} in:\n{log}");
     }
