@@ -62,6 +62,7 @@ fn production_sources() -> Vec<PathBuf> {
         "framework",
         "framework-macros/src",
         "adapters",
+        "event-store",
         "spec-service/src",
     ];
     let files = folders.iter().flat_map(|folder| rust_files(folder));
@@ -76,7 +77,7 @@ fn production_sources() -> Vec<PathBuf> {
 fn crate_dependencies_follow_the_layers() {
     let dependencies = workspace_dependencies();
     let framework = ["factum-core", "factum-engine", "factum-runtime"];
-    let allowed: [(&str, &[&str]); 12] = [
+    let allowed: [(&str, &[&str]); 15] = [
         ("factum-macros", &[]),
         ("factum-core", &[]),
         ("factum-engine", &framework[..1]),
@@ -98,6 +99,18 @@ fn crate_dependencies_follow_the_layers() {
         ("factum-memory", &["factum-core"]),
         ("factum-sqlite", &["factum-core", "factum-sql"]),
         ("factum-postgres", &["factum-core", "factum-sql"]),
+        ("factum-store-protocol", &["factum-core"]),
+        ("factum-grpc", &["factum-core", "factum-store-protocol"]),
+        (
+            "event-store",
+            &[
+                "factum",
+                "factum-memory",
+                "factum-postgres",
+                "factum-sqlite",
+                "factum-store-protocol",
+            ],
+        ),
         (
             "spec-service",
             &["factum", "factum-sqlite", "factum-postgres"],

@@ -1,0 +1,130 @@
+//! The conformance suite over the wire, on each backend of the server.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "../../postgres/tests/support/server.rs"]
+#[allow(dead_code, reason = "shared by several tests")]
+mod postgres_server;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use event_store::native::Native;
+use event_store::server;
+use factum::store::Store;
+use factum_grpc::GrpcStore;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// A server in this process, which stops when it is dropped.
+struct Server {
+    address: SocketAddr,
+    task: JoinHandle<()>,
+    _stop: watch::Sender<bool>,
+}
+
+impl Server {
+    async fn start(store: impl Store) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let native = Native::new(Arc::new(store), "test", stopped.clone());
+        let task = tokio::spawn(async move {
+            server::serve(listener, native, stopped).await.unwrap();
+        });
+        Self {
+            address,
+            task,
+            _stop: stop,
+        }
+    }
+
+    async fn open(&self) -> GrpcStore {
+        let url = format!("http://{}", self.address);
+        GrpcStore::open(&url).await.unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+mod memory {
+    use super::{GrpcStore, Server};
+    use factum_memory::MemoryStore;
+
+    struct Memory(Server);
+
+    impl factum_testkit::Backend for Memory {
+        type Store = GrpcStore;
+
+        async fn create() -> Self {
+            Self(Server::start(MemoryStore::new()).await)
+        }
+
+        async fn open(&self) -> GrpcStore {
+            self.0.open().await
+        }
+    }
+
+    factum_testkit::conformance_suite!(Memory);
+}
+
+mod sqlite {
+    use super::{GrpcStore, Server};
+    use factum_sqlite::SqliteStore;
+
+    struct Sqlite {
+        server: Server,
+        _dir: tempfile::TempDir,
+    }
+
+    impl factum_testkit::Backend for Sqlite {
+        type Store = GrpcStore;
+
+        async fn create() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let store = SqliteStore::open(dir.path().join("events.db"))
+                .await
+                .unwrap();
+            Self {
+                server: Server::start(store).await,
+                _dir: dir,
+            }
+        }
+
+        async fn open(&self) -> GrpcStore {
+            self.server.open().await
+        }
+    }
+
+    factum_testkit::conformance_suite!(Sqlite);
+}
+
+mod postgres {
+    use super::{GrpcStore, Server, postgres_server};
+
+    struct Postgres(Server);
+
+    impl factum_testkit::Backend for Postgres {
+        type Store = GrpcStore;
+
+        fn available() -> bool {
+            postgres_server::fresh().is_some()
+        }
+
+        async fn create() -> Self {
+            let options = postgres_server::fresh().unwrap();
+            Self(Server::start(options.open().await.unwrap()).await)
+        }
+
+        async fn open(&self) -> GrpcStore {
+            self.0.open().await
+        }
+    }
+
+    factum_testkit::conformance_suite!(Postgres);
+}

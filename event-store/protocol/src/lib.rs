@@ -1,0 +1,26 @@
+//! The native gRPC protocol of the Factum event store: messages, and their conversion.
+//!
+//! The contract is `proto/factum/store/v1/store.proto`. The server and the store adapter over gRPC share this crate, so that
+//! each conversion exists once for both directions.
+
+pub mod append;
+pub mod document;
+pub mod event;
+pub mod invalid;
+pub mod query;
+pub mod read;
+pub mod refusal;
+pub mod time;
+
+/// The generated messages, client and server.
+#[rustfmt::skip]
+#[allow(missing_docs, clippy::all, clippy::pedantic)]
+pub mod v1 {
+    include!("generated.rs");
+}
+
+/// The encoded `FileDescriptorSet` of the protocol, for server reflection.
+pub const DESCRIPTOR: &[u8] = include_bytes!("../proto/factum.store.v1.bin");
+
+/// The domain of the `google.rpc.ErrorInfo` in the details of a status.
+pub const ERROR_DOMAIN: &str = "factum.store";

@@ -1,0 +1,46 @@
+//! A check that the checked-in code matches the contract in `proto/`.
+//!
+//! After a change of the contract, run `UPDATE_PROTO=1 cargo test -p factum-store-protocol --test generated` to regenerate
+//! the files. `protoc` is not needed.
+
+use std::fs;
+use std::path::Path;
+
+use prost::Message as _;
+
+const CONTRACT: &str = "factum/store/v1/store.proto";
+
+#[test]
+fn generated_code_matches_the_contract() {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = protox::compile([CONTRACT], [package.join("proto")]).unwrap();
+    let scratch = tempfile::tempdir().unwrap();
+    tonic_prost_build::configure()
+        .bytes(".")
+        .out_dir(scratch.path())
+        .emit_rerun_if_changed(false)
+        .compile_fds(files.clone())
+        .unwrap();
+    let code = fs::read(scratch.path().join("factum.store.v1.rs")).unwrap();
+
+    // Reflection returns the comments of the contract. The comments of its imports are removed.
+    for file in files.file.iter_mut().filter(|file| file.name() != CONTRACT) {
+        file.source_code_info = None;
+    }
+    check_or_update(&package.join("src/generated.rs"), &code);
+    let descriptors = package.join("proto/factum.store.v1.bin");
+    check_or_update(&descriptors, &files.encode_to_vec());
+}
+
+/// Compares the file at `path` with `expected`, or writes it if `UPDATE_PROTO` is set.
+fn check_or_update(path: &Path, expected: &[u8]) {
+    if std::env::var_os("UPDATE_PROTO").is_some() {
+        fs::write(path, expected).expect("the file can be written");
+    }
+    let actual = fs::read(path).unwrap_or_default();
+    assert!(
+        actual == expected,
+        "{} is out of date; run UPDATE_PROTO=1 cargo test -p factum-store-protocol --test generated",
+        path.display(),
+    );
+}

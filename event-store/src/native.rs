@@ -1,0 +1,164 @@
+//! The native API: the services of `factum.store.v1` on a store.
+
+mod append;
+mod read;
+mod split;
+mod state;
+mod subscribe;
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use factum::store::{MAX_APPEND, Store};
+use factum_store_protocol::refusal::{for_trailers, invalid_status};
+use factum_store_protocol::v1::event_store_service_server::EventStoreService;
+use factum_store_protocol::{append as append_messages, v1};
+use futures_util::Stream;
+use tokio::sync::watch;
+use tonic::{Request, Response, Status, Streaming, async_trait};
+
+/// The maximum size of a message in bytes: an append of the maximum size, and its names.
+pub const MAX_MESSAGE_BYTES: usize = 96 * 1024 * 1024;
+
+/// The messages of a call that the server sends one after the other.
+type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// The services of the native API. A clone shares the store.
+#[derive(Clone)]
+pub struct Native {
+    store: Arc<dyn Store>,
+    backend: &'static str,
+    /// Becomes `true` when the server stops. Calls without end then end.
+    stop: watch::Receiver<bool>,
+}
+
+impl Native {
+    /// Creates the services of `store`, whose backend has the name `backend`.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, backend: &'static str, stop: watch::Receiver<bool>) -> Self {
+        Self {
+            store,
+            backend,
+            stop,
+        }
+    }
+}
+
+#[async_trait]
+impl EventStoreService for Native {
+    type AppendStreamStream = Messages<v1::AppendStreamResponse>;
+    type ReadStreamStream = Messages<v1::ReadStreamResponse>;
+    type ReadAllStream = Messages<v1::ReadAllResponse>;
+    type SubscribeStream = Messages<v1::SubscribeResponse>;
+    type WatchHeadStream = Messages<v1::WatchHeadResponse>;
+
+    async fn append(
+        &self,
+        request: Request<v1::AppendRequest>,
+    ) -> Result<Response<v1::AppendResponse>, Status> {
+        let appended = append::append(&*self.store, request.into_inner()).await;
+        let appended = appended.map_err(for_trailers)?;
+        Ok(Response::new(appended))
+    }
+
+    async fn append_stream(
+        &self,
+        request: Request<Streaming<v1::AppendStreamRequest>>,
+    ) -> Result<Response<Self::AppendStreamStream>, Status> {
+        let answers = append::append_stream(self.store.clone(), request.into_inner());
+        Ok(Response::new(Box::pin(answers)))
+    }
+
+    async fn find_append(
+        &self,
+        request: Request<v1::FindAppendRequest>,
+    ) -> Result<Response<v1::FindAppendResponse>, Status> {
+        let found = append::find(&*self.store, request.into_inner()).await?;
+        Ok(Response::new(found))
+    }
+
+    async fn import(
+        &self,
+        request: Request<v1::ImportRequest>,
+    ) -> Result<Response<v1::ImportResponse>, Status> {
+        let imported = append::import(&*self.store, request.into_inner()).await;
+        let imported = imported.map_err(for_trailers)?;
+        Ok(Response::new(imported))
+    }
+
+    async fn read_stream(
+        &self,
+        request: Request<v1::ReadStreamRequest>,
+    ) -> Result<Response<Self::ReadStreamStream>, Status> {
+        let answers = read::stream(self.store.clone(), request.into_inner()).await?;
+        Ok(Response::new(Box::pin(answers)))
+    }
+
+    async fn read_all(
+        &self,
+        request: Request<v1::ReadAllRequest>,
+    ) -> Result<Response<Self::ReadAllStream>, Status> {
+        let answers = read::all(self.store.clone(), request.into_inner()).await?;
+        Ok(Response::new(Box::pin(answers)))
+    }
+
+    async fn subscribe(
+        &self,
+        request: Request<v1::SubscribeRequest>,
+    ) -> Result<Response<Self::SubscribeStream>, Status> {
+        let (store, stop) = (self.store.clone(), self.stop.clone());
+        let answers = subscribe::subscribe(store, request.into_inner(), stop).await?;
+        Ok(Response::new(Box::pin(answers)))
+    }
+
+    async fn watch_head(
+        &self,
+        request: Request<v1::WatchHeadRequest>,
+    ) -> Result<Response<Self::WatchHeadStream>, Status> {
+        let heads = subscribe::watch_head(&*self.store, request.get_ref(), self.stop.clone())?;
+        Ok(Response::new(Box::pin(heads)))
+    }
+
+    async fn get_head(
+        &self,
+        _: Request<v1::GetHeadRequest>,
+    ) -> Result<Response<v1::GetHeadResponse>, Status> {
+        let position = read::head(&*self.store).await?.get();
+        Ok(Response::new(v1::GetHeadResponse { position }))
+    }
+
+    async fn list_streams(
+        &self,
+        request: Request<v1::ListStreamsRequest>,
+    ) -> Result<Response<v1::ListStreamsResponse>, Status> {
+        let listed = read::list(&*self.store, request.into_inner()).await?;
+        Ok(Response::new(listed))
+    }
+
+    async fn describe_stream(
+        &self,
+        request: Request<v1::DescribeStreamRequest>,
+    ) -> Result<Response<v1::DescribeStreamResponse>, Status> {
+        let described = read::describe(&*self.store, request.into_inner()).await?;
+        Ok(Response::new(described))
+    }
+
+    async fn get_server_info(
+        &self,
+        _: Request<v1::GetServerInfoRequest>,
+    ) -> Result<Response<v1::GetServerInfoResponse>, Status> {
+        Ok(Response::new(v1::GetServerInfoResponse {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            backend: self.backend.to_owned(),
+            features: vec!["import".to_owned()],
+            max_append_events: MAX_APPEND as u64,
+            max_message_bytes: MAX_MESSAGE_BYTES as u64,
+        }))
+    }
+}
+
+/// Converts the message of an append; the error is a status.
+fn append_of(message: Option<v1::AppendRequest>) -> Result<factum::store::Append, Status> {
+    append_messages::from_message(message.unwrap_or_default())
+        .map_err(|invalid| invalid_status(&invalid))
+}

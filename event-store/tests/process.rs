@@ -1,0 +1,205 @@
+//! The server as a process: what it acknowledged survives `kill -9`, and it says what is wrong with a request.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use factum_store_protocol::v1;
+use factum_store_protocol::v1::event_store_service_client::EventStoreServiceClient;
+use factum_store_protocol::v1::expected_version::Kind;
+use factum_store_protocol::v1::subscribe_response::Message;
+use tokio::time::{Instant, timeout};
+use tonic::transport::Channel;
+use tonic::{Code, Streaming};
+use tonic_types::StatusExt as _;
+
+/// A time limit for waits that must end.
+const LIMIT: Duration = Duration::from_secs(20);
+
+struct Server {
+    child: Child,
+    client: EventStoreServiceClient<Channel>,
+}
+
+impl Server {
+    /// Starts on the file in `dir`, and waits until the server prints its address.
+    async fn start(dir: &Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_event-store"))
+            .current_dir(dir)
+            .env("BIND_ADDR", "127.0.0.1:0")
+            .env("RUST_LOG", "error")
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let output = child.stdout.take().unwrap();
+        BufReader::new(output).read_line(&mut line).unwrap();
+        let url = line.trim().strip_prefix("gRPC API on ").unwrap().to_owned();
+        let client = EventStoreServiceClient::connect(url).await.unwrap();
+        Self { child, client }
+    }
+
+    async fn append(&mut self, stream: &str, data: &str) -> u64 {
+        let append = append(stream, Some(Kind::Any(v1::Unit {})), data);
+        let appended = self.client.append(append).await.unwrap();
+        appended.into_inner().position
+    }
+
+    async fn head(&mut self) -> u64 {
+        let head = self.client.get_head(v1::GetHeadRequest {}).await;
+        head.unwrap().into_inner().position
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn append(stream: &str, expected: Option<Kind>, data: &str) -> v1::AppendRequest {
+    let event = v1::NewEvent {
+        event_type: "hive.weighed".to_owned(),
+        data: data.to_owned().into(),
+        ..v1::NewEvent::default()
+    };
+    let part = v1::StreamAppend {
+        stream: stream.to_owned(),
+        expected: Some(v1::ExpectedVersion { kind: expected }),
+        events: vec![event],
+    };
+    v1::AppendRequest {
+        streams: vec![part],
+        ..v1::AppendRequest::default()
+    }
+}
+
+#[tokio::test]
+async fn acknowledged_events_survive_a_killed_server() {
+    let dir = tempfile::tempdir().unwrap();
+    for round in 0..5 {
+        let mut server = Server::start(dir.path()).await;
+        assert_eq!(server.head().await, round * 3);
+        for number in 0..3 {
+            let data = format!(r#"{{"round":{round},"number":{number}}}"#);
+            let position = server.append(&format!("hive {round}"), &data).await;
+            assert_eq!(position, round * 3 + number + 1);
+        }
+        // `Drop` kills the process.
+    }
+}
+
+#[tokio::test]
+async fn invalid_requests_name_the_field_and_store_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = Server::start(dir.path()).await;
+    let any = || Some(Kind::Any(v1::Unit {}));
+    let mut with_tag = append("hive", any(), "{}");
+    with_tag.streams[0].events[0].tags = vec![String::new()];
+    let mut with_id = append("hive", any(), "{}");
+    with_id.streams[0].events[0].id = "7".to_owned();
+    for (request, field) in [
+        (append("hive", None, "{}"), "streams[0].expected"),
+        (append("", any(), "{}"), "streams[0].stream"),
+        (append("hi\u{7}ve", any(), "{}"), "streams[0].stream"),
+        (with_tag, "streams[0].events[0].tags[0]"),
+        (with_id, "streams[0].events[0].id"),
+    ] {
+        let status = server.client.append(request).await.unwrap_err();
+        assert_eq!(status.code(), Code::InvalidArgument, "{status}");
+        let details = status.get_details_bad_request().unwrap();
+        assert_eq!(details.field_violations[0].field, field, "{status}");
+    }
+    let unknown = v1::ReadStreamRequest {
+        stream: "hive".to_owned(),
+        direction: 9,
+        ..v1::ReadStreamRequest::default()
+    };
+    let status = server.client.read_stream(unknown).await.unwrap_err();
+    assert_eq!(status.message(), "invalid direction: unknown value 9");
+    let missing = v1::DescribeStreamRequest {
+        stream: "hive".to_owned(),
+    };
+    let status = server.client.describe_stream(missing).await.unwrap_err();
+    assert_eq!(status.code(), Code::NotFound);
+    assert_eq!(server.head().await, 0);
+}
+
+#[tokio::test]
+async fn conflict_has_the_facts_in_its_details() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = Server::start(dir.path()).await;
+    server.append("hive", "{}").await;
+    let request = append("hive", Some(Kind::Exact(7)), "{}");
+    let status = server.client.append(request).await.unwrap_err();
+    assert_eq!(status.code(), Code::Aborted);
+    let info = status.get_details_error_info().unwrap();
+    assert_eq!((&*info.reason, &*info.domain), ("CONFLICT", "factum.store"));
+    let refusal = factum_store_protocol::refusal::refusal_of(&status).unwrap();
+    let Some(v1::refusal::Kind::Conflict(conflict)) = refusal.kind else {
+        panic!("{refusal:?}");
+    };
+    let Some(v1::violation::Kind::Version(version)) = &conflict.violations[0].kind else {
+        panic!("{conflict:?}");
+    };
+    assert_eq!((&*version.stream, version.actual), ("hive", 1));
+}
+
+async fn next(messages: &mut Streaming<v1::SubscribeResponse>) -> Message {
+    let message = timeout(LIMIT, messages.message()).await.unwrap().unwrap();
+    message.unwrap().message.unwrap()
+}
+
+#[tokio::test]
+async fn subscription_replays_then_follows_and_is_never_silent() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = Server::start(dir.path()).await;
+    for number in 0..5 {
+        server.append("hive", &number.to_string()).await;
+    }
+    let request = v1::SubscribeRequest {
+        heartbeat: Some(Duration::from_millis(200).try_into().unwrap()),
+        max_batch: 2,
+        ..v1::SubscribeRequest::default()
+    };
+    let messages = server.client.subscribe(request).await.unwrap();
+    let mut messages = messages.into_inner();
+    for (count, position) in [(2, 2), (2, 4), (1, 5)] {
+        let Message::Events(batch) = next(&mut messages).await else {
+            panic!("expected events");
+        };
+        assert_eq!((batch.events.len(), batch.position), (count, position));
+    }
+    let caught_up = next(&mut messages).await;
+    assert_eq!(caught_up, Message::CaughtUp(v1::CaughtUp { position: 5 }));
+    let silent = Instant::now();
+    let checkpoint = next(&mut messages).await;
+    assert_eq!(
+        checkpoint,
+        Message::Checkpoint(v1::Checkpoint { position: 5 })
+    );
+    assert!(silent.elapsed() < Duration::from_secs(5));
+    server.append("hive", "5").await;
+    loop {
+        match next(&mut messages).await {
+            Message::Events(batch) => {
+                assert_eq!(batch.events[0].position, 6);
+                break;
+            }
+            Message::Checkpoint(_) => {}
+            other => panic!("expected events, got {other:?}"),
+        }
+    }
+    let beyond = v1::SubscribeRequest {
+        start: Some(v1::subscribe_request::Start::After(99)),
+        ..v1::SubscribeRequest::default()
+    };
+    let messages = server.client.subscribe(beyond).await.unwrap();
+    let status = messages.into_inner().message().await.unwrap_err();
+    assert_eq!(status.code(), Code::OutOfRange, "{status}");
+}
