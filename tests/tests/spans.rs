@@ -148,7 +148,7 @@ async fn commands_that_are_not_executed_have_an_outcome() {
     let log = log.text();
     for expected in [
         r#"command not executed outcome="rejected" error="the lamp 7 is broken""#,
-        r#"command not executed outcome="conflict" error="conflict before the command was decided: conflict: lamp-7 is at version 0"#,
+        r#"command not executed outcome="conflict" error="conflict: lamp-7 is at version 0, expected version 3 (before the command was decided)"#,
         r#"command not executed outcome="invalid" error="invalid idempotency key"#,
         r#"execute{command="Repair""#,
         r#"outcome="rejected"}"#,

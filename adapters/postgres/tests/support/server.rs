@@ -57,7 +57,10 @@ fn server() -> Option<PgConnectOptions> {
             PgConnectOptions::from_str(&url).expect("FACTUM_TEST_POSTGRES is a valid URL"),
         );
     }
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/throwaway-server.sh");
+    let script = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../postgres/tests/throwaway-server.sh"
+    );
     let mut script = Command::new("sh")
         .arg(script)
         .stdin(Stdio::piped())

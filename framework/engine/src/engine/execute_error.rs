@@ -17,10 +17,9 @@ pub enum ExecuteError<E: std::error::Error + 'static> {
     #[error(transparent)]
     Rejected(E),
     /// The expected version does not match, or all attempts of the retry policy ended with a conflict.
-    #[error("conflict {}", attempts_text(*attempts))]
+    #[error("{conflict} ({})", attempts_text(*attempts))]
     Conflict {
         /// The violated expectations of the last attempt.
-        #[source]
         conflict: Conflict,
         /// The number of times that the command was decided.
         ///

@@ -116,7 +116,7 @@ impl fmt::Display for Incompatibility {
                     Some(name) => write!(
                         f,
                         "{name} has the same schema: if it was renamed, keep the event type with `#[event(name = \
-                         \"{event}\")]`"
+                         \"{event}\")]`, or keep the new one with `#[event(alias = \"{event}\")]`"
                     )?,
                     None => f.write_str("restore it or its event type")?,
                 }
