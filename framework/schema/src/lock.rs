@@ -54,7 +54,7 @@ pub use error::{Incompatibility, LockError};
 /// | documentation, a Rust name, the order of variants or fields | none |
 /// | a new required field, a changed or narrowed type, a removed variant of a field's enum | breaks: raise the version and add an upcaster |
 /// | a tag that is added to or removed from an event type, or renamed | breaks: keep the tag with `#[tag("…")]`, or declare the change with [`tag_changed`](EventsLock::tag_changed) |
-/// | an event type renamed with `alias`, or listed in `retired` | none; its schema stays in the file |
+/// | an event type renamed with `alias`, or listed in `retired` | update; its schema stays in the file |
 /// | an event type that a type in `legacy` reads | add that type with [`legacy`](EventsLock::legacy); the schema stays in the file |
 /// | an event type that is removed or renamed in another way | breaks: keep the event type, add an `alias`, or declare it [`retired`](EventsLock::retired) |
 /// | a lowered version, or a raised one without an upcaster for each step | breaks |
