@@ -6,9 +6,9 @@ use factum_core::error::{BoxError, StoreError};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SqlError {
-    /// The driver returned an error. The text is that of the driver.
-    #[error(transparent)]
-    Driver(BoxError),
+    /// The driver returned an error, which is the source.
+    #[error("the database did not execute the statement")]
+    Driver(#[source] BoxError),
     /// The database rejected a statement with a text in braces that is not a table name.
     #[error(
         "the database did not execute the statement: `{{{text}}}` is not a table name; \
