@@ -8,7 +8,7 @@ use factum_core::timestamp::Timestamp;
 
 use crate::command::aggregates::Aggregates;
 use crate::command::boundary::{Boundary, DecisionPlaces, FindError, InvalidTarget};
-use crate::command::part::BoundaryParts;
+use crate::command::part::{BoundaryParts, find_duplicate, streams_of};
 use crate::command::sealed::Sealed;
 use crate::command::shape::WithFound;
 use crate::domain::codec::Encoder;
@@ -56,11 +56,9 @@ impl<B: Aggregates, F: Aggregates> Boundary for Found<B, F> {
         let mut new = F::parts(F::target(&ids))?;
         let new_streams = streams::<F>(&mut new);
         let mut all = streams::<B>(named);
-        for stream in &new_streams {
-            if all.contains(stream) {
-                return Err(FindError::DuplicateStream(stream.clone()));
-            }
-            all.push(stream.clone());
+        all.extend(new_streams.iter().cloned());
+        if let Some(stream) = find_duplicate(&all) {
+            return Err(FindError::DuplicateStream(stream.clone()));
         }
         if found.as_mut().map(streams::<F>) == Some(new_streams) {
             return Ok(false);
@@ -134,8 +132,7 @@ pub trait Finder<B: Aggregates, F: Aggregates> {
 fn streams<B: Boundary>(parts: &mut B::Parts) -> Vec<StreamId> {
     let mut list = BoundaryParts::new();
     B::list_parts(parts, &mut list);
-    let streams = list.iter().filter_map(|part| part.stream().cloned());
-    streams.collect()
+    streams_of(&list)
 }
 
 /// Returns the parts that were found.

@@ -1,5 +1,7 @@
 //! [`BoundaryPart`]: one aggregate or DCB query of a consistency boundary.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use factum_core::append::AppendCondition;
 use factum_core::position::{Position, Version};
@@ -62,6 +64,24 @@ pub trait BoundaryPart: Send {
 
     /// Saves the state in the cache, and as a snapshot if one is due since the version `previous`.
     fn keep(&mut self, loader: &StateLoader, previous: Version);
+}
+
+/// Returns the streams of `parts`, in their order.
+pub fn streams_of(parts: &BoundaryParts<'_>) -> Vec<StreamId> {
+    let streams = parts.iter().filter_map(|part| part.stream().cloned());
+    streams.collect()
+}
+
+/// Returns the first stream that occurs a second time.
+pub fn find_duplicate(streams: &[StreamId]) -> Option<&StreamId> {
+    // Most commands have so few streams that a set would cost more than it saves.
+    if streams.len() <= 8 {
+        let mut numbered = streams.iter().enumerate();
+        let duplicate = numbered.find(|(index, stream)| streams[..*index].contains(stream));
+        return duplicate.map(|(_, stream)| stream);
+    }
+    let mut seen = HashSet::with_capacity(streams.len());
+    streams.iter().find(|stream| !seen.insert(*stream))
 }
 
 /// A DCB query of a boundary, without the types of its state and its events.
@@ -147,5 +167,29 @@ impl<A: Aggregate> BoundaryPart for AggregateState<A> {
 
     fn keep(&mut self, loader: &StateLoader, previous: Version) {
         loader.keep(self, previous);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_repeated_stream_is_found_in_short_and_long_lists() {
+        let streams = |keys: &mut dyn Iterator<Item = u32>| -> Vec<StreamId> {
+            keys.map(|key| StreamId::new("lamp", key).unwrap())
+                .collect()
+        };
+        for count in [0, 1, 8, 9, 1_000] {
+            assert_eq!(find_duplicate(&streams(&mut (0..count))), None, "{count}");
+        }
+        for count in [3, 7, 8, 1_000] {
+            let repeated = streams(&mut (0..count).chain([2, 1]));
+            assert_eq!(
+                find_duplicate(&repeated),
+                Some(&repeated[count as usize]),
+                "{count}"
+            );
+        }
     }
 }

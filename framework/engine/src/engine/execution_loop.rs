@@ -27,7 +27,7 @@ use uuid::Uuid;
 use crate::clock::Clock as _;
 use crate::command::Decide;
 use crate::command::boundary::{Boundary as _, DecisionPlaces};
-use crate::command::part::QueryPart;
+use crate::command::part::{QueryPart, find_duplicate, streams_of};
 use crate::command::tag_check::check_tags;
 use crate::domain::codec::Encoder;
 use crate::domain::error::StoreError;
@@ -201,7 +201,7 @@ impl<'e, C: Decide> Execution<'e, C> {
         }
     }
 
-    /// Records the streams of the command in `span`, which include those that were found.
+    /// Records the streams of the command in `span`, also the found streams.
     fn record_streams(&mut self, span: &Span) {
         let parts = list_parts::<C>(&mut self.parts);
         let streams: Vec<_> = parts.iter().filter_map(|part| part.stream()).collect();
@@ -719,17 +719,10 @@ async fn sleep(pause: Duration) {
 
 /// Returns the streams of a command, which must be distinct.
 fn distinct_streams<C: Decide>(parts: &mut Parts<C>) -> Result<Streams, ExecuteError<C::Error>> {
-    let mut streams = Streams::new();
-    for part in list_parts::<C>(parts) {
-        let Some(stream) = part.stream() else {
-            continue;
-        };
-        if streams.contains(stream) {
-            return Err(ExecuteError::DuplicateStream {
-                stream: stream.clone(),
-            });
-        }
-        streams.push(stream.clone());
+    let streams = streams_of(&list_parts::<C>(parts));
+    if let Some(stream) = find_duplicate(&streams) {
+        let stream = stream.clone();
+        return Err(ExecuteError::DuplicateStream { stream });
     }
     Ok(streams)
 }

@@ -9,7 +9,7 @@
 
 use crate::command::Decide;
 use crate::command::boundary::Boundary as _;
-use crate::command::part::BoundaryParts;
+use crate::command::part::{BoundaryParts, streams_of};
 use crate::engine::core::EngineCore;
 use crate::engine::decision_context::{DecisionContext, Parts, list_parts};
 use crate::engine::execute_error::ExecuteError;
@@ -111,9 +111,7 @@ impl<'e, C: Decide> FindStreams<'_, 'e, C> {
 
     /// Returns the streams of all parts.
     fn streams(&mut self) -> Streams {
-        let parts = list_parts::<C>(self.parts);
-        let streams = parts.iter().filter_map(|part| part.stream().cloned());
-        streams.collect()
+        streams_of(&list_parts::<C>(self.parts))
     }
 }
 
