@@ -12,13 +12,10 @@ use std::sync::Arc;
 use factum::store::{MAX_APPEND, Store};
 use factum_store_protocol::refusal::{for_trailers, invalid_status};
 use factum_store_protocol::v1::event_store_service_server::EventStoreService;
-use factum_store_protocol::{append as append_messages, v1};
+use factum_store_protocol::{MAX_MESSAGE_BYTES, append as append_messages, v1};
 use futures_util::Stream;
 use tokio::sync::watch;
 use tonic::{Request, Response, Status, Streaming, async_trait};
-
-/// The maximum size of a message in bytes: an append of the maximum size, and its names.
-pub const MAX_MESSAGE_BYTES: usize = 96 * 1024 * 1024;
 
 /// The messages of a call that the server sends one after the other.
 type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;

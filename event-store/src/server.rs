@@ -4,9 +4,9 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use factum_store_protocol::DESCRIPTOR;
 use factum_store_protocol::v1::event_store_service_server::EventStoreServiceServer;
 use factum_store_protocol::v1::state_service_server::StateServiceServer;
+use factum_store_protocol::{DESCRIPTOR, MAX_MESSAGE_BYTES};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -14,7 +14,7 @@ use tonic::transport::Server;
 use tracing::{info, warn};
 
 use crate::backend::ServedStore;
-use crate::native::{MAX_MESSAGE_BYTES, Native};
+use crate::native::Native;
 use crate::settings::ServerSettings;
 
 /// The interval of pings on connections, so that dead ones are noticed.

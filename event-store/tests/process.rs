@@ -1,4 +1,4 @@
-//! The server as a process: what it acknowledged survives `kill -9`, and it says what is wrong with a request.
+//! The server as a process: acknowledged events survive `kill -9`, and errors name the field of a request.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -145,7 +145,7 @@ async fn lease_of_live_node_is_not_taken_over() {
         assert_eq!(second.holder(), Some(first.runtime.node()));
     }
 
-    // The nodes of the file are no nodes of its copy.
+    // The nodes of the file do not belong to its copy.
     let copied = TestNode::start(&backup).await;
     copied.ring().await;
     assert_eq!(copied.holder(), Some(copied.runtime.node()));

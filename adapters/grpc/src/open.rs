@@ -5,15 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use factum_core::error::{BoxError, Outage, StoreError};
+use factum_store_protocol::MAX_MESSAGE_BYTES;
 use factum_store_protocol::v1::event_store_service_client::EventStoreServiceClient;
 use factum_store_protocol::v1::state_service_client::StateServiceClient;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::append::Appender;
 use crate::head::HeadWatch;
-
-/// The maximum size of a message in bytes.
-const MAX_MESSAGE_BYTES: usize = 96 * 1024 * 1024;
 
 /// A store on a Factum event store server. Clones share one connection.
 ///

@@ -23,7 +23,7 @@ impl Words {
     }
 }
 
-/// Returns the words of `text` in lower case. Addresses, and names such as `HashMap`, `a_b` and `utf8`, are no words.
+/// Returns the words of `text` in lower case. Addresses, and names such as `HashMap`, `a_b` and `utf8`, are not words.
 fn words(text: &str) -> impl Iterator<Item = String> {
     let is_address = |part: &&str| part.contains("://") || part.contains('@');
     let parts = text

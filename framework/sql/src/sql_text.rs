@@ -1,4 +1,4 @@
-//! [`SqlText`]: the text of a statement; and [`TrustedSql`], one that is built at run time.
+//! [`SqlText`]: the text of a statement; and [`TrustedSql`]: a text that is built at run time.
 
 use std::borrow::Cow;
 

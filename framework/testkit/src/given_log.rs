@@ -34,8 +34,15 @@ impl Default for GivenLog {
 
 impl GivenLog {
     /// Sets the stream of events for which the scenario names none.
-    pub fn set_stream(&mut self, stream: StreamId) {
-        self.stream = stream;
+    ///
+    /// # Panics
+    /// If `id` is not the id of a stream.
+    #[track_caller]
+    pub fn set_stream(&mut self, id: &str) {
+        match id.parse::<StreamId>() {
+            Ok(stream) => self.stream = stream,
+            Err(error) => panic!("{error}"),
+        }
     }
 
     /// Sets the time of the following events; by default, it is the current time.

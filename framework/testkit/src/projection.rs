@@ -2,7 +2,6 @@
 
 use factum_core::metadata::Metadata;
 use factum_core::query::Query;
-use factum_core::stream_id::StreamId;
 use factum_core::timestamp::Timestamp;
 use factum_engine::event_set::EventSet as _;
 use factum_engine::projection::{EventsOf, ProjectSet, Projection};
@@ -88,10 +87,7 @@ impl<P: Projection + ProjectSet<EventsOf<P>>> ProjectionScenario<P> {
         reason = "a scenario reads best with plain values"
     )]
     pub fn given(mut self, stream: &str, events: impl EventLists) -> Self {
-        match stream.parse::<StreamId>() {
-            Ok(stream) => self.log.set_stream(stream),
-            Err(error) => panic!("{error}"),
-        }
+        self.log.set_stream(stream);
         let before = self.log.records().len();
         events.append_to(&mut self.log);
         let query = Query::event_types(P::Events::names());

@@ -129,10 +129,7 @@ impl<S: SqlDatabase + Clone> SqlProjectionScenario<S> {
         reason = "a scenario reads best with plain values"
     )]
     pub fn given(mut self, stream: &str, events: impl EventLists) -> Self {
-        match stream.parse::<StreamId>() {
-            Ok(stream) => self.log.set_stream(stream),
-            Err(error) => panic!("{error}"),
-        }
+        self.log.set_stream(stream);
         events.append_to(&mut self.log);
         self
     }

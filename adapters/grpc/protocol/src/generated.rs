@@ -36,10 +36,10 @@ pub struct NewEvent {
     /// The event type, for example `account.opened`.
     #[prost(string, tag = "2")]
     pub event_type: ::prost::alloc::string::String,
-    /// The version of the event schema; 0 stands for 1.
+    /// The version of the event schema; 0 means 1.
     #[prost(uint32, tag = "3")]
     pub schema_version: u32,
-    /// The media type of the data; empty stands for `application/json`.
+    /// The media type of the data; empty means `application/json`.
     #[prost(string, tag = "4")]
     pub content_type: ::prost::alloc::string::String,
     /// The data.
@@ -108,7 +108,7 @@ pub mod expected_version {
         /// The stream has events.
         #[prost(message, tag = "3")]
         StreamExists(super::Unit),
-        /// Exactly this version; 0 stands for a stream without events.
+        /// Exactly this version; 0 means a stream without events.
         #[prost(uint64, tag = "4")]
         Exact(u64),
     }
@@ -319,7 +319,7 @@ pub struct ReadStreamRequest {
     /// Not set: the read begins at the start of the stream, or backward at its end.
     #[prost(uint64, optional, tag = "3")]
     pub cursor: ::core::option::Option<u64>,
-    /// The maximum number of events; 0 stands for no limit.
+    /// The maximum number of events; 0 means no limit.
     #[prost(uint64, tag = "4")]
     pub limit: u64,
     /// Set to get NOT_FOUND if the stream has no events.
@@ -354,7 +354,7 @@ pub struct ReadAllRequest {
     /// Not set: the read begins at the start of the log, or backward at its end.
     #[prost(uint64, optional, tag = "4")]
     pub cursor: ::core::option::Option<u64>,
-    /// The maximum number of events; 0 stands for no limit.
+    /// The maximum number of events; 0 means no limit.
     #[prost(uint64, tag = "5")]
     pub limit: u64,
     /// The events to read. Not set: all events.
@@ -394,7 +394,7 @@ pub struct SubscribeRequest {
     /// The longest time without a message, 100 ms to 5 s. Not set: 5 s.
     #[prost(message, optional, tag = "4")]
     pub heartbeat: ::core::option::Option<::prost_types::Duration>,
-    /// The maximum number of events in a message, 1 to 1,000; 0 stands for 1,000.
+    /// The maximum number of events in a message, 1 to 1,000; 0 means 1,000.
     #[prost(uint32, tag = "5")]
     pub max_batch: u32,
     /// The start. Not set: the beginning of the log.
@@ -488,7 +488,7 @@ pub struct ListStreamsRequest {
     /// The category; not set: all streams.
     #[prost(string, optional, tag = "1")]
     pub category: ::core::option::Option<::prost::alloc::string::String>,
-    /// The maximum number of streams, 1 to 1,000; 0 stands for 1,000.
+    /// The maximum number of streams, 1 to 1,000; 0 means 1,000.
     #[prost(uint32, tag = "2")]
     pub page_size: u32,
     /// The name of the stream after which the page begins.
@@ -586,7 +586,7 @@ pub struct ScanDocumentsRequest {
     /// The key after which the scan begins.
     #[prost(string, tag = "2")]
     pub after: ::prost::alloc::string::String,
-    /// The maximum number of documents, 1 to 1,000; 0 stands for 1,000.
+    /// The maximum number of documents, 1 to 1,000; 0 means 1,000.
     #[prost(uint32, tag = "3")]
     pub limit: u32,
 }

@@ -22,5 +22,8 @@ pub mod v1 {
 /// The encoded `FileDescriptorSet` of the protocol, for server reflection.
 pub const DESCRIPTOR: &[u8] = include_bytes!("../proto/factum.store.v1.bin");
 
+/// The maximum size of a message in bytes: an append of the maximum size, and its names.
+pub const MAX_MESSAGE_BYTES: usize = 96 * 1024 * 1024;
+
 /// The domain of the `google.rpc.ErrorInfo` in the details of a status.
 pub const ERROR_DOMAIN: &str = "factum.store";
