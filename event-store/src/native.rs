@@ -7,9 +7,8 @@ mod state;
 mod subscribe;
 
 use std::pin::Pin;
-use std::sync::Arc;
 
-use factum::store::{MAX_APPEND, Store};
+use factum::store::MAX_APPEND;
 use factum_store_protocol::refusal::{for_trailers, invalid_status};
 use factum_store_protocol::v1::event_store_service_server::EventStoreService;
 use factum_store_protocol::{MAX_MESSAGE_BYTES, append as append_messages, v1};
@@ -17,24 +16,26 @@ use futures_util::Stream;
 use tokio::sync::watch;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
+use crate::access::Stores;
+
 /// The messages of a call that the server sends one after the other.
 type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// The services of the native API. A clone shares the store.
 #[derive(Clone)]
 pub struct Native {
-    store: Arc<dyn Store>,
+    stores: Stores,
     backend: &'static str,
     /// Becomes `true` when the server stops. Calls without end then end.
     stop: watch::Receiver<bool>,
 }
 
 impl Native {
-    /// Creates the services of `store`, whose backend has the name `backend`.
+    /// Creates the services of the store in `stores`, whose backend has the name `backend`.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, backend: &'static str, stop: watch::Receiver<bool>) -> Self {
+    pub fn new(stores: Stores, backend: &'static str, stop: watch::Receiver<bool>) -> Self {
         Self {
-            store,
+            stores,
             backend,
             stop,
         }
@@ -53,7 +54,8 @@ impl EventStoreService for Native {
         &self,
         request: Request<v1::AppendRequest>,
     ) -> Result<Response<v1::AppendResponse>, Status> {
-        let appended = append::append(&*self.store, request.into_inner()).await;
+        let store = self.stores.for_request(&request)?;
+        let appended = append::append(&*store, request.into_inner()).await;
         let appended = appended.map_err(for_trailers)?;
         Ok(Response::new(appended))
     }
@@ -62,7 +64,8 @@ impl EventStoreService for Native {
         &self,
         request: Request<Streaming<v1::AppendStreamRequest>>,
     ) -> Result<Response<Self::AppendStreamStream>, Status> {
-        let answers = append::append_stream(self.store.clone(), request.into_inner());
+        let store = self.stores.for_request(&request)?;
+        let answers = append::append_stream(store, request.into_inner());
         Ok(Response::new(Box::pin(answers)))
     }
 
@@ -70,7 +73,8 @@ impl EventStoreService for Native {
         &self,
         request: Request<v1::FindAppendRequest>,
     ) -> Result<Response<v1::FindAppendResponse>, Status> {
-        let found = append::find(&*self.store, request.into_inner()).await?;
+        let store = self.stores.for_request(&request)?;
+        let found = append::find(&*store, request.into_inner()).await?;
         Ok(Response::new(found))
     }
 
@@ -78,7 +82,8 @@ impl EventStoreService for Native {
         &self,
         request: Request<v1::ImportRequest>,
     ) -> Result<Response<v1::ImportResponse>, Status> {
-        let imported = append::import(&*self.store, request.into_inner()).await;
+        let store = self.stores.for_request(&request)?;
+        let imported = append::import(&*store, request.into_inner()).await;
         let imported = imported.map_err(for_trailers)?;
         Ok(Response::new(imported))
     }
@@ -87,7 +92,8 @@ impl EventStoreService for Native {
         &self,
         request: Request<v1::ReadStreamRequest>,
     ) -> Result<Response<Self::ReadStreamStream>, Status> {
-        let answers = read::stream(self.store.clone(), request.into_inner()).await?;
+        let store = self.stores.for_request(&request)?;
+        let answers = read::stream(store, request.into_inner()).await?;
         Ok(Response::new(Box::pin(answers)))
     }
 
@@ -95,7 +101,8 @@ impl EventStoreService for Native {
         &self,
         request: Request<v1::ReadAllRequest>,
     ) -> Result<Response<Self::ReadAllStream>, Status> {
-        let answers = read::all(self.store.clone(), request.into_inner()).await?;
+        let store = self.stores.for_request(&request)?;
+        let answers = read::all(store, request.into_inner()).await?;
         Ok(Response::new(Box::pin(answers)))
     }
 
@@ -103,7 +110,7 @@ impl EventStoreService for Native {
         &self,
         request: Request<v1::SubscribeRequest>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
-        let (store, stop) = (self.store.clone(), self.stop.clone());
+        let (store, stop) = (self.stores.for_request(&request)?, self.stop.clone());
         let answers = subscribe::subscribe(store, request.into_inner(), stop).await?;
         Ok(Response::new(Box::pin(answers)))
     }
@@ -112,15 +119,17 @@ impl EventStoreService for Native {
         &self,
         request: Request<v1::WatchHeadRequest>,
     ) -> Result<Response<Self::WatchHeadStream>, Status> {
-        let heads = subscribe::watch_head(&*self.store, request.get_ref(), self.stop.clone())?;
+        let store = self.stores.for_request(&request)?;
+        let heads = subscribe::watch_head(&*store, request.get_ref(), self.stop.clone())?;
         Ok(Response::new(Box::pin(heads)))
     }
 
     async fn get_head(
         &self,
-        _: Request<v1::GetHeadRequest>,
+        request: Request<v1::GetHeadRequest>,
     ) -> Result<Response<v1::GetHeadResponse>, Status> {
-        let position = read::head(&*self.store).await?.get();
+        let store = self.stores.for_request(&request)?;
+        let position = read::head(&*store).await?.get();
         Ok(Response::new(v1::GetHeadResponse { position }))
     }
 
@@ -128,7 +137,8 @@ impl EventStoreService for Native {
         &self,
         request: Request<v1::ListStreamsRequest>,
     ) -> Result<Response<v1::ListStreamsResponse>, Status> {
-        let listed = read::list(&*self.store, request.into_inner()).await?;
+        let store = self.stores.for_request(&request)?;
+        let listed = read::list(&*store, request.into_inner()).await?;
         Ok(Response::new(listed))
     }
 
@@ -136,7 +146,8 @@ impl EventStoreService for Native {
         &self,
         request: Request<v1::DescribeStreamRequest>,
     ) -> Result<Response<v1::DescribeStreamResponse>, Status> {
-        let described = read::describe(&*self.store, request.into_inner()).await?;
+        let store = self.stores.for_request(&request)?;
+        let described = read::describe(&*store, request.into_inner()).await?;
         Ok(Response::new(described))
     }
 

@@ -13,6 +13,7 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
 use tracing::{info, warn};
 
+use crate::access::Stores;
 use crate::backend::ServedStore;
 use crate::native::Native;
 use crate::settings::ServerSettings;
@@ -38,7 +39,8 @@ pub async fn run(settings: ServerSettings) -> Result<()> {
     writeln!(std::io::stdout(), "gRPC API on http://{address}")?;
     warn!("clients are not authenticated, and connections are not encrypted");
     let (stop, stopped) = watch::channel(false);
-    let native = Native::new(backend.store.clone(), backend.name, stopped.clone());
+    let stores = Stores::unprotected(backend.store.clone());
+    let native = Native::new(stores, backend.name, stopped.clone());
     let mut server = tokio::spawn(serve(listener, native, stopped));
     shutdown_signal().await?;
     info!("shutdown requested");

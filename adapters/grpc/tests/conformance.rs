@@ -9,6 +9,7 @@ mod postgres_server;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use event_store::access::Stores;
 use event_store::native::Native;
 use event_store::server;
 use factum::store::Store;
@@ -29,7 +30,8 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);
-        let native = Native::new(Arc::new(store), "test", stopped.clone());
+        let stores = Stores::unprotected(Arc::new(store));
+        let native = Native::new(stores, "test", stopped.clone());
         let task = tokio::spawn(async move {
             server::serve(listener, native, stopped).await.unwrap();
         });

@@ -22,9 +22,10 @@ impl StateService for Native {
         &self,
         request: Request<v1::ChangeDocumentsRequest>,
     ) -> Result<Response<v1::ChangeDocumentsResponse>, Status> {
+        let store = self.stores.for_request(&request)?;
         let changes = messages::changes("changes", request.into_inner().changes);
         let changes = changes.map_err(|invalid| invalid_status(&invalid))?;
-        let revision = self.store.change_documents(changes).await;
+        let revision = store.change_documents(changes).await;
         let revision = revision.map_err(document_status)?.get();
         Ok(Response::new(v1::ChangeDocumentsResponse { revision }))
     }
@@ -33,7 +34,8 @@ impl StateService for Native {
         &self,
         request: Request<v1::FindDocumentsRequest>,
     ) -> Result<Response<Self::FindDocumentsStream>, Status> {
-        let found = self.store.find_documents(&request.get_ref().keys).await;
+        let store = self.stores.for_request(&request)?;
+        let found = store.find_documents(&request.get_ref().keys).await;
         let found = found.map_err(|error| store_status(&error))?;
         let found = found.into_iter().map(messages::to_message);
         let parts = split(found, usize::MAX, |document| document.value.len());
@@ -46,6 +48,7 @@ impl StateService for Native {
         &self,
         request: Request<v1::ScanDocumentsRequest>,
     ) -> Result<Response<Self::ScanDocumentsStream>, Status> {
+        let store = self.stores.for_request(&request)?;
         let request = request.into_inner();
         let limit = match request.limit {
             0 => MAX_SCAN,
@@ -54,7 +57,7 @@ impl StateService for Native {
         let scan = Scan::prefix(request.prefix)
             .after(request.after)
             .limit(limit);
-        let found = self.store.scan_documents(scan).await;
+        let found = store.scan_documents(scan).await;
         let found = found.map_err(|error| store_status(&error))?;
         let found = found.into_iter().map(messages::to_message);
         let parts = split(found, usize::MAX, |document| document.value.len());
@@ -67,12 +70,13 @@ impl StateService for Native {
         &self,
         request: Request<v1::SaveSnapshotRequest>,
     ) -> Result<Response<v1::SaveSnapshotResponse>, Status> {
+        let store = self.stores.for_request(&request)?;
         let snapshot = request.into_inner().snapshot;
         let snapshot = snapshot.ok_or_else(|| InvalidMessage::missing("snapshot"));
         let snapshot = snapshot
             .and_then(messages::snapshot)
             .map_err(|invalid| invalid_status(&invalid))?;
-        let saved = self.store.save_snapshot(snapshot).await;
+        let saved = store.save_snapshot(snapshot).await;
         saved.map_err(|error| store_status(&error))?;
         Ok(Response::new(v1::SaveSnapshotResponse {}))
     }
@@ -81,11 +85,12 @@ impl StateService for Native {
         &self,
         request: Request<v1::LoadSnapshotRequest>,
     ) -> Result<Response<v1::LoadSnapshotResponse>, Status> {
+        let store = self.stores.for_request(&request)?;
         let stream = StreamId::try_from(request.into_inner().stream);
         let invalid = |error: factum::store::InvalidStreamId| {
             invalid_status(&InvalidMessage::new("stream", error.rule))
         };
-        let snapshot = self.store.load_snapshot(&stream.map_err(invalid)?).await;
+        let snapshot = store.load_snapshot(&stream.map_err(invalid)?).await;
         let snapshot = snapshot.map_err(|error| store_status(&error))?;
         let snapshot = snapshot.map(messages::snapshot_message);
         Ok(Response::new(v1::LoadSnapshotResponse { snapshot }))
@@ -93,9 +98,10 @@ impl StateService for Native {
 
     async fn clear_snapshots(
         &self,
-        _: Request<v1::ClearSnapshotsRequest>,
+        request: Request<v1::ClearSnapshotsRequest>,
     ) -> Result<Response<v1::ClearSnapshotsResponse>, Status> {
-        let cleared = self.store.clear_snapshots().await;
+        let store = self.stores.for_request(&request)?;
+        let cleared = store.clear_snapshots().await;
         cleared.map_err(|error| store_status(&error))?;
         Ok(Response::new(v1::ClearSnapshotsResponse {}))
     }

@@ -1,0 +1,5 @@
+//! Access: the store as the caller of a request may use it.
+
+mod stores;
+
+pub use stores::Stores;
