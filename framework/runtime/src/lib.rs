@@ -8,8 +8,11 @@
 pub mod consumer;
 mod document_scan;
 mod failure_log;
+#[doc(hidden)]
+pub mod lease;
 mod log_head;
-mod membership;
+#[doc(hidden)]
+pub mod membership;
 pub mod metrics;
 pub mod process;
 pub mod projections;

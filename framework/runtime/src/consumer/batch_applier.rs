@@ -323,9 +323,9 @@ impl BatchApplier {
         let next = Checkpoint {
             position: commit.through,
             dead_letters,
-            newest: newest.or(session.lease.checkpoint().newest),
+            newest: newest.or(session.lease.state().newest),
             stopped: None,
-            ..session.lease.checkpoint().clone()
+            ..session.lease.state().clone()
         };
         let mut changes = session.lease.renewal_change(&next)?;
         let store = self.context.dead_letters(self.build);
@@ -400,7 +400,7 @@ impl BatchApplier {
         letter.since = before.letter.since;
         let commit = Commit {
             replaced: Some(before),
-            ..Commit::dead_letter(letter, session.lease.position())
+            ..Commit::dead_letter(letter, session.lease.state().position)
         };
         Ok(self.commit(session, commit).await?)
     }

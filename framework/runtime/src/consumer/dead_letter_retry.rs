@@ -39,7 +39,7 @@ impl DeadLetterRetrier<'_> {
     ) -> Result<(), SessionEnd> {
         let carried_out = match &session.retry {
             RetryState::Running(retry) => retry.request(),
-            RetryState::Idle | RetryState::Loaded => session.lease.checkpoint().retries,
+            RetryState::Idle | RetryState::Loaded => session.lease.state().retries,
         };
         if control.retries > carried_out
             || control.dead_letter_changes > session.known_dead_letter_changes
@@ -50,7 +50,7 @@ impl DeadLetterRetrier<'_> {
             RetryState::Idle => return Ok(()),
             RetryState::Running(retry) => retry,
             RetryState::Loaded => {
-                let all = control.retries > session.lease.checkpoint().retries;
+                let all = control.retries > session.lease.state().retries;
                 let streams = (!all).then(|| session.queue.streams_to_retry());
                 RetryProgress::new(control.retries, streams)
             }
@@ -70,7 +70,7 @@ impl DeadLetterRetrier<'_> {
         let started = Instant::now();
         while started.elapsed() < TARGET {
             let Some(batch) = retry.next_batch(&session.queue) else {
-                let known = session.lease.checkpoint();
+                let known = session.lease.state();
                 let carried_out = Checkpoint {
                     retries: retry.request(),
                     dead_letters: session.queue.len(),
@@ -105,7 +105,7 @@ impl DeadLetterRetrier<'_> {
         let events: Vec<_> = events.into_iter().flatten().collect();
         let commit = Commit {
             resolved: &batch.letters,
-            ..Commit::events(&events, session.lease.position())
+            ..Commit::events(&events, session.lease.state().position)
         };
         let committed = match events.is_empty() {
             true => Ok(()),

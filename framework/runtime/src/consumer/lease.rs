@@ -1,4 +1,4 @@
-//! [`Lease`]: the right to process a partition of a build, and its checkpoint.
+//! [`Checkpoint`]: the progress of a partition of a build, in one document with its [`Lease`].
 //!
 //! Both are one document, whose revision is the fencing token: a node can only write it if it knows the last revision.
 //! Appends with an inline projection, and requests that interrupt the holder, write it too.
@@ -8,9 +8,7 @@
 
 use std::time::Duration;
 
-use factum_core::document::{
-    Document, DocumentChanges, DocumentError, DocumentStore, Revision, encode_document,
-};
+use factum_core::document::{Document, DocumentChanges, DocumentError, DocumentStore, Revision};
 use factum_core::position::Position;
 use factum_core::timestamp::Timestamp;
 use factum_engine::error::StoreError;
@@ -18,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::build::Build;
+use crate::lease::{Acquisition, KnownControl, Lease, LeaseState, state_of};
 use crate::membership::Membership;
 
 /// The document of a partition.
@@ -70,37 +69,20 @@ impl Checkpoint {
     }
 }
 
-/// The lease of a partition that this node holds.
-#[derive(Debug)]
-pub struct Lease {
-    key: String,
-    revision: Revision,
-    checkpoint: Checkpoint,
-}
+impl LeaseState for Checkpoint {
+    fn starting_after(start: Position) -> Self {
+        Self {
+            position: start,
+            ..Self::default()
+        }
+    }
 
-/// The result of an attempt to acquire a lease.
-pub enum Acquisition {
-    /// This node holds the lease now.
-    Acquired(Lease),
-    /// Another node holds the lease, or should acquire it.
-    HeldElsewhere(Checkpoint),
-    /// The control document has changed: read it again.
-    OutdatedControl,
-}
+    fn holder(&self) -> Option<Uuid> {
+        self.holder
+    }
 
-/// The control document, as a node knows it: key and revision.
-#[derive(Debug, Clone, Copy)]
-pub struct KnownControl<'a> {
-    /// The key.
-    pub key: &'a str,
-    /// The revision.
-    pub revision: Revision,
-}
-
-impl KnownControl<'_> {
-    fn is_current(self, found: &[Document]) -> bool {
-        let control = found.iter().find(|document| document.key == self.key);
-        control.map(|control| control.revision) == Some(self.revision)
+    fn held_by(self, holder: Option<Uuid>) -> Self {
+        Self { holder, ..self }
     }
 }
 
@@ -113,16 +95,7 @@ pub fn checkpoint_of(
     key: &str,
     start: Position,
 ) -> Result<(Revision, Checkpoint), StoreError> {
-    match found.iter().find(|document| document.key == key) {
-        Some(document) => Ok((document.revision, document.decode()?)),
-        None => {
-            let checkpoint = Checkpoint {
-                position: start,
-                ..Checkpoint::default()
-            };
-            Ok((Revision::ABSENT, checkpoint))
-        }
-    }
+    state_of(found, key, start)
 }
 
 /// Returns the position of a checkpoint document; 0 if it does not exist.
@@ -240,129 +213,6 @@ pub async fn interrupt(
     Ok(())
 }
 
-impl Lease {
-    /// Acquires the lease under `key`, if this node may hold it.
-    ///
-    /// No live node may hold the lease, and this node must have less than its share of the partitions. A new checkpoint
-    /// starts after `start`.
-    pub async fn acquire(
-        documents: &dyn DocumentStore,
-        membership: &Membership,
-        key: &str,
-        start: Position,
-        control: KnownControl<'_>,
-    ) -> Result<Acquisition, StoreError> {
-        let keys = [key.to_owned(), control.key.to_owned()];
-        let found = documents.find_documents(&keys).await?;
-        if !control.is_current(&found) {
-            return Ok(Acquisition::OutdatedControl);
-        }
-        let (revision, checkpoint) = checkpoint_of(&found, key, start)?;
-        let node = membership.node();
-        let is_own = checkpoint.holder == Some(node);
-        let is_held = checkpoint
-            .holder
-            .is_some_and(|holder| membership.is_alive(holder));
-        if is_held {
-            membership.mark_held_elsewhere(key);
-        }
-        if !is_own && (is_held || !membership.may_acquire(key)) {
-            return Ok(Acquisition::HeldElsewhere(checkpoint));
-        }
-        let checkpoint = Checkpoint {
-            holder: Some(node),
-            ..checkpoint
-        };
-        let changes = DocumentChanges::new()
-            .put_if(key, revision, encode_document(&checkpoint)?)
-            .require(control.key, control.revision);
-        match documents.change_documents(changes).await {
-            Ok(revision) => Ok(Acquisition::Acquired(Self {
-                key: key.to_owned(),
-                revision,
-                checkpoint,
-            })),
-            Err(DocumentError::RevisionConflict { .. }) => Ok(Acquisition::OutdatedControl),
-            Err(error) => Err(error.into_store_error()),
-        }
-    }
-
-    /// Returns the position of the checkpoint.
-    pub fn position(&self) -> Position {
-        self.checkpoint.position
-    }
-
-    /// Returns the checkpoint.
-    pub fn checkpoint(&self) -> &Checkpoint {
-        &self.checkpoint
-    }
-
-    /// Returns the change that stores `next`, which fails if another node holds the lease.
-    pub fn renewal_change(&self, next: &Checkpoint) -> Result<DocumentChanges, StoreError> {
-        Ok(DocumentChanges::new().put_if(&self.key, self.revision, encode_document(next)?))
-    }
-
-    /// Records that the change was made.
-    pub fn record_renewal(&mut self, next: Checkpoint, revision: Revision) {
-        self.checkpoint = next;
-        self.revision = revision;
-    }
-
-    /// Reads the checkpoint again, and returns whether this node still holds the lease.
-    pub async fn reload(&mut self, documents: &dyn DocumentStore) -> Result<bool, StoreError> {
-        let found = documents.find_documents(std::slice::from_ref(&self.key));
-        self.update(&found.await?)
-    }
-
-    /// Reads the checkpoint again, and returns whether this node may continue to process events.
-    ///
-    /// The node may continue if it still holds the lease and the control document has not changed. Use this method
-    /// where appends may have moved the checkpoint.
-    pub async fn reload_with_control(
-        &mut self,
-        documents: &dyn DocumentStore,
-        control: KnownControl<'_>,
-    ) -> Result<bool, StoreError> {
-        let keys = [self.key.clone(), control.key.to_owned()];
-        let found = documents.find_documents(&keys).await?;
-        Ok(control.is_current(&found) && self.update(&found)?)
-    }
-
-    fn update(&mut self, found: &[Document]) -> Result<bool, StoreError> {
-        let (revision, checkpoint) = checkpoint_of(found, &self.key, Position::ZERO)?;
-        let is_own = checkpoint.holder == self.checkpoint.holder;
-        if is_own {
-            self.revision = revision;
-            self.checkpoint = checkpoint;
-        }
-        Ok(is_own)
-    }
-
-    /// Releases the lease, so that others can acquire it at once.
-    ///
-    /// Appends and requests of users may have changed the revision since the last renewal.
-    pub async fn release(mut self, documents: &dyn DocumentStore) -> Result<(), StoreError> {
-        loop {
-            let free = Checkpoint {
-                holder: None,
-                ..self.checkpoint.clone()
-            };
-            match documents
-                .change_documents(self.renewal_change(&free)?)
-                .await
-            {
-                Ok(_) => return Ok(()),
-                Err(DocumentError::RevisionConflict { .. }) => {
-                    if !self.reload(documents).await? {
-                        return Ok(());
-                    }
-                }
-                Err(error) => return Err(error.into_store_error()),
-            }
-        }
-    }
-}
-
 /// Tests the fencing of leases, for the conformance suite.
 ///
 /// One node acquires and renews a lease, another node takes it over, and then both renew it. Returns which of the three
@@ -377,25 +227,27 @@ pub async fn fencing_test(first: &dyn DocumentStore, second: &dyn DocumentStore)
     // A node with a lease of zero is dead at once.
     let nodes = [(); 2].map(|()| Membership::alone(Duration::ZERO));
     let acquire = async |documents, node| {
-        let acquired = Lease::acquire(documents, node, "fence", Position::ZERO, control);
+        let acquired =
+            Lease::<Checkpoint>::acquire(documents, node, "fence", Position::ZERO, control);
         match acquired.await {
             Ok(Acquisition::Acquired(lease)) => Some(lease),
             _ => None,
         }
     };
-    let renew = async |documents: &dyn DocumentStore, lease: Option<&Lease>, position| {
-        let lease = lease?;
-        let next = Checkpoint {
-            position: Position::new(position),
-            ..lease.checkpoint().clone()
+    let renew =
+        async |documents: &dyn DocumentStore, lease: Option<&Lease<Checkpoint>>, position| {
+            let lease = lease?;
+            let next = Checkpoint {
+                position: Position::new(position),
+                ..lease.state().clone()
+            };
+            let changes = lease.renewal_change(&next).ok()?;
+            documents.change_documents(changes).await.ok()
         };
-        let changes = lease.renewal_change(&next).ok()?;
-        documents.change_documents(changes).await.ok()
-    };
     let mut lease = acquire(first, &nodes[0]).await;
     let before = renew(first, lease.as_ref(), 1).await;
     if let (Some(lease), Some(revision)) = (&mut lease, before) {
-        let next = lease.checkpoint().clone();
+        let next = lease.state().clone();
         lease.record_renewal(next, revision);
     }
     let taken_over = acquire(second, &nodes[1]).await;
@@ -419,14 +271,15 @@ mod tests {
             key: "control",
             revision: control.await.unwrap_or_default(),
         };
-        let acquired = Lease::acquire(&documents, &node, "lease", Position::ZERO, control);
+        let acquired =
+            Lease::<Checkpoint>::acquire(&documents, &node, "lease", Position::ZERO, control);
         let Ok(Acquisition::Acquired(lease)) = acquired.await else {
             panic!("the lease is free")
         };
         // An append moves the checkpoint of an inline projection.
         let moved = Checkpoint {
             position: Position::new(7),
-            ..lease.checkpoint().clone()
+            ..lease.state().clone()
         };
         let moved = lease
             .renewal_change(&moved)

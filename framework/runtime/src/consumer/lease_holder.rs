@@ -11,9 +11,10 @@ use tracing::debug;
 
 use super::context::{ConsumerContext, FAST_POLL};
 use super::control::{VersionedControl, control_key};
-use super::lease::{Acquisition, Checkpoint, KnownControl, Lease, lease_key};
+use super::lease::{Checkpoint, lease_key};
 use super::partition_reporter::PartitionReporter;
 use super::status::ConsumerState;
+use crate::lease::{Acquisition, KnownControl, Lease};
 
 /// The right of this node to a partition of a build.
 pub struct LeaseHolder {
@@ -62,7 +63,7 @@ impl LeaseHolder {
     }
 
     /// Waits until this node has acquired the lease; `None` if the partition is not wanted any more.
-    pub async fn acquire(&mut self) -> Option<Lease> {
+    pub async fn acquire(&mut self) -> Option<Lease<Checkpoint>> {
         let context = self.context.clone();
         let mut failures = 0;
         loop {
@@ -115,7 +116,7 @@ impl LeaseHolder {
     }
 
     /// Releases the lease, so that others can acquire it at once.
-    pub async fn release(&self, lease: Lease) {
+    pub async fn release(&self, lease: Lease<Checkpoint>) {
         if let Err(error) = lease.release(&*self.context.documents).await {
             debug!(%error, "cannot release the lease; it will expire");
         }

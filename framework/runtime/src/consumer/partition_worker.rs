@@ -22,7 +22,7 @@ use super::build::Build;
 use super::context::{ConsumerContext, PROMOTION_PAUSE};
 use super::control::{VersionedControl, control_key};
 use super::dead_letter_retry::DeadLetterRetrier;
-use super::lease::{Checkpoint, KnownControl, Lease, Stop};
+use super::lease::{Checkpoint, Stop};
 use super::lease_holder::LeaseHolder;
 use super::panic_guard::catch_panic;
 use super::partition::Partition;
@@ -30,6 +30,7 @@ use super::partition_reporter::PartitionReporter;
 use super::session::{PartitionSession, RetryState, SessionEnd};
 use super::status::ConsumerState;
 use super::traits::NewerEvents;
+use crate::lease::{KnownControl, Lease};
 use crate::log_head::{position_at, read_head};
 
 /// The difference between the clocks of two nodes that causes no warning.
@@ -128,7 +129,7 @@ impl PartitionWorker {
     }
 
     /// Processes events while the lease is held. Returns whether the next event needs newer code.
-    async fn run_with_lease(&mut self, lease: Lease) -> bool {
+    async fn run_with_lease(&mut self, lease: Lease<Checkpoint>) -> bool {
         let mut session = PartitionSession::new(lease);
         let node = self.context.membership.node();
         self.reporter.update(|status| {
@@ -179,10 +180,10 @@ impl PartitionWorker {
 
     /// Checks whether an append or another node has moved the checkpoint.
     async fn check_lost_lease(&mut self, session: &mut PartitionSession) {
-        let position = session.lease.position();
+        let position = session.lease.state().position;
         let is_own = session.lease.reload(&*self.context.documents).await;
         // An interruption by a request leaves the checkpoint where it is.
-        let moved = session.lease.position() > position;
+        let moved = session.lease.state().position > position;
         if let Ok(is_own) = is_own {
             self.is_inline = is_own && (moved || self.is_inline);
         }
@@ -200,7 +201,7 @@ impl PartitionWorker {
         session.deferred.clear();
         self.prepare(session).await?;
         let query = self.context.consumer.query();
-        let position = session.lease.position();
+        let position = session.lease.state().position;
         let mut subscription = Subscription::new(self.context.store.clone(), query, position);
         let head = self.context.store.watch();
         let poll_interval = self.context.membership.poll_interval();
@@ -232,7 +233,7 @@ impl PartitionWorker {
             if self.is_inline {
                 self.remove_processed(session, &mut page).await?;
             }
-            if !self.is_inline || page.through() > session.lease.position() {
+            if !self.is_inline || page.through() > session.lease.state().position {
                 self.applier.apply_page(session, &page).await?;
             }
             session.failures = 0;
@@ -282,7 +283,7 @@ impl PartitionWorker {
         {
             return Err(SessionEnd::LeaseLost);
         }
-        let processed = session.lease.position();
+        let processed = session.lease.state().position;
         if page.through() > processed {
             page.events.retain(|event| event.position > processed);
         }
@@ -307,10 +308,10 @@ impl PartitionWorker {
         self.applier.load_queue(session).await?;
         let head = context.head();
         self.reporter.update(|status| {
-            status.reset_position(session.lease.position());
+            status.reset_position(session.lease.state().position);
             status.head = head;
             status.dead_letters = session.queue.len();
-            status.newest = session.lease.checkpoint().newest;
+            status.newest = session.lease.state().newest;
             status.state = ConsumerState::CatchingUp;
             if status.position >= head {
                 // Another node has processed the events that failed on this node.
@@ -327,8 +328,8 @@ impl PartitionWorker {
     /// manager continues after the last event that it has processed. A read model must be rebuilt.
     async fn check_head(&self, session: &mut PartitionSession) -> Result<(), SessionEnd> {
         let context = &*self.context;
-        let position = session.lease.position();
-        let stop = session.lease.checkpoint().stopped.clone();
+        let position = session.lease.state().position;
+        let stop = session.lease.state().stopped.clone();
         if let Some(stop) = stop
             && let Some(restored) = stop.restored
         {
@@ -339,7 +340,7 @@ impl PartitionWorker {
             let next = Checkpoint {
                 position: restored,
                 stopped: None,
-                ..session.lease.checkpoint().clone()
+                ..session.lease.state().clone()
             };
             warn!(%position, %restored, "continuing in a restored log");
             return Ok(self.applier.store_checkpoint(session, next).await?);
@@ -486,7 +487,7 @@ impl PartitionWorker {
 
     /// Stops because the checkpoint is beyond the head of the log.
     async fn stop_beyond_head(&mut self, head: Position, session: &mut PartitionSession) -> bool {
-        let checkpoint = session.lease.checkpoint();
+        let checkpoint = session.lease.state();
         let restored = match checkpoint.newest {
             // New events have later times.
             Some(newest) => match position_at(&*self.context.store, newest).await {
@@ -496,7 +497,7 @@ impl PartitionWorker {
             None => head,
         };
         crate::metrics::record_consumer_failure(self.context.name());
-        let position = session.lease.position();
+        let position = session.lease.state().position;
         let help = match self.context.read_model() {
             Some(_) => "call `rebuild`".to_owned(),
             None => format!(
@@ -523,7 +524,7 @@ impl PartitionWorker {
                 resumed: self.control.borrow().control.resumed,
                 restored,
             }),
-            ..session.lease.checkpoint().clone()
+            ..session.lease.state().clone()
         };
         if let Err(error) = self.applier.store_checkpoint(session, next).await {
             warn!(%error, "cannot store that the consumer has stopped");

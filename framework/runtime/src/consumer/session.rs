@@ -6,14 +6,15 @@ use factum_engine::error::StoreError;
 use super::batch::BatchError;
 use super::dead_letter_queue::DeadLetterQueue;
 use super::deferred_checkpoint::DeferredCheckpoint;
-use super::lease::{Lease, Stop};
+use super::lease::{Checkpoint, Stop};
 use super::retry_progress::RetryProgress;
 use crate::failure_log::FailureLog;
+use crate::lease::Lease;
 
 /// The state of a worker while it holds the lease of a partition.
 pub struct PartitionSession {
     /// The lease.
-    pub lease: Lease,
+    pub lease: Lease<Checkpoint>,
     /// The dead letters of the partition.
     pub queue: DeadLetterQueue,
     /// The number of changes of single dead letters when the queue was loaded.
@@ -42,7 +43,7 @@ pub enum RetryState {
 
 impl PartitionSession {
     /// Creates the session of a lease that was just acquired.
-    pub fn new(lease: Lease) -> Self {
+    pub fn new(lease: Lease<Checkpoint>) -> Self {
         Self {
             lease,
             queue: DeadLetterQueue::default(),
